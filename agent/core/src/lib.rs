@@ -1,0 +1,1 @@
+//! What the agent decides: task ledger, leases, outbox, retry, membership. No I/O.

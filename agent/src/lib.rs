@@ -1,0 +1,1 @@
+//! The Postern agent: administers Salesforce users on behalf of a controller elsewhere.

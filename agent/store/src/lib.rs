@@ -1,0 +1,1 @@
+//! The durable store: sled with the guards that make it keep its promises.

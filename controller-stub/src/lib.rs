@@ -1,0 +1,1 @@
+//! The reference controller: certificate authority, clusters, members, tasks.

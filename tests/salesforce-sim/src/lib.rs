@@ -1,0 +1,1 @@
+//! A Salesforce simulator for user administration: SOAP and OAuth sign-in, REST, SOQL, collections, passwords.
