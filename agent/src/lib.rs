@@ -1,1 +1,3 @@
 //! The Postern agent: administers Salesforce users on behalf of a controller elsewhere.
+
+pub mod connector;

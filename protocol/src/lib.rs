@@ -1,1 +1,34 @@
-//! What controller and agent say to each other, and when: frames, task kinds, sealing, session state machines. No I/O.
+//! What a Postern agent and its controller say to each other, and when.
+//!
+//! This crate decides and describes; it cannot wait, read a clock, open a file or reach the network. Time, randomness
+//! and identifiers are arguments. `docs/protocol.md` describes the same bytes for other languages.
+//!
+//! - [`frame`] and [`codec`]: bytes to messages and back, within limits;
+//! - [`message`]: every frame of `postern.v1`;
+//! - [`task`]: every kind of task, its request and its output;
+//! - [`session`]: the two ends of one session as state machines;
+//! - [`seal`]: secrets sealed by the submitter to the members of a cluster;
+//! - [`enrollment`]: how a member gets its certificate;
+//! - [`stream`]: payloads too big for a frame, resumable.
+
+pub mod bounded;
+pub mod code;
+pub mod codec;
+pub mod enrollment;
+pub mod frame;
+pub mod id;
+pub mod message;
+pub mod outcome;
+pub mod seal;
+pub mod secret;
+pub mod session;
+pub mod stream;
+pub mod task;
+pub mod time;
+pub mod version;
+
+pub use id::{ClusterName, Epoch, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};
+pub use outcome::{Failure, FailureClass, Outcome};
+pub use secret::Secret;
+pub use task::{TaskKind, TaskOutput, TaskRequest};
+pub use time::Timestamp;

@@ -1,0 +1,198 @@
+//! What the agent asks of the code for one type of connected system, and what it offers in return.
+//!
+//! A connector turns one [`TaskRequest`] into calls on its system. It never sees the store, the link or the
+//! dispatcher: durability comes through [`AttemptCx::intend`] and [`AttemptCx::done`], memory through [`Keep`].
+
+use std::io::Read;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_protocol::message::v1::MAX_PARTS;
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::seal::SealedOutput;
+use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+/// A future that a trait object can return.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The code for one type of connected system, set up for one system.
+pub trait Connector: Send + Sync + 'static {
+    /// The type's name, as in the configuration.
+    fn name(&self) -> &'static str;
+
+    /// The kinds of task it can do.
+    fn supports(&self) -> &'static [TaskKind];
+
+    /// Runs one attempt at a task.
+    ///
+    /// `Err` means that nothing was changed by this attempt or any before it; its class decides whether another
+    /// attempt follows. Anything else, an effect that cannot be proved included, is a [`Conclusion`].
+    fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>>;
+}
+
+/// How an attempt ended a task.
+#[derive(Debug)]
+pub struct Conclusion {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How sure that is.
+    pub certainty: Certainty,
+    /// Whether anything was changed.
+    pub changed: Changed,
+    /// Why it did not succeed.
+    pub failure: Option<Failure>,
+    /// The kind's output.
+    pub output: Option<TaskOutput>,
+    /// Secrets for the requester; at most [`MAX_PARTS`].
+    pub sealed: Vec<SealedOutput>,
+}
+
+impl Conclusion {
+    /// It did what was asked.
+    pub fn succeeded(output: impl Into<TaskOutput>, changed: Changed) -> Self {
+        Self {
+            outcome: Outcome::Succeeded,
+            certainty: Certainty::Certain,
+            changed,
+            failure: None,
+            output: Some(output.into()),
+            sealed: Vec::new(),
+        }
+    }
+
+    /// The wanted state was there before.
+    pub fn already_satisfied(output: impl Into<TaskOutput>) -> Self {
+        Self { outcome: Outcome::AlreadySatisfied, ..Self::succeeded(output, Changed::No) }
+    }
+
+    /// Whether it took effect cannot be found out; `failure` says what a person should look at.
+    pub fn unknown(failure: Failure) -> Self {
+        Self {
+            outcome: Outcome::Unknown,
+            certainty: Certainty::Unknown,
+            changed: Changed::Unknown,
+            failure: Some(failure),
+            output: None,
+            sealed: Vec::new(),
+        }
+    }
+
+    /// The same, known from reading back rather than from an answer.
+    #[must_use]
+    pub fn probable(mut self) -> Self {
+        self.certainty = Certainty::Probable;
+        self
+    }
+
+    /// The same, with a secret for the requester.
+    #[must_use]
+    pub fn with_sealed(mut self, output: SealedOutput) -> Self {
+        if self.sealed.len() < MAX_PARTS {
+            self.sealed.push(output);
+        }
+        self
+    }
+}
+
+/// One entry of a task's journal: what an attempt was about to do, or had done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// The step of the task's plan, from 0. A batch has one step a unit.
+    pub step: u32,
+    /// Whether the step was proved done.
+    pub done: bool,
+    /// What the connector wants to know after a crash. Never a secret in clear.
+    pub note: Vec<u8>,
+}
+
+/// The most bytes of one note.
+pub const MAX_NOTE: usize = 3 * 1024;
+
+/// Where an attempt writes before it acts.
+pub trait Journal: Send + Sync {
+    /// Makes an intent durable, having checked that the task may still act: lease, membership, deadline, cancel.
+    /// `reach` is how long the call that follows may take; the lease must outlive it.
+    fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>>;
+
+    /// Makes a step's end durable. Its notes, concatenated over all steps, are the results of a batch.
+    fn done(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>>;
+
+    /// Says how far the task is. Lossy; the newest wins.
+    fn progress(&self, done: u64, total: u64, phase: &str);
+
+    /// Opens a sealed field of the task.
+    fn secret(&self, field: &str) -> Result<Zeroizing<Vec<u8>>, Failure>;
+
+    /// Seals a secret to the task's requester.
+    fn seal(&self, name: &str, secret: &[u8]) -> Result<SealedOutput, Failure>;
+
+    /// The task's dataset in clear, from its beginning. Reads block: use it on a thread that may.
+    fn dataset(&self) -> Result<Box<dyn Read + Send>, Failure>;
+}
+
+/// What one attempt at one task may know and use.
+pub struct AttemptCx {
+    /// The task.
+    pub task: TaskId,
+    /// The connected system it is for.
+    pub system: SystemName,
+    /// The number of this attempt, from 1.
+    pub attempt: u32,
+    /// An attempt elsewhere may have had an effect: read back before any effect.
+    pub reconcile: bool,
+    /// What earlier attempts on this agent journaled, oldest first.
+    pub earlier: Vec<JournalEntry>,
+    /// Fires when the task should stop at the next point where it can.
+    pub stop: CancellationToken,
+    /// Where to write before acting.
+    pub journal: Arc<dyn Journal>,
+}
+
+impl AttemptCx {
+    /// Makes the intent of a mutating call durable. Must precede every mutating call; if it fails, nothing may be
+    /// sent.
+    pub async fn intend(&self, step: u32, note: Vec<u8>, reach: Duration) -> Result<(), Failure> {
+        if self.stop.is_cancelled() {
+            return Err(stopped());
+        }
+        self.journal.intend(JournalEntry { step, done: false, note: checked(note)? }, reach).await
+    }
+
+    /// Makes the end of a step durable, in as many notes as it needs.
+    pub async fn done(&self, step: u32, notes: Vec<Vec<u8>>) -> Result<(), Failure> {
+        let entries = notes
+            .into_iter()
+            .map(|note| Ok(JournalEntry { step, done: true, note: checked(note)? }))
+            .collect::<Result<Vec<_>, Failure>>()?;
+        self.journal.done(entries).await
+    }
+
+    /// Whether an earlier attempt, here or elsewhere, may have had an effect.
+    pub fn may_have_acted(&self) -> bool {
+        self.reconcile || self.earlier.iter().any(|entry| !entry.done)
+    }
+}
+
+/// The failure of an attempt that was asked to stop before it acted.
+pub fn stopped() -> Failure {
+    Failure::new(FailureClass::Interrupted, "stopped", "The task was stopped before it changed anything")
+}
+
+fn checked(note: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    if note.len() > MAX_NOTE {
+        return Err(Failure::new(FailureClass::Internal, "note_too_long", "A journal note was longer than its place"));
+    }
+    Ok(note)
+}
+
+/// Small facts a connector wants to find again after a restart, e.g. how it last signed in. Not for secrets.
+pub trait Keep: Send + Sync {
+    /// The value last kept under `key`.
+    fn recall(&self, key: &str) -> Result<Option<Vec<u8>>, Failure>;
+
+    /// Keeps a value of at most [`MAX_NOTE`] bytes. Durable when it returns.
+    fn keep<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, Result<(), Failure>>;
+}

@@ -1,0 +1,103 @@
+//! The two ends of one session as state machines without I/O.
+//!
+//! A session is the life of one WebSocket: handshake, signs of life, end. What tasks, leases and reports mean is
+//! decided elsewhere; here they pass through, but only once the handshake is complete.
+
+pub mod controller;
+pub mod member;
+
+use std::time::Duration;
+
+pub use controller::ControllerSession;
+pub use member::MemberSession;
+
+/// The WebSocket path of sessions.
+pub const PATH: &str = "/v1/session";
+/// The WebSocket subprotocol of sessions.
+pub const SUBPROTOCOL: &str = "postern.v1";
+
+/// How long either side waits for the next step of the handshake.
+pub const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How often each side asks for a sign of life unless told otherwise.
+pub const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How many signs of life may be missing before the peer is taken for gone.
+pub const MISSES: u32 = 3;
+
+/// Why a session ended, as its own side sees it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// The handshake did not come to its end in time.
+    #[error("the peer did not complete the handshake within {} s", HANDSHAKE.as_secs())]
+    HandshakeTimeout,
+    /// The peer showed no sign of life.
+    #[error("the peer showed no sign of life for {0} ms")]
+    Silent(u64),
+    /// The peer sent a frame that has no place there.
+    #[error("the peer sent {frame} {place}")]
+    Violation {
+        /// The frame.
+        frame: &'static str,
+        /// Where it has no place.
+        place: &'static str,
+    },
+    /// The peer is too old or too new.
+    #[error(transparent)]
+    Incompatible(#[from] crate::version::NoCommonRevision),
+    /// The controller refused the session.
+    #[error("the controller refused the session ({reason}): {message}")]
+    Refused {
+        /// Why.
+        reason: String,
+        /// The controller's sentence.
+        message: String,
+        /// How long to wait before trying again.
+        retry_after: Duration,
+    },
+    /// The peer said goodbye.
+    #[error("the peer ended the session ({reason}): {message}")]
+    GoneAway {
+        /// Why.
+        reason: String,
+        /// The peer's sentence.
+        message: String,
+        /// How long to wait before connecting again.
+        reconnect_after: Duration,
+    },
+}
+
+/// Signs of life, the same on both sides: any frame counts; after an interval without one, ask; after a few more,
+/// give up.
+#[derive(Debug)]
+struct Heartbeat {
+    interval: Duration,
+    heard: crate::Timestamp,
+    asked: u32,
+}
+
+impl Heartbeat {
+    fn new(interval: Duration, now: crate::Timestamp) -> Self {
+        Self { interval, heard: now, asked: 0 }
+    }
+
+    fn heard(&mut self, now: crate::Timestamp) {
+        self.heard = now;
+        self.asked = 0;
+    }
+
+    fn next(&self) -> crate::Timestamp {
+        self.heard + self.interval * (self.asked + 1)
+    }
+
+    /// `Ok(Some(nonce))`: ask now. `Err`: the peer is gone.
+    fn poll(&mut self, now: crate::Timestamp) -> Result<Option<u64>, Ended> {
+        if now < self.next() {
+            return Ok(None);
+        }
+        if self.asked >= MISSES {
+            let silent = u64::try_from(now.since(self.heard).as_millis()).unwrap_or(u64::MAX);
+            return Err(Ended::Silent(silent));
+        }
+        self.asked += 1;
+        Ok(Some(now.as_millis()))
+    }
+}

@@ -1,0 +1,272 @@
+//! The member's end of a session.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{Ended, HANDSHAKE, HEARTBEAT, Heartbeat};
+use crate::message::v1::{Confirm, Hello, Ping, Pong, Welcome};
+use crate::message::{FromController, FromMember};
+use crate::time::Timestamp;
+use crate::version::check_common;
+
+/// What the member's shell has to act on.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The controller accepted: make session number and member state durable, then call
+    /// [`MemberSession::handle_durable`].
+    Welcomed(Box<Welcome>),
+    /// A frame about work, after the handshake.
+    Message(FromController),
+    /// The session is over. Nothing follows.
+    Ended(Ended),
+}
+
+#[derive(Debug)]
+enum State {
+    AwaitingWelcome { since: Timestamp },
+    AwaitingDurable { confirm: Confirm },
+    Established,
+    Ended,
+}
+
+/// The member's end of one session, from `Hello` to the end.
+///
+/// - `handle_*` take what happened, with the time it happened at;
+/// - `poll_transmit` and `poll_event` hand out what to do about it;
+/// - `poll_timeout` says when to call `handle_timeout`.
+///
+/// After every `handle_*`, poll until both polls return `None`.
+#[derive(Debug)]
+pub struct MemberSession {
+    state: State,
+    heartbeat: Heartbeat,
+    transmits: VecDeque<FromMember>,
+    events: VecDeque<Event>,
+}
+
+impl MemberSession {
+    /// Begins with a `Hello` to send.
+    pub fn new(hello: Hello, now: Timestamp) -> Self {
+        Self {
+            state: State::AwaitingWelcome { since: now },
+            heartbeat: Heartbeat::new(HEARTBEAT, now),
+            transmits: VecDeque::from([hello.into()]),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// A frame came.
+    pub fn handle_message(&mut self, message: FromController, now: Timestamp) {
+        self.heartbeat.heard(now);
+        match (&self.state, message) {
+            (State::Ended, _) => (),
+            (_, FromController::Ping(ping)) => self.transmits.push_back(Pong { nonce: ping.nonce }.into()),
+            (_, FromController::Pong(_)) => (),
+            (_, FromController::GoAway(bye)) => self.end(Ended::GoneAway {
+                reason: bye.reason.to_string(),
+                message: bye.message.to_string(),
+                reconnect_after: Duration::from_millis(bye.reconnect_after_ms.into()),
+            }),
+            (State::AwaitingWelcome { .. }, FromController::Welcome(welcome)) => self.welcome(welcome, now),
+            (State::AwaitingWelcome { .. }, FromController::Refused(refused)) => self.end(Ended::Refused {
+                reason: refused.reason.to_string(),
+                message: refused.message.to_string(),
+                retry_after: Duration::from_millis(refused.retry_after_ms.into()),
+            }),
+            (State::AwaitingWelcome { .. } | State::AwaitingDurable { .. }, other) => {
+                self.end(Ended::Violation { frame: other.name(), place: "before the handshake was complete" });
+            }
+            (State::Established, other @ (FromController::Welcome(_) | FromController::Refused(_))) => {
+                self.end(Ended::Violation { frame: other.name(), place: "after the handshake" });
+            }
+            (State::Established, other) => self.events.push_back(Event::Message(other)),
+        }
+    }
+
+    fn welcome(&mut self, welcome: Welcome, now: Timestamp) {
+        if let Err(error) = check_common(FromController::REVISIONS, &welcome.revisions) {
+            return self.end(error.into());
+        }
+        let interval = Duration::from_millis(welcome.heartbeat_ms.clamp(100, 60_000).into());
+        self.heartbeat = Heartbeat::new(interval, now);
+        self.state = State::AwaitingDurable {
+            confirm: Confirm { session: welcome.session, member_epoch: welcome.member_epoch },
+        };
+        self.events.push_back(Event::Welcomed(Box::new(welcome)));
+    }
+
+    /// What [`Event::Welcomed`] brought is on disk: work may flow.
+    pub fn handle_durable(&mut self) {
+        if let State::AwaitingDurable { confirm } = &self.state {
+            self.transmits.push_back(confirm.clone().into());
+            self.state = State::Established;
+        }
+    }
+
+    /// Whether work may flow.
+    pub fn is_established(&self) -> bool {
+        matches!(self.state, State::Established)
+    }
+
+    /// When to call [`MemberSession::handle_timeout`].
+    pub fn poll_timeout(&self) -> Timestamp {
+        match self.state {
+            State::AwaitingWelcome { since } => since + HANDSHAKE,
+            State::AwaitingDurable { .. } | State::Established | State::Ended => self.heartbeat.next(),
+        }
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        match self.state {
+            State::AwaitingWelcome { since } if now >= since + HANDSHAKE => self.end(Ended::HandshakeTimeout),
+            State::AwaitingDurable { .. } | State::Established => match self.heartbeat.poll(now) {
+                Ok(Some(nonce)) => self.transmits.push_back(Ping { nonce }.into()),
+                Ok(None) => (),
+                Err(silent) => self.end(silent),
+            },
+            State::AwaitingWelcome { .. } | State::Ended => (),
+        }
+    }
+
+    /// The next frame to send.
+    pub fn poll_transmit(&mut self) -> Option<FromMember> {
+        self.transmits.pop_front()
+    }
+
+    /// The next thing to act on.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn end(&mut self, why: Ended) {
+        self.state = State::Ended;
+        self.events.push_back(Event::Ended(why));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounded::{List, Text};
+    use crate::id::{Epoch, Incarnation, MemberId, ReportNo, SessionNo};
+    use crate::message::v1::{GoAway, Held, InventoryAsk, MembershipState, ProtocolError, SessionRefusal};
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn hello() -> Hello {
+        Hello {
+            agent_version: Text::default(),
+            host: Text::default(),
+            incarnation: Incarnation::from_bytes([1; 16]),
+            last_session: SessionNo(0),
+            revisions: List::new(FromMember::REVISIONS.to_vec()).unwrap(),
+            systems: List::default(),
+            sealing_keys: List::default(),
+            next_report: ReportNo(1),
+            held: Held::default(),
+            ext: List::default(),
+        }
+    }
+
+    fn welcome() -> Welcome {
+        Welcome {
+            session: SessionNo(7),
+            member: MemberId::from_bytes([2; 16]),
+            state: MembershipState::Enabled.into(),
+            member_epoch: Epoch(3),
+            heartbeat_ms: 10_000,
+            lease_ttl_ms: 60_000,
+            acked_report: ReportNo(0),
+            observed_address: Text::default(),
+            revisions: List::new(FromController::REVISIONS.to_vec()).unwrap(),
+            ext: List::default(),
+        }
+    }
+
+    fn established() -> MemberSession {
+        let mut session = MemberSession::new(hello(), at(0));
+        assert!(matches!(session.poll_transmit(), Some(FromMember::Hello(_))));
+        session.handle_message(welcome().into(), at(10));
+        assert!(matches!(session.poll_event(), Some(Event::Welcomed(_))));
+        session.handle_durable();
+        assert!(matches!(session.poll_transmit(), Some(FromMember::Confirm(_))));
+        session
+    }
+
+    /// Send the `Confirm` from `welcome` instead of `handle_durable` and this fails.
+    #[test]
+    fn the_confirm_waits_for_the_disk() {
+        let mut session = MemberSession::new(hello(), at(0));
+        session.poll_transmit();
+        session.handle_message(welcome().into(), at(10));
+        assert_eq!(session.poll_transmit(), None);
+        assert!(!session.is_established());
+        session.handle_durable();
+        let confirm = Confirm { session: SessionNo(7), member_epoch: Epoch(3) };
+        assert_eq!(session.poll_transmit(), Some(confirm.into()));
+    }
+
+    #[test]
+    fn work_before_the_handshake_is_a_violation() {
+        let mut session = MemberSession::new(hello(), at(0));
+        session.handle_message(InventoryAsk { nonce: 1 }.into(), at(1));
+        assert!(matches!(session.poll_event(), Some(Event::Ended(Ended::Violation { frame: "InventoryAsk", .. }))));
+    }
+
+    #[test]
+    fn a_second_welcome_is_a_violation() {
+        let mut session = established();
+        session.handle_message(welcome().into(), at(20));
+        assert!(matches!(session.poll_event(), Some(Event::Ended(Ended::Violation { frame: "Welcome", .. }))));
+    }
+
+    #[test]
+    fn a_silent_controller_is_asked_three_times_and_given_up() {
+        let mut session = established();
+        for asked in 1..=3 {
+            session.handle_timeout(at(10 + 10_000 * asked));
+            assert!(matches!(session.poll_transmit(), Some(FromMember::Ping(_))), "{asked}");
+        }
+        session.handle_timeout(at(40_010));
+        assert_eq!(session.poll_event(), Some(Event::Ended(Ended::Silent(40_000))));
+    }
+
+    #[test]
+    fn any_frame_counts_as_life() {
+        let mut session = established();
+        session.handle_timeout(at(10_010));
+        let note = ProtocolError { tag: 1, message: Text::default() };
+        session.handle_message(note.into(), at(12_000));
+        assert_eq!(session.poll_timeout(), at(22_000));
+    }
+
+    #[test]
+    fn a_controller_that_does_not_answer_hello_is_given_up() {
+        let mut session = MemberSession::new(hello(), at(0));
+        assert_eq!(session.poll_timeout(), at(5_000));
+        session.handle_timeout(at(5_000));
+        assert_eq!(session.poll_event(), Some(Event::Ended(Ended::HandshakeTimeout)));
+    }
+
+    #[test]
+    fn a_controller_that_lacks_a_frame_is_named_incompatible() {
+        let mut session = MemberSession::new(hello(), at(0));
+        let mut older = welcome();
+        older.revisions = List::default();
+        session.handle_message(older.into(), at(1));
+        assert!(matches!(session.poll_event(), Some(Event::Ended(Ended::Incompatible(_)))));
+    }
+
+    #[test]
+    fn nothing_follows_the_end() {
+        let mut session = established();
+        let bye = GoAway { reason: SessionRefusal::Stopping.into(), message: Text::default(), reconnect_after_ms: 500 };
+        session.handle_message(bye.into(), at(20));
+        assert!(matches!(session.poll_event(), Some(Event::Ended(Ended::GoneAway { .. }))));
+        session.handle_message(InventoryAsk { nonce: 1 }.into(), at(21));
+        assert_eq!(session.poll_event(), None);
+    }
+}

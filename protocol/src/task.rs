@@ -1,0 +1,229 @@
+//! Every kind of task, from one table.
+//!
+//! A kind is one file in `task/` and one line in the table below. The table expands to [`TaskKind`], [`TaskRequest`]
+//! and [`TaskOutput`]; connectors match over them exhaustively, so a new kind does not compile until each has answered.
+
+pub mod disable_user;
+pub mod enable_user;
+pub mod expire_password;
+pub mod import_batch;
+pub mod reset_password;
+pub mod test_connection;
+pub mod validate_user;
+
+use serde::Serialize;
+
+use crate::bounded::Text;
+use crate::code::CodeSet;
+use crate::codec::{self, CodecError};
+use crate::codes;
+
+/// The name of an account in a connected system, e.g. a Salesforce user name. Compared without regard to case.
+pub type Account = Text<128>;
+
+/// What may be done with a task whose effect may or may not have happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// It changes nothing: run it again.
+    Freely,
+    /// It brings about a state: read the state back, then bring it about again if need be.
+    AfterReadBack,
+    /// A second run would undo the first: read back, but never issue it again by itself.
+    Never,
+}
+
+/// Why a request could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// No such kind.
+    #[error("this version knows no task kind {code}")]
+    UnknownKind {
+        /// The kind's number.
+        code: u16,
+    },
+    /// The kind is known, the revision of its request is not.
+    #[error("revision {rev} of {kind} is not known here")]
+    UnknownRevision {
+        /// The kind.
+        kind: TaskKind,
+        /// The revision.
+        rev: u16,
+    },
+    /// The bytes are not a request of that kind.
+    #[error("the request of {kind} is malformed")]
+    Malformed {
+        /// The kind.
+        kind: TaskKind,
+        /// What is wrong with it.
+        #[source]
+        source: CodecError,
+    },
+}
+
+/// The JSON of a request is not one of its kind.
+#[derive(Debug, thiserror::Error)]
+#[error("the request of {kind} is malformed: {reason}")]
+pub struct JsonError {
+    /// The kind.
+    pub kind: TaskKind,
+    /// What is wrong, with the field's name.
+    pub reason: String,
+}
+
+macro_rules! task_kinds {
+    ($($(#[$doc:meta])* $code:literal $kind:ident = $module:ident $name:literal,)*) => {
+        codes! {
+            /// What a task does.
+            pub enum TaskKind {
+                $($(#[$doc])* $code $kind = $name,)*
+            }
+        }
+
+        /// What a task is to do: the request of its kind.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum TaskRequest {
+            $($(#[$doc])* $kind($module::Request),)*
+        }
+
+        /// What came of a task: the output of its kind.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[serde(untagged)]
+        pub enum TaskOutput {
+            $($(#[$doc])* $kind($module::Output),)*
+        }
+
+        impl TaskKind {
+            /// What may be done with a task of this kind whose effect may or may not have happened.
+            pub const fn repeat(self) -> Repeat {
+                match self { $(Self::$kind => $module::REPEAT,)* }
+            }
+
+            /// The secrets a request of this kind may bring along, sealed.
+            pub const fn sealed_fields(self) -> &'static [&'static str] {
+                match self { $(Self::$kind => $module::SEALED_FIELDS,)* }
+            }
+        }
+
+        impl TaskRequest {
+            /// The revision in which this version writes requests. Every kind is in its first.
+            pub const REV: u16 = 1;
+
+            /// The kind.
+            pub const fn kind(&self) -> TaskKind {
+                match self { $(Self::$kind(_) => TaskKind::$kind,)* }
+            }
+
+            /// What must not be worked on twice at once; empty if nothing.
+            pub fn target(&self) -> Text<255> {
+                match self { $(Self::$kind(request) => request.target(),)* }
+            }
+
+            /// The request as it travels in an offer.
+            pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+                match self { $(Self::$kind(request) => codec::encode(request),)* }
+            }
+
+            /// The request of kind number `code` in revision `rev`.
+            pub fn decode(code: u16, rev: u16, bytes: &[u8]) -> Result<Self, RequestError> {
+                let kind = TaskKind::from_code(code).ok_or(RequestError::UnknownKind { code })?;
+                if rev != Self::REV {
+                    return Err(RequestError::UnknownRevision { kind, rev });
+                }
+                match kind {
+                    $(TaskKind::$kind => codec::decode(bytes)
+                        .map(Self::$kind)
+                        .map_err(|source| RequestError::Malformed { kind, source }),)*
+                }
+            }
+
+            /// The request as JSON, for interfaces to people and programs.
+            pub fn to_json(&self) -> serde_json::Value {
+                match self {
+                    $(Self::$kind(request) => serde_json::to_value(request).unwrap_or_default(),)*
+                }
+            }
+
+            /// The request of `kind` that this JSON object describes. Unknown fields are refused.
+            pub fn from_json(kind: TaskKind, json: serde_json::Value) -> Result<Self, JsonError> {
+                match kind {
+                    $(TaskKind::$kind => serde_json::from_value(json)
+                        .map(Self::$kind)
+                        .map_err(|error| JsonError { kind, reason: error.to_string() }),)*
+                }
+            }
+        }
+
+        impl TaskOutput {
+            /// The kind.
+            pub const fn kind(&self) -> TaskKind {
+                match self { $(Self::$kind(_) => TaskKind::$kind,)* }
+            }
+
+            /// The output as it travels in a report.
+            pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
+                match self { $(Self::$kind(output) => codec::encode(output),)* }
+            }
+
+            /// The output of a task of `kind`.
+            pub fn decode(kind: TaskKind, bytes: &[u8]) -> Result<Self, CodecError> {
+                match kind { $(TaskKind::$kind => codec::decode(bytes).map(Self::$kind),)* }
+            }
+        }
+
+        $(impl From<$module::Output> for TaskOutput {
+            fn from(output: $module::Output) -> Self {
+                Self::$kind(output)
+            }
+        })*
+    };
+}
+
+task_kinds! {
+    /// Prove that the connected system can be reached and signed in to.
+    1 TestConnection = test_connection "test_connection",
+    /// Look an account up.
+    2 ValidateUser = validate_user "validate_user",
+    /// Let an account sign in.
+    3 EnableUser = enable_user "enable_user",
+    /// Keep an account from signing in.
+    4 DisableUser = disable_user "disable_user",
+    /// Give an account a new password.
+    5 ResetPassword = reset_password "reset_password",
+    /// Make an account's password useless at once.
+    6 ExpirePassword = expire_password "expire_password",
+    /// Create and modify accounts from a dataset.
+    7 ImportBatch = import_batch "import_batch",
+}
+
+/// The key under which work on one account is serialized.
+fn account_target(account: &Account) -> Text<255> {
+    Text::clipped(account.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_kind_is_named_by_its_number() {
+        let error = TaskRequest::decode(999, 1, &[]).unwrap_err();
+        assert_eq!(error.to_string(), "this version knows no task kind 999");
+    }
+
+    #[test]
+    fn a_request_survives_the_wire_and_json() {
+        let request =
+            TaskRequest::DisableUser(disable_user::Request { account: Text::new("Joe@Example.com").unwrap() });
+        let bytes = request.encode().unwrap();
+        assert_eq!(TaskRequest::decode(TaskKind::DisableUser.code(), 1, &bytes).unwrap(), request);
+        assert_eq!(TaskRequest::from_json(TaskKind::DisableUser, request.to_json()).unwrap(), request);
+        assert_eq!(request.target().as_str(), "joe@example.com");
+    }
+
+    #[test]
+    fn an_unknown_field_of_a_request_is_named() {
+        let json = serde_json::json!({ "account": "a@b.c", "acount": "x" });
+        let error = TaskRequest::from_json(TaskKind::EnableUser, json).unwrap_err();
+        assert!(error.to_string().contains("acount"), "{error}");
+    }
+}

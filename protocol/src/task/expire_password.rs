@@ -1,0 +1,35 @@
+//! Make an account's password useless at once.
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use super::{Account, Repeat, account_target};
+use crate::bounded::Text;
+
+/// Each run issues another temporary password and another mail.
+pub const REPEAT: Repeat = Repeat::Never;
+/// None.
+pub const SEALED_FIELDS: &[&str] = &[];
+
+/// Which account.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The account.
+    pub account: Account,
+}
+
+impl Request {
+    pub(super) fn target(&self) -> Text<255> {
+        account_target(&self.account)
+    }
+}
+
+/// Which account it was, and how the connected system expires passwords.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Output {
+    /// Its id in the connected system.
+    pub user_id: Text<32>,
+    /// What the connected system did, in a sentence.
+    pub message: Text<512>,
+}

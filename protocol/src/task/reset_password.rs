@@ -1,0 +1,51 @@
+//! Give an account a new password.
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use super::{Account, Repeat, account_target};
+use crate::bounded::Text;
+use crate::code::Code;
+use crate::codes;
+
+/// Setting the same password again is harmless; a generated one that is lost is replaced by another only if the
+/// account shows that the first was never set.
+pub const REPEAT: Repeat = Repeat::AfterReadBack;
+
+/// The sealed field of a given password, and the sealed output of a generated one.
+pub const PASSWORD: &str = "password";
+/// The password, when it is given.
+pub const SEALED_FIELDS: &[&str] = &[PASSWORD];
+
+codes! {
+    /// Where the new password comes from.
+    pub enum Source {
+        /// The submitter gives it in the sealed field [`PASSWORD`].
+        1 Given = "given",
+        /// The agent makes it up and seals it to the requester.
+        2 Generated = "generated",
+    }
+}
+
+/// Which account gets which password.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The account.
+    pub account: Account,
+    /// Where the password comes from.
+    pub source: Code<Source>,
+}
+
+impl Request {
+    pub(super) fn target(&self) -> Text<255> {
+        account_target(&self.account)
+    }
+}
+
+/// Which account it was. A generated password is a sealed output.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Output {
+    /// Its id in the connected system.
+    pub user_id: Text<32>,
+}

@@ -1,0 +1,42 @@
+//! Prove that the connected system can be reached and signed in to.
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use super::Repeat;
+use crate::bounded::{List, Text};
+
+/// It changes nothing.
+pub const REPEAT: Repeat = Repeat::Freely;
+/// None.
+pub const SEALED_FIELDS: &[&str] = &[];
+
+/// There is nothing to say.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {}
+
+impl Request {
+    pub(super) fn target(&self) -> Text<255> {
+        Text::default()
+    }
+}
+
+/// Where the connection led.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Output {
+    /// One sentence that says it worked.
+    pub message: Text<255>,
+    /// The URL of the API, as the sign-in answered.
+    pub instance: Text<255>,
+    /// The organization's id.
+    pub organization: Text<32>,
+    /// The account the agent signs in with.
+    pub account: Text<128>,
+    /// How it signed in, e.g. `oauth-jwt`.
+    pub method: Text<32>,
+    /// For password methods: `trusted-ip` or `token`; else empty.
+    pub network: Text<16>,
+    /// What an administrator should know, e.g. that the method will be retired.
+    pub warnings: List<Text<512>, 8>,
+}

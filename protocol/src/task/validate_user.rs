@@ -1,0 +1,56 @@
+//! Look an account up.
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use super::{Account, Repeat, account_target};
+use crate::bounded::Text;
+
+/// It changes nothing.
+pub const REPEAT: Repeat = Repeat::Freely;
+/// None.
+pub const SEALED_FIELDS: &[&str] = &[];
+
+/// Which account.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The account.
+    pub account: Account,
+}
+
+impl Request {
+    pub(super) fn target(&self) -> Text<255> {
+        account_target(&self.account)
+    }
+}
+
+/// What is known of the account. Not finding it is an answer, not a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Output {
+    /// The account, if there is one of that name.
+    pub user: Option<User>,
+}
+
+/// An account that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct User {
+    /// Its id in the connected system.
+    pub id: Text<32>,
+    /// Its name as the connected system spells it.
+    pub account: Account,
+    /// Whether it can sign in.
+    pub active: bool,
+    /// Whether sign-in is suspended; not known if the service account may not see it.
+    pub frozen: Option<bool>,
+    /// Whether too many wrong passwords locked it; not known if the service account may not see it.
+    pub locked: Option<bool>,
+    /// Its type, e.g. `Standard`.
+    pub user_type: Text<64>,
+    /// Its profile's name.
+    pub profile: Text<128>,
+    /// Its role's name; empty if it has none.
+    pub role: Text<128>,
+    /// The licence it takes up; empty if not known.
+    pub license: Text<128>,
+}
