@@ -1,1 +1,55 @@
 //! The durable store: sled with the guards that make it keep its promises.
+//!
+//! Both programs keep what they must not forget here. The crate knows nothing of tasks: it stores
+//! bytes under a [`Table`] and a key, and files of big payloads in the [`Spool`].
+//!
+//! What is promised, and by what:
+//!
+//! | promise | kept by |
+//! |---|---|
+//! | a commit that resolved survives a crash and a power cut | `flush`, then `fdatasync` on our own descriptor, before the caller is told |
+//! | a batch is there whole or not at all | one sled batch in one tree |
+//! | after a crash the store is a prefix of the commit groups, with all that was told | the [watermark](Recovered) and a scrub at the start |
+//! | damage is never passed over in silence | CRC and seal of every record; the store is moved aside and a new one begun |
+//! | acknowledgements and deletes work on a full disk | a headroom file and the check before every group |
+//! | values are unreadable without the key | XChaCha20-Poly1305, the record's table and key as associated data |
+//!
+//! Files, all below one directory of mode 0700:
+//!
+//! ```text
+//! lock        who has the store open
+//! format      version of this layout, and a check of the key
+//! watermark   how many commit groups are durable at least
+//! headroom    preallocated space, given up when the disk is full
+//! data/       sled's own files
+//! spool/      one file for each big payload
+//! corrupt-*/  stores that could not be read, kept for a person to look at
+//! ```
+
+mod batch;
+mod committer;
+mod disk;
+mod error;
+mod format;
+mod headroom;
+mod key;
+mod lock;
+mod open;
+mod private;
+mod record;
+mod seal;
+mod spool;
+mod store;
+mod table;
+mod watermark;
+
+pub use batch::{Batch, MAX_BATCH_BYTES};
+pub use disk::{Disk, RealDisk};
+pub use error::{Broken, StoreError};
+pub use format::FORMAT;
+pub use key::{KeyError, StoreKey};
+pub use open::{MovedAside, Opened, Options, Recovered};
+pub use record::{MAX_KEY, MAX_VALUE};
+pub use spool::{Spool, SpoolError, SpoolId, SpoolReader, SpoolWriter};
+pub use store::{Incarnation, Progress, Store};
+pub use table::Table;

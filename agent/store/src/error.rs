@@ -1,0 +1,166 @@
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the store open.
+    #[error("the store at `{path}` is in use by {}: stop it first", holder(*pid))]
+    InUse {
+        /// The store's directory.
+        path: PathBuf,
+        /// The process that holds it, when it wrote down its number.
+        pid: Option<u32>,
+    },
+    /// A newer version of the program wrote it. Nothing was touched.
+    #[error(
+        "the store at `{path}` has format {found} and this version knows up to {known}: \
+         start the newer version again"
+    )]
+    NewerFormat {
+        /// The store's directory.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The newest format this version can read.
+        known: u32,
+    },
+    /// The store was written with another key. Nothing was touched.
+    #[error("the key does not fit the store at `{path}`: bring back the key it was made with")]
+    WrongKey {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// Others than the owner may read a directory or file of the store.
+    #[error("`{path}` is open to others (mode {mode:04o}): run `chmod {mend} {path}`")]
+    WrongMode {
+        /// What is open to others.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// The mode that mends it, as `chmod` takes it.
+        mend: &'static str,
+    },
+    /// The operating system refused.
+    #[error("failed to {doing} `{path}`")]
+    Io {
+        /// What was attempted, as a verb.
+        doing: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// sled refused.
+    #[error("failed to {doing} the store")]
+    Engine {
+        /// What was attempted, as a verb.
+        doing: &'static str,
+        /// What sled said.
+        #[source]
+        source: sled::Error,
+    },
+    /// A record is not what was written. A restart scrubs the store and moves it aside.
+    #[error("record {key} of table `{table}` is damaged ({reason}): restart to recover")]
+    BadRecord {
+        /// The table's name, or its tag when the reader has no name for it.
+        table: String,
+        /// The record's key in hexadecimal.
+        key: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The disk is too full for this batch; nothing of it was written. Free space, then try again.
+    #[error("the disk is full: {free} bytes are free and {needed} are needed")]
+    DiskFull {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that have to be free.
+        needed: u64,
+    },
+    /// A key, value or batch exceeds its bound.
+    #[error("{what} of {len} bytes for table `{table}` exceeds {limit}")]
+    TooLarge {
+        /// The table's name.
+        table: &'static str,
+        /// `key`, `value` or `batch`.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The most that is allowed.
+        limit: usize,
+    },
+    /// The store is damaged and was not moved aside: a new one is damaged at once, or nobody took
+    /// the earlier ones away.
+    #[error(
+        "the store at `{path}` cannot be read ({reason}) and {kept} damaged ones are kept there: \
+         check the disk, then remove `corrupt-*`"
+    )]
+    Damaged {
+        /// The store's directory.
+        path: PathBuf,
+        /// How many are there.
+        kept: usize,
+        /// Why the present one cannot be read.
+        reason: String,
+    },
+    /// The disk did not take a commit group. The process must exit: what is on disk is unknown
+    /// until the store is opened again.
+    #[error("the store is broken: restart to recover")]
+    Broken(#[source] Arc<Broken>),
+    /// The system gave no random bytes.
+    #[error("failed to obtain random bytes: {0}")]
+    Entropy(getrandom::Error),
+}
+
+/// What broke the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// sled did not take the group.
+    #[error("failed to write a commit group")]
+    Write(#[source] sled::Error),
+    /// The system did not make it durable. It is never tried again: after a failed fsync a second
+    /// one can succeed without the data.
+    #[error("failed to make a commit group durable")]
+    Sync(#[source] io::Error),
+    /// The committer's thread is gone.
+    #[error("the committer stopped")]
+    Stopped,
+}
+
+impl StoreError {
+    /// Whether another process has the store (exit code 79).
+    pub const fn is_in_use(&self) -> bool {
+        matches!(self, Self::InUse { .. })
+    }
+
+    /// Whether a newer version wrote the store (exit code 78).
+    pub const fn is_newer_format(&self) -> bool {
+        matches!(self, Self::NewerFormat { .. })
+    }
+
+    /// Whether the batch may be committed later, when space is free.
+    pub const fn is_disk_full(&self) -> bool {
+        matches!(self, Self::DiskFull { .. })
+    }
+
+    /// Whether the process must exit (exit code 74).
+    pub const fn is_broken(&self) -> bool {
+        matches!(self, Self::Broken(_))
+    }
+
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    pub(crate) const fn engine(doing: &'static str) -> impl FnOnce(sled::Error) -> Self {
+        move |source| Self::Engine { doing, source }
+    }
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}

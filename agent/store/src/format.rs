@@ -1,0 +1,74 @@
+//! The `format` file: the first thing looked at, readable by every version for ever.
+//!
+//! Two lines of text: `format = 1` and `check = <hex>`, the latter an empty message sealed with the
+//! store's key. It is outside sled because opening sled already writes.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::record::hex;
+use crate::seal::Sealer;
+use crate::{StoreError, private};
+
+/// The layout and record format this version writes.
+pub const FORMAT: u32 = 1;
+
+/// Far more than any version has reason to write.
+const MAX_FILE: u64 = 4096;
+const CONTEXT: &[u8] = b"postern-store key check 1";
+
+/// What the `format` file said.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    Ours,
+    /// It is there and cannot be understood: damage.
+    Unreadable,
+}
+
+/// Looks without touching.
+///
+/// # Errors
+///
+/// [`StoreError::NewerFormat`] and [`StoreError::WrongKey`].
+pub(crate) fn look(directory: &Path, sealer: &Sealer) -> Result<Found, StoreError> {
+    let path = directory.join("format");
+    let text = match fs::metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Ok(found) if found.len() > MAX_FILE => return Ok(Found::Unreadable),
+        Ok(_) => fs::read(&path).map_err(StoreError::io("read", &path))?,
+        Err(error) => return Err(StoreError::io("read", &path)(error)),
+    };
+    let Ok(text) = String::from_utf8(text) else {
+        return Ok(Found::Unreadable);
+    };
+    let Some(found) = field(&text, "format").and_then(|it| it.parse::<u32>().ok()) else {
+        return Ok(Found::Unreadable);
+    };
+    if found > FORMAT {
+        return Err(StoreError::NewerFormat { path: directory.to_owned(), found, known: FORMAT });
+    }
+    let Some(check) = field(&text, "check").and_then(unhex) else {
+        return Ok(Found::Unreadable);
+    };
+    if sealer.open(CONTEXT, &check).is_none() {
+        return Err(StoreError::WrongKey { path: directory.to_owned() });
+    }
+    Ok(Found::Ours)
+}
+
+pub(crate) fn write(directory: &Path, sealer: &Sealer) -> Result<(), StoreError> {
+    let mut check = Vec::new();
+    sealer.seal(CONTEXT, &[], &mut check).map_err(StoreError::Entropy)?;
+    let text = format!("format = {FORMAT}\ncheck = {}\n", hex(&check));
+    private::replace(&directory.join("format"), text.as_bytes())
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(" = ")?.trim()))
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
+}

@@ -1,0 +1,112 @@
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, fallocate};
+
+use crate::{Disk, StoreError, private};
+
+/// Space that has to be free before any group is applied, in bytes.
+///
+/// sled rewrites the pages a group touches and pads its 512 KiB segments, so a group of 256 KiB
+/// can write a few times as much.
+pub(crate) const FLOOR: u64 = 2 * 1024 * 1024;
+
+/// Disk space kept for the essential.
+///
+/// A failed write cannot be repeated: sled's state is unknown after it. So the space is looked at
+/// before a group is applied, and batches that can wait are refused while it is short. Essential
+/// ones get the space of a preallocated file. It is kept again as soon as there is room for it.
+///
+/// This is no guarantee. Another process may take the space between the look and the write, and
+/// on thin volumes or under quotas the number of free bytes is no promise. Then the write fails
+/// and the store is broken: the process exits, and after a restart holds what it had promised.
+#[derive(Debug)]
+pub(crate) struct Headroom {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    bytes: u64,
+    kept: bool,
+}
+
+/// What a group may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    free: u64,
+    /// What a batch that can wait has to leave for those that cannot.
+    reserved: u64,
+}
+
+impl Room {
+    /// # Errors
+    ///
+    /// [`StoreError::DiskFull`], and the batch must not be applied.
+    pub(crate) fn admit(self, essential: bool) -> Result<(), StoreError> {
+        let needed = if essential { FLOOR } else { FLOOR.saturating_add(self.reserved) };
+        if self.free < needed {
+            return Err(StoreError::DiskFull { free: self.free, needed });
+        }
+        Ok(())
+    }
+}
+
+impl Headroom {
+    pub(crate) fn open(directory: &Path, bytes: u64, disk: Arc<dyn Disk>) -> Self {
+        let path = directory.join("headroom");
+        // A file of another size is a half-made one, or the configuration changed.
+        let kept = fs::metadata(&path).is_ok_and(|found| found.len() == bytes);
+        Self { disk, path, bytes, kept }
+    }
+
+    /// Looks at the disk before a group is written through `db`; `essential` tells whether one of
+    /// its batches may use the space kept.
+    pub(crate) fn survey(&mut self, db: &File, essential: bool) -> Result<Room, StoreError> {
+        let mut free = self.free(db)?;
+        // Twice the size, so that it is not kept and released in turns.
+        if !self.kept && free >= self.bytes.saturating_mul(2).saturating_add(FLOOR) {
+            self.keep();
+            free = self.free(db)?;
+        }
+        if self.kept && essential && free < FLOOR {
+            self.release();
+            free = self.free(db)?;
+        }
+        let reserved = if self.kept { 0 } else { self.bytes };
+        Ok(Room { free, reserved })
+    }
+
+    fn free(&self, db: &File) -> Result<u64, StoreError> {
+        self.disk.free(db).map_err(StoreError::io("look at the free space of", &self.path))
+    }
+
+    fn keep(&mut self) {
+        let made = private::options()
+            .create(true)
+            .truncate(true)
+            .open(&self.path)
+            .and_then(|file| fallocate_all(&file, self.bytes));
+        match made {
+            Ok(()) => self.kept = true,
+            Err(error) => {
+                tracing::warn!(%error, "could not keep space for a full disk");
+                let _ = fs::remove_file(&self.path);
+            }
+        }
+    }
+
+    fn release(&mut self) {
+        match fs::remove_file(&self.path) {
+            Ok(()) => tracing::warn!("the disk is full: using the space kept for that"),
+            Err(error) => tracing::warn!(%error, "could not release the space kept"),
+        }
+        self.kept = false;
+    }
+}
+
+fn fallocate_all(file: &File, bytes: u64) -> io::Result<()> {
+    if bytes > 0 {
+        fallocate(file, FallocateFlags::empty(), 0, bytes)?;
+    }
+    Ok(())
+}

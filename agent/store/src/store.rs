@@ -1,0 +1,201 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::committer::{Committer, Sealed};
+use crate::lock::Lock;
+use crate::record::{self, hex};
+use crate::seal::Sealer;
+use crate::{Batch, Opened, Options, Spool, SpoolError, StoreError, StoreKey, Table};
+
+/// Which life of the store this is: 16 random bytes made with it.
+///
+/// A controller that sees another one than before knows that the member has forgotten everything.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Incarnation(pub [u8; 16]);
+
+impl fmt::Debug for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+/// How far the committer is; for a watchdog that compares two looks by its own clock.
+///
+/// Stuck means: `pending` is not 0 and `settled` has not moved for longer than any disk may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Batches accepted and not yet answered.
+    pub pending: u64,
+    /// Batches answered, well or badly, since the store was opened.
+    pub settled: u64,
+}
+
+/// The open store. Clones share it; the last one to go closes it.
+///
+/// Closing waits for what was already handed to [`Store::commit`], so the last clone should not be
+/// dropped where waiting for the disk does harm.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+/// Fields are dropped in this order: the committer ends, sled closes, the lock goes.
+struct Inner {
+    committer: Committer,
+    db: sled::Db,
+    sealer: Sealer,
+    incarnation: Incarnation,
+    directory: PathBuf,
+    lock: Arc<Lock>,
+}
+
+impl Store {
+    /// Opens the store at `directory`, making it if it is not there.
+    ///
+    /// Blocks while sled recovers and every record is read: call it once, at the start. `now` is
+    /// the name given to a store that has to be moved aside, in seconds of Unix time.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InUse`], [`StoreError::NewerFormat`], [`StoreError::WrongKey`] and
+    /// [`StoreError::WrongMode`] leave the store as it is. A damaged store is no error: it is
+    /// moved aside and [`Opened::recovered`] tells.
+    pub fn open(directory: &Path, key: &StoreKey, options: &Options, now: u64) -> Result<Opened, StoreError> {
+        crate::open::open(directory, key, options, now)
+    }
+
+    pub(crate) fn new(
+        committer: Committer,
+        db: sled::Db,
+        sealer: Sealer,
+        incarnation: Incarnation,
+        directory: PathBuf,
+        lock: Lock,
+    ) -> Self {
+        let inner = Inner { committer, db, sealer, incarnation, directory, lock: Arc::new(lock) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Makes a batch durable. Resolves after it is: until then nobody may be told of it.
+    ///
+    /// Batches are applied in the order in which these futures are first polled, many at a time
+    /// under one barrier. A future dropped after its first poll leaves its batch committed or not.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::DiskFull`]: not written, may be tried again. [`StoreError::Broken`]: nothing
+    /// is known about this batch and no other will be taken; exit.
+    pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let sealed = Sealed::new(&self.inner.sealer, batch)?;
+        self.inner.committer.commit(sealed).await
+    }
+
+    /// [`Store::commit`] for code that is not async, such as a command.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::commit`].
+    ///
+    /// # Panics
+    ///
+    /// When called from within an async task.
+    pub fn commit_blocking(&self, batch: Batch) -> Result<(), StoreError> {
+        let sealed = Sealed::new(&self.inner.sealer, batch)?;
+        self.inner.committer.commit_blocking(sealed)
+    }
+
+    /// The value under `key`, if there is one.
+    ///
+    /// Reads see a batch a moment before it is durable, so only a resolved [`Store::commit`] is
+    /// a reason to tell anyone. A read takes microseconds from the cache and one small disk read
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BadRecord`] when the record is damaged.
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let disk_key = record::disk_key(table, key);
+        let found = self.inner.db.get(&disk_key).map_err(StoreError::engine("read"))?;
+        found.map(|it| record::open(&self.inner.sealer, Some(table.name()), &disk_key, &it)).transpose()
+    }
+
+    /// Keys and values of a table in the order of the keys, from either end.
+    ///
+    /// # Errors
+    ///
+    /// Each item is an error of its own, as for [`Store::get`].
+    pub fn scan(
+        &self,
+        table: Table,
+    ) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> + use<> {
+        self.scan_prefix(table, &[])
+    }
+
+    /// [`Store::scan`] over the keys that begin with `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// Each item is an error of its own, as for [`Store::get`].
+    pub fn scan_prefix(
+        &self,
+        table: Table,
+        prefix: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> + use<> {
+        let sealer = self.inner.sealer.clone();
+        self.inner.db.scan_prefix(record::disk_key(table, prefix)).map(move |item| {
+            let (disk_key, found) = item.map_err(StoreError::engine("read"))?;
+            let value = record::open(&sealer, Some(table.name()), &disk_key, &found)?;
+            Ok((disk_key.get(1..).unwrap_or_default().to_vec(), value))
+        })
+    }
+
+    /// The files of big payloads beside the store, under the same key and lock.
+    ///
+    /// # Errors
+    ///
+    /// When its directory cannot be made or is open to others.
+    pub fn spool(&self) -> Result<Spool, SpoolError> {
+        let directory = self.inner.directory.join("spool");
+        Spool::open(directory, self.inner.sealer.clone(), Arc::clone(&self.inner.lock))
+    }
+
+    /// Which life of the store this is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.inner.incarnation
+    }
+
+    /// Batches made durable since the store was opened.
+    pub fn commits(&self) -> u64 {
+        self.inner.committer.state().commits()
+    }
+
+    /// Barriers (flush and fdatasync) that took, since the store was opened.
+    pub fn barriers(&self) -> u64 {
+        self.inner.committer.state().barriers()
+    }
+
+    /// How far the committer is; for a watchdog.
+    pub fn progress(&self) -> Progress {
+        self.inner.committer.state().progress()
+    }
+
+    /// Whether a commit group failed, so that the process has to exit.
+    pub fn is_broken(&self) -> bool {
+        self.inner.committer.state().broken().is_some()
+    }
+
+    /// The directory the store is in.
+    pub fn directory(&self) -> &Path {
+        &self.inner.directory
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("directory", &self.inner.directory)
+            .field("incarnation", &self.inner.incarnation)
+            .finish_non_exhaustive()
+    }
+}

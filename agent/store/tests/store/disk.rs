@@ -1,0 +1,121 @@
+//! F14, F16: a disk that is full, and one that fails.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use postern_store::{Batch, Disk, Options, RealDisk, Store};
+
+use crate::lab::{Folder, TASKS, put};
+
+const MIB: u64 = 1024 * 1024;
+
+/// A disk with as much free space as the test says, and barriers that fail on demand.
+#[derive(Debug, Default)]
+struct Failing {
+    free: AtomicU64,
+    fails: AtomicBool,
+    syncs: AtomicU64,
+}
+
+impl Disk for Failing {
+    fn sync(&self, db: &File) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        RealDisk.sync(db)
+    }
+
+    fn free(&self, _: &File) -> io::Result<u64> {
+        Ok(self.free.load(Ordering::SeqCst))
+    }
+}
+
+fn open(folder: &Folder, disk: &Arc<Failing>) -> Store {
+    let disk = Arc::clone(disk) as Arc<dyn Disk>;
+    folder.open_with(&Options { headroom: 8 * MIB, disk }).unwrap().store
+}
+
+fn delete(key: &[u8]) -> Batch {
+    let mut batch = Batch::new();
+    batch.delete(TASKS, key).unwrap();
+    batch
+}
+
+/// F16. Seen to fail with the error passed to this group's waiters alone: the second barrier
+/// succeeds, as Linux lets it, and a lost write is acknowledged.
+#[tokio::test]
+async fn f16_a_failed_barrier_breaks_the_store_for_good() {
+    let folder = Folder::new();
+    let disk = Arc::new(Failing::default());
+    disk.free.store(1 << 40, Ordering::SeqCst);
+    let store = open(&folder, &disk);
+    store.commit(put(TASKS, b"before", b"")).await.unwrap();
+
+    disk.fails.store(true, Ordering::SeqCst);
+    let (one, two) = tokio::join!(store.commit(put(TASKS, b"1", b"")), store.commit(put(TASKS, b"2", b"")));
+    assert!(one.unwrap_err().is_broken());
+    assert!(two.unwrap_err().is_broken());
+    assert!(store.is_broken());
+    let syncs = disk.syncs.load(Ordering::SeqCst);
+
+    disk.fails.store(false, Ordering::SeqCst);
+    assert!(store.commit(put(TASKS, b"3", b"")).await.unwrap_err().is_broken());
+    assert_eq!(disk.syncs.load(Ordering::SeqCst), syncs, "the fsync was tried again");
+    assert_eq!(store.commits(), 1);
+    drop(store);
+
+    assert!(folder.store().get(TASKS, b"before").unwrap().is_some());
+}
+
+/// F14. Seen to fail without the look at the free space: the first put is taken.
+#[tokio::test]
+async fn f14_on_a_full_disk_only_the_essential_is_written() {
+    let folder = Folder::new();
+    let disk = Arc::new(Failing::default());
+    disk.free.store(100 * MIB, Ordering::SeqCst);
+    let store = open(&folder, &disk);
+    store.commit(put(TASKS, b"old", b"value")).await.unwrap();
+    assert_eq!(folder.join("headroom").metadata().unwrap().len(), 8 * MIB);
+
+    disk.free.store(MIB, Ordering::SeqCst);
+    let refused = store.commit(put(TASKS, b"new", b"value")).await.unwrap_err();
+    assert!(refused.is_disk_full(), "{refused}");
+    assert!(folder.join("headroom").exists());
+    assert_eq!(store.get(TASKS, b"new").unwrap(), None);
+
+    // The space comes back to this disk when the headroom goes.
+    disk.free.store(2 * MIB, Ordering::SeqCst);
+    store.commit(delete(b"old")).await.unwrap();
+    let mut outcome = put(TASKS, b"outcome", b"value");
+    outcome.essential();
+    store.commit(outcome).await.unwrap();
+    assert!(!store.is_broken());
+}
+
+#[tokio::test]
+async fn f14_the_headroom_is_released_for_the_essential_and_kept_again_later() {
+    let folder = Folder::new();
+    let disk = Arc::new(Failing::default());
+    disk.free.store(100 * MIB, Ordering::SeqCst);
+    let store = open(&folder, &disk);
+    store.commit(put(TASKS, b"old", b"value")).await.unwrap();
+
+    disk.free.store(MIB, Ordering::SeqCst);
+    // This disk shows no space even now, so the batch is refused, and nothing broke.
+    assert!(store.commit(delete(b"old")).await.unwrap_err().is_disk_full());
+    assert!(!folder.join("headroom").exists());
+
+    // With the headroom gone, what can wait may not eat what it freed.
+    disk.free.store(9 * MIB, Ordering::SeqCst);
+    assert!(store.commit(put(TASKS, b"new", b"")).await.unwrap_err().is_disk_full());
+    store.commit(delete(b"old")).await.unwrap();
+    assert!(!folder.join("headroom").exists());
+
+    disk.free.store(18 * MIB, Ordering::SeqCst);
+    store.commit(put(TASKS, b"new", b"")).await.unwrap();
+    assert!(folder.join("headroom").exists());
+    assert!(!store.is_broken());
+}
