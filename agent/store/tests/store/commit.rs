@@ -1,16 +1,14 @@
 //! Group commit: order, bounds, barriers.
 
 use std::fs::{self, File};
-use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
 
 use postern_store::{Batch, Disk, MAX_BATCH_BYTES, MAX_KEY, MAX_VALUE, Options, Progress, RealDisk, Store, StoreError};
 
-use crate::lab::{Folder, OUTBOX, TASKS, put};
+use crate::lab::{Folder, OUTBOX, TASKS, poll, put};
 
 /// A disk whose barriers wait until the test lets them go.
 #[derive(Debug)]
@@ -52,10 +50,6 @@ impl Gated {
         let store = folder.open_with(&options).unwrap().store;
         Self { go, arrivals, store, _folder: folder }
     }
-}
-
-fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Seen to fail without the `fdatasync` (no barrier ever arrives) and with it before the flush

@@ -1,7 +1,10 @@
 //! A store in a folder of its own.
 
 use std::fs;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use postern_store::{Batch, Opened, Options, Store, StoreError, StoreKey, Table};
 
@@ -85,4 +88,9 @@ pub(crate) fn fill(store: &Store, count: u64) {
 
 pub(crate) fn value(number: u64) -> Vec<u8> {
     number.to_be_bytes().repeat(40)
+}
+
+/// Polls once; the first poll of a commit hands it over.
+pub(crate) fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }

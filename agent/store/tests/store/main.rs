@@ -9,6 +9,8 @@ mod damage;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod open;
