@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use postern_agent_core::JournalEntry;
 use postern_protocol::message::v1::MAX_PARTS;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
@@ -28,8 +29,10 @@ pub trait Connector: Send + Sync + 'static {
 
     /// Runs one attempt at a task.
     ///
-    /// `Err` means that nothing was changed by this attempt or any before it; its class decides whether another
-    /// attempt follows. Anything else, an effect that cannot be proved included, is a [`Conclusion`].
+    /// `Err` of class [`FailureClass::Interrupted`] means that the attempt stopped where it could; what was done is in
+    /// the journal, and another attempt goes on from there. Any other `Err` means that nothing was changed by this
+    /// attempt or any before it; its class decides whether another attempt follows. Everything else, an effect that
+    /// cannot be proved included, is a [`Conclusion`].
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>>;
 }
 
@@ -95,17 +98,6 @@ impl Conclusion {
         }
         self
     }
-}
-
-/// One entry of a task's journal: what an attempt was about to do, or had done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JournalEntry {
-    /// The step of the task's plan, from 0. A batch has one step a unit.
-    pub step: u32,
-    /// Whether the step was proved done.
-    pub done: bool,
-    /// What the connector wants to know after a crash. Never a secret in clear.
-    pub note: Vec<u8>,
 }
 
 /// The most bytes of one note.

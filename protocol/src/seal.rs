@@ -79,8 +79,8 @@ impl SealingPublicKey {
     /// The key's short name.
     pub fn id(&self) -> KeyId {
         let hash: [u8; 32] = Sha256::digest(self.0).into();
-        let [a, b, c, d, e, f, g, h, ..] = hash;
-        KeyId([a, b, c, d, e, f, g, h])
+        let (id, _) = hash.split_first_chunk().expect("a hash is longer than an id");
+        KeyId(*id)
     }
 }
 
@@ -355,8 +355,9 @@ pub type StreamKey = Zeroizing<[u8; 32]>;
 
 fn segment_nonce(index: u64, last: bool) -> Nonce {
     let mut nonce = [0; 12];
-    let [a, b, c, d, e, f, g, h] = index.to_le_bytes();
-    nonce.copy_from_slice(&[a, b, c, d, e, f, g, h, 0, 0, 0, u8::from(last)]);
+    let (number, rest) = nonce.split_at_mut(8);
+    number.copy_from_slice(&index.to_le_bytes());
+    rest.copy_from_slice(&[0, 0, 0, u8::from(last)]);
     nonce.into()
 }
 

@@ -1,1 +1,22 @@
-//! What the agent decides: task ledger, leases, outbox, retry, membership. No I/O.
+//! What a Postern agent decides, without waiting for anything.
+//!
+//! [`Ledger`] holds every accepted task from offer to acknowledgement and says what must be written, sent and run, in
+//! which order. [`Backoff`] spaces reconnections, [`retry`] spaces attempts. Time and randomness are arguments;
+//! nothing here can read a clock, a file or a socket.
+
+pub mod backoff;
+pub mod journal;
+pub mod lease;
+pub mod ledger;
+pub mod limits;
+pub mod membership;
+mod outbox;
+pub mod retry;
+pub mod write;
+
+pub use backoff::Backoff;
+pub use journal::JournalEntry;
+pub use ledger::{Event, Ledger, Offered, Restored, RestoredTask};
+pub use limits::Limits;
+pub use membership::Membership;
+pub use write::{Origin, TaskState, Tombstone, Write};

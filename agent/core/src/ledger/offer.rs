@@ -1,0 +1,149 @@
+//! What becomes of an offer, by what the agent already knows of the task.
+
+use std::cmp::Ordering;
+
+use postern_protocol::bounded::{List, Text};
+use postern_protocol::message::v1::{Accept, Offer, Reject, Rejection, Report, Started};
+use postern_protocol::{ReportNo, Timestamp};
+
+use super::held::{Held, Phase};
+use super::{Gated, Ledger, Offered};
+use crate::lease::Lease;
+use crate::write::{Origin, Tombstone, Write};
+
+impl Ledger {
+    /// A task was offered.
+    pub fn handle_offer(&mut self, offered: Offered, now: Timestamp) {
+        if let Some(session) = &mut self.session {
+            session.offers_seen = session.offers_seen.saturating_add(1);
+        }
+        let task = offered.offer.task;
+        if let Some(held) = self.tasks.get(&task) {
+            if held.is_same_work(&offered.offer) {
+                self.offer_of_held(&offered.offer);
+            } else {
+                self.reject(&offered.offer, Rejection::Invalid, "the task is held here with other content", 0);
+            }
+        } else if let Some(report) = self.outbox.find(task).cloned() {
+            self.offer_of_reported(&offered.offer, report);
+        } else if let Some(stone) = self.tombstones.get(&task).copied() {
+            self.offer_of_ended(&offered.offer, stone);
+        } else {
+            self.offer_of_unknown(offered, now);
+        }
+    }
+
+    fn offer_of_unknown(&mut self, offered: Offered, now: Timestamp) {
+        let Offered { offer, origin, refusal, streams_here } = offered;
+        if let Some((reason, message)) = refusal {
+            self.reject(&offer, reason, &message, 0);
+        } else if origin == Origin::Controller && (self.stopping || !self.membership.may_begin()) {
+            self.reject(&offer, Rejection::Draining, "the member takes no new work now", 0);
+        } else if origin == Origin::Controller && self.room() == 0 {
+            self.reject(&offer, Rejection::Overloaded, "the member holds as much as it can", 1_000);
+        } else {
+            self.take(offer, origin, &streams_here, now);
+        }
+    }
+
+    fn take(&mut self, offer: Offer, origin: Origin, streams_here: &[postern_protocol::StreamId], now: Timestamp) {
+        self.arrivals += 1;
+        let accept = Accept { task: offer.task, epoch: offer.epoch };
+        self.writes.push(Write::PutTask(Box::new(offer.clone()), origin));
+        let mut held = Held::offered(offer, origin, streams_here, self.arrivals, now);
+        held.durable_after = self.next_mark();
+        self.tasks.insert(held.offer.task, held);
+        if origin == Origin::Controller {
+            self.after_writes(Gated::Transmit(accept.into()));
+            // Asked for at once, so that the answer comes while the disk is busy.
+            if let Some(session) = &mut self.session {
+                session.renew_now();
+            }
+        }
+    }
+
+    fn offer_of_held(&mut self, offer: &Offer) {
+        let Some(held) = self.tasks.get_mut(&offer.task) else { return };
+        if offer.epoch < held.lease.epoch {
+            return self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here", 0);
+        }
+        if offer.epoch > held.lease.epoch {
+            held.lease = Lease::offered(offer.epoch);
+            held.fenced = false;
+            held.offer.reconcile |= offer.reconcile || matches!(held.phase, Phase::Started { .. });
+            held.offer.epoch = offer.epoch;
+            held.offer.attempt = offer.attempt;
+            let report = match &mut held.phase {
+                Phase::Concluded(report) => {
+                    report.epoch = offer.epoch;
+                    Some(report.clone())
+                }
+                Phase::Journaled | Phase::Started { .. } => None,
+            };
+            let offer = held.offer.clone();
+            let origin = held.origin;
+            self.writes.push(Write::PutTask(Box::new(offer.clone()), origin));
+            if let Some(report) = report {
+                self.writes.push(Write::PutState(offer.task, crate::write::TaskState::Concluded(report)));
+            }
+            if let Some(session) = &mut self.session {
+                session.renew_now();
+            }
+        }
+        let (task, epoch, attempt) = (offer.task, offer.epoch, offer.attempt);
+        self.after_writes(Gated::Transmit(Accept { task, epoch }.into()));
+        if self.tasks.get(&task).is_some_and(|held| matches!(held.phase, Phase::Started { .. })) {
+            self.after_writes(Gated::Transmit(Started { task, epoch, attempt }.into()));
+        }
+    }
+
+    /// Reported, not acknowledged: the same epoch is a repetition, a newer one gets the same outcome.
+    fn offer_of_reported(&mut self, offer: &Offer, report: Report) {
+        match offer.epoch.cmp(&report.epoch) {
+            Ordering::Less => self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here", 0),
+            Ordering::Equal => self.outbox.rewind_to(report.number),
+            Ordering::Greater => {
+                self.report_again(Report { epoch: offer.epoch, attempt: offer.attempt, ..report });
+            }
+        }
+    }
+
+    fn offer_of_ended(&mut self, offer: &Offer, stone: Tombstone) {
+        if offer.epoch <= stone.epoch {
+            return self.reject(offer, Rejection::Fenced, "the task ended here and was acknowledged", 0);
+        }
+        self.report_again(Report {
+            number: ReportNo(0),
+            task: stone.task,
+            epoch: offer.epoch,
+            attempt: stone.attempt,
+            outcome: stone.outcome.into(),
+            certainty: stone.certainty.into(),
+            changed: stone.changed.into(),
+            failure: None,
+            output: postern_protocol::bounded::Bytes::default(),
+            sealed: List::default(),
+            streams: List::default(),
+            ext: List::default(),
+        });
+    }
+
+    fn report_again(&mut self, report: Report) {
+        let report = self.outbox.push(report);
+        let number = report.number;
+        self.writes.push(Write::PutReport(Box::new(report)));
+        self.after_writes(Gated::ReportDurable(number));
+    }
+
+    pub(super) fn reject(&mut self, offer: &Offer, reason: Rejection, message: &str, retry_after_ms: u32) {
+        let frame = Reject {
+            task: offer.task,
+            epoch: offer.epoch,
+            reason: reason.into(),
+            message: Text::clipped(message),
+            retry_after_ms,
+        };
+        // Behind earlier writes, so that the answers to one task stay in order.
+        self.after_writes(Gated::Transmit(frame.into()));
+    }
+}

@@ -1,0 +1,74 @@
+//! Which attempt starts next.
+
+use std::time::Duration;
+
+use postern_protocol::{StreamId, TaskId, Timestamp};
+
+use super::held::{Held, Phase};
+use super::{Ending, Event, Ledger};
+use crate::write::Origin;
+
+impl Ledger {
+    /// A payload of a task is complete on this machine.
+    pub fn handle_stream_here(&mut self, task: TaskId, stream: StreamId) {
+        if let Some(held) = self.tasks.get_mut(&task) {
+            held.missing.remove(&stream);
+        }
+    }
+
+    pub(super) fn poll_start(&mut self, now: Timestamp) -> Option<Event> {
+        self.expire(now);
+        if self.tasks.values().filter(|held| held.running).count() >= self.limits.slots {
+            return None;
+        }
+        let task = self
+            .tasks
+            .iter()
+            .filter(|(_, held)| self.may_start(held, now))
+            .max_by_key(|(_, held)| (held.offer.priority, std::cmp::Reverse(held.arrival)))
+            .map(|(task, _)| *task)?;
+        let held = self.tasks.get_mut(&task)?;
+        held.running = true;
+        held.attempts += 1;
+        held.retry_at = None;
+        Some(Event::Start {
+            offer: Box::new(held.offer.clone()),
+            attempt: held.attempts,
+            reconcile: held.offer.reconcile,
+            resumed: held.journal > 0,
+        })
+    }
+
+    fn may_start(&self, held: &Held, now: Timestamp) -> bool {
+        let waits = held.running || held.is_concluded() || held.fenced || !held.missing.is_empty();
+        if waits || held.retry_at.is_some_and(|at| now < at) {
+            return false;
+        }
+        // A lease may be renewed before the offer is on disk.
+        if held.durable_after > self.durable {
+            return false;
+        }
+        if held.origin == Origin::Local {
+            return true;
+        }
+        let allowed = match held.phase {
+            Phase::Journaled => self.membership.may_begin() && !self.stopping,
+            Phase::Started { .. } => self.membership.may_go_on() && !self.stopping,
+            Phase::Concluded(_) => false,
+        };
+        // Without a lease an attempt would only wait for one, in a slot that others could use.
+        allowed && (held.only_reads() || held.lease.covers(Duration::ZERO, now))
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        let late: Vec<TaskId> = self
+            .tasks
+            .iter()
+            .filter(|(_, held)| !held.running && matches!(held.phase, Phase::Journaled) && held.is_expired(now))
+            .map(|(task, _)| *task)
+            .collect();
+        for task in late {
+            self.conclude(task, Ending::expired());
+        }
+    }
+}

@@ -1,0 +1,523 @@
+use postern_protocol::bounded::Bytes;
+use postern_protocol::message::v1::{LeaseVerdict, MembershipState, Mode, Renew, Renewed, RenewedLease, ReportAck};
+use postern_protocol::{Epoch, TaskKind, TaskRequest};
+
+use super::*;
+
+const TTL: Duration = Duration::from_secs(60);
+const REACH: Duration = Duration::from_secs(20);
+
+fn at(secs: u64) -> Timestamp {
+    Timestamp::from_millis(secs * 1000)
+}
+
+fn id(n: u8) -> TaskId {
+    TaskId::from_bytes([n; 16])
+}
+
+fn offer(n: u8, kind: TaskKind, epoch: u64) -> Offer {
+    let json = match kind {
+        TaskKind::TestConnection => serde_json::json!({}),
+        _ => serde_json::json!({ "account": "joe@example.com" }),
+    };
+    Offer {
+        task: id(n),
+        kind: kind.into(),
+        kind_rev: TaskRequest::REV,
+        epoch: Epoch(epoch),
+        lease_ttl_ms: 60_000,
+        deadline_ms: 0,
+        priority: 0,
+        system: "acme".parse().unwrap(),
+        target: Text::new("joe@example.com").unwrap(),
+        mode: Mode::Async.into(),
+        attempt: 1,
+        reconcile: false,
+        observations: List::default(),
+        params: Bytes::new(TaskRequest::from_json(kind, json).unwrap().encode().unwrap()).unwrap(),
+        sealed: List::default(),
+        streams: List::default(),
+        requester: None,
+        ext: List::default(),
+    }
+}
+
+fn enabled(epoch: u64) -> Membership {
+    Membership { state: MembershipState::Enabled, epoch: Epoch(epoch), hard: false }
+}
+
+fn success() -> Ending {
+    Ending::without_output(Outcome::Succeeded, Certainty::Certain, Changed::Yes, None)
+}
+
+fn intent(step: u32) -> JournalEntry {
+    JournalEntry { step, done: false, note: Vec::new() }
+}
+
+/// A ledger with a disk that takes everything at once, unless held.
+struct Desk {
+    ledger: Ledger,
+    disk: Vec<Write>,
+    now: Timestamp,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self::restored(Restored::default())
+    }
+
+    fn restored(restored: Restored) -> Self {
+        let ledger = Ledger::restore(Limits::for_slots(2), restored);
+        Self { ledger, disk: Vec::new(), now: at(100) }
+    }
+
+    fn connected() -> Self {
+        let mut desk = Self::new();
+        desk.connect();
+        desk
+    }
+
+    fn connect(&mut self) {
+        self.ledger.handle_welcome(SessionNo(1), enabled(1));
+        self.sync();
+        self.ledger.handle_established(ReportNo(0), TTL);
+        self.sync();
+    }
+
+    fn sync(&mut self) {
+        while let Some((mark, writes)) = self.ledger.poll_writes() {
+            self.disk.extend(writes);
+            self.ledger.handle_durable(mark, self.now);
+        }
+    }
+
+    fn offer(&mut self, offer: Offer) {
+        let origin = Origin::Controller;
+        self.ledger.handle_offer(Offered { offer, origin, refusal: None, streams_here: Vec::new() }, self.now);
+    }
+
+    fn sent(&mut self) -> Vec<FromMember> {
+        std::iter::from_fn(|| self.ledger.poll_transmit(self.now)).collect()
+    }
+
+    fn names(&mut self) -> Vec<&'static str> {
+        self.sent().iter().map(FromMember::name).collect()
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.ledger.poll_event(self.now)).collect()
+    }
+
+    /// Answers every renewal that is asked for with `verdict`.
+    fn renew(&mut self, verdict: LeaseVerdict) {
+        for frame in self.sent() {
+            if let FromMember::Renew(Renew { nonce, leases }) = frame {
+                let leases = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict: verdict.into() });
+                let leases = List::new(leases.collect()).unwrap();
+                self.ledger.handle_renewed(&Renewed { nonce, ttl_ms: 60_000, leases }, self.now);
+            }
+        }
+        self.sync();
+    }
+
+    /// Takes a task up to its running attempt.
+    fn running(&mut self, n: u8, kind: TaskKind) {
+        self.offer(offer(n, kind, 1));
+        self.sync();
+        self.renew(LeaseVerdict::Kept);
+        assert!(matches!(self.events().as_slice(), [Event::Start { .. }]));
+    }
+
+    fn started(&mut self, n: u8) {
+        self.running(n, TaskKind::DisableUser);
+        self.ledger.handle_intend(id(n), 1, intent(0), REACH, self.now);
+        self.sync();
+        assert_eq!(self.events(), [Event::Granted(1)]);
+        self.sent();
+    }
+}
+
+/// Let `take` push the `Accept` into `transmits` directly and this fails.
+#[test]
+fn an_accept_waits_for_the_disk() {
+    let mut desk = Desk::connected();
+    desk.sent();
+    desk.offer(offer(1, TaskKind::ValidateUser, 1));
+    assert!(!desk.names().contains(&"Accept"));
+    assert!(desk.events().is_empty(), "nor does it start");
+    desk.sync();
+    assert!(desk.names().contains(&"Accept"));
+}
+
+#[test]
+fn a_read_starts_without_a_lease_and_a_write_does_not() {
+    let mut desk = Desk::connected();
+    desk.offer(offer(1, TaskKind::ValidateUser, 1));
+    desk.offer(offer(2, TaskKind::DisableUser, 1));
+    desk.sync();
+    let starts = desk.events();
+    assert!(matches!(starts.as_slice(), [Event::Start { offer, .. }] if offer.task == id(1)), "{starts:?}");
+    desk.renew(LeaseVerdict::Kept);
+    let starts = desk.events();
+    assert!(matches!(starts.as_slice(), [Event::Start { offer, .. }] if offer.task == id(2)), "{starts:?}");
+}
+
+/// Invariant 5. Push `Event::Granted` from `write_intent` and this fails.
+#[test]
+fn an_attempt_may_act_only_when_its_intent_is_on_disk() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::DisableUser);
+    desk.ledger.handle_intend(id(1), 7, intent(0), REACH, desk.now);
+    assert!(desk.events().is_empty());
+    assert!(!desk.names().contains(&"Started"));
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Granted(7)]);
+    assert_eq!(desk.names(), ["Started"]);
+    assert!(desk.disk.contains(&Write::PutJournal(id(1), 0, intent(0))));
+}
+
+/// Invariant 6: the disk took so long that the lease no longer covers the call.
+#[test]
+fn an_intent_is_not_granted_when_the_lease_ran_out_while_it_was_written() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::DisableUser);
+    desk.ledger.handle_intend(id(1), 7, intent(0), REACH, desk.now);
+    desk.now = at(150);
+    desk.sync();
+    assert!(matches!(desk.events().as_slice(), [Event::Refused(7, _)]));
+}
+
+#[test]
+fn an_intent_waits_for_a_renewal_and_gives_up_after_its_patience() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::DisableUser);
+    desk.now = at(145);
+    desk.ledger.handle_intend(id(1), 7, intent(0), REACH, desk.now);
+    assert!(desk.events().is_empty());
+    desk.renew(LeaseVerdict::Kept);
+    assert_eq!(desk.events(), [Event::Granted(7)]);
+
+    desk.now = at(195);
+    desk.ledger.handle_intend(id(1), 8, intent(1), REACH, desk.now);
+    desk.now = at(205);
+    desk.ledger.handle_timeout(desk.now);
+    assert!(matches!(desk.events().as_slice(), [Event::Refused(8, _)]));
+}
+
+/// Invariant 2 and rule 7. Mark the report durable in `Outbox::push` and this fails.
+#[test]
+fn a_report_leaves_only_when_it_is_on_disk_and_stays_until_it_is_acknowledged() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_concluded(id(1), success());
+    assert!(!desk.names().contains(&"Report"));
+    desk.sync();
+    let sent = desk.sent();
+    let [FromMember::Report(report), ..] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!((report.number, report.task), (ReportNo(1), id(1)));
+
+    desk.ledger.handle_disconnected();
+    desk.connect();
+    assert!(desk.sent().iter().any(|frame| matches!(frame, FromMember::Report(again) if again == report)));
+    desk.ledger.handle_report_ack(ReportAck { upto: ReportNo(1) }.upto);
+    desk.sync();
+    assert!(desk.disk.contains(&Write::DeleteReport(ReportNo(1))));
+    desk.ledger.handle_disconnected();
+    desk.connect();
+    assert!(!desk.names().contains(&"Report"));
+}
+
+#[test]
+fn the_task_and_its_report_change_places_in_one_write() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_concluded(id(1), success());
+    let (_, writes) = desk.ledger.poll_writes().unwrap();
+    assert!(matches!(writes.as_slice(), [Write::PutReport(_), Write::DeleteTask(_)]), "{writes:?}");
+}
+
+// The table of `docs/protocol.md`, "Offers of tasks the agent knows".
+
+#[test]
+fn f33_an_offer_of_a_started_task_under_the_same_epoch_repeats_its_state_and_starts_nothing() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.offer(offer(1, TaskKind::DisableUser, 1));
+    desk.sync();
+    assert_eq!(desk.names(), ["Accept", "Started", "Credit"]);
+    assert!(desk.events().is_empty());
+}
+
+#[test]
+fn f33_an_offer_of_a_journaled_task_under_a_newer_epoch_is_adopted() {
+    let mut desk = Desk::connected();
+    desk.offer(offer(1, TaskKind::DisableUser, 1));
+    desk.sync();
+    desk.sent();
+    desk.offer(offer(1, TaskKind::DisableUser, 2));
+    desk.sync();
+    let sent = desk.sent();
+    assert!(sent.iter().any(|frame| matches!(frame, FromMember::Accept(accept) if accept.epoch == Epoch(2))));
+}
+
+#[test]
+fn f33_an_offer_under_an_older_epoch_is_fenced() {
+    let mut desk = Desk::connected();
+    desk.offer(offer(1, TaskKind::DisableUser, 5));
+    desk.sync();
+    desk.sent();
+    desk.offer(offer(1, TaskKind::DisableUser, 4));
+    desk.sync();
+    let sent = desk.sent();
+    let is_fenced = |frame: &FromMember| matches!(frame, FromMember::Reject(reject) if reject.reason.known() == Some(Rejection::Fenced));
+    assert!(sent.iter().any(is_fenced), "{sent:?}");
+}
+
+#[test]
+fn f33_an_ended_task_offered_again_gets_the_same_outcome_and_is_not_run() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_concluded(id(1), success());
+    desk.sync();
+    desk.offer(offer(1, TaskKind::DisableUser, 2));
+    desk.sync();
+    let reports = |frames: &[FromMember]| -> Vec<(u64, u64)> {
+        let report = |frame: &FromMember| match frame {
+            FromMember::Report(report) => Some((report.number.0, report.epoch.0)),
+            _ => None,
+        };
+        frames.iter().filter_map(report).collect()
+    };
+    assert_eq!(reports(&desk.sent()), [(1, 1), (2, 2)], "reported, not acknowledged");
+    desk.ledger.handle_report_ack(ReportNo(2));
+    desk.sync();
+    desk.offer(offer(1, TaskKind::DisableUser, 3));
+    desk.sync();
+    assert_eq!(reports(&desk.sent()), [(3, 3)], "acknowledged");
+    assert!(desk.events().is_empty());
+}
+
+#[test]
+fn a_lost_lease_stops_the_attempt_and_forgets_what_had_not_begun() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.offer(offer(2, TaskKind::EnableUser, 1));
+    desk.sync();
+    desk.renew(LeaseVerdict::Fenced);
+    assert_eq!(desk.events(), [Event::Stop(id(1))]);
+    assert!(desk.disk.contains(&Write::DeleteTask(id(2))));
+    desk.ledger.handle_intend(id(1), 9, intent(1), REACH, desk.now);
+    assert!(matches!(desk.events().as_slice(), [Event::Refused(9, _)]));
+    desk.ledger.handle_concluded(id(1), success());
+    desk.sync();
+    assert!(desk.names().contains(&"Report"), "an effect is told even under an old epoch");
+}
+
+#[test]
+fn a_cancel_before_the_intent_means_that_nothing_happened() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::DisableUser);
+    desk.ledger.handle_cancel(id(1));
+    assert_eq!(desk.events(), [Event::Stop(id(1))]);
+    desk.ledger.handle_intend(id(1), 3, intent(0), REACH, desk.now);
+    let refused = desk.events();
+    let [Event::Refused(3, failure)] = refused.as_slice() else { panic!("{refused:?}") };
+    desk.ledger.handle_failed(id(1), failure.clone(), desk.now);
+    desk.sync();
+    let sent = desk.sent();
+    let cancelled = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::Cancelled));
+    assert!(sent.iter().any(cancelled), "{sent:?}");
+}
+
+/// Invariant 13: conclude `Cancelled` whatever the phase and this fails.
+#[test]
+fn a_cancel_after_the_intent_never_claims_that_nothing_happened() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_cancel(id(1));
+    desk.ledger.handle_failed(id(1), lease_too_short(), desk.now);
+    desk.sync();
+    let sent = desk.sent();
+    let unknown = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::Unknown));
+    assert!(sent.iter().any(unknown), "{sent:?}");
+}
+
+#[test]
+fn a_disabled_member_gives_unbegun_work_back_and_finishes_what_it_began() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.offer(offer(2, TaskKind::EnableUser, 1));
+    desk.sync();
+    desk.sent();
+    let draining = Membership { state: MembershipState::Draining, epoch: Epoch(2), hard: false };
+    desk.ledger.handle_member_state(draining);
+    desk.sync();
+    assert_eq!(desk.names(), ["Reject", "MemberStateAck"]);
+    desk.ledger.handle_intend(id(1), 4, intent(1), REACH, desk.now);
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Granted(4)]);
+}
+
+/// Invariant 7.
+#[test]
+fn a_hard_disabled_member_begins_no_further_step() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    let disabled = Membership { state: MembershipState::Disabled, epoch: Epoch(2), hard: true };
+    desk.ledger.handle_member_state(disabled);
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Stop(id(1))]);
+    desk.ledger.handle_intend(id(1), 4, intent(1), REACH, desk.now);
+    assert!(matches!(desk.events().as_slice(), [Event::Refused(4, _)]));
+}
+
+#[test]
+fn an_older_member_state_is_acknowledged_and_ignored() {
+    let mut desk = Desk::connected();
+    desk.ledger.handle_member_state(Membership { state: MembershipState::Disabled, epoch: Epoch(0), hard: true });
+    assert_eq!(desk.ledger.membership(), enabled(1));
+}
+
+#[test]
+fn a_passing_failure_is_tried_again_later_and_a_lasting_one_reported() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::DisableUser);
+    desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "timeout", "no answer"), desk.now);
+    assert!(desk.events().is_empty());
+    desk.now = at(101);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { attempt: 2, .. }]));
+    desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Rejected, "user_not_found", "no such user"), desk.now);
+    desk.sync();
+    assert!(desk.names().contains(&"Report"));
+}
+
+#[test]
+fn an_expired_task_is_reported_and_never_run_late() {
+    let mut desk = Desk::connected();
+    desk.offer(Offer { deadline_ms: 5_000, ..offer(1, TaskKind::DisableUser, 1) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk.now = at(105);
+    assert!(desk.events().is_empty());
+    desk.sync();
+    assert!(desk.names().contains(&"Report"));
+}
+
+#[test]
+fn f10_a_task_in_which_the_process_died_twice_is_dead_lettered() {
+    let started = |deaths| RestoredTask {
+        offer: offer(1, TaskKind::DisableUser, 1),
+        origin: Origin::Controller,
+        state: TaskState::Started { deaths },
+        journal: 1,
+        streams_here: Vec::new(),
+    };
+    let mut desk = Desk::restored(Restored { tasks: vec![started(0)], ..Restored::default() });
+    desk.connect();
+    assert!(!desk.names().contains(&"Report"), "once is bad luck");
+
+    let mut desk = Desk::restored(Restored { tasks: vec![started(1)], ..Restored::default() });
+    desk.connect();
+    let sent = desk.sent();
+    let dead = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::DeadLettered));
+    assert!(sent.iter().any(dead), "{sent:?}");
+}
+
+#[test]
+fn a_restored_task_waits_for_a_session_and_a_lease() {
+    let task = RestoredTask {
+        offer: offer(1, TaskKind::DisableUser, 1),
+        origin: Origin::Controller,
+        state: TaskState::Started { deaths: 0 },
+        journal: 1,
+        streams_here: Vec::new(),
+    };
+    let restored = Restored { tasks: vec![task], membership: Some(enabled(1)), ..Restored::default() };
+    let mut desk = Desk::restored(restored);
+    desk.sync();
+    assert!(desk.events().is_empty());
+    desk.connect();
+    assert!(desk.events().is_empty());
+    desk.renew(LeaseVerdict::Kept);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { resumed: true, .. }]));
+}
+
+/// Invariant 17: an offer beyond the credit is refused, not swallowed.
+#[test]
+fn credit_is_absolute_and_bounds_what_is_held() {
+    let mut desk = Desk::connected();
+    let credit = |frames: &[FromMember]| {
+        frames.iter().rev().find_map(|frame| match frame {
+            FromMember::Credit(credit) => Some(credit.offers),
+            _ => None,
+        })
+    };
+    assert_eq!(credit(&desk.sent()), Some(4));
+    for n in 1..=5 {
+        desk.offer(offer(n, TaskKind::ValidateUser, 1));
+    }
+    desk.sync();
+    let sent = desk.sent();
+    assert!(
+        matches!(sent.iter().find(|frame| frame.name() == "Reject"), Some(FromMember::Reject(reject)) if reject.task == id(5))
+    );
+    assert_eq!(desk.events().len(), 2, "as many as there are slots");
+    desk.ledger.handle_concluded(id(1), success());
+    desk.sync();
+    assert_eq!(credit(&desk.sent()), Some(6));
+}
+
+#[test]
+fn a_batch_is_reported_only_when_its_results_are_at_the_controller() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
+    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() });
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Upload(id(1), results)]);
+    assert!(!desk.names().contains(&"Report"));
+    desk.ledger.handle_uploaded(id(1));
+    desk.sync();
+    assert!(desk.names().contains(&"Report"));
+    assert!(desk.ledger.streams().contains(&results.id), "kept until the report is acknowledged");
+    desk.ledger.handle_report_ack(ReportNo(1));
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Forget(vec![results.id])]);
+}
+
+#[test]
+fn a_task_waits_for_its_payload() {
+    let mut desk = Desk::connected();
+    let dataset = StreamRef { id: StreamId::from_bytes([4; 16]), length: 1, sha256: [0; 32] };
+    let batch = Offer { streams: List::new(vec![dataset]).unwrap(), ..offer(1, TaskKind::ValidateUser, 1) };
+    desk.offer(batch);
+    desk.sync();
+    assert!(desk.events().is_empty());
+    assert_eq!(desk.ledger.expects(id(1), dataset.id), Some(dataset));
+    desk.ledger.handle_stream_here(id(1), dataset.id);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+}
+
+#[test]
+fn a_task_of_this_machine_needs_no_controller() {
+    let mut desk = Desk::new();
+    let offered = Offered {
+        offer: offer(1, TaskKind::DisableUser, 0),
+        origin: Origin::Local,
+        refusal: None,
+        streams_here: Vec::new(),
+    };
+    desk.ledger.handle_offer(offered, desk.now);
+    desk.sync();
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Granted(1)]);
+    desk.ledger.handle_concluded(id(1), success());
+    assert!(desk.events().is_empty(), "shown only when it is on disk");
+    desk.sync();
+    assert!(matches!(desk.events().as_slice(), [Event::LocalReport(_)]));
+    desk.ledger.handle_local_taken(id(1));
+    desk.sync();
+    assert!(desk.disk.contains(&Write::DeleteTask(id(1))));
+}

@@ -1,0 +1,37 @@
+//! The bounds of the ledger.
+
+use std::time::Duration;
+
+/// How much a ledger holds and how long it waits. Every number has its reason beside it.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Attempts that may run at once. One attempt is mostly one open request to the connected system.
+    pub slots: usize,
+    /// Tasks held and not yet reported, beyond which no offer is wanted: twice the slots keeps every slot fed.
+    pub held: usize,
+    /// Reports waiting for the controller. A day without a controller at one task a second fits.
+    pub outbox: usize,
+    /// Ended tasks remembered, so that one offered again is answered and not run again.
+    pub tombstones: usize,
+    /// Attempts at one task whose failure may pass; at the default spacing they span about half a minute.
+    pub attempts: u32,
+    /// How long an attempt waits for a lease to be renewed before it gives its slot back.
+    pub lease_patience: Duration,
+    /// Deaths of the process in one step of a task after which the task is not run again.
+    pub deaths: u32,
+}
+
+impl Limits {
+    /// The bounds for this many attempts at once.
+    pub fn for_slots(slots: usize) -> Self {
+        Self {
+            slots,
+            held: slots.saturating_mul(2),
+            outbox: 100_000,
+            tombstones: 4096,
+            attempts: 5,
+            lease_patience: Duration::from_secs(10),
+            deaths: 2,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What the ledger wants on disk.
+
+use postern_protocol::message::v1::{Offer, Report};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::{Epoch, Outcome, ReportNo, SessionNo, TaskId};
+
+use crate::journal::JournalEntry;
+use crate::membership::Membership;
+
+/// Where a task came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The controller offered it; it runs under a lease.
+    Controller,
+    /// An administrator ran it on this machine.
+    Local,
+}
+
+/// How far a held task is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskState {
+    /// On disk, no effect begun.
+    Journaled,
+    /// An effect may exist. `deaths` is how often the process died in the present step.
+    Started {
+        /// Deaths in the present step.
+        deaths: u32,
+    },
+    /// It has its outcome, and results that must reach the controller before the report does.
+    Concluded(Box<Report>),
+}
+
+/// An ended task whose report the controller has: enough to answer if it is offered again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tombstone {
+    /// The task.
+    pub task: TaskId,
+    /// The newest lease under which it was reported.
+    pub epoch: Epoch,
+    /// The attempt that ended it.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How sure that is.
+    pub certainty: Certainty,
+    /// Whether anything was changed.
+    pub changed: Changed,
+}
+
+/// One change to what is on disk. Changes handed out together are made together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// A task is held.
+    PutTask(Box<Offer>, Origin),
+    /// A held task is this far.
+    PutState(TaskId, TaskState),
+    /// A task's journal grows by one entry.
+    PutJournal(TaskId, u32, JournalEntry),
+    /// A task is no longer held: offer, state and journal go.
+    DeleteTask(TaskId),
+    /// A report is owed to the controller, and the next one will have the number after it.
+    PutReport(Box<Report>),
+    /// A report is acknowledged.
+    DeleteReport(ReportNo),
+    /// An ended task is remembered.
+    PutTombstone(Tombstone),
+    /// An ended task is forgotten.
+    DeleteTombstone(TaskId),
+    /// The newest session.
+    PutSession(SessionNo),
+    /// The newest state of the member.
+    PutMembership(Membership),
+}
