@@ -1,0 +1,221 @@
+//! Reading, making and changing one record; collections do it for many.
+
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+use super::call::Call;
+use crate::http::reply::Reply;
+use crate::id::RecordId;
+use crate::org::user_write::Written;
+use crate::org::{login_write, user_write};
+use crate::problem::Problem;
+use crate::schema::ObjectKind;
+use crate::soql::{plan, render};
+use crate::world::{Caller, World};
+
+#[derive(Serialize)]
+struct Created {
+    id: String,
+    success: bool,
+    errors: [u8; 0],
+}
+
+/// `POST sobjects/{object}`.
+pub(crate) fn create(world: &mut World, call: &Call<'_>, kind: ObjectKind) -> Reply {
+    world.tally.route(if kind == ObjectKind::User { "POST sobjects/User" } else { "POST sobjects/{object}" });
+    let record = match call.object() {
+        Ok(record) => record,
+        Err(reply) => return reply,
+    };
+    match create_one(world, call.caller(), kind, &record) {
+        Ok(id) => {
+            let location = format!("/services/data/v{}/sobjects/{}/{id}", call.version, kind.object().name);
+            Reply::json(201, &Created { id: id.to_string(), success: true, errors: [] }).with("location", location)
+        }
+        Err(problem) => refusal(&problem),
+    }
+}
+
+/// `PATCH sobjects/{object}/{id}`.
+pub(crate) fn update(world: &mut World, call: &Call<'_>, kind: ObjectKind, id: &str) -> Reply {
+    world.tally.route(match kind {
+        ObjectKind::User => "PATCH sobjects/User",
+        ObjectKind::UserLogin => "PATCH sobjects/UserLogin",
+        _ => "PATCH sobjects/{object}",
+    });
+    let (id, record) = match (find(world, call.caller(), kind, id), call.object()) {
+        (Ok(id), Ok(record)) => (id, record),
+        (Err(reply), _) | (_, Err(reply)) => return reply,
+    };
+    match update_one(world, call.caller(), kind, id, &record) {
+        Ok(()) => Reply::empty(204),
+        Err(problem) => refusal(&problem),
+    }
+}
+
+/// `GET sobjects/{object}/{id}`, all fields or those asked for.
+pub(crate) fn read(world: &mut World, call: &Call<'_>, kind: ObjectKind, id: &str) -> Reply {
+    world.tally.route(if kind == ObjectKind::User { "GET sobjects/User" } else { "GET sobjects/{object}/{id}" });
+    let now = world.now();
+    world.org_mut(call.caller().org).open_expired_locks(now);
+    let id = match find(world, call.caller(), kind, id) {
+        Ok(id) => id,
+        Err(reply) => return reply,
+    };
+    let mut out = String::new();
+    match record_json(world, call, kind, id, call.parameter("fields").as_deref(), &mut out) {
+        Ok(()) => Reply::raw_json(200, out),
+        Err(problem) => refusal(&problem),
+    }
+}
+
+/// `DELETE sobjects/{object}/{id}`: nothing in this simulator can be deleted, users nowhere.
+pub(crate) fn delete(world: &mut World, kind: ObjectKind, id: &str) -> Reply {
+    world.tally.route("DELETE sobjects/{object}");
+    if RecordId::parse(id).is_none() {
+        return super::not_found();
+    }
+    let code = world.assumptions.delete_user_code.clone();
+    let text = format!("entity type {} does not support delete", kind.object().name);
+    Reply::problem(world.assumptions.delete_user_status, &Problem::new(code, text))
+}
+
+/// Appends a record of which only some fields may be wanted.
+pub(crate) fn record_json(
+    world: &World,
+    call: &Call<'_>,
+    kind: ObjectKind,
+    id: RecordId,
+    fields: Option<&str>,
+    out: &mut String,
+) -> Result<(), Problem> {
+    let tables = &world.org(call.caller().org).tables;
+    let Some(row) = tables.of(kind).get(id) else {
+        return Err(Problem::new("NOT_FOUND", "The requested resource does not exist"));
+    };
+    let Some(fields) = fields else {
+        render::whole(out, call.version, kind, row);
+        return Ok(());
+    };
+    let object = kind.object();
+    let nodes = fields
+        .split(',')
+        .map(str::trim)
+        .map(|name| {
+            let (column, field) = object.column(name).ok_or_else(|| {
+                Problem::new("INVALID_FIELD", format!("No such column '{name}' on sobject of type {}", object.name))
+            })?;
+            Ok(plan::Node::Field { column, name: field.name })
+        })
+        .collect::<Result<Vec<_>, Problem>>()?;
+    render::record(out, call.version, kind, &nodes, row, tables);
+    Ok(())
+}
+
+/// Makes one record and counts it.
+pub(crate) fn create_one(
+    world: &mut World,
+    caller: Caller,
+    kind: ObjectKind,
+    record: &Map<String, Json>,
+) -> Result<RecordId, Problem> {
+    if kind != ObjectKind::User {
+        return Err(not_supported(kind, "insert"));
+    }
+    check_rights(world, caller, None)?;
+    check_lock(world, None)?;
+    let written = user_write::create(world, caller, record)?;
+    world.tally.user(written.id).creates += 1;
+    Ok(written.id)
+}
+
+/// Changes one record and counts it.
+pub(crate) fn update_one(
+    world: &mut World,
+    caller: Caller,
+    kind: ObjectKind,
+    id: RecordId,
+    record: &Map<String, Json>,
+) -> Result<(), Problem> {
+    match kind {
+        ObjectKind::User => {
+            check_rights(world, caller, Some(id))?;
+            check_lock(world, Some(id))?;
+            let written = user_write::update(world, caller, id, record)?;
+            count_update(world, written);
+            Ok(())
+        }
+        ObjectKind::UserLogin => {
+            check_rights(world, caller, None)?;
+            check_lock(world, Some(id))?;
+            let written = login_write::update(world, caller, id, record)?;
+            let effects = world.tally.user(written.user);
+            effects.freezes += u64::from(written.frozen == Some(true));
+            effects.unfreezes += u64::from(written.frozen == Some(false));
+            effects.unlocks += u64::from(written.unlocked);
+            Ok(())
+        }
+        ObjectKind::LoginHistory
+        | ObjectKind::Organization
+        | ObjectKind::Profile
+        | ObjectKind::UserLicense
+        | ObjectKind::UserRole => Err(not_supported(kind, "update")),
+    }
+}
+
+fn count_update(world: &mut World, written: Written) {
+    let effects = world.tally.user(written.id);
+    effects.updates += 1;
+    effects.activations += u64::from(written.asked_active == Some(true));
+    effects.deactivations += u64::from(written.asked_active == Some(false));
+    effects.flips += u64::from(written.flipped);
+}
+
+fn not_supported(kind: ObjectKind, operation: &str) -> Problem {
+    let text = format!("entity type {} does not support {operation}", kind.object().name);
+    Problem::new("INVALID_TYPE_FOR_OPERATION", text)
+}
+
+/// Users change themselves; others only with Manage Users.
+fn check_rights(world: &World, caller: Caller, id: Option<RecordId>) -> Result<(), Problem> {
+    if id == Some(caller.user) || world.org(caller.org).may_manage_users(caller.user) {
+        return Ok(());
+    }
+    Err(Problem::new("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id"))
+}
+
+fn check_lock(world: &mut World, id: Option<RecordId>) -> Result<(), Problem> {
+    if !world.faults.take_locked_row() {
+        return Ok(());
+    }
+    let id = id.map(|it| it.to_string()).unwrap_or_default();
+    let text = format!("unable to obtain exclusive access to this record or 1 records: {id}");
+    Err(Problem::new("UNABLE_TO_LOCK_ROW", text))
+}
+
+/// The record a path names, or the reply that says why there is none.
+pub(crate) fn find(world: &World, caller: Caller, kind: ObjectKind, id: &str) -> Result<RecordId, Reply> {
+    let object = kind.object();
+    let Some(parsed) = RecordId::parse(id) else {
+        let text = format!("Provided external ID field does not exist or is not accessible: {id}");
+        return Err(Reply::problem(404, &Problem::new("NOT_FOUND", text)));
+    };
+    if !parsed.has_prefix(object.prefix) {
+        let text = format!("{} ID: id value of incorrect type: {id}", object.label);
+        return Err(Reply::problem(400, &Problem::new("MALFORMED_ID", text).on("Id")));
+    }
+    if world.org(caller.org).tables.of(kind).get(parsed).is_none() {
+        return Err(super::not_found());
+    }
+    Ok(parsed)
+}
+
+/// The reply for a refused single record.
+pub(crate) fn refusal(problem: &Problem) -> Reply {
+    let status = match problem.code.as_ref() {
+        "NOT_FOUND" => 404,
+        "INSUFFICIENT_ACCESS" | "INSUFFICIENT_ACCESS_OR_READONLY" => 403,
+        _ => 400,
+    };
+    Reply::problem(status, problem)
+}

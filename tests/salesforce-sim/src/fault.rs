@@ -1,0 +1,155 @@
+//! What can be made to go wrong, on purpose.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that goes wrong for some calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// The calls it is for.
+    #[serde(default)]
+    pub when: Matching,
+    /// What goes wrong.
+    pub what: Mishap,
+    /// How many calls it is for; none given: all, until cleared.
+    #[serde(default)]
+    pub times: Option<u64>,
+}
+
+/// Which calls are meant. What is not given matches everything; the admin path never matches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Matching {
+    /// `GET`, `POST`, …
+    pub method: Option<String>,
+    /// A piece of the path, such as `/password` or `/composite/sobjects`.
+    pub path: Option<String>,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Mishap {
+    /// The answer takes longer. Latencies of several faults add up.
+    Latency {
+        /// Milliseconds more.
+        millis: u64,
+    },
+    /// Another answer is given; nothing happens. 5xx are HTML pages, others JSON.
+    Respond {
+        /// The HTTP status.
+        status: u16,
+        /// The error code of the JSON body.
+        #[serde(default)]
+        code: Option<String>,
+    },
+    /// The maintenance page, as HTML with status 503; nothing happens.
+    Maintenance,
+    /// The connection is closed; nothing happens.
+    Refuse,
+    /// The call does its work, then the connection is closed without an answer.
+    DropReply,
+    /// The call does its work, then an HTML error page is the answer.
+    LoseReply {
+        /// 500 or 503.
+        status: u16,
+    },
+    /// The call does its work this much later, even if the caller has gone by then.
+    DelayCommit {
+        /// Milliseconds.
+        millis: u64,
+    },
+    /// The call does its work; the answer breaks off in the middle of its body.
+    TruncateReply,
+}
+
+/// The faults in force.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    faults: Vec<Fault>,
+    /// User writes still to be refused because "the row is locked".
+    pub(crate) locked_rows: u64,
+    /// Whether the org has no API calls left.
+    pub(crate) api_exhausted: bool,
+}
+
+/// What the faults do to one call.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) latency_millis: u64,
+    /// The first fault in force that is not a latency.
+    pub(crate) mishap: Option<Mishap>,
+}
+
+impl Faults {
+    /// More faults than anybody steers by hand; the oldest make room.
+    const MAX: usize = 1_000;
+
+    pub(crate) fn add(&mut self, fault: Fault) {
+        if self.faults.len() >= Self::MAX {
+            self.faults.remove(0);
+        }
+        self.faults.push(fault);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn list(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// Decides about one call, and uses up the faults it meets.
+    pub(crate) fn judge(&mut self, method: &str, path: &str) -> Verdict {
+        let mut verdict = Verdict::default();
+        if self.faults.is_empty() {
+            return verdict;
+        }
+        for fault in &mut self.faults {
+            if !fault.when.matches(method, path) || fault.times == Some(0) {
+                continue;
+            }
+            match &fault.what {
+                Mishap::Latency { millis } => verdict.latency_millis += millis,
+                _ if verdict.mishap.is_some() => continue,
+                other => verdict.mishap = Some(other.clone()),
+            }
+            fault.times = fault.times.map(|it| it.saturating_sub(1));
+        }
+        self.faults.retain(|it| it.times != Some(0));
+        verdict
+    }
+
+    /// Whether the next user write meets a locked row.
+    pub(crate) fn take_locked_row(&mut self) -> bool {
+        let locked = self.locked_rows > 0;
+        self.locked_rows = self.locked_rows.saturating_sub(1);
+        locked
+    }
+}
+
+impl Matching {
+    fn matches(&self, method: &str, path: &str) -> bool {
+        self.method.as_ref().is_none_or(|it| it.eq_ignore_ascii_case(method))
+            && self.path.as_ref().is_none_or(|it| path.contains(it.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_meets_as_many_calls_as_it_says() {
+        let mut faults = Faults::default();
+        let when = Matching { method: Some("PATCH".to_owned()), path: Some("/sobjects/User/".to_owned()) };
+        faults.add(Fault { when, what: Mishap::DropReply, times: Some(1) });
+        faults.add(Fault { when: Matching::default(), what: Mishap::Latency { millis: 5 }, times: None });
+
+        assert!(faults.judge("GET", "/services/data/v66.0/sobjects/User/1").mishap.is_none());
+        let hit = faults.judge("PATCH", "/services/data/v66.0/sobjects/User/1");
+        assert_eq!((hit.mishap, hit.latency_millis), (Some(Mishap::DropReply), 5));
+        assert!(faults.judge("PATCH", "/services/data/v66.0/sobjects/User/1").mishap.is_none());
+    }
+}

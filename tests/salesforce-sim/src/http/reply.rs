@@ -1,0 +1,74 @@
+//! A reply before it becomes bytes on a connection.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::Serialize;
+
+use crate::problem::Problem;
+
+/// Bodies below this size are not worth compressing.
+const WORTH_ZIPPING: usize = 512;
+
+/// Status, headers and body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+const JSON: &str = "application/json;charset=UTF-8";
+
+impl Reply {
+    pub(crate) fn empty(status: u16) -> Self {
+        Self { status, content_type: "", headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// JSON that is already written.
+    pub(crate) fn raw_json(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, content_type: JSON, headers: Vec::new(), body: body.into() }
+    }
+
+    pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
+        Self::raw_json(status, serde_json::to_vec(body).unwrap_or_default())
+    }
+
+    /// The error array of the REST API.
+    pub(crate) fn problem(status: u16, problem: &Problem) -> Self {
+        Self::json(status, &[problem])
+    }
+
+    pub(crate) fn xml(status: u16, body: String) -> Self {
+        Self { status, content_type: "text/xml;charset=UTF-8", headers: Vec::new(), body: body.into_bytes() }
+    }
+
+    pub(crate) fn html(status: u16, title: &str) -> Self {
+        let body = format!(
+            "<!DOCTYPE html>\n<html><head><title>{title}</title></head>\n<body><h1>{title}</h1>\n\
+             <p>We are working on it. Please try again later.</p></body></html>\n"
+        );
+        Self { status, content_type: "text/html;charset=UTF-8", headers: Vec::new(), body: body.into_bytes() }
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same reply with its body compressed, if that is worth it.
+    pub(crate) fn zipped(mut self) -> Self {
+        if self.body.len() < WORTH_ZIPPING {
+            return self;
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let zipped = encoder.write_all(&self.body).and_then(|()| encoder.finish());
+        if let Ok(zipped) = zipped {
+            self.body = zipped;
+            self.headers.push(("content-encoding", "gzip".to_owned()));
+        }
+        self
+    }
+}

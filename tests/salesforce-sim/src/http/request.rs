@@ -1,0 +1,118 @@
+//! A request as the simulated service sees it: read whole, decompressed, split.
+
+use std::io::Read as _;
+use std::net::IpAddr;
+
+use flate2::read::GzDecoder;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, HOST, HeaderMap};
+
+use super::reply::Reply;
+use crate::problem::Problem;
+
+/// Largest body taken, also after decompression (the service takes about as much over REST).
+const MAX_BODY: usize = 12 * 1024 * 1024;
+/// Longest request target (published limit).
+const MAX_URI: usize = 16_384;
+
+/// One call.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    /// Still percent-encoded.
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    pub(crate) source: IpAddr,
+    pub(crate) scheme: &'static str,
+}
+
+/// What is known of a call before it is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) source: IpAddr,
+    pub(crate) scheme: &'static str,
+}
+
+impl Request {
+    /// Reads a request. The error is the reply that says what is wrong with it.
+    pub(crate) async fn read(request: hyper::Request<Incoming>, origin: Origin) -> Result<Self, Reply> {
+        let (head, body) = request.into_parts();
+        let query = head.uri.query().unwrap_or_default();
+        if head.uri.path().len() + query.len() > MAX_URI {
+            return Err(Reply::problem(414, &Problem::new("URI_TOO_LONG", "URI Too Long")));
+        }
+        let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| too_large())?.to_bytes();
+        let zipped = head.headers.get(CONTENT_ENCODING).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"gzip"));
+        let body = if zipped { unzip(&body)? } else { body.to_vec() };
+        Ok(Self {
+            method: head.method.as_str().to_owned(),
+            path: head.uri.path().to_owned(),
+            query: query.to_owned(),
+            headers: head.headers,
+            body,
+            source: origin.source,
+            scheme: origin.scheme,
+        })
+    }
+
+    /// The value of a header, if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The address the caller used, as logins give it back: `https://acme.my.salesforce.com`.
+    pub(crate) fn address(&self) -> String {
+        format!("{}://{}", self.scheme, self.host())
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        self.headers.get(HOST).and_then(|it| it.to_str().ok()).unwrap_or("localhost")
+    }
+
+    /// The token of the Authorization header; the error tells a missing from a malformed one.
+    pub(crate) fn token(&self) -> Result<&str, TokenError> {
+        let header = self.headers.get(AUTHORIZATION).ok_or(TokenError::Missing)?;
+        let text = header.to_str().map_err(|_| TokenError::Malformed)?;
+        let (scheme, token) = text.split_once(' ').ok_or(TokenError::Malformed)?;
+        let known = scheme.eq_ignore_ascii_case("Bearer") || scheme.eq_ignore_ascii_case("OAuth");
+        if known && !token.is_empty() { Ok(token.trim()) } else { Err(TokenError::Malformed) }
+    }
+
+    /// The value of a parameter in the query string.
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        parameter(&self.query, name)
+    }
+
+    pub(crate) fn accepts_gzip(&self) -> bool {
+        self.header("accept-encoding").is_some_and(|it| it.split(',').any(|it| it.trim().starts_with("gzip")))
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenError {
+    Missing,
+    Malformed,
+}
+
+/// The value of a parameter in a form or a query string.
+pub(crate) fn parameter(form: &str, name: &str) -> Option<String> {
+    url::form_urlencoded::parse(form.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+fn unzip(body: &[u8]) -> Result<Vec<u8>, Reply> {
+    let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
+    let mut plain = Vec::new();
+    GzDecoder::new(body)
+        .take(limit + 1)
+        .read_to_end(&mut plain)
+        .map_err(|_| Reply::problem(400, &Problem::new("INVALID_CONTENT", "The body is not valid gzip.")))?;
+    if plain.len() > MAX_BODY { Err(too_large()) } else { Ok(plain) }
+}
+
+fn too_large() -> Reply {
+    Reply::problem(413, &Problem::new("REQUEST_ENTITY_TOO_LARGE", "Request Entity Too Large"))
+}

@@ -1,0 +1,238 @@
+//! Accepts connections, hands calls to the world, and lets faults spoil the answers.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::reply::Reply;
+use super::request::{Origin, Request};
+use crate::api;
+use crate::fault::{Mishap, Verdict};
+use crate::world::World;
+
+/// Connections served at once, well below the usual limit of open files.
+const MAX_CONNECTIONS: usize = 800;
+/// An idle connection is closed after this time, as real servers do.
+const IDLE: Duration = Duration::from_secs(65);
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    world: Mutex<World>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    places: Arc<Semaphore>,
+}
+
+impl Shared {
+    pub(crate) fn new(world: World) -> Self {
+        Self {
+            world: Mutex::new(world),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        }
+    }
+
+    /// The world. A panic elsewhere while it was held leaves it usable: every write is checked first.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Serves a listener until the simulator stops.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    loop {
+        let accepted = tokio::select! {
+            () = shared.stop.cancelled() => return,
+            accepted = accept(&shared, &listener) => accepted,
+        };
+        let Some((permit, stream, source)) = accepted else { continue };
+        let origin = Origin { source: source.ip(), scheme };
+        let (connection, tls) = (Arc::clone(&shared), tls.clone());
+        shared.tasks.spawn(async move {
+            // Small answers must not wait for the acknowledgement of the one before.
+            let _ = stream.set_nodelay(true);
+            let served = async {
+                match tls {
+                    None => talk(&connection, stream, origin).await,
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            talk(&connection, stream, origin).await;
+                        }
+                    }
+                }
+            };
+            tokio::select! {
+                () = connection.stop.cancelled() => (),
+                () = served => (),
+            }
+            drop(permit);
+        });
+    }
+}
+
+type Accepted = (tokio::sync::OwnedSemaphorePermit, tokio::net::TcpStream, std::net::SocketAddr);
+
+async fn accept(shared: &Shared, listener: &TcpListener) -> Option<Accepted> {
+    let permit = Arc::clone(&shared.places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, source)) => Some((permit, stream, source)),
+        Err(_) => {
+            // Out of file descriptors, most likely: give the others time to close theirs.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(shared: &Arc<Shared>, stream: S, origin: Origin) {
+    let service = service_fn(|request| answer(Arc::clone(shared), request, origin));
+    // An error here is a caller that went away or a fault that was asked for.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+/// The connection is to be closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is closed on purpose")]
+struct Dropped;
+
+async fn answer(
+    shared: Arc<Shared>,
+    request: hyper::Request<Incoming>,
+    origin: Origin,
+) -> Result<hyper::Response<ReplyBody>, Dropped> {
+    let request = match Request::read(request, origin).await {
+        Ok(request) => request,
+        Err(reply) => return Ok(response(reply, Cut::Nowhere)),
+    };
+    if api::is_admin(&request) {
+        return Ok(response(api::admin::handle(&shared, &request), Cut::Nowhere));
+    }
+    let Verdict { latency_millis, mishap } = {
+        let mut world = shared.world();
+        world.tally.http_calls += 1;
+        world.faults.judge(&request.method, &request.path)
+    };
+    if latency_millis > 0 {
+        tokio::time::sleep(Duration::from_millis(latency_millis)).await;
+    }
+    let zip = request.accepts_gzip();
+    let reply = match mishap {
+        Some(Mishap::Respond { status, code }) => api::spoiled(status, code.as_deref()),
+        Some(Mishap::Maintenance) => Reply::html(503, "Down for Maintenance"),
+        Some(Mishap::Refuse) => return Err(Dropped),
+        Some(Mishap::DelayCommit { millis }) => later(&shared, request, millis).await.ok_or(Dropped)?,
+        Some(Mishap::DropReply) => {
+            api::handle(&mut shared.world(), &request);
+            return Err(Dropped);
+        }
+        Some(Mishap::LoseReply { status }) => {
+            api::handle(&mut shared.world(), &request);
+            Reply::html(status, "Service Unavailable")
+        }
+        Some(Mishap::TruncateReply) => {
+            return Ok(response(api::handle(&mut shared.world(), &request), Cut::Half));
+        }
+        Some(Mishap::Latency { .. }) | None => api::handle(&mut shared.world(), &request),
+    };
+    Ok(response(if zip { reply.zipped() } else { reply }, Cut::Nowhere))
+}
+
+/// Does the work of a call after a while, in a task of its own: the caller may be gone by then.
+async fn later(shared: &Arc<Shared>, request: Request, millis: u64) -> Option<Reply> {
+    let owner = Arc::clone(shared);
+    let work = shared.tasks.spawn(async move {
+        tokio::select! {
+            () = owner.stop.cancelled() => None,
+            () = tokio::time::sleep(Duration::from_millis(millis)) => Some(api::handle(&mut owner.world(), &request)),
+        }
+    });
+    work.await.ok().flatten()
+}
+
+/// Where a body breaks off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Nowhere,
+    Half,
+}
+
+fn response(reply: Reply, cut: Cut) -> hyper::Response<ReplyBody> {
+    let whole = Bytes::from(reply.body);
+    let length = whole.len();
+    let (data, then_fail) = match cut {
+        Cut::Nowhere => (whole, false),
+        Cut::Half => (whole.slice(..length / 2), true),
+    };
+    let mut response = hyper::Response::new(ReplyBody { data: Some(data), then_fail });
+    *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap_or(hyper::StatusCode::OK);
+    let headers = response.headers_mut();
+    // 204 and 304 have neither body nor length.
+    if !matches!(reply.status, 204 | 304) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if !reply.content_type.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    }
+    for (name, value) in reply.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            let name = HeaderName::from_static(name);
+            if name == DATE {
+                headers.insert(name, value);
+            } else {
+                headers.append(name, value);
+            }
+        }
+    }
+    response
+}
+
+/// A body in one piece, that may break off behind it.
+#[derive(Debug)]
+struct ReplyBody {
+    data: Option<Bytes>,
+    then_fail: bool,
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Dropped;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
+        Poll::Ready(match self.data.take() {
+            Some(data) if !data.is_empty() => Some(Ok(Frame::data(data))),
+            _ if self.then_fail => Some(Err(Dropped)),
+            _ => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.then_fail && self.data.as_ref().is_none_or(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.data {
+            Some(data) if !self.then_fail => SizeHint::with_exact(u64::try_from(data.len()).unwrap_or_default()),
+            _ => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The objects of a simulated org and their fields: what `describe` prints and what writes obey.
+
+pub(crate) mod describe;
+pub(crate) mod field;
+pub(crate) mod login_history;
+pub(crate) mod organization;
+pub(crate) mod picklist;
+pub(crate) mod profile;
+pub(crate) mod user;
+pub(crate) mod user_license;
+pub(crate) mod user_login;
+pub(crate) mod user_role;
+
+use field::Field;
+
+/// The objects every simulated org has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum ObjectKind {
+    LoginHistory,
+    Organization,
+    Profile,
+    User,
+    UserLicense,
+    UserLogin,
+    UserRole,
+}
+
+/// One object: its names, what may be done to it, and its fields.
+#[derive(Debug)]
+pub(crate) struct Object {
+    /// The API name.
+    pub(crate) name: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) plural: &'static str,
+    /// The first three characters of its ids.
+    pub(crate) prefix: &'static str,
+    pub(crate) createable: bool,
+    pub(crate) updateable: bool,
+    /// Whether getUpdated and getDeleted work on it.
+    pub(crate) replicateable: bool,
+    pub(crate) fields: &'static [Field],
+}
+
+impl ObjectKind {
+    /// All of them, in the order of the global describe.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::LoginHistory,
+        Self::Organization,
+        Self::Profile,
+        Self::User,
+        Self::UserLicense,
+        Self::UserLogin,
+        Self::UserRole,
+    ];
+
+    /// The object with this API name, in any case.
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.object().name.eq_ignore_ascii_case(name))
+    }
+
+    pub(crate) fn object(self) -> &'static Object {
+        match self {
+            Self::LoginHistory => &login_history::OBJECT,
+            Self::Organization => &organization::OBJECT,
+            Self::Profile => &profile::OBJECT,
+            Self::User => &user::OBJECT,
+            Self::UserLicense => &user_license::OBJECT,
+            Self::UserLogin => &user_login::OBJECT,
+            Self::UserRole => &user_role::OBJECT,
+        }
+    }
+}
+
+impl Object {
+    /// The column of the field with this name, in any case.
+    pub(crate) fn column(&self, name: &str) -> Option<(usize, &'static Field)> {
+        self.fields.iter().enumerate().find(|(_, field)| field.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The column of the reference whose parent is reached by this relationship name.
+    pub(crate) fn relationship(&self, name: &str) -> Option<(usize, &'static str, ObjectKind)> {
+        self.fields.iter().enumerate().find_map(|(column, field)| match field.kind {
+            field::Kind::Reference { to, relationship } if relationship.eq_ignore_ascii_case(name) => {
+                Some((column, relationship, to))
+            }
+            _ => None,
+        })
+    }
+
+    pub(crate) fn field(&self, column: usize) -> Option<&'static Field> {
+        self.fields.get(column)
+    }
+}
