@@ -1,0 +1,170 @@
+//! The configuration: one annotated TOML file, checked as a whole before anything starts.
+//!
+//! Unknown keys are refused. Secrets never stand in the file, see [`SecretSource`]. What a connector needs to know
+//! of its system is opaque here: the connector reads it with [`System::settings`].
+
+mod controller;
+mod error;
+mod secret;
+mod source;
+mod system;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+pub use controller::{Controller, Proxy};
+pub use error::ConfigError;
+pub use secret::{SecretError, SecretSource};
+pub use system::System;
+
+use source::Source;
+
+/// Everything the file says.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the agent keeps its identity and its store.
+    pub state_dir: PathBuf,
+    /// How it logs.
+    pub log: Log,
+    /// How it reaches its controller.
+    pub controller: Controller,
+    /// The connected systems it serves, in the order of the file. Their names differ.
+    pub systems: Vec<System>,
+}
+
+/// How the agent logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Log {
+    /// The least severe level that is written.
+    pub level: LogLevel,
+    /// What a line looks like.
+    pub format: LogFormat,
+}
+
+/// The least severe level that is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Errors only.
+    Error,
+    /// And warnings.
+    Warn,
+    /// And what happens in the ordinary.
+    #[default]
+    Info,
+    /// And account names, and single calls.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The level's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// What a line of the log looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AgentSection {
+    state_dir: Option<PathBuf>,
+    log_level: LogLevel,
+    log_format: LogFormat,
+}
+
+const SECTIONS: &str = "`[agent]`, `[controller]` and `[[connected_system]]`";
+
+impl Config {
+    /// Where the state is kept if the file does not say.
+    pub const DEFAULT_STATE_DIR: &str = "/var/lib/postern";
+
+    /// Reads and checks the file at `path`.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::from_source(Source::read(path)?)
+    }
+
+    /// Checks `text` as if it had been read from `path`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        Self::from_source(Source::new(path, text.to_owned()))
+    }
+
+    fn from_source(source: Source) -> Result<Self, ConfigError> {
+        let source = Arc::new(source);
+        for key in source.document()?.get_ref().keys() {
+            if !matches!(key.get_ref().as_ref(), "agent" | "controller" | "connected_system") {
+                let problem = format!("`{}` is not a section; there are {SECTIONS}", key.get_ref());
+                return Err(source.error(Some(key.span()), "", problem));
+            }
+        }
+        let agent: AgentSection = source.section("agent")?;
+        Ok(Self {
+            state_dir: agent.state_dir.unwrap_or_else(|| PathBuf::from(Self::DEFAULT_STATE_DIR)),
+            log: Log { level: agent.log_level, format: agent.log_format },
+            controller: Controller::from_source(&source)?,
+            systems: System::all_from_source(&source)?,
+        })
+    }
+
+    /// The connected system of that name.
+    pub fn system(&self, name: &str) -> Option<&System> {
+        self.systems.iter().find(|system| system.name.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("agent.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        let config = parse("").unwrap();
+        assert_eq!(config.state_dir, Path::new(Config::DEFAULT_STATE_DIR));
+        assert_eq!(config.log, Log::default());
+        assert!(config.systems.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_file_line_and_key() {
+        let error = parse("[agent]\nlog_level = \"info\"\nstat_dir = \"/x\"\n").unwrap_err();
+        assert!(error.starts_with("agent.toml:3: [agent]: unknown field `stat_dir`"), "{error}");
+        let error = parse("\n[agents]\n").unwrap_err();
+        assert!(error.starts_with("agent.toml:2: `agents` is not a section"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_toml_is_refused_with_its_place() {
+        let error = parse("[agent]\nlog_level = \n").unwrap_err();
+        assert!(error.starts_with("agent.toml:2: "), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_place_and_the_right_ones() {
+        let error = parse("[agent]\nlog_level = \"loud\"\n").unwrap_err();
+        assert!(error.starts_with("agent.toml:2: [agent]: unknown variant `loud`"), "{error}");
+        assert!(error.contains("`debug`"), "{error}");
+    }
+}

@@ -1,0 +1,234 @@
+//! Where secrets come from: never from the configuration itself.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use postern_protocol::Secret;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use zeroize::Zeroizing;
+
+/// A private key of 8,192 bits in PEM takes less than half of it.
+const MAX_BYTES: u64 = 16 * 1024;
+
+/// A reference to a secret. The secret is read when it is needed, not when the configuration is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// `{ file = "/…" }`: a file that nobody else may read.
+    File(PathBuf),
+    /// `{ env = "NAME" }`: a variable of the process's environment.
+    Env(String),
+    /// `{ credential = "name" }`: a credential that systemd hands over (`LoadCredential=`).
+    Credential(String),
+}
+
+/// A secret cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// It cannot be opened or read.
+    #[error("{from} cannot be read")]
+    Unreadable {
+        /// Where it was looked for.
+        from: SecretSource,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Other users of the host could read it.
+    #[error("`{path}` can be read by other users (mode {mode:o}); run: chmod 600 '{path}'")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// There is no such variable.
+    #[error("the environment has no variable `{0}`; set it for the agent's process, or point to a file instead")]
+    NoVariable(String),
+    /// Not started by systemd with credentials.
+    #[error("there is no credential `{0}`; add `LoadCredential={0}:/path/to/file` to the systemd unit")]
+    NoCredential(String),
+    /// A name of a credential is not a path.
+    #[error("`{0}` is not the name of a credential")]
+    BadName(String),
+    /// Not a password, token or key.
+    #[error("{0} is empty, longer than {MAX_BYTES} bytes, or not UTF-8 text")]
+    Unusable(SecretSource),
+}
+
+impl SecretSource {
+    /// Reads the secret. One newline at its end is cut.
+    pub fn read(&self) -> Result<Secret, SecretError> {
+        match self {
+            Self::File(path) => self.read_file(path, Access::Private),
+            Self::Env(name) => {
+                let value = std::env::var_os(name).ok_or_else(|| SecretError::NoVariable(name.clone()))?;
+                self.checked(value.into_encoded_bytes())
+            }
+            Self::Credential(name) => {
+                let plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
+                if !plain {
+                    return Err(SecretError::BadName(name.clone()));
+                }
+                let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
+                    .ok_or_else(|| SecretError::NoCredential(name.clone()))?;
+                // systemd grants access with an ACL, whose mask shows up as group permissions.
+                self.read_file(&Path::new(&folder).join(name), Access::Granted)
+            }
+        }
+    }
+
+    fn read_file(&self, path: &Path, access: Access) -> Result<Secret, SecretError> {
+        let unreadable = |source| SecretError::Unreadable { from: self.clone(), source };
+        let file = File::open(path).map_err(unreadable)?;
+        let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
+        if access == Access::Private && mode & 0o077 != 0 {
+            return Err(SecretError::Exposed { path: path.to_owned(), mode });
+        }
+        let mut bytes = Zeroizing::new(Vec::new());
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        self.checked(std::mem::take(&mut *bytes))
+    }
+
+    fn checked(&self, bytes: Vec<u8>) -> Result<Secret, SecretError> {
+        let unusable = || SecretError::Unusable(self.clone());
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_BYTES {
+            return Err(unusable());
+        }
+        let mut text = Zeroizing::new(String::from_utf8(bytes).map_err(|_| unusable())?);
+        if text.ends_with('\n') {
+            text.pop();
+            if text.ends_with('\r') {
+                text.pop();
+            }
+        }
+        if text.is_empty() {
+            return Err(unusable());
+        }
+        Ok(Secret::new(std::mem::take(&mut *text)))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// The mode must keep others out.
+    Private,
+    /// Whoever made the file has seen to it.
+    Granted,
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "the file `{}`", path.display()),
+            Self::Env(name) => write!(f, "the environment variable `{name}`"),
+            Self::Credential(name) => write!(f, "the credential `{name}`"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SourceVisitor)
+    }
+}
+
+const FORMS: &str = "`{ file = \"/path\" }`, `{ env = \"NAME\" }` or `{ credential = \"name\" }`";
+
+struct SourceVisitor;
+
+impl<'de> Visitor<'de> for SourceVisitor {
+    type Value = SecretSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(FORMS)
+    }
+
+    /// The message must not repeat what was written: it may be the secret.
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<SecretSource, E> {
+        Err(E::custom(format!("a secret does not belong in this file; point to it with {FORMS}")))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
+        let wrong = || de::Error::custom(format!("a secret is given as exactly one of {FORMS}"));
+        let (key, value): (String, String) = map.next_entry()?.ok_or_else(wrong)?;
+        let source = match key.as_str() {
+            "file" if Path::new(&value).is_absolute() => SecretSource::File(PathBuf::from(value)),
+            "file" => return Err(de::Error::custom("the `file` of a secret needs an absolute path")),
+            "env" => SecretSource::Env(value),
+            "credential" => SecretSource::Credential(value),
+            _ => return Err(wrong()),
+        };
+        if map.next_key::<String>()?.is_some() {
+            return Err(wrong());
+        }
+        Ok(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Holder {
+        password: SecretSource,
+    }
+
+    fn parse(text: &str) -> Result<SecretSource, String> {
+        toml::from_str::<Holder>(text).map(|it| it.password).map_err(|error| error.message().to_owned())
+    }
+
+    fn file(content: &[u8], mode: u32) -> (tempfile::TempDir, SecretSource) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        (folder, SecretSource::File(path))
+    }
+
+    #[test]
+    fn each_form_is_read() {
+        assert_eq!(parse("password = { file = \"/x\" }").unwrap(), SecretSource::File(PathBuf::from("/x")));
+        assert_eq!(parse("password = { env = \"X\" }").unwrap(), SecretSource::Env("X".to_owned()));
+        assert_eq!(parse("password = { credential = \"x\" }").unwrap(), SecretSource::Credential("x".to_owned()));
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_refused_without_repeating_it() {
+        let error = parse("password = \"hunter2\"").unwrap_err();
+        assert!(error.contains("does not belong in this file") && !error.contains("hunter2"), "{error}");
+        for bad in ["password = {}", "password = { file = \"/x\", env = \"X\" }", "password = { value = \"x\" }"] {
+            assert!(parse(bad).unwrap_err().contains("exactly one of"), "{bad}");
+        }
+        assert!(parse("password = { file = \"x\" }").unwrap_err().contains("absolute path"));
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused_with_the_command_that_mends_it() {
+        let (_folder, source) = file(b"hunter2", 0o640);
+        let error = source.read().unwrap_err().to_string();
+        assert!(error.contains("chmod 600") && error.contains("mode 640"), "{error}");
+    }
+
+    #[test]
+    fn one_newline_at_the_end_is_cut() {
+        for (content, secret) in [(&b"a b\n"[..], "a b"), (b"a\r\n", "a"), (b"a\n\n", "a\n"), (b"a", "a")] {
+            let (_folder, source) = file(content, 0o600);
+            assert_eq!(source.read().unwrap().expose(), secret);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_secret_is_refused() {
+        for content in [vec![], b"\n".to_vec(), vec![b'a'; 16 * 1024 + 1], vec![0xff]] {
+            let (_folder, source) = file(&content, 0o600);
+            assert!(matches!(source.read(), Err(SecretError::Unusable(_))));
+        }
+        assert!(matches!(SecretSource::File("/nowhere".into()).read(), Err(SecretError::Unreadable { .. })));
+        assert!(matches!(SecretSource::Env("POSTERN_NO_SUCH".into()).read(), Err(SecretError::NoVariable(_))));
+        assert!(matches!(SecretSource::Credential("../x".into()).read(), Err(SecretError::BadName(_))));
+    }
+}

@@ -1,0 +1,204 @@
+//! One connected system as the file describes it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use postern_protocol::SystemName;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::source::{Source, place};
+use super::{ConfigError, SecretError};
+
+/// Salesforce slows down long before, and every task in flight holds its dataset's window in memory.
+const MAX_CONCURRENCY: usize = 32;
+
+/// One connected system.
+#[derive(Debug, Clone)]
+pub struct System {
+    /// Its name, as the controller knows it.
+    pub name: SystemName,
+    /// The type of connector that serves it.
+    pub connector: String,
+    /// How many tasks may run on it at once.
+    pub concurrency: usize,
+    source: Arc<Source>,
+    index: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: SystemName,
+    connector: String,
+    #[serde(default = "default_concurrency")]
+    concurrency: usize,
+}
+
+const fn default_concurrency() -> usize {
+    4
+}
+
+impl System {
+    pub(super) fn all_from_source(source: &Arc<Source>) -> Result<Vec<Self>, ConfigError> {
+        let Some(value) = source.document()?.into_inner().remove("connected_system") else {
+            return Ok(Vec::new());
+        };
+        let place = value.span();
+        let DeValue::Array(entries) = value.into_inner() else {
+            let problem = "write `[[connected_system]]`, with two brackets: there can be several".to_owned();
+            return Err(source.error(Some(place), "", problem));
+        };
+        let mut systems = Vec::new();
+        let mut names = BTreeSet::new();
+        for (index, entry) in entries.into_iter().enumerate() {
+            let place = entry.span();
+            let system = Self::from_entry(source, index, entry)?;
+            if !names.insert(system.name.clone()) {
+                let problem = "there is another connected system of this name; give each its own".to_owned();
+                return Err(source.error(Some(place), &system.entry(), problem));
+            }
+            systems.push(system);
+        }
+        Ok(systems)
+    }
+
+    fn from_entry(source: &Arc<Source>, index: usize, entry: Spanned<DeValue<'_>>) -> Result<Self, ConfigError> {
+        let label = format!("connected system no. {}", index + 1);
+        let place = entry.span();
+        let DeValue::Table(mut table) = entry.into_inner() else {
+            return Err(source.error(Some(place), &label, "it must be a table".to_owned()));
+        };
+        if let Some(connector) = table.get("connector").and_then(|value| value.get_ref().as_str()).map(str::to_owned) {
+            table.remove(connector.as_str());
+        }
+        let read: Entry = source.decode(Spanned::new(place.clone(), DeValue::Table(table)), &label)?;
+        let Entry { name, connector, concurrency } = read;
+        let system = Self { name, connector, concurrency, source: Arc::clone(source), index };
+        if !(1..=MAX_CONCURRENCY).contains(&concurrency) {
+            return Err(system.invalid("concurrency", format!("it must be between 1 and {MAX_CONCURRENCY}")));
+        }
+        Ok(system)
+    }
+
+    /// The connector's own settings, the table `[connected_system.<connector>]`.
+    pub fn settings<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        let entry = format!("{}, [connected_system.{}]", self.entry(), self.connector);
+        let document = self.source.document()?;
+        match self.table(document.into_inner()).and_then(|mut table| table.remove(self.connector.as_str())) {
+            Some(value) => self.source.decode(value, &entry),
+            None => {
+                let problem = format!("there are no settings; add a table `[connected_system.{}]`", self.connector);
+                Err(self.invalid("name", problem))
+            }
+        }
+    }
+
+    /// The error that `field`, of the system or of its connector's settings, is wrong.
+    pub fn invalid(&self, field: &str, problem: impl Into<String>) -> ConfigError {
+        self.source.error(self.place(field), &self.entry(), format!("`{field}`: {}", problem.into()))
+    }
+
+    /// The error that the secret of `field` cannot be read.
+    pub fn unreadable(&self, field: &str, error: SecretError) -> ConfigError {
+        self.source.secret(self.place(field), &self.entry(), field, error)
+    }
+
+    fn entry(&self) -> String {
+        format!("connected system `{}`", self.name)
+    }
+
+    fn place(&self, field: &str) -> Option<std::ops::Range<usize>> {
+        let document = self.source.document().ok()?.into_inner();
+        let table = self.table(document)?;
+        let settings = table.get(self.connector.as_str());
+        place(&table, field)
+            .or_else(|| place(settings?.get_ref().as_table()?, field))
+            .or_else(|| settings.map(Spanned::span))
+            .or_else(|| place(&table, "name"))
+    }
+
+    fn table<'a>(&self, mut document: DeTable<'a>) -> Option<DeTable<'a>> {
+        match document.remove("connected_system")?.into_inner() {
+            DeValue::Array(entries) => match entries.into_iter().nth(self.index)?.into_inner() {
+                DeValue::Table(table) => Some(table),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    const TWO: &str = r#"
+[[connected_system]]
+name = "acme"
+connector = "salesforce"
+
+[connected_system.salesforce]
+domain = "x"
+
+[[connected_system]]
+name = "other"
+connector = "salesforce"
+concurrency = 2
+
+[connected_system.salesforce]
+domain = "y"
+colour = "red"
+"#;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        domain: String,
+    }
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("agent.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_connector_reads_its_own_settings() {
+        let config = parse(TWO).unwrap();
+        assert_eq!(config.systems[0].settings::<Settings>().unwrap().domain, "x");
+        assert_eq!((config.systems[0].concurrency, config.systems[1].concurrency), (4, 2));
+        let error = config.systems[1].settings::<Settings>().unwrap_err().to_string();
+        assert!(error.starts_with("agent.toml:16: connected system `other`, "), "{error}");
+        assert!(error.contains("unknown field `colour`"), "{error}");
+    }
+
+    #[test]
+    fn an_error_of_a_connector_has_its_place() {
+        let config = parse(TWO).unwrap();
+        let error = config.systems[1].invalid("domain", "is wrong").to_string();
+        assert_eq!(error, "agent.toml:15: connected system `other`: `domain`: is wrong");
+    }
+
+    #[test]
+    fn an_unknown_key_two_of_a_name_and_a_wrong_number_are_refused() {
+        let error = parse("[[connected_system]]\nname = \"a\"\nconnector = \"x\"\nconcurency = 1\n").unwrap_err();
+        assert!(error.starts_with("agent.toml:4: connected system no. 1: unknown field `concurency`"), "{error}");
+        let error = parse(&TWO.replace("other", "acme")).unwrap_err();
+        assert!(error.contains("another connected system of this name"), "{error}");
+        let error = parse(&TWO.replace("concurrency = 2", "concurrency = 0")).unwrap_err();
+        assert!(error.starts_with("agent.toml:12: connected system `other`: `concurrency`: it must"), "{error}");
+        let error = parse("[connected_system]\nname = \"a\"\n").unwrap_err();
+        assert!(error.contains("two brackets"), "{error}");
+    }
+
+    #[test]
+    fn a_system_without_settings_is_told_where_to_put_them() {
+        let config = parse("[[connected_system]]\nname = \"a\"\nconnector = \"salesforce\"\n").unwrap();
+        let error = config.systems[0].settings::<Settings>().unwrap_err().to_string();
+        assert!(error.contains("add a table `[connected_system.salesforce]`"), "{error}");
+    }
+}

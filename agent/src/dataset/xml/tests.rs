@@ -1,0 +1,143 @@
+//! Good and bad datasets.
+
+use super::*;
+
+fn read(text: &str) -> (Vec<Item>, Option<DatasetError>) {
+    let mut items = Vec::new();
+    for item in XmlReader::new(text.as_bytes()) {
+        match item {
+            Ok(item) => items.push(item),
+            Err(error) => return (items, Some(error)),
+        }
+    }
+    (items, None)
+}
+
+fn good(text: &str) -> Vec<Entry> {
+    let (items, error) = read(text);
+    assert_eq!(error, None);
+    items.into_iter().map(Result::unwrap).collect()
+}
+
+fn values(entry: &Entry) -> Vec<(&str, &str)> {
+    entry.attributes.iter().map(|it| (it.name.as_str(), it.value.expose())).collect()
+}
+
+/// The codes of bad entries, `ok` for good ones.
+fn codes(text: &str) -> Vec<&'static str> {
+    let (items, error) = read(text);
+    assert_eq!(error, None);
+    items.iter().map(|item| item.as_ref().map_or_else(|bad| bad.code, |_| "ok")).collect()
+}
+
+fn fatal(text: &str) -> String {
+    read(text).1.expect("it cannot be read on").to_string()
+}
+
+#[test]
+fn the_dataset_of_the_seeds_is_read() {
+    let entries = good(
+        "<?xml version=\"1.0\" ?>\n<root>\n<entry changetype=\"modify\" modifytype=\"replace\" >\n\
+         <Original_Username>GoneUser@example.com</Original_Username>\n\
+         <Username>GoneUser@example.com.gone</Username>\n<password>1ih34189u</password>\n</entry>\n\
+         <entry changetype='add'><IsActive>false</IsActive><Title/></entry></root>\n",
+    );
+    assert_eq!((entries[0].number, entries[0].place), (1, Place { line: 3, column: 1 }));
+    assert_eq!(entries[0].change, Change::Modify);
+    assert_eq!(
+        values(&entries[0]),
+        [
+            ("Original_Username", "GoneUser@example.com"),
+            ("Username", "GoneUser@example.com.gone"),
+            ("password", "1ih34189u")
+        ]
+    );
+    assert_eq!((entries[1].number, entries[1].place.line, entries[1].change), (2, 8, Change::Add));
+    assert_eq!(values(&entries[1]), [("IsActive", "false"), ("Title", "")]);
+}
+
+#[test]
+fn entities_character_references_and_cdata_are_text() {
+    let entries = good(
+        "<root><entry CHANGETYPE=\"Add\"><a>x &amp; &lt;y&gt; &#65;&#x20AC;</a><b><![CDATA[<raw> & ]]></b>\
+         <c> kept \r\n as it is </c><!-- gone --></entry></root>",
+    );
+    let expected = [("a", "x & <y> A€"), ("b", "<raw> & "), ("c", " kept \n as it is ")];
+    assert_eq!(values(&entries[0]), expected);
+}
+
+#[test]
+fn a_bad_entry_does_not_stop_the_others() {
+    let ok = "<entry changetype=\"add\"><a>1</a></entry>";
+    for (bad, code) in [
+        ("<entry><a>1</a></entry>", "changetype_missing"),
+        ("<entry changetype=\"delete\"/>", "changetype_not_supported"),
+        ("<entry changetype=\"modify\" modifytype=\"AddDiffWithTarget\"/>", "modifytype_not_supported"),
+        ("<entry changetype=\"add\"><a><b>1</b></a></entry>", "attribute_nested"),
+        ("<entry changetype=\"add\"><a>&unknown;</a></entry>", "unknown_entity"),
+        ("<entry changetype=\"add\">text</entry>", "entry_malformed"),
+        ("<entry changetype=\"add\"><a>1</b></entry>", "attribute_not_closed"),
+        ("<entry changetype=\"add\"><a>1</entry>", "attribute_not_closed"),
+        ("<entry changetype=\"add\"><a>1</a>", "entry_not_closed"),
+        ("<entry changetype=\"add\" changetype=\"add\"/>", "entry_malformed"),
+        ("<user changetype=\"add\"><a>1</a></user>", "not_an_entry"),
+    ] {
+        assert_eq!(codes(&format!("<root>{ok}{bad}{ok}</root>")), ["ok", code, "ok"], "{bad}");
+    }
+}
+
+/// So stands the last entry of the seeds' "restore" example.
+#[test]
+fn an_entry_without_its_end_before_the_root_ends_is_reported_alone() {
+    let ok = "<entry changetype=\"add\"><a>1</a></entry>";
+    let text = format!("<root>{ok}\n<entry changetype=\"modify\"><a>1</a></root>");
+    assert_eq!(codes(&text), ["ok", "entry_not_closed"]);
+    let (items, _) = read(&text);
+    assert_eq!(items[1].as_ref().unwrap_err().place, Place { line: 2, column: 1 });
+}
+
+#[test]
+fn what_is_too_large_is_refused_and_skipped() {
+    let ok = "<entry changetype=\"add\"><a>1</a></entry>";
+    let value = "x".repeat(MAX_VALUE + 1);
+    let long = format!("<root><entry changetype=\"add\"><a>{value}</a></entry>{ok}</root>");
+    assert_eq!(codes(&long), ["value_too_long", "ok"]);
+    let many = "<a>1</a>".repeat(MAX_ATTRIBUTES + 1);
+    let many = format!("<root><entry changetype=\"add\">{many}</entry>{ok}</root>");
+    assert_eq!(codes(&many), ["too_many_attributes", "ok"]);
+    let part = format!("<a>{}</a>", "x".repeat(100_000));
+    let large = format!("<root><entry changetype=\"add\">{}</entry>{ok}</root>", part.repeat(3));
+    assert_eq!(codes(&large), ["entry_too_large", "ok"]);
+    let name = "n".repeat(MAX_NAME + 1);
+    let named = format!("<root><entry changetype=\"add\"><{name}>1</{name}></entry>{ok}</root>");
+    assert_eq!(codes(&named), ["attribute_name_too_long", "ok"]);
+}
+
+/// Take the allowance out of the meter and this one fills the memory.
+#[test]
+fn one_endless_piece_ends_the_dataset() {
+    let endless = b"<root><entry changetype=\"add\"><a>".chain(std::io::repeat(b'x'));
+    let error = XmlReader::new(endless).last().unwrap().unwrap_err();
+    assert!(error.problem.contains("larger than an entry may be"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_read_on_has_its_place() {
+    assert_eq!(fatal("<html></html>"), "line 1, column 7: a dataset begins with `<root>`");
+    assert!(fatal("{}").contains("begins with `<root>`"));
+    assert!(fatal("").contains("begins with `<root>`"));
+    assert!(fatal("<root>\n<entry changetype=\"add\">").starts_with("line 2, column 25: the dataset ends within"));
+    assert!(fatal("<root>\n").contains("ends before `</root>`"));
+    assert!(fatal("<root>x</root>").contains("only `<entry>` elements"));
+    assert!(fatal("<!DOCTYPE root [<!ENTITY a \"b\">]><root/>").contains("document types are not allowed"));
+    assert!(fatal("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><root/>").contains("UTF-8"));
+    let bytes: &[u8] = b"<root><entry changetype=\"add\"><a>\xff</a></entry></root>";
+    assert!(XmlReader::new(bytes).any(|item| item.is_err()));
+}
+
+#[test]
+fn after_an_error_there_is_nothing() {
+    let mut reader = XmlReader::new("<root>x<entry changetype=\"add\"/></root>".as_bytes());
+    assert!(reader.next().unwrap().is_err());
+    assert!(reader.next().is_none());
+}

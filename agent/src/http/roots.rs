@@ -1,0 +1,123 @@
+//! Who may vouch for a connected system.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use rustls_platform_verifier::Verifier;
+
+/// A few hundred certificates.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Who may vouch for a connected system.
+#[derive(Debug, Clone)]
+pub struct Roots {
+    /// PEM files of further root certificates.
+    pub files: Vec<PathBuf>,
+    /// Whether the roots of the operating system count too.
+    pub system: SystemRoots,
+}
+
+/// Whether the roots of the operating system count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SystemRoots {
+    /// They do.
+    Trusted,
+    /// Only the files' roots count.
+    Ignored,
+}
+
+/// The roots cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RootsError {
+    /// A file cannot be read.
+    #[error("the root certificates in `{path}` cannot be read")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A file holds no certificates.
+    #[error("`{0}` holds no root certificates that can be used; it must be a PEM file of certificates")]
+    NotCertificates(PathBuf),
+    /// Nobody is trusted.
+    #[error("no root certificates: install the system's (package `ca-certificates`) or name a file of your own")]
+    None,
+    /// The TLS library refused.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
+}
+
+impl Roots {
+    /// The TLS configuration that trusts these roots, on the `ring` provider.
+    pub(super) fn client_config(&self) -> Result<ClientConfig, RootsError> {
+        let provider = Arc::new(ring::default_provider());
+        let extra = self.certificates()?;
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(RootsError::Tls)?;
+        if self.system == SystemRoots::Ignored {
+            if extra.is_empty() {
+                return Err(RootsError::None);
+            }
+            let mut store = RootCertStore::empty();
+            store.add_parsable_certificates(extra);
+            return Ok(builder.with_root_certificates(store).with_no_client_auth());
+        }
+        let verifier = Verifier::new_with_extra_roots(extra, provider).map_err(|_| RootsError::None)?;
+        Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, RootsError> {
+        let mut all = Vec::new();
+        for path in &self.files {
+            let unreadable = |source| RootsError::Unreadable { path: path.clone(), source };
+            let mut pem = Vec::new();
+            let file = std::fs::File::open(path).map_err(unreadable)?;
+            file.take(MAX_BYTES).read_to_end(&mut pem).map_err(unreadable)?;
+            let wrong = || RootsError::NotCertificates(path.clone());
+            let found: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|_| wrong())?;
+            let (_, ignored) = RootCertStore::empty().add_parsable_certificates(found.clone());
+            if found.is_empty() || ignored > 0 {
+                return Err(wrong());
+            }
+            all.extend(found);
+        }
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roots(content: &str, system: SystemRoots) -> Result<ClientConfig, RootsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("roots.pem");
+        std::fs::write(&path, content).unwrap();
+        Roots { files: vec![path], system }.client_config()
+    }
+
+    #[test]
+    fn a_file_of_certificates_is_enough() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let pem = rcgen::CertificateParams::new(vec!["ca".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+        assert!(roots(&pem, SystemRoots::Ignored).is_ok());
+        assert!(roots(&pem, SystemRoots::Trusted).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_refused() {
+        assert!(matches!(roots("", SystemRoots::Trusted), Err(RootsError::NotCertificates(_))));
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(matches!(roots(broken, SystemRoots::Ignored), Err(RootsError::NotCertificates(_))));
+        let nothing = Roots { files: Vec::new(), system: SystemRoots::Ignored };
+        assert!(matches!(nothing.client_config(), Err(RootsError::None)));
+    }
+}
