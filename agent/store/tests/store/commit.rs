@@ -5,10 +5,14 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use postern_store::{Batch, Disk, MAX_BATCH_BYTES, MAX_KEY, MAX_VALUE, Options, Progress, RealDisk, Store, StoreError};
 
 use crate::lab::{Folder, OUTBOX, TASKS, poll, put};
+
+/// More barriers than any test lets through, so that nobody waits for the test to look.
+const WAITING: usize = 1000;
 
 /// A disk whose barriers wait until the test lets them go.
 #[derive(Debug)]
@@ -43,24 +47,29 @@ struct Gated {
 impl Gated {
     fn new() -> Self {
         let folder = Folder::new();
-        let (arrived, arrivals) = mpsc::sync_channel(100);
-        let (go, gate) = mpsc::sync_channel(100);
+        let (arrived, arrivals) = mpsc::sync_channel(WAITING);
+        let (go, gate) = mpsc::sync_channel(WAITING);
         let disk = Gate { db: folder.join("data/db"), arrived, go: Mutex::new(gate) };
         let options = Options { disk: Arc::new(disk), ..Options::default() };
         let store = folder.open_with(&options).unwrap().store;
         Self { go, arrivals, store, _folder: folder }
     }
+
+    /// Waits for a barrier to begin, and returns what sled's file holds then.
+    fn barrier(&self) -> Vec<u8> {
+        self.arrivals.recv_timeout(Duration::from_secs(20)).expect("a barrier begins")
+    }
 }
 
-/// Seen to fail without the `fdatasync` (no barrier ever arrives) and with it before the flush
-/// (the file does not hold the record yet).
+/// Seen to fail without the `fdatasync` (no barrier ever begins), with it before the flush (the file
+/// does not hold the record yet), and with the answer given before the write.
 #[tokio::test]
 async fn a_commit_resolves_only_after_a_barrier_that_follows_the_write() {
     let gated = Gated::new();
     let mut commit = pin!(gated.store.commit(put(TASKS, b"a key to look for", b"value")));
     assert!(poll(commit.as_mut()).is_pending());
 
-    let file = gated.arrivals.recv().unwrap();
+    let file = gated.barrier();
 
     let needle = b"a key to look for";
     assert!(file.windows(needle.len()).any(|window| window == needle), "synced before written");
@@ -77,7 +86,7 @@ async fn commits_that_wait_together_share_a_barrier() {
     let gated = Gated::new();
     let mut first = pin!(gated.store.commit(put(TASKS, b"first", b"")));
     assert!(poll(first.as_mut()).is_pending());
-    gated.arrivals.recv().unwrap();
+    gated.barrier();
 
     // These gather behind the first one's barrier.
     let mut waiting = (0..100_u64)
@@ -86,7 +95,7 @@ async fn commits_that_wait_together_share_a_barrier() {
     for commit in &mut waiting {
         assert!(poll(commit.as_mut()).is_pending());
     }
-    for _ in 0..3 {
+    for _ in 0..101 {
         gated.go.send(()).unwrap();
     }
     first.await.unwrap();
@@ -123,7 +132,7 @@ async fn an_empty_batch_resolves_when_everything_before_it_is_durable() {
     let mut first = pin!(gated.store.commit(put(TASKS, b"first", b"")));
     let mut empty = pin!(gated.store.commit(Batch::new()));
     assert!(poll(first.as_mut()).is_pending());
-    gated.arrivals.recv().unwrap();
+    gated.barrier();
     assert!(poll(empty.as_mut()).is_pending());
     gated.go.send(()).unwrap();
     gated.go.send(()).unwrap();

@@ -18,7 +18,7 @@ const IN_FLIGHT: usize = 16;
 
 /// Invariant 19: after any crash the store is a prefix of commit groups that contains all that was
 /// told. The child counts upwards in two tables at once, and prints each number once its commit
-/// resolved. Seen to fail with the answer sent before the write, and with the tables in two trees.
+/// resolved. Seen to fail without the flush, and with the two tables written one after the other.
 #[test]
 fn killed_at_any_moment_the_store_holds_a_prefix_with_all_that_was_told() {
     let folder = Folder::new();

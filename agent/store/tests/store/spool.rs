@@ -75,8 +75,8 @@ fn a_payload_is_resumed_where_it_was_durable() {
     // A power cut may leave anything behind the last sync.
     let part = folder.join(&format!("spool/{ID}.part"));
     let mut content = fs::read(&part).unwrap();
-    content.truncate(150_000);
-    content[70_000..].fill(0);
+    content.truncate(70_000);
+    content.resize(400_000, 0);
     fs::write(&part, content).unwrap();
 
     let (_store, spool) = spool(&folder);
