@@ -48,6 +48,10 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "org_file")]
     users: usize,
 
+    /// Certificate or public key (PEM) of the built-in org's connected app: allows JWT bearer logins
+    #[arg(long, value_name = "FILE", conflicts_with = "org_file")]
+    app_certificate: Option<PathBuf>,
+
     /// The HTTPS certificate chain (PEM); without it one is made
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
@@ -134,7 +138,7 @@ fn run(options: &Options) -> Result<(), Failure> {
 
 fn config(options: &Options) -> Result<Config, Failure> {
     let orgs = if options.org_file.is_empty() {
-        vec![OrgSeed::acme(options.users)]
+        vec![built_in(options)?]
     } else {
         options.org_file.iter().map(|it| org(it)).collect::<Result<_, _>>()?
     };
@@ -151,6 +155,14 @@ fn config(options: &Options) -> Result<Config, Failure> {
         orgs,
         assumptions: Assumptions::default(),
     })
+}
+
+fn built_in(options: &Options) -> Result<OrgSeed, Failure> {
+    let mut org = OrgSeed::acme(options.users);
+    if let (Some(path), Some(app)) = (&options.app_certificate, org.apps.first_mut()) {
+        app.certificate = Some(read(path)?);
+    }
+    Ok(org)
 }
 
 fn address(text: &str) -> Result<Option<SocketAddr>, Failure> {
