@@ -220,6 +220,11 @@ impl Ledger {
         self.tasks.values().any(|held| held.running)
     }
 
+    /// Whether something waits to be written.
+    pub fn has_writes(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
     /// Whether nothing waits to be written, sent or acted on.
     pub fn is_settled(&self) -> bool {
         self.writes.is_empty() && self.gated.is_empty() && self.transmits.is_empty() && self.events.is_empty()

@@ -1,12 +1,17 @@
 //! The bounds of the ledger.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use postern_protocol::SystemName;
 
 /// How much a ledger holds and how long it waits. Every number has its reason beside it.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Attempts that may run at once. One attempt is mostly one open request to the connected system.
     pub slots: usize,
+    /// Attempts that may run at once on one connected system; systems not named here get none.
+    pub systems: BTreeMap<SystemName, usize>,
     /// Tasks held and not yet reported, beyond which no offer is wanted: twice the slots keeps every slot fed.
     pub held: usize,
     /// Reports waiting for the controller. A day without a controller at one task a second fits.
@@ -22,10 +27,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The bounds for this many attempts at once.
-    pub fn for_slots(slots: usize) -> Self {
+    /// The bounds for connected systems that take this many attempts each.
+    pub fn for_systems(systems: BTreeMap<SystemName, usize>) -> Self {
+        let slots: usize = systems.values().sum();
         Self {
             slots,
+            systems,
             held: slots.saturating_mul(2),
             outbox: 100_000,
             tombstones: 4096,

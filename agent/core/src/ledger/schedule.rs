@@ -18,13 +18,17 @@ impl Ledger {
 
     pub(super) fn poll_start(&mut self, now: Timestamp) -> Option<Event> {
         self.expire(now);
-        if self.tasks.values().filter(|held| held.running).count() >= self.limits.slots {
-            return None;
+        let mut free = self.limits.systems.clone();
+        for held in self.tasks.values().filter(|held| held.running) {
+            if let Some(slots) = free.get_mut(&held.offer.system) {
+                *slots = slots.saturating_sub(1);
+            }
         }
+        let has_slot = |held: &Held| free.get(&held.offer.system).is_some_and(|slots| *slots > 0);
         let task = self
             .tasks
             .iter()
-            .filter(|(_, held)| self.may_start(held, now))
+            .filter(|(_, held)| has_slot(held) && self.may_start(held, now))
             .max_by_key(|(_, held)| (held.offer.priority, std::cmp::Reverse(held.arrival)))
             .map(|(task, _)| *task)?;
         let held = self.tasks.get_mut(&task)?;

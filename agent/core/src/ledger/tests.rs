@@ -67,7 +67,7 @@ impl Desk {
     }
 
     fn restored(restored: Restored) -> Self {
-        let ledger = Ledger::restore(Limits::for_slots(2), restored);
+        let ledger = Ledger::restore(Limits::for_systems([("acme".parse().unwrap(), 2)].into()), restored);
         Self { ledger, disk: Vec::new(), now: at(100) }
     }
 
