@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How the simulator behaves where the documentation is silent. Correct a default here once a real org has shown it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an independent yes or no nobody knows yet")]
 pub struct Assumptions {
     /// HTTP status of a refused password: policy broken, user inactive.
     pub refused_password_status: u16,

@@ -66,7 +66,7 @@ pub enum Mishap {
 /// The faults in force.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    faults: Vec<Fault>,
+    in_force: Vec<Fault>,
     /// User writes still to be refused because "the row is locked".
     pub(crate) locked_rows: u64,
     /// Whether the org has no API calls left.
@@ -86,10 +86,10 @@ impl Faults {
     const MAX: usize = 1_000;
 
     pub(crate) fn add(&mut self, fault: Fault) {
-        if self.faults.len() >= Self::MAX {
-            self.faults.remove(0);
+        if self.in_force.len() >= Self::MAX {
+            self.in_force.remove(0);
         }
-        self.faults.push(fault);
+        self.in_force.push(fault);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -97,27 +97,29 @@ impl Faults {
     }
 
     pub(crate) fn list(&self) -> &[Fault] {
-        &self.faults
+        &self.in_force
     }
 
     /// Decides about one call, and uses up the faults it meets.
     pub(crate) fn judge(&mut self, method: &str, path: &str) -> Verdict {
         let mut verdict = Verdict::default();
-        if self.faults.is_empty() {
+        if self.in_force.is_empty() {
             return verdict;
         }
-        for fault in &mut self.faults {
+        for fault in &mut self.in_force {
             if !fault.when.matches(method, path) || fault.times == Some(0) {
                 continue;
             }
-            match &fault.what {
-                Mishap::Latency { millis } => verdict.latency_millis += millis,
-                _ if verdict.mishap.is_some() => continue,
-                other => verdict.mishap = Some(other.clone()),
+            if let Mishap::Latency { millis } = fault.what {
+                verdict.latency_millis += millis;
+            } else if verdict.mishap.is_none() {
+                verdict.mishap = Some(fault.what.clone());
+            } else {
+                continue;
             }
             fault.times = fault.times.map(|it| it.saturating_sub(1));
         }
-        self.faults.retain(|it| it.times != Some(0));
+        self.in_force.retain(|it| it.times != Some(0));
         verdict
     }
 

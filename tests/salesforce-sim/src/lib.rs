@@ -36,7 +36,7 @@ pub use org::birth::SeedError;
 pub use secret::Secret;
 pub use seed::{
     ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, AppSeed, CONSUMER_KEY, CONSUMER_SECRET, LicenseSeed, OrgSeed, PasswordPolicy,
-    ProfileSeed, RoleSeed, UserSeed,
+    ProfileSeed, RefreshSeed, RoleSeed, UserSeed,
 };
 pub use simulator::{Simulator, StartError, SwitchError, Switches};
 pub use user_view::UserView;

@@ -79,11 +79,9 @@ impl Object {
 
     /// The column of the reference whose parent is reached by this relationship name.
     pub(crate) fn relationship(&self, name: &str) -> Option<(usize, &'static str, ObjectKind)> {
-        self.fields.iter().enumerate().find_map(|(column, field)| match field.kind {
-            field::Kind::Reference { to, relationship } if relationship.eq_ignore_ascii_case(name) => {
-                Some((column, relationship, to))
-            }
-            _ => None,
+        self.fields.iter().enumerate().find_map(|(column, field)| {
+            let (to, relationship) = field.kind.parent()?;
+            relationship.eq_ignore_ascii_case(name).then_some((column, relationship, to))
         })
     }
 

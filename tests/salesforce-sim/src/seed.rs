@@ -133,6 +133,18 @@ pub struct AppSeed {
     pub password_flow: bool,
     /// Users approved for the JWT grant; none given: everyone is.
     pub approved: Option<Vec<String>>,
+    /// Refresh tokens given out earlier, as a browser login would have done.
+    pub refresh_tokens: Vec<RefreshSeed>,
+}
+
+/// A refresh token and the user it stands for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshSeed {
+    /// The token.
+    pub token: Secret,
+    /// The user.
+    pub username: String,
 }
 
 /// What a password must be.

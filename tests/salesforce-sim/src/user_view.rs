@@ -12,6 +12,7 @@ use crate::world::World;
 
 /// A snapshot of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent facts about a user")]
 pub struct UserView {
     /// The record id, 18 characters.
     pub id: String,

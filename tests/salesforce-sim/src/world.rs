@@ -140,21 +140,17 @@ impl World {
     /// Writes since [`World::begin`] never happened, nor were counted.
     pub(crate) fn roll_back(&mut self) {
         for undo in self.undo.take().unwrap_or_default().into_iter().rev() {
-            match undo.effects {
-                Some(effects) => *self.tally.user(undo.id) = effects,
-                None => {
-                    self.tally.users.remove(&undo.id);
-                }
+            if let Some(effects) = undo.effects {
+                *self.tally.user(undo.id) = effects;
+            } else {
+                self.tally.users.remove(&undo.id);
             }
-            match undo.before {
-                Some((row, account)) => {
-                    self.put_user(undo.org, row);
-                    self.org_mut(undo.org).accounts.insert(undo.id, account);
-                }
-                None => {
-                    self.forget_name(undo.org, undo.id);
-                    self.org_mut(undo.org).remove_user(undo.id);
-                }
+            if let Some((row, account)) = undo.before {
+                self.put_user(undo.org, row);
+                self.org_mut(undo.org).accounts.insert(undo.id, account);
+            } else {
+                self.forget_name(undo.org, undo.id);
+                self.org_mut(undo.org).remove_user(undo.id);
             }
         }
     }
@@ -177,7 +173,7 @@ impl World {
         Secret::from(self.random_text(24))
     }
 
-    /// Random letters and digits, unfit for nothing: session ids and temporary passwords are made of them.
+    /// Random letters and digits: session ids and temporary passwords are made of them.
     pub(crate) fn random_text(&self, length: usize) -> String {
         let mut bytes = vec![0; length];
         self.random.fill(&mut bytes).expect("the operating system has random numbers");
@@ -187,8 +183,8 @@ impl World {
 
     pub(crate) fn counters(&self) -> Counters {
         self.tally.snapshot(|id| {
-            let names = self.orgs.iter().filter_map(|org| org.user(id)).map(|row| row.text(user::USERNAME).to_owned());
-            names.last().unwrap_or_else(|| id.to_string())
+            let row = self.orgs.iter().find_map(|org| org.user(id));
+            row.map_or_else(|| id.to_string(), |it| it.text(user::USERNAME).to_owned())
         })
     }
 }

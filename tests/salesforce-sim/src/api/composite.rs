@@ -116,11 +116,9 @@ fn look_up(reference: &str, done: &HashMap<String, Json>) -> Option<String> {
             at = at.get(index.parse::<usize>().ok()?)?;
         }
     }
-    match at {
-        Json::String(text) if !text.contains("@{") => Some(text.clone()),
-        Json::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
+    // A value that looks like a reference itself would be resolved forever.
+    let text = at.as_str().filter(|it| !it.contains("@{")).map(str::to_owned);
+    text.or_else(|| at.as_number().map(ToString::to_string))
 }
 
 /// `POST composite/batch`.

@@ -31,9 +31,7 @@ impl Denied {
 struct Allowed {
     caller: Caller,
     app: String,
-    consumer_key: String,
     expired_password: bool,
-    refreshable: bool,
 }
 
 /// `POST /services/oauth2/token`.
@@ -59,7 +57,7 @@ fn issue(world: &mut World, request: &Request, allowed: &Allowed) -> Reply {
     let access = world.open_session(caller, allowed.expired_password, Some(&allowed.app));
     let instance = world.instance_url.clone().unwrap_or_else(|| request.address());
     let org = world.org(caller.org).id;
-    let mut body = json!({
+    let body = json!({
         "access_token": access,
         "signature": STANDARD.encode(world.random_text(32)),
         "scope": "api refresh_token",
@@ -68,13 +66,6 @@ fn issue(world: &mut World, request: &Request, allowed: &Allowed) -> Reply {
         "token_type": "Bearer",
         "issued_at": world.now().to_string(),
     });
-    if allowed.refreshable {
-        let refresh = format!("5Aep861{}", world.random_text(60));
-        world.sessions.add_refresh(refresh.clone(), caller, allowed.consumer_key.clone());
-        if let Some(body) = body.as_object_mut() {
-            body.insert("refresh_token".to_owned(), json!(refresh));
-        }
-    }
     Reply::json(200, &body).with("cache-control", "no-cache,must-revalidate,max-age=0,no-store,private")
 }
 
@@ -129,13 +120,7 @@ fn by_password(world: &mut World, request: &Request, form: &str) -> Result<Allow
     let verdict = world.org_mut(org).log_in_with_password(id, &password, &attempt, &assumptions, now);
     world.tally.login(Some(id), verdict.is_ok());
     let granted = verdict.map_err(|refusal| denied(world, refusal))?;
-    Ok(Allowed {
-        caller: Caller { org, user: id },
-        app: app.name.clone(),
-        consumer_key: app.consumer_key,
-        expired_password: granted.expired,
-        refreshable: false,
-    })
+    Ok(Allowed { caller: Caller { org, user: id }, app: app.name.clone(), expired_password: granted.expired })
 }
 
 fn by_client_credentials(world: &mut World, request: &Request, form: &str) -> Result<Allowed, Denied> {
@@ -146,7 +131,7 @@ fn by_client_credentials(world: &mut World, request: &Request, form: &str) -> Re
     let (_, app) = app(world, request, form)?;
     let run_as = app.run_as.as_deref().and_then(|it| world.find_user(it));
     let (org, id) = run_as.ok_or_else(|| Denied::grant("no client credentials user enabled"))?;
-    enter(world, request, (org, id), app, false)
+    enter(world, request, (org, id), app)
 }
 
 fn by_refresh_token(world: &mut World, request: &Request, form: &str) -> Result<Allowed, Denied> {
@@ -157,7 +142,7 @@ fn by_refresh_token(world: &mut World, request: &Request, form: &str) -> Result<
     if consumer_key != app.consumer_key {
         return Err(Denied::grant("expired access/refresh token"));
     }
-    enter(world, request, (caller.org, caller.user), app, false)
+    enter(world, request, (caller.org, caller.user), app)
 }
 
 /// Lets a user in whose identity is proved.
@@ -166,7 +151,6 @@ fn enter(
     request: &Request,
     (org, id): (usize, crate::id::RecordId),
     app: App,
-    refreshable: bool,
 ) -> Result<Allowed, Denied> {
     let (now, assumptions, host) = (world.now(), world.assumptions.clone(), request.host().to_owned());
     let attempt = attempt(world, request, &host, "Remote Access 2.0", &app.name);
@@ -174,7 +158,7 @@ fn enter(
     world.tally.login(Some(id), verdict.is_ok());
     verdict.map_err(|refusal| denied(world, refusal))?;
     let caller = Caller { org, user: id };
-    Ok(Allowed { caller, app: app.name, consumer_key: app.consumer_key, expired_password: false, refreshable })
+    Ok(Allowed { caller, app: app.name, expired_password: false })
 }
 
 /// The service says little on purpose: the reason is in LoginHistory.

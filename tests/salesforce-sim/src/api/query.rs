@@ -110,7 +110,9 @@ fn aggregate(column: &str, rows: usize) -> Reply {
     let mut out = head(1, None);
     out.push_str("{\"attributes\":{\"type\":\"AggregateResult\"},");
     write_json_text(column, &mut out);
-    out.push_str(&format!(":{rows}}}]}}"));
+    out.push(':');
+    out.push_str(&rows.to_string());
+    out.push_str("}]}");
     Reply::raw_json(200, out)
 }
 

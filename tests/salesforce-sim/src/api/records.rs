@@ -38,10 +38,12 @@ pub(crate) fn create(world: &mut World, call: &Call<'_>, kind: ObjectKind) -> Re
 
 /// `PATCH sobjects/{object}/{id}`.
 pub(crate) fn update(world: &mut World, call: &Call<'_>, kind: ObjectKind, id: &str) -> Reply {
-    world.tally.route(match kind {
-        ObjectKind::User => "PATCH sobjects/User",
-        ObjectKind::UserLogin => "PATCH sobjects/UserLogin",
-        _ => "PATCH sobjects/{object}",
+    world.tally.route(if kind == ObjectKind::User {
+        "PATCH sobjects/User"
+    } else if kind == ObjectKind::UserLogin {
+        "PATCH sobjects/UserLogin"
+    } else {
+        "PATCH sobjects/{object}"
     });
     let (id, record) = match (find(world, call.caller(), kind, id), call.object()) {
         (Ok(id), Ok(record)) => (id, record),

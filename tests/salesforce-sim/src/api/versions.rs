@@ -12,6 +12,7 @@ const OLDEST: u32 = 31;
 pub(crate) const NEWEST: u32 = 68;
 
 #[derive(Serialize)]
+#[allow(clippy::struct_field_names, reason = "the names are those of the wire")]
 struct Version {
     label: String,
     url: String,

@@ -90,14 +90,12 @@ type Accepted = (tokio::sync::OwnedSemaphorePermit, tokio::net::TcpStream, std::
 
 async fn accept(shared: &Shared, listener: &TcpListener) -> Option<Accepted> {
     let permit = Arc::clone(&shared.places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, source)) => Some((permit, stream, source)),
-        Err(_) => {
-            // Out of file descriptors, most likely: give the others time to close theirs.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            None
-        }
+    if let Ok((stream, source)) = listener.accept().await {
+        return Some((permit, stream, source));
     }
+    // Out of file descriptors, most likely: give the others time to close theirs.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    None
 }
 
 async fn talk<S: AsyncRead + AsyncWrite + Unpin>(shared: &Arc<Shared>, stream: S, origin: Origin) {
@@ -179,11 +177,11 @@ enum Cut {
 fn response(reply: Reply, cut: Cut) -> hyper::Response<ReplyBody> {
     let whole = Bytes::from(reply.body);
     let length = whole.len();
-    let (data, then_fail) = match cut {
-        Cut::Nowhere => (whole, false),
-        Cut::Half => (whole.slice(..length / 2), true),
+    let (data, end) = match cut {
+        Cut::Nowhere => (whole, End::Proper),
+        Cut::Half => (whole.slice(..length / 2), End::FlushThenFail),
     };
-    let mut response = hyper::Response::new(ReplyBody { data: Some(data), then_fail });
+    let mut response = hyper::Response::new(ReplyBody { data: Some(data), end });
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap_or(hyper::StatusCode::OK);
     let headers = response.headers_mut();
     // 204 and 304 have neither body nor length.
@@ -210,28 +208,47 @@ fn response(reply: Reply, cut: Cut) -> hyper::Response<ReplyBody> {
 #[derive(Debug)]
 struct ReplyBody {
     data: Option<Bytes>,
-    then_fail: bool,
+    end: End,
+}
+
+/// What comes behind the data of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Proper,
+    /// The data must leave before the failure, or the caller would never see it.
+    FlushThenFail,
+    Fail,
 }
 
 impl Body for ReplyBody {
     type Data = Bytes;
     type Error = Dropped;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
-        Poll::Ready(match self.data.take() {
-            Some(data) if !data.is_empty() => Some(Ok(Frame::data(data))),
-            _ if self.then_fail => Some(Err(Dropped)),
-            _ => None,
-        })
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
+        if let Some(data) = self.data.take().filter(|it| !it.is_empty()) {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        match self.end {
+            End::Proper => Poll::Ready(None),
+            End::FlushThenFail => {
+                // While a body is pending, the connection flushes what it has.
+                self.end = End::Fail;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            End::Fail => Poll::Ready(Some(Err(Dropped))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        !self.then_fail && self.data.as_ref().is_none_or(Bytes::is_empty)
+        self.end == End::Proper && self.data.as_ref().is_none_or(Bytes::is_empty)
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.data {
-            Some(data) if !self.then_fail => SizeHint::with_exact(u64::try_from(data.len()).unwrap_or_default()),
+            Some(data) if self.end == End::Proper => {
+                SizeHint::with_exact(u64::try_from(data.len()).unwrap_or_default())
+            }
             _ => SizeHint::default(),
         }
     }

@@ -66,12 +66,10 @@ fn rsa_key(pem: &str) -> Option<Vec<u8>> {
     use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 
     let (kind, der): (SectionKind, Vec<u8>) = PemObject::from_pem_slice(pem.as_bytes()).ok()?;
-    let info = match kind {
-        SectionKind::Certificate => {
-            X509Certificate::from_der(&der).ok()?.1.public_key().subject_public_key.data.to_vec()
-        }
-        SectionKind::PublicKey => SubjectPublicKeyInfo::from_der(&der).ok()?.1.subject_public_key.data.to_vec(),
-        _ => return None,
-    };
-    Some(info)
+    if kind == SectionKind::Certificate {
+        let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+        return Some(certificate.public_key().subject_public_key.data.to_vec());
+    }
+    let (_, info) = SubjectPublicKeyInfo::from_der(&der).ok()?;
+    (kind == SectionKind::PublicKey).then(|| info.subject_public_key.data.to_vec())
 }

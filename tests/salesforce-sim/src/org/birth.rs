@@ -10,7 +10,7 @@ use super::{Org, Usage};
 use crate::id::RecordId;
 use crate::problem::Problem;
 use crate::schema::{ObjectKind, organization, profile, user_license, user_role};
-use crate::seed::{Cidr, OrgSeed, UserSeed};
+use crate::seed::{AppSeed, Cidr, OrgSeed, UserSeed};
 use crate::time::DAY;
 use crate::value::Value;
 use crate::world::{Caller, World};
@@ -18,12 +18,12 @@ use crate::world::{Caller, World};
 /// An org's seed contradicts itself.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// A profile, role or licence is named that the seed does not have.
+    /// A profile, role, licence or user is named that the seed does not have.
     #[error("org `{org}`: there is no {what} named `{name}`; add it or correct the name")]
     Unknown {
         /// The org.
         org: String,
-        /// `profile`, `role` or `license`.
+        /// `profile`, `role`, `license` or `user`.
         what: &'static str,
         /// The name.
         name: String,
@@ -56,6 +56,7 @@ pub(crate) fn add(world: &mut World, seed: &OrgSeed) -> Result<(), SeedError> {
     let org = without_users(world, seed)?;
     let number = world.add_org(org);
     let filled = seed.users.iter().try_for_each(|it| add_user(world, number, seed, it));
+    let filled = filled.and_then(|()| seed.apps.iter().try_for_each(|it| add_refresh_tokens(world, seed, it)));
     if filled.is_err() {
         world.remove_last_org();
     }
@@ -199,6 +200,19 @@ fn add_user(world: &mut World, number: usize, seed: &OrgSeed, it: &UserSeed) -> 
         }
     }
     org.show_account(written.id, now);
+    Ok(())
+}
+
+fn add_refresh_tokens(world: &mut World, seed: &OrgSeed, app: &AppSeed) -> Result<(), SeedError> {
+    for it in &app.refresh_tokens {
+        let (org, user) = world.find_user(&it.username).ok_or_else(|| SeedError::Unknown {
+            org: seed.name.clone(),
+            what: "user",
+            name: it.username.clone(),
+        })?;
+        let token = it.token.expose().to_owned();
+        world.sessions.add_refresh(token, Caller { org, user }, app.consumer_key.clone());
+    }
     Ok(())
 }
 

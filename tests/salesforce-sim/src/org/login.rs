@@ -68,6 +68,7 @@ pub(crate) struct Granted {
 
 /// What the decision depends on.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "they are the columns of a decision table")]
 struct Facts<'a> {
     active: bool,
     frozen: bool,

@@ -63,7 +63,9 @@ fn value(field: &Field, json: &Json, tables: &Tables) -> Result<Value, Problem> 
         Json::String(text) => text.trim_end_matches(' ').to_owned(),
         Json::Number(number) if field.length > 0 => number.to_string(),
         Json::Number(number) if field.kind == Kind::Int => number.to_string(),
-        other => return Err(wrong_type(field, &other.to_string())),
+        Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+            return Err(wrong_type(field, &json.to_string()));
+        }
     };
     if text.is_empty() && field.kind != Kind::Boolean {
         return Ok(Value::Null);

@@ -90,14 +90,10 @@ fn urls(version: &str, kind: ObjectKind, object: &Object) -> Json {
 }
 
 fn field(field: &Field) -> Json {
-    let (references, relationship) = match field.kind {
-        Kind::Reference { to, relationship } => (vec![to.object().name], Some(relationship)),
-        _ => (Vec::new(), None),
-    };
-    let choices: Vec<Json> = match field.kind {
-        Kind::Picklist(choices) => choices.iter().map(|it| choice(*it)).collect(),
-        _ => Vec::new(),
-    };
+    let parent = field.kind.parent();
+    let references: Vec<&str> = parent.iter().map(|(to, _)| to.object().name).collect();
+    let relationship = parent.map(|(_, name)| name);
+    let choices: Vec<Json> = field.kind.choices().iter().map(|it| choice(*it)).collect();
     // Checkboxes are filled in when not given, and so are a few texts.
     let defaulted = field.presence == Presence::Filled && field.createable;
     json!({

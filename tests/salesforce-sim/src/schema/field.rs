@@ -26,6 +26,18 @@ pub(crate) enum Kind {
     Url,
 }
 
+impl Kind {
+    /// The values of a picklist; none for other types.
+    pub(crate) fn choices(self) -> Choices {
+        if let Self::Picklist(choices) = self { choices } else { &[] }
+    }
+
+    /// The object a reference points to, and the name of the relationship.
+    pub(crate) fn parent(self) -> Option<(ObjectKind, &'static str)> {
+        if let Self::Reference { to, relationship } = self { Some((to, relationship)) } else { None }
+    }
+}
+
 /// What a checkbox holds when nobody set it, and whether a value must be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -39,6 +51,7 @@ pub(crate) enum Presence {
 
 /// One field as `describe` shows it.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent columns of the published describe")]
 pub(crate) struct Field {
     /// The API name.
     pub(crate) name: &'static str,

@@ -1,4 +1,4 @@
-//! The UserRole object.
+//! The `UserRole` object.
 
 use super::field::{Field, column};
 use super::{Object, ObjectKind};

@@ -50,35 +50,30 @@ pub(crate) fn value<'a>(path: &Path, row: &'a Row, tables: &'a Tables) -> &'a Va
 
 /// The rows an indexed `=` or IN at the top of the condition leaves, if there is one.
 fn candidates(plan: &Plan, shortcut: &impl Shortcut) -> Option<Vec<RecordId>> {
-    match &plan.test {
-        Test::All(terms) => terms.iter().find_map(|term| indexed(plan.kind, term, shortcut)),
-        term => indexed(plan.kind, term, shortcut),
+    if let Test::All(terms) = &plan.test {
+        return terms.iter().find_map(|term| indexed(plan.kind, term, shortcut));
     }
+    indexed(plan.kind, &plan.test, shortcut)
 }
 
 fn indexed(kind: ObjectKind, test: &Test, shortcut: &impl Shortcut) -> Option<Vec<RecordId>> {
     let (path, operands): (&Path, Vec<&Operand>) = match test {
         Test::Compare(path, Operator::Equal, operand) => (path, vec![operand]),
         Test::In { path, values, negated: false } => (path, values.iter().collect()),
-        _ => return None,
+        Test::Always
+        | Test::All(_)
+        | Test::Any(_)
+        | Test::Not(_)
+        | Test::Compare(..)
+        | Test::Like(..)
+        | Test::In { .. } => return None,
     };
-    if !path.hops.is_empty() {
-        return None;
-    }
     let find: &dyn Fn(&Operand) -> Option<RecordId> = match (kind, path.column) {
+        _ if !path.hops.is_empty() => return None,
         // The id is the first field of every object.
-        (_, 0) => &|operand| match operand {
-            Operand::Id(id) => Some(*id),
-            _ => None,
-        },
-        (ObjectKind::User, user::USERNAME) => &|operand| match operand {
-            Operand::Text(name) => shortcut.by_username(name),
-            _ => None,
-        },
-        (ObjectKind::UserLogin, user_login::USER_ID) => &|operand| match operand {
-            Operand::Id(id) => shortcut.login_of(*id),
-            _ => None,
-        },
+        (_, 0) => &Operand::as_id,
+        (ObjectKind::User, user::USERNAME) => &|operand| shortcut.by_username(operand.as_text()?),
+        (ObjectKind::UserLogin, user_login::USER_ID) => &|operand| shortcut.login_of(operand.as_id()?),
         _ => return None,
     };
     Some(operands.into_iter().filter_map(find).collect())
@@ -94,13 +89,10 @@ fn holds(test: &Test, row: &Row, tables: &Tables) -> bool {
         Test::Like(path, pattern) => value(path, row, tables).as_text().is_some_and(|it| pattern.matches(it)),
         Test::In { path, values, negated } => {
             let value = value(path, row, tables);
-            let is_in = match operand_of(path, value) {
-                Operand::Time(at) => {
-                    values.iter().any(|it| order_of(&Operand::Time(at), it).is_some_and(Ordering::is_eq))
-                }
-                operand => values.contains(&operand),
-            };
-            is_in != *negated
+            let operand = operand_of(path, value);
+            // A moment may also lie within a day of the list.
+            let within = || values.iter().any(|it| order_of(&operand, it).is_some_and(Ordering::is_eq));
+            (values.contains(&operand) || matches!(operand, Operand::Time(_)) && within()) != *negated
         }
     }
 }

@@ -67,10 +67,10 @@ mod tests {
     use crate::soql::lexer::{Token, tokens};
 
     fn matches(pattern: &str, text: &str) -> bool {
-        match tokens(&format!("'{pattern}'")).unwrap().remove(0).token {
-            Token::Quoted(quoted) => Pattern::new(&quoted).matches(text),
-            other => panic!("{other:?}"),
-        }
+        let Token::Quoted(quoted) = tokens(&format!("'{pattern}'")).unwrap().remove(0).token else {
+            panic!("{pattern} is not read as a string");
+        };
+        Pattern::new(&quoted).matches(text)
     }
 
     #[test]

@@ -71,6 +71,16 @@ pub(crate) enum Operand {
     Id(RecordId),
 }
 
+impl Operand {
+    pub(crate) fn as_id(&self) -> Option<RecordId> {
+        if let Self::Id(id) = self { Some(*id) } else { None }
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+}
+
 /// Parses and checks a statement; `now` is what date literals are relative to.
 pub(crate) fn plan(text: &str, now: i64) -> Result<Plan, SoqlError> {
     let statement = parse(text)?;
@@ -219,7 +229,15 @@ impl Planner<'_> {
                 .map(Operand::Time)
                 .or_else(|| time::parse_date(word).map(|from| Operand::Day(from, from + time::DAY)))
                 .or_else(|| date_literal::plain(word, self.now).map(day)),
-            _ => None,
+            Kind::Boolean
+            | Kind::Email
+            | Kind::Id
+            | Kind::Phone
+            | Kind::Picklist(_)
+            | Kind::Reference { .. }
+            | Kind::Text
+            | Kind::TextArea
+            | Kind::Url => None,
         };
         operand.ok_or_else(|| self.wrong_type(name, field))
     }
@@ -340,10 +358,7 @@ fn insert(nodes: &mut Vec<Node>, kind: ObjectKind, hops: &[(usize, ObjectKind)],
             return insert(nodes, *kind, rest, path);
         }
     }
-    let name = match kind.object().field(*hop).map(|it| it.kind) {
-        Some(Kind::Reference { relationship, .. }) => relationship,
-        _ => "",
-    };
+    let name = kind.object().field(*hop).and_then(|it| it.kind.parent()).map(|(_, name)| name).unwrap_or_default();
     let mut children = Vec::new();
     insert(&mut children, *to, rest, path);
     nodes.push(Node::Parent { column: *hop, name, kind: *to, nodes: children });

@@ -44,7 +44,7 @@ pub(super) fn by_assertion(world: &mut World, request: &Request, assertion: &str
     if !app.approves(&claims.subject) {
         return Err(not_approved());
     }
-    enter(world, request, user, app, false)
+    enter(world, request, user, app)
 }
 
 fn decode(part: &str) -> Option<Json> {
@@ -54,10 +54,10 @@ fn decode(part: &str) -> Option<Json> {
 /// `exp` may be a number or a text (simple-salesforce sends a text and real orgs take it).
 fn claims(json: &Json) -> Option<Claims> {
     let text = |name: &str| json.get(name).and_then(Json::as_str).map(str::to_owned);
-    let expires = match json.get("exp")? {
-        Json::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(whole))?,
-        Json::String(text) => text.parse().ok()?,
-        _ => return None,
+    let expires = json.get("exp")?;
+    let expires = match expires.as_str() {
+        Some(text) => text.parse().ok()?,
+        None => expires.as_i64().or_else(|| expires.as_f64().and_then(whole))?,
     };
     Some(Claims { issuer: text("iss")?, subject: text("sub")?, audience: text("aud")?, expires })
 }

@@ -7,7 +7,6 @@ use super::fault::Fault;
 use crate::http::request::Request;
 use crate::org::login::{Attempt, Refusal};
 use crate::schema::user;
-use crate::value::Value;
 use crate::world::{Caller, World};
 
 /// Newest version that has `login()` (published retirement notice).
@@ -104,10 +103,7 @@ pub(super) fn user_info(world: &World, caller: Caller) -> String {
     let org = world.org(caller.org);
     let Some(row) = org.user(caller.user) else { return String::new() };
     let text = |column: usize| escape(row.text(column)).into_owned();
-    let id = |column: usize| match row.get(column) {
-        Value::Id(id) => Some(id.to_string()),
-        _ => None,
-    };
+    let id = |column: usize| row.get(column).as_id().map(|it| it.to_string());
     let role = match id(user::USER_ROLE_ID) {
         Some(role) => format!("<roleId>{role}</roleId>"),
         None => "<roleId xsi:nil=\"true\"/>".to_owned(),

@@ -1,0 +1,137 @@
+//! What can be made to go wrong, steered over HTTP and seen from outside.
+
+use std::time::Duration;
+
+use salesforce_sim::{Fault, Matching, Mishap, Switches};
+use serde_json::json;
+
+use crate::client::{Answer, admin, http, simulator};
+
+const USER: &str = "user0001@acme.example";
+
+fn on_patch(what: Mishap) -> Fault {
+    let when = Matching { method: Some("PATCH".to_owned()), path: None };
+    Fault { when, what, times: Some(1) }
+}
+
+#[tokio::test]
+async fn an_effect_without_its_reply_has_happened() {
+    let simulator = simulator(1).await;
+    let caller = admin(&simulator).await;
+    let resource = format!("sobjects/User/{}", caller.id_of(USER).await);
+    simulator.inject(on_patch(Mishap::DropReply));
+
+    let lost = caller.request(reqwest::Method::PATCH, &resource).json(&json!({"IsActive": false})).send().await;
+
+    assert!(lost.is_err());
+    assert!(!simulator.user(USER).unwrap().active);
+    assert_eq!(caller.patch(&resource, &json!({"IsActive": true})).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_refused_call_has_not_happened() {
+    let simulator = simulator(1).await;
+    let caller = admin(&simulator).await;
+    let resource = format!("sobjects/User/{}", caller.id_of(USER).await);
+    let off = json!({"IsActive": false});
+
+    simulator.inject(on_patch(Mishap::Respond { status: 503, code: None }));
+    let unavailable = caller.patch(&resource, &off).await;
+    simulator.inject(on_patch(Mishap::Maintenance));
+    let maintenance = caller.patch(&resource, &off).await;
+    simulator.inject(on_patch(Mishap::Refuse));
+    let refused = caller.request(reqwest::Method::PATCH, &resource).json(&off).send().await;
+
+    assert_eq!(unavailable.status, 503);
+    assert!(unavailable.headers["content-type"].to_str().unwrap().starts_with("text/html"));
+    assert!(maintenance.text.contains("Maintenance"));
+    assert!(refused.is_err() && simulator.user(USER).unwrap().active);
+}
+
+#[tokio::test]
+async fn a_lost_reply_is_a_page_and_the_effect_is_there() {
+    let simulator = simulator(1).await;
+    let caller = admin(&simulator).await;
+    let resource = format!("sobjects/User/{}", caller.id_of(USER).await);
+    simulator.inject(on_patch(Mishap::LoseReply { status: 500 }));
+    let lost = caller.patch(&resource, &json!({"IsActive": false})).await;
+    assert_eq!(lost.status, 500);
+    assert!(!simulator.user(USER).unwrap().active);
+}
+
+#[tokio::test]
+async fn a_delayed_commit_happens_after_the_caller_has_gone() {
+    let simulator = simulator(1).await;
+    let caller = admin(&simulator).await;
+    let resource = format!("sobjects/User/{}", caller.id_of(USER).await);
+    simulator.inject(on_patch(Mishap::DelayCommit { millis: 300 }));
+
+    let request = caller.request(reqwest::Method::PATCH, &resource).json(&json!({"IsActive": false}));
+    let gone = request.timeout(Duration::from_millis(30)).send().await;
+    assert!(gone.unwrap_err().is_timeout());
+
+    // Level-triggered: the test runner's own limit bounds the wait.
+    while simulator.user(USER).unwrap().active {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_reply_breaks_off() {
+    let simulator = simulator(1).await;
+    let caller = admin(&simulator).await;
+    simulator.inject(Fault { when: Matching::default(), what: Mishap::TruncateReply, times: Some(1) });
+    let response = caller.request(reqwest::Method::GET, "sobjects/User/describe").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.bytes().await.is_err());
+}
+
+#[tokio::test]
+async fn rows_can_be_locked_for_a_while() {
+    let simulator = simulator(1).await;
+    let caller = admin(&simulator).await;
+    let resource = format!("sobjects/User/{}", caller.id_of(USER).await);
+    simulator.switch(&Switches { lock_rows: Some(1), ..Switches::default() }).unwrap();
+    let locked = caller.patch(&resource, &json!({"Title": "x"})).await;
+    let free = caller.patch(&resource, &json!({"Title": "x"})).await;
+    assert_eq!((locked.status.as_u16(), locked.code(), free.status.as_u16()), (400, "UNABLE_TO_LOCK_ROW", 204));
+}
+
+#[tokio::test]
+async fn the_daily_limit_can_be_spent() {
+    let simulator = simulator(0).await;
+    let caller = admin(&simulator).await;
+    simulator.switch(&Switches { api_exhausted: Some(true), ..Switches::default() }).unwrap();
+    let refused = caller.get("limits").await;
+    let versions = Answer::of(http().get(format!("{}/services/data", simulator.http_url()))).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (403, "REQUEST_LIMIT_EXCEEDED"));
+    assert_eq!(refused.message(), "TotalRequests Limit exceeded.");
+    assert_eq!(versions.status, 200);
+}
+
+#[tokio::test]
+async fn everything_can_be_steered_over_http() {
+    let simulator = simulator(1).await;
+    let caller = admin(&simulator).await;
+    let path = |path: &str| format!("{}/__sim/{path}", simulator.http_url());
+    let post = async |to: &str, body: serde_json::Value| Answer::of(http().post(path(to)).json(&body)).await;
+
+    let fault = json!({"when": {"method": "GET"}, "what": {"respond": {"status": 429}}, "times": 1});
+    assert_eq!(post("faults", fault).await.status, 204);
+    assert_eq!(caller.get("limits").await.status, 429);
+    assert_eq!(post("switches", json!({"expire_sessions": true})).await.status, 204);
+    assert_eq!(caller.get("limits").await.status, 401);
+    assert_eq!(post("switches", json!({"unknown": true})).await.status, 400);
+    let globex = json!({"name": "Globex", "users": [{"username": "g@globex.example", "password": "Globex-Pass-1"}]});
+    assert_eq!(post("orgs", globex).await.status, 204);
+    let ranges = http().put(path("orgs/Globex/trusted")).json(&json!(["10.0.0.0/8"]));
+    assert_eq!(Answer::of(ranges).await.status, 204);
+
+    let user = Answer::of(http().get(path("users/g@globex.example"))).await;
+    assert_eq!((&user.json["org"], &user.json["active"]), (&json!("Globex"), &json!(true)));
+    let counters = Answer::of(http().get(path("counters"))).await;
+    assert_eq!((&counters.json["http_calls"], &counters.json["routes"]["GET limits"]), (&json!(3), &json!(null)));
+    assert_eq!(Answer::of(http().delete(path("counters"))).await.status, 204);
+    assert_eq!(simulator.counters().http_calls, 0);
+    assert_eq!(Answer::of(http().get(path("nothing"))).await.status, 404);
+}
