@@ -42,10 +42,10 @@ struct Args {
     #[arg(long, default_value = ".")]
     dir: PathBuf,
     /// Turns of each side; the median counts.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 31)]
     rounds: u32,
     /// Commits in a turn for each one in flight.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 40)]
     commits: u32,
     /// Print one JSON document instead of the table.
     #[arg(long)]
