@@ -300,6 +300,8 @@ impl Ledger {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         if held.lease.covers(reach, now) {
             self.write_intent(task, ticket, entry, reach);
+        } else if let Some(ttl) = self.session.as_ref().and_then(|session| session.too_short_for(reach)) {
+            self.events.push_back(Event::Refused(ticket, never_long_enough(ttl, reach)));
         } else {
             held.parked.push(Parked { ticket, entry, reach, since: now });
             if let Some(session) = &mut self.session {
@@ -588,6 +590,18 @@ impl Ending {
             ext: List::default(),
         }
     }
+}
+
+fn never_long_enough(ttl: Duration, reach: Duration) -> Failure {
+    let summary = format!(
+        "The controller's leases last {} s, too short for a call that may take {} s",
+        ttl.as_secs(),
+        reach.as_secs()
+    );
+    Failure::new(FailureClass::Rejected, "leases_too_short", summary).with_next_step(
+        "Lower the connected system's `request_timeout_secs` to a third of the lease, or have the controller's \
+         `--lease-ttl-secs` raised",
+    )
 }
 
 fn lease_too_short() -> Failure {

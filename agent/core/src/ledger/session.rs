@@ -42,6 +42,11 @@ impl Session {
         self.due = true;
     }
 
+    /// The time of leases, if even a freshly renewed one cannot cover a call of this length.
+    pub(super) fn too_short_for(&self, reach: Duration) -> Option<Duration> {
+        (reach > self.ttl * 2 / 3).then_some(self.ttl)
+    }
+
     fn next_renewal(&self) -> Option<Timestamp> {
         self.renewed_at.map(|at| at + self.ttl / 3)
     }

@@ -204,6 +204,17 @@ fn an_intent_waits_for_a_renewal_and_gives_up_after_its_patience() {
     assert!(matches!(desk.events().as_slice(), [Event::Refused(8, _)]));
 }
 
+#[test]
+fn a_call_that_no_lease_can_cover_is_refused_with_what_to_change() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::DisableUser);
+    desk.ledger.handle_intend(id(1), 7, intent(0), Duration::from_secs(61), desk.now);
+    let refused = desk.events();
+    let [Event::Refused(7, failure)] = refused.as_slice() else { panic!("{refused:?}") };
+    assert_eq!(failure.class.known(), Some(FailureClass::Rejected));
+    assert!(failure.next_step.contains("request_timeout_secs"), "{}", failure.next_step.as_str());
+}
+
 /// Invariant 2 and rule 7. Mark the report durable in `Outbox::push` and this fails.
 #[test]
 fn a_report_leaves_only_when_it_is_on_disk_and_stays_until_it_is_acknowledged() {
