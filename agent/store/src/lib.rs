@@ -9,7 +9,7 @@
 //! |---|---|
 //! | a commit that resolved survives a crash and a power cut | `flush`, then `fdatasync` on our own descriptor, before the caller is told |
 //! | a batch is there whole or not at all | one sled batch in one tree |
-//! | after a crash the store is a prefix of the commit groups, with all that was told | the [watermark](Recovered) and a scrub at the start |
+//! | after a crash the store is a prefix of the commit groups, with all that was told | the watermark, and a scrub at the start |
 //! | damage is never passed over in silence | CRC and seal of every record; the store is moved aside and a new one begun |
 //! | acknowledgements and deletes work on a full disk | a headroom file and the check before every group |
 //! | values are unreadable without the key | XChaCha20-Poly1305, the record's table and key as associated data |

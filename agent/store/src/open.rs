@@ -28,6 +28,10 @@ const MAX_ASIDE: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Disk space kept for essential batches, in bytes. 8 MiB hold tens of thousands of deletes.
+    ///
+    /// After the disk was full, batches that can wait are taken again when this much and 2 MiB
+    /// are free. sled uses the space of deleted records again but does not give it back, so what
+    /// may fill a disk of its own needs a bound (a quota on what is waiting) below that size.
     pub headroom: u64,
     /// The disk; another one only in tests.
     pub disk: Arc<dyn Disk>,
