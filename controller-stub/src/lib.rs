@@ -1,1 +1,51 @@
-//! The reference controller: certificate authority, clusters, members, tasks.
+//! The reference controller: certificate authority, clusters, members, tasks. Small, but good enough for a pilot.
+//!
+//! - [`queue`], [`membership`], [`enrollment`]: what it decides, without I/O;
+//! - [`state`]: everything it knows, over a durable ledger;
+//! - [`dispatcher`]: the one owner of the state: persist, then speak;
+//! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP;
+//! - [`ca`]: certificates; [`client`] and `command`: the command line.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub mod api;
+pub mod ca;
+mod cli;
+pub mod client;
+pub mod clock;
+mod command;
+pub mod config;
+pub mod dispatcher;
+pub mod enrollment;
+pub mod exit;
+pub mod hex;
+pub mod link;
+pub mod membership;
+pub mod private;
+pub mod queue;
+pub mod random;
+pub mod server;
+pub mod spawn;
+pub mod state;
+pub mod telemetry;
+
+/// The whole program: parses the process's arguments and carries out the command.
+pub fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors: clap knows which is which.
+            let _ = error.print();
+            return if error.use_stderr() { exit::Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match command::run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            command::complain(&failure);
+            failure.exit.into()
+        }
+    }
+}

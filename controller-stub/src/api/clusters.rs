@@ -1,0 +1,101 @@
+//! `/v1/clusters`, `/v1/clusters/{cluster}/keys` and `/v1/tokens`.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use postern_protocol::seal::SealingPublicKey;
+use postern_protocol::{ClusterName, MemberId};
+use serde::{Deserialize, Serialize};
+
+use super::fields::Fields;
+use super::{Api, Problem};
+
+/// A cluster.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClusterView {
+    /// Its name.
+    pub name: ClusterName,
+    /// When it was made, in milliseconds since 1970.
+    pub created: u64,
+}
+
+/// A token that was just made. It cannot be shown again.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TokenView {
+    /// Its id, which is not secret.
+    pub id: String,
+    /// The cluster it leads into.
+    pub cluster: ClusterName,
+    /// When it runs out, in milliseconds since 1970.
+    pub expires: u64,
+    /// The token.
+    pub token: String,
+}
+
+/// The keys that secrets for a cluster are sealed to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeysView {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// One entry for each key of each enabled member.
+    pub keys: Vec<KeyView>,
+}
+
+/// One key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeyView {
+    /// Whose it is.
+    pub member: MemberId,
+    /// Its short name.
+    pub id: String,
+    /// The key, 64 hexadecimal digits of X25519.
+    pub public: SealingPublicKey,
+}
+
+pub(super) async fn list(State(api): State<Api>) -> Result<Json<Vec<ClusterView>>, Problem> {
+    let clusters = api
+        .handle
+        .ask(|state, _| {
+            state.clusters().map(|it| ClusterView { name: it.name.clone(), created: it.created.0 }).collect()
+        })
+        .await?;
+    Ok(Json(clusters))
+}
+
+pub(super) async fn create(State(api): State<Api>, body: Bytes) -> Result<Json<ClusterView>, Problem> {
+    let mut fields = Fields::parse(&body)?;
+    let name: ClusterName = fields.required("name")?;
+    fields.finish()?;
+    let made = api.handle.ask(move |state, at| state.create_cluster(name, at)).await??;
+    Ok(Json(ClusterView { name: made.name, created: made.created.0 }))
+}
+
+pub(super) async fn keys(State(api): State<Api>, Path(cluster): Path<String>) -> Result<Json<KeysView>, Problem> {
+    let cluster = parse_cluster(&cluster)?;
+    let of = cluster.clone();
+    let members = api.handle.ask(move |state, _| state.sealing_keys(&of)).await??;
+    let keys = members
+        .into_iter()
+        .flat_map(|(member, keys)| {
+            keys.into_iter().map(move |public| KeyView { member, id: public.id().to_string(), public })
+        })
+        .collect();
+    Ok(Json(KeysView { cluster, keys }))
+}
+
+pub(super) async fn create_token(State(api): State<Api>, body: Bytes) -> Result<Json<TokenView>, Problem> {
+    let mut fields = Fields::parse(&body)?;
+    let cluster: ClusterName = fields.required("cluster")?;
+    fields.finish()?;
+    let made = api.handle.ask(move |state, at| state.create_token(cluster, at)).await??;
+    Ok(Json(TokenView {
+        id: made.record.id.to_string(),
+        cluster: made.record.cluster,
+        expires: made.record.expires.0,
+        token: made.text.expose().to_owned(),
+    }))
+}
+
+pub(super) fn parse_cluster(text: &str) -> Result<ClusterName, Problem> {
+    text.parse().map_err(|error: postern_protocol::id::InvalidId| Problem::field("cluster", error.to_string()))
+}

@@ -1,0 +1,49 @@
+//! `/v1/status`: how the controller is.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::{Api, Problem};
+
+/// How the controller is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The program's version.
+    pub version: String,
+    /// How many members there are, by state.
+    pub members: BTreeMap<String, usize>,
+    /// How many of them have a session.
+    pub connected: usize,
+    /// How many tasks are not finished, by state.
+    pub unfinished: BTreeMap<String, usize>,
+    /// How many commits and how many barriers the store made since the start.
+    pub commits: u64,
+    /// Barriers.
+    pub barriers: u64,
+}
+
+pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Problem> {
+    let view = api
+        .handle
+        .ask(|state, _| {
+            let members = state.members(None);
+            let mut by_state: BTreeMap<String, usize> = BTreeMap::new();
+            for member in &members {
+                *by_state.entry(member.state.to_string()).or_default() += 1;
+            }
+            let (commits, barriers) = state.commits_and_barriers();
+            StatusView {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                members: by_state,
+                connected: members.iter().filter(|it| it.connected).count(),
+                unfinished: state.unfinished_by_state().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+                commits,
+                barriers,
+            }
+        })
+        .await?;
+    Ok(Json(view))
+}

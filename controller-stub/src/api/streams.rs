@@ -1,0 +1,155 @@
+//! `/v1/streams` takes payloads in, `/v1/tasks/{task}/results` gives them out.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use postern_protocol::StreamId;
+use postern_protocol::message::v1::StreamRef;
+use postern_store::{Spool, SpoolError, SpoolReader, SpoolWriter};
+use serde::{Deserialize, Serialize};
+
+use super::tasks::parse_task;
+use super::{Api, Problem};
+use crate::state::ledger::spool_id;
+use crate::state::streams::MAX_STREAM;
+use crate::{clock, hex, random};
+
+/// What has to stay free on the disk for what was promised already: reports of accepted tasks above all.
+const RESERVE: u64 = 64 * 1024 * 1024;
+
+/// A payload that was taken in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StreamView {
+    /// Its id, for `streams` of a task.
+    pub id: StreamId,
+    /// Its bytes.
+    pub length: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Announced {
+    sha256: Option<String>,
+}
+
+/// Takes a sealed dataset in. Its length and hash are announced, so that a torn upload is noticed.
+pub(super) async fn upload(
+    State(api): State<Api>,
+    Query(announced): Query<Announced>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<StreamView>, Problem> {
+    let length: Option<u64> =
+        headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()).and_then(|it| it.parse().ok());
+    let length =
+        length.ok_or_else(|| Problem::new(StatusCode::LENGTH_REQUIRED, "an upload needs its Content-Length"))?;
+    if length > MAX_STREAM {
+        return Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("a payload may have at most {MAX_STREAM} bytes: split the dataset"),
+        ));
+    }
+    let sha256 = announced.sha256.as_deref().and_then(hex::decode).ok_or_else(|| {
+        Problem::field("sha256", "an upload needs `?sha256=` and the 64 hexadecimal digits of its hash")
+    })?;
+    check_space(&api.data_dir, length)?;
+    let id = StreamId::from_random(clock::wall().0, random::bytes());
+    let stream = StreamRef { id, length, sha256 };
+    if let Err(problem) = receive(&api.spool, stream, body).await {
+        let spool = api.spool.clone();
+        let _ = tokio::task::spawn_blocking(move || spool.delete(spool_id(id))).await;
+        return Err(problem);
+    }
+    api.handle.ask(move |state, at| state.add_input(stream, at)).await??;
+    Ok(Json(StreamView { id, length }))
+}
+
+async fn receive(spool: &Spool, stream: StreamRef, body: Body) -> Result<(), Problem> {
+    let mut writer = {
+        let spool = spool.clone();
+        blocking(move || spool.write(spool_id(stream.id), stream.length)).await?
+    };
+    let mut body = body.into_data_stream();
+    while let Some(piece) = body.next().await {
+        let piece =
+            piece.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the upload broke off: {error}")))?;
+        writer = blocking(move || append(writer, &piece)).await?;
+    }
+    blocking(move || writer.finish(&stream.sha256)).await
+}
+
+fn append(mut writer: SpoolWriter, piece: &[u8]) -> Result<SpoolWriter, SpoolError> {
+    writer.append(piece)?;
+    Ok(writer)
+}
+
+/// Gives out the payload that came of a task, as the member sent it.
+pub(super) async fn results(State(api): State<Api>, Path(task): Path<String>) -> Result<Response, Problem> {
+    let task = parse_task(&task)?;
+    let view = api.handle.ask(move |state, _| state.task(task)).await??;
+    if view.outcome.is_none() {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            format!("task {task} is not finished: wait for it with /v1/tasks/{task}/wait"),
+        ));
+    }
+    let Some(payload) = view.streams.first().cloned() else {
+        return Err(Problem::new(StatusCode::NOT_FOUND, format!("task {task} left no results beyond its output")));
+    };
+    let spool = api.spool.clone();
+    let reader = blocking(move || spool.read(spool_id(payload.id), payload.length)).await?;
+    let mut response = Body::from_stream(pieces(Arc::new(reader))).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(payload.length));
+    Ok(response)
+}
+
+fn pieces(reader: Arc<SpoolReader>) -> impl futures_util::Stream<Item = Result<Vec<u8>, SpoolError>> {
+    futures_util::stream::unfold(0_u64, move |offset| {
+        let reader = Arc::clone(&reader);
+        async move {
+            if offset >= reader.len() {
+                return None;
+            }
+            let read = tokio::task::spawn_blocking(move || reader.read_at(offset)).await.ok()?;
+            let next =
+                read.as_ref().map_or(u64::MAX, |it| offset.saturating_add(u64::try_from(it.len()).unwrap_or(u64::MAX)));
+            Some((read, next))
+        }
+    })
+}
+
+/// Refuses what would fill the disk that promises already made need.
+pub(super) fn check_space(data_dir: &FilePath, length: u64) -> Result<(), Problem> {
+    let Ok(disk) = rustix::fs::statvfs(data_dir) else { return Ok(()) };
+    if disk.f_bavail.saturating_mul(disk.f_frsize) >= RESERVE.saturating_add(length) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        "the controller's disk is nearly full: free space and try again",
+    ))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await.expect("the spool does not panic");
+    done.map_err(|error| {
+        let status = match &error {
+            SpoolError::Mismatch(_) | SpoolError::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            SpoolError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+            SpoolError::Missing(_) => StatusCode::NOT_FOUND,
+            SpoolError::Directory(_) | SpoolError::Damaged { .. } | SpoolError::Io { .. } | SpoolError::Entropy(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Problem::new(status, error.to_string())
+    })
+}

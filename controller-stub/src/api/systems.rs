@@ -1,0 +1,99 @@
+//! `/v1/systems`: connected systems and who works on them.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use postern_protocol::SystemName;
+use serde::{Deserialize, Serialize};
+
+use super::fields::Fields;
+use super::{Api, Problem};
+use crate::state::NewSystem;
+use crate::state::record::{Association, SystemRecord};
+
+/// A connected system.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SystemView {
+    /// Its name.
+    pub name: SystemName,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub connector: String,
+    /// Its name for people.
+    pub display_name: String,
+    /// What it is.
+    pub description: String,
+    /// `server`, or the cluster whose members work on it.
+    pub association: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created: u64,
+}
+
+impl From<&SystemRecord> for SystemView {
+    fn from(it: &SystemRecord) -> Self {
+        Self {
+            name: it.name.clone(),
+            connector: it.connector.clone(),
+            display_name: it.display_name.clone(),
+            description: it.description.clone(),
+            association: it.association.to_string(),
+            created: it.created.0,
+        }
+    }
+}
+
+pub(super) async fn list(State(api): State<Api>) -> Result<Json<Vec<SystemView>>, Problem> {
+    Ok(Json(api.handle.ask(|state, _| state.systems().map(SystemView::from).collect()).await?))
+}
+
+pub(super) async fn add(State(api): State<Api>, body: Bytes) -> Result<Json<SystemView>, Problem> {
+    let mut fields = Fields::parse(&body)?;
+    let new = NewSystem {
+        name: fields.required("name")?,
+        connector: fields.optional("type")?.unwrap_or_else(|| "salesforce".to_owned()),
+        display_name: fields.optional("display_name")?.unwrap_or_default(),
+        description: fields.optional("description")?.unwrap_or_default(),
+        association: association(&fields.required::<String>("association")?)?,
+    };
+    fields.finish()?;
+    let made = api.handle.ask(move |state, at| state.add_system(new, at)).await??;
+    Ok(Json(SystemView::from(&made)))
+}
+
+pub(super) async fn show(State(api): State<Api>, Path(system): Path<String>) -> Result<Json<SystemView>, Problem> {
+    let system = parse_system(&system)?;
+    Ok(Json(api.handle.ask(move |state, _| state.system(&system).map(SystemView::from)).await??))
+}
+
+pub(super) async fn associate(
+    State(api): State<Api>,
+    Path(system): Path<String>,
+    body: Bytes,
+) -> Result<Json<SystemView>, Problem> {
+    let system = parse_system(&system)?;
+    let mut fields = Fields::parse(&body)?;
+    let with = association(&fields.required::<String>("association")?)?;
+    fields.finish()?;
+    let changed = api.handle.ask(move |state, _| state.associate_system(&system, with)).await??;
+    Ok(Json(SystemView::from(&changed)))
+}
+
+pub(super) async fn remove(State(api): State<Api>, Path(system): Path<String>) -> Result<Json<SystemView>, Problem> {
+    let system = parse_system(&system)?;
+    let gone = api.handle.ask(move |state, _| state.remove_system(&system)).await??;
+    Ok(Json(SystemView::from(&gone)))
+}
+
+fn association(text: &str) -> Result<Association, Problem> {
+    if text == "server" {
+        return Ok(Association::Server);
+    }
+    let cluster = text.parse().map_err(|error: postern_protocol::id::InvalidId| {
+        Problem::field("association", format!("`server` or a cluster: {error}"))
+    })?;
+    Ok(Association::Cluster(cluster))
+}
+
+fn parse_system(text: &str) -> Result<SystemName, Problem> {
+    text.parse().map_err(|error: postern_protocol::id::InvalidId| Problem::field("system", error.to_string()))
+}

@@ -1,0 +1,208 @@
+//! `/v1/tasks`: submit, show, list, wait, cancel.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use postern_protocol::message::v1::Mode;
+use postern_protocol::seal::SealedField;
+use postern_protocol::{SystemName, TaskId, TaskKind, TaskRequest, codec};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::fields::Fields;
+use super::streams::check_space;
+use super::{Api, Problem};
+use crate::state::Submission;
+use crate::state::tasks::{Filter, OpaqueView, TaskView};
+
+/// How long a request may wait for an outcome: less than what proxies usually allow.
+const LONGEST_WAIT: Duration = Duration::from_secs(50);
+/// How long a synchronous submission waits unless it says otherwise.
+const USUAL_WAIT: u64 = 30;
+const USUAL_PRIORITY: u8 = 100;
+const USUAL_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+/// Beyond a year a deadline is a mistake.
+const MAX_DEADLINE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+pub(super) async fn submit(State(api): State<Api>, body: Bytes) -> Result<(StatusCode, Json<TaskView>), Problem> {
+    let size = body.len();
+    let mut fields = Fields::parse(&body)?;
+    let wait: u64 = fields.optional("wait_secs")?.unwrap_or(USUAL_WAIT);
+    let submission = submission(&mut fields)?;
+    fields.finish()?;
+    check_space(&api.data_dir, 0)?;
+    let (id, mode) = (submission.id, submission.mode);
+    api.handle.ask_large(size, move |state, at| state.submit(submission, at)).await??;
+    if mode == Mode::Sync {
+        wait_for(&api, id, Duration::from_secs(wait)).await?;
+    }
+    let view = api.handle.ask(move |state, _| state.task(id)).await??;
+    let status = if view.outcome.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(view)))
+}
+
+fn submission(fields: &mut Fields) -> Result<Submission, Problem> {
+    let kind: TaskKind = fields.required("kind")?;
+    let params: Value = fields.optional("params")?.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let sealed: Vec<OpaqueView> = fields.optional("sealed")?.unwrap_or_default();
+    let deadline: Option<u64> = fields.optional("deadline_secs")?;
+    let deadline = deadline.map(Duration::from_secs);
+    if deadline.is_some_and(|it| it > MAX_DEADLINE || it.is_zero()) {
+        return Err(Problem::field("deadline_secs", "`deadline_secs` has to be between one second and a year"));
+    }
+    Ok(Submission {
+        id: fields.required("id")?,
+        system: fields.required("system")?,
+        request: request(kind, params)?,
+        sealed: sealed.iter().map(open_envelope).collect::<Result<_, _>>()?,
+        streams: fields.optional("streams")?.unwrap_or_default(),
+        requester: fields.optional("requester")?,
+        mode: fields.optional("mode")?.unwrap_or(Mode::Async),
+        priority: fields.optional("priority")?.unwrap_or(USUAL_PRIORITY),
+        deadline,
+    })
+}
+
+/// Reads parameters, and says it plainly when a secret is among them.
+fn request(kind: TaskKind, params: Value) -> Result<TaskRequest, Problem> {
+    if let Value::Object(map) = &params {
+        let secret = map.keys().find(|name| {
+            kind.sealed_fields().contains(&name.as_str())
+                || ["password", "secret", "token"].iter().any(|word| name.to_lowercase().contains(word))
+        });
+        if let Some(name) = secret {
+            return Err(Problem::field(
+                format!("params.{name}"),
+                format!(
+                    "`{name}` is a secret and never travels in clear: seal it to the cluster's keys and put it into `sealed`"
+                ),
+            ));
+        }
+    }
+    TaskRequest::from_json(kind, params).map_err(|error| Problem::field("params", error.to_string()))
+}
+
+fn open_envelope(opaque: &OpaqueView) -> Result<SealedField, Problem> {
+    let bytes = BASE64_STANDARD
+        .decode(&opaque.bytes)
+        .map_err(|_| Problem::field("sealed", format!("the bytes of `{}` are not base64", opaque.name)))?;
+    let field: SealedField = codec::decode(&bytes)
+        .map_err(|error| Problem::field("sealed", format!("`{}` is not a sealed field: {error}", opaque.name)))?;
+    if field.name.as_str() != opaque.name {
+        return Err(Problem::field("sealed", format!("`{}` is sealed under another name", opaque.name)));
+    }
+    Ok(field)
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Which {
+    system: Option<String>,
+    state: Option<String>,
+    before: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(State(api): State<Api>, Query(which): Query<Which>) -> Result<Json<Vec<TaskView>>, Problem> {
+    let invalid =
+        |field: &'static str| move |error: postern_protocol::id::InvalidId| Problem::field(field, error.to_string());
+    let system: Option<SystemName> = which.system.map(|it| it.parse()).transpose().map_err(invalid("system"))?;
+    let before = which.before.map(|it| it.parse()).transpose().map_err(invalid("before"))?;
+    let limit = which.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT);
+    let filter = Filter { system, state: which.state, before, limit };
+    Ok(Json(api.handle.ask(move |state, _| state.tasks(&filter)).await??))
+}
+
+pub(super) async fn show(State(api): State<Api>, Path(task): Path<String>) -> Result<Json<TaskView>, Problem> {
+    let task = parse_task(&task)?;
+    Ok(Json(api.handle.ask(move |state, _| state.task(task)).await??))
+}
+
+pub(super) async fn cancel(State(api): State<Api>, Path(task): Path<String>) -> Result<Json<TaskView>, Problem> {
+    let task = parse_task(&task)?;
+    Ok(Json(api.handle.ask(move |state, at| state.cancel_task(task, at)).await??))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Patience {
+    secs: Option<u64>,
+}
+
+pub(super) async fn wait(
+    State(api): State<Api>,
+    Path(task): Path<String>,
+    Query(patience): Query<Patience>,
+) -> Result<Json<TaskView>, Problem> {
+    let task = parse_task(&task)?;
+    wait_for(&api, task, Duration::from_secs(patience.secs.unwrap_or(USUAL_WAIT))).await?;
+    Ok(Json(api.handle.ask(move |state, _| state.task(task)).await??))
+}
+
+async fn wait_for(api: &Api, task: TaskId, patience: Duration) -> Result<(), Problem> {
+    let done = api.handle.ask(move |state, _| state.wait(task)).await??;
+    tokio::select! {
+        _ = done => (),
+        () = api.stop.cancelled() => (),
+        () = tokio::time::sleep(patience.min(LONGEST_WAIT)) => (),
+    }
+    Ok(())
+}
+
+pub(super) fn parse_task(text: &str) -> Result<TaskId, Problem> {
+    text.parse().map_err(|error: postern_protocol::id::InvalidId| Problem::field("task", error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(body: &str) -> Problem {
+        let mut fields = Fields::parse(body.as_bytes()).unwrap();
+        submission(&mut fields).and_then(|_| fields.finish()).err().unwrap()
+    }
+
+    const ID: &str = "tsk_0195d8a0000070008000000000000001";
+
+    #[test]
+    fn a_password_in_clear_is_refused_by_name_and_not_repeated() {
+        let refused = problem(&format!(
+            r#"{{"id":"{ID}","system":"acme","kind":"reset_password","params":{{"account":"a@b.c","source":"given","password":"hunter2"}}}}"#
+        ));
+        assert_eq!(refused.field.as_deref(), Some("params.password"));
+        assert!(refused.detail.contains("never travels in clear"), "{}", refused.detail);
+        assert!(!refused.detail.contains("hunter2"));
+    }
+
+    #[test]
+    fn an_error_names_its_field() {
+        for (body, field) in [
+            (r#"{"kind":"fly"}"#.to_owned(), "kind"),
+            (r#"{"kind":"enable_user","id":"x"}"#.to_owned(), "id"),
+            (format!(r#"{{"kind":"enable_user","id":"{ID}","system":"No Good"}}"#), "system"),
+            (format!(r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"acount":"x"}}}}"#), "params"),
+            (
+                format!(
+                    r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"account":"x"}},"deadline_secs":0}}"#
+                ),
+                "deadline_secs",
+            ),
+            (
+                format!(
+                    r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"account":"x"}},"sealed":[{{"name":"p","bytes":"AA=="}}]}}"#
+                ),
+                "sealed",
+            ),
+            (
+                format!(r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"account":"x"}},"colour":1}}"#),
+                "colour",
+            ),
+        ] {
+            assert_eq!(problem(&body).field.as_deref(), Some(field), "{body}");
+        }
+    }
+}

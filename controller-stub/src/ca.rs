@@ -1,0 +1,293 @@
+//! The certificate authority of this controller: one root for the members of all its clusters and for itself.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{ClusterName, MemberId};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
+    SerialNumber,
+};
+use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sha2::{Digest, Sha256};
+
+use crate::private::{self, PrivateError};
+use crate::random;
+
+pub mod peer;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the root is valid. A pilot outlives neither it nor its algorithms.
+const ROOT_LIFE: Duration = DAY.saturating_mul(20 * 365);
+/// How long the listener's certificate is valid; a new one is made at every start.
+const SERVER_LIFE: Duration = DAY.saturating_mul(397);
+/// How long a member's certificate is valid.
+pub const MEMBER_LIFE: Duration = DAY.saturating_mul(7);
+/// How far certificates reach into the past, for members whose clock is behind.
+const BACKDATE: Duration = Duration::from_secs(60 * 60);
+
+/// Why no certificate was made.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// The root's files cannot be used.
+    #[error("the certificate authority's files cannot be used")]
+    File(#[from] PrivateError),
+    /// The root's files do not hold a key and its certificate.
+    #[error("`{path}` does not hold what this program wrote: bring back the original")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: rcgen::Error,
+    },
+    /// A public name cannot stand in a certificate.
+    #[error("`{name}` cannot stand in a certificate: give host names and IP addresses as `--public-name`")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// The signing request is not one.
+    #[error("the signing request cannot be used: {0}")]
+    BadRequest(String),
+    /// Signing failed.
+    #[error("failed to sign a certificate")]
+    Sign(#[source] rcgen::Error),
+}
+
+/// A certificate that was just made.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The certificate.
+    pub certificate: CertificateDer<'static>,
+    /// Its serial number, big-endian.
+    pub serial: Vec<u8>,
+    /// When it runs out.
+    pub expires: UnixMillis,
+}
+
+/// What the listener presents.
+pub struct ServerIdentity {
+    /// Its certificate, then the root's: an applicant pins the root by its hash.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// The root key and what it signs.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+}
+
+impl Authority {
+    /// Opens the root in `directory`, making it at the first start.
+    pub fn open(directory: &Path, wall: UnixMillis) -> Result<Self, CaError> {
+        let key = load_or_make_key(&directory.join("ca.key"))?;
+        let path = directory.join("ca.der");
+        let certificate = match private::read(&path) {
+            Ok(bytes) => CertificateDer::from(bytes.to_vec()),
+            // The key is written first, so a crash in between leaves a key without a certificate.
+            Err(error) if error.is_missing() => {
+                let made = root(wall).self_signed(&key).map_err(CaError::Sign)?;
+                private::write(&path, made.der())?;
+                made.der().clone()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let issuer =
+            Issuer::from_ca_cert_der(&certificate, key).map_err(|source| CaError::Unreadable { path, source })?;
+        Ok(Self { issuer, certificate })
+    }
+
+    /// The root certificate.
+    pub const fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// SHA-256 of the root's subject public key info: what a token pins.
+    pub fn spki_sha256(&self) -> [u8; 32] {
+        Sha256::digest(self.issuer.key().subject_public_key_info()).into()
+    }
+
+    /// Makes a certificate for the listener at `names`: host names or IP addresses.
+    pub fn issue_server(&self, names: &[String], wall: UnixMillis) -> Result<ServerIdentity, CaError> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name("postern controller");
+        params.subject_alt_names = names.iter().map(|name| server_name(name)).collect::<Result<_, _>>()?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        limit(&mut params, wall, SERVER_LIFE);
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(CaError::Sign)?;
+        let made = params.signed_by(&key, &self.issuer).map_err(CaError::Sign)?;
+        Ok(ServerIdentity {
+            chain: vec![made.der().clone(), self.certificate.clone()],
+            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        })
+    }
+
+    /// Makes a member's certificate. Of the request only the public key counts; every name is written here.
+    pub fn issue_member(
+        &self,
+        csr: &[u8],
+        cluster: &ClusterName,
+        member: MemberId,
+        wall: UnixMillis,
+    ) -> Result<Issued, CaError> {
+        let request = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr))
+            .map_err(|error| CaError::BadRequest(error.to_string()))?;
+        if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
+            return Err(CaError::BadRequest("its key is not of the P-256 curve".to_owned()));
+        }
+        let serial = serial();
+        let uri = format!("spiffe://{cluster}/{member}");
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name(&member.to_string());
+        params.subject_alt_names =
+            vec![SanType::URI(uri.clone().try_into().map_err(|_| CaError::BadName { name: uri })?)];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.use_authority_key_identifier_extension = true;
+        limit(&mut params, wall, MEMBER_LIFE);
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        let made = CertificateSigningRequestParams { params, public_key: request.public_key }
+            .signed_by(&self.issuer)
+            .map_err(CaError::Sign)?;
+        let life = u64::try_from(MEMBER_LIFE.as_millis()).unwrap_or(u64::MAX);
+        Ok(Issued {
+            certificate: made.der().clone(),
+            serial: serial.to_vec(),
+            expires: UnixMillis(wall.0.saturating_add(life)),
+        })
+    }
+}
+
+fn load_or_make_key(path: &Path) -> Result<KeyPair, CaError> {
+    match private::read(path) {
+        Ok(bytes) => {
+            KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(bytes.as_slice()), &PKCS_ECDSA_P256_SHA256)
+                .map_err(|source| CaError::Unreadable { path: path.to_owned(), source })
+        }
+        Err(error) if error.is_missing() => {
+            let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(CaError::Sign)?;
+            private::write(path, key.serialized_der())?;
+            Ok(key)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn root(wall: UnixMillis) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = common_name("postern controller root");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    limit(&mut params, wall, ROOT_LIFE);
+    params
+}
+
+fn limit(params: &mut CertificateParams, wall: UnixMillis, life: Duration) {
+    let now = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(wall.0);
+    params.not_before = now - BACKDATE;
+    params.not_after = now + life;
+    params.serial_number = Some(SerialNumber::from_slice(&serial()));
+}
+
+/// Sixteen random bytes that read as a positive number without padding.
+fn serial() -> [u8; 16] {
+    let mut serial: [u8; 16] = random::bytes();
+    let [first, ..] = &mut serial;
+    *first = (*first & 0x7f) | 0x40;
+    serial
+}
+
+fn common_name(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
+}
+
+fn server_name(name: &str) -> Result<SanType, CaError> {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let plain = !name.is_empty()
+        && name.len() <= 253
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    let bad = || CaError::BadName { name: name.to_owned() };
+    if !plain {
+        return Err(bad());
+    }
+    Ok(SanType::DnsName(name.to_owned().try_into().map_err(|_| bad())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+
+    fn csr() -> Vec<u8> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = CertificateParams::new(vec!["evil.example".to_owned()]).unwrap();
+        params.distinguished_name = common_name("somebody else");
+        params.serialize_request(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn the_root_survives_a_restart_and_its_key_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Authority::open(folder.path(), NOW).unwrap();
+        let again = Authority::open(folder.path(), NOW).unwrap();
+        assert_eq!(first.spki_sha256(), again.spki_sha256());
+        assert_eq!(first.certificate(), again.certificate());
+        assert_eq!(fs::metadata(folder.path().join("ca.key")).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_root_interrupted_after_its_key_is_completed() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Authority::open(folder.path(), NOW).unwrap();
+        fs::remove_file(folder.path().join("ca.der")).unwrap();
+        let again = Authority::open(folder.path(), NOW).unwrap();
+        assert_eq!(first.spki_sha256(), again.spki_sha256());
+    }
+
+    /// Take `subject_alt_names` from the request instead and this fails.
+    #[test]
+    fn a_member_gets_the_names_the_authority_writes_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::open(folder.path(), NOW).unwrap();
+        let member = MemberId::from_bytes([7; 16]);
+        let issued = authority.issue_member(&csr(), &"acme".parse().unwrap(), member, NOW).unwrap();
+        let peer = peer::Peer::from_certificate(&issued.certificate).unwrap();
+        assert_eq!((peer.cluster.as_str(), peer.member), ("acme", member));
+        assert_eq!(peer.serial, issued.serial);
+        assert!(!issued.certificate.windows(12).any(|it| it == b"evil.example"));
+    }
+
+    #[test]
+    fn a_request_that_is_none_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::open(folder.path(), NOW).unwrap();
+        let member = MemberId::from_bytes([7; 16]);
+        let refused = authority.issue_member(b"nonsense", &"acme".parse().unwrap(), member, NOW);
+        assert!(matches!(refused, Err(CaError::BadRequest(_))));
+    }
+
+    #[test]
+    fn a_public_name_that_is_none_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::open(folder.path(), NOW).unwrap();
+        let error = authority.issue_server(&["not a name".to_owned()], NOW).err().unwrap();
+        assert!(error.to_string().contains("`not a name`"), "{error}");
+        assert!(authority.issue_server(&["localhost".to_owned(), "127.0.0.1".to_owned()], NOW).is_ok());
+    }
+}

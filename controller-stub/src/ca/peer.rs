@@ -1,0 +1,40 @@
+//! Who a client certificate names.
+
+use postern_protocol::{ClusterName, MemberId};
+use rustls_pki_types::CertificateDer;
+use sha2::{Digest, Sha256};
+use x509_parser::extensions::GeneralName;
+use x509_parser::parse_x509_certificate;
+
+/// The member a verified certificate belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// Its id.
+    pub member: MemberId,
+    /// The certificate's serial number, big-endian without leading zeros.
+    pub serial: Vec<u8>,
+}
+
+impl Peer {
+    /// Reads the one name `spiffe://<cluster>/<member>` of a certificate that TLS has verified already.
+    pub fn from_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let (_, parsed) = parse_x509_certificate(certificate).ok()?;
+        let names = parsed.subject_alternative_name().ok()??;
+        let [GeneralName::URI(uri)] = names.value.general_names.as_slice() else { return None };
+        let (cluster, member) = uri.strip_prefix("spiffe://")?.split_once('/')?;
+        let serial: Vec<u8> = parsed.raw_serial().iter().copied().skip_while(|byte| *byte == 0).collect();
+        Some(Self { cluster: cluster.parse().ok()?, member: member.parse().ok()?, serial })
+    }
+}
+
+/// SHA-256 of a certificate's public key info in groups of four digits: what two people compare over the phone.
+pub fn fingerprint(certificate: &[u8]) -> String {
+    let Ok((_, parsed)) = parse_x509_certificate(certificate) else { return String::new() };
+    grouped(&Sha256::digest(parsed.public_key().raw))
+}
+
+fn grouped(bytes: &[u8]) -> String {
+    bytes.chunks(2).map(crate::hex::encode).collect::<Vec<_>>().join(":")
+}

@@ -1,0 +1,399 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use postern_protocol::{ClusterName, MemberId, SystemName, TaskId, TaskKind};
+
+use crate::telemetry::LogFormat;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done
+   1  failed: the task did not succeed, or something broke
+   2  the command line makes no sense
+  69  the controller does not answer
+  70  a defect of Postern's
+  74  the store cannot be used
+  77  the controller refused
+  78  the configuration makes no sense
+  79  another process has the store
+
+A first session, on one host:
+  postern-controller serve --data-dir ./controller &
+  export POSTERN_CONTROLLER_DATA_DIR=./controller
+  postern-controller cluster create acme
+  postern-controller token create --cluster acme
+  (run `postern enroll` with the token on the agent's host, then `postern run`)
+  postern-controller member list
+  postern-controller member approve mbr_...
+  postern-controller system add salesforce-prod --with acme
+  postern-controller task submit disable_user --system salesforce-prod --account joe@example.com";
+
+/// The reference controller of Postern: certificate authority, clusters, members, tasks.
+#[derive(Debug, Parser)]
+#[command(name = "postern-controller", version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the controller until SIGTERM or SIGINT
+    #[command(after_help = "\
+Example:
+  postern-controller serve --data-dir /var/lib/postern-controller --public-name gate.example.com
+
+Agents connect to --listen over TLS 1.3; the certificate is made for the --public-name. The API is plain HTTP on the
+loopback with a bearer token, written to `api.token` in the data directory; the other commands find it there.
+This controller does not run connectors itself: a system associated with `server` takes no tasks.")]
+    Serve(Serve),
+    /// Make enrollment tokens
+    Token {
+        /// How to reach the controller.
+        #[command(flatten)]
+        reach: Reach,
+        /// What to do.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Make and list clusters
+    Cluster {
+        /// How to reach the controller.
+        #[command(flatten)]
+        reach: Reach,
+        /// What to do.
+        #[command(subcommand)]
+        command: ClusterCommand,
+    },
+    /// Approve, enable, disable and list members
+    Member {
+        /// How to reach the controller.
+        #[command(flatten)]
+        reach: Reach,
+        /// What to do.
+        #[command(subcommand)]
+        command: MemberCommand,
+    },
+    /// Add connected systems and say who works on them
+    System {
+        /// How to reach the controller.
+        #[command(flatten)]
+        reach: Reach,
+        /// What to do.
+        #[command(subcommand)]
+        command: SystemCommand,
+    },
+    /// Submit tasks and see what came of them
+    Task {
+        /// How to reach the controller.
+        #[command(flatten)]
+        reach: Reach,
+        /// What to do.
+        #[command(subcommand)]
+        command: TaskCommand,
+    },
+    /// Say how the controller is
+    #[command(after_help = "Example:\n  postern-controller status --data-dir ./controller")]
+    Status {
+        /// How to reach the controller.
+        #[command(flatten)]
+        reach: Reach,
+    },
+}
+
+/// How the controller runs.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where everything durable is: keys, ledger, payloads. Made if it is not there, mode 0700
+    #[arg(long, env = "POSTERN_CONTROLLER_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// Where agents connect to
+    #[arg(long, default_value = "0.0.0.0:7443")]
+    pub listen: SocketAddr,
+    /// Where the API is; loopback only
+    #[arg(long, default_value = "127.0.0.1:7080")]
+    pub api_listen: SocketAddr,
+    /// A host name or IP address that agents connect to; may be repeated [default: localhost, 127.0.0.1, ::1]
+    #[arg(long = "public-name", value_name = "NAME")]
+    pub public_names: Vec<String>,
+    /// Enable new members without an operator comparing fingerprints; for pilots
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// How long a lease lasts, in seconds
+    #[arg(long, default_value_t = 60)]
+    pub lease_ttl_secs: u64,
+    /// How often each side of a session asks for a sign of life, in seconds
+    #[arg(long, default_value_t = 10)]
+    pub heartbeat_secs: u64,
+    /// Write the bound addresses to this file, as JSON, once everything listens
+    #[arg(long, value_name = "PATH")]
+    pub ready_file: Option<PathBuf>,
+    /// How logs are written
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// What is logged, e.g. `info` or `postern_controller_stub=debug`
+    #[arg(long, env = "POSTERN_CONTROLLER_LOG", default_value = "info")]
+    pub log_level: String,
+}
+
+/// How to reach the controller.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Reaching the controller")]
+pub struct Reach {
+    /// The data directory of a controller on this host
+    #[arg(long, global = true, env = "POSTERN_CONTROLLER_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The URL of the API, if not that of --data-dir
+    #[arg(long, global = true, env = "POSTERN_CONTROLLER_API_URL")]
+    pub api_url: Option<String>,
+    /// The file with the API's token, for --api-url
+    #[arg(long, global = true, env = "POSTERN_CONTROLLER_API_TOKEN_FILE")]
+    pub api_token_file: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Enrollment tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token that lets one agent enroll within 15 minutes; it is shown this once
+    #[command(
+        after_help = "Example:\n  postern-controller token create --cluster acme\n  postern enroll TOKEN --controller wss://gate.example.com:7443"
+    )]
+    Create {
+        /// The cluster the agent becomes a member of
+        #[arg(long)]
+        cluster: ClusterName,
+    },
+}
+
+/// Clusters.
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Make a cluster
+    #[command(after_help = "Example:\n  postern-controller cluster create acme")]
+    Create {
+        /// Its name: lower-case letters, digits, `-`, `_` and `.`
+        name: ClusterName,
+    },
+    /// List the clusters
+    #[command(after_help = "Example:\n  postern-controller cluster list --json")]
+    List,
+}
+
+/// Members.
+#[derive(Debug, Subcommand)]
+pub enum MemberCommand {
+    /// List the members
+    #[command(after_help = "Example:\n  postern-controller member list --cluster acme")]
+    List {
+        /// Of this cluster only
+        #[arg(long)]
+        cluster: Option<ClusterName>,
+    },
+    /// Show one member
+    #[command(after_help = "Example:\n  postern-controller member show mbr_0195d8a0...")]
+    Show {
+        /// The member
+        member: MemberId,
+    },
+    /// Let a new member work; compare the fingerprint with the one `postern enroll` printed first
+    #[command(after_help = "Example:\n  postern-controller member approve mbr_0195d8a0...")]
+    Approve {
+        /// The member
+        member: MemberId,
+    },
+    /// Let a disabled or draining member work again
+    #[command(after_help = "Example:\n  postern-controller member enable mbr_0195d8a0...")]
+    Enable {
+        /// The member
+        member: MemberId,
+    },
+    /// Let a member finish what it holds, then disable it; --hard: at once
+    #[command(
+        after_help = "Example:\n  postern-controller member disable mbr_0195d8a0... --hard\n\nWith --hard no further mutating call starts; what the member has not begun goes to others at once."
+    )]
+    Disable {
+        /// The member
+        member: MemberId,
+        /// Do not wait for what it holds
+        #[arg(long)]
+        hard: bool,
+    },
+    /// Give a member nothing new
+    #[command(after_help = "Example:\n  postern-controller member drain mbr_0195d8a0...")]
+    Drain {
+        /// The member
+        member: MemberId,
+    },
+    /// Throw a member out for good
+    #[command(after_help = "Example:\n  postern-controller member revoke mbr_0195d8a0...")]
+    Revoke {
+        /// The member
+        member: MemberId,
+    },
+}
+
+/// Connected systems.
+#[derive(Debug, Subcommand)]
+pub enum SystemCommand {
+    /// Add a connected system
+    #[command(after_help = "\
+Example:
+  postern-controller system add salesforce-prod --with acme --display-name \"Salesforce, production\"
+
+The name is what the agents' configuration calls the system, and never changes. Only a cluster that has at least one
+registered and enabled member can be chosen. A system associated with `server` takes no tasks here: this controller
+runs no connectors itself.")]
+    Add {
+        /// Its name
+        name: SystemName,
+        /// `server`, or the cluster whose members work on it
+        #[arg(long = "with", value_name = "CLUSTER|server")]
+        association: String,
+        /// Its type
+        #[arg(long = "type", default_value = "salesforce")]
+        connector: String,
+        /// Its name for people
+        #[arg(long)]
+        display_name: Option<String>,
+        /// What it is
+        #[arg(long)]
+        description: Option<String>,
+    },
+    /// List the connected systems
+    #[command(after_help = "Example:\n  postern-controller system list")]
+    List,
+    /// Show one connected system
+    #[command(after_help = "Example:\n  postern-controller system show salesforce-prod")]
+    Show {
+        /// The system
+        name: SystemName,
+    },
+    /// Say who works on a connected system from now on
+    #[command(after_help = "Example:\n  postern-controller system associate salesforce-prod --with other-cluster")]
+    Associate {
+        /// The system
+        name: SystemName,
+        /// `server`, or the cluster whose members work on it
+        #[arg(long = "with", value_name = "CLUSTER|server")]
+        association: String,
+    },
+    /// Take a connected system away; its tasks have to be finished
+    #[command(after_help = "Example:\n  postern-controller system remove salesforce-prod")]
+    Remove {
+        /// The system
+        name: SystemName,
+    },
+}
+
+/// Tasks.
+#[derive(Debug, Subcommand)]
+pub enum TaskCommand {
+    /// Submit a task; secrets are sealed here, to the keys of the cluster's members
+    #[command(after_help = "\
+Examples:
+  postern-controller task submit test_connection --system salesforce-prod
+  postern-controller task submit disable_user --system salesforce-prod --account joe@example.com
+  postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --password-file pw
+  postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --generate --output-password new-pw
+  postern-controller task submit import_batch --system salesforce-prod --dataset users.xml --async
+
+Kinds: test_connection, validate_user, enable_user, disable_user, reset_password, expire_password, import_batch.
+Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
+    Submit(Submit),
+    /// Show one task
+    #[command(after_help = "Example:\n  postern-controller task show tsk_0195d8a0...")]
+    Show {
+        /// The task
+        task: TaskId,
+    },
+    /// List tasks, the newest first
+    #[command(
+        after_help = "Example:\n  postern-controller task list --system salesforce-prod --state queued --limit 20"
+    )]
+    List {
+        /// About this system only
+        #[arg(long)]
+        system: Option<SystemName>,
+        /// In this state only: queued, leased, accepted, started, in_doubt, finished
+        #[arg(long)]
+        state: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Wait until a task is finished; exits like `task submit`
+    #[command(after_help = "Example:\n  postern-controller task wait tsk_0195d8a0... --timeout-secs 600")]
+    Wait {
+        /// The task
+        task: TaskId,
+        /// Give up waiting after so long; the task goes on
+        #[arg(long)]
+        timeout_secs: Option<u64>,
+    },
+    /// Cancel a task, as far as it has not begun
+    #[command(after_help = "Example:\n  postern-controller task cancel tsk_0195d8a0...")]
+    Cancel {
+        /// The task
+        task: TaskId,
+    },
+    /// Download what came of a batch, record by record
+    #[command(after_help = "Example:\n  postern-controller task results tsk_0195d8a0... --output results.jsonl")]
+    Results {
+        /// The task
+        task: TaskId,
+        /// Write to this file instead of standard output
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
+}
+
+/// A task to submit.
+#[derive(Debug, Args)]
+pub struct Submit {
+    /// What to do
+    pub kind: TaskKind,
+    /// The connected system
+    #[arg(long)]
+    pub system: SystemName,
+    /// The account, for every kind but test_connection and import_batch
+    #[arg(long)]
+    pub account: Option<String>,
+    /// reset_password: the new password is the first line of this file; `-` is standard input
+    #[arg(long, conflicts_with = "generate")]
+    pub password_file: Option<PathBuf>,
+    /// reset_password: the agent makes a password up and seals it to this process
+    #[arg(long, conflicts_with = "asynchronous")]
+    pub generate: bool,
+    /// Write a generated password to this new file, mode 0600
+    #[arg(long, requires = "generate")]
+    pub output_password: Option<PathBuf>,
+    /// Show a generated password on the terminal
+    #[arg(long, requires = "generate")]
+    pub show_password: bool,
+    /// import_batch: the dataset, XML
+    #[arg(long)]
+    pub dataset: Option<PathBuf>,
+    /// Do not wait for the outcome
+    #[arg(long = "async")]
+    pub asynchronous: bool,
+    /// The task must not be begun later than this from now
+    #[arg(long)]
+    pub deadline_secs: Option<u64>,
+    /// Larger goes first, 0 to 255
+    #[arg(long, default_value_t = 100)]
+    pub priority: u8,
+    /// Give up waiting after so long; the task goes on
+    #[arg(long)]
+    pub timeout_secs: Option<u64>,
+    /// The task's id, so that a repeated submission is the same task; made up if not given
+    #[arg(long)]
+    pub id: Option<TaskId>,
+}

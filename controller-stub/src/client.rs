@@ -1,0 +1,198 @@
+//! The API as the commands use it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use postern_protocol::Secret;
+use reqwest::{Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::Problem;
+use crate::exit::{Chain, Exit, Failure};
+use crate::private;
+use crate::server::Addresses;
+
+pub mod sealing;
+
+/// How long a connection may take: the API is on this host or behind a proxy near it.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer may take: longer than the longest wait the API allows.
+const ANSWER: Duration = Duration::from_secs(90);
+/// How often and after which pause a request that may be repeated is repeated while the controller restarts.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(500);
+/// The largest answer: a page of a thousand tasks, each with its output.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// Where the API is and what it wants to hear.
+#[derive(Debug, Clone)]
+pub enum Where {
+    /// As `api.json` in this data directory says.
+    DataDir(PathBuf),
+    /// At this URL, with the token in this file.
+    Url {
+        /// The URL.
+        url: String,
+        /// The file.
+        token_file: PathBuf,
+    },
+}
+
+/// A connection to the API.
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Secret,
+}
+
+impl Client {
+    /// Finds the API.
+    pub fn open(place: &Where) -> Result<Self, Failure> {
+        let (url, token_file) = match place {
+            Where::Url { url, token_file } => (url.clone(), token_file.clone()),
+            Where::DataDir(directory) => {
+                let addresses = addresses(directory)?;
+                (addresses.api_url, addresses.api_token_file)
+            }
+        };
+        let token = private::read(&token_file).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+        let token = Secret::new(String::from_utf8_lossy(&token).trim().to_owned());
+        // The client wants a TLS provider even for plain HTTP. Another part of the process may have set it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| Failure::from_error(Exit::Bug, &error))?;
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
+    }
+
+    /// Asks for something.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.answer(self.request(Method::GET, path)).await
+    }
+
+    /// Has something done, with a JSON body.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.answer(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Has something taken away.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.answer(self.request(Method::DELETE, path)).await
+    }
+
+    /// [`Client::get`] that outlives a restart of the controller.
+    pub async fn get_patiently<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.patiently(|| self.get(path)).await
+    }
+
+    /// [`Client::post`] that outlives a restart of the controller; only for what may be done twice.
+    pub async fn post_patiently<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.patiently(|| self.post(path, body)).await
+    }
+
+    async fn patiently<T, F: Future<Output = Result<T, Failure>>>(&self, ask: impl Fn() -> F) -> Result<T, Failure> {
+        for _ in 1..TRIES {
+            match ask().await {
+                Err(failure) if failure.exit == Exit::Unreachable => tokio::time::sleep(PAUSE).await,
+                other => return other,
+            }
+        }
+        ask().await
+    }
+
+    /// Uploads bytes.
+    pub async fn upload<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> Result<T, Failure> {
+        self.answer(self.request(Method::POST, path).body(bytes)).await
+    }
+
+    /// Downloads into `sink`, piece by piece.
+    pub async fn download(&self, path: &str, sink: &mut dyn std::io::Write) -> Result<u64, Failure> {
+        let response = self.request(Method::GET, path).send().await.map_err(|error| self.unreachable(&error))?;
+        let mut response = self.check(response).await?;
+        let mut total = 0_u64;
+        while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+            sink.write_all(&piece).map_err(|error| Failure::from_error(Exit::Failed, &error))?;
+            total = total.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        }
+        Ok(total)
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(self.token.expose())
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let response = self.check(response).await?;
+        let bytes = self.body(response).await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::new(Exit::Failed, format!("the answer of {} is not what was expected: {error}", self.url))
+        })
+    }
+
+    async fn check(&self, response: reqwest::Response) -> Result<reqwest::Response, Failure> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let bytes = self.body(response).await?;
+        let sentence = match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => problem.detail,
+            Err(_) => format!("{} answered {status}: is this the controller's API?", self.url),
+        };
+        let exit = match status {
+            StatusCode::SERVICE_UNAVAILABLE => Exit::Unreachable,
+            _ if status.is_client_error() => Exit::Refused,
+            _ => Exit::Failed,
+        };
+        Err(Failure::new(exit, sentence))
+    }
+
+    async fn body(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+            if bytes.len() + piece.len() > MAX_ANSWER {
+                return Err(Failure::new(Exit::Failed, "the answer is too large: ask for less, e.g. with --limit"));
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        Failure::new(
+            Exit::Unreachable,
+            format!(
+                "the controller at {} does not answer ({}): is `postern-controller serve` running there?",
+                self.url,
+                Chain(error)
+            ),
+        )
+    }
+}
+
+fn addresses(directory: &Path) -> Result<Addresses, Failure> {
+    let path = directory.join("api.json");
+    let bytes = private::read(&path).map_err(|error| {
+        if error.is_missing() {
+            Failure::new(
+                Exit::Unreachable,
+                format!(
+                    "no controller was ever started in `{}`: run `postern-controller serve --data-dir {0}`, or name \
+                     another with --data-dir or --api-url",
+                    directory.display()
+                ),
+            )
+        } else {
+            Failure::from_error(Exit::Configuration, &error)
+        }
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::new(Exit::Configuration, format!("`{}` is not what this program wrote: {error}", path.display()))
+    })
+}

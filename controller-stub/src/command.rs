@@ -1,0 +1,61 @@
+//! What each command does. Only these modules print.
+
+use crate::cli::{Command, Reach};
+use crate::client::{Client, Where};
+use crate::exit::{Exit, Failure};
+
+mod cluster;
+mod member;
+mod output;
+mod serve;
+mod status;
+mod submit;
+mod system;
+mod task;
+
+/// Carries a command out.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(options) => serve::run(options),
+        Command::Token { reach, command } => asking(cluster::token(&reach, command)),
+        Command::Cluster { reach, command } => asking(cluster::run(&reach, command)),
+        Command::Member { reach, command } => asking(member::run(&reach, command)),
+        Command::System { reach, command } => asking(system::run(&reach, command)),
+        Command::Task { reach, command } => asking(task::run(&reach, command)),
+        Command::Status { reach } => asking(status::run(&reach)),
+    }
+}
+
+/// Tells why a command ended badly.
+#[allow(clippy::print_stderr, reason = "the one place where failures are told")]
+pub fn complain(failure: &Failure) {
+    eprintln!("postern-controller: {}", failure.text);
+}
+
+/// Runs a command that only asks the API.
+fn asking(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from_error(Exit::Failed, &error))?
+        .block_on(work)
+}
+
+fn client(reach: &Reach) -> Result<Client, Failure> {
+    let place = match (&reach.api_url, &reach.api_token_file, &reach.data_dir) {
+        (Some(url), Some(token_file), _) => Where::Url { url: url.clone(), token_file: token_file.clone() },
+        (Some(url), None, Some(directory)) => Where::Url { url: url.clone(), token_file: directory.join("api.token") },
+        (None, _, Some(directory)) => Where::DataDir(directory.clone()),
+        (Some(_), None, None) => {
+            return Err(Failure::new(Exit::Usage, "--api-url needs --api-token-file, the file with the API's token"));
+        }
+        (None, _, None) => {
+            return Err(Failure::new(
+                Exit::Usage,
+                "which controller? give --data-dir (or set POSTERN_CONTROLLER_DATA_DIR), or --api-url and \
+                 --api-token-file",
+            ));
+        }
+    };
+    Client::open(&place)
+}

@@ -1,0 +1,82 @@
+//! `member`.
+
+use serde_json::json;
+
+use super::{client, output};
+use crate::cli::{MemberCommand, Reach};
+use crate::exit::Failure;
+use crate::state::members::MemberView;
+
+pub(super) async fn run(reach: &Reach, command: MemberCommand) -> Result<(), Failure> {
+    let client = client(reach)?;
+    let (member, action) = match command {
+        MemberCommand::List { cluster } => {
+            let query = cluster.map(|it| format!("?cluster={it}")).unwrap_or_default();
+            let members: Vec<MemberView> = client.get(&format!("/v1/members{query}")).await?;
+            return if reach.json { output::json(&members) } else { list(&members) };
+        }
+        MemberCommand::Show { member } => {
+            let member: MemberView = client.get(&format!("/v1/members/{member}")).await?;
+            return show(reach, &member);
+        }
+        MemberCommand::Approve { member } => (member, "approve"),
+        MemberCommand::Enable { member } => (member, "enable"),
+        MemberCommand::Disable { member, hard: false } => (member, "disable"),
+        MemberCommand::Disable { member, hard: true } => (member, "disable?hard=true"),
+        MemberCommand::Drain { member } => (member, "drain"),
+        MemberCommand::Revoke { member } => (member, "revoke"),
+    };
+    let member: MemberView = client.post(&format!("/v1/members/{member}/{action}"), &json!({})).await?;
+    show(reach, &member)
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "it ends a command like the others do")]
+fn list(members: &[MemberView]) -> Result<(), Failure> {
+    let rows = members
+        .iter()
+        .map(|it| {
+            let connected = if it.connected { it.address.clone().unwrap_or_default() } else { "no".to_owned() };
+            vec![
+                it.id.to_string(),
+                it.cluster.to_string(),
+                it.host.clone(),
+                it.state.to_string(),
+                connected,
+                it.holds.to_string(),
+                it.fingerprint.chars().take(19).collect(),
+            ]
+        })
+        .collect();
+    output::rows(
+        &["member", "cluster", "host", "state", "connected", "holds", "fingerprint"],
+        rows,
+        "there is no member: make a token with `postern-controller token create --cluster NAME` and enroll an agent",
+    );
+    Ok(())
+}
+
+fn show(reach: &Reach, member: &MemberView) -> Result<(), Failure> {
+    if reach.json {
+        return output::json(member);
+    }
+    output::facts(vec![
+        ("member", member.id.to_string()),
+        ("cluster", member.cluster.to_string()),
+        ("state", format!("{} (epoch {})", member.state, member.epoch)),
+        ("alarm", member.alarm.clone().unwrap_or_default()),
+        ("host", member.host.clone()),
+        ("agent", member.agent_version.clone()),
+        (
+            "connected",
+            member.connected_since.map_or_else(|| "no".to_owned(), |it| format!("since {}", output::moment(it))),
+        ),
+        ("address", member.address.clone().unwrap_or_default()),
+        ("serves", member.systems.join(", ")),
+        ("holds", format!("{} tasks, room for {} more", member.holds, member.room)),
+        ("fingerprint", member.fingerprint.clone()),
+        ("sealing keys", member.sealing_keys.join(", ")),
+        ("certificate", format!("valid until {}", output::moment(member.certificate_expires))),
+        ("enrolled", output::moment(member.enrolled)),
+    ]);
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Tables and JSON on standard output.
+
+#![allow(clippy::print_stdout, reason = "this is what prints")]
+
+use comfy_table::Table;
+use comfy_table::presets::{NOTHING, UTF8_HORIZONTAL_ONLY};
+use postern_protocol::time::UnixMillis;
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure};
+
+/// Prints a value as JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
+    println!("{text}");
+    Ok(())
+}
+
+/// Prints a sentence.
+pub(super) fn say(sentence: impl AsRef<str>) {
+    println!("{}", sentence.as_ref());
+}
+
+/// Prints rows under a heading, or a sentence if there are none.
+pub(super) fn rows(heading: &[&str], rows: Vec<Vec<String>>, none: &str) {
+    if rows.is_empty() {
+        return say(none);
+    }
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(heading);
+    for row in rows {
+        table.add_row(row);
+    }
+    println!("{table}");
+}
+
+/// Prints what is known of one thing; empty values are left out.
+pub(super) fn facts(facts: Vec<(&str, String)>) {
+    let mut table = Table::new();
+    table.load_preset(NOTHING);
+    for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
+        table.add_row([name.to_owned(), value]);
+    }
+    println!("{table}");
+}
+
+/// A moment for people, in UTC.
+pub(super) fn moment(millis: u64) -> String {
+    let at = i64::try_from(millis).ok().and_then(|it| jiff::Timestamp::from_millisecond(it).ok());
+    at.map_or_else(String::new, |it| it.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
+/// [`moment`] of a moment that may not have come.
+pub(super) fn moment_if(at: Option<UnixMillis>) -> String {
+    at.map(|it| moment(it.0)).unwrap_or_default()
+}

@@ -1,0 +1,22 @@
+//! `serve`.
+
+use crate::cli::Serve;
+use crate::config::{Config, Raw};
+use crate::exit::{Exit, Failure};
+use crate::{server, telemetry};
+
+pub(super) fn run(options: Serve) -> Result<(), Failure> {
+    telemetry::start(options.log_format, &options.log_level);
+    let raw = Raw {
+        data_dir: options.data_dir,
+        listen: options.listen,
+        api_listen: options.api_listen,
+        public_names: options.public_names,
+        auto_approve: options.auto_approve,
+        lease_ttl_secs: options.lease_ttl_secs,
+        heartbeat_secs: options.heartbeat_secs,
+        ready_file: options.ready_file,
+    };
+    let config = Config::try_from(raw).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+    server::serve(&config)
+}

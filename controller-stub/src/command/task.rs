@@ -1,0 +1,199 @@
+//! `task`.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use postern_protocol::{Outcome, TaskId};
+use serde_json::{Value, json};
+
+use super::{client, output, submit};
+use crate::cli::{Reach, TaskCommand};
+use crate::client::Client;
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::state::tasks::TaskView;
+
+pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failure> {
+    let client = client(reach)?;
+    match command {
+        TaskCommand::Submit(options) => submit::run(reach, &client, options).await,
+        TaskCommand::Show { task } => show(reach, &client.get(&format!("/v1/tasks/{task}")).await?),
+        TaskCommand::Cancel { task } => {
+            show(reach, &client.post(&format!("/v1/tasks/{task}/cancel"), &json!({})).await?)
+        }
+        TaskCommand::Wait { task, timeout_secs } => {
+            let view = wait(&client, task, timeout_secs.map(Duration::from_secs)).await?;
+            show(reach, &view)?;
+            judge(&view)
+        }
+        TaskCommand::List { system, state, limit } => {
+            let mut query = format!("?limit={limit}");
+            if let Some(system) = system {
+                query.push_str(&format!("&system={system}"));
+            }
+            if let Some(state) = state {
+                query.push_str(&format!("&state={state}"));
+            }
+            let tasks: Vec<TaskView> = client.get(&format!("/v1/tasks{query}")).await?;
+            list(reach, &tasks)
+        }
+        TaskCommand::Results { task, output: file } => {
+            let path = format!("/v1/tasks/{task}/results");
+            match file {
+                None => client.download(&path, &mut std::io::stdout().lock()).await?,
+                Some(file) => {
+                    let mut sink = File::create(&file).map_err(|error| {
+                        Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", file.display()))
+                    })?;
+                    let total = client.download(&path, &mut sink).await?;
+                    sink.flush().map_err(|error| Failure::from_error(Exit::Failed, &error))?;
+                    total
+                }
+            };
+            Ok(())
+        }
+    }
+}
+
+/// Waits until the task is finished, with a line on the terminal that says how far it is.
+pub(super) async fn wait(client: &Client, task: TaskId, patience: Option<Duration>) -> Result<TaskView, Failure> {
+    let watched = std::io::stderr().is_terminal();
+    let line = ProgressBar::with_draw_target(
+        None,
+        if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+    );
+    let until = patience.map(|it| clock::now() + it);
+    loop {
+        let left = until.map_or(u64::MAX, |it| it.since(clock::now()).as_secs().max(1));
+        let secs = left.min(if watched { 1 } else { 25 });
+        let view: TaskView = client.get_patiently(&format!("/v1/tasks/{task}/wait?secs={secs}")).await?;
+        if view.outcome.is_some() {
+            line.finish_and_clear();
+            return Ok(view);
+        }
+        line.set_message(how_far(&view));
+        line.tick();
+        if until.is_some_and(|it| it <= clock::now()) {
+            line.finish_and_clear();
+            return Err(Failure::new(
+                Exit::Failed,
+                format!(
+                    "task {task} is not finished yet ({}): `postern-controller task wait {task}` waits on",
+                    how_far(&view)
+                ),
+            ));
+        }
+    }
+}
+
+fn how_far(view: &TaskView) -> String {
+    let progress = view.progress.as_ref().map(|it| match it.total {
+        0 => format!(", {} {}", it.phase, it.done),
+        total => format!(", {} {} of {total}", it.phase, it.done),
+    });
+    let waits = if view.waits_for.is_empty() { String::new() } else { format!(": {}", view.waits_for) };
+    format!("{}{}{waits}", view.state, progress.unwrap_or_default())
+}
+
+/// Success or not, for the exit code.
+pub(super) fn judge(view: &TaskView) -> Result<(), Failure> {
+    match view.outcome {
+        Some(Outcome::Succeeded | Outcome::AlreadySatisfied) => Ok(()),
+        Some(outcome) => Err(Failure::new(Exit::Failed, format!("task {} ended as {outcome}", view.id))),
+        None => Err(Failure::new(Exit::Failed, format!("task {} is not finished", view.id))),
+    }
+}
+
+fn list(reach: &Reach, tasks: &[TaskView]) -> Result<(), Failure> {
+    if reach.json {
+        return output::json(&tasks);
+    }
+    let rows = tasks
+        .iter()
+        .map(|it| {
+            let how = it.outcome.map_or_else(|| how_far(it), |outcome| outcome.to_string());
+            vec![
+                it.id.to_string(),
+                it.kind.to_string(),
+                it.system.to_string(),
+                account(&it.params),
+                how,
+                output::moment(it.submitted.0),
+            ]
+        })
+        .collect();
+    output::rows(&["task", "kind", "system", "account", "how", "submitted"], rows, "there is no such task");
+    Ok(())
+}
+
+/// Shows a task.
+pub(super) fn show(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
+    if reach.json {
+        return output::json(view);
+    }
+    let failure = view.failure.as_ref();
+    let mut facts = vec![
+        ("task", view.id.to_string()),
+        ("kind", view.kind.to_string()),
+        ("system", format!("{} (cluster {})", view.system, view.cluster)),
+        ("account", account(&view.params)),
+        ("state", if view.outcome.is_some() { view.state.clone() } else { how_far(view) }),
+        ("outcome", outcome(view)),
+        ("failure", failure.map(|it| format!("{}: {}", it.code.as_str(), it.summary.as_str())).unwrap_or_default()),
+        ("next step", failure.map(|it| it.next_step.to_string()).unwrap_or_default()),
+        ("note", view.note.clone()),
+        ("member", view.member.map(|it| it.to_string()).unwrap_or_default()),
+        ("attempt", view.attempt.to_string()),
+        ("cancel", if view.cancel_requested { "requested".to_owned() } else { String::new() }),
+        ("submitted", output::moment(view.submitted.0)),
+        ("deadline", output::moment_if(view.deadline)),
+        ("finished", output::moment_if(view.finished)),
+    ];
+    let fields = output_fields(view.output.as_ref());
+    facts.extend(fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    if let Some(payload) = view.streams.first() {
+        facts.push(("results", format!("{} bytes: postern-controller task results {}", payload.length, view.id)));
+    }
+    output::facts(facts);
+    Ok(())
+}
+
+fn outcome(view: &TaskView) -> String {
+    let Some(outcome) = view.outcome else { return String::new() };
+    let certainty = view.certainty.map(|it| it.to_string()).unwrap_or_default();
+    let changed = view.changed.map(|it| it.to_string()).unwrap_or_default();
+    format!("{outcome} ({certainty}; anything changed: {changed})")
+}
+
+fn account(params: &Value) -> String {
+    params.get("account").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// The output's fields, nested ones under dotted names.
+fn output_fields(output: Option<&Value>) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    if let Some(Value::Object(map)) = output {
+        for (name, value) in map {
+            match value {
+                Value::Object(_) => {
+                    let nested = output_fields(Some(value));
+                    fields.extend(nested.into_iter().map(|(inner, value)| (format!("{name}.{inner}"), value)));
+                }
+                Value::Null => fields.push((name.clone(), "none".to_owned())),
+                Value::String(text) => fields.push((name.clone(), text.clone())),
+                Value::Array(items) => {
+                    let texts: Vec<String> = items.iter().map(plain).collect();
+                    fields.push((name.clone(), texts.join("; ")));
+                }
+                Value::Bool(_) | Value::Number(_) => fields.push((name.clone(), value.to_string())),
+            }
+        }
+    }
+    fields
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,146 @@
+//! How `serve` runs: what the command line said, checked.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a
+/// lost member blocks its tasks too long.
+const LEASE_SECS: std::ops::RangeInclusive<u64> = 1..=3600;
+/// The same for signs of life; what members accept.
+const HEARTBEAT_SECS: std::ops::RangeInclusive<u64> = 1..=60;
+/// The most names a certificate needs.
+const MAX_NAMES: usize = 32;
+
+/// What the configuration gets wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The API would be open to the network.
+    #[error(
+        "the API speaks plain HTTP and listens on the loopback only, not on `{0}`: bind it to 127.0.0.1 and put a TLS \
+         proxy before it if it has to be reached from elsewhere"
+    )]
+    ApiNotLoopback(SocketAddr),
+    /// A number is out of range.
+    #[error("`{option}` has to be between {least} and {most}")]
+    OutOfRange {
+        /// The option.
+        option: &'static str,
+        /// The least it may be.
+        least: u64,
+        /// The most it may be.
+        most: u64,
+    },
+    /// Too many names.
+    #[error("at most {MAX_NAMES} `--public-name` are possible")]
+    TooManyNames,
+}
+
+/// How `serve` runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where everything durable is.
+    pub data_dir: PathBuf,
+    /// Where agents connect to.
+    pub listen: SocketAddr,
+    /// Where the API is.
+    pub api_listen: SocketAddr,
+    /// The names and addresses agents connect to, for the certificate.
+    pub public_names: Vec<String>,
+    /// New members may work at once.
+    pub auto_approve: bool,
+    /// How long a lease lasts.
+    pub lease_ttl: Duration,
+    /// How often each side of a session asks for a sign of life.
+    pub heartbeat: Duration,
+    /// Where to write the bound addresses once everything listens.
+    pub ready_file: Option<PathBuf>,
+}
+
+/// What the command line said.
+#[derive(Debug, Clone)]
+pub struct Raw {
+    /// As in [`Config`].
+    pub data_dir: PathBuf,
+    /// As in [`Config`].
+    pub listen: SocketAddr,
+    /// As in [`Config`].
+    pub api_listen: SocketAddr,
+    /// As in [`Config`]; the loopback's names if empty.
+    pub public_names: Vec<String>,
+    /// As in [`Config`].
+    pub auto_approve: bool,
+    /// In seconds.
+    pub lease_ttl_secs: u64,
+    /// In seconds.
+    pub heartbeat_secs: u64,
+    /// As in [`Config`].
+    pub ready_file: Option<PathBuf>,
+}
+
+impl TryFrom<Raw> for Config {
+    type Error = ConfigError;
+
+    fn try_from(raw: Raw) -> Result<Self, ConfigError> {
+        if !raw.api_listen.ip().is_loopback() {
+            return Err(ConfigError::ApiNotLoopback(raw.api_listen));
+        }
+        check("--lease-ttl-secs", raw.lease_ttl_secs, LEASE_SECS)?;
+        check("--heartbeat-secs", raw.heartbeat_secs, HEARTBEAT_SECS)?;
+        if raw.public_names.len() > MAX_NAMES {
+            return Err(ConfigError::TooManyNames);
+        }
+        let mut public_names = raw.public_names;
+        if public_names.is_empty() {
+            public_names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+        }
+        Ok(Self {
+            data_dir: raw.data_dir,
+            listen: raw.listen,
+            api_listen: raw.api_listen,
+            public_names,
+            auto_approve: raw.auto_approve,
+            lease_ttl: Duration::from_secs(raw.lease_ttl_secs),
+            heartbeat: Duration::from_secs(raw.heartbeat_secs),
+            ready_file: raw.ready_file,
+        })
+    }
+}
+
+fn check(option: &'static str, value: u64, range: std::ops::RangeInclusive<u64>) -> Result<(), ConfigError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::OutOfRange { option, least: *range.start(), most: *range.end() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw() -> Raw {
+        Raw {
+            data_dir: PathBuf::from("data"),
+            listen: "0.0.0.0:7443".parse().unwrap(),
+            api_listen: "127.0.0.1:7080".parse().unwrap(),
+            public_names: Vec::new(),
+            auto_approve: false,
+            lease_ttl_secs: 60,
+            heartbeat_secs: 10,
+            ready_file: None,
+        }
+    }
+
+    #[test]
+    fn the_api_stays_on_the_loopback() {
+        assert!(Config::try_from(raw()).is_ok());
+        let error = Config::try_from(Raw { api_listen: "0.0.0.0:7080".parse().unwrap(), ..raw() }).unwrap_err();
+        assert!(error.to_string().contains("TLS proxy"), "{error}");
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_named() {
+        let error = Config::try_from(Raw { lease_ttl_secs: 0, ..raw() }).unwrap_err();
+        assert!(error.to_string().contains("--lease-ttl-secs"), "{error}");
+    }
+}

@@ -1,0 +1,84 @@
+//! How the program ends: documented exit codes and one sentence.
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+/// Why the program ends, as scripts see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It was understood and did not succeed.
+    Failed,
+    /// The command line makes no sense.
+    Usage,
+    /// The controller's API does not answer.
+    Unreachable,
+    /// A defect of Postern's.
+    Bug,
+    /// The store cannot be used.
+    Store,
+    /// The controller said no.
+    Refused,
+    /// The configuration makes no sense.
+    Configuration,
+    /// Another process has the store.
+    StoreInUse,
+}
+
+impl Exit {
+    /// The process exit code; the numbers of sysexits.h where it has one.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Unreachable => 69,
+            Self::Bug => 70,
+            Self::Store => 74,
+            Self::Refused => 77,
+            Self::Configuration => 78,
+            Self::StoreInUse => 79,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command ended badly: a code for scripts, a sentence with the next step for people.
+#[derive(Debug)]
+pub struct Failure {
+    /// The code.
+    pub exit: Exit,
+    /// The sentence.
+    pub text: String,
+}
+
+impl Failure {
+    /// With a sentence.
+    pub fn new(exit: Exit, text: impl Into<String>) -> Self {
+        Self { exit, text: text.into() }
+    }
+
+    /// With the whole story of an error.
+    pub fn from_error(exit: Exit, error: &dyn Error) -> Self {
+        Self { exit, text: Chain(error).to_string() }
+    }
+}
+
+/// An error with everything beneath it, told once.
+pub struct Chain<'a>(pub &'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut beneath = self.0.source();
+        while let Some(error) = beneath {
+            write!(f, ": {error}")?;
+            beneath = error.source();
+        }
+        Ok(())
+    }
+}

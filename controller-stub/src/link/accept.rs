@@ -1,0 +1,137 @@
+//! From TCP to a WebSocket at one of two places.
+
+use postern_protocol::{enrollment, session};
+use rustls_pki_types::CertificateDer;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+
+use super::websocket;
+use crate::ca::peer::Peer;
+
+/// A WebSocket to an agent.
+pub(super) type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+/// A connection that is where it wants to be.
+pub(super) struct Accepted {
+    pub(super) socket: Box<Socket>,
+    pub(super) place: Place,
+}
+
+/// What an agent came for.
+pub(super) enum Place {
+    /// A session of the member its certificate names.
+    Session(Peer),
+    /// Membership, over a channel with this exporter.
+    Enrollment([u8; 32]),
+}
+
+/// Why a connection was turned away.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AcceptError {
+    /// TLS failed.
+    #[error("TLS failed: no TLS 1.3, another authority's certificate, or no TLS at all")]
+    Tls(#[source] std::io::Error),
+    /// The channel has no exporter.
+    #[error("TLS gave no exporter")]
+    Exporter(#[source] rustls::Error),
+    /// The upgrade failed.
+    #[error("the WebSocket upgrade failed")]
+    Upgrade(#[source] Box<tungstenite::Error>),
+    /// The upgrade was answered with no.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Performs both handshakes.
+pub(super) async fn accept(stream: TcpStream, tls: &TlsAcceptor) -> Result<Accepted, AcceptError> {
+    let _ = stream.set_nodelay(true);
+    let stream = tls.accept(stream).await.map_err(AcceptError::Tls)?;
+    let (_, connection) = stream.get_ref();
+    let exporter =
+        connection.export_keying_material([0; 32], enrollment::EXPORTER_LABEL, None).map_err(AcceptError::Exporter)?;
+    let certificate: Option<CertificateDer<'static>> =
+        connection.peer_certificates().and_then(|chain| chain.first()).map(|it| it.clone().into_owned());
+    let mut chosen = None;
+    #[allow(clippy::result_large_err, reason = "the callback's type is the library's")]
+    let choose = |request: &Request, response: Response| match choose(request, certificate.as_ref(), exporter) {
+        Ok((place, subprotocol)) => {
+            chosen = Some(Ok(place));
+            Ok(with_subprotocol(response, subprotocol))
+        }
+        Err((status, sentence)) => {
+            chosen = Some(Err(sentence.clone()));
+            Err(refusal(status, sentence))
+        }
+    };
+    let socket = tokio_tungstenite::accept_hdr_async_with_config(stream, choose, Some(websocket::limits())).await;
+    match (chosen, socket) {
+        (Some(Ok(place)), Ok(socket)) => Ok(Accepted { socket: Box::new(socket), place }),
+        (Some(Err(sentence)), _) => Err(AcceptError::Refused(sentence)),
+        (_, Err(error)) => Err(AcceptError::Upgrade(Box::new(error))),
+        (None, Ok(_)) => Err(AcceptError::Refused("the upgrade was not looked at".to_owned())),
+    }
+}
+
+fn choose(
+    request: &Request,
+    certificate: Option<&CertificateDer<'_>>,
+    exporter: [u8; 32],
+) -> Result<(Place, &'static str), (StatusCode, String)> {
+    match request.uri().path() {
+        session::PATH => {
+            check_subprotocol(request, session::SUBPROTOCOL)?;
+            let certificate = certificate.ok_or((
+                StatusCode::UNAUTHORIZED,
+                "a session needs the member's certificate: enroll the agent first".to_owned(),
+            ))?;
+            let peer = Peer::from_certificate(certificate).ok_or((
+                StatusCode::UNAUTHORIZED,
+                "the certificate does not name a member: enroll the agent again".to_owned(),
+            ))?;
+            Ok((Place::Session(peer), session::SUBPROTOCOL))
+        }
+        enrollment::PATH => {
+            check_subprotocol(request, enrollment::SUBPROTOCOL)?;
+            Ok((Place::Enrollment(exporter), enrollment::SUBPROTOCOL))
+        }
+        _ => Err((
+            StatusCode::NOT_FOUND,
+            format!("there is nothing here: agents use {} and {}", session::PATH, enrollment::PATH),
+        )),
+    }
+}
+
+fn check_subprotocol(request: &Request, wanted: &str) -> Result<(), (StatusCode, String)> {
+    let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
+    let spoken = offered
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|name| name.trim() == wanted);
+    if spoken {
+        return Ok(());
+    }
+    Err((
+        StatusCode::BAD_REQUEST,
+        format!(
+            "this place speaks the WebSocket subprotocol {wanted}: offer it, or update the older of the two programs"
+        ),
+    ))
+}
+
+fn with_subprotocol(mut response: Response, subprotocol: &'static str) -> Response {
+    response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+    response
+}
+
+fn refusal(status: StatusCode, sentence: String) -> ErrorResponse {
+    let mut response = ErrorResponse::new(Some(sentence));
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,160 @@
+//! Payloads on their way from a member into the spool.
+
+use std::collections::BTreeMap;
+
+use postern_protocol::StreamId;
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{Chunk, ChunkAck, StreamClose, StreamFault, StreamOpenAck, StreamRef, StreamReset};
+use postern_protocol::stream::{CHUNK, Receiving, chunks};
+use postern_store::{Spool, SpoolError, SpoolWriter};
+
+use crate::state::ledger::spool_id;
+
+/// The most payloads that one member may be sending at once.
+const MAX_INCOMING: usize = 16;
+/// After how many chunks they are made durable: half a window, so that the member need not wait.
+const SYNC_AFTER: u64 = 4;
+
+/// A payload that is being received.
+struct Incoming {
+    receiving: Receiving,
+    writer: SpoolWriter,
+    synced: u64,
+}
+
+/// Every payload on its way from one member.
+#[derive(Default)]
+pub(super) struct Incomings {
+    streams: BTreeMap<StreamId, Incoming>,
+}
+
+/// What follows from a payload's frame.
+pub(super) enum Step {
+    /// Tell the member.
+    Say(FromController),
+    /// Nothing.
+    Nothing,
+    /// All of it is verified and in the spool: record it, then say so.
+    Complete(StreamRef),
+}
+
+impl Incomings {
+    /// Begins or resumes a payload whose record is durable.
+    pub(super) async fn open(&mut self, stream: StreamRef, spool: &Spool) -> Step {
+        if self.streams.len() >= MAX_INCOMING && !self.streams.contains_key(&stream.id) {
+            return reset(stream.id, StreamFault::Full);
+        }
+        self.streams.remove(&stream.id);
+        let spool = spool.clone();
+        let opened = blocking(move || {
+            let id = spool_id(stream.id);
+            // A crash after the last byte leaves the file complete and its record not.
+            if spool.contains(id) && spool.verify(id, stream.length, &stream.sha256).is_ok() {
+                return Ok(None);
+            }
+            spool.write(id, stream.length).map(Some)
+        })
+        .await;
+        match opened {
+            Ok(None) => Step::Complete(stream),
+            Ok(Some(writer)) => self.begin(stream, writer).await,
+            Err(error) => fault(stream.id, &error),
+        }
+    }
+
+    async fn begin(&mut self, stream: StreamRef, writer: SpoolWriter) -> Step {
+        let durable = writer.durable() / u64::try_from(CHUNK).unwrap_or(u64::MAX);
+        let receiving = Receiving::from_durable(stream, durable);
+        if receiving.is_complete() {
+            return finish(stream, writer).await;
+        }
+        self.streams.insert(stream.id, Incoming { receiving, writer, synced: durable });
+        Step::Say(StreamOpenAck { stream: stream.id, durable }.into())
+    }
+
+    /// Takes a chunk.
+    pub(super) async fn chunk(&mut self, chunk: Chunk) -> Step {
+        let Some(mut it) = self.streams.remove(&chunk.stream) else { return reset(chunk.stream, StreamFault::Unknown) };
+        let stream = *it.receiving.stream();
+        match it.receiving.handle_chunk(chunk.index, chunk.bytes.len()) {
+            Err(error) => {
+                tracing::warn!(stream = %stream.id, %error, "a payload was given up");
+                return reset(stream.id, StreamFault::Corrupt);
+            }
+            Ok(false) => {
+                let durable = it.synced;
+                self.streams.insert(stream.id, it);
+                return Step::Say(ChunkAck { stream: stream.id, durable }.into());
+            }
+            Ok(true) => (),
+        }
+        let complete = it.receiving.is_complete();
+        let sync = it.receiving.received() - it.synced >= SYNC_AFTER;
+        let bytes = chunk.bytes.into_vec();
+        let mut writer = it.writer;
+        let written = blocking(move || {
+            writer.append(&bytes)?;
+            if sync && !complete {
+                writer.sync()?;
+            }
+            Ok(writer)
+        })
+        .await;
+        match written {
+            Err(error) => fault(stream.id, &error),
+            Ok(writer) if complete => finish(stream, writer).await,
+            Ok(writer) => {
+                let synced = if sync { it.receiving.received() } else { it.synced };
+                self.streams.insert(stream.id, Incoming { receiving: it.receiving, writer, synced });
+                if sync { Step::Say(ChunkAck { stream: stream.id, durable: synced }.into()) } else { Step::Nothing }
+            }
+        }
+    }
+
+    /// The member gives a payload up.
+    pub(super) fn over(&mut self, id: StreamId) {
+        self.streams.remove(&id);
+    }
+}
+
+/// What the member is told of a payload that is complete here: in answer to its announcement, or to its last chunk.
+pub(super) fn completed(stream: &StreamRef, answered: Answered) -> [FromController; 2] {
+    let (id, durable) = (stream.id, chunks(stream.length));
+    let first = match answered {
+        Answered::Open => StreamOpenAck { stream: id, durable }.into(),
+        Answered::Chunk => ChunkAck { stream: id, durable }.into(),
+    };
+    [first, StreamClose { stream: id }.into()]
+}
+
+/// What the member waits for an answer to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Answered {
+    /// Its announcement.
+    Open,
+    /// A chunk.
+    Chunk,
+}
+
+async fn finish(stream: StreamRef, writer: SpoolWriter) -> Step {
+    match blocking(move || writer.finish(&stream.sha256)).await {
+        Ok(()) => Step::Complete(stream),
+        Err(error) => fault(stream.id, &error),
+    }
+}
+
+fn fault(id: StreamId, error: &SpoolError) -> Step {
+    tracing::error!(stream = %id, error = %crate::exit::Chain(error), "a payload could not be stored");
+    reset(id, if error.is_disk_full() { StreamFault::Full } else { StreamFault::Corrupt })
+}
+
+fn reset(id: StreamId, fault: StreamFault) -> Step {
+    Step::Say(StreamReset { stream: id, fault: fault.into() }.into())
+}
+
+/// Disks are slow: the session's own task must not wait for them on a worker of the runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
+) -> Result<T, SpoolError> {
+    tokio::task::spawn_blocking(work).await.expect("writing to the spool does not panic")
+}

@@ -1,0 +1,392 @@
+//! One session: frames in, frames out, in the order of the protocol.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use postern_protocol::SessionNo;
+use postern_protocol::bounded::Text;
+use postern_protocol::message::v1::{Chunk, GoAway, Hello, Offer, ProtocolError, SessionRefusal, StreamOpen};
+use postern_protocol::message::{FromController, FromMember};
+use postern_protocol::session::controller::Event;
+use postern_protocol::session::{ControllerSession, Ended};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_util::sync::CancellationToken;
+
+use super::accept::Socket;
+use super::incoming::{Answered, Incomings, Step, completed};
+use super::outgoing::Outgoings;
+use super::{Link, websocket};
+use crate::ca::peer::Peer;
+use crate::clock;
+use crate::dispatcher::Stopped;
+use crate::exit::Chain;
+use crate::state::{Greeting, Introduction, SessionHandle, ToSession};
+
+/// How many words of the state may wait for this session. Offers are limited by credit, the rest is small.
+const WORDS: usize = 1024;
+/// How many frames may wait to be written before nothing more is taken in.
+const MAX_WAITING: usize = 256;
+/// How long the peer may take to read one frame.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long the last frames of a session may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How many frames that cannot be read a session survives: enough for a newer peer, too few for a flood.
+const MAX_UNREADABLE: u32 = 100;
+
+/// Why a session's loop ends.
+enum End {
+    /// Nothing more to say.
+    Silent,
+    /// After what is queued.
+    AfterLastWords,
+}
+
+impl From<Stopped> for End {
+    fn from(_: Stopped) -> Self {
+        Self::AfterLastWords
+    }
+}
+
+struct Pump {
+    link: Link,
+    peer: Peer,
+    address: SocketAddr,
+    machine: ControllerSession,
+    session: Option<SessionNo>,
+    own: SessionHandle,
+    control: VecDeque<FromController>,
+    offers: VecDeque<FromController>,
+    outgoing: Outgoings,
+    incoming: Incomings,
+    unreadable: u32,
+}
+
+/// Serves one session to its end.
+pub(super) async fn run(link: Link, socket: Socket, peer: Peer, address: SocketAddr, stop: CancellationToken) {
+    let (sink, mut stream) = socket.split();
+    let (frames, to_write) = mpsc::channel(1);
+    let (words, mut heard) = mpsc::channel(WORDS);
+    let own = SessionHandle { words, cut: CancellationToken::new() };
+    let member = peer.member;
+    let mut pump = Pump {
+        machine: ControllerSession::new(link.heartbeat, clock::now()),
+        link,
+        peer,
+        address,
+        session: None,
+        own,
+        control: VecDeque::new(),
+        offers: VecDeque::new(),
+        outgoing: Outgoings::default(),
+        incoming: Incomings::default(),
+        unreadable: 0,
+    };
+    let mut writer = std::pin::pin!(write_frames(sink, to_write));
+    let end = tokio::select! {
+        () = &mut writer => End::Silent,
+        end = pump.pump(&frames, &mut heard, &mut stream, &stop) => end,
+    };
+    if let Some(session) = pump.session {
+        let _ = pump.link.handle.tell(0, move |state, _| state.disconnect(member, session)).await;
+    }
+    if matches!(end, End::AfterLastWords) {
+        let last_words = async {
+            pump.take_transmits();
+            for frame in pump.control.drain(..) {
+                if let Ok(bytes) = frame.encode() {
+                    let _ = frames.send(bytes).await;
+                }
+            }
+            drop(frames);
+        };
+        let finished = async { tokio::join!(last_words, &mut writer) };
+        let _ = tokio::time::timeout(LAST_WORDS, finished).await;
+    }
+}
+
+async fn write_frames(mut sink: SplitSink<Socket, Message>, mut frames: mpsc::Receiver<Vec<u8>>) {
+    while let Some(frame) = frames.recv().await {
+        match tokio::time::timeout(WRITE_PATIENCE, websocket::write(&mut sink, frame)).await {
+            Ok(Ok(())) => (),
+            Ok(Err(_)) => return,
+            Err(_) => {
+                tracing::warn!("a member does not read what it is sent: its session is cut");
+                return;
+            }
+        }
+    }
+    let _ = sink.close().await;
+}
+
+impl Pump {
+    async fn pump(
+        &mut self,
+        frames: &mpsc::Sender<Vec<u8>>,
+        heard: &mut mpsc::Receiver<ToSession>,
+        stream: &mut SplitStream<Socket>,
+        stop: &CancellationToken,
+    ) -> End {
+        let cut = self.own.cut.clone();
+        loop {
+            self.take_transmits();
+            let has_frames = !self.control.is_empty() || !self.offers.is_empty();
+            let has_chunk = !has_frames && self.outgoing.is_ready();
+            let has_room = self.control.len() + self.offers.len() < MAX_WAITING;
+            let step = tokio::select! {
+                biased;
+                () = cut.cancelled() => Err(End::Silent),
+                () = stop.cancelled() => {
+                    self.say_goodbye(SessionRefusal::Stopping, "the controller is stopping", 500);
+                    Err(End::AfterLastWords)
+                }
+                permit = frames.reserve(), if has_frames => match permit {
+                    Ok(permit) => {
+                        if let Some(bytes) = self.next_frame() {
+                            permit.send(bytes);
+                        }
+                        Ok(())
+                    }
+                    Err(_) => Err(End::Silent),
+                },
+                Some(said) = heard.recv(), if has_room => self.told(said),
+                message = stream.next(), if has_room => self.received(message).await,
+                () = clock::sleep_until(self.machine.poll_timeout()) => {
+                    self.machine.handle_timeout(clock::now());
+                    self.take_events().await
+                }
+                permit = frames.reserve(), if has_chunk => match permit {
+                    Ok(permit) => {
+                        if let Some(Ok(bytes)) = self.outgoing.chunk().await.map(|it| it.encode()) {
+                            permit.send(bytes);
+                        }
+                        Ok(())
+                    }
+                    Err(_) => Err(End::Silent),
+                },
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    fn take_transmits(&mut self) {
+        while let Some(frame) = self.machine.poll_transmit() {
+            self.control.push_back(frame);
+        }
+    }
+
+    /// Control first, then offers; chunks are taken elsewhere, when neither waits.
+    fn next_frame(&mut self) -> Option<Vec<u8>> {
+        let frame = self.control.pop_front().or_else(|| self.offers.pop_front())?;
+        match frame.encode() {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                tracing::error!(frame = frame.name(), error = %Chain(&error), "a frame could not be written");
+                None
+            }
+        }
+    }
+
+    /// The state says something.
+    fn told(&mut self, said: ToSession) -> Result<(), End> {
+        match said {
+            ToSession::Frame(offer @ FromController::Offer(_)) => self.offers.push_back(offer),
+            // A cancel must not overtake the offer it is about.
+            ToSession::Frame(FromController::Cancel(cancel)) if self.has_offer(cancel.task) => {
+                self.offers.push_back(cancel.into());
+            }
+            ToSession::Frame(frame) => self.control.push_back(frame),
+            ToSession::Payloads(task, streams) => {
+                let opens: Vec<_> = streams.into_iter().filter_map(|it| self.outgoing.announce(task, it)).collect();
+                self.control.extend(opens);
+            }
+            ToSession::Close(bye) => {
+                self.control.push_back(bye.into());
+                return Err(End::AfterLastWords);
+            }
+        }
+        Ok(())
+    }
+
+    fn has_offer(&self, task: postern_protocol::TaskId) -> bool {
+        self.offers
+            .iter()
+            .any(|it| matches!(it, FromController::Offer(Offer { task: waiting, .. }) if *waiting == task))
+    }
+
+    async fn received(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<(), End> {
+        match message {
+            Some(Ok(Message::Binary(bytes))) => self.frame(&bytes).await,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+            Some(Ok(Message::Text(_) | Message::Frame(_))) => self.unreadable(0, "a text message is not a frame"),
+            Some(Ok(Message::Close(_))) | None => Err(End::AfterLastWords),
+            Some(Err(tungstenite::Error::Capacity(error))) => {
+                tracing::warn!(member = %self.peer.member, %error, "a member sent a frame that is too large");
+                self.say_goodbye(SessionRefusal::ProtocolViolation, "a frame was larger than 128 KiB", 1_000);
+                Err(End::AfterLastWords)
+            }
+            Some(Err(error)) => {
+                tracing::info!(member = %self.peer.member, error = %Chain(&error), "a session broke");
+                Err(End::Silent)
+            }
+        }
+    }
+
+    async fn frame(&mut self, bytes: &[u8]) -> Result<(), End> {
+        match FromMember::decode(bytes) {
+            Ok(frame) => {
+                self.machine.handle_message(frame, clock::now());
+                self.take_events().await
+            }
+            Err(error) => {
+                let tag = bytes.first_chunk::<2>().map_or(0, |tag| u16::from_le_bytes(*tag));
+                self.unreadable(tag, &Chain(&error).to_string())
+            }
+        }
+    }
+
+    /// One bad frame does not end a session that was begun properly.
+    fn unreadable(&mut self, tag: u16, why: &str) -> Result<(), End> {
+        tracing::warn!(member = %self.peer.member, tag, why, "a member sent a frame that cannot be read");
+        self.unreadable += 1;
+        if !self.machine.is_established() || self.unreadable > MAX_UNREADABLE {
+            self.say_goodbye(SessionRefusal::ProtocolViolation, why, 1_000);
+            return Err(End::AfterLastWords);
+        }
+        self.control.push_back(ProtocolError { tag, message: Text::clipped(why) }.into());
+        Ok(())
+    }
+
+    async fn take_events(&mut self) -> Result<(), End> {
+        while let Some(event) = self.machine.poll_event() {
+            match event {
+                Event::Introduced(hello) => self.introduced(*hello).await?,
+                Event::Established => {
+                    let (member, session) = (self.peer.member, self.session.ok_or(End::Silent)?);
+                    self.link.handle.tell(0, move |state, _| state.establish(member, session)).await?;
+                }
+                Event::Message(frame) => self.work(frame).await?,
+                Event::Ended(why) => {
+                    tracing::info!(member = %self.peer.member, why = %Chain(&why), "a session ended");
+                    self.explain(&why);
+                    return Err(End::AfterLastWords);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the peer why, when it is the peer's doing and it was not told by the machine.
+    fn explain(&mut self, why: &Ended) {
+        let reason = match why {
+            Ended::Violation { .. } | Ended::HandshakeTimeout => SessionRefusal::ProtocolViolation,
+            Ended::Incompatible(_) => SessionRefusal::Incompatible,
+            Ended::Silent(_) | Ended::Refused { .. } | Ended::GoneAway { .. } => return,
+        };
+        self.say_goodbye(reason, &why.to_string(), 1_000);
+    }
+
+    fn say_goodbye(&mut self, reason: SessionRefusal, message: &str, reconnect_after_ms: u32) {
+        let bye = GoAway { reason: reason.into(), message: Text::clipped(message), reconnect_after_ms };
+        self.control.push_back(bye.into());
+    }
+
+    async fn introduced(&mut self, hello: Hello) -> Result<(), End> {
+        let introduction = Introduction {
+            cluster: self.peer.cluster.clone(),
+            member: self.peer.member,
+            serial: self.peer.serial.clone(),
+            address: self.address.ip().to_string(),
+            hello,
+            session: self.own.clone(),
+        };
+        match self.link.handle.ask(move |state, at| state.introduce(introduction, at)).await? {
+            Greeting::Welcome(welcomed) => {
+                self.session = Some(welcomed.session);
+                self.machine.welcome(welcomed.welcome, clock::now());
+            }
+            Greeting::Refused(refused) => self.machine.refuse(refused),
+        }
+        Ok(())
+    }
+
+    async fn work(&mut self, frame: FromMember) -> Result<(), End> {
+        match frame {
+            FromMember::StreamOpen(open) => self.open_incoming(open).await,
+            FromMember::Chunk(chunk) => self.take_chunk(chunk).await,
+            FromMember::StreamOpenAck(ack) => {
+                let said = self.outgoing.begin(ack.stream, ack.durable, &self.link.spool);
+                self.control.extend(said);
+                Ok(())
+            }
+            FromMember::ChunkAck(ack) => {
+                let said = self.outgoing.acknowledged(ack.stream, ack.durable);
+                self.control.extend(said);
+                Ok(())
+            }
+            FromMember::StreamClose(close) => {
+                self.outgoing.over(close.stream);
+                Ok(())
+            }
+            FromMember::StreamReset(reset) => {
+                tracing::warn!(member = %self.peer.member, stream = %reset.stream, fault = %reset.fault, "a payload was refused");
+                self.outgoing.over(reset.stream);
+                self.incoming.over(reset.stream);
+                Ok(())
+            }
+            other => {
+                let (member, session) = (self.peer.member, self.session.ok_or(End::Silent)?);
+                let bytes = if matches!(other, FromMember::Report(_)) { LARGEST_REPORT } else { 0 };
+                self.link.handle.tell(bytes, move |state, at| state.hear(member, session, other, at)).await?;
+                Ok(())
+            }
+        }
+    }
+
+    async fn open_incoming(&mut self, open: StreamOpen) -> Result<(), End> {
+        let (member, session) = (self.peer.member, self.session.ok_or(End::Silent)?);
+        let stream = open.stream;
+        let answer = self.link.handle.ask(move |state, at| state.open_output(member, session, &open, at)).await?;
+        match answer {
+            Ok(record) if record.complete => {
+                self.control.extend(completed(&stream, Answered::Open));
+                Ok(())
+            }
+            Ok(_) => {
+                let step = self.incoming.open(stream, &self.link.spool).await;
+                self.step(step, Answered::Open).await
+            }
+            Err(fault) => {
+                let reset = postern_protocol::message::v1::StreamReset { stream: stream.id, fault: fault.into() };
+                self.control.push_back(reset.into());
+                Ok(())
+            }
+        }
+    }
+
+    async fn take_chunk(&mut self, chunk: Chunk) -> Result<(), End> {
+        let step = self.incoming.chunk(chunk).await;
+        self.step(step, Answered::Chunk).await
+    }
+
+    async fn step(&mut self, step: Step, answered: Answered) -> Result<(), End> {
+        match step {
+            Step::Nothing => (),
+            Step::Say(frame) => self.control.push_back(frame),
+            Step::Complete(stream) => {
+                let (member, id) = (self.peer.member, stream.id);
+                self.link.handle.ask(move |state, at| state.complete_output(member, id, at)).await?;
+                self.control.extend(completed(&stream, answered));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// About what the largest report adds to a commit.
+const LARGEST_REPORT: usize = 28 * 1024;

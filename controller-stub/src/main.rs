@@ -1,0 +1,7 @@
+//! The reference controller's program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    postern_controller_stub::main()
+}

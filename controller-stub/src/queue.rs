@@ -1,0 +1,248 @@
+//! Which task goes to whom, and what a member's word about it means. Decides; never waits, reads a clock or writes.
+//!
+//! The shell calls `handle`-like methods with the time they happened at, writes what [`Queue::take_changes`] returns,
+//! and only then tells anyone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use postern_protocol::message::v1::MAX_PARTS;
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::task::Repeat;
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{MemberId, Outcome, SystemName, TaskId, Timestamp};
+
+use crate::clock::Moment;
+use crate::state::record::{Finish, TaskRecord, TaskState};
+
+mod assign;
+mod cancel;
+mod expiry;
+mod holder;
+pub mod inventory;
+mod report;
+mod word;
+
+#[cfg(test)]
+mod tests;
+
+pub use assign::Assignment;
+pub use cancel::Cancelled;
+pub use holder::{Holder, Serves};
+pub use report::{Reported, Verdict};
+pub use word::RejectedAs;
+
+/// The numbers the queue decides by.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// How long a lease lasts.
+    pub lease_ttl: Duration,
+    /// How long after a lease has run out an effect begun under it may still appear.
+    pub settle: Duration,
+    /// The most unfinished tasks: each takes about half a KiB of memory.
+    pub max_unfinished: usize,
+}
+
+/// The most reports of earlier holders that are kept with a task, as in an offer.
+const MAX_OBSERVATIONS: usize = MAX_PARTS;
+
+/// A task, and what is only known while this process lives.
+#[derive(Debug, Clone)]
+struct Entry {
+    record: TaskRecord,
+    /// When the lease runs out, or, in doubt, when the doubt ends.
+    until: Timestamp,
+    deadline: Option<Timestamp>,
+    /// Members that did not take it, and when they may be asked again; `None`: never.
+    refused_by: BTreeMap<MemberId, Option<Timestamp>>,
+}
+
+/// Where a task stands in line: larger priority first, then older.
+type Place = (u8, UnixMillis, TaskId);
+
+fn place(record: &TaskRecord) -> Place {
+    (u8::MAX - record.priority, record.submitted, record.id)
+}
+
+/// Every unfinished task, and the members that are there to work on them.
+#[derive(Debug)]
+pub struct Queue {
+    config: Config,
+    tasks: BTreeMap<TaskId, Entry>,
+    line: BTreeMap<SystemName, BTreeSet<Place>>,
+    held: BTreeMap<MemberId, BTreeSet<TaskId>>,
+    busy: BTreeMap<(SystemName, String), TaskId>,
+    deadlines: BTreeSet<(Timestamp, TaskId)>,
+    holders: BTreeMap<MemberId, Holder>,
+    /// Grows with every assignment; the member served longest ago goes first among equals.
+    turn: u64,
+    /// The system whose turn was last.
+    last_system: Option<SystemName>,
+    changed: BTreeSet<TaskId>,
+    finished: Vec<TaskRecord>,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            tasks: BTreeMap::new(),
+            line: BTreeMap::new(),
+            held: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            holders: BTreeMap::new(),
+            turn: 0,
+            last_system: None,
+            changed: BTreeSet::new(),
+            finished: Vec::new(),
+        }
+    }
+
+    /// Takes a new task in. `false` when there are too many.
+    pub fn submit(&mut self, record: TaskRecord, at: Moment) -> bool {
+        if self.tasks.len() >= self.config.max_unfinished {
+            return false;
+        }
+        let id = record.id;
+        self.insert(record, at);
+        self.changed.insert(id);
+        true
+    }
+
+    /// Takes in an unfinished task from the ledger. Nothing is known of how long ago its lease was renewed, so it
+    /// lasts a whole term from now.
+    pub fn restore(&mut self, record: TaskRecord, at: Moment) {
+        self.insert(record, at);
+    }
+
+    fn insert(&mut self, record: TaskRecord, at: Moment) {
+        let id = record.id;
+        let until = at.now + self.config.lease_ttl;
+        let deadline = record.deadline.map(|it| at.now + Duration::from_millis(it.0.saturating_sub(at.wall.0)));
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, id));
+        }
+        let state = record.state;
+        self.tasks.insert(id, Entry { record, until, deadline, refused_by: BTreeMap::new() });
+        self.enter(id, state);
+    }
+
+    /// An unfinished task.
+    pub fn task(&self, id: TaskId) -> Option<&TaskRecord> {
+        self.tasks.get(&id).map(|entry| &entry.record)
+    }
+
+    /// Every unfinished task.
+    pub fn tasks(&self) -> impl Iterator<Item = &TaskRecord> {
+        self.tasks.values().map(|entry| &entry.record)
+    }
+
+    /// How many tasks are unfinished.
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether no task is unfinished.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// The tasks a member has, leases in doubt included.
+    pub fn held_by(&self, member: MemberId) -> Vec<TaskId> {
+        self.held.get(&member).map(|tasks| tasks.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// How many tasks a member has.
+    pub fn load(&self, member: MemberId) -> usize {
+        self.held.get(&member).map_or(0, BTreeSet::len)
+    }
+
+    /// What changed since the last call, each task once, finished ones included.
+    pub fn take_changes(&mut self) -> Vec<TaskRecord> {
+        let mut changes = std::mem::take(&mut self.finished);
+        for id in std::mem::take(&mut self.changed) {
+            changes.extend(self.tasks.get(&id).map(|entry| entry.record.clone()));
+        }
+        changes
+    }
+
+    /// Moves a task to another state and keeps every index true.
+    fn become_(&mut self, id: TaskId, state: TaskState) {
+        let Some(entry) = self.tasks.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut entry.record.state, state);
+        self.changed.insert(id);
+        self.leave(id, before);
+        self.enter(id, state);
+    }
+
+    fn leave(&mut self, id: TaskId, state: TaskState) {
+        let Some(record) = self.tasks.get(&id).map(|entry| &entry.record) else { return };
+        if let Some(holder) = state.holder() {
+            if let Some(tasks) = self.held.get_mut(&holder) {
+                tasks.remove(&id);
+            }
+            let key = (record.system.clone(), record.target.clone());
+            if self.busy.get(&key) == Some(&id) {
+                self.busy.remove(&key);
+            }
+        } else if let Some(line) = self.line.get_mut(&record.system) {
+            line.remove(&place(record));
+        }
+    }
+
+    fn enter(&mut self, id: TaskId, state: TaskState) {
+        let Some(record) = self.tasks.get(&id).map(|entry| &entry.record) else { return };
+        if let Some(holder) = state.holder() {
+            self.held.entry(holder).or_default().insert(id);
+            if !record.target.is_empty() {
+                self.busy.insert((record.system.clone(), record.target.clone()), id);
+            }
+        } else if matches!(state, TaskState::Queued) {
+            self.line.entry(record.system.clone()).or_default().insert(place(record));
+        }
+    }
+
+    /// Gives a task its outcome and takes it out.
+    fn finish(&mut self, id: TaskId, finish: Finish) {
+        self.become_(id, TaskState::Finished);
+        self.changed.remove(&id);
+        let Some(mut entry) = self.tasks.remove(&id) else { return };
+        if let Some(deadline) = entry.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        if self.line.get(&entry.record.system).is_some_and(BTreeSet::is_empty) {
+            self.line.remove(&entry.record.system);
+        }
+        entry.record.finish = Some(finish);
+        self.finished.push(entry.record);
+    }
+
+    /// Finishes a task that no member finished.
+    fn finish_here(&mut self, id: TaskId, ending: Ending, note: &str, at: Moment) {
+        let Some(entry) = self.tasks.get(&id) else { return };
+        let (outcome, certainty, changed) = match ending {
+            Ending::NothingHappened(outcome) => (outcome, Certainty::Certain, Changed::No),
+            Ending::Undecidable => (Outcome::Unknown, Certainty::Unknown, Changed::Unknown),
+        };
+        let epoch = entry.record.epoch;
+        self.finish(
+            id,
+            Finish { outcome, certainty, changed, member: None, epoch, note: note.to_owned(), at: at.wall },
+        );
+    }
+
+    fn repeat(&self, id: TaskId) -> Repeat {
+        self.tasks.get(&id).map_or(Repeat::Never, |entry| entry.record.kind.repeat())
+    }
+}
+
+/// How the controller ends a task by itself.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    /// No member can have begun it.
+    NothingHappened(Outcome),
+    /// A member may have begun it.
+    Undecidable,
+}

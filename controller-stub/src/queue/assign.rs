@@ -1,0 +1,130 @@
+//! Giving queued tasks to members.
+
+use std::ops::Bound;
+
+use postern_protocol::{MemberId, SystemName, TaskId, Timestamp};
+
+use super::{Entry, Place, Queue};
+use crate::state::record::TaskState;
+
+/// How many queued tasks of one system are looked at in one go: enough to pass a pile of work on one busy account,
+/// little enough not to be felt.
+const LOOK_AHEAD: usize = 512;
+
+/// A task for a member. The lease is the member's once it is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assignment {
+    /// The task.
+    pub task: TaskId,
+    /// The member.
+    pub member: MemberId,
+    /// Milliseconds until the task must not be begun any more; zero is no deadline.
+    pub deadline_ms: u64,
+}
+
+impl Queue {
+    /// The next task that somebody can be given now. Systems take turns; within one, priority and age decide.
+    pub fn poll_assign(&mut self, now: Timestamp) -> Option<Assignment> {
+        if !self.holders.values().any(super::Holder::is_ready) {
+            return None;
+        }
+        let (system, task, member) = self.systems_in_turn().into_iter().find_map(|system| {
+            let found = self.first_for(&system, now)?;
+            Some((system, found.0, found.1))
+        })?;
+        self.last_system = Some(system);
+        Some(self.lease(task, member, now))
+    }
+
+    fn systems_in_turn(&self) -> Vec<SystemName> {
+        let after = self.last_system.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let upto = self.last_system.as_ref().map_or(Bound::Unbounded, Bound::Included);
+        let later = self.line.range::<SystemName, _>((after, Bound::Unbounded));
+        // Without a last system the first range was everything already.
+        let earlier = self.line.range::<SystemName, _>((Bound::Unbounded, upto));
+        let earlier = earlier.take(if self.last_system.is_some() { usize::MAX } else { 0 });
+        later.chain(earlier).filter(|(_, places)| !places.is_empty()).map(|(system, _)| system.clone()).collect()
+    }
+
+    fn first_for(&self, system: &SystemName, now: Timestamp) -> Option<(TaskId, MemberId)> {
+        let places = self.line.get(system)?;
+        if !self.holders.values().any(|it| it.is_ready() && it.serves.contains_key(system)) {
+            return None;
+        }
+        places.iter().take(LOOK_AHEAD).find_map(|(_, _, id): &Place| {
+            let entry = self.tasks.get(id)?;
+            self.best_member(entry, now).map(|member| (*id, member))
+        })
+    }
+
+    /// The member with the least to do, among equals the one served longest ago.
+    fn best_member(&self, entry: &Entry, now: Timestamp) -> Option<MemberId> {
+        let record = &entry.record;
+        let taken =
+            !record.target.is_empty() && self.busy.contains_key(&(record.system.clone(), record.target.clone()));
+        if taken || entry.deadline.is_some_and(|deadline| deadline <= now) {
+            return None;
+        }
+        self.holders
+            .iter()
+            .filter(|(_, it)| it.is_ready() && it.cluster == record.cluster && it.can(&record.system, record.kind))
+            .filter(|(member, _)| match entry.refused_by.get(member) {
+                None => true,
+                Some(None) => false,
+                Some(Some(until)) => *until <= now,
+            })
+            .min_by_key(|(member, it)| (self.load(**member), it.last_turn, **member))
+            .map(|(member, _)| *member)
+    }
+
+    fn lease(&mut self, task: TaskId, member: MemberId, now: Timestamp) -> Assignment {
+        self.turn += 1;
+        if let Some(holder) = self.holders.get_mut(&member) {
+            holder.offered += 1;
+            holder.last_turn = self.turn;
+        }
+        let mut deadline_ms = 0;
+        if let Some(entry) = self.tasks.get_mut(&task) {
+            entry.record.epoch = entry.record.epoch.next();
+            entry.record.attempt = entry.record.attempt.saturating_add(1);
+            entry.until = now + self.config.lease_ttl;
+            if let Some(deadline) = entry.deadline {
+                deadline_ms = u64::try_from(deadline.since(now).as_millis()).unwrap_or(u64::MAX).max(1);
+            }
+        }
+        self.become_(task, TaskState::Leased { holder: member });
+        Assignment { task, member, deadline_ms }
+    }
+
+    /// Why a queued task is not given to anyone, for people; empty if it will be at once.
+    pub fn waits_for(&self, id: TaskId) -> String {
+        let Some(entry) = self.tasks.get(&id) else { return String::new() };
+        let record = &entry.record;
+        if !matches!(record.state, TaskState::Queued) {
+            return String::new();
+        }
+        let key = (record.system.clone(), record.target.clone());
+        if let Some(other) = self.busy.get(&key).filter(|_| !record.target.is_empty()) {
+            return format!("{other} works on the same account");
+        }
+        let mut there = self.holders.values().filter(|it| it.cluster == record.cluster).peekable();
+        if there.peek().is_none() {
+            return format!("no member of cluster {} is connected", record.cluster);
+        }
+        let mut able = there.filter(|it| it.can(&record.system, record.kind)).peekable();
+        if able.peek().is_none() {
+            return format!(
+                "no connected member of cluster {} serves system {} for {}: add the system to an agent's configuration",
+                record.cluster, record.system, record.kind
+            );
+        }
+        let mut enabled = able.filter(|it| it.enabled && !it.stopping).peekable();
+        if enabled.peek().is_none() {
+            return "the members that serve it are not enabled: see `postern-controller member list`".to_owned();
+        }
+        if enabled.all(|it| !it.is_ready()) {
+            return "the members that serve it are busy".to_owned();
+        }
+        if entry.refused_by.is_empty() { String::new() } else { "a member asked to wait with it".to_owned() }
+    }
+}

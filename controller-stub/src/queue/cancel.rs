@@ -1,0 +1,43 @@
+//! Taking a task back.
+
+use postern_protocol::{MemberId, Outcome, TaskId};
+
+use super::{Ending, Queue};
+use crate::clock::Moment;
+use crate::state::record::TaskState;
+
+/// What became of a wish to cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// Nobody had begun it; it is finished as cancelled.
+    AtOnce,
+    /// This member has it and must be told.
+    Ask(MemberId),
+    /// Somebody may have begun it; whoever gets it next finds out and stops there.
+    Later,
+    /// There is no such unfinished task.
+    TooLate,
+}
+
+impl Queue {
+    /// Somebody wants the task cancelled.
+    pub fn cancel(&mut self, id: TaskId, at: Moment) -> Cancelled {
+        let Some(entry) = self.tasks.get_mut(&id) else { return Cancelled::TooLate };
+        entry.record.cancel_requested = true;
+        let (state, reconcile) = (entry.record.state, entry.record.reconcile);
+        self.changed.insert(id);
+        match state {
+            TaskState::Queued if reconcile => Cancelled::Later,
+            TaskState::Queued => {
+                let ending = Ending::NothingHappened(Outcome::Cancelled);
+                self.finish_here(id, ending, "cancelled before it was given to a member", at);
+                Cancelled::AtOnce
+            }
+            TaskState::Leased { holder }
+            | TaskState::Accepted { holder }
+            | TaskState::Started { holder }
+            | TaskState::InDoubt { holder, .. } => Cancelled::Ask(holder),
+            TaskState::Finished => Cancelled::TooLate,
+        }
+    }
+}

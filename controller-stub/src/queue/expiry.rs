@@ -1,0 +1,75 @@
+//! What happens when time passes: leases run out, doubts end, deadlines pass.
+
+use postern_protocol::task::Repeat;
+use postern_protocol::{Outcome, TaskId};
+
+use super::Queue;
+use crate::clock::Moment;
+use crate::state::record::TaskState;
+
+impl Queue {
+    /// Time passed. To be called several times a lease.
+    pub fn tick(&mut self, at: Moment) {
+        let due: Vec<TaskId> = self
+            .held
+            .values()
+            .flatten()
+            .copied()
+            .filter(|id| self.tasks.get(id).is_some_and(|entry| entry.until <= at.now))
+            .collect();
+        due.into_iter().for_each(|id| self.lapse(id, at));
+
+        let past: Vec<TaskId> =
+            self.deadlines.iter().take_while(|(deadline, _)| *deadline <= at.now).map(|(_, id)| *id).collect();
+        for id in past {
+            // A member that has it answers for it; it is never told to begin late.
+            if matches!(self.state(id), Some(TaskState::Queued)) {
+                self.expire(id, at);
+            }
+        }
+    }
+
+    fn lapse(&mut self, id: TaskId, at: Moment) {
+        let repeat = self.repeat(id);
+        match self.state(id) {
+            Some(TaskState::Leased { holder } | TaskState::Accepted { holder }) => self.doubt(id, holder, false, at),
+            Some(TaskState::Started { holder }) => self.doubt(id, holder, true, at),
+            Some(TaskState::InDoubt { .. }) => match repeat {
+                Repeat::Never => self.finish_here(
+                    id,
+                    super::Ending::Undecidable,
+                    "the member that had it did not come back, and this kind is never done twice: \
+                     look at the account, then submit it again if need be",
+                    at,
+                ),
+                Repeat::AfterReadBack => self.queue_again(id, true),
+                Repeat::Freely => self.queue_again(id, false),
+            },
+            Some(TaskState::Queued | TaskState::Finished) | None => (),
+        }
+    }
+
+    /// Nobody knows how far the holder got; an effect it began may still appear for a while.
+    pub(super) fn doubt(&mut self, id: TaskId, holder: postern_protocol::MemberId, started: bool, at: Moment) {
+        if self.repeat(id) == Repeat::Freely {
+            return self.queue_again(id, false);
+        }
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.until = entry.until.max(at.now) + self.config.settle;
+        }
+        self.become_(id, TaskState::InDoubt { holder, started });
+    }
+
+    /// Puts a task back in line. Once somebody may have begun it, that stays true.
+    pub(super) fn queue_again(&mut self, id: TaskId, reconcile: bool) {
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.record.reconcile |= reconcile;
+        }
+        self.become_(id, TaskState::Queued);
+    }
+
+    pub(super) fn expire(&mut self, id: TaskId, at: Moment) {
+        let ending = self.ending(id, Outcome::Expired);
+        self.finish_here(id, ending, "its deadline passed before a member could finish it", at);
+    }
+}

@@ -1,0 +1,76 @@
+//! A member that is connected and may be given tasks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use postern_protocol::code::CodeSet;
+use postern_protocol::{ClusterName, MemberId, SystemName, TaskKind};
+
+use super::Queue;
+
+/// The connected systems a member serves, with the numbers of the kinds it can do on each.
+pub type Serves = BTreeMap<SystemName, BTreeSet<u16>>;
+
+/// A member in a session.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// What it can do.
+    pub serves: Serves,
+    /// How many offers of this session it allows, as it last said.
+    pub credit: u64,
+    /// How many offers of this session it was sent.
+    pub offered: u64,
+    /// Its inventory was compared with the ledger.
+    pub settled: bool,
+    /// An operator lets it work.
+    pub enabled: bool,
+    /// It said that it is about to stop.
+    pub stopping: bool,
+    /// When it was last given a task, in turns.
+    pub(super) last_turn: u64,
+}
+
+impl Holder {
+    /// A member whose session begins.
+    pub const fn new(cluster: ClusterName, serves: Serves, enabled: bool) -> Self {
+        Self { cluster, serves, credit: 0, offered: 0, settled: false, enabled, stopping: false, last_turn: 0 }
+    }
+
+    /// Whether it may be given something now.
+    pub const fn is_ready(&self) -> bool {
+        self.settled && self.enabled && !self.stopping && self.offered < self.credit
+    }
+
+    /// Whether it can do `kind` on `system`.
+    pub fn can(&self, system: &SystemName, kind: TaskKind) -> bool {
+        self.serves.get(system).is_some_and(|kinds| kinds.contains(&kind.code()))
+    }
+}
+
+impl Queue {
+    /// A session of a member begins; whatever was known of an earlier one is gone.
+    pub fn connect(&mut self, member: MemberId, holder: Holder) {
+        self.holders.insert(member, holder);
+    }
+
+    /// A member's session is over. Its leases run on.
+    pub fn disconnect(&mut self, member: MemberId) {
+        self.holders.remove(&member);
+    }
+
+    /// A connected member.
+    pub fn holder(&self, member: MemberId) -> Option<&Holder> {
+        self.holders.get(&member)
+    }
+
+    /// A connected member, to change what is known of it.
+    pub fn holder_mut(&mut self, member: MemberId) -> Option<&mut Holder> {
+        self.holders.get_mut(&member)
+    }
+
+    /// The connected members.
+    pub fn holders(&self) -> impl Iterator<Item = (MemberId, &Holder)> {
+        self.holders.iter().map(|(member, holder)| (*member, holder))
+    }
+}

@@ -1,0 +1,72 @@
+//! Settling what the controller believes a member holds with what the member says.
+
+use std::collections::BTreeMap;
+
+use postern_protocol::message::v1::HeldState;
+use postern_protocol::{Epoch, MemberId, TaskId};
+
+use super::Queue;
+use crate::clock::Moment;
+use crate::state::record::TaskState;
+
+/// What a member holds, by task: epoch and how far it is.
+pub type Held = BTreeMap<TaskId, (Epoch, HeldState)>;
+
+/// What the member's store is, compared with the one that took the tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// The same: what is not there never was or was dropped unbegun.
+    Same,
+    /// Another: what is not there may have been begun.
+    Lost,
+}
+
+impl Queue {
+    /// The whole inventory of a member has come. From here on it may be given tasks.
+    pub fn settle(&mut self, member: MemberId, held: &Held, memory: Memory, at: Moment) {
+        let may_begin = self.holders.get(&member).is_some_and(|it| it.enabled);
+        for id in self.held_by(member) {
+            let Some(entry) = self.tasks.get(&id) else { continue };
+            let there = held.get(&id).copied();
+            match there {
+                Some((epoch, state)) if epoch == entry.record.epoch => self.confirm(id, member, state, may_begin, at),
+                Some((_, HeldState::Started | HeldState::Reported)) => self.queue_again(id, true),
+                Some((_, HeldState::Journaled)) | None => self.missing(id, member, memory, at),
+            }
+        }
+        if let Some(holder) = self.holders.get_mut(&member) {
+            holder.settled = true;
+        }
+    }
+
+    fn confirm(&mut self, id: TaskId, member: MemberId, state: HeldState, may_begin: bool, at: Moment) {
+        let believed_started =
+            matches!(self.state(id), Some(TaskState::Started { .. } | TaskState::InDoubt { started: true, .. }));
+        let begun = believed_started || !matches!(state, HeldState::Journaled);
+        if !begun && !may_begin {
+            // It will not begin it under this lease: its state is durable there and newer than the lease.
+            return self.queue_again(id, false);
+        }
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.until = at.now + self.config.lease_ttl;
+        }
+        let state = if begun { TaskState::Started { holder: member } } else { TaskState::Accepted { holder: member } };
+        if self.state(id) != Some(state) {
+            self.become_(id, state);
+        }
+    }
+
+    fn missing(&mut self, id: TaskId, member: MemberId, memory: Memory, at: Moment) {
+        match self.state(id) {
+            Some(TaskState::Leased { .. } | TaskState::Accepted { .. } | TaskState::InDoubt { started: false, .. })
+                if memory == Memory::Same =>
+            {
+                self.queue_again(id, false)
+            }
+            Some(TaskState::Leased { .. } | TaskState::Accepted { .. } | TaskState::Started { .. }) => {
+                self.doubt(id, member, true, at);
+            }
+            Some(TaskState::InDoubt { .. } | TaskState::Queued | TaskState::Finished) | None => (),
+        }
+    }
+}

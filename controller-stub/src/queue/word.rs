@@ -1,0 +1,155 @@
+//! What a member says about a task it was offered.
+
+use std::time::Duration;
+
+use postern_protocol::code::Code;
+use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Rejection};
+use postern_protocol::{MemberId, Outcome, TaskId, Timestamp};
+
+use super::{Ending, Queue};
+use crate::clock::Moment;
+use crate::state::record::TaskState;
+
+/// The least time before a member is offered again what it did not take.
+const LEAST_WAIT: Duration = Duration::from_millis(500);
+
+/// Why a member did not take a task.
+#[derive(Debug, Clone, Copy)]
+pub struct RejectedAs<'a> {
+    /// The reason.
+    pub reason: Code<Rejection>,
+    /// The member's sentence.
+    pub message: &'a str,
+    /// When it may be asked again; zero: never.
+    pub retry_after: Duration,
+}
+
+impl Queue {
+    /// Whether `lease` is the task's present one and `member` has it.
+    fn is_current(&self, member: MemberId, lease: LeaseRef) -> bool {
+        self.tasks
+            .get(&lease.task)
+            .is_some_and(|it| it.record.epoch == lease.epoch && it.record.state.holder() == Some(member))
+    }
+
+    /// The task is on the member's disk. Returns whether the lease is still the present one.
+    pub fn accept(&mut self, member: MemberId, lease: LeaseRef) -> bool {
+        if !self.is_current(member, lease) {
+            return false;
+        }
+        if matches!(self.state(lease.task), Some(TaskState::Leased { .. })) {
+            self.become_(lease.task, TaskState::Accepted { holder: member });
+        }
+        true
+    }
+
+    /// The member may have begun an effect.
+    pub fn start(&mut self, member: MemberId, lease: LeaseRef) {
+        if !self.is_current(member, lease) {
+            return;
+        }
+        match self.state(lease.task) {
+            Some(TaskState::Leased { .. } | TaskState::Accepted { .. }) => {
+                self.become_(lease.task, TaskState::Started { holder: member });
+            }
+            Some(TaskState::InDoubt { started: false, .. }) => {
+                self.become_(lease.task, TaskState::InDoubt { holder: member, started: true });
+            }
+            Some(TaskState::Queued | TaskState::Started { .. } | TaskState::InDoubt { .. } | TaskState::Finished)
+            | None => (),
+        }
+    }
+
+    /// The member does not take the task.
+    pub fn reject(&mut self, member: MemberId, lease: LeaseRef, why: RejectedAs<'_>, at: Moment) {
+        if !self.is_current(member, lease) {
+            return;
+        }
+        let id = lease.task;
+        self.become_(id, TaskState::Queued);
+        match why.reason.known() {
+            Some(Rejection::Expired) => self.expire(id, at),
+            Some(Rejection::Invalid) => self.fail(id, why, at),
+            Some(Rejection::Unsupported | Rejection::Undecryptable) => {
+                self.wait_for(id, member, None);
+                if !self.somebody_else_might(id) {
+                    self.fail(id, why, at);
+                }
+            }
+            Some(Rejection::Fenced | Rejection::Overloaded | Rejection::Draining | Rejection::StoreFault) | None => {
+                let again = (!why.retry_after.is_zero()).then(|| at.now + why.retry_after.max(LEAST_WAIT));
+                // A member that knows a newer epoch than ours was told of it by a ledger that is gone: catch up.
+                let again = match why.reason.known() {
+                    Some(Rejection::Fenced) => Some(at.now + LEAST_WAIT),
+                    _ => again,
+                };
+                self.wait_for(id, member, again);
+            }
+        }
+    }
+
+    fn wait_for(&mut self, id: TaskId, member: MemberId, until: Option<Timestamp>) {
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.refused_by.insert(member, until);
+        }
+    }
+
+    fn somebody_else_might(&self, id: TaskId) -> bool {
+        let Some(entry) = self.tasks.get(&id) else { return false };
+        self.holders.iter().any(|(member, it)| {
+            it.enabled
+                && it.cluster == entry.record.cluster
+                && it.can(&entry.record.system, entry.record.kind)
+                && entry.refused_by.get(member) != Some(&None)
+        })
+    }
+
+    fn fail(&mut self, id: TaskId, why: RejectedAs<'_>, at: Moment) {
+        let note: String = format!("{}: {}", why.reason, why.message).chars().take(500).collect();
+        let ending = self.ending(id, Outcome::Failed);
+        self.finish_here(id, ending, &note, at);
+    }
+
+    /// The end of a task nobody will begin any more: unless somebody may have before.
+    pub(super) fn ending(&self, id: TaskId, outcome: Outcome) -> Ending {
+        match self.tasks.get(&id) {
+            Some(entry) if entry.record.reconcile => Ending::Undecidable,
+            _ => Ending::NothingHappened(outcome),
+        }
+    }
+
+    /// Keeps leases for another term, or says what became of them.
+    pub fn renew(&mut self, member: MemberId, lease: LeaseRef, now: Timestamp) -> LeaseVerdict {
+        if !self.tasks.contains_key(&lease.task) {
+            return LeaseVerdict::Unknown;
+        }
+        if !self.is_current(member, lease) {
+            return LeaseVerdict::Fenced;
+        }
+        let Some(entry) = self.tasks.get_mut(&lease.task) else { return LeaseVerdict::Unknown };
+        let begun = matches!(entry.record.state, TaskState::Started { .. } | TaskState::InDoubt { started: true, .. });
+        if entry.record.cancel_requested && !begun {
+            return LeaseVerdict::Cancelled;
+        }
+        entry.until = now + self.config.lease_ttl;
+        match entry.record.state {
+            // Nobody else was given it meanwhile, so the doubt is over.
+            TaskState::InDoubt { started: true, .. } => {
+                self.become_(lease.task, TaskState::Started { holder: member });
+            }
+            TaskState::InDoubt { started: false, .. } => {
+                self.become_(lease.task, TaskState::Accepted { holder: member });
+            }
+            TaskState::Queued
+            | TaskState::Leased { .. }
+            | TaskState::Accepted { .. }
+            | TaskState::Started { .. }
+            | TaskState::Finished => (),
+        }
+        LeaseVerdict::Kept
+    }
+
+    pub(super) fn state(&self, id: TaskId) -> Option<TaskState> {
+        self.tasks.get(&id).map(|entry| entry.record.state)
+    }
+}

@@ -1,0 +1,244 @@
+//! Builds the parts of the controller and stops them in order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_protocol::Secret;
+use postern_store::{Opened, Options, Spool, Store, StoreError, StoreKey};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Api;
+use crate::ca::Authority;
+use crate::config::Config;
+use crate::dispatcher::{Dispatcher, Handle};
+use crate::exit::{Chain, Exit, Failure};
+use crate::link::{Link, server_config};
+use crate::spawn::Spawner;
+use crate::state::ledger::{Ledger, LedgerError};
+use crate::state::{Settings, State};
+use crate::{clock, hex, private, random};
+
+/// How long sessions and requests get to end by themselves.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Where a running controller is reached: what `api.json` and the ready file say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Addresses {
+    /// The URL agents are given.
+    pub controller_url: String,
+    /// The URL of the API.
+    pub api_url: String,
+    /// The file with the API's token.
+    pub api_token_file: PathBuf,
+    /// The process.
+    pub pid: u32,
+}
+
+/// Runs the controller until a signal or a fault ends it.
+pub fn serve(config: &Config) -> Result<(), Failure> {
+    let parts = open(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from_error(Exit::Failed, &error))?;
+    runtime.block_on(run(config, parts))
+}
+
+/// What is opened before anything listens.
+struct Parts {
+    ledger: Ledger,
+    spool: Spool,
+    state: State,
+    tls: TlsAcceptor,
+    token: Secret,
+}
+
+fn open(config: &Config) -> Result<Parts, Failure> {
+    let at = clock::moment();
+    let unusable = |error: &dyn std::error::Error| Failure::from_error(Exit::Configuration, error);
+    private::directory(&config.data_dir).map_err(|error| unusable(&error))?;
+    let key = StoreKey::load_or_create(&config.data_dir.join("store.key")).map_err(|error| unusable(&error))?;
+    let store = open_store(&config.data_dir.join("store"), &key, at.wall.0 / 1000)?;
+    let spool = store.spool().map_err(|error| Failure::from_error(Exit::Store, &error))?;
+    let ledger = Ledger::new(store);
+
+    let authority = Authority::open(&config.data_dir, at.wall).map_err(|error| unusable(&error))?;
+    let identity = authority.issue_server(&config.public_names, at.wall).map_err(|error| unusable(&error))?;
+    let tls = server_config(identity, authority.certificate()).map_err(|error| unusable(&error))?;
+    let token = api_token(&config.data_dir).map_err(|error| unusable(&error))?;
+    let settings =
+        Settings { auto_approve: config.auto_approve, lease_ttl: config.lease_ttl, heartbeat: config.heartbeat };
+    let state = State::open(ledger.clone(), authority, settings, at).map_err(|error| ledger_failure(&error))?;
+    let removed = spool
+        .retain(|id| state.stream(postern_protocol::StreamId::from_bytes(id.0)).is_some())
+        .map_err(|error| Failure::from_error(Exit::Store, &error))?;
+    if removed > 0 {
+        tracing::info!(removed, "payloads that nobody knows were removed");
+    }
+    Ok(Parts { ledger, spool, state, tls: TlsAcceptor::from(tls), token })
+}
+
+fn open_store(path: &Path, key: &StoreKey, now: u64) -> Result<Store, Failure> {
+    let Opened { store, recovered } =
+        Store::open(path, key, &Options::default(), now).map_err(|error| store_failure(&error))?;
+    match recovered.and_then(|it| it.moved_aside) {
+        None => Ok(store),
+        // Members and tasks are gone with it: beginning anew is for a person to decide.
+        Some(aside) => Err(Failure::new(
+            Exit::Store,
+            format!(
+                "the ledger was damaged ({}) and is kept at `{}`: restore a backup in its place, or start again to \
+                 begin without clusters, members and tasks",
+                aside.reason,
+                aside.to.display()
+            ),
+        )),
+    }
+}
+
+fn store_failure(error: &StoreError) -> Failure {
+    let exit = if error.is_in_use() {
+        Exit::StoreInUse
+    } else if error.is_newer_format() {
+        Exit::Configuration
+    } else {
+        Exit::Store
+    };
+    Failure::from_error(exit, error)
+}
+
+fn ledger_failure(error: &LedgerError) -> Failure {
+    match error {
+        LedgerError::Store(error) => store_failure(error),
+        LedgerError::Unreadable { .. } => Failure::from_error(Exit::Configuration, error),
+        LedgerError::Unwritable { .. } => Failure::from_error(Exit::Bug, error),
+    }
+}
+
+/// The API's token, made at the first start.
+fn api_token(data_dir: &Path) -> Result<Secret, private::PrivateError> {
+    let path = data_dir.join("api.token");
+    match private::read(&path) {
+        Ok(bytes) => Ok(Secret::new(String::from_utf8_lossy(&bytes).trim().to_owned())),
+        Err(error) if error.is_missing() => {
+            let token = hex::encode(&*random::secret::<32>());
+            private::write(&path, format!("{token}\n").as_bytes())?;
+            Ok(Secret::new(token))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn run(config: &Config, parts: Parts) -> Result<(), Failure> {
+    let agents = bind(config.listen).await?;
+    let api = bind(config.api_listen).await?;
+    let addresses = addresses(config, &agents, &api)?;
+    let mut signals = Signals::new()?;
+    let spawner = Spawner::default();
+    let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger);
+
+    start_link(&spawner, config, &handle, parts.spool.clone(), parts.tls, agents);
+    start_api(&spawner, config, handle, parts.spool, parts.token, api);
+    announce(config, &addresses)?;
+
+    let stop = CancellationToken::new();
+    let mut owner = std::pin::pin!(dispatcher.run(stop.clone()));
+    tokio::select! {
+        ended = &mut owner => ended.map_err(|error| ledger_failure(&error))?,
+        () = signals.recv() => {
+            tracing::info!("stopping: sessions are told, a second signal ends at once");
+            let orderly = async {
+                // The owner works on while sessions and requests end, then it ends too.
+                let ended = tokio::select! {
+                    _ = spawner.stop(GRACE) => Ok(()),
+                    ended = &mut owner => ended,
+                };
+                stop.cancel();
+                ended.map_err(|error| ledger_failure(&error))
+            };
+            tokio::select! {
+                ended = orderly => ended?,
+                () = signals.recv() => return Err(Failure::new(Exit::Failed, "stopped at once, as asked")),
+            }
+        }
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn start_link(
+    spawner: &Spawner,
+    config: &Config,
+    handle: &Handle,
+    spool: Spool,
+    tls: TlsAcceptor,
+    listener: TcpListener,
+) {
+    let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, tls };
+    let sessions = spawner.clone();
+    spawner.spawn(|stop| link.listen(listener, sessions, stop));
+}
+
+fn start_api(spawner: &Spawner, config: &Config, handle: Handle, spool: Spool, token: Secret, listener: TcpListener) {
+    let (token, data_dir) = (Arc::new(token), Arc::new(config.data_dir.clone()));
+    spawner.spawn(|stop| Api { handle, spool, token, data_dir, stop }.serve(listener));
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(Exit::Configuration, format!("cannot listen on {address}: {error}: choose another address"))
+    })
+}
+
+fn addresses(config: &Config, agents: &TcpListener, api: &TcpListener) -> Result<Addresses, Failure> {
+    let port =
+        |listener: &TcpListener| listener.local_addr().map_err(|error| Failure::from_error(Exit::Failed, &error));
+    let name = config.public_names.first().map_or("localhost", String::as_str);
+    let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    let token = config.data_dir.join("api.token");
+    Ok(Addresses {
+        controller_url: format!("wss://{name}:{}", port(agents)?.port()),
+        api_url: format!("http://{}", port(api)?),
+        api_token_file: std::path::absolute(&token).unwrap_or(token),
+        pid: std::process::id(),
+    })
+}
+
+fn announce(config: &Config, addresses: &Addresses) -> Result<(), Failure> {
+    let json = serde_json::to_vec_pretty(addresses).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
+    let files = [Some(config.data_dir.join("api.json")), config.ready_file.clone()];
+    for file in files.into_iter().flatten() {
+        private::write(&file, &json).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+    }
+    tracing::info!(agents = addresses.controller_url, api = addresses.api_url, "the controller listens");
+    if config.auto_approve {
+        tracing::warn!("--auto-approve: whoever has a token becomes an enabled member without a person looking");
+    }
+    Ok(())
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::Failed, Chain(&error).to_string()));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => (),
+            _ = self.interrupt.recv() => (),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Everything the controller knows. One owner, the [`dispatcher`](crate::dispatcher), calls it, commits what it
+//! decided, and only then lets its words out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use postern_protocol::message::v1::{Offer, Progress};
+use postern_protocol::{ClusterName, MemberId, SessionNo, StreamId, SystemName, TaskId};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::ca::Authority;
+use crate::clock::Moment;
+use crate::queue::{Config, Queue};
+
+mod clusters;
+pub(crate) mod enroll;
+pub mod ledger;
+pub mod members;
+mod offers;
+pub mod record;
+mod refusal;
+mod reports;
+mod sessions;
+pub mod streams;
+mod submit;
+mod systems;
+pub mod tasks;
+mod words;
+
+use ledger::{Ledger, LedgerError, Write};
+use record::{
+    ClusterRecord, Direction, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TaskState,
+    TokenRecord,
+};
+pub use refusal::{Refusal, RefusalKind};
+pub use sessions::{Greeting, Introduction, ToSession, Welcomed};
+pub use submit::Submission;
+pub use systems::NewSystem;
+pub use tasks::TaskView;
+
+/// What the controller was started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// New members may work without an operator's approval.
+    pub auto_approve: bool,
+    /// How long a lease lasts.
+    pub lease_ttl: Duration,
+    /// How often each side of a session asks for a sign of life.
+    pub heartbeat: Duration,
+}
+
+/// How long after a lease an effect may still appear: the longest call a member makes, and then some.
+const SETTLE: Duration = Duration::from_secs(30);
+/// The most unfinished tasks: about 50 MiB of memory.
+const MAX_UNFINISHED: usize = 100_000;
+/// The most who may wait for tasks at once.
+const MAX_WAITERS: usize = 10_000;
+
+/// How a session is told things.
+#[derive(Debug, Clone)]
+pub struct SessionHandle {
+    /// What it is told.
+    pub words: mpsc::Sender<ToSession>,
+    /// Ends it at once, when it is too slow to listen.
+    pub cut: CancellationToken,
+}
+
+/// Words for a session, held back until what they tell of is durable.
+struct Word {
+    session: SessionHandle,
+    said: ToSession,
+}
+
+/// A member with its live session, if it has one.
+struct Member {
+    record: MemberRecord,
+    numbers: MemberNumbers,
+    live: Option<sessions::Live>,
+}
+
+/// What the controller knows, and what it decided but has not yet made durable.
+pub struct State {
+    ledger: Ledger,
+    authority: Authority,
+    settings: Settings,
+    clusters: BTreeMap<ClusterName, ClusterRecord>,
+    tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
+    members: BTreeMap<MemberId, Member>,
+    systems: BTreeMap<SystemName, SystemRecord>,
+    streams: BTreeMap<StreamId, StreamRecord>,
+    /// The payloads of unfinished tasks, in the order they were submitted with.
+    inputs_of: BTreeMap<TaskId, Vec<StreamId>>,
+    queue: Queue,
+    progress: BTreeMap<TaskId, Progress>,
+    waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
+    /// Decided and not yet in the ledger.
+    writes: Vec<Write>,
+    /// To be said once it is.
+    words: Vec<Word>,
+    /// Contents of tasks among `writes`.
+    new_offers: BTreeMap<TaskId, Offer>,
+    /// Finished tasks among `writes`.
+    new_finished: BTreeMap<TaskId, TaskRecord>,
+}
+
+/// What one turn decided.
+pub struct Turn {
+    /// To be committed together.
+    pub writes: Vec<Write>,
+    words: Vec<Word>,
+    woken: Vec<oneshot::Sender<()>>,
+}
+
+impl Turn {
+    /// Lets the words of a committed turn out. A session too slow to take its word is ended; it hears everything
+    /// again when it comes back.
+    pub fn speak(self) {
+        for Word { session, said } in self.words {
+            if session.words.try_send(said).is_err() {
+                tracing::debug!("a session is over or too slow for what it was to be told");
+                session.cut.cancel();
+            }
+        }
+        for waiter in self.woken {
+            let _ = waiter.send(());
+        }
+    }
+}
+
+impl State {
+    /// Reads everything from the ledger.
+    pub fn open(ledger: Ledger, authority: Authority, settings: Settings, at: Moment) -> Result<Self, LedgerError> {
+        let config = Config { lease_ttl: settings.lease_ttl, settle: SETTLE, max_unfinished: MAX_UNFINISHED };
+        let mut queue = Queue::new(config);
+        for task in ledger.tasks() {
+            let task = task?;
+            if !matches!(task.state, TaskState::Finished) {
+                queue.restore(task, at);
+            }
+        }
+        let mut members = BTreeMap::new();
+        for record in ledger.members()? {
+            let numbers = ledger.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
+            members.insert(record.id, Member { record, numbers, live: None });
+        }
+        let streams: BTreeMap<_, _> = ledger.streams()?.into_iter().map(|it| (it.id, it)).collect();
+        let mut inputs_of: BTreeMap<TaskId, Vec<StreamId>> = BTreeMap::new();
+        for stream in streams.values().filter(|it| it.direction == Direction::Input) {
+            if let Some(task) = stream.task.filter(|task| queue.task(*task).is_some()) {
+                inputs_of.entry(task).or_default().push(stream.id);
+            }
+        }
+        Ok(Self {
+            clusters: ledger.clusters()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
+            tokens: ledger.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
+            systems: ledger.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
+            streams,
+            inputs_of,
+            members,
+            queue,
+            ledger,
+            authority,
+            settings,
+            progress: BTreeMap::new(),
+            waiters: BTreeMap::new(),
+            writes: Vec::new(),
+            words: Vec::new(),
+            new_offers: BTreeMap::new(),
+            new_finished: BTreeMap::new(),
+        })
+    }
+
+    /// Time passed.
+    pub fn tick(&mut self, at: Moment) {
+        self.queue.tick(at);
+        self.forget_stale_tokens(at);
+        self.forget_unused_inputs(at);
+        self.collect_changes();
+        self.notice_drained();
+    }
+
+    /// How many batches and barriers the store made since the start.
+    pub fn commits_and_barriers(&self) -> (u64, u64) {
+        (self.ledger.store().commits(), self.ledger.store().barriers())
+    }
+
+    /// How many changes wait to be committed: whoever gathers several requests into one turn stops at some.
+    pub fn pending(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Ends a turn: what to commit, and what to say after.
+    pub fn end_turn(&mut self) -> Turn {
+        self.collect_changes();
+        self.notice_drained();
+        self.new_offers.clear();
+        let woken = std::mem::take(&mut self.new_finished)
+            .into_keys()
+            .flat_map(|task| {
+                self.progress.remove(&task);
+                self.inputs_of.remove(&task);
+                self.waiters.remove(&task).unwrap_or_default()
+            })
+            .collect();
+        Turn { writes: std::mem::take(&mut self.writes), words: std::mem::take(&mut self.words), woken }
+    }
+
+    /// Takes over what the queue decided.
+    fn collect_changes(&mut self) {
+        for record in self.queue.take_changes() {
+            if matches!(record.state, TaskState::Finished) {
+                self.new_finished.insert(record.id, record.clone());
+            }
+            self.writes.push(Write::Task(record));
+        }
+    }
+
+    fn say(&mut self, member: MemberId, said: ToSession) {
+        if let Some(live) = self.members.get(&member).and_then(|it| it.live.as_ref()) {
+            self.words.push(Word { session: live.session.clone(), said });
+        }
+    }
+
+    /// Whether `session` is the member's live one: words of a replaced session no longer count.
+    fn is_live(&self, member: MemberId, session: SessionNo) -> bool {
+        self.members.get(&member).and_then(|it| it.live.as_ref()).is_some_and(|it| it.number == session)
+    }
+}

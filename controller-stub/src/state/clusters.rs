@@ -1,0 +1,91 @@
+//! Clusters and the tokens into them.
+
+use postern_protocol::ClusterName;
+use postern_protocol::MemberId;
+use postern_protocol::message::v1::MembershipState;
+use postern_protocol::seal::SealingPublicKey;
+
+use super::ledger::Write;
+use super::record::ClusterRecord;
+use super::{Refusal, RefusalKind, State};
+use crate::clock::Moment;
+use crate::enrollment::{self, NewToken};
+
+/// The most clusters and, for each, a bound on forgotten tokens.
+const MAX_CLUSTERS: usize = 1_000;
+const MAX_TOKENS: usize = 1_000;
+
+impl State {
+    /// Makes a cluster. One that is there already is no error.
+    pub fn create_cluster(&mut self, name: ClusterName, at: Moment) -> Result<ClusterRecord, Refusal> {
+        if let Some(there) = self.clusters.get(&name) {
+            return Ok(there.clone());
+        }
+        if self.clusters.len() >= MAX_CLUSTERS {
+            return Err(Refusal::new(
+                RefusalKind::Overloaded,
+                format!("a controller has at most {MAX_CLUSTERS} clusters"),
+            ));
+        }
+        let record = ClusterRecord { name: name.clone(), created: at.wall };
+        self.clusters.insert(name, record.clone());
+        self.writes.push(Write::Cluster(record.clone()));
+        Ok(record)
+    }
+
+    /// Every cluster.
+    pub fn clusters(&self) -> impl Iterator<Item = &ClusterRecord> {
+        self.clusters.values()
+    }
+
+    /// Makes a token into a cluster that exists.
+    pub fn create_token(&mut self, cluster: ClusterName, at: Moment) -> Result<NewToken, Refusal> {
+        self.known_cluster(&cluster)?;
+        if self.tokens.len() >= MAX_TOKENS {
+            return Err(Refusal::new(
+                RefusalKind::Overloaded,
+                format!("{MAX_TOKENS} tokens are open: use them, or wait a quarter of an hour until they run out"),
+            ));
+        }
+        let new = enrollment::make(cluster, self.authority.spki_sha256(), at.wall);
+        self.tokens.insert(new.record.id, new.record.clone());
+        self.writes.push(Write::Token(new.record.clone()));
+        Ok(new)
+    }
+
+    pub(super) fn forget_stale_tokens(&mut self, at: Moment) {
+        let stale: Vec<_> =
+            self.tokens.values().filter(|it| enrollment::is_stale(it, at.wall)).map(|it| it.id).collect();
+        for id in stale {
+            self.tokens.remove(&id);
+            self.writes.push(Write::ForgetToken(id));
+        }
+    }
+
+    /// The keys that secrets for a cluster are sealed to: those of its enabled members.
+    pub fn sealing_keys(&self, cluster: &ClusterName) -> Result<Vec<(MemberId, Vec<SealingPublicKey>)>, Refusal> {
+        self.known_cluster(cluster)?;
+        Ok(self.enabled_members(cluster).map(|it| (it.id, it.sealing_keys.clone())).collect())
+    }
+
+    pub(super) fn known_cluster(&self, cluster: &ClusterName) -> Result<(), Refusal> {
+        if self.clusters.contains_key(cluster) {
+            return Ok(());
+        }
+        Err(Refusal {
+            kind: RefusalKind::NotFound,
+            field: Some("cluster"),
+            message: format!(
+                "there is no cluster `{cluster}`: make it with `postern-controller cluster create {cluster}`"
+            ),
+        })
+    }
+
+    /// The members of a cluster that may be given work.
+    pub(super) fn enabled_members(&self, cluster: &ClusterName) -> impl Iterator<Item = &super::record::MemberRecord> {
+        self.members
+            .values()
+            .map(|it| &it.record)
+            .filter(move |it| it.cluster == *cluster && it.state == MembershipState::Enabled)
+    }
+}

@@ -1,0 +1,113 @@
+//! Making a member of an applicant.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use postern_protocol::bounded::{Bytes, Text};
+use postern_protocol::code::CodeSet;
+use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal, EnrollRefused, Enrolled};
+use postern_protocol::message::v1::MembershipState;
+use postern_protocol::{Epoch, MemberId};
+
+use super::ledger::Write;
+use super::record::{MemberRecord, TokenUse};
+use super::{Member, State, sessions};
+use crate::ca::{CaError, Issued};
+use crate::clock::Moment;
+use crate::enrollment::{self, Admission};
+use crate::random;
+
+/// The most members of one controller.
+const MAX_MEMBERS: usize = 10_000;
+
+/// A no to an applicant.
+pub(crate) fn refused(reason: EnrollRefusal, message: impl Into<String>) -> EnrollRefused {
+    EnrollRefused { reason: reason.into(), message: Text::clipped(message) }
+}
+
+impl State {
+    /// An applicant asks for membership over a channel with this exporter. The answer may leave once it is durable.
+    pub fn enroll(&mut self, enroll: &Enroll, exporter: &[u8; 32], at: Moment) -> Result<Enrolled, EnrollRefused> {
+        let token = self.tokens.get(&enroll.token);
+        let admitted = enrollment::admit(token, enroll, exporter, at.wall).map_err(|reason| {
+            tracing::warn!(token = %enroll.token, %reason, "enrollment was refused");
+            refused(
+                reason,
+                "the token is unknown, used up or older than 15 minutes, or was not used by whom it was made for: \
+                 make a new one with `postern-controller token create`",
+            )
+        })?;
+        match admitted {
+            Admission::Again(member) => self.membership(member),
+            Admission::New { request } => {
+                let member = self.admit(enroll, request, at)?;
+                self.membership(member)
+            }
+        }
+    }
+
+    fn admit(&mut self, enroll: &Enroll, request: [u8; 32], at: Moment) -> Result<MemberId, EnrollRefused> {
+        if self.members.len() >= MAX_MEMBERS {
+            return Err(refused(EnrollRefusal::Overloaded, "this controller has as many members as it can have"));
+        }
+        let Some(token) = self.tokens.get_mut(&enroll.token) else {
+            return Err(refused(EnrollRefusal::InvalidToken, "the token is gone"));
+        };
+        let id = MemberId::from_random(at.wall.0, random::bytes());
+        let issued = self.authority.issue_member(&enroll.csr, &token.cluster, id, at.wall).map_err(|error| {
+            tracing::warn!(%error, "a signing request could not be used");
+            let reason = match error {
+                CaError::BadRequest(_) => EnrollRefusal::InvalidRequest,
+                CaError::File(_) | CaError::Unreadable { .. } | CaError::BadName { .. } | CaError::Sign(_) => {
+                    EnrollRefusal::StoreFault
+                }
+            };
+            refused(reason, error.to_string())
+        })?;
+        token.used = Some(TokenUse { request, member: id, at: at.wall });
+        self.writes.push(Write::Token(token.clone()));
+        let record = self.new_member(id, enroll, &issued, at);
+        self.writes.push(Write::Member(record.clone()));
+        tracing::info!(member = %id, cluster = %record.cluster, state = %record.state, "a member enrolled");
+        self.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None });
+        Ok(id)
+    }
+
+    fn new_member(&self, id: MemberId, enroll: &Enroll, issued: &Issued, at: Moment) -> MemberRecord {
+        let cluster = self.tokens.get(&enroll.token).map(|it| it.cluster.clone());
+        let state = if self.settings.auto_approve { MembershipState::Enabled } else { MembershipState::Pending };
+        MemberRecord {
+            id,
+            cluster: cluster.expect("the token was found a moment ago"),
+            host: printable(&enroll.host),
+            agent_version: printable(&enroll.agent_version),
+            state,
+            epoch: Epoch(1),
+            hard: false,
+            disable_when_drained: false,
+            alarm: None,
+            sealing_keys: vec![enroll.sealing_key],
+            certificate: BASE64_STANDARD.encode(&issued.certificate),
+            serial: crate::hex::encode(&issued.serial),
+            certificate_expires: issued.expires,
+            enrolled: at.wall,
+        }
+    }
+
+    fn membership(&self, id: MemberId) -> Result<Enrolled, EnrollRefused> {
+        let broken = || refused(EnrollRefusal::StoreFault, "the controller lost this member: make a new token");
+        let record = &self.members.get(&id).ok_or_else(broken)?.record;
+        let certificate = BASE64_STANDARD.decode(&record.certificate).map_err(|_| broken())?;
+        Ok(Enrolled {
+            cluster: record.cluster.clone(),
+            member: id,
+            certificate: Bytes::new(certificate).map_err(|_| broken())?,
+            ca: Bytes::new(self.authority.certificate().to_vec()).map_err(|_| broken())?,
+            approved: record.state.code() == MembershipState::Enabled.code(),
+        })
+    }
+}
+
+/// What a stranger says about itself, fit for a terminal and a log.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().filter(|it| !it.is_control()).collect()
+}

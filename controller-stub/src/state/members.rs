@@ -1,0 +1,122 @@
+//! What operators do with members, and what they see of them.
+
+use postern_protocol::message::v1::{MembershipState, SessionRefusal};
+use postern_protocol::{ClusterName, MemberId, SessionNo};
+use serde::{Deserialize, Serialize};
+
+use super::ledger::Write;
+use super::{Member, Refusal, RefusalKind, State};
+use crate::ca::peer::fingerprint;
+use crate::membership::{self, Action};
+
+/// A member, as operators see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Its id.
+    pub id: MemberId,
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// What it may do.
+    pub state: MembershipState,
+    /// The number of that state.
+    pub epoch: u64,
+    /// Whether it has a session.
+    pub connected: bool,
+    /// Where its connection comes from.
+    pub address: Option<String>,
+    /// Since when, in milliseconds since 1970.
+    pub connected_since: Option<u64>,
+    /// Its host's name, as it says.
+    pub host: String,
+    /// Its version, as it says.
+    pub agent_version: String,
+    /// SHA-256 of its TLS key: compare with what `postern enroll` printed on its host.
+    pub fingerprint: String,
+    /// The ids of its sealing keys.
+    pub sealing_keys: Vec<String>,
+    /// The connected systems it serves.
+    pub systems: Vec<String>,
+    /// How many tasks it holds.
+    pub holds: usize,
+    /// How many more tasks it would take.
+    pub room: u64,
+    /// When its certificate runs out, in milliseconds since 1970.
+    pub certificate_expires: u64,
+    /// When it enrolled, in milliseconds since 1970.
+    pub enrolled: u64,
+    /// Why the controller disabled it by itself.
+    pub alarm: Option<String>,
+}
+
+impl State {
+    /// Does what an operator wants of a member.
+    pub fn act_on_member(&mut self, id: MemberId, action: Action) -> Result<MemberView, Refusal> {
+        let holds_nothing = self.queue.load(id) == 0;
+        let member = self.members.get_mut(&id).ok_or_else(|| unknown(id))?;
+        let alarmed = member.record.alarm.is_some();
+        let changed = membership::apply(&mut member.record, action, holds_nothing)
+            .map_err(|error| Refusal::new(RefusalKind::Conflict, error.to_string()))?;
+        if changed {
+            tracing::info!(member = %id, state = %member.record.state, epoch = %member.record.epoch, "a member's state changed");
+            self.writes.push(Write::Member(member.record.clone()));
+            if alarmed && action == Action::Enable {
+                // The operator looked: the store it has now is the one to go on with.
+                member.numbers.confirmed = SessionNo(0);
+                self.writes.push(Write::Numbers(id, member.numbers));
+            }
+            self.push_state(id);
+            if action == Action::Revoke {
+                self.end_session(id, SessionRefusal::Revoked, "this member was revoked");
+            }
+        }
+        self.member(id)
+    }
+
+    /// A member.
+    pub fn member(&self, id: MemberId) -> Result<MemberView, Refusal> {
+        self.members.get(&id).map(|it| self.view(it)).ok_or_else(|| unknown(id))
+    }
+
+    /// Every member, of one cluster or of all.
+    pub fn members(&self, cluster: Option<&ClusterName>) -> Vec<MemberView> {
+        self.members
+            .values()
+            .filter(|it| cluster.is_none_or(|cluster| it.record.cluster == *cluster))
+            .map(|it| self.view(it))
+            .collect()
+    }
+
+    fn view(&self, member: &Member) -> MemberView {
+        let record = &member.record;
+        let live = member.live.as_ref().filter(|it| it.established);
+        let holder = self.queue.holder(record.id);
+        let certificate = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, &record.certificate);
+        MemberView {
+            id: record.id,
+            cluster: record.cluster.clone(),
+            state: record.state,
+            epoch: record.epoch.0,
+            connected: live.is_some(),
+            address: live.map(|it| it.address.clone()),
+            connected_since: live.map(|it| it.since.wall.0),
+            host: record.host.clone(),
+            agent_version: record.agent_version.clone(),
+            fingerprint: fingerprint(&certificate.unwrap_or_default()),
+            sealing_keys: record.sealing_keys.iter().map(|key| key.id().to_string()).collect(),
+            systems: holder.map(|it| it.serves.keys().map(ToString::to_string).collect()).unwrap_or_default(),
+            holds: self.queue.load(record.id),
+            room: holder.map_or(0, |it| it.credit.saturating_sub(it.offered)),
+            certificate_expires: record.certificate_expires.0,
+            enrolled: record.enrolled.0,
+            alarm: record.alarm.clone(),
+        }
+    }
+}
+
+fn unknown(id: MemberId) -> Refusal {
+    Refusal {
+        kind: RefusalKind::NotFound,
+        field: Some("member"),
+        message: format!("there is no member `{id}`: see `postern-controller member list`"),
+    }
+}

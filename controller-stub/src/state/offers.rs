@@ -1,0 +1,61 @@
+//! Turning leases into offers.
+
+use postern_protocol::TaskId;
+use postern_protocol::bounded::List;
+use postern_protocol::message::v1::{Cancel, Observation, Offer};
+
+use super::ledger::LedgerError;
+use super::{State, ToSession, sessions};
+use crate::clock::Moment;
+use crate::queue::Assignment;
+
+/// The most tasks given out in one turn: their records fill a fraction of a commit.
+const MAX_ASSIGNED: usize = 64;
+
+impl State {
+    /// Gives queued tasks to members that have room.
+    pub fn assign(&mut self, at: Moment) -> Result<(), LedgerError> {
+        for _ in 0..MAX_ASSIGNED {
+            let Some(assignment) = self.queue.poll_assign(at.now) else { break };
+            self.offer(assignment)?;
+        }
+        Ok(())
+    }
+
+    fn offer(&mut self, Assignment { task, member, deadline_ms }: Assignment) -> Result<(), LedgerError> {
+        let Some(content) = self.content(task)? else {
+            tracing::error!(%task, "the ledger has a task without its content");
+            return Err(LedgerError::Unreadable { table: "offers" });
+        };
+        let Some(record) = self.queue.task(task) else { return Ok(()) };
+        let observations = record.observations.iter().map(|it| Observation {
+            member: it.member,
+            epoch: it.epoch,
+            outcome: it.outcome.into(),
+            certainty: it.certainty.into(),
+        });
+        let offer = Offer {
+            epoch: record.epoch,
+            lease_ttl_ms: sessions::millis(self.settings.lease_ttl),
+            deadline_ms,
+            attempt: record.attempt,
+            reconcile: record.reconcile,
+            observations: List::clipped(observations.collect()),
+            ..content
+        };
+        let cancel = record.cancel_requested;
+        self.say(member, ToSession::Frame(offer.into()));
+        if cancel {
+            self.say(member, ToSession::Frame(Cancel { task }.into()));
+        }
+        Ok(())
+    }
+
+    /// What a task is to do, as it was submitted.
+    pub(super) fn content(&self, task: TaskId) -> Result<Option<Offer>, LedgerError> {
+        match self.new_offers.get(&task) {
+            Some(offer) => Ok(Some(offer.clone())),
+            None => self.ledger.offer(task),
+        }
+    }
+}

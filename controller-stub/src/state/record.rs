@@ -1,0 +1,292 @@
+//! What the ledger keeps, as typed records.
+
+use postern_protocol::id::{Incarnation, TokenId};
+use postern_protocol::message::v1::{MembershipState, Mode};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::seal::SealingPublicKey;
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{
+    ClusterName, Epoch, MemberId, Outcome, ReportNo, SessionNo, StreamId, SystemName, TaskId, TaskKind,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::hex;
+
+/// A cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRecord {
+    /// Its name.
+    pub name: ClusterName,
+    /// When it was made.
+    pub created: UnixMillis,
+}
+
+/// An enrollment token. Of its secret only the derived proof key is kept.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// Its id.
+    pub id: TokenId,
+    /// The cluster it leads into.
+    pub cluster: ClusterName,
+    /// The key of the proof.
+    #[serde(with = "hex")]
+    pub proof_key: [u8; 32],
+    /// When it runs out.
+    pub expires: UnixMillis,
+    /// Who used it.
+    pub used: Option<TokenUse>,
+}
+
+/// The one use of a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenUse {
+    /// SHA-256 over the signing request, the sealing key and the incarnation.
+    #[serde(with = "hex")]
+    pub request: [u8; 32],
+    /// The member that came of it.
+    pub member: MemberId,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRecord {
+    /// Its id.
+    pub id: MemberId,
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// Its host's name, as it says.
+    pub host: String,
+    /// Its version, as it says.
+    pub agent_version: String,
+    /// What it may do.
+    pub state: MembershipState,
+    /// The number of that state.
+    pub epoch: Epoch,
+    /// Disabled without waiting for what it holds.
+    pub hard: bool,
+    /// Becomes disabled as soon as it holds nothing.
+    pub disable_when_drained: bool,
+    /// Why the controller disabled it by itself.
+    pub alarm: Option<String>,
+    /// The keys that secrets for it are sealed to.
+    pub sealing_keys: Vec<SealingPublicKey>,
+    /// Its certificate, DER in base64.
+    pub certificate: String,
+    /// The certificate's serial number in hexadecimal.
+    pub serial: String,
+    /// When the certificate runs out.
+    pub certificate_expires: UnixMillis,
+    /// When it enrolled.
+    pub enrolled: UnixMillis,
+}
+
+/// The numbers of a member that only grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberNumbers {
+    /// The life of the member's store that the report number belongs to.
+    pub incarnation: Incarnation,
+    /// The newest session number given out.
+    pub issued: SessionNo,
+    /// The newest session the member made durable.
+    pub confirmed: SessionNo,
+    /// Every report up to this number is stored.
+    pub acked: ReportNo,
+}
+
+/// Who works on a connected system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Association {
+    /// The controller itself.
+    Server,
+    /// The members of a cluster.
+    Cluster(ClusterName),
+}
+
+impl std::fmt::Display for Association {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Server => f.write_str("server"),
+            Self::Cluster(name) => name.fmt(f),
+        }
+    }
+}
+
+/// A connected system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemRecord {
+    /// Its name, which never changes.
+    pub name: SystemName,
+    /// Its type, e.g. `salesforce`.
+    #[serde(rename = "type")]
+    pub connector: String,
+    /// Its name for people.
+    pub display_name: String,
+    /// What it is.
+    pub description: String,
+    /// Who works on it.
+    pub association: Association,
+    /// When it was made.
+    pub created: UnixMillis,
+}
+
+/// How far a task is, as the controller knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "name")]
+pub enum TaskState {
+    /// Nobody has it.
+    Queued,
+    /// A member was given it.
+    Leased {
+        /// The member.
+        holder: MemberId,
+    },
+    /// The member has it on disk.
+    Accepted {
+        /// The member.
+        holder: MemberId,
+    },
+    /// The member may have begun an effect.
+    Started {
+        /// The member.
+        holder: MemberId,
+    },
+    /// The lease ran out and it is not known how far the member got.
+    InDoubt {
+        /// The member.
+        holder: MemberId,
+        /// Whether the member said that it began.
+        started: bool,
+    },
+    /// It has an outcome.
+    Finished,
+}
+
+impl TaskState {
+    /// The state's name in listings.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Leased { .. } => "leased",
+            Self::Accepted { .. } => "accepted",
+            Self::Started { .. } => "started",
+            Self::InDoubt { .. } => "in_doubt",
+            Self::Finished => "finished",
+        }
+    }
+
+    /// The member that has the task, lease expired or not.
+    pub const fn holder(&self) -> Option<MemberId> {
+        match self {
+            Self::Leased { holder }
+            | Self::Accepted { holder }
+            | Self::Started { holder }
+            | Self::InDoubt { holder, .. } => Some(*holder),
+            Self::Queued | Self::Finished => None,
+        }
+    }
+}
+
+/// A report that came under an epoch that had passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservationRecord {
+    /// Who reported.
+    pub member: MemberId,
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// What.
+    pub outcome: Outcome,
+    /// How sure.
+    pub certainty: Certainty,
+}
+
+/// How a task ended. Never changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finish {
+    /// How.
+    pub outcome: Outcome,
+    /// How sure that is.
+    pub certainty: Certainty,
+    /// Whether anything was changed.
+    pub changed: Changed,
+    /// The member that reported it; none if the controller decided it.
+    pub member: Option<MemberId>,
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// The controller's sentence, if it decided it.
+    pub note: String,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// A task, without its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskRecord {
+    /// Its id, which the submitter chose.
+    pub id: TaskId,
+    /// The cluster whose members may do it.
+    pub cluster: ClusterName,
+    /// The connected system.
+    pub system: SystemName,
+    /// What to do.
+    pub kind: TaskKind,
+    /// What must not be worked on twice at once.
+    pub target: String,
+    /// Whether the submitter waits.
+    pub mode: Mode,
+    /// Larger goes first.
+    pub priority: u8,
+    /// SHA-256 of what was submitted.
+    #[serde(with = "hex")]
+    pub digest: [u8; 32],
+    /// When it was submitted.
+    pub submitted: UnixMillis,
+    /// When it must not be begun any more.
+    pub deadline: Option<UnixMillis>,
+    /// How far it is.
+    pub state: TaskState,
+    /// The number of its newest lease; zero before the first.
+    pub epoch: Epoch,
+    /// How many leases it had.
+    pub attempt: u32,
+    /// An earlier holder may have begun it.
+    pub reconcile: bool,
+    /// Somebody wants it cancelled.
+    pub cancel_requested: bool,
+    /// What earlier holders reported too late.
+    pub observations: Vec<ObservationRecord>,
+    /// How it ended.
+    pub finish: Option<Finish>,
+}
+
+/// Which way a payload goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From the submitter to a member.
+    Input,
+    /// From a member to the submitter.
+    Output,
+}
+
+/// A payload in the spool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamRecord {
+    /// Its id.
+    pub id: StreamId,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Its bytes.
+    pub length: u64,
+    /// Their SHA-256.
+    #[serde(with = "hex")]
+    pub sha256: [u8; 32],
+    /// All of it is in the spool.
+    pub complete: bool,
+    /// The task it belongs to, once there is one.
+    pub task: Option<TaskId>,
+    /// When it began.
+    pub created: UnixMillis,
+}

@@ -1,0 +1,128 @@
+//! Storing reports: task, report and number in one commit, and only then the acknowledgement.
+
+use postern_protocol::message::v1::{Report, ReportAck, SessionRefusal, StreamRef};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::{MemberId, Outcome, ReportNo};
+
+use super::ledger::Write;
+use super::record::Direction;
+use super::{State, ToSession};
+use crate::clock::Moment;
+use crate::queue::{Reported, Verdict};
+
+/// The most reports that may wait for payloads, or be stored ahead of one that does: a member sends a payload before
+/// the report that names it, so a few suffice.
+const MAX_WAITING: usize = 256;
+
+impl State {
+    /// A report came.
+    pub(super) fn reported(&mut self, id: MemberId, report: Report, at: Moment) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(live) = member.live.as_mut() else { return };
+        let number = report.number;
+        if number <= member.numbers.acked || live.stored_ahead.contains(&number) {
+            return self.acknowledge(id);
+        }
+        let first = !std::mem::replace(&mut live.reported, true);
+        let expected = member.numbers.acked.next();
+        if first && number > expected {
+            // A member sends what it still has from its oldest report on. It would not have dropped the ones between
+            // without an acknowledgement, so this ledger is older than what it acknowledged.
+            tracing::error!(member = %id, %expected, %number, "reports are missing that were acknowledged once: was the controller restored from a backup?");
+            member.numbers.acked = ReportNo(number.0.saturating_sub(1));
+        }
+        if live.waiting.len() + live.stored_ahead.len() >= MAX_WAITING {
+            return self.end_session(id, SessionRefusal::Overloaded, "too many reports wait for their payloads");
+        }
+        if self.lacks_payload(&report.streams, report.task) {
+            if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {
+                live.waiting.insert(number, report);
+            }
+            return;
+        }
+        self.store_report(id, report, at);
+        self.acknowledge(id);
+    }
+
+    /// A payload became complete: reports that waited for it can be stored.
+    pub(super) fn payload_came(&mut self, id: MemberId, at: Moment) {
+        let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) else { return };
+        for (number, report) in std::mem::take(&mut live.waiting) {
+            if self.lacks_payload(&report.streams, report.task) {
+                if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {
+                    live.waiting.insert(number, report);
+                }
+            } else {
+                self.store_report(id, report, at);
+                self.acknowledge(id);
+            }
+        }
+    }
+
+    fn lacks_payload(&self, streams: &[StreamRef], task: postern_protocol::TaskId) -> bool {
+        let is_there = |it: &StreamRef| {
+            self.streams.get(&it.id).is_some_and(|found| {
+                found.complete
+                    && found.direction == Direction::Output
+                    && found.task == Some(task)
+                    && (found.length, found.sha256) == (it.length, it.sha256)
+            })
+        };
+        !streams.iter().all(is_there)
+    }
+
+    fn store_report(&mut self, id: MemberId, report: Report, at: Moment) {
+        let number = report.number;
+        let reported = Reported {
+            task: report.task,
+            epoch: report.epoch,
+            // An outcome from a newer version is one that only a person can read.
+            outcome: report.outcome.known().unwrap_or(Outcome::Unknown),
+            certainty: report.certainty.known().unwrap_or(Certainty::Unknown),
+            changed: report.changed.known().unwrap_or(Changed::Unknown),
+        };
+        let verdict = self.queue.report(id, reported, at);
+        match verdict {
+            Verdict::Finished => {
+                tracing::info!(member = %id, task = %report.task, outcome = %report.outcome, "a task is finished");
+            }
+            Verdict::Observed => {
+                tracing::warn!(member = %id, task = %report.task, outcome = %report.outcome, "a report came under an epoch that had passed");
+            }
+            Verdict::NotOpen => {
+                tracing::debug!(member = %id, task = %report.task, "a report came for a task that is not open");
+            }
+        }
+        if self.is_news(&report) {
+            self.writes.push(Write::Report(Box::new(report)));
+        }
+        if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {
+            live.stored_ahead.insert(number);
+        }
+    }
+
+    /// Whether nothing is stored yet under the report's task and epoch. What is stored never changes: it may be the
+    /// task's outcome.
+    fn is_news(&self, report: &Report) -> bool {
+        matches!(self.ledger.report(report.task, report.epoch), Ok(None))
+            && !self
+                .writes
+                .iter()
+                .any(|write| matches!(write, Write::Report(it) if (it.task, it.epoch) == (report.task, report.epoch)))
+    }
+
+    /// Acknowledges every report up to the first that is not stored.
+    fn acknowledge(&mut self, id: MemberId) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(live) = member.live.as_mut() else { return };
+        let before = member.numbers.acked;
+        while live.stored_ahead.remove(&member.numbers.acked.next()) {
+            member.numbers.acked = member.numbers.acked.next();
+        }
+        if member.numbers.acked != before {
+            self.writes.push(Write::Numbers(id, member.numbers));
+        }
+        let upto = member.numbers.acked;
+        self.say(id, ToSession::Frame(ReportAck { upto }.into()));
+    }
+}

@@ -1,0 +1,340 @@
+//! Sessions: who may have one, and what its beginning and end mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use postern_protocol::bounded::{List, Text};
+use postern_protocol::id::Incarnation;
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{
+    GoAway, Hello, InventoryAsk, MemberState, MembershipState, Refused, Report, SessionRefusal, StreamRef, Welcome,
+};
+use postern_protocol::{ClusterName, MemberId, ReportNo, SessionNo, TaskId};
+
+use super::enroll::printable;
+use super::ledger::Write;
+use super::record::MemberNumbers;
+use super::{Member, SessionHandle, State, Word};
+use crate::clock::Moment;
+use crate::queue::inventory::{Held, Memory};
+use crate::queue::{Holder, Serves};
+
+/// A member that never had a session.
+pub(super) const FIRST_NUMBERS: MemberNumbers = MemberNumbers {
+    incarnation: Incarnation::from_bytes([0; 16]),
+    issued: SessionNo(0),
+    confirmed: SessionNo(0),
+    acked: ReportNo(0),
+};
+
+/// How long a member that only an operator can help waits before it asks again.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+
+/// What a session is told by the state's owner.
+#[derive(Debug)]
+pub enum ToSession {
+    /// Send this frame.
+    Frame(FromController),
+    /// Send these payloads, which belong to this task, when there is nothing better to send.
+    Payloads(TaskId, Vec<StreamRef>),
+    /// Send this, then end.
+    Close(GoAway),
+}
+
+/// A member that said Hello.
+pub struct Introduction {
+    /// Its cluster, as its certificate says.
+    pub cluster: ClusterName,
+    /// Its id, as its certificate says.
+    pub member: MemberId,
+    /// Its certificate's serial number.
+    pub serial: Vec<u8>,
+    /// Where its connection comes from.
+    pub address: String,
+    /// What it said.
+    pub hello: Hello,
+    /// How its session is told things.
+    pub session: SessionHandle,
+}
+
+/// The answer to a Hello, to be sent once it is durable.
+#[derive(Debug)]
+pub enum Greeting {
+    /// It may go on.
+    Welcome(Welcomed),
+    /// It may not.
+    Refused(Refused),
+}
+
+/// A member that may go on.
+#[derive(Debug)]
+pub struct Welcomed {
+    /// What it is told.
+    pub welcome: Welcome,
+    /// The session's number.
+    pub session: SessionNo,
+}
+
+/// A session that was welcomed.
+pub(super) struct Live {
+    pub(super) number: SessionNo,
+    pub(super) session: SessionHandle,
+    pub(super) address: String,
+    pub(super) since: Moment,
+    pub(super) established: bool,
+    incarnation: Incarnation,
+    serves: Serves,
+    /// The state the member knows of.
+    told: postern_protocol::Epoch,
+    memory: Memory,
+    /// The inventory that is being received.
+    inventory: Option<(u64, Held)>,
+    asked: u64,
+    /// Reports stored ahead of one that still waits for its payloads.
+    pub(super) stored_ahead: BTreeSet<ReportNo>,
+    /// Reports that wait for their payloads.
+    pub(super) waiting: BTreeMap<ReportNo, Report>,
+    /// Whether a report came in this session already.
+    pub(super) reported: bool,
+}
+
+impl State {
+    /// A member with a verified certificate said Hello.
+    pub fn introduce(&mut self, it: Introduction, at: Moment) -> Greeting {
+        match self.check(&it) {
+            Ok(()) => Greeting::Welcome(self.welcome(it, at)),
+            Err(refused) => {
+                tracing::warn!(member = %it.member, reason = %refused.reason, "a session was refused");
+                Greeting::Refused(refused)
+            }
+        }
+    }
+
+    fn check(&mut self, it: &Introduction) -> Result<(), Refused> {
+        let Some(member) = self.members.get(&it.member).filter(|found| found.record.cluster == it.cluster) else {
+            return Err(refused(
+                SessionRefusal::UnknownMember,
+                "this controller has no such member: enroll the agent again with a new token",
+            ));
+        };
+        if member.record.state == MembershipState::Revoked {
+            return Err(refused(SessionRefusal::Revoked, "this member was revoked: enroll the agent with a new token"));
+        }
+        if member.record.serial != crate::hex::encode(&it.serial) {
+            return Err(refused(
+                SessionRefusal::WrongCertificate,
+                "this is not the member's current certificate: put the current one back or enroll again",
+            ));
+        }
+        if let Some(alarm) = rolled_back(member, &it.hello) {
+            self.raise_alarm(it.member, alarm);
+            return Err(refused(
+                SessionRefusal::RolledBack,
+                format!("{alarm}: an operator has to look and run `postern-controller member enable {}`", it.member),
+            ));
+        }
+        Ok(())
+    }
+
+    fn raise_alarm(&mut self, id: MemberId, alarm: &str) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        tracing::error!(member = %id, alarm, "the member is disabled until an operator decides");
+        if !matches!(member.record.state, MembershipState::Enabled | MembershipState::Draining) {
+            return;
+        }
+        member.record.state = MembershipState::Disabled;
+        member.record.hard = true;
+        member.record.disable_when_drained = false;
+        member.record.alarm = Some(alarm.to_owned());
+        member.record.epoch = member.record.epoch.next();
+        self.writes.push(Write::Member(member.record.clone()));
+        self.push_state(id);
+    }
+
+    fn welcome(&mut self, it: Introduction, at: Moment) -> Welcomed {
+        let Introduction { member: id, address, hello, session, .. } = it;
+        let (heartbeat, lease_ttl) = (self.settings.heartbeat, self.settings.lease_ttl);
+        self.end_session(id, SessionRefusal::Replaced, "another session of this member took over");
+        let member = self.members.get_mut(&id).expect("it was checked a moment ago");
+
+        let known = member.numbers.confirmed > SessionNo(0);
+        let memory = if member.numbers.incarnation == hello.incarnation { Memory::Same } else { Memory::Lost };
+        if memory == Memory::Lost {
+            if known {
+                tracing::error!(member = %id, "the member lost its store: what it held is in doubt");
+            }
+            member.numbers.incarnation = hello.incarnation;
+            member.numbers.acked = ReportNo(0);
+        }
+        member.numbers.issued = member.numbers.issued.max(hello.last_session).next();
+        self.writes.push(Write::Numbers(id, member.numbers));
+        update_record(member, &hello, &mut self.writes);
+
+        let number = member.numbers.issued;
+        let welcome = Welcome {
+            session: number,
+            member: id,
+            state: member.record.state.into(),
+            member_epoch: member.record.epoch,
+            heartbeat_ms: millis(heartbeat),
+            lease_ttl_ms: millis(lease_ttl),
+            acked_report: member.numbers.acked,
+            observed_address: Text::clipped(address.clone()),
+            revisions: List::clipped(FromController::REVISIONS.to_vec()),
+            ext: List::default(),
+        };
+        member.live = Some(Live {
+            number,
+            session,
+            address,
+            since: at,
+            established: false,
+            incarnation: hello.incarnation,
+            serves: serves(&hello),
+            told: member.record.epoch,
+            memory,
+            inventory: None,
+            asked: 0,
+            stored_ahead: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            reported: false,
+        });
+        Welcomed { welcome, session: number }
+    }
+
+    /// The member made the session durable: what it holds is compared, then work may flow.
+    pub fn establish(&mut self, id: MemberId, session: SessionNo) {
+        if !self.is_live(id, session) {
+            return;
+        }
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.numbers.confirmed = session;
+        self.writes.push(Write::Numbers(id, member.numbers));
+        let enabled = member.record.state == MembershipState::Enabled;
+        let Some(live) = member.live.as_mut() else { return };
+        live.established = true;
+        let stale = live.told != member.record.epoch;
+        self.queue.connect(id, Holder::new(member.record.cluster.clone(), live.serves.clone(), enabled));
+        tracing::info!(member = %id, session = %session, address = live.address, "a member is registered");
+        if stale {
+            self.push_state(id);
+        }
+        self.ask_inventory(id);
+    }
+
+    /// A session is over.
+    pub fn disconnect(&mut self, id: MemberId, session: SessionNo) {
+        if !self.is_live(id, session) {
+            return;
+        }
+        if let Some(member) = self.members.get_mut(&id) {
+            member.live = None;
+        }
+        self.queue.disconnect(id);
+    }
+
+    /// Ends a member's session, if it has one.
+    pub(super) fn end_session(&mut self, id: MemberId, reason: SessionRefusal, message: &str) {
+        let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.take()) else { return };
+        self.queue.disconnect(id);
+        let reconnect_after_ms = match reason {
+            SessionRefusal::Replaced => 1_000,
+            _ => 500,
+        };
+        let bye = GoAway { reason: reason.into(), message: Text::clipped(message), reconnect_after_ms };
+        self.words.push(Word { session: live.session, said: ToSession::Close(bye) });
+    }
+
+    /// Tells a connected member its state, and the queue whether it may be given work.
+    pub(super) fn push_state(&mut self, id: MemberId) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let record = &member.record;
+        let frame = MemberState { state: record.state.into(), epoch: record.epoch, hard: record.hard };
+        if let Some(holder) = self.queue.holder_mut(id) {
+            holder.enabled = record.state == MembershipState::Enabled;
+        }
+        let Some(live) = member.live.as_mut().filter(|it| it.established) else { return };
+        live.told = frame.epoch;
+        self.say(id, ToSession::Frame(frame.into()));
+    }
+
+    pub(super) fn ask_inventory(&mut self, id: MemberId) {
+        let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) else { return };
+        live.asked += 1;
+        live.inventory = Some((live.asked, Held::new()));
+        let nonce = live.asked;
+        self.say(id, ToSession::Frame(InventoryAsk { nonce }.into()));
+    }
+
+    /// A page of an inventory came; returns the whole once it is complete.
+    pub(super) fn gather_inventory(
+        &mut self,
+        id: MemberId,
+        page: &postern_protocol::message::v1::Inventory,
+    ) -> Option<(Held, Memory)> {
+        /// More than any member holds: its credit is a few hundred.
+        const MAX_HELD: usize = 16 * 1024;
+        let live = self.members.get_mut(&id)?.live.as_mut()?;
+        let (nonce, held) = live.inventory.as_mut()?;
+        if *nonce != page.nonce || held.len() > MAX_HELD {
+            return None;
+        }
+        for task in &page.tasks {
+            if let Some(state) = task.state.known() {
+                held.insert(task.lease.task, (task.lease.epoch, state));
+            }
+        }
+        if !page.last {
+            return None;
+        }
+        let (_, held) = live.inventory.take()?;
+        // What was lost is known once; from here on the member's store is the one that took the tasks.
+        let memory = std::mem::replace(&mut live.memory, Memory::Same);
+        Some((held, memory))
+    }
+}
+
+/// Why a member cannot be the one that was here before.
+fn rolled_back(member: &Member, hello: &Hello) -> Option<&'static str> {
+    let numbers = member.numbers;
+    let same_store = numbers.incarnation == hello.incarnation;
+    if member.live.as_ref().is_some_and(|live| live.established && live.incarnation != hello.incarnation) {
+        return Some("two agents use this member's identity at the same time");
+    }
+    // A store that was lost and begun again knows of no session at all; any other older number is a copy.
+    let begun_again = !same_store && hello.last_session == SessionNo(0);
+    if hello.last_session < numbers.confirmed && !begun_again {
+        return Some("the agent's store is older than its last session: restored from a backup, or copied");
+    }
+    None
+}
+
+fn update_record(member: &mut Member, hello: &Hello, writes: &mut Vec<Write>) {
+    let mut record = member.record.clone();
+    record.host = printable(&hello.host);
+    record.agent_version = printable(&hello.agent_version);
+    if !hello.sealing_keys.is_empty() {
+        record.sealing_keys = hello.sealing_keys.iter().map(|key| key.public).collect();
+    }
+    if record != member.record {
+        writes.push(Write::Member(record.clone()));
+        member.record = record;
+    }
+}
+
+fn serves(hello: &Hello) -> Serves {
+    hello.systems.iter().map(|it| (it.name.clone(), it.kinds.iter().map(|kind| kind.number()).collect())).collect()
+}
+
+fn refused(reason: SessionRefusal, message: impl Into<String>) -> Refused {
+    Refused {
+        reason: reason.into(),
+        message: Text::clipped(message),
+        retry_after_ms: millis(ASK_AGAIN),
+        ext: List::default(),
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

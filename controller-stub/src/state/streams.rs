@@ -1,0 +1,122 @@
+//! Payloads: which there are and whose they are. Their bytes are in the spool.
+
+use std::time::Duration;
+
+use postern_protocol::message::v1::{StreamFault, StreamOpen, StreamRef};
+use postern_protocol::{MemberId, SessionNo, StreamId, TaskId};
+
+use super::ledger::Write;
+use super::record::{Direction, StreamRecord};
+use super::{Refusal, RefusalKind, State, ToSession};
+use crate::clock::Moment;
+
+/// The longest payload, either way.
+pub const MAX_STREAM: u64 = 256 * 1024 * 1024;
+/// The most payloads known at once.
+const MAX_STREAMS: usize = 100_000;
+/// How long an uploaded payload waits for its task.
+const WAIT_FOR_TASK: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl State {
+    /// A submitter's payload is complete in the spool.
+    pub fn add_input(&mut self, stream: StreamRef, at: Moment) -> Result<StreamRecord, Refusal> {
+        if self.streams.len() >= MAX_STREAMS {
+            return Err(Refusal::new(RefusalKind::Overloaded, format!("at most {MAX_STREAMS} payloads are kept")));
+        }
+        let record = StreamRecord {
+            id: stream.id,
+            direction: Direction::Input,
+            length: stream.length,
+            sha256: stream.sha256,
+            complete: true,
+            task: None,
+            created: at.wall,
+        };
+        self.streams.insert(stream.id, record.clone());
+        self.writes.push(Write::Stream(record.clone()));
+        Ok(record)
+    }
+
+    /// A payload.
+    pub fn stream(&self, id: StreamId) -> Option<&StreamRecord> {
+        self.streams.get(&id)
+    }
+
+    /// A member announces a payload that came of a task.
+    pub fn open_output(
+        &mut self,
+        member: MemberId,
+        session: SessionNo,
+        open: &StreamOpen,
+        at: Moment,
+    ) -> Result<StreamRecord, StreamFault> {
+        if !self.is_live(member, session) {
+            return Err(StreamFault::Unknown);
+        }
+        let StreamOpen { task, stream } = *open;
+        if let Some(there) = self.streams.get(&stream.id) {
+            let same = there.direction == Direction::Output
+                && there.task == Some(task)
+                && (there.length, there.sha256) == (stream.length, stream.sha256);
+            return if same { Ok(there.clone()) } else { Err(StreamFault::Corrupt) };
+        }
+        if self.queue.task(task).is_none() && !matches!(self.ledger.task(task), Ok(Some(_))) {
+            return Err(StreamFault::Unknown);
+        }
+        if stream.length > MAX_STREAM || self.streams.len() >= MAX_STREAMS {
+            return Err(StreamFault::Full);
+        }
+        let record = StreamRecord {
+            id: stream.id,
+            direction: Direction::Output,
+            length: stream.length,
+            sha256: stream.sha256,
+            complete: false,
+            task: Some(task),
+            created: at.wall,
+        };
+        self.streams.insert(stream.id, record.clone());
+        self.writes.push(Write::Stream(record.clone()));
+        Ok(record)
+    }
+
+    /// A member's payload is complete and verified in the spool. Once this is durable the member may forget it.
+    pub fn complete_output(&mut self, member: MemberId, id: StreamId, at: Moment) {
+        let Some(record) = self.streams.get_mut(&id) else { return };
+        if !record.complete {
+            record.complete = true;
+            self.writes.push(Write::Stream(record.clone()));
+        }
+        self.payload_came(member, at);
+    }
+
+    /// Hands a task's payloads to the session of the member that has it.
+    pub(super) fn send_payloads(&mut self, member: MemberId, task: TaskId) {
+        let streams: Vec<StreamRef> = self
+            .inputs_of
+            .get(&task)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.streams.get(id))
+            .map(|it| StreamRef { id: it.id, length: it.length, sha256: it.sha256 })
+            .collect();
+        if !streams.is_empty() {
+            self.say(member, ToSession::Payloads(task, streams));
+        }
+    }
+
+    /// Forgets payloads that never got a task. Their files go at the next start.
+    pub(super) fn forget_unused_inputs(&mut self, at: Moment) {
+        let wait = u64::try_from(WAIT_FOR_TASK.as_millis()).unwrap_or(u64::MAX);
+        let stale: Vec<StreamId> = self
+            .streams
+            .values()
+            .filter(|it| it.task.is_none() && it.created.0.saturating_add(wait) < at.wall.0)
+            .map(|it| it.id)
+            .collect();
+        for id in stale {
+            self.streams.remove(&id);
+            self.writes.push(Write::ForgetStream(id));
+        }
+    }
+}

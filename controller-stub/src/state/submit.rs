@@ -1,0 +1,232 @@
+//! Taking tasks in.
+
+use std::time::Duration;
+
+use postern_protocol::bounded::{Bytes, List};
+use postern_protocol::message::v1::{Mode, Offer, StreamRef};
+use postern_protocol::seal::{SealedField, SealingPublicKey};
+use postern_protocol::task::{import_batch, reset_password};
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{Epoch, StreamId, SystemName, TaskId, TaskKind, TaskRequest, codec};
+use sha2::{Digest, Sha256};
+
+use super::ledger::Write;
+use super::record::{Association, Direction, TaskRecord, TaskState};
+use super::{Refusal, RefusalKind, State};
+use crate::clock::Moment;
+
+/// What somebody wants done.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The task's id: the same id with the same content is the same task.
+    pub id: TaskId,
+    /// The connected system.
+    pub system: SystemName,
+    /// What to do.
+    pub request: TaskRequest,
+    /// Its secrets.
+    pub sealed: Vec<SealedField>,
+    /// Its payloads, uploaded before.
+    pub streams: Vec<StreamId>,
+    /// The key its secret outputs are sealed to.
+    pub requester: Option<SealingPublicKey>,
+    /// Whether the submitter waits.
+    pub mode: Mode,
+    /// Larger goes first.
+    pub priority: u8,
+    /// How long from now it may be begun.
+    pub deadline: Option<Duration>,
+}
+
+impl State {
+    /// Takes a task in. The same task again is no error; the same id with other content is.
+    pub fn submit(&mut self, submission: Submission, at: Moment) -> Result<TaskId, Refusal> {
+        let id = submission.id;
+        let offer = self.offer_of(&submission)?;
+        let digest = digest(&offer, submission.deadline)?;
+        if let Some(there) = self.any_task(id)? {
+            if there.digest == digest {
+                return Ok(id);
+            }
+            return Err(Refusal {
+                kind: RefusalKind::Conflict,
+                field: Some("id"),
+                message: format!("task {id} was submitted before with other content: choose another id"),
+            });
+        }
+        let cluster = match &self.system(&submission.system)?.association {
+            Association::Cluster(cluster) => cluster.clone(),
+            Association::Server => {
+                return Err(Refusal {
+                    kind: RefusalKind::Forbidden,
+                    field: Some("system"),
+                    message: format!(
+                        "system `{0}` is associated with the server, and this controller runs no connectors itself: \
+                         associate it with a cluster, `postern-controller system associate {0} --with CLUSTER`",
+                        submission.system
+                    ),
+                });
+            }
+        };
+        self.check_streams(id, &submission.streams)?;
+        let deadline = submission
+            .deadline
+            .map(|it| UnixMillis(at.wall.0.saturating_add(u64::try_from(it.as_millis()).unwrap_or(u64::MAX))));
+        let record = TaskRecord {
+            id,
+            cluster,
+            system: submission.system,
+            kind: submission.request.kind(),
+            target: offer.target.to_string(),
+            mode: submission.mode,
+            priority: submission.priority,
+            digest,
+            submitted: at.wall,
+            deadline,
+            state: TaskState::Queued,
+            epoch: Epoch(0),
+            attempt: 0,
+            reconcile: false,
+            cancel_requested: false,
+            observations: Vec::new(),
+            finish: None,
+        };
+        if !self.queue.submit(record, at) {
+            return Err(Refusal::new(RefusalKind::Overloaded, "too many tasks are unfinished: try again later"));
+        }
+        self.bind_streams(id, &submission.streams);
+        self.writes.push(Write::Offer(Box::new(offer.clone())));
+        self.new_offers.insert(id, offer);
+        Ok(id)
+    }
+
+    /// A task, finished or not, made durable or not.
+    pub(super) fn any_task(&self, id: TaskId) -> Result<Option<TaskRecord>, Refusal> {
+        if let Some(record) = self.queue.task(id).or_else(|| self.new_finished.get(&id)) {
+            return Ok(Some(record.clone()));
+        }
+        Ok(self.ledger.task(id)?)
+    }
+
+    fn offer_of(&self, it: &Submission) -> Result<Offer, Refusal> {
+        check_secrets(it)?;
+        let too_large = |field: &'static str| move |error| Refusal::field(field, format!("`{field}`: {error}"));
+        let streams: Vec<StreamRef> = it
+            .streams
+            .iter()
+            .map(|id| {
+                let found = self.streams.get(id).filter(|it| it.direction == Direction::Input);
+                let found = found.ok_or_else(|| {
+                    Refusal::field(
+                        "streams",
+                        format!("there is no uploaded payload `{id}`: POST it to /v1/streams first"),
+                    )
+                })?;
+                Ok(StreamRef { id: found.id, length: found.length, sha256: found.sha256 })
+            })
+            .collect::<Result<_, Refusal>>()?;
+        let params = it.request.encode().map_err(|error| Refusal::field("params", error.to_string()))?;
+        let target = it.request.target();
+        if target.chars().any(char::is_control) {
+            return Err(Refusal::field("params", "an account name may not contain control characters"));
+        }
+        Ok(Offer {
+            task: it.id,
+            kind: it.request.kind().into(),
+            kind_rev: TaskRequest::REV,
+            epoch: Epoch(0),
+            lease_ttl_ms: 0,
+            deadline_ms: 0,
+            priority: it.priority,
+            system: it.system.clone(),
+            target,
+            mode: it.mode.into(),
+            attempt: 0,
+            reconcile: false,
+            observations: List::default(),
+            params: Bytes::new(params).map_err(too_large("params"))?,
+            sealed: List::new(it.sealed.clone()).map_err(too_large("sealed"))?,
+            streams: List::new(streams).map_err(too_large("streams"))?,
+            requester: it.requester,
+            ext: List::default(),
+        })
+    }
+
+    fn check_streams(&self, id: TaskId, streams: &[StreamId]) -> Result<(), Refusal> {
+        let taken = streams
+            .iter()
+            .find(|stream| self.streams.get(stream).is_some_and(|it| it.task.is_some_and(|task| task != id)));
+        match taken {
+            Some(stream) => Err(Refusal::field("streams", format!("payload `{stream}` belongs to another task"))),
+            None => Ok(()),
+        }
+    }
+
+    fn bind_streams(&mut self, id: TaskId, streams: &[StreamId]) {
+        for stream in streams {
+            if let Some(record) = self.streams.get_mut(stream) {
+                record.task = Some(id);
+                self.writes.push(Write::Stream(record.clone()));
+            }
+        }
+        if !streams.is_empty() {
+            self.inputs_of.insert(id, streams.to_vec());
+        }
+    }
+}
+
+/// Exactly the sealed fields the kind needs, each once.
+fn check_secrets(it: &Submission) -> Result<(), Refusal> {
+    let kind = it.request.kind();
+    let names: Vec<&str> = it.sealed.iter().map(|field| field.name.as_str()).collect();
+    for (index, name) in names.iter().enumerate() {
+        if !kind.sealed_fields().contains(name) {
+            return Err(Refusal::field("sealed", format!("{kind} takes no sealed field `{name}`")));
+        }
+        if names.iter().take(index).any(|earlier| earlier == name) {
+            return Err(Refusal::field("sealed", format!("the sealed field `{name}` is there twice")));
+        }
+    }
+    match &it.request {
+        TaskRequest::ResetPassword(request) => check_password(request, &names, it.requester.is_some()),
+        TaskRequest::ImportBatch(_) if it.streams.len() != 1 => {
+            Err(Refusal::field("streams", "import_batch needs exactly one payload: the sealed dataset"))
+        }
+        TaskRequest::ImportBatch(_) if !names.contains(&import_batch::DATASET_KEY) => {
+            Err(Refusal::field("sealed", "import_batch needs the sealed field `dataset_key`"))
+        }
+        TaskRequest::ImportBatch(_) => Ok(()),
+        TaskRequest::TestConnection(_)
+        | TaskRequest::ValidateUser(_)
+        | TaskRequest::EnableUser(_)
+        | TaskRequest::DisableUser(_)
+        | TaskRequest::ExpirePassword(_) => no_streams(kind, &it.streams),
+    }
+}
+
+fn check_password(request: &reset_password::Request, names: &[&str], has_requester: bool) -> Result<(), Refusal> {
+    let given = names.contains(&reset_password::PASSWORD);
+    match request.source.known() {
+        Some(reset_password::Source::Given) if !given => Err(Refusal::field(
+            "sealed",
+            "a given password goes into the sealed field `password`, sealed to the cluster's keys",
+        )),
+        Some(reset_password::Source::Generated) if given => {
+            Err(Refusal::field("sealed", "a generated password leaves no place for a given one"))
+        }
+        Some(reset_password::Source::Generated) if !has_requester => {
+            Err(Refusal::field("requester", "a generated password needs the key it is to be sealed to"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn no_streams(kind: TaskKind, streams: &[StreamId]) -> Result<(), Refusal> {
+    if streams.is_empty() { Ok(()) } else { Err(Refusal::field("streams", format!("{kind} takes no payload"))) }
+}
+
+fn digest(offer: &Offer, deadline: Option<Duration>) -> Result<[u8; 32], Refusal> {
+    let bytes = codec::encode(offer).map_err(|error| Refusal::field("params", error.to_string()))?;
+    let deadline = deadline.map_or(u64::MAX, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+    Ok(Sha256::new().chain_update(bytes).chain_update(deadline.to_le_bytes()).finalize().into())
+}

@@ -1,0 +1,279 @@
+//! What submitters see of their tasks, and what they can still do about them.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use postern_protocol::message::v1::{Cancel, Mode, Report};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{
+    ClusterName, Failure, MemberId, Outcome, StreamId, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, codec,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::record::{ObservationRecord, TaskRecord, TaskState};
+use super::{MAX_WAITERS, Refusal, RefusalKind, State, ToSession};
+use crate::clock::Moment;
+use crate::queue::Cancelled;
+
+/// A task, as submitters see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Its id.
+    pub id: TaskId,
+    /// The connected system.
+    pub system: SystemName,
+    /// The cluster whose members may do it.
+    pub cluster: ClusterName,
+    /// What it is to do.
+    pub kind: TaskKind,
+    /// With which parameters.
+    pub params: serde_json::Value,
+    /// Whether the submitter waits.
+    pub mode: Mode,
+    /// Larger goes first.
+    pub priority: u8,
+    /// How far it is.
+    pub state: String,
+    /// Why nobody has it, when nobody has.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub waits_for: String,
+    /// How many leases it had.
+    pub attempt: u32,
+    /// The number of its newest lease.
+    pub epoch: u64,
+    /// The member that has it, or that finished it.
+    pub member: Option<MemberId>,
+    /// Somebody wants it cancelled.
+    pub cancel_requested: bool,
+    /// When it was submitted, in milliseconds since 1970.
+    pub submitted: UnixMillis,
+    /// When it must not be begun any more.
+    pub deadline: Option<UnixMillis>,
+    /// When it ended.
+    pub finished: Option<UnixMillis>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// How sure that is.
+    pub certainty: Option<Certainty>,
+    /// Whether anything was changed.
+    pub changed: Option<Changed>,
+    /// Why it did not succeed.
+    pub failure: Option<Failure>,
+    /// The controller's sentence, if it ended the task itself.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub note: String,
+    /// What came of it.
+    pub output: Option<serde_json::Value>,
+    /// Its secret outputs, sealed to the requester.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub sealed: Vec<OpaqueView>,
+    /// Its payloads.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub streams: Vec<PayloadView>,
+    /// How far it is, newest wins.
+    pub progress: Option<ProgressView>,
+    /// What earlier holders reported too late.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub observations: Vec<ObservationRecord>,
+}
+
+/// A sealed value: the bytes are the encoding of `docs/protocol.md`, in base64.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpaqueView {
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: String,
+}
+
+/// A payload that came of a task.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PayloadView {
+    /// Its id.
+    pub id: StreamId,
+    /// Its bytes.
+    pub length: u64,
+    /// Their SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// How far a task is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProgressView {
+    /// Records done.
+    pub done: u64,
+    /// Records in all; zero if not known.
+    pub total: u64,
+    /// What is being done.
+    pub phase: String,
+}
+
+/// Which tasks to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this system only.
+    pub system: Option<SystemName>,
+    /// In this state only.
+    pub state: Option<String>,
+    /// Older than this one.
+    pub before: Option<TaskId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl State {
+    /// A task.
+    pub fn task(&self, id: TaskId) -> Result<TaskView, Refusal> {
+        let record = self.any_task(id)?.ok_or_else(|| unknown(id))?;
+        self.task_view(&record)
+    }
+
+    /// Tasks, the newest first.
+    pub fn tasks(&self, filter: &Filter) -> Result<Vec<TaskView>, Refusal> {
+        /// How many records one request may look through.
+        const MAX_SCANNED: usize = 50_000;
+        let mut found = Vec::new();
+        for record in self.ledger.tasks().take(MAX_SCANNED) {
+            let record = record?;
+            let wanted = filter.system.as_ref().is_none_or(|it| *it == record.system)
+                && filter.before.is_none_or(|it| record.id < it);
+            if !wanted {
+                continue;
+            }
+            let record = self.any_task(record.id)?.unwrap_or(record);
+            if filter.state.as_ref().is_none_or(|it| *it == record.state.name()) {
+                found.push(self.task_view(&record)?);
+            }
+            if found.len() >= filter.limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Somebody wants a task cancelled.
+    pub fn cancel_task(&mut self, id: TaskId, at: Moment) -> Result<TaskView, Refusal> {
+        match self.queue.cancel(id, at) {
+            Cancelled::Ask(member) => self.say(member, ToSession::Frame(Cancel { task: id }.into())),
+            Cancelled::AtOnce | Cancelled::Later | Cancelled::TooLate => (),
+        }
+        self.collect_changes();
+        self.task(id)
+    }
+
+    /// Resolves when the task is finished; at once if it is.
+    pub fn wait(&mut self, id: TaskId) -> Result<oneshot::Receiver<()>, Refusal> {
+        let (done, waiter) = oneshot::channel();
+        if self.queue.task(id).is_none() {
+            self.any_task(id)?.ok_or_else(|| unknown(id))?;
+            let _ = done.send(());
+            return Ok(waiter);
+        }
+        let waiting: usize = self.waiters.values().map(Vec::len).sum();
+        if waiting >= MAX_WAITERS {
+            return Err(Refusal::new(RefusalKind::Overloaded, "too many requests wait for tasks: try again later"));
+        }
+        let waiters = self.waiters.entry(id).or_default();
+        waiters.retain(|it| !it.is_closed());
+        waiters.push(done);
+        Ok(waiter)
+    }
+
+    fn task_view(&self, record: &TaskRecord) -> Result<TaskView, Refusal> {
+        let offer = self.content(record.id)?;
+        let params = offer
+            .and_then(|it| TaskRequest::decode(it.kind.number(), it.kind_rev, &it.params).ok())
+            .map_or(serde_json::Value::Null, |it| it.to_json());
+        let finish = record.finish.as_ref();
+        let report = match finish {
+            Some(finish) if finish.member.is_some() => self.report_of(record.id, finish.epoch)?,
+            _ => None,
+        };
+        let progress = self.progress.get(&record.id).filter(|_| finish.is_none());
+        Ok(TaskView {
+            id: record.id,
+            system: record.system.clone(),
+            cluster: record.cluster.clone(),
+            kind: record.kind,
+            params,
+            mode: record.mode,
+            priority: record.priority,
+            state: record.state.name().to_owned(),
+            waits_for: self.queue.waits_for(record.id),
+            attempt: record.attempt,
+            epoch: record.epoch.0,
+            member: finish.and_then(|it| it.member).or(record.state.holder()),
+            cancel_requested: record.cancel_requested,
+            submitted: record.submitted,
+            deadline: record.deadline,
+            finished: finish.map(|it| it.at),
+            outcome: finish.map(|it| it.outcome),
+            certainty: finish.map(|it| it.certainty),
+            changed: finish.map(|it| it.changed),
+            failure: report.as_ref().and_then(|it| it.failure.clone()),
+            note: finish.map(|it| it.note.clone()).unwrap_or_default(),
+            output: report.as_ref().and_then(|it| output(record.kind, it)),
+            sealed: report.as_ref().map(sealed).unwrap_or_default(),
+            streams: report.as_ref().map(payloads).unwrap_or_default(),
+            progress: progress.map(|it| ProgressView { done: it.done, total: it.total, phase: it.phase.to_string() }),
+            observations: record.observations.clone(),
+        })
+    }
+
+    fn report_of(&self, id: TaskId, epoch: postern_protocol::Epoch) -> Result<Option<Report>, Refusal> {
+        let new = self.writes.iter().find_map(|write| match write {
+            super::Write::Report(it) if it.task == id && it.epoch == epoch => Some((**it).clone()),
+            _ => None,
+        });
+        Ok(match new {
+            Some(report) => Some(report),
+            None => self.ledger.report(id, epoch)?,
+        })
+    }
+
+    /// The counts of the status page: unfinished tasks by state.
+    pub fn unfinished_by_state(&self) -> std::collections::BTreeMap<&'static str, usize> {
+        let mut counts = std::collections::BTreeMap::new();
+        for record in self.queue.tasks() {
+            if !matches!(record.state, TaskState::Finished) {
+                *counts.entry(record.state.name()).or_default() += 1;
+            }
+        }
+        counts
+    }
+}
+
+fn output(kind: TaskKind, report: &Report) -> Option<serde_json::Value> {
+    if report.output.is_empty() {
+        return None;
+    }
+    let output = TaskOutput::decode(kind, &report.output).ok()?;
+    serde_json::to_value(output).ok()
+}
+
+fn sealed(report: &Report) -> Vec<OpaqueView> {
+    let view = |it: &postern_protocol::seal::SealedOutput| {
+        let bytes = codec::encode(it).ok()?;
+        Some(OpaqueView { name: it.name.to_string(), bytes: BASE64_STANDARD.encode(bytes) })
+    };
+    report.sealed.iter().filter_map(view).collect()
+}
+
+fn payloads(report: &Report) -> Vec<PayloadView> {
+    let view = |it: &postern_protocol::message::v1::StreamRef| PayloadView {
+        id: it.id,
+        length: it.length,
+        sha256: crate::hex::encode(&it.sha256),
+    };
+    report.streams.iter().map(view).collect()
+}
+
+fn unknown(id: TaskId) -> Refusal {
+    Refusal {
+        kind: RefusalKind::NotFound,
+        field: Some("task"),
+        message: format!("there is no task `{id}`: see `postern-controller task list`"),
+    }
+}

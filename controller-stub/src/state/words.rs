@@ -1,0 +1,140 @@
+//! What the frames of a member mean.
+
+use std::time::Duration;
+
+use postern_protocol::bounded::List;
+use postern_protocol::message::FromMember;
+use postern_protocol::message::v1::{
+    Accept, CancelAck, CancelVerdict, Credit, Inventory, LeaseRef, MemberStateAck, MembershipState, Progress, Reject,
+    Renew, Renewed, RenewedLease, Started,
+};
+use postern_protocol::{MemberId, SessionNo};
+
+use super::{State, ToSession, sessions};
+use crate::clock::Moment;
+use crate::queue::RejectedAs;
+
+impl State {
+    /// A frame about work came in an established session.
+    pub fn hear(&mut self, id: MemberId, session: SessionNo, frame: FromMember, at: Moment) {
+        if !self.is_live(id, session) {
+            return;
+        }
+        match frame {
+            FromMember::Credit(Credit { offers }) => {
+                if let Some(holder) = self.queue.holder_mut(id) {
+                    holder.credit = offers;
+                }
+            }
+            FromMember::MemberStateAck(ack) => self.state_is_durable(id, ack),
+            FromMember::Drain(drain) => {
+                tracing::info!(member = %id, reason = %drain.reason, "the member is about to stop");
+                if let Some(holder) = self.queue.holder_mut(id) {
+                    holder.stopping = true;
+                }
+            }
+            FromMember::Drained(drained) => tracing::info!(member = %id, left = ?drained.left, "the member stops"),
+            FromMember::Accept(Accept { task, epoch }) => {
+                if self.queue.accept(id, LeaseRef { task, epoch }) {
+                    self.send_payloads(id, task);
+                }
+            }
+            FromMember::Reject(reject) => self.rejected(id, &reject, at),
+            FromMember::Started(Started { task, epoch, .. }) => self.queue.start(id, LeaseRef { task, epoch }),
+            FromMember::Progress(progress) => self.progressed(id, progress),
+            FromMember::Report(report) => self.reported(id, report, at),
+            FromMember::Renew(renew) => self.renew(id, &renew, at),
+            FromMember::CancelAck(ack) => cancel_acknowledged(id, ack),
+            FromMember::Inventory(page) => self.inventory(id, &page, at),
+            FromMember::ProtocolError(error) => {
+                tracing::error!(member = %id, tag = error.tag, message = %error.message, "the member could not take a frame");
+            }
+            // These belong to the session, which takes care of them.
+            FromMember::Hello(_)
+            | FromMember::Confirm(_)
+            | FromMember::Ping(_)
+            | FromMember::Pong(_)
+            | FromMember::GoAway(_)
+            | FromMember::StreamOpen(_)
+            | FromMember::StreamOpenAck(_)
+            | FromMember::Chunk(_)
+            | FromMember::ChunkAck(_)
+            | FromMember::StreamClose(_)
+            | FromMember::StreamReset(_) => (),
+        }
+    }
+
+    fn state_is_durable(&mut self, id: MemberId, ack: MemberStateAck) {
+        let Some(record) = self.members.get(&id).map(|it| &it.record) else { return };
+        if ack.epoch == record.epoch && record.state == MembershipState::Disabled && record.hard {
+            // From here on it begins nothing: what it has not begun can be given to others at once.
+            self.ask_inventory(id);
+        }
+    }
+
+    fn rejected(&mut self, id: MemberId, reject: &Reject, at: Moment) {
+        tracing::info!(member = %id, task = %reject.task, reason = %reject.reason, message = %reject.message, "a task was not taken");
+        let why = RejectedAs {
+            reason: reject.reason,
+            message: &reject.message,
+            retry_after: Duration::from_millis(reject.retry_after_ms.into()),
+        };
+        self.queue.reject(id, LeaseRef { task: reject.task, epoch: reject.epoch }, why, at);
+    }
+
+    fn progressed(&mut self, id: MemberId, progress: Progress) {
+        let held = self.queue.task(progress.task).is_some_and(|it| it.state.holder() == Some(id));
+        if held {
+            self.progress.insert(progress.task, progress);
+        }
+    }
+
+    fn renew(&mut self, id: MemberId, renew: &Renew, at: Moment) {
+        let leases = renew
+            .leases
+            .iter()
+            .map(|lease| RenewedLease { lease: *lease, verdict: self.queue.renew(id, *lease, at.now).into() })
+            .collect();
+        let ttl_ms = sessions::millis(self.settings.lease_ttl);
+        let renewed = Renewed { nonce: renew.nonce, ttl_ms, leases: List::clipped(leases) };
+        self.say(id, ToSession::Frame(renewed.into()));
+    }
+
+    fn inventory(&mut self, id: MemberId, page: &Inventory, at: Moment) {
+        let Some((held, memory)) = self.gather_inventory(id, page) else { return };
+        self.queue.settle(id, &held, memory, at);
+        for task in self.queue.held_by(id) {
+            self.send_payloads(id, task);
+            if self.queue.task(task).is_some_and(|it| it.cancel_requested) {
+                self.say(id, ToSession::Frame(postern_protocol::message::v1::Cancel { task }.into()));
+            }
+        }
+    }
+
+    /// Members that drain to be disabled and hold nothing any more become disabled.
+    pub(super) fn notice_drained(&mut self) {
+        let empty: Vec<MemberId> = self
+            .members
+            .values()
+            .filter(|it| it.record.disable_when_drained && self.queue.load(it.record.id) == 0)
+            .map(|it| it.record.id)
+            .collect();
+        for id in empty {
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            if crate::membership::drained(&mut member.record) {
+                self.writes.push(super::Write::Member(member.record.clone()));
+                self.push_state(id);
+            }
+        }
+    }
+}
+
+fn cancel_acknowledged(id: MemberId, ack: CancelAck) {
+    let verdict = ack.verdict;
+    match verdict.known() {
+        Some(CancelVerdict::NotHeld) => {
+            tracing::info!(member = %id, task = %ack.task, "the member does not hold the task it was to cancel");
+        }
+        _ => tracing::debug!(member = %id, task = %ack.task, %verdict, "a cancel was answered"),
+    }
+}
