@@ -25,6 +25,8 @@ pub struct Assumptions {
     pub license_limit_text: String,
     /// OAuth `error_description` for a deactivated or frozen user.
     pub oauth_inactive_text: String,
+    /// OAuth `error_description` for an address outside the login ranges of the profile.
+    pub oauth_restricted_text: String,
     /// Error code of SOAP `login()` on v65 and later.
     pub soap_login_retired_code: String,
     /// `replicateable` of Profile.
@@ -54,6 +56,7 @@ impl Default for Assumptions {
             license_limit_text:
                 "License limit exceeded. Deactivate a user with the same license, or buy more licenses.".to_owned(),
             oauth_inactive_text: "authentication failure".to_owned(),
+            oauth_restricted_text: "ip restricted".to_owned(),
             soap_login_retired_code: "UNSUPPORTED_API_VERSION".to_owned(),
             profile_replicateable: false,
             missing_token_counts: true,

@@ -10,7 +10,7 @@ pub(crate) mod table;
 pub(crate) mod user_input;
 pub(crate) mod user_write;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use account::Account;
@@ -33,17 +33,32 @@ pub(crate) struct Org {
     pub(crate) sandbox: bool,
     pub(crate) soap_login: bool,
     pub(crate) trusted: Vec<Cidr>,
+    /// Where the users of a profile must come from, for profiles that say so.
+    pub(crate) login_ranges: HashMap<RecordId, Vec<Cidr>>,
     pub(crate) session_millis: i64,
     pub(crate) policy: PasswordPolicy,
     pub(crate) apps: Vec<App>,
     pub(crate) tables: Tables,
     pub(crate) accounts: HashMap<RecordId, Account>,
+    /// Whose account may be locked; so nobody has to look through all of them.
+    pub(crate) locked_out: BTreeSet<RecordId>,
     pub(crate) usage: Usage,
     /// Lower-case nicknames and case-sensitive federation ids; both unique within the org.
     pub(crate) nicknames: HashMap<String, RecordId>,
     pub(crate) federation_ids: HashMap<String, RecordId>,
     /// Active users who count as administrators.
     pub(crate) active_admins: usize,
+}
+
+/// Where a login comes from, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// No token is needed.
+    Trusted,
+    /// A token is needed.
+    Elsewhere,
+    /// Outside the login ranges of the user's profile.
+    Forbidden,
 }
 
 /// API calls of the current day. Real orgs count over a rolling 24 hours.
@@ -74,9 +89,16 @@ impl Usage {
 }
 
 impl Org {
-    /// Whether no security token is needed from this address.
-    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted.iter().any(|it| it.contains(address))
+    /// Whether a user needs no security token from this address, or may not come from there at all.
+    pub(crate) fn place(&self, user: RecordId, address: IpAddr) -> Place {
+        let within = |ranges: &[Cidr]| ranges.iter().any(|it| it.contains(address));
+        let profile = self.user(user).and_then(|it| it.get(user::PROFILE_ID).as_id());
+        match profile.and_then(|it| self.login_ranges.get(&it)) {
+            Some(ranges) if within(ranges) => Place::Trusted,
+            Some(_) => Place::Forbidden,
+            None if within(&self.trusted) => Place::Trusted,
+            None => Place::Elsewhere,
+        }
     }
 
     pub(crate) fn user(&self, id: RecordId) -> Option<&Row> {

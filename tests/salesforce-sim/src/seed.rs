@@ -72,6 +72,9 @@ pub struct ProfileSeed {
     /// Whether its users may use the API.
     #[serde(default = "yes")]
     pub api_enabled: bool,
+    /// Networks (CIDR) its users must come from; inside them no security token is needed. None: from anywhere.
+    #[serde(default)]
+    pub login_ranges: Vec<String>,
 }
 
 /// A role.
@@ -215,6 +218,7 @@ impl Default for OrgSeed {
             license: license.to_owned(),
             admin,
             api_enabled: true,
+            login_ranges: Vec::new(),
         };
         let role =
             |name: &str, parent: Option<&str>| RoleSeed { name: name.to_owned(), parent: parent.map(str::to_owned) };

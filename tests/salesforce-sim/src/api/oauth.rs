@@ -165,6 +165,7 @@ fn enter(
 fn denied(world: &World, refusal: Refusal) -> Denied {
     match refusal {
         Refusal::Inactive | Refusal::Frozen => Denied::grant(&world.assumptions.oauth_inactive_text),
+        Refusal::RestrictedAddress => Denied::grant(&world.assumptions.oauth_restricted_text),
         Refusal::RateExceeded => Denied("rate_limit_exceeded", "login rate exceeded".to_owned()),
         Refusal::UnknownUser
         | Refusal::Locked

@@ -36,7 +36,8 @@ pub(crate) fn handle(world: &mut World, call: &Call<'_>, id: &str) -> Reply {
     match call.method {
         "GET" => {
             world.tally.route("GET password");
-            let expired = world.org(caller.org).accounts.get(&id).is_some_and(|it| it.expired);
+            let (org, now) = (world.org(caller.org), world.now());
+            let expired = org.accounts.get(&id).is_some_and(|it| it.must_change(&org.policy, now));
             Reply::json(200, &json!({"isExpired": expired}))
         }
         "POST" => {

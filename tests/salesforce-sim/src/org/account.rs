@@ -6,6 +6,8 @@ use super::Org;
 use crate::id::RecordId;
 use crate::schema::{ObjectKind, user, user_login};
 use crate::secret::Secret;
+use crate::seed::PasswordPolicy;
+use crate::time::DAY;
 use crate::value::Value;
 
 /// The secret side of a user.
@@ -52,6 +54,13 @@ impl Lock {
 }
 
 impl Account {
+    /// Whether the password must be changed before anything else: it was reset, or is too old.
+    pub(crate) fn must_change(&self, policy: &PasswordPolicy, now: i64) -> bool {
+        let days = i64::try_from(policy.expires_days).unwrap_or(i64::MAX);
+        let too_old = days > 0 && now - self.password_at >= days.saturating_mul(DAY);
+        self.expired || self.password.is_some() && too_old
+    }
+
     /// An account nobody can log in to yet.
     pub(crate) fn new(login: RecordId, token: Secret) -> Self {
         Self {
@@ -86,19 +95,16 @@ impl Org {
         }
     }
 
-    /// Opens the locks whose time is over, before somebody reads UserLogin.
+    /// Opens the locks whose time is over, before somebody reads `UserLogin`.
     pub(crate) fn open_expired_locks(&mut self, now: i64) {
-        let over: Vec<RecordId> = self
-            .accounts
-            .iter()
-            .filter(|(_, it)| it.locked != Lock::Open && !it.locked.is_closed(now))
-            .map(|(id, _)| *id)
-            .collect();
-        for user in over {
-            if let Some(account) = self.accounts.get_mut(&user) {
+        let accounts = &mut self.accounts;
+        let over = |id: &RecordId| accounts.get(id).is_none_or(|it| !it.locked.is_closed(now));
+        let opened: Vec<RecordId> = self.locked_out.extract_if(.., over).collect();
+        for user in opened {
+            if let Some(account) = self.accounts.get_mut(&user).filter(|it| it.locked != Lock::Open) {
                 (account.locked, account.failed_logins) = (Lock::Open, 0);
+                self.show_account(user, now);
             }
-            self.show_account(user, now);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Brings an org into being from its seed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -28,7 +28,7 @@ pub enum SeedError {
         /// The name.
         name: String,
     },
-    /// A trusted range is not a CIDR range.
+    /// A trusted or login range is not a CIDR range.
     #[error("org `{org}`: `{range}` is not an address range; write it like 10.0.0.0/8")]
     BadRange {
         /// The org.
@@ -66,21 +66,20 @@ pub(crate) fn add(world: &mut World, seed: &OrgSeed) -> Result<(), SeedError> {
 
 fn without_users(world: &World, seed: &OrgSeed) -> Result<Org, SeedError> {
     let number = u32::try_from(world.orgs().len()).unwrap_or(u32::MAX);
-    let trusted = seed.trusted_ranges.iter().map(|range| {
-        Cidr::parse(range).ok_or_else(|| SeedError::BadRange { org: seed.name.clone(), range: range.clone() })
-    });
     let mut org = Org {
         id: RecordId::new("00D", number, 1),
         number,
         name: seed.name.clone(),
         sandbox: seed.sandbox,
         soap_login: seed.soap_login,
-        trusted: trusted.collect::<Result<_, _>>()?,
+        trusted: ranges(seed, &seed.trusted_ranges)?,
+        login_ranges: HashMap::new(),
         session_millis: i64::try_from(seed.session_secs.saturating_mul(1_000)).unwrap_or(i64::MAX),
         policy: seed.password_policy.clone(),
         apps: seed.apps.iter().map(App::new).collect::<Result<_, _>>()?,
         tables: Tables::default(),
         accounts: HashMap::new(),
+        locked_out: BTreeSet::new(),
         usage: Usage::new(seed.daily_api_calls),
         nicknames: HashMap::new(),
         federation_ids: HashMap::new(),
@@ -93,6 +92,11 @@ fn without_users(world: &World, seed: &OrgSeed) -> Result<Org, SeedError> {
     add_profiles(&mut org, seed, born)?;
     add_roles(&mut org, seed, born)?;
     Ok(org)
+}
+
+fn ranges(seed: &OrgSeed, texts: &[String]) -> Result<Vec<Cidr>, SeedError> {
+    let bad = |range: &String| SeedError::BadRange { org: seed.name.clone(), range: range.clone() };
+    texts.iter().map(|range| Cidr::parse(range).ok_or_else(|| bad(range))).collect()
 }
 
 fn add_organization(org: &mut Org, born: i64) {
@@ -154,6 +158,9 @@ fn add_profiles(org: &mut Org, seed: &OrgSeed, born: i64) -> Result<(), SeedErro
         row.set(profile::USER_TYPE, Value::text(if it.license == "Chatter Free" { "CsnOnly" } else { "Standard" }));
         for column in [profile::CREATED_DATE, profile::LAST_MODIFIED_DATE, profile::SYSTEM_MODSTAMP] {
             row.set(column, Value::Time(born));
+        }
+        if !it.login_ranges.is_empty() {
+            org.login_ranges.insert(row.id, ranges(seed, &it.login_ranges)?);
         }
         org.tables.of_mut(ObjectKind::Profile).put(row);
     }

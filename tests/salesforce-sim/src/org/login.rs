@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::Org;
 use super::account::Lock;
 use super::table::Row;
+use super::{Org, Place};
 use crate::assumptions::Assumptions;
 use crate::id::RecordId;
 use crate::schema::{ObjectKind, login_history, user};
@@ -41,6 +41,8 @@ pub(crate) enum Refusal {
     RateExceeded,
     FlowDisabled,
     ApiDisabled,
+    /// Outside the login ranges of the profile.
+    RestrictedAddress,
 }
 
 impl Refusal {
@@ -55,6 +57,7 @@ impl Refusal {
             Self::RateExceeded => "Login Rate Exceeded",
             Self::FlowDisabled => "Username-Password Flow Disabled",
             Self::ApiDisabled => "API is disabled for this User",
+            Self::RestrictedAddress => "Restricted IP",
         }
     }
 }
@@ -73,7 +76,7 @@ struct Facts<'a> {
     active: bool,
     frozen: bool,
     locked: bool,
-    trusted: bool,
+    place: Place,
     password: Option<&'a str>,
     token: &'a str,
 }
@@ -89,11 +92,14 @@ fn decide(facts: Facts<'_>, given: &str, assumptions: &Assumptions) -> Result<()
     if facts.locked {
         return Err(Refusal::Locked);
     }
+    if facts.place == Place::Forbidden {
+        return Err(Refusal::RestrictedAddress);
+    }
     let Some(rest) = facts.password.and_then(|it| given.strip_prefix(it)) else {
         return Err(Refusal::WrongPassword);
     };
     let with_token = rest == facts.token;
-    if facts.trusted {
+    if facts.place == Place::Trusted {
         let right = rest.is_empty() || with_token && assumptions.token_accepted_when_trusted;
         return if right { Ok(()) } else { Err(Refusal::WrongPassword) };
     }
@@ -128,6 +134,7 @@ impl Org {
             None => Err(Refusal::UnknownUser),
             Some(row) if !row.get(user::IS_ACTIVE).is_true() => Err(Refusal::Inactive),
             Some(_) if frozen => Err(Refusal::Frozen),
+            Some(_) if self.place(user, attempt.source) == Place::Forbidden => Err(Refusal::RestrictedAddress),
             Some(row) if !self.may_use_api(row) => Err(Refusal::ApiDisabled),
             Some(_) => Ok(Granted { expired: false }),
         };
@@ -147,8 +154,7 @@ impl Org {
         assumptions: &Assumptions,
         now: i64,
     ) -> Result<Granted, Refusal> {
-        let trusted = self.trusts(source);
-        let expires_days = i64::try_from(self.policy.expires_days).unwrap_or(i64::MAX);
+        let place = self.place(user, source);
         let active = self.user(user).is_some_and(|it| it.get(user::IS_ACTIVE).is_true());
         let api = self.user(user).is_some_and(|it| self.may_use_api(it));
         let account = self.accounts.get_mut(&user).ok_or(Refusal::UnknownUser)?;
@@ -162,7 +168,7 @@ impl Org {
             active,
             frozen: account.frozen,
             locked: account.locked.is_closed(now),
-            trusted,
+            place,
             password: account.password.as_ref().map(crate::secret::Secret::expose),
             token: account.token.expose(),
         };
@@ -170,8 +176,7 @@ impl Org {
         if !api {
             return Err(Refusal::ApiDisabled);
         }
-        let too_old = expires_days > 0 && now - account.password_at >= expires_days.saturating_mul(DAY);
-        Ok(Granted { expired: account.expired || too_old })
+        Ok(Granted { expired: account.must_change(&self.policy, now) })
     }
 
     /// Failures count toward the lock-out; a success starts over.
@@ -189,6 +194,7 @@ impl Org {
                 Ok(minutes @ 1..) => Lock::Until(now.saturating_add(minutes.saturating_mul(60_000))),
                 _ => Lock::Forever,
             };
+            self.locked_out.insert(user);
         }
         self.show_account(user, now);
     }
@@ -246,8 +252,14 @@ fn counts_login(hour: &mut (i64, u32), now: i64) -> bool {
 mod tests {
     use super::*;
 
-    const FACTS: Facts<'static> =
-        Facts { active: true, frozen: false, locked: false, trusted: false, password: Some("Pass1"), token: "TOK" };
+    const FACTS: Facts<'static> = Facts {
+        active: true,
+        frozen: false,
+        locked: false,
+        place: Place::Elsewhere,
+        password: Some("Pass1"),
+        token: "TOK",
+    };
 
     fn verdict(facts: Facts<'_>, given: &str) -> Result<(), Refusal> {
         decide(facts, given, &Assumptions::default())
@@ -263,7 +275,7 @@ mod tests {
 
     #[test]
     fn inside_the_trusted_ranges_the_token_may_be_given_but_must_be_right() {
-        let inside = Facts { trusted: true, ..FACTS };
+        let inside = Facts { place: Place::Trusted, ..FACTS };
         assert_eq!(verdict(inside, "Pass1"), Ok(()));
         assert_eq!(verdict(inside, "Pass1TOK"), Ok(()));
         assert_eq!(verdict(inside, "Pass1tok"), Err(Refusal::WrongPassword));
@@ -276,6 +288,7 @@ mod tests {
         assert_eq!(verdict(Facts { active: false, ..FACTS }, "Pass1TOK"), Err(Refusal::Inactive));
         assert_eq!(verdict(Facts { frozen: true, ..FACTS }, "Pass1TOK"), Err(Refusal::Frozen));
         assert_eq!(verdict(Facts { locked: true, ..FACTS }, "Pass1TOK"), Err(Refusal::Locked));
+        assert_eq!(verdict(Facts { place: Place::Forbidden, ..FACTS }, "Pass1TOK"), Err(Refusal::RestrictedAddress));
         assert_eq!(verdict(Facts { password: None, ..FACTS }, ""), Err(Refusal::WrongPassword));
     }
 

@@ -179,3 +179,20 @@ async fn a_session_dies_of_idleness_and_a_call_keeps_it_alive() {
     assert_eq!((alive.status.as_u16(), still_alive.status.as_u16(), dead.status.as_u16()), (200, 200, 401));
     assert_eq!((dead.code(), dead.message()), ("INVALID_SESSION_ID", "Session expired or invalid"));
 }
+
+#[tokio::test]
+async fn login_ranges_of_a_profile_forbid_and_need_no_token() {
+    let mut org = OrgSeed::acme(1);
+    org.trusted_ranges.clear();
+    org.profiles[1].login_ranges = vec!["198.51.100.0/24".to_owned()];
+    let simulator = with_org(org).await;
+    let from = |address: &str| Switches { source_ip: Some(address.to_owned()), ..Switches::default() };
+
+    simulator.switch(&from("203.0.113.7")).unwrap();
+    let outside = partner(&simulator, "user0001@acme.example", "Welcome-0001").await;
+    simulator.switch(&from("198.51.100.9")).unwrap();
+    let inside = partner(&simulator, "user0001@acme.example", "Welcome-0001").await;
+
+    assert!(outside.text.contains("<sf:exceptionCode>LOGIN_DURING_RESTRICTED_DOMAIN</sf:exceptionCode>"));
+    assert_eq!(inside.status, 200);
+}

@@ -63,6 +63,9 @@ pub(super) fn log_in(
 fn fault(refusal: Refusal) -> Fault {
     match refusal {
         Refusal::TokenNeeded => Fault::login("LOGIN_MUST_USE_SECURITY_TOKEN", TOKEN_NEEDED),
+        Refusal::RestrictedAddress => {
+            Fault::login("LOGIN_DURING_RESTRICTED_DOMAIN", "cannot log in from current domain")
+        }
         Refusal::RateExceeded => Fault::login("INVALID_LOGIN", "Login Rate Exceeded"),
         Refusal::ApiDisabled => {
             Fault::login("API_DISABLED_FOR_ORG", "API is not enabled for this Organization or Partner")
