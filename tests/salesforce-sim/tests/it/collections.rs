@@ -40,6 +40,7 @@ async fn all_or_none_leaves_no_trace() {
     let simulator = simulator(2).await;
     let caller = admin(&simulator).await;
     let (one, two) = (caller.id_of("user0001@acme.example").await, caller.id_of("user0002@acme.example").await);
+    caller.patch(&format!("sobjects/User/{one}"), &json!({"Title": "Counted"})).await;
     let body = json!({"allOrNone": true, "records": [
         typed(json!({"Id": one, "IsActive": false, "Username": "renamed@acme.example"})),
         typed(json!({"Id": two, "Alias": "waytoolongalias"})),
@@ -55,7 +56,7 @@ async fn all_or_none_leaves_no_trace() {
     assert_eq!(answer.json[0]["errors"][0]["statusCode"], "ALL_OR_NONE_OPERATION_ROLLED_BACK");
     assert_eq!(answer.json[1]["errors"][0]["statusCode"], "STRING_TOO_LONG");
     let before = simulator.user("user0001@acme.example").unwrap();
-    assert!(before.active && before.effects.updates == 0 && before.effects.flips == 0);
+    assert!(before.active && before.effects.updates == 1 && before.effects.flips == 0);
     assert!(simulator.user("renamed@acme.example").is_none());
     assert_eq!(made.json[1]["errors"][0]["statusCode"], "DUPLICATE_USERNAME");
     assert!(simulator.user("new1@acme.example").is_none());
