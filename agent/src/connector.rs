@@ -3,6 +3,9 @@
 //! A connector turns one [`TaskRequest`] into calls on its system. It never sees the store, the link or the
 //! dispatcher: durability comes through [`AttemptCx::intend`] and [`AttemptCx::done`], memory through [`Keep`].
 
+pub mod registry;
+pub mod salesforce;
+
 use std::io::Read;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +18,8 @@ use postern_protocol::seal::SealedOutput;
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
+
+pub use registry::{build, reset_sign_in};
 
 /// A future that a trait object can return.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -71,6 +76,18 @@ impl Conclusion {
         Self { outcome: Outcome::AlreadySatisfied, ..Self::succeeded(output, Changed::No) }
     }
 
+    /// It did not do what was asked, and nothing was changed: known although calls were made.
+    pub fn failed(failure: Failure) -> Self {
+        Self {
+            outcome: Outcome::Failed,
+            certainty: Certainty::Certain,
+            changed: Changed::No,
+            failure: Some(failure),
+            output: None,
+            sealed: Vec::new(),
+        }
+    }
+
     /// Whether it took effect cannot be found out; `failure` says what a person should look at.
     pub fn unknown(failure: Failure) -> Self {
         Self {
@@ -80,6 +97,18 @@ impl Conclusion {
             failure: Some(failure),
             output: None,
             sealed: Vec::new(),
+        }
+    }
+
+    /// What is known of a task that no further attempt follows, after `failure`: `journal` is what all attempts wrote.
+    pub fn given_up(failure: Failure, journal: &[JournalEntry]) -> Self {
+        let open = |entry: &JournalEntry| !entry.done && !journal.iter().any(|it| it.done && it.step == entry.step);
+        if journal.is_empty() {
+            Self::failed(failure)
+        } else if journal.iter().any(open) {
+            Self::unknown(failure)
+        } else {
+            Self { outcome: Outcome::PartiallySucceeded, changed: Changed::Yes, ..Self::failed(failure) }
         }
     }
 

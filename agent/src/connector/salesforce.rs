@@ -1,0 +1,104 @@
+//! The connector for Salesforce: administers the users of one org.
+//!
+//! Salesforce's credentials exist only here, on the agent's host, and are decided about here: how to sign in
+//! ([`settings`]), whether the security token goes along ([`network`]), and when to stop trying ([`guard`]).
+
+mod api;
+mod domain;
+mod error;
+mod guard;
+mod jwt;
+mod network;
+mod oauth;
+mod password;
+mod session;
+mod settings;
+mod sign_in;
+mod soap;
+mod soql;
+mod task;
+mod time;
+mod user;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
+
+use super::{AttemptCx, Conclusion, Connector, Keep, Pending};
+use crate::chain::Chain;
+use crate::config::{ConfigError, System};
+use crate::http::{Http, HttpError};
+use api::Usage;
+use session::Sessions;
+use settings::Settings;
+use sign_in::SignIn;
+use task::active::State;
+
+/// The connector's name, as in the configuration.
+pub const NAME: &str = "salesforce";
+
+/// One Salesforce org.
+pub struct Salesforce {
+    settings: Arc<Settings>,
+    http: Http,
+    sessions: Sessions,
+    usage: Mutex<Option<Usage>>,
+}
+
+impl Salesforce {
+    /// Sets the connector up for a system. Talks to nobody yet.
+    pub fn build(system: &System, keep: Arc<dyn Keep>) -> Result<Self, ConfigError> {
+        let settings = Arc::new(Settings::read(system)?);
+        let http = Http::new(&settings.http).map_err(|error| match error {
+            HttpError::ProxyPassword(error) => system.unreadable("proxy", error),
+            HttpError::Roots(_) | HttpError::Client(_) => system.invalid("root_certificates", Chain(&error).to_string()),
+        })?;
+        let sign_in = SignIn::new(Arc::clone(&settings), http.clone(), keep, guard_key(&system.name));
+        Ok(Self { settings, http, sessions: Sessions::new(sign_in), usage: Mutex::new(None) })
+    }
+
+    /// Lets the service account be tried again after refusals, when their cause was mended outside of the
+    /// configuration.
+    pub async fn reset_sign_in(system: &SystemName, keep: &dyn Keep) -> Result<(), Failure> {
+        SignIn::reset(keep, &guard_key(system)).await
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn guard_key(system: &SystemName) -> String {
+    format!("salesforce/{system}/sign-in")
+}
+
+impl Connector for Salesforce {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn supports(&self) -> &'static [TaskKind] {
+        TaskKind::ALL
+    }
+
+    fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
+        Box::pin(async move {
+            let result = match request {
+                TaskRequest::TestConnection(it) => task::test_connection::run(self, it).await,
+                TaskRequest::ValidateUser(it) => task::validate_user::run(self, it).await,
+                TaskRequest::EnableUser(it) => task::active::run(self, &it.account, State::Enabled, cx).await,
+                TaskRequest::DisableUser(it) => task::active::run(self, &it.account, State::Disabled, cx).await,
+                TaskRequest::ResetPassword(it) => task::reset_password::run(self, it, cx).await,
+                TaskRequest::ExpirePassword(it) => task::expire_password::run(self, it, cx).await,
+                TaskRequest::ImportBatch(it) => Box::pin(task::import_batch::run(self, it, cx)).await,
+            };
+            match result {
+                // A failure that no further attempt will get over must not hide what an earlier one may have done.
+                Err(failure) if cx.may_have_acted() && !error::is_retryable(&failure) => {
+                    Ok(Conclusion::unknown(failure))
+                }
+                other => other,
+            }
+        })
+    }
+}

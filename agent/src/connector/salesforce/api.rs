@@ -1,0 +1,333 @@
+//! Calls of the REST API: reads that may be repeated, and changes that may not.
+//!
+//! Every reply to a change is one of three: done, not done, unknown. Only what is known not to have been done is
+//! repeated, and only for two reasons: a session that had ended (once), and a locked row (a few times).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use postern_protocol::{Failure, FailureClass};
+use reqwest::header::{ACCEPT, DATE, HeaderMap};
+use reqwest::{Method, StatusCode};
+use serde_json::Value as Json;
+use url::form_urlencoded;
+
+use super::sign_in::Session;
+use super::{Salesforce, error, time};
+use crate::connector::AttemptCx;
+use crate::http::{Lost, Reply, Sent};
+use crate::random;
+
+/// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
+const LOCK_TRIES: u32 = 5;
+const LOCK_WAIT: Duration = Duration::from_millis(200);
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Pages of a query that is expected to fit one; Salesforce makes pages smaller when rows are wide.
+const MAX_PAGES: usize = 50;
+
+/// One call below `/services/data/v…/`.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    method: Method,
+    path: String,
+    body: Option<Json>,
+    /// The status that says it was done.
+    done: StatusCode,
+}
+
+/// What was answered, and when by the service's clock.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) json: Json,
+    pub(super) at: Option<Timestamp>,
+}
+
+/// A change that was not proved done.
+#[derive(Debug)]
+pub(super) enum Undone {
+    /// It had no effect.
+    Not(Failure),
+    /// It may have had.
+    Unknown(Failure),
+}
+
+/// How many of the org's API calls are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Usage {
+    pub(super) used: u64,
+    pub(super) of: u64,
+}
+
+/// Why a call was not proved done, before anything is repeated.
+enum Miss {
+    /// The session has ended.
+    Expired(Failure),
+    Not(Failure),
+    Unknown(Failure),
+    Lost(Lost),
+}
+
+impl Call {
+    fn new(method: Method, path: impl Into<String>, body: Option<Json>, done: StatusCode) -> Self {
+        Self { method, path: path.into(), body, done }
+    }
+
+    /// Reads.
+    pub(super) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path, None, StatusCode::OK)
+    }
+
+    /// Changes a record.
+    pub(super) fn patch(path: impl Into<String>, body: Json) -> Self {
+        Self::new(Method::PATCH, path, Some(body), StatusCode::NO_CONTENT)
+    }
+
+    /// Changes up to 200 records.
+    pub(super) fn patch_many(body: Json) -> Self {
+        Self::new(Method::PATCH, "composite/sobjects", Some(body), StatusCode::OK)
+    }
+
+    /// Makes up to 200 records.
+    pub(super) fn post_many(body: Json) -> Self {
+        Self::new(Method::POST, "composite/sobjects", Some(body), StatusCode::OK)
+    }
+
+    /// Sets a password.
+    pub(super) fn set_password(user: &str, password: &str) -> Self {
+        let body = serde_json::json!({ "NewPassword": password });
+        Self::new(Method::POST, format!("sobjects/User/{user}/password"), Some(body), StatusCode::NO_CONTENT)
+    }
+
+    /// Resets a password.
+    pub(super) fn reset_password(user: &str) -> Self {
+        Self::new(Method::DELETE, format!("sobjects/User/{user}/password"), None, StatusCode::OK)
+    }
+}
+
+impl Salesforce {
+    /// Reads. A connection that broke is tried once more: the pool may have handed out one that had just been closed.
+    pub(super) async fn read(&self, call: &Call) -> Result<Answer, Failure> {
+        let mut session = self.sessions.current().await?;
+        let (mut renewed, mut repeated) = (false, false);
+        loop {
+            match self.send(&session, call).await {
+                Ok(answer) => return Ok(answer),
+                Err(Miss::Expired(failure)) if renewed => return Err(failure),
+                Err(Miss::Expired(_)) => {
+                    session = self.sessions.renew(&session).await?;
+                    renewed = true;
+                }
+                Err(Miss::Lost(lost)) if repeated || lost.sent == Sent::No => return Err(error::lost(&lost)),
+                Err(Miss::Lost(_)) => repeated = true,
+                Err(Miss::Not(failure) | Miss::Unknown(failure)) => return Err(failure),
+            }
+        }
+    }
+
+    /// Makes a change, after an intent for it was made durable. A call that is sent again gets its own intent: the
+    /// lease may have ended while the sign-in or the lock was waited for.
+    pub(super) async fn change(&self, cx: &AttemptCx, step: u32, note: &[u8], call: &Call) -> Result<Answer, Undone> {
+        let mut session = self.sessions.current().await.map_err(Undone::Not)?;
+        let (mut renewed, mut locked) = (false, 0);
+        loop {
+            cx.intend(step, note.to_vec(), self.reach()).await.map_err(Undone::Not)?;
+            match self.send(&session, call).await {
+                Ok(answer) => return Ok(answer),
+                Err(Miss::Expired(failure)) if renewed => return Err(Undone::Not(failure)),
+                Err(Miss::Expired(_)) => {
+                    session = self.sessions.renew(&session).await.map_err(Undone::Not)?;
+                    renewed = true;
+                }
+                Err(Miss::Not(failure)) if is_locked(&failure) && locked + 1 < LOCK_TRIES => {
+                    tokio::time::sleep(lock_wait(locked)).await;
+                    locked += 1;
+                }
+                Err(Miss::Not(failure)) => return Err(Undone::Not(failure)),
+                Err(Miss::Unknown(failure)) => return Err(Undone::Unknown(failure)),
+                Err(Miss::Lost(lost)) if lost.sent == Sent::No => return Err(Undone::Not(error::lost(&lost))),
+                Err(Miss::Lost(lost)) => return Err(Undone::Unknown(error::lost(&lost))),
+            }
+        }
+    }
+
+    /// All rows of a query that is expected to be small.
+    pub(super) async fn query(&self, soql: &str) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
+        let encoded: String = form_urlencoded::byte_serialize(soql.as_bytes()).collect();
+        let mut call = Call::get(format!("query?q={encoded}"));
+        let mut rows = Vec::new();
+        let mut at = None;
+        for _ in 0..MAX_PAGES {
+            let mut answer = self.read(&call).await?;
+            at = at.or(answer.at);
+            match answer.json.get_mut("records").map(Json::take) {
+                Some(Json::Array(page)) => rows.extend(page),
+                _ => return Err(error::strange(200)),
+            }
+            let next = answer.json.get("nextRecordsUrl").and_then(Json::as_str);
+            let Some((_, next)) = next.and_then(|next| next.split_once("/query/")) else { return Ok((rows, at)) };
+            call = Call::get(format!("query/{next}"));
+        }
+        Err(Failure::new(FailureClass::Internal, "too_many_pages", "A query brought more pages than expected"))
+    }
+
+    /// Waits until a call without an answer has taken effect if it ever will.
+    pub(super) async fn settle(&self) {
+        tokio::time::sleep(self.settings.settle).await;
+    }
+
+    /// How long a change may take; a lease must outlive it.
+    fn reach(&self) -> Duration {
+        self.settings.http.timeout + Duration::from_secs(1)
+    }
+
+    async fn send(&self, session: &Session, call: &Call) -> Result<Answer, Miss> {
+        let base = format!("/services/data/v{}/{}", self.settings.api_version, call.path);
+        let url = session.instance.join(&base).map_err(|_| Miss::Not(error::strange(0)))?;
+        let mut request = self
+            .http
+            .request(call.method.clone(), url)
+            .bearer_auth(session.token.expose())
+            .header(ACCEPT, "application/json");
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let reply = self.http.send(request).await.map_err(Miss::Lost)?;
+        if let Some(usage) = usage(&reply.headers) {
+            *self.usage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(usage);
+        }
+        classify(reply, call.done)
+    }
+}
+
+/// Done, not done, or unknown.
+fn classify(reply: Reply, done: StatusCode) -> Result<Answer, Miss> {
+    let status = reply.status;
+    let at = reply.headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(time::parse_http);
+    if status == done && status == StatusCode::NO_CONTENT {
+        return Ok(Answer { json: Json::Null, at });
+    }
+    let json: Option<Json> = serde_json::from_slice(&reply.body).ok();
+    if status == done {
+        return json.map(|json| Answer { json, at }).ok_or_else(|| Miss::Unknown(error::strange(status.as_u16())));
+    }
+    let problem = json.as_ref().and_then(problem);
+    match (status.as_u16(), problem) {
+        (401, problem) => {
+            let (code, message) = problem.unwrap_or_else(|| ("INVALID_SESSION_ID".to_owned(), String::new()));
+            let failure = error::failure(&code, &message);
+            Err(if is_renewable(&message) { Miss::Expired(failure) } else { Miss::Not(failure) })
+        }
+        (429, problem) => {
+            let (code, message) = problem.unwrap_or_else(|| ("REQUEST_LIMIT_EXCEEDED".to_owned(), String::new()));
+            let failure = error::failure(&code, &message);
+            Err(Miss::Not(Failure { class: FailureClass::RateLimited.into(), ..failure }))
+        }
+        (300..=599, Some((code, message))) => Err(Miss::Not(error::failure(&code, &message))),
+        // Nobody beyond the one that said so has seen the call.
+        (300..=499, None) => Err(Miss::Not(error::strange(status.as_u16()))),
+        _ => Err(Miss::Unknown(error::strange(status.as_u16()))),
+    }
+}
+
+/// Some 401 are not about the session, and signing in again would go on for ever.
+fn is_renewable(message: &str) -> bool {
+    !message.contains("not valid for use with the REST API") && !message.contains("not attached to Agent")
+}
+
+/// Code and message of an error body: an array of objects, or, on some paths, one object.
+fn problem(json: &Json) -> Option<(String, String)> {
+    let object = json.as_array().map_or(Some(json), |list| list.first())?;
+    let text = |name: &str| object.get(name).and_then(Json::as_str).map(str::to_owned);
+    Some((text("errorCode").or_else(|| text("error"))?, text("message").unwrap_or_default()))
+}
+
+pub(super) fn is_locked(failure: &Failure) -> bool {
+    failure.code.as_str() == "UNABLE_TO_LOCK_ROW"
+}
+
+/// Half fixed, half random, so that those who met at a row do not meet again.
+pub(super) fn lock_wait(tries: u32) -> Duration {
+    let window = LOCK_WAIT.saturating_mul(1 << tries.min(10)).min(LOCK_WAIT_MAX);
+    window / 2 + (window / 2).mul_f64(f64::from(random::number()) / f64::from(u32::MAX))
+}
+
+/// `Sforce-Limit-Info: api-usage=18/15000; …`.
+fn usage(headers: &HeaderMap) -> Option<Usage> {
+    let value = headers.get("Sforce-Limit-Info")?.to_str().ok()?;
+    let (used, of) = value.split(';').find_map(|part| part.trim().strip_prefix("api-usage="))?.split_once('/')?;
+    Some(Usage { used: used.trim().parse().ok()?, of: of.trim().parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, body: &str) -> Reply {
+        let status = StatusCode::from_u16(status).unwrap();
+        Reply { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+    }
+
+    fn class(status: u16, body: &str, done: StatusCode) -> &'static str {
+        match classify(reply(status, body), done) {
+            Ok(_) => "done",
+            Err(Miss::Expired(_)) => "expired",
+            Err(Miss::Not(_)) => "not done",
+            Err(Miss::Unknown(_) | Miss::Lost(_)) => "unknown",
+        }
+    }
+
+    #[test]
+    fn every_reply_is_done_not_done_or_unknown() {
+        let error = r#"[{"message":"m","errorCode":"UNKNOWN_EXCEPTION"}]"#;
+        let session = r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#;
+        let rule_5 = r#"[{"message":"This session is not valid for use with the REST API","errorCode":"INVALID_SESSION_ID"}]"#;
+        let page = "<html></html>";
+        for (status, body, expected) in [
+            (204, "", "done"),
+            (200, "", "unknown"),
+            (200, page, "unknown"),
+            (400, error, "not done"),
+            (400, page, "not done"),
+            (403, page, "not done"),
+            (401, session, "expired"),
+            (401, "", "expired"),
+            (401, rule_5, "not done"),
+            (302, "", "not done"),
+            (429, "", "not done"),
+            (500, error, "not done"),
+            (500, page, "unknown"),
+            (503, page, "unknown"),
+            (502, "", "unknown"),
+        ] {
+            assert_eq!(class(status, body, StatusCode::NO_CONTENT), expected, "{status} {body}");
+        }
+        assert_eq!(class(200, "[]", StatusCode::OK), "done");
+        assert_eq!(class(200, "[{\"id\":", StatusCode::OK), "unknown");
+    }
+
+    #[test]
+    fn an_error_is_an_array_or_an_object() {
+        let Err(Miss::Not(failure)) = classify(
+            reply(403, r#"{"message":"no","errorCode":"INSUFFICIENT_ACCESS"}"#),
+            StatusCode::OK,
+        ) else {
+            panic!("it is a refusal")
+        };
+        assert_eq!(failure.code.as_str(), "INSUFFICIENT_ACCESS");
+    }
+
+    #[test]
+    fn waits_for_a_lock_grow_and_stay_within_bounds() {
+        for tries in 0..40 {
+            let wait = lock_wait(tries);
+            assert!((LOCK_WAIT / 2..=LOCK_WAIT_MAX).contains(&wait), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn the_usage_of_the_budget_is_read() {
+        let mut headers = HeaderMap::new();
+        headers.insert("Sforce-Limit-Info", "api-usage=18/15000; per-app-api-usage=17/250(appName=x)".parse().unwrap());
+        assert_eq!(usage(&headers), Some(Usage { used: 18, of: 15_000 }));
+    }
+}

@@ -1,0 +1,110 @@
+//! Which host signs us in.
+
+use url::{Host, Url};
+
+use crate::http::Encryption;
+
+/// The login host of production orgs.
+pub(super) const PRODUCTION: &str = "https://login.salesforce.com";
+/// The login host of sandboxes.
+pub(super) const SANDBOX: &str = "https://test.salesforce.com";
+
+/// The URL that signs in for a `domain` as operators write it: nothing, a host, or a whole URL.
+pub(super) fn login_url(domain: &str, encryption: Encryption) -> Result<Url, String> {
+    let domain = domain.trim();
+    let text = match domain.to_ascii_lowercase().as_str() {
+        // What older products assume when the field is blank; none of them signs in to the API any more.
+        "" | "www.salesforce.com" | "salesforce.com" => PRODUCTION.to_owned(),
+        "sandbox.salesforce.com" => SANDBOX.to_owned(),
+        lower if lower.contains("://") => domain.to_owned(),
+        _ => format!("https://{domain}"),
+    };
+    let url = Url::parse(&text).map_err(|_| format!("`{domain}` is neither a host nor a URL"))?;
+    let host = url.host_str().unwrap_or_default();
+    if host.ends_with(".lightning.force.com") {
+        let name = host.split('.').next().unwrap_or_default();
+        return Err(format!("`{host}` serves pages to people; for programs it is `{name}.my.salesforce.com`"));
+    }
+    match url.scheme() {
+        "https" => (),
+        "http" if encryption == Encryption::NotRequired => (),
+        "http" => {
+            let problem = "passwords would travel in clear; use https, or write `insecure_plain_http = true` for a test";
+            return Err(problem.to_owned());
+        }
+        other => return Err(format!("`{other}://` is not HTTP")),
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err(format!("`{domain}` must be a host or a URL without path, query or name"));
+    }
+    Ok(url)
+}
+
+/// Whether it is one of the two hosts for everybody, which do not know the org before the sign-in.
+pub(super) fn is_shared(url: &Url) -> bool {
+    matches!(url.host_str(), Some("login.salesforce.com" | "test.salesforce.com"))
+}
+
+/// The audience of a JWT for a login URL, if the configuration does not say.
+pub(super) fn audience(url: &Url) -> String {
+    match url.host() {
+        Some(Host::Domain("test.salesforce.com")) => SANDBOX.to_owned(),
+        Some(Host::Domain(host)) if host.ends_with(".sandbox.my.salesforce.com") => SANDBOX.to_owned(),
+        Some(Host::Domain(host)) if host.ends_with(".salesforce.com") => PRODUCTION.to_owned(),
+        _ => url.as_str().trim_end_matches('/').to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(domain: &str) -> Result<String, String> {
+        login_url(domain, Encryption::Required).map(|url| url.to_string())
+    }
+
+    #[test]
+    fn what_operators_write_leads_to_a_login_host() {
+        for (domain, expected) in [
+            ("", "https://login.salesforce.com/"),
+            ("  ", "https://login.salesforce.com/"),
+            ("www.Salesforce.com", "https://login.salesforce.com/"),
+            ("sandbox.Salesforce.com", "https://test.salesforce.com/"),
+            ("test.salesforce.com", "https://test.salesforce.com/"),
+            ("acme.my.salesforce.com", "https://acme.my.salesforce.com/"),
+            ("https://acme.my.salesforce.com:8443", "https://acme.my.salesforce.com:8443/"),
+            ("localhost:8443", "https://localhost:8443/"),
+        ] {
+            assert_eq!(url(domain).as_deref(), Ok(expected), "{domain}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_sign_in_is_refused_with_the_reason() {
+        for (domain, reason) in [
+            ("http://acme.my.salesforce.com", "insecure_plain_http"),
+            ("acme.lightning.force.com", "`acme.my.salesforce.com`"),
+            ("https://acme.my.salesforce.com/services", "without path"),
+            ("https://joe@acme.my.salesforce.com", "without path, query or name"),
+            ("ftp://acme.my.salesforce.com", "not HTTP"),
+            ("a b", "neither a host nor a URL"),
+        ] {
+            let error = url(domain).unwrap_err();
+            assert!(error.contains(reason), "{domain}: {error}");
+        }
+        assert!(login_url("http://127.0.0.1:8080", Encryption::NotRequired).is_ok());
+    }
+
+    #[test]
+    fn the_audience_follows_the_kind_of_org() {
+        for (domain, expected) in [
+            ("", PRODUCTION),
+            ("acme.my.salesforce.com", PRODUCTION),
+            ("test.salesforce.com", SANDBOX),
+            ("acme--uat.sandbox.my.salesforce.com", SANDBOX),
+            ("localhost:8443", "https://localhost:8443"),
+        ] {
+            assert_eq!(audience(&login_url(domain, Encryption::Required).unwrap()), expected);
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! What the configuration says about one Salesforce org: the table `[connected_system.salesforce]`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::domain;
+use super::network::Network;
+use crate::config::{ConfigError, Proxy, SecretSource, System};
+use crate::http::{Compression, Encryption, Options, Roots, SystemRoots};
+
+/// Everything the connector knows of its org before it has talked to it.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// Where to sign in.
+    pub(super) login_url: Url,
+    /// How to sign in.
+    pub(super) method: Method,
+    /// How to get there.
+    pub(super) http: Options,
+    /// As in `66.0`.
+    pub(super) api_version: String,
+    /// How long a call without an answer may still take effect.
+    pub(super) settle: Duration,
+    /// How many refused sign-ins open the circuit.
+    pub(super) max_refused_logins: u32,
+}
+
+/// How to sign in.
+#[derive(Debug, Clone)]
+pub(super) enum Method {
+    OauthJwt { consumer_key: String, username: String, private_key: SecretSource, audience: String },
+    OauthClientCredentials { consumer_key: String, consumer_secret: SecretSource },
+    OauthPassword { consumer_key: String, consumer_secret: SecretSource, login: PasswordLogin },
+    Soap { login: PasswordLogin },
+}
+
+/// A name and a password, and the token that Salesforce wants from unknown networks.
+#[derive(Debug, Clone)]
+pub(super) struct PasswordLogin {
+    pub(super) username: String,
+    pub(super) password: SecretSource,
+    pub(super) security_token: Option<SecretSource>,
+    pub(super) network: Network,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum MethodName {
+    OauthJwt,
+    OauthClientCredentials,
+    OauthPassword,
+    Soap,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(default)]
+    domain: String,
+    method: MethodName,
+    consumer_key: Option<String>,
+    consumer_secret: Option<SecretSource>,
+    private_key: Option<SecretSource>,
+    audience: Option<String>,
+    username: Option<String>,
+    password: Option<SecretSource>,
+    security_token: Option<SecretSource>,
+    network: Option<Network>,
+    proxy: Option<Proxy>,
+    #[serde(default)]
+    root_certificates: Vec<PathBuf>,
+    #[serde(default)]
+    only_these_roots: bool,
+    #[serde(default)]
+    insecure_plain_http: bool,
+    #[serde(default = "yes")]
+    compression: bool,
+    #[serde(default = "connect_timeout")]
+    connect_timeout_secs: u64,
+    #[serde(default = "request_timeout")]
+    request_timeout_secs: u64,
+    #[serde(default = "api_version")]
+    api_version: String,
+    #[serde(default = "settle")]
+    settle_ms: u64,
+    #[serde(default = "max_refused_logins")]
+    max_refused_logins: u32,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn connect_timeout() -> u64 {
+    30
+}
+
+const fn request_timeout() -> u64 {
+    60
+}
+
+/// Out for a year, so every org has it, and nothing newer is used.
+fn api_version() -> String {
+    "66.0".to_owned()
+}
+
+/// Most calls that will commit at all have done so by then; who needs to be surer waits longer.
+const fn settle() -> u64 {
+    2_000
+}
+
+/// The strictest lock-out that Salesforce offers comes after three.
+const fn max_refused_logins() -> u32 {
+    2
+}
+
+type Checked<T> = Result<T, (&'static str, String)>;
+
+impl Settings {
+    /// Reads and checks the settings of a system.
+    pub(super) fn read(system: &System) -> Result<Self, ConfigError> {
+        let table: Table = system.settings()?;
+        table.check().map_err(|(field, problem)| system.invalid(field, problem))
+    }
+}
+
+impl Table {
+    fn check(mut self) -> Checked<Settings> {
+        let encryption = if self.insecure_plain_http { Encryption::NotRequired } else { Encryption::Required };
+        let login_url = domain::login_url(&self.domain, encryption).map_err(|problem| ("domain", problem))?;
+        self.check_numbers()?;
+        let method = self.method(&login_url)?;
+        self.check_leftovers()?;
+        if let Some(problem) = self.proxy.as_ref().and_then(Proxy::problem) {
+            return Err(("proxy", problem.to_owned()));
+        }
+        let system = if self.only_these_roots { SystemRoots::Ignored } else { SystemRoots::Trusted };
+        Ok(Settings {
+            login_url,
+            method,
+            http: Options {
+                proxy: self.proxy,
+                roots: Roots { files: self.root_certificates, system },
+                connect_timeout: (self.connect_timeout_secs > 0).then(|| Duration::from_secs(self.connect_timeout_secs)),
+                timeout: Duration::from_secs(self.request_timeout_secs),
+                compression: if self.compression { Compression::Allowed } else { Compression::Off },
+                encryption,
+            },
+            api_version: self.api_version,
+            settle: Duration::from_millis(self.settle_ms),
+            max_refused_logins: self.max_refused_logins,
+        })
+    }
+
+    fn check_numbers(&self) -> Checked<()> {
+        let wrong = |field, problem: &str| Err((field, problem.to_owned()));
+        if self.connect_timeout_secs > 600 {
+            return wrong("connect_timeout_secs", "it must be at most 600; 0 means that only the request is bounded");
+        }
+        // Salesforce itself gives a call ten minutes.
+        if !(1..=600).contains(&self.request_timeout_secs) {
+            return wrong("request_timeout_secs", "it must be between 1 and 600");
+        }
+        if self.settle_ms > 600_000 {
+            return wrong("settle_ms", "it must be at most 600000");
+        }
+        if !(1..=10).contains(&self.max_refused_logins) {
+            return wrong("max_refused_logins", "it must be between 1 and 10");
+        }
+        let major = self.api_version.strip_suffix(".0").and_then(|major| major.parse::<u32>().ok());
+        if !major.is_some_and(|major| (48..=99).contains(&major)) {
+            return wrong("api_version", "it looks like `66.0`, and must be 48.0 or newer");
+        }
+        if self.only_these_roots && self.root_certificates.is_empty() {
+            return wrong("only_these_roots", "name the roots in `root_certificates`");
+        }
+        Ok(())
+    }
+
+    fn method(&mut self, login_url: &Url) -> Checked<Method> {
+        let name = self.method;
+        let needs = move |field: &'static str| {
+            move || (field, format!("it is missing; `method = \"{}\"` needs it", name.text()))
+        };
+        match name {
+            MethodName::OauthJwt => Ok(Method::OauthJwt {
+                consumer_key: self.consumer_key.take().ok_or_else(needs("consumer_key"))?,
+                username: self.username.take().ok_or_else(needs("username"))?,
+                private_key: self.private_key.take().ok_or_else(needs("private_key"))?,
+                audience: self.audience.take().unwrap_or_else(|| domain::audience(login_url)),
+            }),
+            MethodName::OauthClientCredentials if domain::is_shared(login_url) => {
+                let problem = "client credentials work on the org's own host only; write `<my-domain>.my.salesforce.com`";
+                Err(("domain", problem.to_owned()))
+            }
+            MethodName::OauthClientCredentials => Ok(Method::OauthClientCredentials {
+                consumer_key: self.consumer_key.take().ok_or_else(needs("consumer_key"))?,
+                consumer_secret: self.consumer_secret.take().ok_or_else(needs("consumer_secret"))?,
+            }),
+            MethodName::OauthPassword => Ok(Method::OauthPassword {
+                consumer_key: self.consumer_key.take().ok_or_else(needs("consumer_key"))?,
+                consumer_secret: self.consumer_secret.take().ok_or_else(needs("consumer_secret"))?,
+                login: self.login(needs)?,
+            }),
+            MethodName::Soap => Ok(Method::Soap { login: self.login(needs)? }),
+        }
+    }
+
+    fn login<F: FnOnce() -> (&'static str, String)>(&mut self, needs: impl Fn(&'static str) -> F) -> Checked<PasswordLogin> {
+        let network = self.network.take().unwrap_or(Network::Auto);
+        let security_token = self.security_token.take();
+        match (network, &security_token) {
+            (Network::Token, None) => {
+                return Err(("security_token", "it is missing; `network = \"token\"` needs it".to_owned()));
+            }
+            (Network::TrustedIp, Some(_)) => {
+                let problem = "`network = \"trusted-ip\"` never uses it; remove it, or use `network = \"auto\"`";
+                return Err(("security_token", problem.to_owned()));
+            }
+            _ => (),
+        }
+        Ok(PasswordLogin {
+            username: self.username.take().ok_or_else(needs("username"))?,
+            password: self.password.take().ok_or_else(needs("password"))?,
+            security_token,
+            network,
+        })
+    }
+
+    /// What the method has not taken, it does not use: the operator expects something else of it.
+    fn check_leftovers(&self) -> Checked<()> {
+        let left = [
+            ("consumer_key", self.consumer_key.is_some()),
+            ("consumer_secret", self.consumer_secret.is_some()),
+            ("private_key", self.private_key.is_some()),
+            ("audience", self.audience.is_some()),
+            ("username", self.username.is_some()),
+            ("password", self.password.is_some()),
+            ("security_token", self.security_token.is_some()),
+            ("network", self.network.is_some()),
+        ];
+        match left.into_iter().find(|(_, is_left)| *is_left) {
+            Some((field, _)) => Err((field, format!("`method = \"{}\"` does not use it; remove it", self.method.text()))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl MethodName {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::OauthJwt => "oauth-jwt",
+            Self::OauthClientCredentials => "oauth-client-credentials",
+            Self::OauthPassword => "oauth-password",
+            Self::Soap => "soap",
+        }
+    }
+}
+
+impl Method {
+    /// Its name, as in the configuration.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::OauthJwt { .. } => MethodName::OauthJwt.text(),
+            Self::OauthClientCredentials { .. } => MethodName::OauthClientCredentials.text(),
+            Self::OauthPassword { .. } => MethodName::OauthPassword.text(),
+            Self::Soap { .. } => MethodName::Soap.text(),
+        }
+    }
+
+    /// The account it signs in with; client credentials do not say.
+    pub(super) fn username(&self) -> Option<&str> {
+        match self {
+            Self::OauthJwt { username, .. } => Some(username),
+            Self::OauthClientCredentials { .. } => None,
+            Self::OauthPassword { login, .. } | Self::Soap { login } => Some(&login.username),
+        }
+    }
+
+    /// The password and what belongs to it, for the methods that have one.
+    pub(super) fn login(&self) -> Option<&PasswordLogin> {
+        match self {
+            Self::OauthJwt { .. } | Self::OauthClientCredentials { .. } => None,
+            Self::OauthPassword { login, .. } | Self::Soap { login } => Some(login),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn read(settings: &str) -> Result<Settings, String> {
+        let text = format!(
+            "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n[connected_system.salesforce]\n{settings}\n"
+        );
+        let config = Config::parse(Path::new("agent.toml"), &text).unwrap();
+        Settings::read(&config.systems[0]).map_err(|error| error.to_string())
+    }
+
+    const JWT: &str = "method = \"oauth-jwt\"\nconsumer_key = \"k\"\nusername = \"u\"\nprivate_key = { env = \"K\" }\n";
+    const SOAP: &str = "method = \"soap\"\nusername = \"u\"\npassword = { env = \"P\" }\n";
+
+    #[test]
+    fn each_method_has_its_fields() {
+        let settings = read(JWT).unwrap();
+        assert_eq!(settings.method.name(), "oauth-jwt");
+        assert!(matches!(settings.method, Method::OauthJwt { audience, .. } if audience == domain::PRODUCTION));
+        assert!(read(SOAP).unwrap().method.login().is_some());
+        let client = "method = \"oauth-client-credentials\"\nconsumer_key = \"k\"\nconsumer_secret = { env = \"S\" }\n";
+        assert!(read(&format!("{client}domain = \"acme.my.salesforce.com\"")).is_ok());
+        assert!(read(client).unwrap_err().contains("the org's own host"));
+        let password = "method = \"oauth-password\"\nconsumer_key = \"k\"\nconsumer_secret = { env = \"S\" }\n\
+                        username = \"u\"\npassword = { env = \"P\" }\nnetwork = \"token\"\nsecurity_token = { env = \"T\" }";
+        assert_eq!(read(password).unwrap().method.username(), Some("u"));
+    }
+
+    #[test]
+    fn a_field_too_few_or_too_many_is_named_with_its_line() {
+        let error = read("method = \"soap\"\nusername = \"u\"").unwrap_err();
+        assert!(error.contains("`password`: it is missing; `method = \"soap\"` needs it"), "{error}");
+        let error = read(&format!("{JWT}password = {{ env = \"P\" }}")).unwrap_err();
+        assert!(error.starts_with("agent.toml:9: connected system `acme`: `password`: `method"), "{error}");
+        let error = read(&format!("{SOAP}network = \"token\"")).unwrap_err();
+        assert!(error.contains("`security_token`: it is missing"), "{error}");
+        let error = read(&format!("{SOAP}network = \"trusted-ip\"\nsecurity_token = {{ env = \"T\" }}")).unwrap_err();
+        assert!(error.contains("never uses it"), "{error}");
+        let error = read(&format!("{SOAP}netwrok = \"auto\"")).unwrap_err();
+        assert!(error.contains("agent.toml:8:") && error.contains("unknown field `netwrok`"), "{error}");
+    }
+
+    #[test]
+    fn numbers_have_limits() {
+        for (line, field) in [
+            ("connect_timeout_secs = 601", "connect_timeout_secs"),
+            ("request_timeout_secs = 0", "request_timeout_secs"),
+            ("settle_ms = 600001", "settle_ms"),
+            ("max_refused_logins = 0", "max_refused_logins"),
+            ("api_version = \"66\"", "api_version"),
+            ("only_these_roots = true", "only_these_roots"),
+        ] {
+            let error = read(&format!("{SOAP}{line}")).unwrap_err();
+            assert!(error.contains(&format!("`{field}`: ")), "{error}");
+        }
+        assert_eq!(read(&format!("{SOAP}connect_timeout_secs = 0")).unwrap().http.connect_timeout, None);
+    }
+
+    #[test]
+    fn plain_http_takes_a_word() {
+        let plain = format!("{SOAP}domain = \"http://127.0.0.1:8080\"\n");
+        assert!(read(&plain).unwrap_err().contains("insecure_plain_http = true"));
+        assert!(read(&format!("{plain}insecure_plain_http = true")).is_ok());
+    }
+}

@@ -1,0 +1,319 @@
+//! One sign-in: the guard, the decision about the token, one or two attempts, and what they teach.
+
+use std::sync::Arc;
+
+use postern_protocol::{Failure, FailureClass, Secret};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Method as HttpMethod, RequestBuilder};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::error::{self, Counts};
+use super::guard::Guard;
+use super::jwt::{self, Claims};
+use super::network::{Decision, With};
+use super::settings::{Method, PasswordLogin, Settings};
+use super::{oauth, soap};
+use crate::config::{SecretError, SecretSource};
+use crate::connector::Keep;
+use crate::http::{Encryption, Http, Lost, Sent};
+use crate::{chain::Chain, clock, random};
+
+/// A session with the org.
+pub(super) struct Session {
+    /// The origin of the API.
+    pub(super) instance: Url,
+    /// The access token.
+    pub(super) token: Secret,
+    /// The org's id.
+    pub(super) organization: String,
+    /// The service account's id.
+    pub(super) user: String,
+    /// How the password was sent, for methods with one.
+    pub(super) with: Option<With>,
+}
+
+/// Signs in to one org.
+pub(super) struct SignIn {
+    settings: Arc<Settings>,
+    http: Http,
+    keep: Arc<dyn Keep>,
+    key: String,
+}
+
+enum Answer {
+    Session(Session),
+    Refused { code: String, message: String },
+    /// It was not judged.
+    NotSent(Failure),
+    /// It may have been judged.
+    Lost(Failure),
+}
+
+/// What the configuration points to.
+#[derive(Default)]
+struct Secrets {
+    /// The private key, or the consumer secret.
+    app: Option<Secret>,
+    password: Option<Secret>,
+    token: Option<Secret>,
+}
+
+impl SignIn {
+    /// Signs in with these settings; `key` is where the guard is kept.
+    pub(super) fn new(settings: Arc<Settings>, http: Http, keep: Arc<dyn Keep>, key: String) -> Self {
+        Self { settings, http, keep, key }
+    }
+
+    /// Signs in.
+    pub(super) async fn run(&self) -> Result<Session, Failure> {
+        let (mut guard, secrets) = self.prepare().await?;
+        let decision = self.settings.method.login().map(|login| Decision {
+            network: login.network,
+            has_token: secrets.token.is_some(),
+            remembered: guard.remembered(&self.account()),
+        });
+        let mut with = decision.map(Decision::first);
+        loop {
+            guard.check(self.settings.max_refused_logins, clock::unix_millis())?;
+            guard.begin(clock::unix_millis());
+            self.store(&guard).await?;
+            match self.attempt(&secrets, with).await {
+                Answer::Session(session) => {
+                    guard.accepted();
+                    if let Some(with) = with {
+                        guard.remember(self.account(), with);
+                    }
+                    self.store(&guard).await?;
+                    return Ok(Session { with, ..session });
+                }
+                Answer::Refused { code, message } => {
+                    match error::counts(&code, &message) {
+                        Counts::Yes => guard.refused(&code),
+                        Counts::No => guard.not_judged(),
+                    }
+                    self.store(&guard).await?;
+                    let second = decision.zip(with).and_then(|(decision, with)| decision.second(with, &code));
+                    if second.is_none() {
+                        return Err(error::failure(&code, &message));
+                    }
+                    with = second;
+                }
+                Answer::NotSent(failure) => {
+                    guard.not_judged();
+                    self.store(&guard).await?;
+                    return Err(failure);
+                }
+                // It stays counted as unanswered.
+                Answer::Lost(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Forgets the refusals counted so far.
+    pub(super) async fn reset(keep: &dyn Keep, key: &str) -> Result<(), Failure> {
+        let mut guard = keep.recall(key)?.map(|record| Guard::decode(&record)).unwrap_or_default();
+        guard.reset();
+        keep.keep(key, guard.encode()).await
+    }
+
+    /// Reads the secrets and hashes them: both block.
+    async fn prepare(&self) -> Result<(Guard, Secrets), Failure> {
+        let record = self.keep.recall(&self.key)?;
+        let settings = Arc::clone(&self.settings);
+        let work = move || {
+            let secrets = Secrets::read(&settings.method).map_err(|(field, error)| unreadable(field, &error))?;
+            let mut guard = record.map(|record| Guard::decode(&record)).unwrap_or_default();
+            guard.use_credentials(&secrets.canonical(&settings), random::bytes());
+            Ok((guard, secrets))
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+            Err(Failure::new(FailureClass::Internal, "sign_in_crashed", "Preparing the sign-in ended in a defect"))
+        })
+    }
+
+    async fn store(&self, guard: &Guard) -> Result<(), Failure> {
+        self.keep.keep(&self.key, guard.encode()).await
+    }
+
+    /// Whose network is remembered.
+    fn account(&self) -> String {
+        format!("{} {}", self.settings.login_url, self.settings.method.username().unwrap_or_default())
+    }
+
+    async fn attempt(&self, secrets: &Secrets, with: Option<With>) -> Answer {
+        match &self.settings.method {
+            Method::Soap { login } => self.by_soap(login, secrets, with).await,
+            Method::OauthJwt { consumer_key, username, audience, .. } => {
+                let claims = Claims { consumer_key, username, audience };
+                match jwt::sign(claims, &secrets.app(), clock::unix_millis()) {
+                    Ok(assertion) => self.by_oauth(&oauth::jwt_form(&assertion), None).await,
+                    Err(error) => Answer::NotSent(
+                        Failure::new(FailureClass::Unauthorized, "bad_private_key", error.to_string())
+                            .with_next_step("Put the RSA key of the connected app's certificate into `private_key`."),
+                    ),
+                }
+            }
+            Method::OauthClientCredentials { consumer_key, .. } => {
+                let basic = oauth::basic(consumer_key, &secrets.app());
+                self.by_oauth(&oauth::client_form(), Some(&basic)).await
+            }
+            Method::OauthPassword { consumer_key, login, .. } => {
+                let password = secrets.password(with);
+                let form = oauth::password_form(consumer_key, &secrets.app(), &login.username, &password);
+                self.by_oauth(&form, None).await
+            }
+        }
+    }
+
+    async fn by_soap(&self, login: &PasswordLogin, secrets: &Secrets, with: Option<With>) -> Answer {
+        let envelope = soap::envelope(&login.username, &secrets.password(with));
+        let request = self
+            .post(soap::PATH)
+            .header(CONTENT_TYPE, "text/xml; charset=UTF-8")
+            .header("SOAPAction", "\"\"")
+            .body(envelope.as_str().to_owned());
+        let reply = match self.http.send(request).await {
+            Ok(reply) => reply,
+            Err(lost) => return unanswered(&lost),
+        };
+        match soap::parse(&reply.body) {
+            Some(soap::Answer::Session { password_expired: true, .. }) => {
+                let message = "the service account's password has expired".to_owned();
+                Answer::Refused { code: "password_expired".to_owned(), message }
+            }
+            Some(soap::Answer::Session { instance, session, user, organization, .. }) => {
+                self.session(instance, &session, user, organization)
+            }
+            Some(soap::Answer::Fault { code, message }) => Answer::Refused { code, message },
+            None => no_answer(reply.status.as_u16()),
+        }
+    }
+
+    async fn by_oauth(&self, form: &Zeroizing<String>, basic: Option<&Zeroizing<String>>) -> Answer {
+        let mut request = self
+            .post(oauth::PATH)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json")
+            .body(form.as_str().to_owned());
+        if let Some(basic) = basic {
+            request = request.header(AUTHORIZATION, basic.as_str());
+        }
+        let reply = match self.http.send(request).await {
+            Ok(reply) => reply,
+            Err(lost) => return unanswered(&lost),
+        };
+        match oauth::parse(reply.status.is_success(), &reply.body) {
+            Some(oauth::Answer::Session { instance, session, user, organization }) => {
+                self.session(instance, &session, user, organization)
+            }
+            Some(oauth::Answer::Refused { code, message }) => Answer::Refused { code, message },
+            None => no_answer(reply.status.as_u16()),
+        }
+    }
+
+    fn post(&self, path: &str) -> RequestBuilder {
+        let mut url = self.settings.login_url.clone();
+        url.set_path(path);
+        self.http.request(HttpMethod::POST, url)
+    }
+
+    /// The answer names the host of the API; the login host itself serves nothing else.
+    fn session(&self, instance: Url, token: &Zeroizing<String>, user: String, organization: String) -> Answer {
+        if instance.scheme() != "https" && self.settings.http.encryption == Encryption::Required {
+            return Answer::NotSent(
+                Failure::new(FailureClass::Unauthorized, "insecure_instance", "Salesforce named an API without TLS")
+                    .with_next_step("Check the domain in the configuration."),
+            );
+        }
+        let token = Secret::new(token.as_str().to_owned());
+        Answer::Session(Session { instance, token, organization, user, with: None })
+    }
+}
+
+impl Secrets {
+    fn read(method: &Method) -> Result<Self, (&'static str, SecretError)> {
+        let read = |field, source: &SecretSource| source.read().map(Some).map_err(|error| (field, error));
+        let login = |login: &PasswordLogin| {
+            let token = login.security_token.as_ref().map(|source| read("security_token", source)).transpose()?;
+            Ok(Self { app: None, password: read("password", &login.password)?, token: token.flatten() })
+        };
+        match method {
+            Method::OauthJwt { private_key, .. } => Ok(Self { app: read("private_key", private_key)?, ..Self::default() }),
+            Method::OauthClientCredentials { consumer_secret, .. } => {
+                Ok(Self { app: read("consumer_secret", consumer_secret)?, ..Self::default() })
+            }
+            Method::OauthPassword { consumer_secret, login: it, .. } => {
+                Ok(Self { app: read("consumer_secret", consumer_secret)?, ..login(it)? })
+            }
+            Method::Soap { login: it } => login(it),
+        }
+    }
+
+    fn app(&self) -> Secret {
+        self.app.clone().unwrap_or_else(|| Secret::new(String::new()))
+    }
+
+    /// The password as it is sent.
+    fn password(&self, with: Option<With>) -> Zeroizing<String> {
+        let expose = |secret: &Option<Secret>| secret.as_ref().map(|it| it.expose().to_owned()).unwrap_or_default();
+        let mut password = Zeroizing::new(expose(&self.password));
+        if with == Some(With::Token) {
+            password.push_str(&Zeroizing::new(expose(&self.token)));
+        }
+        password
+    }
+
+    /// Everything a refusal could be about, unambiguously.
+    fn canonical(&self, settings: &Settings) -> Zeroizing<Vec<u8>> {
+        let method = &settings.method;
+        let (consumer_key, audience) = match method {
+            Method::OauthJwt { consumer_key, audience, .. } => (consumer_key.as_str(), audience.as_str()),
+            Method::OauthClientCredentials { consumer_key, .. } | Method::OauthPassword { consumer_key, .. } => {
+                (consumer_key.as_str(), "")
+            }
+            Method::Soap { .. } => ("", ""),
+        };
+        let network = method.login().map(|login| format!("{:?}", login.network)).unwrap_or_default();
+        let mut out = Zeroizing::new(Vec::new());
+        let mut add = |text: &str| {
+            out.extend_from_slice(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        };
+        for text in [settings.login_url.as_str(), method.name(), consumer_key, audience, &network] {
+            add(text);
+        }
+        add(method.username().unwrap_or_default());
+        for secret in [&self.app, &self.password, &self.token] {
+            add(secret.as_ref().map_or("", Secret::expose));
+        }
+        out
+    }
+}
+
+fn unreadable(field: &str, error: &SecretError) -> Failure {
+    Failure::new(FailureClass::Unauthorized, "secret_unreadable", format!("`{field}`: {}", Chain(error)))
+        .with_next_step("Mend the file, variable or credential that the configuration names.")
+}
+
+fn unanswered(lost: &Lost) -> Answer {
+    match lost.sent {
+        Sent::No => Answer::NotSent(error::lost(lost)),
+        Sent::Perhaps => Answer::Lost(error::lost(lost)),
+    }
+}
+
+/// An answer that is not Salesforce's: a page of an error on the way, or of another server.
+fn no_answer(status: u16) -> Answer {
+    match status {
+        300..=499 => Answer::NotSent(
+            Failure::new(
+                FailureClass::Unauthorized,
+                "not_a_login_host",
+                format!("the host does not sign anybody in (HTTP {status})"),
+            )
+            .with_next_step("Check `domain` in the configuration, and what stands between."),
+        ),
+        _ => Answer::Lost(error::strange(status)),
+    }
+}

@@ -1,0 +1,202 @@
+//! The SOAP `login()` call: one envelope out, one read. It lives in API versions up to 64 only.
+
+use quick_xml::escape::{escape, resolve_predefined_entity};
+use quick_xml::events::Event;
+use quick_xml::reader::Reader;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// The newest version that has `login()`; Salesforce retires it in Summer '27.
+pub(super) const PATH: &str = "/services/Soap/u/64.0";
+/// A login result has about forty elements.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What `login()` answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A session.
+    Session {
+        /// Whether it is good for a new password only.
+        password_expired: bool,
+        /// Origin of the API.
+        instance: Url,
+        /// The access token.
+        session: Zeroizing<String>,
+        /// The service account's id.
+        user: String,
+        /// The org's id.
+        organization: String,
+    },
+    /// A refusal.
+    Fault {
+        /// Its code, without prefix.
+        code: String,
+        /// Its words.
+        message: String,
+    },
+}
+
+/// The envelope of a sign-in. Name and password are escaped.
+pub(super) fn envelope(username: &str, password: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
+         <soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \
+         xmlns:urn=\"urn:partner.soap.sforce.com\"><soapenv:Header><urn:CallOptions><urn:client>Postern</urn:client>\
+         </urn:CallOptions></soapenv:Header><soapenv:Body><urn:login><urn:username>{}</urn:username><urn:password>{}\
+         </urn:password></urn:login></soapenv:Body></soapenv:Envelope>",
+        escape(username),
+        escape(password)
+    ))
+}
+
+/// Reads an answer; `None` if it is not one. Elements are found by local name: prefixes vary.
+pub(super) fn parse(body: &[u8]) -> Option<Answer> {
+    if body.len() > MAX_BODY {
+        return None;
+    }
+    let found = Found::read(std::str::from_utf8(body).ok()?)?;
+    let code = found.exception_code.or(found.fault_code);
+    if let Some(code) = code {
+        let code = code.rsplit(':').next().unwrap_or_default().trim().to_owned();
+        let text = found.exception_message.or(found.fault_string).unwrap_or_default();
+        let message = text.strip_prefix(&format!("{code}: ")).unwrap_or(&text).to_owned();
+        return Some(Answer::Fault { code, message });
+    }
+    let server = Url::parse(&found.server_url?).ok()?;
+    let instance = Url::parse(&server.origin().ascii_serialization()).ok()?;
+    Some(Answer::Session {
+        password_expired: found.password_expired.as_deref() == Some("true"),
+        instance,
+        session: Zeroizing::new(found.session_id.filter(|id| !id.is_empty())?),
+        user: found.user_id?,
+        organization: found.organization_id.unwrap_or_default(),
+    })
+}
+
+#[derive(Default)]
+struct Found {
+    session_id: Option<String>,
+    server_url: Option<String>,
+    user_id: Option<String>,
+    organization_id: Option<String>,
+    password_expired: Option<String>,
+    fault_code: Option<String>,
+    fault_string: Option<String>,
+    exception_code: Option<String>,
+    exception_message: Option<String>,
+}
+
+impl Found {
+    fn read(text: &str) -> Option<Self> {
+        let mut reader = Reader::from_str(text);
+        let (mut found, mut open, mut value) = (Self::default(), String::new(), String::new());
+        let mut elements = 0;
+        loop {
+            match reader.read_event().ok()? {
+                Event::Start(tag) => {
+                    elements += 1;
+                    tag.local_name().as_ref().clone_into(&mut open);
+                    value.clear();
+                }
+                Event::Text(text) => value.push_str(&text.xml10_content()),
+                Event::CData(text) => value.push_str(&text.xml10_content()),
+                Event::GeneralRef(reference) => match reference.resolve_char_ref().ok()? {
+                    Some(character) => value.push(character),
+                    None => value.push_str(resolve_predefined_entity(&reference)?),
+                },
+                Event::End(tag) => {
+                    if tag.local_name().as_ref() == open
+                        && let Some(place) = found.place(&open)
+                    {
+                        place.get_or_insert_with(|| std::mem::take(&mut value));
+                    }
+                    open.clear();
+                }
+                Event::DocType(_) => return None,
+                Event::Eof => return (elements > 0).then_some(found),
+                Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => (),
+            }
+        }
+    }
+
+    /// The first element of a name counts: `userId` stands in the result and again in its user information.
+    fn place(&mut self, name: &str) -> Option<&mut Option<String>> {
+        Some(match name {
+            "sessionId" => &mut self.session_id,
+            "serverUrl" => &mut self.server_url,
+            "userId" => &mut self.user_id,
+            "organizationId" => &mut self.organization_id,
+            "passwordExpired" => &mut self.password_expired,
+            "faultcode" => &mut self.fault_code,
+            "faultstring" => &mut self.fault_string,
+            "exceptionCode" => &mut self.exception_code,
+            "exceptionMessage" => &mut self.exception_message,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SESSION: &str = "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \
+        xmlns=\"urn:partner.soap.sforce.com\"><soapenv:Body><loginResponse><result>\
+        <passwordExpired>false</passwordExpired><sandbox>false</sandbox>\
+        <serverUrl>https://acme.my.salesforce.com/services/Soap/u/64.0/00D5g000001AbCd</serverUrl>\
+        <sessionId>00D5g000001AbCd!AQ&amp;0</sessionId><userId>0055g00000XyZ12AAF</userId><userInfo>\
+        <organizationId>00D5g000001AbCdEAK</organizationId><roleId xsi:nil=\"true\"/><userId>other</userId>\
+        </userInfo></result></loginResponse></soapenv:Body></soapenv:Envelope>";
+
+    const FAULT: &str = "<soapenv:Envelope><soapenv:Body><soapenv:Fault><faultcode>sf:INVALID_LOGIN</faultcode>\
+        <faultstring>INVALID_LOGIN: Invalid username</faultstring></soapenv:Fault></soapenv:Body></soapenv:Envelope>";
+
+    #[test]
+    fn a_session_is_read() {
+        let Some(Answer::Session { password_expired, instance, session, user, organization }) =
+            parse(SESSION.as_bytes())
+        else {
+            panic!("it is a session")
+        };
+        assert!(!password_expired);
+        assert_eq!(instance.as_str(), "https://acme.my.salesforce.com/");
+        assert_eq!(session.as_str(), "00D5g000001AbCd!AQ&0");
+        assert_eq!((user.as_str(), organization.as_str()), ("0055g00000XyZ12AAF", "00D5g000001AbCdEAK"));
+    }
+
+    #[test]
+    fn an_expired_password_is_not_overlooked() {
+        let expired = SESSION.replace("<passwordExpired>false", "<passwordExpired>true");
+        assert!(matches!(parse(expired.as_bytes()), Some(Answer::Session { password_expired: true, .. })));
+    }
+
+    #[test]
+    fn a_fault_is_read_with_and_without_its_detail() {
+        let expected = Answer::Fault { code: "INVALID_LOGIN".to_owned(), message: "Invalid username".to_owned() };
+        assert_eq!(parse(FAULT.as_bytes()).unwrap(), expected);
+        let detailed = FAULT.replace(
+            "</soapenv:Fault>",
+            "<detail><x:LoginFault><x:exceptionCode>LOGIN_MUST_USE_SECURITY_TOKEN</x:exceptionCode>\
+             <x:exceptionMessage>y</x:exceptionMessage></x:LoginFault></detail></soapenv:Fault>",
+        );
+        assert!(matches!(parse(detailed.as_bytes()), Some(Answer::Fault { code, .. }) if code.starts_with("LOGIN_MUST")));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_none() {
+        let no_session = SESSION.replace("<sessionId>00D5g000001AbCd!AQ&amp;0</sessionId>", "");
+        let bomb = format!("<!DOCTYPE a [<!ENTITY b \"b\">]>{SESSION}");
+        let huge = SESSION.replace("AQ&amp;0", &"x".repeat(MAX_BODY));
+        for body in ["", "<html><body>Maintenance</body></html>", "{}", &no_session, &bomb, &huge, "<a><b></a>"] {
+            assert_eq!(parse(body.as_bytes()), None);
+        }
+        assert_eq!(parse(&[0xff, 0xfe]), None);
+    }
+
+    #[test]
+    fn names_and_passwords_are_escaped() {
+        let envelope = envelope("a&b@c.d", "p<>\"'w");
+        assert!(envelope.contains("<urn:username>a&amp;b@c.d</urn:username>"));
+        assert!(envelope.contains("<urn:password>p&lt;&gt;&quot;&apos;w</urn:password>"));
+    }
+}

@@ -1,0 +1,79 @@
+//! Pieces of SOQL that cannot be broken out of.
+
+/// A string literal: quoted, and escaped as the SOQL reference says.
+pub(super) fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('\'');
+    for character in text.chars() {
+        match character {
+            '\\' => out.push_str("\\\\"),
+            '\'' => out.push_str("\\'"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            other => out.push(other),
+        }
+    }
+    out.push('\'');
+    out
+}
+
+/// The most bytes of an encoded IN list: half of the 16,384 bytes that a URL and its headers may have together.
+const MAX_LIST: usize = 8 * 1024;
+
+/// IN lists that together hold every value, each short enough for a URL.
+pub(super) fn in_lists<'a>(values: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut lists: Vec<String> = Vec::new();
+    let mut room = 0;
+    for value in values {
+        let literal = literal(value);
+        let encoded: usize = url::form_urlencoded::byte_serialize(literal.as_bytes()).map(str::len).sum::<usize>() + 3;
+        match lists.last_mut() {
+            Some(list) if encoded <= room => {
+                list.push(',');
+                list.push_str(&literal);
+                room -= encoded;
+            }
+            _ => {
+                lists.push(literal);
+                room = MAX_LIST.saturating_sub(encoded);
+            }
+        }
+    }
+    lists
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_breaks_out_of_a_literal() {
+        for (text, expected) in [
+            ("joe@example.com", "'joe@example.com'"),
+            ("o'neil@example.com", "'o\\'neil@example.com'"),
+            ("\\", "'\\\\'"),
+            ("\\'", "'\\\\\\''"),
+            ("'; DELETE", "'\\'; DELETE'"),
+            ("a\nb\rc\td", "'a\\nb\\rc\\td'"),
+            ("50%_off 😀", "'50%_off 😀'"),
+        ] {
+            assert_eq!(literal(text), expected);
+        }
+    }
+
+    #[test]
+    fn long_lists_are_split_and_lose_nothing() {
+        let names: Vec<String> = (0..200).map(|n| format!("{n:070}@example.com")).collect();
+        let lists = in_lists(names.iter().map(String::as_str));
+        assert!(lists.len() > 1);
+        for list in &lists {
+            assert!(url::form_urlencoded::byte_serialize(list.as_bytes()).map(str::len).sum::<usize>() <= MAX_LIST);
+        }
+        let joined = lists.join(",");
+        assert_eq!(joined.split(',').count(), 200);
+        assert!(in_lists([]).is_empty());
+    }
+}

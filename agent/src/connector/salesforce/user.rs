@@ -1,0 +1,140 @@
+//! Users as the connector reads them.
+
+use postern_protocol::task::Account;
+use postern_protocol::{Failure, FailureClass};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::{Salesforce, error, soql};
+
+/// How often a read after an unanswered change is tried before the outcome is called unknown.
+const READ_BACK_TRIES: u32 = 3;
+
+/// A user.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct User {
+    pub(super) id: String,
+    pub(super) username: String,
+    pub(super) is_active: bool,
+    #[serde(default)]
+    pub(super) user_type: Option<String>,
+    #[serde(default)]
+    pub(super) last_password_change_date: Option<String>,
+    #[serde(default)]
+    pub(super) profile: Option<Profile>,
+    #[serde(default)]
+    pub(super) user_role: Option<Named>,
+}
+
+/// A user's profile.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Profile {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) user_license: Option<Named>,
+}
+
+/// Something with a name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Named {
+    pub(super) name: String,
+}
+
+const FIELDS: &str = "Id, Username, IsActive, UserType, LastPasswordChangeDate, Profile.Name, \
+    Profile.UserLicense.Name, UserRole.Name";
+
+impl Salesforce {
+    /// The user of that name, if the org has one.
+    pub(super) async fn find_user(&self, account: &Account) -> Result<Option<User>, Failure> {
+        let name = soql::literal(account);
+        let (rows, _) = self.query(&format!("SELECT {FIELDS} FROM User WHERE Username = {name}")).await?;
+        rows.into_iter().next().map(read).transpose()
+    }
+
+    /// The user as it is after a change whose answer was lost. Tried a few times: what is not known here is unknown
+    /// for good.
+    pub(super) async fn read_back(&self, id: &str) -> Result<User, Failure> {
+        let id = soql::literal(id);
+        let query = format!("SELECT {FIELDS} FROM User WHERE Id = {id}");
+        let mut tries = 1;
+        loop {
+            match self.query(&query).await {
+                Ok((rows, _)) => return rows.into_iter().next().map_or_else(|| Err(error::strange(200)), read),
+                Err(failure) if tries >= READ_BACK_TRIES || !error::is_retryable(&failure) => return Err(failure),
+                Err(_) => tries += 1,
+            }
+            self.settle().await;
+        }
+    }
+
+    /// Whether it is the account that the agent signs in with.
+    pub(super) async fn is_service_account(&self, id: &str) -> Result<bool, Failure> {
+        Ok(same_id(&self.sessions.current().await?.user, id))
+    }
+
+    /// Refuses what would cut off the branch the agent sits on.
+    pub(super) async fn spare_service_account(&self, user: &User) -> Result<(), Failure> {
+        if self.is_service_account(&user.id).await? { Err(protected()) } else { Ok(()) }
+    }
+}
+
+/// Ids compare on their first 15 characters; the other three only repeat their case.
+pub(super) fn same_id(one: &str, other: &str) -> bool {
+    short(one) == short(other)
+}
+
+/// An id without its check characters.
+pub(super) fn short(id: &str) -> &str {
+    id.get(..15).unwrap_or(id)
+}
+
+/// The failure of a name that the org does not have.
+pub(super) fn not_found(account: &str) -> Failure {
+    Failure::new(FailureClass::Rejected, "user_not_found", format!("the org has no user `{account}`"))
+        .with_next_step("Check the user name; it is unique across all orgs, so the user may be in another org.")
+}
+
+/// The failure of a task that is about the agent's own account.
+pub(super) fn protected() -> Failure {
+    Failure::new(
+        FailureClass::Rejected,
+        "service_account_protected",
+        "this is the account that the agent itself signs in with; it is never disabled, renamed or given a password",
+    )
+    .with_next_step("Change the service account in Salesforce, and then in the agent's configuration.")
+}
+
+/// The failure of a password for a user who may not sign in.
+pub(super) fn inactive(account: &str) -> Failure {
+    error::own("user_inactive", format!("the password of `{account}` cannot be changed while the user is inactive"))
+}
+
+fn read(row: Json) -> Result<User, Failure> {
+    serde_json::from_value(row).map_err(|_| error::strange(200))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_with_missing_parents_is_read() {
+        let row = serde_json::json!({
+            "attributes": {"type": "User"}, "Id": "0055g00000XyZ12AAF", "Username": "a@b.c", "IsActive": true,
+            "UserType": "Standard", "LastPasswordChangeDate": null, "UserRole": null,
+            "Profile": {"attributes": {}, "Name": "Standard User", "UserLicense": {"Name": "Salesforce"}},
+        });
+        let user = read(row).unwrap();
+        assert!(user.user_role.is_none() && user.last_password_change_date.is_none());
+        assert_eq!(user.profile.unwrap().user_license.unwrap().name, "Salesforce");
+    }
+
+    #[test]
+    fn short_and_long_ids_are_the_same() {
+        assert!(same_id("0055g00000XyZ12", "0055g00000XyZ12AAF"));
+        assert!(!same_id("0055g00000XyZ12AAF", "0055g00000xYz12AAF"));
+    }
+}
