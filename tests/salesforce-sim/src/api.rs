@@ -53,14 +53,21 @@ pub(crate) fn method_not_allowed(method: &str, allowed: &str) -> Reply {
 }
 
 /// The answer a fault puts in place of the real one.
-pub(crate) fn spoiled(status: u16, code: Option<&str>) -> Reply {
-    match (status, code) {
-        (_, Some(code)) => Reply::problem(status, &Problem::new(code.to_owned(), "A fault was asked for.")),
-        (401, None) => Reply::problem(401, &call::expired_session()),
-        (429, None) => {
-            Reply::problem(429, &Problem::new("REQUEST_LIMIT_EXCEEDED", "Too many requests.")).with("retry-after", "1")
-        }
-        (500.., None) => Reply::html(status, "Service Unavailable"),
-        (_, None) => Reply::problem(status, &Problem::new("UNKNOWN_EXCEPTION", "A fault was asked for.")),
+pub(crate) fn spoiled(status: u16, code: Option<String>, message: Option<String>) -> Reply {
+    if code.is_none() && message.is_none() && status >= 500 {
+        return Reply::html(status, "Service Unavailable");
     }
+    let mut problem = match status {
+        401 => call::expired_session(),
+        429 => Problem::new("REQUEST_LIMIT_EXCEEDED", "Too many requests."),
+        _ => Problem::new("UNKNOWN_EXCEPTION", "A fault was asked for."),
+    };
+    if let Some(code) = code {
+        problem.code = code.into();
+    }
+    if let Some(message) = message {
+        problem.message = message;
+    }
+    let reply = Reply::problem(status, &problem);
+    if status == 429 { reply.with("retry-after", "1") } else { reply }
 }

@@ -42,6 +42,9 @@ pub enum Mishap {
         /// The error code of the JSON body.
         #[serde(default)]
         code: Option<String>,
+        /// The message of the JSON body.
+        #[serde(default)]
+        message: Option<String>,
     },
     /// The maintenance page, as HTML with status 503; nothing happens.
     Maintenance,

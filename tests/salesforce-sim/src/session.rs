@@ -129,7 +129,7 @@ impl Sessions {
             self.cursors.remove(oldest);
         }
         self.serial += 1;
-        let id = RecordId::new("0r8", org, self.serial);
+        let id = RecordId::new("01g", org, self.serial);
         self.cursors.push_back(Cursor { id, owner, plan: Arc::new(plan), found: Arc::new(found), batch });
         self.cursors.back().expect("one was just added")
     }

@@ -135,7 +135,7 @@ async fn answer(
     }
     let zip = request.accepts_gzip();
     let reply = match mishap {
-        Some(Mishap::Respond { status, code }) => api::spoiled(status, code.as_deref()),
+        Some(Mishap::Respond { status, code, message }) => api::spoiled(status, code, message),
         Some(Mishap::Maintenance) => Reply::html(503, "Down for Maintenance"),
         Some(Mishap::Refuse) => return Err(Dropped),
         Some(Mishap::DelayCommit { millis }) => later(&shared, request, millis).await.ok_or(Dropped)?,

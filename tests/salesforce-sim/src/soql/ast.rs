@@ -22,8 +22,10 @@ pub(crate) enum Select {
     Count,
     /// `COUNT(Id)`, with the name of its column.
     CountOf(Name, String),
-    /// `FIELDS(ALL)` or `FIELDS(STANDARD)`.
-    Every,
+    /// `FIELDS(ALL)`: wants a LIMIT.
+    All,
+    /// `FIELDS(STANDARD)`.
+    Standard,
 }
 
 /// A name or dotted path, and the byte it starts at.

@@ -56,11 +56,12 @@ impl Parser<'_> {
         }
         if self.is_call("FIELDS") {
             self.advance(2);
-            if !(self.take_word("ALL") || self.take_word("STANDARD")) {
-                return Err(self.unexpected());
+            let select = if self.take_word("ALL") { Select::All } else { Select::Standard };
+            if select == Select::Standard {
+                self.expect_word("STANDARD")?;
             }
             self.expect_sign(")")?;
-            return Ok(Select::Every);
+            return Ok(select);
         }
         let mut fields = vec![self.name()?];
         while self.take_sign(",") {

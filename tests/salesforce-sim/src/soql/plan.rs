@@ -13,6 +13,9 @@ use crate::schema::ObjectKind;
 use crate::schema::field::{Field, Kind};
 use crate::time;
 
+/// Rows that may be asked for with `FIELDS(ALL)` (published limit).
+const MAX_ALL: usize = 200;
+
 /// A query ready to run.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -125,7 +128,10 @@ impl Planner<'_> {
         match &self.statement.select {
             Select::Count => Ok(Output::Count),
             Select::CountOf(name, column) => Ok(Output::CountOf { path: self.path(name)?, column: column.clone() }),
-            Select::Every => Ok(Output::Rows(self.every_field()?)),
+            Select::All if self.statement.limit.is_none_or(|it| it > MAX_ALL) => {
+                Err(SoqlError::malformed("The SOQL FIELDS function must have a LIMIT of at most 200"))
+            }
+            Select::All | Select::Standard => Ok(Output::Rows(self.every_field())),
             Select::Fields(names) => {
                 let mut nodes = Vec::new();
                 for name in names {
@@ -139,13 +145,9 @@ impl Planner<'_> {
         }
     }
 
-    /// `FIELDS()` is only served with a LIMIT of at most 200, as for `FIELDS(ALL)`.
-    fn every_field(&self) -> Result<Vec<Node>, SoqlError> {
-        if self.statement.limit.is_none_or(|it| it > 200) {
-            return Err(SoqlError::malformed("The SOQL FIELDS function must have a LIMIT of at most 200"));
-        }
+    fn every_field(&self) -> Vec<Node> {
         let fields = self.kind.object().fields.iter().enumerate();
-        Ok(fields.map(|(column, field)| Node::Field { column, name: field.name }).collect())
+        fields.map(|(column, field)| Node::Field { column, name: field.name }).collect()
     }
 
     fn order(&self, order: &Order) -> Result<(Path, Order), SoqlError> {
@@ -413,6 +415,14 @@ mod tests {
         let error = refused("SELECT Id FROM LoginHistory WHERE Status = 'Success'");
         assert_eq!(error.code, "INVALID_FIELD");
         assert!(error.message.ends_with("field 'Status' can not be filtered in a query call"));
+    }
+
+    #[test]
+    fn all_fields_need_a_limit_and_standard_ones_do_not() {
+        assert_eq!(refused("SELECT FIELDS(ALL) FROM User").code, "MALFORMED_QUERY");
+        assert!(plan("SELECT FIELDS(ALL) FROM User LIMIT 200", 0).is_ok());
+        assert!(plan("SELECT FIELDS(STANDARD) FROM User", 0).is_ok());
+        assert_eq!(refused("SELECT FIELDS(CUSTOM) FROM User").message, "unexpected token: 'CUSTOM'");
     }
 
     #[test]

@@ -35,7 +35,7 @@ async fn a_refused_call_has_not_happened() {
     let resource = format!("sobjects/User/{}", caller.id_of(USER).await);
     let off = json!({"IsActive": false});
 
-    simulator.inject(on_patch(Mishap::Respond { status: 503, code: None }));
+    simulator.inject(on_patch(Mishap::Respond { status: 503, code: None, message: None }));
     let unavailable = caller.patch(&resource, &off).await;
     simulator.inject(on_patch(Mishap::Maintenance));
     let maintenance = caller.patch(&resource, &off).await;
@@ -119,6 +119,11 @@ async fn everything_can_be_steered_over_http() {
     let fault = json!({"when": {"method": "GET"}, "what": {"respond": {"status": 429}}, "times": 1});
     assert_eq!(post("faults", fault).await.status, 204);
     assert_eq!(caller.get("limits").await.status, 429);
+    let text = "This session is not valid for use with the REST API";
+    let fault = json!({"what": {"respond": {"status": 401, "message": text}}, "times": 1});
+    assert_eq!(post("faults", fault).await.status, 204);
+    let unfit = caller.get("limits").await;
+    assert_eq!((unfit.code(), unfit.message()), ("INVALID_SESSION_ID", text));
     assert_eq!(post("switches", json!({"expire_sessions": true})).await.status, 204);
     assert_eq!(caller.get("limits").await.status, 401);
     assert_eq!(post("switches", json!({"unknown": true})).await.status, 400);
@@ -130,7 +135,7 @@ async fn everything_can_be_steered_over_http() {
     let user = Answer::of(http().get(path("users/g@globex.example"))).await;
     assert_eq!((&user.json["org"], &user.json["active"]), (&json!("Globex"), &json!(true)));
     let counters = Answer::of(http().get(path("counters"))).await;
-    assert_eq!((&counters.json["http_calls"], &counters.json["routes"]["GET limits"]), (&json!(3), &json!(null)));
+    assert_eq!((&counters.json["http_calls"], &counters.json["routes"]["GET limits"]), (&json!(4), &json!(null)));
     assert_eq!(Answer::of(http().delete(path("counters"))).await.status, 204);
     assert_eq!(simulator.counters().http_calls, 0);
     assert_eq!(Answer::of(http().get(path("nothing"))).await.status, 404);
