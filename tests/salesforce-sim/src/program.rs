@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::assumptions::Assumptions;
@@ -52,6 +53,10 @@ struct Options {
     #[arg(long, value_name = "FILE", conflicts_with = "org_file")]
     app_certificate: Option<PathBuf>,
 
+    /// A TOML file with behavior to assume where the documentation is silent; see README.md
+    #[arg(long, value_name = "FILE")]
+    assumptions: Option<PathBuf>,
+
     /// The HTTPS certificate chain (PEM); without it one is made
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
@@ -94,13 +99,13 @@ enum Failure {
         #[source]
         source: std::io::Error,
     },
-    #[error("`{}` is not a TOML description of an org", path.display())]
+    #[error("`{}` does not hold what it should, as TOML", path.display())]
     Toml {
         path: PathBuf,
         #[source]
         source: toml::de::Error,
     },
-    #[error("`{}` is not a JSON description of an org", path.display())]
+    #[error("`{}` does not hold what it should, as JSON", path.display())]
     Json {
         path: PathBuf,
         #[source]
@@ -140,7 +145,7 @@ fn config(options: &Options) -> Result<Config, Failure> {
     let orgs = if options.org_file.is_empty() {
         vec![built_in(options)?]
     } else {
-        options.org_file.iter().map(|it| org(it)).collect::<Result<_, _>>()?
+        options.org_file.iter().map(|it| description(it)).collect::<Result<_, _>>()?
     };
     let certificate = match (&options.cert, &options.key) {
         (Some(cert), Some(key)) => Some(Certificate { chain_pem: read(cert)?, key_pem: read(key)? }),
@@ -153,7 +158,10 @@ fn config(options: &Options) -> Result<Config, Failure> {
         names: Vec::new(),
         instance_url: options.instance_url.clone(),
         orgs,
-        assumptions: Assumptions::default(),
+        assumptions: match &options.assumptions {
+            Some(path) => description(path)?,
+            None => Assumptions::default(),
+        },
     })
 }
 
@@ -172,7 +180,8 @@ fn address(text: &str) -> Result<Option<SocketAddr>, Failure> {
     text.parse().map(Some).map_err(|_| Failure::Address(text.to_owned()))
 }
 
-fn org(path: &Path) -> Result<OrgSeed, Failure> {
+/// Reads a file as JSON if it is named so, else as TOML.
+fn description<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     let text = read(path)?;
     let path = path.to_owned();
     if path.extension().is_some_and(|it| it.eq_ignore_ascii_case("json")) {

@@ -93,8 +93,10 @@ pub(crate) fn update(
     finish(&mut row, org);
     check_unique(org, &row)?;
     let is_active = row.get(user::IS_ACTIVE).is_true();
-    if was_active && !is_active {
-        check_deactivation(world, caller, id)?;
+    check_last_admin(org, id, &row)?;
+    if was_active && !is_active && id == caller.user {
+        let (code, text) = &world.assumptions.deactivate_self;
+        return Err(Problem::new(code.clone(), text.clone()).on("IsActive"));
     }
     check_license(world, caller.org, &row, Some(id))?;
 
@@ -215,13 +217,10 @@ fn check_license(world: &World, org: usize, row: &Row, own: Option<RecordId>) ->
     Err(Problem::new("LICENSE_LIMIT_EXCEEDED", world.assumptions.license_limit_text.clone()))
 }
 
-fn check_deactivation(world: &World, caller: Caller, id: RecordId) -> Result<(), Problem> {
-    let org = world.org(caller.org);
-    if id == caller.user {
-        let (code, text) = &world.assumptions.deactivate_self;
-        return Err(Problem::new(code.clone(), text.clone()).on("IsActive"));
-    }
-    if org.active_admins == 1 && org.may_manage_users(id) {
+/// An org keeps one active administrator, whether by `IsActive` or by profile.
+fn check_last_admin(org: &Org, id: RecordId, row: &Row) -> Result<(), Problem> {
+    let counts = |it: &Row| it.get(user::IS_ACTIVE).is_true() && org.is_admin(it);
+    if org.active_admins == 1 && org.user(id).is_some_and(counts) && !counts(row) {
         return Err(Problem::new("CANNOT_DISABLE_LAST_ADMIN", "You must have at least one active administrator user"));
     }
     Ok(())

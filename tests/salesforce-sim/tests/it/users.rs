@@ -104,17 +104,18 @@ async fn one_cannot_switch_off_oneself_nor_the_last_administrator() {
     let second_id = first.id_of("second@acme.example").await;
     let off = json!({"IsActive": false});
 
-    let oneself = first.patch(&format!("sobjects/User/{first_id}"), &off).await;
-    let demoted = {
-        let profile = first.one("SELECT Id FROM Profile WHERE Name = 'Standard User'", "Id").await;
-        second.patch(&format!("sobjects/User/{second_id}"), &json!({"ProfileId": profile})).await
-    };
-    let other = first.patch(&format!("sobjects/User/{second_id}"), &off).await;
+    let profile = first.one("SELECT Id FROM Profile WHERE Name = 'Standard User'", "Id").await;
+    let demote = json!({"ProfileId": profile});
 
-    assert_eq!(oneself.code(), "FIELD_INTEGRITY_EXCEPTION");
-    assert_eq!(demoted.status, 204);
-    assert_eq!(other.status, 204);
-    assert!(!simulator.user("second@acme.example").unwrap().active && simulator.user(ADMIN).unwrap().active);
+    let oneself = first.patch(&format!("sobjects/User/{first_id}"), &off).await;
+    let other = second.patch(&format!("sobjects/User/{first_id}"), &demote).await;
+    let last = second.patch(&format!("sobjects/User/{second_id}"), &off).await;
+    let last_demoted = second.patch(&format!("sobjects/User/{second_id}"), &demote).await;
+
+    assert_eq!((oneself.code(), other.status.as_u16()), ("FIELD_INTEGRITY_EXCEPTION", 204));
+    assert_eq!((last.code(), last_demoted.code()), ("CANNOT_DISABLE_LAST_ADMIN", "CANNOT_DISABLE_LAST_ADMIN"));
+    assert_eq!(last.message(), "You must have at least one active administrator user");
+    assert!(simulator.user("second@acme.example").unwrap().active);
 }
 
 #[tokio::test]
