@@ -1,0 +1,69 @@
+//! How members come to be.
+
+use postern_protocol::enrollment::EnrollmentToken;
+use postern_protocol::enrollment::v1::EnrollRefusal;
+use postern_protocol::id::TokenId;
+use postern_protocol::message::v1::MembershipState;
+
+use crate::lab::{Lab, files};
+use crate::member::{Application, Session};
+
+#[tokio::test]
+async fn an_applicant_becomes_a_pending_member_until_an_operator_approves_it() {
+    let lab = Lab::start_with(&[]).await;
+    let identity = lab.enroll().await;
+    assert_eq!(lab.member(identity.member).await.state, MembershipState::Pending);
+
+    let mut session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    assert_eq!(session.welcome.as_ref().unwrap().state, MembershipState::Pending.into());
+    session.answer_inventory(&[]).await;
+    let early = lab.act(identity.member, "enable").await.unwrap_err();
+    assert!(early.text.contains("member approve"), "{}", early.text);
+
+    lab.act(identity.member, "approve").await.unwrap();
+    let postern_protocol::message::FromController::MemberState(state) = session.next().await else {
+        panic!("no MemberState");
+    };
+    assert_eq!((state.state, state.epoch.0), (MembershipState::Enabled.into(), 2));
+}
+
+/// F46 for enrollment: the answer may be lost, so the same request gets the same answer, across a restart too.
+#[tokio::test]
+async fn the_same_request_gets_the_same_certificate_and_another_is_refused() {
+    let mut lab = Lab::start().await;
+    let token = lab.token().await;
+    let application = Application::new();
+    let first = application.send(&lab, &token).await.unwrap();
+    lab.kill();
+    lab.restart().await;
+    let again = application.send(&lab, &token).await.unwrap();
+    assert_eq!(first, again);
+    assert!(first.approved);
+
+    let refused = Application::new().send(&lab, &token).await.unwrap_err();
+    assert_eq!(refused.reason, EnrollRefusal::InvalidToken.into());
+    assert!(refused.message.contains("postern-controller token create"), "{}", refused.message);
+}
+
+#[tokio::test]
+async fn a_token_that_was_never_made_is_refused() {
+    let lab = Lab::start().await;
+    let real = lab.token().await;
+    let forged = EnrollmentToken { id: TokenId::from_bytes([9; 16]), ..real };
+    let refused = Application::new().send(&lab, &forged).await.unwrap_err();
+    assert_eq!(refused.reason, EnrollRefusal::InvalidToken.into());
+}
+
+/// F52 for tokens: the data directory holds neither the secret nor the derived key in clear.
+#[tokio::test]
+async fn the_data_directory_does_not_hold_the_tokens_key_in_clear() {
+    let lab = Lab::start().await;
+    let token = lab.token().await;
+    let key = token.key.expose();
+    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    for file in files(&lab.data_dir()) {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(32).any(|it| it == key), "{}", file.display());
+        assert!(!bytes.windows(64).any(|it| it == hex.as_bytes()), "{}", file.display());
+    }
+}

@@ -1,0 +1,182 @@
+//! Who gets a session, and what a session survives.
+
+use postern_controller_stub::ca::Authority;
+use postern_controller_stub::clock;
+use postern_protocol::SessionNo;
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::MembershipState;
+use postern_protocol::session::{self, Ended};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::lab::Lab;
+use crate::member::{Identity, Session, connect};
+
+fn status(refused: Result<crate::member::Socket, Error>) -> (u16, String) {
+    match refused {
+        Err(Error::Http(response)) => {
+            let body = response.body().clone().unwrap_or_default();
+            (response.status().as_u16(), String::from_utf8_lossy(&body).into_owned())
+        }
+        Err(other) => panic!("not an HTTP answer: {other}"),
+        Ok(_) => panic!("accepted"),
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_path_subprotocol_or_no_certificate_each_get_their_answer() {
+    let lab = Lab::start().await;
+    let identity = lab.enroll().await;
+
+    let (code, _) = status(connect(&lab, "/v2/session", Some(session::SUBPROTOCOL), Some(&identity)).await);
+    assert_eq!(code, 404);
+    for subprotocol in [None, Some("postern.v9")] {
+        let (code, body) = status(connect(&lab, session::PATH, subprotocol, Some(&identity)).await);
+        assert_eq!(code, 400);
+        assert!(body.contains("postern.v1"), "{body}");
+    }
+    let (code, body) = status(connect(&lab, session::PATH, Some(session::SUBPROTOCOL), None).await);
+    assert_eq!(code, 401);
+    assert!(body.contains("enroll"), "{body}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_does_not_get_through_tls() {
+    let lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = Authority::open(elsewhere.path(), clock::wall()).unwrap();
+    let application = crate::member::Application::new();
+    let issued =
+        other.issue_member(&application.csr, &"acme".parse().unwrap(), identity.member, clock::wall()).unwrap();
+    identity.certificate = issued.certificate.to_vec();
+    identity.key = application.key.serialize_der();
+
+    let refused = connect(&lab, session::PATH, Some(session::SUBPROTOCOL), Some(&identity)).await;
+    assert!(!matches!(refused, Err(Error::Http(_)) | Ok(_)), "it has to fail before HTTP");
+}
+
+#[tokio::test]
+async fn a_session_is_numbered_and_the_member_is_told_its_address() {
+    let lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let first = Session::open(&lab, &identity).await;
+    assert_eq!(first.number(), SessionNo(1));
+    assert_eq!(first.welcome.as_ref().unwrap().observed_address.as_str(), "127.0.0.1");
+    identity.last_session = first.number();
+    drop(first);
+    assert_eq!(Session::open(&lab, &identity).await.number(), SessionNo(2));
+}
+
+/// F43.
+#[tokio::test]
+async fn f43_a_new_session_replaces_the_old_one() {
+    let lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let mut old = Session::open(&lab, &identity).await;
+    identity.last_session = old.number();
+    let _new = Session::open(&lab, &identity).await;
+    let Ended::GoneAway { reason, .. } = old.ended().await else { panic!("not a goodbye") };
+    assert_eq!(reason, "replaced");
+}
+
+/// F19, F44: leave out the comparison in `rolled_back` and the copy is welcomed.
+#[tokio::test]
+async fn f19_a_member_from_a_backup_is_refused_and_disabled_until_an_operator_looks() {
+    let lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let old = identity.hello();
+    for _ in 0..2 {
+        let session = Session::open(&lab, &identity).await;
+        identity.last_session = session.number();
+        lab.wait_for("the session", async || lab.member(identity.member).await.connected.then_some(())).await;
+    }
+    let Err(Ended::Refused { reason, message, .. }) = Session::greet(&lab, old.clone(), &identity).await else {
+        panic!("welcomed");
+    };
+    assert_eq!(reason, "rolled_back");
+    assert!(message.contains("member enable"), "{message}");
+    let member = lab.member(identity.member).await;
+    assert_eq!(member.state, MembershipState::Disabled);
+    assert!(member.alarm.unwrap().contains("backup"));
+
+    lab.act(identity.member, "enable").await.unwrap();
+    assert!(Session::greet(&lab, old, &identity).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_revoked_member_is_out_at_once_and_stays_out() {
+    let lab = Lab::start().await;
+    let identity = lab.enroll().await;
+    let mut session = Session::open(&lab, &identity).await;
+    lab.act(identity.member, "revoke").await.unwrap();
+    let Ended::GoneAway { reason, .. } = session.ended().await else { panic!("not a goodbye") };
+    assert_eq!(reason, "revoked");
+    let Err(Ended::Refused { reason, .. }) = Session::greet(&lab, identity.hello(), &identity).await else {
+        panic!("welcomed");
+    };
+    assert_eq!(reason, "revoked");
+}
+
+/// F55, F56: a frame nobody knows costs an answer, not the session.
+#[tokio::test]
+async fn f55_a_frame_that_cannot_be_read_is_answered_and_the_session_lives_on() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    session.send_raw(vec![0xff, 0x7f, 1, 0, 0, 0, 0, 0]).await;
+    let FromController::ProtocolError(error) = session.next().await else { panic!("no ProtocolError") };
+    assert_eq!(error.tag, 0x7fff);
+    session.socket_text("hello").await;
+    assert!(matches!(session.next().await, FromController::ProtocolError(_)));
+    let task = lab.submit("enable_user", "a@b.c").await;
+    assert_eq!(session.offer().await.task, task);
+}
+
+/// F53: take the limits out of `websocket::limits` and the frame is taken.
+#[tokio::test]
+async fn f53_an_oversize_frame_ends_its_own_session_alone() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let other = lab.enroll().await;
+    let mut unharmed = Session::open(&lab, &other).await;
+    let _ = futures_util::SinkExt::send(&mut session.socket, Message::Binary(vec![0; 128 * 1024 + 1].into())).await;
+    lab.wait_for("the session to end", async || (!lab.member(identity.member).await.connected).then_some(())).await;
+    let task = lab.submit("enable_user", "a@b.c").await;
+    assert_eq!(unharmed.offer().await.task, task);
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_controller_that_was_started_anew_is_refused_with_the_reason() {
+    let lab = Lab::start().await;
+    let identity = lab.enroll().await;
+    let stranger = Identity { member: postern_protocol::MemberId::from_bytes([3; 16]), ..lab.enroll().await };
+    let authority = Authority::open(&lab.data_dir(), clock::wall()).unwrap();
+    let application = crate::member::Application::new();
+    let issued =
+        authority.issue_member(&application.csr, &"acme".parse().unwrap(), stranger.member, clock::wall()).unwrap();
+    let stranger =
+        Identity { certificate: issued.certificate.to_vec(), key: application.key.serialize_der(), ..stranger };
+    let Err(Ended::Refused { reason, .. }) = Session::greet(&lab, stranger.hello(), &stranger).await else {
+        panic!("welcomed");
+    };
+    assert_eq!(reason, "unknown_member");
+
+    let copy =
+        authority.issue_member(&application.csr, &"acme".parse().unwrap(), identity.member, clock::wall()).unwrap();
+    let clone = Identity { certificate: copy.certificate.to_vec(), key: application.key.serialize_der(), ..identity };
+    let Err(Ended::Refused { reason, .. }) = Session::greet(&lab, clone.hello(), &clone).await else {
+        panic!("welcomed");
+    };
+    assert_eq!(reason, "wrong_certificate");
+}
+
+#[tokio::test]
+async fn a_stopping_controller_says_goodbye_and_exits_with_zero() {
+    let mut lab = Lab::start().await;
+    let identity = lab.enroll().await;
+    let mut session = Session::open(&lab, &identity).await;
+    let told = tokio::spawn(async move { session.ended().await });
+    let code = tokio::task::spawn_blocking(move || (lab.terminate(), lab)).await.unwrap().0;
+    assert_eq!(code, Some(0));
+    let Ended::GoneAway { reason, .. } = told.await.unwrap() else { panic!("not a goodbye") };
+    assert_eq!(reason, "stopping");
+}

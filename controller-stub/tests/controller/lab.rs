@@ -1,0 +1,224 @@
+//! One controller in a folder of its own, as a process that can be killed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use postern_controller_stub::client::{Client, Where};
+use postern_controller_stub::exit::Failure;
+use postern_controller_stub::server::Addresses;
+use postern_controller_stub::state::members::MemberView;
+use postern_controller_stub::state::tasks::TaskView;
+use postern_protocol::enrollment::EnrollmentToken;
+use postern_protocol::{MemberId, TaskId};
+use serde_json::{Value, json};
+
+use crate::member::{Identity, Session};
+
+/// Far beyond what anything here takes; reached only when something is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Lab {
+    folder: tempfile::TempDir,
+    process: Option<Child>,
+    options: Vec<String>,
+}
+
+impl Lab {
+    /// A controller whose members need no approval.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&["--auto-approve"]).await
+    }
+
+    pub(crate) async fn start_with(options: &[&str]) -> Self {
+        let mut lab = Self {
+            folder: tempfile::tempdir().unwrap(),
+            process: None,
+            options: options.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        lab.restart().await;
+        lab
+    }
+
+    /// Starts the controller, which must not be running.
+    pub(crate) async fn restart(&mut self) {
+        assert!(self.process.is_none());
+        let _ = std::fs::remove_file(self.ready_file());
+        let log = std::fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_postern-controller"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0", "--log-level", "debug"])
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .arg("--ready-file")
+            .arg(self.ready_file())
+            .args(&self.options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.process = Some(child);
+        let ready = self.ready_file();
+        self.wait_for("the controller to listen", async || ready.exists().then_some(())).await;
+    }
+
+    /// Ends the controller as a power cut of its process would.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.process.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Ends the controller as systemd would. Returns its exit code.
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
+        let mut child = self.process.take().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        child.wait().unwrap().code()
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn ready_file(&self) -> PathBuf {
+        self.folder.path().join("ready.json")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn addresses(&self) -> Addresses {
+        serde_json::from_slice(&std::fs::read(self.ready_file()).unwrap()).unwrap()
+    }
+
+    /// `127.0.0.1:port` of the agents' listener.
+    pub(crate) fn listener(&self) -> String {
+        self.addresses().controller_url.replace("wss://localhost", "127.0.0.1")
+    }
+
+    pub(crate) fn ca(&self) -> Vec<u8> {
+        std::fs::read(self.data_dir().join("ca.der")).unwrap()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::open(&Where::DataDir(self.data_dir())).unwrap()
+    }
+
+    /// Waits until `condition` gives something, looking again and again.
+    pub(crate) async fn wait_for<T>(&self, what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            let mut interval = tokio::time::interval(Duration::from_millis(10));
+            loop {
+                interval.tick().await;
+                if let Some(found) = condition().await {
+                    return found;
+                }
+            }
+        });
+        match waited.await {
+            Ok(found) => found,
+            Err(_) => panic!("waited in vain for {what}; the controller said:\n{}", self.log()),
+        }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    pub(crate) async fn token(&self) -> EnrollmentToken {
+        let _: Value = self.client().post("/v1/clusters", &json!({ "name": "acme" })).await.unwrap();
+        let made: Value = self.client().post("/v1/tokens", &json!({ "cluster": "acme" })).await.unwrap();
+        made["token"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub(crate) async fn enroll(&self) -> Identity {
+        Identity::enroll(self, &self.token().await).await.unwrap()
+    }
+
+    /// An enrolled member in a settled session with room for many tasks, and a system it serves.
+    pub(crate) async fn working_member(&self) -> (Identity, Session) {
+        let identity = self.enroll().await;
+        let session = Session::open(self, &identity).await;
+        self.add_system().await;
+        (identity, session)
+    }
+
+    pub(crate) async fn add_system(&self) {
+        let body = json!({ "name": "sf", "association": "acme" });
+        let added: Result<Value, Failure> = self.client().post("/v1/systems", &body).await;
+        if let Err(failure) = added {
+            assert!(failure.text.contains("already"), "{}", failure.text);
+        }
+    }
+
+    /// Submits a task about `account` without waiting for it.
+    pub(crate) async fn submit(&self, kind: &str, account: &str) -> TaskId {
+        let id = TaskId::from_bytes(postern_controller_stub::random::bytes());
+        let body = json!({ "id": id, "system": "sf", "kind": kind, "params": { "account": account } });
+        let _: TaskView = self.client().post("/v1/tasks", &body).await.unwrap();
+        id
+    }
+
+    pub(crate) async fn task(&self, id: TaskId) -> TaskView {
+        self.client().get(&format!("/v1/tasks/{id}")).await.unwrap()
+    }
+
+    pub(crate) async fn finished(&self, id: TaskId) -> TaskView {
+        self.wait_for("the task to finish", async || {
+            let view = self.task(id).await;
+            view.outcome.is_some().then_some(view)
+        })
+        .await
+    }
+
+    pub(crate) async fn in_state(&self, id: TaskId, state: &str) -> TaskView {
+        self.wait_for(&format!("the task to be {state}"), async || {
+            let view = self.task(id).await;
+            (view.state == state).then_some(view)
+        })
+        .await
+    }
+
+    pub(crate) async fn member(&self, id: MemberId) -> MemberView {
+        self.client().get(&format!("/v1/members/{id}")).await.unwrap()
+    }
+
+    pub(crate) async fn act(&self, id: MemberId, action: &str) -> Result<MemberView, Failure> {
+        self.client().post(&format!("/v1/members/{id}/{action}"), &json!({})).await
+    }
+
+    /// Runs a command of the program. Returns exit code, standard output, standard error.
+    pub(crate) fn command(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_postern-controller"))
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Every file below a folder, in order.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,84 @@
+//! What operators do with members.
+
+use postern_protocol::Outcome;
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{HeldState, MemberStateAck, MembershipState};
+
+use crate::lab::Lab;
+use crate::member::{Session, succeeded};
+
+#[tokio::test]
+async fn a_soft_disable_lets_the_member_finish_and_then_disables_it() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let task = lab.submit("enable_user", "a").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    lab.in_state(task, "accepted").await;
+
+    lab.act(identity.member, "disable").await.unwrap();
+    let FromController::MemberState(draining) = session.next().await else { panic!("no MemberState") };
+    assert_eq!(draining.state, MembershipState::Draining.into());
+    session.send(MemberStateAck { epoch: draining.epoch }).await;
+    let waiting = lab.submit("enable_user", "b").await;
+
+    session.send(succeeded(1, &offer)).await;
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        told.push(session.next().await);
+    }
+    let disabled = told.iter().find_map(|it| match it {
+        FromController::MemberState(state) => Some(state.state),
+        _ => None,
+    });
+    assert_eq!(disabled, Some(MembershipState::Disabled.into()), "{told:?}");
+    assert_eq!(lab.task(task).await.outcome, Some(Outcome::Succeeded));
+    assert_eq!(lab.task(waiting).await.state, "queued");
+    assert!(lab.task(waiting).await.waits_for.contains("not enabled"));
+}
+
+/// Operators see the other member take over at once, not after a lease.
+#[tokio::test]
+async fn a_hard_disable_gives_what_was_not_begun_to_another_member() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let begun = lab.submit("enable_user", "a").await;
+    let first = session.offer().await;
+    session.accept(&first).await;
+    session.start(&first).await;
+    let waiting = lab.submit("enable_user", "b").await;
+    let second = session.offer().await;
+    session.accept(&second).await;
+    lab.in_state(waiting, "accepted").await;
+    let other = lab.enroll().await;
+    let mut takes_over = Session::open(&lab, &other).await;
+
+    lab.act(identity.member, "disable?hard=true").await.unwrap();
+    let FromController::MemberState(state) = session.next().await else { panic!("no MemberState") };
+    assert!(state.hard);
+    session.send(MemberStateAck { epoch: state.epoch }).await;
+    let held = [(begun, first.epoch, HeldState::Started), (waiting, second.epoch, HeldState::Journaled)];
+    session.answer_inventory(&held).await;
+
+    let taken = takes_over.offer().await;
+    assert_eq!((taken.task, taken.epoch.0, taken.reconcile), (waiting, 2, false));
+    assert_eq!(lab.task(begun).await.member, Some(identity.member), "what was begun is finished where it was begun");
+    session.send(succeeded(1, &first)).await;
+    assert_eq!(session.acked().await, 1);
+}
+
+#[tokio::test]
+async fn only_clusters_with_an_enabled_member_can_be_chosen() {
+    let lab = Lab::start_with(&[]).await;
+    let identity = lab.enroll().await;
+    let add = ["system", "add", "sf", "--with", "acme"];
+    let (code, _, err) = lab.command(&add);
+    assert_eq!(code, Some(77));
+    assert!(err.contains("no registered and enabled member"), "{err}");
+    lab.act(identity.member, "approve").await.unwrap();
+    assert_eq!(lab.command(&add).0, Some(0));
+    assert_eq!(lab.command(&["system", "add", "here", "--with", "server"]).0, Some(0));
+    let (code, _, err) = lab.command(&["task", "submit", "test_connection", "--system", "here"]);
+    assert_eq!(code, Some(77));
+    assert!(err.contains("runs no connectors itself"), "{err}");
+}

@@ -1,0 +1,161 @@
+//! Payloads, both ways, and across interruptions.
+
+use postern_protocol::StreamId;
+use postern_protocol::bounded::{Bytes, List};
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{
+    Chunk, ChunkAck, HeldState, Report, StreamClose, StreamFault, StreamOpen, StreamOpenAck, StreamRef,
+};
+use postern_protocol::seal::{SealContext, SegmentOpener};
+use postern_protocol::stream::{CHUNK, chunks};
+use postern_protocol::{Outcome, TaskKind};
+use sha2::{Digest, Sha256};
+
+use crate::lab::Lab;
+use crate::member::{Session, succeeded};
+
+fn payload(length: usize) -> (Vec<u8>, StreamRef) {
+    let bytes: Vec<u8> = (0..length).map(|it| u8::try_from(it % 251).unwrap()).collect();
+    let stream = StreamRef {
+        id: StreamId::from_bytes([5; 16]),
+        length: u64::try_from(length).unwrap(),
+        sha256: Sha256::digest(&bytes).into(),
+    };
+    (bytes, stream)
+}
+
+fn chunk(stream: StreamRef, bytes: &[u8], index: u64) -> Chunk {
+    let start = usize::try_from(index).unwrap() * CHUNK;
+    let piece = bytes[start..bytes.len().min(start + CHUNK)].to_vec();
+    Chunk { stream: stream.id, index, bytes: Bytes::new(piece).unwrap() }
+}
+
+async fn submit_import(lab: &Lab, dataset: &[u8]) {
+    std::fs::write(lab.path("users.xml"), dataset).unwrap();
+    let file = lab.path("users.xml");
+    let arguments =
+        ["task", "submit", "import_batch", "--system", "sf", "--dataset", file.to_str().unwrap(), "--async"];
+    let (code, out, err) = lab.command(&arguments);
+    assert_eq!(code, Some(0), "{out}{err}");
+}
+
+#[tokio::test]
+async fn a_dataset_reaches_the_member_sealed_and_goes_on_where_it_was_durable() {
+    let lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let dataset = b"<root>personal data</root>".repeat(40_000);
+    submit_import(&lab, &dataset).await;
+    let offer = session.offer().await;
+    let [stream] = offer.streams[..] else { panic!("no payload") };
+    session.accept(&offer).await;
+    let FromController::StreamOpen(open) = session.next().await else { panic!("no StreamOpen") };
+    assert_eq!((open.task, open.stream), (offer.task, stream));
+
+    let total = chunks(stream.length);
+    assert!(total > 9, "{total}");
+    session.send(StreamOpenAck { stream: stream.id, durable: 0 }).await;
+    let mut received = Vec::new();
+    for index in 0..3 {
+        let FromController::Chunk(chunk) = session.next().await else { panic!("no chunk") };
+        assert_eq!(chunk.index, index);
+        received.extend_from_slice(&chunk.bytes);
+    }
+    identity.last_session = session.number();
+    drop(session);
+
+    let held = [(offer.task, offer.epoch, HeldState::Journaled)];
+    let mut session = Session::open_holding(&lab, &identity, &held).await;
+    let FromController::StreamOpen(_) = session.next().await else { panic!("no StreamOpen") };
+    session.send(StreamOpenAck { stream: stream.id, durable: 3 }).await;
+    for index in 3..total {
+        let FromController::Chunk(chunk) = session.next().await else { panic!("no chunk") };
+        assert_eq!(chunk.index, index);
+        received.extend_from_slice(&chunk.bytes);
+        session.send(ChunkAck { stream: stream.id, durable: index + 1 }).await;
+    }
+    session.send(StreamClose { stream: stream.id }).await;
+    assert_eq!(<[u8; 32]>::from(Sha256::digest(&received)), stream.sha256);
+    assert!(!received.windows(13).any(|it| it == b"personal data"), "it travels sealed");
+
+    let system = "sf".parse().unwrap();
+    let context = SealContext { task: offer.task, kind: TaskKind::ImportBatch, system: &system, target: "" };
+    let key = offer.sealed[0].open(context, std::slice::from_ref(&identity.sealing)).unwrap();
+    let mut opener = SegmentOpener::new(&zeroize::Zeroizing::new(key.as_slice().try_into().unwrap()));
+    let mut plain = Vec::new();
+    let mut pieces = received.chunks(CHUNK).peekable();
+    while let Some(piece) = pieces.next() {
+        plain.extend_from_slice(&opener.open(piece, pieces.peek().is_none()).unwrap());
+    }
+    assert_eq!(plain, dataset);
+}
+
+/// A report that refers to a payload counts only once the payload is stored; both outlive a kill in the middle.
+#[tokio::test]
+async fn results_are_stored_before_the_report_that_names_them() {
+    let mut lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    submit_import(&lab, b"<root/>").await;
+    let offer = session.offer().await;
+    let (bytes, stream) = payload(9 * CHUNK + 100);
+    let report = Report { streams: List::new(vec![stream]).unwrap(), ..succeeded(1, &offer) };
+    session.send(report.clone()).await;
+    session.send(StreamOpen { task: offer.task, stream }).await;
+    let FromController::StreamOpenAck(ack) = session.next().await else { panic!("no StreamOpenAck") };
+    assert_eq!(ack.durable, 0);
+    for index in 0..4 {
+        session.send(chunk(stream, &bytes, index)).await;
+    }
+    let FromController::ChunkAck(ack) = session.next().await else { panic!("no ChunkAck") };
+    assert_eq!(ack.durable, 4);
+    assert_eq!(lab.task(offer.task).await.outcome, None);
+    identity.last_session = session.number();
+    lab.kill();
+    lab.restart().await;
+
+    let held = [(offer.task, offer.epoch, HeldState::Reported)];
+    let mut session = Session::open_holding(&lab, &identity, &held).await;
+    session.send(StreamOpen { task: offer.task, stream }).await;
+    let mut durable = None;
+    while durable.is_none() {
+        match session.next().await {
+            FromController::StreamOpenAck(ack) => durable = Some(ack.durable),
+            // The dataset is announced to its holder again.
+            FromController::StreamOpen(_) => (),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(durable, Some(4));
+    session.send(report).await;
+    for index in 4..chunks(stream.length) {
+        session.send(chunk(stream, &bytes, index)).await;
+    }
+    let mut seen = Vec::new();
+    while !seen.contains(&"ReportAck") || !seen.contains(&"StreamClose") {
+        seen.push(session.next().await.name());
+    }
+    assert_eq!(lab.task(offer.task).await.outcome, Some(Outcome::Succeeded));
+    let mut results = Vec::new();
+    lab.client().download(&format!("/v1/tasks/{}/results", offer.task), &mut results).await.unwrap();
+    assert_eq!(results, bytes);
+}
+
+#[tokio::test]
+async fn a_payload_that_is_not_the_one_announced_is_refused() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    submit_import(&lab, b"<root/>").await;
+    let offer = session.offer().await;
+    let (bytes, stream) = payload(1000);
+    let lie = StreamRef { sha256: [1; 32], ..stream };
+    session.send(StreamOpen { task: offer.task, stream: lie }).await;
+    assert!(matches!(session.next().await, FromController::StreamOpenAck(_)));
+    session.send(chunk(stream, &bytes, 0)).await;
+    let FromController::StreamReset(reset) = session.next().await else { panic!("no StreamReset") };
+    assert_eq!(reset.fault, StreamFault::Corrupt.into());
+
+    let of_nobody = postern_protocol::TaskId::from_bytes([9; 16]);
+    let other = StreamRef { id: StreamId::from_bytes([6; 16]), ..stream };
+    session.send(StreamOpen { task: of_nobody, stream: other }).await;
+    let FromController::StreamReset(reset) = session.next().await else { panic!("no StreamReset") };
+    assert_eq!(reset.fault, StreamFault::Unknown.into());
+}

@@ -1,0 +1,126 @@
+//! The controller is killed, and nothing it acknowledged is lost.
+
+use postern_protocol::Outcome;
+use postern_protocol::bounded::List;
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{HeldState, LeaseRef, LeaseVerdict, Renew};
+
+use crate::lab::Lab;
+use crate::member::{Session, succeeded};
+
+/// F41: leave the ledger's tasks out of `State::open` and no offer comes.
+#[tokio::test]
+async fn f41_a_queued_task_outlives_the_controller() {
+    let mut lab = Lab::start().await;
+    let identity = lab.enroll().await;
+    lab.add_system().await;
+    let task = lab.submit("enable_user", "a").await;
+    lab.kill();
+    lab.restart().await;
+    let mut session = Session::open(&lab, &identity).await;
+    assert_eq!(session.offer().await.task, task);
+}
+
+/// F39: the lease is durable, the offer may never have arrived; the member's inventory says so.
+#[tokio::test]
+async fn f39_a_lease_the_member_never_saw_is_given_out_again_under_a_newer_epoch() {
+    let mut lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let task = lab.submit("disable_user", "a").await;
+    assert_eq!(session.offer().await.epoch.0, 1);
+    identity.last_session = session.number();
+    lab.kill();
+    lab.restart().await;
+    let mut session = Session::open(&lab, &identity).await;
+    let offer = session.offer().await;
+    assert_eq!((offer.task, offer.epoch.0, offer.reconcile), (task, 2, false));
+}
+
+#[tokio::test]
+async fn a_lease_the_member_holds_goes_on_after_a_restart_and_nobody_else_gets_the_task() {
+    let mut lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let task = lab.submit("disable_user", "a").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    session.start(&offer).await;
+    lab.in_state(task, "started").await;
+    identity.last_session = session.number();
+    lab.kill();
+    lab.restart().await;
+
+    let other = lab.enroll().await;
+    let mut idle = Session::open(&lab, &other).await;
+    let held = [(task, offer.epoch, HeldState::Started)];
+    let mut session = Session::open_holding(&lab, &identity, &held).await;
+    let lease = LeaseRef { task, epoch: offer.epoch };
+    session.send(Renew { nonce: 1, leases: List::new(vec![lease]).unwrap() }).await;
+    let FromController::Renewed(renewed) = session.next().await else { panic!("no Renewed") };
+    assert_eq!(renewed.leases[0].verdict, LeaseVerdict::Kept.into());
+    session.send(succeeded(1, &offer)).await;
+    assert_eq!(session.acked().await, 1);
+    assert_eq!(lab.task(task).await.outcome, Some(Outcome::Succeeded));
+
+    drop(session);
+    lab.wait_for("the session to end", async || (!lab.member(identity.member).await.connected).then_some(())).await;
+    let next = lab.submit("enable_user", "b").await;
+    assert_eq!(idle.offer().await.task, next, "its first offer is the new task");
+}
+
+/// F40, F07: acknowledge before the commit in `Dispatcher::settle` and the first half fails.
+#[tokio::test]
+async fn f40_an_acknowledged_report_is_there_after_a_kill_and_an_unacknowledged_one_is_taken_again() {
+    let mut lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    for number in 1..=20 {
+        let task = lab.submit("enable_user", &format!("user{number}")).await;
+        let offer = session.offer().await;
+        let report = succeeded(number, &offer);
+        session.send(report.clone()).await;
+        let acked = number % 2 == 0;
+        if acked {
+            assert_eq!(session.acked().await, number);
+        }
+        identity.last_session = session.number();
+        identity.next_report = number + 1;
+        lab.kill();
+        lab.restart().await;
+        let held = [(task, offer.epoch, HeldState::Reported)];
+        session = if acked {
+            assert_eq!(lab.task(task).await.outcome, Some(Outcome::Succeeded));
+            Session::open(&lab, &identity).await
+        } else {
+            let mut session = Session::open_holding(&lab, &identity, &held).await;
+            assert!(session.welcome.as_ref().unwrap().acked_report.0 >= number - 1);
+            session.send(report).await;
+            assert_eq!(session.acked().await, number);
+            session
+        };
+        assert_eq!(lab.task(task).await.outcome, Some(Outcome::Succeeded));
+        assert_eq!(lab.task(task).await.attempt, 1, "it was given out once");
+    }
+}
+
+/// The member lost its store in the middle of an effect: whoever gets the task next has to look first.
+#[tokio::test]
+async fn f19_a_task_of_a_lost_store_is_in_doubt_and_not_simply_given_out_again() {
+    let lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let task = lab.submit("disable_user", "a").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    lab.in_state(task, "accepted").await;
+    drop(session);
+    lab.wait_for("the session to end", async || (!lab.member(identity.member).await.connected).then_some(())).await;
+    identity.incarnation = postern_protocol::id::Incarnation::from_bytes([8; 16]);
+    let _session = Session::open(&lab, &identity).await;
+    lab.in_state(task, "in_doubt").await;
+}
+
+#[tokio::test]
+async fn two_controllers_cannot_share_a_data_directory() {
+    let lab = Lab::start().await;
+    let (code, _, err) = lab.command(&["serve", "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"]);
+    assert_eq!(code, Some(79), "{err}");
+    assert!(err.contains("in use"), "{err}");
+}

@@ -1,0 +1,274 @@
+//! Tasks from submission to outcome.
+
+use postern_controller_stub::client::sealing::Binding;
+use postern_protocol::bounded::{List, Text};
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{
+    CancelAck, CancelVerdict, Credit, LeaseRef, LeaseVerdict, Progress, Reject, Rejection, Renew, Report,
+};
+use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
+use postern_protocol::task::reset_password;
+use postern_protocol::{Outcome, TaskId, TaskKind, TaskOutput, TaskRequest};
+use serde_json::{Value, json};
+
+use crate::lab::Lab;
+use crate::member::{Session, succeeded};
+
+#[tokio::test]
+async fn a_task_goes_to_a_member_and_its_outcome_comes_back() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let task = lab.submit("disable_user", "Joe@Example.com").await;
+
+    let offer = session.offer().await;
+    assert_eq!((offer.task, offer.epoch.0, offer.attempt, offer.reconcile), (task, 1, 1, false));
+    assert_eq!(offer.target.as_str(), "joe@example.com");
+    let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params).unwrap();
+    assert_eq!(request.kind(), TaskKind::DisableUser);
+
+    session.accept(&offer).await;
+    lab.in_state(task, "accepted").await;
+    session.start(&offer).await;
+    lab.in_state(task, "started").await;
+    session.send(Progress { task, done: 1, total: 2, phase: Text::new("looking").unwrap() }).await;
+    lab.wait_for("the progress", async || lab.task(task).await.progress.filter(|it| it.done == 1)).await;
+
+    let output: TaskOutput =
+        postern_protocol::task::disable_user::Output { user_id: Text::new("005xx").unwrap() }.into();
+    let report = Report {
+        output: postern_protocol::bounded::Bytes::new(output.encode().unwrap()).unwrap(),
+        ..succeeded(1, &offer)
+    };
+    session.send(report).await;
+    assert_eq!(session.acked().await, 1);
+    let view = lab.task(task).await;
+    assert_eq!((view.outcome, view.member), (Some(Outcome::Succeeded), Some(identity.member)));
+    assert_eq!(view.output.unwrap()["user_id"], "005xx");
+    assert!(view.progress.is_none());
+}
+
+#[tokio::test]
+async fn the_member_with_the_least_to_do_gets_the_task_and_nobody_more_than_it_allows() {
+    let lab = Lab::start().await;
+    let (_first, mut one) = lab.working_member().await;
+    let second = lab.enroll().await;
+    let mut two = Session::greet(&lab, second.hello(), &second).await.unwrap();
+    two.answer_inventory(&[]).await;
+    two.send(Credit { offers: 1 }).await;
+    lab.wait_for("the credit", async || (lab.member(second.member).await.room == 1).then_some(())).await;
+
+    for account in ["a", "b", "c"] {
+        lab.submit("enable_user", account).await;
+    }
+    let offers = [one.offer().await, one.offer().await];
+    two.offer().await;
+    assert_ne!(offers[0].task, offers[1].task);
+    assert_eq!(lab.member(second.member).await.room, 0);
+}
+
+/// Invariant 8.
+#[tokio::test]
+async fn work_on_one_account_is_done_one_after_the_other() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    let first = lab.submit("disable_user", "joe").await;
+    let second = lab.submit("enable_user", "JOE").await;
+    let offer = session.offer().await;
+    assert_eq!(offer.task, first);
+    let waiting = lab.task(second).await;
+    assert!(waiting.waits_for.contains(&first.to_string()), "{}", waiting.waits_for);
+    session.send(succeeded(1, &offer)).await;
+    assert_eq!(session.acked().await, 1);
+    assert_eq!(session.offer().await.task, second);
+}
+
+#[tokio::test]
+async fn a_report_sent_twice_is_acknowledged_twice_and_stored_once() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    let task = lab.submit("enable_user", "a").await;
+    let offer = session.offer().await;
+    session.send(succeeded(1, &offer)).await;
+    assert_eq!(session.acked().await, 1);
+    let lie = Report { outcome: Outcome::Failed.into(), ..succeeded(1, &offer) };
+    session.send(lie).await;
+    assert_eq!(session.acked().await, 1);
+    assert_eq!(lab.task(task).await.outcome, Some(Outcome::Succeeded), "an outcome never changes");
+}
+
+#[tokio::test]
+async fn leases_are_renewed_and_strangers_are_told_so() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    lab.submit("enable_user", "a").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    let mine = LeaseRef { task: offer.task, epoch: offer.epoch };
+    let older = LeaseRef { task: offer.task, epoch: postern_protocol::Epoch(0) };
+    let unknown = LeaseRef { task: TaskId::from_bytes([7; 16]), epoch: offer.epoch };
+    session.send(Renew { nonce: 5, leases: List::new(vec![mine, older, unknown]).unwrap() }).await;
+    let FromController::Renewed(renewed) = session.next().await else { panic!("no Renewed") };
+    let verdicts: Vec<_> = renewed.leases.iter().map(|it| it.verdict.known().unwrap()).collect();
+    assert_eq!(renewed.nonce, 5);
+    assert_eq!(verdicts, [LeaseVerdict::Kept, LeaseVerdict::Fenced, LeaseVerdict::Unknown]);
+}
+
+#[tokio::test]
+async fn a_task_is_cancelled_before_it_is_given_out_or_by_asking_its_holder() {
+    let lab = Lab::start().await;
+    let identity = lab.enroll().await;
+    lab.add_system().await;
+    let queued = lab.submit("enable_user", "a").await;
+    let cancelled: Value = lab.client().post(&format!("/v1/tasks/{queued}/cancel"), &json!({})).await.unwrap();
+    assert_eq!(cancelled["outcome"], "cancelled");
+    assert_eq!(cancelled["changed"], "no");
+
+    let mut session = Session::open(&lab, &identity).await;
+    let held = lab.submit("enable_user", "b").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    let _: Value = lab.client().post(&format!("/v1/tasks/{held}/cancel"), &json!({})).await.unwrap();
+    let FromController::Cancel(cancel) = session.next().await else { panic!("no Cancel") };
+    assert_eq!(cancel.task, held);
+    session.send(CancelAck { task: held, verdict: CancelVerdict::Dropped.into() }).await;
+    let report = Report {
+        outcome: Outcome::Cancelled.into(),
+        changed: postern_protocol::outcome::Changed::No.into(),
+        ..succeeded(1, &offer)
+    };
+    session.send(report).await;
+    assert_eq!(session.acked().await, 1);
+    assert_eq!(lab.task(held).await.outcome, Some(Outcome::Cancelled));
+}
+
+#[tokio::test]
+async fn a_task_nobody_can_do_fails_and_one_that_has_to_wait_waits() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    let hopeless = lab.submit("enable_user", "a").await;
+    let offer = session.offer().await;
+    let no = |reason: Rejection, retry_after_ms| Reject {
+        task: offer.task,
+        epoch: offer.epoch,
+        reason: reason.into(),
+        message: Text::new("no such system here").unwrap(),
+        retry_after_ms,
+    };
+    session.send(no(Rejection::Unsupported, 0)).await;
+    let view = lab.finished(hopeless).await;
+    assert_eq!(view.outcome, Some(Outcome::Failed));
+    assert!(view.note.contains("no such system here"), "{}", view.note);
+
+    lab.submit("enable_user", "b").await;
+    let offer = session.offer().await;
+    let later = Reject { task: offer.task, epoch: offer.epoch, ..no(Rejection::Overloaded, 1) };
+    session.send(later).await;
+    let again = session.offer().await;
+    assert_eq!((again.task, again.epoch.0), (offer.task, 2));
+}
+
+#[tokio::test]
+async fn a_lease_nobody_renews_runs_out_and_a_read_goes_to_the_next() {
+    let lab = Lab::start_with(&["--auto-approve", "--lease-ttl-secs", "1"]).await;
+    let (_identity, mut session) = lab.working_member().await;
+    let task = lab.submit("validate_user", "a").await;
+    let first = session.offer().await;
+    session.accept(&first).await;
+    let second = session.offer().await;
+    assert_eq!((second.task, second.epoch.0, second.reconcile), (task, 2, false));
+
+    let writing = lab.submit("disable_user", "b").await;
+    let offer = loop {
+        let offer = session.offer().await;
+        if offer.task == writing {
+            break offer;
+        }
+    };
+    session.accept(&offer).await;
+    lab.in_state(writing, "in_doubt").await;
+    let lease = LeaseRef { task: writing, epoch: offer.epoch };
+    session.send(Renew { nonce: 1, leases: List::new(vec![lease]).unwrap() }).await;
+    lab.in_state(writing, "accepted").await;
+}
+
+#[tokio::test]
+async fn the_command_line_seals_a_given_password_and_opens_a_generated_one() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    std::fs::write(lab.path("pw"), "s3cret one\n").unwrap();
+    let (pw, new) = (lab.path("pw"), lab.path("new"));
+    let (lab, given) = {
+        let pw = pw.to_str().unwrap().to_owned();
+        let lab = std::sync::Arc::new(lab);
+        let inner = std::sync::Arc::clone(&lab);
+        let given = tokio::task::spawn_blocking(move || {
+            inner.command(&[
+                "task",
+                "submit",
+                "reset_password",
+                "--system",
+                "sf",
+                "--account",
+                "joe",
+                "--password-file",
+                &pw,
+            ])
+        });
+        (lab, given)
+    };
+    let offer = session.offer().await;
+    let system = "sf".parse().unwrap();
+    let context =
+        SealContext { task: offer.task, kind: TaskKind::ResetPassword, system: &system, target: &offer.target };
+    let opened = offer.sealed[0].open(context, std::slice::from_ref(&identity.sealing)).unwrap();
+    assert_eq!(opened.as_slice(), b"s3cret one");
+    session.send(succeeded(1, &offer)).await;
+    let (code, out, err) = given.await.unwrap();
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(!format!("{out}{err}{}", lab.log()).contains("s3cret one"));
+
+    let inner = std::sync::Arc::clone(&lab);
+    let path = new.to_str().unwrap().to_owned();
+    let generated = tokio::task::spawn_blocking(move || {
+        inner.command(&[
+            "task",
+            "submit",
+            "reset_password",
+            "--system",
+            "sf",
+            "--account",
+            "joe",
+            "--generate",
+            "--output-password",
+            &path,
+        ])
+    });
+    assert_eq!(session.acked().await, 1);
+    let offer = session.offer().await;
+    let context =
+        SealContext { task: offer.task, kind: TaskKind::ResetPassword, system: &system, target: &offer.target };
+    let sealed = SealedOutput::seal(
+        context,
+        reset_password::PASSWORD,
+        b"made up",
+        &offer.requester.unwrap(),
+        &mut postern_controller_stub::random::generator(),
+    )
+    .unwrap();
+    session.send(Report { sealed: List::new(vec![sealed]).unwrap(), ..succeeded(2, &offer) }).await;
+    let (code, out, err) = generated.await.unwrap();
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert_eq!(std::fs::read_to_string(&new).unwrap(), "made up\n");
+    assert!(!out.contains("made up"));
+}
+
+/// F50 from the submitter's side: what was sealed for one task is refused by the member for another.
+#[test]
+fn f50_a_sealed_field_is_bound_to_its_task() {
+    let key = SealingKey::from_random(&postern_controller_stub::random::secret());
+    let request =
+        TaskRequest::from_json(TaskKind::ResetPassword, json!({ "account": "joe", "source": "given" })).unwrap();
+    let binding = Binding { task: TaskId::from_bytes([1; 16]), system: "sf".parse().unwrap(), request };
+    assert!(binding.seal("password", b"x", &[]).is_err());
+    assert!(binding.seal("password", b"x", &[*key.public()]).is_ok());
+}
