@@ -5,6 +5,7 @@ use crate::http::reply::Reply;
 use crate::id::RecordId;
 use crate::org::table::Tables;
 use crate::problem::Problem;
+use crate::schema::{ObjectKind, login_history};
 use crate::soql::plan::{Node, Output, Plan, plan};
 use crate::soql::{SoqlError, eval, render};
 use crate::value::write_json_text;
@@ -35,8 +36,19 @@ pub(crate) fn first(world: &mut World, call: &Call<'_>) -> Reply {
 
 fn run(world: &mut World, call: &Call<'_>, statement: &str) -> Result<Reply, SoqlError> {
     let (now, caller) = (world.now(), call.caller());
-    let plan = plan(statement, now)?;
+    let mut plan = plan(statement, now)?;
+    let sees_all = world.org(caller.org).may_manage_users(caller.user);
+    if plan.kind == ObjectKind::UserLogin && !sees_all {
+        // Who lacks Manage Users does not see that the object is there.
+        return Err(SoqlError {
+            code: "INVALID_TYPE",
+            message: "sObject type 'UserLogin' is not supported.".to_owned(),
+        });
+    }
     world.org_mut(caller.org).open_expired_locks(now);
+    if plan.kind == ObjectKind::LoginHistory && !sees_all {
+        plan.only(login_history::USER_ID, caller.user);
+    }
     let found = eval::run(&plan, &world.org(caller.org).tables, &Indexes { world, org: caller.org });
     let nodes = match &plan.output {
         Output::Count => return Ok(count(found.len())),

@@ -74,6 +74,16 @@ pub(crate) enum Operand {
     Id(RecordId),
 }
 
+impl Plan {
+    /// Leaves only the rows that refer to this record, whatever else the condition says.
+    pub(crate) fn only(&mut self, column: usize, id: RecordId) {
+        let Some(field) = self.kind.object().field(column) else { return };
+        let path = Path { hops: Vec::new(), column, field };
+        let asked = std::mem::replace(&mut self.test, Test::Always);
+        self.test = Test::All(vec![Test::Compare(path, Operator::Equal, Operand::Id(id)), asked]);
+    }
+}
+
 impl Operand {
     pub(crate) fn as_id(&self) -> Option<RecordId> {
         if let Self::Id(id) = self { Some(*id) } else { None }

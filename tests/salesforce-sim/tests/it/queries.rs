@@ -94,6 +94,20 @@ async fn counts_are_numbers_or_an_aggregate() {
 }
 
 #[tokio::test]
+async fn who_may_not_manage_users_sees_only_own_logins() {
+    let simulator = simulator(2).await;
+    let _other = crate::client::caller(&simulator, "user0001@acme.example", "Welcome-0001").await;
+    let caller = crate::client::caller(&simulator, "user0002@acme.example", "Welcome-0002").await;
+    let own = caller.id_of("user0002@acme.example").await;
+
+    let history = caller.query("SELECT UserId FROM LoginHistory LIMIT 1").await;
+    let logins = caller.query("SELECT Id FROM UserLogin").await;
+
+    assert_eq!((&history.json["totalSize"], &history.json["records"][0]["UserId"]), (&json!(1), &json!(own)));
+    assert_eq!(logins.code(), "INVALID_TYPE");
+}
+
+#[tokio::test]
 async fn long_answers_come_in_pages_that_can_be_lost() {
     let simulator = simulator(450).await;
     let caller = admin(&simulator).await;
