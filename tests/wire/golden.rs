@@ -19,6 +19,11 @@ use crate::samples::{self, Content, Sample};
 /// Files that do not exist are made when this is set to `1`. Files that exist are never touched.
 const CREATE: &str = "POSTERN_WIRE_CREATE";
 
+/// Whether files that do not exist are to be made.
+pub(crate) fn may_create() -> bool {
+    std::env::var_os(CREATE).is_some_and(|value| value == "1")
+}
+
 fn folder() -> PathBuf {
     crate::decoder::root().join("protocol/golden")
 }
@@ -60,7 +65,7 @@ pub(crate) fn bytes(sample: &Sample) -> Vec<u8> {
     let path = folder().join(format!("{}.hex", sample.file));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| {
         let wanted = file_text(sample);
-        if std::env::var_os(CREATE).is_some_and(|value| value == "1") {
+        if may_create() {
             fs::File::create_new(&path).unwrap().write_all(wanted.as_bytes()).unwrap();
             return wanted;
         }

@@ -97,7 +97,8 @@ fn the_largest_offer_fits() {
 fn the_largest_report_fits() {
     let FromMember::Report(report) = sampled_by_member("Report") else { panic!("no report") };
     let sealed = SealedOutput { name: text(), enc: [7; 32], ciphertext: bytes() };
-    let failure = Failure::new(FailureClass::Internal, "c".repeat(64), "s".repeat(1024)).with_next_step("n".repeat(1024));
+    let failure =
+        Failure::new(FailureClass::Internal, "c".repeat(64), "s".repeat(1024)).with_next_step("n".repeat(1024));
     comes_through_from_member(Report {
         failure: Some(failure),
         output: bytes::<MAX_OUTPUT>(),

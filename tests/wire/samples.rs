@@ -116,8 +116,10 @@ impl Sample {
 
 /// Every sample.
 pub(crate) fn all() -> Vec<Sample> {
-    let all: Vec<Sample> =
-        [session::all(), task::all(), stream::all(), enrollment::all(), task_kind::all()].into_iter().flatten().collect();
+    let all: Vec<Sample> = [session::all(), task::all(), stream::all(), enrollment::all(), task_kind::all()]
+        .into_iter()
+        .flatten()
+        .collect();
     let mut files: Vec<&str> = all.iter().map(|sample| sample.file.as_str()).collect();
     files.sort_unstable();
     files.dedup();
@@ -174,4 +176,3 @@ fn extensions() -> Extensions {
 pub(crate) fn named(name: &str) -> Sample {
     all().into_iter().find(|sample| sample.name == name).unwrap_or_else(|| panic!("there is no sample of {name}"))
 }
-

@@ -34,11 +34,7 @@ pub(crate) fn all() -> Vec<Sample> {
         both(Ping { nonce: 0x0102_0304_0506_0708 }),
         both(Pong { nonce: 0x1112_1314_1516_1718 }),
         member(Credit { offers: 0x0cde_0001 }),
-        both(GoAway {
-            reason: SessionRefusal::Stopping.into(),
-            message: text("à bientôt"),
-            reconnect_after_ms: 501,
-        }),
+        both(GoAway { reason: SessionRefusal::Stopping.into(), message: text("à bientôt"), reconnect_after_ms: 501 }),
         both(ProtocolError { tag: 0x1234, message: text("кадр не понят") }),
         controller(MemberState { state: MembershipState::Disabled.into(), epoch: Epoch(0x0e10), hard: true }),
         member(MemberStateAck { epoch: Epoch(0x0e11) }),

@@ -57,7 +57,13 @@ fn outputs() -> Vec<Sample> {
             user_id: text("005000000000006AAA"),
             message: text("Ein neues Passwort wurde per Mail verschickt; das alte gilt nicht länger"),
         }),
-        output(&import_batch::Output { entries: 0x7001, created: 0x7002, modified: 0x7003, failed: 0x7004, unknown: 0x7005 }),
+        output(&import_batch::Output {
+            entries: 0x7001,
+            created: 0x7002,
+            modified: 0x7003,
+            failed: 0x7004,
+            unknown: 0x7005,
+        }),
     ]
 }
 
