@@ -22,6 +22,16 @@ pub fn unix_millis() -> UnixMillis {
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Waits until `when`, or for ever if there is no such moment.
+///
+/// The timer stands still while the machine sleeps, so whoever waits here looks at [`now`] before it acts.
+pub async fn sleep_until(when: Option<Timestamp>) {
+    match when {
+        Some(when) => tokio::time::sleep(when.since(now())).await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

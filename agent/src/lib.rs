@@ -1,3 +1,49 @@
 //! The Postern agent: administers Salesforce users on behalf of a controller elsewhere.
+//!
+//! [`main`] is the whole program. What it decides is decided in `postern-agent-core`; here is everything that waits:
+//!
+//! - `app` builds the parts and stops them in order; `command` prints and chooses exit codes;
+//! - `dispatcher` owns the ledger and drives it: write, then speak and act;
+//! - `executor` runs attempts; [`connector`] is what they call;
+//! - `link` keeps the session with the controller; `streams` moves payloads;
+//! - `store` is what is on disk; `identity` who this agent is.
 
+mod app;
+mod chain;
+mod cli;
+pub mod clock;
+mod command;
+pub mod config;
 pub mod connector;
+pub mod dataset;
+mod dispatcher;
+mod enrollment;
+mod executor;
+mod exit;
+pub mod http;
+mod identity;
+mod link;
+mod private;
+mod random;
+mod spawn;
+mod status;
+mod store;
+mod streams;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// The `postern` program: reads the command line, runs the command, says how it went.
+pub fn main() -> ExitCode {
+    match cli::Cli::try_parse() {
+        Ok(cli) => command::run(cli).into(),
+        Err(error) => {
+            // Help and version are no errors, and clap knows which stream each belongs to.
+            let exit = if error.use_stderr() { exit::Exit::Usage } else { exit::Exit::Ok };
+            let _ = error.print();
+            exit.into()
+        }
+    }
+}

@@ -16,7 +16,8 @@ pub const fn chunks(length: u64) -> u64 {
     length.div_ceil(CHUNK_BYTES)
 }
 
-const CHUNK_BYTES: u64 = 64 * 1024;
+/// [`CHUNK`] as a length in a stream.
+pub const CHUNK_BYTES: u64 = 64 * 1024;
 
 /// A receiver acknowledged more than there is, or less than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,1 +1,12 @@
-//! End-to-end tests, the test lab and the demo.
+//! The test lab: the real programs as real processes on loopback, and a simulated Salesforce for them to work on.
+//!
+//! Tests and the demo begin with [`Lab::start`]. The programs are the test binary itself under other names, see
+//! [`programs`].
+
+pub mod crash;
+pub mod lab;
+pub mod programs;
+pub mod wait;
+
+pub use lab::{Agent, Controller, Lab, LabOptions};
+pub use wait::wait_for;

@@ -1,0 +1,283 @@
+//! The parts of a running agent, built from the configuration and stopped in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_agent_core::{Ledger, Limits};
+use postern_protocol::message::v1::AnnouncedKey;
+use postern_protocol::seal::SealingPublicKey;
+use postern_protocol::{Failure, FailureClass, SystemName};
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::chain::Chain;
+use crate::config::{Config, ConfigError};
+use crate::connector::{self, Connector, Keep, Pending};
+use crate::dispatcher::{Dispatcher, Loop};
+use crate::executor::Executor;
+use crate::exit::Exit;
+use crate::identity::{IdentityDir, IdentityError};
+use crate::link::{Dialer, Introduction, Link, LinkStatus, ProxyRoute, tls};
+use crate::spawn::Spawner;
+use crate::store::{AgentStoreError, Store, spool_id};
+use crate::streams::{Mover, Streams};
+
+/// How long running attempts may take to end once the agent is asked to stop: longer than any one request.
+const FINISH: Duration = Duration::from_secs(90);
+/// How long each part may take to end when nothing is left to do.
+const PART: Duration = Duration::from_secs(5);
+
+/// Why an agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration is not usable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A secret of the configuration cannot be read.
+    #[error("the password of the proxy cannot be read")]
+    ProxySecret(#[from] crate::config::SecretError),
+    /// The identity is not usable.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// TLS is not usable.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// The store is not usable.
+    #[error(transparent)]
+    Store(#[from] AgentStoreError),
+    /// There is no membership.
+    #[error(
+        "this agent is not enrolled; ask an operator for a token (`postern-controller token create`) and run `postern \
+         enroll`"
+    )]
+    NotEnrolled,
+    /// The local socket is not usable.
+    #[error("the status socket `{path}` cannot be opened")]
+    Socket {
+        /// The socket.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl AppError {
+    /// The exit code that tells a script.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::ProxySecret(_) | Self::Identity(_) | Self::Tls(_) => Exit::Config,
+            Self::Store(error) => store_exit(error),
+            Self::NotEnrolled => Exit::Refused,
+            Self::Socket { .. } => Exit::Store,
+        }
+    }
+}
+
+/// The exit code of a store that failed.
+pub fn store_exit(error: &AgentStoreError) -> Exit {
+    match error {
+        AgentStoreError::Store(error) if error.is_in_use() => Exit::StoreInUse,
+        AgentStoreError::Store(error) if error.is_newer_format() => Exit::Config,
+        AgentStoreError::Key(_) => Exit::Config,
+        AgentStoreError::Store(_)
+        | AgentStoreError::Spool(_)
+        | AgentStoreError::Record { .. }
+        | AgentStoreError::Incomplete { .. }
+        | AgentStoreError::Encode(_) => Exit::Store,
+    }
+}
+
+/// An agent at work, with or without a controller.
+pub struct App {
+    /// Who takes inputs.
+    pub dispatcher: Dispatcher,
+    /// What remembers.
+    pub store: Store,
+    /// The keys secrets for this agent are sealed to.
+    pub sealing_keys: Vec<SealingPublicKey>,
+    executor: Executor,
+    streams: Streams,
+    cancel: CancellationToken,
+    loop_ended: oneshot::Receiver<Result<(), AgentStoreError>>,
+    attempts: Spawner,
+    links: Spawner,
+    core: Spawner,
+}
+
+impl App {
+    /// Opens the store and starts everything but the link.
+    pub fn start(config: &Config) -> Result<Self, AppError> {
+        let identity = IdentityDir::open(&config.state_dir)?;
+        let sealing_key = identity.sealing_key()?;
+        let (store, recovered) = Store::open(&config.state_dir)?;
+        if let Some(aside) = recovered.and_then(|recovered| recovered.moved_aside) {
+            tracing::error!(
+                moved_to = %aside.to.display(), reason = aside.reason,
+                "the store was damaged and a new one begun: tasks held and reports owed are lost, the controller will \
+                 find out what became of them"
+            );
+        }
+        let restored = store.restore()?;
+        let connectors = build_connectors(config, &store)?;
+        let limits = Limits::for_systems(
+            config.systems.iter().map(|system| (system.name.clone(), system.concurrency)).collect(),
+        );
+        let ledger = Ledger::restore(limits, restored);
+        remove_orphans(&store, &ledger)?;
+
+        let (dispatcher, inputs) = Dispatcher::channel();
+        let (streams, commands) = Streams::channel();
+        let (attempts, core) = (Spawner::default(), Spawner::default());
+        let public = *sealing_key.public();
+        let executor =
+            Executor::new(connectors, vec![sealing_key], store.clone(), dispatcher.clone(), attempts.clone());
+        let mover = Mover::new(store.spool().clone(), dispatcher.clone());
+        core.spawn_blocking(move || mover.run(commands));
+        let cancel = CancellationToken::new();
+        let (ended, loop_ended) = oneshot::channel();
+        let running = Loop::new(ledger, store.clone(), executor.clone(), streams.clone(), inputs);
+        let token = cancel.clone();
+        core.spawn(|_| async move {
+            let _ = ended.send(running.run(token).await);
+        });
+        Ok(Self {
+            dispatcher,
+            store,
+            sealing_keys: vec![public],
+            executor,
+            streams,
+            cancel,
+            loop_ended,
+            attempts,
+            links: Spawner::default(),
+            core,
+        })
+    }
+
+    /// Starts the link to the controller.
+    pub fn connect(&self, config: &Config) -> Result<watch::Receiver<LinkStatus>, AppError> {
+        let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or(AppError::NotEnrolled)?;
+        let urls: Vec<String> = if config.controller.urls.is_empty() {
+            identity.membership.controllers.clone()
+        } else {
+            config.controller.urls.iter().map(ToString::to_string).collect()
+        };
+        let first = urls.first().cloned().ok_or(AppError::NotEnrolled)?;
+        let (status, watched) = watch::channel(LinkStatus::Connecting { url: first });
+        let link = Link {
+            dialer: Dialer {
+                tls: tls::for_sessions(&identity)?,
+                proxy: proxy_route(config)?,
+                timeout: config.controller.connect_timeout,
+            },
+            urls,
+            introduction: Introduction {
+                host: host_name(),
+                incarnation: self.store.incarnation(),
+                systems: self.executor.served(),
+                sealing_keys: self
+                    .sealing_keys
+                    .iter()
+                    .map(|key| AnnouncedKey { id: key.id(), public: *key })
+                    .collect(),
+            },
+            dispatcher: self.dispatcher.clone(),
+            streams: self.streams.clone(),
+            status,
+        };
+        self.links.spawn(|stop| link.run(stop));
+        Ok(watched)
+    }
+
+    /// Resolves when the store failed, which ends everything.
+    pub async fn failed(&mut self) -> AgentStoreError {
+        match (&mut self.loop_ended).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Fire this to stop running attempts at the next point where they can, instead of when they are done.
+    pub fn canceller(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
+    /// Takes no new work, finishes what it can, makes it durable, says goodbye, and ends every part in order.
+    pub async fn stop(self) -> Result<(), AgentStoreError> {
+        self.dispatcher.stop().await;
+        let finished = tokio::time::timeout(FINISH, self.loop_ended).await;
+        self.links.stop(PART).await;
+        if !self.attempts.stop(PART).await {
+            tracing::warn!("attempts were still running; they are resumed at the next start");
+        }
+        drop((self.dispatcher, self.streams, self.executor));
+        self.core.stop(PART).await;
+        match finished {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
+    }
+}
+
+fn build_connectors(config: &Config, store: &Store) -> Result<BTreeMap<SystemName, Arc<dyn Connector>>, AppError> {
+    let mut connectors = BTreeMap::new();
+    for system in &config.systems {
+        let keep = Arc::new(Kept { store: store.clone(), system: system.name.clone() });
+        connectors.insert(system.name.clone(), connector::build(system, keep)?);
+    }
+    Ok(connectors)
+}
+
+/// Payloads that no record names were left behind by a crash between two steps.
+fn remove_orphans(store: &Store, ledger: &Ledger) -> Result<(), AppError> {
+    let referenced = ledger.streams();
+    let removed = store.spool().retain(|id| referenced.iter().any(|stream| spool_id(*stream) == id));
+    match removed.map_err(AgentStoreError::from)? {
+        0 => (),
+        removed => tracing::info!(removed, "payloads that nothing refers to were removed"),
+    }
+    Ok(())
+}
+
+/// The proxy of the configuration, with its password read.
+pub fn proxy_route(config: &Config) -> Result<Option<ProxyRoute>, AppError> {
+    let Some(proxy) = &config.controller.proxy else { return Ok(None) };
+    let credentials = match (&proxy.username, &proxy.password) {
+        (Some(name), Some(password)) => Some((name.clone(), password.read()?)),
+        _ => None,
+    };
+    Ok(Some(ProxyRoute {
+        host: proxy.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
+        port: proxy.url.port_or_known_default().unwrap_or(80),
+        credentials,
+    }))
+}
+
+/// This host's name, for people.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A connector's memory in the store.
+struct Kept {
+    store: Store,
+    system: SystemName,
+}
+
+fn forgot(error: &AgentStoreError) -> Failure {
+    Failure::new(FailureClass::Internal, "store", format!("The agent's store failed: {}", Chain(error)))
+        .with_next_step("Look at the agent's log and its disk")
+}
+
+impl Keep for Kept {
+    fn recall(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.store.recall(&self.system, key).map_err(|error| forgot(&error))
+    }
+
+    fn keep<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(async move { self.store.keep(&self.system, key, &value).await.map_err(|error| forgot(&error)) })
+    }
+}
+

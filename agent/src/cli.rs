@@ -1,0 +1,168 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use postern_protocol::SystemName;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done
+   1  it was tried and failed
+   2  the command line makes no sense
+  69  the controller cannot be reached
+  70  a defect of Postern's
+  74  the store cannot be written or read
+  77  not enrolled, or refused by the controller
+  78  the configuration, or a file it names, is not usable
+  79  another process has the store (the agent is running)";
+
+/// Administers Salesforce users on behalf of a controller elsewhere. Dials out; needs no inbound port.
+///
+/// First steps: write a configuration (see `packaging/config/agent.toml` for an annotated one), try it with
+/// `postern exec test-connection --system NAME`, enroll with the token an operator gave you, and start `postern run`.
+#[derive(Debug, Parser)]
+#[command(name = "postern", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// The configuration file.
+    #[arg(long, short, global = true, default_value = "/etc/postern/agent.toml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Become a member of a cluster.
+    ///
+    /// Makes this agent's keys, checks that the controller is the one the token names, and stores the certificate it
+    /// issues. Safe to repeat with the same token if the reply was lost.
+    #[command(after_help = "Examples:\n  postern enroll --controller wss://controller.example:7443 --token-file token.txt\n  postern enroll postern-token-… --controller wss://controller.example:7443")]
+    Enroll(Enroll),
+    /// Run until told to stop: keep a session with the controller and do the tasks it hands out.
+    ///
+    /// The first SIGTERM or SIGINT finishes what is running and says goodbye, the second stops it where it can, the
+    /// third ends the process.
+    #[command(after_help = "Example:\n  postern run --config /etc/postern/agent.toml")]
+    Run(Run),
+    /// Show what the agent with this configuration is doing.
+    #[command(after_help = "Example:\n  postern status --json | jq .link.state")]
+    Status(Status),
+    /// Run one task here, without a controller, through the same connector and journal.
+    ///
+    /// For trying a set-up. The agent must not be running on the same state directory.
+    #[command(after_help = "Examples:\n  postern exec test-connection --system acme\n  postern exec disable-user --system acme --account joe@example.com\n  postern exec reset-password --system acme --account joe@example.com --password-file new.txt\n  postern exec import-batch --system acme --dataset users.xml")]
+    Exec(Exec),
+}
+
+/// Options of `postern enroll`.
+#[derive(Debug, Args)]
+pub struct Enroll {
+    /// The controller, as `wss://host:port`; may be repeated, and all are remembered.
+    #[arg(long, required = true, value_name = "URL")]
+    pub controller: Vec<String>,
+    /// The token. Other users of this host can see it in the process list; `--token-file` keeps it from them.
+    #[arg(value_name = "TOKEN", conflicts_with = "token_file")]
+    pub token: Option<String>,
+    /// A file with the token; without either, the token is read from the standard input.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `postern run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Write this file once the first session is established: its existence tells a script that the agent is up.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+}
+
+/// Options of `postern status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `postern exec`.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// Which task.
+    #[command(subcommand)]
+    pub task: Task,
+}
+
+/// Options every task of `postern exec` has.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The connected system, as the configuration names it.
+    #[arg(long, value_name = "NAME")]
+    pub system: SystemName,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of a task about one account.
+#[derive(Debug, Args)]
+pub struct OnAccount {
+    /// The account's user name.
+    #[arg(long, value_name = "USERNAME")]
+    pub account: String,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub common: Common,
+}
+
+/// Which task to run here.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Prove that the connected system can be reached and signed in to.
+    TestConnection(Common),
+    /// Look an account up.
+    ValidateUser(OnAccount),
+    /// Let an account sign in.
+    EnableUser(OnAccount),
+    /// Keep an account from signing in.
+    DisableUser(OnAccount),
+    /// Give an account a new password: one from a file, or one made up here.
+    ResetPassword(ResetPassword),
+    /// Make an account's password useless at once.
+    ExpirePassword(OnAccount),
+    /// Create and modify accounts from an XML dataset.
+    ImportBatch(ImportBatch),
+}
+
+/// Options of `postern exec reset-password`.
+#[derive(Debug, Args)]
+pub struct ResetPassword {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub on: OnAccount,
+    /// A file with the new password (its last line break is cut off).
+    #[arg(long, value_name = "FILE", conflicts_with = "generate", required_unless_present = "generate")]
+    pub password_file: Option<PathBuf>,
+    /// Make a password up and write it to this file, which only you can read.
+    #[arg(long, value_name = "FILE")]
+    pub generate: Option<PathBuf>,
+}
+
+/// Options of `postern exec import-batch`.
+#[derive(Debug, Args)]
+pub struct ImportBatch {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub common: Common,
+    /// The dataset.
+    #[arg(long, value_name = "FILE")]
+    pub dataset: PathBuf,
+    /// Write one JSON line for each entry here; without it, failed entries are printed.
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
+}

@@ -1,0 +1,110 @@
+//! The commands. Only they print, and only they turn errors into exit codes.
+
+mod enroll;
+mod exec;
+mod run;
+mod status;
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::chain::Chain;
+use crate::cli::{Cli, Command};
+use crate::config::{Config, ConfigError};
+use crate::exit::Exit;
+
+/// Why a command failed: a sentence and an exit code.
+#[derive(Debug)]
+pub struct Failed {
+    exit: Exit,
+    message: String,
+}
+
+impl Failed {
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    fn because(exit: Exit, error: &(dyn Error + 'static)) -> Self {
+        Self::new(exit, Chain(error).to_string())
+    }
+}
+
+impl From<ConfigError> for Failed {
+    fn from(error: ConfigError) -> Self {
+        Self::because(Exit::Config, &error)
+    }
+}
+
+impl From<crate::app::AppError> for Failed {
+    fn from(error: crate::app::AppError) -> Self {
+        Self::because(error.exit(), &error)
+    }
+}
+
+impl From<crate::identity::IdentityError> for Failed {
+    fn from(error: crate::identity::IdentityError) -> Self {
+        Self::because(Exit::Config, &error)
+    }
+}
+
+impl From<crate::store::AgentStoreError> for Failed {
+    fn from(error: crate::store::AgentStoreError) -> Self {
+        Self::because(crate::app::store_exit(&error), &error)
+    }
+}
+
+/// Runs a command and says how it went.
+pub fn run(cli: Cli) -> Exit {
+    let done = match cli.command {
+        Command::Enroll(options) => on_runtime(enroll::run(&cli.config, options)),
+        Command::Run(options) => on_runtime(run::run(&cli.config, options)),
+        Command::Status(options) => on_runtime(status::run(&cli.config, &options)),
+        Command::Exec(options) => on_runtime(exec::run(&cli.config, options)),
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(failed) => {
+            say_error(&failed.message);
+            failed.exit
+        }
+    }
+}
+
+fn on_runtime(command: impl Future<Output = Result<Exit, Failed>>) -> Result<Exit, Failed> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::because(Exit::Bug, &error))?
+        .block_on(command)
+}
+
+fn load(path: &Path) -> Result<Config, Failed> {
+    let config = Config::load(path)?;
+    crate::telemetry::start(config.log);
+    Ok(config)
+}
+
+/// One line on the standard output. A reader that went away is no error: there is nobody left to tell.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// One line on the standard error stream.
+fn say_error(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "postern: {line}");
+}
+
+fn say_json(value: &serde_json::Value) {
+    say(serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Two columns: a word and what it is.
+fn say_pairs(pairs: &[(&str, String)]) {
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+        say(format_args!("{name:width$}  {value}"));
+    }
+}

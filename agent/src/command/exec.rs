@@ -1,0 +1,363 @@
+//! `postern exec`: one task, here.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use postern_protocol::bounded::{Bytes, List, Text};
+use postern_protocol::code::CodeSet as _;
+use postern_protocol::message::v1::{Mode, Offer, Report, StreamRef};
+use postern_protocol::outcome::Outcome;
+use postern_protocol::seal::{
+    MAX_SECRET, SEGMENT, SealContext, SealedField, SealingKey, SealingPublicKey, SegmentSealer, StreamKey,
+};
+use postern_protocol::task::import_batch::{DATASET_KEY, Format};
+use postern_protocol::task::reset_password::{PASSWORD, Source};
+use postern_protocol::task::{
+    disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
+};
+use postern_protocol::{Epoch, SystemName, TaskKind, TaskOutput, TaskRequest};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use super::{Failed, load, say, say_error, say_json, say_pairs};
+use crate::app::App;
+use crate::chain::Chain;
+use crate::cli::{Common, Exec, ImportBatch, ResetPassword, Task};
+use crate::dispatcher::LocalEvent;
+use crate::exit::Exit;
+use crate::random;
+use crate::store::{Store, spool_id};
+
+/// Progress events waiting to be shown; more are dropped.
+const EVENTS: usize = 64;
+/// Failed entries of a batch that are printed; the results file has all.
+const SHOWN: usize = 20;
+/// The longest result line that is read back.
+const MAX_LINE: usize = 64 * 1024;
+
+/// What `exec` needs to know beside the request.
+struct Job {
+    request: TaskRequest,
+    system: SystemName,
+    json: bool,
+    secret: Option<(&'static str, Zeroizing<Vec<u8>>)>,
+    dataset: Option<std::path::PathBuf>,
+    results: Option<std::path::PathBuf>,
+    generated: Option<(SealingKey, std::path::PathBuf)>,
+}
+
+pub(super) async fn run(config: &Path, options: Exec) -> Result<Exit, Failed> {
+    let config = load(config)?;
+    let job = job(options.task)?;
+    let app = App::start(&config)?;
+    let done = attempt(&app, &job).await;
+    app.stop().await?;
+    done
+}
+
+async fn attempt(app: &App, job: &Job) -> Result<Exit, Failed> {
+    let offer = offer(app, job)?;
+    let (watch, mut events) = mpsc::channel(EVENTS);
+    app.dispatcher.run_local(offer.clone(), watch).await;
+    loop {
+        match events.recv().await {
+            Some(LocalEvent::Progress { done, total, phase }) => say_error(format_args!("{phase}: {done} of {total}")),
+            Some(LocalEvent::Ended(report)) => {
+                let shown = show(app, job, &offer, &report);
+                app.dispatcher.local_taken(report.task).await;
+                return shown;
+            }
+            None => return Err(Failed::new(Exit::Store, "the store failed; see the log above")),
+        }
+    }
+}
+
+// ---- from the command line to an offer -------------------------------------------------------------------------
+
+fn account(name: &str) -> Result<Text<128>, Failed> {
+    Text::new(name).map_err(|error| Failed::new(Exit::Usage, format!("--account: {error}")))
+}
+
+fn job(task: Task) -> Result<Job, Failed> {
+    let plain = |request: TaskRequest, common: Common| Job {
+        request,
+        system: common.system,
+        json: common.json,
+        secret: None,
+        dataset: None,
+        results: None,
+        generated: None,
+    };
+    Ok(match task {
+        Task::TestConnection(common) => plain(TaskRequest::TestConnection(test_connection::Request {}), common),
+        Task::ValidateUser(on) => {
+            let request = validate_user::Request { account: account(&on.account)? };
+            plain(TaskRequest::ValidateUser(request), on.common)
+        }
+        Task::EnableUser(on) => {
+            let request = enable_user::Request { account: account(&on.account)? };
+            plain(TaskRequest::EnableUser(request), on.common)
+        }
+        Task::DisableUser(on) => {
+            let request = disable_user::Request { account: account(&on.account)? };
+            plain(TaskRequest::DisableUser(request), on.common)
+        }
+        Task::ExpirePassword(on) => {
+            let request = expire_password::Request { account: account(&on.account)? };
+            plain(TaskRequest::ExpirePassword(request), on.common)
+        }
+        Task::ResetPassword(options) => reset_job(options, plain)?,
+        Task::ImportBatch(ImportBatch { common, dataset, results }) => {
+            let request = import_batch::Request { format: Format::Xml.into() };
+            Job { dataset: Some(dataset), results, ..plain(TaskRequest::ImportBatch(request), common) }
+        }
+    })
+}
+
+fn reset_job(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> Job) -> Result<Job, Failed> {
+    let source = if options.generate.is_some() { Source::Generated } else { Source::Given };
+    let request = reset_password::Request { account: account(&options.on.account)?, source: source.into() };
+    let secret = match &options.password_file {
+        Some(path) => Some((PASSWORD, read_password(path)?)),
+        None => None,
+    };
+    let generated = options.generate.map(|path| (SealingKey::from_random(&random::secret()), path));
+    Ok(Job { secret, generated, ..plain(TaskRequest::ResetPassword(request), options.on.common) })
+}
+
+fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let unreadable = |error: std::io::Error| {
+        Failed::new(Exit::Usage, format!("the password cannot be read from `{}`: {error}", path.display()))
+    };
+    let mut bytes = Zeroizing::new(Vec::new());
+    let limit = u64::try_from(MAX_SECRET).unwrap_or(u64::MAX);
+    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(unreadable)?;
+    while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        bytes.pop();
+    }
+    if bytes.is_empty() {
+        return Err(Failed::new(Exit::Usage, format!("`{}` holds no password", path.display())));
+    }
+    Ok(bytes)
+}
+
+fn offer(app: &App, job: &Job) -> Result<Offer, Failed> {
+    let bug = |error: &(dyn std::error::Error + 'static)| Failed::because(Exit::Bug, error);
+    let task = random::task_id();
+    let kind = job.request.kind();
+    let target = job.request.target();
+    let context = SealContext { task, kind, system: &job.system, target: &target };
+    let mut sealed = Vec::new();
+    if let Some((name, secret)) = &job.secret {
+        sealed.push(seal(context, name, secret, &app.sealing_keys)?);
+    }
+    let mut streams = Vec::new();
+    if let Some(path) = &job.dataset {
+        let key: StreamKey = random::secret();
+        streams.push(seal_dataset(&app.store, path, &key)?);
+        sealed.push(seal(context, DATASET_KEY, key.as_slice(), &app.sealing_keys)?);
+    }
+    Ok(Offer {
+        task,
+        kind: kind.into(),
+        kind_rev: TaskRequest::REV,
+        epoch: Epoch(0),
+        lease_ttl_ms: 0,
+        deadline_ms: 0,
+        priority: 0,
+        system: job.system.clone(),
+        target,
+        mode: Mode::Sync.into(),
+        attempt: 1,
+        reconcile: false,
+        observations: List::default(),
+        params: Bytes::new(job.request.encode().map_err(|error| bug(&error))?).map_err(|error| bug(&error))?,
+        sealed: List::clipped(sealed),
+        streams: List::clipped(streams),
+        requester: job.generated.as_ref().map(|(key, _)| *key.public()),
+        ext: List::default(),
+    })
+}
+
+fn seal(context: SealContext<'_>, name: &str, secret: &[u8], keys: &[SealingPublicKey]) -> Result<SealedField, Failed> {
+    SealedField::seal(context, name, secret, keys, &mut random::source())
+        .map_err(|error| Failed::because(Exit::Bug, &error))
+}
+
+/// The dataset goes into the spool sealed, as if it had come from a controller: one way for all.
+fn seal_dataset(store: &Store, path: &Path, key: &StreamKey) -> Result<StreamRef, Failed> {
+    let unreadable = |error: std::io::Error| {
+        Failed::new(Exit::Usage, format!("the dataset `{}` cannot be read: {error}", path.display()))
+    };
+    let mut hash = Sha256::new();
+    let mut length = 0;
+    // Length and hash must be known before the payload is begun, so the file is sealed twice.
+    each_segment(path, key, |segment| {
+        hash.update(segment);
+        length += u64::try_from(segment.len()).unwrap_or(u64::MAX);
+        Ok(())
+    })
+    .map_err(unreadable)?;
+    let stream = StreamRef { id: random::stream_id(), length, sha256: hash.finalize().into() };
+    let spool_error = |error| Failed::because(Exit::Store, &error);
+    let mut writer = store.spool().write(spool_id(stream.id), length).map_err(spool_error)?;
+    each_segment(path, key, |segment| writer.append(segment).map_err(std::io::Error::other)).map_err(unreadable)?;
+    writer.finish(&stream.sha256).map_err(spool_error)?;
+    Ok(stream)
+}
+
+fn each_segment(
+    path: &Path,
+    key: &StreamKey,
+    mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let mut file = BufReader::with_capacity(SEGMENT, File::open(path)?);
+    let mut sealer = SegmentSealer::new(key);
+    loop {
+        let mut segment = Zeroizing::new(Vec::with_capacity(SEGMENT));
+        let limit = u64::try_from(SEGMENT).unwrap_or(u64::MAX);
+        file.by_ref().take(limit).read_to_end(&mut segment)?;
+        let last = file.fill_buf()?.is_empty();
+        take(&sealer.seal(&segment, last).map_err(std::io::Error::other)?)?;
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+// ---- from a report to the terminal -----------------------------------------------------------------------------
+
+fn show(app: &App, job: &Job, offer: &Offer, report: &Report) -> Result<Exit, Failed> {
+    let kind = job.request.kind();
+    let output = if report.output.is_empty() { None } else { TaskOutput::decode(kind, &report.output).ok() };
+    let output = output.map_or(Value::Null, |output| serde_json::to_value(output).unwrap_or_default());
+    save_generated(job, offer, report)?;
+    let failed = save_results(app, job, report)?;
+    if job.json {
+        say_json(&json!({
+            "task": report.task, "kind": kind, "outcome": report.outcome, "certainty": report.certainty,
+            "changed": report.changed, "failure": report.failure, "output": output, "failed_entries": failed,
+        }));
+    } else {
+        show_as_text(kind, report, &output, &failed);
+    }
+    Ok(match report.outcome.known() {
+        Some(Outcome::Succeeded | Outcome::AlreadySatisfied) => Exit::Ok,
+        _ => Exit::Failed,
+    })
+}
+
+fn show_as_text(kind: TaskKind, report: &Report, output: &Value, failed: &[Value]) {
+    let failure = report.failure.as_ref();
+    let mut pairs = vec![
+        ("task", format!("{} ({})", report.task, kind.name())),
+        ("outcome", report.outcome.to_string()),
+        ("changed", report.changed.to_string()),
+        ("failure", failure.map(|failure| format!("{} ({})", failure.summary, failure.code)).unwrap_or_default()),
+        ("next step", failure.map(|failure| failure.next_step.to_string()).unwrap_or_default()),
+    ];
+    let fields: Vec<(String, String)> = flat(output);
+    pairs.extend(fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    say_pairs(&pairs);
+    for entry in failed {
+        let text = |name: &str| entry.get(name).map(|value| value.to_string().trim_matches('"').to_owned());
+        let part = |name: &str| text(name).unwrap_or_default();
+        say(format_args!(
+            "  entry {} ({}): {} {}",
+            part("entry"),
+            part("account"),
+            part("code"),
+            part("message")
+        ));
+    }
+}
+
+/// The fields of an output, one level deep, as words.
+fn flat(output: &Value) -> Vec<(String, String)> {
+    let Value::Object(fields) = output else { return Vec::new() };
+    fields
+        .iter()
+        .flat_map(|(name, value)| match value {
+            Value::Object(_) => flat(value),
+            Value::Null => vec![(name.clone(), "none".to_owned())],
+            Value::String(text) => vec![(name.clone(), text.clone())],
+            Value::Array(items) => {
+                let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+                vec![(name.clone(), items.join("; "))]
+            }
+            Value::Bool(_) | Value::Number(_) => vec![(name.clone(), value.to_string())],
+        })
+        .collect()
+}
+
+fn save_generated(job: &Job, offer: &Offer, report: &Report) -> Result<(), Failed> {
+    let (Some((key, path)), Some(sealed)) = (&job.generated, report.sealed.first()) else { return Ok(()) };
+    let context =
+        SealContext { task: offer.task, kind: job.request.kind(), system: &offer.system, target: &offer.target };
+    let password = sealed.open(context, key).map_err(|error| Failed::because(Exit::Bug, &error))?;
+    let unwritable = |error: std::io::Error| {
+        Failed::new(Exit::Failed, format!("the generated password cannot be written to `{}`: {error}", path.display()))
+    };
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(unwritable)?;
+    file.write_all(&password).and_then(|()| file.write_all(b"\n")).map_err(unwritable)
+}
+
+/// Writes the results where they were wanted and returns the first entries that failed.
+fn save_results(app: &App, job: &Job, report: &Report) -> Result<Vec<Value>, Failed> {
+    let Some(stream) = report.streams.first() else { return Ok(Vec::new()) };
+    let reader = app
+        .store
+        .spool()
+        .read(spool_id(stream.id), stream.length)
+        .map_err(|error| Failed::because(Exit::Store, &error))?;
+    let mut file = match &job.results {
+        Some(path) => Some(File::create(path).map_err(|error| {
+            Failed::new(Exit::Failed, format!("the results cannot be written to `{}`: {error}", path.display()))
+        })?),
+        None => None,
+    };
+    let mut failed = Vec::new();
+    let mut line = Vec::new();
+    let mut offset = 0;
+    while offset < stream.length {
+        let piece = reader.read_at(offset).map_err(|error| Failed::because(Exit::Store, &error))?;
+        offset += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        if let Some(file) = &mut file {
+            file.write_all(&piece).map_err(|error| Failed::new(Exit::Failed, Chain(&error).to_string()))?;
+        }
+        for byte in piece {
+            if byte != b'\n' {
+                if line.len() < MAX_LINE {
+                    line.push(byte);
+                }
+                continue;
+            }
+            note_failed(&mut failed, &line);
+            line.clear();
+        }
+    }
+    Ok(failed)
+}
+
+fn note_failed(failed: &mut Vec<Value>, line: &[u8]) {
+    if failed.len() >= SHOWN {
+        return;
+    }
+    if let Ok(entry) = serde_json::from_slice::<Value>(line) {
+        let outcome = entry.get("outcome").and_then(Value::as_str).unwrap_or_default();
+        if matches!(outcome, "failed" | "unknown") {
+            failed.push(entry);
+        }
+    }
+}
+

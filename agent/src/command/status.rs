@@ -1,0 +1,87 @@
+//! `postern status`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Failed, load, say, say_json, say_pairs};
+use crate::cli::Status;
+use crate::exit::Exit;
+use crate::identity::IdentityDir;
+use crate::status::{self, Report};
+use crate::store::Store;
+
+pub(super) async fn run(config: &Path, options: &Status) -> Result<Exit, Failed> {
+    let config = load(config)?;
+    let asked = status::ask(&config.state_dir).await.map_err(|error| {
+        Failed::new(Exit::Failed, format!("the running agent does not answer on its status socket: {error}"))
+    })?;
+    match asked {
+        Some(report) => show_running(&report, options.json),
+        None => show_stopped(&config.state_dir, options.json)?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn show_running(report: &Report, json: bool) {
+    if json {
+        return say_json(&json!({ "running": true, "agent": report }));
+    }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let field = |value: &Value, name: &str| value.get(name).map(text).unwrap_or_default();
+    let link = match field(&report.link, "state").as_str() {
+        "connected" => format!(
+            "connected to {} (session {}, seen as {})",
+            field(&report.link, "url"),
+            field(&report.link, "session"),
+            field(&report.link, "observed_address")
+        ),
+        "waiting" => format!(
+            "waiting {} ms before the next try: {}",
+            field(&report.link, "retry_in_ms"),
+            field(&report.link, "error")
+        ),
+        _ => format!("connecting to {}", field(&report.link, "url")),
+    };
+    let ends = report.certificate_ends.and_then(|secs| jiff::Timestamp::from_second(secs).ok());
+    say_pairs(&[
+        ("agent", format!("running, version {}, process {}", report.version, report.pid)),
+        ("cluster", report.cluster.clone()),
+        ("member", report.member.clone()),
+        ("state", field(&report.ledger, "member_state")),
+        ("link", link),
+        ("certificate", ends.map(|ends| format!("valid until {ends}")).unwrap_or_default()),
+        (
+            "tasks",
+            format!(
+                "{} waiting, {} started, {} reports owed to the controller",
+                field(&report.ledger, "journaled"),
+                field(&report.ledger, "started"),
+                field(&report.ledger, "reports_owed")
+            ),
+        ),
+    ]);
+}
+
+fn show_stopped(state_dir: &Path, json: bool) -> Result<(), Failed> {
+    let identity = if state_dir.join("identity").exists() { IdentityDir::open(state_dir)?.load()? } else { None };
+    let held = if state_dir.join("store").exists() { Some(Store::open(state_dir)?.0.restore()?) } else { None };
+    let (tasks, reports) = held.map_or((0, 0), |held| (held.tasks.len(), held.reports.len()));
+    let membership = identity.map(|identity| identity.membership);
+    if json {
+        say_json(&json!({
+            "running": false, "membership": membership, "tasks_held": tasks, "reports_owed": reports,
+        }));
+    } else {
+        match membership {
+            Some(membership) => say_pairs(&[
+                ("agent", "not running; start it with: postern run".to_owned()),
+                ("cluster", membership.cluster.to_string()),
+                ("member", membership.member.to_string()),
+                ("tasks", format!("{tasks} held, {reports} reports owed to the controller")),
+            ]),
+            None => say("not enrolled; ask an operator for a token and run: postern enroll"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,497 @@
+//! Drives the ledger: takes what happens, lets it decide, writes what it decided, and only then speaks and acts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use postern_agent_core::ledger::Ending;
+use postern_agent_core::{Event, JournalEntry, Ledger, Membership, Offered, Origin};
+use postern_protocol::bounded::Text;
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{
+    Held, MembershipState, Offer, ProtocolError, Rejection, Report, StreamFault, StreamReset, unknown_critical,
+};
+use postern_protocol::{Failure, FailureClass, ReportNo, SessionNo, StreamId, TaskId, TaskRequest};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::executor::Executor;
+use crate::link::Frames;
+use crate::store::{AgentStoreError, Store, spool_id};
+use crate::streams::{Command, Streams};
+
+/// Inputs waiting: every attempt, the link and the streams have a few under way at once.
+const INPUTS: usize = 256;
+/// Inputs taken before the disk is asked: they share one barrier.
+const GATHER: usize = 64;
+
+/// What happens to the ledger.
+enum Input {
+    Introduce(oneshot::Sender<Standing>),
+    Welcomed { session: SessionNo, membership: Membership, durable: oneshot::Sender<()> },
+    Established { acked: ReportNo, ttl: Duration, frames: Frames },
+    Disconnected,
+    Frame(Box<FromController>),
+    Local { offer: Box<Offer>, watch: mpsc::Sender<LocalEvent> },
+    LocalTaken(TaskId),
+    Intend { task: TaskId, entry: JournalEntry, reach: Duration, answer: oneshot::Sender<Result<(), Failure>> },
+    Done { task: TaskId, entries: Vec<JournalEntry>, answer: oneshot::Sender<Result<(), Failure>> },
+    Progress { task: TaskId, done: u64, total: u64, phase: String },
+    Ended { task: TaskId, ending: Result<Box<Ending>, Failure> },
+    StreamHere { task: TaskId, stream: StreamId },
+    Uploaded(TaskId),
+    Stop,
+    Status(oneshot::Sender<Status>),
+}
+
+/// What a `Hello` says of the ledger.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    /// The newest session on disk.
+    pub session: SessionNo,
+    /// The number of the next report.
+    pub next_report: ReportNo,
+    /// What is held.
+    pub held: Held,
+}
+
+/// What the ledger looks like, for `postern status`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// What the controller lets this member do.
+    pub member_state: MembershipState,
+    /// The number of that state.
+    pub member_epoch: u64,
+    /// The newest session.
+    pub session: u64,
+    /// Tasks journaled, not started.
+    pub journaled: u32,
+    /// Tasks started, not reported.
+    pub started: u32,
+    /// Reports not acknowledged.
+    pub reports_owed: u32,
+    /// Batches committed to the store since the start.
+    pub commits: u64,
+    /// Barriers paid for them.
+    pub barriers: u64,
+}
+
+/// What a task of this machine tells whoever runs it.
+#[derive(Debug)]
+pub enum LocalEvent {
+    /// How far it is.
+    Progress {
+        /// Records done.
+        done: u64,
+        /// Records in all; zero if not known.
+        total: u64,
+        /// What is being done.
+        phase: String,
+    },
+    /// It ended.
+    Ended(Box<Report>),
+}
+
+/// A handle to the dispatcher.
+#[derive(Clone)]
+pub struct Dispatcher(mpsc::Sender<Input>);
+
+impl Dispatcher {
+    /// A handle and the end the dispatcher takes inputs from.
+    pub fn channel() -> (Self, Inputs) {
+        let (sender, receiver) = mpsc::channel(INPUTS);
+        (Self(sender), Inputs(receiver))
+    }
+
+    async fn send(&self, input: Input) {
+        // A closed channel means that the program is stopping.
+        let _ = self.0.send(input).await;
+    }
+
+    async fn ask<T>(&self, input: impl FnOnce(oneshot::Sender<T>) -> Input) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.send(input(answer)).await;
+        answered.await.ok()
+    }
+
+    /// What to say in `Hello`; `None` if the program is stopping.
+    pub async fn introduce(&self) -> Option<Standing> {
+        self.ask(Input::Introduce).await
+    }
+
+    /// Makes what a `Welcome` brought durable. Returns whether it is.
+    pub async fn welcomed(&self, session: SessionNo, membership: Membership) -> bool {
+        self.ask(|durable| Input::Welcomed { session, membership, durable }).await.is_some()
+    }
+
+    /// A session is established; frames go there.
+    pub async fn established(&self, acked: ReportNo, ttl: Duration, frames: Frames) {
+        self.send(Input::Established { acked, ttl, frames }).await;
+    }
+
+    /// The session is over.
+    pub async fn disconnected(&self) {
+        self.send(Input::Disconnected).await;
+    }
+
+    /// A frame about work came.
+    pub async fn frame(&self, frame: FromController) {
+        self.send(Input::Frame(Box::new(frame))).await;
+    }
+
+    /// Runs a task of this machine.
+    pub async fn run_local(&self, offer: Offer, watch: mpsc::Sender<LocalEvent>) {
+        self.send(Input::Local { offer: Box::new(offer), watch }).await;
+    }
+
+    /// The outcome of a task of this machine was shown.
+    pub async fn local_taken(&self, task: TaskId) {
+        self.send(Input::LocalTaken(task)).await;
+    }
+
+    /// An attempt is about to act. `Ok` once its intent is on disk and it may.
+    pub async fn intend(&self, task: TaskId, entry: JournalEntry, reach: Duration) -> Result<(), Failure> {
+        let answer = self.ask(|answer| Input::Intend { task, entry, reach, answer }).await;
+        answer.unwrap_or_else(|| Err(stopping()))
+    }
+
+    /// An attempt proved a step done. `Ok` once that is on disk.
+    pub async fn done(&self, task: TaskId, entries: Vec<JournalEntry>) -> Result<(), Failure> {
+        let answer = self.ask(|answer| Input::Done { task, entries, answer }).await;
+        answer.unwrap_or_else(|| Err(stopping()))
+    }
+
+    /// An attempt says how far it is. Dropped if there is much to do.
+    pub fn progress(&self, task: TaskId, done: u64, total: u64, phase: &str) {
+        let _ = self.0.try_send(Input::Progress { task, done, total, phase: phase.to_owned() });
+    }
+
+    /// An attempt ended: with the task, or with a failure that changed nothing.
+    pub async fn ended(&self, task: TaskId, ending: Result<Box<Ending>, Failure>) {
+        self.send(Input::Ended { task, ending }).await;
+    }
+
+    /// A payload of a task is complete on this machine. Blocks.
+    pub fn stream_here(&self, task: TaskId, stream: StreamId) {
+        let _ = self.0.blocking_send(Input::StreamHere { task, stream });
+    }
+
+    /// The results of a task are at the controller. Blocks.
+    pub fn uploaded(&self, task: TaskId) {
+        let _ = self.0.blocking_send(Input::Uploaded(task));
+    }
+
+    /// No new work; [`Loop::run`] returns when what can be finished is.
+    pub async fn stop(&self) {
+        self.send(Input::Stop).await;
+    }
+
+    /// What the ledger looks like; `None` if the program is stopping.
+    pub async fn status(&self) -> Option<Status> {
+        self.ask(Input::Status).await
+    }
+}
+
+fn stopping() -> Failure {
+    Failure::new(FailureClass::Interrupted, "stopping", "The agent is stopping")
+}
+
+/// The end the dispatcher takes inputs from.
+pub struct Inputs(mpsc::Receiver<Input>);
+
+/// The dispatcher at work: the one owner of the ledger.
+pub struct Loop {
+    /// What decides.
+    pub ledger: Ledger,
+    /// What remembers.
+    pub store: Store,
+    /// What runs attempts.
+    pub executor: Executor,
+    /// What moves payloads.
+    pub streams: Streams,
+    inputs: mpsc::Receiver<Input>,
+    frames: Option<Frames>,
+    tickets: BTreeMap<u64, oneshot::Sender<Result<(), Failure>>>,
+    next_ticket: u64,
+    running: BTreeMap<TaskId, CancellationToken>,
+    watchers: BTreeMap<TaskId, mpsc::Sender<LocalEvent>>,
+    welcomed: Vec<oneshot::Sender<()>>,
+    stopping: bool,
+    drained: bool,
+}
+
+impl Loop {
+    /// A dispatcher over a restored ledger.
+    pub fn new(ledger: Ledger, store: Store, executor: Executor, streams: Streams, inputs: Inputs) -> Self {
+        Self {
+            ledger,
+            store,
+            executor,
+            streams,
+            inputs: inputs.0,
+            frames: None,
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            running: BTreeMap::new(),
+            watchers: BTreeMap::new(),
+            welcomed: Vec::new(),
+            stopping: false,
+            drained: false,
+        }
+    }
+
+    /// Runs until it is asked to stop and what can be finished is; `cancel` stops running attempts where they can.
+    ///
+    /// An error means that the disk did not take what was decided: nothing decided since has been told to anyone, and
+    /// the process must end.
+    pub async fn run(mut self, cancel: CancellationToken) -> Result<(), AgentStoreError> {
+        let mut cancelled = false;
+        loop {
+            self.settle().await?;
+            if self.drained && (self.frames.is_none() || self.ledger.is_settled()) {
+                return Ok(());
+            }
+            let blocked = self.frames.as_ref().filter(|frames| frames.capacity() == 0).cloned();
+            tokio::select! {
+                () = cancel.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    self.running.values().for_each(CancellationToken::cancel);
+                }
+                first = self.inputs.recv() => {
+                    let Some(first) = first else { return Ok(()) };
+                    self.handle(first).await;
+                    for _ in 1..GATHER {
+                        let Ok(input) = self.inputs.try_recv() else { break };
+                        self.handle(input).await;
+                    }
+                }
+                () = clock::sleep_until(self.ledger.poll_timeout()) => self.ledger.handle_timeout(clock::now()),
+                () = until_room(blocked) => (),
+            }
+        }
+    }
+
+    /// Everything decided so far reaches the disk before anyone hears of it.
+    async fn settle(&mut self) -> Result<(), AgentStoreError> {
+        loop {
+            while let Some((mark, writes)) = self.ledger.poll_writes() {
+                self.store.commit(&writes).await?;
+                self.ledger.handle_durable(mark, clock::now());
+            }
+            self.welcomed.drain(..).for_each(|durable| {
+                let _ = durable.send(());
+            });
+            while let Some(event) = self.ledger.poll_event(clock::now()) {
+                self.act(event).await;
+            }
+            self.speak();
+            if self.stopping && !self.drained && !self.ledger.is_running() {
+                self.drained = true;
+                self.ledger.handle_drained();
+            }
+            if !self.ledger.has_writes() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn speak(&mut self) {
+        let Some(frames) = &self.frames else { return };
+        while let Ok(permit) = frames.try_reserve() {
+            let Some(frame) = self.ledger.poll_transmit(clock::now()) else { break };
+            permit.send(frame);
+        }
+    }
+
+    async fn handle(&mut self, input: Input) {
+        let now = clock::now();
+        match input {
+            Input::Introduce(answer) => {
+                let (session, next_report) = (self.ledger.session_no(), self.ledger.next_report());
+                let _ = answer.send(Standing { session, next_report, held: self.ledger.held() });
+            }
+            Input::Welcomed { session, membership, durable } => {
+                self.ledger.handle_welcome(session, membership);
+                self.welcomed.push(durable);
+            }
+            Input::Established { acked, ttl, frames } => {
+                self.frames = Some(frames);
+                self.ledger.handle_established(acked, ttl);
+            }
+            Input::Disconnected => {
+                self.frames = None;
+                self.ledger.handle_disconnected();
+            }
+            Input::Frame(frame) => self.handle_frame(*frame).await,
+            Input::Local { offer, watch } => {
+                self.watchers.insert(offer.task, watch);
+                self.offer(*offer, Origin::Local);
+            }
+            Input::LocalTaken(task) => {
+                self.watchers.remove(&task);
+                self.ledger.handle_local_taken(task);
+            }
+            Input::Intend { task, entry, reach, answer } => {
+                let ticket = self.ticket(answer);
+                self.ledger.handle_intend(task, ticket, entry, reach, now);
+            }
+            Input::Done { task, entries, answer } => {
+                let ticket = self.ticket(answer);
+                self.ledger.handle_done(task, ticket, entries);
+            }
+            Input::Progress { task, done, total, phase } => match self.watchers.get(&task) {
+                Some(watch) => {
+                    let _ = watch.try_send(LocalEvent::Progress { done, total, phase });
+                }
+                None => self.ledger.handle_progress(task, done, total, &phase),
+            },
+            Input::Ended { task, ending } => {
+                self.running.remove(&task);
+                match ending {
+                    Ok(ending) => self.ledger.handle_concluded(task, *ending),
+                    Err(failure) => self.ledger.handle_failed(task, failure, now),
+                }
+            }
+            Input::StreamHere { task, stream } => self.ledger.handle_stream_here(task, stream),
+            Input::Uploaded(task) => self.ledger.handle_uploaded(task),
+            Input::Stop => {
+                self.stopping = true;
+                self.ledger.handle_stopping();
+            }
+            Input::Status(answer) => {
+                let _ = answer.send(self.status());
+            }
+        }
+    }
+
+    fn ticket(&mut self, answer: oneshot::Sender<Result<(), Failure>>) -> u64 {
+        self.next_ticket += 1;
+        self.tickets.insert(self.next_ticket, answer);
+        self.next_ticket
+    }
+
+    fn answer(&mut self, ticket: u64, answer: Result<(), Failure>) {
+        if let Some(waiting) = self.tickets.remove(&ticket) {
+            let _ = waiting.send(answer);
+        }
+    }
+
+    async fn handle_frame(&mut self, frame: FromController) {
+        let now = clock::now();
+        match frame {
+            FromController::Offer(offer) => self.offer(offer, Origin::Controller),
+            FromController::ReportAck(ack) => self.ledger.handle_report_ack(ack.upto),
+            FromController::Renewed(renewed) => self.ledger.handle_renewed(&renewed, now),
+            FromController::Cancel(cancel) => self.ledger.handle_cancel(cancel.task),
+            FromController::InventoryAsk(ask) => self.ledger.handle_inventory_ask(ask.nonce),
+            FromController::MemberState(change) => match change.state.known() {
+                Some(state) => {
+                    tracing::info!(%state, epoch = change.epoch.0, "the controller changed this member's state");
+                    let membership = Membership { state, epoch: change.epoch, hard: change.hard };
+                    self.ledger.handle_member_state(membership);
+                }
+                None => tracing::warn!(state = %change.state, "a state of a newer version was ignored"),
+            },
+            FromController::StreamOpen(open) => match self.ledger.expects(open.task, open.stream.id) {
+                Some(expected) if expected == open.stream => {
+                    self.streams.send(Command::Receive(open.task, open.stream)).await;
+                }
+                Some(_) | None => {
+                    let reset = StreamReset { stream: open.stream.id, fault: StreamFault::Unknown.into() };
+                    self.say(reset.into());
+                }
+            },
+            // The session and the streams take these; they do not come here.
+            other @ (FromController::Welcome(_)
+            | FromController::Refused(_)
+            | FromController::Ping(_)
+            | FromController::Pong(_)
+            | FromController::GoAway(_)
+            | FromController::ProtocolError(_)
+            | FromController::StreamOpenAck(_)
+            | FromController::Chunk(_)
+            | FromController::ChunkAck(_)
+            | FromController::StreamClose(_)
+            | FromController::StreamReset(_)) => {
+                let message = format!("{} has no place here", other.name());
+                self.say(ProtocolError { tag: 0, message: Text::clipped(message) }.into());
+            }
+        }
+    }
+
+    fn say(&self, frame: postern_protocol::message::FromMember) {
+        if let Some(frames) = &self.frames {
+            let _ = frames.try_send(frame);
+        }
+    }
+
+    fn offer(&mut self, offer: Offer, origin: Origin) {
+        let refusal = self.refusal(&offer).err();
+        let spool = self.store.spool();
+        let streams_here =
+            offer.streams.iter().map(|stream| stream.id).filter(|id| spool.contains(spool_id(*id))).collect();
+        self.ledger.handle_offer(Offered { offer, origin, refusal, streams_here }, clock::now());
+    }
+
+    /// Why an offer cannot be taken, if it cannot.
+    fn refusal(&self, offer: &Offer) -> Result<(), (Rejection, String)> {
+        if let Some(kind) = unknown_critical(&offer.ext) {
+            return Err((Rejection::Unsupported, format!("extension {kind} is critical and not known here")));
+        }
+        let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
+            .map_err(|error| (Rejection::Unsupported, crate::chain::Chain(&error).to_string()))?;
+        self.executor.check(&offer.system, request.kind())?;
+        self.executor.check_sealed(offer)
+    }
+
+    async fn act(&mut self, event: Event) {
+        match event {
+            Event::Start { offer, attempt, reconcile, resumed } => {
+                let task = offer.task;
+                let stop = CancellationToken::new();
+                self.running.insert(task, stop.clone());
+                self.executor.start(*offer, attempt, reconcile, resumed, stop);
+            }
+            Event::Stop(task) => {
+                if let Some(stop) = self.running.get(&task) {
+                    stop.cancel();
+                }
+            }
+            Event::Granted(ticket) | Event::Recorded(ticket) => self.answer(ticket, Ok(())),
+            Event::Refused(ticket, failure) => self.answer(ticket, Err(failure)),
+            Event::Upload(task, stream) => self.streams.send(Command::Upload(task, stream)).await,
+            Event::LocalReport(report) => match self.watchers.get(&report.task) {
+                Some(watch) => {
+                    let _ = watch.send(LocalEvent::Ended(report)).await;
+                }
+                // Left behind by an `exec` that was killed; nobody waits for it any more.
+                None => self.ledger.handle_local_taken(report.task),
+            },
+            Event::Forget(streams) => self.streams.send(Command::Forget(streams)).await,
+        }
+    }
+
+    fn status(&self) -> Status {
+        let (held, membership) = (self.ledger.held(), self.ledger.membership());
+        let (commits, barriers) = self.store.commits_and_barriers();
+        Status {
+            member_state: membership.state,
+            member_epoch: membership.epoch.0,
+            session: self.ledger.session_no().0,
+            journaled: held.journaled,
+            started: held.started,
+            reports_owed: held.reported,
+            commits,
+            barriers,
+        }
+    }
+}
+
+/// Resolves when a full channel has room again; never if it is not full.
+async fn until_room(blocked: Option<Frames>) {
+    match blocked {
+        Some(frames) => drop(frames.reserve().await),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,188 @@
+//! Runs attempts: one connector call each, on its own task, through a journal that the dispatcher keeps.
+
+mod dataset;
+mod journal;
+mod results;
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use postern_agent_core::JournalEntry;
+use postern_agent_core::ledger::Ending;
+use postern_protocol::message::v1::{Offer, Rejection, ServedSystem, StreamRef};
+use postern_protocol::seal::SealingKey;
+use postern_protocol::{Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use self::journal::TaskJournal;
+use crate::chain::Chain;
+use crate::connector::{AttemptCx, Conclusion, Connector};
+use crate::dispatcher::Dispatcher;
+use crate::spawn::Spawner;
+use crate::store::Store;
+
+/// What attempts need.
+#[derive(Clone)]
+pub struct Executor {
+    connectors: Arc<BTreeMap<SystemName, Arc<dyn Connector>>>,
+    sealing_keys: Arc<Vec<SealingKey>>,
+    store: Store,
+    dispatcher: Dispatcher,
+    tasks: Spawner,
+}
+
+impl Executor {
+    /// Runs attempts with these connectors.
+    pub fn new(
+        connectors: BTreeMap<SystemName, Arc<dyn Connector>>,
+        sealing_keys: Vec<SealingKey>,
+        store: Store,
+        dispatcher: Dispatcher,
+        tasks: Spawner,
+    ) -> Self {
+        Self { connectors: Arc::new(connectors), sealing_keys: Arc::new(sealing_keys), store, dispatcher, tasks }
+    }
+
+    /// What can be announced to a controller.
+    pub fn served(&self) -> Vec<ServedSystem> {
+        self.connectors
+            .iter()
+            .map(|(name, connector)| ServedSystem {
+                name: name.clone(),
+                connector: postern_protocol::bounded::Text::clipped(connector.name()),
+                kinds: postern_protocol::bounded::List::clipped(
+                    connector.supports().iter().map(|kind| (*kind).into()).collect(),
+                ),
+            })
+            .collect()
+    }
+
+    /// Whether a kind of task can be done on a system.
+    pub fn check(&self, system: &SystemName, kind: TaskKind) -> Result<(), (Rejection, String)> {
+        let Some(connector) = self.connectors.get(system) else {
+            let message = format!(
+                "this agent has no connected system `{system}`; add a `[[connected_system]]` of that name to its \
+                 configuration"
+            );
+            return Err((Rejection::Unsupported, message));
+        };
+        if connector.supports().contains(&kind) {
+            return Ok(());
+        }
+        Err((Rejection::Unsupported, format!("the connector `{}` cannot do {kind}", connector.name())))
+    }
+
+    /// Whether this agent can open every sealed field of an offer.
+    pub fn check_sealed(&self, offer: &Offer) -> Result<(), (Rejection, String)> {
+        match offer.sealed.iter().find(|field| !field.is_for(&self.sealing_keys)) {
+            Some(field) => {
+                Err((Rejection::Undecryptable, format!("the field `{}` is sealed to other members", field.name)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Starts an attempt. Its end goes to the dispatcher.
+    pub fn start(&self, offer: Offer, attempt: u32, reconcile: bool, resumed: bool, stop: CancellationToken) {
+        let span = tracing::info_span!("task", task = %offer.task, kind = %offer.kind, system = %offer.system);
+        let executor = self.clone();
+        self.tasks.spawn(|_| {
+            async move {
+                let task = offer.task;
+                let attempt = executor.attempt(offer, attempt, reconcile, resumed, stop);
+                // A panic in a connector is that task's failure, not the program's end.
+                let ending = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
+                log(&ending);
+                executor.dispatcher.ended(task, ending.map(Box::new)).await;
+            }
+            .instrument(span)
+        });
+    }
+
+    async fn attempt(
+        &self,
+        offer: Offer,
+        attempt: u32,
+        reconcile: bool,
+        resumed: bool,
+        stop: CancellationToken,
+    ) -> Result<Ending, Failure> {
+        let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
+            .map_err(|error| internal("bad_request", &Chain(&error).to_string()))?;
+        let Some(connector) = self.connectors.get(&offer.system) else {
+            let summary = format!("This agent has no connected system `{}` any more", offer.system);
+            return Err(Failure::new(FailureClass::Rejected, "unknown_system", summary)
+                .with_next_step("Put the connected system back into the agent's configuration, or submit to another"));
+        };
+        let kind = request.kind();
+        let earlier = if resumed { self.journal_of(offer.task)? } else { Vec::new() };
+        let (task, system) = (offer.task, offer.system.clone());
+        let journal = Arc::new(TaskJournal {
+            offer: Arc::new(offer),
+            kind,
+            sealing_keys: Arc::clone(&self.sealing_keys),
+            spool: self.store.spool().clone(),
+            dispatcher: self.dispatcher.clone(),
+        });
+        let cx = AttemptCx { task, system, attempt, reconcile, earlier, stop, journal };
+        let conclusion = connector.run(request, &cx).await?;
+        let streams = if kind == TaskKind::ImportBatch { self.results(task).await? } else { Vec::new() };
+        into_ending(conclusion, streams)
+    }
+
+    fn journal_of(&self, task: TaskId) -> Result<Vec<JournalEntry>, Failure> {
+        self.store.journal(task).map_err(|error| internal("store", &Chain(&error).to_string()))
+    }
+
+    /// The results of a batch: what its steps journaled as done, as one payload.
+    async fn results(&self, task: TaskId) -> Result<Vec<StreamRef>, Failure> {
+        let executor = self.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let journal = executor.journal_of(task)?;
+            results::write(executor.store.spool(), &journal)
+        });
+        written.await.unwrap_or_else(|_| Err(panicked()))
+    }
+}
+
+fn into_ending(conclusion: Conclusion, streams: Vec<StreamRef>) -> Result<Ending, Failure> {
+    let output = match &conclusion.output {
+        Some(output) => output.encode().map_err(|error| internal("output", &Chain(&error).to_string()))?,
+        None => Vec::new(),
+    };
+    Ok(Ending {
+        outcome: conclusion.outcome,
+        certainty: conclusion.certainty,
+        changed: conclusion.changed,
+        failure: conclusion.failure,
+        output,
+        sealed: conclusion.sealed,
+        streams,
+    })
+}
+
+fn log(ending: &Result<Ending, Failure>) {
+    match ending {
+        Ok(ending) => match &ending.failure {
+            None => tracing::info!(outcome = %ending.outcome, changed = %ending.changed, "task ended"),
+            Some(failure) => {
+                tracing::warn!(outcome = %ending.outcome, code = %failure.code, summary = %failure.summary, "task ended");
+            }
+        },
+        Err(failure) => {
+            tracing::warn!(class = %failure.class, code = %failure.code, summary = %failure.summary, "attempt failed");
+        }
+    }
+}
+
+fn internal(code: &str, summary: &str) -> Failure {
+    Failure::new(FailureClass::Internal, code, summary)
+        .with_next_step("This is a defect of the agent: keep its log and report it")
+}
+
+fn panicked() -> Failure {
+    internal("panic", "The connector stopped working in the middle of the task")
+}

@@ -1,0 +1,90 @@
+//! A task's journal as its connector sees it.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_protocol::message::v1::Offer;
+use postern_protocol::seal::{SealContext, SealError, SealedOutput, SealingKey};
+use postern_protocol::task::import_batch::DATASET_KEY;
+use postern_protocol::{Failure, FailureClass, TaskKind};
+use postern_store::Spool;
+use zeroize::Zeroizing;
+
+use super::dataset::SealedDataset;
+use crate::chain::Chain;
+use crate::connector::{Journal, JournalEntry, Pending};
+use crate::dispatcher::Dispatcher;
+use crate::random;
+use crate::store::spool_id;
+
+/// Intents and ends go to the dispatcher, secrets come from the offer.
+pub(super) struct TaskJournal {
+    pub(super) offer: Arc<Offer>,
+    pub(super) kind: TaskKind,
+    pub(super) sealing_keys: Arc<Vec<SealingKey>>,
+    pub(super) spool: Spool,
+    pub(super) dispatcher: Dispatcher,
+}
+
+impl TaskJournal {
+    fn context(&self) -> SealContext<'_> {
+        SealContext {
+            task: self.offer.task,
+            kind: self.kind,
+            system: &self.offer.system,
+            target: &self.offer.target,
+        }
+    }
+}
+
+impl Journal for TaskJournal {
+    fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(self.dispatcher.intend(self.offer.task, entry, reach))
+    }
+
+    fn done(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(self.dispatcher.done(self.offer.task, entries))
+    }
+
+    fn progress(&self, done: u64, total: u64, phase: &str) {
+        self.dispatcher.progress(self.offer.task, done, total, phase);
+    }
+
+    fn secret(&self, field: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let Some(sealed) = self.offer.sealed.iter().find(|sealed| sealed.name.as_str() == field) else {
+            let summary = format!("The task lacks the sealed field `{field}`");
+            return Err(Failure::new(FailureClass::Rejected, "missing_secret", summary)
+                .with_next_step("Submit the task again with that field sealed to the members of the cluster"));
+        };
+        sealed.open(self.context(), &self.sealing_keys).map_err(|error| unopened(&error))
+    }
+
+    fn seal(&self, name: &str, secret: &[u8]) -> Result<SealedOutput, Failure> {
+        let Some(requester) = &self.offer.requester else {
+            let summary = "The task has a secret result but no requester to seal it to";
+            return Err(Failure::new(FailureClass::Rejected, "missing_requester", summary)
+                .with_next_step("Submit the task again with the requester's public key"));
+        };
+        SealedOutput::seal(self.context(), name, secret, requester, &mut random::source())
+            .map_err(|error| unopened(&error))
+    }
+
+    fn dataset(&self) -> Result<Box<dyn Read + Send>, Failure> {
+        let Some(stream) = self.offer.streams.first() else {
+            return Err(Failure::new(FailureClass::Rejected, "missing_dataset", "The task came without its dataset")
+                .with_next_step("Submit the task again with a dataset"));
+        };
+        let key = self.secret(DATASET_KEY)?.as_slice().try_into().map(Zeroizing::new);
+        let key = key.map_err(|_| unopened(&SealError::Altered))?;
+        let reader = self.spool.read(spool_id(stream.id), stream.length).map_err(|error| {
+            Failure::new(FailureClass::Internal, "spool", format!("The dataset cannot be read: {}", Chain(&error)))
+        })?;
+        Ok(Box::new(SealedDataset::new(reader, &key)))
+    }
+}
+
+fn unopened(error: &SealError) -> Failure {
+    Failure::new(FailureClass::Rejected, "sealed", format!("A sealed field is of no use: {error}"))
+        .with_next_step("Submit the task again, so that it is sealed anew to the present members")
+}

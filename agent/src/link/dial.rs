@@ -1,0 +1,275 @@
+//! From a URL to a WebSocket: address, proxy, TLS, upgrade.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use postern_protocol::Secret;
+use postern_protocol::frame::MAX_FRAME;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, http};
+use url::Url;
+
+/// The most bytes a proxy's answer to CONNECT may have before its end is seen.
+const MAX_PROXY_HEAD: usize = 8 * 1024;
+/// Unsent bytes beyond which a peer that does not read is given up.
+const MAX_WRITE_BUFFER: usize = 512 * 1024;
+
+/// A WebSocket over TLS.
+pub type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+/// Why there is no WebSocket.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The URL is of no use.
+    #[error("`{url}` is not a controller's URL: expected `wss://host:port`, and never plain `ws://`")]
+    BadUrl {
+        /// The URL.
+        url: String,
+    },
+    /// The name has no address.
+    #[error("the name `{host}` cannot be resolved; check DNS on this host")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No address answered.
+    #[error("cannot connect to {host}:{port}; check that it is up and that outbound connections to it are allowed")]
+    Connect {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The proxy asks for credentials.
+    #[error("the proxy asks for credentials (407); set `username` and `password` of `[controller] proxy`")]
+    ProxyCredentials,
+    /// The proxy refused.
+    #[error("the proxy answered CONNECT with `{status}`; ask its administrator to allow {host}:{port}")]
+    ProxyRefused {
+        /// Its status line.
+        status: String,
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// The proxy's answer made no sense.
+    #[error("the proxy did not answer CONNECT with HTTP")]
+    ProxyNonsense,
+    /// TLS failed.
+    #[error("TLS with {host} failed")]
+    Tls {
+        /// The host.
+        host: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The upgrade was refused.
+    #[error("{host} answered the WebSocket upgrade with HTTP {status}: {body}")]
+    Upgrade {
+        /// The host.
+        host: String,
+        /// The status.
+        status: u16,
+        /// The beginning of the answer's text.
+        body: String,
+    },
+    /// The upgrade failed otherwise.
+    #[error("the WebSocket upgrade failed")]
+    WebSocket(#[source] Box<tungstenite::Error>),
+    /// It took too long.
+    #[error("no connection to {host} within {} s", after.as_secs())]
+    TimedOut {
+        /// The host.
+        host: String,
+        /// How long was waited.
+        after: Duration,
+    },
+}
+
+/// A proxy with its password read.
+#[derive(Clone)]
+pub struct ProxyRoute {
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Name and password for Basic authentication.
+    pub credentials: Option<(String, Secret)>,
+}
+
+/// How to reach a controller.
+#[derive(Clone)]
+pub struct Dialer {
+    /// TLS, with the agent's identity or the pinned CA.
+    pub tls: Arc<ClientConfig>,
+    /// The proxy on the way.
+    pub proxy: Option<ProxyRoute>,
+    /// The longest that one address may take from TCP to the end of the upgrade.
+    pub timeout: Duration,
+}
+
+/// The part of a controller's URL that matters.
+struct Target {
+    url: Url,
+    host: String,
+    port: u16,
+}
+
+impl Target {
+    fn parse(text: &str) -> Result<Self, DialError> {
+        let bad = || DialError::BadUrl { url: text.to_owned() };
+        let url = Url::parse(text).map_err(|_| bad())?;
+        let host = url.host_str().ok_or_else(bad)?.trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default().ok_or_else(bad)?;
+        if url.scheme() != "wss" {
+            return Err(bad());
+        }
+        Ok(Self { url, host, port })
+    }
+}
+
+impl Dialer {
+    /// Opens a WebSocket for `subprotocol` at `path` of the controller at `url`.
+    pub async fn dial(&self, url: &str, path: &str, subprotocol: &'static str) -> Result<Socket, DialError> {
+        let mut target = Target::parse(url)?;
+        target.url.set_path(path);
+        let (host, port) = match &self.proxy {
+            Some(proxy) => (proxy.host.as_str(), proxy.port),
+            None => (target.host.as_str(), target.port),
+        };
+        let unresolved = |source| DialError::Resolve { host: host.to_owned(), source };
+        let resolve = tokio::time::timeout(self.timeout, tokio::net::lookup_host((host, port)));
+        let timed_out = || DialError::TimedOut { host: host.to_owned(), after: self.timeout };
+        let addresses = resolve.await.map_err(|_| timed_out())?.map_err(unresolved)?;
+        let mut failure = unresolved(std::io::Error::other("it has no address"));
+        // A name with a dead address among good ones must not keep the agent away.
+        for address in addresses {
+            let attempt = tokio::time::timeout(self.timeout, self.connect(address, &target, subprotocol));
+            match attempt.await {
+                Ok(Ok(socket)) => return Ok(socket),
+                Ok(Err(error)) => failure = error,
+                Err(_) => failure = timed_out(),
+            }
+        }
+        Err(failure)
+    }
+
+    async fn connect(
+        &self,
+        address: std::net::SocketAddr,
+        target: &Target,
+        subprotocol: &'static str,
+    ) -> Result<Socket, DialError> {
+        let cannot_connect =
+            |source| DialError::Connect { host: address.ip().to_string(), port: address.port(), source };
+        let mut stream = TcpStream::connect(address).await.map_err(cannot_connect)?;
+        stream.set_nodelay(true).map_err(cannot_connect)?;
+        if let Some(proxy) = &self.proxy {
+            tunnel(&mut stream, proxy, target).await?;
+        }
+        let tls_error = |source| DialError::Tls { host: target.host.clone(), source };
+        let name = ServerName::try_from(target.host.clone())
+            .map_err(|_| DialError::BadUrl { url: target.url.to_string() })?;
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.map_err(tls_error)?;
+        upgrade(stream, target, subprotocol).await
+    }
+}
+
+/// Asks the proxy for a tunnel (RFC 9110, section 9.3.6).
+async fn tunnel(stream: &mut TcpStream, proxy: &ProxyRoute, target: &Target) -> Result<(), DialError> {
+    let failed = |source| DialError::Connect { host: proxy.host.clone(), port: proxy.port, source };
+    let authority = match target.url.host() {
+        Some(url::Host::Ipv6(address)) => format!("[{address}]:{}", target.port),
+        Some(_) | None => format!("{}:{}", target.host, target.port),
+    };
+    let mut request = zeroize::Zeroizing::new(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n"));
+    if let Some((name, password)) = &proxy.credentials {
+        let pair = zeroize::Zeroizing::new(format!("{name}:{}", password.expose()));
+        request.push_str("Proxy-Authorization: Basic ");
+        request.push_str(&zeroize::Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes())));
+        request.push_str("\r\n");
+    }
+    request.push_str("\r\n");
+    stream.write_all(request.as_bytes()).await.map_err(failed)?;
+    let head = read_head(stream).await.map_err(failed)?;
+    let status = head.lines().next().unwrap_or_default();
+    match status.split_whitespace().nth(1).filter(|_| status.starts_with("HTTP/1.")) {
+        Some("200") => Ok(()),
+        Some("407") => Err(DialError::ProxyCredentials),
+        Some(_) => Err(DialError::ProxyRefused {
+            status: status.chars().take(128).collect(),
+            host: target.host.clone(),
+            port: target.port,
+        }),
+        None => Err(DialError::ProxyNonsense),
+    }
+}
+
+/// Reads up to the empty line, byte by byte: what follows belongs to TLS.
+async fn read_head(stream: &mut TcpStream) -> std::io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() >= MAX_PROXY_HEAD {
+            return Err(std::io::Error::other("the proxy's answer has no end"));
+        }
+        head.push(stream.read_u8().await?);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+async fn upgrade(
+    stream: TlsStream<TcpStream>,
+    target: &Target,
+    subprotocol: &'static str,
+) -> Result<Socket, DialError> {
+    let failed = |error| DialError::WebSocket(Box::new(error));
+    let mut request = target.url.as_str().into_client_request().map_err(failed)?;
+    request.headers_mut().insert(http::header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_FRAME))
+        .max_frame_size(Some(MAX_FRAME))
+        .max_write_buffer_size(MAX_WRITE_BUFFER);
+    match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(tungstenite::Error::Http(response)) => {
+            let body = response.body().as_deref().unwrap_or_default();
+            let body: String = String::from_utf8_lossy(body).chars().take(256).collect();
+            Err(DialError::Upgrade { host: target.host.clone(), status: response.status().as_u16(), body })
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_wss_is_dialled() {
+        for bad in ["ws://controller.example:7443", "https://controller.example", "controller.example", "wss://"] {
+            let error = Target::parse(bad).err().unwrap().to_string();
+            assert!(error.contains("wss://host:port"), "{bad}: {error}");
+        }
+        let target = Target::parse("wss://[::1]:7443").unwrap();
+        assert_eq!((target.host.as_str(), target.port), ("::1", 7443));
+    }
+}

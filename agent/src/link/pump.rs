@@ -1,0 +1,157 @@
+//! Frames in and out of one WebSocket, each way on its own task so that a slow peer cannot stop both.
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use postern_protocol::bounded::Text;
+use postern_protocol::frame::FrameError;
+use postern_protocol::message::v1::ProtocolError;
+use postern_protocol::message::{FromController, FromMember};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::{Frames, Socket};
+use crate::chain::Chain;
+use crate::spawn::Spawner;
+
+/// Frames waiting to be sent: enough to fill a flush, few enough that reports wait on disk and not here.
+const FRAMES: usize = 64;
+/// Chunks waiting to be sent: at most one is handed to the socket while anything else waits.
+const BULK: usize = 1;
+/// Frames received and not yet looked at.
+const RECEIVED: usize = 64;
+/// How long the tasks may take to end when a session is over.
+const STOP: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What came out of the socket.
+pub(super) enum Received {
+    /// A frame.
+    Frame(FromController),
+    /// A frame that could not be read, and what to say about it.
+    Unreadable(ProtocolError),
+    /// Nothing more will come.
+    Ended(String),
+}
+
+/// One WebSocket at work.
+pub(super) struct Pump {
+    tasks: Spawner,
+    frames: Frames,
+    bulk: Frames,
+    received: mpsc::Receiver<Received>,
+}
+
+impl Pump {
+    pub(super) fn start(socket: Socket) -> Self {
+        let (sink, stream) = socket.split();
+        let (frames, frames_out) = mpsc::channel(FRAMES);
+        let (bulk, bulk_out) = mpsc::channel(BULK);
+        let (received_in, received) = mpsc::channel(RECEIVED);
+        let tasks = Spawner::default();
+        tasks.spawn(|stop| async move {
+            tokio::select! {
+                () = stop.cancelled() => (),
+                () = write(sink, frames_out, bulk_out) => (),
+            }
+        });
+        tasks.spawn(|stop| async move {
+            tokio::select! {
+                () = stop.cancelled() => (),
+                () = read(stream, received_in) => (),
+            }
+        });
+        Self { tasks, frames, bulk, received }
+    }
+
+    /// Where frames go.
+    pub(super) fn frames(&self) -> Frames {
+        self.frames.clone()
+    }
+
+    /// Where chunks go, behind everything else.
+    pub(super) fn bulk(&self) -> Frames {
+        self.bulk.clone()
+    }
+
+    pub(super) async fn send(&self, frame: FromMember) {
+        // A closed channel means that the writer met an error, which the reader is about to report.
+        let _ = self.frames.send(frame).await;
+    }
+
+    pub(super) fn try_send(&self, frame: FromMember) {
+        let _ = self.frames.try_send(frame);
+    }
+
+    pub(super) async fn receive(&mut self) -> Received {
+        self.received.recv().await.unwrap_or_else(|| Received::Ended("the connection was closed".to_owned()))
+    }
+
+    pub(super) async fn stop(self) {
+        self.tasks.stop(STOP).await;
+    }
+}
+
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut frames: mpsc::Receiver<FromMember>,
+    mut bulk: mpsc::Receiver<FromMember>,
+) {
+    loop {
+        let frame = tokio::select! {
+            biased;
+            Some(frame) = frames.recv() => frame,
+            Some(frame) = bulk.recv() => frame,
+            else => return,
+        };
+        if feed(&mut sink, &frame).await.is_err() {
+            return;
+        }
+        // Whatever waits already goes into the same flush.
+        while let Ok(frame) = frames.try_recv() {
+            if feed(&mut sink, &frame).await.is_err() {
+                return;
+            }
+        }
+        if sink.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn feed(sink: &mut SplitSink<Socket, Message>, frame: &FromMember) -> Result<(), tungstenite::Error> {
+    match frame.encode() {
+        Ok(bytes) => sink.feed(Message::Binary(bytes.into())).await,
+        Err(error) => {
+            tracing::error!(frame = frame.name(), error = %Chain(&error), "a frame could not be encoded");
+            Ok(())
+        }
+    }
+}
+
+async fn read(mut stream: SplitStream<Socket>, received: mpsc::Sender<Received>) {
+    loop {
+        let next = match stream.next().await {
+            Some(Ok(Message::Binary(bytes))) => match FromController::decode(&bytes) {
+                Ok(frame) => Received::Frame(frame),
+                Err(error) => Received::Unreadable(complaint(&error)),
+            },
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+            Some(Ok(Message::Text(_))) => Received::Ended("the controller sent text, which is no frame".to_owned()),
+            Some(Ok(Message::Close(_))) | None => Received::Ended("the controller closed the connection".to_owned()),
+            Some(Err(error)) => Received::Ended(format!("the connection broke: {}", Chain(&error))),
+        };
+        let last = matches!(next, Received::Ended(_));
+        if received.send(next).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+/// What to say about a frame that could not be read. The session goes on.
+fn complaint(error: &FrameError) -> ProtocolError {
+    let tag = match error {
+        FrameError::Unknown { tag, .. } | FrameError::Body { tag, .. } => *tag,
+        FrameError::NoHeader { .. } | FrameError::WrongLength { .. } => 0,
+    };
+    tracing::warn!(error = %Chain(error), "the controller sent a frame that cannot be read");
+    ProtocolError { tag, message: Text::clipped(Chain(error).to_string()) }
+}

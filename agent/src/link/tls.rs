@@ -1,0 +1,179 @@
+//! How the agent knows that it speaks to its controller, and to nobody in between.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use sha2::{Digest, Sha256};
+
+use crate::identity::Identity;
+
+/// Why TLS cannot be set up at all.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A certificate or key is not usable.
+    #[error("the agent's certificate, its key or the cluster's CA is not usable; enroll this agent again")]
+    Identity(#[source] rustls::Error),
+    /// The verifier cannot be built.
+    #[error("the cluster's CA is not usable; enroll this agent again")]
+    Verifier(#[from] rustls::client::VerifierBuilderError),
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("ring speaks TLS 1.3")
+}
+
+fn verifier(ca: CertificateDer<'static>) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).map_err(TlsError::Identity)?;
+    Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()?)
+}
+
+/// TLS for sessions: both sides verified against the cluster's CA, never against the system's roots.
+pub fn for_sessions(identity: &Identity) -> Result<Arc<ClientConfig>, TlsError> {
+    let inner = verifier(identity.ca.clone())?;
+    let mut config = builder()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(NamesIssuer { inner }))
+        .with_client_auth_cert(vec![identity.certificate.clone()], identity.key.clone_key())
+        .map_err(TlsError::Identity)?;
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// TLS for enrollment: the CA is the one whose public key has this SHA-256, wherever in the chain it is presented.
+pub fn for_enrollment(ca_sha256: [u8; 32]) -> Arc<ClientConfig> {
+    let mut config = builder()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(PinnedCa { ca_sha256, provider: provider() }))
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    Arc::new(config)
+}
+
+fn issuer(certificate: &CertificateDer<'_>) -> String {
+    x509_parser::parse_x509_certificate(certificate)
+        .map_or_else(|_| "nobody that can be read".to_owned(), |(_, parsed)| parsed.issuer().to_string())
+}
+
+/// Verifies against the cluster's CA and, when that fails, says who issued what was presented: a proxy that ends TLS
+/// is found by its name.
+#[derive(Debug)]
+struct NamesIssuer {
+    inner: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for NamesIssuer {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        verified.map_err(|error| match error {
+            rustls::Error::InvalidCertificate(
+                rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature,
+            ) => rustls::Error::General(format!(
+                "the certificate presented was issued by `{}`, not by the cluster's CA: another controller, or a proxy \
+                 that intercepts TLS and must let this host pass",
+                issuer(end_entity)
+            )),
+            other => other,
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Takes the presented CA for the root if its public key is the pinned one.
+#[derive(Debug)]
+struct PinnedCa {
+    ca_sha256: [u8; 32],
+    provider: Arc<CryptoProvider>,
+}
+
+impl PinnedCa {
+    fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
+        x509_parser::parse_x509_certificate(certificate).is_ok_and(|(_, parsed)| {
+            let hash: [u8; 32] = Sha256::digest(parsed.public_key().raw).into();
+            hash == self.ca_sha256
+        })
+    }
+}
+
+impl ServerCertVerifier for PinnedCa {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let Some(ca) = intermediates.iter().find(|certificate| self.is_pinned(certificate)) else {
+            return Err(rustls::Error::General(format!(
+                "the CA presented is not the one the token names (the certificate was issued by `{}`): the token is \
+                 for another controller, or a proxy intercepts TLS and must let this host pass",
+                issuer(end_entity)
+            )));
+        };
+        let verifier = verifier(ca.clone().into_owned()).map_err(|error| rustls::Error::General(error.to_string()))?;
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,5 @@
+//! The `postern` program.
+
+fn main() -> std::process::ExitCode {
+    postern_agent::main()
+}

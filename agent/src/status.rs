@@ -1,0 +1,113 @@
+//! What a running agent tells about itself on a socket that only its own user can open.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::dispatcher::Dispatcher;
+use crate::link::LinkStatus;
+
+/// How long a client may take to read its answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// No answer is longer.
+const MAX_ANSWER: u64 = 64 * 1024;
+
+/// What a running agent tells about itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Its cluster.
+    pub cluster: String,
+    /// Its member id.
+    pub member: String,
+    /// When its certificate ends, in seconds since 1970.
+    pub certificate_ends: Option<i64>,
+    /// What the link is doing.
+    pub link: serde_json::Value,
+    /// What the ledger looks like.
+    pub ledger: serde_json::Value,
+}
+
+/// The socket of the agent with this state directory.
+pub fn socket_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("agent.sock")
+}
+
+/// What does not change while the agent runs.
+#[derive(Debug, Clone)]
+pub struct Fixed {
+    /// The cluster.
+    pub cluster: String,
+    /// The member id.
+    pub member: String,
+    /// When the certificate ends, in seconds since 1970.
+    pub certificate_ends: Option<i64>,
+}
+
+/// Opens the socket. The state directory's mode keeps others out.
+pub fn listen(state_dir: &Path) -> io::Result<UnixListener> {
+    let path = socket_path(state_dir);
+    // Whoever holds the store owns the socket: one left behind by a killed process is nobody's.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => (),
+    }
+    UnixListener::bind(&path)
+}
+
+/// Answers everyone who connects, one after the other, until `stop` fires.
+pub async fn serve(
+    listener: UnixListener,
+    fixed: Fixed,
+    link: watch::Receiver<LinkStatus>,
+    dispatcher: Dispatcher,
+    stop: CancellationToken,
+) {
+    loop {
+        let mut stream = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "the status socket failed");
+                    return;
+                }
+            },
+        };
+        let Some(ledger) = dispatcher.status().await else { return };
+        let report = Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            cluster: fixed.cluster.clone(),
+            member: fixed.member.clone(),
+            certificate_ends: fixed.certificate_ends,
+            link: serde_json::to_value(&*link.borrow()).unwrap_or_default(),
+            ledger: serde_json::to_value(&ledger).unwrap_or_default(),
+        };
+        let bytes = serde_json::to_vec(&report).unwrap_or_default();
+        let _ = tokio::time::timeout(PATIENCE, stream.write_all(&bytes)).await;
+    }
+}
+
+/// Asks the running agent; `None` if none is running.
+pub async fn ask(state_dir: &Path) -> io::Result<Option<Report>> {
+    let stream = match UnixStream::connect(socket_path(state_dir)).await {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        connected => connected?,
+    };
+    let mut bytes = Vec::new();
+    let mut stream = stream.take(MAX_ANSWER);
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.map_err(io::Error::other)??;
+    serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other)
+}

@@ -1,0 +1,207 @@
+//! What the agent keeps on disk, as records of its own kind.
+//!
+//! The engine below ([`postern_store`]) stores bytes; here offers, states, journals, reports and tombstones become
+//! bytes and back. Records larger than a value are cut into parts under consecutive keys.
+
+mod record;
+mod transaction;
+
+use std::path::Path;
+
+use futures_util::future::try_join_all;
+use postern_agent_core::{Membership, Restored, RestoredTask, Write};
+use postern_protocol::codec::CodecError;
+use postern_protocol::id::Incarnation;
+use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId};
+use postern_store::{Batch, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, StoreKey, Table};
+use transaction::Transaction;
+
+use crate::clock;
+use crate::connector::JournalEntry;
+
+const OFFERS: Table = Table::new("offers", 1);
+const STATES: Table = Table::new("states", 2);
+const JOURNAL: Table = Table::new("journal", 3);
+const REPORTS: Table = Table::new("reports", 4);
+const TOMBSTONES: Table = Table::new("tombstones", 5);
+const META: Table = Table::new("meta", 6);
+const KEPT: Table = Table::new("kept", 7);
+
+const SESSION: &[u8] = b"session";
+const MEMBERSHIP: &[u8] = b"membership";
+const NEXT_REPORT: &[u8] = b"next_report";
+
+/// Why what is on disk could not be written or understood.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentStoreError {
+    /// The engine failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The spool failed.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The key file failed.
+    #[error(transparent)]
+    Key(#[from] postern_store::KeyError),
+    /// A record is whole but makes no sense to this version.
+    #[error("record {key} of table {table} cannot be understood by this version")]
+    Record {
+        /// The table.
+        table: &'static str,
+        /// The key in hexadecimal.
+        key: String,
+        /// What is wrong with it.
+        #[source]
+        source: CodecError,
+    },
+    /// A record lacks some of its parts.
+    #[error("record {key} of table {table} lacks a part")]
+    Incomplete {
+        /// The table.
+        table: &'static str,
+        /// The key in hexadecimal.
+        key: String,
+    },
+    /// A record could not become bytes.
+    #[error("a record is too large for the store")]
+    Encode(#[from] CodecError),
+}
+
+/// The agent's store.
+#[derive(Clone)]
+pub struct Store {
+    engine: postern_store::Store,
+    spool: Spool,
+}
+
+impl Store {
+    /// Opens the store below `state_dir`, making it if there is none. Blocks while it is read through.
+    pub fn open(state_dir: &Path) -> Result<(Self, Option<Recovered>), AgentStoreError> {
+        let key = StoreKey::load_or_create(&state_dir.join("store.key"))?;
+        let now = clock::unix_millis().0 / 1000;
+        let opened = postern_store::Store::open(&state_dir.join("store"), &key, &Options::default(), now)?;
+        let spool = opened.store.spool()?;
+        Ok((Self { engine: opened.store, spool }, opened.recovered))
+    }
+
+    /// The life of this store.
+    pub fn incarnation(&self) -> Incarnation {
+        Incarnation::from_bytes(self.engine.incarnation().0)
+    }
+
+    /// The files of payloads.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// Batches committed and barriers paid for them, since the store was opened.
+    pub fn commits_and_barriers(&self) -> (u64, u64) {
+        (self.engine.commits(), self.engine.barriers())
+    }
+
+    /// Makes writes durable, in this order. A `DeleteTask` is in one batch with the write before it.
+    pub async fn commit(&self, writes: &[Write]) -> Result<(), AgentStoreError> {
+        let batches = Transaction::new(&self.engine).batches(writes)?;
+        try_join_all(batches.into_iter().map(|batch| self.engine.commit(batch))).await?;
+        Ok(())
+    }
+
+    /// Everything the ledger goes on from.
+    pub fn restore(&self) -> Result<Restored, AgentStoreError> {
+        let tasks = record::collect_parts(&self.engine, OFFERS)?
+            .into_iter()
+            .map(|(key, bytes)| self.restore_task(&key, &bytes))
+            .collect::<Result<Vec<_>, _>>()?;
+        let reports = record::collect_parts(&self.engine, REPORTS)?
+            .iter()
+            .map(|(key, bytes)| record::read_report(bytes).map_err(unreadable(REPORTS, key)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut tombstones = Vec::new();
+        for item in self.engine.scan(TOMBSTONES) {
+            let (key, bytes) = item?;
+            tombstones.push(record::read_tombstone(&bytes).map_err(unreadable(TOMBSTONES, &key))?);
+        }
+        Ok(Restored {
+            tasks,
+            reports,
+            tombstones,
+            next_report: ReportNo(self.meta_number(NEXT_REPORT)?),
+            session: SessionNo(self.meta_number(SESSION)?),
+            membership: self.membership()?,
+        })
+    }
+
+    fn restore_task(&self, key: &[u8], bytes: &[u8]) -> Result<RestoredTask, AgentStoreError> {
+        let (offer, origin) = record::read_task(bytes).map_err(unreadable(OFFERS, key))?;
+        let state = match record::read_parts(&self.engine, STATES, key)? {
+            Some(bytes) => record::read_state(&bytes).map_err(unreadable(STATES, key))?,
+            None => postern_agent_core::TaskState::Journaled,
+        };
+        let journal = self.engine.scan_prefix(JOURNAL, key).count();
+        let here = offer.streams.iter().map(|stream| stream.id).filter(|id| self.spool.contains(spool_id(*id)));
+        Ok(RestoredTask {
+            origin,
+            state,
+            journal: u32::try_from(journal).unwrap_or(u32::MAX),
+            streams_here: here.collect(),
+            offer,
+        })
+    }
+
+    /// A task's journal, oldest entry first.
+    pub fn journal(&self, task: TaskId) -> Result<Vec<JournalEntry>, AgentStoreError> {
+        self.engine
+            .scan_prefix(JOURNAL, task.as_bytes())
+            .map(|item| {
+                let (key, bytes) = item?;
+                record::read_entry(&bytes).map_err(unreadable(JOURNAL, &key))
+            })
+            .collect()
+    }
+
+    fn meta_number(&self, key: &[u8]) -> Result<u64, AgentStoreError> {
+        match self.engine.get(META, key)? {
+            Some(bytes) => record::read_number(&bytes).map_err(unreadable(META, key)),
+            None => Ok(0),
+        }
+    }
+
+    fn membership(&self) -> Result<Option<Membership>, AgentStoreError> {
+        let bytes = self.engine.get(META, MEMBERSHIP)?;
+        bytes.map(|bytes| record::read_membership(&bytes).map_err(unreadable(META, MEMBERSHIP))).transpose()
+    }
+
+    /// A small fact kept for a connector.
+    pub fn recall(&self, system: &SystemName, key: &str) -> Result<Option<Vec<u8>>, AgentStoreError> {
+        Ok(self.engine.get(KEPT, &kept_key(system, key))?)
+    }
+
+    /// Keeps a small fact for a connector. Durable when it returns.
+    pub async fn keep(&self, system: &SystemName, key: &str, value: &[u8]) -> Result<(), AgentStoreError> {
+        let mut batch = Batch::new();
+        batch.put(KEPT, &kept_key(system, key), value)?;
+        batch.essential();
+        Ok(self.engine.commit(batch).await?)
+    }
+}
+
+fn kept_key(system: &SystemName, key: &str) -> Vec<u8> {
+    [system.as_str().as_bytes(), b"/", key.as_bytes()].concat()
+}
+
+fn unreadable(table: Table, key: &[u8]) -> impl FnOnce(CodecError) -> AgentStoreError {
+    let key = hex(key);
+    move |source| AgentStoreError::Record { table: table.name(), key, source }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The spool's name of a payload.
+pub fn spool_id(stream: StreamId) -> SpoolId {
+    SpoolId(*stream.as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

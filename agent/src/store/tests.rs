@@ -1,0 +1,149 @@
+use postern_agent_core::{Origin, TaskState};
+use postern_protocol::bounded::{Bytes, List, Text};
+use postern_protocol::message::v1::{MAX_PARAMS, MembershipState, Mode, Offer, Report};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::{Epoch, Outcome, TaskKind};
+
+use super::*;
+
+fn offer(n: u8, params: usize) -> Offer {
+    Offer {
+        task: TaskId::from_bytes([n; 16]),
+        kind: TaskKind::DisableUser.into(),
+        kind_rev: 1,
+        epoch: Epoch(4),
+        lease_ttl_ms: 1,
+        deadline_ms: 2,
+        priority: 3,
+        system: "acme".parse().unwrap(),
+        target: Text::new("joe").unwrap(),
+        mode: Mode::Sync.into(),
+        attempt: 5,
+        reconcile: true,
+        observations: List::default(),
+        params: Bytes::new((0..params).map(|n| n.to_le_bytes()[0]).collect()).unwrap(),
+        sealed: List::default(),
+        streams: List::default(),
+        requester: None,
+        ext: List::default(),
+    }
+}
+
+fn report(number: u64, task: TaskId) -> Report {
+    Report {
+        number: ReportNo(number),
+        task,
+        epoch: Epoch(4),
+        attempt: 5,
+        outcome: Outcome::Succeeded.into(),
+        certainty: Certainty::Certain.into(),
+        changed: Changed::Yes.into(),
+        failure: None,
+        output: Bytes::new(vec![7; 8000]).unwrap(),
+        sealed: List::default(),
+        streams: List::default(),
+        ext: List::default(),
+    }
+}
+
+#[tokio::test]
+async fn a_task_far_larger_than_a_value_comes_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let large = offer(1, MAX_PARAMS);
+    let entry = JournalEntry { step: 2, done: true, note: vec![9; crate::connector::MAX_NOTE] };
+    store
+        .commit(&[
+            Write::PutTask(Box::new(large.clone()), Origin::Local),
+            Write::PutState(large.task, TaskState::Started { deaths: 1 }),
+            Write::PutJournal(large.task, 0, entry.clone()),
+        ])
+        .await
+        .unwrap();
+    drop(store);
+
+    let (store, recovered) = Store::open(folder.path()).unwrap();
+    assert!(recovered.is_none());
+    let restored = store.restore().unwrap();
+    let [task] = restored.tasks.as_slice() else { panic!("{:?}", restored.tasks) };
+    assert_eq!((&task.offer, task.origin, task.journal), (&large, Origin::Local, 1));
+    assert_eq!(task.state, TaskState::Started { deaths: 1 });
+    assert_eq!(store.journal(large.task).unwrap(), [entry]);
+}
+
+
+#[tokio::test]
+async fn a_shorter_version_of_a_record_hides_the_parts_of_a_longer_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let task = TaskId::from_bytes([1; 16]);
+    let concluded = TaskState::Concluded(Box::new(report(0, task)));
+    store.commit(&[Write::PutTask(Box::new(offer(1, 10)), Origin::Controller)]).await.unwrap();
+    store.commit(&[Write::PutState(task, concluded)]).await.unwrap();
+    store.commit(&[Write::PutState(task, TaskState::Started { deaths: 0 })]).await.unwrap();
+    assert_eq!(store.restore().unwrap().tasks[0].state, TaskState::Started { deaths: 0 });
+}
+
+#[tokio::test]
+async fn a_reported_task_leaves_nothing_but_its_report_and_the_counter_survives_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let first = offer(1, MAX_PARAMS);
+    store.commit(&[Write::PutTask(Box::new(first.clone()), Origin::Controller)]).await.unwrap();
+    let owed = report(41, first.task);
+    store.commit(&[Write::PutReport(Box::new(owed.clone())), Write::DeleteTask(first.task)]).await.unwrap();
+    let restored = store.restore().unwrap();
+    assert!(restored.tasks.is_empty());
+    assert_eq!(restored.reports, [owed]);
+
+    store.commit(&[Write::DeleteReport(ReportNo(41))]).await.unwrap();
+    let restored = store.restore().unwrap();
+    assert!(restored.reports.is_empty());
+    assert_eq!(restored.next_report, ReportNo(42));
+}
+
+#[tokio::test]
+async fn membership_session_and_kept_facts_are_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let membership = Membership { state: MembershipState::Draining, epoch: Epoch(9), hard: false };
+    let system: SystemName = "acme".parse().unwrap();
+    store.commit(&[Write::PutSession(SessionNo(3)), Write::PutMembership(membership)]).await.unwrap();
+    store.keep(&system, "network", b"token").await.unwrap();
+    let incarnation = store.incarnation();
+    drop(store);
+
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let restored = store.restore().unwrap();
+    assert_eq!((restored.session, restored.membership), (SessionNo(3), Some(membership)));
+    assert_eq!(store.recall(&system, "network").unwrap().unwrap(), b"token");
+    assert_eq!(store.recall(&system, "other").unwrap(), None);
+    assert_eq!(store.incarnation(), incarnation);
+}
+
+/// Forget `Transaction::put` and the task is there again after a restart, although its report says it was cancelled.
+#[tokio::test]
+async fn a_task_put_and_deleted_in_one_commit_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let task = offer(1, MAX_PARAMS);
+    let writes = [
+        Write::PutTask(Box::new(task.clone()), Origin::Controller),
+        Write::PutReport(Box::new(report(1, task.task))),
+        Write::DeleteTask(task.task),
+    ];
+    store.commit(&writes).await.unwrap();
+    let restored = store.restore().unwrap();
+    assert_eq!((restored.tasks.len(), restored.reports.len()), (0, 1));
+}
+
+/// Raise `BATCH_BYTES` beyond the engine's bound and this fails.
+#[tokio::test]
+async fn more_than_a_batch_is_committed_in_several() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let writes: Vec<Write> =
+        (1..=60).map(|n| Write::PutTask(Box::new(offer(n, MAX_PARAMS)), Origin::Controller)).collect();
+    store.commit(&writes).await.unwrap();
+    assert_eq!(store.restore().unwrap().tasks.len(), 60);
+}

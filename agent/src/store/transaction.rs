@@ -1,0 +1,105 @@
+//! Writes of the ledger as batches of the engine.
+
+use std::collections::BTreeSet;
+
+use postern_agent_core::Write;
+use postern_store::{Batch, MAX_VALUE, Store, Table};
+
+use super::record::{self, PART_HEADER};
+use super::{AgentStoreError, JOURNAL, MEMBERSHIP, META, NEXT_REPORT, OFFERS, REPORTS, SESSION, STATES, TOMBSTONES};
+
+/// A batch is handed over when it has grown to about this size; the engine's own bound is twice as large.
+const BATCH_BYTES: usize = 128 * 1024;
+
+/// Writes on their way to the engine.
+pub(super) struct Transaction<'a> {
+    engine: &'a Store,
+    batches: Vec<Batch>,
+    batch: Batch,
+    bytes: usize,
+    /// What this transaction puts: a delete behind it must find that too, although the engine does not have it yet.
+    put: BTreeSet<(u8, Vec<u8>)>,
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn new(engine: &'a Store) -> Self {
+        Self { engine, batches: Vec::new(), batch: Batch::new(), bytes: 0, put: BTreeSet::new() }
+    }
+
+    pub(super) fn batches(mut self, writes: &[Write]) -> Result<Vec<Batch>, AgentStoreError> {
+        for write in writes {
+            if self.bytes > BATCH_BYTES && !matches!(write, Write::DeleteTask(_)) {
+                self.batches.push(std::mem::take(&mut self.batch));
+                self.bytes = 0;
+            }
+            self.add(write)?;
+        }
+        self.batches.push(self.batch);
+        // An outcome or an acknowledgement may use the space that is kept for a full disk; new work may not.
+        if !writes.iter().any(|write| matches!(write, Write::PutTask(..))) {
+            self.batches.iter_mut().for_each(Batch::essential);
+        }
+        Ok(self.batches)
+    }
+
+    fn add(&mut self, write: &Write) -> Result<(), AgentStoreError> {
+        match write {
+            Write::PutTask(offer, origin) => {
+                self.put_parts(OFFERS, offer.task.as_bytes(), &record::task(offer, *origin)?)
+            }
+            Write::PutState(task, state) => self.put_parts(STATES, task.as_bytes(), &record::state(state)?),
+            Write::PutJournal(task, number, entry) => {
+                let key = [task.as_bytes().as_slice(), &number.to_be_bytes()].concat();
+                self.put(JOURNAL, key, &record::entry(entry)?)
+            }
+            Write::DeleteTask(task) => {
+                [OFFERS, STATES, JOURNAL].into_iter().try_for_each(|table| self.delete(table, task.as_bytes()))
+            }
+            Write::PutReport(report) => {
+                self.put(META, NEXT_REPORT.to_vec(), &record::number(report.number.next().0))?;
+                self.put_parts(REPORTS, &report.number.0.to_be_bytes(), &record::report(report)?)
+            }
+            Write::DeleteReport(number) => self.delete(REPORTS, &number.0.to_be_bytes()),
+            Write::PutTombstone(stone) => {
+                self.put(TOMBSTONES, stone.task.as_bytes().to_vec(), &record::tombstone(stone)?)
+            }
+            Write::DeleteTombstone(task) => self.delete(TOMBSTONES, task.as_bytes()),
+            Write::PutSession(session) => self.put(META, SESSION.to_vec(), &record::number(session.0)),
+            Write::PutMembership(membership) => {
+                self.put(META, MEMBERSHIP.to_vec(), &record::membership(membership)?)
+            }
+        }
+    }
+
+    fn put(&mut self, table: Table, key: Vec<u8>, value: &[u8]) -> Result<(), AgentStoreError> {
+        self.batch.put(table, &key, value)?;
+        self.bytes += key.len() + value.len() + 64;
+        self.put.insert((table.tag(), key));
+        Ok(())
+    }
+
+    /// A record in parts: key, then the part's number; the value begins with how many parts there are.
+    fn put_parts(&mut self, table: Table, key: &[u8], bytes: &[u8]) -> Result<(), AgentStoreError> {
+        let pieces: Vec<&[u8]> = bytes.chunks(MAX_VALUE - PART_HEADER).collect();
+        let count = u16::try_from(pieces.len()).map_err(|_| record::too_large(bytes.len()))?;
+        for (part, piece) in (0_u16..).zip(pieces) {
+            self.put(table, [key, &part.to_be_bytes()].concat(), &[&count.to_be_bytes(), piece].concat())?;
+        }
+        Ok(())
+    }
+
+    /// Deletes every key that begins with `prefix`.
+    fn delete(&mut self, table: Table, prefix: &[u8]) -> Result<(), AgentStoreError> {
+        let mut keys: Vec<Vec<u8>> =
+            self.put.iter().filter(|(tag, key)| *tag == table.tag() && key.starts_with(prefix)).map(|it| it.1.clone()).collect();
+        for item in self.engine.scan_prefix(table, prefix) {
+            keys.push(item?.0);
+        }
+        for key in keys {
+            self.batch.delete(table, &key)?;
+            self.bytes += key.len() + 64;
+            self.put.remove(&(table.tag(), key));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,30 @@
+//! What the agent says of itself while it runs: lines on the standard error stream.
+
+use tracing::level_filters::LevelFilter;
+
+use crate::config::{Log, LogFormat, LogLevel};
+
+/// Begins to log. Only the first call of a process counts.
+pub fn start(log: Log) {
+    let level = match log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    // What libraries say matters to nobody below a warning, and may hold what is not theirs to tell.
+    let filter = tracing_subscriber::filter::Targets::new()
+        .with_default(LevelFilter::WARN.min(level))
+        .with_target("postern_agent", level)
+        .with_target("postern_store", level);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = match log.format {
+        LogFormat::Text => registry.with(lines).try_init(),
+        LogFormat::Json => registry.with(lines.json()).try_init(),
+    };
+    drop(started);
+}

@@ -1,0 +1,202 @@
+//! Every mistake gets one clear sentence with the next step; the session and every other task live on.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use postern_tests::lab::{AgentOptions, SYSTEM, new_task_id};
+use postern_tests::{Lab, wait_for};
+use serde_json::{Value, json};
+
+use crate::programs;
+
+const JOE: &str = "user0001@acme.example";
+
+fn says(finished: &postern_tests::lab::Finished, code: i32, words: &[&str]) {
+    assert_eq!(finished.code, Some(code), "{finished:?}");
+    for word in words {
+        assert!(finished.err.contains(word), "`{word}` is missing from: {}", finished.err);
+    }
+}
+
+#[tokio::test]
+async fn enrollment_refuses_what_is_wrong_with_a_sentence_and_an_exit_code() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let url = lab.controller.url();
+    let token = lab.controller.token().await;
+
+    says(&agent.try_enroll(url, "not a token").await, 2, &["postern-controller token create"]);
+    says(&agent.try_enroll(&url.replace("wss://", "ws://"), &token).await, 69, &["wss://host:port"]);
+    says(&agent.try_enroll("wss://127.0.0.1:1", &token).await, 69, &["cannot connect"]);
+
+    let elsewhere = Lab::start(programs()).await;
+    says(&agent.try_enroll(elsewhere.controller.url(), &token).await, 69, &["another controller"]);
+
+    assert_eq!(agent.try_enroll(url, &token).await.code, Some(0));
+    let used = lab.agent("other");
+    says(&used.try_enroll(url, &token).await, 77, &["token"]);
+
+    let other_cluster = elsewhere.controller.cli(&["cluster", "create", "other"]).await;
+    assert!(other_cluster.is_object());
+    let token = elsewhere.controller.cli(&["token", "create", "--cluster", "other"]).await;
+    let token = token["token"].as_str().unwrap();
+    says(&agent.try_enroll(elsewhere.controller.url(), token).await, 77, &["member", "other"]);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_enrolled_says_what_to_do() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    says(&agent.run(&["run"]).await, 77, &["not enrolled", "postern enroll"]);
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_names_its_place() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let good = std::fs::read_to_string(agent.config()).unwrap();
+
+    std::fs::write(agent.config(), good.replace("settle_ms", "setle_ms")).unwrap();
+    says(&agent.run(&["status"]).await, 0, &[]);
+    let wrong = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
+    says(&wrong, 78, &["setle_ms", "agent.toml"]);
+
+    std::fs::write(agent.config(), good.replace("[agent]", "[agnet]")).unwrap();
+    says(&agent.run(&["status"]).await, 78, &["agnet", "agent.toml"]);
+
+    std::fs::write(agent.config(), &good).unwrap();
+    let secret = agent.folder().join("consumer-secret");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let exposed = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
+    assert_ne!(exposed.code, Some(0), "{exposed:?}");
+    assert!(format!("{}{}", exposed.out, exposed.err).contains("chmod"), "{exposed:?}");
+}
+
+#[tokio::test]
+async fn keys_that_others_can_read_are_refused_with_the_command_that_mends_them() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.agent("agent");
+    agent.enroll(&lab.controller).await;
+    let key = agent.folder().join("state/identity/tls.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+    says(&agent.run(&["run"]).await, 78, &["chmod 600", "tls.key"]);
+}
+
+#[tokio::test]
+async fn an_unreachable_salesforce_fails_the_task_and_nothing_else() {
+    let lab = Lab::start(programs()).await;
+    let options = AgentOptions { domain: Some("https://127.0.0.1:1".to_owned()), ..AgentOptions::default() };
+    let agent = lab.agent_with("agent", options);
+    let failed = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(failed.out.contains("Failed to establish connection"), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_refused_login_is_tried_as_often_as_the_guard_allows() {
+    let lab = Lab::start(programs()).await;
+    let options =
+        AgentOptions { sign_in: postern_tests::lab::SignIn::Soap, ..AgentOptions::default() };
+    let agent = lab.agent_with("agent", options);
+    let password = agent.folder().join("password");
+    std::fs::write(&password, "wrong").unwrap();
+    for _ in 0..4 {
+        let failed = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
+        assert_eq!(failed.code, Some(1), "{failed:?}");
+    }
+    let failures = lab.salesforce.counters().login_failures;
+    assert_eq!(failures, 2, "the guard is kept over restarts of the process");
+}
+
+async fn outcome(lab: &Lab, kind: &str, params: Value) -> Value {
+    let id = new_task_id();
+    assert_eq!(lab.controller.try_submit(id, kind, params).await, Ok(()));
+    lab.controller.finished(id).await
+}
+
+#[tokio::test]
+async fn a_task_that_cannot_be_done_says_why_and_the_next_one_is_done() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.member("agent").await;
+
+    let unknown = outcome(&lab, "disable_user", json!({ "account": "nobody@acme.example" })).await;
+    assert_eq!((&unknown["outcome"], &unknown["failure"]["code"]), (&json!("failed"), &json!("user_not_found")));
+
+    let inactive = lab.salesforce.user("user0010@acme.example").unwrap();
+    assert!(!inactive.active);
+    let file = lab.folder().join("pw");
+    std::fs::write(&file, "Some-Pass-word-1").unwrap();
+    let arguments = [
+        "task", "submit", "reset_password", "--system", SYSTEM, "--account", "user0010@acme.example",
+        "--password-file", file.to_str().unwrap(),
+    ];
+    let (code, out, _) = lab.controller.try_cli(&arguments).await;
+    assert_eq!(code, Some(1));
+    assert!(out.contains("user_inactive"), "{out}");
+
+    let own = outcome(&lab, "disable_user", json!({ "account": salesforce_sim::ADMIN })).await;
+    assert_eq!(own["outcome"], json!("failed"), "the service account is never disabled: {own}");
+    assert_eq!(outcome(&lab, "disable_user", json!({ "account": JOE })).await["outcome"], json!("succeeded"));
+
+    let status = agent.status().await;
+    assert_eq!(status["agent"]["ledger"]["session"], json!(1), "one session all along: {status}");
+}
+
+#[tokio::test]
+async fn the_controller_refuses_what_no_member_could_do() {
+    let lab = Lab::start(programs()).await;
+    let _agent = lab.member("agent").await;
+    let refused = |answer: Result<(), (u16, Value)>| answer.expect_err("it is refused").1.to_string();
+    let submit = async |kind: &str, params: Value| lab.controller.try_submit(new_task_id(), kind, params).await;
+
+    assert!(refused(submit("fly_to_the_moon", json!({})).await).contains("fly_to_the_moon"));
+    assert!(refused(submit("disable_user", json!({ "acount": JOE })).await).contains("acount"));
+    let clear = submit("reset_password", json!({ "account": JOE, "source": "given", "password": "x" })).await;
+    assert!(refused(clear).contains("clear"));
+
+    let (code, _, err) =
+        lab.controller.try_cli(&["task", "submit", "test_connection", "--system", "no-such-system"]).await;
+    assert_eq!(code, Some(77), "{err}");
+    assert!(err.contains("no-such-system"), "{err}");
+}
+
+#[tokio::test]
+async fn a_wrong_picklist_value_and_a_taken_name_fail_their_entries_alone() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let dataset = lab.folder().join("users.xml");
+    std::fs::write(
+        &dataset,
+        format!(
+            "<root>\n<entry changetype=\"modify\"><Username>{JOE}</Username><TimeZoneSidKey>Mars/Olympus\
+             </TimeZoneSidKey></entry>\n<entry changetype=\"modify\"><Original_Username>user0002@acme.example\
+             </Original_Username><Username>user0003@acme.example</Username></entry>\n<entry \
+             changetype=\"modify\"><Username>user0004@acme.example</Username><Title>Lead</Title></entry>\n</root>"
+        ),
+    )
+    .unwrap();
+    let imported =
+        agent.run(&["exec", "import-batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap(), "--json"]).await;
+    let imported = imported.json();
+    assert_eq!(imported["outcome"], json!("partially_succeeded"), "{imported}");
+    let failed = imported["failed_entries"].to_string();
+    assert!(failed.contains("RESTRICTED_PICKLIST") && failed.contains("DUPLICATE_USERNAME"), "{imported}");
+    assert_eq!(lab.salesforce.user("user0004@acme.example").unwrap().fields["Title"], json!("Lead"));
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_reach_its_controller_says_so_and_goes_on_trying() {
+    let mut lab = Lab::start(programs()).await;
+    let agent = lab.member("agent").await;
+    lab.controller.kill().await;
+    wait_for("the agent to notice", async || {
+        let status = agent.status().await;
+        if status["agent"]["link"]["state"] == json!("waiting") { Ok(()) } else { Err(status) }
+    })
+    .await;
+    lab.controller.restart().await;
+    wait_for("the agent to be back", async || {
+        let status = agent.status().await;
+        if status["agent"]["link"]["state"] == json!("connected") { Ok(()) } else { Err(status) }
+    })
+    .await;
+}

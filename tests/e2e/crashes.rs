@@ -1,0 +1,114 @@
+//! What is acknowledged survives whatever dies.
+
+use postern_tests::{Lab, crash, wait_for};
+use salesforce_sim::{Fault, Matching, Mishap};
+use serde_json::json;
+
+use crate::programs;
+
+const JOE: &str = "user0001@acme.example";
+
+fn slow_changes(lab: &Lab, millis: u64) {
+    lab.salesforce.inject(Fault {
+        when: Matching { method: Some("PATCH".to_owned()), path: None },
+        what: Mishap::Latency { millis },
+        times: None,
+    });
+}
+
+/// F04 and F05: killed between the effect and the report. Salesforce has made the change; the answer never arrives.
+#[tokio::test]
+async fn f05_a_change_whose_report_was_lost_with_the_process_is_found_and_not_repeated() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    // The answer is held back after the change is made.
+    lab.salesforce.inject(Fault {
+        when: Matching { method: Some("PATCH".to_owned()), path: None },
+        what: Mishap::DropReply,
+        times: Some(1),
+    });
+    slow_changes(&lab, 300);
+    let task = lab.controller.submit("disable_user", JOE).await;
+    wait_for("the change", async || {
+        if lab.salesforce.user(JOE).is_some_and(|user| !user.active) { Ok(()) } else { Err("still active") }
+    })
+    .await;
+    agent.kill().await;
+    lab.salesforce.clear_faults();
+    agent.start().await;
+
+    let task = lab.controller.finished(task).await;
+    assert_eq!((&task["outcome"], &task["changed"]), (&json!("succeeded"), &json!("yes")), "{task}");
+    assert_eq!(lab.salesforce.counters().users[JOE].deactivations, 1);
+}
+
+/// F03: killed after the intent, before the call had an effect.
+#[tokio::test]
+async fn f03_a_change_that_was_only_intended_is_made_once_after_a_restart() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    lab.salesforce.inject(Fault {
+        when: Matching { method: Some("PATCH".to_owned()), path: None },
+        what: Mishap::Refuse,
+        times: Some(1),
+    });
+    let task = lab.controller.submit("disable_user", JOE).await;
+    wait_for("the intent", async || {
+        let task = lab.controller.task(task).await;
+        if task["state"] == json!("started") || task["outcome"].is_string() { Ok(()) } else { Err(task) }
+    })
+    .await;
+    agent.kill().await;
+    agent.start().await;
+    let task = lab.controller.finished(task).await;
+    assert_eq!(task["outcome"], json!("succeeded"), "{task}");
+    assert_eq!(lab.salesforce.counters().users[JOE].deactivations, 1);
+}
+
+#[tokio::test]
+async fn an_outcome_waits_in_the_outbox_while_the_controller_is_away() {
+    let mut lab = Lab::start(programs()).await;
+    let agent = lab.member("agent").await;
+    slow_changes(&lab, 500);
+    let task = lab.controller.submit("disable_user", JOE).await;
+    wait_for("the task to begin", async || {
+        let task = lab.controller.task(task).await;
+        if task["state"] == json!("started") { Ok(()) } else { Err(task) }
+    })
+    .await;
+    lab.controller.kill().await;
+    wait_for("the report to be owed", async || {
+        let status = agent.status().await;
+        if status["agent"]["ledger"]["reports_owed"] == json!(1) { Ok(()) } else { Err(status) }
+    })
+    .await;
+    lab.controller.restart().await;
+    let task = lab.controller.finished(task).await;
+    assert_eq!(task["outcome"], json!("succeeded"), "{task}");
+    assert_eq!(lab.salesforce.counters().users[JOE].deactivations, 1);
+    wait_for("the outbox to be empty", async || {
+        let status = agent.status().await;
+        if status["agent"]["ledger"]["reports_owed"] == json!(0) { Ok(()) } else { Err(status) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_submitted_while_no_member_is_there_is_done_when_one_comes() {
+    let mut lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    assert_eq!(agent.terminate().await, Some(0));
+    let task = lab.controller.submit("disable_user", JOE).await;
+    lab.controller.kill().await;
+    lab.controller.restart().await;
+    agent.start().await;
+    assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
+}
+
+/// A short run of what the program `crash` does at length.
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_at_random_moments_lose_nothing_and_repeat_nothing() {
+    let tally = crash::run(programs(), 12, |_| ()).await;
+    assert_eq!(tally.violations, Vec::<String>::new(), "{tally:?}");
+    assert!(tally.effects > 0, "{tally:?}");
+}

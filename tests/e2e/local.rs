@@ -1,0 +1,71 @@
+//! `postern exec`: the same work without a controller.
+
+use postern_tests::Lab;
+use postern_tests::lab::SYSTEM;
+use serde_json::json;
+
+use crate::programs;
+
+const JOE: &str = "user0001@acme.example";
+
+#[tokio::test]
+async fn an_administrator_tries_every_kind_before_enrolling() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+
+    let tested = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
+    assert_eq!(tested.code, Some(0), "{tested:?}");
+    assert!(tested.out.contains("established successfully"), "{tested:?}");
+
+    let on_joe = |kind| ["exec", kind, "--system", SYSTEM, "--account", JOE, "--json"];
+    assert_eq!(agent.run(&on_joe("disable-user")).await.json()["outcome"], json!("succeeded"));
+    assert_eq!(agent.run(&on_joe("validate-user")).await.json()["output"]["user"]["active"], json!(false));
+    assert_eq!(agent.run(&on_joe("enable-user")).await.json()["outcome"], json!("succeeded"));
+
+    let given = lab.folder().join("given");
+    std::fs::write(&given, "Given-Pass-word-1\n").unwrap();
+    let given = given.to_str().unwrap();
+    let reset = ["exec", "reset-password", "--system", SYSTEM, "--account", JOE, "--password-file", given];
+    let reset = agent.run(&reset).await;
+    assert_eq!(reset.code, Some(0), "{reset:?}");
+    assert!(lab.salesforce.password_is(JOE, "Given-Pass-word-1"));
+
+    let made_up = lab.folder().join("made-up");
+    let made_up = made_up.to_str().unwrap();
+    let reset =
+        agent.run(&["exec", "reset-password", "--system", SYSTEM, "--account", JOE, "--generate", made_up]).await;
+    assert_eq!(reset.code, Some(0), "{reset:?}");
+    assert!(lab.salesforce.password_is(JOE, std::fs::read_to_string(made_up).unwrap().trim()));
+
+    let expired = agent.run(&on_joe("expire-password")).await;
+    assert_eq!(expired.json()["outcome"], json!("succeeded"), "{expired:?}");
+
+    let dataset = lab.folder().join("users.xml");
+    std::fs::write(
+        &dataset,
+        format!("<root><entry changetype=\"modify\"><Username>{JOE}</Username><Title>Lead</Title></entry></root>"),
+    )
+    .unwrap();
+    let imported =
+        agent.run(&["exec", "import-batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap(), "--json"]).await;
+    assert_eq!(imported.json()["output"]["modified"], json!(1), "{imported:?}");
+    assert_eq!(lab.salesforce.user(JOE).unwrap().fields["Title"], json!("Lead"));
+}
+
+#[tokio::test]
+async fn a_refused_task_fails_with_the_next_step_and_exit_code_1() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let refused = agent.run(&["exec", "disable-user", "--system", SYSTEM, "--account", "nobody@acme.example"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.out.contains("user_not_found") && refused.out.contains("next step"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn f24_a_running_agent_keeps_its_store_to_itself() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.member("agent").await;
+    let second = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
+    assert_eq!(second.code, Some(79), "{second:?}");
+    assert!(second.err.contains("another process"), "{second:?}");
+}

@@ -1,0 +1,14 @@
+//! Stories: real programs, real sockets, real kills.
+
+mod bad_input;
+mod crashes;
+mod local;
+mod main_job;
+mod takeover;
+
+use std::path::Path;
+
+/// The binary that becomes the programs.
+fn programs() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_lab"))
+}

@@ -1,0 +1,45 @@
+//! `crash`: kills agent and controller at random under load and audits what is left.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use postern_tests::{crash, programs};
+
+/// Kills agent and controller at random moments while tasks run, then proves from the simulator's counters that no
+/// task was lost and no effect applied twice.
+#[derive(Debug, Parser)]
+struct Options {
+    /// How many kills.
+    #[arg(long, default_value_t = 200)]
+    rounds: u64,
+    /// Print the tally as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for people")]
+fn main() -> ExitCode {
+    if let Some(exit) = programs::run_by_name() {
+        return exit;
+    }
+    let options = Options::parse();
+    let binary = std::env::current_exe().expect("the path of this program");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let tally = runtime.block_on(crash::run(&binary, options.rounds, |tally| {
+        if tally.rounds.is_multiple_of(20) {
+            eprintln!("{} of {} kills, {} violations", tally.rounds, options.rounds, tally.violations.len());
+        }
+    }));
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&tally).expect("a tally is plain data"));
+    } else {
+        println!(
+            "{} kills ({} of the agent, {} of the controller), {} tasks, {} effects, outcomes {:?}",
+            tally.rounds, tally.agent_kills, tally.controller_kills, tally.tasks, tally.effects, tally.outcomes
+        );
+        for violation in &tally.violations {
+            println!("VIOLATION: {violation}");
+        }
+    }
+    ExitCode::from(u8::from(!tally.violations.is_empty()))
+}

@@ -1,0 +1,214 @@
+//! Kills agent and controller at random moments under load, and audits what is left.
+//!
+//! Every account has at most one task under way. A task is submitted until the controller says that it has it, so
+//! whatever was acknowledged must get an outcome; and the simulator counts what really happened to each account.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use postern_protocol::TaskId;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, RwLock};
+
+use crate::lab::{AgentOptions, Controller, ControllerOptions, LabOptions, new_task_id};
+use crate::{Agent, Lab, wait_for};
+
+/// Accounts that are enabled and disabled all the time: enough to keep every slot busy.
+const ACCOUNTS: usize = 24;
+/// The longest pause between two kills. Short ones hit start-up, long ones hit work.
+const LONGEST_PAUSE_MS: u64 = 600;
+
+/// How the rounds went.
+#[derive(Debug, Default, Clone, Serialize)]
+pub struct Tally {
+    /// Kills.
+    pub rounds: u64,
+    /// Of the agent.
+    pub agent_kills: u64,
+    /// Of the controller.
+    pub controller_kills: u64,
+    /// Tasks the controller acknowledged.
+    pub tasks: u64,
+    /// How they ended.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Effects the simulator counted.
+    pub effects: u64,
+    /// What must not be: each a sentence. Empty is what a run is for.
+    pub violations: Vec<String>,
+}
+
+/// What the workers and the killer share.
+struct World {
+    lab: RwLock<Lab>,
+    stop: AtomicBool,
+    ended: Mutex<Vec<Ended>>,
+}
+
+/// A task with its outcome.
+struct Ended {
+    account: String,
+    kind: &'static str,
+    task: Value,
+}
+
+/// Runs `rounds` kills with the binary that becomes the programs. `say` is told how it goes.
+pub async fn run(binary: &Path, rounds: u64, mut say: impl FnMut(&Tally)) -> Tally {
+    let controller = ControllerOptions { lease_ttl: Duration::from_secs(15), heartbeat: Duration::from_secs(2) };
+    let lab = Lab::start_with(binary, LabOptions { users: ACCOUNTS + 8, controller }).await;
+    let options = AgentOptions { request_timeout_secs: 5, ..AgentOptions::default() };
+    let mut agent = lab.member_with("agent", options).await;
+    lab.salesforce.reset_counters();
+
+    let world = World { lab: RwLock::new(lab), stop: AtomicBool::new(false), ended: Mutex::default() };
+    let work = join_all((1..=ACCOUNTS).map(|number| world.work(format!("user{number:04}@acme.example"))));
+    let (mut tally, _) = tokio::join!(world.kill(&mut agent, rounds, &mut say), work);
+    audit(&world, &mut agent, &mut tally).await;
+    say(&tally);
+    tally
+}
+
+impl World {
+    /// Kills, starts again, and tells the workers to stop in the end.
+    async fn kill(&self, agent: &mut Agent, rounds: u64, say: &mut impl FnMut(&Tally)) -> Tally {
+        let mut tally = Tally::default();
+        while tally.rounds < rounds {
+            tokio::time::sleep(Duration::from_millis(random_below(LONGEST_PAUSE_MS))).await;
+            let (kill_agent, kill_controller) = match random_below(3) {
+                0 => (true, true),
+                1 => (false, true),
+                _ => (true, false),
+            };
+            if kill_agent {
+                agent.kill().await;
+                tally.agent_kills += 1;
+            }
+            if kill_controller {
+                let mut lab = self.lab.write().await;
+                lab.controller.kill().await;
+                lab.controller.restart().await;
+                tally.controller_kills += 1;
+            }
+            if kill_agent {
+                agent.spawn();
+            }
+            tally.rounds += 1;
+            check_alive(agent, &mut tally);
+            say(&tally);
+        }
+        self.stop.store(true, Ordering::Relaxed);
+        tally
+    }
+
+    /// Enables and disables one account until told to stop, one task after the other.
+    async fn work(&self, account: String) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let active = self.lab.read().await.salesforce.user(&account).is_some_and(|user| user.active);
+            let kind = if active { "disable_user" } else { "enable_user" };
+            let id = new_task_id();
+            self.submit(id, kind, &account).await;
+            let task = self.outcome(id).await;
+            self.ended.lock().await.push(Ended { account: account.clone(), kind, task });
+        }
+    }
+
+    /// Submits until the controller acknowledges. The id makes repetitions harmless.
+    async fn submit(&self, id: TaskId, kind: &str, account: &str) {
+        wait_for(&format!("an answer to the submission of {id}"), async || {
+            let lab = self.lab.read().await;
+            lab.controller.try_submit(id, kind, json!({ "account": account })).await
+        })
+        .await;
+    }
+
+    async fn outcome(&self, id: TaskId) -> Value {
+        wait_for(&format!("the outcome of {id}"), async || {
+            let task = self.lab.read().await.controller.task(id).await;
+            if task["outcome"].is_string() { Ok(task) } else { Err(task) }
+        })
+        .await
+    }
+}
+
+/// An agent that ended by itself found its store unopenable, or met a defect.
+fn check_alive(agent: &mut Agent, tally: &mut Tally) {
+    if !agent.is_running() {
+        tally.violations.push(format!("round {}: the agent ended by itself:\n{}", tally.rounds, agent.log()));
+        agent.spawn();
+    }
+}
+
+async fn audit(world: &World, agent: &mut Agent, tally: &mut Tally) {
+    let lab = world.lab.read().await;
+    let ended = world.ended.lock().await;
+    let counters = lab.salesforce.counters();
+    // How many effects the outcomes account for: exactly, and at most where an outcome is not known.
+    let mut expected: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for Ended { account, kind, task } in ended.iter() {
+        let outcome = task["outcome"].as_str().unwrap_or("none");
+        *tally.outcomes.entry(outcome.to_owned()).or_default() += 1;
+        tally.tasks += 1;
+        let (least, most) = expected.entry(account.as_str()).or_default();
+        match (outcome, task["changed"].as_str()) {
+            ("succeeded", Some("yes")) => {
+                *least += 1;
+                *most += 1;
+            }
+            ("succeeded" | "already_satisfied" | "failed", Some("no")) => (),
+            _ => *most += 1,
+        }
+        if matches!(outcome, "failed" | "cancelled" | "expired") {
+            tally.violations.push(format!("{kind} of {account} ended as {outcome}: {task}"));
+        }
+    }
+    for (account, (least, most)) in expected {
+        let effects = counters.users.get(account).copied().unwrap_or_default();
+        let issued = effects.activations + effects.deactivations;
+        tally.effects += issued;
+        if issued < least || issued > most {
+            tally.violations.push(format!(
+                "{account}: the outcomes account for {least} to {most} effects, Salesforce saw {issued}"
+            ));
+        }
+        if issued != effects.flips {
+            tally.violations.push(format!(
+                "{account}: {issued} effects were issued but the state changed {} times: one was applied twice",
+                effects.flips
+            ));
+        }
+    }
+    check_stores(&lab.controller, agent, tally);
+}
+
+/// A store that could not be opened is moved aside: none may have been.
+fn check_stores(controller: &Controller, agent: &Agent, tally: &mut Tally) {
+    for store in [agent.folder().join("state/store"), controller.data().to_owned()] {
+        for entry in walk(&store) {
+            if entry.contains("corrupt-") {
+                tally.violations.push(format!("a store had to be given up: {entry}"));
+            }
+        }
+    }
+}
+
+fn walk(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .flatten()
+        .flat_map(|entry| {
+            let path = entry.path();
+            let mut found = if path.is_dir() { walk(&path) } else { Vec::new() };
+            found.push(path.display().to_string());
+            found
+        })
+        .collect()
+}
+
+fn random_below(limit: u64) -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("random bytes");
+    u64::from_le_bytes(bytes) % limit
+}

@@ -1,0 +1,218 @@
+//! An agent of the lab: its folder, its configuration, its process.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::{Controller, Process, SYSTEM};
+
+/// How an agent signs in to Salesforce.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SignIn {
+    /// OAuth client credentials.
+    #[default]
+    ClientCredentials,
+    /// SOAP `login()`, with the security token at hand and the network to be found out.
+    Soap,
+}
+
+/// How an agent is configured.
+#[derive(Debug, Clone)]
+pub struct AgentOptions {
+    /// How it signs in.
+    pub sign_in: SignIn,
+    /// Another host than the lab's Salesforce.
+    pub domain: Option<String>,
+    /// How many tasks may run at once.
+    pub concurrency: usize,
+    /// The longest a call to Salesforce may take.
+    pub request_timeout_secs: u64,
+    /// Milliseconds after which an unanswered call is taken not to take effect any more.
+    pub settle_ms: u64,
+    /// More lines for `[controller]`.
+    pub controller_section: String,
+}
+
+impl Default for AgentOptions {
+    fn default() -> Self {
+        Self {
+            sign_in: SignIn::default(),
+            domain: None,
+            concurrency: 8,
+            request_timeout_secs: 10,
+            settle_ms: 50,
+            controller_section: String::new(),
+        }
+    }
+}
+
+/// What a command of the agent came to.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub out: String,
+    /// What it complained about.
+    pub err: String,
+}
+
+impl Finished {
+    /// What it printed, as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+}
+
+/// An agent.
+pub struct Agent {
+    folder: PathBuf,
+    programs: PathBuf,
+    member: String,
+    process: Option<Process>,
+}
+
+impl Agent {
+    pub(super) fn prepare(
+        programs: &Path,
+        folder: &Path,
+        salesforce: &str,
+        ca_pem: &str,
+        options: AgentOptions,
+    ) -> Self {
+        std::fs::create_dir_all(folder).expect("the agent's folder");
+        let agent =
+            Self { folder: folder.to_owned(), programs: programs.to_owned(), member: String::new(), process: None };
+        std::fs::write(folder.join("salesforce-ca.pem"), ca_pem).expect("the simulator's CA");
+        agent.write_secret("consumer-secret", salesforce_sim::CONSUMER_SECRET);
+        agent.write_secret("password", salesforce_sim::ADMIN_PASSWORD);
+        agent.write_secret("security-token", salesforce_sim::ADMIN_TOKEN);
+        std::fs::write(agent.config(), agent.configuration(salesforce, &options)).expect("the agent's configuration");
+        agent
+    }
+
+    fn configuration(&self, salesforce: &str, options: &AgentOptions) -> String {
+        let folder = self.folder.display();
+        let sign_in = match options.sign_in {
+            SignIn::ClientCredentials => format!(
+                "method = \"oauth-client-credentials\"\nconsumer_key = \"{}\"\nconsumer_secret = {{ file = \
+                 \"{folder}/consumer-secret\" }}",
+                salesforce_sim::CONSUMER_KEY
+            ),
+            SignIn::Soap => format!(
+                "method = \"soap\"\nusername = \"{}\"\npassword = {{ file = \"{folder}/password\" \
+                 }}\nsecurity_token = {{ file = \"{folder}/security-token\" }}\nnetwork = \"auto\"",
+                salesforce_sim::ADMIN
+            ),
+        };
+        format!(
+            "[agent]\nstate_dir = \"{folder}/state\"\n\n[controller]\n{controller}\n\n[[connected_system]]\nname = \
+             \"{SYSTEM}\"\nconnector = \"salesforce\"\nconcurrency = {concurrency}\n\n[connected_system.salesforce]\n\
+             domain = \"{salesforce}\"\n{sign_in}\nroot_certificates = \
+             [\"{folder}/salesforce-ca.pem\"]\nrequest_timeout_secs = {request_timeout}\nsettle_ms = {settle}\n{plain}",
+            controller = options.controller_section,
+            concurrency = options.concurrency,
+            request_timeout = options.request_timeout_secs,
+            settle = options.settle_ms,
+            plain = if salesforce.starts_with("http://") { "insecure_plain_http = true\n" } else { "" },
+        )
+    }
+
+    fn write_secret(&self, name: &str, value: &str) {
+        let path = self.folder.join(name);
+        std::fs::write(&path, value).expect("a secret file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("agent.toml")
+    }
+
+    /// Its member id, once enrolled.
+    pub fn member(&self) -> &str {
+        &self.member
+    }
+
+    /// Everything it said.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("agent.log")).unwrap_or_default()
+    }
+
+    /// Runs a command of `postern` with this agent's configuration.
+    pub async fn run(&self, arguments: &[&str]) -> Finished {
+        let output = Command::new(self.programs.join("postern"))
+            .arg("--config")
+            .arg(self.config())
+            .args(arguments)
+            .output()
+            .await
+            .expect("the agent's command line starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Finished { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// Enrolls with a fresh token.
+    pub async fn enroll(&mut self, controller: &Controller) {
+        let token = controller.token().await;
+        let enrolled = self.try_enroll(controller.url(), &token).await;
+        assert_eq!(enrolled.code, Some(0), "postern enroll: {}", enrolled.err);
+        self.member = enrolled.json()["member"].as_str().expect("a member id").to_owned();
+    }
+
+    /// Enrolls with this token, or not.
+    pub async fn try_enroll(&self, url: &str, token: &str) -> Finished {
+        self.write_secret("token", token);
+        let token_file = self.folder.join("token");
+        let token_file = token_file.to_str().expect("a path in UTF-8");
+        self.run(&["enroll", "--controller", url, "--token-file", token_file, "--json"]).await
+    }
+
+    /// Starts it and waits for its first session.
+    pub async fn start(&mut self) {
+        let ready = self.folder.join("ready");
+        let _ = std::fs::remove_file(&ready);
+        self.spawn();
+        if let Some(process) = &mut self.process {
+            process.wait_ready(&ready).await;
+        }
+    }
+
+    /// Starts it without waiting for a session.
+    pub fn spawn(&mut self) {
+        let path = |path: PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
+        let (config, ready) = (path(self.config()), path(self.folder.join("ready")));
+        let arguments = ["--config", &config, "run", "--ready-file", &ready];
+        let log = self.folder.join("agent.log");
+        self.process = Some(Process::start(&self.programs.join("postern"), &arguments, &log));
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub async fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().await;
+        }
+    }
+
+    /// Asks it to stop and returns its exit code.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        self.process.take()?.terminate().await
+    }
+
+    /// Whether its process runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(Process::is_running)
+    }
+
+    /// What `postern status` says.
+    pub async fn status(&self) -> Value {
+        self.run(&["status", "--json"]).await.json()
+    }
+}

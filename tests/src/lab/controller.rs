@@ -1,0 +1,225 @@
+//! The controller of the lab, through its own command line and API.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use postern_protocol::TaskId;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::{CLUSTER, Process, SYSTEM};
+use crate::wait_for;
+
+/// How the controller runs.
+#[derive(Debug, Clone)]
+pub struct ControllerOptions {
+    /// How long leases last.
+    pub lease_ttl: Duration,
+    /// How often sessions ask for a sign of life.
+    pub heartbeat: Duration,
+}
+
+impl Default for ControllerOptions {
+    fn default() -> Self {
+        Self { lease_ttl: Duration::from_secs(60), heartbeat: Duration::from_secs(10) }
+    }
+}
+
+/// A running controller.
+pub struct Controller {
+    process: Process,
+    programs: PathBuf,
+    data: PathBuf,
+    options: ControllerOptions,
+    listen: String,
+    http: reqwest::Client,
+}
+
+impl Controller {
+    pub(super) async fn start(programs: &Path, data: &Path, options: ControllerOptions) -> Self {
+        let process = spawn(programs, data, &options, "127.0.0.1:0", "127.0.0.1:0");
+        // reqwest wants a provider even for plain HTTP; that another test was first is no error.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let mut controller = Self {
+            process,
+            programs: programs.to_owned(),
+            data: data.to_owned(),
+            options,
+            listen: String::new(),
+            http,
+        };
+        controller.process.wait_ready(&controller.ready_file()).await;
+        controller.listen = controller.ready()["controller_url"].as_str().expect("the listener's URL").to_owned();
+        controller
+    }
+
+    fn ready_file(&self) -> PathBuf {
+        self.data.with_extension("ready")
+    }
+
+    fn ready(&self) -> Value {
+        let text = std::fs::read(self.ready_file()).expect("the ready file");
+        serde_json::from_slice(&text).expect("the ready file is JSON")
+    }
+
+    /// The URL agents dial.
+    pub fn url(&self) -> &str {
+        &self.listen
+    }
+
+    /// Where it keeps its state.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Everything it said.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+
+    /// Asks it to stop and returns its exit code.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        self.process.terminate().await
+    }
+
+    /// Starts it again, on the address its agents know.
+    pub async fn restart(&mut self) {
+        let _ = std::fs::remove_file(self.ready_file());
+        let address = self.listen.trim_start_matches("wss://").trim_end_matches('/').to_owned();
+        self.process = spawn(&self.programs, &self.data, &self.options, &address, "127.0.0.1:0");
+        let ready = self.ready_file();
+        self.process.wait_ready(&ready).await;
+    }
+
+    /// Runs `postern-controller … --json` and returns what it printed.
+    pub async fn cli(&self, arguments: &[&str]) -> Value {
+        let (code, out, err) = self.try_cli(arguments).await;
+        assert_eq!(code, Some(0), "postern-controller {}: {err}", arguments.join(" "));
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out:?}"))
+    }
+
+    /// The same, with exit code, output and errors.
+    pub async fn try_cli(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = Command::new(self.programs.join("postern-controller"))
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(&self.data)
+            .arg("--json")
+            .output()
+            .await
+            .expect("the controller's command line starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// A token for one agent.
+    pub async fn token(&self) -> String {
+        let token = self.cli(&["token", "create", "--cluster", CLUSTER]).await;
+        token["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Approves a member.
+    pub async fn approve(&self, member: &str) {
+        self.cli(&["member", "approve", member]).await;
+    }
+
+    /// Makes the connected system known, or associates it again.
+    pub async fn associate(&self, system: &str, cluster: &str) {
+        let (code, _, _) = self.try_cli(&["system", "show", system]).await;
+        if code == Some(0) {
+            self.cli(&["system", "associate", system, "--with", cluster]).await;
+        } else {
+            self.cli(&["system", "add", system, "--with", cluster]).await;
+        }
+    }
+
+    async fn api(&self, method: reqwest::Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let ready = self.ready();
+        let url = format!("{}{path}", ready["api_url"].as_str().expect("the API's URL").trim_end_matches('/'));
+        let token = std::fs::read_to_string(self.data.join("api.token")).expect("the API's token");
+        let mut request = self.http.request(method, url).bearer_auth(token.trim());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        match request.send().await {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                (status, response.json().await.unwrap_or(Value::Null))
+            }
+            Err(error) => (0, Value::String(error.to_string())),
+        }
+    }
+
+    /// Submits a task without secrets through the API. `Err` says what it answered, status 0 if nothing.
+    pub async fn try_submit(&self, id: TaskId, kind: &str, params: Value) -> Result<(), (u16, Value)> {
+        let body = json!({ "id": id, "system": SYSTEM, "kind": kind, "params": params, "mode": "async" });
+        match self.api(reqwest::Method::POST, "/v1/tasks", Some(&body)).await {
+            (200..=202, _) => Ok(()),
+            (status, answer) => Err((status, answer)),
+        }
+    }
+
+    /// Submits a task about one account and returns its id.
+    pub async fn submit(&self, kind: &str, account: &str) -> TaskId {
+        let id = new_task_id();
+        let submitted = self.try_submit(id, kind, json!({ "account": account })).await;
+        assert_eq!(submitted, Ok(()), "{kind} of {account}");
+        id
+    }
+
+    /// What the API says of a task; `Null` if it does not answer.
+    pub async fn task(&self, id: TaskId) -> Value {
+        let (status, task) = self.api(reqwest::Method::GET, &format!("/v1/tasks/{id}"), None).await;
+        if status == 200 { task } else { Value::Null }
+    }
+
+    /// Waits until a task has its outcome, and returns the task.
+    pub async fn finished(&self, id: TaskId) -> Value {
+        wait_for(&format!("the outcome of {id}"), async || {
+            let task = self.task(id).await;
+            if task["outcome"].is_string() { Ok(task) } else { Err(task) }
+        })
+        .await
+    }
+
+    /// What the API says of a member.
+    pub async fn member(&self, member: &str) -> Value {
+        self.api(reqwest::Method::GET, &format!("/v1/members/{member}"), None).await.1
+    }
+}
+
+/// A fresh task id, as any submitter makes one.
+pub fn new_task_id() -> TaskId {
+    let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis());
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).expect("random bytes");
+    TaskId::from_random(u64::try_from(now).unwrap_or(0), random)
+}
+
+fn spawn(programs: &Path, data: &Path, options: &ControllerOptions, listen: &str, api: &str) -> Process {
+    let text = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
+    let arguments = [
+        "serve",
+        "--data-dir",
+        &text(data),
+        "--listen",
+        listen,
+        "--api-listen",
+        api,
+        "--public-name",
+        "127.0.0.1",
+        "--lease-ttl-secs",
+        &options.lease_ttl.as_secs().to_string(),
+        "--heartbeat-secs",
+        &options.heartbeat.as_secs().to_string(),
+        "--ready-file",
+        &text(&data.with_extension("ready")),
+    ];
+    Process::start(&programs.join("postern-controller"), &arguments, &data.with_extension("log"))
+}

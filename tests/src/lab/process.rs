@@ -1,0 +1,80 @@
+//! A program of the lab as a process that can be killed.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::{Child, Command};
+
+use super::PATIENCE;
+
+/// A running program. Killed when it is dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `program` with its standard error stream appended to `log`.
+    pub fn start(program: &Path, arguments: &[&str], log: &Path) -> Self {
+        let file = File::options().create(true).append(true).open(log).expect("the log of a program");
+        let child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a program of the lab starts");
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { name, child, log: log.to_owned() }
+    }
+
+    /// Waits until `ready` exists. If the program ends before that, its log is the reason.
+    pub async fn wait_ready(&mut self, ready: &Path) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !ready.exists() {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("`{}` ended with {status} before it was ready:\n{}", self.name, self.log());
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "`{}` was not ready in time:\n{}",
+                self.name,
+                self.log()
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Kills it, as `kill -9` does, and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("a process of the lab can be killed");
+    }
+
+    /// Asks it to stop, as systemd does, and waits for its exit code.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        self.signal(rustix::process::Signal::TERM);
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        status.expect("a program of the lab stops when asked").expect("its exit code").code()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+        let pid = pid.and_then(rustix::process::Pid::from_raw).expect("the process runs");
+        rustix::process::kill_process(pid, signal).expect("a process of the lab takes signals");
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Everything it said.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
