@@ -1,5 +1,7 @@
 //! The command line.
 
+#![allow(clippy::doc_markdown, reason = "these comments are the help texts, which show no markup")]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -322,8 +324,8 @@ Exits with 0 when the task succeeded, or was taken in with --async; with 1 when 
         /// About this system only
         #[arg(long)]
         system: Option<SystemName>,
-        /// In this state only: queued, leased, accepted, started, in_doubt, finished
-        #[arg(long)]
+        /// In this state only
+        #[arg(long, value_parser = ["queued", "leased", "accepted", "started", "in_doubt", "finished"])]
         state: Option<String>,
         /// At most so many
         #[arg(long, default_value_t = 50)]

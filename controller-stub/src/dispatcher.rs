@@ -24,10 +24,13 @@ const TICK: Duration = Duration::from_millis(100);
 /// Lets a reply out once what it tells of is durable.
 type After = Box<dyn FnOnce() + Send>;
 
+/// What is done on the state, and what is said once that is durable.
+type Work = Box<dyn FnOnce(&mut State, Moment) -> After + Send>;
+
 /// One request, with about how many bytes it adds to the commit.
 struct Job {
     bytes: usize,
-    work: Box<dyn FnOnce(&mut State, Moment) -> After + Send>,
+    work: Work,
 }
 
 /// The controller is stopping and takes no requests.

@@ -1,10 +1,16 @@
 //! Bytes as hexadecimal digits.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// Two digits a byte, lower case.
 pub fn encode(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// The bytes of exactly `2 * N` digits.

@@ -92,14 +92,13 @@ fn set(record: &mut MemberRecord, state: MembershipState, hard: Hard) {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use postern_protocol::time::UnixMillis;
     use postern_protocol::{Epoch, MemberId};
 
     use super::*;
 
-    /// A member in a state.
-    pub fn member(state: MembershipState) -> MemberRecord {
+    fn member(state: MembershipState) -> MemberRecord {
         MemberRecord {
             id: MemberId::from_bytes([1; 16]),
             cluster: "acme".parse().unwrap(),

@@ -1,5 +1,6 @@
 //! Who a client certificate names.
 
+use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId};
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
@@ -15,6 +16,8 @@ pub struct Peer {
     pub member: MemberId,
     /// The certificate's serial number, big-endian without leading zeros.
     pub serial: Vec<u8>,
+    /// When the certificate runs out.
+    pub expires: UnixMillis,
 }
 
 impl Peer {
@@ -25,7 +28,13 @@ impl Peer {
         let [GeneralName::URI(uri)] = names.value.general_names.as_slice() else { return None };
         let (cluster, member) = uri.strip_prefix("spiffe://")?.split_once('/')?;
         let serial: Vec<u8> = parsed.raw_serial().iter().copied().skip_while(|byte| *byte == 0).collect();
-        Some(Self { cluster: cluster.parse().ok()?, member: member.parse().ok()?, serial })
+        let expires = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0).saturating_mul(1000);
+        Some(Self {
+            cluster: cluster.parse().ok()?,
+            member: member.parse().ok()?,
+            serial,
+            expires: UnixMillis(expires),
+        })
     }
 }
 

@@ -81,12 +81,12 @@ mod tests {
             let plain = vec![7; length];
             let sealed = dataset(&plain).unwrap();
             let mut opener = SegmentOpener::new(&sealed.key);
-            let mut opened = Vec::new();
+            let mut joined = Vec::new();
             let mut chunks = sealed.bytes.chunks(CHUNK).peekable();
             while let Some(chunk) = chunks.next() {
-                opened.extend_from_slice(&opener.open(chunk, chunks.peek().is_none()).unwrap());
+                joined.extend_from_slice(&opener.open(chunk, chunks.peek().is_none()).unwrap());
             }
-            assert_eq!(opened, plain, "{length}");
+            assert_eq!(joined, plain, "{length}");
         }
     }
 }

@@ -110,15 +110,18 @@ async fn secrets(
     if let Some(file) = &options.password_file {
         let password = password(file)?;
         let keys = keys(client, &options.system).await?;
-        let field = binding.seal(reset_password::PASSWORD, password.as_bytes(), &keys).map_err(cannot_seal)?;
+        let field =
+            binding.seal(reset_password::PASSWORD, password.as_bytes(), &keys).map_err(|error| cannot_seal(&error))?;
         return Ok((vec![field], Vec::new()));
     }
     if let Some(file) = &options.dataset {
         let keys = keys(client, &options.system).await?;
         let plain = dataset(file)?;
-        let sealed = sealing::dataset(&plain).map_err(cannot_seal)?;
+        let sealed = sealing::dataset(&plain).map_err(|error| cannot_seal(&error))?;
         drop(plain);
-        let field = binding.seal(import_batch::DATASET_KEY, sealed.key.as_slice(), &keys).map_err(cannot_seal)?;
+        let field = binding
+            .seal(import_batch::DATASET_KEY, sealed.key.as_slice(), &keys)
+            .map_err(|error| cannot_seal(&error))?;
         let sha256 = hex::encode(&Sha256::digest(&sealed.bytes));
         let stream: StreamView = client.upload(&format!("/v1/streams?sha256={sha256}"), sealed.bytes).await?;
         return Ok((vec![field], vec![stream.id]));
@@ -182,7 +185,7 @@ fn dataset(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     Ok(plain)
 }
 
-fn cannot_seal(error: SealError) -> Failure {
+fn cannot_seal(error: &SealError) -> Failure {
     Failure::new(Exit::Failed, format!("a secret could not be sealed: {error}"))
 }
 

@@ -29,13 +29,9 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             judge(&view)
         }
         TaskCommand::List { system, state, limit } => {
-            let mut query = format!("?limit={limit}");
-            if let Some(system) = system {
-                query.push_str(&format!("&system={system}"));
-            }
-            if let Some(state) = state {
-                query.push_str(&format!("&state={state}"));
-            }
+            let system = system.map(|it| format!("&system={it}")).unwrap_or_default();
+            let state = state.map(|it| format!("&state={it}")).unwrap_or_default();
+            let query = format!("?limit={limit}{system}{state}");
             let tasks: Vec<TaskView> = client.get(&format!("/v1/tasks{query}")).await?;
             list(reach, &tasks)
         }

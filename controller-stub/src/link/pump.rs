@@ -131,12 +131,15 @@ impl Pump {
         stop: &CancellationToken,
     ) -> End {
         let cut = self.own.cut.clone();
+        // A session never outlives its certificate.
+        let left = self.peer.expires.0.saturating_sub(clock::wall().0);
+        let expires = clock::now() + Duration::from_millis(left);
         loop {
             self.take_transmits();
             let has_frames = !self.control.is_empty() || !self.offers.is_empty();
             let has_chunk = !has_frames && self.outgoing.is_ready();
             let has_room = self.control.len() + self.offers.len() < MAX_WAITING;
-            let step = tokio::select! {
+            let went = tokio::select! {
                 biased;
                 () = cut.cancelled() => Err(End::Silent),
                 () = stop.cancelled() => {
@@ -154,6 +157,10 @@ impl Pump {
                 },
                 Some(said) = heard.recv(), if has_room => self.told(said),
                 message = stream.next(), if has_room => self.received(message).await,
+                () = clock::sleep_until(expires) => {
+                    self.say_goodbye(SessionRefusal::WrongCertificate, "the member's certificate ran out: enroll again", 60_000);
+                    Err(End::AfterLastWords)
+                }
                 () = clock::sleep_until(self.machine.poll_timeout()) => {
                     self.machine.handle_timeout(clock::now());
                     self.take_events().await
@@ -168,7 +175,7 @@ impl Pump {
                     Err(_) => Err(End::Silent),
                 },
             };
-            if let Err(end) = step {
+            if let Err(end) = went {
                 return end;
             }
         }
@@ -195,12 +202,7 @@ impl Pump {
     /// The state says something.
     fn told(&mut self, said: ToSession) -> Result<(), End> {
         match said {
-            ToSession::Frame(offer @ FromController::Offer(_)) => self.offers.push_back(offer),
-            // A cancel must not overtake the offer it is about.
-            ToSession::Frame(FromController::Cancel(cancel)) if self.has_offer(cancel.task) => {
-                self.offers.push_back(cancel.into());
-            }
-            ToSession::Frame(frame) => self.control.push_back(frame),
+            ToSession::Frame(frame) => self.told_frame(*frame),
             ToSession::Payloads(task, streams) => {
                 let opens: Vec<_> = streams.into_iter().filter_map(|it| self.outgoing.announce(task, it)).collect();
                 self.control.extend(opens);
@@ -211,6 +213,16 @@ impl Pump {
             }
         }
         Ok(())
+    }
+
+    #[allow(clippy::wildcard_enum_match_arm, reason = "what is not about offers is control")]
+    fn told_frame(&mut self, frame: FromController) {
+        match frame {
+            offer @ FromController::Offer(_) => self.offers.push_back(offer),
+            // A cancel must not overtake the offer it is about.
+            FromController::Cancel(cancel) if self.has_offer(cancel.task) => self.offers.push_back(cancel.into()),
+            control => self.control.push_back(control),
+        }
     }
 
     fn has_offer(&self, task: postern_protocol::TaskId) -> bool {
@@ -315,6 +327,7 @@ impl Pump {
         Ok(())
     }
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the session takes payloads, the state everything else")]
     async fn work(&mut self, frame: FromMember) -> Result<(), End> {
         match frame {
             FromMember::StreamOpen(open) => self.open_incoming(open).await,
@@ -339,10 +352,10 @@ impl Pump {
                 self.incoming.over(reset.stream);
                 Ok(())
             }
-            other => {
+            about_work => {
                 let (member, session) = (self.peer.member, self.session.ok_or(End::Silent)?);
-                let bytes = if matches!(other, FromMember::Report(_)) { LARGEST_REPORT } else { 0 };
-                self.link.handle.tell(bytes, move |state, at| state.hear(member, session, other, at)).await?;
+                let bytes = if matches!(about_work, FromMember::Report(_)) { LARGEST_REPORT } else { 0 };
+                self.link.handle.tell(bytes, move |state, at| state.hear(member, session, about_work, at)).await?;
                 Ok(())
             }
         }

@@ -17,7 +17,9 @@ impl Queue {
             .copied()
             .filter(|id| self.tasks.get(id).is_some_and(|entry| entry.until <= at.now))
             .collect();
-        due.into_iter().for_each(|id| self.lapse(id, at));
+        for id in due {
+            self.lapse(id, at);
+        }
 
         let past: Vec<TaskId> =
             self.deadlines.iter().take_while(|(deadline, _)| *deadline <= at.now).map(|(_, id)| *id).collect();

@@ -61,7 +61,7 @@ impl Queue {
             Some(TaskState::Leased { .. } | TaskState::Accepted { .. } | TaskState::InDoubt { started: false, .. })
                 if memory == Memory::Same =>
             {
-                self.queue_again(id, false)
+                self.queue_again(id, false);
             }
             Some(TaskState::Leased { .. } | TaskState::Accepted { .. } | TaskState::Started { .. }) => {
                 self.doubt(id, member, true, at);

@@ -1,1 +1,471 @@
+//! Decision tables of the queue, with a time that is made up.
 
+use std::time::Duration;
+
+use postern_protocol::code::CodeSet;
+use postern_protocol::message::v1::{HeldState, LeaseRef, LeaseVerdict, Mode, Rejection};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{Epoch, MemberId, Outcome, TaskId, TaskKind, Timestamp};
+
+use super::inventory::{Held, Memory};
+use super::*;
+use crate::clock::Moment;
+use crate::state::record::{TaskRecord, TaskState};
+
+const TTL: u64 = 10_000;
+const SETTLE: u64 = 5_000;
+const ONE: MemberId = MemberId::from_bytes([1; 16]);
+const TWO: MemberId = MemberId::from_bytes([2; 16]);
+
+fn at(millis: u64) -> Moment {
+    Moment { now: Timestamp::from_millis(millis), wall: UnixMillis(1_000_000 + millis) }
+}
+
+fn id(number: u8) -> TaskId {
+    TaskId::from_bytes([number; 16])
+}
+
+fn task(number: u8) -> TaskRecord {
+    TaskRecord {
+        id: id(number),
+        cluster: "acme".parse().unwrap(),
+        system: "sf".parse().unwrap(),
+        kind: TaskKind::DisableUser,
+        target: format!("user{number}"),
+        mode: Mode::Async,
+        priority: 100,
+        digest: [0; 32],
+        submitted: UnixMillis(u64::from(number)),
+        deadline: None,
+        state: TaskState::Queued,
+        epoch: Epoch(0),
+        attempt: 0,
+        reconcile: false,
+        cancel_requested: false,
+        observations: Vec::new(),
+        finish: None,
+    }
+}
+
+fn holder(credit: u64) -> Holder {
+    let kinds = TaskKind::ALL.iter().map(|kind| kind.code()).collect();
+    let serves = Serves::from([("sf".parse().unwrap(), kinds)]);
+    Holder { credit, settled: true, ..Holder::new("acme".parse().unwrap(), serves, true) }
+}
+
+struct World {
+    queue: Queue,
+    records: BTreeMap<TaskId, TaskRecord>,
+}
+
+impl World {
+    fn new() -> Self {
+        let config = Config {
+            lease_ttl: Duration::from_millis(TTL),
+            settle: Duration::from_millis(SETTLE),
+            max_unfinished: 100,
+        };
+        Self { queue: Queue::new(config), records: BTreeMap::new() }
+    }
+
+    /// A world in which [`ONE`] holds task 1 of `kind` in a state.
+    fn holding(kind: TaskKind, state: &str) -> (Self, LeaseRef) {
+        let mut world = Self::new();
+        world.queue.connect(ONE, holder(10));
+        world.queue.submit(TaskRecord { kind, ..task(1) }, at(0));
+        let lease = world.assign(0).unwrap();
+        if state != "leased" {
+            world.queue.accept(ONE, lease);
+        }
+        if state == "started" {
+            world.queue.start(ONE, lease);
+        }
+        assert_eq!(world.state(1), state);
+        (world, lease)
+    }
+
+    fn assign(&mut self, millis: u64) -> Option<LeaseRef> {
+        let assigned = self.queue.poll_assign(at(millis).now)?;
+        let epoch = self.queue.task(assigned.task).unwrap().epoch;
+        Some(LeaseRef { task: assigned.task, epoch })
+    }
+
+    fn record(&mut self, number: u8) -> TaskRecord {
+        self.records.extend(self.queue.take_changes().into_iter().map(|it| (it.id, it)));
+        self.records[&id(number)].clone()
+    }
+
+    fn state(&mut self, number: u8) -> &'static str {
+        self.record(number).state.name()
+    }
+
+    fn outcome(&mut self, number: u8) -> Option<Outcome> {
+        self.record(number).finish.map(|it| it.outcome)
+    }
+}
+
+fn reported(lease: LeaseRef, outcome: Outcome, certainty: Certainty) -> Reported {
+    Reported { task: lease.task, epoch: lease.epoch, outcome, certainty, changed: Changed::Yes }
+}
+
+#[test]
+fn the_least_loaded_enabled_member_with_credit_that_serves_the_system_gets_the_task() {
+    let no_system = Holder { serves: Serves::new(), ..holder(10) };
+    let elsewhere = Holder { cluster: "other".parse().unwrap(), ..holder(10) };
+    for (unfit, why) in [
+        (Holder { enabled: false, ..holder(10) }, "disabled"),
+        (Holder { settled: false, ..holder(10) }, "inventory not settled"),
+        (Holder { stopping: true, ..holder(10) }, "about to stop"),
+        (holder(0), "no credit"),
+        (no_system, "does not serve the system"),
+        (elsewhere, "another cluster"),
+    ] {
+        let mut world = World::new();
+        world.queue.connect(ONE, unfit);
+        world.queue.submit(task(1), at(0));
+        assert_eq!(world.assign(0), None, "{why}");
+        world.queue.connect(TWO, holder(10));
+        assert!(world.assign(0).is_some(), "{why}");
+        assert_eq!(world.queue.load(TWO), 1, "{why}");
+    }
+}
+
+#[test]
+fn members_take_turns_and_credit_is_never_exceeded() {
+    let mut world = World::new();
+    world.queue.connect(ONE, holder(2));
+    world.queue.connect(TWO, holder(3));
+    for number in 1..=9 {
+        world.queue.submit(task(number), at(0));
+    }
+    while world.assign(0).is_some() {}
+    assert_eq!((world.queue.load(ONE), world.queue.load(TWO)), (2, 3));
+}
+
+#[test]
+fn larger_priority_goes_first_then_age() {
+    let mut world = World::new();
+    world.queue.submit(task(1), at(0));
+    world.queue.submit(task(2), at(0));
+    world.queue.submit(TaskRecord { priority: 200, ..task(3) }, at(0));
+    world.queue.connect(ONE, holder(10));
+    let order: Vec<TaskId> = std::iter::from_fn(|| world.assign(0)).map(|it| it.task).collect();
+    assert_eq!(order, [id(3), id(1), id(2)]);
+}
+
+/// Invariant 8: leave `busy` out of `best_member` and the second is given out at once.
+#[test]
+fn one_unexpired_lease_a_target() {
+    let mut world = World::new();
+    world.queue.connect(ONE, holder(10));
+    world.queue.submit(TaskRecord { target: "joe".to_owned(), ..task(1) }, at(0));
+    world.queue.submit(TaskRecord { target: "joe".to_owned(), ..task(2) }, at(0));
+    let lease = world.assign(0).unwrap();
+    assert_eq!(world.assign(0), None);
+    assert!(world.queue.waits_for(id(2)).contains("same account"));
+    world.queue.report(ONE, reported(lease, Outcome::Succeeded, Certainty::Certain), at(1));
+    assert_eq!(world.assign(1).map(|it| it.task), Some(id(2)));
+
+    let mut free = World::new();
+    free.queue.connect(ONE, holder(10));
+    for number in 1..=2 {
+        free.queue.submit(TaskRecord { target: String::new(), ..task(number) }, at(0));
+    }
+    assert!(free.assign(0).is_some() && free.assign(0).is_some(), "no target, nothing to wait for");
+}
+
+#[test]
+fn a_lease_that_runs_out_is_in_doubt_and_then_given_out_with_a_warning() {
+    // kind, state, then what it is after the lease, and after the doubt
+    for (kind, state, after_lease, after_doubt, reconcile) in [
+        (TaskKind::DisableUser, "leased", "in_doubt", "queued", true),
+        (TaskKind::DisableUser, "accepted", "in_doubt", "queued", true),
+        (TaskKind::DisableUser, "started", "in_doubt", "queued", true),
+        (TaskKind::ValidateUser, "started", "queued", "queued", false),
+        (TaskKind::ExpirePassword, "started", "in_doubt", "finished", false),
+    ] {
+        let (mut world, _) = World::holding(kind, state);
+        world.queue.disconnect(ONE);
+        world.queue.tick(at(TTL - 1));
+        assert_eq!(world.state(1), state, "{kind} {state}: the lease still holds");
+        world.queue.tick(at(TTL));
+        assert_eq!(world.state(1), after_lease, "{kind} {state}");
+        world.queue.tick(at(TTL + SETTLE - 1));
+        assert_eq!(world.state(1), after_lease, "{kind} {state}: an effect may still appear");
+        world.queue.tick(at(TTL + SETTLE));
+        assert_eq!(world.state(1), after_doubt, "{kind} {state}");
+        assert_eq!(world.record(1).reconcile, reconcile, "{kind} {state}");
+    }
+}
+
+#[test]
+fn what_is_never_done_twice_ends_as_unknown() {
+    let (mut world, _) = World::holding(TaskKind::ExpirePassword, "started");
+    world.queue.tick(at(TTL));
+    world.queue.tick(at(TTL + SETTLE));
+    let finish = world.record(1).finish.unwrap();
+    assert_eq!((finish.outcome, finish.certainty, finish.member), (Outcome::Unknown, Certainty::Unknown, None));
+}
+
+#[test]
+fn every_epoch_is_newer_than_the_one_before_and_an_older_one_is_fenced() {
+    let (mut world, first) = World::holding(TaskKind::DisableUser, "started");
+    world.queue.tick(at(TTL));
+    world.queue.tick(at(TTL + SETTLE));
+    let second = world.assign(TTL + SETTLE).unwrap();
+    assert_eq!((first.epoch, second.epoch), (Epoch(1), Epoch(2)));
+    assert_eq!(world.record(1).attempt, 2);
+    assert_eq!(world.queue.renew(ONE, first, at(0).now), LeaseVerdict::Fenced);
+    assert!(!world.queue.accept(ONE, first));
+    world.queue.reject(ONE, first, no(Rejection::Invalid, 0), at(0));
+    assert_eq!(world.state(1), "leased");
+}
+
+#[test]
+fn renewing_keeps_a_lease_and_ends_a_doubt_as_long_as_nobody_else_has_the_task() {
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "started");
+    assert_eq!(world.queue.renew(ONE, lease, at(TTL - 1).now), LeaseVerdict::Kept);
+    world.queue.tick(at(TTL));
+    assert_eq!(world.state(1), "started");
+    world.queue.tick(at(2 * TTL));
+    assert_eq!(world.state(1), "in_doubt");
+    assert_eq!(world.queue.renew(ONE, lease, at(2 * TTL).now), LeaseVerdict::Kept);
+    assert_eq!(world.state(1), "started");
+    assert_eq!(world.queue.renew(TWO, lease, at(2 * TTL).now), LeaseVerdict::Fenced, "another member");
+    let unknown = LeaseRef { task: id(9), epoch: Epoch(1) };
+    assert_eq!(world.queue.renew(ONE, unknown, at(0).now), LeaseVerdict::Unknown);
+}
+
+/// F73 and the table of protocol.md section 5.
+#[test]
+fn f73_a_report_under_the_current_epoch_finishes_and_one_under_an_older_is_observed() {
+    let (mut world, first) = World::holding(TaskKind::DisableUser, "started");
+    world.queue.tick(at(TTL));
+    world.queue.tick(at(TTL + SETTLE));
+    world.queue.disconnect(ONE);
+    world.queue.connect(TWO, holder(10));
+    let second = world.assign(TTL + SETTLE).unwrap();
+
+    let failed = reported(first, Outcome::Failed, Certainty::Certain);
+    assert_eq!(world.queue.report(ONE, failed, at(0)), Verdict::Observed);
+    assert_eq!(world.queue.report(ONE, failed, at(0)), Verdict::Observed);
+    assert_eq!(world.record(1).observations.len(), 1, "the same word twice is one observation");
+    assert_eq!(world.state(1), "leased");
+    let done = reported(second, Outcome::Succeeded, Certainty::Certain);
+    assert_eq!(world.queue.report(TWO, done, at(0)), Verdict::Finished);
+    assert_eq!(world.outcome(1), Some(Outcome::Succeeded));
+    assert_eq!(world.queue.report(TWO, done, at(0)), Verdict::NotOpen);
+}
+
+#[test]
+fn a_certain_success_under_an_older_epoch_closes_a_doubt_and_nothing_else_does() {
+    for (outcome, certainty, closes) in [
+        (Outcome::Succeeded, Certainty::Certain, true),
+        (Outcome::AlreadySatisfied, Certainty::Certain, true),
+        (Outcome::Succeeded, Certainty::Probable, false),
+        (Outcome::Failed, Certainty::Certain, false),
+        (Outcome::Unknown, Certainty::Unknown, false),
+    ] {
+        let (mut world, first) = World::holding(TaskKind::DisableUser, "started");
+        world.queue.tick(at(TTL));
+        world.queue.tick(at(TTL + SETTLE));
+        world.queue.disconnect(ONE);
+        world.queue.connect(TWO, holder(10));
+        world.assign(TTL + SETTLE).unwrap();
+        world.queue.tick(at(3 * TTL));
+        assert_eq!(world.state(1), "in_doubt");
+        let verdict = world.queue.report(ONE, reported(first, outcome, certainty), at(3 * TTL));
+        assert_eq!(verdict == Verdict::Finished, closes, "{outcome} {certainty}");
+    }
+}
+
+#[test]
+fn a_report_finishes_whatever_the_controller_had_heard_before() {
+    for state in ["leased", "accepted", "started"] {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, state);
+        world.queue.disconnect(ONE);
+        world.queue.tick(at(TTL));
+        let verdict = world.queue.report(ONE, reported(lease, Outcome::Succeeded, Certainty::Certain), at(TTL));
+        assert_eq!(verdict, Verdict::Finished, "{state}");
+        assert!(world.queue.is_empty());
+        assert_eq!(world.queue.load(ONE), 0);
+    }
+}
+
+fn no(reason: Rejection, retry_after_ms: u64) -> RejectedAs<'static> {
+    RejectedAs { reason: reason.into(), message: "no", retry_after: Duration::from_millis(retry_after_ms) }
+}
+
+#[test]
+fn a_rejection_means_what_its_reason_says() {
+    for (reason, retry, outcome) in [
+        (Rejection::Expired, 0, Some(Outcome::Expired)),
+        (Rejection::Invalid, 0, Some(Outcome::Failed)),
+        (Rejection::Unsupported, 0, Some(Outcome::Failed)),
+        (Rejection::Undecryptable, 0, Some(Outcome::Failed)),
+        (Rejection::Overloaded, 1_000, None),
+        (Rejection::Draining, 1_000, None),
+        (Rejection::StoreFault, 0, None),
+        (Rejection::Fenced, 0, None),
+    ] {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+        world.queue.reject(ONE, lease, no(reason, retry), at(0));
+        assert_eq!(world.outcome(1), outcome, "{reason}");
+        if outcome.is_none() {
+            assert_eq!(world.assign(499), None, "{reason}: not at once");
+        }
+    }
+}
+
+#[test]
+fn a_member_that_cannot_is_left_out_and_another_gets_the_task() {
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+    world.queue.connect(TWO, holder(10));
+    world.queue.reject(ONE, lease, no(Rejection::Undecryptable, 0), at(0));
+    let second = world.assign(1).unwrap();
+    assert_eq!((world.queue.load(TWO), second.epoch), (1, Epoch(2)));
+    world.queue.reject(TWO, second, no(Rejection::Overloaded, 2_000), at(1));
+    assert_eq!(world.assign(2_000), None);
+    assert!(world.assign(2_001).is_some());
+}
+
+#[test]
+fn what_may_have_been_begun_never_ends_as_if_nothing_had_happened() {
+    for reason in [Rejection::Expired, Rejection::Invalid, Rejection::Undecryptable] {
+        let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
+        world.queue.tick(at(TTL));
+        world.queue.tick(at(TTL + SETTLE));
+        let again = world.assign(TTL + SETTLE).unwrap();
+        world.queue.reject(ONE, again, no(reason, 0), at(0));
+        assert_eq!(world.outcome(1), Some(Outcome::Unknown), "{reason}");
+    }
+}
+
+#[test]
+fn a_deadline_ends_what_nobody_has_and_leaves_the_rest_to_its_holder() {
+    let mut world = World::new();
+    let deadline = Some(UnixMillis(at(0).wall.0 + 500));
+    world.queue.submit(TaskRecord { deadline, ..task(1) }, at(0));
+    world.queue.submit(TaskRecord { deadline, ..task(2) }, at(0));
+    world.queue.connect(ONE, holder(1));
+    let assigned = world.queue.poll_assign(at(100).now).unwrap();
+    assert_eq!((assigned.task, assigned.deadline_ms), (id(1), 400));
+    world.queue.tick(at(499));
+    assert_eq!(world.state(2), "queued");
+    world.queue.tick(at(500));
+    assert_eq!((world.state(1), world.outcome(2)), ("leased", Some(Outcome::Expired)));
+    assert_eq!(world.record(2).finish.unwrap().changed, Changed::No);
+}
+
+#[test]
+fn cancelling_depends_on_how_far_the_task_is() {
+    let mut world = World::new();
+    world.queue.submit(task(1), at(0));
+    assert_eq!(world.queue.cancel(id(1), at(1)), Cancelled::AtOnce);
+    assert_eq!(world.outcome(1), Some(Outcome::Cancelled));
+    assert_eq!(world.queue.cancel(id(1), at(1)), Cancelled::TooLate);
+
+    for (state, verdict) in
+        [("leased", LeaseVerdict::Cancelled), ("accepted", LeaseVerdict::Cancelled), ("started", LeaseVerdict::Kept)]
+    {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, state);
+        assert_eq!(world.queue.cancel(id(1), at(1)), Cancelled::Ask(ONE), "{state}");
+        assert!(world.record(1).cancel_requested);
+        assert_eq!(world.queue.renew(ONE, lease, at(1).now), verdict, "{state}");
+    }
+
+    let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
+    world.queue.tick(at(TTL));
+    world.queue.tick(at(TTL + SETTLE));
+    assert_eq!(world.queue.cancel(id(1), at(TTL + SETTLE)), Cancelled::Later, "somebody may have begun it");
+}
+
+#[test]
+fn an_inventory_settles_every_task_the_member_is_believed_to_hold() {
+    use HeldState::{Journaled, Reported as IsReported, Started};
+    use Memory::{Lost, Same};
+    // believed, what the member says (epochs back, state), its memory, then state and reconcile
+    let table = [
+        ("leased", Some((0, Journaled)), Same, "accepted", false),
+        ("leased", Some((0, Started)), Same, "started", false),
+        ("leased", Some((0, IsReported)), Same, "started", false),
+        ("accepted", Some((0, Journaled)), Same, "accepted", false),
+        ("started", Some((0, Journaled)), Same, "started", false),
+        ("leased", None, Same, "queued", false),
+        ("accepted", None, Same, "queued", false),
+        ("started", None, Same, "in_doubt", false),
+        ("leased", None, Lost, "in_doubt", false),
+        ("accepted", None, Lost, "in_doubt", false),
+        ("started", None, Lost, "in_doubt", false),
+        ("leased", Some((1, Journaled)), Same, "queued", false),
+        ("leased", Some((1, Started)), Same, "queued", true),
+        ("leased", Some((1, IsReported)), Same, "queued", true),
+    ];
+    for (believed, says, memory, state, reconcile) in table {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, believed);
+        let held: Held =
+            says.into_iter().map(|(back, state)| (lease.task, (Epoch(lease.epoch.0 - back), state))).collect();
+        world.queue.settle(ONE, &held, memory, at(1));
+        assert_eq!((world.state(1), world.record(1).reconcile), (state, reconcile), "{believed} {says:?} {memory:?}");
+    }
+}
+
+#[test]
+fn an_inventory_revives_a_doubt_that_nobody_acted_on() {
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
+    world.queue.tick(at(TTL));
+    assert_eq!(world.state(1), "in_doubt");
+    world.queue.settle(ONE, &Held::from([(lease.task, (lease.epoch, HeldState::Journaled))]), Memory::Same, at(TTL));
+    assert_eq!(world.state(1), "accepted");
+    world.queue.tick(at(2 * TTL - 1));
+    assert_eq!(world.state(1), "accepted", "with a whole new lease");
+}
+
+#[test]
+fn what_a_disabled_member_has_not_begun_goes_to_others() {
+    for (state, expected) in [(HeldState::Journaled, "queued"), (HeldState::Started, "started")] {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
+        world.queue.holder_mut(ONE).unwrap().enabled = false;
+        world.queue.settle(ONE, &Held::from([(lease.task, (lease.epoch, state))]), Memory::Same, at(1));
+        assert_eq!(world.state(1), expected);
+    }
+}
+
+#[test]
+fn a_restored_queue_goes_on_where_it_was_with_whole_leases() {
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "started");
+    let record = world.record(1);
+    let mut again = World::new();
+    again.queue.restore(record.clone(), at(50_000));
+    again.records.insert(record.id, record);
+    assert!(again.queue.take_changes().is_empty(), "reading is no change");
+    again.queue.tick(at(50_000 + TTL - 1));
+    assert_eq!(again.queue.load(ONE), 1);
+    assert_eq!(again.queue.renew(ONE, lease, at(50_000 + TTL - 1).now), LeaseVerdict::Kept);
+}
+
+#[test]
+fn there_is_a_limit() {
+    let mut world = World::new();
+    for number in 0..100 {
+        assert!(world.queue.submit(task(number), at(0)));
+    }
+    assert!(!world.queue.submit(task(200), at(0)));
+}
+
+#[test]
+fn systems_take_turns() {
+    let mut world = World::new();
+    let mut member = holder(100);
+    for system in ["a", "b", "c"] {
+        let kinds = TaskKind::ALL.iter().map(|kind| kind.code()).collect();
+        member.serves.insert(system.parse().unwrap(), kinds);
+    }
+    world.queue.connect(ONE, member);
+    for (number, system) in (1..).zip(["a", "a", "a", "b", "c"]) {
+        world.queue.submit(TaskRecord { system: system.parse().unwrap(), ..task(number) }, at(0));
+    }
+    let order: Vec<TaskId> = std::iter::from_fn(|| world.assign(0)).map(|it| it.task).collect();
+    assert_eq!(order, [id(1), id(4), id(5), id(2), id(3)]);
+}

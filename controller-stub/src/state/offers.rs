@@ -44,9 +44,9 @@ impl State {
             ..content
         };
         let cancel = record.cancel_requested;
-        self.say(member, ToSession::Frame(offer.into()));
+        self.say(member, ToSession::frame(offer));
         if cancel {
-            self.say(member, ToSession::Frame(Cancel { task }.into()));
+            self.say(member, ToSession::frame(Cancel { task }));
         }
         Ok(())
     }

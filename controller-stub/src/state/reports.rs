@@ -123,6 +123,6 @@ impl State {
             self.writes.push(Write::Numbers(id, member.numbers));
         }
         let upto = member.numbers.acked;
-        self.say(id, ToSession::Frame(ReportAck { upto }.into()));
+        self.say(id, ToSession::frame(ReportAck { upto }));
     }
 }

@@ -8,6 +8,7 @@ use postern_protocol::id::Incarnation;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
     GoAway, Hello, InventoryAsk, MemberState, MembershipState, Refused, Report, SessionRefusal, StreamRef, Welcome,
+    unknown_critical,
 };
 use postern_protocol::{ClusterName, MemberId, ReportNo, SessionNo, TaskId};
 
@@ -27,6 +28,8 @@ pub(super) const FIRST_NUMBERS: MemberNumbers = MemberNumbers {
     acked: ReportNo(0),
 };
 
+/// How long a member whose session ends waits before it connects again, in milliseconds.
+const COME_BACK: u32 = 1_000;
 /// How long a member that only an operator can help waits before it asks again.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -34,11 +37,17 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub enum ToSession {
     /// Send this frame.
-    Frame(FromController),
+    Frame(Box<FromController>),
     /// Send these payloads, which belong to this task, when there is nothing better to send.
     Payloads(TaskId, Vec<StreamRef>),
     /// Send this, then end.
     Close(GoAway),
+}
+
+impl ToSession {
+    pub(super) fn frame(frame: impl Into<FromController>) -> Self {
+        Self::Frame(Box::new(frame.into()))
+    }
 }
 
 /// A member that said Hello.
@@ -111,6 +120,12 @@ impl State {
     }
 
     fn check(&mut self, it: &Introduction) -> Result<(), Refused> {
+        if let Some(kind) = unknown_critical(&it.hello.ext) {
+            return Err(refused(
+                SessionRefusal::Incompatible,
+                format!("this controller does not know extension {kind}: update it, or go back to an older agent"),
+            ));
+        }
         let Some(member) = self.members.get(&it.member).filter(|found| found.record.cluster == it.cluster) else {
             return Err(refused(
                 SessionRefusal::UnknownMember,
@@ -237,11 +252,7 @@ impl State {
     pub(super) fn end_session(&mut self, id: MemberId, reason: SessionRefusal, message: &str) {
         let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.take()) else { return };
         self.queue.disconnect(id);
-        let reconnect_after_ms = match reason {
-            SessionRefusal::Replaced => 1_000,
-            _ => 500,
-        };
-        let bye = GoAway { reason: reason.into(), message: Text::clipped(message), reconnect_after_ms };
+        let bye = GoAway { reason: reason.into(), message: Text::clipped(message), reconnect_after_ms: COME_BACK };
         self.words.push(Word { session: live.session, said: ToSession::Close(bye) });
     }
 
@@ -255,7 +266,7 @@ impl State {
         }
         let Some(live) = member.live.as_mut().filter(|it| it.established) else { return };
         live.told = frame.epoch;
-        self.say(id, ToSession::Frame(frame.into()));
+        self.say(id, ToSession::frame(frame));
     }
 
     pub(super) fn ask_inventory(&mut self, id: MemberId) {
@@ -263,7 +274,7 @@ impl State {
         live.asked += 1;
         live.inventory = Some((live.asked, Held::new()));
         let nonce = live.asked;
-        self.say(id, ToSession::Frame(InventoryAsk { nonce }.into()));
+        self.say(id, ToSession::frame(InventoryAsk { nonce }));
     }
 
     /// A page of an inventory came; returns the whole once it is complete.

@@ -156,7 +156,7 @@ impl State {
     /// Somebody wants a task cancelled.
     pub fn cancel_task(&mut self, id: TaskId, at: Moment) -> Result<TaskView, Refusal> {
         match self.queue.cancel(id, at) {
-            Cancelled::Ask(member) => self.say(member, ToSession::Frame(Cancel { task: id }.into())),
+            Cancelled::Ask(member) => self.say(member, ToSession::frame(Cancel { task: id })),
             Cancelled::AtOnce | Cancelled::Later | Cancelled::TooLate => (),
         }
         self.collect_changes();
@@ -223,14 +223,14 @@ impl State {
     }
 
     fn report_of(&self, id: TaskId, epoch: postern_protocol::Epoch) -> Result<Option<Report>, Refusal> {
-        let new = self.writes.iter().find_map(|write| match write {
-            super::Write::Report(it) if it.task == id && it.epoch == epoch => Some((**it).clone()),
-            _ => None,
-        });
-        Ok(match new {
-            Some(report) => Some(report),
-            None => self.ledger.report(id, epoch)?,
-        })
+        for write in &self.writes {
+            if let super::Write::Report(it) = write
+                && (it.task, it.epoch) == (id, epoch)
+            {
+                return Ok(Some((**it).clone()));
+            }
+        }
+        Ok(self.ledger.report(id, epoch)?)
     }
 
     /// The counts of the status page: unfinished tasks by state.

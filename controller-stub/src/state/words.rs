@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use postern_protocol::bounded::List;
+use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{
-    Accept, CancelAck, CancelVerdict, Credit, Inventory, LeaseRef, MemberStateAck, MembershipState, Progress, Reject,
-    Renew, Renewed, RenewedLease, Started,
+    Accept, CancelAck, Credit, Inventory, LeaseRef, MemberStateAck, MembershipState, Progress, ProtocolError, Reject,
+    Renew, Renewed, RenewedLease, Started, unknown_critical,
 };
 use postern_protocol::{MemberId, SessionNo};
 
 use super::{State, ToSession, sessions};
 use crate::clock::Moment;
 use crate::queue::RejectedAs;
+
+/// The tag of a report.
+const REPORT: u16 = 25;
 
 impl State {
     /// A frame about work came in an established session.
@@ -26,7 +29,7 @@ impl State {
                     holder.credit = offers;
                 }
             }
-            FromMember::MemberStateAck(ack) => self.state_is_durable(id, ack),
+            FromMember::MemberStateAck(ack) => self.state_is_durable(id, &ack),
             FromMember::Drain(drain) => {
                 tracing::info!(member = %id, reason = %drain.reason, "the member is about to stop");
                 if let Some(holder) = self.queue.holder_mut(id) {
@@ -42,9 +45,15 @@ impl State {
             FromMember::Reject(reject) => self.rejected(id, &reject, at),
             FromMember::Started(Started { task, epoch, .. }) => self.queue.start(id, LeaseRef { task, epoch }),
             FromMember::Progress(progress) => self.progressed(id, progress),
-            FromMember::Report(report) => self.reported(id, report, at),
+            FromMember::Report(report) => match unknown_critical(&report.ext) {
+                None => self.reported(id, report, at),
+                Some(kind) => {
+                    let message = Text::clipped(format!("extension {kind} of a report is not known here"));
+                    self.say(id, ToSession::frame(ProtocolError { tag: REPORT, message }));
+                }
+            },
             FromMember::Renew(renew) => self.renew(id, &renew, at),
-            FromMember::CancelAck(ack) => cancel_acknowledged(id, ack),
+            FromMember::CancelAck(ack) => cancel_acknowledged(id, &ack),
             FromMember::Inventory(page) => self.inventory(id, &page, at),
             FromMember::ProtocolError(error) => {
                 tracing::error!(member = %id, tag = error.tag, message = %error.message, "the member could not take a frame");
@@ -64,7 +73,7 @@ impl State {
         }
     }
 
-    fn state_is_durable(&mut self, id: MemberId, ack: MemberStateAck) {
+    fn state_is_durable(&mut self, id: MemberId, ack: &MemberStateAck) {
         let Some(record) = self.members.get(&id).map(|it| &it.record) else { return };
         if ack.epoch == record.epoch && record.state == MembershipState::Disabled && record.hard {
             // From here on it begins nothing: what it has not begun can be given to others at once.
@@ -97,7 +106,7 @@ impl State {
             .collect();
         let ttl_ms = sessions::millis(self.settings.lease_ttl);
         let renewed = Renewed { nonce: renew.nonce, ttl_ms, leases: List::clipped(leases) };
-        self.say(id, ToSession::Frame(renewed.into()));
+        self.say(id, ToSession::frame(renewed));
     }
 
     fn inventory(&mut self, id: MemberId, page: &Inventory, at: Moment) {
@@ -106,7 +115,7 @@ impl State {
         for task in self.queue.held_by(id) {
             self.send_payloads(id, task);
             if self.queue.task(task).is_some_and(|it| it.cancel_requested) {
-                self.say(id, ToSession::Frame(postern_protocol::message::v1::Cancel { task }.into()));
+                self.say(id, ToSession::frame(postern_protocol::message::v1::Cancel { task }));
             }
         }
     }
@@ -129,12 +138,7 @@ impl State {
     }
 }
 
-fn cancel_acknowledged(id: MemberId, ack: CancelAck) {
+fn cancel_acknowledged(id: MemberId, ack: &CancelAck) {
     let verdict = ack.verdict;
-    match verdict.known() {
-        Some(CancelVerdict::NotHeld) => {
-            tracing::info!(member = %id, task = %ack.task, "the member does not hold the task it was to cancel");
-        }
-        _ => tracing::debug!(member = %id, task = %ack.task, %verdict, "a cancel was answered"),
-    }
+    tracing::debug!(member = %id, task = %ack.task, %verdict, "a cancel was answered");
 }

@@ -33,10 +33,12 @@ async fn a_synchronous_submission_waits_for_the_outcome() {
         "id": TaskId::from_bytes([1; 16]), "system": "sf", "kind": "test_connection", "mode": "sync",
     });
     let client = lab.client();
-    let submitted = tokio::spawn(async move { client.post::<Value>("/v1/tasks", &body).await.unwrap() });
-    let offer = session.offer().await;
-    session.send(succeeded(1, &offer)).await;
-    assert_eq!(submitted.await.unwrap()["outcome"], "succeeded");
+    let work = async {
+        let offer = session.offer().await;
+        session.send(succeeded(1, &offer)).await;
+    };
+    let (submitted, ()) = tokio::join!(client.post::<Value>("/v1/tasks", &body), work);
+    assert_eq!(submitted.unwrap()["outcome"], "succeeded");
 }
 
 #[tokio::test]

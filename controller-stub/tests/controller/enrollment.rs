@@ -60,7 +60,7 @@ async fn the_data_directory_does_not_hold_the_tokens_key_in_clear() {
     let lab = Lab::start().await;
     let token = lab.token().await;
     let key = token.key.expose();
-    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = postern_controller_stub::hex::encode(key);
     for file in files(&lab.data_dir()) {
         let bytes = std::fs::read(&file).unwrap();
         assert!(!bytes.windows(32).any(|it| it == key), "{}", file.display());

@@ -174,9 +174,9 @@ async fn a_stopping_controller_says_goodbye_and_exits_with_zero() {
     let mut lab = Lab::start().await;
     let identity = lab.enroll().await;
     let mut session = Session::open(&lab, &identity).await;
-    let told = tokio::spawn(async move { session.ended().await });
-    let code = tokio::task::spawn_blocking(move || (lab.terminate(), lab)).await.unwrap().0;
-    assert_eq!(code, Some(0));
-    let Ended::GoneAway { reason, .. } = told.await.unwrap() else { panic!("not a goodbye") };
+    let stopped = tokio::task::spawn_blocking(move || lab.terminate());
+    let Ended::GoneAway { reason, .. } = session.ended().await else { panic!("not a goodbye") };
+    drop(session);
+    assert_eq!(stopped.await.unwrap(), Some(0));
     assert_eq!(reason, "stopping");
 }

@@ -117,10 +117,10 @@ impl Lab {
                 }
             }
         });
-        match waited.await {
-            Ok(found) => found,
-            Err(_) => panic!("waited in vain for {what}; the controller said:\n{}", self.log()),
-        }
+        let Ok(found) = waited.await else {
+            panic!("waited in vain for {what}; the controller said:\n{}", self.log());
+        };
+        found
     }
 
     pub(crate) fn log(&self) -> String {

@@ -30,7 +30,7 @@ fn chunk(stream: StreamRef, bytes: &[u8], index: u64) -> Chunk {
     Chunk { stream: stream.id, index, bytes: Bytes::new(piece).unwrap() }
 }
 
-async fn submit_import(lab: &Lab, dataset: &[u8]) {
+fn submit_import(lab: &Lab, dataset: &[u8]) {
     std::fs::write(lab.path("users.xml"), dataset).unwrap();
     let file = lab.path("users.xml");
     let arguments =
@@ -44,7 +44,7 @@ async fn a_dataset_reaches_the_member_sealed_and_goes_on_where_it_was_durable() 
     let lab = Lab::start().await;
     let (mut identity, mut session) = lab.working_member().await;
     let dataset = b"<root>personal data</root>".repeat(40_000);
-    submit_import(&lab, &dataset).await;
+    submit_import(&lab, &dataset);
     let offer = session.offer().await;
     let [stream] = offer.streams[..] else { panic!("no payload") };
     session.accept(&offer).await;
@@ -94,7 +94,7 @@ async fn a_dataset_reaches_the_member_sealed_and_goes_on_where_it_was_durable() 
 async fn results_are_stored_before_the_report_that_names_them() {
     let mut lab = Lab::start().await;
     let (mut identity, mut session) = lab.working_member().await;
-    submit_import(&lab, b"<root/>").await;
+    submit_import(&lab, b"<root/>");
     let offer = session.offer().await;
     let (bytes, stream) = payload(9 * CHUNK + 100);
     let report = Report { streams: List::new(vec![stream]).unwrap(), ..succeeded(1, &offer) };
@@ -143,7 +143,7 @@ async fn results_are_stored_before_the_report_that_names_them() {
 async fn a_payload_that_is_not_the_one_announced_is_refused() {
     let lab = Lab::start().await;
     let (_identity, mut session) = lab.working_member().await;
-    submit_import(&lab, b"<root/>").await;
+    submit_import(&lab, b"<root/>");
     let offer = session.offer().await;
     let (bytes, stream) = payload(1000);
     let lie = StreamRef { sha256: [1; 32], ..stream };
