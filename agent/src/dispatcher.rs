@@ -285,11 +285,11 @@ impl Loop {
             while let Some(event) = self.ledger.poll_event(clock::now()) {
                 self.act(event).await;
             }
-            self.speak();
             if self.stopping && !self.drained && !self.ledger.is_running() {
                 self.drained = true;
                 self.ledger.handle_drained();
             }
+            self.speak();
             if !self.ledger.has_writes() {
                 return Ok(());
             }

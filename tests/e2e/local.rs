@@ -67,5 +67,5 @@ async fn f24_a_running_agent_keeps_its_store_to_itself() {
     let agent = lab.member("agent").await;
     let second = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
     assert_eq!(second.code, Some(79), "{second:?}");
-    assert!(second.err.contains("another process"), "{second:?}");
+    assert!(second.err.contains("in use by process"), "{second:?}");
 }

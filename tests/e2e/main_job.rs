@@ -175,7 +175,7 @@ async fn a_member_that_signs_in_by_soap_finds_out_that_it_needs_the_token() {
     let tested = lab.controller.cli(&["task", "submit", "test_connection", "--system", SYSTEM]).await;
     assert_eq!(tested["outcome"], json!("succeeded"), "{tested}");
     assert_eq!(tested["output"]["network"], json!("token"));
-    assert!(tested["output"]["warnings"].to_string().contains("2027"), "the method's end is announced: {tested}");
+    assert!(tested["output"]["warnings"].to_string().contains("Summer '27"), "the method's end is announced: {tested}");
 }
 
 #[tokio::test]
