@@ -1,0 +1,188 @@
+//! Who may depend on whom, and on which versions.
+
+use toml::{Table, Value};
+
+use crate::tree::{nothing_breaks, read};
+
+const PROTOCOL: &str = "postern-protocol";
+const CORE: &str = "postern-agent-core";
+const STORE: &str = "postern-store";
+const AGENT: &str = "postern-agent";
+const CONTROLLER: &str = "postern-controller-stub";
+const SIMULATOR: &str = "salesforce-sim";
+const TESTS: &str = "postern-tests";
+const BENCHES: &str = "postern-benches";
+
+/// Our own packages that a package may depend on. Nothing else is allowed.
+const MAY_USE: [(&str, &[&str]); 8] = [
+    (PROTOCOL, &[]),
+    (CORE, &[PROTOCOL]),
+    (STORE, &[]),
+    (AGENT, &[CORE, PROTOCOL, STORE]),
+    (CONTROLLER, &[PROTOCOL, STORE]),
+    (SIMULATOR, &[]),
+    (TESTS, &[PROTOCOL, CORE, STORE, AGENT, CONTROLLER, SIMULATOR]),
+    (BENCHES, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER]),
+];
+
+/// What a package that only decides must not depend on: with none of these it cannot wait, connect or store.
+const IO: [&str; 11] = [
+    "axum",
+    "getrandom",
+    "hyper",
+    "rcgen",
+    "reqwest",
+    "rustix",
+    "rustls",
+    "sled",
+    "tokio",
+    "tokio-tungstenite",
+    "tokio-util",
+];
+
+struct Manifest {
+    path: String,
+    text: String,
+    table: Table,
+}
+
+impl Manifest {
+    fn open(path: String) -> Self {
+        let text = read(&path);
+        let table = text.parse().unwrap_or_else(|error| panic!("{path}: {error}"));
+        Self { path, text, table }
+    }
+
+    fn name(&self) -> &str {
+        self.table["package"]["name"].as_str().unwrap()
+    }
+
+    /// Every dependency, whatever for, with what is said about it.
+    fn dependencies(&self) -> Vec<(String, Value)> {
+        let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+        let plain = kinds.iter().filter_map(|kind| self.table.get(*kind)?.as_table());
+        let targets = self.table.get("target").and_then(Value::as_table).into_iter().flat_map(Table::values);
+        let of_targets = targets.flat_map(|it| kinds.iter().filter_map(|kind| it.get(kind)?.as_table()));
+        let all = plain.chain(of_targets).flat_map(|table| table.iter());
+        all.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// The place of the line that begins with `key`.
+    fn place(&self, key: &str, what: &str) -> String {
+        let line = self.text.lines().position(|line| line.trim_start().starts_with(key)).unwrap_or(0);
+        format!("{}:{}: {what}", self.path, line + 1)
+    }
+}
+
+fn workspace() -> Manifest {
+    Manifest::open("Cargo.toml".to_owned())
+}
+
+fn members() -> Vec<Manifest> {
+    let workspace = workspace();
+    let members = workspace.table["workspace"]["members"].as_array().unwrap();
+    members.iter().map(|member| Manifest::open(format!("{}/Cargo.toml", member.as_str().unwrap()))).collect()
+}
+
+fn is_ours(package: &str) -> bool {
+    MAY_USE.iter().any(|(ours, _)| *ours == package)
+}
+
+#[test]
+fn packages_of_ours_use_those_they_may() {
+    let mut places = Vec::new();
+    for member in members() {
+        let Some((_, may)) = MAY_USE.iter().find(|(name, _)| *name == member.name()) else {
+            places.push(format!("{}: `{}` is not in the list of this rule", member.path, member.name()));
+            continue;
+        };
+        for (used, _) in member.dependencies() {
+            if is_ours(&used) && !may.contains(&used.as_str()) {
+                places.push(member.place(&used, &format!("{} must not use {used}", member.name())));
+            }
+        }
+    }
+    nothing_breaks(
+        "protocol, store and simulator use none of ours; core uses protocol; agent uses core, protocol and store; \
+         controller-stub uses protocol and store. A new edge needs a decision in docs/adr.",
+        &places,
+    );
+}
+
+#[test]
+fn packages_that_decide_cannot_do_anything_else() {
+    let mut places = Vec::new();
+    for member in members().into_iter().filter(|it| [PROTOCOL, CORE].contains(&it.name())) {
+        let banned = member.dependencies().into_iter().filter(|(used, _)| IO.contains(&used.as_str()));
+        places.extend(banned.map(|(used, _)| member.place(&used, &used)));
+    }
+    nothing_breaks("protocol and agent/core must stay sans-IO.", &places);
+}
+
+#[test]
+fn sled_is_a_dependency_of_the_store_alone() {
+    let mut places = Vec::new();
+    for member in members().into_iter().filter(|it| it.name() != STORE) {
+        let users = member.dependencies().into_iter().filter(|(used, _)| used == "sled");
+        places.extend(users.map(|(used, _)| member.place(&used, &used)));
+    }
+    nothing_breaks("sled has one home: agent/store.", &places);
+}
+
+#[test]
+fn a_version_is_written_once() {
+    let mut places = Vec::new();
+    for member in members() {
+        for (used, said) in member.dependencies() {
+            let inherited = said.get("workspace").and_then(Value::as_bool) == Some(true);
+            if !inherited {
+                places.push(member.place(&used, &format!("{used} has a version of its own")));
+            }
+        }
+    }
+    nothing_breaks("Versions of dependencies stand in [workspace.dependencies] of the root alone.", &places);
+}
+
+#[test]
+fn what_writes_to_disk_and_wire_is_pinned() {
+    let workspace = workspace();
+    let dependencies = workspace.table["workspace"]["dependencies"].as_table().unwrap();
+    let mut places = Vec::new();
+    for (name, wanted) in [("bincode", "=2.0.1"), ("sled", "=0.34.7")] {
+        let said = &dependencies[name];
+        let version = said.as_str().or_else(|| said.get("version").and_then(Value::as_str));
+        if version != Some(wanted) {
+            places.push(workspace.place(name, &format!("{name} must be `{wanted}`")));
+        }
+    }
+    nothing_breaks("bincode and sled are pinned: another version of either is a decision.", &places);
+}
+
+#[test]
+fn ring_is_the_only_cryptography_of_tls() {
+    const OTHERS: [&str; 6] = ["aws-lc-fips-sys", "aws-lc-rs", "aws-lc-sys", "native-tls", "openssl", "openssl-sys"];
+    let lock = read("Cargo.lock");
+    let mut places = Vec::new();
+    for (number, line) in lock.lines().enumerate() {
+        let name = line.strip_prefix("name = \"").and_then(|rest| rest.strip_suffix('"'));
+        places.extend(name.filter(|it| OTHERS.contains(it)).map(|it| format!("Cargo.lock:{}: {it}", number + 1)));
+    }
+    nothing_breaks("Ring is the only TLS provider: neither aws-lc nor OpenSSL is built.", &places);
+}
+
+#[test]
+fn every_package_takes_the_lints_of_the_workspace() {
+    let takes =
+        |it: &Manifest| it.table.get("lints").and_then(|it| it.get("workspace")).and_then(Value::as_bool) == Some(true);
+    let places: Vec<String> =
+        members().iter().filter(|it| !takes(it)).map(|it| it.place("[lints]", "no lints")).collect();
+    nothing_breaks("Every package has `[lints] workspace = true`.", &places);
+}
+
+#[test]
+fn unsafe_code_is_forbidden() {
+    let workspace = workspace();
+    let lint = workspace.table["workspace"]["lints"]["rust"].get("unsafe_code").and_then(Value::as_str);
+    let places = if lint == Some("forbid") { vec![] } else { vec![workspace.place("unsafe_code", "not forbidden")] };
+    nothing_breaks("There is no unsafe code: `unsafe_code = \"forbid\"`.", &places);
+}

@@ -1,0 +1,75 @@
+//! Names of files, words that must not stay, and documents that must be found.
+
+use std::fs;
+use std::path::Path;
+
+use crate::tree::{files, nothing_breaks, read, root, sources};
+
+#[test]
+fn a_module_is_a_file_of_its_name() {
+    let places: Vec<String> = files().into_iter().filter(|path| path.ends_with("/mod.rs")).collect();
+    nothing_breaks("A module is `foo.rs` with a folder `foo/`, never `mod.rs`.", &places);
+}
+
+#[test]
+fn a_file_is_named_after_what_is_in_it() {
+    const EMPTY_WORDS: [&str; 7] = ["util", "utils", "helper", "helpers", "common", "manager", "service"];
+    let is_empty_word = |part: &str| {
+        let stem = Path::new(part).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        stem.split(['_', '-']).any(|word| EMPTY_WORDS.contains(&word))
+    };
+    let places: Vec<String> = files().into_iter().filter(|path| path.split('/').any(is_empty_word)).collect();
+    nothing_breaks(
+        "A file is named after the one concept in it, never utils, helpers, common, manager or service.",
+        &places,
+    );
+}
+
+#[test]
+fn no_test_is_ignored() {
+    let places: Vec<String> = sources().flat_map(|it| it.places(&["#[ignore", "ignore ="])).collect();
+    nothing_breaks("There are no ignored tests.", &places);
+}
+
+#[test]
+fn nothing_is_left_to_do() {
+    let places: Vec<String> = sources().flat_map(|it| it.places(&["todo!", "unimplemented!"])).collect();
+    nothing_breaks("What is not done is not there: no `todo!`, no `unimplemented!`.", &places);
+}
+
+#[test]
+fn every_decision_is_linked() {
+    let folder = root().join("docs/adr");
+    if !folder.is_dir() {
+        return;
+    }
+    let architecture = read("docs/ARCHITECTURE.md");
+    let decisions = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut places: Vec<String> = decisions
+        .filter(|name| !architecture.contains(&format!("](adr/{name})")))
+        .map(|name| format!("docs/adr/{name}: not linked"))
+        .collect();
+    places.sort();
+    nothing_breaks("Every decision in docs/adr is linked from docs/ARCHITECTURE.md.", &places);
+}
+
+/// Links of the documents to files of this repository.
+#[test]
+fn every_link_leads_somewhere() {
+    let mut places = Vec::new();
+    let documents = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    for document in documents.filter(|path| path.extension().is_some_and(|it| it == "md")) {
+        let text = fs::read_to_string(&document).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            for target in line.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target) {
+                let file = target.split('#').next().unwrap_or_default();
+                let is_ours = !file.is_empty() && !target.contains("://") && !target.starts_with("mailto:");
+                if is_ours && !document.with_file_name(file).exists() {
+                    let name = document.file_name().unwrap().display().to_string();
+                    places.push(format!("docs/{name}:{}: {target}", number + 1));
+                }
+            }
+        }
+    }
+    nothing_breaks("A link of a document leads to a file that is there.", &places);
+}
