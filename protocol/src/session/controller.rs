@@ -156,3 +156,234 @@ impl ControllerSession {
         self.events.push_back(Event::Ended(why));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounded::{List, Text};
+    use crate::id::{Epoch, Incarnation, MemberId, ReportNo, SessionNo};
+    use crate::message::v1::{Drain, GoAway, Held, MembershipState, ProtocolError, SessionRefusal};
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn begun() -> ControllerSession {
+        ControllerSession::new(Duration::from_secs(10), at(0))
+    }
+
+    fn hello() -> Hello {
+        Hello {
+            agent_version: Text::default(),
+            host: Text::default(),
+            incarnation: Incarnation::from_bytes([1; 16]),
+            last_session: SessionNo(0),
+            revisions: List::new(FromMember::REVISIONS.to_vec()).unwrap(),
+            systems: List::default(),
+            sealing_keys: List::default(),
+            next_report: ReportNo(1),
+            held: Held::default(),
+            ext: List::default(),
+        }
+    }
+
+    fn welcome() -> Welcome {
+        Welcome {
+            session: SessionNo(7),
+            member: MemberId::from_bytes([2; 16]),
+            state: MembershipState::Enabled.into(),
+            member_epoch: Epoch(3),
+            heartbeat_ms: 10_000,
+            lease_ttl_ms: 60_000,
+            acked_report: ReportNo(0),
+            observed_address: Text::default(),
+            revisions: List::new(FromController::REVISIONS.to_vec()).unwrap(),
+            ext: List::default(),
+        }
+    }
+
+    fn confirm() -> Confirm {
+        Confirm { session: SessionNo(7), member_epoch: Epoch(3) }
+    }
+
+    fn drain() -> FromMember {
+        Drain { reason: Text::default() }.into()
+    }
+
+    fn introduced() -> ControllerSession {
+        let mut session = begun();
+        session.handle_message(hello().into(), at(1));
+        assert!(matches!(session.poll_event(), Some(Event::Introduced(_))));
+        session
+    }
+
+    fn welcomed() -> ControllerSession {
+        let mut session = introduced();
+        session.welcome(welcome(), at(5));
+        assert!(matches!(session.poll_transmit(), Some(FromController::Welcome(_))));
+        session
+    }
+
+    fn established() -> ControllerSession {
+        let mut session = welcomed();
+        session.handle_message(confirm().into(), at(10));
+        assert_eq!(session.poll_event(), Some(Event::Established));
+        session
+    }
+
+    fn ended(session: &mut ControllerSession) -> Ended {
+        match session.poll_event() {
+            Some(Event::Ended(why)) => why,
+            other => panic!("the session should have ended: {other:?}"),
+        }
+    }
+
+    /// Any frame but a `Hello`, even a sign of life: a stranger gets no answer.
+    #[test]
+    fn a_session_begins_with_hello_or_ends() {
+        for first in [drain(), Ping { nonce: 1 }.into(), confirm().into()] {
+            let mut session = begun();
+            session.handle_message(first, at(1));
+            assert!(matches!(ended(&mut session), Ended::Violation { place: "instead of Hello", .. }));
+            assert_eq!(session.poll_transmit(), None);
+        }
+    }
+
+    #[test]
+    fn a_member_is_waited_for_at_each_step_and_no_longer() {
+        let mut silent = begun();
+        assert_eq!(silent.poll_timeout(), at(5_000));
+        silent.handle_timeout(at(4_999));
+        assert_eq!(silent.poll_event(), None);
+        silent.handle_timeout(at(5_000));
+        assert_eq!(ended(&mut silent), Ended::HandshakeTimeout);
+
+        let mut unconfirmed = welcomed();
+        assert_eq!(unconfirmed.poll_timeout(), at(5_005));
+        unconfirmed.handle_timeout(at(5_005));
+        assert_eq!(ended(&mut unconfirmed), Ended::HandshakeTimeout);
+    }
+
+    /// Signs of life keep nobody in the handshake.
+    #[test]
+    fn a_ping_does_not_prolong_the_handshake() {
+        let mut session = welcomed();
+        session.handle_message(Ping { nonce: 9 }.into(), at(4_000));
+        assert_eq!(session.poll_transmit(), Some(Pong { nonce: 9 }.into()));
+        assert_eq!(session.poll_timeout(), at(5_005));
+    }
+
+    #[test]
+    fn work_flows_after_the_right_confirm_and_not_before() {
+        let mut session = welcomed();
+        assert!(!session.is_established());
+        session.handle_message(confirm().into(), at(10));
+        assert!(session.is_established());
+        assert_eq!(session.poll_event(), Some(Event::Established));
+        session.handle_message(drain(), at(11));
+        assert_eq!(session.poll_event(), Some(Event::Message(drain())));
+    }
+
+    /// Leave the guard `confirm == *expected` out and this fails: the member would have another state on disk.
+    #[test]
+    fn a_confirm_of_another_session_or_state_is_a_violation() {
+        let other_session = Confirm { session: SessionNo(6), ..confirm() };
+        let other_state = Confirm { member_epoch: Epoch(2), ..confirm() };
+        for wrong in [other_session, other_state] {
+            let mut session = welcomed();
+            session.handle_message(wrong.into(), at(10));
+            assert!(matches!(ended(&mut session), Ended::Violation { frame: "Confirm", .. }));
+            assert!(!session.is_established());
+        }
+    }
+
+    #[test]
+    fn work_before_welcome_or_confirm_is_a_violation() {
+        for mut session in [introduced(), welcomed()] {
+            session.handle_message(drain(), at(6));
+            assert!(matches!(ended(&mut session), Ended::Violation { frame: "Drain", .. }));
+        }
+    }
+
+    #[test]
+    fn a_refused_member_is_told_why_and_the_session_is_over() {
+        let mut session = introduced();
+        session.refuse(Refused {
+            reason: SessionRefusal::Revoked.into(),
+            message: Text::clipped("out"),
+            retry_after_ms: 60_000,
+            ext: List::default(),
+        });
+        assert!(matches!(session.poll_transmit(), Some(FromController::Refused(_))));
+        let retry_after = Duration::from_secs(60);
+        let refused = Ended::Refused { reason: "revoked".to_owned(), message: "out".to_owned(), retry_after };
+        assert_eq!(ended(&mut session), refused);
+        session.welcome(welcome(), at(6));
+        assert_eq!(session.poll_transmit(), None, "a refusal is final");
+    }
+
+    #[test]
+    fn nobody_is_welcomed_before_it_introduced_itself() {
+        let mut session = begun();
+        session.welcome(welcome(), at(1));
+        assert_eq!(session.poll_transmit(), None);
+    }
+
+    #[test]
+    fn a_second_hello_is_a_violation() {
+        for mut session in [introduced(), welcomed(), established()] {
+            session.handle_message(hello().into(), at(20));
+            assert!(matches!(ended(&mut session), Ended::Violation { frame: "Hello", .. }));
+        }
+    }
+
+    #[test]
+    fn a_second_confirm_is_a_violation() {
+        let mut session = established();
+        session.handle_message(confirm().into(), at(20));
+        assert!(matches!(ended(&mut session), Ended::Violation { frame: "Confirm", .. }));
+    }
+
+    #[test]
+    fn a_silent_member_is_asked_three_times_and_given_up() {
+        let mut session = established();
+        for asked in 1..=3 {
+            assert_eq!(session.poll_timeout(), at(10 + 10_000 * asked));
+            session.handle_timeout(at(10 + 10_000 * asked));
+            assert!(matches!(session.poll_transmit(), Some(FromController::Ping(_))), "{asked}");
+        }
+        session.handle_timeout(at(40_010));
+        assert_eq!(ended(&mut session), Ended::Silent(40_000));
+    }
+
+    #[test]
+    fn any_frame_counts_as_life() {
+        let mut session = established();
+        session.handle_timeout(at(10_010));
+        let note = ProtocolError { tag: 1, message: Text::default() };
+        session.handle_message(note.into(), at(12_000));
+        assert_eq!(session.poll_timeout(), at(22_000));
+    }
+
+    #[test]
+    fn a_member_that_lacks_a_frame_is_named_incompatible() {
+        let mut session = begun();
+        let fewer = FromMember::REVISIONS.iter().skip(1).copied().collect();
+        session.handle_message(Hello { revisions: List::new(fewer).unwrap(), ..hello() }.into(), at(1));
+        assert!(matches!(ended(&mut session), Ended::Incompatible(error) if error.tag == 1));
+    }
+
+    #[test]
+    fn nothing_follows_a_goodbye() {
+        let bye = GoAway { reason: SessionRefusal::Stopping.into(), message: Text::default(), reconnect_after_ms: 500 };
+        for mut session in [introduced(), welcomed(), established()] {
+            session.handle_message(bye.clone().into(), at(20));
+            let reconnect_after = Duration::from_millis(500);
+            let gone = Ended::GoneAway { reason: "stopping".to_owned(), message: String::new(), reconnect_after };
+            assert_eq!(ended(&mut session), gone);
+            session.handle_message(drain(), at(21));
+            session.handle_timeout(at(99_000));
+            assert_eq!((session.poll_event(), session.poll_transmit()), (None, None));
+        }
+    }
+}
