@@ -73,6 +73,10 @@ impl System {
         };
         if let Some(connector) = table.get("connector").and_then(|value| value.get_ref().as_str()).map(str::to_owned) {
             table.remove(connector.as_str());
+            if let Some((key, _)) = table.iter().find(|(_, value)| value.get_ref().is_table()) {
+                let problem = format!("the table `{}` is not of the connector `{connector}`; correct either", key.get_ref());
+                return Err(source.error(Some(key.span()), &label, problem));
+            }
         }
         let read: Entry = source.decode(Spanned::new(place.clone(), DeValue::Table(table)), &label)?;
         let Entry { name, connector, concurrency } = read;

@@ -6,6 +6,7 @@
 mod api;
 mod domain;
 mod error;
+mod fields;
 mod guard;
 mod jwt;
 mod network;

@@ -176,7 +176,7 @@ impl Salesforce {
     }
 
     /// How long a change may take; a lease must outlive it.
-    fn reach(&self) -> Duration {
+    pub(super) fn reach(&self) -> Duration {
         self.settings.http.timeout + Duration::from_secs(1)
     }
 

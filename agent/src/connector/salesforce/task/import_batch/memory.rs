@@ -1,0 +1,70 @@
+//! What earlier attempts journaled about a unit.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::super::made_at;
+use crate::connector::AttemptCx;
+
+/// How far the clock of a submitter may be ahead of Salesforce's.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// One intent of a unit.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Note {
+    /// When the unit's users were looked up first, in milliseconds since 1970 by Salesforce's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) since: Option<i64>,
+    /// The ids of users about to be renamed, by entry: afterwards their old names lead nowhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) renames: Vec<(u64, String)>,
+    /// The entry whose password is about to be set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) password: Option<u64>,
+    /// When that user's password was changed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<String>,
+}
+
+impl Note {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Whether any call may have been made.
+    pub(super) may_have_acted: bool,
+    /// What was made or changed from here on by us may be this unit's doing.
+    pub(super) since: Option<Timestamp>,
+    pub(super) renames: HashMap<u64, String>,
+    /// By entry: when the password was changed last before the call.
+    pub(super) passwords: HashMap<u64, Option<String>>,
+}
+
+impl Memory {
+    /// What the journal says about unit `step`.
+    pub(super) fn of(cx: &AttemptCx, step: u32) -> Self {
+        let mut memory = Self { may_have_acted: cx.reconcile, ..Self::default() };
+        for entry in cx.earlier.iter().filter(|entry| entry.step == step && !entry.done) {
+            memory.may_have_acted = true;
+            let Ok(note) = serde_json::from_slice::<Note>(&entry.note) else { continue };
+            let since = note.since.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+            memory.since = memory.since.or(since);
+            memory.renames.extend(note.renames);
+            if let Some(entry) = note.password {
+                // The first call's view: a second one's may already show the effect of the first.
+                memory.passwords.entry(entry).or_insert(note.before);
+            }
+        }
+        if memory.may_have_acted && memory.since.is_none() {
+            memory.since = Timestamp::from_millisecond(made_at(cx.task)).ok().and_then(|at| at.checked_sub(SKEW).ok());
+        }
+        memory
+    }
+}

@@ -1,0 +1,295 @@
+//! What one entry asks for, in Salesforce's words. Pure: nothing is looked up here.
+
+use postern_protocol::Secret;
+use serde_json::{Map, Value as Json, json};
+
+use super::super::super::fields::{Field, Fields, canonical};
+use crate::dataset::{Change, Entry};
+
+/// An entry, understood.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) change: Change,
+    /// Which user it is about.
+    pub(super) key: Key,
+    /// Fields by their official names; `IsActive` among them only if it is to be true.
+    pub(super) fields: Map<String, Json>,
+    /// The name a user gets that had another.
+    pub(super) new_name: Option<String>,
+    /// What `IsActive` should be, if the entry says.
+    pub(super) active: Option<bool>,
+    /// Goes through a call of its own.
+    pub(super) password: Option<Secret>,
+}
+
+/// How an entry names its user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Key {
+    /// By id.
+    Id(String),
+    /// By user name.
+    Name(String),
+}
+
+impl Key {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Id(text) | Self::Name(text) => text,
+        }
+    }
+}
+
+/// Why an entry cannot be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+impl Refused {
+    pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+/// What an entry says about which user it means.
+#[derive(Default)]
+struct Names {
+    id: Option<String>,
+    username: Option<String>,
+    original: Option<String>,
+}
+
+/// The names in an entry, in lower case: two entries that share one must be done one after the other.
+pub(super) fn names(entry: &Entry) -> Vec<String> {
+    let is_name = |name: &str| matches!(canonical(name).as_str(), "id" | "username" | "original_username");
+    let named = entry.attributes.iter().filter(|it| is_name(&it.name));
+    named.map(|it| it.value.expose().trim().to_lowercase()).filter(|name| !name.is_empty()).collect()
+}
+
+/// Understands an entry.
+pub(super) fn plan(entry: &Entry, schema: &Fields) -> Result<Plan, Refused> {
+    let mut names = Names::default();
+    let (mut fields, mut active, mut password) = (Map::new(), None, None);
+    let mut seen: Vec<String> = Vec::new();
+    for attribute in &entry.attributes {
+        let name = canonical(&attribute.name);
+        if seen.contains(&name) {
+            return Err(Refused::new("attribute_twice", format!("`{}` is there twice", attribute.name)));
+        }
+        let value = attribute.value.expose();
+        match name.as_str() {
+            "id" => names.id = Some(value.trim().to_owned()),
+            "username" => names.username = Some(value.trim().to_owned()),
+            "original_username" => names.original = Some(value.trim().to_owned()),
+            "password" if value.is_empty() => return Err(Refused::new("bad_password", "the password is empty")),
+            "password" => password = Some(attribute.value.clone()),
+            "isactive" => active = Some(boolean("IsActive", value)?),
+            _ => {
+                let field = writable(schema, &name, &attribute.name, entry.change)?;
+                fields.insert(field.name.clone(), json_value(field, value)?);
+            }
+        }
+        seen.push(name);
+    }
+    let (key, new_name) = names.resolve(entry.change)?;
+    if let Some(username) = new_name.as_deref().or(created_name(entry.change, &key)) {
+        fields.insert("Username".to_owned(), json!(username));
+    }
+    let plan = Plan { change: entry.change, key, fields, new_name, active, password };
+    if plan.change == Change::Modify && plan.fields.is_empty() && plan.active.is_none() && plan.password.is_none() {
+        return Err(Refused::new("nothing_to_do", "the entry names a user and nothing to change"));
+    }
+    Ok(plan.ordered())
+}
+
+fn created_name(change: Change, key: &Key) -> Option<&str> {
+    (change == Change::Add).then(|| key.text())
+}
+
+impl Plan {
+    /// A user is enabled with its other fields, before the password; disabled after it, because Salesforce sets
+    /// passwords of active users only.
+    fn ordered(mut self) -> Self {
+        match self.active {
+            Some(true) => {
+                self.fields.insert("IsActive".to_owned(), json!(true));
+            }
+            Some(false) if self.password.is_none() => {
+                self.fields.insert("IsActive".to_owned(), json!(false));
+            }
+            Some(false) | None => (),
+        }
+        self
+    }
+
+    /// Whether the user is disabled in a call of its own, after the password.
+    pub(super) fn disables_last(&self) -> bool {
+        self.active == Some(false) && self.password.is_some()
+    }
+}
+
+impl Names {
+    /// Which user is meant, and the name it gets, if another.
+    fn resolve(self, change: Change) -> Result<(Key, Option<String>), Refused> {
+        let missing = |message: &str| Refused::new("no_key", message);
+        match (change, self) {
+            (Change::Add, Self { id: None, original: None, username: Some(name) }) if !name.is_empty() => {
+                Ok((Key::Name(name), None))
+            }
+            (Change::Add, Self { id: None, original: None, .. }) => Err(missing("a new user needs a `Username`")),
+            (Change::Add, _) => {
+                Err(Refused::new("attribute_not_for_add", "`Id` and `Original_Username` name a user that exists"))
+            }
+            (Change::Modify, Self { id: Some(id), username, .. }) => {
+                if !is_user_id(&id) {
+                    return Err(Refused::new("MALFORMED_ID", format!("`{}` is not the id of a user", clipped(&id))));
+                }
+                Ok((Key::Id(id), username))
+            }
+            (Change::Modify, Self { original: Some(name), username, .. }) => Ok((Key::Name(name), username)),
+            (Change::Modify, Self { username: Some(name), .. }) => Ok((Key::Name(name), None)),
+            (Change::Modify, _) => Err(missing("`Id`, `Username` or `Original_Username` must say which user is meant")),
+        }
+        .and_then(|(key, name)| if key.text().is_empty() { Err(missing("the user's name is empty")) } else { Ok((key, name)) })
+    }
+}
+
+fn is_user_id(id: &str) -> bool {
+    matches!(id.len(), 15 | 18) && id.starts_with("005") && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn writable<'a>(schema: &'a Fields, name: &str, written: &str, change: Change) -> Result<&'a Field, Refused> {
+    let field = schema
+        .find(name)
+        .ok_or_else(|| Refused::new("unknown_attribute", format!("users of this org have no field `{}`", clipped(written))))?;
+    let allowed = if change == Change::Add { field.createable } else { field.updateable };
+    if allowed {
+        Ok(field)
+    } else {
+        Err(Refused::new("attribute_read_only", format!("`{}` cannot be written", field.name)))
+    }
+}
+
+/// An empty value empties the field.
+fn json_value(field: &Field, value: &str) -> Result<Json, Refused> {
+    match field.kind.as_str() {
+        "boolean" => boolean(&field.name, value).map(Json::Bool),
+        _ if value.is_empty() => Ok(Json::Null),
+        "int" => match value.trim().parse::<i64>() {
+            Ok(number) => Ok(json!(number)),
+            Err(_) => Err(Refused::new("bad_value", format!("`{}` must be a whole number", field.name))),
+        },
+        _ => Ok(json!(value)),
+    }
+}
+
+fn boolean(name: &str, value: &str) -> Result<bool, Refused> {
+    match value.trim() {
+        it if it.eq_ignore_ascii_case("true") => Ok(true),
+        it if it.eq_ignore_ascii_case("false") => Ok(false),
+        _ => Err(Refused::new("bad_value", format!("`{name}` must be `true` or `false`"))),
+    }
+}
+
+fn clipped(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{Attribute, Place};
+
+    fn schema() -> Fields {
+        let field = |name: &str, kind: &str, writable| Field {
+            name: name.to_owned(),
+            createable: writable,
+            updateable: writable,
+            kind: kind.to_owned(),
+        };
+        [
+            field("LastName", "string", true),
+            field("PostalCode", "string", true),
+            field("ReceivesInfoEmails", "boolean", true),
+            field("Level__c", "int", true),
+            field("CreatedDate", "datetime", false),
+        ]
+        .into_iter()
+        .collect()
+    }
+
+    fn entry(change: Change, attributes: &[(&str, &str)]) -> Entry {
+        let attribute = |(name, value): &(&str, &str)| Attribute {
+            name: (*name).to_owned(),
+            value: Secret::new((*value).to_owned()),
+        };
+        let attributes = attributes.iter().map(attribute).collect();
+        Entry { number: 1, place: Place { line: 1, column: 1 }, change, attributes }
+    }
+
+    fn planned(change: Change, attributes: &[(&str, &str)]) -> Plan {
+        plan(&entry(change, attributes), &schema()).unwrap()
+    }
+
+    fn refused(change: Change, attributes: &[(&str, &str)]) -> String {
+        plan(&entry(change, attributes), &schema()).unwrap_err().code
+    }
+
+    #[test]
+    fn attributes_are_found_in_any_case_and_with_the_seeds_misspellings() {
+        let plan = planned(
+            Change::Modify,
+            &[("username", "a@b.c"), ("LASTNAME", "X"), ("Postal_Code", "1"), ("ReceiveInfoEmails", "True"), ("level__C", "3")],
+        );
+        let expected = json!({ "LastName": "X", "PostalCode": "1", "ReceivesInfoEmails": true, "Level__c": 3 });
+        assert_eq!(Json::Object(plan.fields), expected);
+        assert_eq!(plan.key, Key::Name("a@b.c".to_owned()));
+    }
+
+    #[test]
+    fn which_user_is_meant() {
+        let id = "0055g00000XyZ12AAF";
+        let plan = planned(Change::Modify, &[("Id", id), ("Username", "new@b.c")]);
+        assert_eq!((plan.key, plan.new_name.as_deref()), (Key::Id(id.to_owned()), Some("new@b.c")));
+        let plan = planned(Change::Modify, &[("Original_Username", "old@b.c"), ("Username", "new@b.c")]);
+        assert_eq!((plan.key, plan.new_name.as_deref()), (Key::Name("old@b.c".to_owned()), Some("new@b.c")));
+        assert_eq!(plan.fields["Username"], "new@b.c");
+        let plan = planned(Change::Add, &[("loginId", "new@b.c")]);
+        assert_eq!((plan.fields["Username"].as_str(), plan.new_name), (Some("new@b.c"), None));
+    }
+
+    #[test]
+    fn enabling_comes_with_the_fields_and_disabling_after_the_password() {
+        let user = ("Username", "a@b.c");
+        let fields = |plan: &Plan| plan.fields.get("IsActive").cloned();
+        let on = planned(Change::Modify, &[user, ("isActive", "true"), ("password", "x")]);
+        assert_eq!((fields(&on), on.disables_last()), (Some(json!(true)), false));
+        let off = planned(Change::Modify, &[user, ("isActive", "false"), ("password", "x")]);
+        assert_eq!((fields(&off), off.disables_last()), (None, true));
+        let only_off = planned(Change::Modify, &[user, ("isActive", "false")]);
+        assert_eq!((fields(&only_off), only_off.disables_last()), (Some(json!(false)), false));
+    }
+
+    #[test]
+    fn what_cannot_be_done_says_why() {
+        let user = ("Username", "a@b.c");
+        assert_eq!(refused(Change::Modify, &[user, ("Nonsense", "1")]), "unknown_attribute");
+        assert_eq!(refused(Change::Modify, &[user, ("CreatedDate", "1")]), "attribute_read_only");
+        assert_eq!(refused(Change::Modify, &[user, ("isactive", "maybe")]), "bad_value");
+        assert_eq!(refused(Change::Modify, &[user, ("Level__c", "many")]), "bad_value");
+        assert_eq!(refused(Change::Modify, &[user, ("LastName", "1"), ("lastname", "2")]), "attribute_twice");
+        assert_eq!(refused(Change::Modify, &[user]), "nothing_to_do");
+        assert_eq!(refused(Change::Modify, &[("LastName", "1")]), "no_key");
+        assert_eq!(refused(Change::Modify, &[("Id", "1"), ("LastName", "1")]), "MALFORMED_ID");
+        assert_eq!(refused(Change::Modify, &[user, ("password", "")]), "bad_password");
+        assert_eq!(refused(Change::Add, &[("LastName", "1")]), "no_key");
+        assert_eq!(refused(Change::Add, &[user, ("Id", "0055g00000XyZ12AAF")]), "attribute_not_for_add");
+    }
+
+    #[test]
+    fn an_empty_value_empties_the_field() {
+        let plan = planned(Change::Modify, &[("Username", "a@b.c"), ("PostalCode", "")]);
+        assert_eq!(plan.fields["PostalCode"], Json::Null);
+    }
+}

@@ -1,0 +1,374 @@
+//! Batches: every entry is reported once, and no user is made twice.
+
+use std::fmt::Write;
+
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::task::import_batch::Output;
+use postern_protocol::{FailureClass, Outcome, TaskOutput};
+use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
+
+use crate::lab::{Lab, Task, import, validate, verdict};
+
+const ACTIVE: &str = "user0001@acme.example";
+const INACTIVE: &str = "user0010@acme.example";
+const NEW: &str = "new@acme.example";
+
+fn root(entries: &str) -> String {
+    format!("<?xml version=\"1.0\"?>\n<root>\n{entries}\n</root>\n")
+}
+
+async fn profile(lab: &Lab) -> String {
+    validate(ACTIVE).attempt(&lab.connector()).await.unwrap();
+    lab.sim.user(ACTIVE).unwrap().text("ProfileId").to_owned()
+}
+
+/// An entry for a new user.
+fn add(name: &str, profile: &str, more: &str) -> String {
+    format!(
+        "<entry changetype=\"add\"><Username>{name}</Username><LastName>New</LastName><Alias>new</Alias>\
+         <Email>{name}</Email><ProfileId>{profile}</ProfileId><TimeZoneSidKey>Europe/Paris</TimeZoneSidKey>\
+         <LocaleSidKey>en_US</LocaleSidKey><EmailEncodingKey>UTF-8</EmailEncodingKey>\
+         <LanguageLocaleKey>en_US</LanguageLocaleKey>{more}</entry>\n"
+    )
+}
+
+fn modify(name: &str, more: &str) -> String {
+    format!("<entry changetype=\"modify\" modifytype=\"replace\"><Username>{name}</Username>{more}</entry>\n")
+}
+
+fn counts(created: u64, modified: u64, failed: u64, unknown: u64) -> Option<TaskOutput> {
+    let entries = created + modified + failed + unknown;
+    Some(TaskOutput::ImportBatch(Output { entries, created, modified, failed, unknown }))
+}
+
+/// Entry number, outcome and code of every line.
+fn told(task: &Task) -> Vec<(u64, String, String)> {
+    let text = |line: &serde_json::Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let lines = task.lines();
+    lines.iter().map(|it| (it["entry"].as_u64().unwrap(), text(it, "outcome"), text(it, "code"))).collect()
+}
+
+fn codes(task: &Task) -> Vec<String> {
+    told(task).into_iter().map(|(_, outcome, code)| if code.is_empty() { outcome } else { code }).collect()
+}
+
+#[tokio::test]
+async fn users_are_created_and_modified() {
+    let lab = Lab::start().await;
+    let profile = profile(&lab).await;
+    let entries = [
+        add(NEW, &profile, "<password>Correct-Horse-7</password>"),
+        modify(ACTIVE, "<Title>Chief &amp; Lead</Title><ReceiveInfoEmails>true</ReceiveInfoEmails>"),
+        modify(INACTIVE, "<isActive>true</isActive><password>Correct-Horse-8</password>"),
+    ];
+    let mut task = import(root(&entries.concat()));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(verdict(&conclusion), (Outcome::Succeeded, Certainty::Certain, Changed::Yes));
+    assert_eq!(conclusion.output, counts(1, 2, 0, 0));
+    assert_eq!(codes(&task), ["created", "modified", "modified"]);
+    assert!(task.lines()[0]["id"].as_str().unwrap().starts_with("005"));
+    assert!(lab.sim.password_is(NEW, "Correct-Horse-7") && lab.sim.password_is(INACTIVE, "Correct-Horse-8"));
+    assert_eq!(lab.sim.user(ACTIVE).unwrap().text("Title"), "Chief & Lead");
+    assert_eq!((lab.effects(NEW).creates, lab.effects(INACTIVE).activations), (1, 1));
+    let notes = task.notes.lock().unwrap();
+    assert!(notes.iter().all(|it| !String::from_utf8_lossy(&it.note).contains("Correct-Horse")));
+}
+
+/// The delete scenario of the seeds in its two machine steps, then the restore scenario.
+#[tokio::test]
+async fn the_delete_and_restore_datasets_of_the_seeds() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let gone = format!("{ACTIVE}.gone");
+    let delete = format!(
+        "<entry changetype=\"modify\" modifytype=\"replace\" >\n<Original_Username>{ACTIVE}</Original_Username>\n\
+         <Username>{gone}</Username>\n<password>1ih34189u</password>\n<Email>DeadLetters@example.com</Email>\n</entry>"
+    );
+    let mut task = import(root(&delete));
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!(conclusion.output, counts(0, 1, 0, 0));
+    assert_eq!(codes(&task), ["email_pending"]);
+    assert!(lab.sim.user(ACTIVE).is_none() && lab.sim.password_is(&gone, "1ih34189u"));
+
+    let mut task = import(root(&modify(&gone, "<IsActive>false</IsActive>")));
+    assert_eq!(task.attempt(&connector).await.unwrap().outcome, Outcome::Succeeded);
+
+    let restore = format!(
+        "<entry changetype=\"modify\"><Original_Username>{gone}</Original_Username><Username>{ACTIVE}</Username>\
+         <IsActive>true</IsActive><password>Something-7</password></entry>"
+    );
+    let mut task = import(root(&restore));
+    assert_eq!(task.attempt(&connector).await.unwrap().outcome, Outcome::Succeeded);
+    assert!(lab.sim.password_is(ACTIVE, "Something-7"));
+    assert_eq!(lab.effects(ACTIVE).flips, 2);
+}
+
+#[tokio::test]
+async fn a_user_is_disabled_after_its_password_was_set() {
+    let lab = Lab::start().await;
+    let mut task = import(root(&modify(ACTIVE, "<IsActive>false</IsActive><password>Correct-Horse-7</password>")));
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Succeeded);
+    assert!(lab.sim.password_is(ACTIVE, "Correct-Horse-7"));
+    assert_eq!(lab.effects(ACTIVE).deactivations, 1);
+}
+
+#[tokio::test]
+async fn bad_entries_are_reported_with_their_place_and_the_others_go_on() {
+    let lab = Lab::start().await;
+    let profile = profile(&lab).await;
+    let entries = [
+        modify(ACTIVE, "<Title>one</Title>"),
+        modify("user0002@acme.example", "<Nonsense>x</Nonsense>"),
+        modify("nobody@acme.example", "<Title>x</Title>"),
+        add("user0003@acme.example", &profile, ""),
+        add(NEW, &profile, "").replace("Europe/Paris", "Mars/Olympus"),
+        modify(INACTIVE, "<password>Correct-Horse-7</password>"),
+        modify(ADMIN, "<isActive>false</isActive>"),
+        modify("user0004@acme.example", "<password>short</password>"),
+        "<entry changetype=\"add\"><Username>x</Username>\n".to_owned(),
+        modify("user0005@acme.example", "<Title>ten</Title>"),
+    ];
+    let mut task = import(root(&entries.concat()));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(verdict(&conclusion), (Outcome::PartiallySucceeded, Certainty::Certain, Changed::Yes));
+    assert_eq!(conclusion.output, counts(0, 2, 8, 0));
+    assert_eq!(
+        codes(&task),
+        [
+            "modified",
+            "unknown_attribute",
+            "user_not_found",
+            "DUPLICATE_USERNAME",
+            "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+            "user_inactive",
+            "service_account_protected",
+            "INVALID_NEW_PASSWORD",
+            "entry_not_closed",
+            "modified",
+        ]
+    );
+    let lines = task.lines();
+    assert!(lines[1]["message"].as_str().unwrap().contains("`Nonsense`"));
+    assert!(lines[8]["message"].as_str().unwrap().starts_with("line 11, column 1: "));
+    assert_eq!(lab.effects(ADMIN).updates, 0);
+    assert_eq!(lab.effects("user0003@acme.example").creates, 0);
+}
+
+#[tokio::test]
+async fn a_dataset_that_cannot_be_read_changes_nothing() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let whole = root(&modify(ACTIVE, "<Title>one</Title>"));
+    for text in [whole.replace("</root>", ""), "{}".to_owned(), whole.replace("<root>", "<!DOCTYPE root []><root>")] {
+        let mut task = import(text);
+        let failure = task.attempt(&connector).await.unwrap_err();
+        assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Rejected), "dataset_malformed"));
+        assert!(failure.summary.contains("line "));
+        assert_eq!(task.intents(), 0);
+    }
+    let empty = import("<root/>").attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&empty), (Outcome::Succeeded, Certainty::Certain, Changed::No));
+    assert_eq!(lab.effects(ACTIVE).updates, 0);
+}
+
+#[tokio::test]
+async fn entries_on_one_user_are_done_in_their_order() {
+    let lab = Lab::start().await;
+    let entries: String = (1..=5).fold(String::new(), |mut text, number| {
+        write!(text, "{}", modify(ACTIVE, &format!("<Title>{number}</Title>"))).unwrap();
+        text
+    });
+    let mut task = import(root(&entries));
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 5, 0, 0));
+    assert_eq!(lab.sim.user(ACTIVE).unwrap().text("Title"), "5");
+}
+
+async fn five_hundred() -> (Lab, String) {
+    let lab = Lab::with_org(OrgSeed::acme(300)).await;
+    let profile = profile(&lab).await;
+    let mut entries = String::new();
+    for number in 1..=200 {
+        entries.push_str(&modify(&format!("user{number:04}@acme.example"), "<Title>Moved</Title>"));
+    }
+    for number in 1..=100 {
+        entries.push_str(&add(&format!("new{number:04}@acme.example"), &profile, ""));
+    }
+    entries.push_str(&modify("user0201@acme.example", "<Title>Moved</Title><password>Correct-Horse-7</password>"));
+    (lab, root(&entries))
+}
+
+fn each_once(lab: &Lab, task: &Task) {
+    let mut numbers: Vec<u64> = told(task).iter().map(|it| it.0).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=301).collect::<Vec<_>>());
+    for number in 1..=100 {
+        assert_eq!(lab.effects(&format!("new{number:04}@acme.example")).creates, 1, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn three_hundred_entries_take_few_calls() {
+    let (lab, dataset) = five_hundred().await;
+    let mut task = import(dataset);
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(conclusion.output, counts(100, 201, 0, 0));
+    each_once(&lab, &task);
+    let calls = &lab.counters().routes;
+    assert_eq!((calls["PATCH composite/sobjects"], calls["POST composite/sobjects"]), (2, 1));
+}
+
+/// F04 for collections: made, and never told.
+#[tokio::test]
+async fn f04_a_lost_answer_to_a_collection_creates_nobody_twice() {
+    for mishap in [Mishap::DropReply, Mishap::TruncateReply, Mishap::LoseReply { status: 500 }] {
+        let (lab, dataset) = five_hundred().await;
+        lab.fault("POST", "/composite/sobjects", mishap.clone(), 1);
+        lab.fault("PATCH", "/composite/sobjects", mishap, 1);
+        let mut task = import(dataset);
+        assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(100, 201, 0, 0));
+        each_once(&lab, &task);
+    }
+}
+
+#[tokio::test]
+async fn a_collection_that_never_arrived_is_sent_once_more() {
+    let (lab, dataset) = five_hundred().await;
+    lab.fault("POST", "/composite/sobjects", Mishap::Refuse, 1);
+    lab.fault("PATCH", "/composite/sobjects", Mishap::Refuse, 1);
+    let mut task = import(dataset);
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(100, 201, 0, 0));
+    each_once(&lab, &task);
+}
+
+/// F66 for collections.
+#[tokio::test]
+async fn f66_what_never_answers_is_unknown_entry_by_entry() {
+    let lab = Lab::start().await;
+    let profile = profile(&lab).await;
+    lab.fault("POST", "/composite/sobjects", Mishap::Refuse, 100);
+    let mut task = import(root(&[add(NEW, &profile, ""), modify(ACTIVE, "<Title>x</Title>")].concat()));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.output), (Outcome::PartiallySucceeded, counts(0, 1, 0, 1)));
+    assert_eq!(told(&task)[0].1, "unknown");
+}
+
+/// One attempt dies before its first call, its second, … The next ends the batch, and nothing is done twice.
+#[tokio::test]
+async fn f03_f05_a_batch_that_dies_anywhere_reports_each_entry_once() {
+    let renamed = "<entry changetype=\"modify\"><Original_Username>user0002@acme.example</Original_Username>\
+                   <Username>renamed@acme.example</Username><Title>x</Title></entry>";
+    for calls in 0.. {
+        let lab = Lab::start().await;
+        let profile = profile(&lab).await;
+        let entries = [
+            add(NEW, &profile, "<password>Correct-Horse-7</password>"),
+            renamed.to_owned(),
+            modify(ACTIVE, "<password>Correct-Horse-8</password><IsActive>false</IsActive>"),
+            modify(ACTIVE, "<Title>second unit</Title>"),
+        ];
+        let mut task = import(root(&entries.concat()));
+        task.dies_after = Some(calls);
+        let first = task.attempt(&lab.connector()).await;
+        if let Err(failure) = &first {
+            assert_eq!(failure.code.as_str(), "died");
+        }
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(conclusion.output, counts(1, 3, 0, 0), "{calls}: {:?}", task.lines());
+        assert_eq!((lab.effects(NEW).creates, lab.effects(NEW).password_sets), (1, 1), "{calls}");
+        assert_eq!((lab.effects(ACTIVE).password_sets, lab.effects(ACTIVE).flips), (1, 1), "{calls}");
+        assert_eq!(told(&task).iter().map(|it| it.0).collect::<Vec<_>>(), [1, 2, 3, 4], "{calls}");
+        if first.is_ok() {
+            assert!(calls > 4);
+            break;
+        }
+    }
+}
+
+/// F05: the whole unit was done, and the process died before it could say so.
+#[tokio::test]
+async fn f05_a_unit_that_was_done_and_not_journaled_is_told_apart_by_reading() {
+    let lab = Lab::start().await;
+    let profile = profile(&lab).await;
+    let entries = [
+        add(NEW, &profile, "<password>Correct-Horse-7</password>"),
+        modify(ACTIVE, "<password>Correct-Horse-8</password><IsActive>false</IsActive>"),
+    ];
+    let mut task = import(root(&entries.concat()));
+    task.attempt(&lab.connector()).await.unwrap();
+    task.notes.lock().unwrap().retain(|entry| !entry.done);
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(1, 1, 0, 0), "{:?}", task.lines());
+    assert_eq!((lab.effects(NEW).creates, lab.effects(NEW).password_sets), (1, 1));
+    assert_eq!((lab.effects(ACTIVE).password_sets, lab.effects(ACTIVE).flips), (1, 1));
+}
+
+/// F67: another agent has made the user for the same task.
+#[tokio::test]
+async fn f67_a_name_taken_by_our_own_earlier_attempt_is_not_a_conflict() {
+    let lab = Lab::start().await;
+    let profile = profile(&lab).await;
+    let mut task = import(root(&add(NEW, &profile, "")));
+    task.attempt(&lab.connector()).await.unwrap();
+    task.notes.lock().unwrap().clear();
+    task.reconcile = true;
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(1, 0, 0, 0));
+    assert_eq!(lab.effects(NEW).creates, 1);
+
+    let mut later = import(root(&add(NEW, &profile, "")));
+    assert_eq!(later.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Failed);
+    assert_eq!(codes(&later), ["DUPLICATE_USERNAME"]);
+}
+
+#[tokio::test]
+async fn a_finished_unit_is_not_repeated() {
+    let lab = Lab::start().await;
+    let mut task = import(root(&modify(ACTIVE, "<Title>x</Title>")));
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 1, 0, 0));
+    assert_eq!(lab.effects(ACTIVE).updates, 1);
+    assert_eq!(task.lines().len(), 1);
+}
+
+/// F61 and F63 in a batch: patience, then on from where it was.
+#[tokio::test]
+async fn f61_a_batch_waits_for_the_budget_and_goes_on() {
+    let lab = Lab::start().await;
+    let mut task = import(root(&[modify(ACTIVE, "<Title>x</Title>"), modify(ACTIVE, "<Title>y</Title>")].concat()));
+    lab.fault("PATCH", "/composite/sobjects", Mishap::Respond { status: 429, code: None, message: None }, 1);
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::RateLimited));
+    lab.sim.switch(&Switches { lock_rows: Some(1), ..Switches::default() }).unwrap();
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 2, 0, 0));
+    assert_eq!(lab.effects(ACTIVE).updates, 2);
+}
+
+/// F59 in the middle of a batch.
+#[tokio::test]
+async fn f59_a_session_lost_in_a_batch_is_renewed_once() {
+    let lab = Lab::start().await;
+    let mut entries = String::new();
+    for number in 1..=9 {
+        entries.push_str(&modify(&format!("user{number:04}@acme.example"), "<password>Correct-Horse-7</password>"));
+    }
+    let connector = lab.connector();
+    validate(ACTIVE).attempt(&connector).await.unwrap();
+    lab.fault("POST", "/password", Mishap::Respond { status: 401, code: None, message: None }, 4);
+    let mut task = import(root(&entries));
+    assert_eq!(task.attempt(&connector).await.unwrap().output, counts(0, 9, 0, 0));
+    let logins = lab.counters().login_attempts;
+    assert!((2..=5).contains(&logins), "{logins}");
+}
+
+/// F71: stopped between two units; the rest is done by another attempt.
+#[tokio::test]
+async fn f71_a_stopped_batch_keeps_what_is_done() {
+    let lab = Lab::start().await;
+    let mut task = import(root(&[modify(ACTIVE, "<Title>x</Title>"), modify(ACTIVE, "<Title>y</Title>")].concat()));
+    task.dies_after = Some(2);
+    task.attempt(&lab.connector()).await.unwrap_err();
+    task.stop.cancel();
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::Interrupted));
+    task.stop = tokio_util::sync::CancellationToken::new();
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 2, 0, 0));
+    assert_eq!(lab.effects(ACTIVE).updates, 2);
+}

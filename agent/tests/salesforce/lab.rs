@@ -1,0 +1,315 @@
+//! A simulated org, a connector for it, and an attempt's surroundings in memory.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use postern_agent::config::Config as AgentConfig;
+use postern_agent::connector::{self, AttemptCx, Conclusion, Connector, Journal, JournalEntry, Keep, Pending};
+use postern_protocol::bounded::Text;
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
+use postern_protocol::task::reset_password::Source;
+use postern_protocol::task::{disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user};
+use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest};
+use salesforce_sim::{
+    ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, CONSUMER_KEY, CONSUMER_SECRET, Config, Counters, Effects, Fault, Matching,
+    Mishap, OrgSeed, Simulator,
+};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+/// The key of the connected app's certificate.
+const PRIVATE_KEY: &str = include_str!("../../src/connector/salesforce/testdata/pkcs8.pem");
+const PUBLIC_KEY: &str = include_str!("../../src/connector/salesforce/testdata/public.pem");
+
+/// A simulated org, and the files and memory of an agent.
+pub struct Lab {
+    pub sim: Simulator,
+    folder: tempfile::TempDir,
+    pub keep: Arc<Memory>,
+}
+
+impl Lab {
+    pub async fn start() -> Self {
+        Self::with_org(OrgSeed::acme(20)).await
+    }
+
+    pub async fn with_org(mut org: OrgSeed) -> Self {
+        org.apps[0].certificate = Some(PUBLIC_KEY.to_owned());
+        let sim = Simulator::start(Config { orgs: vec![org], ..Config::default() }).await.unwrap();
+        let lab = Self { sim, folder: tempfile::tempdir().unwrap(), keep: Arc::default() };
+        lab.write("password", ADMIN_PASSWORD);
+        lab.write("token", ADMIN_TOKEN);
+        lab.write("secret", CONSUMER_SECRET);
+        lab.write("key", PRIVATE_KEY);
+        lab
+    }
+
+    /// Writes a secret.
+    pub fn write(&self, name: &str, content: &str) {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// The reference to a secret.
+    pub fn secret(&self, name: &str) -> String {
+        format!("{{ file = \"{}\" }}", self.folder.path().join(name).display())
+    }
+
+    /// The settings of a way to sign in.
+    pub fn settings(&self, method: &str) -> String {
+        let (password, secret, key) = (self.secret("password"), self.secret("secret"), self.secret("key"));
+        let user = format!("username = \"{ADMIN}\"\n");
+        let method = match method {
+            "soap" => format!("method = \"soap\"\n{user}password = {password}\n"),
+            "oauth-jwt" => {
+                format!("method = \"oauth-jwt\"\nconsumer_key = \"{CONSUMER_KEY}\"\n{user}private_key = {key}\n")
+            }
+            "oauth-password" => format!(
+                "method = \"oauth-password\"\nconsumer_key = \"{CONSUMER_KEY}\"\nconsumer_secret = {secret}\n{user}\
+                 password = {password}\n"
+            ),
+            "oauth-client-credentials" => format!(
+                "method = \"oauth-client-credentials\"\nconsumer_key = \"{CONSUMER_KEY}\"\nconsumer_secret = {secret}\n"
+            ),
+            other => panic!("no method {other}"),
+        };
+        format!("domain = \"{}\"\ninsecure_plain_http = true\nsettle_ms = 10\n{method}", self.sim.http_url())
+    }
+
+    /// A connector with these settings.
+    pub fn connector_with(&self, settings: &str) -> Arc<dyn Connector> {
+        let text = format!(
+            "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n[connected_system.salesforce]\n{settings}"
+        );
+        let config = AgentConfig::parse(Path::new("agent.toml"), &text).unwrap();
+        connector::build(&config.systems[0], Arc::clone(&self.keep) as Arc<dyn Keep>).unwrap()
+    }
+
+    /// A connector that signs in in the recommended way.
+    pub fn connector(&self) -> Arc<dyn Connector> {
+        self.connector_with(&self.settings("oauth-jwt"))
+    }
+
+    /// Makes the next `times` calls of `method` on a path with `path` go wrong.
+    pub fn fault(&self, method: &str, path: &str, what: Mishap, times: u64) {
+        let when = Matching { method: Some(method.to_owned()), path: Some(path.to_owned()) };
+        self.sim.inject(Fault { when, what, times: Some(times) });
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.sim.counters()
+    }
+
+    /// What happened to a user.
+    pub fn effects(&self, username: &str) -> Effects {
+        self.counters().users.get(username).copied().unwrap_or_default()
+    }
+}
+
+/// What a connector keeps.
+#[derive(Default)]
+pub struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl Keep for Memory {
+    fn recall(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(self.0.lock().unwrap().get(key).cloned())
+    }
+
+    fn keep<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, Result<(), Failure>> {
+        assert!(value.len() <= connector::MAX_NOTE);
+        self.0.lock().unwrap().insert(key.to_owned(), value);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A task and its journal, over all its attempts.
+pub struct Task {
+    id: TaskId,
+    request: TaskRequest,
+    requester: SealingKey,
+    secrets: BTreeMap<String, Vec<u8>>,
+    dataset: Vec<u8>,
+    pub notes: Arc<Mutex<Vec<JournalEntry>>>,
+    pub reconcile: bool,
+    /// The process dies when the journal has this many entries and another intent is about to be acted on.
+    pub dies_after: Option<usize>,
+    pub stop: CancellationToken,
+    attempts: u32,
+}
+
+impl Task {
+    pub fn new(request: TaskRequest) -> Self {
+        let millis = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap();
+        Self {
+            id: TaskId::from_random(millis, [7; 10]),
+            request,
+            requester: SealingKey::from_random(&Zeroizing::new([4; 32])),
+            secrets: BTreeMap::new(),
+            dataset: Vec::new(),
+            notes: Arc::default(),
+            reconcile: false,
+            dies_after: None,
+            stop: CancellationToken::new(),
+            attempts: 0,
+        }
+    }
+
+    /// One more attempt, with the journal of those before.
+    pub async fn attempt(&mut self, connector: &Arc<dyn Connector>) -> Result<Conclusion, Failure> {
+        self.attempts += 1;
+        let journal = Arc::new(MemoryJournal {
+            task: self.id,
+            kind: self.request.kind(),
+            target: self.request.target().to_string(),
+            requester: self.requester.clone(),
+            secrets: self.secrets.clone(),
+            dataset: self.dataset.clone(),
+            notes: Arc::clone(&self.notes),
+            dies_after: self.dies_after.take(),
+        });
+        let earlier = self.notes.lock().unwrap().clone();
+        let cx = AttemptCx {
+            task: self.id,
+            system: system(),
+            attempt: self.attempts,
+            reconcile: self.reconcile,
+            earlier,
+            stop: self.stop.clone(),
+            journal,
+        };
+        connector.run(self.request.clone(), &cx).await
+    }
+
+    /// Opens the one sealed output.
+    pub fn opened(&self, conclusion: &Conclusion) -> String {
+        let target = self.request.target();
+        let system = system();
+        let context = SealContext { task: self.id, kind: self.request.kind(), system: &system, target: &target };
+        let opened = conclusion.sealed[0].open(context, &self.requester).unwrap();
+        String::from_utf8(opened.to_vec()).unwrap()
+    }
+
+    /// The lines of a batch's results.
+    pub fn lines(&self) -> Vec<serde_json::Value> {
+        let notes = self.notes.lock().unwrap();
+        let mut entries: Vec<&JournalEntry> = notes.iter().filter(|entry| entry.done).collect();
+        entries.sort_by_key(|entry| entry.step);
+        let text: Vec<u8> = entries.into_iter().flat_map(|entry| entry.note.clone()).collect();
+        String::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub fn intents(&self) -> usize {
+        self.notes.lock().unwrap().iter().filter(|entry| !entry.done).count()
+    }
+}
+
+fn system() -> SystemName {
+    "acme".parse().unwrap()
+}
+
+struct MemoryJournal {
+    task: TaskId,
+    kind: TaskKind,
+    target: String,
+    requester: SealingKey,
+    secrets: BTreeMap<String, Vec<u8>>,
+    dataset: Vec<u8>,
+    notes: Arc<Mutex<Vec<JournalEntry>>>,
+    dies_after: Option<usize>,
+}
+
+impl Journal for MemoryJournal {
+    fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>> {
+        assert!(reach >= Duration::from_secs(1));
+        let mut notes = self.notes.lock().unwrap();
+        if self.dies_after.is_some_and(|limit| notes.len() >= limit) {
+            let failure = Failure::new(FailureClass::Interrupted, "died", "the process died here");
+            return Box::pin(async { Err(failure) });
+        }
+        notes.push(entry);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn done(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>> {
+        assert!(entries.iter().all(|entry| entry.note.len() <= connector::MAX_NOTE));
+        self.notes.lock().unwrap().extend(entries);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn progress(&self, done: u64, total: u64, _: &str) {
+        assert!(done <= total);
+    }
+
+    fn secret(&self, field: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        Ok(Zeroizing::new(self.secrets.get(field).cloned().unwrap()))
+    }
+
+    fn seal(&self, name: &str, secret: &[u8]) -> Result<SealedOutput, Failure> {
+        let system = system();
+        let context = SealContext { task: self.task, kind: self.kind, system: &system, target: &self.target };
+        let random = &mut getrandom::rand_core::UnwrapErr(getrandom::SysRng);
+        Ok(SealedOutput::seal(context, name, secret, self.requester.public(), random).unwrap())
+    }
+
+    fn dataset(&self) -> Result<Box<dyn Read + Send>, Failure> {
+        Ok(Box::new(Cursor::new(self.dataset.clone())))
+    }
+}
+
+fn account(name: &str) -> Text<128> {
+    Text::new(name).unwrap()
+}
+
+pub fn test_connection() -> Task {
+    Task::new(TaskRequest::TestConnection(test_connection::Request {}))
+}
+
+pub fn validate(name: &str) -> Task {
+    Task::new(TaskRequest::ValidateUser(validate_user::Request { account: account(name) }))
+}
+
+pub fn enable(name: &str) -> Task {
+    Task::new(TaskRequest::EnableUser(enable_user::Request { account: account(name) }))
+}
+
+pub fn disable(name: &str) -> Task {
+    Task::new(TaskRequest::DisableUser(disable_user::Request { account: account(name) }))
+}
+
+pub fn expire(name: &str) -> Task {
+    Task::new(TaskRequest::ExpirePassword(expire_password::Request { account: account(name) }))
+}
+
+pub fn reset(name: &str, password: &str) -> Task {
+    let source = Source::Given.into();
+    let mut task = Task::new(TaskRequest::ResetPassword(reset_password::Request { account: account(name), source }));
+    task.secrets.insert(reset_password::PASSWORD.to_owned(), password.as_bytes().to_vec());
+    task
+}
+
+pub fn reset_generated(name: &str) -> Task {
+    let source = Source::Generated.into();
+    Task::new(TaskRequest::ResetPassword(reset_password::Request { account: account(name), source }))
+}
+
+pub fn import(dataset: impl Into<Vec<u8>>) -> Task {
+    let format = import_batch::Format::Xml.into();
+    let mut task = Task::new(TaskRequest::ImportBatch(import_batch::Request { format }));
+    task.dataset = dataset.into();
+    task
+}
+
+/// Outcome, certainty and whether something changed.
+pub fn verdict(conclusion: &Conclusion) -> (Outcome, Certainty, Changed) {
+    (conclusion.outcome, conclusion.certainty, conclusion.changed)
+}
+
+pub const DONE: (Outcome, Certainty, Changed) = (Outcome::Succeeded, Certainty::Certain, Changed::Yes);
+pub const PROBABLY_DONE: (Outcome, Certainty, Changed) = (Outcome::Succeeded, Certainty::Probable, Changed::Yes);
+pub const UNKNOWN: (Outcome, Certainty, Changed) = (Outcome::Unknown, Certainty::Unknown, Changed::Unknown);

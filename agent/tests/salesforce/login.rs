@@ -1,0 +1,229 @@
+//! Signing in: methods, networks, refusals, the circuit, lost sessions.
+
+use postern_agent::connector;
+use postern_protocol::{FailureClass, Outcome, TaskOutput};
+use salesforce_sim::{ADMIN, ADMIN_PASSWORD, Mishap, OrgSeed, Switches};
+
+use crate::lab::{Lab, disable, enable, test_connection, validate};
+
+async fn tested(lab: &Lab, settings: &str) -> postern_protocol::task::test_connection::Output {
+    let conclusion = test_connection().attempt(&lab.connector_with(settings)).await.unwrap();
+    match conclusion.output {
+        Some(TaskOutput::TestConnection(output)) => output,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_method_signs_in() {
+    let lab = Lab::start().await;
+    for (method, network) in
+        [("oauth-jwt", ""), ("oauth-client-credentials", ""), ("oauth-password", "trusted-ip"), ("soap", "trusted-ip")]
+    {
+        let output = tested(&lab, &lab.settings(method)).await;
+        assert!(output.message.contains("established successfully"));
+        assert_eq!((output.method.as_str(), output.network.as_str()), (method, network));
+        assert_eq!(output.account.as_str(), ADMIN);
+        assert_eq!(output.instance.as_str(), lab.sim.http_url());
+        assert!(output.organization.starts_with("00D"));
+        assert_eq!(output.warnings.iter().any(|it| it.contains("Summer '27")), method == "soap");
+    }
+}
+
+#[tokio::test]
+async fn https_with_a_root_of_ones_own() {
+    let lab = Lab::start().await;
+    let settings = lab.settings("oauth-jwt").replace(&lab.sim.http_url(), &lab.sim.https_url());
+    let settings = settings.replace("insecure_plain_http = true\n", "");
+    let failure = test_connection().attempt(&lab.connector_with(&settings)).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "unreachable_tls");
+    assert!(failure.summary.starts_with("Failed to establish connection"), "{}", failure.summary.as_str());
+    assert!(failure.summary.contains("it failed at: TLS"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, lab.sim.ca_pem()).unwrap();
+    let trusting = format!("{settings}root_certificates = [\"{}\"]\nonly_these_roots = true\n", roots.display());
+    assert!(tested(&lab, &trusting).await.instance.starts_with("https://"));
+}
+
+/// Network, token configured, host trusted: attempts that the org saw, and the code of the failure.
+#[tokio::test]
+async fn the_token_decision_makes_no_attempt_too_many() {
+    let rows = [
+        ("trusted-ip", false, true, 1, None),
+        ("trusted-ip", false, false, 1, Some("LOGIN_MUST_USE_SECURITY_TOKEN")),
+        ("token", true, true, 1, None),
+        ("token", true, false, 1, None),
+        ("auto", false, true, 1, None),
+        ("auto", false, false, 1, Some("LOGIN_MUST_USE_SECURITY_TOKEN")),
+        ("auto", true, true, 1, None),
+        ("auto", true, false, 1, None),
+    ];
+    for (network, has_token, trusted, attempts, code) in rows {
+        let lab = Lab::start().await;
+        lab.sim.trust("Acme", if trusted { &["127.0.0.0/8"] } else { &[] }).unwrap();
+        let mut settings = format!("{}network = \"{network}\"\n", lab.settings("soap"));
+        if has_token {
+            settings.push_str(&format!("security_token = {}\n", lab.secret("token")));
+        }
+        let result = test_connection().attempt(&lab.connector_with(&settings)).await;
+        let row = format!("{network} {has_token} {trusted}");
+        assert_eq!(lab.counters().login_attempts, attempts, "{row}");
+        assert_eq!(result.err().map(|it| it.code.to_string()).as_deref(), code, "{row}");
+    }
+}
+
+#[tokio::test]
+async fn what_worked_is_remembered_and_the_token_is_tried_once_when_it_is_needed() {
+    let lab = Lab::start().await;
+    let alone = lab.settings("soap");
+    let both = format!("{alone}security_token = {}\n", lab.secret("token"));
+    assert_eq!(tested(&lab, &alone).await.network.as_str(), "trusted-ip");
+    assert_eq!(tested(&lab, &both).await.network.as_str(), "trusted-ip", "remembered");
+    assert_eq!(lab.counters().login_attempts, 2);
+
+    lab.sim.trust("Acme", &[]).unwrap();
+    assert_eq!(tested(&lab, &both).await.network.as_str(), "token");
+    assert_eq!((lab.counters().login_attempts, lab.counters().login_failures), (4, 1));
+    assert_eq!(tested(&lab, &both).await.network.as_str(), "token");
+    assert_eq!((lab.counters().login_attempts, lab.counters().login_failures), (5, 1));
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_not_followed_by_another_guess_and_opens_the_circuit() {
+    let lab = Lab::start().await;
+    lab.write("password", "wrong");
+    let settings = format!("{}security_token = {}\n", lab.settings("soap"), lab.secret("token"));
+    for attempts in [1, 2, 2, 2] {
+        // A new connector each time: a restart does not help.
+        let failure = test_connection().attempt(&lab.connector_with(&settings)).await.unwrap_err();
+        assert_eq!(failure.class.known(), Some(FailureClass::Unauthorized));
+        assert_eq!(lab.counters().login_attempts, attempts);
+        let code = if lab.counters().login_attempts < 2 || attempts == 1 { "INVALID_LOGIN" } else { failure.code.as_str() };
+        assert!(["INVALID_LOGIN", "sign_in_blocked"].contains(&code));
+    }
+    let failure = test_connection().attempt(&lab.connector_with(&settings)).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "sign_in_blocked");
+
+    lab.write("password", ADMIN_PASSWORD);
+    assert_eq!(tested(&lab, &settings).await.network.as_str(), "token", "another password starts anew");
+}
+
+#[tokio::test]
+async fn an_operator_can_close_the_circuit() {
+    let lab = Lab::start().await;
+    lab.write("password", "wrong");
+    let connector = lab.connector_with(&lab.settings("soap"));
+    for _ in 0..3 {
+        test_connection().attempt(&connector).await.unwrap_err();
+    }
+    assert_eq!(lab.counters().login_attempts, 2);
+    let text = "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n";
+    let config = postern_agent::config::Config::parse(std::path::Path::new("x"), text).unwrap();
+    connector::reset_sign_in(&config.systems[0], lab.keep.as_ref()).await.unwrap();
+    test_connection().attempt(&connector).await.unwrap_err();
+    assert_eq!(lab.counters().login_attempts, 3);
+}
+
+#[tokio::test]
+async fn an_expired_password_is_not_a_session() {
+    let mut org = OrgSeed::acme(1);
+    org.users[0].password_expired = true;
+    let lab = Lab::with_org(org).await;
+    let connector = lab.connector_with(&lab.settings("soap"));
+    for _ in 0..4 {
+        test_connection().attempt(&connector).await.unwrap_err();
+    }
+    assert_eq!(lab.counters().login_attempts, 2, "it does not sign in for ever");
+}
+
+#[tokio::test]
+async fn a_refused_login_by_oauth_says_what_to_look_at() {
+    let lab = Lab::start().await;
+    lab.write("password", "wrong");
+    let failure = test_connection().attempt(&lab.connector_with(&lab.settings("oauth-password"))).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "invalid_grant");
+    assert!(failure.next_step.contains("Login History"));
+    lab.write("secret", "wrong");
+    let settings = lab.settings("oauth-client-credentials");
+    let failure = test_connection().attempt(&lab.connector_with(&settings)).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "invalid_client");
+}
+
+/// Each failure names the hop.
+#[tokio::test]
+async fn an_org_that_cannot_be_reached() {
+    let lab = Lab::start().await;
+    let url = lab.sim.http_url();
+    let dead = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    for (domain, hop) in [(dead.as_str(), "connection"), ("http://no-such-host.invalid", "DNS")] {
+        let settings = lab.settings("oauth-jwt").replace(&url, domain);
+        let failure = test_connection().attempt(&lab.connector_with(&settings)).await.unwrap_err();
+        assert_eq!(failure.class.known(), Some(FailureClass::Transient));
+        assert!(failure.summary.contains(&format!("it failed at: {hop}")), "{}", failure.summary.as_str());
+    }
+    let proxied = format!("{}proxy = {{ url = \"{dead}\" }}\n", lab.settings("oauth-jwt"));
+    let failure = test_connection().attempt(&lab.connector_with(&proxied)).await.unwrap_err();
+    assert!(failure.summary.contains("it failed at: proxy"), "{}", failure.summary.as_str());
+    assert_eq!(lab.counters().login_attempts, 0);
+}
+
+/// F62: a maintenance page is nobody's refusal; the credentials are not blamed for it.
+#[tokio::test]
+async fn f62_a_maintenance_page_at_the_sign_in_does_not_open_the_circuit_for_good() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    assert!(test_connection().attempt(&connector).await.is_ok());
+    lab.fault("POST", "/oauth2/token", Mishap::Maintenance, 3);
+    for _ in 0..3 {
+        let failure = test_connection().attempt(&connector).await.unwrap_err();
+        assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Transient), "strange_answer"));
+    }
+    assert!(test_connection().attempt(&connector).await.is_ok());
+}
+
+/// F59: an ended session is renewed once, by one login for all that wait.
+#[tokio::test]
+async fn f59_a_lost_session_is_renewed_once_for_everybody() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    validate("user0001@acme.example").attempt(&connector).await.unwrap();
+    assert_eq!(lab.counters().login_attempts, 1);
+
+    lab.sim.switch(&Switches { expire_sessions: true, ..Switches::default() }).unwrap();
+    let (mut one, mut two, mut three) =
+        (disable("user0001@acme.example"), disable("user0002@acme.example"), enable("user0010@acme.example"));
+    let (one, two, three) =
+        tokio::join!(one.attempt(&connector), two.attempt(&connector), three.attempt(&connector));
+    for conclusion in [one, two, three] {
+        assert_eq!(conclusion.unwrap().outcome, Outcome::Succeeded);
+    }
+    assert_eq!(lab.counters().login_attempts, 2);
+}
+
+#[tokio::test]
+async fn a_session_that_is_never_accepted_is_renewed_only_once() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("GET", "/query", Mishap::Respond { status: 401, code: None, message: None }, 100);
+    let failure = validate("user0001@acme.example").attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "INVALID_SESSION_ID");
+    assert_eq!((lab.counters().login_attempts, lab.counters().login_failures), (2, 0));
+}
+
+#[tokio::test]
+async fn many_tasks_that_need_a_session_share_one_refusal() {
+    let lab = Lab::start().await;
+    lab.write("password", "wrong");
+    let connector = lab.connector_with(&lab.settings("soap"));
+    let (mut a, mut b, mut c) = (validate("a@b.c"), validate("b@b.c"), validate("c@b.c"));
+    let (a, b, c) = tokio::join!(a.attempt(&connector), b.attempt(&connector), c.attempt(&connector));
+    for result in [a, b, c] {
+        assert_eq!(result.unwrap_err().code.as_str(), "INVALID_LOGIN");
+    }
+    assert_eq!(lab.counters().login_attempts, 1);
+}

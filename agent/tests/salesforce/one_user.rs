@@ -1,0 +1,184 @@
+//! Looking a user up, enabling, disabling, with every way an answer can be lost.
+
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::{FailureClass, Outcome, TaskOutput};
+use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
+
+use crate::lab::{DONE, Lab, PROBABLY_DONE, UNKNOWN, disable, enable, validate, verdict};
+
+const ACTIVE: &str = "user0001@acme.example";
+const INACTIVE: &str = "user0010@acme.example";
+
+#[tokio::test]
+async fn a_user_is_found_in_any_case_with_what_is_known_of_it() {
+    let mut org = OrgSeed::acme(2);
+    org.users[1].frozen = true;
+    let lab = Lab::with_org(org).await;
+    let conclusion = validate("USER0001@acme.example").attempt(&lab.connector()).await.unwrap();
+    assert_eq!(verdict(&conclusion), (Outcome::Succeeded, Certainty::Certain, Changed::No));
+    let Some(TaskOutput::ValidateUser(output)) = conclusion.output else { panic!() };
+    let user = output.user.unwrap();
+    assert_eq!(user.account.as_str(), ACTIVE);
+    assert!(user.id.starts_with("005") && user.active);
+    assert_eq!((user.frozen, user.locked), (Some(true), Some(false)));
+    assert_eq!((user.profile.as_str(), user.license.as_str()), ("Standard User", "Salesforce"));
+    assert_eq!((user.role.as_str(), user.user_type.as_str()), ("Sales Manager", "Standard"));
+}
+
+#[tokio::test]
+async fn not_finding_a_user_is_an_answer() {
+    let lab = Lab::start().await;
+    for name in ["nobody@acme.example", "o'neil@acme.example", "' OR Username != '", "back\\slash@acme.example"] {
+        let conclusion = validate(name).attempt(&lab.connector()).await.unwrap();
+        let Some(TaskOutput::ValidateUser(output)) = conclusion.output else { panic!() };
+        assert_eq!(output.user, None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn enabling_and_disabling_change_once_and_then_say_so() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let conclusion = disable(ACTIVE).attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), DONE);
+    assert_eq!(lab.sim.user(ACTIVE).unwrap().fields["IsActive"], false);
+    let again = disable(ACTIVE).attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&again), (Outcome::AlreadySatisfied, Certainty::Certain, Changed::No));
+    let mut task = enable(INACTIVE);
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), DONE);
+    assert_eq!(task.intents(), 1);
+    assert_eq!((lab.effects(ACTIVE).deactivations, lab.effects(INACTIVE).activations), (1, 1));
+}
+
+#[tokio::test]
+async fn a_refused_change_names_what_stands_in_the_way() {
+    let mut org = OrgSeed::acme(20);
+    org.licenses[0].total = 19;
+    let lab = Lab::with_org(org).await;
+    let connector = lab.connector();
+    let failure = enable(INACTIVE).attempt(&connector).await.unwrap_err();
+    assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Rejected), "LICENSE_LIMIT_EXCEEDED"));
+    assert!(!failure.next_step.is_empty());
+
+    let failure = disable(ADMIN).attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "service_account_protected");
+    let failure = disable("nobody@acme.example").attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "user_not_found");
+    assert_eq!(lab.effects(ADMIN).updates, 0);
+}
+
+/// F04: the effect is there, the answer is not.
+#[tokio::test]
+async fn f04_an_answer_lost_after_the_effect_is_found_out_by_reading() {
+    for mishap in [Mishap::DropReply, Mishap::LoseReply { status: 503 }, Mishap::LoseReply { status: 500 }] {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        lab.fault("PATCH", "/sobjects/User/", mishap.clone(), 1);
+        let conclusion = disable(ACTIVE).attempt(&connector).await.unwrap();
+        assert_eq!(verdict(&conclusion), PROBABLY_DONE, "{mishap:?}");
+        assert_eq!(lab.effects(ACTIVE).deactivations, 1, "{mishap:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_never_arrived_is_made_again() {
+    for mishap in [Mishap::Refuse, Mishap::Maintenance] {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        lab.fault("PATCH", "/sobjects/User/", mishap, 1);
+        let mut task = disable(ACTIVE);
+        let conclusion = task.attempt(&connector).await.unwrap();
+        assert_eq!(verdict(&conclusion), DONE);
+        assert_eq!((lab.effects(ACTIVE).deactivations, task.intents()), (1, 2));
+    }
+}
+
+/// F66: neither answer nor effect, for as long as anybody is willing to wait.
+#[tokio::test]
+async fn f66_what_cannot_be_found_out_is_unknown() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("PATCH", "/sobjects/User/", Mishap::Refuse, 100);
+    let conclusion = disable(ACTIVE).attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), UNKNOWN);
+    assert!(!conclusion.failure.unwrap().next_step.is_empty());
+    assert_eq!(lab.effects(ACTIVE).deactivations, 0);
+}
+
+/// F03: the process dies after the intent and before the call.
+#[tokio::test]
+async fn f03_a_crash_before_the_call_is_made_good_by_the_next_attempt() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = disable(ACTIVE);
+    task.notes.lock().unwrap().push(postern_agent::connector::JournalEntry { step: 0, done: false, note: vec![] });
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), DONE);
+    assert_eq!(lab.effects(ACTIVE).deactivations, 1);
+}
+
+/// F05: the process dies after the effect; its successor finds the state and does not claim that it was there before.
+#[tokio::test]
+async fn f05_a_crash_after_the_effect_is_not_already_satisfied() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = disable(ACTIVE);
+    task.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), PROBABLY_DONE);
+    assert_eq!(lab.effects(ACTIVE).deactivations, 1);
+
+    let mut elsewhere = disable(ACTIVE);
+    elsewhere.reconcile = true;
+    let conclusion = elsewhere.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), (Outcome::Succeeded, Certainty::Probable, Changed::Unknown));
+}
+
+/// F63.
+#[tokio::test]
+async fn f63_a_locked_row_is_waited_for_a_few_times() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.sim.switch(&Switches { lock_rows: Some(2), ..Switches::default() }).unwrap();
+    assert_eq!(verdict(&disable(ACTIVE).attempt(&connector).await.unwrap()), DONE);
+    lab.sim.switch(&Switches { lock_rows: Some(100), ..Switches::default() }).unwrap();
+    let mut task = enable(INACTIVE);
+    let failure = task.attempt(&connector).await.unwrap_err();
+    assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Transient), "UNABLE_TO_LOCK_ROW"));
+    assert_eq!(task.intents(), 5);
+}
+
+/// F61.
+#[tokio::test]
+async fn f61_a_spent_budget_asks_for_patience() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.sim.switch(&Switches { api_exhausted: Some(true), ..Switches::default() }).unwrap();
+    let failure = disable(ACTIVE).attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::RateLimited));
+    lab.sim.clear_faults();
+    lab.fault("PATCH", "/sobjects/User/", Mishap::Respond { status: 429, code: None, message: None }, 1);
+    let failure = disable(ACTIVE).attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::RateLimited));
+    assert_eq!(lab.effects(ACTIVE).deactivations, 0);
+}
+
+/// F71: a task that should stop makes no call.
+#[tokio::test]
+async fn f71_a_stopped_task_changes_nothing() {
+    let lab = Lab::start().await;
+    let mut task = disable(ACTIVE);
+    task.stop.cancel();
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::Interrupted));
+    assert_eq!(lab.effects(ACTIVE).deactivations, 0);
+}
+
+/// F59 in a change: the refused call was not done, and gets a second intent.
+#[tokio::test]
+async fn f59_a_change_is_repeated_after_the_session_was_renewed() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("PATCH", "/sobjects/User/", Mishap::Respond { status: 401, code: None, message: None }, 1);
+    let mut task = disable(ACTIVE);
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), DONE);
+    assert_eq!((task.intents(), lab.counters().login_attempts), (2, 2));
+}

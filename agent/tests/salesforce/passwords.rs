@@ -1,0 +1,192 @@
+//! Resetting and expiring passwords: nothing twice, nothing lost.
+
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::{FailureClass, Outcome, TaskOutput};
+use salesforce_sim::{ADMIN, Mishap};
+
+use crate::lab::{DONE, Lab, PROBABLY_DONE, UNKNOWN, expire, reset, reset_generated, verdict};
+
+const USER: &str = "user0001@acme.example";
+const INACTIVE: &str = "user0010@acme.example";
+const NEW: &str = "Correct-Horse-7";
+
+#[tokio::test]
+async fn a_given_password_is_set() {
+    let lab = Lab::start().await;
+    let mut task = reset(USER, NEW);
+    assert_eq!(verdict(&task.attempt(&lab.connector()).await.unwrap()), DONE);
+    assert!(lab.sim.password_is(USER, NEW));
+    assert_eq!(task.intents(), 1);
+    let note = task.notes.lock().unwrap()[0].note.clone();
+    assert!(!String::from_utf8(note).unwrap().contains(NEW));
+}
+
+#[tokio::test]
+async fn a_made_up_password_reaches_the_requester_alone() {
+    let lab = Lab::start().await;
+    let mut task = reset_generated(USER);
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(verdict(&conclusion), DONE);
+    let password = task.opened(&conclusion);
+    assert!(password.len() >= 20 && lab.sim.password_is(USER, &password));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_refused_clearly() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    for (user, password, code) in [
+        (INACTIVE, NEW, "user_inactive"),
+        ("nobody@acme.example", NEW, "user_not_found"),
+        (ADMIN, NEW, "service_account_protected"),
+        (USER, "short", "INVALID_NEW_PASSWORD"),
+        (USER, "", "bad_password"),
+    ] {
+        let failure = reset(user, password).attempt(&connector).await.unwrap_err();
+        assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Rejected), code));
+    }
+    for (user, code) in [(INACTIVE, "user_inactive"), (ADMIN, "service_account_protected")] {
+        assert_eq!(expire(user).attempt(&connector).await.unwrap_err().code.as_str(), code);
+    }
+    assert_eq!(lab.counters().routes.get("DELETE password"), None);
+}
+
+/// F04 for a given password.
+#[tokio::test]
+async fn f04_a_lost_answer_to_a_given_password() {
+    let lab = Lab::start().await;
+    lab.fault("POST", "/password", Mishap::DropReply, 1);
+    assert_eq!(verdict(&reset(USER, NEW).attempt(&lab.connector()).await.unwrap()), PROBABLY_DONE);
+    assert!(lab.sim.password_is(USER, NEW));
+    assert_eq!(lab.effects(USER).password_sets, 1);
+}
+
+#[tokio::test]
+async fn a_password_that_never_arrived_is_sent_once_more() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("POST", "/password", Mishap::Refuse, 1);
+    assert_eq!(verdict(&reset(USER, NEW).attempt(&connector).await.unwrap()), DONE);
+    assert!(lab.sim.password_is(USER, NEW));
+
+    lab.fault("POST", "/password", Mishap::Refuse, 100);
+    let mut task = reset("user0002@acme.example", NEW);
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), UNKNOWN);
+    assert_eq!(task.intents(), 2, "two calls, the same value");
+    lab.sim.clear_faults();
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), UNKNOWN, "not a third");
+    assert_eq!(lab.effects("user0002@acme.example").password_sets, 0);
+}
+
+/// F68: the second call is refused because the first, unanswered, has set this very password.
+#[tokio::test]
+async fn f68_a_repeated_password_after_a_lost_answer_is_a_success() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = reset(USER, NEW);
+    task.attempt(&connector).await.unwrap();
+    task.notes.lock().unwrap().clear();
+    task.reconcile = true;
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), PROBABLY_DONE);
+    assert_eq!(lab.effects(USER).password_sets, 1);
+}
+
+/// F05 for both: the process dies between effect and report.
+#[tokio::test]
+async fn f05_a_crash_after_the_password_was_set_loses_nothing() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = reset_generated(USER);
+    let first = task.attempt(&connector).await.unwrap();
+    let password = task.opened(&first);
+    let second = task.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&second), PROBABLY_DONE);
+    assert_eq!(task.opened(&second), password);
+    assert!(lab.sim.password_is(USER, &password));
+    assert_eq!(lab.effects(USER).password_sets, 1);
+
+    let mut given = reset("user0002@acme.example", NEW);
+    given.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&given.attempt(&connector).await.unwrap()), PROBABLY_DONE);
+    assert_eq!(lab.effects("user0002@acme.example").password_sets, 1);
+}
+
+/// F03 for a made-up password: the lost one was never set, so another may be made.
+#[tokio::test]
+async fn f03_a_made_up_password_that_was_never_set_is_replaced() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("POST", "/password", Mishap::Refuse, 1);
+    let mut task = reset_generated(USER);
+    task.dies_after = Some(1);
+    let interrupted = task.attempt(&connector).await;
+    assert!(interrupted.is_err() || interrupted.unwrap().outcome == Outcome::Unknown);
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), DONE);
+    assert!(lab.sim.password_is(USER, &task.opened(&conclusion)));
+}
+
+#[tokio::test]
+async fn a_made_up_password_of_another_member_is_not_replaced_silently() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = reset_generated(USER);
+    task.attempt(&connector).await.unwrap();
+    task.notes.lock().unwrap().clear();
+    task.reconcile = true;
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), UNKNOWN);
+    assert_eq!(conclusion.failure.unwrap().code.as_str(), "password_lost");
+    assert_eq!(lab.effects(USER).password_sets, 1);
+}
+
+#[tokio::test]
+async fn expiring_resets_and_says_what_that_means() {
+    let lab = Lab::start().await;
+    let conclusion = expire(USER).attempt(&lab.connector()).await.unwrap();
+    assert_eq!(verdict(&conclusion), DONE);
+    let Some(TaskOutput::ExpirePassword(output)) = conclusion.output else { panic!() };
+    assert!(output.message.contains("mail with a link"));
+    assert_eq!(lab.effects(USER).password_resets, 1);
+}
+
+/// F04 and F66 for a call that is never repeated.
+#[tokio::test]
+async fn f04_a_reset_is_never_repeated_by_itself() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("DELETE", "/password", Mishap::DropReply, 1);
+    let conclusion = expire(USER).attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), PROBABLY_DONE);
+    let Some(TaskOutput::ExpirePassword(output)) = conclusion.output else { panic!() };
+    assert!(output.message.contains("not known"));
+
+    lab.fault("DELETE", "/password", Mishap::Refuse, 1);
+    let mut task = expire("user0002@acme.example");
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), UNKNOWN);
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), UNKNOWN);
+    assert_eq!(lab.effects("user0002@acme.example").password_resets, 0);
+
+    let mut elsewhere = expire("user0003@acme.example");
+    elsewhere.reconcile = true;
+    assert_eq!(verdict(&elsewhere.attempt(&connector).await.unwrap()), UNKNOWN);
+    let mut after_crash = expire("user0004@acme.example");
+    after_crash.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&after_crash.attempt(&connector).await.unwrap()), PROBABLY_DONE);
+    assert_eq!(lab.effects("user0004@acme.example").password_resets, 1);
+}
+
+/// F65: the call commits after its time-out; the settle time is there for that.
+#[tokio::test]
+async fn f65_a_call_that_commits_late_is_waited_for() {
+    let lab = Lab::start().await;
+    let settings = lab.settings("oauth-jwt").replace("settle_ms = 10", "settle_ms = 3000");
+    let connector = lab.connector_with(&format!("{settings}request_timeout_secs = 1\n"));
+    crate::lab::validate(USER).attempt(&connector).await.unwrap();
+    lab.fault("POST", "/password", Mishap::DelayCommit { millis: 2_000 }, 1);
+    let conclusion = reset(USER, NEW).attempt(&connector).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.certainty), (Outcome::Succeeded, Certainty::Probable));
+    assert_eq!(conclusion.changed, Changed::Yes);
+    assert_eq!(lab.effects(USER).password_sets, 1);
+}
