@@ -2,6 +2,8 @@
 //!
 //! Every struct is taken apart with all its fields named, so a field more does not compile until it is here.
 
+use std::fmt::Write as _;
+
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::code::{Code, CodeSet};
 use postern_protocol::enrollment::v1::{Enroll, EnrollRefused, Enrolled};
@@ -23,7 +25,10 @@ pub(crate) trait Describe {
 
 /// `bytes` in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes everything");
+        text
+    })
 }
 
 macro_rules! describe_as {

@@ -44,10 +44,15 @@ fn file_text(sample: &Sample) -> String {
             writeln!(text, "# {}, kind {}, rev {}", sample.name, output.kind().code(), TaskRequest::REV).unwrap();
         }
     }
-    for line in bytes.chunks(32) {
+    text + &lines(&bytes)
+}
+
+/// `bytes` in hexadecimal, 32 to a line.
+pub(crate) fn lines(bytes: &[u8]) -> String {
+    bytes.chunks(32).fold(String::new(), |mut text, line| {
         writeln!(text, "{}", hex(line)).unwrap();
-    }
-    text
+        text
+    })
 }
 
 /// The bytes of a file: hexadecimal digits, without the lines that begin with `#`.

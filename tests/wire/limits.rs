@@ -42,14 +42,22 @@ fn lease() -> LeaseRef {
 fn sampled_by_member(name: &str) -> FromMember {
     match samples::named(name).content {
         Content::Message { member: Some(frame), .. } => frame,
-        _ => panic!("{name} is no frame of a member"),
+        Content::Message { .. }
+        | Content::Applicant(_)
+        | Content::Authority(_)
+        | Content::Request(_)
+        | Content::Output(_) => panic!("{name} is no frame of a member"),
     }
 }
 
 fn sampled_by_controller(name: &str) -> FromController {
     match samples::named(name).content {
         Content::Message { controller: Some(frame), .. } => frame,
-        _ => panic!("{name} is no frame of a controller"),
+        Content::Message { .. }
+        | Content::Applicant(_)
+        | Content::Authority(_)
+        | Content::Request(_)
+        | Content::Output(_) => panic!("{name} is no frame of a controller"),
     }
 }
 

@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::describe::Describe;
 
 /// A value and what its bytes are.
+#[allow(clippy::large_enum_variant, reason = "a few dozen of them live for a moment")]
 pub(crate) enum Content {
     /// A frame, or the frame both sides may send.
     Message { member: Option<FromMember>, controller: Option<FromController> },

@@ -70,8 +70,10 @@ fn golden_bytes(file: &str, what: &str, request: &Value) -> Vec<u8> {
     let path = root().join("protocol/golden").join(file);
     if !path.exists() && golden::may_create() {
         let bytes = made(request).expect("python3 is needed to make the file");
-        let lines: String = bytes.chunks(32).map(|line| format!("{}\n", hex(line))).collect();
-        fs::File::create_new(&path).unwrap().write_all(format!("# {what}\n{lines}").as_bytes()).unwrap();
+        fs::File::create_new(&path)
+            .unwrap()
+            .write_all(format!("# {what}\n{}", golden::lines(&bytes)).as_bytes())
+            .unwrap();
     }
     golden::parse(&fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
 }
@@ -105,8 +107,8 @@ fn an_output_sealed_elsewhere_opens() {
 fn open_dataset(sealed: &[u8]) -> Vec<u8> {
     let mut opener = SegmentOpener::new(&stream_key());
     let count = sealed.len().div_ceil(CHUNK);
-    let opened = sealed.chunks(CHUNK).enumerate().map(|(index, it)| opener.open(it, index + 1 == count).unwrap());
-    opened.flat_map(|segment| segment.to_vec()).collect()
+    let segments = sealed.chunks(CHUNK).enumerate().map(|(index, it)| opener.open(it, index + 1 == count).unwrap());
+    segments.flat_map(|segment| segment.to_vec()).collect()
 }
 
 #[test]
