@@ -56,7 +56,7 @@ impl Lab {
         let folder = tempfile::Builder::new().prefix("postern-lab-").tempdir().expect("a temporary folder");
         let programs = folder.path().join("bin");
         programs::link(binary, &programs).expect("links to the programs");
-        let salesforce = Simulator::start(Config { orgs: vec![OrgSeed::acme(options.users)], ..Config::default() })
+        let salesforce = Simulator::start(Config { orgs: vec![org(options.users)], ..Config::default() })
             .await
             .expect("a simulator on a free port");
         std::fs::write(folder.path().join("salesforce-ca.pem"), salesforce.ca_pem()).expect("the simulator's CA");
@@ -105,6 +105,15 @@ impl Lab {
         self.controller.associate(SYSTEM, CLUSTER).await;
         agent
     }
+}
+
+/// An org with room for a thousand users more.
+fn org(users: usize) -> OrgSeed {
+    let mut org = OrgSeed::acme(users);
+    if let Some(license) = org.licenses.first_mut() {
+        license.total += 1_000;
+    }
+    org
 }
 
 /// The time a process of the lab may take to come up or go down.

@@ -4,6 +4,7 @@
 //! [`programs`].
 
 pub mod crash;
+pub mod demo;
 pub mod lab;
 pub mod programs;
 pub mod wait;
