@@ -131,9 +131,13 @@ impl Http {
         }
         let mut body = Vec::new();
         // A reply that breaks off is as good as none: whatever was asked for may have been done.
-        while let Some(chunk) = response.chunk().await.map_err(|error| Lost::in_reply(error))? {
+        while let Some(chunk) = response.chunk().await.map_err(Lost::in_reply)? {
             if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(Lost::new(Hop::Reply, Sent::Perhaps, format!("the answer is larger than {BODY_LIMIT} bytes")));
+                return Err(Lost::new(
+                    Hop::Reply,
+                    Sent::Perhaps,
+                    format!("the answer is larger than {BODY_LIMIT} bytes"),
+                ));
             }
             body.extend_from_slice(&chunk);
         }

@@ -22,9 +22,9 @@ impl Keep for Nothing {
 
 fn build(text: &str) -> Result<(), String> {
     let config = Config::parse(Path::new("agent.toml"), text).map_err(|error| error.to_string())?;
-    assert_eq!(config.systems.len(), 1);
+    let system = config.system("acme").ok_or("there is no system `acme`")?;
     let keep = std::sync::Arc::new(Nothing);
-    connector::build(&config.systems[0], keep).map(drop).map_err(|error| error.to_string())
+    connector::build(system, keep).map(drop).map_err(|error| error.to_string())
 }
 
 /// The example with the methods' lines replaced by those of `method`, and everything else that is commented out on.
@@ -35,7 +35,7 @@ fn with_method(method: &str) -> String {
         let plain = line.strip_prefix('#').filter(|it| it.contains(" = ") && !it.starts_with(' ')).unwrap_or(line);
         let key = plain.split(" = ").next().unwrap_or_default();
         if key == "method" {
-            section = plain.to_owned();
+            plain.clone_into(&mut section);
         } else if key == "network" {
             section.clear();
         }
@@ -71,4 +71,3 @@ fn a_connector_that_does_not_exist_is_refused_with_those_that_do() {
     let error = build(&wrong.replace("[connected_system.salesforce]", "[connected_system.ldap]")).unwrap_err();
     assert!(error.contains("there is no connector `ldap`; there is: `salesforce`"), "{error}");
 }
-

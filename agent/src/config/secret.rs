@@ -72,8 +72,8 @@ impl SecretSource {
                 if !plain {
                     return Err(SecretError::BadName(name.clone()));
                 }
-                let folder = std::env::var_os("CREDENTIALS_DIRECTORY")
-                    .ok_or_else(|| SecretError::NoCredential(name.clone()))?;
+                let folder =
+                    std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| SecretError::NoCredential(name.clone()))?;
                 // systemd grants access with an ACL, whose mask shows up as group permissions.
                 self.read_file(&Path::new(&folder).join(name), Access::Granted)
             }

@@ -74,7 +74,8 @@ impl System {
         if let Some(connector) = table.get("connector").and_then(|value| value.get_ref().as_str()).map(str::to_owned) {
             table.remove(connector.as_str());
             if let Some((key, _)) = table.iter().find(|(_, value)| value.get_ref().is_table()) {
-                let problem = format!("the table `{}` is not of the connector `{connector}`; correct either", key.get_ref());
+                let problem =
+                    format!("the table `{}` is not of the connector `{connector}`; correct either", key.get_ref());
                 return Err(source.error(Some(key.span()), &label, problem));
             }
         }
@@ -91,13 +92,12 @@ impl System {
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         let entry = format!("{}, [connected_system.{}]", self.entry(), self.connector);
         let document = self.source.document()?;
-        match self.table(document.into_inner()).and_then(|mut table| table.remove(self.connector.as_str())) {
-            Some(value) => self.source.decode(value, &entry),
-            None => {
-                let problem = format!("there are no settings; add a table `[connected_system.{}]`", self.connector);
-                Err(self.invalid("name", problem))
-            }
-        }
+        let table = self.table(document.into_inner());
+        let Some(value) = table.and_then(|mut table| table.remove(self.connector.as_str())) else {
+            let problem = format!("there are no settings; add a table `[connected_system.{}]`", self.connector);
+            return Err(self.invalid("name", problem));
+        };
+        self.source.decode(value, &entry)
     }
 
     /// The error that `field`, of the system or of its connector's settings, is wrong.
@@ -125,13 +125,9 @@ impl System {
     }
 
     fn table<'a>(&self, mut document: DeTable<'a>) -> Option<DeTable<'a>> {
-        match document.remove("connected_system")?.into_inner() {
-            DeValue::Array(entries) => match entries.into_iter().nth(self.index)?.into_inner() {
-                DeValue::Table(table) => Some(table),
-                _ => None,
-            },
-            _ => None,
-        }
+        let DeValue::Array(entries) = document.remove("connected_system")?.into_inner() else { return None };
+        let DeValue::Table(table) = entries.into_iter().nth(self.index)?.into_inner() else { return None };
+        Some(table)
     }
 }
 

@@ -23,6 +23,7 @@ mod user;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
 use super::{AttemptCx, Conclusion, Connector, Keep, Pending};
@@ -52,7 +53,9 @@ impl Salesforce {
         let settings = Arc::new(Settings::read(system)?);
         let http = Http::new(&settings.http).map_err(|error| match error {
             HttpError::ProxyPassword(error) => system.unreadable("proxy", error),
-            HttpError::Roots(_) | HttpError::Client(_) => system.invalid("root_certificates", Chain(&error).to_string()),
+            HttpError::Roots(_) | HttpError::Client(_) => {
+                system.invalid("root_certificates", Chain(&error).to_string())
+            }
         })?;
         let sign_in = SignIn::new(Arc::clone(&settings), http.clone(), keep, guard_key(&system.name));
         Ok(Self { settings, http, sessions: Sessions::new(sign_in), usage: Mutex::new(None) })
@@ -84,6 +87,7 @@ impl Connector for Salesforce {
 
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
         Box::pin(async move {
+            let changes = request.kind().repeat() != Repeat::Freely;
             let result = match request {
                 TaskRequest::TestConnection(it) => task::test_connection::run(self, it).await,
                 TaskRequest::ValidateUser(it) => task::validate_user::run(self, it).await,
@@ -95,7 +99,7 @@ impl Connector for Salesforce {
             };
             match result {
                 // A failure that no further attempt will get over must not hide what an earlier one may have done.
-                Err(failure) if cx.may_have_acted() && !error::is_retryable(&failure) => {
+                Err(failure) if changes && cx.may_have_acted() && !error::is_retryable(&failure) => {
                     Ok(Conclusion::unknown(failure))
                 }
                 other => other,

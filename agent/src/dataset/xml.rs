@@ -96,11 +96,14 @@ impl<R: Read> XmlReader<R> {
     }
 
     fn handle(&mut self, event: &Event<'_>) -> Result<Step, DatasetError> {
-        match event {
-            Event::DocType(_) => return Err(self.fatal("document types are not allowed in a dataset")),
-            Event::Comment(_) | Event::PI(_) => return Ok(Step::Read),
-            Event::Decl(declaration) => return self.check_encoding(declaration).map(|()| Step::Read),
-            _ => (),
+        if let Event::DocType(_) = event {
+            return Err(self.fatal("document types are not allowed in a dataset"));
+        }
+        if let Event::Decl(declaration) = event {
+            return self.check_encoding(declaration).map(|()| Step::Read);
+        }
+        if let Event::Comment(_) | Event::PI(_) = event {
+            return Ok(Step::Read);
         }
         match &mut self.state {
             State::Prolog => self.in_prolog(event),
@@ -111,11 +114,16 @@ impl<R: Read> XmlReader<R> {
     }
 
     fn in_prolog(&mut self, event: &Event<'_>) -> Result<Step, DatasetError> {
-        match event {
-            Event::Start(tag) if is(tag.local_name().as_ref(), "root") => self.state = State::Root,
-            Event::Empty(tag) if is(tag.local_name().as_ref(), "root") => self.state = State::Over,
-            Event::Text(text) if text.trim().is_empty() => (),
-            _ => return Err(self.fatal("a dataset begins with `<root>`")),
+        if let Event::Start(tag) = event
+            && is(tag.local_name().as_ref(), "root")
+        {
+            self.state = State::Root;
+        } else if let Event::Empty(tag) = event
+            && is(tag.local_name().as_ref(), "root")
+        {
+            self.state = State::Over;
+        } else if !is_blank(event) {
+            return Err(self.fatal("a dataset begins with `<root>`"));
         }
         Ok(Step::Read)
     }
@@ -131,9 +139,16 @@ impl<R: Read> XmlReader<R> {
                 self.state = State::Over;
                 Ok(Step::Read)
             }
-            Event::Text(text) if text.trim().is_empty() => Ok(Step::Read),
             Event::Eof => Err(self.fatal("the dataset ends before `</root>`")),
-            _ => Err(self.fatal("only `<entry>` elements may stand in `<root>`")),
+            other if is_blank(other) => Ok(Step::Read),
+            Event::End(_)
+            | Event::Text(_)
+            | Event::CData(_)
+            | Event::GeneralRef(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_) => Err(self.fatal("only `<entry>` elements may stand in `<root>`")),
         }
     }
 
@@ -317,12 +332,11 @@ impl Draft {
         if let Ok(Some(character)) = reference.resolve_char_ref() {
             return self.text(character.encode_utf8(&mut [0; 4]));
         }
-        match resolve_predefined_entity(reference) {
-            Some(text) => self.text(text),
-            None => {
-                let name: String = reference.chars().take(40).collect();
-                self.refuse("unknown_entity", format!("`&{name};` is not one of the five entities of XML"));
-            }
+        if let Some(text) = resolve_predefined_entity(reference) {
+            self.text(text);
+        } else {
+            let name: String = reference.chars().take(40).collect();
+            self.refuse("unknown_entity", format!("`&{name};` is not one of the five entities of XML"));
         }
     }
 
@@ -342,11 +356,12 @@ fn is(name: &str, wanted: &str) -> bool {
     name.eq_ignore_ascii_case(wanted)
 }
 
+fn is_blank(event: &Event<'_>) -> bool {
+    if let Event::Text(text) = event { text.trim().is_empty() } else { false }
+}
+
 fn told(error: &quick_xml::Error) -> String {
-    match error {
-        quick_xml::Error::Io(source) => source.to_string(),
-        other => other.to_string(),
-    }
+    if let quick_xml::Error::Io(source) = error { source.to_string() } else { error.to_string() }
 }
 
 #[cfg(test)]

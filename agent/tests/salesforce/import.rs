@@ -36,6 +36,7 @@ fn modify(name: &str, more: &str) -> String {
     format!("<entry changetype=\"modify\" modifytype=\"replace\"><Username>{name}</Username>{more}</entry>\n")
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "a conclusion may have no output")]
 fn counts(created: u64, modified: u64, failed: u64, unknown: u64) -> Option<TaskOutput> {
     let entries = created + modified + failed + unknown;
     Some(TaskOutput::ImportBatch(Output { entries, created, modified, failed, unknown }))

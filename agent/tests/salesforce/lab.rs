@@ -13,7 +13,9 @@ use postern_protocol::bounded::Text;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
 use postern_protocol::task::reset_password::Source;
-use postern_protocol::task::{disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user};
+use postern_protocol::task::{
+    disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
+};
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest};
 use salesforce_sim::{
     ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, CONSUMER_KEY, CONSUMER_SECRET, Config, Counters, Effects, Fault, Matching,
@@ -88,7 +90,8 @@ impl Lab {
             "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n[connected_system.salesforce]\n{settings}"
         );
         let config = AgentConfig::parse(Path::new("agent.toml"), &text).unwrap();
-        connector::build(&config.systems[0], Arc::clone(&self.keep) as Arc<dyn Keep>).unwrap()
+        let keep: Arc<dyn Keep> = self.keep.clone();
+        connector::build(&config.systems[0], keep).unwrap()
     }
 
     /// A connector that signs in in the recommended way.

@@ -1,7 +1,12 @@
 //! The Salesforce connector against the simulator: every kind of task, every way an answer can be lost.
 
-mod lab;
-mod login;
-mod one_user;
-mod passwords;
+#[cfg(test)]
 mod import;
+#[cfg(test)]
+mod lab;
+#[cfg(test)]
+mod login;
+#[cfg(test)]
+mod one_user;
+#[cfg(test)]
+mod passwords;

@@ -57,7 +57,10 @@ async fn a_refused_change_names_what_stands_in_the_way() {
     let lab = Lab::with_org(org).await;
     let connector = lab.connector();
     let failure = enable(INACTIVE).attempt(&connector).await.unwrap_err();
-    assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Rejected), "LICENSE_LIMIT_EXCEEDED"));
+    assert_eq!(
+        (failure.class.known(), failure.code.as_str()),
+        (Some(FailureClass::Rejected), "LICENSE_LIMIT_EXCEEDED")
+    );
     assert!(!failure.next_step.is_empty());
 
     let failure = disable(ADMIN).attempt(&connector).await.unwrap_err();

@@ -195,12 +195,12 @@ impl Salesforce {
         if let Some(usage) = usage(&reply.headers) {
             *self.usage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(usage);
         }
-        classify(reply, call.done)
+        classify(&reply, call.done)
     }
 }
 
 /// Done, not done, or unknown.
-fn classify(reply: Reply, done: StatusCode) -> Result<Answer, Miss> {
+fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> {
     let status = reply.status;
     let at = reply.headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(time::parse_http);
     if status == done && status == StatusCode::NO_CONTENT {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     fn class(status: u16, body: &str, done: StatusCode) -> &'static str {
-        match classify(reply(status, body), done) {
+        match classify(&reply(status, body), done) {
             Ok(_) => "done",
             Err(Miss::Expired(_)) => "expired",
             Err(Miss::Not(_)) => "not done",
@@ -280,7 +280,8 @@ mod tests {
     fn every_reply_is_done_not_done_or_unknown() {
         let error = r#"[{"message":"m","errorCode":"UNKNOWN_EXCEPTION"}]"#;
         let session = r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#;
-        let rule_5 = r#"[{"message":"This session is not valid for use with the REST API","errorCode":"INVALID_SESSION_ID"}]"#;
+        let rule_5 =
+            r#"[{"message":"This session is not valid for use with the REST API","errorCode":"INVALID_SESSION_ID"}]"#;
         let page = "<html></html>";
         for (status, body, expected) in [
             (204, "", "done"),
@@ -307,10 +308,9 @@ mod tests {
 
     #[test]
     fn an_error_is_an_array_or_an_object() {
-        let Err(Miss::Not(failure)) = classify(
-            reply(403, r#"{"message":"no","errorCode":"INSUFFICIENT_ACCESS"}"#),
-            StatusCode::OK,
-        ) else {
+        let Err(Miss::Not(failure)) =
+            classify(&reply(403, r#"{"message":"no","errorCode":"INSUFFICIENT_ACCESS"}"#), StatusCode::OK)
+        else {
             panic!("it is a refusal")
         };
         assert_eq!(failure.code.as_str(), "INSUFFICIENT_ACCESS");

@@ -29,7 +29,8 @@ pub(super) fn login_url(domain: &str, encryption: Encryption) -> Result<Url, Str
         "https" => (),
         "http" if encryption == Encryption::NotRequired => (),
         "http" => {
-            let problem = "passwords would travel in clear; use https, or write `insecure_plain_http = true` for a test";
+            let problem =
+                "passwords would travel in clear; use https, or write `insecure_plain_http = true` for a test";
             return Err(problem.to_owned());
         }
         other => return Err(format!("`{other}://` is not HTTP")),

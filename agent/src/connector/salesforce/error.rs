@@ -151,7 +151,12 @@ const TABLE: &[Known] = &[
         Counts::No,
         "Check that the certificate in the connected app belongs to `private_key`, and this host's clock.",
     ),
-    known("invalid_assertion", Unauthorized, Counts::No, "Check the connected app's certificate and this host's clock."),
+    known(
+        "invalid_assertion",
+        Unauthorized,
+        Counts::No,
+        "Check the connected app's certificate and this host's clock.",
+    ),
     known("invalid_app_access", Unauthorized, Counts::No, "Give the service account access to the connected app."),
     known("inactive_user", Unauthorized, Counts::Yes, "Activate the service account in Salesforce."),
     known("inactive_org", Unauthorized, Counts::No, ASK_ADMIN),
@@ -214,7 +219,12 @@ const TABLE: &[Known] = &[
         Counts::No,
         "Choose a password that keeps to the org's password policies and was not used before.",
     ),
-    known("user_inactive", Rejected, Counts::No, "Enable the user first: Salesforce sets passwords of active users only."),
+    known(
+        "user_inactive",
+        Rejected,
+        Counts::No,
+        "Enable the user first: Salesforce sets passwords of active users only.",
+    ),
     known("INACTIVE_OWNER_OR_USER", Rejected, Counts::No, "Enable the user first."),
     known(
         "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
@@ -273,10 +283,7 @@ pub(super) fn strange(status: u16) -> Failure {
 
 /// Whether another attempt may help.
 pub(super) fn is_retryable(failure: &Failure) -> bool {
-    matches!(
-        failure.class.known(),
-        Some(Transient | RateLimited | FailureClass::Interrupted)
-    )
+    matches!(failure.class.known(), Some(Transient | RateLimited | FailureClass::Interrupted))
 }
 
 /// Salesforce's words in one line, without its HTML, bounded.
@@ -313,7 +320,10 @@ mod tests {
     fn the_recommended_procedures_of_the_seeds_are_there() {
         for code in ["INVALID_LOGIN", "LOGIN_MUST_USE_SECURITY_TOKEN"] {
             let step = failure(code, "x").next_step.to_lowercase();
-            assert!(step.contains("obtain") && step.contains("apply") && step.contains("security token") || step.contains("`security_token`"));
+            assert!(
+                step.contains("obtain") && step.contains("apply") && step.contains("security token")
+                    || step.contains("`security_token`")
+            );
         }
     }
 

@@ -53,7 +53,7 @@ fn parse(pem: &Secret) -> Result<KeyPair, JwtError> {
     match der {
         PrivateKeyDer::Pkcs8(der) => KeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| JwtError::Unusable),
         PrivateKeyDer::Pkcs1(der) => KeyPair::from_der(der.secret_pkcs1_der()).map_err(|_| JwtError::Unusable),
-        _ => Err(JwtError::NotAKey),
+        PrivateKeyDer::Sec1(_) | _ => Err(JwtError::NotAKey),
     }
 }
 
@@ -63,7 +63,8 @@ mod tests {
 
     use super::*;
 
-    const CLAIMS: Claims<'static> = Claims { consumer_key: "3MVG9", username: "svc@acme.example", audience: "https://x" };
+    const CLAIMS: Claims<'static> =
+        Claims { consumer_key: "3MVG9", username: "svc@acme.example", audience: "https://x" };
     const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
     fn pkcs8() -> Secret {

@@ -36,7 +36,8 @@ pub(super) enum Answer {
 
 #[derive(Deserialize)]
 struct Token {
-    access_token: String,
+    #[serde(rename = "access_token")]
+    access: String,
     instance_url: Url,
     /// `https://login.salesforce.com/id/<organization>/<user>`.
     id: Url,
@@ -82,7 +83,7 @@ pub(super) fn parse(succeeded: bool, body: &[u8]) -> Option<Answer> {
     let mut path = token.id.path_segments()?.rev();
     let (user, organization) = (path.next()?.to_owned(), path.next()?.to_owned());
     let instance = Url::parse(&token.instance_url.origin().ascii_serialization()).ok()?;
-    Some(Answer::Session { instance, session: Zeroizing::new(token.access_token), user, organization })
+    Some(Answer::Session { instance, session: Zeroizing::new(token.access), user, organization })
 }
 
 /// An object as OAuth has it, or the array of the REST API, which an org without API calls left answers with.

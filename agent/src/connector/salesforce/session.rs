@@ -1,7 +1,7 @@
 //! One session for all tasks of an org: signed in once, by whoever comes first.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use postern_protocol::Failure;
 use tokio::sync::Mutex;
@@ -11,69 +11,64 @@ use super::sign_in::{Session, SignIn};
 /// The session in use, and the way to another.
 pub(super) struct Sessions {
     sign_in: SignIn,
-    state: Mutex<State>,
+    session: RwLock<Option<Arc<Session>>>,
+    /// Held by whoever signs in. Holds how the last sign-in failed, if it did.
+    failure: Mutex<Option<Failure>>,
     /// The number of sign-ins that have ended. Read before waiting: whoever waited through one shares its result.
     ended: AtomicU64,
-}
-
-#[derive(Default)]
-struct State {
-    session: Option<Arc<Session>>,
-    /// How the last sign-in failed, if it did.
-    failure: Option<Failure>,
 }
 
 impl Sessions {
     /// No session yet.
     pub(super) fn new(sign_in: SignIn) -> Self {
-        Self { sign_in, state: Mutex::default(), ended: AtomicU64::new(0) }
+        Self { sign_in, session: RwLock::default(), failure: Mutex::default(), ended: AtomicU64::new(0) }
     }
 
     /// The session in use, or a new one.
     pub(super) async fn current(&self) -> Result<Arc<Session>, Failure> {
-        let seen = self.ended.load(Ordering::Acquire);
-        let mut state = self.state.lock().await;
-        match &state.session {
-            Some(session) => Ok(Arc::clone(session)),
-            None => self.sign_in(&mut state, seen).await,
+        match self.in_use() {
+            Some(session) => Ok(session),
+            None => self.sign_in(|session| session).await,
         }
     }
 
-    /// Another session than `stale`, which the org no longer knows.
-    pub(super) async fn renew(&self, stale: &Arc<Session>) -> Result<Arc<Session>, Failure> {
-        let seen = self.ended.load(Ordering::Acquire);
-        let mut state = self.state.lock().await;
-        match &state.session {
-            Some(session) if !Arc::ptr_eq(session, stale) => Ok(Arc::clone(session)),
-            _ => self.sign_in(&mut state, seen).await,
-        }
+    /// Another session than `former`, which the org no longer knows.
+    pub(super) async fn renew(&self, former: &Arc<Session>) -> Result<Arc<Session>, Failure> {
+        self.sign_in(|session| session.filter(|it| !Arc::ptr_eq(it, former))).await
     }
 
-    /// A session of its own time, to prove that signing in works now. A failure leaves the session in use alone.
+    /// A session made now, to prove that signing in works. Tasks under way go on with the session in use.
     pub(super) async fn fresh(&self) -> Result<Arc<Session>, Failure> {
+        self.sign_in(|_| None).await
+    }
+
+    /// Signs in, unless `enough` of the session in use, or somebody else does meanwhile.
+    async fn sign_in(
+        &self,
+        enough: impl Fn(Option<Arc<Session>>) -> Option<Arc<Session>>,
+    ) -> Result<Arc<Session>, Failure> {
         let seen = self.ended.load(Ordering::Acquire);
-        let mut state = self.state.lock().await;
-        self.sign_in(&mut state, seen).await
-    }
-
-    async fn sign_in(&self, state: &mut State, seen: u64) -> Result<Arc<Session>, Failure> {
-        if self.ended.load(Ordering::Acquire) > seen {
-            return match (&state.failure, &state.session) {
-                (Some(failure), _) => Err(failure.clone()),
-                (None, Some(session)) => Ok(Arc::clone(session)),
-                (None, None) => self.sign_in_now(state).await,
-            };
+        let mut last = self.failure.lock().await;
+        if let Some(session) = enough(self.in_use()) {
+            return Ok(session);
         }
-        self.sign_in_now(state).await
-    }
-
-    async fn sign_in_now(&self, state: &mut State) -> Result<Arc<Session>, Failure> {
+        if self.ended.load(Ordering::Acquire) > seen {
+            match (last.as_ref(), self.in_use()) {
+                (Some(failure), _) => return Err(failure.clone()),
+                (None, Some(session)) => return Ok(session),
+                (None, None) => (),
+            }
+        }
         let result = self.sign_in.run().await.map(Arc::new);
-        state.failure = result.as_ref().err().cloned();
+        *last = result.as_ref().err().cloned();
         if let Ok(session) = &result {
-            state.session = Some(Arc::clone(session));
+            *self.session.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(session));
         }
         self.ended.fetch_add(1, Ordering::AcqRel);
         result
+    }
+
+    fn in_use(&self) -> Option<Arc<Session>> {
+        self.session.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

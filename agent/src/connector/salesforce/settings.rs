@@ -144,7 +144,8 @@ impl Table {
             http: Options {
                 proxy: self.proxy,
                 roots: Roots { files: self.root_certificates, system },
-                connect_timeout: (self.connect_timeout_secs > 0).then(|| Duration::from_secs(self.connect_timeout_secs)),
+                connect_timeout: (self.connect_timeout_secs > 0)
+                    .then(|| Duration::from_secs(self.connect_timeout_secs)),
                 timeout: Duration::from_secs(self.request_timeout_secs),
                 compression: if self.compression { Compression::Allowed } else { Compression::Off },
                 encryption,
@@ -193,7 +194,8 @@ impl Table {
                 audience: self.audience.take().unwrap_or_else(|| domain::audience(login_url)),
             }),
             MethodName::OauthClientCredentials if domain::is_shared(login_url) => {
-                let problem = "client credentials work on the org's own host only; write `<my-domain>.my.salesforce.com`";
+                let problem =
+                    "client credentials work on the org's own host only; write `<my-domain>.my.salesforce.com`";
                 Err(("domain", problem.to_owned()))
             }
             MethodName::OauthClientCredentials => Ok(Method::OauthClientCredentials {
@@ -209,7 +211,10 @@ impl Table {
         }
     }
 
-    fn login<F: FnOnce() -> (&'static str, String)>(&mut self, needs: impl Fn(&'static str) -> F) -> Checked<PasswordLogin> {
+    fn login<F: FnOnce() -> (&'static str, String)>(
+        &mut self,
+        needs: impl Fn(&'static str) -> F,
+    ) -> Checked<PasswordLogin> {
         let network = self.network.take().unwrap_or(Network::Auto);
         let security_token = self.security_token.take();
         match (network, &security_token) {
@@ -243,7 +248,9 @@ impl Table {
             ("network", self.network.is_some()),
         ];
         match left.into_iter().find(|(_, is_left)| *is_left) {
-            Some((field, _)) => Err((field, format!("`method = \"{}\"` does not use it; remove it", self.method.text()))),
+            Some((field, _)) => {
+                Err((field, format!("`method = \"{}\"` does not use it; remove it", self.method.text())))
+            }
             None => Ok(()),
         }
     }

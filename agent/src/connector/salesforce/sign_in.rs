@@ -43,7 +43,10 @@ pub(super) struct SignIn {
 
 enum Answer {
     Session(Session),
-    Refused { code: String, message: String },
+    Refused {
+        code: String,
+        message: String,
+    },
     /// It was not judged.
     NotSent(Failure),
     /// It may have been judged.
@@ -239,7 +242,9 @@ impl Secrets {
             Ok(Self { app: None, password: read("password", &login.password)?, token: token.flatten() })
         };
         match method {
-            Method::OauthJwt { private_key, .. } => Ok(Self { app: read("private_key", private_key)?, ..Self::default() }),
+            Method::OauthJwt { private_key, .. } => {
+                Ok(Self { app: read("private_key", private_key)?, ..Self::default() })
+            }
             Method::OauthClientCredentials { consumer_secret, .. } => {
                 Ok(Self { app: read("consumer_secret", consumer_secret)?, ..Self::default() })
             }

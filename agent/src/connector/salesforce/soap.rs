@@ -179,7 +179,9 @@ mod tests {
             "<detail><x:LoginFault><x:exceptionCode>LOGIN_MUST_USE_SECURITY_TOKEN</x:exceptionCode>\
              <x:exceptionMessage>y</x:exceptionMessage></x:LoginFault></detail></soapenv:Fault>",
         );
-        assert!(matches!(parse(detailed.as_bytes()), Some(Answer::Fault { code, .. }) if code.starts_with("LOGIN_MUST")));
+        assert!(
+            matches!(parse(detailed.as_bytes()), Some(Answer::Fault { code, .. }) if code.starts_with("LOGIN_MUST"))
+        );
     }
 
     #[test]

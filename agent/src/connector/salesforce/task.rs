@@ -31,6 +31,5 @@ fn undecided(failure: &Failure, look_at: &str) -> Conclusion {
 
 /// When the task was made, in milliseconds since 1970, by its submitter's clock: ids begin with it.
 fn made_at(task: TaskId) -> i64 {
-    let [a, b, c, d, e, f, ..] = *task.as_bytes();
-    i64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    task.as_bytes().iter().take(6).fold(0, |millis, byte| millis << 8 | i64::from(*byte))
 }

@@ -26,7 +26,12 @@ mod tests {
     fn every_form_seen_is_read() {
         let expected = parse("2022-03-17T16:21:26.000+0000").unwrap();
         assert_eq!(expected.to_string(), "2022-03-17T16:21:26Z");
-        for text in ["2022-03-17T16:21:26Z", "2022-03-17T16:21:26.000Z", "2022-03-17T17:21:26.000+01:00", "2022-03-17T17:21:26+0100"] {
+        for text in [
+            "2022-03-17T16:21:26Z",
+            "2022-03-17T16:21:26.000Z",
+            "2022-03-17T17:21:26.000+01:00",
+            "2022-03-17T17:21:26+0100",
+        ] {
             assert_eq!(parse(text), Some(expected), "{text}");
         }
         assert_eq!(parse_http("Thu, 17 Mar 2022 16:21:26 GMT"), Some(expected));

@@ -17,14 +17,14 @@ pub(super) struct User {
     pub(super) id: String,
     pub(super) username: String,
     pub(super) is_active: bool,
-    #[serde(default)]
-    pub(super) user_type: Option<String>,
+    #[serde(rename = "UserType", default)]
+    pub(super) kind: Option<String>,
     #[serde(default)]
     pub(super) last_password_change_date: Option<String>,
     #[serde(default)]
     pub(super) profile: Option<Profile>,
-    #[serde(default)]
-    pub(super) user_role: Option<Named>,
+    #[serde(rename = "UserRole", default)]
+    pub(super) role: Option<Named>,
 }
 
 /// A user's profile.
@@ -128,7 +128,7 @@ mod tests {
             "Profile": {"attributes": {}, "Name": "Standard User", "UserLicense": {"Name": "Salesforce"}},
         });
         let user = read(row).unwrap();
-        assert!(user.user_role.is_none() && user.last_password_change_date.is_none());
+        assert!(user.role.is_none() && user.last_password_change_date.is_none());
         assert_eq!(user.profile.unwrap().user_license.unwrap().name, "Salesforce");
     }
 

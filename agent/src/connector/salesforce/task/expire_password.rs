@@ -54,7 +54,7 @@ async fn from_earlier(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<C
     org.settle().await;
     let now = org.read_back(&user.id).await?;
     let moved = match note(cx) {
-        Some(before) => now.last_password_change_date != before,
+        Some(note) => now.last_password_change_date.as_deref() != note.get("before").and_then(Json::as_str),
         None => changed_since(&now, made_at(cx.task)),
     };
     if moved {
@@ -64,11 +64,10 @@ async fn from_earlier(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<C
     Ok(undecided(&Failure::new(FailureClass::Interrupted, "no_answer", summary), LOOK))
 }
 
-/// `LastPasswordChangeDate` before the call, from the intent.
-fn note(cx: &AttemptCx) -> Option<Option<String>> {
+/// The intent of an earlier attempt; its `before` is `LastPasswordChangeDate` as it was before the call.
+fn note(cx: &AttemptCx) -> Option<Json> {
     let entry = cx.earlier.iter().rev().find(|entry| !entry.done)?;
-    let note: Json = serde_json::from_slice(&entry.note).ok()?;
-    Some(note.get("before")?.as_str().map(str::to_owned))
+    serde_json::from_slice(&entry.note).ok()
 }
 
 fn changed_since(user: &User, moment: i64) -> bool {

@@ -22,7 +22,11 @@ use unit::Unit;
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
     if it.format.known() != Some(Format::Xml) {
-        return Err(Failure::new(FailureClass::Rejected, "unknown_format", "this version cannot read that dataset form"));
+        return Err(Failure::new(
+            FailureClass::Rejected,
+            "unknown_format",
+            "this version cannot read that dataset form",
+        ));
     }
     let total = reader::count(cx).await?;
     let mut tally = Tally::of_journal(&cx.earlier);
@@ -45,7 +49,9 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         cx.journal.progress(tally.entries(), total, "import");
         let lines = Unit::new(org, cx, step, items, &schema).run().await?;
         cx.done(step, result::notes(&lines)).await?;
-        lines.iter().for_each(|line| tally.count(line.outcome));
+        for line in &lines {
+            tally.count(line.outcome);
+        }
     }
     cx.journal.progress(tally.entries(), total, "import");
     Ok(tally.conclusion())

@@ -21,7 +21,8 @@ use crate::connector::{AttemptCx, Conclusion};
 
 /// One call and, if it had no answer and no effect, one more.
 const MAX_CALLS: u32 = 2;
-const LOOK: &str = "Look at when the user's password was last changed in Salesforce; submit the task again if it was not.";
+const LOOK: &str =
+    "Look at when the user's password was last changed in Salesforce; submit the task again if it was not.";
 
 /// What a later attempt wants to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,7 +52,11 @@ struct NewPassword {
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
     let Some(source) = it.source.known() else {
-        return Err(Failure::new(FailureClass::Rejected, "unknown_source", "this version knows no such source of passwords"));
+        return Err(Failure::new(
+            FailureClass::Rejected,
+            "unknown_source",
+            "this version knows no such source of passwords",
+        ));
     };
     let Some(user) = org.find_user(&it.account).await? else { return proven(cx, not_found(&it.account)) };
     if let Some(conclusion) = from_earlier(org, &user, source, cx).await? {
@@ -97,7 +102,7 @@ async fn set(org: &Salesforce, user: &User, new: &NewPassword, cx: &AttemptCx) -
     let mut past = if cx.may_have_acted() { Past::Doubtful } else { Past::Clean };
     let mut unanswered = None;
     for number in earlier_calls + 1..=MAX_CALLS {
-        let note = Note::new(user, number, new)?;
+        let note = Note::encoded(user, number, new)?;
         match org.change(cx, 0, &note, &call).await {
             Ok(_) => return Ok(applied(user, new.sealed.clone())),
             Err(Undone::Not(failure)) => return refused(org, user, new, failure, past, unanswered.is_some(), cx).await,
@@ -196,8 +201,9 @@ fn last_note(cx: &AttemptCx) -> Option<Note> {
 }
 
 impl Note {
-    fn new(user: &User, call: u32, new: &NewPassword) -> Result<Vec<u8>, Failure> {
-        let internal = || Failure::new(FailureClass::Internal, "note_failed", "the journal's note could not be written");
+    fn encoded(user: &User, call: u32, new: &NewPassword) -> Result<Vec<u8>, Failure> {
+        let internal =
+            || Failure::new(FailureClass::Internal, "note_failed", "the journal's note could not be written");
         let sealed = match &new.sealed {
             Some(sealed) => Some(STANDARD.encode(codec::encode(sealed).map_err(|_| internal())?)),
             None => None,

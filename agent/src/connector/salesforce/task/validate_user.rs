@@ -44,9 +44,9 @@ fn told(user: User, (frozen, locked): (Option<bool>, Option<bool>)) -> validate_
         active: user.is_active,
         frozen,
         locked,
-        user_type: Text::clipped(user.user_type.unwrap_or_default()),
+        user_type: Text::clipped(user.kind.unwrap_or_default()),
         profile: Text::clipped(user.profile.map(|it| it.name).unwrap_or_default()),
-        role: Text::clipped(user.user_role.map(|it| it.name).unwrap_or_default()),
+        role: Text::clipped(user.role.map(|it| it.name).unwrap_or_default()),
         license: Text::clipped(license.map(|it| it.name).unwrap_or_default()),
     }
 }

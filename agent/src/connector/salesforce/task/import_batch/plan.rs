@@ -151,7 +151,9 @@ impl Names {
             (Change::Modify, Self { username: Some(name), .. }) => Ok((Key::Name(name), None)),
             (Change::Modify, _) => Err(missing("`Id`, `Username` or `Original_Username` must say which user is meant")),
         }
-        .and_then(|(key, name)| if key.text().is_empty() { Err(missing("the user's name is empty")) } else { Ok((key, name)) })
+        .and_then(|(key, name)| {
+            if key.text().is_empty() { Err(missing("the user's name is empty")) } else { Ok((key, name)) }
+        })
     }
 }
 
@@ -160,9 +162,9 @@ fn is_user_id(id: &str) -> bool {
 }
 
 fn writable<'a>(schema: &'a Fields, name: &str, written: &str, change: Change) -> Result<&'a Field, Refused> {
-    let field = schema
-        .find(name)
-        .ok_or_else(|| Refused::new("unknown_attribute", format!("users of this org have no field `{}`", clipped(written))))?;
+    let field = schema.find(name).ok_or_else(|| {
+        Refused::new("unknown_attribute", format!("users of this org have no field `{}`", clipped(written)))
+    })?;
     let allowed = if change == Change::Add { field.createable } else { field.updateable };
     if allowed {
         Ok(field)
@@ -240,7 +242,13 @@ mod tests {
     fn attributes_are_found_in_any_case_and_with_the_seeds_misspellings() {
         let plan = planned(
             Change::Modify,
-            &[("username", "a@b.c"), ("LASTNAME", "X"), ("Postal_Code", "1"), ("ReceiveInfoEmails", "True"), ("level__C", "3")],
+            &[
+                ("username", "a@b.c"),
+                ("LASTNAME", "X"),
+                ("Postal_Code", "1"),
+                ("ReceiveInfoEmails", "True"),
+                ("level__C", "3"),
+            ],
         );
         let expected = json!({ "LastName": "X", "PostalCode": "1", "ReceivesInfoEmails": true, "Level__c": 3 });
         assert_eq!(Json::Object(plan.fields), expected);

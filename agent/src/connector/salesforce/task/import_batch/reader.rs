@@ -41,18 +41,19 @@ impl Units {
 
     /// The next unit; empty after the last. No user is named twice in a unit: entries on one user follow each other.
     pub(super) async fn next(&mut self) -> Result<Vec<Item>, Failure> {
-        let (mut unit, mut named, mut bytes) = (Vec::new(), HashSet::new(), 0);
+        let (mut unit, mut taken, mut bytes) = (Vec::new(), HashSet::new(), 0);
         while let Some(item) = self.item().await? {
             let (names, size) = match &item {
                 Ok(entry) => (plan::names(entry), size(entry)),
                 Err(_) => (Vec::new(), 0),
             };
-            let fits = unit.len() < MAX_ENTRIES && bytes + size <= MAX_BYTES && !names.iter().any(|it| named.contains(it));
+            let fits =
+                unit.len() < MAX_ENTRIES && bytes + size <= MAX_BYTES && !names.iter().any(|it| taken.contains(it));
             if !fits && !unit.is_empty() {
                 self.next = Some(item);
                 break;
             }
-            named.extend(names);
+            taken.extend(names);
             bytes += size;
             unit.push(item);
         }

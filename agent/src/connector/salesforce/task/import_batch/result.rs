@@ -24,7 +24,8 @@ pub(super) enum Fate {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Line {
     pub(super) entry: u64,
-    pub(super) line: u64,
+    #[serde(rename = "line")]
+    pub(super) at: u64,
     pub(super) action: String,
     pub(super) account: String,
     pub(super) outcome: Fate,
@@ -127,7 +128,7 @@ mod tests {
     fn line(number: u64, text: &str) -> Line {
         Line {
             entry: number,
-            line: number,
+            at: number,
             action: "modify".to_owned(),
             account: clipped(text),
             outcome: Fate::Failed,

@@ -1,7 +1,5 @@
 //! One unit: look up, create, modify, set passwords, disable.
 
-use std::future::Future;
-
 use futures_util::StreamExt;
 use futures_util::stream;
 use jiff::Timestamp;
@@ -100,11 +98,11 @@ impl<'a> Unit<'a> {
 
     /// Once a user is renamed, its old name leads nowhere: another attempt needs its id.
     async fn journal_renames(&self) -> Result<(), Failure> {
-        let renamed = |work: &&Work| work.is_open() && work.plan.as_ref().is_some_and(|it| it.new_name.is_some());
+        let gets_name = |work: &&Work| work.is_open() && work.plan.as_ref().is_some_and(|it| it.new_name.is_some());
         let renames: Vec<(u64, String)> = self
             .work
             .iter()
-            .filter(renamed)
+            .filter(gets_name)
             .filter(|work| !self.memory.renames.contains_key(&work.number))
             .filter_map(|work| Some((work.number, work.id.clone()?)))
             .collect();
@@ -123,7 +121,9 @@ impl<'a> Unit<'a> {
             self.org.settle().await;
             let found = self.find_created(service_account).await;
             for index in rows {
-                let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) else { continue };
+                let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) else {
+                    continue;
+                };
                 match (&found, work.plan.as_ref().map(|plan| plan.key.text().to_owned())) {
                     (Ok(found), Some(name)) => match found.iter().find(|(it, _)| it.eq_ignore_ascii_case(&name)) {
                         Some((_, found)) => work.created(found.id.clone()),
@@ -223,7 +223,10 @@ impl<'a> Unit<'a> {
                 .iter()
                 .filter_map(|index| {
                     let id = self.work.get(*index)?.id.clone()?;
-                    Some((*index, Map::from_iter([("Id".to_owned(), json!(id)), ("IsActive".to_owned(), json!(false))])))
+                    Some((
+                        *index,
+                        Map::from_iter([("Id".to_owned(), json!(id)), ("IsActive".to_owned(), json!(false))]),
+                    ))
                 })
                 .collect();
             let outcome = self.send(records, Call::patch_many).await?;
@@ -278,7 +281,11 @@ impl<'a> Unit<'a> {
     }
 
     /// One call for many records; rows that met a lock once more, by themselves.
-    async fn send(&self, mut records: Vec<(usize, Map<String, Json>)>, call: impl Fn(Json) -> Call) -> Result<Sent, Failure> {
+    async fn send(
+        &self,
+        mut records: Vec<(usize, Map<String, Json>)>,
+        call: impl Fn(Json) -> Call,
+    ) -> Result<Sent, Failure> {
         let mut sent = Sent::default();
         let note = Note { since: self.since(), ..Note::default() }.encode();
         for tries in 0..LOCK_TRIES {
@@ -315,7 +322,12 @@ impl<'a> Unit<'a> {
 
     async fn set_passwords(&mut self) -> Result<(), Failure> {
         let rows = self.rows(|work, plan| work.written && plan.password.is_some());
-        let calls: Vec<_> = rows.into_iter().filter_map(|index| Some(self.set_password(index, self.work.get(index)?))).collect();
+        let unit = &*self;
+        let calls: Vec<_> = rows
+            .into_iter()
+            .filter_map(|index| Some((index, unit.work.get(index)?)))
+            .map(|(index, work)| async move { (index, unit.set_password(work).await) })
+            .collect();
         let results: Vec<_> = stream::iter(calls).buffer_unordered(PASSWORDS_AT_ONCE).collect().await;
         for (index, result) in results {
             let Some(work) = self.work.get_mut(index) else { continue };
@@ -330,45 +342,44 @@ impl<'a> Unit<'a> {
     }
 
     /// Sets one password, unless an earlier attempt has.
-    fn set_password<'b>(&'b self, index: usize, work: &'b Work) -> impl Future<Output = (usize, Result<(), Undone>)> + Send + 'b {
-        async move {
-            let (Some(id), Some(password)) = (&work.id, work.plan.as_ref().and_then(|it| it.password.as_ref())) else {
-                return (index, Ok(()));
-            };
-            let mut before = &work.password_changed;
-            if let Some(earlier) = self.memory.passwords.get(&work.number) {
-                if work.password_changed != *earlier {
-                    return (index, Ok(()));
-                }
-                before = earlier;
+    async fn set_password(&self, work: &Work) -> Result<(), Undone> {
+        let (Some(id), Some(password)) = (&work.id, work.plan.as_ref().and_then(|it| it.password.as_ref())) else {
+            return Ok(());
+        };
+        let mut before = &work.password_changed;
+        if let Some(earlier) = self.memory.passwords.get(&work.number) {
+            if work.password_changed != *earlier {
+                return Ok(());
             }
-            let note = Note { password: Some(work.number), before: before.clone(), since: self.since(), ..Note::default() };
-            let call = Call::set_password(id, password.expose());
-            let mut lost = None;
-            for _ in 0..ROUNDS {
-                let refused = match self.org.change(self.cx, self.step, &note.encode(), &call).await {
-                    Ok(_) => return (index, Ok(())),
-                    Err(Undone::Not(failure)) if lost.is_none() => return (index, Err(Undone::Not(failure))),
-                    Err(Undone::Not(failure)) => Some(failure),
-                    Err(Undone::Unknown(failure)) => {
-                        lost = Some(failure);
-                        None
-                    }
-                };
-                self.org.settle().await;
-                match (self.org.read_back(id).await, refused) {
-                    (Ok(now), _) if now.last_password_change_date != *before => return (index, Ok(())),
-                    (Ok(_), Some(refused)) => return (index, Err(Undone::Not(refused))),
-                    (Ok(_), None) => (),
-                    (Err(failure), _) => return (index, Err(Undone::Unknown(failure))),
-                }
-            }
-            (index, Err(Undone::Unknown(lost.unwrap_or_else(|| error::strange(0)))))
+            before = earlier;
         }
+        let note = Note { password: Some(work.number), before: before.clone(), since: self.since(), ..Note::default() };
+        let call = Call::set_password(id, password.expose());
+        let mut lost = None;
+        for _ in 0..ROUNDS {
+            let refused = match self.org.change(self.cx, self.step, &note.encode(), &call).await {
+                Ok(_) => return Ok(()),
+                Err(Undone::Not(failure)) if lost.is_none() => return Err(Undone::Not(failure)),
+                Err(Undone::Not(failure)) => Some(failure),
+                Err(Undone::Unknown(failure)) => {
+                    lost = Some(failure);
+                    None
+                }
+            };
+            self.org.settle().await;
+            match (self.org.read_back(id).await, refused) {
+                (Ok(now), _) if now.last_password_change_date != *before => return Ok(()),
+                (Ok(_), Some(refused)) => return Err(Undone::Not(refused)),
+                (Ok(_), None) => (),
+                (Err(failure), _) => return Err(Undone::Unknown(failure)),
+            }
+        }
+        Err(Undone::Unknown(lost.unwrap_or_else(|| error::strange(0))))
     }
 
     fn rows(&self, wanted: impl Fn(&Work, &Plan) -> bool) -> Rows {
-        let wanted = |(_, work): &(usize, &Work)| work.is_open() && work.plan.as_ref().is_some_and(|it| wanted(work, it));
+        let wanted =
+            |(_, work): &(usize, &Work)| work.is_open() && work.plan.as_ref().is_some_and(|it| wanted(work, it));
         self.work.iter().enumerate().filter(wanted).map(|(index, _)| index).collect()
     }
 
@@ -535,7 +546,7 @@ impl Work {
         };
         Line {
             entry: self.number,
-            line: self.line,
+            at: self.line,
             action: action.to_owned(),
             account: clipped(&self.account),
             outcome,
@@ -547,7 +558,13 @@ impl Work {
 }
 
 /// The user that an entry means. One that an earlier attempt renamed is found by its id or its new name.
-fn resolve<'a>(plan: &Plan, number: u64, users: &'a Users, memory: &Memory, service_account: &str) -> Option<&'a Found> {
+fn resolve<'a>(
+    plan: &Plan,
+    number: u64,
+    users: &'a Users,
+    memory: &Memory,
+    service_account: &str,
+) -> Option<&'a Found> {
     let found = match &plan.key {
         Key::Id(id) => return users.by_id(id),
         Key::Name(name) => users.by_name(name),
