@@ -168,17 +168,12 @@ impl Ledger {
     fn restore_task(&mut self, restored: RestoredTask) {
         self.arrivals += 1;
         let (task, state) = (restored.offer.task, restored.state.clone());
-        let mut held = Held::restore(restored, self.arrivals);
+        let held = Held::restore(restored, self.arrivals);
         match state {
-            TaskState::Journaled => (),
-            TaskState::Started { deaths } => {
-                let deaths = deaths + 1;
-                held.phase = Phase::Started { deaths };
-                self.writes.push(Write::PutState(task, TaskState::Started { deaths }));
-            }
+            TaskState::Journaled | TaskState::Started { .. } => (),
             TaskState::Concluded(report) => self.announce_conclusion(task, held.origin, report),
         }
-        let poisoned = matches!(held.phase, Phase::Started { deaths } if deaths >= self.limits.deaths);
+        let poisoned = matches!(held.phase, Phase::Started { resumed } if resumed + 1 >= self.limits.deaths);
         self.tasks.insert(task, held);
         if poisoned {
             self.conclude(task, Ending::dead_lettered());
@@ -341,8 +336,8 @@ impl Ledger {
         let number = held.next_journal();
         let first = matches!(held.phase, Phase::Journaled);
         if first {
-            held.phase = Phase::Started { deaths: 0 };
-            self.writes.push(Write::PutState(task, TaskState::Started { deaths: 0 }));
+            held.phase = Phase::Started { resumed: 0 };
+            self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
         }
         let local = held.origin == Origin::Local;
         self.writes.push(Write::PutJournal(task, number, entry));
@@ -370,9 +365,9 @@ impl Ledger {
                 let number = held.next_journal();
                 self.writes.push(Write::PutJournal(task, number, entry));
             }
-            if matches!(held.phase, Phase::Started { deaths } if deaths > 0) {
-                held.phase = Phase::Started { deaths: 0 };
-                self.writes.push(Write::PutState(task, TaskState::Started { deaths: 0 }));
+            if matches!(held.phase, Phase::Started { resumed } if resumed > 0) {
+                held.phase = Phase::Started { resumed: 0 };
+                self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
             }
         }
         self.after_writes(Gated::Event(Event::Recorded(ticket)));
@@ -399,6 +394,10 @@ impl Ledger {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         held.stop_running();
         let begun = matches!(held.phase, Phase::Started { .. });
+        if let Phase::Started { resumed: resumed @ 1.. } = &mut held.phase {
+            *resumed -= 1;
+            self.writes.push(Write::PutState(task, TaskState::Started { resumed: *resumed }));
+        }
         if held.fenced {
             self.drop_task(task);
         } else if held.cancelled && !begun {

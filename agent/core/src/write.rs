@@ -21,10 +21,11 @@ pub enum Origin {
 pub enum TaskState {
     /// On disk, no effect begun.
     Journaled,
-    /// An effect may exist. `deaths` is how often the process died in the present step.
+    /// An effect may exist.
     Started {
-        /// Deaths in the present step.
-        deaths: u32,
+        /// How often an attempt was resumed in the present step and has not ended since. If this is on disk when the
+        /// process starts, the process died as often, and once more.
+        resumed: u32,
     },
     /// It has its outcome, and results that must reach the controller before the report does.
     Concluded(Box<Report>),

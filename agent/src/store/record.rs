@@ -60,14 +60,14 @@ pub(super) fn read_task(bytes: &[u8]) -> Result<(Offer, Origin), CodecError> {
 #[derive(Encode, Decode)]
 enum StateRecord {
     Journaled,
-    Started { deaths: u32 },
+    Started { resumed: u32 },
     Concluded(Report),
 }
 
 pub(super) fn state(state: &TaskState) -> Result<Vec<u8>, CodecError> {
     codec::encode(&match state {
         TaskState::Journaled => StateRecord::Journaled,
-        TaskState::Started { deaths } => StateRecord::Started { deaths: *deaths },
+        TaskState::Started { resumed } => StateRecord::Started { resumed: *resumed },
         TaskState::Concluded(report) => StateRecord::Concluded(Report::clone(report)),
     })
 }
@@ -75,7 +75,7 @@ pub(super) fn state(state: &TaskState) -> Result<Vec<u8>, CodecError> {
 pub(super) fn read_state(bytes: &[u8]) -> Result<TaskState, CodecError> {
     Ok(match codec::decode(bytes)? {
         StateRecord::Journaled => TaskState::Journaled,
-        StateRecord::Started { deaths } => TaskState::Started { deaths },
+        StateRecord::Started { resumed } => TaskState::Started { resumed },
         StateRecord::Concluded(report) => TaskState::Concluded(Box::new(report)),
     })
 }

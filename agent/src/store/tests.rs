@@ -55,7 +55,7 @@ async fn a_task_far_larger_than_a_value_comes_back_whole() {
     store
         .commit(&[
             Write::PutTask(Box::new(large.clone()), Origin::Local),
-            Write::PutState(large.task, TaskState::Started { deaths: 1 }),
+            Write::PutState(large.task, TaskState::Started { resumed: 1 }),
             Write::PutJournal(large.task, 0, entry.clone()),
         ])
         .await
@@ -67,7 +67,7 @@ async fn a_task_far_larger_than_a_value_comes_back_whole() {
     let restored = store.restore().unwrap();
     let [task] = restored.tasks.as_slice() else { panic!("{:?}", restored.tasks) };
     assert_eq!((&task.offer, task.origin, task.journal), (&large, Origin::Local, 1));
-    assert_eq!(task.state, TaskState::Started { deaths: 1 });
+    assert_eq!(task.state, TaskState::Started { resumed: 1 });
     assert_eq!(store.journal(large.task).unwrap(), [entry]);
 }
 
@@ -80,8 +80,8 @@ async fn a_shorter_version_of_a_record_hides_the_parts_of_a_longer_one() {
     let concluded = TaskState::Concluded(Box::new(report(0, task)));
     store.commit(&[Write::PutTask(Box::new(offer(1, 10)), Origin::Controller)]).await.unwrap();
     store.commit(&[Write::PutState(task, concluded)]).await.unwrap();
-    store.commit(&[Write::PutState(task, TaskState::Started { deaths: 0 })]).await.unwrap();
-    assert_eq!(store.restore().unwrap().tasks[0].state, TaskState::Started { deaths: 0 });
+    store.commit(&[Write::PutState(task, TaskState::Started { resumed: 0 })]).await.unwrap();
+    assert_eq!(store.restore().unwrap().tasks[0].state, TaskState::Started { resumed: 0 });
 }
 
 #[tokio::test]

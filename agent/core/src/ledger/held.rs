@@ -15,7 +15,7 @@ use crate::write::{Origin, TaskState};
 #[derive(Debug)]
 pub(super) enum Phase {
     Journaled,
-    Started { deaths: u32 },
+    Started { resumed: u32 },
     Concluded(Box<Report>),
 }
 
@@ -65,7 +65,7 @@ impl Held {
     pub(super) fn restore(restored: RestoredTask, arrival: u64) -> Self {
         let phase = match restored.state {
             TaskState::Journaled => Phase::Journaled,
-            TaskState::Started { deaths } => Phase::Started { deaths },
+            TaskState::Started { resumed } => Phase::Started { resumed },
             TaskState::Concluded(report) => Phase::Concluded(report),
         };
         Self {

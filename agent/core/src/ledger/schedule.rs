@@ -5,8 +5,8 @@ use std::time::Duration;
 use postern_protocol::{StreamId, TaskId, Timestamp};
 
 use super::held::{Held, Phase};
-use super::{Ending, Event, Ledger};
-use crate::write::Origin;
+use super::{Ending, Event, Gated, Ledger};
+use crate::write::{Origin, TaskState, Write};
 
 impl Ledger {
     /// A payload of a task is complete on this machine.
@@ -35,12 +35,18 @@ impl Ledger {
         held.running = true;
         held.attempts += 1;
         held.retry_at = None;
-        Some(Event::Start {
+        let start = Event::Start {
             offer: Box::new(held.offer.clone()),
             attempt: held.attempts,
             reconcile: held.offer.reconcile,
             resumed: held.journal > 0,
-        })
+        };
+        let Phase::Started { resumed } = &mut held.phase else { return Some(start) };
+        // On disk first, so that a task in which the process dies again and again is known by it.
+        *resumed += 1;
+        self.writes.push(Write::PutState(task, TaskState::Started { resumed: *resumed }));
+        self.after_writes(Gated::Event(start));
+        self.poll_start(now)
     }
 
     fn may_start(&self, held: &Held, now: Timestamp) -> bool {

@@ -416,10 +416,10 @@ fn an_expired_task_is_reported_and_never_run_late() {
 
 #[test]
 fn f10_a_task_in_which_the_process_died_twice_is_dead_lettered() {
-    let started = |deaths| RestoredTask {
+    let started = |resumed| RestoredTask {
         offer: offer(1, TaskKind::DisableUser, 1),
         origin: Origin::Controller,
-        state: TaskState::Started { deaths },
+        state: TaskState::Started { resumed },
         journal: 1,
         streams_here: Vec::new(),
     };
@@ -439,7 +439,7 @@ fn a_restored_task_waits_for_a_session_and_a_lease() {
     let task = RestoredTask {
         offer: offer(1, TaskKind::DisableUser, 1),
         origin: Origin::Controller,
-        state: TaskState::Started { deaths: 0 },
+        state: TaskState::Started { resumed: 0 },
         journal: 1,
         streams_here: Vec::new(),
     };
@@ -450,7 +450,14 @@ fn a_restored_task_waits_for_a_session_and_a_lease() {
     desk.connect();
     assert!(desk.events().is_empty());
     desk.renew(LeaseVerdict::Kept);
+    assert!(desk.events().is_empty(), "nor before it is on disk that it runs again");
+    desk.sync();
     assert!(matches!(desk.events().as_slice(), [Event::Start { resumed: true, .. }]));
+    assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { resumed: 1 })));
+
+    desk.ledger.handle_failed(id(1), lease_too_short(), desk.now);
+    desk.sync();
+    assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { resumed: 0 })), "it ended: no death");
 }
 
 /// Invariant 17: an offer beyond the credit is refused, not swallowed.
