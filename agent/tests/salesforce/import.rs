@@ -302,6 +302,33 @@ async fn f05_a_unit_that_was_done_and_not_journaled_is_told_apart_by_reading() {
     assert_eq!((lab.effects(ACTIVE).password_sets, lab.effects(ACTIVE).flips), (1, 1));
 }
 
+/// F04 for a rename: the old name leads nowhere any more, and somebody else has changed the user since.
+#[tokio::test]
+async fn f04_a_renamed_user_is_found_again_by_its_journaled_id() {
+    let mut org = OrgSeed::acme(2);
+    let (mut other, password) = (org.users[0].clone(), "Other-Admin-1");
+    other.username = "other@acme.example".to_owned();
+    other.password = Some(password.into());
+    org.users.push(other);
+    let lab = Lab::with_org(org).await;
+    let rename = format!(
+        "<entry changetype=\"modify\"><Original_Username>{ACTIVE}</Original_Username>\
+         <Username>renamed@acme.example</Username><password>Correct-Horse-7</password></entry>"
+    );
+    let mut task = import(root(&rename));
+    task.dies_after = Some(2);
+    task.attempt(&lab.connector()).await.unwrap_err();
+    assert!(lab.sim.user("renamed@acme.example").is_some());
+
+    lab.write("password", password);
+    let other = lab.connector_with(&lab.settings("soap").replace(ADMIN, "other@acme.example"));
+    let mut theirs = import(root(&modify("renamed@acme.example", "<Title>x</Title>")));
+    assert_eq!(theirs.attempt(&other).await.unwrap().outcome, Outcome::Succeeded);
+
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 1, 0, 0), "{:?}", task.lines());
+    assert!(lab.sim.password_is("renamed@acme.example", "Correct-Horse-7"));
+}
+
 /// F67: another agent has made the user for the same task.
 #[tokio::test]
 async fn f67_a_name_taken_by_our_own_earlier_attempt_is_not_a_conflict() {
