@@ -93,8 +93,7 @@ impl IdentityDir {
         let path = self.file("tls.key");
         if let Some(pem) = private::read(&path, MAX_FILE)?.map(Zeroizing::new) {
             let pem = std::str::from_utf8(&pem).unwrap_or_default();
-            return KeyPair::from_pem(pem)
-                .map_err(|error| IdentityError::Damaged { path, reason: error.to_string() });
+            return KeyPair::from_pem(pem).map_err(|error| IdentityError::Damaged { path, reason: error.to_string() });
         }
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
         private::replace(&path, Zeroizing::new(key.serialize_pem()).as_bytes())?;
@@ -139,6 +138,13 @@ impl IdentityDir {
     fn damaged(&self, name: &str, reason: &str) -> IdentityError {
         IdentityError::Damaged { path: self.file(name), reason: reason.to_owned() }
     }
+}
+
+/// The fingerprint of the member whose certificate this is; empty if it is none.
+pub fn fingerprint(certificate: &[u8]) -> String {
+    x509_parser::parse_x509_certificate(certificate)
+        .map(|(_, parsed)| postern_protocol::enrollment::fingerprint(parsed.public_key().raw))
+        .unwrap_or_default()
 }
 
 /// When a certificate ends, in seconds since 1970; `None` if it cannot be read.

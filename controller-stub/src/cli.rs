@@ -126,8 +126,8 @@ pub struct Serve {
     /// Enable new members without an operator comparing fingerprints; for pilots
     #[arg(long)]
     pub auto_approve: bool,
-    /// How long a lease lasts, in seconds
-    #[arg(long, default_value_t = 60)]
+    /// How long a lease lasts, in seconds; agents' `request_timeout_secs` must stay below two thirds of it
+    #[arg(long, default_value_t = 180)]
     pub lease_ttl_secs: u64,
     /// How often each side of a session asks for a sign of life, in seconds
     #[arg(long, default_value_t = 10)]

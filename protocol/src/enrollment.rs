@@ -127,6 +127,17 @@ impl fmt::Debug for ProofKey {
     }
 }
 
+/// The fingerprint of a member: SHA-256 of its TLS key's subject public key info (DER), in groups of four digits. What
+/// an administrator and an operator compare before the operator approves.
+pub fn fingerprint(public_key_info: &[u8]) -> String {
+    let digits: Vec<String> = Sha256::digest(public_key_info).chunks(2).map(hex).collect();
+    digits.join(":")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What a proof vouches for.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
@@ -247,6 +258,13 @@ mod tests {
         let text = text();
         let error = text.expose()[..40].parse::<EnrollmentToken>().err().unwrap();
         assert!(error.to_string().contains("postern-controller token create"), "{error}");
+    }
+
+    #[test]
+    fn a_fingerprint_can_be_read_aloud() {
+        let fingerprint = fingerprint(b"key");
+        assert!(fingerprint.starts_with("2c70:e12b:7a06:46f9:"), "{fingerprint}");
+        assert_eq!(fingerprint.len(), 79);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::app::{host_name, proxy_route};
 use crate::cli::Enroll;
 use crate::enrollment::{Applicant, EnrollmentError, enroll};
 use crate::exit::Exit;
-use crate::identity::{IdentityDir, Membership};
+use crate::identity::{self, IdentityDir, Membership};
 use crate::store::Store;
 
 /// A token is some hundred bytes.
@@ -44,12 +44,8 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
     let sealing_key = identity.sealing_key()?;
     let csr = identity.signing_request()?;
     let host = host_name();
-    let applicant = Applicant {
-        incarnation: store.incarnation(),
-        host: &host,
-        sealing_key: *sealing_key.public(),
-        csr: &csr,
-    };
+    let applicant =
+        Applicant { incarnation: store.incarnation(), host: &host, sealing_key: *sealing_key.public(), csr: &csr };
     let proxy = proxy_route(&config)?;
     let enrolled = enroll(&token, &options.controller, proxy, config.controller.connect_timeout, &applicant)
         .await
@@ -60,28 +56,29 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
             };
             Failed::because(exit, &error)
         })?;
-    let membership = Membership {
-        cluster: enrolled.cluster.clone(),
-        member: enrolled.member,
-        controllers: options.controller,
-    };
+    let membership =
+        Membership { cluster: enrolled.cluster.clone(), member: enrolled.member, controllers: options.controller };
     identity.enroll(&membership, &enrolled.certificate, &enrolled.ca)?;
-    let fingerprint = sealing_key.public().id().to_string();
+    let fingerprint = identity::fingerprint(&enrolled.certificate);
     if options.json {
         say_json(&json!({
             "cluster": enrolled.cluster, "member": enrolled.member, "approved": enrolled.approved,
-            "sealing_key_fingerprint": fingerprint,
+            "fingerprint": fingerprint,
         }));
     } else {
         let next = if enrolled.approved {
             "start it: postern run".to_owned()
         } else {
-            format!("start it (postern run); an operator approves it with: postern-controller member approve {}", enrolled.member)
+            format!(
+                "start it (postern run); an operator compares the fingerprint and approves it with: \
+                 postern-controller member approve {}",
+                enrolled.member
+            )
         };
         say_pairs(&[
             ("cluster", enrolled.cluster.to_string()),
             ("member", enrolled.member.to_string()),
-            ("sealing key", fingerprint),
+            ("fingerprint", fingerprint),
             ("state", if enrolled.approved { "approved" } else { "pending approval" }.to_owned()),
             ("next", next),
         ]);

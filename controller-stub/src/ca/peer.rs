@@ -1,9 +1,9 @@
 //! Who a client certificate names.
 
+use postern_protocol::enrollment;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId};
 use rustls_pki_types::CertificateDer;
-use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
@@ -38,12 +38,9 @@ impl Peer {
     }
 }
 
-/// SHA-256 of a certificate's public key info in groups of four digits: what two people compare over the phone.
+/// The fingerprint of the member whose certificate this is; empty if it is none.
 pub fn fingerprint(certificate: &[u8]) -> String {
-    let Ok((_, parsed)) = parse_x509_certificate(certificate) else { return String::new() };
-    grouped(&Sha256::digest(parsed.public_key().raw))
-}
-
-fn grouped(bytes: &[u8]) -> String {
-    bytes.chunks(2).map(crate::hex::encode).collect::<Vec<_>>().join(":")
+    parse_x509_certificate(certificate)
+        .map(|(_, parsed)| enrollment::fingerprint(parsed.public_key().raw))
+        .unwrap_or_default()
 }
