@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use postern_protocol::Secret;
 use postern_store::Spool;
 use tokio::net::TcpListener;
@@ -52,6 +53,10 @@ impl Api {
     /// Serves requests until `stop`.
     pub async fn serve(self, listener: TcpListener) {
         let stop = self.stop.clone();
+        // Answers are small, and a caller waits for each.
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
         let served = axum::serve(listener, self.router()).with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
             tracing::error!(%error, "the API stopped");

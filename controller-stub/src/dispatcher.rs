@@ -12,11 +12,11 @@ use crate::state::ledger::{Ledger, LedgerError};
 
 /// How many requests may wait for the owner; whoever comes later waits before sending.
 const WAITING: usize = 1024;
-/// The most requests decided in one turn, and the changes after which a turn ends early. The largest change is a task
-/// of about 90 KiB, and a commit takes 256 KiB.
+/// The most requests decided in one turn, and the changes after which a turn ends early: about one commit.
 const MAX_JOBS: usize = 64;
 const MAX_CHANGES: usize = 256;
-/// The most bytes of tasks in one turn: with the largest that may follow they still fit a commit.
+/// The bytes of tasks and reports after which a turn ends early. The largest task that may follow has about 90 KiB, so
+/// that a turn usually fits a commit, which takes 256 KiB.
 const MAX_BYTES: usize = 96 * 1024;
 /// How often leases and deadlines are looked at: often enough for the shortest lease a test sets.
 const TICK: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(100);
 type After = Box<dyn FnOnce() + Send>;
 
 /// What is done on the state, and what is said once that is durable.
-type Work = Box<dyn FnOnce(&mut State, Moment) -> After + Send>;
+type Work = Box<dyn FnOnce(&mut State, Moment) -> Option<After> + Send>;
 
 /// One request, with about how many bytes it adds to the commit.
 struct Job {
@@ -60,12 +60,12 @@ impl Handle {
         work: impl FnOnce(&mut State, Moment) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        let work = Box::new(move |state: &mut State, at: Moment| -> After {
+        let work = Box::new(move |state: &mut State, at: Moment| -> Option<After> {
             let result = work(state, at);
-            Box::new(move || {
+            Some(Box::new(move || {
                 // Whoever asked may have gone meanwhile.
                 let _ = reply.send(result);
-            })
+            }))
         });
         self.jobs.send(Job { bytes, work }).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
@@ -77,9 +77,9 @@ impl Handle {
         bytes: usize,
         work: impl FnOnce(&mut State, Moment) + Send + 'static,
     ) -> Result<(), Stopped> {
-        let work = Box::new(move |state: &mut State, at: Moment| -> After {
+        let work = Box::new(move |state: &mut State, at: Moment| -> Option<After> {
             work(state, at);
-            Box::new(|| ())
+            None
         });
         self.jobs.send(Job { bytes, work }).await.map_err(|_| Stopped)
     }
@@ -90,13 +90,15 @@ pub struct Dispatcher {
     state: State,
     ledger: Ledger,
     jobs: mpsc::Receiver<Job>,
+    /// About how many bytes are decided and not committed yet.
+    carried: usize,
 }
 
 impl Dispatcher {
     /// Takes the state over.
     pub fn new(state: State, ledger: Ledger) -> (Self, Handle) {
         let (sender, jobs) = mpsc::channel(WAITING);
-        (Self { state, ledger, jobs }, Handle { jobs: sender })
+        (Self { state, ledger, jobs, carried: 0 }, Handle { jobs: sender })
     }
 
     /// Works until `stop`, or until the ledger fails: then the process must end, because what it decided last is not
@@ -106,37 +108,50 @@ impl Dispatcher {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let mut after = Vec::new();
+            let mut may_wait = true;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                _ = tick.tick() => self.state.tick(clock::moment()),
+                _ = tick.tick() => {
+                    self.state.tick(clock::moment());
+                    may_wait = false;
+                }
                 job = self.jobs.recv() => match job {
                     Some(job) => self.work(job, &mut after),
                     None => return Ok(()),
                 },
             }
             self.state.assign(clock::moment())?;
+            // Nobody hears of it yet, so it can become durable together with what comes next, or at the next tick.
+            if may_wait && after.is_empty() && self.state.is_quiet() && self.state.pending() < MAX_CHANGES {
+                continue;
+            }
             self.settle(after).await?;
         }
     }
 
     /// Decides one request, and those that wait behind it.
     fn work(&mut self, first: Job, after: &mut Vec<After>) {
-        let mut bytes = first.bytes;
-        after.push((first.work)(&mut self.state, clock::moment()));
-        while after.len() < MAX_JOBS && bytes < MAX_BYTES && self.state.pending() < MAX_CHANGES {
+        let mut bytes = self.carried + first.bytes;
+        after.extend((first.work)(&mut self.state, clock::moment()));
+        for _ in 1..MAX_JOBS {
+            if bytes >= MAX_BYTES || self.state.pending() >= MAX_CHANGES {
+                break;
+            }
             let Ok(job) = self.jobs.try_recv() else { break };
             bytes += job.bytes;
-            after.push((job.work)(&mut self.state, clock::moment()));
+            after.extend((job.work)(&mut self.state, clock::moment()));
         }
+        self.carried = bytes;
     }
 
     /// Persist, then speak.
     async fn settle(&mut self, after: Vec<After>) -> Result<(), LedgerError> {
-        let turn = self.state.end_turn();
-        if !turn.writes.is_empty() {
-            let batch = self.ledger.batch(&turn.writes)?;
-            self.ledger.commit(batch).await?;
+        self.carried = 0;
+        let mut turn = self.state.end_turn();
+        let writes = std::mem::take(&mut turn.writes);
+        if !writes.is_empty() {
+            self.ledger.commit(writes).await?;
         }
         // Nothing before this line was heard outside.
         for reply in after {

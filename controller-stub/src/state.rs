@@ -180,6 +180,13 @@ impl State {
         self.notice_drained();
     }
 
+    /// Whether nobody waits to hear what was decided.
+    pub fn is_quiet(&mut self) -> bool {
+        self.collect_changes();
+        self.notice_drained();
+        self.words.is_empty() && self.new_finished.is_empty()
+    }
+
     /// How many batches and barriers the store made since the start.
     pub fn commits_and_barriers(&self) -> (u64, u64) {
         (self.ledger.store().commits(), self.ledger.store().barriers())

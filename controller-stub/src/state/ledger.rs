@@ -3,7 +3,7 @@
 use postern_protocol::id::TokenId;
 use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{Epoch, MemberId, StreamId, TaskId, codec};
-use postern_store::{Batch, SpoolId, Store, StoreError, Table};
+use postern_store::{Batch, MAX_BATCH_BYTES, SpoolId, Store, StoreError, Table};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -91,18 +91,17 @@ impl Ledger {
         &self.store
     }
 
-    /// Puts changes into a batch that becomes durable whole or not at all.
-    pub fn batch(&self, writes: &[Write]) -> Result<Batch, LedgerError> {
-        let mut batch = Batch::new();
-        // Whatever the controller decided it also promised, and admission keeps space free before it promises.
-        batch.essential();
-        writes.iter().try_for_each(|write| put(&mut batch, write))?;
-        Ok(batch)
-    }
-
-    /// Makes a batch durable.
-    pub async fn commit(&self, batch: Batch) -> Result<(), LedgerError> {
-        Ok(self.store.commit(batch).await?)
+    /// Makes changes durable, in one batch if they fit one.
+    ///
+    /// A turn that settles a large inventory does not fit. Then several batches follow one another in an order in
+    /// which a crash between two of them loses nothing: what is referred to before what refers to it, and a member's
+    /// numbers last, because they say that its reports need not be sent again.
+    pub async fn commit(&self, mut writes: Vec<Write>) -> Result<(), LedgerError> {
+        writes.sort_by_key(rank);
+        for batch in batches(&writes)? {
+            self.store.commit(batch).await?;
+        }
+        Ok(())
     }
 
     /// Every cluster.
@@ -186,41 +185,101 @@ pub const fn spool_id(id: StreamId) -> SpoolId {
     SpoolId(*id.as_bytes())
 }
 
-fn put(batch: &mut Batch, write: &Write) -> Result<(), LedgerError> {
+/// What comes before what when changes do not fit one batch.
+const fn rank(write: &Write) -> u8 {
     match write {
-        Write::Cluster(it) => put_json(batch, CLUSTERS, &name_key(it.name.as_str()), it),
-        Write::Token(it) => put_json(batch, TOKENS, it.id.as_bytes(), it),
-        Write::ForgetToken(id) => Ok(batch.delete(TOKENS, id.as_bytes())?),
-        Write::Member(it) => put_json(batch, MEMBERS, it.id.as_bytes(), it),
-        Write::Numbers(member, it) => put_json(batch, NUMBERS, member.as_bytes(), it),
-        Write::System(it) => put_json(batch, SYSTEMS, &name_key(it.name.as_str()), it),
-        Write::ForgetSystem(it) => Ok(batch.delete(SYSTEMS, &name_key(it.name.as_str()))?),
-        Write::Task(it) => put_json(batch, TASKS, it.id.as_bytes(), it),
-        Write::Offer(it) => put_parts(batch, OFFERS, it.task.as_bytes(), codec::encode(&**it)),
-        Write::Report(it) => put_parts(batch, REPORTS, &report_key(it.task, it.epoch), codec::encode(&**it)),
-        Write::Stream(it) => put_json(batch, STREAMS, it.id.as_bytes(), it),
-        Write::ForgetStream(id) => Ok(batch.delete(STREAMS, id.as_bytes())?),
+        Write::Cluster(_) | Write::System(_) => 0,
+        Write::Member(_) => 1,
+        Write::Token(_) | Write::ForgetToken(_) => 2,
+        Write::Stream(_) => 3,
+        Write::Offer(_) => 4,
+        Write::Report(_) => 5,
+        Write::Task(_) => 6,
+        Write::ForgetStream(_) | Write::ForgetSystem(_) => 7,
+        Write::Numbers(..) => 8,
     }
 }
 
-fn put_json<T: Serialize>(batch: &mut Batch, table: Table, key: &[u8], value: &T) -> Result<(), LedgerError> {
+/// One record of one table; no value deletes it.
+struct Change {
+    table: Table,
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+}
+
+/// Packs changes, in their order, into as few batches as hold them. The parts of one change stay together.
+fn batches(writes: &[Write]) -> Result<Vec<Batch>, LedgerError> {
+    let mut batches = Vec::new();
+    let mut batch = begin();
+    let mut bytes = 0;
+    for write in writes {
+        let changes = changes(write)?;
+        let more: usize = changes.iter().map(weight).sum();
+        if bytes > 0 && bytes + more > MAX_BATCH_BYTES {
+            batches.push(std::mem::replace(&mut batch, begin()));
+            bytes = 0;
+        }
+        bytes += more;
+        for Change { table, key, value } in changes {
+            match value {
+                Some(value) => batch.put(table, &key, &value)?,
+                None => batch.delete(table, &key)?,
+            }
+        }
+    }
+    batches.push(batch);
+    Ok(batches)
+}
+
+fn begin() -> Batch {
+    let mut batch = Batch::new();
+    // Whatever the controller decided it also promised, and admission keeps space free before it promises.
+    batch.essential();
+    batch
+}
+
+/// At least what the store counts a change with.
+fn weight(change: &Change) -> usize {
+    const OVERHEAD: usize = 64;
+    OVERHEAD + change.key.len() + change.value.as_ref().map_or(0, Vec::len)
+}
+
+fn changes(write: &Write) -> Result<Vec<Change>, LedgerError> {
+    match write {
+        Write::Cluster(it) => json(CLUSTERS, &name_key(it.name.as_str()), it),
+        Write::Token(it) => json(TOKENS, it.id.as_bytes(), it),
+        Write::ForgetToken(id) => Ok(gone(TOKENS, id.as_bytes())),
+        Write::Member(it) => json(MEMBERS, it.id.as_bytes(), it),
+        Write::Numbers(member, it) => json(NUMBERS, member.as_bytes(), it),
+        Write::System(it) => json(SYSTEMS, &name_key(it.name.as_str()), it),
+        Write::ForgetSystem(it) => Ok(gone(SYSTEMS, &name_key(it.name.as_str()))),
+        Write::Task(it) => json(TASKS, it.id.as_bytes(), it),
+        Write::Offer(it) => parts(OFFERS, it.task.as_bytes(), codec::encode(&**it)),
+        Write::Report(it) => parts(REPORTS, &report_key(it.task, it.epoch), codec::encode(&**it)),
+        Write::Stream(it) => json(STREAMS, it.id.as_bytes(), it),
+        Write::ForgetStream(id) => Ok(gone(STREAMS, id.as_bytes())),
+    }
+}
+
+fn json<T: Serialize>(table: Table, key: &[u8], value: &T) -> Result<Vec<Change>, LedgerError> {
     let bytes = serde_json::to_vec(value)
         .map_err(|error| LedgerError::Unwritable { table: table.name(), reason: error.to_string() })?;
-    Ok(batch.put(table, key, &bytes)?)
+    Ok(vec![Change { table, key: key.to_vec(), value: Some(bytes) }])
+}
+
+fn gone(table: Table, key: &[u8]) -> Vec<Change> {
+    vec![Change { table, key: key.to_vec(), value: None }]
 }
 
 /// Splits a value that is written once, so that its parts never have to shrink.
-fn put_parts(
-    batch: &mut Batch,
-    table: Table,
-    key: &[u8],
-    bytes: Result<Vec<u8>, codec::CodecError>,
-) -> Result<(), LedgerError> {
+fn parts(table: Table, key: &[u8], bytes: Result<Vec<u8>, codec::CodecError>) -> Result<Vec<Change>, LedgerError> {
     let bytes = bytes.map_err(|error| LedgerError::Unwritable { table: table.name(), reason: error.to_string() })?;
-    for (index, part) in (0_u16..).zip(bytes.chunks(PART)) {
-        batch.put(table, &[key, &index.to_be_bytes()].concat(), part)?;
-    }
-    Ok(())
+    let part = |(index, part): (u16, &[u8])| Change {
+        table,
+        key: [key, &index.to_be_bytes()].concat(),
+        value: Some(part.to_vec()),
+    };
+    Ok((0_u16..).zip(bytes.chunks(PART)).map(part).collect())
 }
 
 fn parse<T: DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, LedgerError> {
@@ -238,4 +297,102 @@ fn name_key(name: &str) -> [u8; 32] {
 
 fn report_key(id: TaskId, epoch: Epoch) -> Vec<u8> {
     [id.as_bytes().as_slice(), &epoch.0.to_be_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_protocol::bounded::{Bytes, List};
+    use postern_protocol::id::Incarnation;
+    use postern_protocol::message::v1::Mode;
+    use postern_protocol::time::UnixMillis;
+    use postern_protocol::{ReportNo, SessionNo, TaskKind, TaskRequest};
+    use postern_store::{Options, StoreKey};
+
+    use super::*;
+    use crate::state::record::TaskState;
+
+    fn ledger(folder: &tempfile::TempDir) -> Ledger {
+        let key = StoreKey::from_bytes([1; 32]);
+        Ledger::new(Store::open(&folder.path().join("store"), &key, &Options::default(), 1).unwrap().store)
+    }
+
+    fn task(number: u16) -> TaskRecord {
+        let mut id = [0; 16];
+        id[14..].copy_from_slice(&number.to_be_bytes());
+        TaskRecord {
+            id: TaskId::from_bytes(id),
+            cluster: "acme".parse().unwrap(),
+            system: "sf".parse().unwrap(),
+            kind: TaskKind::EnableUser,
+            target: "x".repeat(255),
+            mode: Mode::Async,
+            priority: 1,
+            digest: [0; 32],
+            submitted: UnixMillis(1),
+            deadline: None,
+            state: TaskState::Queued,
+            epoch: Epoch(0),
+            attempt: 0,
+            reconcile: false,
+            cancel_requested: false,
+            observations: Vec::new(),
+            finish: None,
+        }
+    }
+
+    /// Without the split the batch is refused as too large, and the controller ends.
+    #[tokio::test]
+    async fn more_changes_than_fit_one_batch_are_all_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        let writes: Vec<Write> = (0..1_000).map(|number| Write::Task(task(number))).collect();
+        assert!(batches(&writes).unwrap().len() > 1);
+        ledger.commit(writes).await.unwrap();
+        assert_eq!(ledger.tasks().count(), 1_000);
+        assert_eq!(ledger.tasks().next().unwrap().unwrap(), task(999), "the newest first");
+    }
+
+    /// A number that became durable before the report it covers would have the report dropped unread after a crash.
+    #[test]
+    fn a_members_numbers_come_last() {
+        let numbers = MemberNumbers {
+            incarnation: Incarnation::from_bytes([1; 16]),
+            issued: SessionNo(1),
+            confirmed: SessionNo(1),
+            acked: ReportNo(1),
+        };
+        let mut writes = vec![Write::Numbers(MemberId::from_bytes([1; 16]), numbers), Write::Task(task(1))];
+        writes.sort_by_key(rank);
+        assert!(matches!(writes.last(), Some(Write::Numbers(..))));
+    }
+
+    #[tokio::test]
+    async fn a_value_of_many_parts_comes_back_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        let record = task(1);
+        let offer = Offer {
+            task: record.id,
+            kind: record.kind.into(),
+            kind_rev: TaskRequest::REV,
+            epoch: Epoch(0),
+            lease_ttl_ms: 0,
+            deadline_ms: 0,
+            priority: 1,
+            system: record.system,
+            target: postern_protocol::bounded::Text::default(),
+            mode: Mode::Async.into(),
+            attempt: 0,
+            reconcile: false,
+            observations: List::default(),
+            params: Bytes::new(vec![7; 16 * 1024]).unwrap(),
+            sealed: List::default(),
+            streams: List::default(),
+            requester: None,
+            ext: List::default(),
+        };
+        ledger.commit(vec![Write::Offer(Box::new(offer.clone()))]).await.unwrap();
+        assert_eq!(ledger.offer(record.id).unwrap(), Some(offer));
+        assert_eq!(ledger.offer(task(2).id).unwrap(), None);
+    }
 }

@@ -147,6 +147,7 @@ pub(crate) async fn connect(
             .unwrap(),
     };
     let tcp = TcpStream::connect(lab.listener()).await?;
+    tcp.set_nodelay(true)?;
     let name = ServerName::try_from("localhost").unwrap();
     let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
     let mut request = format!("wss://localhost{path}").into_client_request()?;
