@@ -361,7 +361,7 @@ mod tests {
             confirmed: SessionNo(1),
             acked: ReportNo(1),
         };
-        let mut writes = vec![Write::Numbers(MemberId::from_bytes([1; 16]), numbers), Write::Task(task(1))];
+        let mut writes = [Write::Numbers(MemberId::from_bytes([1; 16]), numbers), Write::Task(task(1))];
         writes.sort_by_key(rank);
         assert!(matches!(writes.last(), Some(Write::Numbers(..))));
     }
