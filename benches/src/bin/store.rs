@@ -10,15 +10,13 @@
 
 #![allow(clippy::print_stdout, reason = "this program's output is its result")]
 
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Parser;
-use postern_benches::{median, timed};
+use postern_benches::{Calibration, Failure, barrier, load, median, timed, to_f64};
 use postern_store::{Batch, Options, Store, StoreKey, Table};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
@@ -52,8 +50,6 @@ struct Args {
     json: bool,
 }
 
-type Failure = Box<dyn Error + Send + Sync>;
-
 struct Row {
     size: usize,
     in_flight: u32,
@@ -69,32 +65,20 @@ struct Row {
 fn main() -> Result<(), Failure> {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
-    let before = calibrate(&args.dir)?;
+    let before = (barrier(&args.dir)?, load());
     let mut rows = Vec::new();
     for size in SIZES {
         for in_flight in IN_FLIGHT {
             rows.push(measure(&runtime, &args, size, in_flight)?);
         }
     }
-    let after = calibrate(&args.dir)?;
+    let calibration = Calibration::complete(before, &args.dir)?;
     if args.json {
-        println!("{}", json(before, after, &rows));
+        println!("{}", json(&calibration, &rows));
     } else {
-        print(before, after, &rows);
+        print(&calibration, &rows);
     }
     Ok(())
-}
-
-/// The median cost of one 4 KiB append with `fdatasync`: what the figures beside it depend on.
-fn calibrate(dir: &Path) -> io::Result<Duration> {
-    let mut file = tempfile::tempfile_in(dir)?;
-    let mut samples = Vec::new();
-    for _ in 0..100 {
-        let (result, took) = timed(|| file.write_all(&[1; 4096]).and_then(|()| file.sync_data()));
-        result?;
-        samples.push(took.as_secs_f64());
-    }
-    Ok(Duration::from_secs_f64(median(samples)))
 }
 
 fn measure(runtime: &Runtime, args: &Args, size: usize, in_flight: u32) -> Result<Row, Failure> {
@@ -205,8 +189,8 @@ impl Log {
     }
 }
 
-fn print(before: Duration, after: Duration, rows: &[Row]) {
-    println!("fdatasync of a 4 KiB append: {before:.0?} before, {after:.0?} after");
+fn print(calibration: &Calibration, rows: &[Row]) {
+    println!("{calibration}");
     println!(
         "{:>8} {:>10} {:>12} {:>12} {:>7} {:>16}",
         "bytes", "in flight", "store/s", "log/s", "ratio", "commits/barrier"
@@ -219,7 +203,7 @@ fn print(before: Duration, after: Duration, rows: &[Row]) {
     }
 }
 
-fn json(before: Duration, after: Duration, rows: &[Row]) -> serde_json::Value {
+fn json(calibration: &Calibration, rows: &[Row]) -> serde_json::Value {
     let rows = rows
         .iter()
         .map(|row| {
@@ -234,12 +218,7 @@ fn json(before: Duration, after: Duration, rows: &[Row]) -> serde_json::Value {
         })
         .collect::<Vec<_>>();
     serde_json::json!({
-        "fdatasync_before_secs": before.as_secs_f64(),
-        "fdatasync_after_secs": after.as_secs_f64(),
+        "calibration": calibration.json(),
         "rows": rows,
     })
-}
-
-fn to_f64(count: u64) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
