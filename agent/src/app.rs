@@ -177,11 +177,7 @@ impl App {
                 host: host_name(),
                 incarnation: self.store.incarnation(),
                 systems: self.executor.served(),
-                sealing_keys: self
-                    .sealing_keys
-                    .iter()
-                    .map(|key| AnnouncedKey { id: key.id(), public: *key })
-                    .collect(),
+                sealing_keys: self.sealing_keys.iter().map(|key| AnnouncedKey { id: key.id(), public: *key }).collect(),
             },
             dispatcher: self.dispatcher.clone(),
             streams: self.streams.clone(),
@@ -280,4 +276,3 @@ impl Keep for Kept {
         Box::pin(async move { self.store.keep(&self.system, key, &value).await.map_err(|error| forgot(&error)) })
     }
 }
-

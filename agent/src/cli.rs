@@ -39,7 +39,9 @@ pub enum Command {
     ///
     /// Makes this agent's keys, checks that the controller is the one the token names, and stores the certificate it
     /// issues. Safe to repeat with the same token if the reply was lost.
-    #[command(after_help = "Examples:\n  postern enroll --controller wss://controller.example:7443 --token-file token.txt\n  postern enroll postern-token-… --controller wss://controller.example:7443")]
+    #[command(
+        after_help = "Examples:\n  postern enroll --controller wss://controller.example:7443 --token-file token.txt\n  postern enroll postern-token-… --controller wss://controller.example:7443"
+    )]
     Enroll(Enroll),
     /// Run until told to stop: keep a session with the controller and do the tasks it hands out.
     ///
@@ -53,7 +55,9 @@ pub enum Command {
     /// Run one task here, without a controller, through the same connector and journal.
     ///
     /// For trying a set-up. The agent must not be running on the same state directory.
-    #[command(after_help = "Examples:\n  postern exec test-connection --system acme\n  postern exec disable-user --system acme --account joe@example.com\n  postern exec reset-password --system acme --account joe@example.com --password-file new.txt\n  postern exec import-batch --system acme --dataset users.xml")]
+    #[command(
+        after_help = "Examples:\n  postern exec test-connection --system acme\n  postern exec disable-user --system acme --account joe@example.com\n  postern exec reset-password --system acme --account joe@example.com --password-file new.txt\n  postern exec import-batch --system acme --dataset users.xml"
+    )]
     Exec(Exec),
 }
 

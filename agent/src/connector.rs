@@ -34,9 +34,8 @@ pub trait Connector: Send + Sync + 'static {
 
     /// Runs one attempt at a task.
     ///
-    /// `Err` of class [`FailureClass::Interrupted`] means that the attempt stopped where it could; what was done is in
-    /// the journal, and another attempt goes on from there. Any other `Err` means that nothing was changed by this
-    /// attempt or any before it; its class decides whether another attempt follows. Everything else, an effect that
+    /// `Err` means that this attempt changed nothing beyond the steps it journaled as done; its class decides whether
+    /// another attempt follows, which finds the journal in [`AttemptCx::earlier`]. Everything else, an effect that
     /// cannot be proved included, is a [`Conclusion`].
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>>;
 }
@@ -100,15 +99,16 @@ impl Conclusion {
         }
     }
 
-    /// What is known of a task that no further attempt follows, after `failure`: `journal` is what all attempts wrote.
-    pub fn given_up(failure: Failure, journal: &[JournalEntry]) -> Self {
+    /// What is known of a task that no further attempt follows, after `failure`. `journal` is what all attempts wrote;
+    /// `uncertain` says whether one of them ended without telling, so that an intent may have become an effect.
+    pub fn given_up(failure: Failure, journal: &[JournalEntry], uncertain: bool) -> Self {
         let open = |entry: &JournalEntry| !entry.done && !journal.iter().any(|it| it.done && it.step == entry.step);
-        if journal.is_empty() {
-            Self::failed(failure)
-        } else if journal.iter().any(open) {
+        if uncertain && journal.iter().any(open) {
             Self::unknown(failure)
-        } else {
+        } else if journal.iter().any(|entry| entry.done) {
             Self { outcome: Outcome::PartiallySucceeded, changed: Changed::Yes, ..Self::failed(failure) }
+        } else {
+            Self::failed(failure)
         }
     }
 

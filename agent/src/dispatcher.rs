@@ -8,7 +8,7 @@ use postern_agent_core::{Event, JournalEntry, Ledger, Membership, Offered, Origi
 use postern_protocol::bounded::Text;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
-    Held, MembershipState, Offer, ProtocolError, Rejection, Report, StreamFault, StreamReset, unknown_critical,
+    Held, MemberState, MembershipState, Offer, ProtocolError, Rejection, Report, StreamFault, StreamReset, unknown_critical,
 };
 use postern_protocol::{Failure, FailureClass, ReportNo, SessionNo, StreamId, TaskId, TaskRequest};
 use serde::Serialize;
@@ -385,14 +385,7 @@ impl Loop {
             FromController::Renewed(renewed) => self.ledger.handle_renewed(&renewed, now),
             FromController::Cancel(cancel) => self.ledger.handle_cancel(cancel.task),
             FromController::InventoryAsk(ask) => self.ledger.handle_inventory_ask(ask.nonce),
-            FromController::MemberState(change) => match change.state.known() {
-                Some(state) => {
-                    tracing::info!(%state, epoch = change.epoch.0, "the controller changed this member's state");
-                    let membership = Membership { state, epoch: change.epoch, hard: change.hard };
-                    self.ledger.handle_member_state(membership);
-                }
-                None => tracing::warn!(state = %change.state, "a state of a newer version was ignored"),
-            },
+            FromController::MemberState(change) => self.member_state(&change),
             FromController::StreamOpen(open) => match self.ledger.expects(open.task, open.stream.id) {
                 Some(expected) if expected == open.stream => {
                     self.streams.send(Command::Receive(open.task, open.stream)).await;
@@ -418,6 +411,14 @@ impl Loop {
                 self.say(ProtocolError { tag: 0, message: Text::clipped(message) }.into());
             }
         }
+    }
+
+    fn member_state(&mut self, change: &MemberState) {
+        let Some(state) = change.state.known() else {
+            return tracing::warn!(state = %change.state, "a state of a newer version was ignored");
+        };
+        tracing::info!(%state, epoch = change.epoch.0, "the controller changed this member's state");
+        self.ledger.handle_member_state(Membership { state, epoch: change.epoch, hard: change.hard });
     }
 
     fn say(&self, frame: postern_protocol::message::FromMember) {
@@ -453,6 +454,7 @@ impl Loop {
                 self.running.insert(task, stop.clone());
                 self.executor.start(*offer, attempt, reconcile, resumed, stop);
             }
+            Event::GiveUp { task, failure, uncertain } => self.executor.give_up(task, failure, uncertain),
             Event::Stop(task) => {
                 if let Some(stop) = self.running.get(&task) {
                     stop.cancel();

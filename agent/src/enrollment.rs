@@ -5,9 +5,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use postern_protocol::bounded::{Bytes, Text};
 use postern_protocol::enrollment::v1::{Enroll, Enrolled};
-use postern_protocol::enrollment::{
-    self, EXPORTER_LABEL, EnrollmentToken, FromApplicant, FromAuthority, Request,
-};
+use postern_protocol::enrollment::{self, EXPORTER_LABEL, EnrollmentToken, FromApplicant, FromAuthority, Request};
 use postern_protocol::id::Incarnation;
 use postern_protocol::seal::SealingPublicKey;
 use tokio_tungstenite::tungstenite::Message;
@@ -104,11 +102,9 @@ async fn ask(
 fn read(bytes: &[u8]) -> Result<Enrolled, EnrollmentError> {
     match FromAuthority::decode(bytes) {
         Ok(FromAuthority::Enrolled(enrolled)) => Ok(enrolled),
-        Ok(FromAuthority::EnrollRefused(refused)) => Err(EnrollmentError::Refused {
-            reason: refused.reason.to_string(),
-            message: refused.message.to_string(),
-        }),
+        Ok(FromAuthority::EnrollRefused(refused)) => {
+            Err(EnrollmentError::Refused { reason: refused.reason.to_string(), message: refused.message.to_string() })
+        }
         Err(error) => Err(EnrollmentError::NoAnswer(crate::chain::Chain(&error).to_string())),
     }
 }
-

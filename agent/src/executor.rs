@@ -133,6 +133,25 @@ impl Executor {
         into_ending(conclusion, streams)
     }
 
+    /// Ends a task that no further attempt follows with what its journal says of it.
+    pub fn give_up(&self, task: TaskId, failure: Failure, uncertain: bool) {
+        let executor = self.clone();
+        self.tasks.spawn(|_| async move {
+            let ending = executor.given_up(task, failure.clone(), uncertain).await;
+            // If even the journal cannot be read, nothing is known.
+            let ending = ending.or_else(|_| into_ending(Conclusion::unknown(failure), Vec::new()));
+            log(&ending);
+            executor.dispatcher.ended(task, ending.map(Box::new)).await;
+        });
+    }
+
+    async fn given_up(&self, task: TaskId, failure: Failure, uncertain: bool) -> Result<Ending, Failure> {
+        let journal = self.journal_of(task)?;
+        // Only the steps of batches journal results; for everything else there is nothing to send.
+        let streams = self.results(task).await?;
+        into_ending(Conclusion::given_up(failure, &journal, uncertain), streams)
+    }
+
     fn journal_of(&self, task: TaskId) -> Result<Vec<JournalEntry>, Failure> {
         self.store.journal(task).map_err(|error| internal("store", &Chain(&error).to_string()))
     }

@@ -119,7 +119,7 @@ impl Link {
         backoff: &mut Backoff,
         stop: &CancellationToken,
     ) -> Option<String> {
-        let Some(standing) = self.dispatcher.introduce().await else { return None };
+        let standing = self.dispatcher.introduce().await?;
         let hello = Hello {
             agent_version: Text::clipped(env!("CARGO_PKG_VERSION")),
             host: Text::clipped(self.introduction.host.as_str()),
@@ -193,7 +193,7 @@ impl Link {
     /// Durable first, then `Confirm`, then work.
     async fn welcome(&self, url: &str, welcome: &Welcome, session: &mut MemberSession, pump: &Pump) {
         let Some(state) = welcome.state.known() else { return };
-        let membership = Membership { state, epoch: welcome.member_epoch, hard: false };
+        let membership = Membership { state, epoch: welcome.member_epoch, hard: welcome.hard };
         if !self.dispatcher.welcomed(welcome.session, membership).await {
             return;
         }

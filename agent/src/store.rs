@@ -195,7 +195,7 @@ fn unreadable(table: Table, key: &[u8]) -> impl FnOnce(CodecError) -> AgentStore
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The spool's name of a payload.

@@ -114,7 +114,9 @@ impl Mover {
                 self.frames = Some(frames);
                 let opens: Vec<StreamOpen> =
                     self.outgoing.values().map(|out| StreamOpen { task: out.task, stream: out.stream }).collect();
-                opens.into_iter().for_each(|open| self.send(open.into()));
+                for open in opens {
+                    self.send(open.into());
+                }
             }
             Command::Disconnected => {
                 self.frames = None;
@@ -248,9 +250,10 @@ impl Mover {
         loop {
             let Some(Outgoing { progress: Some((sending, reader)), .. }) = self.outgoing.get_mut(&id) else { return };
             let Some((index, range)) = sending.poll_chunk() else { return };
-            let piece = reader.read_at(range.start).map_err(|error| Chain(&error).to_string()).and_then(|bytes| {
-                Bytes::<CHUNK>::new(bytes).map_err(|error| error.to_string())
-            });
+            let piece = reader
+                .read_at(range.start)
+                .map_err(|error| Chain(&error).to_string())
+                .and_then(|bytes| Bytes::<CHUNK>::new(bytes).map_err(|error| error.to_string()));
             match piece {
                 Ok(bytes) => self.send(Chunk { stream: id, index, bytes }.into()),
                 Err(error) => return self.reset(id, StreamFault::Corrupt, &error),
@@ -266,4 +269,3 @@ impl Mover {
         }
     }
 }
-

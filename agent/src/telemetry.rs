@@ -1,6 +1,8 @@
 //! What the agent says of itself while it runs: lines on the standard error stream.
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Log, LogFormat, LogLevel};
 
@@ -19,8 +21,6 @@ pub fn start(log: Log) {
         .with_target("postern_agent", level)
         .with_target("postern_store", level);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    use tracing_subscriber::layer::SubscriberExt as _;
-    use tracing_subscriber::util::SubscriberInitExt as _;
     let registry = tracing_subscriber::registry().with(filter);
     let started = match log.format {
         LogFormat::Text => registry.with(lines).try_init(),

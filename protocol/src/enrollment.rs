@@ -130,12 +130,9 @@ impl fmt::Debug for ProofKey {
 /// The fingerprint of a member: SHA-256 of its TLS key's subject public key info (DER), in groups of four digits. What
 /// an administrator and an operator compare before the operator approves.
 pub fn fingerprint(public_key_info: &[u8]) -> String {
-    let digits: Vec<String> = Sha256::digest(public_key_info).chunks(2).map(hex).collect();
+    let pair = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let digits: Vec<String> = Sha256::digest(public_key_info).chunks(2).map(pair).collect();
     digits.join(":")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a proof vouches for.

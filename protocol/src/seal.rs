@@ -427,10 +427,10 @@ mod tests {
         }
 
         fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-            bytes.iter_mut().for_each(|byte| {
+            for byte in bytes {
                 self.0 += 1;
                 *byte = self.0.to_le_bytes()[0];
-            });
+            }
             Ok(())
         }
     }

@@ -2,8 +2,12 @@
 
 mod bad_input;
 mod crashes;
+mod lines;
 mod local;
 mod main_job;
+mod proxies;
+mod sharing;
+mod strangers;
 mod takeover;
 
 use std::path::Path;

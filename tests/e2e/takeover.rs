@@ -76,6 +76,34 @@ async fn a_dead_members_task_is_given_to_another_when_its_lease_has_run_out() {
     assert_eq!(lab.salesforce.counters().users[&account(1)].flips, 1);
 }
 
+/// The only member gives its work back when it is drained, and gets it again when it is enabled.
+#[tokio::test]
+async fn work_given_back_is_offered_again_once_the_member_may_work() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.member_with("agent", AgentOptions { concurrency: 1, ..AgentOptions::default() }).await;
+    slow(&lab, 200);
+    let tasks = [lab.controller.submit("disable_user", &account(1)).await, lab.controller.submit("disable_user", &account(2)).await];
+    wait_for("the first task to begin", async || {
+        for task in tasks {
+            if lab.controller.task(task).await["state"] == json!("started") {
+                return Ok(());
+            }
+        }
+        Err("none has begun")
+    })
+    .await;
+    lab.controller.cli(&["member", "drain", agent.member()]).await;
+    wait_for("one task to be given back", async || {
+        let states = [lab.controller.task(tasks[0]).await, lab.controller.task(tasks[1]).await];
+        if states.iter().any(|task| task["state"] == json!("queued")) { Ok(()) } else { Err(states) }
+    })
+    .await;
+    lab.controller.cli(&["member", "enable", agent.member()]).await;
+    for task in tasks {
+        assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
+    }
+}
+
 #[tokio::test]
 async fn a_revoked_member_is_out() {
     let lab = Lab::start(programs()).await;

@@ -18,11 +18,12 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     (PROTOCOL, &[]),
     (CORE, &[PROTOCOL]),
     (STORE, &[]),
-    (AGENT, &[CORE, PROTOCOL, STORE]),
+    // The simulator for its own tests only, see `the_simulator_is_for_tests`.
+    (AGENT, &[CORE, PROTOCOL, STORE, SIMULATOR]),
     (CONTROLLER, &[PROTOCOL, STORE]),
     (SIMULATOR, &[]),
     (TESTS, &[PROTOCOL, CORE, STORE, AGENT, CONTROLLER, SIMULATOR]),
-    (BENCHES, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER]),
+    (BENCHES, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER, TESTS]),
 ];
 
 /// What a package that only decides must not depend on: with none of these it cannot wait, connect or store.
@@ -107,6 +108,17 @@ fn packages_of_ours_use_those_they_may() {
          controller-stub uses protocol and store. A new edge needs a decision in docs/adr.",
         &places,
     );
+}
+
+#[test]
+fn the_simulator_is_for_tests() {
+    let mut places = Vec::new();
+    for member in members().into_iter().filter(|it| [AGENT, CONTROLLER].contains(&it.name())) {
+        if member.table.get("dependencies").is_some_and(|them| them.get(SIMULATOR).is_some()) {
+            places.push(member.place(SIMULATOR, "not in [dependencies]"));
+        }
+    }
+    nothing_breaks("What ships does not contain the simulator: it may be a dev-dependency only.", &places);
 }
 
 #[test]

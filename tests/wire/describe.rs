@@ -119,7 +119,7 @@ describe! {
         agent_version, host, incarnation, last_session, revisions, systems, sealing_keys, next_report, held, ext,
     }
     v1::Welcome {
-        session, member, state, member_epoch, heartbeat_ms, lease_ttl_ms, acked_report, observed_address, revisions, ext,
+        session, member, state, member_epoch, hard, heartbeat_ms, lease_ttl_ms, acked_report, observed_address, revisions, ext,
     }
     v1::Refused { reason, message, retry_after_ms, ext }
     v1::Confirm { session, member_epoch }

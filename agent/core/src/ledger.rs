@@ -53,6 +53,16 @@ pub enum Event {
         /// An earlier attempt here wrote a journal: load it.
         resumed: bool,
     },
+    /// No further attempt follows this failure, and the task has a journal: find out from it what is known, and end
+    /// the task with [`Ledger::handle_concluded`].
+    GiveUp {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        failure: Failure,
+        /// An attempt ended without telling: what it intended may have happened.
+        uncertain: bool,
+    },
     /// Ask a running attempt to stop where it can.
     Stop(TaskId),
     /// The intent under this ticket is on disk, and the task may act.
@@ -403,22 +413,35 @@ impl Ledger {
         } else if held.cancelled && !begun {
             self.conclude(task, Ending::cancelled());
         } else if held.cancelled && failure.class.known() == Some(FailureClass::Interrupted) {
-            self.conclude(task, Ending::cancelled_too_late());
+            held.uncertain = true;
+            self.give_up(task, cancelled_too_late());
         } else if !begun && held.is_expired(now) {
             self.conclude(task, Ending::expired());
         } else {
             match retry::decide(failure.class.known(), held.attempts, limits) {
-                retry::Next::GiveUp => self.conclude(task, Ending::failed(failure)),
+                retry::Next::GiveUp => self.give_up(task, failure),
                 retry::Next::Again(after) if !held.is_expired(now + after) => {
                     held.retry_at = Some(now + after);
                     if local_stop || !self.membership.may_begin() {
                         self.give_back();
                     }
                 }
-                retry::Next::Again(_) if begun => self.conclude(task, Ending::failed(failure)),
+                retry::Next::Again(_) if begun => self.give_up(task, failure),
                 retry::Next::Again(_) => self.conclude(task, Ending::expired()),
             }
         }
+    }
+
+    /// No further attempt follows. Without a journal nothing was changed; with one, somebody has to read it.
+    fn give_up(&mut self, task: TaskId, failure: Failure) {
+        let Some(held) = self.tasks.get_mut(&task) else { return };
+        if held.journal == 0 {
+            return self.conclude(task, Ending::failed(failure));
+        }
+        // Nothing else may begin meanwhile.
+        held.running = true;
+        let uncertain = held.uncertain;
+        self.events.push_back(Event::GiveUp { task, failure, uncertain });
     }
 
     fn conclude(&mut self, task: TaskId, ending: Ending) {
@@ -551,16 +574,6 @@ impl Ending {
         Self::without_output(Outcome::Expired, Certainty::Certain, Changed::No, None)
     }
 
-    fn cancelled_too_late() -> Self {
-        let failure = Failure::new(
-            FailureClass::Interrupted,
-            "cancelled_too_late",
-            "The task was cancelled after it had begun; some of it may have taken effect",
-        )
-        .with_next_step("Look at the account in the connected system before submitting the task again");
-        Self::without_output(Outcome::Unknown, Certainty::Unknown, Changed::Unknown, Some(failure))
-    }
-
     fn dead_lettered() -> Self {
         let failure = Failure::new(
             FailureClass::Internal,
@@ -601,6 +614,15 @@ fn never_long_enough(ttl: Duration, reach: Duration) -> Failure {
         "Lower the connected system's `request_timeout_secs` to a third of the lease, or have the controller's \
          `--lease-ttl-secs` raised",
     )
+}
+
+fn cancelled_too_late() -> Failure {
+    Failure::new(
+        FailureClass::Interrupted,
+        "cancelled_too_late",
+        "The task was cancelled after it had begun; some of it may have taken effect",
+    )
+    .with_next_step("Look at the account in the connected system before submitting the task again")
 }
 
 fn lease_too_short() -> Failure {

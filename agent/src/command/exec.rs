@@ -266,13 +266,7 @@ fn show_as_text(kind: TaskKind, report: &Report, output: &Value, failed: &[Value
     for entry in failed {
         let text = |name: &str| entry.get(name).map(|value| value.to_string().trim_matches('"').to_owned());
         let part = |name: &str| text(name).unwrap_or_default();
-        say(format_args!(
-            "  entry {} ({}): {} {}",
-            part("entry"),
-            part("account"),
-            part("code"),
-            part("message")
-        ));
+        say(format_args!("  entry {} ({}): {} {}", part("entry"), part("account"), part("code"), part("message")));
     }
 }
 
@@ -360,4 +354,3 @@ fn note_failed(failed: &mut Vec<Value>, line: &[u8]) {
         }
     }
 }
-

@@ -18,13 +18,7 @@ pub(super) struct SealedDataset {
 
 impl SealedDataset {
     pub(super) fn new(reader: SpoolReader, key: &StreamKey) -> Self {
-        Self {
-            reader,
-            opener: SegmentOpener::new(key),
-            offset: 0,
-            segment: Zeroizing::new(Vec::new()),
-            read: 0,
-        }
+        Self { reader, opener: SegmentOpener::new(key), offset: 0, segment: Zeroizing::new(Vec::new()), read: 0 }
     }
 
     fn next_segment(&mut self) -> io::Result<()> {
@@ -40,7 +34,8 @@ impl SealedDataset {
 impl Read for SealedDataset {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.read == self.segment.len() {
-            if self.offset >= self.reader.len() {
+            // Even an empty dataset has one segment: without it, nothing vouches for there being nothing.
+            if self.offset > 0 && self.offset >= self.reader.len() {
                 return Ok(0);
             }
             self.next_segment()?;

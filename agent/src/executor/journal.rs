@@ -29,12 +29,7 @@ pub(super) struct TaskJournal {
 
 impl TaskJournal {
     fn context(&self) -> SealContext<'_> {
-        SealContext {
-            task: self.offer.task,
-            kind: self.kind,
-            system: &self.offer.system,
-            target: &self.offer.target,
-        }
+        SealContext { task: self.offer.task, kind: self.kind, system: &self.offer.system, target: &self.offer.target }
     }
 }
 

@@ -30,11 +30,7 @@ pub(super) fn write(spool: &Spool, journal: &[JournalEntry]) -> Result<Vec<Strea
     Ok(vec![stream])
 }
 
-fn write_notes<'a>(
-    spool: &Spool,
-    stream: &StreamRef,
-    notes: impl Iterator<Item = &'a [u8]>,
-) -> Result<(), SpoolError> {
+fn write_notes<'a>(spool: &Spool, stream: &StreamRef, notes: impl Iterator<Item = &'a [u8]>) -> Result<(), SpoolError> {
     let mut writer = spool.write(spool_id(stream.id), stream.length)?;
     for note in notes {
         writer.append(note)?;

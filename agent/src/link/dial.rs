@@ -187,8 +187,8 @@ impl Dialer {
             tunnel(&mut stream, proxy, target).await?;
         }
         let tls_error = |source| DialError::Tls { host: target.host.clone(), source };
-        let name = ServerName::try_from(target.host.clone())
-            .map_err(|_| DialError::BadUrl { url: target.url.to_string() })?;
+        let name =
+            ServerName::try_from(target.host.clone()).map_err(|_| DialError::BadUrl { url: target.url.to_string() })?;
         let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.map_err(tls_error)?;
         upgrade(stream, target, subprotocol).await
     }

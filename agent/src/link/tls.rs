@@ -82,15 +82,21 @@ impl ServerCertVerifier for NamesIssuer {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        verified.map_err(|error| match error {
-            rustls::Error::InvalidCertificate(
-                rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature,
-            ) => rustls::Error::General(format!(
+        verified.map_err(|error| {
+            let foreign = matches!(
+                error,
+                rustls::Error::InvalidCertificate(
+                    rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature
+                )
+            );
+            if !foreign {
+                return error;
+            }
+            rustls::Error::General(format!(
                 "the certificate presented was issued by `{}`, not by the cluster's CA: another controller, or a proxy \
                  that intercepts TLS and must let this host pass",
                 issuer(end_entity)
-            )),
-            other => other,
+            ))
         })
     }
 

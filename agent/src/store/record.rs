@@ -58,6 +58,7 @@ pub(super) fn read_task(bytes: &[u8]) -> Result<(Offer, Origin), CodecError> {
 }
 
 #[derive(Encode, Decode)]
+#[allow(clippy::large_enum_variant, reason = "it lives for one encoding")]
 enum StateRecord {
     Journaled,
     Started { resumed: u32 },
@@ -146,11 +147,7 @@ struct MembershipRecord {
 }
 
 pub(super) fn membership(membership: &Membership) -> Result<Vec<u8>, CodecError> {
-    codec::encode(&MembershipRecord {
-        state: membership.state.into(),
-        epoch: membership.epoch,
-        hard: membership.hard,
-    })
+    codec::encode(&MembershipRecord { state: membership.state.into(), epoch: membership.epoch, hard: membership.hard })
 }
 
 pub(super) fn read_membership(bytes: &[u8]) -> Result<Membership, CodecError> {

@@ -71,7 +71,6 @@ async fn a_task_far_larger_than_a_value_comes_back_whole() {
     assert_eq!(store.journal(large.task).unwrap(), [entry]);
 }
 
-
 #[tokio::test]
 async fn a_shorter_version_of_a_record_hides_the_parts_of_a_longer_one() {
     let folder = tempfile::tempdir().unwrap();

@@ -65,9 +65,7 @@ impl<'a> Transaction<'a> {
             }
             Write::DeleteTombstone(task) => self.delete(TOMBSTONES, task.as_bytes()),
             Write::PutSession(session) => self.put(META, SESSION.to_vec(), &record::number(session.0)),
-            Write::PutMembership(membership) => {
-                self.put(META, MEMBERSHIP.to_vec(), &record::membership(membership)?)
-            }
+            Write::PutMembership(membership) => self.put(META, MEMBERSHIP.to_vec(), &record::membership(membership)?),
         }
     }
 
@@ -90,8 +88,12 @@ impl<'a> Transaction<'a> {
 
     /// Deletes every key that begins with `prefix`.
     fn delete(&mut self, table: Table, prefix: &[u8]) -> Result<(), AgentStoreError> {
-        let mut keys: Vec<Vec<u8>> =
-            self.put.iter().filter(|(tag, key)| *tag == table.tag() && key.starts_with(prefix)).map(|it| it.1.clone()).collect();
+        let mut keys: Vec<Vec<u8>> = self
+            .put
+            .iter()
+            .filter(|(tag, key)| *tag == table.tag() && key.starts_with(prefix))
+            .map(|it| it.1.clone())
+            .collect();
         for item in self.engine.scan_prefix(table, prefix) {
             keys.push(item?.0);
         }

@@ -51,7 +51,25 @@ impl Holder {
 impl Queue {
     /// A session of a member begins; whatever was known of an earlier one is gone.
     pub fn connect(&mut self, member: MemberId, holder: Holder) {
+        self.forget_refusals(member);
         self.holders.insert(member, holder);
+    }
+
+    /// Whether a member may be given work. What it refused before it was let work again may be offered to it anew.
+    pub fn set_enabled(&mut self, member: MemberId, enabled: bool) {
+        if enabled {
+            self.forget_refusals(member);
+        }
+        if let Some(holder) = self.holders.get_mut(&member) {
+            holder.enabled = enabled;
+        }
+    }
+
+    /// What a member could not take, it may be able to take now.
+    fn forget_refusals(&mut self, member: MemberId) {
+        self.tasks.values_mut().for_each(|entry| {
+            entry.refused_by.remove(&member);
+        });
     }
 
     /// A member's session is over. Its leases run on.

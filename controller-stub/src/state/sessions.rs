@@ -191,6 +191,7 @@ impl State {
             member: id,
             state: member.record.state.into(),
             member_epoch: member.record.epoch,
+            hard: member.record.hard,
             heartbeat_ms: millis(heartbeat),
             lease_ttl_ms: millis(lease_ttl),
             acked_report: member.numbers.acked,
@@ -261,9 +262,7 @@ impl State {
         let Some(member) = self.members.get_mut(&id) else { return };
         let record = &member.record;
         let frame = MemberState { state: record.state.into(), epoch: record.epoch, hard: record.hard };
-        if let Some(holder) = self.queue.holder_mut(id) {
-            holder.enabled = record.state == MembershipState::Enabled;
-        }
+        self.queue.set_enabled(id, record.state == MembershipState::Enabled);
         let Some(live) = member.live.as_mut().filter(|it| it.established) else { return };
         live.told = frame.epoch;
         self.say(id, ToSession::frame(frame));

@@ -79,7 +79,7 @@ pub struct Hello {
     pub incarnation: Incarnation,
     /// The last session the member has on disk.
     pub last_session: SessionNo,
-    /// The frames the member understands.
+    /// The frames the member sends, in which revisions.
     pub revisions: RevisionTable,
     /// The connected systems it serves.
     pub systems: List<ServedSystem, 64>,
@@ -120,6 +120,8 @@ pub struct Welcome {
     pub state: Code<MembershipState>,
     /// The number of that state.
     pub member_epoch: Epoch,
+    /// No further mutating call starts, as in [`MemberState`].
+    pub hard: bool,
     /// Milliseconds between signs of life.
     pub heartbeat_ms: u32,
     /// Milliseconds a lease lasts from the moment its renewal was asked for.
@@ -128,7 +130,7 @@ pub struct Welcome {
     pub acked_report: ReportNo,
     /// The address the member's connection came from, as the controller saw it.
     pub observed_address: Text<64>,
-    /// The frames the controller understands.
+    /// The frames the controller sends, in which revisions.
     pub revisions: RevisionTable,
     /// What later versions add.
     pub ext: Extensions,

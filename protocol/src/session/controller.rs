@@ -193,6 +193,7 @@ mod tests {
             member: MemberId::from_bytes([2; 16]),
             state: MembershipState::Enabled.into(),
             member_epoch: Epoch(3),
+            hard: false,
             heartbeat_ms: 10_000,
             lease_ttl_ms: 60_000,
             acked_report: ReportNo(0),

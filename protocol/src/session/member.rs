@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Ended, HANDSHAKE, HEARTBEAT, Heartbeat};
-use crate::message::v1::{Confirm, Hello, Ping, Pong, Welcome};
+use crate::message::v1::{Confirm, Hello, Ping, Pong, Welcome, unknown_critical};
 use crate::message::{FromController, FromMember};
 use crate::time::Timestamp;
 use crate::version::check_common;
@@ -87,6 +87,9 @@ impl MemberSession {
         if let Err(error) = check_common(FromController::REVISIONS, &welcome.revisions) {
             return self.end(error.into());
         }
+        if unknown_critical(&welcome.ext).is_some() {
+            return self.end(Ended::Violation { frame: "Welcome", place: "with a critical extension of a newer version" });
+        }
         let interval = Duration::from_millis(welcome.heartbeat_ms.clamp(100, 60_000).into());
         self.heartbeat = Heartbeat::new(interval, now);
         self.state = State::AwaitingDurable {
@@ -148,9 +151,9 @@ impl MemberSession {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bounded::{List, Text};
+    use crate::bounded::{Bytes, List, Text};
     use crate::id::{Epoch, Incarnation, MemberId, ReportNo, SessionNo};
-    use crate::message::v1::{GoAway, Held, InventoryAsk, MembershipState, ProtocolError, SessionRefusal};
+    use crate::message::v1::{Extension, GoAway, Held, InventoryAsk, MembershipState, ProtocolError, SessionRefusal};
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -177,6 +180,7 @@ mod tests {
             member: MemberId::from_bytes([2; 16]),
             state: MembershipState::Enabled.into(),
             member_epoch: Epoch(3),
+            hard: false,
             heartbeat_ms: 10_000,
             lease_ttl_ms: 60_000,
             acked_report: ReportNo(0),
@@ -258,6 +262,16 @@ mod tests {
         older.revisions = List::default();
         session.handle_message(older.into(), at(1));
         assert!(matches!(session.poll_event(), Some(Event::Ended(Ended::Incompatible(_)))));
+    }
+
+    #[test]
+    fn a_welcome_with_an_unknown_critical_extension_is_not_confirmed() {
+        let mut session = MemberSession::new(hello(), at(0));
+        let mut newer = welcome();
+        let critical = Extension { kind: 9, critical: true, bytes: Bytes::default() };
+        newer.ext = List::new(vec![critical]).unwrap();
+        session.handle_message(newer.into(), at(1));
+        assert!(matches!(session.poll_event(), Some(Event::Ended(Ended::Violation { frame: "Welcome", .. }))));
     }
 
     #[test]

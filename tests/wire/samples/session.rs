@@ -84,6 +84,7 @@ fn welcome() -> Welcome {
         member: MemberId::from_bytes(array(0x60)),
         state: MembershipState::Enabled.into(),
         member_epoch: Epoch(0x0b02),
+        hard: true,
         heartbeat_ms: 10_007,
         lease_ttl_ms: 60_001,
         acked_report: ReportNo(0x0b03),

@@ -29,6 +29,7 @@ pub(super) struct Parked {
 }
 
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub(super) struct Held {
     pub(super) offer: Offer,
     pub(super) origin: Origin,
@@ -42,6 +43,8 @@ pub(super) struct Held {
     pub(super) deadline: Option<Timestamp>,
     pub(super) cancelled: bool,
     pub(super) fenced: bool,
+    /// An attempt here or elsewhere ended without telling: what it intended may have happened.
+    pub(super) uncertain: bool,
     pub(super) missing: BTreeSet<StreamId>,
     pub(super) journal: u32,
     /// The mark of the write that makes the offer durable.
@@ -69,6 +72,7 @@ impl Held {
             TaskState::Concluded(report) => Phase::Concluded(report),
         };
         Self {
+            uncertain: restored.offer.reconcile || matches!(phase, Phase::Started { .. }),
             phase,
             journal: restored.journal,
             ..Self::new(restored.offer, restored.origin, &restored.streams_here, arrival)
@@ -92,6 +96,7 @@ impl Held {
             deadline: None,
             cancelled: false,
             fenced: false,
+            uncertain: offer.reconcile,
             missing,
             journal: 0,
             durable_after: 0,

@@ -71,6 +71,7 @@ impl Ledger {
             held.lease = Lease::offered(offer.epoch);
             held.fenced = false;
             held.offer.reconcile |= offer.reconcile || matches!(held.phase, Phase::Started { .. });
+            held.uncertain |= held.offer.reconcile;
             held.offer.epoch = offer.epoch;
             held.offer.attempt = offer.attempt;
             let report = match &mut held.phase {

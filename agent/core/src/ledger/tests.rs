@@ -346,11 +346,39 @@ fn a_cancel_after_the_intent_never_claims_that_nothing_happened() {
     let mut desk = Desk::connected();
     desk.started(1);
     desk.ledger.handle_cancel(id(1));
+    assert_eq!(desk.events(), [Event::Stop(id(1))]);
     desk.ledger.handle_failed(id(1), lease_too_short(), desk.now);
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { uncertain: true, .. }]), "{events:?}");
     desk.sync();
-    let sent = desk.sent();
-    let unknown = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::Unknown));
-    assert!(sent.iter().any(unknown), "{sent:?}");
+    assert!(!desk.names().contains(&"Report"), "the journal is read first");
+}
+
+#[test]
+fn giving_up_says_whether_an_attempt_ended_without_telling() {
+    let refused = || Failure::new(FailureClass::Rejected, "refused", "Salesforce said no");
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_failed(id(1), refused(), desk.now);
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { uncertain: false, .. }]), "{events:?}");
+
+    let task = RestoredTask {
+        offer: offer(1, TaskKind::DisableUser, 1),
+        origin: Origin::Controller,
+        state: TaskState::Started { resumed: 0 },
+        journal: 1,
+        streams_here: Vec::new(),
+    };
+    let mut desk = Desk::restored(Restored { tasks: vec![task], ..Restored::default() });
+    desk.connect();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    assert_eq!(desk.events().len(), 1, "it runs");
+    desk.ledger.handle_failed(id(1), refused(), desk.now);
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { uncertain: true, .. }]), "{events:?}");
 }
 
 #[test]
