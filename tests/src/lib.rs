@@ -3,10 +3,17 @@
 //! Tests and the demo begin with [`Lab::start`]. The programs are the test binary itself under other names, see
 //! [`programs`].
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "this is a test lab: a broken expectation ends the test, and indexing JSON yields null"
+)]
+
 pub mod crash;
 pub mod demo;
 pub mod lab;
 pub mod programs;
+pub mod proxy;
 pub mod wait;
 
 pub use lab::{Agent, Controller, Lab, LabOptions};

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::{Controller, Process, SYSTEM};
+use crate::wait_for;
 
 /// How an agent signs in to Salesforce.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct AgentOptions {
     pub settle_ms: u64,
     /// More lines for `[controller]`.
     pub controller_section: String,
+    /// More lines for `[connected_system.salesforce]`.
+    pub salesforce_section: String,
 }
 
 impl Default for AgentOptions {
@@ -44,6 +47,7 @@ impl Default for AgentOptions {
             request_timeout_secs: 10,
             settle_ms: 50,
             controller_section: String::new(),
+            salesforce_section: String::new(),
         }
     }
 }
@@ -80,7 +84,7 @@ impl Agent {
         folder: &Path,
         salesforce: &str,
         ca_pem: &str,
-        options: AgentOptions,
+        options: &AgentOptions,
     ) -> Self {
         std::fs::create_dir_all(folder).expect("the agent's folder");
         let agent =
@@ -89,7 +93,7 @@ impl Agent {
         agent.write_secret("consumer-secret", salesforce_sim::CONSUMER_SECRET);
         agent.write_secret("password", salesforce_sim::ADMIN_PASSWORD);
         agent.write_secret("security-token", salesforce_sim::ADMIN_TOKEN);
-        std::fs::write(agent.config(), agent.configuration(salesforce, &options)).expect("the agent's configuration");
+        std::fs::write(agent.config(), agent.configuration(salesforce, options)).expect("the agent's configuration");
         agent
     }
 
@@ -111,16 +115,18 @@ impl Agent {
             "[agent]\nstate_dir = \"{folder}/state\"\n\n[controller]\n{controller}\n\n[[connected_system]]\nname = \
              \"{SYSTEM}\"\nconnector = \"salesforce\"\nconcurrency = {concurrency}\n\n[connected_system.salesforce]\n\
              domain = \"{salesforce}\"\n{sign_in}\nroot_certificates = \
-             [\"{folder}/salesforce-ca.pem\"]\nrequest_timeout_secs = {request_timeout}\nsettle_ms = {settle}\n{plain}",
+             [\"{folder}/salesforce-ca.pem\"]\nrequest_timeout_secs = {request_timeout}\nsettle_ms = {settle}\n{plain}{more}\n",
             controller = options.controller_section,
             concurrency = options.concurrency,
             request_timeout = options.request_timeout_secs,
             settle = options.settle_ms,
+            more = options.salesforce_section,
             plain = if salesforce.starts_with("http://") { "insecure_plain_http = true\n" } else { "" },
         )
     }
 
-    fn write_secret(&self, name: &str, value: &str) {
+    /// Writes a file of its folder that only its owner can read.
+    pub fn write_secret(&self, name: &str, value: &str) {
         let path = self.folder.join(name);
         std::fs::write(&path, value).expect("a secret file");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
@@ -164,7 +170,7 @@ impl Agent {
         let token = controller.token().await;
         let enrolled = self.try_enroll(controller.url(), &token).await;
         assert_eq!(enrolled.code, Some(0), "postern enroll: {}", enrolled.err);
-        self.member = enrolled.json()["member"].as_str().expect("a member id").to_owned();
+        enrolled.json()["member"].as_str().expect("a member id").clone_into(&mut self.member);
     }
 
     /// Enrolls with this token, or not.
@@ -214,5 +220,34 @@ impl Agent {
     /// What `postern status` says.
     pub async fn status(&self) -> Value {
         self.run(&["status", "--json"]).await.json()
+    }
+
+    /// Waits until its link is in this state, and returns what `postern status` says of the link.
+    pub async fn link(&self, state: &str) -> Value {
+        wait_for(&format!("the link to be {state}"), async || {
+            let link = self.running_link().await?;
+            if link["state"] == state { Ok(link) } else { Err(link) }
+        })
+        .await
+    }
+
+    /// Waits until its link waits after an error that says `words`, and returns the error.
+    pub async fn link_fails(&self, words: &str) -> String {
+        wait_for(&format!("the link to fail with `{words}`"), async || {
+            let link = self.running_link().await?;
+            match link["error"].as_str() {
+                Some(error) if error.contains(words) => Ok(error.to_owned()),
+                Some(_) | None => Err(link),
+            }
+        })
+        .await
+    }
+
+    /// What `postern status` says of the link, once the agent answers at all: of an agent that is not there `status`
+    /// reads the store, and an agent that is about to start would find it in use.
+    async fn running_link(&self) -> Result<Value, Value> {
+        let socket = self.folder.join("state/agent.sock");
+        tokio::net::UnixStream::connect(socket).await.map_err(|error| Value::from(error.to_string()))?;
+        Ok(self.status().await["agent"]["link"].clone())
     }
 }

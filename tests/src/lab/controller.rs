@@ -1,5 +1,6 @@
 //! The controller of the lab, through its own command line and API.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -50,7 +51,8 @@ impl Controller {
             http,
         };
         controller.process.wait_ready(&controller.ready_file()).await;
-        controller.listen = controller.ready()["controller_url"].as_str().expect("the listener's URL").to_owned();
+        let ready = controller.ready();
+        ready["controller_url"].as_str().expect("the listener's URL").clone_into(&mut controller.listen);
         controller
     }
 
@@ -66,6 +68,12 @@ impl Controller {
     /// The URL agents dial.
     pub fn url(&self) -> &str {
         &self.listen
+    }
+
+    /// The address agents dial.
+    pub fn address(&self) -> SocketAddr {
+        let address = self.listen.trim_start_matches("wss://").trim_end_matches('/');
+        address.parse().expect("the lab's controller listens on an address")
     }
 
     /// Where it keeps its state.
@@ -91,7 +99,7 @@ impl Controller {
     /// Starts it again, on the address its agents know.
     pub async fn restart(&mut self) {
         let _ = std::fs::remove_file(self.ready_file());
-        let address = self.listen.trim_start_matches("wss://").trim_end_matches('/').to_owned();
+        let address = self.address().to_string();
         self.process = spawn(&self.programs, &self.data, &self.options, &address, "127.0.0.1:0");
         let ready = self.ready_file();
         self.process.wait_ready(&ready).await;
