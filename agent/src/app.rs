@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_agent_core::{Ledger, Limits};
+use postern_protocol::SystemName;
 use postern_protocol::message::v1::AnnouncedKey;
 use postern_protocol::seal::SealingPublicKey;
-use postern_protocol::{Failure, FailureClass, SystemName};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::Chain;
 use crate::config::{Config, ConfigError};
-use crate::connector::{self, Connector, Keep, Pending};
+use crate::connector::{self, Connector};
 use crate::dispatcher::{Dispatcher, Loop};
 use crate::executor::Executor;
 use crate::exit::Exit;
 use crate::identity::{IdentityDir, IdentityError};
+use crate::kept::Kept;
 use crate::link::{Dialer, Introduction, Link, LinkStatus, ProxyRoute, tls};
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store, spool_id};
@@ -220,7 +220,7 @@ impl App {
 fn build_connectors(config: &Config, store: &Store) -> Result<BTreeMap<SystemName, Arc<dyn Connector>>, AppError> {
     let mut connectors = BTreeMap::new();
     for system in &config.systems {
-        let keep = Arc::new(Kept { store: store.clone(), system: system.name.clone() });
+        let keep = Arc::new(Kept::new(store.clone(), system.name.clone()));
         connectors.insert(system.name.clone(), connector::build(system, keep)?);
     }
     Ok(connectors)
@@ -254,25 +254,4 @@ pub fn proxy_route(config: &Config) -> Result<Option<ProxyRoute>, AppError> {
 /// This host's name, for people.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// A connector's memory in the store.
-struct Kept {
-    store: Store,
-    system: SystemName,
-}
-
-fn forgot(error: &AgentStoreError) -> Failure {
-    Failure::new(FailureClass::Internal, "store", format!("The agent's store failed: {}", Chain(error)))
-        .with_next_step("Look at the agent's log and its disk")
-}
-
-impl Keep for Kept {
-    fn recall(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
-        self.store.recall(&self.system, key).map_err(|error| forgot(&error))
-    }
-
-    fn keep<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, Result<(), Failure>> {
-        Box::pin(async move { self.store.keep(&self.system, key, &value).await.map_err(|error| forgot(&error)) })
-    }
 }

@@ -59,6 +59,13 @@ pub enum Command {
         after_help = "Examples:\n  postern exec test-connection --system acme\n  postern exec disable-user --system acme --account joe@example.com\n  postern exec reset-password --system acme --account joe@example.com --password-file new.txt\n  postern exec import-batch --system acme --dataset users.xml"
     )]
     Exec(Exec),
+    /// Let the agent sign in again after the guard against lock-out stopped it.
+    ///
+    /// The guard counts refused sign-ins and stops before Salesforce locks the account. It opens by itself when the
+    /// credentials in the configuration change; use this when they were right and something else was mended. The
+    /// agent must not be running.
+    #[command(after_help = "Example:\n  postern reset-sign-in --system acme")]
+    ResetSignIn(ResetSignIn),
 }
 
 /// Options of `postern enroll`.
@@ -92,6 +99,14 @@ pub struct Status {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `postern reset-sign-in`.
+#[derive(Debug, Args)]
+pub struct ResetSignIn {
+    /// The connected system, as the configuration names it.
+    #[arg(long, value_name = "NAME")]
+    pub system: SystemName,
 }
 
 /// Options of `postern exec`.

@@ -2,6 +2,7 @@
 
 mod enroll;
 mod exec;
+mod reset_sign_in;
 mod run;
 mod status;
 
@@ -63,6 +64,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Run(options) => on_runtime(run::run(&cli.config, options)),
         Command::Status(options) => on_runtime(status::run(&cli.config, &options)),
         Command::Exec(options) => on_runtime(exec::run(&cli.config, options)),
+        Command::ResetSignIn(options) => on_runtime(reset_sign_in::run(&cli.config, &options)),
     };
     match done {
         Ok(exit) => exit,

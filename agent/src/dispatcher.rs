@@ -8,7 +8,8 @@ use postern_agent_core::{Event, JournalEntry, Ledger, Membership, Offered, Origi
 use postern_protocol::bounded::Text;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
-    Held, MemberState, MembershipState, Offer, ProtocolError, Rejection, Report, StreamFault, StreamReset, unknown_critical,
+    Held, MemberState, MembershipState, Offer, ProtocolError, Rejection, Report, StreamFault, StreamReset,
+    unknown_critical,
 };
 use postern_protocol::{Failure, FailureClass, ReportNo, SessionNo, StreamId, TaskId, TaskRequest};
 use serde::Serialize;

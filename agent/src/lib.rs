@@ -22,6 +22,7 @@ mod executor;
 mod exit;
 pub mod http;
 mod identity;
+mod kept;
 mod link;
 mod private;
 mod random;

@@ -144,7 +144,7 @@ impl Link {
                     break None;
                 }
                 received = pump.receive() => match received {
-                    Received::Frame(frame) => session.handle_message(frame, clock::now()),
+                    Received::Frame(frame) => session.handle_message(*frame, clock::now()),
                     Received::Unreadable(answer) => pump.send(answer.into()).await,
                     Received::Ended(why) => break Some(why),
                 },

@@ -94,8 +94,7 @@ async fn an_unreachable_salesforce_fails_the_task_and_nothing_else() {
 #[tokio::test]
 async fn a_refused_login_is_tried_as_often_as_the_guard_allows() {
     let lab = Lab::start(programs()).await;
-    let options =
-        AgentOptions { sign_in: postern_tests::lab::SignIn::Soap, ..AgentOptions::default() };
+    let options = AgentOptions { sign_in: postern_tests::lab::SignIn::Soap, ..AgentOptions::default() };
     let agent = lab.agent_with("agent", options);
     let password = agent.folder().join("password");
     std::fs::write(&password, "wrong").unwrap();
@@ -105,6 +104,11 @@ async fn a_refused_login_is_tried_as_often_as_the_guard_allows() {
     }
     let failures = lab.salesforce.counters().login_failures;
     assert_eq!(failures, 2, "the guard is kept over restarts of the process");
+
+    let reset = agent.run(&["reset-sign-in", "--system", SYSTEM]).await;
+    assert_eq!(reset.code, Some(0), "{reset:?}");
+    agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
+    assert_eq!(lab.salesforce.counters().login_failures, 3, "an operator lets it try again");
 }
 
 async fn outcome(lab: &Lab, kind: &str, params: Value) -> Value {
@@ -126,8 +130,15 @@ async fn a_task_that_cannot_be_done_says_why_and_the_next_one_is_done() {
     let file = lab.folder().join("pw");
     std::fs::write(&file, "Some-Pass-word-1").unwrap();
     let arguments = [
-        "task", "submit", "reset_password", "--system", SYSTEM, "--account", "user0010@acme.example",
-        "--password-file", file.to_str().unwrap(),
+        "task",
+        "submit",
+        "reset_password",
+        "--system",
+        SYSTEM,
+        "--account",
+        "user0010@acme.example",
+        "--password-file",
+        file.to_str().unwrap(),
     ];
     let (code, out, _) = lab.controller.try_cli(&arguments).await;
     assert_eq!(code, Some(1));
@@ -174,8 +185,9 @@ async fn a_wrong_picklist_value_and_a_taken_name_fail_their_entries_alone() {
         ),
     )
     .unwrap();
-    let imported =
-        agent.run(&["exec", "import-batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap(), "--json"]).await;
+    let imported = agent
+        .run(&["exec", "import-batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap(), "--json"])
+        .await;
     let imported = imported.json();
     assert_eq!(imported["outcome"], json!("partially_succeeded"), "{imported}");
     let failed = imported["failed_entries"].to_string();

@@ -46,8 +46,9 @@ async fn an_administrator_tries_every_kind_before_enrolling() {
         format!("<root><entry changetype=\"modify\"><Username>{JOE}</Username><Title>Lead</Title></entry></root>"),
     )
     .unwrap();
-    let imported =
-        agent.run(&["exec", "import-batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap(), "--json"]).await;
+    let imported = agent
+        .run(&["exec", "import-batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap(), "--json"])
+        .await;
     assert_eq!(imported.json()["output"]["modified"], json!(1), "{imported:?}");
     assert_eq!(lab.salesforce.user(JOE).unwrap().fields["Title"], json!("Lead"));
 }

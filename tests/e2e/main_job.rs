@@ -57,8 +57,17 @@ async fn a_given_password_is_set_and_never_lies_about_in_clear() {
     let file = lab.folder().join("new-password");
     std::fs::write(&file, secret).unwrap();
 
-    let arguments =
-        ["task", "submit", "reset_password", "--system", SYSTEM, "--account", JOE, "--password-file", file.to_str().unwrap()];
+    let arguments = [
+        "task",
+        "submit",
+        "reset_password",
+        "--system",
+        SYSTEM,
+        "--account",
+        JOE,
+        "--password-file",
+        file.to_str().unwrap(),
+    ];
     let reset = lab.controller.cli(&arguments).await;
     assert_eq!(reset["outcome"], json!("succeeded"), "{reset}");
     assert!(lab.salesforce.password_is(JOE, secret));
@@ -93,7 +102,15 @@ async fn a_generated_password_is_for_the_requester_alone() {
     let file = lab.folder().join("made-up");
 
     let arguments = [
-        "task", "submit", "reset_password", "--system", SYSTEM, "--account", JOE, "--generate", "--output-password",
+        "task",
+        "submit",
+        "reset_password",
+        "--system",
+        SYSTEM,
+        "--account",
+        JOE,
+        "--generate",
+        "--output-password",
         file.to_str().unwrap(),
     ];
     let reset = lab.controller.cli(&arguments).await;
@@ -121,7 +138,8 @@ async fn a_batch_creates_and_modifies_and_says_what_came_of_each_entry() {
     let file = lab.folder().join("users.xml");
     std::fs::write(&file, dataset(&lab)).unwrap();
 
-    let arguments = ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", file.to_str().unwrap(), "--async"];
+    let arguments =
+        ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", file.to_str().unwrap(), "--async"];
     let submitted = lab.controller.cli(&arguments).await;
     let id = submitted["id"].as_str().unwrap().parse().unwrap();
     let batch = lab.controller.finished(id).await;
@@ -130,35 +148,35 @@ async fn a_batch_creates_and_modifies_and_says_what_came_of_each_entry() {
     let counts = ["entries", "created", "modified", "failed", "unknown"].map(|name| output[name].as_u64().unwrap());
     assert_eq!(counts, [4, 2, 1, 1, 0], "{batch}");
     assert_eq!(lab.salesforce.user("new1@acme.example").unwrap().fields["LastName"], json!("One"));
-    assert!(lab.salesforce.password_is("new2@acme.example", "Pa55-word-new2"));
+    assert!(lab.salesforce.password_is("new2@acme.example", "Correct-Horse-77"));
     assert_eq!(lab.salesforce.user(JOE).unwrap().fields["Title"], json!("Chief & more"));
 
     let results = lab.folder().join("results.jsonl");
     lab.controller.try_cli(&["task", "results", &id.to_string(), "--output", results.to_str().unwrap()]).await;
     let results = std::fs::read_to_string(&results).unwrap();
     assert_eq!(results.lines().count(), 4, "{results}");
-    assert!(results.contains("nobody@acme.example") && !results.contains("Pa55-word-new2"), "{results}");
+    assert!(results.contains("nobody@acme.example") && !results.contains("Correct-Horse-77"), "{results}");
 }
 
 fn dataset(lab: &Lab) -> String {
     let profile = lab.salesforce.user(JOE).unwrap().fields["ProfileId"].as_str().unwrap().to_owned();
     let mut text = "<?xml version=\"1.0\"?>\n<root>\n".to_owned();
-    for (number, last, password) in [(1, "One", ""), (2, "Two", "<password>Pa55-word-new2</password>")] {
-        write!(
+    for (number, last, password) in [(1, "One", ""), (2, "Two", "<password>Correct-Horse-77</password>")] {
+        writeln!(
             text,
             "<entry changetype=\"add\"><Username>new{number}@acme.example</Username><LastName>{last}</LastName>\
              <Alias>new{number}</Alias><Email>new{number}@acme.example</Email>\
              <EmailEncodingKey>UTF-8</EmailEncodingKey><LanguageLocaleKey>en_US</LanguageLocaleKey>\
              <LocaleSidKey>en_US</LocaleSidKey><TimeZoneSidKey>Europe/Berlin</TimeZoneSidKey>\
-             <ProfileId>{profile}</ProfileId>{password}</entry>\n"
+             <ProfileId>{profile}</ProfileId>{password}</entry>"
         )
         .unwrap();
     }
-    write!(
+    writeln!(
         text,
         "<entry changetype=\"modify\" modifytype=\"replace\"><Username>{JOE}</Username><Title>Chief &amp; \
          more</Title></entry>\n<entry changetype=\"modify\" modifytype=\"replace\"><Username>nobody@acme.example\
-         </Username><Title>x</Title></entry>\n</root>\n"
+         </Username><Title>x</Title></entry>\n</root>"
     )
     .unwrap();
     text

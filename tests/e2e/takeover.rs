@@ -82,7 +82,10 @@ async fn work_given_back_is_offered_again_once_the_member_may_work() {
     let lab = Lab::start(programs()).await;
     let agent = lab.member_with("agent", AgentOptions { concurrency: 1, ..AgentOptions::default() }).await;
     slow(&lab, 200);
-    let tasks = [lab.controller.submit("disable_user", &account(1)).await, lab.controller.submit("disable_user", &account(2)).await];
+    let tasks = [
+        lab.controller.submit("disable_user", &account(1)).await,
+        lab.controller.submit("disable_user", &account(2)).await,
+    ];
     wait_for("the first task to begin", async || {
         for task in tasks {
             if lab.controller.task(task).await["state"] == json!("started") {

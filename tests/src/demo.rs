@@ -28,13 +28,13 @@ pub async fn run(binary: &Path, stay: bool) -> Outcome {
     scene.act("Setting the stage");
     let controller = ControllerOptions { lease_ttl: Duration::from_secs(30), heartbeat: Duration::from_secs(5) };
     let mut lab = Lab::start_with(binary, LabOptions { users: USERS, controller }).await;
-    scene.say("a controller", &format!("{} with cluster `{CLUSTER}`", lab.controller.url()));
-    scene.say("a Salesforce", &format!("{} with {USERS} users", lab.salesforce.https_url()));
+    Scene::say("a controller", &format!("{} with cluster `{CLUSTER}`", lab.controller.url()));
+    Scene::say("a Salesforce", &format!("{} with {USERS} users", lab.salesforce.https_url()));
     let options = AgentOptions { concurrency: 4, request_timeout_secs: 10, ..AgentOptions::default() };
     let mut first = join(&mut scene, &lab, "agent-1", options.clone()).await;
     let second = join(&mut scene, &lab, "agent-2", options).await;
     lab.controller.associate(SYSTEM, CLUSTER).await;
-    scene.say("connected system", &format!("`{SYSTEM}` is associated with cluster `{CLUSTER}`"));
+    Scene::say("connected system", &format!("`{SYSTEM}` is associated with cluster `{CLUSTER}`"));
 
     every_kind(&mut scene, &lab).await?;
     import(&mut scene, &lab).await?;
@@ -56,7 +56,7 @@ async fn join(scene: &mut Scene, lab: &Lab, name: &str, options: AgentOptions) -
     agent.start().await;
     lab.controller.approve(agent.member()).await;
     scene.name(agent.member(), name);
-    scene.say(name, &format!("enrolled with a one-time token, approved, connected as {}", agent.member()));
+    Scene::say(name, &format!("enrolled with a one-time token, approved, connected as {}", agent.member()));
     agent
 }
 
@@ -121,7 +121,12 @@ async fn import(scene: &mut Scene, lab: &Lab) -> Outcome {
     let results = std::fs::read_to_string(results).map_err(|error| error.to_string())?;
     for entry in results.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         if entry["outcome"] == json!("failed") {
-            scene.note(&format!("entry {} ({}): {}", entry["entry"], text(&entry["account"]), text(&entry["message"])));
+            Scene::note(&format!(
+                "entry {} ({}): {}",
+                entry["entry"],
+                text(&entry["account"]),
+                text(&entry["message"])
+            ));
         }
     }
     let output = &task["output"];
@@ -161,11 +166,7 @@ fn dataset(lab: &Lab) -> Result<String, String> {
 
 async fn takeover(scene: &mut Scene, lab: &Lab, first: &Agent, second: &Agent) -> Outcome {
     scene.act("agent-1 is disabled in the middle of its work; agent-2 takes over");
-    lab.salesforce.inject(Fault {
-        when: Matching::default(),
-        what: Mishap::Latency { millis: 250 },
-        times: None,
-    });
+    lab.salesforce.inject(Fault { when: Matching::default(), what: Mishap::Latency { millis: 250 }, times: None });
     let mut tasks = Vec::new();
     for number in 11..=19 {
         tasks.push((number, lab.controller.submit("disable_user", &user(number)).await));
@@ -181,7 +182,7 @@ async fn takeover(scene: &mut Scene, lab: &Lab, first: &Agent, second: &Agent) -
     })
     .await;
     lab.controller.cli(&["member", "disable", first.member()]).await;
-    scene.note("postern-controller member disable agent-1: it finishes what it began and gives the rest back");
+    Scene::note("postern-controller member disable agent-1: it finishes what it began and gives the rest back");
     for number in 21..=29 {
         tasks.push((number, lab.controller.submit("disable_user", &user(number)).await));
     }
@@ -217,15 +218,15 @@ async fn kill(scene: &mut Scene, lab: &Lab, first: &mut Agent, second: &Agent) -
     })
     .await;
     first.kill().await;
-    scene.note("agent-1 is dead; Salesforce has the change; nobody was told");
+    Scene::note("agent-1 is dead; Salesforce has the change; nobody was told");
     lab.salesforce.clear_faults();
     first.start().await;
-    scene.note("agent-1 is back: it finds its intent, reads Salesforce, and reports");
+    Scene::note("agent-1 is back: it finds its intent, reads Salesforce, and reports");
     let task = lab.controller.finished(id).await;
     scene.task(&joe, &task);
     lab.controller.cli(&["member", "enable", second.member()]).await;
     let deactivations = lab.salesforce.counters().users.get(&joe).map_or(0, |effects| effects.deactivations);
-    scene.note(&format!("Salesforce counted {deactivations} deactivation of {joe}"));
+    Scene::note(&format!("Salesforce counted {deactivations} deactivation of {joe}"));
     if deactivations == 1 && task["outcome"] == json!("succeeded") { Ok(()) } else { Err(task.to_string()) }
 }
 

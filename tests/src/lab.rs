@@ -88,7 +88,7 @@ impl Lab {
     /// The same, configured otherwise.
     pub fn agent_with(&self, name: &str, options: AgentOptions) -> Agent {
         let salesforce = options.domain.clone().unwrap_or_else(|| self.salesforce.https_url());
-        Agent::prepare(&self.programs, &self.folder.path().join(name), &salesforce, self.salesforce.ca_pem(), options)
+        Agent::prepare(&self.programs, &self.folder.path().join(name), &salesforce, self.salesforce.ca_pem(), &options)
     }
 
     /// An agent that is enrolled, approved, running and connected, and serves [`SYSTEM`].

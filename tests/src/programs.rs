@@ -4,8 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// A whole program.
+type Main = fn() -> ExitCode;
+
 /// The names, and what runs under them.
-const PROGRAMS: [(&str, fn() -> ExitCode); 3] = [
+const PROGRAMS: [(&str, Main); 3] = [
     ("postern", postern_agent::main),
     ("postern-controller", postern_controller_stub::main),
     ("salesforce-sim", salesforce_sim::program::main),

@@ -25,7 +25,7 @@ const STOP: std::time::Duration = std::time::Duration::from_secs(1);
 /// What came out of the socket.
 pub(super) enum Received {
     /// A frame.
-    Frame(FromController),
+    Frame(Box<FromController>),
     /// A frame that could not be read, and what to say about it.
     Unreadable(ProtocolError),
     /// Nothing more will come.
@@ -131,7 +131,7 @@ async fn read(mut stream: SplitStream<Socket>, received: mpsc::Sender<Received>)
     loop {
         let next = match stream.next().await {
             Some(Ok(Message::Binary(bytes))) => match FromController::decode(&bytes) {
-                Ok(frame) => Received::Frame(frame),
+                Ok(frame) => Received::Frame(Box::new(frame)),
                 Err(error) => Received::Unreadable(complaint(&error)),
             },
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,

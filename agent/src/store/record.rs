@@ -180,8 +180,11 @@ pub(super) fn read_parts(store: &Store, table: Table, key: &[u8]) -> Result<Opti
     assembly.finish(table, key)
 }
 
+/// A key and what is recorded under it.
+type Record = (Vec<u8>, Vec<u8>);
+
 /// Every record of a table, with its key.
-pub(super) fn collect_parts(store: &Store, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, AgentStoreError> {
+pub(super) fn collect_parts(store: &Store, table: Table) -> Result<Vec<Record>, AgentStoreError> {
     let mut keys: Vec<Vec<u8>> = Vec::new();
     for item in store.scan(table) {
         let (mut key, _) = item?;

@@ -88,7 +88,8 @@ impl MemberSession {
             return self.end(error.into());
         }
         if unknown_critical(&welcome.ext).is_some() {
-            return self.end(Ended::Violation { frame: "Welcome", place: "with a critical extension of a newer version" });
+            return self
+                .end(Ended::Violation { frame: "Welcome", place: "with a critical extension of a newer version" });
         }
         let interval = Duration::from_millis(welcome.heartbeat_ms.clamp(100, 60_000).into());
         self.heartbeat = Heartbeat::new(interval, now);

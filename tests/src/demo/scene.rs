@@ -28,11 +28,11 @@ impl Scene {
         println!("\n[{:5.1} s] {title}", self.begun.elapsed().as_secs_f64());
     }
 
-    pub(super) fn say(&self, who: &str, what: &str) {
+    pub(super) fn say(who: &str, what: &str) {
         println!("           {who}: {what}");
     }
 
-    pub(super) fn note(&self, what: &str) {
+    pub(super) fn note(what: &str) {
         println!("           {what}");
     }
 

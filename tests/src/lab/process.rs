@@ -39,12 +39,7 @@ impl Process {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("`{}` ended with {status} before it was ready:\n{}", self.name, self.log());
             }
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "`{}` was not ready in time:\n{}",
-                self.name,
-                self.log()
-            );
+            assert!(tokio::time::Instant::now() < deadline, "`{}` was not ready in time:\n{}", self.name, self.log());
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }

@@ -1,3 +1,5 @@
+#![allow(clippy::wildcard_enum_match_arm, reason = "tests look for the one frame they mean")]
+
 use postern_protocol::bounded::Bytes;
 use postern_protocol::message::v1::{LeaseVerdict, MembershipState, Mode, Renew, Renewed, RenewedLease, ReportAck};
 use postern_protocol::{Epoch, TaskKind, TaskRequest};

@@ -1,0 +1,35 @@
+//! A connector's memory in the store.
+
+use postern_protocol::{Failure, FailureClass, SystemName};
+
+use crate::chain::Chain;
+use crate::connector::{Keep, Pending};
+use crate::store::{AgentStoreError, Store};
+
+/// The facts kept for one connected system.
+pub struct Kept {
+    store: Store,
+    system: SystemName,
+}
+
+impl Kept {
+    /// The memory of `system` in `store`.
+    pub const fn new(store: Store, system: SystemName) -> Self {
+        Self { store, system }
+    }
+}
+
+impl Keep for Kept {
+    fn recall(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.store.recall(&self.system, key).map_err(|error| forgot(&error))
+    }
+
+    fn keep<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(async move { self.store.keep(&self.system, key, &value).await.map_err(|error| forgot(&error)) })
+    }
+}
+
+fn forgot(error: &AgentStoreError) -> Failure {
+    Failure::new(FailureClass::Internal, "store", format!("The agent's store failed: {}", Chain(error)))
+        .with_next_step("Look at the agent's log and its disk")
+}
