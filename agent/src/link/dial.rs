@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use postern_protocol::Secret;
 use postern_protocol::frame::MAX_FRAME;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -81,6 +81,17 @@ pub enum DialError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// TLS ended because of what this agent showed.
+    #[error(
+        "{host} does not accept this agent's certificate ({alert:?}): it ran out, or another controller issued it; \
+         enroll this agent again with a new token"
+    )]
+    OwnCertificate {
+        /// The host.
+        host: String,
+        /// What it said.
+        alert: AlertDescription,
     },
     /// The upgrade was refused.
     #[error("{host} answered the WebSocket upgrade with HTTP {status}: {body}")]
@@ -255,8 +266,32 @@ async fn upgrade(
             let body: String = String::from_utf8_lossy(body).chars().take(256).collect();
             Err(DialError::Upgrade { host: target.host.clone(), status: response.status().as_u16(), body })
         }
-        Err(error) => Err(failed(error)),
+        // In TLS 1.3 a client learns what became of its certificate only when it reads for the first time.
+        Err(error) => Err(match certificate_alert(&error) {
+            Some(alert) => DialError::OwnCertificate { host: target.host.clone(), alert },
+            None => failed(error),
+        }),
     }
+}
+
+/// The alert with which the other side turned this agent's certificate down, if that is what happened.
+fn certificate_alert(error: &tungstenite::Error) -> Option<AlertDescription> {
+    let tungstenite::Error::Io(error) = error else { return None };
+    let Some(rustls::Error::AlertReceived(alert)) = error.get_ref()?.downcast_ref() else { return None };
+    // A signature that does not fit, because another authority has the same name, is a `DecryptError`.
+    matches!(
+        alert,
+        AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError
+            | AlertDescription::CertificateRequired
+    )
+    .then_some(*alert)
 }
 
 #[cfg(test)]
