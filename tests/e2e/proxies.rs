@@ -67,10 +67,9 @@ async fn f34_wrong_credentials_for_a_proxy_are_told_with_the_settings_to_change(
     let anonymous = lab.agent_with("anonymous", behind(&proxy));
     let token = lab.controller.token().await;
 
-    for refused in [
-        agent.try_enroll(lab.controller.url(), &token).await,
-        anonymous.try_enroll(lab.controller.url(), &token).await,
-    ] {
+    for refused in
+        [agent.try_enroll(lab.controller.url(), &token).await, anonymous.try_enroll(lab.controller.url(), &token).await]
+    {
         let said = sentence(&refused);
         for word in ["407", "[controller] proxy", "username", "password"] {
             assert!(said.contains(word), "`{word}` is missing from: {said}");
