@@ -189,6 +189,28 @@ fn an_intent_is_not_granted_when_the_lease_ran_out_while_it_was_written() {
     assert!(matches!(desk.events().as_slice(), [Event::Refused(7, _)]));
 }
 
+/// Invariant 6: hand `now` instead of `asked` to `Lease::handle_kept` and this fails.
+#[test]
+fn a_late_answer_to_a_renewal_gives_no_more_than_was_asked_for() {
+    let mut desk = Desk::connected();
+    desk.offer(offer(1, TaskKind::DisableUser, 1));
+    desk.sync();
+    let asked = desk.sent();
+    let renew = asked.iter().find_map(|frame| match frame {
+        FromMember::Renew(renew) => Some(renew.clone()),
+        _ => None,
+    });
+    let Renew { nonce, leases } = renew.unwrap();
+    desk.now = at(130);
+    let kept = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict: LeaseVerdict::Kept.into() }).collect();
+    desk.ledger.handle_renewed(&Renewed { nonce, ttl_ms: 60_000, leases: List::new(kept).unwrap() }, desk.now);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    desk.now = at(145);
+    desk.ledger.handle_intend(id(1), 7, intent(0), REACH, desk.now);
+    desk.sync();
+    assert!(desk.events().is_empty(), "a lease until 160 does not cover a call until 165");
+}
+
 #[test]
 fn an_intent_waits_for_a_renewal_and_gives_up_after_its_patience() {
     let mut desk = Desk::connected();
