@@ -161,13 +161,14 @@ async fn f28_a_slow_line_costs_time_and_nothing_else() {
     assert_eq!(scene.line.connections(), before, "one session all along");
 }
 
-/// From the first byte of TLS to the acknowledgement of the report a session takes some 3,500 bytes each way.
+/// From the first byte of TLS to the acknowledgement of the report a session takes some 1,800 bytes up and 1,650 down.
 #[tokio::test]
 async fn f32_a_session_cut_at_any_byte_is_begun_again_and_the_task_is_done_once() {
-    const STEP: usize = 330;
+    const STEP: usize = 180;
+    const ROUNDS: usize = 10;
     let cuts = async |way, first: usize| {
         let mut scene = Scene::set(ControllerOptions::default()).await;
-        for round in 0..10 {
+        for round in 0..ROUNDS {
             scene.agent.kill().await;
             let kind = if round % 2 == 0 { "disable_user" } else { "enable_user" };
             let task = scene.lab.controller.submit(kind, JOE).await;
@@ -177,9 +178,9 @@ async fn f32_a_session_cut_at_any_byte_is_begun_again_and_the_task_is_done_once(
             scene.done_once(task, flips).await;
             scene.owes(0).await;
         }
-        assert!(scene.line.connections() > 15, "most cuts met a session: {}", scene.line.connections());
+        assert!(scene.line.connections() > 2 * ROUNDS, "every cut met a session: {}", scene.line.connections());
     };
-    join_all([(Way::Up, 1), (Way::Down, 1), (Way::Up, 170)].map(|(way, first)| cuts(way, first))).await;
+    join_all([(Way::Up, 1), (Way::Down, 1), (Way::Up, 90)].map(|(way, first)| cuts(way, first))).await;
 }
 
 #[tokio::test]
