@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn keys_are_made_once() {
         let folder = tempfile::tempdir().unwrap();
-        let identity = IdentityDir::open(folder.path()).unwrap();
+        let identity = IdentityDir::open(&folder.path().join("state")).unwrap();
         assert_eq!(identity.sealing_key().unwrap().public(), identity.sealing_key().unwrap().public());
         assert_eq!(identity.tls_key().unwrap().serialize_pem(), identity.tls_key().unwrap().serialize_pem());
         assert!(identity.load().unwrap().is_none(), "keys alone are no membership");
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_damaged_key_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let identity = IdentityDir::open(folder.path()).unwrap();
+        let identity = IdentityDir::open(&folder.path().join("state")).unwrap();
         private::replace(&identity.file("sealing.key"), b"short").unwrap();
         let error = identity.sealing_key().unwrap_err().to_string();
         assert!(error.contains("sealing.key") && error.contains("enroll"), "{error}");

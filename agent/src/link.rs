@@ -12,7 +12,9 @@ use std::time::Duration;
 use postern_agent_core::{Backoff, Membership};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
-use postern_protocol::message::v1::{AnnouncedKey, GoAway, Hello, ServedSystem, SessionRefusal, Welcome};
+use postern_protocol::message::v1::{
+    AnnouncedKey, GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome,
+};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{self, Ended, MemberSession};
@@ -24,6 +26,9 @@ use self::pump::{Pump, Received};
 use crate::dispatcher::Dispatcher;
 use crate::streams::{self, Streams};
 use crate::{chain, clock, random};
+
+/// Frames to the controller in the order they are to leave.
+pub type Frames = mpsc::Sender<FromMember>;
 
 /// How long a goodbye may take to leave.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -136,6 +141,9 @@ impl Link {
         let mut session = MemberSession::new(hello, clock::now());
         let ended = loop {
             if let Some(ended) = self.settle(url, &mut session, &pump, backoff).await {
+                if let Some(reason) = ended.goodbye() {
+                    pump.try_send(goodbye(reason, &ended.to_string()).into());
+                }
                 break Some(ended.to_string());
             }
             tokio::select! {
@@ -151,9 +159,6 @@ impl Link {
                 () = clock::sleep_until(Some(session.poll_timeout())) => session.handle_timeout(clock::now()),
             }
         };
-        if let Some(ended) = &ended {
-            pump.try_send(goodbye(SessionRefusal::ProtocolViolation, ended).into());
-        }
         self.streams.disconnected().await;
         self.dispatcher.disconnected().await;
         pump.stop().await;
@@ -182,7 +187,11 @@ impl Link {
                     return Some(ended);
                 }
                 Event::Welcomed(welcome) => {
-                    self.welcome(url, &welcome, session, pump).await;
+                    let Some(state) = welcome.state.known() else {
+                        let place = "with a member state of a newer version";
+                        return Some(Ended::Violation { frame: "Welcome", place });
+                    };
+                    self.welcome(url, &welcome, state, session, pump).await;
                     backoff.handle_established(clock::now());
                 }
                 Event::Message(frame) => self.pass_on(frame).await,
@@ -191,8 +200,14 @@ impl Link {
     }
 
     /// Durable first, then `Confirm`, then work.
-    async fn welcome(&self, url: &str, welcome: &Welcome, session: &mut MemberSession, pump: &Pump) {
-        let Some(state) = welcome.state.known() else { return };
+    async fn welcome(
+        &self,
+        url: &str,
+        welcome: &Welcome,
+        state: MembershipState,
+        session: &mut MemberSession,
+        pump: &Pump,
+    ) {
         let membership = Membership { state, epoch: welcome.member_epoch, hard: welcome.hard };
         if !self.dispatcher.welcomed(welcome.session, membership).await {
             return;
@@ -252,6 +267,3 @@ impl Link {
 fn goodbye(reason: SessionRefusal, message: &str) -> GoAway {
     GoAway { reason: reason.into(), message: Text::clipped(message), reconnect_after_ms: 0 }
 }
-
-/// Frames to the controller in the order they are to leave.
-pub type Frames = mpsc::Sender<FromMember>;

@@ -18,6 +18,9 @@ use crate::dispatcher::Dispatcher;
 use crate::link::Frames;
 use crate::store::spool_id;
 
+// What the spool reads at once is sent as one chunk.
+const _: () = assert!(postern_store::CHUNK == CHUNK, "the spool's chunks and the wire's are the same");
+
 /// Commands waiting: a window of chunks for each of a few streams.
 const COMMANDS: usize = 64;
 

@@ -24,8 +24,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const ROOT_LIFE: Duration = DAY.saturating_mul(20 * 365);
 /// How long the listener's certificate is valid; a new one is made at every start.
 const SERVER_LIFE: Duration = DAY.saturating_mul(397);
-/// How long a member's certificate is valid.
-pub const MEMBER_LIFE: Duration = DAY.saturating_mul(7);
+/// How long a member's certificate is valid: as long as policy allows, because it is not renewed yet.
+pub const MEMBER_LIFE: Duration = DAY.saturating_mul(30);
 /// How far certificates reach into the past, for members whose clock is behind.
 const BACKDATE: Duration = Duration::from_secs(60 * 60);
 

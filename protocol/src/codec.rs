@@ -1,4 +1,4 @@
-//! The one place that knows bincode: how a registered struct becomes bytes.
+//! How a registered struct becomes bytes, with bincode as the library behind it.
 //!
 //! Fixed-width integers, little-endian, no padding. Decoding must consume every byte, within [`LIMIT`]; counts are
 //! bounded by the types in [`bounded`](crate::bounded).
@@ -6,7 +6,7 @@
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::{Decode, Encode};
 
-/// The most bytes a body may have: the largest frame less nothing, so that no body outgrows a frame.
+/// The most bytes an encoding may have: as large as a frame, whose header [`frame`](crate::frame) takes off.
 pub const LIMIT: usize = 128 * 1024;
 
 const CONFIG: Configuration<LittleEndian, Fixint, Limit<LIMIT>> =

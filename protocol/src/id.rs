@@ -96,7 +96,7 @@ id! {
     TaskId, "tsk_"
 }
 id! {
-    /// One enrolled agent, for as long as its certificate is renewed.
+    /// One enrolled agent.
     MemberId, "mbr_"
 }
 id! {

@@ -32,7 +32,7 @@ codes! {
 codes! {
     /// How sure the agent is of an outcome.
     pub enum Certainty {
-        /// Salesforce said so, or was read back.
+        /// The connected system said so, or was read back.
         1 Certain = "certain",
         /// What was read back fits, but another cause is possible.
         2 Probable = "probable",

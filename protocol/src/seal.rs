@@ -466,7 +466,7 @@ mod tests {
         assert!(matches!(sealed.open(context(&system), &[other]), Err(SealError::NotForUs(_))));
     }
 
-    /// F50: leave the associated data out of `seal` and `open` and this test passes a moved field.
+    /// F50: leave the associated data out of `seal` and `open` and this fails: a moved field opens.
     #[test]
     fn f50_a_field_moved_to_another_task_kind_system_target_or_name_does_not_open() {
         let (system, elsewhere) = (system(), "elsewhere".parse().unwrap());

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub use controller::ControllerSession;
 pub use member::MemberSession;
 
+use crate::message::v1::SessionRefusal;
+
 /// The WebSocket path of sessions.
 pub const PATH: &str = "/v1/session";
 /// The WebSocket subprotocol of sessions.
@@ -63,6 +65,17 @@ pub enum Ended {
         /// How long to wait before connecting again.
         reconnect_after: Duration,
     },
+}
+
+impl Ended {
+    /// What to say to the peer in a `GoAway`, when the end is its doing and it was not told yet.
+    pub const fn goodbye(&self) -> Option<SessionRefusal> {
+        match self {
+            Self::Violation { .. } | Self::HandshakeTimeout => Some(SessionRefusal::ProtocolViolation),
+            Self::Incompatible(_) => Some(SessionRefusal::Incompatible),
+            Self::Silent(_) | Self::Refused { .. } | Self::GoneAway { .. } => None,
+        }
+    }
 }
 
 /// Signs of life, the same on both sides: any frame counts; after an interval without one, ask; after a few more,

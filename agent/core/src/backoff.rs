@@ -42,11 +42,6 @@ impl Backoff {
         let wait = window.mul_f64(f64::from(random) / f64::from(u32::MAX));
         wait.max(std::mem::take(&mut self.asked))
     }
-
-    /// Credentials, proxy or configuration changed: what failed before says nothing any more.
-    pub fn reset(&mut self) {
-        *self = Self::default();
-    }
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ pub struct Limits {
     pub held: usize,
     /// Reports waiting for the controller. A day without a controller at one task a second fits.
     pub outbox: usize,
-    /// Ended tasks remembered, so that one offered again is answered and not run again.
+    /// Ended tasks remembered, so that one offered again is answered and not run again: far more than a controller can
+    /// have in doubt at once.
     pub tombstones: usize,
-    /// Attempts at one task whose failure may pass; at the default spacing they span about half a minute.
+    /// Attempts at one task whose failure may pass; at the default spacing they span a quarter of a minute.
     pub attempts: u32,
     /// How long an attempt waits for a lease to be renewed before it gives its slot back.
     pub lease_patience: Duration,

@@ -40,7 +40,7 @@ const SHOWN: usize = 20;
 const MAX_LINE: usize = 64 * 1024;
 
 /// What `exec` needs to know beside the request.
-struct Job {
+struct LocalTask {
     request: TaskRequest,
     system: SystemName,
     json: bool,
@@ -52,22 +52,22 @@ struct Job {
 
 pub(super) async fn run(config: &Path, options: Exec) -> Result<Exit, Failed> {
     let config = load(config)?;
-    let job = job(options.task)?;
+    let local = read(options.task)?;
     let app = App::start(&config)?;
-    let done = attempt(&app, &job).await;
+    let done = attempt(&app, &local).await;
     app.stop().await?;
     done
 }
 
-async fn attempt(app: &App, job: &Job) -> Result<Exit, Failed> {
-    let offer = offer(app, job)?;
+async fn attempt(app: &App, local: &LocalTask) -> Result<Exit, Failed> {
+    let offer = offer(app, local)?;
     let (watch, mut events) = mpsc::channel(EVENTS);
     app.dispatcher.run_local(offer.clone(), watch).await;
     loop {
         match events.recv().await {
             Some(LocalEvent::Progress { done, total, phase }) => say_error(format_args!("{phase}: {done} of {total}")),
             Some(LocalEvent::Ended(report)) => {
-                let shown = show(app, job, &offer, &report);
+                let shown = show(app, local, &offer, &report);
                 app.dispatcher.local_taken(report.task).await;
                 return shown;
             }
@@ -82,8 +82,8 @@ fn account(name: &str) -> Result<Text<128>, Failed> {
     Text::new(name).map_err(|error| Failed::new(Exit::Usage, format!("--account: {error}")))
 }
 
-fn job(task: Task) -> Result<Job, Failed> {
-    let plain = |request: TaskRequest, common: Common| Job {
+fn read(task: Task) -> Result<LocalTask, Failed> {
+    let plain = |request: TaskRequest, common: Common| LocalTask {
         request,
         system: common.system,
         json: common.json,
@@ -110,15 +110,15 @@ fn job(task: Task) -> Result<Job, Failed> {
             let request = expire_password::Request { account: account(&on.account)? };
             plain(TaskRequest::ExpirePassword(request), on.common)
         }
-        Task::ResetPassword(options) => reset_job(options, plain)?,
+        Task::ResetPassword(options) => reset(options, plain)?,
         Task::ImportBatch(ImportBatch { common, dataset, results }) => {
             let request = import_batch::Request { format: Format::Xml.into() };
-            Job { dataset: Some(dataset), results, ..plain(TaskRequest::ImportBatch(request), common) }
+            LocalTask { dataset: Some(dataset), results, ..plain(TaskRequest::ImportBatch(request), common) }
         }
     })
 }
 
-fn reset_job(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> Job) -> Result<Job, Failed> {
+fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
     let source = if options.generate.is_some() { Source::Generated } else { Source::Given };
     let request = reset_password::Request { account: account(&options.on.account)?, source: source.into() };
     let secret = match &options.password_file {
@@ -126,7 +126,7 @@ fn reset_job(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> Job)
         None => None,
     };
     let generated = options.generate.map(|path| (SealingKey::from_random(&random::secret()), path));
-    Ok(Job { secret, generated, ..plain(TaskRequest::ResetPassword(request), options.on.common) })
+    Ok(LocalTask { secret, generated, ..plain(TaskRequest::ResetPassword(request), options.on.common) })
 }
 
 fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
@@ -145,18 +145,18 @@ fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
     Ok(bytes)
 }
 
-fn offer(app: &App, job: &Job) -> Result<Offer, Failed> {
+fn offer(app: &App, local: &LocalTask) -> Result<Offer, Failed> {
     let bug = |error: &(dyn std::error::Error + 'static)| Failed::because(Exit::Bug, error);
     let task = random::task_id();
-    let kind = job.request.kind();
-    let target = job.request.target();
-    let context = SealContext { task, kind, system: &job.system, target: &target };
+    let kind = local.request.kind();
+    let target = local.request.target();
+    let context = SealContext { task, kind, system: &local.system, target: &target };
     let mut sealed = Vec::new();
-    if let Some((name, secret)) = &job.secret {
+    if let Some((name, secret)) = &local.secret {
         sealed.push(seal(context, name, secret, &app.sealing_keys)?);
     }
     let mut streams = Vec::new();
-    if let Some(path) = &job.dataset {
+    if let Some(path) = &local.dataset {
         let key: StreamKey = random::secret();
         streams.push(seal_dataset(&app.store, path, &key)?);
         sealed.push(seal(context, DATASET_KEY, key.as_slice(), &app.sealing_keys)?);
@@ -169,16 +169,16 @@ fn offer(app: &App, job: &Job) -> Result<Offer, Failed> {
         lease_ttl_ms: 0,
         deadline_ms: 0,
         priority: 0,
-        system: job.system.clone(),
+        system: local.system.clone(),
         target,
         mode: Mode::Sync.into(),
         attempt: 1,
         reconcile: false,
         observations: List::default(),
-        params: Bytes::new(job.request.encode().map_err(|error| bug(&error))?).map_err(|error| bug(&error))?,
+        params: Bytes::new(local.request.encode().map_err(|error| bug(&error))?).map_err(|error| bug(&error))?,
         sealed: List::clipped(sealed),
         streams: List::clipped(streams),
-        requester: job.generated.as_ref().map(|(key, _)| *key.public()),
+        requester: local.generated.as_ref().map(|(key, _)| *key.public()),
         ext: List::default(),
     })
 }
@@ -231,13 +231,13 @@ fn each_segment(
 
 // ---- from a report to the terminal -----------------------------------------------------------------------------
 
-fn show(app: &App, job: &Job, offer: &Offer, report: &Report) -> Result<Exit, Failed> {
-    let kind = job.request.kind();
+fn show(app: &App, local: &LocalTask, offer: &Offer, report: &Report) -> Result<Exit, Failed> {
+    let kind = local.request.kind();
     let output = if report.output.is_empty() { None } else { TaskOutput::decode(kind, &report.output).ok() };
     let output = output.map_or(Value::Null, |output| serde_json::to_value(output).unwrap_or_default());
-    save_generated(job, offer, report)?;
-    let failed = save_results(app, job, report)?;
-    if job.json {
+    save_generated(local, offer, report)?;
+    let failed = save_results(app, local, report)?;
+    if local.json {
         say_json(&json!({
             "task": report.task, "kind": kind, "outcome": report.outcome, "certainty": report.certainty,
             "changed": report.changed, "failure": report.failure, "output": output, "failed_entries": failed,
@@ -288,10 +288,10 @@ fn flat(output: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-fn save_generated(job: &Job, offer: &Offer, report: &Report) -> Result<(), Failed> {
-    let (Some((key, path)), Some(sealed)) = (&job.generated, report.sealed.first()) else { return Ok(()) };
+fn save_generated(local: &LocalTask, offer: &Offer, report: &Report) -> Result<(), Failed> {
+    let (Some((key, path)), Some(sealed)) = (&local.generated, report.sealed.first()) else { return Ok(()) };
     let context =
-        SealContext { task: offer.task, kind: job.request.kind(), system: &offer.system, target: &offer.target };
+        SealContext { task: offer.task, kind: local.request.kind(), system: &offer.system, target: &offer.target };
     let password = sealed.open(context, key).map_err(|error| Failed::because(Exit::Bug, &error))?;
     let unwritable = |error: std::io::Error| {
         Failed::new(Exit::Failed, format!("the generated password cannot be written to `{}`: {error}", path.display()))
@@ -307,14 +307,14 @@ fn save_generated(job: &Job, offer: &Offer, report: &Report) -> Result<(), Faile
 }
 
 /// Writes the results where they were wanted and returns the first entries that failed.
-fn save_results(app: &App, job: &Job, report: &Report) -> Result<Vec<Value>, Failed> {
+fn save_results(app: &App, local: &LocalTask, report: &Report) -> Result<Vec<Value>, Failed> {
     let Some(stream) = report.streams.first() else { return Ok(Vec::new()) };
     let reader = app
         .store
         .spool()
         .read(spool_id(stream.id), stream.length)
         .map_err(|error| Failed::because(Exit::Store, &error))?;
-    let mut file = match &job.results {
+    let mut file = match &local.results {
         Some(path) => Some(File::create(path).map_err(|error| {
             Failed::new(Exit::Failed, format!("the results cannot be written to `{}`: {error}", path.display()))
         })?),

@@ -50,6 +50,6 @@ pub use format::FORMAT;
 pub use key::{KeyError, StoreKey};
 pub use open::{MovedAside, Opened, Options, Recovered};
 pub use record::{MAX_KEY, MAX_VALUE};
-pub use spool::{Spool, SpoolError, SpoolId, SpoolReader, SpoolWriter};
+pub use spool::{CHUNK, Spool, SpoolError, SpoolId, SpoolReader, SpoolWriter};
 pub use store::{Incarnation, Progress, Store};
 pub use table::Table;

@@ -21,6 +21,7 @@ mod chunk;
 mod reader;
 mod writer;
 
+pub use chunk::CHUNK;
 pub use reader::SpoolReader;
 pub use writer::SpoolWriter;
 

@@ -295,12 +295,9 @@ impl Pump {
 
     /// Tells the peer why, when it is the peer's doing and it was not told by the machine.
     fn explain(&mut self, why: &Ended) {
-        let reason = match why {
-            Ended::Violation { .. } | Ended::HandshakeTimeout => SessionRefusal::ProtocolViolation,
-            Ended::Incompatible(_) => SessionRefusal::Incompatible,
-            Ended::Silent(_) | Ended::Refused { .. } | Ended::GoneAway { .. } => return,
-        };
-        self.say_goodbye(reason, &why.to_string(), 1_000);
+        if let Some(reason) = why.goodbye() {
+            self.say_goodbye(reason, &why.to_string(), 1_000);
+        }
     }
 
     fn say_goodbye(&mut self, reason: SessionRefusal, message: &str, reconnect_after_ms: u32) {

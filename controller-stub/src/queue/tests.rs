@@ -139,6 +139,8 @@ fn members_take_turns_and_credit_is_never_exceeded() {
     for number in 1..=9 {
         world.queue.submit(task(number), at(0));
     }
+    assert!(world.assign(0).is_some() && world.assign(0).is_some());
+    assert_eq!((world.queue.load(ONE), world.queue.load(TWO)), (1, 1), "the one with less to do comes next");
     while world.assign(0).is_some() {}
     assert_eq!((world.queue.load(ONE), world.queue.load(TWO)), (2, 3));
 }

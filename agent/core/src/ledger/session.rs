@@ -7,7 +7,7 @@ use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{
     CancelVerdict, Credit, Drain, Drained, Inventory, LeaseRef, LeaseVerdict, MemberStateAck, Rejection, Renew, Renewed,
 };
-use postern_protocol::{Epoch, ReportNo, SessionNo, StreamId, TaskId, Timestamp};
+use postern_protocol::{ReportNo, SessionNo, StreamId, TaskId, Timestamp};
 
 use super::held::Phase;
 use super::{Event, Gated, Ledger, cancel_ack, held_task};
@@ -218,7 +218,7 @@ impl Ledger {
             match lease.verdict.known() {
                 Some(LeaseVerdict::Kept) => held.lease.handle_kept(asked, ttl),
                 Some(LeaseVerdict::Cancelled) => self.handle_cancel(task),
-                Some(LeaseVerdict::Fenced | LeaseVerdict::Unknown) | None => self.lose(task, epoch),
+                Some(LeaseVerdict::Fenced | LeaseVerdict::Unknown) | None => self.lose(task),
             }
         }
         self.retry_parked(now);
@@ -226,7 +226,7 @@ impl Ledger {
 
     /// The task is another's now: what has not begun is forgotten, what runs stops where it can and, if it had an
     /// effect, still says so.
-    fn lose(&mut self, task: TaskId, _epoch: Epoch) {
+    fn lose(&mut self, task: TaskId) {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         held.lease.handle_lost();
         held.fenced = true;

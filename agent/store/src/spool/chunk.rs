@@ -5,7 +5,7 @@ use crate::seal::SEAL_OVERHEAD;
 
 /// Payload bytes in every chunk but the last. Large enough to make the overhead small, small
 /// enough to keep one in memory for each transfer.
-pub(super) const CHUNK: usize = 64 * 1024;
+pub const CHUNK: usize = 64 * 1024;
 /// The same on disk.
 pub(super) const SEALED_CHUNK: usize = CHUNK + SEAL_OVERHEAD;
 
