@@ -1,6 +1,7 @@
 //! `postern run`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -16,12 +17,16 @@ use crate::link::LinkStatus;
 use crate::spawn::Spawner;
 use crate::{app, private, status};
 
+/// How often, and after how long, a store in use is tried again: two seconds in all.
+const STORE_TRIES: u32 = 10;
+const STORE_WAIT: Duration = Duration::from_millis(200);
+
 pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let config = load(config)?;
     // Asked first, so that a machine without membership does not make a store.
     let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or(AppError::NotEnrolled)?;
     let mut signals = Signals::new().map_err(|error| Failed::because(Exit::Bug, &error))?;
-    let mut app = App::start(&config)?;
+    let mut app = start(&config).await?;
     let link = app.connect(&config)?;
     let side = Spawner::default();
     serve_status(&config, &identity, &app, link.clone(), &side)?;
@@ -41,7 +46,7 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
             app_stop(app, &mut signals).await
         }
     };
-    side.stop(std::time::Duration::from_secs(1)).await;
+    side.stop(Duration::from_secs(1)).await;
     match ended {
         Ok(()) => Ok(Exit::Ok),
         Err(error) => {
@@ -49,6 +54,17 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
             Err(Failed::because(app::store_exit(&error), &error))
         }
     }
+}
+
+/// A `postern status` that looks at this moment has the store for a blink; anything longer is another agent.
+async fn start(config: &Config) -> Result<App, AppError> {
+    for _ in 0..STORE_TRIES {
+        match App::start(config) {
+            Err(error) if error.exit() == Exit::StoreInUse => tokio::time::sleep(STORE_WAIT).await,
+            started => return started,
+        }
+    }
+    App::start(config)
 }
 
 /// The second signal stops attempts where they can, the third ends the process.

@@ -63,9 +63,29 @@ fn show_running(report: &Report, json: bool) {
     ]);
 }
 
+/// The store is open in a process that does not answer on the socket.
+fn show_between(json: bool) {
+    if json {
+        say_json(&json!({ "running": true, "agent": null }));
+    } else {
+        say("an agent has the store but does not answer yet: it is starting, stopping, or running one task");
+    }
+}
+
 fn show_stopped(state_dir: &Path, json: bool) -> Result<(), Failed> {
     let identity = if state_dir.join("identity").exists() { IdentityDir::open(state_dir)?.load()? } else { None };
-    let held = if state_dir.join("store").exists() { Some(Store::open(state_dir)?.0.restore()?) } else { None };
+    let held = if state_dir.join("store").exists() {
+        match Store::open(state_dir) {
+            Ok((store, _)) => Some(store.restore()?),
+            Err(error) if crate::app::store_exit(&error) == Exit::StoreInUse => {
+                show_between(json);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    } else {
+        None
+    };
     let (tasks, reports) = held.map_or((0, 0), |held| (held.tasks.len(), held.reports.len()));
     let membership = identity.map(|identity| identity.membership);
     if json {

@@ -19,6 +19,8 @@ const FRAMES: usize = 64;
 const BULK: usize = 1;
 /// Frames received and not yet looked at.
 const RECEIVED: usize = 64;
+/// How long a peer may take nothing while frames wait: as long as it may show no sign of life.
+const WRITE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 /// How long the tasks may take to end when a session is over.
 const STOP: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -72,9 +74,12 @@ impl Pump {
         self.bulk.clone()
     }
 
+    /// Sends a frame. A peer that takes nothing for [`WRITE_PATIENCE`] is given up: [`Self::receive`] says so next.
     pub(super) async fn send(&self, frame: FromMember) {
         // A closed channel means that the writer met an error, which the reader is about to report.
-        let _ = self.frames.send(frame).await;
+        if tokio::time::timeout(WRITE_PATIENCE, self.frames.send(frame)).await.is_err() {
+            self.tasks.cancel();
+        }
     }
 
     pub(super) fn try_send(&self, frame: FromMember) {

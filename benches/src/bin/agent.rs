@@ -3,7 +3,8 @@
 //!
 //! It measures the program that ships, not this one under its name: build it first. The time is told beside that of
 //! `postern --version`, which is the same program loaded and ended, in turns with it; what is above that is opening the
-//! store, TLS with both certificates, and the handshake of a session with its number made durable.
+//! store, reading the system's root certificates, TLS with both certificates, the handshake of a session with its number
+//! made durable, and writing the ready file.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is its result")]
 
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LIMIT: Duration = Duration::from_secs(175);
 
 const ABOUT: &str = "\
-Measures the agent's program as it ships: its size, the time from process start to registered with a controller on
+Measures the agent's program as it ships: its size, the time from process start to registered with a controller on \
 loopback, and the memory it keeps when it has nothing to do.
 
 Build it before: cargo build --release -p postern-agent
@@ -63,7 +64,7 @@ struct Measured {
     version: f64,
     /// Median over the starts of the one by the other.
     ratio: f64,
-    /// Barriers the store paid from its start to registered.
+    /// Barriers the store paid from when it was open to registered.
     barriers: u64,
     memory: Memory,
 }
@@ -198,7 +199,7 @@ impl Memory {
 
 fn as_table(it: &Measured) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
     table.set_header(["agent", "measured", "of it, or beside it"]);
     let millis = |secs: f64| format!("{:.1} ms", secs * 1_000.0);
     let rows = [
@@ -206,7 +207,12 @@ fn as_table(it: &Measured) -> Table {
         (
             "process start to registered",
             millis(it.registered),
-            format!("{:.1} times `postern --version` ({}); {} barriers", it.ratio, millis(it.version), it.barriers),
+            format!(
+                "{:.1} times `postern --version` ({}); {} barrier(s) for the session",
+                it.ratio,
+                millis(it.version),
+                it.barriers
+            ),
         ),
         (
             "resident memory, idle",

@@ -31,11 +31,11 @@ const CONCURRENCY: usize = 32;
 const LIMIT: Duration = Duration::from_secs(175);
 
 const ABOUT: &str = "\
-Measures tasks a second through controller, agent and a simulated Salesforce without latency, beside the same calls
+Measures tasks a second through controller, agent and a simulated Salesforce without latency, beside the same calls \
 made by a bare HTTP client in turns with them, and how many barriers each store pays for a task.
 
-The stores are in a new folder below TMPDIR (or /tmp): set it to the disk that matters, a RAM disk has no barrier. All
-connections are on loopback. It takes two minutes with the usual rounds and turns, and gives up after three.";
+The stores are in a new folder below TMPDIR (or /tmp): set it to the disk that matters, a RAM disk has no barrier. All \
+connections are on loopback. It takes under two minutes with the usual rounds and turns, and gives up after three.";
 
 /// Measure the durable round trip of a task.
 #[derive(Debug, Parser)]
@@ -237,7 +237,7 @@ impl Cost {
 
 fn as_table(rows: &[Row]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
     table.set_header([
         "kind",
         "in flight",
@@ -245,8 +245,8 @@ fn as_table(rows: &[Row]) -> Table {
         "bare/s",
         "ratio",
         "calls: task, bare",
-        "agent: barriers, commits a task",
-        "controller: barriers, commits a task",
+        "barriers a task: agent",
+        "controller",
     ]);
     for row in rows {
         table.add_row([
@@ -256,8 +256,8 @@ fn as_table(rows: &[Row]) -> Table {
             format!("{:.0}", row.bare),
             format!("{:.3}", row.ratio),
             format!("{:.1}, {:.1}", row.calls.0, row.calls.1),
-            format!("{:.2}, {:.2}", row.agent.barriers, row.agent.commits),
-            format!("{:.2}, {:.2}", row.controller.barriers, row.controller.commits),
+            format!("{:.2}", row.agent.barriers),
+            format!("{:.2}", row.controller.barriers),
         ]);
     }
     for column in table.column_iter_mut().skip(1) {
