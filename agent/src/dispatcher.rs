@@ -452,6 +452,9 @@ impl Loop {
             Event::Start { offer, attempt, reconcile, resumed } => {
                 let task = offer.task;
                 let stop = CancellationToken::new();
+                if self.ledger.is_unwanted(task) {
+                    stop.cancel();
+                }
                 self.running.insert(task, stop.clone());
                 self.executor.start(*offer, attempt, reconcile, resumed, stop);
             }
@@ -468,8 +471,12 @@ impl Loop {
                 Some(watch) => {
                     let _ = watch.send(LocalEvent::Ended(report)).await;
                 }
-                // Left behind by an `exec` that was killed; nobody waits for it any more.
-                None => self.ledger.handle_local_taken(report.task),
+                // Left behind by an `exec` that was killed: the log is all that is left to tell.
+                None => {
+                    let summary = report.failure.as_ref().map(|failure| failure.summary.to_string());
+                    tracing::warn!(task = %report.task, outcome = %report.outcome, summary, "an abandoned task ended");
+                    self.ledger.handle_local_taken(report.task);
+                }
             },
             Event::Forget(streams) => self.streams.send(Command::Forget(streams)).await,
         }

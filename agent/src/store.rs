@@ -106,8 +106,30 @@ impl Store {
         Ok(())
     }
 
+    /// Removes journals whose task is gone: a crash came between the two.
+    fn sweep_journals(&self) -> Result<(), AgentStoreError> {
+        let mut batch = Batch::new();
+        let mut held: Option<(TaskId, bool)> = None;
+        for item in self.engine.scan(JOURNAL) {
+            let (key, _) = item?;
+            let Some((task, _)) = key.split_first_chunk::<16>() else { continue };
+            let task = TaskId::from_bytes(*task);
+            let is_held = match held {
+                Some((known, is_held)) if known == task => is_held,
+                _ => self.engine.scan_prefix(OFFERS, task.as_bytes()).next().is_some(),
+            };
+            held = Some((task, is_held));
+            if !is_held && batch.delete(JOURNAL, &key).is_err() {
+                // The batch is full; what is left is swept at the next start.
+                break;
+            }
+        }
+        Ok(self.engine.commit_blocking(batch)?)
+    }
+
     /// Everything the ledger goes on from.
     pub fn restore(&self) -> Result<Restored, AgentStoreError> {
+        self.sweep_journals()?;
         let tasks = record::collect_parts(&self.engine, OFFERS)?
             .into_iter()
             .map(|(key, bytes)| self.restore_task(&key, &bytes))

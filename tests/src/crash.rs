@@ -160,9 +160,14 @@ async fn audit(world: &World, agent: &mut Agent, tally: &mut Tally) {
             ("succeeded" | "already_satisfied" | "failed", Some("no")) => (),
             _ => *most += 1,
         }
-        if matches!(outcome, "failed" | "cancelled" | "expired") {
+        if matches!(outcome, "failed" | "cancelled" | "expired" | "unknown") {
             tally.violations.push(format!("{kind} of {account} ended as {outcome}: {task}"));
         }
+    }
+    // Two deaths in one step are bad luck at this rate of kills; many would mean that deaths are miscounted.
+    let dead = tally.outcomes.get("dead_lettered").copied().unwrap_or(0);
+    if dead * 20 > tally.tasks {
+        tally.violations.push(format!("{dead} of {} tasks were dead-lettered", tally.tasks));
     }
     for (account, (least, most)) in expected {
         let effects = counters.users.get(account).copied().unwrap_or_default();

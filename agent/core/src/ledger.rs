@@ -138,6 +138,7 @@ pub struct Ledger {
     session_no: SessionNo,
     session: Option<Session>,
     stopping: bool,
+    looked_at: Timestamp,
     arrivals: u64,
     writes: Vec<Write>,
     written: u64,
@@ -160,6 +161,7 @@ impl Ledger {
             session_no: restored.session,
             session: None,
             stopping: false,
+            looked_at: Timestamp::from_millis(0),
             arrivals: 0,
             writes: Vec::new(),
             written: 0,
@@ -183,10 +185,26 @@ impl Ledger {
             TaskState::Journaled | TaskState::Started { .. } => (),
             TaskState::Concluded(report) => self.announce_conclusion(task, held.origin, report),
         }
+        if held.origin == Origin::Local && !held.is_concluded() {
+            return self.restore_abandoned(task, held);
+        }
         let poisoned = matches!(held.phase, Phase::Started { resumed } if resumed + 1 >= self.limits.deaths);
         self.tasks.insert(task, held);
         if poisoned {
             self.conclude(task, Ending::dead_lettered());
+        }
+    }
+
+    /// Whoever ran a task on this machine is gone with the process: it is not run behind their back. What it had begun
+    /// is found out from its journal and logged.
+    fn restore_abandoned(&mut self, task: TaskId, mut held: Held) {
+        let begun = matches!(held.phase, Phase::Started { .. });
+        held.uncertain = true;
+        self.tasks.insert(task, held);
+        if begun {
+            self.give_up(task, abandoned());
+        } else {
+            self.drop_task(task);
         }
     }
 
@@ -240,6 +258,11 @@ impl Ledger {
         let of_tasks = self.tasks.values().flat_map(Held::streams);
         let of_reports = self.outbox.iter().flat_map(|report| report.streams.iter().map(|stream| stream.id));
         of_tasks.chain(of_reports).collect()
+    }
+
+    /// Whether a task should stop at the next point where it can.
+    pub fn is_unwanted(&self, task: TaskId) -> bool {
+        self.tasks.get(&task).is_some_and(|held| held.cancelled || held.fenced)
     }
 
     /// The payload of a held task that is announced as `stream`, if the task expects it.
@@ -408,7 +431,11 @@ impl Ledger {
             *resumed -= 1;
             self.writes.push(Write::PutState(task, TaskState::Started { resumed: *resumed }));
         }
-        if held.fenced {
+        if held.fenced && begun {
+            // Whoever has the task now is told what may have happened here.
+            held.uncertain = true;
+            self.give_up(task, failure);
+        } else if held.fenced {
             self.drop_task(task);
         } else if held.cancelled && !begun {
             self.conclude(task, Ending::cancelled());
@@ -418,7 +445,9 @@ impl Ledger {
         } else if !begun && held.is_expired(now) {
             self.conclude(task, Ending::expired());
         } else {
-            match retry::decide(failure.class.known(), held.attempts, limits) {
+            let interrupted = failure.class.known() == Some(FailureClass::Interrupted);
+            held.failures += u32::from(!interrupted);
+            match retry::decide(failure.class.known(), held.failures, limits) {
                 retry::Next::GiveUp => self.give_up(task, failure),
                 retry::Next::Again(after) if !held.is_expired(now + after) => {
                     held.retry_at = Some(now + after);
@@ -533,6 +562,7 @@ impl Ledger {
 
     /// The next thing to act on.
     pub fn poll_event(&mut self, now: Timestamp) -> Option<Event> {
+        self.looked_at = now;
         self.events.pop_front().or_else(|| self.poll_start(now))
     }
 }
@@ -614,6 +644,15 @@ fn never_long_enough(ttl: Duration, reach: Duration) -> Failure {
         "Lower the connected system's `request_timeout_secs` to less than two thirds of the lease, or have the controller's \
          `--lease-ttl-secs` raised",
     )
+}
+
+fn abandoned() -> Failure {
+    Failure::new(
+        FailureClass::Interrupted,
+        "abandoned",
+        "The command that ran this task on this machine was killed in the middle of it",
+    )
+    .with_next_step("Look at the account in the connected system before running it again")
 }
 
 fn cancelled_too_late() -> Failure {

@@ -146,3 +146,26 @@ async fn more_than_a_batch_is_committed_in_several() {
     store.commit(&writes).await.unwrap();
     assert_eq!(store.restore().unwrap().tasks.len(), 60);
 }
+
+/// Delete the journal in the batch of its task, or leave out the sweep, and this fails.
+#[tokio::test]
+async fn a_task_with_a_journal_larger_than_any_commit_can_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let task = offer(1, 10);
+    store.commit(&[Write::PutTask(Box::new(task.clone()), Origin::Controller)]).await.unwrap();
+    let entry = JournalEntry { step: 0, done: true, note: vec![1; 8] };
+    let journal: Vec<Write> = (0..6_000).map(|number| Write::PutJournal(task.task, number, entry.clone())).collect();
+    store.commit(&journal).await.unwrap();
+    store.commit(&[Write::PutReport(Box::new(report(1, task.task))), Write::DeleteTask(task.task)]).await.unwrap();
+    assert!(store.journal(task.task).unwrap().is_empty());
+
+    let orphan = TaskId::from_bytes([9; 16]);
+    store.commit(&[Write::PutJournal(orphan, 0, entry)]).await.unwrap();
+    tokio::task::spawn_blocking(move || {
+        store.restore().unwrap();
+        assert!(store.journal(orphan).unwrap().is_empty());
+    })
+    .await
+    .unwrap();
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use postern_agent_core::Write;
+use postern_protocol::TaskId;
 use postern_store::{Batch, MAX_VALUE, Store, Table};
 
 use super::record::{self, PART_HEADER};
@@ -19,20 +20,25 @@ pub(super) struct Transaction<'a> {
     bytes: usize,
     /// What this transaction puts: a delete behind it must find that too, although the engine does not have it yet.
     put: BTreeSet<(u8, Vec<u8>)>,
+    /// Tasks whose journals go when everything else is written: a batch's may be larger than any one commit, and one
+    /// without its task is swept away at the next start.
+    journals: Vec<TaskId>,
 }
 
 impl<'a> Transaction<'a> {
     pub(super) fn new(engine: &'a Store) -> Self {
-        Self { engine, batches: Vec::new(), batch: Batch::new(), bytes: 0, put: BTreeSet::new() }
+        Self { engine, batches: Vec::new(), batch: Batch::new(), bytes: 0, put: BTreeSet::new(), journals: Vec::new() }
     }
 
     pub(super) fn batches(mut self, writes: &[Write]) -> Result<Vec<Batch>, AgentStoreError> {
         for write in writes {
-            if self.bytes > BATCH_BYTES && !matches!(write, Write::DeleteTask(_)) {
-                self.batches.push(std::mem::take(&mut self.batch));
-                self.bytes = 0;
+            if !matches!(write, Write::DeleteTask(_)) {
+                self.make_room();
             }
             self.add(write)?;
+        }
+        for task in std::mem::take(&mut self.journals) {
+            self.delete(JOURNAL, task.as_bytes())?;
         }
         self.batches.push(self.batch);
         // An outcome or an acknowledgement may use the space that is kept for a full disk; new work may not.
@@ -40,6 +46,14 @@ impl<'a> Transaction<'a> {
             self.batches.iter_mut().for_each(Batch::essential);
         }
         Ok(self.batches)
+    }
+
+    /// Hands the batch over if it has grown enough.
+    fn make_room(&mut self) {
+        if self.bytes > BATCH_BYTES {
+            self.batches.push(std::mem::take(&mut self.batch));
+            self.bytes = 0;
+        }
     }
 
     fn add(&mut self, write: &Write) -> Result<(), AgentStoreError> {
@@ -53,7 +67,8 @@ impl<'a> Transaction<'a> {
                 self.put(JOURNAL, key, &record::entry(entry)?)
             }
             Write::DeleteTask(task) => {
-                [OFFERS, STATES, JOURNAL].into_iter().try_for_each(|table| self.delete(table, task.as_bytes()))
+                self.journals.push(*task);
+                [OFFERS, STATES].into_iter().try_for_each(|table| self.delete(table, task.as_bytes()))
             }
             Write::PutReport(report) => {
                 self.put(META, NEXT_REPORT.to_vec(), &record::number(report.number.next().0))?;
@@ -98,6 +113,10 @@ impl<'a> Transaction<'a> {
             keys.push(item?.0);
         }
         for key in keys {
+            // A journal may take several batches; the few parts of anything else stay together.
+            if table.tag() == JOURNAL.tag() {
+                self.make_room();
+            }
             self.batch.delete(table, &key)?;
             self.bytes += key.len() + 64;
             self.put.remove(&(table.tag(), key));

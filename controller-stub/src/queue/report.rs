@@ -38,7 +38,9 @@ impl Queue {
     pub fn report(&mut self, member: MemberId, report: Reported, at: Moment) -> Verdict {
         let Some(entry) = self.tasks.get(&report.task) else { return Verdict::NotOpen };
         let record = &entry.record;
-        let current = report.epoch == record.epoch && record.state.holder().is_none_or(|it| it == member);
+        // An epoch is given out with a lease: under none, nobody was asked to do anything.
+        let leased = record.epoch > Epoch(0);
+        let current = leased && report.epoch == record.epoch && record.state.holder().is_none_or(|it| it == member);
         let in_doubt = matches!(record.state, TaskState::InDoubt { .. });
         // A certain success is what was asked for, whoever brought it about. A certain failure says nothing about
         // what the later holder did.

@@ -128,7 +128,9 @@ impl Queue {
         }
         let Some(entry) = self.tasks.get_mut(&lease.task) else { return LeaseVerdict::Unknown };
         let begun = matches!(entry.record.state, TaskState::Started { .. } | TaskState::InDoubt { started: true, .. });
-        if entry.record.cancel_requested && !begun {
+        // A holder that was restarted has forgotten the deadline.
+        let late = entry.deadline.is_some_and(|deadline| deadline <= now);
+        if (entry.record.cancel_requested || late) && !begun {
             return LeaseVerdict::Cancelled;
         }
         entry.until = now + self.config.lease_ttl;

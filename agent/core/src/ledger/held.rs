@@ -39,6 +39,8 @@ pub(super) struct Held {
     pub(super) arrival: u64,
     pub(super) running: bool,
     pub(super) attempts: u32,
+    /// Attempts that failed, as opposed to having been interrupted.
+    pub(super) failures: u32,
     pub(super) retry_at: Option<Timestamp>,
     pub(super) deadline: Option<Timestamp>,
     pub(super) cancelled: bool,
@@ -92,6 +94,7 @@ impl Held {
             arrival,
             running: false,
             attempts: 0,
+            failures: 0,
             retry_at: None,
             deadline: None,
             cancelled: false,

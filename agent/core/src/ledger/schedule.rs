@@ -5,7 +5,7 @@ use std::time::Duration;
 use postern_protocol::{StreamId, TaskId, Timestamp};
 
 use super::held::{Held, Phase};
-use super::{Ending, Event, Gated, Ledger};
+use super::{Ending, Event, Gated, Ledger, cancelled_too_late};
 use crate::write::{Origin, TaskState, Write};
 
 impl Ledger {
@@ -70,6 +70,7 @@ impl Ledger {
         allowed && (held.only_reads() || held.lease.covers(Duration::ZERO, now))
     }
 
+    /// Ends what waits for nothing but its end: deadlines that passed, begun tasks that were cancelled.
     fn expire(&mut self, now: Timestamp) {
         let late: Vec<TaskId> = self
             .tasks
@@ -79,6 +80,15 @@ impl Ledger {
             .collect();
         for task in late {
             self.conclude(task, Ending::expired());
+        }
+        let cancelled: Vec<TaskId> = self
+            .tasks
+            .iter()
+            .filter(|(_, held)| held.cancelled && !held.running && matches!(held.phase, Phase::Started { .. }))
+            .map(|(task, _)| *task)
+            .collect();
+        for task in cancelled {
+            self.give_up(task, cancelled_too_late());
         }
     }
 }

@@ -81,8 +81,9 @@ impl Ledger {
     /// The controller has stored every report up to `upto`.
     pub fn handle_report_ack(&mut self, upto: ReportNo) {
         for report in self.outbox.handle_ack(upto) {
-            self.writes.push(Write::DeleteReport(report.number));
+            // Remembered before it is forgotten: a crash in between must not let the task run again.
             self.bury(&report);
+            self.writes.push(Write::DeleteReport(report.number));
             let streams: Vec<StreamId> = report.streams.iter().map(|stream| stream.id).collect();
             if !streams.is_empty() {
                 self.after_writes(Gated::Event(Event::Forget(streams)));
@@ -272,18 +273,21 @@ impl Ledger {
     /// When to call [`Self::handle_timeout`], if ever.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let renewal = self.session.as_ref().filter(|_| self.leases().next().is_some()).and_then(Session::next_renewal);
-        let retries = self.tasks.values().filter(|held| !held.running).filter_map(|held| held.retry_at);
+        let idle = || self.tasks.values().filter(|held| !held.running && !held.is_concluded());
+        let retries = idle().filter_map(|held| held.retry_at);
         let patience =
             self.tasks.values().flat_map(|held| &held.parked).map(|parked| parked.since + self.limits.lease_patience);
-        let deadlines =
-            self.tasks.values().filter(|held| !held.running && !held.is_concluded()).filter_map(|held| held.deadline);
-        renewal.into_iter().chain(retries).chain(patience).chain(deadlines).min()
+        let deadlines = idle().filter(|held| matches!(held.phase, Phase::Journaled)).filter_map(|held| held.deadline);
+        // What was due when last looked at waits for something else than time.
+        let upcoming = renewal.into_iter().chain(retries).chain(deadlines).filter(|at| *at > self.looked_at);
+        upcoming.chain(patience).min()
     }
 
     fn leases(&self) -> impl Iterator<Item = LeaseRef> {
         self.tasks
             .iter()
-            .filter(|(_, held)| held.origin == Origin::Controller && !held.is_concluded() && !held.fenced)
+            // A concluded task whose results are on their way is still this member's.
+            .filter(|(_, held)| held.origin == Origin::Controller && !held.fenced)
             .map(|(task, held)| LeaseRef { task: *task, epoch: held.lease.epoch })
     }
 

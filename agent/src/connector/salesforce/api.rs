@@ -222,6 +222,10 @@ fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> {
             let failure = error::failure(&code, &message);
             Err(Miss::Not(Failure { class: FailureClass::RateLimited.into(), ..failure }))
         }
+        // Gateways answer 5xx in JSON of their own; only Salesforce's list of errors says that nothing happened.
+        (500..=599, Some(_)) if !json.as_ref().is_some_and(Json::is_array) => {
+            Err(Miss::Unknown(error::strange(status.as_u16())))
+        }
         (300..=599, Some((code, message))) => Err(Miss::Not(error::failure(&code, &message))),
         // Nobody beyond the one that said so has seen the call.
         (300..=499, None) => Err(Miss::Not(error::strange(status.as_u16()))),

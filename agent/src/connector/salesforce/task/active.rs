@@ -48,6 +48,10 @@ pub(in super::super) async fn run(
     wanted: State,
     cx: &AttemptCx,
 ) -> Result<Conclusion, Failure> {
+    if cx.may_have_acted() {
+        // What was sent before the process died may still take effect.
+        org.settle().await;
+    }
     let Some(user) = org.find_user(account).await? else { return proven(cx, not_found(account)) };
     if wanted.is_state_of(&user) {
         return Ok(found(wanted, &user, cx));

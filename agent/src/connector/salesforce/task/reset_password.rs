@@ -91,7 +91,7 @@ async fn from_earlier(
         return Ok(Some(applied(user, note.opened()).probable()));
     }
     if note.call >= MAX_CALLS {
-        return Ok(Some(undecided(&no_answer(), LOOK)));
+        return Ok(Some(undecided_with(&no_answer(), note.opened())));
     }
     Ok(None)
 }
@@ -115,10 +115,10 @@ async fn set(org: &Salesforce, user: &User, new: &NewPassword, cx: &AttemptCx) -
                 return Ok(applied(user, new.sealed.clone()).probable());
             }
             Ok(_) => (),
-            Err(failure) => return Ok(undecided(&failure, LOOK)),
+            Err(failure) => return Ok(undecided_with(&failure, new.sealed.clone())),
         }
     }
-    Ok(undecided(&unanswered.unwrap_or_else(no_answer), LOOK))
+    Ok(undecided_with(&unanswered.unwrap_or_else(no_answer), new.sealed.clone()))
 }
 
 /// A refusal. "You used this password before" may mean: in the call before this one.
@@ -141,13 +141,13 @@ async fn refused(
     let moved = match org.read_back(&user.id).await {
         Ok(now) if last_note(cx).is_none() && !unanswered => changed_since(&now, made_at(cx.task)),
         Ok(now) => now.last_password_change_date != before,
-        Err(failure) => return Ok(undecided(&failure, LOOK)),
+        Err(failure) => return Ok(undecided_with(&failure, new.sealed.clone())),
     };
     if moved {
         return Ok(applied(user, new.sealed.clone()).probable());
     }
     if error::is_retryable(&failure) {
-        return Ok(undecided(&failure, LOOK));
+        return Ok(undecided_with(&failure, new.sealed.clone()));
     }
     Ok(Conclusion::failed(failure).probable())
 }
@@ -168,6 +168,15 @@ fn made_up(cx: &AttemptCx) -> Result<NewPassword, Failure> {
 
 fn applied(user: &User, sealed: Option<SealedOutput>) -> Conclusion {
     let conclusion = Conclusion::succeeded(Output { user_id: Text::clipped(user.id.as_str()) }, Changed::Yes);
+    match sealed {
+        Some(sealed) => conclusion.with_sealed(sealed),
+        None => conclusion,
+    }
+}
+
+/// Nobody knows whether the password is in force: a generated one goes to the requester all the same, who can try it.
+fn undecided_with(failure: &Failure, sealed: Option<SealedOutput>) -> Conclusion {
+    let conclusion = undecided(failure, LOOK);
     match sealed {
         Some(sealed) => conclusion.with_sealed(sealed),
         None => conclusion,
