@@ -563,7 +563,8 @@ impl Ledger {
     /// The next thing to act on.
     pub fn poll_event(&mut self, now: Timestamp) -> Option<Event> {
         self.looked_at = now;
-        self.events.pop_front().or_else(|| self.poll_start(now))
+        // Looking for what to start may end what only waited for its end.
+        self.events.pop_front().or_else(|| self.poll_start(now)).or_else(|| self.events.pop_front())
     }
 }
 

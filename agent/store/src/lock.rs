@@ -12,7 +12,15 @@ const PID_LEN: u64 = 16;
 /// The right to be the only process on a store, held until dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child being started at this moment has a copy of it until it becomes its
+        // own program.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Lock {
@@ -33,6 +41,6 @@ impl Lock {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(error())?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }

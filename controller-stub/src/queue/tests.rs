@@ -344,6 +344,18 @@ fn what_may_have_been_begun_never_ends_as_if_nothing_had_happened() {
     }
 }
 
+/// A restarted holder has forgotten the deadline. Leave it out of `renew` and the task runs late.
+#[test]
+fn a_deadline_that_passed_ends_the_lease_of_what_has_not_begun() {
+    let mut world = World::new();
+    world.queue.connect(ONE, holder(10));
+    let deadline = Some(UnixMillis(at(0).wall.0 + 500));
+    world.queue.submit(TaskRecord { deadline, ..task(1) }, at(0));
+    let lease = world.assign(0).unwrap();
+    assert_eq!(world.queue.renew(ONE, lease, at(400).now), LeaseVerdict::Kept);
+    assert_eq!(world.queue.renew(ONE, lease, at(500).now), LeaseVerdict::Cancelled);
+}
+
 #[test]
 fn a_deadline_ends_what_nobody_has_and_leaves_the_rest_to_its_holder() {
     let mut world = World::new();

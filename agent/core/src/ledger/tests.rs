@@ -591,3 +591,85 @@ fn a_task_of_this_machine_needs_no_controller() {
     desk.sync();
     assert!(desk.disk.contains(&Write::DeleteTask(id(1))));
 }
+
+fn restored(origin: Origin, state: TaskState, journal: u32) -> Restored {
+    let task =
+        RestoredTask { offer: offer(1, TaskKind::DisableUser, 1), origin, state, journal, streams_here: Vec::new() };
+    Restored { tasks: vec![task], ..Restored::default() }
+}
+
+/// Put back what `poll_timeout` filters out and the shell wakes up for nothing, again and again.
+#[test]
+fn what_waits_for_something_else_than_time_wakes_nobody() {
+    let failure = || Failure::new(FailureClass::Transient, "timeout", "no answer");
+    let mut desk = Desk::connected();
+    for n in 1..=3 {
+        desk.offer(offer(n, TaskKind::ValidateUser, 1));
+    }
+    desk.sync();
+    desk.events();
+    desk.ledger.handle_failed(id(1), failure(), desk.now);
+    desk.sync();
+    assert_eq!(desk.events().len(), 1, "the third takes the slot");
+    desk.now = at(105);
+    desk.renew(LeaseVerdict::Kept);
+    assert!(desk.events().is_empty());
+    assert!(desk.ledger.poll_timeout().is_none_or(|when| when > desk.now), "it waits for a slot");
+
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_disconnected();
+    desk.ledger.handle_failed(id(1), failure(), desk.now);
+    desk.now = at(110);
+    assert!(desk.events().is_empty());
+    assert!(desk.ledger.poll_timeout().is_none_or(|when| when > desk.now), "it waits for a lease");
+}
+
+#[test]
+fn a_cancel_of_a_begun_task_that_waits_ends_it_without_another_step() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "timeout", "no answer"), desk.now);
+    desk.ledger.handle_cancel(id(1));
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { .. }]), "{events:?}");
+    desk.now = at(110);
+    assert!(desk.events().is_empty(), "it is not started again");
+}
+
+/// Leave concluded tasks out of `leases` and the controller gives the batch to another member.
+#[test]
+fn the_lease_is_kept_while_results_are_on_their_way() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
+    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() });
+    desk.sync();
+    desk.events();
+    desk.now = at(140);
+    assert!(desk.names().contains(&"Renew"));
+}
+
+#[test]
+fn a_task_of_this_machine_is_not_run_behind_the_back_of_whoever_left_it() {
+    let mut desk = Desk::restored(restored(Origin::Local, TaskState::Journaled, 0));
+    assert!(desk.events().is_empty());
+    desk.sync();
+    assert!(desk.disk.contains(&Write::DeleteTask(id(1))));
+
+    let mut desk = Desk::restored(restored(Origin::Local, TaskState::Started { resumed: 0 }, 1));
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { uncertain: true, .. }]), "{events:?}");
+}
+
+#[test]
+fn begun_work_whose_lease_was_lost_still_says_what_may_have_happened() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.now = at(130);
+    desk.renew(LeaseVerdict::Fenced);
+    assert_eq!(desk.events(), [Event::Stop(id(1))]);
+    desk.ledger.handle_failed(id(1), lease_too_short(), desk.now);
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { uncertain: true, .. }]), "{events:?}");
+}
