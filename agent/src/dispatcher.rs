@@ -467,19 +467,20 @@ impl Loop {
             Event::Granted(ticket) | Event::Recorded(ticket) => self.answer(ticket, Ok(())),
             Event::Refused(ticket, failure) => self.answer(ticket, Err(failure)),
             Event::Upload(task, stream) => self.streams.send(Command::Upload(task, stream)).await,
-            Event::LocalReport(report) => match self.watchers.get(&report.task) {
-                Some(watch) => {
-                    let _ = watch.send(LocalEvent::Ended(report)).await;
-                }
-                // Left behind by an `exec` that was killed: the log is all that is left to tell.
-                None => {
-                    let summary = report.failure.as_ref().map(|failure| failure.summary.to_string());
-                    tracing::warn!(task = %report.task, outcome = %report.outcome, summary, "an abandoned task ended");
-                    self.ledger.handle_local_taken(report.task);
-                }
-            },
+            Event::LocalReport(report) => self.local_report(report).await,
             Event::Forget(streams) => self.streams.send(Command::Forget(streams)).await,
         }
+    }
+
+    async fn local_report(&mut self, report: Box<Report>) {
+        if let Some(watch) = self.watchers.get(&report.task) {
+            let _ = watch.send(LocalEvent::Ended(report)).await;
+            return;
+        }
+        // Left behind by an `exec` that was killed: the log is all that is left to tell.
+        let summary = report.failure.as_ref().map(|failure| failure.summary.to_string());
+        tracing::warn!(task = %report.task, outcome = %report.outcome, summary, "an abandoned task ended");
+        self.ledger.handle_local_taken(report.task);
     }
 
     fn status(&self) -> Status {

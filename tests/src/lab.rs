@@ -86,6 +86,7 @@ impl Lab {
     }
 
     /// The same, configured otherwise.
+    #[allow(clippy::needless_pass_by_value, reason = "stories make the options on the spot")]
     pub fn agent_with(&self, name: &str, options: AgentOptions) -> Agent {
         let salesforce = options.domain.clone().unwrap_or_else(|| self.salesforce.https_url());
         Agent::prepare(&self.programs, &self.folder.path().join(name), &salesforce, self.salesforce.ca_pem(), &options)
