@@ -124,7 +124,12 @@ impl Store {
                 break;
             }
         }
-        Ok(self.engine.commit_blocking(batch)?)
+        if batch.is_empty() {
+            return Ok(());
+        }
+        // The start blocks anyway, but an async runtime forbids its own threads to wait.
+        let swept = std::thread::scope(|scope| scope.spawn(|| self.engine.commit_blocking(batch)).join());
+        Ok(swept.map_err(|_| StoreError::Broken(std::sync::Arc::new(postern_store::Broken::Stopped)))??)
     }
 
     /// Everything the ledger goes on from.

@@ -9,8 +9,6 @@ mod damage;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
-mod kill;
-#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod open;

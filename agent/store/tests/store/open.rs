@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::Command;
 
 use postern_store::{FORMAT, Options, Store, StoreError, StoreKey};
 
-use crate::lab::{Folder, NOW, OUTBOX, TASKS, fill, key, put, value};
+use crate::lab::{Folder, NOW, OUTBOX, TASKS, fill, put, value};
 
 #[test]
 fn what_was_committed_is_there_after_opening_again() {
@@ -79,36 +78,6 @@ fn a_directory_open_to_others_is_refused_with_the_remedy() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     }
     drop(folder.store());
-}
-
-/// F24. Seen to fail without the lock: the child then gets an error of sled instead, and with
-/// sled's own lock gone too it would open.
-#[test]
-fn f24_a_second_process_is_told_who_has_the_store() {
-    let folder = Folder::new();
-    let store = folder.store();
-
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "open::child_tries_to_open", "--nocapture"])
-        .env("STORE_TO_OPEN", folder.path())
-        .output()
-        .unwrap();
-
-    let said = String::from_utf8_lossy(&child.stdout);
-    let expected = format!("in use by {}", std::process::id());
-    assert!(said.contains(&expected), "{said}");
-    drop(store);
-    drop(folder.store());
-}
-
-/// The other process of the test above; by itself it does nothing.
-#[test]
-fn child_tries_to_open() {
-    let Ok(path) = std::env::var("STORE_TO_OPEN") else { return };
-    match Store::open(path.as_ref(), &key(), &Options::default(), NOW) {
-        Err(StoreError::InUse { pid: Some(pid), .. }) => println!("in use by {pid}"),
-        other => println!("{other:?}"),
-    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ const IN_FLIGHT: usize = 16;
 /// resolved. Seen to fail without the flush, and with the two tables written one after the other.
 #[test]
 fn killed_at_any_moment_the_store_holds_a_prefix_with_all_that_was_told() {
+    let _alone = crate::alone();
     let folder = Folder::new();
     let mut told = 0;
     for round in 0..ROUNDS {
