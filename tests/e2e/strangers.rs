@@ -60,7 +60,7 @@ async fn whoever_is_turned_away_at_the_door_leaves_a_sentence_in_the_log() {
     let elsewhere = tempfile::tempdir().unwrap();
     let foreign = Authority::open(elsewhere.path(), clock::wall()).unwrap();
     let own = Authority::open(lab.controller.data(), clock::wall()).unwrap();
-    let month_ago = UnixMillis(clock::wall().0 - 30 * 24 * 60 * 60 * 1000);
+    let long_ago = UnixMillis(clock::wall().0 - 60 * 24 * 60 * 60 * 1000);
     let issue = |authority: &Authority, at| identity.with_certificate_of(authority, member, at);
 
     let visitors = [
@@ -77,7 +77,7 @@ async fn whoever_is_turned_away_at_the_door_leaves_a_sentence_in_the_log() {
         (
             session::PATH,
             Some(session::SUBPROTOCOL),
-            Some(issue(&own, month_ago)),
+            Some(issue(&own, long_ago)),
             ["TLS failed", "certificate expired"],
         ),
     ];
@@ -222,8 +222,8 @@ async fn an_agent_whose_certificate_ran_out_or_is_foreign_says_what_to_do() {
     let elsewhere = tempfile::tempdir().unwrap();
     let foreign = Authority::open(elsewhere.path(), clock::wall()).unwrap();
     let own = Authority::open(lab.controller.data(), clock::wall()).unwrap();
-    let month_ago = UnixMillis(clock::wall().0 - 30 * 24 * 60 * 60 * 1000);
-    for (name, authority, at) in [("expired", &own, month_ago), ("foreign", &foreign, clock::wall())] {
+    let long_ago = UnixMillis(clock::wall().0 - 60 * 24 * 60 * 60 * 1000);
+    for (name, authority, at) in [("expired", &own, long_ago), ("foreign", &foreign, clock::wall())] {
         let mut agent = lab.agent(name);
         agent.enroll(&lab.controller).await;
         let identity = Identity::of(&agent);
