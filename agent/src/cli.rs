@@ -45,12 +45,12 @@ pub enum Command {
     Enroll(Enroll),
     /// Run until told to stop: keep a session with the controller and do the tasks it hands out.
     ///
-    /// The first SIGTERM or SIGINT finishes what is running and says goodbye, the second stops it where it can, the
-    /// third ends the process.
+    /// The first SIGTERM or SIGINT finishes what has begun to change something, gives the rest back and says goodbye;
+    /// the second stops it where it can, the third ends the process.
     #[command(after_help = "Example:\n  postern run --config /etc/postern/agent.toml")]
     Run(Run),
     /// Show what the agent with this configuration is doing.
-    #[command(after_help = "Example:\n  postern status --json | jq .link.state")]
+    #[command(after_help = "Example:\n  postern status --json | jq .agent.link.state")]
     Status(Status),
     /// Run one task here, without a controller, through the same connector and journal.
     ///

@@ -11,9 +11,11 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::path::Path;
 
+use postern_protocol::SystemName;
+
 use crate::chain::Chain;
 use crate::cli::{Cli, Command};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, System};
 use crate::exit::Exit;
 
 /// Why a command failed: a sentence and an exit code.
@@ -87,6 +89,15 @@ fn load(path: &Path) -> Result<Config, Failed> {
     let config = Config::load(path)?;
     crate::telemetry::start(config.log);
     Ok(config)
+}
+
+/// The connected system of that name, or which there are.
+fn check_system<'a>(config: &'a Config, name: &SystemName) -> Result<&'a System, Failed> {
+    config.system(name.as_str()).ok_or_else(|| {
+        let known: Vec<&str> = config.systems.iter().map(|system| system.name.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Failed::new(Exit::Usage, format!("the configuration has no connected system `{name}`; it has: {known}"))
+    })
 }
 
 /// One line on the standard output. A reader that went away is no error: there is nobody left to tell.

@@ -430,6 +430,12 @@ impl Loop {
 
     fn offer(&mut self, offer: Offer, origin: Origin) {
         let refusal = self.refusal(&offer).err();
+        if let (Origin::Local, Some((reason, message))) = (origin, &refusal) {
+            tracing::error!(%reason, message, "the task was not taken");
+            // Whoever waits for it is told by the end of its events.
+            self.watchers.remove(&offer.task);
+            return;
+        }
         let spool = self.store.spool();
         let streams_here =
             offer.streams.iter().map(|stream| stream.id).filter(|id| spool.contains(spool_id(*id))).collect();

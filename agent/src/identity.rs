@@ -100,9 +100,15 @@ impl IdentityDir {
         Ok(key)
     }
 
-    /// A signing request for the TLS key, DER. It names nothing: the CA writes all names.
+    /// A signing request for the TLS key, DER: read, or made and written first. It names nothing: the CA writes all
+    /// names. The same bytes each time, so that enrolling again after a lost reply is recognized.
     pub fn signing_request(&self) -> Result<Vec<u8>, IdentityError> {
+        let path = self.file("request.der");
+        if let Some(request) = private::read(&path, MAX_FILE)? {
+            return Ok(request);
+        }
         let request = CertificateParams::default().serialize_request(&self.tls_key()?)?;
+        private::replace(&path, request.der())?;
         Ok(request.der().to_vec())
     }
 
@@ -163,6 +169,7 @@ mod tests {
         let identity = IdentityDir::open(&folder.path().join("state")).unwrap();
         assert_eq!(identity.sealing_key().unwrap().public(), identity.sealing_key().unwrap().public());
         assert_eq!(identity.tls_key().unwrap().serialize_pem(), identity.tls_key().unwrap().serialize_pem());
+        assert_eq!(identity.signing_request().unwrap(), identity.signing_request().unwrap());
         assert!(identity.load().unwrap().is_none(), "keys alone are no membership");
     }
 

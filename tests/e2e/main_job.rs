@@ -209,5 +209,9 @@ async fn status_says_what_the_agent_is_doing() {
     assert_eq!(status["agent"]["link"]["state"], json!("connected"), "{status}");
     assert_eq!(agent.terminate().await, Some(0));
     let status = agent.status().await;
-    assert_eq!((&status["running"], &status["reports_owed"]), (&json!(false), &json!(0)), "{status}");
+    assert_eq!(
+        (&status["running"], &status["membership"]["member"]),
+        (&json!(false), &json!(agent.member())),
+        "{status}"
+    );
 }

@@ -74,12 +74,7 @@ async fn whoever_is_turned_away_at_the_door_leaves_a_sentence_in_the_log() {
             Some(issue(&foreign, clock::wall())),
             ["TLS failed", "another authority"],
         ),
-        (
-            session::PATH,
-            Some(session::SUBPROTOCOL),
-            Some(issue(&own, long_ago)),
-            ["TLS failed", "certificate expired"],
-        ),
+        (session::PATH, Some(session::SUBPROTOCOL), Some(issue(&own, long_ago)), ["TLS failed", "certificate expired"]),
     ];
     for (path, subprotocol, identity, words) in visitors {
         let before = lab.controller.log().len();

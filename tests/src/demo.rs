@@ -45,7 +45,7 @@ pub async fn run(binary: &Path, stay: bool) -> Outcome {
     if stay {
         linger(&mut lab, &first).await;
     } else {
-        println!("\nStay and play: cargo demo -- --stay\n");
+        println!("\nStay and play: cargo demo --stay\n");
     }
     Ok(())
 }

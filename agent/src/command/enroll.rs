@@ -13,6 +13,7 @@ use crate::cli::Enroll;
 use crate::enrollment::{Applicant, EnrollmentError, enroll};
 use crate::exit::Exit;
 use crate::identity::{self, IdentityDir, Membership};
+use crate::link::DialError;
 use crate::store::Store;
 
 /// A token is some hundred bytes.
@@ -51,6 +52,7 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
         .await
         .map_err(|error| {
             let exit = match &error {
+                EnrollmentError::Dial(DialError::BadUrl { .. }) => Exit::Usage,
                 EnrollmentError::Dial(_) | EnrollmentError::NoAnswer(_) => Exit::Unreachable,
                 EnrollmentError::Refused { .. } => Exit::Refused,
             };

@@ -47,12 +47,13 @@ struct LocalTask {
     secret: Option<(&'static str, Zeroizing<Vec<u8>>)>,
     dataset: Option<std::path::PathBuf>,
     results: Option<std::path::PathBuf>,
-    generated: Option<(SealingKey, std::path::PathBuf)>,
+    generated: Option<(SealingKey, File, std::path::PathBuf)>,
 }
 
 pub(super) async fn run(config: &Path, options: Exec) -> Result<Exit, Failed> {
     let config = load(config)?;
     let local = read(options.task)?;
+    super::check_system(&config, &local.system)?;
     let app = App::start(&config)?;
     let done = attempt(&app, &local).await;
     app.stop().await?;
@@ -71,7 +72,7 @@ async fn attempt(app: &App, local: &LocalTask) -> Result<Exit, Failed> {
                 app.dispatcher.local_taken(report.task).await;
                 return shown;
             }
-            None => return Err(Failed::new(Exit::Store, "the store failed; see the log above")),
+            None => return Err(Failed::new(Exit::Failed, "the task was not taken; the log above says why")),
         }
     }
 }
@@ -125,8 +126,20 @@ fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTas
         Some(path) => Some((PASSWORD, read_password(path)?)),
         None => None,
     };
-    let generated = options.generate.map(|path| (SealingKey::from_random(&random::secret()), path));
+    let generated = match options.generate {
+        Some(path) => Some((SealingKey::from_random(&random::secret()), open_output(&path)?, path)),
+        None => None,
+    };
     Ok(LocalTask { secret, generated, ..plain(TaskRequest::ResetPassword(request), options.on.common) })
+}
+
+/// Opened before anything is changed: a password that cannot be kept must not be set.
+fn open_output(path: &Path) -> Result<File, Failed> {
+    let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    options.map_err(|error| {
+        let message = format!("`{}` cannot be made for the generated password: {error}", path.display());
+        Failed::new(Exit::Usage, message)
+    })
 }
 
 fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
@@ -178,7 +191,7 @@ fn offer(app: &App, local: &LocalTask) -> Result<Offer, Failed> {
         params: Bytes::new(local.request.encode().map_err(|error| bug(&error))?).map_err(|error| bug(&error))?,
         sealed: List::clipped(sealed),
         streams: List::clipped(streams),
-        requester: local.generated.as_ref().map(|(key, _)| *key.public()),
+        requester: local.generated.as_ref().map(|(key, ..)| *key.public()),
         ext: List::default(),
     })
 }
@@ -289,21 +302,15 @@ fn flat(output: &Value) -> Vec<(String, String)> {
 }
 
 fn save_generated(local: &LocalTask, offer: &Offer, report: &Report) -> Result<(), Failed> {
-    let (Some((key, path)), Some(sealed)) = (&local.generated, report.sealed.first()) else { return Ok(()) };
+    let (Some((key, file, path)), Some(sealed)) = (&local.generated, report.sealed.first()) else { return Ok(()) };
     let context =
         SealContext { task: offer.task, kind: local.request.kind(), system: &offer.system, target: &offer.target };
     let password = sealed.open(context, key).map_err(|error| Failed::because(Exit::Bug, &error))?;
     let unwritable = |error: std::io::Error| {
         Failed::new(Exit::Failed, format!("the generated password cannot be written to `{}`: {error}", path.display()))
     };
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(unwritable)?;
-    file.write_all(&password).and_then(|()| file.write_all(b"\n")).map_err(unwritable)
+    let mut file: &File = file;
+    file.write_all(&password).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all()).map_err(unwritable)
 }
 
 /// Writes the results where they were wanted and returns the first entries that failed.

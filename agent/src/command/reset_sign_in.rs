@@ -11,12 +11,7 @@ use crate::store::Store;
 
 pub(super) async fn run(config: &Path, options: &ResetSignIn) -> Result<Exit, Failed> {
     let config = load(config)?;
-    let Some(system) = config.system(options.system.as_str()) else {
-        let known: Vec<&str> = config.systems.iter().map(|system| system.name.as_str()).collect();
-        let message =
-            format!("the configuration has no connected system `{}`; it has: {}", options.system, known.join(", "));
-        return Err(Failed::new(Exit::Usage, message));
-    };
+    let system = super::check_system(&config, &options.system)?;
     let (store, _) = Store::open(&config.state_dir)?;
     let kept = Kept::new(store, system.name.clone());
     connector::reset_sign_in(system, &kept).await.map_err(|failure| Failed::new(Exit::Store, failure.to_string()))?;

@@ -9,7 +9,6 @@ use crate::cli::Status;
 use crate::exit::Exit;
 use crate::identity::IdentityDir;
 use crate::status::{self, Report};
-use crate::store::Store;
 
 pub(super) async fn run(config: &Path, options: &Status) -> Result<Exit, Failed> {
     let config = load(config)?;
@@ -63,42 +62,18 @@ fn show_running(report: &Report, json: bool) {
     ]);
 }
 
-/// The store is open in a process that does not answer on the socket.
-fn show_between(json: bool) {
-    if json {
-        say_json(&json!({ "running": true, "agent": null }));
-    } else {
-        say("an agent has the store but does not answer yet: it is starting, stopping, or running one task");
-    }
-}
-
+/// Only the identity is read: a look must neither hold the store nor mend it.
 fn show_stopped(state_dir: &Path, json: bool) -> Result<(), Failed> {
     let identity = if state_dir.join("identity").exists() { IdentityDir::open(state_dir)?.load()? } else { None };
-    let held = if state_dir.join("store").exists() {
-        match Store::open(state_dir) {
-            Ok((store, _)) => Some(store.restore()?),
-            Err(error) if crate::app::store_exit(&error) == Exit::StoreInUse => {
-                show_between(json);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        }
-    } else {
-        None
-    };
-    let (tasks, reports) = held.map_or((0, 0), |held| (held.tasks.len(), held.reports.len()));
     let membership = identity.map(|identity| identity.membership);
     if json {
-        say_json(&json!({
-            "running": false, "membership": membership, "tasks_held": tasks, "reports_owed": reports,
-        }));
+        say_json(&json!({ "running": false, "membership": membership }));
     } else {
         match membership {
             Some(membership) => say_pairs(&[
                 ("agent", "not running; start it with: postern run".to_owned()),
                 ("cluster", membership.cluster.to_string()),
                 ("member", membership.member.to_string()),
-                ("tasks", format!("{tasks} held, {reports} reports owed to the controller")),
             ]),
             None => say("not enrolled; ask an operator for a token and run: postern enroll"),
         }
