@@ -11,7 +11,7 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{BorrowDecode, Decode, Encode};
 
-/// A set of named numbers, declared with [`codes!`].
+/// A set of named numbers, declared with [`codes!`](crate::codes).
 pub trait CodeSet: Copy + 'static {
     /// The number of this value on the wire.
     fn code(self) -> u16;
