@@ -75,11 +75,6 @@ impl Lab {
         &self.programs
     }
 
-    /// Keeps the folder when the lab ends.
-    pub fn keep(&mut self) {
-        self.folder.disable_cleanup(true);
-    }
-
     /// An agent with a configuration, not yet enrolled.
     pub fn agent(&self, name: &str) -> Agent {
         self.agent_with(name, AgentOptions::default())

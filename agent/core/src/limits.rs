@@ -8,11 +8,10 @@ use postern_protocol::SystemName;
 /// How much a ledger holds and how long it waits. Every number has its reason beside it.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Attempts that may run at once. One attempt is mostly one open request to the connected system.
-    pub slots: usize,
-    /// Attempts that may run at once on one connected system; systems not named here get none.
+    /// Attempts that may run at once on one connected system, its slots; systems not named here get none. One attempt
+    /// is mostly one open request.
     pub systems: BTreeMap<SystemName, usize>,
-    /// Tasks held and not yet reported, beyond which no offer is wanted: twice the slots keeps every slot fed.
+    /// Tasks held and not yet reported, beyond which no offer is wanted: twice the slots of all systems keeps each fed.
     pub held: usize,
     /// Reports waiting for the controller. A day without a controller at one task a second fits.
     pub outbox: usize,
@@ -32,7 +31,6 @@ impl Limits {
     pub fn for_systems(systems: BTreeMap<SystemName, usize>) -> Self {
         let slots: usize = systems.values().sum();
         Self {
-            slots,
             systems,
             held: slots.saturating_mul(2),
             outbox: 100_000,

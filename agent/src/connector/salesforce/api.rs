@@ -25,8 +25,8 @@ const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Pages of a query that is expected to fit one; Salesforce makes pages smaller when rows are wide.
 const MAX_PAGES: usize = 50;
 
-/// One call below `/services/data/v…/`.
-#[derive(Debug, Clone)]
+/// One call below `/services/data/v…/`. Its body may hold a password, so it has no `Debug`.
+#[derive(Clone)]
 pub(super) struct Call {
     method: Method,
     path: String,
@@ -35,8 +35,7 @@ pub(super) struct Call {
     done: StatusCode,
 }
 
-/// What was answered, and when by the service's clock.
-#[derive(Debug)]
+/// What was answered, and when by the service's clock. It may hold a password, so it has no `Debug`.
 pub(super) struct Answer {
     pub(super) json: Json,
     pub(super) at: Option<Timestamp>,
