@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use controller::ControllerSession;
 pub use member::MemberSession;
 
-use crate::message::v1::SessionRefusal;
+use crate::message::v1::{GoAway, Refused, SessionRefusal};
 
 /// The WebSocket path of sessions.
 pub const PATH: &str = "/v1/session";
@@ -65,6 +65,26 @@ pub enum Ended {
         /// How long to wait before connecting again.
         reconnect_after: Duration,
     },
+}
+
+impl From<GoAway> for Ended {
+    fn from(bye: GoAway) -> Self {
+        Self::GoneAway {
+            reason: bye.reason.to_string(),
+            message: bye.message.to_string(),
+            reconnect_after: Duration::from_millis(bye.reconnect_after_ms.into()),
+        }
+    }
+}
+
+impl From<Refused> for Ended {
+    fn from(refused: Refused) -> Self {
+        Self::Refused {
+            reason: refused.reason.to_string(),
+            message: refused.message.to_string(),
+            retry_after: Duration::from_millis(refused.retry_after_ms.into()),
+        }
+    }
 }
 
 impl Ended {

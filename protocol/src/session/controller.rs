@@ -62,11 +62,7 @@ impl ControllerSession {
             }
             (_, FromMember::Ping(ping)) => self.transmits.push_back(Pong { nonce: ping.nonce }.into()),
             (_, FromMember::Pong(_)) => (),
-            (_, FromMember::GoAway(bye)) => self.end(Ended::GoneAway {
-                reason: bye.reason.to_string(),
-                message: bye.message.to_string(),
-                reconnect_after: Duration::from_millis(bye.reconnect_after_ms.into()),
-            }),
+            (_, FromMember::GoAway(bye)) => self.end(bye.into()),
             (State::AwaitingConfirm { expected, .. }, FromMember::Confirm(confirm)) if confirm == *expected => {
                 self.state = State::Established;
                 self.events.push_back(Event::Established);
@@ -101,13 +97,8 @@ impl ControllerSession {
     /// Refuses the member. The session is over once the frame is sent.
     pub fn refuse(&mut self, refused: Refused) {
         if matches!(self.state, State::Deciding) {
-            let ended = Ended::Refused {
-                reason: refused.reason.to_string(),
-                message: refused.message.to_string(),
-                retry_after: Duration::from_millis(refused.retry_after_ms.into()),
-            };
-            self.transmits.push_back(refused.into());
-            self.end(ended);
+            self.transmits.push_back(refused.clone().into());
+            self.end(refused.into());
         }
     }
 

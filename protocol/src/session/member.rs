@@ -62,17 +62,9 @@ impl MemberSession {
             (State::Ended, _) => (),
             (_, FromController::Ping(ping)) => self.transmits.push_back(Pong { nonce: ping.nonce }.into()),
             (_, FromController::Pong(_)) => (),
-            (_, FromController::GoAway(bye)) => self.end(Ended::GoneAway {
-                reason: bye.reason.to_string(),
-                message: bye.message.to_string(),
-                reconnect_after: Duration::from_millis(bye.reconnect_after_ms.into()),
-            }),
+            (_, FromController::GoAway(bye)) => self.end(bye.into()),
             (State::AwaitingWelcome { .. }, FromController::Welcome(welcome)) => self.welcome(welcome, now),
-            (State::AwaitingWelcome { .. }, FromController::Refused(refused)) => self.end(Ended::Refused {
-                reason: refused.reason.to_string(),
-                message: refused.message.to_string(),
-                retry_after: Duration::from_millis(refused.retry_after_ms.into()),
-            }),
+            (State::AwaitingWelcome { .. }, FromController::Refused(refused)) => self.end(refused.into()),
             (State::AwaitingWelcome { .. } | State::AwaitingDurable { .. }, other) => {
                 self.end(Ended::Violation { frame: other.name(), place: "before the handshake was complete" });
             }
