@@ -30,6 +30,27 @@ pub(crate) struct Headroom {
     kept: bool,
 }
 
+/// Looks at the disk from outside of the committer, for those who can still say no.
+#[derive(Debug)]
+pub(crate) struct Lookout {
+    disk: Arc<dyn Disk>,
+    directory: File,
+    needed: u64,
+}
+
+impl Lookout {
+    /// Twice what a batch has to leave free: what was let in just before is not refused for it.
+    pub(crate) fn open(directory: &Path, headroom: u64, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
+        let needed = FLOOR.saturating_add(headroom).saturating_mul(2);
+        let file = File::open(directory).map_err(StoreError::io("open", directory))?;
+        Ok(Self { disk, directory: file, needed })
+    }
+
+    pub(crate) fn has_room_for(&self, bytes: u64) -> io::Result<bool> {
+        Ok(self.disk.free(&self.directory)? >= self.needed.saturating_add(bytes))
+    }
+}
+
 /// What a group may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::committer::{Committer, GROUP_KEY, Log};
 use crate::format::{self, Found};
-use crate::headroom::Headroom;
+use crate::headroom::{Headroom, Lookout};
 use crate::lock::Lock;
 use crate::seal::Sealer;
 use crate::store::Incarnation;
@@ -143,7 +143,8 @@ fn start(
         group,
     };
     let committer = Committer::start(log).map_err(StoreError::io("start the committer of", directory))?;
-    Ok(Store::new(committer, db, sealer, incarnation, directory.to_owned(), lock))
+    let lookout = Lookout::open(directory, options.headroom, Arc::clone(&options.disk))?;
+    Ok(Store::new(committer, db, sealer, incarnation, directory.to_owned(), lookout, lock))
 }
 
 /// Opens what is there, or makes a new store.

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::committer::{Committer, Sealed};
+use crate::headroom::Lookout;
 use crate::lock::Lock;
 use crate::record::{self, hex};
 use crate::seal::Sealer;
@@ -47,6 +48,7 @@ struct Inner {
     sealer: Sealer,
     incarnation: Incarnation,
     directory: PathBuf,
+    lookout: Lookout,
     lock: Arc<Lock>,
 }
 
@@ -71,9 +73,10 @@ impl Store {
         sealer: Sealer,
         incarnation: Incarnation,
         directory: PathBuf,
+        lookout: Lookout,
         lock: Lock,
     ) -> Self {
-        let inner = Inner { committer, db, sealer, incarnation, directory, lock: Arc::new(lock) };
+        let inner = Inner { committer, db, sealer, incarnation, directory, lookout, lock: Arc::new(lock) };
         Self { inner: Arc::new(inner) }
     }
 
@@ -158,6 +161,20 @@ impl Store {
     pub fn spool(&self) -> Result<Spool, SpoolError> {
         let directory = self.inner.directory.join("spool");
         Spool::open(directory, self.inner.sealer.clone(), Arc::clone(&self.inner.lock))
+    }
+
+    /// Whether the disk has room for new work that brings payloads of this many bytes.
+    ///
+    /// To be asked before work is taken: what was taken has to be written whatever the disk says.
+    ///
+    /// # Errors
+    ///
+    /// When the disk cannot be looked at.
+    pub fn has_room_for(&self, bytes: u64) -> Result<bool, StoreError> {
+        self.inner
+            .lookout
+            .has_room_for(bytes)
+            .map_err(StoreError::io("look at the free space of", &self.inner.directory))
     }
 
     /// Which life of the store this is.

@@ -95,6 +95,19 @@ async fn f14_on_a_full_disk_only_the_essential_is_written() {
     assert!(!store.is_broken());
 }
 
+#[test]
+fn f14_new_work_is_not_let_in_while_a_write_might_be_refused() {
+    let folder = Folder::new();
+    let disk = Arc::new(Failing::default());
+    disk.free.store(100 * MIB, Ordering::SeqCst);
+    let store = open(&folder, &disk);
+    assert!(store.has_room_for(80 * MIB).unwrap());
+    assert!(!store.has_room_for(81 * MIB).unwrap());
+    assert!(!store.has_room_for(u64::MAX).unwrap());
+    disk.free.store(20 * MIB - 1, Ordering::SeqCst);
+    assert!(!store.has_room_for(0).unwrap());
+}
+
 #[tokio::test]
 async fn f14_the_headroom_is_released_for_the_essential_and_kept_again_later() {
     let folder = Folder::new();
