@@ -1,7 +1,7 @@
 //! What the agent asks of the code for one type of connected system, and what it offers in return.
 //!
 //! A connector turns one [`TaskRequest`] into calls on its system. It never sees the store, the link or the
-//! dispatcher: durability comes through [`AttemptCx::intend`] and [`AttemptCx::done`], memory through [`Keep`].
+//! dispatcher: durability comes through [`AttemptCx::intend`], [`AttemptCx::void`] and [`AttemptCx::done`], memory through [`Keep`].
 
 pub mod registry;
 pub mod salesforce;
@@ -11,7 +11,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use postern_agent_core::JournalEntry;
+use postern_agent_core::journal::{is_done, open_intents};
+pub use postern_agent_core::{GivenUp, JournalEntry, Mark};
 use postern_protocol::message::v1::MAX_PARTS;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
@@ -99,16 +100,18 @@ impl Conclusion {
         }
     }
 
-    /// What is known of a task that no further attempt follows, after `failure`. `journal` is what all attempts wrote;
-    /// `uncertain` says whether one of them ended without telling, so that an intent may have become an effect.
-    pub fn given_up(failure: Failure, journal: &[JournalEntry], uncertain: bool) -> Self {
-        let open = |entry: &JournalEntry| !entry.done && !journal.iter().any(|it| it.done && it.step == entry.step);
-        if uncertain && journal.iter().any(open) {
-            Self::unknown(failure)
-        } else if journal.iter().any(|entry| entry.done) {
-            Self { outcome: Outcome::PartiallySucceeded, changed: Changed::Yes, ..Self::failed(failure) }
-        } else {
-            Self::failed(failure)
+    /// What is known, by what all attempts here have journaled, of a task that no further attempt follows.
+    pub fn given_up(failure: Failure, journal: &[JournalEntry], why: GivenUp) -> Self {
+        let some_done = journal.iter().any(|entry| entry.mark == Mark::Done);
+        let changed = if some_done { Changed::Yes } else { Changed::Unknown };
+        let in_doubt = why == GivenUp::InDoubt || !open_intents(journal).is_empty();
+        match why {
+            GivenUp::Poisoned => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
+            GivenUp::Failed | GivenUp::InDoubt if in_doubt => Self { changed, ..Self::unknown(failure) },
+            GivenUp::Failed | GivenUp::InDoubt if some_done => {
+                Self { outcome: Outcome::PartiallySucceeded, changed, ..Self::failed(failure) }
+            }
+            GivenUp::Failed | GivenUp::InDoubt => Self::failed(failure),
         }
     }
 
@@ -138,8 +141,9 @@ pub trait Journal: Send + Sync {
     /// `reach` is how long the call that follows may take; the lease must outlive it.
     fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>>;
 
-    /// Makes a step's end durable. Its notes, concatenated over all steps, are the results of a batch.
-    fn done(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>>;
+    /// Makes what is proved of steps durable. The notes of those that are done, concatenated over all steps, are the
+    /// results of a batch.
+    fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>>;
 
     /// Says how far the task is. Lossy; the newest wins.
     fn progress(&self, done: u64, total: u64, phase: &str);
@@ -179,21 +183,37 @@ impl AttemptCx {
         if self.stop.is_cancelled() {
             return Err(stopped());
         }
-        self.journal.intend(JournalEntry { step, done: false, note: checked(note)? }, reach).await
+        self.journal.intend(JournalEntry { step, mark: Mark::Intent, note: checked(note)? }, reach).await
+    }
+
+    /// Makes durable that the call announced by the last intent of this step and note had no effect, so that no later
+    /// attempt takes it for one that may have had.
+    pub async fn void(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
+        self.journal.record(vec![JournalEntry { step, mark: Mark::Void, note: checked(note)? }]).await
     }
 
     /// Makes the end of a step durable, in as many notes as it needs.
     pub async fn done(&self, step: u32, notes: Vec<Vec<u8>>) -> Result<(), Failure> {
         let entries = notes
             .into_iter()
-            .map(|note| Ok(JournalEntry { step, done: true, note: checked(note)? }))
+            .map(|note| Ok(JournalEntry { step, mark: Mark::Done, note: checked(note)? }))
             .collect::<Result<Vec<_>, Failure>>()?;
-        self.journal.done(entries).await
+        self.journal.record(entries).await
     }
 
-    /// Whether an earlier attempt, here or elsewhere, may have had an effect.
+    /// Whether an earlier attempt proved this step done.
+    pub fn is_done(&self, step: u32) -> bool {
+        is_done(&self.earlier, step)
+    }
+
+    /// The intents of earlier attempts on this agent that may have become effects, oldest first.
+    pub fn open_intents(&self) -> Vec<&JournalEntry> {
+        open_intents(&self.earlier)
+    }
+
+    /// Whether an earlier attempt, here or elsewhere, may have had an effect that is not proved yet.
     pub fn may_have_acted(&self) -> bool {
-        self.reconcile || self.earlier.iter().any(|entry| !entry.done)
+        self.reconcile || !self.open_intents().is_empty()
     }
 }
 
@@ -216,4 +236,28 @@ pub trait Keep: Send + Sync {
 
     /// Keeps a value of at most [`MAX_NOTE`] bytes. Durable when it returns.
     fn keep<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, Result<(), Failure>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_task_that_is_given_up_stands_in_its_journal() {
+        let entry = |step, mark| JournalEntry { step, mark, note: Vec::new() };
+        let failure = || Failure::new(FailureClass::Rejected, "refused", "no");
+        let known = |journal: &[JournalEntry], why| {
+            let conclusion = Conclusion::given_up(failure(), journal, why);
+            (conclusion.outcome, conclusion.changed)
+        };
+        let (open, done) = (entry(1, Mark::Intent), entry(0, Mark::Done));
+        let both = [done.clone(), open.clone()];
+        let taken_back = [open.clone(), open.voided()];
+        assert_eq!(known(&taken_back, GivenUp::Failed), (Outcome::Failed, Changed::No));
+        assert_eq!(known(&taken_back, GivenUp::InDoubt), (Outcome::Unknown, Changed::Unknown));
+        assert_eq!(known(&[open], GivenUp::Failed), (Outcome::Unknown, Changed::Unknown));
+        assert_eq!(known(&[done], GivenUp::Failed), (Outcome::PartiallySucceeded, Changed::Yes));
+        assert_eq!(known(&both, GivenUp::Failed), (Outcome::Unknown, Changed::Yes));
+        assert_eq!(known(&both, GivenUp::Poisoned), (Outcome::DeadLettered, Changed::Yes));
+    }
 }

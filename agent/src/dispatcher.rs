@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use postern_agent_core::ledger::Ending;
-use postern_agent_core::{Event, JournalEntry, Ledger, Membership, Offered, Origin};
+use postern_agent_core::{Event, JournalEntry, Ledger, Membership, Offered, Origin, Refusal};
 use postern_protocol::bounded::Text;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
@@ -27,6 +27,9 @@ const INPUTS: usize = 256;
 /// Inputs taken before the disk is asked: they share one barrier.
 const GATHER: usize = 64;
 
+/// How long a full disk is left alone: somebody has to make room.
+const FULL_DISK: Duration = Duration::from_secs(10);
+
 /// What happens to the ledger.
 enum Input {
     Introduce(oneshot::Sender<Standing>),
@@ -37,7 +40,7 @@ enum Input {
     Local { offer: Box<Offer>, watch: mpsc::Sender<LocalEvent> },
     LocalTaken(TaskId),
     Intend { task: TaskId, entry: JournalEntry, reach: Duration, answer: oneshot::Sender<Result<(), Failure>> },
-    Done { task: TaskId, entries: Vec<JournalEntry>, answer: oneshot::Sender<Result<(), Failure>> },
+    Record { task: TaskId, entries: Vec<JournalEntry>, answer: oneshot::Sender<Result<(), Failure>> },
     Progress { task: TaskId, done: u64, total: u64, phase: String },
     Ended { task: TaskId, ending: Result<Box<Ending>, Failure> },
     StreamHere { task: TaskId, stream: StreamId },
@@ -157,9 +160,9 @@ impl Dispatcher {
         answer.unwrap_or_else(|| Err(stopping()))
     }
 
-    /// An attempt proved a step done. `Ok` once that is on disk.
-    pub async fn done(&self, task: TaskId, entries: Vec<JournalEntry>) -> Result<(), Failure> {
-        let answer = self.ask(|answer| Input::Done { task, entries, answer }).await;
+    /// An attempt proved what became of its intents. `Ok` once that is on disk.
+    pub async fn record(&self, task: TaskId, entries: Vec<JournalEntry>) -> Result<(), Failure> {
+        let answer = self.ask(|answer| Input::Record { task, entries, answer }).await;
         answer.unwrap_or_else(|| Err(stopping()))
     }
 
@@ -337,9 +340,9 @@ impl Loop {
                 let ticket = self.ticket(answer);
                 self.ledger.handle_intend(task, ticket, entry, reach, now);
             }
-            Input::Done { task, entries, answer } => {
+            Input::Record { task, entries, answer } => {
                 let ticket = self.ticket(answer);
-                self.ledger.handle_done(task, ticket, entries);
+                self.ledger.handle_record(task, ticket, entries);
             }
             Input::Progress { task, done, total, phase } => match self.watchers.get(&task) {
                 Some(watch) => {
@@ -430,7 +433,7 @@ impl Loop {
 
     fn offer(&mut self, offer: Offer, origin: Origin) {
         let refusal = self.refusal(&offer).err();
-        if let (Origin::Local, Some((reason, message))) = (origin, &refusal) {
+        if let (Origin::Local, Some(Refusal { reason, message, .. })) = (origin, &refusal) {
             tracing::error!(%reason, message, "the task was not taken");
             // Whoever waits for it is told by the end of its events.
             self.watchers.remove(&offer.task);
@@ -443,14 +446,22 @@ impl Loop {
     }
 
     /// Why an offer cannot be taken, if it cannot.
-    fn refusal(&self, offer: &Offer) -> Result<(), (Rejection, String)> {
+    fn refusal(&self, offer: &Offer) -> Result<(), Refusal> {
         if let Some(kind) = unknown_critical(&offer.ext) {
-            return Err((Rejection::Unsupported, format!("extension {kind} is critical and not known here")));
+            let message = format!("extension {kind} is critical and not known here");
+            return Err(Refusal::lasting(Rejection::Unsupported, message));
         }
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
-            .map_err(|error| (Rejection::Unsupported, crate::chain::Chain(&error).to_string()))?;
+            .map_err(|error| Refusal::lasting(Rejection::Unsupported, crate::chain::Chain(&error).to_string()))?;
         self.executor.check(&offer.system, request.kind())?;
-        self.executor.check_sealed(offer)
+        self.executor.check_sealed(offer)?;
+        let payloads = offer.streams.iter().fold(0_u64, |sum, stream| sum.saturating_add(stream.length));
+        if self.store.has_room_for(payloads) {
+            return Ok(());
+        }
+        tracing::error!(task = %offer.task, payloads, "the disk of the state directory is too full for new work");
+        let message = format!("the disk is too full for a task with {payloads} bytes of payload");
+        Err(Refusal { reason: Rejection::StoreFault, message, retry_after: Some(FULL_DISK) })
     }
 
     async fn act(&mut self, event: Event) {
@@ -464,7 +475,7 @@ impl Loop {
                 self.running.insert(task, stop.clone());
                 self.executor.start(*offer, attempt, reconcile, resumed, stop);
             }
-            Event::GiveUp { task, failure, uncertain } => self.executor.give_up(task, failure, uncertain),
+            Event::GiveUp { task, failure, why } => self.executor.give_up(task, failure, why),
             Event::Stop(task) => {
                 if let Some(stop) = self.running.get(&task) {
                     stop.cancel();
@@ -512,3 +523,6 @@ async fn until_room(blocked: Option<Frames>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

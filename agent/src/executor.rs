@@ -9,8 +9,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use postern_agent_core::JournalEntry;
 use postern_agent_core::ledger::Ending;
+use postern_agent_core::{GivenUp, JournalEntry, Refusal};
 use postern_protocol::message::v1::{Offer, Rejection, ServedSystem, StreamRef};
 use postern_protocol::seal::SealingKey;
 use postern_protocol::{Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest};
@@ -61,25 +61,27 @@ impl Executor {
     }
 
     /// Whether a kind of task can be done on a system.
-    pub fn check(&self, system: &SystemName, kind: TaskKind) -> Result<(), (Rejection, String)> {
+    pub fn check(&self, system: &SystemName, kind: TaskKind) -> Result<(), Refusal> {
         let Some(connector) = self.connectors.get(system) else {
             let message = format!(
                 "this agent has no connected system `{system}`; add a `[[connected_system]]` of that name to its \
                  configuration"
             );
-            return Err((Rejection::Unsupported, message));
+            return Err(Refusal::lasting(Rejection::Unsupported, message));
         };
         if connector.supports().contains(&kind) {
             return Ok(());
         }
-        Err((Rejection::Unsupported, format!("the connector `{}` cannot do {kind}", connector.name())))
+        let message = format!("the connector `{}` cannot do {kind}", connector.name());
+        Err(Refusal::lasting(Rejection::Unsupported, message))
     }
 
     /// Whether this agent can open every sealed field of an offer.
-    pub fn check_sealed(&self, offer: &Offer) -> Result<(), (Rejection, String)> {
+    pub fn check_sealed(&self, offer: &Offer) -> Result<(), Refusal> {
         match offer.sealed.iter().find(|field| !field.is_for(&self.sealing_keys)) {
             Some(field) => {
-                Err((Rejection::Undecryptable, format!("the field `{}` is sealed to other members", field.name)))
+                let message = format!("the field `{}` is sealed to other members", field.name);
+                Err(Refusal::lasting(Rejection::Undecryptable, message))
             }
             None => Ok(()),
         }
@@ -134,10 +136,10 @@ impl Executor {
     }
 
     /// Ends a task that no further attempt follows with what its journal says of it.
-    pub fn give_up(&self, task: TaskId, failure: Failure, uncertain: bool) {
+    pub fn give_up(&self, task: TaskId, failure: Failure, why: GivenUp) {
         let executor = self.clone();
         self.tasks.spawn(|_| async move {
-            let ending = executor.given_up(task, failure.clone(), uncertain).await;
+            let ending = executor.given_up(task, failure.clone(), why).await;
             // If even the journal cannot be read, nothing is known.
             let ending = ending.or_else(|_| into_ending(Conclusion::unknown(failure), Vec::new()));
             log(&ending);
@@ -145,11 +147,11 @@ impl Executor {
         });
     }
 
-    async fn given_up(&self, task: TaskId, failure: Failure, uncertain: bool) -> Result<Ending, Failure> {
+    async fn given_up(&self, task: TaskId, failure: Failure, why: GivenUp) -> Result<Ending, Failure> {
         let journal = self.journal_of(task)?;
         // Only the steps of batches journal results; for everything else there is nothing to send.
         let streams = self.results(task).await?;
-        into_ending(Conclusion::given_up(failure, &journal, uncertain), streams)
+        into_ending(Conclusion::given_up(failure, &journal, why), streams)
     }
 
     fn journal_of(&self, task: TaskId) -> Result<Vec<JournalEntry>, Failure> {

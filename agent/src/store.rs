@@ -16,6 +16,7 @@ use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId};
 use postern_store::{Batch, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, StoreKey, Table};
 use transaction::Transaction;
 
+use crate::chain::Chain;
 use crate::clock;
 use crate::connector::JournalEntry;
 
@@ -77,9 +78,14 @@ pub struct Store {
 impl Store {
     /// Opens the store below `state_dir`, making it if there is none. Blocks while it is read through.
     pub fn open(state_dir: &Path) -> Result<(Self, Option<Recovered>), AgentStoreError> {
+        Self::open_with(state_dir, &Options::default())
+    }
+
+    /// The same with another disk, for tests.
+    pub(crate) fn open_with(state_dir: &Path, options: &Options) -> Result<(Self, Option<Recovered>), AgentStoreError> {
         let key = StoreKey::load_or_create(&state_dir.join("store.key"))?;
         let now = clock::unix_millis().0 / 1000;
-        let opened = postern_store::Store::open(&state_dir.join("store"), &key, &Options::default(), now)?;
+        let opened = postern_store::Store::open(&state_dir.join("store"), &key, options, now)?;
         let spool = opened.store.spool()?;
         Ok((Self { engine: opened.store, spool }, opened.recovered))
     }
@@ -92,6 +98,15 @@ impl Store {
     /// The files of payloads.
     pub fn spool(&self) -> &Spool {
         &self.spool
+    }
+
+    /// Whether the disk has room for new work that brings payloads of this many bytes. A disk that cannot be looked at
+    /// has none.
+    pub fn has_room_for(&self, bytes: u64) -> bool {
+        self.engine.has_room_for(bytes).unwrap_or_else(|error| {
+            tracing::error!(error = %Chain(&error), "the disk cannot be looked at");
+            false
+        })
     }
 
     /// Batches committed and barriers paid for them, since the store was opened.

@@ -33,10 +33,39 @@ pub struct Offered {
     pub offer: Offer,
     /// Where it came from.
     pub origin: Origin,
-    /// Why it cannot be taken: unknown kind, unreadable request, sealed to others.
-    pub refusal: Option<(Rejection, String)>,
+    /// Why it cannot be taken, if it cannot: unknown kind, unreadable request, sealed to others, a full disk.
+    pub refusal: Option<Refusal>,
     /// Those of its payloads that are complete on this machine.
     pub streams_here: Vec<StreamId>,
+}
+
+/// Why an offer cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub reason: Rejection,
+    /// The same for people.
+    pub message: String,
+    /// When the task may be offered here again; `None` if that would be of no use.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// A reason that does not pass.
+    pub fn lasting(reason: Rejection, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), retry_after: None }
+    }
+}
+
+/// Why no further attempt at a task follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenUp {
+    /// It failed for good. What its journal leaves open may have happened, nothing else.
+    Failed,
+    /// The same, and an attempt of another member may have had an effect as well.
+    InDoubt,
+    /// The process died in the same step of it again and again.
+    Poisoned,
 }
 
 /// What the shell has to act on.
@@ -58,10 +87,10 @@ pub enum Event {
     GiveUp {
         /// The task.
         task: TaskId,
-        /// Why.
+        /// What went wrong.
         failure: Failure,
-        /// An attempt ended without telling: what it intended may have happened.
-        uncertain: bool,
+        /// Why there is no further attempt.
+        why: GivenUp,
     },
     /// Ask a running attempt to stop where it can.
     Stop(TaskId),
@@ -111,12 +140,21 @@ pub struct RestoredTask {
     pub streams_here: Vec<StreamId>,
 }
 
+/// An intent on its way to the disk, and who waits for it.
+#[derive(Debug)]
+struct Grant {
+    task: TaskId,
+    ticket: u64,
+    entry: JournalEntry,
+    reach: Duration,
+}
+
 /// Something that may leave only when the writes before it are on disk.
 #[derive(Debug)]
 enum Gated {
     Transmit(FromMember),
     Event(Event),
-    Grant { task: TaskId, ticket: u64, reach: Duration },
+    Grant(Grant),
     ReportDurable(ReportNo),
 }
 
@@ -191,15 +229,14 @@ impl Ledger {
         let poisoned = matches!(held.phase, Phase::Started { resumed } if resumed + 1 >= self.limits.deaths);
         self.tasks.insert(task, held);
         if poisoned {
-            self.conclude(task, Ending::dead_lettered());
+            self.give_up_as(task, process_died(), GivenUp::Poisoned);
         }
     }
 
     /// Whoever ran a task on this machine is gone with the process: it is not run behind their back. What it had begun
     /// is found out from its journal and logged.
-    fn restore_abandoned(&mut self, task: TaskId, mut held: Held) {
+    fn restore_abandoned(&mut self, task: TaskId, held: Held) {
         let begun = matches!(held.phase, Phase::Started { .. });
-        held.uncertain = true;
         self.tasks.insert(task, held);
         if begun {
             self.give_up(task, abandoned());
@@ -294,10 +331,8 @@ impl Ledger {
                 (Some((_, Gated::Transmit(frame))), _) => self.transmits.push_back(frame),
                 (Some((_, Gated::Event(event))), _) => self.events.push_back(event),
                 (Some((_, Gated::ReportDurable(number))), _) => self.outbox.handle_durable(number),
-                (Some((_, Gated::Grant { task, ticket, reach })), Some(now)) => self.grant(task, ticket, reach, now),
-                (Some((_, Gated::Grant { ticket, .. })), None) => {
-                    self.events.push_back(Event::Refused(ticket, lease_too_short()));
-                }
+                (Some((_, Gated::Grant(grant))), Some(now)) => self.grant(grant, now),
+                (Some((_, Gated::Grant(grant))), None) => self.refuse(&grant, lease_too_short()),
                 (None, _) => break,
             }
         }
@@ -373,31 +408,42 @@ impl Ledger {
             self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
         }
         let local = held.origin == Origin::Local;
-        self.writes.push(Write::PutJournal(task, number, entry));
+        self.writes.push(Write::PutJournal(task, number, entry.clone()));
         if first && !local {
             self.after_writes(Gated::Transmit(Started { task, epoch, attempt }.into()));
         }
-        self.after_writes(Gated::Grant { task, ticket, reach });
+        self.after_writes(Gated::Grant(Grant { task, ticket, entry, reach }));
     }
 
     /// The intent is on disk: may the call still begin?
-    fn grant(&mut self, task: TaskId, ticket: u64, reach: Duration, now: Timestamp) {
-        let may = self.may_act(task, now);
-        let covered = self.tasks.get(&task).is_some_and(|held| held.lease.covers(reach, now));
-        self.events.push_back(match may {
-            Ok(()) if covered => Event::Granted(ticket),
-            Ok(()) => Event::Refused(ticket, lease_too_short()),
-            Err(failure) => Event::Refused(ticket, failure),
-        });
+    fn grant(&mut self, grant: Grant, now: Timestamp) {
+        let may = self.may_act(grant.task, now);
+        let covered = self.tasks.get(&grant.task).is_some_and(|held| held.lease.covers(grant.reach, now));
+        match may {
+            Ok(()) if covered => self.events.push_back(Event::Granted(grant.ticket)),
+            Ok(()) => self.refuse(&grant, lease_too_short()),
+            Err(failure) => self.refuse(&grant, failure),
+        }
     }
 
-    /// An attempt proved a step done. Answered with [`Event::Recorded`] under `ticket`.
-    pub fn handle_done(&mut self, task: TaskId, ticket: u64, entries: Vec<JournalEntry>) {
+    /// Nothing is done about an intent that is on disk already: taken back, so that no later attempt takes it for a
+    /// call that may have been made.
+    fn refuse(&mut self, grant: &Grant, failure: Failure) {
+        if let Some(held) = self.tasks.get_mut(&grant.task) {
+            let number = held.next_journal();
+            self.writes.push(Write::PutJournal(grant.task, number, grant.entry.voided()));
+        }
+        self.events.push_back(Event::Refused(grant.ticket, failure));
+    }
+
+    /// An attempt proved what became of its intents. Answered with [`Event::Recorded`] under `ticket`.
+    pub fn handle_record(&mut self, task: TaskId, ticket: u64, entries: Vec<JournalEntry>) {
         if let Some(held) = self.tasks.get_mut(&task) {
             for entry in entries {
                 let number = held.next_journal();
                 self.writes.push(Write::PutJournal(task, number, entry));
             }
+            // The process lives, and the task got further.
             if matches!(held.phase, Phase::Started { resumed } if resumed > 0) {
                 held.phase = Phase::Started { resumed: 0 };
                 self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
@@ -433,14 +479,12 @@ impl Ledger {
         }
         if held.fenced && begun {
             // Whoever has the task now is told what may have happened here.
-            held.uncertain = true;
             self.give_up(task, failure);
         } else if held.fenced {
             self.drop_task(task);
         } else if held.cancelled && !begun {
             self.conclude(task, Ending::cancelled());
         } else if held.cancelled && failure.class.known() == Some(FailureClass::Interrupted) {
-            held.uncertain = true;
             self.give_up(task, cancelled_too_late());
         } else if !begun && held.is_expired(now) {
             self.conclude(task, Ending::expired());
@@ -461,16 +505,24 @@ impl Ledger {
         }
     }
 
-    /// No further attempt follows. Without a journal nothing was changed; with one, somebody has to read it.
     fn give_up(&mut self, task: TaskId, failure: Failure) {
+        let Some(held) = self.tasks.get(&task) else { return };
+        let in_doubt = held.offer.reconcile && !held.only_reads();
+        self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { GivenUp::Failed });
+    }
+
+    /// No further attempt follows. Without a journal nothing was changed here; with one, somebody has to read it.
+    fn give_up_as(&mut self, task: TaskId, failure: Failure, why: GivenUp) {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         if held.journal == 0 {
-            return self.conclude(task, Ending::failed(failure));
+            return match why {
+                GivenUp::Failed => self.conclude(task, Ending::failed(failure)),
+                GivenUp::InDoubt | GivenUp::Poisoned => self.conclude(task, Ending::unknown(failure)),
+            };
         }
         // Nothing else may begin meanwhile.
         held.running = true;
-        let uncertain = held.uncertain;
-        self.events.push_back(Event::GiveUp { task, failure, uncertain });
+        self.events.push_back(Event::GiveUp { task, failure, why });
     }
 
     fn conclude(&mut self, task: TaskId, ending: Ending) {
@@ -605,16 +657,8 @@ impl Ending {
         Self::without_output(Outcome::Expired, Certainty::Certain, Changed::No, None)
     }
 
-    fn dead_lettered() -> Self {
-        let failure = Failure::new(
-            FailureClass::Internal,
-            "process_died",
-            "The agent's process died twice in the same step of this task, so the task is not run again by itself",
-        )
-        .with_next_step(
-            "Look at the account in the connected system and at the agent's log before submitting it again",
-        );
-        Self::without_output(Outcome::DeadLettered, Certainty::Unknown, Changed::Unknown, Some(failure))
+    fn unknown(failure: Failure) -> Self {
+        Self::without_output(Outcome::Unknown, Certainty::Unknown, Changed::Unknown, Some(failure))
     }
 
     fn into_report(self, offer: &Offer, epoch: postern_protocol::Epoch) -> Report {
@@ -633,6 +677,15 @@ impl Ending {
             ext: List::default(),
         }
     }
+}
+
+fn process_died() -> Failure {
+    Failure::new(
+        FailureClass::Internal,
+        "process_died",
+        "The agent's process died twice in the same step of this task, so the task is not run again by itself",
+    )
+    .with_next_step("Look at the account in the connected system and at the agent's log before submitting it again")
 }
 
 fn never_long_enough(ttl: Duration, reach: Duration) -> Failure {

@@ -15,8 +15,8 @@ pub mod retry;
 pub mod write;
 
 pub use backoff::Backoff;
-pub use journal::JournalEntry;
-pub use ledger::{Event, Ledger, Offered, Restored, RestoredTask};
+pub use journal::{JournalEntry, Mark};
+pub use ledger::{Event, GivenUp, Ledger, Offered, Refusal, Restored, RestoredTask};
 pub use limits::Limits;
 pub use membership::Membership;
 pub use write::{Origin, TaskState, Tombstone, Write};

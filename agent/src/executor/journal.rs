@@ -38,8 +38,8 @@ impl Journal for TaskJournal {
         Box::pin(self.dispatcher.intend(self.offer.task, entry, reach))
     }
 
-    fn done(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>> {
-        Box::pin(self.dispatcher.done(self.offer.task, entries))
+    fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(self.dispatcher.record(self.offer.task, entries))
     }
 
     fn progress(&self, done: u64, total: u64, phase: &str) {

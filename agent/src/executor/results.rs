@@ -6,13 +6,13 @@ use postern_store::{Spool, SpoolError};
 use sha2::{Digest, Sha256};
 
 use crate::chain::Chain;
-use crate::connector::JournalEntry;
+use crate::connector::{JournalEntry, Mark};
 use crate::random;
 use crate::store::spool_id;
 
 /// Writes the notes of the steps that were proved done, one after the other. Nothing if there are none.
 pub(super) fn write(spool: &Spool, journal: &[JournalEntry]) -> Result<Vec<StreamRef>, Failure> {
-    let notes = || journal.iter().filter(|entry| entry.done).map(|entry| entry.note.as_slice());
+    let notes = || journal.iter().filter(|entry| entry.mark == Mark::Done).map(|entry| entry.note.as_slice());
     let mut hash = Sha256::new();
     let mut length = 0;
     for note in notes() {

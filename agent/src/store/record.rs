@@ -4,7 +4,7 @@
 //! changed only together with the store's format number.
 
 use bincode::{Decode, Encode};
-use postern_agent_core::{JournalEntry, Membership, Origin, TaskState, Tombstone};
+use postern_agent_core::{JournalEntry, Mark, Membership, Origin, TaskState, Tombstone};
 use postern_protocol::bounded::Bytes;
 use postern_protocol::code::Code;
 use postern_protocol::codec::{self, CodecError};
@@ -81,21 +81,40 @@ pub(super) fn read_state(bytes: &[u8]) -> Result<TaskState, CodecError> {
     })
 }
 
+codes! {
+    /// What an entry says of its step, on disk.
+    enum MarkCode {
+        1 Intent = "intent",
+        2 Done = "done",
+        3 Void = "void",
+    }
+}
+
 #[derive(Encode, Decode)]
 struct EntryRecord {
     step: u32,
-    done: bool,
+    mark: Code<MarkCode>,
     note: Bytes<MAX_NOTE>,
 }
 
 pub(super) fn entry(entry: &JournalEntry) -> Result<Vec<u8>, CodecError> {
     let note = Bytes::new(entry.note.clone()).map_err(|error| malformed(&error.to_string()))?;
-    codec::encode(&EntryRecord { step: entry.step, done: entry.done, note })
+    let mark = match entry.mark {
+        Mark::Intent => MarkCode::Intent,
+        Mark::Done => MarkCode::Done,
+        Mark::Void => MarkCode::Void,
+    };
+    codec::encode(&EntryRecord { step: entry.step, mark: mark.into(), note })
 }
 
 pub(super) fn read_entry(bytes: &[u8]) -> Result<JournalEntry, CodecError> {
     let record: EntryRecord = codec::decode(bytes)?;
-    Ok(JournalEntry { step: record.step, done: record.done, note: record.note.into_vec() })
+    let mark = match known(record.mark)? {
+        MarkCode::Intent => Mark::Intent,
+        MarkCode::Done => Mark::Done,
+        MarkCode::Void => Mark::Void,
+    };
+    Ok(JournalEntry { step: record.step, mark, note: record.note.into_vec() })
 }
 
 pub(super) fn report(report: &Report) -> Result<Vec<u8>, CodecError> {

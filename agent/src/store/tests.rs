@@ -1,4 +1,4 @@
-use postern_agent_core::{Origin, TaskState};
+use postern_agent_core::{Mark, Origin, TaskState};
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{MAX_PARAMS, MembershipState, Mode, Offer, Report};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -51,7 +51,7 @@ async fn a_task_far_larger_than_a_value_comes_back_whole() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(folder.path()).unwrap();
     let large = offer(1, MAX_PARAMS);
-    let entry = JournalEntry { step: 2, done: true, note: vec![9; crate::connector::MAX_NOTE] };
+    let entry = JournalEntry { step: 2, mark: Mark::Done, note: vec![9; crate::connector::MAX_NOTE] };
     store
         .commit(&[
             Write::PutTask(Box::new(large.clone()), Origin::Local),
@@ -154,7 +154,7 @@ async fn a_task_with_a_journal_larger_than_any_commit_can_end() {
     let (store, _) = Store::open(folder.path()).unwrap();
     let task = offer(1, 10);
     store.commit(&[Write::PutTask(Box::new(task.clone()), Origin::Controller)]).await.unwrap();
-    let entry = JournalEntry { step: 0, done: true, note: vec![1; 8] };
+    let entry = JournalEntry { step: 0, mark: Mark::Done, note: vec![1; 8] };
     let journal: Vec<Write> = (0..6_000).map(|number| Write::PutJournal(task.task, number, entry.clone())).collect();
     store.commit(&journal).await.unwrap();
     store.commit(&[Write::PutReport(Box::new(report(1, task.task))), Write::DeleteTask(task.task)]).await.unwrap();

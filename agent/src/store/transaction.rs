@@ -41,10 +41,8 @@ impl<'a> Transaction<'a> {
             self.delete(JOURNAL, task.as_bytes())?;
         }
         self.batches.push(self.batch);
-        // An outcome or an acknowledgement may use the space that is kept for a full disk; new work may not.
-        if !writes.iter().any(|write| matches!(write, Write::PutTask(..))) {
-            self.batches.iter_mut().for_each(Batch::essential);
-        }
+        // New work is let in only while there is room for it; what follows may use the space kept for a full disk.
+        self.batches.iter_mut().for_each(Batch::essential);
         Ok(self.batches)
     }
 

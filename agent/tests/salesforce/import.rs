@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use postern_agent::connector::Mark;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::Output;
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
@@ -296,7 +297,7 @@ async fn f05_a_unit_that_was_done_and_not_journaled_is_told_apart_by_reading() {
     ];
     let mut task = import(root(&entries.concat()));
     task.attempt(&lab.connector()).await.unwrap();
-    task.notes.lock().unwrap().retain(|entry| !entry.done);
+    task.notes.lock().unwrap().retain(|entry| entry.mark == Mark::Intent);
     assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(1, 1, 0, 0), "{:?}", task.lines());
     assert_eq!((lab.effects(NEW).creates, lab.effects(NEW).password_sets), (1, 1));
     assert_eq!((lab.effects(ACTIVE).password_sets, lab.effects(ACTIVE).flips), (1, 1));
@@ -344,6 +345,23 @@ async fn f67_a_name_taken_by_our_own_earlier_attempt_is_not_a_conflict() {
     let mut later = import(root(&add(NEW, &profile, "")));
     assert_eq!(later.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Failed);
     assert_eq!(codes(&later), ["DUPLICATE_USERNAME"]);
+}
+
+/// F68 in a batch: the member that had the task before has set the password, and Salesforce takes none twice.
+#[tokio::test]
+async fn f68_a_password_that_another_member_has_set_is_no_failure() {
+    let lab = Lab::start().await;
+    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
+    task.attempt(&lab.connector()).await.unwrap();
+    task.notes.lock().unwrap().clear();
+    task.reconcile = true;
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 1, 0, 0), "{:?}", task.lines());
+    assert_eq!(lab.effects(ACTIVE).password_sets, 1);
+
+    let mut refused = import(root(&modify("user0002@acme.example", "<password>short</password>")));
+    refused.reconcile = true;
+    refused.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(codes(&refused), ["INVALID_NEW_PASSWORD"]);
 }
 
 #[tokio::test]

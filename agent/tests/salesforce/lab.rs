@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postern_agent::config::Config as AgentConfig;
-use postern_agent::connector::{self, AttemptCx, Conclusion, Connector, Journal, JournalEntry, Keep, Pending};
+use postern_agent::connector::{self, AttemptCx, Conclusion, Connector, Journal, JournalEntry, Keep, Mark, Pending};
 use postern_protocol::bounded::Text;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
@@ -201,14 +201,14 @@ impl Task {
     /// The lines of a batch's results.
     pub fn lines(&self) -> Vec<serde_json::Value> {
         let notes = self.notes.lock().unwrap();
-        let mut entries: Vec<&JournalEntry> = notes.iter().filter(|entry| entry.done).collect();
+        let mut entries: Vec<&JournalEntry> = notes.iter().filter(|entry| entry.mark == Mark::Done).collect();
         entries.sort_by_key(|entry| entry.step);
         let text: Vec<u8> = entries.into_iter().flat_map(|entry| entry.note.clone()).collect();
         String::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     pub fn intents(&self) -> usize {
-        self.notes.lock().unwrap().iter().filter(|entry| !entry.done).count()
+        self.notes.lock().unwrap().iter().filter(|entry| entry.mark == Mark::Intent).count()
     }
 }
 
@@ -239,7 +239,7 @@ impl Journal for MemoryJournal {
         Box::pin(async { Ok(()) })
     }
 
-    fn done(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>> {
+    fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>> {
         assert!(entries.iter().all(|entry| entry.note.len() <= connector::MAX_NOTE));
         self.notes.lock().unwrap().extend(entries);
         Box::pin(async { Ok(()) })

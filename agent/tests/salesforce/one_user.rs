@@ -114,7 +114,11 @@ async fn f03_a_crash_before_the_call_is_made_good_by_the_next_attempt() {
     let lab = Lab::start().await;
     let connector = lab.connector();
     let mut task = disable(ACTIVE);
-    task.notes.lock().unwrap().push(postern_agent::connector::JournalEntry { step: 0, done: false, note: vec![] });
+    task.notes.lock().unwrap().push(postern_agent::connector::JournalEntry {
+        step: 0,
+        mark: postern_agent::connector::Mark::Intent,
+        note: vec![],
+    });
     assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), DONE);
     assert_eq!(lab.effects(ACTIVE).deactivations, 1);
 }

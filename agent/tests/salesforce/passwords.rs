@@ -190,3 +190,26 @@ async fn f65_a_call_that_commits_late_is_waited_for() {
     assert_eq!(conclusion.changed, Changed::Yes);
     assert_eq!(lab.effects(USER).password_sets, 1);
 }
+
+/// F61: what Salesforce refused for lack of calls did not happen, and the next attempt knows it. Leave `cx.void` out of
+/// `Salesforce::change` and these end as unknown.
+#[tokio::test]
+async fn f61_a_throttled_change_is_made_by_the_next_attempt() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let throttled = || Mishap::Respond { status: 429, code: None, message: None };
+
+    lab.fault("DELETE", "/password", throttled(), 1);
+    let mut expiry = expire(USER);
+    let failure = expiry.attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::RateLimited));
+    assert_eq!(verdict(&expiry.attempt(&connector).await.unwrap()), DONE);
+    assert_eq!(lab.effects(USER).password_resets, 1);
+
+    lab.fault("POST", "/password", throttled(), 1);
+    let mut generated = reset_generated("user0002@acme.example");
+    generated.attempt(&connector).await.unwrap_err();
+    let conclusion = generated.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), DONE);
+    assert!(lab.sim.password_is("user0002@acme.example", &generated.opened(&conclusion)));
+}

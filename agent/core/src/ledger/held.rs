@@ -45,8 +45,6 @@ pub(super) struct Held {
     pub(super) deadline: Option<Timestamp>,
     pub(super) cancelled: bool,
     pub(super) fenced: bool,
-    /// An attempt here or elsewhere ended without telling: what it intended may have happened.
-    pub(super) uncertain: bool,
     pub(super) missing: BTreeSet<StreamId>,
     pub(super) journal: u32,
     /// The mark of the write that makes the offer durable.
@@ -74,7 +72,6 @@ impl Held {
             TaskState::Concluded(report) => Phase::Concluded(report),
         };
         Self {
-            uncertain: restored.offer.reconcile || matches!(phase, Phase::Started { .. }),
             phase,
             journal: restored.journal,
             ..Self::new(restored.offer, restored.origin, &restored.streams_here, arrival)
@@ -99,7 +96,6 @@ impl Held {
             deadline: None,
             cancelled: false,
             fenced: false,
-            uncertain: offer.reconcile,
             missing,
             journal: 0,
             durable_after: 0,

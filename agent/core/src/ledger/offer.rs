@@ -7,7 +7,7 @@ use postern_protocol::message::v1::{Accept, Offer, Reject, Rejection, Report, St
 use postern_protocol::{ReportNo, Timestamp};
 
 use super::held::{Held, Phase};
-use super::{Gated, Ledger, Offered};
+use super::{Gated, Ledger, Offered, Refusal};
 use crate::lease::Lease;
 use crate::write::{Origin, Tombstone, Write};
 
@@ -35,8 +35,9 @@ impl Ledger {
 
     fn offer_of_unknown(&mut self, offered: Offered, now: Timestamp) {
         let Offered { offer, origin, refusal, streams_here } = offered;
-        if let Some((reason, message)) = refusal {
-            self.reject(&offer, reason, &message, 0);
+        if let Some(Refusal { reason, message, retry_after }) = refusal {
+            let retry_after = retry_after.unwrap_or_default();
+            self.reject(&offer, reason, &message, u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX));
         } else if origin == Origin::Controller && (self.stopping || !self.membership.may_begin()) {
             self.reject(&offer, Rejection::Draining, "the member takes no new work now", 0);
         } else if origin == Origin::Controller && self.room() == 0 {
@@ -70,8 +71,8 @@ impl Ledger {
         if offer.epoch > held.lease.epoch {
             held.lease = Lease::offered(offer.epoch);
             held.fenced = false;
-            held.offer.reconcile |= offer.reconcile || matches!(held.phase, Phase::Started { .. });
-            held.uncertain |= held.offer.reconcile;
+            // What was begun here stands in the journal.
+            held.offer.reconcile |= offer.reconcile;
             held.offer.epoch = offer.epoch;
             held.offer.attempt = offer.attempt;
             let report = match &mut held.phase {

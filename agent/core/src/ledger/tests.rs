@@ -5,6 +5,7 @@ use postern_protocol::message::v1::{LeaseVerdict, MembershipState, Mode, Renew, 
 use postern_protocol::{Epoch, TaskKind, TaskRequest};
 
 use super::*;
+use crate::journal::Mark;
 
 const TTL: Duration = Duration::from_secs(60);
 const REACH: Duration = Duration::from_secs(20);
@@ -53,7 +54,7 @@ fn success() -> Ending {
 }
 
 fn intent(step: u32) -> JournalEntry {
-    JournalEntry { step, done: false, note: Vec::new() }
+    JournalEntry { step, mark: Mark::Intent, note: Vec::new() }
 }
 
 /// A ledger with a disk that takes everything at once, unless held.
@@ -187,6 +188,8 @@ fn an_intent_is_not_granted_when_the_lease_ran_out_while_it_was_written() {
     desk.now = at(150);
     desk.sync();
     assert!(matches!(desk.events().as_slice(), [Event::Refused(7, _)]));
+    let taken_back = Write::PutJournal(id(1), 1, intent(0).voided());
+    assert!(desk.disk.contains(&taken_back), "or a later attempt would take it for a call that may have been made");
 }
 
 /// Invariant 6: hand `now` instead of `asked` to `Lease::handle_kept` and this fails.
@@ -373,36 +376,30 @@ fn a_cancel_after_the_intent_never_claims_that_nothing_happened() {
     assert_eq!(desk.events(), [Event::Stop(id(1))]);
     desk.ledger.handle_failed(id(1), lease_too_short(), desk.now);
     let events = desk.events();
-    assert!(matches!(events.as_slice(), [Event::GiveUp { uncertain: true, .. }]), "{events:?}");
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
     desk.sync();
     assert!(!desk.names().contains(&"Report"), "the journal is read first");
 }
 
 #[test]
-fn giving_up_says_whether_an_attempt_ended_without_telling() {
+fn giving_up_says_whether_another_member_may_have_acted() {
     let refused = || Failure::new(FailureClass::Rejected, "refused", "Salesforce said no");
     let mut desk = Desk::connected();
     desk.started(1);
     desk.ledger.handle_failed(id(1), refused(), desk.now);
     let events = desk.events();
-    assert!(matches!(events.as_slice(), [Event::GiveUp { uncertain: false, .. }]), "{events:?}");
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
 
-    let task = RestoredTask {
-        offer: offer(1, TaskKind::DisableUser, 1),
-        origin: Origin::Controller,
-        state: TaskState::Started { resumed: 0 },
-        journal: 1,
-        streams_here: Vec::new(),
-    };
-    let mut desk = Desk::restored(Restored { tasks: vec![task], ..Restored::default() });
-    desk.connect();
+    let mut desk = Desk::connected();
+    desk.offer(Offer { reconcile: true, ..offer(1, TaskKind::DisableUser, 2) });
+    desk.sync();
     desk.renew(LeaseVerdict::Kept);
     desk.events();
-    desk.sync();
-    assert_eq!(desk.events().len(), 1, "it runs");
     desk.ledger.handle_failed(id(1), refused(), desk.now);
-    let events = desk.events();
-    assert!(matches!(events.as_slice(), [Event::GiveUp { uncertain: true, .. }]), "{events:?}");
+    desk.sync();
+    let unknown = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::Unknown));
+    let sent = desk.sent();
+    assert!(sent.iter().any(unknown), "nothing was changed here, but perhaps elsewhere: {sent:?}");
 }
 
 #[test]
@@ -466,37 +463,19 @@ fn an_expired_task_is_reported_and_never_run_late() {
     assert!(desk.names().contains(&"Report"));
 }
 
+/// The journal is read first: a batch has results of the steps that were done.
 #[test]
-fn f10_a_task_in_which_the_process_died_twice_is_dead_lettered() {
-    let started = |resumed| RestoredTask {
-        offer: offer(1, TaskKind::DisableUser, 1),
-        origin: Origin::Controller,
-        state: TaskState::Started { resumed },
-        journal: 1,
-        streams_here: Vec::new(),
-    };
-    let mut desk = Desk::restored(Restored { tasks: vec![started(0)], ..Restored::default() });
-    desk.connect();
-    assert!(!desk.names().contains(&"Report"), "once is bad luck");
-
-    let mut desk = Desk::restored(Restored { tasks: vec![started(1)], ..Restored::default() });
-    desk.connect();
-    let sent = desk.sent();
-    let dead = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::DeadLettered));
-    assert!(sent.iter().any(dead), "{sent:?}");
+fn f10_a_task_in_which_the_process_died_twice_is_given_up_as_poisoned() {
+    let died = |resumed| Desk::restored(restored(Origin::Controller, TaskState::Started { resumed }, 1));
+    assert!(died(0).events().is_empty(), "once is bad luck");
+    let events = died(1).events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Poisoned, .. }]), "{events:?}");
 }
 
 #[test]
 fn a_restored_task_waits_for_a_session_and_a_lease() {
-    let task = RestoredTask {
-        offer: offer(1, TaskKind::DisableUser, 1),
-        origin: Origin::Controller,
-        state: TaskState::Started { resumed: 0 },
-        journal: 1,
-        streams_here: Vec::new(),
-    };
-    let restored = Restored { tasks: vec![task], membership: Some(enabled(1)), ..Restored::default() };
-    let mut desk = Desk::restored(restored);
+    let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
+    let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..begun });
     desk.sync();
     assert!(desk.events().is_empty());
     desk.connect();
@@ -659,7 +638,7 @@ fn a_task_of_this_machine_is_not_run_behind_the_back_of_whoever_left_it() {
 
     let mut desk = Desk::restored(restored(Origin::Local, TaskState::Started { resumed: 0 }, 1));
     let events = desk.events();
-    assert!(matches!(events.as_slice(), [Event::GiveUp { uncertain: true, .. }]), "{events:?}");
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
 }
 
 #[test]
@@ -671,5 +650,5 @@ fn begun_work_whose_lease_was_lost_still_says_what_may_have_happened() {
     assert_eq!(desk.events(), [Event::Stop(id(1))]);
     desk.ledger.handle_failed(id(1), lease_too_short(), desk.now);
     let events = desk.events();
-    assert!(matches!(events.as_slice(), [Event::GiveUp { uncertain: true, .. }]), "{events:?}");
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
 }

@@ -130,21 +130,23 @@ impl Salesforce {
         let (mut renewed, mut locked) = (false, 0);
         loop {
             cx.intend(step, note.to_vec(), self.reach()).await.map_err(Undone::Not)?;
-            match self.send(&session, call).await {
+            let (failure, expired) = match self.send(&session, call).await {
                 Ok(answer) => return Ok(answer),
-                Err(Miss::Expired(failure)) if renewed => return Err(Undone::Not(failure)),
-                Err(Miss::Expired(_)) => {
-                    session = self.sessions.renew(&session).await.map_err(Undone::Not)?;
-                    renewed = true;
-                }
-                Err(Miss::Not(failure)) if is_locked(&failure) && locked + 1 < LOCK_TRIES => {
-                    tokio::time::sleep(lock_wait(locked)).await;
-                    locked += 1;
-                }
-                Err(Miss::Not(failure)) => return Err(Undone::Not(failure)),
                 Err(Miss::Unknown(failure)) => return Err(Undone::Unknown(failure)),
-                Err(Miss::Lost(lost)) if lost.sent == Sent::No => return Err(Undone::Not(error::lost(&lost))),
-                Err(Miss::Lost(lost)) => return Err(Undone::Unknown(error::lost(&lost))),
+                Err(Miss::Lost(lost)) if lost.sent == Sent::Perhaps => return Err(Undone::Unknown(error::lost(&lost))),
+                Err(Miss::Lost(lost)) => (error::lost(&lost), false),
+                Err(Miss::Not(failure)) => (failure, false),
+                Err(Miss::Expired(failure)) => (failure, true),
+            };
+            cx.void(step, note.to_vec()).await.map_err(Undone::Not)?;
+            if expired && !renewed {
+                session = self.sessions.renew(&session).await.map_err(Undone::Not)?;
+                renewed = true;
+            } else if is_locked(&failure) && locked + 1 < LOCK_TRIES {
+                tokio::time::sleep(lock_wait(locked)).await;
+                locked += 1;
+            } else {
+                return Err(Undone::Not(failure));
             }
         }
     }

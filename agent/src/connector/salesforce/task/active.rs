@@ -67,7 +67,7 @@ pub(in super::super) async fn run(
 /// The state was there before this attempt. Whether before the task, an earlier attempt's intent decides.
 fn found(wanted: State, user: &User, cx: &AttemptCx) -> Conclusion {
     let satisfied = wanted.succeeded(user, Changed::No);
-    if cx.earlier.iter().any(|entry| !entry.done) {
+    if !cx.open_intents().is_empty() {
         Conclusion { changed: Changed::Yes, ..satisfied }.probable()
     } else if cx.reconcile {
         Conclusion { changed: Changed::Unknown, ..satisfied }.probable()

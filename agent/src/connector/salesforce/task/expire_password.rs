@@ -66,8 +66,7 @@ async fn from_earlier(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<C
 
 /// The intent of an earlier attempt; its `before` is `LastPasswordChangeDate` as it was before the call.
 fn note(cx: &AttemptCx) -> Option<Json> {
-    let entry = cx.earlier.iter().rev().find(|entry| !entry.done)?;
-    serde_json::from_slice(&entry.note).ok()
+    serde_json::from_slice(&cx.open_intents().last()?.note).ok()
 }
 
 fn changed_since(user: &User, moment: i64) -> bool {

@@ -40,7 +40,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         if items.is_empty() {
             break;
         }
-        if cx.earlier.iter().any(|entry| entry.done && entry.step == step) {
+        if cx.is_done(step) {
             continue;
         }
         if cx.stop.is_cancelled() {

@@ -206,7 +206,7 @@ fn changed_since(user: &User, moment: i64) -> bool {
 }
 
 fn last_note(cx: &AttemptCx) -> Option<Note> {
-    cx.earlier.iter().rev().filter(|entry| !entry.done).find_map(|entry| serde_json::from_slice(&entry.note).ok())
+    cx.open_intents().iter().rev().find_map(|entry| serde_json::from_slice(&entry.note).ok())
 }
 
 impl Note {

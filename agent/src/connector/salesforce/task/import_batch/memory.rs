@@ -51,7 +51,7 @@ impl Memory {
     /// What the journal says about unit `step`.
     pub(super) fn of(cx: &AttemptCx, step: u32) -> Self {
         let mut memory = Self { may_have_acted: cx.reconcile, ..Self::default() };
-        for entry in cx.earlier.iter().filter(|entry| entry.step == step && !entry.done) {
+        for entry in cx.open_intents().into_iter().filter(|entry| entry.step == step) {
             memory.may_have_acted = true;
             let Ok(note) = serde_json::from_slice::<Note>(&entry.note) else { continue };
             let since = note.since.and_then(|millis| Timestamp::from_millisecond(millis).ok());

@@ -5,7 +5,7 @@ use postern_protocol::task::import_batch::Output;
 use postern_protocol::{Failure, FailureClass, Outcome};
 use serde::{Deserialize, Serialize};
 
-use crate::connector::{Conclusion, JournalEntry, MAX_NOTE};
+use crate::connector::{Conclusion, JournalEntry, MAX_NOTE, Mark};
 
 /// The longest text of a line; escaped, four of them still fit a note.
 const MAX_TEXT: usize = 300;
@@ -72,7 +72,7 @@ impl Tally {
     /// What earlier attempts finished.
     pub(super) fn of_journal(journal: &[JournalEntry]) -> Self {
         let mut tally = Self::default();
-        for entry in journal.iter().filter(|entry| entry.done) {
+        for entry in journal.iter().filter(|entry| entry.mark == Mark::Done) {
             for line in entry.note.split(|byte| *byte == b'\n') {
                 if let Ok(line) = serde_json::from_slice::<Line>(line) {
                     tally.count(line.outcome);
@@ -145,7 +145,7 @@ mod tests {
             let notes = notes(&lines);
             assert!(notes.iter().all(|note| note.len() <= MAX_NOTE && note.ends_with(b"\n")));
             let journal: Vec<JournalEntry> =
-                notes.into_iter().map(|note| JournalEntry { step: 0, done: true, note }).collect();
+                notes.into_iter().map(|note| JournalEntry { step: 0, mark: Mark::Done, note }).collect();
             assert_eq!(Tally::of_journal(&journal).entries(), 200);
         }
     }

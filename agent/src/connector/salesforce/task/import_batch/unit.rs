@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use super::super::super::api::{Call, Undone, lock_wait};
 use super::super::super::fields::Fields;
 use super::super::super::user::{inactive, not_found, protected, same_id};
-use super::super::super::{Salesforce, error};
+use super::super::super::{Salesforce, error, time};
 use super::lookup::{Found, Users};
 use super::memory::{Memory, Note};
 use super::plan::{self, Key, Plan, Refused};
@@ -359,6 +359,7 @@ impl<'a> Unit<'a> {
         for _ in 0..ROUNDS {
             let refused = match self.org.change(self.cx, self.step, &note.encode(), &call).await {
                 Ok(_) => return Ok(()),
+                Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => return Ok(()),
                 Err(Undone::Not(failure)) if lost.is_none() => return Err(Undone::Not(failure)),
                 Err(Undone::Not(failure)) => Some(failure),
                 Err(Undone::Unknown(failure)) => {
@@ -375,6 +376,12 @@ impl<'a> Unit<'a> {
             }
         }
         Err(Undone::Unknown(lost.unwrap_or_else(|| error::strange(0))))
+    }
+
+    /// Whether another member, whose journal is not here, may have set the password of this entry.
+    fn was_set_elsewhere(&self, work: &Work) -> bool {
+        let changed = work.password_changed.as_deref().and_then(time::parse);
+        self.cx.reconcile && changed.zip(self.memory.since).is_some_and(|(changed, since)| changed >= since)
     }
 
     fn rows(&self, wanted: impl Fn(&Work, &Plan) -> bool) -> Rows {
@@ -420,6 +427,11 @@ fn row(answer: &Json) -> Result<String, Refused> {
     let text = |name: &str| error.and_then(|error| error.get(name)).and_then(Json::as_str).unwrap_or_default();
     let code = if text("statusCode").is_empty() { "UNKNOWN_EXCEPTION" } else { text("statusCode") };
     Err(said(&error::failure(code, text("message"))))
+}
+
+/// Whether a password was refused, perhaps because the user has it already: the code does not tell.
+fn is_repeated(failure: &Failure) -> bool {
+    failure.code.as_str() == "INVALID_NEW_PASSWORD"
 }
 
 fn said(failure: &Failure) -> Refused {
