@@ -26,11 +26,6 @@ impl Spawner {
         self.tracker.spawn_blocking(work);
     }
 
-    /// Asks everything to stop.
-    pub fn cancel(&self) {
-        self.stop.cancel();
-    }
-
     /// Asks everything to stop and waits for `grace`. Returns whether all did.
     pub async fn stop(&self, grace: Duration) -> bool {
         self.stop.cancel();

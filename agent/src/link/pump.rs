@@ -1,7 +1,7 @@
 //! Frames in and out of one WebSocket, each way on its own task so that a slow peer cannot stop both.
 
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::stream::SplitStream;
+use futures_util::{Sink, SinkExt, StreamExt};
 use postern_protocol::bounded::Text;
 use postern_protocol::frame::FrameError;
 use postern_protocol::message::v1::ProtocolError;
@@ -49,10 +49,13 @@ impl Pump {
         let (bulk, bulk_out) = mpsc::channel(BULK);
         let (received_in, received) = mpsc::channel(RECEIVED);
         let tasks = Spawner::default();
+        let ended = received_in.clone();
         tasks.spawn(|stop| async move {
             tokio::select! {
                 () = stop.cancelled() => (),
-                () = write(sink, frames_out, bulk_out) => (),
+                Some(why) = write(sink, frames_out, bulk_out) => {
+                    let _ = ended.send(Received::Ended(why)).await;
+                }
             }
         });
         tasks.spawn(|stop| async move {
@@ -74,12 +77,10 @@ impl Pump {
         self.bulk.clone()
     }
 
-    /// Sends a frame. A peer that takes nothing for [`WRITE_PATIENCE`] is given up: [`Self::receive`] says so next.
+    /// Sends a frame.
     pub(super) async fn send(&self, frame: FromMember) {
-        // A closed channel means that the writer met an error, which the reader is about to report.
-        if tokio::time::timeout(WRITE_PATIENCE, self.frames.send(frame)).await.is_err() {
-            self.tasks.cancel();
-        }
+        // A closed channel means that the writer has ended, which is about to be received.
+        let _ = self.frames.send(frame).await;
     }
 
     pub(super) fn try_send(&self, frame: FromMember) {
@@ -95,34 +96,48 @@ impl Pump {
     }
 }
 
+/// Writes until nobody has anything more to say, or the connection fails: then it returns why.
+///
+/// Whoever waits for room in its channels is set free when it returns, so that no peer can hold up the agent for longer
+/// than [`WRITE_PATIENCE`].
 async fn write(
-    mut sink: SplitSink<Socket, Message>,
+    mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
     mut frames: mpsc::Receiver<FromMember>,
     mut bulk: mpsc::Receiver<FromMember>,
-) {
+) -> Option<String> {
     loop {
         let frame = tokio::select! {
             biased;
             Some(frame) = frames.recv() => frame,
             Some(frame) = bulk.recv() => frame,
-            else => return,
+            else => return None,
         };
-        if feed(&mut sink, &frame).await.is_err() {
-            return;
-        }
-        // Whatever waits already goes into the same flush.
-        while let Ok(frame) = frames.try_recv() {
-            if feed(&mut sink, &frame).await.is_err() {
-                return;
-            }
-        }
-        if sink.flush().await.is_err() {
-            return;
+        match tokio::time::timeout(WRITE_PATIENCE, write_some(&mut sink, &frame, &mut frames)).await {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => return Some(format!("the connection broke: {}", Chain(&error))),
+            Err(_) => return Some(format!("the controller took nothing for {} s", WRITE_PATIENCE.as_secs())),
         }
     }
 }
 
-async fn feed(sink: &mut SplitSink<Socket, Message>, frame: &FromMember) -> Result<(), tungstenite::Error> {
+/// One frame, and whatever waits already, in the same flush.
+async fn write_some(
+    sink: &mut (impl Sink<Message, Error = tungstenite::Error> + Unpin),
+    first: &FromMember,
+    frames: &mut mpsc::Receiver<FromMember>,
+) -> Result<(), tungstenite::Error> {
+    feed(sink, first).await?;
+    for _ in 1..FRAMES {
+        let Ok(frame) = frames.try_recv() else { break };
+        feed(sink, &frame).await?;
+    }
+    sink.flush().await
+}
+
+async fn feed(
+    sink: &mut (impl Sink<Message, Error = tungstenite::Error> + Unpin),
+    frame: &FromMember,
+) -> Result<(), tungstenite::Error> {
     match frame.encode() {
         Ok(bytes) => sink.feed(Message::Binary(bytes.into())).await,
         Err(error) => {
@@ -159,4 +174,51 @@ fn complaint(error: &FrameError) -> ProtocolError {
     };
     tracing::warn!(error = %Chain(error), "the controller sent a frame that cannot be read");
     ProtocolError { tag, message: Text::clipped(Chain(error).to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use postern_protocol::message::v1::Pong;
+
+    use super::*;
+
+    /// A peer that takes nothing.
+    struct Stuck;
+
+    impl Sink<Message> for Stuck {
+        type Error = tungstenite::Error;
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+            Poll::Pending
+        }
+
+        fn start_send(self: Pin<&mut Self>, _: Message) -> Result<(), tungstenite::Error> {
+            Ok(())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+            Poll::Pending
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+            Poll::Pending
+        }
+    }
+
+    /// F28. Take the patience out of `write`, and whoever sends waits for ever: the dispatcher for the streams, the
+    /// streams for this channel.
+    #[tokio::test(start_paused = true)]
+    async fn f28_a_peer_that_takes_nothing_sets_everybody_free_in_the_end() {
+        let (frames, frames_out) = mpsc::channel(FRAMES);
+        let (bulk, bulk_out) = mpsc::channel(BULK);
+        let chunks = async {
+            while bulk.send(Pong { nonce: 1 }.into()).await.is_ok() {}
+            drop(frames);
+        };
+        let (why, ()) = tokio::join!(write(Stuck, frames_out, bulk_out), chunks);
+        assert_eq!(why.as_deref(), Some("the controller took nothing for 30 s"));
+    }
 }
