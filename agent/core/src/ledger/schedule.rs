@@ -5,7 +5,7 @@ use std::time::Duration;
 use postern_protocol::{StreamId, TaskId, Timestamp};
 
 use super::held::{Held, Phase};
-use super::{Ending, Event, Gated, Ledger, cancelled_too_late};
+use super::{Ending, Event, Gated, Ledger, failure};
 use crate::write::{Origin, TaskState, Write};
 
 impl Ledger {
@@ -88,7 +88,7 @@ impl Ledger {
             .map(|(task, _)| *task)
             .collect();
         for task in cancelled {
-            self.give_up(task, cancelled_too_late());
+            self.give_up(task, failure::cancelled_too_late());
         }
     }
 }

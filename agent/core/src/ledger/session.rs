@@ -3,33 +3,27 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use postern_protocol::bounded::{List, Text};
-use postern_protocol::message::v1::{
-    CancelVerdict, Credit, Drain, Drained, Inventory, LeaseRef, LeaseVerdict, MemberStateAck, Rejection, Renew, Renewed,
-};
+use postern_protocol::bounded::Text;
+use postern_protocol::message::FromMember;
+use postern_protocol::message::v1::{self, CancelVerdict, Credit, Drain, Drained, MemberStateAck, Rejection, Report};
 use postern_protocol::{ReportNo, SessionNo, StreamId, TaskId, Timestamp};
 
 use super::held::Phase;
-use super::{Event, Gated, Ledger, cancel_ack, held_task};
+use super::renewal::RENEW_PAGE;
+use super::{Ending, Event, Gated, Ledger};
 use crate::membership::Membership;
 use crate::write::{Origin, Tombstone, Write};
-
-/// Renewals that may be unanswered at once; older ones are taken for lost.
-const OPEN_RENEWALS: usize = 16;
-/// Leases in one `Renew`, tasks in one page of `Inventory`: the bounds of those frames.
-const RENEW_PAGE: usize = 256;
-const INVENTORY_PAGE: usize = 512;
 
 /// What lasts as long as one session.
 #[derive(Debug)]
 pub(super) struct Session {
-    ttl: Duration,
+    pub(super) ttl: Duration,
     pub(super) offers_seen: u64,
     granted: u64,
-    nonce: u64,
-    open: BTreeMap<u64, Timestamp>,
-    renewed_at: Option<Timestamp>,
-    due: bool,
+    pub(super) nonce: u64,
+    pub(super) open: BTreeMap<u64, Timestamp>,
+    pub(super) renewed_at: Option<Timestamp>,
+    pub(super) due: bool,
 }
 
 impl Session {
@@ -47,7 +41,7 @@ impl Session {
         (reach > self.ttl * 2 / 3).then_some(self.ttl)
     }
 
-    fn next_renewal(&self) -> Option<Timestamp> {
+    pub(super) fn next_renewal(&self) -> Option<Timestamp> {
         self.renewed_at.map(|at| at + self.ttl / 3)
     }
 }
@@ -91,7 +85,7 @@ impl Ledger {
         }
     }
 
-    fn bury(&mut self, report: &postern_protocol::message::v1::Report) {
+    fn bury(&mut self, report: &Report) {
         let known = (report.outcome.known(), report.certainty.known(), report.changed.known());
         let (Some(outcome), Some(certainty), Some(changed)) = known else { return };
         let stone =
@@ -175,93 +169,10 @@ impl Ledger {
             self.events.push_back(Event::Stop(task));
             self.transmits.push_back(cancel_ack(task, CancelVerdict::Stopping));
         } else if matches!(held.phase, Phase::Journaled) {
-            self.conclude(task, super::Ending::cancelled());
+            self.conclude(task, Ending::cancelled());
             self.after_writes(Gated::Transmit(cancel_ack(task, CancelVerdict::Dropped)));
         } else {
             self.transmits.push_back(cancel_ack(task, CancelVerdict::Stopping));
-        }
-    }
-
-    /// The controller wants to know what is held.
-    pub fn handle_inventory_ask(&mut self, nonce: u64) {
-        let tasks: Vec<_> = self
-            .tasks
-            .iter()
-            .filter(|(_, held)| held.origin == Origin::Controller)
-            .map(|(task, held)| held_task(*task, held))
-            .chain(self.outbox.iter().map(|report| postern_protocol::message::v1::HeldTask {
-                lease: LeaseRef { task: report.task, epoch: report.epoch },
-                state: postern_protocol::message::v1::HeldState::Reported.into(),
-            }))
-            .collect();
-        let mut pages: Vec<Inventory> = tasks
-            .chunks(INVENTORY_PAGE)
-            .map(|page| Inventory { nonce, last: false, tasks: List::clipped(page.to_vec()) })
-            .collect();
-        if pages.is_empty() {
-            pages.push(Inventory { nonce, last: false, tasks: List::default() });
-        }
-        if let Some(page) = pages.last_mut() {
-            page.last = true;
-        }
-        for page in pages {
-            self.after_writes(Gated::Transmit(page.into()));
-        }
-    }
-
-    /// The answer to a renewal.
-    pub fn handle_renewed(&mut self, renewed: &Renewed, now: Timestamp) {
-        let Some(asked) = self.session.as_mut().and_then(|session| session.open.remove(&renewed.nonce)) else { return };
-        let ttl = Duration::from_millis(renewed.ttl_ms.into());
-        for lease in &renewed.leases {
-            let LeaseRef { task, epoch } = lease.lease;
-            let Some(held) = self.tasks.get_mut(&task).filter(|held| held.lease.epoch == epoch) else { continue };
-            match lease.verdict.known() {
-                Some(LeaseVerdict::Kept) => held.lease.handle_kept(asked, ttl),
-                Some(LeaseVerdict::Cancelled) => self.handle_cancel(task),
-                Some(LeaseVerdict::Fenced | LeaseVerdict::Unknown) | None => self.lose(task),
-            }
-        }
-        self.retry_parked(now);
-    }
-
-    /// The task is another's now: what has not begun is forgotten, what runs stops where it can and, if it had an
-    /// effect, still says so.
-    fn lose(&mut self, task: TaskId) {
-        let Some(held) = self.tasks.get_mut(&task) else { return };
-        held.lease.handle_lost();
-        held.fenced = true;
-        if held.running {
-            self.events.push_back(Event::Stop(task));
-        } else if !held.is_concluded() {
-            self.drop_task(task);
-        }
-    }
-
-    fn retry_parked(&mut self, now: Timestamp) {
-        let ready: Vec<TaskId> =
-            self.tasks.iter().filter(|(_, held)| !held.parked.is_empty()).map(|(t, _)| *t).collect();
-        for task in ready {
-            let Some(held) = self.tasks.get_mut(&task) else { continue };
-            for parked in std::mem::take(&mut held.parked) {
-                self.take_up_parked(task, parked, now);
-            }
-        }
-    }
-
-    fn take_up_parked(&mut self, task: TaskId, parked: super::held::Parked, now: Timestamp) {
-        let patience_over = now.since(parked.since) >= self.limits.lease_patience;
-        let may = self.may_act(task, now);
-        let Some(held) = self.tasks.get_mut(&task) else { return };
-        match may {
-            Err(failure) => self.events.push_back(Event::Refused(parked.ticket, failure)),
-            Ok(()) if held.lease.covers(parked.reach, now) => {
-                self.write_intent(task, parked.ticket, parked.entry, parked.reach);
-            }
-            Ok(()) if patience_over => {
-                self.events.push_back(Event::Refused(parked.ticket, super::lease_too_short()));
-            }
-            Ok(()) => held.parked.push(parked),
         }
     }
 
@@ -283,34 +194,6 @@ impl Ledger {
         upcoming.chain(patience).min()
     }
 
-    fn leases(&self) -> impl Iterator<Item = LeaseRef> {
-        self.tasks
-            .iter()
-            // A concluded task whose results are on their way is still this member's.
-            .filter(|(_, held)| held.origin == Origin::Controller && !held.fenced)
-            .map(|(task, held)| LeaseRef { task: *task, epoch: held.lease.epoch })
-    }
-
-    pub(super) fn poll_renew(&mut self, now: Timestamp) -> Option<Renew> {
-        let session = self.session.as_ref()?;
-        if !session.due && session.next_renewal().is_some_and(|next| now < next) {
-            return None;
-        }
-        let leases: Vec<LeaseRef> = self.leases().take(RENEW_PAGE).collect();
-        let session = self.session.as_mut()?;
-        session.due = false;
-        session.renewed_at = Some(now);
-        if leases.is_empty() {
-            return None;
-        }
-        session.nonce += 1;
-        session.open.insert(session.nonce, now);
-        while session.open.len() > OPEN_RENEWALS {
-            session.open.pop_first();
-        }
-        Some(Renew { nonce: session.nonce, leases: List::clipped(leases) })
-    }
-
     /// Tasks that may still be taken. Local tasks and those that wait for their results to be uploaded count too.
     pub(super) fn room(&self) -> usize {
         let held = self.limits.held.min(RENEW_PAGE).saturating_sub(self.tasks.len());
@@ -327,4 +210,8 @@ impl Ledger {
         session.granted = offers;
         Some(Credit { offers })
     }
+}
+
+fn cancel_ack(task: TaskId, verdict: CancelVerdict) -> FromMember {
+    v1::CancelAck { task, verdict: verdict.into() }.into()
 }

@@ -1,11 +1,17 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests look for the one frame they mean")]
 
-use postern_protocol::bounded::Bytes;
-use postern_protocol::message::v1::{LeaseVerdict, MembershipState, Mode, Renew, Renewed, RenewedLease, ReportAck};
-use postern_protocol::{Epoch, TaskKind, TaskRequest};
+use std::time::Duration;
+
+use postern_protocol::bounded::{Bytes, List, Text};
+use postern_protocol::message::v1::{
+    LeaseVerdict, MembershipState, Mode, Offer, Rejection, Renew, Renewed, RenewedLease, ReportAck,
+};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::{Epoch, Failure, FailureClass, Outcome, TaskKind, TaskRequest};
 
 use super::*;
-use crate::journal::Mark;
+use crate::journal::{JournalEntry, Mark};
+use crate::write::{Origin, TaskState};
 
 const TTL: Duration = Duration::from_secs(60);
 const REACH: Duration = Duration::from_secs(20);
@@ -50,7 +56,8 @@ fn enabled(epoch: u64) -> Membership {
 }
 
 fn success() -> Ending {
-    Ending::without_output(Outcome::Succeeded, Certainty::Certain, Changed::Yes, None)
+    let nothing = Ending::cancelled();
+    Ending { outcome: Outcome::Succeeded, certainty: Certainty::Certain, changed: Changed::Yes, ..nothing }
 }
 
 fn intent(step: u32) -> JournalEntry {
@@ -374,7 +381,7 @@ fn a_cancel_after_the_intent_never_claims_that_nothing_happened() {
     desk.started(1);
     desk.ledger.handle_cancel(id(1));
     assert_eq!(desk.events(), [Event::Stop(id(1))]);
-    desk.ledger.handle_failed(id(1), lease_too_short(), desk.now);
+    desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
     let events = desk.events();
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
     desk.sync();
@@ -486,7 +493,7 @@ fn a_restored_task_waits_for_a_session_and_a_lease() {
     assert!(matches!(desk.events().as_slice(), [Event::Start { resumed: true, .. }]));
     assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { resumed: 1 })));
 
-    desk.ledger.handle_failed(id(1), lease_too_short(), desk.now);
+    desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
     desk.sync();
     assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { resumed: 0 })), "it ended: no death");
 }
@@ -648,7 +655,7 @@ fn begun_work_whose_lease_was_lost_still_says_what_may_have_happened() {
     desk.now = at(130);
     desk.renew(LeaseVerdict::Fenced);
     assert_eq!(desk.events(), [Event::Stop(id(1))]);
-    desk.ledger.handle_failed(id(1), lease_too_short(), desk.now);
+    desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
     let events = desk.events();
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
 }

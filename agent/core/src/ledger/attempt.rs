@@ -1,0 +1,176 @@
+//! Running attempts: what they may begin, what they proved, how they ended.
+
+use std::time::Duration;
+
+use postern_protocol::bounded::Text;
+use postern_protocol::message::v1::{self, Started};
+use postern_protocol::{Failure, FailureClass, TaskId, Timestamp};
+
+use super::ending::Ending;
+use super::held::{Parked, Phase};
+use super::{Event, Gated, Ledger, failure};
+use crate::journal::JournalEntry;
+use crate::retry;
+use crate::write::{Origin, TaskState, Write};
+
+/// An intent on its way to the disk, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Grant {
+    task: TaskId,
+    ticket: u64,
+    entry: JournalEntry,
+    reach: Duration,
+}
+
+impl Ledger {
+    /// An attempt is about to act. Answered with [`Event::Granted`] or [`Event::Refused`] under `ticket`.
+    pub fn handle_intend(&mut self, task: TaskId, ticket: u64, entry: JournalEntry, reach: Duration, now: Timestamp) {
+        if let Err(failure) = self.may_act(task, now) {
+            self.events.push_back(Event::Refused(ticket, failure));
+            return;
+        }
+        let Some(held) = self.tasks.get_mut(&task) else { return };
+        if held.lease.covers(reach, now) {
+            self.write_intent(task, ticket, entry, reach);
+        } else if let Some(ttl) = self.session.as_ref().and_then(|session| session.too_short_for(reach)) {
+            self.events.push_back(Event::Refused(ticket, failure::never_long_enough(ttl, reach)));
+        } else {
+            held.parked.push(Parked { ticket, entry, reach, since: now });
+            if let Some(session) = &mut self.session {
+                session.renew_now();
+            }
+        }
+    }
+
+    pub(super) fn may_act(&mut self, task: TaskId, now: Timestamp) -> Result<(), Failure> {
+        let refuse = |code: &str, why: &str| Err(Failure::new(FailureClass::Interrupted, code, why));
+        let (membership, stopping) = (self.membership, self.stopping);
+        let Some(held) = self.tasks.get_mut(&task).filter(|held| held.running) else {
+            return refuse("not_held", "The task is no longer held by this agent");
+        };
+        let begun = matches!(held.phase, Phase::Started { .. });
+        if held.fenced {
+            return refuse("fenced", "The lease of the task was lost to another member");
+        }
+        if held.origin == Origin::Local {
+            return Ok(());
+        }
+        if !begun && held.cancelled {
+            return refuse("cancelled", "The task was cancelled");
+        }
+        if !begun && held.is_expired(now) {
+            return refuse("expired", "The deadline of the task passed before it began");
+        }
+        if (!begun && (stopping || !membership.may_begin())) || !membership.may_go_on() {
+            return refuse("not_enabled", "The member may not begin work now");
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_intent(&mut self, task: TaskId, ticket: u64, entry: JournalEntry, reach: Duration) {
+        let Some(held) = self.tasks.get_mut(&task) else { return };
+        let (epoch, attempt) = (held.lease.epoch, held.offer.attempt);
+        let number = held.next_journal();
+        let first = matches!(held.phase, Phase::Journaled);
+        if first {
+            held.phase = Phase::Started { resumed: 0 };
+            self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
+        }
+        let local = held.origin == Origin::Local;
+        self.writes.push(Write::PutJournal(task, number, entry.clone()));
+        if first && !local {
+            self.after_writes(Gated::Transmit(Started { task, epoch, attempt }.into()));
+        }
+        self.after_writes(Gated::Grant(Grant { task, ticket, entry, reach }));
+    }
+
+    /// The intent is on disk: may the call still begin?
+    pub(super) fn grant(&mut self, grant: &Grant, now: Timestamp) {
+        let may = self.may_act(grant.task, now);
+        let covered = self.tasks.get(&grant.task).is_some_and(|held| held.lease.covers(grant.reach, now));
+        match may {
+            Ok(()) if covered => self.events.push_back(Event::Granted(grant.ticket)),
+            Ok(()) => self.refuse(grant, failure::lease_too_short()),
+            Err(failure) => self.refuse(grant, failure),
+        }
+    }
+
+    /// Nothing is done about an intent that is on disk already: taken back, so that no later attempt takes it for a
+    /// call that may have been made.
+    pub(super) fn refuse(&mut self, grant: &Grant, failure: Failure) {
+        if let Some(held) = self.tasks.get_mut(&grant.task) {
+            let number = held.next_journal();
+            self.writes.push(Write::PutJournal(grant.task, number, grant.entry.voided()));
+        }
+        self.events.push_back(Event::Refused(grant.ticket, failure));
+    }
+
+    /// An attempt proved what became of its intents. Answered with [`Event::Recorded`] under `ticket`.
+    pub fn handle_record(&mut self, task: TaskId, ticket: u64, entries: Vec<JournalEntry>) {
+        if let Some(held) = self.tasks.get_mut(&task) {
+            for entry in entries {
+                let number = held.next_journal();
+                self.writes.push(Write::PutJournal(task, number, entry));
+            }
+            // The process lives, and the task got further.
+            if matches!(held.phase, Phase::Started { resumed } if resumed > 0) {
+                held.phase = Phase::Started { resumed: 0 };
+                self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
+            }
+        }
+        self.after_writes(Gated::Event(Event::Recorded(ticket)));
+    }
+
+    /// An attempt says how far it is.
+    pub fn handle_progress(&mut self, task: TaskId, done: u64, total: u64, phase: &str) {
+        if self.session.is_some() && self.tasks.get(&task).is_some_and(|held| held.origin == Origin::Controller) {
+            self.progress.insert(task, v1::Progress { task, done, total, phase: Text::clipped(phase) });
+        }
+    }
+
+    /// An attempt ended the task.
+    pub fn handle_concluded(&mut self, task: TaskId, ending: Ending) {
+        if let Some(held) = self.tasks.get_mut(&task) {
+            held.stop_running();
+            self.conclude(task, ending);
+        }
+    }
+
+    /// An attempt ended without ending the task.
+    pub fn handle_failed(&mut self, task: TaskId, failure: Failure, now: Timestamp) {
+        let (limits, local_stop) = (self.limits.attempts, self.stopping);
+        let Some(held) = self.tasks.get_mut(&task) else { return };
+        held.stop_running();
+        let begun = matches!(held.phase, Phase::Started { .. });
+        if let Phase::Started { resumed: resumed @ 1.. } = &mut held.phase {
+            *resumed -= 1;
+            self.writes.push(Write::PutState(task, TaskState::Started { resumed: *resumed }));
+        }
+        if held.fenced && begun {
+            // Whoever has the task now is told what may have happened here.
+            self.give_up(task, failure);
+        } else if held.fenced {
+            self.drop_task(task);
+        } else if held.cancelled && !begun {
+            self.conclude(task, Ending::cancelled());
+        } else if held.cancelled && failure.class.known() == Some(FailureClass::Interrupted) {
+            self.give_up(task, failure::cancelled_too_late());
+        } else if !begun && held.is_expired(now) {
+            self.conclude(task, Ending::expired());
+        } else {
+            let interrupted = failure.class.known() == Some(FailureClass::Interrupted);
+            held.failures += u32::from(!interrupted);
+            match retry::decide(failure.class.known(), held.failures, limits) {
+                retry::Next::GiveUp => self.give_up(task, failure),
+                retry::Next::Again(after) if !held.is_expired(now + after) => {
+                    held.retry_at = Some(now + after);
+                    if local_stop || !self.membership.may_begin() {
+                        self.give_back();
+                    }
+                }
+                retry::Next::Again(_) if begun => self.give_up(task, failure),
+                retry::Next::Again(_) => self.conclude(task, Ending::expired()),
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The end of tasks: from the last attempt to the report that is owed.
+
+use std::collections::BTreeSet;
+
+use postern_protocol::message::v1::Report;
+use postern_protocol::{Failure, StreamId, TaskId};
+
+use super::ending::Ending;
+use super::held::{Held, Phase};
+use super::{Event, Gated, GivenUp, Ledger, failure};
+use crate::write::{Origin, TaskState, Write};
+
+impl Ledger {
+    pub(super) fn give_up(&mut self, task: TaskId, failure: Failure) {
+        let Some(held) = self.tasks.get(&task) else { return };
+        let in_doubt = held.offer.reconcile && !held.only_reads();
+        self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { GivenUp::Failed });
+    }
+
+    /// No further attempt follows. Without a journal nothing was changed here; with one, somebody has to read it.
+    pub(super) fn give_up_as(&mut self, task: TaskId, failure: Failure, why: GivenUp) {
+        let Some(held) = self.tasks.get_mut(&task) else { return };
+        if held.journal == 0 {
+            return match why {
+                GivenUp::Failed => self.conclude(task, Ending::failed(failure)),
+                GivenUp::InDoubt | GivenUp::Poisoned => self.conclude(task, Ending::unknown(failure)),
+            };
+        }
+        // Nothing else may begin meanwhile.
+        held.running = true;
+        self.events.push_back(Event::GiveUp { task, failure, why });
+    }
+
+    pub(super) fn conclude(&mut self, task: TaskId, ending: Ending) {
+        let Some(held) = self.tasks.get_mut(&task) else { return };
+        let report = ending.into_report(&held.offer, held.lease.epoch);
+        held.phase = Phase::Concluded(Box::new(report.clone()));
+        self.progress.remove(&task);
+        if held.origin == Origin::Local || !report.streams.is_empty() {
+            let origin = held.origin;
+            let report = Box::new(report);
+            self.writes.push(Write::PutState(task, TaskState::Concluded(report.clone())));
+            self.announce_conclusion(task, origin, report);
+        } else {
+            self.owe(task, report);
+        }
+    }
+
+    /// The conclusion is decided and being written; what follows depends on where the task came from.
+    pub(super) fn announce_conclusion(&mut self, task: TaskId, origin: Origin, report: Box<Report>) {
+        match (origin, report.streams.first()) {
+            (Origin::Local, _) => self.after_writes(Gated::Event(Event::LocalReport(report))),
+            (Origin::Controller, Some(stream)) => self.after_writes(Gated::Event(Event::Upload(task, *stream))),
+            (Origin::Controller, None) => self.owe(task, *report),
+        }
+    }
+
+    /// Puts a report into the outbox and forgets the task, in one write.
+    pub(super) fn owe(&mut self, task: TaskId, report: Report) {
+        let report = self.outbox.push(report);
+        let number = report.number;
+        self.writes.push(Write::PutReport(Box::new(report)));
+        self.drop_task(task);
+        self.after_writes(Gated::ReportDurable(number));
+    }
+
+    /// The results of a concluded task are stored at the controller: now the report may follow.
+    pub fn handle_uploaded(&mut self, task: TaskId) {
+        if let Some(Held { phase: Phase::Concluded(report), origin: Origin::Controller, .. }) = self.tasks.get(&task) {
+            let report = Report::clone(report);
+            self.owe(task, report);
+        }
+    }
+
+    /// The report of a task of this machine was shown.
+    pub fn handle_local_taken(&mut self, task: TaskId) {
+        if matches!(self.tasks.get(&task), Some(Held { origin: Origin::Local, phase: Phase::Concluded(_), .. })) {
+            self.drop_task(task);
+        }
+    }
+
+    pub(super) fn drop_task(&mut self, task: TaskId) {
+        if let Some(held) = self.tasks.remove(&task) {
+            self.writes.push(Write::DeleteTask(task));
+            let kept: BTreeSet<StreamId> = match &held.phase {
+                Phase::Concluded(report) if held.origin == Origin::Controller => {
+                    report.streams.iter().map(|stream| stream.id).collect()
+                }
+                Phase::Concluded(_) | Phase::Journaled | Phase::Started { .. } => BTreeSet::new(),
+            };
+            let streams: Vec<StreamId> = held.streams().into_iter().filter(|id| !kept.contains(id)).collect();
+            if !streams.is_empty() {
+                self.after_writes(Gated::Event(Event::Forget(streams)));
+            }
+            for parked in held.parked {
+                self.events.push_back(Event::Refused(parked.ticket, failure::lease_too_short()));
+            }
+        }
+    }
+}

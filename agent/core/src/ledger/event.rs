@@ -1,0 +1,92 @@
+//! What goes into the ledger with an offer, and what it wants done.
+
+use std::time::Duration;
+
+use postern_protocol::message::v1::{Offer, Rejection, Report, StreamRef};
+use postern_protocol::{Failure, StreamId, TaskId};
+
+#[cfg(doc)]
+use super::Ledger;
+use crate::write::Origin;
+
+/// An offer as it came in, with what only the shell can know about it.
+#[derive(Debug)]
+pub struct Offered {
+    /// The offer.
+    pub offer: Offer,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Why it cannot be taken, if it cannot: unknown kind, unreadable request, sealed to others, a full disk.
+    pub refusal: Option<Refusal>,
+    /// Those of its payloads that are complete on this machine.
+    pub streams_here: Vec<StreamId>,
+}
+
+/// Why an offer cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub reason: Rejection,
+    /// The same for people.
+    pub message: String,
+    /// When the task may be offered here again; `None` if that would be of no use.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// A reason that does not pass.
+    pub fn lasting(reason: Rejection, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), retry_after: None }
+    }
+}
+
+/// Why no further attempt at a task follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenUp {
+    /// It failed for good. What its journal leaves open may have happened, nothing else.
+    Failed,
+    /// The same, and an attempt of another member may have had an effect as well.
+    InDoubt,
+    /// The process died in the same step of it again and again.
+    Poisoned,
+}
+
+/// What the shell has to act on.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Run an attempt.
+    Start {
+        /// The task as it was offered.
+        offer: Box<Offer>,
+        /// The attempt's number.
+        attempt: u32,
+        /// An attempt elsewhere may have had an effect.
+        reconcile: bool,
+        /// An earlier attempt here wrote a journal: load it.
+        resumed: bool,
+    },
+    /// No further attempt follows this failure, and the task has a journal: find out from it what is known, and end
+    /// the task with [`Ledger::handle_concluded`].
+    GiveUp {
+        /// The task.
+        task: TaskId,
+        /// What went wrong.
+        failure: Failure,
+        /// Why there is no further attempt.
+        why: GivenUp,
+    },
+    /// Ask a running attempt to stop where it can.
+    Stop(TaskId),
+    /// The intent under this ticket is on disk, and the task may act.
+    Granted(u64),
+    /// The intent under this ticket must not be acted on.
+    Refused(u64, Failure),
+    /// The entries under this ticket are on disk.
+    Recorded(u64),
+    /// Send a task's results to the controller, then call [`Ledger::handle_uploaded`].
+    Upload(TaskId, StreamRef),
+    /// A task of this machine ended. Call [`Ledger::handle_local_taken`] when its report was shown.
+    LocalReport(Box<Report>),
+    /// These payloads are needed no more.
+    Forget(Vec<StreamId>),
+}

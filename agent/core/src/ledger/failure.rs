@@ -1,0 +1,52 @@
+//! What the ledger says when it does not let an attempt act, or a task go on.
+
+use std::time::Duration;
+
+use postern_protocol::{Failure, FailureClass};
+
+pub(super) fn process_died() -> Failure {
+    Failure::new(
+        FailureClass::Internal,
+        "process_died",
+        "The agent's process died twice in the same step of this task, so the task is not run again by itself",
+    )
+    .with_next_step("Look at the account in the connected system and at the agent's log before submitting it again")
+}
+
+pub(super) fn never_long_enough(ttl: Duration, reach: Duration) -> Failure {
+    let summary = format!(
+        "The controller's leases last {} s, too short for a call that may take {} s",
+        ttl.as_secs(),
+        reach.as_secs()
+    );
+    Failure::new(FailureClass::Rejected, "leases_too_short", summary).with_next_step(
+        "Lower the connected system's `request_timeout_secs` to less than two thirds of the lease, or have the controller's \
+         `--lease-ttl-secs` raised",
+    )
+}
+
+pub(super) fn abandoned() -> Failure {
+    Failure::new(
+        FailureClass::Interrupted,
+        "abandoned",
+        "The command that ran this task on this machine was killed in the middle of it",
+    )
+    .with_next_step("Look at the account in the connected system before running it again")
+}
+
+pub(super) fn cancelled_too_late() -> Failure {
+    Failure::new(
+        FailureClass::Interrupted,
+        "cancelled_too_late",
+        "The task was cancelled after it had begun; some of it may have taken effect",
+    )
+    .with_next_step("Look at the account in the connected system before submitting the task again")
+}
+
+pub(super) fn lease_too_short() -> Failure {
+    Failure::new(
+        FailureClass::Interrupted,
+        "lease_too_short",
+        "The lease of the task could not be renewed in time, so nothing was begun",
+    )
+}

@@ -1,0 +1,54 @@
+//! What the controller is told when it asks what is held.
+
+use postern_protocol::TaskId;
+use postern_protocol::bounded::List;
+use postern_protocol::code::Code;
+use postern_protocol::message::v1::{HeldState, HeldTask, Inventory, LeaseRef};
+
+use super::held::{Held, Phase};
+use super::{Gated, Ledger};
+use crate::write::Origin;
+
+/// Tasks in one page: the bound of the frame.
+const INVENTORY_PAGE: usize = 512;
+
+impl Ledger {
+    /// The controller wants to know what is held.
+    pub fn handle_inventory_ask(&mut self, nonce: u64) {
+        let tasks: Vec<_> = self
+            .tasks
+            .iter()
+            .filter(|(_, held)| held.origin == Origin::Controller)
+            .map(|(task, held)| held_task(*task, held))
+            .chain(self.outbox.iter().map(|report| HeldTask {
+                lease: LeaseRef { task: report.task, epoch: report.epoch },
+                state: HeldState::Reported.into(),
+            }))
+            .collect();
+        let mut pages: Vec<Inventory> = tasks
+            .chunks(INVENTORY_PAGE)
+            .map(|page| Inventory { nonce, last: false, tasks: List::clipped(page.to_vec()) })
+            .collect();
+        if pages.is_empty() {
+            pages.push(Inventory { nonce, last: false, tasks: List::default() });
+        }
+        if let Some(page) = pages.last_mut() {
+            page.last = true;
+        }
+        for page in pages {
+            self.after_writes(Gated::Transmit(page.into()));
+        }
+    }
+}
+
+fn verdict_of(phase: &Phase) -> Code<HeldState> {
+    match phase {
+        Phase::Journaled => HeldState::Journaled.into(),
+        Phase::Started { .. } => HeldState::Started.into(),
+        Phase::Concluded(_) => HeldState::Reported.into(),
+    }
+}
+
+fn held_task(task: TaskId, held: &Held) -> HeldTask {
+    HeldTask { lease: LeaseRef { task, epoch: held.lease.epoch }, state: verdict_of(&held.phase) }
+}

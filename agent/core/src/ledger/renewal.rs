@@ -1,0 +1,102 @@
+//! Leases in the ledger: asked for, kept, lost, and the intents that wait for them.
+
+use std::time::Duration;
+
+use postern_protocol::bounded::List;
+use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Renew, Renewed};
+use postern_protocol::{TaskId, Timestamp};
+
+use super::held::Parked;
+use super::{Event, Ledger, failure};
+use crate::write::Origin;
+
+/// Renewals that may be unanswered at once; older ones are taken for lost.
+const OPEN_RENEWALS: usize = 16;
+/// Leases in one `Renew`: the bound of the frame.
+pub(super) const RENEW_PAGE: usize = 256;
+
+impl Ledger {
+    /// The answer to a renewal.
+    pub fn handle_renewed(&mut self, renewed: &Renewed, now: Timestamp) {
+        let Some(asked) = self.session.as_mut().and_then(|session| session.open.remove(&renewed.nonce)) else { return };
+        let ttl = Duration::from_millis(renewed.ttl_ms.into());
+        for lease in &renewed.leases {
+            let LeaseRef { task, epoch } = lease.lease;
+            let Some(held) = self.tasks.get_mut(&task).filter(|held| held.lease.epoch == epoch) else { continue };
+            match lease.verdict.known() {
+                Some(LeaseVerdict::Kept) => held.lease.handle_kept(asked, ttl),
+                Some(LeaseVerdict::Cancelled) => self.handle_cancel(task),
+                Some(LeaseVerdict::Fenced | LeaseVerdict::Unknown) | None => self.lose(task),
+            }
+        }
+        self.retry_parked(now);
+    }
+
+    /// The task is another's now: what has not begun is forgotten, what runs stops where it can and, if it had an
+    /// effect, still says so.
+    fn lose(&mut self, task: TaskId) {
+        let Some(held) = self.tasks.get_mut(&task) else { return };
+        held.lease.handle_lost();
+        held.fenced = true;
+        if held.running {
+            self.events.push_back(Event::Stop(task));
+        } else if !held.is_concluded() {
+            self.drop_task(task);
+        }
+    }
+
+    pub(super) fn retry_parked(&mut self, now: Timestamp) {
+        let ready: Vec<TaskId> =
+            self.tasks.iter().filter(|(_, held)| !held.parked.is_empty()).map(|(t, _)| *t).collect();
+        for task in ready {
+            let Some(held) = self.tasks.get_mut(&task) else { continue };
+            for parked in std::mem::take(&mut held.parked) {
+                self.take_up_parked(task, parked, now);
+            }
+        }
+    }
+
+    fn take_up_parked(&mut self, task: TaskId, parked: Parked, now: Timestamp) {
+        let patience_over = now.since(parked.since) >= self.limits.lease_patience;
+        let may = self.may_act(task, now);
+        let Some(held) = self.tasks.get_mut(&task) else { return };
+        match may {
+            Err(failure) => self.events.push_back(Event::Refused(parked.ticket, failure)),
+            Ok(()) if held.lease.covers(parked.reach, now) => {
+                self.write_intent(task, parked.ticket, parked.entry, parked.reach);
+            }
+            Ok(()) if patience_over => {
+                self.events.push_back(Event::Refused(parked.ticket, failure::lease_too_short()));
+            }
+            Ok(()) => held.parked.push(parked),
+        }
+    }
+
+    pub(super) fn leases(&self) -> impl Iterator<Item = LeaseRef> {
+        self.tasks
+            .iter()
+            // A concluded task whose results are on their way is still this member's.
+            .filter(|(_, held)| held.origin == Origin::Controller && !held.fenced)
+            .map(|(task, held)| LeaseRef { task: *task, epoch: held.lease.epoch })
+    }
+
+    pub(super) fn poll_renew(&mut self, now: Timestamp) -> Option<Renew> {
+        let session = self.session.as_ref()?;
+        if !session.due && session.next_renewal().is_some_and(|next| now < next) {
+            return None;
+        }
+        let leases: Vec<LeaseRef> = self.leases().take(RENEW_PAGE).collect();
+        let session = self.session.as_mut()?;
+        session.due = false;
+        session.renewed_at = Some(now);
+        if leases.is_empty() {
+            return None;
+        }
+        session.nonce += 1;
+        session.open.insert(session.nonce, now);
+        while session.open.len() > OPEN_RENEWALS {
+            session.open.pop_first();
+        }
+        Some(Renew { nonce: session.nonce, leases: List::clipped(leases) })
+    }
+}
