@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use postern_agent_core::Limits;
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::FromMember;
-use postern_protocol::message::v1::{MemberState, Mode, Reject};
+use postern_protocol::message::v1::{MembershipState, Mode, Reject};
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::{disable_user, test_connection};
-use postern_protocol::{Epoch, SystemName, TaskKind};
+use postern_protocol::{Epoch, ReportNo, SessionNo, SystemName, TaskKind};
 use postern_store::{Disk, Options, RealDisk};
 
+use super::super::Dispatcher;
 use super::*;
 use crate::connector::{AttemptCx, Conclusion, Connector, Pending};
 use crate::spawn::Spawner;
@@ -84,16 +85,17 @@ fn offer(n: u8) -> Offer {
 async fn f14_a_full_disk_refuses_new_work_and_the_agent_lives_on() {
     let folder = tempfile::tempdir().unwrap();
     let disk = Arc::new(Disklike(AtomicU64::new(1 << 40)));
-    let options = Options { headroom: 1 << 20, disk: Arc::clone(&disk) as Arc<dyn Disk> };
+    let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
     let (store, _) = Store::open_with(folder.path(), &options).unwrap();
     let (dispatcher, inputs) = Dispatcher::channel();
     let (streams, _commands) = Streams::channel();
-    let connectors = [(acme(), Arc::new(Willing) as Arc<dyn Connector>)].into();
+    let willing: Arc<dyn Connector> = Arc::new(Willing);
+    let connectors = [(acme(), willing)].into();
     let executor = Executor::new(connectors, Vec::new(), store.clone(), dispatcher.clone(), Spawner::default());
     let ledger = Ledger::restore(Limits::for_systems([(acme(), 1)].into()), store.restore().unwrap());
     let (frames, mut sent) = mpsc::channel(64);
 
-    let story = async {
+    let told = async {
         let enabled = Membership { state: MembershipState::Enabled, epoch: Epoch(1), hard: false };
         assert!(dispatcher.welcomed(SessionNo(1), enabled).await);
         dispatcher.established(ReportNo(0), Duration::from_secs(60), frames).await;
@@ -116,7 +118,7 @@ async fn f14_a_full_disk_refuses_new_work_and_the_agent_lives_on() {
         dispatcher.disconnected().await;
     };
     let work = Loop::new(ledger, store, executor, streams, inputs).run(CancellationToken::new());
-    let (ended, ()) = tokio::join!(work, story);
+    let (ended, ()) = tokio::join!(work, told);
     ended.unwrap();
 }
 

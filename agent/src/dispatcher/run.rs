@@ -1,0 +1,349 @@
+//! Drives the ledger: takes what happens, lets it decide, writes what it decided, and only then speaks and acts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use postern_agent_core::{Event, Ledger, Membership, Offered, Origin, Refusal};
+use postern_protocol::bounded::Text;
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{
+    MemberState, Offer, ProtocolError, Rejection, Report, StreamFault, StreamReset, unknown_critical,
+};
+use postern_protocol::{Failure, TaskId, TaskRequest};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Input, Inputs, LocalEvent, Standing, Status};
+use crate::clock;
+use crate::executor::Executor;
+use crate::link::Frames;
+use crate::store::{AgentStoreError, Store, spool_id};
+use crate::streams::{Command, Streams};
+
+/// Inputs taken before the disk is asked: they share one barrier.
+const GATHER: usize = 64;
+/// How long a full disk is left alone: somebody has to make room.
+const FULL_DISK: Duration = Duration::from_secs(10);
+
+/// The dispatcher at work: the one owner of the ledger.
+pub struct Loop {
+    /// What decides.
+    pub ledger: Ledger,
+    /// What remembers.
+    pub store: Store,
+    /// What runs attempts.
+    pub executor: Executor,
+    /// What moves payloads.
+    pub streams: Streams,
+    inputs: mpsc::Receiver<Input>,
+    frames: Option<Frames>,
+    tickets: BTreeMap<u64, oneshot::Sender<Result<(), Failure>>>,
+    next_ticket: u64,
+    running: BTreeMap<TaskId, CancellationToken>,
+    watchers: BTreeMap<TaskId, mpsc::Sender<LocalEvent>>,
+    welcomed: Vec<oneshot::Sender<()>>,
+    stopping: bool,
+    drained: bool,
+}
+
+impl Loop {
+    /// A dispatcher over a restored ledger.
+    pub fn new(ledger: Ledger, store: Store, executor: Executor, streams: Streams, inputs: Inputs) -> Self {
+        Self {
+            ledger,
+            store,
+            executor,
+            streams,
+            inputs: inputs.0,
+            frames: None,
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            running: BTreeMap::new(),
+            watchers: BTreeMap::new(),
+            welcomed: Vec::new(),
+            stopping: false,
+            drained: false,
+        }
+    }
+
+    /// Runs until it is asked to stop and what can be finished is; `cancel` stops running attempts where they can.
+    ///
+    /// An error means that the disk did not take what was decided: nothing decided since has been told to anyone, and
+    /// the process must end.
+    pub async fn run(mut self, cancel: CancellationToken) -> Result<(), AgentStoreError> {
+        let mut cancelled = false;
+        loop {
+            self.settle().await?;
+            if self.drained && (self.frames.is_none() || self.ledger.is_settled()) {
+                return Ok(());
+            }
+            let blocked = self.frames.as_ref().filter(|frames| frames.capacity() == 0).cloned();
+            tokio::select! {
+                () = cancel.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    self.running.values().for_each(CancellationToken::cancel);
+                }
+                first = self.inputs.recv() => {
+                    let Some(first) = first else { return Ok(()) };
+                    self.handle(first).await;
+                    for _ in 1..GATHER {
+                        let Ok(input) = self.inputs.try_recv() else { break };
+                        self.handle(input).await;
+                    }
+                }
+                () = clock::sleep_until(self.ledger.poll_timeout()) => self.ledger.handle_timeout(clock::now()),
+                () = until_room(blocked) => (),
+            }
+        }
+    }
+
+    /// Everything decided so far reaches the disk before anyone hears of it.
+    async fn settle(&mut self) -> Result<(), AgentStoreError> {
+        loop {
+            while let Some((mark, writes)) = self.ledger.poll_writes() {
+                self.store.commit(&writes).await?;
+                self.ledger.handle_durable(mark, clock::now());
+            }
+            self.welcomed.drain(..).for_each(|durable| {
+                let _ = durable.send(());
+            });
+            while let Some(event) = self.ledger.poll_event(clock::now()) {
+                self.act(event).await;
+            }
+            if self.stopping && !self.drained && !self.ledger.is_running() {
+                self.drained = true;
+                self.ledger.handle_drained();
+            }
+            self.speak();
+            if !self.ledger.has_writes() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn speak(&mut self) {
+        let Some(frames) = &self.frames else { return };
+        while let Ok(permit) = frames.try_reserve() {
+            let Some(frame) = self.ledger.poll_transmit(clock::now()) else { break };
+            permit.send(frame);
+        }
+    }
+
+    async fn handle(&mut self, input: Input) {
+        let now = clock::now();
+        match input {
+            Input::Introduce(answer) => {
+                let (session, next_report) = (self.ledger.session_no(), self.ledger.next_report());
+                let _ = answer.send(Standing { session, next_report, held: self.ledger.held() });
+            }
+            Input::Welcomed { session, membership, durable } => {
+                self.ledger.handle_welcome(session, membership);
+                self.welcomed.push(durable);
+            }
+            Input::Established { acked, ttl, frames } => {
+                self.frames = Some(frames);
+                self.ledger.handle_established(acked, ttl);
+            }
+            Input::Disconnected => {
+                self.frames = None;
+                self.ledger.handle_disconnected();
+            }
+            Input::Frame(frame) => self.handle_frame(*frame).await,
+            Input::Local { offer, watch } => {
+                self.watchers.insert(offer.task, watch);
+                self.offer(*offer, Origin::Local);
+            }
+            Input::LocalTaken(task) => {
+                self.watchers.remove(&task);
+                self.ledger.handle_local_taken(task);
+            }
+            Input::Intend { task, entry, reach, answer } => {
+                let ticket = self.ticket(answer);
+                self.ledger.handle_intend(task, ticket, entry, reach, now);
+            }
+            Input::Record { task, entries, answer } => {
+                let ticket = self.ticket(answer);
+                self.ledger.handle_record(task, ticket, entries);
+            }
+            Input::Progress { task, done, total, phase } => match self.watchers.get(&task) {
+                Some(watch) => {
+                    let _ = watch.try_send(LocalEvent::Progress { done, total, phase });
+                }
+                None => self.ledger.handle_progress(task, done, total, &phase),
+            },
+            Input::Ended { task, ending } => {
+                self.running.remove(&task);
+                match ending {
+                    Ok(ending) => self.ledger.handle_concluded(task, *ending),
+                    Err(failure) => self.ledger.handle_failed(task, failure, now),
+                }
+            }
+            Input::StreamHere { task, stream } => self.ledger.handle_stream_here(task, stream),
+            Input::Uploaded(task) => self.ledger.handle_uploaded(task),
+            Input::Stop => {
+                self.stopping = true;
+                self.ledger.handle_stopping();
+            }
+            Input::Status(answer) => {
+                let _ = answer.send(self.status());
+            }
+        }
+    }
+
+    fn ticket(&mut self, answer: oneshot::Sender<Result<(), Failure>>) -> u64 {
+        self.next_ticket += 1;
+        self.tickets.insert(self.next_ticket, answer);
+        self.next_ticket
+    }
+
+    fn answer(&mut self, ticket: u64, answer: Result<(), Failure>) {
+        if let Some(waiting) = self.tickets.remove(&ticket) {
+            let _ = waiting.send(answer);
+        }
+    }
+
+    async fn handle_frame(&mut self, frame: FromController) {
+        let now = clock::now();
+        match frame {
+            FromController::Offer(offer) => self.offer(offer, Origin::Controller),
+            FromController::ReportAck(ack) => self.ledger.handle_report_ack(ack.upto),
+            FromController::Renewed(renewed) => self.ledger.handle_renewed(&renewed, now),
+            FromController::Cancel(cancel) => self.ledger.handle_cancel(cancel.task),
+            FromController::InventoryAsk(ask) => self.ledger.handle_inventory_ask(ask.nonce),
+            FromController::MemberState(change) => self.member_state(&change),
+            FromController::StreamOpen(open) => match self.ledger.expects(open.task, open.stream.id) {
+                Some(expected) if expected == open.stream => {
+                    self.streams.send(Command::Receive(open.task, open.stream)).await;
+                }
+                Some(_) | None => {
+                    let reset = StreamReset { stream: open.stream.id, fault: StreamFault::Unknown.into() };
+                    self.say(reset.into());
+                }
+            },
+            // The session and the streams take these; they do not come here.
+            other @ (FromController::Welcome(_)
+            | FromController::Refused(_)
+            | FromController::Ping(_)
+            | FromController::Pong(_)
+            | FromController::GoAway(_)
+            | FromController::ProtocolError(_)
+            | FromController::StreamOpenAck(_)
+            | FromController::Chunk(_)
+            | FromController::ChunkAck(_)
+            | FromController::StreamClose(_)
+            | FromController::StreamReset(_)) => {
+                let message = format!("{} has no place here", other.name());
+                self.say(ProtocolError { tag: 0, message: Text::clipped(message) }.into());
+            }
+        }
+    }
+
+    fn member_state(&mut self, change: &MemberState) {
+        let Some(state) = change.state.known() else {
+            return tracing::warn!(state = %change.state, "a state of a newer version was ignored");
+        };
+        tracing::info!(%state, epoch = change.epoch.0, "the controller changed this member's state");
+        self.ledger.handle_member_state(Membership { state, epoch: change.epoch, hard: change.hard });
+    }
+
+    fn say(&self, frame: postern_protocol::message::FromMember) {
+        if let Some(frames) = &self.frames {
+            let _ = frames.try_send(frame);
+        }
+    }
+
+    fn offer(&mut self, offer: Offer, origin: Origin) {
+        let refusal = self.refusal(&offer).err();
+        if let (Origin::Local, Some(Refusal { reason, message, .. })) = (origin, &refusal) {
+            tracing::error!(%reason, message, "the task was not taken");
+            // Whoever waits for it is told by the end of its events.
+            self.watchers.remove(&offer.task);
+            return;
+        }
+        let spool = self.store.spool();
+        let streams_here =
+            offer.streams.iter().map(|stream| stream.id).filter(|id| spool.contains(spool_id(*id))).collect();
+        self.ledger.handle_offer(Offered { offer, origin, refusal, streams_here }, clock::now());
+    }
+
+    /// Why an offer cannot be taken, if it cannot.
+    fn refusal(&self, offer: &Offer) -> Result<(), Refusal> {
+        if let Some(kind) = unknown_critical(&offer.ext) {
+            let message = format!("extension {kind} is critical and not known here");
+            return Err(Refusal::lasting(Rejection::Unsupported, message));
+        }
+        let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
+            .map_err(|error| Refusal::lasting(Rejection::Unsupported, crate::chain::Chain(&error).to_string()))?;
+        self.executor.check(&offer.system, request.kind())?;
+        self.executor.check_sealed(offer)?;
+        let payloads = offer.streams.iter().fold(0_u64, |sum, stream| sum.saturating_add(stream.length));
+        if self.store.has_room_for(payloads) {
+            return Ok(());
+        }
+        tracing::error!(task = %offer.task, payloads, "the disk of the state directory is too full for new work");
+        let message = format!("the disk is too full for a task with {payloads} bytes of payload");
+        Err(Refusal { reason: Rejection::StoreFault, message, retry_after: Some(FULL_DISK) })
+    }
+
+    async fn act(&mut self, event: Event) {
+        match event {
+            Event::Start { offer, attempt, reconcile, resumed } => {
+                let task = offer.task;
+                let stop = CancellationToken::new();
+                if self.ledger.is_unwanted(task) {
+                    stop.cancel();
+                }
+                self.running.insert(task, stop.clone());
+                self.executor.start(*offer, attempt, reconcile, resumed, stop);
+            }
+            Event::GiveUp { task, failure, why } => self.executor.give_up(task, failure, why),
+            Event::Stop(task) => {
+                if let Some(stop) = self.running.get(&task) {
+                    stop.cancel();
+                }
+            }
+            Event::Granted(ticket) | Event::Recorded(ticket) => self.answer(ticket, Ok(())),
+            Event::Refused(ticket, failure) => self.answer(ticket, Err(failure)),
+            Event::Upload(task, stream) => self.streams.send(Command::Upload(task, stream)).await,
+            Event::LocalReport(report) => self.local_report(report).await,
+            Event::Forget(streams) => self.streams.send(Command::Forget(streams)).await,
+        }
+    }
+
+    async fn local_report(&mut self, report: Box<Report>) {
+        if let Some(watch) = self.watchers.get(&report.task) {
+            let _ = watch.send(LocalEvent::Ended(report)).await;
+            return;
+        }
+        // Left behind by an `exec` that was killed: the log is all that is left to tell.
+        let summary = report.failure.as_ref().map(|failure| failure.summary.to_string());
+        tracing::warn!(task = %report.task, outcome = %report.outcome, summary, "an abandoned task ended");
+        self.ledger.handle_local_taken(report.task);
+    }
+
+    fn status(&self) -> Status {
+        let (held, membership) = (self.ledger.held(), self.ledger.membership());
+        let (commits, barriers) = self.store.commits_and_barriers();
+        Status {
+            member_state: membership.state,
+            member_epoch: membership.epoch.0,
+            session: self.ledger.session_no().0,
+            journaled: held.journaled,
+            started: held.started,
+            reports_owed: held.reported,
+            commits,
+            barriers,
+        }
+    }
+}
+
+/// Resolves when a full channel has room again; never if it is not full.
+async fn until_room(blocked: Option<Frames>) {
+    match blocked {
+        Some(frames) => drop(frames.reserve().await),
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;
