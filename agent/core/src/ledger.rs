@@ -12,6 +12,7 @@ mod renewal;
 mod restore;
 mod schedule;
 mod session;
+mod unhurried;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -25,6 +26,7 @@ pub use self::event::{Event, GivenUp, Offered, Refusal};
 use self::held::{Held, Phase};
 pub use self::restore::{Restored, RestoredTask};
 use self::session::Session;
+use self::unhurried::Unhurried;
 use crate::limits::Limits;
 use crate::membership::Membership;
 use crate::outbox::Outbox;
@@ -60,6 +62,7 @@ pub struct Ledger {
     looked_at: Timestamp,
     arrivals: u64,
     writes: Vec<Write>,
+    unhurried: Unhurried,
     written: u64,
     durable: u64,
     gated: VecDeque<(u64, Gated)>,
@@ -130,12 +133,17 @@ impl Ledger {
     }
 
     /// The writes decided so far and the mark to give to [`Self::handle_durable`]. They belong together.
-    pub fn poll_writes(&mut self) -> Option<(u64, Vec<Write>)> {
-        if self.writes.is_empty() {
+    pub fn poll_writes(&mut self, now: Timestamp) -> Option<(u64, Vec<Write>)> {
+        if self.writes.is_empty() && !self.stopping && !self.unhurried.is_due(now) {
+            return None;
+        }
+        let mut writes = self.unhurried.take();
+        writes.append(&mut self.writes);
+        if writes.is_empty() {
             return None;
         }
         self.written += 1;
-        Some((self.written, std::mem::take(&mut self.writes)))
+        Some((self.written, writes))
     }
 
     /// The writes up to this mark are on disk.

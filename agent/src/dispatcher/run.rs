@@ -100,7 +100,7 @@ impl Loop {
     /// Everything decided so far reaches the disk before anyone hears of it.
     async fn settle(&mut self) -> Result<(), AgentStoreError> {
         loop {
-            while let Some((mark, writes)) = self.ledger.poll_writes() {
+            while let Some((mark, writes)) = self.ledger.poll_writes(clock::now()) {
                 self.store.commit(&writes).await?;
                 self.ledger.handle_durable(mark, clock::now());
             }
@@ -142,7 +142,7 @@ impl Loop {
             }
             Input::Established { acked, ttl, frames } => {
                 self.frames = Some(frames);
-                self.ledger.handle_established(acked, ttl);
+                self.ledger.handle_established(acked, ttl, now);
             }
             Input::Disconnected => {
                 self.frames = None;
@@ -206,7 +206,7 @@ impl Loop {
         let now = clock::now();
         match frame {
             FromController::Offer(offer) => self.offer(offer, Origin::Controller),
-            FromController::ReportAck(ack) => self.ledger.handle_report_ack(ack.upto),
+            FromController::ReportAck(ack) => self.ledger.handle_report_ack(ack.upto, now),
             FromController::Renewed(renewed) => self.ledger.handle_renewed(&renewed, now),
             FromController::Cancel(cancel) => self.ledger.handle_cancel(cancel.task),
             FromController::InventoryAsk(ask) => self.ledger.handle_inventory_ask(ask.nonce),

@@ -6,6 +6,7 @@ use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{ReportNo, SessionNo, StreamId, TaskId, Timestamp};
 
 use super::held::{Held, Phase};
+use super::unhurried::Unhurried;
 use super::{GivenUp, Ledger, failure};
 use crate::limits::Limits;
 use crate::membership::Membership;
@@ -59,6 +60,7 @@ impl Ledger {
             looked_at: Timestamp::from_millis(0),
             arrivals: 0,
             writes: Vec::new(),
+            unhurried: Unhurried::default(),
             written: 0,
             durable: 0,
             gated: VecDeque::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use postern_protocol::bounded::Text;
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{self, CancelVerdict, Credit, Drain, Drained, MemberStateAck, Rejection, Report};
-use postern_protocol::{ReportNo, SessionNo, StreamId, TaskId, Timestamp};
+use postern_protocol::{ReportNo, SessionNo, TaskId, Timestamp};
 
 use super::held::Phase;
 use super::renewal::RENEW_PAGE;
@@ -56,12 +56,12 @@ impl Ledger {
     }
 
     /// A session is established: everything owed is sent again, every lease renewed, credit begins at zero.
-    pub fn handle_established(&mut self, acked: ReportNo, ttl: Duration) {
+    pub fn handle_established(&mut self, acked: ReportNo, ttl: Duration, now: Timestamp) {
         self.transmits.clear();
         self.gated.retain(|(_, item)| !matches!(item, Gated::Transmit(_)));
         self.session = Some(Session::new(ttl));
         self.outbox.rewind();
-        self.handle_report_ack(acked);
+        self.handle_report_ack(acked, now);
         self.give_back();
     }
 
@@ -73,31 +73,34 @@ impl Ledger {
     }
 
     /// The controller has stored every report up to `upto`.
-    pub fn handle_report_ack(&mut self, upto: ReportNo) {
+    pub fn handle_report_ack(&mut self, upto: ReportNo, now: Timestamp) {
         for report in self.outbox.handle_ack(upto) {
             // Remembered before it is forgotten: a crash in between must not let the task run again.
-            self.bury(&report);
-            self.writes.push(Write::DeleteReport(report.number));
-            let streams: Vec<StreamId> = report.streams.iter().map(|stream| stream.id).collect();
-            if !streams.is_empty() {
+            let mut writes = self.bury(&report);
+            writes.push(Write::DeleteReport(report.number));
+            if report.streams.is_empty() {
+                self.unhurried.extend(writes, now);
+            } else {
+                self.writes.append(&mut writes);
+                let streams = report.streams.iter().map(|stream| stream.id).collect();
                 self.after_writes(Gated::Event(Event::Forget(streams)));
             }
         }
     }
 
-    fn bury(&mut self, report: &Report) {
+    fn bury(&mut self, report: &Report) -> Vec<Write> {
         let known = (report.outcome.known(), report.certainty.known(), report.changed.known());
-        let (Some(outcome), Some(certainty), Some(changed)) = known else { return };
+        let (Some(outcome), Some(certainty), Some(changed)) = known else { return Vec::new() };
         let stone =
             Tombstone { task: report.task, epoch: report.epoch, attempt: report.attempt, outcome, certainty, changed };
         self.tombstones.insert(stone.task, stone);
-        self.writes.push(Write::PutTombstone(stone));
+        let mut writes = vec![Write::PutTombstone(stone)];
         while self.tombstones.len() > self.limits.tombstones {
             // Ids of tasks begin with the time they were made: the first is the oldest.
-            if let Some((task, _)) = self.tombstones.pop_first() {
-                self.writes.push(Write::DeleteTombstone(task));
-            }
+            let Some((task, _)) = self.tombstones.pop_first() else { break };
+            writes.push(Write::DeleteTombstone(task));
         }
+        writes
     }
 
     /// The controller changed what this member may do. Acknowledged once it is on disk.
@@ -191,7 +194,7 @@ impl Ledger {
         let deadlines = idle().filter(|held| matches!(held.phase, Phase::Journaled)).filter_map(|held| held.deadline);
         // What was due when last looked at waits for something else than time.
         let upcoming = renewal.into_iter().chain(retries).chain(deadlines).filter(|at| *at > self.looked_at);
-        upcoming.chain(patience).min()
+        upcoming.chain(patience).chain(self.unhurried.due_at()).min()
     }
 
     /// Tasks that may still be taken. Local tasks and those that wait for their results to be uploaded count too.

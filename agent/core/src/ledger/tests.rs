@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{
-    LeaseVerdict, MembershipState, Mode, Offer, Rejection, Renew, Renewed, RenewedLease, ReportAck,
+    LeaseVerdict, MembershipState, Mode, Offer, Rejection, Renew, Renewed, RenewedLease,
 };
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, Failure, FailureClass, Outcome, TaskKind, TaskRequest};
@@ -90,12 +90,12 @@ impl Desk {
     fn connect(&mut self) {
         self.ledger.handle_welcome(SessionNo(1), enabled(1));
         self.sync();
-        self.ledger.handle_established(ReportNo(0), TTL);
+        self.ledger.handle_established(ReportNo(0), TTL, self.now);
         self.sync();
     }
 
     fn sync(&mut self) {
-        while let Some((mark, writes)) = self.ledger.poll_writes() {
+        while let Some((mark, writes)) = self.ledger.poll_writes(self.now) {
             self.disk.extend(writes);
             self.ledger.handle_durable(mark, self.now);
         }
@@ -264,12 +264,26 @@ fn a_report_leaves_only_when_it_is_on_disk_and_stays_until_it_is_acknowledged() 
     desk.ledger.handle_disconnected();
     desk.connect();
     assert!(desk.sent().iter().any(|frame| matches!(frame, FromMember::Report(again) if again == report)));
-    desk.ledger.handle_report_ack(ReportAck { upto: ReportNo(1) }.upto);
-    desk.sync();
-    assert!(desk.disk.contains(&Write::DeleteReport(ReportNo(1))));
+    desk.ledger.handle_report_ack(ReportNo(1), desk.now);
     desk.ledger.handle_disconnected();
     desk.connect();
     assert!(!desk.names().contains(&"Report"));
+}
+
+/// One barrier a task less: the next write takes it along.
+#[test]
+fn an_acknowledged_report_waits_for_company_on_its_way_off_the_disk() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_concluded(id(1), success());
+    desk.sync();
+    desk.sent();
+    desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+    assert_eq!(desk.ledger.poll_writes(desk.now), None);
+
+    desk.now = desk.ledger.poll_timeout().unwrap();
+    let (_, writes) = desk.ledger.poll_writes(desk.now).unwrap();
+    assert!(matches!(writes.as_slice(), [Write::PutTombstone(_), Write::DeleteReport(ReportNo(1))]), "{writes:?}");
 }
 
 #[test]
@@ -277,7 +291,7 @@ fn the_task_and_its_report_change_places_in_one_write() {
     let mut desk = Desk::connected();
     desk.started(1);
     desk.ledger.handle_concluded(id(1), success());
-    let (_, writes) = desk.ledger.poll_writes().unwrap();
+    let (_, writes) = desk.ledger.poll_writes(desk.now).unwrap();
     assert!(matches!(writes.as_slice(), [Write::PutReport(_), Write::DeleteTask(_)]), "{writes:?}");
 }
 
@@ -334,7 +348,7 @@ fn f33_an_ended_task_offered_again_gets_the_same_outcome_and_is_not_run() {
         frames.iter().filter_map(report).collect()
     };
     assert_eq!(reports(&desk.sent()), [(1, 1), (2, 2)], "reported, not acknowledged");
-    desk.ledger.handle_report_ack(ReportNo(2));
+    desk.ledger.handle_report_ack(ReportNo(2), desk.now);
     desk.sync();
     desk.offer(offer(1, TaskKind::DisableUser, 3));
     desk.sync();
@@ -536,7 +550,7 @@ fn a_batch_is_reported_only_when_its_results_are_at_the_controller() {
     desk.sync();
     assert!(desk.names().contains(&"Report"));
     assert!(desk.ledger.streams().contains(&results.id), "kept until the report is acknowledged");
-    desk.ledger.handle_report_ack(ReportNo(1));
+    desk.ledger.handle_report_ack(ReportNo(1), desk.now);
     desk.sync();
     assert_eq!(desk.events(), [Event::Forget(vec![results.id])]);
 }
