@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use postern_protocol::seal::SealingKey;
 use postern_protocol::{ClusterName, MemberId};
+use postern_store::private::{self, PrivateError};
 use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::private::{self, PrivateError};
 use crate::random;
 
 /// Files of an identity are far smaller.
-const MAX_FILE: u64 = 64 * 1024;
+const MAX_FILE: usize = 64 * 1024;
 
 /// Why the identity cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,7 @@ impl IdentityDir {
     /// The key to which secrets for this agent are sealed: read, or made and written first.
     pub fn sealing_key(&self) -> Result<SealingKey, IdentityError> {
         let path = self.file("sealing.key");
-        if let Some(bytes) = private::read(&path, MAX_FILE)?.map(Zeroizing::new) {
+        if let Some(bytes) = private::read_if_any(&path, MAX_FILE)? {
             let damaged = |reason: &str| IdentityError::Damaged { path: path.clone(), reason: reason.to_owned() };
             let bytes = bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| damaged("it has not 32 bytes"))?;
             return SealingKey::from_private(bytes).map_err(|_| damaged("it is not a key"));
@@ -91,7 +91,7 @@ impl IdentityDir {
     /// The TLS key: read, or made and written first.
     pub fn tls_key(&self) -> Result<KeyPair, IdentityError> {
         let path = self.file("tls.key");
-        if let Some(pem) = private::read(&path, MAX_FILE)?.map(Zeroizing::new) {
+        if let Some(pem) = private::read_if_any(&path, MAX_FILE)? {
             let pem = std::str::from_utf8(&pem).unwrap_or_default();
             return KeyPair::from_pem(pem).map_err(|error| IdentityError::Damaged { path, reason: error.to_string() });
         }
@@ -104,8 +104,8 @@ impl IdentityDir {
     /// names. The same bytes each time, so that enrolling again after a lost reply is recognized.
     pub fn signing_request(&self) -> Result<Vec<u8>, IdentityError> {
         let path = self.file("request.der");
-        if let Some(request) = private::read(&path, MAX_FILE)? {
-            return Ok(request);
+        if let Some(request) = private::read_if_any(&path, MAX_FILE)? {
+            return Ok(request.to_vec());
         }
         let request = CertificateParams::default().serialize_request(&self.tls_key()?)?;
         private::replace(&path, request.der())?;
@@ -123,7 +123,7 @@ impl IdentityDir {
     /// The identity, if this agent is enrolled.
     pub fn load(&self) -> Result<Option<Identity>, IdentityError> {
         let path = self.file("membership.json");
-        let Some(text) = private::read(&path, MAX_FILE)? else { return Ok(None) };
+        let Some(text) = private::read_if_any(&path, MAX_FILE)? else { return Ok(None) };
         let membership = serde_json::from_slice(&text)
             .map_err(|error| IdentityError::Damaged { path, reason: error.to_string() })?;
         let key = PrivateKeyDer::from_pem_slice(self.tls_key()?.serialize_pem().as_bytes())
@@ -137,8 +137,9 @@ impl IdentityDir {
     }
 
     fn certificate(&self, name: &str) -> Result<CertificateDer<'static>, IdentityError> {
-        let bytes = private::read(&self.file(name), MAX_FILE)?.ok_or_else(|| self.damaged(name, "it is missing"))?;
-        Ok(CertificateDer::from(bytes))
+        let bytes = private::read_if_any(&self.file(name), MAX_FILE)?;
+        let bytes = bytes.ok_or_else(|| self.damaged(name, "it is missing"))?;
+        Ok(CertificateDer::from(bytes.to_vec()))
     }
 
     fn damaged(&self, name: &str, reason: &str) -> IdentityError {

@@ -24,7 +24,6 @@ pub mod http;
 mod identity;
 mod kept;
 mod link;
-mod private;
 mod random;
 mod spawn;
 mod status;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId};
+use postern_store::private::{self, PrivateError};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
@@ -14,11 +15,12 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
 
-use crate::private::{self, PrivateError};
 use crate::random;
 
 pub mod peer;
 
+/// A key and a certificate are far smaller.
+const MAX_FILE: usize = 64 * 1024;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the root is valid. A pilot outlives neither it nor its algorithms.
 const ROOT_LIFE: Duration = DAY.saturating_mul(20 * 365);
@@ -88,16 +90,7 @@ impl Authority {
     pub fn open(directory: &Path, wall: UnixMillis) -> Result<Self, CaError> {
         let key = load_or_make_key(&directory.join("ca.key"))?;
         let path = directory.join("ca.der");
-        let certificate = match private::read(&path) {
-            Ok(bytes) => CertificateDer::from(bytes.to_vec()),
-            // The key is written first, so a crash in between leaves a key without a certificate.
-            Err(error) if error.is_missing() => {
-                let made = root(wall).self_signed(&key).map_err(CaError::Sign)?;
-                private::write(&path, made.der())?;
-                made.der().clone()
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let certificate = load_or_make_certificate(&path, &key, wall)?;
         let issuer =
             Issuer::from_ca_cert_der(&certificate, key).map_err(|source| CaError::Unreadable { path, source })?;
         Ok(Self { issuer, certificate })
@@ -167,18 +160,24 @@ impl Authority {
 }
 
 fn load_or_make_key(path: &Path) -> Result<KeyPair, CaError> {
-    match private::read(path) {
-        Ok(bytes) => {
-            KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(bytes.as_slice()), &PKCS_ECDSA_P256_SHA256)
-                .map_err(|source| CaError::Unreadable { path: path.to_owned(), source })
-        }
-        Err(error) if error.is_missing() => {
-            let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(CaError::Sign)?;
-            private::write(path, key.serialized_der())?;
-            Ok(key)
-        }
-        Err(error) => Err(error.into()),
+    if let Some(der) = private::read_if_any(path, MAX_FILE)? {
+        let der = PrivatePkcs8KeyDer::from(der.as_slice());
+        return KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ECDSA_P256_SHA256)
+            .map_err(|source| CaError::Unreadable { path: path.to_owned(), source });
     }
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(CaError::Sign)?;
+    private::replace(path, key.serialized_der())?;
+    Ok(key)
+}
+
+/// The key is written first, so a crash in between leaves a key without a certificate.
+fn load_or_make_certificate(path: &Path, key: &KeyPair, wall: UnixMillis) -> Result<CertificateDer<'static>, CaError> {
+    if let Some(der) = private::read_if_any(path, MAX_FILE)? {
+        return Ok(CertificateDer::from(der.to_vec()));
+    }
+    let made = root(wall).self_signed(key).map_err(CaError::Sign)?;
+    private::replace(path, made.der())?;
+    Ok(made.der().clone())
 }
 
 fn root(wall: UnixMillis) -> CertificateParams {

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use postern_protocol::Secret;
+use postern_store::private;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::Problem;
 use crate::exit::{Chain, Exit, Failure};
-use crate::private;
-use crate::server::Addresses;
+use crate::server::{Addresses, MAX_FILE};
 
 pub mod sealing;
 
@@ -56,7 +56,8 @@ impl Client {
                 (addresses.api_url, addresses.api_token_file)
             }
         };
-        let token = private::read(&token_file).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+        let token =
+            private::read(&token_file, MAX_FILE).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
         let token = Secret::new(String::from_utf8_lossy(&token).trim().to_owned());
         // The client wants a TLS provider even for plain HTTP. Another part of the process may have set it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -178,7 +179,7 @@ impl Client {
 
 fn addresses(directory: &Path) -> Result<Addresses, Failure> {
     let path = directory.join("api.json");
-    let bytes = private::read(&path).map_err(|error| {
+    let bytes = private::read(&path, MAX_FILE).map_err(|error| {
         if error.is_missing() {
             Failure::new(
                 Exit::Unreachable,

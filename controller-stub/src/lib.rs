@@ -23,7 +23,6 @@ pub mod exit;
 pub mod hex;
 pub mod link;
 pub mod membership;
-pub mod private;
 pub mod queue;
 pub mod random;
 pub mod server;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_protocol::Secret;
+use postern_store::private::{self, PrivateError};
 use postern_store::{Opened, Options, Spool, Store, StoreError, StoreKey};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -22,10 +23,13 @@ use crate::link::{Link, server_config};
 use crate::spawn::Spawner;
 use crate::state::ledger::{Ledger, LedgerError};
 use crate::state::{Settings, State};
-use crate::{clock, hex, private, random};
+use crate::{clock, hex, random};
 
 /// How long sessions and requests get to end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The API's token and `api.json` are far smaller.
+pub const MAX_FILE: usize = 64 * 1024;
 
 /// Where a running controller is reached: what `api.json` and the ready file say.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -122,17 +126,14 @@ fn ledger_failure(error: &LedgerError) -> Failure {
 }
 
 /// The API's token, made at the first start.
-fn api_token(data_dir: &Path) -> Result<Secret, private::PrivateError> {
+fn api_token(data_dir: &Path) -> Result<Secret, PrivateError> {
     let path = data_dir.join("api.token");
-    match private::read(&path) {
-        Ok(bytes) => Ok(Secret::new(String::from_utf8_lossy(&bytes).trim().to_owned())),
-        Err(error) if error.is_missing() => {
-            let token = hex::encode(&*random::secret::<32>());
-            private::write(&path, format!("{token}\n").as_bytes())?;
-            Ok(Secret::new(token))
-        }
-        Err(error) => Err(error),
+    if let Some(token) = private::read_if_any(&path, MAX_FILE)? {
+        return Ok(Secret::new(String::from_utf8_lossy(&token).trim().to_owned()));
     }
+    let token = hex::encode(&*random::secret::<32>());
+    private::replace(&path, format!("{token}\n").as_bytes())?;
+    Ok(Secret::new(token))
 }
 
 async fn run(config: &Config, parts: Parts) -> Result<(), Failure> {
@@ -214,7 +215,7 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), Failure> {
     let json = serde_json::to_vec_pretty(addresses).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
     let files = [Some(config.data_dir.join("api.json")), config.ready_file.clone()];
     for file in files.into_iter().flatten() {
-        private::write(&file, &json).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+        private::replace(&file, &json).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
     }
     tracing::info!(agents = addresses.controller_url, api = addresses.api_url, "the controller listens");
     if config.auto_approve {

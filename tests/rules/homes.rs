@@ -18,6 +18,13 @@ fn sled_is_used_in_the_store_alone() {
 }
 
 #[test]
+fn private_files_are_made_in_one_place() {
+    let words = ["OpenOptionsExt", "DirBuilderExt"];
+    let places = away_from_home(&words, |it| it.path == "agent/store/src/private.rs");
+    nothing_breaks("Files and directories with a mode are made in `postern_store::private` alone.", &places);
+}
+
+#[test]
 fn bincode_is_used_in_the_codec_and_in_records_alone() {
     let is_home =
         |it: &Source| it.path.starts_with("protocol/src/") || it.is_in(AGENT, "store") || it.is_in(CONTROLLER, "state");

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use postern_protocol::bounded::{Bytes, List, Text};
@@ -18,6 +17,7 @@ use postern_protocol::task::{
     disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
 };
 use postern_protocol::{Epoch, SystemName, TaskKind, TaskOutput, TaskRequest};
+use postern_store::private;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
@@ -135,8 +135,7 @@ fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTas
 
 /// Opened before anything is changed: a password that cannot be kept must not be set.
 fn open_output(path: &Path) -> Result<File, Failed> {
-    let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    options.map_err(|error| {
+    private::create_new(path).map_err(|error| {
         let message = format!("`{}` cannot be made for the generated password: {error}", path.display());
         Failed::new(Exit::Usage, message)
     })

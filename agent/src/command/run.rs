@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use postern_store::private;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -15,7 +16,7 @@ use crate::exit::Exit;
 use crate::identity::{self, IdentityDir};
 use crate::link::LinkStatus;
 use crate::spawn::Spawner;
-use crate::{app, private, status};
+use crate::{app, status};
 
 /// How often, and after how long, a store in use is tried again: two seconds in all.
 const STORE_TRIES: u32 = 10;

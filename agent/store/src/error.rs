@@ -2,6 +2,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::private::PrivateError;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -32,16 +34,9 @@ pub enum StoreError {
         /// The store's directory.
         path: PathBuf,
     },
-    /// Others than the owner may read a directory or file of the store.
-    #[error("`{path}` is open to others (mode {mode:04o}): run `chmod {mend} {path}`")]
-    WrongMode {
-        /// What is open to others.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-        /// The mode that mends it, as `chmod` takes it.
-        mend: &'static str,
-    },
+    /// A directory or file of the store is not private, or cannot be made so.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     /// The operating system refused.
     #[error("failed to {doing} `{path}`")]
     Io {

@@ -62,7 +62,7 @@ pub(crate) fn write(directory: &Path, sealer: &Sealer) -> Result<(), StoreError>
     let mut check = Vec::new();
     sealer.seal(CONTEXT, &[], &mut check).map_err(StoreError::Entropy)?;
     let text = format!("format = {FORMAT}\ncheck = {}\n", hex(&check));
-    private::replace(&directory.join("format"), text.as_bytes())
+    Ok(private::replace(&directory.join("format"), text.as_bytes())?)
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {

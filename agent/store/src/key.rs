@@ -1,11 +1,12 @@
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::private::{self, PrivateError};
 
 const KEY_LEN: usize = 32;
 
@@ -16,30 +17,14 @@ pub struct StoreKey([u8; KEY_LEN]);
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Others than the owner may read the file.
-    #[error("the store key `{path}` is open to others (mode {mode:04o}): run `chmod 600 {path}`")]
-    WrongMode {
-        /// The key file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    /// The file cannot be read or made, or others than the owner may read it.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     /// The file is no key.
     #[error("the store key `{path}` does not hold 32 bytes: bring back the original")]
     WrongLength {
         /// The key file.
         path: PathBuf,
-    },
-    /// The file cannot be read or made.
-    #[error("failed to {doing} the store key `{path}`")]
-    Io {
-        /// What was attempted, as a verb.
-        doing: &'static str,
-        /// The key file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
     },
     /// The system gave no random bytes.
     #[error("failed to obtain random bytes: {0}")]
@@ -61,10 +46,10 @@ impl StoreKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError::WrongMode`] when group or others have any permission on the file.
+    /// [`KeyError::Private`] when group or others have any permission on the file.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
         match Self::load(path) {
-            Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(KeyError::Private(error)) if error.is_missing() => {
                 Self::create(path)?;
                 // Read back rather than remembered: of two first starts at once, one won.
                 Self::load(path)
@@ -78,39 +63,25 @@ impl StoreKey {
     }
 
     fn load(path: &Path) -> Result<Self, KeyError> {
-        let io = |source| KeyError::Io { doing: "read", path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(io)?;
-        let found = file.metadata().map_err(io)?;
-        let mode = found.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::WrongMode { path: path.to_owned(), mode });
-        }
-        if found.len() != 32 {
-            return Err(KeyError::WrongLength { path: path.to_owned() });
-        }
-        let mut key = Self([0; KEY_LEN]);
-        file.read_exact(&mut key.0).map_err(io)?;
-        Ok(key)
+        let bytes = private::read(path, KEY_LEN)?;
+        let key = bytes.as_slice().try_into().map_err(|_| KeyError::WrongLength { path: path.to_owned() })?;
+        Ok(Self(key))
     }
 
     fn create(path: &Path) -> Result<(), KeyError> {
-        let io = |source| KeyError::Io { doing: "create", path: path.to_owned(), source };
+        let error = || PrivateError::io("create", path);
         let mut key = Self([0; KEY_LEN]);
         getrandom::fill(&mut key.0).map_err(KeyError::Entropy)?;
 
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}.new", std::process::id()));
-        let new = PathBuf::from(name);
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(io)?;
-        file.write_all(&key.0).and_then(|()| file.sync_all()).map_err(io)?;
+        let new = path.with_added_extension(format!("{}.new", std::process::id()));
+        let mut file = private::options().create(true).truncate(true).open(&new).map_err(error())?;
+        file.write_all(&key.0).and_then(|()| file.sync_all()).map_err(error())?;
         match renameat_with(CWD, &new, CWD, path, RenameFlags::NOREPLACE) {
-            Err(rustix::io::Errno::EXIST) => fs::remove_file(&new).map_err(io),
-            Err(errno) => Err(io(errno.into())),
-            Ok(()) => {
-                let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
-                crate::private::sync_directory(directory.unwrap_or(Path::new("."))).map_err(io)
-            }
+            Err(rustix::io::Errno::EXIST) => fs::remove_file(&new).map_err(error())?,
+            Err(errno) => return Err(error()(errno.into()).into()),
+            Ok(()) => private::sync_parent(path)?,
         }
+        Ok(())
     }
 }
 
@@ -122,7 +93,7 @@ impl fmt::Debug for StoreKey {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 
@@ -146,13 +117,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.key");
         StoreKey::load_or_create(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
 
-        for mode in [0o640, 0o604, 0o620] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let error = StoreKey::load_or_create(&path).unwrap_err();
-            assert!(matches!(error, KeyError::WrongMode { mode: found, .. } if found == mode));
-            assert!(error.to_string().contains("chmod 600"), "{error}");
-        }
+        let error = StoreKey::load_or_create(&path).unwrap_err();
+
+        assert!(error.to_string().contains("chmod 600"), "{error}");
     }
 
     #[test]
@@ -164,7 +133,7 @@ mod tests {
 
         let error = StoreKey::load_or_create(&path).unwrap_err();
 
-        assert!(matches!(error, KeyError::WrongLength { .. }));
+        assert!(matches!(error, KeyError::WrongLength { .. }), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"short");
     }
 }

@@ -10,10 +10,11 @@ use crate::committer::{Committer, GROUP_KEY, Log};
 use crate::format::{self, Found};
 use crate::headroom::{Headroom, Lookout};
 use crate::lock::Lock;
+use crate::private::{self, PrivateError};
 use crate::seal::Sealer;
 use crate::store::Incarnation;
 use crate::watermark::{Mark, Watermark};
-use crate::{Disk, RealDisk, Store, StoreError, StoreKey, Table, private, record};
+use crate::{Disk, RealDisk, Store, StoreError, StoreKey, Table, record};
 
 const INCARNATION_KEY: &[u8] = b"incarnation";
 
@@ -84,6 +85,12 @@ impl From<StoreError> for Failed {
     }
 }
 
+impl From<PrivateError> for Failed {
+    fn from(error: PrivateError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
 /// A sled that was read from end to end.
 struct Scrubbed {
     db: sled::Db,
@@ -95,7 +102,7 @@ pub(crate) fn open(directory: &Path, key: &StoreKey, options: &Options, now: u64
     let sealer = Sealer::new(key);
     if directory.exists() {
         // Before the lock: a refused store is not touched at all.
-        private::check(directory, "700")?;
+        private::check_directory(directory)?;
         format::look(directory, &sealer)?;
     }
     private::directory(directory)?;

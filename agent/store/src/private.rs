@@ -1,24 +1,132 @@
-//! Files and directories that belong to one user.
+//! Files and directories that belong to one user: those of the store, and the keys, tokens and certificates beside it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::StoreError;
+use zeroize::Zeroizing;
 
-/// Makes `path` and what is missing above it, mode 0700; an existing one must be private already.
-pub(crate) fn directory(path: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StoreError::io("create", path))?;
-    check(path, "700")
+/// Why a private file or directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateError {
+    /// Group or others have some permission on it.
+    #[error("`{path}` is open to others (mode {mode:04o}): run `chmod {mend:o} {path}`")]
+    Exposed {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// The permission bits that mend it.
+        mend: u32,
+    },
+    /// It is larger than what belongs there.
+    #[error("`{path}` is larger than {limit} bytes: look whether it is the right file")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most it may hold, in bytes.
+        limit: usize,
+    },
+    /// The operating system refused.
+    #[error("failed to {doing} `{path}`")]
+    Io {
+        /// What was attempted, as a verb.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
 }
 
-/// Refuses a file or directory on which group or others have any permission.
-pub(crate) fn check(path: &Path, mend: &'static str) -> Result<(), StoreError> {
-    let found = fs::metadata(path).map_err(StoreError::io("read", path))?;
+impl PrivateError {
+    /// Whether there is no such file.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+}
+
+/// Makes a directory of mode 0700, and what is missing above it. One that is there must be private already.
+///
+/// # Errors
+///
+/// [`PrivateError::Exposed`] and [`PrivateError::Io`].
+pub fn directory(path: &Path) -> Result<(), PrivateError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(PrivateError::io("create", path))?;
+    check_directory(path)
+}
+
+/// Reads a file of at most `limit` bytes that only its owner may read.
+///
+/// # Errors
+///
+/// [`PrivateError::Exposed`], [`PrivateError::TooLarge`] and [`PrivateError::Io`].
+pub fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
+    let file = File::open(path).map_err(PrivateError::io("read", path))?;
+    let found = file.metadata().map_err(PrivateError::io("read", path))?;
+    check(path, &found, 0o600)?;
+    let most = limit.saturating_add(1);
+    // Room for everything from the beginning: a buffer that grows leaves copies behind that nobody wipes.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(most));
+    file.take(most.try_into().unwrap_or(u64::MAX)).read_to_end(&mut bytes).map_err(PrivateError::io("read", path))?;
+    if bytes.len() > limit {
+        return Err(PrivateError::TooLarge { path: path.to_owned(), limit });
+    }
+    Ok(bytes)
+}
+
+/// [`read`], or nothing if there is no such file.
+///
+/// # Errors
+///
+/// As for [`read`].
+pub fn read_if_any(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>, PrivateError> {
+    match read(path, limit) {
+        Err(error) if error.is_missing() => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// Writes a file of mode 0600: after a crash it has the old content or the new, never a part.
+///
+/// # Errors
+///
+/// [`PrivateError::Io`].
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
+    let new = path.with_added_extension("new");
+    let error = || PrivateError::io("write", path);
+    let mut file = options().create(true).truncate(true).open(&new).map_err(error())?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(error())?;
+    fs::rename(&new, path).map_err(error())?;
+    sync_parent(path)
+}
+
+/// Makes a file of mode 0600 to write to, where there is none yet.
+///
+/// # Errors
+///
+/// What the system said, for whoever knows what the file was to hold.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    options().create_new(true).open(path)
+}
+
+/// Refuses a directory that others may use.
+pub(crate) fn check_directory(path: &Path) -> Result<(), PrivateError> {
+    let found = fs::metadata(path).map_err(PrivateError::io("read", path))?;
+    check(path, &found, 0o700)
+}
+
+fn check(path: &Path, found: &Metadata, mend: u32) -> Result<(), PrivateError> {
     let mode = found.mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(StoreError::WrongMode { path: path.to_owned(), mode, mend });
+        return Err(PrivateError::Exposed { path: path.to_owned(), mode, mend });
     }
     Ok(())
 }
@@ -30,24 +138,19 @@ pub(crate) fn options() -> OpenOptions {
     options
 }
 
-/// Writes a small file so that after a crash it is either absent, old or whole.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let new = path.with_extension("new");
-    let error = || StoreError::io("write", path);
-    let mut file = options().create(true).truncate(true).open(&new).map_err(error())?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(error())?;
-    fs::rename(&new, path).map_err(error())?;
-    sync_parent(path)
-}
-
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
 /// Makes the name of `path` durable.
-pub(crate) fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    let parent = path.parent().unwrap_or(path);
-    sync_directory(parent).map_err(StoreError::io("sync", parent))
+pub(crate) fn sync_parent(path: &Path) -> Result<(), PrivateError> {
+    let parent = parent(path);
+    sync_directory(parent).map_err(PrivateError::io("sync", parent))
+}
+
+/// The directory that `path` is in; the present one if it names none.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes private, and durable, the files that sled made below `directory`.
@@ -68,4 +171,77 @@ pub(crate) fn tighten(directory: &Path) -> io::Result<()> {
         }
     }
     sync_directory(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused_with_the_command_that_mends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        replace(&path, b"secret").unwrap();
+        assert_eq!(read(&path, 64).unwrap().as_slice(), b"secret");
+        for mode in [0o640, 0o604, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = read(&path, 64).unwrap_err().to_string();
+            assert!(error.contains("`chmod 600 ") && error.contains(&format!("mode {mode:04o}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_others_can_use_is_refused_with_the_command_that_mends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("above").join("state");
+        directory(&path).unwrap();
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o7777, 0o700);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        let error = directory(&path).unwrap_err().to_string();
+        assert!(error.contains("`chmod 700 "), "{error}");
+    }
+
+    #[test]
+    fn a_file_beyond_its_limit_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        replace(&path, &[7; 64]).unwrap();
+        assert_eq!(read(&path, 64).unwrap().len(), 64);
+        assert!(matches!(read(&path, 63), Err(PrivateError::TooLarge { limit: 63, .. })));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_told_from_one_that_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read(&folder.path().join("absent"), 64).unwrap_err().is_missing());
+        assert!(read_if_any(&folder.path().join("absent"), 64).unwrap().is_none());
+        assert!(!read_if_any(folder.path(), 64).unwrap_err().is_missing());
+    }
+
+    #[test]
+    fn a_replaced_file_is_private_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api.json");
+        for content in [b"old".as_slice(), b"new"] {
+            replace(&path, content).unwrap();
+            assert_eq!(read(&path, 64).unwrap().as_slice(), content);
+        }
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_is_private_and_takes_the_place_of_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        create_new(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(create_new(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_name_alone_is_in_the_present_directory() {
+        assert_eq!(parent(Path::new("ready")), Path::new("."));
+        assert_eq!(parent(Path::new("/var/ready")), Path::new("/var"));
+    }
 }

@@ -119,8 +119,7 @@ pub struct Spool {
 
 impl Spool {
     pub(crate) fn open(directory: PathBuf, sealer: Sealer, lock: Arc<Lock>) -> Result<Self, SpoolError> {
-        private::directory(&directory)?;
-        private::sync_parent(&directory)?;
+        private::directory(&directory).and_then(|()| private::sync_parent(&directory)).map_err(StoreError::from)?;
         Ok(Self { directory: directory.into(), sealer, _lock: lock })
     }
 

@@ -1,14 +1,14 @@
 //! `task submit`: secrets are sealed here, before anything leaves the process.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use postern_protocol::seal::{SealError, SealingKey, SealingPublicKey};
 use postern_protocol::task::{import_batch, reset_password};
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest};
+use postern_store::private;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -204,10 +204,8 @@ fn deliver(options: &Submit, binding: &Binding, view: &TaskView, key: &SealingKe
         .open(sealed, key)
         .map_err(|error| Failure::new(Exit::Failed, format!("the new password cannot be opened: {error}")))?;
     if let Some(file) = &options.output_password {
-        let written =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).and_then(|mut it| {
-                it.write_all(&password).and_then(|()| it.write_all(b"\n")).and_then(|()| it.sync_all())
-            });
+        let written = private::create_new(file)
+            .and_then(|mut it| it.write_all(&password).and_then(|()| it.write_all(b"\n")).and_then(|()| it.sync_all()));
         written.map_err(|error| {
             Failure::new(Exit::Failed, format!("the new password cannot be written to `{}`: {error}", file.display()))
         })?;

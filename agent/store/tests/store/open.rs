@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use postern_store::private::PrivateError;
 use postern_store::{FORMAT, Options, Store, StoreError, StoreKey};
 
 use crate::lab::{Folder, NOW, OUTBOX, TASKS, fill, put, value};
@@ -73,7 +74,7 @@ fn a_directory_open_to_others_is_refused_with_the_remedy() {
 
         let error = folder.open_with(&Options::default()).unwrap_err();
 
-        assert!(matches!(error, StoreError::WrongMode { mode: 0o750, .. }), "{error}");
+        assert!(matches!(error, StoreError::Private(PrivateError::Exposed { mode: 0o750, .. })), "{error}");
         assert!(error.to_string().contains("chmod 700"), "{error}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     }
