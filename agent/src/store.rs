@@ -8,6 +8,7 @@ mod transaction;
 
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use futures_util::future::try_join_all;
 use postern_agent_core::{Membership, Restored, RestoredTask, Write};
 use postern_protocol::codec::CodecError;
@@ -232,12 +233,8 @@ fn kept_key(system: &SystemName, key: &str) -> Vec<u8> {
 }
 
 fn unreadable(table: Table, key: &[u8]) -> impl FnOnce(CodecError) -> AgentStoreError {
-    let key = hex(key);
+    let key = HEXLOWER.encode(key);
     move |source| AgentStoreError::Record { table: table.name(), key, source }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The spool's name of a payload.

@@ -100,6 +100,7 @@ fn after(wall: UnixMillis, life: Duration) -> UnixMillis {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
     use postern_protocol::MemberId;
     use postern_protocol::bounded::{Bytes, Text};
     use postern_protocol::enrollment::EnrollmentToken;
@@ -172,7 +173,7 @@ mod tests {
         let new = make("acme".parse().unwrap(), [2; 32], NOW);
         let json = serde_json::to_string(&new.record).unwrap();
         let token: EnrollmentToken = new.text.expose().parse().unwrap();
-        assert!(json.contains(&crate::hex::encode(token.key.expose())));
+        assert!(json.contains(&HEXLOWER.encode(token.key.expose())));
         assert!(!json.contains(new.text.expose()));
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use postern_protocol::Secret;
 use postern_store::private::{self, PrivateError};
 use postern_store::{Opened, Options, Spool, Store, StoreError, StoreKey};
@@ -23,7 +24,7 @@ use crate::link::{Link, server_config};
 use crate::spawn::Spawner;
 use crate::state::ledger::{Ledger, LedgerError};
 use crate::state::{Settings, State};
-use crate::{clock, hex, random};
+use crate::{clock, random};
 
 /// How long sessions and requests get to end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
@@ -131,7 +132,7 @@ fn api_token(data_dir: &Path) -> Result<Secret, PrivateError> {
     if let Some(token) = private::read_if_any(&path, MAX_FILE)? {
         return Ok(Secret::new(String::from_utf8_lossy(&token).trim().to_owned()));
     }
-    let token = hex::encode(&*random::secret::<32>());
+    let token = HEXLOWER.encode(&*random::secret::<32>());
     private::replace(&path, format!("{token}\n").as_bytes())?;
     Ok(Secret::new(token))
 }

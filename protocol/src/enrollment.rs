@@ -10,6 +10,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bincode::{Decode, Encode};
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -130,9 +131,8 @@ impl fmt::Debug for ProofKey {
 /// The fingerprint of a member: SHA-256 of its TLS key's subject public key info (DER), in groups of four digits. What
 /// an administrator and an operator compare before the operator approves.
 pub fn fingerprint(public_key_info: &[u8]) -> String {
-    let pair = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    let digits: Vec<String> = Sha256::digest(public_key_info).chunks(2).map(pair).collect();
-    digits.join(":")
+    let groups: Vec<String> = Sha256::digest(public_key_info).chunks(2).map(|pair| HEXLOWER.encode(pair)).collect();
+    groups.join(":")
 }
 
 /// What a proof vouches for.

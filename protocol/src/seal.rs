@@ -9,6 +9,7 @@
 use bincode::{Decode, Encode};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hpke::aead::ChaCha20Poly1305 as HpkeAead;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::{Kem as _, X25519HkdfSha256};
@@ -20,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::bounded::{Bytes, List, Text};
 use crate::code::CodeSet;
-use crate::id::{SystemName, TaskId};
+use crate::id::{InvalidId, SystemName, TaskId};
 use crate::stream::CHUNK;
 use crate::task::TaskKind;
 
@@ -61,7 +62,7 @@ pub struct KeyId([u8; 8]);
 
 impl std::fmt::Display for KeyId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        HEXLOWER.encode_display(&self.0).fmt(f)
     }
 }
 
@@ -86,7 +87,7 @@ impl SealingPublicKey {
 
 impl std::fmt::Display for SealingPublicKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        HEXLOWER.encode_display(&self.0).fmt(f)
     }
 }
 
@@ -97,19 +98,11 @@ impl std::fmt::Debug for SealingPublicKey {
 }
 
 impl std::str::FromStr for SealingPublicKey {
-    type Err = crate::id::InvalidId;
+    type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = crate::id::InvalidId { what: "SealingPublicKey", expected: "64 hexadecimal digits" };
-        let mut bytes = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(invalid);
-        }
-        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| invalid.clone())?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| invalid.clone())?;
-        }
-        Ok(Self(bytes))
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(InvalidId { what: "SealingPublicKey", expected: "64 hexadecimal digits" })
     }
 }
 
@@ -510,6 +503,16 @@ mod tests {
 
         assert_eq!(SegmentOpener::new(&stream_key).open(&second, true), Err(SealError::Altered));
         assert_eq!(SegmentOpener::new(&stream_key).open(&first, true), Err(SealError::Altered));
+    }
+
+    #[test]
+    fn a_public_key_in_text_is_64_hexadecimal_digits() {
+        let key = SealingPublicKey([0x5e; 32]);
+        assert_eq!(key.to_string(), "5e".repeat(32));
+        assert_eq!("5E".repeat(32).parse(), Ok(key));
+        for bad in ["", "5e", &"5e".repeat(33), &"+e".repeat(32), &"ä".repeat(32), &"5g".repeat(32)] {
+            assert!(bad.parse::<SealingPublicKey>().is_err(), "{bad}");
+        }
     }
 
     #[test]

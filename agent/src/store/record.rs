@@ -4,6 +4,7 @@
 //! changed only together with the store's format number.
 
 use bincode::{Decode, Encode};
+use data_encoding::HEXLOWER;
 use postern_agent_core::{JournalEntry, Mark, Membership, Origin, TaskState, Tombstone};
 use postern_protocol::bounded::Bytes;
 use postern_protocol::code::Code;
@@ -249,5 +250,5 @@ impl Assembly {
 }
 
 fn incomplete(table: Table, key: &[u8]) -> AgentStoreError {
-    AgentStoreError::Incomplete { table: table.name(), key: super::hex(key) }
+    AgentStoreError::Incomplete { table: table.name(), key: HEXLOWER.encode(key) }
 }

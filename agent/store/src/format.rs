@@ -7,7 +7,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::record::hex;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+
 use crate::seal::Sealer;
 use crate::{StoreError, private};
 
@@ -49,7 +50,7 @@ pub(crate) fn look(directory: &Path, sealer: &Sealer) -> Result<Found, StoreErro
     if found > FORMAT {
         return Err(StoreError::NewerFormat { path: directory.to_owned(), found, known: FORMAT });
     }
-    let Some(check) = field(&text, "check").and_then(unhex) else {
+    let Some(check) = field(&text, "check").and_then(|it| HEXLOWER_PERMISSIVE.decode(it.as_bytes()).ok()) else {
         return Ok(Found::Unreadable);
     };
     if sealer.open(CONTEXT, &check).is_none() {
@@ -61,14 +62,10 @@ pub(crate) fn look(directory: &Path, sealer: &Sealer) -> Result<Found, StoreErro
 pub(crate) fn write(directory: &Path, sealer: &Sealer) -> Result<(), StoreError> {
     let mut check = Vec::new();
     sealer.seal(CONTEXT, &[], &mut check).map_err(StoreError::Entropy)?;
-    let text = format!("format = {FORMAT}\ncheck = {}\n", hex(&check));
+    let text = format!("format = {FORMAT}\ncheck = {}\n", HEXLOWER.encode(&check));
     Ok(private::replace(&directory.join("format"), text.as_bytes())?)
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(" = ")?.trim()))
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
 }

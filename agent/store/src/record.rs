@@ -4,7 +4,7 @@
 //! nonce (24)  ciphertext  seal tag (16)`. The CRC covers the sled key and everything of the value
 //! but itself: it tells damage from tampering or a wrong key without decrypting.
 
-use std::fmt::Write;
+use data_encoding::HEXLOWER;
 
 use crate::seal::{SEAL_OVERHEAD, Sealer};
 use crate::{StoreError, Table};
@@ -80,14 +80,7 @@ fn bad_record(name: Option<&str>, disk_key: &[u8], reason: &'static str) -> Stor
         [tag, key @ ..] => (name.map_or_else(|| format!("#{tag}"), str::to_owned), key),
         [] => ("#?".to_owned(), disk_key),
     };
-    StoreError::BadRecord { table, key: hex(key), reason }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    StoreError::BadRecord { table, key: HEXLOWER.encode(key), reason }
 }
 
 #[cfg(test)]

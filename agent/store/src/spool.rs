@@ -12,8 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
+
 use crate::lock::Lock;
-use crate::record::hex;
 use crate::seal::Sealer;
 use crate::{StoreError, private};
 
@@ -31,7 +32,7 @@ pub struct SpoolId(pub [u8; 16]);
 
 impl fmt::Display for SpoolId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        HEXLOWER.encode_display(&self.0).fmt(f)
     }
 }
 
@@ -224,8 +225,5 @@ impl fmt::Debug for Spool {
 /// The payload that a file name stands for.
 fn parse(name: &str) -> Option<SpoolId> {
     let digits = name.strip_suffix(".part").unwrap_or(name);
-    if digits.len() != 32 || !digits.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f')) {
-        return None;
-    }
-    Some(SpoolId(u128::from_str_radix(digits, 16).ok()?.to_be_bytes()))
+    Some(SpoolId(HEXLOWER.decode(digits.as_bytes()).ok()?.try_into().ok()?))
 }

@@ -2,10 +2,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
+
 use crate::committer::{Committer, Sealed};
 use crate::headroom::Lookout;
 use crate::lock::Lock;
-use crate::record::{self, hex};
+use crate::record;
 use crate::seal::Sealer;
 use crate::{Batch, Opened, Options, Spool, SpoolError, StoreError, StoreKey, Table};
 
@@ -17,7 +19,7 @@ pub struct Incarnation(pub [u8; 16]);
 
 impl fmt::Debug for Incarnation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        HEXLOWER.encode_display(&self.0).fmt(f)
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use postern_protocol::seal::{SealError, SealingKey, SealingPublicKey};
 use postern_protocol::task::{import_batch, reset_password};
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest};
@@ -21,7 +22,7 @@ use crate::client::sealing::{self, Binding};
 use crate::exit::{Exit, Failure};
 use crate::state::streams::MAX_STREAM;
 use crate::state::tasks::{OpaqueView, TaskView};
-use crate::{clock, hex, random};
+use crate::{clock, random};
 
 pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Result<(), Failure> {
     check(&options)?;
@@ -122,7 +123,7 @@ async fn secrets(
         let field = binding
             .seal(import_batch::DATASET_KEY, sealed.key.as_slice(), &keys)
             .map_err(|error| cannot_seal(&error))?;
-        let sha256 = hex::encode(&Sha256::digest(&sealed.bytes));
+        let sha256 = HEXLOWER.encode(&Sha256::digest(&sealed.bytes));
         let stream: StreamView = client.upload(&format!("/v1/streams?sha256={sha256}"), sealed.bytes).await?;
         return Ok((vec![field], vec![stream.id]));
     }

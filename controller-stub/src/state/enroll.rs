@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use data_encoding::HEXLOWER;
 use postern_protocol::bounded::{Bytes, Text};
 use postern_protocol::code::CodeSet;
 use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal, EnrollRefused, Enrolled};
@@ -87,7 +88,7 @@ impl State {
             alarm: None,
             sealing_keys: vec![enroll.sealing_key],
             certificate: BASE64_STANDARD.encode(&issued.certificate),
-            serial: crate::hex::encode(&issued.serial),
+            serial: HEXLOWER.encode(&issued.serial),
             certificate_expires: issued.expires,
             enrolled: at.wall,
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::FromController;
@@ -135,7 +136,7 @@ impl State {
         if member.record.state == MembershipState::Revoked {
             return Err(refused(SessionRefusal::Revoked, "this member was revoked: enroll the agent with a new token"));
         }
-        if member.record.serial != crate::hex::encode(&it.serial) {
+        if member.record.serial != HEXLOWER.encode(&it.serial) {
             return Err(refused(
                 SessionRefusal::WrongCertificate,
                 "this is not the member's current certificate: put the current one back or enroll again",

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use data_encoding::HEXLOWER;
 use postern_protocol::message::v1::{Cancel, Mode, Report};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::time::UnixMillis;
@@ -265,7 +266,7 @@ fn payloads(report: &Report) -> Vec<PayloadView> {
     let view = |it: &postern_protocol::message::v1::StreamRef| PayloadView {
         id: it.id,
         length: it.length,
-        sha256: crate::hex::encode(&it.sha256),
+        sha256: HEXLOWER.encode(&it.sha256),
     };
     report.streams.iter().map(view).collect()
 }

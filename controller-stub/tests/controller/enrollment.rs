@@ -1,5 +1,6 @@
 //! How members come to be.
 
+use data_encoding::HEXLOWER;
 use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::enrollment::v1::EnrollRefusal;
 use postern_protocol::id::TokenId;
@@ -60,7 +61,7 @@ async fn the_data_directory_does_not_hold_the_tokens_key_in_clear() {
     let lab = Lab::start().await;
     let token = lab.token().await;
     let key = token.key.expose();
-    let hex = postern_controller_stub::hex::encode(key);
+    let hex = HEXLOWER.encode(key);
     for file in files(&lab.data_dir()) {
         let bytes = std::fs::read(&file).unwrap();
         assert!(!bytes.windows(32).any(|it| it == key), "{}", file.display());
