@@ -357,6 +357,7 @@ mod tests {
     fn a_members_numbers_come_last() {
         let numbers = MemberNumbers {
             incarnation: Incarnation::from_bytes([1; 16]),
+            settled: None,
             issued: SessionNo(1),
             confirmed: SessionNo(1),
             acked: ReportNo(1),

@@ -1,10 +1,12 @@
 //! What operators do with members, and what they see of them.
 
 use postern_protocol::message::v1::{MembershipState, SessionRefusal};
-use postern_protocol::{ClusterName, MemberId, SessionNo};
+use postern_protocol::{ClusterName, MemberId};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Write;
+use super::record::MemberNumbers;
+use super::sessions::FIRST_NUMBERS;
 use super::{Member, Refusal, RefusalKind, State};
 use crate::ca::peer::fingerprint;
 use crate::membership::{self, Action};
@@ -60,8 +62,9 @@ impl State {
             tracing::info!(member = %id, state = %member.record.state, epoch = %member.record.epoch, "a member's state changed");
             self.writes.push(Write::Member(member.record.clone()));
             if alarmed && action == Action::Enable {
-                // The operator looked: the store it has now is the one to go on with.
-                member.numbers.confirmed = SessionNo(0);
+                // The operator looked: the store it has now is the one to go on with, and what another one held, or
+                // was acknowledged, says nothing about it.
+                member.numbers = MemberNumbers { issued: member.numbers.issued, ..FIRST_NUMBERS };
                 self.writes.push(Write::Numbers(id, member.numbers));
             }
             self.push_state(id);

@@ -82,11 +82,13 @@ pub struct MemberRecord {
     pub enrolled: UnixMillis,
 }
 
-/// The numbers of a member that only grow.
+/// What has to be remembered of a member's sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberNumbers {
-    /// The life of the member's store that the report number belongs to.
+    /// The life of the member's store that the confirmed session and the reports belong to.
     pub incarnation: Incarnation,
+    /// The life of the member's store that last said what it holds. Another one may have lost what it held.
+    pub settled: Option<Incarnation>,
     /// The newest session number given out.
     pub issued: SessionNo,
     /// The newest session the member made durable.

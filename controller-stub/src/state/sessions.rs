@@ -24,6 +24,7 @@ use crate::queue::{Holder, Serves};
 /// A member that never had a session.
 pub(super) const FIRST_NUMBERS: MemberNumbers = MemberNumbers {
     incarnation: Incarnation::from_bytes([0; 16]),
+    settled: None,
     issued: SessionNo(0),
     confirmed: SessionNo(0),
     acked: ReportNo(0),
@@ -96,7 +97,6 @@ pub(super) struct Live {
     serves: Serves,
     /// The state the member knows of.
     told: postern_protocol::Epoch,
-    memory: Memory,
     /// The inventory that is being received.
     inventory: Option<(u64, Held)>,
     asked: u64,
@@ -173,15 +173,6 @@ impl State {
         self.end_session(id, SessionRefusal::Replaced, "another session of this member took over");
         let member = self.members.get_mut(&id).expect("it was checked a moment ago");
 
-        let known = member.numbers.confirmed > SessionNo(0);
-        let memory = if member.numbers.incarnation == hello.incarnation { Memory::Same } else { Memory::Lost };
-        if memory == Memory::Lost {
-            if known {
-                tracing::error!(member = %id, "the member lost its store: what it held is in doubt");
-            }
-            member.numbers.incarnation = hello.incarnation;
-            member.numbers.acked = ReportNo(0);
-        }
         member.numbers.issued = member.numbers.issued.max(hello.last_session).next();
         self.writes.push(Write::Numbers(id, member.numbers));
         update_record(member, &hello, &mut self.writes);
@@ -195,7 +186,11 @@ impl State {
             hard: member.record.hard,
             heartbeat_ms: millis(heartbeat),
             lease_ttl_ms: millis(lease_ttl),
-            acked_report: member.numbers.acked,
+            acked_report: if member.numbers.incarnation == hello.incarnation {
+                member.numbers.acked
+            } else {
+                ReportNo(0)
+            },
             observed_address: Text::clipped(address.clone()),
             revisions: List::clipped(FromController::REVISIONS.to_vec()),
             ext: List::default(),
@@ -209,7 +204,6 @@ impl State {
             incarnation: hello.incarnation,
             serves: serves(&hello),
             told: member.record.epoch,
-            memory,
             inventory: None,
             asked: 0,
             stored_ahead: BTreeSet::new(),
@@ -225,10 +219,17 @@ impl State {
             return;
         }
         let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(live) = member.live.as_mut() else { return };
+        if member.numbers.incarnation != live.incarnation {
+            if member.numbers.confirmed > SessionNo(0) {
+                tracing::error!(member = %id, "the member lost its store: what it held is in doubt");
+            }
+            member.numbers.incarnation = live.incarnation;
+            member.numbers.acked = ReportNo(0);
+        }
         member.numbers.confirmed = session;
         self.writes.push(Write::Numbers(id, member.numbers));
         let enabled = member.record.state == MembershipState::Enabled;
-        let Some(live) = member.live.as_mut() else { return };
         live.established = true;
         let stale = live.told != member.record.epoch;
         self.queue.connect(id, Holder::new(member.record.cluster.clone(), live.serves.clone(), enabled));
@@ -285,7 +286,8 @@ impl State {
     ) -> Option<(Held, Memory)> {
         /// More than any member holds: its credit is a few hundred.
         const MAX_HELD: usize = 16 * 1024;
-        let live = self.members.get_mut(&id)?.live.as_mut()?;
+        let member = self.members.get_mut(&id)?;
+        let live = member.live.as_mut()?;
         let (nonce, held) = live.inventory.as_mut()?;
         if *nonce != page.nonce || held.len() > MAX_HELD {
             return None;
@@ -299,8 +301,12 @@ impl State {
             return None;
         }
         let (_, held) = live.inventory.take()?;
-        // What was lost is known once; from here on the member's store is the one that took the tasks.
-        let memory = std::mem::replace(&mut live.memory, Memory::Same);
+        let memory = if member.numbers.settled == Some(live.incarnation) { Memory::Same } else { Memory::Lost };
+        if memory == Memory::Lost {
+            // Committed together with, or behind, what follows for its tasks: until then they are still to be doubted.
+            member.numbers.settled = Some(live.incarnation);
+            self.writes.push(Write::Numbers(id, member.numbers));
+        }
         Some((held, memory))
     }
 }

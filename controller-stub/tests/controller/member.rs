@@ -180,6 +180,14 @@ impl Session {
 
     /// A session up to `Confirm`.
     pub(crate) async fn greet(lab: &Lab, hello: Hello, identity: &Identity) -> Result<Self, Ended> {
+        let mut session = Self::welcomed(lab, hello, identity).await?;
+        session.machine.handle_durable();
+        session.flush().await;
+        Ok(session)
+    }
+
+    /// A session up to `Welcome`, not confirmed.
+    pub(crate) async fn welcomed(lab: &Lab, hello: Hello, identity: &Identity) -> Result<Self, Ended> {
         let socket = connect(lab, session::PATH, Some(session::SUBPROTOCOL), Some(identity)).await.unwrap();
         let mut session = Self { socket, machine: MemberSession::new(hello, clock::now()), welcome: None };
         session.flush().await;
@@ -191,8 +199,6 @@ impl Session {
                 other => assert_eq!(other, None),
             }
         }
-        session.machine.handle_durable();
-        session.flush().await;
         Ok(session)
     }
 

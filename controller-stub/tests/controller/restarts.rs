@@ -117,6 +117,64 @@ async fn f19_a_task_of_a_lost_store_is_in_doubt_and_not_simply_given_out_again()
     lab.in_state(task, "in_doubt").await;
 }
 
+/// Take the memory of a store from the last Hello instead of the last inventory and the task is simply given out again.
+#[tokio::test]
+async fn f19_a_lost_store_is_remembered_until_the_member_said_what_it_holds() {
+    let mut lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let task = lab.submit("disable_user", "a").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    lab.in_state(task, "accepted").await;
+    drop(session);
+
+    identity.incarnation = postern_protocol::id::Incarnation::from_bytes([8; 16]);
+    for _ in 0..2 {
+        let unconfirmed = Session::welcomed(&lab, identity.hello(), &identity).await;
+        assert!(unconfirmed.is_ok(), "a store begun anew knows of no session, however often it begins");
+    }
+    let mut confirmed = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    assert!(matches!(confirmed.next().await, FromController::InventoryAsk(_)));
+    identity.last_session = confirmed.number();
+    lab.kill();
+    lab.restart().await;
+
+    let _session = Session::open(&lab, &identity).await;
+    lab.in_state(task, "in_doubt").await;
+}
+
+/// A restored store numbers its reports from where the backup was, and knows nothing of what it did since.
+#[tokio::test]
+async fn f19_a_store_from_a_backup_is_settled_and_heard_like_one_that_was_lost() {
+    let lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let backup = identity.hello();
+    let done = lab.submit("enable_user", "a").await;
+    let offer = session.offer().await;
+    session.send(succeeded(1, &offer)).await;
+    assert_eq!(session.acked().await, 1);
+    assert_eq!(lab.task(done).await.outcome, Some(Outcome::Succeeded));
+    let held = lab.submit("disable_user", "b").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    lab.in_state(held, "accepted").await;
+    drop(session);
+
+    assert!(Session::greet(&lab, backup.clone(), &identity).await.is_err());
+    lab.act(identity.member, "enable").await.unwrap();
+    let mut session = Session::greet(&lab, backup, &identity).await.unwrap();
+    identity.last_session = session.number();
+    session.answer_inventory(&[]).await;
+    session.send(postern_protocol::message::v1::Credit { offers: 1_000 }).await;
+    lab.in_state(held, "in_doubt").await;
+
+    let task = lab.submit("enable_user", "c").await;
+    let offer = session.offer().await;
+    session.send(succeeded(1, &offer)).await;
+    assert_eq!(session.acked().await, 1);
+    assert_eq!(lab.task(task).await.outcome, Some(Outcome::Succeeded), "its first report is another one than before");
+}
+
 #[tokio::test]
 async fn two_controllers_cannot_share_a_data_directory() {
     let lab = Lab::start().await;
