@@ -44,7 +44,12 @@ pub struct Config {
 }
 
 /// The most reports of earlier holders that are kept with a task, as in an offer.
-const MAX_OBSERVATIONS: usize = MAX_PARTS;
+pub(crate) const MAX_OBSERVATIONS: usize = MAX_PARTS;
+/// How many leases of a task are remembered: its record has little room, and each of them ran out without a report, so
+/// that a holder older than these was away for as many leases.
+pub(crate) const MAX_LEASES: usize = 8;
+/// The most bytes of the sentence that is kept with an outcome of the controller's.
+pub(crate) const MAX_NOTE: usize = 500;
 
 /// A task, and what is only known while this process lives.
 #[derive(Debug, Clone)]

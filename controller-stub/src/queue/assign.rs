@@ -4,8 +4,8 @@ use std::ops::Bound;
 
 use postern_protocol::{MemberId, SystemName, TaskId, Timestamp};
 
-use super::{Entry, Place, Queue};
-use crate::state::record::TaskState;
+use super::{Entry, MAX_LEASES, Place, Queue};
+use crate::state::record::{LeaseRecord, TaskState};
 
 /// How many queued tasks of one system are looked at in one go: enough to pass a pile of work on one busy account,
 /// little enough not to be felt.
@@ -79,13 +79,16 @@ impl Queue {
 
     fn lease(&mut self, task: TaskId, member: MemberId, now: Timestamp) -> Assignment {
         self.turn += 1;
-        if let Some(holder) = self.holders.get_mut(&member) {
+        let mut deadline_ms = 0;
+        if let (Some(holder), Some(entry)) = (self.holders.get_mut(&member), self.tasks.get_mut(&task)) {
             holder.offered += 1;
             holder.last_turn = self.turn;
-        }
-        let mut deadline_ms = 0;
-        if let Some(entry) = self.tasks.get_mut(&task) {
             entry.record.epoch = entry.record.epoch.next();
+            let leases = &mut entry.record.leases;
+            if leases.len() >= MAX_LEASES {
+                leases.remove(0);
+            }
+            leases.push(LeaseRecord { epoch: entry.record.epoch, store: holder.store });
             entry.record.attempt = entry.record.attempt.saturating_add(1);
             entry.until = now + self.config.lease_ttl;
             if let Some(deadline) = entry.deadline {

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use postern_protocol::code::CodeSet;
-use postern_protocol::{ClusterName, MemberId, SystemName, TaskKind};
+use postern_protocol::id::Incarnation;
+use postern_protocol::{ClusterName, Epoch, MemberId, SystemName, TaskKind};
 
 use super::Queue;
+use crate::state::record::{LeaseRecord, TaskRecord};
 
 /// The connected systems a member serves, with the numbers of the kinds it can do on each.
 pub type Serves = BTreeMap<SystemName, BTreeSet<u16>>;
@@ -15,6 +17,8 @@ pub type Serves = BTreeMap<SystemName, BTreeSet<u16>>;
 pub struct Holder {
     /// Its cluster.
     pub cluster: ClusterName,
+    /// The life of its store.
+    pub store: Incarnation,
     /// What it can do.
     pub serves: Serves,
     /// How many offers of this session it allows, as it last said.
@@ -33,8 +37,18 @@ pub struct Holder {
 
 impl Holder {
     /// A member whose session begins.
-    pub const fn new(cluster: ClusterName, serves: Serves, enabled: bool) -> Self {
-        Self { cluster, serves, credit: 0, offered: 0, settled: false, enabled, stopping: false, last_turn: 0 }
+    pub const fn new(cluster: ClusterName, store: Incarnation, serves: Serves, enabled: bool) -> Self {
+        Self { cluster, store, serves, credit: 0, offered: 0, settled: false, enabled, stopping: false, last_turn: 0 }
+    }
+
+    /// Whether it was given the task under this epoch, and did not give it back.
+    pub fn was_given(&self, task: &TaskRecord, epoch: Epoch) -> bool {
+        self.cluster == task.cluster && task.leases.contains(&LeaseRecord { epoch, store: self.store })
+    }
+
+    /// Whether it was ever given the task, and did not give it back.
+    pub fn was_ever_given(&self, task: &TaskRecord) -> bool {
+        task.leases.iter().any(|it| self.was_given(task, it.epoch))
     }
 
     /// Whether it may be given something now.

@@ -31,6 +31,8 @@ pub enum Verdict {
     Observed,
     /// There is no such unfinished task.
     NotOpen,
+    /// The member was never given the task under that epoch, or gave it back: its word counts for nothing.
+    NeverLeased,
 }
 
 impl Queue {
@@ -38,9 +40,11 @@ impl Queue {
     pub fn report(&mut self, member: MemberId, report: Reported, at: Moment) -> Verdict {
         let Some(entry) = self.tasks.get(&report.task) else { return Verdict::NotOpen };
         let record = &entry.record;
-        // An epoch is given out with a lease: under none, nobody was asked to do anything.
-        let leased = record.epoch > Epoch(0);
-        let current = leased && report.epoch == record.epoch && record.state.holder().is_none_or(|it| it == member);
+        if !self.holders.get(&member).is_some_and(|it| it.was_given(record, report.epoch)) {
+            self.suspect(member, report);
+            return Verdict::NeverLeased;
+        }
+        let current = report.epoch == record.epoch;
         let in_doubt = matches!(record.state, TaskState::InDoubt { .. });
         // A certain success is what was asked for, whoever brought it about. A certain failure says nothing about
         // what the later holder did.
@@ -62,6 +66,16 @@ impl Queue {
         }
         self.observe(member, report);
         Verdict::Observed
+    }
+
+    /// Only a ledger that is gone can have given out a newer epoch than this one: somebody may have acted under it.
+    fn suspect(&mut self, member: MemberId, report: Reported) {
+        let cluster = self.holders.get(&member).map(|it| &it.cluster);
+        let Some(entry) = self.tasks.get_mut(&report.task) else { return };
+        if report.epoch > entry.record.epoch && cluster == Some(&entry.record.cluster) && !entry.record.reconcile {
+            entry.record.reconcile = true;
+            self.changed.insert(report.task);
+        }
     }
 
     fn observe(&mut self, member: MemberId, report: Reported) {

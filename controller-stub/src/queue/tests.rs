@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postern_protocol::code::CodeSet;
+use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{HeldState, LeaseRef, LeaseVerdict, Mode, Rejection};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::time::UnixMillis;
@@ -17,6 +18,8 @@ const TTL: u64 = 10_000;
 const SETTLE: u64 = 5_000;
 const ONE: MemberId = MemberId::from_bytes([1; 16]);
 const TWO: MemberId = MemberId::from_bytes([2; 16]);
+const STORE: Incarnation = Incarnation::from_bytes([1; 16]);
+const OTHER_STORE: Incarnation = Incarnation::from_bytes([2; 16]);
 
 fn at(millis: u64) -> Moment {
     Moment { now: Timestamp::from_millis(millis), wall: UnixMillis(1_000_000 + millis) }
@@ -41,6 +44,7 @@ fn task(number: u8) -> TaskRecord {
         state: TaskState::Queued,
         epoch: Epoch(0),
         attempt: 0,
+        leases: Vec::new(),
         reconcile: false,
         cancel_requested: false,
         observations: Vec::new(),
@@ -51,7 +55,12 @@ fn task(number: u8) -> TaskRecord {
 fn holder(credit: u64) -> Holder {
     let kinds = TaskKind::ALL.iter().map(|kind| kind.code()).collect();
     let serves = Serves::from([("sf".parse().unwrap(), kinds)]);
-    Holder { credit, settled: true, ..Holder::new("acme".parse().unwrap(), serves, true) }
+    Holder { credit, settled: true, ..Holder::new("acme".parse().unwrap(), STORE, serves, true) }
+}
+
+/// A member with another store than the one of [`holder`].
+fn other(credit: u64) -> Holder {
+    Holder { store: OTHER_STORE, ..holder(credit) }
 }
 
 struct World {
@@ -246,8 +255,9 @@ fn f73_a_report_under_the_current_epoch_finishes_and_one_under_an_older_is_obser
     world.queue.tick(at(TTL));
     world.queue.tick(at(TTL + SETTLE));
     world.queue.disconnect(ONE);
-    world.queue.connect(TWO, holder(10));
+    world.queue.connect(TWO, other(10));
     let second = world.assign(TTL + SETTLE).unwrap();
+    world.queue.connect(ONE, holder(0));
 
     let failed = reported(first, Outcome::Failed, Certainty::Certain);
     assert_eq!(world.queue.report(ONE, failed, at(0)), Verdict::Observed);
@@ -273,8 +283,9 @@ fn a_certain_success_under_an_older_epoch_closes_a_doubt_and_nothing_else_does()
         world.queue.tick(at(TTL));
         world.queue.tick(at(TTL + SETTLE));
         world.queue.disconnect(ONE);
-        world.queue.connect(TWO, holder(10));
+        world.queue.connect(TWO, other(10));
         world.assign(TTL + SETTLE).unwrap();
+        world.queue.connect(ONE, holder(0));
         world.queue.tick(at(3 * TTL));
         assert_eq!(world.state(1), "in_doubt");
         let verdict = world.queue.report(ONE, reported(first, outcome, certainty), at(3 * TTL));
@@ -288,11 +299,81 @@ fn a_report_finishes_whatever_the_controller_had_heard_before() {
         let (mut world, lease) = World::holding(TaskKind::DisableUser, state);
         world.queue.disconnect(ONE);
         world.queue.tick(at(TTL));
+        world.queue.connect(ONE, holder(0));
         let verdict = world.queue.report(ONE, reported(lease, Outcome::Succeeded, Certainty::Certain), at(TTL));
         assert_eq!(verdict, Verdict::Finished, "{state}");
         assert!(world.queue.is_empty());
         assert_eq!(world.queue.load(ONE), 0);
     }
+}
+
+/// Leave `was_given` out of `Queue::report` and each of these ends the task or is kept with it.
+#[test]
+fn a_report_counts_only_under_a_lease_its_member_was_given_and_kept() {
+    let elsewhere = Holder { cluster: "other".parse().unwrap(), ..holder(0) };
+    for (stranger, epochs_later, why) in [
+        (other(0), 0, "another member"),
+        (elsewhere, 0, "another cluster"),
+        (holder(0), 1, "an epoch that was not given out"),
+    ] {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, "started");
+        let epoch = Epoch(lease.epoch.0 + epochs_later);
+        world.queue.connect(TWO, stranger);
+        let claim = reported(LeaseRef { epoch, ..lease }, Outcome::Succeeded, Certainty::Certain);
+        assert_eq!(world.queue.report(TWO, claim, at(1)), Verdict::NeverLeased, "{why}");
+        assert_eq!((world.state(1), world.record(1).observations), ("started", Vec::new()), "{why}");
+        world.queue.tick(at(TTL));
+        assert_eq!(world.queue.report(TWO, claim, at(TTL)), Verdict::NeverLeased, "{why}, in doubt");
+    }
+
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+    world.queue.reject(ONE, lease, no(Rejection::Draining, 0), at(0));
+    let claim = reported(lease, Outcome::Succeeded, Certainty::Certain);
+    assert_eq!(world.queue.report(ONE, claim, at(1)), Verdict::NeverLeased, "given back");
+}
+
+/// After a new enrollment the same store reports under another member's id.
+#[test]
+fn a_lease_belongs_to_the_store_that_took_the_task() {
+    let (mut world, lease) = World::holding(TaskKind::ExpirePassword, "started");
+    world.queue.disconnect(ONE);
+    world.queue.connect(TWO, holder(0));
+    let claim = reported(lease, Outcome::Succeeded, Certainty::Certain);
+    assert_eq!(world.queue.report(TWO, claim, at(1)), Verdict::Finished);
+    assert_eq!(world.record(1).finish.unwrap().member, Some(TWO));
+}
+
+/// The ledger was restored from a backup: whoever gets the task next has to look first.
+#[test]
+fn a_report_under_an_epoch_that_is_yet_to_come_is_a_reason_to_look_first() {
+    let mut world = World::new();
+    world.queue.submit(task(1), at(0));
+    let claim = reported(LeaseRef { task: id(1), epoch: Epoch(1) }, Outcome::Succeeded, Certainty::Certain);
+    world.queue.connect(TWO, Holder { cluster: "other".parse().unwrap(), ..holder(0) });
+    world.queue.report(TWO, claim, at(1));
+    assert!(!world.record(1).reconcile);
+    world.queue.connect(ONE, holder(0));
+    assert_eq!(world.queue.report(ONE, claim, at(1)), Verdict::NeverLeased);
+    assert!(world.record(1).reconcile);
+}
+
+#[test]
+fn the_newest_leases_are_remembered() {
+    let (mut world, first) = World::holding(TaskKind::ValidateUser, "accepted");
+    let mut now = 0;
+    for _ in 0..8 {
+        now += TTL;
+        world.queue.tick(at(now));
+        world.assign(now).unwrap();
+    }
+    assert_eq!(world.record(1).leases.len(), 8);
+    let claim = reported(first, Outcome::Failed, Certainty::Certain);
+    assert_eq!(world.queue.report(ONE, claim, at(now)), Verdict::NeverLeased);
+    let second = LeaseRef { epoch: first.epoch.next(), ..first };
+    assert_eq!(
+        world.queue.report(ONE, reported(second, Outcome::Failed, Certainty::Certain), at(now)),
+        Verdict::Observed
+    );
 }
 
 fn no(reason: Rejection, retry_after_ms: u64) -> RejectedAs<'static> {

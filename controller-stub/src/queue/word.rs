@@ -6,7 +6,7 @@ use postern_protocol::code::Code;
 use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Rejection};
 use postern_protocol::{MemberId, Outcome, TaskId, Timestamp};
 
-use super::{Ending, Queue};
+use super::{Ending, MAX_NOTE, Queue};
 use crate::clock::Moment;
 use crate::state::record::TaskState;
 
@@ -66,6 +66,9 @@ impl Queue {
             return;
         }
         let id = lease.task;
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.record.leases.retain(|it| it.epoch != lease.epoch);
+        }
         self.become_(id, TaskState::Queued);
         match why.reason.known() {
             Some(Rejection::Expired) => self.expire(id, at),
@@ -105,7 +108,9 @@ impl Queue {
     }
 
     fn fail(&mut self, id: TaskId, why: RejectedAs<'_>, at: Moment) {
-        let note: String = format!("{}: {}", why.reason, why.message).chars().take(500).collect();
+        let mut note = format!("{}: {}", why.reason, why.message);
+        note.retain(|it| !it.is_control());
+        note.truncate(note.floor_char_boundary(MAX_NOTE));
         let ending = self.ending(id, Outcome::Failed);
         self.finish_here(id, ending, &note, at);
     }

@@ -304,12 +304,14 @@ mod tests {
     use postern_protocol::bounded::{Bytes, List};
     use postern_protocol::id::Incarnation;
     use postern_protocol::message::v1::Mode;
+    use postern_protocol::outcome::{Certainty, Changed};
     use postern_protocol::time::UnixMillis;
-    use postern_protocol::{ReportNo, SessionNo, TaskKind, TaskRequest};
+    use postern_protocol::{Outcome, ReportNo, SessionNo, TaskKind, TaskRequest};
     use postern_store::{Options, StoreKey};
 
     use super::*;
-    use crate::state::record::TaskState;
+    use crate::queue::{MAX_LEASES, MAX_NOTE, MAX_OBSERVATIONS};
+    use crate::state::record::{Finish, LeaseRecord, ObservationRecord, TaskState};
 
     fn ledger(folder: &tempfile::TempDir) -> Ledger {
         let key = StoreKey::from_bytes([1; 32]);
@@ -333,6 +335,7 @@ mod tests {
             state: TaskState::Queued,
             epoch: Epoch(0),
             attempt: 0,
+            leases: Vec::new(),
             reconcile: false,
             cancel_requested: false,
             observations: Vec::new(),
@@ -350,6 +353,35 @@ mod tests {
         ledger.commit(writes).await.unwrap();
         assert_eq!(ledger.tasks().count(), 1_000);
         assert_eq!(ledger.tasks().next().unwrap().unwrap(), task(999), "the newest first");
+    }
+
+    /// A record that does not fit its place ends the controller: whatever is kept with a task has a bound.
+    #[test]
+    fn the_largest_task_fits_its_record() {
+        let member = MemberId::from_bytes([255; 16]);
+        let (epoch, outcome, certainty) = (Epoch(u64::MAX), Outcome::PartiallySucceeded, Certainty::Probable);
+        let largest = TaskRecord {
+            cluster: "c".repeat(63).parse().unwrap(),
+            system: "s".repeat(63).parse().unwrap(),
+            target: "\"".repeat(255),
+            submitted: UnixMillis(u64::MAX),
+            deadline: Some(UnixMillis(u64::MAX)),
+            epoch,
+            attempt: u32::MAX,
+            leases: vec![LeaseRecord { epoch, store: Incarnation::from_bytes([255; 16]) }; MAX_LEASES],
+            observations: vec![ObservationRecord { member, epoch, outcome, certainty }; MAX_OBSERVATIONS],
+            finish: Some(Finish {
+                outcome,
+                certainty,
+                changed: Changed::Unknown,
+                member: Some(member),
+                epoch,
+                note: "\"".repeat(MAX_NOTE),
+                at: UnixMillis(u64::MAX),
+            }),
+            ..task(1)
+        };
+        assert!(batches(&[Write::Task(largest)]).is_ok());
     }
 
     /// A number that became durable before the report it covers would have the report dropped unread after a crash.

@@ -191,6 +191,16 @@ impl TaskState {
     }
 }
 
+/// A lease that was given out. It belongs to the store that took the task, which outlives a new enrollment of its agent
+/// and not the loss of what it held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRecord {
+    /// Its number.
+    pub epoch: Epoch,
+    /// The life of the store it was given to.
+    pub store: Incarnation,
+}
+
 /// A report that came under an epoch that had passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservationRecord {
@@ -253,6 +263,9 @@ pub struct TaskRecord {
     pub epoch: Epoch,
     /// How many leases it had.
     pub attempt: u32,
+    /// The newest leases that were not given back: only under one of these a report counts.
+    #[serde(default)]
+    pub leases: Vec<LeaseRecord>,
     /// An earlier holder may have begun it.
     pub reconcile: bool,
     /// Somebody wants it cancelled.

@@ -34,7 +34,7 @@ impl State {
         if live.waiting.len() + live.stored_ahead.len() >= MAX_WAITING {
             return self.end_session(id, SessionRefusal::Overloaded, "too many reports wait for their payloads");
         }
-        if self.lacks_payload(&report.streams, report.task) {
+        if self.has_to_wait(id, &report) {
             if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {
                 live.waiting.insert(number, report);
             }
@@ -48,7 +48,7 @@ impl State {
     pub(super) fn payload_came(&mut self, id: MemberId, at: Moment) {
         let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) else { return };
         for (number, report) in std::mem::take(&mut live.waiting) {
-            if self.lacks_payload(&report.streams, report.task) {
+            if self.has_to_wait(id, &report) {
                 if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {
                     live.waiting.insert(number, report);
                 }
@@ -57,6 +57,13 @@ impl State {
                 self.acknowledge(id);
             }
         }
+    }
+
+    /// Whether a report counts and cannot be stored yet. One that does not count waits for nothing.
+    fn has_to_wait(&self, id: MemberId, report: &Report) -> bool {
+        let (holder, task) = (self.queue.holder(id), self.queue.task(report.task));
+        holder.zip(task).is_some_and(|(holder, task)| holder.was_given(task, report.epoch))
+            && self.lacks_payload(&report.streams, report.task)
     }
 
     fn lacks_payload(&self, streams: &[StreamRef], task: postern_protocol::TaskId) -> bool {
@@ -90,10 +97,14 @@ impl State {
                 tracing::warn!(member = %id, task = %report.task, outcome = %report.outcome, "a report came under an epoch that had passed");
             }
             Verdict::NotOpen => {
-                tracing::debug!(member = %id, task = %report.task, "a report came for a task that is not open");
+                tracing::info!(member = %id, task = %report.task, outcome = %report.outcome, "a report came for a task that is not open");
+            }
+            Verdict::NeverLeased => {
+                tracing::warn!(member = %id, task = %report.task, epoch = %report.epoch, outcome = %report.outcome, "a report was refused: its task was never leased to this member under its epoch");
             }
         }
-        if self.is_news(&report) {
+        // What counts for nothing is acknowledged all the same: sent again it would mean no more.
+        if matches!(verdict, Verdict::Finished | Verdict::Observed) && self.is_news(&report) {
             self.writes.push(Write::Report(Box::new(report)));
         }
         if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {

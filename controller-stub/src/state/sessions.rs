@@ -232,7 +232,8 @@ impl State {
         let enabled = member.record.state == MembershipState::Enabled;
         live.established = true;
         let stale = live.told != member.record.epoch;
-        self.queue.connect(id, Holder::new(member.record.cluster.clone(), live.serves.clone(), enabled));
+        self.queue
+            .connect(id, Holder::new(member.record.cluster.clone(), live.incarnation, live.serves.clone(), enabled));
         tracing::info!(member = %id, session = %session, address = live.address, "a member is registered");
         if stale {
             self.push_state(id);

@@ -54,13 +54,20 @@ impl State {
             return Err(StreamFault::Unknown);
         }
         let StreamOpen { task, stream } = *open;
+        let of_task = self.any_task(task).ok().flatten();
+        let holder = self.queue.holder(member);
+        if !holder.zip(of_task.as_ref()).is_some_and(|(holder, of_task)| holder.was_ever_given(of_task)) {
+            tracing::warn!(%member, %task, stream = %stream.id, "a payload was refused: its task was never leased to this member");
+            return Err(StreamFault::Unknown);
+        }
         if let Some(there) = self.streams.get(&stream.id) {
             let same = there.direction == Direction::Output
                 && there.task == Some(task)
                 && (there.length, there.sha256) == (stream.length, stream.sha256);
             return if same { Ok(there.clone()) } else { Err(StreamFault::Corrupt) };
         }
-        if self.queue.task(task).is_none() && !matches!(self.ledger.task(task), Ok(Some(_))) {
+        if self.queue.task(task).is_none() {
+            tracing::info!(%member, %task, stream = %stream.id, "a payload was refused: its task is not open any more");
             return Err(StreamFault::Unknown);
         }
         if stream.length > MAX_STREAM || self.streams.len() >= MAX_STREAMS {

@@ -86,6 +86,7 @@ impl State {
             state: TaskState::Queued,
             epoch: Epoch(0),
             attempt: 0,
+            leases: Vec::new(),
             reconcile: false,
             cancel_requested: false,
             observations: Vec::new(),

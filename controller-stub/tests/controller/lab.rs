@@ -128,8 +128,12 @@ impl Lab {
     }
 
     pub(crate) async fn token(&self) -> EnrollmentToken {
-        let _: Value = self.client().post("/v1/clusters", &json!({ "name": "acme" })).await.unwrap();
-        let made: Value = self.client().post("/v1/tokens", &json!({ "cluster": "acme" })).await.unwrap();
+        self.token_into("acme").await
+    }
+
+    pub(crate) async fn token_into(&self, cluster: &str) -> EnrollmentToken {
+        let _: Value = self.client().post("/v1/clusters", &json!({ "name": cluster })).await.unwrap();
+        let made: Value = self.client().post("/v1/tokens", &json!({ "cluster": cluster })).await.unwrap();
         made["token"].as_str().unwrap().parse().unwrap()
     }
 

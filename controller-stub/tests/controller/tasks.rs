@@ -4,15 +4,16 @@ use postern_controller_stub::client::sealing::Binding;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
-    CancelAck, CancelVerdict, Credit, LeaseRef, LeaseVerdict, Progress, Reject, Rejection, Renew, Report,
+    CancelAck, CancelVerdict, Credit, LeaseRef, LeaseVerdict, Progress, Reject, Rejection, Renew, Report, StreamFault,
+    StreamOpen, StreamRef,
 };
 use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
 use postern_protocol::task::reset_password;
-use postern_protocol::{Outcome, TaskId, TaskKind, TaskOutput, TaskRequest};
+use postern_protocol::{Failure, FailureClass, Outcome, StreamId, TaskId, TaskKind, TaskOutput, TaskRequest};
 use serde_json::{Value, json};
 
 use crate::lab::Lab;
-use crate::member::{Session, succeeded};
+use crate::member::{Identity, Session, succeeded};
 
 #[tokio::test]
 async fn a_task_goes_to_a_member_and_its_outcome_comes_back() {
@@ -94,6 +95,46 @@ async fn a_report_sent_twice_is_acknowledged_twice_and_stored_once() {
     session.send(lie).await;
     assert_eq!(session.acked().await, 1);
     assert_eq!(lab.task(task).await.outcome, Some(Outcome::Succeeded), "an outcome never changes");
+}
+
+/// Leave the lease out of `Queue::report` and the stranger's word is the outcome; store its report and it is what is
+/// shown beside the holder's outcome; let it wait for its payload and it is never acknowledged.
+#[tokio::test]
+async fn a_member_can_neither_end_nor_touch_a_task_it_was_never_given() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let task = lab.submit("disable_user", "a").await;
+    let offer = session.offer().await;
+    session.start(&offer).await;
+    lab.in_state(task, "started").await;
+
+    let stranger = Identity::enroll(&lab, &lab.token_into("other").await).await.unwrap();
+    let mut theirs = Session::open(&lab, &stranger).await;
+    let payload = StreamRef { id: StreamId::from_bytes([5; 16]), length: 7, sha256: [1; 32] };
+    let failed = |code| Failure::new(FailureClass::Rejected, code, "It did not work");
+    let lie =
+        Report { failure: Some(failed("lie")), streams: List::new(vec![payload]).unwrap(), ..succeeded(1, &offer) };
+    theirs.send(lie).await;
+    assert_eq!(theirs.acked().await, 1);
+    theirs.send(StreamOpen { task, stream: payload }).await;
+    let FromController::StreamReset(reset) = theirs.next().await else { panic!("no StreamReset") };
+    assert_eq!(reset.fault, StreamFault::Unknown.into());
+    let message = Text::new("not for you").unwrap();
+    let reason = Rejection::Invalid.into();
+    theirs.send(Reject { task, epoch: offer.epoch, reason, message, retry_after_ms: 0 }).await;
+    let lease = LeaseRef { task, epoch: offer.epoch };
+    theirs.send(Renew { nonce: 1, leases: List::new(vec![lease]).unwrap() }).await;
+    let FromController::Renewed(renewed) = theirs.next().await else { panic!("no Renewed") };
+    assert_eq!(renewed.leases[0].verdict, LeaseVerdict::Fenced.into());
+    let view = lab.task(task).await;
+    assert_eq!((view.state.as_str(), view.member, view.observations.len()), ("started", Some(identity.member), 0));
+
+    let truth = Report { outcome: Outcome::Failed.into(), failure: Some(failed("truth")), ..succeeded(1, &offer) };
+    session.send(truth).await;
+    assert_eq!(session.acked().await, 1);
+    let view = lab.task(task).await;
+    assert_eq!((view.outcome, view.member), (Some(Outcome::Failed), Some(identity.member)));
+    assert_eq!(view.failure.unwrap().code.as_str(), "truth");
 }
 
 #[tokio::test]
