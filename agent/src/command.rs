@@ -17,6 +17,7 @@ use crate::chain::Chain;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError, System};
 use crate::exit::Exit;
+use crate::hardening;
 
 /// Why a command failed: a sentence and an exit code.
 #[derive(Debug)]
@@ -61,6 +62,10 @@ impl From<crate::store::AgentStoreError> for Failed {
 
 /// Runs a command and says how it went.
 pub fn run(cli: Cli) -> Exit {
+    if let Err(error) = hardening::keep_memory_private() {
+        say_error(format_args!("core dumps cannot be switched off: {error}"));
+        return Exit::Failed;
+    }
     let done = match cli.command {
         Command::Enroll(options) => on_runtime(enroll::run(&cli.config, options)),
         Command::Run(options) => on_runtime(run::run(&cli.config, options)),

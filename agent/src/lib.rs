@@ -20,6 +20,7 @@ mod dispatcher;
 mod enrollment;
 mod executor;
 mod exit;
+mod hardening;
 pub mod http;
 mod identity;
 mod kept;

@@ -3,6 +3,7 @@
 use crate::cli::{Command, Reach};
 use crate::client::{Client, Where};
 use crate::exit::{Exit, Failure};
+use crate::hardening;
 
 mod cluster;
 mod member;
@@ -15,6 +16,8 @@ mod task;
 
 /// Carries a command out.
 pub fn run(command: Command) -> Result<(), Failure> {
+    hardening::keep_memory_private()
+        .map_err(|error| Failure::new(Exit::Failed, format!("core dumps cannot be switched off: {error}")))?;
     match command {
         Command::Serve(options) => serve::run(options),
         Command::Token { reach, command } => asking(cluster::token(&reach, command)),

@@ -20,6 +20,7 @@ pub mod config;
 pub mod dispatcher;
 pub mod enrollment;
 pub mod exit;
+mod hardening;
 pub mod hex;
 pub mod link;
 pub mod membership;

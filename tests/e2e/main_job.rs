@@ -95,6 +95,20 @@ fn files_with(folder: &std::path::Path, needle: &[u8]) -> Vec<String> {
     found
 }
 
+/// A core file would hold every secret that the process has in memory.
+#[tokio::test]
+async fn no_program_dumps_core() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.member("agent").await;
+    let controller = std::fs::read(lab.controller.data().join("api.json")).unwrap();
+    let controller: serde_json::Value = serde_json::from_slice(&controller).unwrap();
+    for pid in [&agent.status().await["agent"]["pid"], &controller["pid"]] {
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..], ["0", "0", "bytes"], "{core}");
+    }
+}
+
 #[tokio::test]
 async fn a_generated_password_is_for_the_requester_alone() {
     let lab = Lab::start(programs()).await;

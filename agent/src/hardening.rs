@@ -1,0 +1,11 @@
+//! What this process gives up, so that the secrets in its memory stay there.
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+/// Sees to it that a crash leaves no image of the memory behind, and that no other process of this user reads it.
+pub fn keep_memory_private() -> std::io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    // A kernel that hands core dumps to a program, as systemd has it do, asks for no limit.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
