@@ -8,6 +8,7 @@ use postern_agent_core::{Ledger, Limits};
 use postern_protocol::SystemName;
 use postern_protocol::message::v1::AnnouncedKey;
 use postern_protocol::seal::SealingPublicKey;
+use postern_store::StoreError;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -34,9 +35,6 @@ pub enum AppError {
     /// The configuration is not usable.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A secret of the configuration cannot be read.
-    #[error("the password of the proxy cannot be read")]
-    ProxySecret(#[from] crate::config::SecretError),
     /// The identity is not usable.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -53,7 +51,7 @@ pub enum AppError {
     )]
     NotEnrolled,
     /// The local socket is not usable.
-    #[error("the status socket `{path}` cannot be opened")]
+    #[error("the status socket `{path}` cannot be opened; let the agent's user write to the state directory")]
     Socket {
         /// The socket.
         path: std::path::PathBuf,
@@ -67,10 +65,9 @@ impl AppError {
     /// The exit code that tells a script.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::ProxySecret(_) | Self::Identity(_) | Self::Tls(_) => Exit::Config,
+            Self::Config(_) | Self::Identity(_) | Self::Tls(_) | Self::Socket { .. } => Exit::Config,
             Self::Store(error) => store_exit(error),
             Self::NotEnrolled => Exit::Refused,
-            Self::Socket { .. } => Exit::Store,
         }
     }
 }
@@ -80,7 +77,7 @@ pub fn store_exit(error: &AgentStoreError) -> Exit {
     match error {
         AgentStoreError::Store(error) if error.is_in_use() => Exit::StoreInUse,
         AgentStoreError::Store(error) if error.is_newer_format() => Exit::Config,
-        AgentStoreError::Key(_) => Exit::Config,
+        AgentStoreError::Store(StoreError::WrongMode { .. }) | AgentStoreError::Key(_) => Exit::Config,
         AgentStoreError::Store(_)
         | AgentStoreError::Spool(_)
         | AgentStoreError::Record { .. }
@@ -109,6 +106,7 @@ pub struct App {
 impl App {
     /// Opens the store and starts everything but the link.
     pub fn start(config: &Config) -> Result<Self, AppError> {
+        config.systems.iter().try_for_each(connector::check)?;
         let identity = IdentityDir::open(&config.state_dir)?;
         let sealing_key = identity.sealing_key()?;
         let (store, recovered) = Store::open(&config.state_dir)?;
@@ -238,10 +236,13 @@ fn remove_orphans(store: &Store, ledger: &Ledger) -> Result<(), AppError> {
 }
 
 /// The proxy of the configuration, with its password read.
-pub fn proxy_route(config: &Config) -> Result<Option<ProxyRoute>, AppError> {
+pub fn proxy_route(config: &Config) -> Result<Option<ProxyRoute>, ConfigError> {
     let Some(proxy) = &config.controller.proxy else { return Ok(None) };
     let credentials = match (&proxy.username, &proxy.password) {
-        (Some(name), Some(password)) => Some((name.clone(), password.read()?)),
+        (Some(name), Some(password)) => {
+            let password = password.read().map_err(|error| config.controller.unreadable("proxy", error))?;
+            Some((name.clone(), password))
+        }
         _ => None,
     };
     Ok(Some(ProxyRoute {

@@ -79,6 +79,9 @@ struct AgentSection {
     log_format: LogFormat,
 }
 
+/// The agent's socket is in there, and the path of a socket has at most 107 bytes.
+const MAX_STATE_DIR: usize = 90;
+
 const SECTIONS: &str = "`[agent]`, `[controller]` and `[[connected_system]]`";
 
 impl Config {
@@ -104,8 +107,13 @@ impl Config {
             }
         }
         let agent: AgentSection = source.section("agent")?;
+        let state_dir = agent.state_dir.unwrap_or_else(|| PathBuf::from(Self::DEFAULT_STATE_DIR));
+        if state_dir.as_os_str().len() > MAX_STATE_DIR {
+            let problem = format!("`state_dir` must be a path of at most {MAX_STATE_DIR} bytes");
+            return Err(source.error(source.place_of("agent", "state_dir"), "[agent]", problem));
+        }
         Ok(Self {
-            state_dir: agent.state_dir.unwrap_or_else(|| PathBuf::from(Self::DEFAULT_STATE_DIR)),
+            state_dir,
             log: Log { level: agent.log_level, format: agent.log_format },
             controller: Controller::from_source(&source)?,
             systems: System::all_from_source(&source)?,
@@ -151,7 +159,12 @@ mod tests {
     #[test]
     fn a_wrong_value_names_its_place_and_the_right_ones() {
         let error = parse("[agent]\nlog_level = \"loud\"\n").unwrap_err();
-        assert!(error.starts_with("agent.toml:2: [agent]: unknown variant `loud`"), "{error}");
+        assert!(error.starts_with("agent.toml:2: [agent]: `log_level`: unknown variant `loud`"), "{error}");
         assert!(error.contains("`debug`"), "{error}");
+        let error = parse(&format!("[agent]\n\nstate_dir = \"/{}\"\n", "x".repeat(90))).unwrap_err();
+        assert_eq!(error, "agent.toml:3: [agent]: `state_dir` must be a path of at most 90 bytes");
+        let error = parse("[controller]\nconnect_timeout_secs = \"9\"\n").unwrap_err();
+        let told = "`connect_timeout_secs`: invalid type: string \"9\", expected a whole number";
+        assert_eq!(error, format!("agent.toml:2: [controller]: {told}"));
     }
 }

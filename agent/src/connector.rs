@@ -20,7 +20,7 @@ use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskK
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-pub use registry::{build, reset_sign_in};
+pub use registry::{build, check, reset_sign_in};
 
 /// A future that a trait object can return.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

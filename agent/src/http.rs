@@ -67,7 +67,7 @@ pub enum HttpError {
     #[error("the proxy's password cannot be read")]
     ProxyPassword(#[source] SecretError),
     /// A file of root certificates cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Roots(#[from] RootsError),
     /// The HTTP library refused.
     #[error("the HTTP client cannot be built")]

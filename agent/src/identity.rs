@@ -19,6 +19,9 @@ const MAX_FILE: usize = 64 * 1024;
 /// Why the identity cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
+    /// The state directory cannot be made or is not private.
+    #[error("the state directory cannot be used; give it to the agent's user, or name another as `state_dir`")]
+    StateDir(#[source] PrivateError),
     /// A file failed.
     #[error(transparent)]
     File(#[from] PrivateError),
@@ -65,7 +68,7 @@ pub struct IdentityDir(PathBuf);
 impl IdentityDir {
     /// The identity below a state directory. Makes the folder.
     pub fn open(state_dir: &Path) -> Result<Self, IdentityError> {
-        private::directory(state_dir)?;
+        private::directory(state_dir).map_err(IdentityError::StateDir)?;
         let path = state_dir.join("identity");
         private::directory(&path)?;
         Ok(Self(path))

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use postern_tests::lab::{AgentOptions, SYSTEM, new_task_id};
 use postern_tests::{Lab, wait_for};
+use salesforce_sim::CONSUMER_KEY;
 use serde_json::{Value, json};
 
 use crate::programs;
@@ -63,13 +64,75 @@ async fn a_wrong_configuration_names_its_place() {
 
     std::fs::write(agent.config(), good.replace("[agent]", "[agnet]")).unwrap();
     says(&agent.run(&["status"]).await, 78, &["agnet", "agent.toml"]);
+}
 
-    std::fs::write(agent.config(), &good).unwrap();
-    let secret = agent.folder().join("consumer-secret");
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let exposed = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
-    assert_ne!(exposed.code, Some(0), "{exposed:?}");
-    assert!(format!("{}{}", exposed.out, exposed.err).contains("chmod"), "{exposed:?}");
+/// Everything that can be wrong in the file and with what it points to: what to replace, by what, and the words of the
+/// complaint.
+#[tokio::test]
+async fn whatever_is_wrong_with_a_configuration_keeps_the_agent_from_starting() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.agent("agent");
+    agent.enroll(&lab.controller).await;
+    let good = std::fs::read_to_string(agent.config()).unwrap();
+    let folder = agent.folder().display().to_string();
+    for (name, content) in [("empty", "\n"), ("large", &"x".repeat(20_000)), ("exposed", "x"), ("garbage", "hello")] {
+        agent.write_secret(name, content);
+    }
+    std::fs::set_permissions(agent.folder().join("exposed"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    std::fs::write(agent.folder().join("binary"), [0xff]).unwrap();
+    std::fs::set_permissions(agent.folder().join("binary"), std::fs::Permissions::from_mode(0o600)).unwrap();
+
+    let file = |name: &str| format!("{{ file = \"{folder}/{name}\" }}");
+    let secret = |to: &str, words: &[&'static str]| {
+        let words = [&["acme", "`consumer_secret`"], words].concat();
+        (file("consumer-secret"), to.to_owned(), words)
+    };
+    let other = |from: &str, to: &str, words: &[&'static str]| (from.to_owned(), to.to_owned(), words.to_vec());
+    let client = format!("oauth-client-credentials\"\nconsumer_key = \"{CONSUMER_KEY}\"\nconsumer_secret = ");
+    let jwt = "oauth-jwt\"\nconsumer_key = \"k\"\nusername = \"u\"\nprivate_key = ";
+    let roots = format!("{folder}/salesforce-ca.pem");
+    let proxy = format!(
+        "proxy = {{ url = \"http://127.0.0.1:1\", username = \"u\", password = {} }}\ndomain = ",
+        file("absent")
+    );
+    let rows = [
+        secret(&file("absent"), &["correct its name", "No such file"]),
+        secret(&file("exposed"), &["chmod 600"]),
+        secret(&file("empty"), &["is empty"]),
+        secret(&file("large"), &["more than 16 KiB"]),
+        secret(&file("binary"), &["not UTF-8"]),
+        secret(&file(""), &["is not a file"]),
+        secret("{ env = \"POSTERN_NO_SUCH\" }", &["no variable `POSTERN_NO_SUCH`", "set it"]),
+        secret("{ credential = \"no-such\" }", &["LoadCredential=no-such"]),
+        secret("\"in clear\"", &["does not belong in this file"]),
+        other(&client, jwt, &["`private_key`", "not an RSA key in PEM form", "consumer-secret"]),
+        other(&roots, &format!("{folder}/absent"), &["`root_certificates`", "correct the path", "No such file"]),
+        other(&roots, &format!("{folder}/garbage"), &["`root_certificates`", "PEM file of certificates"]),
+        other("domain = ", &proxy, &["`proxy`", "correct its name"]),
+        other("domain = \"", "domain = \"a b/", &["`domain`", "neither a host nor a URL"]),
+        other("/state\"", "/consumer-secret/state\"", &["state_dir", "Not a directory"]),
+        other("/state\"", &format!("/{}\"", "x".repeat(90)), &["agent.toml:2", "state_dir", "at most 90 bytes"]),
+        other("[controller]", "[controller]\nurls = [\"x\"]", &["agent.toml:5", "wss://"]),
+        other("settle_ms", "setle_ms", &["unknown field `setle_ms`"]),
+        other("concurrency = 8", "concurrency = \"8\"", &["`concurrency`", "a whole number"]),
+        other("[[conn", "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n[[conn", &["of this name"]),
+        other("connector = \"salesforce\"", "connector = \"ldap\"", &["`ldap`"]),
+        other("[agent]", "[agent", &["agent.toml:1"]),
+    ];
+    for (from, to, words) in rows {
+        let wrong = good.replacen(&from, &to, 1);
+        assert_ne!(wrong, good, "{from}");
+        std::fs::write(agent.config(), wrong).unwrap();
+        for command in [&["exec", "test-connection", "--system", SYSTEM][..], &["run"]] {
+            let finished = agent.run(command).await;
+            says(&finished, 78, &words);
+            assert_eq!(finished.err.trim().lines().count(), 1, "one sentence: {}", finished.err);
+        }
+    }
+
+    let proxy = proxy.replace("domain = ", "");
+    std::fs::write(agent.config(), good.replace("[controller]", &format!("[controller]\n{proxy}"))).unwrap();
+    says(&agent.run(&["run"]).await, 78, &["agent.toml:5", "`proxy`", "correct its name"]);
 }
 
 #[tokio::test]
@@ -77,9 +140,17 @@ async fn keys_that_others_can_read_are_refused_with_the_command_that_mends_them(
     let lab = Lab::start(programs()).await;
     let mut agent = lab.agent("agent");
     agent.enroll(&lab.controller).await;
-    let key = agent.folder().join("state/identity/tls.key");
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
-    says(&agent.run(&["run"]).await, 78, &["chmod 600", "tls.key"]);
+    for (path, mode, words) in [
+        ("state/store", 0o700, ["chmod 700", "store"]),
+        ("state/store.key", 0o600, ["chmod 600", "store.key"]),
+        ("state/identity/tls.key", 0o600, ["chmod 600", "tls.key"]),
+        ("state", 0o700, ["chmod 700", "state"]),
+    ] {
+        let set = |mode| std::fs::set_permissions(agent.folder().join(path), std::fs::Permissions::from_mode(mode));
+        set(mode | 0o040).unwrap();
+        says(&agent.run(&["run"]).await, 78, &words);
+        set(mode).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use postern_store::private;
+use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -28,9 +29,11 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or(AppError::NotEnrolled)?;
     let mut signals = Signals::new().map_err(|error| Failed::because(Exit::Bug, &error))?;
     let mut app = start(&config).await?;
+    let listener = status::listen(&config.state_dir)
+        .map_err(|source| AppError::Socket { path: status::socket_path(&config.state_dir), source })?;
     let link = app.connect(&config)?;
     let side = Spawner::default();
-    serve_status(&config, &identity, &app, link.clone(), &side)?;
+    serve_status(listener, &identity, &app, link.clone(), &side);
     if let Some(path) = options.ready_file {
         side.spawn(|stop| async move {
             tokio::select! {
@@ -91,14 +94,12 @@ async fn app_stop(app: App, signals: &mut Signals) -> Result<(), crate::store::A
 }
 
 fn serve_status(
-    config: &Config,
+    listener: UnixListener,
     identity: &identity::Identity,
     app: &App,
     link: watch::Receiver<LinkStatus>,
     side: &Spawner,
-) -> Result<(), AppError> {
-    let listener = status::listen(&config.state_dir)
-        .map_err(|source| AppError::Socket { path: status::socket_path(&config.state_dir), source })?;
+) {
     let fixed = status::Fixed {
         cluster: identity.membership.cluster.to_string(),
         member: identity.membership.member.to_string(),
@@ -106,7 +107,6 @@ fn serve_status(
     };
     let dispatcher = app.dispatcher.clone();
     side.spawn(|stop| status::serve(listener, fixed, link, dispatcher, stop));
-    Ok(())
 }
 
 async fn tell_ready(mut link: watch::Receiver<LinkStatus>, path: &Path) {

@@ -1,12 +1,16 @@
 //! How the agent reaches its controller, and what stands in between.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
-use super::source::{Source, place};
-use super::{ConfigError, SecretSource};
+use super::source::Source;
+use super::{ConfigError, SecretError, SecretSource};
+
+const SECTION: &str = "controller";
+const ENTRY: &str = "[controller]";
 
 /// How the agent reaches its controller.
 #[derive(Debug, Clone)]
@@ -17,6 +21,7 @@ pub struct Controller {
     pub proxy: Option<Proxy>,
     /// The longest that TCP, TLS and upgrade may take together.
     pub connect_timeout: Duration,
+    source: Arc<Source>,
 }
 
 /// An HTTP proxy to go through with `CONNECT`.
@@ -24,6 +29,7 @@ pub struct Controller {
 #[serde(deny_unknown_fields)]
 pub struct Proxy {
     /// Its URL: `http://host:port`.
+    #[serde(deserialize_with = "proxy_url")]
     pub url: Url,
     /// The name for Basic authentication.
     pub username: Option<String>,
@@ -34,7 +40,7 @@ pub struct Proxy {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Section {
-    urls: Vec<Url>,
+    urls: Vec<String>,
     proxy: Option<Proxy>,
     connect_timeout_secs: u64,
 }
@@ -45,11 +51,18 @@ impl Default for Section {
     }
 }
 
+const PROXY_FORM: &str = "a proxy's `url` looks like `http://proxy.example.com:3128`";
+
+/// The message must not repeat what was written: there may be a password in it.
+fn proxy_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(|_| de::Error::custom(PROXY_FORM))
+}
+
 impl Proxy {
     /// What is wrong with it, if anything.
     pub fn problem(&self) -> Option<&'static str> {
         if self.url.scheme() != "http" || self.url.host().is_none() {
-            Some("a proxy's `url` looks like `http://proxy.example.com:3128`")
+            Some(PROXY_FORM)
         } else if !self.url.username().is_empty() || self.url.password().is_some() {
             Some("put the proxy's name in `username` and its password in a file named by `password`, not in the URL")
         } else if self.username.is_some() != self.password.is_some() {
@@ -61,15 +74,17 @@ impl Proxy {
 }
 
 impl Controller {
-    pub(super) fn from_source(source: &Source) -> Result<Self, ConfigError> {
-        let section: Section = source.section("controller")?;
-        let wrong = |key: &str, problem: String| {
-            let document = source.document()?.into_inner();
-            let table = document.get("controller").and_then(|value| value.get_ref().as_table());
-            Err(source.error(table.and_then(|table| place(table, key)), "[controller]", problem))
-        };
-        if let Some(url) = section.urls.iter().find(|url| url.scheme() != "wss" || url.host().is_none()) {
-            return wrong("urls", format!("`{url}` is not a controller's URL: it must begin with `wss://`"));
+    pub(super) fn from_source(source: &Arc<Source>) -> Result<Self, ConfigError> {
+        let section: Section = source.section(SECTION)?;
+        let wrong = |key: &str, problem: String| Err(source.error(source.place_of(SECTION, key), ENTRY, problem));
+        let mut urls = Vec::new();
+        for text in &section.urls {
+            match Url::parse(text) {
+                Ok(url) if url.scheme() == "wss" && url.host().is_some() => urls.push(url),
+                Ok(_) | Err(_) => {
+                    return wrong("urls", format!("`{text}` is not a controller's URL: write `wss://host:port`"));
+                }
+            }
         }
         if let Some(problem) = section.proxy.as_ref().and_then(Proxy::problem) {
             return wrong("proxy", problem.to_owned());
@@ -78,10 +93,16 @@ impl Controller {
             return wrong("connect_timeout_secs", "`connect_timeout_secs` must be between 1 and 300".to_owned());
         }
         Ok(Self {
-            urls: section.urls,
+            urls,
             proxy: section.proxy,
             connect_timeout: Duration::from_secs(section.connect_timeout_secs),
+            source: Arc::clone(source),
         })
+    }
+
+    /// The error that the secret of `field` cannot be read.
+    pub fn unreadable(&self, field: &str, error: SecretError) -> ConfigError {
+        self.source.secret(self.source.place_of(SECTION, field), ENTRY, field, error)
     }
 }
 
@@ -98,16 +119,18 @@ mod tests {
     #[test]
     fn a_plain_url_is_refused() {
         let error = refused("[controller]\n\nurls = [\"ws://a.example\"]\n");
-        assert!(error.starts_with("agent.toml:3: [controller]: `ws://a.example/` is not"), "{error}");
+        assert!(error.starts_with("agent.toml:3: [controller]: `ws://a.example` is not"), "{error}");
     }
 
     #[test]
     fn a_proxy_is_checked() {
         let error = refused("[controller]\nproxy = { url = \"http://a:b@proxy:1\" }\n");
         assert!(error.contains("not in the URL"), "{error}");
+        let error = refused("[controller]\nproxy = { url = \"a:b@proxy\" }\n");
+        assert!(error.contains("looks like `http://") && !error.contains("a:b"), "{error}");
         let error = refused("[controller]\nproxy = { url = \"http://proxy:1\", username = \"x\" }\n");
         assert!(error.contains("both `username` and `password`"), "{error}");
         let error = refused("[controller]\nproxy = { url = \"http://proxy:1\", usrname = \"x\" }\n");
-        assert!(error.starts_with("agent.toml:2: [controller]: unknown field `usrname`"), "{error}");
+        assert!(error.starts_with("agent.toml:2: [controller]: `proxy`: unknown field `usrname`"), "{error}");
     }
 }

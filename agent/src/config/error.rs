@@ -38,7 +38,7 @@ pub enum ConfigError {
         problem: String,
     },
     /// A secret that the file points to is not there, or not safe.
-    #[error("{path}:{line}: {entry}: `{field}` cannot be read")]
+    #[error("{path}:{line}: {entry}: `{field}` cannot be used")]
     Secret {
         /// The file.
         path: PathBuf,
@@ -50,6 +50,6 @@ pub enum ConfigError {
         field: String,
         /// Why not, and what to do.
         #[source]
-        source: SecretError,
+        source: Box<SecretError>,
     },
 }

@@ -11,7 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
 /// A private key of 8,192 bits in PEM takes less than half of it.
-const MAX_BYTES: u64 = 16 * 1024;
+const MAX_BYTES: usize = 16 * 1024;
 
 /// A reference to a secret. The secret is read when it is needed, not when the configuration is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum SecretSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// It cannot be opened or read.
-    #[error("{from} cannot be read")]
+    #[error("{from} cannot be read; correct its name, or let the agent's user read it")]
     Unreadable {
         /// Where it was looked for.
         from: SecretSource,
@@ -36,6 +36,9 @@ pub enum SecretError {
         #[source]
         source: std::io::Error,
     },
+    /// A directory, a pipe or a device.
+    #[error("`{0}` is not a file; name the file that holds the secret")]
+    NotAFile(PathBuf),
     /// Other users of the host could read it.
     #[error("`{path}` can be read by other users (mode {mode:o}); run: chmod 600 '{path}'")]
     Exposed {
@@ -51,11 +54,16 @@ pub enum SecretError {
     #[error("there is no credential `{0}`; add `LoadCredential={0}:/path/to/file` to the systemd unit")]
     NoCredential(String),
     /// A name of a credential is not a path.
-    #[error("`{0}` is not the name of a credential")]
+    #[error("`{0}` is not the name of a credential; write its name alone, without a path")]
     BadName(String),
     /// Not a password, token or key.
-    #[error("{0} is empty, longer than {MAX_BYTES} bytes, or not UTF-8 text")]
-    Unusable(SecretSource),
+    #[error("{from} {problem}")]
+    Unusable {
+        /// Where it was found.
+        from: SecretSource,
+        /// What is wrong with it, and what to do.
+        problem: &'static str,
+    },
 }
 
 impl SecretSource {
@@ -65,49 +73,53 @@ impl SecretSource {
             Self::File(path) => self.read_file(path, Access::Private),
             Self::Env(name) => {
                 let value = std::env::var_os(name).ok_or_else(|| SecretError::NoVariable(name.clone()))?;
-                self.checked(value.into_encoded_bytes())
+                self.checked(&Zeroizing::new(value.into_encoded_bytes()))
             }
             Self::Credential(name) => {
                 let plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
                 if !plain {
                     return Err(SecretError::BadName(name.clone()));
                 }
-                let folder =
-                    std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| SecretError::NoCredential(name.clone()))?;
+                let path = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(name));
+                let path = path.filter(|path| path.exists()).ok_or_else(|| SecretError::NoCredential(name.clone()))?;
                 // systemd grants access with an ACL, whose mask shows up as group permissions.
-                self.read_file(&Path::new(&folder).join(name), Access::Granted)
+                self.read_file(&path, Access::Granted)
             }
         }
     }
 
     fn read_file(&self, path: &Path, access: Access) -> Result<Secret, SecretError> {
         let unreadable = |source| SecretError::Unreadable { from: self.clone(), source };
+        // Looked at first, because to open a pipe is to wait for whoever writes to it.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(SecretError::NotAFile(path.to_owned()));
+        }
         let file = File::open(path).map_err(unreadable)?;
         let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
         if access == Access::Private && mode & 0o077 != 0 {
             return Err(SecretError::Exposed { path: path.to_owned(), mode });
         }
-        let mut bytes = Zeroizing::new(Vec::new());
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        self.checked(std::mem::take(&mut *bytes))
+        // Room for all of it and more, because a buffer that grows leaves copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * MAX_BYTES));
+        let limit = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
+        file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
+        self.checked(&bytes)
     }
 
-    fn checked(&self, bytes: Vec<u8>) -> Result<Secret, SecretError> {
-        let unusable = || SecretError::Unusable(self.clone());
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_BYTES {
-            return Err(unusable());
+    fn checked(&self, bytes: &[u8]) -> Result<Secret, SecretError> {
+        let unusable = |problem| SecretError::Unusable { from: self.clone(), problem };
+        if bytes.len() > MAX_BYTES {
+            return Err(unusable("holds more than 16 KiB, which no secret does; name the right one"));
         }
-        let mut text = Zeroizing::new(String::from_utf8(bytes).map_err(|_| unusable())?);
-        if text.ends_with('\n') {
-            text.pop();
-            if text.ends_with('\r') {
-                text.pop();
-            }
+        let text = std::str::from_utf8(bytes);
+        let mut text = text.map_err(|_| unusable("is not UTF-8 text; write the secret as text, a key as PEM"))?;
+        if let Some(line) = text.strip_suffix('\n') {
+            text = line.strip_suffix('\r').unwrap_or(line);
         }
         if text.is_empty() {
-            return Err(unusable());
+            return Err(unusable("is empty; write the secret into it"));
         }
-        Ok(Secret::new(std::mem::take(&mut *text)))
+        Ok(Secret::new(text.to_owned()))
     }
 }
 
@@ -221,11 +233,22 @@ mod tests {
         }
     }
 
+    /// A pipe that nobody writes to would keep the agent waiting.
+    #[test]
+    fn what_is_not_a_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        for path in [folder.path(), &pipe] {
+            assert!(matches!(SecretSource::File(path.to_owned()).read(), Err(SecretError::NotAFile(_))));
+        }
+    }
+
     #[test]
     fn what_cannot_be_a_secret_is_refused() {
         for content in [vec![], b"\n".to_vec(), vec![b'a'; 16 * 1024 + 1], vec![0xff]] {
             let (_folder, source) = file(&content, 0o600);
-            assert!(matches!(source.read(), Err(SecretError::Unusable(_))));
+            assert!(matches!(source.read(), Err(SecretError::Unusable { .. })));
         }
         assert!(matches!(SecretSource::File("/nowhere".into()).read(), Err(SecretError::Unreadable { .. })));
         assert!(matches!(SecretSource::Env("POSTERN_NO_SUCH".into()).read(), Err(SecretError::NoVariable(_))));

@@ -37,7 +37,7 @@ impl Source {
     }
 
     pub(super) fn document(&self) -> Result<Spanned<DeTable<'_>>, ConfigError> {
-        DeTable::parse(&self.text).map_err(|error| self.error(error.span(), "", error.message().to_owned()))
+        DeTable::parse(&self.text).map_err(|error| self.refused(error.span(), "", &error))
     }
 
     /// The section `[name]`, with its defaults if it is not there.
@@ -56,8 +56,28 @@ impl Source {
         let place = value.span();
         T::deserialize(ValueDeserializer::from(value)).map_err(|error| {
             let span = error.span().filter(|span| !span.is_empty()).unwrap_or(place);
-            self.error(Some(span), entry, error.message().to_owned())
+            self.refused(Some(span), entry, &error)
         })
+    }
+
+    /// What the TOML library says, with the key that it leaves out and in the operator's words.
+    fn refused(&self, span: Option<Range<usize>>, entry: &str, error: &toml::de::Error) -> ConfigError {
+        let mut problem = error.message().to_owned();
+        for number in ["usize", "u64", "u32"] {
+            problem = problem.replace(&format!("expected {number}"), "expected a whole number");
+        }
+        if let Some(key) = span.as_ref().and_then(|span| self.key_before(span.start)) {
+            problem = format!("`{key}`: {problem}");
+        }
+        self.error(span, entry, problem)
+    }
+
+    /// The key whose value is at `place`.
+    fn key_before(&self, place: usize) -> Option<&str> {
+        let line = self.text.get(..place)?.rsplit('\n').next()?;
+        let (key, _) = line.split_once('=')?;
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+        Some(key.trim()).filter(|key| !key.is_empty() && key.chars().all(plain))
     }
 
     pub(super) fn error(&self, span: Option<Range<usize>>, entry: &str, problem: String) -> ConfigError {
@@ -76,8 +96,14 @@ impl Source {
             line: self.line(span),
             entry: entry.to_owned(),
             field: field.to_owned(),
-            source,
+            source: Box::new(source),
         }
+    }
+
+    /// The place of `key` in the section `[name]`.
+    pub(super) fn place_of(&self, name: &str, key: &str) -> Option<Range<usize>> {
+        let document = self.document().ok()?.into_inner();
+        place(document.get(name)?.get_ref().as_table()?, key)
     }
 
     fn line(&self, span: Option<Range<usize>>) -> usize {

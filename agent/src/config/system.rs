@@ -95,7 +95,7 @@ impl System {
         let table = self.table(document.into_inner());
         let Some(value) = table.and_then(|mut table| table.remove(self.connector.as_str())) else {
             let problem = format!("there are no settings; add a table `[connected_system.{}]`", self.connector);
-            return Err(self.invalid("name", problem));
+            return Err(self.source.error(self.place("name"), &self.entry(), problem));
         };
         self.source.decode(value, &entry)
     }

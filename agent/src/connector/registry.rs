@@ -16,6 +16,15 @@ pub fn build(system: &System, keep: Arc<dyn Keep>) -> Result<Arc<dyn Connector>,
     }
 }
 
+/// Reads what the settings of a configured system point to, so that a mistake in it shows before anything starts.
+/// Nothing of it is kept: secrets are read again whenever they are needed.
+pub fn check(system: &System) -> Result<(), ConfigError> {
+    match system.connector.as_str() {
+        salesforce::NAME => Salesforce::check(system),
+        other => Err(unknown(system, other)),
+    }
+}
+
 /// Lets a system's service account be tried again after refusals.
 pub async fn reset_sign_in(system: &System, keep: &dyn Keep) -> Result<(), Failure> {
     match system.connector.as_str() {

@@ -51,14 +51,16 @@ impl Salesforce {
     /// Sets the connector up for a system. Talks to nobody yet.
     pub fn build(system: &System, keep: Arc<dyn Keep>) -> Result<Self, ConfigError> {
         let settings = Arc::new(Settings::read(system)?);
-        let http = Http::new(&settings.http).map_err(|error| match error {
-            HttpError::ProxyPassword(error) => system.unreadable("proxy", error),
-            HttpError::Roots(_) | HttpError::Client(_) => {
-                system.invalid("root_certificates", Chain(&error).to_string())
-            }
-        })?;
+        let http = http(&settings, system)?;
         let sign_in = SignIn::new(Arc::clone(&settings), http.clone(), keep, guard_key(&system.name));
         Ok(Self { settings, http, sessions: Sessions::new(sign_in), usage: Mutex::new(None) })
+    }
+
+    /// Reads what the settings point to: secrets, keys, certificates.
+    pub fn check(system: &System) -> Result<(), ConfigError> {
+        let settings = Settings::read(system)?;
+        sign_in::check(&settings.method, system)?;
+        http(&settings, system).map(drop)
     }
 
     /// Lets the service account be tried again after refusals, when their cause was mended outside of the
@@ -70,6 +72,14 @@ impl Salesforce {
     fn usage(&self) -> Option<Usage> {
         *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn http(settings: &Settings, system: &System) -> Result<Http, ConfigError> {
+    Http::new(&settings.http).map_err(|error| match error {
+        HttpError::ProxyPassword(error) => system.unreadable("proxy", error),
+        HttpError::Roots(error) => system.invalid("root_certificates", Chain(&error).to_string()),
+        HttpError::Client(error) => system.invalid("proxy", Chain(&error).to_string()),
+    })
 }
 
 fn guard_key(system: &SystemName) -> String {

@@ -35,7 +35,9 @@ pub enum SystemRoots {
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
     /// A file cannot be read.
-    #[error("the root certificates in `{path}` cannot be read")]
+    #[error(
+        "the root certificates in `{path}` cannot be read; correct the path, or let the agent's user read the file"
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -158,6 +158,7 @@ impl Agent {
             .arg("--config")
             .arg(self.config())
             .args(arguments)
+            .kill_on_drop(true)
             .output()
             .await
             .expect("the agent's command line starts");

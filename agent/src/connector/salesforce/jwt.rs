@@ -48,6 +48,11 @@ pub(super) fn sign(claims: Claims<'_>, key: &Secret, now: UnixMillis) -> Result<
     Ok(Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
 }
 
+/// Whether assertions can be signed with `key`.
+pub(super) fn check(key: &Secret) -> Result<(), JwtError> {
+    parse(key).map(drop)
+}
+
 fn parse(pem: &Secret) -> Result<KeyPair, JwtError> {
     let der = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| JwtError::NotAKey)?;
     match der {

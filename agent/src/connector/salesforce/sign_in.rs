@@ -14,7 +14,7 @@ use super::jwt::{self, Claims};
 use super::network::{Decision, With};
 use super::settings::{Method, PasswordLogin, Settings};
 use super::{oauth, soap};
-use crate::config::{SecretError, SecretSource};
+use crate::config::{ConfigError, SecretError, SecretSource, System};
 use crate::connector::Keep;
 use crate::http::{Encryption, Http, Lost, Sent};
 use crate::{chain::Chain, clock, random};
@@ -60,6 +60,16 @@ struct Secrets {
     app: Option<Secret>,
     password: Option<Secret>,
     token: Option<Secret>,
+}
+
+/// Reads the secrets of `method` once, to see that they are there.
+pub(super) fn check(method: &Method, system: &System) -> Result<(), ConfigError> {
+    let secrets = Secrets::read(method).map_err(|(field, error)| system.unreadable(field, error))?;
+    let Method::OauthJwt { private_key, .. } = method else { return Ok(()) };
+    jwt::check(&secrets.app()).map_err(|error| {
+        let problem = format!("{error}; put the key of the connected app's certificate into {private_key}");
+        system.invalid("private_key", problem)
+    })
 }
 
 impl SignIn {
