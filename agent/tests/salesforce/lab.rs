@@ -117,16 +117,41 @@ impl Lab {
 
 /// What a connector keeps.
 #[derive(Default)]
-pub struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);
+pub struct Memory {
+    kept: Mutex<BTreeMap<String, Vec<u8>>>,
+    lasts: Mutex<Option<usize>>,
+}
+
+impl Memory {
+    /// The process dies before the write after `writes` more; `None`: it lives on.
+    pub fn dies_after(&self, writes: Option<usize>) {
+        *self.lasts.lock().unwrap() = writes;
+    }
+
+    /// Whether there is another write in this process's life.
+    fn lives(&self) -> bool {
+        match self.lasts.lock().unwrap().as_mut() {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
+}
 
 impl Keep for Memory {
     fn recall(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
-        Ok(self.0.lock().unwrap().get(key).cloned())
+        Ok(self.kept.lock().unwrap().get(key).cloned())
     }
 
     fn keep<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, Result<(), Failure>> {
         assert!(value.len() <= connector::MAX_NOTE);
-        self.0.lock().unwrap().insert(key.to_owned(), value);
+        if !self.lives() {
+            return Box::pin(async { Err(died()) });
+        }
+        self.kept.lock().unwrap().insert(key.to_owned(), value);
         Box::pin(async { Ok(()) })
     }
 }
@@ -232,8 +257,7 @@ impl Journal for MemoryJournal {
         assert!(reach >= Duration::from_secs(1));
         let mut notes = self.notes.lock().unwrap();
         if self.dies_after.is_some_and(|limit| notes.len() >= limit) {
-            let failure = Failure::new(FailureClass::Interrupted, "died", "the process died here");
-            return Box::pin(async { Err(failure) });
+            return Box::pin(async { Err(died()) });
         }
         notes.push(entry);
         Box::pin(async { Ok(()) })
@@ -263,6 +287,10 @@ impl Journal for MemoryJournal {
     fn dataset(&self) -> Result<Box<dyn Read + Send>, Failure> {
         Ok(Box::new(Cursor::new(self.dataset.clone())))
     }
+}
+
+fn died() -> Failure {
+    Failure::new(FailureClass::Interrupted, "died", "the process died here")
 }
 
 fn account(name: &str) -> Text<128> {

@@ -88,6 +88,50 @@ async fn what_worked_is_remembered_and_the_token_is_tried_once_when_it_is_needed
     assert_eq!((lab.counters().login_attempts, lab.counters().login_failures), (5, 1));
 }
 
+/// The one refusal allowed is used up by the question for the token; its answer belongs to the same sign-in. The rows:
+/// after how many of its writes the process dies, and what the next one is told.
+#[tokio::test]
+async fn the_token_is_tried_once_however_few_refusals_are_allowed_and_whenever_the_process_dies() {
+    let rows = [
+        (None, None),
+        (Some(0), None),
+        (Some(1), Some("sign_in_paused")),
+        (Some(2), None),
+        (Some(3), Some("sign_in_blocked")),
+    ];
+    for (writes, code) in rows {
+        let lab = Lab::start().await;
+        let alone = format!("{}max_refused_logins = 1\n", lab.settings("soap"));
+        let both = format!("{alone}security_token = {}\n", lab.secret("token"));
+        assert_eq!(tested(&lab, &alone).await.network.as_str(), "trusted-ip");
+        lab.sim.trust("Acme", &[]).unwrap();
+
+        if writes.is_some() {
+            lab.keep.dies_after(writes);
+            let failure = test_connection().attempt(&lab.connector_with(&both)).await.unwrap_err();
+            assert_eq!(failure.code.as_str(), "died");
+            lab.keep.dies_after(None);
+        }
+        let result = test_connection().attempt(&lab.connector_with(&both)).await;
+        assert_eq!(result.err().map(|it| it.code.to_string()).as_deref(), code, "{writes:?}");
+        assert_eq!(lab.counters().login_failures, 1, "{writes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_tried_once_when_it_is_asked_for_and_never_again() {
+    let lab = Lab::start().await;
+    let alone = format!("{}max_refused_logins = 1\n", lab.settings("soap"));
+    let both = format!("{alone}security_token = {}\n", lab.secret("token"));
+    tested(&lab, &alone).await;
+    lab.sim.trust("Acme", &[]).unwrap();
+    lab.write("token", "wrong");
+    for code in ["LOGIN_MUST_USE_SECURITY_TOKEN", "sign_in_blocked", "sign_in_blocked"] {
+        let failure = test_connection().attempt(&lab.connector_with(&both)).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), lab.counters().login_failures), (code, 2));
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_password_is_not_followed_by_another_guess_and_opens_the_circuit() {
     let lab = Lab::start().await;

@@ -5,6 +5,9 @@
 //! everything, refused stays, and an attempt that cannot have been judged is taken back. An attempt whose answer was
 //! lost stays counted for [`FORGIVEN_AFTER`], Salesforce's own usual lock-out time; while the same credentials have
 //! worked before, a few of those are tolerated, so that an outage of Salesforce does not need a person to end it here.
+//!
+//! A refusal that only asks for the security token has one attempt with the token in its train, whatever the count: the
+//! two are one sign-in.
 
 use std::time::Duration;
 
@@ -33,9 +36,22 @@ pub(super) struct Guard {
     unanswered: Vec<u64>,
     proven: bool,
     last_code: String,
+    with_token: WithToken,
     /// Whose network is remembered: login URL and account.
     network_of: String,
     network: Option<With>,
+}
+
+/// The attempt with the token that a refusal asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum WithToken {
+    /// None was asked for.
+    #[default]
+    Unasked,
+    /// It may be made.
+    Due,
+    /// It is being made.
+    Begun,
 }
 
 impl Guard {
@@ -64,6 +80,9 @@ impl Guard {
     pub(super) fn check(&mut self, max_refused: u32, now: UnixMillis) -> Result<(), Failure> {
         let forgiven = u64::try_from(FORGIVEN_AFTER.as_millis()).unwrap_or(u64::MAX);
         self.unanswered.retain(|at| *at <= now.0 && now.0 - at < forgiven);
+        if self.with_token == WithToken::Due {
+            return Ok(());
+        }
         if self.refused >= max_refused {
             return Err(self.open());
         }
@@ -77,6 +96,10 @@ impl Guard {
     /// Counts an attempt that is about to be sent.
     pub(super) fn begin(&mut self, now: UnixMillis) {
         self.unanswered.push(now.0);
+        self.with_token = match self.with_token {
+            WithToken::Due => WithToken::Begun,
+            WithToken::Unasked | WithToken::Begun => WithToken::Unasked,
+        };
     }
 
     /// The attempt worked.
@@ -85,6 +108,7 @@ impl Guard {
         self.unanswered.clear();
         self.proven = true;
         self.last_code.clear();
+        self.with_token = WithToken::Unasked;
     }
 
     /// The attempt was refused in a way that counts toward a lock-out.
@@ -95,15 +119,26 @@ impl Guard {
         self.last_code = code.chars().take(64).collect();
     }
 
+    /// The refusal asked for the token, which has not been sent yet. Whoever signs in next, after a crash too, begins
+    /// with it: the password alone would be refused once more.
+    pub(super) fn asked_for_token(&mut self) {
+        self.with_token = WithToken::Due;
+        self.network = None;
+    }
+
     /// The attempt was not judged: it was not sent, or the service said that it could not.
     pub(super) fn not_judged(&mut self) {
         self.unanswered.pop();
+        if self.with_token == WithToken::Begun {
+            self.with_token = WithToken::Due;
+        }
     }
 
     /// What an operator does after mending the cause outside of the configuration.
     pub(super) fn reset(&mut self) {
         self.refused = 0;
         self.unanswered.clear();
+        self.with_token = WithToken::Unasked;
     }
 
     /// What worked from this network for `account`.
@@ -203,6 +238,29 @@ mod tests {
         assert_eq!(tried, 2);
         assert_eq!(code(guard.check(2, START)).as_deref(), Some("sign_in_paused"));
         assert_eq!(code(guard.check(2, later(16))), None);
+    }
+
+    /// Leave the token's attempt out of the record, or do not take it from there before the call, and this fails.
+    #[test]
+    fn the_token_that_is_asked_for_is_sent_once_whatever_the_count() {
+        let mut guard = guard();
+        guard.remember("acme".to_owned(), With::PasswordAlone);
+        guard.begin(START);
+        guard.refused("LOGIN_MUST_USE_SECURITY_TOKEN");
+        guard.asked_for_token();
+
+        let mut guard = crash(&guard);
+        guard.use_credentials(b"one", [9; 16]);
+        assert_eq!(guard.remembered("acme"), None);
+        guard.check(1, START).unwrap();
+        guard.begin(START);
+        assert_eq!(code(crash(&guard).check(1, START)).as_deref(), Some("sign_in_blocked"), "it may have been sent");
+
+        guard.not_judged();
+        guard.check(1, START).unwrap();
+        guard.begin(START);
+        guard.refused("INVALID_LOGIN");
+        assert_eq!(code(guard.check(1, START)).as_deref(), Some("sign_in_blocked"));
     }
 
     #[test]

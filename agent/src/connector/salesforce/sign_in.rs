@@ -105,8 +105,11 @@ impl SignIn {
                         Counts::Yes => guard.refused(&code),
                         Counts::No => guard.not_judged(),
                     }
-                    self.store(&guard).await?;
                     let second = decision.zip(with).and_then(|(decision, with)| decision.second(with, &code));
+                    if second.is_some() {
+                        guard.asked_for_token();
+                    }
+                    self.store(&guard).await?;
                     if second.is_none() {
                         return Err(error::failure(&code, &message));
                     }
