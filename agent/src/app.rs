@@ -9,6 +9,7 @@ use postern_protocol::SystemName;
 use postern_protocol::message::v1::AnnouncedKey;
 use postern_protocol::seal::SealingPublicKey;
 use postern_store::StoreError;
+use postern_store::private::PrivateError;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -77,7 +78,9 @@ pub fn store_exit(error: &AgentStoreError) -> Exit {
     match error {
         AgentStoreError::Store(error) if error.is_in_use() => Exit::StoreInUse,
         AgentStoreError::Store(error) if error.is_newer_format() => Exit::Config,
-        AgentStoreError::Store(StoreError::WrongMode { .. }) | AgentStoreError::Key(_) => Exit::Config,
+        AgentStoreError::Store(StoreError::Private(PrivateError::Exposed { .. })) | AgentStoreError::Key(_) => {
+            Exit::Config
+        }
         AgentStoreError::Store(_)
         | AgentStoreError::Spool(_)
         | AgentStoreError::Record { .. }
