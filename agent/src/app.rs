@@ -84,7 +84,6 @@ pub fn store_exit(error: &AgentStoreError) -> Exit {
         AgentStoreError::Store(_)
         | AgentStoreError::Spool(_)
         | AgentStoreError::Record { .. }
-        | AgentStoreError::Incomplete { .. }
         | AgentStoreError::Encode(_) => Exit::Store,
     }
 }

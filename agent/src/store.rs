@@ -1,7 +1,7 @@
 //! What the agent keeps on disk, as records of its own kind.
 //!
 //! The engine below ([`postern_store`]) stores bytes; here offers, states, journals, reports and tombstones become
-//! bytes and back. Records larger than a value are cut into parts under consecutive keys.
+//! bytes and back.
 
 mod record;
 mod transaction;
@@ -14,7 +14,7 @@ use postern_agent_core::{Membership, Restored, RestoredTask, Write};
 use postern_protocol::codec::CodecError;
 use postern_protocol::id::Incarnation;
 use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId};
-use postern_store::{Batch, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, StoreKey, Table};
+use postern_store::{Batch, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, StoreKey, Table, parts};
 use transaction::Transaction;
 
 use crate::chain::Chain;
@@ -55,14 +55,6 @@ pub enum AgentStoreError {
         /// What is wrong with it.
         #[source]
         source: CodecError,
-    },
-    /// A record lacks some of its parts.
-    #[error("record {key} of table {table} lacks a part")]
-    Incomplete {
-        /// The table.
-        table: &'static str,
-        /// The key in hexadecimal.
-        key: String,
     },
     /// A record could not become bytes.
     #[error("a record is too large for the store")]
@@ -151,11 +143,11 @@ impl Store {
     /// Everything the ledger goes on from.
     pub fn restore(&self) -> Result<Restored, AgentStoreError> {
         self.sweep_journals()?;
-        let tasks = record::collect_parts(&self.engine, OFFERS)?
+        let tasks = parts::read_all(&self.engine, OFFERS)?
             .into_iter()
             .map(|(key, bytes)| self.restore_task(&key, &bytes))
             .collect::<Result<Vec<_>, _>>()?;
-        let reports = record::collect_parts(&self.engine, REPORTS)?
+        let reports = parts::read_all(&self.engine, REPORTS)?
             .iter()
             .map(|(key, bytes)| record::read_report(bytes).map_err(unreadable(REPORTS, key)))
             .collect::<Result<Vec<_>, _>>()?;
@@ -176,7 +168,7 @@ impl Store {
 
     fn restore_task(&self, key: &[u8], bytes: &[u8]) -> Result<RestoredTask, AgentStoreError> {
         let (offer, origin) = record::read_task(bytes).map_err(unreadable(OFFERS, key))?;
-        let state = match record::read_parts(&self.engine, STATES, key)? {
+        let state = match parts::read(&self.engine, STATES, key)? {
             Some(bytes) => record::read_state(&bytes).map_err(unreadable(STATES, key))?,
             None => postern_agent_core::TaskState::Journaled,
         };

@@ -4,7 +4,6 @@
 //! changed only together with the store's format number.
 
 use bincode::{Decode, Encode};
-use data_encoding::HEXLOWER;
 use postern_agent_core::{JournalEntry, Mark, Membership, Origin, TaskState, Tombstone};
 use postern_protocol::bounded::Bytes;
 use postern_protocol::code::Code;
@@ -13,9 +12,7 @@ use postern_protocol::codes;
 use postern_protocol::message::v1::{MembershipState, Offer, Report};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, Outcome, TaskId};
-use postern_store::{Store, Table};
 
-use super::AgentStoreError;
 use crate::connector::MAX_NOTE;
 
 codes! {
@@ -181,74 +178,4 @@ pub(super) fn number(number: u64) -> [u8; 8] {
 
 pub(super) fn read_number(bytes: &[u8]) -> Result<u64, CodecError> {
     bytes.try_into().map(u64::from_be_bytes).map_err(|_| malformed("a number has eight bytes"))
-}
-
-pub(super) fn too_large(length: usize) -> CodecError {
-    CodecError::TooLarge { length }
-}
-
-/// The bytes before each part of a record: how many parts there are.
-pub(super) const PART_HEADER: usize = 2;
-
-/// One record, if it is there.
-pub(super) fn read_parts(store: &Store, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, AgentStoreError> {
-    let mut assembly = Assembly::default();
-    for item in store.scan_prefix(table, key) {
-        let (_, value) = item?;
-        assembly.push(&value);
-    }
-    assembly.finish(table, key)
-}
-
-/// A key and what is recorded under it.
-type Record = (Vec<u8>, Vec<u8>);
-
-/// Every record of a table, with its key.
-pub(super) fn collect_parts(store: &Store, table: Table) -> Result<Vec<Record>, AgentStoreError> {
-    let mut keys: Vec<Vec<u8>> = Vec::new();
-    for item in store.scan(table) {
-        let (mut key, _) = item?;
-        key.truncate(key.len().saturating_sub(size_of::<u16>()));
-        if keys.last() != Some(&key) {
-            keys.push(key);
-        }
-    }
-    keys.into_iter()
-        .map(|key| {
-            let bytes = read_parts(store, table, &key)?;
-            bytes.map(|bytes| (key.clone(), bytes)).ok_or_else(|| incomplete(table, &key))
-        })
-        .collect()
-}
-
-/// A record being put together. A longer, older version of it may have left parts behind the last one.
-#[derive(Default)]
-struct Assembly {
-    count: Option<u16>,
-    parts: u16,
-    bytes: Vec<u8>,
-}
-
-impl Assembly {
-    fn push(&mut self, value: &[u8]) {
-        if let Some((count, piece)) = value.split_first_chunk::<PART_HEADER>() {
-            let count = *self.count.get_or_insert(u16::from_be_bytes(*count));
-            if self.parts < count {
-                self.parts += 1;
-                self.bytes.extend_from_slice(piece);
-            }
-        }
-    }
-
-    fn finish(self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, AgentStoreError> {
-        match self.count {
-            None => Ok(None),
-            Some(count) if count == self.parts => Ok(Some(self.bytes)),
-            Some(_) => Err(incomplete(table, key)),
-        }
-    }
-}
-
-fn incomplete(table: Table, key: &[u8]) -> AgentStoreError {
-    AgentStoreError::Incomplete { table: table.name(), key: HEXLOWER.encode(key) }
 }

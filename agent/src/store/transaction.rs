@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use postern_agent_core::Write;
 use postern_protocol::TaskId;
-use postern_store::{Batch, MAX_VALUE, Store, Table};
+use postern_store::{Batch, Store, Table, parts};
 
-use super::record::{self, PART_HEADER};
-use super::{AgentStoreError, JOURNAL, MEMBERSHIP, META, NEXT_REPORT, OFFERS, REPORTS, SESSION, STATES, TOMBSTONES};
+use super::{
+    AgentStoreError, JOURNAL, MEMBERSHIP, META, NEXT_REPORT, OFFERS, REPORTS, SESSION, STATES, TOMBSTONES, record,
+};
 
 /// A batch is handed over when it has grown to about this size; the engine's own bound is twice as large.
 const BATCH_BYTES: usize = 128 * 1024;
@@ -89,14 +90,8 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// A record in parts: key, then the part's number; the value begins with how many parts there are.
-    fn put_parts(&mut self, table: Table, key: &[u8], bytes: &[u8]) -> Result<(), AgentStoreError> {
-        let pieces: Vec<&[u8]> = bytes.chunks(MAX_VALUE - PART_HEADER).collect();
-        let count = u16::try_from(pieces.len()).map_err(|_| record::too_large(bytes.len()))?;
-        for (part, piece) in (0_u16..).zip(pieces) {
-            self.put(table, [key, &part.to_be_bytes()].concat(), &[&count.to_be_bytes(), piece].concat())?;
-        }
-        Ok(())
+    fn put_parts(&mut self, table: Table, key: &[u8], record: &[u8]) -> Result<(), AgentStoreError> {
+        parts::cut(table, key, record)?.into_iter().try_for_each(|(key, value)| self.put(table, key, &value))
     }
 
     /// Deletes every key that begins with `prefix`.

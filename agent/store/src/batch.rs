@@ -44,7 +44,8 @@ impl Batch {
     /// # Errors
     ///
     /// [`StoreError::TooLarge`] when the key exceeds [`MAX_KEY`], the value [`MAX_VALUE`] or the
-    /// batch [`MAX_BATCH_BYTES`]. Large payloads belong in the [`Spool`](crate::Spool).
+    /// batch [`MAX_BATCH_BYTES`]. Larger values are put in [`parts`](crate::parts), large payloads
+    /// belong in the [`Spool`](crate::Spool).
     pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         check(table, "value", value.len(), MAX_VALUE)?;
         self.push(table, key, Some(value))?;

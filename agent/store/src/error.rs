@@ -67,6 +67,14 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A record in parts lacks one of them.
+    #[error("record {key} of table `{table}` lacks a part")]
+    Incomplete {
+        /// The table's name.
+        table: &'static str,
+        /// The record's key in hexadecimal.
+        key: String,
+    },
     /// The disk is too full for this batch; nothing of it was written. Free space, then try again.
     #[error("the disk is full: {free} bytes are free and {needed} are needed")]
     DiskFull {
@@ -75,12 +83,12 @@ pub enum StoreError {
         /// Bytes that have to be free.
         needed: u64,
     },
-    /// A key, value or batch exceeds its bound.
+    /// A key, value, record or batch exceeds its bound.
     #[error("{what} of {len} bytes for table `{table}` exceeds {limit}")]
     TooLarge {
         /// The table's name.
         table: &'static str,
-        /// `key`, `value` or `batch`.
+        /// `key`, `value`, `record` or `batch`.
         what: &'static str,
         /// Its length in bytes.
         len: usize,

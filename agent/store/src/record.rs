@@ -18,7 +18,8 @@ const CONTEXT: &[u8] = b"postern-store record 1";
 /// than 128 KiB would go to a file that sled never syncs.
 const MAX_RECORD: usize = 4096;
 
-/// The longest value in bytes; anything longer belongs in the [`Spool`](crate::Spool).
+/// The longest value in bytes; anything longer is put in [`parts`](crate::parts) or belongs in the
+/// [`Spool`](crate::Spool).
 pub const MAX_VALUE: usize = MAX_RECORD - HEADER_LEN - SEAL_OVERHEAD;
 
 /// The longest key in bytes. Ids take 16, numbers 8; this leaves room for composed keys.

@@ -3,7 +3,7 @@
 use postern_protocol::id::TokenId;
 use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{Epoch, MemberId, StreamId, TaskId, codec};
-use postern_store::{Batch, MAX_BATCH_BYTES, SpoolId, Store, StoreError, Table};
+use postern_store::{Batch, MAX_BATCH_BYTES, SpoolId, Store, StoreError, Table, parts};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -19,9 +19,6 @@ const TASKS: Table = Table::new("tasks", 6);
 const OFFERS: Table = Table::new("offers", 7);
 const REPORTS: Table = Table::new("reports", 8);
 const STREAMS: Table = Table::new("streams", 9);
-
-/// The bytes of one part of a value that is too large for one record.
-const PART: usize = 3 * 1024;
 
 /// Why the ledger did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -141,13 +138,13 @@ impl Ledger {
 
     /// What a task is to do.
     pub fn offer(&self, id: TaskId) -> Result<Option<Offer>, LedgerError> {
-        let bytes = self.parts(OFFERS, id.as_bytes())?;
+        let bytes = parts::read(&self.store, OFFERS, id.as_bytes())?;
         bytes.map(|it| codec::decode(&it).map_err(|_| unreadable(OFFERS))).transpose()
     }
 
     /// What came of a task under one epoch.
     pub fn report(&self, id: TaskId, epoch: Epoch) -> Result<Option<Report>, LedgerError> {
-        let bytes = self.parts(REPORTS, &report_key(id, epoch))?;
+        let bytes = parts::read(&self.store, REPORTS, &report_key(id, epoch))?;
         bytes.map(|it| codec::decode(&it).map_err(|_| unreadable(REPORTS))).transpose()
     }
 
@@ -167,16 +164,6 @@ impl Ledger {
 
     fn all<T: DeserializeOwned>(&self, table: Table) -> Result<Vec<T>, LedgerError> {
         self.store.scan(table).map(|item| parse(table, &item?.1)).collect()
-    }
-
-    fn parts(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, LedgerError> {
-        let mut whole = Vec::new();
-        let mut found = false;
-        for item in self.store.scan_prefix(table, key) {
-            found = true;
-            whole.extend(item?.1);
-        }
-        Ok(found.then_some(whole))
     }
 }
 
@@ -254,8 +241,8 @@ fn changes(write: &Write) -> Result<Vec<Change>, LedgerError> {
         Write::System(it) => json(SYSTEMS, &name_key(it.name.as_str()), it),
         Write::ForgetSystem(it) => Ok(gone(SYSTEMS, &name_key(it.name.as_str()))),
         Write::Task(it) => json(TASKS, it.id.as_bytes(), it),
-        Write::Offer(it) => parts(OFFERS, it.task.as_bytes(), codec::encode(&**it)),
-        Write::Report(it) => parts(REPORTS, &report_key(it.task, it.epoch), codec::encode(&**it)),
+        Write::Offer(it) => in_parts(OFFERS, it.task.as_bytes(), codec::encode(&**it)),
+        Write::Report(it) => in_parts(REPORTS, &report_key(it.task, it.epoch), codec::encode(&**it)),
         Write::Stream(it) => json(STREAMS, it.id.as_bytes(), it),
         Write::ForgetStream(id) => Ok(gone(STREAMS, id.as_bytes())),
     }
@@ -271,15 +258,10 @@ fn gone(table: Table, key: &[u8]) -> Vec<Change> {
     vec![Change { table, key: key.to_vec(), value: None }]
 }
 
-/// Splits a value that is written once, so that its parts never have to shrink.
-fn parts(table: Table, key: &[u8], bytes: Result<Vec<u8>, codec::CodecError>) -> Result<Vec<Change>, LedgerError> {
-    let bytes = bytes.map_err(|error| LedgerError::Unwritable { table: table.name(), reason: error.to_string() })?;
-    let part = |(index, part): (u16, &[u8])| Change {
-        table,
-        key: [key, &index.to_be_bytes()].concat(),
-        value: Some(part.to_vec()),
-    };
-    Ok((0_u16..).zip(bytes.chunks(PART)).map(part).collect())
+fn in_parts(table: Table, key: &[u8], record: Result<Vec<u8>, codec::CodecError>) -> Result<Vec<Change>, LedgerError> {
+    let record = record.map_err(|error| LedgerError::Unwritable { table: table.name(), reason: error.to_string() })?;
+    let parts = parts::cut(table, key, &record)?;
+    Ok(parts.into_iter().map(|(key, value)| Change { table, key, value: Some(value) }).collect())
 }
 
 fn parse<T: DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, LedgerError> {

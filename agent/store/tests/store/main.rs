@@ -13,4 +13,6 @@ mod lab;
 #[cfg(test)]
 mod open;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod spool;
