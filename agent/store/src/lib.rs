@@ -1,9 +1,9 @@
 //! The durable store: sled with the guards that make it keep its promises.
 //!
 //! Both programs keep what they must not forget here. The crate knows nothing of tasks: it stores
-//! bytes under a [`Table`] and a key, those too large for one value in [`parts`], and files of big
-//! payloads in the [`Spool`]. What they keep in
-//! plain files, such as keys, they read and write with [`private`].
+//! bytes under a [`Table`] and a key, what is too large for one value in [`parts`], and files of big
+//! payloads in the [`Spool`]. What they keep in files of their own, such as keys, they read and
+//! write with [`private`].
 //!
 //! What is promised, and by what:
 //!
