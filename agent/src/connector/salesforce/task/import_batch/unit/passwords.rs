@@ -1,0 +1,104 @@
+//! Passwords: one call each, several at once.
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use postern_protocol::Failure;
+
+use super::super::memory::Note;
+use super::work::{End, Work, said};
+use super::{ROUNDS, Unit};
+use crate::connector::salesforce::api::{Call, Undone};
+use crate::connector::salesforce::{error, time};
+use crate::dataset::Change;
+
+/// Calls in flight for passwords: well below what an org allows at once, and enough to hide the latency.
+const PASSWORDS_AT_ONCE: usize = 8;
+
+impl Unit<'_> {
+    /// A new user's password call needs to know how the user looked before it.
+    pub(super) async fn read_passwords_of_created(&mut self) -> Result<(), Failure> {
+        let rows = self.rows(|work, plan| plan.change == Change::Add && work.written && plan.password.is_some());
+        let ids: Vec<&str> = rows.iter().filter_map(|index| self.work.get(*index)?.id.as_deref()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let users = self.org.look_up(&[], &ids).await?;
+        for index in rows {
+            if let Some(work) = self.work.get_mut(index)
+                && let Some(found) = work.id.as_deref().and_then(|id| users.by_id(id))
+            {
+                work.password_changed.clone_from(&found.last_password_change_date);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn set_passwords(&mut self) -> Result<(), Failure> {
+        let rows = self.rows(|work, plan| work.written && plan.password.is_some());
+        let unit = &*self;
+        let calls: Vec<_> = rows
+            .into_iter()
+            .filter_map(|index| Some((index, unit.work.get(index)?)))
+            .map(|(index, work)| async move { (index, unit.set_password(work).await) })
+            .collect();
+        let results: Vec<_> = stream::iter(calls).buffer_unordered(PASSWORDS_AT_ONCE).collect().await;
+        for (index, result) in results {
+            let Some(work) = self.work.get_mut(index) else { continue };
+            match result {
+                Ok(()) => (),
+                Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
+                Err(Undone::Not(failure)) => work.fail_partly(said(&failure), "did not get its password"),
+                Err(Undone::Unknown(failure)) => work.end = Some(End::Unknown(said(&failure))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets one password, unless an earlier attempt has.
+    async fn set_password(&self, work: &Work) -> Result<(), Undone> {
+        let (Some(id), Some(password)) = (&work.id, work.plan.as_ref().and_then(|it| it.password.as_ref())) else {
+            return Ok(());
+        };
+        let mut before = &work.password_changed;
+        if let Some(earlier) = self.memory.passwords.get(&work.number) {
+            if work.password_changed != *earlier {
+                return Ok(());
+            }
+            before = earlier;
+        }
+        let note = Note { password: Some(work.number), before: before.clone(), since: self.since(), ..Note::default() };
+        let call = Call::set_password(id, password.expose());
+        let mut lost = None;
+        for _ in 0..ROUNDS {
+            let refused = match self.org.change(self.cx, self.step, &note.encode(), &call).await {
+                Ok(_) => return Ok(()),
+                Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => return Ok(()),
+                Err(Undone::Not(failure)) if lost.is_none() => return Err(Undone::Not(failure)),
+                Err(Undone::Not(failure)) => Some(failure),
+                Err(Undone::Unknown(failure)) => {
+                    lost = Some(failure);
+                    None
+                }
+            };
+            self.org.settle().await;
+            match (self.org.read_back(id).await, refused) {
+                (Ok(now), _) if now.last_password_change_date != *before => return Ok(()),
+                (Ok(_), Some(refused)) => return Err(Undone::Not(refused)),
+                (Ok(_), None) => (),
+                (Err(failure), _) => return Err(Undone::Unknown(failure)),
+            }
+        }
+        Err(Undone::Unknown(lost.unwrap_or_else(|| error::strange(0))))
+    }
+
+    /// Whether another member, whose journal is not here, may have set the password of this entry.
+    fn was_set_elsewhere(&self, work: &Work) -> bool {
+        let changed = work.password_changed.as_deref().and_then(time::parse);
+        self.cx.reconcile && changed.zip(self.memory.since).is_some_and(|(changed, since)| changed >= since)
+    }
+}
+
+/// Whether a password was refused, perhaps because the user has it already: the code does not tell.
+fn is_repeated(failure: &Failure) -> bool {
+    failure.code.as_str() == "INVALID_NEW_PASSWORD"
+}

@@ -1,0 +1,199 @@
+//! One entry on its way from what it asks for to how it ended.
+
+use postern_protocol::Failure;
+use serde_json::Value as Json;
+
+use super::super::lookup::{Found, Users};
+use super::super::memory::Memory;
+use super::super::plan::{self, Key, Plan, Refused};
+use super::super::result::{Fate, Line, clipped};
+use crate::connector::salesforce::error;
+use crate::connector::salesforce::fields::Fields;
+use crate::connector::salesforce::user::{inactive, not_found, protected, same_id};
+use crate::dataset::{Change, Item};
+
+pub(super) const TAKEN: &str = "the user name is taken, in this org or in another";
+
+/// One entry while it is worked on.
+pub(super) struct Work {
+    pub(super) number: u64,
+    line: u64,
+    pub(super) account: String,
+    pub(super) plan: Option<Plan>,
+    pub(super) id: Option<String>,
+    /// `LastPasswordChangeDate` as last read.
+    pub(super) password_changed: Option<String>,
+    /// Whether its fields are written.
+    pub(super) written: bool,
+    pub(super) end: Option<End>,
+    pub(super) remark: Option<Refused>,
+}
+
+/// How an entry ended other than well.
+pub(super) enum End {
+    Failed(Refused),
+    Unknown(Refused),
+}
+
+impl Work {
+    pub(super) fn new(item: Item, schema: &Fields) -> Self {
+        let blank = |number, line| Self {
+            number,
+            line,
+            account: String::new(),
+            plan: None,
+            id: None,
+            password_changed: None,
+            written: false,
+            end: None,
+            remark: None,
+        };
+        match item {
+            Err(bad) => {
+                let message = format!("line {}, column {}: {}", bad.place.line, bad.place.column, bad.problem);
+                Self { end: Some(End::Failed(Refused::new(bad.code, message))), ..blank(bad.number, bad.place.line) }
+            }
+            Ok(entry) => {
+                let blank = blank(entry.number, entry.place.line);
+                match plan::plan(&entry, schema) {
+                    Ok(plan) => Self { account: plan.key.text().to_owned(), plan: Some(plan), ..blank },
+                    Err(refused) => {
+                        let account = plan::names(&entry).into_iter().next().unwrap_or_default();
+                        Self { account, end: Some(End::Failed(refused)), ..blank }
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.end.is_none()
+    }
+
+    pub(super) fn is_new(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.change == Change::Add)
+    }
+
+    /// Compares what is asked for with the user that is there.
+    pub(super) fn meet(&mut self, users: &Users, memory: &Memory, service_account: &str) {
+        let Some(plan) = self.plan.as_ref().filter(|_| self.end.is_none()) else { return };
+        match plan.change {
+            Change::Add => {
+                let Some(found) = users.by_name(plan.key.text()) else { return };
+                let since = memory.since.filter(|_| memory.may_have_acted);
+                if since.is_some_and(|since| found.was_created_by(service_account, since)) {
+                    self.password_changed.clone_from(&found.last_password_change_date);
+                    self.created(found.id.clone());
+                } else {
+                    self.end = Some(End::Failed(said(&error::failure("DUPLICATE_USERNAME", TAKEN))));
+                }
+            }
+            Change::Modify => match resolve(plan, self.number, users, memory, service_account) {
+                Some(found) => self.meet_user(found, memory, service_account),
+                None => self.end = Some(End::Failed(said(&not_found(plan.key.text())))),
+            },
+        }
+    }
+
+    fn meet_user(&mut self, found: &Found, memory: &Memory, service_account: &str) {
+        let Some(plan) = &self.plan else { return };
+        self.id = Some(found.id.clone());
+        self.password_changed.clone_from(&found.last_password_change_date);
+        let cuts_off = plan.new_name.is_some() || plan.password.is_some() || plan.active == Some(false);
+        if same_id(&found.id, service_account) && cuts_off {
+            self.end = Some(End::Failed(said(&protected())));
+        } else if plan.password.is_some() && !found.is_active && plan.active != Some(true) {
+            self.end = self.end_of_inactive(found, memory, service_account);
+        } else if found.is_active && changes_email(plan, found) {
+            let message = "the new e-mail address waits until its owner clicks the link that Salesforce has sent there";
+            self.remark = Some(Refused::new("email_pending", message));
+        }
+    }
+
+    /// An inactive user gets no password, unless it is inactive because an earlier attempt came as far as that.
+    fn end_of_inactive(&self, found: &Found, memory: &Memory, service_account: &str) -> Option<End> {
+        let refused = said(&inactive(&self.account));
+        let disables = self.plan.as_ref().is_some_and(Plan::disables_last);
+        match memory.passwords.get(&self.number) {
+            Some(before) if *before != found.last_password_change_date => None,
+            None if disables && memory.since.is_some_and(|since| found.was_modified_by(service_account, since)) => {
+                Some(End::Unknown(refused))
+            }
+            _ => Some(End::Failed(refused)),
+        }
+    }
+
+    pub(super) fn written(&mut self, id: String) {
+        self.written = true;
+        self.id.get_or_insert(id);
+    }
+
+    pub(super) fn created(&mut self, id: String) {
+        self.end = None;
+        self.written(id);
+    }
+
+    pub(super) fn fail_partly(&mut self, refused: Refused, what: &str) {
+        let done = if self.is_new() { "was created" } else { "has its new fields" };
+        let message = format!("the user {done}, but {what}: {}", refused.message);
+        self.end = Some(End::Failed(Refused { message, ..refused }));
+    }
+
+    pub(super) fn line(&self) -> Line {
+        let (outcome, refused) = match &self.end {
+            None if self.is_new() => (Fate::Created, self.remark.as_ref()),
+            None => (Fate::Modified, self.remark.as_ref()),
+            Some(End::Failed(refused)) => (Fate::Failed, Some(refused)),
+            Some(End::Unknown(refused)) => (Fate::Unknown, Some(refused)),
+        };
+        let action = match self.plan.as_ref().map(|plan| plan.change) {
+            Some(Change::Add) => "create",
+            Some(Change::Modify) => "modify",
+            None => "none",
+        };
+        Line {
+            entry: self.number,
+            at: self.line,
+            action: action.to_owned(),
+            account: clipped(&self.account),
+            outcome,
+            id: self.id.clone(),
+            code: refused.map(|it| clipped(&it.code)),
+            message: refused.map(|it| clipped(&it.message)),
+        }
+    }
+}
+
+/// The user that an entry means. One that an earlier attempt renamed is found by its id or its new name.
+fn resolve<'a>(
+    plan: &Plan,
+    number: u64,
+    users: &'a Users,
+    memory: &Memory,
+    service_account: &str,
+) -> Option<&'a Found> {
+    let found = match &plan.key {
+        Key::Id(id) => return users.by_id(id),
+        Key::Name(name) => users.by_name(name),
+    };
+    if found.is_some() || !memory.may_have_acted {
+        return found;
+    }
+    let renamed = users.by_name(plan.new_name.as_deref()?)?;
+    let ours = match memory.renames.get(&number) {
+        Some(id) => same_id(id, &renamed.id),
+        None => memory.since.is_some_and(|since| renamed.was_modified_by(service_account, since)),
+    };
+    ours.then_some(renamed)
+}
+
+fn changes_email(plan: &Plan, found: &Found) -> bool {
+    let new = plan.fields.get("Email").and_then(Json::as_str);
+    new.is_some_and(|new| found.email.as_deref().is_none_or(|old| !old.eq_ignore_ascii_case(new)))
+}
+
+pub(super) fn said(failure: &Failure) -> Refused {
+    let (summary, next_step) = (failure.summary.as_str(), failure.next_step.as_str());
+    let message = if next_step.is_empty() { summary.to_owned() } else { format!("{summary}. {next_step}") };
+    Refused::new(failure.code.as_str(), message)
+}
