@@ -193,6 +193,10 @@ fn log(ending: &Result<Ending, Failure>) {
                 tracing::warn!(outcome = %ending.outcome, code = %failure.code, summary = %failure.summary, "task ended");
             }
         },
+        // Given back, or gone on with later.
+        Err(failure) if failure.class.known() == Some(FailureClass::Interrupted) => {
+            tracing::debug!(code = %failure.code, summary = %failure.summary, "attempt interrupted");
+        }
         Err(failure) => {
             tracing::warn!(class = %failure.class, code = %failure.code, summary = %failure.summary, "attempt failed");
         }
