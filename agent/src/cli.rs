@@ -88,7 +88,8 @@ pub struct Enroll {
 /// Options of `postern run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Write this file once the first session is established: its existence tells a script that the agent is up.
+    /// Write this file once the first session is established, and remove it when the agent stops: its existence tells
+    /// a script that the agent is up.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
 }

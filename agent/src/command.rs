@@ -2,6 +2,7 @@
 
 mod enroll;
 mod exec;
+mod ready_file;
 mod reset_sign_in;
 mod run;
 mod status;

@@ -14,6 +14,7 @@ mod local;
 mod main_job;
 mod proxies;
 mod sharing;
+mod stopping;
 mod strangers;
 mod takeover;
 

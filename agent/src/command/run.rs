@@ -8,6 +8,7 @@ use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use super::ready_file::ReadyFile;
 use super::{Failed, load};
 use crate::app::{App, AppError};
 use crate::chain::Chain;
@@ -22,6 +23,8 @@ use crate::{app, status};
 /// How often, and after how long, a store in use is tried again: two seconds in all.
 const STORE_TRIES: u32 = 10;
 const STORE_WAIT: Duration = Duration::from_millis(200);
+/// How long whatever is not about tasks may take to end.
+const TIDY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let config = load(config)?;
@@ -29,28 +32,29 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or(AppError::NotEnrolled)?;
     let mut signals = Signals::new().map_err(|error| Failed::because(Exit::Bug, &error))?;
     let mut app = start(&config).await?;
+    // Only now: while another agent has the store, the file is its own.
+    let ready_file = options.ready_file.map(ReadyFile::absent).transpose()?;
     let listener = status::listen(&config.state_dir)
         .map_err(|source| AppError::Socket { path: status::socket_path(&config.state_dir), source })?;
     let link = app.connect(&config)?;
     let side = Spawner::default();
     serve_status(listener, &identity, &app, link.clone(), &side);
-    if let Some(path) = options.ready_file {
-        side.spawn(|stop| async move {
-            tokio::select! {
-                () = stop.cancelled() => (),
-                () = tell_ready(link, &path) => (),
-            }
-        });
+    let up = Spawner::default();
+    if let Some(file) = ready_file {
+        let link = link.clone();
+        up.spawn(|stop| file.keep(link, stop));
     }
     tracing::info!(cluster = %identity.membership.cluster, member = %identity.membership.member, "agent started");
     let ended = tokio::select! {
         error = app.failed() => Err(error),
         () = signals.next() => {
-            tracing::info!("stopping: finishing what is running");
+            up.stop(TIDY).await;
+            say_stopping(&app, &link).await;
             app_stop(app, &mut signals).await
         }
     };
-    side.stop(Duration::from_secs(1)).await;
+    up.stop(TIDY).await;
+    side.stop(TIDY).await;
     match ended {
         Ok(()) => Ok(Exit::Ok),
         Err(error) => {
@@ -60,7 +64,7 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     }
 }
 
-/// A `postern status` that looks at this moment has the store for a blink; anything longer is another agent.
+/// A `postern reset-sign-in` has the store for a blink; anything longer is another agent.
 async fn start(config: &Config) -> Result<App, AppError> {
     for _ in 0..STORE_TRIES {
         match App::start(config) {
@@ -109,13 +113,16 @@ fn serve_status(
     side.spawn(|stop| status::serve(listener, fixed, link, dispatcher, stop));
 }
 
-async fn tell_ready(mut link: watch::Receiver<LinkStatus>, path: &Path) {
-    let connected = link.wait_for(|status| matches!(status, LinkStatus::Connected { .. })).await;
-    if connected.is_ok()
-        && let Err(error) = private::replace(path, b"ready\n")
-    {
-        tracing::warn!(error = %Chain(&error), "the ready file cannot be written");
-    }
+/// Says what becomes of what the agent holds. Only a controller that is there can take anything back.
+async fn say_stopping(app: &App, link: &watch::Receiver<LinkStatus>) {
+    let Ok(Some(status)) = tokio::time::timeout(TIDY, app.dispatcher.status()).await else { return };
+    let (begun, rest) = (status.started, status.journaled);
+    let rest = if matches!(&*link.borrow(), LinkStatus::Connected { .. }) {
+        format!("{rest} tasks given back")
+    } else {
+        format!("{rest} tasks kept for the next start")
+    };
+    tracing::info!("stopping: {begun} tasks are being finished, {rest}");
 }
 
 struct Signals {
