@@ -168,7 +168,7 @@ pub struct ResetPassword {
     /// A file with the new password (its last line break is cut off).
     #[arg(long, value_name = "FILE", conflicts_with = "generate", required_unless_present = "generate")]
     pub password_file: Option<PathBuf>,
-    /// Make a password up and write it to this file, which only you can read.
+    /// Make a password up and write it to this file, which must not be there yet and which only you can read.
     #[arg(long, value_name = "FILE")]
     pub generate: Option<PathBuf>,
 }

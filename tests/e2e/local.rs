@@ -62,6 +62,39 @@ async fn a_refused_task_fails_with_the_next_step_and_exit_code_1() {
     assert!(refused.out.contains("user_not_found") && refused.out.contains("next step"), "{refused:?}");
 }
 
+/// What cannot be kept is not done, and what was not done leaves nothing behind.
+#[tokio::test]
+async fn a_file_for_what_comes_out_is_made_before_anything_is_changed() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let path = |name: &str| lab.folder().join(name).to_str().unwrap().to_owned();
+    let reset = async |system: &str, account: &str, file: &str| {
+        agent.run(&["exec", "reset-password", "--system", system, "--account", account, "--generate", file]).await
+    };
+
+    let taken = path("taken");
+    std::fs::write(&taken, "precious").unwrap();
+    let refused = reset(SYSTEM, JOE, &taken).await;
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("is there already"), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(&taken).unwrap(), "precious");
+    assert_eq!(reset(SYSTEM, JOE, &path("no-such-folder/new")).await.code, Some(2));
+
+    let free = path("free");
+    assert_eq!(reset("no-such-system", JOE, &free).await.code, Some(2));
+    assert_eq!(reset(SYSTEM, "nobody@acme.example", &free).await.code, Some(1));
+    assert_eq!(reset(SYSTEM, JOE, &free).await.code, Some(0), "the file of a reset that failed is gone again");
+
+    let dataset = path("users.xml");
+    let entry = format!("<entry changetype=\"modify\"><Username>{JOE}</Username><Title>Lead</Title></entry>");
+    std::fs::write(&dataset, format!("<root>{entry}</root>")).unwrap();
+    let import = ["exec", "import-batch", "--system", SYSTEM, "--dataset", &dataset, "--results"];
+    assert_eq!(agent.run(&[&import[..], &[&path("no-such-folder/results")]].concat()).await.code, Some(2));
+
+    let effects = lab.salesforce.counters().users[JOE];
+    assert_eq!((effects.password_sets, effects.updates), (1, 0));
+}
+
 #[tokio::test]
 async fn f24_a_running_agent_keeps_its_store_to_itself() {
     let lab = Lab::start(programs()).await;

@@ -1,8 +1,10 @@
 //! `postern exec`: one task, here.
 
+mod password_file;
+
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::code::CodeSet as _;
@@ -23,9 +25,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
+use self::password_file::PasswordFile;
 use super::{Failed, load, say, say_error, say_json, say_pairs};
 use crate::app::App;
-use crate::chain::Chain;
 use crate::cli::{Common, Exec, ImportBatch, ResetPassword, Task};
 use crate::dispatcher::LocalEvent;
 use crate::exit::Exit;
@@ -45,22 +47,22 @@ struct LocalTask {
     system: SystemName,
     json: bool,
     secret: Option<(&'static str, Zeroizing<Vec<u8>>)>,
-    dataset: Option<std::path::PathBuf>,
-    results: Option<std::path::PathBuf>,
-    generated: Option<(SealingKey, File, std::path::PathBuf)>,
+    dataset: Option<PathBuf>,
+    results: Option<(File, PathBuf)>,
+    generated: Option<(SealingKey, PasswordFile)>,
 }
 
 pub(super) async fn run(config: &Path, options: Exec) -> Result<Exit, Failed> {
     let config = load(config)?;
-    let local = read(options.task)?;
+    let mut local = read(options.task)?;
     super::check_system(&config, &local.system)?;
     let app = App::start(&config)?;
-    let done = attempt(&app, &local).await;
+    let done = attempt(&app, &mut local).await;
     app.stop().await?;
     done
 }
 
-async fn attempt(app: &App, local: &LocalTask) -> Result<Exit, Failed> {
+async fn attempt(app: &App, local: &mut LocalTask) -> Result<Exit, Failed> {
     let offer = offer(app, local)?;
     let (watch, mut events) = mpsc::channel(EVENTS);
     app.dispatcher.run_local(offer.clone(), watch).await;
@@ -114,6 +116,7 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
         Task::ResetPassword(options) => reset(options, plain)?,
         Task::ImportBatch(ImportBatch { common, dataset, results }) => {
             let request = import_batch::Request { format: Format::Xml.into() };
+            let results = results.map(make_results).transpose()?;
             LocalTask { dataset: Some(dataset), results, ..plain(TaskRequest::ImportBatch(request), common) }
         }
     })
@@ -127,18 +130,21 @@ fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTas
         None => None,
     };
     let generated = match options.generate {
-        Some(path) => Some((SealingKey::from_random(&random::secret()), open_output(&path)?, path)),
+        Some(path) => Some((SealingKey::from_random(&random::secret()), PasswordFile::make(&path)?)),
         None => None,
     };
     Ok(LocalTask { secret, generated, ..plain(TaskRequest::ResetPassword(request), options.on.common) })
 }
 
-/// Opened before anything is changed: a password that cannot be kept must not be set.
-fn open_output(path: &Path) -> Result<File, Failed> {
-    private::create_new(path).map_err(|error| {
-        let message = format!("`{}` cannot be made for the generated password: {error}", path.display());
-        Failed::new(Exit::Usage, message)
-    })
+/// Made before anything is changed: what came of it must be told.
+fn make_results(path: PathBuf) -> Result<(File, PathBuf), Failed> {
+    match File::create(&path) {
+        Ok(file) => Ok((file, path)),
+        Err(error) => {
+            let message = format!("the results cannot be written to `{}`; name another file: {error}", path.display());
+            Err(Failed::new(Exit::Usage, message))
+        }
+    }
 }
 
 fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
@@ -190,7 +196,7 @@ fn offer(app: &App, local: &LocalTask) -> Result<Offer, Failed> {
         params: Bytes::new(local.request.encode().map_err(|error| bug(&error))?).map_err(|error| bug(&error))?,
         sealed: List::clipped(sealed),
         streams: List::clipped(streams),
-        requester: local.generated.as_ref().map(|(key, ..)| *key.public()),
+        requester: local.generated.as_ref().map(|(key, _)| *key.public()),
         ext: List::default(),
     })
 }
@@ -243,11 +249,11 @@ fn each_segment(
 
 // ---- from a report to the terminal -----------------------------------------------------------------------------
 
-fn show(app: &App, local: &LocalTask, offer: &Offer, report: &Report) -> Result<Exit, Failed> {
+fn show(app: &App, local: &mut LocalTask, offer: &Offer, report: &Report) -> Result<Exit, Failed> {
     let kind = local.request.kind();
     let output = if report.output.is_empty() { None } else { TaskOutput::decode(kind, &report.output).ok() };
     let output = output.map_or(Value::Null, |output| serde_json::to_value(output).unwrap_or_default());
-    save_generated(local, offer, report)?;
+    let saved = save_generated(local, offer, report);
     let failed = save_results(app, local, report)?;
     if local.json {
         say_json(&json!({
@@ -257,6 +263,7 @@ fn show(app: &App, local: &LocalTask, offer: &Offer, report: &Report) -> Result<
     } else {
         show_as_text(kind, report, &output, &failed);
     }
+    saved?;
     Ok(match report.outcome.known() {
         Some(Outcome::Succeeded | Outcome::AlreadySatisfied) => Exit::Ok,
         _ => Exit::Failed,
@@ -300,16 +307,12 @@ fn flat(output: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-fn save_generated(local: &LocalTask, offer: &Offer, report: &Report) -> Result<(), Failed> {
-    let (Some((key, file, path)), Some(sealed)) = (&local.generated, report.sealed.first()) else { return Ok(()) };
-    let context =
-        SealContext { task: offer.task, kind: local.request.kind(), system: &offer.system, target: &offer.target };
+fn save_generated(local: &mut LocalTask, offer: &Offer, report: &Report) -> Result<(), Failed> {
+    let kind = local.request.kind();
+    let (Some((key, file)), Some(sealed)) = (&mut local.generated, report.sealed.first()) else { return Ok(()) };
+    let context = SealContext { task: offer.task, kind, system: &offer.system, target: &offer.target };
     let password = sealed.open(context, key).map_err(|error| Failed::because(Exit::Bug, &error))?;
-    let unwritable = |error: std::io::Error| {
-        Failed::new(Exit::Failed, format!("the generated password cannot be written to `{}`: {error}", path.display()))
-    };
-    let mut file: &File = file;
-    file.write_all(&password).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all()).map_err(unwritable)
+    file.fill(&password)
 }
 
 /// Writes the results where they were wanted and returns the first entries that failed.
@@ -320,20 +323,17 @@ fn save_results(app: &App, local: &LocalTask, report: &Report) -> Result<Vec<Val
         .spool()
         .read(spool_id(stream.id), stream.length)
         .map_err(|error| Failed::because(Exit::Store, &error))?;
-    let mut file = match &local.results {
-        Some(path) => Some(File::create(path).map_err(|error| {
-            Failed::new(Exit::Failed, format!("the results cannot be written to `{}`: {error}", path.display()))
-        })?),
-        None => None,
-    };
     let mut failed = Vec::new();
     let mut line = Vec::new();
     let mut offset = 0;
     while offset < stream.length {
         let piece = reader.read_at(offset).map_err(|error| Failed::because(Exit::Store, &error))?;
         offset += u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        if let Some(file) = &mut file {
-            file.write_all(&piece).map_err(|error| Failed::new(Exit::Failed, Chain(&error).to_string()))?;
+        if let Some((file, path)) = &local.results {
+            let mut file: &File = file;
+            file.write_all(&piece).map_err(|error| {
+                Failed::new(Exit::Failed, format!("the results cannot be written to `{}`: {error}", path.display()))
+            })?;
         }
         for byte in piece {
             if byte != b'\n' {
