@@ -13,7 +13,7 @@ Exit codes:
   69  the controller cannot be reached
   70  a defect of Postern's
   74  the store cannot be written or read
-  77  not enrolled, or refused by the controller
+  77  not enrolled, enrolled already, or refused by the controller
   78  the configuration, or a file it names, is not usable
   79  another process has the store (the agent is running)";
 
@@ -80,6 +80,10 @@ pub struct Enroll {
     /// A file with the token; without either, the token is read from the standard input.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Become a new member although this agent is one already. An operator approves the new member and revokes the old
+    /// one; what the agent holds and owes stays in its store.
+    #[arg(long)]
+    pub again: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -17,7 +17,7 @@ pub enum Exit {
     Bug,
     /// The store cannot be written or read.
     Store,
-    /// Not enrolled, or refused by the controller.
+    /// Not enrolled, enrolled already, or refused by the controller.
     Refused,
     /// The configuration, or a file it names, is not usable.
     Config,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use postern_protocol::id::TokenId;
 use postern_protocol::seal::SealingKey;
 use postern_protocol::{ClusterName, MemberId};
 use postern_store::private::{self, PrivateError};
@@ -26,7 +27,9 @@ pub enum IdentityError {
     #[error(transparent)]
     File(#[from] PrivateError),
     /// A file is not what it should be.
-    #[error("`{path}` is damaged ({reason}); enroll this agent again with a new token")]
+    #[error(
+        "`{path}` is damaged ({reason}); move its folder away, and enroll this agent as a new member with a fresh token"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -48,6 +51,9 @@ pub struct Membership {
     pub member: MemberId,
     /// The controller's URLs it enrolled at.
     pub controllers: Vec<String>,
+    /// The token it enrolled with, which is of no use to anybody else.
+    #[serde(default)]
+    pub token: Option<TokenId>,
 }
 
 /// An enrolled agent's identity.

@@ -73,7 +73,7 @@ impl FromStr for EnrollmentToken {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let invalid = InvalidId {
-            what: "enrollment token",
+            what: "token for enrollment",
             expected: "the whole text that `postern-controller token create` printed, beginning with `postern-token-`",
         };
         let body = text.trim().strip_prefix(TEXT_PREFIX).filter(|body| body.len() <= 512).ok_or(invalid.clone())?;

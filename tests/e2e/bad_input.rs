@@ -45,6 +45,35 @@ async fn enrollment_refuses_what_is_wrong_with_a_sentence_and_an_exit_code() {
 }
 
 #[tokio::test]
+async fn a_member_enrolls_again_only_if_its_administrator_means_it() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.agent("agent");
+    agent.enroll(&lab.controller).await;
+    let old = agent.member().to_owned();
+    let again = async |token: &str, more: &[&str]| {
+        agent.write_secret("token", token);
+        let file = agent.folder().join("token");
+        let arguments = ["enroll", "--json", "--controller", lab.controller.url(), "--token-file"];
+        agent.run(&[&arguments[..], &[file.to_str().unwrap()], more].concat()).await
+    };
+    let members = async || lab.controller.cli(&["member", "list"]).await.as_array().unwrap().len();
+
+    let fresh = lab.controller.token().await;
+    says(&again(&fresh, &[]).await, 77, &["already", &old, "--again", "revoke"]);
+    assert_eq!(members().await, 1, "nothing was asked of the controller");
+
+    let enrolled = again(&fresh, &["--again"]).await;
+    assert_eq!(enrolled.code, Some(0), "{enrolled:?}");
+    assert_eq!(enrolled.json()["replaces"], json!(old));
+    assert_ne!(enrolled.json()["member"], json!(old));
+    assert_eq!(members().await, 2);
+
+    let repeated = again(&fresh, &[]).await;
+    assert_eq!(repeated.json()["member"], enrolled.json()["member"], "the reply may have been lost");
+    assert_eq!(repeated.json()["replaces"], json!(null));
+}
+
+#[tokio::test]
 async fn an_agent_that_is_not_enrolled_says_what_to_do() {
     let lab = Lab::start(programs()).await;
     let agent = lab.agent("agent");

@@ -16,6 +16,7 @@ use crate::identity::{self, IdentityDir, Membership};
 use crate::link::DialError;
 use crate::store::Store;
 
+const REVOKE: &str = "postern-controller member revoke";
 /// A token is some hundred bytes.
 const MAX_TOKEN: u64 = 4096;
 
@@ -27,18 +28,9 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
     };
     let token: EnrollmentToken = token.parse().map_err(|error| Failed::because(Exit::Usage, &error))?;
     let identity = IdentityDir::open(&config.state_dir)?;
-    if let Some(known) = identity.load()?.filter(|known| known.membership.cluster != token.cluster) {
-        return Err(Failed::new(
-            Exit::Refused,
-            format!(
-                "this agent is member {} of cluster `{}`, but the token is for `{}`; use another state directory, or \
-                 move `{}` away to leave that cluster",
-                known.membership.member,
-                known.membership.cluster,
-                token.cluster,
-                config.state_dir.display()
-            ),
-        ));
+    let old = identity.load()?.map(|known| known.membership);
+    if let Some(old) = &old {
+        check_old(old, &token, options.again, &config.state_dir)?;
     }
     // Everything the request names is on disk before it is sent.
     let (store, _) = Store::open(&config.state_dir)?;
@@ -58,14 +50,19 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
             };
             Failed::because(exit, &error)
         })?;
-    let membership =
-        Membership { cluster: enrolled.cluster.clone(), member: enrolled.member, controllers: options.controller };
+    let membership = Membership {
+        cluster: enrolled.cluster.clone(),
+        member: enrolled.member,
+        controllers: options.controller,
+        token: Some(token.id),
+    };
     identity.enroll(&membership, &enrolled.certificate, &enrolled.ca)?;
+    let replaces = old.map(|old| old.member).filter(|old| *old != enrolled.member);
     let fingerprint = identity::fingerprint(&enrolled.certificate);
     if options.json {
         say_json(&json!({
             "cluster": enrolled.cluster, "member": enrolled.member, "approved": enrolled.approved,
-            "fingerprint": fingerprint,
+            "fingerprint": fingerprint, "replaces": replaces,
         }));
     } else {
         let next = if enrolled.approved {
@@ -77,15 +74,42 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
                 enrolled.member
             )
         };
+        let then =
+            replaces.map(|old| format!("the old member is of no use any more; an operator revokes it: {REVOKE} {old}"));
         say_pairs(&[
             ("cluster", enrolled.cluster.to_string()),
             ("member", enrolled.member.to_string()),
             ("fingerprint", fingerprint),
             ("state", if enrolled.approved { "approved" } else { "pending approval" }.to_owned()),
             ("next", next),
+            ("then", then.unwrap_or_default()),
         ]);
     }
     Ok(Exit::Ok)
+}
+
+/// Whether an agent that is a member may enroll with this token. Its own token may be used again: the reply may have
+/// been lost on the way to whoever reads it.
+fn check_old(old: &Membership, token: &EnrollmentToken, again: bool, state_dir: &Path) -> Result<(), Failed> {
+    let Membership { cluster, member, .. } = old;
+    if *cluster != token.cluster {
+        let message = format!(
+            "this agent is member {member} of cluster `{cluster}`, but the token is for `{}`; use another state \
+             directory, or move `{}` away to leave that cluster",
+            token.cluster,
+            state_dir.display()
+        );
+        return Err(Failed::new(Exit::Refused, message));
+    }
+    if again || old.token == Some(token.id) {
+        return Ok(());
+    }
+    let message = format!(
+        "this agent is member {member} of cluster `{cluster}` already; to enroll it again makes a new member, which an \
+         operator has to approve, and the old one gets no work any more and has to be revoked ({REVOKE} {member}); \
+         add `--again` if that is what you want"
+    );
+    Err(Failed::new(Exit::Refused, message))
 }
 
 fn read_token(file: Option<&Path>) -> Result<Zeroizing<String>, Failed> {

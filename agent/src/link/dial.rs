@@ -85,7 +85,7 @@ pub enum DialError {
     /// TLS ended because of what this agent showed.
     #[error(
         "{host} does not accept this agent's certificate ({alert:?}): it ran out, or another controller issued it; \
-         enroll this agent again with a new token"
+         with a fresh token, run `postern enroll --again`"
     )]
     OwnCertificate {
         /// The host.

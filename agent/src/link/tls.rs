@@ -15,10 +15,10 @@ use crate::identity::Identity;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A certificate or key is not usable.
-    #[error("the agent's certificate, its key or the cluster's CA is not usable; enroll this agent again")]
+    #[error("the agent's certificate, its key or the cluster's CA is not usable; run `postern enroll --again`")]
     Identity(#[source] rustls::Error),
     /// The verifier cannot be built.
-    #[error("the cluster's CA is not usable; enroll this agent again")]
+    #[error("the cluster's CA is not usable; run `postern enroll --again`")]
     Verifier(#[from] rustls::client::VerifierBuilderError),
 }
 
