@@ -19,7 +19,6 @@ use postern_protocol::task::{
     disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
 };
 use postern_protocol::{Epoch, SystemName, TaskKind, TaskOutput, TaskRequest};
-use postern_store::private;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;

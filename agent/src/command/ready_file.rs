@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use postern_store::private;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +11,6 @@ use super::Failed;
 use crate::chain::Chain;
 use crate::exit::Exit;
 use crate::link::LinkStatus;
-use crate::private;
 
 /// A ready file that is not there.
 pub(super) struct ReadyFile(PathBuf);

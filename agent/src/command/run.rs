@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use postern_store::private;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;

@@ -2,8 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use postern_store::private;
 
 use super::Failed;
 use crate::exit::Exit;
@@ -18,8 +19,7 @@ pub(super) struct PasswordFile {
 impl PasswordFile {
     /// Makes the file: a password that cannot be kept must not be set.
     pub(super) fn make(path: &Path) -> Result<Self, Failed> {
-        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let file = made.map_err(|error| {
+        let file = private::create_new(path).map_err(|error| {
             let shown = path.display();
             let message = if error.kind() == ErrorKind::AlreadyExists {
                 format!("`{shown}` is there already, and a password is written over nothing; name another file")
