@@ -8,12 +8,14 @@ use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{
     Chunk, ChunkAck, StreamClose, StreamFault, StreamOpen, StreamOpenAck, StreamRef, StreamReset,
 };
-use postern_protocol::stream::{CHUNK, CHUNK_BYTES, Receiving, Sending, chunks};
-use postern_protocol::{StreamId, TaskId};
+use postern_protocol::stream::{CHUNK, CHUNK_BYTES, Receiving, Retry, Sending, chunks};
+use postern_protocol::{StreamId, TaskId, Timestamp};
 use postern_store::{Spool, SpoolError, SpoolReader, SpoolWriter};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::chain::Chain;
+use crate::clock;
 use crate::dispatcher::Dispatcher;
 use crate::link::Frames;
 use crate::store::spool_id;
@@ -87,6 +89,23 @@ struct Outgoing {
     stream: StreamRef,
     /// Once the controller said how much it has.
     progress: Option<(Sending, SpoolReader)>,
+    retry: Retry,
+}
+
+impl Outgoing {
+    fn announcement(&self) -> FromMember {
+        StreamOpen { task: self.task, stream: self.stream }.into()
+    }
+
+    /// Whether the controller has yet to say how much it has.
+    fn is_announced(&self) -> bool {
+        self.progress.is_none() && self.retry.poll_timeout().is_none()
+    }
+
+    fn put_off(&mut self, now: Timestamp) {
+        self.progress = None;
+        self.retry.handle_reset(now);
+    }
 }
 
 /// Everything on its way, in either direction.
@@ -104,10 +123,36 @@ impl Mover {
         Self { spool, dispatcher, frames: None, incoming: BTreeMap::new(), outgoing: BTreeMap::new() }
     }
 
-    /// Runs until every handle is gone. Blocks.
+    /// Runs until every handle is gone. Blocks, on a thread of the runtime that may.
     pub fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        while let Some(command) = commands.blocking_recv() {
-            self.handle(command);
+        let runtime = Handle::current();
+        loop {
+            let timeout = self.poll_timeout();
+            let next = async {
+                tokio::select! {
+                    command = commands.recv() => Some(command),
+                    () = clock::sleep_until(timeout) => None,
+                }
+            };
+            match runtime.block_on(next) {
+                Some(Some(command)) => self.handle(command),
+                Some(None) => return,
+                None => self.handle_timeout(clock::now()),
+            }
+        }
+    }
+
+    /// When something that was put off is to be announced again.
+    fn poll_timeout(&self) -> Option<Timestamp> {
+        self.outgoing.values().filter_map(|out| out.retry.poll_timeout()).min()
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp) {
+        let due =
+            self.outgoing.values_mut().filter_map(|out| out.retry.handle_timeout(now).then(|| out.announcement()));
+        let announcements: Vec<FromMember> = due.collect();
+        for announcement in announcements {
+            self.send(announcement);
         }
     }
 
@@ -115,23 +160,20 @@ impl Mover {
         match command {
             Command::Connected(frames) => {
                 self.frames = Some(frames);
-                let opens: Vec<StreamOpen> =
-                    self.outgoing.values().map(|out| StreamOpen { task: out.task, stream: out.stream }).collect();
-                for open in opens {
-                    self.send(open.into());
-                }
+                self.outgoing.values().for_each(|out| self.send(out.announcement()));
             }
             Command::Disconnected => {
                 self.frames = None;
                 // Writers keep what is durable; the controller announces the payload again.
                 self.incoming.clear();
-                self.outgoing.values_mut().for_each(|out| out.progress = None);
+                self.outgoing.values_mut().for_each(|out| (out.progress, out.retry) = (None, Retry::default()));
             }
             Command::Receive(task, stream) => self.receive(task, stream),
             Command::Chunk(chunk) => self.take(&chunk),
             Command::Upload(task, stream) => {
-                self.outgoing.insert(stream.id, Outgoing { task, stream, progress: None });
-                self.send(StreamOpen { task, stream }.into());
+                let out = Outgoing { task, stream, progress: None, retry: Retry::default() };
+                self.send(out.announcement());
+                self.outgoing.insert(stream.id, out);
             }
             Command::OpenAcked(id, durable) => self.begin(id, durable),
             Command::ChunkAcked(id, durable) => self.go_on(id, durable),
@@ -140,13 +182,7 @@ impl Mover {
                     self.dispatcher.uploaded(out.task);
                 }
             }
-            Command::Reset(id, fault) => {
-                tracing::warn!(stream = %id, %fault, "the controller gave a payload up");
-                self.incoming.remove(&id);
-                if let Some(out) = self.outgoing.get_mut(&id) {
-                    out.progress = None;
-                }
-            }
+            Command::Reset(id, fault) => self.was_reset(id, fault),
             Command::Forget(streams) => streams.into_iter().for_each(|id| self.forget(id)),
         }
     }
@@ -158,9 +194,26 @@ impl Mover {
         }
     }
 
+    /// The controller cannot go on with a payload, or does not want it.
+    fn was_reset(&mut self, id: StreamId, fault: Code<StreamFault>) {
+        tracing::warn!(stream = %id, %fault, "the controller gave a payload up");
+        self.incoming.remove(&id);
+        let Some(out) = self.outgoing.get_mut(&id) else { return };
+        if fault == StreamFault::Unknown.into() && out.is_announced() {
+            // Its task is over there, or never was this member's: nobody waits for the result, but the report is owed.
+            let task = out.task;
+            self.outgoing.remove(&id);
+            return self.dispatcher.uploaded(task);
+        }
+        out.put_off(clock::now());
+    }
+
     fn reset(&mut self, stream: StreamId, fault: StreamFault, why: &str) {
-        tracing::warn!(%stream, %fault, why, "a payload cannot be moved");
+        tracing::warn!(%stream, %fault, why, "a payload cannot be moved now");
         self.incoming.remove(&stream);
+        if let Some(out) = self.outgoing.get_mut(&stream) {
+            out.put_off(clock::now());
+        }
         self.send(StreamReset { stream, fault: fault.into() }.into());
     }
 
@@ -266,9 +319,15 @@ impl Mover {
 
     fn forget(&mut self, id: StreamId) {
         self.incoming.remove(&id);
-        self.outgoing.remove(&id);
+        if self.outgoing.remove(&id).is_some() {
+            // The controller takes few at a time: this one keeps nobody's place.
+            self.send(StreamReset { stream: id, fault: StreamFault::Unknown.into() }.into());
+        }
         if let Err(error) = self.spool.delete(spool_id(id)) {
             tracing::warn!(stream = %id, error = %Chain(&error), "a payload could not be deleted");
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

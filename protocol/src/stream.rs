@@ -3,7 +3,10 @@
 //! A sender announces a payload whose length and hash it knows; the receiver says how many chunks it has on disk; the
 //! sender goes on from there, never more than [`WINDOW`] chunks ahead of what is durable.
 
+use std::time::Duration;
+
 use crate::message::v1::StreamRef;
+use crate::time::Timestamp;
 
 /// The bytes of every chunk but the last.
 pub const CHUNK: usize = 64 * 1024;
@@ -71,6 +74,39 @@ impl Sending {
         }
         self.durable = self.durable.max(durable);
         Ok(())
+    }
+}
+
+/// The first pause before a payload that was reset is announced again: time for one of the payloads a receiver takes at
+/// once to make room.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause: a person empties a full disk, who does not notice a minute, and a frame a minute is no load.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// When to announce a payload again that its receiver reset: after a pause that doubles with every reset of a session.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Retry {
+    resets: u32,
+    at: Option<Timestamp>,
+}
+
+impl Retry {
+    /// The payload was reset.
+    pub fn handle_reset(&mut self, now: Timestamp) {
+        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.resets)).min(LONGEST_PAUSE);
+        self.resets = self.resets.saturating_add(1);
+        self.at = Some(now + pause);
+    }
+
+    /// When to announce it again, if it was reset.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.at
+    }
+
+    /// Whether it is to be announced again now, and from then on is not waiting any more.
+    pub fn handle_timeout(&mut self, now: Timestamp) -> bool {
+        self.at.take_if(|at| *at <= now).is_some()
     }
 }
 
@@ -181,6 +217,21 @@ mod tests {
             Err(BadChunk::WrongLength { index: 1, length: 5, expected: CHUNK_BYTES })
         );
         assert_eq!(receiving.handle_chunk(1, CHUNK), Ok(true));
+    }
+
+    #[test]
+    fn the_pause_before_another_announcement_doubles_up_to_a_minute() {
+        let mut retry = Retry::default();
+        assert_eq!(retry.poll_timeout(), None);
+        let mut now = Timestamp::from_millis(0);
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            retry.handle_reset(now);
+            let at = now + Duration::from_secs(seconds);
+            assert_eq!(retry.poll_timeout(), Some(at));
+            assert!(!retry.handle_timeout(now));
+            assert!(retry.handle_timeout(at) && !retry.handle_timeout(at), "once");
+            now = at;
+        }
     }
 
     #[test]

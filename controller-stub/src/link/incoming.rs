@@ -74,7 +74,8 @@ impl Incomings {
 
     /// Takes a chunk.
     pub(super) async fn chunk(&mut self, chunk: Chunk) -> Step {
-        let Some(mut it) = self.streams.remove(&chunk.stream) else { return reset(chunk.stream, StreamFault::Unknown) };
+        // It crossed a reset, which the member must not take for one of its next try.
+        let Some(mut it) = self.streams.remove(&chunk.stream) else { return Step::Nothing };
         let stream = *it.receiving.stream();
         match it.receiving.handle_chunk(chunk.index, chunk.bytes.len()) {
             Err(error) => {

@@ -4,20 +4,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use postern_protocol::bounded::Bytes;
+use postern_protocol::code::Code;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{Chunk, StreamFault, StreamOpen, StreamRef, StreamReset};
-use postern_protocol::stream::Sending;
-use postern_protocol::{StreamId, TaskId};
+use postern_protocol::stream::{Retry, Sending};
+use postern_protocol::{StreamId, TaskId, Timestamp};
 use postern_store::{Spool, SpoolError, SpoolReader};
 
+use crate::clock;
 use crate::state::ledger::spool_id;
 
 /// A payload that was announced.
-enum Outgoing {
-    /// The member has not said yet where to begin.
-    Announced(StreamRef),
-    /// It is being sent.
-    Sending { sending: Box<Sending>, reader: Arc<SpoolReader> },
+struct Outgoing {
+    task: TaskId,
+    stream: StreamRef,
+    /// Once the member said where to begin.
+    progress: Option<(Sending, Arc<SpoolReader>)>,
+    retry: Retry,
+}
+
+impl Outgoing {
+    fn announcement(&self) -> FromController {
+        StreamOpen { task: self.task, stream: self.stream }.into()
+    }
 }
 
 /// Every payload on its way to one member. Bounded by the tasks the member accepts.
@@ -29,30 +38,30 @@ pub(super) struct Outgoings {
 }
 
 impl Outgoings {
-    /// Announces a payload, unless it is on its way already.
-    pub(super) fn announce(&mut self, task: TaskId, stream: StreamRef) -> Option<FromController> {
-        if self.streams.contains_key(&stream.id) {
-            return None;
-        }
-        self.streams.insert(stream.id, Outgoing::Announced(stream));
-        Some(StreamOpen { task, stream }.into())
+    /// Announces a payload. One that is on its way already begins where the member has it: it may have given the task
+    /// back meanwhile, and what it had with it.
+    pub(super) fn announce(&mut self, task: TaskId, stream: StreamRef) -> FromController {
+        self.over(stream.id);
+        let outgoing = Outgoing { task, stream, progress: None, retry: Retry::default() };
+        let announcement = outgoing.announcement();
+        self.streams.insert(stream.id, outgoing);
+        announcement
     }
 
     /// The member said where to begin.
     pub(super) fn begin(&mut self, id: StreamId, durable: u64, spool: &Spool) -> Option<FromController> {
-        let Some(Outgoing::Announced(stream)) = self.streams.get(&id) else { return None };
-        let stream = *stream;
-        let begun = Sending::from_durable(stream, durable)
+        let outgoing = self.streams.get_mut(&id).filter(|it| it.progress.is_none())?;
+        let begun = Sending::from_durable(outgoing.stream, durable)
             .map_err(|error| (StreamFault::Corrupt, error.to_string()))
             .and_then(|sending| {
                 let reader = spool
-                    .read(spool_id(id), stream.length)
+                    .read(spool_id(id), outgoing.stream.length)
                     .map_err(|error| (StreamFault::Unknown, error.to_string()))?;
-                Ok(Outgoing::Sending { sending: Box::new(sending), reader: Arc::new(reader) })
+                Ok((sending, Arc::new(reader)))
             });
         match begun {
-            Ok(outgoing) => {
-                self.streams.insert(id, outgoing);
+            Ok(progress) => {
+                outgoing.progress = Some(progress);
                 None
             }
             Err((fault, error)) => Some(self.give_up(id, fault, &error)),
@@ -61,25 +70,43 @@ impl Outgoings {
 
     /// The member has this many chunks on disk.
     pub(super) fn acknowledged(&mut self, id: StreamId, durable: u64) -> Option<FromController> {
-        let Some(Outgoing::Sending { sending, .. }) = self.streams.get_mut(&id) else { return None };
+        let (sending, _) = self.streams.get_mut(&id)?.progress.as_mut()?;
         let error = sending.handle_ack(durable).err()?;
         Some(self.give_up(id, StreamFault::Corrupt, &error.to_string()))
     }
 
-    /// The member has all of it, or wants no more of it.
+    /// The member has all of it.
     pub(super) fn over(&mut self, id: StreamId) {
         self.streams.remove(&id);
         self.next = self.next.filter(|(next, ..)| *next != id);
     }
 
+    /// The member cannot take it now, or does not want it any more.
+    pub(super) fn reset(&mut self, id: StreamId, fault: Code<StreamFault>, now: Timestamp) {
+        if fault == StreamFault::Unknown.into() {
+            self.over(id);
+        } else {
+            self.put_off(id, now);
+        }
+    }
+
+    /// When to call [`Outgoings::handle_timeout`].
+    pub(super) fn poll_timeout(&self) -> Option<Timestamp> {
+        self.streams.values().filter_map(|it| it.retry.poll_timeout()).min()
+    }
+
+    /// Announces again what was put off long enough.
+    pub(super) fn handle_timeout(&mut self, now: Timestamp) -> Vec<FromController> {
+        let due = self.streams.values_mut().filter_map(|it| it.retry.handle_timeout(now).then(|| it.announcement()));
+        due.collect()
+    }
+
     /// Whether a chunk may be sent now.
     pub(super) fn is_ready(&mut self) -> bool {
         if self.next.is_none() {
-            self.next = self.streams.iter_mut().find_map(|(id, outgoing)| match outgoing {
-                Outgoing::Sending { sending, .. } => {
-                    sending.poll_chunk().map(|(index, range)| (*id, index, range.start))
-                }
-                Outgoing::Announced(_) => None,
+            self.next = self.streams.iter_mut().find_map(|(id, outgoing)| {
+                let (sending, _) = outgoing.progress.as_mut()?;
+                sending.poll_chunk().map(|(index, range)| (*id, index, range.start))
             });
         }
         self.next.is_some()
@@ -88,7 +115,7 @@ impl Outgoings {
     /// Reads the next chunk.
     pub(super) async fn chunk(&mut self) -> Option<FromController> {
         let (id, index, offset) = self.next.take()?;
-        let Some(Outgoing::Sending { reader, .. }) = self.streams.get(&id) else { return None };
+        let (_, reader) = self.streams.get(&id)?.progress.as_ref()?;
         let reader = Arc::clone(reader);
         let read = tokio::task::spawn_blocking(move || reader.read_at(offset)).await;
         let bytes: Result<Vec<u8>, SpoolError> = read.ok()?;
@@ -100,8 +127,35 @@ impl Outgoings {
     }
 
     fn give_up(&mut self, id: StreamId, fault: StreamFault, error: &str) -> FromController {
-        tracing::error!(stream = %id, error, "a payload cannot be sent");
-        self.over(id);
+        tracing::error!(stream = %id, error, "a payload cannot be sent now");
+        self.put_off(id, clock::now());
         StreamReset { stream: id, fault: fault.into() }.into()
+    }
+
+    fn put_off(&mut self, id: StreamId, now: Timestamp) {
+        self.next = self.next.filter(|(next, ..)| *next != id);
+        if let Some(outgoing) = self.streams.get_mut(&id) {
+            outgoing.progress = None;
+            outgoing.retry.handle_reset(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_the_member_does_not_want_is_not_announced_again() {
+        let (task, now) = (TaskId::from_bytes([1; 16]), Timestamp::from_millis(0));
+        let stream = StreamRef { id: StreamId::from_bytes([2; 16]), length: 1, sha256: [0; 32] };
+        let mut outgoings = Outgoings::default();
+        let announcement = outgoings.announce(task, stream);
+        outgoings.reset(stream.id, StreamFault::Full.into(), now);
+        let again = outgoings.poll_timeout().unwrap();
+        assert_eq!(outgoings.handle_timeout(now), []);
+        assert_eq!(outgoings.handle_timeout(again), [announcement]);
+        outgoings.reset(stream.id, StreamFault::Unknown.into(), again);
+        assert_eq!(outgoings.poll_timeout(), None);
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use postern_protocol::SessionNo;
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::{Chunk, GoAway, Hello, Offer, ProtocolError, SessionRefusal, StreamOpen};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::controller::Event;
 use postern_protocol::session::{ControllerSession, Ended};
+use postern_protocol::{SessionNo, Timestamp};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_util::sync::CancellationToken;
@@ -161,7 +161,9 @@ impl Pump {
                     self.say_goodbye(SessionRefusal::WrongCertificate, "the member's certificate ran out: enroll again", 60_000);
                     Err(End::AfterLastWords)
                 }
-                () = clock::sleep_until(self.machine.poll_timeout()) => {
+                () = clock::sleep_until(self.poll_timeout()) => {
+                    let again = self.outgoing.handle_timeout(clock::now());
+                    self.control.extend(again);
                     self.machine.handle_timeout(clock::now());
                     self.take_events().await
                 }
@@ -179,6 +181,11 @@ impl Pump {
                 return end;
             }
         }
+    }
+
+    fn poll_timeout(&self) -> Timestamp {
+        let session = self.machine.poll_timeout();
+        self.outgoing.poll_timeout().map_or(session, |again| again.min(session))
     }
 
     fn take_transmits(&mut self) {
@@ -204,8 +211,7 @@ impl Pump {
         match said {
             ToSession::Frame(frame) => self.told_frame(*frame),
             ToSession::Payloads(task, streams) => {
-                let opens: Vec<_> = streams.into_iter().filter_map(|it| self.outgoing.announce(task, it)).collect();
-                self.control.extend(opens);
+                self.control.extend(streams.into_iter().map(|it| self.outgoing.announce(task, it)));
             }
             ToSession::Close(bye) => {
                 self.control.push_back(bye.into());
@@ -345,7 +351,7 @@ impl Pump {
             }
             FromMember::StreamReset(reset) => {
                 tracing::warn!(member = %self.peer.member, stream = %reset.stream, fault = %reset.fault, "a payload was refused");
-                self.outgoing.over(reset.stream);
+                self.outgoing.reset(reset.stream, reset.fault, clock::now());
                 self.incoming.over(reset.stream);
                 Ok(())
             }
@@ -363,15 +369,17 @@ impl Pump {
         let stream = open.stream;
         let answer = self.link.handle.ask(move |state, at| state.open_output(member, session, &open, at)).await?;
         match answer {
-            Ok(record) if record.complete => {
+            // The session is over: only the next one may say what becomes of the payload.
+            None => Ok(()),
+            Some(Ok(record)) if record.complete => {
                 self.control.extend(completed(&stream, Answered::Open));
                 Ok(())
             }
-            Ok(_) => {
+            Some(Ok(_)) => {
                 let step = self.incoming.open(stream, &self.link.spool).await;
                 self.step(step, Answered::Open).await
             }
-            Err(fault) => {
+            Some(Err(fault)) => {
                 let reset = postern_protocol::message::v1::StreamReset { stream: stream.id, fault: fault.into() };
                 self.control.push_back(reset.into());
                 Ok(())

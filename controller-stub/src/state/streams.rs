@@ -42,17 +42,18 @@ impl State {
         self.streams.get(&id)
     }
 
-    /// A member announces a payload that came of a task.
+    /// A member announces a payload that came of a task. `None` if its session is over.
     pub fn open_output(
         &mut self,
         member: MemberId,
         session: SessionNo,
         open: &StreamOpen,
         at: Moment,
-    ) -> Result<StreamRecord, StreamFault> {
-        if !self.is_live(member, session) {
-            return Err(StreamFault::Unknown);
-        }
+    ) -> Option<Result<StreamRecord, StreamFault>> {
+        self.is_live(member, session).then(|| self.output(member, open, at))
+    }
+
+    fn output(&mut self, member: MemberId, open: &StreamOpen, at: Moment) -> Result<StreamRecord, StreamFault> {
         let StreamOpen { task, stream } = *open;
         let of_task = self.any_task(task).ok().flatten();
         let holder = self.queue.holder(member);

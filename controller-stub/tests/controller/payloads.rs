@@ -1,10 +1,11 @@
 //! Payloads, both ways, and across interruptions.
 
 use postern_protocol::StreamId;
-use postern_protocol::bounded::{Bytes, List};
+use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
-    Chunk, ChunkAck, HeldState, Report, StreamClose, StreamFault, StreamOpen, StreamOpenAck, StreamRef,
+    Chunk, ChunkAck, HeldState, Reject, Rejection, Report, StreamClose, StreamFault, StreamOpen, StreamOpenAck,
+    StreamRef, StreamReset,
 };
 use postern_protocol::seal::{SealContext, SegmentOpener};
 use postern_protocol::stream::{CHUNK, chunks};
@@ -87,6 +88,77 @@ async fn a_dataset_reaches_the_member_sealed_and_goes_on_where_it_was_durable() 
         plain.extend_from_slice(&opener.open(piece, pieces.peek().is_none()).unwrap());
     }
     assert_eq!(plain, dataset);
+}
+
+/// Let the controller forget a payload that was reset and it never comes again.
+#[tokio::test]
+async fn a_dataset_that_was_reset_is_announced_again_in_the_same_session() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    submit_import(&lab, &b"<root/>".repeat(20_000));
+    let offer = session.offer().await;
+    let [stream] = offer.streams[..] else { panic!("no payload") };
+    session.accept(&offer).await;
+    let full = || StreamReset { stream: stream.id, fault: StreamFault::Full.into() };
+    let announced = || StreamOpen { task: offer.task, stream }.into();
+    assert_eq!(session.next().await, announced());
+    session.send(full()).await;
+
+    assert_eq!(session.next().await, announced(), "no room at once");
+    session.send(StreamOpenAck { stream: stream.id, durable: 0 }).await;
+    let FromController::Chunk(first) = session.next().await else { panic!("no chunk") };
+    session.send(full()).await;
+    let again = loop {
+        match session.next().await {
+            FromController::Chunk(on_its_way) => assert!(on_its_way.index > first.index),
+            other => break other,
+        }
+    };
+    assert_eq!(again, announced(), "no room in the middle");
+    session.send(StreamOpenAck { stream: stream.id, durable: 1 }).await;
+    let FromController::Chunk(second) = session.next().await else { panic!("no chunk") };
+    assert_eq!((first.index, second.index), (0, 1));
+}
+
+/// Take what was announced under an earlier lease for on its way and the member waits for ever.
+#[tokio::test]
+async fn a_dataset_is_announced_anew_to_a_member_that_gave_its_task_back_and_got_it_again() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    submit_import(&lab, b"<root/>");
+    let offer = session.offer().await;
+    let [stream] = offer.streams[..] else { panic!("no payload") };
+    session.accept(&offer).await;
+    let announced = FromController::from(StreamOpen { task: offer.task, stream });
+    assert_eq!(session.next().await, announced);
+    let (reason, message) = (Rejection::Draining.into(), Text::default());
+    session.send(Reject { task: offer.task, epoch: offer.epoch, reason, message, retry_after_ms: 1 }).await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    assert_eq!(session.next().await, announced);
+}
+
+/// Answer the chunks that crossed a reset and the member takes the answers for what became of its next try.
+#[tokio::test]
+async fn a_result_that_was_reset_can_be_sent_again_in_the_same_session() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    submit_import(&lab, b"<root/>");
+    let offer = session.offer().await;
+    let (bytes, stream) = payload(2 * CHUNK);
+    let open = || StreamOpen { task: offer.task, stream };
+    session.send(open()).await;
+    assert_eq!(session.next().await, StreamOpenAck { stream: stream.id, durable: 0 }.into());
+    session.send(chunk(stream, &bytes, 1)).await;
+    session.send(chunk(stream, &bytes, 0)).await;
+    session.send(open()).await;
+    assert_eq!(session.next().await, StreamReset { stream: stream.id, fault: StreamFault::Corrupt.into() }.into());
+    assert_eq!(session.next().await, StreamOpenAck { stream: stream.id, durable: 0 }.into());
+    for index in 0..2 {
+        session.send(chunk(stream, &bytes, index)).await;
+    }
+    assert_eq!(session.next().await, ChunkAck { stream: stream.id, durable: 2 }.into());
+    assert_eq!(session.next().await, StreamClose { stream: stream.id }.into());
 }
 
 /// A report that refers to a payload counts only once the payload is stored; both outlive a kill in the middle.

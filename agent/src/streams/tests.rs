@@ -1,0 +1,189 @@
+use std::time::Duration;
+
+use postern_agent_core::{Ledger, Limits, Origin, TaskState, Write};
+use postern_protocol::bounded::{List, Text};
+use postern_protocol::message::v1::{Mode, Offer, Report};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::{Epoch, Outcome, ReportNo, TaskKind};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::dispatcher::{Inputs, Loop};
+use crate::executor::Executor;
+use crate::spawn::Spawner;
+use crate::store::Store;
+
+/// A mover in a session, and the controller's end of it.
+struct Desk {
+    mover: Mover,
+    frames: mpsc::Receiver<FromMember>,
+    store: Store,
+    dispatcher: Dispatcher,
+    inputs: Inputs,
+    _folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(folder.path()).unwrap();
+        let (dispatcher, inputs) = Dispatcher::channel();
+        let mut mover = Mover::new(store.spool().clone(), dispatcher.clone());
+        let (to_controller, frames) = mpsc::channel(16);
+        mover.handle(Command::Connected(to_controller));
+        Self { mover, frames, store, dispatcher, inputs, _folder: folder }
+    }
+
+    /// The frames that were sent since the last look.
+    fn sent(&mut self) -> Vec<FromMember> {
+        std::iter::from_fn(|| self.frames.try_recv().ok()).collect()
+    }
+}
+
+/// Far beyond what anything here takes; reached only when something is broken.
+const PATIENCE: Duration = Duration::from_secs(30);
+const ONE: TaskId = TaskId::from_bytes([1; 16]);
+const TWO: TaskId = TaskId::from_bytes([2; 16]);
+
+fn stream(n: u8) -> StreamRef {
+    StreamRef { id: StreamId::from_bytes([n; 16]), length: 7, sha256: [n; 32] }
+}
+
+fn announced(task: TaskId, stream: StreamRef) -> FromMember {
+    StreamOpen { task, stream }.into()
+}
+
+fn unknown(stream: StreamRef) -> FromMember {
+    StreamReset { stream: stream.id, fault: StreamFault::Unknown.into() }.into()
+}
+
+/// Leave `put_off` out of `was_reset` and nothing is due.
+#[test]
+fn a_result_that_was_reset_is_announced_again_and_the_others_do_not_wait_for_it() {
+    let mut desk = Desk::new();
+    desk.mover.handle(Command::Upload(ONE, stream(1)));
+    desk.mover.handle(Command::Reset(stream(1).id, StreamFault::Full.into()));
+    desk.mover.handle(Command::Upload(TWO, stream(2)));
+    assert_eq!(desk.sent(), [announced(ONE, stream(1)), announced(TWO, stream(2))]);
+
+    let due = desk.mover.poll_timeout().unwrap();
+    desk.mover.handle_timeout(due);
+    assert_eq!(desk.sent(), [announced(ONE, stream(1))]);
+    assert_eq!(desk.mover.poll_timeout(), None);
+}
+
+/// What cannot be read here is told to the controller and tried again as well.
+#[test]
+fn a_result_that_cannot_be_read_now_is_announced_again() {
+    let mut desk = Desk::new();
+    desk.mover.handle(Command::Upload(ONE, stream(1)));
+    desk.mover.handle(Command::OpenAcked(stream(1).id, 0));
+    assert!(matches!(desk.sent().as_slice(), [_, FromMember::StreamReset(_)]));
+    let due = desk.mover.poll_timeout().unwrap();
+    desk.mover.handle_timeout(due);
+    assert_eq!(desk.sent(), [announced(ONE, stream(1))]);
+}
+
+#[test]
+fn a_new_session_begins_without_pauses() {
+    let mut desk = Desk::new();
+    desk.mover.handle(Command::Upload(ONE, stream(1)));
+    desk.mover.handle(Command::Reset(stream(1).id, StreamFault::Full.into()));
+    desk.mover.handle(Command::Disconnected);
+    assert_eq!(desk.mover.poll_timeout(), None);
+}
+
+#[test]
+fn a_result_that_is_needed_no_more_keeps_no_place_at_the_controller() {
+    let mut desk = Desk::new();
+    desk.mover.handle(Command::Upload(ONE, stream(1)));
+    desk.mover.handle(Command::Forget(vec![stream(1).id]));
+    assert_eq!(desk.sent(), [announced(ONE, stream(1)), unknown(stream(1))]);
+}
+
+async fn next(frames: &mut mpsc::Receiver<FromMember>) -> FromMember {
+    tokio::time::timeout(PATIENCE, frames.recv()).await.expect("a frame in time").expect("a frame")
+}
+
+/// Without the timer in `run` the second announcement never comes.
+#[tokio::test]
+async fn the_thread_wakes_for_what_was_put_off() {
+    let Desk { mover, mut frames, .. } = tokio::task::spawn_blocking(Desk::new).await.unwrap();
+    let (streams, commands) = Streams::channel();
+    let running = tokio::task::spawn_blocking(move || mover.run(commands));
+    streams.send(Command::Upload(ONE, stream(1))).await;
+    assert_eq!(next(&mut frames).await, announced(ONE, stream(1)));
+    streams.send(Command::Reset(stream(1).id, StreamFault::Full.into())).await;
+    assert_eq!(next(&mut frames).await, announced(ONE, stream(1)));
+    drop(streams);
+    running.await.unwrap();
+}
+
+fn concluded() -> [Write; 2] {
+    let offer = Offer {
+        task: ONE,
+        kind: TaskKind::ImportBatch.into(),
+        kind_rev: 1,
+        epoch: Epoch(1),
+        lease_ttl_ms: 60_000,
+        deadline_ms: 0,
+        priority: 0,
+        system: "acme".parse().unwrap(),
+        target: Text::default(),
+        mode: Mode::Async.into(),
+        attempt: 1,
+        reconcile: false,
+        observations: List::default(),
+        params: Bytes::default(),
+        sealed: List::default(),
+        streams: List::default(),
+        requester: None,
+        ext: List::default(),
+    };
+    let report = Report {
+        number: ReportNo(0),
+        task: ONE,
+        epoch: Epoch(1),
+        attempt: 1,
+        outcome: Outcome::Succeeded.into(),
+        certainty: Certainty::Certain.into(),
+        changed: Changed::Yes.into(),
+        failure: None,
+        output: Bytes::default(),
+        sealed: List::default(),
+        streams: List::new(vec![stream(1)]).unwrap(),
+        ext: List::default(),
+    };
+    let state = TaskState::Concluded(Box::new(report));
+    [Write::PutTask(Box::new(offer), Origin::Controller), Write::PutState(ONE, state)]
+}
+
+/// The controller finished the task otherwise, or forgot it: a result nobody takes must not keep the report back.
+/// Take `unknown` for any other reset and the report never leaves.
+#[tokio::test]
+async fn a_report_leaves_without_the_result_that_the_controller_does_not_want() {
+    let Desk { mover, mut frames, store, dispatcher, inputs, _folder } =
+        tokio::task::spawn_blocking(Desk::new).await.unwrap();
+    store.commit(&concluded()).await.unwrap();
+    let ledger = Ledger::restore(Limits::for_systems(BTreeMap::new()), store.restore().unwrap());
+    let (streams, commands) = Streams::channel();
+    let tasks = Spawner::default();
+    tasks.spawn_blocking(move || mover.run(commands));
+    let executor = Executor::new(BTreeMap::new(), Vec::new(), store.clone(), dispatcher.clone(), tasks.clone());
+    let running = Loop::new(ledger, store, executor, streams.clone(), inputs);
+    tasks.spawn(|_| async move { running.run(CancellationToken::new()).await.unwrap() });
+    let (to_controller, mut spoken) = mpsc::channel(16);
+    dispatcher.established(ReportNo(0), Duration::from_secs(60), to_controller).await;
+
+    assert_eq!(next(&mut frames).await, announced(ONE, stream(1)));
+    streams.send(Command::Reset(stream(1).id, StreamFault::Unknown.into())).await;
+    let report = async {
+        loop {
+            if let FromMember::Report(report) = spoken.recv().await.expect("a frame") {
+                return report;
+            }
+        }
+    };
+    let report = tokio::time::timeout(PATIENCE, report).await.expect("a report in time");
+    assert_eq!((report.task, report.number), (ONE, ReportNo(1)));
+}
