@@ -418,3 +418,27 @@ async fn f71_a_stopped_batch_keeps_what_is_done() {
     assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 2, 0, 0));
     assert_eq!(lab.effects(ACTIVE).updates, 2);
 }
+
+/// The first block of the documentation that is written in `language`.
+fn documented(language: &str) -> &'static str {
+    let text = include_str!("../../../docs/datasets.md");
+    let block = text.split_once(&format!("```{language}\n")).unwrap().1;
+    block.split_once("```").unwrap().0
+}
+
+#[tokio::test]
+async fn the_example_of_the_documentation_does_what_it_says() {
+    let lab = Lab::start().await;
+    let mut task = import(documented("xml"));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    let lines: Vec<serde_json::Value> =
+        documented("json").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(verdict(&conclusion), (Outcome::PartiallySucceeded, Certainty::Certain, Changed::Yes));
+    assert_eq!(task.lines(), lines);
+    assert!(lab.sim.password_is("grace@acme.example", "Correct-Horse-7"));
+    assert!(lab.sim.password_is("user0002@acme.example.gone", "aX9-kk2-Qm4-zz7"));
+    assert!(!lab.sim.user("user0002@acme.example.gone").unwrap().active);
+    assert!(lab.sim.user(INACTIVE).unwrap().active && lab.sim.password_is(INACTIVE, "Welcome-Back-10"));
+    let ada = lab.sim.user(ACTIVE).unwrap();
+    assert_eq!((ada.text("Title"), &ada.fields["Department"]), ("Research & Development", &serde_json::Value::Null));
+}
