@@ -5,8 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
 
-const EXIT_CODES: &str = "\
-Exit codes:
+const FIRST_STEPS_AND_EXIT_CODES: &str = "\
+First steps, with a configuration like packaging/config/agent.toml, which explains every key:
+  postern exec test-connection --system acme
+  postern enroll --controller wss://controller.example:7443 --token-file token.txt
+  postern run
+  postern status
+
+Exit codes, of every command:
    0  done
    1  it was tried and failed
    2  the command line makes no sense
@@ -17,12 +23,46 @@ Exit codes:
   78  the configuration, or a file it names, is not usable
   79  another process has the store (the agent is running)";
 
+const ENROLL_EXAMPLES: &str = "\
+Examples:
+  postern enroll --controller wss://controller.example:7443 --token-file token.txt
+  postern enroll --controller wss://a.example:7443 --controller wss://b.example:7443 < token.txt
+  postern enroll --again --controller wss://controller.example:7443 --token-file token.txt
+
+An operator makes the token with `postern-controller token create`; it is good for one
+agent and 15 minutes. Then the operator compares the fingerprint that is printed here, and
+approves the member.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  postern run
+  postern run --config /etc/postern/agent.toml --ready-file /run/postern/ready";
+
+const EXEC_EXAMPLES: &str = "\
+Examples:
+  postern exec test-connection --system acme
+  postern exec disable-user --system acme --account joe@example.com
+  postern exec reset-password --system acme --account joe@example.com --generate new-password
+  postern exec import-batch --system acme --dataset users.xml --results results.jsonl";
+
+const RESET_PASSWORD_EXAMPLES: &str = "\
+Examples:
+  postern exec reset-password --system acme --account joe@example.com --password-file new-password
+  postern exec reset-password --system acme --account joe@example.com --generate new-password";
+
+const IMPORT_BATCH_EXAMPLES: &str = "\
+Example:
+  postern exec import-batch --system acme --dataset users.xml --results results.jsonl
+
+  <root>
+    <entry changetype=\"modify\"><Username>joe@example.com</Username><Title>Lead</Title></entry>
+  </root>
+
+docs/datasets.md says what a dataset may hold and what the results mean.";
+
 /// Administers Salesforce users on behalf of a controller elsewhere. Dials out; needs no inbound port.
-///
-/// First steps: write a configuration (see `packaging/config/agent.toml` for an annotated one), try it with
-/// `postern exec test-connection --system NAME`, enroll with the token an operator gave you, and start `postern run`.
 #[derive(Debug, Parser)]
-#[command(name = "postern", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "postern", version, after_help = FIRST_STEPS_AND_EXIT_CODES, disable_help_subcommand = true)]
 pub struct Cli {
     /// The configuration file.
     #[arg(long, short, global = true, default_value = "/etc/postern/agent.toml", value_name = "FILE")]
@@ -38,32 +78,32 @@ pub enum Command {
     /// Become a member of a cluster.
     ///
     /// Makes this agent's keys, checks that the controller is the one the token names, and stores the certificate it
-    /// issues. Safe to repeat with the same token if the reply was lost.
-    #[command(
-        after_help = "Examples:\n  postern enroll --controller wss://controller.example:7443 --token-file token.txt\n  postern enroll postern-token-… --controller wss://controller.example:7443"
-    )]
+    /// issues. Safe to repeat with the same token if the reply was lost. The agent must not be running.
+    #[command(after_help = ENROLL_EXAMPLES)]
     Enroll(Enroll),
     /// Run until told to stop: keep a session with the controller and do the tasks it hands out.
     ///
+    /// Before it starts, everything that the configuration names is looked at: secrets, keys, certificates. The log
+    /// goes to the standard error stream.
+    ///
     /// The first SIGTERM or SIGINT finishes what has begun to change something, gives the rest back and says goodbye;
     /// the second stops it where it can, the third ends the process.
-    #[command(after_help = "Example:\n  postern run --config /etc/postern/agent.toml")]
+    #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
     /// Show what the agent with this configuration is doing.
     #[command(after_help = "Example:\n  postern status --json | jq .agent.link.state")]
     Status(Status),
     /// Run one task here, without a controller, through the same connector and journal.
     ///
-    /// For trying a set-up. The agent must not be running on the same state directory.
-    #[command(
-        after_help = "Examples:\n  postern exec test-connection --system acme\n  postern exec disable-user --system acme --account joe@example.com\n  postern exec reset-password --system acme --account joe@example.com --password-file new.txt\n  postern exec import-batch --system acme --dataset users.xml"
-    )]
+    /// For trying a set-up; no enrollment is needed. The agent must not be running on the same state directory. The
+    /// outcome is printed, with the next step if the task did not succeed.
+    #[command(after_help = EXEC_EXAMPLES)]
     Exec(Exec),
     /// Let the agent sign in again after the guard against lock-out stopped it.
     ///
-    /// The guard counts refused sign-ins and stops before Salesforce locks the account. It opens by itself when the
-    /// credentials in the configuration change; use this when they were right and something else was mended. The
-    /// agent must not be running.
+    /// The guard counts refused sign-ins and stops before Salesforce locks the account. It lets the agent try again by
+    /// itself when the credentials in the configuration change; use this when they were right and something else was
+    /// mended. The agent must not be running.
     #[command(after_help = "Example:\n  postern reset-sign-in --system acme")]
     ResetSignIn(ResetSignIn),
 }
@@ -165,6 +205,7 @@ pub enum Task {
 
 /// Options of `postern exec reset-password`.
 #[derive(Debug, Args)]
+#[command(after_help = RESET_PASSWORD_EXAMPLES)]
 pub struct ResetPassword {
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
@@ -179,6 +220,7 @@ pub struct ResetPassword {
 
 /// Options of `postern exec import-batch`.
 #[derive(Debug, Args)]
+#[command(after_help = IMPORT_BATCH_EXAMPLES)]
 pub struct ImportBatch {
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
@@ -186,7 +228,28 @@ pub struct ImportBatch {
     /// The dataset.
     #[arg(long, value_name = "FILE")]
     pub dataset: PathBuf,
-    /// Write one JSON line for each entry here; without it, failed entries are printed.
+    /// Write one JSON line for each entry here; the first twenty that failed are printed in any case.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_of_the_help_is_a_command_line() {
+        let texts = [
+            FIRST_STEPS_AND_EXIT_CODES,
+            ENROLL_EXAMPLES,
+            RUN_EXAMPLES,
+            EXEC_EXAMPLES,
+            RESET_PASSWORD_EXAMPLES,
+            IMPORT_BATCH_EXAMPLES,
+        ];
+        for line in texts.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("  postern ")) {
+            let words = line.split_whitespace().take_while(|word| *word != "<");
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
 }
