@@ -4,11 +4,9 @@
 //! Every rule here was seen failing: one violation was planted for each, found at the right place, and taken out
 //! again. Whoever changes a rule does the same.
 
-#[cfg(test)]
+#![cfg(test)]
+
 mod homes;
-#[cfg(test)]
 mod manifests;
-#[cfg(test)]
 mod tree;
-#[cfg(test)]
 mod words;

@@ -5,19 +5,13 @@
 //! frame, write its sample in `samples`, run this suite with `POSTERN_WIRE_CREATE=1`, and look at what was made. A
 //! file that exists is left as it is, whatever the samples say.
 
-#[cfg(test)]
+#![cfg(test)]
+
 mod decoder;
-#[cfg(test)]
 mod describe;
-#[cfg(test)]
 mod golden;
-#[cfg(test)]
 mod hostile;
-#[cfg(test)]
 mod limits;
-#[cfg(test)]
 mod samples;
-#[cfg(test)]
 mod sealing;
-#[cfg(test)]
 mod table;

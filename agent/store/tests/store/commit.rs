@@ -152,7 +152,7 @@ fn keys_values_and_batches_have_bounds() {
     too_large(batch.delete(TASKS, &[0; MAX_KEY + 1]), "key");
     assert!(batch.is_empty());
 
-    for number in 0..(MAX_BATCH_BYTES / (MAX_VALUE + 72)) as u64 {
+    for number in 0..MAX_BATCH_BYTES / (MAX_VALUE + 72) {
         batch.put(TASKS, &number.to_be_bytes(), &[0; MAX_VALUE]).unwrap();
     }
     too_large(batch.put(TASKS, b"one more", &[0; MAX_VALUE]), "batch");

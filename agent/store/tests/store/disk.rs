@@ -34,7 +34,7 @@ impl Disk for Failing {
 }
 
 fn open(folder: &Folder, disk: &Arc<Failing>) -> Store {
-    let disk = Arc::clone(disk) as Arc<dyn Disk>;
+    let disk: Arc<dyn Disk> = Arc::<Failing>::clone(disk);
     folder.open_with(&Options { headroom: 8 * MIB, disk }).unwrap().store
 }
 

@@ -23,7 +23,7 @@ fn a_record_of_any_length_comes_back_whole() {
     let store = folder.store();
     let lengths = [0, 1, MAX_VALUE - 2, MAX_VALUE - 1, MAX_VALUE, 10 * MAX_VALUE];
     let records: Vec<(Vec<u8>, Vec<u8>)> =
-        lengths.into_iter().map(|len| ((len as u64).to_be_bytes().to_vec(), record(len))).collect();
+        lengths.into_iter().map(|len| (len.to_be_bytes().to_vec(), record(len))).collect();
     for (key, record) in &records {
         put_record(&store, key, record);
         assert_eq!(parts::read(&store, TASKS, key).unwrap().as_ref(), Some(record));
