@@ -5,6 +5,8 @@
 
 pub mod controller;
 pub mod member;
+#[cfg(test)]
+mod samples;
 
 use std::time::Duration;
 

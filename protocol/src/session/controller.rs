@@ -152,46 +152,12 @@ impl ControllerSession {
 mod tests {
     use super::*;
     use crate::bounded::{List, Text};
-    use crate::id::{Epoch, Incarnation, MemberId, ReportNo, SessionNo};
-    use crate::message::v1::{Drain, GoAway, Held, MembershipState, ProtocolError, SessionRefusal};
-
-    fn at(millis: u64) -> Timestamp {
-        Timestamp::from_millis(millis)
-    }
+    use crate::id::{Epoch, SessionNo};
+    use crate::message::v1::{Drain, GoAway, ProtocolError, SessionRefusal};
+    use crate::session::samples::{at, hello, welcome};
 
     fn begun() -> ControllerSession {
         ControllerSession::new(Duration::from_secs(10), at(0))
-    }
-
-    fn hello() -> Hello {
-        Hello {
-            agent_version: Text::default(),
-            host: Text::default(),
-            incarnation: Incarnation::from_bytes([1; 16]),
-            last_session: SessionNo(0),
-            revisions: List::new(FromMember::REVISIONS.to_vec()).unwrap(),
-            systems: List::default(),
-            sealing_keys: List::default(),
-            next_report: ReportNo(1),
-            held: Held::default(),
-            ext: List::default(),
-        }
-    }
-
-    fn welcome() -> Welcome {
-        Welcome {
-            session: SessionNo(7),
-            member: MemberId::from_bytes([2; 16]),
-            state: MembershipState::Enabled.into(),
-            member_epoch: Epoch(3),
-            hard: false,
-            heartbeat_ms: 10_000,
-            lease_ttl_ms: 60_000,
-            acked_report: ReportNo(0),
-            observed_address: Text::default(),
-            revisions: List::new(FromController::REVISIONS.to_vec()).unwrap(),
-            ext: List::default(),
-        }
     }
 
     fn confirm() -> Confirm {
