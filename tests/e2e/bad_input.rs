@@ -7,9 +7,7 @@ use postern_tests::{Lab, wait_for};
 use salesforce_sim::CONSUMER_KEY;
 use serde_json::{Value, json};
 
-use crate::programs;
-
-const JOE: &str = "user0001@acme.example";
+use crate::{JOE, programs, reset_password};
 
 fn says(finished: &postern_tests::lab::Finished, code: i32, words: &[&str]) {
     assert_eq!(finished.code, Some(code), "{finished:?}");
@@ -230,17 +228,7 @@ async fn a_task_that_cannot_be_done_says_why_and_the_next_one_is_done() {
     assert!(!inactive.active);
     let file = lab.folder().join("pw");
     std::fs::write(&file, "Some-Pass-word-1").unwrap();
-    let arguments = [
-        "task",
-        "submit",
-        "reset_password",
-        "--system",
-        SYSTEM,
-        "--account",
-        "user0010@acme.example",
-        "--password-file",
-        file.to_str().unwrap(),
-    ];
+    let arguments = reset_password("user0010@acme.example", &["--password-file", file.to_str().unwrap()]);
     let (code, out, _) = lab.controller.try_cli(&arguments).await;
     assert_eq!(code, Some(1));
     assert!(out.contains("user_inactive"), "{out}");

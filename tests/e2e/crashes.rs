@@ -4,9 +4,7 @@ use postern_tests::{Lab, crash, wait_for};
 use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::json;
 
-use crate::programs;
-
-const JOE: &str = "user0001@acme.example";
+use crate::{JOE, programs};
 
 fn slow_changes(lab: &Lab, millis: u64) {
     lab.salesforce.inject(Fault {

@@ -9,9 +9,7 @@ use postern_tests::{Agent, Lab, wait_for};
 use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::{Value, json};
 
-use crate::programs;
-
-const JOE: &str = "user0001@acme.example";
+use crate::{JOE, programs};
 
 /// A lab whose member dials its controller by way of a line.
 struct Scene {

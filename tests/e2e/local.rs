@@ -4,9 +4,7 @@ use postern_tests::Lab;
 use postern_tests::lab::SYSTEM;
 use serde_json::json;
 
-use crate::programs;
-
-const JOE: &str = "user0001@acme.example";
+use crate::{JOE, programs};
 
 #[tokio::test]
 async fn an_administrator_tries_every_kind_before_enrolling() {

@@ -15,7 +15,17 @@ mod takeover;
 
 use std::path::Path;
 
+use postern_tests::lab::SYSTEM;
+
+/// Somebody whom everybody works on.
+const JOE: &str = "user0001@acme.example";
+
 /// The binary that becomes the programs.
 fn programs() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_lab"))
+}
+
+/// The command line for a new password.
+fn reset_password<'a>(account: &'a str, how: &[&'a str]) -> Vec<&'a str> {
+    [&["task", "submit", "reset_password", "--system", SYSTEM, "--account", account], how].concat()
 }

@@ -6,9 +6,7 @@ use postern_tests::lab::SYSTEM;
 use postern_tests::{Lab, wait_for};
 use serde_json::json;
 
-use crate::programs;
-
-const JOE: &str = "user0001@acme.example";
+use crate::{JOE, programs, reset_password};
 
 #[tokio::test]
 async fn a_user_is_disabled_and_enabled_again() {
@@ -57,17 +55,7 @@ async fn a_given_password_is_set_and_never_lies_about_in_clear() {
     let file = lab.folder().join("new-password");
     std::fs::write(&file, secret).unwrap();
 
-    let arguments = [
-        "task",
-        "submit",
-        "reset_password",
-        "--system",
-        SYSTEM,
-        "--account",
-        JOE,
-        "--password-file",
-        file.to_str().unwrap(),
-    ];
+    let arguments = reset_password(JOE, &["--password-file", file.to_str().unwrap()]);
     let reset = lab.controller.cli(&arguments).await;
     assert_eq!(reset["outcome"], json!("succeeded"), "{reset}");
     assert!(lab.salesforce.password_is(JOE, secret));
@@ -115,18 +103,7 @@ async fn a_generated_password_is_for_the_requester_alone() {
     let _agent = lab.member("agent").await;
     let file = lab.folder().join("made-up");
 
-    let arguments = [
-        "task",
-        "submit",
-        "reset_password",
-        "--system",
-        SYSTEM,
-        "--account",
-        JOE,
-        "--generate",
-        "--output-password",
-        file.to_str().unwrap(),
-    ];
+    let arguments = reset_password(JOE, &["--generate", "--output-password", file.to_str().unwrap()]);
     let reset = lab.controller.cli(&arguments).await;
     assert_eq!(reset["outcome"], json!("succeeded"), "{reset}");
     let password = std::fs::read_to_string(&file).unwrap();

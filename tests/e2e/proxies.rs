@@ -7,9 +7,8 @@ use postern_tests::proxy::{ConnectProxy, Manner};
 use postern_tests::{Lab, wait_for};
 use serde_json::json;
 
-use crate::programs;
+use crate::{JOE, programs};
 
-const JOE: &str = "user0001@acme.example";
 const PASSWORD: &str = "let-me-out";
 
 fn asks() -> Manner {

@@ -19,9 +19,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 use self::raw::{Identity, Socket, connect, hello};
-use crate::programs;
-
-const JOE: &str = "user0001@acme.example";
+use crate::{JOE, programs};
 
 /// A lab with a member at work, and the identity of another whose agent does not run.
 async fn scene() -> (Lab, Agent, Identity) {
