@@ -213,3 +213,21 @@ async fn f61_a_throttled_change_is_made_by_the_next_attempt() {
     assert_eq!(verdict(&conclusion), DONE);
     assert!(lab.sim.password_is("user0002@acme.example", &generated.opened(&conclusion)));
 }
+
+/// A proxy that inspects answers has a page of its own in place of Salesforce's. Take any 4xx for "nothing happened",
+/// and the user gets a mail for every attempt.
+#[tokio::test]
+async fn a_page_in_place_of_an_answer_proves_nothing() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("DELETE", "/password", Mishap::LoseReply { status: 403 }, 3);
+    assert_eq!(verdict(&expire(USER).attempt(&connector).await.unwrap()), PROBABLY_DONE);
+    assert_eq!(lab.effects(USER).password_resets, 1);
+
+    lab.fault("POST", "/password", Mishap::LoseReply { status: 429 }, 1);
+    let mut generated = reset_generated("user0002@acme.example");
+    let conclusion = generated.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), PROBABLY_DONE);
+    assert!(lab.sim.password_is("user0002@acme.example", &generated.opened(&conclusion)));
+    assert_eq!(lab.effects("user0002@acme.example").password_sets, 1);
+}

@@ -211,27 +211,18 @@ fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> {
     if status == done {
         return json.map(|json| Answer { json, at }).ok_or_else(|| Miss::Unknown(error::strange(status.as_u16())));
     }
-    let problem = json.as_ref().and_then(problem);
-    match (status.as_u16(), problem) {
-        (401, problem) => {
-            let (code, message) = problem.unwrap_or_else(|| ("INVALID_SESSION_ID".to_owned(), String::new()));
-            let failure = error::failure(&code, &message);
-            Err(if is_renewable(&message) { Miss::Expired(failure) } else { Miss::Not(failure) })
-        }
-        (429, problem) => {
-            let (code, message) = problem.unwrap_or_else(|| ("REQUEST_LIMIT_EXCEEDED".to_owned(), String::new()));
-            let failure = error::failure(&code, &message);
-            Err(Miss::Not(Failure { class: FailureClass::RateLimited.into(), ..failure }))
-        }
-        // Gateways answer 5xx in JSON of their own; only Salesforce's list of errors says that nothing happened.
-        (500..=599, Some(_)) if !json.as_ref().is_some_and(Json::is_array) => {
-            Err(Miss::Unknown(error::strange(status.as_u16())))
-        }
-        (300..=599, Some((code, message))) => Err(Miss::Not(error::failure(&code, &message))),
-        // Nobody beyond the one that said so has seen the call.
-        (300..=499, None) => Err(Miss::Not(error::strange(status.as_u16()))),
-        _ => Err(Miss::Unknown(error::strange(status.as_u16()))),
-    }
+    // Proxies and gateways answer with pages, or with JSON of their own, also to calls that have had their effect: an
+    // inspecting one may refuse the *answer*. Only Salesforce's own words say that nothing happened.
+    let Some((code, message)) = json.as_ref().and_then(problem) else {
+        return Err(Miss::Unknown(error::strange(status.as_u16())));
+    };
+    let failure = error::failure(&code, &message);
+    Err(match status.as_u16() {
+        401 if is_renewable(&message) => Miss::Expired(failure),
+        429 => Miss::Not(Failure { class: FailureClass::RateLimited.into(), ..failure }),
+        300..=599 => Miss::Not(failure),
+        other => Miss::Unknown(error::strange(other)),
+    })
 }
 
 /// Some 401 are not about the session, and signing in again would go on for ever.
@@ -239,11 +230,17 @@ fn is_renewable(message: &str) -> bool {
     !message.contains("not valid for use with the REST API") && !message.contains("not attached to Agent")
 }
 
-/// Code and message of an error body: an array of objects, or, on some paths, one object.
+/// Code and message of Salesforce's error body: an array of objects, or, on some paths, one object.
 fn problem(json: &Json) -> Option<(String, String)> {
     let object = json.as_array().map_or(Some(json), |list| list.first())?;
-    let text = |name: &str| object.get(name).and_then(Json::as_str).map(str::to_owned);
-    Some((text("errorCode").or_else(|| text("error"))?, text("message").unwrap_or_default()))
+    let text = |name: &str| object.get(name).and_then(Json::as_str);
+    let code = text("errorCode").filter(|code| is_code(code))?;
+    Some((code.to_owned(), text("message")?.to_owned()))
+}
+
+/// Salesforce's codes are words in capitals.
+fn is_code(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 pub(super) fn is_locked(failure: &Failure) -> bool {
@@ -288,18 +285,22 @@ mod tests {
         let rule_5 =
             r#"[{"message":"This session is not valid for use with the REST API","errorCode":"INVALID_SESSION_ID"}]"#;
         let page = "<html></html>";
+        let gateway = r#"{"errorCode":"blocked","message":"by policy"}"#;
         for (status, body, expected) in [
             (204, "", "done"),
             (200, "", "unknown"),
             (200, page, "unknown"),
             (400, error, "not done"),
-            (400, page, "not done"),
-            (403, page, "not done"),
+            (400, page, "unknown"),
+            (403, page, "unknown"),
+            (403, gateway, "unknown"),
             (401, session, "expired"),
-            (401, "", "expired"),
+            (401, "", "unknown"),
             (401, rule_5, "not done"),
-            (302, "", "not done"),
-            (429, "", "not done"),
+            (302, "", "unknown"),
+            (429, "", "unknown"),
+            (429, error, "not done"),
+            (503, gateway, "unknown"),
             (500, error, "not done"),
             (500, page, "unknown"),
             (503, page, "unknown"),
