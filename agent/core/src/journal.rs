@@ -20,6 +20,8 @@ pub enum Mark {
     Done,
     /// What an intent of this step with this note announced is proved not to have happened.
     Void,
+    /// Something to remember. It announces nothing and proves nothing.
+    Memo,
 }
 
 impl JournalEntry {
@@ -42,6 +44,7 @@ pub fn open_intents(journal: &[JournalEntry]) -> Vec<&JournalEntry> {
         match entry.mark {
             Mark::Intent => open.push(entry),
             Mark::Done => open.retain(|it| it.step != entry.step),
+            Mark::Memo => (),
             Mark::Void => {
                 let taken_back = open.iter().rposition(|it| it.step == entry.step && it.note == entry.note);
                 if let Some(index) = taken_back {
@@ -67,8 +70,9 @@ mod tests {
 
     #[test]
     fn an_intent_is_open_until_its_step_is_done_or_it_is_taken_back() {
-        use Mark::{Done, Intent, Void};
+        use Mark::{Done, Intent, Memo, Void};
         assert_eq!(open(&[entry(0, Intent, 1)]), [(0, 1)]);
+        assert_eq!(open(&[entry(0, Memo, 1)]), []);
         assert_eq!(open(&[entry(0, Intent, 1), entry(0, Done, 9)]), []);
         assert_eq!(open(&[entry(0, Intent, 1), entry(0, Void, 1)]), []);
         assert_eq!(open(&[entry(0, Intent, 1), entry(1, Intent, 2), entry(0, Done, 9)]), [(1, 2)]);

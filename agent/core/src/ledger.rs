@@ -123,8 +123,8 @@ impl Ledger {
     }
 
     /// Whether a task should stop at the next point where it can.
-    pub fn is_unwanted(&self, task: TaskId) -> bool {
-        self.tasks.get(&task).is_some_and(|held| held.cancelled || held.fenced)
+    pub fn is_unwanted(&self, task: TaskId, now: Timestamp) -> bool {
+        self.tasks.get(&task).is_some_and(|held| held.is_unwanted(now))
     }
 
     /// The payload of a held task that is announced as `stream`, if the task expects it.

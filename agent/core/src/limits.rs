@@ -22,6 +22,9 @@ pub struct Limits {
     pub attempts: u32,
     /// How long an attempt waits for a lease to be renewed before it gives its slot back.
     pub lease_patience: Duration,
+    /// How long begun work whose lease was lost is kept, in case it is leased to this member again: longer than the
+    /// controller waits before it gives it to anybody.
+    pub lost_patience: Duration,
     /// Deaths of the process in one step of a task after which the task is not run again.
     pub deaths: u32,
 }
@@ -37,6 +40,7 @@ impl Limits {
             tombstones: 4096,
             attempts: 5,
             lease_patience: Duration::from_secs(10),
+            lost_patience: Duration::from_secs(900),
             deaths: 2,
         }
     }

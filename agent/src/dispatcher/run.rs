@@ -290,7 +290,7 @@ impl Loop {
             Event::Start { offer, attempt, reconcile, resumed } => {
                 let task = offer.task;
                 let stop = CancellationToken::new();
-                if self.ledger.is_unwanted(task) {
+                if self.ledger.is_unwanted(task, clock::now()) {
                     stop.cancel();
                 }
                 self.running.insert(task, stop.clone());

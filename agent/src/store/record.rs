@@ -85,6 +85,7 @@ codes! {
         1 Intent = "intent",
         2 Done = "done",
         3 Void = "void",
+        4 Memo = "memo",
     }
 }
 
@@ -101,6 +102,7 @@ pub(super) fn entry(entry: &JournalEntry) -> Result<Vec<u8>, CodecError> {
         Mark::Intent => MarkCode::Intent,
         Mark::Done => MarkCode::Done,
         Mark::Void => MarkCode::Void,
+        Mark::Memo => MarkCode::Memo,
     };
     codec::encode(&EntryRecord { step: entry.step, mark: mark.into(), note })
 }
@@ -111,6 +113,7 @@ pub(super) fn read_entry(bytes: &[u8]) -> Result<JournalEntry, CodecError> {
         MarkCode::Intent => Mark::Intent,
         MarkCode::Done => Mark::Done,
         MarkCode::Void => Mark::Void,
+        MarkCode::Memo => Mark::Memo,
     };
     Ok(JournalEntry { step: record.step, mark, note: record.note.into_vec() })
 }

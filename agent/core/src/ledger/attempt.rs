@@ -49,8 +49,11 @@ impl Ledger {
             return refuse("not_held", "The task is no longer held by this agent");
         };
         let begun = matches!(held.phase, Phase::Started { .. });
-        if held.fenced {
+        if held.fenced.is_some() {
             return refuse("fenced", "The lease of the task was lost to another member");
+        }
+        if held.stale {
+            return refuse("stale", "The task is leased anew, so it is looked at anew before anything is changed");
         }
         if held.origin == Origin::Local {
             return Ok(());
@@ -146,30 +149,32 @@ impl Ledger {
             *resumed -= 1;
             self.writes.push(Write::PutState(task, TaskState::Started { resumed: *resumed }));
         }
-        if held.fenced && begun {
-            // Whoever has the task now is told what may have happened here.
-            self.give_up(task, failure);
-        } else if held.fenced {
+        let untouched = !begun && !held.in_doubt();
+        let interrupted = failure.class.known() == Some(FailureClass::Interrupted);
+        if held.fenced.is_some() && begun {
+            // It may be leased to this member again, which then goes on from the journal.
+        } else if held.fenced.is_some() {
             self.drop_task(task);
-        } else if held.cancelled && !begun {
+        } else if held.cancelled && untouched {
             self.conclude(task, Ending::cancelled());
-        } else if held.cancelled && failure.class.known() == Some(FailureClass::Interrupted) {
+        } else if held.cancelled && interrupted {
             self.give_up(task, failure::cancelled_too_late());
-        } else if !begun && held.is_expired(now) {
+        } else if held.is_expired(now) && untouched {
             self.conclude(task, Ending::expired());
+        } else if held.is_expired(now) && interrupted && !begun {
+            self.give_up(task, failure::expired_in_doubt());
         } else {
-            let interrupted = failure.class.known() == Some(FailureClass::Interrupted);
             held.failures += u32::from(!interrupted);
             match retry::decide(failure.class.known(), held.failures, limits) {
-                retry::Next::GiveUp => self.give_up(task, failure),
+                retry::Next::GiveUp => self.give_up(task, failure::final_words(failure)),
                 retry::Next::Again(after) if !held.is_expired(now + after) => {
                     held.retry_at = Some(now + after);
                     if local_stop || !self.membership.may_begin() {
                         self.give_back();
                     }
                 }
-                retry::Next::Again(_) if begun => self.give_up(task, failure),
-                retry::Next::Again(_) => self.conclude(task, Ending::expired()),
+                retry::Next::Again(_) if untouched => self.conclude(task, Ending::expired()),
+                retry::Next::Again(_) => self.give_up(task, failure::final_words(failure)),
             }
         }
     }

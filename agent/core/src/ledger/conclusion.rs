@@ -13,7 +13,7 @@ use crate::write::{Origin, TaskState, Write};
 impl Ledger {
     pub(super) fn give_up(&mut self, task: TaskId, failure: Failure) {
         let Some(held) = self.tasks.get(&task) else { return };
-        let in_doubt = held.offer.reconcile && !held.only_reads();
+        let in_doubt = held.in_doubt();
         self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { GivenUp::Failed });
     }
 

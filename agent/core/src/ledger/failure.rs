@@ -43,6 +43,34 @@ pub(super) fn cancelled_too_late() -> Failure {
     .with_next_step("Look at the account in the connected system before submitting the task again")
 }
 
+pub(super) fn expired_in_doubt() -> Failure {
+    Failure::new(
+        FailureClass::Interrupted,
+        "expired_in_doubt",
+        "The deadline passed; the member that had the task before may have done some of it",
+    )
+    .with_next_step("Look at the account in the connected system before submitting the task again")
+}
+
+pub(super) fn lease_lost() -> Failure {
+    Failure::new(
+        FailureClass::Interrupted,
+        "lease_lost",
+        "The lease of the task was lost after it had begun; some of it may have taken effect",
+    )
+    .with_next_step("Look at the account in the connected system before submitting the task again")
+}
+
+/// A failure that might have passed says that it is tried again, until it is not any more.
+pub(super) fn final_words(failure: Failure) -> Failure {
+    match failure.class.known() {
+        Some(FailureClass::Transient | FailureClass::RateLimited) => {
+            failure.with_next_step("Mend what it names, or wait until it has passed, and submit the task again")
+        }
+        _ => failure,
+    }
+}
+
 pub(super) fn lease_too_short() -> Failure {
     Failure::new(
         FailureClass::Interrupted,

@@ -44,7 +44,10 @@ pub(super) struct Held {
     pub(super) retry_at: Option<Timestamp>,
     pub(super) deadline: Option<Timestamp>,
     pub(super) cancelled: bool,
-    pub(super) fenced: bool,
+    /// Since when the lease is known to be lost.
+    pub(super) fenced: Option<Timestamp>,
+    /// The running attempt began under an older lease: what it has read may be out of date.
+    pub(super) stale: bool,
     pub(super) missing: BTreeSet<StreamId>,
     pub(super) journal: u32,
     /// The mark of the write that makes the offer durable.
@@ -95,7 +98,8 @@ impl Held {
             retry_at: None,
             deadline: None,
             cancelled: false,
-            fenced: false,
+            fenced: None,
+            stale: false,
             missing,
             journal: 0,
             durable_after: 0,
@@ -106,6 +110,17 @@ impl Held {
 
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// Whether an attempt of another member may have had an effect: then nothing can be said of the task before the
+    /// target was looked at.
+    pub(super) fn in_doubt(&self) -> bool {
+        self.offer.reconcile && !self.only_reads()
+    }
+
+    /// Whether an attempt should go no further than to find out what there is.
+    pub(super) fn is_unwanted(&self, now: Timestamp) -> bool {
+        self.cancelled || self.fenced.is_some() || (matches!(self.phase, Phase::Journaled) && self.is_expired(now))
     }
 
     pub(super) fn is_concluded(&self) -> bool {
@@ -120,6 +135,7 @@ impl Held {
 
     pub(super) fn stop_running(&mut self) {
         self.running = false;
+        self.stale = false;
         self.parked.clear();
     }
 

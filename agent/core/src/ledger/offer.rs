@@ -7,7 +7,7 @@ use postern_protocol::message::v1::{Accept, Offer, Reject, Rejection, Report, St
 use postern_protocol::{ReportNo, Timestamp};
 
 use super::held::{Held, Phase};
-use super::{Gated, Ledger, Offered, Refusal};
+use super::{Event, Gated, Ledger, Offered, Refusal, failure};
 use crate::lease::Lease;
 use crate::write::{Origin, Tombstone, Write};
 
@@ -70,7 +70,9 @@ impl Ledger {
         }
         if offer.epoch > held.lease.epoch {
             held.lease = Lease::offered(offer.epoch);
-            held.fenced = false;
+            held.fenced = None;
+            held.stale = held.running && !held.only_reads();
+            let parked = std::mem::take(&mut held.parked);
             // What was begun here stands in the journal.
             held.offer.reconcile |= offer.reconcile;
             held.offer.epoch = offer.epoch;
@@ -88,6 +90,11 @@ impl Ledger {
             if let Some(report) = report {
                 self.writes.push(Write::PutState(offer.task, crate::write::TaskState::Concluded(report)));
             }
+            if self.tasks.get(&offer.task).is_some_and(|held| held.stale) {
+                self.events.push_back(Event::Stop(offer.task));
+            }
+            let refused = parked.into_iter().map(|it| Event::Refused(it.ticket, failure::lease_too_short()));
+            self.events.extend(refused);
             if let Some(session) = &mut self.session {
                 session.renew_now();
             }

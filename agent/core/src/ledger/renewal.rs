@@ -6,7 +6,7 @@ use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Renew, Renewed};
 use postern_protocol::{TaskId, Timestamp};
 
-use super::held::Parked;
+use super::held::{Parked, Phase};
 use super::{Event, Ledger, failure};
 use crate::write::Origin;
 
@@ -26,22 +26,33 @@ impl Ledger {
             match lease.verdict.known() {
                 Some(LeaseVerdict::Kept) => held.lease.handle_kept(asked, ttl),
                 Some(LeaseVerdict::Cancelled) => self.handle_cancel(task),
-                Some(LeaseVerdict::Fenced | LeaseVerdict::Unknown) | None => self.lose(task),
+                Some(LeaseVerdict::Fenced) | None => self.lose(task, now),
+                Some(LeaseVerdict::Unknown) => {
+                    self.lose(task, now);
+                    self.give_up_lost(task);
+                }
             }
         }
         self.retry_parked(now);
     }
 
-    /// The task is another's now: what has not begun is forgotten, what runs stops where it can and, if it had an
-    /// effect, still says so.
-    fn lose(&mut self, task: TaskId) {
+    /// The task is another's now: what has not begun is forgotten, what runs stops where it can. What has begun is kept
+    /// for a while, because its journal is of use if the task is leased to this member again.
+    fn lose(&mut self, task: TaskId, now: Timestamp) {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         held.lease.handle_lost();
-        held.fenced = true;
+        held.fenced.get_or_insert(now);
         if held.running {
             self.events.push_back(Event::Stop(task));
-        } else if !held.is_concluded() {
+        } else if matches!(held.phase, Phase::Journaled) {
             self.drop_task(task);
+        }
+    }
+
+    /// The task does not come back: what its journal knows is told.
+    pub(super) fn give_up_lost(&mut self, task: TaskId) {
+        if self.tasks.get(&task).is_some_and(|held| !held.running && matches!(held.phase, Phase::Started { .. })) {
+            self.give_up(task, failure::lease_lost());
         }
     }
 
@@ -76,7 +87,7 @@ impl Ledger {
         self.tasks
             .iter()
             // A concluded task whose results are on their way is still this member's.
-            .filter(|(_, held)| held.origin == Origin::Controller && !held.fenced)
+            .filter(|(_, held)| held.origin == Origin::Controller && held.fenced.is_none())
             .map(|(task, held)| LeaseRef { task: *task, epoch: held.lease.epoch })
     }
 

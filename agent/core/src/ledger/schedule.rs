@@ -5,7 +5,7 @@ use std::time::Duration;
 use postern_protocol::{StreamId, TaskId, Timestamp};
 
 use super::held::{Held, Phase};
-use super::{Ending, Event, Gated, Ledger, failure};
+use super::{Ending, Event, Gated, Ledger};
 use crate::write::{Origin, TaskState, Write};
 
 impl Ledger {
@@ -50,7 +50,7 @@ impl Ledger {
     }
 
     fn may_start(&self, held: &Held, now: Timestamp) -> bool {
-        let waits = held.running || held.is_concluded() || held.fenced || !held.missing.is_empty();
+        let waits = held.running || held.is_concluded() || held.fenced.is_some() || !held.missing.is_empty();
         if waits || held.retry_at.is_some_and(|at| now < at) {
             return false;
         }
@@ -70,25 +70,21 @@ impl Ledger {
         allowed && (held.only_reads() || held.lease.covers(Duration::ZERO, now))
     }
 
-    /// Ends what waits for nothing but its end: deadlines that passed, begun tasks that were cancelled.
+    /// Ends what waits for nothing but its end: deadlines that passed, begun tasks that were lost for good.
     fn expire(&mut self, now: Timestamp) {
-        let late: Vec<TaskId> = self
-            .tasks
-            .iter()
-            .filter(|(_, held)| !held.running && matches!(held.phase, Phase::Journaled) && held.is_expired(now))
-            .map(|(task, _)| *task)
-            .collect();
+        let idle = |wanted: fn(&Held, Timestamp, Duration) -> bool| -> Vec<TaskId> {
+            let patience = self.limits.lost_patience;
+            let due = |held: &&Held| !held.running && wanted(held, now, patience);
+            self.tasks.values().filter(due).map(|held| held.offer.task).collect()
+        };
+        let late =
+            idle(|held, now, _| matches!(held.phase, Phase::Journaled) && !held.in_doubt() && held.is_expired(now));
+        let lost = idle(|held, now, patience| held.fenced.is_some_and(|since| now.since(since) >= patience));
         for task in late {
             self.conclude(task, Ending::expired());
         }
-        let cancelled: Vec<TaskId> = self
-            .tasks
-            .iter()
-            .filter(|(_, held)| held.cancelled && !held.running && matches!(held.phase, Phase::Started { .. }))
-            .map(|(task, _)| *task)
-            .collect();
-        for task in cancelled {
-            self.give_up(task, failure::cancelled_too_late());
+        for task in lost {
+            self.give_up_lost(task);
         }
     }
 }

@@ -171,10 +171,12 @@ impl Ledger {
         if held.running {
             self.events.push_back(Event::Stop(task));
             self.transmits.push_back(cancel_ack(task, CancelVerdict::Stopping));
-        } else if matches!(held.phase, Phase::Journaled) {
+        } else if matches!(held.phase, Phase::Journaled) && !held.in_doubt() {
             self.conclude(task, Ending::cancelled());
             self.after_writes(Gated::Transmit(cancel_ack(task, CancelVerdict::Dropped)));
         } else {
+            // Another attempt only finds out what there is.
+            held.retry_at = None;
             self.transmits.push_back(cancel_ack(task, CancelVerdict::Stopping));
         }
     }
@@ -192,8 +194,10 @@ impl Ledger {
         let patience =
             self.tasks.values().flat_map(|held| &held.parked).map(|parked| parked.since + self.limits.lease_patience);
         let deadlines = idle().filter(|held| matches!(held.phase, Phase::Journaled)).filter_map(|held| held.deadline);
+        let lost = idle().filter_map(|held| held.fenced).map(|since| since + self.limits.lost_patience);
         // What was due when last looked at waits for something else than time.
-        let upcoming = renewal.into_iter().chain(retries).chain(deadlines).filter(|at| *at > self.looked_at);
+        let upcoming =
+            renewal.into_iter().chain(retries).chain(deadlines).chain(lost).filter(|at| *at > self.looked_at);
         upcoming.chain(patience).chain(self.unhurried.due_at()).min()
     }
 

@@ -626,15 +626,19 @@ fn what_waits_for_something_else_than_time_wakes_nobody() {
 }
 
 #[test]
-fn a_cancel_of_a_begun_task_that_waits_ends_it_without_another_step() {
+fn a_cancelled_task_that_had_begun_is_looked_at_and_not_gone_on_with() {
     let mut desk = Desk::connected();
     desk.started(1);
     desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "timeout", "no answer"), desk.now);
     desk.ledger.handle_cancel(id(1));
+    desk.events();
+    desk.sync();
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::Start { .. }]), "{events:?}");
+    assert!(desk.ledger.is_unwanted(id(1), desk.now));
+    desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
     let events = desk.events();
     assert!(matches!(events.as_slice(), [Event::GiveUp { .. }]), "{events:?}");
-    desk.now = at(110);
-    assert!(desk.events().is_empty(), "it is not started again");
 }
 
 /// Leave concluded tasks out of `leases` and the controller gives the batch to another member.
@@ -662,6 +666,7 @@ fn a_task_of_this_machine_is_not_run_behind_the_back_of_whoever_left_it() {
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
 }
 
+/// It is kept for a while, because its journal is of use if the task comes back; then what it knows is told.
 #[test]
 fn begun_work_whose_lease_was_lost_still_says_what_may_have_happened() {
     let mut desk = Desk::connected();
@@ -670,6 +675,82 @@ fn begun_work_whose_lease_was_lost_still_says_what_may_have_happened() {
     desk.renew(LeaseVerdict::Fenced);
     assert_eq!(desk.events(), [Event::Stop(id(1))]);
     desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
+    assert_eq!(desk.events(), []);
+    desk.now = desk.ledger.poll_timeout().unwrap();
     let events = desk.events();
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
+
+    let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
+    let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..begun });
+    desk.connect();
+    desk.renew(LeaseVerdict::Unknown);
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
+}
+
+/// Drop it in `lose`, and what the journal could decide ends as unknown.
+#[test]
+fn begun_work_that_comes_back_under_a_newer_lease_goes_on_from_its_journal() {
+    let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
+    let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..begun });
+    desk.connect();
+    desk.renew(LeaseVerdict::Fenced);
+    desk.offer(Offer { reconcile: true, ..offer(1, TaskKind::DisableUser, 2) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    let events = desk.events();
+    assert!(!desk.disk.contains(&Write::DeleteTask(id(1))));
+    assert!(matches!(events.as_slice(), [Event::Start { resumed: true, reconcile: true, .. }]), "{events:?}");
+}
+
+/// What it has read may be what another member has changed since.
+#[test]
+fn an_attempt_of_an_older_lease_does_not_act_under_a_newer_one() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::DisableUser);
+    desk.now = at(190);
+    desk.ledger.handle_intend(id(1), 7, intent(0), REACH, desk.now);
+    desk.offer(Offer { reconcile: true, ..offer(1, TaskKind::DisableUser, 3) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::Stop(_), Event::Refused(7, _)]), "{events:?}");
+    desk.ledger.handle_intend(id(1), 8, intent(0), REACH, desk.now);
+    assert!(matches!(desk.events().as_slice(), [Event::Refused(8, _)]));
+
+    desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { reconcile: true, .. }]), "and is made anew");
+}
+
+/// Invariant 13: the member that had the task before may have done it.
+#[test]
+fn a_task_in_doubt_is_never_said_not_to_have_happened() {
+    let claims = |desk: &mut Desk| -> Vec<Outcome> {
+        desk.sync();
+        let outcome = |frame: &FromMember| match frame {
+            FromMember::Report(report) => report.outcome.known(),
+            _ => None,
+        };
+        desk.sent().iter().filter_map(outcome).collect()
+    };
+    let in_doubt = |deadline_ms| Offer { reconcile: true, deadline_ms, ..offer(1, TaskKind::DisableUser, 2) };
+
+    let mut cancelled = Desk::connected();
+    cancelled.offer(in_doubt(0));
+    cancelled.sync();
+    cancelled.ledger.handle_cancel(id(1));
+    assert_eq!(claims(&mut cancelled), []);
+
+    let mut late = Desk::connected();
+    late.offer(in_doubt(1_000));
+    late.sync();
+    late.renew(LeaseVerdict::Kept);
+    late.now = at(102);
+    let events = late.events();
+    assert!(matches!(events.as_slice(), [Event::Start { .. }]), "it finds out what there is: {events:?}");
+    assert!(late.ledger.is_unwanted(id(1), late.now));
+    late.ledger.handle_failed(id(1), failure::lease_too_short(), late.now);
+    assert_eq!(claims(&mut late), [Outcome::Unknown]);
 }
