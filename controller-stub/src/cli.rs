@@ -132,6 +132,12 @@ pub struct Serve {
     /// How often each side of a session asks for a sign of life, in seconds
     #[arg(long, default_value_t = 10)]
     pub heartbeat_secs: u64,
+    /// How many days a finished task is kept; a task whose id is older than that is not taken in again
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub keep_finished_days: u32,
+    /// How many finished tasks, the newest, are kept for longer; most take about 2 KiB of disk
+    #[arg(long, value_name = "TASKS", default_value_t = 10_000)]
+    pub keep_finished_tasks: usize,
     /// Write the bound addresses to this file, as JSON, once everything listens
     #[arg(long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,

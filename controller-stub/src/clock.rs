@@ -1,5 +1,7 @@
 //! The only place that reads time.
 
+use std::time::Duration;
+
 use postern_protocol::Timestamp;
 use postern_protocol::time::UnixMillis;
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -26,6 +28,16 @@ pub fn now() -> Timestamp {
 /// The wall clock.
 pub fn wall() -> UnixMillis {
     UnixMillis(millis(clock_gettime(ClockId::Realtime)))
+}
+
+/// The moment on the wall `time` later.
+pub fn after(wall: UnixMillis, time: Duration) -> UnixMillis {
+    UnixMillis(wall.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// The moment on the wall `time` earlier.
+pub fn before(wall: UnixMillis, time: Duration) -> UnixMillis {
+    UnixMillis(wall.0.saturating_sub(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
 }
 
 /// Resolves when `at` has come.

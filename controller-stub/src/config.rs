@@ -4,11 +4,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::state::Keep;
+
 /// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a
 /// lost member blocks its tasks too long.
 const LEASE_SECS: std::ops::RangeInclusive<u64> = 1..=3600;
 /// The same for signs of life; what members accept.
 const HEARTBEAT_SECS: std::ops::RangeInclusive<u64> = 1..=60;
+/// The fewest and most days that finished tasks are kept: submitters that repeat what got no answer are done within a
+/// day, and beyond ten years nobody asks.
+const KEEP_DAYS: std::ops::RangeInclusive<u64> = 1..=3660;
 /// The most names a certificate needs.
 const MAX_NAMES: usize = 32;
 
@@ -53,6 +58,8 @@ pub struct Config {
     pub lease_ttl: Duration,
     /// How often each side of a session asks for a sign of life.
     pub heartbeat: Duration,
+    /// How long finished tasks are kept.
+    pub keep: Keep,
     /// Where to write the bound addresses once everything listens.
     pub ready_file: Option<PathBuf>,
 }
@@ -74,6 +81,10 @@ pub struct Raw {
     pub lease_ttl_secs: u64,
     /// In seconds.
     pub heartbeat_secs: u64,
+    /// As in [`Keep`].
+    pub keep_finished_days: u32,
+    /// As in [`Keep`].
+    pub keep_finished_tasks: usize,
     /// As in [`Config`].
     pub ready_file: Option<PathBuf>,
 }
@@ -87,6 +98,7 @@ impl TryFrom<Raw> for Config {
         }
         check("--lease-ttl-secs", raw.lease_ttl_secs, LEASE_SECS)?;
         check("--heartbeat-secs", raw.heartbeat_secs, HEARTBEAT_SECS)?;
+        check("--keep-finished-days", raw.keep_finished_days.into(), KEEP_DAYS)?;
         if raw.public_names.len() > MAX_NAMES {
             return Err(ConfigError::TooManyNames);
         }
@@ -102,6 +114,7 @@ impl TryFrom<Raw> for Config {
             auto_approve: raw.auto_approve,
             lease_ttl: Duration::from_secs(raw.lease_ttl_secs),
             heartbeat: Duration::from_secs(raw.heartbeat_secs),
+            keep: Keep { days: raw.keep_finished_days, newest: raw.keep_finished_tasks },
             ready_file: raw.ready_file,
         })
     }
@@ -127,6 +140,8 @@ mod tests {
             auto_approve: false,
             lease_ttl_secs: 60,
             heartbeat_secs: 10,
+            keep_finished_days: 30,
+            keep_finished_tasks: 10_000,
             ready_file: None,
         }
     }

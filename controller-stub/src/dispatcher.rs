@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
+use postern_protocol::StreamId;
+use postern_store::Spool;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{self, Moment};
+use crate::exit::Chain;
 use crate::state::State;
-use crate::state::ledger::{Ledger, LedgerError};
+use crate::state::ledger::{Ledger, LedgerError, spool_id};
 
 /// How many requests may wait for the owner; whoever comes later waits before sending.
 const WAITING: usize = 1024;
@@ -89,6 +92,7 @@ impl Handle {
 pub struct Dispatcher {
     state: State,
     ledger: Ledger,
+    spool: Spool,
     jobs: mpsc::Receiver<Job>,
     /// About how many bytes are decided and not committed yet.
     carried: usize,
@@ -96,9 +100,9 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// Takes the state over.
-    pub fn new(state: State, ledger: Ledger) -> (Self, Handle) {
+    pub fn new(state: State, ledger: Ledger, spool: Spool) -> (Self, Handle) {
         let (sender, jobs) = mpsc::channel(WAITING);
-        (Self { state, ledger, jobs, carried: 0 }, Handle { jobs: sender })
+        (Self { state, ledger, spool, jobs, carried: 0 }, Handle { jobs: sender })
     }
 
     /// Works until `stop`, or until the ledger fails: then the process must end, because what it decided last is not
@@ -157,7 +161,21 @@ impl Dispatcher {
         for reply in after {
             reply();
         }
+        let forgotten = std::mem::take(&mut turn.forgotten);
         turn.speak();
+        if !forgotten.is_empty() {
+            self.remove(forgotten).await;
+        }
         Ok(())
+    }
+
+    /// Removes the files of payloads that the ledger does not name any more. What is left goes at the next start.
+    async fn remove(&self, payloads: Vec<StreamId>) {
+        let spool = self.spool.clone();
+        let removed =
+            tokio::task::spawn_blocking(move || payloads.into_iter().try_for_each(|id| spool.delete(spool_id(id))));
+        if let Ok(Err(error)) = removed.await {
+            tracing::warn!(error = %Chain(&error), "the file of a payload could not be removed");
+        }
     }
 }

@@ -10,6 +10,7 @@ use postern_protocol::time::UnixMillis;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::clock::after;
 use crate::random;
 use crate::state::record::TokenRecord;
 
@@ -92,10 +93,6 @@ fn digest(enroll: &Enroll) -> [u8; 32] {
         .chain_update(&enroll.csr[..])
         .finalize()
         .into()
-}
-
-fn after(wall: UnixMillis, life: Duration) -> UnixMillis {
-    UnixMillis(wall.0.saturating_add(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]

@@ -77,8 +77,12 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     let identity = authority.issue_server(&config.public_names, at.wall).map_err(|error| unusable(&error))?;
     let tls = server_config(identity, authority.certificate()).map_err(|error| unusable(&error))?;
     let token = api_token(&config.data_dir).map_err(|error| unusable(&error))?;
-    let settings =
-        Settings { auto_approve: config.auto_approve, lease_ttl: config.lease_ttl, heartbeat: config.heartbeat };
+    let settings = Settings {
+        auto_approve: config.auto_approve,
+        lease_ttl: config.lease_ttl,
+        heartbeat: config.heartbeat,
+        keep: config.keep,
+    };
     let state = State::open(ledger.clone(), authority, settings, at).map_err(|error| ledger_failure(&error))?;
     let removed = spool
         .retain(|id| state.stream(postern_protocol::StreamId::from_bytes(id.0)).is_some())
@@ -143,7 +147,7 @@ async fn run(config: &Config, parts: Parts) -> Result<(), Failure> {
     let addresses = addresses(config, &agents, &api)?;
     let mut signals = Signals::new()?;
     let spawner = Spawner::default();
-    let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger);
+    let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger, parts.spool.clone());
 
     start_link(&spawner, config, &handle, parts.spool.clone(), parts.tls, agents);
     start_api(&spawner, config, handle, parts.spool, parts.token, api);

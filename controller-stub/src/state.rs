@@ -15,6 +15,7 @@ use crate::queue::{Config, Queue};
 
 mod clusters;
 pub(crate) mod enroll;
+mod finished;
 pub mod ledger;
 pub mod members;
 mod offers;
@@ -28,10 +29,10 @@ mod systems;
 pub mod tasks;
 mod words;
 
+pub use finished::Keep;
 use ledger::{Ledger, LedgerError, Write};
 use record::{
-    ClusterRecord, Direction, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TaskState,
-    TokenRecord,
+    ClusterRecord, Direction, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 pub use refusal::{Refusal, RefusalKind};
 pub use sessions::{Greeting, Introduction, ToSession, Welcomed};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub lease_ttl: Duration,
     /// How often each side of a session asks for a sign of life.
     pub heartbeat: Duration,
+    /// How long finished tasks are kept.
+    pub keep: Keep,
 }
 
 /// How long after a lease an effect may still appear: the longest call a member makes, and then some.
@@ -92,6 +95,7 @@ pub struct State {
     /// The payloads of unfinished tasks, in the order they were submitted with.
     inputs_of: BTreeMap<TaskId, Vec<StreamId>>,
     queue: Queue,
+    finished: finished::Finished,
     progress: BTreeMap<TaskId, Progress>,
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
     /// Decided and not yet in the ledger.
@@ -102,12 +106,16 @@ pub struct State {
     new_offers: BTreeMap<TaskId, Offer>,
     /// Finished tasks among `writes`.
     new_finished: BTreeMap<TaskId, TaskRecord>,
+    /// Payloads whose files are to go once the ledger does not name them any more.
+    forgotten: Vec<StreamId>,
 }
 
 /// What one turn decided.
 pub struct Turn {
     /// To be committed together.
     pub writes: Vec<Write>,
+    /// Payloads whose files are of no use once it is.
+    pub forgotten: Vec<StreamId>,
     words: Vec<Word>,
     woken: Vec<oneshot::Sender<()>>,
 }
@@ -133,10 +141,14 @@ impl State {
     pub fn open(ledger: Ledger, authority: Authority, settings: Settings, at: Moment) -> Result<Self, LedgerError> {
         let config = Config { lease_ttl: settings.lease_ttl, settle: SETTLE, max_unfinished: MAX_UNFINISHED };
         let mut queue = Queue::new(config);
+        let mut finished = finished::Finished::new();
         for task in ledger.tasks() {
             let task = task?;
-            if !matches!(task.state, TaskState::Finished) {
-                queue.restore(task, at);
+            match finished::place(&task) {
+                Some(place) => {
+                    finished.insert(place);
+                }
+                None => queue.restore(task, at),
             }
         }
         let mut members = BTreeMap::new();
@@ -159,6 +171,7 @@ impl State {
             inputs_of,
             members,
             queue,
+            finished,
             ledger,
             authority,
             settings,
@@ -168,6 +181,7 @@ impl State {
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
+            forgotten: Vec::new(),
         })
     }
 
@@ -176,6 +190,7 @@ impl State {
         self.queue.tick(at);
         self.forget_stale_tokens(at);
         self.forget_unused_inputs(at);
+        self.forget_finished(at);
         self.collect_changes();
         self.notice_drained();
     }
@@ -210,13 +225,19 @@ impl State {
                 self.waiters.remove(&task).unwrap_or_default()
             })
             .collect();
-        Turn { writes: std::mem::take(&mut self.writes), words: std::mem::take(&mut self.words), woken }
+        Turn {
+            writes: std::mem::take(&mut self.writes),
+            forgotten: std::mem::take(&mut self.forgotten),
+            words: std::mem::take(&mut self.words),
+            woken,
+        }
     }
 
     /// Takes over what the queue decided.
     fn collect_changes(&mut self) {
         for record in self.queue.take_changes() {
-            if matches!(record.state, TaskState::Finished) {
+            if let Some(place) = finished::place(&record) {
+                self.finished.insert(place);
                 self.new_finished.insert(record.id, record.clone());
             }
             self.writes.push(Write::Task(record));

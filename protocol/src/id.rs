@@ -6,6 +6,8 @@ use std::str::FromStr;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::time::UnixMillis;
+
 /// A text is not the identifier or name that was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a {what}: expected {expected}")]
@@ -47,6 +49,12 @@ macro_rules! id {
             /// The bytes as they travel.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
+            }
+
+            /// When it was made, as whoever made it says.
+            pub fn made(&self) -> UnixMillis {
+                let [a, b, c, d, e, f, ..] = self.0;
+                UnixMillis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
             }
         }
 
@@ -256,6 +264,7 @@ mod tests {
     #[test]
     fn an_id_survives_its_text_form() {
         let id = TaskId::from_random(1_795_000_000_000, [3; 10]);
+        assert_eq!(id.made(), UnixMillis(1_795_000_000_000));
         assert_eq!(id.to_string().parse::<TaskId>().unwrap(), id);
     }
 

@@ -19,6 +19,8 @@ pub struct StatusView {
     pub connected: usize,
     /// How many tasks are not finished, by state.
     pub unfinished: BTreeMap<String, usize>,
+    /// How many finished tasks are kept.
+    pub finished: usize,
     /// How many commits and how many barriers the store made since the start.
     pub commits: u64,
     /// Barriers.
@@ -40,6 +42,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
                 members: by_state,
                 connected: members.iter().filter(|it| it.connected).count(),
                 unfinished: state.unfinished_by_state().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+                finished: state.finished(),
                 commits,
                 barriers,
             }

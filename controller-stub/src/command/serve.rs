@@ -15,6 +15,8 @@ pub(super) fn run(options: Serve) -> Result<(), Failure> {
         auto_approve: options.auto_approve,
         lease_ttl_secs: options.lease_ttl_secs,
         heartbeat_secs: options.heartbeat_secs,
+        keep_finished_days: options.keep_finished_days,
+        keep_finished_tasks: options.keep_finished_tasks,
         ready_file: options.ready_file,
     };
     let config = Config::try_from(raw).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;

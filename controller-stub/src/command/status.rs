@@ -19,6 +19,7 @@ pub(super) async fn run(reach: &Reach) -> Result<(), Failure> {
         ("members", counts(&status.members)),
         ("connected", status.connected.to_string()),
         ("unfinished tasks", counts(&status.unfinished)),
+        ("finished tasks", format!("{} kept", status.finished)),
         ("store", format!("{} commits under {} barriers", status.commits, status.barriers)),
     ]);
     Ok(())

@@ -61,6 +61,8 @@ pub enum Write {
     ForgetSystem(SystemRecord),
     /// A task.
     Task(TaskRecord),
+    /// A finished task that is forgotten, with what it was to do and what came of it.
+    ForgetTask(TaskId),
     /// What a task is to do; never changes.
     Offer(Box<Offer>),
     /// What came of a task under one epoch; never changes.
@@ -95,7 +97,7 @@ impl Ledger {
     /// numbers last, because they say that its reports need not be sent again.
     pub async fn commit(&self, mut writes: Vec<Write>) -> Result<(), LedgerError> {
         writes.sort_by_key(rank);
-        for batch in batches(&writes)? {
+        for batch in self.batches(&writes)? {
             self.store.commit(batch).await?;
         }
         Ok(())
@@ -165,6 +167,59 @@ impl Ledger {
     fn all<T: DeserializeOwned>(&self, table: Table) -> Result<Vec<T>, LedgerError> {
         self.store.scan(table).map(|item| parse(table, &item?.1)).collect()
     }
+
+    /// Packs changes, in their order, into as few batches as hold them. The parts of one change stay together.
+    fn batches(&self, writes: &[Write]) -> Result<Vec<Batch>, LedgerError> {
+        let mut batches = Vec::new();
+        let mut batch = begin();
+        let mut bytes = 0;
+        for write in writes {
+            let changes = self.changes(write)?;
+            let more: usize = changes.iter().map(weight).sum();
+            if bytes > 0 && bytes + more > MAX_BATCH_BYTES {
+                batches.push(std::mem::replace(&mut batch, begin()));
+                bytes = 0;
+            }
+            bytes += more;
+            for Change { table, key, value } in changes {
+                match value {
+                    Some(value) => batch.put(table, &key, &value)?,
+                    None => batch.delete(table, &key)?,
+                }
+            }
+        }
+        batches.push(batch);
+        Ok(batches)
+    }
+
+    fn changes(&self, write: &Write) -> Result<Vec<Change>, LedgerError> {
+        match write {
+            Write::Cluster(it) => json(CLUSTERS, &name_key(it.name.as_str()), it),
+            Write::Token(it) => json(TOKENS, it.id.as_bytes(), it),
+            Write::ForgetToken(id) => Ok(gone(TOKENS, id.as_bytes())),
+            Write::Member(it) => json(MEMBERS, it.id.as_bytes(), it),
+            Write::Numbers(member, it) => json(NUMBERS, member.as_bytes(), it),
+            Write::System(it) => json(SYSTEMS, &name_key(it.name.as_str()), it),
+            Write::ForgetSystem(it) => Ok(gone(SYSTEMS, &name_key(it.name.as_str()))),
+            Write::Task(it) => json(TASKS, it.id.as_bytes(), it),
+            Write::ForgetTask(id) => self.all_of(*id),
+            Write::Offer(it) => in_parts(OFFERS, it.task.as_bytes(), codec::encode(&**it)),
+            Write::Report(it) => in_parts(REPORTS, &report_key(it.task, it.epoch), codec::encode(&**it)),
+            Write::Stream(it) => json(STREAMS, it.id.as_bytes(), it),
+            Write::ForgetStream(id) => Ok(gone(STREAMS, id.as_bytes())),
+        }
+    }
+
+    /// The removal of everything that is kept of a task.
+    fn all_of(&self, id: TaskId) -> Result<Vec<Change>, LedgerError> {
+        let mut changes = gone(TASKS, id.as_bytes());
+        for table in [OFFERS, REPORTS] {
+            for item in self.store.scan_prefix(table, id.as_bytes()) {
+                changes.push(Change { table, key: item?.0, value: None });
+            }
+        }
+        Ok(changes)
+    }
 }
 
 /// The spool file of a payload.
@@ -183,7 +238,9 @@ const fn rank(write: &Write) -> u8 {
         Write::Report(_) => 5,
         Write::Task(_) => 6,
         Write::ForgetStream(_) | Write::ForgetSystem(_) => 7,
-        Write::Numbers(..) => 8,
+        // Behind its payloads: as long as it is there it is known that they are to go.
+        Write::ForgetTask(_) => 8,
+        Write::Numbers(..) => 9,
     }
 }
 
@@ -192,30 +249,6 @@ struct Change {
     table: Table,
     key: Vec<u8>,
     value: Option<Vec<u8>>,
-}
-
-/// Packs changes, in their order, into as few batches as hold them. The parts of one change stay together.
-fn batches(writes: &[Write]) -> Result<Vec<Batch>, LedgerError> {
-    let mut batches = Vec::new();
-    let mut batch = begin();
-    let mut bytes = 0;
-    for write in writes {
-        let changes = changes(write)?;
-        let more: usize = changes.iter().map(weight).sum();
-        if bytes > 0 && bytes + more > MAX_BATCH_BYTES {
-            batches.push(std::mem::replace(&mut batch, begin()));
-            bytes = 0;
-        }
-        bytes += more;
-        for Change { table, key, value } in changes {
-            match value {
-                Some(value) => batch.put(table, &key, &value)?,
-                None => batch.delete(table, &key)?,
-            }
-        }
-    }
-    batches.push(batch);
-    Ok(batches)
 }
 
 fn begin() -> Batch {
@@ -229,23 +262,6 @@ fn begin() -> Batch {
 fn weight(change: &Change) -> usize {
     const OVERHEAD: usize = 64;
     OVERHEAD + change.key.len() + change.value.as_ref().map_or(0, Vec::len)
-}
-
-fn changes(write: &Write) -> Result<Vec<Change>, LedgerError> {
-    match write {
-        Write::Cluster(it) => json(CLUSTERS, &name_key(it.name.as_str()), it),
-        Write::Token(it) => json(TOKENS, it.id.as_bytes(), it),
-        Write::ForgetToken(id) => Ok(gone(TOKENS, id.as_bytes())),
-        Write::Member(it) => json(MEMBERS, it.id.as_bytes(), it),
-        Write::Numbers(member, it) => json(NUMBERS, member.as_bytes(), it),
-        Write::System(it) => json(SYSTEMS, &name_key(it.name.as_str()), it),
-        Write::ForgetSystem(it) => Ok(gone(SYSTEMS, &name_key(it.name.as_str()))),
-        Write::Task(it) => json(TASKS, it.id.as_bytes(), it),
-        Write::Offer(it) => in_parts(OFFERS, it.task.as_bytes(), codec::encode(&**it)),
-        Write::Report(it) => in_parts(REPORTS, &report_key(it.task, it.epoch), codec::encode(&**it)),
-        Write::Stream(it) => json(STREAMS, it.id.as_bytes(), it),
-        Write::ForgetStream(id) => Ok(gone(STREAMS, id.as_bytes())),
-    }
 }
 
 fn json<T: Serialize>(table: Table, key: &[u8], value: &T) -> Result<Vec<Change>, LedgerError> {
@@ -331,7 +347,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ledger = ledger(&folder);
         let writes: Vec<Write> = (0..1_000).map(|number| Write::Task(task(number))).collect();
-        assert!(batches(&writes).unwrap().len() > 1);
+        assert!(ledger.batches(&writes).unwrap().len() > 1);
         ledger.commit(writes).await.unwrap();
         assert_eq!(ledger.tasks().count(), 1_000);
         assert_eq!(ledger.tasks().next().unwrap().unwrap(), task(999), "the newest first");
@@ -363,7 +379,7 @@ mod tests {
             }),
             ..task(1)
         };
-        assert!(batches(&[Write::Task(largest)]).is_ok());
+        assert!(ledger(&tempfile::tempdir().unwrap()).batches(&[Write::Task(largest)]).is_ok());
     }
 
     /// A number that became durable before the report it covers would have the report dropped unread after a crash.

@@ -8,7 +8,7 @@ use postern_protocol::{MemberId, SessionNo, StreamId, TaskId};
 use super::ledger::Write;
 use super::record::{Direction, StreamRecord};
 use super::{Refusal, RefusalKind, State, ToSession};
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 
 /// The longest payload, either way.
 pub const MAX_STREAM: u64 = 256 * 1024 * 1024;
@@ -16,6 +16,8 @@ pub const MAX_STREAM: u64 = 256 * 1024 * 1024;
 const MAX_STREAMS: usize = 100_000;
 /// How long an uploaded payload waits for its task.
 const WAIT_FOR_TASK: Duration = Duration::from_secs(24 * 60 * 60);
+/// The most of them that are forgotten in one tick: their files are removed while others wait.
+const MAX_FORGOTTEN: usize = 32;
 
 impl State {
     /// A submitter's payload is complete in the spool.
@@ -113,18 +115,23 @@ impl State {
         }
     }
 
-    /// Forgets payloads that never got a task. Their files go at the next start.
+    /// Forgets payloads that never got a task.
     pub(super) fn forget_unused_inputs(&mut self, at: Moment) {
-        let wait = u64::try_from(WAIT_FOR_TASK.as_millis()).unwrap_or(u64::MAX);
         let stale: Vec<StreamId> = self
             .streams
             .values()
-            .filter(|it| it.task.is_none() && it.created.0.saturating_add(wait) < at.wall.0)
+            .filter(|it| it.task.is_none() && clock::after(it.created, WAIT_FOR_TASK) < at.wall)
             .map(|it| it.id)
+            .take(MAX_FORGOTTEN)
             .collect();
-        for id in stale {
-            self.streams.remove(&id);
-            self.writes.push(Write::ForgetStream(id));
+        self.forget_payloads(stale);
+    }
+
+    pub(super) fn forget_payloads(&mut self, payloads: Vec<StreamId>) {
+        for id in &payloads {
+            self.streams.remove(id);
+            self.writes.push(Write::ForgetStream(*id));
         }
+        self.forgotten.extend(payloads);
     }
 }

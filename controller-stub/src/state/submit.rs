@@ -6,14 +6,13 @@ use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::v1::{Mode, Offer, StreamRef};
 use postern_protocol::seal::{SealedField, SealingPublicKey};
 use postern_protocol::task::{import_batch, reset_password};
-use postern_protocol::time::UnixMillis;
 use postern_protocol::{Epoch, StreamId, SystemName, TaskId, TaskKind, TaskRequest, codec};
 use sha2::{Digest, Sha256};
 
 use super::ledger::Write;
 use super::record::{Association, Direction, TaskRecord, TaskState};
 use super::{Refusal, RefusalKind, State};
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 
 /// What somebody wants done.
 #[derive(Debug, Clone)]
@@ -54,6 +53,7 @@ impl State {
                 message: format!("task {id} was submitted before with other content: choose another id"),
             });
         }
+        self.check_made(id, at)?;
         let cluster = match &self.system(&submission.system)?.association {
             Association::Cluster(cluster) => cluster.clone(),
             Association::Server => {
@@ -69,9 +69,7 @@ impl State {
             }
         };
         self.check_streams(id, &submission.streams)?;
-        let deadline = submission
-            .deadline
-            .map(|it| UnixMillis(at.wall.0.saturating_add(u64::try_from(it.as_millis()).unwrap_or(u64::MAX))));
+        let deadline = submission.deadline.map(|it| clock::after(at.wall, it));
         let record = TaskRecord {
             id,
             cluster,

@@ -275,6 +275,8 @@ fn unknown(id: TaskId) -> Refusal {
     Refusal {
         kind: RefusalKind::NotFound,
         field: Some("task"),
-        message: format!("there is no task `{id}`: see `postern-controller task list`"),
+        message: format!(
+            "there is no task `{id}`, or it finished so long ago that it was forgotten: see `postern-controller task list`"
+        ),
     }
 }

@@ -1,10 +1,10 @@
 //! The API and the command line.
 
 use postern_controller_stub::exit::Exit;
-use postern_protocol::{Outcome, TaskId};
+use postern_protocol::Outcome;
 use serde_json::{Value, json};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, new_task};
 use crate::member::succeeded;
 
 #[tokio::test]
@@ -12,7 +12,7 @@ async fn the_same_task_twice_is_one_task_and_another_under_its_id_is_refused() {
     let lab = Lab::start().await;
     let _identity = lab.enroll().await;
     lab.add_system().await;
-    let id = TaskId::from_bytes([1; 16]);
+    let id = new_task();
     let body =
         |account: &str| json!({ "id": id, "system": "sf", "kind": "enable_user", "params": { "account": account } });
     let first: Value = lab.client().post("/v1/tasks", &body("a")).await.unwrap();
@@ -30,7 +30,7 @@ async fn a_synchronous_submission_waits_for_the_outcome() {
     let lab = Lab::start().await;
     let (_identity, mut session) = lab.working_member().await;
     let body = json!({
-        "id": TaskId::from_bytes([1; 16]), "system": "sf", "kind": "test_connection", "mode": "sync",
+        "id": new_task(), "system": "sf", "kind": "test_connection", "mode": "sync",
     });
     let client = lab.client();
     let work = async {
@@ -46,7 +46,7 @@ async fn a_deadline_that_passes_before_anybody_has_the_task_ends_it_as_expired()
     let lab = Lab::start().await;
     let _identity = lab.enroll().await;
     lab.add_system().await;
-    let id = TaskId::from_bytes([1; 16]);
+    let id = new_task();
     let body = json!({
         "id": id, "system": "sf", "kind": "enable_user", "params": { "account": "a" }, "deadline_secs": 1,
     });

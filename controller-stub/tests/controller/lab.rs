@@ -9,6 +9,7 @@ use postern_controller_stub::exit::Failure;
 use postern_controller_stub::server::Addresses;
 use postern_controller_stub::state::members::MemberView;
 use postern_controller_stub::state::tasks::TaskView;
+use postern_controller_stub::{clock, random};
 use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::{MemberId, TaskId};
 use serde_json::{Value, json};
@@ -60,6 +61,12 @@ impl Lab {
         self.process = Some(child);
         let ready = self.ready_file();
         self.wait_for("the controller to listen", async || ready.exists().then_some(())).await;
+    }
+
+    /// Starts the controller with other options than before.
+    pub(crate) async fn restart_with(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|it| (*it).to_owned()).collect();
+        self.restart().await;
     }
 
     /// Ends the controller as a power cut of its process would.
@@ -159,7 +166,7 @@ impl Lab {
 
     /// Submits a task about `account` without waiting for it.
     pub(crate) async fn submit(&self, kind: &str, account: &str) -> TaskId {
-        let id = TaskId::from_bytes(postern_controller_stub::random::bytes());
+        let id = new_task();
         let body = json!({ "id": id, "system": "sf", "kind": kind, "params": { "account": account } });
         let _: TaskView = self.client().post("/v1/tasks", &body).await.unwrap();
         id
@@ -214,6 +221,11 @@ impl Drop for Lab {
             let _ = child.wait();
         }
     }
+}
+
+/// The id of a task made now.
+pub(crate) fn new_task() -> TaskId {
+    TaskId::from_random(clock::wall().0, random::bytes())
 }
 
 /// Every file below a folder, in order.

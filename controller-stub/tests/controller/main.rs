@@ -5,6 +5,7 @@
 
 mod api;
 mod enrollment;
+mod finished;
 mod handshake;
 mod lab;
 mod member;

@@ -1,0 +1,203 @@
+//! Finished tasks are kept for a while and then forgotten, so that memory and disk have a bound.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use postern_protocol::TaskId;
+use postern_protocol::time::UnixMillis;
+
+use super::ledger::Write;
+use super::record::TaskRecord;
+use super::{Refusal, State};
+use crate::clock::{self, Moment};
+
+/// How long finished tasks are kept. One is forgotten when neither rule keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// Each for so long after it finished.
+    pub days: u32,
+    /// The newest for longer.
+    pub newest: usize,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The most tasks forgotten in one tick: three hundred a second are more than members finish, and few enough that the
+/// files of their payloads are removed before anybody notices.
+const MAX_FORGOTTEN: usize = 32;
+/// How far a submitter's clock may be ahead. An id from farther in the future would be kept as long.
+const AHEAD: Duration = DAY;
+
+/// The finished tasks that are kept, about 50 bytes each: what may be forgotten first comes first.
+pub(super) type Finished = BTreeSet<(UnixMillis, TaskId)>;
+
+/// A finished task's place among them. No id is forgotten before it is so old that it would be refused.
+pub(super) fn place(record: &TaskRecord) -> Option<(UnixMillis, TaskId)> {
+    record.finish.as_ref().map(|finish| (finish.at.max(record.id.made()), record.id))
+}
+
+impl State {
+    /// How many finished tasks are kept.
+    pub fn finished(&self) -> usize {
+        self.finished.len()
+    }
+
+    /// Forgets finished tasks that no rule keeps any more, with their payloads.
+    pub(super) fn forget_finished(&mut self, at: Moment) {
+        let horizon = self.horizon(at);
+        let mut forgotten = BTreeSet::new();
+        while self.finished.len() > self.settings.keep.newest && forgotten.len() < MAX_FORGOTTEN {
+            let Some((_, task)) = self.finished.first().copied().filter(|(since, _)| *since < horizon) else { break };
+            self.finished.pop_first();
+            self.writes.push(Write::ForgetTask(task));
+            forgotten.insert(task);
+        }
+        if forgotten.is_empty() {
+            return;
+        }
+        tracing::info!(tasks = forgotten.len(), "finished tasks were forgotten");
+        let payloads = self.streams.values().filter(|it| it.task.is_some_and(|task| forgotten.contains(&task)));
+        let payloads = payloads.map(|it| it.id).collect();
+        self.forget_payloads(payloads);
+    }
+
+    /// Refuses an id of which it cannot be known any more whether its task was done.
+    pub(super) fn check_made(&self, id: TaskId, at: Moment) -> Result<(), Refusal> {
+        let made = id.made();
+        if made < self.horizon(at) {
+            return Err(Refusal::field(
+                "id",
+                format!(
+                    "the id of {id} was made more than {} days ago, and a task that finished so long ago may be \
+                     forgotten: find out whether it was done, then submit it under a new id",
+                    self.settings.keep.days
+                ),
+            ));
+        }
+        if made > clock::after(at.wall, AHEAD) {
+            return Err(Refusal::field(
+                "id",
+                format!(
+                    "the id of {id} was made at a time that is yet to come: it has to be a version 7 UUID, made by a \
+                     clock that is right"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// What finished before this may be forgotten.
+    fn horizon(&self, at: Moment) -> UnixMillis {
+        clock::before(at.wall, DAY.saturating_mul(self.settings.keep.days))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_protocol::message::v1::Mode;
+    use postern_protocol::outcome::{Certainty, Changed};
+    use postern_protocol::{Epoch, Outcome, TaskKind, Timestamp};
+    use postern_store::{Options, Store, StoreKey};
+
+    use super::super::Settings;
+    use super::super::ledger::Ledger;
+    use super::super::record::{Finish, TaskState};
+    use super::*;
+    use crate::ca::Authority;
+
+    const NOW: u64 = 1_795_000_000_000;
+
+    fn days(number: u64) -> Duration {
+        Duration::from_secs(number * 24 * 60 * 60)
+    }
+
+    fn days_ago(number: u64) -> UnixMillis {
+        clock::before(UnixMillis(NOW), days(number))
+    }
+
+    fn at(wall: UnixMillis) -> Moment {
+        Moment { now: Timestamp::from_millis(0), wall }
+    }
+
+    fn task(made: UnixMillis, finished: Option<UnixMillis>) -> TaskRecord {
+        let end = |at| Finish {
+            outcome: Outcome::Succeeded,
+            certainty: Certainty::Certain,
+            changed: Changed::Yes,
+            member: None,
+            epoch: Epoch(1),
+            note: String::new(),
+            at,
+        };
+        TaskRecord {
+            id: TaskId::from_random(made.0, [1; 10]),
+            cluster: "acme".parse().unwrap(),
+            system: "sf".parse().unwrap(),
+            kind: TaskKind::EnableUser,
+            target: String::new(),
+            mode: Mode::Async,
+            priority: 1,
+            digest: [0; 32],
+            submitted: made,
+            deadline: None,
+            state: if finished.is_some() { TaskState::Finished } else { TaskState::Queued },
+            epoch: Epoch(1),
+            attempt: 1,
+            leases: Vec::new(),
+            reconcile: false,
+            cancel_requested: false,
+            observations: Vec::new(),
+            finish: finished.map(end),
+        }
+    }
+
+    /// What is left of these tasks after a day's ticks.
+    async fn kept(newest: usize, tasks: &[TaskRecord]) -> Vec<TaskRecord> {
+        let folder = tempfile::tempdir().unwrap();
+        let key = StoreKey::from_bytes([1; 32]);
+        let store = Store::open(&folder.path().join("store"), &key, &Options::default(), 1).unwrap().store;
+        let ledger = Ledger::new(store);
+        ledger.commit(tasks.iter().cloned().map(Write::Task).collect()).await.unwrap();
+        let now = at(UnixMillis(NOW));
+        let settings = Settings {
+            auto_approve: false,
+            lease_ttl: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(10),
+            keep: Keep { days: 30, newest },
+        };
+        let authority = Authority::open(folder.path(), now.wall).unwrap();
+        let mut state = State::open(ledger.clone(), authority, settings, now).unwrap();
+        for _ in 0..4 {
+            state.tick(now);
+            ledger.commit(state.end_turn().writes).await.unwrap();
+        }
+        let mut left: Vec<_> = ledger.tasks().map(Result::unwrap).collect();
+        left.reverse();
+        left
+    }
+
+    #[tokio::test]
+    async fn a_finished_task_is_kept_for_its_days_and_the_newest_for_longer() {
+        let long_ago = task(days_ago(90), Some(days_ago(80)));
+        let finished_late = task(days_ago(70), Some(days_ago(20)));
+        let unfinished = task(days_ago(60), None);
+        let old = task(days_ago(50), Some(days_ago(40)));
+        let young = task(days_ago(10), Some(days_ago(10)));
+        let all = [&long_ago, &finished_late, &unfinished, &old, &young].map(Clone::clone);
+        assert_eq!(kept(0, &all).await, [&finished_late, &unfinished, &young].map(Clone::clone));
+        assert_eq!(kept(3, &all).await, [&finished_late, &unfinished, &old, &young].map(Clone::clone));
+        assert_eq!(kept(4, &all).await, all);
+    }
+
+    /// Forget a task by the time it finished alone and its id could be submitted again.
+    #[tokio::test]
+    async fn no_task_is_forgotten_before_its_id_would_be_refused() {
+        let ahead = task(clock::after(days_ago(30), days(1)), Some(days_ago(31)));
+        assert_eq!(kept(0, std::slice::from_ref(&ahead)).await, [ahead]);
+    }
+
+    #[tokio::test]
+    async fn many_are_forgotten_over_several_ticks() {
+        let many: Vec<_> = (0..100).map(|number| task(days_ago(100 + number), Some(days_ago(90)))).collect();
+        assert_eq!(kept(0, &many).await, []);
+    }
+}
