@@ -7,10 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bincode::{Decode, Encode};
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -58,8 +56,9 @@ impl TokenText {
     /// Writes a token with this secret.
     pub fn new(cluster: ClusterName, id: TokenId, secret: &Zeroizing<[u8; 32]>, ca_sha256: [u8; 32]) -> Self {
         let bytes = codec::encode(&TokenBytes { cluster, id, secret: **secret, ca_sha256 })
+            .map(Zeroizing::new)
             .expect("a token is far smaller than a frame");
-        Self(Zeroizing::new(format!("{TEXT_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(Zeroizing::new(bytes)))))
+        Self(Zeroizing::new(format!("{TEXT_PREFIX}{}", BASE64URL_NOPAD.encode(&bytes))))
     }
 
     /// The text.
@@ -77,7 +76,7 @@ impl FromStr for EnrollmentToken {
             expected: "the whole text that `postern-controller token create` printed, beginning with `postern-token-`",
         };
         let body = text.trim().strip_prefix(TEXT_PREFIX).filter(|body| body.len() <= 512).ok_or(invalid.clone())?;
-        let bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(body).map_err(|_| invalid.clone())?);
+        let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(body.as_bytes()).map_err(|_| invalid.clone())?);
         let token: TokenBytes = codec::decode(&bytes).map_err(|_| invalid)?;
         let key = ProofKey::derive(&Zeroizing::new(token.secret));
         Ok(Self { cluster: token.cluster, id: token.id, key, ca_sha256: token.ca_sha256 })

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use data_encoding::BASE64;
 use postern_protocol::Secret;
 use postern_protocol::frame::MAX_FRAME;
 use rustls::pki_types::ServerName;
@@ -216,7 +215,7 @@ async fn tunnel(stream: &mut TcpStream, proxy: &ProxyRoute, target: &Target) -> 
     if let Some((name, password)) = &proxy.credentials {
         let pair = zeroize::Zeroizing::new(format!("{name}:{}", password.expose()));
         request.push_str("Proxy-Authorization: Basic ");
-        request.push_str(&zeroize::Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes())));
+        request.push_str(&zeroize::Zeroizing::new(BASE64.encode(pair.as_bytes())));
         request.push_str("\r\n");
     }
     request.push_str("\r\n");

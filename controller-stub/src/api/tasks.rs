@@ -6,8 +6,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use data_encoding::BASE64;
 use postern_protocol::message::v1::Mode;
 use postern_protocol::seal::SealedField;
 use postern_protocol::{SystemName, TaskId, TaskKind, TaskRequest, codec};
@@ -89,8 +88,8 @@ fn request(kind: TaskKind, params: Value) -> Result<TaskRequest, Problem> {
 }
 
 fn open_envelope(opaque: &OpaqueView) -> Result<SealedField, Problem> {
-    let bytes = BASE64_STANDARD
-        .decode(&opaque.bytes)
+    let bytes = BASE64
+        .decode(opaque.bytes.as_bytes())
         .map_err(|_| Problem::field("sealed", format!("the bytes of `{}` are not base64", opaque.name)))?;
     let field: SealedField = codec::decode(&bytes)
         .map_err(|error| Problem::field("sealed", format!("`{}` is not a sealed field: {error}", opaque.name)))?;

@@ -1,7 +1,6 @@
 //! Sealing a task's secrets in the submitter's own process, so that the controller only carries ciphertext.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use data_encoding::BASE64;
 use postern_protocol::seal::{
     SEGMENT, SealContext, SealError, SealedField, SealedOutput, SealingKey, SealingPublicKey, SegmentSealer, StreamKey,
 };
@@ -28,12 +27,12 @@ impl Binding {
         let target = self.request.target();
         let field = SealedField::seal(self.context(&target), name, secret, keys, &mut random::generator())?;
         let bytes = codec::encode(&field).map_err(|_| SealError::TooLarge)?;
-        Ok(OpaqueView { name: name.to_owned(), bytes: BASE64_STANDARD.encode(bytes) })
+        Ok(OpaqueView { name: name.to_owned(), bytes: BASE64.encode(&bytes) })
     }
 
     /// Opens a secret that came of the task.
     pub fn open(&self, output: &OpaqueView, key: &SealingKey) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let bytes = BASE64_STANDARD.decode(&output.bytes).map_err(|_| SealError::Altered)?;
+        let bytes = BASE64.decode(output.bytes.as_bytes()).map_err(|_| SealError::Altered)?;
         let sealed: SealedOutput = codec::decode(&bytes).map_err(|_| SealError::Altered)?;
         let target = self.request.target();
         sealed.open(self.context(&target), key)

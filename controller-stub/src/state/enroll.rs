@@ -1,8 +1,6 @@
 //! Making a member of an applicant.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, HEXLOWER};
 use postern_protocol::bounded::{Bytes, Text};
 use postern_protocol::code::CodeSet;
 use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal, EnrollRefused, Enrolled};
@@ -87,7 +85,7 @@ impl State {
             disable_when_drained: false,
             alarm: None,
             sealing_keys: vec![enroll.sealing_key],
-            certificate: BASE64_STANDARD.encode(&issued.certificate),
+            certificate: BASE64.encode(&issued.certificate),
             serial: HEXLOWER.encode(&issued.serial),
             certificate_expires: issued.expires,
             enrolled: at.wall,
@@ -97,7 +95,7 @@ impl State {
     fn membership(&self, id: MemberId) -> Result<Enrolled, EnrollRefused> {
         let broken = || refused(EnrollRefusal::StoreFault, "the controller lost this member: make a new token");
         let record = &self.members.get(&id).ok_or_else(broken)?.record;
-        let certificate = BASE64_STANDARD.decode(&record.certificate).map_err(|_| broken())?;
+        let certificate = BASE64.decode(record.certificate.as_bytes()).map_err(|_| broken())?;
         Ok(Enrolled {
             cluster: record.cluster.clone(),
             member: id,

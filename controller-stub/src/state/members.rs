@@ -93,7 +93,7 @@ impl State {
         let record = &member.record;
         let live = member.live.as_ref().filter(|it| it.established);
         let holder = self.queue.holder(record.id);
-        let certificate = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, &record.certificate);
+        let certificate = data_encoding::BASE64.decode(record.certificate.as_bytes());
         MemberView {
             id: record.id,
             cluster: record.cluster.clone(),

@@ -1,8 +1,6 @@
 //! What submitters see of their tasks, and what they can still do about them.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, HEXLOWER};
 use postern_protocol::message::v1::{Cancel, Mode, Report};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::time::UnixMillis;
@@ -257,7 +255,7 @@ fn output(kind: TaskKind, report: &Report) -> Option<serde_json::Value> {
 fn sealed(report: &Report) -> Vec<OpaqueView> {
     let view = |it: &postern_protocol::seal::SealedOutput| {
         let bytes = codec::encode(it).ok()?;
-        Some(OpaqueView { name: it.name.to_string(), bytes: BASE64_STANDARD.encode(bytes) })
+        Some(OpaqueView { name: it.name.to_string(), bytes: BASE64.encode(&bytes) })
     };
     report.sealed.iter().filter_map(view).collect()
 }

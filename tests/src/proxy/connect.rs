@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use data_encoding::BASE64;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -147,7 +146,7 @@ async fn read_head(client: &mut TcpStream) -> std::io::Result<String> {
 }
 
 fn has_credentials(head: &str, username: &str, password: &str) -> bool {
-    let expected = format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}")));
+    let expected = format!("Basic {}", BASE64.encode(format!("{username}:{password}").as_bytes()));
     head.lines()
         .filter_map(|line| line.split_once(':'))
         .any(|(name, value)| name.eq_ignore_ascii_case("proxy-authorization") && value.trim() == expected)

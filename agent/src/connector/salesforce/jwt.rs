@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use postern_protocol::Secret;
 use postern_protocol::time::UnixMillis;
 use ring::rand::SystemRandom;
@@ -40,12 +39,12 @@ pub(super) fn sign(claims: Claims<'_>, key: &Secret, now: UnixMillis) -> Result<
     let key = parse(key)?;
     let expires = now.0 / 1_000 + VALID_FOR.as_secs();
     let payload = json!({ "iss": claims.consumer_key, "sub": claims.username, "aud": claims.audience, "exp": expires });
-    let encode = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let encode = |value: &serde_json::Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
     let signed = format!("{}.{}", encode(&json!({ "alg": "RS256" })), encode(&payload));
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
         .map_err(|_| JwtError::Unusable)?;
-    Ok(Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
+    Ok(Secret::new(format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature))))
 }
 
 /// Whether assertions can be signed with `key`.
@@ -81,10 +80,10 @@ mod tests {
         let assertion = sign(CLAIMS, &pkcs8(), NOW).unwrap();
         let (signed, signature) = assertion.expose().rsplit_once('.').unwrap();
         let public = parse(&pkcs8()).unwrap().public().as_ref().to_vec();
-        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
         UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public).verify(signed.as_bytes(), &signature).unwrap();
 
-        let payload = URL_SAFE_NO_PAD.decode(signed.split_once('.').unwrap().1).unwrap();
+        let payload = BASE64URL_NOPAD.decode(signed.split_once('.').unwrap().1.as_bytes()).unwrap();
         let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap();
         assert_eq!(payload["exp"], 1_800_000_180);
         assert_eq!(payload["sub"], "svc@acme.example");

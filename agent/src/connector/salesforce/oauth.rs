@@ -1,7 +1,6 @@
 //! OAuth 2.0 token requests and what the token endpoint answers.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use postern_protocol::Secret;
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -67,7 +66,7 @@ pub(super) fn client_form() -> Zeroizing<String> {
 /// The header `Authorization` of a client.
 pub(super) fn basic(consumer_key: &str, secret: &Secret) -> Zeroizing<String> {
     let pair = Zeroizing::new(format!("{consumer_key}:{}", secret.expose()));
-    Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+    Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())))
 }
 
 fn form(pairs: &[(&str, &str)]) -> Zeroizing<String> {

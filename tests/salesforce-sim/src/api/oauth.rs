@@ -2,8 +2,7 @@
 
 mod jwt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use serde_json::json;
 
 use crate::http::reply::Reply;
@@ -59,7 +58,7 @@ fn issue(world: &mut World, request: &Request, allowed: &Allowed) -> Reply {
     let org = world.org(caller.org).id;
     let body = json!({
         "access_token": access,
-        "signature": STANDARD.encode(world.random_text(32)),
+        "signature": BASE64.encode(world.random_text(32).as_bytes()),
         "scope": "api refresh_token",
         "instance_url": instance,
         "id": format!("{}/id/{org}/{}", request.address(), caller.user),
@@ -90,7 +89,7 @@ fn find_app(world: &World, consumer_key: &str) -> Result<(usize, App), Denied> {
 /// Client id and secret, from the Basic header or the form.
 fn client(request: &Request, form: &str) -> (String, String) {
     let basic = request.header("authorization").and_then(|it| it.strip_prefix("Basic ")).and_then(|it| {
-        let text = String::from_utf8(STANDARD.decode(it.trim()).ok()?).ok()?;
+        let text = String::from_utf8(BASE64.decode(it.trim().as_bytes()).ok()?).ok()?;
         let (id, secret) = text.split_once(':')?;
         Some((id.to_owned(), secret.to_owned()))
     });

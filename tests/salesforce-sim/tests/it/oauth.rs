@@ -1,7 +1,6 @@
 //! The four grants, and what each refuses.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
@@ -21,14 +20,14 @@ fn org_with_certificate() -> OrgSeed {
 
 fn assertion(issuer: &str, subject: &str, audience: &str, seconds_ahead: i64) -> String {
     let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
-    let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let part = |json: serde_json::Value| BASE64URL_NOPAD.encode(json.to_string().as_bytes());
     let claims = json!({"iss": issuer, "sub": subject, "aud": audience, "exp": now + seconds_ahead});
     let signed = format!("{}.{}", part(json!({"alg": "RS256"})), part(claims));
     let key = RsaKeyPair::from_pkcs8(PrivatePkcs8KeyDer::from_pem_slice(KEY.as_bytes()).unwrap().secret_pkcs8_der());
     let key = key.unwrap();
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(&RSA_PKCS1_SHA256, &ring::rand::SystemRandom::new(), signed.as_bytes(), &mut signature).unwrap();
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature))
 }
 
 async fn by_assertion(simulator: &Simulator, assertion: &str) -> Answer {
@@ -81,7 +80,7 @@ async fn an_assertion_is_refused_for_its_true_reason() {
 async fn client_credentials_run_as_their_user_and_not_on_the_login_host() {
     let simulator = simulator(0).await;
     let url = format!("{}/services/oauth2/token", simulator.http_url());
-    let basic = format!("Basic {}", STANDARD.encode(format!("{CONSUMER_KEY}:{CONSUMER_SECRET}")));
+    let basic = format!("Basic {}", BASE64.encode(format!("{CONSUMER_KEY}:{CONSUMER_SECRET}").as_bytes()));
     let request = || {
         let it = http().post(&url).header("authorization", &basic);
         it.header("content-type", "application/x-www-form-urlencoded").body("grant_type=client_credentials")

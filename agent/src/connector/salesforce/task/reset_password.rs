@@ -3,8 +3,7 @@
 //! The intent holds when the password was last changed before the call, so that a later look tells whether the call
 //! took effect, and the sealed password, so that a made-up one is not lost with the process that made it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use postern_protocol::bounded::Text;
 use postern_protocol::outcome::Changed;
 use postern_protocol::seal::SealedOutput;
@@ -214,7 +213,7 @@ impl Note {
         let internal =
             || Failure::new(FailureClass::Internal, "note_failed", "the journal's note could not be written");
         let sealed = match &new.sealed {
-            Some(sealed) => Some(STANDARD.encode(codec::encode(sealed).map_err(|_| internal())?)),
+            Some(sealed) => Some(BASE64.encode(&codec::encode(sealed).map_err(|_| internal())?)),
             None => None,
         };
         let before = user.last_password_change_date.clone();
@@ -222,6 +221,6 @@ impl Note {
     }
 
     fn opened(&self) -> Option<SealedOutput> {
-        codec::decode(&STANDARD.decode(self.sealed.as_ref()?).ok()?).ok()
+        codec::decode(&BASE64.decode(self.sealed.as_ref()?.as_bytes()).ok()?).ok()
     }
 }

@@ -1,7 +1,6 @@
 //! The JWT bearer grant: an assertion signed with RS256 by the key of the app's certificate.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value as Json;
 
 use super::{Allowed, Denied, enter, find_app};
@@ -26,7 +25,7 @@ pub(super) fn by_assertion(world: &mut World, request: &Request, assertion: &str
     let (header, payload) = signed.split_once('.').ok_or_else(invalid)?;
     let header = decode(header).ok_or_else(invalid)?;
     let claims = decode(payload).as_ref().and_then(claims).ok_or_else(invalid)?;
-    let signature = URL_SAFE_NO_PAD.decode(signature.trim_end_matches('=')).map_err(|_| invalid())?;
+    let signature = BASE64URL_NOPAD.decode(signature.trim_end_matches('=').as_bytes()).map_err(|_| invalid())?;
 
     let (_, app) = find_app(world, &claims.issuer)?;
     if header.get("alg").and_then(Json::as_str) != Some("RS256") || !app.verifies(signed.as_bytes(), &signature) {
@@ -48,7 +47,7 @@ pub(super) fn by_assertion(world: &mut World, request: &Request, assertion: &str
 }
 
 fn decode(part: &str) -> Option<Json> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok()?).ok()
+    serde_json::from_slice(&BASE64URL_NOPAD.decode(part.trim_end_matches('=').as_bytes()).ok()?).ok()
 }
 
 /// `exp` may be a number or a text (simple-salesforce sends a text and real orgs take it).
