@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod bulk_ingest;
 mod client;
 mod collections;
 mod faults;
