@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bulk_ingest;
+mod bulk_query;
 mod client;
 mod collections;
 mod faults;
