@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod assignments;
 mod bulk_ingest;
 mod bulk_query;
 mod client;
