@@ -5,5 +5,6 @@
 mod import;
 mod lab;
 mod login;
+mod login_state;
 mod one_user;
 mod passwords;
