@@ -175,7 +175,7 @@ describe! {
     disable_user::Request { account }
     expire_password::Request { account }
     reset_password::Request { account, source }
-    import_batch::Request { format }
+    import_batch::Request { format, delimiter }
     freeze_user::Request { account }
     unfreeze_user::Request { account }
     unlock_user::Request { account }

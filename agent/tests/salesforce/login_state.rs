@@ -75,7 +75,8 @@ async fn a_service_account_that_may_not_see_user_login_is_told_what_it_lacks() {
 /// F04, F66: the effect without the answer, and neither.
 #[tokio::test]
 async fn f04_a_lost_answer_is_found_out_by_reading() {
-    let rows: [(fn(&str) -> Task, _); 2] = [(unfreeze, (1, 0)), (unlock, (0, 1))];
+    type Kind = fn(&str) -> Task;
+    let rows: [(Kind, _); 2] = [(unfreeze, (1, 0)), (unlock, (0, 1))];
     for (make, effects) in rows {
         let lab = closed().await;
         let connector = lab.connector();

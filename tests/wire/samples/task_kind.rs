@@ -22,7 +22,10 @@ fn requests() -> Vec<Sample> {
         source: reset_password::Source::Generated.into(),
     };
     let expire = expire_password::Request { account: text("expire@acme.example") };
-    let import = import_batch::Request { format: import_batch::Format::Xml.into() };
+    let import = import_batch::Request {
+        format: import_batch::Format::Csv.into(),
+        delimiter: import_batch::Delimiter::Semicolon.into(),
+    };
     let freeze = freeze_user::Request { account: text("freeze@acme.example") };
     let unfreeze = unfreeze_user::Request { account: text("unfreeze@acme.example") };
     let unlock = unlock_user::Request { account: text("unlock@acme.example") };

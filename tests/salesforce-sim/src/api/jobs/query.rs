@@ -1,7 +1,7 @@
 //! `jobs/query`: ask a statement, wait for it, fetch what it found page by page.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
+
 use serde_json::{Map, Value as Json};
 
 use super::{abort, asked_text, delete, dialect, find, info, invalid_state, list, not_taken, progress, take};
@@ -164,11 +164,11 @@ fn results(world: &mut World, call: &Call<'_>, id: &str) -> Result<Reply, Reply>
 
 /// Locators are opaque, and those of before a switch was turned are no longer known.
 fn locator(row: usize, serial: u64) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{serial}:{row}"))
+    BASE64URL_NOPAD.encode(format!("{serial}:{row}").as_bytes())
 }
 
 fn row_of(locator: &str, serial: u64) -> Option<usize> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(locator).ok()?).ok()?;
+    let text = String::from_utf8(BASE64URL_NOPAD.decode(locator.as_bytes()).ok()?).ok()?;
     let (known, row) = text.split_once(':')?;
     (known == serial.to_string()).then(|| row.parse().ok()).flatten()
 }
