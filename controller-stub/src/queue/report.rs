@@ -52,8 +52,11 @@ impl Queue {
             && report.certainty == Certainty::Certain
             && matches!(report.outcome, Outcome::Succeeded | Outcome::AlreadySatisfied);
         if current || closes {
+            // A member that forgot the deadline in a restart was told to drop the task, and takes that for a cancel.
+            let dropped_late = report.outcome == Outcome::Cancelled && !record.cancel_requested;
+            let outcome = if dropped_late { Outcome::Expired } else { report.outcome };
             let finish = Finish {
-                outcome: report.outcome,
+                outcome,
                 certainty: report.certainty,
                 changed: report.changed,
                 member: Some(member),

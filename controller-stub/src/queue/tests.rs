@@ -435,6 +435,10 @@ fn a_deadline_that_passed_ends_the_lease_of_what_has_not_begun() {
     let lease = world.assign(0).unwrap();
     assert_eq!(world.queue.renew(ONE, lease, at(400).now), LeaseVerdict::Kept);
     assert_eq!(world.queue.renew(ONE, lease, at(500).now), LeaseVerdict::Cancelled);
+
+    let report = reported(lease, Outcome::Cancelled, Certainty::Certain);
+    assert_eq!(world.queue.report(ONE, report, at(600)), Verdict::Finished);
+    assert_eq!(world.outcome(1), Some(Outcome::Expired), "nobody has cancelled it");
 }
 
 #[test]
@@ -473,7 +477,10 @@ fn cancelling_depends_on_how_far_the_task_is() {
     let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
     world.queue.tick(at(TTL));
     world.queue.tick(at(TTL + SETTLE));
-    assert_eq!(world.queue.cancel(id(1), at(TTL + SETTLE)), Cancelled::Later, "somebody may have begun it");
+    let now = at(TTL + SETTLE);
+    assert_eq!(world.queue.cancel(id(1), now), Cancelled::Later, "somebody may have begun it");
+    let lease = world.assign(TTL + SETTLE).unwrap();
+    assert_eq!(world.queue.renew(ONE, lease, now.now), LeaseVerdict::Kept, "its next holder has to look");
 }
 
 #[test]

@@ -135,7 +135,8 @@ impl Queue {
         let begun = matches!(entry.record.state, TaskState::Started { .. } | TaskState::InDoubt { started: true, .. });
         // A holder that was restarted has forgotten the deadline.
         let late = entry.deadline.is_some_and(|deadline| deadline <= now);
-        if (entry.record.cancel_requested || late) && !begun {
+        // What another member may have begun has to be looked at, wanted or not.
+        if (entry.record.cancel_requested || late) && !begun && !entry.record.reconcile {
             return LeaseVerdict::Cancelled;
         }
         entry.until = now + self.config.lease_ttl;
