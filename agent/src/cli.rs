@@ -8,7 +8,7 @@ use postern_protocol::task::import_batch::{Delimiter, Format};
 
 const FIRST_STEPS_AND_EXIT_CODES: &str = "\
 First steps, with a configuration like packaging/config/agent.toml, which explains every key:
-  postern exec test-connection --system acme
+  postern exec test_connection --system acme
   postern enroll --controller wss://controller.example:7443 --token-file token.txt
   postern run
   postern status
@@ -41,19 +41,19 @@ Examples:
 
 const EXEC_EXAMPLES: &str = "\
 Examples:
-  postern exec test-connection --system acme
-  postern exec disable-user --system acme --account joe@example.com
-  postern exec reset-password --system acme --account joe@example.com --generate new-password
-  postern exec import-batch --system acme --dataset users.xml --results results.jsonl";
+  postern exec test_connection --system acme
+  postern exec disable_user --system acme --account joe@example.com
+  postern exec reset_password --system acme --account joe@example.com --generate new-password
+  postern exec import_batch --system acme --dataset users.xml --results results.jsonl";
 
 const RESET_PASSWORD_EXAMPLES: &str = "\
 Examples:
-  postern exec reset-password --system acme --account joe@example.com --password-file new-password
-  postern exec reset-password --system acme --account joe@example.com --generate new-password";
+  postern exec reset_password --system acme --account joe@example.com --password-file new-password
+  postern exec reset_password --system acme --account joe@example.com --generate new-password";
 
 const IMPORT_BATCH_EXAMPLES: &str = "\
 Example:
-  postern exec import-batch --system acme --dataset users.xml --results results.jsonl
+  postern exec import_batch --system acme --dataset users.xml --results results.jsonl
 
   <root>
     <entry changetype=\"modify\"><Username>joe@example.com</Username><Title>Lead</Title></entry>
@@ -185,32 +185,43 @@ pub struct OnAccount {
     pub common: Common,
 }
 
-/// Which task to run here.
+/// Which task to run here, under the name its kind has everywhere; the usual spelling of commands will do as well.
 #[derive(Debug, Subcommand)]
+#[command(rename_all = "snake_case")]
 pub enum Task {
     /// Prove that the connected system can be reached and signed in to.
+    #[command(alias = "test-connection")]
     TestConnection(Common),
     /// Look an account up.
+    #[command(alias = "validate-user")]
     ValidateUser(OnAccount),
     /// Let an account sign in.
+    #[command(alias = "enable-user")]
     EnableUser(OnAccount),
     /// Keep an account from signing in.
+    #[command(alias = "disable-user")]
     DisableUser(OnAccount),
     /// Suspend an account's sign-in at once, without freeing its licence.
+    #[command(alias = "freeze-user")]
     FreezeUser(OnAccount),
     /// End the suspension of an account's sign-in.
+    #[command(alias = "unfreeze-user")]
     UnfreezeUser(OnAccount),
     /// Let an account sign in again that too many wrong passwords locked.
+    #[command(alias = "unlock-user")]
     UnlockUser(OnAccount),
     /// Give an account a new password: one from a file, or one made up here.
+    #[command(alias = "reset-password")]
     ResetPassword(ResetPassword),
     /// Make an account's password useless at once.
+    #[command(alias = "expire-password")]
     ExpirePassword(OnAccount),
     /// Create and modify accounts from a dataset.
+    #[command(alias = "import-batch")]
     ImportBatch(ImportBatch),
 }
 
-/// Options of `postern exec reset-password`.
+/// Options of `postern exec reset_password`.
 #[derive(Debug, Args)]
 #[command(after_help = RESET_PASSWORD_EXAMPLES)]
 pub struct ResetPassword {
@@ -225,7 +236,7 @@ pub struct ResetPassword {
     pub generate: Option<PathBuf>,
 }
 
-/// Options of `postern exec import-batch`.
+/// Options of `postern exec import_batch`.
 #[derive(Debug, Args)]
 #[command(after_help = IMPORT_BATCH_EXAMPLES)]
 pub struct ImportBatch {

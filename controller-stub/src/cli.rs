@@ -365,10 +365,16 @@ Exits with 0 when the task succeeded, or was taken in with --async; with 1 when 
     },
 }
 
+/// Reads the name of a kind, also as names of commands are usually spelled.
+fn kind(name: &str) -> Result<TaskKind, postern_protocol::code::UnknownName> {
+    name.replace('-', "_").parse()
+}
+
 /// A task to submit.
 #[derive(Debug, Args)]
 pub struct Submit {
-    /// What to do
+    /// What to do, one of the kinds below
+    #[arg(value_parser = kind)]
     pub kind: TaskKind,
     /// The connected system
     #[arg(long)]
@@ -380,9 +386,9 @@ pub struct Submit {
     #[arg(long, conflicts_with = "generate")]
     pub password_file: Option<PathBuf>,
     /// reset_password: the agent makes a password up and seals it to this process
-    #[arg(long, conflicts_with = "asynchronous")]
+    #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
     pub generate: bool,
-    /// Write a generated password to this new file, mode 0600
+    /// Write a generated password to this file, mode 0600, which is made before anything is submitted
     #[arg(long, requires = "generate")]
     pub output_password: Option<PathBuf>,
     /// Show a generated password on the terminal

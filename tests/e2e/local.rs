@@ -11,19 +11,19 @@ async fn an_administrator_tries_every_kind_before_enrolling() {
     let lab = Lab::start(programs()).await;
     let agent = lab.agent("agent");
 
-    let tested = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
+    let tested = agent.run(&["exec", "test_connection", "--system", SYSTEM]).await;
     assert_eq!(tested.code, Some(0), "{tested:?}");
     assert!(tested.out.contains("established successfully"), "{tested:?}");
 
     let on_joe = |kind| ["exec", kind, "--system", SYSTEM, "--account", JOE, "--json"];
-    assert_eq!(agent.run(&on_joe("disable-user")).await.json()["outcome"], json!("succeeded"));
-    assert_eq!(agent.run(&on_joe("validate-user")).await.json()["output"]["user"]["active"], json!(false));
-    assert_eq!(agent.run(&on_joe("enable-user")).await.json()["outcome"], json!("succeeded"));
+    assert_eq!(agent.run(&on_joe("disable_user")).await.json()["outcome"], json!("succeeded"));
+    assert_eq!(agent.run(&on_joe("validate_user")).await.json()["output"]["user"]["active"], json!(false));
+    assert_eq!(agent.run(&on_joe("enable_user")).await.json()["outcome"], json!("succeeded"));
 
     let given = lab.folder().join("given");
     std::fs::write(&given, "Given-Pass-word-1\n").unwrap();
     let given = given.to_str().unwrap();
-    let reset = ["exec", "reset-password", "--system", SYSTEM, "--account", JOE, "--password-file", given];
+    let reset = ["exec", "reset_password", "--system", SYSTEM, "--account", JOE, "--password-file", given];
     let reset = agent.run(&reset).await;
     assert_eq!(reset.code, Some(0), "{reset:?}");
     assert!(lab.salesforce.password_is(JOE, "Given-Pass-word-1"));
@@ -31,7 +31,7 @@ async fn an_administrator_tries_every_kind_before_enrolling() {
     let made_up = lab.folder().join("made-up");
     let made_up = made_up.to_str().unwrap();
     let reset =
-        agent.run(&["exec", "reset-password", "--system", SYSTEM, "--account", JOE, "--generate", made_up]).await;
+        agent.run(&["exec", "reset_password", "--system", SYSTEM, "--account", JOE, "--generate", made_up]).await;
     assert_eq!(reset.code, Some(0), "{reset:?}");
     assert!(lab.salesforce.password_is(JOE, std::fs::read_to_string(made_up).unwrap().trim()));
 
@@ -52,10 +52,22 @@ async fn an_administrator_tries_every_kind_before_enrolling() {
 }
 
 #[tokio::test]
+async fn a_kind_is_understood_in_both_spellings_and_shown_in_one() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    for kind in ["disable_user", "disable-user"] {
+        let help = agent.run(&["exec", kind, "--help"]).await;
+        assert_eq!(help.code, Some(0), "{help:?}");
+    }
+    let kinds = agent.run(&["exec", "--help"]).await;
+    assert!(kinds.out.contains("disable_user") && !kinds.out.contains("disable-user"), "{kinds:?}");
+}
+
+#[tokio::test]
 async fn a_refused_task_fails_with_the_next_step_and_exit_code_1() {
     let lab = Lab::start(programs()).await;
     let agent = lab.agent("agent");
-    let refused = agent.run(&["exec", "disable-user", "--system", SYSTEM, "--account", "nobody@acme.example"]).await;
+    let refused = agent.run(&["exec", "disable_user", "--system", SYSTEM, "--account", "nobody@acme.example"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.out.contains("user_not_found") && refused.out.contains("next step"), "{refused:?}");
 }
@@ -97,7 +109,7 @@ async fn a_file_for_what_comes_out_is_made_before_anything_is_changed() {
 async fn f24_a_running_agent_keeps_its_store_to_itself() {
     let lab = Lab::start(programs()).await;
     let agent = lab.member("agent").await;
-    let second = agent.run(&["exec", "test-connection", "--system", SYSTEM]).await;
+    let second = agent.run(&["exec", "test_connection", "--system", SYSTEM]).await;
     assert_eq!(second.code, Some(79), "{second:?}");
     assert!(second.err.contains("in use by process"), "{second:?}");
 }

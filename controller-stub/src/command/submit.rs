@@ -1,16 +1,15 @@
 //! `task submit`: secrets are sealed here, before anything leaves the process.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use postern_protocol::seal::{SealError, SealingKey, SealingPublicKey};
+use postern_protocol::seal::{SealError, SealingPublicKey};
 use postern_protocol::task::import_batch::Format;
 use postern_protocol::task::{import_batch, reset_password};
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest};
-use postern_store::private;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -25,12 +24,16 @@ use crate::state::streams::MAX_STREAM;
 use crate::state::tasks::{OpaqueView, TaskView};
 use crate::{clock, random};
 
+mod delivery;
+
+use delivery::Delivery;
+
 pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Result<(), Failure> {
     check(&options)?;
     let request = request(&options)?;
     let id = options.id.unwrap_or_else(|| TaskId::from_random(clock::wall().0, random::bytes()));
     let binding = Binding { task: id, system: options.system.clone(), request };
-    let requester = options.generate.then(|| SealingKey::from_random(&random::secret()));
+    let delivery = Delivery::prepare(&options)?;
     let (sealed, streams) = secrets(client, &options, &binding).await?;
     let body = json!({
         "id": id,
@@ -39,7 +42,7 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Resu
         "params": binding.request.to_json(),
         "sealed": sealed,
         "streams": streams,
-        "requester": requester.as_ref().map(SealingKey::public),
+        "requester": delivery.as_ref().map(Delivery::requester),
         // The wait below is ours, so that a restart of the controller does not end it.
         "mode": if options.asynchronous { "async" } else { "sync" },
         "wait_secs": 0,
@@ -52,8 +55,8 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Resu
     }
     let view = task::wait(client, id, options.timeout_secs.map(Duration::from_secs)).await?;
     task::show(reach, &view)?;
-    if let Some(requester) = requester {
-        deliver(&options, &binding, &view, &requester)?;
+    if let Some(delivery) = delivery {
+        delivery.deliver(&binding, &view)?;
     }
     task::judge(&view)
 }
@@ -211,24 +214,5 @@ fn accepted(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
         return output::json(view);
     }
     output::say(format!("{} is taken in; next: postern-controller task wait {0}", view.id));
-    Ok(())
-}
-
-/// Hands a generated password to whoever asked for it.
-fn deliver(options: &Submit, binding: &Binding, view: &TaskView, key: &SealingKey) -> Result<(), Failure> {
-    let Some(sealed) = view.sealed.iter().find(|it| it.name == reset_password::PASSWORD) else { return Ok(()) };
-    let password = binding
-        .open(sealed, key)
-        .map_err(|error| Failure::new(Exit::Failed, format!("the new password cannot be opened: {error}")))?;
-    if let Some(file) = &options.output_password {
-        let written = private::create_new(file)
-            .and_then(|mut it| it.write_all(&password).and_then(|()| it.write_all(b"\n")).and_then(|()| it.sync_all()));
-        written.map_err(|error| {
-            Failure::new(Exit::Failed, format!("the new password cannot be written to `{}`: {error}", file.display()))
-        })?;
-    }
-    if options.show_password {
-        output::say(format!("password: {}", String::from_utf8_lossy(&password)));
-    }
     Ok(())
 }

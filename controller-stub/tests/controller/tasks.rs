@@ -303,6 +303,35 @@ async fn the_command_line_seals_a_given_password_and_opens_a_generated_one() {
     assert!(!out.contains("made up"));
 }
 
+/// Make the file when the password is there and it is lost.
+#[tokio::test]
+async fn a_generated_password_that_has_nowhere_to_go_is_not_asked_for() {
+    let lab = Lab::start().await;
+    let _identity = lab.enroll().await;
+    lab.add_system().await;
+    std::fs::write(lab.path("there"), "precious").unwrap();
+    for place in ["there", "nowhere/new"] {
+        let place = lab.path(place);
+        let place = place.to_str().unwrap();
+        let arguments = ["task", "submit", "reset_password", "--system", "sf", "--account", "joe", "--generate"];
+        let (code, _, err) =
+            lab.command(&[&arguments[..], &["--output-password", place, "--deadline-secs", "1"]].concat());
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains(place), "{err}");
+    }
+    let submitted: Vec<Value> = lab.client().get("/v1/tasks").await.unwrap();
+    assert_eq!(submitted, Vec::<Value>::new());
+    assert_eq!(std::fs::read_to_string(lab.path("there")).unwrap(), "precious");
+
+    let unused = lab.path("unused");
+    let arguments = ["task", "submit", "reset-password", "--system", "sf", "--account", "joe", "--generate"];
+    let place = ["--output-password", unused.to_str().unwrap(), "--deadline-secs", "1"];
+    let (code, _, err) = lab.command(&[&arguments[..], &place].concat());
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("expired"), "{err}");
+    assert!(!unused.exists(), "nothing stands in the way of the next try");
+}
+
 /// F50 from the submitter's side: what was sealed for one task is refused by the member for another.
 #[test]
 fn f50_a_sealed_field_is_bound_to_its_task() {
