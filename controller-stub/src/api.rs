@@ -70,7 +70,7 @@ impl Api {
             .route("/v1/clusters", get(clusters::list).post(clusters::create))
             .route("/v1/clusters/{cluster}/keys", get(clusters::keys))
             .route("/v1/members", get(members::list))
-            .route("/v1/members/{member}", get(members::show))
+            .route("/v1/members/{member}", get(members::show).delete(members::remove))
             .route("/v1/members/{member}/{action}", post(members::act))
             .route("/v1/systems", get(systems::list).post(systems::add))
             .route("/v1/systems/{system}", get(systems::show).delete(systems::remove))

@@ -73,7 +73,7 @@ This controller does not run connectors itself: a system associated with `server
         #[command(subcommand)]
         command: ClusterCommand,
     },
-    /// Approve, enable, disable and list members
+    /// Approve, enable, disable, remove and list members
     Member {
         /// How to reach the controller.
         #[command(flatten)]
@@ -244,6 +244,12 @@ pub enum MemberCommand {
     /// Throw a member out for good
     #[command(after_help = "Example:\n  postern-controller member revoke mbr_0195d8a0...")]
     Revoke {
+        /// The member
+        member: MemberId,
+    },
+    /// Remove a member that is pending or revoked and holds no task
+    #[command(after_help = "Example:\n  postern-controller member remove mbr_0195d8a0...")]
+    Remove {
         /// The member
         member: MemberId,
     },

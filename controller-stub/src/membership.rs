@@ -2,6 +2,7 @@
 //!
 //! Every change has the next epoch. Whoever calls these commits the record, then pushes the state to the member.
 
+use postern_protocol::MemberId;
 use postern_protocol::message::v1::MembershipState;
 
 use crate::state::record::MemberRecord;
@@ -66,6 +67,35 @@ pub fn apply(record: &mut MemberRecord, action: Action, holds_nothing: bool) -> 
     Ok(true)
 }
 
+/// Why a member cannot be removed yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RemovalError {
+    /// It may still work.
+    #[error(
+        "the member is {state}: only one that is pending or revoked can be removed, so run `postern-controller member revoke {member}` first"
+    )]
+    NotOut {
+        /// The member.
+        member: MemberId,
+        /// What it may do.
+        state: MembershipState,
+    },
+    /// Its tasks have not gone to others.
+    #[error("the member still holds {tasks} {}: wait until its leases have run out, see `postern-controller task list`", if *tasks == 1 { "task" } else { "tasks" })]
+    Holds {
+        /// How many.
+        tasks: usize,
+    },
+}
+
+/// Whether a member that holds so many tasks can be removed.
+pub fn check_removal(record: &MemberRecord, holds: usize) -> Result<(), RemovalError> {
+    if !matches!(record.state, MembershipState::Pending | MembershipState::Revoked) {
+        return Err(RemovalError::NotOut { member: record.id, state: record.state });
+    }
+    if holds > 0 { Err(RemovalError::Holds { tasks: holds }) } else { Ok(()) }
+}
+
 /// A member that drains to be disabled holds nothing any more. Returns whether anything changed.
 pub fn drained(record: &mut MemberRecord) -> bool {
     if record.state != MembershipState::Draining || !record.disable_when_drained {
@@ -93,8 +123,8 @@ fn set(record: &mut MemberRecord, state: MembershipState, hard: Hard) {
 
 #[cfg(test)]
 mod tests {
+    use postern_protocol::Epoch;
     use postern_protocol::time::UnixMillis;
-    use postern_protocol::{Epoch, MemberId};
 
     use super::*;
 
@@ -114,6 +144,7 @@ mod tests {
             serial: String::new(),
             certificate_expires: UnixMillis(0),
             enrolled: UnixMillis(0),
+            seen: None,
         }
     }
 
@@ -149,6 +180,18 @@ mod tests {
             assert_eq!(record.state, to.unwrap_or(from), "{from} {action:?}");
             let changed = applied.unwrap_or(false);
             assert_eq!(record.epoch, if changed { Epoch(4) } else { Epoch(3) }, "{from} {action:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_member_that_is_out_and_holds_nothing_can_be_removed() {
+        use MembershipState::{Disabled, Draining, Enabled, Pending, Revoked};
+        for state in [Pending, Revoked] {
+            assert_eq!(check_removal(&member(state), 0), Ok(()), "{state}");
+            assert_eq!(check_removal(&member(state), 2), Err(RemovalError::Holds { tasks: 2 }), "{state}");
+        }
+        for state in [Enabled, Draining, Disabled] {
+            assert!(matches!(check_removal(&member(state), 0), Err(RemovalError::NotOut { .. })), "{state}");
         }
     }
 

@@ -26,6 +26,11 @@ pub(super) async fn show(State(api): State<Api>, Path(member): Path<String>) -> 
     Ok(Json(api.handle.ask(move |state, _| state.member(member)).await??))
 }
 
+pub(super) async fn remove(State(api): State<Api>, Path(member): Path<String>) -> Result<Json<MemberView>, Problem> {
+    let member = parse_member(&member)?;
+    Ok(Json(api.handle.ask(move |state, at| state.remove_member(member, at)).await??))
+}
+
 pub(super) async fn act(
     State(api): State<Api>,
     Path((member, action)): Path<(String, String)>,
@@ -47,7 +52,7 @@ pub(super) async fn act(
             ));
         }
     };
-    Ok(Json(api.handle.ask(move |state, _| state.act_on_member(member, action)).await??))
+    Ok(Json(api.handle.ask(move |state, at| state.act_on_member(member, action, at)).await??))
 }
 
 #[derive(Debug, Deserialize)]

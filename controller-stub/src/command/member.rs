@@ -19,6 +19,10 @@ pub(super) async fn run(reach: &Reach, command: MemberCommand) -> Result<(), Fai
             let member: MemberView = client.get(&format!("/v1/members/{member}")).await?;
             return show(reach, &member);
         }
+        MemberCommand::Remove { member } => {
+            let member: MemberView = client.delete(&format!("/v1/members/{member}")).await?;
+            return show(reach, &member);
+        }
         MemberCommand::Approve { member } => (member, "approve"),
         MemberCommand::Enable { member } => (member, "enable"),
         MemberCommand::Disable { member, hard: false } => (member, "disable"),
@@ -35,24 +39,33 @@ fn list(members: &[MemberView]) -> Result<(), Failure> {
     let rows = members
         .iter()
         .map(|it| {
-            let connected = if it.connected { it.address.clone().unwrap_or_default() } else { "no".to_owned() };
             vec![
                 it.id.to_string(),
                 it.cluster.to_string(),
                 it.host.clone(),
+                output::moment(it.enrolled),
                 it.state.to_string(),
-                connected,
+                connected(it),
                 it.holds.to_string(),
                 it.fingerprint.chars().take(19).collect(),
             ]
         })
         .collect();
     output::rows(
-        &["member", "cluster", "host", "state", "connected", "holds", "fingerprint"],
+        &["member", "cluster", "host", "enrolled", "state", "connected", "holds", "fingerprint"],
         rows,
         "there is no member: make a token with `postern-controller token create --cluster NAME` and enroll an agent",
     );
     Ok(())
+}
+
+/// Where from, or since when not.
+fn connected(member: &MemberView) -> String {
+    match (&member.address, member.last_seen) {
+        (Some(address), _) => address.clone(),
+        (None, Some(seen)) => format!("no, last {}", output::moment(seen)),
+        (None, None) => "never".to_owned(),
+    }
 }
 
 fn show(reach: &Reach, member: &MemberView) -> Result<(), Failure> {
@@ -66,11 +79,8 @@ fn show(reach: &Reach, member: &MemberView) -> Result<(), Failure> {
         ("alarm", member.alarm.clone().unwrap_or_default()),
         ("host", member.host.clone()),
         ("agent", member.agent_version.clone()),
-        (
-            "connected",
-            member.connected_since.map_or_else(|| "no".to_owned(), |it| format!("since {}", output::moment(it))),
-        ),
-        ("address", member.address.clone().unwrap_or_default()),
+        ("connected", connected(member)),
+        ("since", member.connected_since.map(output::moment).unwrap_or_default()),
         ("serves", member.systems.join(", ")),
         ("holds", format!("{} tasks, room for {} more", member.holds, member.room)),
         ("fingerprint", member.fingerprint.clone()),

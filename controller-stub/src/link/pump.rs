@@ -91,7 +91,7 @@ pub(super) async fn run(link: Link, socket: Socket, peer: Peer, address: SocketA
         end = pump.pump(&frames, &mut heard, &mut stream, &stop) => end,
     };
     if let Some(session) = pump.session {
-        let _ = pump.link.handle.tell(0, move |state, _| state.disconnect(member, session)).await;
+        let _ = pump.link.handle.tell(0, move |state, at| state.disconnect(member, session, at)).await;
     }
     if matches!(end, End::AfterLastWords) {
         let last_words = async {
@@ -286,7 +286,7 @@ impl Pump {
                 Event::Introduced(hello) => self.introduced(*hello).await?,
                 Event::Established => {
                     let (member, session) = (self.peer.member, self.session.ok_or(End::Silent)?);
-                    self.link.handle.tell(0, move |state, _| state.establish(member, session)).await?;
+                    self.link.handle.tell(0, move |state, at| state.establish(member, session, at)).await?;
                 }
                 Event::Message(frame) => self.work(frame).await?,
                 Event::Ended(why) => {

@@ -91,6 +91,13 @@ impl Queue {
         self.holders.remove(&member);
     }
 
+    /// A member that holds nothing is gone for good.
+    pub fn forget(&mut self, member: MemberId) {
+        self.holders.remove(&member);
+        self.held.remove(&member);
+        self.forget_refusals(member);
+    }
+
     /// A connected member.
     pub fn holder(&self, member: MemberId) -> Option<&Holder> {
         self.holders.get(&member)

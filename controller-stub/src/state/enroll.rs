@@ -89,6 +89,7 @@ impl State {
             serial: HEXLOWER.encode(&issued.serial),
             certificate_expires: issued.expires,
             enrolled: at.wall,
+            seen: None,
         }
     }
 

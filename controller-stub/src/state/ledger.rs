@@ -55,6 +55,8 @@ pub enum Write {
     Member(MemberRecord),
     /// A member's numbers.
     Numbers(MemberId, MemberNumbers),
+    /// A member that was removed.
+    ForgetMember(MemberId),
     /// A connected system.
     System(SystemRecord),
     /// A connected system that is gone.
@@ -199,6 +201,9 @@ impl Ledger {
             Write::ForgetToken(id) => Ok(gone(TOKENS, id.as_bytes())),
             Write::Member(it) => json(MEMBERS, it.id.as_bytes(), it),
             Write::Numbers(member, it) => json(NUMBERS, member.as_bytes(), it),
+            Write::ForgetMember(id) => {
+                Ok([MEMBERS, NUMBERS].into_iter().flat_map(|table| gone(table, id.as_bytes())).collect())
+            }
             Write::System(it) => json(SYSTEMS, &name_key(it.name.as_str()), it),
             Write::ForgetSystem(it) => Ok(gone(SYSTEMS, &name_key(it.name.as_str()))),
             Write::Task(it) => json(TASKS, it.id.as_bytes(), it),
@@ -241,6 +246,8 @@ const fn rank(write: &Write) -> u8 {
         // Behind its payloads: as long as it is there it is known that they are to go.
         Write::ForgetTask(_) => 8,
         Write::Numbers(..) => 9,
+        // Behind whatever else was decided about it.
+        Write::ForgetMember(_) => 10,
     }
 }
 

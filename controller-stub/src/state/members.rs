@@ -9,6 +9,7 @@ use super::record::MemberNumbers;
 use super::sessions::FIRST_NUMBERS;
 use super::{Member, Refusal, RefusalKind, State};
 use crate::ca::peer::fingerprint;
+use crate::clock::Moment;
 use crate::membership::{self, Action};
 
 /// A member, as operators see it.
@@ -46,13 +47,15 @@ pub struct MemberView {
     pub certificate_expires: u64,
     /// When it enrolled, in milliseconds since 1970.
     pub enrolled: u64,
+    /// When a session of it last began or ended, in milliseconds since 1970.
+    pub last_seen: Option<u64>,
     /// Why the controller disabled it by itself.
     pub alarm: Option<String>,
 }
 
 impl State {
     /// Does what an operator wants of a member.
-    pub fn act_on_member(&mut self, id: MemberId, action: Action) -> Result<MemberView, Refusal> {
+    pub fn act_on_member(&mut self, id: MemberId, action: Action, at: Moment) -> Result<MemberView, Refusal> {
         let holds_nothing = self.queue.load(id) == 0;
         let member = self.members.get_mut(&id).ok_or_else(|| unknown(id))?;
         let alarmed = member.record.alarm.is_some();
@@ -69,10 +72,24 @@ impl State {
             }
             self.push_state(id);
             if action == Action::Revoke {
-                self.end_session(id, SessionRefusal::Revoked, "this member was revoked");
+                self.end_session(id, SessionRefusal::Revoked, "this member was revoked", at);
             }
         }
         self.member(id)
+    }
+
+    /// Removes a member that is out, or was never in.
+    pub fn remove_member(&mut self, id: MemberId, at: Moment) -> Result<MemberView, Refusal> {
+        let view = self.member(id)?;
+        let record = &self.members.get(&id).ok_or_else(|| unknown(id))?.record;
+        membership::check_removal(record, self.queue.load(id))
+            .map_err(|error| Refusal::new(RefusalKind::Conflict, error.to_string()))?;
+        self.end_session(id, SessionRefusal::UnknownMember, "this member was removed", at);
+        self.members.remove(&id);
+        self.queue.forget(id);
+        self.writes.push(Write::ForgetMember(id));
+        tracing::info!(member = %id, "a member was removed");
+        Ok(view)
     }
 
     /// A member.
@@ -111,6 +128,7 @@ impl State {
             room: holder.map_or(0, |it| it.credit.saturating_sub(it.offered)),
             certificate_expires: record.certificate_expires.0,
             enrolled: record.enrolled.0,
+            last_seen: record.seen.map(|it| it.0),
             alarm: record.alarm.clone(),
         }
     }

@@ -80,6 +80,8 @@ pub struct MemberRecord {
     pub certificate_expires: UnixMillis,
     /// When it enrolled.
     pub enrolled: UnixMillis,
+    /// When a session of it last began or ended.
+    pub seen: Option<UnixMillis>,
 }
 
 /// What has to be remembered of a member's sessions.

@@ -32,7 +32,7 @@ impl State {
             member.numbers.acked = ReportNo(number.0.saturating_sub(1));
         }
         if live.waiting.len() + live.stored_ahead.len() >= MAX_WAITING {
-            return self.end_session(id, SessionRefusal::Overloaded, "too many reports wait for their payloads");
+            return self.end_session(id, SessionRefusal::Overloaded, "too many reports wait for their payloads", at);
         }
         if self.has_to_wait(id, &report) {
             if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {

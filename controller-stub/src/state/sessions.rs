@@ -170,7 +170,7 @@ impl State {
     fn welcome(&mut self, it: Introduction, at: Moment) -> Welcomed {
         let Introduction { member: id, address, hello, session, .. } = it;
         let (heartbeat, lease_ttl) = (self.settings.heartbeat, self.settings.lease_ttl);
-        self.end_session(id, SessionRefusal::Replaced, "another session of this member took over");
+        self.end_session(id, SessionRefusal::Replaced, "another session of this member took over", at);
         let member = self.members.get_mut(&id).expect("it was checked a moment ago");
 
         member.numbers.issued = member.numbers.issued.max(hello.last_session).next();
@@ -214,7 +214,7 @@ impl State {
     }
 
     /// The member made the session durable: what it holds is compared, then work may flow.
-    pub fn establish(&mut self, id: MemberId, session: SessionNo) {
+    pub fn establish(&mut self, id: MemberId, session: SessionNo, at: Moment) {
         if !self.is_live(id, session) {
             return;
         }
@@ -229,6 +229,8 @@ impl State {
         }
         member.numbers.confirmed = session;
         self.writes.push(Write::Numbers(id, member.numbers));
+        member.record.seen = Some(at.wall);
+        self.writes.push(Write::Member(member.record.clone()));
         let enabled = member.record.state == MembershipState::Enabled;
         live.established = true;
         let stale = live.told != member.record.epoch;
@@ -242,20 +244,27 @@ impl State {
     }
 
     /// A session is over.
-    pub fn disconnect(&mut self, id: MemberId, session: SessionNo) {
-        if !self.is_live(id, session) {
-            return;
+    pub fn disconnect(&mut self, id: MemberId, session: SessionNo, at: Moment) {
+        if self.is_live(id, session) {
+            self.take_session(id, at);
         }
-        if let Some(member) = self.members.get_mut(&id) {
-            member.live = None;
-        }
+    }
+
+    /// The session of a member, which has none from here on.
+    fn take_session(&mut self, id: MemberId, at: Moment) -> Option<Live> {
+        let member = self.members.get_mut(&id)?;
+        let live = member.live.take()?;
         self.queue.disconnect(id);
+        if live.established {
+            member.record.seen = Some(at.wall);
+            self.writes.push(Write::Member(member.record.clone()));
+        }
+        Some(live)
     }
 
     /// Ends a member's session, if it has one.
-    pub(super) fn end_session(&mut self, id: MemberId, reason: SessionRefusal, message: &str) {
-        let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.take()) else { return };
-        self.queue.disconnect(id);
+    pub(super) fn end_session(&mut self, id: MemberId, reason: SessionRefusal, message: &str, at: Moment) {
+        let Some(live) = self.take_session(id, at) else { return };
         let bye = GoAway { reason: reason.into(), message: Text::clipped(message), reconnect_after_ms: COME_BACK };
         self.words.push(Word { session: live.session, said: ToSession::Close(bye) });
     }

@@ -1,8 +1,10 @@
 //! What operators do with members.
 
-use postern_protocol::Outcome;
+use postern_controller_stub::state::members::MemberView;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{HeldState, MemberStateAck, MembershipState};
+use postern_protocol::session::Ended;
+use postern_protocol::{MemberId, Outcome};
 
 use crate::lab::Lab;
 use crate::member::{Session, succeeded};
@@ -65,6 +67,74 @@ async fn a_hard_disable_gives_what_was_not_begun_to_another_member() {
     assert_eq!(lab.task(begun).await.member, Some(identity.member), "what was begun is finished where it was begun");
     session.send(succeeded(1, &first)).await;
     assert_eq!(session.acked().await, 1);
+}
+
+#[tokio::test]
+async fn a_member_that_is_out_and_holds_nothing_is_removed_for_good() {
+    let mut lab = Lab::start_with(&["--auto-approve", "--lease-ttl-secs", "1"]).await;
+    let (identity, mut session) = lab.working_member().await;
+    let id = identity.member.to_string();
+    let remove = ["member", "remove", id.as_str()];
+    let (code, _, err) = lab.command(&remove);
+    assert_eq!(code, Some(77));
+    assert!(err.contains(&format!("member revoke {id}")), "{err}");
+
+    let task = lab.submit("validate_user", "a").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    lab.in_state(task, "accepted").await;
+    lab.act(identity.member, "revoke").await.unwrap();
+    let (code, _, err) = lab.command(&remove);
+    assert_eq!(code, Some(77));
+    assert!(err.contains("holds 1 task") && err.contains("task list"), "{err}");
+    lab.in_state(task, "queued").await;
+    let (code, out, err) = lab.command(&remove);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains(&id), "{out}");
+
+    lab.kill();
+    lab.restart().await;
+    assert!(!lab.command(&["member", "list"]).1.contains(&id));
+    let Err(Ended::Refused { reason, message, .. }) = Session::greet(&lab, identity.hello(), &identity).await else {
+        panic!("welcomed");
+    };
+    assert_eq!(reason, "unknown_member");
+    assert!(message.contains("enroll"), "{message}");
+}
+
+#[tokio::test]
+async fn a_pending_member_is_removed_in_the_middle_of_its_session() {
+    let lab = Lab::start_with(&[]).await;
+    let identity = lab.enroll().await;
+    let mut session = Session::open(&lab, &identity).await;
+    let path = format!("/v1/members/{}", identity.member);
+    let removed: MemberView = lab.client().delete(&path).await.unwrap();
+    assert_eq!(removed.id, identity.member);
+    let Ended::GoneAway { reason, .. } = session.ended().await else { panic!("not a goodbye") };
+    assert_eq!(reason, "unknown_member");
+    assert!(lab.client().get::<MemberView>(&path).await.is_err());
+}
+
+#[tokio::test]
+async fn members_of_one_host_can_be_told_apart_in_the_list() {
+    let lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let never = lab.enroll().await;
+    let before = lab.member(identity.member).await;
+    assert_eq!((before.host, before.last_seen), (lab.member(never.member).await.host, None));
+
+    let session = Session::open(&lab, &identity).await;
+    identity.last_session = session.number();
+    lab.wait_for("the session", async || lab.member(identity.member).await.connected.then_some(())).await;
+    let began = lab.member(identity.member).await.last_seen.unwrap();
+    assert!(began >= before.enrolled);
+    drop(session);
+    lab.wait_for("the session to end", async || (!lab.member(identity.member).await.connected).then_some(())).await;
+    assert!(lab.member(identity.member).await.last_seen.unwrap() >= began);
+
+    let (_, out, _) = lab.command(&["member", "list"]);
+    let line = |id: MemberId| out.lines().find(|line| line.contains(&id.to_string())).unwrap();
+    assert!(line(identity.member).contains("no, last ") && line(never.member).contains("never"), "{out}");
 }
 
 #[tokio::test]
