@@ -29,7 +29,7 @@ Steer it while it runs (same ports):
 
 Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong usage.";
 
-/// A Salesforce simulator for user administration: SOAP and OAuth sign-in, REST, SOQL, collections, passwords.
+/// A Salesforce simulator for user administration: SOAP and OAuth sign-in, REST, SOQL, collections, passwords, bulk jobs.
 #[derive(Debug, Parser)]
 #[command(name = "salesforce-sim", version, after_help = EXAMPLES)]
 struct Options {

@@ -45,6 +45,7 @@ pub(crate) struct Ingest {
     rows: Vec<Row>,
     /// How many rows, from the first, are no longer waiting.
     settled: usize,
+    failed: usize,
     /// What is wrong with the file as a whole.
     flaw: Option<String>,
 }
@@ -91,6 +92,7 @@ impl Ingest {
             columns: Vec::new(),
             rows: Vec::new(),
             settled: 0,
+            failed: 0,
             flaw: None,
         }
     }
@@ -150,7 +152,7 @@ impl Ingest {
     }
 
     pub(crate) fn failed(&self) -> usize {
-        self.rows.iter().filter(|it| matches!(it.fate, Fate::Failed { .. })).count()
+        self.failed
     }
 
     /// Does the records before the one numbered `due`.
@@ -169,6 +171,7 @@ impl Ingest {
                 Ok(cells) => self.settle(world, caller, kind, &cells),
                 Err(csv::StrayQuote) => Fate::Failed { id: None, error: client_input_error(STRAY_QUOTE) },
             };
+            self.failed += usize::from(matches!(fate, Fate::Failed { .. }));
             if let Some(row) = self.rows.get_mut(self.settled) {
                 row.fate = fate;
             }
