@@ -130,6 +130,9 @@ pub struct Serve {
     /// How long a lease lasts, in seconds; agents' `request_timeout_secs` must stay below two thirds of it
     #[arg(long, default_value_t = 180)]
     pub lease_ttl_secs: u64,
+    /// How long after a lease has run out a change may still appear, in seconds; only then is the task given to another
+    #[arg(long, default_value_t = 30)]
+    pub settle_secs: u64,
     /// How often each side of a session asks for a sign of life, in seconds
     #[arg(long, default_value_t = 10)]
     pub heartbeat_secs: u64,

@@ -9,6 +9,8 @@ use crate::state::Keep;
 /// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a
 /// lost member blocks its tasks too long.
 const LEASE_SECS: std::ops::RangeInclusive<u64> = 1..=3600;
+/// An hour is more than any call to a connected system takes.
+const SETTLE_SECS: std::ops::RangeInclusive<u64> = 1..=3600;
 /// The same for signs of life; what members accept.
 const HEARTBEAT_SECS: std::ops::RangeInclusive<u64> = 1..=60;
 /// The fewest and most days that finished tasks are kept: submitters that repeat what got no answer are done within a
@@ -56,6 +58,8 @@ pub struct Config {
     pub auto_approve: bool,
     /// How long a lease lasts.
     pub lease_ttl: Duration,
+    /// How long after a lease an effect may still appear.
+    pub settle: Duration,
     /// How often each side of a session asks for a sign of life.
     pub heartbeat: Duration,
     /// How long finished tasks are kept.
@@ -80,6 +84,8 @@ pub struct Raw {
     /// In seconds.
     pub lease_ttl_secs: u64,
     /// In seconds.
+    pub settle_secs: u64,
+    /// In seconds.
     pub heartbeat_secs: u64,
     /// As in [`Keep`].
     pub keep_finished_days: u32,
@@ -97,6 +103,7 @@ impl TryFrom<Raw> for Config {
             return Err(ConfigError::ApiNotLoopback(raw.api_listen));
         }
         check("--lease-ttl-secs", raw.lease_ttl_secs, LEASE_SECS)?;
+        check("--settle-secs", raw.settle_secs, SETTLE_SECS)?;
         check("--heartbeat-secs", raw.heartbeat_secs, HEARTBEAT_SECS)?;
         check("--keep-finished-days", raw.keep_finished_days.into(), KEEP_DAYS)?;
         if raw.public_names.len() > MAX_NAMES {
@@ -113,6 +120,7 @@ impl TryFrom<Raw> for Config {
             public_names,
             auto_approve: raw.auto_approve,
             lease_ttl: Duration::from_secs(raw.lease_ttl_secs),
+            settle: Duration::from_secs(raw.settle_secs),
             heartbeat: Duration::from_secs(raw.heartbeat_secs),
             keep: Keep { days: raw.keep_finished_days, newest: raw.keep_finished_tasks },
             ready_file: raw.ready_file,
@@ -139,6 +147,7 @@ mod tests {
             public_names: Vec::new(),
             auto_approve: false,
             lease_ttl_secs: 60,
+            settle_secs: 30,
             heartbeat_secs: 10,
             keep_finished_days: 30,
             keep_finished_tasks: 10_000,

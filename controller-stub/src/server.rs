@@ -80,6 +80,7 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     let settings = Settings {
         auto_approve: config.auto_approve,
         lease_ttl: config.lease_ttl,
+        settle: config.settle,
         heartbeat: config.heartbeat,
         keep: config.keep,
     };

@@ -47,14 +47,14 @@ pub struct Settings {
     pub auto_approve: bool,
     /// How long a lease lasts.
     pub lease_ttl: Duration,
+    /// How long after a lease an effect may still appear: the longest call a member makes, and then some.
+    pub settle: Duration,
     /// How often each side of a session asks for a sign of life.
     pub heartbeat: Duration,
     /// How long finished tasks are kept.
     pub keep: Keep,
 }
 
-/// How long after a lease an effect may still appear: the longest call a member makes, and then some.
-const SETTLE: Duration = Duration::from_secs(30);
 /// The most unfinished tasks: about 50 MiB of memory.
 const MAX_UNFINISHED: usize = 100_000;
 /// The most who may wait for tasks at once.
@@ -139,7 +139,7 @@ impl Turn {
 impl State {
     /// Reads everything from the ledger.
     pub fn open(ledger: Ledger, authority: Authority, settings: Settings, at: Moment) -> Result<Self, LedgerError> {
-        let config = Config { lease_ttl: settings.lease_ttl, settle: SETTLE, max_unfinished: MAX_UNFINISHED };
+        let config = Config { lease_ttl: settings.lease_ttl, settle: settings.settle, max_unfinished: MAX_UNFINISHED };
         let mut queue = Queue::new(config);
         let mut finished = finished::Finished::new();
         for task in ledger.tasks() {

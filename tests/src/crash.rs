@@ -18,17 +18,27 @@ use crate::lab::{AgentOptions, Controller, ControllerOptions, LabOptions, new_ta
 use crate::{Agent, Lab, wait_for};
 
 /// Accounts that are enabled and disabled all the time: enough to keep every slot busy.
-const ACCOUNTS: usize = 24;
+const SWITCHED: usize = 20;
+/// Accounts whose passwords are expired all the time, which must never happen twice for one task.
+const EXPIRED: usize = 4;
 /// The longest pause between two kills. Short ones hit start-up, long ones hit work.
 const LONGEST_PAUSE_MS: u64 = 600;
+const LEASE: Duration = Duration::from_secs(6);
+const SETTLE: Duration = Duration::from_secs(2);
+/// After one kill in so many, an agent stays dead until its leases have run out and its tasks are given to the other.
+const LONG_DEATHS: u64 = 25;
+/// One task in so many is cancelled as soon as it is submitted.
+const CANCELS: u64 = 10;
 
 /// How the rounds went.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Tally {
     /// Kills.
     pub rounds: u64,
-    /// Of the agent.
+    /// Of an agent.
     pub agent_kills: u64,
+    /// Those after which the agent stayed dead for longer than its leases.
+    pub long_deaths: u64,
     /// Of the controller.
     pub controller_kills: u64,
     /// Tasks the controller acknowledged.
@@ -52,28 +62,32 @@ struct World {
 struct Ended {
     account: String,
     kind: &'static str,
+    cancelled: bool,
     task: Value,
 }
 
 /// Runs `rounds` kills with the binary that becomes the programs. `say` is told how it goes.
 pub async fn run(binary: &Path, rounds: u64, mut say: impl FnMut(&Tally)) -> Tally {
-    let controller = ControllerOptions { lease_ttl: Duration::from_secs(15), heartbeat: Duration::from_secs(2) };
-    let lab = Lab::start_with(binary, LabOptions { users: ACCOUNTS + 8, controller }).await;
-    let options = AgentOptions { request_timeout_secs: 5, ..AgentOptions::default() };
-    let mut agent = lab.member_with("agent", options).await;
+    let controller = ControllerOptions { lease_ttl: LEASE, settle: SETTLE, heartbeat: Duration::from_secs(2) };
+    let lab = Lab::start_with(binary, LabOptions { users: SWITCHED + EXPIRED + 8, controller }).await;
+    let options = AgentOptions { request_timeout_secs: 2, ..AgentOptions::default() };
+    let mut agents =
+        [lab.member_with("agent-1", options.clone()).await, lab.member_with("agent-2", options.clone()).await];
     lab.salesforce.reset_counters();
 
     let world = World { lab: RwLock::new(lab), stop: AtomicBool::new(false), ended: Mutex::default() };
-    let work = join_all((1..=ACCOUNTS).map(|number| world.work(format!("user{number:04}@acme.example"))));
-    let (mut tally, _) = tokio::join!(world.kill(&mut agent, rounds, &mut say), work);
-    audit(&world, &mut agent, &mut tally).await;
+    let account = |number: usize| format!("user{number:04}@acme.example");
+    let switched = join_all((1..=SWITCHED).map(|number| world.switch(account(number))));
+    let expired = join_all((SWITCHED + 1..=SWITCHED + EXPIRED).map(|number| world.expire(account(number))));
+    let (mut tally, _, _) = tokio::join!(world.kill(&mut agents, rounds, &mut say), switched, expired);
+    audit(&world, &agents, &mut tally).await;
     say(&tally);
     tally
 }
 
 impl World {
     /// Kills, starts again, and tells the workers to stop in the end.
-    async fn kill(&self, agent: &mut Agent, rounds: u64, say: &mut impl FnMut(&Tally)) -> Tally {
+    async fn kill(&self, agents: &mut [Agent; 2], rounds: u64, say: &mut impl FnMut(&Tally)) -> Tally {
         let mut tally = Tally::default();
         while tally.rounds < rounds {
             tokio::time::sleep(Duration::from_millis(random_below(LONGEST_PAUSE_MS))).await;
@@ -82,6 +96,8 @@ impl World {
                 1 => (false, true),
                 _ => (true, false),
             };
+            let [one, other] = &mut *agents;
+            let agent = if random_below(2) == 0 { one } else { other };
             if kill_agent {
                 agent.kill().await;
                 tally.agent_kills += 1;
@@ -93,10 +109,16 @@ impl World {
                 tally.controller_kills += 1;
             }
             if kill_agent {
+                if random_below(LONG_DEATHS) == 0 {
+                    tokio::time::sleep(LEASE + 2 * SETTLE).await;
+                    tally.long_deaths += 1;
+                }
                 agent.spawn();
             }
             tally.rounds += 1;
-            check_alive(agent, &mut tally);
+            for agent in &mut *agents {
+                check_alive(agent, &mut tally);
+            }
             say(&tally);
         }
         self.stop.store(true, Ordering::Relaxed);
@@ -104,15 +126,32 @@ impl World {
     }
 
     /// Enables and disables one account until told to stop, one task after the other.
-    async fn work(&self, account: String) {
+    async fn switch(&self, account: String) {
         while !self.stop.load(Ordering::Relaxed) {
             let active = self.lab.read().await.salesforce.user(&account).is_some_and(|user| user.active);
-            let kind = if active { "disable_user" } else { "enable_user" };
-            let id = new_task_id();
-            self.submit(id, kind, &account).await;
-            let task = self.outcome(id).await;
-            self.ended.lock().await.push(Ended { account: account.clone(), kind, task });
+            self.run(if active { "disable_user" } else { "enable_user" }, &account).await;
         }
+    }
+
+    /// Expires the password of one account until told to stop.
+    async fn expire(&self, account: String) {
+        while !self.stop.load(Ordering::Relaxed) {
+            self.run("expire_password", &account).await;
+        }
+    }
+
+    /// One task, from its submission to its outcome.
+    async fn run(&self, kind: &'static str, account: &str) {
+        let id = new_task_id();
+        self.submit(id, kind, account).await;
+        let cancelled = random_below(CANCELS) == 0;
+        if cancelled {
+            let lab = self.lab.read().await;
+            // A controller that is killed meanwhile has not heard of it, and the task goes on.
+            let _ = lab.controller.try_cli(&["task", "cancel", &id.to_string()]).await;
+        }
+        let task = self.outcome(id).await;
+        self.ended.lock().await.push(Ended { account: account.to_owned(), kind, cancelled, task });
     }
 
     /// Submits until the controller acknowledges. The id makes repetitions harmless.
@@ -141,27 +180,27 @@ fn check_alive(agent: &mut Agent, tally: &mut Tally) {
     }
 }
 
-async fn audit(world: &World, agent: &mut Agent, tally: &mut Tally) {
+async fn audit(world: &World, agents: &[Agent; 2], tally: &mut Tally) {
     let lab = world.lab.read().await;
     let ended = world.ended.lock().await;
     let counters = lab.salesforce.counters();
     // How many effects the outcomes account for: exactly, and at most where an outcome is not known.
     let mut expected: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for Ended { account, kind, task } in ended.iter() {
-        let outcome = task["outcome"].as_str().unwrap_or("none");
+    for it in ended.iter() {
+        let outcome = it.task["outcome"].as_str().unwrap_or("none");
         *tally.outcomes.entry(outcome.to_owned()).or_default() += 1;
         tally.tasks += 1;
-        let (least, most) = expected.entry(account.as_str()).or_default();
-        match (outcome, task["changed"].as_str()) {
+        let (least, most) = expected.entry(it.account.as_str()).or_default();
+        match (outcome, it.task["changed"].as_str()) {
             ("succeeded", Some("yes")) => {
                 *least += 1;
                 *most += 1;
             }
-            ("succeeded" | "already_satisfied" | "failed", Some("no")) => (),
+            ("succeeded" | "already_satisfied" | "failed" | "cancelled", Some("no")) => (),
             _ => *most += 1,
         }
-        if matches!(outcome, "failed" | "cancelled" | "expired" | "unknown") {
-            tally.violations.push(format!("{kind} of {account} ended as {outcome}: {task}"));
+        if !is_acceptable(it, outcome) {
+            tally.violations.push(format!("{} of {} ended as {outcome}: {}", it.kind, it.account, it.task));
         }
     }
     // Two deaths in one step are bad luck at this rate of kills; many would mean that deaths are miscounted. A short
@@ -172,21 +211,36 @@ async fn audit(world: &World, agent: &mut Agent, tally: &mut Tally) {
     }
     for (account, (least, most)) in expected {
         let effects = counters.users.get(account).copied().unwrap_or_default();
-        let issued = effects.activations + effects.deactivations;
+        let switched = effects.activations + effects.deactivations;
+        let issued = switched + effects.password_resets;
         tally.effects += issued;
         if issued < least || issued > most {
             tally.violations.push(format!(
                 "{account}: the outcomes account for {least} to {most} effects, Salesforce saw {issued}"
             ));
         }
-        if issued != effects.flips {
+        if switched != effects.flips {
             tally.violations.push(format!(
-                "{account}: {issued} effects were issued but the state changed {} times: one was applied twice",
+                "{account}: {switched} effects were issued but the state changed {} times: one was applied twice",
                 effects.flips
             ));
         }
     }
-    check_stores(&lab.controller, agent, tally);
+    for agent in agents {
+        check_stores(&lab.controller, agent, tally);
+    }
+}
+
+/// What brings about a state is found out by looking. What is never repeated may stay unknown, and so may what was
+/// cancelled while it was in doubt.
+fn is_acceptable(it: &Ended, outcome: &str) -> bool {
+    match outcome {
+        "succeeded" | "already_satisfied" | "dead_lettered" => true,
+        "cancelled" => it.cancelled,
+        "unknown" => it.cancelled || it.kind == "expire_password",
+        "failed" => it.cancelled && it.task["changed"] != json!("yes"),
+        _ => false,
+    }
 }
 
 /// A store that could not be opened is moved aside: none may have been.

@@ -26,7 +26,11 @@ type Outcome = Result<(), String>;
 pub async fn run(binary: &Path, stay: bool) -> Outcome {
     let mut scene = Scene::default();
     scene.act("Setting the stage");
-    let controller = ControllerOptions { lease_ttl: Duration::from_secs(30), heartbeat: Duration::from_secs(5) };
+    let controller = ControllerOptions {
+        lease_ttl: Duration::from_secs(30),
+        heartbeat: Duration::from_secs(5),
+        ..ControllerOptions::default()
+    };
     let mut lab = Lab::start_with(binary, LabOptions { users: USERS, controller }).await;
     Scene::say("a controller", &format!("{} with cluster `{CLUSTER}`", lab.controller.url()));
     Scene::say("a Salesforce", &format!("{} with {USERS} users", lab.salesforce.https_url()));

@@ -14,6 +14,7 @@ pub(super) fn run(options: Serve) -> Result<(), Failure> {
         public_names: options.public_names,
         auto_approve: options.auto_approve,
         lease_ttl_secs: options.lease_ttl_secs,
+        settle_secs: options.settle_secs,
         heartbeat_secs: options.heartbeat_secs,
         keep_finished_days: options.keep_finished_days,
         keep_finished_tasks: options.keep_finished_tasks,

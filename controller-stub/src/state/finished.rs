@@ -161,6 +161,7 @@ mod tests {
         let settings = Settings {
             auto_approve: false,
             lease_ttl: Duration::from_secs(60),
+            settle: Duration::from_secs(30),
             heartbeat: Duration::from_secs(10),
             keep: Keep { days: 30, newest },
         };

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use postern_tests::{crash, programs};
 
-/// Kills agent and controller at random moments while tasks run, then proves from the simulator's counters that no
+/// Kills two agents and the controller at random moments while tasks run, then proves from the simulator's counters that no
 /// task was lost and no effect applied twice.
 #[derive(Debug, Parser)]
 struct Options {
@@ -34,8 +34,14 @@ fn main() -> ExitCode {
         println!("{}", serde_json::to_string_pretty(&tally).expect("a tally is plain data"));
     } else {
         println!(
-            "{} kills ({} of the agent, {} of the controller), {} tasks, {} effects, outcomes {:?}",
-            tally.rounds, tally.agent_kills, tally.controller_kills, tally.tasks, tally.effects, tally.outcomes
+            "{} kills ({} of an agent, {} of them long, {} of the controller), {} tasks, {} effects, outcomes {:?}",
+            tally.rounds,
+            tally.agent_kills,
+            tally.long_deaths,
+            tally.controller_kills,
+            tally.tasks,
+            tally.effects,
+            tally.outcomes
         );
         for violation in &tally.violations {
             println!("VIOLATION: {violation}");

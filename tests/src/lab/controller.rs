@@ -16,13 +16,15 @@ use crate::wait_for;
 pub struct ControllerOptions {
     /// How long leases last.
     pub lease_ttl: Duration,
+    /// How long after a lease an effect may still appear.
+    pub settle: Duration,
     /// How often sessions ask for a sign of life.
     pub heartbeat: Duration,
 }
 
 impl Default for ControllerOptions {
     fn default() -> Self {
-        Self { lease_ttl: Duration::from_secs(60), heartbeat: Duration::from_secs(10) }
+        Self { lease_ttl: Duration::from_secs(60), settle: Duration::from_secs(30), heartbeat: Duration::from_secs(10) }
     }
 }
 
@@ -224,6 +226,8 @@ fn spawn(programs: &Path, data: &Path, options: &ControllerOptions, listen: &str
         "127.0.0.1",
         "--lease-ttl-secs",
         &options.lease_ttl.as_secs().to_string(),
+        "--settle-secs",
+        &options.settle.as_secs().to_string(),
         "--heartbeat-secs",
         &options.heartbeat.as_secs().to_string(),
         "--ready-file",
