@@ -90,8 +90,8 @@ impl Failure {
     pub fn new(class: FailureClass, code: impl Into<String>, summary: impl Into<String>) -> Self {
         Self {
             class: class.into(),
-            code: Text::clipped(code),
-            summary: Text::clipped(summary),
+            code: Text::clipped(printable(code.into())),
+            summary: Text::clipped(printable(summary.into())),
             next_step: Text::default(),
         }
     }
@@ -99,7 +99,23 @@ impl Failure {
     /// The same failure with what to do about it.
     #[must_use]
     pub fn with_next_step(mut self, next_step: impl Into<String>) -> Self {
-        self.next_step = Text::clipped(next_step);
+        self.next_step = Text::clipped(printable(next_step.into()));
         self
+    }
+}
+
+/// Texts of other systems find their way into failures, and from there to terminals.
+fn printable(text: String) -> String {
+    if text.contains(char::is_control) { text.replace(char::is_control, " ") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_holds_nothing_that_a_terminal_would_obey() {
+        let failure = Failure::new(FailureClass::Rejected, "X", "red: \u{1b}[31m").with_next_step("ring\u{7}\n");
+        assert_eq!((failure.summary.as_str(), failure.next_step.as_str()), ("red:  [31m", "ring  "));
     }
 }

@@ -172,14 +172,17 @@ fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
     };
     let mut bytes = Zeroizing::new(Vec::new());
     let limit = u64::try_from(MAX_SECRET).unwrap_or(u64::MAX);
-    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(unreadable)?;
+    File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
         bytes.pop();
     }
-    if bytes.is_empty() {
-        return Err(Failed::new(Exit::Usage, format!("`{}` holds no password", path.display())));
-    }
-    Ok(bytes)
+    let problem = match &bytes[..] {
+        [] => "holds no password",
+        long if long.len() > MAX_SECRET => "is too large for a password",
+        text if text.contains(&b'\n') => "holds more than one line, so it is not clear what the password is",
+        _ => return Ok(bytes),
+    };
+    Err(Failed::new(Exit::Usage, format!("`{}` {problem}", path.display())))
 }
 
 fn offer(app: &App, local: &LocalTask) -> Result<Offer, Failed> {

@@ -115,7 +115,8 @@ impl State {
     /// Whether nothing is stored yet under the report's task and epoch. What is stored never changes: it may be the
     /// task's outcome.
     fn is_news(&self, report: &Report) -> bool {
-        matches!(self.ledger.report(report.task, report.epoch), Ok(None))
+        // One that cannot be read is as good as none.
+        !matches!(self.ledger.report(report.task, report.epoch), Ok(Some(_)))
             && !self
                 .writes
                 .iter()
