@@ -155,6 +155,12 @@ pub enum Task {
     EnableUser(OnAccount),
     /// Keep an account from signing in.
     DisableUser(OnAccount),
+    /// Suspend an account's sign-in at once, without freeing its licence.
+    FreezeUser(OnAccount),
+    /// End the suspension of an account's sign-in.
+    UnfreezeUser(OnAccount),
+    /// Let an account sign in again that too many wrong passwords locked.
+    UnlockUser(OnAccount),
     /// Give an account a new password: one from a file, or one made up here.
     ResetPassword(ResetPassword),
     /// Make an account's password useless at once.

@@ -307,7 +307,8 @@ Examples:
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --generate --output-password new-pw
   postern-controller task submit import_batch --system salesforce-prod --dataset users.xml --async
 
-Kinds: test_connection, validate_user, enable_user, disable_user, reset_password, expire_password, import_batch.
+Kinds: test_connection, validate_user, enable_user, disable_user, freeze_user, unfreeze_user, unlock_user,
+reset_password, expire_password, import_batch.
 Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
     Submit(Submit),
     /// Show one task

@@ -6,9 +6,12 @@
 pub mod disable_user;
 pub mod enable_user;
 pub mod expire_password;
+pub mod freeze_user;
 pub mod import_batch;
 pub mod reset_password;
 pub mod test_connection;
+pub mod unfreeze_user;
+pub mod unlock_user;
 pub mod validate_user;
 
 use serde::Serialize;
@@ -193,6 +196,12 @@ task_kinds! {
     6 ExpirePassword = expire_password "expire_password",
     /// Create and modify accounts from a dataset.
     7 ImportBatch = import_batch "import_batch",
+    /// Suspend an account's sign-in at once.
+    8 FreezeUser = freeze_user "freeze_user",
+    /// End the suspension of an account's sign-in.
+    9 UnfreezeUser = unfreeze_user "unfreeze_user",
+    /// Let an account sign in again that too many wrong passwords locked.
+    10 UnlockUser = unlock_user "unlock_user",
 }
 
 /// The key under which work on one account is serialized.

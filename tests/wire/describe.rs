@@ -11,7 +11,8 @@ use postern_protocol::id::{Incarnation, TokenId};
 use postern_protocol::message::v1;
 use postern_protocol::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey, WrappedKey};
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
+    disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password, test_connection,
+    unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::version::Revisions;
 use postern_protocol::{ClusterName, Epoch, Failure, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};
@@ -175,6 +176,9 @@ describe! {
     expire_password::Request { account }
     reset_password::Request { account, source }
     import_batch::Request { format }
+    freeze_user::Request { account }
+    unfreeze_user::Request { account }
+    unlock_user::Request { account }
     test_connection::Output { message, instance, organization, account, method, network, warnings }
     validate_user::Output { user }
     validate_user::User { id, account, active, frozen, locked, user_type, profile, role, license }
@@ -183,6 +187,9 @@ describe! {
     reset_password::Output { user_id }
     expire_password::Output { user_id, message }
     import_batch::Output { entries, created, modified, failed, unknown }
+    freeze_user::Output { user_id }
+    unfreeze_user::Output { user_id }
+    unlock_user::Output { user_id }
 }
 
 impl Describe for test_connection::Request {

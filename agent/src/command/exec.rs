@@ -16,7 +16,8 @@ use postern_protocol::seal::{
 use postern_protocol::task::import_batch::{DATASET_KEY, Format};
 use postern_protocol::task::reset_password::{PASSWORD, Source};
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
+    disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password, test_connection,
+    unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::{Epoch, SystemName, TaskKind, TaskOutput, TaskRequest};
 use serde_json::{Value, json};
@@ -107,6 +108,18 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
         Task::DisableUser(on) => {
             let request = disable_user::Request { account: account(&on.account)? };
             plain(TaskRequest::DisableUser(request), on.common)
+        }
+        Task::FreezeUser(on) => {
+            let request = freeze_user::Request { account: account(&on.account)? };
+            plain(TaskRequest::FreezeUser(request), on.common)
+        }
+        Task::UnfreezeUser(on) => {
+            let request = unfreeze_user::Request { account: account(&on.account)? };
+            plain(TaskRequest::UnfreezeUser(request), on.common)
+        }
+        Task::UnlockUser(on) => {
+            let request = unlock_user::Request { account: account(&on.account)? };
+            plain(TaskRequest::UnlockUser(request), on.common)
         }
         Task::ExpirePassword(on) => {
             let request = expire_password::Request { account: account(&on.account)? };

@@ -20,6 +20,7 @@ mod soql;
 mod task;
 mod time;
 mod user;
+mod user_login;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,7 +35,7 @@ use api::Usage;
 use session::Sessions;
 use settings::Settings;
 use sign_in::SignIn;
-use task::active::State;
+use task::{active, login_state};
 
 /// The connector's name, as in the configuration.
 pub const NAME: &str = "salesforce";
@@ -101,8 +102,17 @@ impl Connector for Salesforce {
             let result = match request {
                 TaskRequest::TestConnection(it) => task::test_connection::run(self, it).await,
                 TaskRequest::ValidateUser(it) => task::validate_user::run(self, it).await,
-                TaskRequest::EnableUser(it) => task::active::run(self, &it.account, State::Enabled, cx).await,
-                TaskRequest::DisableUser(it) => task::active::run(self, &it.account, State::Disabled, cx).await,
+                TaskRequest::EnableUser(it) => active::run(self, &it.account, active::State::Enabled, cx).await,
+                TaskRequest::DisableUser(it) => active::run(self, &it.account, active::State::Disabled, cx).await,
+                TaskRequest::FreezeUser(it) => {
+                    login_state::run(self, &it.account, login_state::State::Frozen, cx).await
+                }
+                TaskRequest::UnfreezeUser(it) => {
+                    login_state::run(self, &it.account, login_state::State::Unfrozen, cx).await
+                }
+                TaskRequest::UnlockUser(it) => {
+                    login_state::run(self, &it.account, login_state::State::Unlocked, cx).await
+                }
                 TaskRequest::ResetPassword(it) => task::reset_password::run(self, it, cx).await,
                 TaskRequest::ExpirePassword(it) => task::expire_password::run(self, it, cx).await,
                 TaskRequest::ImportBatch(it) => Box::pin(task::import_batch::run(self, it, cx)).await,

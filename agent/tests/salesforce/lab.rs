@@ -14,7 +14,8 @@ use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
 use postern_protocol::task::reset_password::Source;
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
+    disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password, test_connection,
+    unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest};
 use salesforce_sim::{
@@ -311,6 +312,18 @@ pub fn enable(name: &str) -> Task {
 
 pub fn disable(name: &str) -> Task {
     Task::new(TaskRequest::DisableUser(disable_user::Request { account: account(name) }))
+}
+
+pub fn freeze(name: &str) -> Task {
+    Task::new(TaskRequest::FreezeUser(freeze_user::Request { account: account(name) }))
+}
+
+pub fn unfreeze(name: &str) -> Task {
+    Task::new(TaskRequest::UnfreezeUser(unfreeze_user::Request { account: account(name) }))
+}
+
+pub fn unlock(name: &str) -> Task {
+    Task::new(TaskRequest::UnlockUser(unlock_user::Request { account: account(name) }))
 }
 
 pub fn expire(name: &str) -> Task {

@@ -7,6 +7,8 @@ mod lab;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod login_state;
+#[cfg(test)]
 mod one_user;
 #[cfg(test)]
 mod passwords;

@@ -88,9 +88,13 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
             "account": account(options)?,
             "source": if options.generate { "generated" } else { "given" },
         }),
-        TaskKind::ValidateUser | TaskKind::EnableUser | TaskKind::DisableUser | TaskKind::ExpirePassword => {
-            json!({ "account": account(options)? })
-        }
+        TaskKind::ValidateUser
+        | TaskKind::EnableUser
+        | TaskKind::DisableUser
+        | TaskKind::ExpirePassword
+        | TaskKind::FreezeUser
+        | TaskKind::UnfreezeUser
+        | TaskKind::UnlockUser => json!({ "account": account(options)? }),
     };
     TaskRequest::from_json(options.kind, params).map_err(|error| Failure::from_error(Exit::Usage, &error))
 }

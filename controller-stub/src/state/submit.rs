@@ -201,7 +201,10 @@ fn check_secrets(it: &Submission) -> Result<(), Refusal> {
         | TaskRequest::ValidateUser(_)
         | TaskRequest::EnableUser(_)
         | TaskRequest::DisableUser(_)
-        | TaskRequest::ExpirePassword(_) => no_streams(kind, &it.streams),
+        | TaskRequest::ExpirePassword(_)
+        | TaskRequest::FreezeUser(_)
+        | TaskRequest::UnfreezeUser(_)
+        | TaskRequest::UnlockUser(_) => no_streams(kind, &it.streams),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use postern_protocol::TaskRequest;
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
+    disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password, test_connection,
+    unfreeze_user, unlock_user, validate_user,
 };
 
 use super::{Sample, list, output, request, text};
@@ -22,6 +23,9 @@ fn requests() -> Vec<Sample> {
     };
     let expire = expire_password::Request { account: text("expire@acme.example") };
     let import = import_batch::Request { format: import_batch::Format::Xml.into() };
+    let freeze = freeze_user::Request { account: text("freeze@acme.example") };
+    let unfreeze = unfreeze_user::Request { account: text("unfreeze@acme.example") };
+    let unlock = unlock_user::Request { account: text("unlock@acme.example") };
     vec![
         request(&connection, TaskRequest::TestConnection(connection.clone())),
         request(&validate, TaskRequest::ValidateUser(validate.clone())),
@@ -30,6 +34,9 @@ fn requests() -> Vec<Sample> {
         request(&reset, TaskRequest::ResetPassword(reset.clone())),
         request(&expire, TaskRequest::ExpirePassword(expire.clone())),
         request(&import, TaskRequest::ImportBatch(import.clone())),
+        request(&freeze, TaskRequest::FreezeUser(freeze.clone())),
+        request(&unfreeze, TaskRequest::UnfreezeUser(unfreeze.clone())),
+        request(&unlock, TaskRequest::UnlockUser(unlock.clone())),
     ]
 }
 
@@ -64,6 +71,9 @@ fn outputs() -> Vec<Sample> {
             failed: 0x7004,
             unknown: 0x7005,
         }),
+        output(&freeze_user::Output { user_id: text("005000000000008AAA") }),
+        output(&unfreeze_user::Output { user_id: text("005000000000009AAA") }),
+        output(&unlock_user::Output { user_id: text("005000000000010AAA") }),
     ]
 }
 

@@ -227,6 +227,12 @@ const TABLE: &[Known] = &[
     ),
     known("INACTIVE_OWNER_OR_USER", Rejected, Counts::No, "Enable the user first."),
     known(
+        "user_login_hidden",
+        Unauthorized,
+        Counts::No,
+        "Give the service account Manage Users, by its profile or a permission set.",
+    ),
+    known(
         "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
         Rejected,
         Counts::No,

@@ -3,7 +3,9 @@
 pub(super) mod active;
 pub(super) mod expire_password;
 pub(super) mod import_batch;
+pub(super) mod login_state;
 pub(super) mod reset_password;
+mod step;
 pub(super) mod test_connection;
 pub(super) mod validate_user;
 

@@ -58,11 +58,16 @@ impl Salesforce {
     /// for good.
     pub(super) async fn read_back(&self, id: &str) -> Result<User, Failure> {
         let id = soql::literal(id);
-        let query = format!("SELECT {FIELDS} FROM User WHERE Id = {id}");
+        let rows = self.query_patiently(&format!("SELECT {FIELDS} FROM User WHERE Id = {id}")).await?;
+        rows.into_iter().next().map_or_else(|| Err(error::strange(200)), read)
+    }
+
+    /// A query that is tried a few times.
+    pub(super) async fn query_patiently(&self, query: &str) -> Result<Vec<Json>, Failure> {
         let mut tries = 1;
         loop {
-            match self.query(&query).await {
-                Ok((rows, _)) => return rows.into_iter().next().map_or_else(|| Err(error::strange(200)), read),
+            match self.query(query).await {
+                Ok((rows, _)) => return Ok(rows),
                 Err(failure) if tries >= READ_BACK_TRIES || !error::is_retryable(&failure) => return Err(failure),
                 Err(_) => tries += 1,
             }
@@ -102,7 +107,8 @@ pub(super) fn protected() -> Failure {
     Failure::new(
         FailureClass::Rejected,
         "service_account_protected",
-        "this is the account that the agent itself signs in with; it is never disabled, renamed or given a password",
+        "this is the account that the agent itself signs in with; it is never disabled, frozen, renamed or given a \
+         password",
     )
     .with_next_step("Change the service account in Salesforce, and then in the agent's configuration.")
 }

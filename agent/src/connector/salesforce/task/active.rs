@@ -6,15 +6,13 @@ use postern_protocol::outcome::Changed;
 use postern_protocol::task::{Account, disable_user, enable_user};
 use serde_json::json;
 
-use super::super::api::{Call, Undone};
+use super::super::Salesforce;
+use super::super::api::Call;
 use super::super::user::{User, not_found};
-use super::super::{Salesforce, error};
-use super::{proven, undecided};
+use super::proven;
+use super::step::{self, Wanted, bring_about};
 use crate::connector::{AttemptCx, Conclusion};
 
-/// A change without an answer is looked at and, if need be, made once more. It brings about a state: a second time
-/// does no harm.
-const ROUNDS: u32 = 2;
 const LOOK: &str = "Look at the user in Salesforce, and submit the task again.";
 
 /// Whether a user may sign in.
@@ -22,6 +20,12 @@ const LOOK: &str = "Look at the user in Salesforce, and submit the task again.";
 pub(in super::super) enum State {
     Enabled,
     Disabled,
+}
+
+/// The state of one user.
+pub(super) struct Active<'a> {
+    pub(super) user: &'a str,
+    pub(super) state: State,
 }
 
 impl State {
@@ -42,10 +46,20 @@ impl State {
     }
 }
 
+impl Wanted for Active<'_> {
+    fn call(&self) -> Call {
+        Call::patch(format!("sobjects/User/{}", self.user), json!({ "IsActive": self.state.is_active() }))
+    }
+
+    async fn is_there(&self, org: &Salesforce) -> Result<bool, Failure> {
+        Ok(self.state.is_state_of(&org.read_back(self.user).await?))
+    }
+}
+
 pub(in super::super) async fn run(
     org: &Salesforce,
     account: &Account,
-    wanted: State,
+    state: State,
     cx: &AttemptCx,
 ) -> Result<Conclusion, Failure> {
     if cx.may_have_acted() {
@@ -53,55 +67,17 @@ pub(in super::super) async fn run(
         org.settle().await;
     }
     let Some(user) = org.find_user(account).await? else { return proven(cx, not_found(account)) };
-    if wanted.is_state_of(&user) {
-        return Ok(found(wanted, &user, cx));
+    if state.is_state_of(&user) {
+        return Ok(step::found(state.succeeded(&user, Changed::No), cx));
     }
-    if wanted == State::Disabled
+    if state == State::Disabled
         && let Err(failure) = org.spare_service_account(&user).await
     {
         return proven(cx, failure);
     }
-    bring_about(org, &user, wanted, cx).await
-}
-
-/// The state was there before this attempt. Whether before the task, an earlier attempt's intent decides.
-fn found(wanted: State, user: &User, cx: &AttemptCx) -> Conclusion {
-    let satisfied = wanted.succeeded(user, Changed::No);
-    if !cx.open_intents().is_empty() {
-        Conclusion { changed: Changed::Yes, ..satisfied }.probable()
-    } else if cx.reconcile {
-        Conclusion { changed: Changed::Unknown, ..satisfied }.probable()
-    } else {
-        Conclusion { outcome: postern_protocol::Outcome::AlreadySatisfied, ..satisfied }
-    }
-}
-
-async fn bring_about(org: &Salesforce, user: &User, wanted: State, cx: &AttemptCx) -> Result<Conclusion, Failure> {
     let note = json!({ "user": user.id, "was": user.is_active }).to_string().into_bytes();
-    let call = Call::patch(format!("sobjects/User/{}", user.id), json!({ "IsActive": wanted.is_active() }));
-    let mut unanswered = None;
-    for _ in 0..ROUNDS {
-        let refused = match org.change(cx, 0, &note, &call).await {
-            Ok(_) => return Ok(wanted.succeeded(user, Changed::Yes)),
-            Err(Undone::Not(failure)) if unanswered.is_none() => return proven(cx, failure),
-            Err(Undone::Not(failure)) => Some(failure),
-            Err(Undone::Unknown(failure)) => {
-                unanswered = Some(failure);
-                None
-            }
-        };
-        org.settle().await;
-        match (org.read_back(&user.id).await, refused) {
-            (Ok(now), _) if wanted.is_state_of(&now) => {
-                return Ok(wanted.succeeded(user, Changed::Yes).probable());
-            }
-            (Ok(_), Some(refused)) if !error::is_retryable(&refused) => {
-                return Ok(Conclusion::failed(refused).probable());
-            }
-            (Ok(_), Some(refused)) => return Ok(undecided(&refused, LOOK)),
-            (Ok(_), None) => (),
-            (Err(failure), _) => return Ok(undecided(&failure, LOOK)),
-        }
+    match bring_about(org, &Active { user: &user.id, state }, (0, &note), cx).await {
+        Ok(certainty) => Ok(Conclusion { certainty, ..state.succeeded(&user, Changed::Yes) }),
+        Err(stuck) => stuck.conclude(LOOK, cx),
     }
-    Ok(undecided(&unanswered.unwrap_or_else(|| error::strange(0)), LOOK))
 }

@@ -6,7 +6,7 @@ use postern_protocol::task::test_connection::{Output, Request};
 
 use super::super::settings::Method;
 use super::super::sign_in::Session;
-use super::super::{Salesforce, error, soql};
+use super::super::{Salesforce, soql};
 use crate::connector::Conclusion;
 
 /// Said by the identity suites this agent serves, word for word but for who speaks.
@@ -41,12 +41,8 @@ async fn warnings(org: &Salesforce, session: &Session) -> Vec<Text<512>> {
     if matches!(org.settings.method, Method::Soap { .. }) {
         warnings.push(SOAP_ENDS.to_owned());
     }
-    let own = soql::literal(&session.user);
-    match org.query(&format!("SELECT Id FROM UserLogin WHERE UserId = {own}")).await {
-        Ok((rows, _)) if !rows.is_empty() => (),
-        Ok(_) => warnings.push(NO_USER_LOGIN.to_owned()),
-        Err(failure) if error::is_retryable(&failure) => (),
-        Err(_) => warnings.push(NO_USER_LOGIN.to_owned()),
+    if let Ok(None) = org.user_login(&session.user).await {
+        warnings.push(NO_USER_LOGIN.to_owned());
     }
     if let Some(usage) = org.usage()
         && usage.used >= usage.of / 10 * 9

@@ -1,0 +1,92 @@
+//! Freeze, unfreeze and unlock: three states of UserLogin, three kinds.
+
+use postern_protocol::Failure;
+use postern_protocol::bounded::Text;
+use postern_protocol::outcome::Changed;
+use postern_protocol::task::{Account, freeze_user, unfreeze_user, unlock_user};
+use serde_json::json;
+
+use super::super::Salesforce;
+use super::super::api::Call;
+use super::super::user::{User, not_found};
+use super::super::user_login::{UserLogin, hidden};
+use super::proven;
+use super::step::{self, Wanted, bring_about};
+use crate::connector::{AttemptCx, Conclusion};
+
+const LOOK: &str = "Look at the user in Salesforce (frozen, locked), and submit the task again.";
+
+/// How a user's sign-in should stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum State {
+    Frozen,
+    Unfrozen,
+    Unlocked,
+}
+
+/// The state of one user's sign-in.
+pub(super) struct Login<'a> {
+    pub(super) user: &'a str,
+    /// The UserLogin record.
+    pub(super) record: &'a str,
+    pub(super) state: State,
+}
+
+impl State {
+    pub(super) fn is_state_of(self, login: &UserLogin) -> bool {
+        match self {
+            Self::Frozen => login.is_frozen,
+            Self::Unfrozen => !login.is_frozen,
+            Self::Unlocked => !login.is_password_locked,
+        }
+    }
+
+    fn succeeded(self, user: &User, changed: Changed) -> Conclusion {
+        let user_id = Text::clipped(user.id.as_str());
+        match self {
+            Self::Frozen => Conclusion::succeeded(freeze_user::Output { user_id }, changed),
+            Self::Unfrozen => Conclusion::succeeded(unfreeze_user::Output { user_id }, changed),
+            Self::Unlocked => Conclusion::succeeded(unlock_user::Output { user_id }, changed),
+        }
+    }
+}
+
+impl Wanted for Login<'_> {
+    fn call(&self) -> Call {
+        let body = match self.state {
+            State::Frozen => json!({ "IsFrozen": true }),
+            State::Unfrozen => json!({ "IsFrozen": false }),
+            State::Unlocked => json!({ "IsPasswordLocked": false }),
+        };
+        Call::patch(format!("sobjects/UserLogin/{}", self.record), body)
+    }
+
+    async fn is_there(&self, org: &Salesforce) -> Result<bool, Failure> {
+        Ok(self.state.is_state_of(&org.read_login_back(self.user).await?))
+    }
+}
+
+pub(in super::super) async fn run(
+    org: &Salesforce,
+    account: &Account,
+    state: State,
+    cx: &AttemptCx,
+) -> Result<Conclusion, Failure> {
+    if cx.may_have_acted() {
+        // What was sent before the process died may still take effect.
+        org.settle().await;
+    }
+    let Some(user) = org.find_user(account).await? else { return proven(cx, not_found(account)) };
+    let Some(login) = org.user_login(&user.id).await? else { return proven(cx, hidden()) };
+    if state.is_state_of(&login) {
+        return Ok(step::found(state.succeeded(&user, Changed::No), cx));
+    }
+    if let Err(failure) = org.spare_service_account(&user).await {
+        return proven(cx, failure);
+    }
+    let note = json!({ "user": user.id, "login": login.id }).to_string().into_bytes();
+    match bring_about(org, &Login { user: &user.id, record: &login.id, state }, (0, &note), cx).await {
+        Ok(certainty) => Ok(Conclusion { certainty, ..state.succeeded(&user, Changed::Yes) }),
+        Err(stuck) => stuck.conclude(LOOK, cx),
+    }
+}
