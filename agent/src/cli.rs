@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
+use postern_protocol::task::disable_user::IfRefused;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -154,19 +155,30 @@ pub enum Task {
     /// Let an account sign in.
     EnableUser(OnAccount),
     /// Keep an account from signing in.
-    DisableUser(OnAccount),
+    DisableUser(DisableUser),
     /// Suspend an account's sign-in at once, without freeing its licence.
     FreezeUser(OnAccount),
     /// End the suspension of an account's sign-in.
     UnfreezeUser(OnAccount),
     /// Let an account sign in again that too many wrong passwords locked.
     UnlockUser(OnAccount),
-    /// Give an account a new password: one from a file, or one made up here.
+    /// Give an account a new password: one from a file, one made up here, or Salesforce's own reset.
     ResetPassword(ResetPassword),
     /// Make an account's password useless at once.
     ExpirePassword(OnAccount),
     /// Create and modify accounts from an XML dataset.
     ImportBatch(ImportBatch),
+}
+
+/// Options of `postern exec disable-user`.
+#[derive(Debug, Args)]
+pub struct DisableUser {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub on: OnAccount,
+    /// What becomes of an account that the connected system refuses to disable: fail or freeze.
+    #[arg(long, value_name = "WHAT", default_value_t = IfRefused::Fail)]
+    pub if_refused: IfRefused,
 }
 
 /// Options of `postern exec reset-password`.
@@ -176,11 +188,17 @@ pub struct ResetPassword {
     #[allow(missing_docs, reason = "flattened")]
     pub on: OnAccount,
     /// A file with the new password (its last line break is cut off).
-    #[arg(long, value_name = "FILE", conflicts_with = "generate", required_unless_present = "generate")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["generate", "service"])]
     pub password_file: Option<PathBuf>,
     /// Make a password up and write it to this file, which must not be there yet and which only you can read.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "password_file")]
     pub generate: Option<PathBuf>,
+    /// Let Salesforce reset it: the user gets a mail with a link.
+    #[arg(long, conflicts_with_all = ["password_file", "generate"])]
+    pub service: bool,
+    /// Write the temporary password of Salesforce's reset to this file, which must not be there yet.
+    #[arg(long, value_name = "FILE", requires = "service")]
+    pub temporary: Option<PathBuf>,
 }
 
 /// Options of `postern exec import-batch`.

@@ -221,8 +221,10 @@ mod tests {
 
     #[test]
     fn a_request_survives_the_wire_and_json() {
-        let request =
-            TaskRequest::DisableUser(disable_user::Request { account: Text::new("Joe@Example.com").unwrap() });
+        let request = TaskRequest::DisableUser(disable_user::Request {
+            account: Text::new("Joe@Example.com").unwrap(),
+            if_refused: disable_user::IfRefused::Freeze.into(),
+        });
         let bytes = request.encode().unwrap();
         assert_eq!(TaskRequest::decode(TaskKind::DisableUser.code(), 1, &bytes).unwrap(), request);
         assert_eq!(TaskRequest::from_json(TaskKind::DisableUser, request.to_json()).unwrap(), request);

@@ -172,7 +172,7 @@ describe! {
     EnrollRefused { reason, message }
     validate_user::Request { account }
     enable_user::Request { account }
-    disable_user::Request { account }
+    disable_user::Request { account, if_refused }
     expire_password::Request { account }
     reset_password::Request { account, source }
     import_batch::Request { format }
@@ -183,8 +183,8 @@ describe! {
     validate_user::Output { user }
     validate_user::User { id, account, active, frozen, locked, user_type, profile, role, license }
     enable_user::Output { user_id }
-    disable_user::Output { user_id }
-    reset_password::Output { user_id }
+    disable_user::Output { user_id, frozen_instead }
+    reset_password::Output { user_id, message }
     expire_password::Output { user_id, message }
     import_batch::Output { entries, created, modified, failed, unknown }
     freeze_user::Output { user_id }

@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 use self::password_file::PasswordFile;
 use super::{Failed, load, say, say_error, say_json, say_pairs};
 use crate::app::App;
-use crate::cli::{Common, Exec, ImportBatch, ResetPassword, Task};
+use crate::cli::{Common, DisableUser, Exec, ImportBatch, ResetPassword, Task};
 use crate::dispatcher::LocalEvent;
 use crate::exit::Exit;
 use crate::random;
@@ -105,8 +105,8 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
             let request = enable_user::Request { account: account(&on.account)? };
             plain(TaskRequest::EnableUser(request), on.common)
         }
-        Task::DisableUser(on) => {
-            let request = disable_user::Request { account: account(&on.account)? };
+        Task::DisableUser(DisableUser { on, if_refused }) => {
+            let request = disable_user::Request { account: account(&on.account)?, if_refused: if_refused.into() };
             plain(TaskRequest::DisableUser(request), on.common)
         }
         Task::FreezeUser(on) => {
@@ -135,13 +135,17 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
 }
 
 fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
-    let source = if options.generate.is_some() { Source::Generated } else { Source::Given };
+    let source = match &options {
+        ResetPassword { service: true, .. } => Source::Service,
+        ResetPassword { generate: Some(_), .. } => Source::Generated,
+        ResetPassword { .. } => Source::Given,
+    };
     let request = reset_password::Request { account: account(&options.on.account)?, source: source.into() };
     let secret = match &options.password_file {
         Some(path) => Some((PASSWORD, read_password(path)?)),
         None => None,
     };
-    let generated = match options.generate {
+    let generated = match options.generate.or(options.temporary) {
         Some(path) => Some((SealingKey::from_random(&random::secret()), PasswordFile::make(&path)?)),
         None => None,
     };

@@ -102,8 +102,8 @@ impl Connector for Salesforce {
             let result = match request {
                 TaskRequest::TestConnection(it) => task::test_connection::run(self, it).await,
                 TaskRequest::ValidateUser(it) => task::validate_user::run(self, it).await,
-                TaskRequest::EnableUser(it) => active::run(self, &it.account, active::State::Enabled, cx).await,
-                TaskRequest::DisableUser(it) => active::run(self, &it.account, active::State::Disabled, cx).await,
+                TaskRequest::EnableUser(it) => active::enable(self, it, cx).await,
+                TaskRequest::DisableUser(it) => active::disable(self, it, cx).await,
                 TaskRequest::FreezeUser(it) => {
                     login_state::run(self, &it.account, login_state::State::Frozen, cx).await
                 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use postern_protocol::seal::{SealError, SealingKey, SealingPublicKey};
+use postern_protocol::task::disable_user::IfRefused;
+use postern_protocol::task::reset_password::Source;
 use postern_protocol::task::{import_batch, reset_password};
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest};
 use postern_store::private;
@@ -29,7 +31,7 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Resu
     let request = request(&options)?;
     let id = options.id.unwrap_or_else(|| TaskId::from_random(clock::wall().0, random::bytes()));
     let binding = Binding { task: id, system: options.system.clone(), request };
-    let requester = options.generate.then(|| SealingKey::from_random(&random::secret()));
+    let requester = options.wants_password().then(|| SealingKey::from_random(&random::secret()));
     let (sealed, streams) = secrets(client, &options, &binding).await?;
     let body = json!({
         "id": id,
@@ -62,14 +64,22 @@ fn check(options: &Submit) -> Result<(), Failure> {
     let is_reset = options.kind == TaskKind::ResetPassword;
     let is_import = options.kind == TaskKind::ImportBatch;
     match options {
-        Submit { password_file: None, generate: false, .. } if is_reset => {
-            usage("reset_password needs --password-file FILE or --generate")
+        Submit { password_file: None, generate: false, service: false, .. } if is_reset => {
+            usage("reset_password needs --password-file FILE, --generate or --service")
         }
         Submit { generate: true, output_password: None, show_password: false, .. } => {
             usage("--generate needs --output-password FILE or --show-password: nobody else can open the new password")
         }
-        Submit { password_file, generate, .. } if !is_reset && (password_file.is_some() || *generate) => {
-            usage("--password-file and --generate belong to reset_password")
+        Submit { password_file, generate, service, .. }
+            if !is_reset && (password_file.is_some() || *generate || *service) =>
+        {
+            usage("--password-file, --generate and --service belong to reset_password")
+        }
+        Submit { generate: false, service: false, .. } if options.wants_password() => {
+            usage("--output-password and --show-password belong to --generate and --service")
+        }
+        Submit { if_refused: Some(_), .. } if options.kind != TaskKind::DisableUser => {
+            usage("--if-refused belongs to disable_user")
         }
         Submit { dataset: None, .. } if is_import => usage("import_batch needs --dataset FILE"),
         Submit { dataset: Some(_), .. } if !is_import => usage("--dataset belongs to import_batch"),
@@ -86,17 +96,31 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
         TaskKind::ImportBatch => json!({ "format": "xml" }),
         TaskKind::ResetPassword => json!({
             "account": account(options)?,
-            "source": if options.generate { "generated" } else { "given" },
+            "source": match (options.generate, options.service) {
+                (true, _) => Source::Generated,
+                (false, true) => Source::Service,
+                (false, false) => Source::Given,
+            },
+        }),
+        TaskKind::DisableUser => json!({
+            "account": account(options)?,
+            "if_refused": options.if_refused.unwrap_or(IfRefused::Fail),
         }),
         TaskKind::ValidateUser
         | TaskKind::EnableUser
-        | TaskKind::DisableUser
         | TaskKind::ExpirePassword
         | TaskKind::FreezeUser
         | TaskKind::UnfreezeUser
         | TaskKind::UnlockUser => json!({ "account": account(options)? }),
     };
     TaskRequest::from_json(options.kind, params).map_err(|error| Failure::from_error(Exit::Usage, &error))
+}
+
+impl Submit {
+    /// Whether the submitter is the requester of a password that is made up.
+    fn wants_password(&self) -> bool {
+        self.output_password.is_some() || self.show_password
+    }
 }
 
 fn account(options: &Submit) -> Result<Value, Failure> {
@@ -202,7 +226,7 @@ fn accepted(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Hands a generated password to whoever asked for it.
+/// Hands a password that was made up to whoever asked for it.
 fn deliver(options: &Submit, binding: &Binding, view: &TaskView, key: &SealingKey) -> Result<(), Failure> {
     let Some(sealed) = view.sealed.iter().find(|it| it.name == reset_password::PASSWORD) else { return Ok(()) };
     let password = binding

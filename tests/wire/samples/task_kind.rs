@@ -16,7 +16,10 @@ fn requests() -> Vec<Sample> {
     let connection = test_connection::Request {};
     let validate = validate_user::Request { account: text("Zoë@acme.example") };
     let enable = enable_user::Request { account: text("enable@acme.example") };
-    let disable = disable_user::Request { account: text("désactiver@acme.example") };
+    let disable = disable_user::Request {
+        account: text("désactiver@acme.example"),
+        if_refused: disable_user::IfRefused::Freeze.into(),
+    };
     let reset = reset_password::Request {
         account: text("reset@acme.example"),
         source: reset_password::Source::Generated.into(),
@@ -58,8 +61,8 @@ fn outputs() -> Vec<Sample> {
         .variant("little_known"),
         output(&validate_user::Output { user: None }).variant("not_found"),
         output(&enable_user::Output { user_id: text("005000000000003AAA") }),
-        output(&disable_user::Output { user_id: text("005000000000004AAA") }),
-        output(&reset_password::Output { user_id: text("005000000000005AAA") }),
+        output(&disable_user::Output { user_id: text("005000000000004AAA"), frozen_instead: true }),
+        output(&reset_password::Output { user_id: text("005000000000005AAA"), message: text("Un mail est parti") }),
         output(&expire_password::Output {
             user_id: text("005000000000006AAA"),
             message: text("Ein neues Passwort wurde per Mail verschickt; das alte gilt nicht länger"),
