@@ -166,6 +166,13 @@ pub enum Task {
     ResetPassword(ResetPassword),
     /// Make an account's password useless at once.
     ExpirePassword(OnAccount),
+    /// Take an account out of use for good: rename it, give it a password nobody knows, disable it.
+    ///
+    /// With a new e-mail address it stops before the last step until somebody has clicked the link in the mail; run the
+    /// same again then.
+    DeprovisionUser(DeprovisionUser),
+    /// Put an account that was taken out of use back.
+    RestoreUser(RestoreUser),
     /// Create and modify accounts from an XML dataset.
     ImportBatch(ImportBatch),
 }
@@ -199,6 +206,37 @@ pub struct ResetPassword {
     /// Write the temporary password of Salesforce's reset to this file, which must not be there yet.
     #[arg(long, value_name = "FILE", requires = "service")]
     pub temporary: Option<PathBuf>,
+}
+
+/// Options of `postern exec deprovision-user`.
+#[derive(Debug, Args)]
+pub struct DeprovisionUser {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub on: OnAccount,
+    /// Its new name; without it, the old one with `.deleted` behind it.
+    #[arg(long, value_name = "USERNAME", default_value = "", hide_default_value = true)]
+    pub new_name: String,
+    /// Its new e-mail address; without it, the old one stays.
+    #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
+    pub email: String,
+}
+
+/// Options of `postern exec restore-user`.
+#[derive(Debug, Args)]
+pub struct RestoreUser {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub on: OnAccount,
+    /// The name it gets back.
+    #[arg(long, value_name = "USERNAME")]
+    pub name: String,
+    /// The e-mail address it gets; without it, the present one stays.
+    #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
+    pub email: String,
+    /// A file with its new password (its last line break is cut off).
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
 }
 
 /// Options of `postern exec import-batch`.

@@ -307,10 +307,11 @@ Examples:
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --password-file pw
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --generate --output-password new-pw
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --service
+  postern-controller task submit deprovision_user --system salesforce-prod --account joe@example.com --email dead-letters@example.com
   postern-controller task submit import_batch --system salesforce-prod --dataset users.xml --async
 
 Kinds: test_connection, validate_user, enable_user, disable_user, freeze_user, unfreeze_user, unlock_user,
-reset_password, expire_password, import_batch.
+reset_password, expire_password, deprovision_user, restore_user, import_batch.
 Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
     Submit(Submit),
     /// Show one task
@@ -375,7 +376,16 @@ pub struct Submit {
     /// disable_user: what becomes of an account that the connected system refuses to disable [default: fail]
     #[arg(long, value_name = "fail|freeze")]
     pub if_refused: Option<IfRefused>,
-    /// reset_password: the new password is the first line of this file; `-` is standard input
+    /// deprovision_user: its new name [default: the old one with `.deleted` behind it]
+    #[arg(long)]
+    pub new_name: Option<String>,
+    /// restore_user: the name it gets back
+    #[arg(long)]
+    pub name: Option<String>,
+    /// deprovision_user, restore_user: its new e-mail address [default: it stays]
+    #[arg(long)]
+    pub email: Option<String>,
+    /// reset_password, restore_user: the new password is the first line of this file; `-` is standard input
     #[arg(long, conflicts_with = "generate")]
     pub password_file: Option<PathBuf>,
     /// reset_password: the agent makes a password up and seals it to this process

@@ -10,7 +10,7 @@ use postern_protocol::message::v1::{
     CancelVerdict, HeldState, LeaseVerdict, MembershipState, Mode, Rejection, SessionRefusal, StreamFault,
 };
 use postern_protocol::outcome::{Certainty, Changed, FailureClass};
-use postern_protocol::task::{disable_user, import_batch, reset_password};
+use postern_protocol::task::{deprovision_user, disable_user, import_batch, reset_password};
 use postern_protocol::{Outcome, TaskKind};
 use serde_json::{Value, json};
 
@@ -79,6 +79,7 @@ fn code_sets() -> Value {
         "Rejection": set(Rejection::ALL),
         "SessionRefusal": set(SessionRefusal::ALL),
         "Source": set(reset_password::Source::ALL),
+        "Stage": set(deprovision_user::Stage::ALL),
         "StreamFault": set(StreamFault::ALL),
         "TaskKind": set(TaskKind::ALL),
     })

@@ -11,8 +11,8 @@ use postern_protocol::id::{Incarnation, TokenId};
 use postern_protocol::message::v1;
 use postern_protocol::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey, WrappedKey};
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password, test_connection,
-    unfreeze_user, unlock_user, validate_user,
+    deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
+    restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::version::Revisions;
 use postern_protocol::{ClusterName, Epoch, Failure, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};
@@ -190,6 +190,10 @@ describe! {
     freeze_user::Output { user_id }
     unfreeze_user::Output { user_id }
     unlock_user::Output { user_id }
+    deprovision_user::Request { account, new_name, email }
+    deprovision_user::Output { user_id, account, stage, email_pending, password_replaced }
+    restore_user::Request { account, name, email }
+    restore_user::Output { user_id, account, email_pending, password_set }
 }
 
 impl Describe for test_connection::Request {

@@ -115,6 +115,8 @@ impl Connector for Salesforce {
                 }
                 TaskRequest::ResetPassword(it) => task::reset_password::run(self, it, cx).await,
                 TaskRequest::ExpirePassword(it) => task::expire_password::run(self, it, cx).await,
+                TaskRequest::DeprovisionUser(it) => Box::pin(task::deprovision_user::run(self, it, cx)).await,
+                TaskRequest::RestoreUser(it) => Box::pin(task::restore_user::run(self, it, cx)).await,
                 TaskRequest::ImportBatch(it) => Box::pin(task::import_batch::run(self, it, cx)).await,
             };
             match result {

@@ -15,8 +15,8 @@ use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
 use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::reset_password::Source;
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password, test_connection,
-    unfreeze_user, unlock_user, validate_user,
+    deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
+    restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest};
 use salesforce_sim::{
@@ -364,6 +364,20 @@ pub fn reset_generated(name: &str) -> Task {
 pub fn reset_by_service(name: &str) -> Task {
     let source = Source::Service.into();
     Task::new(TaskRequest::ResetPassword(reset_password::Request { account: account(name), source }))
+}
+
+pub fn deprovision(name: &str, email: &str) -> Task {
+    let request = deprovision_user::Request { account: account(name), new_name: account(""), email: account(email) };
+    Task::new(TaskRequest::DeprovisionUser(request))
+}
+
+pub fn restore(present: &str, name: &str, email: &str, password: Option<&str>) -> Task {
+    let request = restore_user::Request { account: account(present), name: account(name), email: account(email) };
+    let mut task = Task::new(TaskRequest::RestoreUser(request));
+    if let Some(password) = password {
+        task.secrets.insert(restore_user::PASSWORD.to_owned(), password.as_bytes().to_vec());
+    }
+    task
 }
 
 pub fn import(dataset: impl Into<Vec<u8>>) -> Task {

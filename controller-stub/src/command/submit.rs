@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use postern_protocol::seal::{SealError, SealingKey, SealingPublicKey};
 use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::reset_password::Source;
-use postern_protocol::task::{import_batch, reset_password};
+use postern_protocol::task::{import_batch, reset_password, restore_user};
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest};
 use postern_store::private;
 use serde_json::{Value, json};
@@ -62,6 +62,8 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Resu
 fn check(options: &Submit) -> Result<(), Failure> {
     let usage = |sentence: &str| Err(Failure::new(Exit::Usage, sentence));
     let is_reset = options.kind == TaskKind::ResetPassword;
+    let is_deprovision = options.kind == TaskKind::DeprovisionUser;
+    let is_restore = options.kind == TaskKind::RestoreUser;
     let is_import = options.kind == TaskKind::ImportBatch;
     match options {
         Submit { password_file: None, generate: false, service: false, .. } if is_reset => {
@@ -70,10 +72,17 @@ fn check(options: &Submit) -> Result<(), Failure> {
         Submit { generate: true, output_password: None, show_password: false, .. } => {
             usage("--generate needs --output-password FILE or --show-password: nobody else can open the new password")
         }
-        Submit { password_file, generate, service, .. }
-            if !is_reset && (password_file.is_some() || *generate || *service) =>
-        {
-            usage("--password-file, --generate and --service belong to reset_password")
+        Submit { password_file: Some(_), .. } if !is_reset && !is_restore => {
+            usage("--password-file belongs to reset_password and restore_user")
+        }
+        Submit { generate, service, .. } if !is_reset && (*generate || *service) => {
+            usage("--generate and --service belong to reset_password")
+        }
+        Submit { new_name: Some(_), .. } if !is_deprovision => usage("--new-name belongs to deprovision_user"),
+        Submit { name: Some(_), .. } if !is_restore => usage("--name belongs to restore_user"),
+        Submit { name: None, .. } if is_restore => usage("restore_user needs --name NAME"),
+        Submit { email: Some(_), .. } if !is_deprovision && !is_restore => {
+            usage("--email belongs to deprovision_user and restore_user")
         }
         Submit { generate: false, service: false, .. } if options.wants_password() => {
             usage("--output-password and --show-password belong to --generate and --service")
@@ -83,7 +92,7 @@ fn check(options: &Submit) -> Result<(), Failure> {
         }
         Submit { dataset: None, .. } if is_import => usage("import_batch needs --dataset FILE"),
         Submit { dataset: Some(_), .. } if !is_import => usage("--dataset belongs to import_batch"),
-        Submit { id: Some(_), .. } if is_reset || is_import => usage(
+        Submit { id: Some(_), .. } if is_reset || is_import || options.password_file.is_some() => usage(
             "--id cannot be used where secrets are sealed: every sealing is different, so the id would be refused the second time",
         ),
         _ => Ok(()),
@@ -105,6 +114,16 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
         TaskKind::DisableUser => json!({
             "account": account(options)?,
             "if_refused": options.if_refused.unwrap_or(IfRefused::Fail),
+        }),
+        TaskKind::DeprovisionUser => json!({
+            "account": account(options)?,
+            "new_name": options.new_name.as_deref().unwrap_or_default(),
+            "email": options.email.as_deref().unwrap_or_default(),
+        }),
+        TaskKind::RestoreUser => json!({
+            "account": account(options)?,
+            "name": options.name,
+            "email": options.email.as_deref().unwrap_or_default(),
         }),
         TaskKind::ValidateUser
         | TaskKind::EnableUser
@@ -139,8 +158,9 @@ async fn secrets(
     if let Some(file) = &options.password_file {
         let password = password(file)?;
         let keys = keys(client, &options.system).await?;
-        let field =
-            binding.seal(reset_password::PASSWORD, password.as_bytes(), &keys).map_err(|error| cannot_seal(&error))?;
+        let name =
+            if options.kind == TaskKind::RestoreUser { restore_user::PASSWORD } else { reset_password::PASSWORD };
+        let field = binding.seal(name, password.as_bytes(), &keys).map_err(|error| cannot_seal(&error))?;
         return Ok((vec![field], Vec::new()));
     }
     if let Some(file) = &options.dataset {

@@ -204,7 +204,9 @@ fn check_secrets(it: &Submission) -> Result<(), Refusal> {
         | TaskRequest::ExpirePassword(_)
         | TaskRequest::FreezeUser(_)
         | TaskRequest::UnfreezeUser(_)
-        | TaskRequest::UnlockUser(_) => no_streams(kind, &it.streams),
+        | TaskRequest::UnlockUser(_)
+        | TaskRequest::DeprovisionUser(_)
+        | TaskRequest::RestoreUser(_) => no_streams(kind, &it.streams),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use postern_protocol::TaskRequest;
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password, test_connection,
-    unfreeze_user, unlock_user, validate_user,
+    deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
+    restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 
 use super::{Sample, list, output, request, text};
@@ -29,6 +29,16 @@ fn requests() -> Vec<Sample> {
     let freeze = freeze_user::Request { account: text("freeze@acme.example") };
     let unfreeze = unfreeze_user::Request { account: text("unfreeze@acme.example") };
     let unlock = unlock_user::Request { account: text("unlock@acme.example") };
+    let deprovision = deprovision_user::Request {
+        account: text("gone@acme.example"),
+        new_name: text("gone@acme.example.gelöscht"),
+        email: text("dead.letters@acme.example"),
+    };
+    let restore = restore_user::Request {
+        account: text("back@acme.example.deleted"),
+        name: text("back@acme.example"),
+        email: text("zurück@acme.example"),
+    };
     vec![
         request(&connection, TaskRequest::TestConnection(connection.clone())),
         request(&validate, TaskRequest::ValidateUser(validate.clone())),
@@ -40,6 +50,8 @@ fn requests() -> Vec<Sample> {
         request(&freeze, TaskRequest::FreezeUser(freeze.clone())),
         request(&unfreeze, TaskRequest::UnfreezeUser(unfreeze.clone())),
         request(&unlock, TaskRequest::UnlockUser(unlock.clone())),
+        request(&deprovision, TaskRequest::DeprovisionUser(deprovision.clone())),
+        request(&restore, TaskRequest::RestoreUser(restore.clone())),
     ]
 }
 
@@ -77,6 +89,19 @@ fn outputs() -> Vec<Sample> {
         output(&freeze_user::Output { user_id: text("005000000000008AAA") }),
         output(&unfreeze_user::Output { user_id: text("005000000000009AAA") }),
         output(&unlock_user::Output { user_id: text("005000000000010AAA") }),
+        output(&deprovision_user::Output {
+            user_id: text("005000000000011AAA"),
+            account: text("gone@acme.example.gelöscht"),
+            stage: deprovision_user::Stage::WaitingForConfirmation.into(),
+            email_pending: true,
+            password_replaced: false,
+        }),
+        output(&restore_user::Output {
+            user_id: text("005000000000012AAA"),
+            account: text("zurück@acme.example"),
+            email_pending: false,
+            password_set: true,
+        }),
     ]
 }
 

@@ -3,7 +3,7 @@
 
 use postern_protocol::{Failure, FailureClass};
 
-use FailureClass::{RateLimited, Rejected, Transient, Unauthorized};
+use FailureClass::{Interrupted, RateLimited, Rejected, Transient, Unauthorized};
 
 use crate::http::{Hop, Lost};
 
@@ -199,6 +199,26 @@ const TABLE: &[Known] = &[
         Counts::No,
         "User names are unique across all Salesforce orgs: choose another, or modify the user that has it.",
     ),
+    known(
+        "username_taken_here",
+        Rejected,
+        Counts::No,
+        "Choose another name, or rename the user that has it; validate_user shows who it is.",
+    ),
+    known(
+        "username_taken_elsewhere",
+        Rejected,
+        Counts::No,
+        "Choose another name: user names are unique across all Salesforce orgs, and nobody here can free it.",
+    ),
+    known("name_too_long", Rejected, Counts::No, "Choose a name of at most 80 characters."),
+    known(
+        "email_confirmation_pending",
+        Interrupted,
+        Counts::No,
+        "After the link in the mail was clicked, submit the same again. The link works for 72 hours; submitted later, a \
+         new mail is sent.",
+    ),
     known("DUPLICATE_COMM_NICKNAME", Rejected, Counts::No, "Choose another CommunityNickname, or leave it out."),
     known(
         "LICENSE_LIMIT_EXCEEDED",
@@ -289,7 +309,7 @@ pub(super) fn strange(status: u16) -> Failure {
 
 /// Whether another attempt may help.
 pub(super) fn is_retryable(failure: &Failure) -> bool {
-    matches!(failure.class.known(), Some(Transient | RateLimited | FailureClass::Interrupted))
+    matches!(failure.class.known(), Some(Transient | RateLimited | Interrupted))
 }
 
 /// Salesforce's words in one line, without its HTML, bounded.

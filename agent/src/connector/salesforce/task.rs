@@ -1,11 +1,15 @@
 //! One file a task kind.
 
 pub(super) mod active;
+pub(super) mod deprovision_user;
 pub(super) mod expire_password;
+mod identity;
 pub(super) mod import_batch;
 pub(super) mod login_state;
 mod new_password;
+mod plan;
 pub(super) mod reset_password;
+pub(super) mod restore_user;
 mod service_reset;
 mod step;
 pub(super) mod test_connection;

@@ -68,6 +68,11 @@ impl NewPassword {
         let sealed = Some(cx.journal.seal(name, value.as_bytes())?);
         Ok(Self { value, sealed })
     }
+
+    /// One that is made up for nobody.
+    pub(super) fn for_nobody() -> Self {
+        Self { value: password::generate(), sealed: None }
+    }
 }
 
 /// Whether earlier attempts left a note of this step.
