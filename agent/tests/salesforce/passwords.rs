@@ -207,7 +207,7 @@ async fn salesforces_own_reset_gives_its_temporary_password_to_the_requester_alo
 }
 
 /// F04, F05, F66 for Salesforce's own reset: moved is a success without its value, not moved is unknown, and there is
-/// never a second one. Take the look at the journal out of `service_reset::run` and this sees two resets.
+/// never a second one. Take the look at the journal out of `reset_by_mail::run` and this sees two resets.
 #[tokio::test]
 async fn f04_salesforces_own_reset_is_never_repeated_by_itself() {
     let lab = Lab::start().await;

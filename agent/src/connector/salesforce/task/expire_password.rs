@@ -8,7 +8,7 @@ use postern_protocol::task::expire_password::{Output, Request};
 use super::super::Salesforce;
 use super::super::user::{User, not_found};
 use super::proven;
-use super::service_reset::{self, Reset};
+use super::reset_by_mail::{self, Reset};
 use crate::connector::{AttemptCx, Conclusion};
 
 const MESSAGE: &str = "Salesforce reset the password: the old one is useless at once, and the user was sent a mail with \
@@ -18,7 +18,7 @@ const MESSAGE_LOST: &str = "The password was changed at the time of the reset, w
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
     let Some(user) = org.find_user(&it.account).await? else { return proven(cx, not_found(&it.account)) };
-    match service_reset::run(org, &user, cx).await {
+    match reset_by_mail::run(org, &user, cx).await {
         // The temporary password is nobody's business: the mail lets the user choose one.
         Ok(Reset::Answered(_)) => Ok(expired(&user, MESSAGE)),
         Ok(Reset::Seen) => Ok(expired(&user, MESSAGE_LOST).probable()),

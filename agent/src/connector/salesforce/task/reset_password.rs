@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::super::Salesforce;
 use super::super::user::{User, inactive, not_found};
 use super::new_password::{self, Earlier, NewPassword};
-use super::service_reset::{self, Reset};
+use super::reset_by_mail::{self, Reset};
 use super::{proven, undecided, unknown_choice};
 use crate::connector::{AttemptCx, Conclusion};
 
@@ -65,7 +65,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
 }
 
 async fn by_service(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Conclusion, Failure> {
-    match service_reset::run(org, user, cx).await {
+    match reset_by_mail::run(org, user, cx).await {
         Ok(Reset::Answered(temporary)) => {
             let (sealed, told) = handed_over(temporary, cx);
             Ok(applied(user, &format!("{RESET} {told}"), sealed))
