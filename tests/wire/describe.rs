@@ -179,9 +179,13 @@ describe! {
     freeze_user::Request { account }
     unfreeze_user::Request { account }
     unlock_user::Request { account }
-    test_connection::Output { message, instance, organization, account, method, network, warnings }
+    test_connection::Output {
+        message, instance, organization, account, method, network, source_address, trusted, warnings,
+    }
     validate_user::Output { user }
-    validate_user::User { id, account, active, frozen, locked, user_type, profile, role, license }
+    validate_user::User {
+        id, account, active, frozen, locked, user_type, profile, role, license, email, last_login,
+    }
     enable_user::Output { user_id }
     disable_user::Output { user_id, frozen_instead }
     reset_password::Output { user_id, message }

@@ -25,6 +25,11 @@ async fn a_user_is_found_in_any_case_with_what_is_known_of_it() {
     assert_eq!((user.frozen, user.locked), (Some(true), Some(false)));
     assert_eq!((user.profile.as_str(), user.license.as_str()), ("Standard User", "Salesforce"));
     assert_eq!((user.role.as_str(), user.user_type.as_str()), ("Sales Manager", "Standard"));
+    assert_eq!((user.email.as_str(), user.last_login.as_str()), (ACTIVE, ""));
+    let conclusion = validate(ADMIN).attempt(&lab.connector()).await.unwrap();
+    let Some(TaskOutput::ValidateUser(output)) = conclusion.output else { panic!() };
+    let user = output.user.unwrap();
+    assert!(user.last_login.starts_with("20") && user.last_login.ends_with('Z'), "{user:?}");
 }
 
 #[tokio::test]

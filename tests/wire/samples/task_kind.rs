@@ -64,6 +64,8 @@ fn outputs() -> Vec<Sample> {
             account: text("agent@acme.example"),
             method: text("oauth-jwt"),
             network: text("trusted-ip"),
+            source_address: text("203.0.113.7"),
+            trusted: Some(false),
             warnings: list(vec![text("SOAP login() is going away"), text("la clé expire bientôt")]),
         }),
         output(&validate_user::Output { user: Some(user()) }),
@@ -116,5 +118,7 @@ fn user() -> validate_user::User {
         profile: text("Systemadministrator"),
         role: text("Geschäftsführung"),
         license: text("Salesforce"),
+        email: text("zoë@acme.example"),
+        last_login: text("2026-11-25T17:03:00Z"),
     }
 }

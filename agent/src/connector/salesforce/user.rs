@@ -22,6 +22,8 @@ pub(super) struct User {
     #[serde(default)]
     pub(super) email: Option<String>,
     #[serde(default)]
+    pub(super) last_login_date: Option<String>,
+    #[serde(default)]
     pub(super) last_password_change_date: Option<String>,
     #[serde(default)]
     pub(super) last_modified_date: Option<String>,
@@ -47,8 +49,8 @@ pub(super) struct Named {
     pub(super) name: String,
 }
 
-const FIELDS: &str = "Id, Username, IsActive, UserType, Email, LastPasswordChangeDate, LastModifiedDate, \
-    Profile.Name, Profile.UserLicense.Name, UserRole.Name";
+const FIELDS: &str = "Id, Username, IsActive, UserType, Email, LastLoginDate, LastPasswordChangeDate, \
+    LastModifiedDate, Profile.Name, Profile.UserLicense.Name, UserRole.Name";
 
 impl User {
     /// Whether this is its user name: Salesforce does not tell names apart by case.
