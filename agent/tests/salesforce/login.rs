@@ -234,7 +234,7 @@ async fn f62_a_maintenance_page_at_the_sign_in_does_not_open_the_circuit_for_goo
     lab.fault("POST", "/oauth2/token", Mishap::Maintenance, 3);
     for _ in 0..3 {
         let failure = test_connection().attempt(&connector).await.unwrap_err();
-        assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Transient), "strange_answer"));
+        assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Transient), "maintenance_page"));
     }
     assert!(test_connection().attempt(&connector).await.is_ok());
 }

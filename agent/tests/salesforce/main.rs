@@ -14,3 +14,5 @@ mod login_state;
 mod one_user;
 #[cfg(test)]
 mod passwords;
+#[cfg(test)]
+mod sign_in;
