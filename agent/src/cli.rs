@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
+use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::import_batch::{Delimiter, Format};
 
 const FIRST_STEPS_AND_EXIT_CODES: &str = "\
@@ -200,7 +201,7 @@ pub enum Task {
     EnableUser(OnAccount),
     /// Keep an account from signing in.
     #[command(alias = "disable-user")]
-    DisableUser(OnAccount),
+    DisableUser(DisableUser),
     /// Suspend an account's sign-in at once, without freeing its licence.
     #[command(alias = "freeze-user")]
     FreezeUser(OnAccount),
@@ -210,15 +211,35 @@ pub enum Task {
     /// Let an account sign in again that too many wrong passwords locked.
     #[command(alias = "unlock-user")]
     UnlockUser(OnAccount),
-    /// Give an account a new password: one from a file, or one made up here.
+    /// Give an account a new password: one from a file, one made up here, or Salesforce's own reset.
     #[command(alias = "reset-password")]
     ResetPassword(ResetPassword),
     /// Make an account's password useless at once.
     #[command(alias = "expire-password")]
     ExpirePassword(OnAccount),
+    /// Take an account out of use for good: rename it, give it a password nobody knows, disable it.
+    ///
+    /// With a new e-mail address it stops before the last step until somebody has clicked the link in the mail; run the
+    /// same again then.
+    #[command(alias = "deprovision-user")]
+    DeprovisionUser(DeprovisionUser),
+    /// Put an account that was taken out of use back.
+    #[command(alias = "restore-user")]
+    RestoreUser(RestoreUser),
     /// Create and modify accounts from a dataset.
     #[command(alias = "import-batch")]
     ImportBatch(ImportBatch),
+}
+
+/// Options of `postern exec disable_user`.
+#[derive(Debug, Args)]
+pub struct DisableUser {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub on: OnAccount,
+    /// What becomes of an account that the connected system refuses to disable: fail or freeze.
+    #[arg(long, value_name = "WHAT", default_value_t = IfRefused::Fail)]
+    pub if_refused: IfRefused,
 }
 
 /// Options of `postern exec reset_password`.
@@ -229,11 +250,48 @@ pub struct ResetPassword {
     #[allow(missing_docs, reason = "flattened")]
     pub on: OnAccount,
     /// A file with the new password (its last line break is cut off).
-    #[arg(long, value_name = "FILE", conflicts_with = "generate", required_unless_present = "generate")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["generate", "service"])]
     pub password_file: Option<PathBuf>,
     /// Make a password up and write it to this file, which must not be there yet and which only you can read.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "password_file")]
     pub generate: Option<PathBuf>,
+    /// Let Salesforce reset it: the user gets a mail with a link.
+    #[arg(long, conflicts_with_all = ["password_file", "generate"])]
+    pub service: bool,
+    /// Write the temporary password of Salesforce's reset to this file, which must not be there yet.
+    #[arg(long, value_name = "FILE", requires = "service")]
+    pub temporary: Option<PathBuf>,
+}
+
+/// Options of `postern exec deprovision_user`.
+#[derive(Debug, Args)]
+pub struct DeprovisionUser {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub on: OnAccount,
+    /// Its new name; without it, the old one with `.deleted` behind it.
+    #[arg(long, value_name = "USERNAME", default_value = "", hide_default_value = true)]
+    pub new_name: String,
+    /// Its new e-mail address; without it, the old one stays.
+    #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
+    pub email: String,
+}
+
+/// Options of `postern exec restore_user`.
+#[derive(Debug, Args)]
+pub struct RestoreUser {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub on: OnAccount,
+    /// The name it gets back.
+    #[arg(long, value_name = "USERNAME")]
+    pub name: String,
+    /// The e-mail address it gets; without it, the present one stays.
+    #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
+    pub email: String,
+    /// A file with its new password (its last line break is cut off).
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
 }
 
 /// Options of `postern exec import_batch`.

@@ -148,8 +148,14 @@ pub trait Journal: Send + Sync {
     /// Says how far the task is. Lossy; the newest wins.
     fn progress(&self, done: u64, total: u64, phase: &str);
 
+    /// Whether the task brought this sealed field.
+    fn has_secret(&self, field: &str) -> bool;
+
     /// Opens a sealed field of the task.
     fn secret(&self, field: &str) -> Result<Zeroizing<Vec<u8>>, Failure>;
+
+    /// Whether somebody is there to seal a secret to.
+    fn has_requester(&self) -> bool;
 
     /// Seals a secret to the task's requester.
     fn seal(&self, name: &str, secret: &[u8]) -> Result<SealedOutput, Failure>;

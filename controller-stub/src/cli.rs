@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::import_batch::{Delimiter, Format};
 use postern_protocol::{ClusterName, MemberId, SystemName, TaskId, TaskKind};
 
@@ -321,10 +322,12 @@ Examples:
   postern-controller task submit disable_user --system salesforce-prod --account joe@example.com
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --password-file pw
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --generate --output-password new-pw
+  postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --service
+  postern-controller task submit deprovision_user --system salesforce-prod --account joe@example.com --email dead-letters@example.com
   postern-controller task submit import_batch --system salesforce-prod --dataset users.xml --async
 
 Kinds: test_connection, validate_user, enable_user, disable_user, freeze_user, unfreeze_user, unlock_user,
-reset_password, expire_password, import_batch.
+reset_password, expire_password, deprovision_user, restore_user, import_batch.
 Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
     Submit(Submit),
     /// Show one task
@@ -381,6 +384,7 @@ fn kind(name: &str) -> Result<TaskKind, postern_protocol::code::UnknownName> {
 
 /// A task to submit.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Submit {
     /// What to do, one of the kinds below
     #[arg(value_parser = kind)]
@@ -391,17 +395,32 @@ pub struct Submit {
     /// The account, for every kind but test_connection and import_batch
     #[arg(long)]
     pub account: Option<String>,
-    /// reset_password: the new password is the first line of this file; `-` is standard input
+    /// disable_user: what becomes of an account that the connected system refuses to disable [default: fail]
+    #[arg(long, value_name = "fail|freeze")]
+    pub if_refused: Option<IfRefused>,
+    /// deprovision_user: its new name [default: the old one with `.deleted` behind it]
+    #[arg(long)]
+    pub new_name: Option<String>,
+    /// restore_user: the name it gets back
+    #[arg(long)]
+    pub name: Option<String>,
+    /// deprovision_user, restore_user: its new e-mail address [default: it stays]
+    #[arg(long)]
+    pub email: Option<String>,
+    /// reset_password, restore_user: the new password is the first line of this file; `-` is standard input
     #[arg(long, conflicts_with = "generate")]
     pub password_file: Option<PathBuf>,
     /// reset_password: the agent makes a password up and seals it to this process
     #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
     pub generate: bool,
-    /// Write a generated password to this file, mode 0600, which is made before anything is submitted
-    #[arg(long, requires = "generate")]
+    /// reset_password: the connected system makes up a temporary password and tells the user
+    #[arg(long, conflicts_with_all = ["generate", "password_file"])]
+    pub service: bool,
+    /// Write a password that was made up to this file, mode 0600, which is made before anything is submitted
+    #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
     pub output_password: Option<PathBuf>,
-    /// Show a generated password on the terminal
-    #[arg(long, requires = "generate")]
+    /// Show a password that was made up on the terminal
+    #[arg(long, conflicts_with = "asynchronous")]
     pub show_password: bool,
     /// import_batch: the dataset
     #[arg(long)]

@@ -20,7 +20,7 @@ codes! {
         4 Cancelled = "cancelled",
         /// Its deadline passed before any effect.
         5 Expired = "expired",
-        /// Some records of a batch succeeded, some did not.
+        /// Some records of a batch succeeded and some did not, or the steps of a task up to one of them.
         6 PartiallySucceeded = "partially_succeeded",
         /// Whether it took effect cannot be found out; a person has to look.
         7 Unknown = "unknown",

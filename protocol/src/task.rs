@@ -3,12 +3,14 @@
 //! A kind is one file in `task/` and one line in the table below. The table expands to [`TaskKind`], [`TaskRequest`]
 //! and [`TaskOutput`]; connectors match over them exhaustively, so a new kind does not compile until each has answered.
 
+pub mod deprovision_user;
 pub mod disable_user;
 pub mod enable_user;
 pub mod expire_password;
 pub mod freeze_user;
 pub mod import_batch;
 pub mod reset_password;
+pub mod restore_user;
 pub mod test_connection;
 pub mod unfreeze_user;
 pub mod unlock_user;
@@ -202,6 +204,10 @@ task_kinds! {
     9 UnfreezeUser = unfreeze_user "unfreeze_user",
     /// Let an account sign in again that too many wrong passwords locked.
     10 UnlockUser = unlock_user "unlock_user",
+    /// Take an account out of use for good.
+    11 DeprovisionUser = deprovision_user "deprovision_user",
+    /// Put an account that was taken out of use back.
+    12 RestoreUser = restore_user "restore_user",
 }
 
 /// The key under which work on one account is serialized.
@@ -221,8 +227,10 @@ mod tests {
 
     #[test]
     fn a_request_survives_the_wire_and_json() {
-        let request =
-            TaskRequest::DisableUser(disable_user::Request { account: Text::new("Joe@Example.com").unwrap() });
+        let request = TaskRequest::DisableUser(disable_user::Request {
+            account: Text::new("Joe@Example.com").unwrap(),
+            if_refused: disable_user::IfRefused::Freeze.into(),
+        });
         let bytes = request.encode().unwrap();
         assert_eq!(TaskRequest::decode(TaskKind::DisableUser.code(), 1, &bytes).unwrap(), request);
         assert_eq!(TaskRequest::from_json(TaskKind::DisableUser, request.to_json()).unwrap(), request);

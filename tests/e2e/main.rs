@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod crashes;
+mod identity;
 mod lines;
 mod local;
 mod main_job;

@@ -10,7 +10,7 @@ use postern_protocol::message::v1::{
     CancelVerdict, HeldState, LeaseVerdict, MembershipState, Mode, Rejection, SessionRefusal, StreamFault,
 };
 use postern_protocol::outcome::{Certainty, Changed, FailureClass};
-use postern_protocol::task::{import_batch, reset_password};
+use postern_protocol::task::{deprovision_user, disable_user, import_batch, reset_password};
 use postern_protocol::{Outcome, TaskKind};
 use serde_json::{Value, json};
 
@@ -72,6 +72,7 @@ fn code_sets() -> Value {
         "FailureClass": set(FailureClass::ALL),
         "Format": set(import_batch::Format::ALL),
         "HeldState": set(HeldState::ALL),
+        "IfRefused": set(disable_user::IfRefused::ALL),
         "LeaseVerdict": set(LeaseVerdict::ALL),
         "MembershipState": set(MembershipState::ALL),
         "Mode": set(Mode::ALL),
@@ -79,6 +80,7 @@ fn code_sets() -> Value {
         "Rejection": set(Rejection::ALL),
         "SessionRefusal": set(SessionRefusal::ALL),
         "Source": set(reset_password::Source::ALL),
+        "Stage": set(deprovision_user::Stage::ALL),
         "StreamFault": set(StreamFault::ALL),
         "TaskKind": set(TaskKind::ALL),
     })

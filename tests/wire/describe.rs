@@ -11,8 +11,8 @@ use postern_protocol::id::{Incarnation, TokenId};
 use postern_protocol::message::v1;
 use postern_protocol::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey, WrappedKey};
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password, test_connection,
-    unfreeze_user, unlock_user, validate_user,
+    deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
+    restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::version::Revisions;
 use postern_protocol::{ClusterName, Epoch, Failure, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};
@@ -172,24 +172,32 @@ describe! {
     EnrollRefused { reason, message }
     validate_user::Request { account }
     enable_user::Request { account }
-    disable_user::Request { account }
+    disable_user::Request { account, if_refused }
     expire_password::Request { account }
     reset_password::Request { account, source }
     import_batch::Request { format, delimiter }
     freeze_user::Request { account }
     unfreeze_user::Request { account }
     unlock_user::Request { account }
-    test_connection::Output { message, instance, organization, account, method, network, warnings }
+    test_connection::Output {
+        message, instance, organization, account, method, network, source_address, trusted, warnings,
+    }
     validate_user::Output { user }
-    validate_user::User { id, account, active, frozen, locked, user_type, profile, role, license }
+    validate_user::User {
+        id, account, active, frozen, locked, user_type, profile, role, license, email, last_login,
+    }
     enable_user::Output { user_id }
-    disable_user::Output { user_id }
-    reset_password::Output { user_id }
+    disable_user::Output { user_id, frozen_instead }
+    reset_password::Output { user_id, message }
     expire_password::Output { user_id, message }
     import_batch::Output { entries, created, modified, failed, unknown }
     freeze_user::Output { user_id }
     unfreeze_user::Output { user_id }
     unlock_user::Output { user_id }
+    deprovision_user::Request { account, new_name, email }
+    deprovision_user::Output { user_id, account, stage, email_pending, password_replaced }
+    restore_user::Request { account, name, email }
+    restore_user::Output { user_id, account, email_pending, password_set }
 }
 
 impl Describe for test_connection::Request {

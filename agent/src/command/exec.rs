@@ -16,8 +16,8 @@ use postern_protocol::seal::{
 use postern_protocol::task::import_batch::{DATASET_KEY, Format};
 use postern_protocol::task::reset_password::{PASSWORD, Source};
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password, test_connection,
-    unfreeze_user, unlock_user, validate_user,
+    deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
+    restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::{Epoch, SystemName, TaskKind, TaskOutput, TaskRequest};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 use self::password_file::PasswordFile;
 use super::{Failed, load, say, say_error, say_json, say_pairs};
 use crate::app::App;
-use crate::cli::{Common, Exec, ImportBatch, ResetPassword, Task};
+use crate::cli::{Common, DeprovisionUser, DisableUser, Exec, ImportBatch, ResetPassword, RestoreUser, Task};
 use crate::dispatcher::LocalEvent;
 use crate::exit::Exit;
 use crate::random;
@@ -82,7 +82,11 @@ async fn attempt(app: &App, local: &mut LocalTask) -> Result<Exit, Failed> {
 // ---- from the command line to an offer -------------------------------------------------------------------------
 
 fn account(name: &str) -> Result<Text<128>, Failed> {
-    Text::new(name).map_err(|error| Failed::new(Exit::Usage, format!("--account: {error}")))
+    text("account", name)
+}
+
+fn text(option: &str, value: &str) -> Result<Text<128>, Failed> {
+    Text::new(value).map_err(|error| Failed::new(Exit::Usage, format!("--{option}: {error}")))
 }
 
 fn read(task: Task) -> Result<LocalTask, Failed> {
@@ -105,8 +109,8 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
             let request = enable_user::Request { account: account(&on.account)? };
             plain(TaskRequest::EnableUser(request), on.common)
         }
-        Task::DisableUser(on) => {
-            let request = disable_user::Request { account: account(&on.account)? };
+        Task::DisableUser(DisableUser { on, if_refused }) => {
+            let request = disable_user::Request { account: account(&on.account)?, if_refused: if_refused.into() };
             plain(TaskRequest::DisableUser(request), on.common)
         }
         Task::FreezeUser(on) => {
@@ -126,18 +130,28 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
             plain(TaskRequest::ExpirePassword(request), on.common)
         }
         Task::ResetPassword(options) => reset(options, plain)?,
+        Task::DeprovisionUser(DeprovisionUser { on, new_name, email }) => {
+            let (account, new_name) = (account(&on.account)?, text("new-name", &new_name)?);
+            let request = deprovision_user::Request { account, new_name, email: text("email", &email)? };
+            plain(TaskRequest::DeprovisionUser(request), on.common)
+        }
+        Task::RestoreUser(options) => restore(options, plain)?,
         Task::ImportBatch(options) => import(options, plain)?,
     })
 }
 
 fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
-    let source = if options.generate.is_some() { Source::Generated } else { Source::Given };
+    let source = match &options {
+        ResetPassword { service: true, .. } => Source::Service,
+        ResetPassword { generate: Some(_), .. } => Source::Generated,
+        ResetPassword { .. } => Source::Given,
+    };
     let request = reset_password::Request { account: account(&options.on.account)?, source: source.into() };
     let secret = match &options.password_file {
         Some(path) => Some((PASSWORD, read_password(path)?)),
         None => None,
     };
-    let generated = match options.generate {
+    let generated = match options.generate.or(options.temporary) {
         Some(path) => Some((SealingKey::from_random(&random::secret()), PasswordFile::make(&path)?)),
         None => None,
     };
@@ -153,6 +167,17 @@ fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask
     let request = import_batch::Request { format: format.into(), delimiter: delimiter.into() };
     let results = results.map(make_results).transpose()?;
     Ok(LocalTask { dataset: Some(dataset), results, ..plain(TaskRequest::ImportBatch(request), common) })
+}
+
+fn restore(options: RestoreUser, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
+    let RestoreUser { on, name, email, password_file } = options;
+    let (account, name) = (account(&on.account)?, text("name", &name)?);
+    let request = restore_user::Request { account, name, email: text("email", &email)? };
+    let secret = match &password_file {
+        Some(path) => Some((restore_user::PASSWORD, read_password(path)?)),
+        None => None,
+    };
+    Ok(LocalTask { secret, ..plain(TaskRequest::RestoreUser(request), on.common) })
 }
 
 /// Made before anything is changed: what came of it must be told.

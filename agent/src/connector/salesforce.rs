@@ -9,9 +9,11 @@ mod error;
 mod fields;
 mod guard;
 mod jwt;
+mod login_history;
 mod network;
 mod oauth;
 mod password;
+mod range;
 mod session;
 mod settings;
 mod sign_in;
@@ -102,8 +104,8 @@ impl Connector for Salesforce {
             let result = match request {
                 TaskRequest::TestConnection(it) => task::test_connection::run(self, it).await,
                 TaskRequest::ValidateUser(it) => task::validate_user::run(self, it).await,
-                TaskRequest::EnableUser(it) => active::run(self, &it.account, active::State::Enabled, cx).await,
-                TaskRequest::DisableUser(it) => active::run(self, &it.account, active::State::Disabled, cx).await,
+                TaskRequest::EnableUser(it) => active::enable(self, it, cx).await,
+                TaskRequest::DisableUser(it) => active::disable(self, it, cx).await,
                 TaskRequest::FreezeUser(it) => {
                     login_state::run(self, &it.account, login_state::State::Frozen, cx).await
                 }
@@ -115,6 +117,8 @@ impl Connector for Salesforce {
                 }
                 TaskRequest::ResetPassword(it) => task::reset_password::run(self, it, cx).await,
                 TaskRequest::ExpirePassword(it) => task::expire_password::run(self, it, cx).await,
+                TaskRequest::DeprovisionUser(it) => Box::pin(task::deprovision_user::run(self, it, cx)).await,
+                TaskRequest::RestoreUser(it) => Box::pin(task::restore_user::run(self, it, cx)).await,
                 TaskRequest::ImportBatch(it) => Box::pin(task::import_batch::run(self, it, cx)).await,
             };
             match result {

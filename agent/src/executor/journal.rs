@@ -46,6 +46,10 @@ impl Journal for TaskJournal {
         self.dispatcher.progress(self.offer.task, done, total, phase);
     }
 
+    fn has_secret(&self, field: &str) -> bool {
+        self.offer.sealed.iter().any(|sealed| sealed.name.as_str() == field)
+    }
+
     fn secret(&self, field: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let Some(sealed) = self.offer.sealed.iter().find(|sealed| sealed.name.as_str() == field) else {
             let summary = format!("The task lacks the sealed field `{field}`");
@@ -53,6 +57,10 @@ impl Journal for TaskJournal {
                 .with_next_step("Submit the task again with that field sealed to the members of the cluster"));
         };
         sealed.open(self.context(), &self.sealing_keys).map_err(|error| unopened(&error))
+    }
+
+    fn has_requester(&self) -> bool {
+        self.offer.requester.is_some()
     }
 
     fn seal(&self, name: &str, secret: &[u8]) -> Result<SealedOutput, Failure> {

@@ -12,11 +12,12 @@ use postern_agent::connector::{self, AttemptCx, Conclusion, Connector, Journal, 
 use postern_protocol::bounded::Text;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
+use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::import_batch::{Delimiter, Format};
 use postern_protocol::task::reset_password::Source;
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password, test_connection,
-    unfreeze_user, unlock_user, validate_user,
+    deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
+    restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest};
 use salesforce_sim::{
@@ -163,6 +164,8 @@ pub struct Task {
     id: TaskId,
     request: TaskRequest,
     requester: SealingKey,
+    /// Whether the journal knows the requester.
+    pub has_requester: bool,
     secrets: BTreeMap<String, Vec<u8>>,
     dataset: Vec<u8>,
     pub notes: Arc<Mutex<Vec<JournalEntry>>>,
@@ -180,6 +183,7 @@ impl Task {
             id: TaskId::from_random(millis, [7; 10]),
             request,
             requester: SealingKey::from_random(&Zeroizing::new([4; 32])),
+            has_requester: true,
             secrets: BTreeMap::new(),
             dataset: Vec::new(),
             notes: Arc::default(),
@@ -197,7 +201,7 @@ impl Task {
             task: self.id,
             kind: self.request.kind(),
             target: self.request.target().to_string(),
-            requester: self.requester.clone(),
+            requester: self.has_requester.then(|| self.requester.clone()),
             secrets: self.secrets.clone(),
             dataset: self.dataset.clone(),
             notes: Arc::clone(&self.notes),
@@ -247,7 +251,7 @@ struct MemoryJournal {
     task: TaskId,
     kind: TaskKind,
     target: String,
-    requester: SealingKey,
+    requester: Option<SealingKey>,
     secrets: BTreeMap<String, Vec<u8>>,
     dataset: Vec<u8>,
     notes: Arc<Mutex<Vec<JournalEntry>>>,
@@ -275,15 +279,24 @@ impl Journal for MemoryJournal {
         assert!(done <= total);
     }
 
+    fn has_secret(&self, field: &str) -> bool {
+        self.secrets.contains_key(field)
+    }
+
     fn secret(&self, field: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
         Ok(Zeroizing::new(self.secrets.get(field).cloned().unwrap()))
+    }
+
+    fn has_requester(&self) -> bool {
+        self.requester.is_some()
     }
 
     fn seal(&self, name: &str, secret: &[u8]) -> Result<SealedOutput, Failure> {
         let system = system();
         let context = SealContext { task: self.task, kind: self.kind, system: &system, target: &self.target };
         let random = &mut getrandom::rand_core::UnwrapErr(getrandom::SysRng);
-        Ok(SealedOutput::seal(context, name, secret, self.requester.public(), random).unwrap())
+        let requester = self.requester.as_ref().unwrap();
+        Ok(SealedOutput::seal(context, name, secret, requester.public(), random).unwrap())
     }
 
     fn dataset(&self) -> Result<Box<dyn Read + Send>, Failure> {
@@ -312,7 +325,13 @@ pub fn enable(name: &str) -> Task {
 }
 
 pub fn disable(name: &str) -> Task {
-    Task::new(TaskRequest::DisableUser(disable_user::Request { account: account(name) }))
+    let if_refused = IfRefused::Fail.into();
+    Task::new(TaskRequest::DisableUser(disable_user::Request { account: account(name), if_refused }))
+}
+
+pub fn disable_or_freeze(name: &str) -> Task {
+    let if_refused = IfRefused::Freeze.into();
+    Task::new(TaskRequest::DisableUser(disable_user::Request { account: account(name), if_refused }))
 }
 
 pub fn freeze(name: &str) -> Task {
@@ -341,6 +360,25 @@ pub fn reset(name: &str, password: &str) -> Task {
 pub fn reset_generated(name: &str) -> Task {
     let source = Source::Generated.into();
     Task::new(TaskRequest::ResetPassword(reset_password::Request { account: account(name), source }))
+}
+
+pub fn reset_by_service(name: &str) -> Task {
+    let source = Source::Service.into();
+    Task::new(TaskRequest::ResetPassword(reset_password::Request { account: account(name), source }))
+}
+
+pub fn deprovision(name: &str, email: &str) -> Task {
+    let request = deprovision_user::Request { account: account(name), new_name: account(""), email: account(email) };
+    Task::new(TaskRequest::DeprovisionUser(request))
+}
+
+pub fn restore(present: &str, name: &str, email: &str, password: Option<&str>) -> Task {
+    let request = restore_user::Request { account: account(present), name: account(name), email: account(email) };
+    let mut task = Task::new(TaskRequest::RestoreUser(request));
+    if let Some(password) = password {
+        task.secrets.insert(restore_user::PASSWORD.to_owned(), password.as_bytes().to_vec());
+    }
+    task
 }
 
 pub fn import(dataset: impl Into<Vec<u8>>) -> Task {

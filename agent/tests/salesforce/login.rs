@@ -30,6 +30,20 @@ async fn every_method_signs_in() {
     }
 }
 
+/// Salesforce knows where the agent comes from, and says it in LoginHistory; what that means is decided here.
+#[tokio::test]
+async fn the_address_that_salesforce_saw_is_told_with_whether_it_is_trusted() {
+    let lab = Lab::start().await;
+    lab.sim.switch(&Switches { source_ip: Some("203.0.113.7".to_owned()), ..Switches::default() }).unwrap();
+    let settings = lab.settings("oauth-jwt");
+    for (ranges, trusted) in [("", None), ("[\"203.0.113.0/24\"]", Some(true)), ("[\"10.0.0.0/8\"]", Some(false))] {
+        let line = if ranges.is_empty() { String::new() } else { format!("trusted_ranges = {ranges}\n") };
+        let output = tested(&lab, &format!("{settings}{line}")).await;
+        assert_eq!((output.source_address.as_str(), output.trusted), ("203.0.113.7", trusted));
+        assert_eq!(output.warnings.iter().any(|it| it.contains("203.0.113.7")), trusted == Some(false));
+    }
+}
+
 #[tokio::test]
 async fn https_with_a_root_of_ones_own() {
     let lab = Lab::start().await;
@@ -220,7 +234,7 @@ async fn f62_a_maintenance_page_at_the_sign_in_does_not_open_the_circuit_for_goo
     lab.fault("POST", "/oauth2/token", Mishap::Maintenance, 3);
     for _ in 0..3 {
         let failure = test_connection().attempt(&connector).await.unwrap_err();
-        assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Transient), "strange_answer"));
+        assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Transient), "maintenance_page"));
     }
     assert!(test_connection().attempt(&connector).await.is_ok());
 }

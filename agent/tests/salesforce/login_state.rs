@@ -4,9 +4,7 @@ use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{FailureClass, Outcome};
 use salesforce_sim::{ADMIN, Mishap, OrgSeed};
 
-use crate::lab::{
-    DONE, Lab, PROBABLY_DONE, Task, UNKNOWN, freeze, test_connection, unfreeze, unlock, validate, verdict,
-};
+use crate::lab::{DONE, Lab, PROBABLY_DONE, UNKNOWN, freeze, test_connection, unfreeze, unlock, validate, verdict};
 
 const USER: &str = "user0001@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
@@ -75,16 +73,14 @@ async fn a_service_account_that_may_not_see_user_login_is_told_what_it_lacks() {
 /// F04, F66: the effect without the answer, and neither.
 #[tokio::test]
 async fn f04_a_lost_answer_is_found_out_by_reading() {
-    type Kind = fn(&str) -> Task;
-    let rows: [(Kind, _); 2] = [(unfreeze, (1, 0)), (unlock, (0, 1))];
-    for (make, effects) in rows {
+    for (mut task, effects) in [(unfreeze(USER), (1, 0)), (unlock(USER), (0, 1))] {
         let lab = closed().await;
         let connector = lab.connector();
         lab.fault("PATCH", "/sobjects/UserLogin/", Mishap::Refuse, 100);
-        assert_eq!(verdict(&make(USER).attempt(&connector).await.unwrap()), UNKNOWN);
+        assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), UNKNOWN);
         lab.sim.clear_faults();
         lab.fault("PATCH", "/sobjects/UserLogin/", Mishap::DropReply, 1);
-        assert_eq!(verdict(&make(USER).attempt(&connector).await.unwrap()), PROBABLY_DONE);
+        assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), PROBABLY_DONE);
         let seen = lab.effects(USER);
         assert_eq!((seen.unfreezes, seen.unlocks), effects);
     }

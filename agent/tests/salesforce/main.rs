@@ -2,9 +2,11 @@
 
 #![cfg(test)]
 
+mod deprovision;
 mod import;
 mod lab;
 mod login;
 mod login_state;
 mod one_user;
 mod passwords;
+mod sign_in;

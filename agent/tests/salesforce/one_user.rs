@@ -1,12 +1,14 @@
 //! Looking a user up, enabling, disabling, with every way an answer can be lost.
 
+use postern_agent::connector::Conclusion;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
 
-use crate::lab::{DONE, Lab, PROBABLY_DONE, UNKNOWN, disable, enable, validate, verdict};
+use crate::lab::{DONE, Lab, PROBABLY_DONE, UNKNOWN, disable, disable_or_freeze, enable, validate, verdict};
 
 const ACTIVE: &str = "user0001@acme.example";
+const OTHER: &str = "user0002@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
 
 #[tokio::test]
@@ -23,6 +25,11 @@ async fn a_user_is_found_in_any_case_with_what_is_known_of_it() {
     assert_eq!((user.frozen, user.locked), (Some(true), Some(false)));
     assert_eq!((user.profile.as_str(), user.license.as_str()), ("Standard User", "Salesforce"));
     assert_eq!((user.role.as_str(), user.user_type.as_str()), ("Sales Manager", "Standard"));
+    assert_eq!((user.email.as_str(), user.last_login.as_str()), (ACTIVE, ""));
+    let conclusion = validate(ADMIN).attempt(&lab.connector()).await.unwrap();
+    let Some(TaskOutput::ValidateUser(output)) = conclusion.output else { panic!() };
+    let user = output.user.unwrap();
+    assert!(user.last_login.starts_with("20") && user.last_login.ends_with('Z'), "{user:?}");
 }
 
 #[tokio::test]
@@ -68,6 +75,84 @@ async fn a_refused_change_names_what_stands_in_the_way() {
     let failure = disable("nobody@acme.example").attempt(&connector).await.unwrap_err();
     assert_eq!(failure.code.as_str(), "user_not_found");
     assert_eq!(lab.effects(ADMIN).updates, 0);
+}
+
+/// The codes that stand for a user the org cannot do without, and the word of the next step for each.
+const BLOCKERS: [(&str, &str); 4] = [
+    ("CANNOT_DISABLE_LAST_ADMIN", "administrator"),
+    ("FIELD_INTEGRITY_EXCEPTION", "default owner"),
+    ("DEPENDENCY_EXISTS", "default owner"),
+    ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "default owner"),
+];
+
+fn blocks(lab: &Lab, code: &str, times: u64) {
+    let code = Some(code.to_owned());
+    let message = Some("Default lead owner of the org".to_owned());
+    lab.fault("PATCH", "/sobjects/User/", Mishap::Respond { status: 400, code, message }, times);
+}
+
+fn frozen_instead(conclusion: &Conclusion) -> bool {
+    matches!(&conclusion.output, Some(TaskOutput::DisableUser(output)) if output.frozen_instead)
+}
+
+#[tokio::test]
+async fn a_user_who_cannot_be_disabled_is_frozen_only_if_asked() {
+    for (code, word) in BLOCKERS {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        blocks(&lab, code, 1);
+        let failure = disable(ACTIVE).attempt(&connector).await.unwrap_err();
+        assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Rejected), code));
+        assert!(failure.summary.contains("stands in the way: Salesforce: Default lead owner"), "{failure}");
+        assert!(failure.next_step.contains(word), "{code}: {}", failure.next_step.as_str());
+        assert!(failure.next_step.contains("if_refused: freeze"), "{code}");
+        assert!(!lab.sim.user(ACTIVE).unwrap().frozen);
+
+        blocks(&lab, code, 2);
+        let mut task = disable_or_freeze(ACTIVE);
+        let conclusion = task.attempt(&connector).await.unwrap();
+        assert_eq!((verdict(&conclusion), frozen_instead(&conclusion), task.intents()), (DONE, true, 2));
+        let again = disable_or_freeze(ACTIVE).attempt(&connector).await.unwrap();
+        assert_eq!((again.outcome, frozen_instead(&again)), (Outcome::AlreadySatisfied, true));
+        let user = lab.sim.user(ACTIVE).unwrap();
+        assert!(user.active && user.frozen);
+        assert_eq!((user.effects.freezes, user.effects.deactivations), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_can_be_disabled_is_not_frozen() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("PATCH", "/sobjects/User/", Mishap::Respond { status: 429, code: None, message: None }, 1);
+    let mut task = disable_or_freeze(ACTIVE);
+    assert_eq!(task.attempt(&connector).await.unwrap_err().class.known(), Some(FailureClass::RateLimited));
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), frozen_instead(&conclusion)), (DONE, false));
+    assert_eq!(lab.effects(ACTIVE).freezes, 0);
+    let failure = disable_or_freeze(ADMIN).attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "service_account_protected");
+}
+
+/// F03 to F05 at the second of the two steps.
+#[tokio::test]
+async fn f05_freezing_instead_survives_a_lost_answer_and_a_crash() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    blocks(&lab, "DEPENDENCY_EXISTS", 100);
+    lab.fault("PATCH", "/sobjects/UserLogin/", Mishap::DropReply, 1);
+    let conclusion = disable_or_freeze(ACTIVE).attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), frozen_instead(&conclusion)), (PROBABLY_DONE, true));
+
+    let mut task = disable_or_freeze(OTHER);
+    // The first intent and that it was taken back.
+    task.dies_after = Some(2);
+    assert_eq!(task.attempt(&connector).await.unwrap_err().code.as_str(), "died");
+    assert_eq!(lab.effects(OTHER).freezes, 0);
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), DONE);
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), frozen_instead(&conclusion)), (PROBABLY_DONE, true));
+    assert_eq!(lab.effects(OTHER).freezes, 1);
 }
 
 /// F04: the effect is there, the answer is not.

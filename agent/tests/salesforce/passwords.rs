@@ -1,10 +1,11 @@
 //! Resetting and expiring passwords: nothing twice, nothing lost.
 
+use postern_agent::connector::Conclusion;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap};
 
-use crate::lab::{DONE, Lab, PROBABLY_DONE, UNKNOWN, expire, reset, reset_generated, verdict};
+use crate::lab::{DONE, Lab, PROBABLY_DONE, UNKNOWN, expire, reset, reset_by_service, reset_generated, verdict};
 
 const USER: &str = "user0001@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
@@ -175,6 +176,59 @@ async fn f04_a_reset_is_never_repeated_by_itself() {
     after_crash.attempt(&connector).await.unwrap();
     assert_eq!(verdict(&after_crash.attempt(&connector).await.unwrap()), PROBABLY_DONE);
     assert_eq!(lab.effects("user0004@acme.example").password_resets, 1);
+}
+
+fn said(conclusion: &Conclusion) -> &str {
+    match &conclusion.output {
+        Some(TaskOutput::ResetPassword(output)) => output.message.as_str(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn salesforces_own_reset_gives_its_temporary_password_to_the_requester_alone() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = reset_by_service(USER);
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), DONE);
+    assert!(lab.sim.password_is(USER, &task.opened(&conclusion)));
+    assert!(said(&conclusion).contains("mail with a link") && said(&conclusion).contains("sealed to the requester"));
+
+    let mut task = reset_by_service("user0002@acme.example");
+    task.has_requester = false;
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), conclusion.sealed.len()), (DONE, 0));
+    assert!(said(&conclusion).contains("dropped"));
+
+    for (user, code) in [(INACTIVE, "user_inactive"), (ADMIN, "service_account_protected")] {
+        assert_eq!(reset_by_service(user).attempt(&connector).await.unwrap_err().code.as_str(), code);
+    }
+}
+
+/// F04, F05, F66 for Salesforce's own reset: moved is a success without its value, not moved is unknown, and there is
+/// never a second one. Take the look at the journal out of `reset_by_mail::run` and this sees two resets.
+#[tokio::test]
+async fn f04_salesforces_own_reset_is_never_repeated_by_itself() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("DELETE", "/password", Mishap::DropReply, 1);
+    let mut elsewhere = reset_by_service(USER);
+    elsewhere.reconcile = true;
+    let mut task = reset_by_service(USER);
+    for _ in 0..2 {
+        let conclusion = task.attempt(&connector).await.unwrap();
+        assert_eq!((verdict(&conclusion), conclusion.sealed.len()), (PROBABLY_DONE, 0));
+        assert!(said(&conclusion).contains("not known"));
+    }
+    assert_eq!(verdict(&elsewhere.attempt(&connector).await.unwrap()), PROBABLY_DONE);
+    assert_eq!(lab.effects(USER).password_resets, 1);
+
+    lab.fault("DELETE", "/password", Mishap::Refuse, 1);
+    let mut task = reset_by_service("user0002@acme.example");
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), UNKNOWN);
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), UNKNOWN);
+    assert_eq!(lab.effects("user0002@acme.example").password_resets, 0);
 }
 
 /// F65: the call commits after its time-out; the settle time is there for that.

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use postern_protocol::seal::{SealError, SealingPublicKey};
+use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::import_batch::Format;
-use postern_protocol::task::{import_batch, reset_password};
+use postern_protocol::task::reset_password::Source;
+use postern_protocol::task::{import_batch, reset_password, restore_user};
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -64,22 +66,39 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Resu
 fn check(options: &Submit) -> Result<(), Failure> {
     let usage = |sentence: &str| Err(Failure::new(Exit::Usage, sentence));
     let is_reset = options.kind == TaskKind::ResetPassword;
+    let is_deprovision = options.kind == TaskKind::DeprovisionUser;
+    let is_restore = options.kind == TaskKind::RestoreUser;
     let is_import = options.kind == TaskKind::ImportBatch;
     match options {
-        Submit { password_file: None, generate: false, .. } if is_reset => {
-            usage("reset_password needs --password-file FILE or --generate")
+        Submit { password_file: None, generate: false, service: false, .. } if is_reset => {
+            usage("reset_password needs --password-file FILE, --generate or --service")
         }
         Submit { generate: true, output_password: None, show_password: false, .. } => {
             usage("--generate needs --output-password FILE or --show-password: nobody else can open the new password")
         }
-        Submit { password_file, generate, .. } if !is_reset && (password_file.is_some() || *generate) => {
-            usage("--password-file and --generate belong to reset_password")
+        Submit { password_file: Some(_), .. } if !is_reset && !is_restore => {
+            usage("--password-file belongs to reset_password and restore_user")
+        }
+        Submit { generate, service, .. } if !is_reset && (*generate || *service) => {
+            usage("--generate and --service belong to reset_password")
+        }
+        Submit { new_name: Some(_), .. } if !is_deprovision => usage("--new-name belongs to deprovision_user"),
+        Submit { name: Some(_), .. } if !is_restore => usage("--name belongs to restore_user"),
+        Submit { name: None, .. } if is_restore => usage("restore_user needs --name NAME"),
+        Submit { email: Some(_), .. } if !is_deprovision && !is_restore => {
+            usage("--email belongs to deprovision_user and restore_user")
+        }
+        Submit { generate: false, service: false, .. } if options.wants_password() => {
+            usage("--output-password and --show-password belong to --generate and --service")
+        }
+        Submit { if_refused: Some(_), .. } if options.kind != TaskKind::DisableUser => {
+            usage("--if-refused belongs to disable_user")
         }
         Submit { dataset: None, .. } if is_import => usage("import_batch needs --dataset FILE"),
         Submit { dataset, format, .. } if !is_import && (dataset.is_some() || format.is_some()) => {
             usage("--dataset and --format belong to import_batch")
         }
-        Submit { id: Some(_), .. } if is_reset || is_import => usage(
+        Submit { id: Some(_), .. } if is_reset || is_import || options.password_file.is_some() => usage(
             "--id cannot be used where secrets are sealed: every sealing is different, so the id would be refused the second time",
         ),
         _ => Ok(()),
@@ -92,11 +111,28 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
         TaskKind::ImportBatch => import(options)?,
         TaskKind::ResetPassword => json!({
             "account": account(options)?,
-            "source": if options.generate { "generated" } else { "given" },
+            "source": match (options.generate, options.service) {
+                (true, _) => Source::Generated,
+                (false, true) => Source::Service,
+                (false, false) => Source::Given,
+            },
+        }),
+        TaskKind::DisableUser => json!({
+            "account": account(options)?,
+            "if_refused": options.if_refused.unwrap_or(IfRefused::Fail),
+        }),
+        TaskKind::DeprovisionUser => json!({
+            "account": account(options)?,
+            "new_name": options.new_name.as_deref().unwrap_or_default(),
+            "email": options.email.as_deref().unwrap_or_default(),
+        }),
+        TaskKind::RestoreUser => json!({
+            "account": account(options)?,
+            "name": options.name,
+            "email": options.email.as_deref().unwrap_or_default(),
         }),
         TaskKind::ValidateUser
         | TaskKind::EnableUser
-        | TaskKind::DisableUser
         | TaskKind::ExpirePassword
         | TaskKind::FreezeUser
         | TaskKind::UnfreezeUser
@@ -112,6 +148,13 @@ fn import(options: &Submit) -> Result<Value, Failure> {
         return Err(Failure::new(Exit::Usage, sentence));
     };
     Ok(json!({ "format": format, "delimiter": options.delimiter }))
+}
+
+impl Submit {
+    /// Whether the submitter is the requester of a password that is made up.
+    fn wants_password(&self) -> bool {
+        self.output_password.is_some() || self.show_password
+    }
 }
 
 fn account(options: &Submit) -> Result<Value, Failure> {
@@ -130,8 +173,9 @@ async fn secrets(
     if let Some(file) = &options.password_file {
         let password = password(file)?;
         let keys = keys(client, &options.system).await?;
-        let field =
-            binding.seal(reset_password::PASSWORD, password.as_bytes(), &keys).map_err(|error| cannot_seal(&error))?;
+        let name =
+            if options.kind == TaskKind::RestoreUser { restore_user::PASSWORD } else { reset_password::PASSWORD };
+        let field = binding.seal(name, password.as_bytes(), &keys).map_err(|error| cannot_seal(&error))?;
         return Ok((vec![field], Vec::new()));
     }
     if let Some(file) = &options.dataset {

@@ -202,7 +202,9 @@ fn check_secrets(it: &Submission) -> Result<(), Refusal> {
         | TaskRequest::ExpirePassword(_)
         | TaskRequest::FreezeUser(_)
         | TaskRequest::UnfreezeUser(_)
-        | TaskRequest::UnlockUser(_) => no_streams(kind, &it.streams),
+        | TaskRequest::UnlockUser(_)
+        | TaskRequest::DeprovisionUser(_)
+        | TaskRequest::RestoreUser(_) => no_streams(kind, &it.streams),
     }
 }
 
@@ -213,8 +215,8 @@ fn check_password(request: &reset_password::Request, names: &[&str], has_request
             "sealed",
             "a given password goes into the sealed field `password`, sealed to the cluster's keys",
         )),
-        Some(reset_password::Source::Generated) if given => {
-            Err(Refusal::field("sealed", "a generated password leaves no place for a given one"))
+        Some(reset_password::Source::Generated | reset_password::Source::Service) if given => {
+            Err(Refusal::field("sealed", "a password that is made up leaves no place for a given one"))
         }
         Some(reset_password::Source::Generated) if !has_requester => {
             Err(Refusal::field("requester", "a generated password needs the key it is to be sealed to"))

@@ -35,7 +35,8 @@ async fn a_task_goes_to_a_member_and_its_outcome_comes_back() {
     lab.wait_for("the progress", async || lab.task(task).await.progress.filter(|it| it.done == 1)).await;
 
     let output: TaskOutput =
-        postern_protocol::task::disable_user::Output { user_id: Text::new("005xx").unwrap() }.into();
+        postern_protocol::task::disable_user::Output { user_id: Text::new("005xx").unwrap(), frozen_instead: false }
+            .into();
     let report = Report {
         output: postern_protocol::bounded::Bytes::new(output.encode().unwrap()).unwrap(),
         ..succeeded(1, &offer)

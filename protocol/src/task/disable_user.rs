@@ -5,11 +5,23 @@ use serde::{Deserialize, Serialize};
 
 use super::{Account, Repeat, account_target};
 use crate::bounded::Text;
+use crate::code::Code;
+use crate::codes;
 
 /// It brings about a state.
 pub const REPEAT: Repeat = Repeat::AfterReadBack;
 /// None.
 pub const SEALED_FIELDS: &[&str] = &[];
+
+codes! {
+    /// What becomes of an account that the connected system refuses to disable.
+    pub enum IfRefused {
+        /// The task fails and says what stands in the way.
+        1 Fail = "fail",
+        /// Its sign-in is suspended instead.
+        2 Freeze = "freeze",
+    }
+}
 
 /// Which account.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -17,6 +29,13 @@ pub const SEALED_FIELDS: &[&str] = &[];
 pub struct Request {
     /// The account.
     pub account: Account,
+    /// What becomes of it if the connected system refuses.
+    #[serde(default = "fail")]
+    pub if_refused: Code<IfRefused>,
+}
+
+fn fail() -> Code<IfRefused> {
+    IfRefused::Fail.into()
 }
 
 impl Request {
@@ -30,4 +49,6 @@ impl Request {
 pub struct Output {
     /// Its id in the connected system.
     pub user_id: Text<32>,
+    /// Whether it was frozen because it could not be disabled.
+    pub frozen_instead: bool,
 }

@@ -9,10 +9,10 @@ use crate::code::Code;
 use crate::codes;
 
 /// Setting the same password again is harmless; a generated one that is lost is replaced by another only if the
-/// account shows that the first was never set.
+/// account shows that the first was never set. The connected system's own reset is read back and never issued again.
 pub const REPEAT: Repeat = Repeat::AfterReadBack;
 
-/// The sealed field of a given password, and the sealed output of a generated one.
+/// The sealed field of a given password, and the sealed output of one that was not given.
 pub const PASSWORD: &str = "password";
 /// The password, when it is given.
 pub const SEALED_FIELDS: &[&str] = &[PASSWORD];
@@ -24,6 +24,9 @@ codes! {
         1 Given = "given",
         /// The agent makes it up and seals it to the requester.
         2 Generated = "generated",
+        /// The connected system makes up a temporary one and tells the user. It is sealed to the requester, if there is
+        /// one.
+        3 Service = "service",
     }
 }
 
@@ -43,9 +46,11 @@ impl Request {
     }
 }
 
-/// Which account it was. A generated password is a sealed output.
+/// Which account it was. A password that was not given is a sealed output.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct Output {
     /// Its id in the connected system.
     pub user_id: Text<32>,
+    /// What the connected system did, in a sentence; empty unless the password came from there.
+    pub message: Text<512>,
 }

@@ -38,6 +38,10 @@ pub struct Output {
     pub method: Text<32>,
     /// For password methods: `trusted-ip` or `token`; else empty.
     pub network: Text<16>,
+    /// The address the connected system saw the agent come from; empty if not known.
+    pub source_address: Text<64>,
+    /// Whether it lies in a range that the configuration calls trusted; nothing if not known.
+    pub trusted: Option<bool>,
     /// What an administrator should know, e.g. that the method will be retired.
     pub warnings: List<Text<512>, 8>,
 }

@@ -53,4 +53,8 @@ pub struct User {
     pub role: Text<128>,
     /// The licence it takes up; empty if not known.
     pub license: Text<128>,
+    /// The e-mail address in force. One that waits to be confirmed is shown nowhere.
+    pub email: Text<128>,
+    /// When it last signed in, as `2026-11-25T17:03:00Z`; empty if never.
+    pub last_login: Text<32>,
 }

@@ -2,8 +2,8 @@
 
 use postern_protocol::TaskRequest;
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password, test_connection,
-    unfreeze_user, unlock_user, validate_user,
+    deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
+    restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 
 use super::{Sample, list, output, request, text};
@@ -16,7 +16,10 @@ fn requests() -> Vec<Sample> {
     let connection = test_connection::Request {};
     let validate = validate_user::Request { account: text("Zoë@acme.example") };
     let enable = enable_user::Request { account: text("enable@acme.example") };
-    let disable = disable_user::Request { account: text("désactiver@acme.example") };
+    let disable = disable_user::Request {
+        account: text("désactiver@acme.example"),
+        if_refused: disable_user::IfRefused::Freeze.into(),
+    };
     let reset = reset_password::Request {
         account: text("reset@acme.example"),
         source: reset_password::Source::Generated.into(),
@@ -29,6 +32,16 @@ fn requests() -> Vec<Sample> {
     let freeze = freeze_user::Request { account: text("freeze@acme.example") };
     let unfreeze = unfreeze_user::Request { account: text("unfreeze@acme.example") };
     let unlock = unlock_user::Request { account: text("unlock@acme.example") };
+    let deprovision = deprovision_user::Request {
+        account: text("gone@acme.example"),
+        new_name: text("gone@acme.example.gelöscht"),
+        email: text("dead.letters@acme.example"),
+    };
+    let restore = restore_user::Request {
+        account: text("back@acme.example.deleted"),
+        name: text("back@acme.example"),
+        email: text("zurück@acme.example"),
+    };
     vec![
         request(&connection, TaskRequest::TestConnection(connection.clone())),
         request(&validate, TaskRequest::ValidateUser(validate.clone())),
@@ -40,6 +53,8 @@ fn requests() -> Vec<Sample> {
         request(&freeze, TaskRequest::FreezeUser(freeze.clone())),
         request(&unfreeze, TaskRequest::UnfreezeUser(unfreeze.clone())),
         request(&unlock, TaskRequest::UnlockUser(unlock.clone())),
+        request(&deprovision, TaskRequest::DeprovisionUser(deprovision.clone())),
+        request(&restore, TaskRequest::RestoreUser(restore.clone())),
     ]
 }
 
@@ -52,6 +67,8 @@ fn outputs() -> Vec<Sample> {
             account: text("agent@acme.example"),
             method: text("oauth-jwt"),
             network: text("trusted-ip"),
+            source_address: text("203.0.113.7"),
+            trusted: Some(false),
             warnings: list(vec![text("SOAP login() is going away"), text("la clé expire bientôt")]),
         }),
         output(&validate_user::Output { user: Some(user()) }),
@@ -61,8 +78,8 @@ fn outputs() -> Vec<Sample> {
         .variant("little_known"),
         output(&validate_user::Output { user: None }).variant("not_found"),
         output(&enable_user::Output { user_id: text("005000000000003AAA") }),
-        output(&disable_user::Output { user_id: text("005000000000004AAA") }),
-        output(&reset_password::Output { user_id: text("005000000000005AAA") }),
+        output(&disable_user::Output { user_id: text("005000000000004AAA"), frozen_instead: true }),
+        output(&reset_password::Output { user_id: text("005000000000005AAA"), message: text("Un mail est parti") }),
         output(&expire_password::Output {
             user_id: text("005000000000006AAA"),
             message: text("Ein neues Passwort wurde per Mail verschickt; das alte gilt nicht länger"),
@@ -77,6 +94,19 @@ fn outputs() -> Vec<Sample> {
         output(&freeze_user::Output { user_id: text("005000000000008AAA") }),
         output(&unfreeze_user::Output { user_id: text("005000000000009AAA") }),
         output(&unlock_user::Output { user_id: text("005000000000010AAA") }),
+        output(&deprovision_user::Output {
+            user_id: text("005000000000011AAA"),
+            account: text("gone@acme.example.gelöscht"),
+            stage: deprovision_user::Stage::WaitingForConfirmation.into(),
+            email_pending: true,
+            password_replaced: false,
+        }),
+        output(&restore_user::Output {
+            user_id: text("005000000000012AAA"),
+            account: text("zurück@acme.example"),
+            email_pending: false,
+            password_set: true,
+        }),
     ]
 }
 
@@ -91,5 +121,7 @@ fn user() -> validate_user::User {
         profile: text("Systemadministrator"),
         role: text("Geschäftsführung"),
         license: text("Salesforce"),
+        email: text("zoë@acme.example"),
+        last_login: text("2026-11-25T17:03:00Z"),
     }
 }

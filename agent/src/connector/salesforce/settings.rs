@@ -8,6 +8,7 @@ use url::Url;
 
 use super::domain;
 use super::network::Network;
+use super::range::Range;
 use crate::config::{ConfigError, Proxy, SecretSource, System};
 use crate::http::{Compression, Encryption, Options, Roots, SystemRoots};
 
@@ -26,6 +27,8 @@ pub(super) struct Settings {
     pub(super) settle: Duration,
     /// How many refused sign-ins open the circuit.
     pub(super) max_refused_logins: u32,
+    /// The addresses from which Salesforce wants no security token, as the operator knows them.
+    pub(super) trusted_ranges: Vec<Range>,
 }
 
 /// How to sign in.
@@ -88,7 +91,12 @@ struct Table {
     settle_ms: u64,
     #[serde(default = "max_refused_logins")]
     max_refused_logins: u32,
+    #[serde(default)]
+    trusted_ranges: Vec<String>,
 }
+
+/// More than an org can have.
+const MAX_RANGES: usize = 1_000;
 
 const fn yes() -> bool {
     true
@@ -132,6 +140,7 @@ impl Table {
         let encryption = if self.insecure_plain_http { Encryption::NotRequired } else { Encryption::Required };
         let login_url = domain::login_url(&self.domain, encryption).map_err(|problem| ("domain", problem))?;
         self.check_numbers()?;
+        let trusted_ranges = self.ranges()?;
         let method = self.method(&login_url)?;
         self.check_leftovers()?;
         if let Some(problem) = self.proxy.as_ref().and_then(Proxy::problem) {
@@ -153,7 +162,20 @@ impl Table {
             api_version: self.api_version,
             settle: Duration::from_millis(self.settle_ms),
             max_refused_logins: self.max_refused_logins,
+            trusted_ranges,
         })
+    }
+
+    fn ranges(&self) -> Checked<Vec<Range>> {
+        let wrong = |problem: String| ("trusted_ranges", problem);
+        if self.trusted_ranges.len() > MAX_RANGES {
+            return Err(wrong(format!("there are more than {MAX_RANGES}; join them")));
+        }
+        let read = |text: &String| {
+            Range::parse(text)
+                .ok_or_else(|| wrong(format!("`{text}` is no range of addresses; write `203.0.113.0/24`")))
+        };
+        self.trusted_ranges.iter().map(read).collect()
     }
 
     fn check_numbers(&self) -> Checked<()> {
@@ -356,6 +378,14 @@ mod tests {
             assert!(error.contains(&format!("`{field}`: ")), "{error}");
         }
         assert_eq!(read(&format!("{SOAP}connect_timeout_secs = 0")).unwrap().http.connect_timeout, None);
+    }
+
+    #[test]
+    fn a_trusted_range_that_is_none_is_named() {
+        let ranges = |list: &str| read(&format!("{SOAP}trusted_ranges = {list}"));
+        assert_eq!(ranges("[\"203.0.113.0/24\", \"2001:db8::/32\"]").unwrap().trusted_ranges.len(), 2);
+        let error = ranges("[\"203.0.113.1-203.0.113.9\"]").unwrap_err();
+        assert!(error.contains("`trusted_ranges`: `203.0.113.1-203.0.113.9` is no range"), "{error}");
     }
 
     #[test]

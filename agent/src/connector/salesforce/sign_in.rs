@@ -111,7 +111,7 @@ impl SignIn {
                     }
                     self.store(&guard).await?;
                     if second.is_none() {
-                        return Err(error::failure(&code, &message));
+                        return Err(error::refused_sign_in(&code, &message));
                     }
                     with = second;
                 }
@@ -324,6 +324,7 @@ fn unanswered(lost: &Lost) -> Answer {
 /// An answer that is not Salesforce's: a page of an error on the way, or of another server.
 fn no_answer(status: u16) -> Answer {
     match status {
+        420 => Answer::NotSent(error::strange(status)),
         300..=499 => Answer::NotSent(
             Failure::new(
                 FailureClass::Unauthorized,

@@ -20,7 +20,13 @@ pub(super) struct User {
     #[serde(rename = "UserType", default)]
     pub(super) kind: Option<String>,
     #[serde(default)]
+    pub(super) email: Option<String>,
+    #[serde(default)]
+    pub(super) last_login_date: Option<String>,
+    #[serde(default)]
     pub(super) last_password_change_date: Option<String>,
+    #[serde(default)]
+    pub(super) last_modified_date: Option<String>,
     #[serde(default)]
     pub(super) profile: Option<Profile>,
     #[serde(rename = "UserRole", default)]
@@ -43,8 +49,20 @@ pub(super) struct Named {
     pub(super) name: String,
 }
 
-const FIELDS: &str = "Id, Username, IsActive, UserType, LastPasswordChangeDate, Profile.Name, \
-    Profile.UserLicense.Name, UserRole.Name";
+const FIELDS: &str = "Id, Username, IsActive, UserType, Email, LastLoginDate, LastPasswordChangeDate, \
+    LastModifiedDate, Profile.Name, Profile.UserLicense.Name, UserRole.Name";
+
+impl User {
+    /// Whether this is its user name: Salesforce does not tell names apart by case.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.username.to_lowercase() == name.to_lowercase()
+    }
+
+    /// Whether this is its e-mail address: Salesforce keeps them in lower case.
+    pub(super) fn has_email(&self, email: &str) -> bool {
+        self.email.as_ref().is_some_and(|it| it.to_lowercase() == email.to_lowercase())
+    }
+}
 
 impl Salesforce {
     /// The user of that name, if the org has one.

@@ -45,7 +45,7 @@ impl Connector for Willing {
 
     fn run<'a>(&'a self, _: TaskRequest, _: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
         Box::pin(async {
-            let output = disable_user::Output { user_id: Text::clipped("1") };
+            let output = disable_user::Output { user_id: Text::clipped("1"), frozen_instead: false };
             Ok(Conclusion::succeeded(output, Changed::No))
         })
     }

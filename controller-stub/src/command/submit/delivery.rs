@@ -1,4 +1,4 @@
-//! Where a generated password goes. Only this process can open it, so its place is made before the task is submitted.
+//! Where a password that is made up goes. Only this process can open it, so its place is made before the task is submitted.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -24,9 +24,9 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// Makes the place for the password of this task, if one is to be generated.
+    /// Makes the place for the password of this task, if whoever submits it wants one that is made up.
     pub(super) fn prepare(options: &Submit) -> Result<Option<Self>, Failure> {
-        if !options.generate {
+        if !options.wants_password() {
             return Ok(None);
         }
         let file = options.output_password.as_deref().map(NewFile::create).transpose()?;

@@ -1,83 +1,146 @@
 //! Let a user sign in, or keep it from doing so: one field, two kinds.
 
-use postern_protocol::Failure;
 use postern_protocol::bounded::Text;
-use postern_protocol::outcome::Changed;
-use postern_protocol::task::{Account, disable_user, enable_user};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::task::disable_user::IfRefused;
+use postern_protocol::task::{disable_user, enable_user};
+use postern_protocol::{Failure, FailureClass};
 use serde_json::json;
 
 use super::super::Salesforce;
 use super::super::api::Call;
 use super::super::user::{User, not_found};
-use super::proven;
-use super::step::{self, Wanted, bring_about};
+use super::super::user_login::hidden;
+use super::login_state::{self, Login};
+use super::step::{self, Stuck, Wanted, bring_about};
+use super::{proven, unknown_choice};
 use crate::connector::{AttemptCx, Conclusion};
 
 const LOOK: &str = "Look at the user in Salesforce, and submit the task again.";
 
-/// Whether a user may sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum State {
-    Enabled,
-    Disabled,
-}
+/// The steps of disabling; enabling has the first alone.
+const ACTIVE: u32 = 0;
+const FREEZE: u32 = 1;
 
-/// The state of one user.
+/// Whether a user may sign in.
 pub(super) struct Active<'a> {
     pub(super) user: &'a str,
-    pub(super) state: State,
-}
-
-impl State {
-    fn is_active(self) -> bool {
-        self == Self::Enabled
-    }
-
-    fn is_state_of(self, user: &User) -> bool {
-        user.is_active == self.is_active()
-    }
-
-    fn succeeded(self, user: &User, changed: Changed) -> Conclusion {
-        let user_id = Text::clipped(user.id.as_str());
-        match self {
-            Self::Enabled => Conclusion::succeeded(enable_user::Output { user_id }, changed),
-            Self::Disabled => Conclusion::succeeded(disable_user::Output { user_id }, changed),
-        }
-    }
+    pub(super) active: bool,
 }
 
 impl Wanted for Active<'_> {
     fn call(&self) -> Call {
-        Call::patch(format!("sobjects/User/{}", self.user), json!({ "IsActive": self.state.is_active() }))
+        Call::patch(format!("sobjects/User/{}", self.user), json!({ "IsActive": self.active }))
     }
 
     async fn is_there(&self, org: &Salesforce) -> Result<bool, Failure> {
-        Ok(self.state.is_state_of(&org.read_back(self.user).await?))
+        Ok(org.read_back(self.user).await?.is_active == self.active)
     }
 }
 
-pub(in super::super) async fn run(
+impl Active<'_> {
+    pub(super) async fn bring_about(&self, org: &Salesforce, step: u32, cx: &AttemptCx) -> Result<Certainty, Stuck> {
+        let note = json!({ "user": self.user, "was": !self.active }).to_string().into_bytes();
+        bring_about(org, self, (step, &note), cx).await
+    }
+}
+
+pub(in super::super) async fn enable(
     org: &Salesforce,
-    account: &Account,
-    state: State,
+    it: enable_user::Request,
     cx: &AttemptCx,
 ) -> Result<Conclusion, Failure> {
     if cx.may_have_acted() {
         // What was sent before the process died may still take effect.
         org.settle().await;
     }
-    let Some(user) = org.find_user(account).await? else { return proven(cx, not_found(account)) };
-    if state.is_state_of(&user) {
-        return Ok(step::found(state.succeeded(&user, Changed::No), cx));
+    let Some(user) = org.find_user(&it.account).await? else { return proven(cx, not_found(&it.account)) };
+    let enabled =
+        |changed| Conclusion::succeeded(enable_user::Output { user_id: Text::clipped(user.id.as_str()) }, changed);
+    if user.is_active {
+        return Ok(step::found(enabled(Changed::No), cx));
     }
-    if state == State::Disabled
-        && let Err(failure) = org.spare_service_account(&user).await
-    {
-        return proven(cx, failure);
-    }
-    let note = json!({ "user": user.id, "was": user.is_active }).to_string().into_bytes();
-    match bring_about(org, &Active { user: &user.id, state }, (0, &note), cx).await {
-        Ok(certainty) => Ok(Conclusion { certainty, ..state.succeeded(&user, Changed::Yes) }),
+    match (Active { user: &user.id, active: true }).bring_about(org, ACTIVE, cx).await {
+        Ok(certainty) => Ok(Conclusion { certainty, ..enabled(Changed::Yes) }),
         Err(stuck) => stuck.conclude(LOOK, cx),
     }
+}
+
+pub(in super::super) async fn disable(
+    org: &Salesforce,
+    it: disable_user::Request,
+    cx: &AttemptCx,
+) -> Result<Conclusion, Failure> {
+    let Some(if_refused) = it.if_refused.known() else { return Err(unknown_choice("if_refused")) };
+    if cx.may_have_acted() {
+        org.settle().await;
+    }
+    let Some(user) = org.find_user(&it.account).await? else { return proven(cx, not_found(&it.account)) };
+    if !user.is_active {
+        return Ok(step::found(disabled(&user, FrozenInstead::No, Changed::No), cx));
+    }
+    if let Err(failure) = org.spare_service_account(&user).await {
+        return proven(cx, failure);
+    }
+    match (Active { user: &user.id, active: false }).bring_about(org, ACTIVE, cx).await {
+        Ok(certainty) => Ok(Conclusion { certainty, ..disabled(&user, FrozenInstead::No, Changed::Yes) }),
+        Err(Stuck::Refused(failure) | Stuck::Unseen(failure))
+            if if_refused == IfRefused::Freeze && blocks(&failure) =>
+        {
+            freeze(org, &user, failure, cx).await
+        }
+        Err(stuck) => stuck.map(blocked).conclude(LOOK, cx),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FrozenInstead {
+    No,
+    Yes,
+}
+
+fn disabled(user: &User, frozen: FrozenInstead, changed: Changed) -> Conclusion {
+    let user_id = Text::clipped(user.id.as_str());
+    Conclusion::succeeded(disable_user::Output { user_id, frozen_instead: frozen == FrozenInstead::Yes }, changed)
+}
+
+/// Suspends the sign-in of a user that `blocker` keeps active.
+async fn freeze(org: &Salesforce, user: &User, blocker: Failure, cx: &AttemptCx) -> Result<Conclusion, Failure> {
+    let also = |failure: Failure| {
+        let (why, freezing) = (blocker.summary.as_str(), failure.summary.as_str());
+        let summary = format!("the user can be neither disabled ({why}) nor frozen instead: {freezing}");
+        Failure { summary: Text::clipped(summary), ..failure }
+    };
+    let Some(login) = org.user_login(&user.id).await? else { return proven(cx, also(hidden())) };
+    let state = login_state::State::Frozen;
+    if state.is_state_of(&login) {
+        return Ok(step::found(disabled(user, FrozenInstead::Yes, Changed::No), cx));
+    }
+    match (Login { user: &user.id, record: &login.id, state }).bring_about(org, FREEZE, cx).await {
+        Ok(certainty) => Ok(Conclusion { certainty, ..disabled(user, FrozenInstead::Yes, Changed::Yes) }),
+        Err(stuck) => stuck.map(also).conclude(LOOK, cx),
+    }
+}
+
+/// Whether it is the user, or what the org needs it for, that stands in the way.
+fn blocks(failure: &Failure) -> bool {
+    failure.class.known() == Some(FailureClass::Rejected)
+}
+
+/// The refusal, said as what it is: Salesforce names what stands in the way in its own words only.
+pub(super) fn blocked(failure: Failure) -> Failure {
+    if !blocks(&failure) {
+        return failure;
+    }
+    let summary = format!("Salesforce keeps the user active; what stands in the way: {}", failure.summary.as_str());
+    let first = if failure.next_step.is_empty() {
+        "Take the user out of the place that Salesforce names (default owner, workflow user, approver, …)."
+    } else {
+        failure.next_step.as_str()
+    };
+    let next_step = format!(
+        "{first} Then submit the task again; or freeze the user (`if_refused: freeze`, or freeze_user), which blocks \
+         sign-in and keeps the licence."
+    );
+    Failure { summary: Text::clipped(summary), next_step: Text::clipped(next_step), ..failure }
 }

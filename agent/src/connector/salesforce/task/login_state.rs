@@ -2,7 +2,7 @@
 
 use postern_protocol::Failure;
 use postern_protocol::bounded::Text;
-use postern_protocol::outcome::Changed;
+use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::{Account, freeze_user, unfreeze_user, unlock_user};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use super::super::api::Call;
 use super::super::user::{User, not_found};
 use super::super::user_login::{UserLogin, hidden};
 use super::proven;
-use super::step::{self, Wanted, bring_about};
+use super::step::{self, Stuck, Wanted, bring_about};
 use crate::connector::{AttemptCx, Conclusion};
 
 const LOOK: &str = "Look at the user in Salesforce (frozen, locked), and submit the task again.";
@@ -66,6 +66,13 @@ impl Wanted for Login<'_> {
     }
 }
 
+impl Login<'_> {
+    pub(super) async fn bring_about(&self, org: &Salesforce, step: u32, cx: &AttemptCx) -> Result<Certainty, Stuck> {
+        let note = json!({ "user": self.user, "login": self.record }).to_string().into_bytes();
+        bring_about(org, self, (step, &note), cx).await
+    }
+}
+
 pub(in super::super) async fn run(
     org: &Salesforce,
     account: &Account,
@@ -84,8 +91,7 @@ pub(in super::super) async fn run(
     if let Err(failure) = org.spare_service_account(&user).await {
         return proven(cx, failure);
     }
-    let note = json!({ "user": user.id, "login": login.id }).to_string().into_bytes();
-    match bring_about(org, &Login { user: &user.id, record: &login.id, state }, (0, &note), cx).await {
+    match (Login { user: &user.id, record: &login.id, state }).bring_about(org, 0, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..state.succeeded(&user, Changed::Yes) }),
         Err(stuck) => stuck.conclude(LOOK, cx),
     }

@@ -1,65 +1,47 @@
-//! Give a user a new password: a given one, or one made up here and sealed to the requester.
-//!
-//! The intent holds when the password was last changed before the call, so that a later look tells whether the call
-//! took effect, and the sealed password, so that a made-up one is not lost with the process that made it.
+//! Give a user a new password: a given one, one made up here and sealed to the requester, or one of Salesforce's own.
 
-use data_encoding::BASE64;
 use postern_protocol::bounded::Text;
 use postern_protocol::outcome::Changed;
 use postern_protocol::seal::SealedOutput;
 use postern_protocol::task::reset_password::{Output, PASSWORD, Request, Source};
-use postern_protocol::{Failure, FailureClass, codec};
-use serde::{Deserialize, Serialize};
+use postern_protocol::{Failure, FailureClass, Outcome};
 use zeroize::Zeroizing;
 
-use super::super::api::{Call, Undone};
+use super::super::Salesforce;
 use super::super::user::{User, inactive, not_found};
-use super::super::{Salesforce, error, password, time};
-use super::{made_at, proven, undecided};
+use super::new_password::{self, Earlier, NewPassword};
+use super::reset_by_mail::{self, Reset};
+use super::{proven, undecided, unknown_choice};
 use crate::connector::{AttemptCx, Conclusion};
 
-/// One call and, if it had no answer and no effect, one more.
-const MAX_CALLS: u32 = 2;
+const STEP: u32 = 0;
 const LOOK: &str =
     "Look at when the user's password was last changed in Salesforce; submit the task again if it was not.";
 
-/// What a later attempt wants to know.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Note {
-    user: String,
-    /// `LastPasswordChangeDate` before the call.
-    before: Option<String>,
-    /// The number of the call, from 1.
-    call: u32,
-    /// A made-up password, sealed.
-    sealed: Option<String>,
-}
-
-/// What the calls before this one may have left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Past {
-    /// There were none.
-    Clean,
-    /// One may have set this very password.
-    Doubtful,
-}
-
-struct NewPassword {
-    value: Zeroizing<String>,
-    sealed: Option<SealedOutput>,
-}
+const RESET: &str = "Salesforce reset the password: the old one is useless at once, and the user was sent a mail with a \
+    link to choose a new one.";
+const SEALED: &str = "The temporary password is sealed to the requester.";
+const DROPPED: &str = "The temporary password was dropped: the task has no requester to seal it to.";
+const NOT_TOLD: &str = "The temporary password could not be handed over.";
+const LOST: &str = "The password was changed at the time of the reset, whose answer was lost: the old one is useless, \
+    and the user was sent a mail with a link. The temporary password is not known.";
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
-    let Some(source) = it.source.known() else {
-        return Err(Failure::new(
-            FailureClass::Rejected,
-            "unknown_source",
-            "this version knows no such source of passwords",
-        ));
-    };
+    let Some(source) = it.source.known() else { return Err(unknown_choice("source")) };
     let Some(user) = org.find_user(&it.account).await? else { return proven(cx, not_found(&it.account)) };
-    if let Some(conclusion) = from_earlier(org, &user, source, cx).await? {
-        return Ok(conclusion);
+    if source == Source::Service {
+        return by_service(org, &user, cx).await;
+    }
+    match new_password::from_earlier(org, &user, STEP, cx).await? {
+        Earlier::Set(sealed) => return Ok(applied(&user, "", sealed).probable()),
+        Earlier::Exhausted(sealed) => {
+            return Ok(with_sealed(undecided(&new_password::no_answer(), LOOK), sealed));
+        }
+        Earlier::Nothing => (),
+    }
+    let begun = new_password::was_begun(STEP, cx);
+    if source == Source::Generated && !begun && new_password::may_be_of_another_member(&user, cx) {
+        return Ok(lost());
     }
     if !user.is_active {
         return proven(cx, inactive(&it.account));
@@ -68,114 +50,48 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         return proven(cx, failure);
     }
     let new = match source {
-        Source::Given => given(cx)?,
-        Source::Generated => made_up(cx)?,
+        Source::Generated => NewPassword::made_up(PASSWORD, cx)?,
+        Source::Given | Source::Service => NewPassword::given(PASSWORD, cx)?,
     };
-    set(org, &user, &new, cx).await
-}
-
-/// What earlier attempts have proved, if anything.
-async fn from_earlier(
-    org: &Salesforce,
-    user: &User,
-    source: Source,
-    cx: &AttemptCx,
-) -> Result<Option<Conclusion>, Failure> {
-    let Some(note) = last_note(cx) else {
-        return Ok((cx.reconcile && source == Source::Generated && changed_since(user, made_at(cx.task))).then(lost));
-    };
-    org.settle().await;
-    let now = org.read_back(&user.id).await?;
-    if now.last_password_change_date != note.before {
-        return Ok(Some(applied(user, note.opened()).probable()));
-    }
-    if note.call >= MAX_CALLS {
-        return Ok(Some(undecided_with(&no_answer(), note.opened())));
-    }
-    Ok(None)
-}
-
-async fn set(org: &Salesforce, user: &User, new: &NewPassword, cx: &AttemptCx) -> Result<Conclusion, Failure> {
-    let call = Call::set_password(&user.id, &new.value);
-    let earlier_calls = last_note(cx).map_or(0, |note| note.call);
-    let mut past = if cx.may_have_acted() { Past::Doubtful } else { Past::Clean };
-    let mut unanswered = None;
-    for number in earlier_calls + 1..=MAX_CALLS {
-        let note = Note::encoded(user, number, new)?;
-        match org.change(cx, 0, &note, &call).await {
-            Ok(_) => return Ok(applied(user, new.sealed.clone())),
-            Err(Undone::Not(failure)) => return refused(org, user, new, failure, past, unanswered.is_some(), cx).await,
-            Err(Undone::Unknown(failure)) => unanswered = Some(failure),
-        }
-        past = Past::Doubtful;
-        org.settle().await;
-        match org.read_back(&user.id).await {
-            Ok(now) if now.last_password_change_date != user.last_password_change_date => {
-                return Ok(applied(user, new.sealed.clone()).probable());
-            }
-            Ok(_) => (),
-            Err(failure) => return Ok(undecided_with(&failure, new.sealed.clone())),
+    match new_password::set(org, &user, &new, STEP, cx).await {
+        Ok(certainty) => Ok(Conclusion { certainty, ..applied(&user, "", new.sealed) }),
+        Err(stuck) => {
+            let conclusion = stuck.conclude(LOOK, cx)?;
+            // Nobody knows whether it is in force: a made-up one goes to the requester all the same, who can try it.
+            let sealed = new.sealed.filter(|_| conclusion.outcome == Outcome::Unknown);
+            Ok(with_sealed(conclusion, sealed))
         }
     }
-    Ok(undecided_with(&unanswered.unwrap_or_else(no_answer), new.sealed.clone()))
 }
 
-/// A refusal. "You used this password before" may mean: in the call before this one.
-async fn refused(
-    org: &Salesforce,
-    user: &User,
-    new: &NewPassword,
-    failure: Failure,
-    past: Past,
-    unanswered: bool,
-    cx: &AttemptCx,
-) -> Result<Conclusion, Failure> {
-    if past == Past::Clean {
-        return Err(if failure.code.as_str() == "INACTIVE_OWNER_OR_USER" { inactive(&user.username) } else { failure });
-    }
-    if error::is_retryable(&failure) && !unanswered {
-        return Err(failure);
-    }
-    let before = last_note(cx).map_or_else(|| user.last_password_change_date.clone(), |note| note.before);
-    let moved = match org.read_back(&user.id).await {
-        Ok(now) if last_note(cx).is_none() && !unanswered => changed_since(&now, made_at(cx.task)),
-        Ok(now) => now.last_password_change_date != before,
-        Err(failure) => return Ok(undecided_with(&failure, new.sealed.clone())),
-    };
-    if moved {
-        return Ok(applied(user, new.sealed.clone()).probable());
-    }
-    if error::is_retryable(&failure) {
-        return Ok(undecided_with(&failure, new.sealed.clone()));
-    }
-    Ok(Conclusion::failed(failure).probable())
-}
-
-fn given(cx: &AttemptCx) -> Result<NewPassword, Failure> {
-    let bytes = cx.journal.secret(PASSWORD)?;
-    let text = std::str::from_utf8(&bytes).ok().filter(|text| !text.is_empty()).ok_or_else(|| {
-        Failure::new(FailureClass::Rejected, "bad_password", "the given password is empty or not UTF-8 text")
-    })?;
-    Ok(NewPassword { value: Zeroizing::new(text.to_owned()), sealed: None })
-}
-
-fn made_up(cx: &AttemptCx) -> Result<NewPassword, Failure> {
-    let value = password::generate();
-    let sealed = Some(cx.journal.seal(PASSWORD, value.as_bytes())?);
-    Ok(NewPassword { value, sealed })
-}
-
-fn applied(user: &User, sealed: Option<SealedOutput>) -> Conclusion {
-    let conclusion = Conclusion::succeeded(Output { user_id: Text::clipped(user.id.as_str()) }, Changed::Yes);
-    match sealed {
-        Some(sealed) => conclusion.with_sealed(sealed),
-        None => conclusion,
+async fn by_service(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Conclusion, Failure> {
+    match reset_by_mail::run(org, user, cx).await {
+        Ok(Reset::Answered(temporary)) => {
+            let (sealed, told) = handed_over(temporary, cx);
+            Ok(applied(user, &format!("{RESET} {told}"), sealed))
+        }
+        Ok(Reset::Seen) => Ok(applied(user, LOST, None).probable()),
+        Err(end) => end,
     }
 }
 
-/// Nobody knows whether the password is in force: a generated one goes to the requester all the same, who can try it.
-fn undecided_with(failure: &Failure, sealed: Option<SealedOutput>) -> Conclusion {
-    let conclusion = undecided(failure, LOOK);
+/// The reset has happened; what becomes of its temporary password does not make it undone.
+fn handed_over(temporary: Option<Zeroizing<String>>, cx: &AttemptCx) -> (Option<SealedOutput>, &'static str) {
+    if !cx.journal.has_requester() {
+        return (None, DROPPED);
+    }
+    match temporary.map(|password| cx.journal.seal(PASSWORD, password.as_bytes())) {
+        Some(Ok(sealed)) => (Some(sealed), SEALED),
+        Some(Err(_)) | None => (None, NOT_TOLD),
+    }
+}
+
+fn applied(user: &User, message: &str, sealed: Option<SealedOutput>) -> Conclusion {
+    let output = Output { user_id: Text::clipped(user.id.as_str()), message: Text::clipped(message) };
+    with_sealed(Conclusion::succeeded(output, Changed::Yes), sealed)
+}
+
+fn with_sealed(conclusion: Conclusion, sealed: Option<SealedOutput>) -> Conclusion {
     match sealed {
         Some(sealed) => conclusion.with_sealed(sealed),
         None => conclusion,
@@ -192,35 +108,4 @@ fn lost() -> Conclusion {
         )
         .with_next_step("Submit a new task to give the user another password."),
     )
-}
-
-fn no_answer() -> Failure {
-    Failure::new(FailureClass::Transient, "no_answer", "Salesforce did not answer, and shows no change")
-}
-
-/// Whether the password was changed after `moment`, in milliseconds since 1970; half a minute is left for clocks.
-fn changed_since(user: &User, moment: i64) -> bool {
-    let changed = user.last_password_change_date.as_deref().and_then(time::parse);
-    changed.is_some_and(|at| at.as_millisecond() >= moment - 30_000)
-}
-
-fn last_note(cx: &AttemptCx) -> Option<Note> {
-    cx.open_intents().iter().rev().find_map(|entry| serde_json::from_slice(&entry.note).ok())
-}
-
-impl Note {
-    fn encoded(user: &User, call: u32, new: &NewPassword) -> Result<Vec<u8>, Failure> {
-        let internal =
-            || Failure::new(FailureClass::Internal, "note_failed", "the journal's note could not be written");
-        let sealed = match &new.sealed {
-            Some(sealed) => Some(BASE64.encode(&codec::encode(sealed).map_err(|_| internal())?)),
-            None => None,
-        };
-        let before = user.last_password_change_date.clone();
-        serde_json::to_vec(&Self { user: user.id.clone(), before, call, sealed }).map_err(|_| internal())
-    }
-
-    fn opened(&self) -> Option<SealedOutput> {
-        codec::decode(&BASE64.decode(self.sealed.as_ref()?.as_bytes()).ok()?).ok()
-    }
 }

@@ -33,6 +33,15 @@ pub(super) enum Stuck {
 }
 
 impl Stuck {
+    /// The same, with its failure said in other words.
+    pub(super) fn map(self, said: impl FnOnce(Failure) -> Failure) -> Self {
+        match self {
+            Self::Refused(failure) => Self::Refused(said(failure)),
+            Self::Unseen(failure) => Self::Unseen(said(failure)),
+            Self::Unknown(failure) => Self::Unknown(failure),
+        }
+    }
+
     /// The conclusion of a task whose only step this is. `look` is what a person should do who wants to know.
     pub(super) fn conclude(self, look: &str, cx: &AttemptCx) -> Result<Conclusion, Failure> {
         match self {

@@ -4,6 +4,7 @@ use postern_protocol::Failure;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::task::test_connection::{Output, Request};
 
+use super::super::login_history::Origin;
 use super::super::settings::Method;
 use super::super::sign_in::Session;
 use super::super::{Salesforce, soql};
@@ -13,8 +14,8 @@ use crate::connector::Conclusion;
 const ESTABLISHED: &str = "Connection from the agent to the connected system was established successfully.";
 const FAILED: &str = "Failed to establish connection from the agent to the connected system";
 
-const SOAP_ENDS: &str = "The SOAP login will be retired by Salesforce in Summer '27 and is off in new orgs: change to \
-    `method = \"oauth-jwt\"` or `\"oauth-client-credentials\"`.";
+const SOAP_ENDS: &str = "The SOAP login exists up to API version 64, is off in new orgs, and will be retired by \
+    Salesforce in Summer '27: change to `method = \"oauth-jwt\"` or `\"oauth-client-credentials\"`.";
 const NO_USER_LOGIN: &str = "The service account may not see UserLogin, so whether users are frozen or locked is not \
     known: give it Manage Users.";
 
@@ -24,6 +25,7 @@ pub(in super::super) async fn run(org: &Salesforce, _: Request) -> Result<Conclu
     let query = format!("SELECT Username FROM User WHERE Id = {own}");
     let (rows, _) = org.query(&query).await.map_err(|failure| explained(failure, "API"))?;
     let account = rows.first().and_then(|row| row.get("Username")?.as_str()).unwrap_or_default();
+    let origin = org.seen_from(&session.user).await;
     let output = Output {
         message: Text::clipped(ESTABLISHED),
         instance: Text::clipped(session.instance.as_str().trim_end_matches('/')),
@@ -31,15 +33,23 @@ pub(in super::super) async fn run(org: &Salesforce, _: Request) -> Result<Conclu
         account: Text::clipped(account),
         method: Text::clipped(org.settings.method.name()),
         network: Text::clipped(session.with.map(super::super::network::With::name).unwrap_or_default()),
-        warnings: List::clipped(warnings(org, &session).await),
+        source_address: Text::clipped(origin.as_ref().map(|it| it.address.as_str()).unwrap_or_default()),
+        trusted: origin.as_ref().and_then(|it| it.trusted),
+        warnings: List::clipped(warnings(org, &session, origin.as_ref()).await),
     };
     Ok(Conclusion::succeeded(output, postern_protocol::outcome::Changed::No))
 }
 
-async fn warnings(org: &Salesforce, session: &Session) -> Vec<Text<512>> {
+async fn warnings(org: &Salesforce, session: &Session, origin: Option<&Origin>) -> Vec<Text<512>> {
     let mut warnings = Vec::new();
     if matches!(org.settings.method, Method::Soap { .. }) {
         warnings.push(SOAP_ENDS.to_owned());
+    }
+    if let Some(Origin { address, trusted: Some(false) }) = origin {
+        warnings.push(format!(
+            "Salesforce saw this agent come from {address}, which is in none of its `trusted_ranges`: behind a proxy or \
+             another way out, passwords need the security token from there."
+        ));
     }
     if let Ok(None) = org.user_login(&session.user).await {
         warnings.push(NO_USER_LOGIN.to_owned());

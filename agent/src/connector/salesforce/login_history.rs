@@ -1,0 +1,40 @@
+//! LoginHistory: where Salesforce saw the agent come from, which is what trusted ranges are about.
+
+use std::net::IpAddr;
+
+use serde_json::Value as Json;
+
+use super::{Salesforce, soql};
+
+/// Others may sign in with the same account at the same time, and fail.
+const NEWEST: usize = 5;
+
+/// Where the agent's sign-in came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The address, in Salesforce's words.
+    pub(super) address: String,
+    /// Whether it lies in a range that the operator calls trusted; not known if none was named.
+    pub(super) trusted: Option<bool>,
+}
+
+impl Salesforce {
+    /// Where Salesforce saw the newest sign-in of `user` come from. Best effort: nothing fails for want of it.
+    pub(super) async fn seen_from(&self, user: &str) -> Option<Origin> {
+        let user = soql::literal(user);
+        let query = format!(
+            "SELECT SourceIp, Status FROM LoginHistory WHERE UserId = {user} ORDER BY LoginTime DESC LIMIT {NEWEST}"
+        );
+        let (rows, _) = self.query(&query).await.ok()?;
+        // The status cannot be asked for in the query.
+        let row = rows.iter().find(|row| row.get("Status").and_then(Json::as_str) == Some("Success"))?;
+        let address = row.get("SourceIp")?.as_str()?.to_owned();
+        Some(Origin { trusted: self.is_trusted(&address), address })
+    }
+
+    fn is_trusted(&self, address: &str) -> Option<bool> {
+        let ranges = &self.settings.trusted_ranges;
+        let address: IpAddr = address.parse().ok()?;
+        (!ranges.is_empty()).then(|| ranges.iter().any(|range| range.contains(address)))
+    }
+}

@@ -1,0 +1,141 @@
+//! Change what a user is called and where its mail goes, with one call. A step of two kinds.
+//!
+//! A user is known by its Id from the first look on: names are what changes here. Salesforce applies a new e-mail
+//! address of an active user only when somebody clicks the link in a mail, and shows nowhere that it waits for that.
+
+use postern_protocol::Failure;
+use postern_protocol::outcome::Certainty;
+use postern_protocol::task::Account;
+use serde_json::{Map, Value as Json, json};
+
+use super::super::api::Call;
+use super::super::user::{User, same_id};
+use super::super::{Salesforce, error, time};
+use super::step::{Stuck, Wanted, bring_about};
+use crate::clock;
+use crate::connector::AttemptCx;
+
+/// The longest user name that Salesforce takes, in characters.
+const MAX_NAME: usize = 80;
+/// How long the link in the mail works.
+const LINK_LASTS_MILLIS: i64 = 72 * 60 * 60 * 1_000;
+
+/// What a user is to have; what is not named stays.
+pub(super) struct Identity<'a> {
+    /// As it was read before.
+    pub(super) user: &'a User,
+    pub(super) username: Option<&'a Account>,
+    pub(super) email: Option<&'a str>,
+    pub(super) activate: bool,
+}
+
+impl Wanted for Identity<'_> {
+    fn call(&self) -> Call {
+        let mut fields = Map::new();
+        let mut field = |name: &str, value: Json| fields.insert(name.to_owned(), value);
+        if self.activate {
+            field("IsActive", true.into());
+        }
+        if let Some(username) = self.username {
+            field("Username", username.as_str().into());
+        }
+        if let Some(email) = self.email {
+            field("Email", email.into());
+        }
+        Call::patch(format!("sobjects/User/{}", self.user.id), Json::Object(fields))
+    }
+
+    async fn is_there(&self, org: &Salesforce) -> Result<bool, Failure> {
+        let now = org.read_back(&self.user.id).await?;
+        // An address that waits to be confirmed cannot be seen, but its record was touched.
+        let mailed = self.email.is_none_or(|email| now.has_email(email))
+            || now.last_modified_date != self.user.last_modified_date;
+        Ok((now.is_active || !self.activate) && self.username.is_none_or(|name| now.is_called(name)) && mailed)
+    }
+}
+
+impl Identity<'_> {
+    /// Changes it, as step `step`.
+    pub(super) async fn bring_about(&self, org: &Salesforce, step: u32, cx: &AttemptCx) -> Result<Certainty, Stuck> {
+        let note = json!({ "user": self.user.id }).to_string().into_bytes();
+        let stuck = match bring_about(org, self, (step, &note), cx).await {
+            Ok(certainty) => return Ok(certainty),
+            Err(stuck) => stuck,
+        };
+        match (stuck, self.username) {
+            (Stuck::Refused(failure) | Stuck::Unseen(failure), Some(name)) if is_taken(&failure) => {
+                self.taken(org, name).await
+            }
+            (stuck, _) => Err(stuck),
+        }
+    }
+
+    /// Somebody has the name. If it is this very user, an earlier call gave it.
+    async fn taken(&self, org: &Salesforce, name: &Account) -> Result<Certainty, Stuck> {
+        match org.find_user(name).await {
+            Ok(Some(owner)) if same_id(&owner.id, &self.user.id) => Ok(Certainty::Probable),
+            Ok(Some(_)) => Err(Stuck::Refused(error::own(
+                "username_taken_here",
+                format!("the name `{name}` is that of another user of this org"),
+            ))),
+            Ok(None) => Err(Stuck::Refused(error::own(
+                "username_taken_elsewhere",
+                format!("the name `{name}` is that of a user of another Salesforce org"),
+            ))),
+            Err(failure) => Err(Stuck::Refused(failure)),
+        }
+    }
+}
+
+/// Whether an address that the user does not have was not sent, or so long ago that its link is of no use any more.
+pub(super) fn must_be_sent(user: &User, email: &str) -> bool {
+    !user.has_email(email) && (!user.is_active || is_long_ago(user.last_modified_date.as_deref()))
+}
+
+/// Refuses a name that Salesforce would not take.
+pub(super) fn check_name(name: &str) -> Result<(), Failure> {
+    let length = name.chars().count();
+    if length <= MAX_NAME {
+        return Ok(());
+    }
+    let summary = format!("the name `{name}` has {length} characters, and Salesforce takes at most {MAX_NAME}");
+    Err(error::own("name_too_long", summary))
+}
+
+fn is_taken(failure: &Failure) -> bool {
+    failure.code.as_str() == "DUPLICATE_USERNAME"
+}
+
+fn is_long_ago(moment: Option<&str>) -> bool {
+    let now = i64::try_from(clock::unix_millis().0).unwrap_or(i64::MAX);
+    moment.and_then(time::parse).is_none_or(|at| now - at.as_millisecond() > LINK_LASTS_MILLIS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(is_active: bool, modified: &str) -> User {
+        let row = json!({
+            "Id": "0055g00000XyZ12AAF", "Username": "a@b.c", "IsActive": is_active, "Email": "old@b.c",
+            "LastModifiedDate": modified,
+        });
+        serde_json::from_value(row).unwrap()
+    }
+
+    /// A second mail makes the first one's link useless, so one is sent only when that has run out.
+    #[test]
+    fn an_address_is_sent_again_only_when_its_link_has_run_out() {
+        let (long_ago, just_now) = ("2022-03-17T16:21:26.000+0000", "2199-03-17T16:21:26.000+0000");
+        assert!(must_be_sent(&user(true, long_ago), "new@b.c"));
+        assert!(!must_be_sent(&user(true, just_now), "new@b.c"));
+        assert!(!must_be_sent(&user(true, long_ago), "OLD@b.c"), "it is there");
+        assert!(must_be_sent(&user(false, just_now), "new@b.c"), "of an inactive user it changes at once");
+    }
+
+    #[test]
+    fn a_name_is_measured_in_characters() {
+        assert!(check_name(&"é".repeat(80)).is_ok());
+        assert_eq!(check_name(&"e".repeat(81)).unwrap_err().code.as_str(), "name_too_long");
+    }
+}

@@ -1,0 +1,295 @@
+//! Taking users out of use and putting them back: plans of several steps that are resumed wherever they stopped.
+
+use postern_agent::connector::{Conclusion, Mark};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::task::deprovision_user::{self, Stage};
+use postern_protocol::task::restore_user;
+use postern_protocol::{FailureClass, Outcome, TaskOutput};
+use salesforce_sim::{ADMIN, Mishap, OrgSeed, UserSeed};
+
+use crate::lab::{DONE, Lab, PROBABLY_DONE, deprovision, disable, restore, verdict};
+
+const USER: &str = "user0001@acme.example";
+const GONE: &str = "user0001@acme.example.deleted";
+const INACTIVE: &str = "user0010@acme.example";
+const OLD_PASSWORD: &str = "Welcome-0001";
+const NEW: &str = "Correct-Horse-7";
+const DEAD_LETTERS: &str = "dead.letters@acme.example";
+const SATISFIED: (Outcome, Certainty, Changed) = (Outcome::AlreadySatisfied, Certainty::Certain, Changed::No);
+const PARTLY: (Outcome, Certainty, Changed) = (Outcome::PartiallySucceeded, Certainty::Certain, Changed::Yes);
+
+fn gone(conclusion: &Conclusion) -> (Stage, bool, bool) {
+    match &conclusion.output {
+        Some(TaskOutput::DeprovisionUser(deprovision_user::Output {
+            stage, email_pending, password_replaced, ..
+        })) => (stage.known().unwrap(), *email_pending, *password_replaced),
+        other => panic!("{other:?}: {:?}", conclusion.failure),
+    }
+}
+
+fn back(conclusion: &Conclusion) -> (&str, bool, bool) {
+    match &conclusion.output {
+        Some(TaskOutput::RestoreUser(restore_user::Output { account, email_pending, password_set, .. })) => {
+            (account.as_str(), *email_pending, *password_set)
+        }
+        other => panic!("{other:?}: {:?}", conclusion.failure),
+    }
+}
+
+fn code(conclusion: &Conclusion) -> &str {
+    conclusion.failure.as_ref().unwrap().code.as_str()
+}
+
+/// What Salesforce counted of a plan that ran once: updates, deactivations, passwords.
+fn effects(lab: &Lab) -> (u64, u64, u64) {
+    let effects = lab.effects(GONE);
+    (effects.updates, effects.deactivations, effects.password_sets)
+}
+
+#[tokio::test]
+async fn a_user_is_renamed_given_an_unknown_password_and_disabled() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = deprovision(USER, "");
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), gone(&conclusion)), (DONE, (Stage::Done, false, true)));
+    assert_eq!((task.intents(), conclusion.sealed.len()), (3, 0));
+    let user = lab.sim.user(GONE).unwrap();
+    assert!(!user.active && lab.sim.user(USER).is_none() && !lab.sim.password_is(GONE, OLD_PASSWORD));
+    assert_eq!(effects(&lab), (2, 1, 1));
+
+    let again = deprovision(USER, "").attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&again), gone(&again).0), (SATISFIED, Stage::Done));
+    assert_eq!(effects(&lab), (2, 1, 1));
+}
+
+/// The human step of the seeds' scenario: nothing is claimed before the link was clicked.
+#[tokio::test]
+async fn a_changed_address_is_waited_for_and_the_same_task_goes_on_after_it() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let conclusion = deprovision(USER, DEAD_LETTERS).attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), code(&conclusion)), (PARTLY, "email_confirmation_pending"));
+    assert_eq!(gone(&conclusion), (Stage::WaitingForConfirmation, true, true));
+    assert!(conclusion.failure.unwrap().next_step.contains("submit the same again"));
+    let waiting = lab.sim.user(GONE).unwrap();
+    assert!(waiting.active && !lab.sim.password_is(GONE, OLD_PASSWORD));
+    assert_eq!(waiting.pending_email.as_deref(), Some(DEAD_LETTERS));
+
+    let early = deprovision(USER, DEAD_LETTERS).attempt(&connector).await.unwrap();
+    assert_eq!((early.outcome, gone(&early).0), (Outcome::PartiallySucceeded, Stage::WaitingForConfirmation));
+    assert_eq!(lab.effects(GONE).updates, 1, "no second mail while the first one's link works");
+
+    lab.sim.confirm_email(GONE).unwrap();
+    let conclusion = deprovision(USER, DEAD_LETTERS).attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), gone(&conclusion)), (DONE, (Stage::Done, false, true)));
+    let user = lab.sim.user(GONE).unwrap();
+    assert_eq!((user.active, user.text("Email")), (false, DEAD_LETTERS));
+    let again = deprovision(USER, DEAD_LETTERS).attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&again), SATISFIED);
+}
+
+#[tokio::test]
+async fn a_disabled_user_needs_neither_a_password_nor_a_confirmation() {
+    let lab = Lab::start().await;
+    let conclusion = deprovision(INACTIVE, DEAD_LETTERS).attempt(&lab.connector()).await.unwrap();
+    assert_eq!((verdict(&conclusion), gone(&conclusion)), (DONE, (Stage::Done, false, false)));
+    let user = lab.sim.user(&format!("{INACTIVE}.deleted")).unwrap();
+    assert_eq!((user.text("Email"), user.effects.updates, user.effects.password_sets), (DEAD_LETTERS, 1, 0));
+}
+
+/// F03: death in front of each call. F05: death behind it, before it was noted as done. Nothing is done twice.
+#[tokio::test]
+async fn f05_a_plan_is_resumed_at_the_first_step_that_is_not_proved() {
+    for (entries, is_noted) in [(0, true), (2, true), (4, true), (2, false), (4, false)] {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        let mut task = deprovision(USER, "");
+        task.dies_after = Some(entries);
+        assert_eq!(task.attempt(&connector).await.unwrap_err().code.as_str(), "died");
+        if !is_noted {
+            assert_eq!(task.notes.lock().unwrap().pop().unwrap().mark, Mark::Done);
+        }
+        let conclusion = task.attempt(&connector).await.unwrap();
+        let expected = if is_noted { DONE } else { PROBABLY_DONE };
+        assert_eq!((verdict(&conclusion), gone(&conclusion)), (expected, (Stage::Done, false, true)), "{entries}");
+        assert_eq!(effects(&lab), (2, 1, 1), "{entries} {is_noted}");
+
+        task.notes.lock().unwrap().pop();
+        let conclusion = task.attempt(&connector).await.unwrap();
+        assert_eq!((verdict(&conclusion), gone(&conclusion).0), (PROBABLY_DONE, Stage::Done));
+        assert_eq!(effects(&lab), (2, 1, 1));
+    }
+}
+
+/// F04 and F66 for each call.
+#[tokio::test]
+async fn f04_a_lost_answer_in_a_plan_is_found_out_by_reading() {
+    for (method, path) in [("PATCH", "/sobjects/User/"), ("POST", "/password")] {
+        let lab = Lab::start().await;
+        lab.fault(method, path, Mishap::DropReply, 2);
+        let conclusion = deprovision(USER, "").attempt(&lab.connector()).await.unwrap();
+        assert_eq!((verdict(&conclusion), gone(&conclusion).0), (PROBABLY_DONE, Stage::Done), "{method} {path}");
+        assert_eq!(effects(&lab), (2, 1, 1), "{method} {path}");
+    }
+    let lab = Lab::start().await;
+    lab.fault("POST", "/password", Mishap::Refuse, 100);
+    let conclusion = deprovision(USER, "").attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Unknown, Changed::Yes));
+    assert_eq!(gone(&conclusion), (Stage::Renamed, false, false));
+    lab.sim.clear_faults();
+    let conclusion = deprovision(USER, "").attempt(&lab.connector()).await.unwrap();
+    assert_eq!((verdict(&conclusion), effects(&lab)), (DONE, (2, 1, 1)));
+}
+
+#[tokio::test]
+async fn another_member_goes_on_with_what_it_finds() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut here = deprovision(USER, "");
+    here.dies_after = Some(2);
+    here.attempt(&connector).await.unwrap_err();
+    let mut elsewhere = deprovision(USER, "");
+    elsewhere.reconcile = true;
+    let conclusion = elsewhere.attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), effects(&lab)), (PROBABLY_DONE, (2, 1, 1)));
+}
+
+#[tokio::test]
+async fn f67_a_name_that_is_taken_is_told_with_where() {
+    let mut org = OrgSeed::acme(3);
+    org.users[2].username = GONE.to_owned();
+    org.users[2].fields.insert("CommunityNickname".to_owned(), "another".into());
+    let lab = Lab::with_org(org).await;
+    let taken = UserSeed { username: "user0003@acme.example.deleted".to_owned(), ..UserSeed::default() };
+    lab.sim.add_org(&OrgSeed { name: "Globex".to_owned(), users: vec![taken], ..OrgSeed::default() }).unwrap();
+    let connector = lab.connector();
+    for (user, code) in [(USER, "username_taken_here"), ("user0003@acme.example", "username_taken_elsewhere")] {
+        let failure = deprovision(user, "").attempt(&connector).await.unwrap_err();
+        assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Rejected), code));
+        assert!(failure.next_step.contains("another name"));
+        assert_eq!(lab.effects(user).updates, 0);
+    }
+    let long = format!("{}@acme.example", "x".repeat(70));
+    for (user, code) in
+        [(ADMIN, "service_account_protected"), ("nobody@acme.example", "user_not_found"), (&long, "name_too_long")]
+    {
+        assert_eq!(deprovision(user, "").attempt(&connector).await.unwrap_err().code.as_str(), code);
+    }
+    assert_eq!(lab.effects(ADMIN).updates, 0);
+}
+
+#[tokio::test]
+async fn a_user_whom_the_org_cannot_do_without_stops_the_plan_before_its_end() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = deprovision(USER, "");
+    task.dies_after = Some(4);
+    task.attempt(&connector).await.unwrap_err();
+    let blocker = Mishap::Respond { status: 400, code: Some("DEPENDENCY_EXISTS".to_owned()), message: None };
+    lab.fault("PATCH", "/sobjects/User/", blocker, 1);
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), code(&conclusion)), (PARTLY, "DEPENDENCY_EXISTS"));
+    assert_eq!(gone(&conclusion), (Stage::PasswordReplaced, false, true));
+    assert!(conclusion.failure.unwrap().summary.contains("stands in the way"));
+}
+
+/// Where a password must be a day old, the second submission must not fail for the password of the first.
+#[tokio::test]
+async fn a_password_that_may_not_be_changed_again_yet_does_not_keep_the_user_active() {
+    let mut org = OrgSeed::acme(3);
+    org.password_policy.one_day_minimum = true;
+    let lab = Lab::with_org(org).await;
+    let connector = lab.connector();
+    let conclusion = deprovision(USER, "").attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), code(&conclusion)), (PARTLY, "INVALID_NEW_PASSWORD"));
+    assert_eq!(gone(&conclusion), (Stage::Renamed, false, false));
+    let conclusion = deprovision(USER, "").attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), gone(&conclusion)), (DONE, (Stage::Done, false, false)));
+    assert!(!lab.sim.user(GONE).unwrap().active);
+}
+
+#[tokio::test]
+async fn a_user_is_put_back_in_one_task() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    deprovision(INACTIVE, DEAD_LETTERS).attempt(&connector).await.unwrap();
+    let present = format!("{INACTIVE}.deleted");
+    let mut task = restore(&present, INACTIVE, INACTIVE, Some(NEW));
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), back(&conclusion)), (DONE, (INACTIVE, false, true)));
+    assert_eq!(task.intents(), 2);
+    let user = lab.sim.user(INACTIVE).unwrap();
+    assert!(user.active && lab.sim.password_is(INACTIVE, NEW));
+    assert_eq!((user.text("Email"), user.effects.activations, user.effects.password_sets), (INACTIVE, 1, 1));
+
+    let again = restore(&present, INACTIVE, INACTIVE, None).attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&again), back(&again)), (SATISFIED, (INACTIVE, false, false)));
+}
+
+/// An address of an active user is never claimed to be changed.
+#[tokio::test]
+async fn a_pending_address_of_a_user_put_back_is_told() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    deprovision(USER, DEAD_LETTERS).attempt(&connector).await.unwrap();
+    lab.sim.confirm_email(GONE).unwrap();
+    let conclusion = restore(GONE, USER, USER, None).attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), back(&conclusion)), (DONE, (USER, true, false)));
+    assert_eq!(lab.sim.user(USER).unwrap().text("Email"), DEAD_LETTERS);
+    lab.sim.confirm_email(USER).unwrap();
+    let again = restore(GONE, USER, USER, None).attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&again), back(&again)), (SATISFIED, (USER, false, false)));
+}
+
+/// F03 to F05 for both calls.
+#[tokio::test]
+async fn f05_putting_back_is_resumed_and_nothing_is_done_twice() {
+    for entries in [0, 2] {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        disable(USER).attempt(&connector).await.unwrap();
+        let mut task = restore(USER, "ada@acme.example", "", Some(NEW));
+        task.dies_after = Some(entries);
+        task.attempt(&connector).await.unwrap_err();
+        let conclusion = task.attempt(&connector).await.unwrap();
+        assert_eq!((verdict(&conclusion), back(&conclusion)), (DONE, ("ada@acme.example", false, true)));
+        // Behind the second call, before it was noted.
+        task.notes.lock().unwrap().pop();
+        let conclusion = task.attempt(&connector).await.unwrap();
+        assert_eq!((verdict(&conclusion), back(&conclusion).2), (PROBABLY_DONE, true));
+        let effects = lab.effects("ada@acme.example");
+        assert_eq!((effects.activations, effects.updates, effects.password_sets), (1, 2, 1), "{entries}");
+    }
+    for (method, path) in [("PATCH", "/sobjects/User/"), ("POST", "/password")] {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        disable(USER).attempt(&connector).await.unwrap();
+        lab.fault(method, path, Mishap::DropReply, 1);
+        let conclusion = restore(USER, "ada@acme.example", "", Some(NEW)).attempt(&connector).await.unwrap();
+        assert_eq!(verdict(&conclusion), PROBABLY_DONE);
+        let effects = lab.effects("ada@acme.example");
+        assert_eq!((effects.activations, effects.password_sets), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn what_keeps_a_user_from_coming_back_is_told() {
+    let mut org = OrgSeed::acme(20);
+    org.licenses[0].total = 19;
+    let lab = Lab::with_org(org).await;
+    let connector = lab.connector();
+    for (present, name, code) in [
+        (INACTIVE, "ada@acme.example", "LICENSE_LIMIT_EXCEEDED"),
+        (USER, "user0002@acme.example", "username_taken_here"),
+        ("nobody@acme.example", "nobody.either@acme.example", "user_not_found"),
+        (ADMIN, "boss@acme.example", "service_account_protected"),
+    ] {
+        let failure = restore(present, name, "", None).attempt(&connector).await.unwrap_err();
+        assert_eq!(failure.code.as_str(), code);
+        assert!(!failure.next_step.is_empty(), "{code}");
+    }
+    let conclusion = restore(USER, "ada@acme.example", "", Some("short")).attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), code(&conclusion)), (PARTLY, "INVALID_NEW_PASSWORD"));
+    assert_eq!(back(&conclusion), ("ada@acme.example", false, false));
+}

@@ -1,0 +1,248 @@
+//! The laboratory of refused sign-ins: every answer of the login endpoints, word for word, and what becomes of it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use postern_protocol::{Failure, FailureClass};
+use salesforce_sim::OrgSeed;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use FailureClass::{Internal, RateLimited, Transient, Unauthorized};
+
+use crate::lab::{Lab, test_connection};
+
+/// More sign-ins than the guard allows while they may count toward a lock-out.
+const TRIES: usize = 4;
+/// As many as it allows.
+const GUARDED: usize = 2;
+
+const PAGE: &str = "<!DOCTYPE html><html><body><h1>We are down for maintenance.</h1></body></html>";
+
+/// A host that answers every request in the same way, and counts them.
+async fn serve(listener: TcpListener, answer: &str, requests: &AtomicUsize) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        requests.fetch_add(1, Ordering::SeqCst);
+        answer_one(stream, answer).await;
+    }
+}
+
+/// Reads the request to its end first: closing on unread bytes would reset the connection.
+async fn answer_one(mut stream: TcpStream, answer: &str) {
+    let (mut request, mut piece) = (Vec::new(), [0; 4096]);
+    while let Ok(count @ 1..) = stream.read(&mut piece).await {
+        request.extend_from_slice(&piece[..count]);
+        let text = String::from_utf8_lossy(&request).to_lowercase();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+        if body.len() >= length {
+            break;
+        }
+    }
+    let _ = stream.write_all(answer.as_bytes()).await;
+}
+
+/// Signs in often, with a new connector each time, and returns the first failure and how often the host was asked.
+async fn refused(method: &str, status: u16, kind: &str, body: &str) -> (Failure, usize) {
+    let lab = Lab::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nconnection: close\r\n");
+    let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    let requests = AtomicUsize::new(0);
+    let settings = lab.settings(method).replace(&lab.sim.http_url(), &url);
+    let sign_in = async {
+        let mut first = None;
+        for _ in 0..TRIES {
+            let failure = test_connection().attempt(&lab.connector_with(&settings)).await.unwrap_err();
+            first.get_or_insert(failure);
+        }
+        first.unwrap()
+    };
+    let failure = tokio::select! {
+        failure = sign_in => failure,
+        () = serve(listener, &answer, &requests) => unreachable!("it serves for ever"),
+    };
+    (failure, requests.into_inner())
+}
+
+fn check(row: &str, failure: &Failure, name: &str, class: FailureClass, word: &str) {
+    assert_eq!((failure.code.as_str(), failure.class.known()), (name, Some(class)), "{row}: {failure}");
+    assert!(failure.summary.starts_with("Failed to establish connection"), "{row}: {failure}");
+    assert!(failure.summary.contains("it failed at: login"), "{row}: {failure}");
+    assert!(failure.next_step.to_lowercase().contains(&word.to_lowercase()), "{row}: {}", failure.next_step.as_str());
+}
+
+fn soap_fault(code: &str, message: &str) -> String {
+    format!(
+        "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \
+         xmlns:sf=\"urn:fault.partner.soap.sforce.com\"><soapenv:Body><soapenv:Fault><faultcode>sf:{code}</faultcode>\
+         <faultstring>{code}: {message}</faultstring><detail><sf:LoginFault><sf:exceptionCode>{code}</sf:exceptionCode>\
+         <sf:exceptionMessage>{message}</sf:exceptionMessage></sf:LoginFault></detail></soapenv:Fault></soapenv:Body>\
+         </soapenv:Envelope>"
+    )
+}
+
+const VAGUE: &str = "Invalid username, password, security token; or user locked out.";
+
+/// Every fault of `login()`: its name here, its class, a word of what to do, and how often it is tried.
+#[tokio::test]
+async fn every_fault_of_the_soap_login_has_a_name_and_a_procedure() {
+    let rows: [(&str, &str, &str, FailureClass, &str, usize); 29] = [
+        ("INVALID_LOGIN", VAGUE, "INVALID_LOGIN", Unauthorized, "security token", GUARDED),
+        ("INVALID_LOGIN", "Login Rate Exceeded", "login_rate_exceeded", RateLimited, "within an hour", TRIES),
+        ("LOGIN_RATE_EXCEEDED", "", "LOGIN_RATE_EXCEEDED", RateLimited, "within an hour", TRIES),
+        ("LOGIN_MUST_USE_SECURITY_TOKEN", VAGUE, "LOGIN_MUST_USE_SECURITY_TOKEN", Unauthorized, "obtain", GUARDED),
+        ("LOGIN_CHALLENGE_ISSUED", "", "LOGIN_CHALLENGE_ISSUED", Unauthorized, "trusted ip ranges", GUARDED),
+        ("LOGIN_CHALLENGE_PENDING", "", "LOGIN_CHALLENGE_PENDING", Unauthorized, "trusted ip ranges", GUARDED),
+        ("LOGIN_DURING_RESTRICTED_DOMAIN", "", "LOGIN_DURING_RESTRICTED_DOMAIN", Unauthorized, "login ip", GUARDED),
+        ("LOGIN_DURING_RESTRICTED_TIME", "", "LOGIN_DURING_RESTRICTED_TIME", Unauthorized, "login hours", TRIES),
+        ("PASSWORD_LOCKOUT", "", "PASSWORD_LOCKOUT", Unauthorized, "unlock the account", GUARDED),
+        (
+            "INVALID_OPERATION_WITH_EXPIRED_PASSWORD",
+            "The users password has expired, you must call SetPassword before attempting any other API operations",
+            "INVALID_OPERATION_WITH_EXPIRED_PASSWORD",
+            Unauthorized,
+            "set a new password",
+            TRIES,
+        ),
+        ("API_DISABLED_FOR_ORG", "", "API_DISABLED_FOR_ORG", Unauthorized, "API Enabled", TRIES),
+        ("API_CURRENTLY_DISABLED", "", "API_CURRENTLY_DISABLED", Transient, "by itself", TRIES),
+        ("INSUFFICIENT_ACCESS", "", "api_auth_not_allowed", Unauthorized, "Use Any API Auth", TRIES),
+        ("ORG_LOCKED", "", "ORG_LOCKED", Unauthorized, "administrator", TRIES),
+        ("TRIAL_EXPIRED", "", "TRIAL_EXPIRED", Unauthorized, "administrator", TRIES),
+        ("ORG_IN_MAINTENANCE", "", "ORG_IN_MAINTENANCE", Transient, "by itself", TRIES),
+        (
+            "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
+            "",
+            "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
+            Transient,
+            "by itself",
+            TRIES,
+        ),
+        ("ORG_NOT_OWNED_BY_INSTANCE", "", "ORG_NOT_OWNED_BY_INSTANCE", Unauthorized, "my.salesforce.com", TRIES),
+        ("SERVER_UNAVAILABLE", "", "SERVER_UNAVAILABLE", Transient, "by itself", TRIES),
+        ("SSO_SERVICE_DOWN", "", "SSO_SERVICE_DOWN", Transient, "by itself", TRIES),
+        ("REQUEST_RUNNING_TOO_LONG", "", "REQUEST_RUNNING_TOO_LONG", Transient, "by itself", TRIES),
+        ("UNKNOWN_EXCEPTION", "", "UNKNOWN_EXCEPTION", Transient, "by itself", TRIES),
+        ("REQUEST_LIMIT_EXCEEDED", "", "REQUEST_LIMIT_EXCEEDED", RateLimited, "API calls", TRIES),
+        ("UNSUPPORTED_API_VERSION", "", "UNSUPPORTED_API_VERSION", Unauthorized, "oauth-jwt", TRIES),
+        ("CLIENT_NOT_ACCESSIBLE_FOR_USER", "", "CLIENT_NOT_ACCESSIBLE_FOR_USER", Unauthorized, "allow", TRIES),
+        ("CLIENT_REQUIRE_UPDATE_FOR_USER", "", "CLIENT_REQUIRE_UPDATE_FOR_USER", Unauthorized, "allow", TRIES),
+        ("UNSUPPORTED_CLIENT", "", "UNSUPPORTED_CLIENT", Unauthorized, "allow", TRIES),
+        ("TXN_SECURITY_TWO_FA_REQUIRED", "", "TXN_SECURITY_TWO_FA_REQUIRED", Unauthorized, "administrator", TRIES),
+        ("MUTUAL_AUTHENTICATION_FAILED", "", "MUTUAL_AUTHENTICATION_FAILED", Unauthorized, "administrator", TRIES),
+    ];
+    for (code, message, name, class, word, asked) in rows {
+        // Login faults come with 500; some come with 200.
+        let status = if asked == GUARDED { 500 } else { 200 };
+        let (failure, requests) = refused("soap", status, "text/xml", &soap_fault(code, message)).await;
+        check(code, &failure, name, class, word);
+        assert_eq!(requests, asked, "{code}");
+    }
+    let empty = "<e:Envelope xmlns:e=\"x\"><e:Body><e:Fault><faultcode>e:Client</faultcode><faultstring>Premature end \
+                 of file.</faultstring></e:Fault></e:Body></e:Envelope>";
+    let (failure, _) = refused("soap", 500, "text/xml", empty).await;
+    check("Client", &failure, "request_mangled", Unauthorized, "proxy");
+    let (failure, requests) = refused("soap", 500, "text/xml", &soap_fault("NEVER_SEEN_BEFORE", "")).await;
+    assert_eq!((failure.code.as_str(), requests), ("NEVER_SEEN_BEFORE", GUARDED), "what is not known may count");
+}
+
+/// Every error of the token endpoint.
+#[tokio::test]
+async fn every_error_of_oauth_has_a_name_and_a_procedure() {
+    let rows: [(&str, &str, &str, FailureClass, &str, usize); 19] = [
+        ("invalid_grant", "authentication failure", "invalid_grant", Unauthorized, "username-password flow", GUARDED),
+        ("invalid_grant", "authentication failure - Invalid Password", "invalid_grant", Unauthorized, "token", GUARDED),
+        ("invalid_grant", "expired access/refresh token", "expired_grant", Unauthorized, "clock", TRIES),
+        ("invalid_grant", "expired authorization code", "expired_grant", Unauthorized, "clock", TRIES),
+        (
+            "invalid_grant",
+            "user hasn't approved this consumer",
+            "app_not_approved_by_user",
+            Unauthorized,
+            "Pre-authorize",
+            TRIES,
+        ),
+        (
+            "invalid_grant",
+            "user is not admin approved to access this app",
+            "app_not_approved",
+            Unauthorized,
+            "permission set",
+            TRIES,
+        ),
+        ("invalid_app_access", "", "app_not_approved", Unauthorized, "permission set", TRIES),
+        ("invalid_grant", "Audience validation failed", "wrong_audience", Unauthorized, "`audience`", TRIES),
+        ("invalid_grant", "no client credentials user enabled", "no_run_as_user", Unauthorized, "Run As", TRIES),
+        (
+            "invalid_grant",
+            "request not supported on this domain",
+            "wrong_login_host",
+            Unauthorized,
+            "<sandbox>.sandbox.my.salesforce.com",
+            TRIES,
+        ),
+        ("invalid_grant", "ip restricted", "address_restricted", Unauthorized, "trusted ranges", TRIES),
+        ("invalid_grant", "inactive user", "inactive_user", Unauthorized, "Activate", GUARDED),
+        ("inactive_user", "", "inactive_user", Unauthorized, "Activate", GUARDED),
+        ("invalid_grant", "inactive organization", "inactive_org", Unauthorized, "administrator", TRIES),
+        ("invalid_client_id", "client identifier invalid", "invalid_client_id", Unauthorized, "consumer_key", GUARDED),
+        ("invalid_client", "invalid client credentials", "invalid_client", Unauthorized, "consumer_secret", GUARDED),
+        ("invalid_assertion", "invalid assertion", "invalid_assertion", Unauthorized, "certificate", TRIES),
+        ("unsupported_grant_type", "grant type not supported", "unsupported_grant_type", Unauthorized, "flow", TRIES),
+        ("rate_limit_exceeded", "login rate exceeded", "login_rate_exceeded", RateLimited, "within an hour", TRIES),
+    ];
+    for (error, description, name, class, word, asked) in rows {
+        let mut body = serde_json::json!({ "error": error });
+        if !description.is_empty() {
+            body["error_description"] = description.into();
+        }
+        let (failure, requests) = refused("oauth-jwt", 400, "application/json", &body.to_string()).await;
+        check(&format!("{error} {description}"), &failure, name, class, word);
+        assert_eq!(requests, asked, "{error} {description}");
+    }
+    let limit = r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]"#;
+    let (failure, _) = refused("oauth-jwt", 403, "application/json", limit).await;
+    check("an org without calls left", &failure, "REQUEST_LIMIT_EXCEEDED", RateLimited, "API calls");
+}
+
+/// Hosts that are no login hosts, and pages instead of answers: nobody's credentials are blamed.
+#[tokio::test]
+async fn a_host_that_signs_nobody_in_is_told_from_one_that_refuses() {
+    for (status, body, name, class, word) in [
+        (404, PAGE, "not_a_login_host", Unauthorized, "`domain`"),
+        (302, "", "not_a_login_host", Unauthorized, "`domain`"),
+        (405, "{}", "not_a_login_host", Unauthorized, "`domain`"),
+        (420, PAGE, "no_such_org", Unauthorized, "`domain`"),
+        (503, PAGE, "maintenance_page", Transient, "status page"),
+        (500, PAGE, "strange_answer", Transient, "stands between"),
+        (200, PAGE, "strange_answer", Transient, "stands between"),
+    ] {
+        for method in ["soap", "oauth-jwt"] {
+            let (failure, _) = refused(method, status, "text/html", body).await;
+            check(&format!("{status} {method}"), &failure, name, class, word);
+        }
+    }
+}
+
+/// Profile login ranges refuse whatever is sent; both methods say where to look.
+#[tokio::test]
+async fn an_address_outside_the_login_ranges_of_the_profile_is_named() {
+    let mut org = OrgSeed::acme(1);
+    org.profiles[0].login_ranges = vec!["198.51.100.0/24".to_owned()];
+    let lab = Lab::with_org(org).await;
+    for (method, name) in [("soap", "LOGIN_DURING_RESTRICTED_DOMAIN"), ("oauth-jwt", "address_restricted")] {
+        let failure = test_connection().attempt(&lab.connector_with(&lab.settings(method))).await.unwrap_err();
+        check(method, &failure, name, Unauthorized, "login IP ranges of");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_said_before_anything_is_sent() {
+    let lab = Lab::start().await;
+    lab.write("key", "no key");
+    let failure = test_connection().attempt(&lab.connector()).await.unwrap_err();
+    assert_ne!(failure.class.known(), Some(Internal));
+    assert_eq!((failure.code.as_str(), lab.counters().login_attempts), ("bad_private_key", 0));
+}
