@@ -38,6 +38,22 @@ async fn an_administrator_tries_every_kind_before_enrolling() {
     let expired = agent.run(&on_joe("expire-password")).await;
     assert_eq!(expired.json()["outcome"], json!("succeeded"), "{expired:?}");
 
+    for (kind, outcome) in
+        [("freeze-user", "succeeded"), ("unfreeze-user", "succeeded"), ("unlock-user", "already_satisfied")]
+    {
+        assert_eq!(agent.run(&on_joe(kind)).await.json()["outcome"], json!(outcome), "{kind}");
+    }
+    let temporary = lab.folder().join("temporary");
+    let reset = [&on_joe("reset-password")[..], &["--service", "--temporary", temporary.to_str().unwrap()]].concat();
+    assert_eq!(agent.run(&reset).await.json()["outcome"], json!("succeeded"));
+    assert!(lab.salesforce.password_is(JOE, std::fs::read_to_string(&temporary).unwrap().trim()));
+    let left = agent.run(&on_joe("deprovision-user")).await.json();
+    assert_eq!(left["output"]["stage"], json!("done"), "{left}");
+    let gone = format!("{JOE}.deleted");
+    let restore = ["exec", "restore-user", "--system", SYSTEM, "--account", &gone, "--name", JOE, "--json"];
+    let back = agent.run(&[&restore[..], &["--password-file", given]].concat()).await.json();
+    assert_eq!((&back["outcome"], &back["output"]["password_set"]), (&json!("succeeded"), &json!(true)), "{back}");
+
     let dataset = lab.folder().join("users.xml");
     std::fs::write(
         &dataset,

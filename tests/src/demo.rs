@@ -79,14 +79,20 @@ async fn every_kind(scene: &mut Scene, lab: &Lab) -> Outcome {
     std::fs::write(&given, "Given-Pass-word-1").map_err(|error| error.to_string())?;
     let made_up = lab.folder().join("made-up-password");
     let (given, made_up) = (given.display().to_string(), made_up.display().to_string());
-    let tasks: [(&str, &[&str]); 7] = [
+    let leaver = user(2);
+    let left = format!("{leaver}.deleted");
+    let tasks: [(&str, &[&str]); 11] = [
         ("test_connection", &[]),
         ("validate_user", &["--account", &joe]),
         ("disable_user", &["--account", &joe]),
         ("enable_user", &["--account", &joe]),
+        ("freeze_user", &["--account", &joe]),
+        ("unfreeze_user", &["--account", &joe]),
         ("reset_password", &["--account", &joe, "--password-file", &given]),
         ("reset_password", &["--account", &joe, "--generate", "--output-password", &made_up]),
         ("expire_password", &["--account", &joe]),
+        ("deprovision_user", &["--account", &leaver]),
+        ("restore_user", &["--account", &left, "--name", &leaver]),
     ];
     for (kind, options) in tasks {
         let mut arguments = vec!["task", "submit", kind, "--system", SYSTEM];
