@@ -198,6 +198,13 @@ impl AttemptCx {
         self.journal.record(vec![JournalEntry { step, mark: Mark::Void, note: checked(note)? }]).await
     }
 
+    /// Takes back what earlier attempts on this agent announced of this step: it was looked for, and is not there.
+    pub async fn void_earlier(&self, step: u32) -> Result<(), Failure> {
+        let open = self.open_intents().into_iter().filter(|entry| entry.step == step);
+        let entries: Vec<_> = open.map(JournalEntry::voided).collect();
+        if entries.is_empty() { Ok(()) } else { self.journal.record(entries).await }
+    }
+
     /// Makes the end of a step durable, in as many notes as it needs.
     pub async fn done(&self, step: u32, notes: Vec<Vec<u8>>) -> Result<(), Failure> {
         let entries = notes

@@ -274,3 +274,43 @@ async fn f59_a_change_is_repeated_after_the_session_was_renewed() {
     assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), DONE);
     assert_eq!((task.intents(), lab.counters().login_attempts), (2, 2));
 }
+
+/// F62: Salesforce takes the change, loses the answer, and is away for a while. Conclude `unknown` from the first look
+/// that fails, and this does.
+#[tokio::test]
+async fn f62_an_outage_after_a_lost_answer_is_waited_out() {
+    let lab = Lab::start().await;
+    // Long enough for the outage to begin before the first look.
+    let connector = lab.connector_with(&lab.settings("oauth-jwt").replace("settle_ms = 10", "settle_ms = 500"));
+    lab.fault("PATCH", "/sobjects/User/", Mishap::DropReply, 1);
+    let mut task = disable(ACTIVE);
+    let outage = async {
+        while lab.effects(ACTIVE).deactivations == 0 {
+            tokio::task::yield_now().await;
+        }
+        lab.fault("GET", "/query", Mishap::Maintenance, 100);
+    };
+    let (attempt, ()) = tokio::join!(task.attempt(&connector), outage);
+    let failure = attempt.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::Transient));
+    lab.sim.clear_faults();
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), PROBABLY_DONE);
+    assert_eq!(lab.effects(ACTIVE).deactivations, 1);
+}
+
+/// What an earlier attempt intended was looked for and is not there: stopped now, nothing is left in doubt.
+#[tokio::test]
+async fn an_intent_that_came_to_nothing_is_taken_back_by_the_next_attempt() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = disable(ACTIVE);
+    lab.fault("PATCH", "/sobjects/User/", Mishap::Refuse, 1);
+    task.dies_after = Some(1);
+    task.attempt(&connector).await.unwrap_err();
+    lab.sim.clear_faults();
+    task.stop.cancel();
+    let failure = task.attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "stopped");
+    let journal = task.notes.lock().unwrap().clone();
+    assert!(postern_agent_core::journal::open_intents(&journal).is_empty(), "{journal:?}");
+}

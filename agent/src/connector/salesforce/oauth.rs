@@ -7,6 +7,8 @@ use serde_json::Value as Json;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
+use super::user::is_id;
+
 /// The token endpoint.
 pub(super) const PATH: &str = "/services/oauth2/token";
 
@@ -80,7 +82,7 @@ pub(super) fn parse(succeeded: bool, body: &[u8]) -> Option<Answer> {
     }
     let token: Token = serde_json::from_slice(body).ok()?;
     let mut path = token.id.path_segments()?.rev();
-    let (user, organization) = (path.next()?.to_owned(), path.next()?.to_owned());
+    let (user, organization) = (path.next().filter(|id| is_id(id))?.to_owned(), path.next()?.to_owned());
     let instance = Url::parse(&token.instance_url.origin().ascii_serialization()).ok()?;
     Some(Answer::Session { instance, session: Zeroizing::new(token.access), user, organization })
 }
@@ -106,6 +108,8 @@ mod tests {
         };
         assert_eq!((instance.as_str(), session.as_str()), ("https://acme.my.salesforce.com/", "00D!x"));
         assert_eq!((user.as_str(), organization.as_str()), ("0055g00000XyZ12AAF", "00D5g000001AbCdEAK"));
+        let nobody = String::from_utf8_lossy(body).replace("0055g00000XyZ12AAF", "");
+        assert!(parse(true, nobody.as_bytes()).is_none(), "nothing would protect the service account");
     }
 
     #[test]

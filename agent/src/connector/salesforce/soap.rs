@@ -6,6 +6,8 @@ use quick_xml::reader::Reader;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::user::is_id;
+
 /// The newest version that has `login()`; Salesforce retires it in Summer '27.
 pub(super) const PATH: &str = "/services/Soap/u/64.0";
 /// A login result has about forty elements.
@@ -68,7 +70,7 @@ pub(super) fn parse(body: &[u8]) -> Option<Answer> {
         password_expired: found.password_expired.as_deref() == Some("true"),
         instance,
         session: Zeroizing::new(found.session_id.filter(|id| !id.is_empty())?),
-        user: found.user_id?,
+        user: found.user_id.filter(|id| is_id(id))?,
         organization: found.organization_id.unwrap_or_default(),
     })
 }
@@ -162,6 +164,8 @@ mod tests {
         assert_eq!(instance.as_str(), "https://acme.my.salesforce.com/");
         assert_eq!(session.as_str(), "00D5g000001AbCd!AQ&0");
         assert_eq!((user.as_str(), organization.as_str()), ("0055g00000XyZ12AAF", "00D5g000001AbCdEAK"));
+        let nobody = SESSION.replace("<userId>0055g00000XyZ12AAF", "<userId>");
+        assert!(parse(nobody.as_bytes()).is_none(), "nothing would protect the service account");
     }
 
     #[test]

@@ -104,6 +104,11 @@ impl Salesforce {
     }
 }
 
+/// Whether it has the form of an id. Without the service account's, nothing would keep it from being disabled.
+pub(super) fn is_id(text: &str) -> bool {
+    matches!(text.len(), 15 | 18) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// Ids compare on their first 15 characters; the other three only repeat their case.
 pub(super) fn same_id(one: &str, other: &str) -> bool {
     short(one) == short(other)

@@ -117,7 +117,7 @@ pub(super) async fn set(
                 return Ok(Certainty::Probable);
             }
             Ok(_) => (),
-            Err(failure) => return Err(Stuck::Unknown(failure)),
+            Err(failure) => return Err(Stuck::unseeable(failure)),
         }
     }
     Err(Stuck::Unknown(unanswered.unwrap_or_else(no_answer)))
@@ -146,12 +146,12 @@ async fn refused(
             let before = earlier.map_or_else(|| user.last_password_change_date.clone(), |note| note.before);
             now.last_password_change_date != before
         }
-        Err(failure) => return Err(Stuck::Unknown(failure)),
+        Err(failure) => return Err(Stuck::unseeable(failure)),
     };
     if moved {
         return Ok(Certainty::Probable);
     }
-    Err(if error::is_retryable(&failure) { Stuck::Unknown(failure) } else { Stuck::Unseen(failure) })
+    Err(if error::is_retryable(&failure) { Stuck::Later(failure) } else { Stuck::Unseen(failure) })
 }
 
 /// Whether another member may have set a password for this task; half a minute is left for clocks.

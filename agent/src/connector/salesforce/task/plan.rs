@@ -82,6 +82,7 @@ impl<'a> Plan<'a> {
     pub(super) fn stuck(&self, stuck: Stuck, output: impl Into<TaskOutput>, look: &str) -> Result<Conclusion, Failure> {
         match stuck {
             stuck if self.changed == Changed::No => stuck.conclude(look, self.cx),
+            Stuck::Later(failure) => Err(failure),
             Stuck::Refused(failure) if error::is_retryable(&failure) => Err(failure),
             Stuck::Refused(failure) | Stuck::Unseen(failure) => Ok(self.stopped(failure, output)),
             Stuck::Unknown(failure) => {

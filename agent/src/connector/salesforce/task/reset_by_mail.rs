@@ -6,9 +6,9 @@ use postern_protocol::{Failure, FailureClass};
 use serde_json::{Value as Json, json};
 use zeroize::Zeroizing;
 
-use super::super::Salesforce;
 use super::super::api::{Answer, Call, Undone};
 use super::super::user::{User, inactive};
+use super::super::{Salesforce, error};
 use super::{made_at, password_changed_since, proven, undecided};
 use crate::connector::{AttemptCx, Conclusion};
 
@@ -46,6 +46,8 @@ pub(super) async fn run(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result
             match org.read_back(&user.id).await {
                 Ok(now) if now.last_password_change_date != user.last_password_change_date => Ok(Reset::Seen),
                 Ok(_) => Err(Ok(undecided(&failure, LOOK))),
+                // Another attempt finds the intent, and only looks.
+                Err(failure) if error::is_retryable(&failure) => Err(Err(failure)),
                 Err(failure) => Err(Ok(undecided(&failure, LOOK))),
             }
         }

@@ -30,6 +30,8 @@ pub(super) enum Stuck {
     Unseen(Failure),
     /// There may be an effect.
     Unknown(Failure),
+    /// The same, but what kept it from being looked at may pass: another attempt looks.
+    Later(Failure),
 }
 
 impl Stuck {
@@ -39,7 +41,13 @@ impl Stuck {
             Self::Refused(failure) => Self::Refused(said(failure)),
             Self::Unseen(failure) => Self::Unseen(said(failure)),
             Self::Unknown(failure) => Self::Unknown(failure),
+            Self::Later(failure) => Self::Later(failure),
         }
+    }
+
+    /// There may be an effect, and it could not be looked at.
+    pub(super) fn unseeable(failure: Failure) -> Self {
+        if error::is_retryable(&failure) { Self::Later(failure) } else { Self::Unknown(failure) }
     }
 
     /// The conclusion of a task whose only step this is. `look` is what a person should do who wants to know.
@@ -48,17 +56,20 @@ impl Stuck {
             Self::Refused(failure) => proven(cx, failure),
             Self::Unseen(failure) => Ok(Conclusion::failed(failure).probable()),
             Self::Unknown(failure) => Ok(undecided(&failure, look)),
+            Self::Later(failure) => Err(failure),
         }
     }
 }
 
-/// Brings a state about, as step `step` with `note` for later attempts. Says how sure it is that it is there.
+/// Brings a state about that was looked for and is not there, as step `step` with `note` for later attempts. Says how
+/// sure it is that it is there then.
 pub(super) async fn bring_about(
     org: &Salesforce,
     wanted: &impl Wanted,
     (step, note): (u32, &[u8]),
     cx: &AttemptCx,
 ) -> Result<Certainty, Stuck> {
+    cx.void_earlier(step).await.map_err(Stuck::Later)?;
     let call = wanted.call();
     let mut unanswered = None;
     for _ in 0..ROUNDS {
@@ -75,9 +86,9 @@ pub(super) async fn bring_about(
         match (wanted.is_there(org).await, refused) {
             (Ok(true), _) => return Ok(Certainty::Probable),
             (Ok(false), Some(refused)) if !error::is_retryable(&refused) => return Err(Stuck::Unseen(refused)),
-            (Ok(false), Some(refused)) => return Err(Stuck::Unknown(refused)),
+            (Ok(false), Some(refused)) => return Err(Stuck::Later(refused)),
             (Ok(false), None) => (),
-            (Err(failure), _) => return Err(Stuck::Unknown(failure)),
+            (Err(failure), _) => return Err(Stuck::unseeable(failure)),
         }
     }
     Err(Stuck::Unknown(unanswered.unwrap_or_else(|| error::strange(0))))
