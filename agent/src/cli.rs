@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
+use postern_protocol::task::import_batch::{Delimiter, Format};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -159,7 +160,7 @@ pub enum Task {
     ResetPassword(ResetPassword),
     /// Make an account's password useless at once.
     ExpirePassword(OnAccount),
-    /// Create and modify accounts from an XML dataset.
+    /// Create and modify accounts from a dataset.
     ImportBatch(ImportBatch),
 }
 
@@ -186,6 +187,12 @@ pub struct ImportBatch {
     /// The dataset.
     #[arg(long, value_name = "FILE")]
     pub dataset: PathBuf,
+    /// How it is written: xml, csv or jsonl; without this, the file's extension says it.
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// What parts the cells of a CSV file: found_out, comma, semicolon, tab or pipe.
+    #[arg(long, default_value_t = Delimiter::FoundOut)]
+    pub delimiter: Delimiter,
     /// Write one JSON line for each entry here; without it, failed entries are printed.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,

@@ -1,11 +1,29 @@
-//! Datasets: records as submitters write them, read one at a time.
+//! Datasets: records as submitters write them, read one at a time, and written one at a time.
 //!
 //! A record that is not as it should be is reported with its number and place, and the others go on; only text that
-//! cannot be read on ends a dataset.
+//! cannot be read on ends a dataset. Nothing larger than [`MAX_ENTRY`] is held in memory.
 
+pub mod csv;
+mod draft;
+pub mod jsonl;
+mod source;
 pub mod xml;
 
+use std::io::Read;
+
 use postern_protocol::Secret;
+use postern_protocol::task::import_batch::{Delimiter, Format};
+
+/// The most bytes of one entry, markup included. A user with every field filled takes a tenth of it.
+pub const MAX_ENTRY: u64 = 256 * 1024;
+/// The most bytes of one value: Salesforce's longest field of text.
+pub const MAX_VALUE: usize = 131_072;
+/// The most attributes of one entry. The User object has about two hundred fields.
+pub const MAX_ATTRIBUTES: usize = 1_000;
+/// The longest name of an attribute, in bytes. Salesforce's are at most 80 characters long.
+pub const MAX_NAME: usize = 128;
+
+const EMPTY: &str = "the dataset is empty";
 
 /// What an entry asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,26 +43,37 @@ pub struct Attribute {
     pub value: Secret,
 }
 
-/// Where an entry begins.
+/// A place in a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The line, from 1.
     pub line: u64,
     /// The column in bytes, from 1.
     pub column: u64,
+    /// The bytes before it.
+    pub offset: u64,
 }
 
-/// One record.
+/// What an entry says, in whatever form it is written.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// What it asks for.
+    pub change: Change,
+    /// What it says, in order. An attribute with several values stands here several times.
+    pub attributes: Vec<Attribute>,
+}
+
+/// One record and where it stands.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Its number in the dataset, from 1.
     pub number: u64,
     /// Where it begins.
     pub place: Place,
-    /// What it asks for.
-    pub change: Change,
-    /// What it says, in order.
-    pub attributes: Vec<Attribute>,
+    /// Where it ends: the bytes of the dataset up to there.
+    pub end: u64,
+    /// What it says.
+    pub record: Record,
 }
 
 /// A record that cannot be used.
@@ -54,6 +83,8 @@ pub struct BadEntry {
     pub number: u64,
     /// Where it begins.
     pub place: Place,
+    /// Where it ends, unless it is everything from there on.
+    pub end: Option<u64>,
     /// What is wrong, as a stable word.
     pub code: &'static str,
     /// What is wrong, in a sentence.
@@ -69,6 +100,50 @@ pub type Item = Result<Entry, BadEntry>;
 pub struct DatasetError {
     /// Where it was found out.
     pub place: Place,
+    /// Where the last record ended: nothing after it can be trusted.
+    pub rest: Place,
     /// What is wrong.
     pub problem: String,
 }
+
+impl DatasetError {
+    /// The rest of the dataset as one entry that cannot be used.
+    pub fn into_rest(self, number: u64) -> BadEntry {
+        let Self { place, rest, problem } = self;
+        let problem =
+            format!("{problem} (line {}, column {}); nothing from here on was read", place.line, place.column);
+        BadEntry { number, place: rest, end: None, code: "dataset_malformed", problem }
+    }
+}
+
+/// Entries one by one. Blocks as its source blocks.
+pub type Entries = Box<dyn Iterator<Item = Result<Item, DatasetError>> + Send>;
+
+/// Reads a dataset that is written in `format`.
+pub fn read(source: Box<dyn Read + Send>, format: Format, delimiter: Delimiter) -> Entries {
+    match format {
+        Format::Xml => Box::new(xml::Reader::new(source)),
+        Format::Csv => Box::new(csv::Reader::new(source, delimiter)),
+        Format::Jsonl => Box::new(jsonl::Reader::new(source)),
+    }
+}
+
+/// Attributes by name, as written first, each with all its values: for forms in which a name stands once.
+fn grouped(record: &Record) -> Vec<(&str, Vec<&str>)> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for attribute in &record.attributes {
+        let value = attribute.value.expose();
+        match groups.iter_mut().find(|(name, _)| *name == attribute.name) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((&attribute.name, vec![value])),
+        }
+    }
+    groups
+}
+
+fn is(name: &str, wanted: &str) -> bool {
+    name.eq_ignore_ascii_case(wanted)
+}
+
+#[cfg(test)]
+mod tests;

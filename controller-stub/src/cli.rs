@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use postern_protocol::task::import_batch::{Delimiter, Format};
 use postern_protocol::{ClusterName, MemberId, SystemName, TaskId, TaskKind};
 
 use crate::telemetry::LogFormat;
@@ -380,9 +381,15 @@ pub struct Submit {
     /// Show a generated password on the terminal
     #[arg(long, requires = "generate")]
     pub show_password: bool,
-    /// import_batch: the dataset, XML
+    /// import_batch: the dataset
     #[arg(long)]
     pub dataset: Option<PathBuf>,
+    /// import_batch: how the dataset is written, xml, csv or jsonl; without this, the file's extension says it
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// import_batch: what parts the cells of a CSV file: found_out, comma, semicolon, tab or pipe
+    #[arg(long, default_value_t = Delimiter::FoundOut)]
+    pub delimiter: Delimiter,
     /// Do not wait for the outcome
     #[arg(long = "async")]
     pub asynchronous: bool,

@@ -67,6 +67,7 @@ fn code_sets() -> Value {
         "CancelVerdict": set(CancelVerdict::ALL),
         "Certainty": set(Certainty::ALL),
         "Changed": set(Changed::ALL),
+        "Delimiter": set(import_batch::Delimiter::ALL),
         "EnrollRefusal": set(EnrollRefusal::ALL),
         "FailureClass": set(FailureClass::ALL),
         "Format": set(import_batch::Format::ALL),

@@ -174,7 +174,7 @@ describe! {
     disable_user::Request { account }
     expire_password::Request { account }
     reset_password::Request { account, source }
-    import_batch::Request { format }
+    import_batch::Request { format, delimiter }
     test_connection::Output { message, instance, organization, account, method, network, warnings }
     validate_user::Output { user }
     validate_user::User { id, account, active, frozen, locked, user_type, profile, role, license }

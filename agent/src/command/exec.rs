@@ -113,11 +113,7 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
             plain(TaskRequest::ExpirePassword(request), on.common)
         }
         Task::ResetPassword(options) => reset(options, plain)?,
-        Task::ImportBatch(ImportBatch { common, dataset, results }) => {
-            let request = import_batch::Request { format: Format::Xml.into() };
-            let results = results.map(make_results).transpose()?;
-            LocalTask { dataset: Some(dataset), results, ..plain(TaskRequest::ImportBatch(request), common) }
-        }
+        Task::ImportBatch(options) => import(options, plain)?,
     })
 }
 
@@ -133,6 +129,20 @@ fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTas
         None => None,
     };
     Ok(LocalTask { secret, generated, ..plain(TaskRequest::ResetPassword(request), options.on.common) })
+}
+
+fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
+    let ImportBatch { common, dataset, format, delimiter, results } = options;
+    let format = match format.or_else(|| Format::of_file(&dataset.to_string_lossy())) {
+        Some(format) => format,
+        None => {
+            let message = format!("the name of `{}` does not tell how it is written; give --format", dataset.display());
+            return Err(Failed::new(Exit::Usage, message));
+        }
+    };
+    let request = import_batch::Request { format: format.into(), delimiter: delimiter.into() };
+    let results = results.map(make_results).transpose()?;
+    Ok(LocalTask { dataset: Some(dataset), results, ..plain(TaskRequest::ImportBatch(request), common) })
 }
 
 /// Made before anything is changed: what came of it must be told.

@@ -1,38 +1,30 @@
 //! The XML form of datasets: `<root><entry changetype="add|modify" modifytype="replace">…</entry>…</root>`.
 //!
-//! Each child of an entry is an attribute, its text the value. There are no document types and no entities of one's
-//! own, so nothing expands. Nothing larger than [`MAX_ENTRY`] is held in memory.
+//! Each child of an entry is an attribute, its text the value; an attribute with several values stands there several
+//! times. There are no document types and no entities of one's own, so nothing expands.
 
-mod meter;
-
-use std::io::{BufReader, Read};
+use std::io::{self, Read, Write};
 
 use postern_protocol::Secret;
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
-use quick_xml::reader::Reader;
+use quick_xml::reader::Reader as Markup;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Attribute, BadEntry, Change, DatasetError, Entry, Item, Place};
-use meter::Meter;
-
-/// The most bytes of one entry, markup included. A user with every field filled takes a tenth of it.
-pub const MAX_ENTRY: u64 = 256 * 1024;
-/// The most bytes of one value: Salesforce's longest field of text.
-pub const MAX_VALUE: usize = 131_072;
-/// The most attributes of one entry. The User object has about two hundred fields.
-pub const MAX_ATTRIBUTES: usize = 1_000;
-/// The longest name of an attribute, in bytes. Salesforce's are at most 80 characters long.
-pub const MAX_NAME: usize = 128;
+use super::draft::{Draft, shown};
+use super::source::Source;
+use super::{Change, DatasetError, EMPTY, Item, MAX_ENTRY, MAX_NAME, MAX_VALUE, Place, Record, is};
 
 /// Reads entries one by one from XML text. Blocks as its source blocks.
-pub struct XmlReader<R: Read> {
-    reader: Reader<Meter<BufReader<R>>>,
+pub struct Reader<R: Read> {
+    markup: Markup<Source<R>>,
     buffer: Vec<u8>,
     state: State,
     number: u64,
+    /// Where the piece of markup at hand began, and where the last entry ended.
     began: Place,
+    rest: Place,
 }
 
 enum State {
@@ -41,22 +33,19 @@ enum State {
     /// Between entries.
     Root,
     /// In an entry.
-    Entry(Draft),
+    Entry(Open),
     /// After `</root>`, or after an error.
     Over,
 }
 
 /// An entry while it is read.
-struct Draft {
-    number: u64,
-    place: Place,
-    change: Option<Change>,
-    attributes: Vec<Attribute>,
-    /// The name of the attribute that is open, and its value so far.
-    open: Option<(String, Zeroizing<String>)>,
+struct Open {
+    draft: Draft,
+    /// The attribute that is open: its name, and its value so far.
+    attribute: Option<(String, Zeroizing<String>)>,
     /// Elements open inside an attribute, or inside an element that is no entry.
     nested: usize,
-    problem: Option<(&'static str, String)>,
+    /// It is an element of another name.
     foreign: bool,
 }
 
@@ -65,27 +54,24 @@ enum Step {
     Yield(Item),
 }
 
-impl<R: Read> XmlReader<R> {
+impl<R: Read> Reader<R> {
     /// A reader of `source`, which must be UTF-8.
     pub fn new(source: R) -> Self {
-        let mut reader = Reader::from_reader(Meter::new(BufReader::new(source), 2 * MAX_ENTRY));
-        let config = reader.config_mut();
+        let mut markup = Markup::from_reader(Source::new(source));
+        let config = markup.config_mut();
         // Names are compared here, so that an entry with a wrong end does not take the others along.
         config.check_end_names = false;
         config.allow_unmatched_ends = true;
-        let began = reader.get_ref().place();
-        Self { reader, buffer: Vec::new(), state: State::Prolog, number: 0, began }
+        let began = markup.get_ref().place();
+        Self { markup, buffer: Vec::new(), state: State::Prolog, number: 0, began, rest: began }
     }
 
     /// The next entry.
     fn read(&mut self) -> Result<Option<Item>, DatasetError> {
         while !matches!(self.state, State::Over) {
             self.buffer.zeroize();
-            self.began = self.reader.get_ref().place();
-            self.reader.get_mut().refill();
-            let mut buffer = std::mem::take(&mut self.buffer);
-            let event = self.reader.read_event_into(&mut buffer).map(Event::into_owned);
-            self.buffer = buffer;
+            self.began = self.markup.get_mut().start().map_err(|error| self.fatal(error.to_string()))?;
+            let event = self.markup.read_event_into(&mut self.buffer).map(Event::into_owned);
             let event = event.map_err(|error| self.fatal(told(&error)))?;
             match self.handle(&event)? {
                 Step::Read => (),
@@ -122,6 +108,8 @@ impl<R: Read> XmlReader<R> {
             && is(tag.local_name().as_ref(), "root")
         {
             self.state = State::Over;
+        } else if let Event::Eof = event {
+            return Err(self.fatal(EMPTY));
         } else if !is_blank(event) {
             return Err(self.fatal("a dataset begins with `<root>`"));
         }
@@ -131,10 +119,13 @@ impl<R: Read> XmlReader<R> {
     fn in_root(&mut self, event: &Event<'_>) -> Result<Step, DatasetError> {
         match event {
             Event::Start(tag) => {
-                self.state = State::Entry(self.draft(tag));
+                self.state = State::Entry(self.open(tag));
                 Ok(Step::Read)
             }
-            Event::Empty(tag) => Ok(Step::Yield(self.draft(tag).finish())),
+            Event::Empty(tag) => {
+                let open = self.open(tag);
+                Ok(self.finish(open, self.markup.get_ref().place()))
+            }
             Event::End(tag) if is(tag.local_name().as_ref(), "root") => {
                 self.state = State::Over;
                 Ok(Step::Read)
@@ -153,31 +144,29 @@ impl<R: Read> XmlReader<R> {
     }
 
     fn in_entry(&mut self, event: &Event<'_>) -> Result<Step, DatasetError> {
-        let too_large = self.reader.get_ref().since_mark() > MAX_ENTRY;
-        let State::Entry(draft) = &mut self.state else { return Ok(Step::Read) };
-        if too_large {
-            draft.refuse("entry_too_large", format!("the entry is larger than {MAX_ENTRY} bytes"));
-            // From here on nothing of it is kept.
-            draft.attributes.clear();
+        let here = self.markup.get_ref().place();
+        let State::Entry(open) = &mut self.state else { return Ok(Step::Read) };
+        if here.offset - open.draft.place().offset > MAX_ENTRY {
+            open.draft.refuse("entry_too_large", format!("the entry is larger than {MAX_ENTRY} bytes"));
         }
         match event {
-            Event::Start(tag) if draft.is_new_entry(tag) => {
-                draft.refuse("entry_not_closed", "the entry has no end: `</entry>` is missing".to_owned());
-                let next = self.draft(tag);
-                let State::Entry(cut) = std::mem::replace(&mut self.state, State::Entry(next)) else {
-                    return Ok(Step::Read);
-                };
-                return Ok(Step::Yield(cut.finish()));
+            Event::Start(tag) if open.is_new_entry(tag) => {
+                open.draft.refuse("entry_not_closed", "the entry has no end: `</entry>` is missing");
+                let next = self.open(tag);
+                return Ok(match std::mem::replace(&mut self.state, State::Entry(next)) {
+                    State::Entry(cut) => self.finish(cut, self.began),
+                    State::Prolog | State::Root | State::Over => Step::Read,
+                });
             }
-            Event::Start(tag) => draft.begin(tag.local_name().as_ref()),
+            Event::Start(tag) => open.begin(tag.local_name().as_ref()),
             Event::Empty(tag) => {
-                draft.begin(tag.local_name().as_ref());
-                draft.end(tag.local_name().as_ref());
+                open.begin(tag.local_name().as_ref());
+                open.end(tag.local_name().as_ref());
             }
             Event::End(tag) => return Ok(self.end(tag.local_name().as_ref())),
-            Event::Text(text) => draft.text(&text.xml10_content()),
-            Event::CData(text) => draft.text(&text.xml10_content()),
-            Event::GeneralRef(reference) => draft.reference(reference),
+            Event::Text(text) => open.text(&text.xml10_content()),
+            Event::CData(text) => open.text(&text.xml10_content()),
+            Event::GeneralRef(reference) => open.reference(reference),
             Event::Eof => return Err(self.fatal("the dataset ends within an entry")),
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => (),
         }
@@ -186,44 +175,44 @@ impl<R: Read> XmlReader<R> {
 
     /// An end inside an entry: of an attribute, of the entry, or, if tags are missing, of the root.
     fn end(&mut self, name: &str) -> Step {
-        let State::Entry(draft) = &mut self.state else { return Step::Read };
+        let State::Entry(open) = &mut self.state else { return Step::Read };
         let of_root = is(name, "root");
-        if !of_root && !draft.ends_with(name) {
-            draft.end(name);
+        if !of_root && !open.ends_with(name) {
+            open.end(name);
             return Step::Read;
         }
         if of_root {
-            draft.refuse("entry_not_closed", "the entry has no end: `</entry>` is missing".to_owned());
-        } else if draft.open.is_some() {
-            draft.refuse("attribute_not_closed", "an attribute of the entry has no end".to_owned());
+            open.draft.refuse("entry_not_closed", "the entry has no end: `</entry>` is missing");
+        } else if open.attribute.is_some() {
+            open.draft.refuse("attribute_not_closed", "an attribute of the entry has no end");
         }
-        let next = if of_root { State::Over } else { State::Root };
+        let (next, end) =
+            if of_root { (State::Over, self.began) } else { (State::Root, self.markup.get_ref().place()) };
         match std::mem::replace(&mut self.state, next) {
-            State::Entry(draft) => Step::Yield(draft.finish()),
+            State::Entry(open) => self.finish(open, end),
             State::Prolog | State::Root | State::Over => Step::Read,
         }
     }
 
-    fn draft(&mut self, tag: &BytesStart<'_>) -> Draft {
+    fn finish(&mut self, open: Open, end: Place) -> Step {
+        self.rest = end;
+        Step::Yield(open.draft.finish(end.offset))
+    }
+
+    fn open(&mut self, tag: &BytesStart<'_>) -> Open {
         self.number += 1;
-        self.reader.get_mut().mark();
-        let mut draft = Draft {
-            number: self.number,
-            place: self.began,
-            change: None,
-            attributes: Vec::new(),
-            open: None,
+        let mut open = Open {
+            draft: Draft::new(self.number, self.began),
+            attribute: None,
             nested: 0,
-            problem: None,
             foreign: !is(tag.local_name().as_ref(), "entry"),
         };
-        if draft.foreign {
-            let name: String = tag.local_name().as_ref().chars().take(40).collect();
-            draft.refuse("not_an_entry", format!("`<{name}>` is not `<entry>`"));
+        if open.foreign {
+            open.draft.refuse("not_an_entry", format!("`<{}>` is not `<entry>`", shown(tag.local_name().as_ref())));
         } else {
-            draft.read_header(tag);
+            open.read_header(tag);
         }
-        draft
+        open
     }
 
     fn check_encoding(&mut self, declaration: &BytesDecl<'_>) -> Result<(), DatasetError> {
@@ -236,11 +225,12 @@ impl<R: Read> XmlReader<R> {
 
     fn fatal(&mut self, problem: impl Into<String>) -> DatasetError {
         self.state = State::Over;
-        DatasetError { place: self.reader.get_ref().place(), problem: problem.into() }
+        let rest = if self.number == 0 { self.began } else { self.rest };
+        DatasetError { place: self.markup.get_ref().place(), rest, problem: problem.into() }
     }
 }
 
-impl<R: Read> Iterator for XmlReader<R> {
+impl<R: Read> Iterator for Reader<R> {
     type Item = Result<Item, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -248,37 +238,20 @@ impl<R: Read> Iterator for XmlReader<R> {
     }
 }
 
-impl Draft {
+impl Open {
     fn read_header(&mut self, tag: &BytesStart<'_>) {
         for attribute in tag.attributes() {
             let Ok(attribute) = attribute else {
-                return self.refuse("entry_malformed", "the `<entry>` tag is malformed".to_owned());
+                return self.draft.refuse("entry_malformed", "the `<entry>` tag is malformed");
             };
             let value = attribute.normalized_value(XmlVersion::Implicit1_0).unwrap_or_default();
-            let shown: String = value.chars().take(40).collect();
             let key = attribute.key.local_name();
             if is(key.as_ref(), "changetype") {
-                self.change = match value.trim() {
-                    it if is(it, "add") => Some(Change::Add),
-                    it if is(it, "modify") => Some(Change::Modify),
-                    _ => {
-                        let problem = format!("changetype `{shown}` is not supported; use `add` or `modify`");
-                        return self.refuse("changetype_not_supported", problem);
-                    }
-                };
-            } else if is(key.as_ref(), "modifytype") && !is(value.trim(), "replace") {
-                let problem = format!("modifytype `{shown}` is not supported; use `replace`");
-                return self.refuse("modifytype_not_supported", problem);
+                self.draft.changetype(&value);
+            } else if is(key.as_ref(), "modifytype") {
+                self.draft.modifytype(&value);
             }
         }
-        if self.change.is_none() {
-            self.refuse("changetype_missing", "the entry has no changetype; write `add` or `modify`".to_owned());
-        }
-    }
-
-    /// Only the first problem is told: the others may follow from it.
-    fn refuse(&mut self, code: &'static str, problem: String) {
-        self.problem.get_or_insert((code, problem));
     }
 
     /// `<entry>` never stands inside an entry: the one before it was not closed.
@@ -287,18 +260,16 @@ impl Draft {
     }
 
     fn ends_with(&self, name: &str) -> bool {
-        if self.foreign { self.open.is_none() } else { is(name, "entry") }
+        if self.foreign { self.attribute.is_none() } else { is(name, "entry") }
     }
 
     fn begin(&mut self, name: &str) {
-        if self.open.is_some() {
+        if self.attribute.is_some() {
             self.nested += 1;
-            return self.refuse("attribute_nested", "an attribute holds an element instead of text".to_owned());
+            return self.draft.refuse("attribute_nested", "an attribute holds an element instead of text");
         }
-        if name.len() > MAX_NAME {
-            self.refuse("attribute_name_too_long", format!("the name of an attribute is longer than {MAX_NAME} bytes"));
-        }
-        self.open = Some((name.chars().take(MAX_NAME).collect(), Zeroizing::default()));
+        // One character too many is enough to be refused for.
+        self.attribute = Some((name.chars().take(MAX_NAME + 1).collect(), Zeroizing::default()));
     }
 
     fn end(&mut self, name: &str) {
@@ -306,25 +277,22 @@ impl Draft {
             self.nested -= 1;
             return;
         }
-        let Some((opened, mut value)) = self.open.take() else {
-            return self.refuse("entry_malformed", "the entry has an end tag without its start".to_owned());
+        let Some((opened, mut value)) = self.attribute.take() else {
+            return self.draft.refuse("entry_malformed", "the entry has an end tag without its start");
         };
-        if opened != name {
-            self.refuse("attribute_not_closed", "an attribute of the entry has no end".to_owned());
+        if opened != name && opened.len() <= MAX_NAME {
+            self.draft.refuse("attribute_not_closed", "an attribute of the entry has no end");
         }
-        if self.attributes.len() >= MAX_ATTRIBUTES {
-            self.refuse("too_many_attributes", format!("the entry has more than {MAX_ATTRIBUTES} attributes"));
-        } else if self.problem.is_none() {
-            self.attributes.push(Attribute { name: opened, value: Secret::new(std::mem::take(&mut *value)) });
-        }
+        self.draft.attribute(&opened, Secret::new(std::mem::take(&mut *value)));
     }
 
     fn text(&mut self, text: &str) {
-        match &mut self.open {
-            Some((_, value)) if value.len() + text.len() <= MAX_VALUE => value.push_str(text),
-            Some(_) => self.refuse("value_too_long", format!("a value is longer than {MAX_VALUE} bytes")),
+        match &mut self.attribute {
+            // What is too long already needs no more to be refused for.
+            Some((_, value)) if value.len() <= MAX_VALUE => value.push_str(text),
+            Some(_) => (),
             None if text.trim().is_empty() => (),
-            None => self.refuse("entry_malformed", "the entry has text outside of its attributes".to_owned()),
+            None => self.draft.refuse("entry_malformed", "the entry has text outside of its attributes"),
         }
     }
 
@@ -335,25 +303,10 @@ impl Draft {
         if let Some(text) = resolve_predefined_entity(reference) {
             self.text(text);
         } else {
-            let name: String = reference.chars().take(40).collect();
-            self.refuse("unknown_entity", format!("`&{name};` is not one of the five entities of XML"));
+            let name = shown(reference);
+            self.draft.refuse("unknown_entity", format!("`&{name};` is not one of the five entities of XML"));
         }
     }
-
-    fn finish(self) -> Item {
-        let Self { number, place, change, attributes, problem, .. } = self;
-        match (change, problem) {
-            (Some(change), None) => Ok(Entry { number, place, change, attributes }),
-            (_, problem) => {
-                let (code, problem) = problem.unwrap_or(("entry_malformed", "the entry is malformed".to_owned()));
-                Err(BadEntry { number, place, code, problem })
-            }
-        }
-    }
-}
-
-fn is(name: &str, wanted: &str) -> bool {
-    name.eq_ignore_ascii_case(wanted)
 }
 
 fn is_blank(event: &Event<'_>) -> bool {
@@ -362,6 +315,65 @@ fn is_blank(event: &Event<'_>) -> bool {
 
 fn told(error: &quick_xml::Error) -> String {
     if let quick_xml::Error::Io(source) = error { source.to_string() } else { error.to_string() }
+}
+
+/// Writes records one by one as XML.
+pub struct Writer<W: Write> {
+    sink: W,
+}
+
+impl<W: Write> Writer<W> {
+    /// A writer to `sink`, which gets the beginning of the dataset at once.
+    pub fn new(mut sink: W) -> io::Result<Self> {
+        sink.write_all(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<root>\n")?;
+        Ok(Self { sink })
+    }
+
+    /// Writes one record. Control characters, which XML cannot hold, become U+FFFD.
+    pub fn write(&mut self, record: &Record) -> io::Result<()> {
+        self.sink.write_all(match record.change {
+            Change::Add => b"  <entry changetype=\"add\">\n",
+            Change::Modify => b"  <entry changetype=\"modify\" modifytype=\"replace\">\n",
+        })?;
+        for attribute in &record.attributes {
+            let name = &attribute.name;
+            write!(self.sink, "    <{name}>")?;
+            write_text(&mut self.sink, attribute.value.expose())?;
+            writeln!(self.sink, "</{name}>")?;
+        }
+        self.sink.write_all(b"  </entry>\n")
+    }
+
+    /// Ends the dataset.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.sink.write_all(b"</root>\n")?;
+        self.sink.flush()?;
+        Ok(self.sink)
+    }
+}
+
+fn write_text(sink: &mut impl Write, text: &str) -> io::Result<()> {
+    for piece in text.split_inclusive(|it: char| matches!(it, '&' | '<' | '>') || it.is_ascii_control()) {
+        let last = piece.chars().next_back().unwrap_or_default();
+        let escaped = match last {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '\r' => "&#13;",
+            '\t' | '\n' => {
+                sink.write_all(piece.as_bytes())?;
+                continue;
+            }
+            it if it.is_ascii_control() => "\u{fffd}",
+            _ => {
+                sink.write_all(piece.as_bytes())?;
+                continue;
+            }
+        };
+        sink.write_all(piece.strip_suffix(last).unwrap_or(piece).as_bytes())?;
+        sink.write_all(escaped.as_bytes())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use postern_agent::connector::Mark;
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::task::import_batch::Output;
+use postern_protocol::task::import_batch::{Format, Output};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
 
-use crate::lab::{Lab, Task, import, validate, verdict};
+use crate::lab::{Lab, Task, import, import_as, validate, verdict};
 
 const ACTIVE: &str = "user0001@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
@@ -161,7 +161,7 @@ async fn a_dataset_that_cannot_be_read_changes_nothing() {
     let lab = Lab::start().await;
     let connector = lab.connector();
     let whole = root(&modify(ACTIVE, "<Title>one</Title>"));
-    for text in [whole.replace("</root>", ""), "{}".to_owned(), whole.replace("<root>", "<!DOCTYPE root []><root>")] {
+    for text in [String::new(), "{}".to_owned(), whole.replace("<root>", "<!DOCTYPE root []><root>")] {
         let mut task = import(text);
         let failure = task.attempt(&connector).await.unwrap_err();
         assert_eq!((failure.class.known(), failure.code.as_str()), (Some(FailureClass::Rejected), "dataset_malformed"));
@@ -171,6 +171,44 @@ async fn a_dataset_that_cannot_be_read_changes_nothing() {
     let empty = import("<root/>").attempt(&connector).await.unwrap();
     assert_eq!(verdict(&empty), (Outcome::Succeeded, Certainty::Certain, Changed::No));
     assert_eq!(lab.effects(ACTIVE).updates, 0);
+}
+
+/// A file that was cut off, or is broken in the middle: what stands before is done, the rest is told.
+#[tokio::test]
+async fn the_rest_of_a_broken_dataset_is_reported() {
+    let lab = Lab::start().await;
+    let entry = modify(ACTIVE, "<Title>one</Title>");
+    for (text, line) in
+        [(root(&entry).replace("</root>", ""), 4), (root(&format!("{entry}<Title>\n</entry>text\n{entry}")), 5)]
+    {
+        let mut task = import(text);
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        let lines = task.lines();
+        let last = lines.last().unwrap();
+        assert_eq!(conclusion.outcome, Outcome::PartiallySucceeded);
+        assert_eq!((last["code"].as_str(), last["outcome"].as_str()), (Some("dataset_malformed"), Some("failed")));
+        assert!(last["message"].as_str().unwrap().contains("nothing from here on was read"), "{last}");
+        assert!(last["line"].as_u64().unwrap() <= line, "{last}");
+        assert_eq!(lines[0]["outcome"], "modified");
+    }
+}
+
+#[tokio::test]
+async fn every_form_of_a_dataset_does_the_same() {
+    let lab = Lab::start().await;
+    for (format, text) in [
+        (Format::Csv, format!("\u{feff}Username;Title;IsActive\n{ACTIVE};\"R; D\";\n{INACTIVE};#N/A;true\n")),
+        (
+            Format::Jsonl,
+            format!(
+                "{{\"Username\":\"{ACTIVE}\",\"Title\":\"R; D\"}}\n{{\"Username\":\"{INACTIVE}\",\"Title\":null,\"IsActive\":true}}"
+            ),
+        ),
+    ] {
+        let mut task = import_as(format, text);
+        assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 2, 0, 0), "{:?}", task.lines());
+        assert_eq!(lab.sim.user(ACTIVE).unwrap().text("Title"), "R; D");
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use postern_agent::connector::{self, AttemptCx, Conclusion, Connector, Journal, 
 use postern_protocol::bounded::Text;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
+use postern_protocol::task::import_batch::{Delimiter, Format};
 use postern_protocol::task::reset_password::Source;
 use postern_protocol::task::{
     disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
@@ -330,8 +331,12 @@ pub fn reset_generated(name: &str) -> Task {
 }
 
 pub fn import(dataset: impl Into<Vec<u8>>) -> Task {
-    let format = import_batch::Format::Xml.into();
-    let mut task = Task::new(TaskRequest::ImportBatch(import_batch::Request { format }));
+    import_as(Format::Xml, dataset)
+}
+
+pub fn import_as(format: Format, dataset: impl Into<Vec<u8>>) -> Task {
+    let request = import_batch::Request { format: format.into(), delimiter: Delimiter::FoundOut.into() };
+    let mut task = Task::new(TaskRequest::ImportBatch(request));
     task.dataset = dataset.into();
     task
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use postern_protocol::seal::{SealError, SealingKey, SealingPublicKey};
+use postern_protocol::task::import_batch::Format;
 use postern_protocol::task::{import_batch, reset_password};
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest};
 use postern_store::private;
@@ -72,7 +73,9 @@ fn check(options: &Submit) -> Result<(), Failure> {
             usage("--password-file and --generate belong to reset_password")
         }
         Submit { dataset: None, .. } if is_import => usage("import_batch needs --dataset FILE"),
-        Submit { dataset: Some(_), .. } if !is_import => usage("--dataset belongs to import_batch"),
+        Submit { dataset, format, .. } if !is_import && (dataset.is_some() || format.is_some()) => {
+            usage("--dataset and --format belong to import_batch")
+        }
         Submit { id: Some(_), .. } if is_reset || is_import => usage(
             "--id cannot be used where secrets are sealed: every sealing is different, so the id would be refused the second time",
         ),
@@ -83,7 +86,7 @@ fn check(options: &Submit) -> Result<(), Failure> {
 fn request(options: &Submit) -> Result<TaskRequest, Failure> {
     let params = match options.kind {
         TaskKind::TestConnection => json!({}),
-        TaskKind::ImportBatch => json!({ "format": "xml" }),
+        TaskKind::ImportBatch => import(options)?,
         TaskKind::ResetPassword => json!({
             "account": account(options)?,
             "source": if options.generate { "generated" } else { "given" },
@@ -93,6 +96,15 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
         }
     };
     TaskRequest::from_json(options.kind, params).map_err(|error| Failure::from_error(Exit::Usage, &error))
+}
+
+fn import(options: &Submit) -> Result<Value, Failure> {
+    let named = options.dataset.as_deref().and_then(|it| Format::of_file(&it.to_string_lossy()));
+    let Some(format) = options.format.or(named) else {
+        let sentence = "the dataset's name does not tell how it is written; give --format xml, csv or jsonl";
+        return Err(Failure::new(Exit::Usage, sentence));
+    };
+    Ok(json!({ "format": format, "delimiter": options.delimiter }))
 }
 
 fn account(options: &Submit) -> Result<Value, Failure> {

@@ -24,6 +24,39 @@ codes! {
     pub enum Format {
         /// `<root><entry changetype="add|modify">…`.
         1 Xml = "xml",
+        /// A header row and one row an entry.
+        2 Csv = "csv",
+        /// One JSON object a line.
+        3 Jsonl = "jsonl",
+    }
+}
+
+codes! {
+    /// What parts the cells of a row.
+    pub enum Delimiter {
+        /// The one of the others that the header has most of.
+        1 FoundOut = "found_out",
+        /// A comma.
+        2 Comma = "comma",
+        /// A semicolon.
+        3 Semicolon = "semicolon",
+        /// A tab.
+        4 Tab = "tab",
+        /// A vertical bar.
+        5 Pipe = "pipe",
+    }
+}
+
+impl Format {
+    /// What the end of a file's name says of its form.
+    pub fn of_file(name: &str) -> Option<Self> {
+        let (_, extension) = name.rsplit_once('.')?;
+        match extension.to_ascii_lowercase().as_str() {
+            "xml" => Some(Self::Xml),
+            "csv" | "tsv" => Some(Self::Csv),
+            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            _ => None,
+        }
     }
 }
 
@@ -33,6 +66,13 @@ codes! {
 pub struct Request {
     /// How it is written.
     pub format: Code<Format>,
+    /// What parts the cells of its rows, if it has rows.
+    #[serde(default = "found_out")]
+    pub delimiter: Code<Delimiter>,
+}
+
+fn found_out() -> Code<Delimiter> {
+    Delimiter::FoundOut.into()
 }
 
 impl Request {

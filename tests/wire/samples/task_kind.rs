@@ -21,7 +21,10 @@ fn requests() -> Vec<Sample> {
         source: reset_password::Source::Generated.into(),
     };
     let expire = expire_password::Request { account: text("expire@acme.example") };
-    let import = import_batch::Request { format: import_batch::Format::Xml.into() };
+    let import = import_batch::Request {
+        format: import_batch::Format::Csv.into(),
+        delimiter: import_batch::Delimiter::Semicolon.into(),
+    };
     vec![
         request(&connection, TaskRequest::TestConnection(connection.clone())),
         request(&validate, TaskRequest::ValidateUser(validate.clone())),

@@ -11,30 +11,24 @@ mod reader;
 mod result;
 mod unit;
 
-use postern_protocol::task::import_batch::{Format, Request};
+use postern_protocol::task::import_batch::Request;
 use postern_protocol::{Failure, FailureClass};
 
 use super::super::Salesforce;
 use crate::connector::{AttemptCx, Conclusion};
-use reader::Units;
+use reader::{Form, Units};
 use result::Tally;
 use unit::Unit;
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
-    if it.format.known() != Some(Format::Xml) {
-        return Err(Failure::new(
-            FailureClass::Rejected,
-            "unknown_format",
-            "this version cannot read that dataset form",
-        ));
-    }
-    let total = reader::count(cx).await?;
+    let form = Form::of(&it)?;
+    let total = reader::count(cx, form).await?;
     let mut tally = Tally::of_journal(&cx.earlier);
     if total == 0 {
         return Ok(tally.conclusion());
     }
     let schema = org.user_fields().await?;
-    let mut units = Units::start(cx)?;
+    let mut units = Units::start(cx, form)?;
     for step in 0.. {
         let items = units.next().await?;
         if items.is_empty() {

@@ -63,7 +63,7 @@ struct Names {
 /// The names in an entry, in lower case: two entries that share one must be done one after the other.
 pub(super) fn names(entry: &Entry) -> Vec<String> {
     let is_name = |name: &str| matches!(canonical(name).as_str(), "id" | "username" | "original_username");
-    let named = entry.attributes.iter().filter(|it| is_name(&it.name));
+    let named = entry.record.attributes.iter().filter(|it| is_name(&it.name));
     named.map(|it| it.value.expose().trim().to_lowercase()).filter(|name| !name.is_empty()).collect()
 }
 
@@ -72,7 +72,7 @@ pub(super) fn plan(entry: &Entry, schema: &Fields) -> Result<Plan, Refused> {
     let mut names = Names::default();
     let (mut fields, mut active, mut password) = (Map::new(), None, None);
     let mut seen: Vec<String> = Vec::new();
-    for attribute in &entry.attributes {
+    for attribute in &entry.record.attributes {
         let name = canonical(&attribute.name);
         if seen.contains(&name) {
             return Err(Refused::new("attribute_twice", format!("`{}` is there twice", attribute.name)));
@@ -86,17 +86,17 @@ pub(super) fn plan(entry: &Entry, schema: &Fields) -> Result<Plan, Refused> {
             "password" => password = Some(attribute.value.clone()),
             "isactive" => active = Some(boolean("IsActive", value)?),
             _ => {
-                let field = writable(schema, &name, &attribute.name, entry.change)?;
+                let field = writable(schema, &name, &attribute.name, entry.record.change)?;
                 fields.insert(field.name.clone(), json_value(field, value)?);
             }
         }
         seen.push(name);
     }
-    let (key, new_name) = names.resolve(entry.change)?;
-    if let Some(username) = new_name.as_deref().or(created_name(entry.change, &key)) {
+    let (key, new_name) = names.resolve(entry.record.change)?;
+    if let Some(username) = new_name.as_deref().or(created_name(entry.record.change, &key)) {
         fields.insert("Username".to_owned(), json!(username));
     }
-    let plan = Plan { change: entry.change, key, fields, new_name, active, password };
+    let plan = Plan { change: entry.record.change, key, fields, new_name, active, password };
     if plan.change == Change::Modify && plan.fields.is_empty() && plan.active.is_none() && plan.password.is_none() {
         return Err(Refused::new("nothing_to_do", "the entry names a user and nothing to change"));
     }
@@ -201,7 +201,7 @@ fn clipped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{Attribute, Place};
+    use crate::dataset::{Attribute, Place, Record};
 
     fn schema() -> Fields {
         let field = |name: &str, kind: &str, writable| Field {
@@ -227,7 +227,8 @@ mod tests {
             value: Secret::new((*value).to_owned()),
         };
         let attributes = attributes.iter().map(attribute).collect();
-        Entry { number: 1, place: Place { line: 1, column: 1 }, change, attributes }
+        let place = Place { line: 1, column: 1, offset: 0 };
+        Entry { number: 1, place, end: 1, record: Record { change, attributes } }
     }
 
     fn planned(change: Change, attributes: &[(&str, &str)]) -> Plan {

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
+use postern_protocol::task::import_batch::{Delimiter, Format, Request};
 use postern_protocol::{Failure, FailureClass};
 use tokio::sync::mpsc;
 
 use super::plan;
 use crate::connector::{AttemptCx, stopped};
-use crate::dataset::xml::XmlReader;
-use crate::dataset::{DatasetError, Item};
+use crate::dataset::{self, DatasetError, Entries, Entry, Item};
 
 /// What Salesforce takes in one call.
 const MAX_ENTRIES: usize = 200;
@@ -16,6 +16,50 @@ const MAX_ENTRIES: usize = 200;
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 /// Entries read ahead; each is at most 256 KiB.
 const AHEAD: usize = 16;
+
+/// How a dataset is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    format: Format,
+    delimiter: Delimiter,
+}
+
+impl Form {
+    /// What a request says of it, as far as this version knows it.
+    pub(super) fn of(request: &Request) -> Result<Self, Failure> {
+        match (request.format.known(), request.delimiter.known()) {
+            (Some(format), Some(delimiter)) => Ok(Self { format, delimiter }),
+            _ => {
+                let summary = "this version cannot read that dataset form";
+                Err(Failure::new(FailureClass::Rejected, "unknown_format", summary)
+                    .with_next_step("Use one of the forms of docs/datasets.md, or a newer agent."))
+            }
+        }
+    }
+
+    fn open(self, cx: &AttemptCx) -> Result<Entries, Failure> {
+        Ok(dataset::read(cx.journal.dataset()?, self.format, self.delimiter))
+    }
+}
+
+/// Entries to the end; what cannot be read on is the last one, unless it is all there is.
+struct Whole {
+    entries: Entries,
+    number: u64,
+}
+
+impl Iterator for Whole {
+    type Item = Result<Item, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.entries.next()?;
+        self.number += 1;
+        Some(match item {
+            Err(error) if self.number > 1 => Ok(Err(error.into_rest(self.number))),
+            other => other,
+        })
+    }
+}
 
 /// A dataset in units.
 pub(super) struct Units {
@@ -25,12 +69,12 @@ pub(super) struct Units {
 
 impl Units {
     /// Starts to read.
-    pub(super) fn start(cx: &AttemptCx) -> Result<Self, Failure> {
-        let dataset = cx.journal.dataset()?;
+    pub(super) fn start(cx: &AttemptCx, form: Form) -> Result<Self, Failure> {
+        let entries = form.open(cx)?;
         let (sender, items) = mpsc::channel(AHEAD);
         // It ends by itself, with the dataset or with the receiver.
         drop(tokio::task::spawn_blocking(move || {
-            for item in XmlReader::new(dataset) {
+            for item in (Whole { entries, number: 0 }) {
                 if sender.blocking_send(item).is_err() {
                     break;
                 }
@@ -68,27 +112,27 @@ impl Units {
     }
 }
 
-/// Reads the whole dataset once and counts its entries: one that cannot be read to its end must change nothing.
-pub(super) async fn count(cx: &AttemptCx) -> Result<u64, Failure> {
-    let dataset = cx.journal.dataset()?;
+/// Reads the whole dataset once and counts its entries: one of which nothing can be read must change nothing.
+pub(super) async fn count(cx: &AttemptCx, form: Form) -> Result<u64, Failure> {
+    let entries = form.open(cx)?;
     let stop = cx.stop.clone();
     let work = move || {
-        let mut entries = 0;
-        for item in XmlReader::new(dataset) {
+        let mut count = 0;
+        for item in (Whole { entries, number: 0 }) {
             item.map_err(|error| malformed(&error)).map(drop)?;
             if stop.is_cancelled() {
                 return Err(stopped());
             }
-            entries += 1;
+            count += 1;
         }
-        Ok(entries)
+        Ok(count)
     };
     let crashed = || Failure::new(FailureClass::Internal, "reader_crashed", "reading the dataset ended in a defect");
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(crashed()))
 }
 
-fn size(entry: &crate::dataset::Entry) -> usize {
-    entry.attributes.iter().map(|it| it.name.len() + it.value.expose().len()).sum()
+fn size(entry: &Entry) -> usize {
+    entry.record.attributes.iter().map(|it| it.name.len() + it.value.expose().len()).sum()
 }
 
 fn malformed(error: &DatasetError) -> Failure {

@@ -1,0 +1,169 @@
+//! The form of datasets with one JSON object a line.
+//!
+//! Each member is an attribute: a text, a number, a truth value, `null` for an empty one, or an array of them for
+//! several values. `changetype` (or `op`) and `modifytype` are `modify` and `replace` unless they say something else.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+use postern_protocol::Secret;
+use serde::Serializer as _;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value as Json;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::draft::{Draft, shown};
+use super::source::{LineEnd, Source};
+use super::{Change, DatasetError, EMPTY, Item, MAX_ENTRY, Place, Record, grouped, is};
+
+/// Reads entries one by one from lines of JSON.
+pub struct Reader<R: Read> {
+    source: Source<R>,
+    line: Zeroizing<Vec<u8>>,
+    number: u64,
+    over: bool,
+}
+
+impl<R: Read> Reader<R> {
+    /// A reader of `source`, which must be UTF-8.
+    pub fn new(source: R) -> Self {
+        Self { source: Source::new(source), line: Zeroizing::default(), number: 0, over: false }
+    }
+
+    fn read(&mut self) -> Result<Option<Item>, DatasetError> {
+        while !self.over {
+            self.line.zeroize();
+            let place = self.source.start().map_err(|error| self.fatal(error.to_string()))?;
+            let end = self.source.line(&mut self.line).map_err(|error| self.fatal(error.to_string()))?;
+            match end {
+                LineEnd::Nothing if self.number == 0 => return Err(self.fatal(EMPTY)),
+                LineEnd::Nothing => self.over = true,
+                LineEnd::Whole if self.line.iter().all(u8::is_ascii_whitespace) => (),
+                LineEnd::Whole | LineEnd::TooLong => return Ok(Some(self.entry(place, end))),
+            }
+        }
+        Ok(None)
+    }
+
+    fn entry(&mut self, place: Place, end: LineEnd) -> Item {
+        self.number += 1;
+        let mut draft = Draft::new(self.number, place);
+        draft.change = Some(Change::Modify);
+        if end == LineEnd::TooLong {
+            draft.refuse("entry_too_large", format!("the entry is larger than {MAX_ENTRY} bytes"));
+        } else if self.line.iter().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r')) {
+            draft.refuse("bad_character", "the line holds a byte that is not UTF-8, or a control character");
+        } else {
+            match serde_json::from_slice(&self.line) {
+                Ok(Members(members)) => fill(&mut draft, members),
+                Err(error) => {
+                    let problem =
+                        format!("the line is not a JSON object (column {}): {}", error.column(), told(&error));
+                    draft.refuse("entry_malformed", problem);
+                }
+            }
+        }
+        draft.finish(self.source.place().offset)
+    }
+
+    fn fatal(&mut self, problem: impl Into<String>) -> DatasetError {
+        self.over = true;
+        let place = self.source.place();
+        DatasetError { place, rest: place, problem: problem.into() }
+    }
+}
+
+impl<R: Read> Iterator for Reader<R> {
+    type Item = Result<Item, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+/// What `serde_json` says without the place, which it counts from the line's own beginning.
+fn told(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+fn fill(draft: &mut Draft, members: Vec<(String, Json)>) {
+    for (name, value) in members {
+        match value {
+            Json::String(text) if is(&name, "changetype") || is(&name, "op") => draft.changetype(&text),
+            Json::String(text) if is(&name, "modifytype") => draft.modifytype(&text),
+            Json::Array(values) if values.is_empty() => draft.attribute(&name, Secret::new(String::new())),
+            Json::Array(values) => values.into_iter().for_each(|value| put(draft, &name, value)),
+            value => put(draft, &name, value),
+        }
+    }
+}
+
+fn put(draft: &mut Draft, name: &str, value: Json) {
+    match value {
+        Json::Null => draft.attribute(name, Secret::new(String::new())),
+        Json::String(text) => draft.attribute(name, Secret::new(text)),
+        Json::Bool(value) => draft.attribute(name, Secret::new(value.to_string())),
+        Json::Number(value) => draft.attribute(name, Secret::new(value.to_string())),
+        Json::Array(_) | Json::Object(_) => {
+            draft.refuse("attribute_nested", format!("`{}` holds more than texts", shown(name)));
+        }
+    }
+}
+
+/// The members of an object in their order, those that stand there twice included.
+struct Members(Vec<(String, Json)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+/// Writes records one by one as lines of JSON.
+pub struct Writer<W: Write> {
+    sink: W,
+}
+
+impl<W: Write> Writer<W> {
+    /// A writer to `sink`.
+    pub fn new(sink: W) -> Self {
+        Self { sink }
+    }
+
+    /// Writes one record.
+    pub fn write(&mut self, record: &Record) -> io::Result<()> {
+        let change = (record.change == Change::Add).then(|| ("changetype", Json::from("add")));
+        let attributes = grouped(record).into_iter().map(|(name, values)| match values.as_slice() {
+            [""] => (name, Json::Null),
+            [value] => (name, Json::from(*value)),
+            values => (name, Json::from(values)),
+        });
+        serde_json::Serializer::new(&mut self.sink).collect_map(change.into_iter().chain(attributes))?;
+        self.sink.write_all(b"\n")
+    }
+
+    /// Ends the dataset.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.sink.flush()?;
+        Ok(self.sink)
+    }
+}
