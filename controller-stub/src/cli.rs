@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use postern_protocol::task::import_batch::{Delimiter, Format};
+use postern_protocol::task::import_batch::{Delimiter, DynamicSystem, Format, Request, Rule, Variable};
 use postern_protocol::{ClusterName, MemberId, SystemName, TaskId, TaskKind};
 
 use crate::telemetry::LogFormat;
@@ -387,9 +387,34 @@ pub struct Submit {
     /// import_batch: how the dataset is written, xml, csv or jsonl; without this, the file's extension says it
     #[arg(long)]
     pub format: Option<Format>,
-    /// import_batch: what parts the cells of a CSV file: found_out, comma, semicolon, tab or pipe
+    /// import_batch: what parts the cells of a CSV file: `found_out`, comma, semicolon, tab or pipe
     #[arg(long, default_value_t = Delimiter::FoundOut)]
     pub delimiter: Delimiter,
+    /// import_batch: say what would be changed, entry by entry, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// import_batch: send nothing unless every entry passes the checks that can be made before
+    #[arg(long)]
+    pub all_or_none: bool,
+    /// import_batch: more entries than this to create, or to modify, go as one job in bulk
+    #[arg(long, default_value_t = Request::BULK_THRESHOLD)]
+    pub bulk_threshold: u32,
+    /// import_batch: how an attribute is treated, NAME=WORD,… with `replace`, `diff_with_target`,
+    /// `add_diff_with_target`, `remove_diff_with_target`, `encrypted`, `audited`; may be repeated
+    #[arg(long = "attribute")]
+    pub attributes: Vec<Rule>,
+    /// import_batch: the attribute that names an entry in the audit; without it, what names the account
+    #[arg(long, default_value = "")]
+    pub audit_key: String,
+    /// import_batch: which connected system entries are for, `none`, `transaction_system_name` or `global_variable`
+    #[arg(long, default_value_t = DynamicSystem::None)]
+    pub dynamic_system: DynamicSystem,
+    /// import_batch: the variable that names the connected system
+    #[arg(long, default_value = "")]
+    pub system_variable: String,
+    /// import_batch: a variable, NAME=VALUE; may be repeated
+    #[arg(long = "variable")]
+    pub variables: Vec<Variable>,
     /// Do not wait for the outcome
     #[arg(long = "async")]
     pub asynchronous: bool,

@@ -174,7 +174,13 @@ describe! {
     disable_user::Request { account }
     expire_password::Request { account }
     reset_password::Request { account, source }
-    import_batch::Request { format, delimiter }
+    import_batch::Rule { attribute, difference, encrypted, audited }
+    import_batch::Variable { name, value }
+    import_batch::Request {
+        format, delimiter, all_or_none, dry_run, bulk_threshold, attributes, audit_key, dynamic_system, system_variable,
+        variables,
+    }
+    import_batch::License { name, total, used, needed }
     test_connection::Output { message, instance, organization, account, method, network, warnings }
     validate_user::Output { user }
     validate_user::User { id, account, active, frozen, locked, user_type, profile, role, license }
@@ -182,7 +188,7 @@ describe! {
     disable_user::Output { user_id }
     reset_password::Output { user_id }
     expire_password::Output { user_id, message }
-    import_batch::Output { entries, created, modified, failed, unknown }
+    import_batch::Output { dry_run, entries, created, modified, unchanged, failed, unknown, licenses }
 }
 
 impl Describe for test_connection::Request {

@@ -132,17 +132,27 @@ fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTas
 }
 
 fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
-    let ImportBatch { common, dataset, format, delimiter, results } = options;
-    let format = match format.or_else(|| Format::of_file(&dataset.to_string_lossy())) {
-        Some(format) => format,
-        None => {
-            let message = format!("the name of `{}` does not tell how it is written; give --format", dataset.display());
-            return Err(Failed::new(Exit::Usage, message));
-        }
+    let Some(format) = options.format.or_else(|| Format::of_file(&options.dataset.to_string_lossy())) else {
+        let shown = options.dataset.display();
+        let message = format!("the name of `{shown}` does not tell how it is written; give --format");
+        return Err(Failed::new(Exit::Usage, message));
     };
-    let request = import_batch::Request { format: format.into(), delimiter: delimiter.into() };
-    let results = results.map(make_results).transpose()?;
-    Ok(LocalTask { dataset: Some(dataset), results, ..plain(TaskRequest::ImportBatch(request), common) })
+    let too_long = |name: &'static str| move |error| Failed::new(Exit::Usage, format!("--{name}: {error}"));
+    let request = import_batch::Request {
+        delimiter: options.delimiter.into(),
+        all_or_none: options.all_or_none,
+        dry_run: options.dry_run,
+        bulk_threshold: options.bulk_threshold,
+        attributes: List::new(options.attributes).map_err(too_long("attribute"))?,
+        audit_key: Text::new(options.audit_key).map_err(too_long("audit-key"))?,
+        dynamic_system: options.dynamic_system.into(),
+        system_variable: Text::new(options.system_variable).map_err(too_long("system-variable"))?,
+        variables: List::new(options.variables).map_err(too_long("variable"))?,
+        ..import_batch::Request::new(format)
+    };
+    let results = options.results.map(make_results).transpose()?;
+    let dataset = Some(options.dataset);
+    Ok(LocalTask { dataset, results, ..plain(TaskRequest::ImportBatch(request), options.common) })
 }
 
 /// Made before anything is changed: what came of it must be told.

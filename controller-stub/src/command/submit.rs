@@ -104,7 +104,18 @@ fn import(options: &Submit) -> Result<Value, Failure> {
         let sentence = "the dataset's name does not tell how it is written; give --format xml, csv or jsonl";
         return Err(Failure::new(Exit::Usage, sentence));
     };
-    Ok(json!({ "format": format, "delimiter": options.delimiter }))
+    Ok(json!({
+        "format": format,
+        "delimiter": options.delimiter,
+        "dry_run": options.dry_run,
+        "all_or_none": options.all_or_none,
+        "bulk_threshold": options.bulk_threshold,
+        "attributes": options.attributes,
+        "audit_key": options.audit_key,
+        "dynamic_system": options.dynamic_system,
+        "system_variable": options.system_variable,
+        "variables": options.variables,
+    }))
 }
 
 fn account(options: &Submit) -> Result<Value, Failure> {

@@ -7,13 +7,23 @@ use postern_protocol::{Failure, FailureClass};
 use tokio::sync::mpsc;
 
 use super::plan;
+use super::unit::AT_ONCE;
 use crate::connector::{AttemptCx, stopped};
 use crate::dataset::{self, DatasetError, Entries, Entry, Item};
 
-/// What Salesforce takes in one call.
-const MAX_ENTRIES: usize = 200;
-/// Below what one call may carry, and what one unit may hold in memory.
-const MAX_BYTES: usize = 2 * 1024 * 1024;
+/// How much is done and journaled together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    entries: usize,
+    /// Of names and values: what a unit holds in memory.
+    bytes: usize,
+}
+
+impl Size {
+    /// One call of the collections, and below what one may carry.
+    pub(super) const CALL: Self = Self { entries: AT_ONCE, bytes: 2 * 1024 * 1024 };
+}
+
 /// Entries read ahead; each is at most 256 KiB.
 const AHEAD: usize = 16;
 
@@ -65,11 +75,12 @@ impl Iterator for Whole {
 pub(super) struct Units {
     items: mpsc::Receiver<Result<Item, DatasetError>>,
     next: Option<Item>,
+    size: Size,
 }
 
 impl Units {
     /// Starts to read.
-    pub(super) fn start(cx: &AttemptCx, form: Form) -> Result<Self, Failure> {
+    pub(super) fn start(cx: &AttemptCx, form: Form, size: Size) -> Result<Self, Failure> {
         let entries = form.open(cx)?;
         let (sender, items) = mpsc::channel(AHEAD);
         // It ends by itself, with the dataset or with the receiver.
@@ -80,7 +91,7 @@ impl Units {
                 }
             }
         }));
-        Ok(Self { items, next: None })
+        Ok(Self { items, next: None, size })
     }
 
     /// The next unit; empty after the last. No user is named twice in a unit: entries on one user follow each other.
@@ -91,8 +102,9 @@ impl Units {
                 Ok(entry) => (plan::names(entry), size(entry)),
                 Err(_) => (Vec::new(), 0),
             };
-            let fits =
-                unit.len() < MAX_ENTRIES && bytes + size <= MAX_BYTES && !names.iter().any(|it| taken.contains(it));
+            let fits = unit.len() < self.size.entries
+                && bytes + size <= self.size.bytes
+                && !names.iter().any(|it| taken.contains(it));
             if !fits && !unit.is_empty() {
                 self.next = Some(item);
                 break;
