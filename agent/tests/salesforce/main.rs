@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod import;
+mod import_bulk;
 mod import_options;
 #[cfg(test)]
 mod lab;

@@ -1,5 +1,6 @@
 //! One unit: look up, create, modify, set passwords, disable.
 
+mod bulk;
 mod licenses;
 mod passwords;
 mod sent;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 pub(super) use licenses::Stock;
 use postern_protocol::Failure;
 pub(super) use sent::AT_ONCE;
+use sent::{Sending, Sent};
 use serde_json::{Map, Value as Json, json};
 use work::{End, TAKEN, Work, said};
 
@@ -189,6 +191,7 @@ impl<'a> Unit<'a> {
     }
 
     async fn create(&mut self, service_account: &str) -> Result<(), Failure> {
+        self.go_on(Operation::Insert).await?;
         for round in 1..=ROUNDS {
             let rows = self.rows(|work, plan| plan.change == Change::Add && !work.written);
             let repeated = round > 1 || self.memory.may_have_acted;
@@ -253,6 +256,7 @@ impl<'a> Unit<'a> {
             // Nothing but a password, or disabling after it.
             work.written |= work.is_open() && work.plan.as_ref().is_some_and(|plan| plan.fields.is_empty());
         }
+        self.go_on(Operation::Update).await?;
         for _ in 0..ROUNDS {
             let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
             let Some(lost) = self.write(rows.clone(), Operation::Update, true).await? else { return Ok(()) };
@@ -305,21 +309,43 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
-    /// Writes the fields of some rows. The failure, if the answer was lost.
+    /// Takes over what the bulk jobs of earlier attempts did.
+    async fn go_on(&mut self, operation: Operation) -> Result<(), Failure> {
+        if !self.memory.jobs.iter().any(|(of, _)| *of == operation) {
+            return Ok(());
+        }
+        let change = if operation == Operation::Insert { Change::Add } else { Change::Modify };
+        let rows = self.rows(|work, plan| plan.change == change && !work.written);
+        let Sent { rows, .. } = self.results_of_earlier_jobs(self.records(&rows), operation).await?;
+        self.take(rows, true);
+        Ok(())
+    }
+
+    /// Writes the fields of some rows. The failure, if an answer was lost.
     async fn write(&mut self, rows: Rows, operation: Operation, repeated: bool) -> Result<Option<Failure>, Failure> {
-        let records = rows
-            .iter()
-            .filter_map(|index| {
-                let work = self.work.get(*index)?;
-                let mut fields = work.plan.as_ref()?.fields.clone();
-                if let Some(id) = &work.id {
-                    fields.insert("Id".to_owned(), json!(id));
-                }
-                Some((*index, fields))
-            })
-            .collect();
-        let outcome = self.send(records, operation).await?;
-        for (index, result) in outcome.rows {
+        let records = self.records(&rows);
+        let in_bulk = records.len() > self.choices.bulk_threshold && !self.choices.all_or_none;
+        let Sent { rows, lost } =
+            if in_bulk { self.send_in_bulk(records, operation).await? } else { self.send(records, operation).await? };
+        self.take(rows, repeated);
+        Ok(lost)
+    }
+
+    fn records(&self, rows: &[usize]) -> Vec<Sending> {
+        let record = |index: &usize| {
+            let work = self.work.get(*index)?;
+            let mut fields = work.plan.as_ref()?.fields.clone();
+            if let Some(id) = &work.id {
+                fields.insert("Id".to_owned(), json!(id));
+            }
+            Some((*index, fields))
+        };
+        rows.iter().filter_map(record).collect()
+    }
+
+    /// Takes note of what became of rows.
+    fn take(&mut self, rows: Vec<(usize, Result<String, Refused>)>, repeated: bool) {
+        for (index, result) in rows {
             let Some(work) = self.work.get_mut(index) else { continue };
             match result {
                 Ok(id) => work.written(id),
@@ -329,7 +355,6 @@ impl<'a> Unit<'a> {
                 Err(refused) => work.end = Some(End::Failed(refused)),
             }
         }
-        Ok(outcome.lost)
     }
 
     fn rows(&self, wanted: impl Fn(&Work, &Plan) -> bool) -> Rows {
