@@ -222,4 +222,8 @@ pub struct ImportBatch {
     /// Write one JSON line for each entry here; without it, failed entries are printed.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
+    /// Write the entries that did not succeed here, in the form of the dataset: mended, it can be fed back. The file
+    /// must not be there yet; only you can read it.
+    #[arg(long, value_name = "FILE")]
+    pub failed: Option<PathBuf>,
 }

@@ -348,13 +348,23 @@ Exits with 0 when the task succeeded, or was taken in with --async; with 1 when 
         task: TaskId,
     },
     /// Download what came of a batch, record by record
-    #[command(after_help = "Example:\n  postern-controller task results tsk_0195d8a0... --output results.jsonl")]
+    #[command(after_help = "\
+Examples:
+  postern-controller task results tsk_0195d8a0... --output results.jsonl
+  postern-controller task results tsk_0195d8a0... --output results.jsonl --failed again.csv --dataset users.csv")]
     Results {
         /// The task
         task: TaskId,
         /// Write to this file instead of standard output
         #[arg(long)]
         output: Option<PathBuf>,
+        /// Write the entries that did not succeed to this new file, in the form of the dataset: mended, it can be
+        /// submitted again
+        #[arg(long, requires = "dataset")]
+        failed: Option<PathBuf>,
+        /// The dataset that was submitted, unchanged
+        #[arg(long, requires = "failed")]
+        dataset: Option<PathBuf>,
     },
 }
 

@@ -1,6 +1,7 @@
 //! `postern exec`: one task, here.
 
 mod password_file;
+mod rest_file;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,7 +14,7 @@ use postern_protocol::outcome::Outcome;
 use postern_protocol::seal::{
     MAX_SECRET, SEGMENT, SealContext, SealedField, SealingKey, SealingPublicKey, SegmentSealer, StreamKey,
 };
-use postern_protocol::task::import_batch::{DATASET_KEY, Format};
+use postern_protocol::task::import_batch::{DATASET_KEY, Format, Remainder};
 use postern_protocol::task::reset_password::{PASSWORD, Source};
 use postern_protocol::task::{
     disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use self::password_file::PasswordFile;
+use self::rest_file::RestFile;
 use super::{Failed, load, say, say_error, say_json, say_pairs};
 use crate::app::App;
 use crate::cli::{Common, Exec, ImportBatch, ResetPassword, Task};
@@ -48,6 +50,8 @@ struct LocalTask {
     secret: Option<(&'static str, Zeroizing<Vec<u8>>)>,
     dataset: Option<PathBuf>,
     results: Option<(File, PathBuf)>,
+    /// Where the entries that did not succeed go.
+    rest: Option<RestFile>,
     generated: Option<(SealingKey, PasswordFile)>,
 }
 
@@ -92,6 +96,7 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
         secret: None,
         dataset: None,
         results: None,
+        rest: None,
         generated: None,
     };
     Ok(match task {
@@ -152,7 +157,8 @@ fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask
     };
     let results = options.results.map(make_results).transpose()?;
     let dataset = Some(options.dataset);
-    Ok(LocalTask { dataset, results, ..plain(TaskRequest::ImportBatch(request), options.common) })
+    let rest = options.failed.map(RestFile::make).transpose()?;
+    Ok(LocalTask { dataset, results, rest, ..plain(TaskRequest::ImportBatch(request), options.common) })
 }
 
 /// Made before anything is changed: what came of it must be told.
@@ -335,7 +341,7 @@ fn save_generated(local: &mut LocalTask, offer: &Offer, report: &Report) -> Resu
 }
 
 /// Writes the results where they were wanted and returns the first entries that failed.
-fn save_results(app: &App, local: &LocalTask, report: &Report) -> Result<Vec<Value>, Failed> {
+fn save_results(app: &App, local: &mut LocalTask, report: &Report) -> Result<Vec<Value>, Failed> {
     let Some(stream) = report.streams.first() else { return Ok(Vec::new()) };
     let reader = app
         .store
@@ -343,6 +349,7 @@ fn save_results(app: &App, local: &LocalTask, report: &Report) -> Result<Vec<Val
         .read(spool_id(stream.id), stream.length)
         .map_err(|error| Failed::because(Exit::Store, &error))?;
     let mut failed = Vec::new();
+    let mut rest = Remainder::default();
     let mut line = Vec::new();
     let mut offset = 0;
     while offset < stream.length {
@@ -362,8 +369,12 @@ fn save_results(app: &App, local: &LocalTask, report: &Report) -> Result<Vec<Val
                 continue;
             }
             note_failed(&mut failed, &line);
+            rest.note(&line);
             line.clear();
         }
+    }
+    if let (Some(file), Some(dataset)) = (&mut local.rest, &local.dataset) {
+        file.fill(&rest, dataset)?;
     }
     Ok(failed)
 }

@@ -3,6 +3,7 @@
 //! The dataset is the task's one stream. The submitter seals it whole: personal data and passwords in it are for the
 //! member alone. The sealed field [`DATASET_KEY`] holds the key, see [`seal`](crate::seal).
 
+use std::ops::Range;
 use std::str::FromStr;
 
 use bincode::{Decode, Encode};
@@ -273,6 +274,45 @@ pub struct Output {
     pub licenses: List<License, 50>,
 }
 
+/// What of a dataset did not succeed, as the lines of its results say: enough to write a dataset of the rest, in the
+/// form of the original, whatever that is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remainder {
+    /// Where the first entry begins and the last one ends; what is around them belongs to the form.
+    entries: Option<Range<u64>>,
+    failed: Vec<Range<u64>>,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    outcome: String,
+    offset: u64,
+    /// Without it, the entry is all the rest.
+    length: Option<u64>,
+}
+
+impl Remainder {
+    /// Takes note of a line of the results. A line that is none is passed over.
+    pub fn note(&mut self, line: &[u8]) {
+        let Ok(told) = serde_json::from_slice::<Told>(line) else { return };
+        let entry = told.offset..told.length.map_or(u64::MAX, |length| told.offset.saturating_add(length));
+        let all = self.entries.get_or_insert_with(|| entry.clone());
+        all.start = all.start.min(entry.start);
+        all.end = all.end.max(entry.end);
+        if matches!(told.outcome.as_str(), "failed" | "unknown") {
+            self.failed.push(entry);
+        }
+    }
+
+    /// The parts of a dataset of `length` bytes that make a dataset of what did not succeed; none if all did.
+    pub fn parts(&self, length: u64) -> Vec<Range<u64>> {
+        let Some(entries) = self.entries.as_ref().filter(|_| !self.failed.is_empty()) else { return Vec::new() };
+        let (head, tail) = (0..entries.start, entries.end..length);
+        let parts = [head].into_iter().chain(self.failed.iter().cloned()).chain([tail]);
+        parts.map(|part| part.start.min(length)..part.end.min(length)).filter(|part| !part.is_empty()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,6 +334,24 @@ mod tests {
             assert!(wrong.parse::<Rule>().is_err(), "{wrong}");
         }
         assert_eq!("a=b=c".parse::<Variable>().unwrap().value.as_str(), "b=c");
+    }
+
+    #[test]
+    fn what_did_not_succeed_is_cut_out_between_head_and_tail() {
+        let mut rest = Remainder::default();
+        rest.note(br#"{"outcome":"modified","offset":10,"length":5}"#);
+        assert!(rest.parts(40).is_empty());
+        for line in [
+            &br#"{"outcome":"failed","offset":15,"length":5}"#[..],
+            br#"{"outcome":"unknown","offset":25,"length":5}"#,
+            br#"{"outcome":"unchanged","offset":30,"length":5}"#,
+            b"no line",
+        ] {
+            rest.note(line);
+        }
+        assert_eq!(rest.parts(40), [0..10, 15..20, 25..30, 35..40]);
+        rest.note(br#"{"outcome":"failed","offset":35}"#);
+        assert_eq!(rest.parts(40), [0..10, 15..20, 25..30, 35..40]);
     }
 
     /// The largest request fits the place that an offer has for it.

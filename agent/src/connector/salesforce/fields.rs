@@ -58,7 +58,7 @@ impl Field {
     }
 
     /// What a new user gets that is not given it, if the org says.
-    pub(super) fn default(&self) -> Option<Json> {
+    pub(super) fn preset(&self) -> Option<Json> {
         let chosen = self.picklist_values.iter().find(|it| it.active && it.default_value);
         chosen
             .map(|it| Json::from(it.value.as_str()))

@@ -143,7 +143,7 @@ fn complete(fields: &mut Map<String, Json>, schema: &Fields) -> Result<(), Refus
         if fields.get(&field.name).is_some_and(|value| !value.is_null()) {
             continue;
         }
-        match field.default() {
+        match field.preset() {
             Some(value) => drop(fields.insert(field.name.clone(), value)),
             None => missing.push(field.name.as_str()),
         }
