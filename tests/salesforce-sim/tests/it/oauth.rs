@@ -66,8 +66,9 @@ async fn an_assertion_is_refused_for_its_true_reason() {
     let audience = by_assertion(&simulator, &assertion(CONSUMER_KEY, ADMIN, "https://evil.example", 180)).await;
     let old = by_assertion(&simulator, &assertion(CONSUMER_KEY, ADMIN, good, -1)).await;
     let mut forged = assertion(CONSUMER_KEY, ADMIN, good, 180);
-    let flipped = if forged.ends_with('A') { 'B' } else { 'A' };
-    forged.replace_range(forged.len() - 8..forged.len() - 7, &flipped.to_string());
+    let place = forged.len() - 8..forged.len() - 7;
+    let flipped = if &forged[place.clone()] == "A" { "B" } else { "A" };
+    forged.replace_range(place, flipped);
     let forged = by_assertion(&simulator, &forged).await;
 
     assert_eq!(description(&stranger), (400, "invalid_client_id", "client identifier invalid"));
