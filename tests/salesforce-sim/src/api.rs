@@ -10,6 +10,7 @@ pub(crate) mod oauth;
 pub(crate) mod password;
 pub(crate) mod query;
 pub(crate) mod records;
+pub(crate) mod replication;
 pub(crate) mod rest;
 pub(crate) mod soap;
 pub(crate) mod versions;

@@ -21,6 +21,8 @@ pub struct Assumptions {
     pub delete_user_code: String,
     /// Whether a login moves `SystemModstamp` of the user.
     pub login_moves_system_modstamp: bool,
+    /// Whether setting or resetting a password moves `SystemModstamp` of the user.
+    pub password_moves_system_modstamp: bool,
     /// Text of `LICENSE_LIMIT_EXCEEDED`.
     pub license_limit_text: String,
     /// OAuth `error_description` for a deactivated or frozen user.
@@ -57,6 +59,7 @@ impl Default for Assumptions {
             delete_user_status: 400,
             delete_user_code: "INSUFFICIENT_ACCESS_OR_READONLY".to_owned(),
             login_moves_system_modstamp: false,
+            password_moves_system_modstamp: true,
             license_limit_text:
                 "License limit exceeded. Deactivate a user with the same license, or buy more licenses.".to_owned(),
             oauth_inactive_text: "authentication failure".to_owned(),

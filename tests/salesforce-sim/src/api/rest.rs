@@ -1,7 +1,7 @@
 //! The REST API: session, daily limit, then the resource.
 
 use super::call::{Call, expired_session};
-use super::{collections, composite, jobs, limits, password, query, records, versions};
+use super::{collections, composite, jobs, limits, password, query, records, replication, versions};
 use crate::http::reply::Reply;
 use crate::http::request::{Request, TokenError};
 use crate::problem::Problem;
@@ -96,6 +96,8 @@ fn object(world: &mut World, call: &Call<'_>, kind: ObjectKind, rest: &[&str]) -
             describe::full(call.version, kind, since, world.assumptions.profile_replicateable)
         }
         (_, [id, "password"]) if kind == ObjectKind::User => password::handle(world, call, id),
+        ("GET" | "HEAD", ["updated"]) => replication::updated(world, call, kind),
+        ("GET" | "HEAD", ["deleted"]) => replication::deleted(world, call, kind),
         ("GET" | "HEAD", [id]) => records::read(world, call, kind, id),
         ("PATCH", [id]) => records::update(world, call, kind, id),
         ("DELETE", [id]) => records::delete(world, kind, id),

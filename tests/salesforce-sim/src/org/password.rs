@@ -53,7 +53,7 @@ impl Org {
                 return Err(Problem::new("INVALID_NEW_PASSWORD", "invalid repeated password"));
             }
         }
-        self.store_password(user, new, token, assumptions.expired_after_set, now);
+        self.store_password(user, new, token, assumptions.expired_after_set, assumptions, now);
         Ok(())
     }
 
@@ -67,7 +67,7 @@ impl Org {
         now: i64,
     ) -> Result<(), Problem> {
         self.check_active(user, assumptions)?;
-        self.store_password(user, temporary, token, assumptions.expired_after_reset, now);
+        self.store_password(user, temporary, token, assumptions.expired_after_reset, assumptions, now);
         Ok(())
     }
 
@@ -83,7 +83,15 @@ impl Org {
     }
 
     /// Also opens the lock-out, as an administrator's reset does.
-    fn store_password(&mut self, user: RecordId, new: &str, token: Secret, expired: bool, now: i64) {
+    fn store_password(
+        &mut self,
+        user: RecordId,
+        new: &str,
+        token: Secret,
+        expired: bool,
+        assumptions: &Assumptions,
+        now: i64,
+    ) {
         let history = self.policy.history;
         if let Some(account) = self.accounts.get_mut(&user) {
             if let Some(old) = account.password.replace(Secret::from(new)) {
@@ -100,6 +108,9 @@ impl Org {
         }
         if let Some(row) = self.tables.of_mut(ObjectKind::User).get_mut(user) {
             row.set(user::LAST_PASSWORD_CHANGE_DATE, Value::Time(now));
+            if assumptions.password_moves_system_modstamp {
+                row.set(user::SYSTEM_MODSTAMP, Value::Time(now));
+            }
         }
         self.show_account(user, now);
     }

@@ -1,6 +1,6 @@
 //! The rows of one object, found by id.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use crate::id::RecordId;
 use crate::schema::ObjectKind;
@@ -46,6 +46,8 @@ impl Row {
 pub(crate) struct Table {
     rows: Vec<Row>,
     by_id: HashMap<RecordId, usize>,
+    /// What was deleted, and when; the latest comes last.
+    deleted: VecDeque<(RecordId, i64)>,
     serial: u64,
 }
 
@@ -86,6 +88,10 @@ impl Table {
             self.by_id.insert(moved.id, at);
         }
         Some(row)
+    }
+
+    pub(crate) fn deleted(&self) -> &VecDeque<(RecordId, i64)> {
+        &self.deleted
     }
 
     /// Forgets the oldest half once there are more than `bound` records.

@@ -168,6 +168,29 @@ async fn a_query_can_be_aborted_and_deleted() {
 }
 
 #[tokio::test]
+async fn many_records_are_done_in_batches() {
+    let simulator = simulator(10_001).await;
+    let caller = admin(&simulator).await;
+    let found = run(&caller, "SELECT Id FROM User WHERE Username LIKE 'user%'").await;
+    let found = caller.get(&format!("{found}/results")).await.text;
+    let csv = found.replace('\n', ",\"Many\"\n").replacen("\"Many\"", "\"Title\"", 1);
+    let made = caller.post("jobs/ingest", &json!({"object": "User", "operation": "update"})).await;
+    let job = format!("jobs/ingest/{}", made.json["id"].as_str().unwrap());
+    let upload = caller.request(reqwest::Method::PUT, &format!("{job}/batches"));
+    Answer::of(upload.header("content-type", "text/csv").body(csv)).await;
+    caller.patch(&job, &json!({"state": "UploadComplete"})).await;
+
+    // No call does more than two batches, so this takes a few of them and no time.
+    let mut told = caller.get(&job).await.json;
+    for _ in 0..3 {
+        told = caller.get(&job).await.json;
+    }
+    assert_eq!((&told["state"], &told["numberRecordsProcessed"]), (&json!("JobComplete"), &json!(10_001)));
+    assert_eq!(told["numberRecordsFailed"], 0);
+    assert_eq!(simulator.user("user10001@acme.example").unwrap().text("Title"), "Many");
+}
+
+#[tokio::test]
 async fn results_are_compressed_when_asked_for() {
     let simulator = simulator(50).await;
     let caller = admin(&simulator).await;

@@ -67,7 +67,7 @@ pub(crate) async fn token(simulator: &Simulator, form: &[(&str, &str)]) -> Answe
     Answer::of(http().post(url).header("content-type", "application/x-www-form-urlencoded").body(body)).await
 }
 
-fn form_encode(form: &[(&str, &str)]) -> String {
+pub(crate) fn form_encode(form: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish()
 }
 

@@ -16,5 +16,6 @@ mod oauth;
 mod passwords;
 mod program;
 mod queries;
+mod replication;
 mod transport;
 mod users;
