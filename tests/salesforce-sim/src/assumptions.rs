@@ -43,6 +43,8 @@ pub struct Assumptions {
     pub deactivate_self: (String, String),
     /// HTTP status of REST calls with a session whose password has expired.
     pub expired_password_status: u16,
+    /// Error code for adding a user to a group it is in.
+    pub double_group_member_code: String,
     /// HTTP status, error code and text for a bulk upload of more than 150 MB, counted in base64.
     pub oversized_upload: (u16, String, String),
     /// HTTP status, error code and text for a locator of bulk query results that is not known.
@@ -74,6 +76,7 @@ impl Default for Assumptions {
                 "You cannot deactivate your own user.".to_owned(),
             ),
             expired_password_status: 403,
+            double_group_member_code: "DUPLICATE_VALUE".to_owned(),
             invalid_bulk_locator: (400, "INVALID_QUERY_LOCATOR".to_owned(), "invalid query locator".to_owned()),
             oversized_upload: (400, "INVALIDBATCH".to_owned(), "Max content size exceeded".to_owned()),
         }

@@ -37,8 +37,8 @@ pub use org::app::BadCertificate;
 pub use org::birth::SeedError;
 pub use secret::Secret;
 pub use seed::{
-    ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, AppSeed, CONSUMER_KEY, CONSUMER_SECRET, LicenseSeed, OrgSeed, PasswordPolicy,
-    ProfileSeed, RefreshSeed, RoleSeed, UserSeed,
+    ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, AppSeed, CONSUMER_KEY, CONSUMER_SECRET, DeviceSeed, LicenseSeed, OrgSeed,
+    PasswordPolicy, PermissionSetSeed, ProfileSeed, RefreshSeed, RoleSeed, UserSeed,
 };
 pub use simulator::{Simulator, StartError, SwitchError, Switches};
 pub use user_view::UserView;

@@ -6,6 +6,7 @@ pub(crate) mod birth;
 pub(crate) mod login;
 pub(crate) mod login_write;
 pub(crate) mod password;
+pub(crate) mod record_write;
 pub(crate) mod table;
 pub(crate) mod user_input;
 pub(crate) mod user_write;

@@ -2,11 +2,16 @@
 
 pub(crate) mod describe;
 pub(crate) mod field;
+pub(crate) mod group;
+pub(crate) mod group_member;
 pub(crate) mod login_history;
 pub(crate) mod organization;
+pub(crate) mod permission_set;
+pub(crate) mod permission_set_assignment;
 pub(crate) mod picklist;
 pub(crate) mod profile;
 pub(crate) mod user;
+pub(crate) mod user_device;
 pub(crate) mod user_license;
 pub(crate) mod user_login;
 pub(crate) mod user_role;
@@ -16,10 +21,15 @@ use field::Field;
 /// The objects every simulated org has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum ObjectKind {
+    Group,
+    GroupMember,
     LoginHistory,
     Organization,
+    PermissionSet,
+    PermissionSetAssignment,
     Profile,
     User,
+    UserDevice,
     UserLicense,
     UserLogin,
     UserRole,
@@ -27,6 +37,7 @@ pub(crate) enum ObjectKind {
 
 /// One object: its names, what may be done to it, and its fields.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent columns of the published describe")]
 pub(crate) struct Object {
     /// The API name.
     pub(crate) name: &'static str,
@@ -36,6 +47,7 @@ pub(crate) struct Object {
     pub(crate) prefix: &'static str,
     pub(crate) createable: bool,
     pub(crate) updateable: bool,
+    pub(crate) deletable: bool,
     /// Whether getUpdated and getDeleted work on it.
     pub(crate) replicateable: bool,
     pub(crate) fields: &'static [Field],
@@ -43,11 +55,16 @@ pub(crate) struct Object {
 
 impl ObjectKind {
     /// All of them, in the order of the global describe.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Group,
+        Self::GroupMember,
         Self::LoginHistory,
         Self::Organization,
+        Self::PermissionSet,
+        Self::PermissionSetAssignment,
         Self::Profile,
         Self::User,
+        Self::UserDevice,
         Self::UserLicense,
         Self::UserLogin,
         Self::UserRole,
@@ -60,10 +77,15 @@ impl ObjectKind {
 
     pub(crate) fn object(self) -> &'static Object {
         match self {
+            Self::Group => &group::OBJECT,
+            Self::GroupMember => &group_member::OBJECT,
             Self::LoginHistory => &login_history::OBJECT,
             Self::Organization => &organization::OBJECT,
+            Self::PermissionSet => &permission_set::OBJECT,
+            Self::PermissionSetAssignment => &permission_set_assignment::OBJECT,
             Self::Profile => &profile::OBJECT,
             Self::User => &user::OBJECT,
+            Self::UserDevice => &user_device::OBJECT,
             Self::UserLicense => &user_license::OBJECT,
             Self::UserLogin => &user_login::OBJECT,
             Self::UserRole => &user_role::OBJECT,

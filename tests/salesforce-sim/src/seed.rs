@@ -40,6 +40,8 @@ pub struct OrgSeed {
     pub profiles: Vec<ProfileSeed>,
     /// Roles; a parent stands before its children.
     pub roles: Vec<RoleSeed>,
+    /// Permission sets.
+    pub permission_sets: Vec<PermissionSetSeed>,
     /// Rules for passwords.
     pub password_policy: PasswordPolicy,
     /// Connected apps.
@@ -88,6 +90,34 @@ pub struct RoleSeed {
     pub parent: Option<String>,
 }
 
+/// A permission set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PermissionSetSeed {
+    /// Its API name.
+    pub name: String,
+    /// How people call it.
+    pub label: String,
+    /// The licence its assignees must have, if it says so.
+    #[serde(default)]
+    pub license: Option<String>,
+}
+
+/// What a user signs in with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceSeed {
+    /// Its name.
+    pub name: String,
+    /// `Desktop`, `Tablet`, `iPad`, `iPhone`, `Phone` or `Unknown`.
+    pub kind: String,
+    /// `Windows`, `OSX`, `Linux`, `iOS`, `Android`, …
+    pub platform: String,
+    /// The browser.
+    #[serde(default)]
+    pub browser: Option<String>,
+}
+
 /// A user.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -114,6 +144,8 @@ pub struct UserSeed {
     pub active: bool,
     /// Whether the user's login is frozen.
     pub frozen: bool,
+    /// What the user signs in with.
+    pub devices: Vec<DeviceSeed>,
     /// Further fields by their API names.
     pub fields: Map<String, Json>,
 }
@@ -222,6 +254,11 @@ impl Default for OrgSeed {
         };
         let role =
             |name: &str, parent: Option<&str>| RoleSeed { name: name.to_owned(), parent: parent.map(str::to_owned) };
+        let permission_set = |name: &str, label: &str, license: Option<&str>| PermissionSetSeed {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            license: license.map(str::to_owned),
+        };
         Self {
             name: "Acme".to_owned(),
             sandbox: false,
@@ -247,6 +284,10 @@ impl Default for OrgSeed {
                 role("VP Sales", Some("CEO")),
                 role("Sales Manager", Some("VP Sales")),
                 role("Sales Rep", Some("Sales Manager")),
+            ],
+            permission_sets: vec![
+                permission_set("Report_Builder", "Report Builder", None),
+                permission_set("Sales_Console", "Sales Console", Some("Salesforce")),
             ],
             password_policy: PasswordPolicy::default(),
             apps: Vec::new(),
@@ -317,6 +358,7 @@ impl Default for UserSeed {
             email: None,
             active: true,
             frozen: false,
+            devices: Vec::new(),
             fields: Map::new(),
         }
     }

@@ -48,13 +48,13 @@ pub(crate) struct Caller {
     pub(crate) user: RecordId,
 }
 
-/// A user as it was before a write; `None` if it was not.
+/// What a write can be taken back to.
 #[derive(Debug)]
-struct Undo {
-    org: usize,
-    id: RecordId,
-    before: Option<(Row, Account)>,
-    effects: Option<Effects>,
+enum Undo {
+    /// A user as it was; `None` if it was not.
+    User { org: usize, id: RecordId, before: Option<Box<(Row, Account)>>, effects: Option<Effects> },
+    /// Any other record as it was; `None` if it was not.
+    Row { org: usize, kind: ObjectKind, id: RecordId, before: Option<Row> },
 }
 
 const ALPHANUMERIC: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -130,7 +130,7 @@ impl World {
         }
     }
 
-    /// From here on, writes to users can be taken back.
+    /// From here on, writes can be taken back.
     pub(crate) fn begin(&mut self) {
         self.undo = Some(Vec::new());
     }
@@ -143,18 +143,34 @@ impl World {
     /// Writes since [`World::begin`] never happened, nor were counted.
     pub(crate) fn roll_back(&mut self) {
         for undo in self.undo.take().unwrap_or_default().into_iter().rev() {
-            if let Some(effects) = undo.effects {
-                *self.tally.user(undo.id) = effects;
-            } else {
-                self.tally.users.remove(&undo.id);
+            match undo {
+                Undo::User { org, id, before, effects } => self.restore_user(org, id, before, effects),
+                Undo::Row { org, kind, before: Some(row), .. } => self.org_mut(org).tables.of_mut(kind).undelete(row),
+                Undo::Row { org, kind, id, before: None } => {
+                    self.org_mut(org).tables.of_mut(kind).remove(id);
+                }
             }
-            if let Some((row, account)) = undo.before {
-                self.put_user(undo.org, row);
-                self.org_mut(undo.org).accounts.insert(undo.id, account);
-            } else {
-                self.forget_name(undo.org, undo.id);
-                self.org_mut(undo.org).remove_user(undo.id);
-            }
+        }
+    }
+
+    fn restore_user(
+        &mut self,
+        org: usize,
+        id: RecordId,
+        before: Option<Box<(Row, Account)>>,
+        effects: Option<Effects>,
+    ) {
+        if let Some(effects) = effects {
+            *self.tally.user(id) = effects;
+        } else {
+            self.tally.users.remove(&id);
+        }
+        if let Some((row, account)) = before.map(|it| *it) {
+            self.put_user(org, row);
+            self.org_mut(org).accounts.insert(id, account);
+        } else {
+            self.forget_name(org, id);
+            self.org_mut(org).remove_user(id);
         }
     }
 
@@ -165,9 +181,20 @@ impl World {
         }
         let effects = self.tally.users.get(&id).copied();
         let found = self.org(org);
-        let before = found.user(id).cloned().zip(found.accounts.get(&id).cloned());
+        let before = found.user(id).cloned().zip(found.accounts.get(&id).cloned()).map(Box::new);
         if let Some(undo) = &mut self.undo {
-            undo.push(Undo { org, id, before, effects });
+            undo.push(Undo::User { org, id, before, effects });
+        }
+    }
+
+    /// To be called before any other record is written or deleted.
+    pub(crate) fn remember_row_for_undo(&mut self, org: usize, kind: ObjectKind, id: RecordId) {
+        if self.undo.is_none() {
+            return;
+        }
+        let before = self.org(org).tables.of(kind).get(id).cloned();
+        if let Some(undo) = &mut self.undo {
+            undo.push(Undo::Row { org, kind, id, before });
         }
     }
 

@@ -69,7 +69,10 @@ fn write(world: &mut World, call: &Call<'_>, route: &'static str, write_one: Wri
         return Reply::problem(400, &problem);
     }
     let all_or_none = body.get("allOrNone").is_some_and(|it| *it == Json::Bool(true));
-    let results = write_all(world, call.caller(), list, all_or_none, write_one);
+    let (caller, none) = (call.caller(), Map::new());
+    let results = write_all(world, list, all_or_none, |world, record| {
+        write_one(world, caller, record.as_object().unwrap_or(&none))
+    });
     let results: Vec<SaveResult> = results.into_iter().map(SaveResult::from).collect();
     Reply::json(200, &results)
 }
@@ -97,18 +100,16 @@ fn type_name(record: &Json) -> Option<&str> {
     record.get("attributes")?.get("type")?.as_str()
 }
 
-fn write_all(
+fn write_all<T>(
     world: &mut World,
-    caller: Caller,
-    list: &[Json],
+    list: &[T],
     all_or_none: bool,
-    write_one: WriteOne,
+    write_one: impl Fn(&mut World, &T) -> Result<RecordId, Problem>,
 ) -> Vec<Result<RecordId, Problem>> {
-    let none = Map::new();
     if all_or_none {
         world.begin();
     }
-    let results: Vec<_> = list.iter().map(|it| write_one(world, caller, it.as_object().unwrap_or(&none))).collect();
+    let results: Vec<_> = list.iter().map(|it| write_one(world, it)).collect();
     if !all_or_none {
         return results;
     }
@@ -145,17 +146,19 @@ fn change(world: &mut World, caller: Caller, record: &Map<String, Json>) -> Resu
     update_named(world, caller, kind, id.as_ref().and_then(Json::as_str), &record)
 }
 
-/// Users cannot be deleted, so every row fails.
+/// `DELETE composite/sobjects?ids=&allOrNone=`.
 fn delete(world: &mut World, call: &Call<'_>) -> Reply {
     world.tally.route("DELETE composite/sobjects");
     let ids = call.parameter("ids").unwrap_or_default();
-    let code = world.assumptions.delete_user_code.clone();
-    let refused = ids
-        .split(',')
-        .filter(|it| !it.is_empty())
-        .take(MAX_RECORDS)
-        .map(|_| SaveResult::from(Err(Problem::new(code.clone(), "insufficient access rights on object id"))));
-    Reply::json(200, &refused.collect::<Vec<_>>())
+    let list: Vec<&str> = ids.split(',').map(str::trim).filter(|it| !it.is_empty()).take(MAX_RECORDS).collect();
+    let all_or_none = call.parameter("allOrNone").is_some_and(|it| it == "true");
+    let caller = call.caller();
+    let results = write_all(world, &list, all_or_none, |world, id| {
+        let kind = ObjectKind::ALL.into_iter().find(|it| id.starts_with(it.object().prefix));
+        let kind = kind.ok_or_else(|| Problem::new("MALFORMED_ID", format!("bad id {id}")))?;
+        records::delete_named(world, caller, kind, Some(id))
+    });
+    Reply::json(200, &results.into_iter().map(SaveResult::from).collect::<Vec<_>>())
 }
 
 /// `GET composite/sobjects/{object}?ids=&fields=`, or `POST` with both in the body. Unknown ids give null.

@@ -38,12 +38,10 @@ pub(crate) fn first(world: &mut World, call: &Call<'_>) -> Reply {
 pub(crate) fn prepared(world: &World, caller: Caller, statement: &str) -> Result<Plan, SoqlError> {
     let mut plan = plan(statement, world.now())?;
     let sees_all = world.org(caller.org).may_manage_users(caller.user);
-    if plan.kind == ObjectKind::UserLogin && !sees_all {
-        // Who lacks Manage Users does not see that the object is there.
-        return Err(SoqlError {
-            code: "INVALID_TYPE",
-            message: "sObject type 'UserLogin' is not supported.".to_owned(),
-        });
+    if matches!(plan.kind, ObjectKind::UserDevice | ObjectKind::UserLogin) && !sees_all {
+        // Who lacks Manage Users (View Devices for the one) does not see that the object is there.
+        let message = format!("sObject type '{}' is not supported.", plan.kind.object().name);
+        return Err(SoqlError { code: "INVALID_TYPE", message });
     }
     if plan.kind == ObjectKind::LoginHistory && !sees_all {
         plan.only(login_history::USER_ID, caller.user);

@@ -7,7 +7,7 @@ use super::call::Call;
 use crate::http::reply::Reply;
 use crate::id::RecordId;
 use crate::org::user_write::Written;
-use crate::org::{login_write, user_write};
+use crate::org::{login_write, record_write, user_write};
 use crate::problem::Problem;
 use crate::schema::ObjectKind;
 use crate::soql::{plan, render};
@@ -71,13 +71,20 @@ pub(crate) fn read(world: &mut World, call: &Call<'_>, kind: ObjectKind, id: &st
     }
 }
 
-/// `DELETE sobjects/{object}/{id}`: nothing in this simulator can be deleted, users nowhere.
-pub(crate) fn delete(world: &mut World, kind: ObjectKind, id: &str) -> Reply {
+/// `DELETE sobjects/{object}/{id}`; users cannot be deleted.
+pub(crate) fn delete(world: &mut World, call: &Call<'_>, kind: ObjectKind, id: &str) -> Reply {
     world.tally.route("DELETE sobjects/{object}");
-    if RecordId::parse(id).is_none() {
+    let Some(id) = RecordId::parse(id).filter(|it| it.has_prefix(kind.object().prefix)) else {
         return super::not_found();
+    };
+    if !kind.object().deletable {
+        return Reply::problem(world.assumptions.delete_user_status, &not_deletable(world, kind));
     }
-    Reply::problem(world.assumptions.delete_user_status, &not_deletable(world, kind))
+    match delete_one(world, call.caller(), kind, id) {
+        Ok(()) => Reply::empty(204),
+        Err(problem) if problem.code == "INVALID_CROSS_REFERENCE_KEY" => super::not_found(),
+        Err(problem) => refusal(&problem),
+    }
 }
 
 fn not_deletable(world: &World, kind: ObjectKind) -> Problem {
@@ -124,11 +131,14 @@ pub(crate) fn create_one(
     kind: ObjectKind,
     record: &Map<String, Json>,
 ) -> Result<RecordId, Problem> {
-    if kind != ObjectKind::User {
+    if !kind.object().createable {
         return Err(not_supported(kind, "insert"));
     }
     check_rights(world, caller, None)?;
     check_lock(world, None)?;
+    if kind != ObjectKind::User {
+        return record_write::create(world, caller, kind, record);
+    }
     let written = user_write::create(world, caller, record)?;
     world.tally.user(written.id).creates += 1;
     Ok(written.id)
@@ -160,9 +170,18 @@ pub(crate) fn update_one(
             effects.unlocks += u64::from(written.unlocked);
             Ok(())
         }
-        ObjectKind::LoginHistory
+        ObjectKind::Group => {
+            check_rights(world, caller, None)?;
+            check_lock(world, Some(id))?;
+            record_write::update(world, caller, kind, id, record)
+        }
+        ObjectKind::GroupMember
+        | ObjectKind::LoginHistory
         | ObjectKind::Organization
+        | ObjectKind::PermissionSet
+        | ObjectKind::PermissionSetAssignment
         | ObjectKind::Profile
+        | ObjectKind::UserDevice
         | ObjectKind::UserLicense
         | ObjectKind::UserRole => Err(not_supported(kind, "update")),
     }
@@ -181,15 +200,26 @@ pub(crate) fn update_named(
     Ok(id)
 }
 
-/// Deletes the record with this id, which nothing allows yet.
+/// Deletes the record with this id, as bulk jobs name it.
 pub(crate) fn delete_named(
     world: &mut World,
-    _caller: Caller,
+    caller: Caller,
     kind: ObjectKind,
     id: Option<&str>,
 ) -> Result<RecordId, Problem> {
-    named(kind, id, "a delete")?;
-    Err(not_deletable(world, kind))
+    let id = named(kind, id, "a delete")?;
+    delete_one(world, caller, kind, id)?;
+    Ok(id)
+}
+
+/// Deletes one record.
+pub(crate) fn delete_one(world: &mut World, caller: Caller, kind: ObjectKind, id: RecordId) -> Result<(), Problem> {
+    if !kind.object().deletable {
+        return Err(not_deletable(world, kind));
+    }
+    check_rights(world, caller, None)?;
+    check_lock(world, Some(id))?;
+    record_write::delete(world, caller, kind, id)
 }
 
 fn named(kind: ObjectKind, id: Option<&str>, operation: &str) -> Result<RecordId, Problem> {
@@ -254,7 +284,7 @@ pub(crate) fn find(world: &World, caller: Caller, kind: ObjectKind, id: &str) ->
 /// The reply for a refused single record.
 pub(crate) fn refusal(problem: &Problem) -> Reply {
     let status = match problem.code.as_ref() {
-        "NOT_FOUND" => 404,
+        "NOT_FOUND" | "ENTITY_IS_DELETED" => 404,
         "INSUFFICIENT_ACCESS" | "INSUFFICIENT_ACCESS_OR_READONLY" => 403,
         _ => 400,
     };

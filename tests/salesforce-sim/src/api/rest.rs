@@ -100,7 +100,7 @@ fn object(world: &mut World, call: &Call<'_>, kind: ObjectKind, rest: &[&str]) -
         ("GET" | "HEAD", ["deleted"]) => replication::deleted(world, call, kind),
         ("GET" | "HEAD", [id]) => records::read(world, call, kind, id),
         ("PATCH", [id]) => records::update(world, call, kind, id),
-        ("DELETE", [id]) => records::delete(world, kind, id),
+        ("DELETE", [id]) => records::delete(world, call, kind, id),
         (method, [_]) => super::method_not_allowed(method, "DELETE,GET,HEAD,PATCH"),
         (_, [field, _]) if ["describe", "password", "updated", "deleted"].contains(field) => super::not_found(),
         (_, [field, _]) => {

@@ -9,8 +9,8 @@ use super::table::{Row, Tables};
 use super::{Org, Usage};
 use crate::id::RecordId;
 use crate::problem::Problem;
-use crate::schema::{ObjectKind, organization, profile, user_license, user_role};
-use crate::seed::{AppSeed, Cidr, OrgSeed, UserSeed};
+use crate::schema::{ObjectKind, organization, permission_set, profile, user_device, user_license, user_role};
+use crate::seed::{AppSeed, Cidr, DeviceSeed, OrgSeed, UserSeed};
 use crate::time::DAY;
 use crate::value::Value;
 use crate::world::{Caller, World};
@@ -91,6 +91,7 @@ fn without_users(world: &World, seed: &OrgSeed) -> Result<Org, SeedError> {
     add_licenses(&mut org, seed, born);
     add_profiles(&mut org, seed, born)?;
     add_roles(&mut org, seed, born)?;
+    add_permission_sets(&mut org, seed, born)?;
     Ok(org)
 }
 
@@ -159,12 +160,57 @@ fn add_profiles(org: &mut Org, seed: &OrgSeed, born: i64) -> Result<(), SeedErro
         for column in [profile::CREATED_DATE, profile::LAST_MODIFIED_DATE, profile::SYSTEM_MODSTAMP] {
             row.set(column, Value::Time(born));
         }
+        for column in [profile::CREATED_BY_ID, profile::LAST_MODIFIED_BY_ID] {
+            row.set(column, Value::Id(first_user(org)));
+        }
         if !it.login_ranges.is_empty() {
             org.login_ranges.insert(row.id, ranges(seed, &it.login_ranges)?);
         }
         org.tables.of_mut(ObjectKind::Profile).put(row);
     }
     Ok(())
+}
+
+fn add_permission_sets(org: &mut Org, seed: &OrgSeed, born: i64) -> Result<(), SeedError> {
+    for it in &seed.permission_sets {
+        let license = match &it.license {
+            Some(name) => Value::Id(named(org, ObjectKind::UserLicense, user_license::NAME, name, "license")?),
+            None => Value::Null,
+        };
+        let mut row = new_row(org, ObjectKind::PermissionSet);
+        row.set(permission_set::NAME, Value::text(it.name.as_str()));
+        row.set(permission_set::LABEL, Value::text(it.label.as_str()));
+        row.set(permission_set::LICENSE_ID, license);
+        row.set(permission_set::IS_CUSTOM, Value::Bool(true));
+        row.set(permission_set::IS_OWNED_BY_PROFILE, Value::Bool(false));
+        for column in
+            [permission_set::CREATED_DATE, permission_set::LAST_MODIFIED_DATE, permission_set::SYSTEM_MODSTAMP]
+        {
+            row.set(column, Value::Time(born));
+        }
+        org.tables.of_mut(ObjectKind::PermissionSet).put(row);
+    }
+    Ok(())
+}
+
+fn add_devices(org: &mut Org, user: RecordId, seeds: &[DeviceSeed], now: i64) {
+    for it in seeds {
+        let mut row = new_row(org, ObjectKind::UserDevice);
+        row.set(user_device::USER_ID, Value::Id(user));
+        row.set(user_device::NAME, Value::text(it.name.as_str()));
+        row.set(user_device::DEVICE_TYPE, Value::text(it.kind.as_str()));
+        row.set(user_device::PLATFORM_TYPE, Value::text(it.platform.as_str()));
+        row.set(user_device::BROWSER_TYPE, it.browser.as_deref().map_or(Value::Null, Value::text));
+        row.set(user_device::STATUS_COLUMN, Value::text("Active"));
+        row.set(user_device::IS_VERIFIED, Value::Bool(true));
+        row.set(user_device::USER_LAST_SEEN, Value::Time(now));
+        org.tables.of_mut(ObjectKind::UserDevice).put(row);
+    }
+}
+
+/// Everything of an org is made by its first user.
+fn first_user(org: &Org) -> RecordId {
+    RecordId::new("005", org.number, 1)
 }
 
 fn add_roles(org: &mut Org, seed: &OrgSeed, born: i64) -> Result<(), SeedError> {
@@ -178,6 +224,11 @@ fn add_roles(org: &mut Org, seed: &OrgSeed, born: i64) -> Result<(), SeedError> 
         row.set(user_role::DEVELOPER_NAME, Value::text(it.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")));
         row.set(user_role::PARENT_ROLE_ID, parent);
         row.set(user_role::PORTAL_TYPE, Value::text("None"));
+        for column in [user_role::CASE_ACCESS, user_role::CONTACT_ACCESS, user_role::OPPORTUNITY_ACCESS] {
+            row.set(column, Value::text("Read"));
+        }
+        row.set(user_role::MAY_FORECAST_MANAGER_SHARE, Value::Bool(false));
+        row.set(user_role::LAST_MODIFIED_BY_ID, Value::Id(first_user(org)));
         row.set(user_role::LAST_MODIFIED_DATE, Value::Time(born));
         row.set(user_role::SYSTEM_MODSTAMP, Value::Time(born));
         org.tables.of_mut(ObjectKind::UserRole).put(row);
@@ -188,7 +239,7 @@ fn add_roles(org: &mut Org, seed: &OrgSeed, born: i64) -> Result<(), SeedError> 
 /// Users are made by the same rules as through the API, so a seed cannot hold what an org could not.
 fn add_user(world: &mut World, number: usize, seed: &OrgSeed, it: &UserSeed) -> Result<(), SeedError> {
     let record = record(world.org(number), it)?;
-    let creator = Caller { org: number, user: RecordId::new("005", u32::try_from(number).unwrap_or(0), 1) };
+    let creator = Caller { org: number, user: first_user(world.org(number)) };
     let bad = |problem: Problem| SeedError::BadUser {
         org: seed.name.clone(),
         username: it.username.clone(),
@@ -207,6 +258,7 @@ fn add_user(world: &mut World, number: usize, seed: &OrgSeed, it: &UserSeed) -> 
         }
     }
     org.show_account(written.id, now);
+    add_devices(org, written.id, &it.devices, now);
     Ok(())
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn update(
     record: &Map<String, Json>,
 ) -> Result<LoginWritten, Problem> {
     let now = world.now();
-    let org = world.org_mut(caller.org);
+    let org = world.org(caller.org);
     let not_found = || Problem::new("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id");
     let row = org.tables.of(ObjectKind::UserLogin).get(id).ok_or_else(not_found)?;
     let user = row.get(user_login::USER_ID).as_id().ok_or_else(not_found)?;
@@ -37,6 +37,9 @@ pub(crate) fn update(
     if frozen == Some(true) && user == caller.user {
         return Err(Problem::new("CANNOT_FREEZE_SELF", "You cannot freeze your own user.").on("IsFrozen"));
     }
+    world.remember_for_undo(caller.org, user);
+    world.remember_row_for_undo(caller.org, ObjectKind::UserLogin, id);
+    let org = world.org_mut(caller.org);
     let Some(account) = org.accounts.get_mut(&user) else { return Err(not_found()) };
     if locked == Some(true) && !account.locked.is_closed(now) {
         let text = "IsPasswordLocked cannot be set to true.";

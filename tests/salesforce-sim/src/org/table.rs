@@ -41,6 +41,9 @@ impl Row {
     }
 }
 
+/// Deletions remembered; the service purges a long list as well.
+const MAX_DELETED: usize = 10_000;
+
 /// The records of one object, in the order they were made.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
@@ -90,6 +93,23 @@ impl Table {
         Some(row)
     }
 
+    /// Deletes a record at the wish of a caller, and remembers it.
+    pub(crate) fn delete(&mut self, id: RecordId, now: i64) {
+        if self.remove(id).is_none() {
+            return;
+        }
+        if self.deleted.len() >= MAX_DELETED {
+            self.deleted.pop_front();
+        }
+        self.deleted.push_back((id, now));
+    }
+
+    /// Takes back that a record was deleted.
+    pub(crate) fn undelete(&mut self, row: Row) {
+        self.deleted.retain(|(id, _)| *id != row.id);
+        self.put(row);
+    }
+
     pub(crate) fn deleted(&self) -> &VecDeque<(RecordId, i64)> {
         &self.deleted
     }
@@ -106,10 +126,15 @@ impl Table {
 /// Every table of one org.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
+    group: Table,
+    group_member: Table,
     login_history: Table,
     organization: Table,
+    permission_set: Table,
+    permission_set_assignment: Table,
     profile: Table,
     user: Table,
+    user_device: Table,
     user_license: Table,
     user_login: Table,
     user_role: Table,
@@ -118,10 +143,15 @@ pub(crate) struct Tables {
 impl Tables {
     pub(crate) fn of(&self, kind: ObjectKind) -> &Table {
         match kind {
+            ObjectKind::Group => &self.group,
+            ObjectKind::GroupMember => &self.group_member,
             ObjectKind::LoginHistory => &self.login_history,
             ObjectKind::Organization => &self.organization,
+            ObjectKind::PermissionSet => &self.permission_set,
+            ObjectKind::PermissionSetAssignment => &self.permission_set_assignment,
             ObjectKind::Profile => &self.profile,
             ObjectKind::User => &self.user,
+            ObjectKind::UserDevice => &self.user_device,
             ObjectKind::UserLicense => &self.user_license,
             ObjectKind::UserLogin => &self.user_login,
             ObjectKind::UserRole => &self.user_role,
@@ -130,10 +160,15 @@ impl Tables {
 
     pub(crate) fn of_mut(&mut self, kind: ObjectKind) -> &mut Table {
         match kind {
+            ObjectKind::Group => &mut self.group,
+            ObjectKind::GroupMember => &mut self.group_member,
             ObjectKind::LoginHistory => &mut self.login_history,
             ObjectKind::Organization => &mut self.organization,
+            ObjectKind::PermissionSet => &mut self.permission_set,
+            ObjectKind::PermissionSetAssignment => &mut self.permission_set_assignment,
             ObjectKind::Profile => &mut self.profile,
             ObjectKind::User => &mut self.user,
+            ObjectKind::UserDevice => &mut self.user_device,
             ObjectKind::UserLicense => &mut self.user_license,
             ObjectKind::UserLogin => &mut self.user_login,
             ObjectKind::UserRole => &mut self.user_role,

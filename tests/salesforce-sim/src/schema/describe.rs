@@ -48,7 +48,7 @@ fn summary(version: &str, kind: ObjectKind, profile_replicateable: bool) -> serd
         ("custom", false),
         ("customSetting", false),
         ("deepCloneable", false),
-        ("deletable", false),
+        ("deletable", object.deletable),
         ("deprecatedAndHidden", false),
         ("feedEnabled", kind == ObjectKind::User),
         ("hasSubtypes", false),

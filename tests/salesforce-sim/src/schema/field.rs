@@ -166,6 +166,11 @@ impl Field {
         self
     }
 
+    pub(crate) const fn create_only(mut self) -> Self {
+        self.updateable = false;
+        self
+    }
+
     pub(crate) const fn unfilterable(mut self) -> Self {
         self.filterable = false;
         self.sortable = false;

@@ -11,6 +11,7 @@ pub(crate) static OBJECT: Object = Object {
     prefix: "0Ya",
     createable: false,
     updateable: false,
+    deletable: false,
     replicateable: false,
     fields: FIELDS,
 };

@@ -11,6 +11,7 @@ pub(crate) static OBJECT: Object = Object {
     prefix: "00D",
     createable: false,
     updateable: false,
+    deletable: false,
     replicateable: false,
     fields: FIELDS,
 };

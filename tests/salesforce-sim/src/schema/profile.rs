@@ -11,6 +11,7 @@ pub(crate) static OBJECT: Object = Object {
     prefix: "00e",
     createable: false,
     updateable: false,
+    deletable: false,
     replicateable: false,
     fields: FIELDS,
 };
@@ -26,20 +27,36 @@ const FIELDS: &[Field] = &[
     Field::text("UserType", "User Type", 40).read_only(),
     Field::reference("UserLicenseId", "User License ID", "UserLicense", ObjectKind::UserLicense).read_only().filled(),
     permission("PermissionsApiEnabled", "API Enabled"),
+    permission("PermissionsApiUserOnly", "API Only User"),
+    permission("PermissionsConvertLeads", "Convert Leads"),
     permission("PermissionsCustomizeApplication", "Customize Application"),
-    permission("PermissionsEditTask", "Edit Tasks"),
+    permission("PermissionsEditActivatedOrders", "Edit Activated Orders"),
     permission("PermissionsEditEvent", "Edit Events"),
+    permission("PermissionsEditOppLineItemUnitPrice", "Edit Opportunity Product Sales Price"),
+    permission("PermissionsEditPublicDocuments", "Manage Public Documents"),
     permission("PermissionsEditReadonlyFields", "Edit Read Only Fields"),
+    permission("PermissionsEditTask", "Edit Tasks"),
+    permission("PermissionsImportLeads", "Import Leads"),
+    permission("PermissionsInstallMultiforce", "Download AppExchange Packages"),
+    permission("PermissionsManageCases", "Manage Cases"),
+    permission("PermissionsManageCategories", "Manage Categories"),
+    permission("PermissionsManageCssUsers", "Manage Customer Users"),
+    permission("PermissionsManageLeads", "Manage Leads"),
+    permission("PermissionsManageSolutions", "Manage Published Solutions"),
     permission("PermissionsManageUsers", "Manage Users"),
     permission("PermissionsModifyAllData", "Modify All Data"),
     permission("PermissionsPasswordNeverExpires", "Password Never Expires"),
     permission("PermissionsResetPasswords", "Reset User Passwords and Unlock Users"),
     permission("PermissionsRunReports", "Run Reports"),
+    permission("PermissionsSendSitRequests", "Send Stay-in-Touch Requests"),
     permission("PermissionsTransferAnyEntity", "Transfer Record"),
+    permission("PermissionsTransferAnyLead", "Transfer Leads"),
+    permission("PermissionsUseTeamReassignWizards", "Use Team Reassignment Wizards"),
     permission("PermissionsViewAllData", "View All Data"),
     permission("PermissionsViewAllUsers", "View All Users"),
     permission("PermissionsViewSetup", "View Setup and Configuration"),
     Field::moment("CreatedDate", "Created Date").filled(),
+    Field::reference("CreatedById", "Created By ID", "CreatedBy", ObjectKind::User).read_only().filled(),
     Field::moment("LastModifiedDate", "Last Modified Date").filled(),
     Field::reference("LastModifiedById", "Last Modified By ID", "LastModifiedBy", ObjectKind::User)
         .read_only()
@@ -47,7 +64,9 @@ const FIELDS: &[Field] = &[
     Field::moment("SystemModstamp", "System Modstamp").filled(),
 ];
 
+pub(crate) const CREATED_BY_ID: usize = column(FIELDS, "CreatedById");
 pub(crate) const CREATED_DATE: usize = column(FIELDS, "CreatedDate");
+pub(crate) const LAST_MODIFIED_BY_ID: usize = column(FIELDS, "LastModifiedById");
 pub(crate) const LAST_MODIFIED_DATE: usize = column(FIELDS, "LastModifiedDate");
 pub(crate) const NAME: usize = column(FIELDS, "Name");
 pub(crate) const PERMISSIONS_API_ENABLED: usize = column(FIELDS, "PermissionsApiEnabled");

@@ -25,6 +25,7 @@ pub(crate) static OBJECT: Object = Object {
     prefix: "005",
     createable: true,
     updateable: true,
+    deletable: false,
     replicateable: true,
     fields: FIELDS,
 };

@@ -13,6 +13,7 @@ pub(crate) static OBJECT: Object = Object {
     prefix: "100",
     createable: false,
     updateable: false,
+    deletable: false,
     replicateable: false,
     fields: FIELDS,
 };

@@ -11,6 +11,7 @@ pub(crate) static OBJECT: Object = Object {
     prefix: "0Yw",
     createable: false,
     updateable: true,
+    deletable: false,
     replicateable: false,
     fields: FIELDS,
 };

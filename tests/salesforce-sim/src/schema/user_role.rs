@@ -13,6 +13,7 @@ pub(crate) static OBJECT: Object = Object {
     prefix: "00E",
     createable: false,
     updateable: false,
+    deletable: false,
     replicateable: true,
     fields: FIELDS,
 };
@@ -37,9 +38,14 @@ const FIELDS: &[Field] = &[
     Field::moment("SystemModstamp", "System Modstamp").filled(),
 ];
 
+pub(crate) const CASE_ACCESS: usize = column(FIELDS, "CaseAccessForAccountOwner");
+pub(crate) const CONTACT_ACCESS: usize = column(FIELDS, "ContactAccessForAccountOwner");
 pub(crate) const DEVELOPER_NAME: usize = column(FIELDS, "DeveloperName");
+pub(crate) const LAST_MODIFIED_BY_ID: usize = column(FIELDS, "LastModifiedById");
 pub(crate) const LAST_MODIFIED_DATE: usize = column(FIELDS, "LastModifiedDate");
+pub(crate) const MAY_FORECAST_MANAGER_SHARE: usize = column(FIELDS, "MayForecastManagerShare");
 pub(crate) const NAME: usize = column(FIELDS, "Name");
+pub(crate) const OPPORTUNITY_ACCESS: usize = column(FIELDS, "OpportunityAccessForAccountOwner");
 pub(crate) const PARENT_ROLE_ID: usize = column(FIELDS, "ParentRoleId");
 pub(crate) const PORTAL_TYPE: usize = column(FIELDS, "PortalType");
 pub(crate) const SYSTEM_MODSTAMP: usize = column(FIELDS, "SystemModstamp");

@@ -38,6 +38,11 @@ async fn run(caller: &Caller, operation: &str, more: Json, csv: &str) -> (String
     (job, told)
 }
 
+/// The same for another object.
+pub(crate) async fn run_on(caller: &Caller, object: &str, operation: &str, csv: &str) -> Json {
+    run(caller, operation, json!({"object": object}), csv).await.1
+}
+
 /// The rows of a result as maps from column to value. The fields of these tests hold neither quotes nor line breaks.
 async fn rows(caller: &Caller, resource: &str) -> Vec<BTreeMap<String, String>> {
     let answer = caller.get(resource).await;

@@ -213,5 +213,5 @@ async fn describe_tells_what_the_rules_are() {
     assert_eq!(field("LocaleSidKey")["picklistValues"].as_array().unwrap().len(), 64);
     assert_eq!(field("IsActive")["defaultedOnCreate"], true);
     assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
-    assert_eq!((&global.json["maxBatchSize"], global.json["sobjects"].as_array().unwrap().len()), (&json!(200), 7));
+    assert_eq!((&global.json["maxBatchSize"], global.json["sobjects"].as_array().unwrap().len()), (&json!(200), 12));
 }
