@@ -64,6 +64,11 @@ impl Bulk {
         self.jobs.remove(&id)
     }
 
+    pub(crate) fn forget_all(&mut self) {
+        self.jobs.clear();
+        self.busy.clear();
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &Job> {
         self.jobs.values()
     }

@@ -64,6 +64,26 @@ pub enum Mishap {
     },
     /// The call does its work; the answer breaks off in the middle of its body.
     TruncateReply,
+    /// The call does its work; the body of the answer comes in pieces.
+    DripReply {
+        /// The size of a piece.
+        bytes: usize,
+        /// Milliseconds between two of them.
+        millis: u64,
+    },
+    /// The call does its work; the answer says that its body has another length. One that is said to be longer than it
+    /// is breaks off; one that is said to be shorter looks whole and is not.
+    WrongLength {
+        /// What is said, in percent of the truth.
+        percent: usize,
+    },
+    /// The call does its work; instead of its body comes a compressed one of blanks, whatever the caller accepts.
+    GzipBomb {
+        /// How large it is when it is unpacked; 1024 at most.
+        megabytes: u64,
+    },
+    /// The call does its work and is answered; then its session is over.
+    EndSession,
 }
 
 /// The faults in force.
@@ -72,6 +92,8 @@ pub(crate) struct Faults {
     in_force: Vec<Fault>,
     /// User writes still to be refused because "the row is locked".
     pub(crate) locked_rows: u64,
+    /// Bulk jobs still to fail halfway.
+    pub(crate) failing_jobs: u64,
     /// Whether the org has no API calls left.
     pub(crate) api_exhausted: bool,
 }
@@ -124,6 +146,13 @@ impl Faults {
         }
         self.in_force.retain(|it| it.times != Some(0));
         verdict
+    }
+
+    /// Whether the next bulk job fails.
+    pub(crate) fn take_failing_job(&mut self) -> bool {
+        let fails = self.failing_jobs > 0;
+        self.failing_jobs = self.failing_jobs.saturating_sub(1);
+        fails
     }
 
     /// Whether the next user write meets a locked row.

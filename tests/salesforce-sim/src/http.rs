@@ -1,5 +1,6 @@
 //! HTTP: connections in, requests read within bounds, replies out.
 
+pub(crate) mod body;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod server;

@@ -63,6 +63,10 @@ pub struct Switches {
     pub source_ip: Option<String>,
     /// No daily limit.
     pub unlimited: Option<bool>,
+    /// The next so many bulk jobs handed over fail when half of their records are done.
+    pub fail_jobs: Option<u64>,
+    /// Forgets every bulk job, as if it had been deleted.
+    pub lose_jobs: bool,
     /// How many polls see a bulk job unfinished, from the next job handed over on.
     pub bulk_polls: Option<u64>,
     /// How long a bulk job takes, from the next job handed over on.
@@ -239,6 +243,12 @@ impl Switches {
         }
         if let Some(unlimited) = self.unlimited {
             world.unlimited = unlimited;
+        }
+        if let Some(count) = self.fail_jobs {
+            world.faults.failing_jobs = count;
+        }
+        if self.lose_jobs {
+            world.bulk.forget_all();
         }
         if let Some(polls) = self.bulk_polls {
             world.bulk.pace.polls = polls;

@@ -78,6 +78,9 @@ fn info(job: &Job, operation: &str) -> Map<String, Json> {
     ] {
         info.insert(name.to_owned(), value);
     }
+    if let Some(error) = &job.error {
+        info.insert("errorMessage".to_owned(), json!(error));
+    }
     info
 }
 

@@ -12,6 +12,10 @@ use super::query::Query;
 /// Records a job does in one go: those of one internal batch (published). So nobody waits long for what is due.
 const BATCH: usize = 10_000;
 
+/// Why a job fails that was meant to.
+const TOO_MANY_LOCKS: &str = "TooManyLockFailure : Too many lock failures. The job is given up.";
+const TIME_OUT: &str = "Timeout : The query took too long.";
+
 /// A job of either kind.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -29,6 +33,8 @@ pub(crate) struct Job {
     started: i64,
     polls: u64,
     pace: Pace,
+    /// Whether it fails when half of its work is done.
+    fails: bool,
     pub(crate) work: Work,
 }
 
@@ -109,14 +115,16 @@ impl Job {
             started: now,
             polls: 0,
             pace: Pace::default(),
+            fails: false,
             work,
         }
     }
 
     /// Hands the job over to be worked on.
-    pub(crate) fn start(&mut self, world: &World) {
+    pub(crate) fn start(&mut self, world: &mut World) {
         self.go_to(State::UploadComplete, world.now());
         (self.started, self.pace) = (self.modified, world.bulk.pace);
+        self.fails = world.faults.take_failing_job();
         if let Work::Ingest(ingest) = &mut self.work {
             ingest.prepare(self.kind, self.dialect);
         }
@@ -151,11 +159,16 @@ impl Job {
                 Some(flaw) if over => Err(flaw.to_owned()),
                 Some(_) => Ok(false),
                 None => {
-                    let due = self.pace.due(progress, ingest.total()).min(ingest.settled() + BATCH);
+                    let end = if self.fails { ingest.total() / 2 } else { ingest.total() };
+                    let due = self.pace.due(progress, ingest.total()).min(ingest.settled() + BATCH).min(end);
                     ingest.advance(world, self.owner, self.kind, self.dialect, due);
-                    Ok(over && ingest.settled() == ingest.total())
+                    match over && ingest.settled() == end {
+                        true if self.fails => Err(TOO_MANY_LOCKS.to_owned()),
+                        done => Ok(done),
+                    }
                 }
             },
+            Work::Query(_) if over && self.fails => Err(TIME_OUT.to_owned()),
             Work::Query(query) if over => {
                 query.run(world, self.owner, self.dialect);
                 Ok(true)

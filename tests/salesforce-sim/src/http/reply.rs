@@ -11,6 +11,9 @@ use crate::problem::Problem;
 /// Bodies below this size are not worth compressing.
 const WORTH_ZIPPING: usize = 512;
 
+/// Megabytes a bomb may have: enough for any caller, and made in a second.
+const MAX_BOMB: u64 = 1_024;
+
 /// Status, headers and body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
@@ -59,6 +62,16 @@ impl Reply {
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same reply with a body that is small on the wire and fills the caller's memory.
+    pub(crate) fn bomb(mut self, megabytes: u64) -> Self {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let block = vec![b' '; 1024 * 1024];
+        let filled = (0..megabytes.min(MAX_BOMB)).try_for_each(|_| encoder.write_all(&block));
+        self.body = filled.and_then(|()| encoder.finish()).unwrap_or_default();
+        self.headers.push(("content-encoding", "gzip".to_owned()));
         self
     }
 

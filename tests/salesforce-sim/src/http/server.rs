@@ -1,11 +1,9 @@
 //! Accepts connections, hands calls to the world, and lets faults spoil the answers.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::body::{Delivery, Dropped, ReplyBody};
 use super::reply::Reply;
 use super::request::{Origin, Request};
 use crate::api;
@@ -112,11 +111,6 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(shared: &Arc<Shared>, stream: S
         .await;
 }
 
-/// The connection is to be closed without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is closed on purpose")]
-struct Dropped;
-
 async fn answer(
     shared: Arc<Shared>,
     request: hyper::Request<Incoming>,
@@ -124,10 +118,10 @@ async fn answer(
 ) -> Result<hyper::Response<ReplyBody>, Dropped> {
     let request = match Request::read(request, origin).await {
         Ok(request) => request,
-        Err(reply) => return Ok(response(reply, Cut::Nowhere)),
+        Err(reply) => return Ok(response(reply, Delivery::Whole)),
     };
     if api::is_admin(&request) {
-        return Ok(response(api::admin::handle(&shared, &request), Cut::Nowhere));
+        return Ok(response(api::admin::handle(&shared, &request), Delivery::Whole));
     }
     let Verdict { latency_millis, mishap } = {
         let mut world = shared.world();
@@ -138,6 +132,7 @@ async fn answer(
         tokio::time::sleep(Duration::from_millis(latency_millis)).await;
     }
     let zip = request.accepts_gzip();
+    let delivery = Delivery::of(mishap.as_ref());
     let reply = match mishap {
         Some(Mishap::Respond { status, code, message }) => api::spoiled(status, code, message),
         Some(Mishap::Maintenance) => Reply::html(503, "Down for Maintenance"),
@@ -151,12 +146,25 @@ async fn answer(
             api::handle(&mut shared.world(), &request);
             Reply::html(status, "Service Unavailable")
         }
-        Some(Mishap::TruncateReply) => {
-            return Ok(response(api::handle(&mut shared.world(), &request), Cut::Half));
+        Some(Mishap::EndSession) => {
+            let mut world = shared.world();
+            let reply = api::handle(&mut world, &request);
+            if let Ok(token) = request.token() {
+                world.sessions.end(token);
+            }
+            reply
         }
-        Some(Mishap::Latency { .. }) | None => api::handle(&mut shared.world(), &request),
+        Some(Mishap::GzipBomb { megabytes }) => {
+            let reply = api::handle(&mut shared.world(), &request);
+            return Ok(response(reply.bomb(megabytes), delivery));
+        }
+        // Half of what is compressed would be nothing a caller can read.
+        Some(Mishap::TruncateReply) => return Ok(response(api::handle(&mut shared.world(), &request), delivery)),
+        Some(Mishap::Latency { .. } | Mishap::DripReply { .. } | Mishap::WrongLength { .. }) | None => {
+            api::handle(&mut shared.world(), &request)
+        }
     };
-    Ok(response(if zip { reply.zipped() } else { reply }, Cut::Nowhere))
+    Ok(response(if zip { reply.zipped() } else { reply }, delivery))
 }
 
 /// Does the work of a call after a while, in a task of its own: the caller may be gone by then.
@@ -171,21 +179,9 @@ async fn later(shared: &Arc<Shared>, request: Request, millis: u64) -> Option<Re
     work.await.ok().flatten()
 }
 
-/// Where a body breaks off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    Nowhere,
-    Half,
-}
-
-fn response(reply: Reply, cut: Cut) -> hyper::Response<ReplyBody> {
-    let whole = Bytes::from(reply.body);
-    let length = whole.len();
-    let (data, end) = match cut {
-        Cut::Nowhere => (whole, End::Proper),
-        Cut::Half => (whole.slice(..length / 2), End::FlushThenFail),
-    };
-    let mut response = hyper::Response::new(ReplyBody { data: Some(data), end });
+fn response(reply: Reply, delivery: Delivery) -> hyper::Response<ReplyBody> {
+    let length = delivery.told_length(reply.body.len());
+    let mut response = hyper::Response::new(ReplyBody::new(Bytes::from(reply.body), delivery));
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap_or(hyper::StatusCode::OK);
     let headers = response.headers_mut();
     // 204 and 304 have neither body nor length.
@@ -206,54 +202,4 @@ fn response(reply: Reply, cut: Cut) -> hyper::Response<ReplyBody> {
         }
     }
     response
-}
-
-/// A body in one piece, that may break off behind it.
-#[derive(Debug)]
-struct ReplyBody {
-    data: Option<Bytes>,
-    end: End,
-}
-
-/// What comes behind the data of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Proper,
-    /// The data must leave before the failure, or the caller would never see it.
-    FlushThenFail,
-    Fail,
-}
-
-impl Body for ReplyBody {
-    type Data = Bytes;
-    type Error = Dropped;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
-        if let Some(data) = self.data.take().filter(|it| !it.is_empty()) {
-            return Poll::Ready(Some(Ok(Frame::data(data))));
-        }
-        match self.end {
-            End::Proper => Poll::Ready(None),
-            End::FlushThenFail => {
-                // While a body is pending, the connection flushes what it has.
-                self.end = End::Fail;
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            End::Fail => Poll::Ready(Some(Err(Dropped))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.end == End::Proper && self.data.as_ref().is_none_or(Bytes::is_empty)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.data {
-            Some(data) if self.end == End::Proper => {
-                SizeHint::with_exact(u64::try_from(data.len()).unwrap_or_default())
-            }
-            _ => SizeHint::default(),
-        }
-    }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use salesforce_sim::{Fault, Matching, Mishap, Switches};
 use serde_json::json;
 
-use crate::client::{Answer, admin, http, simulator};
+use crate::bulk_ingest::run_on;
+use crate::client::{Answer, Caller, admin, http, simulator};
 
 const USER: &str = "user0001@acme.example";
 
@@ -109,6 +110,121 @@ async fn the_daily_limit_can_be_spent() {
     assert_eq!(versions.status, 200);
 }
 
+fn once(path: &str, what: Mishap) -> Fault {
+    Fault { when: Matching { method: None, path: Some(path.to_owned()) }, what, times: Some(1) }
+}
+
+/// A bulk query that is done, over a few people.
+async fn queried(caller: &Caller) -> String {
+    let order = json!({"operation": "query", "query": "SELECT Id, Username FROM User"});
+    let made = caller.post("jobs/query", &order).await;
+    let job = format!("jobs/query/{}", made.json["id"].as_str().unwrap());
+    assert_eq!(caller.get(&job).await.json["state"], "JobComplete");
+    format!("{job}/results")
+}
+
+#[tokio::test]
+async fn a_body_may_come_in_drops() {
+    let simulator = simulator(20).await;
+    let caller = admin(&simulator).await;
+    let results = queried(&caller).await;
+    let whole = caller.get(&results).await;
+    simulator.inject(once("/results", Mishap::DripReply { bytes: 100, millis: 1 }));
+    let mut response = caller.request(reqwest::Method::GET, &results).send().await.unwrap();
+    let mut pieces = Vec::new();
+    while let Some(piece) = response.chunk().await.unwrap() {
+        pieces.push(piece);
+    }
+    assert!(pieces.len() > 1, "{}", pieces.len());
+    assert_eq!(pieces.concat(), whole.text.as_bytes());
+}
+
+#[tokio::test]
+async fn a_length_that_is_wrong_breaks_off_or_looks_whole() {
+    let simulator = simulator(20).await;
+    let caller = admin(&simulator).await;
+    let results = queried(&caller).await;
+    let plain = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
+    let url = format!("{}/services/data/v66.0/{results}", simulator.http_url());
+    let get = || plain.get(&url).bearer_auth(&caller.token).send();
+
+    let whole = get().await.unwrap().text().await.unwrap();
+    simulator.inject(once("/results", Mishap::WrongLength { percent: 50 }));
+    let short = get().await.unwrap().text().await.unwrap();
+    simulator.inject(once("/results", Mishap::WrongLength { percent: 200 }));
+    let long = get().await.unwrap().text().await;
+
+    assert_eq!(short, whole[..whole.len() / 2]);
+    assert!(long.is_err());
+}
+
+#[tokio::test]
+async fn a_bomb_is_small_until_it_is_unpacked() {
+    let simulator = simulator(1).await;
+    let caller = admin(&simulator).await;
+    let results = queried(&caller).await;
+    let plain = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
+    let url = format!("{}/services/data/v66.0/{results}", simulator.http_url());
+    simulator.inject(once("/results", Mishap::GzipBomb { megabytes: 16 }));
+    let response = plain.get(&url).bearer_auth(&caller.token).send().await.unwrap();
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    let bomb = response.bytes().await.unwrap();
+    let unpacked = std::io::copy(&mut flate2::read::GzDecoder::new(&bomb[..]), &mut std::io::sink()).unwrap();
+    assert!(bomb.len() < 128 * 1024, "{}", bomb.len());
+    assert_eq!(unpacked, 16 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn a_session_may_end_between_two_pages() {
+    let simulator = simulator(3).await;
+    let caller = admin(&simulator).await;
+    let results = queried(&caller).await;
+    simulator.inject(once("/results", Mishap::EndSession));
+    let first = caller.get(&format!("{results}?maxRecords=1")).await;
+    let locator = first.headers["sforce-locator"].to_str().unwrap();
+    let second = caller.get(&format!("{results}?locator={locator}")).await;
+    // The job outlives the session it was made in.
+    let third = admin(&simulator).await.get(&format!("{results}?locator={locator}")).await;
+    assert_eq!((first.status.as_u16(), second.status.as_u16(), second.code()), (200, 401, "INVALID_SESSION_ID"));
+    assert_eq!((third.status.as_u16(), third.text.lines().count()), (200, 4));
+}
+
+#[tokio::test]
+async fn bulk_jobs_fail_halfway_or_vanish() {
+    let simulator = simulator(2).await;
+    let caller = admin(&simulator).await;
+    let ids = [caller.id_of(USER).await, caller.id_of("user0002@acme.example").await];
+    let csv = format!("Id,Title\n{},x\n{},x\n", ids[0], ids[1]);
+    simulator.switch(&Switches { fail_jobs: Some(1), ..Switches::default() }).unwrap();
+
+    let failed = run_on(&caller, "User", "update", &csv).await;
+    let job = format!("jobs/ingest/{}", failed["id"].as_str().unwrap());
+    let rest = caller.get(&format!("{job}/unprocessedrecords")).await;
+    let again = run_on(&caller, "User", "update", &csv).await;
+    simulator.switch(&Switches { lose_jobs: true, ..Switches::default() }).unwrap();
+    let gone = caller.get(&job).await;
+
+    assert_eq!((&failed["state"], &failed["numberRecordsProcessed"]), (&json!("Failed"), &json!(1)));
+    assert!(failed["errorMessage"].as_str().unwrap().starts_with("TooManyLockFailure : "));
+    assert_eq!(rest.text, format!("\"Id\",\"Title\"\n\"{}\",\"x\"\n", ids[1]));
+    assert_eq!(again["state"], "JobComplete");
+    assert_eq!((gone.status.as_u16(), gone.code()), (404, "NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn a_record_of_a_bulk_job_meets_a_locked_row() {
+    let simulator = simulator(2).await;
+    let caller = admin(&simulator).await;
+    let ids = [caller.id_of(USER).await, caller.id_of("user0002@acme.example").await];
+    simulator.switch(&Switches { lock_rows: Some(1), ..Switches::default() }).unwrap();
+    let told = run_on(&caller, "User", "update", &format!("Id,Title\n{},x\n{},x\n", ids[0], ids[1])).await;
+    let failed = caller.get(&format!("jobs/ingest/{}/failedResults", told["id"].as_str().unwrap())).await;
+    assert_eq!((&told["state"], &told["numberRecordsFailed"]), (&json!("JobComplete"), &json!(1)));
+    let error =
+        format!("UNABLE_TO_LOCK_ROW:unable to obtain exclusive access to this record or 1 records: {}:--", ids[0]);
+    assert!(failed.text.contains(&error), "{}", failed.text);
+}
+
 #[tokio::test]
 async fn everything_can_be_steered_over_http() {
     let simulator = simulator(1).await;
@@ -126,6 +242,14 @@ async fn everything_can_be_steered_over_http() {
     assert_eq!((unfit.code(), unfit.message()), ("INVALID_SESSION_ID", text));
     assert_eq!(post("switches", json!({"expire_sessions": true})).await.status, 204);
     assert_eq!(caller.get("limits").await.status, 401);
+    for what in [
+        json!({"drip_reply": {"bytes": 1, "millis": 1}}),
+        json!({"wrong_length": {"percent": 1}}),
+        json!({"gzip_bomb": {"megabytes": 1}}),
+        json!("end_session"),
+    ] {
+        assert_eq!(post("faults", json!({"what": what, "times": 0})).await.status, 204, "{what}");
+    }
     assert_eq!(post("switches", json!({"unknown": true})).await.status, 400);
     let globex = json!({"name": "Globex", "users": [{"username": "g@globex.example", "password": "Globex-Pass-1"}]});
     assert_eq!(post("orgs", globex).await.status, 204);

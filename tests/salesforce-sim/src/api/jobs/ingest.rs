@@ -96,9 +96,6 @@ fn full_info(job: &Job) -> Option<Map<String, Json>> {
     full.insert("apiActiveProcessingTime".to_owned(), json!(job.processing_millis()));
     full.insert("apexProcessingTime".to_owned(), json!(0));
     full.insert("numberRecordsFailed".to_owned(), json!(ingest.failed()));
-    if let Some(error) = &job.error {
-        full.insert("errorMessage".to_owned(), json!(error));
-    }
     Some(full)
 }
 
