@@ -213,6 +213,90 @@ const cases = {
     assert.equal(user.deletable, false);
   },
 
+  async 'bulk jobs report each record'() {
+    const connection = await login();
+    const rows = await Promise.all(
+      ['jsb1', 'jsb2', 'jsb3'].map((it) => newUser(connection, `${it}@contract.example`, { IsActive: false })),
+    );
+    rows[1].LastName = '';
+    const made = await connection.bulk2.loadAndWaitForResults({
+      object: 'User',
+      operation: 'insert',
+      input: rows,
+      pollInterval: 10,
+      pollTimeout: 30000,
+    });
+    assert.deepEqual(made.successfulResults.map((it) => it.Username).sort(), [rows[0].Username, rows[2].Username]);
+    assert.ok(made.successfulResults.every((it) => it.sf__Created === 'true' && /^005.{15}$/.test(it.sf__Id)));
+    assert.equal(made.failedResults.length, 1);
+    assert.equal(
+      made.failedResults[0].sf__Error,
+      'REQUIRED_FIELD_MISSING:Required fields are missing: [LastName]:LastName --',
+    );
+    assert.equal(made.unprocessedRecords.length, 0);
+    const changed = await connection.bulk2.loadAndWaitForResults({
+      object: 'User',
+      operation: 'update',
+      input: made.successfulResults.map((it) => ({ Id: it.sf__Id, Title: 'Bulk, "quoted"' })),
+      pollInterval: 10,
+      pollTimeout: 30000,
+    });
+    assert.equal(changed.successfulResults.length, 2);
+    assert.equal(await connection.sobject('User').count({ Title: 'Bulk, "quoted"' }), 2);
+  },
+
+  async 'a bulk job is polled, aborted and deleted'() {
+    const connection = await login();
+    await admin('POST', 'switches', { bulk_polls: 1000 });
+    const job = connection.bulk2.createJob({ object: 'User', operation: 'update' });
+    await job.open();
+    await job.uploadData(`Id,Title\n${await idOf(connection, 'user0007@acme.example')},Never\n`);
+    await job.close();
+    await admin('POST', 'switches', { bulk_polls: 0 });
+    assert.equal((await job.check()).state, 'UploadComplete');
+    await job.abort();
+    assert.equal((await job.check()).state, 'Aborted');
+    await job.delete();
+    await assert.rejects(job.check(), { errorCode: 'NOT_FOUND' });
+  },
+
+  async 'bulk queries give every record'() {
+    const connection = await login();
+    const records = await connection.bulk2.query(
+      "SELECT Id, Username, Profile.Name FROM User WHERE Username LIKE 'user%'",
+      { pollInterval: 10, pollTimeout: 30000 },
+    );
+    const rows = await records.toArray();
+    assert.equal(new Set(rows.map((it) => it.Id)).size, 4500);
+    assert.equal(rows[0]['Profile.Name'], 'Standard User');
+    await assert.rejects(connection.bulk2.query('SELECT COUNT() FROM User', { pollInterval: 10, pollTimeout: 30000 }));
+  },
+
+  async 'changes of a span of time are told'() {
+    const connection = await login();
+    const now = Date.now();
+    await admin('POST', 'switches', { advance_secs: 120 });
+    const id = await idOf(connection, 'user0008@acme.example');
+    await connection.sobject('User').update({ Id: id, Title: 'Told' });
+    await admin('POST', 'switches', { advance_secs: 60 });
+    const told = await connection.sobject('User').updated(new Date(now + 60_000), new Date(now + 600_000));
+    assert.deepEqual(told.ids, [id]);
+    const gone = await connection.sobject('UserRole').deleted(new Date(now - 600_000), new Date(now));
+    assert.deepEqual(gone.deletedRecords, []);
+  },
+
+  async 'permission sets are given and taken away'() {
+    const connection = await login();
+    const [set] = await connection.sobject('PermissionSet').find({ Name: 'Report_Builder' }, ['Id']);
+    const AssigneeId = await idOf(connection, 'user0009@acme.example');
+    const assignments = connection.sobject('PermissionSetAssignment');
+    const made = await assignments.create({ AssigneeId, PermissionSetId: set.Id });
+    await assert.rejects(assignments.create({ AssigneeId, PermissionSetId: set.Id }), { errorCode: 'DUPLICATE_VALUE' });
+    const deleted = await assignments.destroy([made.id]);
+    assert.deepEqual(deleted.map((it) => it.success), [true]);
+    assert.equal(await assignments.count(), 0);
+  },
+
   async 'limits are told with every call'() {
     const connection = await login();
     await connection.query('SELECT Id FROM User LIMIT 1');

@@ -1,8 +1,11 @@
 """What simple-salesforce does to the simulator, case by case. Started by `run`."""
 
+import csv
+import io
 import json
 import os
 import sys
+import tempfile
 import traceback
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,6 +16,7 @@ from simple_salesforce.exceptions import (
     SalesforceAuthenticationFailed,
     SalesforceExpiredSession,
     SalesforceMalformedRequest,
+    SalesforceOperationError,
     SalesforceResourceNotFound,
 )
 
@@ -284,6 +288,79 @@ def freezing_goes_through_user_login():
         ),
     )
     assert error.code == "INVALID_LOGIN"
+
+
+def csv_rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@case
+def bulk_insert_reports_each_record():
+    salesforce = login()
+    rows = [new_user(salesforce, f"pyb{n}@contract.example", IsActive=False) for n in range(5)]
+    rows[1]["Alias"] = "waytoolongalias"
+    rows[2]["Department"] = 'Sales, "East"\nand <West>'
+    told = salesforce.bulk2.User.insert(records=rows, wait=0.01)[0]
+    assert (told["numberRecordsProcessed"], told["numberRecordsFailed"]) == (5, 1), told
+    made = csv_rows(salesforce.bulk2.User.get_successful_records(told["job_id"]))
+    failed = csv_rows(salesforce.bulk2.User.get_failed_records(told["job_id"]))
+    assert [it["Username"] for it in made] != sorted(it["Username"] for it in made)
+    assert all(it["sf__Created"] == "true" and it["sf__Id"].startswith("005") for it in made)
+    assert failed[0]["Username"] == rows[1]["Username"] and failed[0]["sf__Id"] == ""
+    code, rest = failed[0]["sf__Error"].split(":", 1)
+    assert code == "STRING_TOO_LONG" and rest.endswith(":Alias --"), failed[0]
+    assert salesforce.bulk2.User.get_unprocessed_records(told["job_id"]).count("\n") == 1
+    id = next(it["sf__Id"] for it in made if it["Username"] == rows[2]["Username"])
+    assert salesforce.User.get(id)["Department"] == rows[2]["Department"]
+
+
+@case
+def bulk_update_waits_for_the_job():
+    salesforce = login()
+    ids = [user_id(salesforce, f"user001{n}@acme.example") for n in range(1, 4)]
+    admin("POST", "switches", {"bulk_polls": 3})
+    try:
+        changes = [{"Id": it, "Title": "Bulk", "Department": "#N/A"} for it in ids]
+        told = salesforce.bulk2.User.update(records=changes, wait=0.01)[0]
+    finally:
+        admin("POST", "switches", {"bulk_polls": 0})
+    assert (told["numberRecordsProcessed"], told["numberRecordsFailed"]) == (3, 0), told
+    assert salesforce.query("SELECT Id FROM User WHERE Title = 'Bulk' AND Department = null")["totalSize"] == 3
+
+
+@case
+def bulk_files_are_split_into_jobs():
+    salesforce = login()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "users.csv")
+        first = salesforce.query_all("SELECT Id FROM User WHERE IsActive = true LIMIT 100")["records"]
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(["Id", "Division"])
+            rows.writerows([it["Id"], "Split"] for it in first)
+        told = salesforce.bulk2.User.update(csv_file=path, batch_size=40, wait=0.01)
+    assert [it["numberRecordsProcessed"] for it in told] == [40, 40, 20], told
+    assert salesforce.query("SELECT COUNT() FROM User WHERE Division = 'Split'")["totalSize"] == 100
+
+
+@case
+def a_failed_bulk_job_is_an_error():
+    salesforce = login()
+    error = refused(
+        SalesforceOperationError,
+        lambda: salesforce.bulk2.User.update(records=[{"Id": "x", "Nothing": "x"}], wait=0.01),
+    )
+    assert "InvalidBatch : Field name not found : Nothing" in str(error), error
+
+
+@case
+def bulk_queries_are_paged():
+    salesforce = login()
+    soql = "SELECT Id, Username, Profile.UserLicense.Name FROM User WHERE Username LIKE 'user%'"
+    pages = list(salesforce.bulk2.User.query(soql, max_records=2000, wait=0.01))
+    rows = [row for page in pages for row in csv_rows(page)]
+    assert len(pages) == 3 and len({it["Id"] for it in rows}) == 4500, (len(pages), len(rows))
+    assert rows[0]["Profile.UserLicense.Name"] == "Salesforce"
 
 
 @case
