@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod import;
 mod import_bulk;
+mod import_memberships;
 mod import_options;
 #[cfg(test)]
 mod lab;

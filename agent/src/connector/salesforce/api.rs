@@ -103,6 +103,12 @@ impl Call {
         Self::new(Method::POST, "composite/sobjects", Some(body), StatusCode::OK)
     }
 
+    /// Deletes up to 200 records.
+    pub(super) fn delete_many(ids: &[String]) -> Self {
+        let path = format!("composite/sobjects?allOrNone=false&ids={}", ids.join(","));
+        Self::new(Method::DELETE, path, None, StatusCode::OK)
+    }
+
     /// Makes a bulk job for users.
     pub(super) fn post_job(operation: &str) -> Self {
         let body = serde_json::json!({

@@ -6,6 +6,7 @@ use postern_protocol::task::import_batch::{Difference, DynamicSystem, Request, T
 use postern_protocol::{Failure, FailureClass, SystemName};
 
 use super::plan::Refused;
+use super::unit::Kind;
 use crate::connector::salesforce::fields::{Fields, canonical};
 
 /// The resolved request.
@@ -109,7 +110,7 @@ fn check_rule(name: &str, difference: Difference, encrypted: bool, schema: &Fiel
             format!("`{name}` names accounts in the results and cannot be encrypted"),
         ));
     }
-    if matches!(name, "id" | "original_username" | "password") {
+    if matches!(name, "id" | "original_username" | "password") || Kind::of(name).is_some() {
         return Ok(());
     }
     let Some(field) = schema.find(name) else {

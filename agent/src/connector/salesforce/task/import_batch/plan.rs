@@ -3,9 +3,10 @@
 use postern_protocol::Secret;
 use serde_json::{Map, Value as Json, json};
 
-use super::super::super::fields::{Field, Fields, canonical};
+use super::super::super::fields::{Field, Fields, canonical, values};
 use super::super::super::time;
 use super::choices::Choices;
+use super::unit::Kind;
 use crate::dataset::{Change, Entry};
 
 /// An entry, understood.
@@ -22,6 +23,8 @@ pub(super) struct Plan {
     pub(super) active: Option<bool>,
     /// Goes through a call of its own.
     pub(super) password: Option<Secret>,
+    /// What the user is to be in.
+    pub(super) memberships: Vec<(Kind, Vec<String>)>,
     /// Values that are shown nowhere.
     pub(super) hidden: Vec<Secret>,
     /// What the audit calls the entry, if the entry says.
@@ -83,7 +86,7 @@ pub(super) fn plan(entry: &Entry, schema: &Fields, choices: &Choices) -> Result<
     let change = entry.record.change;
     let mut names = Names::default();
     let (mut fields, mut active, mut password, mut system) = (Map::new(), None, None, None);
-    let (mut hidden, mut audit_key) = (Vec::new(), None);
+    let (mut hidden, mut audit_key, mut memberships) = (Vec::new(), None, Vec::new());
     let mut seen: Vec<String> = Vec::new();
     for attribute in &entry.record.attributes {
         let name = canonical(&attribute.name);
@@ -92,6 +95,14 @@ pub(super) fn plan(entry: &Entry, schema: &Fields, choices: &Choices) -> Result<
             hidden.push(attribute.value.clone());
         } else if name == choices.audit_key {
             audit_key = Some(value.to_owned());
+        }
+        if let Some(kind) = Kind::of(&name) {
+            let named = values(value).map(str::to_owned);
+            match memberships.iter_mut().find(|(it, _): &&mut (Kind, Vec<String>)| *it == kind) {
+                Some((_, names)) => names.extend(named),
+                None => memberships.push((kind, named.collect())),
+            }
+            continue;
         }
         if seen.contains(&name) {
             let field = schema.find(&name).filter(|field| field.is_multi_valued());
@@ -129,8 +140,8 @@ pub(super) fn plan(entry: &Entry, schema: &Fields, choices: &Choices) -> Result<
     if change == Change::Add {
         complete(&mut fields, schema)?;
     }
-    let plan = Plan { change, key, fields, new_name, active, password, hidden, audit_key };
-    if plan.change == Change::Modify && plan.asks_for_nothing() {
+    let plan = Plan { change, key, fields, new_name, active, password, memberships, hidden, audit_key };
+    if plan.change == Change::Modify && plan.asks_for_nothing() && plan.memberships.is_empty() {
         return Err(Refused::new("nothing_to_do", "the entry names a user and nothing to change"));
     }
     Ok(plan.ordered())
@@ -175,7 +186,7 @@ impl Plan {
         self
     }
 
-    /// Whether it would change nothing.
+    /// Whether it would change nothing of the user itself.
     pub(super) fn asks_for_nothing(&self) -> bool {
         self.fields.is_empty() && self.active.is_none() && self.password.is_none()
     }
@@ -401,6 +412,16 @@ mod tests {
     fn several_values_are_joined() {
         let plan = planned(Change::Modify, &[("Username", "a@b.c"), ("Skills__c", "a;b"), ("skills__C", "c")]);
         assert_eq!(plan.fields["Skills__c"], "a;b;c");
+    }
+
+    #[test]
+    fn permission_sets_and_groups_are_no_fields() {
+        let asked =
+            [("Username", "a@b.c"), ("permissionsets", "One; Two"), ("PermissionSets", "Three"), ("Groups", "")];
+        let plan = planned(Change::Modify, &asked);
+        let named = ["One", "Two", "Three"].map(str::to_owned).to_vec();
+        assert_eq!(plan.memberships, [(Kind::PermissionSets, named), (Kind::Groups, vec![])]);
+        assert!(plan.asks_for_nothing());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod licenses;
+mod memberships;
 mod passwords;
 mod sent;
 mod work;
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 pub(super) use licenses::Stock;
+pub(super) use memberships::Kind;
 use postern_protocol::Failure;
 pub(super) use sent::AT_ONCE;
 use sent::{Sending, Sent};
@@ -67,6 +69,7 @@ impl<'a> Unit<'a> {
         self.stop_at_failure();
         self.modify().await?;
         self.stop_at_failure();
+        self.move_members(&service_account).await?;
         self.set_passwords().await?;
         self.disable().await?;
         self.audit();
@@ -109,6 +112,7 @@ impl<'a> Unit<'a> {
         for work in &mut self.work {
             work.meet(&users, &self.memory, &service_account);
         }
+        self.compare_memberships(&service_account).await?;
         self.compare().await?;
         Ok(service_account)
     }
@@ -127,9 +131,11 @@ impl<'a> Unit<'a> {
         }
         let present = if ids.is_empty() { Present::default() } else { self.org.present(&ids, &fields).await? };
         let nothing = Map::new();
-        for work in &mut self.work {
+        for index in 0..self.work.len() {
+            let may_have_moved = self.may_have_moved(index);
+            let Some(work) = self.work.get_mut(index) else { continue };
             let held = work.id.as_deref().and_then(|id| present.get(short(id))).unwrap_or(&nothing);
-            work.compare(held, self.schema, self.choices);
+            work.compare(held, self.schema, self.choices, may_have_moved);
         }
         Ok(())
     }

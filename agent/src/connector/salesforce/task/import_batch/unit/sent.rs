@@ -102,7 +102,7 @@ fn body(records: &[Sending], all_or_none: bool) -> Json {
 }
 
 /// The fate of one record of a collection: its id, or the first error.
-fn row(answer: &Json) -> Result<String, Refused> {
+pub(super) fn row(answer: &Json) -> Result<String, Refused> {
     if answer.get("success").and_then(Json::as_bool) == Some(true) {
         return Ok(answer.get("id").and_then(Json::as_str).unwrap_or_default().to_owned());
     }

@@ -9,6 +9,7 @@ use super::super::memory::Memory;
 use super::super::plan::{self, Key, Plan, Refused};
 use super::super::present::is_same;
 use super::super::result::{Fate, Line, Shift, clipped, told};
+use super::memberships::Moves;
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::fields::Fields;
 use crate::connector::salesforce::user::{inactive, not_found, protected, same_id};
@@ -32,6 +33,8 @@ pub(super) struct Work {
     unchanged: bool,
     /// Whether an earlier attempt may have written what is there.
     ours: bool,
+    /// What it is put into and taken out of.
+    pub(super) moves: Moves,
     /// What gets another value; only if somebody is to be told.
     pub(super) shifts: Vec<Shift>,
     pub(super) end: Option<End>,
@@ -57,6 +60,7 @@ impl Work {
             written: false,
             unchanged: false,
             ours: false,
+            moves: Moves::default(),
             shifts: Vec::new(),
             end: None,
             remark: None,
@@ -156,11 +160,18 @@ impl Work {
     }
 
     /// Leaves of it what has to be sent, now that it is known what the user holds; notes what gets another value.
-    pub(super) fn compare(&mut self, present: &Map<String, Json>, schema: &Fields, choices: &Choices) {
+    /// `may_have_moved`: an earlier attempt may have brought about what the user is in.
+    pub(super) fn compare(
+        &mut self,
+        present: &Map<String, Json>,
+        schema: &Fields,
+        choices: &Choices,
+        may_have_moved: bool,
+    ) {
         let Some(plan) = self.plan.as_mut().filter(|_| self.end.is_none()) else { return };
         if plan.change == Change::Modify {
             plan.keep_differences(present, schema, choices);
-            self.unchanged = plan.asks_for_nothing() && !self.ours;
+            self.unchanged = plan.asks_for_nothing() && self.moves.is_empty() && !self.ours && !may_have_moved;
         }
         if !choices.dry_run && !choices.audits() {
             return;
@@ -175,7 +186,7 @@ impl Work {
             (!same).then(|| Shift { attribute: name, old: shown.then_some(old), new: shown.then_some(new) })
         });
         let password = plan.password.as_ref().map(|_| Shift { attribute: "password".to_owned(), old: None, new: None });
-        self.shifts = shifts.chain(password).collect();
+        self.shifts.extend(shifts.chain(password));
     }
 
     pub(super) fn fail(&mut self, code: &str, message: impl Into<String>) {
