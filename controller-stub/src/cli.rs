@@ -391,6 +391,29 @@ pub struct Submit {
     /// Show a generated password on the terminal
     #[arg(long, requires = "generate")]
     pub show_password: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub import: Import,
+    /// Do not wait for the outcome
+    #[arg(long = "async")]
+    pub asynchronous: bool,
+    /// The task must not be begun later than this from now
+    #[arg(long)]
+    pub deadline_secs: Option<u64>,
+    /// Larger goes first, 0 to 255
+    #[arg(long, default_value_t = 100)]
+    pub priority: u8,
+    /// Give up waiting after so long; the task goes on
+    #[arg(long)]
+    pub timeout_secs: Option<u64>,
+    /// The task's id, so that a repeated submission is the same task; made up if not given
+    #[arg(long)]
+    pub id: Option<TaskId>,
+}
+
+/// What belongs to `import_batch` alone.
+#[derive(Debug, Args)]
+pub struct Import {
     /// import_batch: the dataset
     #[arg(long)]
     pub dataset: Option<PathBuf>,
@@ -425,19 +448,4 @@ pub struct Submit {
     /// import_batch: a variable, NAME=VALUE; may be repeated
     #[arg(long = "variable")]
     pub variables: Vec<Variable>,
-    /// Do not wait for the outcome
-    #[arg(long = "async")]
-    pub asynchronous: bool,
-    /// The task must not be begun later than this from now
-    #[arg(long)]
-    pub deadline_secs: Option<u64>,
-    /// Larger goes first, 0 to 255
-    #[arg(long, default_value_t = 100)]
-    pub priority: u8,
-    /// Give up waiting after so long; the task goes on
-    #[arg(long)]
-    pub timeout_secs: Option<u64>,
-    /// The task's id, so that a repeated submission is the same task; made up if not given
-    #[arg(long)]
-    pub id: Option<TaskId>,
 }

@@ -16,7 +16,7 @@ const ALLOWANCE: u64 = 2 * MAX_ENTRY;
 
 /// A source that knows where it is and hands out a bounded number of bytes between two refills.
 pub(super) struct Source<R> {
-    source: R,
+    bytes: R,
     buffer: Zeroizing<Vec<u8>>,
     /// From where on the buffer has not been taken, and how far it has been made sure to be text. Behind that may
     /// stand the beginning of a character.
@@ -39,9 +39,9 @@ pub(super) enum LineEnd {
 }
 
 impl<R: Read> Source<R> {
-    pub(super) fn new(source: R) -> Self {
+    pub(super) fn new(bytes: R) -> Self {
         let place = Place { line: 1, column: 1, offset: 0 };
-        Self { source, buffer: Zeroizing::default(), taken: 0, text: 0, begun: false, place, left: ALLOWANCE }
+        Self { bytes, buffer: Zeroizing::default(), taken: 0, text: 0, begun: false, place, left: ALLOWANCE }
     }
 
     pub(super) fn place(&self) -> Place {
@@ -106,7 +106,7 @@ impl<R: Read> Source<R> {
             let had = self.buffer.len();
             self.buffer.resize(had + BUFFER, 0);
             let read = loop {
-                match self.source.read(self.buffer.get_mut(had..).unwrap_or_default()) {
+                match self.bytes.read(self.buffer.get_mut(had..).unwrap_or_default()) {
                     Err(error) if error.kind() == ErrorKind::Interrupted => (),
                     result => break result,
                 }
@@ -249,6 +249,6 @@ mod tests {
         line.clear();
         assert_eq!((source.line(&mut line).unwrap(), line.as_slice()), (LineEnd::Whole, &b"b"[..]));
         assert_eq!(source.line(&mut line).unwrap(), LineEnd::Nothing);
-        assert_eq!((source.place().line, source.place().offset), (3, bytes.len() as u64));
+        assert_eq!((source.place().line, source.place().offset), (3, u64::try_from(bytes.len()).unwrap()));
     }
 }

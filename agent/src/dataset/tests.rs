@@ -113,7 +113,7 @@ fn one_line_of_a_hundred_megabytes_is_one_bad_entry() {
             }
             let length = target.len().min(usize::try_from(self.0).unwrap());
             target[..length].fill(b'x');
-            self.0 -= length as u64;
+            self.0 -= u64::try_from(length).unwrap();
             Ok(length)
         }
     }

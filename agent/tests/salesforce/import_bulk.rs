@@ -14,6 +14,10 @@ fn request() -> Request {
     Request { bulk_threshold: 10, ..Request::new(Format::Jsonl) }
 }
 
+fn lines(entries: &[Value]) -> String {
+    entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
+}
+
 fn modified(number: u64) -> String {
     format!("user{number:04}@acme.example")
 }
@@ -53,14 +57,12 @@ async fn lab() -> (Lab, String) {
         }
         entries.push(entry);
     }
-    (lab, entries.iter().map(|entry| format!("{entry}\n")).collect())
+    (lab, lines(&entries))
 }
 
 fn output(conclusion: &postern_agent::connector::Conclusion) -> Output {
-    match conclusion.output.clone().unwrap() {
-        TaskOutput::ImportBatch(output) => output,
-        other => panic!("{other:?}"),
-    }
+    let Some(TaskOutput::ImportBatch(output)) = conclusion.output.clone() else { panic!("{:?}", conclusion.output) };
+    output
 }
 
 /// All is done once, and each entry is told once.

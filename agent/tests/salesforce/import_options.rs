@@ -21,7 +21,7 @@ fn request(rules: &[&str]) -> Request {
 }
 
 fn lines(entries: &[Value]) -> String {
-    entries.iter().map(|entry| format!("{entry}\n")).collect()
+    entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// An entry for a new user.
@@ -34,10 +34,8 @@ fn new_user(lab: &Lab, name: &str) -> Value {
 }
 
 fn output(conclusion: &postern_agent::connector::Conclusion) -> &Output {
-    match conclusion.output.as_ref().unwrap() {
-        TaskOutput::ImportBatch(output) => output,
-        other => panic!("{other:?}"),
-    }
+    let Some(TaskOutput::ImportBatch(output)) = &conclusion.output else { panic!("{:?}", conclusion.output) };
+    output
 }
 
 /// What became of each entry: the code, or how it ended.
@@ -81,8 +79,8 @@ async fn bad_entries_are_named_and_good_ones_go_on() {
     let counts = output(&conclusion);
     assert_eq!((counts.entries, counts.modified, counts.failed), (11, 3, 8));
     assert_eq!((title(&lab, ACTIVE).as_str(), title(&lab, OTHER).as_str()), ("good", "second"));
-    for (index, line) in task.lines().iter().enumerate() {
-        assert_eq!((line["line"].as_u64(), line["column"].as_u64()), (Some(index as u64 + 1), Some(1)));
+    for (number, line) in (1..).zip(task.lines()) {
+        assert_eq!((line["line"].as_u64(), line["column"].as_u64()), (Some(number), Some(1)));
     }
     let missing = &task.lines()[8]["message"];
     assert!(missing.as_str().unwrap().contains("Email"), "{missing}");

@@ -2,8 +2,11 @@
 
 #[cfg(test)]
 mod import;
+#[cfg(test)]
 mod import_bulk;
+#[cfg(test)]
 mod import_memberships;
+#[cfg(test)]
 mod import_options;
 #[cfg(test)]
 mod lab;

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{output, task};
 use crate::api::{KeysView, StreamView, SystemView};
-use crate::cli::{Reach, Submit};
+use crate::cli::{Import, Reach, Submit};
 use crate::client::Client;
 use crate::client::sealing::{self, Binding};
 use crate::exit::{Exit, Failure};
@@ -72,8 +72,10 @@ fn check(options: &Submit) -> Result<(), Failure> {
         Submit { password_file, generate, .. } if !is_reset && (password_file.is_some() || *generate) => {
             usage("--password-file and --generate belong to reset_password")
         }
-        Submit { dataset: None, .. } if is_import => usage("import_batch needs --dataset FILE"),
-        Submit { dataset, format, .. } if !is_import && (dataset.is_some() || format.is_some()) => {
+        Submit { import: Import { dataset: None, .. }, .. } if is_import => usage("import_batch needs --dataset FILE"),
+        Submit { import: Import { dataset, format, .. }, .. }
+            if !is_import && (dataset.is_some() || format.is_some()) =>
+        {
             usage("--dataset and --format belong to import_batch")
         }
         Submit { id: Some(_), .. } if is_reset || is_import => usage(
@@ -86,7 +88,7 @@ fn check(options: &Submit) -> Result<(), Failure> {
 fn request(options: &Submit) -> Result<TaskRequest, Failure> {
     let params = match options.kind {
         TaskKind::TestConnection => json!({}),
-        TaskKind::ImportBatch => import(options)?,
+        TaskKind::ImportBatch => import(&options.import)?,
         TaskKind::ResetPassword => json!({
             "account": account(options)?,
             "source": if options.generate { "generated" } else { "given" },
@@ -98,7 +100,7 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
     TaskRequest::from_json(options.kind, params).map_err(|error| Failure::from_error(Exit::Usage, &error))
 }
 
-fn import(options: &Submit) -> Result<Value, Failure> {
+fn import(options: &Import) -> Result<Value, Failure> {
     let named = options.dataset.as_deref().and_then(|it| Format::of_file(&it.to_string_lossy()));
     let Some(format) = options.format.or(named) else {
         let sentence = "the dataset's name does not tell how it is written; give --format xml, csv or jsonl";
@@ -138,7 +140,7 @@ async fn secrets(
             binding.seal(reset_password::PASSWORD, password.as_bytes(), &keys).map_err(|error| cannot_seal(&error))?;
         return Ok((vec![field], Vec::new()));
     }
-    if let Some(file) = &options.dataset {
+    if let Some(file) = &options.import.dataset {
         let keys = keys(client, &options.system).await?;
         let plain = dataset(file)?;
         let sealed = sealing::dataset(&plain).map_err(|error| cannot_seal(&error))?;

@@ -85,7 +85,9 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         for (step, lines) in (step.first..=step.last).zip(lines.chunks(steps.entries)) {
             if !cx.is_done(step) {
                 cx.done(step, result::notes(lines)).await?;
-                lines.iter().for_each(|line| tally.count(line));
+                for line in lines {
+                    tally.count(line);
+                }
             }
         }
     }

@@ -97,10 +97,10 @@ pub(super) fn plan(entry: &Entry, schema: &Fields, choices: &Choices) -> Result<
             audit_key = Some(value.to_owned());
         }
         if let Some(kind) = Kind::of(&name) {
-            let named = values(value).map(str::to_owned);
+            let these = values(value).map(str::to_owned);
             match memberships.iter_mut().find(|(it, _): &&mut (Kind, Vec<String>)| *it == kind) {
-                Some((_, names)) => names.extend(named),
-                None => memberships.push((kind, named.collect())),
+                Some((_, held)) => held.extend(these),
+                None => memberships.push((kind, these.collect())),
             }
             continue;
         }

@@ -40,14 +40,12 @@ pub(super) struct Form {
 impl Form {
     /// What a request says of it, as far as this version knows it.
     pub(super) fn of(request: &Request) -> Result<Self, Failure> {
-        match (request.format.known(), request.delimiter.known()) {
-            (Some(format), Some(delimiter)) => Ok(Self { format, delimiter }),
-            _ => {
-                let summary = "this version cannot read that dataset form";
-                Err(Failure::new(FailureClass::Rejected, "unknown_format", summary)
-                    .with_next_step("Use one of the forms of docs/datasets.md, or a newer agent."))
-            }
-        }
+        let (Some(format), Some(delimiter)) = (request.format.known(), request.delimiter.known()) else {
+            let summary = "this version cannot read that dataset form";
+            return Err(Failure::new(FailureClass::Rejected, "unknown_format", summary)
+                .with_next_step("Use one of the forms of docs/datasets.md, or a newer agent."));
+        };
+        Ok(Self { format, delimiter })
     }
 
     fn open(self, cx: &AttemptCx) -> Result<Entries, Failure> {

@@ -132,10 +132,7 @@ impl Unit<'_> {
         }
         for _ in 0..ROUNDS {
             let closed = self.org.change(self.cx, self.step, &note, &Call::patch_job(&job, "UploadComplete")).await;
-            let undone = match closed {
-                Ok(_) => return Ok(Ok(job)),
-                Err(undone) => undone,
-            };
+            let Err(undone) = closed else { return Ok(Ok(job)) };
             self.org.settle().await;
             match (self.info(&job).await?.state, undone) {
                 (State::Busy | State::Over, _) => return Ok(Ok(job)),
@@ -245,7 +242,7 @@ fn stopped(job: &str) -> Failure {
 fn unless_retryable(undone: Undone) -> Result<Result<String, Undone>, Failure> {
     match undone {
         Undone::Not(failure) if error::is_retryable(&failure) => Err(failure),
-        undone => Ok(Err(undone)),
+        Undone::Not(_) | Undone::Unknown(_) => Ok(Err(undone)),
     }
 }
 

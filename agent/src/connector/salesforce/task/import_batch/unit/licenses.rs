@@ -66,10 +66,10 @@ impl Stock {
             let shelf = Shelf { name: it.name, total: it.total_licenses, used: it.used_licenses, taken: 0 };
             (short(&it.id).to_owned(), shelf)
         };
-        let licensed = |it: ProfileRow| Some((short(&it.id).to_owned(), short(&it.user_license_id?).to_owned()));
+        let of_profile = |it: ProfileRow| Some((short(&it.id).to_owned(), short(&it.user_license_id?).to_owned()));
         Ok(Self {
             licenses: licenses.into_iter().map(shelf).collect(),
-            profiles: profiles.into_iter().filter_map(licensed).collect(),
+            profiles: profiles.into_iter().filter_map(of_profile).collect(),
         })
     }
 

@@ -86,6 +86,14 @@ struct Catalogue {
     ids: HashMap<String, String>,
 }
 
+impl Catalogue {
+    /// The id of what has that name, or that id.
+    fn id<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        let id = Some(short(name)).filter(|id| self.names.contains_key(*id));
+        id.or_else(|| self.ids.get(&name.to_lowercase()).map(String::as_str))
+    }
+}
+
 /// What users are in: by user, the records and what they are about.
 type Held = HashMap<String, Vec<(String, String)>>;
 
@@ -99,8 +107,7 @@ impl Salesforce {
             catalogue.names.insert(id.clone(), text(first).to_owned());
             // The name for programs comes before one for people that is spelled the same.
             catalogue.ids.entry(text(second).to_lowercase()).or_insert_with(|| id.clone());
-            catalogue.ids.insert(text(first).to_lowercase(), id.clone());
-            catalogue.ids.insert(id.to_lowercase(), id);
+            catalogue.ids.insert(text(first).to_lowercase(), id);
         }
         Ok(catalogue)
     }
@@ -149,14 +156,11 @@ impl Unit<'_> {
         let Some(plan) = &work.plan else { return };
         let mut wanted = Vec::new();
         for name in plan.memberships.iter().filter(|(it, _)| *it == kind).flat_map(|(_, names)| names) {
-            let lower = name.to_lowercase();
-            match catalogue.ids.get(&lower).or_else(|| catalogue.ids.get(short(&lower))) {
-                Some(id) => wanted.push(id.clone()),
-                None => {
-                    let name: String = name.chars().take(80).collect();
-                    return work.fail("unknown_value", format!("the org has no `{name}` in its {}", kind.attribute()));
-                }
-            }
+            let Some(id) = catalogue.id(name) else {
+                let name: String = name.chars().take(80).collect();
+                return work.fail("unknown_value", format!("the org has no `{name}` in its {}", kind.attribute()));
+            };
+            wanted.push(id.to_owned());
         }
         let none = Vec::new();
         let held = work.id.as_deref().and_then(|id| held.get(short(id))).unwrap_or(&none);
