@@ -272,6 +272,42 @@ async fn audited_attributes_are_written_to_the_audit_without_what_is_encrypted()
     assert!(!task.notes.lock().unwrap().iter().any(|it| String::from_utf8_lossy(&it.note).contains(hidden)));
 }
 
+#[tokio::test]
+async fn an_entry_that_failed_says_whether_it_was_changed_all_the_same() {
+    let lab = Lab::start().await;
+    let entries = [
+        json!({"Username": ACTIVE, "Title": "Lead", "password": "short"}),
+        json!({"Username": OTHER, "password": "short"}),
+    ];
+    let mut task = import_with(request(&[]), lines(&entries));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::PartiallySucceeded, Changed::Yes));
+    let partly: Vec<bool> = task.lines().iter().map(|line| line["partly"] == true).collect();
+    assert_eq!(partly, [true, false]);
+    let mut task = import_with(request(&[]), lines(&entries[1..]));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
+}
+
+/// The attempt that wrote it died before it could say so.
+#[tokio::test]
+async fn what_an_earlier_attempt_wrote_is_audited_too() {
+    let lab = Lab::start().await;
+    let mut task = import_with(request(&["Title=audited"]), lines(&[json!({"Username": ACTIVE, "Title": "Lead"})]));
+    task.attempt(&lab.connector()).await.unwrap();
+    task.notes.lock().unwrap().retain(|entry| entry.mark == Mark::Intent);
+    let log = Log::default();
+    let sink = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || sink.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    task.attempt(&lab.connector()).await.unwrap();
+    drop(guard);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let audit: Vec<&str> = text.lines().filter(|line| line.contains("\"audit\"")).collect();
+    assert_eq!(audit.len(), 1, "{text}");
+    assert!(audit[0].contains("Title") && audit[0].contains("Lead"), "{text}");
+}
+
 /// Salesforce's words hold the value that it refuses.
 #[tokio::test]
 async fn an_encrypted_value_stands_in_no_message() {

@@ -151,7 +151,7 @@ impl<'a> Unit<'a> {
 
     /// One event for each entry that changed something audited.
     fn audit(&self) {
-        for work in self.work.iter().filter(|work| work.written) {
+        for work in self.work.iter().filter(|work| work.touched || work.is_ours()) {
             let audited: Vec<&Shift> =
                 work.shifts.iter().filter(|shift| self.choices.is_audited(&shift.attribute)).collect();
             if audited.is_empty() {
@@ -161,7 +161,7 @@ impl<'a> Unit<'a> {
             let changes = serde_json::to_string(&audited).unwrap_or_default();
             tracing::info!(
                 target: "audit", task = %self.cx.task, system = %self.cx.system, entry = work.number, key,
-                account = work.account, id = work.id, changes, "account changed"
+                account = work.account, id = work.id, whole = work.is_open(), changes, "account changed"
             );
         }
     }

@@ -273,7 +273,8 @@ impl Unit<'_> {
                 Err(refused) if work.is_open() => {
                     work.fail_partly(refused, &format!("its {} are not as wanted", kind.attribute()));
                 }
-                Ok(_) | Err(_) => (),
+                Ok(_) => work.touched = true,
+                Err(_) => (),
             }
         }
         Ok(None)

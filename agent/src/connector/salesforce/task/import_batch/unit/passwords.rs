@@ -52,7 +52,7 @@ impl Unit<'_> {
         for (index, result) in results {
             let Some(work) = self.work.get_mut(index) else { continue };
             match result {
-                Ok(()) => (),
+                Ok(()) => work.touched = true,
                 Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
                 Err(Undone::Not(failure)) => work.fail_partly(said(&failure), "did not get its password"),
                 Err(Undone::Unknown(failure)) => work.end = Some(End::Unknown(said(&failure))),

@@ -27,8 +27,10 @@ pub(super) struct Work {
     pub(super) id: Option<String>,
     /// `LastPasswordChangeDate` as last read.
     pub(super) password_changed: Option<String>,
-    /// Whether its fields are written.
+    /// Whether its fields are written, or there are none to write.
     pub(super) written: bool,
+    /// Whether anything of it is done.
+    pub(super) touched: bool,
     /// Whether the user was as the entry wants it.
     unchanged: bool,
     /// Whether an earlier attempt may have written what is there.
@@ -58,6 +60,7 @@ impl Work {
             id: None,
             password_changed: None,
             written: false,
+            touched: false,
             unchanged: false,
             ours: false,
             moves: Moves::default(),
@@ -144,7 +147,7 @@ impl Work {
     }
 
     pub(super) fn written(&mut self, id: String) {
-        self.written = true;
+        (self.written, self.touched) = (true, true);
         self.id.get_or_insert(id);
     }
 
@@ -154,8 +157,12 @@ impl Work {
     }
 
     pub(super) fn fail_partly(&mut self, refused: Refused, what: &str) {
-        let done = if self.is_new() { "was created" } else { "has its new fields" };
-        let message = format!("the user {done}, but {what}: {}", refused.message);
+        let done = match (self.touched, self.is_new()) {
+            (false, _) => String::new(),
+            (true, true) => "was created, but ".to_owned(),
+            (true, false) => "was changed, but ".to_owned(),
+        };
+        let message = format!("the user {done}{what}: {}", refused.message);
         self.end = Some(End::Failed(Refused { message, ..refused }));
     }
 
@@ -169,6 +176,7 @@ impl Work {
         may_have_moved: bool,
     ) {
         let Some(plan) = self.plan.as_mut().filter(|_| self.end.is_none()) else { return };
+        let asked: Vec<String> = plan.fields.keys().cloned().collect();
         if plan.change == Change::Modify {
             plan.keep_differences(present, schema, choices);
             self.unchanged = plan.asks_for_nothing() && self.moves.is_empty() && !self.ours && !may_have_moved;
@@ -187,10 +195,24 @@ impl Work {
         });
         let password = plan.password.as_ref().map(|_| Shift { attribute: "password".to_owned(), old: None, new: None });
         self.shifts.extend(shifts.chain(password));
+        // What an earlier attempt wrote may have been told to nobody, and what was there before is not known any more.
+        if self.ours {
+            for name in asked.into_iter().filter(|name| choices.is_audited(name)) {
+                if !self.shifts.iter().any(|shift| shift.attribute == name) {
+                    let new = (!choices.is_encrypted(&name)).then(|| held(&name));
+                    self.shifts.push(Shift { attribute: name, old: None, new });
+                }
+            }
+        }
     }
 
     pub(super) fn fail(&mut self, code: &str, message: impl Into<String>) {
         self.end = Some(End::Failed(Refused::new(code, message)));
+    }
+
+    /// Whether an earlier attempt may have written what is there.
+    pub(super) fn is_ours(&self) -> bool {
+        self.ours
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -224,7 +246,7 @@ impl Work {
             id: self.id.clone(),
             code: refused.map(|it| clipped(&it.code)),
             message: refused.map(|it| clipped(self.discreet(&it.message))),
-            partly: self.has_failed() && self.written,
+            partly: self.has_failed() && self.touched,
             changes: if choices.dry_run && self.end.is_none() { told(&self.shifts) } else { Vec::new() },
         }
     }
