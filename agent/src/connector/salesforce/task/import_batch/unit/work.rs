@@ -18,6 +18,7 @@ use crate::dataset::{Change, Item, Place};
 pub(super) const TAKEN: &str = "the user name is taken, in this org or in another";
 
 /// One entry while it is worked on.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the entry")]
 pub(super) struct Work {
     pub(super) number: u64,
     place: Place,
