@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
 use postern_protocol::task::disable_user::IfRefused;
-use postern_protocol::task::import_batch::{Delimiter, Format};
+use postern_protocol::task::import_batch::{Delimiter, DynamicSystem, Format, Request, Rule, Variable};
 
 const FIRST_STEPS_AND_EXIT_CODES: &str = "\
 First steps, with a configuration like packaging/config/agent.toml, which explains every key:
@@ -310,9 +310,39 @@ pub struct ImportBatch {
     /// What parts the cells of a CSV file: `found_out`, comma, semicolon, tab or pipe.
     #[arg(long, default_value_t = Delimiter::FoundOut)]
     pub delimiter: Delimiter,
+    /// Say what would be changed, entry by entry, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Send nothing unless every entry passes the checks that can be made before.
+    #[arg(long)]
+    pub all_or_none: bool,
+    /// More entries than this to create, or to modify, go as one job in bulk.
+    #[arg(long, value_name = "N", default_value_t = Request::BULK_THRESHOLD)]
+    pub bulk_threshold: u32,
+    /// How an attribute is treated: `replace`, `diff_with_target`, `add_diff_with_target` or `remove_diff_with_target`,
+    /// `encrypted`, `audited`; may be repeated.
+    #[arg(long = "attribute", value_name = "NAME=WORD,…")]
+    pub attributes: Vec<Rule>,
+    /// The attribute that names an entry in the audit; without it, what names the account.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub audit_key: String,
+    /// Which connected system entries are for: `none` (this one), `transaction_system_name` (the one they name in
+    /// `Transaction-SystemName`), `global_variable` (the one that a variable names).
+    #[arg(long, value_name = "HOW", default_value_t = DynamicSystem::None)]
+    pub dynamic_system: DynamicSystem,
+    /// The variable that names the connected system.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub system_variable: String,
+    /// A variable; may be repeated.
+    #[arg(long = "variable", value_name = "NAME=VALUE")]
+    pub variables: Vec<Variable>,
     /// Write one JSON line for each entry here; the first twenty that failed are printed in any case.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
+    /// Write the entries that did not succeed here, in the form of the dataset: mended, it can be fed back. The file
+    /// must not be there yet; only you can read it.
+    #[arg(long, value_name = "FILE")]
+    pub failed: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::task::disable_user::IfRefused;
-use postern_protocol::task::import_batch::{Delimiter, Format};
+use postern_protocol::task::import_batch::{Delimiter, DynamicSystem, Format, Request, Rule, Variable};
 use postern_protocol::{ClusterName, MemberId, SystemName, TaskId, TaskKind};
 
 use crate::telemetry::LogFormat;
@@ -367,13 +367,23 @@ Exits with 0 when the task succeeded, or was taken in with --async; with 1 when 
         task: TaskId,
     },
     /// Download what came of a batch, record by record
-    #[command(after_help = "Example:\n  postern-controller task results tsk_0195d8a0... --output results.jsonl")]
+    #[command(after_help = "\
+Examples:
+  postern-controller task results tsk_0195d8a0... --output results.jsonl
+  postern-controller task results tsk_0195d8a0... --output results.jsonl --failed again.csv --dataset users.csv")]
     Results {
         /// The task
         task: TaskId,
         /// Write to this file instead of standard output
         #[arg(long)]
         output: Option<PathBuf>,
+        /// Write the entries that did not succeed to this new file, in the form of the dataset: mended, it can be
+        /// submitted again
+        #[arg(long, requires = "dataset")]
+        failed: Option<PathBuf>,
+        /// The dataset that was submitted, unchanged
+        #[arg(long, requires = "failed")]
+        dataset: Option<PathBuf>,
     },
 }
 
@@ -422,15 +432,9 @@ pub struct Submit {
     /// Show a password that was made up on the terminal
     #[arg(long, conflicts_with = "asynchronous")]
     pub show_password: bool,
-    /// import_batch: the dataset
-    #[arg(long)]
-    pub dataset: Option<PathBuf>,
-    /// import_batch: how the dataset is written, xml, csv or jsonl; without this, the file's extension says it
-    #[arg(long)]
-    pub format: Option<Format>,
-    /// import_batch: what parts the cells of a CSV file: found_out, comma, semicolon, tab or pipe
-    #[arg(long, default_value_t = Delimiter::FoundOut)]
-    pub delimiter: Delimiter,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub import: Import,
     /// Do not wait for the outcome
     #[arg(long = "async")]
     pub asynchronous: bool,
@@ -446,4 +450,43 @@ pub struct Submit {
     /// The task's id, so that a repeated submission is the same task; made up if not given
     #[arg(long)]
     pub id: Option<TaskId>,
+}
+
+/// What belongs to `import_batch` alone.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// import_batch: the dataset
+    #[arg(long)]
+    pub dataset: Option<PathBuf>,
+    /// import_batch: how the dataset is written, xml, csv or jsonl; without this, the file's extension says it
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// import_batch: what parts the cells of a CSV file: `found_out`, comma, semicolon, tab or pipe
+    #[arg(long, default_value_t = Delimiter::FoundOut)]
+    pub delimiter: Delimiter,
+    /// import_batch: say what would be changed, entry by entry, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// import_batch: send nothing unless every entry passes the checks that can be made before
+    #[arg(long)]
+    pub all_or_none: bool,
+    /// import_batch: more entries than this to create, or to modify, go as one job in bulk
+    #[arg(long, default_value_t = Request::BULK_THRESHOLD)]
+    pub bulk_threshold: u32,
+    /// import_batch: how an attribute is treated, NAME=WORD,… with `replace`, `diff_with_target`,
+    /// `add_diff_with_target`, `remove_diff_with_target`, `encrypted`, `audited`; may be repeated
+    #[arg(long = "attribute")]
+    pub attributes: Vec<Rule>,
+    /// import_batch: the attribute that names an entry in the audit; without it, what names the account
+    #[arg(long, default_value = "")]
+    pub audit_key: String,
+    /// import_batch: which connected system entries are for, `none`, `transaction_system_name` or `global_variable`
+    #[arg(long, default_value_t = DynamicSystem::None)]
+    pub dynamic_system: DynamicSystem,
+    /// import_batch: the variable that names the connected system
+    #[arg(long, default_value = "")]
+    pub system_variable: String,
+    /// import_batch: a variable, NAME=VALUE; may be repeated
+    #[arg(long = "variable")]
+    pub variables: Vec<Variable>,
 }

@@ -121,6 +121,39 @@ async fn a_file_for_what_comes_out_is_made_before_anything_is_changed() {
     assert_eq!((effects.password_sets, effects.updates), (1, 0));
 }
 
+/// Rehearsed, done, mended, done again: the story of an import.
+#[tokio::test]
+async fn what_failed_of_an_import_can_be_mended_and_fed_back() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let path = |name: &str| lab.folder().join(name).to_str().unwrap().to_owned();
+    let import = async |file: &str, more: &[&str]| {
+        agent
+            .run(&[&["exec", "import-batch", "--system", SYSTEM, "--json", "--dataset", file][..], more].concat())
+            .await
+    };
+    let (dataset, rest) = (path("users.csv"), path("rest.csv"));
+    let text =
+        format!("\u{feff}Username;Alias;Title\r\n{JOE};joe;Lead\r\nuser0002@acme.example;ninechars;\"R;\nD\"\r\n");
+    std::fs::write(&dataset, text).unwrap();
+
+    let planned = import(&dataset, &["--dry-run"]).await;
+    assert_eq!((&planned.json()["output"]["dry_run"], &planned.json()["output"]["failed"]), (&json!(true), &json!(1)));
+    assert_ne!(lab.salesforce.user(JOE).unwrap().fields["Title"], json!("Lead"));
+
+    let done = import(&dataset, &["--failed", &rest]).await;
+    assert_eq!((done.code, &done.json()["output"]["modified"]), (Some(1), &json!(1)), "{done:?}");
+    let again = std::fs::read_to_string(&rest).unwrap();
+    assert_eq!(again, "\u{feff}Username;Alias;Title\r\nuser0002@acme.example;ninechars;\"R;\nD\"\r\n");
+    assert_eq!(import(&dataset, &["--failed", &rest]).await.code, Some(2), "nothing is written over");
+
+    std::fs::write(&rest, again.replace("ninechars", "fits")).unwrap();
+    let mended = import(&rest, &["--failed", &path("none.csv")]).await;
+    assert_eq!((mended.code, &mended.json()["output"]["modified"]), (Some(0), &json!(1)), "{mended:?}");
+    assert!(!lab.folder().join("none.csv").exists());
+    assert_eq!(lab.salesforce.user("user0002@acme.example").unwrap().fields["Title"], json!("R;\nD"));
+}
+
 #[tokio::test]
 async fn f24_a_running_agent_keeps_its_store_to_itself() {
     let lab = Lab::start(programs()).await;

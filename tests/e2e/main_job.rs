@@ -147,6 +147,15 @@ async fn a_batch_creates_and_modifies_and_says_what_came_of_each_entry() {
     let results = std::fs::read_to_string(&results).unwrap();
     assert_eq!(results.lines().count(), 4, "{results}");
     assert!(results.contains("nobody@acme.example") && !results.contains("Correct-Horse-77"), "{results}");
+
+    let rest = lab.folder().join("rest.xml");
+    let (rest_file, dataset_file) = (rest.to_str().unwrap(), file.to_str().unwrap());
+    lab.controller
+        .try_cli(&["task", "results", &id.to_string(), "--failed", rest_file, "--dataset", dataset_file])
+        .await;
+    let rest = std::fs::read_to_string(&rest).unwrap();
+    assert_eq!(rest.matches("<entry").count(), 1, "{rest}");
+    assert!(rest.starts_with("<?xml") && rest.contains("nobody@acme.example") && rest.ends_with("</root>\n"), "{rest}");
 }
 
 fn dataset(lab: &Lab) -> String {

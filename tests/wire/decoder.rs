@@ -68,6 +68,8 @@ fn code_sets() -> Value {
         "Certainty": set(Certainty::ALL),
         "Changed": set(Changed::ALL),
         "Delimiter": set(import_batch::Delimiter::ALL),
+        "Difference": set(import_batch::Difference::ALL),
+        "DynamicSystem": set(import_batch::DynamicSystem::ALL),
         "EnrollRefusal": set(EnrollRefusal::ALL),
         "FailureClass": set(FailureClass::ALL),
         "Format": set(import_batch::Format::ALL),

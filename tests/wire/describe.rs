@@ -175,7 +175,13 @@ describe! {
     disable_user::Request { account, if_refused }
     expire_password::Request { account }
     reset_password::Request { account, source }
-    import_batch::Request { format, delimiter }
+    import_batch::Rule { attribute, difference, encrypted, audited }
+    import_batch::Variable { name, value }
+    import_batch::Request {
+        format, delimiter, all_or_none, dry_run, bulk_threshold, attributes, audit_key, dynamic_system, system_variable,
+        variables,
+    }
+    import_batch::License { name, total, used, needed }
     freeze_user::Request { account }
     unfreeze_user::Request { account }
     unlock_user::Request { account }
@@ -190,7 +196,7 @@ describe! {
     disable_user::Output { user_id, frozen_instead }
     reset_password::Output { user_id, message }
     expire_password::Output { user_id, message }
-    import_batch::Output { entries, created, modified, failed, unknown }
+    import_batch::Output { dry_run, entries, created, modified, unchanged, failed, unknown, licenses }
     freeze_user::Output { user_id }
     unfreeze_user::Output { user_id }
     unlock_user::Output { user_id }

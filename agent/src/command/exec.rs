@@ -1,6 +1,7 @@
 //! `postern exec`: one task, here.
 
 mod password_file;
+mod rest_file;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,7 +14,7 @@ use postern_protocol::outcome::Outcome;
 use postern_protocol::seal::{
     MAX_SECRET, SEGMENT, SealContext, SealedField, SealingKey, SealingPublicKey, SegmentSealer, StreamKey,
 };
-use postern_protocol::task::import_batch::{DATASET_KEY, Format};
+use postern_protocol::task::import_batch::{DATASET_KEY, Format, Remainder};
 use postern_protocol::task::reset_password::{PASSWORD, Source};
 use postern_protocol::task::{
     deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
@@ -26,6 +27,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use self::password_file::PasswordFile;
+use self::rest_file::RestFile;
 use super::{Failed, load, say, say_error, say_json, say_pairs};
 use crate::app::App;
 use crate::cli::{Common, DeprovisionUser, DisableUser, Exec, ImportBatch, ResetPassword, RestoreUser, Task};
@@ -49,6 +51,8 @@ struct LocalTask {
     secret: Option<(&'static str, Zeroizing<Vec<u8>>)>,
     dataset: Option<PathBuf>,
     results: Option<(File, PathBuf)>,
+    /// Where the entries that did not succeed go.
+    rest: Option<RestFile>,
     generated: Option<(SealingKey, PasswordFile)>,
 }
 
@@ -97,6 +101,7 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
         secret: None,
         dataset: None,
         results: None,
+        rest: None,
         generated: None,
     };
     Ok(match task {
@@ -159,14 +164,28 @@ fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTas
 }
 
 fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
-    let ImportBatch { common, dataset, format, delimiter, results } = options;
-    let Some(format) = format.or_else(|| Format::of_file(&dataset.to_string_lossy())) else {
-        let message = format!("the name of `{}` does not tell how it is written; give --format", dataset.display());
+    let Some(format) = options.format.or_else(|| Format::of_file(&options.dataset.to_string_lossy())) else {
+        let shown = options.dataset.display();
+        let message = format!("the name of `{shown}` does not tell how it is written; give --format");
         return Err(Failed::new(Exit::Usage, message));
     };
-    let request = import_batch::Request { format: format.into(), delimiter: delimiter.into() };
-    let results = results.map(make_results).transpose()?;
-    Ok(LocalTask { dataset: Some(dataset), results, ..plain(TaskRequest::ImportBatch(request), common) })
+    let too_long = |name: &'static str| move |error| Failed::new(Exit::Usage, format!("--{name}: {error}"));
+    let request = import_batch::Request {
+        delimiter: options.delimiter.into(),
+        all_or_none: options.all_or_none,
+        dry_run: options.dry_run,
+        bulk_threshold: options.bulk_threshold,
+        attributes: List::new(options.attributes).map_err(too_long("attribute"))?,
+        audit_key: Text::new(options.audit_key).map_err(too_long("audit-key"))?,
+        dynamic_system: options.dynamic_system.into(),
+        system_variable: Text::new(options.system_variable).map_err(too_long("system-variable"))?,
+        variables: List::new(options.variables).map_err(too_long("variable"))?,
+        ..import_batch::Request::new(format)
+    };
+    let results = options.results.map(make_results).transpose()?;
+    let dataset = Some(options.dataset);
+    let rest = options.failed.map(RestFile::make).transpose()?;
+    Ok(LocalTask { dataset, results, rest, ..plain(TaskRequest::ImportBatch(request), options.common) })
 }
 
 fn restore(options: RestoreUser, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
@@ -363,7 +382,7 @@ fn save_generated(local: &mut LocalTask, offer: &Offer, report: &Report) -> Resu
 }
 
 /// Writes the results where they were wanted and returns the first entries that failed.
-fn save_results(app: &App, local: &LocalTask, report: &Report) -> Result<Vec<Value>, Failed> {
+fn save_results(app: &App, local: &mut LocalTask, report: &Report) -> Result<Vec<Value>, Failed> {
     let Some(stream) = report.streams.first() else { return Ok(Vec::new()) };
     let reader = app
         .store
@@ -371,6 +390,7 @@ fn save_results(app: &App, local: &LocalTask, report: &Report) -> Result<Vec<Val
         .read(spool_id(stream.id), stream.length)
         .map_err(|error| Failed::because(Exit::Store, &error))?;
     let mut failed = Vec::new();
+    let mut rest = Remainder::default();
     let mut line = Vec::new();
     let mut offset = 0;
     while offset < stream.length {
@@ -390,8 +410,12 @@ fn save_results(app: &App, local: &LocalTask, report: &Report) -> Result<Vec<Val
                 continue;
             }
             note_failed(&mut failed, &line);
+            rest.note(&line);
             line.clear();
         }
+    }
+    if let (Some(file), Some(dataset)) = (&mut local.rest, &local.dataset) {
+        file.fill(&rest, dataset)?;
     }
     Ok(failed)
 }

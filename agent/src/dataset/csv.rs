@@ -16,7 +16,7 @@ use super::{Change, DatasetError, EMPTY, Item, MAX_ATTRIBUTES, MAX_NAME, Place, 
 use rows::{Fatal, Row, Rows};
 
 /// The cell that empties an attribute, as Salesforce's own tools write it.
-const NOTHING: &str = "#N/A";
+pub const NOTHING: &str = "#N/A";
 
 /// Reads entries one by one from rows.
 pub struct Reader<R: Read> {

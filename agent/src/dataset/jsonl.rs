@@ -94,7 +94,7 @@ fn fill(draft: &mut Draft, members: Vec<(String, Json)>) {
             Json::String(text) if is(&name, "modifytype") => draft.modifytype(&text),
             Json::Array(values) if values.is_empty() => draft.attribute(&name, Secret::new(String::new())),
             Json::Array(values) => values.into_iter().for_each(|value| put(draft, &name, value)),
-            value @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_)) => {
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => {
                 put(draft, &name, value);
             }
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use postern_agent::connector::Mark;
+use postern_protocol::bounded::List;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::{Format, Output};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
@@ -40,7 +41,9 @@ fn modify(name: &str, more: &str) -> String {
 #[allow(clippy::unnecessary_wraps, reason = "a conclusion may have no output")]
 fn counts(created: u64, modified: u64, failed: u64, unknown: u64) -> Option<TaskOutput> {
     let entries = created + modified + failed + unknown;
-    Some(TaskOutput::ImportBatch(Output { entries, created, modified, failed, unknown }))
+    let (dry_run, licenses) = (false, List::default());
+    let output = Output { dry_run, entries, created, modified, unchanged: 0, failed, unknown, licenses };
+    Some(TaskOutput::ImportBatch(output))
 }
 
 /// Entry number, outcome and code of every line.

@@ -13,7 +13,7 @@ use postern_protocol::bounded::Text;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
 use postern_protocol::task::disable_user::IfRefused;
-use postern_protocol::task::import_batch::{Delimiter, Format};
+use postern_protocol::task::import_batch::Format;
 use postern_protocol::task::reset_password::Source;
 use postern_protocol::task::{
     deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
@@ -386,7 +386,10 @@ pub fn import(dataset: impl Into<Vec<u8>>) -> Task {
 }
 
 pub fn import_as(format: Format, dataset: impl Into<Vec<u8>>) -> Task {
-    let request = import_batch::Request { format: format.into(), delimiter: Delimiter::FoundOut.into() };
+    import_with(import_batch::Request::new(format), dataset)
+}
+
+pub fn import_with(request: import_batch::Request, dataset: impl Into<Vec<u8>>) -> Task {
     let mut task = Task::new(TaskRequest::ImportBatch(request));
     task.dataset = dataset.into();
     task

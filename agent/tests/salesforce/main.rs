@@ -4,6 +4,9 @@
 
 mod deprovision;
 mod import;
+mod import_bulk;
+mod import_memberships;
+mod import_options;
 mod lab;
 mod login;
 mod login_state;

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::{output, task};
 use crate::api::{KeysView, StreamView, SystemView};
-use crate::cli::{Reach, Submit};
+use crate::cli::{Import, Reach, Submit};
 use crate::client::Client;
 use crate::client::sealing::{self, Binding};
 use crate::exit::{Exit, Failure};
@@ -94,8 +94,10 @@ fn check(options: &Submit) -> Result<(), Failure> {
         Submit { if_refused: Some(_), .. } if options.kind != TaskKind::DisableUser => {
             usage("--if-refused belongs to disable_user")
         }
-        Submit { dataset: None, .. } if is_import => usage("import_batch needs --dataset FILE"),
-        Submit { dataset, format, .. } if !is_import && (dataset.is_some() || format.is_some()) => {
+        Submit { import: Import { dataset: None, .. }, .. } if is_import => usage("import_batch needs --dataset FILE"),
+        Submit { import: Import { dataset, format, .. }, .. }
+            if !is_import && (dataset.is_some() || format.is_some()) =>
+        {
             usage("--dataset and --format belong to import_batch")
         }
         Submit { id: Some(_), .. } if is_reset || is_import || options.password_file.is_some() => usage(
@@ -108,7 +110,7 @@ fn check(options: &Submit) -> Result<(), Failure> {
 fn request(options: &Submit) -> Result<TaskRequest, Failure> {
     let params = match options.kind {
         TaskKind::TestConnection => json!({}),
-        TaskKind::ImportBatch => import(options)?,
+        TaskKind::ImportBatch => import(&options.import)?,
         TaskKind::ResetPassword => json!({
             "account": account(options)?,
             "source": match (options.generate, options.service) {
@@ -141,13 +143,24 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
     TaskRequest::from_json(options.kind, params).map_err(|error| Failure::from_error(Exit::Usage, &error))
 }
 
-fn import(options: &Submit) -> Result<Value, Failure> {
+fn import(options: &Import) -> Result<Value, Failure> {
     let named = options.dataset.as_deref().and_then(|it| Format::of_file(&it.to_string_lossy()));
     let Some(format) = options.format.or(named) else {
         let sentence = "the dataset's name does not tell how it is written; give --format xml, csv or jsonl";
         return Err(Failure::new(Exit::Usage, sentence));
     };
-    Ok(json!({ "format": format, "delimiter": options.delimiter }))
+    Ok(json!({
+        "format": format,
+        "delimiter": options.delimiter,
+        "dry_run": options.dry_run,
+        "all_or_none": options.all_or_none,
+        "bulk_threshold": options.bulk_threshold,
+        "attributes": options.attributes,
+        "audit_key": options.audit_key,
+        "dynamic_system": options.dynamic_system,
+        "system_variable": options.system_variable,
+        "variables": options.variables,
+    }))
 }
 
 impl Submit {
@@ -178,7 +191,7 @@ async fn secrets(
         let field = binding.seal(name, password.as_bytes(), &keys).map_err(|error| cannot_seal(&error))?;
         return Ok((vec![field], Vec::new()));
     }
-    if let Some(file) = &options.dataset {
+    if let Some(file) = &options.import.dataset {
         let keys = keys(client, &options.system).await?;
         let plain = dataset(file)?;
         let sealed = sealing::dataset(&plain).map_err(|error| cannot_seal(&error))?;

@@ -1,14 +1,13 @@
 //! `task`.
 
-use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use postern_protocol::{Outcome, TaskId};
 use serde_json::{Value, json};
 
-use super::{client, output, submit};
+use super::{client, output, results, submit};
 use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
 use crate::clock;
@@ -35,20 +34,8 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             let tasks: Vec<TaskView> = client.get(&format!("/v1/tasks{query}")).await?;
             list(reach, &tasks)
         }
-        TaskCommand::Results { task, output: file } => {
-            let path = format!("/v1/tasks/{task}/results");
-            match file {
-                None => client.download(&path, &mut std::io::stdout().lock()).await?,
-                Some(file) => {
-                    let mut sink = File::create(&file).map_err(|error| {
-                        Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", file.display()))
-                    })?;
-                    let total = client.download(&path, &mut sink).await?;
-                    sink.flush().map_err(|error| Failure::from_error(Exit::Failed, &error))?;
-                    total
-                }
-            };
-            Ok(())
+        TaskCommand::Results { task, output, failed, dataset } => {
+            results::run(&client, task, output.as_deref(), failed.as_deref().zip(dataset.as_deref())).await
         }
     }
 }

@@ -3,11 +3,14 @@
 //! The dataset is the task's one stream. The submitter seals it whole: personal data and passwords in it are for the
 //! member alone. The sealed field [`DATASET_KEY`] holds the key, see [`seal`](crate::seal).
 
+use std::ops::Range;
+use std::str::FromStr;
+
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::Repeat;
-use crate::bounded::Text;
+use crate::bounded::{List, Text};
 use crate::code::Code;
 use crate::codes;
 
@@ -60,7 +63,63 @@ impl Format {
     }
 }
 
-/// How to read the dataset.
+codes! {
+    /// What is sent of an attribute of an account that exists.
+    pub enum Difference {
+        /// The value.
+        1 Replace = "replace",
+        /// The value, if the account has another.
+        2 DiffWithTarget = "diff_with_target",
+        /// Those of the values that the account lacks, beside those it has.
+        3 AddDiffWithTarget = "add_diff_with_target",
+        /// What the account has without the values.
+        4 RemoveDiffWithTarget = "remove_diff_with_target",
+    }
+}
+
+codes! {
+    /// Which connected system an entry is for.
+    pub enum DynamicSystem {
+        /// The task's.
+        1 None = "none",
+        /// The one that the entry names in its attribute `Transaction-SystemName`.
+        2 TransactionSystemName = "transaction_system_name",
+        /// The one that a variable of the request names.
+        3 GlobalVariable = "global_variable",
+    }
+}
+
+/// The attribute with which an entry names its connected system.
+pub const TRANSACTION_SYSTEM_NAME: &str = "Transaction-SystemName";
+
+/// How one attribute is treated.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The attribute's name, in any case.
+    pub attribute: Text<80>,
+    /// What is sent of it.
+    #[serde(default = "replace")]
+    pub difference: Code<Difference>,
+    /// Whether its values are shown nowhere: not in results, plans or the audit.
+    #[serde(default)]
+    pub encrypted: bool,
+    /// Whether its changes are written to the audit.
+    #[serde(default)]
+    pub audited: bool,
+}
+
+/// A variable and its value.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    /// Its name.
+    pub name: Text<64>,
+    /// Its value.
+    pub value: Text<64>,
+}
+
+/// How to read the dataset, and what to do with it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
@@ -69,30 +128,244 @@ pub struct Request {
     /// What parts the cells of its rows, if it has rows.
     #[serde(default = "found_out")]
     pub delimiter: Code<Delimiter>,
+    /// Whether nothing is changed unless every entry passes the checks that can be made before.
+    #[serde(default)]
+    pub all_or_none: bool,
+    /// Whether it is only said what would be changed.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// More entries than this to create, or to modify, go as one job in bulk.
+    #[serde(default = "bulk_threshold")]
+    pub bulk_threshold: u32,
+    /// How attributes are treated that are not just replaced.
+    #[serde(default)]
+    pub attributes: List<Rule, 100>,
+    /// The attribute that names an entry in the audit; empty: the one that names the account.
+    #[serde(default)]
+    pub audit_key: Text<80>,
+    /// Which connected system entries are for.
+    #[serde(default = "no_dynamic_system")]
+    pub dynamic_system: Code<DynamicSystem>,
+    /// The variable that names it, if a variable does.
+    #[serde(default)]
+    pub system_variable: Text<64>,
+    /// The values of variables.
+    #[serde(default)]
+    pub variables: List<Variable, 16>,
+}
+
+fn replace() -> Code<Difference> {
+    Difference::Replace.into()
 }
 
 fn found_out() -> Code<Delimiter> {
     Delimiter::FoundOut.into()
 }
 
+fn no_dynamic_system() -> Code<DynamicSystem> {
+    DynamicSystem::None.into()
+}
+
+const fn bulk_threshold() -> u32 {
+    Request::BULK_THRESHOLD
+}
+
 impl Request {
+    /// The threshold for bulk unless another is asked for.
+    pub const BULK_THRESHOLD: u32 = 1_000;
+
+    /// Does a dataset that is written in `format`, in the plainest way.
+    pub fn new(format: Format) -> Self {
+        Self {
+            format: format.into(),
+            delimiter: found_out(),
+            all_or_none: false,
+            dry_run: false,
+            bulk_threshold: bulk_threshold(),
+            attributes: List::default(),
+            audit_key: Text::default(),
+            dynamic_system: no_dynamic_system(),
+            system_variable: Text::default(),
+            variables: List::default(),
+        }
+    }
+
     #[allow(clippy::unused_self, reason = "every kind answers this; this one is about no single account")]
     pub(super) fn target(&self) -> Text<255> {
         Text::default()
     }
 }
 
+/// A text that is not a rule or a variable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotA {
+    /// Not `NAME=WORD,…`.
+    #[error(
+        "`{0}` is not NAME=WORD,… with words from replace, diff_with_target, add_diff_with_target, \
+         remove_diff_with_target, encrypted and audited"
+    )]
+    Rule(String),
+    /// Not `NAME=VALUE`.
+    #[error("`{0}` is not NAME=VALUE of at most 64 bytes each")]
+    Variable(String),
+}
+
+impl FromStr for Rule {
+    type Err = NotA;
+
+    /// `Title=diff_with_target,audited`.
+    fn from_str(text: &str) -> Result<Self, NotA> {
+        let wrong = || NotA::Rule(text.chars().take(160).collect());
+        let (name, words) = text.split_once('=').filter(|(name, _)| !name.trim().is_empty()).ok_or_else(wrong)?;
+        let attribute = Text::new(name.trim()).map_err(|_| wrong())?;
+        let mut rule = Self { attribute, difference: replace(), encrypted: false, audited: false };
+        for word in words.split(',') {
+            match word.trim() {
+                "encrypted" => rule.encrypted = true,
+                "audited" => rule.audited = true,
+                word => rule.difference = word.parse::<Difference>().map_err(|_| wrong())?.into(),
+            }
+        }
+        Ok(rule)
+    }
+}
+
+impl FromStr for Variable {
+    type Err = NotA;
+
+    fn from_str(text: &str) -> Result<Self, NotA> {
+        let wrong = || NotA::Variable(text.chars().take(160).collect());
+        let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+        Ok(Self { name: Text::new(name).map_err(|_| wrong())?, value: Text::new(value).map_err(|_| wrong())? })
+    }
+}
+
+/// A stock of licenses, and what the entries of a dry run need of it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct License {
+    /// The license.
+    pub name: Text<80>,
+    /// How many there are.
+    pub total: u64,
+    /// How many are in use.
+    pub used: u64,
+    /// How many more the entries need.
+    pub needed: u64,
+}
+
 /// How many entries ended how. Their sum is the number of entries; the stream of the report says it for each.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct Output {
+    /// Whether nothing was changed, and this says what would be.
+    pub dry_run: bool,
     /// Entries in the dataset.
     pub entries: u64,
     /// Accounts created.
     pub created: u64,
     /// Accounts modified.
     pub modified: u64,
+    /// Accounts that were as the entry wants them.
+    pub unchanged: u64,
     /// Entries refused, by Postern or by the connected system.
     pub failed: u64,
     /// Entries of which it cannot be found out whether they took effect.
     pub unknown: u64,
+    /// Of a dry run: the licenses that the entries need.
+    pub licenses: List<License, 50>,
+}
+
+/// What of a dataset did not succeed, as the lines of its results say: enough to write a dataset of the rest, in the
+/// form of the original, whatever that is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remainder {
+    /// Where the first entry begins and the last one ends; what is around them belongs to the form.
+    entries: Option<Range<u64>>,
+    failed: Vec<Range<u64>>,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    outcome: String,
+    offset: u64,
+    /// Without it, the entry is all the rest.
+    length: Option<u64>,
+}
+
+impl Remainder {
+    /// Takes note of a line of the results. A line that is none is passed over.
+    pub fn note(&mut self, line: &[u8]) {
+        let Ok(told) = serde_json::from_slice::<Told>(line) else { return };
+        let entry = told.offset..told.length.map_or(u64::MAX, |length| told.offset.saturating_add(length));
+        let all = self.entries.get_or_insert_with(|| entry.clone());
+        all.start = all.start.min(entry.start);
+        all.end = all.end.max(entry.end);
+        if matches!(told.outcome.as_str(), "failed" | "unknown") {
+            self.failed.push(entry);
+        }
+    }
+
+    /// The parts of a dataset of `length` bytes that make a dataset of what did not succeed; none if all did.
+    pub fn parts(&self, length: u64) -> Vec<Range<u64>> {
+        let Some(entries) = self.entries.as_ref().filter(|_| !self.failed.is_empty()) else { return Vec::new() };
+        let (head, tail) = (0..entries.start, entries.end..length);
+        let parts = [head].into_iter().chain(self.failed.iter().cloned()).chain([tail]);
+        parts.map(|part| part.start.min(length)..part.end.min(length)).filter(|part| !part.is_empty()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{TaskKind, TaskRequest};
+
+    #[test]
+    fn a_request_says_no_more_than_its_form() {
+        let json = serde_json::json!({ "format": "csv" });
+        let request = TaskRequest::from_json(TaskKind::ImportBatch, json).unwrap();
+        assert_eq!(request, TaskRequest::ImportBatch(Request::new(Format::Csv)));
+    }
+
+    #[test]
+    fn a_rule_is_read_from_a_line() {
+        let rule: Rule = "Title=diff_with_target, audited".parse().unwrap();
+        assert_eq!((rule.attribute.as_str(), rule.difference.known()), ("Title", Some(Difference::DiffWithTarget)));
+        assert!(rule.audited && !rule.encrypted);
+        for wrong in ["Title", "=audited", "Title=often", &format!("{}=audited", "x".repeat(81))] {
+            assert!(wrong.parse::<Rule>().is_err(), "{wrong}");
+        }
+        assert_eq!("a=b=c".parse::<Variable>().unwrap().value.as_str(), "b=c");
+    }
+
+    #[test]
+    fn what_did_not_succeed_is_cut_out_between_head_and_tail() {
+        let mut rest = Remainder::default();
+        rest.note(br#"{"outcome":"modified","offset":10,"length":5}"#);
+        assert!(rest.parts(40).is_empty());
+        for line in [
+            &br#"{"outcome":"failed","offset":15,"length":5}"#[..],
+            br#"{"outcome":"unknown","offset":25,"length":5}"#,
+            br#"{"outcome":"unchanged","offset":30,"length":5}"#,
+            b"no line",
+        ] {
+            rest.note(line);
+        }
+        assert_eq!(rest.parts(40), [0..10, 15..20, 25..30, 35..40]);
+        rest.note(br#"{"outcome":"failed","offset":35}"#);
+        assert_eq!(rest.parts(40), [0..10, 15..20, 25..30, 35..40]);
+    }
+
+    /// The largest request fits the place that an offer has for it.
+    #[test]
+    fn the_largest_request_fits_an_offer() {
+        let rule = Rule { attribute: Text::clipped("x".repeat(80)), .."x=audited".parse().unwrap() };
+        let long = Text::clipped("x".repeat(64));
+        let request = Request {
+            attributes: List::clipped(vec![rule; 100]),
+            audit_key: Text::clipped("x".repeat(80)),
+            system_variable: long.clone(),
+            variables: List::clipped(vec![Variable { name: long.clone(), value: long }; 16]),
+            ..Request::new(Format::Xml)
+        };
+        assert!(TaskRequest::ImportBatch(request).encode().unwrap().len() <= 16 * 1024);
+    }
 }

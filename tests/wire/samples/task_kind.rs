@@ -26,8 +26,29 @@ fn requests() -> Vec<Sample> {
     };
     let expire = expire_password::Request { account: text("expire@acme.example") };
     let import = import_batch::Request {
-        format: import_batch::Format::Csv.into(),
         delimiter: import_batch::Delimiter::Semicolon.into(),
+        all_or_none: true,
+        dry_run: false,
+        bulk_threshold: 0x6001,
+        attributes: list(vec![
+            import_batch::Rule {
+                attribute: text("Straße__c"),
+                difference: import_batch::Difference::AddDiffWithTarget.into(),
+                encrypted: true,
+                audited: false,
+            },
+            import_batch::Rule {
+                attribute: text("Title"),
+                difference: import_batch::Difference::Replace.into(),
+                encrypted: false,
+                audited: true,
+            },
+        ]),
+        audit_key: text("Personalnummer__c"),
+        dynamic_system: import_batch::DynamicSystem::GlobalVariable.into(),
+        system_variable: text("zielsystem"),
+        variables: list(vec![import_batch::Variable { name: text("zielsystem"), value: text("acme-prod") }]),
+        ..import_batch::Request::new(import_batch::Format::Csv)
     };
     let freeze = freeze_user::Request { account: text("freeze@acme.example") };
     let unfreeze = unfreeze_user::Request { account: text("unfreeze@acme.example") };
@@ -85,11 +106,19 @@ fn outputs() -> Vec<Sample> {
             message: text("Ein neues Passwort wurde per Mail verschickt; das alte gilt nicht länger"),
         }),
         output(&import_batch::Output {
+            dry_run: true,
             entries: 0x7001,
             created: 0x7002,
             modified: 0x7003,
+            unchanged: 0x7006,
             failed: 0x7004,
             unknown: 0x7005,
+            licenses: list(vec![import_batch::License {
+                name: text("Salesforce – Platform"),
+                total: 0x7007,
+                used: 0x7008,
+                needed: 0x7009,
+            }]),
         }),
         output(&freeze_user::Output { user_id: text("005000000000008AAA") }),
         output(&unfreeze_user::Output { user_id: text("005000000000009AAA") }),

@@ -3,11 +3,12 @@
 //! Every reply to a change is one of three: done, not done, unknown. Only what is known not to have been done is
 //! repeated, and only for two reasons: a session that had ended (once), and a locked row (a few times).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use postern_protocol::{Failure, FailureClass};
-use reqwest::header::{ACCEPT, DATE, HeaderMap};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Method, StatusCode};
 use serde_json::Value as Json;
 use url::form_urlencoded;
@@ -30,9 +31,20 @@ const MAX_PAGES: usize = 50;
 pub(super) struct Call {
     method: Method,
     path: String,
-    body: Option<Json>,
+    body: Body,
     /// The status that says it was done.
     done: StatusCode,
+    /// Whether a table is answered instead of JSON.
+    table: bool,
+}
+
+/// What goes along with a call.
+#[derive(Clone)]
+enum Body {
+    Nothing,
+    Json(Json),
+    /// Rows for a bulk job.
+    Csv(Arc<str>),
 }
 
 /// What was answered, and when by the service's clock. It may hold a password, so it has no `Debug`.
@@ -68,7 +80,7 @@ enum Miss {
 
 impl Call {
     fn new(method: Method, path: impl Into<String>, body: Option<Json>, done: StatusCode) -> Self {
-        Self { method, path: path.into(), body, done }
+        Self { method, path: path.into(), body: body.map_or(Body::Nothing, Body::Json), done, table: false }
     }
 
     /// Reads.
@@ -89,6 +101,38 @@ impl Call {
     /// Makes up to 200 records.
     pub(super) fn post_many(body: Json) -> Self {
         Self::new(Method::POST, "composite/sobjects", Some(body), StatusCode::OK)
+    }
+
+    /// Deletes up to 200 records.
+    pub(super) fn delete_many(ids: &[String]) -> Self {
+        let path = format!("composite/sobjects?allOrNone=false&ids={}", ids.join(","));
+        Self::new(Method::DELETE, path, None, StatusCode::OK)
+    }
+
+    /// Makes a bulk job for users.
+    pub(super) fn post_job(operation: &str) -> Self {
+        let body = serde_json::json!({
+            "object": "User", "operation": operation, "contentType": "CSV", "lineEnding": "LF",
+            "columnDelimiter": "COMMA",
+        });
+        Self::new(Method::POST, "jobs/ingest", Some(body), StatusCode::OK)
+    }
+
+    /// Gives a bulk job its rows.
+    pub(super) fn put_rows(job: &str, rows: Arc<str>) -> Self {
+        let call = Self::new(Method::PUT, format!("jobs/ingest/{job}/batches"), None, StatusCode::CREATED);
+        Self { body: Body::Csv(rows), ..call }
+    }
+
+    /// Hands a bulk job over, or gives it up.
+    pub(super) fn patch_job(job: &str, state: &str) -> Self {
+        let body = serde_json::json!({ "state": state });
+        Self::new(Method::PATCH, format!("jobs/ingest/{job}"), Some(body), StatusCode::OK)
+    }
+
+    /// Reads a table; it is answered as one JSON text.
+    pub(super) fn get_table(path: impl Into<String>) -> Self {
+        Self { table: true, ..Self::get(path) }
     }
 
     /// Sets a password.
@@ -188,13 +232,19 @@ impl Salesforce {
             .http
             .request(call.method.clone(), url)
             .bearer_auth(session.token.expose())
-            .header(ACCEPT, "application/json");
-        if let Some(body) = &call.body {
-            request = request.json(body);
-        }
+            .header(ACCEPT, if call.table { "text/csv" } else { "application/json" });
+        request = match &call.body {
+            Body::Nothing => request,
+            Body::Json(body) => request.json(body),
+            Body::Csv(rows) => request.header(CONTENT_TYPE, "text/csv; charset=UTF-8").body(rows.as_bytes().to_vec()),
+        };
         let reply = self.http.send(request).await.map_err(Miss::Lost)?;
         if let Some(usage) = usage(&reply.headers) {
             *self.usage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(usage);
+        }
+        if call.table && reply.status == call.done {
+            let text = String::from_utf8(reply.body).map_err(|_| Miss::Unknown(error::strange(200)))?;
+            return Ok(Answer { json: Json::String(text), at: None });
         }
         classify(&reply, call.done)
     }
@@ -204,7 +254,7 @@ impl Salesforce {
 fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> {
     let status = reply.status;
     let at = reply.headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(time::parse_http);
-    if status == done && status == StatusCode::NO_CONTENT {
+    if status == done && (status == StatusCode::NO_CONTENT || status == StatusCode::CREATED) {
         return Ok(Answer { json: Json::Null, at });
     }
     let json: Option<Json> = serde_json::from_slice(&reply.body).ok();

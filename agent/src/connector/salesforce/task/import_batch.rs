@@ -1,12 +1,14 @@
 //! Create and modify users from a dataset, unit by unit.
 //!
-//! A unit is up to 200 entries: one call creates, one modifies, one a user sets passwords, one disables. Before each
-//! call an intent; at the end of the unit its results, durably. Another attempt skips finished units and repeats an
+//! A unit is up to 200 entries, or 10,000 of a dataset that is done in bulk: one call or job creates, one modifies, one
+//! call a user sets passwords, one disables. Before each call an intent; at the end of the unit its results, durably. Another attempt skips finished units and repeats an
 //! unfinished one with look-ups, so that nothing is created twice and every entry is reported once.
 
+mod choices;
 mod lookup;
 mod memory;
 mod plan;
+mod present;
 mod reader;
 mod result;
 mod unit;
@@ -15,10 +17,37 @@ use postern_protocol::task::import_batch::Request;
 use postern_protocol::{Failure, FailureClass};
 
 use super::super::Salesforce;
+use super::super::fields::Fields;
 use crate::connector::{AttemptCx, Conclusion};
-use reader::{Form, Units};
-use result::Tally;
-use unit::Unit;
+use choices::Choices;
+use reader::{Form, Size, Units};
+use result::{Line, Tally};
+use unit::{AT_ONCE, Stock, Unit};
+
+/// The step that is done when all or none were to be done and it was found that it will be none. It has no results.
+const REFUSED: u32 = u32::MAX;
+
+/// Entries of a plan that are journaled at once: with their changes they are much longer than others.
+const PLANNED: usize = 20;
+
+/// What all units of a batch have in common.
+struct Batch<'a> {
+    org: &'a Salesforce,
+    cx: &'a AttemptCx,
+    schema: &'a Fields,
+    choices: &'a Choices,
+}
+
+/// What is done with the units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// What they ask for.
+    Run,
+    /// Nothing; it is said what would be done.
+    Plan,
+    /// Nothing, because not all can be done.
+    Refuse,
+}
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
     let form = Form::of(&it)?;
@@ -28,27 +57,102 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         return Ok(tally.conclusion());
     }
     let schema = org.user_fields().await?;
-    let mut units = Units::start(cx, form)?;
-    for step in 0.. {
+    let choices = Choices::of(&it, &schema, &cx.system)?;
+    let batch = Batch { org, cx, schema: &schema, choices: &choices };
+    let course = batch.course(form).await?;
+    let mut stock = if course == Course::Plan { Stock::of(org).await? } else { Stock::default() };
+    let in_bulk = course == Course::Run && !choices.all_or_none && total > u64::from(it.bulk_threshold);
+    let mut units = Units::start(cx, form, if in_bulk { Size::JOB } else { Size::CALL })?;
+    let mut steps = Steps { next: 0, entries: if course == Course::Plan { PLANNED } else { AT_ONCE } };
+    loop {
         let items = units.next().await?;
-        if items.is_empty() {
-            break;
-        }
-        if cx.is_done(step) {
+        let Some(step) = steps.of(items.len()) else { break };
+        // A plan's stock goes from unit to unit, so a plan that was begun is made from its beginning.
+        if cx.is_done(step.last) && course != Course::Plan {
             continue;
         }
         if cx.stop.is_cancelled() {
             return Err(stopped_midway(tally.entries(), total));
         }
         cx.journal.progress(tally.entries(), total, "import");
-        let lines = Unit::new(org, cx, step, items, &schema).run().await?;
-        cx.done(step, result::notes(&lines)).await?;
-        for line in &lines {
-            tally.count(line.outcome);
+        let unit = Unit::new(&batch, step.last, items);
+        let lines: Vec<Line> = match course {
+            Course::Plan => unit.plan(&mut stock).await?,
+            Course::Refuse => unit.refuse(true).await?,
+            Course::Run if choices.all_or_none && tally.has_failures() => unit.refuse(false).await?,
+            Course::Run => unit.run().await?,
+        };
+        for (step, lines) in (step.first..=step.last).zip(lines.chunks(steps.entries)) {
+            if !cx.is_done(step) {
+                cx.done(step, result::notes(lines)).await?;
+                for line in lines {
+                    tally.count(line);
+                }
+            }
         }
     }
     cx.journal.progress(tally.entries(), total, "import");
-    Ok(tally.conclusion())
+    Ok(if course == Course::Plan { tally.plan(stock.taken()) } else { tally.conclusion() })
+}
+
+/// The steps of the journal: one for as many entries as are journaled at once, one or more a unit.
+struct Steps {
+    next: u32,
+    entries: usize,
+}
+
+/// The steps of a unit. What it intends to do belongs to the last, which is done when all of them are.
+struct Step {
+    first: u32,
+    last: u32,
+}
+
+impl Steps {
+    /// Those of the next unit; none for a unit without entries.
+    fn of(&mut self, entries: usize) -> Option<Step> {
+        let first = self.next;
+        let steps = u32::try_from(entries.div_ceil(self.entries)).unwrap_or(u32::MAX);
+        self.next = first.saturating_add(steps);
+        (steps > 0).then(|| Step { first, last: self.next.saturating_sub(1) })
+    }
+}
+
+impl Batch<'_> {
+    async fn course(&self, form: Form) -> Result<Course, Failure> {
+        if self.choices.dry_run {
+            return Ok(Course::Plan);
+        }
+        if !self.choices.all_or_none {
+            return Ok(Course::Run);
+        }
+        if self.cx.is_done(REFUSED) {
+            return Ok(Course::Refuse);
+        }
+        // Once something was sent, it is gone on with.
+        if !self.cx.earlier.is_empty() || self.all_pass(form).await? {
+            return Ok(Course::Run);
+        }
+        self.cx.done(REFUSED, vec![Vec::new()]).await?;
+        Ok(Course::Refuse)
+    }
+
+    /// Whether every entry passes the checks that can be made before anything is sent.
+    async fn all_pass(&self, form: Form) -> Result<bool, Failure> {
+        let mut units = Units::start(self.cx, form, Size::CALL)?;
+        for step in 0.. {
+            let items = units.next().await?;
+            if items.is_empty() {
+                break;
+            }
+            if self.cx.stop.is_cancelled() {
+                return Err(crate::connector::stopped());
+            }
+            if !Unit::new(self, step, items).passes().await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 fn stopped_midway(done: u64, total: u64) -> Failure {

@@ -24,6 +24,9 @@ pub(super) struct Note {
     /// The entry whose password is about to be set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) password: Option<u64>,
+    /// A bulk job that was made: what it does, and its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) job: Option<(Operation, String)>,
     /// When that user's password was changed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<String>,
@@ -35,6 +38,24 @@ impl Note {
     }
 }
 
+/// What is done to many users at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Operation {
+    Insert,
+    Update,
+}
+
+impl Operation {
+    /// As the Bulk API calls it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::Update => "update",
+        }
+    }
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -43,6 +64,8 @@ pub(super) struct Memory {
     /// What was made or changed from here on by us may be this unit's doing.
     pub(super) since: Option<Timestamp>,
     pub(super) renames: HashMap<u64, String>,
+    /// Bulk jobs that were made, oldest first.
+    pub(super) jobs: Vec<(Operation, String)>,
     /// By entry: when the password was changed last before the call.
     pub(super) passwords: HashMap<u64, Option<String>>,
 }
@@ -57,6 +80,7 @@ impl Memory {
             let since = note.since.and_then(|millis| Timestamp::from_millisecond(millis).ok());
             memory.since = memory.since.or(since);
             memory.renames.extend(note.renames);
+            memory.jobs.extend(note.job.filter(|job| !memory.jobs.contains(job)));
             if let Some(entry) = note.password {
                 // The first call's view: a second one's may already show the effect of the first.
                 memory.passwords.entry(entry).or_insert(note.before);

@@ -3,7 +3,10 @@
 use postern_protocol::Secret;
 use serde_json::{Map, Value as Json, json};
 
-use super::super::super::fields::{Field, Fields, canonical};
+use super::super::super::fields::{Field, Fields, canonical, values};
+use super::super::super::time;
+use super::choices::Choices;
+use super::unit::Kind;
 use crate::dataset::{Change, Entry};
 
 /// An entry, understood.
@@ -20,6 +23,12 @@ pub(super) struct Plan {
     pub(super) active: Option<bool>,
     /// Goes through a call of its own.
     pub(super) password: Option<Secret>,
+    /// What the user is to be in.
+    pub(super) memberships: Vec<(Kind, Vec<String>)>,
+    /// Values that are shown nowhere.
+    pub(super) hidden: Vec<Secret>,
+    /// What the audit calls the entry, if the entry says.
+    pub(super) audit_key: Option<String>,
 }
 
 /// How an entry names its user.
@@ -50,6 +59,11 @@ impl Refused {
     pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into() }
     }
+
+    /// Whether somebody else was at the row.
+    pub(super) fn is_lock(&self) -> bool {
+        self.code == "UNABLE_TO_LOCK_ROW"
+    }
 }
 
 /// What an entry says about which user it means.
@@ -68,39 +82,88 @@ pub(super) fn names(entry: &Entry) -> Vec<String> {
 }
 
 /// Understands an entry.
-pub(super) fn plan(entry: &Entry, schema: &Fields) -> Result<Plan, Refused> {
+pub(super) fn plan(entry: &Entry, schema: &Fields, choices: &Choices) -> Result<Plan, Refused> {
+    let change = entry.record.change;
     let mut names = Names::default();
-    let (mut fields, mut active, mut password) = (Map::new(), None, None);
+    let (mut fields, mut active, mut password, mut system) = (Map::new(), None, None, None);
+    let (mut hidden, mut audit_key, mut memberships) = (Vec::new(), None, Vec::new());
     let mut seen: Vec<String> = Vec::new();
     for attribute in &entry.record.attributes {
         let name = canonical(&attribute.name);
-        if seen.contains(&name) {
-            return Err(Refused::new("attribute_twice", format!("`{}` is there twice", attribute.name)));
-        }
         let value = attribute.value.expose();
+        if choices.is_encrypted(&name) && !value.is_empty() {
+            hidden.push(attribute.value.clone());
+        } else if name == choices.audit_key {
+            audit_key = Some(value.to_owned());
+        }
+        if let Some(kind) = Kind::of(&name) {
+            let these = values(value).map(str::to_owned);
+            match memberships.iter_mut().find(|(it, _): &&mut (Kind, Vec<String>)| *it == kind) {
+                Some((_, held)) => held.extend(these),
+                None => memberships.push((kind, these.collect())),
+            }
+            continue;
+        }
+        if seen.contains(&name) {
+            let field = schema.find(&name).filter(|field| field.is_multi_valued());
+            let more = field.and_then(|field| Some((field, fields.get_mut(&field.name)?)));
+            let Some((field, held)) = more else {
+                return Err(Refused::new("attribute_twice", format!("`{}` is there twice", clipped(&attribute.name))));
+            };
+            let all = [held.as_str().unwrap_or_default(), value].join(";");
+            *held = json_value(field, &all)?;
+            continue;
+        }
         match name.as_str() {
             "id" => names.id = Some(value.trim().to_owned()),
             "username" => names.username = Some(value.trim().to_owned()),
             "original_username" => names.original = Some(value.trim().to_owned()),
+            "transaction-systemname" => system = Some(value),
             "password" if value.is_empty() => return Err(Refused::new("bad_password", "the password is empty")),
             "password" => password = Some(attribute.value.clone()),
             "isactive" => active = Some(boolean("IsActive", value)?),
             _ => {
-                let field = writable(schema, &name, &attribute.name, entry.record.change)?;
+                let field = writable(schema, &name, &attribute.name, change)?;
                 fields.insert(field.name.clone(), json_value(field, value)?);
             }
         }
         seen.push(name);
     }
-    let (key, new_name) = names.resolve(entry.record.change)?;
-    if let Some(username) = new_name.as_deref().or(created_name(entry.record.change, &key)) {
+    choices.check_system(system)?;
+    let (key, new_name) = names.resolve(change)?;
+    if let Some(username) = new_name.as_deref().or(created_name(change, &key)) {
+        if let Some(field) = schema.find("username") {
+            json_value(field, username)?;
+        }
         fields.insert("Username".to_owned(), json!(username));
     }
-    let plan = Plan { change: entry.record.change, key, fields, new_name, active, password };
-    if plan.change == Change::Modify && plan.fields.is_empty() && plan.active.is_none() && plan.password.is_none() {
+    if change == Change::Add {
+        complete(&mut fields, schema)?;
+    }
+    let plan = Plan { change, key, fields, new_name, active, password, memberships, hidden, audit_key };
+    if plan.change == Change::Modify && plan.asks_for_nothing() && plan.memberships.is_empty() {
         return Err(Refused::new("nothing_to_do", "the entry names a user and nothing to change"));
     }
     Ok(plan.ordered())
+}
+
+/// Gives a new user the defaults of the org for what it must have; what it must have and has not is named.
+fn complete(fields: &mut Map<String, Json>, schema: &Fields) -> Result<(), Refused> {
+    let mut missing = Vec::new();
+    for field in schema.all().filter(|field| field.is_required()) {
+        if fields.get(&field.name).is_some_and(|value| !value.is_null()) {
+            continue;
+        }
+        match field.preset() {
+            Some(value) => drop(fields.insert(field.name.clone(), value)),
+            None => missing.push(field.name.as_str()),
+        }
+    }
+    missing.sort_unstable();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Refused::new("REQUIRED_FIELD_MISSING", format!("a new user needs {}", missing.join(", "))))
 }
 
 fn created_name(change: Change, key: &Key) -> Option<&str> {
@@ -121,6 +184,11 @@ impl Plan {
             Some(false) | None => (),
         }
         self
+    }
+
+    /// Whether it would change nothing of the user itself.
+    pub(super) fn asks_for_nothing(&self) -> bool {
+        self.fields.is_empty() && self.active.is_none() && self.password.is_none()
     }
 
     /// Whether the user is disabled in a call of its own, after the password.
@@ -173,17 +241,34 @@ fn writable<'a>(schema: &'a Fields, name: &str, written: &str, change: Change) -
     }
 }
 
-/// An empty value empties the field.
+/// The value as Salesforce takes it; an empty one empties the field. Values never stand in what is said of them.
 fn json_value(field: &Field, value: &str) -> Result<Json, Refused> {
+    let bad = |what: &str| Err(Refused::new("bad_value", format!("`{}` must be {what}", field.name)));
+    let text = value.trim();
     match field.kind.as_str() {
-        "boolean" => boolean(&field.name, value).map(Json::Bool),
-        _ if value.is_empty() => Ok(Json::Null),
-        "int" => match value.trim().parse::<i64>() {
-            Ok(number) => Ok(json!(number)),
-            Err(_) => Err(Refused::new("bad_value", format!("`{}` must be a whole number", field.name))),
-        },
-        _ => Ok(json!(value)),
+        "boolean" => return boolean(&field.name, value).map(Json::Bool),
+        _ if value.is_empty() => return Ok(Json::Null),
+        "int" => return text.parse::<i64>().map_or_else(|_| bad("a whole number"), |number| Ok(json!(number))),
+        "double" | "currency" | "percent" => {
+            return match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => Ok(json!(number)),
+                _ => bad("a number"),
+            };
+        }
+        "date" if text.parse::<jiff::civil::Date>().is_err() => return bad("a date like 2026-01-31"),
+        "datetime" if time::parse(text).is_none() => return bad("a moment like 2026-01-31T12:00:00Z"),
+        _ => (),
     }
+    let length = value.chars().count();
+    if field.length > 0 && length > field.length {
+        let message = format!("`{}` takes {} characters, and has {length}", field.name, field.length);
+        return Err(Refused::new("STRING_TOO_LONG", message));
+    }
+    if !field.takes(value) {
+        let message = format!("`{}` has no such value in the picklist of this org", field.name);
+        return Err(Refused::new("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message));
+    }
+    Ok(json!(value))
 }
 
 fn boolean(name: &str, value: &str) -> Result<bool, Refused> {
@@ -200,6 +285,8 @@ fn clipped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use postern_protocol::task::import_batch::{Format, Request};
+
     use super::*;
     use crate::dataset::{Attribute, Place, Record};
 
@@ -209,16 +296,30 @@ mod tests {
             createable: writable,
             updateable: writable,
             kind: kind.to_owned(),
+            nillable: true,
+            ..Field::default()
         };
+        let short = |name: &str, length| Field { length, ..field(name, "string", true) };
         [
             field("LastName", "string", true),
             field("PostalCode", "string", true),
             field("ReceivesInfoEmails", "boolean", true),
             field("Level__c", "int", true),
             field("CreatedDate", "datetime", false),
+            field("Hired__c", "date", true),
+            field("Until__c", "datetime", true),
+            field("Share__c", "percent", true),
+            field("Skills__c", "multipicklist", true),
+            short("Alias", 8),
+            short("Username", 80),
         ]
         .into_iter()
         .collect()
+    }
+
+    fn choices() -> Choices {
+        let request = Request::new(Format::Xml);
+        Choices::of(&request, &schema(), &"acme".parse().unwrap()).unwrap()
     }
 
     fn entry(change: Change, attributes: &[(&str, &str)]) -> Entry {
@@ -232,11 +333,11 @@ mod tests {
     }
 
     fn planned(change: Change, attributes: &[(&str, &str)]) -> Plan {
-        plan(&entry(change, attributes), &schema()).unwrap()
+        plan(&entry(change, attributes), &schema(), &choices()).unwrap()
     }
 
     fn refused(change: Change, attributes: &[(&str, &str)]) -> String {
-        plan(&entry(change, attributes), &schema()).unwrap_err().code
+        plan(&entry(change, attributes), &schema(), &choices()).unwrap_err().code
     }
 
     #[test]
@@ -288,12 +389,39 @@ mod tests {
         assert_eq!(refused(Change::Modify, &[user, ("isactive", "maybe")]), "bad_value");
         assert_eq!(refused(Change::Modify, &[user, ("Level__c", "many")]), "bad_value");
         assert_eq!(refused(Change::Modify, &[user, ("LastName", "1"), ("lastname", "2")]), "attribute_twice");
+        for (name, value, code) in [
+            ("Alias", "ninechars", "STRING_TOO_LONG"),
+            ("Hired__c", "31.01.2026", "bad_value"),
+            ("Hired__c", "2026-02-30", "bad_value"),
+            ("Until__c", "2026-01-31", "bad_value"),
+            ("Share__c", "half", "bad_value"),
+            ("Transaction-SystemName", "acme", "system_not_dynamic"),
+        ] {
+            assert_eq!(refused(Change::Modify, &[user, (name, value)]), code, "{name}");
+        }
+        assert_eq!(refused(Change::Add, &[("Username", &format!("{}@b.c", "x".repeat(77)))]), "STRING_TOO_LONG");
         assert_eq!(refused(Change::Modify, &[user]), "nothing_to_do");
         assert_eq!(refused(Change::Modify, &[("LastName", "1")]), "no_key");
         assert_eq!(refused(Change::Modify, &[("Id", "1"), ("LastName", "1")]), "MALFORMED_ID");
         assert_eq!(refused(Change::Modify, &[user, ("password", "")]), "bad_password");
         assert_eq!(refused(Change::Add, &[("LastName", "1")]), "no_key");
         assert_eq!(refused(Change::Add, &[user, ("Id", "0055g00000XyZ12AAF")]), "attribute_not_for_add");
+    }
+
+    #[test]
+    fn several_values_are_joined() {
+        let plan = planned(Change::Modify, &[("Username", "a@b.c"), ("Skills__c", "a;b"), ("skills__C", "c")]);
+        assert_eq!(plan.fields["Skills__c"], "a;b;c");
+    }
+
+    #[test]
+    fn permission_sets_and_groups_are_no_fields() {
+        let asked =
+            [("Username", "a@b.c"), ("permissionsets", "One; Two"), ("PermissionSets", "Three"), ("Groups", "")];
+        let plan = planned(Change::Modify, &asked);
+        let named = ["One", "Two", "Three"].map(str::to_owned).to_vec();
+        assert_eq!(plan.memberships, [(Kind::PermissionSets, named), (Kind::Groups, vec![])]);
+        assert!(plan.asks_for_nothing());
     }
 
     #[test]

@@ -7,13 +7,26 @@ use postern_protocol::{Failure, FailureClass};
 use tokio::sync::mpsc;
 
 use super::plan;
+use super::unit::AT_ONCE;
 use crate::connector::{AttemptCx, stopped};
 use crate::dataset::{self, DatasetError, Entries, Entry, Item};
 
-/// What Salesforce takes in one call.
-const MAX_ENTRIES: usize = 200;
-/// Below what one call may carry, and what one unit may hold in memory.
-const MAX_BYTES: usize = 2 * 1024 * 1024;
+/// How much is done and journaled together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    entries: usize,
+    /// Of names and values: what a unit holds in memory.
+    bytes: usize,
+}
+
+impl Size {
+    /// One call of the collections, and below what one may carry.
+    pub(super) const CALL: Self = Self { entries: AT_ONCE, bytes: 2 * 1024 * 1024 };
+    /// One bulk job, of as many entries as Salesforce works on at once. It is held in memory, because passwords and
+    /// personal data are never on disk in clear.
+    pub(super) const JOB: Self = Self { entries: 10_000, bytes: 8 * 1024 * 1024 };
+}
+
 /// Entries read ahead; each is at most 256 KiB.
 const AHEAD: usize = 16;
 
@@ -27,12 +40,12 @@ pub(super) struct Form {
 impl Form {
     /// What a request says of it, as far as this version knows it.
     pub(super) fn of(request: &Request) -> Result<Self, Failure> {
-        if let (Some(format), Some(delimiter)) = (request.format.known(), request.delimiter.known()) {
-            return Ok(Self { format, delimiter });
-        }
-        let summary = "this version cannot read that dataset form";
-        Err(Failure::new(FailureClass::Rejected, "unknown_format", summary)
-            .with_next_step("Use one of the forms of docs/datasets.md, or a newer agent."))
+        let (Some(format), Some(delimiter)) = (request.format.known(), request.delimiter.known()) else {
+            let summary = "this version cannot read that dataset form";
+            return Err(Failure::new(FailureClass::Rejected, "unknown_format", summary)
+                .with_next_step("Use one of the forms of docs/datasets.md, or a newer agent."));
+        };
+        Ok(Self { format, delimiter })
     }
 
     fn open(self, cx: &AttemptCx) -> Result<Entries, Failure> {
@@ -63,11 +76,12 @@ impl Iterator for Whole {
 pub(super) struct Units {
     items: mpsc::Receiver<Result<Item, DatasetError>>,
     next: Option<Item>,
+    size: Size,
 }
 
 impl Units {
     /// Starts to read.
-    pub(super) fn start(cx: &AttemptCx, form: Form) -> Result<Self, Failure> {
+    pub(super) fn start(cx: &AttemptCx, form: Form, size: Size) -> Result<Self, Failure> {
         let entries = form.open(cx)?;
         let (sender, items) = mpsc::channel(AHEAD);
         // It ends by itself, with the dataset or with the receiver.
@@ -78,7 +92,7 @@ impl Units {
                 }
             }
         }));
-        Ok(Self { items, next: None })
+        Ok(Self { items, next: None, size })
     }
 
     /// The next unit; empty after the last. No user is named twice in a unit: entries on one user follow each other.
@@ -89,8 +103,9 @@ impl Units {
                 Ok(entry) => (plan::names(entry), size(entry)),
                 Err(_) => (Vec::new(), 0),
             };
-            let fits =
-                unit.len() < MAX_ENTRIES && bytes + size <= MAX_BYTES && !names.iter().any(|it| taken.contains(it));
+            let fits = unit.len() < self.size.entries
+                && bytes + size <= self.size.bytes
+                && !names.iter().any(|it| taken.contains(it));
             if !fits && !unit.is_empty() {
                 self.next = Some(item);
                 break;

@@ -1,23 +1,41 @@
 //! What became of each entry: one line of JSON an entry, in the notes that end a unit.
 
+use postern_protocol::bounded::List;
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::task::import_batch::Output;
-use postern_protocol::{Failure, FailureClass, Outcome};
+use postern_protocol::task::import_batch::{License, Output};
+use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use crate::connector::{Conclusion, JournalEntry, MAX_NOTE, Mark};
 
-/// The longest text of a line; escaped, four of them still fit a note.
+/// The longest text of a line.
 const MAX_TEXT: usize = 300;
 
 /// How an entry ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Fate {
     Created,
     Modified,
+    Unchanged,
+    /// Of a dry run.
+    WouldCreate,
+    /// Of a dry run.
+    WouldModify,
     Failed,
     Unknown,
+}
+
+/// One attribute that gets another value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shift {
+    pub(super) attribute: String,
+    /// Left out if it is encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) old: Option<Json>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) new: Option<Json>,
 }
 
 /// One line.
@@ -26,6 +44,11 @@ pub(super) struct Line {
     pub(super) entry: u64,
     #[serde(rename = "line")]
     pub(super) at: u64,
+    pub(super) column: u64,
+    /// The bytes of the dataset before it, and how many it has; all the rest, if it does not say.
+    pub(super) offset: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) length: Option<u64>,
     pub(super) action: String,
     pub(super) account: String,
     pub(super) outcome: Fate,
@@ -35,6 +58,40 @@ pub(super) struct Line {
     pub(super) code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) message: Option<String>,
+    /// Whether it was changed although it failed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) partly: bool,
+    /// Of a dry run: what would be changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) changes: Vec<Shift>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// The most bytes of the changes in a line; the first ones are told.
+const MAX_CHANGES: usize = 8 * 1024;
+
+/// Changes with their values cut to what a line has room for.
+pub(super) fn told(shifts: &[Shift]) -> Vec<Shift> {
+    let cut = |value: &Option<Json>| match value {
+        Some(Json::String(text)) => Some(Json::String(clipped(text))),
+        other => other.clone(),
+    };
+    let mut room = MAX_CHANGES;
+    let mut told = Vec::new();
+    for shift in shifts {
+        let shift = Shift { attribute: shift.attribute.clone(), old: cut(&shift.old), new: cut(&shift.new) };
+        let size = serde_json::to_vec(&shift).map_or(MAX_CHANGES, |text| text.len());
+        if size > room {
+            break;
+        }
+        room -= size;
+        told.push(shift);
+    }
+    told
 }
 
 /// A text that keeps its line within a note.
@@ -45,18 +102,14 @@ pub(super) fn clipped(text: &str) -> String {
     text
 }
 
-/// Whole lines, as many as fit, a note.
+/// The lines, in pieces that fit a note.
 pub(super) fn notes(lines: &[Line]) -> Vec<Vec<u8>> {
-    let mut notes: Vec<Vec<u8>> = Vec::new();
+    let mut text = Vec::new();
     for line in lines {
-        let mut text = serde_json::to_vec(line).unwrap_or_default();
+        text.extend(serde_json::to_vec(line).unwrap_or_default());
         text.push(b'\n');
-        match notes.last_mut() {
-            Some(note) if note.len() + text.len() <= MAX_NOTE => note.extend(text),
-            _ => notes.push(text),
-        }
     }
-    notes
+    text.chunks(MAX_NOTE).map(<[u8]>::to_vec).collect()
 }
 
 /// How many entries ended how.
@@ -64,48 +117,81 @@ pub(super) fn notes(lines: &[Line]) -> Vec<Vec<u8>> {
 pub(super) struct Tally {
     created: u64,
     modified: u64,
+    unchanged: u64,
     failed: u64,
     unknown: u64,
+    /// Of those that failed: changed all the same.
+    partly: u64,
 }
 
 impl Tally {
     /// What earlier attempts finished.
     pub(super) fn of_journal(journal: &[JournalEntry]) -> Self {
         let mut tally = Self::default();
+        let mut begun = Vec::new();
         for entry in journal.iter().filter(|entry| entry.mark == Mark::Done) {
-            for line in entry.note.split(|byte| *byte == b'\n') {
+            begun.extend_from_slice(&entry.note);
+            // A line may begin in one note and end in the next.
+            let whole = begun.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            for line in begun.drain(..whole).collect::<Vec<u8>>().split(|byte| *byte == b'\n') {
                 if let Ok(line) = serde_json::from_slice::<Line>(line) {
-                    tally.count(line.outcome);
+                    tally.count(&line);
                 }
             }
         }
         tally
     }
 
-    pub(super) fn count(&mut self, fate: Fate) {
-        match fate {
-            Fate::Created => self.created += 1,
-            Fate::Modified => self.modified += 1,
+    pub(super) fn count(&mut self, line: &Line) {
+        self.partly += u64::from(line.partly);
+        match line.outcome {
+            Fate::Created | Fate::WouldCreate => self.created += 1,
+            Fate::Modified | Fate::WouldModify => self.modified += 1,
+            Fate::Unchanged => self.unchanged += 1,
             Fate::Failed => self.failed += 1,
             Fate::Unknown => self.unknown += 1,
         }
     }
 
     pub(super) fn entries(&self) -> u64 {
-        self.created + self.modified + self.failed + self.unknown
+        self.created + self.modified + self.unchanged + self.failed + self.unknown
+    }
+
+    /// Whether an entry did not end well.
+    pub(super) fn has_failures(&self) -> bool {
+        self.failed + self.unknown > 0
     }
 
     /// How the batch ended.
     pub(super) fn conclusion(self) -> Conclusion {
-        let Self { created, modified, failed, unknown } = self;
-        let (entries, good) = (self.entries(), created + modified);
-        let changed = match (good, unknown) {
+        let changed = match (self.created + self.modified + self.partly, self.unknown) {
             (1.., _) => Changed::Yes,
             (0, 1..) => Changed::Unknown,
             (0, 0) => Changed::No,
         };
-        let conclusion = Conclusion::succeeded(Output { entries, created, modified, failed, unknown }, changed);
-        if failed + unknown == 0 {
+        self.ended(Vec::new(), changed)
+    }
+
+    /// How a dry run ended.
+    pub(super) fn plan(self, licenses: Vec<License>) -> Conclusion {
+        let mut conclusion = self.ended(licenses, Changed::No);
+        if let Some(TaskOutput::ImportBatch(output)) = &mut conclusion.output {
+            output.dry_run = true;
+        }
+        conclusion
+    }
+
+    fn ended(self, licenses: Vec<License>, changed: Changed) -> Conclusion {
+        let Self { created, modified, unchanged, failed, unknown, .. } = self;
+        let (entries, good) = (self.entries(), created + modified + unchanged);
+        let licenses = List::clipped(licenses);
+        let output = Output { dry_run: false, entries, created, modified, unchanged, failed, unknown, licenses };
+        let conclusion = if unchanged > 0 && unchanged == entries {
+            Conclusion::already_satisfied(output)
+        } else {
+            Conclusion::succeeded(output, changed)
+        };
+        if !self.has_failures() {
             return conclusion;
         }
         let summary = format!("of {entries} entries, {failed} failed and {unknown} are unknown");
@@ -113,6 +199,7 @@ impl Tally {
             .with_next_step("Read the results: each entry's line says what happened and what to do.");
         let (outcome, certainty) = match (good, unknown) {
             (1.., _) => (Outcome::PartiallySucceeded, Certainty::Certain),
+            (0, 0) if self.partly > 0 => (Outcome::PartiallySucceeded, Certainty::Certain),
             (0, 0) => (Outcome::Failed, Certainty::Certain),
             (0, 1..) if failed > 0 => (Outcome::PartiallySucceeded, Certainty::Unknown),
             (0, 1..) => (Outcome::Unknown, Certainty::Unknown),
@@ -129,21 +216,26 @@ mod tests {
         Line {
             entry: number,
             at: number,
+            column: 1,
+            offset: 0,
+            length: Some(1),
             action: "modify".to_owned(),
             account: clipped(text),
             outcome: Fate::Failed,
             id: Some("0055g00000XyZ12AAF".to_owned()),
             code: Some(clipped(text)),
             message: Some(clipped(text)),
+            partly: false,
+            changes: vec![Shift { attribute: clipped(text), old: None, new: Some(Json::from(clipped(text))) }],
         }
     }
 
     #[test]
-    fn notes_hold_whole_lines_however_long_their_texts_are() {
+    fn lines_survive_their_notes_however_long_their_texts_are() {
         for text in ["x", &"\"".repeat(5_000), &"😀".repeat(5_000), &"\u{1}".repeat(5_000)] {
             let lines: Vec<Line> = (1..=200).map(|number| line(number, text)).collect();
             let notes = notes(&lines);
-            assert!(notes.iter().all(|note| note.len() <= MAX_NOTE && note.ends_with(b"\n")));
+            assert!(notes.iter().all(|note| note.len() <= MAX_NOTE));
             let journal: Vec<JournalEntry> =
                 notes.into_iter().map(|note| JournalEntry { step: 0, mark: Mark::Done, note }).collect();
             assert_eq!(Tally::of_journal(&journal).entries(), 200);

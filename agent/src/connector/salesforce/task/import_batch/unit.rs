@@ -1,21 +1,33 @@
 //! One unit: look up, create, modify, set passwords, disable.
 
+mod bulk;
+mod licenses;
+mod memberships;
 mod passwords;
 mod sent;
 mod work;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
+pub(super) use licenses::Stock;
+pub(super) use memberships::Kind;
 use postern_protocol::Failure;
+pub(super) use sent::AT_ONCE;
+use sent::{Sending, Sent};
 use serde_json::{Map, Value as Json, json};
 use work::{End, TAKEN, Work, said};
 
-use super::super::super::api::Call;
 use super::super::super::fields::Fields;
+use super::super::super::user::short;
 use super::super::super::{Salesforce, error};
+use super::Batch;
+use super::choices::Choices;
 use super::lookup::{Found, Users};
-use super::memory::{Memory, Note};
+use super::memory::{Memory, Note, Operation};
 use super::plan::{Key, Plan, Refused};
-use super::result::Line;
+use super::present::Present;
+use super::result::{Line, Shift};
 use crate::connector::{AttemptCx, MAX_NOTE};
 use crate::dataset::{Change, Item};
 
@@ -23,6 +35,8 @@ use crate::dataset::{Change, Item};
 const ROUNDS: u32 = 2;
 /// Ids that fit one note with their entries' numbers.
 const RENAMES_A_NOTE: usize = MAX_NOTE / 64;
+/// Why an entry was not done that is all right by itself.
+const NOT_SENT: &str = "nothing was sent for this entry, because another one failed and all or none were to be done";
 /// A taken name whose owner has to be looked at.
 const MAYBE_OURS: &str = "maybe_ours";
 
@@ -30,6 +44,8 @@ const MAYBE_OURS: &str = "maybe_ours";
 pub(super) struct Unit<'a> {
     org: &'a Salesforce,
     cx: &'a AttemptCx,
+    schema: &'a Fields,
+    choices: &'a Choices,
     step: u32,
     memory: Memory,
     work: Vec<Work>,
@@ -39,27 +55,115 @@ pub(super) struct Unit<'a> {
 type Rows = Vec<usize>;
 
 impl<'a> Unit<'a> {
-    pub(super) fn new(org: &'a Salesforce, cx: &'a AttemptCx, step: u32, items: Vec<Item>, schema: &Fields) -> Self {
-        let work = items.into_iter().map(|item| Work::new(item, schema)).collect();
-        Self { org, cx, step, memory: Memory::of(cx, step), work }
+    pub(super) fn new(batch: &Batch<'a>, step: u32, items: Vec<Item>) -> Self {
+        let Batch { org, cx, schema, choices } = *batch;
+        let work = items.into_iter().map(|item| Work::new(item, schema, choices)).collect();
+        Self { org, cx, schema, choices, step, memory: Memory::of(cx, step), work }
     }
 
     /// Does everything the unit asks for. `Err` leaves the unit to another attempt.
     pub(super) async fn run(mut self) -> Result<Vec<Line>, Failure> {
+        let service_account = self.prepare().await?;
+        self.journal_renames().await?;
+        self.create(&service_account).await?;
+        self.stop_at_failure();
+        self.modify().await?;
+        self.stop_at_failure();
+        self.move_members(&service_account).await?;
+        self.set_passwords().await?;
+        self.disable().await?;
+        self.audit();
+        Ok(self.lines())
+    }
+
+    /// Says what would be done, as far as the stock of licenses goes.
+    pub(super) async fn plan(mut self, stock: &mut Stock) -> Result<Vec<Line>, Failure> {
+        self.prepare().await?;
+        stock.draw(self.org, &mut self.work).await?;
+        Ok(self.lines())
+    }
+
+    /// Whether every entry passes what can be checked before anything is sent.
+    pub(super) async fn passes(mut self) -> Result<bool, Failure> {
+        self.prepare().await?;
+        Ok(!self.work.iter().any(Work::has_failed))
+    }
+
+    /// Reports the unit without sending anything: what fails for itself, and the others because of it.
+    pub(super) async fn refuse(mut self, looked_at: bool) -> Result<Vec<Line>, Failure> {
+        if looked_at {
+            self.prepare().await?;
+        }
+        for work in self.work.iter_mut().filter(|work| work.is_open()) {
+            work.fail("not_sent", NOT_SENT);
+        }
+        Ok(self.lines())
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        self.work.iter().map(|work| work.line(self.choices)).collect()
+    }
+
+    /// Looks at the users as they are, and leaves of the work what has to be done. The service account's id.
+    async fn prepare(&mut self) -> Result<String, Failure> {
         let service_account = self.org.sessions.current().await?.user.clone();
         let users = self.look_up().await?;
         self.memory.since = self.memory.since.or(users.at);
-        for index in 0..self.work.len() {
-            if let Some(work) = self.work.get_mut(index) {
-                work.meet(&users, &self.memory, &service_account);
+        for work in &mut self.work {
+            work.meet(&users, &self.memory, &service_account);
+        }
+        self.compare_memberships(&service_account).await?;
+        self.compare().await?;
+        Ok(service_account)
+    }
+
+    /// Reads what the users hold where it matters.
+    async fn compare(&mut self) -> Result<(), Failure> {
+        let open = || self.work.iter().filter(|work| work.is_open());
+        let mut fields: BTreeSet<&str> = BTreeSet::new();
+        let mut ids = Vec::new();
+        for (id, plan) in open().filter_map(|work| Some((work.id.as_deref()?, work.plan.as_ref()?))) {
+            let before = fields.len();
+            fields.extend(plan.looks_at(self.choices));
+            if fields.len() > before || plan.looks_at(self.choices).next().is_some() {
+                ids.push(id);
             }
         }
-        self.journal_renames().await?;
-        self.create(&service_account).await?;
-        self.modify().await?;
-        self.set_passwords().await?;
-        self.disable().await?;
-        Ok(self.work.iter().map(Work::line).collect())
+        let present = if ids.is_empty() { Present::default() } else { self.org.present(&ids, &fields).await? };
+        let nothing = Map::new();
+        for index in 0..self.work.len() {
+            let may_have_moved = self.may_have_moved(index);
+            let Some(work) = self.work.get_mut(index) else { continue };
+            let held = work.id.as_deref().and_then(|id| present.get(short(id))).unwrap_or(&nothing);
+            work.compare(held, self.schema, self.choices, may_have_moved);
+        }
+        Ok(())
+    }
+
+    /// All or none: what has not been sent is not sent any more when something has failed.
+    fn stop_at_failure(&mut self) {
+        if self.choices.all_or_none && self.work.iter().any(|work| !work.is_open()) {
+            for work in self.work.iter_mut().filter(|work| work.is_open() && !work.written) {
+                work.fail("not_sent", NOT_SENT);
+            }
+        }
+    }
+
+    /// One event for each entry that changed something audited.
+    fn audit(&self) {
+        for work in self.work.iter().filter(|work| work.touched || work.is_ours()) {
+            let audited: Vec<&Shift> =
+                work.shifts.iter().filter(|shift| self.choices.is_audited(&shift.attribute)).collect();
+            if audited.is_empty() {
+                continue;
+            }
+            let key = work.plan.as_ref().and_then(|plan| plan.audit_key.as_deref()).unwrap_or(&work.account);
+            let changes = serde_json::to_string(&audited).unwrap_or_default();
+            tracing::info!(
+                target: "audit", task = %self.cx.task, system = %self.cx.system, entry = work.number, key,
+                account = work.account, id = work.id, whole = work.is_open(), changes, "account changed"
+            );
+        }
     }
 
     async fn look_up(&self) -> Result<Users, Failure> {
@@ -93,10 +197,11 @@ impl<'a> Unit<'a> {
     }
 
     async fn create(&mut self, service_account: &str) -> Result<(), Failure> {
+        self.go_on(Operation::Insert).await?;
         for round in 1..=ROUNDS {
             let rows = self.rows(|work, plan| plan.change == Change::Add && !work.written);
             let repeated = round > 1 || self.memory.may_have_acted;
-            let Some(lost) = self.write(rows.clone(), Call::post_many, repeated).await? else { break };
+            let Some(lost) = self.write(rows.clone(), Operation::Insert, repeated).await? else { break };
             self.org.settle().await;
             let found = self.find_created(service_account).await;
             for index in rows {
@@ -155,11 +260,12 @@ impl<'a> Unit<'a> {
     async fn modify(&mut self) -> Result<(), Failure> {
         for work in &mut self.work {
             // Nothing but a password, or disabling after it.
-            work.written |= work.plan.as_ref().is_some_and(|plan| plan.fields.is_empty());
+            work.written |= work.is_open() && work.plan.as_ref().is_some_and(|plan| plan.fields.is_empty());
         }
+        self.go_on(Operation::Update).await?;
         for _ in 0..ROUNDS {
             let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
-            let Some(lost) = self.write(rows.clone(), Call::patch_many, true).await? else { return Ok(()) };
+            let Some(lost) = self.write(rows.clone(), Operation::Update, true).await? else { return Ok(()) };
             self.org.settle().await;
             for index in rows {
                 if let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) {
@@ -190,7 +296,7 @@ impl<'a> Unit<'a> {
                     ))
                 })
                 .collect();
-            let outcome = self.send(records, Call::patch_many).await?;
+            let outcome = self.send(records, Operation::Update).await?;
             for (index, result) in outcome.rows {
                 if let (Some(work), Err(refused)) = (self.work.get_mut(index), result) {
                     work.fail_partly(refused, "was not disabled");
@@ -209,26 +315,43 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
-    /// Writes the fields of some rows. The failure, if the answer was lost.
-    async fn write(
-        &mut self,
-        rows: Rows,
-        call: impl Fn(Json) -> Call,
-        repeated: bool,
-    ) -> Result<Option<Failure>, Failure> {
-        let records = rows
-            .iter()
-            .filter_map(|index| {
-                let work = self.work.get(*index)?;
-                let mut fields = work.plan.as_ref()?.fields.clone();
-                if let Some(id) = &work.id {
-                    fields.insert("Id".to_owned(), json!(id));
-                }
-                Some((*index, fields))
-            })
-            .collect();
-        let outcome = self.send(records, call).await?;
-        for (index, result) in outcome.rows {
+    /// Takes over what the bulk jobs of earlier attempts did.
+    async fn go_on(&mut self, operation: Operation) -> Result<(), Failure> {
+        if !self.memory.jobs.iter().any(|(of, _)| *of == operation) {
+            return Ok(());
+        }
+        let change = if operation == Operation::Insert { Change::Add } else { Change::Modify };
+        let rows = self.rows(|work, plan| plan.change == change && !work.written);
+        let Sent { rows, .. } = self.results_of_earlier_jobs(self.records(&rows), operation).await?;
+        self.take(rows, true);
+        Ok(())
+    }
+
+    /// Writes the fields of some rows. The failure, if an answer was lost.
+    async fn write(&mut self, rows: Rows, operation: Operation, repeated: bool) -> Result<Option<Failure>, Failure> {
+        let records = self.records(&rows);
+        let in_bulk = records.len() > self.choices.bulk_threshold && !self.choices.all_or_none;
+        let Sent { rows, lost } =
+            if in_bulk { self.send_in_bulk(records, operation).await? } else { self.send(records, operation).await? };
+        self.take(rows, repeated);
+        Ok(lost)
+    }
+
+    fn records(&self, rows: &[usize]) -> Vec<Sending> {
+        let record = |index: &usize| {
+            let work = self.work.get(*index)?;
+            let mut fields = work.plan.as_ref()?.fields.clone();
+            if let Some(id) = &work.id {
+                fields.insert("Id".to_owned(), json!(id));
+            }
+            Some((*index, fields))
+        };
+        rows.iter().filter_map(record).collect()
+    }
+
+    /// Takes note of what became of rows.
+    fn take(&mut self, rows: Vec<(usize, Result<String, Refused>)>, repeated: bool) {
+        for (index, result) in rows {
             let Some(work) = self.work.get_mut(index) else { continue };
             match result {
                 Ok(id) => work.written(id),
@@ -238,7 +361,6 @@ impl<'a> Unit<'a> {
                 Err(refused) => work.end = Some(End::Failed(refused)),
             }
         }
-        Ok(outcome.lost)
     }
 
     fn rows(&self, wanted: impl Fn(&Work, &Plan) -> bool) -> Rows {

@@ -6,7 +6,7 @@ use postern_protocol::Failure;
 
 use super::super::memory::Note;
 use super::work::{End, Work, said};
-use super::{ROUNDS, Unit};
+use super::{AT_ONCE, ROUNDS, Unit};
 use crate::connector::salesforce::api::{Call, Undone};
 use crate::connector::salesforce::{error, time};
 use crate::dataset::Change;
@@ -35,17 +35,24 @@ impl Unit<'_> {
 
     pub(super) async fn set_passwords(&mut self) -> Result<(), Failure> {
         let rows = self.rows(|work, plan| work.written && plan.password.is_some());
+        for some in rows.chunks(AT_ONCE) {
+            self.set_some_passwords(some).await?;
+        }
+        Ok(())
+    }
+
+    async fn set_some_passwords(&mut self, rows: &[usize]) -> Result<(), Failure> {
         let unit = &*self;
         let calls: Vec<_> = rows
-            .into_iter()
-            .filter_map(|index| Some((index, unit.work.get(index)?)))
+            .iter()
+            .filter_map(|index| Some((*index, unit.work.get(*index)?)))
             .map(|(index, work)| async move { (index, unit.set_password(work).await) })
             .collect();
         let results: Vec<_> = stream::iter(calls).buffer_unordered(PASSWORDS_AT_ONCE).collect().await;
         for (index, result) in results {
             let Some(work) = self.work.get_mut(index) else { continue };
             match result {
-                Ok(()) => (),
+                Ok(()) => work.touched = true,
                 Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
                 Err(Undone::Not(failure)) => work.fail_partly(said(&failure), "did not get its password"),
                 Err(Undone::Unknown(failure)) => work.end = Some(End::Unknown(said(&failure))),

@@ -3,7 +3,7 @@
 use postern_protocol::Failure;
 use serde_json::{Map, Value as Json, json};
 
-use super::super::memory::Note;
+use super::super::memory::{Note, Operation};
 use super::super::plan::Refused;
 use super::Unit;
 use super::work::said;
@@ -13,7 +13,13 @@ use crate::connector::salesforce::error;
 /// Rows that meet a lock are tried again, by themselves.
 const LOCK_TRIES: u32 = 5;
 
-/// What became of one call for many records.
+/// What Salesforce takes in one call.
+pub(in super::super) const AT_ONCE: usize = 200;
+
+/// One record on its way: the row it belongs to, and its fields.
+pub(super) type Sending = (usize, Map<String, Json>);
+
+/// What became of records. Those that are not here were lost.
 #[derive(Default)]
 pub(super) struct Sent {
     pub(super) rows: Vec<(usize, Result<String, Refused>)>,
@@ -21,12 +27,23 @@ pub(super) struct Sent {
 }
 
 impl Unit<'_> {
+    /// As few calls as there can be for many records.
+    pub(super) async fn send(&self, records: Vec<Sending>, operation: Operation) -> Result<Sent, Failure> {
+        let mut sent = Sent::default();
+        let mut records = records.into_iter();
+        loop {
+            let some: Vec<Sending> = records.by_ref().take(AT_ONCE).collect();
+            if some.is_empty() {
+                return Ok(sent);
+            }
+            let Sent { rows, lost } = self.send_some(some, operation).await?;
+            sent.rows.extend(rows);
+            sent.lost = sent.lost.or(lost);
+        }
+    }
+
     /// One call for many records; rows that met a lock once more, by themselves.
-    pub(super) async fn send(
-        &self,
-        mut records: Vec<(usize, Map<String, Json>)>,
-        call: impl Fn(Json) -> Call,
-    ) -> Result<Sent, Failure> {
+    async fn send_some(&self, mut records: Vec<Sending>, operation: Operation) -> Result<Sent, Failure> {
         let mut sent = Sent::default();
         let note = Note { since: self.since(), ..Note::default() }.encode();
         for tries in 0..LOCK_TRIES {
@@ -36,7 +53,12 @@ impl Unit<'_> {
             if tries > 0 {
                 tokio::time::sleep(lock_wait(tries)).await;
             }
-            let answer = match self.org.change(self.cx, self.step, &note, &call(body(&records))).await {
+            let body = body(&records, self.choices.all_or_none);
+            let call = match operation {
+                Operation::Insert => Call::post_many(body),
+                Operation::Update => Call::patch_many(body),
+            };
+            let answer = match self.org.change(self.cx, self.step, &note, &call).await {
                 Ok(answer) => answer.json,
                 Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
                 Err(Undone::Not(failure)) => {
@@ -49,11 +71,16 @@ impl Unit<'_> {
                 return Ok(Sent { lost: Some(error::strange(200)), ..sent });
             };
             let last = tries + 1 == LOCK_TRIES;
+            let results: Vec<_> = answers.iter().map(row).collect();
+            let locked = |result: &Result<String, Refused>| result.as_ref().is_err_and(Refused::is_lock);
+            // Together with a row that met a lock all are rolled back.
+            let all_again = self.choices.all_or_none && results.iter().any(locked);
             let mut again = Vec::new();
-            for ((index, record), answer) in records.into_iter().zip(answers) {
-                match row(answer) {
-                    Err(refused) if refused.code == "UNABLE_TO_LOCK_ROW" && !last => again.push((index, record)),
-                    result => sent.rows.push((index, result)),
+            for ((index, record), result) in records.into_iter().zip(results) {
+                if !last && (all_again || locked(&result)) {
+                    again.push((index, record));
+                } else {
+                    sent.rows.push((index, result));
                 }
             }
             records = again;
@@ -62,7 +89,7 @@ impl Unit<'_> {
     }
 }
 
-fn body(records: &[(usize, Map<String, Json>)]) -> Json {
+fn body(records: &[Sending], all_or_none: bool) -> Json {
     let records: Vec<Json> = records
         .iter()
         .map(|(_, fields)| {
@@ -71,11 +98,11 @@ fn body(records: &[(usize, Map<String, Json>)]) -> Json {
             Json::Object(record)
         })
         .collect();
-    json!({ "allOrNone": false, "records": records })
+    json!({ "allOrNone": all_or_none, "records": records })
 }
 
 /// The fate of one record of a collection: its id, or the first error.
-fn row(answer: &Json) -> Result<String, Refused> {
+pub(super) fn row(answer: &Json) -> Result<String, Refused> {
     if answer.get("success").and_then(Json::as_bool) == Some(true) {
         return Ok(answer.get("id").and_then(Json::as_str).unwrap_or_default().to_owned());
     }

@@ -1,30 +1,45 @@
 //! One entry on its way from what it asks for to how it ended.
 
 use postern_protocol::Failure;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
+use super::super::choices::Choices;
 use super::super::lookup::{Found, Users};
 use super::super::memory::Memory;
 use super::super::plan::{self, Key, Plan, Refused};
-use super::super::result::{Fate, Line, clipped};
+use super::super::present::is_same;
+use super::super::result::{Fate, Line, Shift, clipped, told};
+use super::memberships::Moves;
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::fields::Fields;
 use crate::connector::salesforce::user::{inactive, not_found, protected, same_id};
-use crate::dataset::{Change, Item};
+use crate::dataset::{Change, Item, Place};
 
 pub(super) const TAKEN: &str = "the user name is taken, in this org or in another";
 
 /// One entry while it is worked on.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the entry")]
 pub(super) struct Work {
     pub(super) number: u64,
-    line: u64,
+    place: Place,
+    end_of_entry: Option<u64>,
     pub(super) account: String,
     pub(super) plan: Option<Plan>,
     pub(super) id: Option<String>,
     /// `LastPasswordChangeDate` as last read.
     pub(super) password_changed: Option<String>,
-    /// Whether its fields are written.
+    /// Whether its fields are written, or there are none to write.
     pub(super) written: bool,
+    /// Whether anything of it is done.
+    pub(super) touched: bool,
+    /// Whether the user was as the entry wants it.
+    unchanged: bool,
+    /// Whether an earlier attempt may have written what is there.
+    ours: bool,
+    /// What it is put into and taken out of.
+    pub(super) moves: Moves,
+    /// What gets another value; only if somebody is to be told.
+    pub(super) shifts: Vec<Shift>,
     pub(super) end: Option<End>,
     pub(super) remark: Option<Refused>,
 }
@@ -36,26 +51,33 @@ pub(super) enum End {
 }
 
 impl Work {
-    pub(super) fn new(item: Item, schema: &Fields) -> Self {
-        let blank = |number, line| Self {
+    pub(super) fn new(item: Item, schema: &Fields, choices: &Choices) -> Self {
+        let blank = |number, place, end_of_entry| Self {
             number,
-            line,
+            place,
+            end_of_entry,
             account: String::new(),
             plan: None,
             id: None,
             password_changed: None,
             written: false,
+            touched: false,
+            unchanged: false,
+            ours: false,
+            moves: Moves::default(),
+            shifts: Vec::new(),
             end: None,
             remark: None,
         };
         match item {
             Err(bad) => {
                 let message = format!("line {}, column {}: {}", bad.place.line, bad.place.column, bad.problem);
-                Self { end: Some(End::Failed(Refused::new(bad.code, message))), ..blank(bad.number, bad.place.line) }
+                let end = Some(End::Failed(Refused::new(bad.code, message)));
+                Self { end, ..blank(bad.number, bad.place, bad.end) }
             }
             Ok(entry) => {
-                let blank = blank(entry.number, entry.place.line);
-                match plan::plan(&entry, schema) {
+                let blank = blank(entry.number, entry.place, Some(entry.end));
+                match plan::plan(&entry, schema, choices) {
                     Ok(plan) => Self { account: plan.key.text().to_owned(), plan: Some(plan), ..blank },
                     Err(refused) => {
                         let account = plan::names(&entry).into_iter().next().unwrap_or_default();
@@ -99,6 +121,8 @@ impl Work {
         let Some(plan) = &self.plan else { return };
         self.id = Some(found.id.clone());
         self.password_changed.clone_from(&found.last_password_change_date);
+        let since = memory.since.filter(|_| memory.may_have_acted);
+        self.ours = since.is_some_and(|since| found.was_modified_by(service_account, since));
         let cuts_off = plan.new_name.is_some() || plan.password.is_some() || plan.active == Some(false);
         if same_id(&found.id, service_account) && cuts_off {
             self.end = Some(End::Failed(said(&protected())));
@@ -124,7 +148,7 @@ impl Work {
     }
 
     pub(super) fn written(&mut self, id: String) {
-        self.written = true;
+        (self.written, self.touched) = (true, true);
         self.id.get_or_insert(id);
     }
 
@@ -134,13 +158,73 @@ impl Work {
     }
 
     pub(super) fn fail_partly(&mut self, refused: Refused, what: &str) {
-        let done = if self.is_new() { "was created" } else { "has its new fields" };
-        let message = format!("the user {done}, but {what}: {}", refused.message);
+        let done = match (self.touched, self.is_new()) {
+            (false, _) => String::new(),
+            (true, true) => "was created, but ".to_owned(),
+            (true, false) => "was changed, but ".to_owned(),
+        };
+        let message = format!("the user {done}{what}: {}", refused.message);
         self.end = Some(End::Failed(Refused { message, ..refused }));
     }
 
-    pub(super) fn line(&self) -> Line {
+    /// Leaves of it what has to be sent, now that it is known what the user holds; notes what gets another value.
+    /// `may_have_moved`: an earlier attempt may have brought about what the user is in.
+    pub(super) fn compare(
+        &mut self,
+        present: &Map<String, Json>,
+        schema: &Fields,
+        choices: &Choices,
+        may_have_moved: bool,
+    ) {
+        let Some(plan) = self.plan.as_mut().filter(|_| self.end.is_none()) else { return };
+        let asked: Vec<String> = plan.fields.keys().cloned().collect();
+        if plan.change == Change::Modify {
+            plan.keep_differences(present, schema, choices);
+            self.unchanged = plan.asks_for_nothing() && self.moves.is_empty() && !self.ours && !may_have_moved;
+        }
+        if !choices.dry_run && !choices.audits() {
+            return;
+        }
+        let held = |name: &str| present.get(name).cloned().unwrap_or_default();
+        let last = plan.disables_last().then(|| ("IsActive".to_owned(), Json::Bool(false)));
+        let fields = plan.fields.iter().map(|(name, value)| (name.clone(), value.clone())).chain(last);
+        let shifts = fields.filter_map(|(name, new)| {
+            let old = held(&name);
+            let same = schema.find(&name.to_ascii_lowercase()).is_some_and(|field| is_same(field, &old, &new));
+            let shown = !choices.is_encrypted(&name);
+            (!same).then(|| Shift { attribute: name, old: shown.then_some(old), new: shown.then_some(new) })
+        });
+        let password = plan.password.as_ref().map(|_| Shift { attribute: "password".to_owned(), old: None, new: None });
+        self.shifts.extend(shifts.chain(password));
+        // What an earlier attempt wrote may have been told to nobody, and what was there before is not known any more.
+        if self.ours {
+            for name in asked.into_iter().filter(|name| choices.is_audited(name)) {
+                if !self.shifts.iter().any(|shift| shift.attribute == name) {
+                    let new = (!choices.is_encrypted(&name)).then(|| held(&name));
+                    self.shifts.push(Shift { attribute: name, old: None, new });
+                }
+            }
+        }
+    }
+
+    pub(super) fn fail(&mut self, code: &str, message: impl Into<String>) {
+        self.end = Some(End::Failed(Refused::new(code, message)));
+    }
+
+    /// Whether an earlier attempt may have written what is there.
+    pub(super) fn is_ours(&self) -> bool {
+        self.ours
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.end, Some(End::Failed(_)))
+    }
+
+    pub(super) fn line(&self, choices: &Choices) -> Line {
         let (outcome, refused) = match &self.end {
+            None if self.unchanged => (Fate::Unchanged, None),
+            None if choices.dry_run && self.is_new() => (Fate::WouldCreate, self.remark.as_ref()),
+            None if choices.dry_run => (Fate::WouldModify, self.remark.as_ref()),
             None if self.is_new() => (Fate::Created, self.remark.as_ref()),
             None => (Fate::Modified, self.remark.as_ref()),
             Some(End::Failed(refused)) => (Fate::Failed, Some(refused)),
@@ -153,14 +237,28 @@ impl Work {
         };
         Line {
             entry: self.number,
-            at: self.line,
+            at: self.place.line,
+            column: self.place.column,
+            offset: self.place.offset,
+            length: self.end_of_entry.map(|end| end.saturating_sub(self.place.offset)),
             action: action.to_owned(),
             account: clipped(&self.account),
             outcome,
             id: self.id.clone(),
             code: refused.map(|it| clipped(&it.code)),
-            message: refused.map(|it| clipped(&it.message)),
+            message: refused.map(|it| clipped(self.discreet(&it.message))),
+            partly: self.has_failed() && self.touched,
+            changes: if choices.dry_run && self.end.is_none() { told(&self.shifts) } else { Vec::new() },
         }
+    }
+
+    /// Salesforce may repeat a value that it refuses, and some are shown nowhere.
+    fn discreet<'a>(&self, message: &'a str) -> &'a str {
+        let hidden = self.plan.as_ref().map(|plan| plan.hidden.as_slice()).unwrap_or_default();
+        if hidden.iter().any(|value| message.contains(value.expose())) {
+            return "refused; the words are kept back, because they hold a value that is shown nowhere";
+        }
+        message
     }
 }
 

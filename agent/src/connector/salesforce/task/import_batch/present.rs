@@ -1,0 +1,135 @@
+//! What the users of a unit hold now, and what is left to send.
+
+use std::collections::{BTreeSet, HashMap};
+
+use postern_protocol::Failure;
+use postern_protocol::task::import_batch::Difference;
+use serde_json::{Map, Value as Json};
+
+use super::choices::Choices;
+use super::plan::Plan;
+use crate::connector::salesforce::fields::{Field, Fields, values};
+use crate::connector::salesforce::user::{same_id, short};
+use crate::connector::salesforce::{Salesforce, error, soql, time};
+use crate::dataset::Change;
+
+/// Fields of one query: with an IN list their names still fit a URL.
+const FIELDS_AT_ONCE: usize = 80;
+
+/// The values of users, by the first 15 characters of their ids.
+pub(super) type Present = HashMap<String, Map<String, Json>>;
+
+impl Salesforce {
+    /// Reads fields of users.
+    pub(super) async fn present(&self, ids: &[&str], fields: &BTreeSet<&str>) -> Result<Present, Failure> {
+        let mut present = Present::new();
+        let fields: Vec<&str> = fields.iter().copied().filter(|it| *it != "Id").collect();
+        for some in fields.chunks(FIELDS_AT_ONCE) {
+            for list in soql::in_lists(ids.iter().copied()) {
+                let query = format!("SELECT Id, {} FROM User WHERE Id IN ({list})", some.join(", "));
+                for row in self.query(&query).await?.0 {
+                    let Json::Object(mut row) = row else { return Err(error::strange(200)) };
+                    row.remove("attributes");
+                    let id = row.get("Id").and_then(Json::as_str).unwrap_or_default();
+                    present.entry(short(id).to_owned()).or_default().extend(row);
+                }
+            }
+        }
+        Ok(present)
+    }
+}
+
+impl Plan {
+    /// The fields whose present values have to be known for it.
+    pub(super) fn looks_at<'a>(&'a self, choices: &'a Choices) -> impl Iterator<Item = &'a str> {
+        let differs = |name: &str| choices.difference(name) != Difference::Replace;
+        let named = self.fields.keys().map(String::as_str).chain(self.disables_last().then_some("IsActive"));
+        let wanted = move |name: &&str| choices.dry_run || choices.is_audited(name) || differs(name);
+        named.filter(move |name| self.change == Change::Modify && wanted(name))
+    }
+
+    /// Takes out of it what the user has already, as far as only differences are to be sent.
+    pub(super) fn keep_differences(&mut self, present: &Map<String, Json>, schema: &Fields, choices: &Choices) {
+        let held = |name: &str| present.get(name).unwrap_or(&Json::Null);
+        self.fields.retain(|name, wanted| {
+            let Some(field) = schema.find(&name.to_ascii_lowercase()) else { return true };
+            let difference = choices.difference(name);
+            if let Difference::AddDiffWithTarget | Difference::RemoveDiffWithTarget = difference {
+                *wanted = combined(held(name), wanted, difference);
+            }
+            difference == Difference::Replace || !is_same(field, held(name), wanted)
+        });
+        let is_active = held("IsActive").as_bool();
+        if choices.difference("IsActive") != Difference::Replace && self.active.is_some() && self.active == is_active {
+            self.active = None;
+            self.fields.remove("IsActive");
+        }
+    }
+}
+
+/// The values that a multi-valued field holds when some are added, or taken away.
+fn combined(held: &Json, given: &Json, difference: Difference) -> Json {
+    let text = |json: &Json| json.as_str().unwrap_or_default().to_owned();
+    let (held, given) = (text(held), text(given));
+    let mut all: Vec<&str> = values(&held).collect();
+    if difference == Difference::RemoveDiffWithTarget {
+        all.retain(|one| !values(&given).any(|it| it == *one));
+    } else {
+        all.extend(values(&given).filter(|it| !values(&held).any(|one| one == *it)));
+    }
+    if all.is_empty() { Json::Null } else { Json::from(all.join(";")) }
+}
+
+/// Whether a field holds that value, whatever the form it is written in.
+pub(super) fn is_same(field: &Field, held: &Json, wanted: &Json) -> bool {
+    let (Some(one), Some(other)) = (held.as_str(), wanted.as_str()) else {
+        return held == wanted || held.as_f64().is_some_and(|held| Some(held) == wanted.as_f64());
+    };
+    match field.kind.as_str() {
+        // Salesforce keeps them in lower case.
+        "email" => one.eq_ignore_ascii_case(other),
+        "reference" => same_id(one, other),
+        "datetime" => time::parse(one).is_some_and(|one| Some(one) == time::parse(other)),
+        "multipicklist" => values(one).collect::<BTreeSet<_>>() == values(other).collect::<BTreeSet<_>>(),
+        _ if field.name == "Username" => one.eq_ignore_ascii_case(other),
+        _ => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn field(name: &str, kind: &str) -> Field {
+        Field { name: name.to_owned(), kind: kind.to_owned(), ..Field::default() }
+    }
+
+    #[test]
+    fn the_same_value_may_be_written_in_several_ways() {
+        for (kind, held, wanted, same) in [
+            ("string", json!("a"), json!("a"), true),
+            ("string", json!("a"), json!("A"), false),
+            ("string", json!(null), json!(null), true),
+            ("string", json!(null), json!("a"), false),
+            ("email", json!("a@b.c"), json!("A@b.C"), true),
+            ("boolean", json!(true), json!(true), true),
+            ("double", json!(1.0), json!(1), true),
+            ("reference", json!("0055g00000XyZ12AAF"), json!("0055g00000XyZ12"), true),
+            ("datetime", json!("2026-01-31T12:00:00.000+0000"), json!("2026-01-31T12:00:00Z"), true),
+            ("multipicklist", json!("a;b"), json!("b; a"), true),
+        ] {
+            assert_eq!(is_same(&field("X", kind), &held, &wanted), same, "{kind} {held} {wanted}");
+        }
+    }
+
+    #[test]
+    fn values_are_added_to_and_taken_from_those_that_are_there() {
+        let (add, remove) = (Difference::AddDiffWithTarget, Difference::RemoveDiffWithTarget);
+        assert_eq!(combined(&json!("a;b"), &json!("b;c"), add), "a;b;c");
+        assert_eq!(combined(&json!(null), &json!("c"), add), "c");
+        assert_eq!(combined(&json!("a;b"), &json!("b;c"), remove), "a");
+        assert_eq!(combined(&json!("a"), &json!("a"), remove), Json::Null);
+    }
+}

@@ -1,0 +1,356 @@
+//! One bulk job for many records.
+//!
+//! A job does nothing before it is handed over, and its id is in the journal before that. So whatever is lost up to
+//! there is given up and begun anew, and whatever is lost after it is asked for by the id.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_protocol::task::import_batch::Delimiter;
+use postern_protocol::{Failure, FailureClass};
+use serde_json::{Map, Value as Json};
+
+use super::super::memory::{Note, Operation};
+use super::super::plan::Refused;
+use super::sent::{Sending, Sent};
+use super::work::said;
+use super::{ROUNDS, Unit};
+use crate::connector::salesforce::api::{Call, Undone};
+use crate::connector::salesforce::error;
+use crate::connector::salesforce::user::short;
+use crate::dataset::csv;
+
+/// Polls grow apart up to this.
+const POLL_MAX: Duration = Duration::from_secs(30);
+/// A day of polls, after which Salesforce itself gives a job up.
+const MAX_POLLS: u32 = 2_900;
+/// Polls without an answer, in a row, before another attempt has to go on.
+const MAX_MISSED: u32 = 10;
+
+/// Where a job stands, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It has not been handed over: nothing of it will be done.
+    Open,
+    /// It is being done.
+    Busy,
+    /// It has its results.
+    Over,
+}
+
+/// What a job says of itself.
+struct Info {
+    state: State,
+    error: String,
+}
+
+/// Which of its rows the results of a job are about.
+const SUCCESSFUL: &str = "successfulResults";
+const FAILED: &str = "failedResults";
+const UNPROCESSED: &str = "unprocessedrecords";
+
+impl Unit<'_> {
+    /// Sends records as one job and waits until it is done.
+    pub(super) async fn send_in_bulk(&self, records: Vec<Sending>, operation: Operation) -> Result<Sent, Failure> {
+        let rows: Arc<str> = table(&records).into();
+        let mut lost = None;
+        for _ in 0..ROUNDS {
+            match self.hand_over(operation, Arc::clone(&rows)).await? {
+                Ok(job) => return self.outcome(&job, records, operation).await,
+                Err(Undone::Not(failure)) => {
+                    let refused = |(index, _): Sending| (index, Err(said(&failure)));
+                    return Ok(Sent { rows: records.into_iter().map(refused).collect(), lost: None });
+                }
+                Err(Undone::Unknown(failure)) => lost = Some(failure),
+            }
+        }
+        // Nothing was handed over, so another attempt may begin anew.
+        Err(lost.unwrap_or_else(|| error::strange(0)))
+    }
+
+    /// What the jobs of earlier attempts did of these records. One that was never handed over is given up.
+    pub(super) async fn results_of_earlier_jobs(
+        &self,
+        mut records: Vec<Sending>,
+        operation: Operation,
+    ) -> Result<Sent, Failure> {
+        let mut sent = Sent::default();
+        for (_, job) in self.memory.jobs.iter().filter(|(of, _)| *of == operation) {
+            if records.is_empty() {
+                break;
+            }
+            match self.info(job).await {
+                Ok(Info { state: State::Open, .. }) => self.give_up(operation, job).await,
+                Ok(_) => {
+                    let Sent { rows, .. } = self.outcome(job, records.clone(), operation).await?;
+                    // Rows that the job had nothing to do with, or did nothing for, are still to be done.
+                    let done: BTreeSet<usize> = rows.iter().map(|(index, _)| *index).collect();
+                    records.retain(|(index, _)| !done.contains(index));
+                    sent.rows.extend(rows);
+                }
+                Err(failure) if error::is_retryable(&failure) => return Err(failure),
+                // It is gone: what it did is found by looking.
+                Err(_) => (),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Waits for a job that was handed over. If it is gone, what it did has to be found by looking.
+    async fn outcome(&self, job: &str, records: Vec<Sending>, operation: Operation) -> Result<Sent, Failure> {
+        let results = match self.wait_for(job).await {
+            Ok(info) => self.results(job, &info, records, operation).await,
+            Err(failure) => Err(failure),
+        };
+        match results {
+            Err(failure) if !error::is_retryable(&failure) => Ok(Sent { lost: Some(failure), ..Sent::default() }),
+            results => results,
+        }
+    }
+
+    /// Makes a job, gives it its rows and hands it over. `Unknown`: it was not, and is given up.
+    async fn hand_over(&self, operation: Operation, rows: Arc<str>) -> Result<Result<String, Undone>, Failure> {
+        let plain = Note { since: self.since(), ..Note::default() }.encode();
+        let made = self.org.change(self.cx, self.step, &plain, &Call::post_job(operation.name())).await;
+        let made = match made {
+            Ok(answer) => answer.json,
+            Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
+            Err(undone) => return Ok(Err(undone)),
+        };
+        let Some(job) = made.get("id").and_then(Json::as_str).filter(|id| is_job_id(id)).map(str::to_owned) else {
+            return Ok(Err(Undone::Unknown(error::strange(200))));
+        };
+        let note = self.note(operation, &job);
+        self.cx.intend(self.step, note.clone(), self.org.reach()).await?;
+        match self.org.change(self.cx, self.step, &note, &Call::put_rows(&job, rows)).await {
+            Ok(_) => (),
+            Err(undone) => {
+                self.give_up(operation, &job).await;
+                return unless_retryable(undone);
+            }
+        }
+        for _ in 0..ROUNDS {
+            let closed = self.org.change(self.cx, self.step, &note, &Call::patch_job(&job, "UploadComplete")).await;
+            let Err(undone) = closed else { return Ok(Ok(job)) };
+            self.org.settle().await;
+            match (self.info(&job).await?.state, undone) {
+                (State::Busy | State::Over, _) => return Ok(Ok(job)),
+                (State::Open, Undone::Unknown(_)) => (),
+                (State::Open, undone) => {
+                    self.give_up(operation, &job).await;
+                    return unless_retryable(undone);
+                }
+            }
+        }
+        self.give_up(operation, &job).await;
+        Ok(Err(Undone::Unknown(error::strange(0))))
+    }
+
+    fn note(&self, operation: Operation, job: &str) -> Vec<u8> {
+        Note { since: self.since(), job: Some((operation, job.to_owned())), ..Note::default() }.encode()
+    }
+
+    /// A job that stays open does no harm and ends by itself within a day, so nobody waits for this.
+    async fn give_up(&self, operation: Operation, job: &str) {
+        let note = self.note(operation, job);
+        let given_up = self.org.change(self.cx, self.step, &note, &Call::patch_job(job, "Aborted")).await;
+        if let Err(Undone::Not(failure) | Undone::Unknown(failure)) = given_up {
+            tracing::warn!(job, code = %failure.code, "a bulk job of ours stays open");
+        }
+    }
+
+    async fn info(&self, job: &str) -> Result<Info, Failure> {
+        let json = self.org.read(&Call::get(format!("jobs/ingest/{job}"))).await?.json;
+        let text = |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default();
+        let state = match text("state") {
+            "Open" => State::Open,
+            "JobComplete" | "Failed" | "Aborted" => State::Over,
+            "UploadComplete" | "InProgress" => State::Busy,
+            _ => return Err(error::strange(200)),
+        };
+        Ok(Info { state, error: error::words(text("errorMessage")) })
+    }
+
+    /// Asks, less and less often, until the job is done.
+    async fn wait_for(&self, job: &str) -> Result<Info, Failure> {
+        let mut pause = self.org.settings.settle;
+        let mut missed = 0;
+        for _ in 0..MAX_POLLS {
+            match self.info(job).await {
+                Ok(info) if info.state == State::Over => return Ok(info),
+                Ok(_) => missed = 0,
+                Err(failure) if missed >= MAX_MISSED || !error::is_retryable(&failure) => return Err(failure),
+                Err(_) => missed += 1,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => (),
+                // Another attempt asks for it by its id.
+                () = self.cx.stop.cancelled() => return Err(stopped(job)),
+            }
+            pause = (pause + pause / 2).min(POLL_MAX);
+        }
+        let summary = format!("the bulk job {job} is not done after a day");
+        Err(Failure::new(FailureClass::Transient, "bulk_job_slow", summary))
+    }
+
+    /// What became of each record. Results come in an order of their own and are joined by the key.
+    async fn results(
+        &self,
+        job: &str,
+        info: &Info,
+        records: Vec<Sending>,
+        operation: Operation,
+    ) -> Result<Sent, Failure> {
+        let mut open: HashMap<String, Sending> =
+            records.into_iter().filter_map(|it| Some((key(&it.1, operation)?, it))).collect();
+        let mut sent = Sent::default();
+        let mut locked = Vec::new();
+        for kind in [SUCCESSFUL, FAILED, UNPROCESSED] {
+            let answer = self.org.read(&Call::get_table(format!("jobs/ingest/{job}/{kind}"))).await?.json;
+            let text = answer.as_str().unwrap_or_default();
+            for row in csv::Reader::new(text.as_bytes(), Delimiter::Comma).map_while(Result::ok).flatten() {
+                let cells: Map<String, Json> =
+                    row.record.attributes.into_iter().map(|it| (it.name, Json::from(it.value.expose()))).collect();
+                let Some((index, record)) = key(&cells, operation).and_then(|key| open.remove(&key)) else { continue };
+                match outcome(kind, &cells, info) {
+                    Err(refused) if refused.is_lock() => locked.push((index, record)),
+                    result => sent.rows.push((index, result)),
+                }
+            }
+        }
+        if !open.is_empty() {
+            sent.lost = Some(Failure::new(
+                FailureClass::Transient,
+                "bulk_result_missing",
+                format!("the bulk job {job} says nothing of the entry"),
+            ));
+        }
+        let Sent { rows, lost } = self.send(locked, operation).await?;
+        sent.rows.extend(rows);
+        sent.lost = sent.lost.or(lost);
+        Ok(sent)
+    }
+}
+
+fn stopped(job: &str) -> Failure {
+    let summary = format!("the batch was stopped while its bulk job {job} was being done");
+    Failure::new(FailureClass::Interrupted, "stopped", summary)
+}
+
+/// What is refused for good ends the entries; another attempt gets over the rest.
+fn unless_retryable(undone: Undone) -> Result<Result<String, Undone>, Failure> {
+    match undone {
+        Undone::Not(failure) if error::is_retryable(&failure) => Err(failure),
+        Undone::Not(_) | Undone::Unknown(_) => Ok(Err(undone)),
+    }
+}
+
+/// Letters and digits: it becomes part of a path.
+fn is_job_id(id: &str) -> bool {
+    matches!(id.len(), 15 | 18) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// What joins a record to its result: its id, or a new user's name.
+fn key(fields: &Map<String, Json>, operation: Operation) -> Option<String> {
+    match operation {
+        Operation::Insert => fields.get("Username").and_then(Json::as_str).map(str::to_lowercase),
+        Operation::Update => {
+            let id = fields.get("Id").or_else(|| fields.get("sf__Id"));
+            id.and_then(Json::as_str).map(|id| short(id).to_owned())
+        }
+    }
+}
+
+fn outcome(kind: &str, cells: &Map<String, Json>, info: &Info) -> Result<String, Refused> {
+    let text = |name: &str| cells.get(name).and_then(Json::as_str).unwrap_or_default();
+    match kind {
+        SUCCESSFUL => Ok(text("sf__Id").to_owned()),
+        FAILED => Err(refused(text("sf__Error"))),
+        _ => {
+            let why = if info.error.is_empty() { "it was stopped" } else { info.error.as_str() };
+            Err(Refused::new("bulk_job_failed", format!("the bulk job ended before this entry: {why}")))
+        }
+    }
+}
+
+/// `CODE:message:Field Field --`; the message may hold colons.
+fn refused(error: &str) -> Refused {
+    let (code, rest) = error.split_once(':').unwrap_or(("UNKNOWN_EXCEPTION", error));
+    let message = rest.rsplit_once(':').map_or(rest, |(message, _)| message);
+    said(&error::failure(code, message))
+}
+
+/// The records as a table with a column for each field that one of them has.
+fn table(records: &[Sending]) -> String {
+    let columns: BTreeSet<&str> = records.iter().flat_map(|(_, fields)| fields.keys()).map(String::as_str).collect();
+    let mut table = String::new();
+    for (place, column) in columns.iter().enumerate() {
+        put(&mut table, place, column);
+    }
+    table.push('\n');
+    for (_, fields) in records {
+        for (place, column) in columns.iter().enumerate() {
+            match fields.get(*column) {
+                None => put(&mut table, place, ""),
+                Some(Json::Null) => put(&mut table, place, csv::NOTHING),
+                Some(Json::String(text)) => put(&mut table, place, text),
+                Some(value) => put(&mut table, place, &value.to_string()),
+            }
+        }
+        table.push('\n');
+    }
+    table
+}
+
+fn put(table: &mut String, place: usize, cell: &str) {
+    if place > 0 {
+        table.push(',');
+    }
+    if cell.contains(['"', ',', '\n', '\r']) || cell.starts_with(' ') || cell.ends_with(' ') {
+        table.push('"');
+        table.push_str(&cell.replace('"', "\"\""));
+        table.push('"');
+    } else {
+        table.push_str(cell);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_row_is_told_like_one_of_a_collection() {
+        for (error, code, words) in [
+            (
+                "REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --",
+                "REQUIRED_FIELD_MISSING",
+                "are missing: [Name]",
+            ),
+            (
+                "STRING_TOO_LONG:Alias: data value too large: x (max length=8):Alias --",
+                "STRING_TOO_LONG",
+                "(max length=8)",
+            ),
+            ("DUPLICATE_USERNAME:taken:--", "DUPLICATE_USERNAME", "taken"),
+            ("strange", "UNKNOWN_EXCEPTION", "strange"),
+        ] {
+            let refused = refused(error);
+            assert_eq!(refused.code, code);
+            assert!(refused.message.contains(words), "{}", refused.message);
+        }
+    }
+
+    #[test]
+    fn records_become_a_table_with_all_their_columns() {
+        let record = |json: Json| (0, json.as_object().unwrap().clone());
+        let records = [
+            record(json!({"Id": "1", "Title": "a, \"b\"\nc", "IsActive": true})),
+            record(json!({"Id": "2", "City": null, "Level__c": 3})),
+        ];
+        assert_eq!(table(&records), "City,Id,IsActive,Level__c,Title\n,1,true,,\"a, \"\"b\"\"\nc\"\n#N/A,2,,3,\n");
+    }
+}

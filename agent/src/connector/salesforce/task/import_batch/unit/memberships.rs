@@ -1,0 +1,289 @@
+//! Permission sets and public groups: what users are in, and what they are to be in.
+//!
+//! They are records of their own, so nothing is kept of what was sent: after an answer that was lost it is read again
+//! what users are in, and only what is missing is sent once more.
+
+use std::collections::HashMap;
+
+use postern_protocol::Failure;
+use postern_protocol::task::import_batch::Difference;
+use serde_json::{Value as Json, json};
+
+use super::super::memory::Note;
+use super::super::plan::Refused;
+use super::super::result::Shift;
+use super::sent::row;
+use super::work::{End, said};
+use super::{AT_ONCE, ROUNDS, Unit};
+use crate::connector::salesforce::api::{Call, Undone};
+use crate::connector::salesforce::user::{protected, same_id, short};
+use crate::connector::salesforce::{Salesforce, error, soql};
+use crate::dataset::Change;
+
+/// What a user can be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Kind {
+    PermissionSets,
+    Groups,
+}
+
+impl Kind {
+    pub(in super::super) const ALL: [Self; 2] = [Self::PermissionSets, Self::Groups];
+
+    /// The attribute that names them.
+    pub(in super::super) const fn attribute(self) -> &'static str {
+        match self {
+            Self::PermissionSets => "PermissionSets",
+            Self::Groups => "Groups",
+        }
+    }
+
+    /// The kind that an attribute names, by its canonical name.
+    pub(in super::super) fn of(canonical: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.attribute().eq_ignore_ascii_case(canonical))
+    }
+
+    /// The object that says who is in what, and its fields for the user and for what it is in.
+    const fn object(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::PermissionSets => ("PermissionSetAssignment", "AssigneeId", "PermissionSetId"),
+            Self::Groups => ("GroupMember", "UserOrGroupId", "GroupId"),
+        }
+    }
+
+    /// All there are that users can be put into by hand, with both names that people give them.
+    const fn catalogue(self) -> (&'static str, [&'static str; 2]) {
+        match self {
+            Self::PermissionSets => {
+                ("SELECT Id, Name, Label FROM PermissionSet WHERE IsOwnedByProfile = false", ["Name", "Label"])
+            }
+            Self::Groups => {
+                ("SELECT Id, Name, DeveloperName FROM Group WHERE Type = 'Regular'", ["DeveloperName", "Name"])
+            }
+        }
+    }
+}
+
+/// What a user has to be put into and taken out of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Moves {
+    /// What it is put into, by id.
+    joins: Vec<(Kind, String)>,
+    /// The records by which it is in what it is taken out of.
+    leaves: Vec<(Kind, String)>,
+}
+
+impl Moves {
+    pub(super) fn is_empty(&self) -> bool {
+        self.joins.is_empty() && self.leaves.is_empty()
+    }
+}
+
+/// Everything of one kind: names by id, and ids by name in lower case.
+#[derive(Default)]
+struct Catalogue {
+    names: HashMap<String, String>,
+    ids: HashMap<String, String>,
+}
+
+impl Catalogue {
+    /// The id of what has that name, or that id.
+    fn id<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        let id = Some(short(name)).filter(|id| self.names.contains_key(*id));
+        id.or_else(|| self.ids.get(&name.to_lowercase()).map(String::as_str))
+    }
+}
+
+/// What users are in: by user, the records and what they are about.
+type Held = HashMap<String, Vec<(String, String)>>;
+
+impl Salesforce {
+    async fn catalogue(&self, kind: Kind) -> Result<Catalogue, Failure> {
+        let (query, [first, second]) = kind.catalogue();
+        let mut catalogue = Catalogue::default();
+        for row in self.query(query).await?.0 {
+            let text = |name: &str| row.get(name).and_then(Json::as_str).unwrap_or_default();
+            let id = short(text("Id")).to_owned();
+            catalogue.names.insert(id.clone(), text(first).to_owned());
+            // The name for programs comes before one for people that is spelled the same.
+            catalogue.ids.entry(text(second).to_lowercase()).or_insert_with(|| id.clone());
+            catalogue.ids.insert(text(first).to_lowercase(), id);
+        }
+        Ok(catalogue)
+    }
+
+    async fn held(&self, kind: Kind, users: &[&str]) -> Result<Held, Failure> {
+        let (object, user, container) = kind.object();
+        let mut held = Held::new();
+        for list in soql::in_lists(users.iter().copied()) {
+            let query = format!("SELECT Id, {user}, {container} FROM {object} WHERE {user} IN ({list})");
+            for row in self.query(&query).await?.0 {
+                let text = |name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
+                let (Some(id), Some(user), Some(container)) = (text("Id"), text(user), text(container)) else {
+                    return Err(error::strange(200));
+                };
+                held.entry(short(&user).to_owned()).or_default().push((id, short(&container).to_owned()));
+            }
+        }
+        Ok(held)
+    }
+}
+
+impl Unit<'_> {
+    /// Finds out what users have to be put into and taken out of.
+    pub(super) async fn compare_memberships(&mut self, service_account: &str) -> Result<(), Failure> {
+        for work in &mut self.work {
+            work.moves = Moves::default();
+        }
+        for kind in Kind::ALL {
+            let rows = self.rows(|_, plan| plan.memberships.iter().any(|(it, _)| *it == kind));
+            if rows.is_empty() {
+                continue;
+            }
+            let catalogue = self.org.catalogue(kind).await?;
+            let users: Vec<&str> = rows.iter().filter_map(|index| self.work.get(*index)?.id.as_deref()).collect();
+            let held = if users.is_empty() { Held::new() } else { self.org.held(kind, &users).await? };
+            for index in rows {
+                self.compare_one(index, kind, &catalogue, &held, service_account);
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_one(&mut self, index: usize, kind: Kind, catalogue: &Catalogue, held: &Held, service_account: &str) {
+        let choices = self.choices;
+        let Some(work) = self.work.get_mut(index) else { return };
+        let Some(plan) = &work.plan else { return };
+        let mut wanted = Vec::new();
+        for name in plan.memberships.iter().filter(|(it, _)| *it == kind).flat_map(|(_, names)| names) {
+            let Some(id) = catalogue.id(name) else {
+                let name: String = name.chars().take(80).collect();
+                return work.fail("unknown_value", format!("the org has no `{name}` in its {}", kind.attribute()));
+            };
+            wanted.push(id.to_owned());
+        }
+        let none = Vec::new();
+        let held = work.id.as_deref().and_then(|id| held.get(short(id))).unwrap_or(&none);
+        // What is not in the catalogue, a profile's own permission set for one, is nobody's to move.
+        let held: Vec<&(String, String)> = held.iter().filter(|(_, it)| catalogue.names.contains_key(it)).collect();
+        let is_in = |id: &String| held.iter().any(|(_, it)| it == id);
+        let difference = choices.difference(kind.attribute());
+        let (adds, removes) = match difference {
+            Difference::Replace | Difference::DiffWithTarget => (true, true),
+            Difference::AddDiffWithTarget => (true, false),
+            Difference::RemoveDiffWithTarget => (false, true),
+        };
+        let joins: Vec<String> = wanted.iter().filter(|id| adds && !is_in(id)).cloned().collect();
+        let goes = |id: &String| removes && (difference == Difference::RemoveDiffWithTarget) == wanted.contains(id);
+        let leaves: Vec<&&(String, String)> = held.iter().filter(|(_, id)| goes(id)).collect();
+        let is_service_account = work.id.as_deref().is_some_and(|id| same_id(id, service_account));
+        if is_service_account && !leaves.is_empty() {
+            work.end = Some(End::Failed(said(&protected())));
+            return;
+        }
+        if (choices.dry_run || choices.is_audited(kind.attribute())) && !(joins.is_empty() && leaves.is_empty()) {
+            let before: Vec<&String> = held.iter().map(|(_, id)| id).collect();
+            let stay = before.iter().copied().filter(|id| !goes(id));
+            let after: Vec<&String> = stay.chain(&joins).collect();
+            let named = |ids: Vec<&String>| {
+                let mut names: Vec<&str> =
+                    ids.into_iter().filter_map(|id| catalogue.names.get(id)).map(String::as_str).collect();
+                names.sort_unstable();
+                (!choices.is_encrypted(kind.attribute())).then(|| Json::from(names.join(";")))
+            };
+            let shift = Shift { attribute: kind.attribute().to_owned(), old: named(before), new: named(after) };
+            work.shifts.retain(|it| it.attribute != shift.attribute);
+            work.shifts.push(shift);
+        }
+        work.moves.leaves.extend(leaves.into_iter().map(|(record, _)| (kind, record.clone())));
+        work.moves.joins.extend(joins.into_iter().map(|id| (kind, id)));
+    }
+
+    /// Puts users into what they are to be in, and takes them out of the rest.
+    pub(super) async fn move_members(&mut self, service_account: &str) -> Result<(), Failure> {
+        for round in 1..=ROUNDS {
+            let mut lost = None;
+            for kind in Kind::ALL {
+                lost = self.join(kind).await?.or(lost);
+                lost = self.leave(kind).await?.or(lost);
+            }
+            let Some(lost) = lost else { return Ok(()) };
+            self.org.settle().await;
+            self.compare_memberships(service_account).await?;
+            if round == ROUNDS {
+                for work in self.work.iter_mut().filter(|work| work.is_open() && !work.moves.is_empty()) {
+                    work.end = Some(End::Unknown(said(&lost)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn join(&mut self, kind: Kind) -> Result<Option<Failure>, Failure> {
+        let (object, user, container) = kind.object();
+        let mut records = Vec::new();
+        for index in self.rows(|work, _| work.written && !work.moves.joins.is_empty()) {
+            let Some(work) = self.work.get(index) else { continue };
+            let Some(id) = work.id.as_deref() else { continue };
+            for (_, joined) in work.moves.joins.iter().filter(|(it, _)| *it == kind) {
+                records.push((index, json!({ "attributes": { "type": object }, user: id, container: joined })));
+            }
+        }
+        let mut lost = None;
+        for some in records.chunks(AT_ONCE) {
+            let (rows, records): (Vec<usize>, Vec<Json>) = some.iter().cloned().unzip();
+            let call = Call::post_many(json!({ "allOrNone": false, "records": records }));
+            lost = self.move_some(&rows, &call, kind).await?.or(lost);
+        }
+        Ok(lost)
+    }
+
+    async fn leave(&mut self, kind: Kind) -> Result<Option<Failure>, Failure> {
+        let mut records = Vec::new();
+        for index in self.rows(|work, _| work.written && !work.moves.leaves.is_empty()) {
+            let Some(work) = self.work.get(index) else { continue };
+            let left = work.moves.leaves.iter().filter(|(it, _)| *it == kind);
+            records.extend(left.map(|(_, record)| (index, record.clone())));
+        }
+        let mut lost = None;
+        for some in records.chunks(AT_ONCE) {
+            let (rows, records): (Vec<usize>, Vec<String>) = some.iter().cloned().unzip();
+            lost = self.move_some(&rows, &Call::delete_many(&records), kind).await?.or(lost);
+        }
+        Ok(lost)
+    }
+
+    /// One call for many records. The failure, if its answer was lost.
+    async fn move_some(&mut self, rows: &[usize], call: &Call, kind: Kind) -> Result<Option<Failure>, Failure> {
+        let note = Note { since: self.since(), ..Note::default() }.encode();
+        let results: Vec<Result<String, Refused>> = match self.org.change(self.cx, self.step, &note, call).await {
+            Ok(answer) => match answer.json.as_array().filter(|answers| answers.len() == rows.len()) {
+                Some(answers) => answers.iter().map(row).collect(),
+                None => return Ok(Some(error::strange(200))),
+            },
+            Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
+            Err(Undone::Not(failure)) => rows.iter().map(|_| Err(said(&failure))).collect(),
+            Err(Undone::Unknown(failure)) => return Ok(Some(failure)),
+        };
+        for (index, result) in rows.iter().zip(results) {
+            let Some(work) = self.work.get_mut(*index) else { continue };
+            match result {
+                // Somebody else did the same meanwhile.
+                Err(refused) if matches!(refused.code.as_str(), "DUPLICATE_VALUE" | "ENTITY_IS_DELETED") => (),
+                Err(refused) if work.is_open() => {
+                    work.fail_partly(refused, &format!("its {} are not as wanted", kind.attribute()));
+                }
+                Ok(_) => work.touched = true,
+                Err(_) => (),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether an entry asks for memberships that an earlier attempt may have brought about.
+    pub(super) fn may_have_moved(&self, index: usize) -> bool {
+        let plan = self.work.get(index).and_then(|work| work.plan.as_ref());
+        self.memory.may_have_acted
+            && plan.is_some_and(|plan| plan.change == Change::Modify && !plan.memberships.is_empty())
+    }
+}

@@ -1,0 +1,210 @@
+//! Batches that go in bulk: every call of a job lost, the agent dead at every intent, and nothing done twice.
+
+use postern_protocol::task::import_batch::{Format, Output, Request};
+use postern_protocol::{FailureClass, Outcome, TaskOutput};
+use salesforce_sim::{Mishap, OrgSeed, Switches};
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, Task, import_with};
+
+const CREATES: u64 = 12;
+const MODIFIES: u64 = 12;
+
+fn request() -> Request {
+    Request { bulk_threshold: 10, ..Request::new(Format::Jsonl) }
+}
+
+fn lines(entries: &[Value]) -> String {
+    entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn modified(number: u64) -> String {
+    format!("user{number:04}@acme.example")
+}
+
+fn created(number: u64) -> String {
+    format!("bulk{number:04}@acme.example")
+}
+
+/// As many to create as to modify; two of them with passwords, one that Salesforce refuses, one that is renamed.
+async fn lab() -> (Lab, String) {
+    let lab = Lab::with_org(OrgSeed::acme(30)).await;
+    lab.sim.switch(&Switches { bulk_polls: Some(2), ..Switches::default() }).unwrap();
+    let profile = lab.sim.user(&modified(1)).unwrap().text("ProfileId").to_owned();
+    let mut entries = Vec::new();
+    for number in 1..=CREATES {
+        let mut entry = json!({
+            "op": "add", "Username": created(number), "LastName": "New, \"quoted\"", "Alias": "new",
+            "Email": created(number), "ProfileId": profile, "TimeZoneSidKey": "Europe/Paris", "LocaleSidKey": "en_US",
+            "EmailEncodingKey": "UTF-8", "LanguageLocaleKey": "en_US",
+        });
+        if number == 1 {
+            entry["password"] = json!("Correct-Horse-7");
+        }
+        if number == 2 {
+            entry["ProfileId"] = json!("00e5g00000ZZZZZAAA");
+        }
+        entries.push(entry);
+    }
+    for number in 1..=MODIFIES {
+        // Every tenth of the org's users is inactive.
+        let mut entry = json!({"Username": modified(number), "Title": "Line one\nline, two", "Department": null});
+        if number == 1 {
+            entry["password"] = json!("Correct-Horse-8");
+        }
+        if number == 2 {
+            entry = json!({"Original_Username": modified(2), "Username": "renamed@acme.example", "Title": "x"});
+        }
+        entries.push(entry);
+    }
+    (lab, lines(&entries))
+}
+
+fn output(conclusion: &postern_agent::connector::Conclusion) -> Output {
+    let Some(TaskOutput::ImportBatch(output)) = conclusion.output.clone() else { panic!("{:?}", conclusion.output) };
+    output
+}
+
+/// All is done once, and each entry is told once.
+fn all_once(lab: &Lab, task: &Task, conclusion: &postern_agent::connector::Conclusion, what: &str) {
+    let lines = task.lines();
+    let counts = output(conclusion);
+    assert_eq!((counts.created, counts.modified, counts.failed, counts.unknown), (11, 12, 1, 0), "{what}: {lines:?}");
+    let mut numbers: Vec<u64> = lines.iter().map(|line| line["entry"].as_u64().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=CREATES + MODIFIES).collect::<Vec<_>>(), "{what}");
+    let refused: Vec<&Value> = lines.iter().filter(|line| line["outcome"] == "failed").collect();
+    assert_eq!(refused[0]["entry"], 2, "{what}");
+    assert_ne!(refused[0]["code"], "DUPLICATE_USERNAME", "{what}");
+    for number in (1..=CREATES).filter(|number| *number != 2) {
+        assert_eq!(lab.effects(&created(number)).creates, 1, "{what}: {number}");
+    }
+    assert_eq!(lab.sim.user(&created(3)).unwrap().text("LastName"), "New, \"quoted\"", "{what}");
+    assert_eq!(lab.sim.user(&modified(3)).unwrap().text("Title"), "Line one\nline, two", "{what}");
+    assert!(lab.sim.user("renamed@acme.example").is_some(), "{what}");
+    assert_eq!((lab.effects(&created(1)).password_sets, lab.effects(&modified(1)).password_sets), (1, 1), "{what}");
+}
+
+#[tokio::test]
+async fn many_entries_go_as_jobs_and_their_results_are_joined() {
+    let (lab, dataset) = lab().await;
+    let mut task = import_with(request(), dataset);
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(conclusion.outcome, Outcome::PartiallySucceeded);
+    all_once(&lab, &task, &conclusion, "plain");
+    let routes = lab.counters().routes;
+    assert_eq!((routes["POST jobs/ingest"], routes["PUT jobs/ingest/batches"]), (2, 2), "{routes:?}");
+    assert!(!routes.contains_key("POST composite/sobjects") && !routes.contains_key("PATCH composite/sobjects"));
+}
+
+#[tokio::test]
+async fn few_entries_do_not_go_as_a_job() {
+    let (lab, dataset) = lab().await;
+    let mut task = import_with(Request { bulk_threshold: 12, ..request() }, dataset.clone());
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    all_once(&lab, &task, &conclusion, "at the threshold");
+    assert!(!lab.counters().routes.contains_key("POST jobs/ingest"));
+}
+
+/// F04 for jobs: each call of a job is lost once, before or behind Salesforce.
+#[tokio::test]
+async fn f04_whatever_is_lost_of_a_job_is_found_out() {
+    for (method, path) in [
+        ("POST", "/jobs/ingest"),
+        ("PUT", "/batches"),
+        ("PATCH", "/jobs/ingest"),
+        ("GET", "/jobs/ingest"),
+        ("GET", "successfulResults"),
+        ("GET", "failedResults"),
+    ] {
+        for mishap in [Mishap::DropReply, Mishap::Refuse, Mishap::LoseReply { status: 500 }] {
+            let (lab, dataset) = lab().await;
+            let what = format!("{method} {path} {mishap:?}");
+            lab.fault(method, path, mishap, 1);
+            let mut task = import_with(request(), dataset);
+            let mut conclusion = task.attempt(&lab.connector()).await;
+            if let Err(failure) = &conclusion {
+                assert_ne!(failure.class.known(), Some(FailureClass::Rejected), "{what}: {failure:?}");
+                conclusion = task.attempt(&lab.connector()).await;
+            }
+            all_once(&lab, &task, &conclusion.unwrap(), &what);
+        }
+    }
+}
+
+/// F03 and F05: one attempt dies before its first call, its second, … The next ends the batch.
+#[tokio::test]
+async fn f03_f05_a_batch_that_dies_anywhere_in_a_job_goes_on_from_there() {
+    for calls in 0..60 {
+        let (lab, dataset) = lab().await;
+        let mut task = import_with(request(), dataset);
+        task.dies_after = Some(calls);
+        let first = task.attempt(&lab.connector()).await;
+        if let Err(failure) = &first {
+            assert_eq!(failure.code.as_str(), "died");
+        }
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        all_once(&lab, &task, &conclusion, &format!("died after {calls}"));
+        if first.is_ok() {
+            assert!(calls > 8);
+            return;
+        }
+    }
+    panic!("it never came through");
+}
+
+/// F70: the job is gone; what it did is found by looking.
+#[tokio::test]
+async fn f70_a_job_that_vanished_is_looked_for_in_its_users() {
+    let (lab, dataset) = lab().await;
+    let gone = Mishap::Respond { status: 404, code: Some("NOT_FOUND".to_owned()), message: None };
+    lab.fault("GET", "successfulResults", gone, 1);
+    let mut task = import_with(request(), dataset);
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    all_once(&lab, &task, &conclusion, "vanished");
+}
+
+/// F59: the session ends in every phase of a job, the results included.
+#[tokio::test]
+async fn f59_a_session_lost_in_a_job_is_renewed() {
+    for (method, path) in [("POST", "/jobs/ingest"), ("PUT", "/batches"), ("PATCH", "/jobs/ingest"), ("GET", "Results")]
+    {
+        let (lab, dataset) = lab().await;
+        lab.fault(method, path, Mishap::Respond { status: 401, code: None, message: None }, 1);
+        let mut task = import_with(request(), dataset);
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        all_once(&lab, &task, &conclusion, path);
+    }
+}
+
+/// F71: stopped while Salesforce works on the job: another attempt asks for it by its id.
+#[tokio::test]
+async fn f71_a_batch_stopped_in_a_job_is_gone_on_with() {
+    let (lab, dataset) = lab().await;
+    lab.sim.switch(&Switches { bulk_polls: Some(6), ..Switches::default() }).unwrap();
+    let mut task = import_with(request(), dataset);
+    let stop = task.stop.clone();
+    let connector = lab.connector();
+    let stopping = async {
+        while !lab.counters().routes.contains_key("GET jobs/ingest/{id}") {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    let (first, ()) = tokio::join!(task.attempt(&connector), stopping);
+    assert_eq!(first.unwrap_err().class.known(), Some(FailureClass::Interrupted));
+    task.stop = tokio_util::sync::CancellationToken::new();
+    let conclusion = task.attempt(&connector).await.unwrap();
+    all_once(&lab, &task, &conclusion, "stopped");
+    assert_eq!(lab.counters().routes["POST jobs/ingest"], 2);
+}
+
+/// Rows that met a lock are sent again by themselves.
+#[tokio::test]
+async fn rows_that_met_a_lock_in_a_job_are_sent_again() {
+    let (lab, dataset) = lab().await;
+    lab.sim.switch(&Switches { lock_rows: Some(2), ..Switches::default() }).unwrap();
+    let mut task = import_with(request(), dataset);
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    all_once(&lab, &task, &conclusion, "locked");
+}

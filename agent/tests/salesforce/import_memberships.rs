@@ -1,0 +1,151 @@
+//! Permission sets and public groups, as attributes of an entry.
+
+use postern_protocol::Outcome;
+use postern_protocol::bounded::List;
+use postern_protocol::outcome::Changed;
+use postern_protocol::task::import_batch::{Format, Request};
+use salesforce_sim::{ADMIN, CONSUMER_KEY, CONSUMER_SECRET, Mishap};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::lab::{Lab, Task, import_with};
+
+const JOE: &str = "user0001@acme.example";
+const NEW: &str = "new@acme.example";
+
+fn import(rules: &[&str], dry_run: bool, entry: &Value) -> Task {
+    let attributes = List::new(rules.iter().map(|rule| rule.parse().unwrap()).collect()).unwrap();
+    import_with(Request { attributes, dry_run, ..Request::new(Format::Jsonl) }, entry.to_string())
+}
+
+/// What a user is in now.
+async fn held(lab: &Lab, user: &str, attribute: &str) -> String {
+    let mut task = import(&[], true, &json!({ "Username": user, attribute: "" }));
+    task.attempt(&lab.connector()).await.unwrap();
+    task.lines()[0]["changes"][0]["old"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A call that nobody but a test makes.
+async fn call(lab: &Lab, request: String) -> Value {
+    let mut stream = TcpStream::connect(lab.sim.http_address().unwrap()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+fn post(path: &str, kind: &str, more: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: \
+         {length}\r\n{more}\r\n{body}"
+    )
+}
+
+async fn make_group(lab: &Lab, name: &str) {
+    let form = format!("grant_type=client_credentials&client_id={CONSUMER_KEY}&client_secret={CONSUMER_SECRET}");
+    let token = call(lab, post("/services/oauth2/token", "application/x-www-form-urlencoded", "", &form)).await;
+    let bearer = format!("authorization: Bearer {}\r\n", token["access_token"].as_str().unwrap());
+    let body = json!({ "Name": name, "DeveloperName": name, "Type": "Regular" }).to_string();
+    let made = call(lab, post("/services/data/v66.0/sobjects/Group", "application/json", &bearer, &body)).await;
+    assert_eq!(made["success"], true, "{made}");
+}
+
+#[tokio::test]
+async fn permission_sets_are_replaced_added_and_removed() {
+    let lab = Lab::start().await;
+    for (rule, wanted, after, outcome) in [
+        ("", json!("Report_Builder"), "Report_Builder", Outcome::Succeeded),
+        ("", json!("Report Builder"), "Report_Builder", Outcome::AlreadySatisfied),
+        ("add_diff_with_target", json!(["Sales_Console"]), "Report_Builder;Sales_Console", Outcome::Succeeded),
+        ("remove_diff_with_target", json!("report_builder"), "Sales_Console", Outcome::Succeeded),
+        ("remove_diff_with_target", json!("report_builder"), "Sales_Console", Outcome::AlreadySatisfied),
+        ("", json!(["Report_Builder", "Sales_Console"]), "Report_Builder;Sales_Console", Outcome::Succeeded),
+        ("replace", json!(null), "", Outcome::Succeeded),
+    ] {
+        let rule = format!("permissionsets={rule}");
+        let rules = if rule.ends_with('=') { vec![] } else { vec![rule.as_str()] };
+        let mut task = import(&rules, false, &json!({ "Username": JOE, "PermissionSets": wanted }));
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(conclusion.outcome, outcome, "{rule} {wanted}: {:?}", task.lines());
+        assert_eq!(held(&lab, JOE, "PermissionSets").await, after, "{rule} {wanted}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_user_is_put_into_what_its_entry_names() {
+    let lab = Lab::start().await;
+    make_group(&lab, "Staff").await;
+    let profile = lab.sim.user(JOE).unwrap().text("ProfileId").to_owned();
+    let entry = json!({
+        "op": "add", "Username": NEW, "LastName": "New", "Alias": "new", "Email": NEW, "ProfileId": profile,
+        "TimeZoneSidKey": "Europe/Paris", "LocaleSidKey": "en_US", "EmailEncodingKey": "UTF-8",
+        "LanguageLocaleKey": "en_US", "PermissionSets": "Report_Builder", "Groups": ["Staff"],
+    });
+    let mut task = import(&[], false, &entry);
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Succeeded, "{:?}", task.lines());
+    assert_eq!(held(&lab, NEW, "PermissionSets").await, "Report_Builder");
+    assert_eq!(held(&lab, NEW, "Groups").await, "Staff");
+}
+
+#[tokio::test]
+async fn a_name_that_the_org_does_not_know_fails_its_entry() {
+    let lab = Lab::start().await;
+    let mut task = import(&[], false, &json!({ "Username": JOE, "Title": "x", "Groups": "Nobody" }));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
+    assert_eq!(task.lines()[0]["code"], "unknown_value");
+    assert!(task.lines()[0]["message"].as_str().unwrap().contains("`Nobody`"));
+}
+
+#[tokio::test]
+async fn the_service_account_is_taken_out_of_nothing() {
+    let lab = Lab::start().await;
+    let mut task = import(&[], false, &json!({ "Username": ADMIN, "PermissionSets": "Report_Builder" }));
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Succeeded);
+    let mut task = import(&[], false, &json!({ "Username": ADMIN, "PermissionSets": null }));
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Failed);
+    assert_eq!(task.lines()[0]["code"], "service_account_protected");
+}
+
+/// F04 for memberships: whatever is lost, the user ends in what it is to be in.
+#[tokio::test]
+async fn f04_a_lost_answer_is_settled_by_reading() {
+    for mishap in [Mishap::DropReply, Mishap::Refuse] {
+        for (before, after) in [("", "Report_Builder"), ("Report_Builder", "Sales_Console")] {
+            let lab = Lab::start().await;
+            make_group(&lab, "Staff").await;
+            let entry = |sets: &str| json!({ "Username": JOE, "PermissionSets": sets, "Groups": "Staff" });
+            import(&[], false, &entry(before)).attempt(&lab.connector()).await.unwrap();
+            lab.fault("POST", "/composite/sobjects", mishap.clone(), 1);
+            lab.fault("DELETE", "/composite/sobjects", mishap.clone(), 1);
+            let mut task = import(&[], false, &entry(after));
+            let conclusion = task.attempt(&lab.connector()).await.unwrap();
+            assert_eq!(conclusion.outcome, Outcome::Succeeded, "{mishap:?}: {:?}", task.lines());
+            assert_eq!(held(&lab, JOE, "PermissionSets").await, after);
+            assert_eq!(held(&lab, JOE, "Groups").await, "Staff");
+        }
+    }
+}
+
+#[tokio::test]
+async fn f03_f05_a_batch_that_dies_between_two_moves_goes_on() {
+    for calls in 0..20 {
+        let lab = Lab::start().await;
+        let entry =
+            json!({ "Username": JOE, "Title": "x", "PermissionSets": "Report_Builder", "password": "Correct-Horse-7" });
+        let mut task = import(&[], false, &entry);
+        task.dies_after = Some(calls);
+        let first = task.attempt(&lab.connector()).await;
+        assert_eq!(task.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Succeeded, "{calls}");
+        assert_eq!(task.lines()[0]["outcome"], "modified", "{calls}");
+        assert_eq!(held(&lab, JOE, "PermissionSets").await, "Report_Builder");
+        assert_eq!(lab.effects(JOE).password_sets, 1);
+        if first.is_ok() {
+            assert!(calls >= 3);
+            return;
+        }
+    }
+    panic!("it never came through");
+}

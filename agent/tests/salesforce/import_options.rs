@@ -1,0 +1,323 @@
+//! What a request can ask of a batch beside its dataset, and what becomes of bad input.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use postern_agent::connector::Mark;
+use postern_protocol::bounded::{List, Text};
+use postern_protocol::outcome::Changed;
+use postern_protocol::task::import_batch::{DynamicSystem, Format, Output, Request};
+use postern_protocol::{Outcome, TaskOutput};
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, Task, import_with};
+
+const ACTIVE: &str = "user0001@acme.example";
+const OTHER: &str = "user0002@acme.example";
+
+fn request(rules: &[&str]) -> Request {
+    let attributes = List::new(rules.iter().map(|rule| rule.parse().unwrap()).collect()).unwrap();
+    Request { attributes, ..Request::new(Format::Jsonl) }
+}
+
+fn lines(entries: &[Value]) -> String {
+    entries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// An entry for a new user.
+fn new_user(lab: &Lab, name: &str) -> Value {
+    let profile = lab.sim.user(ACTIVE).unwrap().text("ProfileId").to_owned();
+    json!({
+        "op": "add", "Username": name, "LastName": "New", "Alias": "new", "Email": name, "ProfileId": profile,
+        "TimeZoneSidKey": "Europe/Paris", "LocaleSidKey": "en_US", "EmailEncodingKey": "UTF-8", "LanguageLocaleKey": "en_US",
+    })
+}
+
+fn output(conclusion: &postern_agent::connector::Conclusion) -> &Output {
+    let Some(TaskOutput::ImportBatch(output)) = &conclusion.output else { panic!("{:?}", conclusion.output) };
+    output
+}
+
+/// What became of each entry: the code, or how it ended.
+fn codes(task: &Task) -> Vec<String> {
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    task.lines()
+        .iter()
+        .map(|it| if text(it, "code").is_empty() { text(it, "outcome") } else { text(it, "code") })
+        .collect()
+}
+
+fn title(lab: &Lab, name: &str) -> String {
+    lab.sim.user(name).unwrap().text("Title").to_owned()
+}
+
+#[tokio::test]
+async fn bad_entries_are_named_and_good_ones_go_on() {
+    let lab = Lab::start().await;
+    let mut taken = new_user(&lab, "third@acme.example");
+    taken["TimeZoneSidKey"] = json!("Mars/Olympus");
+    let mut nameless = new_user(&lab, "x");
+    nameless.as_object_mut().unwrap().remove("Username");
+    let mut bare = new_user(&lab, "bare@acme.example");
+    bare.as_object_mut().unwrap().remove("Email");
+    let cases = [
+        (json!({"Username": ACTIVE, "Title": "good"}), "modified"),
+        (json!({"Username": ACTIVE, "Nonsense": "x"}), "unknown_attribute"),
+        (json!({"Title": "x"}), "no_key"),
+        (nameless, "no_key"),
+        (new_user(&lab, &format!("{}@acme.example", "x".repeat(68))), "STRING_TOO_LONG"),
+        (json!({"Username": ACTIVE, "Alias": "ninechars"}), "STRING_TOO_LONG"),
+        (json!({"Username": ACTIVE, "Title": "nul \u{0} inside"}), "bad_character"),
+        (taken, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"),
+        (bare, "REQUIRED_FIELD_MISSING"),
+        (json!({"Username": OTHER, "Title": "first"}), "modified"),
+        (json!({"Username": OTHER, "Title": "second"}), "modified"),
+    ];
+    let mut task = import_with(request(&[]), lines(&cases.clone().map(|(entry, _)| entry)));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(codes(&task), cases.map(|(_, code)| code.to_owned()), "{:?}", task.lines());
+    let counts = output(&conclusion);
+    assert_eq!((counts.entries, counts.modified, counts.failed), (11, 3, 8));
+    assert_eq!((title(&lab, ACTIVE).as_str(), title(&lab, OTHER).as_str()), ("good", "second"));
+    for (number, line) in (1..).zip(task.lines()) {
+        assert_eq!((line["line"].as_u64(), line["column"].as_u64()), (Some(number), Some(1)));
+    }
+    let missing = &task.lines()[8]["message"];
+    assert!(missing.as_str().unwrap().contains("Email"), "{missing}");
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_changed_and_changes_nothing() {
+    let lab = Lab::start().await;
+    let before = title(&lab, ACTIVE);
+    let entries = [
+        json!({"Username": ACTIVE, "Title": "Lead", "Department": "Hidden place", "password": "Correct-Horse-7"}),
+        new_user(&lab, "new@acme.example"),
+        json!({"Username": "nobody@acme.example", "Title": "x"}),
+    ];
+    let mut task = import_with(Request { dry_run: true, ..request(&["Department=encrypted"]) }, lines(&entries));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::PartiallySucceeded, Changed::No));
+    assert_eq!(codes(&task), ["would_modify", "would_create", "user_not_found"]);
+    let changes = task.lines()[0]["changes"].as_array().unwrap().clone();
+    let of = |name: &str| changes.iter().find(|it| it["attribute"] == name).unwrap().clone();
+    let old = if before.is_empty() { Value::Null } else { json!(before) };
+    assert_eq!(of("Title"), json!({"attribute": "Title", "old": old, "new": "Lead"}));
+    assert_eq!(of("Department"), json!({"attribute": "Department"}));
+    assert_eq!(of("password"), json!({"attribute": "password"}));
+    let counts = output(&conclusion);
+    assert!(counts.dry_run);
+    assert_eq!((counts.created, counts.modified, counts.failed), (1, 1, 1));
+    assert_eq!((counts.licenses.len(), counts.licenses[0].needed), (1, 1));
+    assert_eq!((title(&lab, ACTIVE), lab.effects(ACTIVE).updates, task.intents()), (before, 0, 0));
+    assert!(lab.sim.user("new@acme.example").is_none());
+}
+
+#[tokio::test]
+async fn a_dry_run_finds_that_the_licenses_run_out() {
+    let lab = Lab::start().await;
+    let mut task = import_with(Request { dry_run: true, ..request(&[]) }, lines(&[new_user(&lab, "a@acme.example")]));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    let stock = output(&conclusion).licenses[0].clone();
+    let left = stock.total - stock.used;
+    let entries: Vec<Value> = (0..=left).map(|n| new_user(&lab, &format!("more{n}@acme.example"))).collect();
+    let mut task = import_with(Request { dry_run: true, ..request(&[]) }, lines(&entries));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((output(&conclusion).created, output(&conclusion).failed), (left, 1));
+    assert_eq!(codes(&task).last().unwrap(), "LICENSE_LIMIT_EXCEEDED");
+    assert_eq!(output(&conclusion).licenses[0].needed, left + 1);
+}
+
+#[tokio::test]
+async fn all_or_none_sends_nothing_if_one_entry_does_not_pass() {
+    let lab = Lab::start().await;
+    let mut entries: Vec<Value> =
+        (1..=9).map(|n| json!({"Username": format!("user{n:04}@acme.example"), "Title": "x"})).collect();
+    entries.push(json!({"Username": "nobody@acme.example", "Title": "x"}));
+    let mut task = import_with(Request { all_or_none: true, ..request(&[]) }, lines(&entries));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
+    assert_eq!(output(&conclusion).failed, 10);
+    assert_eq!(codes(&task), [vec!["not_sent"; 9], vec!["user_not_found"]].concat());
+    assert_eq!((lab.effects(ACTIVE).updates, task.intents()), (0, 0));
+    // What was found is kept to, even if the entry would pass when another attempt goes on.
+    task.notes.lock().unwrap().retain(|entry| entry.note.is_empty());
+    let mut mended = import_with(request(&[]), lines(&[new_user(&lab, "nobody@acme.example")]));
+    assert_eq!(mended.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Succeeded);
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((output(&conclusion).failed, task.intents()), (10, 0));
+}
+
+#[tokio::test]
+async fn all_or_none_rolls_a_unit_back_and_says_so() {
+    let lab = Lab::start().await;
+    let bad = "00e5g00000ZZZZZAAA";
+    let entries = [
+        json!({"Username": ACTIVE, "Title": "x"}),
+        json!({"Username": OTHER, "ProfileId": bad}),
+        json!({"Username": ACTIVE, "Title": "the next unit"}),
+    ];
+    let mut task = import_with(Request { all_or_none: true, ..request(&[]) }, lines(&entries));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No), "{:?}", task.lines());
+    let codes = codes(&task);
+    assert_eq!((codes[0].as_str(), codes[2].as_str()), ("ALL_OR_NONE_OPERATION_ROLLED_BACK", "not_sent"));
+    assert_ne!(title(&lab, ACTIVE), "x");
+}
+
+#[tokio::test]
+async fn only_what_differs_is_sent() {
+    let lab = Lab::start().await;
+    let entries = lines(&[
+        json!({"Username": ACTIVE, "Title": "Lead", "isActive": true}),
+        json!({"Username": OTHER, "Title": "Lead", "isActive": true}),
+    ]);
+    let rules = ["title=diff_with_target", "IsActive=diff_with_target"];
+    let mut task = import_with(request(&rules), entries.clone());
+    assert_eq!(output(&task.attempt(&lab.connector()).await.unwrap()).modified, 2);
+    let mut again = import_with(request(&rules), entries);
+    let conclusion = again.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::AlreadySatisfied, Changed::No));
+    assert_eq!((output(&conclusion).unchanged, codes(&again)), (2, vec!["unchanged".to_owned(); 2]));
+    assert_eq!((lab.effects(ACTIVE).updates, again.intents()), (1, 0));
+    // What an attempt that died has written is still its own doing.
+    task.notes.lock().unwrap().retain(|entry| entry.mark == Mark::Intent);
+    assert_eq!(output(&task.attempt(&lab.connector()).await.unwrap()).modified, 2);
+    assert_eq!(lab.effects(ACTIVE).updates, 1);
+}
+
+#[tokio::test]
+async fn a_rule_that_means_nothing_ends_the_task_before_it_begins() {
+    let lab = Lab::start().await;
+    for (rule, code) in [
+        ("Nonsense=audited", "unknown_attribute"),
+        ("Title=add_diff_with_target", "not_multi_valued"),
+        ("Username=encrypted", "name_encrypted"),
+    ] {
+        let mut task = import_with(request(&[rule]), lines(&[json!({"Username": ACTIVE, "Title": "x"})]));
+        assert_eq!(task.attempt(&lab.connector()).await.unwrap_err().code.as_str(), code);
+        assert_eq!(task.intents(), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_goes_to_the_system_it_names() {
+    let lab = Lab::start().await;
+    let entry = |system: Option<&str>| match system {
+        Some(system) => json!({"Username": ACTIVE, "Title": "x", "Transaction-SystemName": system}),
+        None => json!({"Username": OTHER, "Title": "x"}),
+    };
+    let entries = lines(&[entry(Some("acme")), entry(Some("elsewhere")), entry(None)]);
+    let dynamic_system = DynamicSystem::TransactionSystemName.into();
+    let mut task = import_with(Request { dynamic_system, ..request(&[]) }, entries);
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(codes(&task), ["modified", "other_system", "system_missing"]);
+
+    let variable = |variables: &[&str]| Request {
+        dynamic_system: DynamicSystem::GlobalVariable.into(),
+        system_variable: Text::new("target").unwrap(),
+        variables: List::new(variables.iter().map(|it| it.parse().unwrap()).collect()).unwrap(),
+        ..request(&[])
+    };
+    for (variables, code) in [(&["target=elsewhere"][..], "other_system"), (&["other=acme"], "variable_missing")] {
+        let mut task = import_with(variable(variables), lines(&[entry(None)]));
+        assert_eq!(task.attempt(&lab.connector()).await.unwrap_err().code.as_str(), code);
+    }
+    let mut task = import_with(variable(&["target=acme"]), lines(&[entry(None)]));
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Succeeded);
+}
+
+/// Where a test's log goes.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn audited_attributes_are_written_to_the_audit_without_what_is_encrypted() {
+    let lab = Lab::start().await;
+    let log = Log::default();
+    let sink = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || sink.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let rules = ["Title=audited", "Department=audited,encrypted", "Division=encrypted"];
+    let wanted = Request { audit_key: Text::new("EmployeeNumber").unwrap(), ..request(&rules) };
+    let hidden = "A hidden place";
+    let mut task = import_with(
+        wanted,
+        lines(&[
+            json!({"Username": ACTIVE, "Title": "Lead", "Department": hidden, "EmployeeNumber": "E-7", "City": "Ulm"}),
+            json!({"Username": OTHER, "City": "Ulm"}),
+        ]),
+    );
+    task.attempt(&lab.connector()).await.unwrap();
+    drop(guard);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let audit: Vec<&Value> = events.iter().filter(|event| event["target"] == "audit").collect();
+    assert_eq!(audit.len(), 1, "{text}");
+    assert_eq!((&audit[0]["fields"]["key"], &audit[0]["fields"]["account"]), (&json!("E-7"), &json!(ACTIVE)));
+    let changes: Value = serde_json::from_str(audit[0]["fields"]["changes"].as_str().unwrap()).unwrap();
+    assert!(changes.as_array().unwrap().iter().any(|it| it["attribute"] == "Title" && it["new"] == "Lead"));
+    assert!(changes.as_array().unwrap().contains(&json!({"attribute": "Department"})));
+    assert!(!text.contains(hidden));
+    assert!(!task.notes.lock().unwrap().iter().any(|it| String::from_utf8_lossy(&it.note).contains(hidden)));
+}
+
+#[tokio::test]
+async fn an_entry_that_failed_says_whether_it_was_changed_all_the_same() {
+    let lab = Lab::start().await;
+    let entries = [
+        json!({"Username": ACTIVE, "Title": "Lead", "password": "short"}),
+        json!({"Username": OTHER, "password": "short"}),
+    ];
+    let mut task = import_with(request(&[]), lines(&entries));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::PartiallySucceeded, Changed::Yes));
+    let partly: Vec<bool> = task.lines().iter().map(|line| line["partly"] == true).collect();
+    assert_eq!(partly, [true, false]);
+    let mut task = import_with(request(&[]), lines(&entries[1..]));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
+}
+
+/// The attempt that wrote it died before it could say so.
+#[tokio::test]
+async fn what_an_earlier_attempt_wrote_is_audited_too() {
+    let lab = Lab::start().await;
+    let mut task = import_with(request(&["Title=audited"]), lines(&[json!({"Username": ACTIVE, "Title": "Lead"})]));
+    task.attempt(&lab.connector()).await.unwrap();
+    task.notes.lock().unwrap().retain(|entry| entry.mark == Mark::Intent);
+    let log = Log::default();
+    let sink = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || sink.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    task.attempt(&lab.connector()).await.unwrap();
+    drop(guard);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let audit: Vec<&str> = text.lines().filter(|line| line.contains("\"audit\"")).collect();
+    assert_eq!(audit.len(), 1, "{text}");
+    assert!(audit[0].contains("Title") && audit[0].contains("Lead"), "{text}");
+}
+
+/// Salesforce's words hold the value that it refuses.
+#[tokio::test]
+async fn an_encrypted_value_stands_in_no_message() {
+    let lab = Lab::start().await;
+    let bad = "not-an-address";
+    for (rules, shown) in [(&[][..], true), (&["Email=encrypted"][..], false)] {
+        let mut task = import_with(request(rules), lines(&[json!({"Username": ACTIVE, "Email": bad})]));
+        task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(codes(&task), ["INVALID_EMAIL_ADDRESS"]);
+        assert_eq!(task.lines()[0]["message"].as_str().unwrap().contains(bad), shown, "{:?}", task.lines());
+    }
+}
