@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod call;
 pub(crate) mod collections;
 pub(crate) mod composite;
+pub(crate) mod jobs;
 pub(crate) mod limits;
 pub(crate) mod oauth;
 pub(crate) mod password;

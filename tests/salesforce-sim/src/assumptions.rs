@@ -41,6 +41,8 @@ pub struct Assumptions {
     pub deactivate_self: (String, String),
     /// HTTP status of REST calls with a session whose password has expired.
     pub expired_password_status: u16,
+    /// HTTP status, error code and text for a bulk upload of more than 150 MB, counted in base64.
+    pub oversized_upload: (u16, String, String),
 }
 
 impl Default for Assumptions {
@@ -67,6 +69,7 @@ impl Default for Assumptions {
                 "You cannot deactivate your own user.".to_owned(),
             ),
             expired_password_status: 403,
+            oversized_upload: (400, "INVALIDBATCH".to_owned(), "Max content size exceeded".to_owned()),
         }
     }
 }

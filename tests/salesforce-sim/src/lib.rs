@@ -1,4 +1,4 @@
-//! A Salesforce simulator for user administration: SOAP and OAuth sign-in, REST, SOQL, collections, passwords.
+//! A Salesforce simulator for user administration: SOAP and OAuth sign-in, REST, SOQL, collections, passwords, bulk.
 //!
 //! Start one with [`Simulator::start`], talk to it like to the real service at [`Simulator::http_url`] or
 //! [`Simulator::https_url`], make things go wrong with [`Simulator::inject`], and see what really happened with
@@ -6,9 +6,11 @@
 
 mod api;
 mod assumptions;
+mod bulk;
 mod clock;
 mod config;
 mod counters;
+mod csv;
 mod fault;
 mod http;
 mod id;

@@ -63,6 +63,10 @@ pub struct Switches {
     pub source_ip: Option<String>,
     /// No daily limit.
     pub unlimited: Option<bool>,
+    /// How many polls see a bulk job unfinished, from the next job handed over on.
+    pub bulk_polls: Option<u64>,
+    /// How long a bulk job takes, from the next job handed over on.
+    pub bulk_millis: Option<u64>,
     /// Moves the clock of the simulator forward.
     pub advance_secs: u64,
 }
@@ -234,6 +238,12 @@ impl Switches {
         }
         if let Some(unlimited) = self.unlimited {
             world.unlimited = unlimited;
+        }
+        if let Some(polls) = self.bulk_polls {
+            world.bulk.pace.polls = polls;
+        }
+        if let Some(millis) = self.bulk_millis {
+            world.bulk.pace.millis = millis;
         }
         world.clock.advance(Duration::from_secs(self.advance_secs));
         Ok(())

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::assumptions::Assumptions;
+use crate::bulk::Bulk;
 use crate::clock::Clock;
 use crate::counters::{Counters, Effects, Tally};
 use crate::fault::Faults;
@@ -25,6 +26,7 @@ pub(crate) struct World {
     /// Lower-case username to org and user: usernames are unique over all orgs.
     usernames: HashMap<String, (usize, RecordId)>,
     pub(crate) sessions: Sessions,
+    pub(crate) bulk: Bulk,
     pub(crate) faults: Faults,
     pub(crate) tally: Tally,
     pub(crate) clock: Clock,
@@ -63,6 +65,7 @@ impl World {
             orgs: Vec::new(),
             usernames: HashMap::new(),
             sessions: Sessions::default(),
+            bulk: Bulk::default(),
             faults: Faults::default(),
             tally: Tally::default(),
             clock: Clock::default(),

@@ -1,5 +1,6 @@
 //! One authorized call of the REST API, whether it came by itself or inside a composite.
 
+use hyper::body::Bytes;
 use hyper::header::HeaderMap;
 use serde_json::{Map, Value as Json};
 
@@ -16,7 +17,9 @@ pub(crate) struct Call<'a> {
     pub(crate) version: &'a str,
     pub(crate) method: &'a str,
     pub(crate) query: &'a str,
-    pub(crate) body: &'a [u8],
+    pub(crate) body: &'a Bytes,
+    /// Whether there was more of the body than is taken, so that nothing of it was kept.
+    pub(crate) too_large: bool,
     pub(crate) headers: &'a HeaderMap,
 }
 

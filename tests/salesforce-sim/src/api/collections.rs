@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use super::call::Call;
-use super::records::{self, create_one, record_json, update_one};
+use super::records::{self, create_one, record_json, update_named};
 use crate::http::reply::Reply;
 use crate::id::RecordId;
 use crate::problem::Problem;
@@ -142,15 +142,7 @@ fn change(world: &mut World, caller: Caller, record: &Map<String, Json>) -> Resu
     let mut record = record.clone();
     let key = record.keys().find(|it| it.eq_ignore_ascii_case("id")).cloned();
     let id = key.and_then(|it| record.remove(&it));
-    let Some(text) = id.as_ref().and_then(Json::as_str) else {
-        return Err(Problem::new("MISSING_ARGUMENT", "Id not specified in an update call").on("Id"));
-    };
-    let object = kind.object();
-    let id = RecordId::parse(text).filter(|it| it.has_prefix(object.prefix)).ok_or_else(|| {
-        Problem::new("MALFORMED_ID", format!("{} ID: id value of incorrect type: {text}", object.label)).on("Id")
-    })?;
-    update_one(world, caller, kind, id, &record)?;
-    Ok(id)
+    update_named(world, caller, kind, id.as_ref().and_then(Json::as_str), &record)
 }
 
 /// Users cannot be deleted, so every row fails.

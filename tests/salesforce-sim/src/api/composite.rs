@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use hyper::body::Bytes;
 use serde_json::{Map, Value as Json, json};
 
 use super::call::{Call, segments};
@@ -183,7 +184,9 @@ fn run(world: &mut World, outer: &Call<'_>, method: &str, url: &str, body: Optio
         return Reply::problem(400, &Problem::new("INVALID_BATCH_REQUEST", "Composite requests cannot be nested."));
     }
     let body = body.filter(|it| !it.is_null()).and_then(|it| serde_json::to_vec(it).ok()).unwrap_or_default();
-    let call = Call { session: outer.session, version, method, query, body: &body, headers: outer.headers };
+    let body = Bytes::from(body);
+    let call =
+        Call { session: outer.session, version, method, query, body: &body, too_large: false, headers: outer.headers };
     rest::dispatch(world, &call, resource)
 }
 

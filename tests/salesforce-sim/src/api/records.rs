@@ -77,9 +77,12 @@ pub(crate) fn delete(world: &mut World, kind: ObjectKind, id: &str) -> Reply {
     if RecordId::parse(id).is_none() {
         return super::not_found();
     }
-    let code = world.assumptions.delete_user_code.clone();
+    Reply::problem(world.assumptions.delete_user_status, &not_deletable(world, kind))
+}
+
+fn not_deletable(world: &World, kind: ObjectKind) -> Problem {
     let text = format!("entity type {} does not support delete", kind.object().name);
-    Reply::problem(world.assumptions.delete_user_status, &Problem::new(code, text))
+    Problem::new(world.assumptions.delete_user_code.clone(), text)
 }
 
 /// Appends a record of which only some fields may be wanted.
@@ -165,6 +168,43 @@ pub(crate) fn update_one(
     }
 }
 
+/// Changes the record whose id stands among its own fields, as collections and bulk jobs name it.
+pub(crate) fn update_named(
+    world: &mut World,
+    caller: Caller,
+    kind: ObjectKind,
+    id: Option<&str>,
+    record: &Map<String, Json>,
+) -> Result<RecordId, Problem> {
+    let id = named(kind, id, "an update")?;
+    update_one(world, caller, kind, id, record)?;
+    Ok(id)
+}
+
+/// Deletes the record with this id, which nothing allows yet.
+pub(crate) fn delete_named(
+    world: &mut World,
+    _caller: Caller,
+    kind: ObjectKind,
+    id: Option<&str>,
+) -> Result<RecordId, Problem> {
+    named(kind, id, "a delete")?;
+    Err(not_deletable(world, kind))
+}
+
+fn named(kind: ObjectKind, id: Option<&str>, operation: &str) -> Result<RecordId, Problem> {
+    let Some(text) = id else {
+        let text = format!("Id not specified in {operation} call");
+        return Err(Problem::new("MISSING_ARGUMENT", text).on("Id"));
+    };
+    RecordId::parse(text).filter(|it| it.has_prefix(kind.object().prefix)).ok_or_else(|| malformed_id(kind, text))
+}
+
+fn malformed_id(kind: ObjectKind, text: &str) -> Problem {
+    let message = format!("{} ID: id value of incorrect type: {text}", kind.object().label);
+    Problem::new("MALFORMED_ID", message).on("Id")
+}
+
 fn count_update(world: &mut World, written: Written) {
     let effects = world.tally.user(written.id);
     effects.updates += 1;
@@ -203,8 +243,7 @@ pub(crate) fn find(world: &World, caller: Caller, kind: ObjectKind, id: &str) ->
         return Err(Reply::problem(404, &Problem::new("NOT_FOUND", text)));
     };
     if !parsed.has_prefix(object.prefix) {
-        let text = format!("{} ID: id value of incorrect type: {id}", object.label);
-        return Err(Reply::problem(400, &Problem::new("MALFORMED_ID", text).on("Id")));
+        return Err(Reply::problem(400, &malformed_id(kind, id)));
     }
     if world.org(caller.org).tables.of(kind).get(parsed).is_none() {
         return Err(super::not_found());

@@ -1,7 +1,7 @@
 //! The REST API: session, daily limit, then the resource.
 
 use super::call::{Call, expired_session};
-use super::{collections, composite, limits, password, query, records, versions};
+use super::{collections, composite, jobs, limits, password, query, records, versions};
 use crate::http::reply::Reply;
 use crate::http::request::{Request, TokenError};
 use crate::problem::Problem;
@@ -35,6 +35,7 @@ pub(crate) fn handle(world: &mut World, request: &Request, version: &str, resour
         method: &request.method,
         query: &request.query,
         body: &request.body,
+        too_large: request.too_large,
         headers: &request.headers,
     };
     let reply = dispatch(world, &call, resource);
@@ -71,6 +72,7 @@ pub(crate) fn dispatch(world: &mut World, call: &Call<'_>, resource: &[&str]) ->
             Some(kind) => object(world, call, kind, rest),
             None => super::not_found(),
         },
+        ["jobs", "ingest", rest @ ..] => jobs::ingest::handle(world, call, rest),
         ["composite"] => composite::composite(world, call),
         ["composite", "batch"] => composite::batch(world, call),
         ["composite", "sobjects"] => collections::handle(world, call),
@@ -116,7 +118,7 @@ fn global_describe(world: &mut World, call: &Call<'_>) -> Reply {
 }
 
 fn resources(world: &mut World, call: &Call<'_>) -> Reply {
-    const NAMES: [&str; 5] = ["composite", "limits", "query", "queryAll", "sobjects"];
+    const NAMES: [&str; 6] = ["composite", "jobs", "limits", "query", "queryAll", "sobjects"];
     world.tally.route("GET resources");
     let base = format!("/services/data/v{}", call.version);
     let entries: Vec<String> = NAMES.iter().map(|it| format!("\"{it}\":\"{base}/{it}\"")).collect();

@@ -41,6 +41,10 @@ impl Reply {
         Self::json(status, &[problem])
     }
 
+    pub(crate) fn csv(body: String) -> Self {
+        Self { status: 200, content_type: "text/csv", headers: Vec::new(), body: body.into_bytes() }
+    }
+
     pub(crate) fn xml(status: u16, body: String) -> Self {
         Self { status, content_type: "text/xml;charset=UTF-8", headers: Vec::new(), body: body.into_bytes() }
     }

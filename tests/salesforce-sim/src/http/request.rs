@@ -4,8 +4,8 @@ use std::io::Read as _;
 use std::net::IpAddr;
 
 use flate2::read::GzDecoder;
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, HOST, HeaderMap};
 
 use super::reply::Reply;
@@ -13,6 +13,8 @@ use crate::problem::Problem;
 
 /// Largest body taken, also after decompression (the service takes about as much over REST).
 const MAX_BODY: usize = 12 * 1024 * 1024;
+/// Largest file of a bulk job: 150 MB, counted as base64 (published limit).
+const MAX_UPLOAD: usize = 150 * 1024 * 1024 / 4 * 3;
 /// Longest request target (published limit).
 const MAX_URI: usize = 16_384;
 
@@ -24,7 +26,9 @@ pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
+    /// Whether the body was a bulk upload of more than is taken, so that nothing of it was kept.
+    pub(crate) too_large: bool,
     pub(crate) source: IpAddr,
     pub(crate) scheme: &'static str,
 }
@@ -44,15 +48,23 @@ impl Request {
         if head.uri.path().len() + query.len() > MAX_URI {
             return Err(Reply::problem(414, &Problem::new("URI_TOO_LONG", "URI Too Long")));
         }
-        let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| too_large())?.to_bytes();
+        let is_upload = head.uri.path().contains("/jobs/ingest/");
+        let limit = if is_upload { MAX_UPLOAD } else { MAX_BODY };
         let zipped = head.headers.get(CONTENT_ENCODING).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"gzip"));
-        let body = if zipped { unzip(&body)? } else { body.to_vec() };
+        let body = match collect(body, limit).await {
+            Some(body) if zipped => unzip(&body, limit)?,
+            body => body,
+        };
+        if body.is_none() && !is_upload {
+            return Err(Reply::problem(413, &Problem::new("REQUEST_ENTITY_TOO_LARGE", "Request Entity Too Large")));
+        }
         Ok(Self {
             method: head.method.as_str().to_owned(),
             path: head.uri.path().to_owned(),
             query: query.to_owned(),
             headers: head.headers,
-            body,
+            too_large: body.is_none(),
+            body: body.unwrap_or_default(),
             source: origin.source,
             scheme: origin.scheme,
         })
@@ -103,16 +115,32 @@ pub(crate) fn parameter(form: &str, name: &str) -> Option<String> {
     url::form_urlencoded::parse(form.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-fn unzip(body: &[u8]) -> Result<Vec<u8>, Reply> {
-    let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
-    let mut plain = Vec::new();
-    GzDecoder::new(body)
-        .take(limit + 1)
-        .read_to_end(&mut plain)
-        .map_err(|_| Reply::problem(400, &Problem::new("INVALID_CONTENT", "The body is not valid gzip.")))?;
-    if plain.len() > MAX_BODY { Err(too_large()) } else { Ok(plain) }
+/// The whole body; nothing if it is longer than `limit`. It is read to its end in any case (within reason), or the
+/// caller would see its connection fail and not the answer.
+async fn collect(mut body: Incoming, limit: usize) -> Option<Bytes> {
+    let mut kept = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Some(data) = frame.ok()?.into_data().ok() else { continue };
+        length += data.len();
+        if length <= limit {
+            kept.extend_from_slice(&data);
+        } else if length > limit.saturating_mul(2) {
+            return None;
+        } else {
+            kept = Vec::new();
+        }
+    }
+    (length <= limit).then(|| Bytes::from(kept))
 }
 
-fn too_large() -> Reply {
-    Reply::problem(413, &Problem::new("REQUEST_ENTITY_TOO_LARGE", "Request Entity Too Large"))
+/// The plain text of a compressed body; nothing if it is longer than `limit`.
+fn unzip(body: &[u8], limit: usize) -> Result<Option<Bytes>, Reply> {
+    let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let mut plain = Vec::new();
+    GzDecoder::new(body)
+        .take(bound)
+        .read_to_end(&mut plain)
+        .map_err(|_| Reply::problem(400, &Problem::new("INVALID_CONTENT", "The body is not valid gzip.")))?;
+    Ok((plain.len() <= limit).then(|| Bytes::from(plain)))
 }

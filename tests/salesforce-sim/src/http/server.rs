@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::reply::Reply;
 use super::request::{Origin, Request};
 use crate::api;
+use crate::bulk;
 use crate::fault::{Mishap, Verdict};
 use crate::world::World;
 
@@ -47,9 +48,12 @@ impl Shared {
         }
     }
 
-    /// The world. A panic elsewhere while it was held leaves it usable: every write is checked first.
+    /// The world, with everything done in it that is due by now. A panic elsewhere while it was held leaves it
+    /// usable: every write is checked first.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        bulk::settle(&mut world);
+        world
     }
 }
 

@@ -113,7 +113,7 @@ fn field(field: &Field) -> Json {
         "filterable": field.filterable,
         "groupable": field.filterable && !matches!(field.kind, Kind::DateTime | Kind::TextArea),
         "htmlFormatted": false,
-        "idLookup": field.kind == Kind::Id || field.name == "Username",
+        "idLookup": field.is_id_lookup(),
         "inlineHelpText": null,
         "label": field.label,
         "length": field.length,

@@ -187,6 +187,11 @@ impl Field {
         self
     }
 
+    /// Whether a record can be found by it, as upsert and references in CSV do.
+    pub(crate) fn is_id_lookup(&self) -> bool {
+        self.kind == Kind::Id || self.name == "Username"
+    }
+
     /// The type as `describe` names it.
     pub(crate) const fn type_name(&self) -> &'static str {
         match self.kind {

@@ -6,6 +6,7 @@
     reason = "a test that finds something else than it expects has to stop"
 )]
 
+mod bulk_ingest;
 mod client;
 mod collections;
 mod faults;

@@ -1,0 +1,130 @@
+//! Bulk API 2.0 over HTTP: what jobs of both kinds have in common.
+
+pub(crate) mod ingest;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::call::Call;
+use crate::bulk::job::{Job, State};
+use crate::csv::{Delimiter, Dialect, LineEnding};
+use crate::http::reply::Reply;
+use crate::id::RecordId;
+use crate::problem::Problem;
+use crate::schema::ObjectKind;
+use crate::world::World;
+
+/// The job a path names, of the caller's org.
+fn find<'a>(world: &'a World, call: &Call<'_>, id: &str) -> Result<&'a Job, Reply> {
+    let job = RecordId::parse(id).and_then(|it| world.bulk.get(it));
+    job.filter(|it| it.owner.org == call.caller().org).ok_or_else(super::not_found)
+}
+
+/// Takes the job out of the world, to be changed and put back.
+fn take(world: &mut World, call: &Call<'_>, id: &str) -> Result<Job, Reply> {
+    let id = find(world, call, id)?.id;
+    world.bulk.take(id).ok_or_else(super::not_found)
+}
+
+/// What every new job says: the object and how its CSV is written.
+fn asked_text<'a>(asked: &'a Map<String, Json>, name: &str) -> Result<Option<&'a str>, Problem> {
+    match asked.get(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text)),
+        Some(_) => Err(not_taken(name)),
+    }
+}
+
+fn not_taken(name: &str) -> Problem {
+    Problem::new("JSON_PARSER_ERROR", format!("The value of {name} is not one of those this call takes"))
+}
+
+fn dialect(asked: &Map<String, Json>) -> Result<Dialect, Problem> {
+    if asked_text(asked, "contentType")?.is_some_and(|it| it != "CSV") {
+        return Err(not_taken("contentType"));
+    }
+    let delimiter = match asked_text(asked, "columnDelimiter")? {
+        None => Delimiter::Comma,
+        Some(name) => Delimiter::by_name(name).ok_or_else(|| not_taken("columnDelimiter"))?,
+    };
+    let ending = match asked_text(asked, "lineEnding")? {
+        None => LineEnding::Lf,
+        Some(name) => LineEnding::by_name(name).ok_or_else(|| not_taken("lineEnding"))?,
+    };
+    Ok(Dialect { delimiter, ending })
+}
+
+fn object(name: &str) -> Result<ObjectKind, Problem> {
+    let unknown = || Problem::new("INVALIDENTITY", format!("Entity '{name}' is not supported by the Bulk API."));
+    ObjectKind::by_name(name).ok_or_else(unknown)
+}
+
+/// What is told about a job of either kind.
+fn info(job: &Job, operation: &str) -> Map<String, Json> {
+    let mut info = Map::new();
+    for (name, value) in [
+        ("id", json!(job.id.to_string())),
+        ("operation", json!(operation)),
+        ("object", json!(job.kind.object().name)),
+        ("createdById", json!(job.owner.user.to_string())),
+        ("createdDate", json!(crate::time::format(job.created))),
+        ("systemModstamp", json!(crate::time::format(job.modified))),
+        ("state", json!(job.state.name())),
+        ("concurrencyMode", json!("Parallel")),
+        ("contentType", json!("CSV")),
+        ("apiVersion", json!(job.version.parse::<f64>().unwrap_or_default())),
+        ("lineEnding", json!(job.dialect.ending.name())),
+        ("columnDelimiter", json!(job.dialect.delimiter.name())),
+    ] {
+        info.insert(name.to_owned(), value);
+    }
+    info
+}
+
+/// What is told besides, once somebody asks how the work goes.
+fn progress(job: &Job, job_type: &str, processed: usize) -> [(&'static str, Json); 4] {
+    [
+        ("jobType", json!(job_type)),
+        ("retries", json!(0)),
+        ("totalProcessingTime", json!(job.processing_millis())),
+        ("numberRecordsProcessed", json!(processed)),
+    ]
+}
+
+/// All jobs in one answer: fewer are kept than fit a page of the real service.
+fn list(jobs: &[Map<String, Json>]) -> Reply {
+    Reply::json(200, &json!({"done": true, "records": jobs, "nextRecordsUrl": null}))
+}
+
+fn invalid_state(text: impl Into<String>) -> Reply {
+    Reply::problem(400, &Problem::new("INVALIDJOBSTATE", text))
+}
+
+/// Ends a job before its time.
+fn abort(job: &mut Job, now: i64) -> Result<(), Reply> {
+    if job.state.is_over() {
+        return Err(invalid_state("Aborting already Completed Job not allowed"));
+    }
+    job.go_to(State::Aborted, now);
+    Ok(())
+}
+
+/// `DELETE jobs/…/{id}`: not while it waits for its file or is being worked on.
+fn delete(world: &mut World, call: &Call<'_>, id: &str) -> Reply {
+    let job = match find(world, call, id) {
+        Ok(job) => job,
+        Err(reply) => return reply,
+    };
+    if matches!(job.state, State::Open | State::InProgress) {
+        return invalid_state(format!("A job in state {} cannot be deleted. Abort it first.", job.state.name()));
+    }
+    let id = job.id;
+    world.bulk.take(id);
+    Reply::empty(204)
+}
+
+/// The state a caller wants the job to be in.
+fn wanted_state(call: &Call<'_>) -> Result<String, Reply> {
+    let asked = call.object()?;
+    let state = asked_text(&asked, "state").map_err(|it| Reply::problem(400, &it))?;
+    state.map(str::to_owned).ok_or_else(|| Reply::problem(400, &Problem::new("JSON_PARSER_ERROR", "state is missing")))
+}

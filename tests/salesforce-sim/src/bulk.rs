@@ -1,0 +1,80 @@
+//! Bulk API 2.0: jobs, and the work they do while nobody waits for it.
+//!
+//! There is no worker: whoever looks at the world next does what is due, so a test decides by polls or by the clock
+//! how far a job is, and a job goes on after its caller has gone.
+
+pub(crate) mod fate;
+pub(crate) mod ingest;
+pub(crate) mod job;
+pub(crate) mod pace;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::id::RecordId;
+use crate::world::World;
+use job::Job;
+use pace::Pace;
+
+/// Jobs kept; a real org keeps them for seven days.
+const MAX_JOBS: usize = 1_000;
+
+/// Every job of every org.
+#[derive(Debug, Default)]
+pub(crate) struct Bulk {
+    jobs: BTreeMap<RecordId, Job>,
+    /// Those that have work to do.
+    busy: BTreeSet<RecordId>,
+    serial: u64,
+    /// How long the jobs started from here on take.
+    pub(crate) pace: Pace,
+}
+
+impl Bulk {
+    /// The number of a new job.
+    pub(crate) fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    /// Keeps a new job, or one that was changed. The oldest one that has nothing to do makes room.
+    pub(crate) fn put(&mut self, job: Job) {
+        if job.state.is_busy() {
+            self.busy.insert(job.id);
+        } else {
+            self.busy.remove(&job.id);
+        }
+        self.jobs.insert(job.id, job);
+        if self.jobs.len() > MAX_JOBS
+            && let Some(idle) = self.jobs.keys().find(|it| !self.busy.contains(it)).copied()
+        {
+            self.jobs.remove(&idle);
+        }
+    }
+
+    pub(crate) fn get(&self, id: RecordId) -> Option<&Job> {
+        self.jobs.get(&id)
+    }
+
+    /// Takes a job out, to be changed and put back, or to be forgotten.
+    pub(crate) fn take(&mut self, id: RecordId) -> Option<Job> {
+        self.busy.remove(&id);
+        self.jobs.remove(&id)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values()
+    }
+}
+
+/// Does the work that is due.
+pub(crate) fn settle(world: &mut World) {
+    if world.bulk.busy.is_empty() {
+        return;
+    }
+    for id in world.bulk.busy.clone() {
+        if let Some(mut job) = world.bulk.take(id) {
+            job.advance(world);
+            world.bulk.put(job);
+        }
+    }
+}

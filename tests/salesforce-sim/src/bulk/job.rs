@@ -1,0 +1,144 @@
+//! One job: what it is asked for, and where it stands.
+
+use crate::csv::Dialect;
+use crate::id::RecordId;
+use crate::schema::ObjectKind;
+use crate::world::{Caller, World};
+
+use super::ingest::Ingest;
+use super::pace::{Pace, Progress};
+
+/// Records a job does in one go: those of one internal batch (published). So nobody waits long for what is due.
+const BATCH: usize = 10_000;
+
+/// A job of either kind.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: RecordId,
+    pub(crate) owner: Caller,
+    /// As in `66.0`.
+    pub(crate) version: String,
+    pub(crate) kind: ObjectKind,
+    pub(crate) dialect: Dialect,
+    pub(crate) state: State,
+    /// Why it failed.
+    pub(crate) error: Option<String>,
+    pub(crate) created: i64,
+    pub(crate) modified: i64,
+    started: i64,
+    polls: u64,
+    pace: Pace,
+    pub(crate) work: Ingest,
+}
+
+/// Where a job stands, in the words of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Open,
+    UploadComplete,
+    InProgress,
+    JobComplete,
+    Failed,
+    Aborted,
+}
+
+impl State {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "Open",
+            Self::UploadComplete => "UploadComplete",
+            Self::InProgress => "InProgress",
+            Self::JobComplete => "JobComplete",
+            Self::Failed => "Failed",
+            Self::Aborted => "Aborted",
+        }
+    }
+
+    /// Whether it has work to do.
+    pub(crate) const fn is_busy(self) -> bool {
+        matches!(self, Self::UploadComplete | Self::InProgress)
+    }
+
+    pub(crate) const fn is_over(self) -> bool {
+        matches!(self, Self::JobComplete | Self::Failed | Self::Aborted)
+    }
+}
+
+/// What every new job is told.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) owner: Caller,
+    pub(crate) version: String,
+    pub(crate) kind: ObjectKind,
+    pub(crate) dialect: Dialect,
+    pub(crate) work: Ingest,
+}
+
+impl Job {
+    pub(crate) fn new(world: &mut World, order: Order) -> Self {
+        let Order { owner, version, kind, dialect, work } = order;
+        let (now, number) = (world.now(), world.org(owner.org).number);
+        Self {
+            id: RecordId::new("750", number, world.bulk.next_serial()),
+            owner,
+            version,
+            kind,
+            dialect,
+            state: State::Open,
+            error: None,
+            created: now,
+            modified: now,
+            started: now,
+            polls: 0,
+            pace: Pace::default(),
+            work,
+        }
+    }
+
+    /// Hands the job over to be worked on.
+    pub(crate) fn start(&mut self, world: &World) {
+        self.go_to(State::UploadComplete, world.now());
+        (self.started, self.pace) = (self.modified, world.bulk.pace);
+        self.work.prepare(self.kind, self.dialect);
+    }
+
+    pub(crate) fn go_to(&mut self, state: State, now: i64) {
+        (self.state, self.modified) = (state, now);
+    }
+
+    /// Milliseconds from the handing over to the last change.
+    pub(crate) fn processing_millis(&self) -> i64 {
+        if self.state == State::Open { 0 } else { self.modified - self.started }
+    }
+
+    /// Somebody asks where the job stands.
+    pub(crate) fn poll(&mut self, world: &mut World) {
+        self.polls += 1;
+        self.advance(world);
+    }
+
+    /// Does the records that are due.
+    pub(crate) fn advance(&mut self, world: &mut World) {
+        if !self.state.is_busy() {
+            return;
+        }
+        let now = world.now();
+        let millis = u64::try_from(now - self.started).unwrap_or_default();
+        let progress = Progress { polls: self.polls, millis };
+        let over = self.pace.is_over(progress);
+        if let Some(flaw) = self.work.flaw() {
+            if over {
+                self.error = Some(flaw.to_owned());
+                self.go_to(State::Failed, now);
+            }
+            return;
+        }
+        let due = self.pace.due(progress, self.work.total()).min(self.work.settled() + BATCH);
+        self.work.advance(world, self.owner, self.kind, self.dialect, due);
+        if over && self.work.settled() == self.work.total() {
+            self.go_to(State::JobComplete, now);
+        } else if due > 0 || self.polls > 1 {
+            self.go_to(State::InProgress, now);
+        }
+    }
+}
