@@ -43,6 +43,8 @@ pub struct Assumptions {
     pub expired_password_status: u16,
     /// HTTP status, error code and text for a bulk upload of more than 150 MB, counted in base64.
     pub oversized_upload: (u16, String, String),
+    /// HTTP status, error code and text for a locator of bulk query results that is not known.
+    pub invalid_bulk_locator: (u16, String, String),
 }
 
 impl Default for Assumptions {
@@ -69,6 +71,7 @@ impl Default for Assumptions {
                 "You cannot deactivate your own user.".to_owned(),
             ),
             expired_password_status: 403,
+            invalid_bulk_locator: (400, "INVALID_QUERY_LOCATOR".to_owned(), "invalid query locator".to_owned()),
             oversized_upload: (400, "INVALIDBATCH".to_owned(), "Max content size exceeded".to_owned()),
         }
     }

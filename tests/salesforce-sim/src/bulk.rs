@@ -7,6 +7,7 @@ pub(crate) mod fate;
 pub(crate) mod ingest;
 pub(crate) mod job;
 pub(crate) mod pace;
+pub(crate) mod query;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,8 @@ pub(crate) struct Bulk {
     serial: u64,
     /// How long the jobs started from here on take.
     pub(crate) pace: Pace,
+    /// Part of every locator of query results: a new one makes those given out invalid.
+    pub(crate) locator_serial: u64,
 }
 
 impl Bulk {

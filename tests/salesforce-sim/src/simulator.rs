@@ -53,7 +53,7 @@ pub enum StartError {
 pub struct Switches {
     /// Ends every session at once.
     pub expire_sessions: bool,
-    /// Forgets every open query, so that its next page is an invalid locator.
+    /// Forgets every open query, so that its next page is an invalid locator; those of bulk queries too.
     pub close_cursors: bool,
     /// Every call is refused because the daily limit is used up.
     pub api_exhausted: Option<bool>,
@@ -229,6 +229,7 @@ impl Switches {
         }
         if self.close_cursors {
             world.sessions.close_cursors();
+            world.bulk.locator_serial += 1;
         }
         if let Some(exhausted) = self.api_exhausted {
             world.faults.api_exhausted = exhausted;

@@ -9,9 +9,18 @@ pub(crate) const DAY: i64 = 86_400_000;
 
 /// `2026-11-22T10:00:00.000+0000`: the offset has no colon (recorded responses).
 pub(crate) fn format(millis: i64) -> String {
+    local(millis) + "+0000"
+}
+
+/// `2026-11-22T10:00:00.000Z`, as the results of bulk queries write it.
+pub(crate) fn format_csv(millis: i64) -> String {
+    local(millis) + "Z"
+}
+
+fn local(millis: i64) -> String {
     let it = utc(millis);
     format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}+0000",
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}",
         it.year(),
         it.month(),
         it.day(),

@@ -46,6 +46,18 @@ impl Value {
         *self == Self::Null
     }
 
+    /// This value as a cell of CSV. Moments end in `Z` there, and null is an empty cell.
+    pub(crate) fn csv(&self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Bool(it) => it.to_string(),
+            Self::Int(it) => it.to_string(),
+            Self::Text(it) => it.to_string(),
+            Self::Time(it) => time::format_csv(*it),
+            Self::Id(it) => it.to_string(),
+        }
+    }
+
     /// Appends this value as JSON.
     pub(crate) fn write_json(&self, out: &mut String) {
         // Writing into a `String` cannot fail.

@@ -1,6 +1,7 @@
 //! Bulk API 2.0 over HTTP: what jobs of both kinds have in common.
 
 pub(crate) mod ingest;
+pub(crate) mod query;
 
 use serde_json::{Map, Value as Json, json};
 

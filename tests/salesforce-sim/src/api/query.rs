@@ -9,7 +9,7 @@ use crate::schema::{ObjectKind, login_history};
 use crate::soql::plan::{Node, Output, Plan, plan};
 use crate::soql::{SoqlError, eval, render};
 use crate::value::write_json_text;
-use crate::world::{Indexes, World};
+use crate::world::{Caller, Indexes, World};
 
 /// Rows a page holds unless the caller asks for another size (published default and maximum).
 const BATCH: usize = 2_000;
@@ -34,9 +34,9 @@ pub(crate) fn first(world: &mut World, call: &Call<'_>) -> Reply {
     }
 }
 
-fn run(world: &mut World, call: &Call<'_>, statement: &str) -> Result<Reply, SoqlError> {
-    let (now, caller) = (world.now(), call.caller());
-    let mut plan = plan(statement, now)?;
+/// A statement checked against the schema and against what the caller may see.
+pub(crate) fn prepared(world: &World, caller: Caller, statement: &str) -> Result<Plan, SoqlError> {
+    let mut plan = plan(statement, world.now())?;
     let sees_all = world.org(caller.org).may_manage_users(caller.user);
     if plan.kind == ObjectKind::UserLogin && !sees_all {
         // Who lacks Manage Users does not see that the object is there.
@@ -45,11 +45,23 @@ fn run(world: &mut World, call: &Call<'_>, statement: &str) -> Result<Reply, Soq
             message: "sObject type 'UserLogin' is not supported.".to_owned(),
         });
     }
-    world.org_mut(caller.org).open_expired_locks(now);
     if plan.kind == ObjectKind::LoginHistory && !sees_all {
         plan.only(login_history::USER_ID, caller.user);
     }
-    let found = eval::run(&plan, &world.org(caller.org).tables, &Indexes { world, org: caller.org });
+    Ok(plan)
+}
+
+/// What a prepared statement finds now.
+pub(crate) fn found(world: &mut World, caller: Caller, plan: &Plan) -> Vec<RecordId> {
+    let now = world.now();
+    world.org_mut(caller.org).open_expired_locks(now);
+    eval::run(plan, &world.org(caller.org).tables, &Indexes { world, org: caller.org })
+}
+
+fn run(world: &mut World, call: &Call<'_>, statement: &str) -> Result<Reply, SoqlError> {
+    let caller = call.caller();
+    let plan = prepared(world, caller, statement)?;
+    let found = found(world, caller, &plan);
     let nodes = match &plan.output {
         Output::Count => return Ok(count(found.len())),
         Output::CountOf { path, column } => {

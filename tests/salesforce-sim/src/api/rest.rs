@@ -73,6 +73,7 @@ pub(crate) fn dispatch(world: &mut World, call: &Call<'_>, resource: &[&str]) ->
             None => super::not_found(),
         },
         ["jobs", "ingest", rest @ ..] => jobs::ingest::handle(world, call, rest),
+        ["jobs", "query", rest @ ..] => jobs::query::handle(world, call, rest),
         ["composite"] => composite::composite(world, call),
         ["composite", "batch"] => composite::batch(world, call),
         ["composite", "sobjects"] => collections::handle(world, call),

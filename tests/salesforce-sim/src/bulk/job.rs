@@ -7,6 +7,7 @@ use crate::world::{Caller, World};
 
 use super::ingest::Ingest;
 use super::pace::{Pace, Progress};
+use super::query::Query;
 
 /// Records a job does in one go: those of one internal batch (published). So nobody waits long for what is due.
 const BATCH: usize = 10_000;
@@ -28,7 +29,24 @@ pub(crate) struct Job {
     started: i64,
     polls: u64,
     pace: Pace,
-    pub(crate) work: Ingest,
+    pub(crate) work: Work,
+}
+
+/// What a job does.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Ingest(Ingest),
+    Query(Query),
+}
+
+impl Work {
+    pub(crate) fn ingest(&self) -> Option<&Ingest> {
+        if let Self::Ingest(it) = self { Some(it) } else { None }
+    }
+
+    pub(crate) fn query(&self) -> Option<&Query> {
+        if let Self::Query(it) = self { Some(it) } else { None }
+    }
 }
 
 /// Where a job stands, in the words of the service.
@@ -71,7 +89,7 @@ pub(crate) struct Order {
     pub(crate) version: String,
     pub(crate) kind: ObjectKind,
     pub(crate) dialect: Dialect,
-    pub(crate) work: Ingest,
+    pub(crate) work: Work,
 }
 
 impl Job {
@@ -99,7 +117,9 @@ impl Job {
     pub(crate) fn start(&mut self, world: &World) {
         self.go_to(State::UploadComplete, world.now());
         (self.started, self.pace) = (self.modified, world.bulk.pace);
-        self.work.prepare(self.kind, self.dialect);
+        if let Work::Ingest(ingest) = &mut self.work {
+            ingest.prepare(self.kind, self.dialect);
+        }
     }
 
     pub(crate) fn go_to(&mut self, state: State, now: i64) {
@@ -126,19 +146,34 @@ impl Job {
         let millis = u64::try_from(now - self.started).unwrap_or_default();
         let progress = Progress { polls: self.polls, millis };
         let over = self.pace.is_over(progress);
-        if let Some(flaw) = self.work.flaw() {
-            if over {
-                self.error = Some(flaw.to_owned());
+        let reached = match &mut self.work {
+            Work::Ingest(ingest) => match ingest.flaw() {
+                Some(flaw) if over => Err(flaw.to_owned()),
+                Some(_) => Ok(false),
+                None => {
+                    let due = self.pace.due(progress, ingest.total()).min(ingest.settled() + BATCH);
+                    ingest.advance(world, self.owner, self.kind, self.dialect, due);
+                    Ok(over && ingest.settled() == ingest.total())
+                }
+            },
+            Work::Query(query) if over => {
+                query.run(world, self.owner, self.dialect);
+                Ok(true)
+            }
+            Work::Query(_) => Ok(false),
+        };
+        match reached {
+            Err(flaw) => {
+                self.error = Some(flaw);
                 self.go_to(State::Failed, now);
             }
-            return;
+            Ok(true) => self.go_to(State::JobComplete, now),
+            Ok(false) if self.has_begun() => self.go_to(State::InProgress, now),
+            Ok(false) => {}
         }
-        let due = self.pace.due(progress, self.work.total()).min(self.work.settled() + BATCH);
-        self.work.advance(world, self.owner, self.kind, self.dialect, due);
-        if over && self.work.settled() == self.work.total() {
-            self.go_to(State::JobComplete, now);
-        } else if due > 0 || self.polls > 1 {
-            self.go_to(State::InProgress, now);
-        }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.polls > 1 || self.work.ingest().is_some_and(|it| it.settled() > 0)
     }
 }

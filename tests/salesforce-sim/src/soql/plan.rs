@@ -21,6 +21,8 @@ const MAX_ALL: usize = 200;
 pub(crate) struct Plan {
     pub(crate) kind: ObjectKind,
     pub(crate) output: Output,
+    /// The fields asked for by name, in the order of the statement, with their paths in official spelling.
+    pub(crate) columns: Vec<(String, Path)>,
     pub(crate) test: Test,
     pub(crate) order: Vec<(Path, Order)>,
     pub(crate) limit: Option<usize>,
@@ -84,6 +86,21 @@ impl Plan {
     }
 }
 
+impl Path {
+    /// `Profile.UserLicense.Name`, however the statement wrote it.
+    fn spelled(&self, from: ObjectKind) -> String {
+        let mut kind = from;
+        let mut spelled = String::new();
+        for (column, to) in &self.hops {
+            let parent = kind.object().field(*column).and_then(|it| it.kind.parent());
+            spelled.push_str(parent.map_or("", |(_, relationship)| relationship));
+            spelled.push('.');
+            kind = *to;
+        }
+        spelled + self.field.name
+    }
+}
+
 impl Operand {
     pub(crate) fn as_id(&self) -> Option<RecordId> {
         if let Self::Id(id) = self { Some(*id) } else { None }
@@ -131,7 +148,8 @@ impl Planner<'_> {
         if matches!(output, Output::Count) && !self.statement.order.is_empty() {
             return Err(SoqlError::malformed("ordered by field must be grouped or aggregated"));
         }
-        Ok(Plan { kind: self.kind, output, test, order, limit: self.statement.limit, offset: self.statement.offset })
+        let (limit, offset) = (self.statement.limit, self.statement.offset);
+        Ok(Plan { kind: self.kind, output, columns: self.columns()?, test, order, limit, offset })
     }
 
     fn output(&self) -> Result<Output, SoqlError> {
@@ -153,6 +171,11 @@ impl Planner<'_> {
                 Ok(Output::Rows(nodes))
             }
         }
+    }
+
+    fn columns(&self) -> Result<Vec<(String, Path)>, SoqlError> {
+        let Select::Fields(names) = &self.statement.select else { return Ok(Vec::new()) };
+        names.iter().map(|name| self.path(name).map(|path| (path.spelled(self.kind), path))).collect()
     }
 
     fn every_field(&self) -> Vec<Node> {

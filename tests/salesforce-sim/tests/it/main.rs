@@ -7,6 +7,7 @@
 )]
 
 mod bulk_ingest;
+mod bulk_query;
 mod client;
 mod collections;
 mod faults;

@@ -6,7 +6,7 @@ use super::{abort, asked_text, delete, dialect, find, info, invalid_state, list,
 use crate::api::call::Call;
 use crate::api::{method_not_allowed, not_found};
 use crate::bulk::ingest::{Ingest, Operation, Outcome};
-use crate::bulk::job::{Job, Order, State};
+use crate::bulk::job::{Job, Order, State, Work};
 use crate::http::reply::Reply;
 use crate::problem::Problem;
 use crate::schema::ObjectKind;
@@ -19,7 +19,8 @@ pub(crate) fn handle(world: &mut World, call: &Call<'_>, rest: &[&str]) -> Reply
         ("GET", []) => {
             world.tally.route("GET jobs/ingest");
             let org = call.caller().org;
-            Ok(list(&world.bulk.all().filter(|it| it.owner.org == org).map(full_info).collect::<Vec<_>>()))
+            let told = world.bulk.all().filter(|it| it.owner.org == org).filter_map(full_info);
+            Ok(list(&told.collect::<Vec<_>>()))
         }
         (method, []) => Ok(method_not_allowed(method, "GET,POST")),
         ("GET", [id]) => poll(world, call, id),
@@ -41,7 +42,7 @@ fn create(world: &mut World, call: &Call<'_>) -> Result<Reply, Reply> {
     world.tally.route("POST jobs/ingest");
     let asked = call.object()?;
     let (kind, operation, dialect) = order(&asked).map_err(|it| Reply::problem(400, &it))?;
-    let work = Ingest::new(operation);
+    let work = Work::Ingest(Ingest::new(operation));
     let (owner, version) = (call.caller(), call.version.to_owned());
     let job = Job::new(world, Order { owner, version, kind, dialect, work });
     let reply = Reply::json(200, &short_info(&job));
@@ -74,33 +75,42 @@ fn order(asked: &Map<String, Json>) -> Result<(ObjectKind, Operation, crate::csv
     Ok((kind, operation, dialect(asked)?))
 }
 
-fn short_info(job: &Job) -> Map<String, Json> {
-    let mut short = info(job, job.work.operation.name());
+/// What is told about an ingest job when it is made or changed; nothing about other jobs.
+fn short_info(job: &Job) -> Option<Map<String, Json>> {
+    let operation = job.work.ingest()?.operation;
+    let mut short = info(job, operation.name());
     let url = format!("services/data/v{}/jobs/ingest/{}/batches", job.version, job.id);
     short.insert("contentUrl".to_owned(), json!(url));
-    if let Operation::Upsert(key) = job.work.operation {
+    if let Operation::Upsert(key) = operation {
         short.insert("externalIdFieldName".to_owned(), json!(key.name));
     }
-    short
+    Some(short)
 }
 
-fn full_info(job: &Job) -> Map<String, Json> {
-    let mut full = short_info(job);
-    for (name, value) in progress(job, "V2Ingest", job.work.settled()) {
+fn full_info(job: &Job) -> Option<Map<String, Json>> {
+    let ingest = job.work.ingest()?;
+    let mut full = short_info(job)?;
+    for (name, value) in progress(job, "V2Ingest", ingest.settled()) {
         full.insert(name.to_owned(), value);
     }
     full.insert("apiActiveProcessingTime".to_owned(), json!(job.processing_millis()));
     full.insert("apexProcessingTime".to_owned(), json!(0));
-    full.insert("numberRecordsFailed".to_owned(), json!(job.work.failed()));
+    full.insert("numberRecordsFailed".to_owned(), json!(ingest.failed()));
     if let Some(error) = &job.error {
         full.insert("errorMessage".to_owned(), json!(error));
     }
-    full
+    Some(full)
+}
+
+/// The job a path names, if it is one of this kind.
+fn take_ingest(world: &mut World, call: &Call<'_>, id: &str) -> Result<Job, Reply> {
+    find(world, call, id)?.work.ingest().ok_or_else(not_found)?;
+    take(world, call, id)
 }
 
 fn poll(world: &mut World, call: &Call<'_>, id: &str) -> Result<Reply, Reply> {
     world.tally.route("GET jobs/ingest/{id}");
-    let mut job = take(world, call, id)?;
+    let mut job = take_ingest(world, call, id)?;
     job.poll(world);
     let reply = Reply::json(200, &full_info(&job));
     world.bulk.put(job);
@@ -110,7 +120,7 @@ fn poll(world: &mut World, call: &Call<'_>, id: &str) -> Result<Reply, Reply> {
 fn change(world: &mut World, call: &Call<'_>, id: &str) -> Result<Reply, Reply> {
     world.tally.route("PATCH jobs/ingest");
     let wanted = wanted(call)?;
-    let mut job = take(world, call, id)?;
+    let mut job = take_ingest(world, call, id)?;
     let changed = if wanted == State::Aborted {
         abort(&mut job, world.now())
     } else if job.state == State::Open {
@@ -146,8 +156,11 @@ fn upload(world: &mut World, call: &Call<'_>, id: &str) -> Result<Reply, Reply> 
         let (status, code, text) = world.assumptions.oversized_upload.clone();
         return Err(Reply::problem(status, &Problem::new(code, text)));
     }
-    let mut job = take(world, call, id)?;
-    let first = job.work.upload(call.body.clone());
+    let mut job = take_ingest(world, call, id)?;
+    let first = match &mut job.work {
+        Work::Ingest(ingest) => ingest.upload(call.body.clone()),
+        Work::Query(_) => false,
+    };
     let id = job.id;
     world.bulk.put(job);
     if first {
@@ -170,8 +183,9 @@ fn fetch(world: &mut World, call: &Call<'_>, id: &str, results: &str) -> Result<
         _ => return Err(not_found()),
     };
     let job = find(world, call, id)?;
+    let ingest = job.work.ingest().ok_or_else(not_found)?;
     if !job.state.is_over() {
         return Err(invalid_state(format!("The results of a job in state {} are not there yet", job.state.name())));
     }
-    Ok(Reply::csv(job.work.results(outcome, job.dialect)))
+    Ok(Reply::csv(ingest.results(outcome, job.dialect)))
 }
