@@ -9,12 +9,14 @@
 //! - [`session`]: the two ends of one session as state machines;
 //! - [`seal`]: secrets sealed by the submitter to the members of a cluster;
 //! - [`enrollment`]: how a member gets its certificate;
+//! - [`filter`]: conditions on records;
 //! - [`stream`]: payloads too big for a frame, resumable.
 
 pub mod bounded;
 pub mod code;
 pub mod codec;
 pub mod enrollment;
+pub mod filter;
 pub mod frame;
 pub mod id;
 pub mod message;

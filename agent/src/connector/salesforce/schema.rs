@@ -1,0 +1,3 @@
+//! What objects of the org look like.
+
+pub(super) mod describe;

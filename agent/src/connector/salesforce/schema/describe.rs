@@ -1,0 +1,118 @@
+//! An object as the org describes it to this service account.
+
+use std::collections::HashMap;
+
+use postern_protocol::{Failure, FailureClass};
+use serde::Deserialize;
+
+use super::super::api::Call;
+use super::super::{Salesforce, error, fields};
+
+/// An object's fields, by their names in any case and in the order of the org.
+#[derive(Debug)]
+pub(in super::super) struct Described {
+    /// Its name as Salesforce spells it.
+    pub(in super::super) name: String,
+    /// Its fields.
+    pub(in super::super) fields: Vec<Field>,
+    by_name: HashMap<String, usize>,
+}
+
+/// One field.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in super::super) struct Field {
+    /// Its name as Salesforce spells it.
+    pub(in super::super) name: String,
+    /// What its values are.
+    #[serde(rename = "type")]
+    pub(in super::super) kind: Kind,
+    /// Whether conditions may name it.
+    #[serde(default)]
+    pub(in super::super) filterable: bool,
+    /// Whether a new record can have it.
+    #[serde(default)]
+    pub(in super::super) createable: bool,
+    /// Whether it can be changed.
+    #[serde(default)]
+    pub(in super::super) updateable: bool,
+    /// Whether it may be empty.
+    #[serde(default)]
+    pub(in super::super) nillable: bool,
+    /// Whether Salesforce fills it in when a new record lacks it.
+    #[serde(default)]
+    pub(in super::super) defaulted_on_create: bool,
+    /// Whether the org made it.
+    #[serde(default)]
+    pub(in super::super) custom: bool,
+}
+
+/// What a field's values are, as far as it makes a difference here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in super::super) enum Kind {
+    /// True or false, never empty.
+    Boolean,
+    /// A whole number.
+    #[serde(alias = "long")]
+    Int,
+    /// A number.
+    #[serde(alias = "currency", alias = "percent")]
+    Double,
+    /// A day.
+    Date,
+    /// A moment.
+    DateTime,
+    /// The id of a record, this one or another.
+    #[serde(alias = "reference")]
+    Id,
+    /// Several of a list of values.
+    MultiPicklist,
+    /// Several fields seen as one.
+    #[serde(alias = "location")]
+    Address,
+    /// Something that no text can hold.
+    #[serde(alias = "anytype", alias = "complexvalue", alias = "json")]
+    Base64,
+    /// Text, whatever Salesforce calls it: string, e-mail, phone, picklist, …
+    #[serde(other)]
+    Text,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    name: String,
+    fields: Vec<Field>,
+}
+
+impl Described {
+    /// An object with these fields.
+    pub(in super::super) fn new(name: impl Into<String>, fields: Vec<Field>) -> Self {
+        let by_name = fields.iter().enumerate().map(|(at, field)| (field.name.to_ascii_lowercase(), at)).collect();
+        Self { name: name.into(), fields, by_name }
+    }
+
+    /// The field of that name, however a submitter spells it.
+    pub(in super::super) fn find(&self, name: &str) -> Option<&Field> {
+        self.fields.get(*self.by_name.get(&fields::canonical(name))?)
+    }
+}
+
+impl Salesforce {
+    /// Asks the org for an object.
+    pub(in super::super) async fn describe(&self, object: &str) -> Result<Described, Failure> {
+        let answer = self.read(&Call::get(format!("sobjects/{object}/describe"))).await;
+        let answer = answer.map_err(|failure| if error::is_retryable(&failure) { failure } else { hidden(object) })?;
+        let answer: Answer = serde_json::from_value(answer.json).map_err(|_| error::strange(200))?;
+        Ok(Described::new(answer.name, answer.fields))
+    }
+}
+
+/// Salesforce does not tell an object that is not there from one that the account may not see.
+fn hidden(object: &str) -> Failure {
+    let summary = format!("The org has no object {object}, or does not show it to the service account");
+    Failure::new(FailureClass::Rejected, "object_hidden", summary).with_next_step(
+        "Give the service account the permission to see it: View Setup and Configuration for most, Manage Users for \
+         UserLogin and LoginHistory, View Devices for UserDevice.",
+    )
+}

@@ -1,0 +1,194 @@
+//! Filters as SOQL conditions.
+//!
+//! `=` and LIKE escape differently: `\%` is an error after `=`, and a bare `%` matches anything after LIKE. So each has
+//! its own encoder, and a value never reaches the other's.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use postern_protocol::filter::{Attribute, Comparison, Condition, Filter, MAX_VALUE, Operand};
+use postern_protocol::{Failure, FailureClass};
+
+use super::super::schema::describe::{Described, Field, Kind};
+use super::super::time;
+use super::{escape, literal};
+
+/// The condition that `filter` is for records of `object`. Refused here is what Salesforce would refuse.
+pub(in super::super) fn encode(filter: &Filter, object: &Described) -> Result<String, Failure> {
+    let mut out = String::new();
+    write(filter.condition(), object, Place::Alone, &mut out)?;
+    Ok(out)
+}
+
+/// What a condition stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Alone,
+    And,
+    Or,
+    Not,
+}
+
+fn write(condition: &Condition, object: &Described, place: Place, out: &mut String) -> Result<(), Failure> {
+    match condition {
+        Condition::All(terms) => join(terms, " AND ", Place::And, object, place, out),
+        Condition::Any(terms) => join(terms, " OR ", Place::Or, object, place, out),
+        Condition::Not(term) => {
+            // Salesforce takes a bare NOT at the beginning of a condition only.
+            let (before, after) = if place == Place::Alone { ("NOT ", "") } else { ("(NOT ", ")") };
+            out.push_str(before);
+            write(term, object, Place::Not, out)?;
+            out.push_str(after);
+            Ok(())
+        }
+        Condition::IsNull(attribute) => {
+            let field = field(attribute, object)?;
+            if field.kind == Kind::Boolean {
+                return Err(refused(field, "is true or false, and never without a value"));
+            }
+            out.push_str(&field.name);
+            out.push_str(" = NULL");
+            Ok(())
+        }
+        Condition::In(attribute, values) => {
+            let field = field(attribute, object)?;
+            out.push_str(&field.name);
+            out.push_str(" IN (");
+            for (number, value) in values.iter().enumerate() {
+                if number > 0 {
+                    out.push(',');
+                }
+                out.push_str(&typed(field, value)?);
+            }
+            out.push(')');
+            Ok(())
+        }
+        Condition::Compare(attribute, comparison, value) => {
+            out.push_str(&compare(field(attribute, object)?, *comparison, value)?);
+            Ok(())
+        }
+    }
+}
+
+/// AND and OR may be chained but not mixed, and NOT takes one condition: those are the places of parentheses.
+fn join(
+    terms: &[Condition],
+    word: &str,
+    inside: Place,
+    object: &Described,
+    place: Place,
+    out: &mut String,
+) -> Result<(), Failure> {
+    if let [only] = terms {
+        return write(only, object, place, out);
+    }
+    let enclosed = place != Place::Alone && place != inside;
+    if enclosed {
+        out.push('(');
+    }
+    for (number, term) in terms.iter().enumerate() {
+        if number > 0 {
+            out.push_str(word);
+        }
+        write(term, object, inside, out)?;
+    }
+    if enclosed {
+        out.push(')');
+    }
+    Ok(())
+}
+
+fn compare(field: &Field, comparison: Comparison, value: &Operand) -> Result<String, Failure> {
+    let name = &field.name;
+    let sign = match comparison {
+        Comparison::Equals => "=",
+        Comparison::NotEquals => "!=",
+        Comparison::Less => "<",
+        Comparison::Greater => ">",
+        Comparison::LessOrEqual => "<=",
+        Comparison::GreaterOrEqual => ">=",
+        Comparison::StartsWith => return like(field, "", value, "%"),
+        Comparison::EndsWith => return like(field, "%", value, ""),
+        Comparison::Contains => return like(field, "%", value, "%"),
+    };
+    let is_ordering = !matches!(comparison, Comparison::Equals | Comparison::NotEquals);
+    if is_ordering && matches!(field.kind, Kind::Boolean | Kind::MultiPicklist) {
+        return Err(refused(field, "has no order, so it cannot be less or greater"));
+    }
+    Ok(format!("{name} {sign} {}", typed(field, value)?))
+}
+
+/// `%` and `_` are wildcards after LIKE only, and are escaped there only, after everything else.
+fn like(field: &Field, before: &str, value: &Operand, after: &str) -> Result<String, Failure> {
+    if field.kind != Kind::Text {
+        return Err(refused(field, "is no text, so it cannot be searched for a part"));
+    }
+    if before.len() + value.chars().count() + after.len() > MAX_VALUE {
+        return Err(refused(field, "is searched for a text that leaves no room for the wildcards around it"));
+    }
+    let pattern = escape(value).replace('%', "\\%").replace('_', "\\_");
+    Ok(format!("{} LIKE '{before}{pattern}{after}'", field.name))
+}
+
+/// The value as a literal of the field's type.
+fn typed(field: &Field, value: &Operand) -> Result<String, Failure> {
+    let text = value.trim();
+    let written = match field.kind {
+        Kind::Text | Kind::MultiPicklist => Some(literal(value)),
+        Kind::Id => is_id(text).then(|| literal(text)),
+        Kind::Boolean => text.to_ascii_lowercase().parse().ok().map(|truth: bool| truth.to_string()),
+        Kind::Int => text.parse().ok().map(|number: i64| number.to_string()),
+        Kind::Double => is_decimal(text).then(|| text.to_owned()),
+        Kind::Date => text.parse().ok().map(|day: Date| day.to_string()),
+        Kind::DateTime => moment(text).map(|moment| super::moment(&moment)),
+        Kind::Address | Kind::Base64 => None,
+    };
+    written.ok_or_else(|| {
+        let wanted = match field.kind {
+            Kind::Id => "an id of 15 or 18 letters and digits",
+            Kind::Boolean => "`true` or `false`",
+            Kind::Int => "a whole number",
+            Kind::Double => "a number",
+            Kind::Date => "a day like 2026-11-22",
+            Kind::DateTime => "a moment like 2026-11-22T10:00:00Z, or a day like 2026-11-22",
+            Kind::Text | Kind::MultiPicklist | Kind::Address | Kind::Base64 => "a text",
+        };
+        refused(field, &format!("is compared with {wanted}"))
+    })
+}
+
+/// A moment, or the beginning of a day in UTC.
+fn moment(text: &str) -> Option<Timestamp> {
+    let day = || text.parse::<Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+    text.parse().ok().or_else(|| time::parse(text)).or_else(day)
+}
+
+fn is_id(text: &str) -> bool {
+    matches!(text.len(), 15 | 18) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Digits, with one sign before and one point within: what Rust reads as a number is more than SOQL does.
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    [whole, part].iter().all(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn field<'a>(attribute: &Attribute, object: &'a Described) -> Result<&'a Field, Failure> {
+    let Some(field) = object.find(attribute) else {
+        let summary = format!("The filter names `{attribute}`, which {} of this org does not have", object.name);
+        return Err(Failure::new(FailureClass::Rejected, "filter_unknown_attribute", summary)
+            .with_next_step("Correct the name; custom fields end with `__c`. Without it the filter would mean more"));
+    };
+    if !field.filterable {
+        return Err(refused(field, "cannot be filtered by in Salesforce"));
+    }
+    Ok(field)
+}
+
+fn refused(field: &Field, why: &str) -> Failure {
+    Failure::new(FailureClass::Rejected, "filter_refused", format!("The filter cannot be used: {} {why}", field.name))
+        .with_next_step("Correct the filter and submit the task again")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Conditions that people write themselves.
+
+use postern_protocol::{Failure, FailureClass};
+
+/// Clauses that come after a condition: they would change which rows a statement finds, or break its paging.
+const FOREIGN: [&str; 10] =
+    ["ALL", "FOR", "GROUP", "HAVING", "LIMIT", "OFFSET", "ORDER", "UPDATE", "USING", "WITH"];
+
+/// Checks that a clause is one whole condition, so that nothing of it reaches beyond the parentheses it is put into.
+/// What it means is left to Salesforce.
+pub(in super::super) fn check(clause: &str) -> Result<(), Failure> {
+    let mut scanner = Scanner::default();
+    let mut characters = clause.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\'' => {
+                scanner.word_ends()?;
+                skip_literal(&mut characters)?;
+                scanner.opened = false;
+            }
+            '(' => {
+                scanner.word_ends()?;
+                scanner.depth += 1;
+                scanner.opened = true;
+            }
+            ')' => {
+                scanner.word_ends()?;
+                scanner.opened = false;
+                scanner.depth = scanner.depth.checked_sub(1).ok_or_else(|| refused("closes a parenthesis too many"))?;
+            }
+            ';' | '"' | '\\' => return Err(refused(&format!("has a `{character}` outside of quotes"))),
+            it if it.is_alphanumeric() || matches!(it, '_' | '.') => scanner.word.push(it),
+            it if it.is_whitespace() => scanner.word_ends()?,
+            _ => {
+                scanner.word_ends()?;
+                scanner.opened = false;
+            }
+        }
+    }
+    scanner.word_ends()?;
+    if scanner.depth > 0 {
+        return Err(refused("leaves a parenthesis open"));
+    }
+    if clause.trim().is_empty() {
+        return Err(refused("is empty"));
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Scanner {
+    depth: usize,
+    word: String,
+    /// Whether nothing has come yet since a parenthesis was opened.
+    opened: bool,
+}
+
+impl Scanner {
+    fn word_ends(&mut self) -> Result<(), Failure> {
+        let word = std::mem::take(&mut self.word).to_ascii_uppercase();
+        if word.is_empty() {
+            return Ok(());
+        }
+        let opened = std::mem::replace(&mut self.opened, false);
+        if word == "SELECT" && !opened {
+            return Err(refused("holds a second statement; SELECT may begin a parenthesis only"));
+        }
+        if word == "WHERE" && self.depth == 0 {
+            return Err(refused("is the condition alone, without WHERE"));
+        }
+        if FOREIGN.contains(&word.as_str()) {
+            return Err(refused(&format!("must not have {word}: the agent pages through all records by itself")));
+        }
+        Ok(())
+    }
+}
+
+fn skip_literal(characters: &mut std::str::Chars<'_>) -> Result<(), Failure> {
+    while let Some(character) = characters.next() {
+        match character {
+            '\'' => return Ok(()),
+            '\\' => drop(characters.next()),
+            _ => (),
+        }
+    }
+    Err(refused("leaves a quote open"))
+}
+
+fn refused(why: &str) -> Failure {
+    Failure::new(FailureClass::Rejected, "clause_refused", format!("The manual clause cannot be used: it {why}"))
+        .with_next_step("Correct the clause and submit the task again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_passes_whatever_its_values_hold() {
+        for clause in [
+            "IsActive = true",
+            "(Title LIKE '50\\%%' OR Department = 'a;b\"(') AND NOT (Name = 'it\\'s; LIMIT 1')",
+            "LastLoginDate < LAST_N_DAYS:90",
+            "Id IN (SELECT UserId FROM UserLogin WHERE IsFrozen = true)",
+            "Limit__c = 5 AND Profile.Name != 'ORDER BY'",
+        ] {
+            assert!(check(clause).is_ok(), "{clause}");
+        }
+    }
+
+    #[test]
+    fn nothing_reaches_beyond_the_condition() {
+        for (clause, says) in [
+            ("", "empty"),
+            ("IsActive = true) OR (IsActive = false", "too many"),
+            ("(IsActive = true", "open"),
+            ("Title = 'x", "quote open"),
+            ("Title = 'x\\'", "quote open"),
+            ("IsActive = true LIMIT 5", "LIMIT"),
+            ("IsActive = true order by Name", "ORDER"),
+            ("IsActive = true OFFSET 5", "OFFSET"),
+            ("IsActive = true ALL ROWS", "ALL"),
+            ("IsActive = true; SELECT Id FROM User", "`;`"),
+            ("SELECT Id FROM User", "second statement"),
+            ("(x SELECT Id FROM User)", "second statement"),
+            ("WHERE IsActive = true", "without WHERE"),
+            ("Title = \"x\"", "outside of quotes"),
+        ] {
+            let failure = check(clause).unwrap_err();
+            assert!(failure.summary.contains(says), "{clause}: {}", failure.summary);
+        }
+    }
+}
