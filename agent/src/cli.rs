@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
+use postern_protocol::task::export::RecordFormat;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -56,7 +57,7 @@ pub enum Command {
     ///
     /// For trying a set-up. The agent must not be running on the same state directory.
     #[command(
-        after_help = "Examples:\n  postern exec test-connection --system acme\n  postern exec disable-user --system acme --account joe@example.com\n  postern exec reset-password --system acme --account joe@example.com --password-file new.txt\n  postern exec import-batch --system acme --dataset users.xml"
+        after_help = "Examples:\n  postern exec test-connection --system acme\n  postern exec disable-user --system acme --account joe@example.com\n  postern exec reset-password --system acme --account joe@example.com --password-file new.txt\n  postern exec import-batch --system acme --dataset users.xml\n  postern exec export --system acme --object User --format csv --output users.csv"
     )]
     Exec(Exec),
     /// Let the agent sign in again after the guard against lock-out stopped it.
@@ -161,6 +162,8 @@ pub enum Task {
     ExpirePassword(OnAccount),
     /// Create and modify accounts from an XML dataset.
     ImportBatch(ImportBatch),
+    /// Write records of one class to a file.
+    Export(Export),
 }
 
 /// Options of `postern exec reset-password`.
@@ -189,4 +192,41 @@ pub struct ImportBatch {
     /// Write one JSON line for each entry here; without it, failed entries are printed.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
+}
+
+/// Options of `postern exec export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub common: Common,
+    /// The class of records, e.g. User or Profile.
+    #[arg(long, default_value = "User")]
+    pub object: String,
+    /// The attributes wanted, with commas between them; without it those of the schema.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub attributes: Vec<String>,
+    /// Attributes without which the export is to fail.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub mandatory: Vec<String>,
+    /// Which records, as JSON: `{"attribute": "Title", "contains": "50%"}`, joined by `{"and": […]}`, `{"or": […]}` and
+    /// `{"not": …}`.
+    #[arg(long, value_name = "JSON")]
+    pub filter: Option<String>,
+    /// A condition in SOQL that must hold as well.
+    #[arg(long, value_name = "SOQL")]
+    pub clause: Option<String>,
+    /// How records are written: jsonl, csv or xml.
+    #[arg(long, default_value = "jsonl")]
+    pub format: RecordFormat,
+    /// How an attribute's moments are written, as `NAME=DAY:TIME`; DAY is iso, american, european, dotted, compact or
+    /// long, TIME is none, 24h or 12h. May be repeated.
+    #[arg(long = "date", value_name = "NAME=DAY:TIME")]
+    pub dates: Vec<String>,
+    /// About how many records are expected; without it the org is asked.
+    #[arg(long, default_value_t = 0)]
+    pub size_hint: u64,
+    /// The file. It appears when it is whole, and replaces one that is there.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
 }

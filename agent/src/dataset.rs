@@ -3,6 +3,7 @@
 //! A record that is not as it should be is reported with its number and place, and the others go on; only text that
 //! cannot be read on ends a dataset.
 
+pub mod writer;
 pub mod xml;
 
 use postern_protocol::Secret;

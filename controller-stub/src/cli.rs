@@ -306,8 +306,10 @@ Examples:
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --password-file pw
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --generate --output-password new-pw
   postern-controller task submit import_batch --system salesforce-prod --dataset users.xml --async
+  postern-controller task submit export --system salesforce-prod --params '{\"object\": \"User\", \"format\": \"csv\"}' --output users.csv
 
-Kinds: test_connection, validate_user, enable_user, disable_user, reset_password, expire_password, import_batch.
+Kinds: test_connection, validate_user, enable_user, disable_user, reset_password, expire_password, import_batch,
+export.
 Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
     Submit(Submit),
     /// Show one task
@@ -346,14 +348,19 @@ Exits with 0 when the task succeeded, or was taken in with --async; with 1 when 
         /// The task
         task: TaskId,
     },
-    /// Download what came of a batch, record by record
-    #[command(after_help = "Example:\n  postern-controller task results tsk_0195d8a0... --output results.jsonl")]
+    /// Download what came of a batch, record by record, or what came of an export, opened with its key
+    #[command(
+        after_help = "Examples:\n  postern-controller task results tsk_0195d8a0... --output results.jsonl\n  postern-controller task results tsk_0195d8a0... --key key --output users.csv"
+    )]
     Results {
         /// The task
         task: TaskId,
         /// Write to this file instead of standard output
         #[arg(long)]
         output: Option<PathBuf>,
+        /// The key that `task submit --result-key` kept
+        #[arg(long, requires = "output")]
+        key: Option<PathBuf>,
     },
 }
 
@@ -365,7 +372,7 @@ pub struct Submit {
     /// The connected system
     #[arg(long)]
     pub system: SystemName,
-    /// The account, for every kind but test_connection and import_batch
+    /// The account, for every kind but test_connection, import_batch and export
     #[arg(long)]
     pub account: Option<String>,
     /// reset_password: the new password is the first line of this file; `-` is standard input
@@ -383,6 +390,15 @@ pub struct Submit {
     /// import_batch: the dataset, XML
     #[arg(long)]
     pub dataset: Option<PathBuf>,
+    /// export: what to export, as JSON, e.g. {"object": "User", "format": "csv"}
+    #[arg(long)]
+    pub params: Option<String>,
+    /// export: the file; it appears when it is whole, mode 0600
+    #[arg(long, conflicts_with = "asynchronous")]
+    pub output: Option<PathBuf>,
+    /// export: keep the key that opens what comes of the task in this new file, mode 0600, for `task results --key`
+    #[arg(long, requires = "asynchronous")]
+    pub result_key: Option<PathBuf>,
     /// Do not wait for the outcome
     #[arg(long = "async")]
     pub asynchronous: bool,

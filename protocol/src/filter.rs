@@ -157,13 +157,14 @@ impl Filter {
         &self.0
     }
 
-    fn nodes(&self) -> Vec<Node> {
+    /// The list that travels.
+    pub fn nodes(&self) -> List<FilterNode, MAX_NODES> {
         let mut nodes = Vec::new();
         flatten(&self.0, &mut nodes);
-        nodes
+        List::clipped(nodes)
     }
 
-    fn from_nodes(nodes: List<Node, MAX_NODES>) -> Result<Self, BadFilter> {
+    fn from_nodes(nodes: List<FilterNode, MAX_NODES>) -> Result<Self, BadFilter> {
         let mut stack: Vec<Condition> = Vec::new();
         for node in nodes.into_vec() {
             let condition = node.into_condition(&mut stack)?;
@@ -211,22 +212,25 @@ fn check_value(attribute: &Attribute, value: &Operand) -> Result<(), BadFilter> 
 
 /// One node of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-struct Node {
-    operator: Code<FilterOperator>,
-    /// How many of the nodes before it are its operands.
-    operands: u16,
-    attribute: Attribute,
-    values: List<Operand, MAX_VALUES>,
+pub struct FilterNode {
+    /// What it does.
+    pub operator: Code<FilterOperator>,
+    /// How many of the conditions before it are its operands.
+    pub operands: u16,
+    /// The attribute it tests; empty if it joins conditions.
+    pub attribute: Attribute,
+    /// What the attribute is compared with.
+    pub values: List<Operand, MAX_VALUES>,
 }
 
-fn flatten(condition: &Condition, nodes: &mut Vec<Node>) {
-    let inner = |operator: FilterOperator, operands: usize| Node {
+fn flatten(condition: &Condition, nodes: &mut Vec<FilterNode>) {
+    let inner = |operator: FilterOperator, operands: usize| FilterNode {
         operator: operator.into(),
         operands: u16::try_from(operands).unwrap_or(u16::MAX),
         attribute: Text::default(),
         values: List::default(),
     };
-    let leaf = |operator: FilterOperator, attribute: &Attribute, values: Vec<Operand>| Node {
+    let leaf = |operator: FilterOperator, attribute: &Attribute, values: Vec<Operand>| FilterNode {
         operator: operator.into(),
         operands: 0,
         attribute: attribute.clone(),
@@ -234,7 +238,9 @@ fn flatten(condition: &Condition, nodes: &mut Vec<Node>) {
     };
     let node = match condition {
         Condition::All(terms) | Condition::Any(terms) => {
-            terms.iter().for_each(|term| flatten(term, nodes));
+            for term in terms {
+                flatten(term, nodes);
+            }
             let all = matches!(condition, Condition::All(_));
             inner(if all { FilterOperator::And } else { FilterOperator::Or }, terms.len())
         }
@@ -249,7 +255,7 @@ fn flatten(condition: &Condition, nodes: &mut Vec<Node>) {
     nodes.push(node);
 }
 
-impl Node {
+impl FilterNode {
     /// The condition this node is, over the operands on top of the stack.
     fn into_condition(self, stack: &mut Vec<Condition>) -> Result<Condition, BadFilter> {
         let operator = self.operator.known().ok_or(BadFilter::UnknownOperator(self.operator.number()))?;
@@ -326,9 +332,7 @@ impl Comparison {
 
 impl Encode for Filter {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        let nodes: List<Node, MAX_NODES> =
-            List::new(self.nodes()).map_err(|_| EncodeError::Other("a filter with too many nodes"))?;
-        nodes.encode(encoder)
+        self.nodes().encode(encoder)
     }
 }
 
@@ -401,7 +405,9 @@ fn from_json(json: Value, depth: usize) -> Result<Condition, BadFilter> {
         (FilterOperator::IsNull, Some(attribute)) => match operand {
             Value::Bool(true) => Ok(Condition::IsNull(attribute)),
             Value::Bool(false) => Ok(Condition::Not(Box::new(Condition::IsNull(attribute)))),
-            _ => Err(BadFilter::Json("`is_null` is true or false".to_owned())),
+            Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                Err(BadFilter::Json("`is_null` is true or false".to_owned()))
+            }
         },
         (operator, Some(attribute)) => {
             let comparison = Comparison::of(operator).ok_or_else(no_condition)?;
@@ -511,26 +517,30 @@ mod tests {
 
     #[test]
     fn a_list_that_is_no_tree_is_refused() {
-        let leaf = || Node {
+        let leaf = || FilterNode {
             operator: FilterOperator::IsNull.into(),
             operands: 0,
             attribute: Text::new("Title").unwrap(),
             values: List::default(),
         };
-        let and =
-            |operands| Node { operator: FilterOperator::And.into(), operands, attribute: Text::default(), ..leaf() };
-        let not = |operands| Node { operator: FilterOperator::Not.into(), ..and(operands) };
+        let and = |operands| FilterNode {
+            operator: FilterOperator::And.into(),
+            operands,
+            attribute: Text::default(),
+            ..leaf()
+        };
+        let not = |operands| FilterNode { operator: FilterOperator::Not.into(), ..and(operands) };
         for nodes in [
             vec![],
             vec![leaf(), leaf()],
             vec![leaf(), and(2)],
             vec![and(0)],
             vec![leaf(), leaf(), not(2)],
-            vec![leaf(), Node { operands: 1, ..leaf() }],
-            vec![Node { attribute: Text::default(), ..leaf() }],
-            vec![Node { operator: FilterOperator::Equals.into(), ..leaf() }],
+            vec![leaf(), FilterNode { operands: 1, ..leaf() }],
+            vec![FilterNode { attribute: Text::default(), ..leaf() }],
+            vec![FilterNode { operator: FilterOperator::Equals.into(), ..leaf() }],
         ] {
-            let bytes = codec::encode(&List::<Node, MAX_NODES>::new(nodes.clone()).unwrap()).unwrap();
+            let bytes = codec::encode(&List::<FilterNode, MAX_NODES>::new(nodes.clone()).unwrap()).unwrap();
             assert!(codec::decode::<Filter>(&bytes).is_err(), "{nodes:?}");
         }
         assert!(Filter::from_nodes(List::new(vec![leaf(), leaf(), and(2)]).unwrap()).is_ok());

@@ -6,6 +6,7 @@
 pub mod disable_user;
 pub mod enable_user;
 pub mod expire_password;
+pub mod export;
 pub mod import_batch;
 pub mod reset_password;
 pub mod test_connection;
@@ -193,6 +194,8 @@ task_kinds! {
     6 ExpirePassword = expire_password "expire_password",
     /// Create and modify accounts from a dataset.
     7 ImportBatch = import_batch "import_batch",
+    /// Read records and hand them over as a file.
+    13 Export = export "export",
 }
 
 /// The key under which work on one account is serialized.

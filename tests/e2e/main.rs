@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod crashes;
+mod exports;
 mod lines;
 mod local;
 mod main_job;

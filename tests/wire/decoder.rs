@@ -6,11 +6,12 @@ use std::process::{Command, Stdio};
 
 use postern_protocol::code::CodeSet;
 use postern_protocol::enrollment::v1::EnrollRefusal;
+use postern_protocol::filter::FilterOperator;
 use postern_protocol::message::v1::{
     CancelVerdict, HeldState, LeaseVerdict, MembershipState, Mode, Rejection, SessionRefusal, StreamFault,
 };
 use postern_protocol::outcome::{Certainty, Changed, FailureClass};
-use postern_protocol::task::{import_batch, reset_password};
+use postern_protocol::task::{export, import_batch, reset_password};
 use postern_protocol::{Outcome, TaskKind};
 use serde_json::{Value, json};
 
@@ -67,19 +68,24 @@ fn code_sets() -> Value {
         "CancelVerdict": set(CancelVerdict::ALL),
         "Certainty": set(Certainty::ALL),
         "Changed": set(Changed::ALL),
+        "DayPattern": set(export::DayPattern::ALL),
         "EnrollRefusal": set(EnrollRefusal::ALL),
         "FailureClass": set(FailureClass::ALL),
+        "FilterOperator": set(FilterOperator::ALL),
         "Format": set(import_batch::Format::ALL),
         "HeldState": set(HeldState::ALL),
         "LeaseVerdict": set(LeaseVerdict::ALL),
         "MembershipState": set(MembershipState::ALL),
         "Mode": set(Mode::ALL),
         "Outcome": set(Outcome::ALL),
+        "RecordFormat": set(export::RecordFormat::ALL),
         "Rejection": set(Rejection::ALL),
         "SessionRefusal": set(SessionRefusal::ALL),
         "Source": set(reset_password::Source::ALL),
         "StreamFault": set(StreamFault::ALL),
         "TaskKind": set(TaskKind::ALL),
+        "TimePattern": set(export::TimePattern::ALL),
+        "Way": set(export::Way::ALL),
     })
 }
 

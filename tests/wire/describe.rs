@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::code::{Code, CodeSet};
 use postern_protocol::enrollment::v1::{Enroll, EnrollRefused, Enrolled};
+use postern_protocol::filter::{Filter, FilterNode};
 use postern_protocol::id::{Incarnation, TokenId};
 use postern_protocol::message::v1;
 use postern_protocol::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey, WrappedKey};
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
+    disable_user, enable_user, expire_password, export, import_batch, reset_password, test_connection, validate_user,
 };
 use postern_protocol::version::Revisions;
 use postern_protocol::{ClusterName, Epoch, Failure, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};
@@ -182,7 +183,17 @@ describe! {
     disable_user::Output { user_id }
     reset_password::Output { user_id }
     expire_password::Output { user_id, message }
+    export::Request { object, attributes, mandatory, filter, clause, format, dates, size_hint }
+    export::DateFormat { attribute, day, time }
+    export::Output { records, way, warnings }
+    FilterNode { operator, operands, attribute, values }
     import_batch::Output { entries, created, modified, failed, unknown }
+}
+
+impl Describe for Filter {
+    fn describe(&self) -> Value {
+        self.nodes().describe()
+    }
 }
 
 impl Describe for test_connection::Request {

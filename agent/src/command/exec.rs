@@ -1,6 +1,8 @@
 //! `postern exec`: one task, here.
 
+mod export;
 mod password_file;
+mod payload_file;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -19,11 +21,13 @@ use postern_protocol::task::{
     disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
 };
 use postern_protocol::{Epoch, SystemName, TaskKind, TaskOutput, TaskRequest};
+use postern_store::private::PartFile;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
+use self::export::read_export;
 use self::password_file::PasswordFile;
 use super::{Failed, load, say, say_error, say_json, say_pairs};
 use crate::app::App;
@@ -49,6 +53,15 @@ struct LocalTask {
     dataset: Option<PathBuf>,
     results: Option<(File, PathBuf)>,
     generated: Option<(SealingKey, PasswordFile)>,
+    payload: Option<(SealingKey, PartFile)>,
+}
+
+impl LocalTask {
+    /// The key of whoever may read what comes of the task.
+    fn requester(&self) -> Option<SealingPublicKey> {
+        let generated = self.generated.as_ref().map(|(key, _)| key);
+        generated.or(self.payload.as_ref().map(|(key, _)| key)).map(|key| *key.public())
+    }
 }
 
 pub(super) async fn run(config: &Path, options: Exec) -> Result<Exit, Failed> {
@@ -93,6 +106,7 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
         dataset: None,
         results: None,
         generated: None,
+        payload: None,
     };
     Ok(match task {
         Task::TestConnection(common) => plain(TaskRequest::TestConnection(test_connection::Request {}), common),
@@ -117,6 +131,12 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
             let request = import_batch::Request { format: Format::Xml.into() };
             let results = results.map(make_results).transpose()?;
             LocalTask { dataset: Some(dataset), results, ..plain(TaskRequest::ImportBatch(request), common) }
+        }
+        Task::Export(options) => {
+            let file = payload_file::begin(&options.output)?;
+            let request = read_export(&options)?;
+            let payload = Some((SealingKey::from_random(&random::secret()), file));
+            LocalTask { payload, ..plain(TaskRequest::Export(request), options.common) }
         }
     })
 }
@@ -195,7 +215,7 @@ fn offer(app: &App, local: &LocalTask) -> Result<Offer, Failed> {
         params: Bytes::new(local.request.encode().map_err(|error| bug(&error))?).map_err(|error| bug(&error))?,
         sealed: List::clipped(sealed),
         streams: List::clipped(streams),
-        requester: local.generated.as_ref().map(|(key, _)| *key.public()),
+        requester: local.requester(),
         ext: List::default(),
     })
 }
@@ -253,7 +273,10 @@ fn show(app: &App, local: &mut LocalTask, offer: &Offer, report: &Report) -> Res
     let output = if report.output.is_empty() { None } else { TaskOutput::decode(kind, &report.output).ok() };
     let output = output.map_or(Value::Null, |output| serde_json::to_value(output).unwrap_or_default());
     let saved = save_generated(local, offer, report);
-    let failed = save_results(app, local, report)?;
+    let failed = match local.payload.take() {
+        Some((key, file)) => payload_file::fill(file, app, &key, offer, report).map(|()| Vec::new())?,
+        None => save_results(app, local, report)?,
+    };
     if local.json {
         say_json(&json!({
             "task": report.task, "kind": kind, "outcome": report.outcome, "certainty": report.certainty,

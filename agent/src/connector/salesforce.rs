@@ -12,6 +12,7 @@ mod jwt;
 mod network;
 mod oauth;
 mod password;
+mod schema;
 mod session;
 mod settings;
 mod sign_in;
@@ -106,6 +107,7 @@ impl Connector for Salesforce {
                 TaskRequest::ResetPassword(it) => task::reset_password::run(self, it, cx).await,
                 TaskRequest::ExpirePassword(it) => task::expire_password::run(self, it, cx).await,
                 TaskRequest::ImportBatch(it) => Box::pin(task::import_batch::run(self, it, cx)).await,
+                TaskRequest::Export(it) => Box::pin(task::export::run(self, it, cx)).await,
             };
             match result {
                 // A failure that no further attempt will get over must not hide what an earlier one may have done.

@@ -1,15 +1,18 @@
 //! A simulated org, a connector for it, and an attempt's surroundings in memory.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postern_agent::config::Config as AgentConfig;
-use postern_agent::connector::{self, AttemptCx, Conclusion, Connector, Journal, JournalEntry, Keep, Mark, Pending};
+use postern_agent::connector::{
+    self, AttemptCx, Conclusion, Connector, Journal, JournalEntry, Keep, Mark, Payload, Pending,
+};
 use postern_protocol::bounded::Text;
+use postern_protocol::message::v1::StreamRef;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
 use postern_protocol::task::reset_password::Source;
@@ -164,6 +167,8 @@ pub struct Task {
     secrets: BTreeMap<String, Vec<u8>>,
     dataset: Vec<u8>,
     pub notes: Arc<Mutex<Vec<JournalEntry>>>,
+    /// The payloads that were finished, in clear.
+    pub payloads: Payloads,
     pub reconcile: bool,
     /// The process dies when the journal has this many entries and another intent is about to be acted on.
     pub dies_after: Option<usize>,
@@ -181,6 +186,7 @@ impl Task {
             secrets: BTreeMap::new(),
             dataset: Vec::new(),
             notes: Arc::default(),
+            payloads: Arc::default(),
             reconcile: false,
             dies_after: None,
             stop: CancellationToken::new(),
@@ -199,6 +205,7 @@ impl Task {
             secrets: self.secrets.clone(),
             dataset: self.dataset.clone(),
             notes: Arc::clone(&self.notes),
+            payloads: Arc::clone(&self.payloads),
             dies_after: self.dies_after.take(),
         });
         let earlier = self.notes.lock().unwrap().clone();
@@ -232,6 +239,13 @@ impl Task {
         String::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// The one payload that was finished.
+    pub fn payload(&self) -> String {
+        let payloads = self.payloads.lock().unwrap();
+        assert_eq!(payloads.len(), 1, "one payload is finished");
+        String::from_utf8(payloads[0].clone()).unwrap()
+    }
+
     pub fn intents(&self) -> usize {
         self.notes.lock().unwrap().iter().filter(|entry| entry.mark == Mark::Intent).count()
     }
@@ -249,7 +263,35 @@ struct MemoryJournal {
     secrets: BTreeMap<String, Vec<u8>>,
     dataset: Vec<u8>,
     notes: Arc<Mutex<Vec<JournalEntry>>>,
+    payloads: Payloads,
     dies_after: Option<usize>,
+}
+
+type Payloads = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// A payload that is kept when it is finished.
+struct MemoryPayload {
+    bytes: Vec<u8>,
+    payloads: Payloads,
+    key: SealedOutput,
+}
+
+impl Write for MemoryPayload {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Payload for MemoryPayload {
+    fn finish(self: Box<Self>) -> Result<(StreamRef, SealedOutput), Failure> {
+        let length = u64::try_from(self.bytes.len()).unwrap();
+        self.payloads.lock().unwrap().push(self.bytes);
+        Ok((StreamRef { id: postern_protocol::StreamId::from_bytes([6; 16]), length, sha256: [0; 32] }, self.key))
+    }
 }
 
 impl Journal for MemoryJournal {
@@ -286,6 +328,11 @@ impl Journal for MemoryJournal {
 
     fn dataset(&self) -> Result<Box<dyn Read + Send>, Failure> {
         Ok(Box::new(Cursor::new(self.dataset.clone())))
+    }
+
+    fn payload(&self, key: &str) -> Result<Box<dyn Payload>, Failure> {
+        let key = self.seal(key, &[5; 32])?;
+        Ok(Box::new(MemoryPayload { bytes: Vec::new(), payloads: Arc::clone(&self.payloads), key }))
     }
 }
 
@@ -334,6 +381,11 @@ pub fn import(dataset: impl Into<Vec<u8>>) -> Task {
     let mut task = Task::new(TaskRequest::ImportBatch(import_batch::Request { format }));
     task.dataset = dataset.into();
     task
+}
+
+/// An export of what this JSON describes.
+pub fn export(request: serde_json::Value) -> Task {
+    Task::new(TaskRequest::from_json(TaskKind::Export, request).unwrap())
 }
 
 /// Outcome, certainty and whether something changed.

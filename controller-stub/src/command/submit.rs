@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{output, task};
+use super::{output, payload, task};
 use crate::api::{KeysView, StreamView, SystemView};
 use crate::cli::{Reach, Submit};
 use crate::client::Client;
@@ -29,7 +29,11 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Resu
     let request = request(&options)?;
     let id = options.id.unwrap_or_else(|| TaskId::from_random(clock::wall().0, random::bytes()));
     let binding = Binding { task: id, system: options.system.clone(), request };
-    let requester = options.generate.then(|| SealingKey::from_random(&random::secret()));
+    let requester =
+        (options.generate || is_sealed_whole(options.kind)).then(|| SealingKey::from_random(&random::secret()));
+    if let (Some(file), Some(key)) = (&options.result_key, &requester) {
+        payload::keep_key(file, key)?;
+    }
     let (sealed, streams) = secrets(client, &options, &binding).await?;
     let body = json!({
         "id": id,
@@ -53,8 +57,16 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Resu
     task::show(reach, &view)?;
     if let Some(requester) = requester {
         deliver(&options, &binding, &view, &requester)?;
+        if let Some(file) = &options.output {
+            payload::download(client, &view, &requester, file).await?;
+        }
     }
     task::judge(&view)
+}
+
+/// Whether what comes of tasks of this kind is one payload that is sealed to the submitter.
+fn is_sealed_whole(kind: TaskKind) -> bool {
+    kind == TaskKind::Export
 }
 
 fn check(options: &Submit) -> Result<(), Failure> {
@@ -71,9 +83,22 @@ fn check(options: &Submit) -> Result<(), Failure> {
         Submit { password_file, generate, .. } if !is_reset && (password_file.is_some() || *generate) => {
             usage("--password-file and --generate belong to reset_password")
         }
+        Submit { params: None, .. } if options.kind == TaskKind::Export => usage("export needs --params JSON"),
+        Submit { params: Some(_), kind, .. } if *kind != TaskKind::Export => usage("--params belongs to export"),
+        Submit { output, result_key, kind, .. }
+            if !is_sealed_whole(*kind) && (output.is_some() || result_key.is_some()) =>
+        {
+            usage("--output and --result-key belong to export")
+        }
+        Submit { output: None, asynchronous: false, kind, .. } if is_sealed_whole(*kind) => {
+            usage("export needs --output FILE, or --async and --result-key FILE: nobody else can open what comes of it")
+        }
+        Submit { result_key: None, asynchronous: true, kind, .. } if is_sealed_whole(*kind) => {
+            usage("--async needs --result-key FILE here: without the key nobody can open what comes of the task")
+        }
         Submit { dataset: None, .. } if is_import => usage("import_batch needs --dataset FILE"),
         Submit { dataset: Some(_), .. } if !is_import => usage("--dataset belongs to import_batch"),
-        Submit { id: Some(_), .. } if is_reset || is_import => usage(
+        Submit { id: Some(_), .. } if is_reset || is_import || is_sealed_whole(options.kind) => usage(
             "--id cannot be used where secrets are sealed: every sealing is different, so the id would be refused the second time",
         ),
         _ => Ok(()),
@@ -84,6 +109,7 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
     let params = match options.kind {
         TaskKind::TestConnection => json!({}),
         TaskKind::ImportBatch => json!({ "format": "xml" }),
+        TaskKind::Export => params(options)?,
         TaskKind::ResetPassword => json!({
             "account": account(options)?,
             "source": if options.generate { "generated" } else { "given" },
@@ -93,6 +119,11 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
         }
     };
     TaskRequest::from_json(options.kind, params).map_err(|error| Failure::from_error(Exit::Usage, &error))
+}
+
+fn params(options: &Submit) -> Result<Value, Failure> {
+    serde_json::from_str(options.params.as_deref().unwrap_or_default())
+        .map_err(|error| Failure::new(Exit::Usage, format!("--params is not JSON: {error}")))
 }
 
 fn account(options: &Submit) -> Result<Value, Failure> {

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use postern_protocol::{Outcome, TaskId};
 use serde_json::{Value, json};
 
-use super::{client, output, submit};
+use super::{client, output, payload, submit};
 use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
 use crate::clock;
@@ -35,7 +35,12 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             let tasks: Vec<TaskView> = client.get(&format!("/v1/tasks{query}")).await?;
             list(reach, &tasks)
         }
-        TaskCommand::Results { task, output: file } => {
+        TaskCommand::Results { task, output: Some(file), key: Some(key) } => {
+            let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
+            judge(&view)?;
+            payload::download(&client, &view, &payload::read_key(&key)?, &file).await
+        }
+        TaskCommand::Results { task, output: file, key: _ } => {
             let path = format!("/v1/tasks/{task}/results");
             match file {
                 None => client.download(&path, &mut std::io::stdout().lock()).await?,

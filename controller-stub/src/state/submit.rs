@@ -197,6 +197,10 @@ fn check_secrets(it: &Submission) -> Result<(), Refusal> {
             Err(Refusal::field("sealed", "import_batch needs the sealed field `dataset_key`"))
         }
         TaskRequest::ImportBatch(_) => Ok(()),
+        TaskRequest::Export(_) if it.requester.is_none() => {
+            Err(Refusal::field("requester", "what comes of an export needs the key it is to be sealed to"))
+        }
+        TaskRequest::Export(_) => no_streams(kind, &it.streams),
         TaskRequest::TestConnection(_)
         | TaskRequest::ValidateUser(_)
         | TaskRequest::EnableUser(_)

@@ -2,7 +2,7 @@
 
 use postern_protocol::TaskRequest;
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, import_batch, reset_password, test_connection, validate_user,
+    disable_user, enable_user, expire_password, export, import_batch, reset_password, test_connection, validate_user,
 };
 
 use super::{Sample, list, output, request, text};
@@ -30,7 +30,30 @@ fn requests() -> Vec<Sample> {
         request(&reset, TaskRequest::ResetPassword(reset.clone())),
         request(&expire, TaskRequest::ExpirePassword(expire.clone())),
         request(&import, TaskRequest::ImportBatch(import.clone())),
+        request(&export(), TaskRequest::Export(export())),
     ]
+}
+
+fn export() -> export::Request {
+    let filter = serde_json::json!({ "and": [
+        { "attribute": "Title", "contains": "50%_öff's" },
+        { "not": { "attribute": "Department", "in": ["A", "B"] } },
+        { "or": [{ "attribute": "ManagerId", "is_null": true }, { "attribute": "Fails", "less_or_equal": "3" }] },
+    ] });
+    export::Request {
+        object: text("User"),
+        attributes: list(vec![text("Username"), text("Größe__c")]),
+        mandatory: list(vec![text("Email")]),
+        filter: Some(serde_json::from_value(filter).unwrap()),
+        clause: text("IsActive = true"),
+        format: export::RecordFormat::Xml.into(),
+        dates: list(vec![export::DateFormat {
+            attribute: text("CreatedDate"),
+            day: export::DayPattern::Dotted.into(),
+            time: export::TimePattern::Twelve.into(),
+        }]),
+        size_hint: 0x7006,
+    }
 }
 
 fn outputs() -> Vec<Sample> {
@@ -63,6 +86,11 @@ fn outputs() -> Vec<Sample> {
             modified: 0x7003,
             failed: 0x7004,
             unknown: 0x7005,
+        }),
+        output(&export::Output {
+            records: 0x7007,
+            way: export::Way::Bulk.into(),
+            warnings: list(vec![text("the org lacks Größe__c"), text("das Objekt")]),
         }),
     ]
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod active;
 pub(super) mod expire_password;
+pub(super) mod export;
 pub(super) mod import_batch;
 pub(super) mod reset_password;
 pub(super) mod test_connection;

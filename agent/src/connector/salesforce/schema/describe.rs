@@ -30,21 +30,6 @@ pub(in super::super) struct Field {
     /// Whether conditions may name it.
     #[serde(default)]
     pub(in super::super) filterable: bool,
-    /// Whether a new record can have it.
-    #[serde(default)]
-    pub(in super::super) createable: bool,
-    /// Whether it can be changed.
-    #[serde(default)]
-    pub(in super::super) updateable: bool,
-    /// Whether it may be empty.
-    #[serde(default)]
-    pub(in super::super) nillable: bool,
-    /// Whether Salesforce fills it in when a new record lacks it.
-    #[serde(default)]
-    pub(in super::super) defaulted_on_create: bool,
-    /// Whether the org made it.
-    #[serde(default)]
-    pub(in super::super) custom: bool,
 }
 
 /// What a field's values are, as far as it makes a difference here.

@@ -1,0 +1,102 @@
+//! Exports come whole, to the one who asked, and to nobody else.
+
+use std::path::Path;
+
+use postern_tests::lab::SYSTEM;
+use postern_tests::{Lab, wait_for};
+use salesforce_sim::{Fault, Matching, Mishap};
+use serde_json::json;
+
+use crate::programs;
+
+/// In every exported user.
+const TELLTALE: &str = "user0001@acme.example";
+
+#[tokio::test]
+async fn an_administrator_exports_users_to_a_file_that_is_whole_or_not_there() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let file = lab.folder().join("users.csv");
+    let file = file.to_str().unwrap();
+    let export = |more: &[&'static str]| {
+        let mut arguments = vec!["exec", "export", "--system", SYSTEM, "--format", "csv", "--output", file, "--json"];
+        arguments.extend(more);
+        arguments.into_iter().map(str::to_owned).collect::<Vec<String>>()
+    };
+    let run = async |more: &[&'static str]| {
+        let arguments = export(more);
+        agent.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await
+    };
+
+    let refused = run(&["--object", "Account"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(!Path::new(file).exists());
+
+    let filter = r#"{"attribute": "Username", "starts_with": "user0001"}"#;
+    let done = run(&["--attributes", "Username,IsActive", "--filter", filter]).await;
+    assert_eq!(done.json()["output"]["records"], json!(1), "{done:?}");
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.starts_with("Id,Username,IsActive\n") && text.contains(TELLTALE), "{text}");
+    assert_eq!(text.lines().count(), 2);
+}
+
+#[tokio::test]
+async fn an_export_is_sealed_to_its_submitter_on_all_its_way() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.member("agent").await;
+    let file = lab.folder().join("users.jsonl");
+    let (file, key) = (file.to_str().unwrap(), lab.folder().join("key"));
+    let key = key.to_str().unwrap();
+    let params = r#"{"object": "User", "format": "jsonl"}"#;
+    let submit = ["task", "submit", "export", "--system", SYSTEM, "--params", params];
+
+    let done = lab.controller.cli(&[&submit[..], &["--output", file]].concat()).await;
+    assert_eq!(done["outcome"], json!("succeeded"), "{done}");
+    let first = std::fs::read_to_string(file).unwrap();
+    assert_eq!(u64::try_from(first.lines().count()).unwrap(), done["output"]["records"]);
+    assert!(first.contains(TELLTALE));
+    std::fs::remove_file(file).unwrap();
+
+    let taken = lab.controller.cli(&[&submit[..], &["--async", "--result-key", key]].concat()).await;
+    let task = taken["id"].as_str().unwrap();
+    lab.controller.cli(&["task", "wait", task]).await;
+    let (code, _, _) = lab.controller.try_cli(&["task", "results", task, "--key", key, "--output", file]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), first);
+
+    std::fs::remove_file(file).unwrap();
+    for folder in [agent.folder(), lab.controller.data()] {
+        assert_eq!(crate::main_job::files_with(folder, TELLTALE.as_bytes()), Vec::<String>::new());
+    }
+}
+
+/// Killed in the middle, it begins again and comes whole.
+#[tokio::test]
+async fn an_export_outlives_the_death_of_the_agent() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    let key = lab.folder().join("key");
+    let file = lab.folder().join("users.jsonl");
+    let (key, file) = (key.to_str().unwrap(), file.to_str().unwrap());
+    lab.salesforce.inject(Fault {
+        when: Matching { method: Some("GET".to_owned()), path: Some("/query".to_owned()) },
+        what: Mishap::Latency { millis: 60_000 },
+        times: None,
+    });
+    let params = r#"{"object": "User", "format": "jsonl"}"#;
+    let submit = ["task", "submit", "export", "--system", SYSTEM, "--params", params, "--async", "--result-key", key];
+    let taken = lab.controller.cli(&submit).await;
+    let task = taken["id"].as_str().unwrap();
+    wait_for("the export to begin", async || {
+        let routes = lab.salesforce.counters().routes;
+        if routes.contains_key("GET describe") { Ok(()) } else { Err(routes) }
+    })
+    .await;
+    agent.kill().await;
+    lab.salesforce.clear_faults();
+    agent.start().await;
+    lab.controller.cli(&["task", "wait", task]).await;
+    let (code, _, _) = lab.controller.try_cli(&["task", "results", task, "--key", key, "--output", file]).await;
+    assert_eq!(code, Some(0));
+    assert!(std::fs::read_to_string(file).unwrap().contains(TELLTALE));
+}
