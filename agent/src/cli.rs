@@ -60,6 +60,13 @@ pub enum Command {
         after_help = "Examples:\n  postern exec test-connection --system acme\n  postern exec disable-user --system acme --account joe@example.com\n  postern exec reset-password --system acme --account joe@example.com --password-file new.txt\n  postern exec import-batch --system acme --dataset users.xml\n  postern exec export --system acme --object User --format csv --output users.csv"
     )]
     Exec(Exec),
+    /// Look at, keep, replace or reset the schema of a connected system: which attributes its records have.
+    ///
+    /// Another schema than the standard one is the file that the system's settings name as `schema`.
+    #[command(
+        after_help = "Examples:\n  postern schema --system acme show\n  postern schema --system acme export --output schema.xml\n  postern schema --system acme import --from schema.xml\n  postern schema --system acme reset"
+    )]
+    Schema(Schema),
     /// Let the agent sign in again after the guard against lock-out stopped it.
     ///
     /// The guard counts refused sign-ins and stops before Salesforce locks the account. It opens by itself when the
@@ -115,6 +122,38 @@ pub struct ResetSignIn {
     pub system: SystemName,
 }
 
+/// Options of `postern schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// The connected system, as the configuration names it.
+    #[arg(long, value_name = "NAME")]
+    pub system: SystemName,
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: SchemaCommand,
+}
+
+/// What to do with a schema.
+#[derive(Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// Show the schema in force.
+    Show,
+    /// Write the schema in force as XML.
+    Export {
+        /// To this file instead of the standard output.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Replace the schema: checks this XML and writes it to the file that the settings name.
+    Import {
+        /// The XML, e.g. what `postern exec describe-schema` wrote.
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+    },
+    /// Write the standard schema to the file that the settings name.
+    Reset,
+}
+
 /// Options of `postern exec`.
 #[derive(Debug, Args)]
 pub struct Exec {
@@ -164,6 +203,8 @@ pub enum Task {
     ImportBatch(ImportBatch),
     /// Write records of one class to a file.
     Export(Export),
+    /// Write the schema in force, refreshed from what the org says of itself, to a file.
+    DescribeSchema(DescribeSchema),
 }
 
 /// Options of `postern exec reset-password`.
@@ -227,6 +268,26 @@ pub struct Export {
     #[arg(long, default_value_t = 0)]
     pub size_hint: u64,
     /// The file. It appears when it is whole, and replaces one that is there.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Options of `postern exec describe-schema`.
+#[derive(Debug, Args)]
+pub struct DescribeSchema {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub common: Common,
+    /// A class of records; may be repeated. Without it all of the schema in force.
+    #[arg(long = "object", value_name = "NAME")]
+    pub objects: Vec<String>,
+    /// An attribute to add, as `User.Size__c`; may be repeated.
+    #[arg(long, value_name = "OBJECT.NAME")]
+    pub add: Vec<String>,
+    /// Add every attribute that the org made.
+    #[arg(long)]
+    pub custom: bool,
+    /// The file, XML. It appears when it is whole, and replaces one that is there.
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
 }

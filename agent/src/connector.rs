@@ -20,7 +20,7 @@ use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskK
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-pub use registry::{build, check, reset_sign_in};
+pub use registry::{build, check, read_schema, reset_sign_in, schema, schema_file, standard_schema};
 
 use crate::chain::Chain;
 

@@ -40,7 +40,7 @@ fn with_method(method: &str) -> String {
             section.clear();
         }
         let chosen = section.is_empty() || section.contains(&format!("\"{method}\""));
-        let unusable = ["urls", "root_certificates"].contains(&key)
+        let unusable = ["urls", "root_certificates", "schema"].contains(&key)
             || key == "proxy"
             || key == "network" && !["oauth-password", "soap"].contains(&method);
         if chosen && !unusable {

@@ -309,7 +309,7 @@ Examples:
   postern-controller task submit export --system salesforce-prod --params '{\"object\": \"User\", \"format\": \"csv\"}' --output users.csv
 
 Kinds: test_connection, validate_user, enable_user, disable_user, reset_password, expire_password, import_batch,
-export.
+export, describe_schema.
 Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
     Submit(Submit),
     /// Show one task
@@ -372,7 +372,7 @@ pub struct Submit {
     /// The connected system
     #[arg(long)]
     pub system: SystemName,
-    /// The account, for every kind but test_connection, import_batch and export
+    /// The account, for every kind but test_connection, import_batch, export and describe_schema
     #[arg(long)]
     pub account: Option<String>,
     /// reset_password: the new password is the first line of this file; `-` is standard input
@@ -390,13 +390,13 @@ pub struct Submit {
     /// import_batch: the dataset, XML
     #[arg(long)]
     pub dataset: Option<PathBuf>,
-    /// export: what to export, as JSON, e.g. {"object": "User", "format": "csv"}
+    /// export, describe_schema: the parameters as JSON, e.g. {"object": "User", "format": "csv"}
     #[arg(long)]
     pub params: Option<String>,
-    /// export: the file; it appears when it is whole, mode 0600
+    /// export, describe_schema: the file; it appears when it is whole, mode 0600
     #[arg(long, conflicts_with = "asynchronous")]
     pub output: Option<PathBuf>,
-    /// export: keep the key that opens what comes of the task in this new file, mode 0600, for `task results --key`
+    /// export, describe_schema: keep the key that opens what comes of the task in this new file, mode 0600, for `task results --key`
     #[arg(long, requires = "asynchronous")]
     pub result_key: Option<PathBuf>,
     /// Do not wait for the outcome

@@ -3,6 +3,7 @@
 //! A kind is one file in `task/` and one line in the table below. The table expands to [`TaskKind`], [`TaskRequest`]
 //! and [`TaskOutput`]; connectors match over them exhaustively, so a new kind does not compile until each has answered.
 
+pub mod describe_schema;
 pub mod disable_user;
 pub mod enable_user;
 pub mod expire_password;
@@ -196,6 +197,8 @@ task_kinds! {
     7 ImportBatch = import_batch "import_batch",
     /// Read records and hand them over as a file.
     13 Export = export "export",
+    /// Say which attributes records have, and what may be done with them.
+    14 DescribeSchema = describe_schema "describe_schema",
 }
 
 /// The key under which work on one account is serialized.

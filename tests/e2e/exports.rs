@@ -100,3 +100,28 @@ async fn an_export_outlives_the_death_of_the_agent() {
     assert_eq!(code, Some(0));
     assert!(std::fs::read_to_string(file).unwrap().contains(TELLTALE));
 }
+
+#[tokio::test]
+async fn a_schema_is_shown_kept_replaced_and_reset() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let path = |name: &str| lab.folder().join(name).to_str().unwrap().to_owned();
+    let (refreshed, own) = (path("refreshed.xml"), path("own.xml"));
+    let schema = async |arguments: &[&str]| agent.run(&[&["schema", "--system", SYSTEM], arguments].concat()).await;
+    let shown = schema(&["show"]).await;
+    assert!(shown.out.contains("PermissionsViewAgentConsole"), "{shown:?}");
+    assert_eq!(schema(&["reset"]).await.code, Some(78), "no file is named for it");
+
+    let described = ["exec", "describe-schema", "--system", SYSTEM, "--object", "Profile", "--output", &refreshed];
+    assert_eq!(agent.run(&described).await.code, Some(0));
+
+    let config = std::fs::read_to_string(agent.config()).unwrap();
+    std::fs::write(agent.config(), format!("{config}\nschema = \"{own}\"\n")).unwrap();
+    let imported = schema(&["import", "--from", &refreshed]).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let shown = schema(&["show"]).await;
+    assert!(shown.out.starts_with("Profile\n") && !shown.out.contains("PermissionsViewAgentConsole"), "{shown:?}");
+    assert_eq!(schema(&["export"]).await.out.trim_end(), std::fs::read_to_string(&own).unwrap().trim_end());
+    assert_eq!(schema(&["reset"]).await.code, Some(0));
+    assert!(schema(&["show"]).await.out.contains("PermissionsViewAgentConsole"));
+}

@@ -12,7 +12,8 @@ use postern_protocol::id::{Incarnation, TokenId};
 use postern_protocol::message::v1;
 use postern_protocol::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey, WrappedKey};
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, export, import_batch, reset_password, test_connection, validate_user,
+    describe_schema, disable_user, enable_user, expire_password, export, import_batch, reset_password, test_connection,
+    validate_user,
 };
 use postern_protocol::version::Revisions;
 use postern_protocol::{ClusterName, Epoch, Failure, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};
@@ -185,6 +186,8 @@ describe! {
     expire_password::Output { user_id, message }
     export::Request { object, attributes, mandatory, filter, clause, format, dates, size_hint }
     export::DateFormat { attribute, day, time }
+    describe_schema::Request { objects, add, custom }
+    describe_schema::Output { objects, attributes, warnings }
     export::Output { records, way, warnings }
     FilterNode { operator, operands, attribute, values }
     import_batch::Output { entries, created, modified, failed, unknown }

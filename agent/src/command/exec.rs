@@ -27,7 +27,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use self::export::read_export;
+use self::export::{read_describe_schema, read_export};
 use self::password_file::PasswordFile;
 use super::{Failed, load, say, say_error, say_json, say_pairs};
 use crate::app::App;
@@ -131,6 +131,12 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
             let request = import_batch::Request { format: Format::Xml.into() };
             let results = results.map(make_results).transpose()?;
             LocalTask { dataset: Some(dataset), results, ..plain(TaskRequest::ImportBatch(request), common) }
+        }
+        Task::DescribeSchema(options) => {
+            let file = payload_file::begin(&options.output)?;
+            let request = read_describe_schema(&options)?;
+            let payload = Some((SealingKey::from_random(&random::secret()), file));
+            LocalTask { payload, ..plain(TaskRequest::DescribeSchema(request), options.common) }
         }
         Task::Export(options) => {
             let file = payload_file::begin(&options.output)?;

@@ -61,6 +61,21 @@ impl Lab {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
+    /// Where a file of that name is.
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// A connector with these settings, or why there is none.
+    pub fn try_connector_with(&self, settings: &str) -> Result<Arc<dyn Connector>, String> {
+        let text = format!(
+            "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n[connected_system.salesforce]\n{settings}"
+        );
+        let config = AgentConfig::parse(Path::new("agent.toml"), &text).unwrap();
+        let keep: Arc<dyn Keep> = self.keep.clone();
+        connector::build(&config.systems[0], keep).map_err(|error| error.to_string())
+    }
+
     /// The reference to a secret.
     pub fn secret(&self, name: &str) -> String {
         format!("{{ file = \"{}\" }}", self.folder.path().join(name).display())
@@ -89,12 +104,7 @@ impl Lab {
 
     /// A connector with these settings.
     pub fn connector_with(&self, settings: &str) -> Arc<dyn Connector> {
-        let text = format!(
-            "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n[connected_system.salesforce]\n{settings}"
-        );
-        let config = AgentConfig::parse(Path::new("agent.toml"), &text).unwrap();
-        let keep: Arc<dyn Keep> = self.keep.clone();
-        connector::build(&config.systems[0], keep).unwrap()
+        self.try_connector_with(settings).unwrap()
     }
 
     /// A connector that signs in in the recommended way.
@@ -386,6 +396,11 @@ pub fn import(dataset: impl Into<Vec<u8>>) -> Task {
 /// An export of what this JSON describes.
 pub fn export(request: serde_json::Value) -> Task {
     Task::new(TaskRequest::from_json(TaskKind::Export, request).unwrap())
+}
+
+/// What the schema is, as this JSON asks.
+pub fn describe_schema(request: serde_json::Value) -> Task {
+    Task::new(TaskRequest::from_json(TaskKind::DescribeSchema, request).unwrap())
 }
 
 /// Outcome, certainty and whether something changed.

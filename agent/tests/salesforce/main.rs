@@ -12,3 +12,5 @@ mod login;
 mod one_user;
 #[cfg(test)]
 mod passwords;
+#[cfg(test)]
+mod schema;

@@ -66,7 +66,7 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Resu
 
 /// Whether what comes of tasks of this kind is one payload that is sealed to the submitter.
 fn is_sealed_whole(kind: TaskKind) -> bool {
-    kind == TaskKind::Export
+    matches!(kind, TaskKind::Export | TaskKind::DescribeSchema)
 }
 
 fn check(options: &Submit) -> Result<(), Failure> {
@@ -84,14 +84,16 @@ fn check(options: &Submit) -> Result<(), Failure> {
             usage("--password-file and --generate belong to reset_password")
         }
         Submit { params: None, .. } if options.kind == TaskKind::Export => usage("export needs --params JSON"),
-        Submit { params: Some(_), kind, .. } if *kind != TaskKind::Export => usage("--params belongs to export"),
+        Submit { params: Some(_), kind, .. } if !is_sealed_whole(*kind) => {
+            usage("--params belongs to export and describe_schema")
+        }
         Submit { output, result_key, kind, .. }
             if !is_sealed_whole(*kind) && (output.is_some() || result_key.is_some()) =>
         {
-            usage("--output and --result-key belong to export")
+            usage("--output and --result-key belong to export and describe_schema")
         }
         Submit { output: None, asynchronous: false, kind, .. } if is_sealed_whole(*kind) => {
-            usage("export needs --output FILE, or --async and --result-key FILE: nobody else can open what comes of it")
+            usage("name --output FILE, or --async and --result-key FILE: nobody else can open what comes of the task")
         }
         Submit { result_key: None, asynchronous: true, kind, .. } if is_sealed_whole(*kind) => {
             usage("--async needs --result-key FILE here: without the key nobody can open what comes of the task")
@@ -109,7 +111,7 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
     let params = match options.kind {
         TaskKind::TestConnection => json!({}),
         TaskKind::ImportBatch => json!({ "format": "xml" }),
-        TaskKind::Export => params(options)?,
+        TaskKind::Export | TaskKind::DescribeSchema => params(options)?,
         TaskKind::ResetPassword => json!({
             "account": account(options)?,
             "source": if options.generate { "generated" } else { "given" },
@@ -122,7 +124,7 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
 }
 
 fn params(options: &Submit) -> Result<Value, Failure> {
-    serde_json::from_str(options.params.as_deref().unwrap_or_default())
+    serde_json::from_str(options.params.as_deref().unwrap_or("{}"))
         .map_err(|error| Failure::new(Exit::Usage, format!("--params is not JSON: {error}")))
 }
 

@@ -2,7 +2,8 @@
 
 use postern_protocol::TaskRequest;
 use postern_protocol::task::{
-    disable_user, enable_user, expire_password, export, import_batch, reset_password, test_connection, validate_user,
+    describe_schema, disable_user, enable_user, expire_password, export, import_batch, reset_password, test_connection,
+    validate_user,
 };
 
 use super::{Sample, list, output, request, text};
@@ -22,6 +23,11 @@ fn requests() -> Vec<Sample> {
     };
     let expire = expire_password::Request { account: text("expire@acme.example") };
     let import = import_batch::Request { format: import_batch::Format::Xml.into() };
+    let schema = describe_schema::Request {
+        objects: list(vec![text("User"), text("Profile")]),
+        add: list(vec![text("User.Größe__c")]),
+        custom: true,
+    };
     vec![
         request(&connection, TaskRequest::TestConnection(connection.clone())),
         request(&validate, TaskRequest::ValidateUser(validate.clone())),
@@ -31,6 +37,7 @@ fn requests() -> Vec<Sample> {
         request(&expire, TaskRequest::ExpirePassword(expire.clone())),
         request(&import, TaskRequest::ImportBatch(import.clone())),
         request(&export(), TaskRequest::Export(export())),
+        request(&schema, TaskRequest::DescribeSchema(schema.clone())),
     ]
 }
 
@@ -92,6 +99,7 @@ fn outputs() -> Vec<Sample> {
             way: export::Way::Bulk.into(),
             warnings: list(vec![text("the org lacks Größe__c"), text("das Objekt")]),
         }),
+        output(&describe_schema::Output { objects: 0x7008, attributes: 0x7009, warnings: list(vec![text("fehlt")]) }),
     ]
 }
 

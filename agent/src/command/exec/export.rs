@@ -1,11 +1,12 @@
-//! The request of an export, from the command line.
+//! The requests of exports, from the command line.
 
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::filter::{Attribute, Filter};
+use postern_protocol::task::describe_schema;
 use postern_protocol::task::export::{DateFormat, DayPattern, Request, TimePattern};
 
 use super::Failed;
-use crate::cli::Export;
+use crate::cli::{DescribeSchema, Export};
 use crate::exit::Exit;
 
 /// The request that these options describe.
@@ -26,6 +27,17 @@ pub(super) fn read_export(options: &Export) -> Result<Request, Failed> {
         format: options.format.into(),
         dates: List::new(dates).map_err(|error| wrong("date", &error.to_string()))?,
         size_hint: options.size_hint,
+    })
+}
+
+/// The request for a schema that these options describe.
+pub(super) fn read_describe_schema(options: &DescribeSchema) -> Result<describe_schema::Request, Failed> {
+    let objects = options.objects.iter().map(|name| text("object", name)).collect::<Result<Vec<_>, _>>()?;
+    let add = options.add.iter().map(|name| text("add", name)).collect::<Result<Vec<_>, _>>()?;
+    Ok(describe_schema::Request {
+        objects: List::new(objects).map_err(|error| wrong("object", &error.to_string()))?,
+        add: List::new(add).map_err(|error| wrong("add", &error.to_string()))?,
+        custom: options.custom,
     })
 }
 

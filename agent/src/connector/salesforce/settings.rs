@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub(super) settle: Duration,
     /// How many refused sign-ins open the circuit.
     pub(super) max_refused_logins: u32,
+    /// Where the schema comes from, if it is not the standard one.
+    pub(super) schema: Option<PathBuf>,
 }
 
 /// How to sign in.
@@ -88,6 +90,7 @@ struct Table {
     settle_ms: u64,
     #[serde(default = "max_refused_logins")]
     max_refused_logins: u32,
+    schema: Option<PathBuf>,
 }
 
 const fn yes() -> bool {
@@ -153,6 +156,7 @@ impl Table {
             api_version: self.api_version,
             settle: Duration::from_millis(self.settle_ms),
             max_refused_logins: self.max_refused_logins,
+            schema: self.schema,
         })
     }
 

@@ -1,6 +1,7 @@
 //! One file a task kind.
 
 pub(super) mod active;
+pub(super) mod describe_schema;
 pub(super) mod expire_password;
 pub(super) mod export;
 pub(super) mod import_batch;
@@ -28,6 +29,21 @@ fn undecided(failure: &Failure, look_at: &str) -> Conclusion {
     let summary = format!("it is not known whether it took effect: {}", failure.summary.as_str());
     let class = failure.class.known().unwrap_or(postern_protocol::FailureClass::Transient);
     Conclusion::unknown(Failure::new(class, failure.code.as_str(), summary).with_next_step(look_at))
+}
+
+/// Warnings that name everything, each short enough for its place.
+fn name_all(what: &str, names: &[String]) -> Vec<String> {
+    let mut warnings: Vec<String> = Vec::new();
+    for name in names {
+        match warnings.last_mut() {
+            Some(last) if last.len() + name.len() + 2 <= 500 => {
+                last.push_str(", ");
+                last.push_str(name);
+            }
+            _ => warnings.push(format!("{what}: {name}")),
+        }
+    }
+    warnings
 }
 
 /// When the task was made, in milliseconds since 1970, by its submitter's clock: ids begin with it.

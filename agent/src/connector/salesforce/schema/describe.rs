@@ -8,6 +8,9 @@ use serde::Deserialize;
 use super::super::api::Call;
 use super::super::{Salesforce, error, fields};
 
+/// The code of the failure that the org has no such object, or does not show it.
+pub(in super::super) const HIDDEN: &str = "object_hidden";
+
 /// An object's fields, by their names in any case and in the order of the org.
 #[derive(Debug)]
 pub(in super::super) struct Described {
@@ -21,47 +24,74 @@ pub(in super::super) struct Described {
 /// One field.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools, reason = "they are what Salesforce says of a field, and independent")]
 pub(in super::super) struct Field {
     /// Its name as Salesforce spells it.
     pub(in super::super) name: String,
-    /// What its values are.
+    /// Its type in Salesforce's words.
     #[serde(rename = "type")]
-    pub(in super::super) kind: Kind,
+    pub(in super::super) type_name: String,
     /// Whether conditions may name it.
     #[serde(default)]
     pub(in super::super) filterable: bool,
+    /// Whether a new record can have it.
+    #[serde(default)]
+    pub(in super::super) createable: bool,
+    /// Whether it can be changed.
+    #[serde(default)]
+    pub(in super::super) updateable: bool,
+    /// Whether it may be empty.
+    #[serde(default)]
+    pub(in super::super) nillable: bool,
+    /// Whether Salesforce fills it in when a new record lacks it.
+    #[serde(default)]
+    pub(in super::super) defaulted_on_create: bool,
+    /// Whether the org made it.
+    #[serde(default)]
+    pub(in super::super) custom: bool,
 }
 
 /// What a field's values are, as far as it makes a difference here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Kind {
     /// True or false, never empty.
     Boolean,
     /// A whole number.
-    #[serde(alias = "long")]
     Int,
     /// A number.
-    #[serde(alias = "currency", alias = "percent")]
     Double,
     /// A day.
     Date,
     /// A moment.
     DateTime,
     /// The id of a record, this one or another.
-    #[serde(alias = "reference")]
     Id,
     /// Several of a list of values.
     MultiPicklist,
     /// Several fields seen as one.
-    #[serde(alias = "location")]
     Address,
     /// Something that no text can hold.
-    #[serde(alias = "anytype", alias = "complexvalue", alias = "json")]
     Base64,
     /// Text, whatever Salesforce calls it: string, e-mail, phone, picklist, …
-    #[serde(other)]
     Text,
+}
+
+impl Field {
+    /// What its values are.
+    pub(in super::super) fn kind(&self) -> Kind {
+        match self.type_name.as_str() {
+            "boolean" => Kind::Boolean,
+            "int" | "long" => Kind::Int,
+            "double" | "currency" | "percent" => Kind::Double,
+            "date" => Kind::Date,
+            "datetime" => Kind::DateTime,
+            "id" | "reference" => Kind::Id,
+            "multipicklist" => Kind::MultiPicklist,
+            "address" | "location" => Kind::Address,
+            "base64" | "anytype" | "complexvalue" | "json" => Kind::Base64,
+            _ => Kind::Text,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -96,7 +126,7 @@ impl Salesforce {
 /// Salesforce does not tell an object that is not there from one that the account may not see.
 fn hidden(object: &str) -> Failure {
     let summary = format!("The org has no object {object}, or does not show it to the service account");
-    Failure::new(FailureClass::Rejected, "object_hidden", summary).with_next_step(
+    Failure::new(FailureClass::Rejected, HIDDEN, summary).with_next_step(
         "Give the service account the permission to see it: View Setup and Configuration for most, Manage Users for \
          UserLogin and LoginHistory, View Devices for UserDevice.",
     )

@@ -14,23 +14,32 @@ use crate::config::Config;
 use crate::connector::salesforce::Salesforce;
 use crate::connector::{Keep, Pending};
 
-fn field(name: &str, kind: Kind) -> Field {
-    Field { name: name.to_owned(), kind, filterable: name != "AboutMe" }
+fn field(name: &str, type_name: &str) -> Field {
+    Field {
+        name: name.to_owned(),
+        type_name: type_name.to_owned(),
+        filterable: name != "AboutMe",
+        createable: true,
+        updateable: true,
+        nillable: true,
+        defaulted_on_create: false,
+        custom: false,
+    }
 }
 
 fn user() -> Described {
     Described::new(
         "User",
         vec![
-            field("Id", Kind::Id),
-            field("IsActive", Kind::Boolean),
-            field("Title", Kind::Text),
-            field("AboutMe", Kind::Text),
-            field("Department", Kind::Text),
-            field("NumberOfFailedLogins", Kind::Int),
-            field("Score__c", Kind::Double),
-            field("Hired__c", Kind::Date),
-            field("CreatedDate", Kind::DateTime),
+            field("Id", "id"),
+            field("IsActive", "boolean"),
+            field("Title", "string"),
+            field("AboutMe", "string"),
+            field("Department", "string"),
+            field("NumberOfFailedLogins", "int"),
+            field("Score__c", "double"),
+            field("Hired__c", "date"),
+            field("CreatedDate", "datetime"),
         ],
     )
 }

@@ -8,9 +8,10 @@ use postern_protocol::filter::Attribute;
 use postern_protocol::task::export::{DateFormat, RecordFormat, Request};
 use postern_protocol::{Failure, FailureClass};
 
+use super::super::super::Salesforce;
 use super::super::super::schema::describe::{Described, Field, Kind};
 use super::super::super::soql::{condition, manual};
-use super::super::super::{Salesforce, schema};
+use super::super::name_all;
 use super::value::Column;
 use crate::dataset::writer::Form;
 
@@ -36,16 +37,16 @@ impl Plan {
             Some(RecordFormat::Xml) => Form::Xml,
             None => return Err(refused("unknown_format", "This version cannot write that form of records")),
         };
-        let Some((name, standard)) = schema::standard(&it.object) else {
-            let known: Vec<&str> = schema::objects().collect();
-            let summary = format!("`{}` cannot be exported; what can be is: {}", it.object, known.join(", "));
+        let Some(schema) = org.schema.object(&it.object) else {
+            let known = org.schema.names().join(", ");
+            let summary = format!("`{}` cannot be exported; what can be is: {known}", it.object);
             return Err(refused("unknown_object", &summary));
         };
-        let object = org.describe(name).await?;
+        let object = org.describe(&schema.name).await?;
         let mut selection = Selection::new(&object, &it.dates)?;
         it.mandatory.iter().try_for_each(|attribute| selection.require(attribute))?;
         if it.attributes.is_empty() {
-            standard.for_each(|attribute| selection.want(attribute));
+            schema.attributes.iter().for_each(|attribute| selection.want(&attribute.name));
         } else {
             it.attributes.iter().for_each(|attribute| selection.want(attribute));
         }
@@ -101,7 +102,7 @@ impl<'a> Selection<'a> {
         for format in dates {
             let known = format.day.known().is_some() && format.time.known().is_some();
             let field = object.find(&format.attribute);
-            if !known || field.is_some_and(|field| !matches!(field.kind, Kind::Date | Kind::DateTime)) {
+            if !known || field.is_some_and(|field| !matches!(field.kind(), Kind::Date | Kind::DateTime)) {
                 let summary = format!("`{}` cannot be given that date format", format.attribute);
                 return Err(refused("date_format", &summary));
             }
@@ -125,7 +126,7 @@ impl<'a> Selection<'a> {
     fn want(&mut self, attribute: &str) {
         match self.object.find(attribute) {
             None => self.lacking.push(attribute.to_owned()),
-            Some(field) if matches!(field.kind, Kind::Address | Kind::Base64) => {
+            Some(field) if matches!(field.kind(), Kind::Address | Kind::Base64) => {
                 self.unreadable.push(field.name.clone());
             }
             Some(field) if self.names.insert(&field.name) => self.chosen.push(field),
@@ -147,21 +148,6 @@ impl<'a> Selection<'a> {
         warnings.extend(name_all("These attributes are no texts, so they are left out", &self.unreadable));
         Ok((columns, warnings))
     }
-}
-
-/// Warnings that name everything, each short enough for its place.
-fn name_all(what: &str, names: &[String]) -> Vec<String> {
-    let mut warnings: Vec<String> = Vec::new();
-    for name in names {
-        match warnings.last_mut() {
-            Some(last) if last.len() + name.len() + 2 <= 500 => {
-                last.push_str(", ");
-                last.push_str(name);
-            }
-            _ => warnings.push(format!("{what}: {name}")),
-        }
-    }
-    warnings
 }
 
 fn refused(code: &str, summary: &str) -> Failure {

@@ -23,8 +23,8 @@ pub(super) struct Column {
 impl Column {
     /// The column of a field, with a format if the task gives one.
     pub(super) fn new(field: &Field, format: Option<&DateFormat>) -> Self {
-        let pattern = format.map(|format| pattern(format, field.kind));
-        Self { name: field.name.clone(), kind: field.kind, pattern }
+        let pattern = format.map(|format| pattern(format, field.kind()));
+        Self { name: field.name.clone(), kind: field.kind(), pattern }
     }
 
     /// What the text stands for. Pages and jobs write some values differently: `1` and `1.0`, `+0000` and `Z`.
