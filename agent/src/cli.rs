@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
-use postern_protocol::task::export::RecordFormat;
+use postern_protocol::task::export::{DeltaMode, RecordFormat};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -264,6 +264,19 @@ pub struct Export {
     /// long, TIME is none, 24h or 12h. May be repeated.
     #[arg(long = "date", value_name = "NAME=DAY:TIME")]
     pub dates: Vec<String>,
+    /// Only what changed since the cursor of this name was last written to a file.
+    #[arg(long, value_name = "CURSOR")]
+    pub delta: Option<String>,
+    /// Which attributes a delta tells of a record: `only_changed_attributes`, `changed_and_mandatory_attributes` or
+    /// `all_attributes`.
+    #[arg(long, requires = "delta", default_value = "changed_and_mandatory_attributes")]
+    pub delta_mode: DeltaMode,
+    /// Begin the cursor anew.
+    #[arg(long, requires = "delta")]
+    pub restart: bool,
+    /// Tell which attributes changed and when, instead of what they are.
+    #[arg(long, requires = "delta")]
+    pub change_log: bool,
     /// About how many records are expected; without it the org is asked.
     #[arg(long, default_value_t = 0)]
     pub size_hint: u64,

@@ -267,6 +267,12 @@ pub trait Keep: Send + Sync {
 
     /// Keeps a value of at most [`MAX_NOTE`] bytes. Durable when it returns.
     fn keep<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, Result<(), Failure>>;
+
+    /// Keeps many values, in this order. All are durable when it returns; before, some may be.
+    fn keep_all(&self, facts: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>>;
+
+    /// Whether a task succeeded and what came of it is known to be in the hands of its requester's side.
+    fn delivered(&self, task: TaskId) -> Result<bool, Failure>;
 }
 
 #[cfg(test)]

@@ -125,3 +125,29 @@ async fn a_schema_is_shown_kept_replaced_and_reset() {
     assert_eq!(schema(&["reset"]).await.code, Some(0));
     assert!(schema(&["show"]).await.out.contains("PermissionsViewAgentConsole"));
 }
+
+/// Bury a task of this machine before its file is written, or not at all, and this fails.
+#[tokio::test]
+async fn a_delta_of_this_machine_moves_on_when_its_file_is_written() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    lab.salesforce.advance(std::time::Duration::from_secs(600));
+    let file = lab.folder().join("delta.jsonl");
+    let export = async |output: &Path| {
+        let output = output.to_str().unwrap();
+        // Not those that the service account's own sign-ins change.
+        let delta = ["--delta", "nightly", "--attributes", "Username,IsActive"];
+        agent.run(&[&["exec", "export", "--system", SYSTEM, "--output", output, "--json"], &delta[..]].concat()).await
+    };
+    let folder = lab.folder().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    let lost = export(&folder).await;
+    assert_eq!(lost.code, Some(1), "a file cannot take the place of a folder: {lost:?}");
+
+    let first = export(&file).await;
+    assert!(first.json()["output"]["records"].as_u64() > Some(1), "{first:?}");
+    assert_eq!(first.json()["output"]["since"], json!(""), "what was lost is told again: {first:?}");
+    let second = export(&file).await;
+    assert_eq!(second.json()["output"]["records"], json!(0), "{second:?}");
+    assert_eq!(second.json()["output"]["since"].as_str().unwrap().len(), 24);
+}

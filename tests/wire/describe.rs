@@ -184,11 +184,12 @@ describe! {
     disable_user::Output { user_id }
     reset_password::Output { user_id }
     expire_password::Output { user_id, message }
-    export::Request { object, attributes, mandatory, filter, clause, format, dates, size_hint }
+    export::Request { object, attributes, mandatory, filter, clause, format, dates, size_hint, content, delta }
+    export::Delta { cursor, mode, restart }
     export::DateFormat { attribute, day, time }
     describe_schema::Request { objects, add, custom }
     describe_schema::Output { objects, attributes, warnings }
-    export::Output { records, way, warnings }
+    export::Output { records, way, since, until, warnings }
     FilterNode { operator, operands, attribute, values }
     import_batch::Output { entries, created, modified, failed, unknown }
 }

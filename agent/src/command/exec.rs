@@ -83,7 +83,7 @@ async fn attempt(app: &App, local: &mut LocalTask) -> Result<Exit, Failed> {
             Some(LocalEvent::Progress { done, total, phase }) => say_error(format_args!("{phase}: {done} of {total}")),
             Some(LocalEvent::Ended(report)) => {
                 let shown = show(app, local, &offer, &report);
-                app.dispatcher.local_taken(report.task).await;
+                app.dispatcher.local_taken(report.task, shown.is_ok()).await;
                 return shown;
             }
             None => return Err(Failed::new(Exit::Failed, "the task was not taken; the log above says why")),

@@ -49,6 +49,7 @@ pub struct Salesforce {
     sessions: Sessions,
     usage: Mutex<Option<Usage>>,
     schema: Schema,
+    keep: Arc<dyn Keep>,
 }
 
 /// A schema as administrators handle it.
@@ -65,8 +66,8 @@ impl Salesforce {
         let settings = Arc::new(Settings::read(system)?);
         let http = http(&settings, system)?;
         let schema = schema_in_force(&settings, system)?;
-        let sign_in = SignIn::new(Arc::clone(&settings), http.clone(), keep, guard_key(&system.name));
-        Ok(Self { settings, http, sessions: Sessions::new(sign_in), usage: Mutex::new(None), schema })
+        let sign_in = SignIn::new(Arc::clone(&settings), http.clone(), Arc::clone(&keep), guard_key(&system.name));
+        Ok(Self { settings, http, sessions: Sessions::new(sign_in), usage: Mutex::new(None), schema, keep })
     }
 
     /// Reads what the settings point to: secrets, keys, certificates.

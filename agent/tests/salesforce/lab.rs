@@ -1,9 +1,10 @@
 //! A simulated org, a connector for it, and an attempt's surroundings in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -133,12 +134,18 @@ impl Lab {
 pub struct Memory {
     kept: Mutex<BTreeMap<String, Vec<u8>>>,
     lasts: Mutex<Option<usize>>,
+    delivered: Mutex<BTreeSet<TaskId>>,
 }
 
 impl Memory {
     /// The process dies before the write after `writes` more; `None`: it lives on.
     pub fn dies_after(&self, writes: Option<usize>) {
         *self.lasts.lock().unwrap() = writes;
+    }
+
+    /// What came of a task is in the hands of its requester's side.
+    pub fn deliver(&self, task: TaskId) {
+        self.delivered.lock().unwrap().insert(task);
     }
 
     /// Whether there is another write in this process's life.
@@ -167,6 +174,19 @@ impl Keep for Memory {
         self.kept.lock().unwrap().insert(key.to_owned(), value);
         Box::pin(async { Ok(()) })
     }
+
+    fn keep_all(&self, facts: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            for (key, value) in facts {
+                self.keep(&key, value).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn delivered(&self, task: TaskId) -> Result<bool, Failure> {
+        Ok(self.delivered.lock().unwrap().contains(&task))
+    }
 }
 
 /// A task and its journal, over all its attempts.
@@ -186,11 +206,14 @@ pub struct Task {
     attempts: u32,
 }
 
+/// Tasks of one millisecond are told apart by it.
+static NEXT: AtomicU8 = AtomicU8::new(0);
+
 impl Task {
     pub fn new(request: TaskRequest) -> Self {
         let millis = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap();
         Self {
-            id: TaskId::from_random(millis, [7; 10]),
+            id: TaskId::from_random(millis, [NEXT.fetch_add(1, Ordering::Relaxed); 10]),
             request,
             requester: SealingKey::from_random(&Zeroizing::new([4; 32])),
             secrets: BTreeMap::new(),
@@ -202,6 +225,11 @@ impl Task {
             stop: CancellationToken::new(),
             attempts: 0,
         }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> TaskId {
+        self.id
     }
 
     /// One more attempt, with the journal of those before.

@@ -1,6 +1,8 @@
 //! The Salesforce connector against the simulator: every kind of task, every way an answer can be lost.
 
 #[cfg(test)]
+mod delta;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod import;

@@ -32,6 +32,28 @@ codes! {
 }
 
 codes! {
+    /// What is told of records.
+    pub enum Content {
+        /// Their attributes.
+        1 Records = "records",
+        /// Which attributes changed, and when; of a delta only.
+        2 ChangeLog = "change_log",
+    }
+}
+
+codes! {
+    /// Which attributes are told of a record that changed. A new record is told whole.
+    pub enum DeltaMode {
+        /// Those that changed.
+        1 OnlyChanged = "only_changed_attributes",
+        /// Those that changed, and the mandatory ones.
+        2 ChangedAndMandatory = "changed_and_mandatory_attributes",
+        /// All.
+        3 AllAttributes = "all_attributes",
+    }
+}
+
+codes! {
     /// How the day of a moment is written.
     pub enum DayPattern {
         /// 2026-11-22
@@ -83,6 +105,28 @@ pub struct DateFormat {
     pub time: Code<TimePattern>,
 }
 
+/// Only what changed since the same cursor was last handed over.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delta {
+    /// The cursor: what was handed over before is remembered under this name, by the member that did it.
+    pub cursor: Text<64>,
+    /// Which attributes are told.
+    #[serde(default = "changed_and_mandatory")]
+    pub mode: Code<DeltaMode>,
+    /// Whether the cursor begins anew: everything is handed over again.
+    #[serde(default)]
+    pub restart: bool,
+}
+
+fn changed_and_mandatory() -> Code<DeltaMode> {
+    DeltaMode::ChangedAndMandatory.into()
+}
+
+fn records() -> Code<Content> {
+    Content::Records.into()
+}
+
 /// Which records, and what of them.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,12 +153,21 @@ pub struct Request {
     /// About how many records are expected; 0: the connected system is asked.
     #[serde(default)]
     pub size_hint: u64,
+    /// What is told of records.
+    #[serde(default = "records")]
+    pub content: Code<Content>,
+    /// Only what changed; all if there is none.
+    #[serde(default)]
+    pub delta: Option<Delta>,
 }
 
 impl Request {
-    #[allow(clippy::unused_self, reason = "every kind answers this; this one is about no single account")]
+    /// Two runs of one cursor would each take the other's records for handed over.
     pub(super) fn target(&self) -> Text<255> {
-        Text::default()
+        match &self.delta {
+            Some(delta) => Text::clipped(format!("{} {}", self.object.as_str(), delta.cursor.as_str()).to_lowercase()),
+            None => Text::default(),
+        }
     }
 }
 
@@ -125,6 +178,10 @@ pub struct Output {
     pub records: u64,
     /// How they were read.
     pub way: Code<Way>,
+    /// Of a delta: from when on changes were looked for, as RFC 3339 in UTC; empty: from the beginning.
+    pub since: Text<32>,
+    /// Of a delta: until when; empty for a full export.
+    pub until: Text<32>,
     /// What a requester should know, e.g. which attributes the connected system lacks.
     pub warnings: List<Text<512>, 12>,
 }

@@ -60,6 +60,12 @@ fn export() -> export::Request {
             time: export::TimePattern::Twelve.into(),
         }]),
         size_hint: 0x7006,
+        content: export::Content::ChangeLog.into(),
+        delta: Some(export::Delta {
+            cursor: text("nächtlich"),
+            mode: export::DeltaMode::AllAttributes.into(),
+            restart: true,
+        }),
     }
 }
 
@@ -97,6 +103,8 @@ fn outputs() -> Vec<Sample> {
         output(&export::Output {
             records: 0x7007,
             way: export::Way::Bulk.into(),
+            since: text("2026-11-21T00:00:00.000Z"),
+            until: text("2026-11-22T00:00:00.000Z"),
             warnings: list(vec![text("the org lacks Größe__c"), text("das Objekt")]),
         }),
         output(&describe_schema::Output { objects: 0x7008, attributes: 0x7009, warnings: list(vec![text("fehlt")]) }),

@@ -3,7 +3,7 @@
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::filter::{Attribute, Filter};
 use postern_protocol::task::describe_schema;
-use postern_protocol::task::export::{DateFormat, DayPattern, Request, TimePattern};
+use postern_protocol::task::export::{Content, DateFormat, DayPattern, Delta, Request, TimePattern};
 
 use super::Failed;
 use crate::cli::{DescribeSchema, Export};
@@ -27,6 +27,8 @@ pub(super) fn read_export(options: &Export) -> Result<Request, Failed> {
         format: options.format.into(),
         dates: List::new(dates).map_err(|error| wrong("date", &error.to_string()))?,
         size_hint: options.size_hint,
+        content: if options.change_log { Content::ChangeLog } else { Content::Records }.into(),
+        delta: options.delta.as_deref().map(|cursor| delta(options, cursor)).transpose()?,
     })
 }
 
@@ -44,6 +46,10 @@ pub(super) fn read_describe_schema(options: &DescribeSchema) -> Result<describe_
 fn names<const MAX: usize>(option: &str, names: &[String]) -> Result<List<Attribute, MAX>, Failed> {
     let names = names.iter().map(|name| text(option, name.trim())).collect::<Result<Vec<_>, _>>()?;
     List::new(names).map_err(|error| wrong(option, &error.to_string()))
+}
+
+fn delta(options: &Export, cursor: &str) -> Result<Delta, Failed> {
+    Ok(Delta { cursor: text("delta", cursor)?, mode: options.delta_mode.into(), restart: options.restart })
 }
 
 fn date(text_of: &str) -> Result<DateFormat, Failed> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use postern_protocol::{Failure, FailureClass};
 use serde::Deserialize;
 
@@ -18,6 +19,8 @@ pub(in super::super) struct Described {
     pub(in super::super) name: String,
     /// Its fields.
     pub(in super::super) fields: Vec<Field>,
+    /// When it was read, by Salesforce's clock.
+    pub(in super::super) at: Option<Timestamp>,
     by_name: HashMap<String, usize>,
 }
 
@@ -95,7 +98,7 @@ impl Field {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Told {
     name: String,
     fields: Vec<Field>,
 }
@@ -104,7 +107,7 @@ impl Described {
     /// An object with these fields.
     pub(in super::super) fn new(name: impl Into<String>, fields: Vec<Field>) -> Self {
         let by_name = fields.iter().enumerate().map(|(at, field)| (field.name.to_ascii_lowercase(), at)).collect();
-        Self { name: name.into(), fields, by_name }
+        Self { name: name.into(), fields, at: None, by_name }
     }
 
     /// The field of that name, however a submitter spells it.
@@ -118,8 +121,8 @@ impl Salesforce {
     pub(in super::super) async fn describe(&self, object: &str) -> Result<Described, Failure> {
         let answer = self.read(&Call::get(format!("sobjects/{object}/describe"))).await;
         let answer = answer.map_err(|failure| if error::is_retryable(&failure) { failure } else { hidden(object) })?;
-        let answer: Answer = serde_json::from_value(answer.json).map_err(|_| error::strange(200))?;
-        Ok(Described::new(answer.name, answer.fields))
+        let told: Told = serde_json::from_value(answer.json).map_err(|_| error::strange(200))?;
+        Ok(Described { at: answer.at, ..Described::new(told.name, told.fields) })
     }
 }
 

@@ -4,20 +4,26 @@
 //! again when what leads through it is gone, and the records are counted against what Salesforce said it found.
 
 mod bulk;
+mod delta;
 mod pages;
 mod plan;
 mod sink;
 mod table;
 mod value;
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use postern_protocol::bounded::Text;
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::export::{Output, RESULT_KEY, Request, Way};
 use postern_protocol::{Failure, FailureClass};
 
 use super::super::api::{Call, lock_wait};
-use super::super::{Salesforce, error};
+use super::super::{Salesforce, error, soql};
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use bulk::Bulk;
+use delta::{Begin, Cursor, Span, Tracker};
 use pages::Pages;
 use plan::Plan;
 use sink::Sink;
@@ -35,15 +41,24 @@ type Rows = Vec<Vec<Option<String>>>;
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
     let mut plan = Plan::make(org, &it).await?;
-    let total = if it.size_hint > 0 { it.size_hint } else { org.first_page(&plan.count).await?.total };
+    let delta = begin_delta(org, &it, &mut plan, cx).await?;
+    let total = if it.size_hint > 0 { it.size_hint } else { org.first_page(&plan.count()).await?.total };
     let mut way = if total > BULK_ABOVE { Way::Bulk } else { Way::Pages };
     let mut restarts = 0;
     loop {
-        let (failure, what) = match attempt(org, &plan, way, total, cx).await {
-            Ok((payload, records)) => {
-                let (stream, key) = payload;
-                let warnings = plan.warnings();
-                let conclusion = Conclusion::succeeded(Output { records, way: way.into(), warnings }, Changed::No);
+        let tracker = delta.as_ref().map(|(cursor, _)| Tracker::new(Arc::clone(&org.keep), cursor.clone(), &plan, &it));
+        let (failure, what) = match attempt(org, &plan, (way, total), tracker, cx).await {
+            Ok(((stream, key), records)) => {
+                let moment = |moment: &Timestamp| Text::clipped(soql::moment(moment));
+                let span = delta.as_ref().map(|(_, span)| span);
+                let output = Output {
+                    records,
+                    way: way.into(),
+                    since: span.and_then(|span| span.from.as_ref()).map(moment).unwrap_or_default(),
+                    until: span.map(|span| moment(&span.until)).unwrap_or_default(),
+                    warnings: plan.warnings(),
+                };
+                let conclusion = Conclusion::succeeded(output, Changed::No);
                 return Ok(Conclusion { payload: Some(stream), ..conclusion.with_sealed(key) });
             }
             Err(Broken { failure, what }) => (failure, what),
@@ -67,6 +82,28 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
             Broke::NoBulk | Broke::Attempt => return Err(failure),
         }
     }
+}
+
+/// Begins the run of a cursor, if the export is a delta, and leaves only its span of time.
+async fn begin_delta(
+    org: &Salesforce,
+    it: &Request,
+    plan: &mut Plan,
+    cx: &AttemptCx,
+) -> Result<Option<(Cursor, Span)>, Failure> {
+    let Some(delta) = &it.delta else { return Ok(None) };
+    let begin = Begin {
+        object: &plan.object,
+        name: &delta.cursor,
+        about: &plan.about,
+        restart: delta.restart,
+        task: cx.task,
+        // Records are stamped by Salesforce's clock, so this host's is of no use here.
+        now: plan.now.ok_or_else(|| error::strange(200))?,
+    };
+    let (cursor, span) = Cursor::begin(org.keep.as_ref(), begin).await?;
+    plan.within(&span);
+    Ok(Some((cursor, span)))
 }
 
 /// Why a stream did not come to its end.
@@ -105,16 +142,28 @@ fn incomplete(read: u64, found: u64) -> Failure {
 type Done = ((postern_protocol::message::v1::StreamRef, postern_protocol::seal::SealedOutput), u64);
 
 /// One stream from its beginning to its end.
-async fn attempt(org: &Salesforce, plan: &Plan, way: Way, total: u64, cx: &AttemptCx) -> Result<Done, Broken> {
+async fn attempt(
+    org: &Salesforce,
+    plan: &Plan,
+    (way, total): (Way, u64),
+    tracker: Option<Tracker>,
+    cx: &AttemptCx,
+) -> Result<Done, Broken> {
     let mut source = Source::open(org, plan, way, cx).await?;
-    let read = read(org, plan, &mut source, total, cx).await;
+    let sink = Sink::begin(plan, cx.journal.payload(RESULT_KEY)?, tracker).await?;
+    let read = read(org, plan, (&mut source, sink), total, cx).await;
     source.close(org).await;
     let sink = read?;
     Ok(sink.finish().await?)
 }
 
-async fn read(org: &Salesforce, plan: &Plan, source: &mut Source, total: u64, cx: &AttemptCx) -> Result<Sink, Broken> {
-    let mut sink = Sink::begin(plan, cx.journal.payload(RESULT_KEY)?).await?;
+async fn read(
+    org: &Salesforce,
+    plan: &Plan,
+    (source, mut sink): (&mut Source, Sink),
+    total: u64,
+    cx: &AttemptCx,
+) -> Result<Sink, Broken> {
     while let Some(rows) = source.next(org, plan).await? {
         sink = sink.add(rows).await?;
         cx.journal.progress(sink.read(), total.max(sink.read()), "export");

@@ -198,6 +198,14 @@ impl Keep for Forgetful {
     fn keep<'a>(&'a self, _: &'a str, _: Vec<u8>) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
+
+    fn keep_all(&self, _: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn delivered(&self, _: postern_protocol::TaskId) -> Result<bool, Failure> {
+        Ok(false)
+    }
 }
 
 /// A connector of an org whose users have those texts.

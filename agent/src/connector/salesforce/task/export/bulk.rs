@@ -36,7 +36,7 @@ enum Next {
 impl Bulk {
     /// Makes the job, and waits until it is done.
     pub(super) async fn open(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Result<Self, Broken> {
-        let ask = Call::ask("jobs/query", json!({ "operation": "query", "query": plan.select }));
+        let ask = Call::ask("jobs/query", json!({ "operation": "query", "query": plan.select() }));
         let made = patiently(|| org.read(&ask)).await.map_err(|failure| {
             let what = if error::is_retryable(&failure) { Broke::Attempt } else { Broke::NoBulk };
             Broken { failure, what }

@@ -27,7 +27,10 @@ impl Pages {
     /// The next page; `None` after the last.
     pub(super) async fn next(&mut self, org: &Salesforce, plan: &Plan) -> Result<Option<Rows>, Failure> {
         let page = match &self.next {
-            Next::First => patiently(|| org.first_page(&plan.select)).await?,
+            Next::First => {
+                let select = plan.select();
+                patiently(|| org.first_page(&select)).await?
+            }
             Next::Page(locator) => patiently(|| org.next_page(locator)).await?,
             Next::Nothing => return Ok(None),
         };

@@ -3,40 +3,50 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::filter::Attribute;
-use postern_protocol::task::export::{DateFormat, RecordFormat, Request};
+use postern_protocol::task::export::{Content, DateFormat, DeltaMode, RecordFormat, Request};
 use postern_protocol::{Failure, FailureClass};
 
 use super::super::super::Salesforce;
 use super::super::super::schema::describe::{Described, Field, Kind};
 use super::super::super::soql::{condition, manual};
 use super::super::name_all;
+use super::delta::{self, Span};
 use super::value::Column;
 use crate::dataset::writer::Form;
 
 /// The longest statement Salesforce takes.
 const MAX_STATEMENT: usize = 100_000;
+/// The condition on a span of time.
+const SPAN: usize = 200;
 
 /// Everything that is decided before the first record is read.
 pub(super) struct Plan {
+    /// What is read of a record.
     pub(super) columns: Arc<[Column]>,
+    /// How many of the columns are handed over.
+    pub(super) shown: usize,
+    /// Of a delta: the column that tells when a record changed.
+    pub(super) stamp_at: usize,
+    /// Which of them are mandatory.
+    pub(super) mandatory: Vec<bool>,
     pub(super) form: Form,
-    /// The statement that finds the records.
-    pub(super) select: String,
-    /// The statement that counts them.
-    pub(super) count: String,
+    /// Everything that decides which records and attributes are handed over.
+    pub(super) about: String,
+    /// Now, by Salesforce's clock.
+    pub(super) now: Option<Timestamp>,
+    /// The object's name as Salesforce spells it.
+    pub(super) object: String,
+    conditions: Vec<String>,
+    stamp: &'static str,
     warnings: Vec<String>,
 }
 
 impl Plan {
     pub(super) async fn make(org: &Salesforce, it: &Request) -> Result<Self, Failure> {
-        let form = match it.format.known() {
-            Some(RecordFormat::JsonLines) => Form::JsonLines,
-            Some(RecordFormat::Csv) => Form::Csv,
-            Some(RecordFormat::Xml) => Form::Xml,
-            None => return Err(refused("unknown_format", "This version cannot write that form of records")),
-        };
+        let form = form(it)?;
         let Some(schema) = org.schema.object(&it.object) else {
             let known = org.schema.names().join(", ");
             let summary = format!("`{}` cannot be exported; what can be is: {known}", it.object);
@@ -45,23 +55,65 @@ impl Plan {
         let object = org.describe(&schema.name).await?;
         let mut selection = Selection::new(&object, &it.dates)?;
         it.mandatory.iter().try_for_each(|attribute| selection.require(attribute))?;
+        let required: HashSet<&str> = selection.names.clone();
         if it.attributes.is_empty() {
             schema.attributes.iter().for_each(|attribute| selection.want(&attribute.name));
         } else {
             it.attributes.iter().for_each(|attribute| selection.want(attribute));
         }
-        let (columns, warnings) = selection.finish()?;
+        let mandatory = selection.chosen.iter().map(|field| required.contains(field.name.as_str())).collect();
+        let (mut columns, warnings) = selection.finish()?;
+        let (shown, mut stamp, mut stamp_at) = (columns.len(), "", 0);
         let conditions = conditions(it, &object)?;
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        let select = format!("SELECT {} FROM {}{conditions}", names.join(", "), object.name);
-        if select.chars().count() > MAX_STATEMENT {
-            let summary = format!(
-                "The export takes a statement of more than the {MAX_STATEMENT} characters that Salesforce reads"
-            );
-            return Err(refused("statement_too_long", &summary));
+        let about = format!("{} {conditions:?} {names:?}", object.name);
+        if it.delta.is_some() {
+            if shown > delta::MAX_ATTRIBUTES {
+                let summary = format!("A delta has at most {} attributes, and this has {shown}", delta::MAX_ATTRIBUTES);
+                return Err(refused("too_many_attributes", &summary));
+            }
+            stamp = delta::stamp(&object)?;
+            stamp_at = columns.iter().position(|column| column.name == stamp).unwrap_or(shown);
+            if stamp_at == shown {
+                columns.extend(object.find(stamp).map(|field| Column::new(field, None)));
+            }
         }
-        let count = format!("SELECT COUNT() FROM {}{conditions}", object.name);
-        Ok(Self { columns: columns.into(), form, select, count, warnings })
+        let (name, now) = (object.name, object.at);
+        let columns = columns.into();
+        let plan =
+            Self { columns, shown, stamp_at, mandatory, form, about, now, object: name, conditions, stamp, warnings };
+        plan.check_length()?;
+        Ok(plan)
+    }
+
+    /// Leaves only records that changed in a span of time.
+    pub(super) fn within(&mut self, span: &Span) {
+        self.conditions.push(span.condition(self.stamp));
+    }
+
+    /// The statement that finds the records.
+    pub(super) fn select(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        format!("SELECT {} FROM {}{}", names.join(", "), self.object, self.clause())
+    }
+
+    /// The statement that counts them.
+    pub(super) fn count(&self) -> String {
+        format!("SELECT COUNT() FROM {}{}", self.object, self.clause())
+    }
+
+    fn clause(&self) -> String {
+        let conditions: Vec<String> = self.conditions.iter().map(|condition| format!("({condition})")).collect();
+        if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) }
+    }
+
+    fn check_length(&self) -> Result<(), Failure> {
+        if self.select().chars().count() + SPAN <= MAX_STATEMENT {
+            return Ok(());
+        }
+        let summary =
+            format!("The export takes a statement of more than the {MAX_STATEMENT} characters that Salesforce reads");
+        Err(refused("statement_too_long", &summary))
     }
 
     /// Adds something that the requester should know.
@@ -74,17 +126,41 @@ impl Plan {
     }
 }
 
-/// The conditions of a request, each in its own parentheses.
-fn conditions(it: &Request, object: &Described) -> Result<String, Failure> {
+fn form(it: &Request) -> Result<Form, Failure> {
+    let form = match it.format.known() {
+        Some(RecordFormat::JsonLines) => Form::JsonLines,
+        Some(RecordFormat::Csv) => Form::Csv,
+        Some(RecordFormat::Xml) => Form::Xml,
+        None => return Err(refused("unknown_format", "This version cannot write that form of records")),
+    };
+    let mode = it.delta.as_ref().map(|delta| delta.mode.known());
+    match (it.content.known(), mode) {
+        (None, _) | (_, Some(None)) => {
+            Err(refused("unknown_mode", "This version does not know that way of telling changes"))
+        }
+        (Some(Content::ChangeLog), None) => Err(refused("no_change_log", "Only a delta has a change log")),
+        (Some(Content::Records), Some(Some(DeltaMode::OnlyChanged | DeltaMode::ChangedAndMandatory)))
+            if form == Form::Csv =>
+        {
+            let summary = "CSV cannot tell an attribute that did not change from one that was emptied; use jsonl, xml, or \
+                all_attributes";
+            Err(refused("csv_delta", summary))
+        }
+        _ => Ok(form),
+    }
+}
+
+/// The conditions of a request.
+fn conditions(it: &Request, object: &Described) -> Result<Vec<String>, Failure> {
     let mut conditions = Vec::new();
     if let Some(filter) = &it.filter {
-        conditions.push(format!("({})", condition::encode(filter, object)?));
+        conditions.push(condition::encode(filter, object)?);
     }
     if !it.clause.is_empty() {
         manual::check(&it.clause)?;
-        conditions.push(format!("({})", it.clause.as_str()));
+        conditions.push(it.clause.to_string());
     }
-    Ok(if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) })
+    Ok(conditions)
 }
 
 /// Columns as they are chosen: those the org has, each once.
