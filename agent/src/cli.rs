@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
 use postern_protocol::task::disable_user::IfRefused;
+use postern_protocol::task::export::{DeltaMode, RecordFormat};
 use postern_protocol::task::import_batch::{Delimiter, DynamicSystem, Format, Request, Rule, Variable};
 
 const FIRST_STEPS_AND_EXIT_CODES: &str = "\
@@ -45,7 +46,8 @@ Examples:
   postern exec test_connection --system acme
   postern exec disable_user --system acme --account joe@example.com
   postern exec reset_password --system acme --account joe@example.com --generate new-password
-  postern exec import_batch --system acme --dataset users.xml --results results.jsonl";
+  postern exec import_batch --system acme --dataset users.xml --results results.jsonl
+  postern exec export --system acme --object User --format csv --output users.csv";
 
 const RESET_PASSWORD_EXAMPLES: &str = "\
 Examples:
@@ -101,6 +103,13 @@ pub enum Command {
     /// outcome is printed, with the next step if the task did not succeed.
     #[command(after_help = EXEC_EXAMPLES)]
     Exec(Exec),
+    /// Look at, keep, replace or reset the schema of a connected system: which attributes its records have.
+    ///
+    /// Another schema than the standard one is the file that the system's settings name as `schema`.
+    #[command(
+        after_help = "Examples:\n  postern schema --system acme show\n  postern schema --system acme export --output schema.xml\n  postern schema --system acme import --from schema.xml\n  postern schema --system acme reset"
+    )]
+    Schema(Schema),
     /// Let the agent sign in again after the guard against lock-out stopped it.
     ///
     /// The guard counts refused sign-ins and stops before Salesforce locks the account. It lets the agent try again by
@@ -154,6 +163,38 @@ pub struct ResetSignIn {
     /// The connected system, as the configuration names it.
     #[arg(long, value_name = "NAME")]
     pub system: SystemName,
+}
+
+/// Options of `postern schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// The connected system, as the configuration names it.
+    #[arg(long, value_name = "NAME")]
+    pub system: SystemName,
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: SchemaCommand,
+}
+
+/// What to do with a schema.
+#[derive(Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// Show the schema in force.
+    Show,
+    /// Write the schema in force as XML.
+    Export {
+        /// To this file instead of the standard output.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Replace the schema: checks this XML and writes it to the file that the settings name.
+    Import {
+        /// The XML, e.g. what `postern exec describe_schema` wrote.
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+    },
+    /// Write the standard schema to the file that the settings name.
+    Reset,
 }
 
 /// Options of `postern exec`.
@@ -229,6 +270,11 @@ pub enum Task {
     /// Create and modify accounts from a dataset.
     #[command(alias = "import-batch")]
     ImportBatch(ImportBatch),
+    /// Write records of one class to a file.
+    Export(Export),
+    /// Write the schema in force, refreshed from what the org says of itself, to a file.
+    #[command(alias = "describe-schema")]
+    DescribeSchema(DescribeSchema),
 }
 
 /// Options of `postern exec disable_user`.
@@ -343,6 +389,76 @@ pub struct ImportBatch {
     /// must not be there yet; only you can read it.
     #[arg(long, value_name = "FILE")]
     pub failed: Option<PathBuf>,
+}
+
+/// Options of `postern exec export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub common: Common,
+    /// The class of records, e.g. User or Profile.
+    #[arg(long, default_value = "User")]
+    pub object: String,
+    /// The attributes wanted, with commas between them; without it those of the schema.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub attributes: Vec<String>,
+    /// Attributes without which the export is to fail.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub mandatory: Vec<String>,
+    /// Which records, as JSON: `{"attribute": "Title", "contains": "50%"}`, joined by `{"and": […]}`, `{"or": […]}` and
+    /// `{"not": …}`.
+    #[arg(long, value_name = "JSON")]
+    pub filter: Option<String>,
+    /// A condition in SOQL that must hold as well.
+    #[arg(long, value_name = "SOQL")]
+    pub clause: Option<String>,
+    /// How records are written: jsonl, csv or xml.
+    #[arg(long, default_value = "jsonl")]
+    pub format: RecordFormat,
+    /// How an attribute's moments are written, as `NAME=DAY:TIME`; DAY is iso, american, european, dotted, compact or
+    /// long, TIME is none, 24h or 12h. May be repeated.
+    #[arg(long = "date", value_name = "NAME=DAY:TIME")]
+    pub dates: Vec<String>,
+    /// Only what changed since the cursor of this name was last written to a file.
+    #[arg(long, value_name = "CURSOR")]
+    pub delta: Option<String>,
+    /// Which attributes a delta tells of a record: `only_changed_attributes`, `changed_and_mandatory_attributes` or
+    /// `all_attributes`.
+    #[arg(long, requires = "delta", default_value = "changed_and_mandatory_attributes")]
+    pub delta_mode: DeltaMode,
+    /// Begin the cursor anew.
+    #[arg(long, requires = "delta")]
+    pub restart: bool,
+    /// Tell which attributes changed and when, instead of what they are.
+    #[arg(long, requires = "delta")]
+    pub change_log: bool,
+    /// About how many records are expected; without it the org is asked.
+    #[arg(long, default_value_t = 0)]
+    pub size_hint: u64,
+    /// The file. It appears when it is whole, and replaces one that is there.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Options of `postern exec describe_schema`.
+#[derive(Debug, Args)]
+pub struct DescribeSchema {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub common: Common,
+    /// A class of records; may be repeated. Without it all of the schema in force.
+    #[arg(long = "object", value_name = "NAME")]
+    pub objects: Vec<String>,
+    /// An attribute to add, as `User.Size__c`; may be repeated.
+    #[arg(long, value_name = "OBJECT.NAME")]
+    pub add: Vec<String>,
+    /// Add every attribute that the org made.
+    #[arg(long)]
+    pub custom: bool,
+    /// The file, XML. It appears when it is whole, and replaces one that is there.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
 }
 
 #[cfg(test)]

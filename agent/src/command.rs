@@ -5,6 +5,7 @@ mod exec;
 mod ready_file;
 mod reset_sign_in;
 mod run;
+mod schema;
 mod status;
 
 use std::error::Error;
@@ -72,6 +73,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Run(options) => on_runtime(run::run(&cli.config, options)),
         Command::Status(options) => on_runtime(status::run(&cli.config, &options)),
         Command::Exec(options) => on_runtime(exec::run(&cli.config, options)),
+        Command::Schema(options) => schema::run(&cli.config, &options),
         Command::ResetSignIn(options) => on_runtime(reset_sign_in::run(&cli.config, &options)),
     };
     match done {

@@ -6,21 +6,23 @@
 pub mod registry;
 pub mod salesforce;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use postern_agent_core::journal::{is_done, open_intents};
 pub use postern_agent_core::{GivenUp, JournalEntry, Mark};
-use postern_protocol::message::v1::MAX_PARTS;
+use postern_protocol::message::v1::{MAX_PARTS, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-pub use registry::{build, check, reset_sign_in};
+pub use registry::{build, check, read_schema, reset_sign_in, schema, schema_file, standard_schema};
+
+use crate::chain::Chain;
 
 /// A future that a trait object can return.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -56,6 +58,8 @@ pub struct Conclusion {
     pub output: Option<TaskOutput>,
     /// Secrets for the requester; at most [`MAX_PARTS`].
     pub sealed: Vec<SealedOutput>,
+    /// The payload that came of it, if one did.
+    pub payload: Option<StreamRef>,
 }
 
 impl Conclusion {
@@ -68,6 +72,7 @@ impl Conclusion {
             failure: None,
             output: Some(output.into()),
             sealed: Vec::new(),
+            payload: None,
         }
     }
 
@@ -85,6 +90,7 @@ impl Conclusion {
             failure: Some(failure),
             output: None,
             sealed: Vec::new(),
+            payload: None,
         }
     }
 
@@ -97,6 +103,7 @@ impl Conclusion {
             failure: Some(failure),
             output: None,
             sealed: Vec::new(),
+            payload: None,
         }
     }
 
@@ -132,6 +139,13 @@ impl Conclusion {
     }
 }
 
+/// A file for the requester while it is written, in clear here and sealed wherever it is kept. Dropped before it is
+/// finished, nothing is left of it.
+pub trait Payload: Write + Send {
+    /// Completes it, and returns it with its key, sealed to the requester. Until then nobody takes it for whole.
+    fn finish(self: Box<Self>) -> Result<(StreamRef, SealedOutput), Failure>;
+}
+
 /// The most bytes of one note.
 pub const MAX_NOTE: usize = 3 * 1024;
 
@@ -162,6 +176,9 @@ pub trait Journal: Send + Sync {
 
     /// The task's dataset in clear, from its beginning. Reads block: use it on a thread that may.
     fn dataset(&self) -> Result<Box<dyn Read + Send>, Failure>;
+
+    /// A new file for the requester; its key becomes the sealed output `key`. Writes block: use it on a thread that may.
+    fn payload(&self, key: &str) -> Result<Box<dyn Payload>, Failure>;
 }
 
 /// What one attempt at one task may know and use.
@@ -235,6 +252,20 @@ pub fn stopped() -> Failure {
     Failure::new(FailureClass::Interrupted, "stopped", "The task was stopped before it changed anything")
 }
 
+/// The failure that a payload which cannot be written is for its task.
+pub fn unwritten(error: &std::io::Error) -> Failure {
+    let failed = |class, code: &str, summary: &str| Failure::new(class, code, summary);
+    if error.kind() == ErrorKind::StorageFull {
+        return failed(FailureClass::Transient, "disk_full", "The agent's disk is too full for what comes of the task")
+            .with_next_step("Make room on the disk of the agent's state directory; the task is tried again by itself");
+    }
+    if error.kind() == ErrorKind::FileTooLarge {
+        return failed(FailureClass::Rejected, "payload_too_large", "What comes of the task is larger than may be")
+            .with_next_step("Ask for less: fewer attributes, or fewer records by a filter");
+    }
+    failed(FailureClass::Internal, "spool", &format!("What comes of the task cannot be written: {}", Chain(error)))
+}
+
 fn checked(note: Vec<u8>) -> Result<Vec<u8>, Failure> {
     if note.len() > MAX_NOTE {
         return Err(Failure::new(FailureClass::Internal, "note_too_long", "A journal note was longer than its place"));
@@ -249,6 +280,12 @@ pub trait Keep: Send + Sync {
 
     /// Keeps a value of at most [`MAX_NOTE`] bytes. Durable when it returns.
     fn keep<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, Result<(), Failure>>;
+
+    /// Keeps many values, in this order. All are durable when it returns; before, some may be.
+    fn keep_all(&self, facts: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>>;
+
+    /// Whether a task succeeded and what came of it is known to be in the hands of its requester's side.
+    fn delivered(&self, task: TaskId) -> Result<bool, Failure>;
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod csv;
 mod draft;
 pub mod jsonl;
 mod source;
+pub mod writer;
 pub mod xml;
 
 use std::io::Read;
@@ -126,19 +127,6 @@ pub fn read(source: Box<dyn Read + Send>, format: Format, delimiter: Delimiter) 
         Format::Csv => Box::new(csv::Reader::new(source, delimiter)),
         Format::Jsonl => Box::new(jsonl::Reader::new(source)),
     }
-}
-
-/// Attributes by name, as written first, each with all its values: for forms in which a name stands once.
-fn grouped(record: &Record) -> Vec<(&str, Vec<&str>)> {
-    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
-    for attribute in &record.attributes {
-        let value = attribute.value.expose();
-        match groups.iter_mut().find(|(name, _)| *name == attribute.name) {
-            Some((_, values)) => values.push(value),
-            None => groups.push((&attribute.name, vec![value])),
-        }
-    }
-    groups
 }
 
 fn is(name: &str, wanted: &str) -> bool {

@@ -26,7 +26,7 @@ enum Input {
     Disconnected,
     Frame(Box<FromController>),
     Local { offer: Box<Offer>, watch: mpsc::Sender<LocalEvent> },
-    LocalTaken(TaskId),
+    LocalTaken { task: TaskId, delivered: bool },
     Intend { task: TaskId, entry: JournalEntry, reach: Duration, answer: oneshot::Sender<Result<(), Failure>> },
     Record { task: TaskId, entries: Vec<JournalEntry>, answer: oneshot::Sender<Result<(), Failure>> },
     Progress { task: TaskId, done: u64, total: u64, phase: String },
@@ -137,9 +137,9 @@ impl Dispatcher {
         self.send(Input::Local { offer: Box::new(offer), watch }).await;
     }
 
-    /// The outcome of a task of this machine was shown.
-    pub async fn local_taken(&self, task: TaskId) {
-        self.send(Input::LocalTaken(task)).await;
+    /// The outcome of a task of this machine was shown, and what came of it is `delivered` or lost.
+    pub async fn local_taken(&self, task: TaskId, delivered: bool) {
+        self.send(Input::LocalTaken { task, delivered }).await;
     }
 
     /// An attempt is about to act. `Ok` once its intent is on disk and it may.

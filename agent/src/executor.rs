@@ -2,6 +2,7 @@
 
 mod dataset;
 mod journal;
+mod payload;
 mod results;
 
 use std::collections::BTreeMap;
@@ -126,12 +127,24 @@ impl Executor {
             offer: Arc::new(offer),
             kind,
             sealing_keys: Arc::clone(&self.sealing_keys),
-            spool: self.store.spool().clone(),
+            store: self.store.clone(),
             dispatcher: self.dispatcher.clone(),
+            made: Arc::default(),
         });
+        let made = Arc::clone(&journal.made);
         let cx = AttemptCx { task, system, attempt, reconcile, earlier, stop, journal };
-        let conclusion = connector.run(request, &cx).await?;
-        let streams = if kind == TaskKind::ImportBatch { self.results(task).await? } else { Vec::new() };
+        let conclusion = match connector.run(request, &cx).await {
+            Ok(conclusion) => conclusion,
+            Err(failure) => {
+                made.discard(self.store.spool());
+                return Err(failure);
+            }
+        };
+        let streams = if kind == TaskKind::ImportBatch {
+            self.results(task).await?
+        } else {
+            conclusion.payload.into_iter().collect()
+        };
         into_ending(conclusion, streams)
     }
 

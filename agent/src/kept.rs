@@ -1,6 +1,6 @@
 //! A connector's memory in the store.
 
-use postern_protocol::{Failure, FailureClass, SystemName};
+use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId};
 
 use crate::chain::Chain;
 use crate::connector::{Keep, Pending};
@@ -26,6 +26,15 @@ impl Keep for Kept {
 
     fn keep<'a>(&'a self, key: &'a str, value: Vec<u8>) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async move { self.store.keep(&self.system, key, &value).await.map_err(|error| forgot(&error)) })
+    }
+
+    fn keep_all(&self, facts: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async move { self.store.keep_all(&self.system, &facts).await.map_err(|error| forgot(&error)) })
+    }
+
+    fn delivered(&self, task: TaskId) -> Result<bool, Failure> {
+        let stone = self.store.tombstone(task).map_err(|error| forgot(&error))?;
+        Ok(stone.is_some_and(|stone| stone.outcome == Outcome::Succeeded))
     }
 }
 

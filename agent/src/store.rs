@@ -10,7 +10,7 @@ use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use futures_util::future::try_join_all;
-use postern_agent_core::{Membership, Restored, RestoredTask, Write};
+use postern_agent_core::{Membership, Restored, RestoredTask, Tombstone, Write};
 use postern_protocol::codec::CodecError;
 use postern_protocol::id::Incarnation;
 use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId};
@@ -28,6 +28,9 @@ const REPORTS: Table = Table::new("reports", 4);
 const TOMBSTONES: Table = Table::new("tombstones", 5);
 const META: Table = Table::new("meta", 6);
 const KEPT: Table = Table::new("kept", 7);
+
+/// Facts of up to 3 KiB that fit one batch of the engine.
+const FACTS: usize = 64;
 
 const SESSION: &[u8] = b"session";
 const MEMBERSHIP: &[u8] = b"membership";
@@ -217,6 +220,24 @@ impl Store {
         batch.put(KEPT, &kept_key(system, key), value)?;
         batch.essential();
         Ok(self.engine.commit(batch).await?)
+    }
+
+    /// Keeps many small facts for a connector, batch by batch. All are durable when it returns.
+    pub async fn keep_all(&self, system: &SystemName, facts: &[(String, Vec<u8>)]) -> Result<(), AgentStoreError> {
+        for some in facts.chunks(FACTS) {
+            let mut batch = Batch::new();
+            for (key, value) in some {
+                batch.put(KEPT, &kept_key(system, key), value)?;
+            }
+            self.engine.commit(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// What is remembered of an ended task whose outcome was handed over.
+    pub fn tombstone(&self, task: TaskId) -> Result<Option<Tombstone>, AgentStoreError> {
+        let bytes = self.engine.get(TOMBSTONES, task.as_bytes())?;
+        bytes.map(|bytes| record::read_tombstone(&bytes).map_err(unreadable(TOMBSTONES, task.as_bytes()))).transpose()
     }
 }
 

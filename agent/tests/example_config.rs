@@ -18,6 +18,14 @@ impl Keep for Nothing {
     fn keep<'a>(&'a self, _: &'a str, _: Vec<u8>) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
+
+    fn keep_all(&self, _: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn delivered(&self, _: postern_protocol::TaskId) -> Result<bool, Failure> {
+        Ok(false)
+    }
 }
 
 fn build(text: &str) -> Result<(), String> {
@@ -40,7 +48,7 @@ fn with_method(method: &str) -> String {
             section.clear();
         }
         let chosen = section.is_empty() || section.contains(&format!("\"{method}\""));
-        let unusable = ["urls", "root_certificates"].contains(&key)
+        let unusable = ["urls", "root_certificates", "schema"].contains(&key)
             || key == "proxy"
             || key == "network" && !["oauth-password", "soap"].contains(&method);
         if chosen && !unusable {

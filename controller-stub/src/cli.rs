@@ -325,11 +325,13 @@ Examples:
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --service
   postern-controller task submit deprovision_user --system salesforce-prod --account joe@example.com --email dead-letters@example.com
   postern-controller task submit import_batch --system salesforce-prod --dataset users.xml --async
+  postern-controller task submit export --system salesforce-prod --params '{\"object\": \"User\", \"format\": \"csv\"}' --output users.csv
 
 Kinds: test_connection, validate_user, enable_user, disable_user, freeze_user, unfreeze_user, unlock_user,
-reset_password, expire_password, deprovision_user, restore_user, import_batch.
+reset_password, expire_password, deprovision_user, restore_user, import_batch,
+export, describe_schema.
 Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
-    Submit(Submit),
+    Submit(Box<Submit>),
     /// Show one task
     #[command(after_help = "Example:\n  postern-controller task show tsk_0195d8a0...")]
     Show {
@@ -366,11 +368,12 @@ Exits with 0 when the task succeeded, or was taken in with --async; with 1 when 
         /// The task
         task: TaskId,
     },
-    /// Download what came of a batch, record by record
+    /// Download what came of a batch, record by record, or what came of an export, opened with its key
     #[command(after_help = "\
 Examples:
   postern-controller task results tsk_0195d8a0... --output results.jsonl
-  postern-controller task results tsk_0195d8a0... --output results.jsonl --failed again.csv --dataset users.csv")]
+  postern-controller task results tsk_0195d8a0... --output results.jsonl --failed again.csv --dataset users.csv
+  postern-controller task results tsk_0195d8a0... --key key --output users.csv")]
     Results {
         /// The task
         task: TaskId,
@@ -384,6 +387,9 @@ Examples:
         /// The dataset that was submitted, unchanged
         #[arg(long, requires = "failed")]
         dataset: Option<PathBuf>,
+        /// The key that `task submit --result-key` kept
+        #[arg(long, requires = "output")]
+        key: Option<PathBuf>,
     },
 }
 
@@ -402,7 +408,7 @@ pub struct Submit {
     /// The connected system
     #[arg(long)]
     pub system: SystemName,
-    /// The account, for every kind but test_connection and import_batch
+    /// The account, for every kind but test_connection, import_batch, export and describe_schema
     #[arg(long)]
     pub account: Option<String>,
     /// disable_user: what becomes of an account that the connected system refuses to disable [default: fail]
@@ -435,6 +441,15 @@ pub struct Submit {
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
     pub import: Import,
+    /// export, describe_schema: the parameters as JSON, e.g. {"object": "User", "format": "csv"}
+    #[arg(long)]
+    pub params: Option<String>,
+    /// export, describe_schema: the file; it appears when it is whole, mode 0600
+    #[arg(long, conflicts_with = "asynchronous")]
+    pub output: Option<PathBuf>,
+    /// export, describe_schema: keep the key that opens what comes of the task in this new file, mode 0600, for `task results --key`
+    #[arg(long, requires = "asynchronous")]
+    pub result_key: Option<PathBuf>,
     /// Do not wait for the outcome
     #[arg(long = "async")]
     pub asynchronous: bool,

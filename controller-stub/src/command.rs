@@ -8,6 +8,7 @@ use crate::hardening;
 mod cluster;
 mod member;
 mod output;
+mod payload;
 mod results;
 mod serve;
 mod status;

@@ -14,6 +14,9 @@ pub const CHUNK: usize = 64 * 1024;
 /// How many chunks may be on their way: 512 KiB, enough to keep a link busy and little to send again.
 pub const WINDOW: u64 = 8;
 
+/// The longest payload that comes of a task: some ten million records of an export. It has to fit the disks of both sides.
+pub const MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024;
+
 /// How many chunks a payload of `length` bytes has.
 pub const fn chunks(length: u64) -> u64 {
     length.div_ceil(CHUNK_BYTES)

@@ -4,9 +4,11 @@
 //! and [`TaskOutput`]; connectors match over them exhaustively, so a new kind does not compile until each has answered.
 
 pub mod deprovision_user;
+pub mod describe_schema;
 pub mod disable_user;
 pub mod enable_user;
 pub mod expire_password;
+pub mod export;
 pub mod freeze_user;
 pub mod import_batch;
 pub mod reset_password;
@@ -208,6 +210,10 @@ task_kinds! {
     11 DeprovisionUser = deprovision_user "deprovision_user",
     /// Put an account that was taken out of use back.
     12 RestoreUser = restore_user "restore_user",
+    /// Read records and hand them over as a file.
+    13 Export = export "export",
+    /// Say which attributes records have, and what may be done with them.
+    14 DescribeSchema = describe_schema "describe_schema",
 }
 
 /// The key under which work on one account is serialized.

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod crashes;
+mod exports;
 mod identity;
 mod lines;
 mod local;

@@ -68,7 +68,7 @@ async fn a_given_password_is_set_and_never_lies_about_in_clear() {
 }
 
 /// Every file below `folder` that contains `needle`.
-fn files_with(folder: &std::path::Path, needle: &[u8]) -> Vec<String> {
+pub(crate) fn files_with(folder: &std::path::Path, needle: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();

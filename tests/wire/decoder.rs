@@ -6,11 +6,12 @@ use std::process::{Command, Stdio};
 
 use postern_protocol::code::CodeSet;
 use postern_protocol::enrollment::v1::EnrollRefusal;
+use postern_protocol::filter::FilterOperator;
 use postern_protocol::message::v1::{
     CancelVerdict, HeldState, LeaseVerdict, MembershipState, Mode, Rejection, SessionRefusal, StreamFault,
 };
 use postern_protocol::outcome::{Certainty, Changed, FailureClass};
-use postern_protocol::task::{deprovision_user, disable_user, import_batch, reset_password};
+use postern_protocol::task::{deprovision_user, disable_user, export, import_batch, reset_password};
 use postern_protocol::{Outcome, TaskKind};
 use serde_json::{Value, json};
 
@@ -70,8 +71,12 @@ fn code_sets() -> Value {
         "Delimiter": set(import_batch::Delimiter::ALL),
         "Difference": set(import_batch::Difference::ALL),
         "DynamicSystem": set(import_batch::DynamicSystem::ALL),
+        "Content": set(export::Content::ALL),
+        "DayPattern": set(export::DayPattern::ALL),
+        "DeltaMode": set(export::DeltaMode::ALL),
         "EnrollRefusal": set(EnrollRefusal::ALL),
         "FailureClass": set(FailureClass::ALL),
+        "FilterOperator": set(FilterOperator::ALL),
         "Format": set(import_batch::Format::ALL),
         "HeldState": set(HeldState::ALL),
         "IfRefused": set(disable_user::IfRefused::ALL),
@@ -79,12 +84,15 @@ fn code_sets() -> Value {
         "MembershipState": set(MembershipState::ALL),
         "Mode": set(Mode::ALL),
         "Outcome": set(Outcome::ALL),
+        "RecordFormat": set(export::RecordFormat::ALL),
         "Rejection": set(Rejection::ALL),
         "SessionRefusal": set(SessionRefusal::ALL),
         "Source": set(reset_password::Source::ALL),
         "Stage": set(deprovision_user::Stage::ALL),
         "StreamFault": set(StreamFault::ALL),
         "TaskKind": set(TaskKind::ALL),
+        "TimePattern": set(export::TimePattern::ALL),
+        "Way": set(export::Way::ALL),
     })
 }
 

@@ -7,12 +7,13 @@ use std::fmt::Write as _;
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::code::{Code, CodeSet};
 use postern_protocol::enrollment::v1::{Enroll, EnrollRefused, Enrolled};
+use postern_protocol::filter::{Filter, FilterNode};
 use postern_protocol::id::{Incarnation, TokenId};
 use postern_protocol::message::v1;
 use postern_protocol::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey, WrappedKey};
 use postern_protocol::task::{
-    deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
-    restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
+    deprovision_user, describe_schema, disable_user, enable_user, expire_password, export, freeze_user, import_batch,
+    reset_password, restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::version::Revisions;
 use postern_protocol::{ClusterName, Epoch, Failure, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};
@@ -204,6 +205,19 @@ describe! {
     deprovision_user::Output { user_id, account, stage, email_pending, password_replaced }
     restore_user::Request { account, name, email }
     restore_user::Output { user_id, account, email_pending, password_set }
+    export::Request { object, attributes, mandatory, filter, clause, format, dates, size_hint, content, delta }
+    export::Delta { cursor, mode, restart }
+    export::DateFormat { attribute, day, time }
+    describe_schema::Request { objects, add, custom }
+    describe_schema::Output { objects, attributes, warnings }
+    export::Output { records, way, since, until, warnings }
+    FilterNode { operator, operands, attribute, values }
+}
+
+impl Describe for Filter {
+    fn describe(&self) -> Value {
+        self.nodes().describe()
+    }
 }
 
 impl Describe for test_connection::Request {

@@ -1,6 +1,8 @@
 //! `postern exec`: one task, here.
 
+mod export;
 mod password_file;
+mod payload_file;
 mod rest_file;
 
 use std::fs::File;
@@ -21,11 +23,13 @@ use postern_protocol::task::{
     restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::{Epoch, SystemName, TaskKind, TaskOutput, TaskRequest};
+use postern_store::private::PartFile;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
+use self::export::{read_describe_schema, read_export};
 use self::password_file::PasswordFile;
 use self::rest_file::RestFile;
 use super::{Failed, load, say, say_error, say_json, say_pairs};
@@ -54,6 +58,15 @@ struct LocalTask {
     /// Where the entries that did not succeed go.
     rest: Option<RestFile>,
     generated: Option<(SealingKey, PasswordFile)>,
+    payload: Option<(SealingKey, PartFile)>,
+}
+
+impl LocalTask {
+    /// The key of whoever may read what comes of the task.
+    fn requester(&self) -> Option<SealingPublicKey> {
+        let generated = self.generated.as_ref().map(|(key, _)| key);
+        generated.or(self.payload.as_ref().map(|(key, _)| key)).map(|key| *key.public())
+    }
 }
 
 pub(super) async fn run(config: &Path, options: Exec) -> Result<Exit, Failed> {
@@ -75,7 +88,7 @@ async fn attempt(app: &App, local: &mut LocalTask) -> Result<Exit, Failed> {
             Some(LocalEvent::Progress { done, total, phase }) => say_error(format_args!("{phase}: {done} of {total}")),
             Some(LocalEvent::Ended(report)) => {
                 let shown = show(app, local, &offer, &report);
-                app.dispatcher.local_taken(report.task).await;
+                app.dispatcher.local_taken(report.task, shown.is_ok()).await;
                 return shown;
             }
             None => return Err(Failed::new(Exit::Failed, "the task was not taken; the log above says why")),
@@ -103,6 +116,7 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
         results: None,
         rest: None,
         generated: None,
+        payload: None,
     };
     Ok(match task {
         Task::TestConnection(common) => plain(TaskRequest::TestConnection(test_connection::Request {}), common),
@@ -142,6 +156,18 @@ fn read(task: Task) -> Result<LocalTask, Failed> {
         }
         Task::RestoreUser(options) => restore(options, plain)?,
         Task::ImportBatch(options) => import(options, plain)?,
+        Task::DescribeSchema(options) => {
+            let file = payload_file::begin(&options.output)?;
+            let request = read_describe_schema(&options)?;
+            let payload = Some((SealingKey::from_random(&random::secret()), file));
+            LocalTask { payload, ..plain(TaskRequest::DescribeSchema(request), options.common) }
+        }
+        Task::Export(options) => {
+            let file = payload_file::begin(&options.output)?;
+            let request = read_export(&options)?;
+            let payload = Some((SealingKey::from_random(&random::secret()), file));
+            LocalTask { payload, ..plain(TaskRequest::Export(request), options.common) }
+        }
     })
 }
 
@@ -262,7 +288,7 @@ fn offer(app: &App, local: &LocalTask) -> Result<Offer, Failed> {
         params: Bytes::new(local.request.encode().map_err(|error| bug(&error))?).map_err(|error| bug(&error))?,
         sealed: List::clipped(sealed),
         streams: List::clipped(streams),
-        requester: local.generated.as_ref().map(|(key, _)| *key.public()),
+        requester: local.requester(),
         ext: List::default(),
     })
 }
@@ -320,7 +346,10 @@ fn show(app: &App, local: &mut LocalTask, offer: &Offer, report: &Report) -> Res
     let output = if report.output.is_empty() { None } else { TaskOutput::decode(kind, &report.output).ok() };
     let output = output.map_or(Value::Null, |output| serde_json::to_value(output).unwrap_or_default());
     let saved = save_generated(local, offer, report);
-    let failed = save_results(app, local, report)?;
+    let failed = match local.payload.take() {
+        Some((key, file)) => payload_file::fill(file, app, &key, offer, report).map(|()| Vec::new())?,
+        None => save_results(app, local, report)?,
+    };
     if local.json {
         say_json(&json!({
             "task": report.task, "kind": kind, "outcome": report.outcome, "certainty": report.certainty,

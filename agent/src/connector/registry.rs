@@ -1,10 +1,11 @@
 //! Every type of connector there is: one line each.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use postern_protocol::Failure;
 
-use super::salesforce::{self, Salesforce};
+use super::salesforce::{self, Salesforce, SchemaFile};
 use super::{Connector, Keep};
 use crate::config::{ConfigError, System};
 
@@ -30,6 +31,38 @@ pub async fn reset_sign_in(system: &System, keep: &dyn Keep) -> Result<(), Failu
     match system.connector.as_str() {
         salesforce::NAME => Salesforce::reset_sign_in(&system.name, keep).await,
         _ => Ok(()),
+    }
+}
+
+/// The file that a system's schema comes from, if the configuration names one.
+pub fn schema_file(system: &System) -> Result<Option<PathBuf>, ConfigError> {
+    match system.connector.as_str() {
+        salesforce::NAME => Salesforce::schema_file(system),
+        other => Err(unknown(system, other)),
+    }
+}
+
+/// A system's schema in force.
+pub fn schema(system: &System) -> Result<SchemaFile, ConfigError> {
+    match system.connector.as_str() {
+        salesforce::NAME => Salesforce::schema(system),
+        other => Err(unknown(system, other)),
+    }
+}
+
+/// The schema that a system begins with.
+pub fn standard_schema(system: &System) -> Result<SchemaFile, ConfigError> {
+    match system.connector.as_str() {
+        salesforce::NAME => Ok(Salesforce::standard_schema()),
+        other => Err(unknown(system, other)),
+    }
+}
+
+/// The schema of a system that this XML describes, or what is wrong with it.
+pub fn read_schema(system: &System, xml: &str) -> Result<SchemaFile, String> {
+    match system.connector.as_str() {
+        salesforce::NAME => Salesforce::read_schema(xml),
+        other => Err(unknown(system, other).to_string()),
     }
 }
 

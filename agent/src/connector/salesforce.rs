@@ -14,6 +14,7 @@ mod network;
 mod oauth;
 mod password;
 mod range;
+mod schema;
 mod session;
 mod settings;
 mod sign_in;
@@ -24,6 +25,7 @@ mod time;
 mod user;
 mod user_login;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use postern_protocol::task::Repeat;
@@ -34,6 +36,7 @@ use crate::chain::Chain;
 use crate::config::{ConfigError, System};
 use crate::http::{Http, HttpError};
 use api::Usage;
+use schema::Schema;
 use session::Sessions;
 use settings::Settings;
 use sign_in::SignIn;
@@ -48,6 +51,16 @@ pub struct Salesforce {
     http: Http,
     sessions: Sessions,
     usage: Mutex<Option<Usage>>,
+    schema: Schema,
+    keep: Arc<dyn Keep>,
+}
+
+/// A schema as administrators handle it.
+pub struct SchemaFile {
+    /// To be kept and edited.
+    pub xml: String,
+    /// To be looked at.
+    pub text: String,
 }
 
 impl Salesforce {
@@ -55,14 +68,16 @@ impl Salesforce {
     pub fn build(system: &System, keep: Arc<dyn Keep>) -> Result<Self, ConfigError> {
         let settings = Arc::new(Settings::read(system)?);
         let http = http(&settings, system)?;
-        let sign_in = SignIn::new(Arc::clone(&settings), http.clone(), keep, guard_key(&system.name));
-        Ok(Self { settings, http, sessions: Sessions::new(sign_in), usage: Mutex::new(None) })
+        let schema = schema_in_force(&settings, system)?;
+        let sign_in = SignIn::new(Arc::clone(&settings), http.clone(), Arc::clone(&keep), guard_key(&system.name));
+        Ok(Self { settings, http, sessions: Sessions::new(sign_in), usage: Mutex::new(None), schema, keep })
     }
 
     /// Reads what the settings point to: secrets, keys, certificates.
     pub fn check(system: &System) -> Result<(), ConfigError> {
         let settings = Settings::read(system)?;
         sign_in::check(&settings.method, system)?;
+        schema_in_force(&settings, system)?;
         http(&settings, system).map(drop)
     }
 
@@ -70,6 +85,26 @@ impl Salesforce {
     /// configuration.
     pub async fn reset_sign_in(system: &SystemName, keep: &dyn Keep) -> Result<(), Failure> {
         SignIn::reset(keep, &guard_key(system)).await
+    }
+
+    /// The file that another schema than the standard one comes from, if the configuration names one.
+    pub fn schema_file(system: &System) -> Result<Option<PathBuf>, ConfigError> {
+        Ok(Settings::read(system)?.schema)
+    }
+
+    /// The schema in force.
+    pub fn schema(system: &System) -> Result<SchemaFile, ConfigError> {
+        schema_in_force(&Settings::read(system)?, system).map(|schema| schema.file())
+    }
+
+    /// The schema every installation begins with.
+    pub fn standard_schema() -> SchemaFile {
+        Schema::standard().file()
+    }
+
+    /// The schema that this XML describes, or what is wrong with it.
+    pub fn read_schema(xml: &str) -> Result<SchemaFile, String> {
+        Schema::from_xml(xml).map(|schema| schema.file()).map_err(|error| error.to_string())
     }
 
     fn usage(&self) -> Option<Usage> {
@@ -83,6 +118,19 @@ fn http(settings: &Settings, system: &System) -> Result<Http, ConfigError> {
         HttpError::Roots(error) => system.invalid("root_certificates", Chain(&error).to_string()),
         HttpError::Client(error) => system.invalid("proxy", Chain(&error).to_string()),
     })
+}
+
+fn schema_in_force(settings: &Settings, system: &System) -> Result<Schema, ConfigError> {
+    let Some(file) = &settings.schema else { return Ok(Schema::standard()) };
+    let shown = file.display();
+    let xml = std::fs::read_to_string(file).map_err(|error| {
+        let name = &system.name;
+        system.invalid(
+            "schema",
+            format!("`{shown}` cannot be read ({error}); `postern schema --system {name} reset` makes it"),
+        )
+    })?;
+    Schema::from_xml(&xml).map_err(|error| system.invalid("schema", format!("`{shown}`: {error}")))
 }
 
 fn guard_key(system: &SystemName) -> String {
@@ -120,6 +168,8 @@ impl Connector for Salesforce {
                 TaskRequest::DeprovisionUser(it) => Box::pin(task::deprovision_user::run(self, it, cx)).await,
                 TaskRequest::RestoreUser(it) => Box::pin(task::restore_user::run(self, it, cx)).await,
                 TaskRequest::ImportBatch(it) => Box::pin(task::import_batch::run(self, it, cx)).await,
+                TaskRequest::DescribeSchema(it) => task::describe_schema::run(self, it, cx).await,
+                TaskRequest::Export(it) => Box::pin(task::export::run(self, it, cx)).await,
             };
             match result {
                 // A failure that no further attempt will get over must not hide what an earlier one may have done.

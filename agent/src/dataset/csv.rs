@@ -5,14 +5,14 @@
 
 mod rows;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use postern_protocol::Secret;
 use postern_protocol::task::import_batch::Delimiter;
 
 use super::draft::{Draft, shown};
 use super::source::Source;
-use super::{Change, DatasetError, EMPTY, Item, MAX_ATTRIBUTES, MAX_NAME, Place, Record, grouped, is};
+use super::{Change, DatasetError, EMPTY, Item, MAX_ATTRIBUTES, MAX_NAME, Place, is};
 use rows::{Fatal, Row, Rows};
 
 /// The cell that empties an attribute, as Salesforce's own tools write it.
@@ -186,60 +186,4 @@ fn byte(delimiter: Delimiter) -> Option<u8> {
 /// A line with nothing on it.
 fn is_blank(row: &Row) -> bool {
     matches!(row.cells.as_slice(), [one] if one.trim().is_empty()) && row.problem.is_none()
-}
-
-/// Writes records one by one as rows.
-pub struct Writer<W: Write> {
-    sink: W,
-    columns: Vec<String>,
-    delimiter: u8,
-}
-
-impl<W: Write> Writer<W> {
-    /// A writer to `sink`, which gets the header at once. Attributes that are no column are left out; name a column
-    /// `changetype` if records are not all to be modified.
-    pub fn new(sink: W, columns: Vec<String>, delimiter: Delimiter) -> io::Result<Self> {
-        let mut writer = Self { sink, columns: Vec::new(), delimiter: byte(delimiter).unwrap_or(b',') };
-        writer.row(columns.iter().map(String::as_str))?;
-        Ok(Self { columns, ..writer })
-    }
-
-    /// Writes one record; several values of an attribute are joined by `;`.
-    pub fn write(&mut self, record: &Record) -> io::Result<()> {
-        let groups = grouped(record);
-        let change = if record.change == Change::Add { "add" } else { "modify" };
-        let columns = std::mem::take(&mut self.columns);
-        let cells: Vec<String> = columns
-            .iter()
-            .map(|column| match groups.iter().find(|(name, _)| is(name, column)) {
-                Some((_, values)) if values.concat().is_empty() => NOTHING.to_owned(),
-                Some((_, values)) => values.join(";"),
-                None if is(column, "changetype") => change.to_owned(),
-                None => String::new(),
-            })
-            .collect();
-        self.columns = columns;
-        self.row(cells.iter().map(String::as_str))
-    }
-
-    /// Ends the dataset.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.sink.flush()?;
-        Ok(self.sink)
-    }
-
-    fn row<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> io::Result<()> {
-        for (index, cell) in cells.enumerate() {
-            if index > 0 {
-                self.sink.write_all(&[self.delimiter])?;
-            }
-            let quoted = cell.bytes().any(|it| it == self.delimiter || matches!(it, b'"' | b'\n' | b'\r'));
-            if quoted || cell.starts_with(' ') || cell.ends_with(' ') {
-                write!(self.sink, "\"{}\"", cell.replace('"', "\"\""))?;
-            } else {
-                self.sink.write_all(cell.as_bytes())?;
-            }
-        }
-        self.sink.write_all(b"\n")
-    }
 }

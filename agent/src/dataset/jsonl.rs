@@ -4,17 +4,16 @@
 //! several values. `changetype` (or `op`) and `modifytype` are `modify` and `replace` unless they say something else.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::Read;
 
 use postern_protocol::Secret;
-use serde::Serializer as _;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value as Json;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::draft::{Draft, shown};
 use super::source::{LineEnd, Source};
-use super::{Change, DatasetError, EMPTY, Item, MAX_ENTRY, Place, Record, grouped, is};
+use super::{Change, DatasetError, EMPTY, Item, MAX_ENTRY, Place, is};
 
 /// Reads entries one by one from lines of JSON.
 pub struct Reader<R: Read> {
@@ -137,35 +136,5 @@ impl<'de> Deserialize<'de> for Members {
         }
 
         deserializer.deserialize_map(InOrder)
-    }
-}
-
-/// Writes records one by one as lines of JSON.
-pub struct Writer<W: Write> {
-    sink: W,
-}
-
-impl<W: Write> Writer<W> {
-    /// A writer to `sink`.
-    pub fn new(sink: W) -> Self {
-        Self { sink }
-    }
-
-    /// Writes one record.
-    pub fn write(&mut self, record: &Record) -> io::Result<()> {
-        let change = (record.change == Change::Add).then(|| ("changetype", Json::from("add")));
-        let attributes = grouped(record).into_iter().map(|(name, values)| match values.as_slice() {
-            [""] => (name, Json::Null),
-            [value] => (name, Json::from(*value)),
-            values => (name, Json::from(values)),
-        });
-        serde_json::Serializer::new(&mut self.sink).collect_map(change.into_iter().chain(attributes))?;
-        self.sink.write_all(b"\n")
-    }
-
-    /// Ends the dataset.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.sink.flush()?;
-        Ok(self.sink)
     }
 }

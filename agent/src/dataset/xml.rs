@@ -3,7 +3,7 @@
 //! Each child of an entry is an attribute, its text the value; an attribute with several values stands there several
 //! times. There are no document types and no entities of one's own, so nothing expands.
 
-use std::io::{self, Read, Write};
+use std::io::Read;
 
 use postern_protocol::Secret;
 use quick_xml::XmlVersion;
@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::draft::{Draft, shown};
 use super::source::Source;
-use super::{Change, DatasetError, EMPTY, Item, MAX_ENTRY, MAX_NAME, MAX_VALUE, Place, Record, is};
+use super::{DatasetError, EMPTY, Item, MAX_ENTRY, MAX_NAME, MAX_VALUE, Place, is};
 
 /// Reads entries one by one from XML text. Blocks as its source blocks.
 pub struct Reader<R: Read> {
@@ -315,65 +315,6 @@ fn is_blank(event: &Event<'_>) -> bool {
 
 fn told(error: &quick_xml::Error) -> String {
     if let quick_xml::Error::Io(source) = error { source.to_string() } else { error.to_string() }
-}
-
-/// Writes records one by one as XML.
-pub struct Writer<W: Write> {
-    sink: W,
-}
-
-impl<W: Write> Writer<W> {
-    /// A writer to `sink`, which gets the beginning of the dataset at once.
-    pub fn new(mut sink: W) -> io::Result<Self> {
-        sink.write_all(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<root>\n")?;
-        Ok(Self { sink })
-    }
-
-    /// Writes one record. Control characters, which XML cannot hold, become U+FFFD.
-    pub fn write(&mut self, record: &Record) -> io::Result<()> {
-        self.sink.write_all(match record.change {
-            Change::Add => b"  <entry changetype=\"add\">\n",
-            Change::Modify => b"  <entry changetype=\"modify\" modifytype=\"replace\">\n",
-        })?;
-        for attribute in &record.attributes {
-            let name = &attribute.name;
-            write!(self.sink, "    <{name}>")?;
-            write_text(&mut self.sink, attribute.value.expose())?;
-            writeln!(self.sink, "</{name}>")?;
-        }
-        self.sink.write_all(b"  </entry>\n")
-    }
-
-    /// Ends the dataset.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.sink.write_all(b"</root>\n")?;
-        self.sink.flush()?;
-        Ok(self.sink)
-    }
-}
-
-fn write_text(sink: &mut impl Write, text: &str) -> io::Result<()> {
-    for piece in text.split_inclusive(|it: char| matches!(it, '&' | '<' | '>') || it.is_ascii_control()) {
-        let last = piece.chars().next_back().unwrap_or_default();
-        let escaped = match last {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            '\r' => "&#13;",
-            '\t' | '\n' => {
-                sink.write_all(piece.as_bytes())?;
-                continue;
-            }
-            it if it.is_ascii_control() => "\u{fffd}",
-            _ => {
-                sink.write_all(piece.as_bytes())?;
-                continue;
-            }
-        };
-        sink.write_all(piece.strip_suffix(last).unwrap_or(piece).as_bytes())?;
-        sink.write_all(escaped.as_bytes())?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -153,9 +153,9 @@ impl Loop {
                 self.watchers.insert(offer.task, watch);
                 self.offer(*offer, Origin::Local);
             }
-            Input::LocalTaken(task) => {
+            Input::LocalTaken { task, delivered } => {
                 self.watchers.remove(&task);
-                self.ledger.handle_local_taken(task);
+                self.ledger.handle_local_taken(task, delivered);
             }
             Input::Intend { task, entry, reach, answer } => {
                 let ticket = self.ticket(answer);
@@ -318,7 +318,7 @@ impl Loop {
         // Left behind by an `exec` that was killed: the log is all that is left to tell.
         let summary = report.failure.as_ref().map(|failure| failure.summary.to_string());
         tracing::warn!(task = %report.task, outcome = %report.outcome, summary, "an abandoned task ended");
-        self.ledger.handle_local_taken(report.task);
+        self.ledger.handle_local_taken(report.task, false);
     }
 
     fn status(&self) -> Status {

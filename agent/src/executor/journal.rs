@@ -5,26 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_protocol::message::v1::Offer;
-use postern_protocol::seal::{SealContext, SealError, SealedOutput, SealingKey};
+use postern_protocol::seal::{SealContext, SealError, SealedOutput, SealingKey, StreamKey};
 use postern_protocol::task::import_batch::DATASET_KEY;
 use postern_protocol::{Failure, FailureClass, TaskKind};
-use postern_store::Spool;
 use zeroize::Zeroizing;
 
 use super::dataset::SealedDataset;
+use super::payload::{Made, SealedPayload};
 use crate::chain::Chain;
-use crate::connector::{Journal, JournalEntry, Pending};
+use crate::connector::{Journal, JournalEntry, Payload, Pending};
 use crate::dispatcher::Dispatcher;
 use crate::random;
-use crate::store::spool_id;
+use crate::store::{Store, spool_id};
 
 /// Intents and ends go to the dispatcher, secrets come from the offer.
 pub(super) struct TaskJournal {
     pub(super) offer: Arc<Offer>,
     pub(super) kind: TaskKind,
     pub(super) sealing_keys: Arc<Vec<SealingKey>>,
-    pub(super) spool: Spool,
+    pub(super) store: Store,
     pub(super) dispatcher: Dispatcher,
+    pub(super) made: Arc<Made>,
 }
 
 impl TaskJournal {
@@ -80,10 +81,17 @@ impl Journal for TaskJournal {
         };
         let key = self.secret(DATASET_KEY)?.as_slice().try_into().map(Zeroizing::new);
         let key = key.map_err(|_| unopened(&SealError::Altered))?;
-        let reader = self.spool.read(spool_id(stream.id), stream.length).map_err(|error| {
+        let reader = self.store.spool().read(spool_id(stream.id), stream.length).map_err(|error| {
             Failure::new(FailureClass::Internal, "spool", format!("The dataset cannot be read: {}", Chain(&error)))
         })?;
         Ok(Box::new(SealedDataset::new(reader, &key)))
+    }
+
+    fn payload(&self, key_name: &str) -> Result<Box<dyn Payload>, Failure> {
+        let key: StreamKey = random::secret();
+        let sealed_key = self.seal(key_name, key.as_slice())?;
+        let payload = SealedPayload::begin(self.store.clone(), &key, sealed_key, Arc::clone(&self.made))?;
+        Ok(Box::new(payload))
     }
 }
 

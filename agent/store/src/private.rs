@@ -1,5 +1,7 @@
 //! Files and directories that belong to one user: those of the store, and the keys, tokens and certificates beside it.
 
+mod part_file;
+
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -93,6 +95,8 @@ pub fn read_if_any(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>
         read => read.map(Some),
     }
 }
+
+pub use part_file::PartFile;
 
 /// Writes a file of mode 0600: after a crash it has the old content or the new, never a part.
 ///

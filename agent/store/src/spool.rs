@@ -137,6 +137,17 @@ impl Spool {
         SpoolWriter::open(self, id, len)
     }
 
+    /// Begins the payload `id`, whose length nobody knows yet, anew. It is completed with
+    /// [`SpoolWriter::finish_here`].
+    ///
+    /// # Errors
+    ///
+    /// [`SpoolError::Io`] and [`SpoolError::DiskFull`].
+    pub fn begin(&self, id: SpoolId) -> Result<SpoolWriter, SpoolError> {
+        self.delete(id)?;
+        SpoolWriter::open(self, id, u64::MAX)
+    }
+
     /// Opens the complete payload `id`, whose record says `len` bytes.
     ///
     /// # Errors

@@ -1,15 +1,19 @@
 //! A simulated org, a connector for it, and an attempt's surroundings in memory.
 
-use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postern_agent::config::Config as AgentConfig;
-use postern_agent::connector::{self, AttemptCx, Conclusion, Connector, Journal, JournalEntry, Keep, Mark, Pending};
+use postern_agent::connector::{
+    self, AttemptCx, Conclusion, Connector, Journal, JournalEntry, Keep, Mark, Payload, Pending,
+};
 use postern_protocol::bounded::Text;
+use postern_protocol::message::v1::StreamRef;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
 use postern_protocol::task::disable_user::IfRefused;
@@ -61,6 +65,21 @@ impl Lab {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
+    /// Where a file of that name is.
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// A connector with these settings, or why there is none.
+    pub fn try_connector_with(&self, settings: &str) -> Result<Arc<dyn Connector>, String> {
+        let text = format!(
+            "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n[connected_system.salesforce]\n{settings}"
+        );
+        let config = AgentConfig::parse(Path::new("agent.toml"), &text).unwrap();
+        let keep: Arc<dyn Keep> = self.keep.clone();
+        connector::build(&config.systems[0], keep).map_err(|error| error.to_string())
+    }
+
     /// The reference to a secret.
     pub fn secret(&self, name: &str) -> String {
         format!("{{ file = \"{}\" }}", self.folder.path().join(name).display())
@@ -89,12 +108,7 @@ impl Lab {
 
     /// A connector with these settings.
     pub fn connector_with(&self, settings: &str) -> Arc<dyn Connector> {
-        let text = format!(
-            "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n[connected_system.salesforce]\n{settings}"
-        );
-        let config = AgentConfig::parse(Path::new("agent.toml"), &text).unwrap();
-        let keep: Arc<dyn Keep> = self.keep.clone();
-        connector::build(&config.systems[0], keep).unwrap()
+        self.try_connector_with(settings).unwrap()
     }
 
     /// A connector that signs in in the recommended way.
@@ -123,12 +137,18 @@ impl Lab {
 pub struct Memory {
     kept: Mutex<BTreeMap<String, Vec<u8>>>,
     lasts: Mutex<Option<usize>>,
+    delivered: Mutex<BTreeSet<TaskId>>,
 }
 
 impl Memory {
     /// The process dies before the write after `writes` more; `None`: it lives on.
     pub fn dies_after(&self, writes: Option<usize>) {
         *self.lasts.lock().unwrap() = writes;
+    }
+
+    /// What came of a task is in the hands of its requester's side.
+    pub fn deliver(&self, task: TaskId) {
+        self.delivered.lock().unwrap().insert(task);
     }
 
     /// Whether there is another write in this process's life.
@@ -157,6 +177,19 @@ impl Keep for Memory {
         self.kept.lock().unwrap().insert(key.to_owned(), value);
         Box::pin(async { Ok(()) })
     }
+
+    fn keep_all(&self, facts: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            for (key, value) in facts {
+                self.keep(&key, value).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn delivered(&self, task: TaskId) -> Result<bool, Failure> {
+        Ok(self.delivered.lock().unwrap().contains(&task))
+    }
 }
 
 /// A task and its journal, over all its attempts.
@@ -169,6 +202,8 @@ pub struct Task {
     secrets: BTreeMap<String, Vec<u8>>,
     dataset: Vec<u8>,
     pub notes: Arc<Mutex<Vec<JournalEntry>>>,
+    /// The payloads that were finished, in clear.
+    pub payloads: Payloads,
     pub reconcile: bool,
     /// The process dies when the journal has this many entries and another intent is about to be acted on.
     pub dies_after: Option<usize>,
@@ -176,22 +211,31 @@ pub struct Task {
     attempts: u32,
 }
 
+/// Tasks of one millisecond are told apart by it.
+static NEXT: AtomicU8 = AtomicU8::new(0);
+
 impl Task {
     pub fn new(request: TaskRequest) -> Self {
         let millis = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap();
         Self {
-            id: TaskId::from_random(millis, [7; 10]),
+            id: TaskId::from_random(millis, [NEXT.fetch_add(1, Ordering::Relaxed); 10]),
             request,
             requester: SealingKey::from_random(&Zeroizing::new([4; 32])),
             has_requester: true,
             secrets: BTreeMap::new(),
             dataset: Vec::new(),
             notes: Arc::default(),
+            payloads: Arc::default(),
             reconcile: false,
             dies_after: None,
             stop: CancellationToken::new(),
             attempts: 0,
         }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> TaskId {
+        self.id
     }
 
     /// One more attempt, with the journal of those before.
@@ -205,6 +249,7 @@ impl Task {
             secrets: self.secrets.clone(),
             dataset: self.dataset.clone(),
             notes: Arc::clone(&self.notes),
+            payloads: Arc::clone(&self.payloads),
             dies_after: self.dies_after.take(),
         });
         let earlier = self.notes.lock().unwrap().clone();
@@ -238,6 +283,13 @@ impl Task {
         String::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// The one payload that was finished.
+    pub fn payload(&self) -> String {
+        let payloads = self.payloads.lock().unwrap();
+        assert_eq!(payloads.len(), 1, "one payload is finished");
+        String::from_utf8(payloads[0].clone()).unwrap()
+    }
+
     pub fn intents(&self) -> usize {
         self.notes.lock().unwrap().iter().filter(|entry| entry.mark == Mark::Intent).count()
     }
@@ -255,7 +307,35 @@ struct MemoryJournal {
     secrets: BTreeMap<String, Vec<u8>>,
     dataset: Vec<u8>,
     notes: Arc<Mutex<Vec<JournalEntry>>>,
+    payloads: Payloads,
     dies_after: Option<usize>,
+}
+
+type Payloads = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// A payload that is kept when it is finished.
+struct MemoryPayload {
+    bytes: Vec<u8>,
+    payloads: Payloads,
+    key: SealedOutput,
+}
+
+impl Write for MemoryPayload {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Payload for MemoryPayload {
+    fn finish(self: Box<Self>) -> Result<(StreamRef, SealedOutput), Failure> {
+        let length = u64::try_from(self.bytes.len()).unwrap();
+        self.payloads.lock().unwrap().push(self.bytes);
+        Ok((StreamRef { id: postern_protocol::StreamId::from_bytes([6; 16]), length, sha256: [0; 32] }, self.key))
+    }
 }
 
 impl Journal for MemoryJournal {
@@ -301,6 +381,11 @@ impl Journal for MemoryJournal {
 
     fn dataset(&self) -> Result<Box<dyn Read + Send>, Failure> {
         Ok(Box::new(Cursor::new(self.dataset.clone())))
+    }
+
+    fn payload(&self, key: &str) -> Result<Box<dyn Payload>, Failure> {
+        let key = self.seal(key, &[5; 32])?;
+        Ok(Box::new(MemoryPayload { bytes: Vec::new(), payloads: Arc::clone(&self.payloads), key }))
     }
 }
 
@@ -393,6 +478,16 @@ pub fn import_with(request: import_batch::Request, dataset: impl Into<Vec<u8>>) 
     let mut task = Task::new(TaskRequest::ImportBatch(request));
     task.dataset = dataset.into();
     task
+}
+
+/// An export of what this JSON describes.
+pub fn export(request: serde_json::Value) -> Task {
+    Task::new(TaskRequest::from_json(TaskKind::Export, request).unwrap())
+}
+
+/// What the schema is, as this JSON asks.
+pub fn describe_schema(request: serde_json::Value) -> Task {
+    Task::new(TaskRequest::from_json(TaskKind::DescribeSchema, request).unwrap())
 }
 
 /// Outcome, certainty and whether something changed.

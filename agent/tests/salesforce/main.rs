@@ -2,7 +2,9 @@
 
 #![cfg(test)]
 
+mod delta;
 mod deprovision;
+mod export;
 mod import;
 mod import_bulk;
 mod import_memberships;
@@ -12,4 +14,5 @@ mod login;
 mod login_state;
 mod one_user;
 mod passwords;
+mod schema;
 mod sign_in;

@@ -1,9 +1,13 @@
 //! Sealing a task's secrets in the submitter's own process, so that the controller only carries ciphertext.
 
+use std::io::{self, Write};
+
 use data_encoding::BASE64;
 use postern_protocol::seal::{
-    SEGMENT, SealContext, SealError, SealedField, SealedOutput, SealingKey, SealingPublicKey, SegmentSealer, StreamKey,
+    SEGMENT, SealContext, SealError, SealedField, SealedOutput, SealingKey, SealingPublicKey, SegmentOpener,
+    SegmentSealer, StreamKey,
 };
+use postern_protocol::stream::CHUNK;
 use postern_protocol::{SystemName, TaskId, TaskRequest, codec};
 use zeroize::Zeroizing;
 
@@ -67,12 +71,70 @@ pub fn dataset(plain: &[u8]) -> Result<SealedDataset, SealError> {
     }
 }
 
+/// Opens a payload that comes in pieces of any size, and writes it in clear.
+pub struct Opening<'a> {
+    opener: SegmentOpener,
+    /// What is not opened yet: whether a segment is the last is known only when more comes, or the end.
+    segment: Vec<u8>,
+    out: &'a mut dyn Write,
+}
+
+impl<'a> Opening<'a> {
+    /// Opens with the key of the payload.
+    pub fn new(key: &StreamKey, out: &'a mut dyn Write) -> Self {
+        Self { opener: SegmentOpener::new(key), segment: Vec::with_capacity(CHUNK), out }
+    }
+
+    /// The payload ends here. Without this, its last segment is not written: a payload that broke off is never whole.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.open(true)
+    }
+
+    fn open(&mut self, last: bool) -> io::Result<()> {
+        let plain = self.opener.open(&self.segment, last).map_err(io::Error::other)?;
+        self.segment.clear();
+        self.out.write_all(&plain)
+    }
+}
+
+impl Write for Opening<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.segment.len() == CHUNK {
+            self.open(false)?;
+        }
+        let count = bytes.len().min(CHUNK - self.segment.len());
+        self.segment.extend(bytes.iter().take(count));
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use postern_protocol::seal::SegmentOpener;
-    use postern_protocol::stream::CHUNK;
-
     use super::*;
+
+    /// Leave the `last` of `finish` out, or write what is left on drop, and this fails.
+    #[test]
+    fn a_payload_is_opened_whole_or_found_to_be_broken() {
+        for length in [0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 3 * SEGMENT] {
+            let plain = vec![7; length];
+            let sealed = dataset(&plain).unwrap();
+            let mut out = Vec::new();
+            let mut opening = Opening::new(&sealed.key, &mut out);
+            sealed.bytes.chunks(1_000).for_each(|piece| opening.write_all(piece).unwrap());
+            opening.finish().unwrap();
+            assert_eq!(out, plain, "{length}");
+
+            let mut out = Vec::new();
+            let mut opening = Opening::new(&sealed.key, &mut out);
+            let cut = sealed.bytes.len().saturating_sub(1) / CHUNK * CHUNK;
+            opening.write_all(&sealed.bytes[..cut]).unwrap();
+            assert!(opening.finish().is_err(), "{length}");
+        }
+    }
 
     #[test]
     fn a_dataset_of_any_length_opens_segment_by_segment() {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use postern_protocol::seal::{SealError, SealingPublicKey};
+use postern_protocol::seal::{SealError, SealingKey, SealingPublicKey};
 use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::import_batch::Format;
 use postern_protocol::task::reset_password::Source;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{output, task};
+use super::{output, payload, task};
 use crate::api::{KeysView, StreamView, SystemView};
 use crate::cli::{Import, Reach, Submit};
 use crate::client::Client;
@@ -36,6 +36,10 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Resu
     let id = options.id.unwrap_or_else(|| TaskId::from_random(clock::wall().0, random::bytes()));
     let binding = Binding { task: id, system: options.system.clone(), request };
     let delivery = Delivery::prepare(&options)?;
+    let result_key = is_sealed_whole(options.kind).then(|| SealingKey::from_random(&random::secret()));
+    if let (Some(file), Some(key)) = (&options.result_key, &result_key) {
+        payload::keep_key(file, key)?;
+    }
     let (sealed, streams) = secrets(client, &options, &binding).await?;
     let body = json!({
         "id": id,
@@ -44,7 +48,7 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Resu
         "params": binding.request.to_json(),
         "sealed": sealed,
         "streams": streams,
-        "requester": delivery.as_ref().map(Delivery::requester),
+        "requester": delivery.as_ref().map(Delivery::requester).or(result_key.as_ref().map(SealingKey::public)),
         // The wait below is ours, so that a restart of the controller does not end it.
         "mode": if options.asynchronous { "async" } else { "sync" },
         "wait_secs": 0,
@@ -60,7 +64,15 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Resu
     if let Some(delivery) = delivery {
         delivery.deliver(&binding, &view)?;
     }
+    if let (Some(key), Some(file)) = (&result_key, &options.output) {
+        payload::download(client, &view, key, file).await?;
+    }
     task::judge(&view)
+}
+
+/// Whether what comes of tasks of this kind is one payload that is sealed to the submitter.
+fn is_sealed_whole(kind: TaskKind) -> bool {
+    matches!(kind, TaskKind::Export | TaskKind::DescribeSchema)
 }
 
 fn check(options: &Submit) -> Result<(), Failure> {
@@ -100,9 +112,28 @@ fn check(options: &Submit) -> Result<(), Failure> {
         {
             usage("--dataset and --format belong to import_batch")
         }
-        Submit { id: Some(_), .. } if is_reset || is_import || options.password_file.is_some() => usage(
-            "--id cannot be used where secrets are sealed: every sealing is different, so the id would be refused the second time",
-        ),
+        Submit { params: None, .. } if options.kind == TaskKind::Export => usage("export needs --params JSON"),
+        Submit { params: Some(_), kind, .. } if !is_sealed_whole(*kind) => {
+            usage("--params belongs to export and describe_schema")
+        }
+        Submit { output, result_key, kind, .. }
+            if !is_sealed_whole(*kind) && (output.is_some() || result_key.is_some()) =>
+        {
+            usage("--output and --result-key belong to export and describe_schema")
+        }
+        Submit { output: None, asynchronous: false, kind, .. } if is_sealed_whole(*kind) => {
+            usage("name --output FILE, or --async and --result-key FILE: nobody else can open what comes of the task")
+        }
+        Submit { result_key: None, asynchronous: true, kind, .. } if is_sealed_whole(*kind) => {
+            usage("--async needs --result-key FILE here: without the key nobody can open what comes of the task")
+        }
+        Submit { id: Some(_), .. }
+            if is_reset || is_import || is_sealed_whole(options.kind) || options.password_file.is_some() =>
+        {
+            usage(
+                "--id cannot be used where secrets are sealed: every sealing is different, so the id would be refused the second time",
+            )
+        }
         _ => Ok(()),
     }
 }
@@ -111,6 +142,7 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
     let params = match options.kind {
         TaskKind::TestConnection => json!({}),
         TaskKind::ImportBatch => import(&options.import)?,
+        TaskKind::Export | TaskKind::DescribeSchema => params(options)?,
         TaskKind::ResetPassword => json!({
             "account": account(options)?,
             "source": match (options.generate, options.service) {
@@ -168,6 +200,11 @@ impl Submit {
     fn wants_password(&self) -> bool {
         self.output_password.is_some() || self.show_password
     }
+}
+
+fn params(options: &Submit) -> Result<Value, Failure> {
+    serde_json::from_str(options.params.as_deref().unwrap_or("{}"))
+        .map_err(|error| Failure::new(Exit::Usage, format!("--params is not JSON: {error}")))
 }
 
 fn account(options: &Submit) -> Result<Value, Failure> {

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use postern_protocol::{Outcome, TaskId};
 use serde_json::{Value, json};
 
-use super::{client, output, results, submit};
+use super::{client, output, payload, results, submit};
 use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
 use crate::clock;
@@ -17,7 +17,7 @@ use crate::state::tasks::TaskView;
 pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failure> {
     let client = client(reach)?;
     match command {
-        TaskCommand::Submit(options) => submit::run(reach, &client, options).await,
+        TaskCommand::Submit(options) => submit::run(reach, &client, *options).await,
         TaskCommand::Show { task } => show(reach, &client.get(&format!("/v1/tasks/{task}")).await?),
         TaskCommand::Cancel { task } => {
             show(reach, &client.post(&format!("/v1/tasks/{task}/cancel"), &json!({})).await?)
@@ -34,7 +34,12 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             let tasks: Vec<TaskView> = client.get(&format!("/v1/tasks{query}")).await?;
             list(reach, &tasks)
         }
-        TaskCommand::Results { task, output, failed, dataset } => {
+        TaskCommand::Results { task, output: Some(file), key: Some(key), .. } => {
+            let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
+            judge(&view)?;
+            payload::download(&client, &view, &payload::read_key(&key)?, &file).await
+        }
+        TaskCommand::Results { task, output, failed, dataset, key: _ } => {
             results::run(&client, task, output.as_deref(), failed.as_deref().zip(dataset.as_deref())).await
         }
     }

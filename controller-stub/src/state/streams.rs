@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postern_protocol::message::v1::{StreamFault, StreamOpen, StreamRef};
+use postern_protocol::stream::MAX_RESULT;
 use postern_protocol::{MemberId, SessionNo, StreamId, TaskId};
 
 use super::ledger::Write;
@@ -10,7 +11,7 @@ use super::record::{Direction, StreamRecord};
 use super::{Refusal, RefusalKind, State, ToSession};
 use crate::clock::{self, Moment};
 
-/// The longest payload, either way.
+/// The longest payload that a submitter may bring.
 pub const MAX_STREAM: u64 = 256 * 1024 * 1024;
 /// The most payloads known at once.
 const MAX_STREAMS: usize = 100_000;
@@ -73,7 +74,7 @@ impl State {
             tracing::info!(%member, %task, stream = %stream.id, "a payload was refused: its task is not open any more");
             return Err(StreamFault::Unknown);
         }
-        if stream.length > MAX_STREAM || self.streams.len() >= MAX_STREAMS {
+        if stream.length > MAX_RESULT || self.streams.len() >= MAX_STREAMS {
             return Err(StreamFault::Full);
         }
         let record = StreamRecord {

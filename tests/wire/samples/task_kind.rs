@@ -2,8 +2,8 @@
 
 use postern_protocol::TaskRequest;
 use postern_protocol::task::{
-    deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
-    restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
+    deprovision_user, describe_schema, disable_user, enable_user, expire_password, export, freeze_user, import_batch,
+    reset_password, restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 
 use super::{Sample, list, output, request, text};
@@ -63,6 +63,11 @@ fn requests() -> Vec<Sample> {
         name: text("back@acme.example"),
         email: text("zurück@acme.example"),
     };
+    let schema = describe_schema::Request {
+        objects: list(vec![text("User"), text("Profile")]),
+        add: list(vec![text("User.Größe__c")]),
+        custom: true,
+    };
     vec![
         request(&connection, TaskRequest::TestConnection(connection.clone())),
         request(&validate, TaskRequest::ValidateUser(validate.clone())),
@@ -76,7 +81,37 @@ fn requests() -> Vec<Sample> {
         request(&unlock, TaskRequest::UnlockUser(unlock.clone())),
         request(&deprovision, TaskRequest::DeprovisionUser(deprovision.clone())),
         request(&restore, TaskRequest::RestoreUser(restore.clone())),
+        request(&export(), TaskRequest::Export(export())),
+        request(&schema, TaskRequest::DescribeSchema(schema.clone())),
     ]
+}
+
+fn export() -> export::Request {
+    let filter = serde_json::json!({ "and": [
+        { "attribute": "Title", "contains": "50%_öff's" },
+        { "not": { "attribute": "Department", "in": ["A", "B"] } },
+        { "or": [{ "attribute": "ManagerId", "is_null": true }, { "attribute": "Fails", "less_or_equal": "3" }] },
+    ] });
+    export::Request {
+        object: text("User"),
+        attributes: list(vec![text("Username"), text("Größe__c")]),
+        mandatory: list(vec![text("Email")]),
+        filter: Some(serde_json::from_value(filter).unwrap()),
+        clause: text("IsActive = true"),
+        format: export::RecordFormat::Xml.into(),
+        dates: list(vec![export::DateFormat {
+            attribute: text("CreatedDate"),
+            day: export::DayPattern::Dotted.into(),
+            time: export::TimePattern::Twelve.into(),
+        }]),
+        size_hint: 0x7006,
+        content: export::Content::ChangeLog.into(),
+        delta: Some(export::Delta {
+            cursor: text("nächtlich"),
+            mode: export::DeltaMode::AllAttributes.into(),
+            restart: true,
+        }),
+    }
 }
 
 fn outputs() -> Vec<Sample> {
@@ -136,6 +171,14 @@ fn outputs() -> Vec<Sample> {
             email_pending: false,
             password_set: true,
         }),
+        output(&export::Output {
+            records: 0x7007,
+            way: export::Way::Bulk.into(),
+            since: text("2026-11-21T00:00:00.000Z"),
+            until: text("2026-11-22T00:00:00.000Z"),
+            warnings: list(vec![text("the org lacks Größe__c"), text("das Objekt")]),
+        }),
+        output(&describe_schema::Output { objects: 0x7008, attributes: 0x7009, warnings: list(vec![text("fehlt")]) }),
     ]
 }
 

@@ -72,11 +72,17 @@ impl Ledger {
         }
     }
 
-    /// The report of a task of this machine was shown.
-    pub fn handle_local_taken(&mut self, task: TaskId) {
-        if matches!(self.tasks.get(&task), Some(Held { origin: Origin::Local, phase: Phase::Concluded(_), .. })) {
-            self.drop_task(task);
+    /// The report of a task of this machine was shown, and what came of it is `delivered` or lost.
+    pub fn handle_local_taken(&mut self, task: TaskId, delivered: bool) {
+        let Some(Held { origin: Origin::Local, phase: Phase::Concluded(report), .. }) = self.tasks.get(&task) else {
+            return;
+        };
+        if delivered {
+            let report = Report::clone(report);
+            let mut writes = self.bury(&report);
+            self.writes.append(&mut writes);
         }
+        self.drop_task(task);
     }
 
     pub(super) fn drop_task(&mut self, task: TaskId) {

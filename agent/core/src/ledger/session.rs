@@ -88,7 +88,7 @@ impl Ledger {
         }
     }
 
-    fn bury(&mut self, report: &Report) -> Vec<Write> {
+    pub(super) fn bury(&mut self, report: &Report) -> Vec<Write> {
         let known = (report.outcome.known(), report.certainty.known(), report.changed.known());
         let (Some(outcome), Some(certainty), Some(changed)) = known else { return Vec::new() };
         let stone =

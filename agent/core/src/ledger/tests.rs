@@ -587,9 +587,34 @@ fn a_task_of_this_machine_needs_no_controller() {
     assert!(desk.events().is_empty(), "shown only when it is on disk");
     desk.sync();
     assert!(matches!(desk.events().as_slice(), [Event::LocalReport(_)]));
-    desk.ledger.handle_local_taken(id(1));
+    desk.ledger.handle_local_taken(id(1), true);
     desk.sync();
     assert!(desk.disk.contains(&Write::DeleteTask(id(1))));
+    assert!(is_buried(&desk), "what came of it was handed over, which is remembered");
+}
+
+fn is_buried(desk: &Desk) -> bool {
+    desk.disk.iter().any(|write| matches!(write, Write::PutTombstone(stone) if stone.task == id(1)))
+}
+
+/// Bury it whatever becomes of its results, and a delta skips what was lost.
+#[test]
+fn a_task_of_this_machine_whose_results_were_lost_is_not_remembered_as_handed_over() {
+    let mut desk = Desk::new();
+    let offered = Offered {
+        offer: offer(1, TaskKind::DisableUser, 0),
+        origin: Origin::Local,
+        refusal: None,
+        streams_here: Vec::new(),
+    };
+    desk.ledger.handle_offer(offered, desk.now);
+    desk.sync();
+    desk.ledger.handle_concluded(id(1), success());
+    desk.sync();
+    desk.ledger.handle_local_taken(id(1), false);
+    desk.sync();
+    assert!(desk.disk.contains(&Write::DeleteTask(id(1))));
+    assert!(!is_buried(&desk));
 }
 
 fn restored(origin: Origin, state: TaskState, journal: u32) -> Restored {

@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use url::form_urlencoded;
 
 use super::sign_in::Session;
-use super::{Salesforce, error, time};
+use super::{Salesforce, error, soql, time};
 use crate::connector::AttemptCx;
 use crate::http::{Lost, Reply, Sent};
 use crate::random;
@@ -26,6 +26,9 @@ const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Pages of a query that is expected to fit one; Salesforce makes pages smaller when rows are wide.
 const MAX_PAGES: usize = 50;
 
+const JSON: &str = "application/json";
+const CSV: &str = "text/csv";
+
 /// One call below `/services/data/v…/`. Its body may hold a password, so it has no `Debug`.
 #[derive(Clone)]
 pub(super) struct Call {
@@ -34,8 +37,8 @@ pub(super) struct Call {
     body: Body,
     /// The status that says it was done.
     done: StatusCode,
-    /// Whether a table is answered instead of JSON.
-    table: bool,
+    /// The form of answer that is asked for.
+    accept: &'static str,
 }
 
 /// What goes along with a call.
@@ -62,6 +65,34 @@ pub(super) enum Undone {
     Unknown(Failure),
 }
 
+/// Some rows of a query.
+pub(super) struct Page {
+    pub(super) records: Vec<Json>,
+    /// How many rows the query finds in all.
+    pub(super) total: u64,
+    /// What leads to the next page.
+    pub(super) next: Option<String>,
+    /// When it was read, by the service's clock.
+    pub(super) at: Option<Timestamp>,
+}
+
+impl Page {
+    fn read(mut answer: Answer) -> Result<Self, Failure> {
+        let Some(Json::Array(records)) = answer.json.get_mut("records").map(Json::take) else {
+            return Err(error::strange(200));
+        };
+        let next = answer.json.get("nextRecordsUrl").and_then(Json::as_str);
+        let next = next.and_then(|next| next.split_once("/query/")).map(|(_, locator)| locator.to_owned());
+        let done = answer.json.get("done").and_then(Json::as_bool);
+        // A page that is not the last and leads nowhere would pass for a whole answer.
+        if done != Some(next.is_none()) {
+            return Err(error::strange(200));
+        }
+        let total = answer.json.get("totalSize").and_then(Json::as_u64).ok_or_else(|| error::strange(200))?;
+        Ok(Self { records, total, next, at: answer.at })
+    }
+}
+
 /// How many of the org's API calls are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Usage {
@@ -80,12 +111,33 @@ enum Miss {
 
 impl Call {
     fn new(method: Method, path: impl Into<String>, body: Option<Json>, done: StatusCode) -> Self {
-        Self { method, path: path.into(), body: body.map_or(Body::Nothing, Body::Json), done, table: false }
+        Self { method, path: path.into(), body: body.map_or(Body::Nothing, Body::Json), done, accept: JSON }
     }
 
     /// Reads.
     pub(super) fn get(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path, None, StatusCode::OK)
+    }
+
+    /// Reads records as CSV, which is answered as one JSON text.
+    pub(super) fn get_csv(path: impl Into<String>) -> Self {
+        Self { accept: CSV, ..Self::get(path) }
+    }
+
+    /// Asks for something that takes more words than a URL has room for. Changes no record.
+    pub(super) fn ask(path: impl Into<String>, body: Json) -> Self {
+        Self::new(Method::POST, path, Some(body), StatusCode::OK)
+    }
+
+    /// Ends a job of the org before its time.
+    pub(super) fn abort(path: impl Into<String>) -> Self {
+        let body = serde_json::json!({ "state": "Aborted" });
+        Self::new(Method::PATCH, path, Some(body), StatusCode::OK)
+    }
+
+    /// Forgets a job of the org and its results.
+    pub(super) fn forget(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path, None, StatusCode::NO_CONTENT)
     }
 
     /// Changes a record.
@@ -130,11 +182,6 @@ impl Call {
         Self::new(Method::PATCH, format!("jobs/ingest/{job}"), Some(body), StatusCode::OK)
     }
 
-    /// Reads a table; it is answered as one JSON text.
-    pub(super) fn get_table(path: impl Into<String>) -> Self {
-        Self { table: true, ..Self::get(path) }
-    }
-
     /// Sets a password.
     pub(super) fn set_password(user: &str, password: &str) -> Self {
         let body = serde_json::json!({ "NewPassword": password });
@@ -150,10 +197,26 @@ impl Call {
 impl Salesforce {
     /// Reads. A connection that broke is tried once more: the pool may have handed out one that had just been closed.
     pub(super) async fn read(&self, call: &Call) -> Result<Answer, Failure> {
+        self.read_as(call, |reply| told(call, reply)).await
+    }
+
+    /// Reads what is not JSON. A refusal is JSON even then.
+    pub(super) async fn read_raw(&self, call: &Call) -> Result<Reply, Failure> {
+        let told = |reply: Reply| {
+            if reply.status == call.done {
+                return Ok(reply);
+            }
+            let strange = Miss::Not(error::strange(reply.status.as_u16()));
+            Err(classify(&reply, call.done).err().unwrap_or(strange))
+        };
+        self.read_as(call, told).await
+    }
+
+    async fn read_as<T>(&self, call: &Call, told: impl Fn(Reply) -> Result<T, Miss>) -> Result<T, Failure> {
         let mut session = self.sessions.current().await?;
         let (mut renewed, mut repeated) = (false, false);
         loop {
-            match self.send(&session, call).await {
+            match self.fetch(&session, call).await.and_then(&told) {
                 Ok(answer) => return Ok(answer),
                 Err(Miss::Expired(failure)) if renewed => return Err(failure),
                 Err(Miss::Expired(_)) => {
@@ -197,22 +260,38 @@ impl Salesforce {
 
     /// All rows of a query that is expected to be small.
     pub(super) async fn query(&self, soql: &str) -> Result<(Vec<Json>, Option<Timestamp>), Failure> {
-        let encoded: String = form_urlencoded::byte_serialize(soql.as_bytes()).collect();
-        let mut call = Call::get(format!("query?q={encoded}"));
+        let mut page = self.first_page(soql).await?;
         let mut rows = Vec::new();
-        let mut at = None;
+        let at = page.at;
         for _ in 0..MAX_PAGES {
-            let mut answer = self.read(&call).await?;
-            at = at.or(answer.at);
-            match answer.json.get_mut("records").map(Json::take) {
-                Some(Json::Array(page)) => rows.extend(page),
-                _ => return Err(error::strange(200)),
-            }
-            let next = answer.json.get("nextRecordsUrl").and_then(Json::as_str);
-            let Some((_, next)) = next.and_then(|next| next.split_once("/query/")) else { return Ok((rows, at)) };
-            call = Call::get(format!("query/{next}"));
+            rows.append(&mut page.records);
+            let Some(next) = &page.next else { return Ok((rows, at)) };
+            page = self.next_page(next).await?;
         }
         Err(Failure::new(FailureClass::Internal, "too_many_pages", "A query brought more pages than expected"))
+    }
+
+    /// The first page of a query. A statement too long for a URL travels in the body of another call.
+    pub(super) async fn first_page(&self, soql: &str) -> Result<Page, Failure> {
+        let encoded: String = form_urlencoded::byte_serialize(soql.as_bytes()).collect();
+        if encoded.len() <= soql::MAX_ENCODED {
+            return Page::read(self.read(&Call::get(format!("query?q={encoded}"))).await?);
+        }
+        let url = format!("/services/data/v{}/query?q={encoded}", self.settings.api_version);
+        let inner = serde_json::json!({ "method": "GET", "url": url, "referenceId": "query" });
+        let mut answer = self.read(&Call::ask("composite", serde_json::json!({ "compositeRequest": [inner] }))).await?;
+        let told = answer.json.pointer_mut("/compositeResponse/0").map(Json::take).unwrap_or_default();
+        let body = told.get("body").cloned().unwrap_or_default();
+        match (told.get("httpStatusCode").and_then(Json::as_u64), problem(&body)) {
+            (Some(200), _) => Page::read(Answer { json: body, at: answer.at }),
+            (_, Some((code, message))) => Err(error::failure(&code, &message)),
+            (_, None) => Err(error::strange(200)),
+        }
+    }
+
+    /// A page after the first.
+    pub(super) async fn next_page(&self, locator: &str) -> Result<Page, Failure> {
+        Page::read(self.read(&Call::get(format!("query/{locator}"))).await?)
     }
 
     /// Waits until a call without an answer has taken effect if it ever will.
@@ -226,13 +305,14 @@ impl Salesforce {
     }
 
     async fn send(&self, session: &Session, call: &Call) -> Result<Answer, Miss> {
+        self.fetch(session, call).await.and_then(|reply| told(call, reply))
+    }
+
+    async fn fetch(&self, session: &Session, call: &Call) -> Result<Reply, Miss> {
         let base = format!("/services/data/v{}/{}", self.settings.api_version, call.path);
         let url = session.instance.join(&base).map_err(|_| Miss::Not(error::strange(0)))?;
-        let mut request = self
-            .http
-            .request(call.method.clone(), url)
-            .bearer_auth(session.token.expose())
-            .header(ACCEPT, if call.table { "text/csv" } else { "application/json" });
+        let mut request =
+            self.http.request(call.method.clone(), url).bearer_auth(session.token.expose()).header(ACCEPT, call.accept);
         request = match &call.body {
             Body::Nothing => request,
             Body::Json(body) => request.json(body),
@@ -242,12 +322,17 @@ impl Salesforce {
         if let Some(usage) = usage(&reply.headers) {
             *self.usage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(usage);
         }
-        if call.table && reply.status == call.done {
-            let text = String::from_utf8(reply.body).map_err(|_| Miss::Unknown(error::strange(200)))?;
-            return Ok(Answer { json: Json::String(text), at: None });
-        }
-        classify(&reply, call.done)
+        Ok(reply)
     }
+}
+
+/// What a reply tells.
+fn told(call: &Call, reply: Reply) -> Result<Answer, Miss> {
+    if call.accept == CSV && reply.status == call.done {
+        let text = String::from_utf8(reply.body).map_err(|_| Miss::Unknown(error::strange(200)))?;
+        return Ok(Answer { json: Json::String(text), at: None });
+    }
+    classify(&reply, call.done)
 }
 
 /// Done, not done, or unknown.

@@ -1,3 +1,166 @@
-//! What objects of the org look like.
+//! The schema: which attributes objects have, and what may be done with them.
+//!
+//! It begins as the one every installation has ([`Schema::standard`]), can be refreshed from what the org says, carried
+//! as XML, and given back by an administrator as the file that the configuration names.
 
 pub(super) mod describe;
+mod refresh;
+mod standard;
+mod xml;
+
+use std::fmt::Write as _;
+
+use super::{SchemaFile, fields};
+use standard::OBJECTS;
+
+/// The objects an installation works with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Schema {
+    pub(super) objects: Vec<Object>,
+}
+
+/// One object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Object {
+    /// Its name as Salesforce spells it.
+    pub(super) name: String,
+    /// Its attributes, each once.
+    pub(super) attributes: Vec<Attribute>,
+}
+
+/// One attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Attribute {
+    /// Its name as Salesforce spells it.
+    pub(super) name: String,
+    /// Its type in Salesforce's words, e.g. `picklist`.
+    pub(super) kind: String,
+    /// Whether it holds several values.
+    pub(super) multi_valued: bool,
+    /// What may be done with it.
+    pub(super) uses: Uses,
+}
+
+/// What may be done with an attribute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "they are the columns of a table, and independent")]
+pub(super) struct Uses {
+    /// A new record must have it.
+    pub(super) required: bool,
+    /// Conditions may name it.
+    pub(super) search: bool,
+    /// A new record may have it.
+    pub(super) create: bool,
+    /// It can be changed.
+    pub(super) modify: bool,
+}
+
+impl Schema {
+    /// The schema every installation begins with.
+    pub(super) fn standard() -> Self {
+        let attribute = |(name, kind, uses): &standard::Standard| Attribute {
+            name: (*name).to_owned(),
+            kind: (*kind).to_owned(),
+            multi_valued: false,
+            uses: Uses {
+                required: uses.contains('r'),
+                search: uses.contains('s'),
+                create: uses.contains('c'),
+                modify: uses.contains('m'),
+            },
+        };
+        let object = |(name, attributes): &(&str, &[standard::Standard])| Object {
+            name: (*name).to_owned(),
+            attributes: attributes.iter().map(attribute).collect(),
+        };
+        Self { objects: OBJECTS.iter().map(object).collect() }
+    }
+
+    /// The schema as administrators handle it.
+    pub(super) fn file(&self) -> SchemaFile {
+        SchemaFile { xml: self.to_xml(), text: self.to_text() }
+    }
+
+    /// One line an attribute, under a line for each object.
+    fn to_text(&self) -> String {
+        let mut out = String::new();
+        for object in &self.objects {
+            let _ = writeln!(out, "{}", object.name);
+            for Attribute { name, kind, multi_valued, uses } in &object.attributes {
+                let words = [
+                    (*multi_valued, "multi-valued"),
+                    (uses.required, "required"),
+                    (uses.search, "search"),
+                    (uses.create, "create"),
+                    (uses.modify, "modify"),
+                ];
+                let words: Vec<&str> = words.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect();
+                let _ = writeln!(out, "  {name:40} {kind:14} {}", words.join(" "));
+            }
+        }
+        out
+    }
+
+    /// The object of that name, in any case.
+    pub(super) fn object(&self, name: &str) -> Option<&Object> {
+        self.objects.iter().find(|object| object.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The names of the objects.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.objects.iter().map(|object| object.name.as_str()).collect()
+    }
+}
+
+impl Object {
+    /// Whether it has the attribute, however that is spelled.
+    fn has(&self, name: &str) -> bool {
+        let canonical = fields::canonical(name);
+        self.attributes.iter().any(|attribute| attribute.name.to_ascii_lowercase() == canonical)
+    }
+}
+
+/// The standard spelling of an object's name.
+fn object_name(name: &str) -> Option<&'static str> {
+    OBJECTS.iter().map(|(known, _)| *known).find(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// The standard spelling of an attribute's name, if it is a standard attribute; else the name as it stands.
+fn attribute_name(object: &str, name: &str) -> String {
+    let canonical = fields::canonical(name);
+    let known = OBJECTS.iter().find(|(known, _)| *known == object).map(|(_, attributes)| *attributes);
+    let known = known.unwrap_or_default().iter().map(|(known, _, _)| *known);
+    known.into_iter().find(|known| known.to_ascii_lowercase() == canonical).unwrap_or(name.trim()).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The counts of the data formats that identity suites ship.
+    #[test]
+    fn the_standard_schema_has_every_attribute_of_the_three_data_formats() {
+        let schema = Schema::standard();
+        let count = |name: &str| schema.object(name).unwrap().attributes.len();
+        assert_eq!((count("User"), count("userrole"), count("Profile")), (39, 10, 41));
+        let attributes = &schema.object("User").unwrap().attributes;
+        let uses = |name: &str| attributes.iter().find(|attribute| attribute.name == name).unwrap().uses;
+        assert_eq!(uses("Alias"), Uses { required: true, search: true, create: true, modify: true });
+        assert_eq!(uses("CreatedById"), Uses { required: true, search: true, create: false, modify: false });
+        assert_eq!(uses("Title"), Uses { required: false, search: true, create: true, modify: true });
+    }
+
+    #[test]
+    fn names_that_older_products_misspell_are_mapped() {
+        for (written, meant) in [
+            ("Postal Code", "PostalCode"),
+            ("ReceiveInfoEmails", "ReceivesInfoEmails"),
+            ("isActive", "IsActive"),
+            ("loginId", "Username"),
+            ("Size__c", "Size__c"),
+        ] {
+            assert_eq!(attribute_name("User", written), meant);
+        }
+        assert!(Schema::standard().object("User").unwrap().has("postal code"));
+    }
+}

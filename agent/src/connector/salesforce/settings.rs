@@ -29,6 +29,8 @@ pub(super) struct Settings {
     pub(super) max_refused_logins: u32,
     /// The addresses from which Salesforce wants no security token, as the operator knows them.
     pub(super) trusted_ranges: Vec<Range>,
+    /// Where the schema comes from, if it is not the standard one.
+    pub(super) schema: Option<PathBuf>,
 }
 
 /// How to sign in.
@@ -93,6 +95,7 @@ struct Table {
     max_refused_logins: u32,
     #[serde(default)]
     trusted_ranges: Vec<String>,
+    schema: Option<PathBuf>,
 }
 
 /// More than an org can have.
@@ -163,6 +166,7 @@ impl Table {
             settle: Duration::from_millis(self.settle_ms),
             max_refused_logins: self.max_refused_logins,
             trusted_ranges,
+            schema: self.schema,
         })
     }
 

@@ -1,9 +1,23 @@
 //! Pieces of SOQL that cannot be broken out of.
 
+pub(super) mod condition;
+pub(super) mod manual;
+
+use jiff::Timestamp;
+
 /// A string literal: quoted, and escaped as the SOQL reference says.
 pub(super) fn literal(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('\'');
+    format!("'{}'", escape(text))
+}
+
+/// A moment, in UTC.
+pub(super) fn moment(moment: &Timestamp) -> String {
+    format!("{moment:.3}")
+}
+
+/// The inside of a string literal.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '\\' => out.push_str("\\\\"),
@@ -16,11 +30,14 @@ pub(super) fn literal(text: &str) -> String {
             other => out.push(other),
         }
     }
-    out.push('\'');
     out
 }
 
-/// The most bytes of an encoded IN list: half of the 16,384 bytes that a URL and its headers may have together.
+/// The most bytes of an encoded statement in a URL: of the 16,384 that a URL and its headers may have together, the
+/// token in the headers takes up to a fifth.
+pub(super) const MAX_ENCODED: usize = 12 * 1024;
+
+/// The most bytes of an encoded IN list: half of what a URL and its headers may have.
 const MAX_LIST: usize = 8 * 1024;
 
 /// IN lists that together hold every value, each short enough for a URL.

@@ -2,7 +2,9 @@
 
 pub(super) mod active;
 pub(super) mod deprovision_user;
+pub(super) mod describe_schema;
 pub(super) mod expire_password;
+pub(super) mod export;
 mod identity;
 pub(super) mod import_batch;
 pub(super) mod login_state;
@@ -48,6 +50,21 @@ fn unknown_choice(field: &str) -> Failure {
 fn password_changed_since(user: &User, moment: i64) -> bool {
     let changed = user.last_password_change_date.as_deref().and_then(time::parse);
     changed.is_some_and(|at| at.as_millisecond() >= moment)
+}
+
+/// Warnings that name everything, each short enough for its place.
+fn name_all(what: &str, names: &[String]) -> Vec<String> {
+    let mut warnings: Vec<String> = Vec::new();
+    for name in names {
+        match warnings.last_mut() {
+            Some(last) if last.len() + name.len() + 2 <= 500 => {
+                last.push_str(", ");
+                last.push_str(name);
+            }
+            _ => warnings.push(format!("{what}: {name}")),
+        }
+    }
+    warnings
 }
 
 /// When the task was made, in milliseconds since 1970, by its submitter's clock: ids begin with it.

@@ -1,7 +1,9 @@
 //! Good and bad datasets.
 
+use std::io;
+
 use super::*;
-use crate::dataset::{Entry, MAX_ATTRIBUTES};
+use crate::dataset::{Change, Entry, MAX_ATTRIBUTES};
 
 fn read(text: &str) -> (Vec<Item>, Option<DatasetError>) {
     let mut items = Vec::new();

@@ -92,6 +92,21 @@ impl SpoolWriter {
         Ok(self.durable())
     }
 
+    /// Completes a payload of unknown length where it ends, and returns its length and SHA-256.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SpoolWriter::finish`], but for [`SpoolError::Mismatch`].
+    pub fn finish_here(mut self) -> Result<(u64, [u8; 32]), SpoolError> {
+        let len = self.offset();
+        if !self.rest.is_empty() {
+            self.write_chunk()?;
+        }
+        let sha256 = self.hash.clone().finalize().into();
+        self.complete()?;
+        Ok((len, sha256))
+    }
+
     /// Completes the payload: compares it with what was announced, makes it durable, and gives it
     /// its final name. After this a record may refer to it.
     ///
@@ -108,6 +123,11 @@ impl SpoolWriter {
         if <[u8; 32]>::from(self.hash.clone().finalize()) != *sha256 {
             return Err(self.mismatch());
         }
+        self.complete()
+    }
+
+    /// Makes all of it durable under its final name.
+    fn complete(self) -> Result<(), SpoolError> {
         self.file.sync_all().map_err(SpoolError::io("sync", self.id))?;
         fs::rename(self.spool.part(self.id), self.spool.complete(self.id))
             .map_err(SpoolError::io("complete", self.id))?;

@@ -162,3 +162,20 @@ fn f23_orphans_go_and_what_is_referenced_stays() {
     spool.delete(ID).unwrap();
     assert!(matches!(spool.read(ID, 4), Err(SpoolError::Missing(_))));
 }
+
+/// Leave the last chunk out of `finish_here` and this fails.
+#[test]
+fn a_payload_of_unknown_length_is_complete_where_it_ends() {
+    let folder = Folder::new();
+    let (_store, spool) = spool(&folder);
+    for len in [0, 1, 65_536, 200_000] {
+        let bytes = payload(len);
+        let mut writer = spool.begin(ID).unwrap();
+        bytes.chunks(50_000).for_each(|piece| writer.append(piece).unwrap());
+        assert!(!spool.contains(ID), "it has no name before it is whole");
+
+        assert_eq!(writer.finish_here().unwrap(), (u64::try_from(len).unwrap(), hash(&bytes)));
+        assert_eq!(read(&spool, ID, u64::try_from(len).unwrap()), bytes);
+        spool.delete(ID).unwrap();
+    }
+}

@@ -2,11 +2,15 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use postern_protocol::{Failure, FailureClass};
 use serde::Deserialize;
 
 use super::super::api::Call;
 use super::super::{Salesforce, error, fields};
+
+/// The code of the failure that the org has no such object, or does not show it.
+pub(in super::super) const HIDDEN: &str = "object_hidden";
 
 /// An object's fields, by their names in any case and in the order of the org.
 #[derive(Debug)]
@@ -15,18 +19,21 @@ pub(in super::super) struct Described {
     pub(in super::super) name: String,
     /// Its fields.
     pub(in super::super) fields: Vec<Field>,
+    /// When it was read, by Salesforce's clock.
+    pub(in super::super) at: Option<Timestamp>,
     by_name: HashMap<String, usize>,
 }
 
 /// One field.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools, reason = "they are what Salesforce says of a field, and independent")]
 pub(in super::super) struct Field {
     /// Its name as Salesforce spells it.
     pub(in super::super) name: String,
-    /// What its values are.
+    /// Its type in Salesforce's words.
     #[serde(rename = "type")]
-    pub(in super::super) kind: Kind,
+    pub(in super::super) type_name: String,
     /// Whether conditions may name it.
     #[serde(default)]
     pub(in super::super) filterable: bool,
@@ -48,39 +55,50 @@ pub(in super::super) struct Field {
 }
 
 /// What a field's values are, as far as it makes a difference here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Kind {
     /// True or false, never empty.
     Boolean,
     /// A whole number.
-    #[serde(alias = "long")]
     Int,
     /// A number.
-    #[serde(alias = "currency", alias = "percent")]
     Double,
     /// A day.
     Date,
     /// A moment.
     DateTime,
     /// The id of a record, this one or another.
-    #[serde(alias = "reference")]
     Id,
     /// Several of a list of values.
     MultiPicklist,
     /// Several fields seen as one.
-    #[serde(alias = "location")]
     Address,
     /// Something that no text can hold.
-    #[serde(alias = "anytype", alias = "complexvalue", alias = "json")]
     Base64,
     /// Text, whatever Salesforce calls it: string, e-mail, phone, picklist, …
-    #[serde(other)]
     Text,
 }
 
+impl Field {
+    /// What its values are.
+    pub(in super::super) fn kind(&self) -> Kind {
+        match self.type_name.as_str() {
+            "boolean" => Kind::Boolean,
+            "int" | "long" => Kind::Int,
+            "double" | "currency" | "percent" => Kind::Double,
+            "date" => Kind::Date,
+            "datetime" => Kind::DateTime,
+            "id" | "reference" => Kind::Id,
+            "multipicklist" => Kind::MultiPicklist,
+            "address" | "location" => Kind::Address,
+            "base64" | "anytype" | "complexvalue" | "json" => Kind::Base64,
+            _ => Kind::Text,
+        }
+    }
+}
+
 #[derive(Deserialize)]
-struct Answer {
+struct Told {
     name: String,
     fields: Vec<Field>,
 }
@@ -89,7 +107,7 @@ impl Described {
     /// An object with these fields.
     pub(in super::super) fn new(name: impl Into<String>, fields: Vec<Field>) -> Self {
         let by_name = fields.iter().enumerate().map(|(at, field)| (field.name.to_ascii_lowercase(), at)).collect();
-        Self { name: name.into(), fields, by_name }
+        Self { name: name.into(), fields, at: None, by_name }
     }
 
     /// The field of that name, however a submitter spells it.
@@ -103,15 +121,15 @@ impl Salesforce {
     pub(in super::super) async fn describe(&self, object: &str) -> Result<Described, Failure> {
         let answer = self.read(&Call::get(format!("sobjects/{object}/describe"))).await;
         let answer = answer.map_err(|failure| if error::is_retryable(&failure) { failure } else { hidden(object) })?;
-        let answer: Answer = serde_json::from_value(answer.json).map_err(|_| error::strange(200))?;
-        Ok(Described::new(answer.name, answer.fields))
+        let told: Told = serde_json::from_value(answer.json).map_err(|_| error::strange(200))?;
+        Ok(Described { at: answer.at, ..Described::new(told.name, told.fields) })
     }
 }
 
 /// Salesforce does not tell an object that is not there from one that the account may not see.
 fn hidden(object: &str) -> Failure {
     let summary = format!("The org has no object {object}, or does not show it to the service account");
-    Failure::new(FailureClass::Rejected, "object_hidden", summary).with_next_step(
+    Failure::new(FailureClass::Rejected, HIDDEN, summary).with_next_step(
         "Give the service account the permission to see it: View Setup and Configuration for most, Manage Users for \
          UserLogin and LoginHistory, View Devices for UserDevice.",
     )

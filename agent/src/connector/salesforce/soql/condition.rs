@@ -42,7 +42,7 @@ fn write(condition: &Condition, object: &Described, place: Place, out: &mut Stri
         }
         Condition::IsNull(attribute) => {
             let field = field(attribute, object)?;
-            if field.kind == Kind::Boolean {
+            if field.kind() == Kind::Boolean {
                 return Err(refused(field, "is true or false, and never without a value"));
             }
             out.push_str(&field.name);
@@ -111,7 +111,7 @@ fn compare(field: &Field, comparison: Comparison, value: &Operand) -> Result<Str
         Comparison::Contains => return like(field, "%", value, "%"),
     };
     let is_ordering = !matches!(comparison, Comparison::Equals | Comparison::NotEquals);
-    if is_ordering && matches!(field.kind, Kind::Boolean | Kind::MultiPicklist) {
+    if is_ordering && matches!(field.kind(), Kind::Boolean | Kind::MultiPicklist) {
         return Err(refused(field, "has no order, so it cannot be less or greater"));
     }
     Ok(format!("{name} {sign} {}", typed(field, value)?))
@@ -119,7 +119,7 @@ fn compare(field: &Field, comparison: Comparison, value: &Operand) -> Result<Str
 
 /// `%` and `_` are wildcards after LIKE only, and are escaped there only, after everything else.
 fn like(field: &Field, before: &str, value: &Operand, after: &str) -> Result<String, Failure> {
-    if field.kind != Kind::Text {
+    if field.kind() != Kind::Text {
         return Err(refused(field, "is no text, so it cannot be searched for a part"));
     }
     if before.len() + value.chars().count() + after.len() > MAX_VALUE {
@@ -132,7 +132,7 @@ fn like(field: &Field, before: &str, value: &Operand, after: &str) -> Result<Str
 /// The value as a literal of the field's type.
 fn typed(field: &Field, value: &Operand) -> Result<String, Failure> {
     let text = value.trim();
-    let written = match field.kind {
+    let written = match field.kind() {
         Kind::Text | Kind::MultiPicklist => Some(literal(value)),
         Kind::Id => is_id(text).then(|| literal(text)),
         Kind::Boolean => text.to_ascii_lowercase().parse().ok().map(|truth: bool| truth.to_string()),
@@ -143,7 +143,7 @@ fn typed(field: &Field, value: &Operand) -> Result<String, Failure> {
         Kind::Address | Kind::Base64 => None,
     };
     written.ok_or_else(|| {
-        let wanted = match field.kind {
+        let wanted = match field.kind() {
             Kind::Id => "an id of 15 or 18 letters and digits",
             Kind::Boolean => "`true` or `false`",
             Kind::Int => "a whole number",

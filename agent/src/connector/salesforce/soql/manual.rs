@@ -3,8 +3,7 @@
 use postern_protocol::{Failure, FailureClass};
 
 /// Clauses that come after a condition: they would change which rows a statement finds, or break its paging.
-const FOREIGN: [&str; 10] =
-    ["ALL", "FOR", "GROUP", "HAVING", "LIMIT", "OFFSET", "ORDER", "UPDATE", "USING", "WITH"];
+const FOREIGN: [&str; 10] = ["ALL", "FOR", "GROUP", "HAVING", "LIMIT", "OFFSET", "ORDER", "UPDATE", "USING", "WITH"];
 
 /// Checks that a clause is one whole condition, so that nothing of it reaches beyond the parentheses it is put into.
 /// What it means is left to Salesforce.

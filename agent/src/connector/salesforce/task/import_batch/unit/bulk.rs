@@ -207,7 +207,7 @@ impl Unit<'_> {
         let mut sent = Sent::default();
         let mut locked = Vec::new();
         for kind in [SUCCESSFUL, FAILED, UNPROCESSED] {
-            let answer = self.org.read(&Call::get_table(format!("jobs/ingest/{job}/{kind}"))).await?.json;
+            let answer = self.org.read(&Call::get_csv(format!("jobs/ingest/{job}/{kind}"))).await?.json;
             let text = answer.as_str().unwrap_or_default();
             for row in csv::Reader::new(text.as_bytes(), Delimiter::Comma).map_while(Result::ok).flatten() {
                 let cells: Map<String, Json> =

@@ -1,0 +1,52 @@
+//! `postern schema`: the file of a connected system's schema.
+
+use std::path::{Path, PathBuf};
+
+use postern_store::private;
+
+use super::{Failed, load, say};
+use crate::cli::{Schema, SchemaCommand};
+use crate::config::System;
+use crate::connector;
+use crate::exit::Exit;
+
+/// Far more than any schema has.
+const MAX_FILE: usize = 4 * 1024 * 1024;
+
+pub(super) fn run(config: &Path, options: &Schema) -> Result<Exit, Failed> {
+    let config = load(config)?;
+    let system = super::check_system(&config, &options.system)?;
+    match &options.command {
+        SchemaCommand::Show => say(connector::schema(system)?.text.trim_end()),
+        SchemaCommand::Export { output: None } => say(connector::schema(system)?.xml.trim_end()),
+        SchemaCommand::Export { output: Some(file) } => write(file, &connector::schema(system)?.xml)?,
+        SchemaCommand::Import { from } => {
+            let text = std::fs::read_to_string(from)
+                .map_err(|error| Failed::new(Exit::Usage, format!("`{}` cannot be read: {error}", from.display())))?;
+            if text.len() > MAX_FILE {
+                return Err(Failed::new(Exit::Usage, format!("`{}` is too large for a schema", from.display())));
+            }
+            let read = connector::read_schema(system, &text)
+                .map_err(|problem| Failed::new(Exit::Usage, format!("`{}`: {problem}", from.display())))?;
+            write(&file(system)?, &read.xml)?;
+        }
+        SchemaCommand::Reset => write(&file(system)?, &connector::standard_schema(system)?.xml)?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// The file that the configuration names.
+fn file(system: &System) -> Result<PathBuf, Failed> {
+    connector::schema_file(system)?.ok_or_else(|| {
+        let message = format!(
+            "the standard schema is in force on `{0}`; to have another, name a file for it as `schema` in the settings of \
+             `{0}`, then run this again",
+            system.name
+        );
+        Failed::new(Exit::Config, message)
+    })
+}
+
+fn write(file: &Path, xml: &str) -> Result<(), Failed> {
+    private::replace(file, xml.as_bytes()).map_err(|error| Failed::because(Exit::Failed, &error))
+}

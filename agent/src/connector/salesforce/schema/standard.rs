@@ -1,0 +1,177 @@
+//! The attributes every installation begins with: those of the data formats `User`, `UserRole` and `Profile` that identity
+//! suites ship, letter for letter, and the useful fields of the other objects.
+
+/// One attribute: its name as Salesforce spells it, its type, and which of `required`, `search`, `create` and `modify`
+/// hold, as `r`, `s`, `c` and `m`. None is multi-valued.
+pub(super) type Standard = (&'static str, &'static str, &'static str);
+
+/// Every object that can be exported, with its attributes.
+pub(super) const OBJECTS: [(&str, &[Standard]); 8] = [
+    ("User", USER),
+    ("UserRole", USER_ROLE),
+    ("Profile", PROFILE),
+    ("UserLicense", USER_LICENSE),
+    ("LoginHistory", LOGIN_HISTORY),
+    ("UserLogin", USER_LOGIN),
+    ("UserDevice", USER_DEVICE),
+    ("PermissionSetAssignment", PERMISSION_SET_ASSIGNMENT),
+];
+
+const USER: &[Standard] = &[
+    ("Alias", "string", "rscm"),
+    ("City", "string", "scm"),
+    ("CompanyName", "string", "scm"),
+    ("Country", "string", "scm"),
+    ("CreatedById", "reference", "rs"),
+    ("CreatedDate", "dateTime", "rs"),
+    ("Department", "string", "scm"),
+    ("Division", "string", "scm"),
+    ("Email", "email", "rscm"),
+    ("EmailEncodingKey", "picklist", "rscm"),
+    ("EmployeeNumber", "string", "scm"),
+    ("Fax", "phone", "scm"),
+    ("FirstName", "string", "scm"),
+    ("ForecastEnabled", "boolean", "rscm"),
+    ("Id", "ID", "s"),
+    ("IsActive", "boolean", "rscm"),
+    ("LanguageLocaleKey", "picklist", "rscm"),
+    ("LastLoginDate", "dateTime", "s"),
+    ("LastModifiedById", "reference", "rs"),
+    ("LastModifiedDate", "dateTime", "rs"),
+    ("LastName", "string", "rscm"),
+    ("LocaleSidKey", "picklist", "rscm"),
+    ("MobilePhone", "phone", "scm"),
+    ("OfflinePdaTrialExpirationDate", "dateTime", "s"),
+    ("OfflineTrialExpirationDate", "dateTime", "s"),
+    ("Phone", "phone", "scm"),
+    ("PostalCode", "string", "scm"),
+    ("ProfileId", "reference", "rscm"),
+    ("ReceivesAdminInfoEmails", "boolean", "rscm"),
+    ("ReceivesInfoEmails", "boolean", "rscm"),
+    ("State", "string", "scm"),
+    ("Street", "textarea", "scm"),
+    ("SystemModstamp", "dateTime", "rs"),
+    ("TimeZoneSidKey", "picklist", "rscm"),
+    ("Title", "string", "scm"),
+    ("Username", "string", "rscm"),
+    ("UserPermissionsMarketingUser", "boolean", "rscm"),
+    ("UserPermissionsOfflineUser", "boolean", "rscm"),
+    ("UserRoleId", "reference", "scm"),
+];
+
+const USER_ROLE: &[Standard] = &[
+    ("CaseAccessForAccountOwner", "picklist", "s"),
+    ("ForecastUserId", "reference", "s"),
+    ("Id", "ID", "s"),
+    ("LastModifiedById", "reference", "s"),
+    ("LastModifiedDate", "dateTime", "s"),
+    ("Name", "string", "s"),
+    ("OpportunityAccessForAccountOwner", "picklist", "s"),
+    ("ParentRoleId", "reference", "s"),
+    ("RollupDescription", "string", "s"),
+    ("SystemModstamp", "dateTime", "s"),
+];
+
+const PROFILE: &[Standard] = &[
+    ("CreatedById", "reference", "s"),
+    ("CreatedDate", "dateTime", "s"),
+    ("Description", "string", "s"),
+    ("Id", "ID", "s"),
+    ("LastModifiedById", "reference", "s"),
+    ("LastModifiedDate", "dateTime", "s"),
+    ("Name", "string", "s"),
+    ("PermissionsApiUserOnly", "boolean", "s"),
+    ("PermissionsConvertLeads", "boolean", "s"),
+    ("PermissionsCreateMultiforce", "boolean", "s"),
+    ("PermissionsCustomizeApplication", "boolean", "s"),
+    ("PermissionsEditActivatedOrders", "boolean", "s"),
+    ("PermissionsEditEvent", "boolean", "s"),
+    ("PermissionsEditForecast", "boolean", "s"),
+    ("PermissionsEditOppLineItemUnitPrice", "boolean", "s"),
+    ("PermissionsEditPublicDocuments", "boolean", "s"),
+    ("PermissionsEditReadonlyFields", "boolean", "s"),
+    ("PermissionsEditTask", "boolean", "s"),
+    ("PermissionsImportLeads", "boolean", "s"),
+    ("PermissionsInstallMultiforce", "boolean", "s"),
+    ("PermissionsManageCases", "boolean", "s"),
+    ("PermissionsManageCategories", "boolean", "s"),
+    ("PermissionsManageCssUsers", "boolean", "s"),
+    ("PermissionsManageDashboards", "boolean", "s"),
+    ("PermissionsManageLeads", "boolean", "s"),
+    ("PermissionsManageSelfService", "boolean", "s"),
+    ("PermissionsManageSolutions", "boolean", "s"),
+    ("PermissionsManageTerritories", "boolean", "s"),
+    ("PermissionsManageUsers", "boolean", "s"),
+    ("PermissionsModifyAllData", "boolean", "s"),
+    ("PermissionsPasswordNeverExpires", "boolean", "s"),
+    ("PermissionsPublishMultiforce", "boolean", "s"),
+    ("PermissionsRunReports", "boolean", "s"),
+    ("PermissionsSendSitRequests", "boolean", "s"),
+    ("PermissionsTransferAnyEntity", "boolean", "s"),
+    ("PermissionsTransferAnyLead", "boolean", "s"),
+    ("PermissionsUseTeamReassignWizards", "boolean", "s"),
+    ("PermissionsViewAgentConsole", "boolean", "s"),
+    ("PermissionsViewAllData", "boolean", "s"),
+    ("PermissionsViewSetup", "boolean", "s"),
+    ("SystemModstamp", "dateTime", "s"),
+];
+
+const USER_LICENSE: &[Standard] = &[
+    ("Id", "ID", "s"),
+    ("LicenseDefinitionKey", "string", "s"),
+    ("MasterLabel", "string", "s"),
+    ("Name", "string", "s"),
+    ("Status", "picklist", "s"),
+    ("SystemModstamp", "dateTime", "s"),
+    ("TotalLicenses", "int", "s"),
+    ("UsedLicenses", "int", "s"),
+];
+
+const LOGIN_HISTORY: &[Standard] = &[
+    ("Application", "string", ""),
+    ("Browser", "string", ""),
+    ("CountryIso", "string", "s"),
+    ("Id", "ID", "s"),
+    ("LoginSubType", "picklist", ""),
+    ("LoginTime", "dateTime", "s"),
+    ("LoginType", "picklist", "s"),
+    ("LoginUrl", "string", "s"),
+    ("Platform", "string", ""),
+    ("SourceIp", "string", "s"),
+    ("Status", "string", ""),
+    ("UserId", "reference", "s"),
+];
+
+const USER_LOGIN: &[Standard] = &[
+    ("Id", "ID", "s"),
+    ("IsFrozen", "boolean", "s"),
+    ("IsPasswordLocked", "boolean", "s"),
+    ("LastModifiedById", "reference", "s"),
+    ("LastModifiedDate", "dateTime", "s"),
+    ("UserId", "reference", "s"),
+];
+
+const USER_DEVICE: &[Standard] = &[
+    ("BrowserType", "string", "s"),
+    ("DeviceNativeUid", "string", "s"),
+    ("DeviceType", "picklist", "s"),
+    ("Id", "ID", "s"),
+    ("IsVerified", "boolean", "s"),
+    ("LastLoginHistoryId", "reference", "s"),
+    ("Name", "string", "s"),
+    ("PlatformType", "picklist", "s"),
+    ("PlatformVersion", "string", "s"),
+    ("Status", "picklist", "s"),
+    ("UserId", "reference", "s"),
+    ("UserLastSeen", "dateTime", "s"),
+];
+
+const PERMISSION_SET_ASSIGNMENT: &[Standard] = &[
+    ("AssigneeId", "reference", "s"),
+    ("ExpirationDate", "dateTime", "s"),
+    ("Id", "ID", "s"),
+    ("IsActive", "boolean", "s"),
+    ("PermissionSetGroupId", "reference", "s"),
+    ("PermissionSetId", "reference", "s"),
+    ("SystemModstamp", "dateTime", "s"),
+];

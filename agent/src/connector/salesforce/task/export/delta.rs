@@ -1,0 +1,176 @@
+//! Delta: what changed since a named cursor was last handed over.
+//!
+//! A cursor remembers until when records were handed over, and of each record a keyed hash of every attribute. Both
+//! count only once the requester's side has acknowledged the run they belong to: a run that was lost is repeated, and
+//! nothing is ever skipped.
+
+mod cursor;
+mod record;
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use postern_protocol::task::export::{Content, DeltaMode, Request};
+use postern_protocol::{Failure, FailureClass};
+
+use super::super::super::schema::describe::{Described, Kind};
+use super::super::super::soql;
+use super::plan::Plan;
+use super::value::Column;
+use crate::connector::Keep;
+use crate::dataset::Change;
+use crate::dataset::writer::Cell;
+pub(super) use cursor::{Begin, Cursor};
+use record::{Known, Marks};
+
+/// How far behind Salesforce's clock a run ends: a long transaction commits later than the moment it stamps its records
+/// with.
+const LAG: SignedDuration = SignedDuration::from_mins(5);
+/// How far a run reaches back into the one before, for transactions that took longer still. What was handed over then is
+/// recognized by its hashes.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
+/// Attributes of one record whose hashes fit a record of the store, twice.
+pub(super) const MAX_ATTRIBUTES: usize = 120;
+/// What tells when a record changed, the best first.
+const STAMPS: [&str; 3] = ["SystemModstamp", "LoginTime", "LastModifiedDate"];
+
+/// The field that tells when records of an object changed.
+pub(super) fn stamp(object: &Described) -> Result<&'static str, Failure> {
+    let usable =
+        |name: &&&str| object.find(name).is_some_and(|field| field.filterable && field.kind() == Kind::DateTime);
+    STAMPS.iter().find(usable).copied().ok_or_else(|| {
+        let summary = format!("{} does not tell when its records changed, so there is no delta of it", object.name);
+        Failure::new(FailureClass::Rejected, "no_delta", summary).with_next_step("Export it in full")
+    })
+}
+
+/// A span of time, from its first moment up to but without its last.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    /// `None`: from the beginning.
+    pub(super) from: Option<Timestamp>,
+    pub(super) until: Timestamp,
+}
+
+impl Span {
+    /// The span of a run at `now` by Salesforce's clock, after one that reached until `before`.
+    fn new(now: Timestamp, before: Option<Timestamp>) -> Result<Self, Failure> {
+        let out_of_time = |_| Failure::new(FailureClass::Internal, "clock", "Salesforce's clock shows no usable time");
+        let until = now.checked_sub(LAG).map_err(out_of_time)?;
+        // A clock that was set back must not move the watermark back.
+        let until = before.map_or(until, |before| before.max(until));
+        let from = before.map(|before| before.checked_sub(OVERLAP)).transpose().map_err(out_of_time)?;
+        Ok(Self { from, until })
+    }
+
+    /// The condition on records.
+    pub(super) fn condition(&self, stamp: &str) -> String {
+        let until = format!("{stamp} < {}", soql::moment(&self.until));
+        match &self.from {
+            Some(from) => format!("{stamp} >= {} AND {until}", soql::moment(from)),
+            None => until,
+        }
+    }
+}
+
+/// What is written of a record.
+type Told = (Change, Vec<Option<Cell>>);
+
+/// Tells which records changed, and what of them.
+pub(super) struct Tracker {
+    keep: Arc<dyn Keep>,
+    cursor: Cursor,
+    columns: Arc<[Column]>,
+    /// How many of the columns are handed over.
+    shown: usize,
+    /// The column that tells when a record changed.
+    stamp_at: usize,
+    /// Which columns are handed over whether they changed or not.
+    mandatory: Vec<bool>,
+    mode: DeltaMode,
+    content: Content,
+    /// What is to be remembered of the records taken.
+    staged: Vec<(String, Vec<u8>)>,
+}
+
+impl Tracker {
+    pub(super) fn new(keep: Arc<dyn Keep>, cursor: Cursor, plan: &Plan, it: &Request) -> Self {
+        let mode = it.delta.as_ref().and_then(|delta| delta.mode.known()).unwrap_or(DeltaMode::ChangedAndMandatory);
+        Self {
+            keep,
+            cursor,
+            columns: Arc::clone(&plan.columns),
+            shown: plan.shown,
+            stamp_at: plan.stamp_at,
+            mandatory: plan.mandatory.clone(),
+            mode,
+            content: it.content.known().unwrap_or(Content::Records),
+            staged: Vec::new(),
+        }
+    }
+
+    /// What is written of a record, if it changed.
+    pub(super) fn take(&mut self, cells: &[Cell]) -> Result<Option<Told>, Failure> {
+        let Some(id) = cells.first().map(|id| id.as_text().to_owned()) else { return Ok(None) };
+        let named = || self.columns.iter().zip(cells).take(self.shown);
+        let marks = Marks::new(&self.cursor.key, named().map(|(column, cell)| (column.name.as_str(), cell)));
+        let key = self.cursor.record_key(&id);
+        let known = self.keep.recall(&key)?.as_deref().and_then(Known::decode);
+        let before = known.as_ref().and_then(|known| self.cursor.standing(known));
+        let changed = marks.changed_since(before);
+        if before.is_some() && !changed.contains(&true) {
+            return Ok(None);
+        }
+        let change = if before.is_some() { Change::Modify } else { Change::Add };
+        let told = match self.content {
+            Content::Records => self.records(cells, &changed, change),
+            Content::ChangeLog => self.log(cells, &changed, change),
+        };
+        let known = Known { run: self.cursor.run(), marks, before: before.cloned() };
+        self.staged.push((key, known.encode()));
+        Ok(Some((change, told)))
+    }
+
+    fn records(&self, cells: &[Cell], changed: &[bool], change: Change) -> Vec<Option<Cell>> {
+        let told = |(at, cell): (usize, &Cell)| {
+            let is = |list: &[bool]| list.get(at).copied().unwrap_or_default();
+            let told = match self.mode {
+                DeltaMode::AllAttributes => true,
+                DeltaMode::ChangedAndMandatory => is(changed) || is(&self.mandatory),
+                DeltaMode::OnlyChanged => is(changed),
+            };
+            // The first column says which record it is; a new record is told whole.
+            (told || at == 0 || change == Change::Add).then(|| cell.clone())
+        };
+        cells.iter().take(self.shown).enumerate().map(told).collect()
+    }
+
+    fn log(&self, cells: &[Cell], changed: &[bool], change: Change) -> Vec<Option<Cell>> {
+        let names: Vec<&str> =
+            self.columns.iter().zip(changed).filter(|(_, changed)| **changed).map(|(it, _)| it.name.as_str()).collect();
+        let word = match change {
+            Change::Add => "add",
+            Change::Modify => "modify",
+        };
+        let text = |text: &str| Cell::Text(text.to_owned());
+        let at = cells.get(self.stamp_at).cloned().unwrap_or(Cell::Null);
+        let id = cells.first().cloned().unwrap_or(Cell::Null);
+        [id, text(word), text(&names.join(" ")), at].into_iter().map(Some).collect()
+    }
+
+    /// Makes durable what is to be remembered of the records taken.
+    pub(super) async fn remember(&mut self) -> Result<(), Failure> {
+        self.keep.keep_all(std::mem::take(&mut self.staged)).await
+    }
+
+    /// What the columns of the file are called.
+    pub(super) fn names(&self) -> Vec<String> {
+        match self.content {
+            Content::Records => self.columns.iter().take(self.shown).map(|column| column.name.clone()).collect(),
+            Content::ChangeLog => LOG_COLUMNS.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// The columns of a change log.
+const LOG_COLUMNS: [&str; 4] = ["Id", "Change", "Attributes", "ChangedAt"];

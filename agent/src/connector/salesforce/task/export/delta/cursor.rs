@@ -1,0 +1,180 @@
+//! A cursor: until when records were handed over, and by which runs.
+
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use postern_protocol::{Failure, FailureClass, TaskId};
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::Span;
+use super::record::{Known, Marks};
+use crate::connector::Keep;
+use crate::random;
+
+/// Runs that were lost, after which a cursor begins anew: each is remembered, because its hashes may still lie about.
+const MAX_LOST: usize = 64;
+
+/// Cursors of one connected system: each remembers half a kilobyte of every record, and the disk has an end.
+const MAX_CURSORS: usize = 32;
+/// Where the names of the cursors are kept.
+const CURSORS: &str = "salesforce/deltas";
+
+/// A cursor during one run.
+#[derive(Clone)]
+pub(in super::super) struct Cursor {
+    name: String,
+    /// The key of the hashes: without it, they tell nothing about values that can be guessed.
+    pub(super) key: hmac::Key,
+    state: State,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct State {
+    /// The newest run.
+    run: u64,
+    /// Runs before this one do not count any more.
+    from: u64,
+    /// Until when records were handed over, in milliseconds since 1970 by Salesforce's clock.
+    until: Option<i64>,
+    /// The run that was not known to be handed over when this was written.
+    pending: Option<Pending>,
+    /// Runs that were never handed over.
+    lost: Vec<u64>,
+    /// What the cursor is of: a hash over object, filter, clause and attributes.
+    about: String,
+    /// The key of the hashes.
+    key: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Pending {
+    task: String,
+    until: i64,
+}
+
+/// What a cursor is to begin with.
+pub(in super::super) struct Begin<'a> {
+    pub(in super::super) object: &'a str,
+    pub(in super::super) name: &'a str,
+    /// Everything that decides which records and attributes are handed over.
+    pub(in super::super) about: &'a str,
+    pub(in super::super) restart: bool,
+    pub(in super::super) task: TaskId,
+    /// Now, by Salesforce's clock.
+    pub(in super::super) now: Timestamp,
+}
+
+impl Cursor {
+    /// Begins a run. What it finds counts when its task is known to have been handed over.
+    pub(in super::super) async fn begin(keep: &dyn Keep, begin: Begin<'_>) -> Result<(Self, Span), Failure> {
+        let name = format!("salesforce/delta/{}", short_hash(&[begin.object, begin.name]));
+        let stored = keep.recall(&name)?;
+        if stored.is_none() {
+            admit(keep, &name, begin.name).await?;
+        }
+        let mut state: State = match stored.as_deref().map(serde_json::from_slice) {
+            Some(Ok(state)) => state,
+            // Nothing can be said about a cursor that cannot be read, so it begins anew.
+            Some(Err(_)) | None => State { key: HEXLOWER.encode(&random::bytes::<32>()), ..State::default() },
+        };
+        let about = short_hash(&[begin.about]);
+        state.settle(keep)?;
+        if begin.restart || state.lost.len() >= MAX_LOST {
+            state.forget();
+        } else if state.until.is_some() && state.about != about {
+            return Err(changed(begin.name));
+        }
+        state.about = about;
+        let before = state.until.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        let span = Span::new(begin.now, before)?;
+        state.run += 1;
+        let task = HEXLOWER.encode(begin.task.as_bytes());
+        state.pending = Some(Pending { task, until: span.until.as_millisecond() });
+        // On disk before any hash of this run is, so that a later run knows them for what they are.
+        keep.keep(&name, serde_json::to_vec(&state).unwrap_or_default()).await?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, state.key.as_bytes());
+        Ok((Self { name, key, state }, span))
+    }
+
+    /// The number of this run.
+    pub(super) fn run(&self) -> u64 {
+        self.state.run
+    }
+
+    /// Where a record's hashes are kept.
+    pub(super) fn record_key(&self, id: &str) -> String {
+        format!("{}/{id}", self.name)
+    }
+
+    /// The hashes of a record as it was last handed over.
+    pub(super) fn standing<'a>(&self, known: &'a Known) -> Option<&'a Marks> {
+        let counts = |run: u64| run >= self.state.from && run < self.state.run && !self.state.lost.contains(&run);
+        if counts(known.run) {
+            return Some(&known.marks);
+        }
+        known.before.as_ref().filter(|before| before.run >= self.state.from)
+    }
+}
+
+impl State {
+    /// Finds out what became of the run before: handed over, or lost.
+    fn settle(&mut self, keep: &dyn Keep) -> Result<(), Failure> {
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        let task = HEXLOWER.decode(pending.task.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        let delivered = match task {
+            Some(task) => keep.delivered(TaskId::from_bytes(task))?,
+            None => false,
+        };
+        if delivered {
+            self.until = Some(pending.until);
+        } else {
+            self.lost.push(self.run);
+        }
+        Ok(())
+    }
+
+    /// Everything is handed over again.
+    fn forget(&mut self) {
+        self.from = self.run + 1;
+        self.until = None;
+        self.lost.clear();
+    }
+}
+
+/// Makes a place for another cursor, if there is one.
+async fn admit(keep: &dyn Keep, name: &str, shown: &str) -> Result<(), Failure> {
+    let stored = keep.recall(CURSORS)?;
+    let mut names: Vec<String> = stored.and_then(|names| serde_json::from_slice(&names).ok()).unwrap_or_default();
+    if names.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    if names.len() >= MAX_CURSORS {
+        let summary =
+            format!("There is no place for the cursor `{shown}`: a member keeps {MAX_CURSORS} for one system");
+        return Err(Failure::new(FailureClass::Rejected, "too_many_cursors", summary)
+            .with_next_step("Use one that is there; `restart` makes it begin anew, with any filter and attributes"));
+    }
+    names.push(name.to_owned());
+    keep.keep(CURSORS, serde_json::to_vec(&names).unwrap_or_default()).await
+}
+
+fn changed(name: &str) -> Failure {
+    let summary = format!(
+        "The cursor `{name}` belongs to another filter, clause or list of attributes; records that match only now have \
+         not changed, and would never be seen"
+    );
+    Failure::new(FailureClass::Rejected, "cursor_changed", summary)
+        .with_next_step("Begin the cursor anew with `restart`, or name another cursor")
+}
+
+/// A name for texts that stands in clear on the disk.
+fn short_hash(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text.len().to_le_bytes());
+        hash.update(text.as_bytes());
+    }
+    let hash: [u8; 32] = hash.finalize().into();
+    HEXLOWER.encode(hash.get(..12).unwrap_or_default())
+}

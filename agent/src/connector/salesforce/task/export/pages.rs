@@ -1,0 +1,60 @@
+//! Records page by page.
+
+use postern_protocol::Failure;
+use serde_json::Value as Json;
+
+use super::super::super::{Salesforce, error};
+use super::plan::Plan;
+use super::{Rows, patiently};
+
+/// Where a query is.
+#[derive(Default)]
+pub(super) struct Pages {
+    /// How many records the query finds.
+    pub(super) found: u64,
+    next: Next,
+}
+
+#[derive(Default)]
+enum Next {
+    #[default]
+    First,
+    Page(String),
+    Nothing,
+}
+
+impl Pages {
+    /// The next page; `None` after the last.
+    pub(super) async fn next(&mut self, org: &Salesforce, plan: &Plan) -> Result<Option<Rows>, Failure> {
+        let page = match &self.next {
+            Next::First => {
+                let select = plan.select();
+                patiently(|| org.first_page(&select)).await?
+            }
+            Next::Page(locator) => patiently(|| org.next_page(locator)).await?,
+            Next::Nothing => return Ok(None),
+        };
+        self.found = page.total;
+        self.next = page.next.map_or(Next::Nothing, Next::Page);
+        page.records
+            .iter()
+            .map(|record| row(plan, record))
+            .collect::<Option<Rows>>()
+            .map(Some)
+            .ok_or_else(|| error::strange(200))
+    }
+}
+
+/// The record's columns. A column that is not there is a defect, not an empty value.
+fn row(plan: &Plan, record: &Json) -> Option<Vec<Option<String>>> {
+    plan.columns
+        .iter()
+        .map(|column| match record.get(&column.name)? {
+            Json::Null => Some(None),
+            Json::String(text) => Some(Some(text.clone())),
+            Json::Bool(truth) => Some(Some(truth.to_string())),
+            Json::Number(number) => Some(Some(number.to_string())),
+            Json::Array(_) | Json::Object(_) => None,
+        })
+        .collect()
+}

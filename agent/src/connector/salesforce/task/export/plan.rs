@@ -1,0 +1,231 @@
+//! What an export asks for: columns, conditions, statements.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use postern_protocol::bounded::{List, Text};
+use postern_protocol::filter::Attribute;
+use postern_protocol::task::export::{Content, DateFormat, DeltaMode, RecordFormat, Request};
+use postern_protocol::{Failure, FailureClass};
+
+use super::super::super::Salesforce;
+use super::super::super::schema::describe::{Described, Field, Kind};
+use super::super::super::soql::{condition, manual};
+use super::super::name_all;
+use super::delta::{self, Span};
+use super::value::Column;
+use crate::dataset::writer::Form;
+
+/// The longest statement Salesforce takes.
+const MAX_STATEMENT: usize = 100_000;
+/// The condition on a span of time.
+const SPAN: usize = 200;
+
+/// Everything that is decided before the first record is read.
+pub(super) struct Plan {
+    /// What is read of a record.
+    pub(super) columns: Arc<[Column]>,
+    /// How many of the columns are handed over.
+    pub(super) shown: usize,
+    /// Of a delta: the column that tells when a record changed.
+    pub(super) stamp_at: usize,
+    /// Which of them are mandatory.
+    pub(super) mandatory: Vec<bool>,
+    pub(super) form: Form,
+    /// Everything that decides which records and attributes are handed over.
+    pub(super) about: String,
+    /// Now, by Salesforce's clock.
+    pub(super) now: Option<Timestamp>,
+    /// The object's name as Salesforce spells it.
+    pub(super) object: String,
+    conditions: Vec<String>,
+    stamp: &'static str,
+    warnings: Vec<String>,
+}
+
+impl Plan {
+    pub(super) async fn make(org: &Salesforce, it: &Request) -> Result<Self, Failure> {
+        let form = form(it)?;
+        let Some(schema) = org.schema.object(&it.object) else {
+            let known = org.schema.names().join(", ");
+            let summary = format!("`{}` cannot be exported; what can be is: {known}", it.object);
+            return Err(refused("unknown_object", &summary));
+        };
+        let object = org.describe(&schema.name).await?;
+        let mut selection = Selection::new(&object, &it.dates)?;
+        it.mandatory.iter().try_for_each(|attribute| selection.require(attribute))?;
+        let required: HashSet<&str> = selection.names.clone();
+        if it.attributes.is_empty() {
+            schema.attributes.iter().for_each(|attribute| selection.want(&attribute.name));
+        } else {
+            it.attributes.iter().for_each(|attribute| selection.want(attribute));
+        }
+        let mandatory = selection.chosen.iter().map(|field| required.contains(field.name.as_str())).collect();
+        let (mut columns, warnings) = selection.finish()?;
+        let (shown, mut stamp, mut stamp_at) = (columns.len(), "", 0);
+        let conditions = conditions(it, &object)?;
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let about = format!("{} {conditions:?} {names:?}", object.name);
+        if it.delta.is_some() {
+            if shown > delta::MAX_ATTRIBUTES {
+                let summary = format!("A delta has at most {} attributes, and this has {shown}", delta::MAX_ATTRIBUTES);
+                return Err(refused("too_many_attributes", &summary));
+            }
+            stamp = delta::stamp(&object)?;
+            stamp_at = columns.iter().position(|column| column.name == stamp).unwrap_or(shown);
+            if stamp_at == shown {
+                columns.extend(object.find(stamp).map(|field| Column::new(field, None)));
+            }
+        }
+        let (name, now) = (object.name, object.at);
+        let columns = columns.into();
+        let plan =
+            Self { columns, shown, stamp_at, mandatory, form, about, now, object: name, conditions, stamp, warnings };
+        plan.check_length()?;
+        Ok(plan)
+    }
+
+    /// Leaves only records that changed in a span of time.
+    pub(super) fn within(&mut self, span: &Span) {
+        self.conditions.push(span.condition(self.stamp));
+    }
+
+    /// The statement that finds the records.
+    pub(super) fn select(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        format!("SELECT {} FROM {}{}", names.join(", "), self.object, self.clause())
+    }
+
+    /// The statement that counts them.
+    pub(super) fn count(&self) -> String {
+        format!("SELECT COUNT() FROM {}{}", self.object, self.clause())
+    }
+
+    fn clause(&self) -> String {
+        let conditions: Vec<String> = self.conditions.iter().map(|condition| format!("({condition})")).collect();
+        if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) }
+    }
+
+    fn check_length(&self) -> Result<(), Failure> {
+        if self.select().chars().count() + SPAN <= MAX_STATEMENT {
+            return Ok(());
+        }
+        let summary =
+            format!("The export takes a statement of more than the {MAX_STATEMENT} characters that Salesforce reads");
+        Err(refused("statement_too_long", &summary))
+    }
+
+    /// Adds something that the requester should know.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    pub(super) fn warnings(&self) -> List<Text<512>, 12> {
+        List::clipped(self.warnings.iter().map(Text::clipped).collect())
+    }
+}
+
+fn form(it: &Request) -> Result<Form, Failure> {
+    let form = match it.format.known() {
+        Some(RecordFormat::JsonLines) => Form::JsonLines,
+        Some(RecordFormat::Csv) => Form::Csv,
+        Some(RecordFormat::Xml) => Form::Xml,
+        None => return Err(refused("unknown_format", "This version cannot write that form of records")),
+    };
+    let mode = it.delta.as_ref().map(|delta| delta.mode.known());
+    match (it.content.known(), mode) {
+        (None, _) | (_, Some(None)) => {
+            Err(refused("unknown_mode", "This version does not know that way of telling changes"))
+        }
+        (Some(Content::ChangeLog), None) => Err(refused("no_change_log", "Only a delta has a change log")),
+        (Some(Content::Records), Some(Some(DeltaMode::OnlyChanged | DeltaMode::ChangedAndMandatory)))
+            if form == Form::Csv =>
+        {
+            let summary = "CSV cannot tell an attribute that did not change from one that was emptied; use jsonl, xml, or \
+                all_attributes";
+            Err(refused("csv_delta", summary))
+        }
+        _ => Ok(form),
+    }
+}
+
+/// The conditions of a request.
+fn conditions(it: &Request, object: &Described) -> Result<Vec<String>, Failure> {
+    let mut conditions = Vec::new();
+    if let Some(filter) = &it.filter {
+        conditions.push(condition::encode(filter, object)?);
+    }
+    if !it.clause.is_empty() {
+        manual::check(&it.clause)?;
+        conditions.push(it.clause.to_string());
+    }
+    Ok(conditions)
+}
+
+/// Columns as they are chosen: those the org has, each once.
+struct Selection<'a> {
+    object: &'a Described,
+    dates: &'a [DateFormat],
+    chosen: Vec<&'a Field>,
+    names: HashSet<&'a str>,
+    lacking: Vec<String>,
+    unreadable: Vec<String>,
+}
+
+impl<'a> Selection<'a> {
+    fn new(object: &'a Described, dates: &'a [DateFormat]) -> Result<Self, Failure> {
+        for format in dates {
+            let known = format.day.known().is_some() && format.time.known().is_some();
+            let field = object.find(&format.attribute);
+            if !known || field.is_some_and(|field| !matches!(field.kind(), Kind::Date | Kind::DateTime)) {
+                let summary = format!("`{}` cannot be given that date format", format.attribute);
+                return Err(refused("date_format", &summary));
+            }
+        }
+        let (chosen, names) = (Vec::new(), HashSet::new());
+        let mut selection = Self { object, dates, chosen, names, lacking: Vec::new(), unreadable: Vec::new() };
+        // Every record says which it is.
+        selection.want("Id");
+        Ok(selection)
+    }
+
+    fn require(&mut self, attribute: &Attribute) -> Result<(), Failure> {
+        if self.object.find(attribute).is_none() {
+            let summary = format!("{} of this org lacks the mandatory attribute `{attribute}`", self.object.name);
+            return Err(refused("mandatory_attribute_missing", &summary));
+        }
+        self.want(attribute);
+        Ok(())
+    }
+
+    fn want(&mut self, attribute: &str) {
+        match self.object.find(attribute) {
+            None => self.lacking.push(attribute.to_owned()),
+            Some(field) if matches!(field.kind(), Kind::Address | Kind::Base64) => {
+                self.unreadable.push(field.name.clone());
+            }
+            Some(field) if self.names.insert(&field.name) => self.chosen.push(field),
+            Some(_) => (),
+        }
+    }
+
+    fn finish(self) -> Result<(Vec<Column>, Vec<String>), Failure> {
+        let format = |field: &Field| {
+            self.dates.iter().find(|it| self.object.find(&it.attribute).is_some_and(|it| it.name == field.name))
+        };
+        let columns: Vec<Column> = self.chosen.iter().map(|field| Column::new(field, format(field))).collect();
+        if columns.is_empty() {
+            return Err(refused("no_attributes", "None of the attributes can be read in this org"));
+        }
+        let object = &self.object.name;
+        let mut warnings =
+            name_all(&format!("{object} of this org lacks these attributes, so they are left out"), &self.lacking);
+        warnings.extend(name_all("These attributes are no texts, so they are left out", &self.unreadable));
+        Ok((columns, warnings))
+    }
+}
+
+fn refused(code: &str, summary: &str) -> Failure {
+    Failure::new(FailureClass::Rejected, code, summary).with_next_step("Correct the task and submit it again")
+}

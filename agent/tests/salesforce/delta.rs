@@ -1,0 +1,221 @@
+//! Deltas: what changed since a cursor was last handed over, nothing skipped whatever is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_agent::connector::Connector;
+use postern_protocol::task::export::Output;
+use postern_protocol::{FailureClass, TaskOutput};
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, Task, disable, enable, export};
+
+const JOE: &str = "user0001@acme.example";
+const ANN: &str = "user0002@acme.example";
+/// Longer than a run stays behind Salesforce's clock.
+const LAG: Duration = Duration::from_secs(6 * 60);
+/// Longer than a run reaches back, too.
+const LONG: Duration = Duration::from_secs(30 * 60);
+
+struct Deltas {
+    lab: Lab,
+    connector: Arc<dyn Connector>,
+}
+
+impl Deltas {
+    async fn start() -> Self {
+        let lab = Lab::start().await;
+        // Its sign-in does not mind that the simulator's clock is ahead.
+        let connector = lab.connector_with(&lab.settings("oauth-client-credentials"));
+        lab.sim.advance(LONG);
+        Self { lab, connector }
+    }
+
+    async fn change(&self, mut task: Task) {
+        task.attempt(&self.connector).await.unwrap();
+    }
+
+    /// One run; its outcome is handed over if `delivered`.
+    async fn run(&self, request: Value, delivered: bool) -> (Output, Vec<Value>) {
+        let mut task = export(request);
+        let conclusion = task.attempt(&self.connector).await.unwrap();
+        if delivered {
+            self.lab.keep.deliver(task.id());
+        }
+        let Some(TaskOutput::Export(output)) = conclusion.output else { panic!("no output of an export") };
+        (output, task.payload().lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    }
+}
+
+fn request(mode: &str) -> Value {
+    json!({
+        "object": "User",
+        "format": "jsonl",
+        "attributes": ["Username", "IsActive", "Title"],
+        "mandatory": ["Username"],
+        "delta": { "cursor": "nightly", "mode": mode },
+    })
+}
+
+const BOTH: &str = "changed_and_mandatory_attributes";
+
+/// Move the watermark when the task concludes instead of when it is handed over, and this fails.
+#[tokio::test]
+async fn a_run_that_was_not_handed_over_is_repeated_and_one_that_was_is_not() {
+    let deltas = Deltas::start().await;
+    let (first, lines) = deltas.run(request(BOTH), false).await;
+    assert_eq!((first.records, lines.len(), first.since.as_str()), (21, 21, ""));
+    assert!(lines.iter().all(|line| line.as_object().unwrap().len() == 4), "a new record is told whole");
+
+    let (again, _) = deltas.run(request(BOTH), true).await;
+    assert_eq!((again.records, again.since.as_str()), (21, ""), "the first was lost");
+    let (quiet, _) = deltas.run(request(BOTH), true).await;
+    assert_eq!(quiet.records, 0);
+
+    deltas.change(disable(JOE)).await;
+    deltas.lab.sim.advance(LAG);
+    let changed = json!([{ "Id": deltas.lab.sim.user(JOE).unwrap().id, "Username": JOE, "IsActive": false }]);
+    for delivered in [false, false, true] {
+        let (_, lines) = deltas.run(request(BOTH), delivered).await;
+        assert_eq!(json!(lines), changed);
+    }
+    let (quiet, _) = deltas.run(request(BOTH), true).await;
+    assert_eq!(quiet.records, 0);
+}
+
+/// Take the lag, the overlap or the hashes out and this fails.
+#[tokio::test]
+async fn late_records_are_told_once_and_in_the_next_run() {
+    let deltas = Deltas::start().await;
+    deltas.run(request(BOTH), true).await;
+    deltas.change(disable(JOE)).await;
+    deltas.change(disable(ANN)).await;
+    deltas.lab.sim.advance(Duration::from_secs(60));
+    let (early, _) = deltas.run(request(BOTH), true).await;
+    assert_eq!(early.records, 0, "transactions of that moment may not have been committed");
+
+    deltas.lab.sim.advance(LAG);
+    let (output, _) = deltas.run(request(BOTH), true).await;
+    assert_eq!(output.records, 2);
+    assert!(output.since < output.until);
+    deltas.lab.sim.advance(Duration::from_secs(60));
+    let (again, _) = deltas.run(request(BOTH), true).await;
+    assert!(again.since < output.until, "it reaches back into the run before");
+    assert_eq!(again.records, 0);
+}
+
+#[tokio::test]
+async fn each_mode_tells_its_attributes_and_the_log_tells_which_changed() {
+    let deltas = Deltas::start().await;
+    let only = |mode: &str| {
+        let mut request = request(mode);
+        request["delta"]["cursor"] = json!(mode);
+        request
+    };
+    let modes = ["only_changed_attributes", BOTH, "all_attributes"];
+    for mode in modes {
+        deltas.run(only(mode), true).await;
+    }
+    let mut log = only("only_changed_attributes");
+    log["delta"]["cursor"] = json!("log");
+    log["content"] = json!("change_log");
+    deltas.run(log.clone(), true).await;
+
+    deltas.change(disable(JOE)).await;
+    deltas.lab.sim.advance(LAG);
+    for (mode, names) in modes.into_iter().zip([
+        vec!["Id", "IsActive"],
+        vec!["Id", "IsActive", "Username"],
+        vec!["Id", "IsActive", "Title", "Username"],
+    ]) {
+        let (_, lines) = deltas.run(only(mode), true).await;
+        let mut told: Vec<&str> = lines[0].as_object().unwrap().keys().map(String::as_str).collect();
+        told.sort_unstable();
+        assert_eq!((lines.len(), told), (1, names), "{mode}");
+    }
+    let (_, lines) = deltas.run(log, true).await;
+    assert_eq!((&lines[0]["Change"], &lines[0]["Attributes"]), (&json!("modify"), &json!("IsActive")));
+    assert!(lines[0]["ChangedAt"].as_str().unwrap().ends_with('Z'));
+}
+
+/// The process dies before each of its writes in turn; what it had not handed over comes again.
+#[tokio::test]
+async fn a_death_at_any_write_skips_nothing() {
+    for writes in 0..3 {
+        let deltas = Deltas::start().await;
+        deltas.run(request(BOTH), true).await;
+        deltas.change(disable(JOE)).await;
+        deltas.lab.sim.advance(LAG);
+
+        deltas.lab.keep.dies_after(Some(writes));
+        let died = export(request(BOTH)).attempt(&deltas.connector).await.is_err();
+        deltas.lab.keep.dies_after(None);
+        assert!(died || writes >= 2, "{writes}");
+
+        deltas.change(enable(JOE)).await;
+        deltas.lab.sim.advance(LAG);
+        let (_, lines) = deltas.run(request("all_attributes"), true).await;
+        // He is as he was when the cursor last moved: seen again by his stamp, and recognized by his hashes.
+        assert_eq!(lines.len(), 0, "{writes}");
+        deltas.change(disable(JOE)).await;
+        deltas.lab.sim.advance(LAG);
+        let (_, lines) = deltas.run(request(BOTH), true).await;
+        assert_eq!((lines.len(), &lines[0]["IsActive"]), (1, &json!(false)), "{writes}");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_is_of_one_question_and_can_begin_anew() {
+    let deltas = Deltas::start().await;
+    deltas.run(request(BOTH), true).await;
+    let mut other = request(BOTH);
+    other["filter"] = json!({ "attribute": "IsActive", "equals": true });
+    let failure = export(other.clone()).attempt(&deltas.connector).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.class.known()), ("cursor_changed", Some(FailureClass::Rejected)));
+    let (quiet, _) = deltas.run(request(BOTH), true).await;
+    assert_eq!(quiet.records, 0, "a refusal leaves the cursor as it was");
+
+    other["delta"]["restart"] = json!(true);
+    let (anew, lines) = deltas.run(other, true).await;
+    assert_eq!((anew.records, anew.since.as_str()), (19, ""));
+    assert!(lines.iter().all(|line| line.as_object().unwrap().len() == 4));
+}
+
+#[tokio::test]
+async fn what_a_form_cannot_tell_is_refused() {
+    let deltas = Deltas::start().await;
+    let mut csv = request(BOTH);
+    csv["format"] = json!("csv");
+    assert_eq!(export(csv.clone()).attempt(&deltas.connector).await.unwrap_err().code.as_str(), "csv_delta");
+    csv["delta"]["mode"] = json!("all_attributes");
+    assert!(export(csv).attempt(&deltas.connector).await.is_ok());
+
+    let log = json!({ "object": "User", "format": "csv", "content": "change_log" });
+    assert_eq!(export(log).attempt(&deltas.connector).await.unwrap_err().code.as_str(), "no_change_log");
+}
+
+/// Leave `admit` out and this fails: a controller could fill the agent's disk with cursors.
+#[tokio::test]
+async fn there_is_place_for_so_many_cursors() {
+    let deltas = Deltas::start().await;
+    let named = |number: usize| json!({ "object": "Profile", "format": "jsonl", "attributes": ["Name"], "delta": { "cursor": number.to_string() } });
+    for number in 0..32 {
+        deltas.run(named(number), true).await;
+    }
+    let failure = export(named(32)).attempt(&deltas.connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "too_many_cursors");
+    deltas.run(named(0), true).await;
+}
+
+/// Logins are never changed, only added; each is told once.
+#[tokio::test]
+async fn logins_are_told_once() {
+    let deltas = Deltas::start().await;
+    let request = json!({ "object": "LoginHistory", "format": "jsonl", "delta": { "cursor": "logins" } });
+    deltas.run(json!({ "object": "User", "format": "jsonl" }), true).await;
+    deltas.lab.sim.advance(LAG);
+    let (first, _) = deltas.run(request.clone(), true).await;
+    assert!(first.records > 0);
+    let (second, _) = deltas.run(request, true).await;
+    assert_eq!(second.records, 0);
+}

@@ -1,0 +1,252 @@
+//! Exports: whole or not at all, whatever breaks in the middle.
+
+use postern_protocol::bounded::Text;
+use postern_protocol::task::export::{Output, Way};
+use postern_protocol::{FailureClass, Outcome, TaskOutput};
+use salesforce_sim::{Mishap, OrgSeed, Switches};
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, Task, export};
+
+/// More than one page of a query.
+const MANY: usize = 2_100;
+
+fn output(conclusion: &postern_agent::connector::Conclusion) -> Output {
+    assert_eq!(conclusion.outcome, Outcome::Succeeded);
+    let Some(TaskOutput::Export(output)) = conclusion.output.clone() else { panic!("no output of an export") };
+    output
+}
+
+fn lines(task: &Task) -> Vec<Value> {
+    task.payload().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn respond(status: u16, code: &str) -> Mishap {
+    Mishap::Respond { status, code: Some(code.to_owned()), message: Some("on purpose".to_owned()) }
+}
+
+/// Every user of an org with more than one page of them, in two columns.
+fn everybody(size_hint: u64) -> Task {
+    export(json!({ "attributes": ["Username", "IsActive"], "object": "user", "format": "csv", "size_hint": size_hint }))
+}
+
+fn is_whole(task: &Task, with: &str) {
+    let text = task.payload();
+    let mut names: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), MANY + 1, "{with}: every user once");
+    assert_eq!(text.lines().count(), MANY + 2, "{with}: nobody twice");
+    assert!(text.starts_with("Id,Username,IsActive\n"), "{with}");
+}
+
+#[tokio::test]
+async fn users_are_exported_with_the_attributes_of_the_schema() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = export(json!({ "object": "User", "format": "jsonl" }));
+    let output = output(&task.attempt(&connector).await.unwrap());
+    assert_eq!((output.records, output.way.known()), (21, Some(Way::Pages)));
+    assert!(output.warnings.is_empty(), "{:?}", output.warnings);
+    let lines = lines(&task);
+    assert_eq!(lines.len(), 21);
+    let joe = lines.iter().find(|line| line["Username"] == json!("user0001@acme.example")).unwrap();
+    assert_eq!(joe["IsActive"], json!(true));
+    assert_eq!(joe["City"], json!(null));
+    assert_eq!(joe.as_object().unwrap().len(), 39);
+}
+
+#[tokio::test]
+async fn every_object_that_the_org_shows_can_be_exported() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    for object in ["UserRole", "Profile", "UserLicense", "LoginHistory", "UserLogin"] {
+        let mut task = export(json!({ "object": object, "format": "xml" }));
+        let output = output(&task.attempt(&connector).await.unwrap());
+        assert!(output.records > 0, "{object}");
+        assert_eq!(u64::try_from(task.payload().matches("<entry ").count()), Ok(output.records), "{object}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_org_lacks_is_left_out_and_named() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = export(json!({ "object": "Profile", "format": "csv" }));
+    let warnings = output(&task.attempt(&connector).await.unwrap()).warnings;
+    let warnings: Vec<&str> = warnings.iter().map(Text::as_str).collect();
+    assert!(warnings[0].contains("Profile of this org lacks"), "{warnings:?}");
+    assert!(warnings.iter().any(|warning| warning.contains("PermissionsViewAgentConsole")), "{warnings:?}");
+    assert!(!task.payload().contains("PermissionsViewAgentConsole"));
+
+    let request = json!({ "object": "User", "format": "csv", "attributes": ["Postal Code", "No_Such__c", "Title"] });
+    let mut task = export(request);
+    let output = output(&task.attempt(&connector).await.unwrap());
+    assert!(output.warnings[0].ends_with(": No_Such__c"), "{:?}", output.warnings);
+    assert!(task.payload().starts_with("Id,PostalCode,Title\n"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_is_refused_before_anything_is_read() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    for (request, code) in [
+        (json!({ "object": "Account", "format": "csv" }), "unknown_object"),
+        (json!({ "object": "User", "format": "csv", "mandatory": ["No_Such__c"] }), "mandatory_attribute_missing"),
+        (
+            json!({ "object": "User", "format": "csv", "filter": { "attribute": "No_Such__c", "is_null": true } }),
+            "filter_unknown_attribute",
+        ),
+        (json!({ "object": "User", "format": "csv", "clause": "IsActive = true LIMIT 1" }), "clause_refused"),
+        (
+            json!({ "object": "User", "format": "csv", "dates": [{ "attribute": "Title", "day": "iso", "time": "none" }] }),
+            "date_format",
+        ),
+        (
+            json!({ "object": "LoginHistory", "format": "csv", "filter": { "attribute": "Status", "equals": "Success" } }),
+            "filter_refused",
+        ),
+    ] {
+        let mut task = export(request);
+        let failure = task.attempt(&connector).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.class.known()), (code, Some(FailureClass::Rejected)));
+        assert!(task.payloads.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn filter_and_clause_choose_and_moments_are_written_as_wanted() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = export(json!({
+        "object": "User",
+        "format": "csv",
+        "attributes": ["Username", "CreatedDate"],
+        "filter": { "and": [
+            { "attribute": "Username", "contains": "user00" },
+            { "not": { "attribute": "LastName", "equals": "D'Arcy" } },
+        ] },
+        "clause": "IsActive = false",
+        "dates": [{ "attribute": "createddate", "day": "dotted", "time": "12h" }],
+    }));
+    let output = output(&task.attempt(&connector).await.unwrap());
+    assert_eq!(output.records, 1, "user0010 and user0020 are inactive, and user0010 is a D'Arcy");
+    let text = task.payload();
+    let row = text.lines().nth(1).unwrap().split(',').nth(2).unwrap();
+    assert!(row.ends_with('M') && row.as_bytes()[2] == b'.', "{row}");
+}
+
+/// The statement is longer than a URL may be, so it travels in the body of a composite call.
+#[tokio::test]
+async fn a_long_filter_finds_its_way() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut values: Vec<String> =
+        (0..300).map(|number| format!("nobody{number}-{}@acme.example", "x".repeat(20))).collect();
+    values.push("user0001@acme.example".to_owned());
+    let filter = json!({ "attribute": "Username", "in": values });
+    let mut task = export(json!({ "object": "User", "format": "jsonl", "attributes": ["Title"], "filter": filter }));
+    assert_eq!(output(&task.attempt(&connector).await.unwrap()).records, 1);
+    assert_eq!(lab.counters().routes["POST composite"], 2);
+}
+
+#[tokio::test]
+async fn few_records_come_in_pages_and_many_in_bulk_and_both_are_the_same() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let connector = lab.connector();
+    let attributes = ["Username", "IsActive", "Title", "CreatedDate", "NumberOfFailedLogins", "ManagerId"];
+    let request = |size_hint: u64| json!({ "object": "User", "format": "jsonl", "attributes": attributes, "size_hint": size_hint });
+    let mut pages = export(request(1));
+    assert_eq!(output(&pages.attempt(&connector).await.unwrap()).way.known(), Some(Way::Pages));
+
+    lab.sim.switch(&Switches { bulk_polls: Some(1), ..Switches::default() }).unwrap();
+    let mut bulk = export(request(1_000_000));
+    assert_eq!(output(&bulk.attempt(&connector).await.unwrap()).way.known(), Some(Way::Bulk));
+    let sorted = |task: &Task| {
+        let mut lines: Vec<String> = task.payload().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&pages), sorted(&bulk));
+    assert_eq!(lab.counters().routes["DELETE jobs/query"], 1, "the job is not left behind");
+}
+
+#[tokio::test]
+async fn an_org_that_refuses_bulk_is_read_in_pages() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let connector = lab.connector();
+    lab.fault("POST", "/jobs/query", respond(400, "FEATURENOTENABLED"), 1);
+    let mut task = everybody(1_000_000);
+    let output = output(&task.attempt(&connector).await.unwrap());
+    assert_eq!(output.way.known(), Some(Way::Pages));
+    assert!(output.warnings[0].contains("page by page"), "{:?}", output.warnings);
+    is_whole(&task, "pages");
+}
+
+/// F59, F64, F70: everything that can break in the middle of pages. Take the restart, the repetition or the renewal
+/// out and this fails.
+#[tokio::test]
+async fn whatever_breaks_between_pages_the_file_is_whole() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let connector = lab.connector();
+    for (name, mishap, times) in [
+        ("f70 locator", respond(400, "INVALID_QUERY_LOCATOR"), 2),
+        ("f59 session", respond(401, "INVALID_SESSION_ID"), 1),
+        ("f64 truncated", Mishap::TruncateReply, 2),
+        ("f61 limit", respond(503, "SERVER_UNAVAILABLE"), 2),
+        ("dropped", Mishap::DropReply, 3),
+        ("html", Mishap::Maintenance, 2),
+    ] {
+        lab.fault("GET", "/query/", mishap, times);
+        let mut task = everybody(1);
+        output(&task.attempt(&connector).await.unwrap_or_else(|failure| panic!("{name}: {failure:?}")));
+        is_whole(&task, name);
+    }
+}
+
+#[tokio::test]
+async fn whatever_breaks_in_a_job_the_file_is_whole() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let connector = lab.connector();
+    for (name, method, path, mishap, times) in [
+        ("f70 job vanished", "GET", "/jobs/query/", respond(404, "NOT_FOUND"), 1),
+        ("f70 results vanished", "GET", "/results", respond(404, "NOT_FOUND"), 1),
+        ("f70 locator", "GET", "/results", respond(400, "INVALID_QUERY_LOCATOR"), 1),
+        ("f59 session in the download", "GET", "/results", respond(401, "INVALID_SESSION_ID"), 1),
+        ("cut download", "GET", "/results", Mishap::TruncateReply, 2),
+        ("dropped download", "GET", "/results", Mishap::DropReply, 3),
+        ("lost creation", "POST", "/jobs/query", Mishap::DropReply, 1),
+    ] {
+        lab.fault(method, path, mishap, times);
+        let mut task = everybody(1_000_000);
+        let output = output(&task.attempt(&connector).await.unwrap_or_else(|failure| panic!("{name}: {failure:?}")));
+        assert_eq!(output.way.known(), Some(Way::Bulk), "{name}");
+        is_whole(&task, name);
+    }
+}
+
+/// Hand the payload over before the records are counted, or finish it on a failure, and this fails.
+#[tokio::test]
+async fn a_stream_that_is_lost_again_and_again_leaves_no_file_and_is_tried_later() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let connector = lab.connector();
+    lab.fault("GET", "/query/", respond(400, "INVALID_QUERY_LOCATOR"), 3);
+    let mut task = everybody(1);
+    let failure = task.attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::Transient), "{failure:?}");
+    assert!(task.payloads.lock().unwrap().is_empty());
+
+    output(&task.attempt(&connector).await.unwrap());
+    is_whole(&task, "the next attempt");
+}
+
+#[tokio::test]
+async fn an_export_stops_between_pages_and_leaves_no_file() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let connector = lab.connector();
+    let mut task = everybody(1);
+    task.stop.cancel();
+    let failure = task.attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.class.known(), Some(FailureClass::Interrupted));
+    assert!(task.payloads.lock().unwrap().is_empty());
+}

@@ -1,0 +1,56 @@
+//! Payloads that are sealed to the submitter.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use postern_protocol::TaskRequest;
+use postern_protocol::seal::SealingKey;
+use postern_protocol::task::export;
+use postern_store::private::{self, PartFile};
+use zeroize::Zeroizing;
+
+use crate::client::Client;
+use crate::client::sealing::{Binding, Opening};
+use crate::exit::{Exit, Failure};
+use crate::state::tasks::TaskView;
+
+/// Keeps the private half of the key that a payload is sealed to.
+pub(super) fn keep_key(file: &Path, key: &SealingKey) -> Result<(), Failure> {
+    let written = private::create_new(file).and_then(|mut it| {
+        it.write_all(key.expose_private())?;
+        it.sync_all()
+    });
+    written.map_err(|error| {
+        Failure::new(Exit::Failed, format!("the key cannot be written to `{}`: {error}", file.display()))
+    })
+}
+
+/// Reads it again.
+pub(super) fn read_key(file: &Path) -> Result<SealingKey, Failure> {
+    let bytes = private::read(file, 32).map_err(|error| Failure::from_error(Exit::Failed, &error))?;
+    let bytes = bytes.as_slice().try_into().map(Zeroizing::new).ok();
+    bytes.and_then(|bytes| SealingKey::from_private(bytes).ok()).ok_or_else(|| {
+        Failure::new(Exit::Failed, format!("`{}` holds no key of `task submit --result-key`", file.display()))
+    })
+}
+
+/// Downloads what came of a task and opens it into `file`, which is not there before it is whole. Nothing came of a task
+/// that did not succeed.
+pub(super) async fn download(client: &Client, view: &TaskView, key: &SealingKey, file: &Path) -> Result<(), Failure> {
+    let Some(sealed) = view.sealed.iter().find(|it| it.name == export::RESULT_KEY) else { return Ok(()) };
+    let unopened = |why: &str| Failure::new(Exit::Failed, format!("what came of {} cannot be opened: {why}", view.id));
+    let request =
+        TaskRequest::from_json(view.kind, view.params.clone()).map_err(|error| unopened(&error.to_string()))?;
+    let binding = Binding { task: view.id, system: view.system.clone(), request };
+    let opened = binding.open(sealed, key).map_err(|error| unopened(&error.to_string()))?;
+    let stream_key = opened.as_slice().try_into().map(Zeroizing::new);
+    let stream_key = stream_key.map_err(|_| unopened("its key has another length"))?;
+
+    let unwritten =
+        |error: std::io::Error| Failure::new(Exit::Failed, format!("`{}` cannot be written: {error}", file.display()));
+    let mut part = PartFile::begin(file).map_err(unwritten)?;
+    let mut opening = Opening::new(&stream_key, &mut part);
+    client.download(&format!("/v1/tasks/{}/results", view.id), &mut opening).await?;
+    opening.finish().map_err(unwritten)?;
+    part.complete().map_err(unwritten)
+}

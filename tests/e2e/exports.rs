@@ -1,0 +1,153 @@
+//! Exports come whole, to the one who asked, and to nobody else.
+
+use std::path::Path;
+
+use postern_tests::lab::SYSTEM;
+use postern_tests::{Lab, wait_for};
+use salesforce_sim::{Fault, Matching, Mishap};
+use serde_json::json;
+
+use crate::programs;
+
+/// In every exported user.
+const TELLTALE: &str = "user0001@acme.example";
+
+#[tokio::test]
+async fn an_administrator_exports_users_to_a_file_that_is_whole_or_not_there() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let file = lab.folder().join("users.csv");
+    let file = file.to_str().unwrap();
+    let export = |more: &[&'static str]| {
+        let mut arguments = vec!["exec", "export", "--system", SYSTEM, "--format", "csv", "--output", file, "--json"];
+        arguments.extend(more);
+        arguments.into_iter().map(str::to_owned).collect::<Vec<String>>()
+    };
+    let run = async |more: &[&'static str]| {
+        let arguments = export(more);
+        agent.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await
+    };
+
+    let refused = run(&["--object", "Account"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(!Path::new(file).exists());
+
+    let filter = r#"{"attribute": "Username", "starts_with": "user0001"}"#;
+    let done = run(&["--attributes", "Username,IsActive", "--filter", filter]).await;
+    assert_eq!(done.json()["output"]["records"], json!(1), "{done:?}");
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.starts_with("Id,Username,IsActive\n") && text.contains(TELLTALE), "{text}");
+    assert_eq!(text.lines().count(), 2);
+}
+
+#[tokio::test]
+async fn an_export_is_sealed_to_its_submitter_on_all_its_way() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.member("agent").await;
+    let file = lab.folder().join("users.jsonl");
+    let (file, key) = (file.to_str().unwrap(), lab.folder().join("key"));
+    let key = key.to_str().unwrap();
+    let params = r#"{"object": "User", "format": "jsonl"}"#;
+    let submit = ["task", "submit", "export", "--system", SYSTEM, "--params", params];
+
+    let done = lab.controller.cli(&[&submit[..], &["--output", file]].concat()).await;
+    assert_eq!(done["outcome"], json!("succeeded"), "{done}");
+    let first = std::fs::read_to_string(file).unwrap();
+    assert_eq!(u64::try_from(first.lines().count()).unwrap(), done["output"]["records"]);
+    assert!(first.contains(TELLTALE));
+    std::fs::remove_file(file).unwrap();
+
+    let taken = lab.controller.cli(&[&submit[..], &["--async", "--result-key", key]].concat()).await;
+    let task = taken["id"].as_str().unwrap();
+    lab.controller.cli(&["task", "wait", task]).await;
+    let (code, _, _) = lab.controller.try_cli(&["task", "results", task, "--key", key, "--output", file]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), first);
+
+    std::fs::remove_file(file).unwrap();
+    for folder in [agent.folder(), lab.controller.data()] {
+        assert_eq!(crate::main_job::files_with(folder, TELLTALE.as_bytes()), Vec::<String>::new());
+    }
+}
+
+/// Killed in the middle, it begins again and comes whole.
+#[tokio::test]
+async fn an_export_outlives_the_death_of_the_agent() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    let key = lab.folder().join("key");
+    let file = lab.folder().join("users.jsonl");
+    let (key, file) = (key.to_str().unwrap(), file.to_str().unwrap());
+    lab.salesforce.inject(Fault {
+        when: Matching { method: Some("GET".to_owned()), path: Some("/query".to_owned()) },
+        what: Mishap::Latency { millis: 60_000 },
+        times: None,
+    });
+    let params = r#"{"object": "User", "format": "jsonl"}"#;
+    let submit = ["task", "submit", "export", "--system", SYSTEM, "--params", params, "--async", "--result-key", key];
+    let taken = lab.controller.cli(&submit).await;
+    let task = taken["id"].as_str().unwrap();
+    wait_for("the export to begin", async || {
+        let routes = lab.salesforce.counters().routes;
+        if routes.contains_key("GET describe") { Ok(()) } else { Err(routes) }
+    })
+    .await;
+    agent.kill().await;
+    lab.salesforce.clear_faults();
+    agent.start().await;
+    lab.controller.cli(&["task", "wait", task]).await;
+    let (code, _, _) = lab.controller.try_cli(&["task", "results", task, "--key", key, "--output", file]).await;
+    assert_eq!(code, Some(0));
+    assert!(std::fs::read_to_string(file).unwrap().contains(TELLTALE));
+}
+
+#[tokio::test]
+async fn a_schema_is_shown_kept_replaced_and_reset() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let path = |name: &str| lab.folder().join(name).to_str().unwrap().to_owned();
+    let (refreshed, own) = (path("refreshed.xml"), path("own.xml"));
+    let schema = async |arguments: &[&str]| agent.run(&[&["schema", "--system", SYSTEM], arguments].concat()).await;
+    let shown = schema(&["show"]).await;
+    assert!(shown.out.contains("PermissionsViewAgentConsole"), "{shown:?}");
+    assert_eq!(schema(&["reset"]).await.code, Some(78), "no file is named for it");
+
+    let described = ["exec", "describe-schema", "--system", SYSTEM, "--object", "Profile", "--output", &refreshed];
+    assert_eq!(agent.run(&described).await.code, Some(0));
+
+    let config = std::fs::read_to_string(agent.config()).unwrap();
+    std::fs::write(agent.config(), format!("{config}\nschema = \"{own}\"\n")).unwrap();
+    let imported = schema(&["import", "--from", &refreshed]).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let shown = schema(&["show"]).await;
+    assert!(shown.out.starts_with("Profile\n") && !shown.out.contains("PermissionsViewAgentConsole"), "{shown:?}");
+    assert_eq!(schema(&["export"]).await.out.trim_end(), std::fs::read_to_string(&own).unwrap().trim_end());
+    assert_eq!(schema(&["reset"]).await.code, Some(0));
+    assert!(schema(&["show"]).await.out.contains("PermissionsViewAgentConsole"));
+}
+
+/// Bury a task of this machine before its file is written, or not at all, and this fails.
+#[tokio::test]
+async fn a_delta_of_this_machine_moves_on_when_its_file_is_written() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    lab.salesforce.advance(std::time::Duration::from_secs(600));
+    let file = lab.folder().join("delta.jsonl");
+    let export = async |output: &Path| {
+        let output = output.to_str().unwrap();
+        // Not those that the service account's own sign-ins change.
+        let delta = ["--delta", "nightly", "--attributes", "Username,IsActive"];
+        agent.run(&[&["exec", "export", "--system", SYSTEM, "--output", output, "--json"], &delta[..]].concat()).await
+    };
+    let folder = lab.folder().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    let lost = export(&folder).await;
+    assert_eq!(lost.code, Some(1), "a file cannot take the place of a folder: {lost:?}");
+
+    let first = export(&file).await;
+    assert!(first.json()["output"]["records"].as_u64() > Some(1), "{first:?}");
+    assert_eq!(first.json()["output"]["since"], json!(""), "what was lost is told again: {first:?}");
+    let second = export(&file).await;
+    assert_eq!(second.json()["output"]["records"], json!(0), "{second:?}");
+    assert_eq!(second.json()["output"]["since"].as_str().unwrap().len(), 24);
+}
