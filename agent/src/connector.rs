@@ -230,9 +230,9 @@ impl AttemptCx {
     }
 }
 
-/// The failure of an attempt that was asked to stop before it acted.
+/// The failure of an attempt that was asked to stop before it acted again.
 pub fn stopped() -> Failure {
-    Failure::new(FailureClass::Interrupted, "stopped", "The task was stopped before it changed anything")
+    Failure::new(FailureClass::Interrupted, "stopped", "The task was stopped before its next change")
 }
 
 fn checked(note: Vec<u8>) -> Result<Vec<u8>, Failure> {

@@ -75,6 +75,6 @@ pub(super) fn lease_too_short() -> Failure {
     Failure::new(
         FailureClass::Interrupted,
         "lease_too_short",
-        "The lease of the task could not be renewed in time, so nothing was begun",
+        "The lease of the task could not be renewed in time, so the call that was to follow was not made",
     )
 }
