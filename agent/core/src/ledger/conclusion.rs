@@ -93,7 +93,7 @@ impl Ledger {
                 self.after_writes(Gated::Event(Event::Forget(streams)));
             }
             for parked in held.parked {
-                self.events.push_back(Event::Refused(parked.ticket, failure::lease_too_short()));
+                self.events.push_back(Event::Refused(parked.ticket, failure::not_held()));
             }
         }
     }

@@ -47,7 +47,7 @@ pub(super) struct Held {
     /// Since when the lease is known to be lost.
     pub(super) fenced: Option<Timestamp>,
     /// The running attempt began under an older lease: what it has read may be out of date.
-    pub(super) stale: bool,
+    pub(super) overtaken: bool,
     pub(super) missing: BTreeSet<StreamId>,
     pub(super) journal: u32,
     /// The mark of the write that makes the offer durable.
@@ -99,7 +99,7 @@ impl Held {
             deadline: None,
             cancelled: false,
             fenced: None,
-            stale: false,
+            overtaken: false,
             missing,
             journal: 0,
             durable_after: 0,
@@ -116,6 +116,16 @@ impl Held {
     /// target was looked at.
     pub(super) fn in_doubt(&self) -> bool {
         self.offer.reconcile && !self.only_reads()
+    }
+
+    /// Whether an effect of this agent may exist.
+    pub(super) fn is_begun(&self) -> bool {
+        matches!(self.phase, Phase::Started { .. })
+    }
+
+    /// Whether it is certain that nobody has begun it.
+    pub(super) fn is_untouched(&self) -> bool {
+        !self.is_begun() && !self.in_doubt()
     }
 
     /// Whether an attempt should go no further than to find out what there is.
@@ -135,7 +145,7 @@ impl Held {
 
     pub(super) fn stop_running(&mut self) {
         self.running = false;
-        self.stale = false;
+        self.overtaken = false;
         self.parked.clear();
     }
 

@@ -71,7 +71,7 @@ impl Ledger {
         if offer.epoch > held.lease.epoch {
             held.lease = Lease::offered(offer.epoch);
             held.fenced = None;
-            held.stale = held.running && !held.only_reads();
+            held.overtaken = held.running && !held.only_reads();
             let parked = std::mem::take(&mut held.parked);
             // What was begun here stands in the journal.
             held.offer.reconcile |= offer.reconcile;
@@ -90,10 +90,10 @@ impl Ledger {
             if let Some(report) = report {
                 self.writes.push(Write::PutState(offer.task, crate::write::TaskState::Concluded(report)));
             }
-            if self.tasks.get(&offer.task).is_some_and(|held| held.stale) {
+            if self.tasks.get(&offer.task).is_some_and(|held| held.overtaken) {
                 self.events.push_back(Event::Stop(offer.task));
             }
-            let refused = parked.into_iter().map(|it| Event::Refused(it.ticket, failure::lease_too_short()));
+            let refused = parked.into_iter().map(|it| Event::Refused(it.ticket, failure::leased_anew()));
             self.events.extend(refused);
             if let Some(session) = &mut self.session {
                 session.renew_now();

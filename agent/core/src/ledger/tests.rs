@@ -716,7 +716,7 @@ fn an_attempt_of_an_older_lease_does_not_act_under_a_newer_one() {
     desk.sync();
     desk.renew(LeaseVerdict::Kept);
     let events = desk.events();
-    assert!(matches!(events.as_slice(), [Event::Stop(_), Event::Refused(7, _)]), "{events:?}");
+    assert_eq!(events, [Event::Stop(id(1)), Event::Refused(7, failure::leased_anew())]);
     desk.ledger.handle_intend(id(1), 8, intent(0), REACH, desk.now);
     assert!(matches!(desk.events().as_slice(), [Event::Refused(8, _)]));
 
