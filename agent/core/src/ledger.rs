@@ -1,7 +1,9 @@
 //! Every task this agent holds, from offer to acknowledgement.
 
 mod attempt;
+mod cancel;
 mod conclusion;
+mod drain;
 mod ending;
 mod event;
 mod failure;

@@ -1,14 +1,14 @@
-//! The end of tasks: from the last attempt to the report that is owed.
+//! The end of tasks: from the last attempt to the report that is owed, and to its acknowledgement.
 
 use std::collections::BTreeSet;
 
 use postern_protocol::message::v1::Report;
-use postern_protocol::{Failure, StreamId, TaskId};
+use postern_protocol::{Failure, ReportNo, StreamId, TaskId, Timestamp};
 
 use super::ending::Ending;
 use super::held::{Held, Phase};
 use super::{Event, Gated, GivenUp, Ledger, failure};
-use crate::write::{Origin, TaskState, Write};
+use crate::write::{Origin, TaskState, Tombstone, Write};
 
 impl Ledger {
     pub(super) fn give_up(&mut self, task: TaskId, failure: Failure) {
@@ -77,6 +77,37 @@ impl Ledger {
         if matches!(self.tasks.get(&task), Some(Held { origin: Origin::Local, phase: Phase::Concluded(_), .. })) {
             self.drop_task(task);
         }
+    }
+
+    /// The controller has stored every report up to `upto`.
+    pub fn handle_report_ack(&mut self, upto: ReportNo, now: Timestamp) {
+        for report in self.outbox.handle_ack(upto) {
+            // Remembered before it is forgotten: a crash in between must not let the task run again.
+            let mut writes = self.bury(&report);
+            writes.push(Write::DeleteReport(report.number));
+            if report.streams.is_empty() {
+                self.unhurried.extend(writes, now);
+            } else {
+                self.writes.append(&mut writes);
+                let streams = report.streams.iter().map(|stream| stream.id).collect();
+                self.after_writes(Gated::Event(Event::Forget(streams)));
+            }
+        }
+    }
+
+    fn bury(&mut self, report: &Report) -> Vec<Write> {
+        let known = (report.outcome.known(), report.certainty.known(), report.changed.known());
+        let (Some(outcome), Some(certainty), Some(changed)) = known else { return Vec::new() };
+        let stone =
+            Tombstone { task: report.task, epoch: report.epoch, attempt: report.attempt, outcome, certainty, changed };
+        self.tombstones.insert(stone.task, stone);
+        let mut writes = vec![Write::PutTombstone(stone)];
+        while self.tombstones.len() > self.limits.tombstones {
+            // Ids of tasks begin with the time they were made: the first is the oldest.
+            let Some((task, _)) = self.tombstones.pop_first() else { break };
+            writes.push(Write::DeleteTombstone(task));
+        }
+        writes
     }
 
     pub(super) fn drop_task(&mut self, task: TaskId) {
