@@ -36,9 +36,7 @@ impl Ledger {
             self.events.push_back(Event::Refused(ticket, failure::never_long_enough(ttl, reach)));
         } else {
             held.parked.push(Parked { ticket, entry, reach, since: now });
-            if let Some(session) = &mut self.session {
-                session.renew_now();
-            }
+            self.renew_now();
         }
     }
 

@@ -42,7 +42,7 @@ impl Ledger {
             self.writes.push(Write::PutState(task, TaskState::Concluded(report.clone())));
             self.announce_conclusion(task, origin, report);
         } else {
-            self.owe(task, report);
+            self.owe(report);
         }
     }
 
@@ -51,12 +51,13 @@ impl Ledger {
         match (origin, report.streams.first()) {
             (Origin::Local, _) => self.after_writes(Gated::Event(Event::LocalReport(report))),
             (Origin::Controller, Some(stream)) => self.after_writes(Gated::Event(Event::Upload(task, *stream))),
-            (Origin::Controller, None) => self.owe(task, *report),
+            (Origin::Controller, None) => self.owe(*report),
         }
     }
 
-    /// Puts a report into the outbox and forgets the task, in one write.
-    pub(super) fn owe(&mut self, task: TaskId, report: Report) {
+    /// Puts a report into the outbox and forgets the task, if it is held, in one write.
+    pub(super) fn owe(&mut self, report: Report) {
+        let task = report.task;
         let report = self.outbox.push(report);
         let number = report.number;
         self.writes.push(Write::PutReport(Box::new(report)));
@@ -68,7 +69,7 @@ impl Ledger {
     pub fn handle_uploaded(&mut self, task: TaskId) {
         if let Some(Held { phase: Phase::Concluded(report), origin: Origin::Controller, .. }) = self.tasks.get(&task) {
             let report = Report::clone(report);
-            self.owe(task, report);
+            self.owe(report);
         }
     }
 

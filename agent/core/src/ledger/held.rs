@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Report};
+use postern_protocol::task::Repeat;
 use postern_protocol::{StreamId, Timestamp};
 
 use super::RestoredTask;
@@ -140,7 +141,7 @@ impl Held {
     /// Whether it may run without a lease: it changes nothing.
     pub(super) fn only_reads(&self) -> bool {
         let kind = self.offer.kind.known();
-        kind.is_some_and(|kind| kind.repeat() == postern_protocol::task::Repeat::Freely)
+        kind.is_some_and(|kind| kind.repeat() == Repeat::Freely)
     }
 
     pub(super) fn stop_running(&mut self) {

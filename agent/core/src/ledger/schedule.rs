@@ -1,5 +1,6 @@
 //! Which attempt starts next, and when to look again.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use postern_protocol::{StreamId, TaskId, Timestamp};
@@ -50,7 +51,7 @@ impl Ledger {
             .tasks
             .iter()
             .filter(|(_, held)| has_slot(held) && self.may_start(held, now))
-            .max_by_key(|(_, held)| (held.offer.priority, std::cmp::Reverse(held.arrival)))
+            .max_by_key(|(_, held)| (held.offer.priority, Reverse(held.arrival)))
             .map(|(task, _)| *task)?;
         let held = self.tasks.get_mut(&task)?;
         held.running = true;

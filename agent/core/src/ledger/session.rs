@@ -35,11 +35,6 @@ impl Session {
         Self { ttl, offers_seen: 0, granted: 0, nonce: 0, open: BTreeMap::new(), renewed_at: None, due: true }
     }
 
-    /// Leases are renewed at the next opportunity instead of a third of their time after the last.
-    pub(super) fn renew_now(&mut self) {
-        self.due = true;
-    }
-
     /// The time of leases, if even a freshly renewed one cannot cover a call of this length.
     pub(super) fn too_short_for(&self, reach: Duration) -> Option<Duration> {
         (reach > self.ttl * 2 / 3).then_some(self.ttl)
