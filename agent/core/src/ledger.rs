@@ -3,6 +3,7 @@
 mod attempt;
 mod cancel;
 mod conclusion;
+mod deferred;
 mod drain;
 mod ending;
 mod event;
@@ -14,7 +15,6 @@ mod renewal;
 mod restore;
 mod schedule;
 mod session;
-mod unhurried;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -23,12 +23,12 @@ use postern_protocol::message::v1::{self, StreamRef};
 use postern_protocol::{ReportNo, SessionNo, StreamId, TaskId, Timestamp};
 
 use self::attempt::Grant;
+use self::deferred::DeferredWrites;
 pub use self::ending::Ending;
 pub use self::event::{Event, GivenUp, Offered, Refusal};
 use self::held::{Held, Phase};
 pub use self::restore::{Restored, RestoredTask};
 use self::session::Session;
-use self::unhurried::Unhurried;
 use crate::limits::Limits;
 use crate::membership::Membership;
 use crate::outbox::Outbox;
@@ -64,7 +64,7 @@ pub struct Ledger {
     looked_at: Timestamp,
     arrivals: u64,
     writes: Vec<Write>,
-    unhurried: Unhurried,
+    deferred: DeferredWrites,
     written: u64,
     durable: u64,
     gated: VecDeque<(u64, Gated)>,
@@ -107,12 +107,13 @@ impl Ledger {
         self.tasks.values().any(|held| held.running)
     }
 
-    /// Whether something waits to be written.
+    /// Whether something waits to be written that others wait for. Deferred writes may be there all the same: if they
+    /// are lost with the process, they are asked for again.
     pub fn has_writes(&self) -> bool {
         !self.writes.is_empty()
     }
 
-    /// Whether nothing waits to be written, sent or acted on.
+    /// Whether nothing waits to be written, sent or acted on, deferred writes excepted.
     pub fn is_settled(&self) -> bool {
         self.writes.is_empty() && self.gated.is_empty() && self.transmits.is_empty() && self.events.is_empty()
     }
@@ -135,11 +136,14 @@ impl Ledger {
     }
 
     /// The writes decided so far and the mark to give to [`Self::handle_durable`]. They belong together.
+    ///
+    /// Deferred writes go with the next others. While there are only such, this is `None` until they have waited long
+    /// enough, until they are too many, or until the agent is stopping, which flushes them.
     pub fn poll_writes(&mut self, now: Timestamp) -> Option<(u64, Vec<Write>)> {
-        if self.writes.is_empty() && !self.stopping && !self.unhurried.is_due(now) {
+        if self.writes.is_empty() && !self.stopping && !self.deferred.is_due(now) {
             return None;
         }
-        let mut writes = self.unhurried.take();
+        let mut writes = self.deferred.take();
         writes.append(&mut self.writes);
         if writes.is_empty() {
             return None;

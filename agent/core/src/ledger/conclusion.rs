@@ -87,7 +87,7 @@ impl Ledger {
             let mut writes = self.bury(&report);
             writes.push(Write::DeleteReport(report.number));
             if report.streams.is_empty() {
-                self.unhurried.extend(writes, now);
+                self.deferred.extend(writes, now);
             } else {
                 self.writes.append(&mut writes);
                 let streams = report.streams.iter().map(|stream| stream.id).collect();

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{ReportNo, SessionNo, StreamId, TaskId, Timestamp};
 
+use super::deferred::DeferredWrites;
 use super::held::{Held, Phase};
-use super::unhurried::Unhurried;
 use super::{GivenUp, Ledger, failure};
 use crate::limits::Limits;
 use crate::membership::Membership;
@@ -60,7 +60,7 @@ impl Ledger {
             looked_at: Timestamp::from_millis(0),
             arrivals: 0,
             writes: Vec::new(),
-            unhurried: Unhurried::default(),
+            deferred: DeferredWrites::default(),
             written: 0,
             durable: 0,
             gated: VecDeque::new(),

@@ -28,7 +28,7 @@ impl Ledger {
         // What was due when last looked at waits for something else than time.
         let upcoming =
             renewal.into_iter().chain(retries).chain(deadlines).chain(lost).filter(|at| *at > self.looked_at);
-        upcoming.chain(patience).chain(self.unhurried.due_at()).min()
+        upcoming.chain(patience).chain(self.deferred.due_at()).min()
     }
 
     /// A payload of a task is complete on this machine.
