@@ -155,30 +155,24 @@ impl Ledger {
     /// The writes up to this mark are on disk.
     pub fn handle_durable(&mut self, mark: u64, now: Timestamp) {
         self.durable = self.durable.max(mark);
-        self.release(Some(now));
+        self.release(now);
     }
 
-    /// Hands out what waits no longer. A grant always waits for a write, so it is only met when one became durable.
-    fn release(&mut self, now: Option<Timestamp>) {
-        while self.gated.front().is_some_and(|(after, _)| *after <= self.durable) {
-            match (self.gated.pop_front(), now) {
-                (Some((_, Gated::Transmit(frame))), _) => self.transmits.push_back(frame),
-                (Some((_, Gated::Event(event))), _) => self.events.push_back(event),
-                (Some((_, Gated::ReportDurable(number))), _) => self.outbox.handle_durable(number),
-                (Some((_, Gated::Grant(grant))), Some(now)) => self.grant(&grant, now),
-                (Some((_, Gated::Grant(grant))), None) => self.refuse(&grant, failure::lease_too_short()),
-                (None, _) => break,
+    /// Hands out what waits no longer.
+    fn release(&mut self, now: Timestamp) {
+        while let Some((_, item)) = self.gated.pop_front_if(|(after, _)| *after <= self.durable) {
+            match item {
+                Gated::Transmit(frame) => self.transmits.push_back(frame),
+                Gated::Event(event) => self.events.push_back(event),
+                Gated::ReportDurable(number) => self.outbox.handle_durable(number),
+                Gated::Grant(grant) => self.grant(&grant, now),
             }
         }
     }
 
     /// Holds `item` back until everything decided so far is on disk.
     fn after_writes(&mut self, item: Gated) {
-        let mark = self.next_mark();
-        self.gated.push_back((mark, item));
-        if mark <= self.durable {
-            self.release(None);
-        }
+        self.gated.push_back((self.next_mark(), item));
     }
 
     /// The mark under which what is decided so far will be, or was, handed out.
@@ -188,6 +182,7 @@ impl Ledger {
 
     /// The next frame to send. Reports come after everything else, progress last.
     pub fn poll_transmit(&mut self, now: Timestamp) -> Option<FromMember> {
+        self.release(now);
         self.session.as_ref()?;
         if let Some(renew) = self.poll_renew(now) {
             return Some(renew.into());
@@ -207,6 +202,7 @@ impl Ledger {
     /// The next thing to act on.
     pub fn poll_event(&mut self, now: Timestamp) -> Option<Event> {
         self.looked_at = now;
+        self.release(now);
         // Looking for what to start may end what only waited for its end.
         self.events.pop_front().or_else(|| self.poll_start(now)).or_else(|| self.events.pop_front())
     }
