@@ -1,7 +1,7 @@
 //! What the agent asks of the code for one type of connected system, and what it offers in return.
 //!
 //! A connector turns one [`TaskRequest`] into calls on its system. It never sees the store, the link or the
-//! dispatcher: durability comes through [`AttemptCx::intend`], [`AttemptCx::void`] and [`AttemptCx::done`], memory through [`Keep`].
+//! dispatcher: durability comes through [`AttemptCx::intend`], [`AttemptCx::take_back`] and [`AttemptCx::done`], memory through [`Keep`].
 
 pub mod registry;
 pub mod salesforce;
@@ -106,7 +106,7 @@ impl Conclusion {
         let changed = if some_done { Changed::Yes } else { Changed::Unknown };
         let in_doubt = why == GivenUp::InDoubt || !open_intents(journal).is_empty();
         match why {
-            GivenUp::Poisoned => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
+            GivenUp::ProcessDied => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
             GivenUp::Failed | GivenUp::InDoubt if in_doubt => Self { changed, ..Self::unknown(failure) },
             GivenUp::Failed | GivenUp::InDoubt if some_done => {
                 Self { outcome: Outcome::PartiallySucceeded, changed, ..Self::failed(failure) }
@@ -194,14 +194,14 @@ impl AttemptCx {
 
     /// Makes durable that the call announced by the last intent of this step and note had no effect, so that no later
     /// attempt takes it for one that may have had.
-    pub async fn void(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
-        self.journal.record(vec![JournalEntry { step, mark: Mark::Void, note: checked(note)? }]).await
+    pub async fn take_back(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
+        self.journal.record(vec![JournalEntry { step, mark: Mark::TakenBack, note: checked(note)? }]).await
     }
 
     /// Takes back what earlier attempts on this agent announced of this step: it was looked for, and is not there.
-    pub async fn void_earlier(&self, step: u32) -> Result<(), Failure> {
+    pub async fn take_back_earlier(&self, step: u32) -> Result<(), Failure> {
         let open = self.open_intents().into_iter().filter(|entry| entry.step == step);
-        let entries: Vec<_> = open.map(JournalEntry::voided).collect();
+        let entries: Vec<_> = open.map(JournalEntry::taken_back).collect();
         if entries.is_empty() { Ok(()) } else { self.journal.record(entries).await }
     }
 
@@ -265,12 +265,12 @@ mod tests {
         };
         let (open, done) = (entry(1, Mark::Intent), entry(0, Mark::Done));
         let both = [done.clone(), open.clone()];
-        let taken_back = [open.clone(), open.voided()];
+        let taken_back = [open.clone(), open.taken_back()];
         assert_eq!(known(&taken_back, GivenUp::Failed), (Outcome::Failed, Changed::No));
         assert_eq!(known(&taken_back, GivenUp::InDoubt), (Outcome::Unknown, Changed::Unknown));
         assert_eq!(known(&[open], GivenUp::Failed), (Outcome::Unknown, Changed::Unknown));
         assert_eq!(known(&[done], GivenUp::Failed), (Outcome::PartiallySucceeded, Changed::Yes));
         assert_eq!(known(&both, GivenUp::Failed), (Outcome::Unknown, Changed::Yes));
-        assert_eq!(known(&both, GivenUp::Poisoned), (Outcome::DeadLettered, Changed::Yes));
+        assert_eq!(known(&both, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::Yes));
     }
 }

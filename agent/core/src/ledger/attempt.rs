@@ -100,7 +100,7 @@ impl Ledger {
     pub(super) fn refuse(&mut self, grant: &Grant, failure: Failure) {
         if let Some(held) = self.tasks.get_mut(&grant.task) {
             let number = held.next_journal();
-            self.writes.push(Write::PutJournal(grant.task, number, grant.entry.voided()));
+            self.writes.push(Write::PutJournal(grant.task, number, grant.entry.taken_back()));
         }
         self.events.push_back(Event::Refused(grant.ticket, failure));
     }

@@ -23,7 +23,7 @@ impl Ledger {
         if held.journal == 0 {
             return match why {
                 GivenUp::Failed => self.conclude(task, Ending::failed(failure)),
-                GivenUp::InDoubt | GivenUp::Poisoned => self.conclude(task, Ending::unknown(failure)),
+                GivenUp::InDoubt | GivenUp::ProcessDied => self.conclude(task, Ending::unknown(failure)),
             };
         }
         // Nothing else may begin meanwhile.

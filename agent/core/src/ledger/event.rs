@@ -48,7 +48,7 @@ pub enum GivenUp {
     /// The same, and an attempt of another member may have had an effect as well.
     InDoubt,
     /// The process died in the same step of it again and again.
-    Poisoned,
+    ProcessDied,
 }
 
 /// What the shell has to act on.

@@ -85,10 +85,10 @@ impl Ledger {
         if held.origin == Origin::Local && !held.is_concluded() {
             return self.restore_abandoned(task, held);
         }
-        let poisoned = matches!(held.phase, Phase::Started { resumed } if resumed + 1 >= self.limits.deaths);
+        let process_died = matches!(held.phase, Phase::Started { resumed } if resumed + 1 >= self.limits.deaths);
         self.tasks.insert(task, held);
-        if poisoned {
-            self.give_up_as(task, failure::process_died(), GivenUp::Poisoned);
+        if process_died {
+            self.give_up_as(task, failure::process_died(), GivenUp::ProcessDied);
         }
     }
 

@@ -195,7 +195,7 @@ fn an_intent_is_not_granted_when_the_lease_ran_out_while_it_was_written() {
     desk.now = at(150);
     desk.sync();
     assert!(matches!(desk.events().as_slice(), [Event::Refused(7, _)]));
-    let taken_back = Write::PutJournal(id(1), 1, intent(0).voided());
+    let taken_back = Write::PutJournal(id(1), 1, intent(0).taken_back());
     assert!(desk.disk.contains(&taken_back), "or a later attempt would take it for a call that may have been made");
 }
 
@@ -486,11 +486,11 @@ fn an_expired_task_is_reported_and_never_run_late() {
 
 /// The journal is read first: a batch has results of the steps that were done.
 #[test]
-fn f10_a_task_in_which_the_process_died_twice_is_given_up_as_poisoned() {
+fn f10_a_task_in_which_the_process_died_twice_is_given_up() {
     let died = |resumed| Desk::restored(restored(Origin::Controller, TaskState::Started { resumed }, 1));
     assert!(died(0).events().is_empty(), "once is bad luck");
     let events = died(1).events();
-    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Poisoned, .. }]), "{events:?}");
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }]), "{events:?}");
 }
 
 #[test]
