@@ -1,7 +1,8 @@
 //! What the agent asks of the code for one type of connected system, and what it offers in return.
 //!
-//! A connector turns one [`TaskRequest`] into calls on its system. It never sees the store, the link or the
-//! dispatcher: durability comes through [`AttemptCx::intend`], [`AttemptCx::take_back`] and [`AttemptCx::done`], memory through [`Keep`].
+//! A connector turns one [`TaskRequest`] into calls on its system. It never sees the store, the link or the dispatcher:
+//! durability comes through [`AttemptCx::intend`], [`AttemptCx::take_back`], [`AttemptCx::memo`] and
+//! [`AttemptCx::done`], memory through [`Keep`].
 
 pub mod registry;
 pub mod salesforce;
@@ -141,7 +142,7 @@ pub trait Journal: Send + Sync {
     /// `reach` is how long the call that follows may take; the lease must outlive it.
     fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>>;
 
-    /// Makes what is proved of steps durable. The notes of those that are done, concatenated over all steps, are the
+    /// Makes what is proved of steps, or to be remembered of them, durable. The notes of those that are done, concatenated over all steps, are the
     /// results of a batch.
     fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>>;
 
@@ -203,6 +204,11 @@ impl AttemptCx {
         let open = self.open_intents().into_iter().filter(|entry| entry.step == step);
         let entries: Vec<_> = open.map(JournalEntry::taken_back).collect();
         if entries.is_empty() { Ok(()) } else { self.journal.record(entries).await }
+    }
+
+    /// Makes something durable that later attempts at a step want to know. It announces no call.
+    pub async fn memo(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
+        self.journal.record(vec![JournalEntry { step, mark: Mark::Memo, note: checked(note)? }]).await
     }
 
     /// Makes the end of a step durable, in as many notes as it needs.
