@@ -171,8 +171,6 @@ pub struct AttemptCx {
     pub task: TaskId,
     /// The connected system it is for.
     pub system: SystemName,
-    /// The number of this attempt, from 1.
-    pub attempt: u32,
     /// An attempt elsewhere may have had an effect: read back before any effect.
     pub reconcile: bool,
     /// What earlier attempts on this agent journaled, oldest first.

@@ -58,10 +58,6 @@ pub enum Event {
     Start {
         /// The task as it was offered.
         offer: Box<Offer>,
-        /// The attempt's number.
-        attempt: u32,
-        /// An attempt elsewhere may have had an effect.
-        reconcile: bool,
         /// An earlier attempt here wrote a journal: load it.
         resumed: bool,
     },

@@ -39,7 +39,6 @@ pub(super) struct Held {
     /// Order of arrival, among tasks of one priority.
     pub(super) arrival: u64,
     pub(super) running: bool,
-    pub(super) attempts: u32,
     /// Attempts that failed, as opposed to having been interrupted.
     pub(super) failures: u32,
     pub(super) retry_at: Option<Timestamp>,
@@ -94,7 +93,6 @@ impl Held {
             lease,
             arrival,
             running: false,
-            attempts: 0,
             failures: 0,
             retry_at: None,
             deadline: None,

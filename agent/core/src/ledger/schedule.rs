@@ -55,14 +55,8 @@ impl Ledger {
             .map(|(task, _)| *task)?;
         let held = self.tasks.get_mut(&task)?;
         held.running = true;
-        held.attempts += 1;
         held.retry_at = None;
-        let start = Event::Start {
-            offer: Box::new(held.offer.clone()),
-            attempt: held.attempts,
-            reconcile: held.offer.reconcile,
-            resumed: held.journal > 0,
-        };
+        let start = Event::Start { offer: Box::new(held.offer.clone()), resumed: held.journal > 0 };
         let Phase::Started { resumed } = &mut held.phase else { return Some(start) };
         // On disk first, so that a task in which the process dies again and again is known by it.
         *resumed += 1;
