@@ -40,9 +40,9 @@ impl Ledger {
         }
     }
 
-    pub(super) fn may_act(&mut self, task: TaskId, now: Timestamp) -> Result<(), Failure> {
+    pub(super) fn may_act(&self, task: TaskId, now: Timestamp) -> Result<(), Failure> {
         let (membership, stopping) = (self.membership, self.stopping);
-        let Some(held) = self.tasks.get_mut(&task).filter(|held| held.running) else {
+        let Some(held) = self.tasks.get(&task).filter(|held| held.running) else {
             return Err(failure::not_held());
         };
         let begun = held.is_begun();
