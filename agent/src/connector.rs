@@ -1,7 +1,8 @@
 //! What the agent asks of the code for one type of connected system, and what it offers in return.
 //!
-//! A connector turns one [`TaskRequest`] into calls on its system. It never sees the store, the link or the
-//! dispatcher: durability comes through [`AttemptCx::intend`], [`AttemptCx::void`] and [`AttemptCx::done`], memory through [`Keep`].
+//! A connector turns one [`TaskRequest`] into calls on its system. It never sees the store, the link or the dispatcher:
+//! durability comes through [`AttemptCx::intend`], [`AttemptCx::take_back`], [`AttemptCx::memo`] and
+//! [`AttemptCx::done`], memory through [`Keep`].
 
 pub mod registry;
 pub mod salesforce;
@@ -113,7 +114,7 @@ impl Conclusion {
         let changed = if some_done { Changed::Yes } else { Changed::Unknown };
         let in_doubt = why == GivenUp::InDoubt || !open_intents(journal).is_empty();
         match why {
-            GivenUp::Poisoned => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
+            GivenUp::ProcessDied => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
             GivenUp::Failed | GivenUp::InDoubt if in_doubt => Self { changed, ..Self::unknown(failure) },
             GivenUp::Failed | GivenUp::InDoubt if some_done => {
                 Self { outcome: Outcome::PartiallySucceeded, changed, ..Self::failed(failure) }
@@ -155,7 +156,7 @@ pub trait Journal: Send + Sync {
     /// `reach` is how long the call that follows may take; the lease must outlive it.
     fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>>;
 
-    /// Makes what is proved of steps durable. The notes of those that are done, concatenated over all steps, are the
+    /// Makes what is proved of steps, or to be remembered of them, durable. The notes of those that are done, concatenated over all steps, are the
     /// results of a batch.
     fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>>;
 
@@ -187,8 +188,6 @@ pub struct AttemptCx {
     pub task: TaskId,
     /// The connected system it is for.
     pub system: SystemName,
-    /// The number of this attempt, from 1.
-    pub attempt: u32,
     /// An attempt elsewhere may have had an effect: read back before any effect.
     pub reconcile: bool,
     /// What earlier attempts on this agent journaled, oldest first.
@@ -211,15 +210,20 @@ impl AttemptCx {
 
     /// Makes durable that the call announced by the last intent of this step and note had no effect, so that no later
     /// attempt takes it for one that may have had.
-    pub async fn void(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
-        self.journal.record(vec![JournalEntry { step, mark: Mark::Void, note: checked(note)? }]).await
+    pub async fn take_back(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
+        self.journal.record(vec![JournalEntry { step, mark: Mark::TakenBack, note: checked(note)? }]).await
     }
 
     /// Takes back what earlier attempts on this agent announced of this step: it was looked for, and is not there.
-    pub async fn void_earlier(&self, step: u32) -> Result<(), Failure> {
+    pub async fn take_back_earlier(&self, step: u32) -> Result<(), Failure> {
         let open = self.open_intents().into_iter().filter(|entry| entry.step == step);
-        let entries: Vec<_> = open.map(JournalEntry::voided).collect();
+        let entries: Vec<_> = open.map(JournalEntry::taken_back).collect();
         if entries.is_empty() { Ok(()) } else { self.journal.record(entries).await }
+    }
+
+    /// Makes something durable that later attempts at a step want to know. It announces no call.
+    pub async fn memo(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
+        self.journal.record(vec![JournalEntry { step, mark: Mark::Memo, note: checked(note)? }]).await
     }
 
     /// Makes the end of a step durable, in as many notes as it needs.
@@ -247,9 +251,9 @@ impl AttemptCx {
     }
 }
 
-/// The failure of an attempt that was asked to stop before it acted.
+/// The failure of an attempt that was asked to stop before it acted again.
 pub fn stopped() -> Failure {
-    Failure::new(FailureClass::Interrupted, "stopped", "The task was stopped before it changed anything")
+    Failure::new(FailureClass::Interrupted, "stopped", "The task was stopped before its next change")
 }
 
 /// The failure that a payload which cannot be written is for its task.
@@ -302,12 +306,12 @@ mod tests {
         };
         let (open, done) = (entry(1, Mark::Intent), entry(0, Mark::Done));
         let both = [done.clone(), open.clone()];
-        let taken_back = [open.clone(), open.voided()];
+        let taken_back = [open.clone(), open.taken_back()];
         assert_eq!(known(&taken_back, GivenUp::Failed), (Outcome::Failed, Changed::No));
         assert_eq!(known(&taken_back, GivenUp::InDoubt), (Outcome::Unknown, Changed::Unknown));
         assert_eq!(known(&[open], GivenUp::Failed), (Outcome::Unknown, Changed::Unknown));
         assert_eq!(known(&[done], GivenUp::Failed), (Outcome::PartiallySucceeded, Changed::Yes));
         assert_eq!(known(&both, GivenUp::Failed), (Outcome::Unknown, Changed::Yes));
-        assert_eq!(known(&both, GivenUp::Poisoned), (Outcome::DeadLettered, Changed::Yes));
+        assert_eq!(known(&both, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::Yes));
     }
 }

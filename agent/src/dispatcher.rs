@@ -159,7 +159,7 @@ impl Dispatcher {
         let _ = self.0.try_send(Input::Progress { task, done, total, phase: phase.to_owned() });
     }
 
-    /// An attempt ended: with the task, or with a failure that changed nothing.
+    /// An attempt ended: with the task, or with a failure that changed nothing beyond the steps journaled as done.
     pub async fn ended(&self, task: TaskId, ending: Result<Box<Ending>, Failure>) {
         self.send(Input::Ended { task, ending }).await;
     }

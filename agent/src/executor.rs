@@ -12,6 +12,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use postern_agent_core::ledger::Ending;
 use postern_agent_core::{GivenUp, JournalEntry, Refusal};
+use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{Offer, Rejection, ServedSystem, StreamRef};
 use postern_protocol::seal::SealingKey;
 use postern_protocol::{Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest};
@@ -53,10 +54,8 @@ impl Executor {
             .iter()
             .map(|(name, connector)| ServedSystem {
                 name: name.clone(),
-                connector: postern_protocol::bounded::Text::clipped(connector.name()),
-                kinds: postern_protocol::bounded::List::clipped(
-                    connector.supports().iter().map(|kind| (*kind).into()).collect(),
-                ),
+                connector: Text::clipped(connector.name()),
+                kinds: List::clipped(connector.supports().iter().map(|kind| (*kind).into()).collect()),
             })
             .collect()
     }
@@ -89,13 +88,13 @@ impl Executor {
     }
 
     /// Starts an attempt. Its end goes to the dispatcher.
-    pub fn start(&self, offer: Offer, attempt: u32, reconcile: bool, resumed: bool, stop: CancellationToken) {
+    pub fn start(&self, offer: Offer, resumed: bool, stop: CancellationToken) {
         let span = tracing::info_span!("task", task = %offer.task, kind = %offer.kind, system = %offer.system);
         let executor = self.clone();
         self.tasks.spawn(|_| {
             async move {
                 let task = offer.task;
-                let attempt = executor.attempt(offer, attempt, reconcile, resumed, stop);
+                let attempt = executor.attempt(offer, resumed, stop);
                 // A panic in a connector is that task's failure, not the program's end.
                 let ending = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
                 log(&ending);
@@ -105,14 +104,7 @@ impl Executor {
         });
     }
 
-    async fn attempt(
-        &self,
-        offer: Offer,
-        attempt: u32,
-        reconcile: bool,
-        resumed: bool,
-        stop: CancellationToken,
-    ) -> Result<Ending, Failure> {
+    async fn attempt(&self, offer: Offer, resumed: bool, stop: CancellationToken) -> Result<Ending, Failure> {
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| internal("bad_request", &Chain(&error).to_string()))?;
         let Some(connector) = self.connectors.get(&offer.system) else {
@@ -122,7 +114,7 @@ impl Executor {
         };
         let kind = request.kind();
         let earlier = if resumed { self.journal_of(offer.task)? } else { Vec::new() };
-        let (task, system) = (offer.task, offer.system.clone());
+        let (task, system, reconcile) = (offer.task, offer.system.clone(), offer.reconcile);
         let journal = Arc::new(TaskJournal {
             offer: Arc::new(offer),
             kind,
@@ -132,7 +124,7 @@ impl Executor {
             made: Arc::default(),
         });
         let made = Arc::clone(&journal.made);
-        let cx = AttemptCx { task, system, attempt, reconcile, earlier, stop, journal };
+        let cx = AttemptCx { task, system, reconcile, earlier, stop, journal };
         let conclusion = match connector.run(request, &cx).await {
             Ok(conclusion) => conclusion,
             Err(failure) => {

@@ -19,7 +19,7 @@ pub enum Mark {
     /// The step is proved done.
     Done,
     /// What an intent of this step with this note announced is proved not to have happened.
-    Void,
+    TakenBack,
     /// Something to remember. It announces nothing and proves nothing.
     Memo,
 }
@@ -27,8 +27,8 @@ pub enum Mark {
 impl JournalEntry {
     /// The entry that takes this intent back.
     #[must_use]
-    pub fn voided(&self) -> Self {
-        Self { mark: Mark::Void, ..self.clone() }
+    pub fn taken_back(&self) -> Self {
+        Self { mark: Mark::TakenBack, ..self.clone() }
     }
 }
 
@@ -45,7 +45,7 @@ pub fn open_intents(journal: &[JournalEntry]) -> Vec<&JournalEntry> {
             Mark::Intent => open.push(entry),
             Mark::Done => open.retain(|it| it.step != entry.step),
             Mark::Memo => (),
-            Mark::Void => {
+            Mark::TakenBack => {
                 let taken_back = open.iter().rposition(|it| it.step == entry.step && it.note == entry.note);
                 if let Some(index) = taken_back {
                     open.remove(index);
@@ -70,20 +70,20 @@ mod tests {
 
     #[test]
     fn an_intent_is_open_until_its_step_is_done_or_it_is_taken_back() {
-        use Mark::{Done, Intent, Memo, Void};
+        use Mark::{Done, Intent, Memo, TakenBack};
         assert_eq!(open(&[entry(0, Intent, 1)]), [(0, 1)]);
         assert_eq!(open(&[entry(0, Memo, 1)]), []);
         assert_eq!(open(&[entry(0, Intent, 1), entry(0, Done, 9)]), []);
-        assert_eq!(open(&[entry(0, Intent, 1), entry(0, Void, 1)]), []);
+        assert_eq!(open(&[entry(0, Intent, 1), entry(0, TakenBack, 1)]), []);
         assert_eq!(open(&[entry(0, Intent, 1), entry(1, Intent, 2), entry(0, Done, 9)]), [(1, 2)]);
     }
 
     /// Two calls of one step are told apart by their notes; one that is made again is taken back as often as it was.
     #[test]
     fn taking_one_intent_back_leaves_the_others_open() {
-        use Mark::{Intent, Void};
-        assert_eq!(open(&[entry(0, Intent, 1), entry(0, Intent, 2), entry(0, Void, 1)]), [(0, 2)]);
-        assert_eq!(open(&[entry(0, Intent, 1), entry(0, Intent, 1), entry(0, Void, 1)]), [(0, 1)]);
-        assert_eq!(open(&[entry(0, Intent, 1), entry(1, Void, 1)]), [(0, 1)]);
+        use Mark::{Intent, TakenBack};
+        assert_eq!(open(&[entry(0, Intent, 1), entry(0, Intent, 2), entry(0, TakenBack, 1)]), [(0, 2)]);
+        assert_eq!(open(&[entry(0, Intent, 1), entry(0, Intent, 1), entry(0, TakenBack, 1)]), [(0, 1)]);
+        assert_eq!(open(&[entry(0, Intent, 1), entry(1, TakenBack, 1)]), [(0, 1)]);
     }
 }

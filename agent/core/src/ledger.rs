@@ -1,7 +1,10 @@
 //! Every task this agent holds, from offer to acknowledgement.
 
 mod attempt;
+mod cancel;
 mod conclusion;
+mod deferred;
+mod drain;
 mod ending;
 mod event;
 mod failure;
@@ -12,7 +15,6 @@ mod renewal;
 mod restore;
 mod schedule;
 mod session;
-mod unhurried;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,12 +23,12 @@ use postern_protocol::message::v1::{self, StreamRef};
 use postern_protocol::{ReportNo, SessionNo, StreamId, TaskId, Timestamp};
 
 use self::attempt::Grant;
+use self::deferred::DeferredWrites;
 pub use self::ending::Ending;
 pub use self::event::{Event, GivenUp, Offered, Refusal};
 use self::held::{Held, Phase};
 pub use self::restore::{Restored, RestoredTask};
 use self::session::Session;
-use self::unhurried::Unhurried;
 use crate::limits::Limits;
 use crate::membership::Membership;
 use crate::outbox::Outbox;
@@ -62,7 +64,7 @@ pub struct Ledger {
     looked_at: Timestamp,
     arrivals: u64,
     writes: Vec<Write>,
-    unhurried: Unhurried,
+    deferred: DeferredWrites,
     written: u64,
     durable: u64,
     gated: VecDeque<(u64, Gated)>,
@@ -105,12 +107,13 @@ impl Ledger {
         self.tasks.values().any(|held| held.running)
     }
 
-    /// Whether something waits to be written.
+    /// Whether something waits to be written that others wait for. Deferred writes may be there all the same: if they
+    /// are lost with the process, they are asked for again.
     pub fn has_writes(&self) -> bool {
         !self.writes.is_empty()
     }
 
-    /// Whether nothing waits to be written, sent or acted on.
+    /// Whether nothing waits to be written, sent or acted on, deferred writes excepted.
     pub fn is_settled(&self) -> bool {
         self.writes.is_empty() && self.gated.is_empty() && self.transmits.is_empty() && self.events.is_empty()
     }
@@ -133,11 +136,14 @@ impl Ledger {
     }
 
     /// The writes decided so far and the mark to give to [`Self::handle_durable`]. They belong together.
+    ///
+    /// Deferred writes go with the next others. While there are only such, this is `None` until they have waited long
+    /// enough, until they are too many, or until the agent is stopping, which flushes them.
     pub fn poll_writes(&mut self, now: Timestamp) -> Option<(u64, Vec<Write>)> {
-        if self.writes.is_empty() && !self.stopping && !self.unhurried.is_due(now) {
+        if self.writes.is_empty() && !self.stopping && !self.deferred.is_due(now) {
             return None;
         }
-        let mut writes = self.unhurried.take();
+        let mut writes = self.deferred.take();
         writes.append(&mut self.writes);
         if writes.is_empty() {
             return None;
@@ -149,30 +155,24 @@ impl Ledger {
     /// The writes up to this mark are on disk.
     pub fn handle_durable(&mut self, mark: u64, now: Timestamp) {
         self.durable = self.durable.max(mark);
-        self.release(Some(now));
+        self.release(now);
     }
 
-    /// Hands out what waits no longer. A grant always waits for a write, so it is only met when one became durable.
-    fn release(&mut self, now: Option<Timestamp>) {
-        while self.gated.front().is_some_and(|(after, _)| *after <= self.durable) {
-            match (self.gated.pop_front(), now) {
-                (Some((_, Gated::Transmit(frame))), _) => self.transmits.push_back(frame),
-                (Some((_, Gated::Event(event))), _) => self.events.push_back(event),
-                (Some((_, Gated::ReportDurable(number))), _) => self.outbox.handle_durable(number),
-                (Some((_, Gated::Grant(grant))), Some(now)) => self.grant(&grant, now),
-                (Some((_, Gated::Grant(grant))), None) => self.refuse(&grant, failure::lease_too_short()),
-                (None, _) => break,
+    /// Hands out what waits no longer.
+    fn release(&mut self, now: Timestamp) {
+        while let Some((_, item)) = self.gated.pop_front_if(|(after, _)| *after <= self.durable) {
+            match item {
+                Gated::Transmit(frame) => self.transmits.push_back(frame),
+                Gated::Event(event) => self.events.push_back(event),
+                Gated::ReportDurable(number) => self.outbox.handle_durable(number),
+                Gated::Grant(grant) => self.grant(&grant, now),
             }
         }
     }
 
     /// Holds `item` back until everything decided so far is on disk.
     fn after_writes(&mut self, item: Gated) {
-        let mark = self.next_mark();
-        self.gated.push_back((mark, item));
-        if mark <= self.durable {
-            self.release(None);
-        }
+        self.gated.push_back((self.next_mark(), item));
     }
 
     /// The mark under which what is decided so far will be, or was, handed out.
@@ -182,6 +182,7 @@ impl Ledger {
 
     /// The next frame to send. Reports come after everything else, progress last.
     pub fn poll_transmit(&mut self, now: Timestamp) -> Option<FromMember> {
+        self.release(now);
         self.session.as_ref()?;
         if let Some(renew) = self.poll_renew(now) {
             return Some(renew.into());
@@ -201,6 +202,7 @@ impl Ledger {
     /// The next thing to act on.
     pub fn poll_event(&mut self, now: Timestamp) -> Option<Event> {
         self.looked_at = now;
+        self.release(now);
         // Looking for what to start may end what only waited for its end.
         self.events.pop_front().or_else(|| self.poll_start(now)).or_else(|| self.events.pop_front())
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use postern_protocol::ReportNo;
 use postern_protocol::message::v1::Report;
+use postern_protocol::{ReportNo, TaskId};
 
 /// The reports owed. Sent once a session; a new session sends all of them again.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ impl Outbox {
         acked.iter().filter_map(|number| self.reports.remove(number)).map(|entry| entry.report).collect()
     }
 
-    pub(crate) fn find(&self, task: postern_protocol::TaskId) -> Option<&Report> {
+    pub(crate) fn find(&self, task: TaskId) -> Option<&Report> {
         self.reports.values().map(|entry| &entry.report).rev().find(|report| report.task == task)
     }
 

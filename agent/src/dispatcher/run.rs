@@ -287,14 +287,14 @@ impl Loop {
 
     async fn act(&mut self, event: Event) {
         match event {
-            Event::Start { offer, attempt, reconcile, resumed } => {
+            Event::Start { offer, resumed } => {
                 let task = offer.task;
                 let stop = CancellationToken::new();
                 if self.ledger.is_unwanted(task, clock::now()) {
                     stop.cancel();
                 }
                 self.running.insert(task, stop.clone());
-                self.executor.start(*offer, attempt, reconcile, resumed, stop);
+                self.executor.start(*offer, resumed, stop);
             }
             Event::GiveUp { task, failure, why } => self.executor.give_up(task, failure, why),
             Event::Stop(task) => {

@@ -84,7 +84,7 @@ codes! {
     enum MarkCode {
         1 Intent = "intent",
         2 Done = "done",
-        3 Void = "void",
+        3 TakenBack = "taken_back",
         4 Memo = "memo",
     }
 }
@@ -101,7 +101,7 @@ pub(super) fn entry(entry: &JournalEntry) -> Result<Vec<u8>, CodecError> {
     let mark = match entry.mark {
         Mark::Intent => MarkCode::Intent,
         Mark::Done => MarkCode::Done,
-        Mark::Void => MarkCode::Void,
+        Mark::TakenBack => MarkCode::TakenBack,
         Mark::Memo => MarkCode::Memo,
     };
     codec::encode(&EntryRecord { step: entry.step, mark: mark.into(), note })
@@ -112,7 +112,7 @@ pub(super) fn read_entry(bytes: &[u8]) -> Result<JournalEntry, CodecError> {
     let mark = match known(record.mark)? {
         MarkCode::Intent => Mark::Intent,
         MarkCode::Done => Mark::Done,
-        MarkCode::Void => Mark::Void,
+        MarkCode::TakenBack => Mark::TakenBack,
         MarkCode::Memo => Mark::Memo,
     };
     Ok(JournalEntry { step: record.step, mark, note: record.note.into_vec() })

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use postern_agent::connector::Mark;
+use postern_agent::connector::{Conclusion, GivenUp, Mark};
 use postern_protocol::bounded::List;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::{Format, Output};
@@ -36,6 +36,13 @@ fn add(name: &str, profile: &str, more: &str) -> String {
 
 fn modify(name: &str, more: &str) -> String {
     format!("<entry changetype=\"modify\" modifytype=\"replace\"><Username>{name}</Username>{more}</entry>\n")
+}
+
+fn rename(name: &str, new_name: &str, more: &str) -> String {
+    format!(
+        "<entry changetype=\"modify\"><Original_Username>{name}</Original_Username>\
+         <Username>{new_name}</Username>{more}</entry>\n"
+    )
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "a conclusion may have no output")]
@@ -353,11 +360,8 @@ async fn f04_a_renamed_user_is_found_again_by_its_journaled_id() {
     other.password = Some(password.into());
     org.users.push(other);
     let lab = Lab::with_org(org).await;
-    let rename = format!(
-        "<entry changetype=\"modify\"><Original_Username>{ACTIVE}</Original_Username>\
-         <Username>renamed@acme.example</Username><password>Correct-Horse-7</password></entry>"
-    );
-    let mut task = import(root(&rename));
+    let entry = rename(ACTIVE, "renamed@acme.example", "<password>Correct-Horse-7</password>");
+    let mut task = import(root(&entry));
     task.dies_after = Some(2);
     task.attempt(&lab.connector()).await.unwrap_err();
     assert!(lab.sim.user("renamed@acme.example").is_some());
@@ -369,6 +373,21 @@ async fn f04_a_renamed_user_is_found_again_by_its_journaled_id() {
 
     assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 1, 0, 0), "{:?}", task.lines());
     assert!(lab.sim.password_is("renamed@acme.example", "Correct-Horse-7"));
+}
+
+/// What is only remembered of a rename announces no call. Journal it as an intent, and a batch whose every call was
+/// refused ends as unknown.
+#[tokio::test]
+async fn a_rename_that_was_always_refused_is_known_to_have_changed_nothing() {
+    let lab = Lab::start().await;
+    let mut task = import(root(&rename(ACTIVE, "renamed@acme.example", "")));
+    let code = Some("SERVER_UNAVAILABLE".to_owned());
+    lab.fault("PATCH", "/composite/sobjects", Mishap::Respond { status: 503, code, message: None }, 2);
+    task.attempt(&lab.connector()).await.unwrap_err();
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "SERVER_UNAVAILABLE");
+    let conclusion = Conclusion::given_up(failure, &task.notes.lock().unwrap(), GivenUp::Failed);
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
 }
 
 /// F67: another agent has made the user for the same task.

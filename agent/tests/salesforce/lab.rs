@@ -208,7 +208,6 @@ pub struct Task {
     /// The process dies when the journal has this many entries and another intent is about to be acted on.
     pub dies_after: Option<usize>,
     pub stop: CancellationToken,
-    attempts: u32,
 }
 
 /// Tasks of one millisecond are told apart by it.
@@ -229,7 +228,6 @@ impl Task {
             reconcile: false,
             dies_after: None,
             stop: CancellationToken::new(),
-            attempts: 0,
         }
     }
 
@@ -240,7 +238,6 @@ impl Task {
 
     /// One more attempt, with the journal of those before.
     pub async fn attempt(&mut self, connector: &Arc<dyn Connector>) -> Result<Conclusion, Failure> {
-        self.attempts += 1;
         let journal = Arc::new(MemoryJournal {
             task: self.id,
             kind: self.request.kind(),
@@ -256,7 +253,6 @@ impl Task {
         let cx = AttemptCx {
             task: self.id,
             system: system(),
-            attempt: self.attempts,
             reconcile: self.reconcile,
             earlier,
             stop: self.stop.clone(),

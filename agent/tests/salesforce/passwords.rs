@@ -245,8 +245,8 @@ async fn f65_a_call_that_commits_late_is_waited_for() {
     assert_eq!(lab.effects(USER).password_sets, 1);
 }
 
-/// F61: what Salesforce refused for lack of calls did not happen, and the next attempt knows it. Leave `cx.void` out of
-/// `Salesforce::change` and these end as unknown.
+/// F61: what Salesforce refused for lack of calls did not happen, and the next attempt knows it. Leave `cx.take_back`
+/// out of `Salesforce::change` and these end as unknown.
 #[tokio::test]
 async fn f61_a_throttled_change_is_made_by_the_next_attempt() {
     let lab = Lab::start().await;

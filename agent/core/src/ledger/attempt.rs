@@ -36,36 +36,33 @@ impl Ledger {
             self.events.push_back(Event::Refused(ticket, failure::never_long_enough(ttl, reach)));
         } else {
             held.parked.push(Parked { ticket, entry, reach, since: now });
-            if let Some(session) = &mut self.session {
-                session.renew_now();
-            }
+            self.renew_now();
         }
     }
 
-    pub(super) fn may_act(&mut self, task: TaskId, now: Timestamp) -> Result<(), Failure> {
-        let refuse = |code: &str, why: &str| Err(Failure::new(FailureClass::Interrupted, code, why));
+    pub(super) fn may_act(&self, task: TaskId, now: Timestamp) -> Result<(), Failure> {
         let (membership, stopping) = (self.membership, self.stopping);
-        let Some(held) = self.tasks.get_mut(&task).filter(|held| held.running) else {
-            return refuse("not_held", "The task is no longer held by this agent");
+        let Some(held) = self.tasks.get(&task).filter(|held| held.running) else {
+            return Err(failure::not_held());
         };
-        let begun = matches!(held.phase, Phase::Started { .. });
+        let begun = held.is_begun();
         if held.fenced.is_some() {
-            return refuse("fenced", "The lease of the task was lost to another member");
+            return Err(failure::fenced());
         }
-        if held.stale {
-            return refuse("stale", "The task is leased anew, so it is looked at anew before anything is changed");
+        if held.overtaken {
+            return Err(failure::leased_anew());
         }
         if held.origin == Origin::Local {
             return Ok(());
         }
         if !begun && held.cancelled {
-            return refuse("cancelled", "The task was cancelled");
+            return Err(failure::cancelled());
         }
         if !begun && held.is_expired(now) {
-            return refuse("expired", "The deadline of the task passed before it began");
+            return Err(failure::expired());
         }
         if (!begun && (stopping || !membership.may_begin())) || !membership.may_go_on() {
-            return refuse("not_enabled", "The member may not begin work now");
+            return Err(failure::not_enabled());
         }
         Ok(())
     }
@@ -103,7 +100,7 @@ impl Ledger {
     pub(super) fn refuse(&mut self, grant: &Grant, failure: Failure) {
         if let Some(held) = self.tasks.get_mut(&grant.task) {
             let number = held.next_journal();
-            self.writes.push(Write::PutJournal(grant.task, number, grant.entry.voided()));
+            self.writes.push(Write::PutJournal(grant.task, number, grant.entry.taken_back()));
         }
         self.events.push_back(Event::Refused(grant.ticket, failure));
     }
@@ -141,20 +138,27 @@ impl Ledger {
 
     /// An attempt ended without ending the task.
     pub fn handle_failed(&mut self, task: TaskId, failure: Failure, now: Timestamp) {
-        let (limits, local_stop) = (self.limits.attempts, self.stopping);
         let Some(held) = self.tasks.get_mut(&task) else { return };
         held.stop_running();
-        let begun = matches!(held.phase, Phase::Started { .. });
         if let Phase::Started { resumed: resumed @ 1.. } = &mut held.phase {
             *resumed -= 1;
             self.writes.push(Write::PutState(task, TaskState::Started { resumed: *resumed }));
         }
-        let untouched = !begun && !held.in_doubt();
-        let interrupted = failure.class.known() == Some(FailureClass::Interrupted);
-        if held.fenced.is_some() && begun {
-            // It may be leased to this member again, which then goes on from the journal.
-        } else if held.fenced.is_some() {
-            self.drop_task(task);
+        if !self.end_without_retry(task, &failure, now) {
+            self.retry(task, failure, now);
+        }
+    }
+
+    /// Ends a task that no further attempt follows, whatever its last one failed of. Whether that is so.
+    fn end_without_retry(&mut self, task: TaskId, failure: &Failure, now: Timestamp) -> bool {
+        let Some(held) = self.tasks.get(&task) else { return true };
+        let (begun, untouched) = (held.is_begun(), held.is_untouched());
+        let interrupted = is_interruption(failure);
+        if held.fenced.is_some() {
+            // What has begun may be leased to this member again, which then goes on from the journal.
+            if !begun {
+                self.drop_task(task);
+            }
         } else if held.cancelled && untouched {
             self.conclude(task, Ending::cancelled());
         } else if held.cancelled && interrupted {
@@ -164,18 +168,25 @@ impl Ledger {
         } else if held.is_expired(now) && interrupted && !begun {
             self.give_up(task, failure::expired_in_doubt());
         } else {
-            held.failures += u32::from(!interrupted);
-            match retry::decide(failure.class.known(), held.failures, limits) {
-                retry::Next::GiveUp => self.give_up(task, failure::final_words(failure)),
-                retry::Next::Again(after) if !held.is_expired(now + after) => {
-                    held.retry_at = Some(now + after);
-                    if local_stop || !self.membership.may_begin() {
-                        self.give_back();
-                    }
-                }
-                retry::Next::Again(_) if untouched => self.conclude(task, Ending::expired()),
-                retry::Next::Again(_) => self.give_up(task, failure::final_words(failure)),
+            return false;
+        }
+        true
+    }
+
+    fn retry(&mut self, task: TaskId, failure: Failure, now: Timestamp) {
+        let Some(held) = self.tasks.get_mut(&task) else { return };
+        held.failures += u32::from(!is_interruption(&failure));
+        match retry::decide(failure.class.known(), held.failures, self.limits.attempts) {
+            retry::Next::Again(after) if !held.is_expired(now + after) => {
+                held.retry_at = Some(now + after);
+                self.give_back();
             }
+            retry::Next::Again(_) if held.is_untouched() => self.conclude(task, Ending::expired()),
+            retry::Next::Again(_) | retry::Next::GiveUp => self.give_up(task, failure::final_words(failure)),
         }
     }
+}
+
+fn is_interruption(failure: &Failure) -> bool {
+    failure.class.known() == Some(FailureClass::Interrupted)
 }

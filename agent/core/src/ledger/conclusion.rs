@@ -1,14 +1,14 @@
-//! The end of tasks: from the last attempt to the report that is owed.
+//! The end of tasks: from the last attempt to the report that is owed, and to its acknowledgement.
 
 use std::collections::BTreeSet;
 
 use postern_protocol::message::v1::Report;
-use postern_protocol::{Failure, StreamId, TaskId};
+use postern_protocol::{Failure, ReportNo, StreamId, TaskId, Timestamp};
 
 use super::ending::Ending;
 use super::held::{Held, Phase};
 use super::{Event, Gated, GivenUp, Ledger, failure};
-use crate::write::{Origin, TaskState, Write};
+use crate::write::{Origin, TaskState, Tombstone, Write};
 
 impl Ledger {
     pub(super) fn give_up(&mut self, task: TaskId, failure: Failure) {
@@ -23,7 +23,7 @@ impl Ledger {
         if held.journal == 0 {
             return match why {
                 GivenUp::Failed => self.conclude(task, Ending::failed(failure)),
-                GivenUp::InDoubt | GivenUp::Poisoned => self.conclude(task, Ending::unknown(failure)),
+                GivenUp::InDoubt | GivenUp::ProcessDied => self.conclude(task, Ending::unknown(failure)),
             };
         }
         // Nothing else may begin meanwhile.
@@ -42,7 +42,7 @@ impl Ledger {
             self.writes.push(Write::PutState(task, TaskState::Concluded(report.clone())));
             self.announce_conclusion(task, origin, report);
         } else {
-            self.owe(task, report);
+            self.owe(report);
         }
     }
 
@@ -51,12 +51,13 @@ impl Ledger {
         match (origin, report.streams.first()) {
             (Origin::Local, _) => self.after_writes(Gated::Event(Event::LocalReport(report))),
             (Origin::Controller, Some(stream)) => self.after_writes(Gated::Event(Event::Upload(task, *stream))),
-            (Origin::Controller, None) => self.owe(task, *report),
+            (Origin::Controller, None) => self.owe(*report),
         }
     }
 
-    /// Puts a report into the outbox and forgets the task, in one write.
-    pub(super) fn owe(&mut self, task: TaskId, report: Report) {
+    /// Puts a report into the outbox and forgets the task, if it is held, in one write.
+    pub(super) fn owe(&mut self, report: Report) {
+        let task = report.task;
         let report = self.outbox.push(report);
         let number = report.number;
         self.writes.push(Write::PutReport(Box::new(report)));
@@ -68,7 +69,7 @@ impl Ledger {
     pub fn handle_uploaded(&mut self, task: TaskId) {
         if let Some(Held { phase: Phase::Concluded(report), origin: Origin::Controller, .. }) = self.tasks.get(&task) {
             let report = Report::clone(report);
-            self.owe(task, report);
+            self.owe(report);
         }
     }
 
@@ -85,6 +86,37 @@ impl Ledger {
         self.drop_task(task);
     }
 
+    /// The controller has stored every report up to `upto`.
+    pub fn handle_report_ack(&mut self, upto: ReportNo, now: Timestamp) {
+        for report in self.outbox.handle_ack(upto) {
+            // Remembered before it is forgotten: a crash in between must not let the task run again.
+            let mut writes = self.bury(&report);
+            writes.push(Write::DeleteReport(report.number));
+            if report.streams.is_empty() {
+                self.deferred.extend(writes, now);
+            } else {
+                self.writes.append(&mut writes);
+                let streams = report.streams.iter().map(|stream| stream.id).collect();
+                self.after_writes(Gated::Event(Event::Forget(streams)));
+            }
+        }
+    }
+
+    fn bury(&mut self, report: &Report) -> Vec<Write> {
+        let known = (report.outcome.known(), report.certainty.known(), report.changed.known());
+        let (Some(outcome), Some(certainty), Some(changed)) = known else { return Vec::new() };
+        let stone =
+            Tombstone { task: report.task, epoch: report.epoch, attempt: report.attempt, outcome, certainty, changed };
+        self.tombstones.insert(stone.task, stone);
+        let mut writes = vec![Write::PutTombstone(stone)];
+        while self.tombstones.len() > self.limits.tombstones {
+            // Ids of tasks begin with the time they were made: the first is the oldest.
+            let Some((task, _)) = self.tombstones.pop_first() else { break };
+            writes.push(Write::DeleteTombstone(task));
+        }
+        writes
+    }
+
     pub(super) fn drop_task(&mut self, task: TaskId) {
         if let Some(held) = self.tasks.remove(&task) {
             self.writes.push(Write::DeleteTask(task));
@@ -99,7 +131,7 @@ impl Ledger {
                 self.after_writes(Gated::Event(Event::Forget(streams)));
             }
             for parked in held.parked {
-                self.events.push_back(Event::Refused(parked.ticket, failure::lease_too_short()));
+                self.events.push_back(Event::Refused(parked.ticket, failure::not_held()));
             }
         }
     }

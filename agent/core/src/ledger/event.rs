@@ -48,7 +48,7 @@ pub enum GivenUp {
     /// The same, and an attempt of another member may have had an effect as well.
     InDoubt,
     /// The process died in the same step of it again and again.
-    Poisoned,
+    ProcessDied,
 }
 
 /// What the shell has to act on.
@@ -58,10 +58,6 @@ pub enum Event {
     Start {
         /// The task as it was offered.
         offer: Box<Offer>,
-        /// The attempt's number.
-        attempt: u32,
-        /// An attempt elsewhere may have had an effect.
-        reconcile: bool,
         /// An earlier attempt here wrote a journal: load it.
         resumed: bool,
     },

@@ -71,10 +71,36 @@ pub(super) fn final_words(failure: Failure) -> Failure {
     }
 }
 
+/// A refusal of the next call: the attempt ends and changes nothing more.
+fn interrupted(code: &str, why: &str) -> Failure {
+    Failure::new(FailureClass::Interrupted, code, why)
+}
+
+pub(super) fn not_held() -> Failure {
+    interrupted("not_held", "The task is no longer held by this agent")
+}
+
+pub(super) fn fenced() -> Failure {
+    interrupted("fenced", "The lease of the task was lost to another member")
+}
+
+pub(super) fn leased_anew() -> Failure {
+    interrupted("leased_anew", "The task is leased anew, so it is looked at anew before anything is changed")
+}
+
+pub(super) fn cancelled() -> Failure {
+    interrupted("cancelled", "The task was cancelled")
+}
+
+pub(super) fn expired() -> Failure {
+    interrupted("expired", "The deadline of the task passed before it began")
+}
+
+pub(super) fn not_enabled() -> Failure {
+    interrupted("not_enabled", "The member may not begin work now")
+}
+
 pub(super) fn lease_too_short() -> Failure {
-    Failure::new(
-        FailureClass::Interrupted,
-        "lease_too_short",
-        "The lease of the task could not be renewed in time, so nothing was begun",
-    )
+    let why = "The lease of the task could not be renewed in time, so the call that was to follow was not made";
+    interrupted("lease_too_short", why)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Report};
+use postern_protocol::task::Repeat;
 use postern_protocol::{StreamId, Timestamp};
 
 use super::RestoredTask;
@@ -38,7 +39,6 @@ pub(super) struct Held {
     /// Order of arrival, among tasks of one priority.
     pub(super) arrival: u64,
     pub(super) running: bool,
-    pub(super) attempts: u32,
     /// Attempts that failed, as opposed to having been interrupted.
     pub(super) failures: u32,
     pub(super) retry_at: Option<Timestamp>,
@@ -47,7 +47,7 @@ pub(super) struct Held {
     /// Since when the lease is known to be lost.
     pub(super) fenced: Option<Timestamp>,
     /// The running attempt began under an older lease: what it has read may be out of date.
-    pub(super) stale: bool,
+    pub(super) overtaken: bool,
     pub(super) missing: BTreeSet<StreamId>,
     pub(super) journal: u32,
     /// The mark of the write that makes the offer durable.
@@ -93,13 +93,12 @@ impl Held {
             lease,
             arrival,
             running: false,
-            attempts: 0,
             failures: 0,
             retry_at: None,
             deadline: None,
             cancelled: false,
             fenced: None,
-            stale: false,
+            overtaken: false,
             missing,
             journal: 0,
             durable_after: 0,
@@ -118,6 +117,16 @@ impl Held {
         self.offer.reconcile && !self.only_reads()
     }
 
+    /// Whether an effect of this agent may exist.
+    pub(super) fn is_begun(&self) -> bool {
+        matches!(self.phase, Phase::Started { .. })
+    }
+
+    /// Whether it is certain that nobody has begun it.
+    pub(super) fn is_untouched(&self) -> bool {
+        !self.is_begun() && !self.in_doubt()
+    }
+
     /// Whether an attempt should go no further than to find out what there is.
     pub(super) fn is_unwanted(&self, now: Timestamp) -> bool {
         self.cancelled || self.fenced.is_some() || (matches!(self.phase, Phase::Journaled) && self.is_expired(now))
@@ -130,12 +139,12 @@ impl Held {
     /// Whether it may run without a lease: it changes nothing.
     pub(super) fn only_reads(&self) -> bool {
         let kind = self.offer.kind.known();
-        kind.is_some_and(|kind| kind.repeat() == postern_protocol::task::Repeat::Freely)
+        kind.is_some_and(|kind| kind.repeat() == Repeat::Freely)
     }
 
     pub(super) fn stop_running(&mut self) {
         self.running = false;
-        self.stale = false;
+        self.overtaken = false;
         self.parked.clear();
     }
 

@@ -41,7 +41,7 @@ impl Ledger {
     }
 }
 
-fn verdict_of(phase: &Phase) -> Code<HeldState> {
+fn state_of(phase: &Phase) -> Code<HeldState> {
     match phase {
         Phase::Journaled => HeldState::Journaled.into(),
         Phase::Started { .. } => HeldState::Started.into(),
@@ -50,5 +50,5 @@ fn verdict_of(phase: &Phase) -> Code<HeldState> {
 }
 
 fn held_task(task: TaskId, held: &Held) -> HeldTask {
-    HeldTask { lease: LeaseRef { task, epoch: held.lease.epoch }, state: verdict_of(&held.phase) }
+    HeldTask { lease: LeaseRef { task, epoch: held.lease.epoch }, state: state_of(&held.phase) }
 }

@@ -2,14 +2,14 @@
 
 use std::cmp::Ordering;
 
-use postern_protocol::bounded::{List, Text};
+use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{Accept, Offer, Reject, Rejection, Report, Started};
-use postern_protocol::{ReportNo, Timestamp};
+use postern_protocol::{ReportNo, StreamId, Timestamp};
 
 use super::held::{Held, Phase};
 use super::{Event, Gated, Ledger, Offered, Refusal, failure};
 use crate::lease::Lease;
-use crate::write::{Origin, Tombstone, Write};
+use crate::write::{Origin, TaskState, Tombstone, Write};
 
 impl Ledger {
     /// A task was offered.
@@ -47,7 +47,7 @@ impl Ledger {
         }
     }
 
-    fn take(&mut self, offer: Offer, origin: Origin, streams_here: &[postern_protocol::StreamId], now: Timestamp) {
+    fn take(&mut self, offer: Offer, origin: Origin, streams_here: &[StreamId], now: Timestamp) {
         self.arrivals += 1;
         let accept = Accept { task: offer.task, epoch: offer.epoch };
         self.writes.push(Write::PutTask(Box::new(offer.clone()), origin));
@@ -57,53 +57,47 @@ impl Ledger {
         if origin == Origin::Controller {
             self.after_writes(Gated::Transmit(accept.into()));
             // Asked for at once, so that the answer comes while the disk is busy.
-            if let Some(session) = &mut self.session {
-                session.renew_now();
-            }
+            self.renew_now();
         }
     }
 
     fn offer_of_held(&mut self, offer: &Offer) {
-        let Some(held) = self.tasks.get_mut(&offer.task) else { return };
-        if offer.epoch < held.lease.epoch {
-            return self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here", 0);
-        }
-        if offer.epoch > held.lease.epoch {
-            held.lease = Lease::offered(offer.epoch);
-            held.fenced = None;
-            held.stale = held.running && !held.only_reads();
-            let parked = std::mem::take(&mut held.parked);
-            // What was begun here stands in the journal.
-            held.offer.reconcile |= offer.reconcile;
-            held.offer.epoch = offer.epoch;
-            held.offer.attempt = offer.attempt;
-            let report = match &mut held.phase {
-                Phase::Concluded(report) => {
-                    report.epoch = offer.epoch;
-                    Some(report.clone())
-                }
-                Phase::Journaled | Phase::Started { .. } => None,
-            };
-            let offer = held.offer.clone();
-            let origin = held.origin;
-            self.writes.push(Write::PutTask(Box::new(offer.clone()), origin));
-            if let Some(report) = report {
-                self.writes.push(Write::PutState(offer.task, crate::write::TaskState::Concluded(report)));
+        let Some(held) = self.tasks.get(&offer.task) else { return };
+        match offer.epoch.cmp(&held.lease.epoch) {
+            Ordering::Less => {
+                return self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here", 0);
             }
-            if self.tasks.get(&offer.task).is_some_and(|held| held.stale) {
-                self.events.push_back(Event::Stop(offer.task));
-            }
-            let refused = parked.into_iter().map(|it| Event::Refused(it.ticket, failure::lease_too_short()));
-            self.events.extend(refused);
-            if let Some(session) = &mut self.session {
-                session.renew_now();
-            }
+            Ordering::Equal => (),
+            Ordering::Greater => self.lease_anew(offer),
         }
         let (task, epoch, attempt) = (offer.task, offer.epoch, offer.attempt);
         self.after_writes(Gated::Transmit(Accept { task, epoch }.into()));
-        if self.tasks.get(&task).is_some_and(|held| matches!(held.phase, Phase::Started { .. })) {
+        if self.tasks.get(&task).is_some_and(Held::is_begun) {
             self.after_writes(Gated::Transmit(Started { task, epoch, attempt }.into()));
         }
+    }
+
+    /// A held task is given to this member once more, under a newer lease.
+    fn lease_anew(&mut self, offer: &Offer) {
+        let Some(held) = self.tasks.get_mut(&offer.task) else { return };
+        held.lease = Lease::offered(offer.epoch);
+        held.fenced = None;
+        held.overtaken = held.running && !held.only_reads();
+        // What was begun here stands in the journal.
+        held.offer.reconcile |= offer.reconcile;
+        held.offer.epoch = offer.epoch;
+        held.offer.attempt = offer.attempt;
+        self.writes.push(Write::PutTask(Box::new(held.offer.clone()), held.origin));
+        if let Phase::Concluded(report) = &mut held.phase {
+            report.epoch = offer.epoch;
+            self.writes.push(Write::PutState(offer.task, TaskState::Concluded(report.clone())));
+        }
+        if held.overtaken {
+            self.events.push_back(Event::Stop(offer.task));
+        }
+        let parked = std::mem::take(&mut held.parked);
+        self.events.extend(parked.into_iter().map(|it| Event::Refused(it.ticket, failure::leased_anew())));
+        self.renew_now();
     }
 
     /// Reported, not acknowledged: the same epoch is a repetition, a newer one gets the same outcome.
@@ -111,9 +105,7 @@ impl Ledger {
         match offer.epoch.cmp(&report.epoch) {
             Ordering::Less => self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here", 0),
             Ordering::Equal => self.outbox.rewind_to(report.number),
-            Ordering::Greater => {
-                self.report_again(Report { epoch: offer.epoch, attempt: offer.attempt, ..report });
-            }
+            Ordering::Greater => self.owe(Report { epoch: offer.epoch, attempt: offer.attempt, ..report }),
         }
     }
 
@@ -121,7 +113,7 @@ impl Ledger {
         if offer.epoch <= stone.epoch {
             return self.reject(offer, Rejection::Fenced, "the task ended here and was acknowledged", 0);
         }
-        self.report_again(Report {
+        self.owe(Report {
             number: ReportNo(0),
             task: stone.task,
             epoch: offer.epoch,
@@ -130,18 +122,11 @@ impl Ledger {
             certainty: stone.certainty.into(),
             changed: stone.changed.into(),
             failure: None,
-            output: postern_protocol::bounded::Bytes::default(),
+            output: Bytes::default(),
             sealed: List::default(),
             streams: List::default(),
             ext: List::default(),
         });
-    }
-
-    fn report_again(&mut self, report: Report) {
-        let report = self.outbox.push(report);
-        let number = report.number;
-        self.writes.push(Write::PutReport(Box::new(report)));
-        self.after_writes(Gated::ReportDurable(number));
     }
 
     pub(super) fn reject(&mut self, offer: &Offer, reason: Rejection, message: &str, retry_after_ms: u32) {

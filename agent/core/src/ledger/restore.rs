@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{ReportNo, SessionNo, StreamId, TaskId, Timestamp};
 
+use super::deferred::DeferredWrites;
 use super::held::{Held, Phase};
-use super::unhurried::Unhurried;
 use super::{GivenUp, Ledger, failure};
 use crate::limits::Limits;
 use crate::membership::Membership;
@@ -60,7 +60,7 @@ impl Ledger {
             looked_at: Timestamp::from_millis(0),
             arrivals: 0,
             writes: Vec::new(),
-            unhurried: Unhurried::default(),
+            deferred: DeferredWrites::default(),
             written: 0,
             durable: 0,
             gated: VecDeque::new(),
@@ -85,10 +85,10 @@ impl Ledger {
         if held.origin == Origin::Local && !held.is_concluded() {
             return self.restore_abandoned(task, held);
         }
-        let poisoned = matches!(held.phase, Phase::Started { resumed } if resumed + 1 >= self.limits.deaths);
+        let process_died = matches!(held.phase, Phase::Started { resumed } if resumed + 1 >= self.limits.deaths);
         self.tasks.insert(task, held);
-        if poisoned {
-            self.give_up_as(task, failure::process_died(), GivenUp::Poisoned);
+        if process_died {
+            self.give_up_as(task, failure::process_died(), GivenUp::ProcessDied);
         }
     }
 

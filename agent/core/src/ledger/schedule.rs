@@ -1,14 +1,36 @@
-//! Which attempt starts next.
+//! Which attempt starts next, and when to look again.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use postern_protocol::{StreamId, TaskId, Timestamp};
 
 use super::held::{Held, Phase};
+use super::session::Session;
 use super::{Ending, Event, Gated, Ledger};
 use crate::write::{Origin, TaskState, Write};
 
 impl Ledger {
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.retry_parked(now);
+    }
+
+    /// When to call [`Self::handle_timeout`], if ever.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let renewal = self.session.as_ref().filter(|_| self.leases().next().is_some()).and_then(Session::next_renewal);
+        let idle = || self.tasks.values().filter(|held| !held.running && !held.is_concluded());
+        let retries = idle().filter_map(|held| held.retry_at);
+        let patience =
+            self.tasks.values().flat_map(|held| &held.parked).map(|parked| parked.since + self.limits.lease_patience);
+        let deadlines = idle().filter(|held| matches!(held.phase, Phase::Journaled)).filter_map(|held| held.deadline);
+        let lost = idle().filter_map(|held| held.fenced).map(|since| since + self.limits.lost_patience);
+        // What was due when last looked at waits for something else than time.
+        let upcoming =
+            renewal.into_iter().chain(retries).chain(deadlines).chain(lost).filter(|at| *at > self.looked_at);
+        upcoming.chain(patience).chain(self.deferred.due_at()).min()
+    }
+
     /// A payload of a task is complete on this machine.
     pub fn handle_stream_here(&mut self, task: TaskId, stream: StreamId) {
         if let Some(held) = self.tasks.get_mut(&task) {
@@ -29,18 +51,12 @@ impl Ledger {
             .tasks
             .iter()
             .filter(|(_, held)| has_slot(held) && self.may_start(held, now))
-            .max_by_key(|(_, held)| (held.offer.priority, std::cmp::Reverse(held.arrival)))
+            .max_by_key(|(_, held)| (held.offer.priority, Reverse(held.arrival)))
             .map(|(task, _)| *task)?;
         let held = self.tasks.get_mut(&task)?;
         held.running = true;
-        held.attempts += 1;
         held.retry_at = None;
-        let start = Event::Start {
-            offer: Box::new(held.offer.clone()),
-            attempt: held.attempts,
-            reconcile: held.offer.reconcile,
-            resumed: held.journal > 0,
-        };
+        let start = Event::Start { offer: Box::new(held.offer.clone()), resumed: held.journal > 0 };
         let Phase::Started { resumed } = &mut held.phase else { return Some(start) };
         // On disk first, so that a task in which the process dies again and again is known by it.
         *resumed += 1;

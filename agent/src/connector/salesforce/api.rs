@@ -245,7 +245,7 @@ impl Salesforce {
                 Err(Miss::Not(failure)) => (failure, false),
                 Err(Miss::Expired(failure)) => (failure, true),
             };
-            cx.void(step, note.to_vec()).await.map_err(Undone::Not)?;
+            cx.take_back(step, note.to_vec()).await.map_err(Undone::Not)?;
             if expired && !renewed {
                 session = self.sessions.renew(&session).await.map_err(Undone::Not)?;
                 renewed = true;

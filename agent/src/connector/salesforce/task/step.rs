@@ -69,7 +69,7 @@ pub(super) async fn bring_about(
     (step, note): (u32, &[u8]),
     cx: &AttemptCx,
 ) -> Result<Certainty, Stuck> {
-    cx.void_earlier(step).await.map_err(Stuck::Later)?;
+    cx.take_back_earlier(step).await.map_err(Stuck::Later)?;
     let call = wanted.call();
     let mut unanswered = None;
     for _ in 0..ROUNDS {

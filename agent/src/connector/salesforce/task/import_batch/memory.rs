@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::super::made_at;
-use crate::connector::AttemptCx;
+use crate::connector::{AttemptCx, JournalEntry, Mark};
 
 /// How far the clock of a submitter may be ahead of Salesforce's.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// One intent of a unit.
+/// What an intent or a memo of a unit says.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Note {
@@ -35,6 +35,10 @@ pub(super) struct Note {
 impl Note {
     pub(super) fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    fn decode(entry: &JournalEntry) -> Option<Self> {
+        serde_json::from_slice(&entry.note).ok()
     }
 }
 
@@ -74,12 +78,13 @@ impl Memory {
     /// What the journal says about unit `step`.
     pub(super) fn of(cx: &AttemptCx, step: u32) -> Self {
         let mut memory = Self { may_have_acted: cx.reconcile, ..Self::default() };
+        let memos = cx.earlier.iter().filter(|entry| entry.step == step && entry.mark == Mark::Memo);
+        memory.renames.extend(memos.filter_map(Note::decode).flat_map(|note| note.renames));
         for entry in cx.open_intents().into_iter().filter(|entry| entry.step == step) {
             memory.may_have_acted = true;
-            let Ok(note) = serde_json::from_slice::<Note>(&entry.note) else { continue };
+            let Some(note) = Note::decode(entry) else { continue };
             let since = note.since.and_then(|millis| Timestamp::from_millisecond(millis).ok());
             memory.since = memory.since.or(since);
-            memory.renames.extend(note.renames);
             memory.jobs.extend(note.job.filter(|job| !memory.jobs.contains(job)));
             if let Some(entry) = note.password {
                 // The first call's view: a second one's may already show the effect of the first.

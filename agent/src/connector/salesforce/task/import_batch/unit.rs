@@ -190,8 +190,8 @@ impl<'a> Unit<'a> {
             .filter_map(|work| Some((work.number, work.id.clone()?)))
             .collect();
         for some in renames.chunks(RENAMES_A_NOTE) {
-            let note = Note { renames: some.to_vec(), since: self.since(), ..Note::default() };
-            self.cx.intend(self.step, note.encode(), self.org.reach()).await?;
+            let note = Note { renames: some.to_vec(), ..Note::default() };
+            self.cx.memo(self.step, note.encode()).await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Writes that nobody waits for.
+//! Deferred writes: those that nobody waits for.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ const MOST: usize = 512;
 
 /// Writes that share the barrier of the next ones, or wait for a while and then get their own.
 #[derive(Debug, Default)]
-pub(super) struct Unhurried {
+pub(super) struct DeferredWrites {
     writes: Vec<Write>,
     since: Option<Timestamp>,
 }
 
-impl Unhurried {
+impl DeferredWrites {
     pub(super) fn extend(&mut self, writes: impl IntoIterator<Item = Write>, now: Timestamp) {
         self.writes.extend(writes);
         self.since.get_or_insert(now);

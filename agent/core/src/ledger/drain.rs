@@ -1,0 +1,66 @@
+//! What the member may do, and giving back what it may not begin any more.
+
+use postern_protocol::TaskId;
+use postern_protocol::bounded::Text;
+use postern_protocol::message::v1::{Drain, Drained, MemberStateAck, Rejection};
+
+use super::held::Phase;
+use super::{Event, Gated, Ledger};
+use crate::membership::Membership;
+use crate::write::{Origin, Write};
+
+impl Ledger {
+    /// The controller changed what this member may do. Acknowledged once it is on disk.
+    pub fn handle_member_state(&mut self, membership: Membership) {
+        if membership.epoch >= self.membership.epoch {
+            self.put_membership(membership);
+            self.give_back();
+        }
+        self.after_writes(Gated::Transmit(MemberStateAck { epoch: membership.epoch }.into()));
+    }
+
+    pub(super) fn put_membership(&mut self, membership: Membership) {
+        self.membership = membership;
+        self.writes.push(Write::PutMembership(membership));
+        if !membership.may_go_on() {
+            let running = self.tasks.iter().filter(|(_, held)| held.running && held.origin == Origin::Controller);
+            self.events.extend(running.map(|(task, _)| Event::Stop(*task)));
+        }
+    }
+
+    /// Hands tasks that have not begun back to the controller, so that another member can take them at once.
+    pub(super) fn give_back(&mut self) {
+        if self.session.is_none() || (self.membership.may_begin() && !self.stopping) {
+            return;
+        }
+        let idle: Vec<TaskId> = self
+            .tasks
+            .iter()
+            .filter(|(_, held)| held.origin == Origin::Controller && matches!(held.phase, Phase::Journaled))
+            .map(|(task, _)| *task)
+            .collect();
+        for task in idle {
+            let Some(held) = self.tasks.get(&task) else { continue };
+            if held.running {
+                self.events.push_back(Event::Stop(task));
+            } else {
+                let offer = held.offer.clone();
+                self.drop_task(task);
+                self.reject(&offer, Rejection::Draining, "the member gives its unbegun work back", 0);
+            }
+        }
+    }
+
+    /// The agent is about to stop: no new work, unbegun work goes back.
+    pub fn handle_stopping(&mut self) {
+        self.stopping = true;
+        self.transmits.push_back(Drain { reason: Text::clipped("the agent is stopping") }.into());
+        self.give_back();
+    }
+
+    /// Everything that could be finished is: says goodbye.
+    pub fn handle_drained(&mut self) {
+        let left = self.held();
+        self.after_writes(Gated::Transmit(Drained { left }.into()));
+    }
+}
