@@ -74,6 +74,13 @@ pub(super) fn lost(lost: &Lost) -> Failure {
         .with_next_step(lost.next_step())
 }
 
+/// The failure of a call that was not made, because no address can be made of what Salesforce named.
+pub(super) fn no_address(path: &str) -> Failure {
+    let summary = format!("nothing was sent: {} is no path at the host that Salesforce named", words(path));
+    Failure::new(Transient, "no_address", summary)
+        .with_next_step("It is tried again by itself; if it stays, check `domain`, and what stands between.")
+}
+
 /// The failure of an answer that is not Salesforce's.
 pub(super) fn strange(status: u16) -> Failure {
     match status {
