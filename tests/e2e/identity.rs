@@ -49,7 +49,7 @@ async fn a_user_is_frozen_unfrozen_and_frozen_instead_of_disabled() {
     assert!(user.active && user.frozen);
 }
 
-/// The seeds' scenario with its human step, and the way back.
+/// The identity suites' scenario with its human step, and the way back.
 #[tokio::test]
 async fn a_user_leaves_for_good_and_comes_back() {
     let lab = Lab::start(programs()).await;

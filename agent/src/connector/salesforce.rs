@@ -40,7 +40,7 @@ use schema::Schema;
 use session::Sessions;
 use settings::Settings;
 use sign_in::SignIn;
-use task::{active, login_state};
+use task::{Stop, active, login_state};
 
 /// The connector's name, as in the configuration.
 pub const NAME: &str = "salesforce";
@@ -107,6 +107,27 @@ impl Salesforce {
         Schema::from_xml(xml).map(|schema| schema.file()).map_err(|error| error.to_string())
     }
 
+    async fn attempt(&self, request: TaskRequest, cx: &AttemptCx) -> Result<Conclusion, Stop> {
+        match request {
+            TaskRequest::TestConnection(it) => Ok(task::test_connection::run(self, it).await?),
+            TaskRequest::ValidateUser(it) => Ok(task::validate_user::run(self, it).await?),
+            TaskRequest::EnableUser(it) => active::enable(self, it, cx).await,
+            TaskRequest::DisableUser(it) => active::disable(self, it, cx).await,
+            TaskRequest::FreezeUser(it) => login_state::run(self, &it.account, login_state::State::Frozen, cx).await,
+            TaskRequest::UnfreezeUser(it) => {
+                login_state::run(self, &it.account, login_state::State::Unfrozen, cx).await
+            }
+            TaskRequest::UnlockUser(it) => login_state::run(self, &it.account, login_state::State::Unlocked, cx).await,
+            TaskRequest::ResetPassword(it) => task::reset_password::run(self, it, cx).await,
+            TaskRequest::ExpirePassword(it) => task::expire_password::run(self, it, cx).await,
+            TaskRequest::DeprovisionUser(it) => Box::pin(task::deprovision_user::run(self, it, cx)).await,
+            TaskRequest::RestoreUser(it) => Box::pin(task::restore_user::run(self, it, cx)).await,
+            TaskRequest::ImportBatch(it) => Ok(Box::pin(task::import_batch::run(self, it, cx)).await?),
+            TaskRequest::DescribeSchema(it) => Ok(task::describe_schema::run(self, it, cx).await?),
+            TaskRequest::Export(it) => Ok(Box::pin(task::export::run(self, it, cx)).await?),
+        }
+    }
+
     fn usage(&self) -> Option<Usage> {
         *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -149,29 +170,7 @@ impl Connector for Salesforce {
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
         Box::pin(async move {
             let changes = request.kind().repeat() != Repeat::Freely;
-            let result = match request {
-                TaskRequest::TestConnection(it) => task::test_connection::run(self, it).await,
-                TaskRequest::ValidateUser(it) => task::validate_user::run(self, it).await,
-                TaskRequest::EnableUser(it) => active::enable(self, it, cx).await,
-                TaskRequest::DisableUser(it) => active::disable(self, it, cx).await,
-                TaskRequest::FreezeUser(it) => {
-                    login_state::run(self, &it.account, login_state::State::Frozen, cx).await
-                }
-                TaskRequest::UnfreezeUser(it) => {
-                    login_state::run(self, &it.account, login_state::State::Unfrozen, cx).await
-                }
-                TaskRequest::UnlockUser(it) => {
-                    login_state::run(self, &it.account, login_state::State::Unlocked, cx).await
-                }
-                TaskRequest::ResetPassword(it) => task::reset_password::run(self, it, cx).await,
-                TaskRequest::ExpirePassword(it) => task::expire_password::run(self, it, cx).await,
-                TaskRequest::DeprovisionUser(it) => Box::pin(task::deprovision_user::run(self, it, cx)).await,
-                TaskRequest::RestoreUser(it) => Box::pin(task::restore_user::run(self, it, cx)).await,
-                TaskRequest::ImportBatch(it) => Box::pin(task::import_batch::run(self, it, cx)).await,
-                TaskRequest::DescribeSchema(it) => task::describe_schema::run(self, it, cx).await,
-                TaskRequest::Export(it) => Box::pin(task::export::run(self, it, cx)).await,
-            };
-            match result {
+            match self.attempt(request, cx).await.or_else(Stop::end) {
                 // A failure that no further attempt will get over must not hide what an earlier one may have done.
                 Err(failure) if changes && cx.may_have_acted() && !error::is_retryable(&failure) => {
                     Ok(Conclusion::unknown(failure))

@@ -63,7 +63,7 @@ async fn a_user_is_renamed_given_an_unknown_password_and_disabled() {
     assert_eq!(effects(&lab), (2, 1, 1));
 }
 
-/// The human step of the seeds' scenario: nothing is claimed before the link was clicked.
+/// The human step of the identity suites' scenario: nothing is claimed before the link was clicked.
 #[tokio::test]
 async fn a_changed_address_is_waited_for_and_the_same_task_goes_on_after_it() {
     let lab = Lab::start().await;

@@ -86,9 +86,9 @@ async fn users_are_created_and_modified() {
     assert!(notes.iter().all(|it| !String::from_utf8_lossy(&it.note).contains("Correct-Horse")));
 }
 
-/// The delete scenario of the seeds in its two machine steps, then the restore scenario.
+/// The identity suites' scenario of a delete in its two machine steps, then that of a restore.
 #[tokio::test]
-async fn the_delete_and_restore_datasets_of_the_seeds() {
+async fn the_identity_suites_datasets_take_a_user_out_of_use_and_put_it_back() {
     let lab = Lab::start().await;
     let connector = lab.connector();
     let gone = format!("{ACTIVE}.gone");

@@ -61,9 +61,9 @@ async fn https_with_a_root_of_ones_own() {
     assert!(tested(&lab, &trusting).await.instance.starts_with("https://"));
 }
 
-/// Network, token configured, host trusted: attempts that the org saw, and the code of the failure.
+/// Network, token configured, host trusted: sign-ins that the org saw, and the code of the failure.
 #[tokio::test]
-async fn the_token_decision_makes_no_attempt_too_many() {
+async fn the_token_decision_makes_no_sign_in_too_many() {
     let rows = [
         ("trusted-ip", false, true, 1, None),
         ("trusted-ip", false, false, 1, Some("LOGIN_MUST_USE_SECURITY_TOKEN")),
@@ -74,14 +74,14 @@ async fn the_token_decision_makes_no_attempt_too_many() {
         ("auto", true, true, 1, None),
         ("auto", true, false, 1, None),
     ];
-    for (network, has_token, trusted, attempts, code) in rows {
+    for (network, has_token, trusted, sign_ins, code) in rows {
         let lab = Lab::start().await;
         lab.sim.trust("Acme", if trusted { &["127.0.0.0/8"] } else { &[] }).unwrap();
         let token = if has_token { format!("security_token = {}\n", lab.secret("token")) } else { String::new() };
         let settings = format!("{}network = \"{network}\"\n{token}", lab.settings("soap"));
         let result = test_connection().attempt(&lab.connector_with(&settings)).await;
         let row = format!("{network} {has_token} {trusted}");
-        assert_eq!(lab.counters().login_attempts, attempts, "{row}");
+        assert_eq!(lab.counters().login_attempts, sign_ins, "{row}");
         assert_eq!(result.err().map(|it| it.code.to_string()).as_deref(), code, "{row}");
     }
 }
@@ -151,12 +151,12 @@ async fn a_wrong_password_is_not_followed_by_another_guess_and_opens_the_circuit
     let lab = Lab::start().await;
     lab.write("password", "wrong");
     let settings = format!("{}security_token = {}\n", lab.settings("soap"), lab.secret("token"));
-    for (attempts, code) in [(1, "INVALID_LOGIN"), (2, "INVALID_LOGIN"), (2, "sign_in_blocked"), (2, "sign_in_blocked")]
+    for (sign_ins, code) in [(1, "INVALID_LOGIN"), (2, "INVALID_LOGIN"), (2, "sign_in_blocked"), (2, "sign_in_blocked")]
     {
         // A new connector each time: a restart does not help.
         let failure = test_connection().attempt(&lab.connector_with(&settings)).await.unwrap_err();
         assert_eq!(failure.class.known(), Some(FailureClass::Unauthorized));
-        assert_eq!((lab.counters().login_attempts, failure.code.as_str()), (attempts, code));
+        assert_eq!((lab.counters().login_attempts, failure.code.as_str()), (sign_ins, code));
     }
 
     lab.write("password", ADMIN_PASSWORD);

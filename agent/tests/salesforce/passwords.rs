@@ -231,6 +231,28 @@ async fn f04_salesforces_own_reset_is_never_repeated_by_itself() {
     assert_eq!(lab.effects("user0002@acme.example").password_resets, 0);
 }
 
+/// Take the allowance for clocks out of `may_have_begun`, and the first is unknown and the second a second password.
+#[tokio::test]
+async fn what_another_member_did_is_found_though_the_submitters_clock_is_ahead() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let ahead = jiff::SignedDuration::from_mins(2);
+    let (other, generated) = ("user0002@acme.example", "user0003@acme.example");
+    for (task, user, expected) in [
+        (expire(USER), USER, PROBABLY_DONE),
+        (reset_by_service(other), other, PROBABLY_DONE),
+        (reset_generated(generated), generated, UNKNOWN),
+    ] {
+        let mut task = task.made_ahead(ahead);
+        task.attempt(&connector).await.unwrap();
+        task.notes.lock().unwrap().clear();
+        task.reconcile = true;
+        assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), expected, "{user}");
+        let effects = lab.effects(user);
+        assert_eq!(effects.password_resets + effects.password_sets, 1, "{user}");
+    }
+}
+
 /// F65: the call commits after its time-out; the settle time is there for that.
 #[tokio::test]
 async fn f65_a_call_that_commits_late_is_waited_for() {

@@ -310,7 +310,7 @@ impl Salesforce {
 
     async fn fetch(&self, session: &Session, call: &Call) -> Result<Reply, Miss> {
         let base = format!("/services/data/v{}/{}", self.settings.api_version, call.path);
-        let url = session.instance.join(&base).map_err(|_| Miss::Not(error::strange(0)))?;
+        let url = session.instance.join(&base).map_err(|_| Miss::Not(error::no_address(&base)))?;
         let mut request =
             self.http.request(call.method.clone(), url).bearer_auth(session.token.expose()).header(ACCEPT, call.accept);
         request = match &call.body {

@@ -1,12 +1,12 @@
 //! Keeps the service account from being locked out: the circuit that opens after refused sign-ins. Without I/O.
 //!
-//! An attempt is counted, durably, *before* it is sent: a process that dies between the call and the count, over and
-//! over, would otherwise try a wrong password for ever. What the answer proves is then counted right: accepted clears
-//! everything, refused stays, and an attempt that cannot have been judged is taken back. An attempt whose answer was
-//! lost stays counted for [`FORGIVEN_AFTER`], Salesforce's own usual lock-out time; while the same credentials have
+//! A sending of credentials is counted, durably, *before* it is made: a process that dies between the call and the
+//! count, over and over, would otherwise try a wrong password for ever. What the answer proves is then counted right:
+//! accepted clears everything, refused stays, and a sending that cannot have been judged is taken back. A sending whose
+//! answer was lost stays counted for [`FORGIVEN_AFTER`], Salesforce's own usual lock-out time; while the same credentials have
 //! worked before, a few of those are tolerated, so that an outage of Salesforce does not need a person to end it here.
 //!
-//! A refusal that only asks for the security token has one attempt with the token in its train, whatever the count: the
+//! A refusal that only asks for the security token has one sending with the token in its train, whatever the count: the
 //! two are one sign-in.
 
 use std::time::Duration;
@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use super::network::With;
 
-/// How long an unanswered attempt counts.
+/// How long an unanswered sending counts.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(15 * 60);
-/// Unanswered attempts tolerated on top while the credentials are known to be right. With the default of two refusals
+/// Unanswered sendings tolerated on top while the credentials are known to be right. With the default of two refusals
 /// it makes five, half of Salesforce's default lock-out.
 const TOLERATED: usize = 3;
 /// Makes guessing a password from a stolen store slow; 30 ms a sign-in is not noticed.
@@ -42,7 +42,7 @@ pub(super) struct Guard {
     network: Option<With>,
 }
 
-/// The attempt with the token that a refusal asked for.
+/// The sending with the token that a refusal asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum WithToken {
     /// None was asked for.
@@ -76,7 +76,7 @@ impl Guard {
         *self = Self { salt: fresh_salt, fingerprint, network_of, network, ..Self::default() };
     }
 
-    /// Whether an attempt may be made.
+    /// Whether the credentials may be sent.
     pub(super) fn check(&mut self, max_refused: u32, now: UnixMillis) -> Result<(), Failure> {
         let forgiven = u64::try_from(FORGIVEN_AFTER.as_millis()).unwrap_or(u64::MAX);
         self.unanswered.retain(|at| *at <= now.0 && now.0 - at < forgiven);
@@ -93,7 +93,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Counts an attempt that is about to be sent.
+    /// Counts a sending that is about to be made.
     pub(super) fn begin(&mut self, now: UnixMillis) {
         self.unanswered.push(now.0);
         self.with_token = match self.with_token {
@@ -102,7 +102,7 @@ impl Guard {
         };
     }
 
-    /// The attempt worked.
+    /// The credentials were accepted.
     pub(super) fn accepted(&mut self) {
         self.refused = 0;
         self.unanswered.clear();
@@ -111,7 +111,7 @@ impl Guard {
         self.with_token = WithToken::Unasked;
     }
 
-    /// The attempt was refused in a way that counts toward a lock-out.
+    /// They were refused in a way that counts toward a lock-out.
     pub(super) fn refused(&mut self, code: &str) {
         self.unanswered.pop();
         self.refused = self.refused.saturating_add(1);
@@ -126,7 +126,7 @@ impl Guard {
         self.network = None;
     }
 
-    /// The attempt was not judged: it was not sent, or the service said that it could not.
+    /// They were not judged: they were not sent, or the service said that it could not.
     pub(super) fn not_judged(&mut self) {
         self.unanswered.pop();
         if self.with_token == WithToken::Begun {
@@ -158,7 +158,7 @@ impl Guard {
             FailureClass::Unauthorized,
             "sign_in_blocked",
             format!(
-                "Salesforce refused the service account {} times{code}; no further attempt is made, so that the \
+                "Salesforce refused the service account {} times{code}; no further sign-in is made, so that the \
                  account is not locked out",
                 self.refused
             ),
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(code(guard.check(2, later(16))), None);
     }
 
-    /// Leave the token's attempt out of the record, or do not take it from there before the call, and this fails.
+    /// Leave the token's sending out of the record, or do not take it from there before the call, and this fails.
     #[test]
     fn the_token_that_is_asked_for_is_sent_once_whatever_the_count() {
         let mut guard = guard();

@@ -11,7 +11,7 @@ const NEWEST: usize = 5;
 
 /// Where the agent's sign-in came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Origin {
+pub(super) struct SeenFrom {
     /// The address, in Salesforce's words.
     pub(super) address: String,
     /// Whether it lies in a range that the operator calls trusted; not known if none was named.
@@ -20,7 +20,7 @@ pub(super) struct Origin {
 
 impl Salesforce {
     /// Where Salesforce saw the newest sign-in of `user` come from. Best effort: nothing fails for want of it.
-    pub(super) async fn seen_from(&self, user: &str) -> Option<Origin> {
+    pub(super) async fn seen_from(&self, user: &str) -> Option<SeenFrom> {
         let user = soql::literal(user);
         let query = format!(
             "SELECT SourceIp, Status FROM LoginHistory WHERE UserId = {user} ORDER BY LoginTime DESC LIMIT {NEWEST}"
@@ -29,7 +29,7 @@ impl Salesforce {
         // The status cannot be asked for in the query.
         let row = rows.iter().find(|row| row.get("Status").and_then(Json::as_str) == Some("Success"))?;
         let address = row.get("SourceIp")?.as_str()?.to_owned();
-        Some(Origin { trusted: self.is_trusted(&address), address })
+        Some(SeenFrom { trusted: self.is_trusted(&address), address })
     }
 
     fn is_trusted(&self, address: &str) -> Option<bool> {

@@ -37,7 +37,7 @@ impl With {
     }
 }
 
-/// What a sign-in knows before its first attempt.
+/// What a sign-in knows before it first sends anything.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Decision {
     /// What the operator says.
@@ -49,7 +49,7 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    /// What the first attempt sends.
+    /// What is sent first.
     pub(super) fn first(self) -> With {
         match self.network {
             Network::TrustedIp => With::PasswordAlone,
@@ -60,7 +60,7 @@ impl Decision {
         }
     }
 
-    /// What a second attempt sends after `code` refused the first, if there may be one.
+    /// What is sent next after `code` refused `first`, if anything may be.
     pub(super) fn second(self, first: With, code: &str) -> Option<With> {
         let helps = code == "LOGIN_MUST_USE_SECURITY_TOKEN" && first == With::PasswordAlone;
         (self.network == Network::Auto && self.has_token && helps).then_some(With::Token)

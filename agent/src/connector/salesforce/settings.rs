@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_limits() {
+    fn a_value_outside_its_limits_is_refused_by_the_name_of_its_key() {
         for (line, field) in [
             ("connect_timeout_secs = 601", "connect_timeout_secs"),
             ("request_timeout_secs = 0", "request_timeout_secs"),

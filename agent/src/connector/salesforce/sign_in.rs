@@ -1,4 +1,4 @@
-//! One sign-in: the guard, the decision about the token, one or two attempts, and what they teach.
+//! One sign-in: the guard, the decision about the token, one or two sendings, and what they teach.
 
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ impl SignIn {
             guard.check(self.settings.max_refused_logins, clock::unix_millis())?;
             guard.begin(clock::unix_millis());
             self.store(&guard).await?;
-            match self.attempt(&secrets, with).await {
+            match self.send(&secrets, with).await {
                 Answer::Session(session) => {
                     guard.accepted();
                     if let Some(with) = with {
@@ -157,7 +157,8 @@ impl SignIn {
         format!("{} {}", self.settings.login_url, self.settings.method.username().unwrap_or_default())
     }
 
-    async fn attempt(&self, secrets: &Secrets, with: Option<With>) -> Answer {
+    /// Sends the credentials once.
+    async fn send(&self, secrets: &Secrets, with: Option<With>) -> Answer {
         match &self.settings.method {
             Method::Soap { login } => self.by_soap(login, secrets, with).await,
             Method::OauthJwt { consumer_key, username, audience, .. } => {

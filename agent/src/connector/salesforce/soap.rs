@@ -154,7 +154,7 @@ mod tests {
         <faultstring>INVALID_LOGIN: Invalid username</faultstring></soapenv:Fault></soapenv:Body></soapenv:Envelope>";
 
     #[test]
-    fn a_session_is_read() {
+    fn a_session_is_read_only_if_it_says_whose_it_is() {
         let Some(Answer::Session { password_expired, instance, session, user, organization }) =
             parse(SESSION.as_bytes())
         else {

@@ -17,6 +17,7 @@ mod step;
 pub(super) mod test_connection;
 pub(super) mod validate_user;
 
+use jiff::{SignedDuration, Timestamp};
 use postern_protocol::outcome::Changed;
 use postern_protocol::{Failure, FailureClass, TaskId};
 
@@ -24,13 +25,39 @@ use super::user::User;
 use super::{error, time};
 use crate::connector::{AttemptCx, Conclusion};
 
-/// A failure after the target was read: whatever earlier attempts did, this is how it is now. Only what may help
-/// again is left to another attempt.
-fn proven(cx: &AttemptCx, failure: Failure) -> Result<Conclusion, Failure> {
-    if !cx.may_have_acted() || error::is_retryable(&failure) {
-        return Err(failure);
+/// How far the clock of a submitter, which stamps tasks, may be ahead of Salesforce's, which stamps users.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
+
+/// How a task ends that is not gone through with: with a conclusion, or with a failure of this attempt.
+#[derive(Debug)]
+pub(super) struct Stop(Result<Conclusion, Failure>);
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self(Err(failure))
     }
-    Ok(Conclusion { changed: Changed::Unknown, ..Conclusion::failed(failure) })
+}
+
+impl From<Conclusion> for Stop {
+    fn from(conclusion: Conclusion) -> Self {
+        Self(Ok(conclusion))
+    }
+}
+
+impl Stop {
+    /// A failure after the target was read: whatever earlier attempts did, this is how it is now. Only what may help
+    /// again is left to another attempt.
+    fn proven(cx: &AttemptCx, failure: Failure) -> Self {
+        if !cx.may_have_acted() || error::is_retryable(&failure) {
+            return failure.into();
+        }
+        Conclusion { changed: Changed::Unknown, ..Conclusion::failed(failure) }.into()
+    }
+
+    /// What the attempt ends with.
+    pub(super) fn end(self) -> Result<Conclusion, Failure> {
+        self.0
+    }
 }
 
 /// What a person should know about an outcome that could not be found out.
@@ -46,10 +73,12 @@ fn unknown_choice(field: &str) -> Failure {
         .with_next_step("Upgrade this agent, or choose what it knows.")
 }
 
-/// Whether the password was changed at `moment`, in milliseconds since 1970, or later.
-fn password_changed_since(user: &User, moment: i64) -> bool {
-    let changed = user.last_password_change_date.as_deref().and_then(time::parse);
-    changed.is_some_and(|at| at.as_millisecond() >= moment)
+/// The first moment, by Salesforce's clock, at which the task may have changed anything: ids begin with the time of
+/// their making, by the submitter's. What others did shortly before the task was made seems to be the task's own then,
+/// so that whatever is found this way is never more than probable.
+fn may_have_begun(task: TaskId) -> Option<Timestamp> {
+    let made = i64::try_from(task.made().0).ok()?;
+    Timestamp::from_millisecond(made).ok()?.checked_sub(CLOCKS_APART).ok()
 }
 
 /// Warnings that name everything, each short enough for its place.
@@ -67,7 +96,8 @@ fn name_all(what: &str, names: &[String]) -> Vec<String> {
     warnings
 }
 
-/// When the task was made, in milliseconds since 1970, by its submitter's clock: ids begin with it.
-fn made_at(task: TaskId) -> i64 {
-    task.as_bytes().iter().take(6).fold(0, |millis, byte| millis << 8 | i64::from(*byte))
+/// Whether the user's password was changed at a time when the task may have done it.
+fn password_may_be_changed_by(task: TaskId, user: &User) -> bool {
+    let changed = user.last_password_change_date.as_deref().and_then(time::parse);
+    changed.zip(may_have_begun(task)).is_some_and(|(changed, begun)| changed >= begun)
 }

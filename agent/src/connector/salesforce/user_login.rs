@@ -29,12 +29,12 @@ impl Salesforce {
 
     /// The same after a change whose answer was lost.
     pub(super) async fn read_login_back(&self, user: &str) -> Result<UserLogin, Failure> {
-        first(self.query_patiently(&query(user)).await?)?.ok_or_else(hidden)
+        first(self.query_patiently(&query(user)).await?)?.ok_or_else(user_login_hidden)
     }
 }
 
 /// The failure of a task that needs what the service account may not see.
-pub(super) fn hidden() -> Failure {
+pub(super) fn user_login_hidden() -> Failure {
     error::own(
         "user_login_hidden",
         "the service account may not see UserLogin, through which users are frozen, unfrozen and unlocked",

@@ -38,7 +38,7 @@ fn fatal(text: &str) -> String {
 }
 
 #[test]
-fn the_dataset_of_the_seeds_is_read() {
+fn the_dataset_of_the_identity_suites_is_read() {
     let entries = good(
         "<?xml version=\"1.0\" ?>\n<root>\n<entry changetype=\"modify\" modifytype=\"replace\" >\n\
          <Original_Username>GoneUser@example.com</Original_Username>\n\
@@ -89,7 +89,7 @@ fn a_bad_entry_does_not_stop_the_others() {
     }
 }
 
-/// So stands the last entry of the seeds' "restore" example.
+/// So stands the last entry of the identity suites' "restore" example.
 #[test]
 fn an_entry_without_its_end_before_the_root_ends_is_reported_alone() {
     let ok = "<entry changetype=\"add\"><a>1</a></entry>";

@@ -1,7 +1,7 @@
 //! Let a user sign in, or keep it from doing so: one field, two kinds.
 
 use postern_protocol::bounded::Text;
-use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::outcome::Changed;
 use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::{disable_user, enable_user};
 use postern_protocol::{Failure, FailureClass};
@@ -9,11 +9,11 @@ use serde_json::json;
 
 use super::super::Salesforce;
 use super::super::api::Call;
-use super::super::user::{User, not_found};
-use super::super::user_login::hidden;
+use super::super::user::User;
+use super::super::user_login::user_login_hidden;
 use super::login_state::{self, Login};
 use super::step::{self, Stuck, Wanted, bring_about};
-use super::{proven, unknown_choice};
+use super::{Stop, unknown_choice};
 use crate::connector::{AttemptCx, Conclusion};
 
 const LOOK: &str = "Look at the user in Salesforce, and submit the task again.";
@@ -29,6 +29,10 @@ pub(super) struct Active<'a> {
 }
 
 impl Wanted for Active<'_> {
+    fn user(&self) -> &str {
+        self.user
+    }
+
     fn call(&self) -> Call {
         Call::patch(format!("sobjects/User/{}", self.user), json!({ "IsActive": self.active }))
     }
@@ -38,31 +42,21 @@ impl Wanted for Active<'_> {
     }
 }
 
-impl Active<'_> {
-    pub(super) async fn bring_about(&self, org: &Salesforce, step: u32, cx: &AttemptCx) -> Result<Certainty, Stuck> {
-        let note = json!({ "user": self.user, "was": !self.active }).to_string().into_bytes();
-        bring_about(org, self, (step, &note), cx).await
-    }
-}
-
 pub(in super::super) async fn enable(
     org: &Salesforce,
     it: enable_user::Request,
     cx: &AttemptCx,
-) -> Result<Conclusion, Failure> {
-    if cx.may_have_acted() {
-        // What was sent before the process died may still take effect.
-        org.settle().await;
-    }
-    let Some(user) = org.find_user(&it.account).await? else { return proven(cx, not_found(&it.account)) };
+) -> Result<Conclusion, Stop> {
+    step::settle_earlier(org, cx).await;
+    let user = step::user_to_change(org, &it.account, cx).await?;
     let enabled =
         |changed| Conclusion::succeeded(enable_user::Output { user_id: Text::clipped(user.id.as_str()) }, changed);
     if user.is_active {
         return Ok(step::found(enabled(Changed::No), cx));
     }
-    match (Active { user: &user.id, active: true }).bring_about(org, ACTIVE, cx).await {
+    match bring_about(org, &Active { user: &user.id, active: true }, ACTIVE, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..enabled(Changed::Yes) }),
-        Err(stuck) => stuck.conclude(LOOK, cx),
+        Err(stuck) => Err(stuck.stop(LOOK, cx)),
     }
 }
 
@@ -70,26 +64,22 @@ pub(in super::super) async fn disable(
     org: &Salesforce,
     it: disable_user::Request,
     cx: &AttemptCx,
-) -> Result<Conclusion, Failure> {
-    let Some(if_refused) = it.if_refused.known() else { return Err(unknown_choice("if_refused")) };
-    if cx.may_have_acted() {
-        org.settle().await;
-    }
-    let Some(user) = org.find_user(&it.account).await? else { return proven(cx, not_found(&it.account)) };
+) -> Result<Conclusion, Stop> {
+    let Some(if_refused) = it.if_refused.known() else { return Err(unknown_choice("if_refused").into()) };
+    step::settle_earlier(org, cx).await;
+    let user = step::user_to_change(org, &it.account, cx).await?;
     if !user.is_active {
         return Ok(step::found(disabled(&user, FrozenInstead::No, Changed::No), cx));
     }
-    if let Err(failure) = org.spare_service_account(&user).await {
-        return proven(cx, failure);
-    }
-    match (Active { user: &user.id, active: false }).bring_about(org, ACTIVE, cx).await {
+    step::spare_service_account(org, &user, cx).await?;
+    match bring_about(org, &Active { user: &user.id, active: false }, ACTIVE, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..disabled(&user, FrozenInstead::No, Changed::Yes) }),
         Err(Stuck::Refused(failure) | Stuck::Unseen(failure))
             if if_refused == IfRefused::Freeze && blocks(&failure) =>
         {
             freeze(org, &user, failure, cx).await
         }
-        Err(stuck) => stuck.map(blocked).conclude(LOOK, cx),
+        Err(stuck) => Err(stuck.map(blocked).stop(LOOK, cx)),
     }
 }
 
@@ -105,20 +95,20 @@ fn disabled(user: &User, frozen: FrozenInstead, changed: Changed) -> Conclusion 
 }
 
 /// Suspends the sign-in of a user that `blocker` keeps active.
-async fn freeze(org: &Salesforce, user: &User, blocker: Failure, cx: &AttemptCx) -> Result<Conclusion, Failure> {
+async fn freeze(org: &Salesforce, user: &User, blocker: Failure, cx: &AttemptCx) -> Result<Conclusion, Stop> {
     let also = |failure: Failure| {
         let (why, freezing) = (blocker.summary.as_str(), failure.summary.as_str());
         let summary = format!("the user can be neither disabled ({why}) nor frozen instead: {freezing}");
         Failure { summary: Text::clipped(summary), ..failure }
     };
-    let Some(login) = org.user_login(&user.id).await? else { return proven(cx, also(hidden())) };
+    let Some(login) = org.user_login(&user.id).await? else { return Err(Stop::proven(cx, also(user_login_hidden()))) };
     let state = login_state::State::Frozen;
     if state.is_state_of(&login) {
         return Ok(step::found(disabled(user, FrozenInstead::Yes, Changed::No), cx));
     }
-    match (Login { user: &user.id, record: &login.id, state }).bring_about(org, FREEZE, cx).await {
+    match bring_about(org, &Login { user: &user.id, record: &login.id, state }, FREEZE, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..disabled(user, FrozenInstead::Yes, Changed::Yes) }),
-        Err(stuck) => stuck.map(also).conclude(LOOK, cx),
+        Err(stuck) => Err(stuck.map(also).stop(LOOK, cx)),
     }
 }
 

@@ -5,18 +5,17 @@
 
 use postern_protocol::Failure;
 use postern_protocol::bounded::Text;
-use postern_protocol::outcome::Certainty;
 use postern_protocol::task::Account;
 use postern_protocol::task::deprovision_user::{Output, Request, Stage};
 
-use super::super::user::{User, not_found};
+use super::super::user::User;
 use super::super::{Salesforce, error};
+use super::Stop;
 use super::active::{Active, blocked};
-use super::identity::{Identity, check_name, must_be_sent};
-use super::new_password::{self, Earlier, NewPassword};
-use super::plan::Plan;
-use super::proven;
-use super::step::Stuck;
+use super::identity::{Identity, check_name, email_to_send};
+use super::new_password::{self, NewPassword};
+use super::plan::{DoneBy, Plan};
+use super::step::{Stuck, bring_about, settle_earlier};
 use crate::connector::{AttemptCx, Conclusion};
 
 const RENAME: u32 = 0;
@@ -24,7 +23,6 @@ const PASSWORD: u32 = 1;
 const DISABLE: u32 = 2;
 
 const SUFFIX: &str = ".deleted";
-const LOOK: &str = "Look at the user in Salesforce, and submit the same again: it goes on where it stopped.";
 
 /// What the plan works on.
 struct Work<'a> {
@@ -45,48 +43,13 @@ enum Password {
     Replaced,
 }
 
-/// Who renamed the user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RenamedBy {
-    ThisTask,
-    AnEarlierOne,
-}
-
-pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
+pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {
     let new_name = new_name(&it)?;
-    if cx.may_have_acted() {
-        // What was sent before the process died may still take effect.
-        org.settle().await;
-    }
+    settle_earlier(org, cx).await;
     let plan = Plan::new(cx);
-    let Some(user) = find(org, &it.account, &new_name, &plan).await? else {
-        return proven(cx, not_found(&it.account));
-    };
-    if let Err(failure) = org.spare_service_account(&user).await {
-        return proven(cx, failure);
-    }
+    let user = plan.user_to_change(org, &it.account, &new_name).await?;
     let email = Some(it.email.as_str()).filter(|email| !email.is_empty());
-    let mut work = Work { org, cx, plan, new_name, email, user, password: Password::Former };
-    match work.run().await {
-        Ok(conclusion) | Err(Ok(conclusion)) => Ok(conclusion),
-        Err(Err(failure)) => Err(failure),
-    }
-}
-
-/// By Id, if an earlier attempt here noted it; else by the old name, then by the new one.
-async fn find(
-    org: &Salesforce,
-    old_name: &Account,
-    new_name: &Account,
-    plan: &Plan<'_>,
-) -> Result<Option<User>, Failure> {
-    if let Some(id) = plan.user() {
-        return org.read_back(&id).await.map(Some);
-    }
-    match org.find_user(old_name).await? {
-        Some(user) => Ok(Some(user)),
-        None => org.find_user(new_name).await,
-    }
+    Work { org, cx, plan, new_name, email, user, password: Password::Former }.run().await
 }
 
 fn new_name(it: &Request) -> Result<Account, Failure> {
@@ -94,9 +57,6 @@ fn new_name(it: &Request) -> Result<Account, Failure> {
     check_name(&name)?;
     Account::new(name).map_err(|_| error::own("name_too_long", "the new name is too long"))
 }
-
-/// How the task ends when it does not get through.
-type Stop = Result<Conclusion, Failure>;
 
 impl Work<'_> {
     async fn run(&mut self) -> Result<Conclusion, Stop> {
@@ -118,65 +78,54 @@ impl Work<'_> {
         Ok(self.plan.finished(self.output(Stage::Done)))
     }
 
-    /// The new name and the new e-mail address, as far as they are not there.
-    async fn rename(&mut self) -> Result<RenamedBy, Stop> {
+    /// The new name and the new e-mail address, as far as they are not there. Says who did it, this task or an earlier
+    /// one.
+    async fn rename(&mut self) -> Result<DoneBy, Stop> {
         let is_renamed = self.user.is_called(&self.new_name);
-        let sent_here = is_renamed && self.plan.was_begun(RENAME);
-        let email = self.email.filter(|email| {
-            let missing = if is_renamed { must_be_sent(&self.user, email) } else { !self.user.has_email(email) };
-            missing && !sent_here
-        });
-        if is_renamed {
-            self.plan.seen(RENAME);
-        }
-        if is_renamed && email.is_none() {
-            return Ok(if sent_here { RenamedBy::ThisTask } else { RenamedBy::AnEarlierOne });
-        }
+        let renamed_by = if is_renamed { self.plan.seen(RENAME) } else { DoneBy::Nobody };
+        let email = email_to_send(&self.user, self.email, renamed_by);
         let username = (!is_renamed).then_some(&self.new_name);
+        if username.is_none() && email.is_none() {
+            return Ok(renamed_by);
+        }
         let identity = Identity { user: &self.user, username, email, activate: false };
         match identity.bring_about(self.org, RENAME, self.cx).await {
-            Ok(certainty) => self.plan.did(RENAME, certainty).await.map_err(Err)?,
-            Err(stuck) => return Err(self.plan.stuck(stuck, self.output(Stage::Renamed), LOOK)),
+            Ok(certainty) => self.plan.did(RENAME, certainty).await?,
+            Err(stuck) => return Err(self.plan.stuck(stuck, self.output(Stage::Renamed))),
         }
-        self.user = self.org.read_back(&self.user.id).await.map_err(Err)?;
-        Ok(if is_renamed { RenamedBy::AnEarlierOne } else { RenamedBy::ThisTask })
+        self.user = self.org.read_back(&self.user.id).await?;
+        Ok(if is_renamed { renamed_by } else { DoneBy::ThisTask })
     }
 
     /// A password nobody knows. That one was set before cannot be seen in Salesforce, so a task that is submitted again
     /// sets another.
-    async fn replace_password(&mut self, renamed_by: RenamedBy) -> Result<(), Stop> {
+    async fn replace_password(&mut self, renamed_by: DoneBy) -> Result<(), Stop> {
         if self.cx.is_done(PASSWORD) {
             self.plan.seen(PASSWORD);
             self.password = Password::Replaced;
             return Ok(());
         }
-        let set = match new_password::from_earlier(self.org, &self.user, PASSWORD, self.cx).await.map_err(Err)? {
-            Earlier::Set(_) => Ok(Certainty::Probable),
-            Earlier::Exhausted(_) => Err(Stuck::Unknown(new_password::no_answer())),
-            Earlier::Nothing => {
-                new_password::set(self.org, &self.user, &NewPassword::for_nobody(), PASSWORD, self.cx).await
-            }
-        };
-        let certainty = match set {
+        let new = || Ok(NewPassword::for_nobody());
+        let certainty = match new_password::set_or_find(self.org, &self.user, new, PASSWORD, self.cx).await {
             Ok(certainty) => certainty,
             // A made-up password keeps to every policy but one: it must not be changed twice a day. That must not keep a
             // user active whose password was replaced by the submission before.
             Err(Stuck::Refused(failure) | Stuck::Unseen(failure))
-                if renamed_by == RenamedBy::AnEarlierOne && failure.code.as_str() == "INVALID_NEW_PASSWORD" =>
+                if renamed_by == DoneBy::AnEarlierOne && failure.code.as_str() == "INVALID_NEW_PASSWORD" =>
             {
                 return Ok(());
             }
-            Err(stuck) => return Err(self.plan.stuck(stuck, self.output(Stage::Renamed), LOOK)),
+            Err(stuck) => return Err(self.plan.stuck(stuck, self.output(Stage::Renamed))),
         };
         self.password = Password::Replaced;
-        self.plan.did(PASSWORD, certainty).await.map_err(Err)
+        Ok(self.plan.did(PASSWORD, certainty).await?)
     }
 
     async fn disable(&mut self) -> Result<(), Stop> {
         let active = Active { user: &self.user.id, active: false };
-        match active.bring_about(self.org, DISABLE, self.cx).await {
-            Ok(certainty) => self.plan.did(DISABLE, certainty).await.map_err(Err),
-            Err(stuck) => Err(self.plan.stuck(stuck.map(blocked), self.output(Stage::PasswordReplaced), LOOK)),
+        match bring_about(self.org, &active, DISABLE, self.cx).await {
+            Ok(certainty) => Ok(self.plan.did(DISABLE, certainty).await?),
+            Err(stuck) => Err(self.plan.stuck(stuck.map(blocked), self.output(Stage::PasswordReplaced))),
         }
     }
 

@@ -1,29 +1,22 @@
 //! Make a user's password useless at once. Salesforce has no such call; its reset is what comes closest.
 
-use postern_protocol::Failure;
 use postern_protocol::bounded::Text;
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::expire_password::{Output, Request};
 
 use super::super::Salesforce;
-use super::super::user::{User, not_found};
-use super::proven;
-use super::reset_by_mail::{self, Reset};
+use super::super::user::User;
+use super::reset_by_mail::{self, LOST, RESET, Reset};
+use super::{Stop, step};
 use crate::connector::{AttemptCx, Conclusion};
 
-const MESSAGE: &str = "Salesforce reset the password: the old one is useless at once, and the user was sent a mail with \
-    a link to choose a new one.";
-const MESSAGE_LOST: &str = "The password was changed at the time of the reset, whose answer was lost: the old one is \
-    useless, and the user was sent a mail with a link. The temporary password that Salesforce made is not known.";
-
-pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
-    let Some(user) = org.find_user(&it.account).await? else { return proven(cx, not_found(&it.account)) };
-    match reset_by_mail::run(org, &user, cx).await {
+pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {
+    let user = step::user_to_change(org, &it.account, cx).await?;
+    Ok(match reset_by_mail::run(org, &user, cx).await? {
         // The temporary password is nobody's business: the mail lets the user choose one.
-        Ok(Reset::Answered(_)) => Ok(expired(&user, MESSAGE)),
-        Ok(Reset::Seen) => Ok(expired(&user, MESSAGE_LOST).probable()),
-        Err(end) => end,
-    }
+        Reset::Answered(_) => expired(&user, RESET),
+        Reset::Seen => expired(&user, LOST).probable(),
+    })
 }
 
 fn expired(user: &User, message: &str) -> Conclusion {

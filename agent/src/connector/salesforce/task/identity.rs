@@ -6,11 +6,12 @@
 use postern_protocol::Failure;
 use postern_protocol::outcome::Certainty;
 use postern_protocol::task::Account;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 use super::super::api::Call;
 use super::super::user::{User, same_id};
 use super::super::{Salesforce, error, time};
+use super::plan::DoneBy;
 use super::step::{Stuck, Wanted, bring_about};
 use crate::clock;
 use crate::connector::AttemptCx;
@@ -30,6 +31,10 @@ pub(super) struct Identity<'a> {
 }
 
 impl Wanted for Identity<'_> {
+    fn user(&self) -> &str {
+        &self.user.id
+    }
+
     fn call(&self) -> Call {
         let mut fields = Map::new();
         let mut field = |name: &str, value: Json| fields.insert(name.to_owned(), value);
@@ -57,8 +62,7 @@ impl Wanted for Identity<'_> {
 impl Identity<'_> {
     /// Changes it, as step `step`.
     pub(super) async fn bring_about(&self, org: &Salesforce, step: u32, cx: &AttemptCx) -> Result<Certainty, Stuck> {
-        let note = json!({ "user": self.user.id }).to_string().into_bytes();
-        let stuck = match bring_about(org, self, (step, &note), cx).await {
+        let stuck = match bring_about(org, self, step, cx).await {
             Ok(certainty) => return Ok(certainty),
             Err(stuck) => stuck,
         };
@@ -87,8 +91,17 @@ impl Identity<'_> {
     }
 }
 
+/// The e-mail address as far as it has to go along. `done_by` did the rest of what the user is to be.
+pub(super) fn email_to_send<'a>(user: &User, email: Option<&'a str>, done_by: DoneBy) -> Option<&'a str> {
+    email.filter(|email| match done_by {
+        DoneBy::Nobody => !user.has_email(email),
+        DoneBy::ThisTask => false,
+        DoneBy::AnEarlierOne => must_be_sent(user, email),
+    })
+}
+
 /// Whether an address that the user does not have was not sent, or so long ago that its link is of no use any more.
-pub(super) fn must_be_sent(user: &User, email: &str) -> bool {
+fn must_be_sent(user: &User, email: &str) -> bool {
     !user.has_email(email) && (!user.is_active || is_long_ago(user.last_modified_date.as_deref()))
 }
 
@@ -113,6 +126,8 @@ fn is_long_ago(moment: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn user(is_active: bool, modified: &str) -> User {

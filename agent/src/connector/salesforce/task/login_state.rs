@@ -2,18 +2,19 @@
 
 use postern_protocol::Failure;
 use postern_protocol::bounded::Text;
-use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::outcome::Changed;
 use postern_protocol::task::{Account, freeze_user, unfreeze_user, unlock_user};
 use serde_json::json;
 
 use super::super::Salesforce;
 use super::super::api::Call;
-use super::super::user::{User, not_found};
-use super::super::user_login::{UserLogin, hidden};
-use super::proven;
-use super::step::{self, Stuck, Wanted, bring_about};
+use super::super::user::User;
+use super::super::user_login::{UserLogin, user_login_hidden};
+use super::Stop;
+use super::step::{self, Wanted, bring_about};
 use crate::connector::{AttemptCx, Conclusion};
 
+const STEP: u32 = 0;
 const LOOK: &str = "Look at the user in Salesforce (frozen, locked), and submit the task again.";
 
 /// How a user's sign-in should stand.
@@ -52,6 +53,10 @@ impl State {
 }
 
 impl Wanted for Login<'_> {
+    fn user(&self) -> &str {
+        self.user
+    }
+
     fn call(&self) -> Call {
         let body = match self.state {
             State::Frozen => json!({ "IsFrozen": true }),
@@ -66,33 +71,21 @@ impl Wanted for Login<'_> {
     }
 }
 
-impl Login<'_> {
-    pub(super) async fn bring_about(&self, org: &Salesforce, step: u32, cx: &AttemptCx) -> Result<Certainty, Stuck> {
-        let note = json!({ "user": self.user, "login": self.record }).to_string().into_bytes();
-        bring_about(org, self, (step, &note), cx).await
-    }
-}
-
 pub(in super::super) async fn run(
     org: &Salesforce,
     account: &Account,
     state: State,
     cx: &AttemptCx,
-) -> Result<Conclusion, Failure> {
-    if cx.may_have_acted() {
-        // What was sent before the process died may still take effect.
-        org.settle().await;
-    }
-    let Some(user) = org.find_user(account).await? else { return proven(cx, not_found(account)) };
-    let Some(login) = org.user_login(&user.id).await? else { return proven(cx, hidden()) };
+) -> Result<Conclusion, Stop> {
+    step::settle_earlier(org, cx).await;
+    let user = step::user_to_change(org, account, cx).await?;
+    let Some(login) = org.user_login(&user.id).await? else { return Err(Stop::proven(cx, user_login_hidden())) };
     if state.is_state_of(&login) {
         return Ok(step::found(state.succeeded(&user, Changed::No), cx));
     }
-    if let Err(failure) = org.spare_service_account(&user).await {
-        return proven(cx, failure);
-    }
-    match (Login { user: &user.id, record: &login.id, state }).bring_about(org, 0, cx).await {
+    step::spare_service_account(org, &user, cx).await?;
+    match bring_about(org, &Login { user: &user.id, record: &login.id, state }, STEP, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..state.succeeded(&user, Changed::Yes) }),
-        Err(stuck) => stuck.conclude(LOOK, cx),
+        Err(stuck) => Err(stuck.stop(LOOK, cx)),
     }
 }

@@ -13,14 +13,12 @@ use zeroize::Zeroizing;
 use super::super::api::{Call, Undone};
 use super::super::user::{User, inactive};
 use super::super::{Salesforce, error, password};
+use super::password_may_be_changed_by;
 use super::step::Stuck;
-use super::{made_at, password_changed_since};
 use crate::connector::AttemptCx;
 
 /// One call and, if it had no answer and no effect, one more.
 const MAX_CALLS: u32 = 2;
-/// What the clocks of submitter and Salesforce may be apart.
-const CLOCKS: i64 = 30_000;
 
 /// A password on its way.
 pub(super) struct NewPassword {
@@ -37,6 +35,17 @@ pub(super) enum Earlier {
     Set(Option<SealedOutput>),
     /// No call had an answer or an effect, and no further one may be made.
     Exhausted(Option<SealedOutput>),
+}
+
+/// Who may have set the password before the call that is made now.
+enum Before {
+    Nobody,
+    /// Another member, whose journal is not here.
+    AnotherMember,
+    /// An earlier attempt on this agent, at a time when `LastPasswordChangeDate` was this.
+    AnEarlierAttempt(Option<String>),
+    /// This attempt, with a call that was not answered; the same `LastPasswordChangeDate`.
+    ThisAttempt(Option<String>),
 }
 
 /// What a later attempt wants to know.
@@ -93,7 +102,23 @@ pub(super) async fn from_earlier(org: &Salesforce, user: &User, step: u32, cx: &
     })
 }
 
-/// Sets the password. Says how sure it is that it is in force.
+/// Sets the password, unless an earlier attempt on this agent has. Says how sure it is that it is in force.
+pub(super) async fn set_or_find(
+    org: &Salesforce,
+    user: &User,
+    new: impl FnOnce() -> Result<NewPassword, Failure>,
+    step: u32,
+    cx: &AttemptCx,
+) -> Result<Certainty, Stuck> {
+    match from_earlier(org, user, step, cx).await.map_err(Stuck::Later)? {
+        Earlier::Set(_) => Ok(Certainty::Probable),
+        Earlier::Exhausted(_) => Err(Stuck::Unknown(no_answer())),
+        Earlier::Nothing => set(org, user, &new().map_err(Stuck::Refused)?, step, cx).await,
+    }
+}
+
+/// Sets the password, of which earlier attempts have proved [`Earlier::Nothing`]. Says how sure it is that it is in
+/// force.
 pub(super) async fn set(
     org: &Salesforce,
     user: &User,
@@ -102,25 +127,26 @@ pub(super) async fn set(
     cx: &AttemptCx,
 ) -> Result<Certainty, Stuck> {
     let call = Call::set_password(&user.id, &new.value);
-    let earlier_calls = last_note(step, cx).map_or(0, |note| note.call);
-    let mut unanswered = None;
-    for number in earlier_calls + 1..=MAX_CALLS {
+    let mut before = Before::of(step, cx);
+    let mut number = last_note(step, cx).map_or(1, |note| note.call + 1);
+    loop {
         let note = Note::encoded(user, number, new).map_err(Stuck::Refused)?;
-        match org.change(cx, step, &note, &call).await {
+        let unanswered = match org.change(cx, step, &note, &call).await {
             Ok(_) => return Ok(Certainty::Certain),
-            Err(Undone::Not(failure)) => return refused(org, user, failure, unanswered.is_some(), step, cx).await,
-            Err(Undone::Unknown(failure)) => unanswered = Some(failure),
-        }
+            Err(Undone::Not(failure)) => return refused(org, user, failure, before, cx).await,
+            Err(Undone::Unknown(failure)) => failure,
+        };
         org.settle().await;
-        match org.read_back(&user.id).await {
-            Ok(now) if now.last_password_change_date != user.last_password_change_date => {
-                return Ok(Certainty::Probable);
-            }
-            Ok(_) => (),
-            Err(failure) => return Err(Stuck::unseeable(failure)),
+        let now = org.read_back(&user.id).await.map_err(Stuck::unseeable)?;
+        if now.last_password_change_date != user.last_password_change_date {
+            return Ok(Certainty::Probable);
         }
+        if number >= MAX_CALLS {
+            return Err(Stuck::Unknown(unanswered));
+        }
+        number += 1;
+        before = before.and_this_attempt(user);
     }
-    Err(Stuck::Unknown(unanswered.unwrap_or_else(no_answer)))
 }
 
 /// A refusal. "You used this password before" may mean: in the call before this one.
@@ -128,35 +154,35 @@ async fn refused(
     org: &Salesforce,
     user: &User,
     failure: Failure,
-    unanswered: bool,
-    step: u32,
+    before: Before,
     cx: &AttemptCx,
 ) -> Result<Certainty, Stuck> {
-    let earlier = last_note(step, cx);
-    let is_first = !unanswered && !cx.reconcile && earlier.is_none();
-    if is_first && failure.code.as_str() == "INACTIVE_OWNER_OR_USER" {
-        return Err(Stuck::Refused(inactive(&user.username)));
-    }
-    if is_first || error::is_retryable(&failure) && !unanswered {
-        return Err(Stuck::Refused(failure));
-    }
-    let moved = match org.read_back(&user.id).await {
-        Ok(now) if earlier.is_none() && !unanswered => password_changed_since(&now, made_at(cx.task) - CLOCKS),
-        Ok(now) => {
-            let before = earlier.map_or_else(|| user.last_password_change_date.clone(), |note| note.before);
-            now.last_password_change_date != before
+    let now = async { org.read_back(&user.id).await.map_err(Stuck::unseeable) };
+    let is_set = match before {
+        Before::Nobody if failure.code.as_str() == "INACTIVE_OWNER_OR_USER" => {
+            return Err(Stuck::Refused(inactive(&user.username)));
         }
-        Err(failure) => return Err(Stuck::unseeable(failure)),
+        Before::Nobody => return Err(Stuck::Refused(failure)),
+        Before::AnotherMember | Before::AnEarlierAttempt(_) if error::is_retryable(&failure) => {
+            return Err(Stuck::Refused(failure));
+        }
+        // An error falls on the side of a change that somebody else made shortly before: it passes for this task's, as
+        // probable.
+        Before::AnotherMember => password_may_be_changed_by(cx.task, &now.await?),
+        Before::AnEarlierAttempt(former) | Before::ThisAttempt(former) => {
+            now.await?.last_password_change_date != former
+        }
     };
-    if moved {
+    if is_set {
         return Ok(Certainty::Probable);
     }
     Err(if error::is_retryable(&failure) { Stuck::Later(failure) } else { Stuck::Unseen(failure) })
 }
 
-/// Whether another member may have set a password for this task; half a minute is left for clocks.
+/// Whether another member may have set a password for this task. An error falls on the side of yes: a made-up password
+/// that is perhaps in force is called lost, rather than another set on top of it.
 pub(super) fn may_be_of_another_member(user: &User, cx: &AttemptCx) -> bool {
-    cx.reconcile && password_changed_since(user, made_at(cx.task) - CLOCKS)
+    cx.reconcile && password_may_be_changed_by(cx.task, user)
 }
 
 pub(super) fn no_answer() -> Failure {
@@ -167,6 +193,25 @@ fn last_note(step: u32, cx: &AttemptCx) -> Option<Note> {
     let open = cx.open_intents();
     let mut notes = open.into_iter().filter(|entry| entry.step == step).rev();
     notes.find_map(|entry| serde_json::from_slice(&entry.note).ok())
+}
+
+impl Before {
+    /// As an attempt begins.
+    fn of(step: u32, cx: &AttemptCx) -> Self {
+        match last_note(step, cx) {
+            Some(note) => Self::AnEarlierAttempt(note.before),
+            None if cx.reconcile => Self::AnotherMember,
+            None => Self::Nobody,
+        }
+    }
+
+    /// After a call of this attempt was not answered.
+    fn and_this_attempt(self, user: &User) -> Self {
+        match self {
+            Self::Nobody | Self::AnotherMember => Self::ThisAttempt(user.last_password_change_date.clone()),
+            Self::AnEarlierAttempt(former) | Self::ThisAttempt(former) => Self::ThisAttempt(former),
+        }
+    }
 }
 
 impl Note {

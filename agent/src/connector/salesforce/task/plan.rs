@@ -2,13 +2,26 @@
 //! one gets stuck.
 
 use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::task::Account;
 use postern_protocol::{Failure, Outcome, TaskOutput};
 use serde_json::Value as Json;
 
-use super::super::error;
+use super::super::user::{User, not_found};
+use super::super::{Salesforce, error};
 use super::step::{self, Stuck};
-use super::undecided;
+use super::{Stop, undecided};
 use crate::connector::{AttemptCx, Conclusion};
+
+/// What a person should do about a plan that may have got further than is known.
+const LOOK: &str = "Look at the user in Salesforce, and submit the same again: it goes on where it stopped.";
+
+/// Who did a step of a plan, as far as the journal on this agent tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DoneBy {
+    Nobody,
+    ThisTask,
+    AnEarlierOne,
+}
 
 /// The steps so far.
 pub(super) struct Plan<'a> {
@@ -22,31 +35,45 @@ impl<'a> Plan<'a> {
         Self { cx, certainty: Certainty::Certain, changed: Changed::No }
     }
 
-    /// The user that earlier attempts on this agent worked on: its name may be another by now.
-    pub(super) fn user(&self) -> Option<String> {
+    /// The user whose name is changed from `former` to `new`: by Id, if an earlier attempt on this agent noted it; else
+    /// by the one name, then by the other.
+    pub(super) async fn user_to_change(&self, org: &Salesforce, former: &Account, new: &Account) -> Result<User, Stop> {
+        let user = match self.noted_user() {
+            Some(id) => Some(org.read_back(&id).await?),
+            None => match org.find_user(former).await? {
+                Some(user) => Some(user),
+                None => org.find_user(new).await?,
+            },
+        };
+        let user = user.ok_or_else(|| Stop::proven(self.cx, not_found(former)))?;
+        step::spare_service_account(org, &user, self.cx).await?;
+        Ok(user)
+    }
+
+    fn noted_user(&self) -> Option<String> {
         self.cx.earlier.iter().find_map(|entry| {
             let note: Json = serde_json::from_slice(&entry.note).ok()?;
             Some(note.get("user")?.as_str()?.to_owned())
         })
     }
 
-    /// Whether an earlier attempt of this task, on this agent, has done this step or was about to.
-    pub(super) fn was_begun(&self, step: u32) -> bool {
-        self.cx.is_done(step) || self.is_open(step)
-    }
-
-    /// The org shows a step as done. Whether this task did it, its journal says.
-    pub(super) fn seen(&mut self, step: u32) {
+    /// The org shows a step as done. Whether this task did it, or was about to, its journal says.
+    pub(super) fn seen(&mut self, step: u32) -> DoneBy {
         if self.cx.is_done(step) {
             self.changed = Changed::Yes;
-        } else if self.is_open(step) {
+            return DoneBy::ThisTask;
+        }
+        if self.is_open(step) {
             (self.changed, self.certainty) = (Changed::Yes, Certainty::Probable);
-        } else if self.cx.reconcile {
+            return DoneBy::ThisTask;
+        }
+        if self.cx.reconcile {
             self.certainty = Certainty::Probable;
             if self.changed == Changed::No {
                 self.changed = Changed::Unknown;
             }
         }
+        DoneBy::AnEarlierOne
     }
 
     /// This attempt has done a step, or proved that an earlier one has.
@@ -78,15 +105,15 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// A step is stuck. `output` tells how far the others got, `look` what a person should do.
-    pub(super) fn stuck(&self, stuck: Stuck, output: impl Into<TaskOutput>, look: &str) -> Result<Conclusion, Failure> {
+    /// A step is stuck. `output` tells how far the others got.
+    pub(super) fn stuck(&self, stuck: Stuck, output: impl Into<TaskOutput>) -> Stop {
         match stuck {
-            stuck if self.changed == Changed::No => stuck.conclude(look, self.cx),
-            Stuck::Later(failure) => Err(failure),
-            Stuck::Refused(failure) if error::is_retryable(&failure) => Err(failure),
-            Stuck::Refused(failure) | Stuck::Unseen(failure) => Ok(self.stopped(failure, output)),
+            stuck if self.changed == Changed::No => stuck.stop(LOOK, self.cx),
+            Stuck::Later(failure) => failure.into(),
+            Stuck::Refused(failure) if error::is_retryable(&failure) => failure.into(),
+            Stuck::Refused(failure) | Stuck::Unseen(failure) => self.stopped(failure, output).into(),
             Stuck::Unknown(failure) => {
-                Ok(Conclusion { changed: Changed::Yes, output: Some(output.into()), ..undecided(&failure, look) })
+                Conclusion { changed: Changed::Yes, output: Some(output.into()), ..undecided(&failure, LOOK) }.into()
             }
         }
     }

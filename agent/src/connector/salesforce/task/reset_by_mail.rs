@@ -9,11 +9,19 @@ use zeroize::Zeroizing;
 use super::super::api::{Answer, Call, Undone};
 use super::super::user::{User, inactive};
 use super::super::{Salesforce, error};
-use super::{made_at, password_changed_since, proven, undecided};
-use crate::connector::{AttemptCx, Conclusion};
+use super::{Stop, password_may_be_changed_by, step, undecided};
+use crate::connector::AttemptCx;
 
+const STEP: u32 = 0;
 const LOOK: &str = "Look at when the user's password was last changed in Salesforce; submit a new task if it was not. \
     It is not repeated by itself: the user would get a second mail.";
+
+/// What the requester is told of a reset that was answered.
+pub(super) const RESET: &str = "Salesforce reset the password: the old one is useless at once, and the user was sent a \
+    mail with a link to choose a new one.";
+/// What the requester is told of a reset that was seen only.
+pub(super) const LOST: &str = "The password was changed at the time of the reset, whose answer was lost: the old one is \
+    useless, and the user was sent a mail with a link. The temporary password is not known.";
 
 /// A reset that took effect.
 pub(super) enum Reset {
@@ -23,50 +31,50 @@ pub(super) enum Reset {
     Seen,
 }
 
-/// Resets the password of `user`, or finds out what an earlier attempt did. `Err` holds how the task ends otherwise.
-pub(super) async fn run(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Reset, Result<Conclusion, Failure>> {
+/// Resets the password of `user`, or finds out what an earlier attempt did.
+pub(super) async fn run(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Reset, Stop> {
     if cx.may_have_acted() {
         return from_earlier(org, user, cx).await;
     }
     if !user.is_active {
-        return Err(Err(inactive(&user.username)));
+        return Err(inactive(&user.username).into());
     }
-    if let Err(failure) = org.spare_service_account(user).await {
-        return Err(proven(cx, failure));
-    }
+    step::spare_service_account(org, user, cx).await?;
     let note = json!({ "user": user.id, "before": user.last_password_change_date }).to_string().into_bytes();
-    match org.change(cx, 0, &note, &Call::reset_password(&user.id)).await {
+    match org.change(cx, STEP, &note, &Call::reset_password(&user.id)).await {
         Ok(answer) => Ok(Reset::Answered(temporary(answer))),
         Err(Undone::Not(failure)) if failure.code.as_str() == "INACTIVE_OWNER_OR_USER" => {
-            Err(Err(inactive(&user.username)))
+            Err(inactive(&user.username).into())
         }
-        Err(Undone::Not(failure)) => Err(Err(failure)),
+        Err(Undone::Not(failure)) => Err(failure.into()),
         Err(Undone::Unknown(failure)) => {
             org.settle().await;
             match org.read_back(&user.id).await {
                 Ok(now) if now.last_password_change_date != user.last_password_change_date => Ok(Reset::Seen),
-                Ok(_) => Err(Ok(undecided(&failure, LOOK))),
+                Ok(_) => Err(undecided(&failure, LOOK).into()),
                 // Another attempt finds the intent, and only looks.
-                Err(failure) if error::is_retryable(&failure) => Err(Err(failure)),
-                Err(failure) => Err(Ok(undecided(&failure, LOOK))),
+                Err(failure) if error::is_retryable(&failure) => Err(failure.into()),
+                Err(failure) => Err(undecided(&failure, LOOK).into()),
             }
         }
     }
 }
 
 /// An earlier attempt may have made the call; this one only looks.
-async fn from_earlier(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Reset, Result<Conclusion, Failure>> {
+async fn from_earlier(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Reset, Stop> {
     org.settle().await;
-    let now = org.read_back(&user.id).await.map_err(Err)?;
+    let now = org.read_back(&user.id).await?;
     let moved = match note(cx) {
         Some(note) => now.last_password_change_date.as_deref() != note.get("before").and_then(Json::as_str),
-        None => password_changed_since(&now, made_at(cx.task)),
+        // An error falls on the side of a change that somebody else made shortly before: it passes for the reset, as
+        // probable. The reset is not made again either way.
+        None => password_may_be_changed_by(cx.task, &now),
     };
     if moved {
         return Ok(Reset::Seen);
     }
     let summary = "an earlier attempt was about to reset the password, and no change is to be seen";
-    Err(Ok(undecided(&Failure::new(FailureClass::Interrupted, "no_answer", summary), LOOK)))
+    Err(undecided(&Failure::new(FailureClass::Interrupted, "no_answer", summary), LOOK).into())
 }
 
 /// The intent of an earlier attempt; its `before` is `LastPasswordChangeDate` as it was before the call.

@@ -8,27 +8,23 @@ use postern_protocol::{Failure, FailureClass, Outcome};
 use zeroize::Zeroizing;
 
 use super::super::Salesforce;
-use super::super::user::{User, inactive, not_found};
+use super::super::user::{User, inactive};
 use super::new_password::{self, Earlier, NewPassword};
-use super::reset_by_mail::{self, Reset};
-use super::{proven, undecided, unknown_choice};
+use super::reset_by_mail::{self, LOST, RESET, Reset};
+use super::{Stop, step, undecided, unknown_choice};
 use crate::connector::{AttemptCx, Conclusion};
 
 const STEP: u32 = 0;
 const LOOK: &str =
     "Look at when the user's password was last changed in Salesforce; submit the task again if it was not.";
 
-const RESET: &str = "Salesforce reset the password: the old one is useless at once, and the user was sent a mail with a \
-    link to choose a new one.";
 const SEALED: &str = "The temporary password is sealed to the requester.";
 const DROPPED: &str = "The temporary password was dropped: the task has no requester to seal it to.";
 const NOT_TOLD: &str = "The temporary password could not be handed over.";
-const LOST: &str = "The password was changed at the time of the reset, whose answer was lost: the old one is useless, \
-    and the user was sent a mail with a link. The temporary password is not known.";
 
-pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
-    let Some(source) = it.source.known() else { return Err(unknown_choice("source")) };
-    let Some(user) = org.find_user(&it.account).await? else { return proven(cx, not_found(&it.account)) };
+pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {
+    let Some(source) = it.source.known() else { return Err(unknown_choice("source").into()) };
+    let user = step::user_to_change(org, &it.account, cx).await?;
     if source == Source::Service {
         return by_service(org, &user, cx).await;
     }
@@ -41,14 +37,12 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
     let begun = new_password::was_begun(STEP, cx);
     if source == Source::Generated && !begun && new_password::may_be_of_another_member(&user, cx) {
-        return Ok(lost());
+        return Ok(password_lost());
     }
     if !user.is_active {
-        return proven(cx, inactive(&it.account));
+        return Err(Stop::proven(cx, inactive(&it.account)));
     }
-    if let Err(failure) = org.spare_service_account(&user).await {
-        return proven(cx, failure);
-    }
+    step::spare_service_account(org, &user, cx).await?;
     let new = match source {
         Source::Generated => NewPassword::made_up(PASSWORD, cx)?,
         Source::Given | Source::Service => NewPassword::given(PASSWORD, cx)?,
@@ -56,7 +50,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     match new_password::set(org, &user, &new, STEP, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..applied(&user, "", new.sealed) }),
         Err(stuck) => {
-            let conclusion = stuck.conclude(LOOK, cx)?;
+            let conclusion = stuck.stop(LOOK, cx).end()?;
             // Nobody knows whether it is in force: a made-up one goes to the requester all the same, who can try it.
             let sealed = new.sealed.filter(|_| conclusion.outcome == Outcome::Unknown);
             Ok(with_sealed(conclusion, sealed))
@@ -64,15 +58,14 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
 }
 
-async fn by_service(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Conclusion, Failure> {
-    match reset_by_mail::run(org, user, cx).await {
-        Ok(Reset::Answered(temporary)) => {
+async fn by_service(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Conclusion, Stop> {
+    Ok(match reset_by_mail::run(org, user, cx).await? {
+        Reset::Answered(temporary) => {
             let (sealed, told) = handed_over(temporary, cx);
-            Ok(applied(user, &format!("{RESET} {told}"), sealed))
+            applied(user, &format!("{RESET} {told}"), sealed)
         }
-        Ok(Reset::Seen) => Ok(applied(user, LOST, None).probable()),
-        Err(end) => end,
-    }
+        Reset::Seen => applied(user, LOST, None).probable(),
+    })
 }
 
 /// The reset has happened; what becomes of its temporary password does not make it undone.
@@ -99,7 +92,7 @@ fn with_sealed(conclusion: Conclusion, sealed: Option<SealedOutput>) -> Conclusi
 }
 
 /// Another member may have set a password that nobody knows any more.
-fn lost() -> Conclusion {
+fn password_lost() -> Conclusion {
     Conclusion::unknown(
         Failure::new(
             FailureClass::Interrupted,

@@ -1,97 +1,97 @@
 //! Put a user that was taken out of use back: one call that enables it under its name and e-mail address, then its
 //! password, which only active users can have.
 
-use postern_protocol::Failure;
 use postern_protocol::bounded::Text;
-use postern_protocol::outcome::Certainty;
 use postern_protocol::task::Account;
 use postern_protocol::task::restore_user::{Output, PASSWORD, Request};
 
 use super::super::Salesforce;
-use super::super::user::{User, not_found};
-use super::identity::{Identity, check_name, must_be_sent};
-use super::new_password::{self, Earlier, NewPassword};
-use super::plan::Plan;
-use super::proven;
-use super::step::Stuck;
+use super::super::user::User;
+use super::Stop;
+use super::identity::{Identity, check_name, email_to_send};
+use super::new_password::{self, NewPassword};
+use super::plan::{DoneBy, Plan};
+use super::step::settle_earlier;
 use crate::connector::{AttemptCx, Conclusion};
 
 const IDENTITY: u32 = 0;
 const SET_PASSWORD: u32 = 1;
 
-const LOOK: &str = "Look at the user in Salesforce, and submit the same again: it goes on where it stopped.";
+/// What the plan works on.
+struct Work<'a> {
+    org: &'a Salesforce,
+    cx: &'a AttemptCx,
+    plan: Plan<'a>,
+    name: &'a Account,
+    email: Option<&'a str>,
+    /// As last read.
+    user: User,
+    password: Password,
+}
 
-pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
+/// What is known of the user's password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Password {
+    Former,
+    Given,
+}
+
+pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {
     check_name(&it.name)?;
-    if cx.may_have_acted() {
-        // What was sent before the process died may still take effect.
-        org.settle().await;
-    }
-    let mut plan = Plan::new(cx);
-    let Some(mut user) = find(org, &it, &plan).await? else { return proven(cx, not_found(&it.account)) };
-    if let Err(failure) = org.spare_service_account(&user).await {
-        return proven(cx, failure);
-    }
+    settle_earlier(org, cx).await;
+    let plan = Plan::new(cx);
+    let user = plan.user_to_change(org, &it.account, &it.name).await?;
     let email = Some(it.email.as_str()).filter(|email| !email.is_empty());
-    let is_back = user.is_active && user.is_called(&it.name);
-    let sent_here = is_back && plan.was_begun(IDENTITY);
-    let to_send = email.filter(|email| {
-        let missing = if is_back { must_be_sent(&user, email) } else { !user.has_email(email) };
-        missing && !sent_here
-    });
-    if is_back {
-        plan.seen(IDENTITY);
-    }
-    if !is_back || to_send.is_some() {
-        let username = (!user.is_called(&it.name)).then_some(&it.name);
-        let identity = Identity { user: &user, username, email: to_send, activate: !user.is_active };
-        match identity.bring_about(org, IDENTITY, cx).await {
-            Ok(certainty) => plan.did(IDENTITY, certainty).await?,
-            Err(stuck) => return plan.stuck(stuck, output(&user, email, false), LOOK),
+    Work { org, cx, plan, name: &it.name, email, user, password: Password::Former }.run().await
+}
+
+impl Work<'_> {
+    async fn run(&mut self) -> Result<Conclusion, Stop> {
+        self.put_back().await?;
+        if self.cx.journal.has_secret(PASSWORD) {
+            self.set_password().await?;
         }
-        user = org.read_back(&user.id).await?;
+        Ok(self.plan.finished(self.output()))
     }
-    if !cx.journal.has_secret(PASSWORD) {
-        return Ok(plan.finished(output(&user, email, false)));
-    }
-    match set_password(org, &user, cx).await {
-        Ok(_) if cx.is_done(SET_PASSWORD) => plan.seen(SET_PASSWORD),
-        Ok(certainty) => plan.did(SET_PASSWORD, certainty).await?,
-        Err(Ok(stuck)) => return plan.stuck(stuck, output(&user, email, false), LOOK),
-        Err(Err(failure)) => return Err(failure),
-    }
-    Ok(plan.finished(output(&user, email, true)))
-}
 
-/// By Id, if an earlier attempt here noted it; else by the present name, then by the one it gets.
-async fn find(org: &Salesforce, it: &Request, plan: &Plan<'_>) -> Result<Option<User>, Failure> {
-    if let Some(id) = plan.user() {
-        return org.read_back(&id).await.map(Some);
+    /// Active under its name and with its e-mail address, as far as it is not.
+    async fn put_back(&mut self) -> Result<(), Stop> {
+        let is_back = self.user.is_active && self.user.is_called(self.name);
+        let done_by = if is_back { self.plan.seen(IDENTITY) } else { DoneBy::Nobody };
+        let email = email_to_send(&self.user, self.email, done_by);
+        if is_back && email.is_none() {
+            return Ok(());
+        }
+        let username = (!self.user.is_called(self.name)).then_some(self.name);
+        let identity = Identity { user: &self.user, username, email, activate: !self.user.is_active };
+        match identity.bring_about(self.org, IDENTITY, self.cx).await {
+            Ok(certainty) => self.plan.did(IDENTITY, certainty).await?,
+            Err(stuck) => return Err(self.plan.stuck(stuck, self.output())),
+        }
+        self.user = self.org.read_back(&self.user.id).await?;
+        Ok(())
     }
-    match org.find_user(&it.account).await? {
-        Some(user) => Ok(Some(user)),
-        None => org.find_user(&it.name).await,
-    }
-}
 
-async fn set_password(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Certainty, Result<Stuck, Failure>> {
-    if cx.is_done(SET_PASSWORD) {
-        return Ok(Certainty::Certain);
+    async fn set_password(&mut self) -> Result<(), Stop> {
+        if self.cx.is_done(SET_PASSWORD) {
+            self.plan.seen(SET_PASSWORD);
+        } else {
+            let new = || NewPassword::given(PASSWORD, self.cx);
+            match new_password::set_or_find(self.org, &self.user, new, SET_PASSWORD, self.cx).await {
+                Ok(certainty) => self.plan.did(SET_PASSWORD, certainty).await?,
+                Err(stuck) => return Err(self.plan.stuck(stuck, self.output())),
+            }
+        }
+        self.password = Password::Given;
+        Ok(())
     }
-    match new_password::from_earlier(org, user, SET_PASSWORD, cx).await.map_err(Err)? {
-        Earlier::Set(_) => return Ok(Certainty::Probable),
-        Earlier::Exhausted(_) => return Err(Ok(Stuck::Unknown(new_password::no_answer()))),
-        Earlier::Nothing => (),
-    }
-    let new = NewPassword::given(PASSWORD, cx).map_err(|failure| Ok(Stuck::Refused(failure)))?;
-    new_password::set(org, user, &new, SET_PASSWORD, cx).await.map_err(Ok)
-}
 
-fn output(user: &User, email: Option<&str>, password_set: bool) -> Output {
-    Output {
-        user_id: Text::clipped(user.id.as_str()),
-        account: Account::clipped(user.username.as_str()),
-        email_pending: email.is_some_and(|email| !user.has_email(email)),
-        password_set,
+    fn output(&self) -> Output {
+        Output {
+            user_id: Text::clipped(self.user.id.as_str()),
+            account: Account::clipped(self.user.username.as_str()),
+            email_pending: self.email.is_some_and(|email| !self.user.has_email(email)),
+            password_set: self.password == Password::Given,
+        }
     }
 }

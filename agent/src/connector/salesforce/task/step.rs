@@ -1,11 +1,14 @@
 //! One step of a task: a call that brings about a state, and what is known of it when its answer was lost.
 
 use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::task::Account;
 use postern_protocol::{Failure, Outcome};
+use serde_json::json;
 
 use super::super::api::{Call, Undone};
+use super::super::user::{User, not_found};
 use super::super::{Salesforce, error};
-use super::{proven, undecided};
+use super::{Stop, undecided};
 use crate::connector::{AttemptCx, Conclusion};
 
 /// A change without an answer is looked at and, if need be, made once more. It brings about a state: a second time
@@ -14,6 +17,9 @@ const ROUNDS: u32 = 2;
 
 /// A state of a record that one call brings about.
 pub(super) trait Wanted: Sync {
+    /// The id of the user that it is about.
+    fn user(&self) -> &str;
+
     /// The call.
     fn call(&self) -> Call;
 
@@ -50,48 +56,65 @@ impl Stuck {
         if error::is_retryable(&failure) { Self::Later(failure) } else { Self::Unknown(failure) }
     }
 
-    /// The conclusion of a task whose only step this is. `look` is what a person should do who wants to know.
-    pub(super) fn conclude(self, look: &str, cx: &AttemptCx) -> Result<Conclusion, Failure> {
+    /// How a task ends whose only step this is. `look` is what a person should do who wants to know.
+    pub(super) fn stop(self, look: &str, cx: &AttemptCx) -> Stop {
         match self {
-            Self::Refused(failure) => proven(cx, failure),
-            Self::Unseen(failure) => Ok(Conclusion::failed(failure).probable()),
-            Self::Unknown(failure) => Ok(undecided(&failure, look)),
-            Self::Later(failure) => Err(failure),
+            Self::Refused(failure) => Stop::proven(cx, failure),
+            Self::Unseen(failure) => Conclusion::failed(failure).probable().into(),
+            Self::Unknown(failure) => undecided(&failure, look).into(),
+            Self::Later(failure) => failure.into(),
         }
     }
 }
 
-/// Brings a state about that was looked for and is not there, as step `step` with `note` for later attempts. Says how
-/// sure it is that it is there then.
+/// Lets what earlier attempts sent before they died take effect, if it ever will, before anything is looked at.
+pub(super) async fn settle_earlier(org: &Salesforce, cx: &AttemptCx) {
+    if cx.may_have_acted() {
+        org.settle().await;
+    }
+}
+
+/// The user that the task is about, by its name.
+pub(super) async fn user_to_change(org: &Salesforce, account: &Account, cx: &AttemptCx) -> Result<User, Stop> {
+    org.find_user(account).await?.ok_or_else(|| Stop::proven(cx, not_found(account)))
+}
+
+/// Ends a task that would change the account the agent itself signs in with.
+pub(super) async fn spare_service_account(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<(), Stop> {
+    org.spare_service_account(user).await.map_err(|failure| Stop::proven(cx, failure))
+}
+
+/// What an intent tells later attempts of a change to a user.
+fn user_note(user: &str) -> Vec<u8> {
+    json!({ "user": user }).to_string().into_bytes()
+}
+
+/// Brings a state about that was looked for and is not there, as step `step`. Says how sure it is that it is there then.
 pub(super) async fn bring_about(
     org: &Salesforce,
     wanted: &impl Wanted,
-    (step, note): (u32, &[u8]),
+    step: u32,
     cx: &AttemptCx,
 ) -> Result<Certainty, Stuck> {
     cx.take_back_earlier(step).await.map_err(Stuck::Later)?;
-    let call = wanted.call();
-    let mut unanswered = None;
-    for _ in 0..ROUNDS {
-        let refused = match org.change(cx, step, note, &call).await {
+    let (note, call) = (user_note(wanted.user()), wanted.call());
+    let mut round = 1;
+    loop {
+        let undone = match org.change(cx, step, &note, &call).await {
             Ok(_) => return Ok(Certainty::Certain),
-            Err(Undone::Not(failure)) if unanswered.is_none() => return Err(Stuck::Refused(failure)),
-            Err(Undone::Not(failure)) => Some(failure),
-            Err(Undone::Unknown(failure)) => {
-                unanswered = Some(failure);
-                None
-            }
+            Err(Undone::Not(failure)) if round == 1 => return Err(Stuck::Refused(failure)),
+            Err(undone) => undone,
         };
         org.settle().await;
-        match (wanted.is_there(org).await, refused) {
+        match (wanted.is_there(org).await, undone) {
             (Ok(true), _) => return Ok(Certainty::Probable),
-            (Ok(false), Some(refused)) if !error::is_retryable(&refused) => return Err(Stuck::Unseen(refused)),
-            (Ok(false), Some(refused)) => return Err(Stuck::Later(refused)),
-            (Ok(false), None) => (),
+            (Ok(false), Undone::Not(refused)) if !error::is_retryable(&refused) => return Err(Stuck::Unseen(refused)),
+            (Ok(false), Undone::Not(refused)) => return Err(Stuck::Later(refused)),
+            (Ok(false), Undone::Unknown(failure)) if round == ROUNDS => return Err(Stuck::Unknown(failure)),
+            (Ok(false), Undone::Unknown(_)) => round += 1,
             (Err(failure), _) => return Err(Stuck::unseeable(failure)),
         }
     }
-    Err(Stuck::Unknown(unanswered.unwrap_or_else(|| error::strange(0))))
 }
 
 /// The conclusion when the state was there before this attempt. Whether before the task, an earlier attempt's intent

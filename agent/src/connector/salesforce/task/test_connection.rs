@@ -4,7 +4,7 @@ use postern_protocol::Failure;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::task::test_connection::{Output, Request};
 
-use super::super::login_history::Origin;
+use super::super::login_history::SeenFrom;
 use super::super::settings::Method;
 use super::super::sign_in::Session;
 use super::super::{Salesforce, soql};
@@ -25,7 +25,7 @@ pub(in super::super) async fn run(org: &Salesforce, _: Request) -> Result<Conclu
     let query = format!("SELECT Username FROM User WHERE Id = {own}");
     let (rows, _) = org.query(&query).await.map_err(|failure| explained(failure, "API"))?;
     let account = rows.first().and_then(|row| row.get("Username")?.as_str()).unwrap_or_default();
-    let origin = org.seen_from(&session.user).await;
+    let seen_from = org.seen_from(&session.user).await;
     let output = Output {
         message: Text::clipped(ESTABLISHED),
         instance: Text::clipped(session.instance.as_str().trim_end_matches('/')),
@@ -33,19 +33,19 @@ pub(in super::super) async fn run(org: &Salesforce, _: Request) -> Result<Conclu
         account: Text::clipped(account),
         method: Text::clipped(org.settings.method.name()),
         network: Text::clipped(session.with.map(super::super::network::With::name).unwrap_or_default()),
-        source_address: Text::clipped(origin.as_ref().map(|it| it.address.as_str()).unwrap_or_default()),
-        trusted: origin.as_ref().and_then(|it| it.trusted),
-        warnings: List::clipped(warnings(org, &session, origin.as_ref()).await),
+        source_address: Text::clipped(seen_from.as_ref().map(|it| it.address.as_str()).unwrap_or_default()),
+        trusted: seen_from.as_ref().and_then(|it| it.trusted),
+        warnings: List::clipped(warnings(org, &session, seen_from.as_ref()).await),
     };
     Ok(Conclusion::succeeded(output, postern_protocol::outcome::Changed::No))
 }
 
-async fn warnings(org: &Salesforce, session: &Session, origin: Option<&Origin>) -> Vec<Text<512>> {
+async fn warnings(org: &Salesforce, session: &Session, seen_from: Option<&SeenFrom>) -> Vec<Text<512>> {
     let mut warnings = Vec::new();
     if matches!(org.settings.method, Method::Soap { .. }) {
         warnings.push(SOAP_ENDS.to_owned());
     }
-    if let Some(Origin { address, trusted: Some(false) }) = origin {
+    if let Some(SeenFrom { address, trusted: Some(false) }) = seen_from {
         warnings.push(format!(
             "Salesforce saw this agent come from {address}, which is in none of its `trusted_ranges`: behind a proxy or \
              another way out, passwords need the security token from there."
@@ -63,7 +63,7 @@ async fn warnings(org: &Salesforce, session: &Session, origin: Option<&Origin>) 
     warnings.into_iter().map(Text::clipped).collect()
 }
 
-/// The same failure, said as the seeds' administrators know it, with the hop that failed.
+/// The same failure, said as administrators know it from the identity suites, with the hop that failed.
 fn explained(failure: Failure, step: &str) -> Failure {
     let hop = match failure.code.as_str() {
         "unreachable_dns" => "DNS",

@@ -2,14 +2,11 @@
 
 use std::collections::HashMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::super::made_at;
+use super::super::may_have_begun;
 use crate::connector::{AttemptCx, JournalEntry, Mark};
-
-/// How far the clock of a submitter may be ahead of Salesforce's.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// What an intent or a memo of a unit says.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -92,7 +89,9 @@ impl Memory {
             }
         }
         if memory.may_have_acted && memory.since.is_none() {
-            memory.since = Timestamp::from_millisecond(made_at(cx.task)).ok().and_then(|at| at.checked_sub(SKEW).ok());
+            // An error falls on the side of what others did shortly before: it passes for this unit's, and nothing is made
+            // twice.
+            memory.since = may_have_begun(cx.task);
         }
         memory
     }

@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_are_found_in_any_case_and_with_the_seeds_misspellings() {
+    fn attributes_are_found_in_any_case_and_with_the_identity_suites_misspellings() {
         let plan = planned(
             Change::Modify,
             &[
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn which_user_is_meant() {
+    fn an_id_or_a_former_name_says_which_user_is_meant_and_the_name_beside_it_is_new() {
         let id = "0055g00000XyZ12AAF";
         let plan = planned(Change::Modify, &[("Id", id), ("Username", "new@b.c")]);
         assert_eq!((plan.key, plan.new_name.as_deref()), (Key::Id(id.to_owned()), Some("new@b.c")));
