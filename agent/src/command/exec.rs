@@ -184,7 +184,7 @@ fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask
     };
     let results = options.results.map(make_results).transpose()?;
     let dataset = Some(options.dataset);
-    let rest = options.failed.map(RestFile::make).transpose()?;
+    let rest = options.failed.as_deref().map(RestFile::make).transpose()?;
     Ok(LocalTask { dataset, results, rest, ..plain(TaskRequest::ImportBatch(request), options.common) })
 }
 
