@@ -329,7 +329,7 @@ Examples:
 Kinds: test_connection, validate_user, enable_user, disable_user, freeze_user, unfreeze_user, unlock_user,
 reset_password, expire_password, deprovision_user, restore_user, import_batch.
 Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
-    Submit(Submit),
+    Submit(Box<Submit>),
     /// Show one task
     #[command(after_help = "Example:\n  postern-controller task show tsk_0195d8a0...")]
     Show {

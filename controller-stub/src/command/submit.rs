@@ -30,13 +30,13 @@ mod delivery;
 
 use delivery::Delivery;
 
-pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Result<(), Failure> {
-    check(&options)?;
-    let request = request(&options)?;
+pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Result<(), Failure> {
+    check(options)?;
+    let request = request(options)?;
     let id = options.id.unwrap_or_else(|| TaskId::from_random(clock::wall().0, random::bytes()));
     let binding = Binding { task: id, system: options.system.clone(), request };
-    let delivery = Delivery::prepare(&options)?;
-    let (sealed, streams) = secrets(client, &options, &binding).await?;
+    let delivery = Delivery::prepare(options)?;
+    let (sealed, streams) = secrets(client, options, &binding).await?;
     let body = json!({
         "id": id,
         "system": options.system,

@@ -17,7 +17,7 @@ use crate::state::tasks::TaskView;
 pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failure> {
     let client = client(reach)?;
     match command {
-        TaskCommand::Submit(options) => submit::run(reach, &client, options).await,
+        TaskCommand::Submit(options) => submit::run(reach, &client, &options).await,
         TaskCommand::Show { task } => show(reach, &client.get(&format!("/v1/tasks/{task}")).await?),
         TaskCommand::Cancel { task } => {
             show(reach, &client.post(&format!("/v1/tasks/{task}/cancel"), &json!({})).await?)
