@@ -21,6 +21,7 @@ use postern_protocol::task::{
     restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::{Epoch, SystemName, TaskKind, TaskOutput, TaskRequest};
+use postern_store::password;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
@@ -211,22 +212,7 @@ fn make_results(path: PathBuf) -> Result<(File, PathBuf), Failed> {
 }
 
 fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
-    let unreadable = |error: std::io::Error| {
-        Failed::new(Exit::Usage, format!("the password cannot be read from `{}`: {error}", path.display()))
-    };
-    let mut bytes = Zeroizing::new(Vec::new());
-    let limit = u64::try_from(MAX_SECRET).unwrap_or(u64::MAX);
-    File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-    while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
-        bytes.pop();
-    }
-    let problem = match &bytes[..] {
-        [] => "holds no password",
-        long if long.len() > MAX_SECRET => "is too large for a password",
-        text if text.contains(&b'\n') => "holds more than one line, so it is not clear what the password is",
-        _ => return Ok(bytes),
-    };
-    Err(Failed::new(Exit::Usage, format!("`{}` {problem}", path.display())))
+    password::read(path, MAX_SECRET).map_err(|error| Failed::because(Exit::Usage, &error))
 }
 
 fn offer(app: &App, local: &LocalTask) -> Result<Offer, Failed> {
