@@ -331,7 +331,7 @@ fn show_as_text(kind: TaskKind, report: &Report, output: &Value, failed: &[Value
         ("failure", failure.map(|failure| format!("{} ({})", failure.summary, failure.code)).unwrap_or_default()),
         ("next step", failure.map(|failure| failure.next_step.to_string()).unwrap_or_default()),
     ];
-    let fields: Vec<(String, String)> = flat(output);
+    let fields = TaskOutput::fields(output);
     pairs.extend(fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
     say_pairs(&pairs);
     for entry in failed {
@@ -339,24 +339,6 @@ fn show_as_text(kind: TaskKind, report: &Report, output: &Value, failed: &[Value
         let part = |name: &str| text(name).unwrap_or_default();
         say(format_args!("  entry {} ({}): {} {}", part("entry"), part("account"), part("code"), part("message")));
     }
-}
-
-/// The fields of an output, one level deep, as words.
-fn flat(output: &Value) -> Vec<(String, String)> {
-    let Value::Object(fields) = output else { return Vec::new() };
-    fields
-        .iter()
-        .flat_map(|(name, value)| match value {
-            Value::Object(_) => flat(value),
-            Value::Null => vec![(name.clone(), "none".to_owned())],
-            Value::String(text) => vec![(name.clone(), text.clone())],
-            Value::Array(items) => {
-                let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-                vec![(name.clone(), items.join("; "))]
-            }
-            Value::Bool(_) | Value::Number(_) => vec![(name.clone(), value.to_string())],
-        })
-        .collect()
 }
 
 fn save_generated(local: &mut LocalTask, offer: &Offer, report: &Report) -> Result<(), Failed> {
