@@ -295,7 +295,7 @@ pub struct ResetPassword {
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
     pub on: OnAccount,
-    /// A file with the new password (its last line break is cut off).
+    /// A file with the new password, one line; `-` is standard input.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["generate", "service"])]
     pub password_file: Option<PathBuf>,
     /// Make a password up and write it to this file, which must not be there yet and which only you can read.
@@ -335,7 +335,7 @@ pub struct RestoreUser {
     /// The e-mail address it gets; without it, the present one stays.
     #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
     pub email: String,
-    /// A file with its new password (its last line break is cut off).
+    /// A file with its new password, one line; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 }

@@ -423,7 +423,7 @@ pub struct Submit {
     /// deprovision_user, restore_user: its new e-mail address [default: it stays]
     #[arg(long)]
     pub email: Option<String>,
-    /// reset_password, restore_user: the new password is the first line of this file; `-` is standard input
+    /// reset_password, restore_user: a file with the new password, one line; `-` is standard input
     #[arg(long, conflicts_with = "generate")]
     pub password_file: Option<PathBuf>,
     /// reset_password: the agent makes a password up and seals it to this process

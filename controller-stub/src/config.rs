@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::state::Keep;
+use crate::state::Retention;
 
 /// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a
 /// lost member blocks its tasks too long.
@@ -63,7 +63,7 @@ pub struct Config {
     /// How often each side of a session asks for a sign of life.
     pub heartbeat: Duration,
     /// How long finished tasks are kept.
-    pub keep: Keep,
+    pub keep: Retention,
     /// Where to write the bound addresses once everything listens.
     pub ready_file: Option<PathBuf>,
 }
@@ -87,9 +87,9 @@ pub struct Raw {
     pub settle_secs: u64,
     /// In seconds.
     pub heartbeat_secs: u64,
-    /// As in [`Keep`].
+    /// As in [`Retention`].
     pub keep_finished_days: u32,
-    /// As in [`Keep`].
+    /// As in [`Retention`].
     pub keep_finished_tasks: usize,
     /// As in [`Config`].
     pub ready_file: Option<PathBuf>,
@@ -122,7 +122,7 @@ impl TryFrom<Raw> for Config {
             lease_ttl: Duration::from_secs(raw.lease_ttl_secs),
             settle: Duration::from_secs(raw.settle_secs),
             heartbeat: Duration::from_secs(raw.heartbeat_secs),
-            keep: Keep { days: raw.keep_finished_days, newest: raw.keep_finished_tasks },
+            keep: Retention { days: raw.keep_finished_days, newest: raw.keep_finished_tasks },
             ready_file: raw.ready_file,
         })
     }

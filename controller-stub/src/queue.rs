@@ -174,7 +174,7 @@ impl Queue {
     }
 
     /// Moves a task to another state and keeps every index true.
-    fn become_(&mut self, id: TaskId, state: TaskState) {
+    fn move_to(&mut self, id: TaskId, state: TaskState) {
         let Some(entry) = self.tasks.get_mut(&id) else { return };
         let before = std::mem::replace(&mut entry.record.state, state);
         self.changed.insert(id);
@@ -211,7 +211,7 @@ impl Queue {
 
     /// Gives a task its outcome and takes it out.
     fn finish(&mut self, id: TaskId, finish: Finish) {
-        self.become_(id, TaskState::Finished);
+        self.move_to(id, TaskState::Finished);
         self.changed.remove(&id);
         let Some(mut entry) = self.tasks.remove(&id) else { return };
         if let Some(deadline) = entry.deadline {

@@ -29,7 +29,7 @@ mod systems;
 pub mod tasks;
 mod words;
 
-pub use finished::Keep;
+pub use finished::Retention;
 use ledger::{Ledger, LedgerError, Write};
 use record::{
     ClusterRecord, Direction, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
@@ -52,7 +52,7 @@ pub struct Settings {
     /// How often each side of a session asks for a sign of life.
     pub heartbeat: Duration,
     /// How long finished tasks are kept.
-    pub keep: Keep,
+    pub keep: Retention,
 }
 
 /// The most unfinished tasks: about 50 MiB of memory.

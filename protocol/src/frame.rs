@@ -88,6 +88,11 @@ macro_rules! frames {
             pub const REVISIONS: &[$crate::version::Revisions] =
                 &[$($crate::version::Revisions { tag: $tag, min: $rev, max: $rev },)*];
 
+            /// The frame's tag.
+            pub const fn tag(&self) -> u16 {
+                match self { $(Self::$frame(_) => $tag,)* }
+            }
+
             /// The frame's name, for logs and errors.
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$frame(_) => stringify!($frame),)* }

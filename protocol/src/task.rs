@@ -19,6 +19,7 @@ pub mod unlock_user;
 pub mod validate_user;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::bounded::Text;
 use crate::code::CodeSet;
@@ -144,14 +145,14 @@ macro_rules! task_kinds {
             }
 
             /// The request as JSON, for interfaces to people and programs.
-            pub fn to_json(&self) -> serde_json::Value {
+            pub fn to_json(&self) -> Value {
                 match self {
                     $(Self::$kind(request) => serde_json::to_value(request).unwrap_or_default(),)*
                 }
             }
 
             /// The request of `kind` that this JSON object describes. Unknown fields are refused.
-            pub fn from_json(kind: TaskKind, json: serde_json::Value) -> Result<Self, JsonError> {
+            pub fn from_json(kind: TaskKind, json: Value) -> Result<Self, JsonError> {
                 match kind {
                     $(TaskKind::$kind => serde_json::from_value(json)
                         .map(Self::$kind)
@@ -216,6 +217,32 @@ task_kinds! {
     14 DescribeSchema = describe_schema "describe_schema",
 }
 
+impl TaskOutput {
+    /// An output that is JSON already as names and words for people, nested fields under dotted names.
+    pub fn fields(output: &Value) -> Vec<(String, String)> {
+        let Value::Object(fields) = output else { return Vec::new() };
+        let mut told = Vec::new();
+        for (name, value) in fields {
+            if value.is_object() {
+                let nested = Self::fields(value).into_iter();
+                told.extend(nested.map(|(inner, words)| (format!("{name}.{inner}"), words)));
+            } else {
+                told.push((name.clone(), words(value)));
+            }
+        }
+        told
+    }
+}
+
+fn words(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join("; "),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
 /// The key under which work on one account is serialized.
 fn account_target(account: &Account) -> Text<255> {
     Text::clipped(account.to_lowercase())
@@ -223,6 +250,10 @@ fn account_target(account: &Account) -> Text<255> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -244,8 +275,27 @@ mod tests {
     }
 
     #[test]
+    fn every_field_of_an_output_is_told_under_its_whole_name() {
+        let output = json!({
+            "user": { "id": "005", "active": true, "frozen": null },
+            "failed": 2,
+            "licenses": ["Salesforce", { "needed": 1 }],
+        });
+        let fields = TaskOutput::fields(&output);
+        let told: BTreeMap<&str, &str> = fields.iter().map(|(name, words)| (name.as_str(), words.as_str())).collect();
+        let expected = [
+            ("user.id", "005"),
+            ("user.active", "true"),
+            ("user.frozen", "none"),
+            ("failed", "2"),
+            ("licenses", "Salesforce; {\"needed\":1}"),
+        ];
+        assert_eq!(told, BTreeMap::from(expected));
+    }
+
+    #[test]
     fn an_unknown_field_of_a_request_is_named() {
-        let json = serde_json::json!({ "account": "a@b.c", "acount": "x" });
+        let json = json!({ "account": "a@b.c", "acount": "x" });
         let error = TaskRequest::from_json(TaskKind::EnableUser, json).unwrap_err();
         assert!(error.to_string().contains("acount"), "{error}");
     }

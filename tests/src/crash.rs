@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use postern_protocol::TaskId;
+use salesforce_sim::Counters;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, RwLock};
@@ -180,13 +181,22 @@ fn check_alive(agent: &mut Agent, tally: &mut Tally) {
     }
 }
 
+/// How many effects the outcomes of an account's tasks stand for: at least, and at most where one is not known.
+type Expected<'a> = BTreeMap<&'a str, (u64, u64)>;
+
 async fn audit(world: &World, agents: &[Agent; 2], tally: &mut Tally) {
     let lab = world.lab.read().await;
     let ended = world.ended.lock().await;
-    let counters = lab.salesforce.counters();
-    // How many effects the outcomes account for: exactly, and at most where an outcome is not known.
-    let mut expected: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for it in ended.iter() {
+    let expected = count_outcomes(&ended, tally);
+    check_effects(&expected, &lab.salesforce.counters(), tally);
+    for agent in agents {
+        check_stores(&lab.controller, agent, tally);
+    }
+}
+
+fn count_outcomes<'a>(ended: &'a [Ended], tally: &mut Tally) -> Expected<'a> {
+    let mut expected = Expected::new();
+    for it in ended {
         let outcome = it.task["outcome"].as_str().unwrap_or("none");
         *tally.outcomes.entry(outcome.to_owned()).or_default() += 1;
         tally.tasks += 1;
@@ -209,12 +219,16 @@ async fn audit(world: &World, agents: &[Agent; 2], tally: &mut Tally) {
     if tally.tasks >= 1_000 && dead * 20 > tally.tasks {
         tally.violations.push(format!("{dead} of {} tasks were dead-lettered", tally.tasks));
     }
+    expected
+}
+
+fn check_effects(expected: &Expected<'_>, counters: &Counters, tally: &mut Tally) {
     for (account, (least, most)) in expected {
-        let effects = counters.users.get(account).copied().unwrap_or_default();
+        let effects = counters.users.get(*account).copied().unwrap_or_default();
         let switched = effects.activations + effects.deactivations;
         let issued = switched + effects.password_resets;
         tally.effects += issued;
-        if issued < least || issued > most {
+        if issued < *least || issued > *most {
             tally.violations.push(format!(
                 "{account}: the outcomes account for {least} to {most} effects, Salesforce saw {issued}"
             ));
@@ -225,9 +239,6 @@ async fn audit(world: &World, agents: &[Agent; 2], tally: &mut Tally) {
                 effects.flips
             ));
         }
-    }
-    for agent in agents {
-        check_stores(&lab.controller, agent, tally);
     }
 }
 

@@ -3,7 +3,9 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use postern_protocol::MemberId;
 use postern_protocol::enrollment::EnrollmentToken;
+use postern_protocol::enrollment::v1::Enrolled;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -42,14 +44,7 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
     let proxy = proxy_route(&config)?;
     let enrolled = enroll(&token, &options.controller, proxy, config.controller.connect_timeout, &applicant)
         .await
-        .map_err(|error| {
-            let exit = match &error {
-                EnrollmentError::Dial(DialError::BadUrl { .. }) => Exit::Usage,
-                EnrollmentError::Dial(_) | EnrollmentError::NoAnswer(_) => Exit::Unreachable,
-                EnrollmentError::Refused { .. } => Exit::Refused,
-            };
-            Failed::because(exit, &error)
-        })?;
+        .map_err(|error| Failed::because(exit_of(&error), &error))?;
     let membership = Membership {
         cluster: enrolled.cluster.clone(),
         member: enrolled.member,
@@ -58,8 +53,21 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
     };
     identity.enroll(&membership, &enrolled.certificate, &enrolled.ca)?;
     let replaces = old.map(|old| old.member).filter(|old| *old != enrolled.member);
+    show(&enrolled, replaces, options.json);
+    Ok(Exit::Ok)
+}
+
+fn exit_of(error: &EnrollmentError) -> Exit {
+    match error {
+        EnrollmentError::Dial(DialError::BadUrl { .. }) => Exit::Usage,
+        EnrollmentError::Dial(_) | EnrollmentError::NoAnswer(_) => Exit::Unreachable,
+        EnrollmentError::Refused { .. } => Exit::Refused,
+    }
+}
+
+fn show(enrolled: &Enrolled, replaces: Option<MemberId>, json: bool) {
     let fingerprint = identity::fingerprint(&enrolled.certificate);
-    if options.json {
+    if json {
         say_json(&json!({
             "cluster": enrolled.cluster, "member": enrolled.member, "approved": enrolled.approved,
             "fingerprint": fingerprint, "replaces": replaces,
@@ -85,7 +93,6 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
             ("then", then.unwrap_or_default()),
         ]);
     }
-    Ok(Exit::Ok)
 }
 
 /// Whether an agent that is a member may enroll with this token. Its own token may be used again: the reply may have

@@ -1,51 +1,31 @@
 //! `postern exec`: one task, here.
 
 mod export;
+mod offer;
 mod password_file;
 mod payload_file;
 mod rest_file;
+mod show;
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use postern_protocol::bounded::{Bytes, List, Text};
-use postern_protocol::code::CodeSet as _;
-use postern_protocol::message::v1::{Mode, Offer, Report, StreamRef};
-use postern_protocol::outcome::Outcome;
-use postern_protocol::seal::{
-    MAX_SECRET, SEGMENT, SealContext, SealedField, SealingKey, SealingPublicKey, SegmentSealer, StreamKey,
-};
-use postern_protocol::task::import_batch::{DATASET_KEY, Format, Remainder};
-use postern_protocol::task::reset_password::{PASSWORD, Source};
-use postern_protocol::task::{
-    deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
-    restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
-};
-use postern_protocol::{Epoch, SystemName, TaskKind, TaskOutput, TaskRequest};
+use postern_protocol::seal::{SealingKey, SealingPublicKey};
+use postern_protocol::{SystemName, TaskRequest};
 use postern_store::private::PartFile;
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use self::export::{read_describe_schema, read_export};
 use self::password_file::PasswordFile;
 use self::rest_file::RestFile;
-use super::{Failed, load, say, say_error, say_json, say_pairs};
+use super::{Failed, load, say_error};
 use crate::app::App;
-use crate::cli::{Common, DeprovisionUser, DisableUser, Exec, ImportBatch, ResetPassword, RestoreUser, Task};
+use crate::cli::Exec;
 use crate::dispatcher::LocalEvent;
 use crate::exit::Exit;
-use crate::random;
-use crate::store::{Store, spool_id};
 
 /// Progress events waiting to be shown; more are dropped.
 const EVENTS: usize = 64;
-/// Failed entries of a batch that are printed; the results file has all.
-const SHOWN: usize = 20;
-/// The longest result line that is read back.
-const MAX_LINE: usize = 64 * 1024;
 
 /// What `exec` needs to know beside the request.
 struct LocalTask {
@@ -71,7 +51,7 @@ impl LocalTask {
 
 pub(super) async fn run(config: &Path, options: Exec) -> Result<Exit, Failed> {
     let config = load(config)?;
-    let mut local = read(options.task)?;
+    let mut local = offer::read(options.task)?;
     super::check_system(&config, &local.system)?;
     let app = App::start(&config)?;
     let done = attempt(&app, &mut local).await;
@@ -80,383 +60,18 @@ pub(super) async fn run(config: &Path, options: Exec) -> Result<Exit, Failed> {
 }
 
 async fn attempt(app: &App, local: &mut LocalTask) -> Result<Exit, Failed> {
-    let offer = offer(app, local)?;
+    let offer = offer::offer(app, local)?;
     let (watch, mut events) = mpsc::channel(EVENTS);
     app.dispatcher.run_local(offer.clone(), watch).await;
     loop {
         match events.recv().await {
             Some(LocalEvent::Progress { done, total, phase }) => say_error(format_args!("{phase}: {done} of {total}")),
             Some(LocalEvent::Ended(report)) => {
-                let shown = show(app, local, &offer, &report);
+                let shown = show::show(app, local, &offer, &report);
                 app.dispatcher.local_taken(report.task, shown.is_ok()).await;
                 return shown;
             }
             None => return Err(Failed::new(Exit::Failed, "the task was not taken; the log above says why")),
-        }
-    }
-}
-
-// ---- from the command line to an offer -------------------------------------------------------------------------
-
-fn account(name: &str) -> Result<Text<128>, Failed> {
-    text("account", name)
-}
-
-fn text(option: &str, value: &str) -> Result<Text<128>, Failed> {
-    Text::new(value).map_err(|error| Failed::new(Exit::Usage, format!("--{option}: {error}")))
-}
-
-fn read(task: Task) -> Result<LocalTask, Failed> {
-    let plain = |request: TaskRequest, common: Common| LocalTask {
-        request,
-        system: common.system,
-        json: common.json,
-        secret: None,
-        dataset: None,
-        results: None,
-        rest: None,
-        generated: None,
-        payload: None,
-    };
-    Ok(match task {
-        Task::TestConnection(common) => plain(TaskRequest::TestConnection(test_connection::Request {}), common),
-        Task::ValidateUser(on) => {
-            let request = validate_user::Request { account: account(&on.account)? };
-            plain(TaskRequest::ValidateUser(request), on.common)
-        }
-        Task::EnableUser(on) => {
-            let request = enable_user::Request { account: account(&on.account)? };
-            plain(TaskRequest::EnableUser(request), on.common)
-        }
-        Task::DisableUser(DisableUser { on, if_refused }) => {
-            let request = disable_user::Request { account: account(&on.account)?, if_refused: if_refused.into() };
-            plain(TaskRequest::DisableUser(request), on.common)
-        }
-        Task::FreezeUser(on) => {
-            let request = freeze_user::Request { account: account(&on.account)? };
-            plain(TaskRequest::FreezeUser(request), on.common)
-        }
-        Task::UnfreezeUser(on) => {
-            let request = unfreeze_user::Request { account: account(&on.account)? };
-            plain(TaskRequest::UnfreezeUser(request), on.common)
-        }
-        Task::UnlockUser(on) => {
-            let request = unlock_user::Request { account: account(&on.account)? };
-            plain(TaskRequest::UnlockUser(request), on.common)
-        }
-        Task::ExpirePassword(on) => {
-            let request = expire_password::Request { account: account(&on.account)? };
-            plain(TaskRequest::ExpirePassword(request), on.common)
-        }
-        Task::ResetPassword(options) => reset(options, plain)?,
-        Task::DeprovisionUser(DeprovisionUser { on, new_name, email }) => {
-            let (account, new_name) = (account(&on.account)?, text("new-name", &new_name)?);
-            let request = deprovision_user::Request { account, new_name, email: text("email", &email)? };
-            plain(TaskRequest::DeprovisionUser(request), on.common)
-        }
-        Task::RestoreUser(options) => restore(options, plain)?,
-        Task::ImportBatch(options) => import(options, plain)?,
-        Task::DescribeSchema(options) => {
-            let file = payload_file::begin(&options.output)?;
-            let request = read_describe_schema(&options)?;
-            let payload = Some((SealingKey::from_random(&random::secret()), file));
-            LocalTask { payload, ..plain(TaskRequest::DescribeSchema(request), options.common) }
-        }
-        Task::Export(options) => {
-            let file = payload_file::begin(&options.output)?;
-            let request = read_export(&options)?;
-            let payload = Some((SealingKey::from_random(&random::secret()), file));
-            LocalTask { payload, ..plain(TaskRequest::Export(request), options.common) }
-        }
-    })
-}
-
-fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
-    let source = match &options {
-        ResetPassword { service: true, .. } => Source::Service,
-        ResetPassword { generate: Some(_), .. } => Source::Generated,
-        ResetPassword { .. } => Source::Given,
-    };
-    let request = reset_password::Request { account: account(&options.on.account)?, source: source.into() };
-    let secret = match &options.password_file {
-        Some(path) => Some((PASSWORD, read_password(path)?)),
-        None => None,
-    };
-    let generated = match options.generate.or(options.temporary) {
-        Some(path) => Some((SealingKey::from_random(&random::secret()), PasswordFile::make(&path)?)),
-        None => None,
-    };
-    Ok(LocalTask { secret, generated, ..plain(TaskRequest::ResetPassword(request), options.on.common) })
-}
-
-fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
-    let Some(format) = options.format.or_else(|| Format::of_file(&options.dataset.to_string_lossy())) else {
-        let shown = options.dataset.display();
-        let message = format!("the name of `{shown}` does not tell how it is written; give --format");
-        return Err(Failed::new(Exit::Usage, message));
-    };
-    let too_long = |name: &'static str| move |error| Failed::new(Exit::Usage, format!("--{name}: {error}"));
-    let request = import_batch::Request {
-        delimiter: options.delimiter.into(),
-        all_or_none: options.all_or_none,
-        dry_run: options.dry_run,
-        bulk_threshold: options.bulk_threshold,
-        attributes: List::new(options.attributes).map_err(too_long("attribute"))?,
-        audit_key: Text::new(options.audit_key).map_err(too_long("audit-key"))?,
-        dynamic_system: options.dynamic_system.into(),
-        system_variable: Text::new(options.system_variable).map_err(too_long("system-variable"))?,
-        variables: List::new(options.variables).map_err(too_long("variable"))?,
-        ..import_batch::Request::new(format)
-    };
-    let results = options.results.map(make_results).transpose()?;
-    let dataset = Some(options.dataset);
-    let rest = options.failed.map(RestFile::make).transpose()?;
-    Ok(LocalTask { dataset, results, rest, ..plain(TaskRequest::ImportBatch(request), options.common) })
-}
-
-fn restore(options: RestoreUser, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
-    let RestoreUser { on, name, email, password_file } = options;
-    let (account, name) = (account(&on.account)?, text("name", &name)?);
-    let request = restore_user::Request { account, name, email: text("email", &email)? };
-    let secret = match &password_file {
-        Some(path) => Some((restore_user::PASSWORD, read_password(path)?)),
-        None => None,
-    };
-    Ok(LocalTask { secret, ..plain(TaskRequest::RestoreUser(request), on.common) })
-}
-
-/// Made before anything is changed: what came of it must be told.
-fn make_results(path: PathBuf) -> Result<(File, PathBuf), Failed> {
-    match File::create(&path) {
-        Ok(file) => Ok((file, path)),
-        Err(error) => {
-            let message = format!("the results cannot be written to `{}`; name another file: {error}", path.display());
-            Err(Failed::new(Exit::Usage, message))
-        }
-    }
-}
-
-fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
-    let unreadable = |error: std::io::Error| {
-        Failed::new(Exit::Usage, format!("the password cannot be read from `{}`: {error}", path.display()))
-    };
-    let mut bytes = Zeroizing::new(Vec::new());
-    let limit = u64::try_from(MAX_SECRET).unwrap_or(u64::MAX);
-    File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-    while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
-        bytes.pop();
-    }
-    let problem = match &bytes[..] {
-        [] => "holds no password",
-        long if long.len() > MAX_SECRET => "is too large for a password",
-        text if text.contains(&b'\n') => "holds more than one line, so it is not clear what the password is",
-        _ => return Ok(bytes),
-    };
-    Err(Failed::new(Exit::Usage, format!("`{}` {problem}", path.display())))
-}
-
-fn offer(app: &App, local: &LocalTask) -> Result<Offer, Failed> {
-    let bug = |error: &(dyn std::error::Error + 'static)| Failed::because(Exit::Bug, error);
-    let task = random::task_id();
-    let kind = local.request.kind();
-    let target = local.request.target();
-    let context = SealContext { task, kind, system: &local.system, target: &target };
-    let mut sealed = Vec::new();
-    if let Some((name, secret)) = &local.secret {
-        sealed.push(seal(context, name, secret, &app.sealing_keys)?);
-    }
-    let mut streams = Vec::new();
-    if let Some(path) = &local.dataset {
-        let key: StreamKey = random::secret();
-        streams.push(seal_dataset(&app.store, path, &key)?);
-        sealed.push(seal(context, DATASET_KEY, key.as_slice(), &app.sealing_keys)?);
-    }
-    Ok(Offer {
-        task,
-        kind: kind.into(),
-        kind_rev: TaskRequest::REV,
-        epoch: Epoch(0),
-        lease_ttl_ms: 0,
-        deadline_ms: 0,
-        priority: 0,
-        system: local.system.clone(),
-        target,
-        mode: Mode::Sync.into(),
-        attempt: 1,
-        reconcile: false,
-        observations: List::default(),
-        params: Bytes::new(local.request.encode().map_err(|error| bug(&error))?).map_err(|error| bug(&error))?,
-        sealed: List::clipped(sealed),
-        streams: List::clipped(streams),
-        requester: local.requester(),
-        ext: List::default(),
-    })
-}
-
-fn seal(context: SealContext<'_>, name: &str, secret: &[u8], keys: &[SealingPublicKey]) -> Result<SealedField, Failed> {
-    SealedField::seal(context, name, secret, keys, &mut random::source())
-        .map_err(|error| Failed::because(Exit::Bug, &error))
-}
-
-/// The dataset goes into the spool sealed, as if it had come from a controller: one way for all.
-fn seal_dataset(store: &Store, path: &Path, key: &StreamKey) -> Result<StreamRef, Failed> {
-    let unreadable = |error: std::io::Error| {
-        Failed::new(Exit::Usage, format!("the dataset `{}` cannot be read: {error}", path.display()))
-    };
-    let mut hash = Sha256::new();
-    let mut length = 0;
-    // Length and hash must be known before the payload is begun, so the file is sealed twice.
-    each_segment(path, key, |segment| {
-        hash.update(segment);
-        length += u64::try_from(segment.len()).unwrap_or(u64::MAX);
-        Ok(())
-    })
-    .map_err(unreadable)?;
-    let stream = StreamRef { id: random::stream_id(), length, sha256: hash.finalize().into() };
-    let spool_error = |error| Failed::because(Exit::Store, &error);
-    let mut writer = store.spool().write(spool_id(stream.id), length).map_err(spool_error)?;
-    each_segment(path, key, |segment| writer.append(segment).map_err(std::io::Error::other)).map_err(unreadable)?;
-    writer.finish(&stream.sha256).map_err(spool_error)?;
-    Ok(stream)
-}
-
-fn each_segment(
-    path: &Path,
-    key: &StreamKey,
-    mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    let mut file = BufReader::with_capacity(SEGMENT, File::open(path)?);
-    let mut sealer = SegmentSealer::new(key);
-    loop {
-        let mut segment = Zeroizing::new(Vec::with_capacity(SEGMENT));
-        let limit = u64::try_from(SEGMENT).unwrap_or(u64::MAX);
-        file.by_ref().take(limit).read_to_end(&mut segment)?;
-        let last = file.fill_buf()?.is_empty();
-        take(&sealer.seal(&segment, last).map_err(std::io::Error::other)?)?;
-        if last {
-            return Ok(());
-        }
-    }
-}
-
-// ---- from a report to the terminal -----------------------------------------------------------------------------
-
-fn show(app: &App, local: &mut LocalTask, offer: &Offer, report: &Report) -> Result<Exit, Failed> {
-    let kind = local.request.kind();
-    let output = if report.output.is_empty() { None } else { TaskOutput::decode(kind, &report.output).ok() };
-    let output = output.map_or(Value::Null, |output| serde_json::to_value(output).unwrap_or_default());
-    let saved = save_generated(local, offer, report);
-    let failed = match local.payload.take() {
-        Some((key, file)) => payload_file::fill(file, app, &key, offer, report).map(|()| Vec::new())?,
-        None => save_results(app, local, report)?,
-    };
-    if local.json {
-        say_json(&json!({
-            "task": report.task, "kind": kind, "outcome": report.outcome, "certainty": report.certainty,
-            "changed": report.changed, "failure": report.failure, "output": output, "failed_entries": failed,
-        }));
-    } else {
-        show_as_text(kind, report, &output, &failed);
-    }
-    saved?;
-    Ok(match report.outcome.known() {
-        Some(Outcome::Succeeded | Outcome::AlreadySatisfied) => Exit::Ok,
-        _ => Exit::Failed,
-    })
-}
-
-fn show_as_text(kind: TaskKind, report: &Report, output: &Value, failed: &[Value]) {
-    let failure = report.failure.as_ref();
-    let mut pairs = vec![
-        ("task", format!("{} ({})", report.task, kind.name())),
-        ("outcome", report.outcome.to_string()),
-        ("changed", report.changed.to_string()),
-        ("failure", failure.map(|failure| format!("{} ({})", failure.summary, failure.code)).unwrap_or_default()),
-        ("next step", failure.map(|failure| failure.next_step.to_string()).unwrap_or_default()),
-    ];
-    let fields: Vec<(String, String)> = flat(output);
-    pairs.extend(fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
-    say_pairs(&pairs);
-    for entry in failed {
-        let text = |name: &str| entry.get(name).map(|value| value.to_string().trim_matches('"').to_owned());
-        let part = |name: &str| text(name).unwrap_or_default();
-        say(format_args!("  entry {} ({}): {} {}", part("entry"), part("account"), part("code"), part("message")));
-    }
-}
-
-/// The fields of an output, one level deep, as words.
-fn flat(output: &Value) -> Vec<(String, String)> {
-    let Value::Object(fields) = output else { return Vec::new() };
-    fields
-        .iter()
-        .flat_map(|(name, value)| match value {
-            Value::Object(_) => flat(value),
-            Value::Null => vec![(name.clone(), "none".to_owned())],
-            Value::String(text) => vec![(name.clone(), text.clone())],
-            Value::Array(items) => {
-                let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-                vec![(name.clone(), items.join("; "))]
-            }
-            Value::Bool(_) | Value::Number(_) => vec![(name.clone(), value.to_string())],
-        })
-        .collect()
-}
-
-fn save_generated(local: &mut LocalTask, offer: &Offer, report: &Report) -> Result<(), Failed> {
-    let kind = local.request.kind();
-    let (Some((key, file)), Some(sealed)) = (&mut local.generated, report.sealed.first()) else { return Ok(()) };
-    let context = SealContext { task: offer.task, kind, system: &offer.system, target: &offer.target };
-    let password = sealed.open(context, key).map_err(|error| Failed::because(Exit::Bug, &error))?;
-    file.fill(&password)
-}
-
-/// Writes the results where they were wanted and returns the first entries that failed.
-fn save_results(app: &App, local: &mut LocalTask, report: &Report) -> Result<Vec<Value>, Failed> {
-    let Some(stream) = report.streams.first() else { return Ok(Vec::new()) };
-    let reader = app
-        .store
-        .spool()
-        .read(spool_id(stream.id), stream.length)
-        .map_err(|error| Failed::because(Exit::Store, &error))?;
-    let mut failed = Vec::new();
-    let mut rest = Remainder::default();
-    let mut line = Vec::new();
-    let mut offset = 0;
-    while offset < stream.length {
-        let piece = reader.read_at(offset).map_err(|error| Failed::because(Exit::Store, &error))?;
-        offset += u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        if let Some((file, path)) = &local.results {
-            let mut file: &File = file;
-            file.write_all(&piece).map_err(|error| {
-                Failed::new(Exit::Failed, format!("the results cannot be written to `{}`: {error}", path.display()))
-            })?;
-        }
-        for byte in piece {
-            if byte != b'\n' {
-                if line.len() < MAX_LINE {
-                    line.push(byte);
-                }
-                continue;
-            }
-            note_failed(&mut failed, &line);
-            rest.note(&line);
-            line.clear();
-        }
-    }
-    if let (Some(file), Some(dataset)) = (&mut local.rest, &local.dataset) {
-        file.fill(&rest, dataset)?;
-    }
-    Ok(failed)
-}
-
-fn note_failed(failed: &mut Vec<Value>, line: &[u8]) {
-    if failed.len() >= SHOWN {
-        return;
-    }
-    if let Ok(entry) = serde_json::from_slice::<Value>(line) {
-        let outcome = entry.get("outcome").and_then(Value::as_str).unwrap_or_default();
-        if matches!(outcome, "failed" | "unknown") {
-            failed.push(entry);
         }
     }
 }

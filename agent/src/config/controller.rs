@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_checked() {
+    fn a_proxy_that_cannot_be_used_is_refused_with_what_to_change() {
         let error = refused("[controller]\nproxy = { url = \"http://a:b@proxy:1\" }\n");
         assert!(error.contains("not in the URL"), "{error}");
         let error = refused("[controller]\nproxy = { url = \"a:b@proxy\" }\n");

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_is_read() {
+    fn a_secret_comes_from_a_file_a_variable_or_a_credential() {
         assert_eq!(parse("password = { file = \"/x\" }").unwrap(), SecretSource::File(PathBuf::from("/x")));
         assert_eq!(parse("password = { env = \"X\" }").unwrap(), SecretSource::Env("X".to_owned()));
         assert_eq!(parse("password = { credential = \"x\" }").unwrap(), SecretSource::Credential("x".to_owned()));

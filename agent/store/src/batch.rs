@@ -1,3 +1,5 @@
+//! What is changed together or not at all.
+
 use crate::record::{MAX_KEY, MAX_VALUE};
 use crate::{StoreError, Table};
 

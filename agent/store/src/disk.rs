@@ -1,3 +1,5 @@
+//! What is asked of the disk beside sled.
+
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;

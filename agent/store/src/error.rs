@@ -1,3 +1,5 @@
+//! Why the store did not do what it was asked, and how far it can be trusted after.
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Disk space that is kept for what cannot wait.
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -46,6 +48,7 @@ impl Lookout {
         Ok(Self { disk, directory: file, needed })
     }
 
+    /// Whether so many bytes can be written and a batch still finds what it has to leave free.
     pub(crate) fn has_room_for(&self, bytes: u64) -> io::Result<bool> {
         Ok(self.disk.free(&self.directory)? >= self.needed.saturating_add(bytes))
     }
@@ -60,6 +63,8 @@ pub(crate) struct Room {
 }
 
 impl Room {
+    /// Lets a batch in, or refuses it before any of it is written.
+    ///
     /// # Errors
     ///
     /// [`StoreError::DiskFull`], and the batch must not be applied.

@@ -1,3 +1,5 @@
+//! The key that records and payloads are encrypted with.
+
 use std::fmt;
 use std::fs;
 use std::io::Write;

@@ -1,3 +1,5 @@
+//! One process on a store at a time.
+
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::Path;

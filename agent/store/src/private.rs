@@ -112,13 +112,52 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     sync_parent(path)
 }
 
-/// Makes a file of mode 0600 to write to, where there is none yet.
+/// A file of mode 0600 where there was none: made before the work whose outcome it takes, because an outcome that
+/// cannot be kept must not come about, and gone again unless it was filled, so that it is not in the way of the next try.
 ///
-/// # Errors
-///
-/// What the system said, for whoever knows what the file was to hold.
-pub fn create_new(path: &Path) -> io::Result<File> {
-    options().create_new(true).open(path)
+/// Its errors are what the system said, for whoever knows what the file is to hold.
+#[derive(Debug)]
+pub struct NewFile {
+    path: PathBuf,
+    file: File,
+    is_filled: bool,
+}
+
+impl NewFile {
+    /// Makes the file.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] where there is something already, and whatever else the system said.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let file = options().create_new(true).open(path)?;
+        Ok(Self { path: path.to_owned(), file, is_filled: false })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lets `write` write everything it is to hold, and makes that durable.
+    ///
+    /// # Errors
+    ///
+    /// What the system said; a part of what was to be written goes with the file.
+    pub fn fill(&mut self, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+        write(&mut self.file)?;
+        self.file.sync_all()?;
+        self.is_filled = true;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.is_filled {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Refuses a directory that others may use.
@@ -238,9 +277,29 @@ mod tests {
     fn a_new_file_is_private_and_takes_the_place_of_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("password");
-        create_new(&path).unwrap();
+        NewFile::create(&path).unwrap().fill(|file| file.write_all(b"hunter2")).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
-        assert_eq!(create_new(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(NewFile::create(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"hunter2");
+    }
+
+    #[test]
+    fn a_new_file_that_is_not_filled_goes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        drop(NewFile::create(&path).unwrap());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_new_file_that_holds_a_part_only_goes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        let mut file = NewFile::create(&path).unwrap();
+        let full = file.fill(|file| file.write_all(b"hun").and_then(|()| Err(io::ErrorKind::StorageFull.into())));
+        assert_eq!(full.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        drop(file);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! The store as its owner uses it: reads, commits, the spool.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

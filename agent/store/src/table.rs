@@ -1,3 +1,5 @@
+//! What kinds of records there are, told apart by a tag.
+
 use std::fmt;
 
 /// One kind of record: a name for people and a tag on disk.

@@ -1,3 +1,5 @@
+//! How much of the store must be there, told beside it.
+
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;

@@ -6,7 +6,7 @@ use std::path::Path;
 use postern_protocol::TaskRequest;
 use postern_protocol::seal::SealingKey;
 use postern_protocol::task::export;
-use postern_store::private::{self, PartFile};
+use postern_store::private::{self, NewFile, PartFile};
 use zeroize::Zeroizing;
 
 use crate::client::Client;
@@ -16,10 +16,7 @@ use crate::state::tasks::TaskView;
 
 /// Keeps the private half of the key that a payload is sealed to.
 pub(super) fn keep_key(file: &Path, key: &SealingKey) -> Result<(), Failure> {
-    let written = private::create_new(file).and_then(|mut it| {
-        it.write_all(key.expose_private())?;
-        it.sync_all()
-    });
+    let written = NewFile::create(file).and_then(|mut it| it.fill(|file| file.write_all(key.expose_private())));
     written.map_err(|error| {
         Failure::new(Exit::Failed, format!("the key cannot be written to `{}`: {error}", file.display()))
     })

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use postern_protocol::TaskId;
 use postern_protocol::task::import_batch::Remainder;
-use postern_store::{excerpt, private};
+use postern_store::excerpt;
+use postern_store::private::NewFile;
 
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
@@ -40,7 +41,7 @@ pub(super) async fn run(
         return Ok(());
     }
     // It may hold passwords.
-    let written = private::create_new(target).and_then(|mut target| excerpt(&mut source, &parts, &mut target));
+    let written = NewFile::create(target).and_then(|mut target| target.fill(|file| excerpt(&mut source, &parts, file)));
     written.map_err(|error| unwritable(target, &error))
 }
 

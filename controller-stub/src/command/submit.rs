@@ -1,17 +1,18 @@
 //! `task submit`: secrets are sealed here, before anything leaves the process.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use postern_protocol::seal::{SealError, SealingKey, SealingPublicKey};
+use postern_protocol::seal::{MAX_SECRET, SealError, SealingKey, SealingPublicKey};
 use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::import_batch::Format;
 use postern_protocol::task::reset_password::Source;
 use postern_protocol::task::{import_batch, reset_password, restore_user};
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest};
+use postern_store::password;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -30,17 +31,17 @@ mod delivery;
 
 use delivery::Delivery;
 
-pub(super) async fn run(reach: &Reach, client: &Client, options: Submit) -> Result<(), Failure> {
-    check(&options)?;
-    let request = request(&options)?;
+pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Result<(), Failure> {
+    check(options)?;
+    let request = request(options)?;
     let id = options.id.unwrap_or_else(|| TaskId::from_random(clock::wall().0, random::bytes()));
     let binding = Binding { task: id, system: options.system.clone(), request };
-    let delivery = Delivery::prepare(&options)?;
+    let delivery = Delivery::prepare(options)?;
     let result_key = is_sealed_whole(options.kind).then(|| SealingKey::from_random(&random::secret()));
     if let (Some(file), Some(key)) = (&options.result_key, &result_key) {
         payload::keep_key(file, key)?;
     }
-    let (sealed, streams) = secrets(client, &options, &binding).await?;
+    let (sealed, streams) = secrets(client, options, &binding).await?;
     let body = json!({
         "id": id,
         "system": options.system,
@@ -221,11 +222,11 @@ async fn secrets(
     binding: &Binding,
 ) -> Result<(Vec<OpaqueView>, Vec<StreamId>), Failure> {
     if let Some(file) = &options.password_file {
-        let password = password(file)?;
+        let password = password::read(file, MAX_SECRET).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
         let keys = keys(client, &options.system).await?;
         let name =
             if options.kind == TaskKind::RestoreUser { restore_user::PASSWORD } else { reset_password::PASSWORD };
-        let field = binding.seal(name, password.as_bytes(), &keys).map_err(|error| cannot_seal(&error))?;
+        let field = binding.seal(name, &password, &keys).map_err(|error| cannot_seal(&error))?;
         return Ok((vec![field], Vec::new()));
     }
     if let Some(file) = &options.import.dataset {
@@ -263,24 +264,6 @@ async fn keys(client: &Client, system: &SystemName) -> Result<Vec<SealingPublicK
         ));
     }
     Ok(keys.keys.into_iter().map(|key| key.public).collect())
-}
-
-fn password(file: &Path) -> Result<Zeroizing<String>, Failure> {
-    let unreadable = |error: std::io::Error| {
-        Failure::new(Exit::Failed, format!("cannot read the password from `{}`: {error}", file.display()))
-    };
-    let mut line = Zeroizing::new(String::new());
-    if file == Path::new("-") {
-        std::io::stdin().lock().take(4096).read_line(&mut line).map_err(unreadable)?;
-    } else {
-        let opened = File::open(file).map_err(unreadable)?;
-        BufReader::new(opened.take(4096)).read_line(&mut line).map_err(unreadable)?;
-    }
-    let password = Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned());
-    if password.is_empty() {
-        return Err(Failure::new(Exit::Failed, format!("the first line of `{}` is empty", file.display())));
-    }
-    Ok(password)
 }
 
 fn dataset(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use postern_protocol::{Outcome, TaskId};
+use postern_protocol::{Outcome, TaskId, TaskOutput};
 use serde_json::{Value, json};
 
 use super::{client, output, payload, results, submit};
@@ -17,7 +17,7 @@ use crate::state::tasks::TaskView;
 pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failure> {
     let client = client(reach)?;
     match command {
-        TaskCommand::Submit(options) => submit::run(reach, &client, *options).await,
+        TaskCommand::Submit(options) => submit::run(reach, &client, &options).await,
         TaskCommand::Show { task } => show(reach, &client.get(&format!("/v1/tasks/{task}")).await?),
         TaskCommand::Cancel { task } => {
             show(reach, &client.post(&format!("/v1/tasks/{task}/cancel"), &json!({})).await?)
@@ -139,7 +139,7 @@ pub(super) fn show(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
         ("deadline", output::moment_if(view.deadline)),
         ("finished", output::moment_if(view.finished)),
     ];
-    let fields = output_fields(view.output.as_ref());
+    let fields = view.output.as_ref().map(TaskOutput::fields).unwrap_or_default();
     facts.extend(fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
     if let Some(payload) = view.streams.first() {
         facts.push(("results", format!("{} bytes: postern-controller task results {}", payload.length, view.id)));
@@ -157,31 +157,4 @@ fn outcome(view: &TaskView) -> String {
 
 fn account(params: &Value) -> String {
     params.get("account").and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// The output's fields, nested ones under dotted names.
-fn output_fields(output: Option<&Value>) -> Vec<(String, String)> {
-    let mut fields = Vec::new();
-    if let Some(Value::Object(map)) = output {
-        for (name, value) in map {
-            match value {
-                Value::Object(_) => {
-                    let nested = output_fields(Some(value));
-                    fields.extend(nested.into_iter().map(|(inner, value)| (format!("{name}.{inner}"), value)));
-                }
-                Value::Null => fields.push((name.clone(), "none".to_owned())),
-                Value::String(text) => fields.push((name.clone(), text.clone())),
-                Value::Array(items) => {
-                    let texts: Vec<String> = items.iter().map(plain).collect();
-                    fields.push((name.clone(), texts.join("; ")));
-                }
-                Value::Bool(_) | Value::Number(_) => fields.push((name.clone(), value.to_string())),
-            }
-        }
-    }
-    fields
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

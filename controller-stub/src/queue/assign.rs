@@ -95,7 +95,7 @@ impl Queue {
                 deadline_ms = u64::try_from(deadline.since(now).as_millis()).unwrap_or(u64::MAX).max(1);
             }
         }
-        self.become_(task, TaskState::Leased { holder: member });
+        self.move_to(task, TaskState::Leased { holder: member });
         Assignment { task, member, deadline_ms }
     }
 

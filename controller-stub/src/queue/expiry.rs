@@ -59,7 +59,7 @@ impl Queue {
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.until = entry.until.max(at.now) + self.config.settle;
         }
-        self.become_(id, TaskState::InDoubt { holder, started });
+        self.move_to(id, TaskState::InDoubt { holder, started });
     }
 
     /// Puts a task back in line. Once somebody may have begun it, that stays true.
@@ -67,7 +67,7 @@ impl Queue {
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.record.reconcile |= reconcile;
         }
-        self.become_(id, TaskState::Queued);
+        self.move_to(id, TaskState::Queued);
     }
 
     pub(super) fn expire(&mut self, id: TaskId, at: Moment) {

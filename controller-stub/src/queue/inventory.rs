@@ -52,7 +52,7 @@ impl Queue {
         }
         let state = if begun { TaskState::Started { holder: member } } else { TaskState::Accepted { holder: member } };
         if self.state(id) != Some(state) {
-            self.become_(id, state);
+            self.move_to(id, state);
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postern_protocol::code::CodeSet;
 use postern_protocol::id::Incarnation;
-use postern_protocol::message::v1::{HeldState, LeaseRef, LeaseVerdict, Mode, Rejection};
+use postern_protocol::message::v1::{HeldState, LeaseRef, LeaseVerdict, Rejection};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{Epoch, MemberId, Outcome, TaskId, TaskKind, Timestamp};
@@ -12,7 +12,7 @@ use postern_protocol::{Epoch, MemberId, Outcome, TaskId, TaskKind, Timestamp};
 use super::inventory::{Held, Memory};
 use super::*;
 use crate::clock::Moment;
-use crate::state::record::{TaskRecord, TaskState};
+use crate::state::record::TaskRecord;
 
 const TTL: u64 = 10_000;
 const SETTLE: u64 = 5_000;
@@ -30,25 +30,11 @@ fn id(number: u8) -> TaskId {
 }
 
 fn task(number: u8) -> TaskRecord {
+    let (cluster, system) = ("acme".parse().unwrap(), "sf".parse().unwrap());
     TaskRecord {
-        id: id(number),
-        cluster: "acme".parse().unwrap(),
-        system: "sf".parse().unwrap(),
-        kind: TaskKind::DisableUser,
-        target: format!("user{number}"),
-        mode: Mode::Async,
         priority: 100,
-        digest: [0; 32],
         submitted: UnixMillis(u64::from(number)),
-        deadline: None,
-        state: TaskState::Queued,
-        epoch: Epoch(0),
-        attempt: 0,
-        leases: Vec::new(),
-        reconcile: false,
-        cancel_requested: false,
-        observations: Vec::new(),
-        finish: None,
+        ..TaskRecord::queued(id(number), cluster, system, TaskKind::DisableUser, format!("user{number}"))
     }
 }
 
@@ -167,7 +153,7 @@ fn larger_priority_goes_first_then_age() {
 
 /// Invariant 8: leave `busy` out of `best_member` and the second is given out at once.
 #[test]
-fn one_unexpired_lease_a_target() {
+fn no_target_has_two_unexpired_leases() {
     let mut world = World::new();
     world.queue.connect(ONE, holder(10));
     world.queue.submit(TaskRecord { target: "joe".to_owned(), ..task(1) }, at(0));
@@ -548,7 +534,7 @@ fn a_restored_queue_goes_on_where_it_was_with_whole_leases() {
 }
 
 #[test]
-fn there_is_a_limit() {
+fn a_task_beyond_the_most_unfinished_is_refused() {
     let mut world = World::new();
     for number in 0..100 {
         assert!(world.queue.submit(task(number), at(0)));

@@ -38,7 +38,7 @@ impl Queue {
             return false;
         }
         if matches!(self.state(lease.task), Some(TaskState::Leased { .. })) {
-            self.become_(lease.task, TaskState::Accepted { holder: member });
+            self.move_to(lease.task, TaskState::Accepted { holder: member });
         }
         true
     }
@@ -50,10 +50,10 @@ impl Queue {
         }
         match self.state(lease.task) {
             Some(TaskState::Leased { .. } | TaskState::Accepted { .. }) => {
-                self.become_(lease.task, TaskState::Started { holder: member });
+                self.move_to(lease.task, TaskState::Started { holder: member });
             }
             Some(TaskState::InDoubt { started: false, .. }) => {
-                self.become_(lease.task, TaskState::InDoubt { holder: member, started: true });
+                self.move_to(lease.task, TaskState::InDoubt { holder: member, started: true });
             }
             Some(TaskState::Queued | TaskState::Started { .. } | TaskState::InDoubt { .. } | TaskState::Finished)
             | None => (),
@@ -69,7 +69,7 @@ impl Queue {
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.record.leases.retain(|it| it.epoch != lease.epoch);
         }
-        self.become_(id, TaskState::Queued);
+        self.move_to(id, TaskState::Queued);
         match why.reason.known() {
             Some(Rejection::Expired) => self.expire(id, at),
             Some(Rejection::Invalid) => self.fail(id, why, at),
@@ -143,10 +143,10 @@ impl Queue {
         match entry.record.state {
             // Nobody else was given it meanwhile, so the doubt is over.
             TaskState::InDoubt { started: true, .. } => {
-                self.become_(lease.task, TaskState::Started { holder: member });
+                self.move_to(lease.task, TaskState::Started { holder: member });
             }
             TaskState::InDoubt { started: false, .. } => {
-                self.become_(lease.task, TaskState::Accepted { holder: member });
+                self.move_to(lease.task, TaskState::Accepted { holder: member });
             }
             TaskState::Queued
             | TaskState::Leased { .. }

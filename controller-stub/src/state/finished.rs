@@ -13,7 +13,7 @@ use crate::clock::{self, Moment};
 
 /// How long finished tasks are kept. One is forgotten when neither rule keeps it.
 #[derive(Debug, Clone, Copy)]
-pub struct Keep {
+pub struct Retention {
     /// Each for so long after it finished.
     pub days: u32,
     /// The newest for longer.
@@ -93,7 +93,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use postern_protocol::message::v1::Mode;
     use postern_protocol::outcome::{Certainty, Changed};
     use postern_protocol::{Epoch, Outcome, TaskKind, Timestamp};
     use postern_store::{Options, Store, StoreKey};
@@ -128,25 +127,13 @@ mod tests {
             note: String::new(),
             at,
         };
+        let id = TaskId::from_random(made.0, [1; 10]);
+        let (cluster, system) = ("acme".parse().unwrap(), "sf".parse().unwrap());
         TaskRecord {
-            id: TaskId::from_random(made.0, [1; 10]),
-            cluster: "acme".parse().unwrap(),
-            system: "sf".parse().unwrap(),
-            kind: TaskKind::EnableUser,
-            target: String::new(),
-            mode: Mode::Async,
-            priority: 1,
-            digest: [0; 32],
             submitted: made,
-            deadline: None,
             state: if finished.is_some() { TaskState::Finished } else { TaskState::Queued },
-            epoch: Epoch(1),
-            attempt: 1,
-            leases: Vec::new(),
-            reconcile: false,
-            cancel_requested: false,
-            observations: Vec::new(),
             finish: finished.map(end),
+            ..TaskRecord::queued(id, cluster, system, TaskKind::EnableUser, String::new())
         }
     }
 
@@ -163,7 +150,7 @@ mod tests {
             lease_ttl: Duration::from_secs(60),
             settle: Duration::from_secs(30),
             heartbeat: Duration::from_secs(10),
-            keep: Keep { days: 30, newest },
+            keep: Retention { days: 30, newest },
         };
         let authority = Authority::open(folder.path(), now.wall).unwrap();
         let mut state = State::open(ledger.clone(), authority, settings, now).unwrap();

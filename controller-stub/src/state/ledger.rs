@@ -316,7 +316,7 @@ mod tests {
 
     use super::*;
     use crate::queue::{MAX_LEASES, MAX_NOTE, MAX_OBSERVATIONS};
-    use crate::state::record::{Finish, LeaseRecord, ObservationRecord, TaskState};
+    use crate::state::record::{Finish, LeaseRecord, ObservationRecord};
 
     fn ledger(folder: &tempfile::TempDir) -> Ledger {
         let key = StoreKey::from_bytes([1; 32]);
@@ -326,26 +326,8 @@ mod tests {
     fn task(number: u16) -> TaskRecord {
         let mut id = [0; 16];
         id[14..].copy_from_slice(&number.to_be_bytes());
-        TaskRecord {
-            id: TaskId::from_bytes(id),
-            cluster: "acme".parse().unwrap(),
-            system: "sf".parse().unwrap(),
-            kind: TaskKind::EnableUser,
-            target: "x".repeat(255),
-            mode: Mode::Async,
-            priority: 1,
-            digest: [0; 32],
-            submitted: UnixMillis(1),
-            deadline: None,
-            state: TaskState::Queued,
-            epoch: Epoch(0),
-            attempt: 0,
-            leases: Vec::new(),
-            reconcile: false,
-            cancel_requested: false,
-            observations: Vec::new(),
-            finish: None,
-        }
+        let (cluster, system) = ("acme".parse().unwrap(), "sf".parse().unwrap());
+        TaskRecord::queued(TaskId::from_bytes(id), cluster, system, TaskKind::EnableUser, "x".repeat(255))
     }
 
     /// Without the split the batch is refused as too large, and the controller ends.

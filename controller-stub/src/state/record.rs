@@ -278,6 +278,32 @@ pub struct TaskRecord {
     pub finish: Option<Finish>,
 }
 
+impl TaskRecord {
+    /// A task that nobody has had yet. How it is to be done, and what was submitted and when, stands before `..`.
+    pub fn queued(id: TaskId, cluster: ClusterName, system: SystemName, kind: TaskKind, target: String) -> Self {
+        Self {
+            id,
+            cluster,
+            system,
+            kind,
+            target,
+            mode: Mode::Async,
+            priority: 0,
+            digest: [0; 32],
+            submitted: UnixMillis(0),
+            deadline: None,
+            state: TaskState::Queued,
+            epoch: Epoch(0),
+            attempt: 0,
+            leases: Vec::new(),
+            reconcile: false,
+            cancel_requested: false,
+            observations: Vec::new(),
+            finish: None,
+        }
+    }
+}
+
 /// Which way a payload goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -111,7 +111,7 @@ pub(super) struct Live {
 impl State {
     /// A member with a verified certificate said Hello.
     pub fn introduce(&mut self, it: Introduction, at: Moment) -> Greeting {
-        match self.check(&it) {
+        match self.admit_session(&it) {
             Ok(()) => Greeting::Welcome(self.welcome(it, at)),
             Err(refused) => {
                 tracing::warn!(member = %it.member, reason = %refused.reason, "a session was refused");
@@ -120,7 +120,8 @@ impl State {
         }
     }
 
-    fn check(&mut self, it: &Introduction) -> Result<(), Refused> {
+    /// Whether the member may have a session. One that cannot be the member that was here before is disabled.
+    fn admit_session(&mut self, it: &Introduction) -> Result<(), Refused> {
         if let Some(kind) = unknown_critical(&it.hello.ext) {
             return Err(refused(
                 SessionRefusal::Incompatible,
@@ -171,7 +172,7 @@ impl State {
         let Introduction { member: id, address, hello, session, .. } = it;
         let (heartbeat, lease_ttl) = (self.settings.heartbeat, self.settings.lease_ttl);
         self.end_session(id, SessionRefusal::Replaced, "another session of this member took over", at);
-        let member = self.members.get_mut(&id).expect("it was checked a moment ago");
+        let member = self.members.get_mut(&id).expect("it was admitted a moment ago");
 
         member.numbers.issued = member.numbers.issued.max(hello.last_session).next();
         self.writes.push(Write::Numbers(id, member.numbers));
@@ -233,11 +234,11 @@ impl State {
         self.writes.push(Write::Member(member.record.clone()));
         let enabled = member.record.state == MembershipState::Enabled;
         live.established = true;
-        let stale = live.told != member.record.epoch;
+        let untold = live.told != member.record.epoch;
         self.queue
             .connect(id, Holder::new(member.record.cluster.clone(), live.incarnation, live.serves.clone(), enabled));
         tracing::info!(member = %id, session = %session, address = live.address, "a member is registered");
-        if stale {
+        if untold {
             self.push_state(id);
         }
         self.ask_inventory(id);

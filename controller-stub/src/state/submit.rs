@@ -10,7 +10,7 @@ use postern_protocol::{Epoch, StreamId, SystemName, TaskId, TaskKind, TaskReques
 use sha2::{Digest, Sha256};
 
 use super::ledger::Write;
-use super::record::{Association, Direction, TaskRecord, TaskState};
+use super::record::{Association, Direction, TaskRecord};
 use super::{Refusal, RefusalKind, State};
 use crate::clock::{self, Moment};
 
@@ -70,25 +70,14 @@ impl State {
         };
         self.check_streams(id, &submission.streams)?;
         let deadline = submission.deadline.map(|it| clock::after(at.wall, it));
+        let (kind, target) = (submission.request.kind(), offer.target.to_string());
         let record = TaskRecord {
-            id,
-            cluster,
-            system: submission.system,
-            kind: submission.request.kind(),
-            target: offer.target.to_string(),
             mode: submission.mode,
             priority: submission.priority,
             digest,
             submitted: at.wall,
             deadline,
-            state: TaskState::Queued,
-            epoch: Epoch(0),
-            attempt: 0,
-            leases: Vec::new(),
-            reconcile: false,
-            cancel_requested: false,
-            observations: Vec::new(),
-            finish: None,
+            ..TaskRecord::queued(id, cluster, submission.system, kind, target)
         };
         if !self.queue.submit(record, at) {
             return Err(Refusal::new(RefusalKind::Overloaded, "too many tasks are unfinished: try again later"));

@@ -14,15 +14,13 @@ use super::{State, ToSession, sessions};
 use crate::clock::Moment;
 use crate::queue::RejectedAs;
 
-/// The tag of a report.
-const REPORT: u16 = 25;
-
 impl State {
     /// A frame about work came in an established session.
     pub fn hear(&mut self, id: MemberId, session: SessionNo, frame: FromMember, at: Moment) {
         if !self.is_live(id, session) {
             return;
         }
+        let tag = frame.tag();
         match frame {
             FromMember::Credit(Credit { offers }) => {
                 if let Some(holder) = self.queue.holder_mut(id) {
@@ -49,7 +47,7 @@ impl State {
                 None => self.reported(id, report, at),
                 Some(kind) => {
                     let message = Text::clipped(format!("extension {kind} of a report is not known here"));
-                    self.say(id, ToSession::frame(ProtocolError { tag: REPORT, message }));
+                    self.say(id, ToSession::frame(ProtocolError { tag, message }));
                 }
             },
             FromMember::Renew(renew) => self.renew(id, &renew, at),

@@ -1,8 +1,10 @@
+//! A file that appears when it is whole.
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::{create_new, sync_parent};
+use super::{options, sync_parent};
 
 /// A file of mode 0600 that is not there before it is whole.
 ///
@@ -27,7 +29,7 @@ impl PartFile {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => (),
         }
-        let out = Some(BufWriter::new(create_new(&part)?));
+        let out = Some(BufWriter::new(options().create_new(true).open(&part)?));
         Ok(Self { out, part, path: path.to_owned() })
     }
 

@@ -1,3 +1,5 @@
+//! Reading a payload, from any place in it.
+
 use std::fmt;
 use std::fs::File;
 use std::io;

@@ -1,3 +1,5 @@
+//! Writing a payload, and going on with one that was begun.
+
 use std::fmt;
 use std::fs::{self, File};
 use std::io;

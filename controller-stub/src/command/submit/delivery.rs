@@ -1,13 +1,12 @@
 //! Where a password that is made up goes. Only this process can open it, so its place is made before the task is submitted.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use postern_protocol::Outcome;
 use postern_protocol::seal::{SealingKey, SealingPublicKey};
 use postern_protocol::task::reset_password;
+use postern_store::private::NewFile;
 
 use crate::cli::Submit;
 use crate::client::sealing::Binding;
@@ -29,7 +28,7 @@ impl Delivery {
         if !options.wants_password() {
             return Ok(None);
         }
-        let file = options.output_password.as_deref().map(NewFile::create).transpose()?;
+        let file = options.output_password.as_deref().map(place).transpose()?;
         let key = SealingKey::from_random(&random::secret());
         Ok(Some(Self { key, file, show: options.show_password }))
     }
@@ -56,47 +55,24 @@ impl Delivery {
         if self.show {
             output::say(format!("password: {}", String::from_utf8_lossy(&password)));
         }
-        self.file.take().map_or(Ok(()), |file| file.write(&password))
+        self.file.take().map_or(Ok(()), |file| write(file, &password))
     }
 }
 
-/// A file that was made here and is taken away again unless something was written to it, so that it is not in the way
-/// of the next try.
-struct NewFile {
-    path: PathBuf,
-    file: File,
-    is_used: bool,
+/// Makes the file: a password that cannot be kept must not be set.
+fn place(path: &Path) -> Result<NewFile, Failure> {
+    NewFile::create(path).map_err(|error| {
+        let path = path.display();
+        Failure::new(
+            Exit::Failed,
+            format!("the new password cannot be written to `{path}`, so nothing was submitted: {error}"),
+        )
+    })
 }
 
-impl NewFile {
-    fn create(path: &Path) -> Result<Self, Failure> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-            let path = path.display();
-            Failure::new(
-                Exit::Failed,
-                format!("the new password cannot be written to `{path}`, so nothing was submitted: {error}"),
-            )
-        })?;
-        Ok(Self { path: path.to_owned(), file, is_used: false })
-    }
-
-    fn write(mut self, password: &[u8]) -> Result<(), Failure> {
-        self.is_used = true;
-        let written = self.file.write_all(password).and_then(|()| self.file.write_all(b"\n"));
-        written.and_then(|()| self.file.sync_all()).map_err(|error| {
-            let path = self.path.display();
-            Failure::new(
-                Exit::Failed,
-                format!("the new password cannot be written to `{path}`: {error}: reset it again"),
-            )
-        })
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.is_used {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
+fn write(mut file: NewFile, password: &[u8]) -> Result<(), Failure> {
+    file.fill(|it| it.write_all(password).and_then(|()| it.write_all(b"\n"))).map_err(|error| {
+        let path = file.path().display();
+        Failure::new(Exit::Failed, format!("the new password cannot be written to `{path}`: {error}: reset it again"))
+    })
 }
