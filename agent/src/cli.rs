@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use postern_protocol::SystemName;
 use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::export::{DeltaMode, RecordFormat};
@@ -290,19 +290,19 @@ pub struct DisableUser {
 
 /// Options of `postern exec reset_password`.
 #[derive(Debug, Args)]
-#[command(after_help = RESET_PASSWORD_EXAMPLES)]
+#[command(after_help = RESET_PASSWORD_EXAMPLES, group = ArgGroup::new("source").required(true))]
 pub struct ResetPassword {
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
     pub on: OnAccount,
     /// A file with the new password, one line; `-` is standard input.
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["generate", "service"])]
+    #[arg(long, value_name = "FILE", group = "source")]
     pub password_file: Option<PathBuf>,
     /// Make a password up and write it to this file, which must not be there yet and which only you can read.
-    #[arg(long, value_name = "FILE", conflicts_with = "password_file")]
+    #[arg(long, value_name = "FILE", group = "source")]
     pub generate: Option<PathBuf>,
     /// Let Salesforce reset it: the user gets a mail with a link.
-    #[arg(long, conflicts_with_all = ["password_file", "generate"])]
+    #[arg(long, group = "source")]
     pub service: bool,
     /// Write the temporary password of Salesforce's reset to this file, which must not be there yet.
     #[arg(long, value_name = "FILE", requires = "service")]

@@ -192,7 +192,10 @@ async fn takeover(scene: &mut Scene, lab: &Lab, first: &Agent, second: &Agent) -
     })
     .await;
     lab.controller.cli(&["member", "disable", first.member()]).await;
-    Scene::note("postern-controller member disable agent-1: it finishes what it began and gives the rest back");
+    Scene::note(&format!(
+        "postern-controller member disable {}: agent-1 finishes what it began and gives the rest back",
+        first.member()
+    ));
     for number in 21..=29 {
         tasks.push((number, lab.controller.submit("disable_user", &user(number)).await));
     }

@@ -96,7 +96,7 @@ pub(super) async fn results(State(api): State<Api>, Path(task): Path<String>) ->
     if view.outcome.is_none() {
         return Err(Problem::new(
             StatusCode::CONFLICT,
-            format!("task {task} is not finished: wait for it with /v1/tasks/{task}/wait"),
+            format!("task {task} is not finished: wait for it, e.g. with `postern-controller task wait {task}`"),
         ));
     }
     let Some(payload) = view.streams.first().cloned() else {

@@ -1,6 +1,6 @@
 //! Tables and JSON on standard output.
 
-#![allow(clippy::print_stdout, reason = "this is what prints")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is what prints")]
 
 use comfy_table::Table;
 use comfy_table::presets::{NOTHING, UTF8_HORIZONTAL_ONLY};
@@ -19,6 +19,11 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
 /// Prints a sentence.
 pub(super) fn say(sentence: impl AsRef<str>) {
     println!("{}", sentence.as_ref());
+}
+
+/// Says something beside what was asked for: it does not belong to what a script reads.
+pub(super) fn remark(sentence: impl AsRef<str>) {
+    eprintln!("{}", sentence.as_ref());
 }
 
 /// Prints rows under a heading, or a sentence if there are none.

@@ -53,14 +53,20 @@ pub(super) async fn wait(client: &Client, task: TaskId, patience: Option<Duratio
         if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
     );
     let until = patience.map(|it| clock::now() + it);
+    let mut told = false;
     loop {
         let left = until.map_or(u64::MAX, |it| it.since(clock::now()).as_secs().max(1));
-        let secs = left.min(if watched { 1 } else { 25 });
+        // The first look is a short one: who waits wants to know for what.
+        let secs = left.min(if watched || !told { 1 } else { 25 });
         let view: TaskView = client.get_patiently(&format!("/v1/tasks/{task}/wait?secs={secs}")).await?;
         if view.outcome.is_some() {
             line.finish_and_clear();
             return Ok(view);
         }
+        if !told && !view.waits_for.is_empty() {
+            output::remark(format!("task {task} waits: {}; Ctrl-C ends the waiting, not the task", view.waits_for));
+        }
+        told = true;
         line.set_message(how_far(&view));
         line.tick();
         if until.is_some_and(|it| it <= clock::now()) {

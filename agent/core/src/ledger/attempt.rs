@@ -182,7 +182,7 @@ impl Ledger {
                 self.give_back();
             }
             retry::Next::Again(_) if held.is_untouched() => self.conclude(task, Ending::expired()),
-            retry::Next::Again(_) | retry::Next::GiveUp => self.give_up(task, failure::final_words(failure)),
+            retry::Next::Again(_) | retry::Next::GiveUp => self.give_up(task, failure),
         }
     }
 }

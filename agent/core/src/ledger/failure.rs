@@ -61,16 +61,6 @@ pub(super) fn lease_lost() -> Failure {
     .with_next_step("Look at the account in the connected system before submitting the task again")
 }
 
-/// A failure that might have passed says that it is tried again, until it is not any more.
-pub(super) fn final_words(failure: Failure) -> Failure {
-    match failure.class.known() {
-        Some(FailureClass::Transient | FailureClass::RateLimited) => {
-            failure.with_next_step("Mend what it names, or wait until it has passed, and submit the task again")
-        }
-        _ => failure,
-    }
-}
-
 /// A refusal of the next call: the attempt ends and changes nothing more.
 fn interrupted(code: &str, why: &str) -> Failure {
     Failure::new(FailureClass::Interrupted, code, why)

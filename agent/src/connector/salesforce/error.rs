@@ -78,7 +78,7 @@ pub(super) fn lost(lost: &Lost) -> Failure {
 pub(super) fn no_address(path: &str) -> Failure {
     let summary = format!("nothing was sent: {} is no path at the host that Salesforce named", words(path));
     Failure::new(Transient, "no_address", summary)
-        .with_next_step("It is tried again by itself; if it stays, check `domain`, and what stands between.")
+        .with_next_step("It may pass by itself; if it stays, check `domain`, and what stands between.")
 }
 
 /// The failure of an answer that is not Salesforce's.
@@ -89,7 +89,9 @@ pub(super) fn strange(status: u16) -> Failure {
             .with_next_step("Check `domain`: the org may have been renamed, moved or closed."),
         503 => {
             Failure::new(Transient, "maintenance_page", "a page was the answer (HTTP 503): the org is being maintained")
-                .with_next_step("It is tried again by itself; Salesforce's status page says for how long.")
+                .with_next_step(
+                    "Salesforce's status page says for how long; if the task has ended by then, submit it again.",
+                )
         }
         _ => {
             let summary = format!("the answer (HTTP {status}) is not one of Salesforce's API");

@@ -165,7 +165,7 @@ impl Guard {
         )
         .with_next_step(
             "Correct the account, its password or its token in the configuration; if the cause was in Salesforce, \
-             mend it there and reset the sign-in of this connected system.",
+             mend it there and run `postern reset-sign-in` for this connected system.",
         )
     }
 }

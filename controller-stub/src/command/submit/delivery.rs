@@ -1,6 +1,6 @@
 //! Where a password that is made up goes. Only this process can open it, so its place is made before the task is submitted.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use postern_protocol::Outcome;
@@ -53,7 +53,7 @@ impl Delivery {
             .open(sealed, &self.key)
             .map_err(|error| Failure::new(Exit::Failed, format!("the new password cannot be opened: {error}")))?;
         if self.show {
-            output::say(format!("password: {}", String::from_utf8_lossy(&password)));
+            output::remark(format!("password: {}", String::from_utf8_lossy(&password)));
         }
         self.file.take().map_or(Ok(()), |file| write(file, &password))
     }
@@ -63,10 +63,12 @@ impl Delivery {
 fn place(path: &Path) -> Result<NewFile, Failure> {
     NewFile::create(path).map_err(|error| {
         let path = path.display();
-        Failure::new(
-            Exit::Failed,
-            format!("the new password cannot be written to `{path}`, so nothing was submitted: {error}"),
-        )
+        let message = if error.kind() == ErrorKind::AlreadyExists {
+            format!("`{path}` is there already, and a password is written over nothing; name another file")
+        } else {
+            format!("`{path}` cannot be made for the password; name another file: {error}")
+        };
+        Failure::new(Exit::Usage, message)
     })
 }
 
