@@ -317,7 +317,7 @@ async fn a_generated_password_that_has_nowhere_to_go_is_not_asked_for() {
         let arguments = ["task", "submit", "reset_password", "--system", "sf", "--account", "joe", "--generate"];
         let (code, _, err) =
             lab.command(&[&arguments[..], &["--output-password", place, "--deadline-secs", "1"]].concat());
-        assert_eq!(code, Some(1), "{err}");
+        assert_eq!(code, Some(2), "{err}");
         assert!(err.contains(place), "{err}");
     }
     let submitted: Vec<Value> = lab.client().get("/v1/tasks").await.unwrap();
