@@ -83,7 +83,7 @@ async fn a_run_that_was_not_handed_over_is_repeated_and_one_that_was_is_not() {
     assert_eq!(quiet.records, 0);
 }
 
-/// Take the lag, the overlap or the hashes out and this fails.
+/// Take the lag or the overlap out and this fails.
 #[tokio::test]
 async fn late_records_are_told_once_and_in_the_next_run() {
     let deltas = Deltas::start().await;

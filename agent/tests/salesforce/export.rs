@@ -183,8 +183,7 @@ async fn an_org_that_refuses_bulk_is_read_in_pages() {
     is_whole(&task, "pages");
 }
 
-/// F59, F64, F70: everything that can break in the middle of pages. Take the restart, the repetition or the renewal
-/// out and this fails.
+/// F59, F64, F70: everything that can break in the middle of pages. Take the restart out and this fails.
 #[tokio::test]
 async fn whatever_breaks_between_pages_the_file_is_whole() {
     let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
@@ -225,7 +224,6 @@ async fn whatever_breaks_in_a_job_the_file_is_whole() {
     }
 }
 
-/// Hand the payload over before the records are counted, or finish it on a failure, and this fails.
 #[tokio::test]
 async fn a_stream_that_is_lost_again_and_again_leaves_no_file_and_is_tried_later() {
     let lab = Lab::with_org(OrgSeed::acme(MANY)).await;

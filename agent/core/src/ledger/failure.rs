@@ -20,7 +20,7 @@ pub(super) fn never_long_enough(ttl: Duration, reach: Duration) -> Failure {
         reach.as_secs()
     );
     Failure::new(FailureClass::Rejected, "leases_too_short", summary).with_next_step(
-        "Lower the connected system's `request_timeout_secs` to less than two thirds of the lease, or have the controller's \
+        "Lower the connected system's `request_timeout_secs` to at least a second less than two thirds of the lease, or have the controller's \
          `--lease-ttl-secs` raised",
     )
 }

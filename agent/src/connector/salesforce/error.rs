@@ -81,6 +81,11 @@ pub(super) fn no_address(path: &str) -> Failure {
         .with_next_step("It may pass by itself; if it stays, check `domain`, and what stands between.")
 }
 
+/// The failure of a call of which it was never told what became of it.
+pub(super) fn no_answer() -> Failure {
+    Failure::new(Transient, "no_answer", "Salesforce did not say what became of the call").with_next_step(table::LATER)
+}
+
 /// The failure of an answer that is not Salesforce's.
 pub(super) fn strange(status: u16) -> Failure {
     match status {

@@ -12,8 +12,7 @@ use super::user::is_id;
 /// The token endpoint.
 pub(super) const PATH: &str = "/services/oauth2/token";
 
-/// What the token endpoint answered.
-#[derive(Debug)]
+/// What the token endpoint answered. It may hold a session, so it has no `Debug`.
 pub(super) enum Answer {
     /// A session.
     Session {

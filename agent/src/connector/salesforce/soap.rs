@@ -13,8 +13,8 @@ pub(super) const PATH: &str = "/services/Soap/u/64.0";
 /// A login result has about forty elements.
 const MAX_BODY: usize = 64 * 1024;
 
-/// What `login()` answered.
-#[derive(Debug, PartialEq, Eq)]
+/// What `login()` answered. It may hold a session, so it has no `Debug`.
+#[derive(PartialEq, Eq)]
 pub(super) enum Answer {
     /// A session.
     Session {
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_fault_is_read_with_and_without_its_detail() {
         let expected = Answer::Fault { code: "INVALID_LOGIN".to_owned(), message: "Invalid username".to_owned() };
-        assert_eq!(parse(FAULT.as_bytes()).unwrap(), expected);
+        assert!(parse(FAULT.as_bytes()) == Some(expected));
         let detailed = FAULT.replace(
             "</soapenv:Fault>",
             "<detail><x:LoginFault><x:exceptionCode>LOGIN_MUST_USE_SECURITY_TOKEN</x:exceptionCode>\
@@ -194,9 +194,9 @@ mod tests {
         let bomb = format!("<!DOCTYPE a [<!ENTITY b \"b\">]>{SESSION}");
         let huge = SESSION.replace("AQ&amp;0", &"x".repeat(MAX_BODY));
         for body in ["", "<html><body>Maintenance</body></html>", "{}", &no_session, &bomb, &huge, "<a><b></a>"] {
-            assert_eq!(parse(body.as_bytes()), None);
+            assert!(parse(body.as_bytes()).is_none(), "{body}");
         }
-        assert_eq!(parse(&[0xff, 0xfe]), None);
+        assert!(parse(&[0xff, 0xfe]).is_none());
     }
 
     #[test]

@@ -57,7 +57,7 @@ const APP_ACCESS: &str = "Add the service account's profile or a permission set 
 const ACTIVATE: &str = "Activate the service account in Salesforce.";
 const CHECK_ASSERTION: &str =
     "Check that the certificate in the connected app belongs to `private_key`, and this host's clock.";
-const LATER: &str = "It may pass by itself; if the task has ended by then, submit it again.";
+pub(super) const LATER: &str = "It may pass by itself; if the task has ended by then, submit it again.";
 const BUDGET: &str = "The org has used up its API calls or runs too many at once; it is tried again later.";
 const PERMISSIONS: &str = "Give the service account the permissions API Enabled, Manage Users, and Reset User Passwords \
     and Unlock Users.";

@@ -276,7 +276,7 @@ impl<'a> Unit<'a> {
         // The same values, twice, without an answer: what the users look like now is anybody's guess.
         for index in self.rows(|work, plan| plan.change == Change::Modify && !work.written) {
             if let Some(work) = self.work.get_mut(index) {
-                let remark = work.remark.take().unwrap_or_else(|| said(&error::strange(0)));
+                let remark = work.remark.take().unwrap_or_else(|| said(&error::no_answer()));
                 work.end = Some(End::Unknown(remark));
             }
         }

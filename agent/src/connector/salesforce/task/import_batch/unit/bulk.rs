@@ -66,7 +66,7 @@ impl Unit<'_> {
             }
         }
         // Nothing was handed over, so another attempt may begin anew.
-        Err(lost.unwrap_or_else(|| error::strange(0)))
+        Err(lost.unwrap_or_else(error::no_answer))
     }
 
     /// What the jobs of earlier attempts did of these records. One that was never handed over is given up.
@@ -144,7 +144,7 @@ impl Unit<'_> {
             }
         }
         self.give_up(operation, &job).await;
-        Ok(Err(Undone::Unknown(error::strange(0))))
+        Ok(Err(Undone::Unknown(error::no_answer())))
     }
 
     fn note(&self, operation: Operation, job: &str) -> Vec<u8> {

@@ -95,7 +95,7 @@ impl Unit<'_> {
                 (Err(failure), _) => return Err(Undone::Unknown(failure)),
             }
         }
-        Err(Undone::Unknown(lost.unwrap_or_else(|| error::strange(0))))
+        Err(Undone::Unknown(lost.unwrap_or_else(error::no_answer)))
     }
 
     /// Whether another member, whose journal is not here, may have set the password of this entry.
