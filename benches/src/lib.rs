@@ -7,6 +7,9 @@ mod bare;
 mod calibration;
 mod elf;
 mod people;
+pub mod process;
+mod recorder;
+mod replay;
 mod salesforce;
 mod submitter;
 
@@ -19,6 +22,9 @@ pub use bare::Bare;
 pub use calibration::{Calibration, barrier, load};
 pub use elf::mapped_bytes;
 pub use people::{Kind, People, Person};
+pub use process::{Usage, cpu_time, peak_memory};
+pub use recorder::Recorder;
+pub use replay::replay;
 pub use salesforce::Salesforce;
 pub use submitter::{Stored, Submitter};
 
@@ -98,4 +104,32 @@ where
         done += worker??;
     }
     Ok(Turn { done, took: start.elapsed() })
+}
+
+/// Does a piece of work for each item, so many at once.
+///
+/// # Errors
+///
+/// The first failure of any piece.
+pub async fn keep_busy_until<T, F>(
+    in_flight: usize,
+    items: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> F,
+) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    let mut under_way = JoinSet::new();
+    for item in items {
+        if under_way.len() >= in_flight
+            && let Some(ended) = under_way.join_next().await
+        {
+            ended??;
+        }
+        under_way.spawn(work(item));
+    }
+    while let Some(ended) = under_way.join_next().await {
+        ended??;
+    }
+    Ok(())
 }

@@ -16,16 +16,24 @@ use crate::Failure;
 pub struct Salesforce {
     url: String,
     http: Client,
-    _process: Process,
+    process: Process,
 }
 
 impl Salesforce {
     /// Starts it with so many users; `programs` is where the lab keeps its programs, `folder` where to write.
     pub async fn start(programs: &Path, folder: &Path, users: usize) -> Result<Self, Failure> {
+        Self::start_with(programs, folder, users, 1).await
+    }
+
+    /// The same, with so many licences to spare.
+    pub async fn start_with(programs: &Path, folder: &Path, users: usize, licenses: usize) -> Result<Self, Failure> {
         let ready = folder.join("salesforce.ready");
+        // Another simulator may have said it was ready in the same place.
+        let _ = std::fs::remove_file(&ready);
         let ready_text = ready.to_str().ok_or("a path that is not UTF-8")?;
-        let users = users.to_string();
-        let arguments = ["--https", "off", "--users", &users, "--ready-file", ready_text];
+        let (users, licenses) = (users.to_string(), licenses.to_string());
+        let arguments =
+            ["--https", "off", "--users", &users, "--spare-licenses", &licenses, "--ready-file", ready_text];
         let log = folder.join("salesforce.log");
         let mut process = Process::start(&programs.join("salesforce-sim"), &arguments, &log);
         process.wait_ready(&ready).await;
@@ -34,12 +42,21 @@ impl Salesforce {
         let http = Client::builder().no_proxy().build()?;
         let unlimited = http.post(format!("{url}/__sim/switches")).json(&json!({ "unlimited": true }));
         unlimited.send().await?.error_for_status()?;
-        Ok(Self { url, http, _process: process })
+        Ok(Self { url, http, process })
     }
 
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The number of its process.
+    ///
+    /// # Errors
+    ///
+    /// It has ended.
+    pub fn pid(&self) -> Result<u32, Failure> {
+        self.process.pid().ok_or_else(|| "the simulator has ended".into())
     }
 
     /// How many calls it has had since it started.

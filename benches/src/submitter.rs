@@ -63,14 +63,19 @@ impl Submitter {
     /// Submits a task and waits for its outcome, which has to be success: a task that had nothing to do would be a
     /// cheaper one.
     pub async fn work(&self, kind: Kind, person: &Person) -> Result<(), Failure> {
-        let id = new_task_id();
         let kind = match kind {
             Kind::Validate => "validate_user",
             Kind::Switch if person.flip() => "enable_user",
             Kind::Switch => "disable_user",
         };
+        self.submit(kind, &person.account).await
+    }
+
+    /// The same for a kind of task about an account.
+    pub async fn submit(&self, kind: &str, account: &str) -> Result<(), Failure> {
+        let id = new_task_id();
         let task = json!({
-            "id": id, "system": SYSTEM, "kind": kind, "params": { "account": person.account }, "mode": "async",
+            "id": id, "system": SYSTEM, "kind": kind, "params": { "account": account }, "mode": "async",
         });
         self.ask(self.http.post(format!("{}/v1/tasks", self.api)).json(&task)).await?;
         let path = format!("{}/v1/tasks/{id}/wait?secs={WAIT_SECS}", self.api);

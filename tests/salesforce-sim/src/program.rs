@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::assumptions::Assumptions;
 use crate::config::{Certificate, Config};
-use crate::seed::{ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, CONSUMER_KEY, CONSUMER_SECRET, OrgSeed};
+use crate::seed::{ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, CONSUMER_KEY, CONSUMER_SECRET, OrgSeed, SPARE_LICENSES};
 use crate::simulator::{Simulator, StartError};
 
 const EXAMPLES: &str = "\
@@ -48,6 +48,10 @@ struct Options {
     /// How many people the built-in org has besides its administrator
     #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "org_file")]
     users: usize,
+
+    /// How many licences the built-in org has beyond one for each of its people
+    #[arg(long, value_name = "N", default_value_t = SPARE_LICENSES, conflicts_with = "org_file")]
+    spare_licenses: usize,
 
     /// Certificate or public key (PEM) of the built-in org's connected app: allows JWT bearer logins
     #[arg(long, value_name = "FILE", conflicts_with = "org_file")]
@@ -167,6 +171,7 @@ fn config(options: &Options) -> Result<Config, Failure> {
 
 fn built_in(options: &Options) -> Result<OrgSeed, Failure> {
     let mut org = OrgSeed::acme(options.users);
+    org.license(options.users.saturating_add(options.spare_licenses));
     if let (Some(path), Some(app)) = (&options.app_certificate, org.apps.first_mut()) {
         app.certificate = Some(read(path)?);
     }

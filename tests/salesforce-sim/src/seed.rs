@@ -18,6 +18,9 @@ pub const CONSUMER_KEY: &str = "3MVG9.acme.postern";
 /// The consumer secret of the built-in org's connected app.
 pub const CONSUMER_SECRET: &str = "A1B2C3D4E5F60718293A4B5C6D7E8F90";
 
+/// How many licences the built-in org has beyond one for each of its people.
+pub(crate) const SPARE_LICENSES: usize = 100;
+
 /// One org.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -301,10 +304,7 @@ impl OrgSeed {
     /// named `user0001@acme.example` and so on, every tenth of them inactive.
     pub fn acme(users: usize) -> Self {
         let mut seed = Self::default();
-        let stock = i64::try_from(users).unwrap_or(i64::MAX).saturating_add(100);
-        if let Some(license) = seed.licenses.first_mut() {
-            license.total = stock;
-        }
+        seed.license(users.saturating_add(SPARE_LICENSES));
         seed.apps.push(AppSeed {
             name: "Postern".to_owned(),
             consumer_key: CONSUMER_KEY.to_owned(),
@@ -324,6 +324,13 @@ impl OrgSeed {
         });
         seed.users.extend((1..=users).map(person));
         seed
+    }
+
+    /// Buys so many of the first licence.
+    pub fn license(&mut self, total: usize) {
+        if let Some(license) = self.licenses.first_mut() {
+            license.total = i64::try_from(total).unwrap_or(i64::MAX);
+        }
     }
 }
 

@@ -213,6 +213,11 @@ impl Agent {
         self.process.take()?.terminate().await
     }
 
+    /// The number of its process; `None` if it does not run.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref()?.pid()
+    }
+
     /// Whether its process runs.
     pub fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(Process::is_running)

@@ -63,6 +63,11 @@ impl Process {
         rustix::process::kill_process(pid, signal).expect("a process of the lab takes signals");
     }
 
+    /// Its number; `None` once it has ended.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
