@@ -6,7 +6,6 @@
 mod api;
 mod domain;
 mod error;
-mod fields;
 mod guard;
 mod jwt;
 mod login_history;

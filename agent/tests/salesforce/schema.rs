@@ -1,6 +1,7 @@
 //! The schema: which attributes records have, and what the org says of it.
 
 use postern_protocol::{Outcome, TaskOutput};
+use salesforce_sim::Mishap;
 use serde_json::json;
 
 use crate::lab::{Lab, describe_schema, export};
@@ -27,6 +28,20 @@ async fn the_schema_is_refreshed_from_the_org_and_what_that_lacks_is_named() {
 
     let mut task = describe_schema(json!({ "objects": ["Account"] }));
     assert_eq!(task.attempt(&connector).await.unwrap_err().code.as_str(), "unknown_object");
+}
+
+/// An object that the account may not see is left out of a schema; what has another reason is no reason to leave it out.
+#[tokio::test]
+async fn only_what_says_that_an_object_is_hidden_hides_it() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    for (code, hidden) in [("NOT_FOUND", true), ("API_DISABLED_FOR_ORG", false)] {
+        let refusal =
+            Mishap::Respond { status: 403, code: Some(code.to_owned()), message: Some("on purpose".to_owned()) };
+        lab.fault("GET", "/sobjects/User/describe", refusal, 1);
+        let attempt = describe_schema(json!({ "objects": ["User", "Profile"] })).attempt(&connector).await;
+        assert_eq!(attempt.is_ok(), hidden, "{code}: {attempt:?}");
+    }
 }
 
 /// Leave the schema of the configuration out of the plan of an export, and this fails.

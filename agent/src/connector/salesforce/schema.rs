@@ -10,7 +10,8 @@ mod xml;
 
 use std::fmt::Write as _;
 
-use super::{SchemaFile, fields};
+use super::SchemaFile;
+use describe::canonical;
 use standard::OBJECTS;
 
 /// The objects an installation works with.
@@ -115,8 +116,8 @@ impl Schema {
 impl Object {
     /// Whether it has the attribute, however that is spelled.
     fn has(&self, name: &str) -> bool {
-        let canonical = fields::canonical(name);
-        self.attributes.iter().any(|attribute| attribute.name.to_ascii_lowercase() == canonical)
+        let wanted = canonical(name);
+        self.attributes.iter().any(|attribute| attribute.name.to_ascii_lowercase() == wanted)
     }
 }
 
@@ -127,10 +128,10 @@ fn object_name(name: &str) -> Option<&'static str> {
 
 /// The standard spelling of an attribute's name, if it is a standard attribute; else the name as it stands.
 fn attribute_name(object: &str, name: &str) -> String {
-    let canonical = fields::canonical(name);
+    let wanted = canonical(name);
     let known = OBJECTS.iter().find(|(known, _)| *known == object).map(|(_, attributes)| *attributes);
     let known = known.unwrap_or_default().iter().map(|(known, _, _)| *known);
-    known.into_iter().find(|known| known.to_ascii_lowercase() == canonical).unwrap_or(name.trim()).to_owned()
+    known.into_iter().find(|known| known.to_ascii_lowercase() == wanted).unwrap_or(name.trim()).to_owned()
 }
 
 #[cfg(test)]

@@ -5,12 +5,23 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use postern_protocol::{Failure, FailureClass};
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 use super::super::api::Call;
-use super::super::{Salesforce, error, fields};
+use super::super::{Salesforce, error};
 
 /// The code of the failure that the org has no such object, or does not show it.
 pub(in super::super) const HIDDEN: &str = "object_hidden";
+/// What Salesforce answers then.
+const HIDES: [&str; 4] = ["NOT_FOUND", "INVALID_TYPE", "INSUFFICIENT_ACCESS", "INSUFFICIENT_ACCESS_OR_READONLY"];
+
+/// Misspellings that datasets and schemas of older products carry.
+const ALIASES: [(&str, &str); 4] = [
+    ("postal code", "postalcode"),
+    ("postal_code", "postalcode"),
+    ("receiveinfoemails", "receivesinfoemails"),
+    ("loginid", "username"),
+];
 
 /// An object's fields, by their names in any case and in the order of the org.
 #[derive(Debug)]
@@ -25,33 +36,44 @@ pub(in super::super) struct Described {
 }
 
 /// One field.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 #[allow(clippy::struct_excessive_bools, reason = "they are what Salesforce says of a field, and independent")]
 pub(in super::super) struct Field {
     /// Its name as Salesforce spells it.
     pub(in super::super) name: String,
-    /// Its type in Salesforce's words.
+    /// Its type in Salesforce's words: `boolean`, `int`, `string`, …
     #[serde(rename = "type")]
     pub(in super::super) type_name: String,
+    /// The most characters of a text; 0 for what is no text.
+    pub(in super::super) length: usize,
     /// Whether conditions may name it.
-    #[serde(default)]
     pub(in super::super) filterable: bool,
     /// Whether a new record can have it.
-    #[serde(default)]
     pub(in super::super) createable: bool,
     /// Whether it can be changed.
-    #[serde(default)]
     pub(in super::super) updateable: bool,
     /// Whether it may be empty.
-    #[serde(default)]
     pub(in super::super) nillable: bool,
     /// Whether Salesforce fills it in when a new record lacks it.
-    #[serde(default)]
     pub(in super::super) defaulted_on_create: bool,
     /// Whether the org made it.
-    #[serde(default)]
     pub(in super::super) custom: bool,
+    /// What it is if nobody says.
+    pub(in super::super) default_value: Json,
+    /// Whether only the listed values are taken.
+    pub(in super::super) restricted_picklist: bool,
+    /// The values of a picklist.
+    pub(in super::super) picklist_values: Vec<PicklistValue>,
+}
+
+/// A value of a picklist.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(in super::super) struct PicklistValue {
+    value: String,
+    active: bool,
+    default_value: bool,
 }
 
 /// What a field's values are, as far as it makes a difference here.
@@ -95,6 +117,47 @@ impl Field {
             _ => Kind::Text,
         }
     }
+
+    /// Whether it holds several values, joined by `;`.
+    pub(in super::super) fn is_multi_valued(&self) -> bool {
+        self.kind() == Kind::MultiPicklist
+    }
+
+    /// Whether a new record must be given it.
+    pub(in super::super) fn is_required(&self) -> bool {
+        self.createable && !self.nillable && !self.defaulted_on_create && self.kind() != Kind::Boolean
+    }
+
+    /// What a new record gets that is not given it, if the org says.
+    pub(in super::super) fn preset(&self) -> Option<Json> {
+        let chosen = self.picklist_values.iter().find(|it| it.active && it.default_value);
+        chosen
+            .map(|it| Json::from(it.value.as_str()))
+            .or_else(|| Some(self.default_value.clone()).filter(|it| !it.is_null()))
+    }
+
+    /// Whether its picklist, if it has one that is restricted, has that value.
+    pub(in super::super) fn takes(&self, value: &str) -> bool {
+        let listed = |value: &str| self.picklist_values.iter().any(|it| it.active && it.value == value);
+        if !self.restricted_picklist {
+            true
+        } else if self.is_multi_valued() {
+            values(value).all(listed)
+        } else {
+            listed(value)
+        }
+    }
+}
+
+/// The values that a multi-valued field holds.
+pub(in super::super) fn values(text: &str) -> impl Iterator<Item = &str> {
+    text.split(';').map(str::trim).filter(|it| !it.is_empty())
+}
+
+/// A field's name as it is compared, however it is spelled.
+pub(in super::super) fn canonical(name: &str) -> String {
+    let lower = name.trim().to_ascii_lowercase();
+    ALIASES.iter().find(|(alias, _)| *alias == lower).map_or(lower, |(_, name)| (*name).to_owned())
 }
 
 #[derive(Deserialize)]
@@ -110,9 +173,9 @@ impl Described {
         Self { name: name.into(), fields, at: None, by_name }
     }
 
-    /// The field of that name, however a submitter spells it.
+    /// The field of that name, however that is spelled.
     pub(in super::super) fn find(&self, name: &str) -> Option<&Field> {
-        self.fields.get(*self.by_name.get(&fields::canonical(name))?)
+        self.fields.get(*self.by_name.get(&canonical(name))?)
     }
 }
 
@@ -120,7 +183,8 @@ impl Salesforce {
     /// Asks the org for an object.
     pub(in super::super) async fn describe(&self, object: &str) -> Result<Described, Failure> {
         let answer = self.read(&Call::get(format!("sobjects/{object}/describe"))).await;
-        let answer = answer.map_err(|failure| if error::is_retryable(&failure) { failure } else { hidden(object) })?;
+        let is_hidden = |failure: &Failure| HIDES.contains(&failure.code.as_str());
+        let answer = answer.map_err(|failure| if is_hidden(&failure) { hidden(object) } else { failure })?;
         let told: Told = serde_json::from_value(answer.json).map_err(|_| error::strange(200))?;
         Ok(Described { at: answer.at, ..Described::new(told.name, told.fields) })
     }

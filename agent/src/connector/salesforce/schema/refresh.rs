@@ -38,9 +38,9 @@ fn described(field: &Field) -> Attribute {
     Attribute {
         name: field.name.clone(),
         kind: field.type_name.clone(),
-        multi_valued: field.type_name == "multipicklist",
+        multi_valued: field.is_multi_valued(),
         uses: Uses {
-            required: field.createable && !field.nillable && !field.defaulted_on_create,
+            required: field.is_required(),
             search: field.filterable,
             create: field.createable,
             modify: field.updateable,

@@ -17,7 +17,7 @@ use postern_protocol::task::import_batch::Request;
 use postern_protocol::{Failure, FailureClass};
 
 use super::super::Salesforce;
-use super::super::fields::Fields;
+use super::super::schema::describe::Described;
 use crate::connector::{AttemptCx, Conclusion};
 use choices::Choices;
 use reader::{Form, Size, Units};
@@ -34,7 +34,7 @@ const PLANNED: usize = 20;
 struct Batch<'a> {
     org: &'a Salesforce,
     cx: &'a AttemptCx,
-    schema: &'a Fields,
+    schema: &'a Described,
     choices: &'a Choices,
 }
 
@@ -56,7 +56,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     if total == 0 {
         return Ok(tally.conclusion());
     }
-    let schema = org.user_fields().await?;
+    let schema = org.describe("User").await?;
     let choices = Choices::of(&it, &schema, &cx.system)?;
     let batch = Batch { org, cx, schema: &schema, choices: &choices };
     let course = batch.course(form).await?;

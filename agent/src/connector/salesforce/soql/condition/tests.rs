@@ -15,16 +15,7 @@ use crate::connector::salesforce::Salesforce;
 use crate::connector::{Keep, Pending};
 
 fn field(name: &str, type_name: &str) -> Field {
-    Field {
-        name: name.to_owned(),
-        type_name: type_name.to_owned(),
-        filterable: name != "AboutMe",
-        createable: true,
-        updateable: true,
-        nillable: true,
-        defaulted_on_create: false,
-        custom: false,
-    }
+    Field { name: name.to_owned(), type_name: type_name.to_owned(), filterable: name != "AboutMe", ..Field::default() }
 }
 
 fn user() -> Described {

@@ -7,7 +7,7 @@ use postern_protocol::{Failure, FailureClass, SystemName};
 
 use super::plan::Refused;
 use super::unit::Kind;
-use crate::connector::salesforce::fields::{Fields, canonical};
+use crate::connector::salesforce::schema::describe::{Described, canonical};
 
 /// The resolved request.
 pub(super) struct Choices {
@@ -34,7 +34,7 @@ const REPLACED: Treatment = Treatment { difference: Difference::Replace, encrypt
 
 impl Choices {
     /// Understands a request. One that asks for what this org or this version cannot do is refused as a whole.
-    pub(super) fn of(request: &Request, schema: &Fields, system: &SystemName) -> Result<Self, Failure> {
+    pub(super) fn of(request: &Request, schema: &Described, system: &SystemName) -> Result<Self, Failure> {
         let mut rules = HashMap::new();
         for rule in &request.attributes {
             let name = canonical(&rule.attribute);
@@ -103,7 +103,7 @@ impl Choices {
     }
 }
 
-fn check_rule(name: &str, difference: Difference, encrypted: bool, schema: &Fields) -> Result<(), Failure> {
+fn check_rule(name: &str, difference: Difference, encrypted: bool, schema: &Described) -> Result<(), Failure> {
     if matches!(name, "id" | "username" | "original_username") && encrypted {
         return Err(refused(
             "name_encrypted",

@@ -3,7 +3,7 @@
 use postern_protocol::Secret;
 use serde_json::{Map, Value as Json, json};
 
-use super::super::super::fields::{Field, Fields, canonical, values};
+use super::super::super::schema::describe::{Described, Field, canonical, values};
 use super::super::super::time;
 use super::choices::Choices;
 use super::unit::Kind;
@@ -15,7 +15,7 @@ pub(super) struct Plan {
     pub(super) change: Change,
     /// Which user it is about.
     pub(super) key: Key,
-    /// Fields by their official names; `IsActive` among them only if it is to be true.
+    /// Described by their official names; `IsActive` among them only if it is to be true.
     pub(super) fields: Map<String, Json>,
     /// The name a user gets that had another.
     pub(super) new_name: Option<String>,
@@ -82,7 +82,7 @@ pub(super) fn names(entry: &Entry) -> Vec<String> {
 }
 
 /// Understands an entry.
-pub(super) fn plan(entry: &Entry, schema: &Fields, choices: &Choices) -> Result<Plan, Refused> {
+pub(super) fn plan(entry: &Entry, schema: &Described, choices: &Choices) -> Result<Plan, Refused> {
     let change = entry.record.change;
     let mut names = Names::default();
     let (mut fields, mut active, mut password, mut system) = (Map::new(), None, None, None);
@@ -148,9 +148,9 @@ pub(super) fn plan(entry: &Entry, schema: &Fields, choices: &Choices) -> Result<
 }
 
 /// Gives a new user the defaults of the org for what it must have; what it must have and has not is named.
-fn complete(fields: &mut Map<String, Json>, schema: &Fields) -> Result<(), Refused> {
+fn complete(fields: &mut Map<String, Json>, schema: &Described) -> Result<(), Refused> {
     let mut missing = Vec::new();
-    for field in schema.all().filter(|field| field.is_required()) {
+    for field in schema.fields.iter().filter(|field| field.is_required()) {
         if fields.get(&field.name).is_some_and(|value| !value.is_null()) {
             continue;
         }
@@ -229,7 +229,7 @@ fn is_user_id(id: &str) -> bool {
     matches!(id.len(), 15 | 18) && id.starts_with("005") && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-fn writable<'a>(schema: &'a Fields, name: &str, written: &str, change: Change) -> Result<&'a Field, Refused> {
+fn writable<'a>(schema: &'a Described, name: &str, written: &str, change: Change) -> Result<&'a Field, Refused> {
     let field = schema.find(name).ok_or_else(|| {
         Refused::new("unknown_attribute", format!("users of this org have no field `{}`", clipped(written)))
     })?;
@@ -245,7 +245,7 @@ fn writable<'a>(schema: &'a Fields, name: &str, written: &str, change: Change) -
 fn json_value(field: &Field, value: &str) -> Result<Json, Refused> {
     let bad = |what: &str| Err(Refused::new("bad_value", format!("`{}` must be {what}", field.name)));
     let text = value.trim();
-    match field.kind.as_str() {
+    match field.type_name.as_str() {
         "boolean" => return boolean(&field.name, value).map(Json::Bool),
         _ if value.is_empty() => return Ok(Json::Null),
         "int" => return text.parse::<i64>().map_or_else(|_| bad("a whole number"), |number| Ok(json!(number))),
@@ -290,17 +290,17 @@ mod tests {
     use super::*;
     use crate::dataset::{Attribute, Place, Record};
 
-    fn schema() -> Fields {
+    fn schema() -> Described {
         let field = |name: &str, kind: &str, writable| Field {
             name: name.to_owned(),
             createable: writable,
             updateable: writable,
-            kind: kind.to_owned(),
+            type_name: kind.to_owned(),
             nillable: true,
             ..Field::default()
         };
         let short = |name: &str, length| Field { length, ..field(name, "string", true) };
-        [
+        let fields = vec![
             field("LastName", "string", true),
             field("PostalCode", "string", true),
             field("ReceivesInfoEmails", "boolean", true),
@@ -312,9 +312,8 @@ mod tests {
             field("Skills__c", "multipicklist", true),
             short("Alias", 8),
             short("Username", 80),
-        ]
-        .into_iter()
-        .collect()
+        ];
+        Described::new("User", fields)
     }
 
     fn choices() -> Choices {

@@ -8,12 +8,12 @@ use serde_json::{Map, Value as Json};
 
 use super::choices::Choices;
 use super::plan::Plan;
-use crate::connector::salesforce::fields::{Field, Fields, values};
+use crate::connector::salesforce::schema::describe::{Described, Field, values};
 use crate::connector::salesforce::user::{same_id, short};
 use crate::connector::salesforce::{Salesforce, error, soql, time};
 use crate::dataset::Change;
 
-/// Fields of one query: with an IN list their names still fit a URL.
+/// Described of one query: with an IN list their names still fit a URL.
 const FIELDS_AT_ONCE: usize = 80;
 
 /// The values of users, by the first 15 characters of their ids.
@@ -49,10 +49,10 @@ impl Plan {
     }
 
     /// Takes out of it what the user has already, as far as only differences are to be sent.
-    pub(super) fn keep_differences(&mut self, present: &Map<String, Json>, schema: &Fields, choices: &Choices) {
+    pub(super) fn keep_differences(&mut self, present: &Map<String, Json>, schema: &Described, choices: &Choices) {
         let held = |name: &str| present.get(name).unwrap_or(&Json::Null);
         self.fields.retain(|name, wanted| {
-            let Some(field) = schema.find(&name.to_ascii_lowercase()) else { return true };
+            let Some(field) = schema.find(name) else { return true };
             let difference = choices.difference(name);
             if let Difference::AddDiffWithTarget | Difference::RemoveDiffWithTarget = difference {
                 *wanted = combined(held(name), wanted, difference);
@@ -85,7 +85,7 @@ pub(super) fn is_same(field: &Field, held: &Json, wanted: &Json) -> bool {
     let (Some(one), Some(other)) = (held.as_str(), wanted.as_str()) else {
         return held == wanted || held.as_f64().is_some_and(|held| Some(held) == wanted.as_f64());
     };
-    match field.kind.as_str() {
+    match field.type_name.as_str() {
         // Salesforce keeps them in lower case.
         "email" => one.eq_ignore_ascii_case(other),
         "reference" => same_id(one, other),
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn field(name: &str, kind: &str) -> Field {
-        Field { name: name.to_owned(), kind: kind.to_owned(), ..Field::default() }
+        Field { name: name.to_owned(), type_name: kind.to_owned(), ..Field::default() }
     }
 
     #[test]

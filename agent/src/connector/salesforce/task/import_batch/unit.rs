@@ -18,7 +18,7 @@ use sent::{Sending, Sent};
 use serde_json::{Map, Value as Json, json};
 use work::{End, TAKEN, Work, said};
 
-use super::super::super::fields::Fields;
+use super::super::super::schema::describe::Described;
 use super::super::super::user::short;
 use super::super::super::{Salesforce, error};
 use super::Batch;
@@ -44,7 +44,7 @@ const MAYBE_OURS: &str = "maybe_ours";
 pub(super) struct Unit<'a> {
     org: &'a Salesforce,
     cx: &'a AttemptCx,
-    schema: &'a Fields,
+    schema: &'a Described,
     choices: &'a Choices,
     step: u32,
     memory: Memory,

@@ -11,7 +11,7 @@ use super::super::present::is_same;
 use super::super::result::{Fate, Line, Shift, clipped, told};
 use super::memberships::Moves;
 use crate::connector::salesforce::error;
-use crate::connector::salesforce::fields::Fields;
+use crate::connector::salesforce::schema::describe::Described;
 use crate::connector::salesforce::user::{inactive, not_found, protected, same_id};
 use crate::dataset::{Change, Item, Place};
 
@@ -51,7 +51,7 @@ pub(super) enum End {
 }
 
 impl Work {
-    pub(super) fn new(item: Item, schema: &Fields, choices: &Choices) -> Self {
+    pub(super) fn new(item: Item, schema: &Described, choices: &Choices) -> Self {
         let blank = |number, place, end_of_entry| Self {
             number,
             place,
@@ -172,7 +172,7 @@ impl Work {
     pub(super) fn compare(
         &mut self,
         present: &Map<String, Json>,
-        schema: &Fields,
+        schema: &Described,
         choices: &Choices,
         may_have_moved: bool,
     ) {
@@ -190,7 +190,7 @@ impl Work {
         let fields = plan.fields.iter().map(|(name, value)| (name.clone(), value.clone())).chain(last);
         let shifts = fields.filter_map(|(name, new)| {
             let old = held(&name);
-            let same = schema.find(&name.to_ascii_lowercase()).is_some_and(|field| is_same(field, &old, &new));
+            let same = schema.find(&name).is_some_and(|field| is_same(field, &old, &new));
             let shown = !choices.is_encrypted(&name);
             (!same).then(|| Shift { attribute: name, old: shown.then_some(old), new: shown.then_some(new) })
         });
