@@ -12,8 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_agent_core::journal::{is_done, open_intents};
-pub use postern_agent_core::{GivenUp, JournalEntry, Mark};
+pub use postern_agent_core::{Earlier, GivenUp, JournalEntry, Mark};
 use postern_protocol::message::v1::{MAX_PARTS, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
@@ -109,14 +108,14 @@ impl Conclusion {
     }
 
     /// What is known, by what all attempts here have journaled, of a task that no further attempt follows.
-    pub fn given_up(failure: Failure, journal: &[JournalEntry], why: GivenUp) -> Self {
-        let some_done = journal.iter().any(|entry| entry.mark == Mark::Done);
-        let changed = if some_done { Changed::Yes } else { Changed::Unknown };
-        let in_doubt = why == GivenUp::InDoubt || !open_intents(journal).is_empty();
+    pub fn given_up(failure: Failure, journal: &Earlier, why: GivenUp) -> Self {
+        let has_changed = journal.has_changed();
+        let changed = if has_changed { Changed::Yes } else { Changed::Unknown };
+        let in_doubt = why == GivenUp::InDoubt || journal.open_intents().next().is_some();
         match why {
             GivenUp::ProcessDied => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
             GivenUp::Failed | GivenUp::InDoubt if in_doubt => Self { changed, ..Self::unknown(failure) },
-            GivenUp::Failed | GivenUp::InDoubt if some_done => {
+            GivenUp::Failed | GivenUp::InDoubt if has_changed => {
                 Self { outcome: Outcome::PartiallySucceeded, changed, ..Self::failed(failure) }
             }
             GivenUp::Failed | GivenUp::InDoubt => Self::failed(failure),
@@ -156,9 +155,12 @@ pub trait Journal: Send + Sync {
     /// `reach` is how long the call that follows may take; the lease must outlive it.
     fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>>;
 
-    /// Makes what is proved of steps, or to be remembered of them, durable. The notes of those that are done, concatenated over all steps, are the
-    /// results of a batch.
+    /// Makes what is proved of steps, or to be remembered of them, durable.
     fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>>;
+
+    /// The results of a batch so far, from their beginning: the notes of the steps that are done, concatenated. Reads
+    /// block: use it on a thread that may.
+    fn results(&self) -> Box<dyn Read + Send>;
 
     /// Says how far the task is. Lossy; the newest wins.
     fn progress(&self, done: u64, total: u64, phase: &str);
@@ -190,8 +192,8 @@ pub struct AttemptCx {
     pub system: SystemName,
     /// An attempt elsewhere may have had an effect: read back before any effect.
     pub reconcile: bool,
-    /// What earlier attempts on this agent journaled, oldest first.
-    pub earlier: Vec<JournalEntry>,
+    /// What earlier attempts on this agent journaled.
+    pub earlier: Earlier,
     /// Fires when the task should stop at the next point where it can.
     pub stop: CancellationToken,
     /// Where to write before acting.
@@ -216,38 +218,45 @@ impl AttemptCx {
 
     /// Takes back what earlier attempts on this agent announced of this step: it was looked for, and is not there.
     pub async fn take_back_earlier(&self, step: u32) -> Result<(), Failure> {
-        let open = self.open_intents().into_iter().filter(|entry| entry.step == step);
+        let open = self.earlier.open_intents().filter(|entry| entry.step == step);
         let entries: Vec<_> = open.map(JournalEntry::taken_back).collect();
         if entries.is_empty() { Ok(()) } else { self.journal.record(entries).await }
     }
 
-    /// Makes something durable that later attempts at a step want to know. It announces no call.
+    /// Makes something durable that later attempts want to know until the step is done. It announces no call.
     pub async fn memo(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
         self.journal.record(vec![JournalEntry { step, mark: Mark::Memo, note: checked(note)? }]).await
     }
 
-    /// Makes the end of a step durable, in as many notes as it needs.
+    /// Makes the end of a step that changed something durable, in as many notes as it needs.
     pub async fn done(&self, step: u32, notes: Vec<Vec<u8>>) -> Result<(), Failure> {
-        let entries = notes
-            .into_iter()
-            .map(|note| Ok(JournalEntry { step, mark: Mark::Done, note: checked(note)? }))
-            .collect::<Result<Vec<_>, Failure>>()?;
+        self.end(step, Mark::Done, notes).await
+    }
+
+    /// Makes the end of a step that changed nothing durable, in as many notes as it needs.
+    pub async fn done_without_change(&self, step: u32, notes: Vec<Vec<u8>>) -> Result<(), Failure> {
+        self.end(step, Mark::Unchanged, notes).await
+    }
+
+    async fn end(&self, step: u32, mark: Mark, notes: Vec<Vec<u8>>) -> Result<(), Failure> {
+        let entry = |note| Ok(JournalEntry { step, mark, note: checked(note)? });
+        let entries = notes.into_iter().map(entry).collect::<Result<Vec<_>, Failure>>()?;
         self.journal.record(entries).await
     }
 
     /// Whether an earlier attempt proved this step done.
     pub fn is_done(&self, step: u32) -> bool {
-        is_done(&self.earlier, step)
+        self.earlier.is_done(step)
     }
 
     /// The intents of earlier attempts on this agent that may have become effects, oldest first.
     pub fn open_intents(&self) -> Vec<&JournalEntry> {
-        open_intents(&self.earlier)
+        self.earlier.open_intents().collect()
     }
 
     /// Whether an earlier attempt, here or elsewhere, may have had an effect that is not proved yet.
     pub fn may_have_acted(&self) -> bool {
-        self.reconcile || !self.open_intents().is_empty()
+        self.reconcile || self.earlier.open_intents().next().is_some()
     }
 }
 
@@ -301,12 +310,15 @@ mod tests {
         let entry = |step, mark| JournalEntry { step, mark, note: Vec::new() };
         let failure = || Failure::new(FailureClass::Rejected, "refused", "no");
         let known = |journal: &[JournalEntry], why| {
-            let conclusion = Conclusion::given_up(failure(), journal, why);
+            let conclusion = Conclusion::given_up(failure(), &journal.iter().cloned().collect(), why);
             (conclusion.outcome, conclusion.changed)
         };
         let (open, done) = (entry(1, Mark::Intent), entry(0, Mark::Done));
         let both = [done.clone(), open.clone()];
         let taken_back = [open.clone(), open.taken_back()];
+        let unchanged = [entry(0, Mark::Unchanged)];
+        assert_eq!(known(&unchanged, GivenUp::Failed), (Outcome::Failed, Changed::No));
+        assert_eq!(known(&unchanged, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::Unknown));
         assert_eq!(known(&taken_back, GivenUp::Failed), (Outcome::Failed, Changed::No));
         assert_eq!(known(&taken_back, GivenUp::InDoubt), (Outcome::Unknown, Changed::Unknown));
         assert_eq!(known(&[open], GivenUp::Failed), (Outcome::Unknown, Changed::Unknown));

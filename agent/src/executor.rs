@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use postern_agent_core::ledger::Ending;
-use postern_agent_core::{GivenUp, JournalEntry, Refusal};
+use postern_agent_core::{Earlier, GivenUp, Refusal};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{Offer, Rejection, ServedSystem, StreamRef};
 use postern_protocol::seal::SealingKey;
@@ -24,7 +24,7 @@ use crate::chain::Chain;
 use crate::connector::{AttemptCx, Conclusion, Connector};
 use crate::dispatcher::Dispatcher;
 use crate::spawn::Spawner;
-use crate::store::Store;
+use crate::store::{AgentStoreError, Store};
 
 /// What attempts need.
 #[derive(Clone)]
@@ -113,7 +113,7 @@ impl Executor {
                 .with_next_step("Put the connected system back into the agent's configuration, or submit to another"));
         };
         let kind = request.kind();
-        let earlier = if resumed { self.journal_of(offer.task)? } else { Vec::new() };
+        let earlier = if resumed { self.earlier(offer.task).await? } else { Earlier::default() };
         let (task, system, reconcile) = (offer.task, offer.system.clone(), offer.reconcile);
         let journal = Arc::new(TaskJournal {
             offer: Arc::new(offer),
@@ -153,25 +153,29 @@ impl Executor {
     }
 
     async fn given_up(&self, task: TaskId, failure: Failure, why: GivenUp) -> Result<Ending, Failure> {
-        let journal = self.journal_of(task)?;
+        let journal = self.earlier(task).await?;
         // Only the steps of batches journal results; for everything else there is nothing to send.
         let streams = self.results(task).await?;
         into_ending(Conclusion::given_up(failure, &journal, why), streams)
     }
 
-    fn journal_of(&self, task: TaskId) -> Result<Vec<JournalEntry>, Failure> {
-        self.store.journal(task).map_err(|error| internal("store", &Chain(&error).to_string()))
+    /// What the journal of a task says that still decides anything.
+    async fn earlier(&self, task: TaskId) -> Result<Earlier, Failure> {
+        let store = self.store.clone();
+        let unread = |error: &AgentStoreError| internal("store", &Chain(error).to_string());
+        blocking(move || store.journal(task).collect::<Result<_, _>>().map_err(|error| unread(&error))).await
     }
 
     /// The results of a batch: what its steps journaled as done, as one payload.
     async fn results(&self, task: TaskId) -> Result<Vec<StreamRef>, Failure> {
-        let executor = self.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            let journal = executor.journal_of(task)?;
-            results::write(executor.store.spool(), &journal)
-        });
-        written.await.unwrap_or_else(|_| Err(panicked()))
+        let store = self.store.clone();
+        blocking(move || results::keep(&store, task)).await
     }
+}
+
+/// Does what reads a journal, which may be long, on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(panicked()))
 }
 
 fn into_ending(conclusion: Conclusion, streams: Vec<StreamRef>) -> Result<Ending, Failure> {

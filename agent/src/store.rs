@@ -29,6 +29,9 @@ const TOMBSTONES: Table = Table::new("tombstones", 5);
 const META: Table = Table::new("meta", 6);
 const KEPT: Table = Table::new("kept", 7);
 
+/// Entries of a journal whose removal fits one batch of the engine.
+const DELETED_AT_ONCE: usize = 2_000;
+
 /// Facts of up to 3 KiB that fit one batch of the engine.
 const FACTS: usize = 64;
 
@@ -114,15 +117,35 @@ impl Store {
     pub async fn commit(&self, writes: &[Write]) -> Result<(), AgentStoreError> {
         let batches = Transaction::new(&self.engine).batches(writes)?;
         try_join_all(batches.into_iter().map(|batch| self.engine.commit(batch))).await?;
+        for write in writes {
+            if let Write::DeleteTask(task) = write {
+                self.delete_journal(*task).await?;
+            }
+        }
         Ok(())
+    }
+
+    /// Removes a journal, piece by piece: a batch's may be larger than any one commit, and what is left behind a crash
+    /// is swept away at the next start.
+    async fn delete_journal(&self, task: TaskId) -> Result<(), AgentStoreError> {
+        loop {
+            let mut batch = Batch::new();
+            for key in self.engine.scan_keys(JOURNAL, task.as_bytes()).take(DELETED_AT_ONCE) {
+                batch.delete(JOURNAL, &key?)?;
+            }
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.engine.commit(batch).await?;
+        }
     }
 
     /// Removes journals whose task is gone: a crash came between the two.
     fn sweep_journals(&self) -> Result<(), AgentStoreError> {
         let mut batch = Batch::new();
         let mut held: Option<(TaskId, bool)> = None;
-        for item in self.engine.scan(JOURNAL) {
-            let (key, _) = item?;
+        for key in self.engine.scan_keys(JOURNAL, &[]) {
+            let key = key?;
             let Some((task, _)) = key.split_first_chunk::<16>() else { continue };
             let task = TaskId::from_bytes(*task);
             let is_held = match held {
@@ -175,7 +198,7 @@ impl Store {
             Some(bytes) => record::read_state(&bytes).map_err(unreadable(STATES, key))?,
             None => postern_agent_core::TaskState::Journaled,
         };
-        let journal = self.engine.scan_prefix(JOURNAL, key).count();
+        let journal = self.engine.scan_keys(JOURNAL, key).count();
         let here = offer.streams.iter().map(|stream| stream.id).filter(|id| self.spool.contains(spool_id(*id)));
         Ok(RestoredTask {
             origin,
@@ -186,15 +209,12 @@ impl Store {
         })
     }
 
-    /// A task's journal, oldest entry first.
-    pub fn journal(&self, task: TaskId) -> Result<Vec<JournalEntry>, AgentStoreError> {
-        self.engine
-            .scan_prefix(JOURNAL, task.as_bytes())
-            .map(|item| {
-                let (key, bytes) = item?;
-                record::read_entry(&bytes).map_err(unreadable(JOURNAL, &key))
-            })
-            .collect()
+    /// A task's journal, oldest entry first. A batch's may be larger than the memory there is for it.
+    pub fn journal(&self, task: TaskId) -> impl Iterator<Item = Result<JournalEntry, AgentStoreError>> + use<> {
+        self.engine.scan_prefix(JOURNAL, task.as_bytes()).map(|item| {
+            let (key, bytes) = item?;
+            record::read_entry(&bytes).map_err(unreadable(JOURNAL, &key))
+        })
     }
 
     fn meta_number(&self, key: &[u8]) -> Result<u64, AgentStoreError> {

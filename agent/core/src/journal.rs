@@ -1,5 +1,7 @@
 //! What an attempt writes down before and after it acts.
 
+use std::collections::BTreeMap;
+
 /// One entry of a task's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalEntry {
@@ -16,11 +18,13 @@ pub struct JournalEntry {
 pub enum Mark {
     /// The attempt is about to act.
     Intent,
-    /// The step is proved done.
+    /// The step is proved done, and it changed something.
     Done,
+    /// The step is proved done, and it changed nothing.
+    Unchanged,
     /// What an intent of this step with this note announced is proved not to have happened.
     TakenBack,
-    /// Something to remember. It announces nothing and proves nothing.
+    /// Something to remember until the step is done. It announces nothing and proves nothing.
     Memo,
 }
 
@@ -32,28 +36,82 @@ impl JournalEntry {
     }
 }
 
-/// Whether a step is proved done.
-pub fn is_done(journal: &[JournalEntry], step: u32) -> bool {
-    journal.iter().any(|entry| entry.mark == Mark::Done && entry.step == step)
+/// What a task's journal says that still decides anything. It grows with what is open, not with what is done.
+#[derive(Debug, Clone, Default)]
+pub struct Earlier {
+    /// Steps that are done, as the first and the last of each run of them.
+    done: BTreeMap<u32, u32>,
+    changed: bool,
+    /// What was announced and what is to be remembered of steps that are not done, oldest first.
+    open: Vec<JournalEntry>,
 }
 
-/// The intents that may have become effects, oldest first: neither taken back nor of a step that is proved done.
-pub fn open_intents(journal: &[JournalEntry]) -> Vec<&JournalEntry> {
-    let mut open: Vec<&JournalEntry> = Vec::new();
-    for entry in journal {
+impl Earlier {
+    /// Takes the next entry in.
+    pub fn add(&mut self, entry: JournalEntry) {
         match entry.mark {
-            Mark::Intent => open.push(entry),
-            Mark::Done => open.retain(|it| it.step != entry.step),
-            Mark::Memo => (),
+            Mark::Intent | Mark::Memo => self.open.push(entry),
+            Mark::Done | Mark::Unchanged => {
+                self.changed |= entry.mark == Mark::Done;
+                if !self.is_done(entry.step) {
+                    self.open.retain(|it| it.step != entry.step);
+                    self.add_done(entry.step);
+                }
+            }
             Mark::TakenBack => {
-                let taken_back = open.iter().rposition(|it| it.step == entry.step && it.note == entry.note);
-                if let Some(index) = taken_back {
-                    open.remove(index);
+                let is_of = |it: &JournalEntry| it.mark == Mark::Intent && it.step == entry.step;
+                if let Some(index) = self.open.iter().rposition(|it| is_of(it) && it.note == entry.note) {
+                    self.open.remove(index);
                 }
             }
         }
     }
-    open
+
+    fn add_done(&mut self, step: u32) {
+        let last = step.checked_add(1).and_then(|next| self.done.remove(&next)).unwrap_or(step);
+        match self.done.range_mut(..step).next_back() {
+            Some((_, end)) if end.checked_add(1) == Some(step) => *end = last,
+            _ => drop(self.done.insert(step, last)),
+        }
+    }
+
+    /// Whether nothing was done and nothing is open.
+    pub fn is_empty(&self) -> bool {
+        self.done.is_empty() && self.open.is_empty()
+    }
+
+    /// Whether a step is proved done.
+    pub fn is_done(&self, step: u32) -> bool {
+        self.done.range(..=step).next_back().is_some_and(|(_, last)| *last >= step)
+    }
+
+    /// Whether any step is proved done.
+    pub fn has_done(&self) -> bool {
+        !self.done.is_empty()
+    }
+
+    /// Whether a step that is proved done changed something.
+    pub fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The intents that may have become effects, oldest first: neither taken back nor of a step that is proved done.
+    pub fn open_intents(&self) -> impl DoubleEndedIterator<Item = &JournalEntry> {
+        self.open.iter().filter(|it| it.mark == Mark::Intent)
+    }
+
+    /// Open intents and what is to be remembered of steps that are not done, oldest first.
+    pub fn open(&self) -> &[JournalEntry] {
+        &self.open
+    }
+}
+
+impl FromIterator<JournalEntry> for Earlier {
+    fn from_iter<I: IntoIterator<Item = JournalEntry>>(entries: I) -> Self {
+        let mut earlier = Self::default();
+        entries.into_iter().for_each(|entry| earlier.add(entry));
+        earlier
+    }
 }
 
 #[cfg(test)]
@@ -64,8 +122,12 @@ mod tests {
         JournalEntry { step, mark, note: vec![note] }
     }
 
+    fn earlier(journal: &[JournalEntry]) -> Earlier {
+        journal.iter().cloned().collect()
+    }
+
     fn open(journal: &[JournalEntry]) -> Vec<(u32, u8)> {
-        open_intents(journal).iter().map(|it| (it.step, it.note.first().copied().unwrap())).collect()
+        earlier(journal).open_intents().map(|it| (it.step, it.note.first().copied().unwrap())).collect()
     }
 
     #[test]
@@ -85,5 +147,23 @@ mod tests {
         assert_eq!(open(&[entry(0, Intent, 1), entry(0, Intent, 2), entry(0, TakenBack, 1)]), [(0, 2)]);
         assert_eq!(open(&[entry(0, Intent, 1), entry(0, Intent, 1), entry(0, TakenBack, 1)]), [(0, 1)]);
         assert_eq!(open(&[entry(0, Intent, 1), entry(1, TakenBack, 1)]), [(0, 1)]);
+    }
+
+    #[test]
+    fn steps_are_done_in_any_order_and_a_million_of_them_are_one_run() {
+        use Mark::{Done, Intent, Memo, Unchanged};
+        let steps = [5, 0, 1, 3, u32::MAX, 2, 0, 7];
+        let some: Earlier = steps.iter().map(|step| entry(*step, Unchanged, 1)).collect();
+        let done: Vec<u32> = (0..10).filter(|step| some.is_done(*step)).collect();
+        assert_eq!(done, [0, 1, 2, 3, 5, 7]);
+        assert!(some.is_done(u32::MAX) && !some.is_done(u32::MAX - 1) && !some.has_changed());
+        let mut many = Earlier::default();
+        for step in 0..1_000_000 {
+            for mark in [Memo, Intent, Done] {
+                many.add(JournalEntry { step, mark, note: vec![0; 100] });
+            }
+        }
+        assert_eq!((many.done.len(), many.open.len(), many.has_changed()), (1, 0, true));
+        assert!(many.is_done(999_999) && !many.is_done(1_000_000));
     }
 }

@@ -15,7 +15,7 @@ pub mod retry;
 pub mod write;
 
 pub use backoff::Backoff;
-pub use journal::{JournalEntry, Mark};
+pub use journal::{Earlier, JournalEntry, Mark};
 pub use ledger::{Event, GivenUp, Ledger, Offered, Refusal, Restored, RestoredTask};
 pub use limits::Limits;
 pub use membership::Membership;

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::dataset::SealedDataset;
 use super::payload::{Made, SealedPayload};
+use super::results;
 use crate::chain::Chain;
 use crate::connector::{Journal, JournalEntry, Payload, Pending};
 use crate::dispatcher::Dispatcher;
@@ -41,6 +42,10 @@ impl Journal for TaskJournal {
 
     fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>> {
         Box::pin(self.dispatcher.record(self.offer.task, entries))
+    }
+
+    fn results(&self) -> Box<dyn Read + Send> {
+        Box::new(results::read(&self.store, self.offer.task))
     }
 
     fn progress(&self, done: u64, total: u64, phase: &str) {

@@ -117,13 +117,13 @@ impl Drop for SealedPayload {
     }
 }
 
-fn delete(spool: &Spool, stream: StreamId) {
+pub(super) fn delete(spool: &Spool, stream: StreamId) {
     if let Err(error) = spool.delete(spool_id(stream)) {
         tracing::warn!(%stream, error = %Chain(&error), "a payload could not be deleted");
     }
 }
 
-fn failure(error: &SpoolError) -> Failure {
+pub(super) fn failure(error: &SpoolError) -> Failure {
     let kind = if error.is_disk_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
     unwritten(&io::Error::new(kind, Chain(error).to_string()))
 }

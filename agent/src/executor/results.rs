@@ -1,39 +1,66 @@
-//! The results of a batch as one payload.
+//! The results of a batch, read from its journal and kept as one payload: never in memory as a whole.
 
+use std::io::{self, BufRead, BufReader, Read};
+
+use postern_agent_core::{JournalEntry, Mark};
 use postern_protocol::message::v1::StreamRef;
-use postern_protocol::{Failure, FailureClass};
-use postern_store::{Spool, SpoolError};
-use sha2::{Digest, Sha256};
+use postern_protocol::stream::CHUNK;
+use postern_protocol::{Failure, TaskId};
+use postern_store::SpoolWriter;
 
-use crate::chain::Chain;
-use crate::connector::{JournalEntry, Mark};
+use super::payload::{delete, failure};
+use crate::connector::unwritten;
 use crate::random;
-use crate::store::spool_id;
+use crate::store::{AgentStoreError, Store, spool_id};
 
-/// Writes the notes of the steps that were proved done, one after the other. Nothing if there are none.
-pub(super) fn write(spool: &Spool, journal: &[JournalEntry]) -> Result<Vec<StreamRef>, Failure> {
-    let notes = || journal.iter().filter(|entry| entry.mark == Mark::Done).map(|entry| entry.note.as_slice());
-    let mut hash = Sha256::new();
-    let mut length = 0;
-    for note in notes() {
-        hash.update(note);
-        length += u64::try_from(note.len()).unwrap_or(u64::MAX);
-    }
-    if length == 0 {
-        return Ok(Vec::new());
-    }
-    let stream = StreamRef { id: random::stream_id(), length, sha256: hash.finalize().into() };
-    write_notes(spool, &stream, notes()).map_err(|error| {
-        let class = if error.is_disk_full() { FailureClass::Transient } else { FailureClass::Internal };
-        Failure::new(class, "spool", format!("The results cannot be written: {}", Chain(&error)))
-    })?;
-    Ok(vec![stream])
+/// The notes of the steps that are done, one after the other.
+struct Results<I> {
+    journal: I,
+    note: Vec<u8>,
+    read: usize,
 }
 
-fn write_notes<'a>(spool: &Spool, stream: &StreamRef, notes: impl Iterator<Item = &'a [u8]>) -> Result<(), SpoolError> {
-    let mut writer = spool.write(spool_id(stream.id), stream.length)?;
-    for note in notes {
-        writer.append(note)?;
+/// The results so far of a task.
+pub(super) fn read(store: &Store, task: TaskId) -> impl Read + Send + use<> {
+    Results { journal: store.journal(task), note: Vec::new(), read: 0 }
+}
+
+impl<I: Iterator<Item = Result<JournalEntry, AgentStoreError>>> Read for Results<I> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.read == self.note.len() {
+            let Some(entry) = self.journal.next() else { return Ok(0) };
+            let entry = entry.map_err(io::Error::other)?;
+            if matches!(entry.mark, Mark::Done | Mark::Unchanged) {
+                (self.note, self.read) = (entry.note, 0);
+            }
+        }
+        let count = self.note.get(self.read..).unwrap_or_default().read(buffer)?;
+        self.read += count;
+        Ok(count)
     }
-    writer.finish(&stream.sha256)
+}
+
+/// Keeps the results of a task as a payload. Nothing if there are none.
+pub(super) fn keep(store: &Store, task: TaskId) -> Result<Vec<StreamRef>, Failure> {
+    let mut results = BufReader::with_capacity(CHUNK, read(store, task));
+    if results.fill_buf().map_err(|error| unwritten(&error))?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let id = random::stream_id();
+    let writer = store.spool().begin(spool_id(id)).map_err(|error| failure(&error))?;
+    write(results, writer).map(|(length, sha256)| vec![StreamRef { id, length, sha256 }]).inspect_err(|_| {
+        delete(store.spool(), id);
+    })
+}
+
+fn write(mut results: impl BufRead, mut writer: SpoolWriter) -> Result<(u64, [u8; 32]), Failure> {
+    loop {
+        let piece = results.fill_buf().map_err(|error| unwritten(&error))?;
+        if piece.is_empty() {
+            return writer.finish_here().map_err(|error| failure(&error));
+        }
+        writer.append(piece).map_err(|error| failure(&error))?;
+        let length = piece.len();
+        results.consume(length);
+    }
 }

@@ -86,6 +86,7 @@ codes! {
         2 Done = "done",
         3 TakenBack = "taken_back",
         4 Memo = "memo",
+        5 Unchanged = "unchanged",
     }
 }
 
@@ -103,6 +104,7 @@ pub(super) fn entry(entry: &JournalEntry) -> Result<Vec<u8>, CodecError> {
         Mark::Done => MarkCode::Done,
         Mark::TakenBack => MarkCode::TakenBack,
         Mark::Memo => MarkCode::Memo,
+        Mark::Unchanged => MarkCode::Unchanged,
     };
     codec::encode(&EntryRecord { step: entry.step, mark: mark.into(), note })
 }
@@ -114,6 +116,7 @@ pub(super) fn read_entry(bytes: &[u8]) -> Result<JournalEntry, CodecError> {
         MarkCode::Done => Mark::Done,
         MarkCode::TakenBack => Mark::TakenBack,
         MarkCode::Memo => Mark::Memo,
+        MarkCode::Unchanged => Mark::Unchanged,
     };
     Ok(JournalEntry { step: record.step, mark, note: record.note.into_vec() })
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use postern_agent_core::Write;
-use postern_protocol::TaskId;
 use postern_store::{Batch, Store, Table, parts};
 
 use super::{
@@ -21,14 +20,11 @@ pub(super) struct Transaction<'a> {
     bytes: usize,
     /// What this transaction puts: a delete behind it must find that too, although the engine does not have it yet.
     put: BTreeSet<(u8, Vec<u8>)>,
-    /// Tasks whose journals go when everything else is written: a batch's may be larger than any one commit, and one
-    /// without its task is swept away at the next start.
-    journals: Vec<TaskId>,
 }
 
 impl<'a> Transaction<'a> {
     pub(super) fn new(engine: &'a Store) -> Self {
-        Self { engine, batches: Vec::new(), batch: Batch::new(), bytes: 0, put: BTreeSet::new(), journals: Vec::new() }
+        Self { engine, batches: Vec::new(), batch: Batch::new(), bytes: 0, put: BTreeSet::new() }
     }
 
     pub(super) fn batches(mut self, writes: &[Write]) -> Result<Vec<Batch>, AgentStoreError> {
@@ -37,9 +33,6 @@ impl<'a> Transaction<'a> {
                 self.make_room();
             }
             self.add(write)?;
-        }
-        for task in std::mem::take(&mut self.journals) {
-            self.delete(JOURNAL, task.as_bytes())?;
         }
         self.batches.push(self.batch);
         // New work is let in only while there is room for it; what follows may use the space kept for a full disk.
@@ -65,8 +58,8 @@ impl<'a> Transaction<'a> {
                 let key = [task.as_bytes().as_slice(), &number.to_be_bytes()].concat();
                 self.put(JOURNAL, key, &record::entry(entry)?)
             }
+            // Its journal goes when everything else is written.
             Write::DeleteTask(task) => {
-                self.journals.push(*task);
                 [OFFERS, STATES].into_iter().try_for_each(|table| self.delete(table, task.as_bytes()))
             }
             Write::PutReport(report) => {
@@ -102,14 +95,10 @@ impl<'a> Transaction<'a> {
             .filter(|(tag, key)| *tag == table.tag() && key.starts_with(prefix))
             .map(|it| it.1.clone())
             .collect();
-        for item in self.engine.scan_prefix(table, prefix) {
-            keys.push(item?.0);
+        for key in self.engine.scan_keys(table, prefix) {
+            keys.push(key?);
         }
         for key in keys {
-            // A journal may take several batches; the few parts of anything else stay together.
-            if table.tag() == JOURNAL.tag() {
-                self.make_room();
-            }
             self.batch.delete(table, &key)?;
             self.bytes += key.len() + 64;
             self.put.remove(&(table.tag(), key));

@@ -157,6 +157,18 @@ impl Store {
         })
     }
 
+    /// The keys alone of the records whose keys begin with `prefix`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Each item is an error of its own, when it cannot be read.
+    pub fn scan_keys(&self, table: Table, prefix: &[u8]) -> impl Iterator<Item = Result<Vec<u8>, StoreError>> + use<> {
+        self.inner.db.scan_prefix(record::disk_key(table, prefix)).keys().map(|key| {
+            let disk_key = key.map_err(StoreError::engine("read"))?;
+            Ok(disk_key.get(1..).unwrap_or_default().to_vec())
+        })
+    }
+
     /// The files of big payloads beside the store, under the same key and lock.
     ///
     /// # Errors

@@ -386,7 +386,8 @@ async fn a_rename_that_was_always_refused_is_known_to_have_changed_nothing() {
     task.attempt(&lab.connector()).await.unwrap_err();
     let failure = task.attempt(&lab.connector()).await.unwrap_err();
     assert_eq!(failure.code.as_str(), "SERVER_UNAVAILABLE");
-    let conclusion = Conclusion::given_up(failure, &task.notes.lock().unwrap(), GivenUp::Failed);
+    let conclusion =
+        Conclusion::given_up(failure, &task.notes.lock().unwrap().iter().cloned().collect(), GivenUp::Failed);
     assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
 }
 

@@ -3,11 +3,11 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use postern_agent::connector::Mark;
+use postern_agent::connector::{Conclusion, GivenUp, Mark};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::import_batch::{DynamicSystem, Format, Output, Request};
-use postern_protocol::{Outcome, TaskOutput};
+use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Task, import_with};
@@ -33,7 +33,7 @@ fn new_user(lab: &Lab, name: &str) -> Value {
     })
 }
 
-fn output(conclusion: &postern_agent::connector::Conclusion) -> &Output {
+fn output(conclusion: &Conclusion) -> &Output {
     let Some(TaskOutput::ImportBatch(output)) = &conclusion.output else { panic!("{:?}", conclusion.output) };
     output
 }
@@ -320,4 +320,18 @@ async fn an_encrypted_value_stands_in_no_message() {
         assert_eq!(codes(&task), ["INVALID_EMAIL_ADDRESS"]);
         assert_eq!(task.lines()[0]["message"].as_str().unwrap().contains(bad), shown, "{:?}", task.lines());
     }
+}
+
+/// A plan is journaled as it is made. Journal it like what was done, and a plan that nobody finishes has changed something.
+#[tokio::test]
+async fn a_dry_run_that_is_given_up_is_known_to_have_changed_nothing() {
+    let lab = Lab::start().await;
+    let entry =
+        format!("<root><entry changetype=\"modify\"><Username>{ACTIVE}</Username><Title>x</Title></entry></root>");
+    let mut task = import_with(Request { dry_run: true, ..Request::new(Format::Xml) }, entry);
+    task.attempt(&lab.connector()).await.unwrap();
+    let earlier = task.notes.lock().unwrap().iter().cloned().collect();
+    let failure = Failure::new(FailureClass::Interrupted, "cancelled_too_late", "it was cancelled");
+    let conclusion = Conclusion::given_up(failure, &earlier, GivenUp::Failed);
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
 }

@@ -256,7 +256,7 @@ impl Task {
             payloads: Arc::clone(&self.payloads),
             dies_after: self.dies_after.take(),
         });
-        let earlier = self.notes.lock().unwrap().clone();
+        let earlier = self.notes.lock().unwrap().iter().cloned().collect();
         let cx = AttemptCx {
             task: self.id,
             system: system(),
@@ -279,11 +279,8 @@ impl Task {
 
     /// The lines of a batch's results.
     pub fn lines(&self) -> Vec<serde_json::Value> {
-        let notes = self.notes.lock().unwrap();
-        let mut entries: Vec<&JournalEntry> = notes.iter().filter(|entry| entry.mark == Mark::Done).collect();
-        entries.sort_by_key(|entry| entry.step);
-        let text: Vec<u8> = entries.into_iter().flat_map(|entry| entry.note.clone()).collect();
-        String::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let text = String::from_utf8(results(&self.notes.lock().unwrap())).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The one payload that was finished.
@@ -296,6 +293,12 @@ impl Task {
     pub fn intents(&self) -> usize {
         self.notes.lock().unwrap().iter().filter(|entry| entry.mark == Mark::Intent).count()
     }
+}
+
+/// The results of a batch so far.
+fn results(notes: &[JournalEntry]) -> Vec<u8> {
+    let done = notes.iter().filter(|entry| matches!(entry.mark, Mark::Done | Mark::Unchanged));
+    done.flat_map(|entry| entry.note.clone()).collect()
 }
 
 fn system() -> SystemName {
@@ -356,6 +359,10 @@ impl Journal for MemoryJournal {
         assert!(entries.iter().all(|entry| entry.note.len() <= connector::MAX_NOTE));
         self.notes.lock().unwrap().extend(entries);
         Box::pin(async { Ok(()) })
+    }
+
+    fn results(&self) -> Box<dyn Read + Send> {
+        Box::new(Cursor::new(results(&self.notes.lock().unwrap())))
     }
 
     fn progress(&self, done: u64, total: u64, _: &str) {

@@ -46,7 +46,7 @@ enum Password {
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {
     let new_name = new_name(&it)?;
     settle_earlier(org, cx).await;
-    let plan = Plan::new(cx);
+    let mut plan = Plan::new(cx);
     let user = plan.user_to_change(org, &it.account, &new_name).await?;
     let email = Some(it.email.as_str()).filter(|email| !email.is_empty());
     Work { org, cx, plan, new_name, email, user, password: Password::Former }.run().await

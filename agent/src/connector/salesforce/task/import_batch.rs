@@ -52,7 +52,7 @@ enum Course {
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
     let form = Form::of(&it)?;
     let total = reader::count(cx, form).await?;
-    let mut tally = Tally::of_journal(&cx.earlier);
+    let mut tally = tally(cx).await?;
     if total == 0 {
         return Ok(tally.conclusion());
     }
@@ -84,7 +84,11 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         };
         for (step, lines) in (step.first..=step.last).zip(lines.chunks(steps.entries)) {
             if !cx.is_done(step) {
-                cx.done(step, result::notes(lines)).await?;
+                if lines.iter().any(Line::may_have_changed) {
+                    cx.done(step, result::notes(lines)).await?;
+                } else {
+                    cx.done_without_change(step, result::notes(lines)).await?;
+                }
                 for line in lines {
                     tally.count(line);
                 }
@@ -132,7 +136,7 @@ impl Batch<'_> {
         if !self.cx.earlier.is_empty() || self.all_pass(form).await? {
             return Ok(Course::Run);
         }
-        self.cx.done(REFUSED, vec![Vec::new()]).await?;
+        self.cx.done_without_change(REFUSED, vec![Vec::new()]).await?;
         Ok(Course::Refuse)
     }
 
@@ -153,6 +157,17 @@ impl Batch<'_> {
         }
         Ok(true)
     }
+}
+
+/// What earlier attempts finished.
+async fn tally(cx: &AttemptCx) -> Result<Tally, Failure> {
+    if !cx.earlier.has_done() {
+        return Ok(Tally::default());
+    }
+    let results = cx.journal.results();
+    let unread = |why: String| Failure::new(FailureClass::Internal, "store", format!("the results so far: {why}"));
+    let read = tokio::task::spawn_blocking(|| Tally::of_results(results)).await;
+    read.map_err(|error| unread(error.to_string()))?.map_err(|error| unread(error.to_string()))
 }
 
 fn stopped_midway(done: u64, total: u64) -> Failure {

@@ -28,16 +28,26 @@ pub(super) struct Plan<'a> {
     cx: &'a AttemptCx,
     certainty: Certainty,
     changed: Changed,
+    /// The user, until it is noted that it is this one.
+    user: Option<String>,
 }
+
+/// A step that is never done: its memo says which user the task is about.
+const WHICH_USER: u32 = u32::MAX;
 
 impl<'a> Plan<'a> {
     pub(super) fn new(cx: &'a AttemptCx) -> Self {
-        Self { cx, certainty: Certainty::Certain, changed: Changed::No }
+        Self { cx, certainty: Certainty::Certain, changed: Changed::No, user: None }
     }
 
     /// The user whose name is changed from `former` to `new`: by Id, if an earlier attempt on this agent noted it; else
     /// by the one name, then by the other.
-    pub(super) async fn user_to_change(&self, org: &Salesforce, former: &Account, new: &Account) -> Result<User, Stop> {
+    pub(super) async fn user_to_change(
+        &mut self,
+        org: &Salesforce,
+        former: &Account,
+        new: &Account,
+    ) -> Result<User, Stop> {
         let user = match self.noted_user() {
             Some(id) => Some(org.read_back(&id).await?),
             None => match org.find_user(former).await? {
@@ -47,11 +57,13 @@ impl<'a> Plan<'a> {
         };
         let user = user.ok_or_else(|| Stop::proven(self.cx, not_found(former)))?;
         step::spare_service_account(org, &user, self.cx).await?;
+        let is_noted = self.cx.earlier.open().iter().any(|entry| entry.step == WHICH_USER);
+        self.user = (!is_noted).then(|| user.id.clone());
         Ok(user)
     }
 
     fn noted_user(&self) -> Option<String> {
-        self.cx.earlier.iter().find_map(|entry| {
+        self.cx.earlier.open().iter().find_map(|entry| {
             let note: Json = serde_json::from_slice(&entry.note).ok()?;
             Some(note.get("user")?.as_str()?.to_owned())
         })
@@ -81,6 +93,10 @@ impl<'a> Plan<'a> {
         self.changed = Changed::Yes;
         if certainty != Certainty::Certain {
             self.certainty = certainty;
+        }
+        // With its end the journal forgets what its intents told.
+        if let Some(user) = self.user.take() {
+            self.cx.memo(WHICH_USER, step::user_note(&user)).await?;
         }
         // Nothing is told of a step but that it is done: notes of finished steps are the results of batches.
         self.cx.done(step, vec![Vec::new()]).await

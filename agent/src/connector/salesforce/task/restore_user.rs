@@ -39,7 +39,7 @@ enum Password {
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {
     check_name(&it.name)?;
     settle_earlier(org, cx).await;
-    let plan = Plan::new(cx);
+    let mut plan = Plan::new(cx);
     let user = plan.user_to_change(org, &it.account, &it.name).await?;
     let email = Some(it.email.as_str()).filter(|email| !email.is_empty());
     Work { org, cx, plan, name: &it.name, email, user, password: Password::Former }.run().await

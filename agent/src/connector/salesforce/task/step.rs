@@ -85,7 +85,7 @@ pub(super) async fn spare_service_account(org: &Salesforce, user: &User, cx: &At
 }
 
 /// What an intent tells later attempts of a change to a user.
-fn user_note(user: &str) -> Vec<u8> {
+pub(super) fn user_note(user: &str) -> Vec<u8> {
     json!({ "user": user }).to_string().into_bytes()
 }
 

@@ -75,9 +75,9 @@ impl Memory {
     /// What the journal says about unit `step`.
     pub(super) fn of(cx: &AttemptCx, step: u32) -> Self {
         let mut memory = Self { may_have_acted: cx.reconcile, ..Self::default() };
-        let memos = cx.earlier.iter().filter(|entry| entry.step == step && entry.mark == Mark::Memo);
+        let memos = cx.earlier.open().iter().filter(|entry| entry.step == step && entry.mark == Mark::Memo);
         memory.renames.extend(memos.filter_map(Note::decode).flat_map(|note| note.renames));
-        for entry in cx.open_intents().into_iter().filter(|entry| entry.step == step) {
+        for entry in cx.earlier.open_intents().filter(|entry| entry.step == step) {
             memory.may_have_acted = true;
             let Some(note) = Note::decode(entry) else { continue };
             let since = note.since.and_then(|millis| Timestamp::from_millisecond(millis).ok());

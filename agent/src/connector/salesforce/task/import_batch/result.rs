@@ -1,5 +1,7 @@
 //! What became of each entry: one line of JSON an entry, in the notes that end a unit.
 
+use std::io::{self, BufRead, BufReader, Read};
+
 use postern_protocol::bounded::List;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::{License, Output};
@@ -7,7 +9,7 @@ use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::connector::{Conclusion, JournalEntry, MAX_NOTE, Mark};
+use crate::connector::{Conclusion, MAX_NOTE};
 
 /// The longest text of a line.
 const MAX_TEXT: usize = 300;
@@ -94,6 +96,13 @@ pub(super) fn told(shifts: &[Shift]) -> Vec<Shift> {
     told
 }
 
+impl Line {
+    /// Whether anything of the account was, or may have been, changed.
+    pub(super) fn may_have_changed(&self) -> bool {
+        self.partly || matches!(self.outcome, Fate::Created | Fate::Modified | Fate::Unknown)
+    }
+}
+
 /// A text that keeps its line within a note.
 pub(super) fn clipped(text: &str) -> String {
     let plain = text.chars().map(|it| if it.is_control() { ' ' } else { it });
@@ -125,21 +134,18 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// What earlier attempts finished.
-    pub(super) fn of_journal(journal: &[JournalEntry]) -> Self {
+    /// What earlier attempts finished. Blocks.
+    pub(super) fn of_results(results: impl Read) -> io::Result<Self> {
         let mut tally = Self::default();
-        let mut begun = Vec::new();
-        for entry in journal.iter().filter(|entry| entry.mark == Mark::Done) {
-            begun.extend_from_slice(&entry.note);
-            // A line may begin in one note and end in the next.
-            let whole = begun.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-            for line in begun.drain(..whole).collect::<Vec<u8>>().split(|byte| *byte == b'\n') {
-                if let Ok(line) = serde_json::from_slice::<Line>(line) {
-                    tally.count(&line);
-                }
+        let mut results = BufReader::new(results);
+        let mut line = Vec::new();
+        while results.read_until(b'\n', &mut line)? > 0 {
+            if let Ok(line) = serde_json::from_slice::<Line>(&line) {
+                tally.count(&line);
             }
+            line.clear();
         }
-        tally
+        Ok(tally)
     }
 
     pub(super) fn count(&mut self, line: &Line) {
@@ -236,9 +242,7 @@ mod tests {
             let lines: Vec<Line> = (1..=200).map(|number| line(number, text)).collect();
             let notes = notes(&lines);
             assert!(notes.iter().all(|note| note.len() <= MAX_NOTE));
-            let journal: Vec<JournalEntry> =
-                notes.into_iter().map(|note| JournalEntry { step: 0, mark: Mark::Done, note }).collect();
-            assert_eq!(Tally::of_journal(&journal).entries(), 200);
+            assert_eq!(Tally::of_results(notes.concat().as_slice()).unwrap().entries(), 200);
         }
     }
 
