@@ -353,8 +353,8 @@ pub struct ImportBatch {
     /// How it is written: xml, csv or jsonl; without this, the file's extension says it.
     #[arg(long)]
     pub format: Option<Format>,
-    /// What parts the cells of a CSV file: `found_out`, comma, semicolon, tab or pipe.
-    #[arg(long, default_value_t = Delimiter::FoundOut)]
+    /// What parts the cells of a CSV file, as it is or by its name: comma, semicolon, tab or pipe; `found_out` looks at the header.
+    #[arg(long, value_parser = Delimiter::typed, default_value_t = Delimiter::FoundOut)]
     pub delimiter: Delimiter,
     /// Say what would be changed, entry by entry, and change nothing.
     #[arg(long)]
@@ -479,5 +479,11 @@ mod tests {
             let words = line.split_whitespace().take_while(|word| *word != "<");
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
         }
+    }
+
+    #[test]
+    fn what_parts_cells_is_given_by_the_character() {
+        let words = ["exec", "import_batch", "--system", "acme", "--dataset", "x.csv", "--delimiter", ";"];
+        assert!(Cli::try_parse_from(["postern"].into_iter().chain(words)).is_ok());
     }
 }

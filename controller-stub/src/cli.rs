@@ -476,8 +476,9 @@ pub struct Import {
     /// import_batch: how the dataset is written, xml, csv or jsonl; without this, the file's extension says it
     #[arg(long)]
     pub format: Option<Format>,
-    /// import_batch: what parts the cells of a CSV file: `found_out`, comma, semicolon, tab or pipe
-    #[arg(long, default_value_t = Delimiter::FoundOut)]
+    /// import_batch: what parts the cells of a CSV file, as it is or by its name: comma, semicolon, tab or pipe;
+    /// `found_out` looks at the header
+    #[arg(long, value_parser = Delimiter::typed, default_value_t = Delimiter::FoundOut)]
     pub delimiter: Delimiter,
     /// import_batch: say what would be changed, entry by entry, and change nothing
     #[arg(long)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Repeat;
 use crate::bounded::{List, Text};
-use crate::code::Code;
+use crate::code::{Code, UnknownName};
 use crate::codes;
 
 /// Each unit is looked up before it is repeated.
@@ -47,6 +47,19 @@ codes! {
         4 Tab = "tab",
         /// A vertical bar.
         5 Pipe = "pipe",
+    }
+}
+
+impl Delimiter {
+    /// What somebody means who types the character itself, or its name.
+    pub fn typed(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "," => Ok(Self::Comma),
+            ";" => Ok(Self::Semicolon),
+            "\t" | "\\t" => Ok(Self::Tab),
+            "|" => Ok(Self::Pipe),
+            name => name.parse(),
+        }
     }
 }
 
@@ -317,6 +330,25 @@ impl Remainder {
 mod tests {
     use super::*;
     use crate::{TaskKind, TaskRequest};
+
+    #[test]
+    fn what_parts_cells_is_typed_as_it_is_or_by_its_name() {
+        for (typed, delimiter) in [
+            (",", Delimiter::Comma),
+            ("comma", Delimiter::Comma),
+            (";", Delimiter::Semicolon),
+            ("semicolon", Delimiter::Semicolon),
+            ("\t", Delimiter::Tab),
+            ("\\t", Delimiter::Tab),
+            ("tab", Delimiter::Tab),
+            ("|", Delimiter::Pipe),
+            ("pipe", Delimiter::Pipe),
+            ("found_out", Delimiter::FoundOut),
+        ] {
+            assert_eq!(Delimiter::typed(typed), Ok(delimiter), "{typed}");
+        }
+        assert!(Delimiter::typed(":").is_err());
+    }
 
     #[test]
     fn a_request_says_no_more_than_its_form() {
