@@ -8,7 +8,7 @@ use postern_protocol::task::export::Output;
 use postern_protocol::{FailureClass, TaskOutput};
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, Task, disable, enable, export};
+use crate::lab::{Lab, Task, disable, enable, export, import};
 
 const JOE: &str = "user0001@acme.example";
 const ANN: &str = "user0002@acme.example";
@@ -136,6 +136,25 @@ async fn each_mode_tells_its_attributes_and_the_log_tells_which_changed() {
     let (_, lines) = deltas.run(log, true).await;
     assert_eq!((&lines[0]["Change"], &lines[0]["Attributes"]), (&json!("modify"), &json!("IsActive")));
     assert!(lines[0]["ChangedAt"].as_str().unwrap().ends_with('Z'));
+}
+
+#[tokio::test]
+async fn a_change_of_what_a_path_leads_to_is_told_when_the_record_changed() {
+    let deltas = Deltas::start().await;
+    let mut request = request(BOTH);
+    request["attributes"] = json!(["Username", "UserRole.Name"]);
+    deltas.run(request.clone(), true).await;
+    let role = roles(&deltas).await.into_iter().find(|line| line["Name"] == json!("CEO")).unwrap()["Id"].clone();
+    let entry = format!("<Username>{JOE}</Username><UserRoleId>{}</UserRoleId>", role.as_str().unwrap());
+    deltas.change(import(format!("<root><entry changetype=\"modify\">{entry}</entry></root>"))).await;
+    deltas.lab.sim.advance(LAG);
+    let (_, lines) = deltas.run(request, true).await;
+    let id = deltas.lab.sim.user(JOE).unwrap().id;
+    assert_eq!(json!(lines), json!([{ "Id": id, "Username": JOE, "UserRole.Name": "CEO" }]));
+}
+
+async fn roles(deltas: &Deltas) -> Vec<Value> {
+    deltas.run(json!({ "object": "UserRole", "format": "jsonl" }), true).await.1
 }
 
 /// The process dies before each of its writes in turn; what it had not handed over comes again.

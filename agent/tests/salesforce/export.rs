@@ -6,7 +6,7 @@ use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{Mishap, OrgSeed, Switches};
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, Task, export};
+use crate::lab::{Lab, Task, export, import};
 
 /// More than one page of a query.
 const MANY: usize = 2_100;
@@ -84,6 +84,51 @@ async fn what_the_org_lacks_is_left_out_and_named() {
     let output = output(&task.attempt(&connector).await.unwrap());
     assert!(output.warnings[0].ends_with(": No_Such__c"), "{:?}", output.warnings);
     assert!(task.payload().starts_with("Id,PostalCode,Title\n"));
+}
+
+/// What a record refers to, in one export with what it is. Both ways of reading tell the same.
+#[tokio::test]
+async fn attributes_of_what_a_record_refers_to_are_named_by_their_path() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let (joe, ann) = ("user0001@acme.example", "user0002@acme.example");
+    let ann_id = lab.sim.user(ann).unwrap().id;
+    let entry = format!("<Username>{joe}</Username><ManagerId>{ann_id}</ManagerId>");
+    let mut managed = import(format!("<root><entry changetype=\"modify\">{entry}</entry></root>"));
+    managed.attempt(&connector).await.unwrap();
+    let request = |size_hint: u64| {
+        json!({
+            "object": "User",
+            "format": "jsonl",
+            "attributes": ["Username", "profile.userlicense.name", "UserRole.Name", "Manager.Username",
+                "Manager.Profile.CreatedDate", "Profile.Titel"],
+            "filter": { "attribute": "Profile.Name", "starts_with": "S" },
+            "dates": [{ "attribute": "manager.profile.CreatedDate", "day": "iso", "time": "none" }],
+            "size_hint": size_hint,
+        })
+    };
+    let mut told = Vec::new();
+    for (size_hint, way) in [(1, Way::Pages), (1_000_000, Way::Bulk)] {
+        let mut task = export(request(size_hint));
+        let output = output(&task.attempt(&connector).await.unwrap());
+        assert_eq!(output.way.known(), Some(way));
+        assert!(output.warnings[0].ends_with(": Profile.Titel"), "{:?}", output.warnings);
+        let mut lines = lines(&task);
+        lines.sort_by_key(|line| line["Username"].to_string());
+        told.push(lines);
+    }
+    assert_eq!(told[0], told[1]);
+    let of_joe = told[0].iter().find(|line| line["Username"] == json!(joe)).unwrap();
+    assert_eq!((&of_joe["Manager.Username"], &of_joe["UserRole.Name"]), (&json!(ann), &json!("Sales Manager")));
+    assert_eq!(of_joe["Manager.Profile.CreatedDate"].as_str().unwrap().len(), 10);
+    let names: Vec<&String> = told[0][0].as_object().unwrap().keys().collect();
+    let paths = ["Manager.Profile.CreatedDate", "Manager.Username", "Profile.UserLicense.Name", "UserRole.Name"];
+    assert!(paths.iter().all(|path| names.iter().any(|name| name == path)), "{names:?}");
+    assert!(told[0].iter().all(|line| line["Profile.UserLicense.Name"].is_string()), "{told:?}");
+    assert!(told[0].iter().any(|line| line["Manager.Username"].is_null()), "{told:?}");
+
+    let mut task = export(json!({ "object": "User", "format": "csv", "mandatory": ["Profile.Titel"] }));
+    assert_eq!(task.attempt(&connector).await.unwrap_err().code.as_str(), "mandatory_attribute_missing");
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use crate::lab::{Lab, describe_schema, export};
 async fn the_schema_is_refreshed_from_the_org_and_what_that_lacks_is_named() {
     let lab = Lab::start().await;
     let connector = lab.connector();
-    let mut task = describe_schema(json!({ "add": ["User.AboutMe", "User.No_Such__c", "Profile.Name"] }));
+    let mut task =
+        describe_schema(json!({ "add": ["User.AboutMe", "User.No_Such__c", "Profile.Name", "User.userrole.name"] }));
     let conclusion = task.attempt(&connector).await.unwrap();
     assert_eq!(conclusion.outcome, Outcome::Succeeded);
     let Some(TaskOutput::DescribeSchema(output)) = conclusion.output else { panic!("no output of a schema") };
@@ -25,6 +26,7 @@ async fn the_schema_is_refreshed_from_the_org_and_what_that_lacks_is_named() {
         "<attribute name=\"AboutMe\" type=\"textarea\" multivalued=\"false\" required=\"false\" search=\"false\""
     ));
     assert!(!xml.contains("PermissionsViewAgentConsole"));
+    assert!(xml.contains("<attribute name=\"UserRole.Name\" type=\"string\" multivalued=\"false\" required=\"false\""));
 
     let mut task = describe_schema(json!({ "objects": ["Account"] }));
     assert_eq!(task.attempt(&connector).await.unwrap_err().code.as_str(), "unknown_object");

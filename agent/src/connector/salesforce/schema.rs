@@ -4,6 +4,7 @@
 //! as XML, and given back by an administrator as the file that the configuration names.
 
 pub(super) mod describe;
+pub(super) mod reach;
 mod refresh;
 mod standard;
 mod xml;

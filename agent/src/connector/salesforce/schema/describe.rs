@@ -61,6 +61,10 @@ pub(in super::super) struct Field {
     pub(in super::super) custom: bool,
     /// What it is if nobody says.
     pub(in super::super) default_value: Json,
+    /// What the record that it refers to is called in a path; nothing if no path leads through it.
+    pub(in super::super) relationship_name: Option<String>,
+    /// The objects whose records it may refer to.
+    pub(in super::super) reference_to: Vec<String>,
     /// Whether only the listed values are taken.
     pub(in super::super) restricted_picklist: bool,
     /// The values of a picklist.
@@ -176,6 +180,15 @@ impl Described {
     /// The field of that name, however that is spelled.
     pub(in super::super) fn find(&self, name: &str) -> Option<&Field> {
         self.fields.get(*self.by_name.get(&canonical(name))?)
+    }
+
+    /// The relationship of that name, as Salesforce spells it, and the object it leads to, if that is always the same.
+    pub(super) fn parent(&self, relationship: &str) -> Option<(&str, &str)> {
+        self.fields.iter().find_map(|field| {
+            let name = field.relationship_name.as_deref()?;
+            let [parent] = field.reference_to.as_slice() else { return None };
+            name.eq_ignore_ascii_case(relationship).then_some((name, parent.as_str()))
+        })
     }
 }
 

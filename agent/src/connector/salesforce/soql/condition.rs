@@ -8,15 +8,27 @@ use jiff::civil::Date;
 use postern_protocol::filter::{Attribute, Comparison, Condition, Filter, MAX_VALUE, Operand};
 use postern_protocol::{Failure, FailureClass};
 
-use super::super::schema::describe::{Described, Field, Kind};
+use super::super::schema::describe::Kind;
+use super::super::schema::reach::{Found, Reach};
 use super::super::time;
 use super::{escape, literal};
 
 /// The condition that `filter` is for records of `object`. Refused here is what Salesforce would refuse.
-pub(in super::super) fn encode(filter: &Filter, object: &Described) -> Result<String, Failure> {
+pub(in super::super) fn encode(filter: &Filter, object: &Reach) -> Result<String, Failure> {
     let mut out = String::new();
     write(filter.condition(), object, Place::Alone, &mut out)?;
     Ok(out)
+}
+
+/// The attributes that a condition names.
+pub(in super::super) fn names(condition: &Condition) -> Vec<&str> {
+    match condition {
+        Condition::All(terms) | Condition::Any(terms) => terms.iter().flat_map(names).collect(),
+        Condition::Not(term) => names(term),
+        Condition::Compare(attribute, _, _) | Condition::In(attribute, _) | Condition::IsNull(attribute) => {
+            vec![attribute.as_str()]
+        }
+    }
 }
 
 /// What a condition stands in.
@@ -28,7 +40,7 @@ enum Place {
     Not,
 }
 
-fn write(condition: &Condition, object: &Described, place: Place, out: &mut String) -> Result<(), Failure> {
+fn write(condition: &Condition, object: &Reach, place: Place, out: &mut String) -> Result<(), Failure> {
     match condition {
         Condition::All(terms) => join(terms, " AND ", Place::And, object, place, out),
         Condition::Any(terms) => join(terms, " OR ", Place::Or, object, place, out),
@@ -43,7 +55,7 @@ fn write(condition: &Condition, object: &Described, place: Place, out: &mut Stri
         Condition::IsNull(attribute) => {
             let field = field(attribute, object)?;
             if field.kind() == Kind::Boolean {
-                return Err(refused(field, "is true or false, and never without a value"));
+                return Err(refused(&field, "is true or false, and never without a value"));
             }
             out.push_str(&field.name);
             out.push_str(" = NULL");
@@ -57,13 +69,13 @@ fn write(condition: &Condition, object: &Described, place: Place, out: &mut Stri
                 if number > 0 {
                     out.push(',');
                 }
-                out.push_str(&typed(field, value)?);
+                out.push_str(&typed(&field, value)?);
             }
             out.push(')');
             Ok(())
         }
         Condition::Compare(attribute, comparison, value) => {
-            out.push_str(&compare(field(attribute, object)?, *comparison, value)?);
+            out.push_str(&compare(&field(attribute, object)?, *comparison, value)?);
             Ok(())
         }
     }
@@ -74,7 +86,7 @@ fn join(
     terms: &[Condition],
     word: &str,
     inside: Place,
-    object: &Described,
+    object: &Reach,
     place: Place,
     out: &mut String,
 ) -> Result<(), Failure> {
@@ -97,7 +109,7 @@ fn join(
     Ok(())
 }
 
-fn compare(field: &Field, comparison: Comparison, value: &Operand) -> Result<String, Failure> {
+fn compare(field: &Found<'_>, comparison: Comparison, value: &Operand) -> Result<String, Failure> {
     let name = &field.name;
     let sign = match comparison {
         Comparison::Equals => "=",
@@ -118,7 +130,7 @@ fn compare(field: &Field, comparison: Comparison, value: &Operand) -> Result<Str
 }
 
 /// `%` and `_` are wildcards after LIKE only, and are escaped there only, after everything else.
-fn like(field: &Field, before: &str, value: &Operand, after: &str) -> Result<String, Failure> {
+fn like(field: &Found<'_>, before: &str, value: &Operand, after: &str) -> Result<String, Failure> {
     if field.kind() != Kind::Text {
         return Err(refused(field, "is no text, so it cannot be searched for a part"));
     }
@@ -130,7 +142,7 @@ fn like(field: &Field, before: &str, value: &Operand, after: &str) -> Result<Str
 }
 
 /// The value as a literal of the field's type.
-fn typed(field: &Field, value: &Operand) -> Result<String, Failure> {
+fn typed(field: &Found<'_>, value: &Operand) -> Result<String, Failure> {
     let text = value.trim();
     let written = match field.kind() {
         Kind::Text | Kind::MultiPicklist => Some(literal(value)),
@@ -173,19 +185,19 @@ fn is_decimal(text: &str) -> bool {
     [whole, part].iter().all(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn field<'a>(attribute: &Attribute, object: &'a Described) -> Result<&'a Field, Failure> {
+fn field<'a>(attribute: &Attribute, object: &'a Reach) -> Result<Found<'a>, Failure> {
     let Some(field) = object.find(attribute) else {
-        let summary = format!("The filter names `{attribute}`, which {} of this org does not have", object.name);
+        let summary = format!("The filter names `{attribute}`, which {} of this org does not have", object.object.name);
         return Err(Failure::new(FailureClass::Rejected, "filter_unknown_attribute", summary)
             .with_next_step("Correct the name; custom fields end with `__c`. Without it the filter would mean more"));
     };
-    if !field.filterable {
-        return Err(refused(field, "cannot be filtered by in Salesforce"));
+    if !field.field.filterable {
+        return Err(refused(&field, "cannot be filtered by in Salesforce"));
     }
     Ok(field)
 }
 
-fn refused(field: &Field, why: &str) -> Failure {
+fn refused(field: &Found<'_>, why: &str) -> Failure {
     Failure::new(FailureClass::Rejected, "filter_refused", format!("The filter cannot be used: {} {why}", field.name))
         .with_next_step("Correct the filter and submit the task again")
 }

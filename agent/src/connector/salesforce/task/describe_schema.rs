@@ -24,7 +24,9 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
             return Err(Failure::new(FailureClass::Rejected, "unknown_object", summary)
                 .with_next_step("Correct the task and submit it again"));
         };
-        let described = match org.describe(&object.name).await {
+        let names = object.attributes.iter().map(|attribute| attribute.name.as_str());
+        let names: Vec<&str> = names.chain(added(&it, &object.name)).collect();
+        let described = match org.describe_for(&object.name, &names).await {
             Ok(described) => described,
             Err(failure) if failure.code.as_str() == HIDDEN => {
                 warnings.push(format!("{}. {}", failure.summary.as_str(), failure.next_step.as_str()));

@@ -12,14 +12,15 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::config::Config;
 use crate::connector::salesforce::Salesforce;
+use crate::connector::salesforce::schema::describe::{Described, Field};
 use crate::connector::{Keep, Pending};
 
 fn field(name: &str, type_name: &str) -> Field {
     Field { name: name.to_owned(), type_name: type_name.to_owned(), filterable: name != "AboutMe", ..Field::default() }
 }
 
-fn user() -> Described {
-    Described::new(
+fn user() -> Reach {
+    let user = Described::new(
         "User",
         vec![
             field("Id", "id"),
@@ -32,7 +33,8 @@ fn user() -> Described {
             field("Hired__c", "date"),
             field("CreatedDate", "datetime"),
         ],
-    )
+    );
+    Reach::from(user)
 }
 
 fn encoded(json: Json) -> Result<String, String> {
@@ -231,7 +233,7 @@ fn a_filter_finds_in_salesforce_what_it_finds_in_plain_rust() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (rows, folder) = (rows(), tempfile::tempdir().unwrap());
     let (_sim, org) = runtime.block_on(connector(&rows, folder.path()));
-    let object = runtime.block_on(org.describe("User")).unwrap();
+    let object = Reach::from(runtime.block_on(org.describe("User")).unwrap());
     let mut runner = TestRunner::new(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() });
     let found = runner.run(&condition(), |condition| {
         let Ok(filter) = Filter::new(condition) else { return Ok(()) };

@@ -36,25 +36,33 @@ impl Pages {
         };
         self.found = page.total;
         self.next = page.next.map_or(Next::Nothing, Next::Page);
-        page.records
-            .iter()
-            .map(|record| row(plan, record))
-            .collect::<Option<Rows>>()
-            .map(Some)
-            .ok_or_else(|| error::strange(200))
+        let rows = page.records.into_iter().map(|mut record| row(plan, &mut record)).collect::<Option<Rows>>();
+        rows.map(Some).ok_or_else(|| error::strange(200))
     }
 }
 
 /// The record's columns. A column that is not there is a defect, not an empty value.
-fn row(plan: &Plan, record: &Json) -> Option<Vec<Option<String>>> {
+fn row(plan: &Plan, record: &mut Json) -> Option<Vec<Option<String>>> {
     plan.columns
         .iter()
-        .map(|column| match record.get(&column.name)? {
+        .map(|column| match taken(record, &column.name)? {
             Json::Null => Some(None),
-            Json::String(text) => Some(Some(text.clone())),
+            Json::String(text) => Some(Some(text)),
             Json::Bool(truth) => Some(Some(truth.to_string())),
             Json::Number(number) => Some(Some(number.to_string())),
             Json::Array(_) | Json::Object(_) => None,
         })
         .collect()
+}
+
+/// What a path leads to, taken out of the record: nothing if a record on the way refers to none.
+fn taken(record: &mut Json, path: &str) -> Option<Json> {
+    let mut at = record;
+    for step in path.split('.') {
+        if at.is_null() {
+            return Some(Json::Null);
+        }
+        at = at.get_mut(step)?;
+    }
+    Some(at.take())
 }

@@ -10,7 +10,8 @@ use postern_protocol::task::export::{Content, DateFormat, DeltaMode, RecordForma
 use postern_protocol::{Failure, FailureClass};
 
 use super::super::super::Salesforce;
-use super::super::super::schema::describe::{Described, Field, Kind};
+use super::super::super::schema::describe::Kind;
+use super::super::super::schema::reach::{Found, Reach};
 use super::super::super::soql::{condition, manual};
 use super::super::name_all;
 use super::delta::{self, Span};
@@ -52,19 +53,25 @@ impl Plan {
             let summary = format!("`{}` cannot be exported; what can be is: {known}", it.object);
             return Err(refused("unknown_object", &summary));
         };
-        let object = org.describe(&schema.name).await?;
-        let mut selection = Selection::new(&object, &it.dates)?;
-        it.mandatory.iter().try_for_each(|attribute| selection.require(attribute))?;
-        let required: HashSet<&str> = selection.names.clone();
-        if it.attributes.is_empty() {
-            schema.attributes.iter().for_each(|attribute| selection.want(&attribute.name));
+        let wanted: Vec<&str> = if it.attributes.is_empty() {
+            schema.attributes.iter().map(|attribute| attribute.name.as_str()).collect()
         } else {
-            it.attributes.iter().for_each(|attribute| selection.want(attribute));
+            it.attributes.iter().map(Text::as_str).collect()
+        };
+        let filtered = it.filter.iter().flat_map(|filter| condition::names(filter.condition()));
+        let asked_for = it.mandatory.iter().map(Text::as_str).chain(wanted.iter().copied()).chain(filtered);
+        let reach = org.describe_for(&schema.name, &asked_for.collect::<Vec<_>>()).await?;
+        let mut selection = Selection::new(&reach, &it.dates)?;
+        it.mandatory.iter().try_for_each(|attribute| selection.require(attribute))?;
+        let required = selection.chosen.len();
+        for attribute in wanted {
+            selection.want(attribute);
         }
-        let mandatory = selection.chosen.iter().map(|field| required.contains(field.name.as_str())).collect();
+        let mandatory = (0..selection.chosen.len()).map(|at| at < required).collect();
         let (mut columns, warnings) = selection.finish()?;
         let (shown, mut stamp, mut stamp_at) = (columns.len(), "", 0);
-        let conditions = conditions(it, &object)?;
+        let conditions = conditions(it, &reach)?;
+        let object = &reach.object;
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let about = format!("{} {conditions:?} {names:?}", object.name);
         if it.delta.is_some() {
@@ -72,13 +79,13 @@ impl Plan {
                 let summary = format!("A delta has at most {} attributes, and this has {shown}", delta::MAX_ATTRIBUTES);
                 return Err(refused("too_many_attributes", &summary));
             }
-            stamp = delta::stamp(&object)?;
+            stamp = delta::stamp(object)?;
             stamp_at = columns.iter().position(|column| column.name == stamp).unwrap_or(shown);
             if stamp_at == shown {
-                columns.extend(object.find(stamp).map(|field| Column::new(field, None)));
+                columns.extend(reach.find(stamp).map(|found| Column::new(&found, None)));
             }
         }
-        let (name, now) = (object.name, object.at);
+        let (name, now) = (object.name.clone(), object.at);
         let columns = columns.into();
         let plan =
             Self { columns, shown, stamp_at, mandatory, form, about, now, object: name, conditions, stamp, warnings };
@@ -151,7 +158,7 @@ fn form(it: &Request) -> Result<Form, Failure> {
 }
 
 /// The conditions of a request.
-fn conditions(it: &Request, object: &Described) -> Result<Vec<String>, Failure> {
+fn conditions(it: &Request, object: &Reach) -> Result<Vec<String>, Failure> {
     let mut conditions = Vec::new();
     if let Some(filter) = &it.filter {
         conditions.push(condition::encode(filter, object)?);
@@ -165,34 +172,42 @@ fn conditions(it: &Request, object: &Described) -> Result<Vec<String>, Failure> 
 
 /// Columns as they are chosen: those the org has, each once.
 struct Selection<'a> {
-    object: &'a Described,
+    reach: &'a Reach,
     dates: &'a [DateFormat],
-    chosen: Vec<&'a Field>,
-    names: HashSet<&'a str>,
+    chosen: Vec<Found<'a>>,
+    names: HashSet<String>,
     lacking: Vec<String>,
+    leading_nowhere: Vec<String>,
     unreadable: Vec<String>,
 }
 
 impl<'a> Selection<'a> {
-    fn new(object: &'a Described, dates: &'a [DateFormat]) -> Result<Self, Failure> {
+    fn new(reach: &'a Reach, dates: &'a [DateFormat]) -> Result<Self, Failure> {
         for format in dates {
             let known = format.day.known().is_some() && format.time.known().is_some();
-            let field = object.find(&format.attribute);
-            if !known || field.is_some_and(|field| !matches!(field.kind(), Kind::Date | Kind::DateTime)) {
+            let found = reach.find(&format.attribute);
+            if !known || found.is_some_and(|found| !matches!(found.kind(), Kind::Date | Kind::DateTime)) {
                 let summary = format!("`{}` cannot be given that date format", format.attribute);
                 return Err(refused("date_format", &summary));
             }
         }
-        let (chosen, names) = (Vec::new(), HashSet::new());
-        let mut selection = Self { object, dates, chosen, names, lacking: Vec::new(), unreadable: Vec::new() };
+        let mut selection = Self {
+            reach,
+            dates,
+            chosen: Vec::new(),
+            names: HashSet::new(),
+            lacking: Vec::new(),
+            leading_nowhere: Vec::new(),
+            unreadable: Vec::new(),
+        };
         // Every record says which it is.
         selection.want("Id");
         Ok(selection)
     }
 
     fn require(&mut self, attribute: &Attribute) -> Result<(), Failure> {
-        if self.object.find(attribute).is_none() {
-            let summary = format!("{} of this org lacks the mandatory attribute `{attribute}`", self.object.name);
+        if self.reach.find(attribute).is_none() {
+            let summary = format!("{} of this org lacks the mandatory attribute `{attribute}`", self.reach.object.name);
             return Err(refused("mandatory_attribute_missing", &summary));
         }
         self.want(attribute);
@@ -200,27 +215,31 @@ impl<'a> Selection<'a> {
     }
 
     fn want(&mut self, attribute: &str) {
-        match self.object.find(attribute) {
+        match self.reach.find(attribute) {
+            None if attribute.contains('.') => self.leading_nowhere.push(attribute.to_owned()),
             None => self.lacking.push(attribute.to_owned()),
-            Some(field) if matches!(field.kind(), Kind::Address | Kind::Base64) => {
-                self.unreadable.push(field.name.clone());
-            }
-            Some(field) if self.names.insert(&field.name) => self.chosen.push(field),
+            Some(found) if matches!(found.kind(), Kind::Address | Kind::Base64) => self.unreadable.push(found.name),
+            Some(found) if self.names.insert(found.name.clone()) => self.chosen.push(found),
             Some(_) => (),
         }
     }
 
     fn finish(self) -> Result<(Vec<Column>, Vec<String>), Failure> {
-        let format = |field: &Field| {
-            self.dates.iter().find(|it| self.object.find(&it.attribute).is_some_and(|it| it.name == field.name))
+        let format = |found: &Found<'_>| {
+            self.dates.iter().find(|it| self.reach.find(&it.attribute).is_some_and(|it| it.name == found.name))
         };
-        let columns: Vec<Column> = self.chosen.iter().map(|field| Column::new(field, format(field))).collect();
+        let columns: Vec<Column> = self.chosen.iter().map(|found| Column::new(found, format(found))).collect();
         if columns.is_empty() {
             return Err(refused("no_attributes", "None of the attributes can be read in this org"));
         }
-        let object = &self.object.name;
+        let object = &self.reach.object.name;
         let mut warnings =
             name_all(&format!("{object} of this org lacks these attributes, so they are left out"), &self.lacking);
+        let nowhere = format!(
+            "These paths do not lead from {object} by references, each to one kind of object that the service account \
+             may see, to an attribute, so they are left out"
+        );
+        warnings.extend(name_all(&nowhere, &self.leading_nowhere));
         warnings.extend(name_all("These attributes are no texts, so they are left out", &self.unreadable));
         Ok((columns, warnings))
     }

@@ -6,14 +6,15 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use postern_protocol::task::export::{DateFormat, DayPattern, TimePattern};
 
-use super::super::super::schema::describe::{Field, Kind};
+use super::super::super::schema::describe::Kind;
+use super::super::super::schema::reach::Found;
 use super::super::super::time;
 use crate::dataset::writer::Cell;
 
 /// A column of the export.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
-    /// The field's name as Salesforce spells it.
+    /// The attribute's name or path as Salesforce spells it.
     pub(super) name: String,
     kind: Kind,
     /// A pattern for moments.
@@ -22,9 +23,9 @@ pub(super) struct Column {
 
 impl Column {
     /// The column of a field, with a format if the task gives one.
-    pub(super) fn new(field: &Field, format: Option<&DateFormat>) -> Self {
-        let pattern = format.map(|format| pattern(format, field.kind()));
-        Self { name: field.name.clone(), kind: field.kind(), pattern }
+    pub(super) fn new(found: &Found<'_>, format: Option<&DateFormat>) -> Self {
+        let pattern = format.map(|format| pattern(format, found.kind()));
+        Self { name: found.name.clone(), kind: found.kind(), pattern }
     }
 
     /// What the text stands for. Pages and jobs write some values differently: `1` and `1.0`, `+0000` and `Z`.
