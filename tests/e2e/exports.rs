@@ -101,6 +101,7 @@ async fn an_export_outlives_the_death_of_the_agent() {
     assert!(std::fs::read_to_string(file).unwrap().contains(TELLTALE));
 }
 
+/// Feature B16.
 #[tokio::test]
 async fn a_schema_is_shown_kept_replaced_and_reset() {
     let lab = Lab::start(programs()).await;

@@ -5,6 +5,7 @@
 mod bad_input;
 mod crashes;
 mod exports;
+mod features;
 mod identity;
 mod lines;
 mod local;

@@ -47,6 +47,7 @@ async fn test_connection_and_validate_user_answer_with_what_they_found() {
     assert_eq!((&absent["outcome"], &absent["output"]["user"]), (&json!("succeeded"), &json!(null)), "{absent}");
 }
 
+/// Feature D3.
 #[tokio::test]
 async fn a_given_password_is_set_and_never_lies_about_in_clear() {
     let lab = Lab::start(programs()).await;
@@ -97,6 +98,7 @@ async fn no_program_dumps_core() {
     }
 }
 
+/// Feature D3.
 #[tokio::test]
 async fn a_generated_password_is_for_the_requester_alone() {
     let lab = Lab::start(programs()).await;
@@ -122,6 +124,7 @@ async fn an_expired_password_is_of_no_use_any_more() {
     assert_eq!(lab.salesforce.counters().users[JOE].password_resets, 1);
 }
 
+/// Feature B9.
 #[tokio::test]
 async fn a_batch_creates_and_modifies_and_says_what_came_of_each_entry() {
     let lab = Lab::start(programs()).await;

@@ -6,6 +6,7 @@
 
 #![cfg(test)]
 
+mod features;
 mod homes;
 mod manifests;
 mod tree;

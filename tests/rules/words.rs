@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::tree::{files, nothing_breaks, read, root, sources};
+use crate::tree::{files, nothing_breaks, product, read, root, sources};
 
 #[test]
 fn a_module_is_a_file_of_its_name() {
@@ -72,4 +72,40 @@ fn every_link_leads_somewhere() {
         }
     }
     nothing_breaks("A link of a document leads to a file that is there.", &places);
+}
+
+/// The literals that `text` gives as a failure's code, in what begins with `opening`.
+fn codes<'a>(text: &'a str, opening: &str) -> Vec<&'a str> {
+    let is_word = |it: &str| !it.is_empty() && it.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+    let is_class = |it: &str| it.chars().all(|letter| letter.is_alphanumeric() || ":, \n".contains(letter));
+    let given = text.split(opening).skip(1).filter_map(|rest| {
+        let (before, rest) = rest.split_once('"')?;
+        let (code, behind) = rest.split_once('"')?;
+        (is_class(before) && is_word(code) && behind.starts_with(',')).then_some(code)
+    });
+    given.collect()
+}
+
+#[test]
+fn every_code_of_a_connector_is_documented() {
+    const OPENINGS: [&str; 7] =
+        ["Failure::new(", "Refused::new(", "error::own(", " refused(", " failed(", ".fail(", ".refuse("];
+    let is_asked = |path: &str| ["agent/src/connector", "agent/src/dataset"].iter().any(|it| path.starts_with(it));
+    let guides = [read("docs/salesforce.md"), read("docs/datasets.md")];
+    let is_documented = |code: &str| guides.iter().any(|guide| guide.contains(&format!("`{code}`")));
+    let mut places = Vec::new();
+    for source in product().filter(|it| is_asked(&it.path)) {
+        let text = read(&source.path);
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let codes = OPENINGS.iter().flat_map(|opening| codes(text, opening));
+        places.extend(codes.filter(|code| !is_documented(code)).map(|code| format!("{}: {code}", source.path)));
+    }
+    nothing_breaks("docs/salesforce.md, or docs/datasets.md, says of each code what to do about it.", &places);
+}
+
+#[test]
+fn codes_are_found_whatever_stands_before_them() {
+    let text = "Failure::new(FailureClass::Rejected, \"one\", x) Failure::new(\n    Transient,\n    \"two\",\n y) \
+                Failure::new(class, INCOMPLETE, \"words that are no code\")";
+    assert_eq!(codes(text, "Failure::new("), ["one", "two"]);
 }

@@ -104,6 +104,7 @@ async fn late_records_are_told_once_and_in_the_next_run() {
     assert_eq!(again.records, 0);
 }
 
+/// Feature B13.
 #[tokio::test]
 async fn each_mode_tells_its_attributes_and_the_log_tells_which_changed() {
     let deltas = Deltas::start().await;

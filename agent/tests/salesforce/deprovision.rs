@@ -64,6 +64,7 @@ async fn a_user_is_renamed_given_an_unknown_password_and_disabled() {
 }
 
 /// The human step of the identity suites' scenario: nothing is claimed before the link was clicked.
+/// Feature B12.
 #[tokio::test]
 async fn a_changed_address_is_waited_for_and_the_same_task_goes_on_after_it() {
     let lab = Lab::start().await;
@@ -209,6 +210,7 @@ async fn a_password_that_may_not_be_changed_again_yet_does_not_keep_the_user_act
     assert!(!lab.sim.user(GONE).unwrap().active);
 }
 
+/// Feature B12.
 #[tokio::test]
 async fn a_user_is_put_back_in_one_task() {
     let lab = Lab::start().await;
@@ -228,6 +230,7 @@ async fn a_user_is_put_back_in_one_task() {
 }
 
 /// An address of an active user is never claimed to be changed.
+/// Feature B12.
 #[tokio::test]
 async fn a_pending_address_of_a_user_put_back_is_told() {
     let lab = Lab::start().await;

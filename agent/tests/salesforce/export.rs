@@ -40,6 +40,7 @@ fn is_whole(task: &Task, with: &str) {
     assert!(text.starts_with("Id,Username,IsActive\n"), "{with}");
 }
 
+/// Feature B13.
 #[tokio::test]
 async fn users_are_exported_with_the_attributes_of_the_schema() {
     let lab = Lab::start().await;
@@ -56,6 +57,7 @@ async fn users_are_exported_with_the_attributes_of_the_schema() {
     assert_eq!(joe.as_object().unwrap().len(), 39);
 }
 
+/// Feature B13.
 #[tokio::test]
 async fn every_object_that_the_org_shows_can_be_exported() {
     let lab = Lab::start().await;
@@ -159,6 +161,7 @@ async fn what_cannot_be_meant_is_refused_before_anything_is_read() {
     }
 }
 
+/// Features B14, B15.
 #[tokio::test]
 async fn filter_and_clause_choose_and_moments_are_written_as_wanted() {
     let lab = Lab::start().await;

@@ -87,6 +87,7 @@ async fn users_are_created_and_modified() {
 }
 
 /// The identity suites' scenario of a delete in its two machine steps, then that of a restore.
+/// Feature B7.
 #[tokio::test]
 async fn the_identity_suites_datasets_take_a_user_out_of_use_and_put_it_back() {
     let lab = Lab::start().await;
@@ -115,6 +116,7 @@ async fn the_identity_suites_datasets_take_a_user_out_of_use_and_put_it_back() {
     assert_eq!(lab.effects(ACTIVE).flips, 2);
 }
 
+/// Feature B7.
 #[tokio::test]
 async fn a_user_is_disabled_after_its_password_was_set() {
     let lab = Lab::start().await;
@@ -124,6 +126,7 @@ async fn a_user_is_disabled_after_its_password_was_set() {
     assert_eq!(lab.effects(ACTIVE).deactivations, 1);
 }
 
+/// Feature B6.
 #[tokio::test]
 async fn bad_entries_are_reported_with_their_place_and_the_others_go_on() {
     let lab = Lab::start().await;
@@ -203,6 +206,7 @@ async fn the_rest_of_a_broken_dataset_is_reported() {
     }
 }
 
+/// Feature B6.
 #[tokio::test]
 async fn every_form_of_a_dataset_does_the_same() {
     let lab = Lab::start().await;

@@ -85,6 +85,7 @@ fn all_once(lab: &Lab, task: &Task, conclusion: &postern_agent::connector::Concl
     assert_eq!((lab.effects(&created(1)).password_sets, lab.effects(&modified(1)).password_sets), (1, 1), "{what}");
 }
 
+/// Feature B11.
 #[tokio::test]
 async fn many_entries_go_as_jobs_and_their_results_are_joined() {
     let (lab, dataset) = lab().await;
@@ -97,6 +98,7 @@ async fn many_entries_go_as_jobs_and_their_results_are_joined() {
     assert!(!routes.contains_key("POST composite/sobjects") && !routes.contains_key("PATCH composite/sobjects"));
 }
 
+/// Feature B11.
 #[tokio::test]
 async fn few_entries_do_not_go_as_a_job() {
     let (lab, dataset) = lab().await;

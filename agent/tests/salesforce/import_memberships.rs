@@ -52,6 +52,7 @@ async fn make_group(lab: &Lab, name: &str) {
     assert_eq!(made["success"], true, "{made}");
 }
 
+/// Feature B8.
 #[tokio::test]
 async fn permission_sets_are_replaced_added_and_removed() {
     let lab = Lab::start().await;

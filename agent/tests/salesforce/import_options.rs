@@ -51,6 +51,7 @@ fn title(lab: &Lab, name: &str) -> String {
     lab.sim.user(name).unwrap().text("Title").to_owned()
 }
 
+/// Feature B6.
 #[tokio::test]
 async fn bad_entries_are_named_and_good_ones_go_on() {
     let lab = Lab::start().await;
@@ -86,6 +87,7 @@ async fn bad_entries_are_named_and_good_ones_go_on() {
     assert!(missing.as_str().unwrap().contains("Email"), "{missing}");
 }
 
+/// Feature D5.
 #[tokio::test]
 async fn a_dry_run_says_what_would_be_changed_and_changes_nothing() {
     let lab = Lab::start().await;
@@ -113,6 +115,7 @@ async fn a_dry_run_says_what_would_be_changed_and_changes_nothing() {
     assert!(lab.sim.user("new@acme.example").is_none());
 }
 
+/// Feature D5.
 #[tokio::test]
 async fn a_dry_run_finds_that_the_licenses_run_out() {
     let lab = Lab::start().await;
@@ -165,6 +168,7 @@ async fn all_or_none_rolls_a_unit_back_and_says_so() {
     assert_ne!(title(&lab, ACTIVE), "x");
 }
 
+/// Feature B8.
 #[tokio::test]
 async fn only_what_differs_is_sent() {
     let lab = Lab::start().await;
@@ -200,6 +204,7 @@ async fn a_rule_that_means_nothing_ends_the_task_before_it_begins() {
     }
 }
 
+/// Feature B10.
 #[tokio::test]
 async fn an_entry_goes_to_the_system_it_names() {
     let lab = Lab::start().await;
@@ -242,6 +247,7 @@ impl io::Write for Log {
     }
 }
 
+/// Feature B9.
 #[tokio::test]
 async fn audited_attributes_are_written_to_the_audit_without_what_is_encrypted() {
     let lab = Lab::start().await;
@@ -310,6 +316,7 @@ async fn what_an_earlier_attempt_wrote_is_audited_too() {
 }
 
 /// Salesforce's words hold the value that it refuses.
+/// Feature B9.
 #[tokio::test]
 async fn an_encrypted_value_stands_in_no_message() {
     let lab = Lab::start().await;

@@ -14,6 +14,7 @@ async fn tested(lab: &Lab, settings: &str) -> postern_protocol::task::test_conne
     }
 }
 
+/// Features C1, C2, C3, C4.
 #[tokio::test]
 async fn every_method_signs_in() {
     let lab = Lab::start().await;
@@ -31,6 +32,7 @@ async fn every_method_signs_in() {
 }
 
 /// Salesforce knows where the agent comes from, and says it in LoginHistory; what that means is decided here.
+/// Feature C12.
 #[tokio::test]
 async fn the_address_that_salesforce_saw_is_told_with_whether_it_is_trusted() {
     let lab = Lab::start().await;
@@ -62,6 +64,7 @@ async fn https_with_a_root_of_ones_own() {
 }
 
 /// Network, token configured, host trusted: sign-ins that the org saw, and the code of the failure.
+/// Features C5, C6.
 #[tokio::test]
 async fn the_token_decision_makes_no_sign_in_too_many() {
     let rows = [
@@ -86,6 +89,7 @@ async fn the_token_decision_makes_no_sign_in_too_many() {
     }
 }
 
+/// Features C7, C8.
 #[tokio::test]
 async fn what_worked_is_remembered_and_the_token_is_tried_once_when_it_is_needed() {
     let lab = Lab::start().await;
@@ -104,6 +108,7 @@ async fn what_worked_is_remembered_and_the_token_is_tried_once_when_it_is_needed
 
 /// The one refusal allowed is used up by the question for the token; its answer belongs to the same sign-in. The rows:
 /// after how many of its writes the process dies, and what the next one is told.
+/// Feature C8.
 #[tokio::test]
 async fn the_token_is_tried_once_however_few_refusals_are_allowed_and_whenever_the_process_dies() {
     let rows = [
@@ -146,6 +151,7 @@ async fn a_wrong_token_is_tried_once_when_it_is_asked_for_and_never_again() {
     }
 }
 
+/// Features C9, C10.
 #[tokio::test]
 async fn a_wrong_password_is_not_followed_by_another_guess_and_opens_the_circuit() {
     let lab = Lab::start().await;
@@ -163,6 +169,7 @@ async fn a_wrong_password_is_not_followed_by_another_guess_and_opens_the_circuit
     assert_eq!(tested(&lab, &settings).await.network.as_str(), "token", "another password starts anew");
 }
 
+/// Feature C10.
 #[tokio::test]
 async fn an_operator_can_close_the_circuit() {
     let lab = Lab::start().await;
@@ -240,6 +247,7 @@ async fn f62_a_maintenance_page_at_the_sign_in_does_not_open_the_circuit_for_goo
 }
 
 /// F59: an ended session is renewed once, by one login for all that wait.
+/// Feature C13.
 #[tokio::test]
 async fn f59_a_lost_session_is_renewed_once_for_everybody() {
     let lab = Lab::start().await;
@@ -257,6 +265,7 @@ async fn f59_a_lost_session_is_renewed_once_for_everybody() {
     assert_eq!(lab.counters().login_attempts, 2);
 }
 
+/// Feature C14.
 #[tokio::test]
 async fn a_session_that_is_never_accepted_is_renewed_only_once() {
     let lab = Lab::start().await;
@@ -267,6 +276,7 @@ async fn a_session_that_is_never_accepted_is_renewed_only_once() {
     assert_eq!((lab.counters().login_attempts, lab.counters().login_failures), (2, 0));
 }
 
+/// Feature C13.
 #[tokio::test]
 async fn many_tasks_that_need_a_session_share_one_refusal() {
     let lab = Lab::start().await;

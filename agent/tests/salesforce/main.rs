@@ -5,6 +5,7 @@
 mod delta;
 mod deprovision;
 mod export;
+mod features;
 mod import;
 mod import_bulk;
 mod import_memberships;

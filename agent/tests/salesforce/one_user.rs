@@ -11,6 +11,7 @@ const ACTIVE: &str = "user0001@acme.example";
 const OTHER: &str = "user0002@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
 
+/// Feature B2.
 #[tokio::test]
 async fn a_user_is_found_in_any_case_with_what_is_known_of_it() {
     let mut org = OrgSeed::acme(2);
@@ -32,6 +33,7 @@ async fn a_user_is_found_in_any_case_with_what_is_known_of_it() {
     assert!(user.last_login.starts_with("20") && user.last_login.ends_with('Z'), "{user:?}");
 }
 
+/// Feature B2.
 #[tokio::test]
 async fn not_finding_a_user_is_an_answer() {
     let lab = Lab::start().await;
@@ -42,6 +44,7 @@ async fn not_finding_a_user_is_an_answer() {
     }
 }
 
+/// Feature B3.
 #[tokio::test]
 async fn enabling_and_disabling_change_once_and_then_say_so() {
     let lab = Lab::start().await;
@@ -95,6 +98,7 @@ fn frozen_instead(conclusion: &Conclusion) -> bool {
     matches!(&conclusion.output, Some(TaskOutput::DisableUser(output)) if output.frozen_instead)
 }
 
+/// Feature B3.
 #[tokio::test]
 async fn a_user_who_cannot_be_disabled_is_frozen_only_if_asked() {
     for (code, word) in BLOCKERS {
@@ -156,6 +160,7 @@ async fn f05_freezing_instead_survives_a_lost_answer_and_a_crash() {
 }
 
 /// F04: the effect is there, the answer is not.
+/// Feature D2.
 #[tokio::test]
 async fn f04_an_answer_lost_after_the_effect_is_found_out_by_reading() {
     for mishap in [Mishap::DropReply, Mishap::LoseReply { status: 503 }, Mishap::LoseReply { status: 500 }] {
@@ -182,6 +187,7 @@ async fn a_call_that_never_arrived_is_made_again() {
 }
 
 /// F66: neither answer nor effect, for as long as anybody is willing to wait.
+/// Feature D2.
 #[tokio::test]
 async fn f66_what_cannot_be_found_out_is_unknown() {
     let lab = Lab::start().await;
@@ -265,6 +271,7 @@ async fn f71_a_stopped_task_changes_nothing() {
 }
 
 /// F59 in a change: the refused call was not done, and gets a second intent.
+/// Feature C14.
 #[tokio::test]
 async fn f59_a_change_is_repeated_after_the_session_was_renewed() {
     let lab = Lab::start().await;

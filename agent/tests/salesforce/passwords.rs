@@ -11,6 +11,7 @@ const USER: &str = "user0001@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
 const NEW: &str = "Correct-Horse-7";
 
+/// Feature B4.
 #[tokio::test]
 async fn a_given_password_is_set() {
     let lab = Lab::start().await;
@@ -22,6 +23,7 @@ async fn a_given_password_is_set() {
     assert!(!String::from_utf8(note).unwrap().contains(NEW));
 }
 
+/// Feature B4.
 #[tokio::test]
 async fn a_made_up_password_reaches_the_requester_alone() {
     let lab = Lab::start().await;
@@ -32,6 +34,7 @@ async fn a_made_up_password_reaches_the_requester_alone() {
     assert!(password.len() >= 20 && lab.sim.password_is(USER, &password));
 }
 
+/// Feature B4.
 #[tokio::test]
 async fn what_is_refused_is_refused_clearly() {
     let lab = Lab::start().await;
@@ -142,6 +145,7 @@ async fn a_made_up_password_of_another_member_is_not_replaced_silently() {
     assert_eq!(lab.effects(USER).password_sets, 1);
 }
 
+/// Feature B5.
 #[tokio::test]
 async fn expiring_resets_and_says_what_that_means() {
     let lab = Lab::start().await;
@@ -185,6 +189,7 @@ fn said(conclusion: &Conclusion) -> &str {
     }
 }
 
+/// Feature B4.
 #[tokio::test]
 async fn salesforces_own_reset_gives_its_temporary_password_to_the_requester_alone() {
     let lab = Lab::start().await;

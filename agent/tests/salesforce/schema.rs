@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::lab::{Lab, describe_schema, export};
 
+/// Feature B16.
 #[tokio::test]
 async fn the_schema_is_refreshed_from_the_org_and_what_that_lacks_is_named() {
     let lab = Lab::start().await;

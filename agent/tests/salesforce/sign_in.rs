@@ -86,6 +86,7 @@ fn soap_fault(code: &str, message: &str) -> String {
 const VAGUE: &str = "Invalid username, password, security token; or user locked out.";
 
 /// Every fault of `login()`: its name here, its class, a word of what to do, and how often it is tried.
+/// Feature B19.
 #[tokio::test]
 async fn every_fault_of_the_soap_login_has_a_name_and_a_procedure() {
     let rows: [(&str, &str, &str, FailureClass, &str, usize); 29] = [
@@ -149,6 +150,7 @@ async fn every_fault_of_the_soap_login_has_a_name_and_a_procedure() {
 }
 
 /// Every error of the token endpoint.
+/// Feature B19.
 #[tokio::test]
 async fn every_error_of_oauth_has_a_name_and_a_procedure() {
     let rows: [(&str, &str, &str, FailureClass, &str, usize); 19] = [

@@ -250,6 +250,7 @@ fn a_call_that_no_lease_can_cover_is_refused_with_what_to_change() {
 }
 
 /// Invariant 2 and rule 7. Mark the report durable in `Outbox::push` and this fails.
+/// Feature D1.
 #[test]
 fn a_report_leaves_only_when_it_is_on_disk_and_stays_until_it_is_acknowledged() {
     let mut desk = Desk::connected();

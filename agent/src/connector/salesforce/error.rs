@@ -135,6 +135,15 @@ mod tests {
         assert_eq!(failure("INSUFFICIENT_ACCESS", "").code.as_str(), "INSUFFICIENT_ACCESS");
     }
 
+    /// Feature B19.
+    #[test]
+    fn every_failure_of_the_table_is_in_the_administrators_guide() {
+        let guide = include_str!("../../../../docs/salesforce.md");
+        let lines = SIGN_IN.iter().map(|(known, _)| known).chain(TABLE);
+        let absent: Vec<&str> = lines.map(|it| it.name).filter(|it| !guide.contains(&format!("`{it}`"))).collect();
+        assert_eq!(absent, [""; 0], "docs/salesforce.md does not say what to do about these");
+    }
+
     /// Otherwise the second line would never be found.
     #[test]
     fn lines_with_a_message_come_before_those_without() {

@@ -210,6 +210,7 @@ mod tests {
         result.err().map(|failure| failure.code.to_string())
     }
 
+    /// Feature C11.
     #[test]
     fn the_circuit_opens_after_the_refusals_allowed_and_survives_a_restart() {
         let mut guard = guard();
@@ -224,6 +225,7 @@ mod tests {
     }
 
     /// Count after the answer instead of before the call, and this loop never ends.
+    /// Feature C11.
     #[test]
     fn a_crash_loop_cannot_try_more_often() {
         let mut guard = guard();
@@ -263,6 +265,7 @@ mod tests {
         assert_eq!(code(guard.check(1, START)).as_deref(), Some("sign_in_blocked"));
     }
 
+    /// Feature C10.
     #[test]
     fn other_credentials_start_anew_and_the_same_ones_do_not() {
         let mut guard = guard();

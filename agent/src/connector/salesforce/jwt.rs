@@ -75,6 +75,7 @@ mod tests {
         Secret::new(include_str!("testdata/pkcs8.pem").to_owned())
     }
 
+    /// Feature C1.
     #[test]
     fn an_assertion_verifies_with_the_public_key() {
         let assertion = sign(CLAIMS, &pkcs8(), NOW).unwrap();

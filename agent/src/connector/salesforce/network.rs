@@ -74,6 +74,7 @@ mod tests {
     const NEEDED: &str = "LOGIN_MUST_USE_SECURITY_TOKEN";
 
     /// The whole table: network, token configured, remembered → first, and second after each of two answers.
+    /// Features C5, C6, C9.
     #[test]
     fn every_row_of_the_decision_table() {
         use Network::{Auto, Token, TrustedIp};

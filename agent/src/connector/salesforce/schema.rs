@@ -140,6 +140,7 @@ mod tests {
     use super::*;
 
     /// The counts of the data formats that identity suites ship.
+    /// Feature B16.
     #[test]
     fn the_standard_schema_has_every_attribute_of_the_three_data_formats() {
         let schema = Schema::standard();

@@ -340,6 +340,7 @@ mod tests {
     const JWT: &str = "method = \"oauth-jwt\"\nconsumer_key = \"k\"\nusername = \"u\"\nprivate_key = { env = \"K\" }\n";
     const SOAP: &str = "method = \"soap\"\nusername = \"u\"\npassword = { env = \"P\" }\n";
 
+    /// Feature C2.
     #[test]
     fn each_method_has_its_fields() {
         let settings = read(JWT).unwrap();

@@ -107,6 +107,7 @@ mod tests {
         }
     }
 
+    /// Feature B14.
     #[test]
     fn nothing_reaches_beyond_the_condition() {
         for (clause, says) in [

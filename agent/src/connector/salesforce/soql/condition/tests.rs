@@ -228,6 +228,7 @@ async fn connector(rows: &[Row], folder: &Path) -> (Simulator, Salesforce) {
 
 /// Leave the two `replace` out of `like`, or use them in `literal`, and this fails: `%` finds what it must not, or
 /// Salesforce's parser refuses `\%`.
+/// Feature B14.
 #[test]
 fn a_filter_finds_in_salesforce_what_it_finds_in_plain_rust() {
     let runtime = tokio::runtime::Runtime::new().unwrap();

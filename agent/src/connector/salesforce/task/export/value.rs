@@ -112,6 +112,7 @@ mod tests {
         assert_eq!(column(Kind::Text, None).cell(Some(String::new())), Cell::Null);
     }
 
+    /// Feature B15.
     #[test]
     fn moments_are_written_as_they_are_wanted() {
         let moment = Some("2026-11-02T14:05:09.000+0000".to_owned());

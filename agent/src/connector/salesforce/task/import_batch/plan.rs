@@ -339,6 +339,7 @@ mod tests {
         plan(&entry(change, attributes), &schema(), &choices()).unwrap_err().code
     }
 
+    /// Feature B9.
     #[test]
     fn attributes_are_found_in_any_case_and_with_the_identity_suites_misspellings() {
         let plan = planned(
@@ -356,6 +357,7 @@ mod tests {
         assert_eq!(plan.key, Key::Name("a@b.c".to_owned()));
     }
 
+    /// Feature B7.
     #[test]
     fn an_id_or_a_former_name_says_which_user_is_meant_and_the_name_beside_it_is_new() {
         let id = "0055g00000XyZ12AAF";
@@ -368,6 +370,7 @@ mod tests {
         assert_eq!((plan.fields["Username"].as_str(), plan.new_name), (Some("new@b.c"), None));
     }
 
+    /// Feature B7.
     #[test]
     fn enabling_comes_with_the_fields_and_disabling_after_the_password() {
         let user = ("Username", "a@b.c");

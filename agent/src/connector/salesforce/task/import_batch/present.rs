@@ -124,6 +124,7 @@ mod tests {
         }
     }
 
+    /// Feature B8.
     #[test]
     fn values_are_added_to_and_taken_from_those_that_are_there() {
         let (add, remove) = (Difference::AddDiffWithTarget, Difference::RemoveDiffWithTarget);
