@@ -27,6 +27,9 @@ use crate::chain::Chain;
 /// A future that a trait object can return.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// What looks at keys and their values, one after the other.
+pub type Visit<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<(), Failure>;
+
 /// The code for one type of connected system, set up for one system.
 pub trait Connector: Send + Sync + 'static {
     /// The type's name, as in the configuration.
@@ -296,6 +299,12 @@ pub trait Keep: Send + Sync {
 
     /// Keeps many values, in this order. All are durable when it returns; before, some may be.
     fn keep_all(&self, facts: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>>;
+
+    /// Shows every value whose key begins with `prefix`, with its key, in the order of keys. Blocks.
+    fn each(&self, prefix: &str, visit: Visit<'_>) -> Result<(), Failure>;
+
+    /// Forgets what is kept under these keys.
+    fn forget_all(&self, keys: Vec<String>) -> Pending<'_, Result<(), Failure>>;
 
     /// Whether a task succeeded and what came of it is known to be in the hands of its requester's side.
     fn delivered(&self, task: TaskId) -> Result<bool, Failure>;

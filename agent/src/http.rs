@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue, PROXY_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, StatusCode, redirect};
+use tokio_util::bytes::Bytes;
 use url::Url;
 
 pub use lost::{Hop, Lost, Sent};
@@ -92,6 +93,16 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+/// An answer whose body is still to be read.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    response: reqwest::Response,
+}
+
 impl Http {
     /// Builds a client.
     pub fn new(options: &Options) -> Result<Self, HttpError> {
@@ -123,26 +134,43 @@ impl Http {
 
     /// Sends a request and reads the whole answer.
     pub async fn send(&self, request: RequestBuilder) -> Result<Reply, Lost> {
+        self.open(request).await?.whole().await
+    }
+
+    /// Sends a request and reads the head of the answer.
+    pub async fn open(&self, request: RequestBuilder) -> Result<Opened, Lost> {
         let lost = |error| Lost::from_reqwest(error, self.proxied);
         let mut response = request.send().await.map_err(lost)?;
         let status = response.status();
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Err(refused_by_proxy(response.headers()));
         }
+        let headers = std::mem::take(response.headers_mut());
+        Ok(Opened { status, headers, response })
+    }
+}
+
+impl Opened {
+    /// The next piece of the body, decompressed; `None` after the last. A reply that breaks off is as good as none:
+    /// whatever was asked for may have been done.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Lost> {
+        self.response.chunk().await.map_err(Lost::in_reply)
+    }
+
+    /// The whole answer.
+    pub async fn whole(mut self) -> Result<Reply, Lost> {
         let mut body = Vec::new();
-        // A reply that breaks off is as good as none: whatever was asked for may have been done.
-        while let Some(chunk) = response.chunk().await.map_err(Lost::in_reply)? {
-            if body.len() + chunk.len() > BODY_LIMIT {
+        while let Some(piece) = self.piece().await? {
+            if body.len() + piece.len() > BODY_LIMIT {
                 return Err(Lost::new(
                     Hop::Reply,
                     Sent::Perhaps,
                     format!("the answer is larger than {BODY_LIMIT} bytes"),
                 ));
             }
-            body.extend_from_slice(&chunk);
+            body.extend_from_slice(&piece);
         }
-        let headers = std::mem::take(response.headers_mut());
-        Ok(Reply { status, headers, body })
+        Ok(Reply { status: self.status, headers: self.headers, body })
     }
 }
 

@@ -3,7 +3,7 @@
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId};
 
 use crate::chain::Chain;
-use crate::connector::{Keep, Pending};
+use crate::connector::{Keep, Pending, Visit};
 use crate::store::{AgentStoreError, Store};
 
 /// The facts kept for one connected system.
@@ -30,6 +30,18 @@ impl Keep for Kept {
 
     fn keep_all(&self, facts: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
         Box::pin(async move { self.store.keep_all(&self.system, &facts).await.map_err(|error| forgot(&error)) })
+    }
+
+    fn each(&self, prefix: &str, visit: Visit<'_>) -> Result<(), Failure> {
+        for fact in self.store.kept(&self.system, prefix) {
+            let (key, value) = fact.map_err(|error| forgot(&error))?;
+            visit(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    fn forget_all(&self, keys: Vec<String>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async move { self.store.forget_all(&self.system, &keys).await.map_err(|error| forgot(&error)) })
     }
 
     fn delivered(&self, task: TaskId) -> Result<bool, Failure> {

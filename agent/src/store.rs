@@ -254,6 +254,31 @@ impl Store {
         Ok(())
     }
 
+    /// The small facts kept for a connector whose keys begin with `prefix`, in the order of keys.
+    pub fn kept(
+        &self,
+        system: &SystemName,
+        prefix: &str,
+    ) -> impl Iterator<Item = Result<(String, Vec<u8>), AgentStoreError>> + use<> {
+        let skip = system.as_str().len() + 1;
+        self.engine.scan_prefix(KEPT, &kept_key(system, prefix)).map(move |item| {
+            let (key, value) = item?;
+            Ok((String::from_utf8_lossy(key.get(skip..).unwrap_or_default()).into_owned(), value))
+        })
+    }
+
+    /// Forgets small facts kept for a connector, batch by batch.
+    pub async fn forget_all(&self, system: &SystemName, keys: &[String]) -> Result<(), AgentStoreError> {
+        for some in keys.chunks(FACTS) {
+            let mut batch = Batch::new();
+            for key in some {
+                batch.delete(KEPT, &kept_key(system, key))?;
+            }
+            self.engine.commit(batch).await?;
+        }
+        Ok(())
+    }
+
     /// What is remembered of an ended task whose outcome was handed over.
     pub fn tombstone(&self, task: TaskId) -> Result<Option<Tombstone>, AgentStoreError> {
         let bytes = self.engine.get(TOMBSTONES, task.as_bytes())?;

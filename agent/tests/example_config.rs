@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use postern_agent::config::Config;
-use postern_agent::connector::{self, Keep, Pending};
+use postern_agent::connector::{self, Keep, Pending, Visit};
 use postern_protocol::Failure;
 
 const EXAMPLE: &str = include_str!("../../packaging/config/agent.toml");
@@ -20,6 +20,14 @@ impl Keep for Nothing {
     }
 
     fn keep_all(&self, _: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn each(&self, _: &str, _: Visit<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn forget_all(&self, _: Vec<String>) -> Pending<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
 

@@ -101,6 +101,40 @@ async fn an_export_outlives_the_death_of_the_agent() {
     assert!(std::fs::read_to_string(file).unwrap().contains(TELLTALE));
 }
 
+/// Killed while the results of its job come, it reads those of the same job.
+#[tokio::test]
+async fn f71_an_export_goes_on_with_the_job_it_made_before_the_agent_died() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    let key = lab.folder().join("key");
+    let file = lab.folder().join("users.jsonl");
+    let (key, file) = (key.to_str().unwrap(), file.to_str().unwrap());
+    lab.salesforce.inject(Fault {
+        when: Matching { method: Some("GET".to_owned()), path: Some("/results".to_owned()) },
+        what: Mishap::Latency { millis: 60_000 },
+        times: None,
+    });
+    let params = r#"{"object": "User", "format": "jsonl", "size_hint": 1000000}"#;
+    let submit = ["task", "submit", "export", "--system", SYSTEM, "--params", params, "--async", "--result-key", key];
+    let taken = lab.controller.cli(&submit).await;
+    let task = taken["id"].as_str().unwrap();
+    // What is polled was journaled.
+    wait_for("the job to be asked for", async || {
+        let routes = lab.salesforce.counters().routes;
+        if routes.contains_key("GET jobs/query/{id}") { Ok(()) } else { Err(routes) }
+    })
+    .await;
+    agent.kill().await;
+    lab.salesforce.clear_faults();
+    agent.start().await;
+    lab.controller.cli(&["task", "wait", task]).await;
+    let (code, _, _) = lab.controller.try_cli(&["task", "results", task, "--key", key, "--output", file]).await;
+    assert_eq!(code, Some(0));
+    assert!(std::fs::read_to_string(file).unwrap().contains(TELLTALE));
+    let routes = lab.salesforce.counters().routes;
+    assert_eq!((routes["POST jobs/query"], routes["DELETE jobs/query"]), (1, 1), "{routes:?}");
+}
+
 /// Feature B16.
 #[tokio::test]
 async fn a_schema_is_shown_kept_replaced_and_reset() {

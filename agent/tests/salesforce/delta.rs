@@ -184,6 +184,27 @@ async fn a_death_at_any_write_skips_nothing() {
     }
 }
 
+/// Let every attempt end its span by its own clock, and this fails.
+#[tokio::test]
+async fn another_attempt_goes_on_with_the_job_of_the_first() {
+    let deltas = Deltas::start().await;
+    let mut asked = request(BOTH);
+    asked["size_hint"] = json!(1_000_000);
+    let mut task = export(asked.clone());
+    task.disk_holds = Some(1_000);
+    assert_eq!(task.attempt(&deltas.connector).await.unwrap_err().code.as_str(), "disk_full");
+    deltas.lab.sim.advance(LAG);
+    task.attempt(&deltas.connector).await.unwrap();
+    assert_eq!(task.payload().lines().count(), 21, "what the first attempt took is not known to anybody");
+    assert_eq!(deltas.lab.counters().routes["POST jobs/query"], 1);
+    deltas.lab.keep.deliver(task.id());
+
+    deltas.change(disable(JOE)).await;
+    deltas.lab.sim.advance(LAG);
+    let (_, lines) = deltas.run(asked, true).await;
+    assert_eq!((lines.len(), &lines[0]["Username"]), (1, &json!(JOE)));
+}
+
 #[tokio::test]
 async fn a_cursor_is_of_one_question_and_can_begin_anew() {
     let deltas = Deltas::start().await;

@@ -1,15 +1,20 @@
 //! Exports: whole or not at all, whatever breaks in the middle.
 
+use std::sync::Arc;
+
+use postern_agent::connector::Connector;
 use postern_protocol::bounded::Text;
 use postern_protocol::task::export::{Output, Way};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
-use salesforce_sim::{Mishap, OrgSeed, Switches};
+use salesforce_sim::{DeviceSeed, Mishap, OrgSeed, Switches};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Task, export, import};
 
 /// More than one page of a query.
 const MANY: usize = 2_100;
+/// About half of what they come to.
+const MANY_BYTES: usize = 50 * 1_024;
 
 fn output(conclusion: &postern_agent::connector::Conclusion) -> Output {
     assert_eq!(conclusion.outcome, Outcome::Succeeded);
@@ -57,17 +62,69 @@ async fn users_are_exported_with_the_attributes_of_the_schema() {
     assert_eq!(joe.as_object().unwrap().len(), 39);
 }
 
+/// An org with records of every class.
+async fn lab_with_everything() -> (Lab, Arc<dyn Connector>) {
+    let mut org = OrgSeed::acme(20);
+    org.users[1].devices = vec![DeviceSeed {
+        name: "Joe's phone".to_owned(),
+        kind: "Phone".to_owned(),
+        platform: "Android".to_owned(),
+        browser: None,
+    }];
+    let lab = Lab::with_org(org).await;
+    let connector = lab.connector();
+    let entry = "<Username>user0001@acme.example</Username><PermissionSets>Report_Builder</PermissionSets>";
+    let mut assigned = import(format!("<root><entry changetype=\"modify\">{entry}</entry></root>"));
+    assert_eq!(assigned.attempt(&connector).await.unwrap().outcome, Outcome::Succeeded);
+    (lab, connector)
+}
+
+const OBJECTS: [&str; 8] = [
+    "User",
+    "UserRole",
+    "Profile",
+    "UserLicense",
+    "LoginHistory",
+    "UserLogin",
+    "UserDevice",
+    "PermissionSetAssignment",
+];
+
 /// Feature B13.
 #[tokio::test]
-async fn every_object_that_the_org_shows_can_be_exported() {
+async fn every_object_comes_in_pages_in_bulk_and_in_pages_where_bulk_is_refused() {
+    let (lab, connector) = lab_with_everything().await;
+    for object in OBJECTS {
+        let mut told = Vec::new();
+        for (size_hint, refused, way) in
+            [(1, false, Way::Pages), (1_000_000, false, Way::Bulk), (1_000_000, true, Way::Pages)]
+        {
+            if refused {
+                lab.fault("POST", "/jobs/query", respond(400, "INVALIDENTITY"), 1);
+            }
+            let mut task = export(json!({ "object": object, "format": "xml", "size_hint": size_hint }));
+            let output = output(&task.attempt(&connector).await.unwrap());
+            assert_eq!(output.way.known(), Some(way), "{object}");
+            assert_eq!(output.warnings.iter().any(|it| it.contains("refused a job in bulk")), refused, "{object}");
+            assert!(output.records > 0, "{object}");
+            assert_eq!(u64::try_from(task.payload().matches("<entry ").count()), Ok(output.records), "{object}");
+            let mut lines: Vec<String> = task.payload().lines().map(str::to_owned).collect();
+            lines.sort();
+            told.push(lines);
+        }
+        assert!(told.iter().all(|lines| *lines == told[0]), "{object}");
+    }
+}
+
+/// An object that the service account may not see is named, with the permission that shows it.
+#[tokio::test]
+async fn an_object_that_is_hidden_is_refused_with_the_permission_it_takes() {
     let lab = Lab::start().await;
     let connector = lab.connector();
-    for object in ["UserRole", "Profile", "UserLicense", "LoginHistory", "UserLogin"] {
-        let mut task = export(json!({ "object": object, "format": "xml" }));
-        let output = output(&task.attempt(&connector).await.unwrap());
-        assert!(output.records > 0, "{object}");
-        assert_eq!(u64::try_from(task.payload().matches("<entry ").count()), Ok(output.records), "{object}");
-    }
+    lab.fault("GET", "/sobjects/UserDevice/describe", respond(404, "NOT_FOUND"), 1);
+    let failure = export(json!({ "object": "UserDevice", "format": "csv" })).attempt(&connector).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.class.known()), ("object_hidden", Some(FailureClass::Rejected)));
+    assert!(failure.next_step.contains("View Devices"), "{failure:?}");
 }
 
 #[tokio::test]
@@ -270,6 +327,45 @@ async fn whatever_breaks_in_a_job_the_file_is_whole() {
         assert_eq!(output.way.known(), Some(Way::Bulk), "{name}");
         is_whole(&task, name);
     }
+}
+
+/// Leave the memo of the job out, or take it for that of any statement, and this fails.
+#[tokio::test]
+async fn the_job_of_an_attempt_that_broke_off_is_gone_on_with() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let connector = lab.connector();
+    let routes = |route: &str| lab.counters().routes.get(route).copied().unwrap_or_default();
+    let mut task = everybody(1_000_000);
+    task.disk_holds = Some(MANY_BYTES);
+    assert_eq!(task.attempt(&connector).await.unwrap_err().code.as_str(), "disk_full");
+    task.attempt(&connector).await.unwrap();
+    is_whole(&task, "the next attempt");
+    assert_eq!((routes("POST jobs/query"), routes("DELETE jobs/query")), (1, 1));
+}
+
+#[tokio::test]
+async fn an_attempt_whose_job_is_gone_makes_another() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let connector = lab.connector();
+    let mut task = everybody(1_000_000);
+    task.disk_holds = Some(MANY_BYTES);
+    task.attempt(&connector).await.unwrap_err();
+    lab.sim.switch(&Switches { lose_jobs: true, ..Switches::default() }).unwrap();
+    task.attempt(&connector).await.unwrap();
+    is_whole(&task, "another job");
+    assert_eq!(lab.counters().routes["POST jobs/query"], 2);
+}
+
+#[tokio::test]
+async fn jobs_that_fail_again_and_again_are_given_up_for_pages() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let connector = lab.connector();
+    lab.sim.switch(&Switches { fail_jobs: Some(3), ..Switches::default() }).unwrap();
+    let mut task = everybody(1_000_000);
+    let output = output(&task.attempt(&connector).await.unwrap());
+    assert_eq!(output.way.known(), Some(Way::Pages));
+    assert!(output.warnings[0].contains("jobs in bulk failed"), "{:?}", output.warnings);
+    is_whole(&task, "pages");
 }
 
 #[tokio::test]

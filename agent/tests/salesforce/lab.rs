@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use postern_agent::config::Config as AgentConfig;
 use postern_agent::connector::{
-    self, AttemptCx, Conclusion, Connector, Journal, JournalEntry, Keep, Mark, Payload, Pending,
+    self, AttemptCx, Conclusion, Connector, Journal, JournalEntry, Keep, Mark, Payload, Pending, Visit,
 };
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::StreamRef;
@@ -187,6 +187,19 @@ impl Keep for Memory {
         })
     }
 
+    fn each(&self, prefix: &str, visit: Visit<'_>) -> Result<(), Failure> {
+        let kept = self.kept.lock().unwrap();
+        kept.iter().filter(|(key, _)| key.starts_with(prefix)).try_for_each(|(key, value)| visit(key, value))
+    }
+
+    fn forget_all(&self, keys: Vec<String>) -> Pending<'_, Result<(), Failure>> {
+        if !self.lives() {
+            return Box::pin(async { Err(died()) });
+        }
+        self.kept.lock().unwrap().retain(|key, _| !keys.contains(key));
+        Box::pin(async { Ok(()) })
+    }
+
     fn delivered(&self, task: TaskId) -> Result<bool, Failure> {
         Ok(self.delivered.lock().unwrap().contains(&task))
     }
@@ -207,6 +220,8 @@ pub struct Task {
     pub reconcile: bool,
     /// The process dies when the journal has this many entries and another intent is about to be acted on.
     pub dies_after: Option<usize>,
+    /// The disk is full when the payload has so many bytes; for one attempt.
+    pub disk_holds: Option<usize>,
     pub stop: CancellationToken,
 }
 
@@ -227,6 +242,7 @@ impl Task {
             payloads: Arc::default(),
             reconcile: false,
             dies_after: None,
+            disk_holds: None,
             stop: CancellationToken::new(),
         }
     }
@@ -255,6 +271,7 @@ impl Task {
             notes: Arc::clone(&self.notes),
             payloads: Arc::clone(&self.payloads),
             dies_after: self.dies_after.take(),
+            disk_holds: self.disk_holds.take(),
         });
         let earlier = self.notes.lock().unwrap().iter().cloned().collect();
         let cx = AttemptCx {
@@ -315,6 +332,7 @@ struct MemoryJournal {
     notes: Arc<Mutex<Vec<JournalEntry>>>,
     payloads: Payloads,
     dies_after: Option<usize>,
+    disk_holds: Option<usize>,
 }
 
 type Payloads = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -324,10 +342,14 @@ struct MemoryPayload {
     bytes: Vec<u8>,
     payloads: Payloads,
     key: SealedOutput,
+    disk_holds: Option<usize>,
 }
 
 impl Write for MemoryPayload {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.disk_holds.is_some_and(|most| self.bytes.len() + bytes.len() > most) {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
         self.bytes.write(bytes)
     }
 
@@ -395,7 +417,12 @@ impl Journal for MemoryJournal {
 
     fn payload(&self, key: &str) -> Result<Box<dyn Payload>, Failure> {
         let key = self.seal(key, &[5; 32])?;
-        Ok(Box::new(MemoryPayload { bytes: Vec::new(), payloads: Arc::clone(&self.payloads), key }))
+        Ok(Box::new(MemoryPayload {
+            bytes: Vec::new(),
+            payloads: Arc::clone(&self.payloads),
+            key,
+            disk_holds: self.disk_holds,
+        }))
     }
 }
 

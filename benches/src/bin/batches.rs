@@ -161,6 +161,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
+    // The HTTP library wants one even for plain HTTP. A second call is refused, and is no worse.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new()?;
     if let Some(Part::Replay { recording, simulator }) = &args.command {
         println!("{}", runtime.block_on(replay(recording, simulator))?);

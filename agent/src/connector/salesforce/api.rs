@@ -16,7 +16,7 @@ use url::form_urlencoded;
 use super::sign_in::Session;
 use super::{Salesforce, error, soql, time};
 use crate::connector::AttemptCx;
-use crate::http::{Lost, Reply, Sent};
+use crate::http::{Lost, Opened, Reply, Sent};
 use crate::random;
 
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
@@ -107,6 +107,13 @@ enum Miss {
     Not(Failure),
     Unknown(Failure),
     Lost(Lost),
+}
+
+/// For what a read was repeated already.
+#[derive(Debug, Default)]
+struct Repeats {
+    renewed: bool,
+    lost: bool,
 }
 
 impl Call {
@@ -212,21 +219,55 @@ impl Salesforce {
         self.read_as(call, told).await
     }
 
+    /// Reads what is too long to be held: its body is read piece by piece. A refusal is JSON even then.
+    pub(super) async fn download(&self, call: &Call) -> Result<Opened, Failure> {
+        let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
+        loop {
+            let opened = match self.open(&session, call).await {
+                Ok(opened) if opened.status == call.done => return Ok(opened),
+                opened => opened,
+            };
+            let whole = async { opened?.whole().await.map_err(Miss::Lost) };
+            let miss = match whole.await {
+                Ok(reply) => {
+                    let strange = Miss::Not(error::strange(reply.status.as_u16()));
+                    classify(&reply, call.done).err().unwrap_or(strange)
+                }
+                Err(miss) => miss,
+            };
+            session = self.once_more(session, &mut repeats, miss).await?;
+        }
+    }
+
     async fn read_as<T>(&self, call: &Call, told: impl Fn(Reply) -> Result<T, Miss>) -> Result<T, Failure> {
-        let mut session = self.sessions.current().await?;
-        let (mut renewed, mut repeated) = (false, false);
+        let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
         loop {
             match self.fetch(&session, call).await.and_then(&told) {
                 Ok(answer) => return Ok(answer),
-                Err(Miss::Expired(failure)) if renewed => return Err(failure),
-                Err(Miss::Expired(_)) => {
-                    session = self.sessions.renew(&session).await?;
-                    renewed = true;
-                }
-                Err(Miss::Lost(lost)) if repeated || lost.sent == Sent::No => return Err(error::lost(&lost)),
-                Err(Miss::Lost(_)) => repeated = true,
-                Err(Miss::Not(failure) | Miss::Unknown(failure)) => return Err(failure),
+                Err(miss) => session = self.once_more(session, &mut repeats, miss).await?,
             }
+        }
+    }
+
+    /// The session with which a read is repeated, if it is.
+    async fn once_more(
+        &self,
+        session: Arc<Session>,
+        repeats: &mut Repeats,
+        miss: Miss,
+    ) -> Result<Arc<Session>, Failure> {
+        match miss {
+            Miss::Expired(failure) if repeats.renewed => Err(failure),
+            Miss::Expired(_) => {
+                repeats.renewed = true;
+                self.sessions.renew(&session).await
+            }
+            Miss::Lost(lost) if repeats.lost || lost.sent == Sent::No => Err(error::lost(&lost)),
+            Miss::Lost(_) => {
+                repeats.lost = true;
+                Ok(session)
+            }
+            Miss::Not(failure) | Miss::Unknown(failure) => Err(failure),
         }
     }
 
@@ -309,6 +350,10 @@ impl Salesforce {
     }
 
     async fn fetch(&self, session: &Session, call: &Call) -> Result<Reply, Miss> {
+        self.open(session, call).await?.whole().await.map_err(Miss::Lost)
+    }
+
+    async fn open(&self, session: &Session, call: &Call) -> Result<Opened, Miss> {
         let base = format!("/services/data/v{}/{}", self.settings.api_version, call.path);
         let url = session.instance.join(&base).map_err(|_| Miss::Not(error::no_address(&base)))?;
         let mut request =
@@ -318,11 +363,11 @@ impl Salesforce {
             Body::Json(body) => request.json(body),
             Body::Csv(rows) => request.header(CONTENT_TYPE, "text/csv; charset=UTF-8").body(rows.as_bytes().to_vec()),
         };
-        let reply = self.http.send(request).await.map_err(Miss::Lost)?;
-        if let Some(usage) = usage(&reply.headers) {
+        let opened = self.http.open(request).await.map_err(Miss::Lost)?;
+        if let Some(usage) = usage(&opened.headers) {
             *self.usage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(usage);
         }
-        Ok(reply)
+        Ok(opened)
     }
 }
 

@@ -19,7 +19,7 @@ use postern_protocol::outcome::Changed;
 use postern_protocol::task::export::{Output, RESULT_KEY, Request, Way};
 use postern_protocol::{Failure, FailureClass};
 
-use super::super::api::{Call, lock_wait};
+use super::super::api::lock_wait;
 use super::super::{Salesforce, error, soql};
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use bulk::Bulk;
@@ -37,17 +37,19 @@ const RESTARTS: u32 = 2;
 const TRIES: u32 = 5;
 
 /// Records as the service gave them, a text for each column.
-type Rows = Vec<Vec<Option<String>>>;
+pub(super) type Rows = Vec<Vec<Option<String>>>;
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
     let mut plan = Plan::make(org, &it).await?;
     let delta = begin_delta(org, &it, &mut plan, cx).await?;
+    let job = Bulk::made_before(org, &plan, cx);
     let total = if it.size_hint > 0 { it.size_hint } else { org.first_page(&plan.count()).await?.total };
-    let mut way = if total > BULK_ABOVE { Way::Bulk } else { Way::Pages };
-    let mut restarts = 0;
+    let way = if total > BULK_ABOVE || job.is_some() { Way::Bulk } else { Way::Pages };
+    let mut course = Course { job, ..Course::new(way) };
     loop {
+        let way = course.way;
         let tracker = delta.as_ref().map(|(cursor, _)| Tracker::new(Arc::clone(&org.keep), cursor.clone(), &plan, &it));
-        let (failure, what) = match attempt(org, &plan, (way, total), tracker, cx).await {
+        match attempt(org, &plan, (course.begin(), total), tracker, cx).await {
             Ok(((stream, key), records)) => {
                 let moment = |moment: &Timestamp| Text::clipped(soql::moment(moment));
                 let span = delta.as_ref().map(|(_, span)| span);
@@ -61,25 +63,66 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
                 let conclusion = Conclusion::succeeded(output, Changed::No);
                 return Ok(Conclusion { payload: Some(stream), ..conclusion.with_sealed(key) });
             }
-            Err(Broken { failure, what }) => (failure, what),
-        };
+            Err(broken) => course.after(&mut plan, broken)?,
+        }
+    }
+}
+
+/// How a stream goes, over all its beginnings.
+pub(super) struct Course {
+    /// How the records are read.
+    pub(super) way: Way,
+    restarts: u32,
+    /// The job that an earlier attempt made.
+    job: Option<String>,
+}
+
+/// How a stream begins.
+pub(super) enum Beginning {
+    Pages,
+    /// With the job that an earlier attempt made, if one did.
+    Bulk(Option<String>),
+}
+
+impl Course {
+    pub(super) fn new(way: Way) -> Self {
+        Self { way, restarts: 0, job: None }
+    }
+
+    /// How the stream begins now. A job that led nowhere is not gone back to.
+    pub(super) fn begin(&mut self) -> Beginning {
+        match self.way {
+            Way::Pages => Beginning::Pages,
+            Way::Bulk => Beginning::Bulk(self.job.take()),
+        }
+    }
+
+    /// The stream broke. Unless that is the end of the attempt, it begins again.
+    pub(super) fn after(&mut self, plan: &mut Plan, Broken { failure, what }: Broken) -> Result<(), Failure> {
         match what {
-            Broke::NoBulk if way == Way::Bulk => {
+            Broke::NoBulk => {
                 plan.warn(format!(
                     "This object was read page by page, as Salesforce refused a job in bulk: {}",
                     failure.summary
                 ));
-                way = Way::Pages;
+                self.way = Way::Pages;
+                Ok(())
             }
-            Broke::Thread if restarts < RESTARTS => {
-                restarts += 1;
+            Broke::Job if self.restarts >= RESTARTS => {
+                plan.warn(format!("This object was read page by page, as jobs in bulk failed: {}", failure.summary));
+                *self = Self::new(Way::Pages);
+                Ok(())
+            }
+            Broke::Thread | Broke::Job if self.restarts < RESTARTS => {
+                self.restarts += 1;
                 tracing::warn!(code = %failure.code, summary = %failure.summary, "an export begins again");
+                Ok(())
             }
-            Broke::Thread => {
+            Broke::Thread | Broke::Job => {
                 let summary = format!("The export was interrupted again and again: {}", failure.summary);
-                return Err(Failure::new(FailureClass::Transient, "export_interrupted", summary));
+                Err(Failure::new(FailureClass::Transient, "export_interrupted", summary))
             }
-            Broke::NoBulk | Broke::Attempt => return Err(failure),
+            Broke::Attempt => Err(failure),
         }
     }
 }
@@ -107,7 +150,7 @@ async fn begin_delta(
 }
 
 /// Why a stream did not come to its end.
-struct Broken {
+pub(super) struct Broken {
     failure: Failure,
     what: Broke,
 }
@@ -118,6 +161,8 @@ enum Broke {
     NoBulk,
     /// What led through the records is gone: begin again.
     Thread,
+    /// The job failed: make another.
+    Job,
     /// This attempt is over.
     Attempt,
 }
@@ -145,48 +190,68 @@ type Done = ((postern_protocol::message::v1::StreamRef, postern_protocol::seal::
 async fn attempt(
     org: &Salesforce,
     plan: &Plan,
-    (way, total): (Way, u64),
+    (begin, total): (Beginning, u64),
     tracker: Option<Tracker>,
     cx: &AttemptCx,
 ) -> Result<Done, Broken> {
-    let mut source = Source::open(org, plan, way, cx).await?;
     let sink = Sink::begin(plan, cx.journal.payload(RESULT_KEY)?, tracker).await?;
-    let read = read(org, plan, (&mut source, sink), total, cx).await;
-    source.close(org).await;
-    let sink = read?;
+    let sink = stream(org, plan, (begin, total), sink, cx).await?;
     Ok(sink.finish().await?)
 }
 
-async fn read(
+/// What takes the records of a stream.
+pub(super) trait Taker: Sized {
+    /// Takes some more.
+    fn take(self, rows: Rows) -> impl Future<Output = Result<Self, Failure>> + Send;
+
+    /// How many records were taken.
+    fn taken(&self) -> u64;
+}
+
+/// Gives every record that a plan finds to `taker`. It comes back when that were all.
+pub(super) async fn stream<T: Taker>(
     org: &Salesforce,
     plan: &Plan,
-    (source, mut sink): (&mut Source, Sink),
+    (begin, total): (Beginning, u64),
+    taker: T,
+    cx: &AttemptCx,
+) -> Result<T, Broken> {
+    let mut source = Source::open(org, plan, begin, cx).await?;
+    let read = read(org, plan, (&mut source, taker), total, cx).await;
+    source.close(org, read.as_ref().err(), cx).await;
+    read
+}
+
+async fn read<T: Taker>(
+    org: &Salesforce,
+    plan: &Plan,
+    (source, mut taker): (&mut Source, T),
     total: u64,
     cx: &AttemptCx,
-) -> Result<Sink, Broken> {
+) -> Result<T, Broken> {
     while let Some(rows) = source.next(org, plan).await? {
-        sink = sink.add(rows).await?;
-        cx.journal.progress(sink.read(), total.max(sink.read()), "export");
+        taker = taker.take(rows).await?;
+        cx.journal.progress(taker.taken(), total.max(taker.taken()), "export");
         if cx.stop.is_cancelled() {
             return Err(stopped().into());
         }
     }
     match source.found() {
-        found if found == sink.read() => Ok(sink),
-        found => Err(incomplete(sink.read(), found).into()),
+        found if found == taker.taken() => Ok(taker),
+        found => Err(incomplete(taker.taken(), found).into()),
     }
 }
 
 enum Source {
     Pages(Pages),
-    Bulk(Bulk),
+    Bulk(Box<Bulk>),
 }
 
 impl Source {
-    async fn open(org: &Salesforce, plan: &Plan, way: Way, cx: &AttemptCx) -> Result<Self, Broken> {
-        match way {
-            Way::Pages => Ok(Self::Pages(Pages::default())),
-            Way::Bulk => Bulk::open(org, plan, cx).await.map(Self::Bulk),
+    async fn open(org: &Salesforce, plan: &Plan, begin: Beginning, cx: &AttemptCx) -> Result<Self, Broken> {
+        match begin {
+            Beginning::Pages => Ok(Self::Pages(Pages::default())),
+            Beginning::Bulk(job) => Ok(Self::Bulk(Box::new(Bulk::open(org, plan, job, cx).await?))),
         }
     }
 
@@ -205,15 +270,15 @@ impl Source {
         }
     }
 
-    async fn close(self, org: &Salesforce) {
+    async fn close(self, org: &Salesforce, broken: Option<&Broken>, cx: &AttemptCx) {
         if let Self::Bulk(bulk) = self {
-            bulk.close(org).await;
+            bulk.close(org, broken, cx).await;
         }
     }
 }
 
 /// Asks until there is an answer, for a while.
-async fn patiently<T, F: Future<Output = Result<T, Failure>>>(ask: impl Fn() -> F) -> Result<T, Failure> {
+pub(super) async fn patiently<T, F: Future<Output = Result<T, Failure>>>(ask: impl Fn() -> F) -> Result<T, Failure> {
     for tries in 1..TRIES {
         match ask().await {
             Err(failure) if error::is_retryable(&failure) => tokio::time::sleep(lock_wait(tries)).await,
@@ -221,11 +286,4 @@ async fn patiently<T, F: Future<Output = Result<T, Failure>>>(ask: impl Fn() -> 
         }
     }
     ask().await
-}
-
-/// Deletes a job and what it found. If that fails, Salesforce does so after a week.
-async fn forget(org: &Salesforce, job: &str) {
-    if let Err(failure) = org.read_raw(&Call::forget(format!("jobs/query/{job}"))).await {
-        tracing::debug!(job, code = %failure.code, "a query job was left behind");
-    }
 }

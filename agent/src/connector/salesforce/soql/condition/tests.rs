@@ -13,7 +13,7 @@ use super::*;
 use crate::config::Config;
 use crate::connector::salesforce::Salesforce;
 use crate::connector::salesforce::schema::describe::{Described, Field};
-use crate::connector::{Keep, Pending};
+use crate::connector::{Keep, Pending, Visit};
 
 fn field(name: &str, type_name: &str) -> Field {
     Field { name: name.to_owned(), type_name: type_name.to_owned(), filterable: name != "AboutMe", ..Field::default() }
@@ -193,6 +193,14 @@ impl Keep for Forgetful {
     }
 
     fn keep_all(&self, _: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn each(&self, _: &str, _: Visit<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn forget_all(&self, _: Vec<String>) -> Pending<'_, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
 

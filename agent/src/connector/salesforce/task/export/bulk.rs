@@ -1,23 +1,33 @@
 //! Records as one query job of the Bulk API 2.0.
+//!
+//! The job's id is journaled: what another attempt finds of it need not be asked for again.
 
 use std::time::Duration;
 
 use postern_protocol::{Failure, FailureClass};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::super::super::api::Call;
+use super::super::super::api::{Call, lock_wait};
 use super::super::super::{Salesforce, error};
+use super::delta::short_hash;
 use super::plan::Plan;
-use super::{Broke, Broken, Rows, forget, patiently, table};
-use crate::connector::{AttemptCx, stopped};
+use super::table::Table;
+use super::{Broke, Broken, Rows, TRIES, incomplete, patiently};
+use crate::connector::{AttemptCx, Mark, stopped};
+use crate::http::Opened;
 
 /// How long to wait before asking again how a job goes: at first, and at most.
 const POLL: Duration = Duration::from_millis(500);
 const POLL_MAX: Duration = Duration::from_secs(30);
 /// How long a job may take. Salesforce gives up on its own before.
 const PATIENCE: Duration = Duration::from_secs(12 * 60 * 60);
-/// Values of one page: some ten megabytes of text, which is what a page takes in memory.
-const PAGE_CELLS: usize = 200_000;
+/// Records of one download: few calls for a million, and little to repeat if one breaks off.
+const PAGE: u64 = 50_000;
+/// What is taken of a download at once, about: enough to pay for a change of threads.
+const PIECE: usize = 256 * 1024;
+/// The step under which the job is journaled.
+const STEP: u32 = 0;
 
 /// A finished job, and how far its results are read.
 pub(super) struct Bulk {
@@ -25,6 +35,11 @@ pub(super) struct Bulk {
     /// How many records the job found.
     pub(super) found: u64,
     next: Next,
+    page: Option<Page>,
+    /// Records of the page that were handed on, and are to be left out if it has to be read again.
+    taken: usize,
+    /// How often the page broke off since it brought a record.
+    broken: u32,
 }
 
 enum Next {
@@ -33,52 +48,171 @@ enum Next {
     Nothing,
 }
 
+/// One page of the results while it comes.
+struct Page {
+    download: Opened,
+    table: Table,
+    /// How many records it is to have.
+    count: Option<usize>,
+    read: usize,
+    /// How many more of its records are known already.
+    known: usize,
+    after: Next,
+}
+
+/// What is journaled of a job.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    job: String,
+    statement: String,
+}
+
 impl Bulk {
-    /// Makes the job, and waits until it is done.
-    pub(super) async fn open(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Result<Self, Broken> {
-        let ask = Call::ask("jobs/query", json!({ "operation": "query", "query": plan.select() }));
-        let made = patiently(|| org.read(&ask)).await.map_err(|failure| {
-            let what = if error::is_retryable(&failure) { Broke::Attempt } else { Broke::NoBulk };
-            Broken { failure, what }
-        })?;
-        let job = made.json.get("id").and_then(Json::as_str).ok_or_else(|| error::strange(200))?.to_owned();
+    /// The job that an earlier attempt made for the same statement.
+    pub(super) fn made_before(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Option<String> {
+        let memo = cx.earlier.iter().rev().find(|entry| entry.mark == Mark::Memo && entry.step == STEP)?;
+        let made: Made = serde_json::from_slice(&memo.note).ok()?;
+        (made.statement == statement(org, plan)).then_some(made.job)
+    }
+
+    /// Waits until the job is done; makes one if there is none.
+    pub(super) async fn open(
+        org: &Salesforce,
+        plan: &Plan,
+        job: Option<String>,
+        cx: &AttemptCx,
+    ) -> Result<Self, Broken> {
+        let job = match job {
+            Some(job) => job,
+            None => make(org, plan, cx).await?,
+        };
         match wait(org, &job, cx).await {
-            Ok(found) => Ok(Self { job, found, next: Next::First }),
+            Ok(found) => Ok(Self { job, found, next: Next::First, page: None, taken: 0, broken: 0 }),
             Err(broken) => {
-                abort(org, &job).await;
+                if !is_left_to_another(&broken, cx) {
+                    abort(org, &job).await;
+                }
                 Err(broken)
             }
         }
     }
 
-    /// The next page of the results; `None` after the last.
+    /// The next records; `None` after the last.
     pub(super) async fn next(&mut self, org: &Salesforce, plan: &Plan) -> Result<Option<Rows>, Failure> {
-        let most = (PAGE_CELLS / plan.columns.len().max(1)).max(1);
+        loop {
+            let page = match &mut self.page {
+                Some(page) => page,
+                None => match self.open_page(org, plan).await? {
+                    Some(page) => self.page.insert(page),
+                    None => return Ok(None),
+                },
+            };
+            match page.rows().await {
+                Ok(rows) if rows.is_empty() => {
+                    if let Some(page) = self.page.take() {
+                        page.check()?;
+                        self.next = page.after;
+                    }
+                    self.taken = 0;
+                }
+                Ok(rows) => {
+                    self.taken += rows.len();
+                    self.broken = 0;
+                    return Ok(Some(rows));
+                }
+                Err(failure) => {
+                    self.page = None;
+                    self.broken += 1;
+                    if self.broken >= TRIES {
+                        return Err(failure);
+                    }
+                    tokio::time::sleep(lock_wait(self.broken)).await;
+                }
+            }
+        }
+    }
+
+    async fn open_page(&self, org: &Salesforce, plan: &Plan) -> Result<Option<Page>, Failure> {
         let locator = match &self.next {
             Next::First => String::new(),
             Next::Page(locator) => format!("&locator={locator}"),
             Next::Nothing => return Ok(None),
         };
-        let call = Call::get_csv(format!("jobs/query/{}/results?maxRecords={most}{locator}", self.job));
-        let reply = patiently(|| org.read_raw(&call)).await?;
-        let header = |name: &str| reply.headers.get(name).and_then(|value| value.to_str().ok());
-        let (locator, count) = (header("Sforce-Locator"), header("Sforce-NumberOfRecords"));
-        let locator = locator.ok_or_else(|| error::strange(200))?;
-        self.next = if locator == "null" { Next::Nothing } else { Next::Page(locator.to_owned()) };
-        let names: Vec<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
-        let rows = table::rows(&reply.body, &names).ok_or_else(|| error::strange(200))?;
-        match count.and_then(|count| count.parse::<usize>().ok()) {
-            Some(count) if count != rows.len() => Err(super::incomplete(
-                u64::try_from(rows.len()).unwrap_or(u64::MAX),
-                u64::try_from(count).unwrap_or(u64::MAX),
-            )),
-            _ => Ok(Some(rows)),
-        }
+        let call = Call::get_csv(format!("jobs/query/{}/results?maxRecords={PAGE}{locator}", self.job));
+        let download = patiently(|| org.download(&call)).await?;
+        let header = |name: &str| download.headers.get(name).and_then(|value| value.to_str().ok());
+        let after = match header("Sforce-Locator").ok_or_else(|| error::strange(200))? {
+            "null" => Next::Nothing,
+            locator => Next::Page(locator.to_owned()),
+        };
+        let count = header("Sforce-NumberOfRecords").and_then(|count| count.parse().ok());
+        let table = Table::new(plan.columns.iter().map(|column| column.name.clone()).collect());
+        Ok(Some(Page { download, table, count, read: 0, known: self.taken, after }))
     }
 
-    pub(super) async fn close(self, org: &Salesforce) {
-        forget(org, &self.job).await;
+    /// Forgets the job, unless another attempt may go on with it.
+    pub(super) async fn close(self, org: &Salesforce, broken: Option<&Broken>, cx: &AttemptCx) {
+        if !broken.is_some_and(|broken| is_left_to_another(broken, cx)) {
+            forget(org, &self.job).await;
+        }
     }
+}
+
+impl Page {
+    /// The next records that are not known yet; none at the end.
+    async fn rows(&mut self) -> Result<Rows, Failure> {
+        let (mut rows, mut size) = (Rows::new(), 0);
+        while rows.is_empty() || size < PIECE {
+            let Some(piece) = self.download.piece().await.map_err(|lost| error::lost(&lost))? else { break };
+            let before = rows.len();
+            self.table.take(&piece, &mut rows).ok_or_else(|| error::strange(200))?;
+            self.read += rows.len() - before;
+            let known = self.known.min(rows.len());
+            rows.drain(..known);
+            self.known -= known;
+            size += piece.len();
+        }
+        if rows.is_empty() && !self.table.is_whole() {
+            return Err(error::strange(200));
+        }
+        Ok(rows)
+    }
+
+    /// Whether it brought as many records as it said.
+    fn check(&self) -> Result<(), Failure> {
+        let long = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        match self.count {
+            Some(count) if count != self.read => Err(incomplete(long(self.read), long(count))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What tells statements apart. Results are read with the version of the API that made the job.
+fn statement(org: &Salesforce, plan: &Plan) -> String {
+    short_hash(&[&org.settings.api_version, &plan.select()])
+}
+
+async fn make(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Result<String, Broken> {
+    let ask = Call::ask("jobs/query", json!({ "operation": "query", "query": plan.select() }));
+    let made = patiently(|| org.read(&ask)).await.map_err(|failure| {
+        let what = if error::is_retryable(&failure) { Broke::Attempt } else { Broke::NoBulk };
+        Broken { failure, what }
+    })?;
+    let job = made.json.get("id").and_then(Json::as_str).ok_or_else(|| error::strange(200))?.to_owned();
+    let note = serde_json::to_vec(&Made { job: job.clone(), statement: statement(org, plan) }).unwrap_or_default();
+    match cx.memo(STEP, note).await {
+        Ok(()) => Ok(job),
+        Err(failure) => {
+            abort(org, &job).await;
+            Err(failure.into())
+        }
+    }
+}
+
+/// Whether the job is of use to another attempt. Who stops the task may not want it at all.
+fn is_left_to_another(broken: &Broken, cx: &AttemptCx) -> bool {
+    broken.what == Broke::Attempt && error::is_retryable(&broken.failure) && !cx.stop.is_cancelled()
 }
 
 /// How many records a job found, once it is done.
@@ -97,9 +231,10 @@ async fn wait(org: &Salesforce, job: &str, cx: &AttemptCx) -> Result<u64, Broken
                 let words = error::words(text("errorMessage"));
                 let summary = format!("Salesforce ended the query job as {}: {words}", text("state"));
                 let failure = Failure::new(FailureClass::Transient, "query_job_failed", summary);
-                return Err(Broken { failure, what: Broke::Thread });
+                return Err(Broken { failure, what: Broke::Job });
             }
             _ if waited >= PATIENCE => {
+                abort(org, job).await;
                 let summary = format!("The query job {job} was not done after {} hours", PATIENCE.as_secs() / 3600);
                 return Err(Failure::new(FailureClass::Transient, "query_job_slow", summary).into());
             }
@@ -122,4 +257,11 @@ async fn abort(org: &Salesforce, job: &str) {
         tracing::debug!(job, code = %failure.code, "a query job could not be aborted");
     }
     forget(org, job).await;
+}
+
+/// Deletes a job and what it found. If that fails, Salesforce does so after a week.
+async fn forget(org: &Salesforce, job: &str) {
+    if let Err(failure) = org.read_raw(&Call::forget(format!("jobs/query/{job}"))).await {
+        tracing::debug!(job, code = %failure.code, "a query job was left behind");
+    }
 }

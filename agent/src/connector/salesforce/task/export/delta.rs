@@ -20,7 +20,7 @@ use super::value::Column;
 use crate::connector::Keep;
 use crate::dataset::Change;
 use crate::dataset::writer::Cell;
-pub(super) use cursor::{Begin, Cursor};
+pub(super) use cursor::{Begin, Cursor, short_hash};
 use record::{Known, Marks};
 
 /// How far behind Salesforce's clock a run ends: a long transaction commits later than the moment it stamps its records

@@ -24,7 +24,7 @@ const MAX_STATEMENT: usize = 100_000;
 const SPAN: usize = 200;
 
 /// Everything that is decided before the first record is read.
-pub(super) struct Plan {
+pub(in super::super) struct Plan {
     /// What is read of a record.
     pub(super) columns: Arc<[Column]>,
     /// How many of the columns are handed over.
@@ -124,7 +124,7 @@ impl Plan {
     }
 
     /// Adds something that the requester should know.
-    pub(super) fn warn(&mut self, warning: String) {
+    pub(in super::super) fn warn(&mut self, warning: String) {
         self.warnings.push(warning);
     }
 

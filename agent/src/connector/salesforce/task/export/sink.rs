@@ -6,10 +6,10 @@ use postern_protocol::message::v1::StreamRef;
 use postern_protocol::seal::SealedOutput;
 use postern_protocol::{Failure, FailureClass};
 
-use super::Rows;
 use super::delta::Tracker;
 use super::plan::Plan;
 use super::value::Column;
+use super::{Rows, Taker};
 use crate::connector::{Payload, unwritten};
 use crate::dataset::Change;
 use crate::dataset::writer::{Cell, Writer};
@@ -40,20 +40,7 @@ impl Sink {
         sink.blocking(|sink| sink.writer.begin(&mut sink.payload).map_err(|error| unwritten(&error))).await
     }
 
-    /// How many records were taken.
-    pub(super) fn read(&self) -> u64 {
-        self.read
-    }
-
-    pub(super) async fn add(self, rows: Rows) -> Result<Self, Failure> {
-        let mut sink = self.blocking(|sink| rows.into_iter().try_for_each(|row| sink.take(row))).await?;
-        if let Some(tracker) = &mut sink.tracker {
-            tracker.remember().await?;
-        }
-        Ok(sink)
-    }
-
-    fn take(&mut self, row: Vec<Option<String>>) -> Result<(), Failure> {
+    fn add(&mut self, row: Vec<Option<String>>) -> Result<(), Failure> {
         self.read += 1;
         let cells: Vec<Cell> = self.columns.iter().zip(row).map(|(column, text)| column.cell(text)).collect();
         let told = match &mut self.tracker {
@@ -79,6 +66,20 @@ impl Sink {
         work: impl FnOnce(&mut Self) -> Result<(), Failure> + Send + 'static,
     ) -> Result<Self, Failure> {
         tokio::task::spawn_blocking(move || work(&mut self).map(|()| self)).await.map_err(|_| crashed())?
+    }
+}
+
+impl Taker for Sink {
+    async fn take(self, rows: Rows) -> Result<Self, Failure> {
+        let mut sink = self.blocking(|sink| rows.into_iter().try_for_each(|row| sink.add(row))).await?;
+        if let Some(tracker) = &mut sink.tracker {
+            tracker.remember().await?;
+        }
+        Ok(sink)
+    }
+
+    fn taken(&self) -> u64 {
+        self.read
     }
 }
 

@@ -1,69 +1,117 @@
-//! The CSV of query results.
+//! The CSV of query results, read as it comes.
 
 use super::Rows;
 
-/// The rows of a page, if it is whole and its header names these columns. An empty value is none.
-pub(super) fn rows(body: &[u8], names: &[&str]) -> Option<Rows> {
-    let text = std::str::from_utf8(body).ok()?;
-    let mut lines = Lines { rest: text };
-    let header = lines.next()??;
-    let fits = |(cell, name): (&Option<String>, &&str)| cell.as_deref().is_some_and(|it| it.eq_ignore_ascii_case(name));
-    if header.len() != names.len() || !header.iter().zip(names).all(fits) {
-        return None;
+/// Longer than any value Salesforce holds: 131,072 characters, of four bytes at most.
+const MAX_CELL: usize = 512 * 1024;
+
+/// Takes CSV in pieces, wherever they are cut, and gives its rows. An empty value is none.
+pub(super) struct Table {
+    names: Vec<String>,
+    at: At,
+    /// Whether the line of names was read.
+    headed: bool,
+    cell: Vec<u8>,
+    row: Vec<Option<String>>,
+}
+
+/// What the next byte belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// A new cell.
+    Cell,
+    /// A cell without quotes.
+    Bare,
+    /// A cell in quotes.
+    Quoted,
+    /// What follows a quote within quotes.
+    Quote,
+    /// A line feed.
+    Return,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub(super) fn new(names: Vec<String>) -> Self {
+        Self { names, at: At::Cell, headed: false, cell: Vec::new(), row: Vec::new() }
     }
-    lines.map(|line| line.filter(|line| line.len() == names.len())).collect()
-}
 
-/// Lines of cells; `None` for one that breaks off.
-struct Lines<'a> {
-    rest: &'a str,
-}
+    /// Takes a piece, and adds the rows that end in it. `None`: this is no table with these columns.
+    pub(super) fn take(&mut self, piece: &[u8], rows: &mut Rows) -> Option<()> {
+        let mut rest = piece;
+        while let Some((byte, after)) = rest.split_first() {
+            rest = match self.at {
+                At::Cell if *byte == b'"' => self.goes_on(At::Quoted, after),
+                At::Cell => self.goes_on(At::Bare, rest),
+                At::Bare => self.text(rest, |byte| matches!(byte, b',' | b'\r' | b'\n'), rows)?,
+                At::Quoted => self.text(rest, |byte| byte == b'"', rows)?,
+                At::Quote if *byte == b'"' => {
+                    self.cell.push(b'"');
+                    self.goes_on(At::Quoted, after)
+                }
+                At::Quote => self.ends(*byte, after, rows)?,
+                At::Return if *byte == b'\n' => self.line(after, rows)?,
+                At::Return => return None,
+            };
+        }
+        Some(())
+    }
 
-impl Iterator for Lines<'_> {
-    type Item = Option<Vec<Option<String>>>;
+    /// Whether all that was begun is at its end. Only a line with its end is whole.
+    pub(super) fn is_whole(&self) -> bool {
+        self.headed && self.at == At::Cell && self.row.is_empty()
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
+    fn goes_on<'a>(&mut self, at: At, rest: &'a [u8]) -> &'a [u8] {
+        self.at = at;
+        rest
+    }
+
+    /// Text of a cell up to what ends it.
+    fn text<'a>(&mut self, rest: &'a [u8], ends: impl Fn(u8) -> bool, rows: &mut Rows) -> Option<&'a [u8]> {
+        let end = rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len());
+        let (text, rest) = rest.split_at_checked(end)?;
+        if self.cell.len() + text.len() > MAX_CELL {
             return None;
         }
-        let mut cells = Vec::new();
-        loop {
-            let Some((cell, rest)) = cell(self.rest) else {
-                self.rest = "";
-                return Some(None);
-            };
-            cells.push((!cell.is_empty()).then_some(cell));
-            if let Some(rest) = rest.strip_prefix(',') {
-                self.rest = rest;
-            } else if let Some(rest) = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n')) {
-                self.rest = rest;
-                return Some(Some(cells));
-            } else {
-                self.rest = "";
-                // Only a line with its end is whole.
-                return Some(None);
-            }
+        self.cell.extend_from_slice(text);
+        match rest.split_first() {
+            None => Some(rest),
+            Some((b'"', after)) if self.at == At::Quoted => Some(self.goes_on(At::Quote, after)),
+            Some((byte, after)) => self.ends(*byte, after, rows),
         }
     }
-}
 
-/// A cell and what follows it.
-fn cell(text: &str) -> Option<(String, &str)> {
-    let Some(mut rest) = text.strip_prefix('"') else {
-        let end = text.find([',', '\r', '\n'])?;
-        return text.split_at_checked(end).map(|(cell, rest)| (cell.to_owned(), rest));
-    };
-    let mut cell = String::new();
-    loop {
-        let (piece, after) = rest.split_once('"')?;
-        cell.push_str(piece);
-        match after.strip_prefix('"') {
-            Some(more) => {
-                cell.push('"');
-                rest = more;
-            }
-            None => return Some((cell, after)),
+    /// A cell ends, with what separates it from the next.
+    fn ends<'a>(&mut self, byte: u8, after: &'a [u8], rows: &mut Rows) -> Option<&'a [u8]> {
+        if self.row.len() >= self.names.len() {
+            return None;
         }
+        let cell = std::str::from_utf8(&self.cell).ok()?;
+        self.row.push((!cell.is_empty()).then(|| cell.to_owned()));
+        self.cell.clear();
+        match byte {
+            b',' => Some(self.goes_on(At::Cell, after)),
+            b'\r' => Some(self.goes_on(At::Return, after)),
+            b'\n' => self.line(after, rows),
+            _ => None,
+        }
+    }
+
+    /// A line ends.
+    fn line<'a>(&mut self, after: &'a [u8], rows: &mut Rows) -> Option<&'a [u8]> {
+        let row = std::mem::replace(&mut self.row, Vec::with_capacity(self.names.len()));
+        let fits = |(cell, name): (&Option<String>, &String)| {
+            cell.as_deref().is_some_and(|cell| cell.eq_ignore_ascii_case(name))
+        };
+        if row.len() != self.names.len() || (!self.headed && !row.iter().zip(&self.names).all(fits)) {
+            return None;
+        }
+        if self.headed {
+            rows.push(row);
+        }
+        self.headed = true;
+        Some(self.goes_on(At::Cell, after))
     }
 }
 
@@ -71,20 +119,27 @@ fn cell(text: &str) -> Option<(String, &str)> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Option<Vec<Vec<String>>> {
-        let rows = rows(text.as_bytes(), &["Id", "Title"])?;
-        Some(rows.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect()).collect())
+    /// The rows of a text that comes in pieces of so many bytes.
+    fn read(text: &str, pieces: usize) -> Option<Vec<Vec<String>>> {
+        let mut table = Table::new(vec!["Id".to_owned(), "Title".to_owned()]);
+        let mut rows = Rows::new();
+        text.as_bytes().chunks(pieces).try_for_each(|piece| table.take(piece, &mut rows))?;
+        table
+            .is_whole()
+            .then(|| rows.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect()).collect())
     }
 
     #[test]
-    fn quoted_and_bare_cells_are_read() {
-        let text = "\"Id\",\"Title\"\n\"1\",\"a,\"\"b\"\"\n\"\"c\"\n2,\r\n\"3\",\"\"\n";
-        assert_eq!(read(text).unwrap(), [["1", "a,\"b\"\n\"c"], ["2", ""], ["3", ""]]);
-        assert!(read("\"Id\",\"Title\"\n").unwrap().is_empty());
+    fn quoted_and_bare_cells_are_read_wherever_they_are_cut() {
+        let text = "\"Id\",\"Title\"\n\"1\",\"a,\"\"b\"\"\n\"\"c\"\n2,\r\n\"3\",\"\"\n4,é😀\n";
+        for pieces in 1..=text.len() {
+            assert_eq!(read(text, pieces).unwrap(), [["1", "a,\"b\"\n\"c"], ["2", ""], ["3", ""], ["4", "é😀"]]);
+        }
+        assert!(read("\"Id\",\"Title\"\n", 3).unwrap().is_empty());
     }
 
     #[test]
-    fn what_breaks_off_or_has_other_columns_is_no_page() {
+    fn what_breaks_off_or_has_other_columns_is_no_table() {
         for text in [
             "",
             "Id,Title",
@@ -92,10 +147,17 @@ mod tests {
             "Title,Id\n",
             "Id,Title\n1,\"a",
             "Id,Title\n1,a",
+            "Id,Title\n1,",
+            "Id,Title\n1,a\r",
+            "Id,Title\n1,a\rb\n",
             "Id,Title\n1\n",
             "Id,Title\n1,a,b\n",
+            "Id,Title\n1,\"a\"b\n",
         ] {
-            assert!(read(text).is_none(), "{text}");
+            for pieces in 1..=text.len().max(1) {
+                assert!(read(text, pieces).is_none(), "{text}");
+            }
         }
+        assert!(read(&format!("Id,Title\n1,{}\n", "x".repeat(MAX_CELL + 1)), 1_000).is_none());
     }
 }

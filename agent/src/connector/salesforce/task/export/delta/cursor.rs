@@ -79,6 +79,9 @@ impl Cursor {
             Some(Err(_)) | None => State { key: HEXLOWER.encode(&random::bytes::<32>()), ..State::default() },
         };
         let about = short_hash(&[begin.about]);
+        let task = HEXLOWER.encode(begin.task.as_bytes());
+        // Another attempt at a task asks the same, so that it can go on with the job of the one before.
+        let asked = state.pending.as_ref().filter(|pending| pending.task == task).map(|pending| pending.until);
         state.settle(keep)?;
         if begin.restart || state.lost.len() >= MAX_LOST {
             state.forget();
@@ -87,9 +90,11 @@ impl Cursor {
         }
         state.about = about;
         let before = state.until.and_then(|millis| Timestamp::from_millisecond(millis).ok());
-        let span = Span::new(begin.now, before)?;
+        let mut span = Span::new(begin.now, before)?;
+        if let Some(until) = asked.and_then(|millis| Timestamp::from_millisecond(millis).ok()) {
+            span.until = until;
+        }
         state.run += 1;
-        let task = HEXLOWER.encode(begin.task.as_bytes());
         state.pending = Some(Pending { task, until: span.until.as_millisecond() });
         // On disk before any hash of this run is, so that a later run knows them for what they are.
         keep.keep(&name, serde_json::to_vec(&state).unwrap_or_default()).await?;
@@ -169,7 +174,7 @@ fn changed(name: &str) -> Failure {
 }
 
 /// A name for texts that stands in clear on the disk.
-fn short_hash(texts: &[&str]) -> String {
+pub(in super::super) fn short_hash(texts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for text in texts {
         hash.update(text.len().to_le_bytes());
