@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use data_encoding::BASE64;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 
 use crate::Failure;
 
-/// The headers that make a difference to what is answered.
-const KEPT: [hyper::header::HeaderName; 4] = [ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, CONTENT_ENCODING];
+/// The headers that make a difference to what is answered. The session is another one the next time.
+const KEPT: [hyper::header::HeaderName; 5] = [AUTHORIZATION, ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, CONTENT_ENCODING];
 
 /// A client's requests while it makes them. Stands between the client and the simulator.
 pub struct Recorder {
@@ -102,8 +102,8 @@ async fn pass_on(
         }));
         seen.requests.len() - 1
     };
+    // The host stays as it was: the simulator gives it back as its own, and the client comes here again.
     let mut headers = head.headers;
-    headers.remove(HOST);
     headers.remove(TRANSFER_ENCODING);
     let answer = onward.request(head.method, format!("{simulator}{path}")).headers(headers).body(body).send().await?;
     let mut response = Response::builder().status(answer.status());

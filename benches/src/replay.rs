@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::BASE64;
+use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Method};
 use serde::Deserialize;
 use serde_json::Value;
@@ -100,13 +101,13 @@ async fn send(
 ) -> Result<Vec<u8>, Failure> {
     let method = Method::from_bytes(request.method.as_bytes())?;
     let mut builder = http.request(method, format!("{simulator}{}", request.path));
-    for (name, value) in &request.headers {
+    let signs_in = request.path.starts_with("/services/oauth2/token");
+    for (name, value) in request.headers.iter().filter(|(name, _)| signs_in || *name != AUTHORIZATION.as_str()) {
         builder = builder.header(name, value);
     }
     if !request.body.is_empty() {
         builder = builder.body(BASE64.decode(request.body.as_bytes())?);
     }
-    let signs_in = request.path.starts_with("/services/oauth2/token");
     if !signs_in {
         builder = builder.bearer_auth(token.borrow().as_str());
     }

@@ -393,8 +393,9 @@ impl Stage {
         }
         let (told, usage) = process::run(command.args(["--system", "acme", "--json"]))?;
         let told: Value = serde_json::from_str(&told)?;
-        let count = told.pointer("/output/succeeded").or_else(|| told.pointer("/output/records"));
-        let count = count.and_then(Value::as_u64).ok_or_else(|| format!("no count in {told}"))?;
+        let output = told.get("output").ok_or_else(|| format!("no output in {told}"))?;
+        let counted = ["created", "modified", "records"].iter().filter_map(|name| output.get(name)?.as_u64());
+        let count: u64 = counted.sum();
         all_done("postern", usize::try_from(count)?, records)?;
         Ok(usage)
     }
