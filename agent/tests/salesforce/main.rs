@@ -6,6 +6,7 @@ mod delta;
 mod deprovision;
 mod export;
 mod import;
+mod import_bad_input;
 mod import_bulk;
 mod import_memberships;
 mod import_options;
