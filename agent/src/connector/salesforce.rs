@@ -27,6 +27,7 @@ mod user_login;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
@@ -50,6 +51,8 @@ pub struct Salesforce {
     http: Http,
     sessions: Sessions,
     usage: Mutex<Option<Usage>>,
+    /// The service's clock when it answered last.
+    heard: Mutex<Option<Timestamp>>,
     schema: Schema,
     keep: Arc<dyn Keep>,
 }
@@ -69,7 +72,15 @@ impl Salesforce {
         let http = http(&settings, system)?;
         let schema = schema_in_force(&settings, system)?;
         let sign_in = SignIn::new(Arc::clone(&settings), http.clone(), Arc::clone(&keep), guard_key(&system.name));
-        Ok(Self { settings, http, sessions: Sessions::new(sign_in), usage: Mutex::new(None), schema, keep })
+        Ok(Self {
+            settings,
+            http,
+            sessions: Sessions::new(sign_in),
+            usage: Mutex::new(None),
+            heard: Mutex::new(None),
+            schema,
+            keep,
+        })
     }
 
     /// Reads what the settings point to: secrets, keys, certificates.
@@ -125,6 +136,10 @@ impl Salesforce {
             TaskRequest::DescribeSchema(it) => Ok(task::describe_schema::run(self, it, cx).await?),
             TaskRequest::Export(it) => Ok(Box::pin(task::export::run(self, it, cx)).await?),
         }
+    }
+
+    fn heard(&self) -> Option<Timestamp> {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -210,3 +210,59 @@ async fn rows_that_met_a_lock_in_a_job_are_sent_again() {
     let conclusion = task.attempt(&lab.connector()).await.unwrap();
     all_once(&lab, &task, &conclusion, "locked");
 }
+
+/// Results of a job come in an order of their own. Join them by their place, and entries get the ids of others.
+#[tokio::test]
+async fn each_entry_gets_its_own_result_although_they_are_not_in_order() {
+    let (lab, dataset) = lab().await;
+    let mut task = import_with(request(), dataset);
+    task.attempt(&lab.connector()).await.unwrap();
+    let lines = task.lines();
+    let told = lines.iter().filter(|line| line["outcome"] != "failed" && line["account"] != modified(2));
+    for line in told {
+        let user = lab.sim.user(line["account"].as_str().unwrap()).unwrap();
+        assert_eq!(line["id"].as_str(), Some(user.text("Id")), "{line}");
+    }
+    let refused: Vec<&Value> = lines.iter().filter(|line| line["outcome"] == "failed").collect();
+    assert_eq!((refused.len(), refused[0]["account"].as_str()), (1, Some(created(2).as_str())));
+}
+
+/// Thousands of names are one call; results of rows that all went well are another.
+#[tokio::test]
+async fn a_job_takes_few_calls() {
+    let lab = Lab::with_org(OrgSeed::acme(2_500)).await;
+    let entries: Vec<Value> = (1..=2_500).map(|number| json!({"Username": modified(number), "Title": "x"})).collect();
+    let mut task = import_with(Request::new(Format::Jsonl), lines(&entries));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(output(&conclusion).modified, 2_500);
+    let mut routes = lab.counters().routes;
+    // Those inside the other call are told too.
+    assert_eq!(routes.remove("GET query"), Some(2));
+    routes.retain(|route, _| !route.contains("oauth"));
+    let all: Vec<(&str, u64)> = routes.iter().map(|(route, count)| (route.as_str(), *count)).collect();
+    assert_eq!(routes.values().sum::<u64>(), 7, "{all:?}");
+    assert_eq!(routes["POST composite"], 1, "{all:?}");
+}
+
+/// Salesforce itself says whether there is a user of that id, and whether a new name is taken.
+#[tokio::test]
+async fn ids_and_new_names_are_not_looked_up() {
+    let lab = Lab::with_org(OrgSeed::acme(30)).await;
+    let id = lab.sim.user(&modified(1)).unwrap().text("Id").to_owned();
+    let user = lab.sim.user(&modified(2)).unwrap();
+    let field = |name: &str| user.text(name).to_owned();
+    let taken = json!({
+        "op": "add", "Username": modified(3), "LastName": "x", "Alias": "x", "Email": "x@acme.example",
+        "ProfileId": field("ProfileId"), "TimeZoneSidKey": field("TimeZoneSidKey"),
+        "LocaleSidKey": field("LocaleSidKey"), "EmailEncodingKey": field("EmailEncodingKey"),
+        "LanguageLocaleKey": field("LanguageLocaleKey"),
+    });
+    let nobody = json!({"Id": "0055g00000ZZZZZAAA", "Title": "x"});
+    let entries = [json!({"Id": id, "Title": "x"}), nobody, taken];
+    let mut task = import_with(Request::new(Format::Jsonl), lines(&entries));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((output(&conclusion).modified, output(&conclusion).failed), (1, 2), "{:?}", task.lines());
+    assert_eq!(task.lines()[2]["code"], "DUPLICATE_USERNAME");
+    let routes = lab.counters().routes;
+    assert!(!routes.contains_key("GET query") && !routes.contains_key("POST composite"), "{routes:?}");
+}

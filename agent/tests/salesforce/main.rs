@@ -7,6 +7,7 @@ mod deprovision;
 mod export;
 mod features;
 mod import;
+mod import_bad_input;
 mod import_bulk;
 mod import_memberships;
 mod import_options;

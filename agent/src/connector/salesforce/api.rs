@@ -3,14 +3,16 @@
 //! Every reply to a change is one of three: done, not done, unknown. Only what is known not to have been done is
 //! repeated, and only for two reasons: a session that had ended (once), and a locked row (a few times).
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use postern_protocol::{Failure, FailureClass};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Method, StatusCode};
-use serde_json::Value as Json;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value as Json, json};
 use url::form_urlencoded;
 
 use super::sign_in::Session;
@@ -23,6 +25,8 @@ use crate::random;
 const LOCK_TRIES: u32 = 5;
 const LOCK_WAIT: Duration = Duration::from_millis(200);
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Queries that one call of `composite` may hold.
+const QUERIES_AT_ONCE: usize = 5;
 /// Pages of a query that is expected to fit one; Salesforce makes pages smaller when rows are wide.
 const MAX_PAGES: usize = 50;
 
@@ -98,6 +102,27 @@ impl Page {
 pub(super) struct Usage {
     pub(super) used: u64,
     pub(super) of: u64,
+}
+
+/// Rows of a query, as they are wanted.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rows<T> {
+    records: Vec<T>,
+    done: bool,
+    next_records_url: Option<String>,
+}
+
+/// The answers of several queries in one call.
+#[derive(Deserialize)]
+struct Answers<T> {
+    #[serde(rename = "compositeResponse")]
+    all: Vec<Inner<T>>,
+}
+
+#[derive(Deserialize)]
+struct Inner<T> {
+    body: T,
 }
 
 /// Why a call was not proved done, before anything is repeated.
@@ -312,9 +337,49 @@ impl Salesforce {
         Err(Failure::new(FailureClass::Internal, "too_many_pages", "A query brought more pages than expected"))
     }
 
+    /// All rows of queries that each find a page of rows or a little more, in as few calls as there can be.
+    pub(super) async fn query_many<T: DeserializeOwned>(&self, statements: &[String]) -> Result<Vec<T>, Failure> {
+        let mut all = Vec::new();
+        for some in statements.chunks(QUERIES_AT_ONCE) {
+            for mut rows in self.first_rows(some).await? {
+                all.append(&mut rows.records);
+                for _ in 0..MAX_PAGES {
+                    let next = rows.next_records_url.as_deref().and_then(|next| next.split_once("/query/"));
+                    let Some((_, locator)) = next else { break };
+                    rows = self.read_as(&Call::get(format!("query/{locator}")), typed).await?;
+                    all.append(&mut rows.records);
+                }
+                // A page that is not the last and leads nowhere would pass for a whole answer.
+                if !rows.done {
+                    return Err(error::strange(200));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The first pages of a few queries, in one call.
+    async fn first_rows<T: DeserializeOwned>(&self, statements: &[String]) -> Result<Vec<Rows<T>>, Failure> {
+        if let [one] = statements
+            && let path = format!("query?q={}", encoded(one))
+            && path.len() <= soql::MAX_ENCODED
+        {
+            return Ok(vec![self.read_as(&Call::get(path), typed).await?]);
+        }
+        let inner: Vec<Json> = statements.iter().enumerate().map(|it| self.inner_query(it)).collect();
+        let call = Call::ask("composite", json!({ "compositeRequest": inner }));
+        let Answers { all } = self.read_as(&call, typed_answers).await?;
+        Ok(all.into_iter().map(|inner| inner.body).collect())
+    }
+
+    fn inner_query(&self, (number, soql): (usize, &String)) -> Json {
+        let url = format!("/services/data/v{}/query?q={}", self.settings.api_version, encoded(soql));
+        json!({ "method": "GET", "url": url, "referenceId": format!("query{number}") })
+    }
+
     /// The first page of a query. A statement too long for a URL travels in the body of another call.
     pub(super) async fn first_page(&self, soql: &str) -> Result<Page, Failure> {
-        let encoded: String = form_urlencoded::byte_serialize(soql.as_bytes()).collect();
+        let encoded = encoded(soql);
         if encoded.len() <= soql::MAX_ENCODED {
             return Page::read(self.read(&Call::get(format!("query?q={encoded}"))).await?);
         }
@@ -365,10 +430,39 @@ impl Salesforce {
         };
         let opened = self.http.open(request).await.map_err(Miss::Lost)?;
         if let Some(usage) = usage(&opened.headers) {
-            *self.usage.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(usage);
+            *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = Some(usage);
+        }
+        if let Some(at) = date(&opened.headers) {
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
         }
         Ok(opened)
     }
+}
+
+fn encoded(soql: &str) -> String {
+    form_urlencoded::byte_serialize(soql.as_bytes()).collect()
+}
+
+/// What a reply tells, in the form that is wanted.
+fn typed<T: DeserializeOwned>(reply: Reply) -> Result<T, Miss> {
+    if reply.status == StatusCode::OK
+        && let Ok(told) = serde_json::from_slice(&reply.body)
+    {
+        return Ok(told);
+    }
+    Err(classify(&reply, StatusCode::OK).err().unwrap_or_else(|| Miss::Not(error::strange(200))))
+}
+
+/// What a reply tells of several calls in one. One that was refused speaks for all.
+fn typed_answers<T: DeserializeOwned>(reply: Reply) -> Result<Answers<T>, Miss> {
+    let all_well = serde_json::from_slice(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
+    if let Some(answers) = all_well {
+        return Ok(answers);
+    }
+    let Answer { json, .. } = classify(&reply, StatusCode::OK)?;
+    let inner = json.get("compositeResponse").and_then(Json::as_array);
+    let refused = inner.and_then(|all| all.iter().find_map(|inner| problem(inner.get("body")?)));
+    Err(Miss::Not(refused.map_or_else(|| error::strange(200), |(code, message)| error::failure(&code, &message))))
 }
 
 /// What a reply tells.
@@ -383,7 +477,7 @@ fn told(call: &Call, reply: Reply) -> Result<Answer, Miss> {
 /// Done, not done, or unknown.
 fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> {
     let status = reply.status;
-    let at = reply.headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(time::parse_http);
+    let at = date(&reply.headers);
     if status == done && (status == StatusCode::NO_CONTENT || status == StatusCode::CREATED) {
         return Ok(Answer { json: Json::Null, at });
     }
@@ -431,6 +525,11 @@ pub(super) fn is_locked(failure: &Failure) -> bool {
 pub(super) fn lock_wait(tries: u32) -> Duration {
     let window = LOCK_WAIT.saturating_mul(1 << tries.min(10)).min(LOCK_WAIT_MAX);
     window / 2 + (window / 2).mul_f64(f64::from(random::number()) / f64::from(u32::MAX))
+}
+
+/// When it was answered, by the service's clock.
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    headers.get(DATE)?.to_str().ok().and_then(time::parse_http)
 }
 
 /// `Sforce-Limit-Info: api-usage=18/15000; …`.

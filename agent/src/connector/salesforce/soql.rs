@@ -37,25 +37,27 @@ fn escape(text: &str) -> String {
 /// token in the headers takes up to a fifth.
 pub(super) const MAX_ENCODED: usize = 12 * 1024;
 
-/// The most bytes of an encoded IN list: half of what a URL and its headers may have.
-const MAX_LIST: usize = 8 * 1024;
+/// The most bytes of an IN list: a statement may have 100,000 characters.
+const MAX_LIST: usize = 80_000;
 
-/// IN lists that together hold every value, each short enough for a URL.
+/// The most values of an IN list: one page of an answer has as many rows.
+pub(super) const MAX_VALUES: usize = 2_000;
+
+/// IN lists that together hold every value, each short enough for a statement.
 pub(super) fn in_lists<'a>(values: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut lists: Vec<String> = Vec::new();
-    let mut room = 0;
+    let mut held = 0;
     for value in values {
         let literal = literal(value);
-        let encoded: usize = url::form_urlencoded::byte_serialize(literal.as_bytes()).map(str::len).sum::<usize>() + 3;
         match lists.last_mut() {
-            Some(list) if encoded <= room => {
+            Some(list) if held < MAX_VALUES && list.len() + literal.len() < MAX_LIST => {
                 list.push(',');
                 list.push_str(&literal);
-                room -= encoded;
+                held += 1;
             }
             _ => {
                 lists.push(literal);
-                room = MAX_LIST.saturating_sub(encoded);
+                held = 1;
             }
         }
     }
@@ -83,14 +85,13 @@ mod tests {
 
     #[test]
     fn long_lists_are_split_and_lose_nothing() {
-        let names: Vec<String> = (0..200).map(|n| format!("{n:070}@example.com")).collect();
+        let names: Vec<String> = (0..2_000).map(|n| format!("{n:070}@example.com")).collect();
         let lists = in_lists(names.iter().map(String::as_str));
-        assert!(lists.len() > 1);
-        for list in &lists {
-            assert!(url::form_urlencoded::byte_serialize(list.as_bytes()).map(str::len).sum::<usize>() <= MAX_LIST);
-        }
-        let joined = lists.join(",");
-        assert_eq!(joined.split(',').count(), 200);
+        assert!(lists.len() > 1 && lists.iter().all(|list| list.len() <= MAX_LIST));
+        assert_eq!(lists.join(",").split(',').count(), 2_000);
+        let ids = vec!["0055g00000XyZ12AAF"; 5_000];
+        let counts: Vec<usize> = in_lists(ids).iter().map(|list| list.split(',').count()).collect();
+        assert_eq!(counts, [MAX_VALUES, MAX_VALUES, 1_000]);
         assert!(in_lists([]).is_empty());
     }
 }

@@ -12,6 +12,7 @@ mod present;
 mod reader;
 mod result;
 mod unit;
+mod values;
 
 use postern_protocol::task::import_batch::Request;
 use postern_protocol::{Failure, FailureClass};
@@ -61,8 +62,13 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let batch = Batch { org, cx, schema: &schema, choices: &choices };
     let course = batch.course(form).await?;
     let mut stock = if course == Course::Plan { Stock::of(org).await? } else { Stock::default() };
-    let in_bulk = course == Course::Run && !choices.all_or_none && total > u64::from(it.bulk_threshold);
-    let mut units = Units::start(cx, form, if in_bulk { Size::JOB } else { Size::CALL })?;
+    let size = match course {
+        Course::Run if choices.all_or_none => Size::CALL,
+        Course::Run if total > u64::from(it.bulk_threshold) => Size::JOB,
+        Course::Run => Size::CALLS,
+        Course::Plan | Course::Refuse => Size::CALL,
+    };
+    let mut units = Units::start(cx, form, size)?;
     let mut steps = Steps { next: 0, entries: if course == Course::Plan { PLANNED } else { AT_ONCE } };
     loop {
         let items = units.next().await?;
@@ -84,13 +90,13 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         };
         for (step, lines) in (step.first..=step.last).zip(lines.chunks(steps.entries)) {
             if !cx.is_done(step) {
-                if lines.iter().any(Line::may_have_changed) {
+                if lines.iter().any(|line| line.end().may_have_changed()) {
                     cx.done(step, result::notes(lines)).await?;
                 } else {
                     cx.done_without_change(step, result::notes(lines)).await?;
                 }
                 for line in lines {
-                    tally.count(line);
+                    tally.count(line.end());
                 }
             }
         }

@@ -7,9 +7,9 @@ use postern_protocol::Failure;
 use serde::Deserialize;
 
 use super::super::super::user::{same_id, short};
-use super::super::super::{Salesforce, error, soql, time};
+use super::super::super::{Salesforce, soql, time};
 
-/// A user, with what tells whether this task made it.
+/// A user. What was not asked for is not there.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Found {
@@ -30,47 +30,68 @@ pub(super) struct Found {
     last_modified_date: Option<String>,
 }
 
-/// Users by name and by id, and when they were read by the org's clock.
-#[derive(Debug, Default)]
-pub(super) struct Users {
-    by_name: HashMap<String, Found>,
-    by_id: HashMap<String, String>,
-    pub(super) at: Option<Timestamp>,
+/// What is asked for beside id, name, and whether the user is active.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    pub(super) email: bool,
+    /// When the password was changed last.
+    pub(super) password: bool,
+    /// Who made it and who changed it last, and when: what tells whether this task did.
+    pub(super) history: bool,
 }
 
-const FIELDS: &str = "Id, Username, IsActive, Email, LastPasswordChangeDate, CreatedById, CreatedDate, \
-    LastModifiedById, LastModifiedDate";
+impl Wanted {
+    pub(super) const PASSWORD: Self = Self { email: false, password: true, history: false };
+    pub(super) const ALL: Self = Self { email: true, password: true, history: true };
+
+    fn fields(self) -> String {
+        let fields = [
+            (true, "Id, Username, IsActive"),
+            (self.email, "Email"),
+            (self.password, "LastPasswordChangeDate"),
+            (self.history, "CreatedById, CreatedDate, LastModifiedById, LastModifiedDate"),
+        ];
+        let wanted: Vec<&str> = fields.iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, names)| *names).collect();
+        wanted.join(", ")
+    }
+}
+
+/// Users by name and by id.
+#[derive(Debug, Default)]
+pub(super) struct Users {
+    found: Vec<Found>,
+    by_name: HashMap<String, usize>,
+    by_id: HashMap<String, usize>,
+}
 
 impl Salesforce {
     /// Looks users up by names and ids.
-    pub(super) async fn look_up(&self, names: &[&str], ids: &[&str]) -> Result<Users, Failure> {
+    pub(super) async fn look_up(&self, names: &[&str], ids: &[&str], wanted: Wanted) -> Result<Users, Failure> {
         let by_name = soql::in_lists(names.iter().copied()).into_iter().map(|list| ("Username", list));
         let by_id = soql::in_lists(ids.iter().copied()).into_iter().map(|list| ("Id", list));
-        let mut users = Users::default();
-        for (field, list) in by_name.chain(by_id) {
-            let (rows, at) = self.query(&format!("SELECT {FIELDS} FROM User WHERE {field} IN ({list})")).await?;
-            users.at = users.at.or(at);
-            for row in rows {
-                users.add(serde_json::from_value(row).map_err(|_| error::strange(200))?);
-            }
-        }
-        Ok(users)
+        let fields = wanted.fields();
+        let statement = |(field, list)| format!("SELECT {fields} FROM User WHERE {field} IN ({list})");
+        let statements: Vec<String> = by_name.chain(by_id).map(statement).collect();
+        Ok(self.query_many(&statements).await?.into_iter().collect())
+    }
+}
+
+impl FromIterator<Found> for Users {
+    fn from_iter<I: IntoIterator<Item = Found>>(found: I) -> Self {
+        let found: Vec<Found> = found.into_iter().collect();
+        let by_name = found.iter().enumerate().map(|(index, it)| (it.username.to_lowercase(), index)).collect();
+        let by_id = found.iter().enumerate().map(|(index, it)| (short(&it.id).to_owned(), index)).collect();
+        Self { found, by_name, by_id }
     }
 }
 
 impl Users {
-    fn add(&mut self, found: Found) {
-        let name = found.username.to_lowercase();
-        self.by_id.insert(short(&found.id).to_owned(), name.clone());
-        self.by_name.insert(name, found);
-    }
-
     pub(super) fn by_name(&self, name: &str) -> Option<&Found> {
-        self.by_name.get(&name.to_lowercase())
+        self.found.get(*self.by_name.get(&name.to_lowercase())?)
     }
 
     pub(super) fn by_id(&self, id: &str) -> Option<&Found> {
-        self.by_name.get(self.by_id.get(short(id))?)
+        self.found.get(*self.by_id.get(short(id))?)
     }
 }
 

@@ -1,22 +1,23 @@
 //! What one entry asks for, in Salesforce's words. Pure: nothing is looked up here.
 
 use postern_protocol::Secret;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::super::super::schema::describe::{Described, Field, canonical, values};
 use super::super::super::time;
 use super::choices::Choices;
 use super::unit::Kind;
+use super::values::Values;
 use crate::dataset::{Change, Entry};
 
 /// An entry, understood.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+pub(super) struct Plan<'a> {
     pub(super) change: Change,
     /// Which user it is about.
     pub(super) key: Key,
     /// Described by their official names; `IsActive` among them only if it is to be true.
-    pub(super) fields: Map<String, Json>,
+    pub(super) fields: Values<'a>,
     /// The name a user gets that had another.
     pub(super) new_name: Option<String>,
     /// What `IsActive` should be, if the entry says.
@@ -82,10 +83,10 @@ pub(super) fn names(entry: &Entry) -> Vec<String> {
 }
 
 /// Understands an entry.
-pub(super) fn plan(entry: &Entry, schema: &Described, choices: &Choices) -> Result<Plan, Refused> {
+pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) -> Result<Plan<'a>, Refused> {
     let change = entry.record.change;
     let mut names = Names::default();
-    let (mut fields, mut active, mut password, mut system) = (Map::new(), None, None, None);
+    let (mut fields, mut active, mut password, mut system) = (Values::default(), None, None, None);
     let (mut hidden, mut audit_key, mut memberships) = (Vec::new(), None, Vec::new());
     let mut seen: Vec<String> = Vec::new();
     for attribute in &entry.record.attributes {
@@ -124,7 +125,7 @@ pub(super) fn plan(entry: &Entry, schema: &Described, choices: &Choices) -> Resu
             "isactive" => active = Some(boolean("IsActive", value)?),
             _ => {
                 let field = writable(schema, &name, &attribute.name, change)?;
-                fields.insert(field.name.clone(), json_value(field, value)?);
+                fields.insert(&field.name, json_value(field, value)?);
             }
         }
         seen.push(name);
@@ -135,7 +136,7 @@ pub(super) fn plan(entry: &Entry, schema: &Described, choices: &Choices) -> Resu
         if let Some(field) = schema.find("username") {
             json_value(field, username)?;
         }
-        fields.insert("Username".to_owned(), json!(username));
+        fields.insert("Username", json!(username));
     }
     if change == Change::Add {
         complete(&mut fields, schema)?;
@@ -148,14 +149,14 @@ pub(super) fn plan(entry: &Entry, schema: &Described, choices: &Choices) -> Resu
 }
 
 /// Gives a new user the defaults of the org for what it must have; what it must have and has not is named.
-fn complete(fields: &mut Map<String, Json>, schema: &Described) -> Result<(), Refused> {
+fn complete<'a>(fields: &mut Values<'a>, schema: &'a Described) -> Result<(), Refused> {
     let mut missing = Vec::new();
     for field in schema.fields.iter().filter(|field| field.is_required()) {
         if fields.get(&field.name).is_some_and(|value| !value.is_null()) {
             continue;
         }
         match field.preset() {
-            Some(value) => drop(fields.insert(field.name.clone(), value)),
+            Some(value) => fields.insert(&field.name, value),
             None => missing.push(field.name.as_str()),
         }
     }
@@ -170,25 +171,27 @@ fn created_name(change: Change, key: &Key) -> Option<&str> {
     (change == Change::Add).then(|| key.text())
 }
 
-impl Plan {
+impl Plan<'_> {
     /// A user is enabled with its other fields, before the password; disabled after it, because Salesforce sets
     /// passwords of active users only.
     fn ordered(mut self) -> Self {
         match self.active {
-            Some(true) => {
-                self.fields.insert("IsActive".to_owned(), json!(true));
-            }
-            Some(false) if self.password.is_none() => {
-                self.fields.insert("IsActive".to_owned(), json!(false));
-            }
+            Some(true) => self.fields.insert("IsActive", json!(true)),
+            Some(false) if self.password.is_none() => self.fields.insert("IsActive", json!(false)),
             Some(false) | None => (),
         }
+        self.fields.shrink();
         self
     }
 
     /// Whether it would change nothing of the user itself.
     pub(super) fn asks_for_nothing(&self) -> bool {
         self.fields.is_empty() && self.active.is_none() && self.password.is_none()
+    }
+
+    /// Whether the account that the agent signs in with would be cut off by it.
+    pub(super) fn cuts_off(&self) -> bool {
+        self.new_name.is_some() || self.password.is_some() || self.active == Some(false)
     }
 
     /// Whether the user is disabled in a call of its own, after the password.
@@ -331,8 +334,12 @@ mod tests {
         Entry { number: 1, place, end: 1, record: Record { change, attributes } }
     }
 
-    fn planned(change: Change, attributes: &[(&str, &str)]) -> Plan {
-        plan(&entry(change, attributes), &schema(), &choices()).unwrap()
+    fn planned(change: Change, attributes: &[(&str, &str)]) -> Plan<'static> {
+        plan(&entry(change, attributes), Box::leak(Box::new(schema())), &choices()).unwrap()
+    }
+
+    fn value<'a>(plan: &'a Plan<'_>, name: &str) -> Option<&'a Json> {
+        plan.fields.get(name)
     }
 
     fn refused(change: Change, attributes: &[(&str, &str)]) -> String {
@@ -353,7 +360,7 @@ mod tests {
             ],
         );
         let expected = json!({ "LastName": "X", "PostalCode": "1", "ReceivesInfoEmails": true, "Level__c": 3 });
-        assert_eq!(Json::Object(plan.fields), expected);
+        assert_eq!(Json::Object(plan.fields.to_map()), expected);
         assert_eq!(plan.key, Key::Name("a@b.c".to_owned()));
     }
 
@@ -364,17 +371,20 @@ mod tests {
         let plan = planned(Change::Modify, &[("Id", id), ("Username", "new@b.c")]);
         assert_eq!((plan.key, plan.new_name.as_deref()), (Key::Id(id.to_owned()), Some("new@b.c")));
         let plan = planned(Change::Modify, &[("Original_Username", "old@b.c"), ("Username", "new@b.c")]);
+        assert_eq!(value(&plan, "Username"), Some(&json!("new@b.c")));
         assert_eq!((plan.key, plan.new_name.as_deref()), (Key::Name("old@b.c".to_owned()), Some("new@b.c")));
-        assert_eq!(plan.fields["Username"], "new@b.c");
         let plan = planned(Change::Add, &[("loginId", "new@b.c")]);
-        assert_eq!((plan.fields["Username"].as_str(), plan.new_name), (Some("new@b.c"), None));
+        assert_eq!(
+            (value(&plan, "Username").and_then(Json::as_str), plan.new_name.as_deref()),
+            (Some("new@b.c"), None)
+        );
     }
 
     /// Feature B7.
     #[test]
     fn enabling_comes_with_the_fields_and_disabling_after_the_password() {
         let user = ("Username", "a@b.c");
-        let fields = |plan: &Plan| plan.fields.get("IsActive").cloned();
+        let fields = |plan: &Plan<'_>| plan.fields.get("IsActive").cloned();
         let on = planned(Change::Modify, &[user, ("isActive", "true"), ("password", "x")]);
         assert_eq!((fields(&on), on.disables_last()), (Some(json!(true)), false));
         let off = planned(Change::Modify, &[user, ("isActive", "false"), ("password", "x")]);
@@ -413,7 +423,7 @@ mod tests {
     #[test]
     fn several_values_are_joined() {
         let plan = planned(Change::Modify, &[("Username", "a@b.c"), ("Skills__c", "a;b"), ("skills__C", "c")]);
-        assert_eq!(plan.fields["Skills__c"], "a;b;c");
+        assert_eq!(value(&plan, "Skills__c"), Some(&json!("a;b;c")));
     }
 
     #[test]
@@ -429,6 +439,6 @@ mod tests {
     #[test]
     fn an_empty_value_empties_the_field() {
         let plan = planned(Change::Modify, &[("Username", "a@b.c"), ("PostalCode", "")]);
-        assert_eq!(plan.fields["PostalCode"], Json::Null);
+        assert_eq!(value(&plan, "PostalCode"), Some(&Json::Null));
     }
 }

@@ -10,10 +10,10 @@ use super::choices::Choices;
 use super::plan::Plan;
 use crate::connector::salesforce::schema::describe::{Described, Field, values};
 use crate::connector::salesforce::user::{same_id, short};
-use crate::connector::salesforce::{Salesforce, error, soql, time};
+use crate::connector::salesforce::{Salesforce, soql, time};
 use crate::dataset::Change;
 
-/// Described of one query: with an IN list their names still fit a URL.
+/// Fields of one query: with a full IN list their names still fit a statement.
 const FIELDS_AT_ONCE: usize = 80;
 
 /// The values of users, by the first 15 characters of their ids.
@@ -25,25 +25,23 @@ impl Salesforce {
         let mut present = Present::new();
         let fields: Vec<&str> = fields.iter().copied().filter(|it| *it != "Id").collect();
         for some in fields.chunks(FIELDS_AT_ONCE) {
-            for list in soql::in_lists(ids.iter().copied()) {
-                let query = format!("SELECT Id, {} FROM User WHERE Id IN ({list})", some.join(", "));
-                for row in self.query(&query).await?.0 {
-                    let Json::Object(mut row) = row else { return Err(error::strange(200)) };
-                    row.remove("attributes");
-                    let id = row.get("Id").and_then(Json::as_str).unwrap_or_default();
-                    present.entry(short(id).to_owned()).or_default().extend(row);
-                }
+            let statement = |list| format!("SELECT Id, {} FROM User WHERE Id IN ({list})", some.join(", "));
+            let statements: Vec<String> = soql::in_lists(ids.iter().copied()).into_iter().map(statement).collect();
+            for mut row in self.query_many::<Map<String, Json>>(&statements).await? {
+                row.remove("attributes");
+                let id = row.get("Id").and_then(Json::as_str).unwrap_or_default();
+                present.entry(short(id).to_owned()).or_default().extend(row);
             }
         }
         Ok(present)
     }
 }
 
-impl Plan {
+impl Plan<'_> {
     /// The fields whose present values have to be known for it.
-    pub(super) fn looks_at<'a>(&'a self, choices: &'a Choices) -> impl Iterator<Item = &'a str> {
+    pub(super) fn looks_at(&self, choices: &Choices) -> impl Iterator<Item = &str> {
         let differs = |name: &str| choices.difference(name) != Difference::Replace;
-        let named = self.fields.keys().map(String::as_str).chain(self.disables_last().then_some("IsActive"));
+        let named = self.fields.names().chain(self.disables_last().then_some("IsActive"));
         let wanted = move |name: &&str| choices.dry_run || choices.is_audited(name) || differs(name);
         named.filter(move |name| self.change == Change::Modify && wanted(name))
     }
@@ -62,7 +60,7 @@ impl Plan {
         let is_active = held("IsActive").as_bool();
         if choices.difference("IsActive") != Difference::Replace && self.active.is_some() && self.active == is_active {
             self.active = None;
-            self.fields.remove("IsActive");
+            self.fields.retain(|name, _| name != "IsActive");
         }
     }
 }

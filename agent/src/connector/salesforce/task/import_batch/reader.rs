@@ -22,6 +22,8 @@ pub(super) struct Size {
 impl Size {
     /// One call of the collections, and below what one may carry.
     pub(super) const CALL: Self = Self { entries: AT_ONCE, bytes: 2 * 1024 * 1024 };
+    /// A few calls of the collections, after one look at their users.
+    pub(super) const CALLS: Self = Self { entries: 500, bytes: 2 * 1024 * 1024 };
     /// One bulk job, of as many entries as Salesforce works on at once. It is held in memory, because passwords and
     /// personal data are never on disk in clear.
     pub(super) const JOB: Self = Self { entries: 10_000, bytes: 8 * 1024 * 1024 };

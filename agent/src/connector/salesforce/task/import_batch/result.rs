@@ -30,18 +30,18 @@ pub(super) enum Fate {
 }
 
 /// One attribute that gets another value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Shift {
     pub(super) attribute: String,
     /// Left out if it is encrypted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) old: Option<Json>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) new: Option<Json>,
 }
 
 /// One line.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Line {
     pub(super) entry: u64,
     #[serde(rename = "line")]
@@ -49,22 +49,22 @@ pub(super) struct Line {
     pub(super) column: u64,
     /// The bytes of the dataset before it, and how many it has; all the rest, if it does not say.
     pub(super) offset: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) length: Option<u64>,
-    pub(super) action: String,
+    pub(super) action: &'static str,
     pub(super) account: String,
     pub(super) outcome: Fate,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) message: Option<String>,
     /// Whether it was changed although it failed.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_false")]
     pub(super) partly: bool,
     /// Of a dry run: what would be changed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) changes: Vec<Shift>,
 }
 
@@ -96,10 +96,24 @@ pub(super) fn told(shifts: &[Shift]) -> Vec<Shift> {
     told
 }
 
-impl Line {
+/// How an entry ended: what of a line is counted.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct End {
+    outcome: Fate,
+    #[serde(default)]
+    partly: bool,
+}
+
+impl End {
     /// Whether anything of the account was, or may have been, changed.
-    pub(super) fn may_have_changed(&self) -> bool {
+    pub(super) fn may_have_changed(self) -> bool {
         self.partly || matches!(self.outcome, Fate::Created | Fate::Modified | Fate::Unknown)
+    }
+}
+
+impl Line {
+    pub(super) fn end(&self) -> End {
+        End { outcome: self.outcome, partly: self.partly }
     }
 }
 
@@ -140,17 +154,17 @@ impl Tally {
         let mut results = BufReader::new(results);
         let mut line = Vec::new();
         while results.read_until(b'\n', &mut line)? > 0 {
-            if let Ok(line) = serde_json::from_slice::<Line>(&line) {
-                tally.count(&line);
+            if let Ok(end) = serde_json::from_slice(&line) {
+                tally.count(end);
             }
             line.clear();
         }
         Ok(tally)
     }
 
-    pub(super) fn count(&mut self, line: &Line) {
-        self.partly += u64::from(line.partly);
-        match line.outcome {
+    pub(super) fn count(&mut self, end: End) {
+        self.partly += u64::from(end.partly);
+        match end.outcome {
             Fate::Created | Fate::WouldCreate => self.created += 1,
             Fate::Modified | Fate::WouldModify => self.modified += 1,
             Fate::Unchanged => self.unchanged += 1,
@@ -225,7 +239,7 @@ mod tests {
             column: 1,
             offset: 0,
             length: Some(1),
-            action: "modify".to_owned(),
+            action: "modify",
             account: clipped(text),
             outcome: Fate::Failed,
             id: Some("0055g00000XyZ12AAF".to_owned()),

@@ -8,22 +8,23 @@ mod sent;
 mod work;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use jiff::Timestamp;
 pub(super) use licenses::Stock;
 pub(super) use memberships::Kind;
 use postern_protocol::Failure;
 pub(super) use sent::AT_ONCE;
-use sent::{Sending, Sent};
-use serde_json::{Map, Value as Json, json};
-use work::{End, TAKEN, Work, said};
+use sent::Sent;
+use serde_json::Map;
+use work::{End, TAKEN, Work, disabling_record, record, said};
 
 use super::super::super::schema::describe::Described;
 use super::super::super::user::short;
-use super::super::super::{Salesforce, error};
+use super::super::super::{Salesforce, error, soql};
 use super::Batch;
 use super::choices::Choices;
-use super::lookup::{Found, Users};
+use super::lookup::{Found, Users, Wanted};
 use super::memory::{Memory, Note, Operation};
 use super::plan::{Key, Plan, Refused};
 use super::present::Present;
@@ -48,7 +49,7 @@ pub(super) struct Unit<'a> {
     choices: &'a Choices,
     step: u32,
     memory: Memory,
-    work: Vec<Work>,
+    work: Vec<Work<'a>>,
 }
 
 /// Which rows of a unit one call is about.
@@ -86,7 +87,7 @@ impl<'a> Unit<'a> {
     /// Whether every entry passes what can be checked before anything is sent.
     pub(super) async fn passes(mut self) -> Result<bool, Failure> {
         self.prepare().await?;
-        Ok(!self.work.iter().any(Work::has_failed))
+        Ok(!self.work.iter().any(|work| work.has_failed()))
     }
 
     /// Reports the unit without sending anything: what fails for itself, and the others because of it.
@@ -100,26 +101,41 @@ impl<'a> Unit<'a> {
         Ok(self.lines())
     }
 
-    fn lines(&self) -> Vec<Line> {
-        self.work.iter().map(|work| work.line(self.choices)).collect()
+    fn lines(self) -> Vec<Line> {
+        self.work.into_iter().map(|work| work.line(self.choices)).collect()
     }
 
     /// Looks at the users as they are, and leaves of the work what has to be done. The service account's id.
     async fn prepare(&mut self) -> Result<String, Failure> {
         let service_account = self.org.sessions.current().await?.user.clone();
+        let now = self.org.heard();
         let users = self.look_up().await?;
-        self.memory.since = self.memory.since.or(users.at);
-        for work in &mut self.work {
-            work.meet(&users, &self.memory, &service_account);
+        self.memory.since = self.memory.since.or(now);
+        for index in 0..self.work.len() {
+            let is_looked_at = self.work.get(index).and_then(|it| it.plan.as_ref()).is_some_and(|it| self.looks_up(it));
+            match self.work.get_mut(index) {
+                Some(work) if is_looked_at => work.meet(&users, &self.memory, &service_account),
+                Some(work) => work.meet_unseen(&service_account),
+                None => (),
+            }
         }
+        drop(users);
         self.compare_memberships(&service_account).await?;
         self.compare().await?;
         Ok(service_account)
     }
 
-    /// Reads what the users hold where it matters.
+    /// Reads what the users hold where it matters, some at a time.
     async fn compare(&mut self) -> Result<(), Failure> {
-        let open = || self.work.iter().filter(|work| work.is_open());
+        for begin in (0..self.work.len()).step_by(soql::MAX_VALUES) {
+            self.compare_some(begin..self.work.len().min(begin + soql::MAX_VALUES)).await?;
+        }
+        Ok(())
+    }
+
+    async fn compare_some(&mut self, rows: Range<usize>) -> Result<(), Failure> {
+        let some = self.work.get(rows.clone()).unwrap_or_default();
+        let open = || some.iter().filter(|work| work.is_open());
         let mut fields: BTreeSet<&str> = BTreeSet::new();
         let mut ids = Vec::new();
         for (id, plan) in open().filter_map(|work| Some((work.id.as_deref()?, work.plan.as_ref()?))) {
@@ -131,7 +147,7 @@ impl<'a> Unit<'a> {
         }
         let present = if ids.is_empty() { Present::default() } else { self.org.present(&ids, &fields).await? };
         let nothing = Map::new();
-        for index in 0..self.work.len() {
+        for index in rows {
             let may_have_moved = self.may_have_moved(index);
             let Some(work) = self.work.get_mut(index) else { continue };
             let held = work.id.as_deref().and_then(|id| present.get(short(id))).unwrap_or(&nothing);
@@ -167,21 +183,37 @@ impl<'a> Unit<'a> {
     }
 
     async fn look_up(&self) -> Result<Users, Failure> {
-        let plans: Vec<&Plan> = self.work.iter().filter_map(|it| it.plan.as_ref()).collect();
+        let plans = || self.work.iter().filter_map(|it| it.plan.as_ref()).filter(|plan| self.looks_up(plan));
         let (mut names, mut ids): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
-        for plan in plans {
+        let history = self.memory.may_have_acted;
+        for plan in plans() {
             match &plan.key {
                 Key::Id(id) => ids.push(id),
                 Key::Name(name) => names.push(name),
             }
-            names.extend(plan.new_name.as_deref());
+            // Who has the new name already is found out by giving it.
+            names.extend(plan.new_name.as_deref().filter(|_| history));
         }
-        self.org.look_up(&names, &ids).await
+        let email = plans().any(|plan| plan.fields.get("Email").is_some());
+        let password = plans().any(|plan| plan.password.is_some());
+        self.org.look_up(&names, &ids, Wanted { email, password, history }).await
+    }
+
+    /// Whether a user is looked up before anything is sent. Whether a name that is to be new is taken, and whether there
+    /// is a user of that id, Salesforce itself says when it is sent.
+    fn looks_up(&self, plan: &Plan<'_>) -> bool {
+        let first = self.memory.may_have_acted || self.choices.all_or_none || self.choices.dry_run;
+        first
+            || match (plan.change, &plan.key) {
+                (Change::Add, _) => false,
+                (Change::Modify, Key::Name(_)) => true,
+                (Change::Modify, Key::Id(_)) => plan.password.is_some() || plan.fields.get("Email").is_some(),
+            }
     }
 
     /// Once a user is renamed, its old name leads nowhere: another attempt needs its id.
     async fn journal_renames(&self) -> Result<(), Failure> {
-        let gets_name = |work: &&Work| work.is_open() && work.plan.as_ref().is_some_and(|it| it.new_name.is_some());
+        let gets_name = |work: &&Work<'_>| work.is_open() && work.plan.as_ref().is_some_and(|it| it.new_name.is_some());
         let renames: Vec<(u64, String)> = self
             .work
             .iter()
@@ -201,7 +233,7 @@ impl<'a> Unit<'a> {
         for round in 1..=ROUNDS {
             let rows = self.rows(|work, plan| plan.change == Change::Add && !work.written);
             let repeated = round > 1 || self.memory.may_have_acted;
-            let Some(lost) = self.write(rows.clone(), Operation::Insert, repeated).await? else { break };
+            let Some(lost) = self.write(&rows, Operation::Insert, repeated).await? else { break };
             self.org.settle().await;
             let found = self.find_created(service_account).await;
             for index in rows {
@@ -231,7 +263,7 @@ impl<'a> Unit<'a> {
             .filter(|plan| plan.change == Change::Add)
             .map(|plan| plan.key.text())
             .collect();
-        let users = self.org.look_up(&names, &[]).await?;
+        let users = self.org.look_up(&names, &[], Wanted::ALL).await?;
         let since = self.memory.since.unwrap_or(Timestamp::MAX);
         let ours = |name: &&str| {
             let found = users.by_name(name)?;
@@ -242,7 +274,7 @@ impl<'a> Unit<'a> {
 
     /// A name that is taken may have been taken by an earlier call of ours.
     async fn settle_duplicates(&mut self, service_account: &str) -> Result<(), Failure> {
-        let doubtful = |work: &Work| matches!(&work.end, Some(End::Failed(it)) if it.code == MAYBE_OURS);
+        let doubtful = |work: &Work<'_>| matches!(&work.end, Some(End::Failed(it)) if it.code == MAYBE_OURS);
         if !self.work.iter().any(doubtful) {
             return Ok(());
         }
@@ -265,7 +297,7 @@ impl<'a> Unit<'a> {
         self.go_on(Operation::Update).await?;
         for _ in 0..ROUNDS {
             let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
-            let Some(lost) = self.write(rows.clone(), Operation::Update, true).await? else { return Ok(()) };
+            let Some(lost) = self.write(&rows, Operation::Update, true).await? else { return Ok(()) };
             self.org.settle().await;
             for index in rows {
                 if let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) {
@@ -286,17 +318,7 @@ impl<'a> Unit<'a> {
     async fn disable(&mut self) -> Result<(), Failure> {
         for round in 1..=ROUNDS {
             let rows = self.rows(|_, plan| plan.disables_last());
-            let records: Vec<(usize, Map<String, Json>)> = rows
-                .iter()
-                .filter_map(|index| {
-                    let id = self.work.get(*index)?.id.clone()?;
-                    Some((
-                        *index,
-                        Map::from_iter([("Id".to_owned(), json!(id)), ("IsActive".to_owned(), json!(false))]),
-                    ))
-                })
-                .collect();
-            let outcome = self.send(records, Operation::Update).await?;
+            let outcome = self.send(&rows, disabling_record, Operation::Update).await?;
             for (index, result) in outcome.rows {
                 if let (Some(work), Err(refused)) = (self.work.get_mut(index), result) {
                     work.fail_partly(refused, "was not disabled");
@@ -322,31 +344,26 @@ impl<'a> Unit<'a> {
         }
         let change = if operation == Operation::Insert { Change::Add } else { Change::Modify };
         let rows = self.rows(|work, plan| plan.change == change && !work.written);
-        let Sent { rows, .. } = self.results_of_earlier_jobs(self.records(&rows), operation).await?;
+        let Sent { rows, .. } = self.results_of_earlier_jobs(rows, operation).await?;
         self.take(rows, true);
         Ok(())
     }
 
     /// Writes the fields of some rows. The failure, if an answer was lost.
-    async fn write(&mut self, rows: Rows, operation: Operation, repeated: bool) -> Result<Option<Failure>, Failure> {
-        let records = self.records(&rows);
-        let in_bulk = records.len() > self.choices.bulk_threshold && !self.choices.all_or_none;
-        let Sent { rows, lost } =
-            if in_bulk { self.send_in_bulk(records, operation).await? } else { self.send(records, operation).await? };
+    async fn write(
+        &mut self,
+        rows: &[usize],
+        operation: Operation,
+        repeated: bool,
+    ) -> Result<Option<Failure>, Failure> {
+        let in_bulk = rows.len() > self.choices.bulk_threshold && !self.choices.all_or_none;
+        let Sent { rows, lost } = if in_bulk {
+            self.send_in_bulk(rows, operation).await?
+        } else {
+            self.send(rows, record, operation).await?
+        };
         self.take(rows, repeated);
         Ok(lost)
-    }
-
-    fn records(&self, rows: &[usize]) -> Vec<Sending> {
-        let record = |index: &usize| {
-            let work = self.work.get(*index)?;
-            let mut fields = work.plan.as_ref()?.fields.clone();
-            if let Some(id) = &work.id {
-                fields.insert("Id".to_owned(), json!(id));
-            }
-            Some((*index, fields))
-        };
-        rows.iter().filter_map(record).collect()
     }
 
     /// Takes note of what became of rows.
@@ -363,9 +380,9 @@ impl<'a> Unit<'a> {
         }
     }
 
-    fn rows(&self, wanted: impl Fn(&Work, &Plan) -> bool) -> Rows {
+    fn rows(&self, wanted: impl Fn(&Work<'_>, &Plan<'_>) -> bool) -> Rows {
         let wanted =
-            |(_, work): &(usize, &Work)| work.is_open() && work.plan.as_ref().is_some_and(|it| wanted(work, it));
+            |(_, work): &(usize, &Work<'_>)| work.is_open() && work.plan.as_ref().is_some_and(|it| wanted(work, it));
         self.work.iter().enumerate().filter(wanted).map(|(index, _)| index).collect()
     }
 

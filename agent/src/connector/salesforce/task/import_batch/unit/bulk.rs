@@ -9,18 +9,22 @@ use std::time::Duration;
 
 use postern_protocol::task::import_batch::Delimiter;
 use postern_protocol::{Failure, FailureClass};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::super::memory::{Note, Operation};
 use super::super::plan::Refused;
-use super::sent::{Sending, Sent};
-use super::work::said;
+use super::super::values::Values;
+use super::sent::Sent;
+use super::work::{record, said};
 use super::{ROUNDS, Unit};
 use crate::connector::salesforce::api::{Call, Undone};
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::user::short;
-use crate::dataset::csv;
+use crate::dataset::{Entry, csv};
 
+/// The first pause between polls. They grow apart by half each time: a job of seconds is noticed at once, and one of
+/// minutes asked for some twenty times.
+const POLL_FIRST: Duration = Duration::from_millis(100);
 /// Polls grow apart up to this.
 const POLL_MAX: Duration = Duration::from_secs(30);
 /// A day of polls, after which Salesforce itself gives a job up.
@@ -51,16 +55,19 @@ const FAILED: &str = "failedResults";
 const UNPROCESSED: &str = "unprocessedrecords";
 
 impl Unit<'_> {
-    /// Sends records as one job and waits until it is done.
-    pub(super) async fn send_in_bulk(&self, records: Vec<Sending>, operation: Operation) -> Result<Sent, Failure> {
-        let rows: Arc<str> = table(&records).into();
+    /// Sends rows as one job and waits until it is done.
+    pub(super) async fn send_in_bulk(&self, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
+        let table: Arc<str> = self.table(rows).into();
         let mut lost = None;
         for _ in 0..ROUNDS {
-            match self.hand_over(operation, Arc::clone(&rows)).await? {
-                Ok(job) => return self.outcome(&job, records, operation).await,
+            match self.hand_over(operation, Arc::clone(&table)).await? {
+                Ok(job) => {
+                    drop(table);
+                    return self.outcome(&job, rows, operation).await;
+                }
                 Err(Undone::Not(failure)) => {
-                    let refused = |(index, _): Sending| (index, Err(said(&failure)));
-                    return Ok(Sent { rows: records.into_iter().map(refused).collect(), lost: None });
+                    let refused = |index: &usize| (*index, Err(said(&failure)));
+                    return Ok(Sent { rows: rows.iter().map(refused).collect(), lost: None });
                 }
                 Err(Undone::Unknown(failure)) => lost = Some(failure),
             }
@@ -69,25 +76,44 @@ impl Unit<'_> {
         Err(lost.unwrap_or_else(error::no_answer))
     }
 
-    /// What the jobs of earlier attempts did of these records. One that was never handed over is given up.
+    /// The rows as a table with a column for each field that one of them has.
+    fn table(&self, rows: &[usize]) -> String {
+        let record = |index: &usize| {
+            let work = self.work.get(*index)?;
+            Some((work.id.as_deref(), &work.plan.as_ref()?.fields))
+        };
+        let records: Vec<_> = rows.iter().filter_map(record).collect();
+        table(&records)
+    }
+
+    /// What joins a row to its result: its id, or a new user's name.
+    fn key(&self, index: usize, operation: Operation) -> Option<String> {
+        let work = self.work.get(index)?;
+        Some(match operation {
+            Operation::Insert => work.plan.as_ref()?.key.text().to_lowercase(),
+            Operation::Update => short(work.id.as_deref()?).to_owned(),
+        })
+    }
+
+    /// What the jobs of earlier attempts did of these rows. One that was never handed over is given up.
     pub(super) async fn results_of_earlier_jobs(
         &self,
-        mut records: Vec<Sending>,
+        mut rows: Vec<usize>,
         operation: Operation,
     ) -> Result<Sent, Failure> {
         let mut sent = Sent::default();
         for (_, job) in self.memory.jobs.iter().filter(|(of, _)| *of == operation) {
-            if records.is_empty() {
+            if rows.is_empty() {
                 break;
             }
             match self.info(job).await {
                 Ok(Info { state: State::Open, .. }) => self.give_up(operation, job).await,
                 Ok(_) => {
-                    let Sent { rows, .. } = self.outcome(job, records.clone(), operation).await?;
+                    let outcome = self.outcome(job, &rows, operation).await?;
                     // Rows that the job had nothing to do with, or did nothing for, are still to be done.
-                    let done: BTreeSet<usize> = rows.iter().map(|(index, _)| *index).collect();
-                    records.retain(|(index, _)| !done.contains(index));
-                    sent.rows.extend(rows);
+                    let done: BTreeSet<usize> = outcome.rows.iter().map(|(index, _)| *index).collect();
+                    rows.retain(|index| !done.contains(index));
+                    sent.rows.extend(outcome.rows);
                 }
                 Err(failure) if error::is_retryable(&failure) => return Err(failure),
                 // It is gone: what it did is found by looking.
@@ -98,9 +124,9 @@ impl Unit<'_> {
     }
 
     /// Waits for a job that was handed over. If it is gone, what it did has to be found by looking.
-    async fn outcome(&self, job: &str, records: Vec<Sending>, operation: Operation) -> Result<Sent, Failure> {
+    async fn outcome(&self, job: &str, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
         let results = match self.wait_for(job).await {
-            Ok(info) => self.results(job, &info, records, operation).await,
+            Ok(info) => self.results(job, &info, rows, operation).await,
             Err(failure) => Err(failure),
         };
         match results {
@@ -174,7 +200,7 @@ impl Unit<'_> {
 
     /// Asks, less and less often, until the job is done.
     async fn wait_for(&self, job: &str) -> Result<Info, Failure> {
-        let mut pause = self.org.settings.settle;
+        let mut pause = POLL_FIRST.min(self.org.settings.settle);
         let mut missed = 0;
         for _ in 0..MAX_POLLS {
             match self.info(job).await {
@@ -195,26 +221,20 @@ impl Unit<'_> {
     }
 
     /// What became of each record. Results come in an order of their own and are joined by the key.
-    async fn results(
-        &self,
-        job: &str,
-        info: &Info,
-        records: Vec<Sending>,
-        operation: Operation,
-    ) -> Result<Sent, Failure> {
-        let mut open: HashMap<String, Sending> =
-            records.into_iter().filter_map(|it| Some((key(&it.1, operation)?, it))).collect();
+    async fn results(&self, job: &str, info: &Info, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
+        let mut open: HashMap<String, usize> =
+            rows.iter().filter_map(|index| Some((self.key(*index, operation)?, *index))).collect();
         let mut sent = Sent::default();
         let mut locked = Vec::new();
         for kind in [SUCCESSFUL, FAILED, UNPROCESSED] {
-            let answer = self.org.read(&Call::get_csv(format!("jobs/ingest/{job}/{kind}"))).await?.json;
-            let text = answer.as_str().unwrap_or_default();
-            for row in csv::Reader::new(text.as_bytes(), Delimiter::Comma).map_while(Result::ok).flatten() {
-                let cells: Map<String, Json> =
-                    row.record.attributes.into_iter().map(|it| (it.name, Json::from(it.value.expose()))).collect();
-                let Some((index, record)) = key(&cells, operation).and_then(|key| open.remove(&key)) else { continue };
-                match outcome(kind, &cells, info) {
-                    Err(refused) if refused.is_lock() => locked.push((index, record)),
+            if open.is_empty() {
+                break;
+            }
+            let reply = self.org.read_raw(&Call::get_csv(format!("jobs/ingest/{job}/{kind}"))).await?;
+            for row in csv::Reader::new(reply.body.as_slice(), Delimiter::Comma).map_while(Result::ok).flatten() {
+                let Some(index) = key_of(&row, operation).and_then(|key| open.remove(&key)) else { continue };
+                match outcome(kind, &row, info) {
+                    Err(refused) if refused.is_lock() => locked.push(index),
                     result => sent.rows.push((index, result)),
                 }
             }
@@ -226,7 +246,7 @@ impl Unit<'_> {
                 format!("the bulk job {job} says nothing of the entry"),
             ));
         }
-        let Sent { rows, lost } = self.send(locked, operation).await?;
+        let Sent { rows, lost } = self.send(&locked, record, operation).await?;
         sent.rows.extend(rows);
         sent.lost = sent.lost.or(lost);
         Ok(sent)
@@ -251,19 +271,20 @@ fn is_job_id(id: &str) -> bool {
     matches!(id.len(), 15 | 18) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// What joins a record to its result: its id, or a new user's name.
-fn key(fields: &Map<String, Json>, operation: Operation) -> Option<String> {
-    match operation {
-        Operation::Insert => fields.get("Username").and_then(Json::as_str).map(str::to_lowercase),
-        Operation::Update => {
-            let id = fields.get("Id").or_else(|| fields.get("sf__Id"));
-            id.and_then(Json::as_str).map(|id| short(id).to_owned())
-        }
-    }
+fn cell<'a>(row: &'a Entry, name: &str) -> Option<&'a str> {
+    row.record.attributes.iter().find(|cell| cell.name == name).map(|cell| cell.value.expose())
 }
 
-fn outcome(kind: &str, cells: &Map<String, Json>, info: &Info) -> Result<String, Refused> {
-    let text = |name: &str| cells.get(name).and_then(Json::as_str).unwrap_or_default();
+/// What joins a result to its row.
+fn key_of(row: &Entry, operation: Operation) -> Option<String> {
+    Some(match operation {
+        Operation::Insert => cell(row, "Username")?.to_lowercase(),
+        Operation::Update => short(cell(row, "Id").or_else(|| cell(row, "sf__Id"))?).to_owned(),
+    })
+}
+
+fn outcome(kind: &str, row: &Entry, info: &Info) -> Result<String, Refused> {
+    let text = |name| cell(row, name).unwrap_or_default();
     match kind {
         SUCCESSFUL => Ok(text("sf__Id").to_owned()),
         FAILED => Err(refused(text("sf__Error"))),
@@ -281,17 +302,21 @@ fn refused(error: &str) -> Refused {
     said(&error::failure(code, message))
 }
 
-/// The records as a table with a column for each field that one of them has.
-fn table(records: &[Sending]) -> String {
-    let columns: BTreeSet<&str> = records.iter().flat_map(|(_, fields)| fields.keys()).map(String::as_str).collect();
+/// Ids, where there are any, and fields as a table with a column for each field that one of them has.
+fn table(records: &[(Option<&str>, &Values<'_>)]) -> String {
+    let columns: BTreeSet<&str> = records.iter().flat_map(|(_, fields)| fields.names()).collect();
+    let with_ids = records.iter().any(|(id, _)| id.is_some());
     let mut table = String::new();
-    for (place, column) in columns.iter().enumerate() {
+    for (place, column) in with_ids.then_some("Id").into_iter().chain(columns.iter().copied()).enumerate() {
         put(&mut table, place, column);
     }
     table.push('\n');
-    for (_, fields) in records {
-        for (place, column) in columns.iter().enumerate() {
-            match fields.get(*column) {
+    for (id, fields) in records {
+        if with_ids {
+            put(&mut table, 0, id.unwrap_or_default());
+        }
+        for (place, column) in (usize::from(with_ids)..).zip(&columns) {
+            match fields.get(column) {
                 None => put(&mut table, place, ""),
                 Some(Json::Null) => put(&mut table, place, csv::NOTHING),
                 Some(Json::String(text)) => put(&mut table, place, text),
@@ -346,11 +371,16 @@ mod tests {
 
     #[test]
     fn records_become_a_table_with_all_their_columns() {
-        let record = |json: Json| (0, json.as_object().unwrap().clone());
-        let records = [
-            record(json!({"Id": "1", "Title": "a, \"b\"\nc", "IsActive": true})),
-            record(json!({"Id": "2", "City": null, "Level__c": 3})),
-        ];
-        assert_eq!(table(&records), "City,Id,IsActive,Level__c,Title\n,1,true,,\"a, \"\"b\"\"\nc\"\n#N/A,2,,3,\n");
+        let (mut one, mut other) = (Values::default(), Values::default());
+        one.insert("Title", json!("a, \"b\"\nc"));
+        one.insert("IsActive", json!(true));
+        other.insert("City", Json::Null);
+        other.insert("Level__c", json!(3));
+        let rows = "1,,true,,\"a, \"\"b\"\"\nc\"\n2,#N/A,,3,\n";
+        assert_eq!(
+            table(&[(Some("1"), &one), (Some("2"), &other)]),
+            format!("Id,City,IsActive,Level__c,Title\n{rows}")
+        );
+        assert_eq!(table(&[(None, &other)]), "City,Level__c\n#N/A,3\n");
     }
 }

@@ -74,7 +74,7 @@ impl Stock {
     }
 
     /// Takes what the open entries need, in their order. An entry for which nothing is left fails.
-    pub(super) async fn draw(&mut self, org: &Salesforce, work: &mut [Work]) -> Result<(), Failure> {
+    pub(super) async fn draw(&mut self, org: &Salesforce, work: &mut [Work<'_>]) -> Result<(), Failure> {
         let present = active_profiles(org, work).await?;
         for work in work.iter_mut().filter(|work| work.is_open()) {
             let Some(plan) = &work.plan else { continue };
@@ -128,7 +128,7 @@ impl Stock {
 }
 
 /// The users that the entries are about, as far as licenses are concerned, by the first 15 characters of their ids.
-async fn active_profiles(org: &Salesforce, work: &[Work]) -> Result<HashMap<String, UserRow>, Failure> {
+async fn active_profiles(org: &Salesforce, work: &[Work<'_>]) -> Result<HashMap<String, UserRow>, Failure> {
     let ids: Vec<&str> = work.iter().filter(|it| it.is_open()).filter_map(|it| it.id.as_deref()).collect();
     let mut users = HashMap::new();
     for list in soql::in_lists(ids) {

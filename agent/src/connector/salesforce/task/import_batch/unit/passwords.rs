@@ -4,6 +4,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use postern_protocol::Failure;
 
+use super::super::lookup::Wanted;
 use super::super::memory::Note;
 use super::work::{End, Work, said};
 use super::{AT_ONCE, ROUNDS, Unit};
@@ -22,7 +23,7 @@ impl Unit<'_> {
         if ids.is_empty() {
             return Ok(());
         }
-        let users = self.org.look_up(&[], &ids).await?;
+        let users = self.org.look_up(&[], &ids, Wanted::PASSWORD).await?;
         for index in rows {
             if let Some(work) = self.work.get_mut(index)
                 && let Some(found) = work.id.as_deref().and_then(|id| users.by_id(id))
@@ -62,7 +63,7 @@ impl Unit<'_> {
     }
 
     /// Sets one password, unless an earlier attempt has.
-    async fn set_password(&self, work: &Work) -> Result<(), Undone> {
+    async fn set_password(&self, work: &Work<'_>) -> Result<(), Undone> {
         let (Some(id), Some(password)) = (&work.id, work.plan.as_ref().and_then(|it| it.password.as_ref())) else {
             return Ok(());
         };
@@ -99,7 +100,7 @@ impl Unit<'_> {
     }
 
     /// Whether another member, whose journal is not here, may have set the password of this entry.
-    fn was_set_elsewhere(&self, work: &Work) -> bool {
+    fn was_set_elsewhere(&self, work: &Work<'_>) -> bool {
         let changed = work.password_changed.as_deref().and_then(time::parse);
         self.cx.reconcile && changed.zip(self.memory.since).is_some_and(|(changed, since)| changed >= since)
     }

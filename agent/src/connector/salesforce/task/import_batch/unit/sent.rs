@@ -1,12 +1,12 @@
 //! One call for many records.
 
 use postern_protocol::Failure;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::super::memory::{Note, Operation};
 use super::super::plan::Refused;
 use super::Unit;
-use super::work::said;
+use super::work::{Work, said};
 use crate::connector::salesforce::api::{Call, Undone, lock_wait};
 use crate::connector::salesforce::error;
 
@@ -16,8 +16,8 @@ const LOCK_TRIES: u32 = 5;
 /// What Salesforce takes in one call.
 pub(in super::super) const AT_ONCE: usize = 200;
 
-/// One record on its way: the row it belongs to, and its fields.
-pub(super) type Sending = (usize, Map<String, Json>);
+/// What a call is to say of one of a unit's entries.
+pub(super) type Record = fn(&Work<'_>) -> Option<Json>;
 
 /// What became of records. Those that are not here were lost.
 #[derive(Default)]
@@ -27,33 +27,30 @@ pub(super) struct Sent {
 }
 
 impl Unit<'_> {
-    /// As few calls as there can be for many records.
-    pub(super) async fn send(&self, records: Vec<Sending>, operation: Operation) -> Result<Sent, Failure> {
+    /// As few calls as there can be for many rows.
+    pub(super) async fn send(&self, rows: &[usize], record: Record, operation: Operation) -> Result<Sent, Failure> {
         let mut sent = Sent::default();
-        let mut records = records.into_iter();
-        loop {
-            let some: Vec<Sending> = records.by_ref().take(AT_ONCE).collect();
-            if some.is_empty() {
-                return Ok(sent);
-            }
-            let Sent { rows, lost } = self.send_some(some, operation).await?;
+        for some in rows.chunks(AT_ONCE) {
+            let Sent { rows, lost } = self.send_some(some.to_vec(), record, operation).await?;
             sent.rows.extend(rows);
             sent.lost = sent.lost.or(lost);
         }
+        Ok(sent)
     }
 
-    /// One call for many records; rows that met a lock once more, by themselves.
-    async fn send_some(&self, mut records: Vec<Sending>, operation: Operation) -> Result<Sent, Failure> {
+    /// One call for many rows; those that met a lock once more, by themselves.
+    async fn send_some(&self, mut rows: Vec<usize>, record: Record, operation: Operation) -> Result<Sent, Failure> {
         let mut sent = Sent::default();
         let note = Note { since: self.since(), ..Note::default() }.encode();
         for tries in 0..LOCK_TRIES {
-            if records.is_empty() {
+            if rows.is_empty() {
                 break;
             }
             if tries > 0 {
                 tokio::time::sleep(lock_wait(tries)).await;
             }
-            let body = body(&records, self.choices.all_or_none);
+            let records: Vec<Json> = rows.iter().filter_map(|index| record(self.work.get(*index)?)).collect();
+            let body = json!({ "allOrNone": self.choices.all_or_none, "records": records });
             let call = match operation {
                 Operation::Insert => Call::post_many(body),
                 Operation::Update => Call::patch_many(body),
@@ -62,12 +59,12 @@ impl Unit<'_> {
                 Ok(answer) => answer.json,
                 Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
                 Err(Undone::Not(failure)) => {
-                    sent.rows.extend(records.into_iter().map(|(index, _)| (index, Err(said(&failure)))));
+                    sent.rows.extend(rows.into_iter().map(|index| (index, Err(said(&failure)))));
                     return Ok(sent);
                 }
                 Err(Undone::Unknown(failure)) => return Ok(Sent { lost: Some(failure), ..sent }),
             };
-            let Some(answers) = answer.as_array().filter(|rows| rows.len() == records.len()) else {
+            let Some(answers) = answer.as_array().filter(|answers| answers.len() == rows.len()) else {
                 return Ok(Sent { lost: Some(error::strange(200)), ..sent });
             };
             let last = tries + 1 == LOCK_TRIES;
@@ -76,29 +73,17 @@ impl Unit<'_> {
             // Together with a row that met a lock all are rolled back.
             let all_again = self.choices.all_or_none && results.iter().any(locked);
             let mut again = Vec::new();
-            for ((index, record), result) in records.into_iter().zip(results) {
+            for (index, result) in rows.into_iter().zip(results) {
                 if !last && (all_again || locked(&result)) {
-                    again.push((index, record));
+                    again.push(index);
                 } else {
                     sent.rows.push((index, result));
                 }
             }
-            records = again;
+            rows = again;
         }
         Ok(sent)
     }
-}
-
-fn body(records: &[Sending], all_or_none: bool) -> Json {
-    let records: Vec<Json> = records
-        .iter()
-        .map(|(_, fields)| {
-            let mut record = Map::from_iter([("attributes".to_owned(), json!({ "type": "User" }))]);
-            record.extend(fields.clone());
-            Json::Object(record)
-        })
-        .collect();
-    json!({ "allOrNone": all_or_none, "records": records })
 }
 
 /// The fate of one record of a collection: its id, or the first error.

@@ -1,7 +1,7 @@
 //! One entry on its way from what it asks for to how it ended.
 
 use postern_protocol::Failure;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use super::super::choices::Choices;
 use super::super::lookup::{Found, Users};
@@ -19,12 +19,12 @@ pub(super) const TAKEN: &str = "the user name is taken, in this org or in anothe
 
 /// One entry while it is worked on.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the entry")]
-pub(super) struct Work {
+pub(super) struct Work<'a> {
     pub(super) number: u64,
     place: Place,
     end_of_entry: Option<u64>,
     pub(super) account: String,
-    pub(super) plan: Option<Plan>,
+    pub(super) plan: Option<Plan<'a>>,
     pub(super) id: Option<String>,
     /// `LastPasswordChangeDate` as last read.
     pub(super) password_changed: Option<String>,
@@ -50,8 +50,8 @@ pub(super) enum End {
     Unknown(Refused),
 }
 
-impl Work {
-    pub(super) fn new(item: Item, schema: &Described, choices: &Choices) -> Self {
+impl<'a> Work<'a> {
+    pub(super) fn new(item: Item, schema: &'a Described, choices: &Choices) -> Self {
         let blank = |number, place, end_of_entry| Self {
             number,
             place,
@@ -96,6 +96,17 @@ impl Work {
         self.plan.as_ref().is_some_and(|plan| plan.change == Change::Add)
     }
 
+    /// The user that nobody looked at: what is asked for can be sent without.
+    pub(super) fn meet_unseen(&mut self, service_account: &str) {
+        let Some(plan) = self.plan.as_ref().filter(|_| self.end.is_none()) else { return };
+        let Key::Id(id) = &plan.key else { return };
+        if same_id(id, service_account) && plan.cuts_off() {
+            self.end = Some(End::Failed(said(&protected())));
+        } else {
+            self.id = Some(id.clone());
+        }
+    }
+
     /// Compares what is asked for with the user that is there.
     pub(super) fn meet(&mut self, users: &Users, memory: &Memory, service_account: &str) {
         let Some(plan) = self.plan.as_ref().filter(|_| self.end.is_none()) else { return };
@@ -123,8 +134,7 @@ impl Work {
         self.password_changed.clone_from(&found.last_password_change_date);
         let since = memory.since.filter(|_| memory.may_have_acted);
         self.ours = since.is_some_and(|since| found.was_modified_by(service_account, since));
-        let cuts_off = plan.new_name.is_some() || plan.password.is_some() || plan.active == Some(false);
-        if same_id(&found.id, service_account) && cuts_off {
+        if same_id(&found.id, service_account) && plan.cuts_off() {
             self.end = Some(End::Failed(said(&protected())));
         } else if plan.password.is_some() && !found.is_active && plan.active != Some(true) {
             self.end = self.end_of_inactive(found, memory, service_account);
@@ -137,7 +147,7 @@ impl Work {
     /// An inactive user gets no password, unless it is inactive because an earlier attempt came as far as that.
     fn end_of_inactive(&self, found: &Found, memory: &Memory, service_account: &str) -> Option<End> {
         let refused = said(&inactive(&self.account));
-        let disables = self.plan.as_ref().is_some_and(Plan::disables_last);
+        let disables = self.plan.as_ref().is_some_and(|plan| plan.disables_last());
         match memory.passwords.get(&self.number) {
             Some(before) if *before != found.last_password_change_date => None,
             None if disables && memory.since.is_some_and(|since| found.was_modified_by(service_account, since)) => {
@@ -177,7 +187,7 @@ impl Work {
         may_have_moved: bool,
     ) {
         let Some(plan) = self.plan.as_mut().filter(|_| self.end.is_none()) else { return };
-        let asked: Vec<String> = plan.fields.keys().cloned().collect();
+        let asked: Vec<&str> = if choices.audits() { plan.fields.names().collect() } else { Vec::new() };
         if plan.change == Change::Modify {
             plan.keep_differences(present, schema, choices);
             self.unchanged = plan.asks_for_nothing() && self.moves.is_empty() && !self.ours && !may_have_moved;
@@ -186,13 +196,13 @@ impl Work {
             return;
         }
         let held = |name: &str| present.get(name).cloned().unwrap_or_default();
-        let last = plan.disables_last().then(|| ("IsActive".to_owned(), Json::Bool(false)));
-        let fields = plan.fields.iter().map(|(name, value)| (name.clone(), value.clone())).chain(last);
+        let last = plan.disables_last().then(|| ("IsActive", Json::Bool(false)));
+        let fields = plan.fields.iter().map(|(name, value)| (name, value.clone())).chain(last);
         let shifts = fields.filter_map(|(name, new)| {
-            let old = held(&name);
-            let same = schema.find(&name).is_some_and(|field| is_same(field, &old, &new));
-            let shown = !choices.is_encrypted(&name);
-            (!same).then(|| Shift { attribute: name, old: shown.then_some(old), new: shown.then_some(new) })
+            let old = held(name);
+            let same = schema.find(name).is_some_and(|field| is_same(field, &old, &new));
+            let shown = !choices.is_encrypted(name);
+            (!same).then(|| Shift { attribute: name.to_owned(), old: shown.then_some(old), new: shown.then_some(new) })
         });
         let password = plan.password.as_ref().map(|_| Shift { attribute: "password".to_owned(), old: None, new: None });
         self.shifts.extend(shifts.chain(password));
@@ -200,8 +210,8 @@ impl Work {
         if self.ours {
             for name in asked.into_iter().filter(|name| choices.is_audited(name)) {
                 if !self.shifts.iter().any(|shift| shift.attribute == name) {
-                    let new = (!choices.is_encrypted(&name)).then(|| held(&name));
-                    self.shifts.push(Shift { attribute: name, old: None, new });
+                    let new = (!choices.is_encrypted(name)).then(|| held(name));
+                    self.shifts.push(Shift { attribute: name.to_owned(), old: None, new });
                 }
             }
         }
@@ -241,7 +251,7 @@ impl Work {
             column: self.place.column,
             offset: self.place.offset,
             length: self.end_of_entry.map(|end| end.saturating_sub(self.place.offset)),
-            action: action.to_owned(),
+            action,
             account: clipped(&self.account),
             outcome,
             id: self.id.clone(),
@@ -253,7 +263,7 @@ impl Work {
     }
 
     /// Salesforce may repeat a value that it refuses, and some are shown nowhere.
-    fn discreet<'a>(&self, message: &'a str) -> &'a str {
+    fn discreet<'m>(&self, message: &'m str) -> &'m str {
         let hidden = self.plan.as_ref().map(|plan| plan.hidden.as_slice()).unwrap_or_default();
         if hidden.iter().any(|value| message.contains(value.expose())) {
             return "refused; the words are kept back, because they hold a value that is shown nowhere";
@@ -262,9 +272,24 @@ impl Work {
     }
 }
 
+/// The fields of an entry as a record of a collection.
+pub(super) fn record(work: &Work<'_>) -> Option<Json> {
+    let mut record = work.plan.as_ref()?.fields.to_map();
+    record.insert("attributes".to_owned(), json!({ "type": "User" }));
+    if let Some(id) = &work.id {
+        record.insert("Id".to_owned(), json!(id));
+    }
+    Some(Json::Object(record))
+}
+
+/// What disables the user of an entry, as a record of a collection.
+pub(super) fn disabling_record(work: &Work<'_>) -> Option<Json> {
+    Some(json!({ "attributes": { "type": "User" }, "Id": work.id.as_ref()?, "IsActive": false }))
+}
+
 /// The user that an entry means. One that an earlier attempt renamed is found by its id or its new name.
 fn resolve<'a>(
-    plan: &Plan,
+    plan: &Plan<'_>,
     number: u64,
     users: &'a Users,
     memory: &Memory,
@@ -285,7 +310,7 @@ fn resolve<'a>(
     ours.then_some(renamed)
 }
 
-fn changes_email(plan: &Plan, found: &Found) -> bool {
+fn changes_email(plan: &Plan<'_>, found: &Found) -> bool {
     let new = plan.fields.get("Email").and_then(Json::as_str);
     new.is_some_and(|new| found.email.as_deref().is_none_or(|old| !old.eq_ignore_ascii_case(new)))
 }
