@@ -70,7 +70,7 @@ struct Made {
 impl Bulk {
     /// The job that an earlier attempt made for the same statement.
     pub(super) fn made_before(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Option<String> {
-        let memo = cx.earlier.iter().rev().find(|entry| entry.mark == Mark::Memo && entry.step == STEP)?;
+        let memo = cx.earlier.open().iter().rev().find(|entry| entry.mark == Mark::Memo && entry.step == STEP)?;
         let made: Made = serde_json::from_slice(&memo.note).ok()?;
         (made.statement == statement(org, plan)).then_some(made.job)
     }
