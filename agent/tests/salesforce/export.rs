@@ -382,6 +382,29 @@ async fn a_stream_that_is_lost_again_and_again_leaves_no_file_and_is_tried_later
     is_whole(&task, "the next attempt");
 }
 
+/// Take what was read for all there was, and this fails.
+#[tokio::test]
+async fn fewer_records_than_were_found_are_never_a_whole_file() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let connector = lab.connector();
+    let lose = |lose: bool| Switches { lose_records: Some(lose), ..Switches::default() };
+    for (size_hint, way) in [(1, Way::Pages), (1_000_000, Way::Bulk)] {
+        lab.sim.switch(&lose(true)).unwrap();
+        let mut task = everybody(size_hint);
+        let failure = task.attempt(&connector).await.unwrap_err();
+        assert_eq!(
+            (failure.code.as_str(), failure.class.known()),
+            ("export_interrupted", Some(FailureClass::Transient))
+        );
+        assert!(failure.summary.contains(&format!("found {} records and handed over", MANY + 1)), "{failure:?}");
+        assert!(task.payloads.lock().unwrap().is_empty());
+
+        lab.sim.switch(&lose(false)).unwrap();
+        assert_eq!(output(&task.attempt(&connector).await.unwrap()).way.known(), Some(way));
+        is_whole(&task, "the next attempt");
+    }
+}
+
 #[tokio::test]
 async fn an_export_stops_between_pages_and_leaves_no_file() {
     let lab = Lab::with_org(OrgSeed::acme(MANY)).await;

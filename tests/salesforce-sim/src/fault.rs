@@ -92,6 +92,8 @@ pub(crate) struct Faults {
     in_force: Vec<Fault>,
     /// User writes still to be refused because "the row is locked".
     pub(crate) locked_rows: u64,
+    /// Whether answers to queries leave out their last record and count it all the same.
+    pub(crate) lost_records: bool,
     /// Bulk jobs still to fail halfway.
     pub(crate) failing_jobs: u64,
     /// Whether the org has no API calls left.

@@ -59,6 +59,8 @@ pub struct Switches {
     pub api_exhausted: Option<bool>,
     /// The next so many writes to users or their logins meet a locked row.
     pub lock_rows: Option<u64>,
+    /// Answers to queries leave out their last record, and count it all the same.
+    pub lose_records: Option<bool>,
     /// All calls seem to come from this address; an empty text ends that.
     pub source_ip: Option<String>,
     /// No daily limit.
@@ -240,6 +242,9 @@ impl Switches {
         }
         if let Some(count) = self.lock_rows {
             world.faults.locked_rows = count;
+        }
+        if let Some(lose) = self.lose_records {
+            world.faults.lost_records = lose;
         }
         if let Some(unlimited) = self.unlimited {
             world.unlimited = unlimited;

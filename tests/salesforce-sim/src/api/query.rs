@@ -73,7 +73,7 @@ fn run(world: &mut World, call: &Call<'_>, statement: &str) -> Result<Reply, Soq
     let batch = batch_size(call);
     if found.len() <= batch {
         let tables = &world.org(caller.org).tables;
-        return Ok(rows(call, &plan, nodes, &found, tables, head(found.len(), None)));
+        return Ok(rows(call, &plan, nodes, handed_over(world, &found), tables, head(found.len(), None)));
     }
     let org = world.org(caller.org).number;
     let cursor = world.sessions.open_cursor(caller, org, plan, found, batch).id;
@@ -100,7 +100,15 @@ fn page(world: &World, call: &Call<'_>, id: RecordId, offset: usize) -> Option<R
     let here = found.get(offset..end).filter(|it| !it.is_empty())?;
     let following = (end < found.len()).then(|| format!("/services/data/v{}/query/{id}-{end}", call.version));
     let tables = &world.org(caller.org).tables;
-    Some(rows(call, plan, nodes, here, tables, head(found.len(), following.as_deref())))
+    Some(rows(call, plan, nodes, handed_over(world, here), tables, head(found.len(), following.as_deref())))
+}
+
+/// What is really handed over of what should be.
+fn handed_over<'a>(world: &World, ids: &'a [RecordId]) -> &'a [RecordId] {
+    match ids.split_last() {
+        Some((_, rest)) if world.faults.lost_records => rest,
+        _ => ids,
+    }
 }
 
 fn rows(call: &Call<'_>, plan: &Plan, nodes: &[Node], ids: &[RecordId], tables: &Tables, mut out: String) -> Reply {

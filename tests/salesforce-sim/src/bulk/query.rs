@@ -57,8 +57,9 @@ impl Query {
         self.found.as_ref().map_or(0, |it| it.ends.len())
     }
 
-    /// At most `max` rows from the one numbered `from`; nothing if there is no result, or not so many rows.
-    pub(crate) fn page(&self, from: usize, max: usize) -> Option<Page> {
+    /// At most `max` rows from the one numbered `from`, without the last `lost` of them; nothing if there is no result,
+    /// or not so many rows.
+    pub(crate) fn page(&self, from: usize, max: usize, lost: usize) -> Option<Page> {
         let found = self.found.as_ref()?;
         let total = found.ends.len();
         if from > 0 && from >= total {
@@ -66,8 +67,9 @@ impl Query {
         }
         let to = from.saturating_add(max).min(total);
         let place = |row: usize| row.checked_sub(1).and_then(|it| found.ends.get(it)).copied().unwrap_or_default();
-        let rows = found.rows.get(place(from)..place(to))?;
+        let end = to.saturating_sub(lost).max(from);
+        let rows = found.rows.get(place(from)..place(end))?;
         let csv = [found.header.as_str(), rows].concat();
-        Some(Page { csv, rows: to - from, next: (to < total).then_some(to) })
+        Some(Page { csv, rows: end - from, next: (to < total).then_some(to) })
     }
 }

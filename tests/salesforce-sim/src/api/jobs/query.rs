@@ -152,7 +152,8 @@ fn results(world: &mut World, call: &Call<'_>, id: &str) -> Result<Reply, Reply>
         None => Some(0),
         Some(locator) => row_of(&locator, serial),
     };
-    let page = from.and_then(|from| query.page(from, max)).ok_or_else(|| {
+    let lost = usize::from(world.faults.lost_records);
+    let page = from.and_then(|from| query.page(from, max, lost)).ok_or_else(|| {
         let (status, code, text) = world.assumptions.invalid_bulk_locator.clone();
         Reply::problem(status, &Problem::new(code, text))
     })?;
