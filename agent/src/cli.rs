@@ -110,6 +110,14 @@ pub enum Command {
         after_help = "Examples:\n  postern schema --system acme show\n  postern schema --system acme export --output schema.xml\n  postern schema --system acme import --from schema.xml\n  postern schema --system acme reset"
     )]
     Schema(Schema),
+    /// Look at, or forget, what the deltas of a connected system have handed over.
+    ///
+    /// A cursor that is forgotten begins with everything again, and its place is free for another. The agent must not be
+    /// running.
+    #[command(
+        after_help = "Examples:\n  postern cursor --system acme list\n  postern cursor --system acme forget --object User --name nightly"
+    )]
+    Cursor(Cursor),
     /// Let the agent sign in again after the guard against lock-out stopped it.
     ///
     /// The guard counts refused sign-ins and stops before Salesforce locks the account. It lets the agent try again by
@@ -155,6 +163,37 @@ pub struct Status {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `postern cursor`.
+#[derive(Debug, Args)]
+pub struct Cursor {
+    /// The connected system, as the configuration names it.
+    #[arg(long, value_name = "NAME")]
+    pub system: SystemName,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CursorCommand,
+}
+
+/// What to do with cursors.
+#[derive(Debug, Subcommand)]
+pub enum CursorCommand {
+    /// Show every cursor: of what it is, until when records were handed over, and how many it remembers.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a cursor.
+    Forget {
+        /// The class of records it is of, e.g. `User`.
+        #[arg(long, value_name = "NAME")]
+        object: String,
+        /// Its name, as the exports give it.
+        #[arg(long, value_name = "NAME")]
+        name: String,
+    },
 }
 
 /// Options of `postern reset-sign-in`.
@@ -430,6 +469,10 @@ pub struct Export {
     /// Begin the cursor anew.
     #[arg(long, requires = "delta")]
     pub restart: bool,
+    /// Attributes, separated by commas, that alone make no change; nothing at all: every attribute makes one. Without
+    /// this, those that tell of logins, looks and changes: `LastLoginDate`, `SystemModstamp` and their like.
+    #[arg(long, requires = "delta", value_name = "NAMES")]
+    pub incidental: Option<String>,
     /// Tell which attributes changed and when, instead of what they are.
     #[arg(long, requires = "delta")]
     pub change_log: bool,

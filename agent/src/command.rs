@@ -1,5 +1,6 @@
 //! The commands. Only they print, and only they turn errors into exit codes.
 
+mod cursor;
 mod enroll;
 mod exec;
 mod ready_file;
@@ -74,6 +75,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Status(options) => on_runtime(status::run(&cli.config, &options)),
         Command::Exec(options) => on_runtime(exec::run(&cli.config, options)),
         Command::Schema(options) => schema::run(&cli.config, &options),
+        Command::Cursor(options) => on_runtime(cursor::run(&cli.config, &options)),
         Command::ResetSignIn(options) => on_runtime(reset_sign_in::run(&cli.config, &options)),
     };
     match done {

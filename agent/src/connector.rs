@@ -20,15 +20,17 @@ use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskK
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-pub use registry::{build, check, read_schema, reset_sign_in, schema, schema_file, standard_schema};
+pub use registry::{
+    build, check, cursors, forget_cursor, read_schema, reset_sign_in, schema, schema_file, standard_schema,
+};
 
 use crate::chain::Chain;
 
 /// A future that a trait object can return.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What looks at keys and their values, one after the other.
-pub type Visit<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<(), Failure>;
+/// What looks at a key and its value.
+pub type Visit<'a> = dyn FnMut(&str, &[u8]) -> Result<(), Failure> + 'a;
 
 /// The code for one type of connected system, set up for one system.
 pub trait Connector: Send + Sync + 'static {
@@ -301,7 +303,7 @@ pub trait Keep: Send + Sync {
     fn keep_all(&self, facts: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>>;
 
     /// Shows every value whose key begins with `prefix`, with its key, in the order of keys. Blocks.
-    fn each(&self, prefix: &str, visit: Visit<'_>) -> Result<(), Failure>;
+    fn each(&self, prefix: &str, visit: &mut Visit<'_>) -> Result<(), Failure>;
 
     /// Forgets what is kept under these keys.
     fn forget_all(&self, keys: Vec<String>) -> Pending<'_, Result<(), Failure>>;

@@ -32,7 +32,7 @@ impl Keep for Kept {
         Box::pin(async move { self.store.keep_all(&self.system, &facts).await.map_err(|error| forgot(&error)) })
     }
 
-    fn each(&self, prefix: &str, visit: Visit<'_>) -> Result<(), Failure> {
+    fn each(&self, prefix: &str, visit: &mut Visit<'_>) -> Result<(), Failure> {
         for fact in self.store.kept(&self.system, prefix) {
             let (key, value) = fact.map_err(|error| forgot(&error))?;
             visit(&key, &value)?;

@@ -23,7 +23,7 @@ impl Keep for Nothing {
         Box::pin(async { Ok(()) })
     }
 
-    fn each(&self, _: &str, _: Visit<'_>) -> Result<(), Failure> {
+    fn each(&self, _: &str, _: &mut Visit<'_>) -> Result<(), Failure> {
         Ok(())
     }
 

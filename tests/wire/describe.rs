@@ -206,7 +206,7 @@ describe! {
     restore_user::Request { account, name, email }
     restore_user::Output { user_id, account, email_pending, password_set }
     export::Request { object, attributes, mandatory, filter, clause, format, dates, size_hint, content, delta }
-    export::Delta { cursor, mode, restart }
+    export::Delta { cursor, mode, restart, incidental }
     export::DateFormat { attribute, day, time }
     describe_schema::Request { objects, add, custom }
     describe_schema::Output { objects, attributes, warnings }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use postern_protocol::Failure;
 
-use super::salesforce::{self, Salesforce, SchemaFile};
+use super::salesforce::{self, Salesforce, SchemaFile, Standing};
 use super::{Connector, Keep};
 use crate::config::{ConfigError, System};
 
@@ -31,6 +31,22 @@ pub async fn reset_sign_in(system: &System, keep: &dyn Keep) -> Result<(), Failu
     match system.connector.as_str() {
         salesforce::NAME => Salesforce::reset_sign_in(&system.name, keep).await,
         _ => Ok(()),
+    }
+}
+
+/// The cursors that the deltas of a system have.
+pub fn cursors(system: &System, keep: &dyn Keep) -> Result<Vec<Standing>, Failure> {
+    match system.connector.as_str() {
+        salesforce::NAME => Salesforce::cursors(keep),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Forgets a cursor of a system and everything it remembers. Returns whether there was one.
+pub async fn forget_cursor(system: &System, object: &str, name: &str, keep: &dyn Keep) -> Result<bool, Failure> {
+    match system.connector.as_str() {
+        salesforce::NAME => Salesforce::forget_cursor(object, name, keep).await,
+        _ => Ok(false),
     }
 }
 

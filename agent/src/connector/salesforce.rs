@@ -8,6 +8,7 @@ mod domain;
 mod error;
 mod guard;
 mod jwt;
+mod kept;
 mod login_history;
 mod network;
 mod oauth;
@@ -65,6 +66,19 @@ pub struct SchemaFile {
     pub text: String,
 }
 
+/// How the cursor of a delta stands between runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The class of records, as the org spells it.
+    pub object: String,
+    /// Its name.
+    pub name: String,
+    /// Until when records were handed over, by the org's clock; nothing: none yet.
+    pub until: Option<Timestamp>,
+    /// How many records it remembers.
+    pub records: u64,
+}
+
 impl Salesforce {
     /// Sets the connector up for a system. Talks to nobody yet.
     pub fn build(system: &System, keep: Arc<dyn Keep>) -> Result<Self, ConfigError> {
@@ -95,6 +109,16 @@ impl Salesforce {
     /// configuration.
     pub async fn reset_sign_in(system: &SystemName, keep: &dyn Keep) -> Result<(), Failure> {
         SignIn::reset(keep, &guard_key(system)).await
+    }
+
+    /// The cursors of its deltas.
+    pub fn cursors(keep: &dyn Keep) -> Result<Vec<Standing>, Failure> {
+        task::export::cursors(keep)
+    }
+
+    /// Forgets a cursor and everything it remembers. Returns whether there was one.
+    pub async fn forget_cursor(object: &str, name: &str, keep: &dyn Keep) -> Result<bool, Failure> {
+        task::export::forget_cursor(keep, object, name).await
     }
 
     /// The file that another schema than the standard one comes from, if the configuration names one.

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_agent::connector::Connector;
+use postern_agent::connector::salesforce::Salesforce;
 use postern_protocol::task::export::Output;
 use postern_protocol::{FailureClass, TaskOutput};
+use salesforce_sim::{Assumptions, OrgSeed, Switches};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Task, disable, enable, export, import};
@@ -24,7 +26,10 @@ struct Deltas {
 
 impl Deltas {
     async fn start() -> Self {
-        let lab = Lab::start().await;
+        Self::start_in(Lab::start().await)
+    }
+
+    fn start_in(lab: Lab) -> Self {
         // Its sign-in does not mind that the simulator's clock is ahead.
         let connector = lab.connector_with(&lab.settings("oauth-client-credentials"));
         lab.sim.advance(LONG);
@@ -205,6 +210,39 @@ async fn another_attempt_goes_on_with_the_job_of_the_first() {
     assert_eq!((lines.len(), &lines[0]["Username"]), (1, &json!(JOE)));
 }
 
+/// The service account signs in again. Compare every attribute, and this fails.
+#[tokio::test]
+async fn what_a_login_leaves_behind_is_a_change_only_if_it_is_asked_for() {
+    let assumptions = Assumptions { login_moves_system_modstamp: true, ..Assumptions::default() };
+    let deltas = Deltas::start_in(Lab::assuming(assumptions, OrgSeed::acme(20)).await);
+    let of = |cursor: &str, incidental: Value| {
+        let delta = json!({ "cursor": cursor, "mode": "only_changed_attributes", "incidental": incidental });
+        json!({ "object": "User", "format": "jsonl", "delta": delta })
+    };
+    deltas.run(json!({ "object": "UserRole", "format": "jsonl" }), true).await;
+    deltas.lab.sim.advance(LAG);
+    let requests = [of("usual", json!(null)), of("all", json!([])), of("own", json!(["systemmodstamp"]))];
+    for request in &requests {
+        deltas.run(request.clone(), true).await;
+    }
+    deltas.lab.sim.switch(&Switches { expire_sessions: true, ..Switches::default() }).unwrap();
+    deltas.run(requests[0].clone(), true).await;
+    deltas.lab.sim.advance(LAG);
+    let mut told = Vec::new();
+    for request in &requests {
+        told.push(deltas.run(request.clone(), true).await.1);
+    }
+    assert_eq!(told[0], Vec::<Value>::new());
+    let names: Vec<&String> = told[1][0].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["Id", "LastLoginDate", "SystemModstamp"]);
+    assert_eq!(told[2], told[1], "the time of the login is not incidental here");
+
+    let mut unknown = requests[2].clone();
+    unknown["delta"]["incidental"] = json!(["No_Such__c"]);
+    let failure = export(unknown).attempt(&deltas.connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "incidental_attribute_missing");
+}
+
 #[tokio::test]
 async fn a_cursor_is_of_one_question_and_can_begin_anew() {
     let deltas = Deltas::start().await;
@@ -246,6 +284,31 @@ async fn there_is_place_for_so_many_cursors() {
     let failure = export(named(32)).attempt(&deltas.connector).await.unwrap_err();
     assert_eq!(failure.code.as_str(), "too_many_cursors");
     deltas.run(named(0), true).await;
+    assert!(Salesforce::forget_cursor("Profile", "7", deltas.lab.keep.as_ref()).await.unwrap());
+    deltas.run(named(32), true).await;
+}
+
+#[tokio::test]
+async fn a_cursor_is_shown_and_forgotten_with_all_it_remembers() {
+    let deltas = Deltas::start().await;
+    let keep = deltas.lab.keep.clone();
+    let shown = || {
+        let cursors = Salesforce::cursors(keep.as_ref()).unwrap();
+        cursors.into_iter().map(|it| (it.object, it.name, it.until.is_some(), it.records)).collect::<Vec<_>>()
+    };
+    let nightly = |handed_over| ("User".to_owned(), "nightly".to_owned(), handed_over, 21);
+    deltas.run(request(BOTH), false).await;
+    assert_eq!(shown(), [nightly(false)]);
+    deltas.run(request(BOTH), true).await;
+    let roles = json!({ "object": "UserRole", "format": "jsonl", "delta": { "cursor": "a" } });
+    deltas.run(roles, true).await;
+    assert_eq!(shown(), [nightly(true), ("UserRole".to_owned(), "a".to_owned(), true, 5)]);
+
+    assert!(Salesforce::forget_cursor("User", "nightly", keep.as_ref()).await.unwrap());
+    assert!(!Salesforce::forget_cursor("User", "nightly", keep.as_ref()).await.unwrap());
+    assert_eq!(shown().len(), 1);
+    let (anew, _) = deltas.run(request(BOTH), true).await;
+    assert_eq!((anew.records, anew.since.as_str()), (21, ""));
 }
 
 /// Logins are never changed, only added; each is told once.

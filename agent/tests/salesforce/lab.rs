@@ -25,8 +25,8 @@ use postern_protocol::task::{
 };
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest};
 use salesforce_sim::{
-    ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, CONSUMER_KEY, CONSUMER_SECRET, Config, Counters, Effects, Fault, Matching,
-    Mishap, OrgSeed, Simulator,
+    ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, Assumptions, CONSUMER_KEY, CONSUMER_SECRET, Config, Counters, Effects, Fault,
+    Matching, Mishap, OrgSeed, Simulator,
 };
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -47,9 +47,14 @@ impl Lab {
         Self::with_org(OrgSeed::acme(20)).await
     }
 
-    pub async fn with_org(mut org: OrgSeed) -> Self {
+    pub async fn with_org(org: OrgSeed) -> Self {
+        Self::assuming(Assumptions::default(), org).await
+    }
+
+    /// With an org of which that is true which is not known of Salesforce.
+    pub async fn assuming(assumptions: Assumptions, mut org: OrgSeed) -> Self {
         org.apps[0].certificate = Some(PUBLIC_KEY.to_owned());
-        let sim = Simulator::start(Config { orgs: vec![org], ..Config::default() }).await.unwrap();
+        let sim = Simulator::start(Config { orgs: vec![org], assumptions, ..Config::default() }).await.unwrap();
         let lab = Self { sim, folder: tempfile::tempdir().unwrap(), keep: Arc::default() };
         lab.write("password", ADMIN_PASSWORD);
         lab.write("token", ADMIN_TOKEN);
@@ -187,7 +192,7 @@ impl Keep for Memory {
         })
     }
 
-    fn each(&self, prefix: &str, visit: Visit<'_>) -> Result<(), Failure> {
+    fn each(&self, prefix: &str, visit: &mut Visit<'_>) -> Result<(), Failure> {
         let kept = self.kept.lock().unwrap();
         kept.iter().filter(|(key, _)| key.starts_with(prefix)).try_for_each(|(key, value)| visit(key, value))
     }

@@ -117,6 +117,10 @@ pub struct Delta {
     /// Whether the cursor begins anew: everything is handed over again.
     #[serde(default)]
     pub restart: bool,
+    /// Attributes that alone make no change: a record of which only they differ is not told. If there is no list, those
+    /// that the connector knows to change whenever a record is used.
+    #[serde(default)]
+    pub incidental: Option<List<Attribute, 32>>,
 }
 
 fn changed_and_mandatory() -> Code<DeltaMode> {

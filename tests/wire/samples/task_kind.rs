@@ -110,6 +110,7 @@ fn export() -> export::Request {
             cursor: text("nächtlich"),
             mode: export::DeltaMode::AllAttributes.into(),
             restart: true,
+            incidental: Some(list(vec![text("LastLoginDate")])),
         }),
     }
 }

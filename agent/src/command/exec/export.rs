@@ -49,7 +49,16 @@ fn names<const MAX: usize>(option: &str, names: &[String]) -> Result<List<Attrib
 }
 
 fn delta(options: &Export, cursor: &str) -> Result<Delta, Failed> {
-    Ok(Delta { cursor: text("delta", cursor)?, mode: options.delta_mode.into(), restart: options.restart })
+    let incidental = options.incidental.as_deref().map(|names| {
+        let names = names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+        self::names("incidental", &names.collect::<Vec<_>>())
+    });
+    Ok(Delta {
+        cursor: text("delta", cursor)?,
+        mode: options.delta_mode.into(),
+        restart: options.restart,
+        incidental: incidental.transpose()?,
+    })
 }
 
 fn date(text_of: &str) -> Result<DateFormat, Failed> {

@@ -24,6 +24,7 @@ use super::super::{Salesforce, error, soql};
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use bulk::Bulk;
 use delta::{Begin, Cursor, Span, Tracker};
+pub(in super::super) use delta::{cursors, forget_cursor};
 use pages::Pages;
 use plan::Plan;
 use sink::Sink;

@@ -196,7 +196,7 @@ impl Keep for Forgetful {
         Box::pin(async { Ok(()) })
     }
 
-    fn each(&self, _: &str, _: Visit<'_>) -> Result<(), Failure> {
+    fn each(&self, _: &str, _: &mut Visit<'_>) -> Result<(), Failure> {
         Ok(())
     }
 

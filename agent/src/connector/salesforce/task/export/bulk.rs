@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::super::super::api::{Call, lock_wait};
+use super::super::super::kept::short_hash;
 use super::super::super::{Salesforce, error};
-use super::delta::short_hash;
 use super::plan::Plan;
 use super::table::Table;
 use super::{Broke, Broken, Rows, TRIES, incomplete, patiently};

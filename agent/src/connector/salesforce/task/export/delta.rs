@@ -20,7 +20,8 @@ use super::value::Column;
 use crate::connector::Keep;
 use crate::dataset::Change;
 use crate::dataset::writer::Cell;
-pub(super) use cursor::{Begin, Cursor, short_hash};
+pub(super) use cursor::{Begin, Cursor};
+pub(in super::super::super) use cursor::{cursors, forget_cursor};
 use record::{Known, Marks};
 
 /// How far behind Salesforce's clock a run ends: a long transaction commits later than the moment it stamps its records
@@ -33,6 +34,10 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 pub(super) const MAX_ATTRIBUTES: usize = 120;
 /// What tells when a record changed, the best first.
 const STAMPS: [&str; 3] = ["SystemModstamp", "LoginTime", "LastModifiedDate"];
+
+/// What logins, looks and every change leave behind: alone they make no change, unless the request says otherwise.
+pub(super) const INCIDENTAL: [&str; 6] =
+    ["LastLoginDate", "LastViewedDate", "LastReferencedDate", "LastModifiedById", "LastModifiedDate", "SystemModstamp"];
 
 /// The field that tells when records of an object changed.
 pub(super) fn stamp(object: &Described) -> Result<&'static str, Failure> {
@@ -87,6 +92,8 @@ pub(super) struct Tracker {
     stamp_at: usize,
     /// Which columns are handed over whether they changed or not.
     mandatory: Vec<bool>,
+    /// Which columns alone make no change.
+    incidental: Vec<bool>,
     mode: DeltaMode,
     content: Content,
     /// What is to be remembered of the records taken.
@@ -103,6 +110,7 @@ impl Tracker {
             shown: plan.shown,
             stamp_at: plan.stamp_at,
             mandatory: plan.mandatory.clone(),
+            incidental: plan.incidental.clone(),
             mode,
             content: it.content.known().unwrap_or(Content::Records),
             staged: Vec::new(),
@@ -118,7 +126,8 @@ impl Tracker {
         let known = self.keep.recall(&key)?.as_deref().and_then(Known::decode);
         let before = known.as_ref().and_then(|known| self.cursor.standing(known));
         let changed = marks.changed_since(before);
-        if before.is_some() && !changed.contains(&true) {
+        let is_change = |(changed, incidental): (&bool, &bool)| *changed && !incidental;
+        if before.is_some() && !changed.iter().zip(&self.incidental).any(is_change) {
             return Ok(None);
         }
         let change = if before.is_some() { Change::Modify } else { Change::Add };

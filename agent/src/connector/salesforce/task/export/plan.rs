@@ -33,6 +33,8 @@ pub(in super::super) struct Plan {
     pub(super) stamp_at: usize,
     /// Which of them are mandatory.
     pub(super) mandatory: Vec<bool>,
+    /// Of a delta: which of them alone make no change.
+    pub(super) incidental: Vec<bool>,
     pub(super) form: Form,
     /// Everything that decides which records and attributes are handed over.
     pub(super) about: String,
@@ -59,7 +61,9 @@ impl Plan {
             it.attributes.iter().map(Text::as_str).collect()
         };
         let filtered = it.filter.iter().flat_map(|filter| condition::names(filter.condition()));
-        let asked_for = it.mandatory.iter().map(Text::as_str).chain(wanted.iter().copied()).chain(filtered);
+        let passed_over = it.delta.iter().filter_map(|delta| delta.incidental.as_ref()).flatten().map(Text::as_str);
+        let asked_for =
+            it.mandatory.iter().map(Text::as_str).chain(wanted.iter().copied()).chain(filtered).chain(passed_over);
         let reach = org.describe_for(&schema.name, &asked_for.collect::<Vec<_>>()).await?;
         let mut selection = Selection::new(&reach, &it.dates)?;
         it.mandatory.iter().try_for_each(|attribute| selection.require(attribute))?;
@@ -69,6 +73,7 @@ impl Plan {
         }
         let mandatory = (0..selection.chosen.len()).map(|at| at < required).collect();
         let (mut columns, warnings) = selection.finish()?;
+        let incidental = incidental(it, &reach, &columns)?;
         let (shown, mut stamp, mut stamp_at) = (columns.len(), "", 0);
         let conditions = conditions(it, &reach)?;
         let object = &reach.object;
@@ -87,8 +92,20 @@ impl Plan {
         }
         let (name, now) = (object.name.clone(), object.at);
         let columns = columns.into();
-        let plan =
-            Self { columns, shown, stamp_at, mandatory, form, about, now, object: name, conditions, stamp, warnings };
+        let plan = Self {
+            columns,
+            shown,
+            stamp_at,
+            mandatory,
+            incidental,
+            form,
+            about,
+            now,
+            object: name,
+            conditions,
+            stamp,
+            warnings,
+        };
         plan.check_length()?;
         Ok(plan)
     }
@@ -131,6 +148,23 @@ impl Plan {
     pub(super) fn warnings(&self) -> List<Text<512>, 12> {
         List::clipped(self.warnings.iter().map(Text::clipped).collect())
     }
+}
+
+/// Which columns of a delta alone make no change.
+fn incidental(it: &Request, reach: &Reach, columns: &[Column]) -> Result<Vec<bool>, Failure> {
+    let Some(delta) = &it.delta else { return Ok(Vec::new()) };
+    let mut names: HashSet<String> = delta::INCIDENTAL.map(str::to_owned).into();
+    if let Some(asked) = &delta.incidental {
+        names.clear();
+        for attribute in asked {
+            let Some(found) = reach.find(attribute) else {
+                let summary = format!("{} of this org lacks the incidental attribute `{attribute}`", reach.object.name);
+                return Err(refused("incidental_attribute_missing", &summary));
+            };
+            names.insert(found.name);
+        }
+    }
+    Ok(columns.iter().map(|column| names.contains(&column.name)).collect())
 }
 
 fn form(it: &Request) -> Result<Form, Failure> {

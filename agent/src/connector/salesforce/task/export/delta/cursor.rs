@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use postern_protocol::{Failure, FailureClass, TaskId};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use super::super::super::super::Standing;
+use super::super::super::super::kept::{admit, short_hash};
 use super::Span;
 use super::record::{Known, Marks};
 use crate::connector::Keep;
@@ -20,6 +21,9 @@ const MAX_CURSORS: usize = 32;
 /// Where the names of the cursors are kept.
 const CURSORS: &str = "salesforce/deltas";
 
+/// Keys that are forgotten at once.
+const AT_ONCE: usize = 10_000;
+
 /// A cursor during one run.
 #[derive(Clone)]
 pub(in super::super) struct Cursor {
@@ -31,6 +35,9 @@ pub(in super::super) struct Cursor {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct State {
+    /// What the cursor is called.
+    object: String,
+    name: String,
     /// The newest run.
     run: u64,
     /// Runs before this one do not count any more.
@@ -68,10 +75,10 @@ pub(in super::super) struct Begin<'a> {
 impl Cursor {
     /// Begins a run. What it finds counts when its task is known to have been handed over.
     pub(in super::super) async fn begin(keep: &dyn Keep, begin: Begin<'_>) -> Result<(Self, Span), Failure> {
-        let name = format!("salesforce/delta/{}", short_hash(&[begin.object, begin.name]));
+        let name = place(begin.object, begin.name);
         let stored = keep.recall(&name)?;
-        if stored.is_none() {
-            admit(keep, &name, begin.name).await?;
+        if stored.is_none() && !admit(keep, CURSORS, &name, MAX_CURSORS).await? {
+            return Err(full(begin.name));
         }
         let mut state: State = match stored.as_deref().map(serde_json::from_slice) {
             Some(Ok(state)) => state,
@@ -89,6 +96,8 @@ impl Cursor {
             return Err(changed(begin.name));
         }
         state.about = about;
+        begin.object.clone_into(&mut state.object);
+        begin.name.clone_into(&mut state.name);
         let before = state.until.and_then(|millis| Timestamp::from_millisecond(millis).ok());
         let mut span = Span::new(begin.now, before)?;
         if let Some(until) = asked.and_then(|millis| Timestamp::from_millisecond(millis).ok()) {
@@ -147,21 +156,81 @@ impl State {
     }
 }
 
-/// Makes a place for another cursor, if there is one.
-async fn admit(keep: &dyn Keep, name: &str, shown: &str) -> Result<(), Failure> {
+/// Where a cursor is kept.
+fn place(object: &str, name: &str) -> String {
+    format!("salesforce/delta/{}", short_hash(&[object, name]))
+}
+
+/// The cursors of a connected system, by what they are called.
+pub(in super::super::super::super) fn cursors(keep: &dyn Keep) -> Result<Vec<Standing>, Failure> {
+    let mut all = Vec::new();
+    for name in names(keep)? {
+        let Some(mut state) = keep.recall(&name)?.and_then(|state| serde_json::from_slice::<State>(&state).ok()) else {
+            continue;
+        };
+        state.settle(keep)?;
+        let mut records = 0;
+        keep.each(&format!("{name}/"), &mut |_, _| {
+            records += 1;
+            Ok(())
+        })?;
+        let until = state.until.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        all.push(Standing { object: state.object, name: state.name, until, records });
+    }
+    all.sort_by(|one, other| (&one.object, &one.name).cmp(&(&other.object, &other.name)));
+    Ok(all)
+}
+
+/// Forgets a cursor and what it remembers of records. Returns whether there was one.
+pub(in super::super::super::super) async fn forget_cursor(
+    keep: &dyn Keep,
+    object: &str,
+    name: &str,
+) -> Result<bool, Failure> {
+    let name = place(object, name);
+    let mut names = names(keep)?;
+    if !names.contains(&name) {
+        return Ok(false);
+    }
+    // A record of which nothing is remembered is new: cut off in the middle, this makes nobody miss one.
+    loop {
+        let some = some_below(keep, &format!("{name}/"))?;
+        if some.is_empty() {
+            break;
+        }
+        keep.forget_all(some).await?;
+    }
+    keep.forget_all(vec![name.clone()]).await?;
+    names.retain(|known| *known != name);
+    keep.keep(CURSORS, serde_json::to_vec(&names).unwrap_or_default()).await?;
+    Ok(true)
+}
+
+fn names(keep: &dyn Keep) -> Result<Vec<String>, Failure> {
     let stored = keep.recall(CURSORS)?;
-    let mut names: Vec<String> = stored.and_then(|names| serde_json::from_slice(&names).ok()).unwrap_or_default();
-    if names.iter().any(|known| known == name) {
-        return Ok(());
+    Ok(stored.and_then(|names| serde_json::from_slice(&names).ok()).unwrap_or_default())
+}
+
+/// Some of the keys with this prefix, if there are any.
+fn some_below(keep: &dyn Keep, prefix: &str) -> Result<Vec<String>, Failure> {
+    let mut some = Vec::new();
+    let enough = || Failure::new(FailureClass::Internal, "enough", "there are more keys");
+    let looked = keep.each(prefix, &mut |key, _| {
+        some.push(key.to_owned());
+        if some.len() < AT_ONCE { Ok(()) } else { Err(enough()) }
+    });
+    if some.len() < AT_ONCE {
+        looked?;
     }
-    if names.len() >= MAX_CURSORS {
-        let summary =
-            format!("There is no place for the cursor `{shown}`: a member keeps {MAX_CURSORS} for one system");
-        return Err(Failure::new(FailureClass::Rejected, "too_many_cursors", summary)
-            .with_next_step("Use one that is there; `restart` makes it begin anew, with any filter and attributes"));
-    }
-    names.push(name.to_owned());
-    keep.keep(CURSORS, serde_json::to_vec(&names).unwrap_or_default()).await
+    Ok(some)
+}
+
+fn full(shown: &str) -> Failure {
+    let summary = format!("There is no place for the cursor `{shown}`: a member keeps {MAX_CURSORS} for one system");
+    Failure::new(FailureClass::Rejected, "too_many_cursors", summary).with_next_step(
+        "Use one that is there; `restart` makes it begin anew, with any filter and attributes. `postern cursor forget`, \
+         on the member, makes place",
+    )
 }
 
 fn changed(name: &str) -> Failure {
@@ -171,15 +240,4 @@ fn changed(name: &str) -> Failure {
     );
     Failure::new(FailureClass::Rejected, "cursor_changed", summary)
         .with_next_step("Begin the cursor anew with `restart`, or name another cursor")
-}
-
-/// A name for texts that stands in clear on the disk.
-pub(in super::super) fn short_hash(texts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for text in texts {
-        hash.update(text.len().to_le_bytes());
-        hash.update(text.as_bytes());
-    }
-    let hash: [u8; 32] = hash.finalize().into();
-    HEXLOWER.encode(hash.get(..12).unwrap_or_default())
 }
