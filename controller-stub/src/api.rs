@@ -73,7 +73,7 @@ impl Api {
             .route("/v1/members/{member}", get(members::show).delete(members::remove))
             .route("/v1/members/{member}/{action}", post(members::act))
             .route("/v1/systems", get(systems::list).post(systems::add))
-            .route("/v1/systems/{system}", get(systems::show).delete(systems::remove))
+            .route("/v1/systems/{system}", get(systems::show).post(systems::edit).delete(systems::remove))
             .route("/v1/systems/{system}/associate", post(systems::associate))
             .route("/v1/tasks", get(tasks::list).post(tasks::submit))
             .route("/v1/tasks/{task}", get(tasks::show))

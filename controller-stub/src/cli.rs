@@ -279,12 +279,32 @@ runs no connectors itself.")]
         /// Its type
         #[arg(long = "type", default_value = "salesforce")]
         connector: String,
-        /// Its name for people
-        #[arg(long)]
-        display_name: Option<String>,
-        /// What it is
-        #[arg(long)]
-        description: Option<String>,
+        /// What else is known of it.
+        #[command(flatten)]
+        details: Details,
+    },
+    /// Change what is known of a connected system; what is not named stays
+    #[command(after_help = "\
+Examples:
+  postern-controller system edit salesforce-prod --password-reset-by users_and_obo_user --owner ada@example.com
+  postern-controller system edit salesforce-prod --in fr --display-name \"Salesforce, production (fr)\"
+
+Its name never changes, and who works on it is a matter of `system associate`.")]
+    Edit {
+        /// The system
+        name: SystemName,
+        /// What is known of it.
+        #[command(flatten)]
+        details: Details,
+        /// The language of --display-name and --description, if not the system's own
+        #[arg(long = "in", value_name = "LOCALE")]
+        texts_in: Option<String>,
+        /// Take an owner away; may be repeated
+        #[arg(long = "remove-owner", value_name = "WHO")]
+        remove_owners: Vec<String>,
+        /// Take it out of a category; may be repeated
+        #[arg(long = "remove-category", value_name = "NAME")]
+        remove_categories: Vec<String>,
     },
     /// List the connected systems
     #[command(after_help = "Example:\n  postern-controller system list")]
@@ -310,6 +330,38 @@ runs no connectors itself.")]
         /// The system
         name: SystemName,
     },
+}
+
+/// What is known of a connected system. How it is reached is a matter of the agents' configuration.
+#[derive(Debug, Args)]
+pub struct Details {
+    /// Its name for people
+    #[arg(long)]
+    pub display_name: Option<String>,
+    /// What it is
+    #[arg(long)]
+    pub description: Option<String>,
+    /// Its language [default: en]
+    #[arg(long)]
+    pub locale: Option<String>,
+    /// Who may have passwords reset, besides administrators [default: obo_user_only]
+    #[arg(long, value_parser = ["obo_user_only", "users_and_obo_user", "external"])]
+    pub password_reset_by: Option<String>,
+    /// Whether workflows may use it [default: automated]
+    #[arg(long, value_parser = ["automated", "administrative"])]
+    pub provisioning_option: Option<String>,
+    /// Whether its accounts are managed as privileged ones [default: false]
+    #[arg(long, value_name = "true|false")]
+    pub hpam: Option<bool>,
+    /// Whether its accounts can be transferred [default: false]
+    #[arg(long, value_name = "true|false")]
+    pub transfer_of_accounts: Option<bool>,
+    /// Somebody who owns it; may be repeated
+    #[arg(long = "owner", value_name = "WHO")]
+    pub owners: Vec<String>,
+    /// What it is filed under; may be repeated
+    #[arg(long = "category", value_name = "NAME")]
+    pub categories: Vec<String>,
 }
 
 /// Tasks.
@@ -450,6 +502,9 @@ pub struct Submit {
     /// export, describe_schema: keep the key that opens what comes of the task in this new file, mode 0600, for `task results --key`
     #[arg(long, requires = "asynchronous")]
     pub result_key: Option<PathBuf>,
+    /// Who is behind the task: it is refused if the connected system does not take it from there
+    #[arg(long, value_parser = ["administrator", "user", "obo_user", "workflow"], default_value = "administrator")]
+    pub origin: String,
     /// Do not wait for the outcome
     #[arg(long = "async")]
     pub asynchronous: bool,

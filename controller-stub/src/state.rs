@@ -19,6 +19,7 @@ mod finished;
 pub mod ledger;
 pub mod members;
 mod offers;
+pub mod origin;
 pub mod record;
 mod refusal;
 mod reports;
@@ -37,7 +38,7 @@ use record::{
 pub use refusal::{Refusal, RefusalKind};
 pub use sessions::{Greeting, Introduction, ToSession, Welcomed};
 pub use submit::Submission;
-pub use systems::NewSystem;
+pub use systems::{NewSystem, SystemChanges};
 pub use tasks::TaskView;
 
 /// What the controller was started with.

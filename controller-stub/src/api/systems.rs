@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::Fields;
 use super::{Api, Problem};
-use crate::state::NewSystem;
-use crate::state::record::{Association, SystemRecord};
+use crate::state::record::{Association, SystemDetails, SystemRecord};
+use crate::state::{NewSystem, SystemChanges};
+
+/// What connectors do: every type there is supports both.
+const SUPPORTS: [&str; 2] = ["identity", "provisioning"];
 
 /// A connected system.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +28,11 @@ pub struct SystemView {
     pub description: String,
     /// `server`, or the cluster whose members work on it.
     pub association: String,
+    /// What its connector does.
+    pub supports: Vec<String>,
+    /// What else is known of it.
+    #[serde(flatten)]
+    pub details: SystemDetails,
     /// When it was made, in milliseconds since 1970.
     pub created: u64,
 }
@@ -37,6 +45,8 @@ impl From<&SystemRecord> for SystemView {
             display_name: it.display_name.clone(),
             description: it.description.clone(),
             association: it.association.to_string(),
+            supports: SUPPORTS.map(str::to_owned).to_vec(),
+            details: it.details.clone(),
             created: it.created.0,
         }
     }
@@ -51,9 +61,8 @@ pub(super) async fn add(State(api): State<Api>, body: Bytes) -> Result<Json<Syst
     let new = NewSystem {
         name: fields.required("name")?,
         connector: fields.optional("type")?.unwrap_or_else(|| "salesforce".to_owned()),
-        display_name: fields.optional("display_name")?.unwrap_or_default(),
-        description: fields.optional("description")?.unwrap_or_default(),
         association: association(&fields.required::<String>("association")?)?,
+        changes: changes(&mut fields)?,
     };
     fields.finish()?;
     let made = api.handle.ask(move |state, at| state.add_system(new, at)).await??;
@@ -63,6 +72,40 @@ pub(super) async fn add(State(api): State<Api>, body: Bytes) -> Result<Json<Syst
 pub(super) async fn show(State(api): State<Api>, Path(system): Path<String>) -> Result<Json<SystemView>, Problem> {
     let system = parse_system(&system)?;
     Ok(Json(api.handle.ask(move |state, _| state.system(&system).map(SystemView::from)).await??))
+}
+
+pub(super) async fn edit(
+    State(api): State<Api>,
+    Path(system): Path<String>,
+    body: Bytes,
+) -> Result<Json<SystemView>, Problem> {
+    let system = parse_system(&system)?;
+    let mut fields = Fields::parse(&body)?;
+    let changes = SystemChanges {
+        texts_in: fields.optional("in")?,
+        remove_owners: fields.optional("remove_owners")?.unwrap_or_default(),
+        remove_categories: fields.optional("remove_categories")?.unwrap_or_default(),
+        ..changes(&mut fields)?
+    };
+    fields.finish()?;
+    let edited = api.handle.ask(move |state, _| state.edit_system(&system, changes)).await??;
+    Ok(Json(SystemView::from(&edited)))
+}
+
+/// What can be said of a system when it is made, and later.
+fn changes(fields: &mut Fields) -> Result<SystemChanges, Problem> {
+    Ok(SystemChanges {
+        display_name: fields.optional("display_name")?,
+        description: fields.optional("description")?,
+        locale: fields.optional("locale")?,
+        password_reset_by: fields.optional("password_reset_by")?,
+        provisioning_option: fields.optional("provisioning_option")?,
+        hpam: fields.optional("hpam")?,
+        transfer_of_accounts: fields.optional("transfer_of_accounts")?,
+        add_owners: fields.optional("add_owners")?.unwrap_or_default(),
+        add_categories: fields.optional("add_categories")?.unwrap_or_default(),
+        ..SystemChanges::default()
+    })
 }
 
 pub(super) async fn associate(

@@ -62,6 +62,7 @@ fn submission(fields: &mut Fields) -> Result<Submission, Problem> {
         sealed: sealed.iter().map(open_envelope).collect::<Result<_, _>>()?,
         streams: fields.optional("streams")?.unwrap_or_default(),
         requester: fields.optional("requester")?,
+        origin: fields.optional("origin")?.unwrap_or_default(),
         mode: fields.optional("mode")?.unwrap_or(Mode::Async),
         priority: fields.optional("priority")?.unwrap_or(USUAL_PRIORITY),
         deadline,

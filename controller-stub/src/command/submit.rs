@@ -50,6 +50,7 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
         "sealed": sealed,
         "streams": streams,
         "requester": delivery.as_ref().map(Delivery::requester).or(result_key.as_ref().map(SealingKey::public)),
+        "origin": options.origin,
         // The wait below is ours, so that a restart of the controller does not end it.
         "mode": if options.asynchronous { "async" } else { "sync" },
         "wait_secs": 0,

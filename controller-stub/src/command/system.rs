@@ -1,10 +1,12 @@
 //! `system`.
 
-use serde_json::json;
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
 
 use super::{client, output};
 use crate::api::SystemView;
-use crate::cli::{Reach, SystemCommand};
+use crate::cli::{Details, Reach, SystemCommand};
 use crate::exit::Failure;
 
 pub(super) async fn run(reach: &Reach, command: SystemCommand) -> Result<(), Failure> {
@@ -14,15 +16,17 @@ pub(super) async fn run(reach: &Reach, command: SystemCommand) -> Result<(), Fai
             let systems: Vec<SystemView> = client.get("/v1/systems").await?;
             return if reach.json { output::json(&systems) } else { list(&systems) };
         }
-        SystemCommand::Add { name, association, connector, display_name, description } => {
-            let body = json!({
-                "name": name,
-                "type": connector,
-                "association": association,
-                "display_name": display_name,
-                "description": description,
-            });
-            client.post("/v1/systems", &body).await?
+        SystemCommand::Add { name, association, connector, details } => {
+            let more = [("name", json!(name)), ("type", json!(connector)), ("association", json!(association))];
+            client.post("/v1/systems", &known(&details, more)).await?
+        }
+        SystemCommand::Edit { name, details, texts_in, remove_owners, remove_categories } => {
+            let more = [
+                ("in", json!(texts_in)),
+                ("remove_owners", json!(remove_owners)),
+                ("remove_categories", json!(remove_categories)),
+            ];
+            client.post(&format!("/v1/systems/{name}"), &known(&details, more)).await?
         }
         SystemCommand::Show { name } => client.get(&format!("/v1/systems/{name}")).await?,
         SystemCommand::Associate { name, association } => {
@@ -33,15 +37,54 @@ pub(super) async fn run(reach: &Reach, command: SystemCommand) -> Result<(), Fai
     if reach.json {
         return output::json(&system);
     }
-    output::facts(vec![
+    show(&system);
+    Ok(())
+}
+
+/// What the command line says of a system, as the API wants it.
+fn known<const N: usize>(it: &Details, more: [(&str, Value); N]) -> Map<String, Value> {
+    let said = [
+        ("display_name", json!(it.display_name)),
+        ("description", json!(it.description)),
+        ("locale", json!(it.locale)),
+        ("password_reset_by", json!(it.password_reset_by)),
+        ("provisioning_option", json!(it.provisioning_option)),
+        ("hpam", json!(it.hpam)),
+        ("transfer_of_accounts", json!(it.transfer_of_accounts)),
+        ("add_owners", json!(it.owners)),
+        ("add_categories", json!(it.categories)),
+    ];
+    said.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn show(system: &SystemView) {
+    let details = &system.details;
+    let yes_or_no = |it: bool| if it { "yes" } else { "no" }.to_owned();
+    let list = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut facts = vec![
         ("system", system.name.to_string()),
-        ("type", system.connector),
-        ("display name", system.display_name),
-        ("description", system.description),
-        ("associated with", system.association),
+        ("type", system.connector.clone()),
+        ("supports", system.supports.join(", ")),
+        ("display name", system.display_name.clone()),
+        ("description", system.description.clone()),
+        ("locale", details.locale.clone()),
+    ];
+    for (locale, texts) in &details.texts {
+        facts.push(("in another language", format!("{locale}: {}", texts.display_name)));
+        facts.push(("", texts.description.clone()));
+    }
+    facts.extend([
+        ("associated with", system.association.clone()),
+        ("password reset by", details.password_reset_by.text().to_owned()),
+        ("provisioning option", details.provisioning_option.text().to_owned()),
+        ("HPAM", yes_or_no(details.hpam)),
+        ("transfer of accounts", yes_or_no(details.transfer_of_accounts)),
+        ("owners", list(&details.owners)),
+        ("categories", list(&details.categories)),
+        ("connection", "in the agents' configuration".to_owned()),
         ("made", output::moment(system.created)),
     ]);
-    Ok(())
+    output::facts(facts);
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "it ends a command like the others do")]

@@ -12,6 +12,7 @@ use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
 use crate::clock;
 use crate::exit::{Exit, Failure};
+use crate::state::origin::Origin;
 use crate::state::tasks::TaskView;
 
 pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failure> {
@@ -141,6 +142,7 @@ pub(super) fn show(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
         ("member", view.member.map(|it| it.to_string()).unwrap_or_default()),
         ("attempt", view.attempt.to_string()),
         ("cancel", if view.cancel_requested { "requested".to_owned() } else { String::new() }),
+        ("origin", if view.origin == Origin::Administrator { String::new() } else { view.origin.text().to_owned() }),
         ("submitted", output::moment(view.submitted.0)),
         ("deadline", output::moment_if(view.deadline)),
         ("finished", output::moment_if(view.finished)),

@@ -1,5 +1,7 @@
 //! What the ledger keeps, as typed records.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use postern_protocol::id::{Incarnation, TokenId};
 use postern_protocol::message::v1::{MembershipState, Mode};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -10,6 +12,7 @@ use postern_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::origin::Origin;
 use crate::hex;
 
 /// A cluster.
@@ -132,8 +135,103 @@ pub struct SystemRecord {
     pub description: String,
     /// Who works on it.
     pub association: Association,
+    /// What the identity suite knows of it besides.
+    #[serde(default)]
+    pub details: SystemDetails,
     /// When it was made.
     pub created: UnixMillis,
+}
+
+/// What the identity suite knows of a connected system besides its name and who works on it. How it is reached is not
+/// here: that is a matter of the agents' configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SystemDetails {
+    /// The language of its display name and description.
+    pub locale: String,
+    /// Its display name and description in other languages.
+    pub texts: BTreeMap<String, LocalTexts>,
+    /// Who may have passwords reset, besides administrators.
+    pub password_reset_by: PasswordResetBy,
+    /// Whether workflows may use it.
+    pub provisioning_option: ProvisioningOption,
+    /// Whether its accounts are managed as privileged ones.
+    pub hpam: bool,
+    /// Whether its accounts can be transferred.
+    pub transfer_of_accounts: bool,
+    /// Who owns it.
+    pub owners: BTreeSet<String>,
+    /// What it is filed under.
+    pub categories: BTreeSet<String>,
+}
+
+impl Default for SystemDetails {
+    fn default() -> Self {
+        Self {
+            locale: "en".to_owned(),
+            texts: BTreeMap::new(),
+            password_reset_by: PasswordResetBy::default(),
+            provisioning_option: ProvisioningOption::default(),
+            hpam: false,
+            transfer_of_accounts: false,
+            owners: BTreeSet::new(),
+            categories: BTreeSet::new(),
+        }
+    }
+}
+
+/// What a connected system is called in another language.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalTexts {
+    /// Its name for people.
+    pub display_name: String,
+    /// What it is.
+    pub description: String,
+}
+
+/// Who may have passwords of a connected system reset, besides administrators.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PasswordResetBy {
+    /// Those who act on behalf of users.
+    #[default]
+    OboUserOnly,
+    /// They, and users themselves.
+    UsersAndOboUser,
+    /// Nobody: passwords are reset elsewhere.
+    External,
+}
+
+impl PasswordResetBy {
+    /// Its name for people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::OboUserOnly => "OBO user only",
+            Self::UsersAndOboUser => "users and OBO user",
+            Self::External => "external",
+        }
+    }
+}
+
+/// Whether workflows may use a connected system.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProvisioningOption {
+    /// They may.
+    #[default]
+    Automated,
+    /// Administrators only.
+    Administrative,
+}
+
+impl ProvisioningOption {
+    /// Its name for people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Automated => "automated",
+            Self::Administrative => "administrative",
+        }
+    }
 }
 
 /// How far a task is, as the controller knows it.
@@ -248,6 +346,9 @@ pub struct TaskRecord {
     pub kind: TaskKind,
     /// What must not be worked on twice at once.
     pub target: String,
+    /// Who is behind it.
+    #[serde(default, skip_serializing_if = "Origin::is_administrator")]
+    pub origin: Origin,
     /// Whether the submitter waits.
     pub mode: Mode,
     /// Larger goes first.
@@ -287,6 +388,7 @@ impl TaskRecord {
             system,
             kind,
             target,
+            origin: Origin::default(),
             mode: Mode::Async,
             priority: 0,
             digest: [0; 32],

@@ -10,6 +10,7 @@ use postern_protocol::{Epoch, StreamId, SystemName, TaskId, TaskKind, TaskReques
 use sha2::{Digest, Sha256};
 
 use super::ledger::Write;
+use super::origin::Origin;
 use super::record::{Association, Direction, TaskRecord};
 use super::{Refusal, RefusalKind, State};
 use crate::clock::{self, Moment};
@@ -29,6 +30,8 @@ pub struct Submission {
     pub streams: Vec<StreamId>,
     /// The key its secret outputs are sealed to.
     pub requester: Option<SealingPublicKey>,
+    /// Who is behind it.
+    pub origin: Origin,
     /// Whether the submitter waits.
     pub mode: Mode,
     /// Larger goes first.
@@ -54,7 +57,9 @@ impl State {
             });
         }
         self.check_made(id, at)?;
-        let cluster = match &self.system(&submission.system)?.association {
+        let system = self.system(&submission.system)?;
+        submission.origin.check(system, submission.request.kind())?;
+        let cluster = match &system.association {
             Association::Cluster(cluster) => cluster.clone(),
             Association::Server => {
                 return Err(Refusal {
@@ -72,6 +77,7 @@ impl State {
         let deadline = submission.deadline.map(|it| clock::after(at.wall, it));
         let (kind, target) = (submission.request.kind(), offer.target.to_string());
         let record = TaskRecord {
+            origin: submission.origin,
             mode: submission.mode,
             priority: submission.priority,
             digest,

@@ -3,7 +3,9 @@
 use postern_protocol::{ClusterName, SystemName};
 
 use super::ledger::Write;
-use super::record::{Association, SystemRecord, TaskState};
+use super::record::{
+    Association, LocalTexts, PasswordResetBy, ProvisioningOption, SystemDetails, SystemRecord, TaskState,
+};
 use super::{Refusal, RefusalKind, State};
 use crate::clock::Moment;
 
@@ -12,6 +14,11 @@ const MAX_SYSTEMS: usize = 10_000;
 const MAX_TYPE: usize = 32;
 const MAX_DISPLAY_NAME: usize = 128;
 const MAX_DESCRIPTION: usize = 512;
+const MAX_LOCALE: usize = 35;
+/// The longest name of an owner or a category.
+const MAX_NAME: usize = 128;
+/// The largest record, below what one place of the ledger takes.
+const MAX_RECORD: usize = 3 * 1024;
 
 /// A connected system to be made.
 #[derive(Debug, Clone)]
@@ -20,12 +27,39 @@ pub struct NewSystem {
     pub name: SystemName,
     /// Its type.
     pub connector: String,
-    /// Its name for people; the name itself if empty.
-    pub display_name: String,
-    /// What it is.
-    pub description: String,
     /// Who works on it.
     pub association: Association,
+    /// What else is known of it.
+    pub changes: SystemChanges,
+}
+
+/// What becomes known of a connected system. What is not there stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct SystemChanges {
+    /// The language of the two texts, if not the system's own.
+    pub texts_in: Option<String>,
+    /// Its name for people; the name itself if empty.
+    pub display_name: Option<String>,
+    /// What it is.
+    pub description: Option<String>,
+    /// Its language.
+    pub locale: Option<String>,
+    /// Who may have passwords reset, besides administrators.
+    pub password_reset_by: Option<PasswordResetBy>,
+    /// Whether workflows may use it.
+    pub provisioning_option: Option<ProvisioningOption>,
+    /// Whether its accounts are managed as privileged ones.
+    pub hpam: Option<bool>,
+    /// Whether its accounts can be transferred.
+    pub transfer_of_accounts: Option<bool>,
+    /// Who owns it from now on, too.
+    pub add_owners: Vec<String>,
+    /// Who does not any more.
+    pub remove_owners: Vec<String>,
+    /// What it is filed under from now on, too.
+    pub add_categories: Vec<String>,
+    /// What it is not filed under any more.
+    pub remove_categories: Vec<String>,
 }
 
 impl State {
@@ -35,8 +69,6 @@ impl State {
             return Err(Refusal::new(RefusalKind::Overloaded, format!("at most {MAX_SYSTEMS} systems can be added")));
         }
         check_text("type", &new.connector, MAX_TYPE)?;
-        check_text("display_name", &new.display_name, MAX_DISPLAY_NAME)?;
-        check_text("description", &new.description, MAX_DESCRIPTION)?;
         if new.connector.is_empty() {
             return Err(Refusal::field("type", "a connected system needs a type, e.g. `salesforce`"));
         }
@@ -48,16 +80,25 @@ impl State {
                 message: format!("there is a connected system `{}` already, and names never change", new.name),
             });
         }
-        let display_name = if new.display_name.is_empty() { new.name.to_string() } else { new.display_name };
-        let record = SystemRecord {
+        let blank = SystemRecord {
             name: new.name.clone(),
             connector: new.connector,
-            display_name,
-            description: new.description,
+            display_name: new.name.to_string(),
+            description: String::new(),
             association: new.association,
+            details: SystemDetails::default(),
             created: at.wall,
         };
+        let record = changed(blank, new.changes)?;
         self.systems.insert(new.name, record.clone());
+        self.writes.push(Write::System(record.clone()));
+        Ok(record)
+    }
+
+    /// Changes what is known of a connected system: everything but its name, its type and who works on it.
+    pub fn edit_system(&mut self, name: &SystemName, changes: SystemChanges) -> Result<SystemRecord, Refusal> {
+        let record = changed(self.system(name)?.clone(), changes)?;
+        self.systems.insert(name.clone(), record.clone());
         self.writes.push(Write::System(record.clone()));
         Ok(record)
     }
@@ -124,6 +165,64 @@ impl State {
             ),
         })
     }
+}
+
+/// The record with what became known.
+fn changed(mut record: SystemRecord, it: SystemChanges) -> Result<SystemRecord, Refusal> {
+    check_text("display_name", it.display_name.as_deref().unwrap_or_default(), MAX_DISPLAY_NAME)?;
+    check_text("description", it.description.as_deref().unwrap_or_default(), MAX_DESCRIPTION)?;
+    for (field, locale) in [("locale", &it.locale), ("in", &it.texts_in)] {
+        locale.as_deref().map_or(Ok(()), |locale| check_locale(field, locale))?;
+    }
+    for (field, names) in [("add_owners", &it.add_owners), ("add_categories", &it.add_categories)] {
+        names.iter().try_for_each(|name| check_name(field, name))?;
+    }
+    let details = &mut record.details;
+    details.locale = it.locale.unwrap_or_else(|| details.locale.clone());
+    details.password_reset_by = it.password_reset_by.unwrap_or(details.password_reset_by);
+    details.provisioning_option = it.provisioning_option.unwrap_or(details.provisioning_option);
+    details.hpam = it.hpam.unwrap_or(details.hpam);
+    details.transfer_of_accounts = it.transfer_of_accounts.unwrap_or(details.transfer_of_accounts);
+    details.owners.retain(|owner| !it.remove_owners.contains(owner));
+    details.owners.extend(it.add_owners);
+    details.categories.retain(|category| !it.remove_categories.contains(category));
+    details.categories.extend(it.add_categories);
+    let own = record.name.to_string();
+    let (display_name, description) = match it.texts_in.filter(|locale| *locale != details.locale) {
+        None => (&mut record.display_name, &mut record.description),
+        Some(locale) => {
+            let LocalTexts { display_name, description } = details.texts.entry(locale).or_default();
+            (display_name, description)
+        }
+    };
+    if let Some(text) = it.display_name {
+        *display_name = if text.is_empty() { own } else { text };
+    }
+    if let Some(text) = it.description {
+        *description = text;
+    }
+    match serde_json::to_vec(&record) {
+        Ok(bytes) if bytes.len() <= MAX_RECORD => Ok(record),
+        Ok(_) | Err(_) => Err(Refusal::new(
+            RefusalKind::Conflict,
+            format!(
+                "owners, categories and texts of `{}` are more than the {MAX_RECORD} bytes there is room for",
+                record.name
+            ),
+        )),
+    }
+}
+
+fn check_locale(field: &'static str, locale: &str) -> Result<(), Refusal> {
+    let is_one = locale.starts_with(|first: char| first.is_ascii_alphabetic())
+        && locale.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    check_text(field, locale, MAX_LOCALE)?;
+    if is_one { Ok(()) } else { Err(Refusal::field(field, format!("`{field}` is a language such as `en` or `fr-CA`"))) }
+}
+
+fn check_name(field: &'static str, name: &str) -> Result<(), Refusal> {
+    check_text(field, name, MAX_NAME)?;
+    if name.trim().is_empty() { Err(Refusal::field(field, format!("`{field}` holds an empty name"))) } else { Ok(()) }
 }
 
 fn check_text(field: &'static str, text: &str, max: usize) -> Result<(), Refusal> {

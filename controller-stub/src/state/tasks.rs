@@ -10,6 +10,7 @@ use postern_protocol::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::origin::Origin;
 use super::record::{ObservationRecord, TaskRecord, TaskState};
 use super::{MAX_WAITERS, Refusal, RefusalKind, State, ToSession};
 use crate::clock::Moment;
@@ -28,6 +29,8 @@ pub struct TaskView {
     pub kind: TaskKind,
     /// With which parameters.
     pub params: serde_json::Value,
+    /// Who is behind it.
+    pub origin: Origin,
     /// Whether the submitter waits.
     pub mode: Mode,
     /// Larger goes first.
@@ -197,6 +200,7 @@ impl State {
             cluster: record.cluster.clone(),
             kind: record.kind,
             params,
+            origin: record.origin,
             mode: record.mode,
             priority: record.priority,
             state: record.state.name().to_owned(),

@@ -12,4 +12,5 @@ mod member;
 mod members;
 mod payloads;
 mod restarts;
+mod systems;
 mod tasks;

@@ -137,6 +137,7 @@ async fn members_of_one_host_can_be_told_apart_in_the_list() {
     assert!(line(identity.member).contains("no, last ") && line(never.member).contains("never"), "{out}");
 }
 
+/// Feature B18.
 #[tokio::test]
 async fn only_clusters_with_an_enabled_member_can_be_chosen() {
     let lab = Lab::start_with(&[]).await;

@@ -369,6 +369,7 @@ mod tests {
         assert!(error.contains("agent.toml:8:") && error.contains("unknown field `netwrok`"), "{error}");
     }
 
+    /// Feature B18.
     #[test]
     fn a_value_outside_its_limits_is_refused_by_the_name_of_its_key() {
         for (line, field) in [
@@ -393,6 +394,7 @@ mod tests {
         assert!(error.contains("`trusted_ranges`: `203.0.113.1-203.0.113.9` is no range"), "{error}");
     }
 
+    /// Feature B18.
     #[test]
     fn plain_http_takes_a_word() {
         let plain = format!("{SOAP}domain = \"http://127.0.0.1:8080\"\n");

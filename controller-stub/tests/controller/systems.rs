@@ -1,0 +1,131 @@
+//! Connected systems: what is known of them, and whom they let in.
+
+use postern_controller_stub::exit::Exit;
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, new_task};
+
+/// Feature B18.
+#[tokio::test]
+async fn b18_a_record_is_made_edited_and_kept() {
+    let mut lab = Lab::start().await;
+    let _identity = lab.enroll().await;
+    let add = [
+        "system",
+        "add",
+        "sf",
+        "--with",
+        "acme",
+        "--display-name",
+        "Salesforce",
+        "--description",
+        "The org",
+        "--locale",
+        "en-GB",
+        "--password-reset-by",
+        "users_and_obo_user",
+        "--provisioning-option",
+        "administrative",
+        "--hpam",
+        "true",
+        "--transfer-of-accounts",
+        "true",
+        "--owner",
+        "ada@example.com",
+        "--owner",
+        "bob@example.com",
+        "--category",
+        "CRM",
+    ];
+    let (code, _, err) = lab.command(&add);
+    assert_eq!(code, Some(0), "{err}");
+    let edit = [
+        "system",
+        "edit",
+        "sf",
+        "--in",
+        "fr",
+        "--display-name",
+        "Le CRM",
+        "--remove-owner",
+        "bob@example.com",
+        "--category",
+        "Cloud",
+        "--hpam",
+        "false",
+    ];
+    assert_eq!(lab.command(&edit).0, Some(0));
+
+    lab.kill();
+    lab.restart().await;
+    let mut record: Value = lab.client().get("/v1/systems/sf").await.unwrap();
+    record.as_object_mut().unwrap().remove("created");
+    let expected = json!({
+        "name": "sf", "type": "salesforce", "supports": ["identity", "provisioning"], "display_name": "Salesforce",
+        "description": "The org", "locale": "en-GB", "texts": {"fr": {"display_name": "Le CRM", "description": ""}},
+        "association": "acme", "password_reset_by": "users_and_obo_user", "provisioning_option": "administrative",
+        "hpam": false, "transfer_of_accounts": true, "owners": ["ada@example.com"], "categories": ["CRM", "Cloud"],
+    });
+    assert_eq!(record, expected);
+    let (_, out, _) = lab.command(&["system", "show", "sf"]);
+    for words in ["users and OBO user", "administrative", "Le CRM", "CRM, Cloud", "in the agents' configuration"] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_record_cannot_be_is_refused_by_the_name_of_its_field() {
+    let lab = Lab::start().await;
+    let _identity = lab.enroll().await;
+    lab.add_system().await;
+    for (body, field) in [
+        (json!({ "name": "other" }), "name"),
+        (json!({ "locale": "../etc" }), "locale"),
+        (json!({ "password_reset_by": "anybody" }), "password_reset_by"),
+        (json!({ "add_owners": [" "] }), "add_owners"),
+        (json!({ "display_name": "two\nlines" }), "display_name"),
+    ] {
+        let failure = lab.client().post::<Value>("/v1/systems/sf", &body).await.unwrap_err();
+        assert!(failure.text.contains(&format!("`{field}`")), "{body}: {}", failure.text);
+    }
+    let many: Vec<String> = (0..40).map(|number| format!("{number:0>100}")).collect();
+    let failure = lab.client().post::<Value>("/v1/systems/sf", &json!({ "add_owners": many })).await.unwrap_err();
+    assert!(failure.text.contains("there is room for"), "{}", failure.text);
+    assert_eq!(lab.client().get::<Value>("/v1/systems/sf").await.unwrap()["owners"], json!([]));
+}
+
+/// Take the check out of `submit`, and this fails. Feature B18.
+#[tokio::test]
+async fn b18_tasks_are_taken_in_only_from_whom_the_system_lets_in() {
+    let lab = Lab::start().await;
+    let _identity = lab.enroll().await;
+    lab.add_system().await;
+    let submit = async |origin: &str, kind: &str, params: Value| {
+        let body = json!({ "id": new_task(), "system": "sf", "kind": kind, "params": params, "origin": origin });
+        lab.client().post::<Value>("/v1/tasks", &body).await
+    };
+    let reset = json!({ "account": "joe@example.com", "source": "service" });
+    let disable = json!({ "account": "joe@example.com" });
+    for (setting, users, obo_users) in
+        [("obo_user_only", false, true), ("users_and_obo_user", true, true), ("external", false, false)]
+    {
+        let edit = ["system", "edit", "sf", "--password-reset-by", setting];
+        assert_eq!(lab.command(&edit).0, Some(0));
+        for (origin, taken) in [("user", users), ("obo_user", obo_users), ("administrator", true)] {
+            match submit(origin, "reset_password", reset.clone()).await {
+                Ok(view) => assert!(taken && view["origin"] == origin, "{setting} {origin}"),
+                Err(failure) => {
+                    assert!(!taken && failure.exit == Exit::Refused, "{setting} {origin}: {}", failure.text);
+                }
+            }
+        }
+    }
+    assert!(submit("user", "disable_user", disable.clone()).await.unwrap_err().text.contains("new password"));
+
+    assert!(submit("workflow", "disable_user", disable.clone()).await.is_ok());
+    assert_eq!(lab.command(&["system", "edit", "sf", "--provisioning-option", "administrative"]).0, Some(0));
+    assert!(submit("workflow", "disable_user", disable.clone()).await.unwrap_err().text.contains("administrative"));
+    assert!(submit("administrator", "disable_user", disable).await.is_ok());
+    let (code, _, err) = lab.command(&["task", "submit", "test_connection", "--system", "sf", "--origin", "workflow"]);
+    assert_eq!(code, Some(77), "{err}");
+}
