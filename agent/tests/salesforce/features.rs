@@ -14,11 +14,8 @@ const ACTIVE: &str = "user0001@acme.example";
 const OTHER: &str = "user0002@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
 
-/// An address at which nobody listens.
-fn nobody() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
-}
+/// An address at which nobody listens: a port that was free may have been given to another test.
+const NOBODY: &str = "http://127.0.0.1:1";
 
 /// Feature B1.
 #[tokio::test]
@@ -34,8 +31,8 @@ async fn b01_each_hop_that_fails_is_named_with_what_to_do() {
     let wrong_secret = lab.settings("oauth-client-credentials").replace(&lab.secret("secret"), &lab.secret("wrong"));
     let rows = [
         ("DNS", "unreachable_dns", at("http://no-such-host.invalid")),
-        ("proxy", "unreachable_proxy", format!("{jwt}proxy = {{ url = \"{}\" }}\n", nobody())),
-        ("connection", "unreachable", at(&nobody())),
+        ("proxy", "unreachable_proxy", format!("{jwt}proxy = {{ url = \"{NOBODY}\" }}\n")),
+        ("connection", "unreachable", at(NOBODY)),
         ("TLS", "unreachable_tls", at(&lab.sim.https_url())),
         ("login", "invalid_client", wrong_secret),
         ("API", "API_DISABLED_FOR_ORG", jwt.clone()),
