@@ -50,7 +50,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     loop {
         let way = course.way;
         let tracker = delta.as_ref().map(|(cursor, _)| Tracker::new(Arc::clone(&org.keep), cursor.clone(), &plan, &it));
-        match attempt(org, &plan, (course.begin(), total), tracker, cx).await {
+        match attempt(org, &plan, course.begin(), tracker, cx).await {
             Ok(((stream, key), records)) => {
                 let moment = |moment: &Timestamp| Text::clipped(soql::moment(moment));
                 let span = delta.as_ref().map(|(_, span)| span);
@@ -191,12 +191,12 @@ type Done = ((postern_protocol::message::v1::StreamRef, postern_protocol::seal::
 async fn attempt(
     org: &Salesforce,
     plan: &Plan,
-    (begin, total): (Beginning, u64),
+    begin: Beginning,
     tracker: Option<Tracker>,
     cx: &AttemptCx,
 ) -> Result<Done, Broken> {
     let sink = Sink::begin(plan, cx.journal.payload(RESULT_KEY)?, tracker).await?;
-    let sink = stream(org, plan, (begin, total), sink, cx).await?;
+    let sink = stream(org, plan, begin, sink, cx).await?;
     Ok(sink.finish().await?)
 }
 
@@ -213,12 +213,12 @@ pub(super) trait Taker: Sized {
 pub(super) async fn stream<T: Taker>(
     org: &Salesforce,
     plan: &Plan,
-    (begin, total): (Beginning, u64),
+    begin: Beginning,
     taker: T,
     cx: &AttemptCx,
 ) -> Result<T, Broken> {
     let mut source = Source::open(org, plan, begin, cx).await?;
-    let read = read(org, plan, (&mut source, taker), total, cx).await;
+    let read = read(org, plan, (&mut source, taker), cx).await;
     source.close(org, read.as_ref().err(), cx).await;
     read
 }
@@ -227,12 +227,11 @@ async fn read<T: Taker>(
     org: &Salesforce,
     plan: &Plan,
     (source, mut taker): (&mut Source, T),
-    total: u64,
     cx: &AttemptCx,
 ) -> Result<T, Broken> {
     while let Some(rows) = source.next(org, plan).await? {
         taker = taker.take(rows).await?;
-        cx.journal.progress(taker.taken(), total.max(taker.taken()), "export");
+        cx.journal.progress(taker.taken(), source.found().max(taker.taken()), "export");
         if cx.stop.is_cancelled() {
             return Err(stopped().into());
         }
