@@ -250,7 +250,7 @@ impl AttemptCx {
         let notes = results::packed(told).map_err(|error| {
             Failure::new(
                 FailureClass::Internal,
-                "unpacked",
+                "note_failed",
                 format!("what is told of a step cannot be packed: {error}"),
             )
         })?;
