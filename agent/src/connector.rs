@@ -5,6 +5,7 @@
 //! [`AttemptCx::done`], memory through [`Keep`].
 
 pub mod registry;
+mod results;
 pub mod salesforce;
 
 use std::io::{ErrorKind, Read, Write};
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 pub use registry::{
     build, check, cursors, forget_cursor, read_schema, reset_sign_in, schema, schema_file, standard_schema,
 };
+pub use results::unpacked;
 
 use crate::chain::Chain;
 
@@ -163,8 +165,8 @@ pub trait Journal: Send + Sync {
     /// Makes what is proved of steps, or to be remembered of them, durable.
     fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>>;
 
-    /// The results of a batch so far, from their beginning: the notes of the steps that are done, concatenated. Reads
-    /// block: use it on a thread that may.
+    /// The results of a batch so far, from their beginning: what is told of the steps that are done. Reads block: use it
+    /// on a thread that may.
     fn results(&self) -> Box<dyn Read + Send>;
 
     /// Says how far the task is. Lossy; the newest wins.
@@ -233,20 +235,26 @@ impl AttemptCx {
         self.journal.record(vec![JournalEntry { step, mark: Mark::Memo, note: checked(note)? }]).await
     }
 
-    /// Makes the end of a step that changed something durable, in as many notes as it needs.
-    pub async fn done(&self, step: u32, notes: Vec<Vec<u8>>) -> Result<(), Failure> {
-        self.end(step, Mark::Done, notes).await
+    /// Makes the end of a step that changed something durable, with what is told of it: its part of the results of a
+    /// batch.
+    pub async fn done(&self, step: u32, told: &[u8]) -> Result<(), Failure> {
+        self.end(step, Mark::Done, told).await
     }
 
-    /// Makes the end of a step that changed nothing durable, in as many notes as it needs.
-    pub async fn done_without_change(&self, step: u32, notes: Vec<Vec<u8>>) -> Result<(), Failure> {
-        self.end(step, Mark::Unchanged, notes).await
+    /// The same for a step that changed nothing.
+    pub async fn done_without_change(&self, step: u32, told: &[u8]) -> Result<(), Failure> {
+        self.end(step, Mark::Unchanged, told).await
     }
 
-    async fn end(&self, step: u32, mark: Mark, notes: Vec<Vec<u8>>) -> Result<(), Failure> {
-        let entry = |note| Ok(JournalEntry { step, mark, note: checked(note)? });
-        let entries = notes.into_iter().map(entry).collect::<Result<Vec<_>, Failure>>()?;
-        self.journal.record(entries).await
+    async fn end(&self, step: u32, mark: Mark, told: &[u8]) -> Result<(), Failure> {
+        let notes = results::packed(told).map_err(|error| {
+            Failure::new(
+                FailureClass::Internal,
+                "note_failed",
+                format!("what is told of a step cannot be packed: {error}"),
+            )
+        })?;
+        self.journal.record(notes.into_iter().map(|note| JournalEntry { step, mark, note }).collect()).await
     }
 
     /// Whether an earlier attempt proved this step done.

@@ -9,12 +9,12 @@ use postern_protocol::{Failure, TaskId};
 use postern_store::SpoolWriter;
 
 use super::payload::{delete, failure};
-use crate::connector::unwritten;
+use crate::connector::{unpacked, unwritten};
 use crate::random;
 use crate::store::{AgentStoreError, Store, spool_id};
 
 /// The notes of the steps that are done, one after the other.
-struct Results<I> {
+struct Notes<I> {
     journal: I,
     note: Vec<u8>,
     read: usize,
@@ -22,10 +22,10 @@ struct Results<I> {
 
 /// The results so far of a task.
 pub(super) fn read(store: &Store, task: TaskId) -> impl Read + Send + use<> {
-    Results { journal: store.journal(task), note: Vec::new(), read: 0 }
+    unpacked(Notes { journal: store.journal(task), note: Vec::new(), read: 0 })
 }
 
-impl<I: Iterator<Item = Result<JournalEntry, AgentStoreError>>> Read for Results<I> {
+impl<I: Iterator<Item = Result<JournalEntry, AgentStoreError>>> Read for Notes<I> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.read == self.note.len() {
             let Some(entry) = self.journal.next() else { return Ok(0) };

@@ -12,6 +12,10 @@ use super::{
 /// A batch is handed over when it has grown to about this size; the engine's own bound is twice as large.
 const BATCH_BYTES: usize = 128 * 1024;
 
+/// The entries of one step stay together up to this, a little below the engine's own bound: the notes of its end are some
+/// tens of KiB, and understood together.
+const STEP_BYTES: usize = 240 * 1024;
+
 /// Writes on their way to the engine.
 pub(super) struct Transaction<'a> {
     engine: &'a Store,
@@ -28,11 +32,16 @@ impl<'a> Transaction<'a> {
     }
 
     pub(super) fn batches(mut self, writes: &[Write]) -> Result<Vec<Batch>, AgentStoreError> {
+        let mut before: Option<&Write> = None;
         for write in writes {
-            if !matches!(write, Write::DeleteTask(_)) {
-                self.make_room();
+            match (before, write) {
+                (_, Write::DeleteTask(_)) => (),
+                (Some(Write::PutJournal(task, _, one)), Write::PutJournal(same, _, other))
+                    if task == same && one.step == other.step && self.bytes <= STEP_BYTES => {}
+                _ => self.make_room(),
             }
             self.add(write)?;
+            before = Some(write);
         }
         self.batches.push(self.batch);
         // New work is let in only while there is room for it; what follows may use the space kept for a full disk.

@@ -18,8 +18,9 @@ use crate::{Disk, RealDisk, Store, StoreError, StoreKey, Table, record};
 
 const INCARNATION_KEY: &[u8] = b"incarnation";
 
-/// sled's page cache. The working set is a few thousand small records.
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// sled's page cache, of which it holds two to three times as much in memory. The working set is a few thousand small
+/// records; a batch's journal is written once and read once.
+const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Damaged stores kept for a person to look at. Whoever has this many has a disk to replace, and
 /// more would fill it.

@@ -84,6 +84,8 @@ async fn users_are_created_and_modified() {
     assert_eq!((lab.effects(NEW).creates, lab.effects(INACTIVE).activations), (1, 1));
     let notes = task.notes.lock().unwrap();
     assert!(notes.iter().all(|it| !String::from_utf8_lossy(&it.note).contains("Correct-Horse")));
+    drop(notes);
+    assert!(task.lines().iter().all(|line| !line.to_string().contains("Correct-Horse")));
 }
 
 /// The identity suites' scenario of a delete in its two machine steps, then that of a restore.

@@ -277,6 +277,7 @@ async fn audited_attributes_are_written_to_the_audit_without_what_is_encrypted()
     assert!(changes.as_array().unwrap().contains(&json!({"attribute": "Department"})));
     assert!(!text.contains(hidden));
     assert!(!task.notes.lock().unwrap().iter().any(|it| String::from_utf8_lossy(&it.note).contains(hidden)));
+    assert!(!task.lines().iter().any(|line| line.to_string().contains(hidden)));
 }
 
 #[tokio::test]

@@ -320,7 +320,10 @@ impl Task {
 /// The results of a batch so far.
 fn results(notes: &[JournalEntry]) -> Vec<u8> {
     let done = notes.iter().filter(|entry| matches!(entry.mark, Mark::Done | Mark::Unchanged));
-    done.flat_map(|entry| entry.note.clone()).collect()
+    let packed: Vec<u8> = done.flat_map(|entry| entry.note.clone()).collect();
+    let mut results = Vec::new();
+    connector::unpacked(packed.as_slice()).read_to_end(&mut results).unwrap();
+    results
 }
 
 fn system() -> SystemName {

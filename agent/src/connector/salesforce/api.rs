@@ -346,7 +346,7 @@ impl Salesforce {
                 for _ in 0..MAX_PAGES {
                     let next = rows.next_records_url.as_deref().and_then(|next| next.split_once("/query/"));
                     let Some((_, locator)) = next else { break };
-                    rows = self.read_as(&Call::get(format!("query/{locator}")), typed).await?;
+                    rows = self.read_as(&Call::get(format!("query/{locator}")), |reply| typed(&reply)).await?;
                     all.append(&mut rows.records);
                 }
                 // A page that is not the last and leads nowhere would pass for a whole answer.
@@ -364,11 +364,11 @@ impl Salesforce {
             && let path = format!("query?q={}", encoded(one))
             && path.len() <= soql::MAX_ENCODED
         {
-            return Ok(vec![self.read_as(&Call::get(path), typed).await?]);
+            return Ok(vec![self.read_as(&Call::get(path), |reply| typed(&reply)).await?]);
         }
         let inner: Vec<Json> = statements.iter().enumerate().map(|it| self.inner_query(it)).collect();
         let call = Call::ask("composite", json!({ "compositeRequest": inner }));
-        let Answers { all } = self.read_as(&call, typed_answers).await?;
+        let Answers { all } = self.read_as(&call, |reply| typed_answers(&reply)).await?;
         Ok(all.into_iter().map(|inner| inner.body).collect())
     }
 
@@ -444,22 +444,22 @@ fn encoded(soql: &str) -> String {
 }
 
 /// What a reply tells, in the form that is wanted.
-fn typed<T: DeserializeOwned>(reply: Reply) -> Result<T, Miss> {
+fn typed<T: DeserializeOwned>(reply: &Reply) -> Result<T, Miss> {
     if reply.status == StatusCode::OK
         && let Ok(told) = serde_json::from_slice(&reply.body)
     {
         return Ok(told);
     }
-    Err(classify(&reply, StatusCode::OK).err().unwrap_or_else(|| Miss::Not(error::strange(200))))
+    Err(classify(reply, StatusCode::OK).err().unwrap_or_else(|| Miss::Not(error::strange(200))))
 }
 
 /// What a reply tells of several calls in one. One that was refused speaks for all.
-fn typed_answers<T: DeserializeOwned>(reply: Reply) -> Result<Answers<T>, Miss> {
+fn typed_answers<T: DeserializeOwned>(reply: &Reply) -> Result<Answers<T>, Miss> {
     let all_well = serde_json::from_slice(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
     if let Some(answers) = all_well {
         return Ok(answers);
     }
-    let Answer { json, .. } = classify(&reply, StatusCode::OK)?;
+    let Answer { json, .. } = classify(reply, StatusCode::OK)?;
     let inner = json.get("compositeResponse").and_then(Json::as_array);
     let refused = inner.and_then(|all| all.iter().find_map(|inner| problem(inner.get("body")?)));
     Err(Miss::Not(refused.map_or_else(|| error::strange(200), |(code, message)| error::failure(&code, &message))))

@@ -91,9 +91,9 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         for (step, lines) in (step.first..=step.last).zip(lines.chunks(steps.entries)) {
             if !cx.is_done(step) {
                 if lines.iter().any(|line| line.end().may_have_changed()) {
-                    cx.done(step, result::notes(lines)).await?;
+                    cx.done(step, &result::text(lines)).await?;
                 } else {
-                    cx.done_without_change(step, result::notes(lines)).await?;
+                    cx.done_without_change(step, &result::text(lines)).await?;
                 }
                 for line in lines {
                     tally.count(line.end());
@@ -142,7 +142,7 @@ impl Batch<'_> {
         if !self.cx.earlier.is_empty() || self.all_pass(form).await? {
             return Ok(Course::Run);
         }
-        self.cx.done_without_change(REFUSED, vec![Vec::new()]).await?;
+        self.cx.done_without_change(REFUSED, &[]).await?;
         Ok(Course::Refuse)
     }
 

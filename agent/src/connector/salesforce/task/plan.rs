@@ -98,8 +98,8 @@ impl<'a> Plan<'a> {
         if let Some(user) = self.user.take() {
             self.cx.memo(WHICH_USER, step::user_note(&user)).await?;
         }
-        // Nothing is told of a step but that it is done: notes of finished steps are the results of batches.
-        self.cx.done(step, vec![Vec::new()]).await
+        // Nothing is told of a step but that it is done: what is told of finished steps are the results of batches.
+        self.cx.done(step, &[]).await
     }
 
     /// All steps are done.

@@ -1,4 +1,4 @@
-//! What became of each entry: one line of JSON an entry, in the notes that end a unit.
+//! What became of each entry: one line of JSON an entry, told at the end of a unit.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -9,7 +9,7 @@ use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::connector::{Conclusion, MAX_NOTE};
+use crate::connector::Conclusion;
 
 /// The longest text of a line.
 const MAX_TEXT: usize = 300;
@@ -117,7 +117,7 @@ impl Line {
     }
 }
 
-/// A text that keeps its line within a note.
+/// A text that keeps its line short.
 pub(super) fn clipped(text: &str) -> String {
     let plain = text.chars().map(|it| if it.is_control() { ' ' } else { it });
     let mut text: String = plain.take(MAX_TEXT).collect();
@@ -125,14 +125,14 @@ pub(super) fn clipped(text: &str) -> String {
     text
 }
 
-/// The lines, in pieces that fit a note.
-pub(super) fn notes(lines: &[Line]) -> Vec<Vec<u8>> {
+/// The lines as they stand in the results.
+pub(super) fn text(lines: &[Line]) -> Vec<u8> {
     let mut text = Vec::new();
     for line in lines {
         text.extend(serde_json::to_vec(line).unwrap_or_default());
         text.push(b'\n');
     }
-    text.chunks(MAX_NOTE).map(<[u8]>::to_vec).collect()
+    text
 }
 
 /// How many entries ended how.
@@ -251,12 +251,12 @@ mod tests {
     }
 
     #[test]
-    fn lines_survive_their_notes_however_long_their_texts_are() {
+    fn lines_can_be_counted_however_long_their_texts_are() {
         for text in ["x", &"\"".repeat(5_000), &"😀".repeat(5_000), &"\u{1}".repeat(5_000)] {
             let lines: Vec<Line> = (1..=200).map(|number| line(number, text)).collect();
-            let notes = notes(&lines);
-            assert!(notes.iter().all(|note| note.len() <= MAX_NOTE));
-            assert_eq!(Tally::of_results(notes.concat().as_slice()).unwrap().entries(), 200);
+            let text = super::text(&lines);
+            assert!(text.len() <= 200 * (MAX_CHANGES + 8 * MAX_TEXT));
+            assert_eq!(Tally::of_results(text.as_slice()).unwrap().entries(), 200);
         }
     }
 

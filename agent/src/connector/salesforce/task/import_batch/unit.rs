@@ -87,7 +87,7 @@ impl<'a> Unit<'a> {
     /// Whether every entry passes what can be checked before anything is sent.
     pub(super) async fn passes(mut self) -> Result<bool, Failure> {
         self.prepare().await?;
-        Ok(!self.work.iter().any(|work| work.has_failed()))
+        Ok(!self.work.iter().any(Work::has_failed))
     }
 
     /// Reports the unit without sending anything: what fails for itself, and the others because of it.

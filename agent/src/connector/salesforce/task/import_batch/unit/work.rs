@@ -147,7 +147,7 @@ impl<'a> Work<'a> {
     /// An inactive user gets no password, unless it is inactive because an earlier attempt came as far as that.
     fn end_of_inactive(&self, found: &Found, memory: &Memory, service_account: &str) -> Option<End> {
         let refused = said(&inactive(&self.account));
-        let disables = self.plan.as_ref().is_some_and(|plan| plan.disables_last());
+        let disables = self.plan.as_ref().is_some_and(Plan::disables_last);
         match memory.passwords.get(&self.number) {
             Some(before) if *before != found.last_password_change_date => None,
             None if disables && memory.since.is_some_and(|since| found.was_modified_by(service_account, since)) => {
@@ -196,7 +196,7 @@ impl<'a> Work<'a> {
             return;
         }
         let held = |name: &str| present.get(name).cloned().unwrap_or_default();
-        let last = plan.disables_last().then(|| ("IsActive", Json::Bool(false)));
+        let last = plan.disables_last().then_some(("IsActive", Json::Bool(false)));
         let fields = plan.fields.iter().map(|(name, value)| (name, value.clone())).chain(last);
         let shifts = fields.filter_map(|(name, new)| {
             let old = held(name);
