@@ -211,6 +211,12 @@ pub(super) const TABLE: &[Known] = &[
     known("TOO_MANY_APEX_REQUESTS", Transient, LATER),
     known("QUERY_TIMEOUT", Transient, LATER),
     known("REQUEST_LIMIT_EXCEEDED", RateLimited, BUDGET),
+    known(
+        "api_budget_reserved",
+        RateLimited,
+        "Nothing has to be done if the task's deadline allows it to wait. Otherwise look which programs use up the calls \
+         (Setup, Company Information), or raise `api_budget_percent`.",
+    ),
     // One user.
     known(
         "DUPLICATE_USERNAME",
