@@ -41,19 +41,6 @@ async fn the_soap_login_works_with_a_warning_that_its_sunset_is_near() {
     }
 }
 
-/// The session lives at the host that the sign-in names: another than the login host, also for a sandbox.
-#[tokio::test]
-async fn a_sign_in_by_any_host_goes_on_at_the_instance_that_it_names() {
-    let lab = Lab::start().await;
-    let address = lab.sim.http_address().unwrap();
-    for method in ["soap", "oauth-client-credentials"] {
-        let host = lab.settings(method).replace(&lab.sim.http_url(), &format!("http://127.0.0.1:{}", address.port()));
-        let output = tested(&lab, &host).await;
-        assert_eq!(output.instance.as_str(), format!("http://127.0.0.1:{}", address.port()));
-        assert_eq!(output.account.as_str(), ADMIN);
-    }
-}
-
 /// Salesforce knows where the agent comes from, and says it in LoginHistory; what that means is decided here.
 /// Feature C12.
 #[tokio::test]

@@ -179,9 +179,15 @@ impl Ledger {
         let Unfinished { failure, patience } = unfinished;
         let Limits { attempts, long_wait, waiting, .. } = self.limits;
         let Some(held) = self.tasks.get_mut(&task) else { return };
+        let interrupted = is_interruption(&failure);
+        let asked = !interrupted && patience >= long_wait;
+        if asked && held.origin == Origin::Local {
+            // Somebody waits for it, and can decide better.
+            return self.give_up(task, failure);
+        }
         // A task that does as it was asked has not failed; but nobody waits for ever.
-        let waits = patience >= long_wait && held.waited + patience <= waiting;
-        held.failures += u32::from(!is_interruption(&failure) && !waits);
+        let waits = asked && held.waited + patience <= waiting;
+        held.failures += u32::from(!interrupted && !waits);
         match retry::decide(failure.class.known(), held.failures, attempts, patience) {
             retry::Next::Again(after) if !held.is_expired(now + after) => {
                 held.retry_at = Some(now + after);

@@ -510,6 +510,31 @@ fn long_waits_that_were_asked_for_are_no_failures_but_do_not_last_for_ever() {
 }
 
 #[test]
+fn whoever_waits_at_a_terminal_is_told_instead_of_waiting_long() {
+    let mut desk = Desk::new();
+    let offer = offer(1, TaskKind::ValidateUser, 0);
+    let offered = Offered { offer, origin: Origin::Local, refusal: None, streams_here: Vec::new() };
+    desk.ledger.handle_offer(offered, desk.now);
+    desk.sync();
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    desk.ledger.handle_failed(id(1), busy(59), desk.now);
+    desk.now = desk.now + Duration::from_secs(59);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    desk.ledger.handle_failed(id(1), busy(60), desk.now);
+    desk.sync();
+    assert!(matches!(desk.events().as_slice(), [Event::LocalReport(_)]));
+}
+
+#[test]
+fn an_interruption_goes_on_as_soon_as_it_may_whatever_was_asked_for() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::ValidateUser);
+    let interrupted = Unfinished { failure: failure::lease_too_short(), patience: Duration::from_secs(900) };
+    desk.ledger.handle_failed(id(1), interrupted, desk.now);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+}
+
+#[test]
 fn batches_that_wait_leave_room_for_what_is_urgent() {
     let mut desk = Desk::connected();
     for n in 1..=2 {

@@ -127,10 +127,9 @@ impl Governor {
 
 /// The failure of a batch that leaves the rest of the calls to others.
 pub(super) fn reserved(Usage { used, of }: Usage, batch_percent: u8) -> Failure {
-    let minutes = USED_UP.as_secs() / 60;
     let summary = format!(
         "The org has used {used} of the {of} API calls it may make in 24 hours; from {batch_percent} % on they are left \
-         to others, and batches wait: it is tried again in {minutes} minutes"
+         to others, and batches wait"
     );
     error::own("api_budget_reserved", summary)
 }

@@ -214,7 +214,7 @@ pub(super) const TABLE: &[Known] = &[
     known(
         "api_budget_reserved",
         RateLimited,
-        "Nothing has to be done if the task's deadline allows it to wait. Otherwise look which programs use up the calls \
+        "A controller's task is tried again every 15 minutes, until its deadline. Look which programs use up the calls \
          (Setup, Company Information), or raise `api_budget_percent`.",
     ),
     // One user.
