@@ -305,7 +305,6 @@ fn phases() -> Vec<(&'static str, &'static str, fn() -> Task)> {
         ("PATCH", "/jobs/ingest/", || titles(1)),
         ("GET", "/jobs/ingest/", || titles(1)),
         ("GET", "/successfulResults", || titles(1)),
-        ("GET", "/failedResults", || titles(1)),
         ("POST", "/jobs/query", everybody_in_bulk),
         ("GET", "/jobs/query/", everybody_in_bulk),
         ("GET", "/results", everybody_in_bulk),

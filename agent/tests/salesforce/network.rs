@@ -150,7 +150,7 @@ async fn one_place_is_enough_for_every_task_and_is_given_back_by_what_breaks_off
 
 /// An org in which the agent has made this many calls, of so many it may make.
 async fn org_with_calls(used: u64, daily_api_calls: u64, settings: &str) -> (Lab, Arc<dyn Connector>) {
-    let lab = Lab::with_org(OrgSeed { daily_api_calls, ..OrgSeed::acme(250) }).await;
+    let lab = Lab::with_org(OrgSeed { daily_api_calls, ..OrgSeed::acme(600) }).await;
     // This method does not mind when the simulator's clock is moved.
     let connector = lab.connector_with(&format!("{}{settings}", lab.settings("oauth-client-credentials")));
     while calls(&lab) < used {
@@ -204,18 +204,18 @@ async fn batches_leave_the_rest_of_the_calls_to_others_and_single_tasks_go_on() 
 #[tokio::test]
 async fn an_import_stops_between_units_when_the_calls_get_scarce_and_goes_on_when_there_are_some_again() {
     let (lab, connector) = org_with_calls(8, 1_000, "api_budget_percent = 1\n").await;
-    let mut import = titles(250, 1_000);
+    let mut import = titles(600, 1_000);
     let failure = import.attempt(&connector).await.unwrap_err();
     assert_eq!(failure.code.as_str(), "api_budget_reserved");
     let first = lab.effects(JOE).updates;
-    assert_eq!((first, lab.effects("user0250@acme.example").updates), (1, 0), "one unit of two");
+    assert_eq!((first, lab.effects("user0600@acme.example").updates), (1, 0), "one unit of two");
 
     // Another day. Any answer tells how many calls are used.
     lab.sim.switch(&Switches { advance_secs: 24 * 60 * 60, ..Switches::default() }).unwrap();
     validate(JOE).attempt(&connector).await.unwrap();
     let conclusion = import.attempt(&connector).await.unwrap();
-    assert_eq!((conclusion.outcome, modified(&conclusion)), (Outcome::Succeeded, 250));
-    assert_eq!((lab.effects(JOE).updates, lab.effects("user0250@acme.example").updates), (1, 1));
+    assert_eq!((conclusion.outcome, modified(&conclusion)), (Outcome::Succeeded, 600));
+    assert_eq!((lab.effects(JOE).updates, lab.effects("user0600@acme.example").updates), (1, 1));
 }
 
 #[tokio::test]
