@@ -186,8 +186,8 @@ async fn f34_every_way_to_salesforce_leads_through_the_proxy_with_its_credential
     let (_, proxy_section) = credentials(&lab, &proxy, PASSWORD);
     let file = |name: &str| lab.folder().join(name).display().to_string();
     let dataset = file("users.csv");
-    let users: String = (1..=15).map(|number| format!("user{number:04}@acme.example,Gardener\n")).collect();
-    std::fs::write(&dataset, format!("Username,Title\n{users}")).unwrap();
+    let users: Vec<_> = (1..=15).map(|number| format!("user{number:04}@acme.example,Gardener\n")).collect();
+    std::fs::write(&dataset, format!("Username,Title\n{}", users.concat())).unwrap();
 
     for (name, sign_in, more) in [
         ("soap", SignIn::Soap, ""),

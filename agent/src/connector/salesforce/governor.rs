@@ -191,7 +191,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let until = time::parse_http(told)?.as_millisecond();
-    let now = text(DATE).and_then(time::parse_http).map(|date| date.as_millisecond());
+    let now = text(DATE).and_then(time::parse_http).map(jiff::Timestamp::as_millisecond);
     let now = now.or_else(|| i64::try_from(clock::unix_millis().0).ok())?;
     u64::try_from(until.saturating_sub(now)).ok().map(Duration::from_millis)
 }

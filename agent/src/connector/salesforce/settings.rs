@@ -66,6 +66,7 @@ enum MethodName {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 struct Table {
     #[serde(default)]
     domain: String,
