@@ -52,7 +52,9 @@ Examples:
 const RESET_PASSWORD_EXAMPLES: &str = "\
 Examples:
   postern exec reset_password --system acme --account joe@example.com --password-file new-password
-  postern exec reset_password --system acme --account joe@example.com --generate new-password";
+  postern exec reset_password --system acme --account joe@example.com --generate new-password
+  postern exec reset_password --system acme --account joe@example.com --service
+  postern exec reset_password --system acme --account joe@example.com --service --temporary temporary-password";
 
 const IMPORT_BATCH_EXAMPLES: &str = "\
 Example:
@@ -340,10 +342,11 @@ pub struct ResetPassword {
     /// Make a password up and write it to this file, which must not be there yet and which only you can read.
     #[arg(long, value_name = "FILE", group = "source")]
     pub generate: Option<PathBuf>,
-    /// Let Salesforce reset it: the user gets a mail with a link.
+    /// Salesforce's own reset: the old password is dead, and the user gets a mail with a link to choose a new one.
     #[arg(long, group = "source")]
     pub service: bool,
-    /// Write the temporary password of Salesforce's reset to this file, which must not be there yet.
+    /// With --service: write the temporary password that Salesforce makes up, good until the user has chosen a new one,
+    /// to this file, which must not be there yet and which only you can read. Without it nobody learns that password.
     #[arg(long, value_name = "FILE", requires = "service")]
     pub temporary: Option<PathBuf>,
 }

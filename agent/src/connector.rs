@@ -42,6 +42,11 @@ pub trait Connector: Send + Sync + 'static {
     /// The kinds of task it can do.
     fn supports(&self) -> &'static [TaskKind];
 
+    /// How long the system wants to be left alone after this failure of an attempt; zero if it did not say.
+    fn patience(&self, _failure: &Failure) -> Duration {
+        Duration::ZERO
+    }
+
     /// Runs one attempt at a task.
     ///
     /// `Err` means that this attempt changed nothing beyond the steps it journaled as done; its class decides whether

@@ -5,7 +5,7 @@ mod run;
 use std::time::Duration;
 
 use postern_agent_core::ledger::Ending;
-use postern_agent_core::{JournalEntry, Membership};
+use postern_agent_core::{JournalEntry, Membership, Unfinished};
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{Held, MembershipState, Offer, Report};
 use postern_protocol::{Failure, FailureClass, ReportNo, SessionNo, StreamId, TaskId};
@@ -30,7 +30,7 @@ enum Input {
     Intend { task: TaskId, entry: JournalEntry, reach: Duration, answer: oneshot::Sender<Result<(), Failure>> },
     Record { task: TaskId, entries: Vec<JournalEntry>, answer: oneshot::Sender<Result<(), Failure>> },
     Progress { task: TaskId, done: u64, total: u64, phase: String },
-    Ended { task: TaskId, ending: Result<Box<Ending>, Failure> },
+    Ended { task: TaskId, ending: Result<Box<Ending>, Unfinished> },
     StreamHere { task: TaskId, stream: StreamId },
     Uploaded(TaskId),
     Stop,
@@ -160,7 +160,7 @@ impl Dispatcher {
     }
 
     /// An attempt ended: with the task, or with a failure that changed nothing beyond the steps journaled as done.
-    pub async fn ended(&self, task: TaskId, ending: Result<Box<Ending>, Failure>) {
+    pub async fn ended(&self, task: TaskId, ending: Result<Box<Ending>, Unfinished>) {
         self.send(Input::Ended { task, ending }).await;
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use postern_agent_core::ledger::Ending;
-use postern_agent_core::{Earlier, GivenUp, Refusal};
+use postern_agent_core::{Earlier, GivenUp, Refusal, Unfinished};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{Offer, Rejection, ServedSystem, StreamRef};
 use postern_protocol::seal::SealingKey;
@@ -93,15 +93,21 @@ impl Executor {
         let executor = self.clone();
         self.tasks.spawn(|_| {
             async move {
-                let task = offer.task;
+                let (task, system) = (offer.task, offer.system.clone());
                 let attempt = executor.attempt(offer, resumed, stop);
                 // A panic in a connector is that task's failure, not the program's end.
                 let ending = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
+                let ending = ending.map_err(|failure| executor.unfinished(&system, failure));
                 log(&ending);
                 executor.dispatcher.ended(task, ending.map(Box::new)).await;
             }
             .instrument(span)
         });
+    }
+
+    fn unfinished(&self, system: &SystemName, failure: Failure) -> Unfinished {
+        let patience = self.connectors.get(system).map(|connector| connector.patience(&failure)).unwrap_or_default();
+        Unfinished { failure, patience }
     }
 
     async fn attempt(&self, offer: Offer, resumed: bool, stop: CancellationToken) -> Result<Ending, Failure> {
@@ -147,6 +153,7 @@ impl Executor {
             let ending = executor.given_up(task, failure.clone(), why).await;
             // If even the journal cannot be read, nothing is known.
             let ending = ending.or_else(|_| into_ending(Conclusion::unknown(failure), Vec::new()));
+            let ending = ending.map_err(Unfinished::from);
             log(&ending);
             executor.dispatcher.ended(task, ending.map(Box::new)).await;
         });
@@ -194,7 +201,7 @@ fn into_ending(conclusion: Conclusion, streams: Vec<StreamRef>) -> Result<Ending
     })
 }
 
-fn log(ending: &Result<Ending, Failure>) {
+fn log(ending: &Result<Ending, Unfinished>) {
     match ending {
         Ok(ending) => match &ending.failure {
             None => tracing::info!(outcome = %ending.outcome, changed = %ending.changed, "task ended"),
@@ -203,11 +210,14 @@ fn log(ending: &Result<Ending, Failure>) {
             }
         },
         // Given back, or gone on with later.
-        Err(failure) if failure.class.known() == Some(FailureClass::Interrupted) => {
+        Err(Unfinished { failure, .. }) if failure.class.known() == Some(FailureClass::Interrupted) => {
             tracing::debug!(code = %failure.code, summary = %failure.summary, "attempt interrupted");
         }
-        Err(failure) => {
-            tracing::warn!(class = %failure.class, code = %failure.code, summary = %failure.summary, "attempt failed");
+        Err(Unfinished { failure, patience }) => {
+            let wait_secs = patience.as_secs();
+            tracing::warn!(
+                class = %failure.class, code = %failure.code, summary = %failure.summary, wait_secs, "attempt failed"
+            );
         }
     }
 }

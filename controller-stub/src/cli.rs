@@ -276,7 +276,7 @@ runs no connectors itself.")]
         /// `server`, or the cluster whose members work on it
         #[arg(long = "with", value_name = "CLUSTER|server")]
         association: String,
-        /// Its type
+        /// Its type: what the agents' configuration calls `connector`
         #[arg(long = "type", default_value = "salesforce")]
         connector: String,
         /// What else is known of it.
@@ -481,7 +481,8 @@ pub struct Submit {
     /// reset_password: the agent makes a password up and seals it to this process
     #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
     pub generate: bool,
-    /// reset_password: the connected system makes up a temporary password and tells the user
+    /// reset_password: the connected system's own reset, which mails the user a link; the temporary password it makes up
+    /// is dropped unless --output-password or --show-password is given
     #[arg(long, conflicts_with_all = ["generate", "password_file"])]
     pub service: bool,
     /// Write a password that was made up to this file, mode 0600, which is made before anything is submitted

@@ -10,6 +10,7 @@ mod identity;
 mod lines;
 mod local;
 mod main_job;
+mod manners;
 mod proxies;
 mod sharing;
 mod stopping;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use postern_tests::lab::{AgentOptions, Finished, SYSTEM};
+use postern_tests::lab::{AgentOptions, Finished, SYSTEM, SignIn, UNKNOWN_HOST};
 use postern_tests::proxy::{ConnectProxy, Manner};
 use postern_tests::{Lab, wait_for};
 use serde_json::json;
@@ -173,4 +173,55 @@ async fn f34_f35_calls_to_salesforce_go_through_their_own_proxy_or_not_at_all() 
         assert!(!failed.out.contains("wrong") && !failed.out.contains(PASSWORD), "{failed:?}");
     }
     assert_eq!(lab.salesforce.counters().http_calls, calls, "nothing went past the proxy");
+}
+
+/// Sign-in, single calls, collections, uploads and downloads. The host is known to the proxy alone, so that whatever goes
+/// past it finds nothing.
+#[tokio::test]
+async fn f34_every_way_to_salesforce_leads_through_the_proxy_with_its_credentials() {
+    let lab = Lab::start(programs()).await;
+    let proxy = ConnectProxy::start(asks()).await;
+    let address = lab.salesforce.https_address().unwrap();
+    proxy.knows(UNKNOWN_HOST, address);
+    let (_, proxy_section) = credentials(&lab, &proxy, PASSWORD);
+    let file = |name: &str| lab.folder().join(name).display().to_string();
+    let dataset = file("users.csv");
+    let users: Vec<_> = (1..=15).map(|number| format!("user{number:04}@acme.example,Gardener\n")).collect();
+    std::fs::write(&dataset, format!("Username,Title\n{}", users.concat())).unwrap();
+
+    for (name, sign_in, more) in [
+        ("soap", SignIn::Soap, ""),
+        ("oauth", SignIn::ClientCredentials, ""),
+        ("http-2", SignIn::ClientCredentials, "\nhttp2 = true"),
+    ] {
+        let domain = Some(format!("https://{UNKNOWN_HOST}:{}", address.port()));
+        let salesforce_section = format!("{proxy_section}{more}");
+        let agent =
+            lab.agent_with(name, AgentOptions { sign_in, domain, salesforce_section, ..AgentOptions::default() });
+        let (made_up, pages, bulk) = (file(&format!("{name}-password")), file("pages.csv"), file("bulk.csv"));
+        let on_joe = ["--account", JOE];
+        let export = ["export", "--object", "User", "--format", "csv", "--output"];
+        for (what, arguments) in [
+            ("sign-in and queries", vec!["test_connection"]),
+            ("a change", [&["unlock_user"][..], &on_joe].concat()),
+            ("a password", [&["reset_password", "--generate", &made_up][..], &on_joe].concat()),
+            ("collections", vec!["import_batch", "--dataset", &dataset]),
+            ("an upload and its results", vec!["import_batch", "--dataset", &dataset, "--bulk-threshold", "1"]),
+            ("pages", [&export[..], &[&pages]].concat()),
+            ("a download", [&export[..], &[&bulk, "--size-hint", "20000"]].concat()),
+        ] {
+            let before = (proxy.tunnels(), lab.salesforce.counters().http_calls);
+            let done = agent.run(&[&["exec"][..], &arguments, &["--system", SYSTEM]].concat()).await;
+            assert_eq!(done.code, Some(0), "{name}, {what}: {done:?}");
+            let after = (proxy.tunnels(), lab.salesforce.counters().http_calls);
+            assert!(after.0 > before.0 && after.1 > before.1, "{name}, {what}: {before:?} {after:?}");
+            assert!(!done.out.contains(PASSWORD) && !done.err.contains(PASSWORD), "{name}, {what}");
+        }
+    }
+    let routes = lab.salesforce.counters().routes;
+    for call in ["jobs/ingest", "jobs/query", "composite/sobjects", "password"] {
+        assert!(routes.keys().any(|route| route.contains(call)), "{call} was called: {routes:?}");
+    }
+    assert!(lab.salesforce.counters().http2_calls > 0);
+    assert_eq!(proxy.refused(), 0, "the credentials go along from the beginning");
 }

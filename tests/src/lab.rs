@@ -17,6 +17,8 @@ use crate::programs;
 
 /// The connected system of the lab.
 pub const SYSTEM: &str = "acme";
+/// A host that no name service knows, and that the certificate of the lab's Salesforce is good for.
+pub const UNKNOWN_HOST: &str = "salesforce.invalid";
 /// The cluster of the lab.
 pub const CLUSTER: &str = "pilot";
 
@@ -56,7 +58,8 @@ impl Lab {
         let folder = tempfile::Builder::new().prefix("postern-lab-").tempdir().expect("a temporary folder");
         let programs = folder.path().join("bin");
         programs::link(binary, &programs).expect("links to the programs");
-        let salesforce = Simulator::start(Config { orgs: vec![org(options.users)], ..Config::default() })
+        let names = vec![UNKNOWN_HOST.to_owned()];
+        let salesforce = Simulator::start(Config { names, orgs: vec![org(options.users)], ..Config::default() })
             .await
             .expect("a simulator on a free port");
         std::fs::write(folder.path().join("salesforce-ca.pem"), salesforce.ca_pem()).expect("the simulator's CA");

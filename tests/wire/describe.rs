@@ -187,7 +187,7 @@ describe! {
     unfreeze_user::Request { account }
     unlock_user::Request { account }
     test_connection::Output {
-        message, instance, organization, account, method, network, source_address, trusted, warnings,
+        message, instance, organization, account, method, network, source_address, trusted, api_calls_used, api_calls_limit, warnings,
     }
     validate_user::Output { user }
     validate_user::User {

@@ -25,7 +25,7 @@ use postern_protocol::{ReportNo, SessionNo, StreamId, TaskId, Timestamp};
 use self::attempt::Grant;
 use self::deferred::DeferredWrites;
 pub use self::ending::Ending;
-pub use self::event::{Event, GivenUp, Offered, Refusal};
+pub use self::event::{Event, GivenUp, Offered, Refusal, Unfinished};
 use self::held::{Held, Phase};
 pub use self::restore::{Restored, RestoredTask};
 use self::session::Session;

@@ -20,6 +20,11 @@ pub struct Limits {
     pub tombstones: usize,
     /// Attempts at one task whose failure may pass; at the default spacing they span a quarter of a minute.
     pub attempts: u32,
+    /// Waits asked for by a connected system that are at least this long do not count as failures: attempts so far apart
+    /// are no burden.
+    pub long_wait: Duration,
+    /// How long one task waits in this way in all: budgets of calls are for a day.
+    pub waiting: Duration,
     /// How long an attempt waits for a lease to be renewed before it gives its slot back.
     pub lease_patience: Duration,
     /// How long begun work whose lease was lost is kept, in case it is leased to this member again: longer than the
@@ -39,6 +44,8 @@ impl Limits {
             outbox: 100_000,
             tombstones: 4096,
             attempts: 5,
+            long_wait: Duration::from_secs(60),
+            waiting: Duration::from_secs(24 * 60 * 60),
             lease_patience: Duration::from_secs(10),
             lost_patience: Duration::from_secs(900),
             deaths: 2,

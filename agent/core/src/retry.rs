@@ -13,12 +13,12 @@ pub enum Next {
     GiveUp,
 }
 
-/// Decides what follows attempt number `attempt`. Looks at nothing but the class: `None` is one this version does not
-/// know.
-pub fn decide(class: Option<FailureClass>, attempt: u32, attempts: u32) -> Next {
+/// Decides what follows attempt number `attempt`, which is never sooner than `patience`. Of the failure it looks at
+/// nothing but the class: `None` is one this version does not know.
+pub fn decide(class: Option<FailureClass>, attempt: u32, attempts: u32, patience: Duration) -> Next {
     match class {
-        Some(FailureClass::Transient) if attempt < attempts => Next::Again(spacing(attempt, 1)),
-        Some(FailureClass::RateLimited) if attempt < attempts => Next::Again(spacing(attempt, 4)),
+        Some(FailureClass::Transient) if attempt < attempts => Next::Again(spacing(attempt, 1).max(patience)),
+        Some(FailureClass::RateLimited) if attempt < attempts => Next::Again(spacing(attempt, 4).max(patience)),
         // A stopped attempt is not a failed one: it goes on as soon as it may.
         Some(FailureClass::Interrupted) => Next::Again(Duration::ZERO),
         Some(
@@ -42,18 +42,18 @@ mod tests {
 
     #[test]
     fn only_what_may_pass_is_tried_again() {
-        let secs = |class, attempt| match decide(Some(class), attempt, 5) {
+        let secs = |class, attempt| match decide(Some(class), attempt, 5, Duration::from_secs(3)) {
             Next::Again(after) => Some(after.as_secs()),
             Next::GiveUp => None,
         };
         assert_eq!(
             [1, 2, 3, 4, 5].map(|n| secs(FailureClass::Transient, n)),
-            [Some(1), Some(2), Some(4), Some(8), None]
+            [Some(3), Some(3), Some(4), Some(8), None]
         );
         assert_eq!(secs(FailureClass::RateLimited, 2), Some(8));
         assert_eq!(secs(FailureClass::Rejected, 1), None);
         assert_eq!(secs(FailureClass::Unauthorized, 1), None);
         assert_eq!(secs(FailureClass::Interrupted, 9), Some(0));
-        assert_eq!(decide(None, 1, 5), Next::GiveUp);
+        assert_eq!(decide(None, 1, 5, Duration::ZERO), Next::GiveUp);
     }
 }

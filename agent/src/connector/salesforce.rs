@@ -6,6 +6,7 @@
 mod api;
 mod domain;
 mod error;
+mod governor;
 mod guard;
 mod jwt;
 mod kept;
@@ -27,6 +28,7 @@ mod user_login;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use postern_protocol::task::Repeat;
@@ -36,7 +38,7 @@ use super::{AttemptCx, Conclusion, Connector, Keep, Pending};
 use crate::chain::Chain;
 use crate::config::{ConfigError, System};
 use crate::http::{Http, HttpError};
-use api::Usage;
+use governor::Governor;
 use schema::Schema;
 use session::Sessions;
 use settings::Settings;
@@ -51,7 +53,7 @@ pub struct Salesforce {
     settings: Arc<Settings>,
     http: Http,
     sessions: Sessions,
-    usage: Mutex<Option<Usage>>,
+    governor: Arc<Governor>,
     /// The service's clock when it answered last.
     heard: Mutex<Option<Timestamp>>,
     schema: Schema,
@@ -85,16 +87,11 @@ impl Salesforce {
         let settings = Arc::new(Settings::read(system)?);
         let http = http(&settings, system)?;
         let schema = schema_in_force(&settings, system)?;
-        let sign_in = SignIn::new(Arc::clone(&settings), http.clone(), Arc::clone(&keep), guard_key(&system.name));
-        Ok(Self {
-            settings,
-            http,
-            sessions: Sessions::new(sign_in),
-            usage: Mutex::new(None),
-            heard: Mutex::new(None),
-            schema,
-            keep,
-        })
+        let governor = Arc::new(Governor::new(settings.max_concurrent_calls, settings.api_budget_percent));
+        let (with, keeps) = (http.clone(), Arc::clone(&keep));
+        let sign_in = SignIn::new(Arc::clone(&settings), with, Arc::clone(&governor), keeps, guard_key(&system.name));
+        let (sessions, heard) = (Sessions::new(sign_in), Mutex::new(None));
+        Ok(Self { settings, http, sessions, governor, heard, schema, keep })
     }
 
     /// Reads what the settings point to: secrets, keys, certificates.
@@ -142,6 +139,9 @@ impl Salesforce {
     }
 
     async fn attempt(&self, request: TaskRequest, cx: &AttemptCx) -> Result<Conclusion, Stop> {
+        if is_batch(request.kind()) {
+            self.may_go_on().await?;
+        }
         match request {
             TaskRequest::TestConnection(it) => Ok(task::test_connection::run(self, it).await?),
             TaskRequest::ValidateUser(it) => Ok(task::validate_user::run(self, it).await?),
@@ -164,10 +164,6 @@ impl Salesforce {
 
     fn heard(&self) -> Option<Timestamp> {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn usage(&self) -> Option<Usage> {
-        *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -192,6 +188,11 @@ fn schema_in_force(settings: &Settings, system: &System) -> Result<Schema, Confi
     Schema::from_xml(&xml).map_err(|error| system.invalid("schema", format!("`{shown}`: {error}")))
 }
 
+/// What makes many calls and can wait: one call about one account is never kept from being tried.
+const fn is_batch(kind: TaskKind) -> bool {
+    matches!(kind, TaskKind::ImportBatch | TaskKind::Export | TaskKind::DescribeSchema)
+}
+
 fn guard_key(system: &SystemName) -> String {
     format!("salesforce/{system}/sign-in")
 }
@@ -203,6 +204,10 @@ impl Connector for Salesforce {
 
     fn supports(&self) -> &'static [TaskKind] {
         TaskKind::ALL
+    }
+
+    fn patience(&self, failure: &Failure) -> Duration {
+        self.governor.patience(failure)
     }
 
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use url::Url;
+
 use super::told;
 
 /// The part of the way that failed.
@@ -50,31 +52,60 @@ pub struct Lost {
     pub hop: Hop,
     /// Whether the other side may have seen it.
     pub sent: Sent,
+    /// Host and port of what did not answer.
+    pub at: String,
     problem: String,
 }
 
-impl Lost {
-    pub(super) fn new(hop: Hop, sent: Sent, problem: impl Into<String>) -> Self {
-        Self { hop, sent, problem: problem.into() }
+/// Where a request goes, as hosts and ports.
+#[derive(Debug)]
+pub(super) struct Way {
+    /// The other side.
+    pub(super) to: String,
+    /// The proxy on the way.
+    pub(super) by: Option<String>,
+}
+
+impl Way {
+    fn ends(&self, hop: Hop, sent: Sent, problem: impl Into<String>) -> Lost {
+        let proxy = self.by.as_ref().filter(|_| hop == Hop::Proxy);
+        Lost { hop, sent, at: proxy.unwrap_or(&self.to).clone(), problem: problem.into() }
     }
 
     /// URLs carry names of accounts, and are left out.
-    pub(super) fn from_reqwest(error: reqwest::Error, proxied: bool) -> Self {
+    pub(super) fn lost(&self, error: reqwest::Error) -> Lost {
         let error = error.without_url();
         let (hop, sent) = if error.is_builder() {
             (Hop::Connection, Sent::No)
         } else if error.is_connect() || error.is_dns() {
-            (hop_of(&error, proxied), Sent::No)
+            (hop_of(&error, self.by.is_some()), Sent::No)
         } else {
             (Hop::Reply, Sent::Perhaps)
         };
-        Self { hop, sent, problem: told(&error) }
+        self.ends(hop, sent, told(&error))
     }
 
-    pub(super) fn in_reply(error: reqwest::Error) -> Self {
-        Self::new(Hop::Reply, Sent::Perhaps, format!("the answer broke off: {}", told(&error.without_url())))
+    pub(super) fn refused_by_proxy(&self, why: &str) -> Lost {
+        self.ends(Hop::Proxy, Sent::No, why)
     }
 
+    pub(super) fn broke_off(&self, error: reqwest::Error) -> Lost {
+        let why = format!("the answer broke off: {}", told(&error.without_url()));
+        self.ends(Hop::Reply, Sent::Perhaps, why)
+    }
+
+    pub(super) fn too_large(&self, limit: usize) -> Lost {
+        self.ends(Hop::Reply, Sent::Perhaps, format!("the answer is larger than {limit} bytes"))
+    }
+}
+
+/// Host and port, and nothing else of a URL.
+pub(super) fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+impl Lost {
     /// What to look at, in a sentence.
     pub fn next_step(&self) -> &'static str {
         match self.hop {

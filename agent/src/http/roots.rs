@@ -10,6 +10,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
 
+use super::Version;
+
 /// A few hundred certificates.
 const MAX_BYTES: u64 = 1024 * 1024;
 
@@ -57,8 +59,17 @@ pub enum RootsError {
 }
 
 impl Roots {
-    /// The TLS configuration that trusts these roots, on the `ring` provider.
-    pub(super) fn client_config(&self) -> Result<ClientConfig, RootsError> {
+    /// The TLS configuration that trusts these roots, on the `ring` provider, and offers this version of HTTP.
+    pub(super) fn client_config(&self, version: Version) -> Result<ClientConfig, RootsError> {
+        let mut config = self.trusting()?;
+        config.alpn_protocols = match version {
+            Version::Http1 => vec![b"http/1.1".to_vec()],
+            Version::Http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
+        Ok(config)
+    }
+
+    fn trusting(&self) -> Result<ClientConfig, RootsError> {
         let provider = Arc::new(ring::default_provider());
         let extra = self.certificates()?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -103,7 +114,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("roots.pem");
         std::fs::write(&path, content).unwrap();
-        Roots { files: vec![path], system }.client_config()
+        Roots { files: vec![path], system }.client_config(Version::Http1)
     }
 
     #[test]
@@ -120,6 +131,6 @@ mod tests {
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(matches!(roots(broken, SystemRoots::Ignored), Err(RootsError::NotCertificates(_))));
         let nothing = Roots { files: Vec::new(), system: SystemRoots::Ignored };
-        assert!(matches!(nothing.client_config(), Err(RootsError::None)));
+        assert!(matches!(nothing.client_config(Version::Http1), Err(RootsError::None)));
     }
 }

@@ -1,10 +1,12 @@
 //! Signing in: methods, networks, refusals, the circuit, lost sessions.
 
 use postern_agent::connector;
+use postern_protocol::task::import_batch::{self, Format};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, ADMIN_PASSWORD, Mishap, OrgSeed, Switches};
+use serde_json::json;
 
-use crate::lab::{Lab, disable, enable, test_connection, validate};
+use crate::lab::{Lab, Task, disable, enable, expire, export, freeze, import_with, reset, test_connection, validate};
 
 async fn tested(lab: &Lab, settings: &str) -> postern_protocol::task::test_connection::Output {
     let conclusion = test_connection().attempt(&lab.connector_with(settings)).await.unwrap();
@@ -27,6 +29,14 @@ async fn every_method_signs_in() {
         assert_eq!(output.account.as_str(), ADMIN);
         assert_eq!(output.instance.as_str(), lab.sim.http_url());
         assert!(output.organization.starts_with("00D"));
+    }
+}
+
+#[tokio::test]
+async fn the_soap_login_works_with_a_warning_that_its_sunset_is_near() {
+    let lab = Lab::start().await;
+    for method in ["soap", "oauth-jwt"] {
+        let output = tested(&lab, &lab.settings(method)).await;
         assert_eq!(output.warnings.iter().any(|it| it.contains("Summer '27")), method == "soap");
     }
 }
@@ -223,10 +233,14 @@ async fn an_org_that_cannot_be_reached() {
         let failure = test_connection().attempt(&lab.connector_with(&settings)).await.unwrap_err();
         assert_eq!(failure.class.known(), Some(FailureClass::Transient));
         assert!(failure.summary.contains(&format!("it failed at: {hop}")), "{}", failure.summary.as_str());
+        let place = domain.trim_start_matches("http://");
+        let place = if place.contains(':') { place.to_owned() } else { format!("{place}:80") };
+        assert!(failure.summary.contains(&format!("cannot be reached at {place} (")), "{failure}");
     }
     let proxied = format!("{}proxy = {{ url = \"{dead}\" }}\n", lab.settings("oauth-jwt"));
     let failure = test_connection().attempt(&lab.connector_with(&proxied)).await.unwrap_err();
     assert!(failure.summary.contains("it failed at: proxy"), "{}", failure.summary.as_str());
+    assert!(failure.summary.contains(&format!("The proxy {} ", dead.trim_start_matches("http://"))), "{failure}");
     assert_eq!(lab.counters().login_attempts, 0);
 }
 
@@ -272,6 +286,82 @@ async fn a_session_that_is_never_accepted_is_renewed_only_once() {
     let failure = validate("user0001@acme.example").attempt(&connector).await.unwrap_err();
     assert_eq!(failure.code.as_str(), "INVALID_SESSION_ID");
     assert_eq!((lab.counters().login_attempts, lab.counters().login_failures), (2, 0));
+}
+
+/// Every phase in which a session may end: what is asked for, and the call that finds it ended.
+fn phases() -> Vec<(&'static str, &'static str, fn() -> Task)> {
+    vec![
+        ("GET", "/query", || validate("user0001@acme.example")),
+        ("GET", "/query/", everybody_in_pages),
+        ("PATCH", "/sobjects/User/", || disable("user0003@acme.example")),
+        ("PATCH", "/sobjects/UserLogin/", || freeze("user0004@acme.example")),
+        ("POST", "/password", || reset("user0001@acme.example", "Correct-Horse-7")),
+        ("DELETE", "/password", || expire("user0002@acme.example")),
+        ("PATCH", "/composite/sobjects", || titles(1_000)),
+        ("POST", "/jobs/ingest", || titles(1)),
+        ("PUT", "/batches", || titles(1)),
+        ("PATCH", "/jobs/ingest/", || titles(1)),
+        ("GET", "/jobs/ingest/", || titles(1)),
+        ("GET", "/successfulResults", || titles(1)),
+        ("POST", "/jobs/query", everybody_in_bulk),
+        ("GET", "/jobs/query/", everybody_in_bulk),
+        ("GET", "/results", everybody_in_bulk),
+        ("GET", "/describe", everybody_in_pages),
+    ]
+}
+
+fn titles(bulk_threshold: u32) -> Task {
+    let entry = |number| format!("{{\"Username\": \"user{number:04}@acme.example\", \"Title\": \"Gardener\"}}\n");
+    let request = import_batch::Request { bulk_threshold, ..import_batch::Request::new(Format::Jsonl) };
+    import_with(request, (1..=9).map(entry).collect::<String>())
+}
+
+fn everybody_in_pages() -> Task {
+    export(json!({"object": "User", "format": "csv", "attributes": ["Username"]}))
+}
+
+fn everybody_in_bulk() -> Task {
+    export(json!({"object": "User", "format": "csv", "attributes": ["Username"], "size_hint": 20_000}))
+}
+
+/// More users than one page of a query has.
+async fn lab_of_pages() -> Lab {
+    Lab::with_org(OrgSeed::acme(2_100)).await
+}
+
+#[tokio::test]
+async fn an_ended_session_is_renewed_in_every_phase_and_the_work_goes_on() {
+    let lab = lab_of_pages().await;
+    for (method, path, task) in phases() {
+        let phase = format!("{method} {path}");
+        let connector = lab.connector_with(&lab.settings("soap"));
+        validate("user0001@acme.example").attempt(&connector).await.unwrap();
+        let before = lab.counters().login_attempts;
+        lab.fault(method, path, Mishap::Respond { status: 401, code: None, message: None }, 1);
+        let conclusion = task().attempt(&connector).await.unwrap();
+        let fine = [Outcome::Succeeded, Outcome::AlreadySatisfied].contains(&conclusion.outcome);
+        assert!(fine, "{phase}: {conclusion:?}");
+        assert_eq!(lab.counters().login_attempts - before, 1, "{phase}");
+        lab.sim.clear_faults();
+    }
+}
+
+/// Sign in again whenever the answer is 401, and this never ends.
+#[tokio::test]
+async fn a_session_that_is_accepted_nowhere_is_renewed_once_for_each_request_and_never_in_a_loop() {
+    let lab = lab_of_pages().await;
+    for (method, path, task) in phases() {
+        let phase = format!("{method} {path}");
+        let connector = lab.connector();
+        validate("user0001@acme.example").attempt(&connector).await.unwrap();
+        let before = lab.counters().login_attempts;
+        lab.fault(method, path, Mishap::Respond { status: 401, code: None, message: None }, 1_000);
+        let _ = task().attempt(&connector).await;
+        let sign_ins = lab.counters().login_attempts - before;
+        // A job that cannot be asked for is given up and looked for, each by a request of its own.
+        assert!((1..=4).contains(&sign_ins), "{phase}: {sign_ins} sign-ins");
+        lab.sim.clear_faults();
+    }
 }
 
 /// Feature C13.

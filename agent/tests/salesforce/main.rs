@@ -14,6 +14,7 @@ mod import_options;
 mod lab;
 mod login;
 mod login_state;
+mod network;
 mod one_user;
 mod passwords;
 mod schema;

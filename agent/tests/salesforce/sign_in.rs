@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use postern_protocol::{Failure, FailureClass};
-use salesforce_sim::OrgSeed;
+use salesforce_sim::{Mishap, OrgSeed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use FailureClass::{Internal, RateLimited, Transient, Unauthorized};
 
-use crate::lab::{Lab, test_connection};
+use crate::lab::{Lab, test_connection, validate};
 
 /// More sign-ins than the guard allows while they may count toward a lock-out.
 const TRIES: usize = 4;
@@ -89,7 +89,7 @@ const VAGUE: &str = "Invalid username, password, security token; or user locked 
 /// Feature B19.
 #[tokio::test]
 async fn every_fault_of_the_soap_login_has_a_name_and_a_procedure() {
-    let rows: [(&str, &str, &str, FailureClass, &str, usize); 29] = [
+    let rows: [(&str, &str, &str, FailureClass, &str, usize); 30] = [
         ("INVALID_LOGIN", VAGUE, "INVALID_LOGIN", Unauthorized, "security token", GUARDED),
         ("INVALID_LOGIN", "Login Rate Exceeded", "login_rate_exceeded", RateLimited, "within an hour", TRIES),
         ("LOGIN_RATE_EXCEEDED", "", "LOGIN_RATE_EXCEEDED", RateLimited, "within an hour", TRIES),
@@ -131,6 +131,7 @@ async fn every_fault_of_the_soap_login_has_a_name_and_a_procedure() {
         ("CLIENT_NOT_ACCESSIBLE_FOR_USER", "", "CLIENT_NOT_ACCESSIBLE_FOR_USER", Unauthorized, "allow", TRIES),
         ("CLIENT_REQUIRE_UPDATE_FOR_USER", "", "CLIENT_REQUIRE_UPDATE_FOR_USER", Unauthorized, "allow", TRIES),
         ("UNSUPPORTED_CLIENT", "", "UNSUPPORTED_CLIENT", Unauthorized, "allow", TRIES),
+        ("TXN_SECURITY_NO_ACCESS", "", "TXN_SECURITY_NO_ACCESS", Unauthorized, "administrator", TRIES),
         ("TXN_SECURITY_TWO_FA_REQUIRED", "", "TXN_SECURITY_TWO_FA_REQUIRED", Unauthorized, "administrator", TRIES),
         ("MUTUAL_AUTHENTICATION_FAILED", "", "MUTUAL_AUTHENTICATION_FAILED", Unauthorized, "administrator", TRIES),
     ];
@@ -153,7 +154,7 @@ async fn every_fault_of_the_soap_login_has_a_name_and_a_procedure() {
 /// Feature B19.
 #[tokio::test]
 async fn every_error_of_oauth_has_a_name_and_a_procedure() {
-    let rows: [(&str, &str, &str, FailureClass, &str, usize); 19] = [
+    let rows: [(&str, &str, &str, FailureClass, &str, usize); 22] = [
         ("invalid_grant", "authentication failure", "invalid_grant", Unauthorized, "username-password flow", GUARDED),
         ("invalid_grant", "authentication failure - Invalid Password", "invalid_grant", Unauthorized, "token", GUARDED),
         ("invalid_grant", "expired access/refresh token", "expired_grant", Unauthorized, "clock", TRIES),
@@ -189,6 +190,9 @@ async fn every_error_of_oauth_has_a_name_and_a_procedure() {
         ("invalid_grant", "inactive user", "inactive_user", Unauthorized, "Activate", GUARDED),
         ("inactive_user", "", "inactive_user", Unauthorized, "Activate", GUARDED),
         ("invalid_grant", "inactive organization", "inactive_org", Unauthorized, "administrator", TRIES),
+        ("inactive_org", "", "inactive_org", Unauthorized, "administrator", TRIES),
+        ("invalid_grant", "invalid assertion", "invalid_assertion", Unauthorized, "certificate", TRIES),
+        ("invalid_grant", "", "invalid_grant", Unauthorized, "security token", GUARDED),
         ("invalid_client_id", "client identifier invalid", "invalid_client_id", Unauthorized, "consumer_key", GUARDED),
         ("invalid_client", "invalid client credentials", "invalid_client", Unauthorized, "consumer_secret", GUARDED),
         ("invalid_assertion", "invalid assertion", "invalid_assertion", Unauthorized, "certificate", TRIES),
@@ -209,23 +213,55 @@ async fn every_error_of_oauth_has_a_name_and_a_procedure() {
     check("an org without calls left", &failure, "REQUEST_LIMIT_EXCEEDED", RateLimited, "API calls");
 }
 
-/// Hosts that are no login hosts, and pages instead of answers: nobody's credentials are blamed.
+/// Answers that are no login host's, by either kind of sign-in: nobody's credentials are blamed.
+async fn answers(rows: &[(u16, &str, &str, FailureClass, &str)]) {
+    for (status, body, name, class, word) in rows {
+        for method in ["soap", "oauth-jwt"] {
+            let (failure, _) = refused(method, *status, "text/html", body).await;
+            check(&format!("{status} {method}"), &failure, name, *class, word);
+        }
+    }
+}
+
 #[tokio::test]
-async fn a_host_that_signs_nobody_in_is_told_from_one_that_refuses() {
-    for (status, body, name, class, word) in [
+async fn a_wrong_host_is_told_from_one_that_refuses() {
+    answers(&[
         (404, PAGE, "not_a_login_host", Unauthorized, "`domain`"),
         (302, "", "not_a_login_host", Unauthorized, "`domain`"),
         (405, "{}", "not_a_login_host", Unauthorized, "`domain`"),
-        (420, PAGE, "no_such_org", Unauthorized, "`domain`"),
-        (503, PAGE, "maintenance_page", Transient, "status page"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_420_says_that_there_is_no_such_org() {
+    answers(&[(420, PAGE, "no_such_org", Unauthorized, "`domain`")]).await;
+}
+
+#[tokio::test]
+async fn an_html_maintenance_page_is_named_with_the_status_page_to_look_at() {
+    answers(&[(503, PAGE, "maintenance_page", Transient, "status page")]).await;
+}
+
+#[tokio::test]
+async fn any_other_html_page_is_a_strange_answer_of_something_between() {
+    answers(&[
         (500, PAGE, "strange_answer", Transient, "stands between"),
         (200, PAGE, "strange_answer", Transient, "stands between"),
-    ] {
-        for method in ["soap", "oauth-jwt"] {
-            let (failure, _) = refused(method, status, "text/html", body).await;
-            check(&format!("{status} {method}"), &failure, name, class, word);
-        }
-    }
+    ])
+    .await;
+}
+
+/// Another 401 than that of an ended session: the header itself is wrong, and signing in again once shows it.
+#[tokio::test]
+async fn a_session_whose_header_is_called_malformed_is_renewed_once() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let code = Some("INVALID_AUTH_HEADER".to_owned());
+    lab.fault("GET", "/query", Mishap::Respond { status: 401, code, message: None }, 100);
+    let failure = validate("user0001@acme.example").attempt(&connector).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.class.known()), ("INVALID_AUTH_HEADER", Some(Unauthorized)));
+    assert_eq!(lab.counters().login_attempts, 2);
 }
 
 /// Profile login ranges refuse whatever is sent; both methods say where to look.

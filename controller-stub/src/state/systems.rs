@@ -11,6 +11,8 @@ use crate::clock::Moment;
 
 /// The most connected systems.
 const MAX_SYSTEMS: usize = 10_000;
+/// The types that agents have a connector for. A system of another would never get its tasks done.
+const CONNECTORS: &[&str] = &["salesforce"];
 const MAX_TYPE: usize = 32;
 const MAX_DISPLAY_NAME: usize = 128;
 const MAX_DESCRIPTION: usize = 512;
@@ -69,8 +71,10 @@ impl State {
             return Err(Refusal::new(RefusalKind::Overloaded, format!("at most {MAX_SYSTEMS} systems can be added")));
         }
         check_text("type", &new.connector, MAX_TYPE)?;
-        if new.connector.is_empty() {
-            return Err(Refusal::field("type", "a connected system needs a type, e.g. `salesforce`"));
+        if !CONNECTORS.contains(&new.connector.as_str()) {
+            let there_are = CONNECTORS.join("`, `");
+            let message = format!("agents have no connector of the type `{}`; there is: `{there_are}`", new.connector);
+            return Err(Refusal::field("type", message));
         }
         self.check_association(&new.association)?;
         if self.systems.contains_key(&new.name) {

@@ -26,6 +26,20 @@ async fn the_same_task_twice_is_one_task_and_another_under_its_id_is_refused() {
 }
 
 #[tokio::test]
+async fn a_system_of_a_type_that_no_agent_has_a_connector_for_is_refused_by_its_type() {
+    let lab = Lab::start().await;
+    let _identity = lab.enroll().await;
+    let body = |kind: &str| json!({ "name": "directory", "association": "acme", "type": kind });
+    for kind in ["ldap", "", "Salesforce"] {
+        let failure = lab.client().post::<Value>("/v1/systems", &body(kind)).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::Refused);
+        let words = format!("no connector of the type `{kind}`; there is: `salesforce`");
+        assert!(failure.text.contains(&words), "{}", failure.text);
+    }
+    assert!(lab.client().post::<Value>("/v1/systems", &body("salesforce")).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_synchronous_submission_waits_for_the_outcome() {
     let lab = Lab::start().await;
     let (_identity, mut session) = lab.working_member().await;

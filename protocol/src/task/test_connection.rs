@@ -42,6 +42,10 @@ pub struct Output {
     pub source_address: Text<64>,
     /// Whether it lies in a range that the configuration calls trusted; nothing if not known.
     pub trusted: Option<bool>,
+    /// How many API calls the organization has used in 24 hours; nothing if not told.
+    pub api_calls_used: Option<u64>,
+    /// How many it may use in 24 hours; nothing if not told.
+    pub api_calls_limit: Option<u64>,
     /// What an administrator should know, e.g. that the method will be retired.
     pub warnings: List<Text<512>, 8>,
 }

@@ -11,6 +11,12 @@ use crate::id::RecordId;
 pub struct Counters {
     /// HTTP calls received, the admin path not counted.
     pub http_calls: u64,
+    /// Those of them by HTTP/2.
+    #[serde(default)]
+    pub http2_calls: u64,
+    /// Those of them with a compressed body.
+    #[serde(default)]
+    pub compressed_calls: u64,
     /// HTTP calls for each route, such as `PATCH sobjects/User`.
     pub routes: BTreeMap<String, u64>,
     /// Logins tried, by any method.
@@ -55,6 +61,8 @@ pub struct Effects {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) http_calls: u64,
+    pub(crate) http2_calls: u64,
+    pub(crate) compressed_calls: u64,
     pub(crate) routes: HashMap<&'static str, u64>,
     pub(crate) login_attempts: u64,
     pub(crate) login_failures: u64,
@@ -83,6 +91,8 @@ impl Tally {
     pub(crate) fn snapshot(&self, name_of: impl Fn(RecordId) -> String) -> Counters {
         Counters {
             http_calls: self.http_calls,
+            http2_calls: self.http2_calls,
+            compressed_calls: self.compressed_calls,
             routes: self.routes.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
             login_attempts: self.login_attempts,
             login_failures: self.login_failures,

@@ -46,6 +46,13 @@ pub enum Mishap {
         #[serde(default)]
         message: Option<String>,
     },
+    /// The answer is that there is too much to do, and when to come back; nothing happens.
+    Busy {
+        /// 429 or 503.
+        status: u16,
+        /// What the header `Retry-After` says.
+        retry_after: String,
+    },
     /// The maintenance page, as HTML with status 503; nothing happens.
     Maintenance,
     /// The connection is closed; nothing happens.

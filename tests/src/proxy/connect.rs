@@ -35,6 +35,7 @@ pub enum Manner {
 #[derive(Debug)]
 struct Shared {
     manner: Mutex<Manner>,
+    known: Mutex<Option<(String, SocketAddr)>>,
     interceptor: Interceptor,
     tunnels: AtomicUsize,
     refused: AtomicUsize,
@@ -52,6 +53,7 @@ impl ConnectProxy {
     pub async fn start(manner: Manner) -> Self {
         let shared = Arc::new(Shared {
             manner: Mutex::new(manner),
+            known: Mutex::default(),
             interceptor: Interceptor::new(),
             tunnels: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
@@ -83,6 +85,11 @@ impl ConnectProxy {
         *self.shared.manner.lock().unwrap_or_else(PoisonError::into_inner) = manner;
     }
 
+    /// Knows where a host is that no name service knows: who reaches it came through here.
+    pub fn knows(&self, host: &str, address: SocketAddr) {
+        *self.shared.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((host.to_owned(), address));
+    }
+
     /// How many tunnels it opened.
     pub fn tunnels(&self) -> usize {
         self.shared.tunnels.load(Ordering::Relaxed)
@@ -104,7 +111,7 @@ impl Shared {
                 self.refuse(&mut client, "407 Proxy Authentication Required").await
             }
             Manner::Refuse => self.refuse(&mut client, "403 Forbidden").await,
-            Manner::Open | Manner::Basic { .. } => match TcpStream::connect(target).await {
+            Manner::Open | Manner::Basic { .. } => match self.connect(target).await {
                 Ok(mut server) => {
                     self.accept(&mut client).await?;
                     tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop)
@@ -115,6 +122,15 @@ impl Shared {
                 self.accept(&mut client).await?;
                 self.interceptor.listen_in(client).await
             }
+        }
+    }
+
+    async fn connect(&self, target: &str) -> std::io::Result<TcpStream> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let host = target.rsplit_once(':').map_or(target, |(host, _)| host);
+        match known.filter(|(name, _)| name == host) {
+            Some((_, address)) => TcpStream::connect(address).await,
+            None => TcpStream::connect(target).await,
         }
     }
 

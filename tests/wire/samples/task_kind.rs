@@ -126,6 +126,8 @@ fn outputs() -> Vec<Sample> {
             network: text("trusted-ip"),
             source_address: text("203.0.113.7"),
             trusted: Some(false),
+            api_calls_used: Some(13_007),
+            api_calls_limit: Some(15_011),
             warnings: list(vec![text("SOAP login() is going away"), text("la clé expire bientôt")]),
         }),
         output(&validate_user::Output { user: Some(user()) }),

@@ -8,8 +8,9 @@ use postern_protocol::{Failure, FailureClass, TaskId, Timestamp};
 
 use super::ending::Ending;
 use super::held::{Parked, Phase};
-use super::{Event, Gated, Ledger, failure};
+use super::{Event, Gated, Ledger, Unfinished, failure};
 use crate::journal::JournalEntry;
+use crate::limits::Limits;
 use crate::retry;
 use crate::write::{Origin, TaskState, Write};
 
@@ -137,15 +138,16 @@ impl Ledger {
     }
 
     /// An attempt ended without ending the task.
-    pub fn handle_failed(&mut self, task: TaskId, failure: Failure, now: Timestamp) {
+    pub fn handle_failed(&mut self, task: TaskId, unfinished: impl Into<Unfinished>, now: Timestamp) {
+        let unfinished = unfinished.into();
         let Some(held) = self.tasks.get_mut(&task) else { return };
         held.stop_running();
         if let Phase::Started { resumed: resumed @ 1.. } = &mut held.phase {
             *resumed -= 1;
             self.writes.push(Write::PutState(task, TaskState::Started { resumed: *resumed }));
         }
-        if !self.end_without_retry(task, &failure, now) {
-            self.retry(task, failure, now);
+        if !self.end_without_retry(task, &unfinished.failure, now) {
+            self.retry(task, unfinished, now);
         }
     }
 
@@ -173,12 +175,26 @@ impl Ledger {
         true
     }
 
-    fn retry(&mut self, task: TaskId, failure: Failure, now: Timestamp) {
+    fn retry(&mut self, task: TaskId, unfinished: Unfinished, now: Timestamp) {
+        let Unfinished { failure, patience } = unfinished;
+        let Limits { attempts, long_wait, waiting, .. } = self.limits;
         let Some(held) = self.tasks.get_mut(&task) else { return };
-        held.failures += u32::from(!is_interruption(&failure));
-        match retry::decide(failure.class.known(), held.failures, self.limits.attempts) {
+        let interrupted = is_interruption(&failure);
+        let asked = !interrupted && patience >= long_wait;
+        if asked && held.origin == Origin::Local {
+            // Somebody waits for it, and can decide better.
+            return self.give_up(task, failure);
+        }
+        // A task that does as it was asked has not failed; but nobody waits for ever.
+        let waits = asked && held.waited + patience <= waiting;
+        held.failures += u32::from(!interrupted && !waits);
+        match retry::decide(failure.class.known(), held.failures, attempts, patience) {
             retry::Next::Again(after) if !held.is_expired(now + after) => {
                 held.retry_at = Some(now + after);
+                if waits {
+                    held.waits = true;
+                    held.waited += after;
+                }
                 self.give_back();
             }
             retry::Next::Again(_) if held.is_untouched() => self.conclude(task, Ending::expired()),

@@ -40,6 +40,21 @@ impl Refusal {
     }
 }
 
+/// How an attempt ended without ending its task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// What went wrong.
+    pub failure: Failure,
+    /// How long the connected system wants to be left alone; zero if it did not say.
+    pub patience: Duration,
+}
+
+impl From<Failure> for Unfinished {
+    fn from(failure: Failure) -> Self {
+        Self { failure, patience: Duration::ZERO }
+    }
+}
+
 /// Why no further attempt at a task follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GivenUp {

@@ -42,6 +42,10 @@ pub(super) struct Held {
     /// Attempts that failed, as opposed to having been interrupted.
     pub(super) failures: u32,
     pub(super) retry_at: Option<Timestamp>,
+    /// The connected system asked for the wait that is under way, and it is long.
+    pub(super) waits: bool,
+    /// How long such waits were in all.
+    pub(super) waited: Duration,
     pub(super) deadline: Option<Timestamp>,
     pub(super) cancelled: bool,
     /// Since when the lease is known to be lost.
@@ -95,6 +99,8 @@ impl Held {
             running: false,
             failures: 0,
             retry_at: None,
+            waits: false,
+            waited: Duration::ZERO,
             deadline: None,
             cancelled: false,
             fenced: None,

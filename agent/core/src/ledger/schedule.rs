@@ -56,6 +56,7 @@ impl Ledger {
         let held = self.tasks.get_mut(&task)?;
         held.running = true;
         held.retry_at = None;
+        held.waits = false;
         let start = Event::Start { offer: Box::new(held.offer.clone()), resumed: held.journal > 0 };
         let Phase::Started { resumed } = &mut held.phase else { return Some(start) };
         // On disk first, so that a task in which the process dies again and again is known by it.

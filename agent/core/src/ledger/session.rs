@@ -71,9 +71,12 @@ impl Ledger {
         self.progress.clear();
     }
 
-    /// Tasks that may still be taken. Local tasks and those that wait for their results to be uploaded count too.
+    /// Tasks that may still be taken. Local tasks and those that wait for their results to be uploaded count too. Batches
+    /// that wait because the connected system asked for it must not keep the agent from what is urgent: as many of them
+    /// as there are places do not count.
     pub(super) fn room(&self) -> usize {
-        let held = self.limits.held.min(RENEW_PAGE).saturating_sub(self.tasks.len());
+        let waiting = self.tasks.values().filter(|held| held.waits).count().min(self.limits.held);
+        let held = (self.limits.held + waiting).min(RENEW_PAGE).saturating_sub(self.tasks.len());
         held.min(self.limits.outbox.saturating_sub(self.outbox.len() + self.tasks.len()))
     }
 

@@ -473,6 +473,85 @@ fn a_passing_failure_is_tried_again_later_and_a_lasting_one_reported() {
     assert!(desk.names().contains(&"Report"));
 }
 
+fn busy(patience: u64) -> Unfinished {
+    let failure = Failure::new(FailureClass::RateLimited, "busy", "leave me alone");
+    Unfinished { failure, patience: Duration::from_secs(patience) }
+}
+
+#[test]
+fn a_task_is_not_tried_again_before_the_system_asked_for_it() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::ValidateUser);
+    desk.ledger.handle_failed(id(1), busy(30), desk.now);
+    desk.now = at(129);
+    assert!(desk.events().is_empty());
+    desk.now = at(130);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+}
+
+/// Count them like failures, and the fifth ends the task.
+#[test]
+fn long_waits_that_were_asked_for_are_no_failures_but_do_not_last_for_ever() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::ValidateUser);
+    let mut waits = 0;
+    loop {
+        desk.ledger.handle_failed(id(1), busy(900), desk.now);
+        desk.now = desk.now + Duration::from_secs(900);
+        if desk.events().is_empty() {
+            break;
+        }
+        waits += 1;
+        assert!(waits < 200);
+    }
+    assert_eq!(waits, 24 * 4 + 4, "a day, and the tries of any failure");
+    desk.sync();
+    assert!(desk.names().contains(&"Report"));
+}
+
+#[test]
+fn whoever_waits_at_a_terminal_is_told_instead_of_waiting_long() {
+    let mut desk = Desk::new();
+    let offer = offer(1, TaskKind::ValidateUser, 0);
+    let offered = Offered { offer, origin: Origin::Local, refusal: None, streams_here: Vec::new() };
+    desk.ledger.handle_offer(offered, desk.now);
+    desk.sync();
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    desk.ledger.handle_failed(id(1), busy(59), desk.now);
+    desk.now = desk.now + Duration::from_secs(59);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    desk.ledger.handle_failed(id(1), busy(60), desk.now);
+    desk.sync();
+    assert!(matches!(desk.events().as_slice(), [Event::LocalReport(_)]));
+}
+
+#[test]
+fn an_interruption_goes_on_as_soon_as_it_may_whatever_was_asked_for() {
+    let mut desk = Desk::connected();
+    desk.running(1, TaskKind::ValidateUser);
+    let interrupted = Unfinished { failure: failure::lease_too_short(), patience: Duration::from_secs(900) };
+    desk.ledger.handle_failed(id(1), interrupted, desk.now);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+}
+
+#[test]
+fn batches_that_wait_leave_room_for_what_is_urgent() {
+    let mut desk = Desk::connected();
+    for n in 1..=2 {
+        desk.offer(offer(n, TaskKind::ValidateUser, 1));
+    }
+    desk.sync();
+    desk.events();
+    let room = desk.ledger.room();
+    for n in 1..=2 {
+        desk.ledger.handle_failed(id(n), busy(900), desk.now);
+    }
+    assert_eq!(desk.ledger.room(), room + 2);
+    desk.now = desk.now + Duration::from_secs(900);
+    assert_eq!(desk.events().len(), 2);
+    assert_eq!(desk.ledger.room(), room);
+}
+
 #[test]
 fn an_expired_task_is_reported_and_never_run_late() {
     let mut desk = Desk::connected();

@@ -13,8 +13,10 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
+use tokio_util::bytes::Bytes;
 use url::form_urlencoded;
 
+use super::governor::{self, Batches, Place};
 use super::sign_in::Session;
 use super::{Salesforce, error, soql, time};
 use crate::connector::AttemptCx;
@@ -32,6 +34,7 @@ const MAX_PAGES: usize = 50;
 
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
+const CSV_UTF8: &str = "text/csv; charset=UTF-8";
 
 /// One call below `/services/data/v…/`. Its body may hold a password, so it has no `Debug`.
 #[derive(Clone)]
@@ -51,13 +54,35 @@ enum Body {
     Nothing,
     Json(Json),
     /// Rows for a bulk job.
-    Csv(Arc<str>),
+    Csv(Bytes),
 }
 
 /// What was answered, and when by the service's clock. It may hold a password, so it has no `Debug`.
 pub(super) struct Answer {
     pub(super) json: Json,
     pub(super) at: Option<Timestamp>,
+}
+
+/// An answer that is read piece by piece. It keeps its place among the calls until it is dropped.
+pub(super) struct Download {
+    opened: Opened,
+    _place: Place,
+}
+
+impl Download {
+    /// A header, if it is text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.opened.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The next piece of the body; `None` after the last.
+    pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        self.opened.piece().await.map_err(|lost| error::lost(&lost))
+    }
+
+    async fn whole(self) -> Result<Reply, Lost> {
+        self.opened.whole().await
+    }
 }
 
 /// A change that was not proved done.
@@ -95,13 +120,6 @@ impl Page {
         let total = answer.json.get("totalSize").and_then(Json::as_u64).ok_or_else(|| error::strange(200))?;
         Ok(Self { records, total, next, at: answer.at })
     }
-}
-
-/// How many of the org's API calls are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Usage {
-    pub(super) used: u64,
-    pub(super) of: u64,
 }
 
 /// Rows of a query, as they are wanted.
@@ -203,7 +221,7 @@ impl Call {
     }
 
     /// Gives a bulk job its rows.
-    pub(super) fn put_rows(job: &str, rows: Arc<str>) -> Self {
+    pub(super) fn put_rows(job: &str, rows: Bytes) -> Self {
         let call = Self::new(Method::PUT, format!("jobs/ingest/{job}/batches"), None, StatusCode::CREATED);
         Self { body: Body::Csv(rows), ..call }
     }
@@ -245,14 +263,15 @@ impl Salesforce {
     }
 
     /// Reads what is too long to be held: its body is read piece by piece. A refusal is JSON even then.
-    pub(super) async fn download(&self, call: &Call) -> Result<Opened, Failure> {
+    pub(super) async fn download(&self, call: &Call) -> Result<Download, Failure> {
         let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
         loop {
-            let opened = match self.open(&session, call).await {
-                Ok(opened) if opened.status == call.done => return Ok(opened),
-                opened => opened,
+            let place = self.governor.place().await;
+            let download = match self.open(place, &session, call).await {
+                Ok(download) if download.opened.status == call.done => return Ok(download),
+                download => download,
             };
-            let whole = async { opened?.whole().await.map_err(Miss::Lost) };
+            let whole = async { download?.whole().await.map_err(Miss::Lost) };
             let miss = match whole.await {
                 Ok(reply) => {
                     let strange = Miss::Not(error::strange(reply.status.as_u16()));
@@ -267,7 +286,8 @@ impl Salesforce {
     async fn read_as<T>(&self, call: &Call, told: impl Fn(Reply) -> Result<T, Miss>) -> Result<T, Failure> {
         let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
         loop {
-            match self.fetch(&session, call).await.and_then(&told) {
+            let place = self.governor.place().await;
+            match self.fetch(place, &session, call).await.and_then(&told) {
                 Ok(answer) => return Ok(answer),
                 Err(miss) => session = self.once_more(session, &mut repeats, miss).await?,
             }
@@ -302,8 +322,10 @@ impl Salesforce {
         let mut session = self.sessions.current().await.map_err(Undone::Not)?;
         let (mut renewed, mut locked) = (false, 0);
         loop {
+            // Before the intent: the lease covers the call, and not the wait for a place.
+            let place = self.governor.place().await;
             cx.intend(step, note.to_vec(), self.reach()).await.map_err(Undone::Not)?;
-            let (failure, expired) = match self.send(&session, call).await {
+            let (failure, expired) = match self.send(place, &session, call).await {
                 Ok(answer) => return Ok(answer),
                 Err(Miss::Unknown(failure)) => return Err(Undone::Unknown(failure)),
                 Err(Miss::Lost(lost)) if lost.sent == Sent::Perhaps => return Err(Undone::Unknown(error::lost(&lost))),
@@ -321,6 +343,17 @@ impl Salesforce {
             } else {
                 return Err(Undone::Not(failure));
             }
+        }
+    }
+
+    /// Lets a batch go on, unless the rest of the org's calls is for others.
+    pub(super) async fn may_go_on(&self) -> Result<(), Failure> {
+        if self.governor.batches() == Batches::MayAsk {
+            self.read(&Call::get("limits")).await?;
+        }
+        match self.governor.batches() {
+            Batches::Wait(usage) => Err(governor::reserved(usage, self.settings.api_budget_percent)),
+            Batches::MayGoOn | Batches::MayAsk => Ok(()),
         }
     }
 
@@ -410,32 +443,34 @@ impl Salesforce {
         self.settings.http.timeout + Duration::from_secs(1)
     }
 
-    async fn send(&self, session: &Session, call: &Call) -> Result<Answer, Miss> {
-        self.fetch(session, call).await.and_then(|reply| told(call, reply))
+    async fn send(&self, place: Place, session: &Session, call: &Call) -> Result<Answer, Miss> {
+        self.fetch(place, session, call).await.and_then(|reply| told(call, reply))
     }
 
-    async fn fetch(&self, session: &Session, call: &Call) -> Result<Reply, Miss> {
-        self.open(session, call).await?.whole().await.map_err(Miss::Lost)
+    /// Makes a call in its place, which is free again afterwards.
+    async fn fetch(&self, place: Place, session: &Session, call: &Call) -> Result<Reply, Miss> {
+        self.open(place, session, call).await?.whole().await.map_err(Miss::Lost)
     }
 
-    async fn open(&self, session: &Session, call: &Call) -> Result<Opened, Miss> {
+    async fn open(&self, place: Place, session: &Session, call: &Call) -> Result<Download, Miss> {
         let base = format!("/services/data/v{}/{}", self.settings.api_version, call.path);
         let url = session.instance.join(&base).map_err(|_| Miss::Not(error::no_address(&base)))?;
-        let mut request =
+        let request =
             self.http.request(call.method.clone(), url).bearer_auth(session.token.expose()).header(ACCEPT, call.accept);
-        request = match &call.body {
+        let request = match &call.body {
             Body::Nothing => request,
-            Body::Json(body) => request.json(body),
-            Body::Csv(rows) => request.header(CONTENT_TYPE, "text/csv; charset=UTF-8").body(rows.as_bytes().to_vec()),
+            Body::Json(body) => {
+                let body = Bytes::from(body.to_string());
+                self.http.with_body(request.header(CONTENT_TYPE, JSON), body).await
+            }
+            Body::Csv(rows) => self.http.with_body(request.header(CONTENT_TYPE, CSV_UTF8), rows.clone()).await,
         };
         let opened = self.http.open(request).await.map_err(Miss::Lost)?;
-        if let Some(usage) = usage(&opened.headers) {
-            *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = Some(usage);
-        }
+        self.governor.note(opened.status, &opened.headers);
         if let Some(at) = date(&opened.headers) {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
         }
-        Ok(opened)
+        Ok(Download { opened, _place: place })
     }
 }
 
@@ -532,13 +567,6 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
     headers.get(DATE)?.to_str().ok().and_then(time::parse_http)
 }
 
-/// `Sforce-Limit-Info: api-usage=18/15000; …`.
-fn usage(headers: &HeaderMap) -> Option<Usage> {
-    let value = headers.get("Sforce-Limit-Info")?.to_str().ok()?;
-    let (used, of) = value.split(';').find_map(|part| part.trim().strip_prefix("api-usage="))?.split_once('/')?;
-    Some(Usage { used: used.trim().parse().ok()?, of: of.trim().parse().ok()? })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -607,12 +635,5 @@ mod tests {
             let wait = lock_wait(tries);
             assert!((LOCK_WAIT / 2..=LOCK_WAIT_MAX).contains(&wait), "{wait:?}");
         }
-    }
-
-    #[test]
-    fn the_usage_of_the_budget_is_read() {
-        let mut headers = HeaderMap::new();
-        headers.insert("Sforce-Limit-Info", "api-usage=18/15000; per-app-api-usage=17/250(appName=x)".parse().unwrap());
-        assert_eq!(usage(&headers), Some(Usage { used: 18, of: 15_000 }));
     }
 }

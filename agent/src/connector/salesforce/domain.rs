@@ -81,6 +81,24 @@ mod tests {
     }
 
     #[test]
+    fn my_domain_and_sandbox_hosts_are_signed_in_to_where_they_are() {
+        for host in [
+            "acme.my.salesforce.com",
+            "acme--uat.sandbox.my.salesforce.com",
+            "acme-dev-ed.develop.my.salesforce.com",
+            "random.scratch.my.salesforce.com",
+            "acme.my.site.com",
+        ] {
+            let login = login_url(host, Encryption::Required).unwrap();
+            assert_eq!(login.as_str(), format!("https://{host}/"));
+            assert!(!is_shared(&login), "client credentials work there: {host}");
+        }
+        for shared in ["", "test.salesforce.com"] {
+            assert!(is_shared(&login_url(shared, Encryption::Required).unwrap()));
+        }
+    }
+
+    #[test]
     fn what_cannot_sign_in_is_refused_with_the_reason() {
         for (domain, reason) in [
             ("http://acme.my.salesforce.com", "insecure_plain_http"),

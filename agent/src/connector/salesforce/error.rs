@@ -6,7 +6,7 @@ mod table;
 use postern_protocol::Failure;
 use postern_protocol::FailureClass::{Interrupted, RateLimited, Rejected, Transient, Unauthorized};
 
-use crate::http::{Hop, Lost};
+use crate::http::{Hop, Lost, Sent};
 use table::{Known, SIGN_IN, TABLE};
 
 /// The most characters of Salesforce's own words that are passed on.
@@ -70,7 +70,12 @@ pub(super) fn lost(lost: &Lost) -> Failure {
         Hop::Tls => "unreachable_tls",
         Hop::Reply => "no_answer",
     };
-    Failure::new(Transient, code, format!("Salesforce cannot be reached ({}): {}", lost.hop, words(&lost.to_string())))
+    let what = match (lost.hop, lost.sent) {
+        (Hop::Proxy, _) => format!("The proxy {} does not let through to Salesforce", lost.at),
+        (_, Sent::No) => format!("Salesforce cannot be reached at {}", lost.at),
+        (_, Sent::Perhaps) => format!("Salesforce did not answer at {}", lost.at),
+    };
+    Failure::new(Transient, code, format!("{what} ({}): {}", lost.hop, words(&lost.to_string())))
         .with_next_step(lost.next_step())
 }
 
@@ -110,6 +115,11 @@ pub(super) fn strange(status: u16) -> Failure {
 /// Whether another attempt may help.
 pub(super) fn is_retryable(failure: &Failure) -> bool {
     matches!(failure.class.known(), Some(Transient | RateLimited | Interrupted))
+}
+
+/// Whether the same call may help within the same attempt.
+pub(super) fn is_glitch(failure: &Failure) -> bool {
+    failure.class.known() == Some(Transient)
 }
 
 /// Salesforce's words in one line, without its HTML, bounded.

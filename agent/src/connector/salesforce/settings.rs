@@ -10,7 +10,7 @@ use super::domain;
 use super::network::Network;
 use super::range::Range;
 use crate::config::{ConfigError, Proxy, SecretSource, System};
-use crate::http::{Compression, Encryption, Options, Roots, SystemRoots};
+use crate::http::{Compression, Encryption, Options, Roots, SystemRoots, Version};
 
 /// Everything the connector knows of its org before it has talked to it.
 #[derive(Debug, Clone)]
@@ -21,6 +21,10 @@ pub(super) struct Settings {
     pub(super) method: Method,
     /// How to get there.
     pub(super) http: Options,
+    /// How many calls may run at once.
+    pub(super) max_concurrent_calls: usize,
+    /// How much of the org's API calls batches may see used before they wait.
+    pub(super) api_budget_percent: u8,
     /// As in `66.0`.
     pub(super) api_version: String,
     /// How long a call without an answer may still take effect.
@@ -62,6 +66,7 @@ enum MethodName {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 struct Table {
     #[serde(default)]
     domain: String,
@@ -83,6 +88,12 @@ struct Table {
     insecure_plain_http: bool,
     #[serde(default = "yes")]
     compression: bool,
+    #[serde(default)]
+    http2: bool,
+    #[serde(default = "max_concurrent_calls")]
+    max_concurrent_calls: usize,
+    #[serde(default = "api_budget_percent")]
+    api_budget_percent: u8,
     #[serde(default = "connect_timeout")]
     connect_timeout_secs: u64,
     #[serde(default = "request_timeout")]
@@ -111,6 +122,16 @@ const fn connect_timeout() -> u64 {
 
 const fn request_timeout() -> u64 {
     60
+}
+
+/// Salesforce refuses more than 25 calls that run longer than 20 seconds, whoever makes them.
+const fn max_concurrent_calls() -> usize {
+    10
+}
+
+/// What people and other programs do in an afternoon fits into a tenth of a day's calls.
+const fn api_budget_percent() -> u8 {
+    90
 }
 
 /// Out for a year, so every org has it, and nothing newer is used.
@@ -161,7 +182,10 @@ impl Table {
                 timeout: Duration::from_secs(self.request_timeout_secs),
                 compression: if self.compression { Compression::Allowed } else { Compression::Off },
                 encryption,
+                version: if self.http2 { Version::Http2 } else { Version::Http1 },
             },
+            max_concurrent_calls: self.max_concurrent_calls,
+            api_budget_percent: self.api_budget_percent,
             api_version: self.api_version,
             settle: Duration::from_millis(self.settle_ms),
             max_refused_logins: self.max_refused_logins,
@@ -190,6 +214,12 @@ impl Table {
         // Salesforce itself gives a call ten minutes.
         if !(1..=600).contains(&self.request_timeout_secs) {
             return wrong("request_timeout_secs", "it must be between 1 and 600");
+        }
+        if !(1..=25).contains(&self.max_concurrent_calls) {
+            return wrong("max_concurrent_calls", "it must be between 1 and 25, which is what Salesforce allows");
+        }
+        if !(1..=100).contains(&self.api_budget_percent) {
+            return wrong("api_budget_percent", "it must be between 1 and 100; 100 means that batches never wait");
         }
         if self.settle_ms > 600_000 {
             return wrong("settle_ms", "it must be at most 600000");
@@ -375,6 +405,10 @@ mod tests {
         for (line, field) in [
             ("connect_timeout_secs = 601", "connect_timeout_secs"),
             ("request_timeout_secs = 0", "request_timeout_secs"),
+            ("max_concurrent_calls = 0", "max_concurrent_calls"),
+            ("max_concurrent_calls = 26", "max_concurrent_calls"),
+            ("api_budget_percent = 0", "api_budget_percent"),
+            ("api_budget_percent = 101", "api_budget_percent"),
             ("settle_ms = 600001", "settle_ms"),
             ("max_refused_logins = 0", "max_refused_logins"),
             ("api_version = \"66\"", "api_version"),

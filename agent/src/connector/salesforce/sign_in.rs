@@ -9,6 +9,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::error::{self, Counts};
+use super::governor::Governor;
 use super::guard::Guard;
 use super::jwt::{self, Claims};
 use super::network::{Decision, With};
@@ -16,7 +17,7 @@ use super::settings::{Method, PasswordLogin, Settings};
 use super::{oauth, soap};
 use crate::config::{ConfigError, SecretError, SecretSource, System};
 use crate::connector::Keep;
-use crate::http::{Encryption, Http, Lost, Sent};
+use crate::http::{Encryption, Http, Lost, Reply, Sent};
 use crate::{chain::Chain, clock, random};
 
 /// A session with the org.
@@ -37,6 +38,7 @@ pub(super) struct Session {
 pub(super) struct SignIn {
     settings: Arc<Settings>,
     http: Http,
+    governor: Arc<Governor>,
     keep: Arc<dyn Keep>,
     key: String,
 }
@@ -74,8 +76,14 @@ pub(super) fn check(method: &Method, system: &System) -> Result<(), ConfigError>
 
 impl SignIn {
     /// Signs in with these settings; `key` is where the guard is kept.
-    pub(super) fn new(settings: Arc<Settings>, http: Http, keep: Arc<dyn Keep>, key: String) -> Self {
-        Self { settings, http, keep, key }
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        http: Http,
+        governor: Arc<Governor>,
+        keep: Arc<dyn Keep>,
+        key: String,
+    ) -> Self {
+        Self { settings, http, governor, keep, key }
     }
 
     /// Signs in.
@@ -190,7 +198,7 @@ impl SignIn {
             .header(CONTENT_TYPE, "text/xml; charset=UTF-8")
             .header("SOAPAction", "\"\"")
             .body(envelope.as_str().to_owned());
-        let reply = match self.http.send(request).await {
+        let reply = match self.ask(request).await {
             Ok(reply) => reply,
             Err(lost) => return unanswered(&lost),
         };
@@ -216,7 +224,7 @@ impl SignIn {
         if let Some(basic) = basic {
             request = request.header(AUTHORIZATION, basic.as_str());
         }
-        let reply = match self.http.send(request).await {
+        let reply = match self.ask(request).await {
             Ok(reply) => reply,
             Err(lost) => return unanswered(&lost),
         };
@@ -227,6 +235,12 @@ impl SignIn {
             Some(oauth::Answer::Refused { code, message }) => Answer::Refused { code, message },
             None => no_answer(reply.status.as_u16()),
         }
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Reply, Lost> {
+        let reply = self.http.send(request).await?;
+        self.governor.note(reply.status, &reply.headers);
+        Ok(reply)
     }
 
     fn post(&self, path: &str) -> RequestBuilder {

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 
 use flate2::read::GzDecoder;
 use http_body_util::BodyExt as _;
+use hyper::Version;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, HOST, HeaderMap};
+use hyper::http::uri::Authority;
 
 use super::reply::Reply;
 use crate::problem::Problem;
@@ -29,6 +31,11 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
     /// Whether the body was a bulk upload of more than is taken, so that nothing of it was kept.
     pub(crate) too_large: bool,
+    /// Whether it came by HTTP/2.
+    pub(crate) is_http2: bool,
+    /// Whether its body was compressed.
+    pub(crate) was_compressed: bool,
+    host: String,
     pub(crate) source: IpAddr,
     pub(crate) scheme: &'static str,
 }
@@ -58,7 +65,13 @@ impl Request {
         if body.is_none() && !is_upload {
             return Err(Reply::problem(413, &Problem::new("REQUEST_ENTITY_TOO_LARGE", "Request Entity Too Large")));
         }
+        // HTTP/2 has the host in the target.
+        let told = head.headers.get(HOST).and_then(|it| it.to_str().ok());
+        let host = told.or_else(|| head.uri.authority().map(Authority::as_str)).unwrap_or("localhost").to_owned();
         Ok(Self {
+            is_http2: head.version == Version::HTTP_2,
+            was_compressed: zipped,
+            host,
             method: head.method.as_str().to_owned(),
             path: head.uri.path().to_owned(),
             query: query.to_owned(),
@@ -81,7 +94,7 @@ impl Request {
     }
 
     pub(crate) fn host(&self) -> &str {
-        self.headers.get(HOST).and_then(|it| it.to_str().ok()).unwrap_or("localhost")
+        &self.host
     }
 
     /// The token of the Authorization header; the error tells a missing from a malformed one.

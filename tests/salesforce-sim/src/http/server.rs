@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -101,14 +101,12 @@ async fn accept(shared: &Shared, listener: &TcpListener) -> Option<Accepted> {
     None
 }
 
-async fn talk<S: AsyncRead + AsyncWrite + Unpin>(shared: &Arc<Shared>, stream: S, origin: Origin) {
+async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(shared: &Arc<Shared>, stream: S, origin: Origin) {
     let service = service_fn(|request| answer(Arc::clone(shared), request, origin));
     // An error here is a caller that went away or a fault that was asked for.
-    let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
+    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(
@@ -126,6 +124,8 @@ async fn answer(
     let Verdict { latency_millis, mishap } = {
         let mut world = shared.world();
         world.tally.http_calls += 1;
+        world.tally.http2_calls += u64::from(request.is_http2);
+        world.tally.compressed_calls += u64::from(request.was_compressed);
         world.faults.judge(&request.method, &request.path)
     };
     if latency_millis > 0 {
@@ -135,6 +135,11 @@ async fn answer(
     let delivery = Delivery::of(mishap.as_ref());
     let reply = match mishap {
         Some(Mishap::Respond { status, code, message }) => api::spoiled(status, code, message),
+        Some(Mishap::Busy { status, retry_after }) => {
+            let mut reply = api::spoiled(status, None, None);
+            reply.headers.retain(|(name, _)| *name != "retry-after");
+            reply.with("retry-after", retry_after)
+        }
         Some(Mishap::Maintenance) => Reply::html(503, "Down for Maintenance"),
         Some(Mishap::Refuse) => return Err(Dropped),
         Some(Mishap::DelayCommit { millis }) => later(&shared, request, millis).await.ok_or(Dropped)?,

@@ -211,6 +211,12 @@ pub(super) const TABLE: &[Known] = &[
     known("TOO_MANY_APEX_REQUESTS", Transient, LATER),
     known("QUERY_TIMEOUT", Transient, LATER),
     known("REQUEST_LIMIT_EXCEEDED", RateLimited, BUDGET),
+    known(
+        "api_budget_reserved",
+        RateLimited,
+        "A controller's task is tried again every 15 minutes, until its deadline. Look which programs use up the calls \
+         (Setup, Company Information), or raise `api_budget_percent`.",
+    ),
     // One user.
     known(
         "DUPLICATE_USERNAME",

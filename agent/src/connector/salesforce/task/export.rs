@@ -277,11 +277,11 @@ impl Source {
     }
 }
 
-/// Asks until there is an answer, for a while.
+/// Asks until there is an answer, for a while; but not an org that wants to be left alone.
 pub(super) async fn patiently<T, F: Future<Output = Result<T, Failure>>>(ask: impl Fn() -> F) -> Result<T, Failure> {
     for tries in 1..TRIES {
         match ask().await {
-            Err(failure) if error::is_retryable(&failure) => tokio::time::sleep(lock_wait(tries)).await,
+            Err(failure) if error::is_glitch(&failure) => tokio::time::sleep(lock_wait(tries)).await,
             other => return other,
         }
     }

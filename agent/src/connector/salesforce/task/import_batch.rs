@@ -80,6 +80,9 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         if cx.stop.is_cancelled() {
             return Err(stopped_midway(tally.entries(), total));
         }
+        if course == Course::Run {
+            org.may_go_on().await?;
+        }
         cx.journal.progress(tally.entries(), total, "import");
         let unit = Unit::new(&batch, step.last, items);
         let lines: Vec<Line> = match course {

@@ -4,6 +4,7 @@ use postern_protocol::Failure;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::task::test_connection::{Output, Request};
 
+use super::super::governor::Usage;
 use super::super::login_history::SeenFrom;
 use super::super::settings::Method;
 use super::super::sign_in::Session;
@@ -26,6 +27,8 @@ pub(in super::super) async fn run(org: &Salesforce, _: Request) -> Result<Conclu
     let (rows, _) = org.query(&query).await.map_err(|failure| explained(failure, "API"))?;
     let account = rows.first().and_then(|row| row.get("Username")?.as_str()).unwrap_or_default();
     let seen_from = org.seen_from(&session.user).await;
+    let warnings = warnings(org, &session, seen_from.as_ref()).await;
+    let usage = org.governor.usage();
     let output = Output {
         message: Text::clipped(ESTABLISHED),
         instance: Text::clipped(session.instance.as_str().trim_end_matches('/')),
@@ -35,7 +38,9 @@ pub(in super::super) async fn run(org: &Salesforce, _: Request) -> Result<Conclu
         network: Text::clipped(session.with.map(super::super::network::With::name).unwrap_or_default()),
         source_address: Text::clipped(seen_from.as_ref().map(|it| it.address.as_str()).unwrap_or_default()),
         trusted: seen_from.as_ref().and_then(|it| it.trusted),
-        warnings: List::clipped(warnings(org, &session, seen_from.as_ref()).await),
+        api_calls_used: usage.map(|it| it.used),
+        api_calls_limit: usage.map(|it| it.of),
+        warnings: List::clipped(warnings),
     };
     Ok(Conclusion::succeeded(output, postern_protocol::outcome::Changed::No))
 }
@@ -54,10 +59,7 @@ async fn warnings(org: &Salesforce, session: &Session, seen_from: Option<&SeenFr
     if let Ok(None) = org.user_login(&session.user).await {
         warnings.push(NO_USER_LOGIN.to_owned());
     }
-    if let Some(usage) = org.usage()
-        && usage.used >= usage.of / 10 * 9
-    {
-        let (used, of) = (usage.used, usage.of);
+    if let Some(Usage { used, of }) = org.governor.usage().filter(|usage| usage.is_nearly_all()) {
         warnings.push(format!("The org has used {used} of the {of} API calls it may make in 24 hours."));
     }
     warnings.into_iter().map(Text::clipped).collect()

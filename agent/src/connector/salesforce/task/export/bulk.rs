@@ -8,14 +8,13 @@ use postern_protocol::{Failure, FailureClass};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::super::super::api::{Call, lock_wait};
+use super::super::super::api::{Call, Download, lock_wait};
 use super::super::super::kept::short_hash;
 use super::super::super::{Salesforce, error};
 use super::plan::Plan;
 use super::table::Table;
 use super::{Broke, Broken, Rows, TRIES, incomplete, patiently};
 use crate::connector::{AttemptCx, Mark, stopped};
-use crate::http::Opened;
 
 /// How long to wait before asking again how a job goes: at first, and at most.
 const POLL: Duration = Duration::from_millis(500);
@@ -50,7 +49,7 @@ enum Next {
 
 /// One page of the results while it comes.
 struct Page {
-    download: Opened,
+    download: Download,
     table: Table,
     /// How many records it is to have.
     count: Option<usize>,
@@ -140,18 +139,19 @@ impl Bulk {
         };
         let call = Call::get_csv(format!("jobs/query/{}/results?maxRecords={PAGE}{locator}", self.job));
         let download = patiently(|| org.download(&call)).await?;
-        let header = |name: &str| download.headers.get(name).and_then(|value| value.to_str().ok());
-        let after = match header("Sforce-Locator").ok_or_else(|| error::strange(200))? {
+        let after = match download.header("Sforce-Locator").ok_or_else(|| error::strange(200))? {
             "null" => Next::Nothing,
             locator => Next::Page(locator.to_owned()),
         };
-        let count = header("Sforce-NumberOfRecords").and_then(|count| count.parse().ok());
+        let count = download.header("Sforce-NumberOfRecords").and_then(|count| count.parse().ok());
         let table = Table::new(plan.columns.iter().map(|column| column.name.clone()).collect());
         Ok(Some(Page { download, table, count, read: 0, known: self.taken, after }))
     }
 
     /// Forgets the job, unless another attempt may go on with it.
     pub(super) async fn close(self, org: &Salesforce, broken: Option<&Broken>, cx: &AttemptCx) {
+        // A download that was not read to its end gives its place back first.
+        drop(self.page);
         if !broken.is_some_and(|broken| is_left_to_another(broken, cx)) {
             forget(org, &self.job).await;
         }
@@ -163,7 +163,7 @@ impl Page {
     async fn rows(&mut self) -> Result<Rows, Failure> {
         let (mut rows, mut size) = (Rows::new(), 0);
         while rows.is_empty() || size < PIECE {
-            let Some(piece) = self.download.piece().await.map_err(|lost| error::lost(&lost))? else { break };
+            let Some(piece) = self.download.piece().await? else { break };
             let before = rows.len();
             self.table.take(&piece, &mut rows).ok_or_else(|| error::strange(200))?;
             self.read += rows.len() - before;

@@ -4,12 +4,12 @@
 //! there is given up and begun anew, and whatever is lost after it is asked for by the id.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 use postern_protocol::task::import_batch::Delimiter;
 use postern_protocol::{Failure, FailureClass};
 use serde_json::Value as Json;
+use tokio_util::bytes::Bytes;
 
 use super::super::memory::{Note, Operation};
 use super::super::plan::Refused;
@@ -57,10 +57,10 @@ const UNPROCESSED: &str = "unprocessedrecords";
 impl Unit<'_> {
     /// Sends rows as one job and waits until it is done.
     pub(super) async fn send_in_bulk(&self, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
-        let table: Arc<str> = self.table(rows).into();
+        let table = Bytes::from(self.table(rows));
         let mut lost = None;
         for _ in 0..ROUNDS {
-            match self.hand_over(operation, Arc::clone(&table)).await? {
+            match self.hand_over(operation, table.clone()).await? {
                 Ok(job) => {
                     drop(table);
                     return self.outcome(&job, rows, operation).await;
@@ -136,7 +136,7 @@ impl Unit<'_> {
     }
 
     /// Makes a job, gives it its rows and hands it over. `Unknown`: it was not, and is given up.
-    async fn hand_over(&self, operation: Operation, rows: Arc<str>) -> Result<Result<String, Undone>, Failure> {
+    async fn hand_over(&self, operation: Operation, rows: Bytes) -> Result<Result<String, Undone>, Failure> {
         let plain = Note { since: self.since(), ..Note::default() }.encode();
         let made = self.org.change(self.cx, self.step, &plain, &Call::post_job(operation.name())).await;
         let made = match made {
@@ -206,7 +206,8 @@ impl Unit<'_> {
             match self.info(job).await {
                 Ok(info) if info.state == State::Over => return Ok(info),
                 Ok(_) => missed = 0,
-                Err(failure) if missed >= MAX_MISSED || !error::is_retryable(&failure) => return Err(failure),
+                // Another attempt asks for it by its id.
+                Err(failure) if missed >= MAX_MISSED || !error::is_glitch(&failure) => return Err(failure),
                 Err(_) => missed += 1,
             }
             tokio::select! {

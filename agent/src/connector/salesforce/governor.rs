@@ -1,0 +1,299 @@
+//! How hard an org may be asked: how many calls at once, how many in a day, and when to leave it alone.
+//!
+//! The calls of a day belong to everybody who works with the org. Above a share of them batches wait, so that people,
+//! other programs and single urgent tasks find some left. [`Budget`] decides, without I/O; every reply is noted here.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use postern_protocol::{Failure, Timestamp};
+use reqwest::StatusCode;
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{error, time};
+use crate::clock;
+
+/// The share of the calls at which the log warns: early enough to look who uses them up.
+const WARN_PERCENT: u8 = 80;
+/// The share below which the warning is given anew: answers that overtake each other must not repeat it.
+const CALM_PERCENT: u8 = 70;
+/// How long what an answer said of the calls used is good for. Others use them up, too, and old ones fall out.
+const FRESH: Duration = Duration::from_secs(5 * 60);
+/// When to look again after the calls were used up. They are counted over 24 hours: in a quarter of one, about a
+/// hundredth of them comes back.
+const USED_UP: Duration = Duration::from_secs(15 * 60);
+/// When to look again after too many calls ran at once: those that count run for longer than this.
+const TOO_MANY_AT_ONCE: Duration = Duration::from_secs(20);
+/// The longest wait that is granted: Salesforce blocks sign-ins for an hour, and nothing else it documents for longer.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+const LIMIT_INFO: HeaderName = HeaderName::from_static("sforce-limit-info");
+
+/// How many of the org's API calls are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Usage {
+    pub(super) used: u64,
+    pub(super) of: u64,
+}
+
+impl Usage {
+    /// Whether an administrator should know of it.
+    pub(super) fn is_nearly_all(self) -> bool {
+        self.is_at_least(WARN_PERCENT)
+    }
+
+    fn is_at_least(self, percent: u8) -> bool {
+        self.used.saturating_mul(100) >= self.of.saturating_mul(percent.into())
+    }
+}
+
+/// What one org is asked for by all tasks together.
+pub(super) struct Governor {
+    places: Arc<Semaphore>,
+    budget: Mutex<Budget>,
+}
+
+/// A place among the calls that run at once; free again when it is dropped. Whoever holds one must not ask for another.
+pub(super) struct Place(#[expect(dead_code, reason = "held, not looked at")] Option<OwnedSemaphorePermit>);
+
+/// Whether a batch may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Batches {
+    /// There are calls enough.
+    MayGoOn,
+    /// There were not; it has to be asked whether there are now.
+    MayAsk,
+    /// The rest is for others.
+    Wait(Usage),
+}
+
+impl Governor {
+    /// Lets `at_once` calls run at once, and batches wait from `batch_percent` of the day's calls on.
+    pub(super) fn new(at_once: usize, batch_percent: u8) -> Self {
+        Self { places: Arc::new(Semaphore::new(at_once)), budget: Mutex::new(Budget::new(batch_percent)) }
+    }
+
+    /// Waits for a place. First come, first served.
+    pub(super) async fn place(&self) -> Place {
+        // Nobody closes the semaphore.
+        Place(Arc::clone(&self.places).acquire_owned().await.ok())
+    }
+
+    /// Takes note of what a reply says of calls and waits.
+    pub(super) fn note(&self, status: StatusCode, headers: &HeaderMap) {
+        let now = clock::now();
+        let mut budget = self.budget();
+        if let Some(usage) = usage(headers)
+            && budget.saw(usage, now)
+        {
+            let Usage { used, of } = usage;
+            tracing::warn!(used, of, "the org has used most of the API calls it may make in 24 hours");
+        }
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+            && let Some(wait) = retry_after(headers)
+        {
+            budget.leave_alone(wait, now);
+        }
+    }
+
+    /// What the newest reply said of the calls used.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.budget().usage.map(|(usage, _)| usage)
+    }
+
+    /// Whether a batch may go on.
+    pub(super) fn batches(&self) -> Batches {
+        self.budget().batches(clock::now())
+    }
+
+    /// How long to leave the org alone after this failure; zero if nobody asked for it.
+    pub(super) fn patience(&self, failure: &Failure) -> Duration {
+        let asked = self.budget().alone_for(clock::now());
+        match failure.code.as_str() {
+            // The answer may have said better.
+            "REQUEST_LIMIT_EXCEEDED" if asked.is_zero() && failure.summary.contains("Concurrent") => TOO_MANY_AT_ONCE,
+            "REQUEST_LIMIT_EXCEEDED" if asked.is_zero() => USED_UP,
+            "login_rate_exceeded" | "LOGIN_RATE_EXCEEDED" => LONGEST,
+            "api_budget_reserved" => asked.max(USED_UP),
+            _ => asked,
+        }
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The failure of a batch that leaves the rest of the calls to others.
+pub(super) fn reserved(Usage { used, of }: Usage, batch_percent: u8) -> Failure {
+    let summary = format!(
+        "The org has used {used} of the {of} API calls it may make in 24 hours; from {batch_percent} % on they are left \
+         to others, and batches wait"
+    );
+    error::own("api_budget_reserved", summary)
+}
+
+/// What is known of the calls of an org.
+#[derive(Debug)]
+struct Budget {
+    batch_percent: u8,
+    usage: Option<(Usage, Timestamp)>,
+    warned: bool,
+    alone_until: Option<Timestamp>,
+}
+
+impl Budget {
+    const fn new(batch_percent: u8) -> Self {
+        Self { batch_percent, usage: None, warned: false, alone_until: None }
+    }
+
+    /// A reply said how many calls are used. Whether that is worth a warning.
+    fn saw(&mut self, usage: Usage, now: Timestamp) -> bool {
+        self.usage = Some((usage, now));
+        let warns = usage.is_at_least(WARN_PERCENT) && !self.warned;
+        self.warned = (self.warned || warns) && usage.is_at_least(CALM_PERCENT);
+        warns
+    }
+
+    fn batches(&self, now: Timestamp) -> Batches {
+        match self.usage {
+            // At 100 it is left to Salesforce, which lets some orgs go on.
+            Some((usage, _)) if self.batch_percent >= 100 || !usage.is_at_least(self.batch_percent) => Batches::MayGoOn,
+            Some((usage, at)) if now.since(at) < FRESH => Batches::Wait(usage),
+            Some(_) => Batches::MayAsk,
+            None => Batches::MayGoOn,
+        }
+    }
+
+    /// Somebody asked to be left alone. The longest such wish counts.
+    fn leave_alone(&mut self, wait: Duration, now: Timestamp) {
+        self.alone_until = self.alone_until.max(Some(now + wait.min(LONGEST)));
+    }
+
+    fn alone_for(&self, now: Timestamp) -> Duration {
+        self.alone_until.map(|until| until.since(now)).unwrap_or_default()
+    }
+}
+
+/// `Sforce-Limit-Info: api-usage=18/15000; …`.
+fn usage(headers: &HeaderMap) -> Option<Usage> {
+    let value = headers.get(LIMIT_INFO)?.to_str().ok()?;
+    let (used, of) = value.split(';').find_map(|part| part.trim().strip_prefix("api-usage="))?.split_once('/')?;
+    Some(Usage { used: used.trim().parse().ok()?, of: of.trim().parse().ok().filter(|of| *of > 0)? })
+}
+
+/// `Retry-After`: seconds, or a moment on the clock that the reply's `Date` tells.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    let told = text(RETRY_AFTER)?.trim();
+    if let Ok(seconds) = told.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = time::parse_http(told)?.as_millisecond();
+    let now = text(DATE).and_then(time::parse_http).map(jiff::Timestamp::as_millisecond);
+    let now = now.or_else(|| i64::try_from(clock::unix_millis().0).ok())?;
+    u64::try_from(until.saturating_sub(now)).ok().map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn at(secs: u64) -> Timestamp {
+        Timestamp::from_millis(secs * 1000)
+    }
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    fn used(used: u64) -> Usage {
+        Usage { used, of: 1_000 }
+    }
+
+    #[test]
+    fn batches_wait_above_their_share_and_ask_again_when_what_is_known_is_old() {
+        let mut budget = Budget::new(90);
+        assert_eq!(budget.batches(at(0)), Batches::MayGoOn, "nothing is known yet");
+        budget.saw(used(899), at(0));
+        assert_eq!(budget.batches(at(0)), Batches::MayGoOn);
+        budget.saw(used(900), at(0));
+        assert_eq!(budget.batches(at(299)), Batches::Wait(used(900)));
+        assert_eq!(budget.batches(at(300)), Batches::MayAsk);
+        budget.saw(used(880), at(300));
+        assert_eq!(budget.batches(at(300)), Batches::MayGoOn);
+    }
+
+    #[test]
+    fn at_a_hundred_percent_it_is_left_to_salesforce() {
+        let mut budget = Budget::new(100);
+        budget.saw(used(1_000), at(0));
+        assert_eq!(budget.batches(at(0)), Batches::MayGoOn);
+    }
+
+    #[test]
+    fn the_warning_comes_once_at_each_crossing() {
+        let mut budget = Budget::new(90);
+        let warns = [790, 800, 799, 801, 950, 690, 800].map(|count| budget.saw(used(count), at(0)));
+        assert_eq!(warns, [false, true, false, false, false, false, true]);
+    }
+
+    #[test]
+    fn the_longest_wish_to_be_left_alone_counts_and_none_longer_than_an_hour() {
+        let mut budget = Budget::new(90);
+        assert_eq!(budget.alone_for(at(0)), Duration::ZERO);
+        budget.leave_alone(Duration::from_secs(30), at(0));
+        budget.leave_alone(Duration::from_secs(10), at(5));
+        assert_eq!(budget.alone_for(at(10)).as_secs(), 20);
+        assert_eq!(budget.alone_for(at(40)), Duration::ZERO);
+        budget.leave_alone(Duration::MAX, at(40));
+        assert_eq!(budget.alone_for(at(40)), LONGEST);
+    }
+
+    #[test]
+    fn the_usage_of_the_budget_is_read() {
+        let told = |value| usage(&headers(&[(LIMIT_INFO, value)]));
+        let expected = Some(Usage { used: 18, of: 15_000 });
+        assert_eq!(told("api-usage=18/15000; per-app-api-usage=17/250(appName=x)"), expected);
+        for nonsense in ["api-usage=18/0", "api-usage=18", "per-app-api-usage=1/2", ""] {
+            assert_eq!(told(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_told_in_seconds_or_as_a_moment_of_the_same_clock() {
+        let date = (DATE, "Thu, 17 Mar 2022 16:21:26 GMT");
+        let told = |value| retry_after(&headers(&[date.clone(), (RETRY_AFTER, value)]));
+        assert_eq!(told("120"), Some(Duration::from_secs(120)));
+        assert_eq!(told("Thu, 17 Mar 2022 16:23:26 GMT"), Some(Duration::from_secs(120)));
+        assert_eq!(told("Thu, 17 Mar 2022 16:20:00 GMT"), None, "it is over");
+        assert_eq!(told("soon"), None);
+    }
+
+    /// The places of all are taken; who waits first is served first.
+    #[test]
+    fn no_more_calls_than_there_are_places_and_first_come_first_served() {
+        let governor = Governor::new(2, 90);
+        let (one, _two) = (governor.place().now_or_never().unwrap(), governor.place().now_or_never().unwrap());
+        let (mut third, mut fourth) = (Box::pin(governor.place()), Box::pin(governor.place()));
+        assert!(third.as_mut().now_or_never().is_none() && fourth.as_mut().now_or_never().is_none());
+        drop(one);
+        assert!(fourth.as_mut().now_or_never().is_none(), "it came later");
+        assert!(third.as_mut().now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_failure_that_asks_for_patience_has_some() {
+        let governor = Governor::new(1, 90);
+        let wait = |code, message| governor.patience(&error::failure(code, message)).as_secs();
+        assert_eq!(wait("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), 900);
+        assert_eq!(wait("REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded."), 20);
+        assert_eq!(wait("SERVER_UNAVAILABLE", ""), 0);
+        assert_eq!(governor.patience(&reserved(used(950), 90)), USED_UP);
+        let rate = error::refused_sign_in("rate_limit_exceeded", "login rate exceeded");
+        assert_eq!(governor.patience(&rate), LONGEST);
+    }
+}

@@ -1,0 +1,288 @@
+//! Manners on the network: compression, HTTP/2, bounds in time and size, the budget of calls, and waits that are asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_agent::connector::Connector;
+use postern_protocol::task::import_batch::{Format, Output, Request};
+use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
+use salesforce_sim::{Mishap, OrgSeed, Switches};
+use serde_json::json;
+
+use crate::lab::{
+    DONE, Lab, Task, describe_schema, disable, export, freeze, import_with, test_connection, validate, verdict,
+};
+
+const JOE: &str = "user0001@acme.example";
+
+/// Modifies this many users, in bulk if they are more than `bulk_threshold`.
+fn titles(count: usize, bulk_threshold: u32) -> Task {
+    let entry = |number| json!({"Username": format!("user{number:04}@acme.example"), "Title": "Gardener"}).to_string();
+    let dataset = (1..=count).map(entry).collect::<Vec<_>>().join("\n");
+    import_with(Request { bulk_threshold, ..Request::new(Format::Jsonl) }, dataset)
+}
+
+fn modified(conclusion: &postern_agent::connector::Conclusion) -> u64 {
+    let Some(TaskOutput::ImportBatch(Output { modified, .. })) = &conclusion.output else { panic!("{conclusion:?}") };
+    *modified
+}
+
+/// Settings for HTTPS under the authority of the simulator.
+fn https(lab: &Lab) -> String {
+    lab.write("roots", &lab.sim.ca_pem());
+    let settings = lab.settings("oauth-jwt").replace(&lab.sim.http_url(), &lab.sim.https_url());
+    let settings = settings.replace("insecure_plain_http = true\n", "");
+    format!("{settings}root_certificates = [\"{}\"]\nonly_these_roots = true\n", lab.path("roots"))
+}
+
+#[tokio::test]
+async fn requests_in_collections_and_in_bulk_are_compressed_unless_it_is_switched_off() {
+    for (line, compresses) in [("", true), ("compression = false\n", false)] {
+        let lab = Lab::with_org(OrgSeed::acme(60)).await;
+        let connector = lab.connector_with(&format!("{}{line}", lab.settings("oauth-jwt")));
+        for bulk_threshold in [1_000, 10] {
+            let before = lab.counters().compressed_calls;
+            let conclusion = titles(60, bulk_threshold).attempt(&connector).await.unwrap();
+            assert_eq!(modified(&conclusion), 60);
+            let compressed = lab.counters().compressed_calls - before;
+            assert_eq!(compressed > 0, compresses, "threshold {bulk_threshold}: {compressed}");
+        }
+    }
+}
+
+/// The token endpoint is not known to unpack anything.
+#[tokio::test]
+async fn a_sign_in_is_never_compressed() {
+    let lab = Lab::start().await;
+    lab.write("password", &"x".repeat(3_000));
+    for method in ["soap", "oauth-password"] {
+        let failure = test_connection().attempt(&lab.connector_with(&lab.settings(method))).await.unwrap_err();
+        assert_eq!(failure.class.known(), Some(FailureClass::Unauthorized), "{failure}");
+    }
+    assert_eq!((lab.counters().login_attempts, lab.counters().compressed_calls), (2, 0));
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_where_it_is_asked_for_and_http_1_otherwise() {
+    let lab = Lab::with_org(OrgSeed::acme(60)).await;
+    for (line, speaks_it) in [("", false), ("http2 = false\n", false), ("http2 = true\n", true)] {
+        let connector = lab.connector_with(&format!("{}{line}", https(&lab)));
+        let before = lab.counters();
+        assert_eq!(verdict(&disable(JOE).attempt(&connector).await.unwrap()), DONE);
+        assert_eq!(modified(&titles(60, 10).attempt(&connector).await.unwrap()), 60);
+        let mut all = export(json!({"object": "User", "format": "csv"}));
+        assert_eq!(all.attempt(&connector).await.unwrap().outcome, Outcome::Succeeded);
+        let after = lab.counters();
+        let (calls, by_2) = (after.http_calls - before.http_calls, after.http2_calls - before.http2_calls);
+        assert_eq!(by_2, if speaks_it { calls } else { 0 }, "{line}");
+        lab.sim.switch(&Switches::default()).unwrap();
+        crate::lab::enable(JOE).attempt(&connector).await.unwrap();
+    }
+}
+
+/// Plain HTTP has no handshake in which to ask for it.
+#[tokio::test]
+async fn http_2_needs_tls_and_is_not_forced_upon_plain_http() {
+    let lab = Lab::start().await;
+    let connector = lab.connector_with(&format!("{}http2 = true\n", lab.settings("oauth-jwt")));
+    assert!(validate(JOE).attempt(&connector).await.is_ok());
+    assert_eq!(lab.counters().http2_calls, 0);
+}
+
+/// A byte now and then keeps a connection alive for ever; the request's bound counts from its beginning.
+#[tokio::test]
+async fn an_answer_that_drips_is_cut_by_the_timeout_of_the_request() {
+    for version in ["", "http2 = true\n"] {
+        let lab = Lab::start().await;
+        let connector = lab.connector_with(&format!("{}request_timeout_secs = 1\n{version}", https(&lab)));
+        validate(JOE).attempt(&connector).await.unwrap();
+        lab.fault("GET", "/query", Mishap::DripReply { bytes: 1, millis: 100 }, 2);
+        let failure = validate(JOE).attempt(&connector).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.class.known()), ("no_answer", Some(FailureClass::Transient)));
+        assert!(failure.summary.contains(&lab.sim.https_url()["https://".len()..]), "{failure}");
+    }
+}
+
+/// F64 for what comes in bulk: what is small on the wire and large in memory is cut there as well. An export reads piece
+/// by piece, and gives up at a value longer than Salesforce has any.
+#[tokio::test]
+async fn f64_a_compressed_bomb_among_the_results_of_a_bulk_job_is_cut() {
+    let lab = Lab::with_org(OrgSeed::acme(60)).await;
+    let connector = lab.connector();
+    let bomb = || Mishap::GzipBomb { megabytes: 64 };
+    lab.fault("GET", "/results", bomb(), 1_000);
+    let mut all = export(json!({"object": "User", "format": "csv", "size_hint": 20_000}));
+    let failure = all.attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "strange_answer", "{failure}");
+    assert!(all.payloads.lock().unwrap().is_empty(), "nothing that looks whole");
+
+    lab.fault("GET", "successfulResults", bomb(), 1_000);
+    let mut import = titles(60, 10);
+    let failure = import.attempt(&connector).await.unwrap_err();
+    assert!(failure.summary.contains("larger than"), "{failure}");
+}
+
+/// A call that holds its place while it asks for another waits for ever.
+#[tokio::test]
+async fn one_place_is_enough_for_every_task_and_is_given_back_by_what_breaks_off() {
+    let lab = Lab::with_org(OrgSeed::acme(60)).await;
+    let connector = lab.connector_with(&format!("{}max_concurrent_calls = 1\n", lab.settings("oauth-jwt")));
+    test_connection().attempt(&connector).await.unwrap();
+    let (mut one, mut two) = (disable(JOE), freeze("user0002@acme.example"));
+    let (one, two) = tokio::join!(one.attempt(&connector), two.attempt(&connector));
+    assert_eq!((verdict(&one.unwrap()), verdict(&two.unwrap())), (DONE, DONE));
+    for bulk_threshold in [1_000, 10] {
+        assert!(titles(60, bulk_threshold).attempt(&connector).await.is_ok());
+    }
+    let everybody = |size_hint: u64| export(json!({"object": "User", "format": "csv", "size_hint": size_hint}));
+    for size_hint in [1, 20_000] {
+        assert!(everybody(size_hint).attempt(&connector).await.is_ok());
+    }
+    for mishap in [Mishap::TruncateReply, Mishap::DropReply, Mishap::Maintenance] {
+        lab.fault("GET", "/results", mishap, 1);
+        assert!(everybody(20_000).attempt(&connector).await.is_ok());
+    }
+    let mut stopped = everybody(20_000);
+    stopped.stop.cancel();
+    stopped.attempt(&connector).await.unwrap_err();
+    assert!(validate(JOE).attempt(&connector).await.is_ok());
+}
+
+/// An org in which the agent has made this many calls, of so many it may make.
+async fn org_with_calls(used: u64, daily_api_calls: u64, settings: &str) -> (Lab, Arc<dyn Connector>) {
+    let lab = Lab::with_org(OrgSeed { daily_api_calls, ..OrgSeed::acme(600) }).await;
+    // This method does not mind when the simulator's clock is moved.
+    let connector = lab.connector_with(&format!("{}{settings}", lab.settings("oauth-client-credentials")));
+    while calls(&lab) < used {
+        validate("nobody@acme.example").attempt(&connector).await.unwrap();
+    }
+    (lab, connector)
+}
+
+/// Those that count: the sign-in does not.
+fn calls(lab: &Lab) -> u64 {
+    lab.counters().http_calls - lab.counters().login_attempts
+}
+
+fn waits(connector: &Arc<dyn Connector>, failure: &Failure) -> Duration {
+    connector.patience(failure)
+}
+
+#[tokio::test]
+async fn batches_leave_the_rest_of_the_calls_to_others_and_single_tasks_go_on() {
+    let (lab, connector) = org_with_calls(25, 50, "api_budget_percent = 50\n").await;
+    let before = calls(&lab);
+    let all = json!({"object": "User", "format": "csv"});
+    for mut batch in [titles(60, 10), titles(5, 10), export(all), describe_schema(json!({"objects": ["User"]}))] {
+        let failure = batch.attempt(&connector).await.unwrap_err();
+        assert_eq!(failure.code.as_str(), "api_budget_reserved");
+        assert_eq!(failure.class.known(), Some(FailureClass::RateLimited));
+        assert!(failure.summary.contains("used 25 of the 50 API calls"), "{failure}");
+        assert!(failure.summary.contains("from 50 % on"), "{failure}");
+        assert!(failure.next_step.contains("every 15 minutes"), "{}", failure.next_step.as_str());
+        assert_eq!(waits(&connector, &failure), Duration::from_secs(900));
+    }
+    assert_eq!(calls(&lab), before, "nothing was called");
+
+    assert_eq!(verdict(&disable(JOE).attempt(&connector).await.unwrap()), DONE);
+    assert_eq!(verdict(&freeze("user0002@acme.example").attempt(&connector).await.unwrap()), DONE);
+    let tested = test_connection().attempt(&connector).await.unwrap();
+    let Some(TaskOutput::TestConnection(output)) = tested.output else { panic!("{tested:?}") };
+    assert_eq!((output.api_calls_used, output.api_calls_limit), (Some(calls(&lab)), Some(50)));
+
+    // Until Salesforce itself refuses.
+    let failure = loop {
+        if let Err(failure) = validate(JOE).attempt(&connector).await {
+            break failure;
+        }
+    };
+    assert_eq!((failure.code.as_str(), calls(&lab)), ("REQUEST_LIMIT_EXCEEDED", 51));
+    assert_eq!(waits(&connector, &failure), Duration::from_secs(900));
+}
+
+/// What was done stays done, and the next attempt begins where this one stopped.
+#[tokio::test]
+async fn an_import_stops_between_units_when_the_calls_get_scarce_and_goes_on_when_there_are_some_again() {
+    let (lab, connector) = org_with_calls(8, 1_000, "api_budget_percent = 1\n").await;
+    let mut import = titles(600, 1_000);
+    let failure = import.attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "api_budget_reserved");
+    let first = lab.effects(JOE).updates;
+    assert_eq!((first, lab.effects("user0600@acme.example").updates), (1, 0), "one unit of two");
+
+    // Another day. Any answer tells how many calls are used.
+    lab.sim.switch(&Switches { advance_secs: 24 * 60 * 60, ..Switches::default() }).unwrap();
+    validate(JOE).attempt(&connector).await.unwrap();
+    let conclusion = import.attempt(&connector).await.unwrap();
+    assert_eq!((conclusion.outcome, modified(&conclusion)), (Outcome::Succeeded, 600));
+    assert_eq!((lab.effects(JOE).updates, lab.effects("user0600@acme.example").updates), (1, 1));
+}
+
+#[tokio::test]
+async fn the_wait_that_an_answer_asks_for_is_granted_in_seconds_and_as_a_date() {
+    for status in [429, 503] {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        validate(JOE).attempt(&connector).await.unwrap();
+        lab.fault("GET", "/query", Mishap::Busy { status, retry_after: "3000".to_owned() }, 1);
+        let failure = validate(JOE).attempt(&connector).await.unwrap_err();
+        let class = if status == 429 { FailureClass::RateLimited } else { FailureClass::Transient };
+        assert_eq!(failure.class.known(), Some(class), "{failure}");
+        let wait = waits(&connector, &failure);
+        assert!((2_900..=3_000).contains(&wait.as_secs()), "{status}: {wait:?} {failure}");
+
+        let date = "Fri, 01 Jan 2100 00:00:00 GMT".to_owned();
+        lab.fault("GET", "/query", Mishap::Busy { status, retry_after: date }, 1);
+        let failure = validate(JOE).attempt(&connector).await.unwrap_err();
+        let wait = waits(&connector, &failure);
+        assert!((3_001..=3_600).contains(&wait.as_secs()), "{status}: no longer than an hour: {wait:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_endpoint_may_ask_for_a_wait_too() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("POST", "/oauth2/token", Mishap::Busy { status: 503, retry_after: "600".to_owned() }, 1);
+    let failure = test_connection().attempt(&connector).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "maintenance_page");
+    assert!(waits(&connector, &failure) > Duration::from_secs(500));
+    assert!(test_connection().attempt(&connector).await.is_ok());
+}
+
+/// A refusal in Salesforce's own words had no effect, and is not repeated within the attempt. A page may hide one, so
+/// the user is read back.
+#[tokio::test]
+async fn a_change_that_met_a_busy_org_is_made_once() {
+    for (mishap, code, calls) in [
+        (Mishap::Busy { status: 429, retry_after: "60".to_owned() }, "REQUEST_LIMIT_EXCEEDED", 0),
+        (
+            Mishap::Respond {
+                status: 403,
+                code: Some("REQUEST_LIMIT_EXCEEDED".to_owned()),
+                message: Some("ConcurrentPerOrgLongTxn Limit exceeded.".to_owned()),
+            },
+            "REQUEST_LIMIT_EXCEEDED",
+            0,
+        ),
+        (
+            Mishap::Respond { status: 503, code: Some("SERVER_UNAVAILABLE".to_owned()), message: Some("x".to_owned()) },
+            "SERVER_UNAVAILABLE",
+            0,
+        ),
+    ] {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        lab.fault("PATCH", "/sobjects/User/", mishap, 1);
+        let mut task = disable(JOE);
+        let failure = task.attempt(&connector).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), lab.effects(JOE).deactivations), (code, calls));
+        assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), DONE);
+        assert_eq!(lab.effects(JOE).deactivations, 1);
+    }
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("PATCH", "/sobjects/User/", Mishap::LoseReply { status: 503 }, 1);
+    assert_eq!(disable(JOE).attempt(&connector).await.unwrap().outcome, Outcome::Succeeded);
+    assert_eq!(lab.effects(JOE).deactivations, 1);
+}
