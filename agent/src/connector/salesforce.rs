@@ -41,6 +41,7 @@ use schema::Schema;
 use session::Sessions;
 use settings::Settings;
 use sign_in::SignIn;
+use task::collect::UnderWay;
 use task::{Stop, active, login_state};
 
 /// The connector's name, as in the configuration.
@@ -55,6 +56,7 @@ pub struct Salesforce {
     /// The service's clock when it answered last.
     heard: Mutex<Option<Timestamp>>,
     schema: Schema,
+    collecting: UnderWay,
     keep: Arc<dyn Keep>,
 }
 
@@ -90,9 +92,10 @@ impl Salesforce {
             settings,
             http,
             sessions: Sessions::new(sign_in),
-            usage: Mutex::new(None),
-            heard: Mutex::new(None),
+            usage: Mutex::default(),
+            heard: Mutex::default(),
             schema,
+            collecting: UnderWay::default(),
             keep,
         })
     }
@@ -158,6 +161,7 @@ impl Salesforce {
             TaskRequest::RestoreUser(it) => Box::pin(task::restore_user::run(self, it, cx)).await,
             TaskRequest::ImportBatch(it) => Ok(Box::pin(task::import_batch::run(self, it, cx)).await?),
             TaskRequest::DescribeSchema(it) => Ok(task::describe_schema::run(self, it, cx).await?),
+            TaskRequest::Collect(it) => Ok(Box::pin(task::collect::run(self, it, cx)).await?),
             TaskRequest::Export(it) => Ok(Box::pin(task::export::run(self, it, cx)).await?),
         }
     }
