@@ -73,6 +73,8 @@ pub fn take_up(
             } else if run.end.is_none() && store.tombstone(run.task)?.is_some() {
                 // The file was written, and nobody was left to note it.
                 run.end = Some(End::of(Outcome::Succeeded, "", (0, 0)));
+            } else if run.end.is_none() && !collection.active {
+                run.end = Some(End::of(Outcome::Cancelled, "it was made inactive", (0, 0)));
             }
         }
         standing.push(Standing { collection: collection.clone(), record, watched });

@@ -173,6 +173,7 @@ mod tests {
         }
     }
 
+    /// Feature B17.
     #[test]
     fn missed_runs_are_run_once() {
         let daily = schedule(Repeats::Daily, "02:30");

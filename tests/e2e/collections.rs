@@ -52,6 +52,7 @@ fn lines(file: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// Feature B17.
 #[tokio::test]
 async fn a_collection_that_is_due_runs_and_outlives_a_kill_in_the_middle() {
     let lab = Lab::start(programs()).await;

@@ -19,6 +19,8 @@ use crate::store::Store;
 const MOMENT: &str = "%Y%m%dT%H%M%SZ";
 const MOMENT_LENGTH: usize = 16;
 const EXTENSION: &str = ".jsonl";
+/// What a file is called while it grows.
+const PART: &str = ".part";
 
 /// Writes the file of a run, which is there when it is whole, and removes those that are more than are kept. The same
 /// run has the same file, however often it is written.
@@ -44,13 +46,16 @@ fn name(collection: &str, begun: Timestamp) -> String {
     format!("{collection}-{}{EXTENSION}", begun.strftime(MOMENT))
 }
 
-/// Removes all but the newest files of a collection.
+/// Removes all but the newest files of a collection, and what a killed process left of one.
 fn prune(directory: &Path, collection: &str, keep: usize) -> io::Result<()> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| is_of(name, collection)) {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if is_of(name, collection) {
             files.push(path);
+        } else if name.strip_suffix(PART).is_some_and(|name| is_of(name, collection)) {
+            fs::remove_file(&path)?;
         }
     }
     // Their names begin alike and go on with the moment.
@@ -78,13 +83,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |hour: i64| Timestamp::from_second(1_790_000_000 + hour * 3600).unwrap();
         let mut files: Vec<String> = (0..5).map(|hour| name("night", at(hour))).collect();
-        files.extend([name("night-all", at(0)), "night-notes.jsonl".to_owned(), "night.jsonl.part".to_owned()]);
+        files.extend([name("night-all", at(0)), "night-notes.jsonl".to_owned(), name("night", at(9)) + PART]);
         for name in &files {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         prune(folder.path(), "night", 2).unwrap();
         let is_there = |name: &String| folder.path().join(name).exists();
-        assert_eq!(files.iter().map(is_there).collect::<Vec<_>>(), [false, false, false, true, true, true, true, true]);
+        assert_eq!(
+            files.iter().map(is_there).collect::<Vec<_>>(),
+            [false, false, false, true, true, true, true, false]
+        );
         assert_eq!(name("night", at(0)), "night-20260921T141320Z.jsonl");
     }
 }

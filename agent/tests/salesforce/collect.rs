@@ -5,11 +5,11 @@ use std::sync::Arc;
 use postern_agent::connector::Connector;
 use postern_protocol::bounded::Text;
 use postern_protocol::task::collect::Output;
-use postern_protocol::{Failure, FailureClass, Outcome, TaskKind, TaskOutput, TaskRequest};
+use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{DeviceSeed, Mishap, OrgSeed};
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, Task, disable, enable, import};
+use crate::lab::{Lab, Task, collect, disable, enable, import};
 
 const JOE: &str = "user0001@acme.example";
 const ANN: &str = "user0002@acme.example";
@@ -21,10 +21,6 @@ const GROUP: usize = 250;
 
 fn respond(status: u16, code: &str) -> Mishap {
     Mishap::Respond { status, code: Some(code.to_owned()), message: Some("on purpose".to_owned()) }
-}
-
-fn collect(request: Value) -> Task {
-    Task::new(TaskRequest::from_json(TaskKind::Collect, request).unwrap())
 }
 
 /// What one run came to.
@@ -158,6 +154,7 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("about the user", &["/AboutMe"]),
 ];
 
+/// Feature B17.
 #[tokio::test]
 async fn every_attribute_that_is_required_is_gathered() {
     let mut org = OrgSeed::acme(3);
@@ -259,6 +256,8 @@ async fn who_is_gone_is_told_until_a_file_that_tells_it_is_handed_over() {
 }
 
 /// Look for who is gone whether the stream came to its end or not, and this fails.
+///
+/// Feature B17.
 #[tokio::test]
 async fn a_run_that_breaks_in_the_middle_tells_nobody_to_be_gone() {
     let collections = Collections::start(OrgSeed::acme(MANY)).await;

@@ -117,6 +117,7 @@ impl Plan {
             columns: columns.into(),
             stamp_at: 0,
             mandatory: Vec::new(),
+            incidental: Vec::new(),
             form: Form::JsonLines,
             about: String::new(),
             now: object.at,
