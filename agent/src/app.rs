@@ -7,12 +7,13 @@ use std::time::Duration;
 use postern_agent_core::{Ledger, Limits};
 use postern_protocol::SystemName;
 use postern_protocol::message::v1::AnnouncedKey;
-use postern_protocol::seal::SealingPublicKey;
+use postern_protocol::seal::{SealingKey, SealingPublicKey};
 use postern_store::StoreError;
 use postern_store::private::PrivateError;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::collection::{self, Collector, Standing, Status};
 use crate::config::{Config, ConfigError};
 use crate::connector::{self, Connector};
 use crate::dispatcher::{Dispatcher, Loop};
@@ -96,11 +97,14 @@ pub struct App {
     pub store: Store,
     /// The keys secrets for this agent are sealed to.
     pub sealing_keys: Vec<SealingPublicKey>,
+    sealing_key: SealingKey,
+    collections: Vec<Standing>,
     executor: Executor,
     streams: Streams,
     cancel: CancellationToken,
     loop_ended: oneshot::Receiver<Result<(), AgentStoreError>>,
     attempts: Spawner,
+    collectors: Spawner,
     links: Spawner,
     core: Spawner,
 }
@@ -132,12 +136,17 @@ impl App {
         let (attempts, core) = (Spawner::default(), Spawner::default());
         let public = *sealing_key.public();
         let executor =
-            Executor::new(connectors, vec![sealing_key], store.clone(), dispatcher.clone(), attempts.clone());
+            Executor::new(connectors, vec![sealing_key.clone()], store.clone(), dispatcher.clone(), attempts.clone());
         let mover = Mover::new(store.spool().clone(), dispatcher.clone());
         core.spawn_blocking(move || mover.run(commands));
         let cancel = CancellationToken::new();
         let (ended, loop_ended) = oneshot::channel();
-        let running = Loop::new(ledger, store.clone(), executor.clone(), streams.clone(), inputs);
+        let mut watchers = Vec::new();
+        let collections = collection::take_up(config, &store, &ledger, |task, watch| watchers.push((task, watch)))?;
+        let mut running = Loop::new(ledger, store.clone(), executor.clone(), streams.clone(), inputs);
+        for (task, watch) in watchers {
+            running.watch(task, watch);
+        }
         let token = cancel.clone();
         core.spawn(|_| async move {
             let _ = ended.send(running.run(token).await);
@@ -146,14 +155,29 @@ impl App {
             dispatcher,
             store,
             sealing_keys: vec![public],
+            sealing_key,
+            collections,
             executor,
             streams,
             cancel,
             loop_ended,
             attempts,
+            collectors: Spawner::default(),
             links: Spawner::default(),
             core,
         })
+    }
+
+    /// Starts the collections, and says where each tells about itself.
+    pub fn collect(&mut self) -> Vec<watch::Receiver<Status>> {
+        let mut told = Vec::new();
+        for standing in self.collections.drain(..) {
+            let (store, dispatcher) = (self.store.clone(), self.dispatcher.clone());
+            let (collector, status) = Collector::new(standing, store, dispatcher, self.sealing_key.clone());
+            self.collectors.spawn(|stop| collector.run(stop));
+            told.push(status);
+        }
+        told
     }
 
     /// Starts the link to the controller.
@@ -202,6 +226,7 @@ impl App {
 
     /// Takes no new work, finishes what it can, makes it durable, says goodbye, and ends every part in order.
     pub async fn stop(self) -> Result<(), AgentStoreError> {
+        self.collectors.stop(PART).await;
         self.dispatcher.stop().await;
         let finished = tokio::time::timeout(FINISH, self.loop_ended).await;
         self.links.stop(PART).await;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use postern_protocol::SystemName;
+use postern_protocol::task::collect::{Request as CollectRequest, UserStatus};
 use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::export::{DeltaMode, RecordFormat};
 use postern_protocol::task::import_batch::{Delimiter, DynamicSystem, Format, Request, Rule, Variable};
@@ -47,7 +48,8 @@ Examples:
   postern exec disable_user --system acme --account joe@example.com
   postern exec reset_password --system acme --account joe@example.com --generate new-password
   postern exec import_batch --system acme --dataset users.xml --results results.jsonl
-  postern exec export --system acme --object User --format csv --output users.csv";
+  postern exec export --system acme --object User --format csv --output users.csv
+  postern exec collect --system acme --name audit --user-status active --output users.jsonl";
 
 const RESET_PASSWORD_EXAMPLES: &str = "\
 Examples:
@@ -313,6 +315,8 @@ pub enum Task {
     ImportBatch(ImportBatch),
     /// Write records of one class to a file.
     Export(Export),
+    /// Write everything there is to know about users to a file, and who is there no longer.
+    Collect(Collect),
     /// Write the schema in force, refreshed from what the org says of itself, to a file.
     #[command(alias = "describe-schema")]
     DescribeSchema(DescribeSchema),
@@ -483,6 +487,26 @@ pub struct Export {
     #[arg(long, default_value_t = 0)]
     pub size_hint: u64,
     /// The file. It appears when it is whole, and replaces one that is there.
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Options of `postern exec collect`.
+#[derive(Debug, Args)]
+pub struct Collect {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub common: Common,
+    /// The collection: who was seen is remembered under this name, so that a later run can tell who is gone.
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// Which users: active, inactive or all.
+    #[arg(long, value_name = "STATUS", default_value_t = UserStatus::All)]
+    pub user_status: UserStatus,
+    /// How many sign-ins are told of each user, the newest ones; at most 100.
+    #[arg(long, value_name = "N", default_value_t = CollectRequest::LOGINS)]
+    pub logins: u16,
+    /// The file, JSON Lines. It appears when it is whole, and replaces one that is there.
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
 }

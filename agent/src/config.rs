@@ -3,6 +3,7 @@
 //! Unknown keys are refused. Secrets never stand in the file, see [`SecretSource`]. What a connector needs to know
 //! of its system is opaque here: the connector reads it with [`System::settings`].
 
+mod collection;
 mod controller;
 mod error;
 mod secret;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+pub use collection::Collection;
 pub use controller::{Controller, Proxy};
 pub use error::ConfigError;
 pub use secret::{SecretError, SecretSource};
@@ -32,6 +34,8 @@ pub struct Config {
     pub controller: Controller,
     /// The connected systems it serves, in the order of the file. Their names differ.
     pub systems: Vec<System>,
+    /// What it gathers on a schedule. Their names differ.
+    pub collections: Vec<Collection>,
 }
 
 /// How the agent logs.
@@ -82,7 +86,7 @@ struct AgentSection {
 /// The agent's socket is in there, and the path of a socket has at most 107 bytes.
 const MAX_STATE_DIR: usize = 90;
 
-const SECTIONS: &str = "`[agent]`, `[controller]` and `[[connected_system]]`";
+const SECTIONS: &str = "`[agent]`, `[controller]`, `[[connected_system]]` and `[[collection]]`";
 
 impl Config {
     /// Where the state is kept if the file does not say.
@@ -101,7 +105,7 @@ impl Config {
     fn from_source(source: Source) -> Result<Self, ConfigError> {
         let source = Arc::new(source);
         for key in source.document()?.get_ref().keys() {
-            if !matches!(key.get_ref().as_ref(), "agent" | "controller" | "connected_system") {
+            if !matches!(key.get_ref().as_ref(), "agent" | "controller" | "connected_system" | "collection") {
                 let problem = format!("`{}` is not a section; there are {SECTIONS}", key.get_ref());
                 return Err(source.error(Some(key.span()), "", problem));
             }
@@ -112,11 +116,13 @@ impl Config {
             let problem = format!("`state_dir` must be a path of at most {MAX_STATE_DIR} bytes");
             return Err(source.error(source.place_of("agent", "state_dir"), "[agent]", problem));
         }
+        let systems = System::all_from_source(&source)?;
         Ok(Self {
             state_dir,
             log: Log { level: agent.log_level, format: agent.log_format },
             controller: Controller::from_source(&source)?,
-            systems: System::all_from_source(&source)?,
+            collections: Collection::all_from_source(&source, &systems)?,
+            systems,
         })
     }
 

@@ -6,12 +6,14 @@
 //! - `dispatcher` owns the ledger and drives it: write, then speak and act;
 //! - `executor` runs attempts; [`connector`] is what they call;
 //! - `link` keeps the session with the controller; `streams` moves payloads;
+//! - `collection` begins what is due by its [`schedule`], as a task of this machine (`local`);
 //! - `store` is what is on disk; `identity` who this agent is.
 
 mod app;
 mod chain;
 mod cli;
 pub mod clock;
+mod collection;
 mod command;
 pub mod config;
 pub mod connector;
@@ -25,7 +27,9 @@ pub mod http;
 mod identity;
 mod kept;
 mod link;
+mod local;
 mod random;
+pub mod schedule;
 mod spawn;
 mod status;
 mod store;

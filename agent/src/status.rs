@@ -10,6 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::collection;
 use crate::dispatcher::Dispatcher;
 use crate::link::LinkStatus;
 
@@ -35,6 +36,9 @@ pub struct Report {
     pub link: serde_json::Value,
     /// What the ledger looks like.
     pub ledger: serde_json::Value,
+    /// What each collection is at.
+    #[serde(default)]
+    pub collections: Vec<serde_json::Value>,
 }
 
 /// The socket of the agent with this state directory.
@@ -68,7 +72,7 @@ pub fn listen(state_dir: &Path) -> io::Result<UnixListener> {
 pub async fn serve(
     listener: UnixListener,
     fixed: Fixed,
-    link: watch::Receiver<LinkStatus>,
+    (link, collections): (watch::Receiver<LinkStatus>, Vec<watch::Receiver<collection::Status>>),
     dispatcher: Dispatcher,
     stop: CancellationToken,
 ) {
@@ -92,6 +96,7 @@ pub async fn serve(
             certificate_ends: fixed.certificate_ends,
             link: serde_json::to_value(&*link.borrow()).unwrap_or_default(),
             ledger: serde_json::to_value(&ledger).unwrap_or_default(),
+            collections: collections.iter().map(|it| serde_json::to_value(&*it.borrow()).unwrap_or_default()).collect(),
         };
         let bytes = serde_json::to_vec(&report).unwrap_or_default();
         let _ = tokio::time::timeout(PATIENCE, stream.write_all(&bytes)).await;

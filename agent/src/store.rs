@@ -3,6 +3,7 @@
 //! The engine below ([`postern_store`]) stores bytes; here offers, states, journals, reports and tombstones become
 //! bytes and back.
 
+pub mod collection;
 mod record;
 mod transaction;
 

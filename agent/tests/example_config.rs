@@ -48,7 +48,8 @@ fn with_method(method: &str) -> String {
     let mut text = String::new();
     let mut section = String::new();
     for line in EXAMPLE.lines() {
-        let plain = line.strip_prefix('#').filter(|it| it.contains(" = ") && !it.starts_with(' ')).unwrap_or(line);
+        let is_plain = |it: &&str| (it.contains(" = ") || it.starts_with("[[")) && !it.starts_with(' ');
+        let plain = line.strip_prefix('#').filter(is_plain).unwrap_or(line);
         let key = plain.split(" = ").next().unwrap_or_default();
         if key == "method" {
             plain.clone_into(&mut section);
@@ -77,6 +78,8 @@ fn what_the_example_comments_out_is_right_too() {
     for method in ["oauth-jwt", "oauth-client-credentials", "oauth-password", "soap"] {
         build(&with_method(method)).unwrap_or_else(|error| panic!("{method}: {error}"));
     }
+    let config = Config::parse(Path::new("agent.toml"), &with_method("oauth-jwt")).unwrap();
+    assert_eq!(config.collections.len(), 1);
 }
 
 #[test]

@@ -378,10 +378,11 @@ Examples:
   postern-controller task submit deprovision_user --system salesforce-prod --account joe@example.com --email dead-letters@example.com
   postern-controller task submit import_batch --system salesforce-prod --dataset users.xml --async
   postern-controller task submit export --system salesforce-prod --params '{\"object\": \"User\", \"format\": \"csv\"}' --output users.csv
+  postern-controller task submit collect --system salesforce-prod --params '{\"name\": \"audit\"}' --output users.jsonl
 
 Kinds: test_connection, validate_user, enable_user, disable_user, freeze_user, unfreeze_user, unlock_user,
 reset_password, expire_password, deprovision_user, restore_user, import_batch,
-export, describe_schema.
+export, describe_schema, collect.
 Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
     Submit(Box<Submit>),
     /// Show one task
@@ -460,7 +461,7 @@ pub struct Submit {
     /// The connected system
     #[arg(long)]
     pub system: SystemName,
-    /// The account, for every kind but test_connection, import_batch, export and describe_schema
+    /// The account, for every kind but test_connection, import_batch, export, describe_schema and collect
     #[arg(long)]
     pub account: Option<String>,
     /// disable_user: what becomes of an account that the connected system refuses to disable [default: fail]
@@ -494,13 +495,13 @@ pub struct Submit {
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
     pub import: Import,
-    /// export, describe_schema: the parameters as JSON, e.g. {"object": "User", "format": "csv"}
+    /// export, describe_schema, collect: the parameters as JSON, e.g. {"object": "User", "format": "csv"}
     #[arg(long)]
     pub params: Option<String>,
-    /// export, describe_schema: the file; it appears when it is whole, mode 0600
+    /// export, describe_schema, collect: the file; it appears when it is whole, mode 0600
     #[arg(long, conflicts_with = "asynchronous")]
     pub output: Option<PathBuf>,
-    /// export, describe_schema: keep the key that opens what comes of the task in this new file, mode 0600, for `task results --key`
+    /// export, describe_schema, collect: keep the key that opens what comes of the task in this new file, mode 0600, for `task results --key`
     #[arg(long, requires = "asynchronous")]
     pub result_key: Option<PathBuf>,
     /// Who is behind the task: it is refused if the connected system does not take it from there

@@ -3,6 +3,7 @@
 //! A kind is one file in `task/` and one line in the table below. The table expands to [`TaskKind`], [`TaskRequest`]
 //! and [`TaskOutput`]; connectors match over them exhaustively, so a new kind does not compile until each has answered.
 
+pub mod collect;
 pub mod deprovision_user;
 pub mod describe_schema;
 pub mod disable_user;
@@ -215,6 +216,8 @@ task_kinds! {
     13 Export = export "export",
     /// Say which attributes records have, and what may be done with them.
     14 DescribeSchema = describe_schema "describe_schema",
+    /// Gather everything there is to know about users, and tell who is there no longer.
+    15 Collect = collect "collect",
 }
 
 impl TaskOutput {

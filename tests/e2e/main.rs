@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod collections;
 mod crashes;
 mod exports;
 mod features;

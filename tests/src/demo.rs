@@ -83,7 +83,8 @@ async fn every_kind(scene: &mut Scene, lab: &Lab) -> Outcome {
     let left = format!("{leaver}.deleted");
     let (users, schema) = (lab.folder().join("users.csv"), lab.folder().join("schema.xml"));
     let (users, schema) = (users.display().to_string(), schema.display().to_string());
-    let tasks: [(&str, &[&str]); 14] = [
+    let collected = lab.folder().join("collected.jsonl").display().to_string();
+    let tasks: [(&str, &[&str]); 15] = [
         ("test_connection", &[]),
         ("validate_user", &["--account", &joe]),
         ("disable_user", &["--account", &joe]),
@@ -98,6 +99,7 @@ async fn every_kind(scene: &mut Scene, lab: &Lab) -> Outcome {
         ("restore_user", &["--account", &left, "--name", &leaver]),
         ("export", &["--params", r#"{"object": "User", "format": "csv"}"#, "--output", &users]),
         ("describe_schema", &["--output", &schema]),
+        ("collect", &["--params", r#"{"name": "demo"}"#, "--output", &collected]),
     ];
     for (kind, options) in tasks {
         let mut arguments = vec!["task", "submit", kind, "--system", SYSTEM];

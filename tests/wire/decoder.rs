@@ -11,7 +11,7 @@ use postern_protocol::message::v1::{
     CancelVerdict, HeldState, LeaseVerdict, MembershipState, Mode, Rejection, SessionRefusal, StreamFault,
 };
 use postern_protocol::outcome::{Certainty, Changed, FailureClass};
-use postern_protocol::task::{deprovision_user, disable_user, export, import_batch, reset_password};
+use postern_protocol::task::{collect, deprovision_user, disable_user, export, import_batch, reset_password};
 use postern_protocol::{Outcome, TaskKind};
 use serde_json::{Value, json};
 
@@ -92,6 +92,7 @@ fn code_sets() -> Value {
         "StreamFault": set(StreamFault::ALL),
         "TaskKind": set(TaskKind::ALL),
         "TimePattern": set(export::TimePattern::ALL),
+        "UserStatus": set(collect::UserStatus::ALL),
         "Way": set(export::Way::ALL),
     })
 }

@@ -12,8 +12,8 @@ use postern_protocol::id::{Incarnation, TokenId};
 use postern_protocol::message::v1;
 use postern_protocol::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey, WrappedKey};
 use postern_protocol::task::{
-    deprovision_user, describe_schema, disable_user, enable_user, expire_password, export, freeze_user, import_batch,
-    reset_password, restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
+    collect, deprovision_user, describe_schema, disable_user, enable_user, expire_password, export, freeze_user,
+    import_batch, reset_password, restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 use postern_protocol::version::Revisions;
 use postern_protocol::{ClusterName, Epoch, Failure, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};
@@ -210,6 +210,8 @@ describe! {
     export::DateFormat { attribute, day, time }
     describe_schema::Request { objects, add, custom }
     describe_schema::Output { objects, attributes, warnings }
+    collect::Request { name, user_status, logins }
+    collect::Output { users, removed, started, ended, since, warnings }
     export::Output { records, way, since, until, warnings }
     FilterNode { operator, operands, attribute, values }
 }

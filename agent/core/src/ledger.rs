@@ -102,6 +102,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a task is held: begun or not, or concluded and not taken.
+    pub fn holds(&self, task: TaskId) -> bool {
+        self.tasks.contains_key(&task)
+    }
+
     /// Whether any attempt is running.
     pub fn is_running(&self) -> bool {
         self.tasks.values().any(|held| held.running)

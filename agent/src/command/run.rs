@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::identity::{self, IdentityDir};
 use crate::link::LinkStatus;
 use crate::spawn::Spawner;
-use crate::{app, status};
+use crate::{app, collection, status};
 
 /// How often, and after how long, a store in use is tried again: two seconds in all.
 const STORE_TRIES: u32 = 10;
@@ -30,6 +30,7 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     // Asked first, so that a machine without membership does not make a store.
     let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or(AppError::NotEnrolled)?;
     let mut signals = Signals::new().map_err(|error| Failed::because(Exit::Bug, &error))?;
+    collection::prepare(&config)?;
     let mut app = start(&config).await?;
     // Only now: while another agent has the store, the file is its own.
     let ready_file = options.ready_file.map(ReadyFile::absent).transpose()?;
@@ -37,7 +38,8 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
         .map_err(|source| AppError::Socket { path: status::socket_path(&config.state_dir), source })?;
     let link = app.connect(&config)?;
     let side = Spawner::default();
-    serve_status(listener, &identity, &app, link.clone(), &side);
+    let collections = app.collect();
+    serve_status(listener, &identity, &app, (link.clone(), collections), &side);
     let up = Spawner::default();
     if let Some(file) = ready_file {
         let link = link.clone();
@@ -100,7 +102,7 @@ fn serve_status(
     listener: UnixListener,
     identity: &identity::Identity,
     app: &App,
-    link: watch::Receiver<LinkStatus>,
+    told: (watch::Receiver<LinkStatus>, Vec<watch::Receiver<collection::Status>>),
     side: &Spawner,
 ) {
     let fixed = status::Fixed {
@@ -109,7 +111,7 @@ fn serve_status(
         certificate_ends: identity::certificate_ends(&identity.certificate),
     };
     let dispatcher = app.dispatcher.clone();
-    side.spawn(|stop| status::serve(listener, fixed, link, dispatcher, stop));
+    side.spawn(|stop| status::serve(listener, fixed, told, dispatcher, stop));
 }
 
 /// Says what becomes of what the agent holds. Only a controller that is there can take anything back.

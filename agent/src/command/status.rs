@@ -43,7 +43,7 @@ fn show_running(report: &Report, json: bool) {
         _ => format!("connecting to {}", field(&report.link, "url")),
     };
     let ends = report.certificate_ends.and_then(|secs| jiff::Timestamp::from_second(secs).ok());
-    say_pairs(&[
+    let mut pairs = vec![
         ("agent", format!("running, version {}, process {}", report.version, report.pid)),
         ("cluster", report.cluster.clone()),
         ("member", report.member.clone()),
@@ -59,7 +59,27 @@ fn show_running(report: &Report, json: bool) {
                 field(&report.ledger, "reports_owed")
             ),
         ),
-    ]);
+    ];
+    pairs.extend(report.collections.iter().map(|collection| ("collection", collection_words(collection))));
+    say_pairs(&pairs);
+}
+
+/// One collection in a line.
+fn collection_words(collection: &Value) -> String {
+    let field = |name: &str| collection.get(name).and_then(Value::as_str).unwrap_or_default();
+    let count = |name: &str| collection.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let last = match (field("last_run"), field("outcome")) {
+        ("", _) => "no run yet".to_owned(),
+        (last, "succeeded") => {
+            format!("last run {last}: {} users, {} gone", count("users"), count("removed"))
+        }
+        (last, outcome) => format!("last run {last}: {outcome} {}", field("told")).trim_end().to_owned(),
+    };
+    let next = match field("next_run") {
+        "" => "inactive".to_owned(),
+        next => format!("next run {next}"),
+    };
+    format!("{} of {}: {last}; {next}", field("name"), field("system"))
 }
 
 /// Only the identity is read: a look must neither hold the store nor mend it.

@@ -43,6 +43,7 @@ use schema::Schema;
 use session::Sessions;
 use settings::Settings;
 use sign_in::SignIn;
+use task::collect::UnderWay;
 use task::{Stop, active, login_state};
 
 /// The connector's name, as in the configuration.
@@ -57,6 +58,7 @@ pub struct Salesforce {
     /// The service's clock when it answered last.
     heard: Mutex<Option<Timestamp>>,
     schema: Schema,
+    collecting: UnderWay,
     keep: Arc<dyn Keep>,
 }
 
@@ -90,8 +92,16 @@ impl Salesforce {
         let governor = Arc::new(Governor::new(settings.max_concurrent_calls, settings.api_budget_percent));
         let (with, keeps) = (http.clone(), Arc::clone(&keep));
         let sign_in = SignIn::new(Arc::clone(&settings), with, Arc::clone(&governor), keeps, guard_key(&system.name));
-        let (sessions, heard) = (Sessions::new(sign_in), Mutex::new(None));
-        Ok(Self { settings, http, sessions, governor, heard, schema, keep })
+        Ok(Self {
+            settings,
+            http,
+            sessions: Sessions::new(sign_in),
+            governor,
+            heard: Mutex::default(),
+            schema,
+            collecting: UnderWay::default(),
+            keep,
+        })
     }
 
     /// Reads what the settings point to: secrets, keys, certificates.
@@ -158,6 +168,7 @@ impl Salesforce {
             TaskRequest::RestoreUser(it) => Box::pin(task::restore_user::run(self, it, cx)).await,
             TaskRequest::ImportBatch(it) => Ok(Box::pin(task::import_batch::run(self, it, cx)).await?),
             TaskRequest::DescribeSchema(it) => Ok(task::describe_schema::run(self, it, cx).await?),
+            TaskRequest::Collect(it) => Ok(Box::pin(task::collect::run(self, it, cx)).await?),
             TaskRequest::Export(it) => Ok(Box::pin(task::export::run(self, it, cx)).await?),
         }
     }

@@ -66,6 +66,11 @@ impl Loop {
         }
     }
 
+    /// Sends what a task of this machine tells to `watch`. One that ended before the process did tells it at once.
+    pub fn watch(&mut self, task: TaskId, watch: mpsc::Sender<LocalEvent>) {
+        self.watchers.insert(task, watch);
+    }
+
     /// Runs until it is asked to stop and what can be finished is; `cancel` stops running attempts where they can.
     ///
     /// An error means that the disk did not take what was decided: nothing decided since has been told to anyone, and

@@ -6,7 +6,7 @@ use salesforce_sim::{ADMIN, Mishap, OrgSeed};
 use serde_json::{Value, json};
 
 use crate::lab::{
-    Lab, Task, deprovision, describe_schema, disable, enable, expire, export, freeze, import_with, reset,
+    Lab, Task, collect, deprovision, describe_schema, disable, enable, expire, export, freeze, import_with, reset,
     reset_by_service, restore, test_connection, unfreeze, unlock, validate,
 };
 
@@ -133,6 +133,7 @@ async fn each_task_takes_as_many_calls_as_the_administrators_guide_says() {
         ("`import_batch` in bulk", import_with(bulk, titles.join("\n"))),
         ("`export`", export(json!({"object": "User", "format": "csv"}))),
         ("`describe_schema`", describe_schema(json!({}))),
+        ("`collect`", collect(json!({"name": "nightly"}))),
         ("`test_connection`", test_connection()),
     ];
     let connector = lab.connector();

@@ -530,6 +530,11 @@ pub fn export(request: serde_json::Value) -> Task {
     Task::new(TaskRequest::from_json(TaskKind::Export, request).unwrap())
 }
 
+/// A collection of what this JSON describes.
+pub fn collect(request: serde_json::Value) -> Task {
+    Task::new(TaskRequest::from_json(TaskKind::Collect, request).unwrap())
+}
+
 /// What the schema is, as this JSON asks.
 pub fn describe_schema(request: serde_json::Value) -> Task {
     Task::new(TaskRequest::from_json(TaskKind::DescribeSchema, request).unwrap())

@@ -288,8 +288,11 @@ async fn a_session_that_is_never_accepted_is_renewed_only_once() {
     assert_eq!((lab.counters().login_attempts, lab.counters().login_failures), (2, 0));
 }
 
-/// Every phase in which a session may end: what is asked for, and the call that finds it ended.
-fn phases() -> Vec<(&'static str, &'static str, fn() -> Task)> {
+/// The method and the path of a call, and a task that makes it.
+type Phase = (&'static str, &'static str, fn() -> Task);
+
+/// Every phase in which a session may end.
+fn phases() -> Vec<Phase> {
     vec![
         ("GET", "/query", || validate("user0001@acme.example")),
         ("GET", "/query/", everybody_in_pages),

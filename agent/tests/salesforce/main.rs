@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod collect;
 mod delta;
 mod deprovision;
 mod export;

@@ -29,7 +29,7 @@ fn modified(conclusion: &postern_agent::connector::Conclusion) -> u64 {
 
 /// Settings for HTTPS under the authority of the simulator.
 fn https(lab: &Lab) -> String {
-    lab.write("roots", &lab.sim.ca_pem());
+    lab.write("roots", lab.sim.ca_pem());
     let settings = lab.settings("oauth-jwt").replace(&lab.sim.http_url(), &lab.sim.https_url());
     let settings = settings.replace("insecure_plain_http = true\n", "");
     format!("{settings}root_certificates = [\"{}\"]\nonly_these_roots = true\n", lab.path("roots"))

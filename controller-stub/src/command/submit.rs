@@ -74,7 +74,7 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
 
 /// Whether what comes of tasks of this kind is one payload that is sealed to the submitter.
 fn is_sealed_whole(kind: TaskKind) -> bool {
-    matches!(kind, TaskKind::Export | TaskKind::DescribeSchema)
+    matches!(kind, TaskKind::Export | TaskKind::DescribeSchema | TaskKind::Collect)
 }
 
 fn check(options: &Submit) -> Result<(), Failure> {
@@ -114,14 +114,16 @@ fn check(options: &Submit) -> Result<(), Failure> {
         {
             usage("--dataset and --format belong to import_batch")
         }
-        Submit { params: None, .. } if options.kind == TaskKind::Export => usage("export needs --params JSON"),
+        Submit { params: None, kind: TaskKind::Export | TaskKind::Collect, .. } => {
+            usage("export and collect need --params JSON")
+        }
         Submit { params: Some(_), kind, .. } if !is_sealed_whole(*kind) => {
-            usage("--params belongs to export and describe_schema")
+            usage("--params belongs to export, describe_schema and collect")
         }
         Submit { output, result_key, kind, .. }
             if !is_sealed_whole(*kind) && (output.is_some() || result_key.is_some()) =>
         {
-            usage("--output and --result-key belong to export and describe_schema")
+            usage("--output and --result-key belong to export, describe_schema and collect")
         }
         Submit { output: None, asynchronous: false, kind, .. } if is_sealed_whole(*kind) => {
             usage("name --output FILE, or --async and --result-key FILE: nobody else can open what comes of the task")
@@ -144,7 +146,7 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
     let params = match options.kind {
         TaskKind::TestConnection => json!({}),
         TaskKind::ImportBatch => import(&options.import)?,
-        TaskKind::Export | TaskKind::DescribeSchema => params(options)?,
+        TaskKind::Export | TaskKind::DescribeSchema | TaskKind::Collect => params(options)?,
         TaskKind::ResetPassword => json!({
             "account": account(options)?,
             "source": match (options.generate, options.service) {

@@ -190,10 +190,12 @@ fn check_secrets(it: &Submission) -> Result<(), Refusal> {
             Err(Refusal::field("sealed", "import_batch needs the sealed field `dataset_key`"))
         }
         TaskRequest::ImportBatch(_) => Ok(()),
-        TaskRequest::Export(_) | TaskRequest::DescribeSchema(_) if it.requester.is_none() => {
+        TaskRequest::Export(_) | TaskRequest::DescribeSchema(_) | TaskRequest::Collect(_) if it.requester.is_none() => {
             Err(Refusal::field("requester", format!("what comes of {kind} needs the key it is to be sealed to")))
         }
-        TaskRequest::Export(_) | TaskRequest::DescribeSchema(_) => no_streams(kind, &it.streams),
+        TaskRequest::Export(_) | TaskRequest::DescribeSchema(_) | TaskRequest::Collect(_) => {
+            no_streams(kind, &it.streams)
+        }
         TaskRequest::TestConnection(_)
         | TaskRequest::ValidateUser(_)
         | TaskRequest::EnableUser(_)

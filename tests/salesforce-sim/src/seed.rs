@@ -149,6 +149,8 @@ pub struct UserSeed {
     pub frozen: bool,
     /// What the user signs in with.
     pub devices: Vec<DeviceSeed>,
+    /// How many minutes ago the user signed in before, the longest ago first.
+    pub past_logins: Vec<u32>,
     /// Further fields by their API names.
     pub fields: Map<String, Json>,
 }
@@ -366,6 +368,7 @@ impl Default for UserSeed {
             active: true,
             frozen: false,
             devices: Vec::new(),
+            past_logins: Vec::new(),
             fields: Map::new(),
         }
     }

@@ -2,8 +2,8 @@
 
 use postern_protocol::TaskRequest;
 use postern_protocol::task::{
-    deprovision_user, describe_schema, disable_user, enable_user, expire_password, export, freeze_user, import_batch,
-    reset_password, restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
+    collect, deprovision_user, describe_schema, disable_user, enable_user, expire_password, export, freeze_user,
+    import_batch, reset_password, restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 
 use super::{Sample, list, output, request, text};
@@ -68,6 +68,8 @@ fn requests() -> Vec<Sample> {
         add: list(vec![text("User.Größe__c")]),
         custom: true,
     };
+    let collect =
+        collect::Request { name: text("nächtlich"), user_status: collect::UserStatus::Inactive.into(), logins: 0x4e };
     vec![
         request(&connection, TaskRequest::TestConnection(connection.clone())),
         request(&validate, TaskRequest::ValidateUser(validate.clone())),
@@ -83,6 +85,7 @@ fn requests() -> Vec<Sample> {
         request(&restore, TaskRequest::RestoreUser(restore.clone())),
         request(&export(), TaskRequest::Export(export())),
         request(&schema, TaskRequest::DescribeSchema(schema.clone())),
+        request(&collect, TaskRequest::Collect(collect.clone())),
     ]
 }
 
@@ -182,6 +185,14 @@ fn outputs() -> Vec<Sample> {
             warnings: list(vec![text("the org lacks Größe__c"), text("das Objekt")]),
         }),
         output(&describe_schema::Output { objects: 0x7008, attributes: 0x7009, warnings: list(vec![text("fehlt")]) }),
+        output(&collect::Output {
+            users: 0x700a,
+            removed: 0x700b,
+            started: text("2026-11-22T02:30:00.000Z"),
+            ended: text("2026-11-22T02:31:00.000Z"),
+            since: text("2026-11-21T02:30:00.000Z"),
+            warnings: list(vec![text("keine Geräte")]),
+        }),
     ]
 }
 

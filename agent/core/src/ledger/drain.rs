@@ -4,7 +4,7 @@ use postern_protocol::TaskId;
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::{Drain, Drained, MemberStateAck, Rejection};
 
-use super::held::Phase;
+use super::held::{Held, Phase};
 use super::{Event, Gated, Ledger};
 use crate::membership::Membership;
 use crate::write::{Origin, Write};
@@ -51,9 +51,13 @@ impl Ledger {
         }
     }
 
-    /// The agent is about to stop: no new work, unbegun work goes back.
+    /// The agent is about to stop: no new work, unbegun work goes back. What this machine has running and changes
+    /// nothing is made again another time.
     pub fn handle_stopping(&mut self) {
         self.stopping = true;
+        let reading = |held: &Held| held.running && held.origin == Origin::Local && !held.is_begun();
+        let tasks = self.tasks.iter().filter(|(_, held)| reading(held)).map(|(task, _)| Event::Stop(*task));
+        self.events.extend(tasks);
         self.transmits.push_back(Drain { reason: Text::clipped("the agent is stopping") }.into());
         self.give_back();
     }

@@ -76,7 +76,7 @@ impl Ledger {
             return false;
         }
         if held.origin == Origin::Local {
-            return true;
+            return !self.stopping;
         }
         let allowed = match held.phase {
             Phase::Journaled => self.membership.may_begin() && !self.stopping,

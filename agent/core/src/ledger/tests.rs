@@ -673,6 +673,27 @@ fn a_task_of_this_machine_needs_no_controller() {
     assert!(is_buried(&desk), "what came of it was handed over, which is remembered");
 }
 
+/// Let it be, and the agent stops only when everything has been read; start it again, and it never does.
+#[test]
+fn a_task_of_this_machine_that_only_reads_is_not_waited_for() {
+    let mut desk = Desk::new();
+    for (n, kind) in [(1, TaskKind::ValidateUser), (2, TaskKind::DisableUser)] {
+        let (offer, origin) = (offer(n, kind, 0), Origin::Local);
+        desk.ledger.handle_offer(Offered { offer, origin, refusal: None, streams_here: Vec::new() }, desk.now);
+    }
+    desk.sync();
+    assert_eq!(desk.events().len(), 2);
+    desk.ledger.handle_intend(id(2), 1, intent(0), REACH, desk.now);
+    desk.sync();
+    desk.events();
+    desk.ledger.handle_stopping();
+    assert_eq!(desk.events(), [Event::Stop(id(1))], "what changes something is finished");
+    let stopped = Failure::new(FailureClass::Interrupted, "stopped", "");
+    desk.ledger.handle_failed(id(1), stopped, desk.now);
+    desk.sync();
+    assert!(desk.events().is_empty() && desk.ledger.holds(id(1)));
+}
+
 fn is_buried(desk: &Desk) -> bool {
     desk.disk.iter().any(|write| matches!(write, Write::PutTombstone(stone) if stone.task == id(1)))
 }

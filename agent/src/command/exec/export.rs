@@ -2,11 +2,11 @@
 
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::filter::{Attribute, Filter};
-use postern_protocol::task::describe_schema;
 use postern_protocol::task::export::{Content, DateFormat, DayPattern, Delta, Request, TimePattern};
+use postern_protocol::task::{collect, describe_schema};
 
 use super::Failed;
-use crate::cli::{DescribeSchema, Export};
+use crate::cli::{Collect, DescribeSchema, Export};
 use crate::exit::Exit;
 
 /// The request that these options describe.
@@ -30,6 +30,12 @@ pub(super) fn read_export(options: &Export) -> Result<Request, Failed> {
         content: if options.change_log { Content::ChangeLog } else { Content::Records }.into(),
         delta: options.delta.as_deref().map(|cursor| delta(options, cursor)).transpose()?,
     })
+}
+
+/// The request of a collection that these options describe.
+pub(super) fn read_collect(options: &Collect) -> Result<collect::Request, Failed> {
+    let (name, user_status) = (text("name", &options.name)?, options.user_status.into());
+    Ok(collect::Request { name, user_status, logins: options.logins })
 }
 
 /// The request for a schema that these options describe.

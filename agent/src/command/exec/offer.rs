@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use postern_protocol::bounded::{Bytes, List, Text};
-use postern_protocol::message::v1::{Mode, Offer, StreamRef};
+use postern_protocol::TaskRequest;
+use postern_protocol::bounded::{List, Text};
+use postern_protocol::message::v1::{Offer, StreamRef};
 use postern_protocol::seal::{
     MAX_SECRET, SEGMENT, SealContext, SealedField, SealingKey, SealingPublicKey, SegmentSealer, StreamKey,
 };
@@ -15,18 +16,18 @@ use postern_protocol::task::{
     deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
     restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
-use postern_protocol::{Epoch, TaskRequest};
 use postern_store::password;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::export::{read_describe_schema, read_export};
+use super::export::{read_collect, read_describe_schema, read_export};
 use super::password_file::PasswordFile;
 use super::rest_file::RestFile;
 use super::{Failed, LocalTask, payload_file};
 use crate::app::App;
 use crate::cli::{Common, DeprovisionUser, DisableUser, ImportBatch, ResetPassword, RestoreUser, Task};
 use crate::exit::Exit;
+use crate::local::{self, Along};
 use crate::random;
 use crate::store::{Store, spool_id};
 
@@ -94,6 +95,12 @@ pub(super) fn read(task: Task) -> Result<LocalTask, Failed> {
             let request = read_describe_schema(&options)?;
             let payload = Some((SealingKey::from_random(&random::secret()), file));
             LocalTask { payload, ..plain(TaskRequest::DescribeSchema(request), options.common) }
+        }
+        Task::Collect(options) => {
+            let file = payload_file::begin(&options.output)?;
+            let request = read_collect(&options)?;
+            let payload = Some((SealingKey::from_random(&random::secret()), file));
+            LocalTask { payload, ..plain(TaskRequest::Collect(request), options.common) }
         }
         Task::Export(options) => {
             let file = payload_file::begin(&options.output)?;
@@ -174,42 +181,24 @@ fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
 }
 
 /// The offer that a controller would make of it.
-pub(super) fn offer(app: &App, local: &LocalTask) -> Result<Offer, Failed> {
+pub(super) fn offer(app: &App, wanted: &LocalTask) -> Result<Offer, Failed> {
     let bug = |error: &(dyn std::error::Error + 'static)| Failed::because(Exit::Bug, error);
     let task = random::task_id();
-    let kind = local.request.kind();
-    let target = local.request.target();
-    let context = SealContext { task, kind, system: &local.system, target: &target };
+    let kind = wanted.request.kind();
+    let target = wanted.request.target();
+    let context = SealContext { task, kind, system: &wanted.system, target: &target };
     let mut sealed = Vec::new();
-    if let Some((name, secret)) = &local.secret {
+    if let Some((name, secret)) = &wanted.secret {
         sealed.push(seal(context, name, secret, &app.sealing_keys)?);
     }
     let mut streams = Vec::new();
-    if let Some(path) = &local.dataset {
+    if let Some(path) = &wanted.dataset {
         let key: StreamKey = random::secret();
         streams.push(seal_dataset(&app.store, path, &key)?);
         sealed.push(seal(context, DATASET_KEY, key.as_slice(), &app.sealing_keys)?);
     }
-    Ok(Offer {
-        task,
-        kind: kind.into(),
-        kind_rev: TaskRequest::REV,
-        epoch: Epoch(0),
-        lease_ttl_ms: 0,
-        deadline_ms: 0,
-        priority: 0,
-        system: local.system.clone(),
-        target,
-        mode: Mode::Sync.into(),
-        attempt: 1,
-        reconcile: false,
-        observations: List::default(),
-        params: Bytes::new(local.request.encode().map_err(|error| bug(&error))?).map_err(|error| bug(&error))?,
-        sealed: List::clipped(sealed),
-        streams: List::clipped(streams),
-        requester: local.requester(),
-        ext: List::default(),
-    })
+    let along = Along { sealed, streams, requester: wanted.requester() };
+    local::offer(task, &wanted.system, &wanted.request, along).map_err(|error| bug(&error))
 }
 
 fn seal(context: SealContext<'_>, name: &str, secret: &[u8], keys: &[SealingPublicKey]) -> Result<SealedField, Failed> {

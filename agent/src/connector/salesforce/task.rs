@@ -1,6 +1,7 @@
 //! One file a task kind.
 
 pub(super) mod active;
+pub(super) mod collect;
 pub(super) mod deprovision_user;
 pub(super) mod describe_schema;
 pub(super) mod expire_password;

@@ -259,6 +259,7 @@ fn add_user(world: &mut World, number: usize, seed: &OrgSeed, it: &UserSeed) -> 
     }
     org.show_account(written.id, now);
     add_devices(org, written.id, &it.devices, now);
+    org.add_past_logins(written.id, &it.past_logins, now);
     Ok(())
 }
 

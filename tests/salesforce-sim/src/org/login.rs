@@ -218,6 +218,21 @@ impl Org {
         Ok(granted)
     }
 
+    /// Leaves the rows of sign-ins in a browser, so many minutes ago.
+    pub(crate) fn add_past_logins(&mut self, user: RecordId, minutes_ago: &[u32], now: i64) {
+        let attempt = Attempt {
+            source: IpAddr::from([203, 0, 113, 7]),
+            login_type: "Application",
+            application: "Browser",
+            api_type: "N/A",
+            api_version: "N/A",
+            url: "login.salesforce.com",
+        };
+        for minutes in minutes_ago {
+            self.write_history(user, "Success", &attempt, now - i64::from(*minutes) * (DAY / (24 * 60)));
+        }
+    }
+
     fn write_history(&mut self, user: RecordId, status: &str, attempt: &Attempt<'_>, now: i64) {
         let number = self.number;
         let table = self.tables.of_mut(ObjectKind::LoginHistory);

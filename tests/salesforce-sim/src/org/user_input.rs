@@ -83,7 +83,7 @@ fn value(field: &Field, json: &Json, tables: &Tables) -> Result<Value, Problem> 
             let text = fits(field, text)?.to_lowercase();
             if is_email(&text) { Ok(Value::text(text)) } else { Err(bad_email(field, &text)) }
         }
-        Kind::Phone | Kind::Text | Kind::TextArea | Kind::Url => fits(field, text).map(Value::text),
+        Kind::Outside | Kind::Phone | Kind::Text | Kind::TextArea | Kind::Url => fits(field, text).map(Value::text),
     }
 }
 

@@ -144,7 +144,7 @@ fn soap_type(field: &Field) -> &'static str {
     match field.kind {
         Kind::Boolean => "xsd:boolean",
         Kind::DateTime => "xsd:dateTime",
-        Kind::Id | Kind::Reference { .. } => "tns:ID",
+        Kind::Id | Kind::Outside | Kind::Reference { .. } => "tns:ID",
         Kind::Int => "xsd:int",
         Kind::Email | Kind::Phone | Kind::Picklist(_) | Kind::Text | Kind::TextArea | Kind::Url => "xsd:string",
     }

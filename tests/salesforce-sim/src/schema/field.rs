@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     /// The record's own id.
     Id,
     Int,
+    /// The id of a record of an object that these orgs do not have.
+    Outside,
     Phone,
     /// Only the listed values are taken.
     Picklist(Choices),
@@ -93,6 +95,12 @@ impl Field {
         let mut it = Self::new("Id", label, Kind::Id, 18).read_only();
         it.searchable = false;
         it.presence = Presence::Filled;
+        it
+    }
+
+    pub(crate) const fn outside(name: &'static str, label: &'static str) -> Self {
+        let mut it = Self::new(name, label, Kind::Outside, 18);
+        it.searchable = false;
         it
     }
 
@@ -207,7 +215,7 @@ impl Field {
             Kind::Int => "int",
             Kind::Phone => "phone",
             Kind::Picklist(_) => "picklist",
-            Kind::Reference { .. } => "reference",
+            Kind::Outside | Kind::Reference { .. } => "reference",
             Kind::Text => "string",
             Kind::TextArea => "textarea",
             Kind::Url => "url",

@@ -22,7 +22,9 @@ const FIELDS: &[Field] = &[
         .required()
         .create_only(),
     Field::reference("AssigneeId", "Assignee ID", "Assignee", ObjectKind::User).required().create_only(),
+    Field::outside("PermissionSetGroupId", "PermissionSetGroup ID").create_only(),
     Field::boolean("IsActive", "Active").read_only(),
+    Field::moment("ExpirationDate", "Expires On"),
     Field::moment("SystemModstamp", "System Modstamp").filled(),
 ];
 

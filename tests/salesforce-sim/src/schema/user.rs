@@ -107,6 +107,9 @@ const FIELDS: &[Field] = &[
     Field::url("FullPhotoUrl", "Url for full-sized Photo").read_only(),
     Field::url("SmallPhotoUrl", "Photo").read_only(),
     Field::url("MediumPhotoUrl", "Url for medium profile photo").read_only(),
+    Field::url("BannerPhotoUrl", "Url for banner photo").read_only(),
+    Field::url("SmallBannerPhotoUrl", "Url for IOS banner photo").read_only(),
+    Field::url("MediumBannerPhotoUrl", "Url for Android banner photo").read_only(),
     Field::boolean("IsProfilePhotoActive", "Has Profile Photo").read_only(),
     Field::picklist("DigestFrequency", "Chatter Email Highlights Frequency", DIGEST).filled(),
     Field::picklist(
@@ -115,6 +118,10 @@ const FIELDS: &[Field] = &[
         NOTIFICATION,
     )
     .filled(),
+    Field::outside("IndividualId", "Individual ID"),
+    Field::outside("CallCenterId", "Call Center ID"),
+    Field::outside("ContactId", "Contact ID"),
+    Field::outside("AccountId", "Account ID").read_only(),
     Field::moment("LastViewedDate", "Last Viewed Date"),
     Field::moment("LastReferencedDate", "Last Referenced Date"),
 ];

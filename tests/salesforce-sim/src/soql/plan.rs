@@ -267,6 +267,7 @@ impl Planner<'_> {
             Kind::Boolean
             | Kind::Email
             | Kind::Id
+            | Kind::Outside
             | Kind::Phone
             | Kind::Picklist(_)
             | Kind::Reference { .. }
@@ -292,7 +293,7 @@ impl Planner<'_> {
             Kind::Id | Kind::Reference { .. } => RecordId::parse(&text).map(Operand::Id).ok_or_else(|| {
                 SoqlError::at("INVALID_QUERY_FILTER_OPERATOR", self.text, name.at, &format!("invalid ID field: {text}"))
             }),
-            Kind::Email | Kind::Phone | Kind::Picklist(_) | Kind::Text | Kind::TextArea | Kind::Url => {
+            Kind::Email | Kind::Outside | Kind::Phone | Kind::Picklist(_) | Kind::Text | Kind::TextArea | Kind::Url => {
                 // No text is ever stored empty, so an empty literal asks for null.
                 Ok(match text {
                     text if text.is_empty() => Operand::Null,
@@ -361,7 +362,7 @@ impl Planner<'_> {
             Kind::DateTime => ("dateTime", "should not"),
             Kind::Int => ("int", "should not"),
             Kind::Id | Kind::Reference { .. } => ("id", "should"),
-            Kind::Email | Kind::Phone | Kind::Picklist(_) | Kind::Text | Kind::TextArea | Kind::Url => {
+            Kind::Email | Kind::Outside | Kind::Phone | Kind::Picklist(_) | Kind::Text | Kind::TextArea | Kind::Url => {
                 ("string", "should")
             }
         };

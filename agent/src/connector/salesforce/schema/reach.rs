@@ -68,7 +68,8 @@ impl Reach {
         None
     }
 
-    fn described(&self, name: &str) -> Option<&Described> {
+    /// What is known of an object in reach.
+    pub(in super::super) fn described(&self, name: &str) -> Option<&Described> {
         std::iter::once(&self.object).chain(&self.parents).find(|object| object.name == name)
     }
 }

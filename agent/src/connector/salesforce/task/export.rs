@@ -26,8 +26,11 @@ use bulk::Bulk;
 use delta::{Begin, Cursor, Span, Tracker};
 pub(in super::super) use delta::{cursors, forget_cursor};
 use pages::Pages;
-use plan::Plan;
 use sink::Sink;
+
+pub(super) use pages::cells;
+pub(super) use plan::Plan;
+pub(super) use value::Column;
 
 /// Up to so many records are read page by page: five pages of 2,000, which is no more calls than a job in bulk takes,
 /// and none of its waiting.
@@ -43,10 +46,8 @@ pub(super) type Rows = Vec<Vec<Option<String>>>;
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
     let mut plan = Plan::make(org, &it).await?;
     let delta = begin_delta(org, &it, &mut plan, cx).await?;
-    let job = Bulk::made_before(org, &plan, cx);
     let total = if it.size_hint > 0 { it.size_hint } else { org.first_page(&plan.count()).await?.total };
-    let way = if total > BULK_ABOVE || job.is_some() { Way::Bulk } else { Way::Pages };
-    let mut course = Course { job, ..Course::new(way) };
+    let mut course = Course::new(org, &plan, total > BULK_ABOVE, cx);
     loop {
         let way = course.way;
         let tracker = delta.as_ref().map(|(cursor, _)| Tracker::new(Arc::clone(&org.keep), cursor.clone(), &plan, &it));
@@ -86,8 +87,11 @@ pub(super) enum Beginning {
 }
 
 impl Course {
-    pub(super) fn new(way: Way) -> Self {
-        Self { way, restarts: 0, job: None }
+    /// In bulk if there are many records, or if an earlier attempt made a job for them.
+    pub(super) fn new(org: &Salesforce, plan: &Plan, many: bool, cx: &AttemptCx) -> Self {
+        let job = Bulk::made_before(org, plan, cx);
+        let way = if many || job.is_some() { Way::Bulk } else { Way::Pages };
+        Self { way, restarts: 0, job }
     }
 
     /// How the stream begins now. A job that led nowhere is not gone back to.
@@ -111,7 +115,7 @@ impl Course {
             }
             Broke::Job if self.restarts >= RESTARTS => {
                 plan.warn(format!("This object was read page by page, as jobs in bulk failed: {}", failure.summary));
-                *self = Self::new(Way::Pages);
+                *self = Self { way: Way::Pages, restarts: 0, job: None };
                 Ok(())
             }
             Broke::Thread | Broke::Job if self.restarts < RESTARTS => {

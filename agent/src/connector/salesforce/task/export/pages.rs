@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use super::super::super::{Salesforce, error};
 use super::plan::Plan;
+use super::value::Column;
 use super::{Rows, patiently};
 
 /// Where a query is.
@@ -36,14 +37,15 @@ impl Pages {
         };
         self.found = page.total;
         self.next = page.next.map_or(Next::Nothing, Next::Page);
-        let rows = page.records.into_iter().map(|mut record| row(plan, &mut record)).collect::<Option<Rows>>();
+        let rows =
+            page.records.into_iter().map(|mut record| cells(&plan.columns, &mut record)).collect::<Option<Rows>>();
         rows.map(Some).ok_or_else(|| error::strange(200))
     }
 }
 
 /// The record's columns. A column that is not there is a defect, not an empty value.
-fn row(plan: &Plan, record: &mut Json) -> Option<Vec<Option<String>>> {
-    plan.columns
+pub(in super::super) fn cells(columns: &[Column], record: &mut Json) -> Option<Vec<Option<String>>> {
+    columns
         .iter()
         .map(|column| match taken(record, &column.name)? {
             Json::Null => Some(None),

@@ -10,7 +10,7 @@ use postern_protocol::task::export::{Content, DateFormat, DeltaMode, RecordForma
 use postern_protocol::{Failure, FailureClass};
 
 use super::super::super::Salesforce;
-use super::super::super::schema::describe::Kind;
+use super::super::super::schema::describe::{Described, Kind};
 use super::super::super::schema::reach::{Found, Reach};
 use super::super::super::soql::{condition, manual};
 use super::super::name_all;
@@ -110,6 +110,24 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Some columns of the records of an object that meet these conditions.
+    pub(in super::super) fn of(object: &Described, columns: Vec<Column>, conditions: Vec<String>) -> Self {
+        Self {
+            shown: columns.len(),
+            columns: columns.into(),
+            stamp_at: 0,
+            mandatory: Vec::new(),
+            incidental: Vec::new(),
+            form: Form::JsonLines,
+            about: String::new(),
+            now: object.at,
+            object: object.name.clone(),
+            conditions,
+            stamp: "",
+            warnings: Vec::new(),
+        }
+    }
+
     /// Leaves only records that changed in a span of time.
     pub(super) fn within(&mut self, span: &Span) {
         self.conditions.push(span.condition(self.stamp));
@@ -122,7 +140,7 @@ impl Plan {
     }
 
     /// The statement that counts them.
-    pub(super) fn count(&self) -> String {
+    pub(in super::super) fn count(&self) -> String {
         format!("SELECT COUNT() FROM {}{}", self.object, self.clause())
     }
 
@@ -145,7 +163,7 @@ impl Plan {
         self.warnings.push(warning);
     }
 
-    pub(super) fn warnings(&self) -> List<Text<512>, 12> {
+    pub(in super::super) fn warnings(&self) -> List<Text<512>, 12> {
         List::clipped(self.warnings.iter().map(Text::clipped).collect())
     }
 }

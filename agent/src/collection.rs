@@ -1,0 +1,300 @@
+//! Collections on a schedule: each a task of this machine that begins when it is due, and whose file lands in a
+//! directory of this host.
+//!
+//! A run is on disk before it begins. Its task goes the way of every task; when its report is there, the file is
+//! written, and only then the report is taken, which lets the memory of who was seen move on. Killed anywhere, the run
+//! is gone on with or done once more.
+
+mod file;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use postern_agent_core::Ledger;
+use postern_protocol::bounded::Text;
+use postern_protocol::message::v1::Report;
+use postern_protocol::seal::SealingKey;
+use postern_protocol::{Outcome, TaskId, TaskOutput, TaskRequest};
+use serde::Serialize;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::chain::Chain;
+use crate::clock;
+use crate::config::{Collection, Config, ConfigError};
+use crate::dispatcher::{Dispatcher, LocalEvent};
+use crate::local::{self, Along, PayloadError};
+use crate::random;
+use crate::schedule::Verdict;
+use crate::store::collection::{End, Record, Run};
+use crate::store::{AgentStoreError, Store};
+
+/// How long a collection sleeps at most: the clock may be set, and the host suspended.
+const NAP: Duration = Duration::from_secs(30);
+/// How long what cannot be done now is left alone: a full disk, a directory that is gone.
+const LATER: Duration = Duration::from_secs(60);
+/// Progress events waiting to be dropped.
+const EVENTS: usize = 16;
+
+/// Makes the directories that files go to.
+pub fn prepare(config: &Config) -> Result<(), ConfigError> {
+    config.collections.iter().filter(|collection| collection.active).try_for_each(|collection| {
+        postern_store::private::directory(&collection.directory)
+            .map_err(|error| collection.unusable(Chain(&error).to_string()))
+    })
+}
+
+/// A collection with what is remembered of it, not yet at work.
+pub struct Standing {
+    collection: Collection,
+    record: Record,
+    /// A run that ended before the process did: its report comes here.
+    watched: Option<mpsc::Receiver<LocalEvent>>,
+}
+
+/// Takes up what the collections of the configuration were at. For a run whose report waits in the ledger, `watch` is
+/// told where to send it.
+pub fn take_up(
+    config: &Config,
+    store: &Store,
+    ledger: &Ledger,
+    mut watch: impl FnMut(TaskId, mpsc::Sender<LocalEvent>),
+) -> Result<Vec<Standing>, AgentStoreError> {
+    let mut standing = Vec::new();
+    for collection in &config.collections {
+        let known = store.collection(&collection.system, &collection.name)?;
+        let mut record = known.unwrap_or_else(|| Record { since: clock::unix_millis().0, run: None });
+        let mut watched = None;
+        if let Some(run) = &mut record.run {
+            if ledger.holds(run.task) {
+                let (sender, receiver) = mpsc::channel(EVENTS);
+                watch(run.task, sender);
+                watched = Some(receiver);
+            } else if run.end.is_none() && store.tombstone(run.task)?.is_some() {
+                // The file was written, and nobody was left to note it.
+                run.end = Some(End::of(Outcome::Succeeded, "", (0, 0)));
+            } else if run.end.is_none() && !collection.active {
+                run.end = Some(End::of(Outcome::Cancelled, "it was made inactive", (0, 0)));
+            }
+        }
+        standing.push(Standing { collection: collection.clone(), record, watched });
+    }
+    Ok(standing)
+}
+
+/// What a collection tells about itself.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// Its name.
+    name: String,
+    /// The connected system.
+    system: String,
+    /// Whether it runs at all.
+    active: bool,
+    /// When the last run began.
+    last_run: Option<String>,
+    /// What came of it: an outcome, or `running`.
+    outcome: Option<String>,
+    /// Why it did not succeed.
+    told: Option<String>,
+    /// Users in its file.
+    users: Option<u64>,
+    /// Users it told to be gone.
+    removed: Option<u64>,
+    /// When the next run is planned.
+    next_run: Option<String>,
+}
+
+impl Status {
+    fn of(collection: &Collection, record: &Record) -> Self {
+        let end = record.run.as_ref().and_then(|run| run.end.as_ref());
+        let outcome = |run: &Run| run.end.as_ref().map_or_else(|| "running".to_owned(), |end| end.outcome.to_string());
+        let next = collection.schedule.next(moment(record.since)).filter(|_| collection.active);
+        let shown = |moment: Timestamp| format!("{moment:.0}");
+        Self {
+            name: collection.name.to_string(),
+            system: collection.system.to_string(),
+            active: collection.active,
+            last_run: record.run.as_ref().map(|run| shown(moment(run.begun))),
+            outcome: record.run.as_ref().map(outcome),
+            told: end.map(|end| end.told.to_string()).filter(|told| !told.is_empty()),
+            users: end.map(|end| end.users),
+            removed: end.map(|end| end.removed),
+            next_run: next.map(shown),
+        }
+    }
+}
+
+/// A collection at work.
+pub struct Collector {
+    standing: Standing,
+    store: Store,
+    dispatcher: Dispatcher,
+    key: SealingKey,
+    status: watch::Sender<Status>,
+}
+
+impl Collector {
+    /// A collection that submits to `dispatcher` what it has sealed to `key`, this agent's own, and where its status is.
+    pub fn new(
+        standing: Standing,
+        store: Store,
+        dispatcher: Dispatcher,
+        key: SealingKey,
+    ) -> (Self, watch::Receiver<Status>) {
+        let (status, watched) = watch::channel(Status::of(&standing.collection, &standing.record));
+        (Self { standing, store, dispatcher, key, status }, watched)
+    }
+
+    /// Runs until `stop` fires. A run that is under way then is done once more after the next start.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let name = self.standing.collection.name.clone();
+        tokio::select! {
+            () = stop.cancelled() => (),
+            ended = self.work() => {
+                if let Err(error) = ended {
+                    tracing::error!(collection = name.as_str(), error = %Chain(&error), "the collection stands still");
+                }
+            }
+        }
+    }
+
+    async fn work(&mut self) -> Result<(), AgentStoreError> {
+        self.remember().await?;
+        if let (Some(watched), Some(run)) = (self.standing.watched.take(), self.standing.record.run.clone())
+            && let Some(report) = ended(watched).await
+        {
+            self.take(&run, &report).await?;
+        }
+        if !self.standing.collection.active {
+            return Ok(());
+        }
+        if self.standing.record.run.as_ref().is_some_and(|run| run.end.is_none()) {
+            self.begin().await?;
+        }
+        loop {
+            let (now, since) = (now(), moment(self.standing.record.since));
+            match self.standing.collection.schedule.look(since, now) {
+                Verdict::Due => self.begin().await?,
+                Verdict::ClockWasWrong => {
+                    tracing::warn!(%since, "the clock was wrong when the collection ran last");
+                    self.standing.record.since = clock::unix_millis().0;
+                    self.remember().await?;
+                }
+                Verdict::Wait(until) => {
+                    let left = until.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
+                    tokio::time::sleep(left.map_or(NAP, |left| left.min(NAP))).await;
+                }
+            }
+        }
+    }
+
+    /// One run, from its record to its end.
+    async fn begin(&mut self) -> Result<(), AgentStoreError> {
+        let begun = clock::unix_millis().0;
+        let run = Run { begun, task: random::task_id(), end: None };
+        self.standing.record = Record { since: begun, run: Some(run.clone()) };
+        self.remember().await?;
+        loop {
+            let Some(report) = self.submit(run.task).await? else {
+                tokio::time::sleep(LATER).await;
+                continue;
+            };
+            return self.take(&run, &report).await;
+        }
+    }
+
+    /// Has the task run, and waits for its report; none if it was not taken.
+    async fn submit(&self, task: TaskId) -> Result<Option<Box<Report>>, AgentStoreError> {
+        let collection = &self.standing.collection;
+        let request = TaskRequest::Collect(collection.request());
+        let along = Along { requester: Some(*self.key.public()), ..Along::default() };
+        let offer = local::offer(task, &collection.system, &request, along)?;
+        let (sender, receiver) = mpsc::channel(EVENTS);
+        tracing::info!(collection = collection.name.as_str(), system = %collection.system, %task, "a collection begins");
+        self.dispatcher.run_local(offer, sender).await;
+        Ok(ended(receiver).await)
+    }
+
+    /// Writes the file, takes the report, and remembers how the run ended: in this order.
+    async fn take(&mut self, run: &Run, report: &Report) -> Result<(), AgentStoreError> {
+        let end = self.written(run, report).await;
+        let succeeded = end.outcome.known() == Some(Outcome::Succeeded);
+        self.dispatcher.local_taken(run.task, succeeded).await;
+        let collection = &self.standing.collection;
+        let (name, told) = (collection.name.as_str(), end.told.as_str());
+        if succeeded {
+            tracing::info!(collection = name, users = end.users, removed = end.removed, "a collection was written");
+        } else {
+            tracing::error!(collection = name, outcome = %end.outcome, told, "a collection failed; the next run is made as planned");
+        }
+        self.standing.record.run = Some(Run { end: Some(end), ..run.clone() });
+        self.remember().await
+    }
+
+    /// How the run ended, its file written if there is one. A disk that does not take it is waited for.
+    async fn written(&self, run: &Run, report: &Report) -> End {
+        let outcome = report.outcome.known().unwrap_or(Outcome::Failed);
+        if outcome != Outcome::Succeeded {
+            let failure = report.failure.as_ref();
+            let told = failure.map(|it| format!("{} ({}). {}", it.summary, it.code, it.next_step)).unwrap_or_default();
+            return End::of(outcome, &told, (0, 0));
+        }
+        loop {
+            let (store, key) = (self.store.clone(), self.key.clone());
+            let (collection, run, report) = (self.standing.collection.clone(), run.clone(), report.clone());
+            let counts = counts(&report);
+            let writing = move || file::write(&store, &key, (&collection, moment(run.begun)), run.task, &report);
+            match tokio::task::spawn_blocking(writing).await {
+                Ok(Ok(())) => return End::of(Outcome::Succeeded, "", counts),
+                Ok(Err(PayloadError::File(error))) => {
+                    let collection = self.standing.collection.name.as_str();
+                    tracing::error!(collection, %error, "the file cannot be written; it is tried again in a minute");
+                    tokio::time::sleep(LATER).await;
+                }
+                Ok(Err(error)) => {
+                    let told = format!("What was gathered is lost: {}", Chain(&error));
+                    return End::of(Outcome::Failed, &told, (0, 0));
+                }
+                Err(_) => return End::of(Outcome::Failed, "writing the file ended in a defect", (0, 0)),
+            }
+        }
+    }
+
+    async fn remember(&self) -> Result<(), AgentStoreError> {
+        let Standing { collection, record, .. } = &self.standing;
+        self.status.send_replace(Status::of(collection, record));
+        self.store.keep_collection(&collection.system, &collection.name, record).await
+    }
+}
+
+impl End {
+    fn of(outcome: Outcome, told: &str, (users, removed): (u64, u64)) -> Self {
+        Self { outcome: outcome.into(), told: Text::clipped(told), users, removed }
+    }
+}
+
+/// The report of a task, when it has ended.
+async fn ended(mut events: mpsc::Receiver<LocalEvent>) -> Option<Box<Report>> {
+    loop {
+        match events.recv().await? {
+            LocalEvent::Progress { .. } => (),
+            LocalEvent::Ended(report) => return Some(report),
+        }
+    }
+}
+
+fn counts(report: &Report) -> (u64, u64) {
+    match TaskOutput::decode(postern_protocol::TaskKind::Collect, &report.output) {
+        Ok(TaskOutput::Collect(output)) => (output.users, output.removed),
+        Ok(_) | Err(_) => (0, 0),
+    }
+}
+
+fn now() -> Timestamp {
+    moment(clock::unix_millis().0)
+}
+
+fn moment(millis: u64) -> Timestamp {
+    i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok()).unwrap_or(Timestamp::MAX)
+}

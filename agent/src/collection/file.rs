@@ -1,0 +1,98 @@
+//! The files of a collection.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use postern_protocol::message::v1::Report;
+use postern_protocol::seal::{SealContext, SealingKey};
+use postern_protocol::{TaskId, TaskKind, TaskRequest};
+use postern_store::private::{self, PartFile};
+
+use crate::chain::Chain;
+use crate::config::Collection;
+use crate::local::{PayloadError, write_payload};
+use crate::store::Store;
+
+/// `20261122T023000Z`
+const MOMENT: &str = "%Y%m%dT%H%M%SZ";
+const MOMENT_LENGTH: usize = 16;
+const EXTENSION: &str = ".jsonl";
+/// What a file is called while it grows.
+const PART: &str = ".part";
+
+/// Writes the file of a run, which is there when it is whole, and removes those that are more than are kept. The same
+/// run has the same file, however often it is written.
+pub(super) fn write(
+    store: &Store,
+    key: &SealingKey,
+    (collection, begun): (&Collection, Timestamp),
+    task: TaskId,
+    report: &Report,
+) -> Result<(), PayloadError> {
+    private::directory(&collection.directory).map_err(io::Error::other)?;
+    let target = TaskRequest::Collect(collection.request()).target();
+    let context = SealContext { task, kind: TaskKind::Collect, system: &collection.system, target: &target };
+    let path = collection.directory.join(name(&collection.name, begun));
+    write_payload(store, key, context, report, PartFile::begin(&path)?)?;
+    if let Err(error) = prune(&collection.directory, &collection.name, collection.keep) {
+        tracing::warn!(collection = collection.name.as_str(), error = %Chain(&error), "old files stay");
+    }
+    Ok(())
+}
+
+fn name(collection: &str, begun: Timestamp) -> String {
+    format!("{collection}-{}{EXTENSION}", begun.strftime(MOMENT))
+}
+
+/// Removes all but the newest files of a collection, and what a killed process left of one.
+fn prune(directory: &Path, collection: &str, keep: usize) -> io::Result<()> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if is_of(name, collection) {
+            files.push(path);
+        } else if name.strip_suffix(PART).is_some_and(|name| is_of(name, collection)) {
+            fs::remove_file(&path)?;
+        }
+    }
+    // Their names begin alike and go on with the moment.
+    files.sort_unstable();
+    let old = files.len().saturating_sub(keep);
+    files.iter().take(old).try_for_each(fs::remove_file)
+}
+
+fn is_of(name: &str, collection: &str) -> bool {
+    let moment = name
+        .strip_prefix(collection)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .and_then(|rest| rest.strip_suffix(EXTENSION));
+    moment.is_some_and(|moment| {
+        moment.len() == MOMENT_LENGTH && moment.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'T' | b'Z'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_files_of_a_collection_are_kept_and_those_of_others_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |hour: i64| Timestamp::from_second(1_790_000_000 + hour * 3600).unwrap();
+        let mut files: Vec<String> = (0..5).map(|hour| name("night", at(hour))).collect();
+        files.extend([name("night-all", at(0)), "night-notes.jsonl".to_owned(), name("night", at(9)) + PART]);
+        for name in &files {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        prune(folder.path(), "night", 2).unwrap();
+        let is_there = |name: &String| folder.path().join(name).exists();
+        assert_eq!(
+            files.iter().map(is_there).collect::<Vec<_>>(),
+            [false, false, false, true, true, true, true, false]
+        );
+        assert_eq!(name("night", at(0)), "night-20260921T141320Z.jsonl");
+    }
+}
