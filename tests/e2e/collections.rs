@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{JOE, programs};
 
 /// The section of a collection that is due in some seconds for the first time, and every minute after that.
+#[allow(clippy::disallowed_methods, reason = "the start time is a time of the day")]
 fn due_soon(directory: &Path) -> AgentOptions {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(5);
     let seconds = now.as_secs() % (24 * 60 * 60);
