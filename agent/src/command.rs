@@ -20,7 +20,7 @@ use crate::chain::Chain;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError, System};
 use crate::exit::Exit;
-use crate::hardening;
+use crate::{allocator, hardening};
 
 /// Why a command failed: a sentence and an exit code.
 #[derive(Debug)]
@@ -65,6 +65,9 @@ impl From<crate::store::AgentStoreError> for Failed {
 
 /// Runs a command and says how it went.
 pub fn run(cli: Cli) -> Exit {
+    if matches!(cli.command, Command::Run(_) | Command::Exec(_)) {
+        allocator::give_memory_back();
+    }
     if let Err(error) = hardening::keep_memory_private() {
         say_error(format_args!("core dumps cannot be switched off: {error}"));
         return Exit::Failed;

@@ -9,6 +9,7 @@
 //! - `collection` begins what is due by its [`schedule`], as a task of this machine (`local`);
 //! - `store` is what is on disk; `identity` who this agent is.
 
+mod allocator;
 mod app;
 mod chain;
 mod cli;
