@@ -7,7 +7,7 @@
 //! resident memory of that process, its HTTP calls, and the processor time of the simulator, which shows how much of
 //! the wall time was not the client's.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is its result")]
+#![allow(clippy::print_stdout, reason = "this program's output is its result")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use postern_benches::{
     Calibration, Failure, Recorder, Salesforce, Submitter, Usage, barrier, cpu_time, keep_busy_until, load, median,
-    peak_memory, process, replay, timed_async, to_f64,
+    peak_memory, process, program, replay, timed_async, to_f64,
 };
 use postern_tests::lab::AgentOptions;
 use postern_tests::{Lab, LabOptions, programs};
@@ -148,16 +148,7 @@ struct Stage {
 }
 
 fn main() -> ExitCode {
-    if let Some(exit) = programs::run_by_name() {
-        return exit;
-    }
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("batches: {failure}");
-            ExitCode::FAILURE
-        }
-    }
+    program::main("batches", || run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
@@ -169,8 +160,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     let binary = std::env::current_exe()?;
-    let postern = args.postern.clone().unwrap_or_else(|| binary.with_file_name("postern")).canonicalize();
-    let postern = postern.map_err(|error| format!("no agent: {error}; cargo build --release -p postern-agent"))?;
+    let postern = program::agent(args.postern.as_deref())?;
     let folder = tempfile::Builder::new().prefix("postern-batches-").tempdir()?;
     programs::link(&binary, folder.path())?;
     let stage = Stage { binary, postern, peers: args.peers.clone(), folder };
@@ -211,7 +201,7 @@ impl Work {
         })
     }
 
-    /// How many people the org has at the start: every tenth of them is inactive, and passwords are for active ones.
+    /// How many people the org has at the start. Switches and passwords are for active ones.
     const fn users(self, records: usize) -> usize {
         match self {
             Self::Creates => 20,
@@ -222,7 +212,7 @@ impl Work {
         }
     }
 
-    /// How many licences it has to spare.
+    /// How many licenses it has to spare.
     const fn licenses(self, records: usize) -> usize {
         match self {
             Self::Creates => records,
@@ -241,7 +231,6 @@ impl Work {
     /// The dataset, or the statement of an export.
     fn dataset(self, records: usize) -> Result<String, Failure> {
         let mut text = String::new();
-        let active = || (1..).filter(|number: &usize| !number.is_multiple_of(10)).take(records);
         match self {
             Self::Creates => {
                 text.push_str(
@@ -259,19 +248,19 @@ impl Work {
             Self::Modifies => {
                 text.push_str("Username,Title,Department,City\n");
                 for number in 1..=records {
-                    writeln!(text, "user{number:04}@acme.example,Engineer {number},Research,Berlin")?;
+                    writeln!(text, "{},Engineer {number},Research,Berlin", user(number))?;
                 }
             }
             Self::Switches => {
                 text.push_str("Username,isActive\n");
-                for number in active() {
-                    writeln!(text, "user{number:04}@acme.example,false")?;
+                for (_, user) in active(records) {
+                    writeln!(text, "{user},false")?;
                 }
             }
             Self::Passwords => {
                 text.push_str("Username,password\n");
-                for number in active() {
-                    writeln!(text, "user{number:04}@acme.example,Correct-Horse-{number}")?;
+                for (number, user) in active(records) {
+                    writeln!(text, "{user},Correct-Horse-{number}")?;
                 }
             }
             Self::Export => write!(text, "SELECT {} FROM User", FIELDS.join(", "))?,
@@ -408,11 +397,7 @@ impl Stage {
         let agent = lab.member_with("agent", options).await;
         let pid = agent.pid().ok_or("the agent has ended")?;
         let submitter = Submitter::new(&lab.controller)?;
-        let accounts: Vec<String> = (1..)
-            .filter(|n: &usize| !n.is_multiple_of(10))
-            .take(records)
-            .map(|n| format!("user{n:04}@acme.example"))
-            .collect();
+        let accounts: Vec<String> = active(records).map(|(_, user)| user).collect();
         let before = cpu_time(pid)?;
         let (done, took) = timed_async(keep_busy_until(AT_ONCE, accounts, move |account| {
             let submitter = submitter.clone();
@@ -441,6 +426,16 @@ impl Run {
             simulator: of(|run| run.simulator),
         }
     }
+}
+
+/// The name of a user that the simulated org begins with.
+fn user(number: usize) -> String {
+    format!("user{number:04}@acme.example")
+}
+
+/// The first users that are active, with their numbers: every tenth is not.
+fn active(count: usize) -> impl Iterator<Item = (usize, String)> {
+    (1..).filter(|number: &usize| !number.is_multiple_of(10)).take(count).map(|number| (number, user(number)))
 }
 
 fn all_done(who: &str, done: usize, records: usize) -> Result<(), Failure> {
