@@ -11,6 +11,9 @@ use std::process::Command;
 const GIVE_BACK_FROM: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
 /// The C library's own name for all such settings.
 const TUNABLES: &str = "GLIBC_TUNABLES";
+/// Says that the program has started once more. The setting alone does not: newer C libraries take it out of the
+/// environment of a program with capabilities of its own.
+const STARTED_AGAIN: &str = "POSTERN_STARTED_AGAIN";
 
 /// Sees to it that memory does not stay where it is not needed any more. The C library takes that wish only from the
 /// environment of a program that starts, so this one starts once more in its own place, unless somebody set it already.
@@ -30,12 +33,13 @@ fn again(
     mut arguments: impl Iterator<Item = OsString>,
 ) -> Option<Command> {
     let (name, value) = GIVE_BACK_FROM;
-    if !cfg!(target_env = "gnu") || is_set(name) || is_set(TUNABLES) {
+    if !cfg!(target_env = "gnu") || [name, TUNABLES, STARTED_AGAIN].into_iter().any(is_set) {
         return None;
     }
     let started_as = arguments.next();
     let mut again = Command::new(program);
-    again.arg0(started_as.as_deref().unwrap_or(OsStr::new("postern"))).args(arguments).env(name, value);
+    again.arg0(started_as.as_deref().unwrap_or(OsStr::new("postern"))).args(arguments);
+    again.env(name, value).env(STARTED_AGAIN, "1");
     Some(again)
 }
 
@@ -43,20 +47,18 @@ fn again(
 mod tests {
     use super::*;
 
+    /// Look for the setting alone, and a program that loses it starts for ever.
     #[test]
     fn the_program_starts_once_more_with_its_arguments_and_not_a_third_time() {
         let arguments = || ["postern", "run"].map(OsString::from).into_iter();
         let program = Path::new("/usr/bin/postern");
         let once_more = again(program, |_| false, arguments()).unwrap();
-        let set: Vec<_> = once_more.get_envs().collect();
-        assert_eq!(
-            (once_more.get_program(), once_more.get_args().collect::<Vec<_>>()),
-            (program.as_os_str(), vec![OsStr::new("run")])
-        );
-        for (name, value) in set {
-            assert_eq!(value, Some(OsStr::new("131072")));
-            assert!(again(program, |it| Some(it) == name.to_str(), arguments()).is_none());
+        assert_eq!(once_more.get_program(), program.as_os_str());
+        assert_eq!(once_more.get_args().collect::<Vec<_>>(), ["run"]);
+        let set: Vec<&OsStr> = once_more.get_envs().map(|(name, _)| name).collect();
+        assert_eq!(set, ["MALLOC_MMAP_THRESHOLD_", "POSTERN_STARTED_AGAIN"]);
+        for name in set.into_iter().chain([OsStr::new(TUNABLES)]) {
+            assert!(again(program, |it| OsStr::new(it) == name, arguments()).is_none(), "{name:?}");
         }
-        assert!(again(program, |it| it == TUNABLES, arguments()).is_none());
     }
 }

@@ -13,7 +13,7 @@ use postern_store::private::PrivateError;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::collection::{self, Collector, Standing, Status};
+use crate::collection::{self, Collector, Remembered, Status};
 use crate::config::{Config, ConfigError};
 use crate::connector::{self, Connector};
 use crate::dispatcher::{Dispatcher, Loop};
@@ -98,7 +98,7 @@ pub struct App {
     /// The keys secrets for this agent are sealed to.
     pub sealing_keys: Vec<SealingPublicKey>,
     sealing_key: SealingKey,
-    collections: Vec<Standing>,
+    collections: Vec<Remembered>,
     executor: Executor,
     streams: Streams,
     cancel: CancellationToken,
@@ -171,9 +171,9 @@ impl App {
     /// Starts the collections, and says where each tells about itself.
     pub fn collect(&mut self) -> Vec<watch::Receiver<Status>> {
         let mut told = Vec::new();
-        for standing in self.collections.drain(..) {
+        for remembered in self.collections.drain(..) {
             let (store, dispatcher) = (self.store.clone(), self.dispatcher.clone());
-            let (collector, status) = Collector::new(standing, store, dispatcher, self.sealing_key.clone());
+            let (collector, status) = Collector::new(remembered, store, dispatcher, self.sealing_key.clone());
             self.collectors.spawn(|stop| collector.run(stop));
             told.push(status);
         }

@@ -45,7 +45,7 @@ pub fn prepare(config: &Config) -> Result<(), ConfigError> {
 }
 
 /// A collection with what is remembered of it, not yet at work.
-pub struct Standing {
+pub struct Remembered {
     collection: Collection,
     record: Record,
     /// A run that ended before the process did: its report comes here.
@@ -59,8 +59,8 @@ pub fn take_up(
     store: &Store,
     ledger: &Ledger,
     mut watch: impl FnMut(TaskId, mpsc::Sender<LocalEvent>),
-) -> Result<Vec<Standing>, AgentStoreError> {
-    let mut standing = Vec::new();
+) -> Result<Vec<Remembered>, AgentStoreError> {
+    let mut remembered = Vec::new();
     for collection in &config.collections {
         let known = store.collection(&collection.system, &collection.name)?;
         let mut record = known.unwrap_or_else(|| Record { since: clock::unix_millis().0, run: None });
@@ -77,9 +77,9 @@ pub fn take_up(
                 run.end = Some(End::of(Outcome::Cancelled, "it was made inactive", (0, 0)));
             }
         }
-        standing.push(Standing { collection: collection.clone(), record, watched });
+        remembered.push(Remembered { collection: collection.clone(), record, watched });
     }
-    Ok(standing)
+    Ok(remembered)
 }
 
 /// What a collection tells about itself.
@@ -127,7 +127,7 @@ impl Status {
 
 /// A collection at work.
 pub struct Collector {
-    standing: Standing,
+    remembered: Remembered,
     store: Store,
     dispatcher: Dispatcher,
     key: SealingKey,
@@ -137,18 +137,18 @@ pub struct Collector {
 impl Collector {
     /// A collection that submits to `dispatcher` what it has sealed to `key`, this agent's own, and where its status is.
     pub fn new(
-        standing: Standing,
+        remembered: Remembered,
         store: Store,
         dispatcher: Dispatcher,
         key: SealingKey,
     ) -> (Self, watch::Receiver<Status>) {
-        let (status, watched) = watch::channel(Status::of(&standing.collection, &standing.record));
-        (Self { standing, store, dispatcher, key, status }, watched)
+        let (status, watched) = watch::channel(Status::of(&remembered.collection, &remembered.record));
+        (Self { remembered, store, dispatcher, key, status }, watched)
     }
 
     /// Runs until `stop` fires. A run that is under way then is done once more after the next start.
     pub async fn run(mut self, stop: CancellationToken) {
-        let name = self.standing.collection.name.clone();
+        let name = self.remembered.collection.name.clone();
         tokio::select! {
             () = stop.cancelled() => (),
             ended = self.work() => {
@@ -161,24 +161,24 @@ impl Collector {
 
     async fn work(&mut self) -> Result<(), AgentStoreError> {
         self.remember().await?;
-        if let (Some(watched), Some(run)) = (self.standing.watched.take(), self.standing.record.run.clone())
+        if let (Some(watched), Some(run)) = (self.remembered.watched.take(), self.remembered.record.run.clone())
             && let Some(report) = ended(watched).await
         {
             self.take(&run, &report).await?;
         }
-        if !self.standing.collection.active {
+        if !self.remembered.collection.active {
             return Ok(());
         }
-        if self.standing.record.run.as_ref().is_some_and(|run| run.end.is_none()) {
+        if self.remembered.record.run.as_ref().is_some_and(|run| run.end.is_none()) {
             self.begin().await?;
         }
         loop {
-            let (now, since) = (now(), moment(self.standing.record.since));
-            match self.standing.collection.schedule.look(since, now) {
+            let (now, since) = (now(), moment(self.remembered.record.since));
+            match self.remembered.collection.schedule.look(since, now) {
                 Verdict::Due => self.begin().await?,
                 Verdict::ClockWasWrong => {
                     tracing::warn!(%since, "the clock was wrong when the collection ran last");
-                    self.standing.record.since = clock::unix_millis().0;
+                    self.remembered.record.since = clock::unix_millis().0;
                     self.remember().await?;
                 }
                 Verdict::Wait(until) => {
@@ -193,7 +193,7 @@ impl Collector {
     async fn begin(&mut self) -> Result<(), AgentStoreError> {
         let begun = clock::unix_millis().0;
         let run = Run { begun, task: random::task_id(), end: None };
-        self.standing.record = Record { since: begun, run: Some(run.clone()) };
+        self.remembered.record = Record { since: begun, run: Some(run.clone()) };
         self.remember().await?;
         loop {
             let Some(report) = self.submit(run.task).await? else {
@@ -206,7 +206,7 @@ impl Collector {
 
     /// Has the task run, and waits for its report; none if it was not taken.
     async fn submit(&self, task: TaskId) -> Result<Option<Box<Report>>, AgentStoreError> {
-        let collection = &self.standing.collection;
+        let collection = &self.remembered.collection;
         let request = TaskRequest::Collect(collection.request());
         let along = Along { requester: Some(*self.key.public()), ..Along::default() };
         let offer = local::offer(task, &collection.system, &request, along)?;
@@ -221,14 +221,14 @@ impl Collector {
         let end = self.written(run, report).await;
         let succeeded = end.outcome.known() == Some(Outcome::Succeeded);
         self.dispatcher.local_taken(run.task, succeeded).await;
-        let collection = &self.standing.collection;
+        let collection = &self.remembered.collection;
         let (name, told) = (collection.name.as_str(), end.told.as_str());
         if succeeded {
             tracing::info!(collection = name, users = end.users, removed = end.removed, "a collection was written");
         } else {
             tracing::error!(collection = name, outcome = %end.outcome, told, "a collection failed; the next run is made as planned");
         }
-        self.standing.record.run = Some(Run { end: Some(end), ..run.clone() });
+        self.remembered.record.run = Some(Run { end: Some(end), ..run.clone() });
         self.remember().await
     }
 
@@ -242,13 +242,13 @@ impl Collector {
         }
         loop {
             let (store, key) = (self.store.clone(), self.key.clone());
-            let (collection, run, report) = (self.standing.collection.clone(), run.clone(), report.clone());
+            let (collection, run, report) = (self.remembered.collection.clone(), run.clone(), report.clone());
             let counts = counts(&report);
             let writing = move || file::write(&store, &key, (&collection, moment(run.begun)), run.task, &report);
             match tokio::task::spawn_blocking(writing).await {
                 Ok(Ok(())) => return End::of(Outcome::Succeeded, "", counts),
                 Ok(Err(PayloadError::File(error))) => {
-                    let collection = self.standing.collection.name.as_str();
+                    let collection = self.remembered.collection.name.as_str();
                     tracing::error!(collection, %error, "the file cannot be written; it is tried again in a minute");
                     tokio::time::sleep(LATER).await;
                 }
@@ -262,7 +262,7 @@ impl Collector {
     }
 
     async fn remember(&self) -> Result<(), AgentStoreError> {
-        let Standing { collection, record, .. } = &self.standing;
+        let Remembered { collection, record, .. } = &self.remembered;
         self.status.send_replace(Status::of(collection, record));
         self.store.keep_collection(&collection.system, &collection.name, record).await
     }

@@ -25,6 +25,7 @@ pub use registry::{
     build, check, cursors, forget_cursor, read_schema, reset_sign_in, schema, schema_file, standard_schema,
 };
 pub use results::unpacked;
+pub use salesforce::Standing;
 
 use crate::chain::Chain;
 

@@ -18,7 +18,6 @@ use lost::Way;
 pub use lost::{Hop, Lost, Sent};
 pub use roots::{Roots, RootsError, SystemRoots};
 
-use crate::chain::Chain;
 use crate::config::{Proxy, SecretError};
 
 /// Larger than any answer in JSON that the agent asks for; two thousand rows of a query take a tenth of it.
@@ -216,11 +215,6 @@ fn refusal(headers: &HeaderMap) -> String {
     let asked_for = headers.get(PROXY_AUTHENTICATE).map(HeaderValue::as_bytes).map(String::from_utf8_lossy);
     let asked_for = asked_for.map(|it| format!(" ({})", it.chars().take(100).collect::<String>())).unwrap_or_default();
     format!("the proxy asks for a name and password{asked_for}")
-}
-
-/// Everything an error and its causes say, in one line.
-fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    Chain(error).to_string()
 }
 
 #[cfg(test)]

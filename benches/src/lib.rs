@@ -8,6 +8,7 @@ mod calibration;
 mod elf;
 mod people;
 pub mod process;
+pub mod program;
 mod recorder;
 mod replay;
 mod salesforce;

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use data_encoding::BASE64;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING,
+};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -19,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::Failure;
 
 /// The headers that make a difference to what is answered. The session is another one the next time.
-const KEPT: [hyper::header::HeaderName; 5] = [AUTHORIZATION, ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, CONTENT_ENCODING];
+const KEPT: [HeaderName; 5] = [AUTHORIZATION, ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, CONTENT_ENCODING];
 
 /// A client's requests while it makes them. Stands between the client and the simulator.
 pub struct Recorder {
@@ -60,8 +63,7 @@ impl Recorder {
                         }))
                     }
                 });
-                connections
-                    .spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
         Ok(Self { url, seen, _server: server })

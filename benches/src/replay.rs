@@ -3,7 +3,7 @@
 //! A request begins when all those have been answered that had been answered when it began the first time, so that what
 //! was done at once is done at once again. Waiting is left out: a job is asked for until it is done.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,7 +28,7 @@ const POLLS: u32 = 18_000;
 struct Recorded {
     method: String,
     path: String,
-    headers: std::collections::BTreeMap<String, String>,
+    headers: BTreeMap<String, String>,
     body: String,
     /// How many answers had been given when it began.
     after: usize,
@@ -48,8 +48,7 @@ pub async fn replay(recording: &Path, simulator: &str) -> Result<usize, Failure>
     let requests: Vec<Recorded> = serde_json::from_slice(&std::fs::read(recording)?)?;
     let http = Client::builder().no_proxy().http1_only().build()?;
     let answers = Arc::new(Answers { given: Mutex::default(), all_below: watch::Sender::new(0) });
-    let (token, _) = watch::channel(String::new());
-    let token = Arc::new(token);
+    let token = Arc::new(watch::Sender::new(String::new()));
     let count = requests.len();
     let mut under_way = JoinSet::new();
     let mut last_poll = None;
@@ -66,12 +65,10 @@ pub async fn replay(recording: &Path, simulator: &str) -> Result<usize, Failure>
         let (http, simulator) = (http.clone(), simulator.to_owned());
         let (answers, token) = (Arc::clone(&answers), Arc::clone(&token));
         under_way.spawn(async move {
-            let rank = request.rank;
             let mut tries = 0;
             loop {
                 let answer = send(&http, &simulator, &request, &token).await?;
-                let is_over = !is_poll(&request) || is_over(&serde_json::from_slice(&answer)?);
-                if is_over {
+                if !is_poll(&request) || is_over(&serde_json::from_slice(&answer)?) {
                     break;
                 }
                 tries += 1;
@@ -80,7 +77,7 @@ pub async fn replay(recording: &Path, simulator: &str) -> Result<usize, Failure>
                 }
                 tokio::time::sleep(POLL).await;
             }
-            answers.give(rank);
+            answers.give(request.rank);
             Ok(())
         });
         while let Some(ended) = under_way.try_join_next() {

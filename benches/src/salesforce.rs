@@ -25,7 +25,7 @@ impl Salesforce {
         Self::start_with(programs, folder, users, 1).await
     }
 
-    /// The same, with so many licences to spare.
+    /// The same, with so many licenses to spare.
     pub async fn start_with(programs: &Path, folder: &Path, users: usize, licenses: usize) -> Result<Self, Failure> {
         let ready = folder.join("salesforce.ready");
         // Another simulator may have said it was ready in the same place.

@@ -1,5 +1,6 @@
 //! Exports come whole, to the one who asked, and to nobody else.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use postern_tests::lab::SYSTEM;
@@ -70,68 +71,48 @@ async fn an_export_is_sealed_to_its_submitter_on_all_its_way() {
     }
 }
 
+/// Exports users, kills the agent when it is slow to get `path` and Salesforce was asked for `route`, and starts it again.
+/// What it asked Salesforce for in all.
+async fn exported_over_a_death(params: &str, path: &str, route: &str) -> BTreeMap<String, u64> {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    let key = lab.folder().join("key");
+    let file = lab.folder().join("users.jsonl");
+    let (key, file) = (key.to_str().unwrap(), file.to_str().unwrap());
+    lab.salesforce.inject(Fault {
+        when: Matching { method: Some("GET".to_owned()), path: Some(path.to_owned()) },
+        what: Mishap::Latency { millis: 60_000 },
+        times: None,
+    });
+    let submit = ["task", "submit", "export", "--system", SYSTEM, "--params", params, "--async", "--result-key", key];
+    let taken = lab.controller.cli(&submit).await;
+    let task = taken["id"].as_str().unwrap();
+    wait_for(&format!("Salesforce to be asked for {route}"), async || {
+        let routes = lab.salesforce.counters().routes;
+        if routes.contains_key(route) { Ok(()) } else { Err(routes) }
+    })
+    .await;
+    agent.kill().await;
+    lab.salesforce.clear_faults();
+    agent.start().await;
+    lab.controller.cli(&["task", "wait", task]).await;
+    let (code, _, _) = lab.controller.try_cli(&["task", "results", task, "--key", key, "--output", file]).await;
+    assert_eq!(code, Some(0));
+    assert!(std::fs::read_to_string(file).unwrap().contains(TELLTALE));
+    lab.salesforce.counters().routes
+}
+
 /// Killed in the middle, it begins again and comes whole.
 #[tokio::test]
 async fn an_export_outlives_the_death_of_the_agent() {
-    let lab = Lab::start(programs()).await;
-    let mut agent = lab.member("agent").await;
-    let key = lab.folder().join("key");
-    let file = lab.folder().join("users.jsonl");
-    let (key, file) = (key.to_str().unwrap(), file.to_str().unwrap());
-    lab.salesforce.inject(Fault {
-        when: Matching { method: Some("GET".to_owned()), path: Some("/query".to_owned()) },
-        what: Mishap::Latency { millis: 60_000 },
-        times: None,
-    });
-    let params = r#"{"object": "User", "format": "jsonl"}"#;
-    let submit = ["task", "submit", "export", "--system", SYSTEM, "--params", params, "--async", "--result-key", key];
-    let taken = lab.controller.cli(&submit).await;
-    let task = taken["id"].as_str().unwrap();
-    wait_for("the export to begin", async || {
-        let routes = lab.salesforce.counters().routes;
-        if routes.contains_key("GET describe") { Ok(()) } else { Err(routes) }
-    })
-    .await;
-    agent.kill().await;
-    lab.salesforce.clear_faults();
-    agent.start().await;
-    lab.controller.cli(&["task", "wait", task]).await;
-    let (code, _, _) = lab.controller.try_cli(&["task", "results", task, "--key", key, "--output", file]).await;
-    assert_eq!(code, Some(0));
-    assert!(std::fs::read_to_string(file).unwrap().contains(TELLTALE));
+    exported_over_a_death(r#"{"object": "User", "format": "jsonl"}"#, "/query", "GET describe").await;
 }
 
-/// Killed while the results of its job come, it reads those of the same job.
+/// Killed while the results of its job come, it reads those of the same job: a job that is polled was journaled.
 #[tokio::test]
 async fn f71_an_export_goes_on_with_the_job_it_made_before_the_agent_died() {
-    let lab = Lab::start(programs()).await;
-    let mut agent = lab.member("agent").await;
-    let key = lab.folder().join("key");
-    let file = lab.folder().join("users.jsonl");
-    let (key, file) = (key.to_str().unwrap(), file.to_str().unwrap());
-    lab.salesforce.inject(Fault {
-        when: Matching { method: Some("GET".to_owned()), path: Some("/results".to_owned()) },
-        what: Mishap::Latency { millis: 60_000 },
-        times: None,
-    });
     let params = r#"{"object": "User", "format": "jsonl", "size_hint": 1000000}"#;
-    let submit = ["task", "submit", "export", "--system", SYSTEM, "--params", params, "--async", "--result-key", key];
-    let taken = lab.controller.cli(&submit).await;
-    let task = taken["id"].as_str().unwrap();
-    // What is polled was journaled.
-    wait_for("the job to be asked for", async || {
-        let routes = lab.salesforce.counters().routes;
-        if routes.contains_key("GET jobs/query/{id}") { Ok(()) } else { Err(routes) }
-    })
-    .await;
-    agent.kill().await;
-    lab.salesforce.clear_faults();
-    agent.start().await;
-    lab.controller.cli(&["task", "wait", task]).await;
-    let (code, _, _) = lab.controller.try_cli(&["task", "results", task, "--key", key, "--output", file]).await;
-    assert_eq!(code, Some(0));
-    assert!(std::fs::read_to_string(file).unwrap().contains(TELLTALE));
-    let routes = lab.salesforce.counters().routes;
+    let routes = exported_over_a_death(params, "/results", "GET jobs/query/{id}").await;
     assert_eq!((routes["POST jobs/query"], routes["DELETE jobs/query"]), (1, 1), "{routes:?}");
 }
 

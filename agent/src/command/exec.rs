@@ -2,6 +2,7 @@
 
 mod export;
 mod offer;
+mod option;
 mod password_file;
 mod payload_file;
 mod rest_file;

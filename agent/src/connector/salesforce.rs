@@ -1,7 +1,8 @@
 //! The connector for Salesforce: administers the users of one org.
 //!
 //! Salesforce's credentials exist only here, on the agent's host, and are decided about here: how to sign in
-//! (`settings`), whether the security token goes along (`network`), and when to stop trying (`guard`).
+//! (`settings`), whether the security token goes along (`network`), and when to stop trying (`guard`). All calls go
+//! through `api`, in a place that the `governor` gives them.
 
 mod api;
 mod domain;

@@ -6,7 +6,7 @@ use std::io;
 
 use url::Url;
 
-use super::told;
+use crate::chain::Chain;
 
 /// The part of the way that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Way {
         } else {
             (Hop::Reply, Sent::Perhaps)
         };
-        self.ends(hop, sent, told(&error))
+        self.ends(hop, sent, Chain(&error).to_string())
     }
 
     pub(super) fn refused_by_proxy(&self, why: &str) -> Lost {
@@ -90,7 +90,7 @@ impl Way {
     }
 
     pub(super) fn broke_off(&self, error: reqwest::Error) -> Lost {
-        let why = format!("the answer broke off: {}", told(&error.without_url()));
+        let why = format!("the answer broke off: {}", Chain(&error.without_url()));
         self.ends(Hop::Reply, Sent::Perhaps, why)
     }
 

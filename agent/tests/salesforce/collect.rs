@@ -142,7 +142,7 @@ const REQUIRED: &[(&str, &[&str])] = &[
         &["LastViewedDate", "LastReferencedDate", "LastPasswordChangeDate", "LastLoginDate", "/LastModifiedDate"],
     ),
     ("who changed it last", &["/LastModifiedById", "/profile/LastModifiedById"]),
-    ("licence", &["/profile/UserLicenseId", "/profile/license/Name", "/profile/license/TotalLicenses"]),
+    ("license", &["/profile/UserLicenseId", "/profile/license/Name", "/profile/license/TotalLicenses"]),
     ("device", &["/devices/0/Name", "/devices/0/DeviceType", "/devices/0/PlatformType", "/login_history/0/Browser"]),
     ("forecasts", &["/ForecastEnabled", "/IsForecastManager"]),
     ("federation", &["/FederationIdentifier"]),

@@ -6,7 +6,7 @@
 //! store, reading the system's root certificates, TLS with both certificates, the handshake of a session with its number
 //! made durable, and writing the ready file.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is its result")]
+#![allow(clippy::print_stdout, reason = "this program's output is its result")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
-use postern_benches::{Calibration, Failure, barrier, load, mapped_bytes, median, timed, timed_async};
-use postern_tests::{Agent, Lab, LabOptions, programs};
+use postern_benches::{Calibration, Failure, barrier, load, mapped_bytes, median, program, timed, timed_async};
+use postern_tests::{Agent, Lab, LabOptions};
 use serde_json::{Value, json};
 
 /// How often the ready file is looked for: the resolution of the time to registered.
@@ -78,27 +78,12 @@ struct Memory {
 }
 
 fn main() -> ExitCode {
-    if let Some(exit) = programs::run_by_name() {
-        return exit;
-    }
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("agent: {failure}");
-            ExitCode::FAILURE
-        }
-    }
+    program::main("agent", || run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
     let binary = std::env::current_exe()?;
-    let postern = args.postern.clone().unwrap_or_else(|| binary.with_file_name("postern"));
-    let postern = postern.canonicalize().map_err(|error| {
-        format!(
-            "{}: {error}; build it (cargo build --release -p postern-agent) or name it (--postern)",
-            postern.display()
-        )
-    })?;
+    let postern = program::agent(args.postern.as_deref())?;
     let runtime = tokio::runtime::Runtime::new()?;
     let (calibration, measured) = runtime.block_on(async {
         let measured = tokio::time::timeout(LIMIT, measure(args, &binary, postern)).await;

@@ -8,7 +8,7 @@
 //! Controller, agent and simulator are processes of their own, this program under other names; all of it happens on
 //! loopback.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is its result")]
+#![allow(clippy::print_stdout, reason = "this program's output is its result")]
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,10 +19,10 @@ use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 use postern_benches::{
     Bare, Calibration, Failure, Kind, People, Salesforce, Stored, Submitter, Turn, barrier, keep_busy, load, median,
-    to_f64,
+    program, to_f64,
 };
 use postern_tests::lab::AgentOptions;
-use postern_tests::{Agent, Lab, LabOptions, programs};
+use postern_tests::{Agent, Lab, LabOptions};
 use serde_json::{Value, json};
 
 /// How many tasks the agent runs at once.
@@ -92,16 +92,7 @@ struct Cost {
 }
 
 fn main() -> ExitCode {
-    if let Some(exit) = programs::run_by_name() {
-        return exit;
-    }
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("roundtrip: {failure}");
-            ExitCode::FAILURE
-        }
-    }
+    program::main("roundtrip", || run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Suspend an account's sign-in at once, without freeing its licence.
+//! Suspend an account's sign-in at once, without freeing its license.
 
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};

@@ -51,7 +51,7 @@ pub struct User {
     pub profile: Text<128>,
     /// Its role's name; empty if it has none.
     pub role: Text<128>,
-    /// The licence it takes up; empty if not known.
+    /// The license it takes up; empty if not known.
     pub license: Text<128>,
     /// The e-mail address in force. One that waits to be confirmed is shown nowhere.
     pub email: Text<128>,

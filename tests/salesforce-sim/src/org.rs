@@ -124,12 +124,12 @@ impl Org {
         self.tables.of(ObjectKind::Profile).get(user.get(user::PROFILE_ID).as_id()?)
     }
 
-    /// The licence the profile of a user takes.
+    /// The license the profile of a user takes.
     pub(crate) fn license_of(&self, user: &Row) -> Option<RecordId> {
         self.profile_of(user)?.get(profile::USER_LICENSE_ID).as_id()
     }
 
-    /// Total and used licences.
+    /// Total and used licenses.
     pub(crate) fn stock(&self, license: RecordId) -> (i64, i64) {
         let number = |column| match self.tables.of(ObjectKind::UserLicense).get(license).map(|it| it.get(column)) {
             Some(Value::Int(it)) => *it,
@@ -138,7 +138,7 @@ impl Org {
         (number(user_license::TOTAL_LICENSES), number(user_license::USED_LICENSES))
     }
 
-    /// Stores a user and keeps what is derived from it: unique names, licences in use, active administrators.
+    /// Stores a user and keeps what is derived from it: unique names, licenses in use, active administrators.
     pub(crate) fn put_user(&mut self, row: Row) {
         self.forget_derived(row.id);
         self.remember_derived(&row);

@@ -49,7 +49,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "org_file")]
     users: usize,
 
-    /// How many licences the built-in org has beyond one for each of its people
+    /// How many licenses the built-in org has beyond one for each of its people
     #[arg(long, value_name = "N", default_value_t = SPARE_LICENSES, conflicts_with = "org_file")]
     spare_licenses: usize,
 

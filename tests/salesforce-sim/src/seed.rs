@@ -18,7 +18,7 @@ pub const CONSUMER_KEY: &str = "3MVG9.acme.postern";
 /// The consumer secret of the built-in org's connected app.
 pub const CONSUMER_SECRET: &str = "A1B2C3D4E5F60718293A4B5C6D7E8F90";
 
-/// How many licences the built-in org has beyond one for each of its people.
+/// How many licenses the built-in org has beyond one for each of its people.
 pub(crate) const SPARE_LICENSES: usize = 100;
 
 /// One org.
@@ -37,9 +37,9 @@ pub struct OrgSeed {
     pub daily_api_calls: u64,
     /// Whether `login()` over SOAP is allowed.
     pub soap_login: bool,
-    /// Licence stock.
+    /// License stock.
     pub licenses: Vec<LicenseSeed>,
-    /// Profiles; each names its licence.
+    /// Profiles; each names its license.
     pub profiles: Vec<ProfileSeed>,
     /// Roles; a parent stands before its children.
     pub roles: Vec<RoleSeed>,
@@ -53,7 +53,7 @@ pub struct OrgSeed {
     pub users: Vec<UserSeed>,
 }
 
-/// A licence and how many the org has bought.
+/// A license and how many the org has bought.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LicenseSeed {
@@ -69,7 +69,7 @@ pub struct LicenseSeed {
 pub struct ProfileSeed {
     /// Its name.
     pub name: String,
-    /// The licence its users take.
+    /// The license its users take.
     pub license: String,
     /// Whether its users may manage users and count as administrators.
     #[serde(default)]
@@ -101,7 +101,7 @@ pub struct PermissionSetSeed {
     pub name: String,
     /// How people call it.
     pub label: String,
-    /// The licence its assignees must have, if it says so.
+    /// The license its assignees must have, if it says so.
     #[serde(default)]
     pub license: Option<String>,
 }
@@ -247,7 +247,7 @@ const fn yes() -> bool {
 }
 
 impl Default for OrgSeed {
-    /// An org with licences, profiles and roles, and nobody in it.
+    /// An org with licenses, profiles and roles, and nobody in it.
     fn default() -> Self {
         let license = |name: &str, total| LicenseSeed { name: name.to_owned(), total };
         let profile = |name: &str, license: &str, admin| ProfileSeed {
@@ -328,7 +328,7 @@ impl OrgSeed {
         seed
     }
 
-    /// Buys so many of the first licence.
+    /// Buys so many of the first license.
     pub fn license(&mut self, total: usize) {
         if let Some(license) = self.licenses.first_mut() {
             license.total = i64::try_from(total).unwrap_or(i64::MAX);

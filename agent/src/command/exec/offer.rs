@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use postern_protocol::TaskRequest;
-use postern_protocol::bounded::{List, Text};
+use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{Offer, StreamRef};
 use postern_protocol::seal::{
     MAX_SECRET, SEGMENT, SealContext, SealedField, SealingKey, SealingPublicKey, SegmentSealer, StreamKey,
@@ -13,14 +13,16 @@ use postern_protocol::seal::{
 use postern_protocol::task::import_batch::{DATASET_KEY, Format};
 use postern_protocol::task::reset_password::{PASSWORD, Source};
 use postern_protocol::task::{
-    deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
+    Account, deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
     restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
 use postern_store::password;
+use postern_store::private::PartFile;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::export::{read_collect, read_describe_schema, read_export};
+use super::option::{text, wrong};
 use super::password_file::PasswordFile;
 use super::rest_file::RestFile;
 use super::{Failed, LocalTask, payload_file};
@@ -30,14 +32,6 @@ use crate::exit::Exit;
 use crate::local::{self, Along};
 use crate::random;
 use crate::store::{Store, spool_id};
-
-fn account(name: &str) -> Result<Text<128>, Failed> {
-    text("account", name)
-}
-
-fn text(option: &str, value: &str) -> Result<Text<128>, Failed> {
-    Text::new(value).map_err(|error| Failed::new(Exit::Usage, format!("--{option}: {error}")))
-}
 
 /// What the command line asks for, with everything it names read or made.
 pub(super) fn read(task: Task) -> Result<LocalTask, Failed> {
@@ -91,24 +85,31 @@ pub(super) fn read(task: Task) -> Result<LocalTask, Failed> {
         Task::RestoreUser(options) => restore(options, plain)?,
         Task::ImportBatch(options) => import(options, plain)?,
         Task::DescribeSchema(options) => {
-            let file = payload_file::begin(&options.output)?;
+            let payload = payload(&options.output)?;
             let request = read_describe_schema(&options)?;
-            let payload = Some((SealingKey::from_random(&random::secret()), file));
             LocalTask { payload, ..plain(TaskRequest::DescribeSchema(request), options.common) }
         }
         Task::Collect(options) => {
-            let file = payload_file::begin(&options.output)?;
+            let payload = payload(&options.output)?;
             let request = read_collect(&options)?;
-            let payload = Some((SealingKey::from_random(&random::secret()), file));
             LocalTask { payload, ..plain(TaskRequest::Collect(request), options.common) }
         }
         Task::Export(options) => {
-            let file = payload_file::begin(&options.output)?;
+            let payload = payload(&options.output)?;
             let request = read_export(&options)?;
-            let payload = Some((SealingKey::from_random(&random::secret()), file));
             LocalTask { payload, ..plain(TaskRequest::Export(request), options.common) }
         }
     })
+}
+
+fn account(name: &str) -> Result<Account, Failed> {
+    text("account", name)
+}
+
+/// The file for what comes of a task, and a key of its own that it is sealed to.
+fn payload(output: &Path) -> Result<Option<(SealingKey, PartFile)>, Failed> {
+    let file = payload_file::begin(output)?;
+    Ok(Some((SealingKey::from_random(&random::secret()), file)))
 }
 
 fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
@@ -135,17 +136,16 @@ fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask
         let message = format!("the name of `{shown}` does not tell how it is written; give --format");
         return Err(Failed::new(Exit::Usage, message));
     };
-    let too_long = |name: &'static str| move |error| Failed::new(Exit::Usage, format!("--{name}: {error}"));
     let request = import_batch::Request {
         delimiter: options.delimiter.into(),
         all_or_none: options.all_or_none,
         dry_run: options.dry_run,
         bulk_threshold: options.bulk_threshold,
-        attributes: List::new(options.attributes).map_err(too_long("attribute"))?,
-        audit_key: Text::new(options.audit_key).map_err(too_long("audit-key"))?,
+        attributes: List::new(options.attributes).map_err(|error| wrong("attribute", error))?,
+        audit_key: text("audit-key", &options.audit_key)?,
         dynamic_system: options.dynamic_system.into(),
-        system_variable: Text::new(options.system_variable).map_err(too_long("system-variable"))?,
-        variables: List::new(options.variables).map_err(too_long("variable"))?,
+        system_variable: text("system-variable", &options.system_variable)?,
+        variables: List::new(options.variables).map_err(|error| wrong("variable", error))?,
         ..import_batch::Request::new(format)
     };
     let results = options.results.map(make_results).transpose()?;
@@ -182,7 +182,6 @@ fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
 
 /// The offer that a controller would make of it.
 pub(super) fn offer(app: &App, wanted: &LocalTask) -> Result<Offer, Failed> {
-    let bug = |error: &(dyn std::error::Error + 'static)| Failed::because(Exit::Bug, error);
     let task = random::task_id();
     let kind = wanted.request.kind();
     let target = wanted.request.target();
@@ -198,7 +197,7 @@ pub(super) fn offer(app: &App, wanted: &LocalTask) -> Result<Offer, Failed> {
         sealed.push(seal(context, DATASET_KEY, key.as_slice(), &app.sealing_keys)?);
     }
     let along = Along { sealed, streams, requester: wanted.requester() };
-    local::offer(task, &wanted.system, &wanted.request, along).map_err(|error| bug(&error))
+    local::offer(task, &wanted.system, &wanted.request, along).map_err(|error| Failed::because(Exit::Bug, &error))
 }
 
 fn seal(context: SealContext<'_>, name: &str, secret: &[u8], keys: &[SealingPublicKey]) -> Result<SealedField, Failed> {

@@ -74,6 +74,11 @@ fn unknown_choice(field: &str) -> Failure {
         .with_next_step("Upgrade this agent, or choose what it knows.")
 }
 
+/// The failure of a task that cannot be meant so. Nothing was changed.
+fn refused(code: &str, summary: impl Into<String>) -> Failure {
+    Failure::new(FailureClass::Rejected, code, summary.into()).with_next_step("Correct the task and submit it again")
+}
+
 /// The first moment, by Salesforce's clock, at which the task may have changed anything: ids begin with the time of
 /// their making, by the submitter's. What others did shortly before the task was made seems to be the task's own then,
 /// so that whatever is found this way is never more than probable.

@@ -18,7 +18,7 @@ use crate::world::{Caller, World};
 /// An org's seed contradicts itself.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    /// A profile, role, licence or user is named that the seed does not have.
+    /// A profile, role, license or user is named that the seed does not have.
     #[error("org `{org}`: there is no {what} named `{name}`; add it or correct the name")]
     Unknown {
         /// The org.

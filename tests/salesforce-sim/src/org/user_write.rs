@@ -1,4 +1,4 @@
-//! Making and changing users: required fields, unique names, licences, and who may not be switched off.
+//! Making and changing users: required fields, unique names, licenses, and who may not be switched off.
 
 use serde_json::{Map, Value as Json};
 
@@ -201,7 +201,7 @@ fn check_unique(org: &Org, row: &Row) -> Result<(), Problem> {
     Ok(())
 }
 
-/// An active user takes a licence of its profile; changing the profile may take another one.
+/// An active user takes a license of its profile; changing the profile may take another one.
 fn check_license(world: &World, org: usize, row: &Row, own: Option<RecordId>) -> Result<(), Problem> {
     let org = world.org(org);
     if !row.get(user::IS_ACTIVE).is_true() {

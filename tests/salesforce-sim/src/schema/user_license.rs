@@ -1,4 +1,4 @@
-//! The `UserLicense` object: how many licences the org has and uses.
+//! The `UserLicense` object: how many licenses the org has and uses.
 
 use super::Object;
 use super::field::{Field, column};

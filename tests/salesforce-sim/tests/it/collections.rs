@@ -34,7 +34,7 @@ async fn each_row_has_its_own_fate() {
     assert!(!simulator.user("user0001@acme.example").unwrap().active);
 }
 
-/// Leave out the roll-back of the counters, the licences or the usernames, and this fails.
+/// Leave out the roll-back of the counters, the licenses or the usernames, and this fails.
 #[tokio::test]
 async fn all_or_none_leaves_no_trace() {
     let simulator = simulator(2).await;

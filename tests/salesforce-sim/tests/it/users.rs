@@ -66,7 +66,7 @@ async fn usernames_are_unique_over_all_orgs_and_free_again_after_a_rename() {
 }
 
 #[tokio::test]
-async fn licences_run_out_and_come_back() {
+async fn licenses_run_out_and_come_back() {
     let mut org = OrgSeed::acme(3);
     org.licenses[0].total = 4;
     let simulator = with_org(org).await;

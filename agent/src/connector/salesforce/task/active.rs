@@ -130,7 +130,7 @@ pub(super) fn blocked(failure: Failure) -> Failure {
     };
     let next_step = format!(
         "{first} Then submit the task again; or freeze the user (`if_refused: freeze`, or freeze_user), which blocks \
-         sign-in and keeps the licence."
+         sign-in and keeps the license."
     );
     Failure { summary: Text::clipped(summary), next_step: Text::clipped(next_step), ..failure }
 }

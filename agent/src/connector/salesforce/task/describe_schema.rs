@@ -11,7 +11,7 @@ use postern_protocol::{Failure, FailureClass};
 use super::super::Salesforce;
 use super::super::schema::Schema;
 use super::super::schema::describe::HIDDEN;
-use super::name_all;
+use super::{name_all, refused};
 use crate::connector::{AttemptCx, Conclusion, unwritten};
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
@@ -21,8 +21,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     for name in names {
         let Some(object) = org.schema.object(name) else {
             let summary = format!("The schema has no object `{name}`; it has: {}", org.schema.names().join(", "));
-            return Err(Failure::new(FailureClass::Rejected, "unknown_object", summary)
-                .with_next_step("Correct the task and submit it again"));
+            return Err(refused("unknown_object", summary));
         };
         let names = object.attributes.iter().map(|attribute| attribute.name.as_str());
         let names: Vec<&str> = names.chain(added(&it, &object.name)).collect();

@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use postern_protocol::bounded::Text;
+use postern_protocol::message::v1::StreamRef;
 use postern_protocol::outcome::Changed;
+use postern_protocol::seal::SealedOutput;
 use postern_protocol::task::export::{Output, RESULT_KEY, Request, Way};
 use postern_protocol::{Failure, FailureClass};
 
@@ -189,8 +191,6 @@ fn incomplete(read: u64, found: u64) -> Failure {
     Failure::new(FailureClass::Transient, INCOMPLETE, summary)
 }
 
-type Done = ((postern_protocol::message::v1::StreamRef, postern_protocol::seal::SealedOutput), u64);
-
 /// One stream from its beginning to its end.
 async fn attempt(
     org: &Salesforce,
@@ -198,7 +198,7 @@ async fn attempt(
     begin: Beginning,
     tracker: Option<Tracker>,
     cx: &AttemptCx,
-) -> Result<Done, Broken> {
+) -> Result<((StreamRef, SealedOutput), u64), Broken> {
     let sink = Sink::begin(plan, cx.journal.payload(RESULT_KEY)?, tracker).await?;
     let sink = stream(org, plan, begin, sink, cx).await?;
     Ok(sink.finish().await?)

@@ -1,8 +1,9 @@
 //! Create and modify users from a dataset, unit by unit.
 //!
-//! A unit is up to 200 entries, or 10,000 of a dataset that is done in bulk: one call or job creates, one modifies, one
-//! call a user sets passwords, one disables. Before each call an intent; at the end of the unit its results, durably. Another attempt skips finished units and repeats an
-//! unfinished one with look-ups, so that nothing is created twice and every entry is reported once.
+//! A unit is as many entries as are looked up, sent and journaled together ([`Size`]): calls or a job create, others
+//! modify, one call a user sets passwords, the last calls disable. Before each call an intent; at the end of the unit its
+//! results, durably. Another attempt skips finished units and repeats an unfinished one with look-ups, so that nothing is
+//! created twice and every entry is reported once.
 
 mod choices;
 mod lookup;
@@ -19,7 +20,7 @@ use postern_protocol::{Failure, FailureClass};
 
 use super::super::Salesforce;
 use super::super::schema::describe::Described;
-use crate::connector::{AttemptCx, Conclusion};
+use crate::connector::{AttemptCx, Conclusion, stopped};
 use choices::Choices;
 use reader::{Form, Size, Units};
 use result::{Line, Tally};
@@ -158,7 +159,7 @@ impl Batch<'_> {
                 break;
             }
             if self.cx.stop.is_cancelled() {
-                return Err(crate::connector::stopped());
+                return Err(stopped());
             }
             if !Unit::new(self, step, items).passes().await? {
                 return Ok(false);

@@ -4,16 +4,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use postern_protocol::Failure;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::filter::Attribute;
 use postern_protocol::task::export::{Content, DateFormat, DeltaMode, RecordFormat, Request};
-use postern_protocol::{Failure, FailureClass};
 
 use super::super::super::Salesforce;
 use super::super::super::schema::describe::{Described, Kind};
 use super::super::super::schema::reach::{Found, Reach};
 use super::super::super::soql::{condition, manual};
-use super::super::name_all;
+use super::super::{name_all, refused};
 use super::delta::{self, Span};
 use super::value::Column;
 use crate::dataset::writer::Form;
@@ -53,7 +53,7 @@ impl Plan {
         let Some(schema) = org.schema.object(&it.object) else {
             let known = org.schema.names().join(", ");
             let summary = format!("`{}` cannot be exported; what can be is: {known}", it.object);
-            return Err(refused("unknown_object", &summary));
+            return Err(refused("unknown_object", summary));
         };
         let wanted: Vec<&str> = if it.attributes.is_empty() {
             schema.attributes.iter().map(|attribute| attribute.name.as_str()).collect()
@@ -82,7 +82,7 @@ impl Plan {
         if it.delta.is_some() {
             if shown > delta::MAX_ATTRIBUTES {
                 let summary = format!("A delta has at most {} attributes, and this has {shown}", delta::MAX_ATTRIBUTES);
-                return Err(refused("too_many_attributes", &summary));
+                return Err(refused("too_many_attributes", summary));
             }
             stamp = delta::stamp(object)?;
             stamp_at = columns.iter().position(|column| column.name == stamp).unwrap_or(shown);
@@ -155,7 +155,7 @@ impl Plan {
         }
         let summary =
             format!("The export takes a statement of more than the {MAX_STATEMENT} characters that Salesforce reads");
-        Err(refused("statement_too_long", &summary))
+        Err(refused("statement_too_long", summary))
     }
 
     /// Adds something that the requester should know.
@@ -177,7 +177,7 @@ fn incidental(it: &Request, reach: &Reach, columns: &[Column]) -> Result<Vec<boo
         for attribute in asked {
             let Some(found) = reach.find(attribute) else {
                 let summary = format!("{} of this org lacks the incidental attribute `{attribute}`", reach.object.name);
-                return Err(refused("incidental_attribute_missing", &summary));
+                return Err(refused("incidental_attribute_missing", summary));
             };
             names.insert(found.name);
         }
@@ -240,7 +240,7 @@ impl<'a> Selection<'a> {
             let found = reach.find(&format.attribute);
             if !known || found.is_some_and(|found| !matches!(found.kind(), Kind::Date | Kind::DateTime)) {
                 let summary = format!("`{}` cannot be given that date format", format.attribute);
-                return Err(refused("date_format", &summary));
+                return Err(refused("date_format", summary));
             }
         }
         let mut selection = Self {
@@ -260,7 +260,7 @@ impl<'a> Selection<'a> {
     fn require(&mut self, attribute: &Attribute) -> Result<(), Failure> {
         if self.reach.find(attribute).is_none() {
             let summary = format!("{} of this org lacks the mandatory attribute `{attribute}`", self.reach.object.name);
-            return Err(refused("mandatory_attribute_missing", &summary));
+            return Err(refused("mandatory_attribute_missing", summary));
         }
         self.want(attribute);
         Ok(())
@@ -295,8 +295,4 @@ impl<'a> Selection<'a> {
         warnings.extend(name_all("These attributes are no texts, so they are left out", &self.unreadable));
         Ok((columns, warnings))
     }
-}
-
-fn refused(code: &str, summary: &str) -> Failure {
-    Failure::new(FailureClass::Rejected, code, summary).with_next_step("Correct the task and submit it again")
 }

@@ -7,48 +7,27 @@
 //! resident memory of that process, its HTTP calls, and the processor time of the simulator, which shows how much of
 //! the wall time was not the client's.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is its result")]
+#![allow(clippy::print_stdout, reason = "this program's output is its result")]
 
-use std::fmt::Write as _;
+mod table;
+mod work;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use comfy_table::{CellAlignment, Table, presets};
 use postern_benches::{
     Calibration, Failure, Recorder, Salesforce, Submitter, Usage, barrier, cpu_time, keep_busy_until, load, median,
-    peak_memory, process, replay, timed_async, to_f64,
+    peak_memory, process, program, replay, timed_async,
 };
 use postern_tests::lab::AgentOptions;
 use postern_tests::{Lab, LabOptions, programs};
 use salesforce_sim::{CONSUMER_KEY, CONSUMER_SECRET};
 use serde_json::{Value, json};
 
-/// The id of the profile *Standard User* in the simulated org.
-const PROFILE: &str = "00e5g0000000002AAA";
-/// What an export reads.
-const FIELDS: [&str; 20] = [
-    "Id",
-    "Username",
-    "LastName",
-    "FirstName",
-    "Name",
-    "Email",
-    "Alias",
-    "IsActive",
-    "Title",
-    "Department",
-    "Division",
-    "CompanyName",
-    "City",
-    "Country",
-    "Phone",
-    "ProfileId",
-    "UserRoleId",
-    "TimeZoneSidKey",
-    "LocaleSidKey",
-    "CreatedDate",
-];
+use table::{as_json, as_table};
+use work::{FIELDS, Work, active};
+
 /// Tasks under way at once where one account after the other is done.
 const AT_ONCE: usize = 16;
 
@@ -95,21 +74,6 @@ enum Part {
     Replay { recording: PathBuf, simulator: String },
 }
 
-/// A piece of work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Work {
-    /// Import of new users.
-    Creates,
-    /// Import of changes to users, found by their names.
-    Modifies,
-    /// Disable users one by one.
-    Switches,
-    /// Give users passwords.
-    Passwords,
-    /// Export users with 20 fields.
-    Export,
-}
-
 /// Who does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Client {
@@ -148,16 +112,7 @@ struct Stage {
 }
 
 fn main() -> ExitCode {
-    if let Some(exit) = programs::run_by_name() {
-        return exit;
-    }
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("batches: {failure}");
-            ExitCode::FAILURE
-        }
-    }
+    program::main("batches", || run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
@@ -169,8 +124,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     let binary = std::env::current_exe()?;
-    let postern = args.postern.clone().unwrap_or_else(|| binary.with_file_name("postern")).canonicalize();
-    let postern = postern.map_err(|error| format!("no agent: {error}; cargo build --release -p postern-agent"))?;
+    let postern = program::agent(args.postern.as_deref())?;
     let folder = tempfile::Builder::new().prefix("postern-batches-").tempdir()?;
     programs::link(&binary, folder.path())?;
     let stage = Stage { binary, postern, peers: args.peers.clone(), folder };
@@ -190,94 +144,6 @@ fn run(args: &Args) -> Result<(), Failure> {
         println!("{calibration}");
     }
     Ok(())
-}
-
-impl Work {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Creates => "creates",
-            Self::Modifies => "modifies",
-            Self::Switches => "switches",
-            Self::Passwords => "passwords",
-            Self::Export => "export",
-        }
-    }
-
-    fn records(self, args: &Args) -> usize {
-        args.records.unwrap_or(match self {
-            Self::Creates | Self::Modifies => 10_000,
-            Self::Switches | Self::Passwords => 1_000,
-            Self::Export => 50_000,
-        })
-    }
-
-    /// How many people the org has at the start: every tenth of them is inactive, and passwords are for active ones.
-    const fn users(self, records: usize) -> usize {
-        match self {
-            Self::Creates => 20,
-            Self::Modifies => records,
-            Self::Switches | Self::Passwords => records * 2,
-            // The service account is one more.
-            Self::Export => records - 1,
-        }
-    }
-
-    /// How many licences it has to spare.
-    const fn licenses(self, records: usize) -> usize {
-        match self {
-            Self::Creates => records,
-            Self::Modifies | Self::Switches | Self::Passwords | Self::Export => 0,
-        }
-    }
-
-    fn modes(self, client: Client) -> &'static [&'static str] {
-        match (client, self) {
-            (Client::Limit | Client::Postern, _) | (_, Self::Switches | Self::Passwords) => &[""],
-            (_, Self::Creates | Self::Modifies) => &["bulk", "collections"],
-            (_, Self::Export) => &["bulk", "pages"],
-        }
-    }
-
-    /// The dataset, or the statement of an export.
-    fn dataset(self, records: usize) -> Result<String, Failure> {
-        let mut text = String::new();
-        let active = || (1..).filter(|number: &usize| !number.is_multiple_of(10)).take(records);
-        match self {
-            Self::Creates => {
-                text.push_str(
-                    "changetype,Username,LastName,FirstName,Alias,Email,Title,ProfileId,TimeZoneSidKey,LocaleSidKey,\
-                     EmailEncodingKey,LanguageLocaleKey\n",
-                );
-                for number in 1..=records {
-                    writeln!(
-                        text,
-                        "add,new{number:07}@acme.example,Newcomer,Number {number},new,new{number:07}@acme.example,\
-                         Engineer,{PROFILE},Europe/Paris,en_US,UTF-8,en_US"
-                    )?;
-                }
-            }
-            Self::Modifies => {
-                text.push_str("Username,Title,Department,City\n");
-                for number in 1..=records {
-                    writeln!(text, "user{number:04}@acme.example,Engineer {number},Research,Berlin")?;
-                }
-            }
-            Self::Switches => {
-                text.push_str("Username,isActive\n");
-                for number in active() {
-                    writeln!(text, "user{number:04}@acme.example,false")?;
-                }
-            }
-            Self::Passwords => {
-                text.push_str("Username,password\n");
-                for number in active() {
-                    writeln!(text, "user{number:04}@acme.example,Correct-Horse-{number}")?;
-                }
-            }
-            Self::Export => write!(text, "SELECT {} FROM User", FIELDS.join(", "))?,
-        }
-        Ok(text)
-    }
 }
 
 impl Way {
@@ -408,11 +274,7 @@ impl Stage {
         let agent = lab.member_with("agent", options).await;
         let pid = agent.pid().ok_or("the agent has ended")?;
         let submitter = Submitter::new(&lab.controller)?;
-        let accounts: Vec<String> = (1..)
-            .filter(|n: &usize| !n.is_multiple_of(10))
-            .take(records)
-            .map(|n| format!("user{n:04}@acme.example"))
-            .collect();
+        let accounts: Vec<String> = active(records).map(|(_, user)| user).collect();
         let before = cpu_time(pid)?;
         let (done, took) = timed_async(keep_busy_until(AT_ONCE, accounts, move |account| {
             let submitter = submitter.clone();
@@ -445,48 +307,4 @@ impl Run {
 
 fn all_done(who: &str, done: usize, records: usize) -> Result<(), Failure> {
     if done == records { Ok(()) } else { Err(format!("{who} did {done} of {records} records").into()) }
-}
-
-/// The wall time that others are compared with: the limit's, or else the first row's.
-fn compared_with(rows: &[(Way, Run)]) -> f64 {
-    let limit = rows.iter().find(|(way, _)| way.client == Client::Limit).or(rows.first());
-    limit.map_or(f64::NAN, |(_, run)| run.usage.wall)
-}
-
-fn as_table(rows: &[(Way, Run)]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["client", "seconds", "of the limit", "CPU s", "peak MiB", "calls", "simulator's CPU s"]);
-    let limit = compared_with(rows);
-    for (way, run) in rows {
-        table.add_row([
-            way.name(),
-            format!("{:.2}", run.usage.wall),
-            format!("{:.2}", run.usage.wall / limit),
-            format!("{:.2}", run.usage.cpu),
-            format!("{:.1}", to_f64(run.usage.peak) / 1024.0),
-            run.calls.to_string(),
-            format!("{:.2}", run.simulator),
-        ]);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-fn as_json(rows: &[(Way, Run)]) -> Vec<Value> {
-    let limit = compared_with(rows);
-    let row = |(way, run): &(Way, Run)| {
-        json!({
-            "client": way.name(),
-            "wall_secs": run.usage.wall,
-            "of_limit": run.usage.wall / limit,
-            "cpu_secs": run.usage.cpu,
-            "peak_kib": run.usage.peak,
-            "calls": run.calls,
-            "simulator_cpu_secs": run.simulator,
-        })
-    };
-    rows.iter().map(row).collect()
 }

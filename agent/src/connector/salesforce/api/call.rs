@@ -1,0 +1,115 @@
+//! What can be asked of the REST API: one constructor a call.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value as Json, json};
+use tokio_util::bytes::Bytes;
+
+pub(super) const JSON: &str = "application/json";
+const CSV: &str = "text/csv";
+pub(super) const CSV_UTF8: &str = "text/csv; charset=UTF-8";
+
+/// One call below `/services/data/v…/`. Its body may hold a password, so it has no `Debug`.
+#[derive(Clone)]
+pub(in super::super) struct Call {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) body: Body,
+    /// The status that says it was done.
+    pub(super) done: StatusCode,
+    /// The form of answer that is asked for.
+    pub(super) accept: &'static str,
+}
+
+/// What goes along with a call.
+#[derive(Clone)]
+pub(super) enum Body {
+    Nothing,
+    Json(Json),
+    /// Rows for a bulk job.
+    Csv(Bytes),
+}
+
+impl Call {
+    fn new(method: Method, path: impl Into<String>, body: Option<Json>, done: StatusCode) -> Self {
+        Self { method, path: path.into(), body: body.map_or(Body::Nothing, Body::Json), done, accept: JSON }
+    }
+
+    /// Reads.
+    pub(in super::super) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path, None, StatusCode::OK)
+    }
+
+    /// Reads records as CSV.
+    pub(in super::super) fn get_csv(path: impl Into<String>) -> Self {
+        Self { accept: CSV, ..Self::get(path) }
+    }
+
+    /// Asks for something that takes more words than a URL has room for. Changes no record.
+    pub(in super::super) fn ask(path: impl Into<String>, body: Json) -> Self {
+        Self::new(Method::POST, path, Some(body), StatusCode::OK)
+    }
+
+    /// Ends a job of the org before its time.
+    pub(in super::super) fn abort(path: impl Into<String>) -> Self {
+        let body = json!({ "state": "Aborted" });
+        Self::new(Method::PATCH, path, Some(body), StatusCode::OK)
+    }
+
+    /// Forgets a job of the org and its results.
+    pub(in super::super) fn forget(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path, None, StatusCode::NO_CONTENT)
+    }
+
+    /// Changes a record.
+    pub(in super::super) fn patch(path: impl Into<String>, body: Json) -> Self {
+        Self::new(Method::PATCH, path, Some(body), StatusCode::NO_CONTENT)
+    }
+
+    /// Changes up to 200 records.
+    pub(in super::super) fn patch_many(body: Json) -> Self {
+        Self::new(Method::PATCH, "composite/sobjects", Some(body), StatusCode::OK)
+    }
+
+    /// Makes up to 200 records.
+    pub(in super::super) fn post_many(body: Json) -> Self {
+        Self::new(Method::POST, "composite/sobjects", Some(body), StatusCode::OK)
+    }
+
+    /// Deletes up to 200 records.
+    pub(in super::super) fn delete_many(ids: &[String]) -> Self {
+        let path = format!("composite/sobjects?allOrNone=false&ids={}", ids.join(","));
+        Self::new(Method::DELETE, path, None, StatusCode::OK)
+    }
+
+    /// Makes a bulk job for users.
+    pub(in super::super) fn post_job(operation: &str) -> Self {
+        let body = json!({
+            "object": "User", "operation": operation, "contentType": "CSV", "lineEnding": "LF",
+            "columnDelimiter": "COMMA",
+        });
+        Self::new(Method::POST, "jobs/ingest", Some(body), StatusCode::OK)
+    }
+
+    /// Gives a bulk job its rows.
+    pub(in super::super) fn put_rows(job: &str, rows: Bytes) -> Self {
+        let call = Self::new(Method::PUT, format!("jobs/ingest/{job}/batches"), None, StatusCode::CREATED);
+        Self { body: Body::Csv(rows), ..call }
+    }
+
+    /// Hands a bulk job over, or gives it up.
+    pub(in super::super) fn patch_job(job: &str, state: &str) -> Self {
+        let body = json!({ "state": state });
+        Self::new(Method::PATCH, format!("jobs/ingest/{job}"), Some(body), StatusCode::OK)
+    }
+
+    /// Sets a password.
+    pub(in super::super) fn set_password(user: &str, password: &str) -> Self {
+        let body = json!({ "NewPassword": password });
+        Self::new(Method::POST, format!("sobjects/User/{user}/password"), Some(body), StatusCode::NO_CONTENT)
+    }
+
+    /// Resets a password.
+    pub(in super::super) fn reset_password(user: &str) -> Self {
+        Self::new(Method::DELETE, format!("sobjects/User/{user}/password"), None, StatusCode::OK)
+    }
+}

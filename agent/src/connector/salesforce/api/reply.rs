@@ -1,0 +1,152 @@
+//! What a reply tells: done, not done, or unknown.
+
+use jiff::Timestamp;
+use postern_protocol::{Failure, FailureClass};
+use reqwest::StatusCode;
+use reqwest::header::{DATE, HeaderMap};
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use super::super::{error, time};
+use crate::http::{Lost, Reply};
+
+/// What was answered, and when by the service's clock. It may hold a password, so it has no `Debug`.
+pub(in super::super) struct Answer {
+    pub(in super::super) json: Json,
+    pub(in super::super) at: Option<Timestamp>,
+}
+
+/// Why a call was not proved done, before anything is repeated.
+pub(super) enum Miss {
+    /// The session has ended.
+    Expired(Failure),
+    Not(Failure),
+    Unknown(Failure),
+    Lost(Lost),
+}
+
+/// Done, not done, or unknown.
+pub(super) fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> {
+    let status = reply.status;
+    let at = date(&reply.headers);
+    if status == done && (status == StatusCode::NO_CONTENT || status == StatusCode::CREATED) {
+        return Ok(Answer { json: Json::Null, at });
+    }
+    let json: Option<Json> = serde_json::from_slice(&reply.body).ok();
+    if status == done {
+        return json.map(|json| Answer { json, at }).ok_or_else(|| Miss::Unknown(error::strange(status.as_u16())));
+    }
+    // Proxies and gateways answer with pages, or with JSON of their own, also to calls that have had their effect: an
+    // inspecting one may refuse the *answer*. Only Salesforce's own words say that nothing happened.
+    let Some((code, message)) = json.as_ref().and_then(problem) else {
+        return Err(Miss::Unknown(error::strange(status.as_u16())));
+    };
+    let failure = error::failure(&code, &message);
+    Err(match status.as_u16() {
+        401 if is_renewable(&message) => Miss::Expired(failure),
+        429 => Miss::Not(Failure { class: FailureClass::RateLimited.into(), ..failure }),
+        300..=599 => Miss::Not(failure),
+        other => Miss::Unknown(error::strange(other)),
+    })
+}
+
+/// Some 401 are not about the session, and signing in again would go on for ever.
+fn is_renewable(message: &str) -> bool {
+    !message.contains("not valid for use with the REST API") && !message.contains("not attached to Agent")
+}
+
+/// Code and message of Salesforce's error body: an array of objects, or, on some paths, one object.
+pub(super) fn problem(json: &Json) -> Option<(String, String)> {
+    let object = json.as_array().map_or(Some(json), |list| list.first())?;
+    let text = |name: &str| object.get(name).and_then(Json::as_str);
+    let code = text("errorCode").filter(|code| is_code(code))?;
+    Some((code.to_owned(), text("message")?.to_owned()))
+}
+
+/// Salesforce's codes are words in capitals.
+fn is_code(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// What a reply tells, in the form that is wanted.
+pub(super) fn typed<T: DeserializeOwned>(reply: &Reply) -> Result<T, Miss> {
+    if reply.status == StatusCode::OK
+        && let Ok(told) = serde_json::from_slice(&reply.body)
+    {
+        return Ok(told);
+    }
+    Err(missed(reply, StatusCode::OK))
+}
+
+/// Why a reply is not what was asked for.
+pub(super) fn missed(reply: &Reply, done: StatusCode) -> Miss {
+    classify(reply, done).err().unwrap_or_else(|| Miss::Not(error::strange(reply.status.as_u16())))
+}
+
+/// When it was answered, by the service's clock.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    headers.get(DATE)?.to_str().ok().and_then(time::parse_http)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, body: &str) -> Reply {
+        let status = StatusCode::from_u16(status).unwrap();
+        Reply { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+    }
+
+    fn class(status: u16, body: &str, done: StatusCode) -> &'static str {
+        match classify(&reply(status, body), done) {
+            Ok(_) => "done",
+            Err(Miss::Expired(_)) => "expired",
+            Err(Miss::Not(_)) => "not done",
+            Err(Miss::Unknown(_) | Miss::Lost(_)) => "unknown",
+        }
+    }
+
+    #[test]
+    fn every_reply_is_done_not_done_or_unknown() {
+        let error = r#"[{"message":"m","errorCode":"UNKNOWN_EXCEPTION"}]"#;
+        let session = r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#;
+        let rule_5 =
+            r#"[{"message":"This session is not valid for use with the REST API","errorCode":"INVALID_SESSION_ID"}]"#;
+        let page = "<html></html>";
+        let gateway = r#"{"errorCode":"blocked","message":"by policy"}"#;
+        for (status, body, expected) in [
+            (204, "", "done"),
+            (200, "", "unknown"),
+            (200, page, "unknown"),
+            (400, error, "not done"),
+            (400, page, "unknown"),
+            (403, page, "unknown"),
+            (403, gateway, "unknown"),
+            (401, session, "expired"),
+            (401, "", "unknown"),
+            (401, rule_5, "not done"),
+            (302, "", "unknown"),
+            (429, "", "unknown"),
+            (429, error, "not done"),
+            (503, gateway, "unknown"),
+            (500, error, "not done"),
+            (500, page, "unknown"),
+            (503, page, "unknown"),
+            (502, "", "unknown"),
+        ] {
+            assert_eq!(class(status, body, StatusCode::NO_CONTENT), expected, "{status} {body}");
+        }
+        assert_eq!(class(200, "[]", StatusCode::OK), "done");
+        assert_eq!(class(200, "[{\"id\":", StatusCode::OK), "unknown");
+    }
+
+    #[test]
+    fn an_error_is_an_array_or_an_object() {
+        let Err(Miss::Not(failure)) =
+            classify(&reply(403, r#"{"message":"no","errorCode":"INSUFFICIENT_ACCESS"}"#), StatusCode::OK)
+        else {
+            panic!("it is a refusal")
+        };
+        assert_eq!(failure.code.as_str(), "INSUFFICIENT_ACCESS");
+    }
+}

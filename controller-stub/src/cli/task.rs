@@ -1,0 +1,209 @@
+//! Tasks on the command line: submit, look at, wait for, cancel, and fetch what came of them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use postern_protocol::task::disable_user::IfRefused;
+use postern_protocol::task::import_batch::{Delimiter, DynamicSystem, Format, Request, Rule, Variable};
+use postern_protocol::{SystemName, TaskId, TaskKind};
+
+/// Tasks.
+#[derive(Debug, Subcommand)]
+pub enum TaskCommand {
+    /// Submit a task; secrets are sealed here, to the keys of the cluster's members
+    #[command(after_help = "\
+Examples:
+  postern-controller task submit test_connection --system salesforce-prod
+  postern-controller task submit disable_user --system salesforce-prod --account joe@example.com
+  postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --password-file pw
+  postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --generate --output-password new-pw
+  postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --service
+  postern-controller task submit deprovision_user --system salesforce-prod --account joe@example.com --email dead-letters@example.com
+  postern-controller task submit import_batch --system salesforce-prod --dataset users.xml --async
+  postern-controller task submit export --system salesforce-prod --params '{\"object\": \"User\", \"format\": \"csv\"}' --output users.csv
+  postern-controller task submit collect --system salesforce-prod --params '{\"name\": \"audit\"}' --output users.jsonl
+
+Kinds: test_connection, validate_user, enable_user, disable_user, freeze_user, unfreeze_user, unlock_user,
+reset_password, expire_password, deprovision_user, restore_user, import_batch,
+export, describe_schema, collect.
+Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
+    Submit(Box<Submit>),
+    /// Show one task
+    #[command(after_help = "Example:\n  postern-controller task show tsk_0195d8a0...")]
+    Show {
+        /// The task
+        task: TaskId,
+    },
+    /// List tasks, the newest first
+    #[command(
+        after_help = "Example:\n  postern-controller task list --system salesforce-prod --state queued --limit 20"
+    )]
+    List {
+        /// About this system only
+        #[arg(long)]
+        system: Option<SystemName>,
+        /// In this state only
+        #[arg(long, value_parser = ["queued", "leased", "accepted", "started", "in_doubt", "finished"])]
+        state: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Wait until a task is finished; exits like `task submit`
+    #[command(after_help = "Example:\n  postern-controller task wait tsk_0195d8a0... --timeout-secs 600")]
+    Wait {
+        /// The task
+        task: TaskId,
+        /// Give up waiting after so long; the task goes on
+        #[arg(long)]
+        timeout_secs: Option<u64>,
+    },
+    /// Cancel a task, as far as it has not begun
+    #[command(after_help = "Example:\n  postern-controller task cancel tsk_0195d8a0...")]
+    Cancel {
+        /// The task
+        task: TaskId,
+    },
+    /// Download what came of a batch, entry by entry, or what came of an export, opened with its key
+    #[command(after_help = "\
+Examples:
+  postern-controller task results tsk_0195d8a0... --output results.jsonl
+  postern-controller task results tsk_0195d8a0... --output results.jsonl --failed again.csv --dataset users.csv
+  postern-controller task results tsk_0195d8a0... --key key --output users.csv")]
+    Results {
+        /// The task
+        task: TaskId,
+        /// Write to this file instead of standard output
+        #[arg(long)]
+        output: Option<PathBuf>,
+        /// Write the entries that did not succeed to this new file, in the form of the dataset: mended, it can be
+        /// submitted again
+        #[arg(long, requires = "dataset")]
+        failed: Option<PathBuf>,
+        /// The dataset that was submitted, unchanged
+        #[arg(long, requires = "failed")]
+        dataset: Option<PathBuf>,
+        /// The key that `task submit --result-key` kept
+        #[arg(long, requires = "output")]
+        key: Option<PathBuf>,
+    },
+}
+
+/// Reads the name of a kind, also as names of commands are usually spelled.
+fn kind(name: &str) -> Result<TaskKind, postern_protocol::code::UnknownName> {
+    name.replace('-', "_").parse()
+}
+
+/// A task to submit.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub struct Submit {
+    /// What to do, one of the kinds below
+    #[arg(value_parser = kind)]
+    pub kind: TaskKind,
+    /// The connected system
+    #[arg(long)]
+    pub system: SystemName,
+    /// The account, for every kind but test_connection, import_batch, export, describe_schema and collect
+    #[arg(long)]
+    pub account: Option<String>,
+    /// disable_user: what becomes of an account that the connected system refuses to disable [default: fail]
+    #[arg(long, value_name = "fail|freeze")]
+    pub if_refused: Option<IfRefused>,
+    /// deprovision_user: its new name [default: the old one with `.deleted` behind it]
+    #[arg(long)]
+    pub new_name: Option<String>,
+    /// restore_user: the name it gets back
+    #[arg(long)]
+    pub name: Option<String>,
+    /// deprovision_user, restore_user: its new e-mail address [default: it stays]
+    #[arg(long)]
+    pub email: Option<String>,
+    /// reset_password, restore_user: a file with the new password, one line; `-` is standard input
+    #[arg(long, conflicts_with = "generate")]
+    pub password_file: Option<PathBuf>,
+    /// reset_password: the agent makes a password up and seals it to this process
+    #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
+    pub generate: bool,
+    /// reset_password: the connected system's own reset, which mails the user a link; the temporary password it makes up
+    /// is dropped unless --output-password or --show-password is given
+    #[arg(long, conflicts_with_all = ["generate", "password_file"])]
+    pub service: bool,
+    /// Write a password that was made up to this file, mode 0600, which is made before anything is submitted
+    #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
+    pub output_password: Option<PathBuf>,
+    /// Show a password that was made up on the terminal
+    #[arg(long, conflicts_with = "asynchronous")]
+    pub show_password: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub import: Import,
+    /// export, describe_schema, collect: the parameters as JSON, e.g. {"object": "User", "format": "csv"}
+    #[arg(long)]
+    pub params: Option<String>,
+    /// export, describe_schema, collect: the file; it appears when it is whole, mode 0600
+    #[arg(long, conflicts_with = "asynchronous")]
+    pub output: Option<PathBuf>,
+    /// export, describe_schema, collect: keep the key that opens what comes of the task in this new file, mode 0600, for
+    /// `task results --key`
+    #[arg(long, requires = "asynchronous")]
+    pub result_key: Option<PathBuf>,
+    /// Who is behind the task: it is refused if the connected system does not take it from there
+    #[arg(long, value_parser = ["administrator", "user", "obo_user", "workflow"], default_value = "administrator")]
+    pub origin: String,
+    /// Do not wait for the outcome
+    #[arg(long = "async")]
+    pub asynchronous: bool,
+    /// The task must not be begun later than this from now
+    #[arg(long)]
+    pub deadline_secs: Option<u64>,
+    /// Larger goes first, 0 to 255
+    #[arg(long, default_value_t = 100)]
+    pub priority: u8,
+    /// Give up waiting after so long; the task goes on
+    #[arg(long)]
+    pub timeout_secs: Option<u64>,
+    /// The task's id, so that a repeated submission is the same task; made up if not given
+    #[arg(long)]
+    pub id: Option<TaskId>,
+}
+
+/// What belongs to `import_batch` alone.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// import_batch: the dataset
+    #[arg(long)]
+    pub dataset: Option<PathBuf>,
+    /// import_batch: how the dataset is written, xml, csv or jsonl; without this, the file's extension says it
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// import_batch: what parts the cells of a CSV file, as it is or by its name: comma, semicolon, tab or pipe;
+    /// `found_out` looks at the header
+    #[arg(long, value_parser = Delimiter::typed, default_value_t = Delimiter::FoundOut)]
+    pub delimiter: Delimiter,
+    /// import_batch: say what would be changed, entry by entry, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// import_batch: send nothing unless every entry passes the checks that can be made before
+    #[arg(long)]
+    pub all_or_none: bool,
+    /// import_batch: more entries than this to create, or to modify, go as one job in bulk
+    #[arg(long, default_value_t = Request::BULK_THRESHOLD)]
+    pub bulk_threshold: u32,
+    /// import_batch: how an attribute is treated, NAME=WORD,… with `replace`, `diff_with_target`,
+    /// `add_diff_with_target`, `remove_diff_with_target`, `encrypted`, `audited`; may be repeated
+    #[arg(long = "attribute")]
+    pub attributes: Vec<Rule>,
+    /// import_batch: the attribute that names an entry in the audit; without it, what names the account
+    #[arg(long, default_value = "")]
+    pub audit_key: String,
+    /// import_batch: which connected system entries are for, `none`, `transaction_system_name` or `global_variable`
+    #[arg(long, default_value_t = DynamicSystem::None)]
+    pub dynamic_system: DynamicSystem,
+    /// import_batch: the variable that names the connected system
+    #[arg(long, default_value = "")]
+    pub system_variable: String,
+    /// import_batch: a variable, NAME=VALUE; may be repeated
+    #[arg(long = "variable")]
+    pub variables: Vec<Variable>,
+}
