@@ -186,7 +186,9 @@ async fn batches_leave_the_rest_of_the_calls_to_others_and_single_tasks_go_on() 
     let (lab, connector) = org_with_calls(25, 50, "api_budget_percent = 50\n").await;
     let before = calls(&lab);
     let all = json!({"object": "User", "format": "csv"});
-    for mut batch in [titles(60, 10), titles(5, 10), export(all), describe_schema(json!({"objects": ["User"]}))] {
+    let described = describe_schema(json!({"objects": ["User"]}));
+    let gathered = collect(json!({"name": "nightly", "user_status": "all"}));
+    for mut batch in [titles(60, 10), titles(5, 10), export(all), described, gathered] {
         let failure = batch.attempt(&connector).await.unwrap_err();
         assert_eq!(failure.code.as_str(), "api_budget_reserved");
         assert_eq!(failure.class.known(), Some(FailureClass::RateLimited));
