@@ -202,7 +202,7 @@ fn schema_in_force(settings: &Settings, system: &System) -> Result<Schema, Confi
 
 /// What makes many calls and can wait: one call about one account is never kept from being tried.
 const fn is_batch(kind: TaskKind) -> bool {
-    matches!(kind, TaskKind::ImportBatch | TaskKind::Export | TaskKind::DescribeSchema)
+    matches!(kind, TaskKind::ImportBatch | TaskKind::Export | TaskKind::DescribeSchema | TaskKind::Collect)
 }
 
 fn guard_key(system: &SystemName) -> String {

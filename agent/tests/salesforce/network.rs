@@ -10,10 +10,12 @@ use salesforce_sim::{Mishap, OrgSeed, Switches};
 use serde_json::json;
 
 use crate::lab::{
-    DONE, Lab, Task, describe_schema, disable, export, freeze, import_with, test_connection, validate, verdict,
+    DONE, Lab, Task, collect, describe_schema, disable, export, freeze, import_with, test_connection, validate, verdict,
 };
 
 const JOE: &str = "user0001@acme.example";
+/// What has not ended after this long never does.
+const HANGS: Duration = Duration::from_secs(120);
 
 /// Modifies this many users, in bulk if they are more than `bulk_threshold`.
 fn titles(count: usize, bulk_threshold: u32) -> Task {
@@ -125,7 +127,7 @@ async fn f64_a_compressed_bomb_among_the_results_of_a_bulk_job_is_cut() {
 /// A call that holds its place while it asks for another waits for ever.
 #[tokio::test]
 async fn one_place_is_enough_for_every_task_and_is_given_back_by_what_breaks_off() {
-    let lab = Lab::with_org(OrgSeed::acme(60)).await;
+    let lab = Lab::with_org(OrgSeed::acme(1_200)).await;
     let connector = lab.connector_with(&format!("{}max_concurrent_calls = 1\n", lab.settings("oauth-jwt")));
     test_connection().attempt(&connector).await.unwrap();
     let (mut one, mut two) = (disable(JOE), freeze("user0002@acme.example"));
@@ -138,9 +140,20 @@ async fn one_place_is_enough_for_every_task_and_is_given_back_by_what_breaks_off
     for size_hint in [1, 20_000] {
         assert!(everybody(size_hint).attempt(&connector).await.is_ok());
     }
+    let pages = || lab.counters().routes.get("GET jobs/query/results").copied().unwrap_or_default();
+    for (user_status, count) in [("inactive", 0), ("all", 5)] {
+        let before = pages();
+        let mut gathers = collect(json!({"name": "nightly", "user_status": user_status}));
+        let bounded = tokio::time::timeout(HANGS, gathers.attempt(&connector)).await;
+        assert!(bounded.expect("it waits for the place it holds").is_ok());
+        assert_eq!(pages() - before, count, "1,201 users in groups of 250");
+    }
     for mishap in [Mishap::TruncateReply, Mishap::DropReply, Mishap::Maintenance] {
-        lab.fault("GET", "/results", mishap, 1);
+        lab.fault("GET", "/results", mishap.clone(), 1);
         assert!(everybody(20_000).attempt(&connector).await.is_ok());
+        lab.fault("GET", "/results", mishap, 1);
+        let mut gathers = collect(json!({"name": "nightly", "user_status": "all"}));
+        assert_eq!(gathers.attempt(&connector).await.unwrap().outcome, Outcome::Succeeded);
     }
     let mut stopped = everybody(20_000);
     stopped.stop.cancel();
@@ -173,7 +186,9 @@ async fn batches_leave_the_rest_of_the_calls_to_others_and_single_tasks_go_on() 
     let (lab, connector) = org_with_calls(25, 50, "api_budget_percent = 50\n").await;
     let before = calls(&lab);
     let all = json!({"object": "User", "format": "csv"});
-    for mut batch in [titles(60, 10), titles(5, 10), export(all), describe_schema(json!({"objects": ["User"]}))] {
+    let described = describe_schema(json!({"objects": ["User"]}));
+    let gathered = collect(json!({"name": "nightly", "user_status": "all"}));
+    for mut batch in [titles(60, 10), titles(5, 10), export(all), described, gathered] {
         let failure = batch.attempt(&connector).await.unwrap_err();
         assert_eq!(failure.code.as_str(), "api_budget_reserved");
         assert_eq!(failure.class.known(), Some(FailureClass::RateLimited));

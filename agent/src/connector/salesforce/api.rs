@@ -38,9 +38,9 @@ pub(super) struct Download {
 }
 
 impl Download {
-    /// A header, if it is text.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.opened.headers.get(name).and_then(|value| value.to_str().ok())
+    /// The head of the answer.
+    pub(super) const fn headers(&self) -> &HeaderMap {
+        &self.opened.headers
     }
 
     /// The next piece of the body; `None` after the last.

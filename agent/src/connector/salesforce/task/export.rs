@@ -204,8 +204,20 @@ async fn attempt(
     Ok(sink.finish().await?)
 }
 
+/// How records are handed on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Portion {
+    /// As they come, to who asks the org for nothing meanwhile.
+    AsTheyCome,
+    /// So many at once, their call over: who takes them asks the org for more about them, which takes places of its own.
+    Whole(usize),
+}
+
 /// What takes the records of a stream.
 pub(super) trait Taker: Sized {
+    /// How it takes the records of a job in bulk.
+    const PORTION: Portion;
+
     /// Takes some more.
     fn take(self, rows: Rows) -> impl Future<Output = Result<Self, Failure>> + Send;
 
@@ -221,7 +233,7 @@ pub(super) async fn stream<T: Taker>(
     taker: T,
     cx: &AttemptCx,
 ) -> Result<T, Broken> {
-    let mut source = Source::open(org, plan, begin, cx).await?;
+    let mut source = Source::open(org, plan, (begin, T::PORTION), cx).await?;
     let read = read(org, plan, (&mut source, taker), cx).await;
     source.close(org, read.as_ref().err(), cx).await;
     read
@@ -252,10 +264,15 @@ enum Source {
 }
 
 impl Source {
-    async fn open(org: &Salesforce, plan: &Plan, begin: Beginning, cx: &AttemptCx) -> Result<Self, Broken> {
+    async fn open(
+        org: &Salesforce,
+        plan: &Plan,
+        (begin, portion): (Beginning, Portion),
+        cx: &AttemptCx,
+    ) -> Result<Self, Broken> {
         match begin {
             Beginning::Pages => Ok(Self::Pages(Pages::default())),
-            Beginning::Bulk(job) => Ok(Self::Bulk(Box::new(Bulk::open(org, plan, job, cx).await?))),
+            Beginning::Bulk(job) => Ok(Self::Bulk(Box::new(Bulk::open(org, plan, (job, portion), cx).await?))),
         }
     }
 

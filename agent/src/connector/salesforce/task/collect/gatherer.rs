@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json, json};
 use url::Url;
 
 use super::super::super::Salesforce;
-use super::super::export::{Plan, Rows, Taker};
+use super::super::export::{Plan, Portion, Rows, Taker};
 use super::attributes::Layout;
 use super::companion::{Companions, GROUP};
 use super::memory::Memory;
@@ -113,6 +113,8 @@ impl<'a> Gatherer<'a> {
 }
 
 impl Taker for Gatherer<'_> {
+    const PORTION: Portion = Portion::Whole(GROUP);
+
     async fn take(mut self, rows: Rows) -> Result<Self, Failure> {
         for row in rows {
             self.waiting.push(self.head.layout.line(row));

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use postern_protocol::{Failure, FailureClass};
+use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -13,7 +14,7 @@ use super::super::super::kept::short_hash;
 use super::super::super::{Salesforce, error};
 use super::plan::Plan;
 use super::table::Table;
-use super::{Broke, Broken, Rows, TRIES, incomplete, patiently};
+use super::{Broke, Broken, Portion, Rows, TRIES, incomplete, patiently};
 use crate::connector::{AttemptCx, Mark, stopped};
 
 /// How long to wait before asking again how a job goes: at first, and at most.
@@ -21,8 +22,8 @@ const POLL: Duration = Duration::from_millis(500);
 const POLL_MAX: Duration = Duration::from_secs(30);
 /// How long a job may take. Salesforce gives up on its own before.
 const PATIENCE: Duration = Duration::from_secs(12 * 60 * 60);
-/// Records of one download: few calls for a million, and little to repeat if one breaks off.
-const PAGE: u64 = 50_000;
+/// Records of one download that is handed on as it comes: few calls for a million, and little to repeat if one breaks off.
+const PAGE: usize = 50_000;
 /// What is taken of a download at once, about: enough to pay for a change of threads.
 const PIECE: usize = 256 * 1024;
 /// The step under which the job is journaled.
@@ -34,6 +35,7 @@ pub(super) struct Bulk {
     /// How many records the job found.
     pub(super) found: u64,
     next: Next,
+    portion: Portion,
     page: Option<Page>,
     /// Records of the page that were handed on, and are to be left out if it has to be read again.
     taken: usize,
@@ -50,12 +52,17 @@ enum Next {
 /// One page of the results while it comes.
 struct Page {
     download: Download,
+    head: Head,
     table: Table,
-    /// How many records it is to have.
-    count: Option<usize>,
     read: usize,
     /// How many more of its records are known already.
     known: usize,
+}
+
+/// What a page says of itself.
+struct Head {
+    /// How many records it is to have.
+    count: Option<usize>,
     after: Next,
 }
 
@@ -78,7 +85,7 @@ impl Bulk {
     pub(super) async fn open(
         org: &Salesforce,
         plan: &Plan,
-        job: Option<String>,
+        (job, portion): (Option<String>, Portion),
         cx: &AttemptCx,
     ) -> Result<Self, Broken> {
         let job = match job {
@@ -86,7 +93,7 @@ impl Bulk {
             None => make(org, plan, cx).await?,
         };
         match wait(org, &job, cx).await {
-            Ok(found) => Ok(Self { job, found, next: Next::First, page: None, taken: 0, broken: 0 }),
+            Ok(found) => Ok(Self { job, found, next: Next::First, portion, page: None, taken: 0, broken: 0 }),
             Err(broken) => {
                 if !is_left_to_another(&broken, cx) {
                     abort(org, &job).await;
@@ -98,6 +105,31 @@ impl Bulk {
 
     /// The next records; `None` after the last.
     pub(super) async fn next(&mut self, org: &Salesforce, plan: &Plan) -> Result<Option<Rows>, Failure> {
+        match self.portion {
+            Portion::AsTheyCome => self.piece(org, plan).await,
+            Portion::Whole(count) => self.whole(org, plan, count).await,
+        }
+    }
+
+    /// The next page, read to its end.
+    async fn whole(&mut self, org: &Salesforce, plan: &Plan, count: usize) -> Result<Option<Rows>, Failure> {
+        let Some(call) = self.call(count) else { return Ok(None) };
+        let read = || async {
+            let reply = org.read_raw(&call).await?;
+            let head = Head::read(&reply.headers)?;
+            let (mut table, mut rows) = (table(plan), Rows::new());
+            let taken = table.take(&reply.body, &mut rows);
+            taken.filter(|()| table.is_whole()).ok_or_else(|| error::strange(200))?;
+            head.check(rows.len())?;
+            Ok((rows, head.after))
+        };
+        let (rows, after) = patiently(read).await?;
+        self.next = after;
+        Ok(Some(rows))
+    }
+
+    /// The next records of a page that is under way.
+    async fn piece(&mut self, org: &Salesforce, plan: &Plan) -> Result<Option<Rows>, Failure> {
         loop {
             let page = match &mut self.page {
                 Some(page) => page,
@@ -109,8 +141,8 @@ impl Bulk {
             match page.rows().await {
                 Ok(rows) if rows.is_empty() => {
                     if let Some(page) = self.page.take() {
-                        page.check()?;
-                        self.next = page.after;
+                        page.head.check(page.read)?;
+                        self.next = page.head.after;
                     }
                     self.taken = 0;
                 }
@@ -132,20 +164,20 @@ impl Bulk {
     }
 
     async fn open_page(&self, org: &Salesforce, plan: &Plan) -> Result<Option<Page>, Failure> {
+        let Some(call) = self.call(PAGE) else { return Ok(None) };
+        let download = patiently(|| org.download(&call)).await?;
+        let head = Head::read(download.headers())?;
+        Ok(Some(Page { download, head, table: table(plan), read: 0, known: self.taken }))
+    }
+
+    /// What reads the next page; nothing after the last.
+    fn call(&self, count: usize) -> Option<Call> {
         let locator = match &self.next {
             Next::First => String::new(),
             Next::Page(locator) => format!("&locator={locator}"),
-            Next::Nothing => return Ok(None),
+            Next::Nothing => return None,
         };
-        let call = Call::get_csv(format!("jobs/query/{}/results?maxRecords={PAGE}{locator}", self.job));
-        let download = patiently(|| org.download(&call)).await?;
-        let after = match download.header("Sforce-Locator").ok_or_else(|| error::strange(200))? {
-            "null" => Next::Nothing,
-            locator => Next::Page(locator.to_owned()),
-        };
-        let count = download.header("Sforce-NumberOfRecords").and_then(|count| count.parse().ok());
-        let table = Table::new(plan.columns.iter().map(|column| column.name.clone()).collect());
-        Ok(Some(Page { download, table, count, read: 0, known: self.taken, after }))
+        Some(Call::get_csv(format!("jobs/query/{}/results?maxRecords={count}{locator}", self.job)))
     }
 
     /// Forgets the job, unless another attempt may go on with it.
@@ -177,15 +209,30 @@ impl Page {
         }
         Ok(rows)
     }
+}
 
-    /// Whether it brought as many records as it said.
-    fn check(&self) -> Result<(), Failure> {
+impl Head {
+    fn read(headers: &HeaderMap) -> Result<Self, Failure> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let after = match text("Sforce-Locator").ok_or_else(|| error::strange(200))? {
+            "null" => Next::Nothing,
+            locator => Next::Page(locator.to_owned()),
+        };
+        Ok(Self { count: text("Sforce-NumberOfRecords").and_then(|count| count.parse().ok()), after })
+    }
+
+    /// Whether the page brought as many records as it said.
+    fn check(&self, read: usize) -> Result<(), Failure> {
         let long = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         match self.count {
-            Some(count) if count != self.read => Err(incomplete(long(self.read), long(count))),
+            Some(count) if count != read => Err(incomplete(long(read), long(count))),
             _ => Ok(()),
         }
     }
+}
+
+fn table(plan: &Plan) -> Table {
+    Table::new(plan.columns.iter().map(|column| column.name.clone()).collect())
 }
 
 /// What tells statements apart. Results are read with the version of the API that made the job.

@@ -9,7 +9,7 @@ use postern_protocol::{Failure, FailureClass};
 use super::delta::Tracker;
 use super::plan::Plan;
 use super::value::Column;
-use super::{Rows, Taker};
+use super::{Portion, Rows, Taker};
 use crate::connector::{Payload, unwritten};
 use crate::dataset::Change;
 use crate::dataset::writer::{Cell, Writer};
@@ -70,6 +70,8 @@ impl Sink {
 }
 
 impl Taker for Sink {
+    const PORTION: Portion = Portion::AsTheyCome;
+
     async fn take(self, rows: Rows) -> Result<Self, Failure> {
         let mut sink = self.blocking(|sink| rows.into_iter().try_for_each(|row| sink.add(row))).await?;
         if let Some(tracker) = &mut sink.tracker {
