@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
 /// Free pieces of at least so many bytes go back to the system. That is where the C library begins, but each larger piece
@@ -18,19 +19,25 @@ const STARTED_AGAIN: &str = "POSTERN_STARTED_AGAIN";
 /// environment of a program that starts, so this one starts once more in its own place, unless somebody set it already.
 /// If it cannot, it goes on as it is and takes more memory.
 pub fn give_memory_back() {
-    if let Some(mut again) = again(|name| env::var_os(name).is_some(), env::args_os()) {
+    // By its path, not as `/proc/self/exe`: the last part of it is what `top` and `pgrep` call the process.
+    let Ok(program) = env::current_exe() else { return };
+    if let Some(mut again) = again(&program, |name| env::var_os(name).is_some(), env::args_os()) {
         drop(again.exec());
     }
 }
 
 /// This program with its arguments and the setting; nothing if it has one.
-fn again(is_set: impl Fn(&str) -> bool, mut arguments: impl Iterator<Item = OsString>) -> Option<Command> {
+fn again(
+    program: &Path,
+    is_set: impl Fn(&str) -> bool,
+    mut arguments: impl Iterator<Item = OsString>,
+) -> Option<Command> {
     let (name, value) = GIVE_BACK_FROM;
     if !cfg!(target_env = "gnu") || [name, TUNABLES, STARTED_AGAIN].into_iter().any(is_set) {
         return None;
     }
     let started_as = arguments.next();
-    let mut again = Command::new("/proc/self/exe");
+    let mut again = Command::new(program);
     again.arg0(started_as.as_deref().unwrap_or(OsStr::new("postern"))).args(arguments);
     again.env(name, value).env(STARTED_AGAIN, "1");
     Some(again)
@@ -44,12 +51,16 @@ mod tests {
     #[test]
     fn the_program_starts_once_more_with_its_arguments_and_not_a_third_time() {
         let arguments = || ["postern", "run"].map(OsString::from).into_iter();
-        let once_more = again(|_| false, arguments()).unwrap();
-        assert_eq!(once_more.get_args().collect::<Vec<_>>(), ["run"]);
+        let program = Path::new("/usr/bin/postern");
+        let once_more = again(program, |_| false, arguments()).unwrap();
+        assert_eq!(
+            (once_more.get_program(), once_more.get_args().collect::<Vec<_>>()),
+            (program.as_os_str(), vec![OsStr::new("run")])
+        );
         let set: Vec<&OsStr> = once_more.get_envs().map(|(name, _)| name).collect();
         assert_eq!(set, ["MALLOC_MMAP_THRESHOLD_", "POSTERN_STARTED_AGAIN"]);
         for name in set.into_iter().chain([OsStr::new(TUNABLES)]) {
-            assert!(again(|it| OsStr::new(it) == name, arguments()).is_none(), "{name:?}");
+            assert!(again(program, |it| OsStr::new(it) == name, arguments()).is_none(), "{name:?}");
         }
     }
 }
