@@ -73,9 +73,8 @@ fn only_spawn_spawns() {
 #[test]
 fn only_config_reads_the_environment() {
     let words = ["env::var", "env::var_os", "env::vars", "env::vars_os", "env::args", "env::args_os", "std::env"];
-    let is_home = |it: &Source| {
-        it.is_in(AGENT, "config") || it.is_in(AGENT, "allocator") || it.is_in(CONTROLLER, "config")
-    };
+    let is_home =
+        |it: &Source| it.is_in(AGENT, "config") || it.is_in(AGENT, "allocator") || it.is_in(CONTROLLER, "config");
     let places = away_from_home(&words, is_home);
     nothing_breaks("Only `config` reads the environment, and `allocator` what the C library reads there.", &places);
 }
