@@ -3,7 +3,7 @@
 use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId};
 
 use crate::chain::Chain;
-use crate::connector::{Keep, Pending, Visit};
+use crate::connector::{Bucket, Keep, Pending, Visit};
 use crate::store::{AgentStoreError, Store};
 
 /// The facts kept for one connected system.
@@ -28,20 +28,28 @@ impl Keep for Kept {
         Box::pin(async move { self.store.keep(&self.system, key, &value).await.map_err(|error| forgot(&error)) })
     }
 
-    fn keep_all(&self, facts: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
-        Box::pin(async move { self.store.keep_all(&self.system, &facts).await.map_err(|error| forgot(&error)) })
+    fn forget<'a>(&'a self, key: &'a str) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(async move { self.store.forget(&self.system, key).await.map_err(|error| forgot(&error)) })
     }
 
-    fn each(&self, prefix: &str, visit: &mut Visit<'_>) -> Result<(), Failure> {
-        for fact in self.store.kept(&self.system, prefix) {
-            let (key, value) = fact.map_err(|error| forgot(&error))?;
-            visit(&key, &value)?;
+    fn bucket(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.store.bucket(&self.system, key).map_err(|error| forgot(&error))
+    }
+
+    fn keep_buckets(&self, buckets: Vec<Bucket>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async move { self.store.keep_buckets(&self.system, &buckets).await.map_err(|error| forgot(&error)) })
+    }
+
+    fn each_bucket(&self, prefix: &str, visit: &mut Visit<'_>) -> Result<(), Failure> {
+        for bucket in self.store.buckets(&self.system, prefix) {
+            let (key, bucket) = bucket.map_err(|error| forgot(&error))?;
+            visit(&key, &bucket)?;
         }
         Ok(())
     }
 
-    fn forget_all(&self, keys: Vec<String>) -> Pending<'_, Result<(), Failure>> {
-        Box::pin(async move { self.store.forget_all(&self.system, &keys).await.map_err(|error| forgot(&error)) })
+    fn forget_buckets<'a>(&'a self, prefix: &'a str) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(async move { self.store.forget_buckets(&self.system, prefix).await.map_err(|error| forgot(&error)) })
     }
 
     fn delivered(&self, task: TaskId) -> Result<bool, Failure> {

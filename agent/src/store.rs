@@ -20,7 +20,7 @@ use transaction::Transaction;
 
 use crate::chain::Chain;
 use crate::clock;
-use crate::connector::JournalEntry;
+use crate::connector::{Bucket, JournalEntry};
 
 const OFFERS: Table = Table::new("offers", 1);
 const STATES: Table = Table::new("states", 2);
@@ -29,12 +29,17 @@ const REPORTS: Table = Table::new("reports", 4);
 const TOMBSTONES: Table = Table::new("tombstones", 5);
 const META: Table = Table::new("meta", 6);
 const KEPT: Table = Table::new("kept", 7);
+const BUCKETS: Table = Table::new("buckets", 9);
 
-/// Entries of a journal whose removal fits one batch of the engine.
-const DELETED_AT_ONCE: usize = 2_000;
+/// Keys whose removal fits one batch of the engine: each takes at most 64 bytes more than its own.
+const DELETED_AT_ONCE: usize = 1_000;
 
-/// Facts of up to 3 KiB that fit one batch of the engine.
-const FACTS: usize = 64;
+/// Content of buckets that is committed together: with its keys it fits one batch of the engine, as does a single one of
+/// the largest.
+const BUCKETS_AT_ONCE: usize = 128 * 1024;
+
+/// What the keys of a small bucket take in a batch: of the part it had, and of the one it gets.
+const BUCKET_KEYS: usize = 512;
 
 const SESSION: &[u8] = b"session";
 const MEMBERSHIP: &[u8] = b"membership";
@@ -120,19 +125,20 @@ impl Store {
         try_join_all(batches.into_iter().map(|batch| self.engine.commit(batch))).await?;
         for write in writes {
             if let Write::DeleteTask(task) = write {
-                self.delete_journal(*task).await?;
+                // A batch's may be larger than any one commit, and what is left behind a crash is swept away at the next
+                // start.
+                self.delete_below(JOURNAL, task.as_bytes()).await?;
             }
         }
         Ok(())
     }
 
-    /// Removes a journal, piece by piece: a batch's may be larger than any one commit, and what is left behind a crash
-    /// is swept away at the next start.
-    async fn delete_journal(&self, task: TaskId) -> Result<(), AgentStoreError> {
+    /// Removes what is under the keys that begin with `prefix`, piece by piece.
+    async fn delete_below(&self, table: Table, prefix: &[u8]) -> Result<(), AgentStoreError> {
         loop {
             let mut batch = Batch::new();
-            for key in self.engine.scan_keys(JOURNAL, task.as_bytes()).take(DELETED_AT_ONCE) {
-                batch.delete(JOURNAL, &key?)?;
+            for key in self.engine.scan_keys(table, prefix).take(DELETED_AT_ONCE) {
+                batch.delete(table, &key?)?;
             }
             if batch.is_empty() {
                 return Ok(());
@@ -243,41 +249,58 @@ impl Store {
         Ok(self.engine.commit(batch).await?)
     }
 
-    /// Keeps many small facts for a connector, batch by batch. All are durable when it returns.
-    pub async fn keep_all(&self, system: &SystemName, facts: &[(String, Vec<u8>)]) -> Result<(), AgentStoreError> {
-        for some in facts.chunks(FACTS) {
-            let mut batch = Batch::new();
-            for (key, value) in some {
-                batch.put(KEPT, &kept_key(system, key), value)?;
-            }
-            self.engine.commit(batch).await?;
-        }
-        Ok(())
+    /// Forgets a small fact.
+    pub async fn forget(&self, system: &SystemName, key: &str) -> Result<(), AgentStoreError> {
+        let mut batch = Batch::new();
+        batch.delete(KEPT, &kept_key(system, key))?;
+        Ok(self.engine.commit(batch).await?)
     }
 
-    /// The small facts kept for a connector whose keys begin with `prefix`, in the order of keys.
-    pub fn kept(
+    /// A bucket kept for a connector.
+    pub fn bucket(&self, system: &SystemName, key: &str) -> Result<Option<Vec<u8>>, AgentStoreError> {
+        Ok(parts::read(&self.engine, BUCKETS, &kept_key(system, key))?)
+    }
+
+    /// Keeps buckets for a connector, or forgets them, in this order. Each is kept whole or not at all; all are durable
+    /// when it returns.
+    pub async fn keep_buckets(&self, system: &SystemName, buckets: &[Bucket]) -> Result<(), AgentStoreError> {
+        let (mut batch, mut bytes) = (Batch::new(), 0);
+        for (key, bucket) in buckets {
+            let len = bucket.as_ref().map_or(0, Vec::len) + BUCKET_KEYS;
+            if bytes + len > BUCKETS_AT_ONCE {
+                self.engine.commit(std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
+            bytes += len;
+            let key = kept_key(system, key);
+            // A later change wins over an earlier one of the same batch, so parts that are not put over go.
+            for part in parts::keys(&self.engine, BUCKETS, &key) {
+                batch.delete(BUCKETS, &part?)?;
+            }
+            let cut = bucket.as_deref().map(|bucket| parts::cut(BUCKETS, &key, bucket)).transpose()?;
+            for (key, part) in cut.into_iter().flatten() {
+                batch.put(BUCKETS, &key, &part)?;
+            }
+        }
+        Ok(self.engine.commit(batch).await?)
+    }
+
+    /// The buckets kept for a connector whose keys begin with `prefix`, in the order of keys.
+    pub fn buckets(
         &self,
         system: &SystemName,
         prefix: &str,
     ) -> impl Iterator<Item = Result<(String, Vec<u8>), AgentStoreError>> + use<> {
         let skip = system.as_str().len() + 1;
-        self.engine.scan_prefix(KEPT, &kept_key(system, prefix)).map(move |item| {
-            let (key, value) = item?;
-            Ok((String::from_utf8_lossy(key.get(skip..).unwrap_or_default()).into_owned(), value))
+        parts::scan_prefix(&self.engine, BUCKETS, &kept_key(system, prefix)).map(move |item| {
+            let (key, bucket) = item?;
+            Ok((String::from_utf8_lossy(key.get(skip..).unwrap_or_default()).into_owned(), bucket))
         })
     }
 
-    /// Forgets small facts kept for a connector, batch by batch.
-    pub async fn forget_all(&self, system: &SystemName, keys: &[String]) -> Result<(), AgentStoreError> {
-        for some in keys.chunks(FACTS) {
-            let mut batch = Batch::new();
-            for key in some {
-                batch.delete(KEPT, &kept_key(system, key))?;
-            }
-            self.engine.commit(batch).await?;
-        }
-        Ok(())
+    /// Forgets the buckets whose keys begin with `prefix`, batch by batch.
+    pub async fn forget_buckets(&self, system: &SystemName, prefix: &str) -> Result<(), AgentStoreError> {
+        self.delete_below(BUCKETS, &kept_key(system, prefix)).await
     }
 
     /// What is remembered of an ended task whose outcome was handed over.

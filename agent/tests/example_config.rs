@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use postern_agent::config::Config;
-use postern_agent::connector::{self, Keep, Pending, Visit};
+use postern_agent::connector::{self, Bucket, Keep, Pending, Visit};
 use postern_protocol::Failure;
 
 const EXAMPLE: &str = include_str!("../../packaging/config/agent.toml");
@@ -19,15 +19,23 @@ impl Keep for Nothing {
         Box::pin(async { Ok(()) })
     }
 
-    fn keep_all(&self, _: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
+    fn forget<'a>(&'a self, _: &'a str) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
 
-    fn each(&self, _: &str, _: &mut Visit<'_>) -> Result<(), Failure> {
+    fn bucket(&self, _: &str) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(None)
+    }
+
+    fn keep_buckets(&self, _: Vec<Bucket>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn each_bucket(&self, _: &str, _: &mut Visit<'_>) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn forget_all(&self, _: Vec<String>) -> Pending<'_, Result<(), Failure>> {
+    fn forget_buckets<'a>(&'a self, _: &'a str) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
 

@@ -40,11 +40,11 @@ use crate::chain::Chain;
 use crate::config::{ConfigError, System};
 use crate::http::{Http, HttpError};
 use governor::Governor;
+use kept::UnderWay;
 use schema::Schema;
 use session::Sessions;
 use settings::Settings;
 use sign_in::SignIn;
-use task::collect::UnderWay;
 use task::{Stop, active, login_state};
 
 /// The connector's name, as in the configuration.
@@ -59,7 +59,8 @@ pub struct Salesforce {
     /// The service's clock when it answered last.
     heard: Mutex<Option<Timestamp>>,
     schema: Schema,
-    collecting: UnderWay,
+    /// Deltas and collections.
+    under_way: UnderWay,
     keep: Arc<dyn Keep>,
 }
 
@@ -100,7 +101,7 @@ impl Salesforce {
             governor,
             heard: Mutex::default(),
             schema,
-            collecting: UnderWay::default(),
+            under_way: UnderWay::default(),
             keep,
         })
     }

@@ -15,7 +15,7 @@ const NUMBER: usize = size_of::<u16>();
 const PART: usize = MAX_VALUE - NUMBER;
 
 /// A key and what is stored under it.
-type Record = (Vec<u8>, Vec<u8>);
+pub type Record = (Vec<u8>, Vec<u8>);
 
 /// Cuts a record into the keys and values to be put for it.
 ///
@@ -72,6 +72,55 @@ pub fn read_all(store: &Store, table: Table) -> Result<Vec<Record>, StoreError> 
         None => Err(incomplete(table, &key)),
     };
     keys.into_iter().map(record).collect()
+}
+
+/// The records whose keys begin with `prefix`, with their keys, in the order of the keys.
+///
+/// # Errors
+///
+/// Each item is an error of its own, as for [`read`].
+pub fn scan_prefix(
+    store: &Store,
+    table: Table,
+    prefix: &[u8],
+) -> impl Iterator<Item = Result<Record, StoreError>> + use<> {
+    let mut found = store.scan_prefix(table, prefix).peekable();
+    std::iter::from_fn(move || {
+        let (first, part) = match found.next()? {
+            Ok(found) => found,
+            Err(error) => return Some(Err(error)),
+        };
+        let key = without_number(&first).to_vec();
+        let mut parts = Vec::new();
+        let mut add = |found: &[u8], part| {
+            if u16::try_from(parts.len()).is_ok_and(|number| found == part_key(&key, number)) {
+                parts.push(part);
+            }
+        };
+        add(&first, part);
+        let of_it = |item: &Result<Record, StoreError>| item.as_ref().map_or(true, |it| without_number(&it.0) == key);
+        while let Some(item) = found.next_if(of_it) {
+            match item {
+                Ok((found, part)) => add(&found, part),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(join(&parts).ok_or_else(|| incomplete(table, &key)).map(|record| (key, record)))
+    })
+}
+
+/// The keys of the parts of one record, in their order.
+///
+/// # Errors
+///
+/// Each item is an error of its own, when it cannot be read.
+pub fn keys(store: &Store, table: Table, key: &[u8]) -> impl Iterator<Item = Result<Vec<u8>, StoreError>> + use<> {
+    let len = key.len() + NUMBER;
+    store.scan_keys(table, key).filter(move |found| found.as_ref().map_or(true, |found| found.len() == len))
+}
+
+fn without_number(key: &[u8]) -> &[u8] {
+    key.get(..key.len().saturating_sub(NUMBER)).unwrap_or_default()
 }
 
 fn part_key(key: &[u8], number: u16) -> Vec<u8> {

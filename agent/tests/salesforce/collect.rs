@@ -19,6 +19,9 @@ const MANY: usize = 1_200;
 /// Users whose records are read at once.
 const GROUP: usize = 250;
 
+/// Users who are kept together.
+const BUCKET: usize = 62;
+
 fn respond(status: u16, code: &str) -> Mishap {
     Mishap::Respond { status, code: Some(code.to_owned()), message: Some("on purpose".to_owned()) }
 }
@@ -273,7 +276,7 @@ async fn a_run_that_breaks_in_the_middle_tells_nobody_to_be_gone() {
         collections.lab.sim.clear_faults();
     }
     // Some hundred users are seen, and then no more.
-    collections.lab.keep.dies_after(Some(GROUP + 10));
+    collections.lab.keep.dies_after(Some(GROUP / BUCKET + 4));
     assert!(collections.try_run(active(), true).await.is_err());
     collections.lab.keep.dies_after(None);
     let run = collections.run(active(), true).await;
@@ -284,15 +287,15 @@ async fn a_run_that_breaks_in_the_middle_tells_nobody_to_be_gone() {
 #[tokio::test]
 async fn a_death_at_any_write_leaves_nobody_out() {
     for writes in 0.. {
-        let collections = Collections::start(OrgSeed::acme(2)).await;
-        collections.run(active(), true).await;
+        let collections = Collections::start(OrgSeed::acme(3 * BUCKET)).await;
+        let everybody = collections.run(active(), true).await.output.users;
         collections.change(disable(JOE)).await;
 
         collections.lab.keep.dies_after(Some(writes));
         let died = collections.try_run(active(), false).await.is_err();
         collections.lab.keep.dies_after(None);
         let run = collections.run(active(), true).await;
-        assert_eq!((run.output.users, run.gone()), (2, vec![JOE]), "{writes}");
+        assert_eq!((run.output.users, run.gone()), (everybody - 1, vec![JOE]), "{writes}");
         assert!(collections.run(active(), true).await.gone().is_empty(), "{writes}");
         if !died {
             assert!(writes >= 3, "the run has so many writes");
@@ -316,6 +319,21 @@ async fn a_collection_of_other_users_begins_anew() {
 
     let other = collections.run(json!({ "name": "other", "user_status": "active" }), true).await;
     assert_eq!(other.output.since.as_str(), "", "each name has its own memory");
+}
+
+/// Go on with a memory of any format, and this fails.
+#[tokio::test]
+async fn a_collection_of_another_version_begins_anew_and_says_so() {
+    let collections = Collections::start(OrgSeed::acme(5)).await;
+    collections.run(active(), true).await;
+    collections.change(disable(JOE)).await;
+    collections.lab.keep.age("salesforce/collections");
+    let anew = collections.run(active(), true).await;
+    assert_eq!((anew.output.users, anew.gone(), anew.output.since.as_str()), (5, vec![], ""));
+    assert!(anew.warnings()[0].contains("another version of the agent"), "{:?}", anew.warnings());
+    collections.change(disable(ANN)).await;
+    let run = collections.run(active(), true).await;
+    assert_eq!((run.gone(), run.warnings()), (vec![ANN], vec![]));
 }
 
 /// Ask for each user's sign-ins alone, and the calls give it away.

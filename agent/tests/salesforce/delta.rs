@@ -7,7 +7,7 @@ use postern_agent::connector::Connector;
 use postern_agent::connector::salesforce::Salesforce;
 use postern_protocol::task::export::Output;
 use postern_protocol::{FailureClass, TaskOutput};
-use salesforce_sim::{Assumptions, OrgSeed, Switches};
+use salesforce_sim::{Assumptions, Mishap, OrgSeed, Switches};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Task, disable, enable, export, import};
@@ -322,4 +322,37 @@ async fn logins_are_told_once() {
     assert!(first.records > 0);
     let (second, _) = deltas.run(request, true).await;
     assert_eq!(second.records, 0);
+}
+
+/// Go on with a cursor of any format, and this fails.
+#[tokio::test]
+async fn a_cursor_of_another_version_begins_anew_and_says_so() {
+    let deltas = Deltas::start().await;
+    deltas.run(request(BOTH), true).await;
+    deltas.lab.keep.age("salesforce/deltas");
+    let (anew, lines) = deltas.run(request(BOTH), true).await;
+    assert_eq!((anew.records, anew.since.as_str()), (21, ""));
+    assert!(lines.iter().all(|line| line.as_object().unwrap().len() == 4), "each is told whole");
+    assert!(anew.warnings.iter().any(|it| it.as_str().contains("another version of the agent")));
+    let (quiet, _) = deltas.run(request(BOTH), true).await;
+    assert!(quiet.records == 0 && quiet.warnings.is_empty());
+}
+
+/// Leave out the turns, and both succeed, one of them with what the other has just undone.
+#[tokio::test]
+async fn one_run_of_a_cursor_at_a_time() {
+    let deltas = Deltas::start().await;
+    deltas.run(request(BOTH), true).await;
+    let latency = Mishap::Latency { millis: 300 };
+    deltas.lab.fault("GET", "/query", latency, 10);
+    let (mut one, mut other) = (export(request(BOTH)), export(request("all_attributes")));
+    let (first, second) = tokio::join!(one.attempt(&deltas.connector), other.attempt(&deltas.connector));
+    let failure = second.err().unwrap();
+    assert!(first.is_ok());
+    assert_eq!((failure.code.as_str(), failure.class.known()), ("cursor_busy", Some(FailureClass::Transient)));
+    let mut another = request(BOTH);
+    another["delta"]["cursor"] = json!("weekly");
+    let (mut one, mut other) = (export(request(BOTH)), export(another));
+    let (first, second) = tokio::join!(one.attempt(&deltas.connector), other.attempt(&deltas.connector));
+    assert!(first.is_ok() && second.is_ok(), "its turn is over, and each cursor has its own");
 }

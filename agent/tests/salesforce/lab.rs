@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use postern_agent::config::Config as AgentConfig;
 use postern_agent::connector::{
-    self, AttemptCx, Conclusion, Connector, Journal, JournalEntry, Keep, Mark, Payload, Pending, Visit,
+    self, AttemptCx, Bucket, Conclusion, Connector, Journal, JournalEntry, Keep, Mark, Payload, Pending, Visit,
 };
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::StreamRef;
@@ -141,6 +141,7 @@ impl Lab {
 #[derive(Default)]
 pub struct Memory {
     kept: Mutex<BTreeMap<String, Vec<u8>>>,
+    buckets: Mutex<BTreeMap<String, Vec<u8>>>,
     lasts: Mutex<Option<usize>>,
     delivered: Mutex<BTreeSet<TaskId>>,
 }
@@ -149,6 +150,17 @@ impl Memory {
     /// The process dies before the write after `writes` more; `None`: it lives on.
     pub fn dies_after(&self, writes: Option<usize>) {
         *self.lasts.lock().unwrap() = writes;
+    }
+
+    /// An earlier version wrote what is kept under the names of this list.
+    pub fn age(&self, list: &str) {
+        let mut kept = self.kept.lock().unwrap();
+        let names: Vec<String> = serde_json::from_slice(&kept[list]).unwrap();
+        for name in names {
+            let mut state: serde_json::Value = serde_json::from_slice(&kept[&name]).unwrap();
+            state.as_object_mut().unwrap().remove("format").unwrap();
+            kept.insert(name, serde_json::to_vec(&state).unwrap());
+        }
     }
 
     /// What came of a task is in the hands of its requester's side.
@@ -183,26 +195,50 @@ impl Keep for Memory {
         Box::pin(async { Ok(()) })
     }
 
-    fn keep_all(&self, facts: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
+    fn forget<'a>(&'a self, key: &'a str) -> Pending<'a, Result<(), Failure>> {
+        if !self.lives() {
+            return Box::pin(async { Err(died()) });
+        }
+        self.kept.lock().unwrap().remove(key);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn bucket(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(self.buckets.lock().unwrap().get(key).cloned())
+    }
+
+    fn keep_buckets(&self, buckets: Vec<Bucket>) -> Pending<'_, Result<(), Failure>> {
         Box::pin(async move {
-            for (key, value) in facts {
-                self.keep(&key, value).await?;
+            for (key, bucket) in buckets {
+                if !self.lives() {
+                    return Err(died());
+                }
+                let mut kept = self.buckets.lock().unwrap();
+                match bucket {
+                    Some(bucket) => {
+                        assert!(bucket.len() <= connector::MAX_BUCKET);
+                        kept.insert(key, bucket);
+                    }
+                    None => drop(kept.remove(&key)),
+                }
             }
             Ok(())
         })
     }
 
-    fn each(&self, prefix: &str, visit: &mut Visit<'_>) -> Result<(), Failure> {
-        let kept = self.kept.lock().unwrap();
-        kept.iter().filter(|(key, _)| key.starts_with(prefix)).try_for_each(|(key, value)| visit(key, value))
+    fn each_bucket(&self, prefix: &str, visit: &mut Visit<'_>) -> Result<(), Failure> {
+        let buckets = self.buckets.lock().unwrap();
+        buckets.iter().filter(|(key, _)| key.starts_with(prefix)).try_for_each(|(key, bucket)| visit(key, bucket))
     }
 
-    fn forget_all(&self, keys: Vec<String>) -> Pending<'_, Result<(), Failure>> {
-        if !self.lives() {
-            return Box::pin(async { Err(died()) });
-        }
-        self.kept.lock().unwrap().retain(|key, _| !keys.contains(key));
-        Box::pin(async { Ok(()) })
+    fn forget_buckets<'a>(&'a self, prefix: &'a str) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            loop {
+                let key = self.buckets.lock().unwrap().keys().find(|key| key.starts_with(prefix)).cloned();
+                let Some(key) = key else { return Ok(()) };
+                self.keep_buckets(vec![(key, None)]).await?;
+            }
+        })
     }
 
     fn delivered(&self, task: TaskId) -> Result<bool, Failure> {

@@ -1,7 +1,12 @@
-//! Names of what is kept, and how many there may be.
+//! What is kept of many records: its names, how many there may be, and who works on it.
+
+pub(super) mod buckets;
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use data_encoding::HEXLOWER;
-use postern_protocol::Failure;
+use postern_protocol::{Failure, FailureClass};
 use sha2::{Digest as _, Sha256};
 
 use crate::connector::Keep;
@@ -30,4 +35,34 @@ pub(super) fn short_hash(texts: &[&str]) -> String {
     }
     let hash: [u8; 32] = hash.finalize().into();
     HEXLOWER.encode(hash.get(..12).unwrap_or_default())
+}
+
+/// Memories that a run is under way of.
+#[derive(Default)]
+pub(super) struct UnderWay(Mutex<BTreeSet<String>>);
+
+impl UnderWay {
+    /// Begins a run. `None`: another is under way, and each would undo what the other keeps.
+    pub(super) fn begin(&self, place: &str) -> Option<Turn<'_>> {
+        let began = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place.to_owned());
+        began.then(|| Turn { all: self, place: place.to_owned() })
+    }
+}
+
+/// A run that is under way.
+pub(super) struct Turn<'a> {
+    all: &'a UnderWay,
+    place: String,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
+    }
+}
+
+/// Why a run does not begin while another is under way.
+pub(super) fn busy(code: &str, what: &str) -> Failure {
+    Failure::new(FailureClass::Transient, code, format!("Another run of {what} is under way"))
+        .with_next_step("Wait until it has ended, or take another name")
 }

@@ -29,6 +29,12 @@ fn a_record_of_any_length_comes_back_whole() {
         assert_eq!(parts::read(&store, TASKS, key).unwrap().as_ref(), Some(record));
     }
     assert_eq!(parts::read_all(&store, TASKS).unwrap(), records);
+    let found: Result<Vec<_>, _> = parts::scan_prefix(&store, TASKS, &[0; 6]).collect();
+    assert_eq!(found.unwrap(), records);
+    let (key, _) = &records[5];
+    assert_eq!(parts::scan_prefix(&store, TASKS, key).map(Result::unwrap).collect::<Vec<_>>(), records[5..]);
+    assert_eq!(parts::keys(&store, TASKS, key).count(), 11);
+    assert_eq!(parts::keys(&store, TASKS, &key[..7]).count(), 0);
     assert_eq!(parts::read(&store, TASKS, b"absent").unwrap(), None);
 }
 
@@ -39,7 +45,9 @@ fn a_shorter_record_hides_the_parts_of_a_longer_one() {
     put_record(&store, b"a", &record(3 * MAX_VALUE));
     put_record(&store, b"a", b"short");
     assert_eq!(parts::read(&store, TASKS, b"a").unwrap().unwrap(), b"short");
-    assert_eq!(parts::read_all(&store, TASKS).unwrap(), [(b"a".to_vec(), b"short".to_vec())]);
+    let short = [(b"a".to_vec(), b"short".to_vec())];
+    assert_eq!(parts::read_all(&store, TASKS).unwrap(), short);
+    assert_eq!(parts::scan_prefix(&store, TASKS, b"").map(Result::unwrap).collect::<Vec<_>>(), short);
 }
 
 #[test]
@@ -71,6 +79,7 @@ fn a_record_that_lacks_any_of_its_parts_is_named() {
 
         assert!(matches!(&error, StoreError::Incomplete { key, .. } if key == "61"), "{error}");
         assert!(parts::read_all(&store, TASKS).is_err());
+        assert!(parts::scan_prefix(&store, TASKS, b"").next().unwrap().is_err());
     }
 }
 

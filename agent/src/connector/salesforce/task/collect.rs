@@ -7,9 +7,6 @@ mod companion;
 mod gatherer;
 mod memory;
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-
 use jiff::Timestamp;
 use postern_protocol::bounded::Text;
 use postern_protocol::outcome::Changed;
@@ -17,6 +14,7 @@ use postern_protocol::task::collect::{MAX_LOGINS, Output, Request, UserStatus};
 use postern_protocol::task::export::RESULT_KEY;
 use postern_protocol::{Failure, FailureClass};
 
+use super::super::kept::busy;
 use super::super::{Salesforce, soql};
 use super::export::{Beginning, Broken, Course, Plan, stream};
 use super::unknown_choice;
@@ -31,44 +29,17 @@ use memory::Memory;
 /// takes more memory than a page in bulk, whose size is chosen here.
 const BULK_ABOVE: u64 = 1_000;
 
-/// The collections that a run is under way of.
-#[derive(Default)]
-pub(in super::super) struct UnderWay(Mutex<BTreeSet<String>>);
-
-impl UnderWay {
-    /// Only one run at a time: each would take the users that the other saw for gone.
-    fn begin(&self, name: &str) -> Result<Turn<'_>, Failure> {
-        let name = name.to_lowercase();
-        if self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
-            return Ok(Turn { all: self, name });
-        }
-        let summary = format!("Another run of the collection `{name}` is under way");
-        Err(Failure::new(FailureClass::Transient, "collection_busy", summary)
-            .with_next_step("Wait until it has ended, or give this collection another name"))
-    }
-}
-
-/// A run that is under way.
-struct Turn<'a> {
-    all: &'a UnderWay,
-    name: String,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
-    }
-}
-
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
     let conditions = conditions(&it)?;
-    let _turn = org.collecting.begin(&it.name)?;
+    let place = memory::place(&it.name);
+    let busy = || busy("collection_busy", &format!("the collection `{}`", it.name));
+    let _turn = org.under_way.begin(&place).ok_or_else(busy)?;
     let started = now();
     let user = attributes::reach(org).await?;
     let (layout, mut warnings) = Layout::find(org, &user).await?;
     let companions = Companions::find(org, it.logins, &mut warnings).await?;
     let instance = org.sessions.current().await?.instance.clone();
-    let (memory, forgot) = Memory::begin(org.keep.as_ref(), &it, cx.task, &started).await?;
+    let (memory, forgot) = Memory::begin(&org.keep, &it, cx.task, &started).await?;
     warnings.extend(forgot);
     let mut plan = Plan::of(&user.object, layout.columns(), conditions);
     for warning in warnings {

@@ -22,6 +22,7 @@ use postern_protocol::task::export::{Output, RESULT_KEY, Request, Way};
 use postern_protocol::{Failure, FailureClass};
 
 use super::super::api::lock_wait;
+use super::super::kept::{Turn, busy};
 use super::super::{Salesforce, error, soql};
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use bulk::Bulk;
@@ -42,11 +43,13 @@ const RESTARTS: u32 = 2;
 /// How often a page is asked for before the attempt fails.
 const TRIES: u32 = 5;
 
-/// Records as the service gave them, a text for each column.
-pub(super) type Rows = Vec<Vec<Option<String>>>;
+/// A record as the service gave it, a text for each column.
+type Row = Vec<Option<String>>;
+pub(super) type Rows = Vec<Row>;
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
     let mut plan = Plan::make(org, &it).await?;
+    let _turn = begin_turn(org, &it, &plan)?;
     let delta = begin_delta(org, &it, &mut plan, cx).await?;
     let total = if it.size_hint > 0 { it.size_hint } else { org.first_page(&plan.count()).await?.total };
     let mut course = Course::new(org, &plan, total > BULK_ABOVE, cx);
@@ -134,6 +137,13 @@ impl Course {
     }
 }
 
+/// The turn of a cursor, if the export is a delta: each of two runs would undo what the other remembers.
+fn begin_turn<'a>(org: &'a Salesforce, it: &Request, plan: &Plan) -> Result<Option<Turn<'a>>, Failure> {
+    let Some(delta) = &it.delta else { return Ok(None) };
+    let busy = || busy("cursor_busy", &format!("the cursor `{}`", delta.cursor));
+    org.under_way.begin(&delta::place(&plan.object, &delta.cursor)).ok_or_else(busy).map(Some)
+}
+
 /// Begins the run of a cursor, if the export is a delta, and leaves only its span of time.
 async fn begin_delta(
     org: &Salesforce,
@@ -151,7 +161,10 @@ async fn begin_delta(
         // Records are stamped by Salesforce's clock, so this host's is of no use here.
         now: plan.now.ok_or_else(|| error::strange(200))?,
     };
-    let (cursor, span) = Cursor::begin(org.keep.as_ref(), begin).await?;
+    let (cursor, span, forgot) = Cursor::begin(org.keep.as_ref(), begin).await?;
+    if let Some(forgot) = forgot {
+        plan.warn(forgot.to_owned());
+    }
     plan.within(&span);
     Ok(Some((cursor, span)))
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::config::Config;
 use crate::connector::salesforce::Salesforce;
 use crate::connector::salesforce::schema::describe::{Described, Field};
-use crate::connector::{Keep, Pending, Visit};
+use crate::connector::{Bucket, Keep, Pending, Visit};
 
 fn field(name: &str, type_name: &str) -> Field {
     Field { name: name.to_owned(), type_name: type_name.to_owned(), filterable: name != "AboutMe", ..Field::default() }
@@ -192,15 +192,23 @@ impl Keep for Forgetful {
         Box::pin(async { Ok(()) })
     }
 
-    fn keep_all(&self, _: Vec<(String, Vec<u8>)>) -> Pending<'_, Result<(), Failure>> {
+    fn forget<'a>(&'a self, _: &'a str) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
 
-    fn each(&self, _: &str, _: &mut Visit<'_>) -> Result<(), Failure> {
+    fn bucket(&self, _: &str) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(None)
+    }
+
+    fn keep_buckets(&self, _: Vec<Bucket>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn each_bucket(&self, _: &str, _: &mut Visit<'_>) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn forget_all(&self, _: Vec<String>) -> Pending<'_, Result<(), Failure>> {
+    fn forget_buckets<'a>(&'a self, _: &'a str) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
 

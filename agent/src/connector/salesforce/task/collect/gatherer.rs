@@ -1,7 +1,6 @@
 //! From users to lines of the file.
 
 use std::io::Write as _;
-use std::sync::Arc;
 
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::StreamRef;
@@ -50,12 +49,12 @@ pub(super) struct Done {
 }
 
 impl Head<'_> {
-    /// The lines of some users, and what is to be kept of each.
+    /// The lines of some users, and of each the id and the name.
     async fn lines(
         &self,
         org: &Salesforce,
         group: Vec<Map<String, Json>>,
-    ) -> Result<(Vec<Json>, Vec<(String, Vec<u8>)>), Failure> {
+    ) -> Result<(Vec<Json>, Vec<(String, String)>), Failure> {
         let ids: Vec<String> = group.iter().map(|line| text(line, "Id")).collect();
         let named: Vec<&str> = ids.iter().map(String::as_str).collect();
         let mut found = self.companions.read(org, &named).await?;
@@ -64,7 +63,7 @@ impl Head<'_> {
             let url = self.instance.join(id).map(String::from);
             user.insert("Url".to_owned(), url.map_or(Json::Null, Json::String));
             self.companions.join(&mut user, id, &mut found);
-            seen.push(self.memory.seen(id, &text(&user, "Username")));
+            seen.push((id.clone(), text(&user, "Username")));
             lines.push(Json::Object(user));
         }
         Ok((lines, seen))
@@ -85,7 +84,7 @@ impl<'a> Gatherer<'a> {
     async fn flush(mut self) -> Result<Self, Failure> {
         let (lines, seen) = self.head.lines(self.org, std::mem::take(&mut self.waiting)).await?;
         self.payload = write(self.payload, lines).await?;
-        self.org.keep.keep_all(seen).await?;
+        self.head.memory.saw(seen).await?;
         Ok(self)
     }
 
@@ -94,14 +93,14 @@ impl<'a> Gatherer<'a> {
         if !self.waiting.is_empty() {
             self = self.flush().await?;
         }
-        let (keep, memory) = (Arc::clone(&self.org.keep), self.head.memory.clone());
+        let memory = self.head.memory.clone();
         let mut payload = self.payload;
         let written = tokio::task::spawn_blocking(move || {
-            let removed = memory.gone(keep.as_ref(), |user| line(&mut payload, &json!({ "removed": user })))?;
+            let removed = memory.gone(|user| line(&mut payload, &json!({ "removed": user })))?;
             Ok::<_, Failure>((payload, removed))
         });
         let (payload, removed) = written.await.map_err(|_| crashed())??;
-        self.head.memory.forget(self.org.keep.as_ref(), removed.told_before).await?;
+        self.head.memory.forget(removed.told_before).await?;
         let (users, removed, ended, warnings) = (self.users, removed.count, super::now(), plan.warnings());
         let end = json!({ "end": {
             "complete": true, "users": users, "removed": removed, "ended": ended, "warnings": warnings,

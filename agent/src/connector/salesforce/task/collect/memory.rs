@@ -3,12 +3,15 @@
 //! Of every user the newest run that saw it is kept. A user whom the present run did not see is told to be gone, by
 //! every run, until one that told it is known to have been handed over: whatever is lost is told again.
 
+use std::sync::Arc;
+
 use data_encoding::HEXLOWER;
 use postern_protocol::task::collect::Request;
 use postern_protocol::{Failure, FailureClass, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::super::super::kept::buckets::{self, Buckets, Fact, put_number, put_text, take_number, take_text};
 use super::super::super::kept::{admit, short_hash};
 use crate::connector::Keep;
 
@@ -16,18 +19,23 @@ use crate::connector::Keep;
 const MAX_COLLECTIONS: usize = 32;
 /// Where their names are kept.
 const COLLECTIONS: &str = "salesforce/collections";
+/// The layout of what is kept.
+const FORMAT: u32 = 1;
 /// Users who are forgotten in one run. More are forgotten in the next.
 const FORGOTTEN: usize = 10_000;
 
 /// The memory of a collection during one run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Memory {
-    key: String,
+    keep: Arc<dyn Keep>,
+    place: String,
     state: State,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct State {
+    #[serde(default)]
+    format: u32,
     /// The newest run.
     run: u64,
     /// What runs before this one saw does not count any more.
@@ -48,47 +56,69 @@ struct Run {
     started: String,
 }
 
+/// A user as the newest run saw him that did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    run: u64,
+    username: String,
+}
+
+impl Fact for Seen {
+    fn encode(&self, _: Option<&Self>, out: &mut Vec<u8>) {
+        put_number(self.run, out);
+        put_text(&self.username, out);
+    }
+
+    fn decode<'a>(bytes: &'a [u8], _: Option<&Self>) -> Option<(Self, &'a [u8])> {
+        let (run, rest) = take_number(bytes)?;
+        let (username, rest) = take_text(rest)?;
+        Some((Self { run, username: username.to_owned() }, rest))
+    }
+}
+
 /// Who is gone.
 pub(super) struct Gone {
     pub(super) count: u64,
-    /// Where those are kept whom a run that was handed over has told of.
+    /// The ids of those whom a run that was handed over has told of.
     pub(super) told_before: Vec<String>,
 }
 
 impl Memory {
-    /// Begins a run, and says what has been forgotten if it is of other users than before.
+    /// Begins a run, and says what has been forgotten if it is not of the same users as before.
     pub(super) async fn begin(
-        keep: &dyn Keep,
+        keep: &Arc<dyn Keep>,
         it: &Request,
         task: TaskId,
         started: &str,
     ) -> Result<(Self, Option<String>), Failure> {
-        let key = format!("salesforce/collection/{}", short_hash(&[it.name.to_lowercase().as_str()]));
-        let stored = keep.recall(&key)?;
-        if stored.is_none() && !admit(keep, COLLECTIONS, &key, MAX_COLLECTIONS).await? {
+        let (keep, place) = (Arc::clone(keep), place(&it.name));
+        let stored = keep.recall(&place)?;
+        if stored.is_none() && !admit(keep.as_ref(), COLLECTIONS, &place, MAX_COLLECTIONS).await? {
             return Err(full(&it.name));
         }
-        let stored = stored.map(|stored| serde_json::from_slice(&stored));
-        let mut state: State = match stored {
-            Some(Ok(state)) => state,
-            // Nothing can be said about a memory that cannot be read, so it begins anew.
-            Some(Err(_)) | None => State::default(),
-        };
+        let read = stored.as_deref().and_then(|stored| serde_json::from_slice::<State>(stored).ok());
+        let known = read.filter(|state| state.format == FORMAT);
+        let mut forgot = (stored.is_some() && known.is_none()).then(|| UNKNOWN.to_owned());
+        if known.is_none() {
+            // What another version kept cannot be told from what this one would keep.
+            buckets::forget(keep.as_ref(), &place).await?;
+        }
+        let mut state = known.unwrap_or_else(|| State { format: FORMAT, ..State::default() });
         let about = it.user_status.to_string();
-        state.settle(keep)?;
+        state.settle(keep.as_ref())?;
         state.run += 1;
-        let changed = state.run > 1 && state.about != about;
-        let forgot = changed.then(|| {
+        if state.run > 1 && state.about != about {
             state.forget();
             let before = std::mem::take(&mut state.about);
-            format!("The collection was of {before} users before; nobody is told to be gone for being none of {about}")
-        });
+            let told = "nobody is told to be gone for being none of";
+            forgot = Some(format!("The collection was of {before} users before; {told} {about}"));
+        }
         state.about = about;
         let task = HEXLOWER.encode(task.as_bytes());
         state.pending = Some(Run { number: state.run, task, started: started.to_owned() });
         // On disk before any user is seen by this run, so that no two runs have the same number.
-        keep.keep(&key, serde_json::to_vec(&state).unwrap_or_default()).await?;
-        Ok((Self { key, state }, forgot))
+        keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
+        Ok((Self { keep, place, state }, forgot))
     }
 
     /// When the newest run began that is known to have been handed over; empty if there is none.
@@ -96,34 +126,27 @@ impl Memory {
         self.state.handed_over.as_ref().map_or("", |run| run.started.as_str())
     }
 
-    /// What is to be kept of a user whom this run saw.
-    pub(super) fn seen(&self, id: &str, username: &str) -> (String, Vec<u8>) {
-        (format!("{}/{id}", self.key), [&self.state.run.to_le_bytes(), username.as_bytes()].concat())
+    /// Keeps that this run saw these users, each with the name.
+    pub(super) async fn saw(&self, users: Vec<(String, String)>) -> Result<(), Failure> {
+        let seen = |(id, username)| (id, Some(Seen { run: self.state.run, username }));
+        self.buckets().put_all(users.into_iter().map(seen).collect()).await
     }
 
     /// Tells those whom earlier runs saw and this one did not. Only for a run that saw everybody. Blocks.
-    pub(super) fn gone(
-        &self,
-        keep: &dyn Keep,
-        mut tell: impl FnMut(Json) -> Result<(), Failure>,
-    ) -> Result<Gone, Failure> {
+    pub(super) fn gone(&self, mut tell: impl FnMut(Json) -> Result<(), Failure>) -> Result<Gone, Failure> {
         let mut gone = Gone { count: 0, told_before: Vec::new() };
-        let prefix = format!("{}/", self.key);
-        keep.each(&prefix, &mut |key, value| {
-            let Some((run, username)) = value.split_first_chunk::<8>() else { return Ok(()) };
-            let run = u64::from_le_bytes(*run);
+        buckets::each(self.keep.as_ref(), &self.place, |id, Seen { run, username }| {
             if run >= self.state.run {
                 return Ok(());
             }
             if run < self.state.from || self.was_told(run) {
                 if gone.told_before.len() < FORGOTTEN {
-                    gone.told_before.push(key.to_owned());
+                    gone.told_before.push(id);
                 }
                 return Ok(());
             }
             gone.count += 1;
-            let id = key.strip_prefix(&prefix).unwrap_or_default();
-            tell(json!({ "Id": id, "Username": String::from_utf8_lossy(username) }))
+            tell(json!({ "Id": id, "Username": username }))
         })?;
         Ok(gone)
     }
@@ -134,8 +157,12 @@ impl Memory {
     }
 
     /// Forgets users.
-    pub(super) async fn forget(&self, keep: &dyn Keep, keys: Vec<String>) -> Result<(), Failure> {
-        keep.forget_all(keys).await
+    pub(super) async fn forget(&self, ids: Vec<String>) -> Result<(), Failure> {
+        self.buckets().put_all(ids.into_iter().map(|id| (id, None)).collect()).await
+    }
+
+    fn buckets(&self) -> Buckets<Seen> {
+        Buckets::new(Arc::clone(&self.keep), &self.place)
     }
 }
 
@@ -158,6 +185,14 @@ impl State {
         self.handed_over = None;
     }
 }
+
+/// Where a collection is kept.
+pub(super) fn place(name: &str) -> String {
+    format!("salesforce/collection/{}", short_hash(&[name.to_lowercase().as_str()]))
+}
+
+const UNKNOWN: &str = "What the collection remembered was written by another version of the agent, so it begins anew: nobody is \
+                       told to be gone whom only earlier runs saw";
 
 fn full(shown: &str) -> Failure {
     let summary =

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use postern_protocol::task::export::{Content, DeltaMode, Request};
 use postern_protocol::{Failure, FailureClass};
 
+use super::super::super::kept::buckets::Buckets;
 use super::super::super::schema::describe::{Described, Kind};
 use super::super::super::soql;
 use super::plan::Plan;
@@ -20,9 +21,9 @@ use super::value::Column;
 use crate::connector::Keep;
 use crate::dataset::Change;
 use crate::dataset::writer::Cell;
-pub(super) use cursor::{Begin, Cursor};
+pub(super) use cursor::{Begin, Cursor, place};
 pub(in super::super::super) use cursor::{cursors, forget_cursor};
-use record::{Known, Marks};
+use record::{Known, Layout, Marks};
 
 /// How far behind Salesforce's clock a run ends: a long transaction commits later than the moment it stamps its records
 /// with.
@@ -30,7 +31,7 @@ const LAG: SignedDuration = SignedDuration::from_mins(5);
 /// How far a run reaches back into the one before, for transactions that took longer still. What was handed over then is
 /// recognized by its hashes.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
-/// Attributes of one record whose hashes fit a record of the store, twice.
+/// Attributes of one record whose hashes fit its bucket, twice.
 pub(super) const MAX_ATTRIBUTES: usize = 120;
 /// What tells when a record changed, the best first.
 const STAMPS: [&str; 3] = ["SystemModstamp", "LoginTime", "LastModifiedDate"];
@@ -83,8 +84,9 @@ type Told = (Change, Vec<Option<Cell>>);
 
 /// Tells which records changed, and what of them.
 pub(super) struct Tracker {
-    keep: Arc<dyn Keep>,
+    known: Buckets<Known>,
     cursor: Cursor,
+    layout: Layout,
     columns: Arc<[Column]>,
     /// How many of the columns are handed over.
     shown: usize,
@@ -96,16 +98,17 @@ pub(super) struct Tracker {
     incidental: Vec<bool>,
     mode: DeltaMode,
     content: Content,
-    /// What is to be remembered of the records taken.
-    staged: Vec<(String, Vec<u8>)>,
 }
 
 impl Tracker {
     pub(super) fn new(keep: Arc<dyn Keep>, cursor: Cursor, plan: &Plan, it: &Request) -> Self {
         let mode = it.delta.as_ref().and_then(|delta| delta.mode.known()).unwrap_or(DeltaMode::ChangedAndMandatory);
+        let names = plan.columns.iter().take(plan.shown).map(|column| column.name.as_str());
+        let layout = Layout::new(&cursor.key, names);
         Self {
-            keep,
+            known: Buckets::new(keep, &cursor.place),
             cursor,
+            layout,
             columns: Arc::clone(&plan.columns),
             shown: plan.shown,
             stamp_at: plan.stamp_at,
@@ -113,19 +116,16 @@ impl Tracker {
             incidental: plan.incidental.clone(),
             mode,
             content: it.content.known().unwrap_or(Content::Records),
-            staged: Vec::new(),
         }
     }
 
-    /// What is written of a record, if it changed.
+    /// What is written of a record, if it changed. Blocks.
     pub(super) fn take(&mut self, cells: &[Cell]) -> Result<Option<Told>, Failure> {
         let Some(id) = cells.first().map(|id| id.as_text().to_owned()) else { return Ok(None) };
-        let named = || self.columns.iter().zip(cells).take(self.shown);
-        let marks = Marks::new(&self.cursor.key, named().map(|(column, cell)| (column.name.as_str(), cell)));
-        let key = self.cursor.record_key(&id);
-        let known = self.keep.recall(&key)?.as_deref().and_then(Known::decode);
-        let before = known.as_ref().and_then(|known| self.cursor.standing(known));
-        let changed = marks.changed_since(before);
+        let run = self.cursor.run();
+        let marks = Marks::new(&self.cursor.key, run, &self.layout, cells.iter().take(self.shown));
+        let before = self.known.get(&id)?.and_then(|known| self.cursor.standing(known)).cloned();
+        let changed = marks.changed_since(before.as_ref());
         let is_change = |(changed, incidental): (&bool, &bool)| *changed && !incidental;
         if before.is_some() && !changed.iter().zip(&self.incidental).any(is_change) {
             return Ok(None);
@@ -135,8 +135,7 @@ impl Tracker {
             Content::Records => self.records(cells, &changed, change),
             Content::ChangeLog => self.log(cells, &changed, change),
         };
-        let known = Known { run: self.cursor.run(), marks, before: before.cloned() };
-        self.staged.push((key, known.encode()));
+        self.known.put(&id, Some(Known { marks, before }))?;
         Ok(Some((change, told)))
     }
 
@@ -167,9 +166,14 @@ impl Tracker {
         [id, text(word), text(&names.join(" ")), at].into_iter().map(Some).collect()
     }
 
+    /// Whether it is time for [`Self::remember`].
+    pub(super) fn is_full(&self) -> bool {
+        self.known.is_full()
+    }
+
     /// Makes durable what is to be remembered of the records taken.
     pub(super) async fn remember(&mut self) -> Result<(), Failure> {
-        self.keep.keep_all(std::mem::take(&mut self.staged)).await
+        self.known.write().await
     }
 
     /// What the columns of the file are called.

@@ -1,6 +1,7 @@
 //! From rows to the sealed file, on a thread that may wait for the disk.
 
 use std::sync::Arc;
+use std::vec;
 
 use postern_protocol::message::v1::StreamRef;
 use postern_protocol::seal::SealedOutput;
@@ -9,7 +10,7 @@ use postern_protocol::{Failure, FailureClass};
 use super::delta::Tracker;
 use super::plan::Plan;
 use super::value::Column;
-use super::{Portion, Rows, Taker};
+use super::{Portion, Row, Rows, Taker};
 use crate::connector::{Payload, unwritten};
 use crate::dataset::Change;
 use crate::dataset::writer::{Cell, Writer};
@@ -40,7 +41,7 @@ impl Sink {
         sink.blocking(|sink| sink.writer.begin(&mut sink.payload).map_err(|error| unwritten(&error))).await
     }
 
-    fn add(&mut self, row: Vec<Option<String>>) -> Result<(), Failure> {
+    fn add(&mut self, row: Row) -> Result<(), Failure> {
         self.read += 1;
         let cells: Vec<Cell> = self.columns.iter().zip(row).map(|(column, text)| column.cell(text)).collect();
         let told = match &mut self.tracker {
@@ -52,6 +53,19 @@ impl Sink {
             self.written += 1;
         }
         Ok(())
+    }
+
+    /// Adds rows until there is something to be remembered.
+    async fn add_some(mut self, mut rows: vec::IntoIter<Row>) -> Result<(Self, vec::IntoIter<Row>), Failure> {
+        let added = tokio::task::spawn_blocking(move || {
+            while !self.tracker.as_ref().is_some_and(Tracker::is_full)
+                && let Some(row) = rows.next()
+            {
+                self.add(row)?;
+            }
+            Ok((self, rows))
+        });
+        added.await.map_err(|_| crashed())?
     }
 
     pub(super) async fn finish(self) -> Result<((StreamRef, SealedOutput), u64), Failure> {
@@ -72,12 +86,15 @@ impl Sink {
 impl Taker for Sink {
     const PORTION: Portion = Portion::AsTheyCome;
 
-    async fn take(self, rows: Rows) -> Result<Self, Failure> {
-        let mut sink = self.blocking(|sink| rows.into_iter().try_for_each(|row| sink.add(row))).await?;
-        if let Some(tracker) = &mut sink.tracker {
-            tracker.remember().await?;
+    async fn take(mut self, rows: Rows) -> Result<Self, Failure> {
+        let mut rows = rows.into_iter();
+        while rows.len() > 0 {
+            (self, rows) = self.add_some(rows).await?;
+            if let Some(tracker) = &mut self.tracker {
+                tracker.remember().await?;
+            }
         }
-        Ok(sink)
+        Ok(self)
     }
 
     fn taken(&self) -> u64 {

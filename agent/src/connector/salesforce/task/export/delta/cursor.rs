@@ -7,7 +7,7 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use super::super::super::super::Standing;
-use super::super::super::super::kept::{admit, short_hash};
+use super::super::super::super::kept::{admit, buckets, short_hash};
 use super::Span;
 use super::record::{Known, Marks};
 use crate::connector::Keep;
@@ -16,18 +16,19 @@ use crate::random;
 /// Runs that were lost, after which a cursor begins anew: each is remembered, because its hashes may still lie about.
 const MAX_LOST: usize = 64;
 
-/// Cursors of one connected system: each remembers half a kilobyte of every record, and the disk has an end.
+/// Cursors of one connected system: each remembers some hundred bytes of every record, and the disk has an end.
 const MAX_CURSORS: usize = 32;
 /// Where the names of the cursors are kept.
 const CURSORS: &str = "salesforce/deltas";
 
-/// Keys that are forgotten at once.
-const AT_ONCE: usize = 10_000;
+/// The layout of what is kept.
+const FORMAT: u32 = 1;
 
 /// A cursor during one run.
 #[derive(Clone)]
 pub(in super::super) struct Cursor {
-    name: String,
+    /// Where it is kept, and below it what is remembered of records.
+    pub(super) place: String,
     /// The key of the hashes: without it, they tell nothing about values that can be guessed.
     pub(super) key: hmac::Key,
     state: State,
@@ -35,6 +36,8 @@ pub(in super::super) struct Cursor {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct State {
+    #[serde(default)]
+    format: u32,
     /// What the cursor is called.
     object: String,
     name: String,
@@ -73,18 +76,25 @@ pub(in super::super) struct Begin<'a> {
 }
 
 impl Cursor {
-    /// Begins a run. What it finds counts when its task is known to have been handed over.
-    pub(in super::super) async fn begin(keep: &dyn Keep, begin: Begin<'_>) -> Result<(Self, Span), Failure> {
-        let name = place(begin.object, begin.name);
-        let stored = keep.recall(&name)?;
-        if stored.is_none() && !admit(keep, CURSORS, &name, MAX_CURSORS).await? {
+    /// Begins a run, and says what has been forgotten, if anything had to be. What the run finds counts when its task is
+    /// known to have been handed over.
+    pub(in super::super) async fn begin(
+        keep: &dyn Keep,
+        begin: Begin<'_>,
+    ) -> Result<(Self, Span, Option<&'static str>), Failure> {
+        let place = place(begin.object, begin.name);
+        let stored = keep.recall(&place)?;
+        if stored.is_none() && !admit(keep, CURSORS, &place, MAX_CURSORS).await? {
             return Err(full(begin.name));
         }
-        let mut state: State = match stored.as_deref().map(serde_json::from_slice) {
-            Some(Ok(state)) => state,
-            // Nothing can be said about a cursor that cannot be read, so it begins anew.
-            Some(Err(_)) | None => State { key: HEXLOWER.encode(&random::bytes::<32>()), ..State::default() },
-        };
+        let read = stored.as_deref().and_then(|stored| serde_json::from_slice::<State>(stored).ok());
+        let known = read.filter(|state| state.format == FORMAT);
+        let forgot = (stored.is_some() && known.is_none()).then_some(UNKNOWN);
+        if begin.restart || known.is_none() {
+            // A record of which nothing is remembered is new: cut off in the middle, this makes nobody miss one.
+            buckets::forget(keep, &place).await?;
+        }
+        let mut state = known.unwrap_or_else(State::new);
         let about = short_hash(&[begin.about]);
         let task = HEXLOWER.encode(begin.task.as_bytes());
         // Another attempt at a task asks the same, so that it can go on with the job of the one before.
@@ -106,9 +116,9 @@ impl Cursor {
         state.run += 1;
         state.pending = Some(Pending { task, until: span.until.as_millisecond() });
         // On disk before any hash of this run is, so that a later run knows them for what they are.
-        keep.keep(&name, serde_json::to_vec(&state).unwrap_or_default()).await?;
+        keep.keep(&place, serde_json::to_vec(&state).unwrap_or_default()).await?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, state.key.as_bytes());
-        Ok((Self { name, key, state }, span))
+        Ok((Self { place, key, state }, span, forgot))
     }
 
     /// The number of this run.
@@ -116,15 +126,10 @@ impl Cursor {
         self.state.run
     }
 
-    /// Where a record's hashes are kept.
-    pub(super) fn record_key(&self, id: &str) -> String {
-        format!("{}/{id}", self.name)
-    }
-
     /// The hashes of a record as it was last handed over.
     pub(super) fn standing<'a>(&self, known: &'a Known) -> Option<&'a Marks> {
         let counts = |run: u64| run >= self.state.from && run < self.state.run && !self.state.lost.contains(&run);
-        if counts(known.run) {
+        if counts(known.marks.run) {
             return Some(&known.marks);
         }
         known.before.as_ref().filter(|before| before.run >= self.state.from)
@@ -132,6 +137,10 @@ impl Cursor {
 }
 
 impl State {
+    fn new() -> Self {
+        Self { format: FORMAT, key: HEXLOWER.encode(&random::bytes::<32>()), ..Self::default() }
+    }
+
     /// Finds out what became of the run before: handed over, or lost.
     fn settle(&mut self, keep: &dyn Keep) -> Result<(), Failure> {
         let Some(pending) = self.pending.take() else { return Ok(()) };
@@ -157,7 +166,7 @@ impl State {
 }
 
 /// Where a cursor is kept.
-fn place(object: &str, name: &str) -> String {
+pub(in super::super) fn place(object: &str, name: &str) -> String {
     format!("salesforce/delta/{}", short_hash(&[object, name]))
 }
 
@@ -169,11 +178,7 @@ pub(in super::super::super::super) fn cursors(keep: &dyn Keep) -> Result<Vec<Sta
             continue;
         };
         state.settle(keep)?;
-        let mut records = 0;
-        keep.each(&format!("{name}/"), &mut |_, _| {
-            records += 1;
-            Ok(())
-        })?;
+        let records = buckets::count(keep, &name)?;
         let until = state.until.and_then(|millis| Timestamp::from_millisecond(millis).ok());
         all.push(Standing { object: state.object, name: state.name, until, records });
     }
@@ -192,15 +197,8 @@ pub(in super::super::super::super) async fn forget_cursor(
     if !names.contains(&name) {
         return Ok(false);
     }
-    // A record of which nothing is remembered is new: cut off in the middle, this makes nobody miss one.
-    loop {
-        let some = some_below(keep, &format!("{name}/"))?;
-        if some.is_empty() {
-            break;
-        }
-        keep.forget_all(some).await?;
-    }
-    keep.forget_all(vec![name.clone()]).await?;
+    buckets::forget(keep, &name).await?;
+    keep.forget(&name).await?;
     names.retain(|known| *known != name);
     keep.keep(CURSORS, serde_json::to_vec(&names).unwrap_or_default()).await?;
     Ok(true)
@@ -211,19 +209,7 @@ fn names(keep: &dyn Keep) -> Result<Vec<String>, Failure> {
     Ok(stored.and_then(|names| serde_json::from_slice(&names).ok()).unwrap_or_default())
 }
 
-/// Some of the keys with this prefix, if there are any.
-fn some_below(keep: &dyn Keep, prefix: &str) -> Result<Vec<String>, Failure> {
-    let mut some = Vec::new();
-    let enough = || Failure::new(FailureClass::Internal, "enough", "there are more keys");
-    let looked = keep.each(prefix, &mut |key, _| {
-        some.push(key.to_owned());
-        if some.len() < AT_ONCE { Ok(()) } else { Err(enough()) }
-    });
-    if some.len() < AT_ONCE {
-        looked?;
-    }
-    Ok(some)
-}
+const UNKNOWN: &str = "What the cursor remembered was written by another version of the agent, so it begins anew: everything is handed over";
 
 fn full(shown: &str) -> Failure {
     let summary = format!("There is no place for the cursor `{shown}`: a member keeps {MAX_CURSORS} for one system");
