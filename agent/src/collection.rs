@@ -10,7 +10,7 @@ mod file;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use postern_agent_core::Ledger;
+use postern_agent_core::{Caller, Ledger};
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::Report;
 use postern_protocol::seal::SealingKey;
@@ -212,7 +212,7 @@ impl Collector {
         let offer = local::offer(task, &collection.system, &request, along)?;
         let (sender, receiver) = mpsc::channel(EVENTS);
         tracing::info!(collection = collection.name.as_str(), system = %collection.system, %task, "a collection begins");
-        self.dispatcher.run_local(offer, sender).await;
+        self.dispatcher.run_local(offer, Caller::Schedule, sender).await;
         Ok(ended(receiver).await)
     }
 

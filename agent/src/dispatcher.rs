@@ -5,7 +5,7 @@ mod run;
 use std::time::Duration;
 
 use postern_agent_core::ledger::Ending;
-use postern_agent_core::{JournalEntry, Membership, Unfinished};
+use postern_agent_core::{Caller, JournalEntry, Membership, Unfinished};
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{Held, MembershipState, Offer, Report};
 use postern_protocol::{Failure, FailureClass, ReportNo, SessionNo, StreamId, TaskId};
@@ -25,7 +25,7 @@ enum Input {
     Established { acked: ReportNo, ttl: Duration, frames: Frames },
     Disconnected,
     Frame(Box<FromController>),
-    Local { offer: Box<Offer>, watch: mpsc::Sender<LocalEvent> },
+    Local { offer: Box<Offer>, caller: Caller, watch: mpsc::Sender<LocalEvent> },
     LocalTaken { task: TaskId, delivered: bool },
     Intend { task: TaskId, entry: JournalEntry, reach: Duration, answer: oneshot::Sender<Result<(), Failure>> },
     Record { task: TaskId, entries: Vec<JournalEntry>, answer: oneshot::Sender<Result<(), Failure>> },
@@ -133,8 +133,8 @@ impl Dispatcher {
     }
 
     /// Runs a task of this machine.
-    pub async fn run_local(&self, offer: Offer, watch: mpsc::Sender<LocalEvent>) {
-        self.send(Input::Local { offer: Box::new(offer), watch }).await;
+    pub async fn run_local(&self, offer: Offer, caller: Caller, watch: mpsc::Sender<LocalEvent>) {
+        self.send(Input::Local { offer: Box::new(offer), caller, watch }).await;
     }
 
     /// The outcome of a task of this machine was shown, and what came of it is `delivered` or lost.

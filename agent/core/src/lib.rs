@@ -19,4 +19,4 @@ pub use journal::{Earlier, JournalEntry, Mark};
 pub use ledger::{Event, GivenUp, Ledger, Offered, Refusal, Restored, RestoredTask, Unfinished};
 pub use limits::Limits;
 pub use membership::Membership;
-pub use write::{Origin, TaskState, Tombstone, Write};
+pub use write::{Caller, Origin, TaskState, Tombstone, Write};

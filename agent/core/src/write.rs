@@ -12,8 +12,24 @@ use crate::membership::Membership;
 pub enum Origin {
     /// The controller offered it; it runs under a lease.
     Controller,
-    /// An administrator ran it on this machine.
-    Local,
+    /// It is one of this machine.
+    Local(Caller),
+}
+
+/// Who has a task run on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A person at a terminal, who waits for it.
+    Person,
+    /// A schedule: nobody waits for it.
+    Schedule,
+}
+
+impl Origin {
+    /// Whether it is a task of this machine, which needs no controller.
+    pub const fn is_local(self) -> bool {
+        matches!(self, Self::Local(_))
+    }
 }
 
 /// How far a held task is.

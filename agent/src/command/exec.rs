@@ -11,6 +11,7 @@ mod show;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use postern_agent_core::Caller;
 use postern_protocol::seal::{SealingKey, SealingPublicKey};
 use postern_protocol::{SystemName, TaskRequest};
 use postern_store::private::PartFile;
@@ -63,7 +64,7 @@ pub(super) async fn run(config: &Path, options: Exec) -> Result<Exit, Failed> {
 async fn attempt(app: &App, local: &mut LocalTask) -> Result<Exit, Failed> {
     let offer = offer::offer(app, local)?;
     let (watch, mut events) = mpsc::channel(EVENTS);
-    app.dispatcher.run_local(offer.clone(), watch).await;
+    app.dispatcher.run_local(offer.clone(), Caller::Person, watch).await;
     loop {
         match events.recv().await {
             Some(LocalEvent::Progress { done, total, phase }) => say_error(format_args!("{phase}: {done} of {total}")),

@@ -154,9 +154,9 @@ impl Loop {
                 self.ledger.handle_disconnected();
             }
             Input::Frame(frame) => self.handle_frame(*frame).await,
-            Input::Local { offer, watch } => {
+            Input::Local { offer, caller, watch } => {
                 self.watchers.insert(offer.task, watch);
-                self.offer(*offer, Origin::Local);
+                self.offer(*offer, Origin::Local(caller));
             }
             Input::LocalTaken { task, delivered } => {
                 self.watchers.remove(&task);
@@ -259,7 +259,7 @@ impl Loop {
 
     fn offer(&mut self, offer: Offer, origin: Origin) {
         let refusal = self.refusal(&offer).err();
-        if let (Origin::Local, Some(Refusal { reason, message, .. })) = (origin, &refusal) {
+        if let (Origin::Local(_), Some(Refusal { reason, message, .. })) = (origin, &refusal) {
             tracing::error!(%reason, message, "the task was not taken");
             // Whoever waits for it is told by the end of its events.
             self.watchers.remove(&offer.task);

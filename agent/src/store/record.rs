@@ -4,7 +4,7 @@
 //! changed only together with the store's format number.
 
 use bincode::{Decode, Encode};
-use postern_agent_core::{JournalEntry, Mark, Membership, Origin, TaskState, Tombstone};
+use postern_agent_core::{Caller, JournalEntry, Mark, Membership, Origin, TaskState, Tombstone};
 use postern_protocol::bounded::Bytes;
 use postern_protocol::code::Code;
 use postern_protocol::codec::{self, CodecError};
@@ -19,7 +19,8 @@ codes! {
     /// Where a task came from, on disk.
     enum OriginCode {
         1 Controller = "controller",
-        2 Local = "local",
+        2 Person = "person",
+        3 Schedule = "schedule",
     }
 }
 
@@ -41,7 +42,8 @@ struct TaskRecord {
 pub(super) fn task(offer: &Offer, origin: Origin) -> Result<Vec<u8>, CodecError> {
     let origin = match origin {
         Origin::Controller => OriginCode::Controller,
-        Origin::Local => OriginCode::Local,
+        Origin::Local(Caller::Person) => OriginCode::Person,
+        Origin::Local(Caller::Schedule) => OriginCode::Schedule,
     };
     codec::encode(&TaskRecord { origin: origin.into(), offer: offer.clone() })
 }
@@ -50,7 +52,8 @@ pub(super) fn read_task(bytes: &[u8]) -> Result<(Offer, Origin), CodecError> {
     let record: TaskRecord = codec::decode(bytes)?;
     let origin = match known(record.origin)? {
         OriginCode::Controller => Origin::Controller,
-        OriginCode::Local => Origin::Local,
+        OriginCode::Person => Origin::Local(Caller::Person),
+        OriginCode::Schedule => Origin::Local(Caller::Schedule),
     };
     Ok((record.offer, origin))
 }

@@ -1,4 +1,4 @@
-use postern_agent_core::{Mark, Origin, TaskState};
+use postern_agent_core::{Caller, Mark, Origin, TaskState};
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{MAX_PARAMS, MembershipState, Mode, Offer, Report};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -58,7 +58,7 @@ async fn a_task_far_larger_than_a_value_comes_back_whole() {
     let entry = JournalEntry { step: 2, mark: Mark::Done, note: vec![9; crate::connector::MAX_NOTE] };
     store
         .commit(&[
-            Write::PutTask(Box::new(large.clone()), Origin::Local),
+            Write::PutTask(Box::new(large.clone()), Origin::Local(Caller::Schedule)),
             Write::PutState(large.task, TaskState::Started { resumed: 1 }),
             Write::PutJournal(large.task, 0, entry.clone()),
         ])
@@ -70,7 +70,7 @@ async fn a_task_far_larger_than_a_value_comes_back_whole() {
     assert!(recovered.is_none());
     let restored = store.restore().unwrap();
     let [task] = restored.tasks.as_slice() else { panic!("{:?}", restored.tasks) };
-    assert_eq!((&task.offer, task.origin, task.journal), (&large, Origin::Local, 1));
+    assert_eq!((&task.offer, task.origin, task.journal), (&large, Origin::Local(Caller::Schedule), 1));
     assert_eq!(task.state, TaskState::Started { resumed: 1 });
     assert_eq!(read_journal(&store, large.task), [entry]);
 }

@@ -12,7 +12,7 @@ use super::{Event, Gated, Ledger, Unfinished, failure};
 use crate::journal::JournalEntry;
 use crate::limits::Limits;
 use crate::retry;
-use crate::write::{Origin, TaskState, Write};
+use crate::write::{Caller, Origin, TaskState, Write};
 
 /// An intent on its way to the disk, and who waits for it.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Ledger {
         if held.overtaken {
             return Err(failure::leased_anew());
         }
-        if held.origin == Origin::Local {
+        if held.origin.is_local() {
             return Ok(());
         }
         if !begun && held.cancelled {
@@ -77,7 +77,7 @@ impl Ledger {
             held.phase = Phase::Started { resumed: 0 };
             self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
         }
-        let local = held.origin == Origin::Local;
+        let local = held.origin.is_local();
         self.writes.push(Write::PutJournal(task, number, entry.clone()));
         if first && !local {
             self.after_writes(Gated::Transmit(Started { task, epoch, attempt }.into()));
@@ -181,8 +181,8 @@ impl Ledger {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         let interrupted = is_interruption(&failure);
         let asked = !interrupted && patience >= long_wait;
-        if asked && held.origin == Origin::Local {
-            // Somebody waits for it, and can decide better.
+        if asked && held.origin == Origin::Local(Caller::Person) {
+            // Whoever waits for it can decide better.
             return self.give_up(task, failure);
         }
         // A task that does as it was asked has not failed; but nobody waits for ever.

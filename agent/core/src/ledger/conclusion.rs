@@ -36,7 +36,7 @@ impl Ledger {
         let report = ending.into_report(&held.offer, held.lease.epoch);
         held.phase = Phase::Concluded(Box::new(report.clone()));
         self.progress.remove(&task);
-        if held.origin == Origin::Local || !report.streams.is_empty() {
+        if held.origin.is_local() || !report.streams.is_empty() {
             let origin = held.origin;
             let report = Box::new(report);
             self.writes.push(Write::PutState(task, TaskState::Concluded(report.clone())));
@@ -49,7 +49,7 @@ impl Ledger {
     /// The conclusion is decided and being written; what follows depends on where the task came from.
     pub(super) fn announce_conclusion(&mut self, task: TaskId, origin: Origin, report: Box<Report>) {
         match (origin, report.streams.first()) {
-            (Origin::Local, _) => self.after_writes(Gated::Event(Event::LocalReport(report))),
+            (Origin::Local(_), _) => self.after_writes(Gated::Event(Event::LocalReport(report))),
             (Origin::Controller, Some(stream)) => self.after_writes(Gated::Event(Event::Upload(task, *stream))),
             (Origin::Controller, None) => self.owe(*report),
         }
@@ -75,7 +75,7 @@ impl Ledger {
 
     /// The report of a task of this machine was shown, and what came of it is `delivered` or lost.
     pub fn handle_local_taken(&mut self, task: TaskId, delivered: bool) {
-        let Some(Held { origin: Origin::Local, phase: Phase::Concluded(report), .. }) = self.tasks.get(&task) else {
+        let Some(Held { origin: Origin::Local(_), phase: Phase::Concluded(report), .. }) = self.tasks.get(&task) else {
             return;
         };
         if delivered {

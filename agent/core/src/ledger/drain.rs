@@ -55,7 +55,7 @@ impl Ledger {
     /// nothing is made again another time.
     pub fn handle_stopping(&mut self) {
         self.stopping = true;
-        let reading = |held: &Held| held.running && held.origin == Origin::Local && !held.is_begun();
+        let reading = |held: &Held| held.running && held.origin.is_local() && !held.is_begun();
         let tasks = self.tasks.iter().filter(|(_, held)| reading(held)).map(|(task, _)| Event::Stop(*task));
         self.events.extend(tasks);
         self.transmits.push_back(Drain { reason: Text::clipped("the agent is stopping") }.into());

@@ -88,7 +88,7 @@ impl Held {
     fn new(offer: Offer, origin: Origin, streams_here: &[StreamId], arrival: u64) -> Self {
         let lease = match origin {
             Origin::Controller => Lease::offered(offer.epoch),
-            Origin::Local => Lease::local(),
+            Origin::Local(_) => Lease::local(),
         };
         let missing = offer.streams.iter().map(|stream| stream.id).filter(|id| !streams_here.contains(id)).collect();
         Self {

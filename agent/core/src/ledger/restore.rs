@@ -82,7 +82,7 @@ impl Ledger {
             TaskState::Journaled | TaskState::Started { .. } => (),
             TaskState::Concluded(report) => self.announce_conclusion(task, held.origin, report),
         }
-        if held.origin == Origin::Local && !held.is_concluded() {
+        if held.origin.is_local() && !held.is_concluded() {
             return self.restore_abandoned(task, held);
         }
         let process_died = matches!(held.phase, Phase::Started { resumed } if resumed + 1 >= self.limits.deaths);

@@ -8,7 +8,7 @@ use postern_protocol::{StreamId, TaskId, Timestamp};
 use super::held::{Held, Phase};
 use super::session::Session;
 use super::{Ending, Event, Gated, Ledger};
-use crate::write::{Origin, TaskState, Write};
+use crate::write::{TaskState, Write};
 
 impl Ledger {
     /// Time passed.
@@ -75,7 +75,7 @@ impl Ledger {
         if held.durable_after > self.durable {
             return false;
         }
-        if held.origin == Origin::Local {
+        if held.origin.is_local() {
             return !self.stopping;
         }
         let allowed = match held.phase {

@@ -11,7 +11,7 @@ use postern_protocol::{Epoch, Failure, FailureClass, Outcome, TaskKind, TaskRequ
 
 use super::*;
 use crate::journal::{JournalEntry, Mark};
-use crate::write::{Origin, TaskState};
+use crate::write::{Caller, Origin, TaskState};
 
 const TTL: Duration = Duration::from_secs(60);
 const REACH: Duration = Duration::from_secs(20);
@@ -509,20 +509,39 @@ fn long_waits_that_were_asked_for_are_no_failures_but_do_not_last_for_ever() {
     assert!(desk.names().contains(&"Report"));
 }
 
-#[test]
-fn whoever_waits_at_a_terminal_is_told_instead_of_waiting_long() {
+/// A member that runs a task of this machine.
+fn running_for(caller: Caller) -> Desk {
     let mut desk = Desk::new();
     let offer = offer(1, TaskKind::ValidateUser, 0);
-    let offered = Offered { offer, origin: Origin::Local, refusal: None, streams_here: Vec::new() };
+    let offered = Offered { offer, origin: Origin::Local(caller), refusal: None, streams_here: Vec::new() };
     desk.ledger.handle_offer(offered, desk.now);
     desk.sync();
     assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    desk
+}
+
+#[test]
+fn whoever_waits_at_a_terminal_is_told_instead_of_waiting_long() {
+    let mut desk = running_for(Caller::Person);
     desk.ledger.handle_failed(id(1), busy(59), desk.now);
     desk.now = desk.now + Duration::from_secs(59);
     assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
     desk.ledger.handle_failed(id(1), busy(60), desk.now);
     desk.sync();
     assert!(matches!(desk.events().as_slice(), [Event::LocalReport(_)]));
+}
+
+/// Take it for one that somebody waits for, and a night's collection ends when it is asked to wait for a minute.
+#[test]
+fn a_task_of_a_schedule_waits_as_long_as_one_of_the_controller() {
+    let mut desk = running_for(Caller::Schedule);
+    for _ in 0..24 * 4 {
+        desk.ledger.handle_failed(id(1), busy(900), desk.now);
+        desk.sync();
+        assert_eq!(desk.events(), []);
+        desk.now = desk.ledger.poll_timeout().unwrap();
+        assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    }
 }
 
 #[test]
@@ -653,7 +672,7 @@ fn a_task_of_this_machine_needs_no_controller() {
     let mut desk = Desk::new();
     let offered = Offered {
         offer: offer(1, TaskKind::DisableUser, 0),
-        origin: Origin::Local,
+        origin: Origin::Local(Caller::Person),
         refusal: None,
         streams_here: Vec::new(),
     };
@@ -678,7 +697,7 @@ fn a_task_of_this_machine_needs_no_controller() {
 fn a_task_of_this_machine_that_only_reads_is_not_waited_for() {
     let mut desk = Desk::new();
     for (n, kind) in [(1, TaskKind::ValidateUser), (2, TaskKind::DisableUser)] {
-        let (offer, origin) = (offer(n, kind, 0), Origin::Local);
+        let (offer, origin) = (offer(n, kind, 0), Origin::Local(Caller::Person));
         desk.ledger.handle_offer(Offered { offer, origin, refusal: None, streams_here: Vec::new() }, desk.now);
     }
     desk.sync();
@@ -704,7 +723,7 @@ fn a_task_of_this_machine_whose_results_were_lost_is_not_remembered_as_handed_ov
     let mut desk = Desk::new();
     let offered = Offered {
         offer: offer(1, TaskKind::DisableUser, 0),
-        origin: Origin::Local,
+        origin: Origin::Local(Caller::Person),
         refusal: None,
         streams_here: Vec::new(),
     };
@@ -782,12 +801,12 @@ fn the_lease_is_kept_while_results_are_on_their_way() {
 
 #[test]
 fn a_task_of_this_machine_is_not_run_behind_the_back_of_whoever_left_it() {
-    let mut desk = Desk::restored(restored(Origin::Local, TaskState::Journaled, 0));
+    let mut desk = Desk::restored(restored(Origin::Local(Caller::Person), TaskState::Journaled, 0));
     assert!(desk.events().is_empty());
     desk.sync();
     assert!(desk.disk.contains(&Write::DeleteTask(id(1))));
 
-    let mut desk = Desk::restored(restored(Origin::Local, TaskState::Started { resumed: 0 }, 1));
+    let mut desk = Desk::restored(restored(Origin::Local(Caller::Person), TaskState::Started { resumed: 0 }, 1));
     let events = desk.events();
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
 }
