@@ -7,7 +7,6 @@ mod payload_file;
 mod rest_file;
 mod show;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use postern_protocol::seal::{SealingKey, SealingPublicKey};
@@ -34,7 +33,8 @@ struct LocalTask {
     json: bool,
     secret: Option<(&'static str, Zeroizing<Vec<u8>>)>,
     dataset: Option<PathBuf>,
-    results: Option<(File, PathBuf)>,
+    /// Where a line for each entry goes.
+    results: Option<PartFile>,
     /// Where the entries that did not succeed go.
     rest: Option<RestFile>,
     generated: Option<(SealingKey, PasswordFile)>,
