@@ -1,5 +1,7 @@
 //! `postern exec`: the same work without a controller.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use postern_tests::Lab;
 use postern_tests::lab::SYSTEM;
 use serde_json::json;
@@ -119,6 +121,45 @@ async fn a_file_for_what_comes_out_is_made_before_anything_is_changed() {
 
     let effects = lab.salesforce.counters().users[JOE];
     assert_eq!((effects.password_sets, effects.updates), (1, 0));
+}
+
+/// A plan holds old and new values, and a command that is refused must leave everything as it was.
+#[tokio::test]
+async fn the_results_of_an_import_are_private_and_never_take_the_place_of_its_dataset() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let path = |name: &str| lab.folder().join(name).to_str().unwrap().to_owned();
+    let (dataset, results, taken) = (path("users.csv"), path("results.jsonl"), path("taken.csv"));
+    let text = format!("Username,Title\n{JOE},Lead\n");
+    std::fs::write(&dataset, &text).unwrap();
+    std::fs::write(&results, "of yesterday").unwrap();
+    std::fs::write(&taken, "precious").unwrap();
+    std::os::unix::fs::symlink(&dataset, path("alias.csv")).unwrap();
+    let import = async |more: &[&str]| {
+        agent.run(&[&["exec", "import_batch", "--system", SYSTEM, "--dataset", &dataset][..], more].concat()).await
+    };
+
+    for (refused, why) in [
+        (&["--results", &dataset][..], "the place of the dataset"),
+        (&["--results", &path("alias.csv")], "the place of the dataset"),
+        (&["--failed", &dataset], "the place of the dataset"),
+        (&["--results", &results, "--failed", &taken], "is there already"),
+        (&["--results", &path("both"), "--failed", &path("both")], "name one file"),
+        (&["--results", lab.folder().to_str().unwrap()], "no file that can be replaced"),
+    ] {
+        let done = import(refused).await;
+        assert_eq!(done.code, Some(2), "{done:?}");
+        assert!(done.err.contains(why), "{done:?}");
+    }
+    assert_eq!(std::fs::read_to_string(&dataset).unwrap(), text);
+    assert_eq!(std::fs::read_to_string(&results).unwrap(), "of yesterday");
+    assert_eq!(std::fs::read_to_string(&taken).unwrap(), "precious");
+    assert!(!lab.folder().join("both").exists());
+
+    let planned = import(&["--dry-run", "--results", &results]).await;
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    assert!(std::fs::read_to_string(&results).unwrap().contains("would_modify"));
+    assert_eq!(std::fs::metadata(&results).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 /// Rehearsed, done, mended, done again: the story of an import.

@@ -214,7 +214,8 @@ pub struct ImportBatch {
     /// A variable; may be repeated.
     #[arg(long = "variable", value_name = "NAME=VALUE")]
     pub variables: Vec<Variable>,
-    /// Write one JSON line for each entry here; the first twenty that failed are printed in any case.
+    /// Write one JSON line for each entry here; the first twenty that failed are printed in any case. The file appears
+    /// when it is whole, and replaces one that is there; only you can read it.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
     /// Write the entries that did not succeed here, in the form of the dataset: mended, it can be fed back. The file

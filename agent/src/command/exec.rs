@@ -8,7 +8,6 @@ mod payload_file;
 mod rest_file;
 mod show;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use postern_agent_core::Caller;
@@ -36,7 +35,8 @@ struct LocalTask {
     json: bool,
     secret: Option<(&'static str, Zeroizing<Vec<u8>>)>,
     dataset: Option<PathBuf>,
-    results: Option<(File, PathBuf)>,
+    /// Where a line for each entry goes.
+    results: Option<PartFile>,
     /// Where the entries that did not succeed go.
     rest: Option<RestFile>,
     generated: Option<(SealingKey, PasswordFile)>,

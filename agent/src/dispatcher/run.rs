@@ -321,8 +321,11 @@ impl Loop {
             return;
         }
         // Left behind by an `exec` that was killed: the log is all that is left to tell.
-        let summary = report.failure.as_ref().map(|failure| failure.summary.to_string());
-        tracing::warn!(task = %report.task, outcome = %report.outcome, summary, "an abandoned task ended");
+        let failure = report.failure.as_ref();
+        let code = failure.map(|failure| failure.code.to_string());
+        let summary = failure.map(|failure| failure.summary.to_string());
+        let next_step = failure.map(|failure| failure.next_step.to_string());
+        tracing::warn!(task = %report.task, outcome = %report.outcome, code, summary, next_step, "an abandoned task ended");
         self.ledger.handle_local_taken(report.task, false);
     }
 

@@ -31,7 +31,10 @@ pub(super) fn abandoned() -> Failure {
         "abandoned",
         "The command that ran this task on this machine was killed in the middle of it",
     )
-    .with_next_step("Look at the account in the connected system before running it again")
+    .with_next_step(
+        "Look at the account in the connected system before running it again. Run an import again with \
+         `--attribute NAME=diff_with_target` for each of its attributes: what was done already is found `unchanged`",
+    )
 }
 
 pub(super) fn cancelled_too_late() -> Failure {

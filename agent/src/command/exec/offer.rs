@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use postern_protocol::TaskRequest;
 use postern_protocol::bounded::List;
@@ -148,9 +148,20 @@ fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask
         variables: List::new(options.variables).map_err(|error| wrong("variable", error))?,
         ..import_batch::Request::new(format)
     };
-    let results = options.results.map(make_results).transpose()?;
-    let dataset = Some(options.dataset);
+    for (option, path) in [("results", &options.results), ("failed", &options.failed)] {
+        if path.as_deref().is_some_and(|path| payload_file::takes(path, &options.dataset)) {
+            let message = format!("--{option}: this would take the place of the dataset; name another file");
+            return Err(Failed::new(Exit::Usage, message));
+        }
+    }
     let rest = options.failed.as_deref().map(RestFile::make).transpose()?;
+    if let (Some(results), Some(failed)) = (&options.results, &options.failed)
+        && payload_file::takes(results, failed)
+    {
+        return Err(Failed::new(Exit::Usage, "--results and --failed name one file; name another for one of them"));
+    }
+    let results = options.results.as_deref().map(payload_file::begin).transpose()?;
+    let dataset = Some(options.dataset);
     Ok(LocalTask { dataset, results, rest, ..plain(TaskRequest::ImportBatch(request), options.common) })
 }
 
@@ -163,17 +174,6 @@ fn restore(options: RestoreUser, plain: impl Fn(TaskRequest, Common) -> LocalTas
         None => None,
     };
     Ok(LocalTask { secret, ..plain(TaskRequest::RestoreUser(request), on.common) })
-}
-
-/// Made before anything is changed: what came of it must be told.
-fn make_results(path: PathBuf) -> Result<(File, PathBuf), Failed> {
-    match File::create(&path) {
-        Ok(file) => Ok((file, path)),
-        Err(error) => {
-            let message = format!("the results cannot be written to `{}`; name another file: {error}", path.display());
-            Err(Failed::new(Exit::Usage, message))
-        }
-    }
 }
 
 fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {

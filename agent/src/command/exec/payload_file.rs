@@ -1,5 +1,7 @@
-//! The file that a sealed payload is opened into.
+//! The files that appear when they are whole: what a sealed payload is opened into, and the results of a batch.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use postern_protocol::message::v1::{Offer, Report};
@@ -14,10 +16,22 @@ use crate::local::{self, PayloadError};
 
 /// Begins the file before the task runs: what cannot be kept need not be asked for.
 pub(super) fn begin(path: &Path) -> Result<PartFile, Failed> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        let message = format!("`{}` is no file that can be replaced; name another", path.display());
+        return Err(Failed::new(Exit::Usage, message));
+    }
     PartFile::begin(path).map_err(|error| {
         let message = format!("`{}` cannot be made; name another file: {error}", path.display());
         Failed::new(Exit::Usage, message)
     })
+}
+
+/// Whether writing the file `path` would take the place of the file `other`, by whatever name it is there.
+pub(super) fn takes(path: &Path, other: &Path) -> bool {
+    let Ok(other) = fs::metadata(other) else { return false };
+    [path, &PartFile::part(path)]
+        .into_iter()
+        .any(|path| fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (other.dev(), other.ino())))
 }
 
 /// Opens the payload of a task into the file. A task without one leaves none.

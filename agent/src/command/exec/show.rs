@@ -1,7 +1,7 @@
 //! From a report to the terminal, and to the files that were asked for.
 
-use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
 
 use postern_protocol::code::CodeSet as _;
 use postern_protocol::message::v1::{Offer, Report};
@@ -86,14 +86,12 @@ fn save_results(app: &App, local: &mut LocalTask, report: &Report) -> Result<Vec
     let mut rest = Remainder::default();
     let mut line = Vec::new();
     let mut offset = 0;
+    let mut results = local.results.take();
     while offset < stream.length {
         let piece = reader.read_at(offset).map_err(|error| Failed::because(Exit::Store, &error))?;
         offset += u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        if let Some((file, path)) = &local.results {
-            let mut file: &File = file;
-            file.write_all(&piece).map_err(|error| {
-                Failed::new(Exit::Failed, format!("the results cannot be written to `{}`: {error}", path.display()))
-            })?;
+        if let Some(file) = &mut results {
+            file.write_all(&piece).map_err(|error| unwritten(file.path(), &error))?;
         }
         for byte in piece {
             if byte != b'\n' {
@@ -107,10 +105,18 @@ fn save_results(app: &App, local: &mut LocalTask, report: &Report) -> Result<Vec
             line.clear();
         }
     }
+    if let Some(file) = results {
+        let path = file.path().to_owned();
+        file.complete().map_err(|error| unwritten(&path, &error))?;
+    }
     if let (Some(file), Some(dataset)) = (&mut local.rest, &local.dataset) {
         file.fill(&rest, dataset)?;
     }
     Ok(failed)
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failed {
+    Failed::new(Exit::Failed, format!("the results cannot be written to `{}`: {error}", path.display()))
 }
 
 fn note_failed(failed: &mut Vec<Value>, line: &[u8]) {

@@ -23,7 +23,7 @@ impl PartFile {
     ///
     /// What the system said.
     pub fn begin(path: &Path) -> io::Result<Self> {
-        let part = path.with_added_extension("part");
+        let part = Self::part(path);
         // Left behind by a process that was killed.
         match fs::remove_file(&part) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -31,6 +31,11 @@ impl PartFile {
         }
         let out = Some(BufWriter::new(options().create_new(true).open(&part)?));
         Ok(Self { out, part, path: path.to_owned() })
+    }
+
+    /// Where the file `path` grows.
+    pub fn part(path: &Path) -> PathBuf {
+        path.with_added_extension("part")
     }
 
     /// Where it will be.
