@@ -10,7 +10,7 @@ use salesforce_sim::{Mishap, OrgSeed, Switches};
 use serde_json::json;
 
 use crate::lab::{
-    DONE, Lab, Task, describe_schema, disable, export, freeze, import_with, test_connection, validate, verdict,
+    DONE, Lab, Task, collect, describe_schema, disable, export, freeze, import_with, test_connection, validate, verdict,
 };
 
 const JOE: &str = "user0001@acme.example";
@@ -173,7 +173,8 @@ async fn batches_leave_the_rest_of_the_calls_to_others_and_single_tasks_go_on() 
     let (lab, connector) = org_with_calls(25, 50, "api_budget_percent = 50\n").await;
     let before = calls(&lab);
     let all = json!({"object": "User", "format": "csv"});
-    for mut batch in [titles(60, 10), titles(5, 10), export(all), describe_schema(json!({"objects": ["User"]}))] {
+    let (described, collected) = (json!({"objects": ["User"]}), json!({}));
+    for mut batch in [titles(60, 10), titles(5, 10), export(all), describe_schema(described), collect(collected)] {
         let failure = batch.attempt(&connector).await.unwrap_err();
         assert_eq!(failure.code.as_str(), "api_budget_reserved");
         assert_eq!(failure.class.known(), Some(FailureClass::RateLimited));
@@ -237,6 +238,25 @@ async fn the_wait_that_an_answer_asks_for_is_granted_in_seconds_and_as_a_date() 
         let wait = waits(&connector, &failure);
         assert!((3_001..=3_600).contains(&wait.as_secs()), "{status}: no longer than an hour: {wait:?}");
     }
+}
+
+/// Let every failure wait for what any answer asked for, and one header keeps all tasks from the org for an hour.
+#[tokio::test]
+async fn a_wait_that_one_answer_asked_for_is_not_for_what_others_fail_of() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    validate(JOE).attempt(&connector).await.unwrap();
+    lab.fault("GET", "/query", Mishap::Busy { status: 503, retry_after: "999999999".to_owned() }, 1);
+    let asked = validate(JOE).attempt(&connector).await.unwrap_err();
+    assert!(waits(&connector, &asked) > Duration::from_secs(3_500), "{asked}");
+    validate(JOE).attempt(&connector).await.unwrap();
+
+    lab.fault("GET", "/query", Mishap::DropReply, 2);
+    let lost = disable(JOE).attempt(&connector).await.unwrap_err();
+    assert_eq!((lost.code.as_str(), waits(&connector, &lost)), ("no_answer", Duration::ZERO));
+    lab.fault("GET", "/query", Mishap::Maintenance, 1);
+    let page = disable(JOE).attempt(&connector).await.unwrap_err();
+    assert_eq!((page.code.as_str(), waits(&connector, &page)), ("maintenance_page", Duration::ZERO));
 }
 
 #[tokio::test]

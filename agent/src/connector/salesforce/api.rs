@@ -66,7 +66,7 @@ pub(super) struct Answer {
 /// An answer that is read piece by piece. It keeps its place among the calls until it is dropped.
 pub(super) struct Download {
     opened: Opened,
-    _place: Place,
+    place: Place,
 }
 
 impl Download {
@@ -78,10 +78,6 @@ impl Download {
     /// The next piece of the body; `None` after the last.
     pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
         self.opened.piece().await.map_err(|lost| error::lost(&lost))
-    }
-
-    async fn whole(self) -> Result<Reply, Lost> {
-        self.opened.whole().await
     }
 }
 
@@ -252,13 +248,7 @@ impl Salesforce {
 
     /// Reads what is not JSON. A refusal is JSON even then.
     pub(super) async fn read_raw(&self, call: &Call) -> Result<Reply, Failure> {
-        let told = |reply: Reply| {
-            if reply.status == call.done {
-                return Ok(reply);
-            }
-            let strange = Miss::Not(error::strange(reply.status.as_u16()));
-            Err(classify(&reply, call.done).err().unwrap_or(strange))
-        };
+        let told = |reply: Reply| if reply.status == call.done { Ok(reply) } else { Err(refused(&reply, call.done)) };
         self.read_as(call, told).await
     }
 
@@ -267,19 +257,15 @@ impl Salesforce {
         let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
         loop {
             let place = self.governor.place().await;
-            let download = match self.open(place, &session, call).await {
-                Ok(download) if download.opened.status == call.done => return Ok(download),
-                download => download,
+            let answer = match self.open(place, &session, call).await {
+                Ok(download) if download.opened.status == call.done => Ok(download),
+                Ok(download) => self.finish(download, |reply| Err(refused(&reply, call.done))).await,
+                Err(miss) => Err(miss),
             };
-            let whole = async { download?.whole().await.map_err(Miss::Lost) };
-            let miss = match whole.await {
-                Ok(reply) => {
-                    let strange = Miss::Not(error::strange(reply.status.as_u16()));
-                    classify(&reply, call.done).err().unwrap_or(strange)
-                }
-                Err(miss) => miss,
-            };
-            session = self.once_more(session, &mut repeats, miss).await?;
+            match answer {
+                Ok(download) => return Ok(download),
+                Err(miss) => session = self.once_more(session, &mut repeats, miss).await?,
+            }
         }
     }
 
@@ -287,7 +273,7 @@ impl Salesforce {
         let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
         loop {
             let place = self.governor.place().await;
-            match self.fetch(place, &session, call).await.and_then(&told) {
+            match self.fetch(place, &session, call, &told).await {
                 Ok(answer) => return Ok(answer),
                 Err(miss) => session = self.once_more(session, &mut repeats, miss).await?,
             }
@@ -325,7 +311,7 @@ impl Salesforce {
             // Before the intent: the lease covers the call, and not the wait for a place.
             let place = self.governor.place().await;
             cx.intend(step, note.to_vec(), self.reach()).await.map_err(Undone::Not)?;
-            let (failure, expired) = match self.send(place, &session, call).await {
+            let (failure, expired) = match self.fetch(place, &session, call, |reply| told(call, reply)).await {
                 Ok(answer) => return Ok(answer),
                 Err(Miss::Unknown(failure)) => return Err(Undone::Unknown(failure)),
                 Err(Miss::Lost(lost)) if lost.sent == Sent::Perhaps => return Err(Undone::Unknown(error::lost(&lost))),
@@ -443,13 +429,27 @@ impl Salesforce {
         self.settings.http.timeout + Duration::from_secs(1)
     }
 
-    async fn send(&self, place: Place, session: &Session, call: &Call) -> Result<Answer, Miss> {
-        self.fetch(place, session, call).await.and_then(|reply| told(call, reply))
+    /// Makes a call in its place, which is free again afterwards.
+    async fn fetch<T>(
+        &self,
+        place: Place,
+        session: &Session,
+        call: &Call,
+        told: impl FnOnce(Reply) -> Result<T, Miss>,
+    ) -> Result<T, Miss> {
+        self.finish(self.open(place, session, call).await?, told).await
     }
 
-    /// Makes a call in its place, which is free again afterwards.
-    async fn fetch(&self, place: Place, session: &Session, call: &Call) -> Result<Reply, Miss> {
-        self.open(place, session, call).await?.whole().await.map_err(Miss::Lost)
+    /// What an answer tells. A wait that it asks for goes with its failure.
+    async fn finish<T>(&self, answer: Download, told: impl FnOnce(Reply) -> Result<T, Miss>) -> Result<T, Miss> {
+        let Download { opened, place } = answer;
+        let reply = opened.whole().await.map_err(Miss::Lost)?;
+        drop(place);
+        let wait = governor::wait(reply.status, &reply.headers);
+        told(reply).inspect_err(|miss| match miss {
+            Miss::Expired(failure) | Miss::Not(failure) | Miss::Unknown(failure) => self.governor.asked(failure, wait),
+            Miss::Lost(_) => (),
+        })
     }
 
     async fn open(&self, place: Place, session: &Session, call: &Call) -> Result<Download, Miss> {
@@ -466,16 +466,22 @@ impl Salesforce {
             Body::Csv(rows) => self.http.with_body(request.header(CONTENT_TYPE, CSV_UTF8), rows.clone()).await,
         };
         let opened = self.http.open(request).await.map_err(Miss::Lost)?;
-        self.governor.note(opened.status, &opened.headers);
+        self.governor.note(&opened.headers);
         if let Some(at) = date(&opened.headers) {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
         }
-        Ok(Download { opened, _place: place })
+        Ok(Download { opened, place })
     }
 }
 
 fn encoded(soql: &str) -> String {
     form_urlencoded::byte_serialize(soql.as_bytes()).collect()
+}
+
+/// Why a reply is not the one that was asked for.
+fn refused(reply: &Reply, done: StatusCode) -> Miss {
+    let strange = || Miss::Not(error::strange(reply.status.as_u16()));
+    classify(reply, done).err().unwrap_or_else(strange)
 }
 
 /// What a reply tells, in the form that is wanted.
