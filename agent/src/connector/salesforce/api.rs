@@ -308,7 +308,8 @@ impl Salesforce {
         let mut session = self.sessions.current().await.map_err(Undone::Not)?;
         let (mut renewed, mut locked) = (false, 0);
         loop {
-            // Before the intent: the lease covers the call, and not the wait for a place.
+            // Before the intent, whose lease must outlive the call (`reach`): it would run out during a wait for a
+            // place, which has no bound. The wait for a lease has one, and keeps a place from others only that long.
             let place = self.governor.place().await;
             cx.intend(step, note.to_vec(), self.reach()).await.map_err(Undone::Not)?;
             let (failure, expired) = match self.fetch(place, &session, call, |reply| told(call, reply)).await {
