@@ -173,7 +173,7 @@ async fn batches_leave_the_rest_of_the_calls_to_others_and_single_tasks_go_on() 
     let (lab, connector) = org_with_calls(25, 50, "api_budget_percent = 50\n").await;
     let before = calls(&lab);
     let all = json!({"object": "User", "format": "csv"});
-    let (described, collected) = (json!({"objects": ["User"]}), json!({}));
+    let (described, collected) = (json!({"objects": ["User"]}), json!({"name": "all"}));
     for mut batch in [titles(60, 10), titles(5, 10), export(all), describe_schema(described), collect(collected)] {
         let failure = batch.attempt(&connector).await.unwrap_err();
         assert_eq!(failure.code.as_str(), "api_budget_reserved");
