@@ -20,7 +20,7 @@ use super::governor::{self, Batches, Place};
 use super::sign_in::Session;
 use super::{Salesforce, error, soql, time};
 use crate::connector::AttemptCx;
-use crate::http::{Lost, Opened, Reply, Sent};
+use crate::http::{BODY_LIMIT, JSON_LIMIT, Lost, Opened, Reply, Sent, Unread, read_json};
 use crate::random;
 
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
@@ -259,7 +259,7 @@ impl Salesforce {
             let place = self.governor.place().await;
             let answer = match self.open(place, &session, call).await {
                 Ok(download) if download.opened.status == call.done => Ok(download),
-                Ok(download) => self.finish(download, |reply| Err(refused(&reply, call.done))).await,
+                Ok(download) => self.finish(download, JSON_LIMIT, |reply| Err(refused(&reply, call.done))).await,
                 Err(miss) => Err(miss),
             };
             match answer {
@@ -438,14 +438,20 @@ impl Salesforce {
         call: &Call,
         told: impl FnOnce(Reply) -> Result<T, Miss>,
     ) -> Result<T, Miss> {
-        self.finish(self.open(place, session, call).await?, told).await
+        let limit = if call.accept == JSON { JSON_LIMIT } else { BODY_LIMIT };
+        self.finish(self.open(place, session, call).await?, limit, told).await
     }
 
-    /// What an answer tells. A wait that it asks for goes with its failure.
-    async fn finish<T>(&self, answer: Download, told: impl FnOnce(Reply) -> Result<T, Miss>) -> Result<T, Miss> {
-        let Download { opened, place } = answer;
-        let reply = opened.whole().await.map_err(Miss::Lost)?;
-        drop(place);
+    /// What an answer of at most so many bytes tells. A wait that it asks for goes with its failure.
+    async fn finish<T>(
+        &self,
+        answer: Download,
+        limit: usize,
+        told: impl FnOnce(Reply) -> Result<T, Miss>,
+    ) -> Result<T, Miss> {
+        // The place is kept until the answer is read: there are never more trees in the making than places.
+        let Download { opened, place: _place } = answer;
+        let reply = opened.whole(limit).await.map_err(Miss::Lost)?;
         let wait = governor::wait(reply.status, &reply.headers);
         told(reply).inspect_err(|miss| match miss {
             Miss::Expired(failure) | Miss::Not(failure) | Miss::Unknown(failure) => self.governor.asked(failure, wait),
@@ -487,17 +493,19 @@ fn refused(reply: &Reply, done: StatusCode) -> Miss {
 
 /// What a reply tells, in the form that is wanted.
 fn typed<T: DeserializeOwned>(reply: &Reply) -> Result<T, Miss> {
-    if reply.status == StatusCode::OK
-        && let Ok(told) = serde_json::from_slice(&reply.body)
-    {
-        return Ok(told);
+    if reply.status == StatusCode::OK {
+        match read_json(&reply.body) {
+            Ok(told) => return Ok(told),
+            Err(Unread::TooLarge) => return Err(Miss::Unknown(error::too_large())),
+            Err(Unread::Malformed) => (),
+        }
     }
     Err(classify(reply, StatusCode::OK).err().unwrap_or_else(|| Miss::Not(error::strange(200))))
 }
 
 /// What a reply tells of several calls in one. One that was refused speaks for all.
 fn typed_answers<T: DeserializeOwned>(reply: &Reply) -> Result<Answers<T>, Miss> {
-    let all_well = serde_json::from_slice(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
+    let all_well = read_json(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
     if let Some(answers) = all_well {
         return Ok(answers);
     }
@@ -523,7 +531,11 @@ fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> {
     if status == done && (status == StatusCode::NO_CONTENT || status == StatusCode::CREATED) {
         return Ok(Answer { json: Json::Null, at });
     }
-    let json: Option<Json> = serde_json::from_slice(&reply.body).ok();
+    let json: Option<Json> = match read_json(&reply.body) {
+        Ok(json) => Some(json),
+        Err(Unread::TooLarge) => return Err(Miss::Unknown(error::too_large())),
+        Err(Unread::Malformed) => None,
+    };
     if status == done {
         return json.map(|json| Answer { json, at }).ok_or_else(|| Miss::Unknown(error::strange(status.as_u16())));
     }
@@ -624,6 +636,20 @@ mod tests {
         }
         assert_eq!(class(200, "[]", StatusCode::OK), "done");
         assert_eq!(class(200, "[{\"id\":", StatusCode::OK), "unknown");
+    }
+
+    /// Feature F64. As a tree it would take hundreds of megabytes.
+    #[test]
+    fn f64_an_answer_that_would_take_too_much_memory_is_refused_in_whatever_form_it_is_wanted() {
+        let bomb = reply(200, &format!("{{\"records\":[{}0]}}", "0,".repeat(2 * 1024 * 1024)));
+        let code = |miss: Option<Miss>| match miss {
+            Some(Miss::Unknown(failure)) => failure.code.to_string(),
+            _ => "another".to_owned(),
+        };
+        assert_eq!(code(classify(&bomb, StatusCode::OK).err()), "answer_too_large");
+        assert_eq!(code(classify(&bomb, StatusCode::NO_CONTENT).err()), "answer_too_large");
+        assert_eq!(code(typed::<Rows<Json>>(&bomb).err()), "answer_too_large");
+        assert_eq!(code(typed_answers::<Rows<Json>>(&bomb).err()), "answer_too_large");
     }
 
     #[test]

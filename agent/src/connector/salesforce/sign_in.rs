@@ -17,7 +17,7 @@ use super::settings::{Method, PasswordLogin, Settings};
 use super::{oauth, soap};
 use crate::config::{ConfigError, SecretError, SecretSource, System};
 use crate::connector::Keep;
-use crate::http::{Encryption, Http, Lost, Reply, Sent};
+use crate::http::{Encryption, Http, Lost, Reply, SIGN_IN_LIMIT, Sent};
 use crate::{chain::Chain, clock, random};
 
 /// A session with the org.
@@ -242,7 +242,7 @@ impl SignIn {
     }
 
     async fn ask(&self, request: RequestBuilder) -> Result<Reply, Lost> {
-        let reply = self.http.send(request).await?;
+        let reply = self.http.send(request, SIGN_IN_LIMIT).await?;
         self.governor.note(&reply.headers);
         Ok(reply)
     }
