@@ -6,6 +6,7 @@
 mod body;
 mod lost;
 mod roots;
+mod tree;
 
 use std::time::Duration;
 
@@ -17,11 +18,16 @@ use url::Url;
 use lost::Way;
 pub use lost::{Hop, Lost, Sent};
 pub use roots::{Roots, RootsError, SystemRoots};
+pub use tree::{TREE_LIMIT, Unread, read as read_json};
 
 use crate::config::{Proxy, SecretError};
 
-/// Larger than any answer in JSON that the agent asks for; two thousand rows of a query take a tenth of it.
+/// Larger than any answer that is held as a whole; the results of a bulk job take a quarter of it.
 pub const BODY_LIMIT: usize = 32 * 1024 * 1024;
+/// Larger than any answer in JSON: 2,000 records with 200 attributes each take 12 MiB as text.
+pub const JSON_LIMIT: usize = 16 * 1024 * 1024;
+/// Much larger than a session, or the page of a gateway in its place.
+pub const SIGN_IN_LIMIT: usize = 1024 * 1024;
 
 /// Below what load balancers commonly allow: a connection that the other side closed while idle fails the next
 /// request on it.
@@ -105,7 +111,7 @@ pub struct Reply {
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body, decompressed; at most [`BODY_LIMIT`] bytes.
+    /// Its body, decompressed.
     pub body: Vec<u8>,
 }
 
@@ -160,9 +166,9 @@ impl Http {
         }
     }
 
-    /// Sends a request and reads the whole answer.
-    pub async fn send(&self, request: RequestBuilder) -> Result<Reply, Lost> {
-        self.open(request).await?.whole().await
+    /// Sends a request and reads the whole answer, of at most so many bytes.
+    pub async fn send(&self, request: RequestBuilder, limit: usize) -> Result<Reply, Lost> {
+        self.open(request).await?.whole(limit).await
     }
 
     /// Sends a request and reads the head of the answer.
@@ -187,12 +193,12 @@ impl Opened {
         self.response.chunk().await.map_err(|error| self.way.broke_off(error))
     }
 
-    /// The whole answer.
-    pub async fn whole(mut self) -> Result<Reply, Lost> {
+    /// The whole answer, of at most so many bytes once it is decompressed.
+    pub async fn whole(mut self, limit: usize) -> Result<Reply, Lost> {
         let mut body = Vec::new();
         while let Some(piece) = self.piece().await? {
-            if body.len() + piece.len() > BODY_LIMIT {
-                return Err(self.way.too_large(BODY_LIMIT));
+            if body.len() + piece.len() > limit {
+                return Err(self.way.too_large(limit));
             }
             body.extend_from_slice(&piece);
         }
@@ -247,7 +253,7 @@ mod tests {
             let _ = stream.read(&mut request).await;
             stream.write_all(answer).await.unwrap();
         };
-        tokio::join!(http.send(http.request(Method::GET, url)), serve).0
+        tokio::join!(http.send(http.request(Method::GET, url), BODY_LIMIT), serve).0
     }
 
     #[tokio::test]
@@ -271,7 +277,7 @@ mod tests {
         let url: Url = format!("http://{address}/secret-name").parse().unwrap();
         drop(listener);
         let http = Http::new(&options()).unwrap();
-        let lost = http.send(http.request(Method::POST, url)).await.unwrap_err();
+        let lost = http.send(http.request(Method::POST, url), BODY_LIMIT).await.unwrap_err();
         assert_eq!((lost.hop, lost.sent), (Hop::Connection, Sent::No));
         assert!(!lost.to_string().contains("secret-name"), "{lost}");
         assert_eq!(lost.at, address.to_string());
@@ -280,7 +286,8 @@ mod tests {
     #[tokio::test]
     async fn plain_http_needs_the_word_of_the_operator() {
         let http = Http::new(&Options { encryption: Encryption::Required, ..options() }).unwrap();
-        let lost = http.send(http.request(Method::GET, "http://127.0.0.1:9/".parse().unwrap())).await.unwrap_err();
+        let lost =
+            http.send(http.request(Method::GET, "http://127.0.0.1:9/".parse().unwrap()), BODY_LIMIT).await.unwrap_err();
         assert_eq!(lost.sent, Sent::No);
     }
 
@@ -293,7 +300,7 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         };
-        let lost = tokio::join!(http.send(http.request(Method::GET, url)), serve).0.unwrap_err();
+        let lost = tokio::join!(http.send(http.request(Method::GET, url), BODY_LIMIT), serve).0.unwrap_err();
         assert_eq!((lost.hop, lost.sent), (Hop::Tls, Sent::No), "{lost}");
     }
 
@@ -310,7 +317,7 @@ mod tests {
             let _ = stream.read(&mut request).await;
             stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await.unwrap();
         };
-        let send = http.send(http.request(Method::GET, "https://login.example/".parse().unwrap()));
+        let send = http.send(http.request(Method::GET, "https://login.example/".parse().unwrap()), BODY_LIMIT);
         let lost = tokio::join!(send, serve).0.unwrap_err();
         assert_eq!((lost.hop, lost.sent), (Hop::Proxy, Sent::No), "{lost}");
         assert!(lost.to_string().contains("authorization required"), "{lost}");
@@ -340,7 +347,7 @@ mod tests {
         };
         let send = async {
             let request = http.with_body(http.request(Method::POST, url), Bytes::from_static(body)).await;
-            http.send(request).await.unwrap()
+            http.send(request, BODY_LIMIT).await.unwrap()
         };
         tokio::join!(send, serve).1
     }
@@ -372,7 +379,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url: Url = format!("https://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let http = Http::new(&Options { connect_timeout, timeout, ..options() }).unwrap();
-        http.send(http.request(Method::GET, url)).await.unwrap_err()
+        http.send(http.request(Method::GET, url), BODY_LIMIT).await.unwrap_err()
     }
 
     #[tokio::test]

@@ -220,6 +220,26 @@ task_kinds! {
     15 Collect = collect "collect",
 }
 
+impl TaskKind {
+    /// Whether it is about many records, makes many calls, and can wait: what is about one account comes first.
+    pub const fn is_batch(self) -> bool {
+        match self {
+            Self::ImportBatch | Self::Export | Self::DescribeSchema | Self::Collect => true,
+            Self::TestConnection
+            | Self::ValidateUser
+            | Self::EnableUser
+            | Self::DisableUser
+            | Self::ResetPassword
+            | Self::ExpirePassword
+            | Self::FreezeUser
+            | Self::UnfreezeUser
+            | Self::UnlockUser
+            | Self::DeprovisionUser
+            | Self::RestoreUser => false,
+        }
+    }
+}
+
 impl TaskOutput {
     /// An output that is JSON already as names and words for people, nested fields under dotted names.
     pub fn fields(output: &Value) -> Vec<(String, String)> {

@@ -151,7 +151,7 @@ impl Salesforce {
     }
 
     async fn attempt(&self, request: TaskRequest, cx: &AttemptCx) -> Result<Conclusion, Stop> {
-        if is_batch(request.kind()) {
+        if request.kind().is_batch() {
             self.may_go_on().await?;
         }
         match request {
@@ -199,11 +199,6 @@ fn schema_in_force(settings: &Settings, system: &System) -> Result<Schema, Confi
         )
     })?;
     Schema::from_xml(&xml).map_err(|error| system.invalid("schema", format!("`{shown}`: {error}")))
-}
-
-/// What makes many calls and can wait: one call about one account is never kept from being tried.
-const fn is_batch(kind: TaskKind) -> bool {
-    matches!(kind, TaskKind::ImportBatch | TaskKind::Export | TaskKind::DescribeSchema | TaskKind::Collect)
 }
 
 fn guard_key(system: &SystemName) -> String {

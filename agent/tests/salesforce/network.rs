@@ -254,6 +254,25 @@ async fn the_wait_that_an_answer_asks_for_is_granted_in_seconds_and_as_a_date() 
     }
 }
 
+/// Let every failure wait for what any answer asked for, and one header keeps all tasks from the org for an hour.
+#[tokio::test]
+async fn a_wait_that_one_answer_asked_for_is_not_for_what_others_fail_of() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    validate(JOE).attempt(&connector).await.unwrap();
+    lab.fault("GET", "/query", Mishap::Busy { status: 503, retry_after: "999999999".to_owned() }, 1);
+    let asked = validate(JOE).attempt(&connector).await.unwrap_err();
+    assert!(waits(&connector, &asked) > Duration::from_secs(3_500), "{asked}");
+    validate(JOE).attempt(&connector).await.unwrap();
+
+    lab.fault("GET", "/query", Mishap::DropReply, 2);
+    let lost = disable(JOE).attempt(&connector).await.unwrap_err();
+    assert_eq!((lost.code.as_str(), waits(&connector, &lost)), ("no_answer", Duration::ZERO));
+    lab.fault("GET", "/query", Mishap::Maintenance, 1);
+    let page = disable(JOE).attempt(&connector).await.unwrap_err();
+    assert_eq!((page.code.as_str(), waits(&connector, &page)), ("maintenance_page", Duration::ZERO));
+}
+
 #[tokio::test]
 async fn the_token_endpoint_may_ask_for_a_wait_too() {
     let lab = Lab::start().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::task::Repeat;
-use postern_protocol::{StreamId, Timestamp};
+use postern_protocol::{StreamId, TaskKind, Timestamp};
 
 use super::RestoredTask;
 use crate::journal::JournalEntry;
@@ -146,6 +146,11 @@ impl Held {
     pub(super) fn only_reads(&self) -> bool {
         let kind = self.offer.kind.known();
         kind.is_some_and(|kind| kind.repeat() == Repeat::Freely)
+    }
+
+    /// Whether what is about one account goes before it.
+    pub(super) fn is_batch(&self) -> bool {
+        self.offer.kind.known().is_some_and(TaskKind::is_batch)
     }
 
     pub(super) fn stop_running(&mut self) {

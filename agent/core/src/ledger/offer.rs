@@ -4,12 +4,16 @@ use std::cmp::Ordering;
 
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{Accept, Offer, Reject, Rejection, Report, Started};
-use postern_protocol::{ReportNo, StreamId, Timestamp};
+use postern_protocol::{ReportNo, StreamId, TaskKind, Timestamp};
 
 use super::held::{Held, Phase};
 use super::{Event, Gated, Ledger, Offered, Refusal, failure};
 use crate::lease::Lease;
 use crate::write::{Origin, TaskState, Tombstone, Write};
+
+/// When a batch that there is no room for may be offered again: soon beside the time that batches take, and seldom
+/// enough for hundreds of them in the controller's queue.
+const BATCH_AGAIN_MS: u32 = 30_000;
 
 impl Ledger {
     /// A task was offered.
@@ -42,6 +46,12 @@ impl Ledger {
             self.reject(&offer, Rejection::Draining, "the member takes no new work now", 0);
         } else if origin == Origin::Controller && self.room() == 0 {
             self.reject(&offer, Rejection::Overloaded, "the member holds as much as it can", 1_000);
+        } else if origin == Origin::Controller
+            && offer.kind.known().is_some_and(TaskKind::is_batch)
+            && !self.has_room_for_batch()
+        {
+            let message = "the member holds as many batches as it can";
+            self.reject(&offer, Rejection::Overloaded, message, BATCH_AGAIN_MS);
         } else {
             self.take(offer, origin, &streams_here, now);
         }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use postern_protocol::{StreamId, TaskId, Timestamp};
+use postern_protocol::{StreamId, SystemName, TaskId, Timestamp};
 
 use super::held::{Held, Phase};
 use super::session::Session;
@@ -40,13 +40,7 @@ impl Ledger {
 
     pub(super) fn poll_start(&mut self, now: Timestamp) -> Option<Event> {
         self.expire(now);
-        let mut free = self.limits.systems.clone();
-        for held in self.tasks.values().filter(|held| held.running) {
-            if let Some(slots) = free.get_mut(&held.offer.system) {
-                *slots = slots.saturating_sub(1);
-            }
-        }
-        let has_slot = |held: &Held| free.get(&held.offer.system).is_some_and(|slots| *slots > 0);
+        let has_slot = |held: &Held| self.has_slot(&held.offer.system, held.is_batch());
         let task = self
             .tasks
             .iter()
@@ -64,6 +58,15 @@ impl Ledger {
         self.writes.push(Write::PutState(task, TaskState::Started { resumed: *resumed }));
         self.after_writes(Gated::Event(start));
         self.poll_start(now)
+    }
+
+    /// Whether a system has a slot for another task. Batches run for hours: of several slots, one is never theirs. The
+    /// only slot of a system is for all, or they would never be done.
+    fn has_slot(&self, system: &SystemName, is_batch: bool) -> bool {
+        let Some(slots) = self.limits.systems.get(system).copied() else { return false };
+        let running = || self.tasks.values().filter(|held| held.running && held.offer.system == *system);
+        let for_batches = slots.saturating_sub(1).max(1);
+        running().count() < slots && (!is_batch || running().filter(|held| held.is_batch()).count() < for_batches)
     }
 
     fn may_start(&self, held: &Held, now: Timestamp) -> bool {

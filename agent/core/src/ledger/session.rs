@@ -71,13 +71,24 @@ impl Ledger {
         self.progress.clear();
     }
 
-    /// Tasks that may still be taken. Local tasks and those that wait for their results to be uploaded count too. Batches
-    /// that wait because the connected system asked for it must not keep the agent from what is urgent: as many of them
-    /// as there are places do not count.
+    /// Tasks that may still be taken. Local tasks and those that wait for their results to be uploaded count too.
+    /// Batches, and tasks that wait because the connected system asked for it, must not keep the agent from what is
+    /// urgent: as many of them as there are places for batches do not count.
     pub(super) fn room(&self) -> usize {
-        let waiting = self.tasks.values().filter(|held| held.waits).count().min(self.limits.held);
-        let held = (self.limits.held + waiting).min(RENEW_PAGE).saturating_sub(self.tasks.len());
+        let spared = self.tasks.values().filter(|held| held.waits || held.is_batch()).count().min(self.batch_places());
+        let held = (self.limits.held + spared).min(RENEW_PAGE).saturating_sub(self.tasks.len());
         held.min(self.limits.outbox.saturating_sub(self.outbox.len() + self.tasks.len()))
+    }
+
+    /// Whether another batch may be taken. Credit does not tell kinds apart: it is for what is urgent, and a batch too
+    /// many is refused.
+    pub(super) fn has_room_for_batch(&self) -> bool {
+        self.tasks.values().filter(|held| held.is_batch()).count() < self.batch_places()
+    }
+
+    /// Half of what can be held, however many slots there are.
+    fn batch_places(&self) -> usize {
+        self.limits.held.min(RENEW_PAGE / 2)
     }
 
     pub(super) fn poll_credit(&mut self) -> Option<Credit> {

@@ -27,6 +27,7 @@ fn id(n: u8) -> TaskId {
 fn offer(n: u8, kind: TaskKind, epoch: u64) -> Offer {
     let json = match kind {
         TaskKind::TestConnection => serde_json::json!({}),
+        TaskKind::Export => serde_json::json!({ "object": "User", "format": "csv" }),
         _ => serde_json::json!({ "account": "joe@example.com" }),
     };
     Offer {
@@ -569,6 +570,97 @@ fn batches_that_wait_leave_room_for_what_is_urgent() {
     desk.now = desk.now + Duration::from_secs(900);
     assert_eq!(desk.events().len(), 2);
     assert_eq!(desk.ledger.room(), room);
+}
+
+fn urgent(n: u8) -> Offer {
+    Offer { priority: 255, ..offer(n, TaskKind::DisableUser, 1) }
+}
+
+fn starts(events: &[Event]) -> Vec<TaskId> {
+    let start = |event: &Event| match event {
+        Event::Start { offer, .. } => Some(offer.task),
+        _ => None,
+    };
+    events.iter().filter_map(start).collect()
+}
+
+/// Let batches take any free slot, or count all of them against the room, and the disable waits for hours.
+#[test]
+fn batches_leave_a_slot_and_room_to_what_is_urgent() {
+    let mut desk = Desk::connected();
+    for n in 1..=5 {
+        desk.offer(offer(n, TaskKind::Export, 1));
+    }
+    desk.sync();
+    let sent = desk.sent();
+    let rejected: Vec<_> = sent.iter().filter(|frame| frame.name() == "Reject").collect();
+    assert!(matches!(rejected.as_slice(), [FromMember::Reject(it)] if it.task == id(5)), "{rejected:?}");
+    assert_eq!(desk.ledger.room(), 4);
+    assert_eq!(starts(&desk.events()), [id(1)]);
+
+    desk.offer(urgent(6));
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    assert_eq!(starts(&desk.events()), [id(6)]);
+}
+
+#[test]
+fn credit_says_truly_what_would_be_taken_beside_batches() {
+    let mut desk = Desk::connected();
+    let credit = |frames: &[FromMember]| {
+        let told = |frame: &FromMember| match frame {
+            FromMember::Credit(credit) => Some(credit.offers),
+            _ => None,
+        };
+        frames.iter().rev().find_map(told)
+    };
+    assert_eq!(credit(&desk.sent()), Some(4));
+    for n in 1..=4 {
+        desk.offer(offer(n, TaskKind::Export, 1));
+    }
+    desk.sync();
+    assert_eq!(credit(&desk.sent()), Some(8));
+    for n in 5..=8 {
+        desk.offer(urgent(n));
+    }
+    desk.sync();
+    let sent = desk.sent();
+    assert!(sent.iter().all(|frame| frame.name() != "Reject"), "{sent:?}");
+    assert_eq!((desk.ledger.room(), credit(&sent)), (0, None));
+    desk.ledger.handle_concluded(id(1), success());
+    desk.sync();
+    assert_eq!(
+        (desk.ledger.room(), credit(&desk.sent())),
+        (0, None),
+        "one batch less: the others are as many as before"
+    );
+}
+
+#[test]
+fn all_batches_get_done_one_after_the_other_beside_urgent_work() {
+    let mut desk = Desk::connected();
+    for n in 1..=4 {
+        desk.offer(offer(n, TaskKind::Export, 1));
+    }
+    desk.offer(urgent(9));
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    assert_eq!(starts(&desk.events()), [id(9), id(1)], "the slot that urgent work leaves is theirs");
+    for n in 1..=3 {
+        desk.ledger.handle_concluded(id(n), success());
+        desk.sync();
+        assert_eq!(starts(&desk.events()), [id(n + 1)]);
+    }
+}
+
+#[test]
+fn the_only_slot_of_a_system_is_for_batches_too() {
+    let ledger = Ledger::restore(Limits::for_systems([("acme".parse().unwrap(), 1)].into()), Restored::default());
+    let mut desk = Desk { ledger, disk: Vec::new(), now: at(100) };
+    desk.connect();
+    desk.offer(offer(1, TaskKind::Export, 1));
+    desk.sync();
+    assert_eq!(starts(&desk.events()), [id(1)]);
 }
 
 #[test]

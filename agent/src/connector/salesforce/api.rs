@@ -18,7 +18,7 @@ use super::governor::{self, Batches, Place};
 use super::sign_in::Session;
 use super::{Salesforce, error};
 use crate::connector::AttemptCx;
-use crate::http::{Lost, Opened, Reply, Sent};
+use crate::http::{BODY_LIMIT, JSON_LIMIT, Opened, Reply, Sent};
 use crate::random;
 use call::{Body, CSV_UTF8, JSON};
 use reply::{Miss, classify, date, missed};
@@ -34,7 +34,7 @@ const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// An answer that is read piece by piece. It keeps its place among the calls until it is dropped.
 pub(super) struct Download {
     opened: Opened,
-    _place: Place,
+    place: Place,
 }
 
 impl Download {
@@ -46,10 +46,6 @@ impl Download {
     /// The next piece of the body; `None` after the last.
     pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
         self.opened.piece().await.map_err(|lost| error::lost(&lost))
-    }
-
-    async fn whole(self) -> Result<Reply, Lost> {
-        self.opened.whole().await
     }
 }
 
@@ -86,13 +82,15 @@ impl Salesforce {
         let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
         loop {
             let place = self.governor.place().await;
-            let download = match self.open(place, &session, call).await {
-                Ok(download) if download.opened.status == call.done => return Ok(download),
-                download => download,
+            let answer = match self.open(place, &session, call).await {
+                Ok(download) if download.opened.status == call.done => Ok(download),
+                Ok(download) => self.finish(download, JSON_LIMIT, |reply| Err(missed(&reply, call.done))).await,
+                Err(miss) => Err(miss),
             };
-            let whole = async { download?.whole().await.map_err(Miss::Lost) };
-            let miss = whole.await.map_or_else(|miss| miss, |reply| missed(&reply, call.done));
-            session = self.once_more(session, &mut repeats, miss).await?;
+            match answer {
+                Ok(download) => return Ok(download),
+                Err(miss) => session = self.once_more(session, &mut repeats, miss).await?,
+            }
         }
     }
 
@@ -100,7 +98,7 @@ impl Salesforce {
         let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
         loop {
             let place = self.governor.place().await;
-            match self.fetch(place, &session, call).await.and_then(&told) {
+            match self.fetch(place, &session, call, &told).await {
                 Ok(answer) => return Ok(answer),
                 Err(miss) => session = self.once_more(session, &mut repeats, miss).await?,
             }
@@ -135,10 +133,12 @@ impl Salesforce {
         let mut session = self.sessions.current().await.map_err(Undone::Not)?;
         let (mut renewed, mut locked) = (false, 0);
         loop {
-            // Before the intent: the lease covers the call, and not the wait for a place.
+            // Before the intent, whose lease must outlive the call (`reach`): it would run out during a wait for a
+            // place, which has no bound. The wait for a lease has one, and keeps a place from others only that long.
             let place = self.governor.place().await;
             cx.intend(step, note.to_vec(), self.reach()).await.map_err(Undone::Not)?;
-            let (failure, expired) = match self.send(place, &session, call).await {
+            let (failure, expired) = match self.fetch(place, &session, call, |reply| classify(&reply, call.done)).await
+            {
                 Ok(answer) => return Ok(answer),
                 Err(Miss::Unknown(failure)) => return Err(Undone::Unknown(failure)),
                 Err(Miss::Lost(lost)) if lost.sent == Sent::Perhaps => return Err(Undone::Unknown(error::lost(&lost))),
@@ -180,13 +180,33 @@ impl Salesforce {
         self.settings.http.timeout + Duration::from_secs(1)
     }
 
-    async fn send(&self, place: Place, session: &Session, call: &Call) -> Result<Answer, Miss> {
-        self.fetch(place, session, call).await.and_then(|reply| classify(&reply, call.done))
+    /// Makes a call in its place, which is free again afterwards.
+    async fn fetch<T>(
+        &self,
+        place: Place,
+        session: &Session,
+        call: &Call,
+        told: impl FnOnce(Reply) -> Result<T, Miss>,
+    ) -> Result<T, Miss> {
+        let limit = if call.accept == JSON { JSON_LIMIT } else { BODY_LIMIT };
+        self.finish(self.open(place, session, call).await?, limit, told).await
     }
 
-    /// Makes a call in its place, which is free again afterwards.
-    async fn fetch(&self, place: Place, session: &Session, call: &Call) -> Result<Reply, Miss> {
-        self.open(place, session, call).await?.whole().await.map_err(Miss::Lost)
+    /// What an answer of at most so many bytes tells. A wait that it asks for goes with its failure.
+    async fn finish<T>(
+        &self,
+        answer: Download,
+        limit: usize,
+        told: impl FnOnce(Reply) -> Result<T, Miss>,
+    ) -> Result<T, Miss> {
+        // The place is kept until the answer is read: there are never more trees in the making than places.
+        let Download { opened, place: _place } = answer;
+        let reply = opened.whole(limit).await.map_err(Miss::Lost)?;
+        let wait = governor::wait(reply.status, &reply.headers);
+        told(reply).inspect_err(|miss| match miss {
+            Miss::Expired(failure) | Miss::Not(failure) | Miss::Unknown(failure) => self.governor.asked(failure, wait),
+            Miss::Lost(_) => (),
+        })
     }
 
     async fn open(&self, place: Place, session: &Session, call: &Call) -> Result<Download, Miss> {
@@ -203,11 +223,11 @@ impl Salesforce {
             Body::Csv(rows) => self.http.with_body(request.header(CONTENT_TYPE, CSV_UTF8), rows.clone()).await,
         };
         let opened = self.http.open(request).await.map_err(Miss::Lost)?;
-        self.governor.note(opened.status, &opened.headers);
+        self.governor.note(&opened.headers);
         if let Some(at) = date(&opened.headers) {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
         }
-        Ok(Download { opened, _place: place })
+        Ok(Download { opened, place })
     }
 }
 

@@ -112,6 +112,14 @@ pub(super) fn strange(status: u16) -> Failure {
     }
 }
 
+/// The failure of an answer that would take more memory than one may.
+pub(super) fn too_large() -> Failure {
+    let summary = "the answer is larger than any that Salesforce gives to what was asked";
+    Failure::new(Transient, "answer_too_large", summary).with_next_step(
+        "If it stays, look at what stands between; an export or import can be asked for fewer attributes at once.",
+    )
+}
+
 /// Whether another attempt may help.
 pub(super) fn is_retryable(failure: &Failure) -> bool {
     matches!(failure.class.known(), Some(Transient | RateLimited | Interrupted))

@@ -1,7 +1,8 @@
 //! How hard an org may be asked: how many calls at once, how many in a day, and when to leave it alone.
 //!
 //! The calls of a day belong to everybody who works with the org. Above a share of them batches wait, so that people,
-//! other programs and single urgent tasks find some left. [`Budget`] decides, without I/O; every reply is noted here.
+//! other programs and single urgent tasks find some left. [`Budget`] decides, without I/O; every reply is noted here, and how long its failure has
+//! to wait if it said so.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,6 +29,9 @@ const TOO_MANY_AT_ONCE: Duration = Duration::from_secs(20);
 /// The longest wait that is granted: Salesforce blocks sign-ins for an hour, and nothing else it documents for longer.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
+/// Waits that are remembered: many more than there are codes that busy orgs and gateways give.
+const MOST_WAITS: usize = 32;
+
 const LIMIT_INFO: HeaderName = HeaderName::from_static("sforce-limit-info");
 
 /// How many of the org's API calls are used.
@@ -52,6 +56,7 @@ impl Usage {
 pub(super) struct Governor {
     places: Arc<Semaphore>,
     budget: Mutex<Budget>,
+    waits: Mutex<Waits>,
 }
 
 /// A place among the calls that run at once; free again when it is dropped. Whoever holds one must not ask for another.
@@ -71,7 +76,11 @@ pub(super) enum Batches {
 impl Governor {
     /// Lets `at_once` calls run at once, and batches wait from `batch_percent` of the day's calls on.
     pub(super) fn new(at_once: usize, batch_percent: u8) -> Self {
-        Self { places: Arc::new(Semaphore::new(at_once)), budget: Mutex::new(Budget::new(batch_percent)) }
+        Self {
+            places: Arc::new(Semaphore::new(at_once)),
+            budget: Mutex::new(Budget::new(batch_percent)),
+            waits: Mutex::default(),
+        }
     }
 
     /// Waits for a place. First come, first served.
@@ -80,8 +89,8 @@ impl Governor {
         Place(Arc::clone(&self.places).acquire_owned().await.ok())
     }
 
-    /// Takes note of what a reply says of calls and waits.
-    pub(super) fn note(&self, status: StatusCode, headers: &HeaderMap) {
+    /// Takes note of what a reply says of calls.
+    pub(super) fn note(&self, headers: &HeaderMap) {
         let now = clock::now();
         let mut budget = self.budget();
         if let Some(usage) = usage(headers)
@@ -90,11 +99,12 @@ impl Governor {
             let Usage { used, of } = usage;
             tracing::warn!(used, of, "the org has used most of the API calls it may make in 24 hours");
         }
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-            && let Some(wait) = retry_after(headers)
-        {
-            budget.leave_alone(wait, now);
-        }
+    }
+
+    /// Takes note of how long a failed reply asked to wait, if it did. The newest reply of a code counts: what others
+    /// fail of does not wait for it.
+    pub(super) fn asked(&self, failure: &Failure, wait: Option<Duration>) {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).asked(failure.code.as_str(), wait, clock::now());
     }
 
     /// What the newest reply said of the calls used.
@@ -109,7 +119,8 @@ impl Governor {
 
     /// How long to leave the org alone after this failure; zero if nobody asked for it.
     pub(super) fn patience(&self, failure: &Failure) -> Duration {
-        let asked = self.budget().alone_for(clock::now());
+        let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = waits.left(failure.code.as_str(), clock::now());
         match failure.code.as_str() {
             // The answer may have said better.
             "REQUEST_LIMIT_EXCEEDED" if asked.is_zero() && failure.summary.contains("Concurrent") => TOO_MANY_AT_ONCE,
@@ -140,12 +151,11 @@ struct Budget {
     batch_percent: u8,
     usage: Option<(Usage, Timestamp)>,
     warned: bool,
-    alone_until: Option<Timestamp>,
 }
 
 impl Budget {
     const fn new(batch_percent: u8) -> Self {
-        Self { batch_percent, usage: None, warned: false, alone_until: None }
+        Self { batch_percent, usage: None, warned: false }
     }
 
     /// A reply said how many calls are used. Whether that is worth a warning.
@@ -165,15 +175,35 @@ impl Budget {
             None => Batches::MayGoOn,
         }
     }
+}
 
-    /// Somebody asked to be left alone. The longest such wish counts.
-    fn leave_alone(&mut self, wait: Duration, now: Timestamp) {
-        self.alone_until = self.alone_until.max(Some(now + wait.min(LONGEST)));
+/// Until when failures wait because their replies asked for it, by code.
+#[derive(Debug, Default)]
+struct Waits {
+    until: Vec<(String, Timestamp)>,
+}
+
+impl Waits {
+    fn asked(&mut self, code: &str, wait: Option<Duration>, now: Timestamp) {
+        self.until.retain(|(of, until)| of != code && *until > now);
+        if let Some(wait) = wait {
+            self.until.push((code.to_owned(), now + wait.min(LONGEST)));
+        }
+        if self.until.len() > MOST_WAITS {
+            self.until.remove(0);
+        }
     }
 
-    fn alone_for(&self, now: Timestamp) -> Duration {
-        self.alone_until.map(|until| until.since(now)).unwrap_or_default()
+    fn left(&self, code: &str, now: Timestamp) -> Duration {
+        let until = self.until.iter().find(|(of, _)| of == code);
+        until.map(|(_, until)| until.since(now)).unwrap_or_default()
     }
+}
+
+/// How long a reply asks to wait.
+pub(super) fn wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    is_busy.then(|| retry_after(headers)).flatten()
 }
 
 /// `Sforce-Limit-Info: api-usage=18/15000; …`.
@@ -242,15 +272,25 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_wish_to_be_left_alone_counts_and_none_longer_than_an_hour() {
-        let mut budget = Budget::new(90);
-        assert_eq!(budget.alone_for(at(0)), Duration::ZERO);
-        budget.leave_alone(Duration::from_secs(30), at(0));
-        budget.leave_alone(Duration::from_secs(10), at(5));
-        assert_eq!(budget.alone_for(at(10)).as_secs(), 20);
-        assert_eq!(budget.alone_for(at(40)), Duration::ZERO);
-        budget.leave_alone(Duration::MAX, at(40));
-        assert_eq!(budget.alone_for(at(40)), LONGEST);
+    fn only_what_a_wait_was_asked_for_with_waits_and_none_longer_than_an_hour() {
+        let mut waits = Waits::default();
+        waits.asked("busy", Some(Duration::from_secs(30)), at(0));
+        waits.asked("maintenance_page", Some(Duration::MAX), at(0));
+        assert_eq!(waits.left("busy", at(10)).as_secs(), 20);
+        assert_eq!(waits.left("busy", at(40)), Duration::ZERO);
+        assert_eq!(waits.left("maintenance_page", at(0)), LONGEST);
+        assert_eq!(waits.left("no_answer", at(0)), Duration::ZERO);
+        waits.asked("maintenance_page", None, at(1));
+        assert_eq!(waits.left("maintenance_page", at(1)), Duration::ZERO, "the newest reply did not ask");
+    }
+
+    #[test]
+    fn no_more_waits_are_remembered_than_there_are_places_for() {
+        let mut waits = Waits::default();
+        for number in 0..100 {
+            waits.asked(&format!("CODE_{number}"), Some(LONGEST), at(0));
+        }
+        assert_eq!((waits.until.len(), waits.left("CODE_99", at(0))), (MOST_WAITS, LONGEST));
     }
 
     #[test]

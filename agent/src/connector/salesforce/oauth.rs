@@ -8,6 +8,7 @@ use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use super::user::is_id;
+use crate::http::read_json;
 
 /// The token endpoint.
 pub(super) const PATH: &str = "/services/oauth2/token";
@@ -77,9 +78,9 @@ fn form(pairs: &[(&str, &str)]) -> Zeroizing<String> {
 /// Reads an answer; `None` if it is not one, e.g. a maintenance page.
 pub(super) fn parse(succeeded: bool, body: &[u8]) -> Option<Answer> {
     if !succeeded {
-        return refusal(&serde_json::from_slice(body).ok()?);
+        return refusal(&read_json(body).ok()?);
     }
-    let token: Token = serde_json::from_slice(body).ok()?;
+    let token: Token = read_json(body).ok()?;
     let mut path = token.id.path_segments()?.rev();
     let (user, organization) = (path.next().filter(|id| is_id(id))?.to_owned(), path.next()?.to_owned());
     let instance = Url::parse(&token.instance_url.origin().ascii_serialization()).ok()?;

@@ -9,7 +9,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::error::{self, Counts};
-use super::governor::Governor;
+use super::governor::{self, Governor};
 use super::guard::Guard;
 use super::jwt::{self, Claims};
 use super::network::{Decision, With};
@@ -17,7 +17,7 @@ use super::settings::{Method, PasswordLogin, Settings};
 use super::{oauth, soap};
 use crate::config::{ConfigError, SecretError, SecretSource, System};
 use crate::connector::Keep;
-use crate::http::{Encryption, Http, Lost, Reply, Sent};
+use crate::http::{Encryption, Http, Lost, Reply, SIGN_IN_LIMIT, Sent};
 use crate::{chain::Chain, clock, random};
 
 /// A session with the org.
@@ -202,7 +202,7 @@ impl SignIn {
             Ok(reply) => reply,
             Err(lost) => return unanswered(&lost),
         };
-        match soap::parse(&reply.body) {
+        let answer = match soap::parse(&reply.body) {
             Some(soap::Answer::Session { password_expired: true, .. }) => {
                 let message = "the service account's password has expired".to_owned();
                 Answer::Refused { code: "password_expired".to_owned(), message }
@@ -212,7 +212,9 @@ impl SignIn {
             }
             Some(soap::Answer::Fault { code, message }) => Answer::Refused { code, message },
             None => no_answer(reply.status.as_u16()),
-        }
+        };
+        self.note_wait(&reply, &answer);
+        answer
     }
 
     async fn by_oauth(&self, form: &Zeroizing<String>, basic: Option<&Zeroizing<String>>) -> Answer {
@@ -228,19 +230,31 @@ impl SignIn {
             Ok(reply) => reply,
             Err(lost) => return unanswered(&lost),
         };
-        match oauth::parse(reply.status.is_success(), &reply.body) {
+        let answer = match oauth::parse(reply.status.is_success(), &reply.body) {
             Some(oauth::Answer::Session { instance, session, user, organization }) => {
                 self.session(instance, &session, user, organization)
             }
             Some(oauth::Answer::Refused { code, message }) => Answer::Refused { code, message },
             None => no_answer(reply.status.as_u16()),
-        }
+        };
+        self.note_wait(&reply, &answer);
+        answer
     }
 
     async fn ask(&self, request: RequestBuilder) -> Result<Reply, Lost> {
-        let reply = self.http.send(request).await?;
-        self.governor.note(reply.status, &reply.headers);
+        let reply = self.http.send(request, SIGN_IN_LIMIT).await?;
+        self.governor.note(&reply.headers);
         Ok(reply)
+    }
+
+    /// A wait that was asked for goes with the failure it came with.
+    fn note_wait(&self, reply: &Reply, answer: &Answer) {
+        let wait = governor::wait(reply.status, &reply.headers);
+        match answer {
+            Answer::Session(_) => (),
+            Answer::Refused { code, message } => self.governor.asked(&error::refused_sign_in(code, message), wait),
+            Answer::NotSent(failure) | Answer::Lost(failure) => self.governor.asked(failure, wait),
+        }
     }
 
     fn post(&self, path: &str) -> RequestBuilder {

@@ -11,7 +11,7 @@ use url::form_urlencoded;
 use super::super::{Salesforce, error, soql};
 use super::call::Call;
 use super::reply::{Answer, Miss, classify, problem, typed};
-use crate::http::Reply;
+use crate::http::{Reply, read_json};
 
 /// Queries that one call of `composite` may hold.
 const QUERIES_AT_ONCE: usize = 5;
@@ -158,7 +158,7 @@ fn encoded(soql: &str) -> String {
 
 /// What a reply tells of several calls in one. One that was refused speaks for all.
 fn typed_answers<T: DeserializeOwned>(reply: &Reply) -> Result<Answers<T>, Miss> {
-    let all_well = serde_json::from_slice(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
+    let all_well = read_json(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
     if let Some(answers) = all_well {
         return Ok(answers);
     }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::super::{error, time};
-use crate::http::{Lost, Reply};
+use crate::http::{Lost, Reply, Unread, read_json};
 
 /// What was answered, and when by the service's clock. It may hold a password, so it has no `Debug`.
 pub(in super::super) struct Answer {
@@ -32,7 +32,11 @@ pub(super) fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> 
     if status == done && (status == StatusCode::NO_CONTENT || status == StatusCode::CREATED) {
         return Ok(Answer { json: Json::Null, at });
     }
-    let json: Option<Json> = serde_json::from_slice(&reply.body).ok();
+    let json: Option<Json> = match read_json(&reply.body) {
+        Ok(json) => Some(json),
+        Err(Unread::TooLarge) => return Err(Miss::Unknown(error::too_large())),
+        Err(Unread::Malformed) => None,
+    };
     if status == done {
         return json.map(|json| Answer { json, at }).ok_or_else(|| Miss::Unknown(error::strange(status.as_u16())));
     }
@@ -70,10 +74,12 @@ fn is_code(text: &str) -> bool {
 
 /// What a reply tells, in the form that is wanted.
 pub(super) fn typed<T: DeserializeOwned>(reply: &Reply) -> Result<T, Miss> {
-    if reply.status == StatusCode::OK
-        && let Ok(told) = serde_json::from_slice(&reply.body)
-    {
-        return Ok(told);
+    if reply.status == StatusCode::OK {
+        match read_json(&reply.body) {
+            Ok(told) => return Ok(told),
+            Err(Unread::TooLarge) => return Err(Miss::Unknown(error::too_large())),
+            Err(Unread::Malformed) => (),
+        }
     }
     Err(missed(reply, StatusCode::OK))
 }
@@ -138,6 +144,19 @@ mod tests {
         }
         assert_eq!(class(200, "[]", StatusCode::OK), "done");
         assert_eq!(class(200, "[{\"id\":", StatusCode::OK), "unknown");
+    }
+
+    /// F64: as a tree it would take hundreds of megabytes.
+    #[test]
+    fn f64_an_answer_that_would_take_too_much_memory_is_refused_in_whatever_form_it_is_wanted() {
+        let bomb = reply(200, &format!("{{\"records\":[{}0]}}", "0,".repeat(2 * 1024 * 1024)));
+        let code = |miss: Option<Miss>| match miss {
+            Some(Miss::Unknown(failure)) => failure.code.to_string(),
+            _ => "another".to_owned(),
+        };
+        assert_eq!(code(classify(&bomb, StatusCode::OK).err()), "answer_too_large");
+        assert_eq!(code(classify(&bomb, StatusCode::NO_CONTENT).err()), "answer_too_large");
+        assert_eq!(code(typed::<Json>(&bomb).err()), "answer_too_large");
     }
 
     #[test]
