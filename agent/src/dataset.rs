@@ -25,6 +25,7 @@ pub const MAX_ATTRIBUTES: usize = 1_000;
 pub const MAX_NAME: usize = 128;
 
 const EMPTY: &str = "the dataset is empty";
+const SAY_FORM: &str = "name the file by the form it has, or give its format";
 
 /// What an entry asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -135,6 +135,7 @@ async fn a_schema_is_shown_kept_replaced_and_reset() {
     std::fs::write(agent.config(), format!("{config}\nschema = \"{own}\"\n")).unwrap();
     let imported = schema(&["import", "--from", &refreshed]).await;
     assert_eq!(imported.code, Some(0), "{imported:?}");
+    assert!(imported.out.contains("attributes were written to"), "{imported:?}");
     let shown = schema(&["show"]).await;
     assert!(shown.out.starts_with("Profile\n") && !shown.out.contains("PermissionsViewAgentConsole"), "{shown:?}");
     assert_eq!(schema(&["export"]).await.out.trim_end(), std::fs::read_to_string(&own).unwrap().trim_end());

@@ -49,6 +49,8 @@ async fn an_administrator_tries_every_kind_before_enrolling() {
     let reset = [&on_joe("reset-password")[..], &["--service", "--temporary", temporary.to_str().unwrap()]].concat();
     assert_eq!(agent.run(&reset).await.json()["outcome"], json!("succeeded"));
     assert!(lab.salesforce.password_is(JOE, std::fs::read_to_string(&temporary).unwrap().trim()));
+    let untold = agent.run(&["exec", "reset-password", "--system", SYSTEM, "--account", JOE, "--service"]).await;
+    assert!(untold.out.contains("nobody asked for it") && untold.out.contains("add `--temporary FILE`"), "{untold:?}");
     let left = agent.run(&on_joe("deprovision-user")).await.json();
     assert_eq!(left["output"]["stage"], json!("done"), "{left}");
     let gone = format!("{JOE}.deleted");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use postern_store::private;
 
-use super::{Failed, load, say};
+use super::{Failed, load, say, say_error};
 use crate::cli::{Schema, SchemaCommand};
 use crate::config::System;
 use crate::connector;
@@ -28,7 +28,16 @@ pub(super) fn run(config: &Path, options: &Schema) -> Result<Exit, Failed> {
             }
             let read = connector::read_schema(system, &text)
                 .map_err(|problem| Failed::new(Exit::Usage, format!("`{}`: {problem}", from.display())))?;
-            write(&file(system)?, &read.xml)?;
+            let file = file(system)?;
+            write(&file, &read.xml)?;
+            say(format_args!("{} attributes were written to `{}`", read.attributes, file.display()));
+            if !read.strange.is_empty() {
+                say_error(format_args!(
+                    "these are no attributes of the standard schema, so see that they are spelt right (`postern exec \
+                     describe_schema` asks the org): {}",
+                    read.strange.join(", ")
+                ));
+            }
         }
         SchemaCommand::Reset => write(&file(system)?, &connector::standard_schema(system)?.xml)?,
     }

@@ -70,6 +70,10 @@ pub struct SchemaFile {
     pub xml: String,
     /// To be looked at.
     pub text: String,
+    /// How many attributes it has.
+    pub attributes: usize,
+    /// Attributes that are neither standard ones, nor the org's own, nor paths: perhaps misspelt.
+    pub strange: Vec<String>,
 }
 
 /// How the cursor of a delta stands between runs.

@@ -12,7 +12,7 @@ use postern_protocol::task::import_batch::Delimiter;
 
 use super::draft::{Draft, shown};
 use super::source::Source;
-use super::{Change, DatasetError, EMPTY, Item, MAX_ATTRIBUTES, MAX_NAME, Place, is};
+use super::{Change, DatasetError, EMPTY, Item, MAX_ATTRIBUTES, MAX_NAME, Place, SAY_FORM, is};
 use rows::{Fatal, Row, Rows};
 
 /// The cell that empties an attribute, as Salesforce's own tools write it.
@@ -72,6 +72,14 @@ impl<R: Read> Reader<R> {
             }
         };
         self.rest = self.rows.source.place();
+        let form = match header.cells.first().map(|cell| cell.trim_start()) {
+            Some(cell) if cell.starts_with('<') => Some("XML"),
+            Some(cell) if cell.starts_with('{') => Some("JSON Lines"),
+            _ => None,
+        };
+        if let Some(form) = form {
+            return Err(self.fatal(format!("this looks like {form}, not like CSV; {SAY_FORM}")));
+        }
         if let Some((_, problem)) = header.problem {
             return Err(self.fatal(problem));
         }

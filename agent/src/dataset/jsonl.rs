@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::draft::{Draft, shown};
 use super::source::{LineEnd, Source};
-use super::{Change, DatasetError, EMPTY, Item, MAX_ENTRY, Place, is};
+use super::{Change, DatasetError, EMPTY, Item, MAX_ENTRY, Place, SAY_FORM, is};
 
 /// Reads entries one by one from lines of JSON.
 pub struct Reader<R: Read> {
@@ -38,6 +38,12 @@ impl<R: Read> Reader<R> {
                 LineEnd::Nothing if self.number == 0 => return Err(self.fatal(EMPTY)),
                 LineEnd::Nothing => self.over = true,
                 LineEnd::Whole if self.line.iter().all(u8::is_ascii_whitespace) => (),
+                LineEnd::Whole if self.number == 0 && self.line.trim_ascii_start().first() != Some(&b'{') => {
+                    let form = if self.line.trim_ascii_start().first() == Some(&b'<') { " but like XML" } else { "" };
+                    let problem =
+                        format!("the first line is no JSON object{form}, so this is not JSON Lines; {SAY_FORM}");
+                    return Err(DatasetError { place, ..self.fatal(problem) });
+                }
                 LineEnd::Whole | LineEnd::TooLong => return Ok(Some(self.entry(place, end))),
             }
         }

@@ -140,6 +140,22 @@ fn what_ends_a_table_has_its_place() {
 }
 
 #[test]
+fn a_dataset_of_another_form_is_refused_as_a_whole() {
+    let (xml, lines, table) =
+        ("\n<?xml version=\"1.0\"?>\n<root/>\n", "{\"a\":\"b\",\"c\":1}\n{}\n", "Username,Title\nx,y\n");
+    for (format, text, says) in [
+        (Format::Csv, xml, "looks like XML"),
+        (Format::Csv, lines, "looks like JSON Lines"),
+        (Format::Jsonl, xml, "line 2, column 1: the first line is no JSON object but like XML"),
+        (Format::Jsonl, table, "line 1, column 1: the first line is no JSON object, so"),
+    ] {
+        let (items, error) = entries(format, text.as_bytes());
+        let error = error.expect("it is of another form").to_string();
+        assert!(items.is_empty() && error.contains(says), "{error}");
+    }
+}
+
+#[test]
 fn a_wrong_delimiter_is_found_in_the_header() {
     let source = Box::new(std::io::Cursor::new(b"Username;Title\na@b.c;1\n".to_vec()));
     let error = read(source, Format::Csv, Delimiter::Comma).next().unwrap().unwrap_err();

@@ -71,11 +71,12 @@ async fn a_run_that_was_not_handed_over_is_repeated_and_one_that_was_is_not() {
     let (first, lines) = deltas.run(request(BOTH), false).await;
     assert_eq!((first.records, lines.len(), first.since.as_str()), (21, 21, ""));
     assert!(lines.iter().all(|line| line.as_object().unwrap().len() == 4), "a new record is told whole");
+    assert!(first.warnings[0].contains(&format!("since {}", first.until)), "{:?}", first.warnings);
 
     let (again, _) = deltas.run(request(BOTH), true).await;
     assert_eq!((again.records, again.since.as_str()), (21, ""), "the first was lost");
     let (quiet, _) = deltas.run(request(BOTH), true).await;
-    assert_eq!(quiet.records, 0);
+    assert_eq!((quiet.records, quiet.warnings.len()), (0, 0));
 
     deltas.change(disable(JOE)).await;
     deltas.lab.sim.advance(LAG);

@@ -218,6 +218,31 @@ async fn what_cannot_be_meant_is_refused_before_anything_is_read() {
     }
 }
 
+#[tokio::test]
+async fn a_clause_that_salesforce_cannot_make_out_is_named_as_what_to_correct() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    for clause in ["Nonsense__c = 1", "IsActive = = true"] {
+        let mut task = export(json!({ "object": "User", "format": "csv", "clause": clause }));
+        let failure = task.attempt(&connector).await.unwrap_err();
+        assert!(failure.next_step.contains("Correct the clause"), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_date_format_of_an_attribute_that_is_not_exported_is_warned_of() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let dates = json!([
+        { "attribute": "LastLoginDate", "day": "iso", "time": "none" },
+        { "attribute": "CreatedDate", "day": "iso", "time": "none" },
+    ]);
+    let mut task = export(json!({ "object": "User", "format": "csv", "attributes": ["CreatedDate"], "dates": dates }));
+    let warnings = output(&task.attempt(&connector).await.unwrap()).warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("LastLoginDate") && !warnings[0].contains("CreatedDate"), "{warnings:?}");
+}
+
 /// Features B14, B15.
 #[tokio::test]
 async fn filter_and_clause_choose_and_moments_are_written_as_wanted() {

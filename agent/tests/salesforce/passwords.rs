@@ -198,7 +198,9 @@ async fn salesforces_own_reset_gives_its_temporary_password_to_the_requester_alo
     let conclusion = task.attempt(&connector).await.unwrap();
     assert_eq!(verdict(&conclusion), DONE);
     assert!(lab.sim.password_is(USER, &task.opened(&conclusion)));
-    assert!(said(&conclusion).contains("mail with a link") && said(&conclusion).contains("sealed to the requester"));
+    assert!(
+        said(&conclusion).contains("mail with a link") && said(&conclusion).contains("went to the requester alone")
+    );
 
     let mut task = reset_by_service("user0002@acme.example");
     task.has_requester = false;

@@ -284,3 +284,12 @@ async fn a_key_that_is_none_is_said_before_anything_is_sent() {
     assert_ne!(failure.class.known(), Some(Internal));
     assert_eq!((failure.code.as_str(), lab.counters().login_attempts), ("bad_private_key", 0));
 }
+
+#[tokio::test]
+async fn a_port_that_does_not_speak_tls_is_told_as_such() {
+    let lab = Lab::start().await;
+    let settings = lab.settings("oauth-jwt").replace("http://", "https://").replace("insecure_plain_http = true\n", "");
+    let failure = test_connection().attempt(&lab.connector_with(&settings)).await.unwrap_err();
+    assert!(failure.summary.contains("does not speak TLS"), "{failure}");
+    assert!(failure.next_step.contains("scheme and port"), "{failure:?}");
+}

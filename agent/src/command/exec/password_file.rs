@@ -25,6 +25,11 @@ impl PasswordFile {
         })
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     /// Writes the password that was set.
     pub(super) fn fill(&mut self, password: &[u8]) -> Result<(), Failed> {
         let written = self.0.fill(|file| file.write_all(password).and_then(|()| file.write_all(b"\n")));

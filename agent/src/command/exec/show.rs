@@ -8,7 +8,8 @@ use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::outcome::Outcome;
 use postern_protocol::seal::SealContext;
 use postern_protocol::task::import_batch::Remainder;
-use postern_protocol::{TaskKind, TaskOutput};
+use postern_protocol::task::reset_password::Source;
+use postern_protocol::{TaskKind, TaskOutput, TaskRequest};
 use serde_json::{Value, json};
 
 use super::{Failed, LocalTask, payload_file};
@@ -28,17 +29,19 @@ pub(super) fn show(app: &App, local: &mut LocalTask, offer: &Offer, report: &Rep
     let output = if report.output.is_empty() { None } else { TaskOutput::decode(kind, &report.output).ok() };
     let output = output.map_or(Value::Null, |output| serde_json::to_value(output).unwrap_or_default());
     let saved = save_generated(local, offer, report);
+    let password = told_of_password(local, report, saved.is_ok());
     let failed = match local.payload.take() {
-        Some((key, file)) => payload_file::fill(file, app, &key, offer, report).map(|()| Vec::new())?,
+        Some((key, file)) => payload_file::fill(file, app, &key, offer, report).map(|()| FailedEntries::default())?,
         None => save_results(app, local, report)?,
     };
     if local.json {
         say_json(&json!({
             "task": report.task, "kind": kind, "outcome": report.outcome, "certainty": report.certainty,
-            "changed": report.changed, "failure": report.failure, "output": output, "failed_entries": failed,
+            "changed": report.changed, "failure": report.failure, "output": output, "failed_entries": failed.shown,
         }));
     } else {
-        show_as_text(kind, report, &output, &failed);
+        show_as_text(kind, report, &output, password);
+        show_failed(&failed);
     }
     saved?;
     Ok(match report.outcome.known() {
@@ -47,7 +50,7 @@ pub(super) fn show(app: &App, local: &mut LocalTask, offer: &Offer, report: &Rep
     })
 }
 
-fn show_as_text(kind: TaskKind, report: &Report, output: &Value, failed: &[Value]) {
+fn show_as_text(kind: TaskKind, report: &Report, output: &Value, password: String) {
     let failure = report.failure.as_ref();
     let mut pairs = vec![
         ("task", format!("{} ({})", report.task, kind.name())),
@@ -58,11 +61,41 @@ fn show_as_text(kind: TaskKind, report: &Report, output: &Value, failed: &[Value
     ];
     let fields = TaskOutput::fields(output);
     pairs.extend(fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    pairs.push(("password", password));
     say_pairs(&pairs);
-    for entry in failed {
-        let text = |name: &str| entry.get(name).map(|value| value.to_string().trim_matches('"').to_owned());
-        let part = |name: &str| text(name).unwrap_or_default();
-        say(format_args!("  entry {} ({}): {} {}", part("entry"), part("account"), part("code"), part("message")));
+}
+
+fn show_failed(failed: &FailedEntries) {
+    failed.shown.iter().for_each(|entry| say(format_args!("  {}", entry_line(entry))));
+    match failed.count - failed.shown.len() {
+        0 => (),
+        more => say(format_args!("  and {more} more; the file of `--results` has them all")),
+    }
+}
+
+/// One line for an entry that failed.
+fn entry_line(entry: &Value) -> String {
+    let text = |name: &str| match entry.get(name) {
+        Some(Value::String(text)) => text.replace(char::is_control, " "),
+        Some(value) => value.to_string(),
+        None => String::new(),
+    };
+    let account = match text("account") {
+        account if account.is_empty() => account,
+        account => format!(" ({account})"),
+    };
+    format!("entry {}{account}: {}: {}", text("entry"), text("code"), text("message"))
+}
+
+/// Where the password of a reset is that the command made or got, or how to get it.
+fn told_of_password(local: &LocalTask, report: &Report, saved: bool) -> String {
+    let done = matches!(report.outcome.known(), Some(Outcome::Succeeded));
+    match (&local.generated, &local.request) {
+        (Some((_, file)), _) if saved && !report.sealed.is_empty() => format!("written to `{}`", file.path().display()),
+        (None, TaskRequest::ResetPassword(it)) if done && it.source.known() == Some(Source::Service) => {
+            "add `--temporary FILE` to get the next one".to_owned()
+        }
+        _ => String::new(),
     }
 }
 
@@ -74,15 +107,15 @@ fn save_generated(local: &mut LocalTask, offer: &Offer, report: &Report) -> Resu
     file.fill(&password)
 }
 
-/// Writes the results where they were wanted and returns the first entries that failed.
-fn save_results(app: &App, local: &mut LocalTask, report: &Report) -> Result<Vec<Value>, Failed> {
-    let Some(stream) = report.streams.first() else { return Ok(Vec::new()) };
+/// Writes the results where they were wanted and returns the entries that failed.
+fn save_results(app: &App, local: &mut LocalTask, report: &Report) -> Result<FailedEntries, Failed> {
+    let mut failed = FailedEntries::default();
+    let Some(stream) = report.streams.first() else { return Ok(failed) };
     let reader = app
         .store
         .spool()
         .read(spool_id(stream.id), stream.length)
         .map_err(|error| Failed::because(Exit::Store, &error))?;
-    let mut failed = Vec::new();
     let mut rest = Remainder::default();
     let mut line = Vec::new();
     let mut offset = 0;
@@ -100,7 +133,7 @@ fn save_results(app: &App, local: &mut LocalTask, report: &Report) -> Result<Vec
                 }
                 continue;
             }
-            note_failed(&mut failed, &line);
+            failed.note(&line);
             rest.note(&line);
             line.clear();
         }
@@ -119,14 +152,45 @@ fn unwritten(path: &Path, error: &io::Error) -> Failed {
     Failed::new(Exit::Failed, format!("the results cannot be written to `{}`: {error}", path.display()))
 }
 
-fn note_failed(failed: &mut Vec<Value>, line: &[u8]) {
-    if failed.len() >= SHOWN {
-        return;
-    }
-    if let Ok(entry) = serde_json::from_slice::<Value>(line) {
-        let outcome = entry.get("outcome").and_then(Value::as_str).unwrap_or_default();
-        if matches!(outcome, "failed" | "unknown") {
-            failed.push(entry);
+/// The entries of a batch that failed or are unknown.
+#[derive(Default)]
+struct FailedEntries {
+    /// The first [`SHOWN`] of them.
+    shown: Vec<Value>,
+    count: usize,
+}
+
+impl FailedEntries {
+    /// Looks at one line of the results.
+    fn note(&mut self, line: &[u8]) {
+        let Ok(entry) = serde_json::from_slice::<Value>(line) else { return };
+        if matches!(entry.get("outcome").and_then(Value::as_str), Some("failed" | "unknown")) {
+            self.count += 1;
+            if self.shown.len() < SHOWN {
+                self.shown.push(entry);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_names_no_account_is_shown_without_one() {
+        let ragged = json!({ "entry": 2, "account": "", "code": "ragged_row", "message": "the row is \"short\"" });
+        assert_eq!(entry_line(&ragged), "entry 2: ragged_row: the row is \"short\"");
+        let named = json!({ "entry": 3, "account": "a@b.c", "code": "no_key", "message": "x" });
+        assert_eq!(entry_line(&named), "entry 3 (a@b.c): no_key: x");
+    }
+
+    #[test]
+    fn every_entry_that_failed_is_counted_and_the_first_are_shown() {
+        let mut failed = FailedEntries::default();
+        for outcome in ["failed", "unknown", "modified"] {
+            (0..SHOWN).for_each(|_| failed.note(format!("{{\"outcome\":\"{outcome}\"}}").as_bytes()));
+        }
+        assert_eq!((failed.shown.len(), failed.count), (SHOWN, 2 * SHOWN));
     }
 }

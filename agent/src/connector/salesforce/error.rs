@@ -46,6 +46,8 @@ pub(super) fn refused_sign_in(code: &str, message: &str) -> Failure {
 fn said(known: Option<&Known>, code: &str, message: &str) -> Failure {
     let (name, class, next_step) = known.map_or((code, Rejected, ""), |it| (it.name, it.class, it.next_step));
     let words = words(message);
+    // A summary is no sentence: a next step may follow it.
+    let words = words.trim_end_matches('.');
     let summary = if words.is_empty() { format!("Salesforce answered {code}") } else { format!("Salesforce: {words}") };
     Failure::new(class, name, summary).with_next_step(next_step)
 }
@@ -75,8 +77,13 @@ pub(super) fn lost(lost: &Lost) -> Failure {
         (_, Sent::No) => format!("Salesforce cannot be reached at {}", lost.at),
         (_, Sent::Perhaps) => format!("Salesforce did not answer at {}", lost.at),
     };
-    Failure::new(Transient, code, format!("{what} ({}): {}", lost.hop, words(&lost.to_string())))
-        .with_next_step(lost.next_step())
+    let why = words(&lost.to_string());
+    // What the TLS library says of bytes that are none of TLS's.
+    if lost.hop == Hop::Tls && why.contains("InvalidContentType") {
+        return Failure::new(Transient, code, format!("{what} (TLS): what answers there does not speak TLS"))
+            .with_next_step("Check scheme and port of the address in the configuration, and what stands between.");
+    }
+    Failure::new(Transient, code, format!("{what} ({}): {why}", lost.hop)).with_next_step(lost.next_step())
 }
 
 /// The failure of a call that was not made, because no address can be made of what Salesforce named.

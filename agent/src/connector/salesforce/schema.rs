@@ -80,7 +80,12 @@ impl Schema {
 
     /// The schema as administrators handle it.
     pub(super) fn file(&self) -> SchemaFile {
-        SchemaFile { xml: self.to_xml(), text: self.to_text() }
+        SchemaFile {
+            xml: self.to_xml(),
+            text: self.to_text(),
+            attributes: self.objects.iter().map(|object| object.attributes.len()).sum(),
+            strange: self.objects.iter().flat_map(Object::strange).collect(),
+        }
     }
 
     /// One line an attribute, under a line for each object.
@@ -115,6 +120,16 @@ impl Schema {
 }
 
 impl Object {
+    /// Its attributes that may be misspelt, as far as can be told without the org.
+    fn strange(&self) -> impl Iterator<Item = String> {
+        let standard = OBJECTS.iter().find(|(known, _)| *known == self.name).map(|(_, attributes)| *attributes);
+        let is_standard = move |name: &str| standard.unwrap_or_default().iter().any(|(known, _, _)| *known == name);
+        // What the org made ends in `__` and a letter or two; what a path leads to is of another object.
+        let may_be_misspelt = move |name: &&str| !is_standard(name) && !name.contains("__") && !name.contains('.');
+        let names = self.attributes.iter().map(|attribute| attribute.name.as_str());
+        names.filter(may_be_misspelt).map(|name| format!("{}.{name}", self.name))
+    }
+
     /// Whether it has the attribute, however that is spelled.
     fn has(&self, name: &str) -> bool {
         let wanted = canonical(name);
@@ -151,6 +166,15 @@ mod tests {
         assert_eq!(uses("Alias"), Uses { required: true, search: true, create: true, modify: true });
         assert_eq!(uses("CreatedById"), Uses { required: true, search: true, create: false, modify: false });
         assert_eq!(uses("Title"), Uses { required: false, search: true, create: true, modify: true });
+    }
+
+    #[test]
+    fn attributes_that_may_be_misspelt_are_told() {
+        assert!(Schema::standard().file().strange.is_empty());
+        let names = ["Titel", "Title", "Size__c", "UserRole.Name"].map(|name| format!("<attribute name='{name}'/>"));
+        let xml = format!("<schema><object name='User'>{}</object></schema>", names.concat());
+        let file = Schema::from_xml(&xml).unwrap().file();
+        assert_eq!((file.attributes, file.strange), (4, vec!["User.Titel".to_owned()]));
     }
 
     #[test]

@@ -47,8 +47,8 @@ const RENEW_PASSWORD: &str = "Set a new password for the service account in Sale
     token into the configuration. An account for programs should have a password that never expires.";
 const LEAVE_SOAP: &str = "Salesforce has retired the SOAP login; change to `method = \"oauth-jwt\"` or \
     `\"oauth-client-credentials\"`.";
-const TOO_MANY: &str = "Too many sign-ins were made within an hour; it is tried again later. Look for other programs that \
-    sign in with this account.";
+const TOO_MANY: &str = "Too many sign-ins were made within an hour. A controller's task is tried again by itself, until \
+    its deadline; a command has ended, so run it again in an hour. Look for other programs that sign in with this account.";
 const OWN_HOST: &str = "Write the org's own host as `domain`: `<my-domain>.my.salesforce.com`, or \
     `<my-domain>--<sandbox>.sandbox.my.salesforce.com`.";
 const CLIENT_POLICY: &str = "Let an administrator allow this program for the service account (Connected Apps OAuth Usage, \
@@ -58,7 +58,9 @@ const ACTIVATE: &str = "Activate the service account in Salesforce.";
 const CHECK_ASSERTION: &str =
     "Check that the certificate in the connected app belongs to `private_key`, and this host's clock.";
 pub(super) const LATER: &str = "It may pass by itself; if the task has ended by then, submit it again.";
-const BUDGET: &str = "The org has used up its API calls or runs too many at once; it is tried again later.";
+const BUDGET: &str = "The org has used up its API calls or runs too many at once. A controller's task is tried again by \
+    itself, until its deadline; a command has ended, so run it again later. Look which programs use up the calls (Setup, \
+    Company Information).";
 const PERMISSIONS: &str = "Give the service account the permissions API Enabled, Manage Users, and Reset User Passwords \
     and Unlock Users.";
 const ASK_ADMIN: &str = "Let an administrator of the Salesforce org look at it.";
@@ -244,7 +246,7 @@ pub(super) const TABLE: &[Known] = &[
     known(
         "LICENSE_LIMIT_EXCEEDED",
         Rejected,
-        "Deactivate a user with the same license, or buy more; Setup, Company Information shows the stock.",
+        "Setup, Company Information shows the stock; a user who is deactivated gives one back.",
     ),
     known("CANNOT_DISABLE_LAST_ADMIN", Rejected, "Make another active user an administrator first."),
     known(

@@ -46,6 +46,17 @@ pub(in super::super) fn check(clause: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What Salesforce says of a statement that it cannot make out.
+const STATEMENT: [&str; 4] = ["MALFORMED_QUERY", "INVALID_FIELD", "INVALID_TYPE", "INVALID_QUERY_FILTER_OPERATOR"];
+
+/// The failure of a statement that a clause is in: everything else of it was made from what the org says of itself.
+pub(in super::super) fn blamed(failure: Failure) -> Failure {
+    if failure.next_step.is_empty() && STATEMENT.contains(&failure.code.as_str()) {
+        return failure.with_next_step("Correct the clause: Salesforce says what it cannot make out");
+    }
+    failure
+}
+
 #[derive(Default)]
 struct Scanner {
     depth: usize,

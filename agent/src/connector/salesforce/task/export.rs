@@ -48,16 +48,27 @@ type Row = Vec<Option<String>>;
 pub(super) type Rows = Vec<Row>;
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
-    let mut plan = Plan::make(org, &it).await?;
-    let _turn = begin_turn(org, &it, &plan)?;
-    let delta = begin_delta(org, &it, &mut plan, cx).await?;
+    let done = export(org, &it, cx).await;
+    if it.clause.is_empty() { done } else { done.map_err(soql::manual::blamed) }
+}
+
+async fn export(org: &Salesforce, it: &Request, cx: &AttemptCx) -> Result<Conclusion, Failure> {
+    let mut plan = Plan::make(org, it).await?;
+    let _turn = begin_turn(org, it, &plan)?;
+    let delta = begin_delta(org, it, &mut plan, cx).await?;
     let total = if it.size_hint > 0 { it.size_hint } else { org.first_page(&plan.count()).await?.total };
     let mut course = Course::new(org, &plan, total > BULK_ABOVE, cx);
     loop {
         let way = course.way;
-        let tracker = delta.as_ref().map(|(cursor, _)| Tracker::new(Arc::clone(&org.keep), cursor.clone(), &plan, &it));
+        let tracker = delta.as_ref().map(|(cursor, _)| Tracker::new(Arc::clone(&org.keep), cursor.clone(), &plan, it));
         match attempt(org, &plan, course.begin(), tracker, cx).await {
             Ok(((stream, key), records)) => {
+                if let Some((_, Span { from: None, until })) = &delta {
+                    let until = soql::moment(until);
+                    plan.warn(format!(
+                        "This cursor has just begun: what changed since {until} comes with its next run."
+                    ));
+                }
                 let moment = |moment: &Timestamp| Text::clipped(soql::moment(moment));
                 let span = delta.as_ref().map(|(_, span)| span);
                 let output = Output {

@@ -18,8 +18,8 @@ const STEP: u32 = 0;
 const LOOK: &str =
     "Look at when the user's password was last changed in Salesforce; submit the task again if it was not.";
 
-const SEALED: &str = "The temporary password is sealed to the requester.";
-const DROPPED: &str = "The temporary password was dropped: the task has no requester to seal it to.";
+const SEALED: &str = "The temporary password went to the requester alone.";
+const DROPPED: &str = "The temporary password was dropped: nobody asked for it.";
 const NOT_TOLD: &str = "The temporary password could not be handed over.";
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {

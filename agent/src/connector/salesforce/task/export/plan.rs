@@ -292,6 +292,10 @@ impl<'a> Selection<'a> {
              may see, to an attribute, so they are left out"
         );
         warnings.extend(name_all(&nowhere, &self.leading_nowhere));
+        let chosen = |name: &str| self.reach.find(name).is_some_and(|found| self.names.contains(&found.name));
+        let unused = self.dates.iter().map(|it| it.attribute.to_string()).filter(|name| !chosen(name));
+        let unused: Vec<String> = unused.collect();
+        warnings.extend(name_all("These attributes are not exported, so their date formats change nothing", &unused));
         warnings.extend(name_all("These attributes are no texts, so they are left out", &self.unreadable));
         Ok((columns, warnings))
     }

@@ -215,8 +215,10 @@ impl Tally {
             return conclusion;
         }
         let summary = format!("of {entries} entries, {failed} failed and {unknown} are unknown");
-        let failure = Failure::new(FailureClass::Rejected, "entries_failed", summary)
-            .with_next_step("Read the results: each entry's line says what happened and what to do.");
+        let failure = Failure::new(FailureClass::Rejected, "entries_failed", summary).with_next_step(
+            "Read the results: each entry's line says what happened and what to do. `postern exec` writes them to the \
+                 file of `--results`, and the entries to be mended to that of `--failed`.",
+        );
         let (outcome, certainty) = match (good, unknown) {
             (1.., _) => (Outcome::PartiallySucceeded, Certainty::Certain),
             (0, 0) if self.partly > 0 => (Outcome::PartiallySucceeded, Certainty::Certain),
