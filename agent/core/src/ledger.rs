@@ -15,6 +15,7 @@ mod renewal;
 mod restore;
 mod schedule;
 mod session;
+mod tombstones;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -29,10 +30,11 @@ pub use self::event::{Event, GivenUp, Offered, Refusal, Unfinished};
 use self::held::{Held, Phase};
 pub use self::restore::{Restored, RestoredTask};
 use self::session::Session;
+use self::tombstones::Tombstones;
 use crate::limits::Limits;
 use crate::membership::Membership;
 use crate::outbox::Outbox;
-use crate::write::{Tombstone, Write};
+use crate::write::Write;
 
 /// Something that may leave only when the writes before it are on disk.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ pub struct Ledger {
     limits: Limits,
     tasks: BTreeMap<TaskId, Held>,
     outbox: Outbox,
-    tombstones: BTreeMap<TaskId, Tombstone>,
+    tombstones: Tombstones,
     membership: Membership,
     session_no: SessionNo,
     session: Option<Session>,

@@ -17,7 +17,7 @@ pub struct Limits {
     /// Reports waiting for the controller. A day without a controller at one task a second fits.
     pub outbox: usize,
     /// Ended tasks remembered, so that one offered again is answered and not run again: far more than a controller can
-    /// have in doubt at once.
+    /// have in doubt at once. As many with a payload are remembered beside them.
     pub tombstones: usize,
     /// Attempts at one task whose failure may pass; at the default spacing they span a quarter of a minute.
     pub attempts: u32,

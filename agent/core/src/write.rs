@@ -62,6 +62,8 @@ pub struct Tombstone {
     pub certainty: Certainty,
     /// Whether anything was changed.
     pub changed: Changed,
+    /// Whether a payload came of it.
+    pub payload: bool,
 }
 
 /// One change to what is on disk. Changes handed out together are made together or not at all.

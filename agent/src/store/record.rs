@@ -140,6 +140,7 @@ struct TombstoneRecord {
     outcome: Code<Outcome>,
     certainty: Code<Certainty>,
     changed: Code<Changed>,
+    payload: bool,
 }
 
 pub(super) fn tombstone(stone: &Tombstone) -> Result<Vec<u8>, CodecError> {
@@ -150,6 +151,7 @@ pub(super) fn tombstone(stone: &Tombstone) -> Result<Vec<u8>, CodecError> {
         outcome: stone.outcome.into(),
         certainty: stone.certainty.into(),
         changed: stone.changed.into(),
+        payload: stone.payload,
     })
 }
 
@@ -162,6 +164,7 @@ pub(super) fn read_tombstone(bytes: &[u8]) -> Result<Tombstone, CodecError> {
         outcome: known(record.outcome)?,
         certainty: known(record.certainty)?,
         changed: known(record.changed)?,
+        payload: record.payload,
     })
 }
 

@@ -10,7 +10,7 @@ impl Ledger {
     /// A task is no longer wanted.
     pub fn handle_cancel(&mut self, task: TaskId) {
         let Some(held) = self.tasks.get_mut(&task) else {
-            let ended = self.outbox.find(task).is_some() || self.tombstones.contains_key(&task);
+            let ended = self.outbox.find(task).is_some() || self.tombstones.get(task).is_some();
             let verdict = if ended { CancelVerdict::AlreadyDone } else { CancelVerdict::NotHeld };
             return self.transmits.push_back(cancel_ack(task, verdict));
         };

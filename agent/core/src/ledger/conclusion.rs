@@ -105,15 +105,18 @@ impl Ledger {
     fn bury(&mut self, report: &Report) -> Vec<Write> {
         let known = (report.outcome.known(), report.certainty.known(), report.changed.known());
         let (Some(outcome), Some(certainty), Some(changed)) = known else { return Vec::new() };
-        let stone =
-            Tombstone { task: report.task, epoch: report.epoch, attempt: report.attempt, outcome, certainty, changed };
-        self.tombstones.insert(stone.task, stone);
+        let payload = !report.streams.is_empty();
+        let stone = Tombstone {
+            task: report.task,
+            epoch: report.epoch,
+            attempt: report.attempt,
+            outcome,
+            certainty,
+            changed,
+            payload,
+        };
         let mut writes = vec![Write::PutTombstone(stone)];
-        while self.tombstones.len() > self.limits.tombstones {
-            // Ids of tasks begin with the time they were made: the first is the oldest.
-            let Some((task, _)) = self.tombstones.pop_first() else { break };
-            writes.push(Write::DeleteTombstone(task));
-        }
+        writes.extend(self.tombstones.add(stone, self.limits.tombstones).map(Write::DeleteTombstone));
         writes
     }
 

@@ -30,7 +30,7 @@ impl Ledger {
             }
         } else if let Some(report) = self.outbox.find(task).cloned() {
             self.offer_of_reported(&offered.offer, report);
-        } else if let Some(stone) = self.tombstones.get(&task).copied() {
+        } else if let Some(stone) = self.tombstones.get(task) {
             self.offer_of_ended(&offered.offer, stone);
         } else {
             self.offer_of_unknown(offered, now);

@@ -1,0 +1,73 @@
+//! Ended tasks whose reports are in the controller's hands.
+
+use std::collections::BTreeMap;
+
+use postern_protocol::TaskId;
+
+use crate::write::Tombstone;
+
+/// Tombstones, those of tasks with a payload apart: connectors ask by them whether what an export told was handed over,
+/// the next night perhaps, and thousands of short tasks in between are not to push them out.
+#[derive(Debug, Default)]
+pub(super) struct Tombstones {
+    with_payload: BTreeMap<TaskId, Tombstone>,
+    without: BTreeMap<TaskId, Tombstone>,
+}
+
+impl Tombstones {
+    pub(super) fn get(&self, task: TaskId) -> Option<Tombstone> {
+        self.without.get(&task).or_else(|| self.with_payload.get(&task)).copied()
+    }
+
+    /// Adds one. The oldest of its sort if there are more than `most` now.
+    pub(super) fn add(&mut self, stone: Tombstone, most: usize) -> Option<TaskId> {
+        let stones = if stone.payload { &mut self.with_payload } else { &mut self.without };
+        stones.insert(stone.task, stone);
+        // Ids of tasks begin with the time they were made: the first is the oldest.
+        if stones.len() > most { stones.pop_first().map(|(task, _)| task) } else { None }
+    }
+}
+
+impl FromIterator<Tombstone> for Tombstones {
+    fn from_iter<I: IntoIterator<Item = Tombstone>>(stones: I) -> Self {
+        let mut tombstones = Self::default();
+        for stone in stones {
+            tombstones.add(stone, usize::MAX);
+        }
+        tombstones
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_protocol::Epoch;
+    use postern_protocol::outcome::{Certainty, Changed, Outcome};
+
+    use super::*;
+
+    fn stone(number: u8, payload: bool) -> Tombstone {
+        let (outcome, certainty, changed) = (Outcome::Succeeded, Certainty::Certain, Changed::No);
+        Tombstone {
+            task: TaskId::from_bytes([number; 16]),
+            epoch: Epoch(1),
+            attempt: 1,
+            outcome,
+            certainty,
+            changed,
+            payload,
+        }
+    }
+
+    #[test]
+    fn many_short_tasks_do_not_push_out_what_tells_that_an_export_was_handed_over() {
+        let mut tombstones = Tombstones::default();
+        let export = stone(1, true);
+        assert_eq!(tombstones.add(export, 2), None);
+        for number in 2..=9 {
+            let oldest = (number > 3).then(|| stone(number - 2, false).task);
+            assert_eq!(tombstones.add(stone(number, false), 2), oldest);
+        }
+        assert_eq!(tombstones.get(export.task), Some(export));
+        assert_eq!(tombstones.get(stone(7, false).task), None);
+    }
+}
