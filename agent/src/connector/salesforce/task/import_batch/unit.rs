@@ -15,7 +15,7 @@ pub(super) use licenses::Stock;
 pub(super) use memberships::Kind;
 use postern_protocol::Failure;
 pub(super) use sent::AT_ONCE;
-use sent::Sent;
+use sent::{RowEnd, Sent};
 use serde_json::Map;
 use work::{End, TAKEN, Work, disabling_record, record, said};
 
@@ -344,8 +344,8 @@ impl<'a> Unit<'a> {
         }
         let change = if operation == Operation::Insert { Change::Add } else { Change::Modify };
         let rows = self.rows(|work, plan| plan.change == change && !work.written);
-        let Sent { rows, .. } = self.results_of_earlier_jobs(rows, operation).await?;
-        self.take(rows, true);
+        let ends = self.ends_by_earlier_jobs(rows, operation).await?;
+        self.take(ends, true);
         Ok(())
     }
 
@@ -367,7 +367,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Takes note of what became of rows.
-    fn take(&mut self, rows: Vec<(usize, Result<String, Refused>)>, repeated: bool) {
+    fn take(&mut self, rows: Vec<RowEnd>, repeated: bool) {
         for (index, result) in rows {
             let Some(work) = self.work.get_mut(index) else { continue };
             match result {
