@@ -287,6 +287,46 @@ async fn a_job_takes_few_calls() {
     assert_eq!(routes["POST composite"], 1, "{all:?}");
 }
 
+/// Nobody says how long a statement inside another call may be.
+#[tokio::test]
+async fn an_org_that_takes_no_long_lists_gets_shorter_ones_from_then_on() {
+    let refusals = [
+        (414, "URI_TOO_LONG", "URI Too Long"),
+        (
+            400,
+            "QUERY_TOO_COMPLICATED",
+            "Query is either selecting too many fields or the filter conditions are too complicated.",
+        ),
+    ];
+    for (status, code, text) in refusals {
+        let assumptions = Assumptions {
+            longest_inner_url: Some(10_000),
+            too_long_inner_url: (status, code.to_owned(), text.to_owned()),
+            ..Assumptions::default()
+        };
+        let lab = Lab::assuming(assumptions, OrgSeed::acme(1_000)).await;
+        let entry = |number| json!({"Username": modified(number), "Title": "x"});
+        let entries: Vec<Value> = (1..=1_000).map(entry).collect();
+        let mut task = import_with(Request::new(Format::Jsonl), lines(&entries));
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(output(&conclusion).modified, 1_000, "{code}");
+        // Two units of 500: the first finds out that 250 are taken, the second knows.
+        assert_eq!(lab.counters().routes["POST composite"], 3, "{code}");
+    }
+}
+
+/// It is not halved for ever.
+#[tokio::test]
+async fn an_org_that_takes_no_list_at_all_is_told() {
+    let assumptions = Assumptions { longest_inner_url: Some(100), ..Assumptions::default() };
+    let lab = Lab::assuming(assumptions, OrgSeed::acme(500)).await;
+    let entries: Vec<Value> = (1..=500).map(|number| json!({"Username": modified(number), "Title": "x"})).collect();
+    let mut task = import_with(Request::new(Format::Jsonl), lines(&entries));
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "call_too_long", "{failure}");
+    assert_eq!(lab.counters().routes["POST composite"], 3);
+}
+
 /// Salesforce itself says whether there is a user of that id, and whether a new name is taken.
 #[tokio::test]
 async fn ids_and_new_names_are_not_looked_up() {

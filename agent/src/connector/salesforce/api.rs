@@ -3,6 +3,7 @@
 //! Every reply to a change is one of three: done, not done, unknown. Only what is known not to have been done is
 //! repeated, and only for two reasons: a session that had ended (once), and a locked row (a few times).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ const LOCK_WAIT: Duration = Duration::from_millis(200);
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Queries that one call of `composite` may hold.
 const QUERIES_AT_ONCE: usize = 5;
+/// A list of so many values fits any URL.
+const SHORTEST_LIST: usize = 200;
 /// Pages of a query that is expected to fit one; Salesforce makes pages smaller when rows are wide.
 const MAX_PAGES: usize = 50;
 
@@ -129,6 +132,29 @@ struct Rows<T> {
     records: Vec<T>,
     done: bool,
     next_records_url: Option<String>,
+}
+
+/// How long the lists of a batch's queries may be. Nobody says what an org takes, so a page's worth is tried first.
+#[derive(Debug)]
+pub(super) struct Longest(AtomicUsize);
+
+impl Default for Longest {
+    fn default() -> Self {
+        Self(AtomicUsize::new(soql::MAX_VALUES))
+    }
+}
+
+impl Longest {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Halves a length that is too much. `false`: it is as short as it gets.
+    fn shorten(&self, length: usize) -> bool {
+        let shorter = (length / 2).max(SHORTEST_LIST);
+        self.0.fetch_min(shorter, Ordering::Relaxed);
+        shorter < length
+    }
 }
 
 /// The answers of several queries in one call.
@@ -370,8 +396,31 @@ impl Salesforce {
         Err(Failure::new(FailureClass::Internal, "too_many_pages", "A query brought more pages than expected"))
     }
 
-    /// All rows of queries that each find a page of rows or a little more, in as few calls as there can be.
-    pub(super) async fn query_many<T: DeserializeOwned>(&self, statements: &[String]) -> Result<Vec<T>, Failure> {
+    /// All rows of which a field has one of many values, in as few calls as there can be. `select` is the statement up
+    /// to its condition. An org that takes no lists of that length gets shorter ones.
+    pub(super) async fn query_lists<T: DeserializeOwned>(
+        &self,
+        select: &str,
+        values: &[(&str, &[&str])],
+        longest: &Longest,
+    ) -> Result<Vec<T>, Failure> {
+        let most = values.iter().map(|(_, all)| all.len()).max().unwrap_or_default();
+        loop {
+            let length = longest.get().min(most);
+            let mut statements = Vec::new();
+            for (field, all) in values {
+                let lists = soql::in_lists(all.iter().copied(), length);
+                statements.extend(lists.iter().map(|list| format!("{select} WHERE {field} IN ({list})")));
+            }
+            match self.query_many(&statements).await {
+                Err(failure) if error::is_too_long(&failure) && longest.shorten(length) => (),
+                told => return told,
+            }
+        }
+    }
+
+    /// All rows of queries that each find a page of rows or a little more.
+    async fn query_many<T: DeserializeOwned>(&self, statements: &[String]) -> Result<Vec<T>, Failure> {
         let mut all = Vec::new();
         for some in statements.chunks(QUERIES_AT_ONCE) {
             for mut rows in self.first_rows(some).await? {
@@ -490,14 +539,28 @@ fn typed<T: DeserializeOwned>(reply: &Reply) -> Result<T, Miss> {
 
 /// What a reply tells of several calls in one. One that was refused speaks for all.
 fn typed_answers<T: DeserializeOwned>(reply: &Reply) -> Result<Answers<T>, Miss> {
-    let all_well = serde_json::from_slice(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
-    if let Some(answers) = all_well {
+    let told: Option<Answers<T>> = serde_json::from_slice(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
+    if let Some(answers) = told {
         return Ok(answers);
     }
     let Answer { json, .. } = classify(reply, StatusCode::OK)?;
     let inner = json.get("compositeResponse").and_then(Json::as_array);
-    let refused = inner.and_then(|all| all.iter().find_map(|inner| problem(inner.get("body")?)));
-    Err(Miss::Not(refused.map_or_else(|| error::strange(200), |(code, message)| error::failure(&code, &message))))
+    let refused = inner.and_then(|all| all.iter().find_map(refusal));
+    Err(Miss::Not(refused.unwrap_or_else(|| error::strange(200))))
+}
+
+fn too_long(code: &str, message: &str) -> Failure {
+    error::too_long(FailureClass::Rejected, &format!("{code} {message}"))
+}
+
+/// Why one of several calls was refused, if it was.
+fn refusal(inner: &Json) -> Option<Failure> {
+    let status = inner.get("httpStatusCode").and_then(Json::as_u64).and_then(|it| u16::try_from(it).ok())?;
+    match inner.get("body").and_then(problem) {
+        Some((code, message)) if error::says_too_long(status, &message) => Some(too_long(&code, &message)),
+        Some((code, message)) => Some(error::failure(&code, &message)),
+        None => (status >= 400).then(|| error::strange(status)),
+    }
 }
 
 /// What a reply tells.
@@ -525,6 +588,9 @@ fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> {
     let Some((code, message)) = json.as_ref().and_then(problem) else {
         return Err(Miss::Unknown(error::strange(status.as_u16())));
     };
+    if error::says_too_long(status.as_u16(), "") {
+        return Err(Miss::Not(too_long(&code, &message)));
+    }
     let failure = error::failure(&code, &message);
     Err(match status.as_u16() {
         401 if is_renewable(&message) => Miss::Expired(failure),
@@ -617,6 +683,31 @@ mod tests {
         }
         assert_eq!(class(200, "[]", StatusCode::OK), "done");
         assert_eq!(class(200, "[{\"id\":", StatusCode::OK), "unknown");
+    }
+
+    #[test]
+    fn an_inner_call_that_is_too_long_is_told_by_status_code_or_words() {
+        for (status, code, message, expected) in [
+            (414, "URI_TOO_LONG", "", true),
+            (400, "UNKNOWN_EXCEPTION", "URI too long", true),
+            (400, "QUERY_TOO_COMPLICATED", "Query is either selecting too many fields", true),
+            (503, "REQUEST_RUNNING_TOO_LONG", "Your request was running for too long", false),
+            (400, "MALFORMED_QUERY", "unexpected token", false),
+        ] {
+            let body = json!({"compositeResponse": [
+                {"body": [{"errorCode": code, "message": message}], "httpStatusCode": status}
+            ]});
+            let Err(Miss::Not(failure)) = typed_answers::<Rows<Json>>(&reply(200, &body.to_string())) else {
+                panic!("it is a refusal")
+            };
+            assert_eq!(error::is_too_long(&failure), expected, "{failure:?}");
+        }
+        let page = json!({"compositeResponse": [{"body": null, "httpStatusCode": 414}]});
+        let Err(Miss::Not(failure)) = typed_answers::<Rows<Json>>(&reply(200, &page.to_string())) else {
+            panic!("it is a refusal")
+        };
+        assert!(error::is_too_long(&failure));
+        assert_eq!(class(414, "<html></html>", StatusCode::OK), "unknown");
     }
 
     #[test]
