@@ -450,7 +450,7 @@ impl Salesforce {
         }
         let inner: Vec<Json> = statements.iter().enumerate().map(|it| self.inner_query(it)).collect();
         let call = Call::ask("composite", json!({ "compositeRequest": inner }));
-        let Answers { all } = self.read_as(&call, |reply| typed_answers(&reply)).await?;
+        let Answers { all } = self.read_as(&call, |reply| typed_answers(&reply, statements.len())).await?;
         Ok(all.into_iter().map(|inner| inner.body).collect())
     }
 
@@ -537,11 +537,14 @@ fn typed<T: DeserializeOwned>(reply: &Reply) -> Result<T, Miss> {
     Err(classify(reply, StatusCode::OK).err().unwrap_or_else(|| Miss::Not(error::strange(200))))
 }
 
-/// What a reply tells of several calls in one. One that was refused speaks for all.
-fn typed_answers<T: DeserializeOwned>(reply: &Reply) -> Result<Answers<T>, Miss> {
+/// What a reply tells of so many calls in one. One that was refused speaks for all.
+fn typed_answers<T: DeserializeOwned>(reply: &Reply, calls: usize) -> Result<Answers<T>, Miss> {
     let told: Option<Answers<T>> = serde_json::from_slice(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
-    if let Some(answers) = told {
-        return Ok(answers);
+    match told {
+        Some(answers) if answers.all.len() == calls => return Ok(answers),
+        // A query without an answer would pass for one that found nothing.
+        Some(_) => return Err(Miss::Not(error::strange(200))),
+        None => (),
     }
     let Answer { json, .. } = classify(reply, StatusCode::OK)?;
     let inner = json.get("compositeResponse").and_then(Json::as_array);
@@ -611,6 +614,12 @@ fn problem(json: &Json) -> Option<(String, String)> {
     let text = |name: &str| object.get(name).and_then(Json::as_str);
     let code = text("errorCode").filter(|code| is_code(code))?;
     Some((code.to_owned(), text("message")?.to_owned()))
+}
+
+/// The id of a job, from the answer to its making. Letters and digits: it becomes part of a path.
+pub(super) fn job_id(made: &Json) -> Option<&str> {
+    let is_id = |id: &&str| matches!(id.len(), 15 | 18) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    made.get("id").and_then(Json::as_str).filter(is_id)
 }
 
 /// Salesforce's codes are words in capitals.
@@ -685,6 +694,17 @@ mod tests {
         assert_eq!(class(200, "[{\"id\":", StatusCode::OK), "unknown");
     }
 
+    /// Otherwise users would pass for absent.
+    #[test]
+    fn as_many_answers_as_calls_are_an_answer() {
+        let one = r#"{"body":{"totalSize":0,"done":true,"records":[]},"httpStatusCode":200}"#;
+        for (answers, calls, whole) in [(1, 1, true), (2, 2, true), (1, 2, false), (0, 1, false), (2, 1, false)] {
+            let body = format!(r#"{{"compositeResponse":[{}]}}"#, vec![one; answers].join(","));
+            let told = typed_answers::<Rows<Json>>(&reply(200, &body), calls);
+            assert_eq!(told.is_ok(), whole, "{answers} of {calls}");
+        }
+    }
+
     #[test]
     fn an_inner_call_that_is_too_long_is_told_by_status_code_or_words() {
         for (status, code, message, expected) in [
@@ -697,17 +717,26 @@ mod tests {
             let body = json!({"compositeResponse": [
                 {"body": [{"errorCode": code, "message": message}], "httpStatusCode": status}
             ]});
-            let Err(Miss::Not(failure)) = typed_answers::<Rows<Json>>(&reply(200, &body.to_string())) else {
+            let Err(Miss::Not(failure)) = typed_answers::<Rows<Json>>(&reply(200, &body.to_string()), 1) else {
                 panic!("it is a refusal")
             };
             assert_eq!(error::is_too_long(&failure), expected, "{failure:?}");
         }
         let page = json!({"compositeResponse": [{"body": null, "httpStatusCode": 414}]});
-        let Err(Miss::Not(failure)) = typed_answers::<Rows<Json>>(&reply(200, &page.to_string())) else {
+        let Err(Miss::Not(failure)) = typed_answers::<Rows<Json>>(&reply(200, &page.to_string()), 1) else {
             panic!("it is a refusal")
         };
         assert!(error::is_too_long(&failure));
         assert_eq!(class(414, "<html></html>", StatusCode::OK), "unknown");
+    }
+
+    #[test]
+    fn a_jobs_id_is_letters_and_digits() {
+        for (id, expected) in
+            [("7505g00000AbCdEAAV", true), ("7505g00000AbCdE", true), ("../750/../../xyz12", false), ("", false)]
+        {
+            assert_eq!(job_id(&json!({ "id": id })).is_some(), expected, "{id}");
+        }
     }
 
     #[test]

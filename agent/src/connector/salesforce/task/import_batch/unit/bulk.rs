@@ -17,7 +17,7 @@ use super::super::values::Values;
 use super::sent::{RowEnd, Sent};
 use super::work::{record, said};
 use super::{ROUNDS, Unit};
-use crate::connector::salesforce::api::{Call, Undone};
+use crate::connector::salesforce::api::{Call, Undone, job_id};
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::user::short;
 use crate::dataset::{Entry, csv};
@@ -171,7 +171,7 @@ impl Unit<'_> {
             Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
             Err(undone) => return Ok(Err(undone)),
         };
-        let Some(job) = made.get("id").and_then(Json::as_str).filter(|id| is_job_id(id)).map(str::to_owned) else {
+        let Some(job) = job_id(&made).map(str::to_owned) else {
             return Ok(Err(Undone::Unknown(error::strange(200))));
         };
         let note = self.note(operation, &job);
@@ -289,11 +289,6 @@ fn unless_retryable(undone: Undone) -> Result<Result<String, Undone>, Failure> {
         Undone::Not(failure) if error::is_retryable(&failure) => Err(failure),
         Undone::Not(_) | Undone::Unknown(_) => Ok(Err(undone)),
     }
-}
-
-/// Letters and digits: it becomes part of a path.
-fn is_job_id(id: &str) -> bool {
-    matches!(id.len(), 15 | 18) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn cell<'a>(row: &'a Entry, name: &str) -> Option<&'a str> {
