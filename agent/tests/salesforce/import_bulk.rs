@@ -2,7 +2,7 @@
 
 use postern_protocol::task::import_batch::{Format, Output, Request};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
-use salesforce_sim::{Mishap, OrgSeed, Switches};
+use salesforce_sim::{Assumptions, Mishap, OrgSeed, Switches};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Task, import_with};
@@ -28,7 +28,11 @@ fn created(number: u64) -> String {
 
 /// As many to create as to modify; two of them with passwords, one that Salesforce refuses, one that is renamed.
 async fn lab() -> (Lab, String) {
-    let lab = Lab::with_org(OrgSeed::acme(30)).await;
+    lab_assuming(Assumptions::default()).await
+}
+
+async fn lab_assuming(assumptions: Assumptions) -> (Lab, String) {
+    let lab = Lab::assuming(assumptions, OrgSeed::acme(30)).await;
     lab.sim.switch(&Switches { bulk_polls: Some(2), ..Switches::default() }).unwrap();
     let profile = lab.sim.user(&modified(1)).unwrap().text("ProfileId").to_owned();
     let mut entries = Vec::new();
@@ -155,6 +159,45 @@ async fn f03_f05_a_batch_that_dies_anywhere_in_a_job_goes_on_from_there() {
     panic!("it never came through");
 }
 
+/// F03 and F04: the answer to an upload is lost, so the job is given up and another one made; then the attempt dies.
+#[tokio::test]
+async fn f03_f04_rows_of_a_job_that_was_given_up_are_told_by_the_job_that_did_them() {
+    for aborted_upload_is_unprocessed in [false, true] {
+        let mut came_through = false;
+        for calls in 0..60 {
+            let assumptions = Assumptions { aborted_upload_is_unprocessed, ..Assumptions::default() };
+            let (lab, dataset) = lab_assuming(assumptions).await;
+            lab.sim.switch(&Switches { bulk_polls: Some(3), ..Switches::default() }).unwrap();
+            lab.fault("PUT", "/batches", Mishap::DropReply, 1);
+            let mut task = import_with(request(), dataset);
+            task.dies_after = Some(calls);
+            let first = task.attempt(&lab.connector()).await;
+            came_through = first.is_ok();
+            let conclusion = task.attempt(&lab.connector()).await.unwrap();
+            let what = format!("listed: {aborted_upload_is_unprocessed}, died after {calls}");
+            all_once(&lab, &task, &conclusion, &what);
+            if came_through {
+                break;
+            }
+        }
+        assert!(came_through);
+    }
+}
+
+/// F03: a job fails halfway, and the attempt dies before that is told. What the job did nothing for is still to be done.
+#[tokio::test]
+async fn f03_rows_that_a_failed_job_of_an_earlier_attempt_did_not_come_to_are_sent() {
+    let (lab, dataset) = lab().await;
+    lab.sim.switch(&Switches { fail_jobs: Some(1), ..Switches::default() }).unwrap();
+    let stopped = Mishap::Respond { status: 503, code: None, message: None };
+    lab.fault("GET", "Results", stopped, 1);
+    let mut task = import_with(request(), dataset);
+    let first = task.attempt(&lab.connector()).await;
+    assert_eq!(first.unwrap_err().class.known(), Some(FailureClass::Transient));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    all_once(&lab, &task, &conclusion, "failed halfway");
+}
+
 /// F70: the job is gone; what it did is found by looking.
 #[tokio::test]
 async fn f70_a_job_that_vanished_is_looked_for_in_its_users() {
@@ -242,6 +285,46 @@ async fn a_job_takes_few_calls() {
     let all: Vec<(&str, u64)> = routes.iter().map(|(route, count)| (route.as_str(), *count)).collect();
     assert_eq!(routes.values().sum::<u64>(), 7, "{all:?}");
     assert_eq!(routes["POST composite"], 1, "{all:?}");
+}
+
+/// Nobody says how long a statement inside another call may be.
+#[tokio::test]
+async fn an_org_that_takes_no_long_lists_gets_shorter_ones_from_then_on() {
+    let refusals = [
+        (414, "URI_TOO_LONG", "URI Too Long"),
+        (
+            400,
+            "QUERY_TOO_COMPLICATED",
+            "Query is either selecting too many fields or the filter conditions are too complicated.",
+        ),
+    ];
+    for (status, code, text) in refusals {
+        let assumptions = Assumptions {
+            longest_inner_url: Some(10_000),
+            too_long_inner_url: (status, code.to_owned(), text.to_owned()),
+            ..Assumptions::default()
+        };
+        let lab = Lab::assuming(assumptions, OrgSeed::acme(1_000)).await;
+        let entry = |number| json!({"Username": modified(number), "Title": "x"});
+        let entries: Vec<Value> = (1..=1_000).map(entry).collect();
+        let mut task = import_with(Request::new(Format::Jsonl), lines(&entries));
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(output(&conclusion).modified, 1_000, "{code}");
+        // Two units of 500: the first finds out that 250 are taken, the second knows.
+        assert_eq!(lab.counters().routes["POST composite"], 3, "{code}");
+    }
+}
+
+/// It is not halved for ever.
+#[tokio::test]
+async fn an_org_that_takes_no_list_at_all_is_told() {
+    let assumptions = Assumptions { longest_inner_url: Some(100), ..Assumptions::default() };
+    let lab = Lab::assuming(assumptions, OrgSeed::acme(500)).await;
+    let entries: Vec<Value> = (1..=500).map(|number| json!({"Username": modified(number), "Title": "x"})).collect();
+    let mut task = import_with(Request::new(Format::Jsonl), lines(&entries));
+    let failure = task.attempt(&lab.connector()).await.unwrap_err();
+    assert_eq!(failure.code.as_str(), "call_too_long", "{failure}");
+    assert_eq!(lab.counters().routes["POST composite"], 3);
 }
 
 /// Salesforce itself says whether there is a user of that id, and whether a new name is taken.

@@ -47,6 +47,12 @@ pub struct Assumptions {
     pub double_group_member_code: String,
     /// HTTP status, error code and text for a bulk upload of more than 150 MB, counted in base64.
     pub oversized_upload: (u16, String, String),
+    /// The most characters of a URL inside a composite; none given: as many as the body holds.
+    pub longest_inner_url: Option<usize>,
+    /// HTTP status, error code and text for a longer one.
+    pub too_long_inner_url: (u16, String, String),
+    /// Whether a job that is aborted before it was handed over lists the rows of its upload as unprocessed.
+    pub aborted_upload_is_unprocessed: bool,
     /// HTTP status, error code and text for a locator of bulk query results that is not known.
     pub invalid_bulk_locator: (u16, String, String),
 }
@@ -77,6 +83,9 @@ impl Default for Assumptions {
             ),
             expired_password_status: 403,
             double_group_member_code: "DUPLICATE_VALUE".to_owned(),
+            longest_inner_url: None,
+            too_long_inner_url: (414, "URI_TOO_LONG".to_owned(), "URI Too Long".to_owned()),
+            aborted_upload_is_unprocessed: true,
             invalid_bulk_locator: (400, "INVALID_QUERY_LOCATOR".to_owned(), "invalid query locator".to_owned()),
             oversized_upload: (400, "INVALIDBATCH".to_owned(), "Max content size exceeded".to_owned()),
         }

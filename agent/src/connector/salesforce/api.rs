@@ -24,7 +24,8 @@ use call::{Body, CSV_UTF8, JSON};
 use reply::{Miss, classify, date, missed};
 
 pub(super) use call::Call;
-pub(super) use reply::Answer;
+pub(super) use query::Longest;
+pub(super) use reply::{Answer, job_id};
 
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
 const LOCK_TRIES: u32 = 5;

@@ -4,10 +4,13 @@
 mod table;
 
 use postern_protocol::Failure;
-use postern_protocol::FailureClass::{Interrupted, RateLimited, Rejected, Transient, Unauthorized};
+use postern_protocol::FailureClass::{self, Interrupted, RateLimited, Rejected, Transient, Unauthorized};
 
 use crate::http::{Hop, Lost, Sent};
 use table::{Known, SIGN_IN, TABLE};
+
+/// What a call that is longer than is taken fails with.
+const TOO_LONG: &str = "call_too_long";
 
 /// The most characters of Salesforce's own words that are passed on.
 const MAX_WORDS: usize = 400;
@@ -104,6 +107,7 @@ pub(super) fn strange(status: u16) -> Failure {
         // Salesforce's own edge says so when it knows no org of this host.
         420 => Failure::new(Unauthorized, "no_such_org", "Salesforce knows no org at this host (HTTP 420)")
             .with_next_step("Check `domain`: the org may have been renamed, moved or closed."),
+        413 | 414 | 431 => too_long(Transient, &format!("HTTP {status}")),
         503 => {
             Failure::new(Transient, "maintenance_page", "a page was the answer (HTTP 503): the org is being maintained")
                 .with_next_step(
@@ -125,6 +129,23 @@ pub(super) fn too_large() -> Failure {
     Failure::new(Transient, "answer_too_large", summary).with_next_step(
         "If it stays, look at what stands between; an export or import can be asked for fewer attributes at once.",
     )
+}
+
+/// Whether a refusal says that the call was too long.
+pub(super) fn says_too_long(status: u16, message: &str) -> bool {
+    matches!(status, 413 | 414 | 431) || message.to_lowercase().contains("uri too long")
+}
+
+/// The failure of a call that is longer than the org, or what stands between, takes.
+pub(super) fn too_long(class: FailureClass, said: &str) -> Failure {
+    let summary = format!("the call is longer than the org, or what stands between, takes: {}", words(said));
+    Failure::new(class, TOO_LONG, summary)
+        .with_next_step("Look for a proxy that bounds the length of calls, and let it pass longer ones.")
+}
+
+/// Whether the same may be taken in smaller pieces.
+pub(super) fn is_too_long(failure: &Failure) -> bool {
+    matches!(failure.code.as_str(), TOO_LONG | "QUERY_TOO_COMPLICATED")
 }
 
 /// Whether another attempt may help.

@@ -43,14 +43,14 @@ const MAX_LIST: usize = 80_000;
 /// The most values of an IN list: one page of an answer has as many rows.
 pub(super) const MAX_VALUES: usize = 2_000;
 
-/// IN lists that together hold every value, each short enough for a statement.
-pub(super) fn in_lists<'a>(values: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+/// IN lists that together hold every value, each short enough for a statement and with `most` values at most.
+pub(super) fn in_lists<'a>(values: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<String> {
     let mut lists: Vec<String> = Vec::new();
     let mut held = 0;
     for value in values {
         let literal = literal(value);
         match lists.last_mut() {
-            Some(list) if held < MAX_VALUES && list.len() + literal.len() < MAX_LIST => {
+            Some(list) if held < most && list.len() + literal.len() < MAX_LIST => {
                 list.push(',');
                 list.push_str(&literal);
                 held += 1;
@@ -86,12 +86,12 @@ mod tests {
     #[test]
     fn long_lists_are_split_and_lose_nothing() {
         let names: Vec<String> = (0..2_000).map(|n| format!("{n:070}@example.com")).collect();
-        let lists = in_lists(names.iter().map(String::as_str));
+        let lists = in_lists(names.iter().map(String::as_str), MAX_VALUES);
         assert!(lists.len() > 1 && lists.iter().all(|list| list.len() <= MAX_LIST));
         assert_eq!(lists.join(",").split(',').count(), 2_000);
         let ids = vec!["0055g00000XyZ12AAF"; 5_000];
-        let counts: Vec<usize> = in_lists(ids).iter().map(|list| list.split(',').count()).collect();
+        let counts: Vec<usize> = in_lists(ids, MAX_VALUES).iter().map(|list| list.split(',').count()).collect();
         assert_eq!(counts, [MAX_VALUES, MAX_VALUES, 1_000]);
-        assert!(in_lists([]).is_empty());
+        assert!(in_lists([], MAX_VALUES).is_empty());
     }
 }

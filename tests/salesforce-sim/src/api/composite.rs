@@ -167,6 +167,10 @@ fn list<'a>(body: &'a Map<String, Json>, name: &str) -> Result<&'a [Json], Probl
 
 /// Runs one inner call, whose URL is `/services/data/v66.0/…` or, in a batch, `v66.0/…`.
 fn run(world: &mut World, outer: &Call<'_>, method: &str, url: &str, body: Option<&Json>) -> Reply {
+    if world.assumptions.longest_inner_url.is_some_and(|most| url.len() > most) {
+        let (status, code, text) = world.assumptions.too_long_inner_url.clone();
+        return Reply::problem(status, &Problem::new(code, text));
+    }
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let parts = segments(path);
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();

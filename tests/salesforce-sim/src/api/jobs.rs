@@ -104,11 +104,11 @@ fn invalid_state(text: impl Into<String>) -> Reply {
 }
 
 /// Ends a job before its time.
-fn abort(job: &mut Job, now: i64) -> Result<(), Reply> {
+fn abort(job: &mut Job, world: &World) -> Result<(), Reply> {
     if job.state.is_over() {
         return Err(invalid_state("Aborting already Completed Job not allowed"));
     }
-    job.go_to(State::Aborted, now);
+    job.abort(world);
     Ok(())
 }
 

@@ -130,6 +130,17 @@ impl Job {
         }
     }
 
+    /// Ends the job before its time.
+    pub(crate) fn abort(&mut self, world: &World) {
+        if self.state == State::Open
+            && world.assumptions.aborted_upload_is_unprocessed
+            && let Work::Ingest(ingest) = &mut self.work
+        {
+            ingest.prepare(self.kind, self.dialect);
+        }
+        self.go_to(State::Aborted, world.now());
+    }
+
     pub(crate) fn go_to(&mut self, state: State, now: i64) {
         (self.state, self.modified) = (state, now);
     }

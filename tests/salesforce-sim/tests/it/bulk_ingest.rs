@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use reqwest::Method;
-use salesforce_sim::{ADMIN, OrgSeed, Simulator, Switches};
+use salesforce_sim::{ADMIN, Assumptions, OrgSeed, Simulator, Switches};
 use serde_json::{Value as Json, json};
 
-use crate::client::{Answer, Caller, admin, simulator, with_org};
+use crate::client::{Answer, Caller, admin, assuming, simulator, with_org};
 
 /// Makes a job of User; `more` is what it says besides.
 async fn make(caller: &Caller, operation: &str, more: Json) -> Answer {
@@ -304,6 +304,22 @@ async fn an_aborted_job_keeps_what_it_has_done_and_names_the_rest() {
         (caller.get(&job).await.status, caller.get(&format!("{job}/failedResults")).await.code()),
         (reqwest::StatusCode::NOT_FOUND, "NOT_FOUND")
     );
+}
+
+#[tokio::test]
+async fn a_job_that_was_aborted_before_it_was_handed_over_lists_its_rows_if_that_is_assumed() {
+    for listed in [true, false] {
+        let assumptions = Assumptions { aborted_upload_is_unprocessed: listed, ..Assumptions::default() };
+        let simulator = assuming(assumptions).await;
+        let caller = admin(&simulator).await;
+        let made = make(&caller, "update", json!({})).await;
+        let job = format!("jobs/ingest/{}", made.json["id"].as_str().unwrap());
+        put(&caller, &job, "Id,Title\n0055g00000XyZ12AAF,x\n").await;
+        caller.patch(&job, &json!({"state": "Aborted"})).await;
+        let waiting = caller.get(&format!("{job}/unprocessedrecords")).await.text;
+        assert_eq!(waiting.contains("0055g00000XyZ12AAF"), listed, "{waiting}");
+        assert!(!caller.get(&format!("{job}/failedResults")).await.text.contains("0055g"));
+    }
 }
 
 #[tokio::test]

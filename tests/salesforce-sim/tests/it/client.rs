@@ -1,7 +1,7 @@
 //! A caller that knows HTTP and JSON, and nothing of the simulator.
 
 use reqwest::{Method, RequestBuilder, StatusCode};
-use salesforce_sim::{ADMIN, ADMIN_PASSWORD, CONSUMER_KEY, CONSUMER_SECRET, Config, OrgSeed, Simulator};
+use salesforce_sim::{ADMIN, ADMIN_PASSWORD, Assumptions, CONSUMER_KEY, CONSUMER_SECRET, Config, OrgSeed, Simulator};
 use serde_json::{Value as Json, json};
 
 /// What came back.
@@ -58,6 +58,11 @@ pub(crate) async fn simulator(users: usize) -> Simulator {
 
 pub(crate) async fn with_org(org: OrgSeed) -> Simulator {
     Simulator::start(Config { https: None, orgs: vec![org], ..Config::default() }).await.unwrap()
+}
+
+/// A simulator of which that is true which is not known of Salesforce.
+pub(crate) async fn assuming(assumptions: Assumptions) -> Simulator {
+    Simulator::start(Config { https: None, assumptions, ..Config::default() }).await.unwrap()
 }
 
 /// One OAuth token request.

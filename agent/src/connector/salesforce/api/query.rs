@@ -1,5 +1,7 @@
 //! Queries: pages of rows, one after the other, or several queries in one call.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use jiff::Timestamp;
 use postern_protocol::{Failure, FailureClass};
 use reqwest::StatusCode;
@@ -10,11 +12,13 @@ use url::form_urlencoded;
 
 use super::super::{Salesforce, error, soql};
 use super::call::Call;
-use super::reply::{Answer, Miss, classify, problem, typed};
+use super::reply::{Answer, Miss, classify, problem, too_long, typed};
 use crate::http::{Reply, read_json};
 
 /// Queries that one call of `composite` may hold.
 const QUERIES_AT_ONCE: usize = 5;
+/// A list of so many values fits any URL.
+const SHORTEST_LIST: usize = 200;
 /// Pages of a query that is expected to fit one; Salesforce makes pages smaller when rows are wide.
 const MAX_PAGES: usize = 50;
 
@@ -54,6 +58,29 @@ struct Rows<T> {
     next_records_url: Option<String>,
 }
 
+/// How long the lists of a batch's queries may be. Nobody says what an org takes, so a page's worth is tried first.
+#[derive(Debug)]
+pub(in super::super) struct Longest(AtomicUsize);
+
+impl Default for Longest {
+    fn default() -> Self {
+        Self(AtomicUsize::new(soql::MAX_VALUES))
+    }
+}
+
+impl Longest {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Halves a length that is too much. `false`: it is as short as it gets.
+    fn shorten(&self, length: usize) -> bool {
+        let shorter = (length / 2).max(SHORTEST_LIST);
+        self.0.fetch_min(shorter, Ordering::Relaxed);
+        shorter < length
+    }
+}
+
 /// The answers of several queries in one call.
 #[derive(Deserialize)]
 struct Answers<T> {
@@ -80,11 +107,31 @@ impl Salesforce {
         Err(Failure::new(FailureClass::Internal, "too_many_pages", "A query brought more pages than expected"))
     }
 
-    /// All rows of queries that each find a page of rows or a little more, in as few calls as there can be.
-    pub(in super::super) async fn query_many<T: DeserializeOwned>(
+    /// All rows of which a field has one of many values, in as few calls as there can be. `select` is the statement up
+    /// to its condition. An org that takes no lists of that length gets shorter ones.
+    pub(in super::super) async fn query_lists<T: DeserializeOwned>(
         &self,
-        statements: &[String],
+        select: &str,
+        values: &[(&str, &[&str])],
+        longest: &Longest,
     ) -> Result<Vec<T>, Failure> {
+        let most = values.iter().map(|(_, all)| all.len()).max().unwrap_or_default();
+        loop {
+            let length = longest.get().min(most);
+            let mut statements = Vec::new();
+            for (field, all) in values {
+                let lists = soql::in_lists(all.iter().copied(), length);
+                statements.extend(lists.iter().map(|list| format!("{select} WHERE {field} IN ({list})")));
+            }
+            match self.query_many(&statements).await {
+                Err(failure) if error::is_too_long(&failure) && longest.shorten(length) => (),
+                told => return told,
+            }
+        }
+    }
+
+    /// All rows of queries that each find a page of rows or a little more.
+    async fn query_many<T: DeserializeOwned>(&self, statements: &[String]) -> Result<Vec<T>, Failure> {
         let mut all = Vec::new();
         for some in statements.chunks(QUERIES_AT_ONCE) {
             for mut rows in self.first_rows(some).await? {
@@ -112,7 +159,7 @@ impl Salesforce {
             return Ok(vec![self.read_as(&Call::get(path), |reply| typed(&reply)).await?]);
         }
         let call = self.composite(statements);
-        let Answers { all } = self.read_as(&call, |reply| typed_answers(&reply)).await?;
+        let Answers { all } = self.read_as(&call, |reply| typed_answers(&reply, statements.len())).await?;
         Ok(all.into_iter().map(|inner| inner.body).collect())
     }
 
@@ -156,14 +203,73 @@ fn encoded(soql: &str) -> String {
     form_urlencoded::byte_serialize(soql.as_bytes()).collect()
 }
 
-/// What a reply tells of several calls in one. One that was refused speaks for all.
-fn typed_answers<T: DeserializeOwned>(reply: &Reply) -> Result<Answers<T>, Miss> {
-    let all_well = read_json(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
-    if let Some(answers) = all_well {
-        return Ok(answers);
+/// What a reply tells of so many calls in one. One that was refused speaks for all.
+fn typed_answers<T: DeserializeOwned>(reply: &Reply, calls: usize) -> Result<Answers<T>, Miss> {
+    let told: Option<Answers<T>> = read_json(&reply.body).ok().filter(|_| reply.status == StatusCode::OK);
+    match told {
+        Some(answers) if answers.all.len() == calls => return Ok(answers),
+        // A query without an answer would pass for one that found nothing.
+        Some(_) => return Err(Miss::Not(error::strange(200))),
+        None => (),
     }
     let Answer { json, .. } = classify(reply, StatusCode::OK)?;
     let inner = json.get("compositeResponse").and_then(Json::as_array);
-    let refused = inner.and_then(|all| all.iter().find_map(|inner| problem(inner.get("body")?)));
-    Err(Miss::Not(refused.map_or_else(|| error::strange(200), |(code, message)| error::failure(&code, &message))))
+    let refused = inner.and_then(|all| all.iter().find_map(refusal));
+    Err(Miss::Not(refused.unwrap_or_else(|| error::strange(200))))
+}
+
+/// Why one of several calls was refused, if it was.
+fn refusal(inner: &Json) -> Option<Failure> {
+    let status = inner.get("httpStatusCode").and_then(Json::as_u64).and_then(|it| u16::try_from(it).ok())?;
+    match inner.get("body").and_then(problem) {
+        Some((code, message)) if error::says_too_long(status, &message) => Some(too_long(&code, &message)),
+        Some((code, message)) => Some(error::failure(&code, &message)),
+        None => (status >= 400).then(|| error::strange(status)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+
+    fn reply(body: &str) -> Reply {
+        Reply { status: StatusCode::OK, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+    }
+
+    /// Otherwise users would pass for absent.
+    #[test]
+    fn as_many_answers_as_calls_are_an_answer() {
+        let one = r#"{"body":{"totalSize":0,"done":true,"records":[]},"httpStatusCode":200}"#;
+        for (answers, calls, whole) in [(1, 1, true), (2, 2, true), (1, 2, false), (0, 1, false), (2, 1, false)] {
+            let body = format!(r#"{{"compositeResponse":[{}]}}"#, vec![one; answers].join(","));
+            let told = typed_answers::<Rows<Json>>(&reply(&body), calls);
+            assert_eq!(told.is_ok(), whole, "{answers} of {calls}");
+        }
+    }
+
+    #[test]
+    fn an_inner_call_that_is_too_long_is_told_by_status_code_or_words() {
+        for (status, code, message, expected) in [
+            (414, "URI_TOO_LONG", "", true),
+            (400, "UNKNOWN_EXCEPTION", "URI too long", true),
+            (400, "QUERY_TOO_COMPLICATED", "Query is either selecting too many fields", true),
+            (503, "REQUEST_RUNNING_TOO_LONG", "Your request was running for too long", false),
+            (400, "MALFORMED_QUERY", "unexpected token", false),
+        ] {
+            let body = json!({"compositeResponse": [
+                {"body": [{"errorCode": code, "message": message}], "httpStatusCode": status}
+            ]});
+            let Err(Miss::Not(failure)) = typed_answers::<Rows<Json>>(&reply(&body.to_string()), 1) else {
+                panic!("it is a refusal")
+            };
+            assert_eq!(error::is_too_long(&failure), expected, "{failure:?}");
+        }
+        let page = json!({"compositeResponse": [{"body": null, "httpStatusCode": 414}]});
+        let Err(Miss::Not(failure)) = typed_answers::<Rows<Json>>(&reply(&page.to_string()), 1) else {
+            panic!("it is a refusal")
+        };
+        assert!(error::is_too_long(&failure));
+    }
 }

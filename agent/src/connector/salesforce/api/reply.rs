@@ -45,6 +45,9 @@ pub(super) fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> 
     let Some((code, message)) = json.as_ref().and_then(problem) else {
         return Err(Miss::Unknown(error::strange(status.as_u16())));
     };
+    if error::says_too_long(status.as_u16(), "") {
+        return Err(Miss::Not(too_long(&code, &message)));
+    }
     let failure = error::failure(&code, &message);
     Err(match status.as_u16() {
         401 if is_renewable(&message) => Miss::Expired(failure),
@@ -65,6 +68,16 @@ pub(super) fn problem(json: &Json) -> Option<(String, String)> {
     let text = |name: &str| object.get(name).and_then(Json::as_str);
     let code = text("errorCode").filter(|code| is_code(code))?;
     Some((code.to_owned(), text("message")?.to_owned()))
+}
+
+pub(super) fn too_long(code: &str, message: &str) -> Failure {
+    error::too_long(FailureClass::Rejected, &format!("{code} {message}"))
+}
+
+/// The id of a job, from the answer to its making. Letters and digits: it becomes part of a path.
+pub(in super::super) fn job_id(made: &Json) -> Option<&str> {
+    let is_id = |id: &&str| matches!(id.len(), 15 | 18) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    made.get("id").and_then(Json::as_str).filter(is_id)
 }
 
 /// Salesforce's codes are words in capitals.
@@ -157,6 +170,15 @@ mod tests {
         assert_eq!(code(classify(&bomb, StatusCode::OK).err()), "answer_too_large");
         assert_eq!(code(classify(&bomb, StatusCode::NO_CONTENT).err()), "answer_too_large");
         assert_eq!(code(typed::<Json>(&bomb).err()), "answer_too_large");
+    }
+
+    #[test]
+    fn a_jobs_id_is_letters_and_digits() {
+        for (id, expected) in
+            [("7505g00000AbCdEAAV", true), ("7505g00000AbCdE", true), ("../750/../../xyz12", false), ("", false)]
+        {
+            assert_eq!(job_id(&serde_json::json!({ "id": id })).is_some(), expected, "{id}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use postern_protocol::task::import_batch::Request;
 use postern_protocol::{Failure, FailureClass};
 
 use super::super::Salesforce;
+use super::super::api::Longest;
 use super::super::schema::describe::Described;
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use choices::Choices;
@@ -38,6 +39,7 @@ struct Batch<'a> {
     cx: &'a AttemptCx,
     schema: &'a Described,
     choices: &'a Choices,
+    longest: Longest,
 }
 
 /// What is done with the units.
@@ -60,7 +62,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
     let schema = org.describe("User").await?;
     let choices = Choices::of(&it, &schema, &cx.system)?;
-    let batch = Batch { org, cx, schema: &schema, choices: &choices };
+    let batch = Batch { org, cx, schema: &schema, choices: &choices, longest: Longest::default() };
     let course = batch.course(form).await?;
     let mut stock = if course == Course::Plan { Stock::of(org).await? } else { Stock::default() };
     let size = match course {

@@ -119,7 +119,7 @@ fn change(world: &mut World, call: &Call<'_>, id: &str) -> Result<Reply, Reply> 
     let wanted = wanted(call)?;
     let mut job = take_ingest(world, call, id)?;
     let changed = if wanted == State::Aborted {
-        abort(&mut job, world.now())
+        abort(&mut job, world)
     } else if job.state == State::Open {
         job.start(world);
         Ok(())

@@ -122,7 +122,7 @@ fn change(world: &mut World, call: &Call<'_>, id: &str) -> Result<Reply, Reply> 
         return Err(Reply::problem(400, &not_taken("state")));
     }
     let mut job = take_query(world, call, id)?;
-    let aborted = abort(&mut job, world.now());
+    let aborted = abort(&mut job, world);
     let told = full_info(&job);
     world.bulk.put(job);
     aborted.map(|()| Reply::json(200, &told))

@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::super::super::api::{Call, Download, lock_wait};
+use super::super::super::api::{Call, Download, job_id, lock_wait};
 use super::super::super::kept::short_hash;
 use super::super::super::{Salesforce, error};
 use super::plan::Plan;
@@ -246,7 +246,7 @@ async fn make(org: &Salesforce, plan: &Plan, cx: &AttemptCx) -> Result<String, B
         let what = if error::is_retryable(&failure) { Broke::Attempt } else { Broke::NoBulk };
         Broken { failure, what }
     })?;
-    let job = made.json.get("id").and_then(Json::as_str).ok_or_else(|| error::strange(200))?.to_owned();
+    let job = job_id(&made.json).ok_or_else(|| error::strange(200))?.to_owned();
     let note = serde_json::to_vec(&Made { job: job.clone(), statement: statement(org, plan) }).unwrap_or_default();
     match cx.memo(STEP, note).await {
         Ok(()) => Ok(job),

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use postern_protocol::Failure;
 use serde::Deserialize;
 
+use super::super::super::api::Longest;
 use super::super::super::user::{same_id, short};
-use super::super::super::{Salesforce, soql, time};
+use super::super::super::{Salesforce, time};
 
 /// A user. What was not asked for is not there.
 #[derive(Debug, Clone, Deserialize)]
@@ -66,13 +67,16 @@ pub(super) struct Users {
 
 impl Salesforce {
     /// Looks users up by names and ids.
-    pub(super) async fn look_up(&self, names: &[&str], ids: &[&str], wanted: Wanted) -> Result<Users, Failure> {
-        let by_name = soql::in_lists(names.iter().copied()).into_iter().map(|list| ("Username", list));
-        let by_id = soql::in_lists(ids.iter().copied()).into_iter().map(|list| ("Id", list));
-        let fields = wanted.fields();
-        let statement = |(field, list)| format!("SELECT {fields} FROM User WHERE {field} IN ({list})");
-        let statements: Vec<String> = by_name.chain(by_id).map(statement).collect();
-        Ok(self.query_many(&statements).await?.into_iter().collect())
+    pub(super) async fn look_up(
+        &self,
+        names: &[&str],
+        ids: &[&str],
+        wanted: Wanted,
+        longest: &Longest,
+    ) -> Result<Users, Failure> {
+        let select = format!("SELECT {} FROM User", wanted.fields());
+        let found: Vec<Found> = self.query_lists(&select, &[("Username", names), ("Id", ids)], longest).await?;
+        Ok(found.into_iter().collect())
     }
 }
 

@@ -8,9 +8,10 @@ use serde_json::{Map, Value as Json};
 
 use super::choices::Choices;
 use super::plan::Plan;
+use crate::connector::salesforce::api::Longest;
 use crate::connector::salesforce::schema::describe::{Described, Field, values};
 use crate::connector::salesforce::user::{same_id, short};
-use crate::connector::salesforce::{Salesforce, soql, time};
+use crate::connector::salesforce::{Salesforce, time};
 use crate::dataset::Change;
 
 /// Fields of one query: with a full IN list their names still fit a statement.
@@ -21,13 +22,18 @@ pub(super) type Present = HashMap<String, Map<String, Json>>;
 
 impl Salesforce {
     /// Reads fields of users.
-    pub(super) async fn present(&self, ids: &[&str], fields: &BTreeSet<&str>) -> Result<Present, Failure> {
+    pub(super) async fn present(
+        &self,
+        ids: &[&str],
+        fields: &BTreeSet<&str>,
+        longest: &Longest,
+    ) -> Result<Present, Failure> {
         let mut present = Present::new();
         let fields: Vec<&str> = fields.iter().copied().filter(|it| *it != "Id").collect();
         for some in fields.chunks(FIELDS_AT_ONCE) {
-            let statement = |list| format!("SELECT Id, {} FROM User WHERE Id IN ({list})", some.join(", "));
-            let statements: Vec<String> = soql::in_lists(ids.iter().copied()).into_iter().map(statement).collect();
-            for mut row in self.query_many::<Map<String, Json>>(&statements).await? {
+            let select = format!("SELECT Id, {} FROM User", some.join(", "));
+            let rows: Vec<Map<String, Json>> = self.query_lists(&select, &[("Id", ids)], longest).await?;
+            for mut row in rows {
                 row.remove("attributes");
                 let id = row.get("Id").and_then(Json::as_str).unwrap_or_default();
                 present.entry(short(id).to_owned()).or_default().extend(row);

@@ -15,10 +15,11 @@ pub(super) use licenses::Stock;
 pub(super) use memberships::Kind;
 use postern_protocol::Failure;
 pub(super) use sent::AT_ONCE;
-use sent::Sent;
+use sent::{RowEnd, Sent};
 use serde_json::Map;
 use work::{End, TAKEN, Work, disabling_record, record, said};
 
+use super::super::super::api::Longest;
 use super::super::super::schema::describe::Described;
 use super::super::super::user::short;
 use super::super::super::{Salesforce, error, soql};
@@ -47,6 +48,7 @@ pub(super) struct Unit<'a> {
     cx: &'a AttemptCx,
     schema: &'a Described,
     choices: &'a Choices,
+    longest: &'a Longest,
     step: u32,
     memory: Memory,
     work: Vec<Work<'a>>,
@@ -56,10 +58,10 @@ pub(super) struct Unit<'a> {
 type Rows = Vec<usize>;
 
 impl<'a> Unit<'a> {
-    pub(super) fn new(batch: &Batch<'a>, step: u32, items: Vec<Item>) -> Self {
-        let Batch { org, cx, schema, choices } = *batch;
+    pub(super) fn new(batch: &'a Batch<'a>, step: u32, items: Vec<Item>) -> Self {
+        let Batch { org, cx, schema, choices, ref longest } = *batch;
         let work = items.into_iter().map(|item| Work::new(item, schema, choices)).collect();
-        Self { org, cx, schema, choices, step, memory: Memory::of(cx, step), work }
+        Self { org, cx, schema, choices, longest, step, memory: Memory::of(cx, step), work }
     }
 
     /// Does everything the unit asks for. `Err` leaves the unit to another attempt.
@@ -80,7 +82,7 @@ impl<'a> Unit<'a> {
     /// Says what would be done, as far as the stock of licenses goes.
     pub(super) async fn plan(mut self, stock: &mut Stock) -> Result<Vec<Line>, Failure> {
         self.prepare().await?;
-        stock.draw(self.org, &mut self.work).await?;
+        stock.draw(self.org, &mut self.work, self.longest).await?;
         Ok(self.lines())
     }
 
@@ -145,7 +147,8 @@ impl<'a> Unit<'a> {
                 ids.push(id);
             }
         }
-        let present = if ids.is_empty() { Present::default() } else { self.org.present(&ids, &fields).await? };
+        let present =
+            if ids.is_empty() { Present::default() } else { self.org.present(&ids, &fields, self.longest).await? };
         let nothing = Map::new();
         for index in rows {
             let may_have_moved = self.may_have_moved(index);
@@ -196,7 +199,7 @@ impl<'a> Unit<'a> {
         }
         let email = plans().any(|plan| plan.fields.get("Email").is_some());
         let password = plans().any(|plan| plan.password.is_some());
-        self.org.look_up(&names, &ids, Wanted { email, password, history }).await
+        self.org.look_up(&names, &ids, Wanted { email, password, history }, self.longest).await
     }
 
     /// Whether a user is looked up before anything is sent. Whether a name that is to be new is taken, and whether there
@@ -263,7 +266,7 @@ impl<'a> Unit<'a> {
             .filter(|plan| plan.change == Change::Add)
             .map(|plan| plan.key.text())
             .collect();
-        let users = self.org.look_up(&names, &[], Wanted::ALL).await?;
+        let users = self.org.look_up(&names, &[], Wanted::ALL, self.longest).await?;
         let since = self.memory.since.unwrap_or(Timestamp::MAX);
         let ours = |name: &&str| {
             let found = users.by_name(name)?;
@@ -344,8 +347,8 @@ impl<'a> Unit<'a> {
         }
         let change = if operation == Operation::Insert { Change::Add } else { Change::Modify };
         let rows = self.rows(|work, plan| plan.change == change && !work.written);
-        let Sent { rows, .. } = self.results_of_earlier_jobs(rows, operation).await?;
-        self.take(rows, true);
+        let ends = self.ends_by_earlier_jobs(rows, operation).await?;
+        self.take(ends, true);
         Ok(())
     }
 
@@ -367,7 +370,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Takes note of what became of rows.
-    fn take(&mut self, rows: Vec<(usize, Result<String, Refused>)>, repeated: bool) {
+    fn take(&mut self, rows: Vec<RowEnd>, repeated: bool) {
         for (index, result) in rows {
             let Some(work) = self.work.get_mut(index) else { continue };
             match result {

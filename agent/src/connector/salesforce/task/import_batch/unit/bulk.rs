@@ -14,10 +14,10 @@ use tokio_util::bytes::Bytes;
 use super::super::memory::{Note, Operation};
 use super::super::plan::Refused;
 use super::super::values::Values;
-use super::sent::Sent;
+use super::sent::{RowEnd, Sent};
 use super::work::{record, said};
 use super::{ROUNDS, Unit};
-use crate::connector::salesforce::api::{Call, Undone};
+use crate::connector::salesforce::api::{Call, Undone, job_id};
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::user::short;
 use crate::dataset::{Entry, csv};
@@ -47,6 +47,16 @@ enum State {
 struct Info {
     state: State,
     error: String,
+}
+
+/// What the results of a job tell of rows.
+#[derive(Default)]
+struct Told {
+    ends: Vec<RowEnd>,
+    /// They met a lock, and nothing became of them.
+    locked: Vec<usize>,
+    /// Whether every row is told of.
+    is_whole: bool,
 }
 
 /// Which of its rows the results of a job are about.
@@ -95,44 +105,61 @@ impl Unit<'_> {
         })
     }
 
-    /// What the jobs of earlier attempts did of these rows. One that was never handed over is given up.
-    pub(super) async fn results_of_earlier_jobs(
+    /// What the jobs of earlier attempts did of these rows. All are waited for before anything is sent again: a row
+    /// that one of them did not come to may be with a later one.
+    pub(super) async fn ends_by_earlier_jobs(
         &self,
         mut rows: Vec<usize>,
         operation: Operation,
-    ) -> Result<Sent, Failure> {
-        let mut sent = Sent::default();
+    ) -> Result<Vec<RowEnd>, Failure> {
+        let mut ends = Vec::new();
         for (_, job) in self.memory.jobs.iter().filter(|(of, _)| *of == operation) {
             if rows.is_empty() {
                 break;
             }
-            match self.info(job).await {
-                Ok(Info { state: State::Open, .. }) => self.give_up(operation, job).await,
-                Ok(_) => {
-                    let outcome = self.outcome(job, &rows, operation).await?;
-                    // Rows that the job had nothing to do with, or did nothing for, are still to be done.
-                    let done: BTreeSet<usize> = outcome.rows.iter().map(|(index, _)| *index).collect();
+            match self.ends_by_earlier(job, &rows, operation).await {
+                Ok(some) => {
+                    let done: BTreeSet<usize> = some.iter().map(|(index, _)| *index).collect();
                     rows.retain(|index| !done.contains(index));
-                    sent.rows.extend(outcome.rows);
+                    ends.extend(some);
                 }
                 Err(failure) if error::is_retryable(&failure) => return Err(failure),
                 // It is gone: what it did is found by looking.
                 Err(_) => (),
             }
         }
-        Ok(sent)
+        Ok(ends)
+    }
+
+    /// What one job of an earlier attempt did of these rows. One that was never handed over is given up.
+    async fn ends_by_earlier(&self, job: &str, rows: &[usize], operation: Operation) -> Result<Vec<RowEnd>, Failure> {
+        if self.info(job).await?.state == State::Open {
+            self.give_up(operation, job).await;
+            return Ok(Vec::new());
+        }
+        let info = self.wait_for(job).await?;
+        // What it did not come to, or what met a lock, is still to be done.
+        Ok(self.results(job, &info, &[SUCCESSFUL, FAILED], rows, operation).await?.ends)
     }
 
     /// Waits for a job that was handed over. If it is gone, what it did has to be found by looking.
     async fn outcome(&self, job: &str, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
-        let results = match self.wait_for(job).await {
-            Ok(info) => self.results(job, &info, rows, operation).await,
+        let told = match self.wait_for(job).await {
+            Ok(info) => self.results(job, &info, &[SUCCESSFUL, FAILED, UNPROCESSED], rows, operation).await,
             Err(failure) => Err(failure),
         };
-        match results {
-            Err(failure) if !error::is_retryable(&failure) => Ok(Sent { lost: Some(failure), ..Sent::default() }),
-            results => results,
-        }
+        let Told { ends: mut rows, locked, is_whole } = match told {
+            Ok(told) => told,
+            Err(failure) if error::is_retryable(&failure) => return Err(failure),
+            Err(failure) => return Ok(Sent { lost: Some(failure), ..Sent::default() }),
+        };
+        let again = self.send(&locked, record, operation).await?;
+        rows.extend(again.rows);
+        let missing = || {
+            let summary = format!("the bulk job {job} says nothing of the entry");
+            Failure::new(FailureClass::Transient, "bulk_result_missing", summary)
+        };
+        Ok(Sent { rows, lost: (!is_whole).then(missing).or(again.lost) })
     }
 
     /// Makes a job, gives it its rows and hands it over. `Unknown`: it was not, and is given up.
@@ -144,7 +171,7 @@ impl Unit<'_> {
             Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(failure),
             Err(undone) => return Ok(Err(undone)),
         };
-        let Some(job) = made.get("id").and_then(Json::as_str).filter(|id| is_job_id(id)).map(str::to_owned) else {
+        let Some(job) = job_id(&made).map(str::to_owned) else {
             return Ok(Err(Undone::Unknown(error::strange(200))));
         };
         let note = self.note(operation, &job);
@@ -222,12 +249,18 @@ impl Unit<'_> {
     }
 
     /// What became of each record. Results come in an order of their own and are joined by the key.
-    async fn results(&self, job: &str, info: &Info, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
+    async fn results(
+        &self,
+        job: &str,
+        info: &Info,
+        kinds: &[&str],
+        rows: &[usize],
+        operation: Operation,
+    ) -> Result<Told, Failure> {
         let mut open: HashMap<String, usize> =
             rows.iter().filter_map(|index| Some((self.key(*index, operation)?, *index))).collect();
-        let mut sent = Sent::default();
-        let mut locked = Vec::new();
-        for kind in [SUCCESSFUL, FAILED, UNPROCESSED] {
+        let mut told = Told::default();
+        for kind in kinds {
             if open.is_empty() {
                 break;
             }
@@ -235,22 +268,13 @@ impl Unit<'_> {
             for row in csv::Reader::new(reply.body.as_slice(), Delimiter::Comma).map_while(Result::ok).flatten() {
                 let Some(index) = key_of(&row, operation).and_then(|key| open.remove(&key)) else { continue };
                 match outcome(kind, &row, info) {
-                    Err(refused) if refused.is_lock() => locked.push(index),
-                    result => sent.rows.push((index, result)),
+                    Err(refused) if refused.is_lock() => told.locked.push(index),
+                    end => told.ends.push((index, end)),
                 }
             }
         }
-        if !open.is_empty() {
-            sent.lost = Some(Failure::new(
-                FailureClass::Transient,
-                "bulk_result_missing",
-                format!("the bulk job {job} says nothing of the entry"),
-            ));
-        }
-        let Sent { rows, lost } = self.send(&locked, record, operation).await?;
-        sent.rows.extend(rows);
-        sent.lost = sent.lost.or(lost);
-        Ok(sent)
+        told.is_whole = open.is_empty();
+        Ok(told)
     }
 }
 
@@ -265,11 +289,6 @@ fn unless_retryable(undone: Undone) -> Result<Result<String, Undone>, Failure> {
         Undone::Not(failure) if error::is_retryable(&failure) => Err(failure),
         Undone::Not(_) | Undone::Unknown(_) => Ok(Err(undone)),
     }
-}
-
-/// Letters and digits: it becomes part of a path.
-fn is_job_id(id: &str) -> bool {
-    matches!(id.len(), 15 | 18) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn cell<'a>(row: &'a Entry, name: &str) -> Option<&'a str> {

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::Work;
+use crate::connector::salesforce::api::Longest;
 use crate::connector::salesforce::user::short;
-use crate::connector::salesforce::{Salesforce, error, soql};
+use crate::connector::salesforce::{Salesforce, error};
 use crate::dataset::Change;
 
 /// What is left of each license.
@@ -74,8 +75,13 @@ impl Stock {
     }
 
     /// Takes what the open entries need, in their order. An entry for which nothing is left fails.
-    pub(super) async fn draw(&mut self, org: &Salesforce, work: &mut [Work<'_>]) -> Result<(), Failure> {
-        let present = active_profiles(org, work).await?;
+    pub(super) async fn draw(
+        &mut self,
+        org: &Salesforce,
+        work: &mut [Work<'_>],
+        longest: &Longest,
+    ) -> Result<(), Failure> {
+        let present = active_profiles(org, work, longest).await?;
         for work in work.iter_mut().filter(|work| work.is_open()) {
             let Some(plan) = &work.plan else { continue };
             let before = work.id.as_deref().and_then(|id| present.get(short(id)));
@@ -128,15 +134,15 @@ impl Stock {
 }
 
 /// The users that the entries are about, as far as licenses are concerned, by the first 15 characters of their ids.
-async fn active_profiles(org: &Salesforce, work: &[Work<'_>]) -> Result<HashMap<String, UserRow>, Failure> {
+async fn active_profiles(
+    org: &Salesforce,
+    work: &[Work<'_>],
+    longest: &Longest,
+) -> Result<HashMap<String, UserRow>, Failure> {
     let ids: Vec<&str> = work.iter().filter(|it| it.is_open()).filter_map(|it| it.id.as_deref()).collect();
-    let mut users = HashMap::new();
-    for list in soql::in_lists(ids) {
-        let query = format!("SELECT Id, IsActive, ProfileId FROM User WHERE Id IN ({list})");
-        let rows: Vec<UserRow> = rows(org, &query).await?;
-        users.extend(rows.into_iter().map(|row| (short(&row.id).to_owned(), row)));
-    }
-    Ok(users)
+    let rows: Vec<UserRow> =
+        org.query_lists("SELECT Id, IsActive, ProfileId FROM User", &[("Id", &ids)], longest).await?;
+    Ok(rows.into_iter().map(|row| (short(&row.id).to_owned(), row)).collect())
 }
 
 async fn rows<T: for<'de> Deserialize<'de>>(org: &Salesforce, query: &str) -> Result<Vec<T>, Failure> {

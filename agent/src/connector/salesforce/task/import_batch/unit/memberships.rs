@@ -15,9 +15,9 @@ use super::super::result::Shift;
 use super::sent::row;
 use super::work::{End, said};
 use super::{AT_ONCE, ROUNDS, Unit};
-use crate::connector::salesforce::api::{Call, Undone};
+use crate::connector::salesforce::api::{Call, Longest, Undone};
 use crate::connector::salesforce::user::{protected, same_id, short};
-use crate::connector::salesforce::{Salesforce, error, soql};
+use crate::connector::salesforce::{Salesforce, error};
 use crate::dataset::Change;
 
 /// What a user can be in.
@@ -112,18 +112,17 @@ impl Salesforce {
         Ok(catalogue)
     }
 
-    async fn held(&self, kind: Kind, users: &[&str]) -> Result<Held, Failure> {
+    async fn held(&self, kind: Kind, users: &[&str], longest: &Longest) -> Result<Held, Failure> {
         let (object, user, container) = kind.object();
         let mut held = Held::new();
-        for list in soql::in_lists(users.iter().copied()) {
-            let query = format!("SELECT Id, {user}, {container} FROM {object} WHERE {user} IN ({list})");
-            for row in self.query(&query).await?.0 {
-                let text = |name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
-                let (Some(id), Some(user), Some(container)) = (text("Id"), text(user), text(container)) else {
-                    return Err(error::strange(200));
-                };
-                held.entry(short(&user).to_owned()).or_default().push((id, short(&container).to_owned()));
-            }
+        let select = format!("SELECT Id, {user}, {container} FROM {object}");
+        let rows: Vec<Json> = self.query_lists(&select, &[(user, users)], longest).await?;
+        for row in rows {
+            let text = |name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
+            let (Some(id), Some(user), Some(container)) = (text("Id"), text(user), text(container)) else {
+                return Err(error::strange(200));
+            };
+            held.entry(short(&user).to_owned()).or_default().push((id, short(&container).to_owned()));
         }
         Ok(held)
     }
@@ -142,7 +141,7 @@ impl Unit<'_> {
             }
             let catalogue = self.org.catalogue(kind).await?;
             let users: Vec<&str> = rows.iter().filter_map(|index| self.work.get(*index)?.id.as_deref()).collect();
-            let held = if users.is_empty() { Held::new() } else { self.org.held(kind, &users).await? };
+            let held = if users.is_empty() { Held::new() } else { self.org.held(kind, &users, self.longest).await? };
             for index in rows {
                 self.compare_one(index, kind, &catalogue, &held, service_account);
             }

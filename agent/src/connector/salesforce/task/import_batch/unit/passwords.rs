@@ -23,7 +23,7 @@ impl Unit<'_> {
         if ids.is_empty() {
             return Ok(());
         }
-        let users = self.org.look_up(&[], &ids, Wanted::PASSWORD).await?;
+        let users = self.org.look_up(&[], &ids, Wanted::PASSWORD, self.longest).await?;
         for index in rows {
             if let Some(work) = self.work.get_mut(index)
                 && let Some(found) = work.id.as_deref().and_then(|id| users.by_id(id))

@@ -19,10 +19,13 @@ pub(in super::super) const AT_ONCE: usize = 200;
 /// What a call is to say of one of a unit's entries.
 pub(super) type Record = fn(&Work<'_>) -> Option<Json>;
 
+/// A row and how it ended: the record's id, or why it was refused.
+pub(super) type RowEnd = (usize, Result<String, Refused>);
+
 /// What became of records. Those that are not here were lost.
 #[derive(Default)]
 pub(super) struct Sent {
-    pub(super) rows: Vec<(usize, Result<String, Refused>)>,
+    pub(super) rows: Vec<RowEnd>,
     pub(super) lost: Option<Failure>,
 }
 
