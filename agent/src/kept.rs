@@ -17,6 +17,13 @@ impl Kept {
     pub const fn new(store: Store, system: SystemName) -> Self {
         Self { store, system }
     }
+
+    /// The memory of some system in a store in `folder`.
+    #[cfg(test)]
+    pub fn in_folder(folder: &std::path::Path) -> Self {
+        let (store, _) = Store::open(folder).unwrap();
+        Self::new(store, "acme".parse().unwrap())
+    }
 }
 
 impl Keep for Kept {

@@ -1,12 +1,10 @@
 use std::collections::BTreeSet;
 
-use postern_protocol::SystemName;
 use proptest::prelude::*;
 
 use super::*;
 use crate::connector::MAX_BUCKET;
 use crate::kept::Kept;
-use crate::store::Store;
 
 const PLACE: &str = "salesforce/test/0";
 
@@ -29,9 +27,7 @@ impl Fact for String {
 }
 
 fn keep(folder: &tempfile::TempDir) -> Arc<dyn Keep> {
-    let (store, _) = Store::open(folder.path()).unwrap();
-    let system: SystemName = "acme".parse().unwrap();
-    Arc::new(Kept::new(store, system))
+    Arc::new(Kept::in_folder(folder.path()))
 }
 
 fn all(keep: &dyn Keep) -> Vec<(String, String)> {
