@@ -69,7 +69,7 @@ mod tests {
         json!({ "records": vec![row; count] }).to_string().into_bytes()
     }
 
-    /// Feature F64: megabytes as text, and a gigabyte as a tree.
+    /// F64: megabytes as text, and a gigabyte as a tree.
     #[test]
     fn f64_what_is_small_as_text_and_large_as_a_tree_is_refused() {
         for (begin, piece, end) in [("{\"records\":[", "0,", "0]}"), ("[", "{\"a\":0},", "0]"), ("[", "[],", "0]")] {

@@ -28,7 +28,7 @@ pub(super) use query::Longest;
 pub(super) use reply::{Answer, job_id};
 
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
-const LOCK_TRIES: u32 = 5;
+pub(super) const LOCK_TRIES: u32 = 5;
 const LOCK_WAIT: Duration = Duration::from_millis(200);
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 

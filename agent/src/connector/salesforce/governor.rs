@@ -1,8 +1,8 @@
 //! How hard an org may be asked: how many calls at once, how many in a day, and when to leave it alone.
 //!
 //! The calls of a day belong to everybody who works with the org. Above a share of them batches wait, so that people,
-//! other programs and single urgent tasks find some left. [`Budget`] decides, without I/O; every reply is noted here, and how long its failure has
-//! to wait if it said so.
+//! other programs and single urgent tasks find some left. [`Budget`] decides, without I/O; every reply is noted here, and
+//! how long its failure has to wait if it said so.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

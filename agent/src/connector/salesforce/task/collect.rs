@@ -8,16 +8,16 @@ mod gatherer;
 mod memory;
 
 use jiff::Timestamp;
+use postern_protocol::Failure;
 use postern_protocol::bounded::Text;
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::collect::{MAX_LOGINS, Output, Request, UserStatus};
 use postern_protocol::task::export::RESULT_KEY;
-use postern_protocol::{Failure, FailureClass};
 
 use super::super::kept::busy;
 use super::super::{Salesforce, soql};
 use super::export::{Beginning, Broken, Course, Plan, stream};
-use super::unknown_choice;
+use super::{refused, unknown_choice};
 use crate::clock;
 use crate::connector::{AttemptCx, Conclusion};
 use attributes::Layout;
@@ -96,7 +96,7 @@ fn conditions(it: &Request) -> Result<Vec<String>, Failure> {
         return Err(refused("no_name", "A collection needs a name"));
     }
     if it.logins > MAX_LOGINS {
-        return Err(refused("too_many_logins", &format!("At most {MAX_LOGINS} sign-ins can be told of a user")));
+        return Err(refused("too_many_logins", format!("At most {MAX_LOGINS} sign-ins can be told of a user")));
     }
     Ok(match it.user_status.known() {
         Some(UserStatus::Active) => vec!["IsActive = TRUE".to_owned()],
@@ -104,10 +104,6 @@ fn conditions(it: &Request) -> Result<Vec<String>, Failure> {
         Some(UserStatus::All) => Vec::new(),
         None => return Err(unknown_choice("user_status")),
     })
-}
-
-fn refused(code: &str, summary: &str) -> Failure {
-    Failure::new(FailureClass::Rejected, code, summary).with_next_step("Correct the task and submit it again")
 }
 
 /// The moment, by this host's clock: it is the one that the schedule of collections goes by.

@@ -34,7 +34,8 @@ pub(in super::super) struct Cursor {
     state: State,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// What is kept of it. It holds a key, so it has no `Debug`.
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct State {
     #[serde(default)]
     format: u32,

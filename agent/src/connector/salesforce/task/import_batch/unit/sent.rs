@@ -7,11 +7,8 @@ use super::super::memory::{Note, Operation};
 use super::super::plan::Refused;
 use super::Unit;
 use super::work::{Work, said};
-use crate::connector::salesforce::api::{Call, Undone, lock_wait};
+use crate::connector::salesforce::api::{Call, LOCK_TRIES, Undone, lock_wait};
 use crate::connector::salesforce::error;
-
-/// Rows that meet a lock are tried again, by themselves.
-const LOCK_TRIES: u32 = 5;
 
 /// What Salesforce takes in one call.
 pub(in super::super) const AT_ONCE: usize = 200;
