@@ -253,8 +253,11 @@ impl State {
         }
     }
 
+    /// Says something about work to a member. Before its session is established there is no place for it, and after
+    /// that the inventory settles everything.
     fn say(&mut self, member: MemberId, said: ToSession) {
-        if let Some(live) = self.members.get(&member).and_then(|it| it.live.as_ref()) {
+        let live = self.members.get(&member).and_then(|it| it.live.as_ref());
+        if let Some(live) = live.filter(|it| it.is_established()) {
             self.words.push(Word { session: live.session.clone(), said });
         }
     }

@@ -78,6 +78,7 @@ async fn a_task_that_is_forgotten_goes_with_its_payloads_and_is_not_run_again() 
     let spool = lab.data_dir().join("store/spool");
     assert_eq!(files(&spool).len(), 2, "the dataset and the results");
     identity.last_session = session.number();
+    identity.next_report = 2;
     drop(session);
     let waiting = TaskId::from_random(days_ago(41).0, random::bytes());
     let body = |id| json!({ "id": id, "system": "sf", "kind": "enable_user", "params": { "account": "a" } });
