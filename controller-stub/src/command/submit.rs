@@ -196,6 +196,8 @@ fn import(options: &Import) -> Result<Value, Failure> {
         "dynamic_system": options.dynamic_system,
         "system_variable": options.system_variable,
         "variables": options.variables,
+        "account_id": options.account_id,
+        "login_id": options.login_id,
     }))
 }
 

@@ -146,6 +146,8 @@ fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask
         dynamic_system: options.dynamic_system.into(),
         system_variable: text("system-variable", &options.system_variable)?,
         variables: List::new(options.variables).map_err(|error| wrong("variable", error))?,
+        account_id: text("account-id", &options.account_id)?,
+        login_id: text("login-id", &options.login_id)?,
         ..import_batch::Request::new(format)
     };
     for (option, path) in [("results", &options.results), ("failed", &options.failed)] {
