@@ -10,7 +10,7 @@ use postern_protocol::message::v1::{Offer, StreamRef};
 use postern_protocol::seal::{
     MAX_SECRET, SEGMENT, SealContext, SealedField, SealingKey, SealingPublicKey, SegmentSealer, StreamKey,
 };
-use postern_protocol::task::import_batch::{DATASET_KEY, Format};
+use postern_protocol::task::import_batch::DATASET_KEY;
 use postern_protocol::task::reset_password::{PASSWORD, Source};
 use postern_protocol::task::{
     Account, deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
@@ -28,6 +28,7 @@ use super::rest_file::RestFile;
 use super::{Failed, LocalTask, payload_file};
 use crate::app::App;
 use crate::cli::{Common, DeprovisionUser, DisableUser, ImportBatch, ResetPassword, RestoreUser, Task};
+use crate::command::format_of;
 use crate::exit::Exit;
 use crate::local::{self, Along};
 use crate::random;
@@ -131,11 +132,7 @@ fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTas
 }
 
 fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
-    let Some(format) = options.format.or_else(|| Format::of_file(&options.dataset.to_string_lossy())) else {
-        let shown = options.dataset.display();
-        let message = format!("the name of `{shown}` does not tell how it is written; give --format");
-        return Err(Failed::new(Exit::Usage, message));
-    };
+    let format = format_of(&options.dataset, options.format)?;
     let request = import_batch::Request {
         delimiter: options.delimiter.into(),
         all_or_none: options.all_or_none,
