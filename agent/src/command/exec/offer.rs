@@ -159,7 +159,7 @@ fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask
     {
         return Err(Failed::new(Exit::Usage, "--results and --failed name one file; name another for one of them"));
     }
-    let results = options.results.as_deref().map(payload_file::begin_results).transpose()?;
+    let results = options.results.as_deref().map(payload_file::begin).transpose()?;
     let dataset = Some(options.dataset);
     Ok(LocalTask { dataset, results, rest, ..plain(TaskRequest::ImportBatch(request), options.common) })
 }
