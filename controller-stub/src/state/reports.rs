@@ -116,7 +116,7 @@ impl State {
     /// task's outcome.
     fn is_news(&self, report: &Report) -> bool {
         // One that cannot be read is as good as none.
-        !matches!(self.ledger.report(report.task, report.epoch), Ok(Some(_)))
+        !matches!(self.records.report(report.task, report.epoch), Ok(Some(_)))
             && !self
                 .writes
                 .iter()

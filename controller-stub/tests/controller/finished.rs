@@ -7,6 +7,7 @@ use postern_controller_stub::api::StreamView;
 use postern_controller_stub::client::sealing::{self, Binding};
 use postern_controller_stub::exit::Exit;
 use postern_controller_stub::state::ledger::{Ledger, Write};
+use postern_controller_stub::state::records::Records as _;
 use postern_controller_stub::{clock, random};
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::FromController;
