@@ -46,6 +46,8 @@ pub struct Member {
     pub process: Option<Process>,
     /// Where it is to die, and for how long.
     pub trap: Option<(Point, Millis)>,
+    /// Where it is to lose its store.
+    pub bad_disk: Option<Point>,
 }
 
 /// A member's process.
@@ -169,6 +171,10 @@ impl World {
 
     /// A member is where it may have to die. Whether it did.
     fn at_point(&mut self, m: usize, point: Point) -> bool {
+        if self.members[m].bad_disk == Some(point) {
+            self.lose_store(m);
+            return true;
+        }
         let Some((_, down)) = self.members[m].trap.filter(|(at, _)| *at == point) else { return false };
         self.coverage.met(match point {
             Point::OfferNotDurable => Situation::DiedWithOfferNotDurable,
@@ -855,16 +861,8 @@ impl World {
                 }
                 self.members[m].paused = now + time;
             }
-            Fault::LoseStore(m) => {
-                if !self.members[m].is_idle() {
-                    self.coverage.met(Situation::StoreLost);
-                }
-                self.all_unclear(m);
-                self.kill_member(m, 500);
-                let incarnation = Incarnation::from_bytes(self.chance.u128(..).to_be_bytes());
-                self.members[m].disk = MemberDisk::new(incarnation);
-                self.members[m].backups.clear();
-            }
+            Fault::LoseStore(m) => self.lose_store(m),
+            Fault::LoseStoreAt(m, point) => self.members[m].bad_disk = Some(point),
             Fault::RollBack(m, by) => {
                 let backup = self.members[m].backups.iter().rev().find(|(at, _)| at + by <= now).cloned();
                 if let Some((_, disk)) = backup {
@@ -876,6 +874,18 @@ impl World {
             }
             _ => (),
         }
+    }
+
+    fn lose_store(&mut self, m: usize) {
+        if !self.members[m].is_idle() {
+            self.coverage.met(Situation::StoreLost);
+        }
+        self.all_unclear(m);
+        self.kill_member(m, 500);
+        let incarnation = Incarnation::from_bytes(self.chance.u128(..).to_be_bytes());
+        self.members[m].disk = MemberDisk::new(incarnation);
+        self.members[m].backups.clear();
+        self.members[m].bad_disk = None;
     }
 
     fn all_unclear(&mut self, m: usize) {

@@ -90,6 +90,8 @@ pub enum Fault {
     PauseMember(usize, Millis),
     /// Its store is lost.
     LoseStore(usize),
+    /// Its store is lost when it next comes to this point.
+    LoseStoreAt(usize, Point),
     /// Its store is put back to what it was that long ago.
     RollBack(usize, Millis),
     /// The controller's process dies, and one, perhaps the other, starts after so long.
@@ -245,6 +247,7 @@ fn fault(rng: &mut Rng) -> Fault {
         4..=14 => Fault::KillMemberAt(member, *rng.choice(&POINTS).unwrap_or(&Point::CallMade), down),
         15 => Fault::StopMember(member, down),
         16..=18 => Fault::PauseMember(member, rng.u64(500..150_000)),
+        19 if rng.bool() => Fault::LoseStoreAt(member, *rng.choice(&POINTS).unwrap_or(&Point::CallMade)),
         19 => Fault::LoseStore(member),
         20 => Fault::RollBack(member, rng.u64(1_000..120_000)),
         21 | 22 => Fault::KillController(down),

@@ -211,6 +211,7 @@ impl World {
                 life: 0,
                 process: None,
                 trap: None,
+                bad_disk: None,
             })
             .collect();
         let ids: Vec<MemberId> = members.iter().map(|it| it.id).collect();
@@ -606,6 +607,7 @@ impl World {
             | Fault::StopMember(..)
             | Fault::PauseMember(..)
             | Fault::LoseStore(_)
+            | Fault::LoseStoreAt(..)
             | Fault::RollBack(..) => self.member_suffers(fault),
             Fault::KillController(_) | Fault::KillControllerAt(..) | Fault::PauseController(_) | Fault::JumpWall(_) => {
                 self.controller_suffers(fault);
@@ -635,6 +637,7 @@ impl World {
         self.partitions.clear();
         for m in 0..MEMBERS {
             self.members[m].trap = None;
+            self.members[m].bad_disk = None;
             self.members[m].paused = self.members[m].paused.min(now);
         }
         // What waits for somebody who stood still looks again by itself at the moment it was put off to.
