@@ -684,6 +684,29 @@ fn f10_a_task_in_which_the_process_died_twice_is_given_up() {
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }]), "{events:?}");
 }
 
+/// An intent is taken back by every attempt that finds that its call was never made: that is no step forward. Let
+/// `handle_record` forget the deaths whatever was recorded, and a call that kills the process is made for ever.
+#[test]
+fn f10_an_intent_that_is_taken_back_after_a_death_is_no_step_forward() {
+    let recorded = |entry: JournalEntry| {
+        let mut desk = Desk::restored(restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1));
+        desk.connect();
+        desk.renew(LeaseVerdict::Kept);
+        assert!(desk.events().is_empty());
+        desk.sync();
+        assert!(matches!(desk.events().as_slice(), [Event::Start { resumed: true, .. }]));
+        desk.disk.clear();
+        desk.ledger.handle_record(id(1), 1, vec![entry]);
+        desk.sync();
+        desk.disk
+    };
+    let forgotten = Write::PutState(id(1), TaskState::Started { resumed: 0 });
+    assert!(!recorded(intent(0).taken_back()).contains(&forgotten));
+    for mark in [Mark::Done, Mark::Unchanged] {
+        assert!(recorded(JournalEntry { mark, ..intent(0) }).contains(&forgotten));
+    }
+}
+
 #[test]
 fn a_restored_task_waits_for_a_session_and_a_lease() {
     let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
