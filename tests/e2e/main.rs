@@ -6,6 +6,7 @@ mod bad_input;
 mod collections;
 mod crashes;
 mod exports;
+mod fail_points;
 mod features;
 mod identity;
 mod lines;
