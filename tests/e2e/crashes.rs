@@ -65,7 +65,7 @@ async fn f03_a_change_that_was_only_intended_is_made_once_after_a_restart() {
 }
 
 #[tokio::test]
-async fn an_outcome_waits_in_the_outbox_while_the_controller_is_away() {
+async fn f30_an_outcome_waits_in_the_outbox_while_the_controller_is_away() {
     let mut lab = Lab::start(programs()).await;
     let agent = lab.member("agent").await;
     slow_changes(&lab, 500);

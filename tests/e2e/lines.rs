@@ -182,7 +182,7 @@ async fn f32_a_session_cut_at_any_byte_is_begun_again_and_the_task_is_done_once(
 }
 
 #[tokio::test]
-async fn a_controller_that_is_dead_does_not_keep_the_agent_from_the_next_one() {
+async fn f37_a_controller_that_is_dead_does_not_keep_the_agent_from_the_next_one() {
     let lab = Lab::start(programs()).await;
     let alive = lab.controller.address();
     // The same port of another loopback address: nobody listens there.

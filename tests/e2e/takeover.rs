@@ -52,7 +52,7 @@ async fn a_disabled_member_gets_no_work_and_the_other_takes_over() {
 
 /// F73 seen from the other side: the member that held the task never comes back.
 #[tokio::test]
-async fn a_dead_members_task_is_given_to_another_when_its_lease_has_run_out() {
+async fn f73_a_dead_members_task_is_given_to_another_when_its_lease_has_run_out() {
     let controller = ControllerOptions {
         lease_ttl: Duration::from_secs(6),
         heartbeat: Duration::from_secs(1),

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_member_is_asked_three_times_and_given_up() {
+    fn f27_a_silent_member_is_asked_three_times_and_given_up() {
         let mut session = established();
         for asked in 1..=3 {
             assert_eq!(session.poll_timeout(), at(10 + 10_000 * asked));
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_lacks_a_frame_is_named_incompatible() {
+    fn f57_a_member_that_lacks_a_frame_is_named_incompatible() {
         let mut session = begun();
         let fewer = FromMember::REVISIONS.iter().skip(1).copied().collect();
         session.handle_message(Hello { revisions: List::new(fewer).unwrap(), ..hello() }.into(), at(1));

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_controller_is_asked_three_times_and_given_up() {
+    fn f27_a_silent_controller_is_asked_three_times_and_given_up() {
         let mut session = established();
         for asked in 1..=3 {
             session.handle_timeout(at(10 + 10_000 * asked));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_controller_that_lacks_a_frame_is_named_incompatible() {
+    fn f57_a_controller_that_lacks_a_frame_is_named_incompatible() {
         let mut session = MemberSession::new(hello(), at(0));
         let mut older = welcome();
         older.revisions = List::default();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_welcome_with_an_unknown_critical_extension_is_not_confirmed() {
+    fn f55_a_welcome_with_an_unknown_critical_extension_is_not_confirmed() {
         let mut session = MemberSession::new(hello(), at(0));
         let mut newer = welcome();
         let critical = Extension { kind: 9, critical: true, bytes: Bytes::default() };

@@ -375,7 +375,7 @@ fn a_lost_lease_stops_the_attempt_and_forgets_what_had_not_begun() {
 }
 
 #[test]
-fn a_cancel_before_the_intent_means_that_nothing_happened() {
+fn f71_a_cancel_before_the_intent_means_that_nothing_happened() {
     let mut desk = Desk::connected();
     desk.running(1, TaskKind::DisableUser);
     desk.ledger.handle_cancel(id(1));
@@ -392,7 +392,7 @@ fn a_cancel_before_the_intent_means_that_nothing_happened() {
 
 /// Invariant 13: conclude `Cancelled` whatever the phase and this fails.
 #[test]
-fn a_cancel_after_the_intent_never_claims_that_nothing_happened() {
+fn f71_a_cancel_after_the_intent_never_claims_that_nothing_happened() {
     let mut desk = Desk::connected();
     desk.started(1);
     desk.ledger.handle_cancel(id(1));
@@ -443,7 +443,7 @@ fn a_disabled_member_gives_unbegun_work_back_and_finishes_what_it_began() {
 
 /// Invariant 7.
 #[test]
-fn a_hard_disabled_member_begins_no_further_step() {
+fn f72_a_hard_disabled_member_begins_no_further_step() {
     let mut desk = Desk::connected();
     desk.started(1);
     let disabled = Membership { state: MembershipState::Disabled, epoch: Epoch(2), hard: true };
@@ -708,7 +708,7 @@ fn f10_an_intent_that_is_taken_back_after_a_death_is_no_step_forward() {
 }
 
 #[test]
-fn a_restored_task_waits_for_a_session_and_a_lease() {
+fn f26_a_restored_task_waits_for_a_session_and_a_lease() {
     let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
     let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..begun });
     desk.sync();
@@ -886,7 +886,7 @@ fn what_waits_for_something_else_than_time_wakes_nobody() {
 }
 
 #[test]
-fn a_cancelled_task_that_had_begun_is_looked_at_and_not_gone_on_with() {
+fn f71_a_cancelled_task_that_had_begun_is_looked_at_and_not_gone_on_with() {
     let mut desk = Desk::connected();
     desk.started(1);
     desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "timeout", "no answer"), desk.now);
