@@ -25,6 +25,16 @@ async fn the_ready_file_is_there_while_the_agent_is_up_and_not_longer() {
     assert!(!ready.exists(), "there has been no session yet");
 }
 
+#[tokio::test]
+async fn a_stopped_agent_leaves_no_socket_behind() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    let socket = agent.folder().join("state/agent.sock");
+    assert!(socket.exists());
+    assert_eq!(agent.terminate().await, Some(0));
+    assert!(!socket.exists());
+}
+
 /// Work that goes back to the controller has not failed.
 #[tokio::test]
 async fn a_stop_gives_back_what_has_not_begun_and_warns_of_nothing() {
