@@ -63,7 +63,7 @@ impl Scene {
     }
 }
 
-/// Three seconds of silence and one to notice.
+/// Three seconds of silence are enough.
 fn quick() -> ControllerOptions {
     ControllerOptions { heartbeat: Duration::from_secs(1), ..ControllerOptions::default() }
 }
