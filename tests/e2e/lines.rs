@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use postern_tests::cuts::{self, Plan};
 use postern_tests::lab::{AgentOptions, ControllerOptions, LabOptions};
 use postern_tests::proxy::{Breakage, Line, Way};
 use postern_tests::{Agent, Lab, wait_for};
@@ -159,26 +159,12 @@ async fn f28_a_slow_line_costs_time_and_nothing_else() {
     assert_eq!(scene.line.connections(), before, "one session all along");
 }
 
-/// From the first byte of TLS to the acknowledgement of the report a session takes some 1,800 bytes up and 1,650 down.
+/// Some of the bytes at which the program `cuts` cuts at length.
 #[tokio::test]
 async fn f32_a_session_cut_at_any_byte_is_begun_again_and_the_task_is_done_once() {
-    const STEP: usize = 180;
-    const ROUNDS: usize = 10;
-    let cuts = async |way, first: usize| {
-        let mut scene = Scene::set(ControllerOptions::default()).await;
-        for round in 0..ROUNDS {
-            scene.agent.kill().await;
-            let kind = if round % 2 == 0 { "disable_user" } else { "enable_user" };
-            let task = scene.lab.controller.submit(kind, JOE).await;
-            scene.line.cut_next(way, first + STEP * round);
-            scene.agent.spawn();
-            let flips = u64::try_from(round).unwrap() + 1;
-            scene.done_once(task, flips).await;
-            scene.owes(0).await;
-        }
-        assert!(scene.line.connections() > 2 * ROUNDS, "every cut met a session: {}", scene.line.connections());
-    };
-    join_all([(Way::Up, 1), (Way::Down, 1), (Way::Up, 90)].map(|(way, first)| cuts(way, first))).await;
+    let tally = cuts::run(programs(), Plan { step: 157, lanes: 3 }, |_| ()).await;
+    assert_eq!(tally.violations, Vec::<String>::new(), "{tally:?}");
+    assert!(tally.cuts > 20, "the cuts met sessions: {tally:?}");
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ async fn f56_fragments_make_a_frame_and_never_one_that_is_too_large() {
     assert_eq!(session.acked().await, 1);
     assert_eq!(lab.task(task).await.outcome, Some(Outcome::Succeeded));
 
-    for piece in pieces(&[0; 128 * 1024 + 1], 1_000) {
+    for piece in pieces(&vec![0; 128 * 1024 + 1], 1_000) {
         if session.socket.send(piece).await.is_err() {
             break;
         }

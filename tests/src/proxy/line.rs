@@ -42,6 +42,8 @@ pub enum Breakage {
 struct Shared {
     target: SocketAddr,
     connections: AtomicUsize,
+    cuts: AtomicUsize,
+    carried: [AtomicUsize; 2],
     closed: AtomicBool,
     delay: Mutex<Duration>,
     cut: Mutex<Option<(Way, usize)>>,
@@ -61,6 +63,8 @@ impl Line {
         let shared = Arc::new(Shared {
             target,
             connections: AtomicUsize::new(0),
+            cuts: AtomicUsize::new(0),
+            carried: Default::default(),
             closed: AtomicBool::new(false),
             delay: Mutex::default(),
             cut: Mutex::default(),
@@ -83,6 +87,16 @@ impl Line {
     /// How many connections it carried.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many connections it cut.
+    pub fn cuts(&self) -> usize {
+        self.shared.cuts.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of the newest connection it carried this way.
+    pub fn carried(&self, way: Way) -> usize {
+        self.shared.carried(way).load(Ordering::Relaxed)
     }
 
     /// Breaks every connection there is. Those that come later are whole.
@@ -112,6 +126,14 @@ impl Line {
 }
 
 impl Shared {
+    const fn carried(&self, way: Way) -> &AtomicUsize {
+        let [up, down] = &self.carried;
+        match way {
+            Way::Up => up,
+            Way::Down => down,
+        }
+    }
+
     async fn serve(&self, mut agent: TcpStream) {
         if self.closed.load(Ordering::Relaxed) {
             return;
@@ -119,6 +141,7 @@ impl Shared {
         let breakages = self.breakages.subscribe();
         let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.connections.fetch_add(1, Ordering::Relaxed);
+        self.carried.iter().for_each(|it| it.store(0, Ordering::Relaxed));
         let Ok(mut controller) = TcpStream::connect(self.target).await else { return };
         let _ = controller.set_nodelay(true);
         let broken = {
@@ -164,8 +187,10 @@ impl Shared {
             tokio::time::sleep(delay).await;
             let (arrives, _) = piece.split_at(count.min(left));
             to.write_all(arrives).await.map_err(|_| Breakage::Reset)?;
+            self.carried(way).fetch_add(arrives.len(), Ordering::Relaxed);
             left -= arrives.len();
             if left == 0 {
+                self.cuts.fetch_add(1, Ordering::Relaxed);
                 return Err(Breakage::Close);
             }
         }
