@@ -9,6 +9,7 @@ mod exports;
 mod fail_points;
 mod features;
 mod identity;
+mod impostor;
 mod lines;
 mod local;
 mod main_job;
