@@ -454,6 +454,27 @@ fn f72_a_hard_disabled_member_begins_no_further_step() {
     assert!(matches!(desk.events().as_slice(), [Event::Refused(4, _)]));
 }
 
+/// Its lease would be kept for ever, and nobody else could go on with it.
+#[test]
+fn f72_a_begun_task_that_may_not_go_on_is_left_to_others_once_it_stands_still() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_member_state(Membership { state: MembershipState::Disabled, epoch: Epoch(2), hard: true });
+    desk.sync();
+    let mut asks = |desk: &mut Desk| {
+        desk.now = desk.now + TTL / 2;
+        desk.names().contains(&"Renew")
+    };
+    assert!(asks(&mut desk), "its last call may be on the wire");
+    let interrupted = Failure::new(FailureClass::Interrupted, "not_enabled", "the member is disabled");
+    desk.ledger.handle_failed(id(1), interrupted, desk.now);
+    desk.sync();
+    assert!(!asks(&mut desk));
+    desk.ledger.handle_member_state(enabled(3));
+    desk.sync();
+    assert!(asks(&mut desk), "it may go on");
+}
+
 #[test]
 fn an_older_member_state_is_acknowledged_and_ignored() {
     let mut desk = Desk::connected();
