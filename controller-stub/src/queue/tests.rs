@@ -256,6 +256,28 @@ fn f73_a_report_under_the_current_epoch_finishes_and_one_under_an_older_is_obser
     assert_eq!(world.queue.report(TWO, done, at(0)), Verdict::NotOpen);
 }
 
+/// The task may have ended as unknown, or by another member: what really happened is kept beside that.
+#[test]
+fn f73_a_report_about_a_finished_task_is_kept_beside_its_outcome() {
+    let (mut world, first) = World::holding(TaskKind::DisableUser, "started");
+    world.queue.tick(at(TTL));
+    world.queue.tick(at(TTL + SETTLE));
+    world.queue.disconnect(ONE);
+    world.queue.connect(TWO, other(10));
+    let second = world.assign(TTL + SETTLE).unwrap();
+    world.queue.connect(ONE, holder(0));
+    let found = reported(second, Outcome::AlreadySatisfied, Certainty::Certain);
+    assert_eq!(world.queue.report(TWO, found, at(0)), Verdict::Finished);
+
+    let mut record = world.record(1);
+    let done = reported(first, Outcome::Succeeded, Certainty::Certain);
+    assert!(!world.queue.observe_finished(&mut record, TWO, found), "the outcome itself");
+    assert!(!world.queue.observe_finished(&mut record, TWO, done), "a lease of another's");
+    assert!(world.queue.observe_finished(&mut record, ONE, done));
+    assert!(!world.queue.observe_finished(&mut record, ONE, done), "the same word twice");
+    assert_eq!((record.observations.len(), record.finish.unwrap().outcome), (1, Outcome::AlreadySatisfied));
+}
+
 #[test]
 fn a_certain_success_under_an_older_epoch_closes_a_doubt_and_nothing_else_does() {
     for (outcome, certainty, closes) in [
