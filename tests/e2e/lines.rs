@@ -159,6 +159,44 @@ async fn f28_a_slow_line_costs_time_and_nothing_else() {
     assert_eq!(scene.line.connections(), before, "one session all along");
 }
 
+/// A proxy that is less patient than the heartbeat is slow ends the session while there is nothing to say.
+#[tokio::test]
+async fn f36_a_proxy_that_ends_idle_connections_costs_a_session_and_no_work() {
+    let mut scene = Scene::set(ControllerOptions::default()).await;
+    scene.agent.kill().await;
+    scene.line.ends_idle(Some(Duration::from_millis(700)));
+    scene.agent.spawn();
+    wait_for("the proxy to lose its patience", async || {
+        let cuts = scene.line.cuts();
+        if cuts > 0 { Ok(()) } else { Err(cuts) }
+    })
+    .await;
+    scene.line.ends_idle(None);
+    let task = scene.lab.controller.submit("disable_user", JOE).await;
+    scene.done_once(task, 1).await;
+    scene.owes(0).await;
+}
+
+/// Beats come once a second here, and by default every ten: less than any proxy is known to wait for.
+#[tokio::test]
+async fn f36_the_heartbeat_keeps_an_idle_session_from_looking_idle() {
+    let mut scene = Scene::set(quick()).await;
+    scene.agent.kill().await;
+    scene.line.ends_idle(Some(Duration::from_secs(5)));
+    scene.agent.start().await;
+    let connections = scene.line.connections();
+    let mut carried = scene.line.carried(Way::Up);
+    for beat in 1..=7 {
+        wait_for(&format!("beat {beat}"), async || {
+            let now = scene.line.carried(Way::Up);
+            if now > carried { Ok(now) } else { Err(now) }
+        })
+        .await;
+        carried = scene.line.carried(Way::Up);
+    }
+    assert_eq!((scene.line.cuts(), scene.line.connections()), (0, connections));
+}
+
 /// Some of the bytes at which the program `cuts` cuts at length.
 #[tokio::test]
 async fn f32_a_session_cut_at_any_byte_is_begun_again_and_the_task_is_done_once() {

@@ -46,6 +46,7 @@ struct Shared {
     carried: [AtomicUsize; 2],
     closed: AtomicBool,
     delay: Mutex<Duration>,
+    idle: Mutex<Option<Duration>>,
     cut: Mutex<Option<(Way, usize)>>,
     breakages: watch::Sender<Option<Breakage>>,
 }
@@ -67,6 +68,7 @@ impl Line {
             carried: Default::default(),
             closed: AtomicBool::new(false),
             delay: Mutex::default(),
+            idle: Mutex::default(),
             cut: Mutex::default(),
             breakages: watch::Sender::new(None),
         });
@@ -89,7 +91,7 @@ impl Line {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// How many connections it cut.
+    /// How many connections it cut, at a byte or because nothing went on.
     pub fn cuts(&self) -> usize {
         self.shared.cuts.load(Ordering::Relaxed)
     }
@@ -117,6 +119,11 @@ impl Line {
     /// Makes everything take this much longer, each way.
     pub fn delay(&self, delay: Duration) {
         *self.shared.delay.lock().unwrap_or_else(PoisonError::into_inner) = delay;
+    }
+
+    /// Closes every later connection on which nothing goes one way for so long, as many a proxy does.
+    pub fn ends_idle(&self, after: Option<Duration>) {
+        *self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner) = after;
     }
 
     /// Closes the next connection, and no other, when this many bytes have gone this way.
@@ -167,6 +174,7 @@ impl Shared {
         mut breakages: watch::Receiver<Option<Breakage>>,
     ) -> Result<(), Breakage> {
         let mut piece = vec![0; PIECE];
+        let patience = *self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let count = tokio::select! {
                 biased;
@@ -178,6 +186,10 @@ impl Shared {
                     Breakage::Swallow(_) | Breakage::SwallowAll => return swallow(&mut breakages).await,
                 },
                 count = from.read(&mut piece) => count.map_err(|_| Breakage::Reset)?,
+                () = idle(patience) => {
+                    self.cuts.fetch_add(1, Ordering::Relaxed);
+                    return Err(Breakage::Close);
+                }
             };
             if count == 0 {
                 let _ = to.shutdown().await;
@@ -194,6 +206,13 @@ impl Shared {
                 return Err(Breakage::Close);
             }
         }
+    }
+}
+
+async fn idle(patience: Option<Duration>) {
+    match patience {
+        Some(patience) => tokio::time::sleep(patience).await,
+        None => std::future::pending().await,
     }
 }
 
