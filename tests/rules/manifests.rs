@@ -13,9 +13,10 @@ const FAIL_POINT: &str = "postern-fail-point";
 const SIMULATOR: &str = "salesforce-sim";
 const TESTS: &str = "postern-tests";
 const BENCHES: &str = "postern-benches";
+const SIM: &str = "postern-sim";
 
 /// Our own packages that a package may depend on. Nothing else is allowed.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     (PROTOCOL, &[]),
     (CORE, &[PROTOCOL]),
     (STORE, &[]),
@@ -25,6 +26,8 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     (CONTROLLER, &[PROTOCOL, STORE, FAIL_POINT]),
     (SIMULATOR, &[]),
     (TESTS, &[PROTOCOL, CORE, STORE, AGENT, CONTROLLER, FAIL_POINT, SIMULATOR]),
+    // What decides, and nothing that waits.
+    (SIM, &[PROTOCOL, CORE, CONTROLLER]),
     (BENCHES, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER, TESTS]),
 ];
 
