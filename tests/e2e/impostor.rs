@@ -1,10 +1,12 @@
 //! What an agent hears from a controller that knows the cluster's secrets and not its manners: whatever it is sent, the
 //! agent works on, in the same session or in the next.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a story waits for one frame and lets the others pass")]
+
 mod stage;
 
 use futures_util::SinkExt as _;
-use postern_protocol::bounded::List;
+use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::v1::{Extension, Offer, Ping, Rejection};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::version::Revisions;
@@ -16,7 +18,7 @@ use self::stage::{Stage, frame, offer, welcome};
 
 /// Something a later version may say, and whether whoever does not know it must refuse.
 fn extension(critical: bool) -> List<Extension, 16> {
-    List::new(vec![Extension { kind: 999, critical, bytes: Default::default() }]).unwrap()
+    List::new(vec![Extension { kind: 999, critical, bytes: Bytes::default() }]).unwrap()
 }
 
 /// A message in two pieces.

@@ -234,6 +234,21 @@ fn renewing_keeps_a_lease_and_ends_a_doubt_as_long_as_nobody_else_has_the_task()
     assert_eq!(world.queue.renew(ONE, unknown, at(0).now), LeaseVerdict::Unknown);
 }
 
+/// Let `tick` look at the wall, and a lease ends when somebody sets the clock.
+#[test]
+fn f25_a_wall_clock_that_jumps_ends_no_lease_and_keeps_none() {
+    let hour = 60 * 60 * 1_000;
+    let year_2000 = UnixMillis(946_684_800_000);
+    for wall in [UnixMillis(at(0).wall.0 + hour), year_2000, UnixMillis(0)] {
+        let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
+        world.queue.disconnect(ONE);
+        world.queue.tick(Moment { now: at(TTL - 1).now, wall });
+        assert_eq!(world.state(1), "started", "{wall:?}");
+        world.queue.tick(Moment { now: at(TTL).now, wall });
+        assert_eq!(world.state(1), "in_doubt", "{wall:?}");
+    }
+}
+
 /// F73 and the table of protocol.md section 5.
 /// Leave `told_before` out and the submitter never sees what came of its task.
 #[test]

@@ -92,10 +92,10 @@ impl State {
                 && report.sealed.is_empty()
                 && report.streams.is_empty(),
         };
-        let verdict = match self.queue.report(id, reported, at) {
-            Verdict::NotOpen if self.observed_late(id, reported) => Verdict::Observed,
-            verdict => verdict,
-        };
+        let mut verdict = self.queue.report(id, reported, at);
+        if verdict == Verdict::NotOpen && self.observed_late(id, reported) {
+            verdict = Verdict::Observed;
+        }
         match verdict {
             Verdict::Finished => {
                 tracing::info!(member = %id, task = %report.task, outcome = %report.outcome, "a task is finished");

@@ -391,6 +391,65 @@ fn f71_a_cancel_before_the_intent_means_that_nothing_happened() {
 }
 
 /// Invariant 13: conclude `Cancelled` whatever the phase and this fails.
+/// What became of a task that is cancelled before the step of this number: its report, and whether the change was made.
+fn cancelled_before(step: usize) -> (Option<v1::Report>, bool) {
+    let mut desk = Desk::connected();
+    let (mut reports, mut ticket, mut running, mut made) = (Vec::new(), 0, false, false);
+    for now in 0..12 {
+        if now == step {
+            desk.ledger.handle_cancel(id(1));
+        }
+        match now {
+            0 => desk.offer(offer(1, TaskKind::DisableUser, 1)),
+            4 if running => {
+                ticket = 1;
+                desk.ledger.handle_intend(id(1), ticket, intent(0), REACH, desk.now);
+            }
+            7 if made => desk.ledger.handle_concluded(id(1), success()),
+            10 => desk.ledger.handle_report_ack(ReportNo(1), desk.now),
+            _ => desk.sync(),
+        }
+        for event in desk.events() {
+            match event {
+                Event::Start { .. } => running = true,
+                Event::Granted(granted) => made = granted == ticket,
+                Event::Refused(_, failure) => desk.ledger.handle_failed(id(1), failure, desk.now),
+                Event::GiveUp { task, failure, .. } => {
+                    let unknown = Ending { outcome: Outcome::Unknown, failure: Some(failure), ..Ending::cancelled() };
+                    desk.ledger.handle_concluded(task, unknown);
+                }
+                _ => (),
+            }
+        }
+        for frame in desk.sent() {
+            match frame {
+                FromMember::Report(report) => reports.push(report),
+                FromMember::Renew(Renew { nonce, leases }) => {
+                    let kept =
+                        leases.iter().map(|lease| RenewedLease { lease: *lease, verdict: LeaseVerdict::Kept.into() });
+                    let leases = List::new(kept.collect()).unwrap();
+                    desk.ledger.handle_renewed(&Renewed { nonce, ttl_ms: 60_000, leases }, desk.now);
+                }
+                _ => (),
+            }
+        }
+    }
+    assert!(reports.len() <= 1, "{reports:?}");
+    (reports.pop(), made)
+}
+
+#[test]
+fn f71_a_cancel_at_any_point_never_claims_that_nothing_happened_if_it_did() {
+    let mut cancelled = 0;
+    for step in 0..12 {
+        let (report, made) = cancelled_before(step);
+        let outcome = report.as_ref().and_then(|it| it.outcome.known());
+        assert_eq!(outcome == Some(Outcome::Cancelled), !made, "before step {step}: {report:?}");
+        cancelled += usize::from(!made);
+    }
+    assert!((1..12).contains(&cancelled), "some came in time and some too late: {cancelled}");
+}
+
 #[test]
 fn f71_a_cancel_after_the_intent_never_claims_that_nothing_happened() {
     let mut desk = Desk::connected();
@@ -461,7 +520,7 @@ fn f72_a_begun_task_that_may_not_go_on_is_left_to_others_once_it_stands_still() 
     desk.started(1);
     desk.ledger.handle_member_state(Membership { state: MembershipState::Disabled, epoch: Epoch(2), hard: true });
     desk.sync();
-    let mut asks = |desk: &mut Desk| {
+    let asks = |desk: &mut Desk| {
         desk.now = desk.now + TTL / 2;
         desk.names().contains(&"Renew")
     };

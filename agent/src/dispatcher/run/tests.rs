@@ -97,7 +97,7 @@ fn offer(n: u8) -> Offer {
 }
 
 /// A dispatcher over a fresh store on `disk`, with `acme` as this connector serves it, and the other end of its session.
-struct Desk {
+struct Scene {
     dispatcher: Dispatcher,
     work: Loop,
     frames: mpsc::Sender<FromMember>,
@@ -105,7 +105,7 @@ struct Desk {
     _folder: tempfile::TempDir,
 }
 
-impl Desk {
+impl Scene {
     fn new(connector: Arc<dyn Connector>, disk: Arc<dyn Disk>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open_with(folder.path(), &Options { headroom: 1 << 20, disk }).unwrap();
@@ -140,40 +140,45 @@ impl Desk {
 #[tokio::test]
 async fn f14_a_full_disk_refuses_new_work_and_the_agent_lives_on() {
     let disk = Arc::new(Disklike(AtomicU64::new(1 << 40)));
-    let desk = Desk::new(Arc::new(Willing), Arc::<Disklike>::clone(&disk));
-    desk.run(async |dispatcher, sent| {
-        disk.0.store(1 << 20, Ordering::SeqCst);
-        dispatcher.frame(offer(1).into()).await;
-        let refused = next(sent, |frame| matches!(frame, FromMember::Reject(_))).await;
-        let FromMember::Reject(Reject { reason, retry_after_ms, .. }) = refused else { unreachable!() };
-        assert_eq!((reason.known(), retry_after_ms), (Some(Rejection::StoreFault), 10_000));
+    let scene = Scene::new(Arc::new(Willing), Arc::<Disklike>::clone(&disk));
+    scene
+        .run(async |dispatcher, sent| {
+            disk.0.store(1 << 20, Ordering::SeqCst);
+            dispatcher.frame(offer(1).into()).await;
+            let refused = next(sent, |frame| matches!(frame, FromMember::Reject(_))).await;
+            let FromMember::Reject(Reject { reason, retry_after_ms, .. }) = refused else { unreachable!() };
+            assert_eq!((reason.known(), retry_after_ms), (Some(Rejection::StoreFault), 10_000));
 
-        // It still takes down what it is told.
-        let draining = MemberState { state: MembershipState::Draining.into(), epoch: Epoch(2), hard: false };
-        dispatcher.frame(draining.into()).await;
-        let enabled = MemberState { state: MembershipState::Enabled.into(), epoch: Epoch(3), hard: false };
-        disk.0.store(1 << 40, Ordering::SeqCst);
-        dispatcher.frame(enabled.into()).await;
-        dispatcher.frame(offer(2).into()).await;
-        next(sent, |frame| matches!(frame, FromMember::Report(_))).await;
-    })
-    .await;
+            // It still takes down what it is told.
+            let draining = MemberState { state: MembershipState::Draining.into(), epoch: Epoch(2), hard: false };
+            dispatcher.frame(draining.into()).await;
+            let enabled = MemberState { state: MembershipState::Enabled.into(), epoch: Epoch(3), hard: false };
+            disk.0.store(1 << 40, Ordering::SeqCst);
+            dispatcher.frame(enabled.into()).await;
+            dispatcher.frame(offer(2).into()).await;
+            next(sent, |frame| matches!(frame, FromMember::Report(_))).await;
+        })
+        .await;
 }
 
 /// F09. Take `catch_unwind` out of the executor, and the task stays in its slot, running for ever.
 #[tokio::test]
 async fn f09_a_panic_is_the_failure_of_its_task_and_leaves_the_slot_free() {
-    let desk = Desk::new(Arc::new(Panicking), Arc::new(RealDisk));
-    desk.run(async |dispatcher, sent| {
-        for n in 1..=3 {
-            dispatcher.frame(offer(n).into()).await;
-            let reported = next(sent, |frame| matches!(frame, FromMember::Report(_))).await;
-            let FromMember::Report(report) = reported else { unreachable!() };
-            assert_eq!((report.task, report.outcome.known()), (offer(n).task, Some(Outcome::Failed)));
-            assert_eq!((report.changed.known(), report.failure.unwrap().code.as_str()), (Some(Changed::No), "panic"));
-        }
-    })
-    .await;
+    let scene = Scene::new(Arc::new(Panicking), Arc::new(RealDisk));
+    scene
+        .run(async |dispatcher, sent| {
+            for n in 1..=3 {
+                dispatcher.frame(offer(n).into()).await;
+                let reported = next(sent, |frame| matches!(frame, FromMember::Report(_))).await;
+                let FromMember::Report(report) = reported else { unreachable!() };
+                assert_eq!((report.task, report.outcome.known()), (offer(n).task, Some(Outcome::Failed)));
+                assert_eq!(
+                    (report.changed.known(), report.failure.unwrap().code.as_str()),
+                    (Some(Changed::No), "panic")
+                );
+            }
+        })
+        .await;
 }
 
 async fn next(sent: &mut mpsc::Receiver<FromMember>, wanted: impl Fn(&FromMember) -> bool) -> FromMember {
