@@ -187,7 +187,7 @@ mod tests {
 
     /// Trust a clock that was years ahead once, and nothing is ever due again.
     #[test]
-    fn a_clock_that_was_wrong_stops_nothing() {
+    fn f25_a_clock_that_was_wrong_stops_nothing() {
         let daily = schedule(Repeats::Daily, "02:30");
         assert_eq!(daily.look(at("2036-01-01T00:00:00Z"), at("2026-01-05T00:00:00Z")), Verdict::ClockWasWrong);
         let last = at("2026-01-05T01:30:00Z");

@@ -59,13 +59,17 @@ pub struct Fixed {
 
 /// Opens the socket. The state directory's mode keeps others out.
 pub fn listen(state_dir: &Path) -> io::Result<UnixListener> {
-    let path = socket_path(state_dir);
     // Whoever holds the store owns the socket: one left behind by a killed process is nobody's.
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => (),
+    remove(state_dir)?;
+    UnixListener::bind(socket_path(state_dir))
+}
+
+/// Removes the socket, if it is there.
+pub fn remove(state_dir: &Path) -> io::Result<()> {
+    match std::fs::remove_file(socket_path(state_dir)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
-    UnixListener::bind(&path)
 }
 
 /// Answers everyone who connects, one after the other, until `stop` fires.

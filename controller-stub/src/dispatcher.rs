@@ -157,6 +157,7 @@ impl Dispatcher {
         if !writes.is_empty() {
             self.ledger.commit(writes).await?;
         }
+        turn.reach_fail_points();
         // Nothing before this line was heard outside.
         for reply in after {
             reply();

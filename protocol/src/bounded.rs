@@ -262,7 +262,7 @@ mod tests {
 
     /// Take the check out of `decode_count` and this decodes four billion items from four bytes.
     #[test]
-    fn a_list_of_items_without_bytes_is_refused_before_the_loop() {
+    fn f54_a_list_of_items_without_bytes_is_refused_before_the_loop() {
         let bytes = u32::MAX.to_le_bytes();
         assert!(codec::decode::<List<Nothing, 8>>(&bytes).is_err());
     }

@@ -65,14 +65,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_must_be_consumed_exactly() {
+    fn f55_a_body_must_be_consumed_exactly() {
         assert!(matches!(decode::<u16>(&[1, 0, 0]), Err(CodecError::TrailingBytes { count: 1 })));
         assert!(matches!(decode::<u16>(&[1]), Err(CodecError::Malformed { .. })));
     }
 
     /// Without the limit a length of 2^40 would be allocated before the first byte is missed.
     #[test]
-    fn a_length_beyond_the_limit_is_refused_before_it_is_allocated() {
+    fn f54_a_length_beyond_the_limit_is_refused_before_it_is_allocated() {
         let bytes = (1_u64 << 40).to_le_bytes();
         assert!(matches!(decode::<Vec<u8>>(&bytes), Err(CodecError::Malformed { .. })));
     }

@@ -24,7 +24,7 @@ pub const SUBPROTOCOL: &str = "postern.v1";
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How often each side asks for a sign of life unless told otherwise.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
-/// How many signs of life may be missing before the peer is taken for gone.
+/// After how many heartbeats in a row without a sign of life the peer is taken for gone.
 pub const MISSES: u32 = 3;
 
 /// Why a session ended, as its own side sees it.
@@ -100,8 +100,8 @@ impl Ended {
     }
 }
 
-/// Signs of life, the same on both sides: any frame counts; after an interval without one, ask; after a few more,
-/// give up.
+/// Signs of life, the same on both sides: any frame counts; after an interval without one, ask; after the last of
+/// [`MISSES`], give up.
 #[derive(Debug)]
 struct Heartbeat {
     interval: Duration,
@@ -128,7 +128,7 @@ impl Heartbeat {
         if now < self.next() {
             return Ok(None);
         }
-        if self.asked >= MISSES {
+        if self.asked + 1 >= MISSES {
             let silent = u64::try_from(now.since(self.heard).as_millis()).unwrap_or(u64::MAX);
             return Err(Ended::Silent(silent));
         }

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_the_peer_lacks_is_named() {
+    fn f57_a_frame_the_peer_lacks_is_named() {
         let ours = [Revisions { tag: 1, min: 1, max: 2 }, Revisions { tag: 9, min: 2, max: 2 }];
         let newer = Revisions { tag: 1, min: 2, max: 3 };
         assert_eq!(check_common(&ours, &[newer]), Err(NoCommonRevision { tag: 9 }));

@@ -1,5 +1,6 @@
 //! What is acknowledged survives whatever dies.
 
+use postern_tests::crash::Kills;
 use postern_tests::{Lab, crash, wait_for};
 use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::json;
@@ -64,7 +65,7 @@ async fn f03_a_change_that_was_only_intended_is_made_once_after_a_restart() {
 }
 
 #[tokio::test]
-async fn an_outcome_waits_in_the_outbox_while_the_controller_is_away() {
+async fn f30_an_outcome_waits_in_the_outbox_while_the_controller_is_away() {
     let mut lab = Lab::start(programs()).await;
     let agent = lab.member("agent").await;
     slow_changes(&lab, 500);
@@ -106,7 +107,7 @@ async fn a_task_submitted_while_no_member_is_there_is_done_when_one_comes() {
 /// A short run of what the program `crash` does at length.
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_at_random_moments_lose_nothing_and_repeat_nothing() {
-    let tally = crash::run(programs(), 12, |_| ()).await;
+    let tally = crash::run(programs(), 12, Kills::Everywhere, |_| ()).await;
     assert_eq!(tally.violations, Vec::<String>::new(), "{tally:?}");
     assert!(tally.effects > 0, "{tally:?}");
 }

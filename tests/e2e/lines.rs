@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use postern_tests::cuts::{self, Plan};
 use postern_tests::lab::{AgentOptions, ControllerOptions, LabOptions};
 use postern_tests::proxy::{Breakage, Line, Way};
 use postern_tests::{Agent, Lab, wait_for};
@@ -63,7 +63,7 @@ impl Scene {
     }
 }
 
-/// Three seconds of silence and one to notice.
+/// Three seconds of silence are enough.
 fn quick() -> ControllerOptions {
     ControllerOptions { heartbeat: Duration::from_secs(1), ..ControllerOptions::default() }
 }
@@ -159,30 +159,54 @@ async fn f28_a_slow_line_costs_time_and_nothing_else() {
     assert_eq!(scene.line.connections(), before, "one session all along");
 }
 
-/// From the first byte of TLS to the acknowledgement of the report a session takes some 1,800 bytes up and 1,650 down.
+/// A proxy that is less patient than the heartbeat is slow ends the session while there is nothing to say.
+#[tokio::test]
+async fn f36_a_proxy_that_ends_idle_connections_costs_a_session_and_no_work() {
+    let mut scene = Scene::set(ControllerOptions::default()).await;
+    scene.agent.kill().await;
+    scene.line.ends_idle(Some(Duration::from_millis(700)));
+    scene.agent.spawn();
+    wait_for("the proxy to lose its patience", async || {
+        let cuts = scene.line.cuts();
+        if cuts > 0 { Ok(()) } else { Err(cuts) }
+    })
+    .await;
+    scene.line.ends_idle(None);
+    let task = scene.lab.controller.submit("disable_user", JOE).await;
+    scene.done_once(task, 1).await;
+    scene.owes(0).await;
+}
+
+/// Beats come once a second here, and by default every ten: less than any proxy is known to wait for.
+#[tokio::test]
+async fn f36_the_heartbeat_keeps_an_idle_session_from_looking_idle() {
+    let mut scene = Scene::set(quick()).await;
+    scene.agent.kill().await;
+    scene.line.ends_idle(Some(Duration::from_secs(5)));
+    scene.agent.start().await;
+    let connections = scene.line.connections();
+    let mut carried = scene.line.carried(Way::Up);
+    for beat in 1..=7 {
+        wait_for(&format!("beat {beat}"), async || {
+            let now = scene.line.carried(Way::Up);
+            if now > carried { Ok(now) } else { Err(now) }
+        })
+        .await;
+        carried = scene.line.carried(Way::Up);
+    }
+    assert_eq!((scene.line.cuts(), scene.line.connections()), (0, connections));
+}
+
+/// Some of the bytes at which the program `cuts` cuts at length.
 #[tokio::test]
 async fn f32_a_session_cut_at_any_byte_is_begun_again_and_the_task_is_done_once() {
-    const STEP: usize = 180;
-    const ROUNDS: usize = 10;
-    let cuts = async |way, first: usize| {
-        let mut scene = Scene::set(ControllerOptions::default()).await;
-        for round in 0..ROUNDS {
-            scene.agent.kill().await;
-            let kind = if round % 2 == 0 { "disable_user" } else { "enable_user" };
-            let task = scene.lab.controller.submit(kind, JOE).await;
-            scene.line.cut_next(way, first + STEP * round);
-            scene.agent.spawn();
-            let flips = u64::try_from(round).unwrap() + 1;
-            scene.done_once(task, flips).await;
-            scene.owes(0).await;
-        }
-        assert!(scene.line.connections() > 2 * ROUNDS, "every cut met a session: {}", scene.line.connections());
-    };
-    join_all([(Way::Up, 1), (Way::Down, 1), (Way::Up, 90)].map(|(way, first)| cuts(way, first))).await;
+    let tally = cuts::run(programs(), Plan { step: 157, lanes: 3 }, |_| ()).await;
+    assert_eq!(tally.violations, Vec::<String>::new(), "{tally:?}");
+    assert!(tally.cuts > 20, "the cuts met sessions: {tally:?}");
 }
 
 #[tokio::test]
-async fn a_controller_that_is_dead_does_not_keep_the_agent_from_the_next_one() {
+async fn f37_a_controller_that_is_dead_does_not_keep_the_agent_from_the_next_one() {
     let lab = Lab::start(programs()).await;
     let alive = lab.controller.address();
     // The same port of another loopback address: nobody listens there.

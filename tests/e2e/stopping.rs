@@ -1,8 +1,8 @@
 //! An agent that is asked to stop, and what it leaves behind.
 
-use postern_tests::lab::AgentOptions;
+use postern_tests::lab::{AgentOptions, SYSTEM};
 use postern_tests::{Lab, wait_for};
-use salesforce_sim::{Fault, Matching, Mishap};
+use salesforce_sim::{Fault, Matching, Mishap, Switches};
 use serde_json::json;
 
 use crate::programs;
@@ -23,6 +23,16 @@ async fn the_ready_file_is_there_while_the_agent_is_up_and_not_longer() {
     agent.spawn();
     agent.link_fails("cannot connect").await;
     assert!(!ready.exists(), "there has been no session yet");
+}
+
+#[tokio::test]
+async fn a_stopped_agent_leaves_no_socket_behind() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    let socket = agent.folder().join("state/agent.sock");
+    assert!(socket.exists());
+    assert_eq!(agent.terminate().await, Some(0));
+    assert!(!socket.exists());
 }
 
 /// Work that goes back to the controller has not failed.
@@ -56,4 +66,28 @@ async fn a_stop_gives_back_what_has_not_begun_and_warns_of_nothing() {
     for task in tasks {
         assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
     }
+}
+
+/// An export changes nothing: it goes back to the controller between two looks at its job, and is begun anew.
+#[tokio::test]
+async fn f12_an_export_that_is_stopped_in_the_middle_is_whole_after_the_next_start() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    let path = |name: &str| lab.folder().join(name).to_str().unwrap().to_owned();
+    let (key, file) = (path("key"), path("users.jsonl"));
+    lab.salesforce.switch(&Switches { bulk_millis: Some(3_600_000), ..Switches::default() }).unwrap();
+    let params = r#"{"object": "User", "format": "jsonl", "size_hint": 1000000}"#;
+    let submit = ["task", "submit", "export", "--system", SYSTEM, "--params", params, "--async", "--result-key", &key];
+    let task = lab.controller.cli(&submit).await["id"].as_str().unwrap().to_owned();
+    let looks = || lab.salesforce.counters().routes.get("GET jobs/query/{id}").copied().unwrap_or(0);
+    wait_for("a look at the job", async || if looks() > 0 { Ok(()) } else { Err(looks()) }).await;
+    assert_eq!(agent.terminate().await, Some(0));
+
+    lab.salesforce.switch(&Switches { bulk_millis: Some(0), ..Switches::default() }).unwrap();
+    agent.start().await;
+    lab.controller.finished(task.parse().unwrap()).await;
+    let (code, _, _) = lab.controller.try_cli(&["task", "results", &task, "--key", &key, "--output", &file]).await;
+    assert_eq!(code, Some(0));
+    let users = std::fs::read_to_string(file).unwrap();
+    assert!(users.contains("user0001@acme.example") && users.contains("user0020@acme.example"));
 }

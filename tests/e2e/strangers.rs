@@ -158,7 +158,7 @@ async fn a_session_that_does_not_begin_with_hello_ends_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_member_that_speaks_nonsense_is_told_so_and_a_flood_of_it_is_ended() {
+async fn f56_a_member_that_speaks_nonsense_is_told_so_and_a_flood_of_it_is_ended() {
     let (lab, bystander, identity) = scene().await;
     let member = identity.member.to_string();
     let mut socket = raw::session(&lab, &identity).await;

@@ -18,7 +18,7 @@ struct Row {
 }
 
 /// The code spans of a text.
-fn spans(text: &str) -> Vec<String> {
+pub(crate) fn spans(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
@@ -50,7 +50,7 @@ fn named(comment: &str) -> Vec<String> {
 }
 
 /// Every test of a file with the features that its comment names.
-fn tests(text: &str) -> Vec<(String, Vec<String>)> {
+pub(crate) fn tests(text: &str) -> Vec<(String, Vec<String>)> {
     let (mut found, mut comment, mut is_test) = (Vec::new(), String::new(), false);
     for line in text.lines().map(str::trim) {
         if let Some(words) = line.strip_prefix("///") {

@@ -6,6 +6,7 @@
 
 #![cfg(test)]
 
+mod catalogue;
 mod features;
 mod homes;
 mod manifests;

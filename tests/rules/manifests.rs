@@ -9,21 +9,23 @@ const CORE: &str = "postern-agent-core";
 const STORE: &str = "postern-store";
 const AGENT: &str = "postern-agent";
 const CONTROLLER: &str = "postern-controller-stub";
+const FAIL_POINT: &str = "postern-fail-point";
 const SIMULATOR: &str = "salesforce-sim";
 const TESTS: &str = "postern-tests";
 const BENCHES: &str = "postern-benches";
 const SIM: &str = "postern-sim";
 
 /// Our own packages that a package may depend on. Nothing else is allowed.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     (PROTOCOL, &[]),
     (CORE, &[PROTOCOL]),
     (STORE, &[]),
+    (FAIL_POINT, &[]),
     // The simulator for its own tests only, see `the_simulator_is_for_tests`.
-    (AGENT, &[CORE, PROTOCOL, STORE, SIMULATOR]),
-    (CONTROLLER, &[PROTOCOL, STORE]),
+    (AGENT, &[CORE, PROTOCOL, STORE, FAIL_POINT, SIMULATOR]),
+    (CONTROLLER, &[PROTOCOL, STORE, FAIL_POINT]),
     (SIMULATOR, &[]),
-    (TESTS, &[PROTOCOL, CORE, STORE, AGENT, CONTROLLER, SIMULATOR]),
+    (TESTS, &[PROTOCOL, CORE, STORE, AGENT, CONTROLLER, FAIL_POINT, SIMULATOR]),
     // What decides, and nothing that waits.
     (SIM, &[PROTOCOL, CORE, CONTROLLER]),
     (BENCHES, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER, TESTS]),
@@ -107,8 +109,9 @@ fn packages_of_ours_use_those_they_may() {
         }
     }
     nothing_breaks(
-        "protocol, store and simulator use none of ours; core uses protocol; agent uses core, protocol and store; \
-         controller-stub uses protocol and store. A new edge needs a decision in docs/adr.",
+        "protocol, store, fail-point and simulator use none of ours; core uses protocol; agent uses core, protocol, \
+         store and fail-point; controller-stub uses protocol, store and fail-point. A new edge needs a decision in \
+         docs/adr.",
         &places,
     );
 }
@@ -122,6 +125,28 @@ fn the_simulator_is_for_tests() {
         }
     }
     nothing_breaks("What ships does not contain the simulator: it may be a dev-dependency only.", &places);
+}
+
+#[test]
+fn fail_points_are_armed_for_tests_alone() {
+    let workspace = workspace();
+    let shared = workspace.table["workspace"]["dependencies"].as_table().unwrap();
+    let chosen = |said: &Value| said.get("features").is_some();
+    let mut places = Vec::new();
+    for (used, _) in shared.iter().filter(|(used, said)| is_ours(used) && chosen(said)) {
+        places.push(workspace.place(used, "with features"));
+    }
+    if shared[TESTS].get("default-features").and_then(Value::as_bool) != Some(false) {
+        places.push(workspace.place(TESTS, "the benches would measure armed programs"));
+    }
+    for member in members().into_iter().filter(|it| it.name() != TESTS) {
+        if member.table.get("features").is_some_and(|it| it.get("default").is_some()) {
+            places.push(member.place("default", "features by default"));
+        }
+        let armed = member.dependencies().into_iter().filter(|(used, said)| is_ours(used) && chosen(said));
+        places.extend(armed.map(|(used, _)| member.place(&used, "with features")));
+    }
+    nothing_breaks("Only postern-tests arms fail points: what ships, and what is measured, has none.", &places);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Kills agent and controller at random moments under load, and audits what is left.
+//! Kills agent and controller under load, at random moments and at fail points, and audits what is left.
 //!
 //! Every account has at most one task under way. A task is submitted until the controller says that it has it, so
 //! whatever was acknowledged must get an outcome; and the simulator counts what really happened to each account.
@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use postern_fail_point::Point;
 use postern_protocol::TaskId;
 use salesforce_sim::Counters;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, RwLock};
 
-use crate::lab::{AgentOptions, Controller, ControllerOptions, LabOptions, new_task_id};
+use crate::lab::{AgentOptions, Controller, ControllerOptions, FailPoints, LabOptions, new_task_id};
 use crate::{Agent, Lab, wait_for};
 
 /// Accounts that are enabled and disabled all the time: enough to keep every slot busy.
@@ -30,6 +31,10 @@ const SETTLE: Duration = Duration::from_secs(2);
 const LONG_DEATHS: u64 = 25;
 /// One task in so many is cancelled as soon as it is submitted.
 const CANCELS: u64 = 10;
+/// How long a program may take to reach a fail point: one that just lost its session waits before it dials again.
+const POINT_PATIENCE: Duration = Duration::from_secs(10);
+/// After so many rounds every fail point must have been reached.
+const ROUNDS_FOR_ALL: u64 = 200;
 
 /// How the rounds went.
 #[derive(Debug, Default, Clone, Serialize)]
@@ -42,6 +47,10 @@ pub struct Tally {
     pub long_deaths: u64,
     /// Of the controller.
     pub controller_kills: u64,
+    /// Kills at a fail point, by its name.
+    pub points: BTreeMap<&'static str, u64>,
+    /// Fail points that were not reached in time: there the kill came at a random moment.
+    pub unreached: u64,
     /// Tasks the controller acknowledged.
     pub tasks: u64,
     /// How they ended.
@@ -67,8 +76,38 @@ struct Ended {
     task: Value,
 }
 
+/// Where the kills come.
+#[derive(Debug, Clone, Copy)]
+pub enum Kills {
+    /// At random moments, and as often at fail points.
+    Everywhere,
+    /// At this fail point alone.
+    At(Point),
+}
+
+/// What the kills are drawn from, so that each kind gets its share.
+struct Deck {
+    kills: Kills,
+    cards: Vec<Option<Point>>,
+}
+
+impl Deck {
+    /// A fail point, or `None` for a random moment.
+    fn draw(&mut self) -> Option<Point> {
+        if let Kills::At(point) = self.kills {
+            return Some(point);
+        }
+        if self.cards.is_empty() {
+            let points = Point::AGENT.into_iter().chain(Point::CONTROLLER);
+            self.cards = points.flat_map(|point| [Some(point), None]).collect();
+        }
+        let cards = u64::try_from(self.cards.len()).unwrap_or(u64::MAX);
+        self.cards.swap_remove(usize::try_from(random_below(cards)).unwrap_or(0))
+    }
+}
+
 /// Runs `rounds` kills with the binary that becomes the programs. `say` is told how it goes.
-pub async fn run(binary: &Path, rounds: u64, mut say: impl FnMut(&Tally)) -> Tally {
+pub async fn run(binary: &Path, rounds: u64, kills: Kills, mut say: impl FnMut(&Tally)) -> Tally {
     let controller = ControllerOptions { lease_ttl: LEASE, settle: SETTLE, heartbeat: Duration::from_secs(2) };
     let lab = Lab::start_with(binary, LabOptions { users: SWITCHED + EXPIRED + 8, controller }).await;
     let options = AgentOptions { request_timeout_secs: 2, ..AgentOptions::default() };
@@ -80,7 +119,8 @@ pub async fn run(binary: &Path, rounds: u64, mut say: impl FnMut(&Tally)) -> Tal
     let account = |number: usize| format!("user{number:04}@acme.example");
     let switched = join_all((1..=SWITCHED).map(|number| world.switch(account(number))));
     let expired = join_all((SWITCHED + 1..=SWITCHED + EXPIRED).map(|number| world.expire(account(number))));
-    let (mut tally, _, _) = tokio::join!(world.kill(&mut agents, rounds, &mut say), switched, expired);
+    let (mut tally, _, _) = tokio::join!(world.kill(&mut agents, rounds, kills, &mut say), switched, expired);
+    check_points(kills, &mut tally);
     audit(&world, &agents, &mut tally).await;
     say(&tally);
     tally
@@ -88,22 +128,33 @@ pub async fn run(binary: &Path, rounds: u64, mut say: impl FnMut(&Tally)) -> Tal
 
 impl World {
     /// Kills, starts again, and tells the workers to stop in the end.
-    async fn kill(&self, agents: &mut [Agent; 2], rounds: u64, say: &mut impl FnMut(&Tally)) -> Tally {
-        let mut tally = Tally::default();
+    async fn kill(&self, agents: &mut [Agent; 2], rounds: u64, kills: Kills, say: &mut impl FnMut(&Tally)) -> Tally {
+        let (mut tally, mut deck) = (Tally::default(), Deck { kills, cards: Vec::new() });
         while tally.rounds < rounds {
             tokio::time::sleep(Duration::from_millis(random_below(LONGEST_PAUSE_MS))).await;
-            let (kill_agent, kill_controller) = match random_below(3) {
-                0 => (true, true),
-                1 => (false, true),
-                _ => (true, false),
+            let point = deck.draw();
+            let (kill_agent, kill_controller) = match point {
+                Some(point) => (Point::AGENT.contains(&point), Point::CONTROLLER.contains(&point)),
+                None => match random_below(3) {
+                    0 => (true, true),
+                    1 => (false, true),
+                    _ => (true, false),
+                },
             };
             let [one, other] = &mut *agents;
             let agent = if random_below(2) == 0 { one } else { other };
             if kill_agent {
+                if let Some(point) = point {
+                    reach(point, &agent.fail_points(), &mut tally).await;
+                }
                 agent.kill().await;
                 tally.agent_kills += 1;
             }
             if kill_controller {
+                if let Some(point) = point {
+                    let fail_points = self.lab.read().await.controller.fail_points();
+                    reach(point, &fail_points, &mut tally).await;
+                }
                 let mut lab = self.lab.write().await;
                 lab.controller.kill().await;
                 lab.controller.restart().await;
@@ -170,6 +221,34 @@ impl World {
             if task["outcome"].is_string() { Ok(task) } else { Err(task) }
         })
         .await
+    }
+}
+
+/// Has a program die at a fail point. One that does not get there in time is killed where it is.
+async fn reach(point: Point, fail_points: &FailPoints, tally: &mut Tally) {
+    fail_points.arm(point);
+    let hit = tokio::time::timeout(POINT_PATIENCE, async {
+        while !fail_points.was_hit(point) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    if hit.await.is_ok() || !fail_points.disarm(point) {
+        *tally.points.entry(point.name()).or_default() += 1;
+    } else {
+        tally.unreached += 1;
+    }
+}
+
+/// A fail point that no run reaches proves nothing.
+fn check_points(kills: Kills, tally: &mut Tally) {
+    let wanted = match kills {
+        Kills::At(point) => vec![point],
+        Kills::Everywhere if tally.rounds >= ROUNDS_FOR_ALL => [&Point::AGENT[..], &Point::CONTROLLER].concat(),
+        Kills::Everywhere => Vec::new(),
+    };
+    for point in wanted.into_iter().map(Point::name).filter(|name| !tally.points.contains_key(name)).collect::<Vec<_>>()
+    {
+        tally.violations.push(format!("the fail point {point} was never reached"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod agent;
 mod controller;
+mod fail_points;
 mod process;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use agent::{Agent, AgentOptions, Finished, SignIn};
 pub use controller::{Controller, ControllerOptions, new_task_id};
+pub use fail_points::FailPoints;
 pub use process::Process;
 use salesforce_sim::{Config, OrgSeed, Simulator};
 use tempfile::TempDir;

@@ -10,6 +10,7 @@
 )]
 
 pub mod crash;
+pub mod cuts;
 pub mod demo;
 pub mod lab;
 pub mod programs;

@@ -95,7 +95,7 @@ fn today_is_written_as_it_always_was() {
 }
 
 #[test]
-fn old_bytes_mean_what_they_always_meant() {
+fn f57_old_bytes_mean_what_they_always_meant() {
     for sample in samples::all() {
         let golden = bytes(&sample);
         match &sample.content {

@@ -94,7 +94,7 @@ fn a_flipped_or_cut_request_or_output_is_an_error_or_a_value_within_limits() {
 }
 
 #[test]
-fn a_count_of_four_billion_anywhere_is_an_error_or_a_value_within_limits() {
+fn f54_a_count_of_four_billion_anywhere_is_an_error_or_a_value_within_limits() {
     for (_, golden) in golden::frames() {
         for at in HEADER..golden.len().saturating_sub(3) {
             let mut bomb = golden.clone();
@@ -107,7 +107,7 @@ fn a_count_of_four_billion_anywhere_is_an_error_or_a_value_within_limits() {
 /// Take the check out of `decode_count` in `protocol/src/bounded.rs` and this fails, after four billion items of no
 /// bytes each.
 #[test]
-fn a_count_beyond_its_limit_is_refused_before_anything_is_made() {
+fn f54_a_count_beyond_its_limit_is_refused_before_anything_is_made() {
     let bomb = u32::MAX.to_le_bytes();
     assert!(matches!(codec::decode::<List<(), 8>>(&bomb), Err(CodecError::Malformed { .. })));
     assert!(matches!(codec::decode::<List<u64, 8>>(&bomb), Err(CodecError::Malformed { .. })));
@@ -119,7 +119,7 @@ fn a_count_beyond_its_limit_is_refused_before_anything_is_made() {
 }
 
 #[test]
-fn a_frame_of_the_greatest_size_and_one_byte_more() {
+fn f53_a_frame_of_the_greatest_size_and_one_byte_more() {
     for length in [MAX_FRAME, MAX_FRAME + 1, 4 * MAX_FRAME] {
         for (_, golden) in golden::frames() {
             let mut large = golden;
@@ -132,7 +132,7 @@ fn a_frame_of_the_greatest_size_and_one_byte_more() {
 }
 
 #[test]
-fn a_frame_that_is_not_known_is_named_by_tag_and_revision() {
+fn f55_a_frame_that_is_not_known_is_named_by_tag_and_revision() {
     let (_, golden) = golden::frames().into_iter().find(|(sample, _)| sample.name == "Ping").unwrap();
     let mut other = golden.clone();
     other[..2].copy_from_slice(&0xfffe_u16.to_le_bytes());
@@ -157,7 +157,7 @@ fn a_frame_of_the_other_direction_is_not_known() {
 }
 
 #[test]
-fn bytes_behind_a_body_are_an_error() {
+fn f55_bytes_behind_a_body_are_an_error() {
     for (sample, golden) in golden::frames() {
         let mut longer = golden;
         longer.push(0);
@@ -179,7 +179,7 @@ fn bytes_behind_a_body_are_an_error() {
 }
 
 #[test]
-fn an_unknown_extension_is_skipped_unless_it_is_critical() {
+fn f55_an_unknown_extension_is_skipped_unless_it_is_critical() {
     let extension = |kind, critical| Extension { kind, critical, bytes: Bytes::default() };
     let skipped = List::new(vec![extension(7, false), extension(8, false)]).unwrap();
     assert_eq!(unknown_critical(&skipped), None);
@@ -196,7 +196,7 @@ fn an_unknown_extension_is_skipped_unless_it_is_critical() {
 }
 
 #[test]
-fn a_code_of_a_later_version_is_read_and_not_known() {
+fn f57_a_code_of_a_later_version_is_read_and_not_known() {
     let Content::Message { controller: Some(frame), .. } = samples::named("MemberState").content else {
         panic!("the sample of a member's state is none");
     };

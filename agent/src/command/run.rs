@@ -36,6 +36,8 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let ready_file = options.ready_file.map(ReadyFile::absent).transpose()?;
     let listener = status::listen(&config.state_dir)
         .map_err(|source| AppError::Socket { path: status::socket_path(&config.state_dir), source })?;
+    // Whoever holds the store owns the socket: it is held until the socket is gone.
+    let store = app.store.clone();
     let link = app.connect(&config)?;
     let side = Spawner::default();
     let collections = app.collect();
@@ -56,6 +58,10 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     };
     up.stop(TIDY).await;
     side.stop(TIDY).await;
+    if let Err(error) = status::remove(&config.state_dir) {
+        tracing::warn!(%error, "the status socket cannot be removed");
+    }
+    drop(store);
     match ended {
         Ok(()) => Ok(Exit::Ok),
         Err(error) => {

@@ -13,7 +13,7 @@ use postern_protocol::{Failure, TaskId, TaskRequest};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Input, Inputs, LocalEvent, Standing, Status};
+use super::{Input, Inputs, LocalEvent, Standing, Status, fail_points};
 use crate::clock;
 use crate::executor::Executor;
 use crate::link::Frames;
@@ -106,7 +106,9 @@ impl Loop {
     async fn settle(&mut self) -> Result<(), AgentStoreError> {
         loop {
             while let Some((mark, writes)) = self.ledger.poll_writes(clock::now()) {
+                fail_points::before(&writes);
                 self.store.commit(&writes).await?;
+                fail_points::after(&writes);
                 self.ledger.handle_durable(mark, clock::now());
             }
             self.welcomed.drain(..).for_each(|durable| {

@@ -1,5 +1,6 @@
 //! From a URL to a WebSocket: address, proxy, TLS, upgrade.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,22 +171,34 @@ impl Dialer {
         let resolve = tokio::time::timeout(self.timeout, tokio::net::lookup_host((host, port)));
         let timed_out = || DialError::TimedOut { host: host.to_owned(), after: self.timeout };
         let addresses = resolve.await.map_err(|_| timed_out())?.map_err(unresolved)?;
-        let mut failure = unresolved(std::io::Error::other("it has no address"));
-        // A name with a dead address among good ones must not keep the agent away.
+        let dialled = self.dial_each(addresses, host, &target, subprotocol).await;
+        dialled.unwrap_or_else(|| Err(unresolved(std::io::Error::other("it has no address"))))
+    }
+
+    /// Tries one address of `host` after the other: a dead one among good ones must not keep the agent away. `None` if
+    /// there is none, and the last failure if none is good.
+    async fn dial_each(
+        &self,
+        addresses: impl Iterator<Item = SocketAddr>,
+        host: &str,
+        target: &Target,
+        subprotocol: &'static str,
+    ) -> Option<Result<Socket, DialError>> {
+        let mut last = None;
         for address in addresses {
-            let attempt = tokio::time::timeout(self.timeout, self.connect(address, &target, subprotocol));
-            match attempt.await {
-                Ok(Ok(socket)) => return Ok(socket),
-                Ok(Err(error)) => failure = error,
-                Err(_) => failure = timed_out(),
+            let attempt = tokio::time::timeout(self.timeout, self.connect(address, target, subprotocol)).await;
+            let timed_out = |_| Err(DialError::TimedOut { host: host.to_owned(), after: self.timeout });
+            last = Some(attempt.unwrap_or_else(timed_out));
+            if matches!(last, Some(Ok(_))) {
+                break;
             }
         }
-        Err(failure)
+        last
     }
 
     async fn connect(
         &self,
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         target: &Target,
         subprotocol: &'static str,
     ) -> Result<Socket, DialError> {
@@ -305,5 +318,28 @@ mod tests {
         }
         let target = Target::parse("wss://[::1]:7443").unwrap();
         assert_eq!((target.host.as_str(), target.port), ("::1", 7443));
+    }
+
+    /// F37. Return the first failure from `dial_each`, and the last address is never asked.
+    #[tokio::test]
+    async fn f37_an_address_that_is_dead_or_silent_does_not_keep_the_agent_from_the_next() {
+        let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (dead, silent, last) = (listen(), listen(), listen());
+        let addresses = [&dead, &silent, &last].map(|it| it.local_addr().unwrap());
+        drop(dead);
+        let tls = super::super::tls::for_enrollment([0; 32]);
+        let dialer = Dialer { tls, proxy: None, timeout: Duration::from_millis(200) };
+        let target = Target::parse("wss://controller.example").unwrap();
+        let hang_up = tokio::task::spawn_blocking(move || drop(last.accept().unwrap()));
+
+        let dialled = dialer.dial_each(addresses.into_iter(), "controller.example", &target, "postern.v1").await;
+        assert!(
+            matches!(dialled, Some(Err(DialError::Tls { .. }))),
+            "the failure of the last: {:?}",
+            dialled.map(Result::err)
+        );
+        hang_up.await.unwrap();
+        silent.set_nonblocking(true).unwrap();
+        assert!(silent.accept().is_ok(), "it was asked as well");
     }
 }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::stream::SplitStream;
+use futures_util::{Sink, SinkExt, StreamExt};
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::{Chunk, GoAway, Hello, Offer, ProtocolError, SessionRefusal, StreamOpen};
 use postern_protocol::message::{FromController, FromMember};
@@ -108,7 +108,10 @@ pub(super) async fn run(link: Link, socket: Socket, peer: Peer, address: SocketA
     }
 }
 
-async fn write_frames(mut sink: SplitSink<Socket, Message>, mut frames: mpsc::Receiver<Vec<u8>>) {
+async fn write_frames(
+    mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
+    mut frames: mpsc::Receiver<Vec<u8>>,
+) {
     while let Some(frame) = frames.recv().await {
         match tokio::time::timeout(WRITE_PATIENCE, websocket::write(&mut sink, frame)).await {
             Ok(Ok(())) => (),
@@ -408,3 +411,42 @@ impl Pump {
 
 /// About what the largest report adds to a commit.
 const LARGEST_REPORT: usize = 28 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use super::*;
+
+    /// A member that takes nothing.
+    struct Stuck;
+
+    impl Sink<Message> for Stuck {
+        type Error = tungstenite::Error;
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+            Poll::Pending
+        }
+
+        fn start_send(self: Pin<&mut Self>, _: Message) -> Result<(), tungstenite::Error> {
+            Ok(())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+            Poll::Pending
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+            Poll::Pending
+        }
+    }
+
+    /// F29. Take the patience out of `write_frames`, and the session of a member that reads nothing never ends.
+    #[tokio::test(start_paused = true)]
+    async fn f29_a_member_that_takes_nothing_loses_its_session_in_the_end() {
+        let (frames, to_write) = mpsc::channel(1);
+        let says = async { while frames.send(vec![0]).await.is_ok() {} };
+        tokio::join!(write_frames(Stuck, to_write), says);
+    }
+}

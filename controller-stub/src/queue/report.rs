@@ -5,7 +5,7 @@ use postern_protocol::{Epoch, MemberId, Outcome, TaskId};
 
 use super::{MAX_OBSERVATIONS, Queue};
 use crate::clock::Moment;
-use crate::state::record::{Finish, ObservationRecord, TaskState};
+use crate::state::record::{Finish, ObservationRecord, TaskRecord, TaskState};
 
 /// What a member reports.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ pub enum Verdict {
     Finished,
     /// It came too late to be the outcome and is kept for whoever has the task now.
     Observed,
-    /// There is no such unfinished task.
+    /// There is no such unfinished task. See [`Queue::observe_finished`].
     NotOpen,
     /// The member was never given the task under that epoch, or gave it back: its word counts for nothing.
     NeverLeased,
@@ -77,6 +77,14 @@ impl Queue {
         Verdict::Observed
     }
 
+    /// A report about a finished task by a member that was given it: kept beside the outcome, which never changes.
+    /// Whether the record has changed.
+    pub fn observe_finished(&self, record: &mut TaskRecord, member: MemberId, report: Reported) -> bool {
+        let was_given = self.holders.get(&member).is_some_and(|it| it.was_given(record, report.epoch));
+        let is_outcome = |it: &Finish| (it.member, it.epoch) == (Some(member), report.epoch);
+        was_given && !record.finish.as_ref().is_some_and(is_outcome) && keep(record, member, report)
+    }
+
     /// Only a ledger that is gone can have given out a newer epoch than this one: somebody may have acted under it.
     fn suspect(&mut self, member: MemberId, report: Reported) {
         let cluster = self.holders.get(&member).map(|it| &it.cluster);
@@ -89,14 +97,21 @@ impl Queue {
 
     fn observe(&mut self, member: MemberId, report: Reported) {
         let Some(entry) = self.tasks.get_mut(&report.task) else { return };
-        let observation =
-            ObservationRecord { member, epoch: report.epoch, outcome: report.outcome, certainty: report.certainty };
-        let observations = &mut entry.record.observations;
-        if !observations.contains(&observation) && observations.len() < MAX_OBSERVATIONS {
-            observations.push(observation);
+        if keep(&mut entry.record, member, report) {
             // Somebody acted under an earlier lease, whatever is known of the present one.
             entry.record.reconcile = true;
             self.changed.insert(report.task);
         }
     }
+}
+
+/// Keeps a report that came too late with its task. Whether it was news, and there was room.
+fn keep(record: &mut TaskRecord, member: MemberId, report: Reported) -> bool {
+    let observation =
+        ObservationRecord { member, epoch: report.epoch, outcome: report.outcome, certainty: report.certainty };
+    let keeps = !record.observations.contains(&observation) && record.observations.len() < MAX_OBSERVATIONS;
+    if keeps {
+        record.observations.push(observation);
+    }
+    keeps
 }

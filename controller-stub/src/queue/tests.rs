@@ -234,6 +234,21 @@ fn renewing_keeps_a_lease_and_ends_a_doubt_as_long_as_nobody_else_has_the_task()
     assert_eq!(world.queue.renew(ONE, unknown, at(0).now), LeaseVerdict::Unknown);
 }
 
+/// Let `tick` look at the wall, and a lease ends when somebody sets the clock.
+#[test]
+fn f25_a_wall_clock_that_jumps_ends_no_lease_and_keeps_none() {
+    let hour = 60 * 60 * 1_000;
+    let year_2000 = UnixMillis(946_684_800_000);
+    for wall in [UnixMillis(at(0).wall.0 + hour), year_2000, UnixMillis(0)] {
+        let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
+        world.queue.disconnect(ONE);
+        world.queue.tick(Moment { now: at(TTL - 1).now, wall });
+        assert_eq!(world.state(1), "started", "{wall:?}");
+        world.queue.tick(Moment { now: at(TTL).now, wall });
+        assert_eq!(world.state(1), "in_doubt", "{wall:?}");
+    }
+}
+
 /// F73 and the table of protocol.md section 5.
 /// Leave `told_before` out and the submitter never sees what came of its task.
 #[test]
@@ -276,6 +291,28 @@ fn f73_a_report_under_the_current_epoch_finishes_and_one_under_an_older_is_obser
     assert_eq!(world.queue.report(TWO, done, at(0)), Verdict::Finished);
     assert_eq!(world.outcome(1), Some(Outcome::Succeeded));
     assert_eq!(world.queue.report(TWO, done, at(0)), Verdict::NotOpen);
+}
+
+/// The task may have ended as unknown, or by another member: what really happened is kept beside that.
+#[test]
+fn f73_a_report_about_a_finished_task_is_kept_beside_its_outcome() {
+    let (mut world, first) = World::holding(TaskKind::DisableUser, "started");
+    world.queue.tick(at(TTL));
+    world.queue.tick(at(TTL + SETTLE));
+    world.queue.disconnect(ONE);
+    world.queue.connect(TWO, other(10));
+    let second = world.assign(TTL + SETTLE).unwrap();
+    world.queue.connect(ONE, holder(0));
+    let found = reported(second, Outcome::AlreadySatisfied, Certainty::Certain);
+    assert_eq!(world.queue.report(TWO, found, at(0)), Verdict::Finished);
+
+    let mut record = world.record(1);
+    let done = reported(first, Outcome::Succeeded, Certainty::Certain);
+    assert!(!world.queue.observe_finished(&mut record, TWO, found), "the outcome itself");
+    assert!(!world.queue.observe_finished(&mut record, TWO, done), "a lease of another's");
+    assert!(world.queue.observe_finished(&mut record, ONE, done));
+    assert!(!world.queue.observe_finished(&mut record, ONE, done), "the same word twice");
+    assert_eq!((record.observations.len(), record.finish.unwrap().outcome), (1, Outcome::AlreadySatisfied));
 }
 
 #[test]

@@ -92,7 +92,10 @@ impl State {
                 && report.sealed.is_empty()
                 && report.streams.is_empty(),
         };
-        let verdict = self.queue.report(id, reported, at);
+        let mut verdict = self.queue.report(id, reported, at);
+        if verdict == Verdict::NotOpen && self.observed_late(id, reported) {
+            verdict = Verdict::Observed;
+        }
         match verdict {
             Verdict::Finished => {
                 tracing::info!(member = %id, task = %report.task, outcome = %report.outcome, "a task is finished");
@@ -114,6 +117,20 @@ impl State {
         if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {
             live.stored_ahead.insert(number);
         }
+    }
+
+    /// Keeps a report about a finished task beside its outcome, if it is one that counts and is news.
+    fn observed_late(&mut self, id: MemberId, reported: Reported) -> bool {
+        // One that cannot be read is as good as forgotten.
+        let Ok(Some(mut record)) = self.any_task(reported.task) else { return false };
+        if !self.queue.observe_finished(&mut record, id, reported) {
+            return false;
+        }
+        if let Some(finished) = self.new_finished.get_mut(&record.id) {
+            finished.observations.clone_from(&record.observations);
+        }
+        self.writes.push(Write::Task(record));
+        true
     }
 
     /// Whether nothing is stored yet under the report's task and epoch. What is stored never changes: it may be the

@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test waits for one frame and says what came instead")]
 
 mod api;
+mod crowds;
 mod enrollment;
 mod finished;
 mod handshake;

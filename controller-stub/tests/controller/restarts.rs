@@ -176,7 +176,7 @@ async fn f19_a_store_from_a_backup_is_settled_and_heard_like_one_that_was_lost()
 }
 
 #[tokio::test]
-async fn two_controllers_cannot_share_a_data_directory() {
+async fn f42_two_controllers_cannot_share_a_data_directory() {
     let lab = Lab::start().await;
     let (code, _, err) = lab.command(&["serve", "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"]);
     assert_eq!(code, Some(79), "{err}");

@@ -1,20 +1,32 @@
-//! `crash`: kills agent and controller at random under load and audits what is left.
+//! `crash`: kills agent and controller under load and audits what is left.
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use postern_fail_point::Point;
+use postern_tests::crash::Kills;
 use postern_tests::{crash, programs};
 
-/// Kills two agents and the controller at random moments while tasks run, then proves from the simulator's counters that no
-/// task was lost and no effect applied twice.
+/// Kills two agents and the controller while tasks run, at random moments and at fail points, then proves from the
+/// simulator's counters that no task was lost and no effect applied twice.
 #[derive(Debug, Parser)]
 struct Options {
     /// How many kills.
     #[arg(long, default_value_t = 200)]
     rounds: u64,
+    /// Kill at this fail point alone.
+    #[arg(long, value_name = "POINT", value_parser = point)]
+    at: Option<Point>,
     /// Print the tally as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// The fail point of this name.
+fn point(name: &str) -> Result<Point, String> {
+    let all = || Point::AGENT.into_iter().chain(Point::CONTROLLER);
+    let names = || all().map(Point::name).collect::<Vec<_>>().join(", ");
+    all().find(|it| it.name() == name).ok_or_else(|| format!("the fail points are {}", names()))
 }
 
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for people")]
@@ -24,8 +36,9 @@ fn main() -> ExitCode {
     }
     let options = Options::parse();
     let binary = std::env::current_exe().expect("the path of this program");
+    let kills = options.at.map_or(Kills::Everywhere, Kills::At);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let tally = runtime.block_on(crash::run(&binary, options.rounds, |tally| {
+    let tally = runtime.block_on(crash::run(&binary, options.rounds, kills, |tally| {
         if tally.rounds.is_multiple_of(20) {
             eprintln!("{} of {} kills, {} violations", tally.rounds, options.rounds, tally.violations.len());
         }
@@ -43,6 +56,7 @@ fn main() -> ExitCode {
             tally.effects,
             tally.outcomes
         );
+        println!("killed at fail points: {:?}; not reached in time: {}", tally.points, tally.unreached);
         for violation in &tally.violations {
             println!("VIOLATION: {violation}");
         }

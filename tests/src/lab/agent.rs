@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::{Controller, Process, SYSTEM};
+use super::{Controller, FailPoints, Process, SYSTEM};
 use crate::wait_for;
 
 /// How an agent signs in to Salesforce.
@@ -206,6 +206,23 @@ impl Agent {
         if let Some(mut process) = self.process.take() {
             process.kill().await;
         }
+    }
+
+    /// Where it can be had killed.
+    pub fn fail_points(&self) -> FailPoints {
+        FailPoints::beside(&self.folder.join("agent.log"))
+    }
+
+    /// Waits until it has died at a fail point.
+    pub async fn dies(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.ended().await;
+        }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        self.process.as_ref().expect("the agent runs").signal(signal);
     }
 
     /// Asks it to stop and returns its exit code.

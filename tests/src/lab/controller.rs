@@ -8,7 +8,7 @@ use postern_protocol::TaskId;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::{CLUSTER, Process, SYSTEM};
+use super::{CLUSTER, FailPoints, Process, SYSTEM};
 use crate::wait_for;
 
 /// How the controller runs.
@@ -91,6 +91,21 @@ impl Controller {
     /// Kills it, as `kill -9` does.
     pub async fn kill(&mut self) {
         self.process.kill().await;
+    }
+
+    /// Where it can be had killed.
+    pub fn fail_points(&self) -> FailPoints {
+        FailPoints::beside(&self.data.with_extension("log"))
+    }
+
+    /// Waits until it has died at a fail point.
+    pub async fn dies(&mut self) {
+        self.process.ended().await;
+    }
+
+    /// Whether its process runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
     }
 
     /// Asks it to stop and returns its exit code.

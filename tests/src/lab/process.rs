@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
-use super::PATIENCE;
+use super::{FailPoints, PATIENCE};
 
 /// A running program. Killed when it is dropped.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ impl Process {
         let file = File::options().create(true).append(true).open(log).expect("the log of a program");
         let child = Command::new(program)
             .args(arguments)
+            .env(postern_fail_point::FOLDER, FailPoints::beside(log).folder())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
@@ -47,6 +48,12 @@ impl Process {
     /// Kills it, as `kill -9` does, and waits until it is gone.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("a process of the lab can be killed");
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let _ = status.unwrap_or_else(|_| panic!("`{}` did not end:\n{}", self.name, self.log()));
     }
 
     /// Asks it to stop, as systemd does, and waits for its exit code.

@@ -42,8 +42,11 @@ pub enum Breakage {
 struct Shared {
     target: SocketAddr,
     connections: AtomicUsize,
+    cuts: AtomicUsize,
+    carried: [AtomicUsize; 2],
     closed: AtomicBool,
     delay: Mutex<Duration>,
+    idle: Mutex<Option<Duration>>,
     cut: Mutex<Option<(Way, usize)>>,
     breakages: watch::Sender<Option<Breakage>>,
 }
@@ -61,8 +64,11 @@ impl Line {
         let shared = Arc::new(Shared {
             target,
             connections: AtomicUsize::new(0),
+            cuts: AtomicUsize::new(0),
+            carried: Default::default(),
             closed: AtomicBool::new(false),
             delay: Mutex::default(),
+            idle: Mutex::default(),
             cut: Mutex::default(),
             breakages: watch::Sender::new(None),
         });
@@ -85,6 +91,16 @@ impl Line {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
+    /// How many connections it cut, at a byte or because nothing went on.
+    pub fn cuts(&self) -> usize {
+        self.shared.cuts.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of the newest connection it carried this way.
+    pub fn carried(&self, way: Way) -> usize {
+        self.shared.carried(way).load(Ordering::Relaxed)
+    }
+
     /// Breaks every connection there is. Those that come later are whole.
     pub fn breaks(&self, breakage: Breakage) {
         self.shared.breakages.send_replace(Some(breakage));
@@ -105,6 +121,11 @@ impl Line {
         *self.shared.delay.lock().unwrap_or_else(PoisonError::into_inner) = delay;
     }
 
+    /// Closes every later connection on which nothing goes one way for so long, as many a proxy does.
+    pub fn ends_idle(&self, after: Option<Duration>) {
+        *self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner) = after;
+    }
+
     /// Closes the next connection, and no other, when this many bytes have gone this way.
     pub fn cut_next(&self, way: Way, after: usize) {
         *self.shared.cut.lock().unwrap_or_else(PoisonError::into_inner) = Some((way, after));
@@ -112,6 +133,14 @@ impl Line {
 }
 
 impl Shared {
+    const fn carried(&self, way: Way) -> &AtomicUsize {
+        let [up, down] = &self.carried;
+        match way {
+            Way::Up => up,
+            Way::Down => down,
+        }
+    }
+
     async fn serve(&self, mut agent: TcpStream) {
         if self.closed.load(Ordering::Relaxed) {
             return;
@@ -119,6 +148,7 @@ impl Shared {
         let breakages = self.breakages.subscribe();
         let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.connections.fetch_add(1, Ordering::Relaxed);
+        self.carried.iter().for_each(|it| it.store(0, Ordering::Relaxed));
         let Ok(mut controller) = TcpStream::connect(self.target).await else { return };
         let _ = controller.set_nodelay(true);
         let broken = {
@@ -144,6 +174,7 @@ impl Shared {
         mut breakages: watch::Receiver<Option<Breakage>>,
     ) -> Result<(), Breakage> {
         let mut piece = vec![0; PIECE];
+        let patience = *self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let count = tokio::select! {
                 biased;
@@ -155,6 +186,10 @@ impl Shared {
                     Breakage::Swallow(_) | Breakage::SwallowAll => return swallow(&mut breakages).await,
                 },
                 count = from.read(&mut piece) => count.map_err(|_| Breakage::Reset)?,
+                () = idle(patience) => {
+                    self.cuts.fetch_add(1, Ordering::Relaxed);
+                    return Err(Breakage::Close);
+                }
             };
             if count == 0 {
                 let _ = to.shutdown().await;
@@ -164,11 +199,20 @@ impl Shared {
             tokio::time::sleep(delay).await;
             let (arrives, _) = piece.split_at(count.min(left));
             to.write_all(arrives).await.map_err(|_| Breakage::Reset)?;
+            self.carried(way).fetch_add(arrives.len(), Ordering::Relaxed);
             left -= arrives.len();
             if left == 0 {
+                self.cuts.fetch_add(1, Ordering::Relaxed);
                 return Err(Breakage::Close);
             }
         }
+    }
+}
+
+async fn idle(patience: Option<Duration>) {
+    match patience {
+        Some(patience) => tokio::time::sleep(patience).await,
+        None => std::future::pending().await,
     }
 }
 

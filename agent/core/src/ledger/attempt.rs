@@ -9,7 +9,7 @@ use postern_protocol::{Failure, FailureClass, TaskId, Timestamp};
 use super::ending::Ending;
 use super::held::{Parked, Phase};
 use super::{Event, Gated, Ledger, Unfinished, failure};
-use crate::journal::JournalEntry;
+use crate::journal::{JournalEntry, Mark};
 use crate::limits::Limits;
 use crate::retry;
 use crate::write::{Caller, Origin, TaskState, Write};
@@ -109,12 +109,13 @@ impl Ledger {
     /// An attempt proved what became of its intents. Answered with [`Event::Recorded`] under `ticket`.
     pub fn handle_record(&mut self, task: TaskId, ticket: u64, entries: Vec<JournalEntry>) {
         if let Some(held) = self.tasks.get_mut(&task) {
+            let is_further = entries.iter().any(|entry| matches!(entry.mark, Mark::Done | Mark::Unchanged));
             for entry in entries {
                 let number = held.next_journal();
                 self.writes.push(Write::PutJournal(task, number, entry));
             }
             // The process lives, and the task got further.
-            if matches!(held.phase, Phase::Started { resumed } if resumed > 0) {
+            if is_further && matches!(held.phase, Phase::Started { resumed } if resumed > 0) {
                 held.phase = Phase::Started { resumed: 0 };
                 self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
             }

@@ -6,7 +6,7 @@ use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Renew, Renewed};
 use postern_protocol::{TaskId, Timestamp};
 
-use super::held::{Parked, Phase};
+use super::held::{Held, Parked, Phase};
 use super::{Event, Ledger, failure};
 use crate::write::Origin;
 
@@ -84,10 +84,12 @@ impl Ledger {
     }
 
     pub(super) fn leases(&self) -> impl Iterator<Item = LeaseRef> {
+        // What stands still and may not go on is left to others.
+        let goes_on = |held: &Held| held.running || !held.is_begun() || self.membership.may_go_on();
         self.tasks
             .iter()
             // A concluded task whose results are on their way is still this member's.
-            .filter(|(_, held)| held.origin == Origin::Controller && held.fenced.is_none())
+            .filter(move |(_, held)| held.origin == Origin::Controller && held.fenced.is_none() && goes_on(held))
             .map(|(task, held)| LeaseRef { task: *task, epoch: held.lease.epoch })
     }
 

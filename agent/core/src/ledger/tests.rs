@@ -375,7 +375,7 @@ fn a_lost_lease_stops_the_attempt_and_forgets_what_had_not_begun() {
 }
 
 #[test]
-fn a_cancel_before_the_intent_means_that_nothing_happened() {
+fn f71_a_cancel_before_the_intent_means_that_nothing_happened() {
     let mut desk = Desk::connected();
     desk.running(1, TaskKind::DisableUser);
     desk.ledger.handle_cancel(id(1));
@@ -391,8 +391,67 @@ fn a_cancel_before_the_intent_means_that_nothing_happened() {
 }
 
 /// Invariant 13: conclude `Cancelled` whatever the phase and this fails.
+/// What became of a task that is cancelled before the step of this number: its report, and whether the change was made.
+fn cancelled_before(step: usize) -> (Option<v1::Report>, bool) {
+    let mut desk = Desk::connected();
+    let (mut reports, mut ticket, mut running, mut made) = (Vec::new(), 0, false, false);
+    for now in 0..12 {
+        if now == step {
+            desk.ledger.handle_cancel(id(1));
+        }
+        match now {
+            0 => desk.offer(offer(1, TaskKind::DisableUser, 1)),
+            4 if running => {
+                ticket = 1;
+                desk.ledger.handle_intend(id(1), ticket, intent(0), REACH, desk.now);
+            }
+            7 if made => desk.ledger.handle_concluded(id(1), success()),
+            10 => desk.ledger.handle_report_ack(ReportNo(1), desk.now),
+            _ => desk.sync(),
+        }
+        for event in desk.events() {
+            match event {
+                Event::Start { .. } => running = true,
+                Event::Granted(granted) => made = granted == ticket,
+                Event::Refused(_, failure) => desk.ledger.handle_failed(id(1), failure, desk.now),
+                Event::GiveUp { task, failure, .. } => {
+                    let unknown = Ending { outcome: Outcome::Unknown, failure: Some(failure), ..Ending::cancelled() };
+                    desk.ledger.handle_concluded(task, unknown);
+                }
+                _ => (),
+            }
+        }
+        for frame in desk.sent() {
+            match frame {
+                FromMember::Report(report) => reports.push(report),
+                FromMember::Renew(Renew { nonce, leases }) => {
+                    let kept =
+                        leases.iter().map(|lease| RenewedLease { lease: *lease, verdict: LeaseVerdict::Kept.into() });
+                    let leases = List::new(kept.collect()).unwrap();
+                    desk.ledger.handle_renewed(&Renewed { nonce, ttl_ms: 60_000, leases }, desk.now);
+                }
+                _ => (),
+            }
+        }
+    }
+    assert!(reports.len() <= 1, "{reports:?}");
+    (reports.pop(), made)
+}
+
 #[test]
-fn a_cancel_after_the_intent_never_claims_that_nothing_happened() {
+fn f71_a_cancel_at_any_point_never_claims_that_nothing_happened_if_it_did() {
+    let mut cancelled = 0;
+    for step in 0..12 {
+        let (report, made) = cancelled_before(step);
+        let outcome = report.as_ref().and_then(|it| it.outcome.known());
+        assert_eq!(outcome == Some(Outcome::Cancelled), !made, "before step {step}: {report:?}");
+        cancelled += usize::from(!made);
+    }
+    assert!((1..12).contains(&cancelled), "some came in time and some too late: {cancelled}");
+}
+
+#[test]
+fn f71_a_cancel_after_the_intent_never_claims_that_nothing_happened() {
     let mut desk = Desk::connected();
     desk.started(1);
     desk.ledger.handle_cancel(id(1));
@@ -443,7 +502,7 @@ fn a_disabled_member_gives_unbegun_work_back_and_finishes_what_it_began() {
 
 /// Invariant 7.
 #[test]
-fn a_hard_disabled_member_begins_no_further_step() {
+fn f72_a_hard_disabled_member_begins_no_further_step() {
     let mut desk = Desk::connected();
     desk.started(1);
     let disabled = Membership { state: MembershipState::Disabled, epoch: Epoch(2), hard: true };
@@ -452,6 +511,27 @@ fn a_hard_disabled_member_begins_no_further_step() {
     assert_eq!(desk.events(), [Event::Stop(id(1))]);
     desk.ledger.handle_intend(id(1), 4, intent(1), REACH, desk.now);
     assert!(matches!(desk.events().as_slice(), [Event::Refused(4, _)]));
+}
+
+/// Its lease would be kept for ever, and nobody else could go on with it.
+#[test]
+fn f72_a_begun_task_that_may_not_go_on_is_left_to_others_once_it_stands_still() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_member_state(Membership { state: MembershipState::Disabled, epoch: Epoch(2), hard: true });
+    desk.sync();
+    let asks = |desk: &mut Desk| {
+        desk.now = desk.now + TTL / 2;
+        desk.names().contains(&"Renew")
+    };
+    assert!(asks(&mut desk), "its last call may be on the wire");
+    let interrupted = Failure::new(FailureClass::Interrupted, "not_enabled", "the member is disabled");
+    desk.ledger.handle_failed(id(1), interrupted, desk.now);
+    desk.sync();
+    assert!(!asks(&mut desk));
+    desk.ledger.handle_member_state(enabled(3));
+    desk.sync();
+    assert!(asks(&mut desk), "it may go on");
 }
 
 #[test]
@@ -684,8 +764,31 @@ fn f10_a_task_in_which_the_process_died_twice_is_given_up() {
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }]), "{events:?}");
 }
 
+/// An intent is taken back by every attempt that finds that its call was never made: that is no step forward. Let
+/// `handle_record` forget the deaths whatever was recorded, and a call that kills the process is made for ever.
 #[test]
-fn a_restored_task_waits_for_a_session_and_a_lease() {
+fn f10_an_intent_that_is_taken_back_after_a_death_is_no_step_forward() {
+    let recorded = |entry: JournalEntry| {
+        let mut desk = Desk::restored(restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1));
+        desk.connect();
+        desk.renew(LeaseVerdict::Kept);
+        assert!(desk.events().is_empty());
+        desk.sync();
+        assert!(matches!(desk.events().as_slice(), [Event::Start { resumed: true, .. }]));
+        desk.disk.clear();
+        desk.ledger.handle_record(id(1), 1, vec![entry]);
+        desk.sync();
+        desk.disk
+    };
+    let forgotten = Write::PutState(id(1), TaskState::Started { resumed: 0 });
+    assert!(!recorded(intent(0).taken_back()).contains(&forgotten));
+    for mark in [Mark::Done, Mark::Unchanged] {
+        assert!(recorded(JournalEntry { mark, ..intent(0) }).contains(&forgotten));
+    }
+}
+
+#[test]
+fn f26_a_restored_task_waits_for_a_session_and_a_lease() {
     let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
     let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..begun });
     desk.sync();
@@ -863,7 +966,7 @@ fn what_waits_for_something_else_than_time_wakes_nobody() {
 }
 
 #[test]
-fn a_cancelled_task_that_had_begun_is_looked_at_and_not_gone_on_with() {
+fn f71_a_cancelled_task_that_had_begun_is_looked_at_and_not_gone_on_with() {
     let mut desk = Desk::connected();
     desk.started(1);
     desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "timeout", "no answer"), desk.now);

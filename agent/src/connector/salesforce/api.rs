@@ -10,6 +10,7 @@ mod reply;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use postern_fail_point::Point;
 use postern_protocol::Failure;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use tokio_util::bytes::Bytes;
@@ -138,8 +139,9 @@ impl Salesforce {
             // place, which has no bound. The wait for a lease has one, and keeps a place from others only that long.
             let place = self.governor.place().await;
             cx.intend(step, note.to_vec(), self.reach()).await.map_err(Undone::Not)?;
-            let (failure, expired) = match self.fetch(place, &session, call, |reply| classify(&reply, call.done)).await
-            {
+            let answer = self.fetch(place, &session, call, |reply| classify(&reply, call.done)).await;
+            Point::CallMade.reach();
+            let (failure, expired) = match answer {
                 Ok(answer) => return Ok(answer),
                 Err(Miss::Unknown(failure)) => return Err(Undone::Unknown(failure)),
                 Err(Miss::Lost(lost)) if lost.sent == Sent::Perhaps => return Err(Undone::Unknown(error::lost(&lost))),

@@ -1,0 +1,89 @@
+//! Named places in the programs where a test may have them killed, as `kill -9` does.
+//!
+//! Whoever starts a program names a folder in [`FOLDER`]. A file there with the name of a point arms it: the program
+//! that reaches the point removes the file and dies. Without the feature `armed`, and in every release build, reaching
+//! a point does nothing.
+
+/// The variable of the environment that names the folder.
+pub const FOLDER: &str = "POSTERN_FAIL_POINTS";
+
+/// A place where a program may be killed. The number is that of the failure catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Point {
+    /// F01. A task is about to be made durable.
+    OfferTaken,
+    /// F02. It is durable, and its `Accept` has not left.
+    OfferDurable,
+    /// F03. An intent is durable, and its call has not left.
+    IntentDurable,
+    /// F04. The call was made, and nobody has looked at its reply.
+    CallMade,
+    /// F05. An outcome is known, and its report is about to be made durable.
+    OutcomeKnown,
+    /// F06. The report is durable, and has not left.
+    ReportDurable,
+    /// F07. The report is acknowledged, and about to be deleted.
+    ReportAcknowledged,
+    /// F39. The controller made a lease durable, and its `Offer` has not left.
+    LeaseDurable,
+    /// F40. The controller made a report durable, and its `ReportAck` has not left.
+    ReportStored,
+}
+
+impl Point {
+    /// Those of the agent.
+    pub const AGENT: [Self; 7] = [
+        Self::OfferTaken,
+        Self::OfferDurable,
+        Self::IntentDurable,
+        Self::CallMade,
+        Self::OutcomeKnown,
+        Self::ReportDurable,
+        Self::ReportAcknowledged,
+    ];
+    /// Those of the controller.
+    pub const CONTROLLER: [Self; 2] = [Self::LeaseDurable, Self::ReportStored];
+
+    /// Its name, and that of the file that arms it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OfferTaken => "offer-taken",
+            Self::OfferDurable => "offer-durable",
+            Self::IntentDurable => "intent-durable",
+            Self::CallMade => "call-made",
+            Self::OutcomeKnown => "outcome-known",
+            Self::ReportDurable => "report-durable",
+            Self::ReportAcknowledged => "report-acknowledged",
+            Self::LeaseDurable => "lease-durable",
+            Self::ReportStored => "report-stored",
+        }
+    }
+
+    /// The program is here. Does not return if the point is armed.
+    #[inline]
+    pub fn reach(self) {
+        #[cfg(all(feature = "armed", debug_assertions))]
+        armed::reach(self);
+    }
+}
+
+#[cfg(all(feature = "armed", debug_assertions))]
+mod armed {
+    use std::path::PathBuf;
+    use std::sync::LazyLock;
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    static FOLDER: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os(super::FOLDER).map(PathBuf::from));
+
+    pub(super) fn reach(point: super::Point) {
+        let Some(folder) = FOLDER.as_ref() else { return };
+        if std::fs::remove_file(folder.join(point.name())).is_ok() {
+            let _ = kill_process(getpid(), Signal::KILL);
+            // The signal takes effect at the latest when this thread is scheduled next; it must not get any further.
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}

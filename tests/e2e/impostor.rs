@@ -1,0 +1,138 @@
+//! What an agent hears from a controller that knows the cluster's secrets and not its manners: whatever it is sent, the
+//! agent works on, in the same session or in the next.
+
+#![allow(clippy::wildcard_enum_match_arm, reason = "a story waits for one frame and lets the others pass")]
+
+mod stage;
+
+use futures_util::SinkExt as _;
+use postern_protocol::bounded::{Bytes, List};
+use postern_protocol::message::v1::{Extension, Offer, Ping, Rejection};
+use postern_protocol::message::{FromController, FromMember};
+use postern_protocol::version::Revisions;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use self::stage::{Stage, frame, offer, welcome};
+
+/// Something a later version may say, and whether whoever does not know it must refuse.
+fn extension(critical: bool) -> List<Extension, 16> {
+    List::new(vec![Extension { kind: 999, critical, bytes: Bytes::default() }]).unwrap()
+}
+
+/// A message in two pieces.
+fn halves(bytes: &[u8]) -> [Message; 2] {
+    let (one, other) = bytes.split_at(bytes.len() / 2);
+    [
+        Message::Frame(Frame::message(one.to_vec(), OpCode::Data(Data::Binary), false)),
+        Message::Frame(Frame::message(other.to_vec(), OpCode::Data(Data::Continue), true)),
+    ]
+}
+
+#[tokio::test]
+async fn f54_f55_a_frame_the_agent_cannot_read_is_answered_and_the_session_goes_on() {
+    let stage = Stage::set().await;
+    let mut session = stage.session().await;
+    let good = FromController::from(Ping { nonce: 1 }).encode().unwrap();
+    let trailing = frame(5, &[&good[8..], b"?"].concat());
+    let count_of_four_billion = frame(29, &[0xff; 64]);
+    let other_direction = FromMember::from(Ping { nonce: 1 }).encode().unwrap();
+    let [_, _, rest @ ..] = other_direction.as_slice() else { unreachable!() };
+    let other_direction = Message::Binary([&21_u16.to_le_bytes()[..], rest].concat().into());
+    for nonsense in [
+        trailing,
+        count_of_four_billion,
+        other_direction,
+        frame(0x7fff, b"?"),
+        frame(20, &[]),
+        Message::Binary(Vec::new().into()),
+    ] {
+        session.socket.send(nonsense).await.unwrap();
+        session.until(|frame| matches!(frame, FromMember::ProtocolError(_)).then_some(())).await;
+    }
+    session.does_a_task(1).await;
+}
+
+/// Text is no frame, and a frame that is too large is not read to its end.
+#[tokio::test]
+async fn f53_f56_a_controller_that_sends_no_frames_is_left_and_dialled_again() {
+    let stage = Stage::set().await;
+    let too_large = Message::Binary(vec![0; 128 * 1024 + 1].into());
+    let [begun, _] = halves(&vec![0; 300 * 1024]);
+    for (number, nonsense) in (1..).zip([Message::text("hello"), too_large, begun]) {
+        let mut session = stage.session().await;
+        session.does_a_task(number).await;
+        // It may be left before all of it is sent.
+        let _ = session.socket.send(nonsense).await;
+        session.left().await;
+    }
+    let mut session = stage.session().await;
+    session.does_a_task(4).await;
+}
+
+#[tokio::test]
+async fn f56_pings_of_either_kind_and_fragments_keep_no_agent_from_its_work() {
+    let stage = Stage::set().await;
+    let mut session = stage.session().await;
+    for nonce in 0..2_000 {
+        session.send(Ping { nonce }).await;
+        session.socket.send(Message::Ping(vec![0; 100].into())).await.unwrap();
+    }
+    session.until(|frame| matches!(frame, FromMember::Pong(pong) if pong.nonce == 1_999).then_some(())).await;
+    let bytes = FromController::from(offer(1)).encode().unwrap();
+    for piece in halves(&bytes) {
+        session.socket.send(piece).await.unwrap();
+    }
+    session.reported(&offer(1)).await;
+}
+
+#[tokio::test]
+async fn f55_an_offer_with_a_critical_extension_is_refused_and_with_another_done() {
+    let stage = Stage::set().await;
+    let mut session = stage.session().await;
+    session.send(Offer { ext: extension(true), ..offer(1) }).await;
+    let refused = |frame: &FromMember| match frame {
+        FromMember::Reject(reject) => Some(reject.clone()),
+        FromMember::Accept(accept) => panic!("taken: {accept:?}"),
+        _ => None,
+    };
+    let reject = session.until(refused).await;
+    assert_eq!((reject.task, reject.reason.known()), (offer(1).task, Some(Rejection::Unsupported)));
+
+    session.send(Offer { ext: extension(false), ..offer(2) }).await;
+    session.reported(&offer(2)).await;
+}
+
+/// It speaks more frames, and more revisions of them, than this agent.
+#[tokio::test]
+async fn f57_a_newer_controller_is_understood_and_a_task_of_tomorrow_refused() {
+    let stage = Stage::set().await;
+    let mut more: Vec<Revisions> =
+        FromController::REVISIONS.iter().map(|it| Revisions { max: it.max + 3, ..*it }).collect();
+    more.push(Revisions { tag: 19, min: 1, max: 1 });
+    let mut session = stage
+        .session_with(|hello| {
+            let mut welcome = welcome(hello);
+            welcome.revisions = List::new(more).unwrap();
+            welcome.ext = extension(false);
+            welcome
+        })
+        .await;
+    session.send(Offer { kind_rev: 99, ..offer(1) }).await;
+    session.until(|frame| matches!(frame, FromMember::Reject(_)).then_some(())).await;
+    session.does_a_task(2).await;
+}
+
+/// An older one lacks a frame that this agent may be sent; the administrator reads which side to update.
+#[tokio::test]
+async fn f57_an_older_controller_is_refused_with_what_to_update() {
+    let stage = Stage::set().await;
+    let (mut socket, hello) = stage.hello().await;
+    let mut older = welcome(&hello);
+    let known = FromController::REVISIONS.iter().filter(|it| it.tag != 29).copied().collect();
+    older.revisions = List::new(known).unwrap();
+    socket.send(Message::Binary(FromController::from(older).encode().unwrap().into())).await.unwrap();
+    let error = stage.agent.link_fails("update the older of the two programs").await;
+    assert!(error.contains("frame 29"), "{error}");
+}
