@@ -33,7 +33,7 @@ mod random;
 pub mod schedule;
 mod spawn;
 mod status;
-mod store;
+pub mod store;
 mod streams;
 mod telemetry;
 
