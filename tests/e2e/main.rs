@@ -12,6 +12,7 @@ mod lines;
 mod local;
 mod main_job;
 mod manners;
+mod power;
 mod proxies;
 mod sharing;
 mod stopping;
