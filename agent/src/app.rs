@@ -25,6 +25,7 @@ use crate::link::{Dialer, Introduction, Link, LinkStatus, ProxyRoute, tls};
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
 use crate::streams::{Mover, Streams};
+use crate::watchdog;
 
 /// How long running attempts may take to end once the agent is asked to stop: longer than any one request.
 const FINISH: Duration = Duration::from_secs(90);
@@ -133,6 +134,8 @@ impl App {
         let (dispatcher, inputs) = Dispatcher::channel();
         let (streams, commands) = Streams::channel();
         let (attempts, core) = (Spawner::default(), Spawner::default());
+        // Nobody stops it: a disk may also hang while the agent stops.
+        Spawner::default().spawn(|_| watchdog::watch(store.commit_watch(), config.disk_timeout));
         let public = *sealing_key.public();
         let executor =
             Executor::new(connectors, vec![sealing_key.clone()], store.clone(), dispatcher.clone(), attempts.clone());

@@ -36,6 +36,7 @@ mod status;
 pub mod store;
 mod streams;
 mod telemetry;
+mod watchdog;
 
 use std::process::ExitCode;
 

@@ -16,7 +16,9 @@ use postern_agent_core::{Membership, Restored, RestoredTask, Tombstone, Write};
 use postern_protocol::codec::CodecError;
 use postern_protocol::id::Incarnation;
 use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId};
-use postern_store::{Batch, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, StoreKey, Table, parts};
+use postern_store::{
+    Batch, CommitWatch, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, StoreKey, Table, parts,
+};
 use transaction::Transaction;
 
 use crate::chain::Chain;
@@ -113,6 +115,11 @@ impl Store {
             tracing::error!(error = %Chain(&error), "the disk cannot be looked at");
             false
         })
+    }
+
+    /// How far the disk is with what it was given; for the watchdog.
+    pub fn commit_watch(&self) -> CommitWatch {
+        self.engine.commit_watch()
     }
 
     /// Batches committed and barriers paid for them, since the store was opened.

@@ -50,6 +50,7 @@ mod table;
 mod watermark;
 
 pub use batch::{Batch, MAX_BATCH_BYTES};
+pub use committer::CommitWatch;
 pub use disk::{Disk, RealDisk};
 pub use error::{Broken, StoreError};
 pub use excerpt::excerpt;

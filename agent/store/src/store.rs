@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 
-use crate::committer::{Committer, Sealed};
+use crate::committer::{CommitWatch, Committer, Sealed};
 use crate::engine::Engine;
 use crate::headroom::Lookout;
 use crate::lock::Lock;
@@ -218,8 +218,8 @@ impl Store {
     }
 
     /// How far the committer is; for a watchdog.
-    pub fn progress(&self) -> Progress {
-        self.inner.committer.state().progress()
+    pub fn commit_watch(&self) -> CommitWatch {
+        self.inner.committer.watch()
     }
 
     /// Whether a commit group failed, so that the process has to exit.
