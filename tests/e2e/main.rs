@@ -6,6 +6,7 @@ mod bad_input;
 mod collections;
 mod crashes;
 mod datasets;
+mod disks;
 mod exports;
 mod features;
 mod identity;
