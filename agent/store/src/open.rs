@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::committer::{Committer, GROUP_KEY, Log};
 use crate::engine::Engine;
@@ -22,6 +23,10 @@ const INCARNATION_KEY: &[u8] = b"incarnation";
 /// sled's page cache, of which it holds two to three times as much in memory. The working set is a few thousand small
 /// records; a batch's journal is written once and read once.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How often, and after how long, sled's file is asked for again: a second in all.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Damaged stores kept for a person to look at. Whoever has this many has a disk to replace, and
 /// more would fill it.
@@ -264,8 +269,20 @@ fn open_sled(data: &Path, sealer: &Sealer, mark: Option<Mark>) -> Result<Scrubbe
 }
 
 fn sled_at(data: &Path) -> Result<Engine, Failed> {
-    let opened = sled::Config::new().path(data).cache_capacity(CACHE_BYTES).open();
-    opened.map(Engine::new).map_err(|error| judge(error, "open"))
+    let open = || sled::Config::new().path(data).cache_capacity(CACHE_BYTES).open();
+    for _ in 0..TRIES {
+        match open() {
+            Err(sled::Error::Io(error)) if is_held(&error) => std::thread::sleep(PAUSE),
+            opened => return opened.map(Engine::new).map_err(|error| judge(error, "open")),
+        }
+    }
+    open().map(Engine::new).map_err(|error| judge(error, "open"))
+}
+
+/// Nobody else can have sled's file, as the lock is ours: it is one that this process has just closed, whose threads let go
+/// of it a moment later.
+fn is_held(error: &io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
 }
 
 /// sled asserts in many places, so a panic is damage too.
