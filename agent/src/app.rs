@@ -23,8 +23,9 @@ use crate::identity::{IdentityDir, IdentityError};
 use crate::kept::Kept;
 use crate::link::{Dialer, Introduction, Link, LinkStatus, ProxyRoute, tls};
 use crate::spawn::Spawner;
-use crate::store::{AgentStoreError, Store, spool_id};
+use crate::store::{AgentStoreError, Store};
 use crate::streams::{Mover, Streams};
+use crate::watchdog;
 
 /// How long running attempts may take to end once the agent is asked to stop: longer than any one request.
 const FINISH: Duration = Duration::from_secs(90);
@@ -129,11 +130,12 @@ impl App {
             config.systems.iter().map(|system| (system.name.clone(), system.concurrency)).collect(),
         );
         let ledger = Ledger::restore(limits, restored);
-        remove_orphans(&store, &ledger)?;
 
         let (dispatcher, inputs) = Dispatcher::channel();
         let (streams, commands) = Streams::channel();
         let (attempts, core) = (Spawner::default(), Spawner::default());
+        // Nobody stops it: a disk may also hang while the agent stops.
+        Spawner::default().spawn(|_| watchdog::watch(store.commit_watch(), config.disk_timeout));
         let public = *sealing_key.public();
         let executor =
             Executor::new(connectors, vec![sealing_key.clone()], store.clone(), dispatcher.clone(), attempts.clone());
@@ -249,17 +251,6 @@ fn build_connectors(config: &Config, store: &Store) -> Result<BTreeMap<SystemNam
         connectors.insert(system.name.clone(), connector::build(system, keep)?);
     }
     Ok(connectors)
-}
-
-/// Payloads that no record names were left behind by a crash between two steps.
-fn remove_orphans(store: &Store, ledger: &Ledger) -> Result<(), AppError> {
-    let referenced = ledger.streams();
-    let removed = store.spool().retain(|id| referenced.iter().any(|stream| spool_id(*stream) == id));
-    match removed.map_err(AgentStoreError::from)? {
-        0 => (),
-        removed => tracing::info!(removed, "payloads that nothing refers to were removed"),
-    }
-    Ok(())
 }
 
 /// The proxy of the configuration, with its password read.

@@ -10,8 +10,10 @@ mod secret;
 mod source;
 mod system;
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -30,6 +32,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// How it logs.
     pub log: Log,
+    /// How long the disk may take before the agent gives it up.
+    pub disk_timeout: Duration,
     /// How it reaches its controller.
     pub controller: Controller,
     /// The connected systems it serves, in the order of the file. Their names differ.
@@ -81,7 +85,12 @@ struct AgentSection {
     state_dir: Option<PathBuf>,
     log_level: LogLevel,
     log_format: LogFormat,
+    disk_timeout_secs: Option<u64>,
 }
+
+/// Longer than a disk takes that is only busy, and no longer than most leases.
+const DISK_TIMEOUT_SECS: u64 = 120;
+const DISK_TIMEOUTS: RangeInclusive<u64> = 5..=3600;
 
 /// The agent's socket is in there, and the path of a socket has at most 107 bytes.
 const MAX_STATE_DIR: usize = 90;
@@ -116,9 +125,16 @@ impl Config {
             let problem = format!("`state_dir` must be a path of at most {MAX_STATE_DIR} bytes");
             return Err(source.error(source.place_of("agent", "state_dir"), "[agent]", problem));
         }
+        let disk_timeout = agent.disk_timeout_secs.unwrap_or(DISK_TIMEOUT_SECS);
+        if !DISK_TIMEOUTS.contains(&disk_timeout) {
+            let (least, most) = (DISK_TIMEOUTS.start(), DISK_TIMEOUTS.end());
+            let problem = format!("`disk_timeout_secs` must be between {least} and {most}");
+            return Err(source.error(source.place_of("agent", "disk_timeout_secs"), "[agent]", problem));
+        }
         let systems = System::all_from_source(&source)?;
         Ok(Self {
             state_dir,
+            disk_timeout: Duration::from_secs(disk_timeout),
             log: Log { level: agent.log_level, format: agent.log_format },
             controller: Controller::from_source(&source)?,
             collections: Collection::all_from_source(&source, &systems)?,
@@ -154,6 +170,14 @@ mod tests {
         assert!(error.starts_with("agent.toml:3: [agent]: unknown field `stat_dir`"), "{error}");
         let error = parse("\n[agents]\n").unwrap_err();
         assert!(error.starts_with("agent.toml:2: `agents` is not a section"), "{error}");
+    }
+
+    #[test]
+    fn a_disk_is_waited_for_within_bounds() {
+        assert_eq!(parse("").unwrap().disk_timeout, Duration::from_secs(120));
+        assert_eq!(parse("[agent]\ndisk_timeout_secs = 5").unwrap().disk_timeout, Duration::from_secs(5));
+        let error = parse("[agent]\ndisk_timeout_secs = 4").unwrap_err();
+        assert!(error.starts_with("agent.toml:2: [agent]: `disk_timeout_secs` must be between 5 and 3600"), "{error}");
     }
 
     #[test]

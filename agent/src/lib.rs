@@ -33,9 +33,10 @@ mod random;
 pub mod schedule;
 mod spawn;
 mod status;
-mod store;
+pub mod store;
 mod streams;
 mod telemetry;
+mod watchdog;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,7 @@
 
 pub mod collection;
 mod record;
+mod scrub;
 mod transaction;
 
 use std::path::Path;
@@ -15,7 +16,9 @@ use postern_agent_core::{Membership, Restored, RestoredTask, Tombstone, Write};
 use postern_protocol::codec::CodecError;
 use postern_protocol::id::Incarnation;
 use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId};
-use postern_store::{Batch, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, StoreKey, Table, parts};
+use postern_store::{
+    Batch, CommitWatch, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, StoreKey, Table, parts,
+};
 use transaction::Transaction;
 
 use crate::chain::Chain;
@@ -114,6 +117,11 @@ impl Store {
         })
     }
 
+    /// How far the disk is with what it was given; for the watchdog.
+    pub fn commit_watch(&self) -> CommitWatch {
+        self.engine.commit_watch()
+    }
+
     /// Batches committed and barriers paid for them, since the store was opened.
     pub fn commits_and_barriers(&self) -> (u64, u64) {
         (self.engine.commits(), self.engine.barriers())
@@ -147,36 +155,10 @@ impl Store {
         }
     }
 
-    /// Removes journals whose task is gone: a crash came between the two.
-    fn sweep_journals(&self) -> Result<(), AgentStoreError> {
-        let mut batch = Batch::new();
-        let mut held: Option<(TaskId, bool)> = None;
-        for key in self.engine.scan_keys(JOURNAL, &[]) {
-            let key = key?;
-            let Some((task, _)) = key.split_first_chunk::<16>() else { continue };
-            let task = TaskId::from_bytes(*task);
-            let is_held = match held {
-                Some((known, is_held)) if known == task => is_held,
-                _ => self.engine.scan_prefix(OFFERS, task.as_bytes()).next().is_some(),
-            };
-            held = Some((task, is_held));
-            if !is_held && batch.delete(JOURNAL, &key).is_err() {
-                // The batch is full; what is left is swept at the next start.
-                break;
-            }
-        }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        // The start blocks anyway, but an async runtime forbids its own threads to wait.
-        let swept = std::thread::scope(|scope| scope.spawn(|| self.engine.commit_blocking(batch)).join());
-        Ok(swept.map_err(|_| StoreError::Broken(std::sync::Arc::new(postern_store::Broken::Stopped)))??)
-    }
-
-    /// Everything the ledger goes on from.
+    /// Everything the ledger goes on from, after all of it was looked at.
     pub fn restore(&self) -> Result<Restored, AgentStoreError> {
-        self.sweep_journals()?;
-        let tasks = parts::read_all(&self.engine, OFFERS)?
+        self.sweep_records()?;
+        let mut tasks = parts::read_all(&self.engine, OFFERS)?
             .into_iter()
             .map(|(key, bytes)| self.restore_task(&key, &bytes))
             .collect::<Result<Vec<_>, _>>()?;
@@ -184,6 +166,7 @@ impl Store {
             .iter()
             .map(|(key, bytes)| record::read_report(bytes).map_err(unreadable(REPORTS, key)))
             .collect::<Result<Vec<_>, _>>()?;
+        self.check_payloads(&mut tasks, &reports)?;
         let mut tombstones = Vec::new();
         for item in self.engine.scan(TOMBSTONES) {
             let (key, bytes) = item?;
@@ -206,12 +189,12 @@ impl Store {
             None => postern_agent_core::TaskState::Journaled,
         };
         let journal = self.engine.scan_keys(JOURNAL, key).count();
-        let here = offer.streams.iter().map(|stream| stream.id).filter(|id| self.spool.contains(spool_id(*id)));
         Ok(RestoredTask {
             origin,
             state,
             journal: u32::try_from(journal).unwrap_or(u32::MAX),
-            streams_here: here.collect(),
+            // Whether they are whole is looked at when all tasks are known.
+            streams_here: Vec::new(),
             offer,
         })
     }

@@ -12,7 +12,9 @@
 pub mod crash;
 pub mod cuts;
 pub mod demo;
+pub mod disk;
 pub mod lab;
+pub mod powercut;
 pub mod programs;
 pub mod proxy;
 pub mod wait;

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 type Main = fn() -> ExitCode;
 
 /// The names, and what runs under them.
-const PROGRAMS: [(&str, Main); 3] = [
+const PROGRAMS: [(&str, Main); 4] = [
     ("postern", postern_agent::main),
     ("postern-controller", postern_controller_stub::main),
     ("salesforce-sim", salesforce_sim::program::main),
+    (crate::powercut::WORKER, crate::powercut::worker_main),
 ];
 
 /// Runs the program whose name this process was started under; `None` if it is none of them.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use postern_agent_core::{Event, Ledger, Membership, Offered, Origin, Refusal};
+use postern_agent_core::{Event, Ledger, Membership, Offered, Origin, Refusal, Write};
 use postern_protocol::bounded::Text;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
@@ -22,6 +22,11 @@ use crate::streams::{Command, Streams};
 
 /// Inputs taken before the disk is asked: they share one barrier.
 const GATHER: usize = 64;
+/// Inputs taken while the disk is busy with one commit: what a busy session brings in a minute. The rest waits in its
+/// channel.
+const TAKEN: u32 = 1_024;
+/// How often is looked at what is due while the disk is busy: leases last many times as long.
+const BUSY: Duration = Duration::from_millis(200);
 /// How long a full disk is left alone: somebody has to make room.
 const FULL_DISK: Duration = Duration::from_secs(10);
 
@@ -107,7 +112,7 @@ impl Loop {
         loop {
             while let Some((mark, writes)) = self.ledger.poll_writes(clock::now()) {
                 fail_points::before(&writes);
-                self.store.commit(&writes).await?;
+                self.commit(&writes).await?;
                 fail_points::after(&writes);
                 self.ledger.handle_durable(mark, clock::now());
             }
@@ -125,6 +130,27 @@ impl Loop {
             if !self.ledger.has_writes() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Waits for the disk, and meanwhile for everybody else: what may be said without the disk is, such as that leases are
+    /// to be renewed, and what comes in is taken in. Whatever is decided then waits for the next commit.
+    async fn commit(&mut self, writes: &[Write]) -> Result<(), AgentStoreError> {
+        let store = self.store.clone();
+        let mut committed = std::pin::pin!(store.commit(writes));
+        let mut due = tokio::time::interval(BUSY);
+        let mut taken = 0;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut committed => return done,
+                Some(input) = self.inputs.recv(), if taken < TAKEN => {
+                    taken += 1;
+                    self.handle(input).await;
+                }
+                _ = due.tick() => self.ledger.handle_timeout(clock::now()),
+            }
+            self.speak();
         }
     }
 

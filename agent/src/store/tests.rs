@@ -1,8 +1,9 @@
 use postern_agent_core::{Caller, Mark, Origin, TaskState};
 use postern_protocol::bounded::{Bytes, List, Text};
-use postern_protocol::message::v1::{MAX_PARAMS, MembershipState, Mode, Offer, Report};
+use postern_protocol::message::v1::{MAX_PARAMS, MembershipState, Mode, Offer, Report, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, Outcome, TaskKind};
+use sha2::{Digest as _, Sha256};
 
 use super::*;
 
@@ -168,4 +169,85 @@ async fn a_task_with_a_journal_larger_than_any_commit_can_end() {
     store.commit(&[Write::PutJournal(orphan, 0, entry)]).await.unwrap();
     store.restore().unwrap();
     assert!(read_journal(&store, orphan).is_empty());
+}
+
+fn payload(store: &Store, n: u8, bytes: &[u8]) -> StreamRef {
+    let stream = StreamRef {
+        id: StreamId::from_bytes([n; 16]),
+        length: bytes.len().try_into().unwrap(),
+        sha256: Sha256::digest(bytes).into(),
+    };
+    let mut writer = store.spool().write(spool_id(stream.id), stream.length).unwrap();
+    writer.append(bytes).unwrap();
+    writer.finish(&stream.sha256).unwrap();
+    stream
+}
+
+fn spool_file(folder: &tempfile::TempDir, stream: StreamRef) -> std::path::PathBuf {
+    folder.path().join("store/spool").join(spool_id(stream.id).to_string())
+}
+
+fn batch(n: u8, stream: StreamRef) -> Offer {
+    Offer { streams: List::new(vec![stream]).unwrap(), ..offer(n, 10) }
+}
+
+/// F23. Look whether a file is there instead of what is in it, and the task begins with a dataset that breaks off.
+#[tokio::test]
+async fn f23_a_damaged_payload_of_a_task_goes_and_is_waited_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let (sound, damaged) = (payload(&store, 1, &vec![1; 100_000]), payload(&store, 2, &vec![2; 100_000]));
+    let tasks = [(1, sound), (2, damaged)].map(|(n, it)| Write::PutTask(Box::new(batch(n, it)), Origin::Controller));
+    store.commit(&tasks).await.unwrap();
+    let path = spool_file(&folder, damaged);
+    let mut content = std::fs::read(&path).unwrap();
+    content[70_000] ^= 1;
+    std::fs::write(&path, content).unwrap();
+
+    let restored = store.restore().unwrap();
+    let here: Vec<&[StreamId]> = restored.tasks.iter().map(|it| it.streams_here.as_slice()).collect();
+    assert_eq!(here, [&[sound.id][..], &[]]);
+    assert!(!path.exists());
+}
+
+/// F23. Leave the results to the upload, and it is refused and tried again without end.
+#[tokio::test]
+async fn f23_lost_results_are_told_in_place_of_the_outcome_they_belong_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let results = payload(&store, 1, b"results");
+    let task = offer(1, 10);
+    let concluded = Report { streams: List::new(vec![results]).unwrap(), ..report(0, task.task) };
+    let state = TaskState::Concluded(Box::new(concluded.clone()));
+    let writes =
+        [Write::PutTask(Box::new(task.clone()), Origin::Controller), Write::PutState(task.task, state.clone())];
+    store.commit(&writes).await.unwrap();
+    assert_eq!(store.restore().unwrap().tasks[0].state, state);
+
+    std::fs::remove_file(spool_file(&folder, results)).unwrap();
+    let TaskState::Concluded(told) = store.restore().unwrap().tasks.remove(0).state else { panic!("not concluded") };
+    assert_eq!((told.outcome, told.changed), (Outcome::Failed.into(), concluded.changed));
+    assert_eq!(told.failure.unwrap().code.as_str(), "results_lost");
+    assert!(told.streams.is_empty());
+}
+
+/// F23. Each of the three is found if its sweep is left out.
+#[tokio::test]
+async fn f23_what_belongs_to_nothing_is_removed_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let gone = TaskId::from_bytes([9; 16]);
+    let entry = JournalEntry { step: 0, mark: Mark::Intent, note: Vec::new() };
+    let growing = StreamRef { id: StreamId::from_bytes([1; 16]), length: 100_000, sha256: [0; 32] };
+    drop(store.spool().write(spool_id(growing.id), growing.length).unwrap());
+    let kept = Write::PutTask(Box::new(batch(1, growing)), Origin::Controller);
+    let state = Write::PutState(gone, TaskState::Started { resumed: 0 });
+    store.commit(&[kept, state, Write::PutJournal(gone, 0, entry)]).await.unwrap();
+    let orphan = payload(&store, 2, b"nobody's");
+
+    store.restore().unwrap();
+    assert_eq!(store.engine.scan_keys(STATES, &[]).count(), 0);
+    assert!(read_journal(&store, gone).is_empty());
+    assert!(!spool_file(&folder, orphan).exists());
+    assert!(spool_file(&folder, growing).with_added_extension("part").exists(), "it goes on from there");
 }

@@ -89,6 +89,17 @@ impl State {
     }
 }
 
+/// A look at the committer of a store, for a watchdog. It does not keep the store open.
+#[derive(Debug, Clone)]
+pub struct CommitWatch(Arc<State>);
+
+impl CommitWatch {
+    /// How far the committer is.
+    pub fn look(&self) -> Progress {
+        self.0.progress()
+    }
+}
+
 /// The way to the thread; dropping it waits until what was handed over is settled.
 pub(crate) struct Committer {
     requests: Option<mpsc::Sender<Request>>,
@@ -110,6 +121,10 @@ impl Committer {
 
     pub(crate) fn state(&self) -> &State {
         &self.state
+    }
+
+    pub(crate) fn watch(&self) -> CommitWatch {
+        CommitWatch(Arc::clone(&self.state))
     }
 
     pub(crate) async fn commit(&self, sealed: Sealed) -> Result<(), StoreError> {

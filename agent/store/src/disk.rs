@@ -27,7 +27,7 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn sync(&self, db: &File) -> io::Result<()> {
-        rustix::fs::fdatasync(db).map_err(Into::into)
+        db.sync_data()
     }
 
     fn free(&self, db: &File) -> io::Result<u64> {

@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::private::{self, PrivateError};
@@ -78,11 +77,13 @@ impl StoreKey {
         let new = path.with_added_extension(format!("{}.new", std::process::id()));
         let mut file = private::options().create(true).truncate(true).open(&new).map_err(error())?;
         file.write_all(&key.0).and_then(|()| file.sync_all()).map_err(error())?;
-        match renameat_with(CWD, &new, CWD, path, RenameFlags::NOREPLACE) {
-            Err(rustix::io::Errno::EXIST) => fs::remove_file(&new).map_err(error())?,
-            Err(errno) => return Err(error()(errno.into()).into()),
-            Ok(()) => private::sync_parent(path)?,
-        }
+        // A link, unlike a rename, takes the place of nothing.
+        let made = match fs::hard_link(&new, path) {
+            Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        };
+        made.and_then(|()| fs::remove_file(&new)).map_err(error())?;
+        private::sync_parent(path)?;
         Ok(())
     }
 }

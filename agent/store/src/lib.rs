@@ -23,7 +23,7 @@
 //! format      version of this layout, and a check of the key
 //! watermark   how many commit groups are durable at least
 //! headroom    preallocated space, given up when the disk is full
-//! data/       sled's own files
+//! data/       sled's own files; data.new/ while they are made
 //! spool/      one file for each big payload
 //! corrupt-*/  stores that could not be read, kept for a person to look at
 //! ```
@@ -31,6 +31,7 @@
 mod batch;
 mod committer;
 mod disk;
+mod engine;
 mod error;
 mod excerpt;
 mod format;
@@ -49,6 +50,7 @@ mod table;
 mod watermark;
 
 pub use batch::{Batch, MAX_BATCH_BYTES};
+pub use committer::CommitWatch;
 pub use disk::{Disk, RealDisk};
 pub use error::{Broken, StoreError};
 pub use excerpt::excerpt;

@@ -5,8 +5,10 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::committer::{Committer, GROUP_KEY, Log};
+use crate::engine::Engine;
 use crate::format::{self, Found};
 use crate::headroom::{Headroom, Lookout};
 use crate::lock::Lock;
@@ -21,6 +23,10 @@ const INCARNATION_KEY: &[u8] = b"incarnation";
 /// sled's page cache, of which it holds two to three times as much in memory. The working set is a few thousand small
 /// records; a batch's journal is written once and read once.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How often, and after how long, sled's file is asked for again: a second in all.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Damaged stores kept for a person to look at. Whoever has this many has a disk to replace, and
 /// more would fill it.
@@ -94,7 +100,7 @@ impl From<PrivateError> for Failed {
 
 /// A sled that was read from end to end.
 struct Scrubbed {
-    db: sled::Db,
+    db: Engine,
     incarnation: Incarnation,
     group: u64,
 }
@@ -108,6 +114,8 @@ pub(crate) fn open(directory: &Path, key: &StoreKey, options: &Options, now: u64
     }
     private::directory(directory)?;
     let lock = Lock::take(directory)?;
+    // Also when an earlier process made it, and was killed before it was durable.
+    private::sync_parent(directory)?;
 
     let mut recovered = Recovered::default();
     let scrubbed = match attempt(directory, &sealer, &mut recovered) {
@@ -141,7 +149,7 @@ fn start(
     // The incarnation of a new store must not change after it was told.
     file.sync_all().map_err(StoreError::io("sync", &path))?;
     let log = Log {
-        db: db.clone(),
+        db: sled::Db::clone(&db),
         file,
         disk: Arc::clone(&options.disk),
         headroom: Headroom::open(directory, options.headroom, Arc::clone(&options.disk)),
@@ -172,6 +180,7 @@ fn attempt(directory: &Path, sealer: &Sealer, recovered: &mut Recovered) -> Resu
     if fresh {
         // It belongs to a store that is gone; the new one would look like a loss beside it.
         Watermark::remove(directory)?;
+        guarded(|| make(directory, sealer))?;
     }
     private::directory(&data)?;
     private::sync_parent(&data)?;
@@ -185,6 +194,28 @@ fn attempt(directory: &Path, sealer: &Sealer, recovered: &mut Recovered) -> Resu
         }
         other => other,
     }
+}
+
+/// A new store is there when it is whole and durable: half-made, it could not be told from a damaged one.
+fn make(directory: &Path, sealer: &Sealer) -> Result<(), Failed> {
+    let new = directory.join("data.new");
+    match fs::remove_dir_all(&new) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+        removed => removed.map_err(StoreError::io("remove", &new))?,
+    }
+    private::directory(&new)?;
+    let db = sled_at(&new)?;
+    let mut incarnation = Incarnation([0; 16]);
+    getrandom::fill(&mut incarnation.0).map_err(StoreError::Entropy)?;
+    let key = record::disk_key(Table::SYSTEM, INCARNATION_KEY);
+    let record = record::seal(sealer, &key, &incarnation.0)?;
+    db.insert(key, record).map_err(StoreError::engine("begin"))?;
+    db.flush().map_err(StoreError::engine("begin"))?;
+    db.close().map_err(StoreError::io("close", &new))?;
+    private::tighten(&new).map_err(StoreError::io("make private", &new))?;
+    let data = directory.join("data");
+    fs::rename(&new, &data).map_err(StoreError::io("move", &new))?;
+    Ok(private::sync_parent(&data)?)
 }
 
 /// sled takes a snapshot that a kill left half-made for the newest one, and then cannot open.
@@ -228,14 +259,34 @@ fn snapshots(data: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(found)
 }
 
-/// Opens sled and reads all of it. sled asserts in many places, so a panic is damage too.
+/// Opens sled and reads all of it.
 fn open_sled(data: &Path, sealer: &Sealer, mark: Option<Mark>) -> Result<Scrubbed, Failed> {
-    let work = || {
-        let db =
-            sled::Config::new().path(data).cache_capacity(CACHE_BYTES).open().map_err(|error| judge(error, "open"))?;
+    guarded(|| {
+        let db = sled_at(data)?;
         private::tighten(data).map_err(StoreError::io("make private", data))?;
         scrub(db, sealer, mark)
-    };
+    })
+}
+
+fn sled_at(data: &Path) -> Result<Engine, Failed> {
+    let open = || sled::Config::new().path(data).cache_capacity(CACHE_BYTES).open();
+    for _ in 0..TRIES {
+        match open() {
+            Err(sled::Error::Io(error)) if is_held(&error) => std::thread::sleep(PAUSE),
+            opened => return opened.map(Engine::new).map_err(|error| judge(error, "open")),
+        }
+    }
+    open().map(Engine::new).map_err(|error| judge(error, "open"))
+}
+
+/// Nobody else can have sled's file, as the lock is ours: it is one that this process has just closed, whose threads let go
+/// of it a moment later.
+fn is_held(error: &io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
+/// sled asserts in many places, so a panic is damage too.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Failed>) -> Result<T, Failed> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Failed::Damaged { reason: "sled panicked reading it".to_owned(), snapshot: true }))
 }
@@ -260,17 +311,15 @@ fn is_damage(error: &io::Error) -> bool {
 }
 
 /// Reads every record, and checks that none of the last groups is missing.
-fn scrub(db: sled::Db, sealer: &Sealer, mark: Option<Mark>) -> Result<Scrubbed, Failed> {
+fn scrub(db: Engine, sealer: &Sealer, mark: Option<Mark>) -> Result<Scrubbed, Failed> {
     let damage = |reason: String| Failed::Damaged { reason, snapshot: false };
     let mut incarnation = None;
     let mut group = None;
-    let mut records = 0_u64;
     let incarnation_key = record::disk_key(Table::SYSTEM, INCARNATION_KEY);
     let group_key = record::disk_key(Table::SYSTEM, GROUP_KEY);
-    for item in &*db {
+    for item in &**db {
         let (key, found) = item.map_err(|error| judge(error, "read"))?;
         let value = record::open(sealer, None, &key, &found).map_err(|bad| damage(bad.to_string()))?;
-        records += 1;
         if *key == incarnation_key {
             incarnation = value.try_into().ok().map(Incarnation);
         } else if *key == group_key {
@@ -280,10 +329,7 @@ fn scrub(db: sled::Db, sealer: &Sealer, mark: Option<Mark>) -> Result<Scrubbed, 
 
     let marked = mark.map_or(0, |it| it.group);
     let Some(incarnation) = incarnation else {
-        if records > 0 || marked > 0 {
-            return Err(damage("its first records are missing".to_owned()));
-        }
-        return begin(db, sealer);
+        return Err(damage("its first record is missing".to_owned()));
     };
     if mark.is_some_and(|it| it.incarnation != incarnation && it.group > 0) {
         return Err(damage("it is not the store its watermark belongs to".to_owned()));
@@ -293,17 +339,6 @@ fn scrub(db: sled::Db, sealer: &Sealer, mark: Option<Mark>) -> Result<Scrubbed, 
         return Err(damage(format!("it ends at group {group} and had reached {marked}")));
     }
     Ok(Scrubbed { db, incarnation, group })
-}
-
-/// The first records of a new store.
-fn begin(db: sled::Db, sealer: &Sealer) -> Result<Scrubbed, Failed> {
-    let mut incarnation = Incarnation([0; 16]);
-    getrandom::fill(&mut incarnation.0).map_err(StoreError::Entropy)?;
-    let key = record::disk_key(Table::SYSTEM, INCARNATION_KEY);
-    let record = record::seal(sealer, &key, &incarnation.0)?;
-    db.insert(key, record).map_err(StoreError::engine("begin"))?;
-    db.flush().map_err(StoreError::engine("begin"))?;
-    Ok(Scrubbed { db, incarnation, group: 0 })
 }
 
 /// Takes a damaged store out of the way, with the spool that only it could explain.

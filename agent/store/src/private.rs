@@ -55,14 +55,17 @@ impl PrivateError {
     }
 }
 
-/// Makes a directory of mode 0700, and what is missing above it. One that is there must be private already.
+/// Makes a directory of mode 0700, and what is missing above it, and makes what it made durable. One that is there must
+/// be private already.
 ///
 /// # Errors
 ///
 /// [`PrivateError::Exposed`] and [`PrivateError::Io`].
 pub fn directory(path: &Path) -> Result<(), PrivateError> {
+    let made: Vec<&Path> = path.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(PrivateError::io("create", path))?;
-    check_directory(path)
+    check_directory(path)?;
+    made.into_iter().rev().try_for_each(sync_parent)
 }
 
 /// Reads a file of at most `limit` bytes that only its owner may read.

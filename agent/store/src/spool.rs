@@ -95,6 +95,11 @@ impl SpoolError {
         matches!(self, Self::DiskFull(_))
     }
 
+    /// Whether the payload is not what was written, or not there at all.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Damaged { .. } | Self::Mismatch(_))
+    }
+
     fn io(doing: &'static str, id: SpoolId) -> impl FnOnce(io::Error) -> Self {
         move |source| {
             let kind = source.kind();

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 
-use crate::committer::{Committer, Sealed};
+use crate::committer::{CommitWatch, Committer, Sealed};
+use crate::engine::Engine;
 use crate::headroom::Lookout;
 use crate::lock::Lock;
 use crate::record;
@@ -48,12 +49,20 @@ pub struct Store {
 /// Fields are dropped in this order: the committer ends, sled closes, the lock goes.
 struct Inner {
     committer: Committer,
-    db: sled::Db,
+    db: Engine,
     sealer: Sealer,
     incarnation: Incarnation,
     directory: PathBuf,
     lookout: Lookout,
     lock: Arc<Lock>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.committer.state().broken().is_some() {
+            self.db.leave_open();
+        }
+    }
 }
 
 impl Store {
@@ -73,7 +82,7 @@ impl Store {
 
     pub(crate) fn new(
         committer: Committer,
-        db: sled::Db,
+        db: Engine,
         sealer: Sealer,
         incarnation: Incarnation,
         directory: PathBuf,
@@ -209,8 +218,8 @@ impl Store {
     }
 
     /// How far the committer is; for a watchdog.
-    pub fn progress(&self) -> Progress {
-        self.inner.committer.state().progress()
+    pub fn commit_watch(&self) -> CommitWatch {
+        self.inner.committer.watch()
     }
 
     /// Whether a commit group failed, so that the process has to exit.

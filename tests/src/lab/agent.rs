@@ -1,5 +1,6 @@
 //! An agent of the lab: its folder, its configuration, its process.
 
+use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,8 @@ pub struct AgentOptions {
     pub request_timeout_secs: u64,
     /// Milliseconds after which an unanswered call is taken not to take effect any more.
     pub settle_ms: u64,
+    /// More lines for `[agent]`.
+    pub agent_section: String,
     /// More lines for `[controller]`.
     pub controller_section: String,
     /// More lines for `[connected_system.salesforce]`.
@@ -46,6 +49,7 @@ impl Default for AgentOptions {
             concurrency: 8,
             request_timeout_secs: 10,
             settle_ms: 50,
+            agent_section: String::new(),
             controller_section: String::new(),
             salesforce_section: String::new(),
         }
@@ -76,6 +80,7 @@ pub struct Agent {
     programs: PathBuf,
     member: String,
     process: Option<Process>,
+    environment: Vec<(&'static str, OsString)>,
 }
 
 impl Agent {
@@ -87,8 +92,13 @@ impl Agent {
         options: &AgentOptions,
     ) -> Self {
         std::fs::create_dir_all(folder).expect("the agent's folder");
-        let agent =
-            Self { folder: folder.to_owned(), programs: programs.to_owned(), member: String::new(), process: None };
+        let agent = Self {
+            folder: folder.to_owned(),
+            programs: programs.to_owned(),
+            member: String::new(),
+            process: None,
+            environment: Vec::new(),
+        };
         std::fs::write(folder.join("salesforce-ca.pem"), ca_pem).expect("the simulator's CA");
         agent.write_secret("consumer-secret", salesforce_sim::CONSUMER_SECRET);
         agent.write_secret("password", salesforce_sim::ADMIN_PASSWORD);
@@ -112,10 +122,11 @@ impl Agent {
             ),
         };
         format!(
-            "[agent]\nstate_dir = \"{folder}/state\"\n\n[controller]\n{controller}\n\n[[connected_system]]\nname = \
+            "[agent]\nstate_dir = \"{folder}/state\"\n{agent}\n\n[controller]\n{controller}\n\n[[connected_system]]\nname = \
              \"{SYSTEM}\"\nconnector = \"salesforce\"\nconcurrency = {concurrency}\n\n[connected_system.salesforce]\n\
              domain = \"{salesforce}\"\n{sign_in}\nroot_certificates = \
              [\"{folder}/salesforce-ca.pem\"]\nrequest_timeout_secs = {request_timeout}\nsettle_ms = {settle}\n{plain}{more}\n",
+            agent = options.agent_section,
             controller = options.controller_section,
             concurrency = options.concurrency,
             request_timeout = options.request_timeout_secs,
@@ -198,7 +209,17 @@ impl Agent {
         let (config, ready) = (path(self.config()), path(self.folder.join("ready")));
         let arguments = ["--config", &config, "run", "--ready-file", &ready];
         let log = self.folder.join("agent.log");
-        self.process = Some(Process::start(&self.programs.join("postern"), &arguments, &log));
+        self.process = Some(Process::start_in(&self.programs.join("postern"), &arguments, &log, &self.environment));
+    }
+
+    /// Sets variables of the processes that are started from now on.
+    pub fn set_environment(&mut self, environment: Vec<(&'static str, OsString)>) {
+        self.environment = environment;
+    }
+
+    /// Waits until it ends by itself, and returns its exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        self.process.take()?.ended().await
     }
 
     /// Kills it, as `kill -9` does.

@@ -1,5 +1,6 @@
 //! A program of the lab as a process that can be killed.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -19,10 +20,16 @@ pub struct Process {
 impl Process {
     /// Starts `program` with its standard error stream appended to `log`.
     pub fn start(program: &Path, arguments: &[&str], log: &Path) -> Self {
+        Self::start_in(program, arguments, log, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub fn start_in(program: &Path, arguments: &[&str], log: &Path, environment: &[(&str, OsString)]) -> Self {
         let file = File::options().create(true).append(true).open(log).expect("the log of a program");
         let child = Command::new(program)
             .args(arguments)
             .env(postern_fail_point::FOLDER, FailPoints::beside(log).folder())
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
@@ -61,6 +68,12 @@ impl Process {
         self.signal(rustix::process::Signal::TERM);
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         status.expect("a program of the lab stops when asked").expect("its exit code").code()
+    }
+
+    /// Waits until it ends by itself, and returns its exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        status.unwrap_or_else(|_| panic!("`{}` did not end:\n{}", self.name, self.log())).expect("its exit code").code()
     }
 
     /// Sends it a signal.

@@ -78,10 +78,7 @@ impl Ledger {
         self.arrivals += 1;
         let (task, state) = (restored.offer.task, restored.state.clone());
         let held = Held::restore(restored, self.arrivals);
-        match state {
-            TaskState::Journaled | TaskState::Started { .. } => (),
-            TaskState::Concluded(report) => self.announce_conclusion(task, held.origin, report),
-        }
+        let origin = held.origin;
         if held.origin.is_local() && !held.is_concluded() {
             return self.restore_abandoned(task, held);
         }
@@ -89,6 +86,9 @@ impl Ledger {
         self.tasks.insert(task, held);
         if process_died {
             self.give_up_as(task, failure::process_died(), GivenUp::ProcessDied);
+        }
+        if let TaskState::Concluded(report) = state {
+            self.announce_conclusion(task, origin, report);
         }
     }
 

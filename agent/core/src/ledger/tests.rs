@@ -938,6 +938,22 @@ fn restored(origin: Origin, state: TaskState, journal: u32) -> Restored {
     Restored { tasks: vec![task], ..Restored::default() }
 }
 
+/// F23. Announce the conclusion before the task is taken up, and the task stays in memory beside its report.
+#[test]
+fn f23_a_conclusion_that_lost_its_results_is_owed_at_the_start_and_the_task_goes() {
+    let report = success().into_report(&offer(1, TaskKind::DisableUser, 1), Epoch(1));
+    let state = TaskState::Concluded(Box::new(report));
+    let mut desk = Desk::new();
+    desk.ledger = Ledger::restore(
+        Limits::for_systems([("acme".parse().unwrap(), 1)].into()),
+        restored(Origin::Controller, state, 0),
+    );
+    desk.sync();
+    assert_eq!(desk.ledger.held().started + desk.ledger.held().journaled, 0);
+    assert!(desk.disk.iter().any(|write| matches!(write, Write::PutReport(_))));
+    assert!(desk.disk.contains(&Write::DeleteTask(id(1))));
+}
+
 /// Put back what `poll_timeout` filters out and the shell wakes up for nothing, again and again.
 #[test]
 fn what_waits_for_something_else_than_time_wakes_nobody() {

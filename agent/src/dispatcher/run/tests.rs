@@ -1,12 +1,12 @@
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 
 use postern_agent_core::Limits;
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::FromMember;
-use postern_protocol::message::v1::{MembershipState, Mode, Reject};
+use postern_protocol::message::v1::{LeaseVerdict, MembershipState, Mode, Reject, Renew, Renewed, RenewedLease};
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::{disable_user, test_connection};
 use postern_protocol::{Epoch, Outcome, ReportNo, SessionNo, SystemName, TaskKind};
@@ -17,19 +17,34 @@ use super::*;
 use crate::connector::{AttemptCx, Conclusion, Connector, Pending};
 use crate::spawn::Spawner;
 
-/// A disk with as much free space as the test says.
+/// A disk with as much free space as the test says, and that is as busy as it says.
 #[derive(Debug)]
-struct Disklike(AtomicU64);
+struct Disklike {
+    free: AtomicU64,
+    busy: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Disklike {
+    fn is_busy(&self, busy: bool) {
+        *self.busy.lock().unwrap() = busy;
+        self.changed.notify_all();
+    }
+}
 
 impl Disk for Disklike {
     fn sync(&self, db: &File) -> io::Result<()> {
+        drop(self.changed.wait_while(self.busy.lock().unwrap(), |busy| *busy).unwrap());
         RealDisk.sync(db)
     }
 
     fn free(&self, _: &File) -> io::Result<u64> {
-        Ok(self.0.load(Ordering::SeqCst))
+        Ok(self.free.load(Ordering::SeqCst))
     }
 }
+
+/// Longer than anything here takes that works.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A system where everything works at once.
 struct Willing;
@@ -96,42 +111,41 @@ fn offer(n: u8) -> Offer {
     }
 }
 
-/// A dispatcher over a fresh store on `disk`, with `acme` as this connector serves it, and the other end of its session.
-struct Scene {
+/// An agent over a disk, and how it is talked to.
+struct Desk {
+    _folder: tempfile::TempDir,
+    disk: Arc<Disklike>,
     dispatcher: Dispatcher,
     work: Loop,
     frames: mpsc::Sender<FromMember>,
     sent: mpsc::Receiver<FromMember>,
-    _folder: tempfile::TempDir,
+    _commands: mpsc::Receiver<Command>,
 }
 
-impl Scene {
-    fn new(connector: Arc<dyn Connector>, disk: Arc<dyn Disk>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, _) = Store::open_with(folder.path(), &Options { headroom: 1 << 20, disk }).unwrap();
-        let (dispatcher, inputs) = Dispatcher::channel();
-        let (streams, _commands) = Streams::channel();
-        let connectors = [(acme(), connector)].into();
-        let executor = Executor::new(connectors, Vec::new(), store.clone(), dispatcher.clone(), Spawner::default());
-        let ledger = Ledger::restore(Limits::for_systems([(acme(), 1)].into()), store.restore().unwrap());
-        let (frames, sent) = mpsc::channel(64);
-        let work = Loop::new(ledger, store, executor, streams, inputs);
-        Self { dispatcher, work, frames, sent, _folder: folder }
-    }
+fn desk() -> Desk {
+    desk_with(Arc::new(Willing))
+}
 
-    /// Runs until `story`, which is told in an established session, has ended.
-    async fn run(self, story: impl AsyncFnOnce(&Dispatcher, &mut mpsc::Receiver<FromMember>)) {
-        let Self { dispatcher, work, frames, mut sent, _folder } = self;
-        let told = async {
-            let enabled = Membership { state: MembershipState::Enabled, epoch: Epoch(1), hard: false };
-            assert!(dispatcher.welcomed(SessionNo(1), enabled).await);
-            dispatcher.established(ReportNo(0), Duration::from_secs(60), frames).await;
-            story(&dispatcher, &mut sent).await;
-            dispatcher.stop().await;
-            dispatcher.disconnected().await;
-        };
-        let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
-        ended.unwrap();
+fn desk_with(connector: Arc<dyn Connector>) -> Desk {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Disklike { free: AtomicU64::new(1 << 40), busy: Mutex::new(false), changed: Condvar::new() });
+    let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
+    let (store, _) = Store::open_with(folder.path(), &options).unwrap();
+    let (dispatcher, inputs) = Dispatcher::channel();
+    let (streams, commands) = Streams::channel();
+    let connectors = [(acme(), connector)].into();
+    let executor = Executor::new(connectors, Vec::new(), store.clone(), dispatcher.clone(), Spawner::default());
+    let ledger = Ledger::restore(Limits::for_systems([(acme(), 1)].into()), store.restore().unwrap());
+    let (frames, sent) = mpsc::channel(64);
+    let work = Loop::new(ledger, store, executor, streams, inputs);
+    Desk { _folder: folder, disk, dispatcher, work, frames, sent, _commands: commands }
+}
+
+impl Dispatcher {
+    async fn connect(&self, ttl: Duration, frames: Frames) {
+        let enabled = Membership { state: MembershipState::Enabled, epoch: Epoch(1), hard: false };
+        assert!(self.welcomed(SessionNo(1), enabled).await);
+        self.established(ReportNo(0), ttl, frames).await;
     }
 }
 
@@ -139,46 +153,83 @@ impl Scene {
 /// started again, takes the same offer and ends again.
 #[tokio::test]
 async fn f14_a_full_disk_refuses_new_work_and_the_agent_lives_on() {
-    let disk = Arc::new(Disklike(AtomicU64::new(1 << 40)));
-    let scene = Scene::new(Arc::new(Willing), Arc::<Disklike>::clone(&disk));
-    scene
-        .run(async |dispatcher, sent| {
-            disk.0.store(1 << 20, Ordering::SeqCst);
-            dispatcher.frame(offer(1).into()).await;
-            let refused = next(sent, |frame| matches!(frame, FromMember::Reject(_))).await;
-            let FromMember::Reject(Reject { reason, retry_after_ms, .. }) = refused else { unreachable!() };
-            assert_eq!((reason.known(), retry_after_ms), (Some(Rejection::StoreFault), 10_000));
+    let Desk { disk, dispatcher, work, frames, mut sent, .. } = desk();
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        disk.free.store(1 << 20, Ordering::SeqCst);
+        dispatcher.frame(offer(1).into()).await;
+        let refused = next(&mut sent, |frame| matches!(frame, FromMember::Reject(_))).await;
+        let FromMember::Reject(Reject { reason, retry_after_ms, .. }) = refused else { unreachable!() };
+        assert_eq!((reason.known(), retry_after_ms), (Some(Rejection::StoreFault), 10_000));
 
-            // It still takes down what it is told.
-            let draining = MemberState { state: MembershipState::Draining.into(), epoch: Epoch(2), hard: false };
-            dispatcher.frame(draining.into()).await;
-            let enabled = MemberState { state: MembershipState::Enabled.into(), epoch: Epoch(3), hard: false };
-            disk.0.store(1 << 40, Ordering::SeqCst);
-            dispatcher.frame(enabled.into()).await;
-            dispatcher.frame(offer(2).into()).await;
-            next(sent, |frame| matches!(frame, FromMember::Report(_))).await;
-        })
-        .await;
+        // It still takes down what it is told.
+        let draining = MemberState { state: MembershipState::Draining.into(), epoch: Epoch(2), hard: false };
+        dispatcher.frame(draining.into()).await;
+        let enabled = MemberState { state: MembershipState::Enabled.into(), epoch: Epoch(3), hard: false };
+        disk.free.store(1 << 40, Ordering::SeqCst);
+        dispatcher.frame(enabled.into()).await;
+        dispatcher.frame(offer(2).into()).await;
+        next(&mut sent, |frame| matches!(frame, FromMember::Report(_))).await;
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
 }
 
 /// F09. Take `catch_unwind` out of the executor, and the task stays in its slot, running for ever.
 #[tokio::test]
 async fn f09_a_panic_is_the_failure_of_its_task_and_leaves_the_slot_free() {
-    let scene = Scene::new(Arc::new(Panicking), Arc::new(RealDisk));
-    scene
-        .run(async |dispatcher, sent| {
-            for n in 1..=3 {
-                dispatcher.frame(offer(n).into()).await;
-                let reported = next(sent, |frame| matches!(frame, FromMember::Report(_))).await;
-                let FromMember::Report(report) = reported else { unreachable!() };
-                assert_eq!((report.task, report.outcome.known()), (offer(n).task, Some(Outcome::Failed)));
-                assert_eq!(
-                    (report.changed.known(), report.failure.unwrap().code.as_str()),
-                    (Some(Changed::No), "panic")
-                );
-            }
-        })
-        .await;
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_with(Arc::new(Panicking));
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        for n in 1..=3 {
+            dispatcher.frame(offer(n).into()).await;
+            let reported = next(&mut sent, |frame| matches!(frame, FromMember::Report(_))).await;
+            let FromMember::Report(report) = reported else { unreachable!() };
+            assert_eq!((report.task, report.outcome.known()), (offer(n).task, Some(Outcome::Failed)));
+            assert_eq!((report.changed.known(), report.failure.unwrap().code.as_str()), (Some(Changed::No), "panic"));
+        }
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
+/// F21. Let the loop wait for the disk alone, and no lease is renewed before it is done.
+#[tokio::test]
+async fn f21_leases_are_renewed_while_the_disk_is_busy() {
+    let Desk { disk, dispatcher, work, frames, mut sent, .. } = desk();
+    let told = async {
+        // Short, so that it is renewed soon.
+        dispatcher.connect(Duration::from_millis(600), frames).await;
+        disk.is_busy(true);
+        dispatcher.frame(offer(1).into()).await;
+        for _ in 0..3 {
+            let renew = next(&mut sent, |frame| {
+                assert!(!matches!(frame, FromMember::Accept(_)), "the task is not on disk");
+                matches!(frame, FromMember::Renew(_))
+            });
+            let FromMember::Renew(Renew { nonce, leases }) = renew.await else { unreachable!() };
+            let verdict = LeaseVerdict::Kept.into();
+            let leases = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict }).collect();
+            dispatcher.frame(Renewed { nonce, ttl_ms: 600, leases: List::new(leases).unwrap() }.into()).await;
+        }
+        assert!(dispatcher.status().await.is_some(), "it answers whoever asks");
+        disk.is_busy(false);
+        next(&mut sent, |frame| matches!(frame, FromMember::Report(_))).await;
+    };
+    let told = async {
+        let told = tokio::time::timeout(PATIENCE, told).await;
+        // The store does not close while the disk is busy.
+        disk.is_busy(false);
+        told.unwrap();
+    };
+    tokio::select! {
+        ended = work.run(CancellationToken::new()) => panic!("{ended:?}"),
+        () = told => (),
+    }
 }
 
 async fn next(sent: &mut mpsc::Receiver<FromMember>, wanted: impl Fn(&FromMember) -> bool) -> FromMember {

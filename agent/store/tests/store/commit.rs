@@ -74,10 +74,10 @@ async fn a_commit_resolves_only_after_a_barrier_that_follows_the_write() {
     let needle = b"a key to look for";
     assert!(file.windows(needle.len()).any(|window| window == needle), "synced before written");
     assert!(poll(commit.as_mut()).is_pending(), "resolved before the barrier");
-    assert_eq!(gated.store.progress(), Progress { pending: 1, settled: 0 });
+    assert_eq!(gated.store.commit_watch().look(), Progress { pending: 1, settled: 0 });
     gated.go.send(()).unwrap();
     commit.await.unwrap();
-    assert_eq!(gated.store.progress(), Progress { pending: 0, settled: 1 });
+    assert_eq!(gated.store.commit_watch().look(), Progress { pending: 0, settled: 1 });
 }
 
 /// Seen to fail with a group of one.

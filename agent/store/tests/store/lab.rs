@@ -1,7 +1,8 @@
 //! A store in a folder of its own.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::future::Future;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -42,6 +43,17 @@ impl Folder {
         let Opened { store, recovered } = self.open();
         assert_eq!(recovered, None);
         store
+    }
+
+    /// What another process would find: a broken store stays open until its own ends.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::new();
+        for (path, content) in self.files() {
+            let to = copy.path().join(path.strip_prefix(self.path()).unwrap());
+            DirBuilder::new().recursive(true).mode(0o700).create(to.parent().unwrap()).unwrap();
+            fs::write(to, content).unwrap();
+        }
+        copy
     }
 
     /// Every file below the store's directory, with its content.

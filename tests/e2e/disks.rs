@@ -1,0 +1,218 @@
+//! Disks that fail, hang or are full under the real agent.
+
+use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use postern_tests::disk::{Call, Faults, Library};
+use postern_tests::lab::{AgentOptions, SYSTEM};
+use postern_tests::{Agent, Lab, wait_for};
+use serde_json::json;
+
+use crate::{JOE, programs};
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+const EROFS: i32 = 30;
+
+/// A lab whose member is over a disk that can be made to fail.
+struct Scene {
+    lab: Lab,
+    agent: Agent,
+    faults: Faults,
+}
+
+impl Scene {
+    /// The disk fails below `below` of the agent's state.
+    async fn set(below: &str) -> Self {
+        let lab = Lab::start(programs()).await;
+        let options = AgentOptions { agent_section: "disk_timeout_secs = 5".to_owned(), ..AgentOptions::default() };
+        let mut agent = lab.member_with("agent", options).await;
+        assert_eq!(agent.terminate().await, Some(0));
+        let library = Library::build(lab.folder()).unwrap_or_else(|why| panic!("{why}"));
+        let faults = Faults::none(&lab.folder().join("faults"));
+        // The library compares paths as the system tells them.
+        let below = agent.folder().canonicalize().unwrap().join("state").join(below);
+        agent.set_environment(library.fail(&below, &faults));
+        Self { lab, agent, faults }
+    }
+
+    async fn done(&self, kind: &str) {
+        let task = self.lab.controller.submit(kind, JOE).await;
+        let task = self.lab.controller.finished(task).await;
+        assert_eq!(task["outcome"], json!("succeeded"), "{task}");
+    }
+}
+
+/// F16. The sync that failed is not tried again; what was told before is there after a restart.
+#[tokio::test]
+async fn f16_a_disk_that_fails_ends_the_agent_and_a_restart_goes_on() {
+    for call in [Call::Sync, Call::Write] {
+        let mut scene = Scene::set("store").await;
+        scene.agent.start().await;
+        scene.done("disable_user").await;
+        scene.faults.fail(call, EIO);
+        let task = scene.lab.controller.submit("enable_user", JOE).await;
+        assert_eq!(scene.agent.ended().await, Some(74), "{call:?}: {}", scene.agent.log());
+        assert!(scene.agent.log().contains("nothing decided since was told to anyone"), "{}", scene.agent.log());
+
+        scene.faults.end(call);
+        scene.agent.start().await;
+        let task = scene.lab.controller.finished(task).await;
+        assert_eq!(task["outcome"], json!("succeeded"), "{task}");
+        assert_eq!(scene.lab.salesforce.counters().users[JOE].activations, 1);
+    }
+}
+
+/// F11. Without the watchdog it waits for the disk and renews its leases until somebody looks.
+#[tokio::test]
+async fn f11_a_disk_that_hangs_ends_the_agent_and_its_leases() {
+    let mut scene = Scene::set("store").await;
+    scene.agent.start().await;
+    scene.faults.hold(Call::Sync);
+    let task = scene.lab.controller.submit("disable_user", JOE).await;
+    assert_eq!(scene.agent.ended().await, Some(74), "{}", scene.agent.log());
+    assert!(scene.agent.log().contains("takes nothing any more"), "{}", scene.agent.log());
+
+    scene.faults.end(Call::Sync);
+    scene.agent.start().await;
+    assert_eq!(scene.lab.controller.finished(task).await["outcome"], json!("succeeded"));
+}
+
+/// F21. With the dispatcher waiting for the disk alone, nobody answers.
+#[tokio::test]
+async fn f21_an_agent_over_a_slow_disk_answers_and_goes_on() {
+    let mut scene = Scene::set("store").await;
+    scene.agent.start().await;
+    scene.faults.hold(Call::Sync);
+    let task = scene.lab.controller.submit("disable_user", JOE).await;
+    wait_for("the task to be offered", async || {
+        let task = scene.lab.controller.task(task).await;
+        if task["state"] == json!("queued") { Err(task) } else { Ok(()) }
+    })
+    .await;
+    let status = scene.agent.status().await;
+    assert_eq!(status["agent"]["link"]["state"], json!("connected"), "{status}");
+    scene.faults.end(Call::Sync);
+    assert_eq!(scene.lab.controller.finished(task).await["outcome"], json!("succeeded"));
+    assert!(scene.agent.is_running());
+}
+
+/// F20. A store that was sound is sound when the disk can be written again.
+#[tokio::test]
+async fn f20_a_disk_that_became_read_only_is_said_and_harms_nothing() {
+    let mut scene = Scene::set("store").await;
+    scene.faults.fail(Call::Names, EROFS);
+    scene.faults.fail(Call::Write, EROFS);
+    scene.agent.spawn();
+    assert_eq!(scene.agent.ended().await, Some(74), "{}", scene.agent.log());
+    assert!(scene.agent.log().contains("Read-only file system"), "{}", scene.agent.log());
+
+    scene.faults.end(Call::Names);
+    scene.faults.end(Call::Write);
+    scene.agent.start().await;
+    scene.done("disable_user").await;
+    let aside = std::fs::read_dir(scene.agent.folder().join("state/store")).unwrap().flatten();
+    assert!(aside.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with("corrupt-")));
+}
+
+/// F15. The payload is put off and sent again; the agent and its other work go on.
+#[tokio::test]
+async fn f15_a_payload_for_which_there_is_no_room_comes_when_there_is() {
+    let mut scene = Scene::set("store/spool").await;
+    scene.agent.start().await;
+    scene.faults.fail(Call::Write, ENOSPC);
+    let dataset = scene.lab.folder().join("users.xml");
+    let entry = format!(
+        "<entry changetype=\"modify\" modifytype=\"replace\"><Username>{JOE}</Username><Title>Chief</Title></entry>"
+    );
+    std::fs::write(&dataset, format!("<?xml version=\"1.0\"?>\n<root>{entry}</root>\n")).unwrap();
+    let dataset = dataset.to_str().unwrap();
+    let line = ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", dataset, "--async"];
+    let submitted = scene.lab.controller.cli(&line).await;
+    wait_for("the payload to be put off", async || {
+        let log = scene.agent.log();
+        if log.contains("too full for spool file") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    scene.done("disable_user").await;
+
+    scene.faults.end(Call::Write);
+    let id = submitted["id"].as_str().unwrap().parse().unwrap();
+    let task = scene.lab.controller.finished(id).await;
+    assert_eq!(task["outcome"], json!("succeeded"), "{task}");
+    assert!(scene.agent.is_running());
+}
+
+/// F58.
+#[tokio::test]
+async fn f58_a_store_of_a_newer_version_ends_the_agent_and_is_not_touched() {
+    let mut scene = Scene::set("store").await;
+    let format = scene.agent.folder().join("state/store/format");
+    let ours = std::fs::read_to_string(&format).unwrap();
+    let newer = ours.replace("format = 1", "format = 999");
+    std::fs::write(&format, &newer).unwrap();
+    scene.agent.spawn();
+    assert_eq!(scene.agent.ended().await, Some(78), "{}", scene.agent.log());
+    assert!(scene.agent.log().contains("start the newer version again"), "{}", scene.agent.log());
+    assert_eq!(std::fs::read_to_string(&format).unwrap(), newer);
+
+    std::fs::write(&format, ours).unwrap();
+    scene.agent.start().await;
+    scene.done("disable_user").await;
+}
+
+/// F14, on a disk that is really full. Where nothing may be mounted, the test of the same name with a disk of the agent's
+/// own making has to do.
+#[tokio::test]
+async fn f14_an_agent_on_a_full_disk_refuses_work_and_takes_it_when_there_is_room() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.agent("agent");
+    let Some(disk) = SmallDisk::mount(&agent.folder().join("state"), "64m") else { return };
+    agent.enroll(&lab.controller).await;
+    agent.start().await;
+    lab.controller.approve(agent.member()).await;
+    lab.controller.associate(SYSTEM, postern_tests::lab::CLUSTER).await;
+    let filler = disk.fill();
+    let task = lab.controller.submit("disable_user", JOE).await;
+    wait_for("the offer to be refused", async || {
+        let log = agent.log();
+        if log.contains("too full for new work") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    assert!(agent.is_running());
+
+    std::fs::remove_file(filler).unwrap();
+    assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
+    assert!(agent.is_running(), "{}", agent.log());
+    assert_eq!(agent.terminate().await, Some(0));
+}
+
+/// A disk of its own in memory.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// None where this user may not mount.
+    fn mount(at: &Path, size: &str) -> Option<Self> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(at).unwrap();
+        let options = format!("size={size},mode=0700");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output();
+        let is_mounted = mounted.is_ok_and(|it| it.status.success());
+        is_mounted.then(|| Self(at.to_owned()))
+    }
+
+    /// Writes until nothing goes in any more, and returns the file.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.join("filler");
+        let mut file = std::fs::File::create(&path).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).output();
+    }
+}

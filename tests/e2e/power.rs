@@ -1,0 +1,27 @@
+//! F17: the power goes, and what was not durable is lost or torn.
+
+use postern_tests::powercut::{self, Guard, Plan, Tally};
+
+use crate::programs;
+
+fn cut(states: u64, without: Option<Guard>) -> Tally {
+    let plan = Plan { states, seed: 1, without };
+    powercut::run(programs(), plan, |_| ()).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// A short run of what the program `powercut` does at length.
+#[test]
+fn f17_a_power_cut_at_any_moment_loses_nothing_that_was_told() {
+    let tally = cut(75, None);
+    assert_eq!(tally.violations, Vec::<String>::new(), "{tally:?}");
+    assert!(tally.states == 75 && tally.at_risk > 0 && tally.opening > 0, "{tally:?}");
+}
+
+/// The states are bad enough to tell: each guard of the store is missed when it is not there.
+#[test]
+fn f17_a_guard_that_is_left_out_is_missed() {
+    for guard in [Guard::DataSync, Guard::FileSync, Guard::DirectorySync] {
+        let tally = cut(50, Some(guard));
+        assert!(tally.lost + tally.unopenable + tally.payloads > 0, "{guard:?}: {tally:?}");
+    }
+}
