@@ -17,7 +17,9 @@ pub use postern_agent_core::{Earlier, GivenUp, JournalEntry, Mark};
 use postern_protocol::message::v1::{MAX_PARTS, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
-use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest};
+use postern_protocol::{
+    Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, Timestamp,
+};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -28,6 +30,7 @@ pub use results::unpacked;
 pub use salesforce::Standing;
 
 use crate::chain::Chain;
+use crate::clock;
 
 /// A future that a trait object can return.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -127,10 +130,13 @@ impl Conclusion {
         let in_doubt = why == GivenUp::InDoubt || journal.open_intents().next().is_some();
         match why {
             GivenUp::ProcessDied => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
-            GivenUp::Failed | GivenUp::InDoubt if in_doubt => Self { changed, ..Self::unknown(failure) },
-            GivenUp::Failed | GivenUp::InDoubt if has_changed => {
+            GivenUp::Failed | GivenUp::Cancelled | GivenUp::InDoubt if in_doubt => {
+                Self { changed, ..Self::unknown(failure) }
+            }
+            GivenUp::Failed | GivenUp::Cancelled | GivenUp::InDoubt if has_changed => {
                 Self { outcome: Outcome::PartiallySucceeded, changed, ..Self::failed(failure) }
             }
+            GivenUp::Cancelled => Self { outcome: Outcome::Cancelled, failure: None, ..Self::failed(failure) },
             GivenUp::Failed | GivenUp::InDoubt => Self::failed(failure),
         }
     }
@@ -207,6 +213,8 @@ pub struct AttemptCx {
     pub reconcile: bool,
     /// What earlier attempts on this agent journaled.
     pub earlier: Earlier,
+    /// When nothing more of the task may be begun: what has begun is gone on with, so that no record is left half done.
+    pub deadline: Option<Timestamp>,
     /// Fires when the task should stop at the next point where it can.
     pub stop: CancellationToken,
     /// Where to write before acting.
@@ -266,6 +274,11 @@ impl AttemptCx {
     /// Whether an earlier attempt proved this step done.
     pub fn is_done(&self, step: u32) -> bool {
         self.earlier.is_done(step)
+    }
+
+    /// Whether nothing more of the task may be begun.
+    pub fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| clock::now() >= deadline)
     }
 
     /// The intents of earlier attempts on this agent that may have become effects, oldest first.
@@ -358,6 +371,8 @@ mod tests {
         assert_eq!(known(&unchanged, GivenUp::Failed), (Outcome::Failed, Changed::No));
         assert_eq!(known(&unchanged, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::Unknown));
         assert_eq!(known(&taken_back, GivenUp::Failed), (Outcome::Failed, Changed::No));
+        assert_eq!(known(&taken_back, GivenUp::Cancelled), (Outcome::Cancelled, Changed::No));
+        assert_eq!(known(&both, GivenUp::Cancelled), (Outcome::Unknown, Changed::Yes));
         assert_eq!(known(&taken_back, GivenUp::InDoubt), (Outcome::Unknown, Changed::Unknown));
         assert_eq!(known(&[open], GivenUp::Failed), (Outcome::Unknown, Changed::Unknown));
         assert_eq!(known(&[done], GivenUp::Failed), (Outcome::PartiallySucceeded, Changed::Yes));

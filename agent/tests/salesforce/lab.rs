@@ -23,7 +23,7 @@ use postern_protocol::task::{
     deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
     restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
-use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest};
+use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use salesforce_sim::{
     ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, Assumptions, CONSUMER_KEY, CONSUMER_SECRET, Config, Counters, Effects, Fault,
     Matching, Mishap, OrgSeed, Simulator,
@@ -263,6 +263,8 @@ pub struct Task {
     pub dies_after: Option<usize>,
     /// The disk is full when the payload has so many bytes; for one attempt.
     pub disk_holds: Option<usize>,
+    /// When nothing more of it may be begun.
+    pub deadline: Option<Timestamp>,
     pub stop: CancellationToken,
 }
 
@@ -284,6 +286,7 @@ impl Task {
             reconcile: false,
             dies_after: None,
             disk_holds: None,
+            deadline: None,
             stop: CancellationToken::new(),
         }
     }
@@ -320,6 +323,7 @@ impl Task {
             system: system(),
             reconcile: self.reconcile,
             earlier,
+            deadline: self.deadline,
             stop: self.stop.clone(),
             journal,
         };

@@ -10,6 +10,7 @@ mod features;
 mod import;
 mod import_bad_input;
 mod import_bulk;
+mod import_deaths;
 mod import_memberships;
 mod import_options;
 mod lab;

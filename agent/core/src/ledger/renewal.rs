@@ -44,7 +44,7 @@ impl Ledger {
         held.fenced.get_or_insert(now);
         if held.running {
             self.events.push_back(Event::Stop(task));
-        } else if matches!(held.phase, Phase::Journaled) {
+        } else if matches!(held.phase, Phase::Journaled { .. }) {
             self.drop_task(task);
         }
     }

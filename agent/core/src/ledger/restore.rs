@@ -79,13 +79,13 @@ impl Ledger {
         let (task, state) = (restored.offer.task, restored.state.clone());
         let held = Held::restore(restored, self.arrivals);
         match state {
-            TaskState::Journaled | TaskState::Started { .. } => (),
+            TaskState::Journaled { .. } | TaskState::Started { .. } => (),
             TaskState::Concluded(report) => self.announce_conclusion(task, held.origin, report),
         }
         if held.origin.is_local() && !held.is_concluded() {
             return self.restore_abandoned(task, held);
         }
-        let process_died = matches!(held.phase, Phase::Started { resumed } if resumed + 1 >= self.limits.deaths);
+        let process_died = held.deaths() >= held.most_deaths(&self.limits);
         self.tasks.insert(task, held);
         if process_died {
             self.give_up_as(task, failure::process_died(), GivenUp::ProcessDied);

@@ -27,6 +27,12 @@ pub(super) struct Note {
     /// When that user's password was changed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<String>,
+    /// The part of the unit that is about to be tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tries: Option<u32>,
+    /// The part of the unit in which an attempt failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<u32>,
 }
 
 impl Note {
@@ -34,7 +40,7 @@ impl Note {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    fn decode(entry: &JournalEntry) -> Option<Self> {
+    pub(super) fn decode(entry: &JournalEntry) -> Option<Self> {
         serde_json::from_slice(&entry.note).ok()
     }
 }

@@ -29,7 +29,7 @@ use super::lookup::{Found, Users, Wanted};
 use super::memory::{Memory, Note, Operation};
 use super::plan::{Key, Plan, Refused};
 use super::present::Present;
-use super::result::{Line, Shift};
+use super::result::{DEADLY, Line, Shift};
 use crate::connector::{AttemptCx, MAX_NOTE};
 use crate::dataset::{Change, Item};
 
@@ -39,6 +39,39 @@ const ROUNDS: u32 = 2;
 const RENAMES_A_NOTE: usize = MAX_NOTE / 64;
 /// Why an entry was not done that is all right by itself.
 const NOT_SENT: &str = "nothing was sent for this entry, because another one failed and all or none were to be done";
+
+/// Why nothing is sent for entries that are all right by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// All or none were to be done, and another one failed.
+    AnotherFailed,
+    /// The deadline passed before they were begun.
+    Late,
+    /// The process died at too many others.
+    TooDeadly,
+    /// The process died at them.
+    Deadly,
+}
+
+impl Unsent {
+    fn said(self) -> Refused {
+        let (code, message) = match self {
+            Self::AnotherFailed => ("not_sent", NOT_SENT),
+            Self::Late => ("expired", "the deadline of the task passed before this entry was begun"),
+            Self::TooDeadly => (
+                "not_sent",
+                "nothing was sent for this entry, because the agent's process died at several others; look at the \
+                 agent's log first",
+            ),
+            Self::Deadly => (
+                DEADLY,
+                "the agent's process died whenever it worked on this entry, so it is not tried again; look at the user \
+                 in Salesforce and at the agent's log before you submit it anew",
+            ),
+        };
+        Refused::new(code, message)
+    }
+}
 /// A taken name whose owner has to be looked at.
 const MAYBE_OURS: &str = "maybe_ours";
 
@@ -93,14 +126,28 @@ impl<'a> Unit<'a> {
     }
 
     /// Reports the unit without sending anything: what fails for itself, and the others because of it.
-    pub(super) async fn refuse(mut self, looked_at: bool) -> Result<Vec<Line>, Failure> {
-        if looked_at {
-            self.prepare().await?;
-        }
+    pub(super) async fn refuse(mut self) -> Result<Vec<Line>, Failure> {
+        self.prepare().await?;
+        Ok(self.leave_out(Unsent::AnotherFailed))
+    }
+
+    /// Reports the unit without looking at anything. Whether something was sent for it before, nobody can tell then.
+    pub(super) fn leave_out(mut self, why: Unsent) -> Vec<Line> {
+        let may_have_acted = self.memory.may_have_acted && why != Unsent::AnotherFailed;
         for work in self.work.iter_mut().filter(|work| work.is_open()) {
-            work.fail("not_sent", NOT_SENT);
+            work.end = Some(if may_have_acted { End::Unknown(why.said()) } else { End::Failed(why.said()) });
         }
-        Ok(self.lines())
+        self.lines()
+    }
+
+    /// Whether an attempt on this agent has begun it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.cx.earlier.open_intents().any(|intent| intent.step == self.step)
+    }
+
+    /// Whether any of it may have been sent, here or elsewhere.
+    pub(super) fn may_have_acted(&self) -> bool {
+        self.memory.may_have_acted
     }
 
     fn lines(self) -> Vec<Line> {
@@ -163,7 +210,7 @@ impl<'a> Unit<'a> {
     fn stop_at_failure(&mut self) {
         if self.choices.all_or_none && self.work.iter().any(|work| !work.is_open()) {
             for work in self.work.iter_mut().filter(|work| work.is_open() && !work.written) {
-                work.fail("not_sent", NOT_SENT);
+                work.end = Some(End::Failed(Unsent::AnotherFailed.said()));
             }
         }
     }
