@@ -108,7 +108,7 @@ impl Lab {
             ),
             other => panic!("no method {other}"),
         };
-        format!("domain = \"{}\"\ninsecure_plain_http = true\nsettle_ms = 10\n{method}", self.sim.http_url())
+        format!("domain = \"{}\"\ninsecure_plain_http = true\nsettle_ms = 10\nsettle_once_ms = 30\n{method}", self.sim.http_url())
     }
 
     /// A connector with these settings.

@@ -17,7 +17,7 @@ use tokio_util::bytes::Bytes;
 use super::governor::{self, Batches, Place};
 use super::sign_in::Session;
 use super::{Salesforce, error};
-use crate::connector::AttemptCx;
+use crate::connector::{AttemptCx, stopped};
 use crate::http::{BODY_LIMIT, JSON_LIMIT, Opened, Reply, Sent};
 use crate::random;
 use call::{Body, CSV_UTF8, JSON};
@@ -30,6 +30,8 @@ pub(super) use reply::{Answer, job_id};
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
 pub(super) const LOCK_TRIES: u32 = 5;
 const LOCK_WAIT: Duration = Duration::from_millis(200);
+/// Between two looks for an effect, whatever is configured.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// An answer that is read piece by piece. It keeps its place among the calls until it is dropped.
@@ -171,9 +173,38 @@ impl Salesforce {
         }
     }
 
-    /// Waits until a call without an answer has taken effect if it ever will.
+    /// Waits until most calls without an answer that take effect at all have done so.
     pub(super) async fn settle(&self) {
         tokio::time::sleep(self.settings.settle).await;
+    }
+
+    /// Looks, less and less often, until an effect is there, or a call without an answer is not to have one any more.
+    /// An attempt that is told to stop looks once more and leaves the rest to another; one that was told so before is
+    /// there to find out.
+    pub(super) async fn watch<F: Future<Output = Result<bool, Failure>>>(
+        &self,
+        cx: &AttemptCx,
+        is_there: impl Fn() -> F,
+    ) -> Result<bool, Failure> {
+        let only_looks = cx.stop.is_cancelled();
+        let (mut left, mut pause) = (self.settings.settle_once, self.settings.settle);
+        loop {
+            let is_stopped = tokio::select! {
+                () = cx.stop.cancelled(), if !only_looks => true,
+                () = tokio::time::sleep(pause) => false,
+            };
+            if is_there().await? {
+                return Ok(true);
+            }
+            left = left.saturating_sub(pause);
+            if left.is_zero() {
+                return Ok(false);
+            }
+            if is_stopped {
+                return Err(stopped());
+            }
+            pause = (pause * 2).clamp(SHORTEST_LOOK, left.max(SHORTEST_LOOK));
+        }
     }
 
     /// How long a change may take; a lease must outlive it.

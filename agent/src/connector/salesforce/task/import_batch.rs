@@ -67,7 +67,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         return Ok(tally.conclusion());
     }
     let schema = org.describe("User").await?;
-    let choices = Choices::of(&it, &schema, &cx.system)?;
+    let choices = Choices::of(&it, &schema, &cx.system, org.settings.marker.as_deref())?;
     let batch = Batch { org, cx, schema: &schema, choices: &choices, longest: Longest::default() };
     let course = batch.course(form).await?;
     let mut stock = if course == Course::Plan { Stock::of(org).await? } else { Stock::default() };

@@ -15,6 +15,8 @@ pub(super) struct Choices {
     pub(super) dry_run: bool,
     /// More rows than this go in bulk.
     pub(super) bulk_threshold: usize,
+    /// The attribute, as the org spells it, that tells a new user from any other.
+    pub(super) marker: Option<String>,
     /// Canonical; empty: the account's name.
     pub(super) audit_key: String,
     system: SystemName,
@@ -34,7 +36,12 @@ const REPLACED: Treatment = Treatment { difference: Difference::Replace, encrypt
 
 impl Choices {
     /// Understands a request. One that asks for what this org or this version cannot do is refused as a whole.
-    pub(super) fn of(request: &Request, schema: &Described, system: &SystemName) -> Result<Self, Failure> {
+    pub(super) fn of(
+        request: &Request,
+        schema: &Described,
+        system: &SystemName,
+        marker: Option<&str>,
+    ) -> Result<Self, Failure> {
         let mut rules = HashMap::new();
         for rule in &request.attributes {
             let name = canonical(&rule.attribute);
@@ -48,6 +55,7 @@ impl Choices {
             rules.insert(name, Treatment { difference, encrypted: rule.encrypted, audited: rule.audited });
         }
         Ok(Self {
+            marker: marker.map(|name| marker_of(name, schema)).transpose()?,
             all_or_none: request.all_or_none,
             dry_run: request.dry_run,
             bulk_threshold: usize::try_from(request.bulk_threshold).unwrap_or(usize::MAX),
@@ -147,6 +155,15 @@ fn names_its_system(request: &Request, system: &SystemName) -> Result<bool, Fail
         }
         None => Err(refused("unknown_dynamic_system", format!("this version knows no {}", request.dynamic_system))),
     }
+}
+
+fn marker_of(name: &str, schema: &Described) -> Result<String, Failure> {
+    let field = schema.find(name).ok_or_else(|| {
+        let summary = format!("users of this org have no field `{name}`, which `create_marker` names");
+        Failure::new(FailureClass::Rejected, "unknown_attribute", summary)
+            .with_next_step("Correct `create_marker` in the agent's configuration; nothing was changed.")
+    })?;
+    Ok(field.name.clone())
 }
 
 fn refused(code: &str, summary: String) -> Failure {

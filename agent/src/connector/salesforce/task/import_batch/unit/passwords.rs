@@ -9,6 +9,7 @@ use super::super::memory::Note;
 use super::work::{End, Work, said};
 use super::{AT_ONCE, ROUNDS, Unit};
 use crate::connector::salesforce::api::{Call, Undone};
+use crate::connector::salesforce::task::new_password::is_moved;
 use crate::connector::salesforce::{error, time};
 use crate::dataset::Change;
 
@@ -68,6 +69,7 @@ impl Unit<'_> {
             return Ok(());
         };
         let mut before = &work.password_changed;
+        let was_sent = self.memory.passwords.contains_key(&work.number);
         if let Some(earlier) = self.memory.passwords.get(&work.number) {
             if work.password_changed != *earlier {
                 return Ok(());
@@ -81,18 +83,19 @@ impl Unit<'_> {
             let refused = match self.org.change(self.cx, self.step, &note.encode(), &call).await {
                 Ok(_) => return Ok(()),
                 Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => return Ok(()),
-                Err(Undone::Not(failure)) if lost.is_none() => return Err(Undone::Not(failure)),
+                Err(Undone::Not(failure)) if lost.is_none() && (!was_sent || error::is_retryable(&failure)) => return Err(Undone::Not(failure)),
                 Err(Undone::Not(failure)) => Some(failure),
                 Err(Undone::Unknown(failure)) => {
                     lost = Some(failure);
                     None
                 }
             };
-            self.org.settle().await;
-            match (self.org.read_back(id).await, refused) {
-                (Ok(now), _) if now.last_password_change_date != *before => return Ok(()),
-                (Ok(_), Some(refused)) => return Err(Undone::Not(refused)),
-                (Ok(_), None) => (),
+            match (is_moved(self.org, id, before.as_ref(), self.cx).await, refused) {
+                (Ok(true), _) => return Ok(()),
+                (Ok(false), Some(refused)) => return Err(Undone::Not(refused)),
+                (Ok(false), None) => (),
+                // Another attempt finds the intent, and looks.
+                (Err(failure), _) if error::is_interruption(&failure) => return Err(Undone::Not(failure)),
                 (Err(failure), _) => return Err(Undone::Unknown(failure)),
             }
         }

@@ -114,7 +114,7 @@ impl<'a> Work<'a> {
             Change::Add => {
                 let Some(found) = users.by_name(plan.key.text()) else { return };
                 let since = memory.since.filter(|_| memory.may_have_acted);
-                if since.is_some_and(|since| found.was_created_by(service_account, since)) {
+                if since.is_some_and(|since| found.is_made_of(plan, service_account, since)) {
                     self.password_changed.clone_from(&found.last_password_change_date);
                     self.created(found.id.clone());
                 } else {
