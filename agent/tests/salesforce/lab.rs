@@ -85,6 +85,12 @@ impl Lab {
         connector::build(&config.systems[0], keep).map_err(|error| error.to_string())
     }
 
+    /// A connector whose calls time out after a second, and may take effect for some more.
+    pub fn impatient(&self) -> Arc<dyn Connector> {
+        let settings = self.settings("oauth-jwt").replace("settle_once_ms = 30", "settle_once_ms = 8000");
+        self.connector_with(&format!("{settings}request_timeout_secs = 1\n"))
+    }
+
     /// The reference to a secret.
     pub fn secret(&self, name: &str) -> String {
         format!("{{ file = \"{}\" }}", self.folder.path().join(name).display())
@@ -328,6 +334,19 @@ impl Task {
             journal,
         };
         connector.run(self.request.clone(), &cx).await
+    }
+
+    /// An attempt during which the process dies, when the fault that was asked for has met its call.
+    pub async fn dies_in_the_call(&mut self, lab: &Lab, connector: &Arc<dyn Connector>) {
+        let death = async {
+            while lab.sim.faults() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = self.attempt(connector) => panic!("it ended before: {ended:?}"),
+            () = death => (),
+        }
     }
 
     /// Opens the one sealed output.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use postern_protocol::Failure;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use tokio_util::bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
 use super::governor::{self, Batches, Place};
 use super::sign_in::Session;
@@ -178,30 +179,46 @@ impl Salesforce {
         tokio::time::sleep(self.settings.settle).await;
     }
 
-    /// Looks, less and less often, until an effect is there, or a call without an answer is not to have one any more.
-    /// An attempt that is told to stop looks once more and leaves the rest to another; one that was told so before is
-    /// there to find out.
+    /// Looks, less and less often, until the effect of a call without an answer is there, or is not to come any more. An
+    /// attempt that is told to stop looks once more, and leaves the rest to another.
     pub(super) async fn watch<F: Future<Output = Result<bool, Failure>>>(
         &self,
         cx: &AttemptCx,
         is_there: impl Fn() -> F,
     ) -> Result<bool, Failure> {
-        let only_looks = cx.stop.is_cancelled();
+        self.watch_until(&cx.stop, is_there).await
+    }
+
+    /// The same for what earlier attempts sent. An attempt that was told to stop before it began is there to find out.
+    pub(super) async fn watch_earlier<F: Future<Output = Result<bool, Failure>>>(
+        &self,
+        cx: &AttemptCx,
+        is_there: impl Fn() -> F,
+    ) -> Result<bool, Failure> {
+        let never = CancellationToken::new();
+        self.watch_until(if cx.stop.is_cancelled() { &never } else { &cx.stop }, is_there).await
+    }
+
+    async fn watch_until<F: Future<Output = Result<bool, Failure>>>(
+        &self,
+        stop: &CancellationToken,
+        is_there: impl Fn() -> F,
+    ) -> Result<bool, Failure> {
         let (mut left, mut pause) = (self.settings.settle_once, self.settings.settle);
         loop {
             let is_stopped = tokio::select! {
-                () = cx.stop.cancelled(), if !only_looks => true,
+                () = stop.cancelled() => true,
                 () = tokio::time::sleep(pause) => false,
             };
             if is_there().await? {
                 return Ok(true);
             }
             left = left.saturating_sub(pause);
-            if left.is_zero() {
-                return Ok(false);
-            }
             if is_stopped {
                 return Err(stopped());
+            }
+            if left.is_zero() {
+                return Ok(false);
             }
             pause = (pause * 2).clamp(SHORTEST_LOOK, left.max(SHORTEST_LOOK));
         }

@@ -91,7 +91,7 @@ pub(super) fn was_begun(step: u32, cx: &AttemptCx) -> bool {
 /// What earlier attempts have proved.
 pub(super) async fn from_earlier(org: &Salesforce, user: &User, step: u32, cx: &AttemptCx) -> Result<Earlier, Failure> {
     let Some(note) = last_note(step, cx) else { return Ok(Earlier::Nothing) };
-    Ok(if is_moved(org, &user.id, note.before.as_ref(), cx).await? {
+    Ok(if was_moved(org, &user.id, note.before.as_ref(), cx).await? {
         Earlier::Set(note.opened())
     } else if note.call >= MAX_CALLS {
         Earlier::Exhausted(note.opened())
@@ -154,6 +154,17 @@ pub(super) async fn is_moved(
     cx: &AttemptCx,
 ) -> Result<bool, Failure> {
     org.watch(cx, || async { Ok(org.read_back(user).await?.last_password_change_date.as_ref() != before) }).await
+}
+
+/// The same for what earlier attempts sent.
+pub(super) async fn was_moved(
+    org: &Salesforce,
+    user: &str,
+    before: Option<&String>,
+    cx: &AttemptCx,
+) -> Result<bool, Failure> {
+    let is_moved = || async { Ok(org.read_back(user).await?.last_password_change_date.as_ref() != before) };
+    org.watch_earlier(cx, is_moved).await
 }
 
 /// A refusal. "You used this password before" may mean: in the call before this one.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::super::api::{Answer, Call, Undone};
 use super::super::user::{User, inactive};
 use super::super::{Salesforce, error};
-use super::new_password::is_moved;
+use super::new_password::{is_moved, was_moved};
 use super::{Stop, password_may_be_changed_by, step, undecided};
 use crate::connector::AttemptCx;
 
@@ -65,12 +65,12 @@ async fn from_earlier(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<R
     let moved = match note(cx) {
         Some(note) => {
             let before = note.get("before").and_then(Json::as_str).map(str::to_owned);
-            is_moved(org, &user.id, before.as_ref(), cx).await
+            was_moved(org, &user.id, before.as_ref(), cx).await
         }
         // An error falls on the side of a change that somebody else made shortly before: it passes for the reset, as
         // probable. The reset is not made again either way.
         None => {
-            org.watch(cx, || async { Ok(password_may_be_changed_by(cx.task, &org.read_back(&user.id).await?)) }).await
+            org.watch_earlier(cx, || async { Ok(password_may_be_changed_by(cx.task, &org.read_back(&user.id).await?)) }).await
         }
     };
     if moved? {

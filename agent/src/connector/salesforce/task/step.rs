@@ -98,7 +98,7 @@ pub(super) async fn bring_about(
 ) -> Result<Certainty, Stuck> {
     if cx.stop.is_cancelled() && cx.open_intents().iter().any(|entry| entry.step == step) {
         // It is not asked for any more, so that it matters whether what was sent before has an effect after all.
-        if org.watch(cx, || wanted.is_there(org)).await.map_err(Stuck::unseeable)? {
+        if org.watch_earlier(cx, || wanted.is_there(org)).await.map_err(Stuck::unseeable)? {
             return Ok(Certainty::Probable);
         }
         cx.take_back_earlier(step).await.map_err(Stuck::Later)?;

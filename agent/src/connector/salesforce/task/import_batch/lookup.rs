@@ -121,11 +121,8 @@ impl Found {
     /// Whether it is what an entry asked for whose making was not answered: `user` made it, at or after `since`, and it
     /// has the entry's marker, if that has one.
     pub(super) fn is_made_of(&self, plan: &Plan<'_>, user: &str, since: Timestamp) -> bool {
-        let is_same = |wanted: &Json| match (self.marker.as_ref(), wanted.as_str()) {
-            (Some(Json::String(held)), Some(wanted)) => held.eq_ignore_ascii_case(wanted),
-            (held, _) => held == Some(wanted),
-        };
-        self.was_created_by(user, since) && plan.marker.as_ref().is_none_or(is_same)
+        let is_same = plan.marker.is_none() || plan.marker == self.marker;
+        is_same && self.was_created_by(user, since)
     }
 
     /// Whether `user` made it at or after `since`.
