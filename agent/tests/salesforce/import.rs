@@ -343,8 +343,7 @@ async fn f04_values_that_are_there_after_two_lost_answers_are_told_as_done() {
 async fn f67_a_user_with_another_marker_is_a_name_conflict() {
     let lab = Lab::start().await;
     let profile = profile(&lab).await;
-    let connector =
-        lab.connector_with(&format!("{}create_marker = \"employeenumber\"\n", lab.settings("oauth-jwt")));
+    let connector = lab.connector_with(&format!("{}create_marker = \"employeenumber\"\n", lab.settings("oauth-jwt")));
     let with = |number: &str| root(&add(NEW, &profile, &format!("<EmployeeNumber>{number}</EmployeeNumber>")));
     import(with("E-17")).attempt(&connector).await.unwrap();
     for (number, expected) in [("E-18", "DUPLICATE_USERNAME"), ("E-17", "created")] {

@@ -114,7 +114,10 @@ impl Lab {
             ),
             other => panic!("no method {other}"),
         };
-        format!("domain = \"{}\"\ninsecure_plain_http = true\nsettle_ms = 10\nsettle_once_ms = 30\n{method}", self.sim.http_url())
+        format!(
+            "domain = \"{}\"\ninsecure_plain_http = true\nsettle_ms = 10\nsettle_once_ms = 30\n{method}",
+            self.sim.http_url()
+        )
     }
 
     /// A connector with these settings.
@@ -295,6 +298,11 @@ impl Task {
             deadline: None,
             stop: CancellationToken::new(),
         }
+    }
+
+    /// Writes its dataset anew.
+    pub fn rewrite(&mut self, with: impl FnOnce(&str) -> String) {
+        self.dataset = with(std::str::from_utf8(&self.dataset).unwrap()).into_bytes();
     }
 
     /// Its id.

@@ -6,6 +6,7 @@ mod collect;
 mod delta;
 mod deprovision;
 mod export;
+mod faults;
 mod features;
 mod import;
 mod import_bad_input;

@@ -65,7 +65,7 @@ async fn f04_a_lost_answer_to_a_given_password() {
 }
 
 #[tokio::test]
-async fn a_password_that_never_arrived_is_sent_once_more() {
+async fn f66_a_password_that_never_arrived_is_sent_once_more() {
     let lab = Lab::start().await;
     let connector = lab.connector();
     lab.fault("POST", "/password", Mishap::Refuse, 1);
@@ -337,7 +337,7 @@ async fn f61_a_throttled_change_is_made_by_the_next_attempt() {
 /// A proxy that inspects answers has a page of its own in place of Salesforce's. Take any 4xx for "nothing happened",
 /// and the user gets a mail for every attempt.
 #[tokio::test]
-async fn a_page_in_place_of_an_answer_proves_nothing() {
+async fn f62_a_page_in_place_of_an_answer_proves_nothing() {
     let lab = Lab::start().await;
     let connector = lab.connector();
     lab.fault("DELETE", "/password", Mishap::LoseReply { status: 403 }, 3);

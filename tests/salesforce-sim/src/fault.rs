@@ -69,6 +69,13 @@ pub enum Mishap {
         /// Milliseconds.
         millis: u64,
     },
+    /// The call does its work; this is the answer.
+    OtherReply {
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        body: String,
+    },
     /// A call whose body has this piece in it does its work and is never answered; others are not touched.
     HangAt {
         /// Such as the name of a user.

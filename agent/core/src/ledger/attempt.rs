@@ -154,7 +154,7 @@ impl Ledger {
     /// Ends a task that no further attempt follows, whatever its last one failed of. Whether that is so.
     fn end_without_retry(&mut self, task: TaskId, failure: &Failure, now: Timestamp) -> bool {
         let Some(held) = self.tasks.get(&task) else { return true };
-        let (begun, untouched) = (held.is_begun(), held.is_untouched());
+        let (begun, untouched, target) = (held.is_begun(), held.is_untouched(), held.offer.target.clone());
         let interrupted = is_interruption(failure);
         if held.fenced.is_some() {
             // What has begun may be leased to this member again, which then goes on from the journal.
@@ -164,11 +164,11 @@ impl Ledger {
         } else if held.cancelled && untouched {
             self.conclude(task, Ending::cancelled());
         } else if held.cancelled && interrupted {
-            self.give_up_unwanted(task, failure::cancelled_too_late(), GivenUp::Cancelled);
+            self.give_up_unwanted(task, failure::cancelled_too_late(&target), GivenUp::Cancelled);
         } else if held.is_expired(now) && untouched {
             self.conclude(task, Ending::expired());
         } else if held.is_expired(now) && interrupted && !begun {
-            self.give_up(task, failure::expired_in_doubt());
+            self.give_up(task, failure::expired_in_doubt(&target));
         } else {
             return false;
         }

@@ -51,8 +51,9 @@ impl Ledger {
 
     /// The task does not come back: what its journal knows is told.
     pub(super) fn give_up_lost(&mut self, task: TaskId) {
-        if self.tasks.get(&task).is_some_and(|held| !held.running && matches!(held.phase, Phase::Started { .. })) {
-            self.give_up(task, failure::lease_lost());
+        let idle = self.tasks.get(&task).filter(|held| !held.running && held.is_begun());
+        if let Some(target) = idle.map(|held| held.offer.target.clone()) {
+            self.give_up(task, failure::lease_lost(&target));
         }
     }
 

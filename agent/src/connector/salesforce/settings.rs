@@ -241,7 +241,8 @@ impl Table {
         if self.settle_once_ms > 600_000 {
             return wrong("settle_once_ms", "it must be at most 600000");
         }
-        let is_name = |name: &String| !name.is_empty() && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
+        let is_name =
+            |name: &String| !name.is_empty() && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
         if !self.create_marker.as_ref().is_none_or(is_name) {
             return wrong("create_marker", "it is the name of an attribute of users, like `FederationIdentifier`");
         }

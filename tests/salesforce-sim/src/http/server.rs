@@ -147,6 +147,10 @@ async fn answer(
             api::handle(&mut shared.world(), &request);
             return Err(Dropped);
         }
+        Some(Mishap::OtherReply { status, body }) => {
+            let reply = api::handle(&mut shared.world(), &request);
+            Reply { status, body: body.into_bytes(), ..reply }
+        }
         Some(Mishap::HangAt { .. }) => {
             api::handle(&mut shared.world(), &request);
             return std::future::pending().await;

@@ -14,7 +14,7 @@ use super::{Stop, password_may_be_changed_by, step, undecided};
 use crate::connector::AttemptCx;
 
 const STEP: u32 = 0;
-const LOOK: &str = "Look at when the user's password was last changed in Salesforce; submit a new task if it was not. \
+const LOOK: &str = "Last Password Change or Reset tells whether it was reset when this task ran; submit a new task if it was not. \
     It is not repeated by itself: the user would get a second mail.";
 
 /// What the requester is told of a reset that was answered.
@@ -51,10 +51,10 @@ pub(super) async fn run(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result
         Err(Undone::Unknown(failure)) => {
             match is_moved(org, &user.id, user.last_password_change_date.as_ref(), cx).await {
                 Ok(true) => Ok(Reset::Seen),
-                Ok(false) => Err(undecided(&failure, LOOK).into()),
+                Ok(false) => Err(undecided(&failure, user, LOOK).into()),
                 // Another attempt finds the intent, and only looks.
                 Err(failure) if error::is_retryable(&failure) => Err(failure.into()),
-                Err(failure) => Err(undecided(&failure, LOOK).into()),
+                Err(failure) => Err(undecided(&failure, user, LOOK).into()),
             }
         }
     }
@@ -70,14 +70,15 @@ async fn from_earlier(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<R
         // An error falls on the side of a change that somebody else made shortly before: it passes for the reset, as
         // probable. The reset is not made again either way.
         None => {
-            org.watch_earlier(cx, || async { Ok(password_may_be_changed_by(cx.task, &org.read_back(&user.id).await?)) }).await
+            org.watch_earlier(cx, || async { Ok(password_may_be_changed_by(cx.task, &org.read_back(&user.id).await?)) })
+                .await
         }
     };
     if moved? {
         return Ok(Reset::Seen);
     }
     let summary = "an earlier attempt was about to reset the password, and no change is to be seen";
-    Err(undecided(&Failure::new(FailureClass::Interrupted, "no_answer", summary), LOOK).into())
+    Err(undecided(&Failure::new(FailureClass::Interrupted, "no_answer", summary), user, LOOK).into())
 }
 
 /// The intent of an earlier attempt; its `before` is `LastPasswordChangeDate` as it was before the call.

@@ -56,12 +56,12 @@ impl Stuck {
         if error::is_retryable(&failure) { Self::Later(failure) } else { Self::Unknown(failure) }
     }
 
-    /// How a task ends whose only step this is. `look` is what a person should do who wants to know.
-    pub(super) fn stop(self, look: &str, cx: &AttemptCx) -> Stop {
+    /// How a task ends whose only step this is. `look` says what of the user a person should look at who wants to know.
+    pub(super) fn stop(self, user: &User, look: &str, cx: &AttemptCx) -> Stop {
         match self {
             Self::Refused(failure) => Stop::proven(cx, failure),
             Self::Unseen(failure) => Conclusion::failed(failure).probable().into(),
-            Self::Unknown(failure) => undecided(&failure, look).into(),
+            Self::Unknown(failure) => undecided(&failure, user, look).into(),
             Self::Later(failure) => failure.into(),
         }
     }

@@ -78,7 +78,11 @@ mod tests {
             (part, depth) = (right, depth + 1);
         }
         assert!(10_000 <= 1 << depth, "a bulk unit can be halved down to one entry");
-        assert_eq!(part.step(7).map(|step| step + 2), Part::WHOLE.step(8), "the last of one unit, the first of the next");
+        assert_eq!(
+            part.step(7).map(|step| step + 2),
+            Part::WHOLE.step(8),
+            "the last of one unit, the first of the next"
+        );
         assert!(part.step(u32::from(u16::MAX) - 1).is_some_and(|last| last < u32::MAX), "that one says `refused`");
         assert_eq!(Part::WHOLE.step(u32::from(u16::MAX)), None);
     }

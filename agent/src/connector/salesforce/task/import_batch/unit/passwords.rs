@@ -83,7 +83,9 @@ impl Unit<'_> {
             let refused = match self.org.change(self.cx, self.step, &note.encode(), &call).await {
                 Ok(_) => return Ok(()),
                 Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => return Ok(()),
-                Err(Undone::Not(failure)) if lost.is_none() && (!was_sent || error::is_retryable(&failure)) => return Err(Undone::Not(failure)),
+                Err(Undone::Not(failure)) if lost.is_none() && (!was_sent || error::is_retryable(&failure)) => {
+                    return Err(Undone::Not(failure));
+                }
                 Err(Undone::Not(failure)) => Some(failure),
                 Err(Undone::Unknown(failure)) => {
                     lost = Some(failure);
