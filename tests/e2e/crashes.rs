@@ -118,15 +118,13 @@ async fn kills_at_random_moments_lose_nothing_and_repeat_nothing() {
 async fn f10_an_entry_that_always_kills_the_agent_is_found_and_the_others_are_done() {
     let lab = Lab::start(programs()).await;
     let mut agent = lab.member("agent").await;
-    let entry = |number: u64, title: &str| json!({ "Username": format!("user{number:04}@acme.example"), "Title": title });
+    let entry =
+        |number: u64, title: &str| json!({ "Username": format!("user{number:04}@acme.example"), "Title": title });
     let lines: Vec<String> = (1..=8).map(|n| entry(n, if n == 6 { "Deadly" } else { "Moved" }).to_string()).collect();
     let file = lab.folder().join("users.jsonl");
     std::fs::write(&file, lines.join("\n")).unwrap();
-    let deadly = || Fault {
-        when: Matching::default(),
-        what: Mishap::HangAt { piece: "Deadly".to_owned() },
-        times: Some(1),
-    };
+    let deadly =
+        || Fault { when: Matching::default(), what: Mishap::HangAt { piece: "Deadly".to_owned() }, times: Some(1) };
     lab.salesforce.inject(deadly());
     let file = file.to_str().unwrap();
     let submit = ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", file, "--async"];

@@ -325,6 +325,21 @@ async fn f68_a_password_that_an_earlier_attempt_set_after_all_is_no_failure() {
     assert_eq!(lab.effects(ACTIVE).password_sets, 1);
 }
 
+/// Invariant 12: count the calls of one attempt only, and each attempt sends the password twice.
+#[tokio::test]
+async fn f66_a_password_of_an_entry_is_sent_twice_whatever_the_attempts() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
+    for _ in 0..2 {
+        lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
+        task.dies_in_the_call(&lab, &connector).await;
+    }
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!(conclusion.output, counts(0, 0, 0, 1), "{:?}", task.lines());
+    assert_eq!((task.intents(), lab.effects(ACTIVE).password_sets), (2, 0));
+}
+
 /// F04, twice: the same values were sent two times, and who has them was given them.
 #[tokio::test]
 async fn f04_values_that_are_there_after_two_lost_answers_are_told_as_done() {

@@ -73,8 +73,17 @@ pub(super) struct Memory {
     pub(super) renames: HashMap<u64, String>,
     /// Bulk jobs that were made, oldest first.
     pub(super) jobs: Vec<(Operation, String)>,
-    /// By entry: when the password was changed last before the call.
-    pub(super) passwords: HashMap<u64, Option<String>>,
+    /// By entry.
+    pub(super) passwords: HashMap<u64, Sent>,
+}
+
+/// A password that may have been sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// When it was changed last before the first call: a later one's view may already show the effect of an earlier.
+    pub(super) before: Option<String>,
+    /// How many calls there may have been.
+    pub(super) calls: u32,
 }
 
 impl Memory {
@@ -90,8 +99,7 @@ impl Memory {
             memory.since = memory.since.or(since);
             memory.jobs.extend(note.job.filter(|job| !memory.jobs.contains(job)));
             if let Some(entry) = note.password {
-                // The first call's view: a second one's may already show the effect of the first.
-                memory.passwords.entry(entry).or_insert(note.before);
+                memory.passwords.entry(entry).or_insert(Sent { before: note.before, calls: 0 }).calls += 1;
             }
         }
         if memory.may_have_acted && memory.since.is_none() {

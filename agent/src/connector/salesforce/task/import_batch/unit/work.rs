@@ -149,7 +149,7 @@ impl<'a> Work<'a> {
         let refused = said(&inactive(&self.account));
         let disables = self.plan.as_ref().is_some_and(Plan::disables_last);
         match memory.passwords.get(&self.number) {
-            Some(before) if *before != found.last_password_change_date => None,
+            Some(sent) if sent.before != found.last_password_change_date => None,
             None if disables && memory.since.is_some_and(|since| found.was_modified_by(service_account, since)) => {
                 Some(End::Unknown(refused))
             }
