@@ -153,3 +153,35 @@ async fn f10_an_entry_that_always_kills_the_agent_is_found_and_the_others_are_do
     let results = std::fs::read_to_string(&results).unwrap();
     assert_eq!((results.lines().count(), results.matches("killed_the_agent").count()), (8, 1), "{results}");
 }
+
+/// F10: the process dies at what all entries have in common, so that no entry is to blame. What was done before is told.
+#[tokio::test]
+async fn f10_a_batch_that_is_given_up_delivers_the_results_of_its_finished_units() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member("agent").await;
+    // Entries on one user are units of their own.
+    let lines = ["One", "Deadly"].map(|title| json!({ "Username": JOE, "Title": title }).to_string());
+    let file = lab.folder().join("users.jsonl");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let hang = |path: &str, piece: &str| {
+        let when = Matching { method: None, path: Some(path.to_owned()) };
+        let what = Mishap::HangAt { piece: piece.to_owned() };
+        lab.salesforce.inject(Fault { when, what, times: Some(1) });
+    };
+    hang("/composite/sobjects", "Deadly");
+    let file = file.to_str().unwrap();
+    let submit = ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", file, "--async"];
+    let id = lab.controller.cli(&submit).await["id"].as_str().unwrap().parse().unwrap();
+    for _ in 0..20 {
+        wait_for("the deadly call", async || if lab.salesforce.faults() == 0 { Ok(()) } else { Err("not yet") }).await;
+        agent.kill().await;
+        hang("/sobjects/User/describe", "");
+        agent.start().await;
+    }
+    let batch = lab.controller.finished(id).await;
+    assert_eq!((&batch["outcome"], &batch["changed"]), (&json!("dead_lettered"), &json!("yes")), "{batch}");
+    let results = lab.folder().join("results.jsonl");
+    lab.controller.try_cli(&["task", "results", &id.to_string(), "--output", results.to_str().unwrap()]).await;
+    let results = std::fs::read_to_string(&results).unwrap();
+    assert_eq!((results.lines().count(), results.matches("\"modified\"").count()), (1, 1), "{results}");
+}

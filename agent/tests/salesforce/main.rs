@@ -13,6 +13,7 @@ mod import_bad_input;
 mod import_bulk;
 mod import_deaths;
 mod import_memberships;
+mod import_names;
 mod import_options;
 mod lab;
 mod login;

@@ -8,6 +8,7 @@
 mod choices;
 mod lookup;
 mod memory;
+mod naming;
 mod parts;
 mod plan;
 mod present;
