@@ -187,10 +187,8 @@ impl Faults {
 impl Mishap {
     /// Whether it is one for a call with this body.
     fn concerns(&self, body: &[u8]) -> bool {
-        match self {
-            Self::HangAt { piece } => String::from_utf8_lossy(body).contains(piece.as_str()),
-            _ => true,
-        }
+        let Self::HangAt { piece } = self else { return true };
+        String::from_utf8_lossy(body).contains(piece.as_str())
     }
 }
 

@@ -170,7 +170,9 @@ impl Batch<'_> {
         } else {
             self.cx.done_without_change(step, &result::text(lines)).await?;
         }
-        lines.iter().for_each(|line| tally.count(line.end()));
+        for line in lines {
+            tally.count(line.end());
+        }
         Ok(())
     }
 

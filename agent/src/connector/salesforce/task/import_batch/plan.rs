@@ -149,7 +149,7 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
         complete(&mut fields, schema)?;
     }
     let marker = choices.marker.as_deref().and_then(|name| fields.get(name)).filter(|it| !it.is_null()).cloned();
-    let plan = Plan { change, marker, key, fields, new_name, active, password, memberships, hidden, audit_key, called };
+    let plan = Plan { change, key, fields, new_name, active, password, memberships, hidden, marker, audit_key, called };
     if plan.change == Change::Modify && plan.asks_for_nothing() && plan.memberships.is_empty() {
         return Err(Refused::new("nothing_to_do", "the entry names a user and nothing to change"));
     }
