@@ -292,7 +292,7 @@ async fn f65_a_made_up_password_that_commits_after_a_crash_is_the_one_that_is_ha
 
 /// An attempt that is told to stop while it waits leaves the rest to another, which finds the intent.
 #[tokio::test]
-async fn f12_nobody_waits_for_a_late_effect_when_the_agent_stops() {
+async fn nobody_waits_for_a_late_effect_when_the_agent_stops() {
     let lab = Lab::start().await;
     let connector = lab.impatient();
     lab.fault("DELETE", "/password", Mishap::Refuse, 1);
