@@ -36,7 +36,7 @@ impl Ledger {
         let idle: Vec<TaskId> = self
             .tasks
             .iter()
-            .filter(|(_, held)| held.origin == Origin::Controller && matches!(held.phase, Phase::Journaled))
+            .filter(|(_, held)| held.origin == Origin::Controller && matches!(held.phase, Phase::Journaled { .. }))
             .map(|(task, _)| *task)
             .collect();
         for task in idle {

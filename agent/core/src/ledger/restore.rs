@@ -82,10 +82,11 @@ impl Ledger {
         if held.origin.is_local() && !held.is_concluded() {
             return self.restore_abandoned(task, held);
         }
-        let process_died = matches!(held.phase, Phase::Started { resumed } if resumed + 1 >= self.limits.deaths);
+        let target = held.offer.target.clone();
+        let process_died = held.deaths() >= held.most_deaths(&self.limits);
         self.tasks.insert(task, held);
         if process_died {
-            self.give_up_as(task, failure::process_died(), GivenUp::ProcessDied);
+            self.give_up_as(task, failure::process_died(&target), GivenUp::ProcessDied);
         }
         if let TaskState::Concluded(report) = state {
             self.announce_conclusion(task, origin, report);
@@ -95,10 +96,11 @@ impl Ledger {
     /// Whoever ran a task on this machine is gone with the process: it is not run behind their back. What it had begun
     /// is found out from its journal and logged.
     fn restore_abandoned(&mut self, task: TaskId, held: Held) {
+        let target = held.offer.target.clone();
         let begun = matches!(held.phase, Phase::Started { .. });
         self.tasks.insert(task, held);
         if begun {
-            self.give_up(task, failure::abandoned());
+            self.give_up(task, failure::abandoned(&target));
         } else {
             self.drop_task(task);
         }

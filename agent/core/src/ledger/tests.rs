@@ -458,7 +458,7 @@ fn f71_a_cancel_after_the_intent_never_claims_that_nothing_happened() {
     assert_eq!(desk.events(), [Event::Stop(id(1))]);
     desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
     let events = desk.events();
-    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Cancelled, .. }]), "{events:?}");
     desk.sync();
     assert!(!desk.names().contains(&"Report"), "the journal is read first");
 }
@@ -764,27 +764,113 @@ fn f10_a_task_in_which_the_process_died_twice_is_given_up() {
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }]), "{events:?}");
 }
 
-/// An intent is taken back by every attempt that finds that its call was never made: that is no step forward. Let
-/// `handle_record` forget the deaths whatever was recorded, and a call that kills the process is made for ever.
+/// Leave `resume` to tasks that have begun, and a task whose dataset brings the process down does so for ever.
 #[test]
-fn f10_an_intent_that_is_taken_back_after_a_death_is_no_step_forward() {
-    let recorded = |entry: JournalEntry| {
-        let mut desk = Desk::restored(restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1));
+fn f10_a_task_that_kills_the_process_before_its_first_intent_is_given_up_too() {
+    let died = |resumed| {
+        let held = restored(Origin::Controller, TaskState::Journaled { resumed }, 0);
+        Desk::restored(Restored { membership: Some(enabled(1)), ..held })
+    };
+    for resumed in 0..2 {
+        let mut desk = died(resumed);
         desk.connect();
         desk.renew(LeaseVerdict::Kept);
-        assert!(desk.events().is_empty());
+        assert!(desk.events().is_empty(), "not before it is on disk that it runs");
         desk.sync();
-        assert!(matches!(desk.events().as_slice(), [Event::Start { resumed: true, .. }]));
-        desk.disk.clear();
-        desk.ledger.handle_record(id(1), 1, vec![entry]);
+        assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+        assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Journaled { resumed: resumed + 1 })));
+        desk.ledger.handle_intend(id(1), 3, intent(0), REACH, desk.now);
         desk.sync();
-        desk.disk
-    };
-    let forgotten = Write::PutState(id(1), TaskState::Started { resumed: 0 });
-    assert!(!recorded(intent(0).taken_back()).contains(&forgotten));
-    for mark in [Mark::Done, Mark::Unchanged] {
-        assert!(recorded(JournalEntry { mark, ..intent(0) }).contains(&forgotten));
+        assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { resumed: 0 })), "it got further");
     }
+    let mut desk = died(2);
+    desk.connect();
+    let reports: Vec<_> = desk.sent().into_iter().filter(|frame| frame.name() == "Report").collect();
+    let [FromMember::Report(report)] = reports.as_slice() else { panic!("{reports:?}") };
+    assert_eq!((report.outcome.known(), report.changed.known()), (Some(Outcome::DeadLettered), Some(Changed::No)));
+    assert_eq!(report.certainty.known(), Some(Certainty::Certain));
+}
+
+/// Take any entry for progress, and a task that takes its intent back in every attempt kills the process for ever.
+#[test]
+fn f10_only_a_step_that_is_done_lets_deaths_be_forgotten() {
+    let mut desk = Desk::connected();
+    let held = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
+    desk.ledger = Desk::restored(Restored { membership: Some(enabled(1)), ..held }).ledger;
+    desk.connect();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    desk.events();
+    let forgotten = Write::PutState(id(1), TaskState::Started { resumed: 0 });
+    let memo = JournalEntry { mark: Mark::Memo, ..intent(0) };
+    for (ticket, entry) in [(4, intent(0).taken_back()), (5, memo)] {
+        desk.ledger.handle_record(id(1), ticket, vec![entry]);
+        desk.sync();
+        assert!(!desk.disk.contains(&forgotten));
+    }
+    desk.ledger.handle_record(id(1), 6, vec![JournalEntry { mark: Mark::Unchanged, ..intent(0) }]);
+    desk.sync();
+    assert!(desk.disk.contains(&forgotten));
+}
+
+#[test]
+fn f10_an_import_may_cost_as_many_deaths_as_it_takes_to_find_one_entry() {
+    let events = |resumed| {
+        let mut held = restored(Origin::Controller, TaskState::Started { resumed }, 1);
+        held.tasks[0].offer.kind = TaskKind::ImportBatch.into();
+        Desk::restored(held).events()
+    };
+    assert!(events(16).is_empty(), "a unit of 10,000, once for itself, once again, and fourteen halves");
+    let given_up = events(19);
+    assert!(matches!(given_up.as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }]), "{given_up:?}");
+}
+
+/// Ask whether it began instead of whether an effect may exist, and the second attempt runs late.
+#[test]
+fn what_came_to_nothing_is_not_begun_again_after_its_deadline() {
+    let mut desk = Desk::connected();
+    desk.offer(Offer { deadline_ms: 5_000, ..offer(1, TaskKind::DisableUser, 1) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
+    desk.sync();
+    desk.events();
+    desk.ledger.handle_record(id(1), 2, vec![intent(0).taken_back()]);
+    desk.sync();
+    desk.events();
+    desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "locked", "a lock"), desk.now);
+    desk.now = at(105);
+    assert_eq!(desk.events(), []);
+    desk.sync();
+    let expired = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::Expired));
+    assert!(desk.sent().iter().any(expired));
+}
+
+/// Give it up at its deadline, and what could be read ends as unknown.
+#[test]
+fn what_may_have_had_an_effect_is_found_out_after_its_deadline() {
+    let mut desk = Desk::connected();
+    desk.offer(Offer { deadline_ms: 5_000, ..offer(1, TaskKind::DisableUser, 1) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
+    desk.sync();
+    desk.events();
+    desk.now = at(110);
+    desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "timeout", "no answer"), desk.now);
+    desk.now = at(112);
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::Start { resumed: true, .. }]), "{events:?}");
+    assert!(!desk.ledger.is_unwanted(id(1), desk.now));
+    desk.ledger.handle_intend(id(1), 2, intent(1), REACH, desk.now);
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Granted(2)], "the next step of what has begun");
 }
 
 #[test]
@@ -1012,7 +1098,7 @@ fn the_lease_is_kept_while_results_are_on_their_way() {
 
 #[test]
 fn a_task_of_this_machine_is_not_run_behind_the_back_of_whoever_left_it() {
-    let mut desk = Desk::restored(restored(Origin::Local(Caller::Person), TaskState::Journaled, 0));
+    let mut desk = Desk::restored(restored(Origin::Local(Caller::Person), TaskState::Journaled { resumed: 0 }, 0));
     assert!(desk.events().is_empty());
     desk.sync();
     assert!(desk.disk.contains(&Write::DeleteTask(id(1))));
@@ -1058,7 +1144,7 @@ fn begun_work_that_comes_back_under_a_newer_lease_goes_on_from_its_journal() {
     desk.sync();
     let events = desk.events();
     assert!(!desk.disk.contains(&Write::DeleteTask(id(1))));
-    assert!(matches!(events.as_slice(), [Event::Start { offer, resumed: true }] if offer.reconcile), "{events:?}");
+    assert!(matches!(events.as_slice(), [Event::Start { offer, resumed: true, .. }] if offer.reconcile), "{events:?}");
 }
 
 /// What it has read may be what another member has changed since.
