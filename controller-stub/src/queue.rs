@@ -21,6 +21,7 @@ mod expiry;
 mod holder;
 pub mod inventory;
 mod report;
+mod take_away;
 mod word;
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ impl Loop {
                 let _ = answer.send(Standing { session, next_report, held: self.ledger.held() });
             }
             Input::Welcomed { session, membership, durable } => {
-                self.ledger.handle_welcome(session, membership);
+                self.ledger.handle_welcome(session, membership, now);
                 self.welcomed.push(durable);
             }
             Input::Established { acked, ttl, frames } => {
@@ -248,7 +248,8 @@ impl Loop {
             return tracing::warn!(state = %change.state, "a state of a newer version was ignored");
         };
         tracing::info!(%state, epoch = change.epoch.0, "the controller changed this member's state");
-        self.ledger.handle_member_state(Membership { state, epoch: change.epoch, hard: change.hard });
+        let membership = Membership { state, epoch: change.epoch, hard: change.hard };
+        self.ledger.handle_member_state(membership, clock::now());
     }
 
     fn say(&self, frame: postern_protocol::message::FromMember) {

@@ -38,7 +38,7 @@ impl Ledger {
 
     /// The task is another's now: what has not begun is forgotten, what runs stops where it can. What has begun is kept
     /// for a while, because its journal is of use if the task is leased to this member again.
-    fn lose(&mut self, task: TaskId, now: Timestamp) {
+    pub(super) fn lose(&mut self, task: TaskId, now: Timestamp) {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         held.lease.handle_lost();
         held.fenced.get_or_insert(now);

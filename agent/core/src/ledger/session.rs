@@ -48,10 +48,10 @@ impl Session {
 impl Ledger {
     /// The session number and the member's state that a `Welcome` brought must be on disk before the session is
     /// confirmed: the shell calls this, writes, and only then lets the session go on.
-    pub fn handle_welcome(&mut self, session: SessionNo, membership: Membership) {
+    pub fn handle_welcome(&mut self, session: SessionNo, membership: Membership, now: Timestamp) {
         self.session_no = self.session_no.max(session);
         self.writes.push(Write::PutSession(self.session_no));
-        self.put_membership(membership);
+        self.put_membership(membership, now);
     }
 
     /// A session is established: everything owed is sent again, every lease renewed, credit begins at zero.
