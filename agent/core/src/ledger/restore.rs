@@ -56,6 +56,7 @@ impl Ledger {
             membership: restored.membership.unwrap_or(Membership::UNKNOWN),
             session_no: restored.session,
             session: None,
+            welcomed: false,
             stopping: false,
             looked_at: Timestamp::from_millis(0),
             arrivals: 0,

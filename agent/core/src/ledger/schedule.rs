@@ -87,7 +87,7 @@ impl Ledger {
             Phase::Concluded(_) => false,
         };
         // Without a lease an attempt would only wait for one, in a slot that others could use.
-        allowed && (held.only_reads() || held.lease.covers(Duration::ZERO, now))
+        allowed && self.welcomed && (held.only_reads() || held.lease.covers(Duration::ZERO, now))
     }
 
     /// Ends what waits for nothing but its end: deadlines that passed, begun tasks that were lost for good.

@@ -1,10 +1,10 @@
 //! The ledger's part of a session: its beginning, its end, and credit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use postern_protocol::message::v1::Credit;
-use postern_protocol::{ReportNo, SessionNo, Timestamp};
+use postern_protocol::{ReportNo, SessionNo, TaskId, Timestamp};
 
 use super::renewal::RENEW_PAGE;
 use super::{Gated, Ledger};
@@ -28,11 +28,22 @@ pub(super) struct Session {
     pub(super) renewed_at: Option<Timestamp>,
     /// Whether leases are renewed at the next opportunity.
     pub(super) due: bool,
+    /// Tasks that were cancelled before they were offered.
+    pub(super) parked_cancels: BTreeSet<TaskId>,
 }
 
 impl Session {
     fn new(ttl: Duration) -> Self {
-        Self { ttl, offers_seen: 0, granted: 0, nonce: 0, open: BTreeMap::new(), renewed_at: None, due: true }
+        Self {
+            ttl,
+            offers_seen: 0,
+            granted: 0,
+            nonce: 0,
+            open: BTreeMap::new(),
+            renewed_at: None,
+            due: true,
+            parked_cancels: BTreeSet::new(),
+        }
     }
 
     /// The time of leases, if even a freshly renewed one cannot cover a call of this length.
@@ -59,6 +70,7 @@ impl Ledger {
         self.transmits.clear();
         self.gated.retain(|(_, item)| !matches!(item, Gated::Transmit(_)));
         self.session = Some(Session::new(ttl));
+        self.welcomed = true;
         self.outbox.rewind();
         self.handle_report_ack(acked, now);
         self.give_back();

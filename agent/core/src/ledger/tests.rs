@@ -1,10 +1,12 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests look for the one frame they mean")]
 
+mod known;
+
 use std::time::Duration;
 
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{
-    LeaseVerdict, MembershipState, Mode, Offer, Rejection, Renew, Renewed, RenewedLease,
+    CancelVerdict, LeaseVerdict, MembershipState, Mode, Offer, Rejection, Renew, Renewed, RenewedLease,
 };
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, Failure, FailureClass, Outcome, TaskKind, TaskRequest};
@@ -295,67 +297,6 @@ fn the_task_and_its_report_change_places_in_one_write() {
     desk.ledger.handle_concluded(id(1), success());
     let (_, writes) = desk.ledger.poll_writes(desk.now).unwrap();
     assert!(matches!(writes.as_slice(), [Write::PutReport(_), Write::DeleteTask(_)]), "{writes:?}");
-}
-
-// The table of `docs/protocol.md`, "Offers of tasks the agent knows".
-
-#[test]
-fn f33_an_offer_of_a_started_task_under_the_same_epoch_repeats_its_state_and_starts_nothing() {
-    let mut desk = Desk::connected();
-    desk.started(1);
-    desk.offer(offer(1, TaskKind::DisableUser, 1));
-    desk.sync();
-    assert_eq!(desk.names(), ["Accept", "Started", "Credit"]);
-    assert!(desk.events().is_empty());
-}
-
-#[test]
-fn f33_an_offer_of_a_journaled_task_under_a_newer_epoch_is_adopted() {
-    let mut desk = Desk::connected();
-    desk.offer(offer(1, TaskKind::DisableUser, 1));
-    desk.sync();
-    desk.sent();
-    desk.offer(offer(1, TaskKind::DisableUser, 2));
-    desk.sync();
-    let sent = desk.sent();
-    assert!(sent.iter().any(|frame| matches!(frame, FromMember::Accept(accept) if accept.epoch == Epoch(2))));
-}
-
-#[test]
-fn f33_an_offer_under_an_older_epoch_is_fenced() {
-    let mut desk = Desk::connected();
-    desk.offer(offer(1, TaskKind::DisableUser, 5));
-    desk.sync();
-    desk.sent();
-    desk.offer(offer(1, TaskKind::DisableUser, 4));
-    desk.sync();
-    let sent = desk.sent();
-    let is_fenced = |frame: &FromMember| matches!(frame, FromMember::Reject(reject) if reject.reason.known() == Some(Rejection::Fenced));
-    assert!(sent.iter().any(is_fenced), "{sent:?}");
-}
-
-#[test]
-fn f33_an_ended_task_offered_again_gets_the_same_outcome_and_is_not_run() {
-    let mut desk = Desk::connected();
-    desk.started(1);
-    desk.ledger.handle_concluded(id(1), success());
-    desk.sync();
-    desk.offer(offer(1, TaskKind::DisableUser, 2));
-    desk.sync();
-    let reports = |frames: &[FromMember]| -> Vec<(u64, u64)> {
-        let report = |frame: &FromMember| match frame {
-            FromMember::Report(report) => Some((report.number.0, report.epoch.0)),
-            _ => None,
-        };
-        frames.iter().filter_map(report).collect()
-    };
-    assert_eq!(reports(&desk.sent()), [(1, 1), (2, 2)], "reported, not acknowledged");
-    desk.ledger.handle_report_ack(ReportNo(2), desk.now);
-    desk.sync();
-    desk.offer(offer(1, TaskKind::DisableUser, 3));
-    desk.sync();
-    assert_eq!(reports(&desk.sent()), [(3, 3)], "acknowledged");
-    assert!(desk.events().is_empty());
 }
 
 #[test]
@@ -763,6 +704,57 @@ fn a_restored_task_waits_for_a_session_and_a_lease() {
     desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
     desk.sync();
     assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { resumed: 0 })), "it ended: no death");
+}
+
+/// Leave `welcomed` out of `may_start`: what only reads needs no lease and runs before anybody said that it still may.
+#[test]
+fn after_a_restart_nothing_starts_before_there_is_a_session() {
+    let reads = offer(1, TaskKind::ValidateUser, 1);
+    let (origin, state) = (Origin::Controller, TaskState::Journaled);
+    let reads = RestoredTask { offer: reads, origin, state, journal: 0, streams_here: Vec::new() };
+    let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), tasks: vec![reads], ..Restored::default() });
+    assert!(desk.events().is_empty());
+    desk.connect();
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+}
+
+/// Forget the cancel, and the task runs until a renewal says that nobody wants it.
+#[test]
+fn a_cancel_that_overtakes_its_task_is_parked() {
+    let mut desk = Desk::connected();
+    desk.sent();
+    desk.ledger.handle_cancel(id(1));
+    desk.offer(offer(1, TaskKind::ValidateUser, 1));
+    desk.offer(offer(2, TaskKind::ValidateUser, 1));
+    desk.sync();
+    let verdicts = |frames: &[FromMember]| -> Vec<_> {
+        let verdict = |frame: &FromMember| match frame {
+            FromMember::CancelAck(ack) => ack.verdict.known(),
+            _ => None,
+        };
+        frames.iter().filter_map(verdict).collect()
+    };
+    let sent = desk.sent();
+    assert_eq!(verdicts(&sent), [CancelVerdict::Parked, CancelVerdict::Dropped]);
+    let cancelled = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.task == id(1) && report.outcome.known() == Some(Outcome::Cancelled));
+    assert!(sent.iter().any(cancelled), "{sent:?}");
+    assert_eq!(starts(&desk.events()), [id(2)]);
+}
+
+/// A controller that cancels what it never offers takes no more memory than that.
+#[test]
+fn parked_cancels_are_bounded_and_end_with_their_session() {
+    let mut desk = Desk::connected();
+    for made in 0..1_000 {
+        desk.ledger.handle_cancel(TaskId::from_random(made, [0; 10]));
+    }
+    assert_eq!(desk.ledger.session.as_ref().unwrap().parked_cancels.len(), 256);
+    desk.ledger.handle_cancel(id(200));
+    desk.ledger.handle_disconnected();
+    desk.connect();
+    desk.offer(offer(200, TaskKind::ValidateUser, 1));
+    desk.sync();
+    assert_eq!(starts(&desk.events()), [id(200)]);
 }
 
 /// Invariant 17: an offer beyond the credit is refused, not swallowed.
