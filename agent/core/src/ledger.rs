@@ -8,6 +8,7 @@ mod drain;
 mod ending;
 mod event;
 mod failure;
+mod flow;
 mod held;
 mod inventory;
 mod offer;

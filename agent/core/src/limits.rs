@@ -16,6 +16,9 @@ pub struct Limits {
     pub held: usize,
     /// Reports waiting for the controller. A day without a controller at one task a second fits.
     pub outbox: usize,
+    /// What these take in bytes, for they are kept in memory: most have a few hundred, so that it is the number that is
+    /// reached first, but one with all there may be in a report has 28 KiB.
+    pub outbox_bytes: usize,
     /// Ended tasks remembered, so that one offered again is answered and not run again: far more than a controller can
     /// have in doubt at once. As many with a payload are remembered beside them.
     pub tombstones: usize,
@@ -43,6 +46,7 @@ impl Limits {
             systems,
             held: slots.saturating_mul(2),
             outbox: 100_000,
+            outbox_bytes: 64 * 1024 * 1024,
             tombstones: 4096,
             attempts: 5,
             long_wait: Duration::from_secs(60),

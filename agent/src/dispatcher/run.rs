@@ -82,13 +82,15 @@ impl Loop {
             if self.drained && (self.frames.is_none() || self.ledger.is_settled()) {
                 return Ok(());
             }
-            let blocked = self.frames.as_ref().filter(|frames| frames.capacity() == 0).cloned();
+            let blocked = self.frames.as_ref().filter(|frames| frames.capacity() == 0 && !frames.is_closed()).cloned();
+            // The link ends a session in which nothing can be sent for long.
+            let choked = blocked.is_some() && self.ledger.is_choked();
             tokio::select! {
                 () = cancel.cancelled(), if !cancelled => {
                     cancelled = true;
                     self.running.values().for_each(CancellationToken::cancel);
                 }
-                first = self.inputs.recv() => {
+                first = self.inputs.recv(), if !choked => {
                     let Some(first) = first else { return Ok(()) };
                     self.handle(first).await;
                     for _ in 1..GATHER {

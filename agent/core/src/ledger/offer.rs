@@ -46,6 +46,9 @@ impl Ledger {
             self.reject(&offer, Rejection::Draining, "the member takes no new work now", 0);
         } else if origin == Origin::Controller && self.room() == 0 {
             self.reject(&offer, Rejection::Overloaded, "the member holds as much as it can", 1_000);
+        } else if origin == Origin::Controller && !self.has_outbox_for(offer.kind.known()) {
+            let message = "too many reports wait to be acknowledged for anything to be changed";
+            self.reject(&offer, Rejection::Overloaded, message, 1_000);
         } else if origin == Origin::Controller
             && offer.kind.known().is_some_and(TaskKind::is_batch)
             && !self.has_room_for_batch()

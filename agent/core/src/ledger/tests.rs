@@ -1,5 +1,6 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests look for the one frame they mean")]
 
+mod flow;
 mod known;
 
 use std::time::Duration;
