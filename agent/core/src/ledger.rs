@@ -68,6 +68,8 @@ pub struct Ledger {
     stopping: bool,
     looked_at: Timestamp,
     arrivals: u64,
+    /// Attempts started.
+    turn: u64,
     writes: Vec<Write>,
     deferred: DeferredWrites,
     written: u64,

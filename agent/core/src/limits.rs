@@ -9,7 +9,7 @@ use postern_protocol::SystemName;
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Attempts that may run at once on one connected system, its slots; systems not named here get none. One attempt
-    /// is mostly one open request. Of several slots, batches leave one to what is urgent.
+    /// is mostly one open request. Batches leave the last quarter of them to what is urgent.
     pub systems: BTreeMap<SystemName, usize>,
     /// Tasks held and not yet reported, beyond which no offer is wanted: twice the slots of all systems keeps each fed.
     /// As many batches may be held beside them.

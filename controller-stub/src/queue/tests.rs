@@ -87,8 +87,12 @@ impl World {
     }
 
     fn record(&mut self, number: u8) -> TaskRecord {
+        self.record_of(id(number))
+    }
+
+    fn record_of(&mut self, task: TaskId) -> TaskRecord {
         self.records.extend(self.queue.take_changes().into_iter().map(|it| (it.id, it)));
-        self.records[&id(number)].clone()
+        self.records[&task].clone()
     }
 
     fn state(&mut self, number: u8) -> &'static str {
@@ -152,6 +156,32 @@ fn larger_priority_goes_first_then_age() {
 }
 
 /// Invariant 8: leave `busy` out of `best_member` and the second is given out at once.
+/// Look through all lanes at once, and the pile hides the disable; leave out the fourth turn, and the batch starves.
+#[test]
+fn a_pile_in_one_lane_hides_nothing_in_another_and_no_lane_starves() {
+    let mut world = World::new();
+    world.queue.config.max_unfinished = 1_000;
+    let batch = |n| TaskRecord {
+        kind: TaskKind::Export,
+        target: String::new(),
+        id: TaskId::from_random(n, [0; 10]),
+        ..task(1)
+    };
+    for n in 0..600 {
+        world.queue.submit(batch(n), at(0));
+    }
+    world.queue.connect(ONE, holder(100));
+    for number in 10..20 {
+        world.queue.submit(task(number), at(0));
+    }
+    let mut order = Vec::new();
+    for _ in 0..9 {
+        let assigned = world.assign(0).unwrap();
+        order.push(world.record_of(assigned.task).kind.is_batch());
+    }
+    assert_eq!(order, [false, false, false, true, false, false, false, true, false]);
+}
+
 #[test]
 fn no_target_has_two_unexpired_leases() {
     let mut world = World::new();

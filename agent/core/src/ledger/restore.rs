@@ -60,6 +60,7 @@ impl Ledger {
             stopping: false,
             looked_at: Timestamp::from_millis(0),
             arrivals: 0,
+            turn: 0,
             writes: Vec::new(),
             deferred: DeferredWrites::default(),
             written: 0,

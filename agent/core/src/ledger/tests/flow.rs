@@ -161,3 +161,58 @@ fn f29_answers_that_nobody_reads_choke_what_is_taken_in() {
     desk.sent();
     assert!(!desk.ledger.is_choked());
 }
+
+/// A desk whose system takes so many attempts, with these tasks taken in and nothing started.
+fn waiting(slots: usize, tasks: &[(TaskKind, u8)]) -> Desk {
+    let limits = Limits { held: 100, ..Limits::for_systems([("acme".parse().unwrap(), slots)].into()) };
+    let mut desk = Desk::new();
+    desk.ledger = Ledger::restore(limits, Restored::default());
+    desk.connect();
+    for (n, (kind, priority)) in (1..).zip(tasks) {
+        desk.offer(Offer { priority: *priority, ..offer(n, *kind, 1) });
+    }
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk
+}
+
+/// Invariant 17. Leave one slot whatever there are, and the half of this fails.
+#[test]
+fn batches_never_take_the_last_quarter_of_the_slots() {
+    for (slots, theirs) in [(1, 1), (2, 1), (3, 2), (4, 3), (5, 3), (8, 6), (16, 12)] {
+        let mut desk = waiting(slots, &[(TaskKind::Export, 0); 20]);
+        assert_eq!(starts(&desk.events()).len(), theirs, "{slots}");
+    }
+}
+
+#[test]
+fn of_one_priority_the_interactive_lane_goes_first_and_batches_last() {
+    use TaskKind::{DisableUser, EnableUser, Export};
+    let mut desk = waiting(4, &[(Export, 100), (EnableUser, 100), (DisableUser, 100), (EnableUser, 200)]);
+    let mut order = Vec::new();
+    desk.ledger.limits.systems.insert("acme".parse().unwrap(), 1);
+    for _ in 0..4 {
+        let started = starts(&desk.events());
+        started.iter().for_each(|task| desk.ledger.handle_concluded(*task, success()));
+        order.extend(started);
+        desk.sync();
+    }
+    assert_eq!(order, [4, 3, 2, 1].map(id));
+}
+
+/// Liveness: without every fourth turn for the oldest, the batch never starts.
+#[test]
+fn no_lane_starves_however_much_there_is_in_the_others() {
+    let mut desk = waiting(1, &[(TaskKind::Export, 100), (TaskKind::EnableUser, 100)]);
+    let mut order = Vec::new();
+    for n in 10..30 {
+        desk.offer(Offer { priority: 200, ..offer(n, TaskKind::ValidateUser, 1) });
+        desk.sync();
+        let started = starts(&desk.events());
+        started.iter().for_each(|task| desk.ledger.handle_concluded(*task, success()));
+        order.extend(started);
+        desk.sync();
+    }
+    assert_eq!(order.iter().position(|task| *task == id(1)), Some(3));
+    assert_eq!(order.iter().position(|task| *task == id(2)), Some(7));
+}
