@@ -50,7 +50,7 @@ fn f22_credit_shrinks_from_seventy_percent_of_the_outbox_on_and_changes_end_at_e
         let taken = done(&mut desk, n, TaskKind::DisableUser, success());
         let owed = desk.ledger.outbox.len();
         assert!(taken || owed >= 850, "{owed}");
-        if owed % 50 == 0 {
+        if owed.is_multiple_of(50) {
             rooms.push((owed, room(&desk)));
         }
         if !taken {
@@ -193,7 +193,9 @@ fn of_one_priority_the_interactive_lane_goes_first_and_batches_last() {
     desk.ledger.limits.systems.insert("acme".parse().unwrap(), 1);
     for _ in 0..4 {
         let started = starts(&desk.events());
-        started.iter().for_each(|task| desk.ledger.handle_concluded(*task, success()));
+        for task in &started {
+            desk.ledger.handle_concluded(*task, success());
+        }
         order.extend(started);
         desk.sync();
     }
@@ -209,7 +211,9 @@ fn no_lane_starves_however_much_there_is_in_the_others() {
         desk.offer(Offer { priority: 200, ..offer(n, TaskKind::ValidateUser, 1) });
         desk.sync();
         let started = starts(&desk.events());
-        started.iter().for_each(|task| desk.ledger.handle_concluded(*task, success()));
+        for task in &started {
+            desk.ledger.handle_concluded(*task, success());
+        }
         order.extend(started);
         desk.sync();
     }
