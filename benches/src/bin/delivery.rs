@@ -279,7 +279,17 @@ impl Measured {
 fn as_table(args: &Args, it: &Measured) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["reports", "bytes", "delivery", "reports/s", "plain TCP sink", "ratio", "barriers: agent", "controller", "agent's peak"]);
+    table.set_header([
+        "reports",
+        "bytes",
+        "delivery",
+        "reports/s",
+        "plain TCP sink",
+        "ratio",
+        "barriers: agent",
+        "controller",
+        "agent's peak",
+    ]);
     let delivery = it.of(|round| round.delivery);
     table.add_row([
         args.reports.to_string(),

@@ -61,11 +61,8 @@ impl Tap {
         agent: &Path,
         judge: impl Fn(&Passing) -> bool + Send + Sync + 'static,
     ) -> Self {
-        let ends = Ends {
-            controller: controller.address(),
-            data: controller.data().to_owned(),
-            agent: agent.to_owned(),
-        };
+        let ends =
+            Ends { controller: controller.address(), data: controller.data().to_owned(), agent: agent.to_owned() };
         let judge: Judge = Arc::new(judge);
         let cuts = watch::Sender::new(());
         let of_connections = cuts.clone();
@@ -104,9 +101,8 @@ impl Ends {
         let (from_controller, to_controller) = tokio::io::split(controller);
         let up = Arc::clone(&judge);
         let up = move |frame: &[u8]| FromMember::decode(frame).is_ok_and(|it| up(&Passing::Up(it, frame.len())));
-        let down = move |frame: &[u8]| {
-            FromController::decode(frame).is_ok_and(|it| judge(&Passing::Down(it, frame.len())))
-        };
+        let down =
+            move |frame: &[u8]| FromController::decode(frame).is_ok_and(|it| judge(&Passing::Down(it, frame.len())));
         // The end of one direction is the end of both.
         tokio::select! {
             ended = carry(from_agent, to_controller, up) => ended,
