@@ -73,7 +73,7 @@ fn f22_credit_shrinks_from_seventy_percent_of_the_outbox_on_and_changes_end_at_e
     assert!(done(&mut desk, 20_000, TaskKind::DisableUser, success()));
 }
 
-/// Feature D1. Nothing of it is dropped by age or number, and all of it comes in order after a restart.
+/// Nothing of it is dropped by age or number, and all of it comes in order after a restart.
 #[test]
 fn f22_an_outbox_at_its_quota_for_a_day_loses_nothing_and_grows_no_more() {
     let mut desk = unheard(1_000);
