@@ -1,5 +1,6 @@
 //! The command line.
 
+mod dataset;
 mod exec;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
 
+pub use dataset::{Dataset, DatasetCommand, Split};
 pub use exec::{
     Collect, Common, DeprovisionUser, DescribeSchema, DisableUser, Exec, Export, ImportBatch, ResetPassword,
     RestoreUser, Task,
@@ -108,6 +110,8 @@ pub enum Command {
         after_help = "Examples:\n  postern cursor --system acme list\n  postern cursor --system acme forget --object User --name nightly"
     )]
     Cursor(Cursor),
+    /// Prepare a dataset for `import_batch`.
+    Dataset(Dataset),
     /// Let the agent sign in again after the guard against lock-out stopped it.
     ///
     /// The guard counts refused sign-ins and stops before Salesforce locks the account. It lets the agent try again by
@@ -239,6 +243,7 @@ mod tests {
             EXEC_EXAMPLES,
             exec::RESET_PASSWORD_EXAMPLES,
             exec::IMPORT_BATCH_EXAMPLES,
+            dataset::SPLIT_EXAMPLES,
         ];
         for line in texts.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("  postern ")) {
             let words = line.split_whitespace().take_while(|word| *word != "<");

@@ -70,9 +70,6 @@ pub fn take_up(
                 let (sender, receiver) = mpsc::channel(EVENTS);
                 watch(run.task, sender);
                 watched = Some(receiver);
-            } else if run.end.is_none() && store.tombstone(run.task)?.is_some() {
-                // The file was written, and nobody was left to note it.
-                run.end = Some(End::of(Outcome::Succeeded, "", (0, 0)));
             } else if run.end.is_none() && !collection.active {
                 run.end = Some(End::of(Outcome::Cancelled, "it was made inactive", (0, 0)));
             }
@@ -216,10 +213,13 @@ impl Collector {
         Ok(ended(receiver).await)
     }
 
-    /// Writes the file, takes the report, and remembers how the run ended: in this order.
+    /// Writes the file, remembers how the run ended, and takes the report: in this order, because nobody knows any more
+    /// how it ended when its report is taken.
     async fn take(&mut self, run: &Run, report: &Report) -> Result<(), AgentStoreError> {
         let end = self.written(run, report).await;
         let succeeded = end.outcome.known() == Some(Outcome::Succeeded);
+        self.remembered.record.run = Some(Run { end: Some(end.clone()), ..run.clone() });
+        self.keep().await?;
         self.dispatcher.local_taken(run.task, succeeded).await;
         let collection = &self.remembered.collection;
         let (name, told) = (collection.name.as_str(), end.told.as_str());
@@ -228,8 +228,8 @@ impl Collector {
         } else {
             tracing::error!(collection = name, outcome = %end.outcome, told, "a collection failed; the next run is made as planned");
         }
-        self.remembered.record.run = Some(Run { end: Some(end), ..run.clone() });
-        self.remember().await
+        self.tell();
+        Ok(())
     }
 
     /// How the run ended, its file written if there is one. A disk that does not take it is waited for.
@@ -262,8 +262,17 @@ impl Collector {
     }
 
     async fn remember(&self) -> Result<(), AgentStoreError> {
+        self.tell();
+        self.keep().await
+    }
+
+    fn tell(&self) {
         let Remembered { collection, record, .. } = &self.remembered;
         self.status.send_replace(Status::of(collection, record));
+    }
+
+    async fn keep(&self) -> Result<(), AgentStoreError> {
+        let Remembered { collection, record, .. } = &self.remembered;
         self.store.keep_collection(&collection.system, &collection.name, record).await
     }
 }
@@ -298,3 +307,6 @@ fn now() -> Timestamp {
 fn moment(millis: u64) -> Timestamp {
     i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok()).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The commands. Only they print, and only they turn errors into exit codes.
 
 mod cursor;
+mod dataset;
 mod enroll;
 mod exec;
 mod ready_file;
@@ -15,6 +16,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use postern_protocol::SystemName;
+use postern_protocol::task::import_batch::Format;
 
 use crate::chain::Chain;
 use crate::cli::{Cli, Command};
@@ -79,6 +81,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Exec(options) => on_runtime(exec::run(&cli.config, options)),
         Command::Schema(options) => schema::run(&cli.config, &options),
         Command::Cursor(options) => on_runtime(cursor::run(&cli.config, &options)),
+        Command::Dataset(options) => dataset::run(&options),
         Command::ResetSignIn(options) => on_runtime(reset_sign_in::run(&cli.config, &options)),
     };
     match done {
@@ -110,6 +113,14 @@ fn check_system<'a>(config: &'a Config, name: &SystemName) -> Result<&'a System,
         let known: Vec<&str> = config.systems.iter().map(|system| system.name.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Failed::new(Exit::Usage, format!("the configuration has no connected system `{name}`; it has: {known}"))
+    })
+}
+
+/// How a dataset is written: as somebody says, or as its name does.
+fn format_of(dataset: &Path, given: Option<Format>) -> Result<Format, Failed> {
+    given.or_else(|| Format::of_file(&dataset.to_string_lossy())).ok_or_else(|| {
+        let shown = dataset.display();
+        Failed::new(Exit::Usage, format!("the name of `{shown}` does not tell how it is written; give --format"))
     })
 }
 

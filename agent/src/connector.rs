@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use postern_agent_core::{Earlier, GivenUp, JournalEntry, Mark};
+pub use postern_agent_core::{Earlier, JournalEntry, Mark};
 use postern_protocol::message::v1::{MAX_PARTS, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
@@ -117,21 +117,6 @@ impl Conclusion {
             output: None,
             sealed: Vec::new(),
             payload: None,
-        }
-    }
-
-    /// What is known, by what all attempts here have journaled, of a task that no further attempt follows.
-    pub fn given_up(failure: Failure, journal: &Earlier, why: GivenUp) -> Self {
-        let has_changed = journal.has_changed();
-        let changed = if has_changed { Changed::Yes } else { Changed::Unknown };
-        let in_doubt = why == GivenUp::InDoubt || journal.open_intents().next().is_some();
-        match why {
-            GivenUp::ProcessDied => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
-            GivenUp::Failed | GivenUp::InDoubt if in_doubt => Self { changed, ..Self::unknown(failure) },
-            GivenUp::Failed | GivenUp::InDoubt if has_changed => {
-                Self { outcome: Outcome::PartiallySucceeded, changed, ..Self::failed(failure) }
-            }
-            GivenUp::Failed | GivenUp::InDoubt => Self::failed(failure),
         }
     }
 
@@ -337,31 +322,4 @@ pub trait Keep: Send + Sync {
 
     /// Whether a task succeeded and what came of it is known to be in the hands of its requester's side.
     fn delivered(&self, task: TaskId) -> Result<bool, Failure>;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_known_of_a_task_that_is_given_up_stands_in_its_journal() {
-        let entry = |step, mark| JournalEntry { step, mark, note: Vec::new() };
-        let failure = || Failure::new(FailureClass::Rejected, "refused", "no");
-        let known = |journal: &[JournalEntry], why| {
-            let conclusion = Conclusion::given_up(failure(), &journal.iter().cloned().collect(), why);
-            (conclusion.outcome, conclusion.changed)
-        };
-        let (open, done) = (entry(1, Mark::Intent), entry(0, Mark::Done));
-        let both = [done.clone(), open.clone()];
-        let taken_back = [open.clone(), open.taken_back()];
-        let unchanged = [entry(0, Mark::Unchanged)];
-        assert_eq!(known(&unchanged, GivenUp::Failed), (Outcome::Failed, Changed::No));
-        assert_eq!(known(&unchanged, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::Unknown));
-        assert_eq!(known(&taken_back, GivenUp::Failed), (Outcome::Failed, Changed::No));
-        assert_eq!(known(&taken_back, GivenUp::InDoubt), (Outcome::Unknown, Changed::Unknown));
-        assert_eq!(known(&[open], GivenUp::Failed), (Outcome::Unknown, Changed::Unknown));
-        assert_eq!(known(&[done], GivenUp::Failed), (Outcome::PartiallySucceeded, Changed::Yes));
-        assert_eq!(known(&both, GivenUp::Failed), (Outcome::Unknown, Changed::Yes));
-        assert_eq!(known(&both, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::Yes));
-    }
 }

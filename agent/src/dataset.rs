@@ -7,6 +7,7 @@ pub mod csv;
 mod draft;
 pub mod jsonl;
 mod source;
+pub mod split;
 pub mod writer;
 pub mod xml;
 
@@ -93,6 +94,18 @@ pub struct BadEntry {
     pub problem: String,
 }
 
+impl BadEntry {
+    /// Where it stands and what is wrong with it.
+    pub fn as_json(&self) -> serde_json::Value {
+        let Place { line, column, offset } = self.place;
+        let length = self.end.map(|end| end.saturating_sub(offset));
+        serde_json::json!({
+            "entry": self.number, "line": line, "column": column, "offset": offset, "length": length,
+            "code": self.code, "message": self.problem,
+        })
+    }
+}
+
 /// One record, or what is wrong with it.
 pub type Item = Result<Entry, BadEntry>;
 
@@ -127,6 +140,32 @@ pub fn read(source: Box<dyn Read + Send>, format: Format, delimiter: Delimiter) 
         Format::Xml => Box::new(xml::Reader::new(source)),
         Format::Csv => Box::new(csv::Reader::new(source, delimiter)),
         Format::Jsonl => Box::new(jsonl::Reader::new(source)),
+    }
+}
+
+/// Entries to the end; what cannot be read on is the last one, unless it is all there is.
+pub struct Whole {
+    entries: Entries,
+    number: u64,
+}
+
+impl Whole {
+    /// All of `entries`, from the first.
+    pub fn new(entries: Entries) -> Self {
+        Self { entries, number: 0 }
+    }
+}
+
+impl Iterator for Whole {
+    type Item = Result<Item, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.entries.next()?;
+        self.number += 1;
+        Some(match item {
+            Err(error) if self.number > 1 => Ok(Err(error.into_rest(self.number))),
+            other => other,
+        })
     }
 }
 

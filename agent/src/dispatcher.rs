@@ -96,6 +96,14 @@ impl Dispatcher {
         (Self(sender), Inputs(receiver))
     }
 
+    /// A handle that takes nothing more, and the end that nobody takes anything from.
+    #[cfg(test)]
+    pub fn full() -> (Self, Inputs) {
+        let (dispatcher, inputs) = Self::channel();
+        while dispatcher.0.try_send(Input::Stop).is_ok() {}
+        (dispatcher, inputs)
+    }
+
     async fn send(&self, input: Input) {
         // A closed channel means that the program is stopping.
         let _ = self.0.send(input).await;

@@ -152,8 +152,7 @@ impl Executor {
         self.tasks.spawn(|_| async move {
             let ending = executor.given_up(task, failure.clone(), why).await;
             // If even the journal cannot be read, nothing is known.
-            let ending = ending.or_else(|_| into_ending(Conclusion::unknown(failure), Vec::new()));
-            let ending = ending.map_err(Unfinished::from);
+            let ending = Ok(ending.unwrap_or_else(|_| Ending::unknown(failure)));
             log(&ending);
             executor.dispatcher.ended(task, ending.map(Box::new)).await;
         });
@@ -163,7 +162,7 @@ impl Executor {
         let journal = self.earlier(task).await?;
         // Only the steps of batches journal results; for everything else there is nothing to send.
         let streams = self.results(task).await?;
-        into_ending(Conclusion::given_up(failure, &journal, why), streams)
+        Ok(Ending { streams, ..Ending::given_up(failure, &journal, why) })
     }
 
     /// What the journal of a task says that still decides anything.

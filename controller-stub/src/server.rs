@@ -84,7 +84,8 @@ fn open(config: &Config) -> Result<Parts, Failure> {
         heartbeat: config.heartbeat,
         keep: config.keep,
     };
-    let state = State::open(ledger.clone(), authority, settings, at).map_err(|error| ledger_failure(&error))?;
+    let state =
+        State::open(ledger.clone(), Arc::new(authority), settings, at).map_err(|error| ledger_failure(&error))?;
     let removed = spool
         .retain(|id| state.stream(postern_protocol::StreamId::from_bytes(id.0)).is_some())
         .map_err(|error| Failure::from_error(Exit::Store, &error))?;

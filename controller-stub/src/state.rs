@@ -2,6 +2,7 @@
 //! decided, and only then lets its words out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Progress};
@@ -21,6 +22,7 @@ pub mod members;
 mod offers;
 pub mod origin;
 pub mod record;
+pub mod records;
 mod refusal;
 mod reports;
 mod sessions;
@@ -31,10 +33,11 @@ pub mod tasks;
 mod words;
 
 pub use finished::Retention;
-use ledger::{Ledger, LedgerError, Write};
+use ledger::{LedgerError, Write};
 use record::{
     ClusterRecord, Direction, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
+use records::Records;
 pub use refusal::{Refusal, RefusalKind};
 pub use sessions::{Greeting, Introduction, ToSession, Welcomed};
 pub use submit::Submission;
@@ -85,8 +88,8 @@ struct Member {
 
 /// What the controller knows, and what it decided but has not yet made durable.
 pub struct State {
-    ledger: Ledger,
-    authority: Authority,
+    records: Box<dyn Records>,
+    authority: Arc<Authority>,
     settings: Settings,
     clusters: BTreeMap<ClusterName, ClusterRecord>,
     tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
@@ -138,12 +141,17 @@ impl Turn {
 }
 
 impl State {
-    /// Reads everything from the ledger.
-    pub fn open(ledger: Ledger, authority: Authority, settings: Settings, at: Moment) -> Result<Self, LedgerError> {
+    /// Reads everything that is durable.
+    pub fn open(
+        records: impl Records + 'static,
+        authority: Arc<Authority>,
+        settings: Settings,
+        at: Moment,
+    ) -> Result<Self, LedgerError> {
         let config = Config { lease_ttl: settings.lease_ttl, settle: settings.settle, max_unfinished: MAX_UNFINISHED };
         let mut queue = Queue::new(config);
         let mut finished = finished::Finished::new();
-        for task in ledger.tasks() {
+        for task in records.tasks() {
             let task = task?;
             match finished::place(&task) {
                 Some(place) => {
@@ -153,11 +161,11 @@ impl State {
             }
         }
         let mut members = BTreeMap::new();
-        for record in ledger.members()? {
-            let numbers = ledger.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
+        for record in records.members()? {
+            let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
             members.insert(record.id, Member { record, numbers, live: None });
         }
-        let streams: BTreeMap<_, _> = ledger.streams()?.into_iter().map(|it| (it.id, it)).collect();
+        let streams: BTreeMap<_, _> = records.streams()?.into_iter().map(|it| (it.id, it)).collect();
         let mut inputs_of: BTreeMap<TaskId, Vec<StreamId>> = BTreeMap::new();
         for stream in streams.values().filter(|it| it.direction == Direction::Input) {
             if let Some(task) = stream.task.filter(|task| queue.task(*task).is_some()) {
@@ -165,15 +173,15 @@ impl State {
             }
         }
         Ok(Self {
-            clusters: ledger.clusters()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
-            tokens: ledger.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
-            systems: ledger.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
+            clusters: records.clusters()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
+            tokens: records.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
+            systems: records.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             streams,
             inputs_of,
             members,
             queue,
             finished,
-            ledger,
+            records: Box::new(records),
             authority,
             settings,
             progress: BTreeMap::new(),
@@ -205,7 +213,7 @@ impl State {
 
     /// How many batches and barriers the store made since the start.
     pub fn commits_and_barriers(&self) -> (u64, u64) {
-        (self.ledger.store().commits(), self.ledger.store().barriers())
+        self.records.commits_and_barriers()
     }
 
     /// How many changes wait to be committed: whoever gathers several requests into one turn stops at some.
@@ -245,8 +253,11 @@ impl State {
         }
     }
 
+    /// Says something about work to a member. Before its session is established there is no place for it, and after
+    /// that the inventory settles everything.
     fn say(&mut self, member: MemberId, said: ToSession) {
-        if let Some(live) = self.members.get(&member).and_then(|it| it.live.as_ref()) {
+        let live = self.members.get(&member).and_then(|it| it.live.as_ref());
+        if let Some(live) = live.filter(|it| it.is_established()) {
             self.words.push(Word { session: live.session.clone(), said });
         }
     }

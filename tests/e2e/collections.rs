@@ -90,6 +90,7 @@ async fn a_collection_that_is_due_runs_and_outlives_a_kill_in_the_middle() {
     let by_hand = ["exec", "collect", "--system", SYSTEM, "--name", "minutely", "--user-status", "active", "--json"];
     let by_hand = agent.run(&[&by_hand[..], &["--output", output.to_str().unwrap()]].concat()).await;
     assert_eq!(by_hand.json()["output"]["removed"], json!(1), "{by_hand:?}");
+    assert!(by_hand.err.contains("collect: ") && !by_hand.err.contains("export: "), "{by_hand:?}");
     assert!(lines(&output).iter().any(|line| line["removed"]["Username"] == json!(JOE)));
     assert!(crate::main_job::files_with(&agent.folder().join("state"), JOE.as_bytes()).is_empty());
 }

@@ -41,6 +41,30 @@ async fn an_administrator_exports_users_to_a_file_that_is_whole_or_not_there() {
     assert_eq!(text.lines().count(), 2);
 }
 
+/// What cannot be replaced at the end is refused before anybody is asked.
+#[tokio::test]
+async fn a_folder_in_place_of_the_file_is_refused_at_once() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let folder = lab.folder().join("exports");
+    std::fs::create_dir(&folder).unwrap();
+    let folder = folder.to_str().unwrap();
+    let before = lab.salesforce.counters();
+    for kind in [&["export"][..], &["describe_schema"], &["collect", "--name", "audit"]] {
+        let refused = agent.run(&[&["exec"], kind, &["--system", SYSTEM, "--output", folder]].concat()).await;
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.err.contains("is no file that can be replaced"), "{refused:?}");
+    }
+    let submit =
+        ["task", "submit", "export", "--system", SYSTEM, "--params", "{\"object\": \"User\", \"format\": \"csv\"}"];
+    let (code, _, complaint) = lab.controller.try_cli(&[&submit[..], &["--output", folder]].concat()).await;
+    assert_eq!(code, Some(2), "{complaint}");
+    assert!(complaint.contains("is no file that can be replaced"), "{complaint}");
+    assert_eq!(lab.controller.cli(&["task", "list"]).await, json!([]), "nothing was submitted");
+    assert_eq!(lab.salesforce.counters(), before, "nobody was asked");
+    assert_eq!(std::fs::read_dir(lab.folder().join("exports")).unwrap().count(), 0);
+}
+
 #[tokio::test]
 async fn an_export_is_sealed_to_its_submitter_on_all_its_way() {
     let lab = Lab::start(programs()).await;
@@ -156,10 +180,18 @@ async fn a_delta_of_this_machine_moves_on_when_its_file_is_written() {
         let delta = ["--delta", "nightly", "--attributes", "Username,IsActive"];
         agent.run(&[&["exec", "export", "--system", SYSTEM, "--output", output, "--json"], &delta[..]].concat()).await
     };
-    let folder = lab.folder().join("folder");
-    std::fs::create_dir(&folder).unwrap();
-    let lost = export(&folder).await;
+    let taken = lab.folder().join("taken.jsonl");
+    let every_query = Matching { method: Some("GET".to_owned()), path: Some("/query".to_owned()) };
+    lab.salesforce.inject(Fault { when: every_query, what: Mishap::Refuse, times: None });
+    let come_in_between = async {
+        let begun = async || if taken.with_added_extension("part").exists() { Ok(()) } else { Err(()) };
+        wait_for("the file to be begun", begun).await;
+        std::fs::create_dir(&taken).unwrap();
+        lab.salesforce.clear_faults();
+    };
+    let (lost, ()) = tokio::join!(export(&taken), come_in_between);
     assert_eq!(lost.code, Some(1), "a file cannot take the place of a folder: {lost:?}");
+    assert!(lost.err.contains("cannot be written"), "{lost:?}");
 
     let first = export(&file).await;
     assert!(first.json()["output"]["records"].as_u64() > Some(1), "{first:?}");

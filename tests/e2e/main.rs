@@ -5,6 +5,7 @@
 mod bad_input;
 mod collections;
 mod crashes;
+mod datasets;
 mod exports;
 mod features;
 mod identity;

@@ -132,9 +132,8 @@ async fn a_batch_creates_and_modifies_and_says_what_came_of_each_entry() {
     let file = lab.folder().join("users.xml");
     std::fs::write(&file, dataset(&lab)).unwrap();
 
-    let arguments =
-        ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", file.to_str().unwrap(), "--async"];
-    let submitted = lab.controller.cli(&arguments).await;
+    let arguments = ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", file.to_str().unwrap()];
+    let submitted = lab.controller.cli(&[&arguments[..], &["--account-id", "Id", "--async"]].concat()).await;
     let id = submitted["id"].as_str().unwrap().parse().unwrap();
     let batch = lab.controller.finished(id).await;
     assert_eq!(batch["outcome"], json!("partially_succeeded"), "{batch}");
@@ -150,6 +149,12 @@ async fn a_batch_creates_and_modifies_and_says_what_came_of_each_entry() {
     let results = std::fs::read_to_string(&results).unwrap();
     assert_eq!(results.lines().count(), 4, "{results}");
     assert!(results.contains("nobody@acme.example") && !results.contains("Correct-Horse-77"), "{results}");
+    let lines: Vec<serde_json::Value> = results.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for name in ["new1@acme.example", "new2@acme.example", JOE] {
+        let line = lines.iter().find(|line| line["login_id"] == name).unwrap();
+        assert_eq!(line["account_id"], json!(lab.salesforce.user(name).unwrap().id), "{line}");
+    }
+    assert_eq!(lines.iter().filter(|line| line.get("account_id").is_none()).count(), 1, "{results}");
 
     let rest = lab.folder().join("rest.xml");
     let (rest_file, dataset_file) = (rest.to_str().unwrap(), file.to_str().unwrap());

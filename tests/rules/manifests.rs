@@ -12,9 +12,10 @@ const CONTROLLER: &str = "postern-controller-stub";
 const SIMULATOR: &str = "salesforce-sim";
 const TESTS: &str = "postern-tests";
 const BENCHES: &str = "postern-benches";
+const SIM: &str = "postern-sim";
 
 /// Our own packages that a package may depend on. Nothing else is allowed.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     (PROTOCOL, &[]),
     (CORE, &[PROTOCOL]),
     (STORE, &[]),
@@ -23,6 +24,8 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     (CONTROLLER, &[PROTOCOL, STORE]),
     (SIMULATOR, &[]),
     (TESTS, &[PROTOCOL, CORE, STORE, AGENT, CONTROLLER, SIMULATOR]),
+    // What decides, and nothing that waits.
+    (SIM, &[PROTOCOL, CORE, CONTROLLER]),
     (BENCHES, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER, TESTS]),
 ];
 

@@ -180,7 +180,7 @@ describe! {
     import_batch::Variable { name, value }
     import_batch::Request {
         format, delimiter, all_or_none, dry_run, bulk_threshold, attributes, audit_key, dynamic_system, system_variable,
-        variables,
+        variables, account_id, login_id,
     }
     import_batch::License { name, total, used, needed }
     freeze_user::Request { account }

@@ -204,6 +204,13 @@ pub struct ImportBatch {
     /// The attribute that names an entry in the audit; without it, what names the account.
     #[arg(long, value_name = "NAME", default_value = "")]
     pub audit_key: String,
+    /// The attribute whose value is the account's id for you, e.g. `Id`, `FederationIdentifier` or `EmployeeNumber`; each
+    /// line of the results tells it.
+    #[arg(long, value_name = "NAME", default_value = import_batch::Request::NAMED_BY)]
+    pub account_id: String,
+    /// The attribute whose value the account signs in with; each line of the results tells it.
+    #[arg(long, value_name = "NAME", default_value = import_batch::Request::NAMED_BY)]
+    pub login_id: String,
     /// Which connected system entries are for: `none` (this one), `transaction_system_name` (the one they name in
     /// `Transaction-SystemName`), `global_variable` (the one that a variable names).
     #[arg(long, value_name = "HOW", default_value_t = DynamicSystem::None)]

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use postern_agent::connector::{Conclusion, GivenUp, Mark};
+use postern_agent::connector::Mark;
+use postern_agent_core::GivenUp;
+use postern_agent_core::ledger::Ending;
 use postern_protocol::bounded::List;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::{Format, Output};
@@ -392,8 +394,7 @@ async fn a_rename_that_was_always_refused_is_known_to_have_changed_nothing() {
     task.attempt(&lab.connector()).await.unwrap_err();
     let failure = task.attempt(&lab.connector()).await.unwrap_err();
     assert_eq!(failure.code.as_str(), "SERVER_UNAVAILABLE");
-    let conclusion =
-        Conclusion::given_up(failure, &task.notes.lock().unwrap().iter().cloned().collect(), GivenUp::Failed);
+    let conclusion = Ending::given_up(failure, &task.notes.lock().unwrap().iter().cloned().collect(), GivenUp::Failed);
     assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
 }
 

@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use postern_agent::connector::{Conclusion, GivenUp, Mark};
+use postern_agent::connector::{Conclusion, Mark};
+use postern_agent_core::GivenUp;
+use postern_agent_core::ledger::Ending;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::import_batch::{DynamicSystem, Format, Output, Request};
@@ -340,6 +342,6 @@ async fn a_dry_run_that_is_given_up_is_known_to_have_changed_nothing() {
     task.attempt(&lab.connector()).await.unwrap();
     let earlier = task.notes.lock().unwrap().iter().cloned().collect();
     let failure = Failure::new(FailureClass::Interrupted, "cancelled_too_late", "it was cancelled");
-    let conclusion = Conclusion::given_up(failure, &earlier, GivenUp::Failed);
+    let conclusion = Ending::given_up(failure, &earlier, GivenUp::Failed);
     assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
 }

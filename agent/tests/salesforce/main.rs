@@ -11,6 +11,7 @@ mod import;
 mod import_bad_input;
 mod import_bulk;
 mod import_memberships;
+mod import_names;
 mod import_options;
 mod lab;
 mod login;

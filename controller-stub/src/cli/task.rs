@@ -197,6 +197,12 @@ pub struct Import {
     /// import_batch: the attribute that names an entry in the audit; without it, what names the account
     #[arg(long, default_value = "")]
     pub audit_key: String,
+    /// import_batch: the attribute whose value is the account's id for you; each line of the results tells it
+    #[arg(long, default_value = Request::NAMED_BY)]
+    pub account_id: String,
+    /// import_batch: the attribute whose value the account signs in with; each line of the results tells it
+    #[arg(long, default_value = Request::NAMED_BY)]
+    pub login_id: String,
     /// import_batch: which connected system entries are for, `none`, `transaction_system_name` or `global_variable`
     #[arg(long, default_value_t = DynamicSystem::None)]
     pub dynamic_system: DynamicSystem,

@@ -1,5 +1,6 @@
 //! Payloads that are sealed to the submitter.
 
+use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -31,9 +32,24 @@ pub(super) fn read_key(file: &Path) -> Result<SealingKey, Failure> {
     })
 }
 
+/// Begins the file that a payload is to be opened into: what could not be replaced at the end is refused now.
+pub(super) fn begin(file: &Path) -> Result<PartFile, Failure> {
+    let shown = file.display();
+    if fs::metadata(file).is_ok_and(|there| !there.is_file()) {
+        return Err(Failure::new(Exit::Usage, format!("`{shown}` is no file that can be replaced; name another")));
+    }
+    PartFile::begin(file)
+        .map_err(|error| Failure::new(Exit::Usage, format!("`{shown}` cannot be made; name another file: {error}")))
+}
+
 /// Downloads what came of a task and opens it into `file`, which is not there before it is whole. Nothing came of a task
 /// that did not succeed.
-pub(super) async fn download(client: &Client, view: &TaskView, key: &SealingKey, file: &Path) -> Result<(), Failure> {
+pub(super) async fn download(
+    client: &Client,
+    view: &TaskView,
+    key: &SealingKey,
+    mut file: PartFile,
+) -> Result<(), Failure> {
     let Some(sealed) = view.sealed.iter().find(|it| it.name == export::RESULT_KEY) else { return Ok(()) };
     let unopened = |why: &str| Failure::new(Exit::Failed, format!("what came of {} cannot be opened: {why}", view.id));
     let request =
@@ -43,11 +59,11 @@ pub(super) async fn download(client: &Client, view: &TaskView, key: &SealingKey,
     let stream_key = opened.as_slice().try_into().map(Zeroizing::new);
     let stream_key = stream_key.map_err(|_| unopened("its key has another length"))?;
 
+    let path = file.path().to_owned();
     let unwritten =
-        |error: std::io::Error| Failure::new(Exit::Failed, format!("`{}` cannot be written: {error}", file.display()));
-    let mut part = PartFile::begin(file).map_err(unwritten)?;
-    let mut opening = Opening::new(&stream_key, &mut part);
+        |error: std::io::Error| Failure::new(Exit::Failed, format!("`{}` cannot be written: {error}", path.display()));
+    let mut opening = Opening::new(&stream_key, &mut file);
     client.download(&format!("/v1/tasks/{}/results", view.id), &mut opening).await?;
     opening.finish().map_err(unwritten)?;
-    part.complete().map_err(unwritten)
+    file.complete().map_err(unwritten)
 }

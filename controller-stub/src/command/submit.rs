@@ -37,6 +37,7 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
     let id = options.id.unwrap_or_else(|| TaskId::from_random(clock::wall().0, random::bytes()));
     let binding = Binding { task: id, system: options.system.clone(), request };
     let delivery = Delivery::prepare(options)?;
+    let output = options.output.as_deref().map(payload::begin).transpose()?;
     let result_key = is_sealed_whole(options.kind).then(|| SealingKey::from_random(&random::secret()));
     if let (Some(file), Some(key)) = (&options.result_key, &result_key) {
         payload::keep_key(file, key)?;
@@ -66,7 +67,7 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
     if let Some(delivery) = delivery {
         delivery.deliver(&binding, &view)?;
     }
-    if let (Some(key), Some(file)) = (&result_key, &options.output) {
+    if let (Some(key), Some(file)) = (&result_key, output) {
         payload::download(client, &view, key, file).await?;
     }
     task::judge(&view)
@@ -196,6 +197,8 @@ fn import(options: &Import) -> Result<Value, Failure> {
         "dynamic_system": options.dynamic_system,
         "system_variable": options.system_variable,
         "variables": options.variables,
+        "account_id": options.account_id,
+        "login_id": options.login_id,
     }))
 }
 

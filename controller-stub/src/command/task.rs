@@ -36,9 +36,10 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             list(reach, &tasks)
         }
         TaskCommand::Results { task, output: Some(file), key: Some(key), .. } => {
+            let (key, file) = (payload::read_key(&key)?, payload::begin(&file)?);
             let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
             judge(&view)?;
-            payload::download(&client, &view, &payload::read_key(&key)?, &file).await
+            payload::download(&client, &view, &key, file).await
         }
         TaskCommand::Results { task, output, failed, dataset, key: _ } => {
             results::run(&client, task, output.as_deref(), failed.as_deref().zip(dataset.as_deref())).await

@@ -45,7 +45,11 @@ impl Queue {
     fn confirm(&mut self, id: TaskId, member: MemberId, state: HeldState, may_begin: bool, at: Moment) {
         let believed_started =
             matches!(self.state(id), Some(TaskState::Started { .. } | TaskState::InDoubt { started: true, .. }));
-        let begun = believed_started || !matches!(state, HeldState::Journaled);
+        if believed_started && matches!(state, HeldState::Journaled) {
+            // It said that it began, and has forgotten it: its store was put back to before.
+            return self.queue_again(id, true);
+        }
+        let begun = !matches!(state, HeldState::Journaled);
         if !begun && !may_begin {
             // It will not begin it under this lease: its state is durable there and newer than the lease.
             return self.queue_again(id, false);

@@ -20,6 +20,8 @@ pub struct Reported {
     pub certainty: Certainty,
     /// Whether anything was changed.
     pub changed: Changed,
+    /// Whether the outcome is all it tells: a member that was acknowledged before remembers nothing else.
+    pub bare: bool,
 }
 
 /// What a report meant.
@@ -57,12 +59,16 @@ impl Queue {
             // A member that forgot the deadline in a restart was told to drop the task, and takes that for a cancel.
             let dropped_late = report.outcome == Outcome::Cancelled && !record.cancel_requested;
             let outcome = if dropped_late { Outcome::Expired } else { report.outcome };
+            let told_before = record.observations.iter().rev().filter(|_| report.bare);
+            let mut told_before = told_before.filter(|it| it.member == member && it.outcome == report.outcome);
+            // What came of it was stored under the epoch under which the member told everything.
+            let epoch = told_before.next().map_or(report.epoch, |it| it.epoch);
             let finish = Finish {
                 outcome,
                 certainty: report.certainty,
                 changed: report.changed,
                 member: Some(member),
-                epoch: report.epoch,
+                epoch,
                 note: String::new(),
                 at: at.wall,
             };

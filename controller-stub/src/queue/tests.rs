@@ -105,7 +105,7 @@ impl World {
 }
 
 fn reported(lease: LeaseRef, outcome: Outcome, certainty: Certainty) -> Reported {
-    Reported { task: lease.task, epoch: lease.epoch, outcome, certainty, changed: Changed::Yes }
+    Reported { task: lease.task, epoch: lease.epoch, outcome, certainty, changed: Changed::Yes, bare: false }
 }
 
 #[test]
@@ -265,6 +265,28 @@ fn renewing_keeps_a_lease_and_ends_a_doubt_as_long_as_nobody_else_has_the_task()
 }
 
 /// F73 and the table of protocol.md section 5.
+/// Leave `told_before` out and the submitter never sees what came of its task.
+#[test]
+fn f33_a_member_that_remembers_the_outcome_alone_is_taken_at_its_earlier_word() {
+    let (mut world, first) = World::holding(TaskKind::ImportBatch, "started");
+    world.queue.tick(at(TTL + 1));
+    world.queue.tick(at(TTL + SETTLE + 2));
+    world.queue.disconnect(ONE);
+    world.queue.connect(TWO, holder(10));
+    let second = world.assign(TTL + SETTLE + 3).unwrap();
+    world.queue.connect(ONE, holder(10));
+    let told = reported(first, Outcome::Succeeded, Certainty::Probable);
+    assert_eq!(world.queue.report(ONE, told, at(TTL + SETTLE + 4)), Verdict::Observed);
+    world.queue.tick(at(2 * TTL + SETTLE + 5));
+    world.queue.tick(at(2 * TTL + 2 * SETTLE + 6));
+    world.queue.disconnect(TWO);
+    let third = world.assign(2 * TTL + 2 * SETTLE + 7).unwrap();
+    assert!(first.epoch < second.epoch && second.epoch < third.epoch);
+    let repeated = Reported { bare: true, ..reported(third, Outcome::Succeeded, Certainty::Probable) };
+    assert_eq!(world.queue.report(ONE, repeated, at(2 * TTL + 2 * SETTLE + 8)), Verdict::Finished);
+    assert_eq!(world.record(1).finish.unwrap().epoch, first.epoch);
+}
+
 #[test]
 fn f73_a_report_under_the_current_epoch_finishes_and_one_under_an_older_is_observed() {
     let (mut world, first) = World::holding(TaskKind::DisableUser, "started");
@@ -509,7 +531,7 @@ fn an_inventory_settles_every_task_the_member_is_believed_to_hold() {
         ("leased", Some((0, Started)), Same, "started", false),
         ("leased", Some((0, IsReported)), Same, "started", false),
         ("accepted", Some((0, Journaled)), Same, "accepted", false),
-        ("started", Some((0, Journaled)), Same, "started", false),
+        ("started", Some((0, Journaled)), Same, "queued", true),
         ("leased", None, Same, "queued", false),
         ("accepted", None, Same, "queued", false),
         ("started", None, Same, "in_doubt", false),

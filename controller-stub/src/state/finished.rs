@@ -93,6 +93,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use postern_protocol::outcome::{Certainty, Changed};
     use postern_protocol::{Epoch, Outcome, TaskKind, Timestamp};
     use postern_store::{Options, Store, StoreKey};
@@ -100,6 +102,7 @@ mod tests {
     use super::super::Settings;
     use super::super::ledger::Ledger;
     use super::super::record::{Finish, TaskState};
+    use super::super::records::Records as _;
     use super::*;
     use crate::ca::Authority;
 
@@ -153,7 +156,7 @@ mod tests {
             keep: Retention { days: 30, newest },
         };
         let authority = Authority::open(folder.path(), now.wall).unwrap();
-        let mut state = State::open(ledger.clone(), authority, settings, now).unwrap();
+        let mut state = State::open(ledger.clone(), Arc::new(authority), settings, now).unwrap();
         for _ in 0..4 {
             state.tick(now);
             ledger.commit(state.end_turn().writes).await.unwrap();

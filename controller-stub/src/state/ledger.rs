@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::record::{ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord};
+use super::records::{Listed, Records};
 
 const CLUSTERS: Table = Table::new("clusters", 1);
 const TOKENS: Table = Table::new("tokens", 2);
@@ -98,68 +99,11 @@ impl Ledger {
     /// which a crash between two of them loses nothing: what is referred to before what refers to it, and a member's
     /// numbers last, because they say that its reports need not be sent again.
     pub async fn commit(&self, mut writes: Vec<Write>) -> Result<(), LedgerError> {
-        writes.sort_by_key(rank);
+        in_safe_order(&mut writes);
         for batch in self.batches(&writes)? {
             self.store.commit(batch).await?;
         }
         Ok(())
-    }
-
-    /// Every cluster.
-    pub fn clusters(&self) -> Result<Vec<ClusterRecord>, LedgerError> {
-        self.all(CLUSTERS)
-    }
-
-    /// Every connected system.
-    pub fn systems(&self) -> Result<Vec<SystemRecord>, LedgerError> {
-        self.all(SYSTEMS)
-    }
-
-    /// Every token.
-    pub fn tokens(&self) -> Result<Vec<TokenRecord>, LedgerError> {
-        self.all(TOKENS)
-    }
-
-    /// Every member.
-    pub fn members(&self) -> Result<Vec<MemberRecord>, LedgerError> {
-        self.all(MEMBERS)
-    }
-
-    /// A member's numbers.
-    pub fn numbers(&self, member: MemberId) -> Result<Option<MemberNumbers>, LedgerError> {
-        self.one(NUMBERS, member.as_bytes())
-    }
-
-    /// A task.
-    pub fn task(&self, id: TaskId) -> Result<Option<TaskRecord>, LedgerError> {
-        self.one(TASKS, id.as_bytes())
-    }
-
-    /// Tasks, the newest first.
-    pub fn tasks(&self) -> impl Iterator<Item = Result<TaskRecord, LedgerError>> + use<> {
-        self.store.scan(TASKS).rev().map(|item| parse(TASKS, &item?.1))
-    }
-
-    /// What a task is to do.
-    pub fn offer(&self, id: TaskId) -> Result<Option<Offer>, LedgerError> {
-        let bytes = parts::read(&self.store, OFFERS, id.as_bytes())?;
-        bytes.map(|it| codec::decode(&it).map_err(|_| unreadable(OFFERS))).transpose()
-    }
-
-    /// What came of a task under one epoch.
-    pub fn report(&self, id: TaskId, epoch: Epoch) -> Result<Option<Report>, LedgerError> {
-        let bytes = parts::read(&self.store, REPORTS, &report_key(id, epoch))?;
-        bytes.map(|it| codec::decode(&it).map_err(|_| unreadable(REPORTS))).transpose()
-    }
-
-    /// A payload.
-    pub fn stream(&self, id: StreamId) -> Result<Option<StreamRecord>, LedgerError> {
-        self.one(STREAMS, id.as_bytes())
-    }
-
-    /// Every payload.
-    pub fn streams(&self) -> Result<Vec<StreamRecord>, LedgerError> {
-        self.all(STREAMS)
     }
 
     fn one<T: DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, LedgerError> {
@@ -227,9 +171,62 @@ impl Ledger {
     }
 }
 
+impl Records for Ledger {
+    fn clusters(&self) -> Result<Vec<ClusterRecord>, LedgerError> {
+        self.all(CLUSTERS)
+    }
+
+    fn systems(&self) -> Result<Vec<SystemRecord>, LedgerError> {
+        self.all(SYSTEMS)
+    }
+
+    fn tokens(&self) -> Result<Vec<TokenRecord>, LedgerError> {
+        self.all(TOKENS)
+    }
+
+    fn members(&self) -> Result<Vec<MemberRecord>, LedgerError> {
+        self.all(MEMBERS)
+    }
+
+    fn numbers(&self, member: MemberId) -> Result<Option<MemberNumbers>, LedgerError> {
+        self.one(NUMBERS, member.as_bytes())
+    }
+
+    fn task(&self, id: TaskId) -> Result<Option<TaskRecord>, LedgerError> {
+        self.one(TASKS, id.as_bytes())
+    }
+
+    fn tasks(&self) -> Listed<'_, TaskRecord> {
+        Box::new(self.store.scan(TASKS).rev().map(|item| parse(TASKS, &item?.1)))
+    }
+
+    fn offer(&self, id: TaskId) -> Result<Option<Offer>, LedgerError> {
+        let bytes = parts::read(&self.store, OFFERS, id.as_bytes())?;
+        bytes.map(|it| codec::decode(&it).map_err(|_| unreadable(OFFERS))).transpose()
+    }
+
+    fn report(&self, id: TaskId, epoch: Epoch) -> Result<Option<Report>, LedgerError> {
+        let bytes = parts::read(&self.store, REPORTS, &report_key(id, epoch))?;
+        bytes.map(|it| codec::decode(&it).map_err(|_| unreadable(REPORTS))).transpose()
+    }
+
+    fn streams(&self) -> Result<Vec<StreamRecord>, LedgerError> {
+        self.all(STREAMS)
+    }
+
+    fn commits_and_barriers(&self) -> (u64, u64) {
+        (self.store.commits(), self.store.barriers())
+    }
+}
+
 /// The spool file of a payload.
 pub const fn spool_id(id: StreamId) -> SpoolId {
     SpoolId(*id.as_bytes())
+}
+
+/// Brings changes into the order in which a crash between any two of them loses nothing.
+pub fn in_safe_order(writes: &mut [Write]) {
+    writes.sort_by_key(rank);
 }
 
 /// What comes before what when changes do not fit one batch.

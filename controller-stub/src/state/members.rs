@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::Write;
 use super::record::MemberNumbers;
-use super::sessions::FIRST_NUMBERS;
+use super::sessions::{self, FIRST_NUMBERS};
 use super::{Member, Refusal, RefusalKind, State};
 use crate::ca::peer::fingerprint;
 use crate::clock::Moment;
@@ -64,9 +64,10 @@ impl State {
         if changed {
             tracing::info!(member = %id, state = %member.record.state, epoch = %member.record.epoch, "a member's state changed");
             self.writes.push(Write::Member(member.record.clone()));
-            if alarmed && action == Action::Enable {
-                // The operator looked: the store it has now is the one to go on with, and what another one held, or
-                // was acknowledged, says nothing about it.
+            let is_here = member.live.as_ref().is_some_and(sessions::Live::is_established);
+            if alarmed && action == Action::Enable && !is_here {
+                // The operator looked: the store it comes with next is the one to go on with, and what another one
+                // held, or was acknowledged, says nothing about it. One that is here already has numbers of its own.
                 member.numbers = MemberNumbers { issued: member.numbers.issued, ..FIRST_NUMBERS };
                 self.writes.push(Write::Numbers(id, member.numbers));
             }

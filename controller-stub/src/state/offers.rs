@@ -55,7 +55,7 @@ impl State {
     pub(super) fn content(&self, task: TaskId) -> Result<Option<Offer>, LedgerError> {
         match self.new_offers.get(&task) {
             Some(offer) => Ok(Some(offer.clone())),
-            None => self.ledger.offer(task),
+            None => self.records.offer(task),
         }
     }
 }

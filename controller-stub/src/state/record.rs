@@ -330,7 +330,7 @@ pub struct Finish {
     pub changed: Changed,
     /// The member that reported it; none if the controller decided it.
     pub member: Option<MemberId>,
-    /// Under which epoch.
+    /// The epoch whose report tells what came of it.
     pub epoch: Epoch,
     /// The controller's sentence, if it decided it.
     pub note: String,

@@ -88,6 +88,10 @@ impl State {
             outcome: report.outcome.known().unwrap_or(Outcome::Unknown),
             certainty: report.certainty.known().unwrap_or(Certainty::Unknown),
             changed: report.changed.known().unwrap_or(Changed::Unknown),
+            bare: report.failure.is_none()
+                && report.output.is_empty()
+                && report.sealed.is_empty()
+                && report.streams.is_empty(),
         };
         let verdict = self.queue.report(id, reported, at);
         match verdict {
@@ -117,7 +121,7 @@ impl State {
     /// task's outcome.
     fn is_news(&self, report: &Report) -> bool {
         // One that cannot be read is as good as none.
-        !matches!(self.ledger.report(report.task, report.epoch), Ok(Some(_)))
+        !matches!(self.records.report(report.task, report.epoch), Ok(Some(_)))
             && !self
                 .writes
                 .iter()

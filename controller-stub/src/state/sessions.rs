@@ -108,6 +108,13 @@ pub(super) struct Live {
     pub(super) reported: bool,
 }
 
+impl Live {
+    /// Whether the member made it durable.
+    pub(super) const fn is_established(&self) -> bool {
+        self.established
+    }
+}
+
 impl State {
     /// A member with a verified certificate said Hello.
     pub fn introduce(&mut self, it: Introduction, at: Moment) -> Greeting {
@@ -339,6 +346,10 @@ fn rolled_back(member: &Member, hello: &Hello) -> Option<&'static str> {
     let begun_again = !same_store && hello.last_session == SessionNo(0);
     if hello.last_session < numbers.confirmed && !begun_again {
         return Some("the agent's store is older than its last session: restored from a backup, or copied");
+    }
+    // Taken for a repetition, a report under a number that was acknowledged before would be lost.
+    if same_store && hello.next_report <= numbers.acked {
+        return Some("the agent's store is older than its last report: restored from a backup, or copied");
     }
     None
 }

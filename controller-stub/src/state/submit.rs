@@ -99,7 +99,7 @@ impl State {
         if let Some(record) = self.queue.task(id).or_else(|| self.new_finished.get(&id)) {
             return Ok(Some(record.clone()));
         }
-        Ok(self.ledger.task(id)?)
+        Ok(self.records.task(id)?)
     }
 
     fn offer_of(&self, it: &Submission) -> Result<Offer, Refusal> {

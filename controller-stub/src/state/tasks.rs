@@ -137,7 +137,7 @@ impl State {
         /// How many records one request may look through: some tens of milliseconds of the owner's time.
         const MAX_SCANNED: usize = 5_000;
         let mut found = Vec::new();
-        for record in self.ledger.tasks().take(MAX_SCANNED) {
+        for record in self.records.tasks().take(MAX_SCANNED) {
             let record = record?;
             let wanted = filter.system.as_ref().is_none_or(|it| *it == record.system)
                 && filter.before.is_none_or(|it| record.id < it);
@@ -233,7 +233,7 @@ impl State {
                 return Ok(Some((**it).clone()));
             }
         }
-        Ok(self.ledger.report(id, epoch)?)
+        Ok(self.records.report(id, epoch)?)
     }
 
     /// The counts of the status page: unfinished tasks by state.

@@ -7,6 +7,7 @@ use postern_controller_stub::api::StreamView;
 use postern_controller_stub::client::sealing::{self, Binding};
 use postern_controller_stub::exit::Exit;
 use postern_controller_stub::state::ledger::{Ledger, Write};
+use postern_controller_stub::state::records::Records as _;
 use postern_controller_stub::{clock, random};
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::FromController;
@@ -77,6 +78,7 @@ async fn a_task_that_is_forgotten_goes_with_its_payloads_and_is_not_run_again() 
     let spool = lab.data_dir().join("store/spool");
     assert_eq!(files(&spool).len(), 2, "the dataset and the results");
     identity.last_session = session.number();
+    identity.next_report = 2;
     drop(session);
     let waiting = TaskId::from_random(days_ago(41).0, random::bytes());
     let body = |id| json!({ "id": id, "system": "sf", "kind": "enable_user", "params": { "account": "a" } });

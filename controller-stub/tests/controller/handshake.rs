@@ -9,7 +9,7 @@ use postern_protocol::session::{self, Ended};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::lab::Lab;
-use crate::member::{Identity, Session, connect};
+use crate::member::{Identity, Session, connect, succeeded};
 
 fn status(refused: Result<crate::member::Socket, Error>) -> (u16, String) {
     match refused {
@@ -77,6 +77,24 @@ async fn f43_a_new_session_replaces_the_old_one() {
     let _new = Session::open(&lab, &identity).await;
     let Ended::GoneAway { reason, .. } = old.ended().await else { panic!("not a goodbye") };
     assert_eq!(reason, "replaced");
+}
+
+/// Take a report under an old number for a repetition and it is acknowledged, and lost.
+#[tokio::test]
+async fn f19_a_store_from_before_its_last_report_is_refused_although_its_session_is_the_last() {
+    let lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    lab.submit("enable_user", "ann").await;
+    let offer = session.offer().await;
+    session.send(succeeded(1, &offer)).await;
+    assert_eq!(session.acked().await, 1);
+    identity.last_session = session.number();
+    drop(session);
+    let Err(Ended::Refused { reason, .. }) = Session::greet(&lab, identity.hello(), &identity).await else {
+        panic!("welcomed");
+    };
+    assert_eq!(reason, "rolled_back");
+    assert!(lab.member(identity.member).await.alarm.unwrap().contains("last report"));
 }
 
 /// F19, F44: leave out the comparison in `rolled_back` and the copy is welcomed.

@@ -165,6 +165,12 @@ pub struct Request {
     /// The values of variables.
     #[serde(default)]
     pub variables: List<Variable, 16>,
+    /// The attribute whose value is the account's id for the submitter; results tell it.
+    #[serde(default = "username")]
+    pub account_id: Text<80>,
+    /// The attribute whose value the account signs in with; results tell it.
+    #[serde(default = "username")]
+    pub login_id: Text<80>,
 }
 
 fn replace() -> Code<Difference> {
@@ -179,6 +185,10 @@ fn no_dynamic_system() -> Code<DynamicSystem> {
     DynamicSystem::None.into()
 }
 
+fn username() -> Text<80> {
+    Text::clipped(Request::NAMED_BY)
+}
+
 const fn bulk_threshold() -> u32 {
     Request::BULK_THRESHOLD
 }
@@ -186,6 +196,8 @@ const fn bulk_threshold() -> u32 {
 impl Request {
     /// The threshold for bulk unless another is asked for.
     pub const BULK_THRESHOLD: u32 = 1_000;
+    /// The attribute that gives an account's id and its login id unless others are asked for.
+    pub const NAMED_BY: &str = "Username";
 
     /// Does a dataset that is written in `format`, in the plainest way.
     pub fn new(format: Format) -> Self {
@@ -200,6 +212,8 @@ impl Request {
             dynamic_system: no_dynamic_system(),
             system_variable: Text::default(),
             variables: List::default(),
+            account_id: username(),
+            login_id: username(),
         }
     }
 
@@ -396,6 +410,8 @@ mod tests {
             audit_key: Text::clipped("x".repeat(80)),
             system_variable: long.clone(),
             variables: List::clipped(vec![Variable { name: long.clone(), value: long }; 16]),
+            account_id: Text::clipped("x".repeat(80)),
+            login_id: Text::clipped("x".repeat(80)),
             ..Request::new(Format::Xml)
         };
         assert!(TaskRequest::ImportBatch(request).encode().unwrap().len() <= 16 * 1024);

@@ -48,6 +48,8 @@ fn requests() -> Vec<Sample> {
         dynamic_system: import_batch::DynamicSystem::GlobalVariable.into(),
         system_variable: text("zielsystem"),
         variables: list(vec![import_batch::Variable { name: text("zielsystem"), value: text("acme-prod") }]),
+        account_id: text("Personalnummer__c"),
+        login_id: text("FederationIdentifier"),
         ..import_batch::Request::new(import_batch::Format::Csv)
     };
     let freeze = freeze_user::Request { account: text("freeze@acme.example") };

@@ -6,6 +6,9 @@ use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
 use postern_protocol::{Epoch, Failure, Outcome, ReportNo};
 
+use super::GivenUp;
+use crate::journal::Earlier;
+
 /// How an attempt ended a task, in the words of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
@@ -43,8 +46,24 @@ impl Ending {
         Self::without_output(Outcome::Expired, Certainty::Certain, Changed::No, None)
     }
 
-    pub(super) fn unknown(failure: Failure) -> Self {
+    /// Whether it took effect cannot be found out; `failure` says what a person should look at.
+    pub fn unknown(failure: Failure) -> Self {
         Self::without_output(Outcome::Unknown, Certainty::Unknown, Changed::Unknown, Some(failure))
+    }
+
+    /// What is known, by what all attempts here have journaled, of a task that no further attempt follows.
+    pub fn given_up(failure: Failure, journal: &Earlier, why: GivenUp) -> Self {
+        let has_changed = journal.has_changed();
+        let changed = if has_changed { Changed::Yes } else { Changed::Unknown };
+        let in_doubt = why == GivenUp::InDoubt || journal.open_intents().next().is_some();
+        match why {
+            GivenUp::ProcessDied => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
+            GivenUp::Failed | GivenUp::InDoubt if in_doubt => Self { changed, ..Self::unknown(failure) },
+            GivenUp::Failed | GivenUp::InDoubt if has_changed => {
+                Self { outcome: Outcome::PartiallySucceeded, changed, ..Self::failed(failure) }
+            }
+            GivenUp::Failed | GivenUp::InDoubt => Self::failed(failure),
+        }
     }
 
     pub(super) fn into_report(self, offer: &Offer, epoch: Epoch) -> Report {
@@ -62,5 +81,35 @@ impl Ending {
             streams: List::clipped(self.streams),
             ext: List::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_protocol::FailureClass;
+
+    use super::*;
+    use crate::journal::{JournalEntry, Mark};
+
+    #[test]
+    fn what_is_known_of_a_task_that_is_given_up_stands_in_its_journal() {
+        let entry = |step, mark| JournalEntry { step, mark, note: Vec::new() };
+        let failure = || Failure::new(FailureClass::Rejected, "refused", "no");
+        let known = |journal: &[JournalEntry], why| {
+            let ending = Ending::given_up(failure(), &journal.iter().cloned().collect(), why);
+            (ending.outcome, ending.changed)
+        };
+        let (open, done) = (entry(1, Mark::Intent), entry(0, Mark::Done));
+        let both = [done.clone(), open.clone()];
+        let taken_back = [open.clone(), open.taken_back()];
+        let unchanged = [entry(0, Mark::Unchanged)];
+        assert_eq!(known(&unchanged, GivenUp::Failed), (Outcome::Failed, Changed::No));
+        assert_eq!(known(&unchanged, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::Unknown));
+        assert_eq!(known(&taken_back, GivenUp::Failed), (Outcome::Failed, Changed::No));
+        assert_eq!(known(&taken_back, GivenUp::InDoubt), (Outcome::Unknown, Changed::Unknown));
+        assert_eq!(known(&[open], GivenUp::Failed), (Outcome::Unknown, Changed::Unknown));
+        assert_eq!(known(&[done], GivenUp::Failed), (Outcome::PartiallySucceeded, Changed::Yes));
+        assert_eq!(known(&both, GivenUp::Failed), (Outcome::Unknown, Changed::Yes));
+        assert_eq!(known(&both, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::Yes));
     }
 }

@@ -10,7 +10,7 @@ use postern_protocol::message::v1::{Offer, StreamRef};
 use postern_protocol::seal::{
     MAX_SECRET, SEGMENT, SealContext, SealedField, SealingKey, SealingPublicKey, SegmentSealer, StreamKey,
 };
-use postern_protocol::task::import_batch::{DATASET_KEY, Format};
+use postern_protocol::task::import_batch::DATASET_KEY;
 use postern_protocol::task::reset_password::{PASSWORD, Source};
 use postern_protocol::task::{
     Account, deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
@@ -28,6 +28,7 @@ use super::rest_file::RestFile;
 use super::{Failed, LocalTask, payload_file};
 use crate::app::App;
 use crate::cli::{Common, DeprovisionUser, DisableUser, ImportBatch, ResetPassword, RestoreUser, Task};
+use crate::command::format_of;
 use crate::exit::Exit;
 use crate::local::{self, Along};
 use crate::random;
@@ -131,11 +132,7 @@ fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTas
 }
 
 fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask) -> Result<LocalTask, Failed> {
-    let Some(format) = options.format.or_else(|| Format::of_file(&options.dataset.to_string_lossy())) else {
-        let shown = options.dataset.display();
-        let message = format!("the name of `{shown}` does not tell how it is written; give --format");
-        return Err(Failed::new(Exit::Usage, message));
-    };
+    let format = format_of(&options.dataset, options.format)?;
     let request = import_batch::Request {
         delimiter: options.delimiter.into(),
         all_or_none: options.all_or_none,
@@ -146,6 +143,8 @@ fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask
         dynamic_system: options.dynamic_system.into(),
         system_variable: text("system-variable", &options.system_variable)?,
         variables: List::new(options.variables).map_err(|error| wrong("variable", error))?,
+        account_id: text("account-id", &options.account_id)?,
+        login_id: text("login-id", &options.login_id)?,
         ..import_batch::Request::new(format)
     };
     for (option, path) in [("results", &options.results), ("failed", &options.failed)] {
@@ -160,7 +159,7 @@ fn import(options: ImportBatch, plain: impl Fn(TaskRequest, Common) -> LocalTask
     {
         return Err(Failed::new(Exit::Usage, "--results and --failed name one file; name another for one of them"));
     }
-    let results = options.results.as_deref().map(payload_file::begin_results).transpose()?;
+    let results = options.results.as_deref().map(payload_file::begin).transpose()?;
     let dataset = Some(options.dataset);
     Ok(LocalTask { dataset, results, rest, ..plain(TaskRequest::ImportBatch(request), options.common) })
 }

@@ -14,21 +14,17 @@ use crate::chain::Chain;
 use crate::exit::Exit;
 use crate::local::{self, PayloadError};
 
-/// Begins the file before the task runs: what cannot be kept need not be asked for.
+/// Begins the file before the task runs: what cannot be kept need not be asked for, and what could not be replaced at
+/// the end is refused now.
 pub(super) fn begin(path: &Path) -> Result<PartFile, Failed> {
-    PartFile::begin(path).map_err(|error| {
-        let message = format!("`{}` cannot be made; name another file: {error}", path.display());
-        Failed::new(Exit::Usage, message)
-    })
-}
-
-/// [`begin`], for what tells of changes that nothing undoes: what could not be replaced at the end is refused now.
-pub(super) fn begin_results(path: &Path) -> Result<PartFile, Failed> {
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         let message = format!("`{}` is no file that can be replaced; name another", path.display());
         return Err(Failed::new(Exit::Usage, message));
     }
-    begin(path)
+    PartFile::begin(path).map_err(|error| {
+        let message = format!("`{}` cannot be made; name another file: {error}", path.display());
+        Failed::new(Exit::Usage, message)
+    })
 }
 
 /// Whether writing the file `path` would take the place of the file `other`, by whatever name it is there.

@@ -136,11 +136,11 @@ impl Course {
             }
             Broke::Thread | Broke::Job if self.restarts < RESTARTS => {
                 self.restarts += 1;
-                tracing::warn!(code = %failure.code, summary = %failure.summary, "an export begins again");
+                tracing::warn!(code = %failure.code, summary = %failure.summary, "the records are read once more from the beginning");
                 Ok(())
             }
             Broke::Thread | Broke::Job => {
-                let summary = format!("The export was interrupted again and again: {}", failure.summary);
+                let summary = format!("Reading the records was interrupted again and again: {}", failure.summary);
                 Err(Failure::new(FailureClass::Transient, "export_interrupted", summary))
             }
             Broke::Attempt => Err(failure),
@@ -239,6 +239,8 @@ pub(super) enum Portion {
 
 /// What takes the records of a stream.
 pub(super) trait Taker: Sized {
+    /// What the task is at meanwhile.
+    const PHASE: &'static str;
     /// How it takes the records of a job in bulk.
     const PORTION: Portion;
 
@@ -271,7 +273,7 @@ async fn read<T: Taker>(
 ) -> Result<T, Broken> {
     while let Some(rows) = source.next(org, plan).await? {
         taker = taker.take(rows).await?;
-        cx.journal.progress(taker.taken(), source.found().max(taker.taken()), "export");
+        cx.journal.progress(taker.taken(), source.found().max(taker.taken()), T::PHASE);
         if cx.stop.is_cancelled() {
             return Err(stopped().into());
         }

@@ -8,6 +8,7 @@
 mod choices;
 mod lookup;
 mod memory;
+mod naming;
 mod plan;
 mod present;
 mod reader;

@@ -112,6 +112,7 @@ impl<'a> Gatherer<'a> {
 }
 
 impl Taker for Gatherer<'_> {
+    const PHASE: &'static str = "collect";
     const PORTION: Portion = Portion::Whole(GROUP);
 
     async fn take(mut self, rows: Rows) -> Result<Self, Failure> {

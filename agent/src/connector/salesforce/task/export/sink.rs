@@ -84,6 +84,7 @@ impl Sink {
 }
 
 impl Taker for Sink {
+    const PHASE: &'static str = "export";
     const PORTION: Portion = Portion::AsTheyCome;
 
     async fn take(mut self, rows: Rows) -> Result<Self, Failure> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use postern_protocol::task::import_batch::{Difference, DynamicSystem, Request, TRANSACTION_SYSTEM_NAME};
 use postern_protocol::{Failure, FailureClass, SystemName};
 
+use super::naming::Naming;
 use super::plan::Refused;
 use super::unit::Kind;
 use crate::connector::salesforce::schema::describe::{Described, canonical};
@@ -17,6 +18,7 @@ pub(super) struct Choices {
     pub(super) bulk_threshold: usize,
     /// Canonical; empty: the account's name.
     pub(super) audit_key: String,
+    pub(super) naming: Naming,
     system: SystemName,
     names_its_system: bool,
     rules: HashMap<String, Treatment>,
@@ -35,7 +37,7 @@ const REPLACED: Treatment = Treatment { difference: Difference::Replace, encrypt
 impl Choices {
     /// Understands a request. One that asks for what this org or this version cannot do is refused as a whole.
     pub(super) fn of(request: &Request, schema: &Described, system: &SystemName) -> Result<Self, Failure> {
-        let mut rules = HashMap::new();
+        let mut rules: HashMap<String, Treatment> = HashMap::new();
         for rule in &request.attributes {
             let name = canonical(&rule.attribute);
             let Some(difference) = rule.difference.known() else {
@@ -47,11 +49,14 @@ impl Choices {
             }
             rules.insert(name, Treatment { difference, encrypted: rule.encrypted, audited: rule.audited });
         }
+        let is_hidden = |name: &str| name == "password" || rules.get(name).is_some_and(|rule| rule.encrypted);
+        let naming = Naming::of(request, schema, is_hidden)?;
         Ok(Self {
             all_or_none: request.all_or_none,
             dry_run: request.dry_run,
             bulk_threshold: usize::try_from(request.bulk_threshold).unwrap_or(usize::MAX),
             audit_key: canonical(&request.audit_key),
+            naming,
             system: system.clone(),
             names_its_system: names_its_system(request, system)?,
             rules,
@@ -149,7 +154,7 @@ fn names_its_system(request: &Request, system: &SystemName) -> Result<bool, Fail
     }
 }
 
-fn refused(code: &str, summary: String) -> Failure {
+pub(super) fn refused(code: &str, summary: String) -> Failure {
     Failure::new(FailureClass::Rejected, code, summary)
         .with_next_step("Correct the options of the request and submit it again; nothing was changed.")
 }

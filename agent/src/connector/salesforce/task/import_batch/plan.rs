@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use super::super::super::schema::describe::{Described, Field, canonical, values};
 use super::super::super::time;
 use super::choices::Choices;
+use super::naming::InFields;
 use super::unit::Kind;
 use super::values::Values;
 use crate::dataset::{Change, Entry};
@@ -30,6 +31,8 @@ pub(super) struct Plan<'a> {
     pub(super) hidden: Vec<Secret>,
     /// What the audit calls the entry, if the entry says.
     pub(super) audit_key: Option<String>,
+    /// What the account is called in fields, where those are asked for.
+    pub(super) called: InFields,
 }
 
 /// How an entry names its user.
@@ -85,7 +88,7 @@ pub(super) fn names(entry: &Entry) -> Vec<String> {
 /// Understands an entry.
 pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) -> Result<Plan<'a>, Refused> {
     let change = entry.record.change;
-    let mut names = Names::default();
+    let (mut names, mut called) = (Names::default(), InFields::default());
     let (mut fields, mut active, mut password, mut system) = (Values::default(), None, None, None);
     let (mut hidden, mut audit_key, mut memberships) = (Vec::new(), None, Vec::new());
     let mut seen: Vec<String> = Vec::new();
@@ -125,7 +128,9 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
             "isactive" => active = Some(boolean("IsActive", value)?),
             _ => {
                 let field = writable(schema, &name, &attribute.name, change)?;
-                fields.insert(&field.name, json_value(field, value)?);
+                let value = json_value(field, value)?;
+                called.note(&choices.naming, &name, &value);
+                fields.insert(&field.name, value);
             }
         }
         seen.push(name);
@@ -141,7 +146,7 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
     if change == Change::Add {
         complete(&mut fields, schema)?;
     }
-    let plan = Plan { change, key, fields, new_name, active, password, memberships, hidden, audit_key };
+    let plan = Plan { change, key, fields, new_name, active, password, memberships, hidden, audit_key, called };
     if plan.change == Change::Modify && plan.asks_for_nothing() && plan.memberships.is_empty() {
         return Err(Refused::new("nothing_to_do", "the entry names a user and nothing to change"));
     }

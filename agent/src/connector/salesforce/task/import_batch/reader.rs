@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::plan;
 use super::unit::AT_ONCE;
 use crate::connector::{AttemptCx, stopped};
-use crate::dataset::{self, DatasetError, Entries, Entry, Item};
+use crate::dataset::{self, DatasetError, Entries, Entry, Item, Whole};
 
 /// How much is done and journaled together.
 #[derive(Debug, Clone, Copy)]
@@ -55,25 +55,6 @@ impl Form {
     }
 }
 
-/// Entries to the end; what cannot be read on is the last one, unless it is all there is.
-struct Whole {
-    entries: Entries,
-    number: u64,
-}
-
-impl Iterator for Whole {
-    type Item = Result<Item, DatasetError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let item = self.entries.next()?;
-        self.number += 1;
-        Some(match item {
-            Err(error) if self.number > 1 => Ok(Err(error.into_rest(self.number))),
-            other => other,
-        })
-    }
-}
-
 /// A dataset in units.
 pub(super) struct Units {
     items: mpsc::Receiver<Result<Item, DatasetError>>,
@@ -88,7 +69,7 @@ impl Units {
         let (sender, items) = mpsc::channel(AHEAD);
         // It ends by itself, with the dataset or with the receiver.
         drop(tokio::task::spawn_blocking(move || {
-            for item in (Whole { entries, number: 0 }) {
+            for item in Whole::new(entries) {
                 if sender.blocking_send(item).is_err() {
                     break;
                 }
@@ -133,7 +114,7 @@ pub(super) async fn count(cx: &AttemptCx, form: Form) -> Result<u64, Failure> {
     let stop = cx.stop.clone();
     let work = move || {
         let mut count = 0;
-        for item in (Whole { entries, number: 0 }) {
+        for item in Whole::new(entries) {
             item.map_err(|error| malformed(&error)).map(drop)?;
             if stop.is_cancelled() {
                 return Err(stopped());

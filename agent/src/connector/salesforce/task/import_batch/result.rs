@@ -56,6 +56,11 @@ pub(super) struct Line {
     pub(super) outcome: Fate,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<String>,
+    /// What the account is called as the entry left it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) account_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) login_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -232,6 +237,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use super::super::naming;
     use super::*;
 
     fn line(number: u64, text: &str) -> Line {
@@ -245,6 +251,8 @@ mod tests {
             account: clipped(text),
             outcome: Fate::Failed,
             id: Some("0055g00000XyZ12AAF".to_owned()),
+            account_id: naming::told(&text.chars().take(naming::MAX_NAME).collect::<String>()),
+            login_id: naming::told(text),
             code: Some(clipped(text)),
             message: Some(clipped(text)),
             partly: false,
@@ -257,7 +265,7 @@ mod tests {
         for text in ["x", &"\"".repeat(5_000), &"😀".repeat(5_000), &"\u{1}".repeat(5_000)] {
             let lines: Vec<Line> = (1..=200).map(|number| line(number, text)).collect();
             let text = super::text(&lines);
-            assert!(text.len() <= 200 * (MAX_CHANGES + 8 * MAX_TEXT));
+            assert!(text.len() <= 200 * (MAX_CHANGES + 8 * MAX_TEXT + 2 * 4 * naming::MAX_NAME));
             assert_eq!(Tally::of_results(text.as_slice()).unwrap().entries(), 200);
         }
     }

@@ -116,7 +116,7 @@ impl<'a> Unit<'a> {
         for index in 0..self.work.len() {
             let is_looked_at = self.work.get(index).and_then(|it| it.plan.as_ref()).is_some_and(|it| self.looks_up(it));
             match self.work.get_mut(index) {
-                Some(work) if is_looked_at => work.meet(&users, &self.memory, &service_account),
+                Some(work) if is_looked_at => work.meet(&users, &self.memory, self.choices, &service_account),
                 Some(work) => work.meet_unseen(&service_account),
                 None => (),
             }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use super::super::choices::Choices;
 use super::super::lookup::{Found, Users};
 use super::super::memory::Memory;
+use super::super::naming::{InFields, Source, told as whole};
 use super::super::plan::{self, Key, Plan, Refused};
 use super::super::present::is_same;
 use super::super::result::{Fate, Line, Shift, clipped, told};
@@ -108,7 +109,7 @@ impl<'a> Work<'a> {
     }
 
     /// Compares what is asked for with the user that is there.
-    pub(super) fn meet(&mut self, users: &Users, memory: &Memory, service_account: &str) {
+    pub(super) fn meet(&mut self, users: &Users, memory: &Memory, choices: &Choices, service_account: &str) {
         let Some(plan) = self.plan.as_ref().filter(|_| self.end.is_none()) else { return };
         match plan.change {
             Change::Add => {
@@ -122,13 +123,13 @@ impl<'a> Work<'a> {
                 }
             }
             Change::Modify => match resolve(plan, self.number, users, memory, service_account) {
-                Some(found) => self.meet_user(found, memory, service_account),
+                Some(found) => self.meet_user(found, memory, choices, service_account),
                 None => self.end = Some(End::Failed(said(&not_found(plan.key.text())))),
             },
         }
     }
 
-    fn meet_user(&mut self, found: &Found, memory: &Memory, service_account: &str) {
+    fn meet_user(&mut self, found: &Found, memory: &Memory, choices: &Choices, service_account: &str) {
         let Some(plan) = &self.plan else { return };
         self.id = Some(found.id.clone());
         self.password_changed.clone_from(&found.last_password_change_date);
@@ -141,6 +142,9 @@ impl<'a> Work<'a> {
         } else if found.is_active && changes_email(plan, found) {
             let message = "the new e-mail address waits until its owner clicks the link that Salesforce has sent there";
             self.remark = Some(Refused::new("email_pending", message));
+            if let Some(plan) = &mut self.plan {
+                plan.called.note(&choices.naming, "email", &Json::from(found.email.clone()));
+            }
         }
     }
 
@@ -255,11 +259,25 @@ impl<'a> Work<'a> {
             account: clipped(&self.account),
             outcome,
             id: self.id.clone(),
+            account_id: self.named_by(&choices.naming.account, |it| &it.account),
+            login_id: self.named_by(&choices.naming.login, |it| &it.login),
             code: refused.map(|it| clipped(&it.code)),
             message: refused.map(|it| clipped(self.discreet(&it.message))),
             partly: self.has_failed() && self.touched,
             changes: if choices.dry_run && self.end.is_none() { told(&self.shifts) } else { Vec::new() },
         }
+    }
+
+    /// What the account is called as the entry left it. Of one that it should have changed, and did not, nothing is known.
+    fn named_by(&self, source: &Source, in_fields: impl Fn(&InFields) -> &Option<String>) -> Option<String> {
+        let plan = self.plan.as_ref().filter(|_| self.is_open() || self.touched)?;
+        let name = match (source, &plan.key) {
+            (Source::Id, _) => self.id.as_deref(),
+            (Source::Username, Key::Id(_)) => plan.new_name.as_deref(),
+            (Source::Username, Key::Name(name)) => Some(plan.new_name.as_ref().unwrap_or(name).as_str()),
+            (Source::Field(_), _) => in_fields(&plan.called).as_deref(),
+        };
+        name.and_then(whole)
     }
 
     /// Salesforce may repeat a value that it refuses, and some are shown nowhere.

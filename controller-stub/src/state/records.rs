@@ -1,0 +1,47 @@
+//! What the state reads of what is durable.
+
+use postern_protocol::message::v1::{Offer, Report};
+use postern_protocol::{Epoch, MemberId, TaskId};
+
+use super::ledger::LedgerError;
+use super::record::{ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord};
+
+/// Records of a type, one after the other.
+pub type Listed<'a, T> = Box<dyn Iterator<Item = Result<T, LedgerError>> + 'a>;
+
+/// What is durable, as far as the state reads it. It decides over whatever remembers: the
+/// [ledger](super::ledger::Ledger), or the model of one in the simulation.
+pub trait Records: Send {
+    /// Every cluster.
+    fn clusters(&self) -> Result<Vec<ClusterRecord>, LedgerError>;
+
+    /// Every connected system.
+    fn systems(&self) -> Result<Vec<SystemRecord>, LedgerError>;
+
+    /// Every token.
+    fn tokens(&self) -> Result<Vec<TokenRecord>, LedgerError>;
+
+    /// Every member.
+    fn members(&self) -> Result<Vec<MemberRecord>, LedgerError>;
+
+    /// A member's numbers.
+    fn numbers(&self, member: MemberId) -> Result<Option<MemberNumbers>, LedgerError>;
+
+    /// A task.
+    fn task(&self, id: TaskId) -> Result<Option<TaskRecord>, LedgerError>;
+
+    /// Tasks, the newest first.
+    fn tasks(&self) -> Listed<'_, TaskRecord>;
+
+    /// What a task is to do.
+    fn offer(&self, id: TaskId) -> Result<Option<Offer>, LedgerError>;
+
+    /// What came of a task under one epoch.
+    fn report(&self, id: TaskId, epoch: Epoch) -> Result<Option<Report>, LedgerError>;
+
+    /// Every payload.
+    fn streams(&self) -> Result<Vec<StreamRecord>, LedgerError>;
+
+    /// Batches committed and barriers paid for them, since the start.
+    fn commits_and_barriers(&self) -> (u64, u64);
+}

@@ -1,0 +1,506 @@
+//! A model connector: attempts that look, write an intent down, act, and look again, in the manner of the real one.
+//!
+//! An attempt is a future without a runtime. What it awaits it leaves at its port; the world answers there and polls.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use postern_agent_core::ledger::Ending;
+use postern_agent_core::{Earlier, JournalEntry, Mark};
+use postern_protocol::message::v1::Offer;
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::{Failure, FailureClass, Outcome, TaskKind};
+
+use crate::agenda::Millis;
+use crate::salesforce::{CALL_TIMEOUT, Change, LATEST_COMMIT, Question, View};
+use crate::workload;
+
+/// How long an attempt waits before it looks what became of a call that it gave up.
+const SETTLE: Millis = LATEST_COMMIT + 1_000;
+/// The same for a call of an earlier attempt, which may have been made a moment ago.
+const SETTLE_EARLIER: Millis = CALL_TIMEOUT + SETTLE;
+/// A change without an answer is looked at and, if need be, made once more.
+const ROUNDS: u32 = 2;
+/// Records of a batch that are proved done together.
+pub const UNIT: u64 = 2;
+
+/// What an attempt waits for.
+#[derive(Debug, Clone)]
+pub enum Ask {
+    /// An intent on disk, and leave to act.
+    Intend(JournalEntry),
+    /// What was proved, on disk.
+    Record(Vec<JournalEntry>),
+    /// A look at the org.
+    Read(Question),
+    /// A change of the org.
+    Change(Change),
+    /// Time.
+    Sleep(Millis),
+}
+
+/// Why a change is not known to have been made.
+#[derive(Debug, Clone)]
+pub enum Undone {
+    /// It was refused.
+    Not(Failure),
+    /// There was no answer.
+    Unknown(Failure),
+}
+
+/// How far an attempt came.
+#[derive(Debug)]
+pub enum Step {
+    /// It waits for something.
+    Waits(Ask),
+    /// It ended.
+    Ended(Box<Result<Ending, Failure>>),
+}
+
+/// What an attempt gets.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// To an intent or a record.
+    Written(Result<(), Failure>),
+    /// To a question.
+    Seen(Result<View, Failure>),
+    /// To a change.
+    Changed(Result<(), Undone>),
+    /// After a sleep.
+    Slept,
+}
+
+#[derive(Debug, Default)]
+struct Port {
+    ask: Option<Ask>,
+    answer: Option<Answer>,
+    stop: bool,
+}
+
+/// How a record of a batch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// It was made.
+    Made,
+    /// It was there, by an earlier attempt.
+    There,
+    /// It could not be found out.
+    Unknown,
+    /// It was refused.
+    Failed,
+}
+
+impl Told {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Made => 1,
+            Self::There => 2,
+            Self::Unknown => 3,
+            Self::Failed => 4,
+        }
+    }
+}
+
+/// One attempt under way.
+pub struct Attempt {
+    port: Rc<RefCell<Port>>,
+    work: Pin<Box<dyn Future<Output = Result<Ending, Failure>>>>,
+}
+
+impl Attempt {
+    /// Begins one.
+    pub fn begin(offer: Offer, journal: Vec<JournalEntry>) -> Self {
+        let port = Rc::new(RefCell::new(Port::default()));
+        let earlier = journal.iter().cloned().collect();
+        let cx = Cx { port: Rc::clone(&port), reconcile: offer.reconcile, earlier, journal, offer };
+        Self { port, work: Box::pin(cx.run()) }
+    }
+
+    /// Asks it to stop where it can.
+    pub fn stop(&self) {
+        self.port.borrow_mut().stop = true;
+    }
+
+    /// Goes on until it waits for something, or ends.
+    pub fn go_on(&mut self, answer: Option<Answer>) -> Step {
+        self.port.borrow_mut().answer = answer;
+        match self.work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(ended) => Step::Ended(Box::new(ended)),
+            Poll::Pending => {
+                let ask = self.port.borrow_mut().ask.take();
+                Step::Waits(ask.expect("an attempt waits for its port alone"))
+            }
+        }
+    }
+}
+
+/// What an attempt knows and uses.
+struct Cx {
+    port: Rc<RefCell<Port>>,
+    offer: Offer,
+    earlier: Earlier,
+    journal: Vec<JournalEntry>,
+    reconcile: bool,
+}
+
+type Stop = Result<Ending, Failure>;
+
+impl Cx {
+    async fn run(self) -> Result<Ending, Failure> {
+        let ended = match self.offer.kind.known() {
+            Some(TaskKind::EnableUser) => self.set_active(true).await,
+            Some(TaskKind::DisableUser) => self.set_active(false).await,
+            Some(TaskKind::ValidateUser) => self.validate().await,
+            Some(TaskKind::ResetPassword) => self.set_password().await,
+            Some(TaskKind::ExpirePassword) => self.reset_password().await,
+            Some(TaskKind::ImportBatch) => self.import().await,
+            _ => Err(Err(rejected("unsupported"))),
+        };
+        match ended {
+            Ok(ending) => Ok(ending),
+            Err(stop) => stop,
+        }
+    }
+
+    async fn ask(&self, ask: Ask) -> Answer {
+        self.port.borrow_mut().ask = Some(ask);
+        std::future::poll_fn(|_| match self.port.borrow_mut().answer.take() {
+            Some(answer) => Poll::Ready(answer),
+            None => Poll::Pending,
+        })
+        .await
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.port.borrow().stop
+    }
+
+    fn user(&self) -> String {
+        self.offer.target.to_string()
+    }
+
+    fn may_have_acted(&self) -> bool {
+        self.reconcile || self.earlier.open_intents().next().is_some()
+    }
+
+    async fn settle(&self) {
+        self.ask(Ask::Sleep(SETTLE)).await;
+    }
+
+    async fn settle_earlier(&self) {
+        self.ask(Ask::Sleep(SETTLE_EARLIER)).await;
+    }
+
+    async fn look(&self, question: Question) -> Result<View, Failure> {
+        match self.ask(Ask::Read(question)).await {
+            Answer::Seen(seen) => seen,
+            Answer::Written(_) | Answer::Changed(_) | Answer::Slept => Err(rejected("wrong_answer")),
+        }
+    }
+
+    async fn written(&self, ask: Ask) -> Result<(), Failure> {
+        match self.ask(ask).await {
+            Answer::Written(done) => done,
+            Answer::Seen(_) | Answer::Changed(_) | Answer::Slept => Err(rejected("wrong_answer")),
+        }
+    }
+
+    /// Intent, call, and the intent taken back if the call was refused.
+    async fn change(&self, step: u32, note: Vec<u8>, change: Change) -> Result<(), Undone> {
+        // A batch stops between its units, where it can tell what became of each record.
+        if self.is_stopped() && self.offer.kind.known() != Some(TaskKind::ImportBatch) {
+            return Err(Undone::Not(stopped()));
+        }
+        let intent = JournalEntry { step, mark: Mark::Intent, note };
+        self.written(Ask::Intend(intent.clone())).await.map_err(Undone::Not)?;
+        match self.ask(Ask::Change(change)).await {
+            Answer::Changed(Err(Undone::Not(failure))) => {
+                self.written(Ask::Record(vec![intent.taken_back()])).await.map_err(Undone::Not)?;
+                Err(Undone::Not(failure))
+            }
+            Answer::Changed(done) => done,
+            Answer::Written(_) | Answer::Seen(_) | Answer::Slept => Err(Undone::Not(rejected("wrong_answer"))),
+        }
+    }
+
+    /// What earlier attempts announced of a step was looked for, and is not there.
+    async fn take_back_earlier(&self, step: u32) -> Result<(), Failure> {
+        let open = self.earlier.open_intents().filter(|entry| entry.step == step);
+        let entries: Vec<_> = open.map(JournalEntry::taken_back).collect();
+        if entries.is_empty() { Ok(()) } else { self.written(Ask::Record(entries)).await }
+    }
+
+    async fn validate(&self) -> Result<Ending, Stop> {
+        self.look(Question::User(self.user())).await.map_err(Err)?;
+        Ok(succeeded(Changed::No))
+    }
+
+    async fn set_active(&self, active: bool) -> Result<Ending, Stop> {
+        if self.may_have_acted() {
+            self.settle_earlier().await;
+        }
+        let (user, is_there) = (self.user(), |view: &View| view.active == active);
+        let view = self.look(Question::User(user.clone())).await.map_err(Err)?;
+        if is_there(&view) {
+            return Ok(self.found());
+        }
+        let change = Change::SetActive { user: user.clone(), active };
+        let certainty = self.bring_about(0, Vec::new(), change, Question::User(user), is_there).await?;
+        Ok(Ending { certainty, ..succeeded(Changed::Yes) })
+    }
+
+    /// Brings a state about that was looked for and is not there.
+    async fn bring_about(
+        &self,
+        step: u32,
+        note: Vec<u8>,
+        change: Change,
+        question: Question,
+        is_there: impl Fn(&View) -> bool,
+    ) -> Result<Certainty, Stop> {
+        self.take_back_earlier(step).await.map_err(Err)?;
+        let mut round = 1;
+        loop {
+            let undone = match self.change(step, note.clone(), change.clone()).await {
+                Ok(()) => return Ok(Certainty::Certain),
+                Err(Undone::Not(failure)) if round == 1 => return Err(self.proven(failure)),
+                Err(undone) => undone,
+            };
+            self.settle().await;
+            match (self.look(question.clone()).await, undone) {
+                (Ok(view), _) if is_there(&view) => return Ok(Certainty::Probable),
+                (Ok(_), Undone::Not(refused)) if is_retryable(&refused) => return Err(Err(refused)),
+                (Ok(_), Undone::Not(refused)) => {
+                    return Err(Ok(Ending { certainty: Certainty::Probable, ..Ending::failed(refused) }));
+                }
+                (Ok(_), Undone::Unknown(failure)) if round == ROUNDS => return Err(Ok(Ending::unknown(failure))),
+                (Ok(_), Undone::Unknown(_)) => round += 1,
+                (Err(failure), _) => return Err(unseeable(failure)),
+            }
+        }
+    }
+
+    /// The wanted state is there; whether it was before the task, the journal decides.
+    fn found(&self) -> Ending {
+        if self.earlier.open_intents().next().is_some() {
+            Ending { certainty: Certainty::Probable, ..succeeded(Changed::Yes) }
+        } else if self.reconcile {
+            Ending { certainty: Certainty::Probable, ..succeeded(Changed::Unknown) }
+        } else {
+            Ending { outcome: Outcome::AlreadySatisfied, ..succeeded(Changed::No) }
+        }
+    }
+
+    /// A refusal. What earlier attempts may have done is not denied by it.
+    fn proven(&self, failure: Failure) -> Stop {
+        if !self.may_have_acted() || is_retryable(&failure) {
+            return Err(failure);
+        }
+        Ok(Ending { changed: Changed::Unknown, ..Ending::failed(failure) })
+    }
+
+    /// A password that is known: set again, once, if no change is to be seen.
+    async fn set_password(&self) -> Result<Ending, Stop> {
+        let (user, change) = (self.user(), Change::SetPassword { user: self.user() });
+        let notes: Vec<&JournalEntry> = self.earlier.open_intents().collect();
+        let (mut number, mut former) = (1, None);
+        if let Some(note) = notes.last() {
+            self.settle_earlier().await;
+            let now = self.look(Question::User(user.clone())).await.map_err(Err)?;
+            let (call, before) = read_note(&note.note);
+            if now.password_changed != before {
+                return Ok(Ending { certainty: Certainty::Probable, ..succeeded(Changed::Yes) });
+            }
+            if call >= ROUNDS {
+                return Ok(Ending::unknown(transient("no_answer")));
+            }
+            (number, former) = (call + 1, Some(before));
+        }
+        let view = self.look(Question::User(user.clone())).await.map_err(Err)?;
+        let before = former.unwrap_or(view.password_changed);
+        loop {
+            match self.change(0, write_note(number, before), change.clone()).await {
+                Ok(()) => return Ok(succeeded(Changed::Yes)),
+                Err(Undone::Not(failure)) if number == 1 && notes.is_empty() => return Err(self.proven(failure)),
+                Err(Undone::Not(failure)) if is_retryable(&failure) => return Err(Err(failure)),
+                Err(Undone::Not(failure)) => return Ok(Ending::unknown(failure)),
+                Err(Undone::Unknown(failure)) => {
+                    self.settle().await;
+                    let now = match self.look(Question::User(user.clone())).await {
+                        Ok(now) => now,
+                        Err(failure) => return Err(unseeable(failure)),
+                    };
+                    if now.password_changed != before {
+                        return Ok(Ending { certainty: Certainty::Probable, ..succeeded(Changed::Yes) });
+                    }
+                    if number >= ROUNDS {
+                        return Ok(Ending::unknown(failure));
+                    }
+                    number += 1;
+                }
+            }
+        }
+    }
+
+    /// Salesforce's own reset: never made again by itself.
+    async fn reset_password(&self) -> Result<Ending, Stop> {
+        let user = self.user();
+        if self.may_have_acted() {
+            self.settle_earlier().await;
+            let now = self.look(Question::User(user)).await.map_err(Err)?;
+            let moved = match self.earlier.open_intents().last() {
+                Some(note) => now.password_changed != read_note(&note.note).1,
+                None => now.password_changed.is_some_and(|at| at >= workload::made(self.offer.task)),
+            };
+            return Ok(if moved {
+                Ending { certainty: Certainty::Probable, ..succeeded(Changed::Yes) }
+            } else {
+                Ending::unknown(transient("no_answer"))
+            });
+        }
+        let before = self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed;
+        match self.change(0, write_note(1, before), Change::ResetPassword { user: user.clone() }).await {
+            Ok(()) => Ok(succeeded(Changed::Yes)),
+            Err(Undone::Not(failure)) => Err(Err(failure)),
+            Err(Undone::Unknown(failure)) => {
+                self.settle().await;
+                match self.look(Question::User(user)).await {
+                    Ok(now) if now.password_changed != before => {
+                        Ok(Ending { certainty: Certainty::Probable, ..succeeded(Changed::Yes) })
+                    }
+                    Ok(_) => Ok(Ending::unknown(failure)),
+                    Err(failure) => Err(unseeable(failure)),
+                }
+            }
+        }
+    }
+
+    /// Makes users, some at a time.
+    async fn import(&self) -> Result<Ending, Stop> {
+        let records = self.offer.streams.iter().map(|it| it.length).sum::<u64>();
+        let mut told: Vec<u8> = self.journal.iter().filter(|it| is_end(it)).flat_map(|it| it.note.clone()).collect();
+        for step in 0..u32::try_from(records.div_ceil(UNIT)).unwrap_or(u32::MAX) {
+            if self.earlier.is_done(step) {
+                continue;
+            }
+            if self.is_stopped() {
+                return Err(Err(stopped()));
+            }
+            let first = u64::from(step) * UNIT;
+            let mut note = Vec::new();
+            // A store that was put back may have forgotten intents, as long as a session or report did not show it.
+            let had_intents = self.reconcile || !self.journal.is_empty();
+            if had_intents {
+                self.settle_earlier().await;
+            }
+            for record in first..(first + UNIT).min(records) {
+                note.push(self.make(step, record, had_intents).await?.byte());
+            }
+            told.extend(&note);
+            let mark = if note.iter().all(|it| *it == Told::Failed.byte()) { Mark::Unchanged } else { Mark::Done };
+            self.written(Ask::Record(vec![JournalEntry { step, mark, note }])).await.map_err(Err)?;
+        }
+        let any = |of: Told| told.contains(&of.byte());
+        let changed = match (any(Told::Made) || any(Told::There), any(Told::Unknown)) {
+            (true, _) => Changed::Yes,
+            (false, true) => Changed::Unknown,
+            (false, false) => Changed::No,
+        };
+        let outcome = match (any(Told::Failed) || any(Told::Unknown), changed) {
+            (false, _) => Outcome::Succeeded,
+            (true, Changed::No) => Outcome::Failed,
+            (true, _) => Outcome::PartiallySucceeded,
+        };
+        Ok(Ending { outcome, ..succeeded(changed) })
+    }
+
+    async fn make(&self, step: u32, record: u64, had_intents: bool) -> Result<Told, Stop> {
+        let key = workload::key(self.offer.task, record);
+        let question = Question::Made(key.clone());
+        let is_there = |view: &View| view.made > 0;
+        if had_intents && is_there(&self.look(question.clone()).await.map_err(Err)?) {
+            return Ok(Told::There);
+        }
+        let note = key.clone().into_bytes();
+        let mut round = 1;
+        loop {
+            let undone = match self.change(step, note.clone(), Change::Create { key: key.clone() }).await {
+                Ok(()) => return Ok(Told::Made),
+                Err(Undone::Not(failure)) if failure.class.known() == Some(FailureClass::Rejected) && round == 1 => {
+                    return Ok(Told::Failed);
+                }
+                Err(Undone::Not(failure)) => return Err(Err(failure)),
+                Err(Undone::Unknown(undone)) => undone,
+            };
+            self.settle().await;
+            match self.look(question.clone()).await {
+                Ok(view) if is_there(&view) => return Ok(Told::There),
+                Ok(_) if round == ROUNDS => {
+                    drop(undone);
+                    return Ok(Told::Unknown);
+                }
+                Ok(_) => round += 1,
+                Err(failure) => return Err(unseeable(failure)),
+            }
+        }
+    }
+}
+
+fn unseeable(failure: Failure) -> Stop {
+    if is_retryable(&failure) { Err(failure) } else { Ok(Ending::unknown(failure)) }
+}
+
+fn is_retryable(failure: &Failure) -> bool {
+    let class = failure.class.known();
+    matches!(class, Some(FailureClass::Transient | FailureClass::RateLimited | FailureClass::Interrupted))
+}
+
+/// What an intent of a password's change tells later attempts: the number of the call, and when the password was
+/// changed before.
+fn write_note(call: u32, before: Option<Millis>) -> Vec<u8> {
+    [call.to_le_bytes().to_vec(), before.map(|it| it.to_le_bytes().to_vec()).unwrap_or_default()].concat()
+}
+
+fn read_note(note: &[u8]) -> (u32, Option<Millis>) {
+    let call = note.first_chunk::<4>().map_or(0, |it| u32::from_le_bytes(*it));
+    let before = note.get(4..12).and_then(|it| it.try_into().ok()).map(Millis::from_le_bytes);
+    (call, before)
+}
+
+fn succeeded(changed: Changed) -> Ending {
+    Ending {
+        outcome: Outcome::Succeeded,
+        certainty: Certainty::Certain,
+        changed,
+        failure: None,
+        output: Vec::new(),
+        sealed: Vec::new(),
+        streams: Vec::new(),
+    }
+}
+
+/// A failure that may pass.
+pub fn transient(code: &str) -> Failure {
+    Failure::new(FailureClass::Transient, code, "it may pass")
+}
+
+/// A failure that does not.
+pub fn rejected(code: &str) -> Failure {
+    Failure::new(FailureClass::Rejected, code, "it was refused")
+}
+
+fn stopped() -> Failure {
+    Failure::new(FailureClass::Interrupted, "stopped", "it was stopped")
+}
+
+/// Whether an entry tells of the records of a step.
+pub fn is_end(entry: &JournalEntry) -> bool {
+    matches!(entry.mark, Mark::Done | Mark::Unchanged)
+}
+
+/// How many records a step of a batch told of.
+pub fn told_by(entry: &JournalEntry) -> usize {
+    entry.note.len()
+}

@@ -1,0 +1,628 @@
+//! The controllers: the real state and sessions, driven as the controller's dispatcher and link drive them.
+//!
+//! Two of them share one disk. Whoever has it locked works; when it dies, either may be the next.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use postern_controller_stub::ca::Authority;
+use postern_controller_stub::clock::Moment;
+use postern_controller_stub::membership::Action;
+use postern_controller_stub::state::ledger::{self, Write};
+use postern_controller_stub::state::record::{
+    Association, ClusterRecord, MemberRecord, SystemDetails, SystemRecord, TaskState,
+};
+use postern_controller_stub::state::{
+    Greeting, Introduction, Retention, SessionHandle, Settings, State, Submission, ToSession, Turn,
+};
+use postern_protocol::message::v1::{Hello, LeaseVerdict, MembershipState, Mode, StreamOpen, StreamRef};
+use postern_protocol::message::{FromController, FromMember};
+use postern_protocol::session::{ControllerSession, controller};
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{Epoch, MemberId, SessionNo, StreamId, TaskId, TaskKind, Timestamp};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::agenda::Millis;
+use crate::coverage::Situation;
+use crate::disk::ControllerDisk;
+use crate::net::{End, LinkId, Packet};
+use crate::workload::{CONTROLLERS, Fault, Turning, WALL};
+use crate::world::{CLUSTER, Happens, SYSTEM, World};
+
+/// Requests decided in one turn.
+const MAX_JOBS: usize = 64;
+/// Changes after which a turn ends.
+const MAX_CHANGES: usize = 256;
+/// How often leases and deadlines are looked at.
+const TICK: Millis = 500;
+/// The words that may wait for a session.
+const WORDS: usize = 1024;
+
+/// The controllers and their disk.
+pub struct Controllers {
+    /// What is on it.
+    pub disk: ControllerDisk,
+    /// The one that works.
+    pub process: Option<Process>,
+    /// The number of its life.
+    pub life: u64,
+    /// Which of them worked last.
+    pub which: usize,
+    /// Nothing of it moves before.
+    pub paused: Millis,
+    /// How far their wall clock is off.
+    pub wall: i64,
+    /// Where it is to die, and for how long.
+    pub trap: Option<(Turning, Millis)>,
+    authority: Arc<Authority>,
+}
+
+/// A controller's process.
+pub struct Process {
+    state: State,
+    sessions: BTreeMap<LinkId, Session>,
+    jobs: VecDeque<Job>,
+    committing: Option<Committing>,
+    began: Millis,
+}
+
+struct Session {
+    member: MemberId,
+    machine: ControllerSession,
+    number: Option<SessionNo>,
+    handle: SessionHandle,
+    words: mpsc::Receiver<ToSession>,
+}
+
+struct Committing {
+    writes: Vec<Write>,
+    turn: Turn,
+    after: Vec<After>,
+}
+
+/// What is asked of the state's owner.
+#[derive(Debug)]
+pub enum Job {
+    Introduce(LinkId, Box<Hello>),
+    Establish(MemberId, SessionNo),
+    Hear(MemberId, SessionNo, Box<FromMember>),
+    Disconnect(MemberId, SessionNo),
+    Results(LinkId, TaskId, StreamRef),
+    Submit(usize),
+    Cancel(TaskId),
+    Operate(MemberId, Action),
+    Tick,
+}
+
+/// What waits for a commit.
+enum After {
+    Greet(LinkId, Box<Greeting>),
+    Submitted(usize),
+    Taken(LinkId, TaskId, bool),
+}
+
+impl Controllers {
+    /// Over an empty disk, with these members.
+    pub fn new(authority: Arc<Authority>, members: &[MemberId]) -> Self {
+        let disk = ControllerDisk::default();
+        let created = UnixMillis(WALL);
+        let cluster = ClusterRecord { name: CLUSTER.parse().expect("it is a name"), created };
+        let system = SystemRecord {
+            name: SYSTEM.parse().expect("it is a name"),
+            connector: "model".to_owned(),
+            display_name: String::new(),
+            description: String::new(),
+            association: Association::Cluster(cluster.name.clone()),
+            details: SystemDetails::default(),
+            created,
+        };
+        let mut writes = vec![Write::Cluster(cluster.clone()), Write::System(system)];
+        writes.extend(members.iter().map(|id| {
+            Write::Member(MemberRecord {
+                id: *id,
+                cluster: cluster.name.clone(),
+                host: String::new(),
+                agent_version: String::new(),
+                state: MembershipState::Enabled,
+                epoch: Epoch(1),
+                hard: false,
+                disable_when_drained: false,
+                alarm: None,
+                sealing_keys: Vec::new(),
+                certificate: String::new(),
+                serial: HEXLOWER.encode(id.as_bytes()),
+                certificate_expires: UnixMillis(u64::MAX),
+                enrolled: created,
+                seen: None,
+            })
+        }));
+        for write in &writes {
+            disk.records().apply(write);
+        }
+        Self { disk, process: None, life: 0, which: 0, paused: 0, wall: 0, trap: None, authority }
+    }
+
+    /// The present moment, as the controllers see it.
+    pub fn moment(&self, true_time: Millis) -> Moment {
+        let wall = UnixMillis((WALL + true_time).saturating_add_signed(self.wall));
+        Moment { now: self.now(true_time), wall }
+    }
+
+    /// On the clock that decides. Each host's has an origin of its own.
+    fn now(&self, true_time: Millis) -> Timestamp {
+        Timestamp::from_millis(true_time + 7_777 * u64::try_from(self.which + 1).unwrap_or(1))
+    }
+}
+
+impl World {
+    /// A controller's process starts.
+    pub fn start_controller(&mut self) {
+        let now = self.agenda.now();
+        if self.controllers.process.is_some() {
+            return;
+        }
+        let which = self.chance.usize(0..CONTROLLERS);
+        if which != self.controllers.which {
+            self.coverage.met(Situation::FailedOver);
+        }
+        self.controllers.which = which;
+        self.controllers.life += 1;
+        let settings = Settings {
+            auto_approve: false,
+            lease_ttl: Duration::from_millis(self.pace.lease),
+            settle: Duration::from_millis(self.pace.settle),
+            heartbeat: Duration::from_secs(10),
+            keep: Retention { days: 365, newest: 1_000_000 },
+        };
+        let (disk, authority) = (self.controllers.disk.clone(), Arc::clone(&self.controllers.authority));
+        match State::open(disk, authority, settings, self.controllers.moment(now)) {
+            Ok(state) => {
+                let (sessions, jobs) = (BTreeMap::new(), VecDeque::new());
+                self.controllers.process = Some(Process { state, sessions, jobs, committing: None, began: now });
+                self.tick();
+            }
+            Err(error) => self.oracle.broken(19, now, format!("the controller cannot go on: {error}")),
+        }
+    }
+
+    /// Time passes for the controller.
+    pub fn tick(&mut self) {
+        let life = self.controllers.life;
+        self.agenda.put_after(TICK, Happens::ControllerTicks(life));
+        self.controller_job(Job::Tick);
+    }
+
+    /// The controller's process dies, and one starts after `down`.
+    pub fn kill_controller(&mut self, down: Millis) {
+        self.tell(|_| "the controller dies".to_owned());
+        let Some(process) = self.controllers.process.take() else { return };
+        self.controllers.life += 1;
+        self.controllers.trap = None;
+        self.coverage.met(Situation::ControllerRestarted);
+        if let Some(mut committing) = process.committing {
+            ledger::in_safe_order(&mut committing.writes);
+            let kept = ControllerDisk::tear(&committing.writes, &mut self.chance);
+            if kept > 0 && kept < committing.writes.len() {
+                self.coverage.met(Situation::TornControllerCommit);
+            }
+            committing.writes.truncate(kept);
+            self.controller_durable(&committing.writes);
+        }
+        for link in process.sessions.keys() {
+            self.net.kill(*link, End::Controller);
+            if self.chance.u8(0..4) > 0 {
+                self.send(*link, End::Member, Packet::Closed);
+            } else {
+                self.net.kill(*link, End::Member);
+            }
+        }
+        self.agenda.put_after(down.max(1), Happens::StartController);
+    }
+
+    /// A fault that the controllers suffer.
+    pub fn controller_suffers(&mut self, fault: &Fault) {
+        match *fault {
+            Fault::KillController(down) => self.kill_controller(down),
+            Fault::KillControllerAt(turning, down) => self.controllers.trap = Some((turning, down)),
+            Fault::PauseController(time) => self.controllers.paused = self.agenda.now() + time,
+            Fault::JumpWall(by) => {
+                if self.tasks.values().any(|it| it.wish.deadline.is_some() && it.is_open) {
+                    self.coverage.met(Situation::WallJumped);
+                }
+                self.controllers.wall = by;
+            }
+            _ => (),
+        }
+    }
+
+    /// The controller is where it may have to die. Whether it did.
+    fn at_turning(&mut self, turning: Turning) -> bool {
+        let Some((_, down)) = self.controllers.trap.filter(|(at, _)| *at == turning) else { return false };
+        match turning {
+            Turning::LeaseCommitted => self.coverage.met(Situation::DiedWithLease),
+            Turning::ReportCommitted => self.coverage.met(Situation::DiedWithStoredReport),
+            Turning::Committing => (),
+        }
+        self.kill_controller(down);
+        true
+    }
+
+    // ---- the owner of the state ----
+
+    /// Something for the owner of the state.
+    pub fn controller_job(&mut self, job: Job) {
+        if let Some(process) = self.controllers.process.as_mut() {
+            process.jobs.push_back(job);
+            self.turn();
+        }
+    }
+
+    /// Decides what waits, commits it, and only then speaks: the controller's own loop.
+    fn turn(&mut self) {
+        loop {
+            let now = self.agenda.now();
+            let moment = self.controllers.moment(now);
+            let Some(process) = self.controllers.process.as_mut() else { return };
+            if process.committing.is_some() || process.jobs.is_empty() {
+                return;
+            }
+            let mut after = Vec::new();
+            let mut may_wait = true;
+            for _ in 0..MAX_JOBS {
+                let Some(process) = self.controllers.process.as_mut() else { return };
+                if process.state.pending() >= MAX_CHANGES {
+                    break;
+                }
+                let Some(job) = process.jobs.pop_front() else { break };
+                may_wait &= !matches!(job, Job::Tick);
+                after.extend(self.job(job, moment));
+            }
+            let Some(process) = self.controllers.process.as_mut() else { return };
+            if let Err(error) = process.state.assign(moment) {
+                return self.oracle.broken(19, now, format!("a task cannot be offered: {error}"));
+            }
+            if may_wait && after.is_empty() && process.state.is_quiet() && process.state.pending() < MAX_CHANGES {
+                continue;
+            }
+            let mut turn = process.state.end_turn();
+            let writes = std::mem::take(&mut turn.writes);
+            if writes.is_empty() {
+                self.speak(turn, after);
+                continue;
+            }
+            process.committing = Some(Committing { writes, turn, after });
+            let life = self.controllers.life;
+            let takes = self.chance.u64(1..self.pace.disk);
+            self.agenda.put_after(takes, Happens::ControllerDisk(life));
+            self.at_turning(Turning::Committing);
+            return;
+        }
+    }
+
+    fn job(&mut self, job: Job, at: Moment) -> Option<After> {
+        let true_time = self.agenda.now();
+        let process = self.controllers.process.as_mut()?;
+        let state = &mut process.state;
+        match job {
+            Job::Tick => state.tick(at),
+            Job::Introduce(link, hello) => {
+                let session = process.sessions.get(&link)?;
+                if state.member(session.member).is_ok_and(|it| it.connected) {
+                    self.coverage.met(Situation::Replaced);
+                }
+                let introduction = Introduction {
+                    cluster: CLUSTER.parse().expect("it is a name"),
+                    member: session.member,
+                    serial: session.member.as_bytes().to_vec(),
+                    address: String::new(),
+                    hello: *hello,
+                    session: session.handle.clone(),
+                };
+                return Some(After::Greet(link, Box::new(state.introduce(introduction, at))));
+            }
+            Job::Establish(member, number) => state.establish(member, number, at),
+            Job::Hear(member, number, frame) => {
+                if let FromMember::Renew(renew) = &*frame {
+                    self.renewals.insert((member, renew.nonce), true_time);
+                }
+                state.hear(member, number, *frame, at);
+            }
+            Job::Disconnect(member, number) => state.disconnect(member, number, at),
+            Job::Results(link, task, stream) => {
+                let session = process.sessions.get(&link)?;
+                let (member, number) = (session.member, session.number?);
+                let taken = match state.open_output(member, number, &StreamOpen { task, stream }, at)? {
+                    Ok(record) => {
+                        state.complete_output(member, record.id, at);
+                        true
+                    }
+                    // Nobody wants them any more: the report goes without.
+                    Err(fault) => fault == postern_protocol::message::v1::StreamFault::Unknown,
+                };
+                return Some(After::Taken(link, task, taken));
+            }
+            Job::Submit(step) => {
+                let truth = self.tasks.values().find(|it| it.step == step)?;
+                let (submission, stream) = submission(truth.id, &truth.wish);
+                if let Some(stream) = stream
+                    && state.stream(stream.id).is_none()
+                    && state.add_input(stream, at).is_err()
+                {
+                    return None;
+                }
+                match state.submit(submission, at) {
+                    Ok(_) => return Some(After::Submitted(step)),
+                    Err(refusal) => {
+                        self.oracle.broken(1, true_time, format!("a task was not taken: {}", refusal.message));
+                    }
+                }
+            }
+            Job::Cancel(task) => drop(state.cancel_task(task, at)),
+            Job::Operate(member, action) => drop(state.act_on_member(member, action, at)),
+        }
+        None
+    }
+
+    /// A commit of the controller is done.
+    pub fn controller_committed(&mut self) {
+        let Some(process) = self.controllers.process.as_mut() else { return };
+        let Some(Committing { writes, turn, after }) = process.committing.take() else { return };
+        self.controller_durable(&writes);
+        let leases =
+            writes.iter().any(|it| matches!(it, Write::Task(task) if matches!(task.state, TaskState::Leased { .. })));
+        let reports = writes.iter().any(|it| matches!(it, Write::Report(_)));
+        if leases && self.at_turning(Turning::LeaseCommitted) || reports && self.at_turning(Turning::ReportCommitted) {
+            return;
+        }
+        self.speak(turn, after);
+        self.turn();
+    }
+
+    /// Writes are on the controllers' disk.
+    fn controller_durable(&mut self, writes: &[Write]) {
+        let now = self.agenda.now();
+        let disk = self.controllers.disk.clone();
+        for write in writes {
+            let mut records = disk.records();
+            match write {
+                Write::Task(task) => {
+                    self.observe_task(records.tasks.get(&task.id), task);
+                    self.oracle.task_is(task, now);
+                }
+                Write::Numbers(member, numbers) => self.oracle.numbers_are(*member, numbers, now),
+                _ => (),
+            }
+            records.apply(write);
+        }
+        self.one_holder_a_target();
+    }
+
+    fn one_holder_a_target(&mut self) {
+        let records = self.controllers.disk.records();
+        let mut held: BTreeMap<&str, TaskId> = BTreeMap::new();
+        let mut twice = None;
+        for task in records.tasks.values().filter(|it| it.state.holder().is_some() && !it.target.is_empty()) {
+            if let Some(other) = held.insert(&task.target, task.id) {
+                twice = Some(format!("{other} and {} are both leased for {}", task.id, task.target));
+            }
+        }
+        if let Some(seen) = twice {
+            self.oracle.broken(8, self.agenda.now(), seen);
+        }
+    }
+
+    /// Lets out what waited for the commit.
+    fn speak(&mut self, turn: Turn, after: Vec<After>) {
+        for reply in after {
+            match reply {
+                After::Greet(link, greeting) => self.greet(link, *greeting),
+                After::Submitted(step) => self.submitted(step),
+                After::Taken(link, task, taken) => self.send(link, End::Member, Packet::Taken(task, taken)),
+            }
+        }
+        turn.speak();
+        let links: Vec<LinkId> = self.controllers.process.iter().flat_map(|it| it.sessions.keys()).copied().collect();
+        for link in links {
+            self.pass_words_on(link);
+        }
+    }
+
+    // ---- sessions ----
+
+    /// A member connected.
+    pub fn accept(&mut self, link: LinkId, m: usize) {
+        let member = self.members[m].id;
+        let now = self.controllers.now(self.agenda.now());
+        let Some(process) = self.controllers.process.as_mut() else { return };
+        let (sender, words) = mpsc::channel(WORDS);
+        let handle = SessionHandle { words: sender, cut: CancellationToken::new() };
+        let machine = ControllerSession::new(Duration::from_secs(10), now);
+        process.sessions.insert(link, Session { member, machine, number: None, handle, words });
+        self.wake_session(link);
+    }
+
+    /// Something arrived at the controller.
+    pub fn controller_receives(&mut self, link: LinkId, packet: Packet) {
+        let now = self.controllers.now(self.agenda.now());
+        let Some(process) = self.controllers.process.as_mut() else { return };
+        let Some(session) = process.sessions.get_mut(&link) else { return };
+        match packet {
+            Packet::Frame(bytes) => match FromMember::decode(&bytes) {
+                Ok(frame) => {
+                    session.machine.handle_message(frame, now);
+                    self.controller_session(link);
+                }
+                Err(error) => self.oracle.broken(21, self.agenda.now(), format!("a frame cannot be read: {error}")),
+            },
+            Packet::Payload(task, stream) => self.controller_job(Job::Results(link, task, stream)),
+            Packet::Taken(..) => (),
+            Packet::Closed => self.disconnect_controller(link),
+        }
+    }
+
+    /// Time passed for a session.
+    pub fn session_wakes(&mut self, link: LinkId) {
+        let now = self.controllers.now(self.agenda.now());
+        let Some(session) = self.controllers.process.as_mut().and_then(|it| it.sessions.get_mut(&link)) else { return };
+        if session.machine.poll_timeout() <= now {
+            session.machine.handle_timeout(now);
+            self.controller_session(link);
+        }
+        self.wake_session(link);
+    }
+
+    fn wake_session(&mut self, link: LinkId) {
+        let life = self.controllers.life;
+        let ahead = self.controllers.now(0).as_millis();
+        let Some(session) = self.controllers.process.as_ref().and_then(|it| it.sessions.get(&link)) else { return };
+        let at = session.machine.poll_timeout().as_millis().saturating_sub(ahead).max(self.agenda.now() + 1);
+        self.agenda.put(at, Happens::SessionWakes(life, link));
+    }
+
+    fn controller_session(&mut self, link: LinkId) {
+        loop {
+            let Some(process) = self.controllers.process.as_mut() else { return };
+            let Some(session) = process.sessions.get_mut(&link) else { return };
+            if let Some(frame) = session.machine.poll_transmit() {
+                self.send_frame_to_member(link, &frame);
+                continue;
+            }
+            let (member, number) = (session.member, session.number);
+            match session.machine.poll_event() {
+                None => return,
+                Some(controller::Event::Introduced(hello)) => self.controller_job(Job::Introduce(link, hello)),
+                Some(controller::Event::Established) => {
+                    if let Some(number) = number {
+                        self.controller_job(Job::Establish(member, number));
+                    }
+                }
+                Some(controller::Event::Message(frame)) => {
+                    if let Some(number) = number {
+                        self.controller_job(Job::Hear(member, number, Box::new(frame)));
+                    }
+                }
+                Some(controller::Event::Ended(_)) => return self.disconnect_controller(link),
+            }
+        }
+    }
+
+    fn greet(&mut self, link: LinkId, greeting: Greeting) {
+        let now = self.controllers.now(self.agenda.now());
+        let Some(process) = self.controllers.process.as_mut() else { return };
+        let Some(session) = process.sessions.get_mut(&link) else { return };
+        match greeting {
+            Greeting::Welcome(welcomed) => {
+                session.number = Some(welcomed.session);
+                session.machine.welcome(welcomed.welcome, now);
+            }
+            Greeting::Refused(refused) => session.machine.refuse(refused),
+        }
+        self.controller_session(link);
+    }
+
+    /// What the state says, in the order it says it.
+    fn pass_words_on(&mut self, link: LinkId) {
+        loop {
+            let Some(process) = self.controllers.process.as_mut() else { return };
+            let Some(session) = process.sessions.get_mut(&link) else { return };
+            if session.handle.cut.is_cancelled() {
+                return self.disconnect_controller(link);
+            }
+            match session.words.try_recv() {
+                Err(_) => return,
+                Ok(ToSession::Frame(frame)) => {
+                    if let FromController::Renewed(renewed) = &*frame {
+                        let asked = self.renewals.remove(&(session.member, renewed.nonce)).unwrap_or_default();
+                        let until = asked + self.pace.lease;
+                        for lease in renewed.leases.iter().filter(|it| it.verdict.known() == Some(LeaseVerdict::Kept)) {
+                            self.oracle.lease_kept(lease.lease.task, lease.lease.epoch, until);
+                        }
+                    }
+                    self.send_frame_to_member(link, &frame);
+                }
+                Ok(ToSession::Payloads(task, streams)) => {
+                    for stream in streams {
+                        self.send(link, End::Member, Packet::Payload(task, stream));
+                    }
+                }
+                Ok(ToSession::Close(bye)) => {
+                    self.send_frame_to_member(link, &bye.into());
+                    return self.disconnect_controller(link);
+                }
+            }
+        }
+    }
+
+    fn send_frame_to_member(&mut self, link: LinkId, frame: &FromController) {
+        match frame.encode() {
+            Ok(bytes) => self.send(link, End::Member, Packet::Frame(bytes)),
+            Err(error) => self.oracle.broken(17, self.agenda.now(), format!("{} has no frame: {error}", frame.name())),
+        }
+    }
+
+    /// A session is over on the controller's side.
+    fn disconnect_controller(&mut self, link: LinkId) {
+        let Some(process) = self.controllers.process.as_mut() else { return };
+        let Some(session) = process.sessions.remove(&link) else { return };
+        self.send(link, End::Member, Packet::Closed);
+        self.net.kill(link, End::Controller);
+        if let Some(number) = session.number {
+            self.controller_job(Job::Disconnect(session.member, number));
+        }
+    }
+
+    /// How long the present controller works.
+    pub fn controller_since(&self) -> Option<Millis> {
+        self.controllers.process.as_ref().map(|it| it.began)
+    }
+}
+
+fn submission(id: TaskId, wish: &crate::workload::Wish) -> (Submission, Option<StreamRef>) {
+    use postern_protocol::TaskRequest;
+    use postern_protocol::bounded::{Bytes, List, Text};
+    use postern_protocol::seal::SealedField;
+    use postern_protocol::task::{
+        Account, disable_user, enable_user, expire_password, import_batch, reset_password, validate_user,
+    };
+
+    let account = || Account::new(wish.user.as_str()).expect("it is short");
+    let sealed =
+        |name: &str| SealedField { name: Text::clipped(name), ciphertext: Bytes::default(), keys: List::default() };
+    let (mut secrets, mut stream) = (Vec::new(), None);
+    let request = match wish.kind {
+        TaskKind::EnableUser => TaskRequest::EnableUser(enable_user::Request { account: account() }),
+        TaskKind::DisableUser => {
+            let if_refused = disable_user::IfRefused::Fail.into();
+            TaskRequest::DisableUser(disable_user::Request { account: account(), if_refused })
+        }
+        TaskKind::ExpirePassword => TaskRequest::ExpirePassword(expire_password::Request { account: account() }),
+        TaskKind::ResetPassword => {
+            secrets.push(sealed(reset_password::PASSWORD));
+            let source = reset_password::Source::Given.into();
+            TaskRequest::ResetPassword(reset_password::Request { account: account(), source })
+        }
+        TaskKind::ImportBatch => {
+            secrets.push(sealed(import_batch::DATASET_KEY));
+            let bytes = id.as_bytes().map(|it| !it);
+            stream = Some(StreamRef { id: StreamId::from_bytes(bytes), length: wish.records, sha256: [0; 32] });
+            TaskRequest::ImportBatch(import_batch::Request::new(import_batch::Format::Jsonl))
+        }
+        _ => TaskRequest::ValidateUser(validate_user::Request { account: account() }),
+    };
+    let submission = Submission {
+        id,
+        system: SYSTEM.parse().expect("it is a name"),
+        request,
+        sealed: secrets,
+        streams: stream.iter().map(|it| it.id).collect(),
+        requester: None,
+        origin: postern_controller_stub::state::origin::Origin::default(),
+        mode: Mode::Async,
+        priority: wish.priority,
+        deadline: wish.deadline.map(Duration::from_millis),
+    };
+    (submission, stream)
+}

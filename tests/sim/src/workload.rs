@@ -1,0 +1,284 @@
+//! What a seed makes happen: what is submitted, what goes wrong, and when. Chance in small things is the world's.
+
+use std::fmt;
+
+use fastrand::Rng;
+use postern_controller_stub::membership::Action;
+use postern_protocol::{TaskId, TaskKind};
+
+use crate::agenda::Millis;
+
+/// How many members there are.
+pub const MEMBERS: usize = 3;
+/// How many controllers take turns over one ledger.
+pub const CONTROLLERS: usize = 2;
+/// The wall clock at the beginning.
+pub const WALL: u64 = 1_795_000_000_000;
+/// How long things go wrong.
+pub const TROUBLE: Millis = 600_000;
+/// How many users there are: few, so that tasks meet.
+const USERS: usize = 4;
+
+/// When a task was made, in true time.
+pub fn made(task: TaskId) -> Millis {
+    task.made().0.saturating_sub(WALL)
+}
+
+/// The correlation key of a record of a batch.
+pub fn key(task: TaskId, record: u64) -> String {
+    format!("{task}/{record}")
+}
+
+/// Everything that a seed makes happen.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// What happens when, by number: a step that is left out leaves the others their numbers.
+    pub steps: Vec<(usize, Step)>,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// When.
+    pub at: Millis,
+    /// What.
+    pub does: Does,
+}
+
+/// What can happen.
+#[derive(Debug, Clone)]
+pub enum Does {
+    /// Somebody submits a task.
+    Submit(Wish),
+    /// Somebody wants the task of that step cancelled.
+    Cancel(usize),
+    /// An operator does something with a member.
+    Operate(usize, Action),
+    /// Something goes wrong.
+    Fault(Fault),
+}
+
+/// What somebody wants done.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// What kind of task.
+    pub kind: TaskKind,
+    /// On which user; batches make their own.
+    pub user: String,
+    /// How many records a batch has.
+    pub records: u64,
+    /// How long from then it may be begun.
+    pub deadline: Option<Millis>,
+    /// Larger goes first.
+    pub priority: u8,
+    /// Random bytes of its id.
+    pub id: [u8; 10],
+}
+
+/// What can go wrong.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// A member's process dies, and starts again after so long.
+    KillMember(usize, Millis),
+    /// It dies when it next comes to this point.
+    KillMemberAt(usize, Point, Millis),
+    /// It is asked to stop, and starts again after so long.
+    StopMember(usize, Millis),
+    /// It stands still for so long.
+    PauseMember(usize, Millis),
+    /// Its store is lost.
+    LoseStore(usize),
+    /// Its store is put back to what it was that long ago.
+    RollBack(usize, Millis),
+    /// The controller's process dies, and one, perhaps the other, starts after so long.
+    KillController(Millis),
+    /// It dies when it next comes to this point.
+    KillControllerAt(Turning, Millis),
+    /// It stands still for so long.
+    PauseController(Millis),
+    /// The wall clock of the controllers jumps.
+    JumpWall(i64),
+    /// A member's connection is cut; each side hears of it sooner or later.
+    Cut(usize),
+    /// A member's connection is dead, and nobody hears of it.
+    HalfOpen(usize),
+    /// Nothing gets through for so long, one way or both.
+    Partition(usize, Millis, Ways),
+    /// Salesforce answers most calls with what may pass, for so long.
+    Refusing(Millis),
+    /// Salesforce leaves most calls unanswered, for so long.
+    Silent(Millis),
+}
+
+/// Which ways of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ways {
+    /// What the member says.
+    ToController,
+    /// What it is told.
+    ToMember,
+    /// Both.
+    Both,
+}
+
+/// Where a member's process may die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Point {
+    /// An offer came and is not on disk (F01).
+    OfferNotDurable,
+    /// An offer is on disk, and nothing was said (F02).
+    OfferDurable,
+    /// An intent is on disk, and the call was not made (F03).
+    IntentDurable,
+    /// The call has left (F04).
+    CallMade,
+    /// The answer came, and no report is on disk (F05).
+    Answered,
+    /// The report is on disk, and was not sent (F06).
+    ReportDurable,
+    /// The acknowledgement came, and the report was not deleted (F07).
+    Acknowledged,
+    /// The session is being made durable.
+    Welcomed,
+    /// Something is being committed.
+    Committing,
+}
+
+/// Where a controller's process may die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Turning {
+    /// A lease is committed, and no offer was sent (F39).
+    LeaseCommitted,
+    /// A report is committed, and no acknowledgement was sent (F40).
+    ReportCommitted,
+    /// Something is being committed.
+    Committing,
+}
+
+const POINTS: [Point; 9] = [
+    Point::OfferNotDurable,
+    Point::OfferDurable,
+    Point::IntentDurable,
+    Point::CallMade,
+    Point::Answered,
+    Point::ReportDurable,
+    Point::Acknowledged,
+    Point::Welcomed,
+    Point::Committing,
+];
+const TURNINGS: [Turning; 3] = [Turning::LeaseCommitted, Turning::ReportCommitted, Turning::Committing];
+
+impl Plan {
+    /// What `seed` makes happen.
+    pub fn of(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let mut steps = Vec::new();
+        for _ in 0..rng.usize(8..30) {
+            let step = Step { at: rng.u64(1_000..TROUBLE - 60_000), does: Does::Submit(wish(&mut rng)) };
+            steps.push(step);
+        }
+        let submitted = steps.len();
+        for _ in 0..rng.usize(0..4) {
+            let of = rng.usize(0..submitted);
+            let at = steps.get(of).map_or(0, |it| it.at) + rng.u64(1..60_000);
+            steps.push(Step { at, does: Does::Cancel(of) });
+        }
+        for _ in 0..rng.usize(0..4) {
+            operate(&mut rng, &mut steps);
+        }
+        for _ in 0..rng.usize(2..18) {
+            steps.push(Step { at: rng.u64(1_000..TROUBLE), does: Does::Fault(fault(&mut rng)) });
+        }
+        Self { seed, steps: steps.into_iter().enumerate().collect() }
+    }
+
+    /// The same with some of the steps only.
+    #[must_use]
+    pub fn keeping(&self, wanted: impl Fn(usize) -> bool) -> Self {
+        Self { seed: self.seed, steps: self.steps.iter().filter(|(number, _)| wanted(*number)).cloned().collect() }
+    }
+}
+
+fn wish(rng: &mut Rng) -> Wish {
+    let kind = match rng.u8(0..12) {
+        0..=2 => TaskKind::EnableUser,
+        3..=5 => TaskKind::DisableUser,
+        6 | 7 => TaskKind::ExpirePassword,
+        8 => TaskKind::ResetPassword,
+        9 => TaskKind::ValidateUser,
+        _ => TaskKind::ImportBatch,
+    };
+    let mut id = [0; 10];
+    rng.fill(&mut id);
+    Wish {
+        kind,
+        user: format!("user-{}", rng.usize(0..USERS)),
+        records: rng.u64(1..7),
+        deadline: (rng.u8(0..5) == 0).then(|| rng.u64(2_000..120_000)),
+        priority: rng.u8(0..3),
+        id,
+    }
+}
+
+/// An operator takes a member out and, mostly, lets it in again.
+fn operate(rng: &mut Rng, steps: &mut Vec<Step>) {
+    let (member, at) = (rng.usize(0..MEMBERS), rng.u64(1_000..TROUBLE));
+    let action = match rng.u8(0..4) {
+        0 => Action::Drain,
+        1 => Action::Disable,
+        _ => Action::DisableHard,
+    };
+    steps.push(Step { at, does: Does::Operate(member, action) });
+    if rng.u8(0..4) > 0 {
+        steps.push(Step { at: at + rng.u64(1..90_000), does: Does::Operate(member, Action::Enable) });
+    }
+}
+
+fn fault(rng: &mut Rng) -> Fault {
+    let member = rng.usize(0..MEMBERS);
+    let soon = rng.u64(50..5_000);
+    let down = if rng.u8(0..3) == 0 { rng.u64(30_000..180_000) } else { soon };
+    match rng.u8(0..40) {
+        0..=3 => Fault::KillMember(member, down),
+        4..=14 => Fault::KillMemberAt(member, *rng.choice(&POINTS).unwrap_or(&Point::CallMade), down),
+        15 => Fault::StopMember(member, down),
+        16..=18 => Fault::PauseMember(member, rng.u64(500..150_000)),
+        19 => Fault::LoseStore(member),
+        20 => Fault::RollBack(member, rng.u64(1_000..120_000)),
+        21 | 22 => Fault::KillController(down),
+        23..=27 => Fault::KillControllerAt(*rng.choice(&TURNINGS).unwrap_or(&Turning::Committing), soon),
+        28 => Fault::PauseController(rng.u64(500..120_000)),
+        29 => Fault::JumpWall(rng.i64(-3_600_000..3_600_000)),
+        30 | 31 => Fault::Cut(member),
+        32 | 33 => Fault::HalfOpen(member),
+        34..=36 => {
+            let ways = *rng.choice(&[Ways::ToController, Ways::ToMember, Ways::Both]).unwrap_or(&Ways::Both);
+            Fault::Partition(member, rng.u64(1_000..120_000), ways)
+        }
+        37 => Fault::Refusing(rng.u64(5_000..60_000)),
+        _ => Fault::Silent(rng.u64(5_000..90_000)),
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>7} ms  ", self.at)?;
+        match &self.does {
+            Does::Submit(wish) => {
+                write!(f, "submit {} on {}", wish.kind, wish.user)?;
+                if wish.kind == TaskKind::ImportBatch {
+                    write!(f, ", {} records", wish.records)?;
+                }
+                match wish.deadline {
+                    Some(deadline) => write!(f, ", to be begun within {deadline} ms"),
+                    None => Ok(()),
+                }
+            }
+            Does::Cancel(of) => write!(f, "cancel the task of step {of}"),
+            Does::Operate(member, action) => write!(f, "{action:?} member {member}"),
+            Does::Fault(fault) => write!(f, "{fault:?}"),
+        }
+    }
+}
