@@ -17,7 +17,9 @@ pub use postern_agent_core::{Earlier, JournalEntry, Mark};
 use postern_protocol::message::v1::{MAX_PARTS, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
-use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest};
+use postern_protocol::{
+    Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, Timestamp,
+};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -28,6 +30,7 @@ pub use results::unpacked;
 pub use salesforce::Standing;
 
 use crate::chain::Chain;
+use crate::clock;
 
 /// A future that a trait object can return.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -192,6 +195,8 @@ pub struct AttemptCx {
     pub reconcile: bool,
     /// What earlier attempts on this agent journaled.
     pub earlier: Earlier,
+    /// When nothing more of the task may be begun: what has begun is gone on with, so that no record is left half done.
+    pub deadline: Option<Timestamp>,
     /// Fires when the task should stop at the next point where it can.
     pub stop: CancellationToken,
     /// Where to write before acting.
@@ -251,6 +256,11 @@ impl AttemptCx {
     /// Whether an earlier attempt proved this step done.
     pub fn is_done(&self, step: u32) -> bool {
         self.earlier.is_done(step)
+    }
+
+    /// Whether nothing more of the task may be begun.
+    pub fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| clock::now() >= deadline)
     }
 
     /// The intents of earlier attempts on this agent that may have become effects, oldest first.

@@ -15,7 +15,7 @@ use postern_agent_core::{Earlier, GivenUp, Refusal, Unfinished};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{Offer, Rejection, ServedSystem, StreamRef};
 use postern_protocol::seal::SealingKey;
-use postern_protocol::{Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest};
+use postern_protocol::{Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -34,6 +34,16 @@ pub struct Executor {
     store: Store,
     dispatcher: Dispatcher,
     tasks: Spawner,
+}
+
+/// How an attempt starts.
+pub struct Start {
+    /// An earlier attempt here wrote a journal.
+    pub resumed: bool,
+    /// When nothing more of the task may be begun.
+    pub deadline: Option<Timestamp>,
+    /// Fires when it should stop.
+    pub stop: CancellationToken,
 }
 
 impl Executor {
@@ -88,13 +98,13 @@ impl Executor {
     }
 
     /// Starts an attempt. Its end goes to the dispatcher.
-    pub fn start(&self, offer: Offer, resumed: bool, stop: CancellationToken) {
+    pub fn start(&self, offer: Offer, start: Start) {
         let span = tracing::info_span!("task", task = %offer.task, kind = %offer.kind, system = %offer.system);
         let executor = self.clone();
         self.tasks.spawn(|_| {
             async move {
                 let (task, system) = (offer.task, offer.system.clone());
-                let attempt = executor.attempt(offer, resumed, stop);
+                let attempt = executor.attempt(offer, start);
                 // A panic in a connector is that task's failure, not the program's end.
                 let ending = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
                 let ending = ending.map_err(|failure| executor.unfinished(&system, failure));
@@ -110,7 +120,8 @@ impl Executor {
         Unfinished { failure, patience }
     }
 
-    async fn attempt(&self, offer: Offer, resumed: bool, stop: CancellationToken) -> Result<Ending, Failure> {
+    async fn attempt(&self, offer: Offer, start: Start) -> Result<Ending, Failure> {
+        let Start { resumed, deadline, stop } = start;
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| internal("bad_request", &Chain(&error).to_string()))?;
         let Some(connector) = self.connectors.get(&offer.system) else {
@@ -130,7 +141,7 @@ impl Executor {
             made: Arc::default(),
         });
         let made = Arc::clone(&journal.made);
-        let cx = AttemptCx { task, system, reconcile, earlier, stop, journal };
+        let cx = AttemptCx { task, system, reconcile, earlier, deadline, stop, journal };
         let conclusion = match connector.run(request, &cx).await {
             Ok(conclusion) => conclusion,
             Err(failure) => {

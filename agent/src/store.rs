@@ -203,7 +203,7 @@ impl Store {
         let (offer, origin) = record::read_task(bytes).map_err(unreadable(OFFERS, key))?;
         let state = match parts::read(&self.engine, STATES, key)? {
             Some(bytes) => record::read_state(&bytes).map_err(unreadable(STATES, key))?,
-            None => postern_agent_core::TaskState::Journaled,
+            None => postern_agent_core::TaskState::Journaled { resumed: 0 },
         };
         let journal = self.engine.scan_keys(JOURNAL, key).count();
         let here = offer.streams.iter().map(|stream| stream.id).filter(|id| self.spool.contains(spool_id(*id)));

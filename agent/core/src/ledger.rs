@@ -102,7 +102,7 @@ impl Ledger {
             u32::try_from(self.tasks.values().filter(|held| matches(&held.phase)).count()).unwrap_or(u32::MAX)
         };
         v1::Held {
-            journaled: count(|phase| matches!(phase, Phase::Journaled)),
+            journaled: count(|phase| matches!(phase, Phase::Journaled { .. })),
             started: count(|phase| matches!(phase, Phase::Started { .. })),
             reported: count(|phase| matches!(phase, Phase::Concluded(_)))
                 .saturating_add(u32::try_from(self.outbox.len()).unwrap_or(u32::MAX)),

@@ -36,6 +36,9 @@ pub struct Limits {
     pub lost_patience: Duration,
     /// Deaths of the process in one step of a task after which the task is not run again.
     pub deaths: u32,
+    /// The same for imports, which find by themselves at which entry the process dies: once with the whole unit, once
+    /// more to be sure, and once for each time that its 10,000 entries are halved; a few are to spare.
+    pub import_deaths: u32,
 }
 
 impl Limits {
@@ -54,6 +57,7 @@ impl Limits {
             lease_patience: Duration::from_secs(10),
             lost_patience: Duration::from_secs(900),
             deaths: 2,
+            import_deaths: 20,
         }
     }
 }

@@ -36,7 +36,11 @@ impl Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskState {
     /// On disk, no effect begun.
-    Journaled,
+    Journaled {
+        /// How often an attempt was made since a process found the task on disk, and has not ended. If this is on disk
+        /// when the process starts, the process died as often.
+        resumed: u32,
+    },
     /// An effect may exist.
     Started {
         /// How often an attempt was resumed in the present step and has not ended since. If this is on disk when the

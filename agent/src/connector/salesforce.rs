@@ -224,11 +224,11 @@ impl Connector for Salesforce {
 
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
         Box::pin(async move {
-            let changes = request.kind().repeat() != Repeat::Freely;
+            let (changes, target) = (request.kind().repeat() != Repeat::Freely, request.target());
             match self.attempt(request, cx).await.or_else(Stop::end) {
                 // A failure that no further attempt will get over must not hide what an earlier one may have done.
                 Err(failure) if changes && cx.may_have_acted() && !error::is_retryable(&failure) => {
-                    Ok(Conclusion::unknown(failure))
+                    Ok(task::undecided_unseen(failure, &target))
                 }
                 other => other,
             }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Input, Inputs, LocalEvent, Standing, Status};
 use crate::clock;
-use crate::executor::Executor;
+use crate::executor::{Executor, Start};
 use crate::link::Frames;
 use crate::store::{AgentStoreError, Store, spool_id};
 use crate::streams::{Command, Streams};
@@ -295,14 +295,14 @@ impl Loop {
 
     async fn act(&mut self, event: Event) {
         match event {
-            Event::Start { offer, resumed } => {
+            Event::Start { offer, resumed, deadline } => {
                 let task = offer.task;
                 let stop = CancellationToken::new();
                 if self.ledger.is_unwanted(task, clock::now()) {
                     stop.cancel();
                 }
                 self.running.insert(task, stop.clone());
-                self.executor.start(*offer, resumed, stop);
+                self.executor.start(*offer, Start { resumed, deadline, stop });
             }
             Event::GiveUp { task, failure, why } => self.executor.give_up(task, failure, why),
             Event::Stop(task) => {

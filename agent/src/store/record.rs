@@ -61,14 +61,14 @@ pub(super) fn read_task(bytes: &[u8]) -> Result<(Offer, Origin), CodecError> {
 #[derive(Encode, Decode)]
 #[allow(clippy::large_enum_variant, reason = "it lives for one encoding")]
 enum StateRecord {
-    Journaled,
+    Journaled { resumed: u32 },
     Started { resumed: u32 },
     Concluded(Report),
 }
 
 pub(super) fn state(state: &TaskState) -> Result<Vec<u8>, CodecError> {
     codec::encode(&match state {
-        TaskState::Journaled => StateRecord::Journaled,
+        TaskState::Journaled { resumed } => StateRecord::Journaled { resumed: *resumed },
         TaskState::Started { resumed } => StateRecord::Started { resumed: *resumed },
         TaskState::Concluded(report) => StateRecord::Concluded(Report::clone(report)),
     })
@@ -76,7 +76,7 @@ pub(super) fn state(state: &TaskState) -> Result<Vec<u8>, CodecError> {
 
 pub(super) fn read_state(bytes: &[u8]) -> Result<TaskState, CodecError> {
     Ok(match codec::decode(bytes)? {
-        StateRecord::Journaled => TaskState::Journaled,
+        StateRecord::Journaled { resumed } => TaskState::Journaled { resumed },
         StateRecord::Started { resumed } => TaskState::Started { resumed },
         StateRecord::Concluded(report) => TaskState::Concluded(Box::new(report)),
     })

@@ -315,7 +315,7 @@ async fn an_org_that_refuses_bulk_is_read_in_pages() {
 
 /// F59, F64, F70: everything that can break in the middle of pages. Take the restart out and this fails.
 #[tokio::test]
-async fn whatever_breaks_between_pages_the_file_is_whole() {
+async fn f70_whatever_breaks_between_pages_the_file_is_whole() {
     let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
     let connector = lab.connector();
     for (name, mishap, times) in [
@@ -334,7 +334,7 @@ async fn whatever_breaks_between_pages_the_file_is_whole() {
 }
 
 #[tokio::test]
-async fn whatever_breaks_in_a_job_the_file_is_whole() {
+async fn f70_whatever_breaks_in_a_job_the_file_is_whole() {
     let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
     let connector = lab.connector();
     for (name, method, path, mishap, times) in [
@@ -369,7 +369,7 @@ async fn the_job_of_an_attempt_that_broke_off_is_gone_on_with() {
 }
 
 #[tokio::test]
-async fn an_attempt_whose_job_is_gone_makes_another() {
+async fn f70_an_attempt_whose_job_is_gone_makes_another() {
     let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
     let connector = lab.connector();
     let mut task = everybody(1_000_000);

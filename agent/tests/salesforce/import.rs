@@ -298,6 +298,83 @@ async fn a_collection_that_never_arrived_is_sent_once_more() {
     each_once(&lab, &task);
 }
 
+/// F65 for new users, and for passwords that are sent again with the rest of a unit.
+#[tokio::test]
+async fn f65_a_collection_that_commits_late_creates_nobody_twice() {
+    let lab = Lab::start().await;
+    let (profile, connector) = (profile(&lab).await, lab.impatient());
+    lab.fault("POST", "/composite/sobjects", Mishap::DelayCommit { millis: 2_500 }, 1);
+    let mut task = import(root(&add(NEW, &profile, "")));
+    assert_eq!(task.attempt(&connector).await.unwrap().output, counts(1, 0, 0, 0));
+    assert_eq!((lab.effects(NEW).creates, task.intents()), (1, 1));
+}
+
+/// F65 and F68: the password of an earlier attempt arrives before the one of this attempt, which is refused for it. Take
+/// the refusal for the entry's, and it failed although its password is set.
+#[tokio::test]
+async fn f68_a_password_that_an_earlier_attempt_set_after_all_is_no_failure() {
+    let lab = Lab::start().await;
+    let connector = lab.impatient();
+    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
+    lab.fault("POST", "/password", Mishap::DelayCommit { millis: 800 }, 1);
+    task.dies_in_the_call(&lab, &connector).await;
+    // Longer than the other one takes.
+    lab.fault("POST", "/password", Mishap::Latency { millis: 1_500 }, 1);
+    let patient = lab.settings("oauth-jwt").replace("settle_once_ms = 30", "settle_once_ms = 8000");
+    let conclusion = task.attempt(&lab.connector_with(&patient)).await.unwrap();
+    assert_eq!(conclusion.output, counts(0, 1, 0, 0), "{:?}", task.lines());
+    assert!(lab.sim.password_is(ACTIVE, "Correct-Horse-7"));
+    assert_eq!(lab.effects(ACTIVE).password_sets, 1);
+}
+
+/// Invariant 12: count the calls of one attempt only, and each attempt sends the password twice.
+#[tokio::test]
+async fn f66_a_password_of_an_entry_is_sent_twice_whatever_the_attempts() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
+    for _ in 0..2 {
+        lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
+        task.dies_in_the_call(&lab, &connector).await;
+    }
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!(conclusion.output, counts(0, 0, 0, 1), "{:?}", task.lines());
+    assert_eq!((task.intents(), lab.effects(ACTIVE).password_sets), (2, 0));
+}
+
+/// F04, twice: the same values were sent two times, and who has them was given them.
+#[tokio::test]
+async fn f04_values_that_are_there_after_two_lost_answers_are_told_as_done() {
+    let lab = Lab::start().await;
+    lab.fault("PATCH", "/composite/sobjects", Mishap::LoseReply { status: 500 }, 1);
+    lab.fault("PATCH", "/composite/sobjects", Mishap::DropReply, 1);
+    let entries = [modify(ACTIVE, "<Title>x</Title>"), modify(INACTIVE, "<IsActive>true</IsActive>")];
+    let mut task = import(root(&entries.concat()));
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 2, 0, 0), "{:?}", task.lines());
+    assert_eq!(lab.effects(INACTIVE).flips, 1);
+}
+
+/// F67, invariant 11: somebody else's user of that name was made by the same service account at the same time. Leave the
+/// marker out of `is_made_of`, and it is taken for this task's.
+#[tokio::test]
+async fn f67_a_user_with_another_marker_is_a_name_conflict() {
+    let lab = Lab::start().await;
+    let profile = profile(&lab).await;
+    let connector = lab.connector_with(&format!("{}create_marker = \"employeenumber\"\n", lab.settings("oauth-jwt")));
+    let with = |number: &str| root(&add(NEW, &profile, &format!("<EmployeeNumber>{number}</EmployeeNumber>")));
+    import(with("E-17")).attempt(&connector).await.unwrap();
+    for (number, expected) in [("E-18", "DUPLICATE_USERNAME"), ("E-17", "created")] {
+        let mut task = import(with(number));
+        task.reconcile = true;
+        task.attempt(&connector).await.unwrap();
+        assert_eq!(codes(&task), [expected], "{number}");
+    }
+    assert_eq!(lab.effects(NEW).creates, 1);
+    let wrong = lab.connector_with(&format!("{}create_marker = \"Nonsense\"\n", lab.settings("oauth-jwt")));
+    let failure = import(with("E-19")).attempt(&wrong).await.unwrap_err();
+    assert!(failure.next_step.contains("create_marker"), "{failure}");
+}
+
 /// F66 for collections.
 #[tokio::test]
 async fn f66_what_never_answers_is_unknown_entry_by_entry() {

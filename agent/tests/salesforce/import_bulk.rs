@@ -246,7 +246,7 @@ async fn f71_a_batch_stopped_in_a_job_is_gone_on_with() {
 
 /// Rows that met a lock are sent again by themselves.
 #[tokio::test]
-async fn rows_that_met_a_lock_in_a_job_are_sent_again() {
+async fn f63_rows_that_met_a_lock_in_a_job_are_sent_again() {
     let (lab, dataset) = lab().await;
     lab.sim.switch(&Switches { lock_rows: Some(2), ..Switches::default() }).unwrap();
     let mut task = import_with(request(), dataset);

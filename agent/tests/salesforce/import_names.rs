@@ -134,7 +134,7 @@ async fn an_address_that_waits_to_be_confirmed_is_not_what_the_account_is_called
 #[tokio::test]
 async fn what_an_entry_of_unknown_outcome_left_is_not_guessed() {
     let lab = Lab::start().await;
-    lab.fault("PATCH", "/composite/sobjects", Mishap::DropReply, 10);
+    lab.fault("PATCH", "/composite/sobjects", Mishap::Refuse, 10);
     let entry = json!({"Original_Username": ACTIVE, "Username": "renamed@acme.example"});
     let mut task = import_with(request("Id", "Username"), lines(&[entry]));
     task.attempt(&lab.connector()).await.unwrap();
@@ -149,8 +149,9 @@ async fn another_attempt_tells_what_the_first_one_left() {
     let entry = json!({"Original_Username": ACTIVE, "Username": "renamed@acme.example", "EmployeeNumber": "E-7"});
     let mut task = import_with(request("EmployeeNumber", "Username"), lines(&[new_user(&lab), entry]));
     let mut deaths = 0;
-    for notes in 0..20 {
-        task.dies_after = Some(notes);
+    for more in 0..20 {
+        let notes = task.notes.lock().unwrap().len();
+        task.dies_after = Some(notes + more);
         match task.attempt(&lab.connector()).await {
             Ok(conclusion) => {
                 assert_eq!(conclusion.outcome, Outcome::Succeeded);

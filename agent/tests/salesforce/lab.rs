@@ -23,7 +23,7 @@ use postern_protocol::task::{
     deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
     restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
-use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest};
+use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use salesforce_sim::{
     ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, Assumptions, CONSUMER_KEY, CONSUMER_SECRET, Config, Counters, Effects, Fault,
     Matching, Mishap, OrgSeed, Simulator,
@@ -85,6 +85,12 @@ impl Lab {
         connector::build(&config.systems[0], keep).map_err(|error| error.to_string())
     }
 
+    /// A connector whose calls time out after a second, and may take effect for some more.
+    pub fn impatient(&self) -> Arc<dyn Connector> {
+        let settings = self.settings("oauth-jwt").replace("settle_once_ms = 30", "settle_once_ms = 8000");
+        self.connector_with(&format!("{settings}request_timeout_secs = 1\n"))
+    }
+
     /// The reference to a secret.
     pub fn secret(&self, name: &str) -> String {
         format!("{{ file = \"{}\" }}", self.folder.path().join(name).display())
@@ -108,7 +114,10 @@ impl Lab {
             ),
             other => panic!("no method {other}"),
         };
-        format!("domain = \"{}\"\ninsecure_plain_http = true\nsettle_ms = 10\n{method}", self.sim.http_url())
+        format!(
+            "domain = \"{}\"\ninsecure_plain_http = true\nsettle_ms = 10\nsettle_once_ms = 30\n{method}",
+            self.sim.http_url()
+        )
     }
 
     /// A connector with these settings.
@@ -263,6 +272,8 @@ pub struct Task {
     pub dies_after: Option<usize>,
     /// The disk is full when the payload has so many bytes; for one attempt.
     pub disk_holds: Option<usize>,
+    /// When nothing more of it may be begun.
+    pub deadline: Option<Timestamp>,
     pub stop: CancellationToken,
 }
 
@@ -284,8 +295,14 @@ impl Task {
             reconcile: false,
             dies_after: None,
             disk_holds: None,
+            deadline: None,
             stop: CancellationToken::new(),
         }
+    }
+
+    /// Writes its dataset anew.
+    pub fn rewrite(&mut self, with: impl FnOnce(&str) -> String) {
+        self.dataset = with(std::str::from_utf8(&self.dataset).unwrap()).into_bytes();
     }
 
     /// Its id.
@@ -320,10 +337,24 @@ impl Task {
             system: system(),
             reconcile: self.reconcile,
             earlier,
+            deadline: self.deadline,
             stop: self.stop.clone(),
             journal,
         };
         connector.run(self.request.clone(), &cx).await
+    }
+
+    /// An attempt during which the process dies, when the fault that was asked for has met its call.
+    pub async fn dies_in_the_call(&mut self, lab: &Lab, connector: &Arc<dyn Connector>) {
+        let death = async {
+            while lab.sim.faults() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = self.attempt(connector) => panic!("it ended before: {ended:?}"),
+            () = death => (),
+        }
     }
 
     /// Opens the one sealed output.

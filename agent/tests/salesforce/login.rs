@@ -148,7 +148,7 @@ async fn the_token_is_tried_once_however_few_refusals_are_allowed_and_whenever_t
 }
 
 #[tokio::test]
-async fn a_wrong_token_is_tried_once_when_it_is_asked_for_and_never_again() {
+async fn f60_a_wrong_token_is_tried_once_when_it_is_asked_for_and_never_again() {
     let lab = Lab::start().await;
     let alone = format!("{}max_refused_logins = 1\n", lab.settings("soap"));
     let both = format!("{alone}security_token = {}\n", lab.secret("token"));
@@ -163,7 +163,7 @@ async fn a_wrong_token_is_tried_once_when_it_is_asked_for_and_never_again() {
 
 /// Features C9, C10.
 #[tokio::test]
-async fn a_wrong_password_is_not_followed_by_another_guess_and_opens_the_circuit() {
+async fn f60_a_wrong_password_is_not_followed_by_another_guess_and_opens_the_circuit() {
     let lab = Lab::start().await;
     lab.write("password", "wrong");
     let settings = format!("{}security_token = {}\n", lab.settings("soap"), lab.secret("token"));
@@ -279,7 +279,7 @@ async fn f59_a_lost_session_is_renewed_once_for_everybody() {
 
 /// Feature C14.
 #[tokio::test]
-async fn a_session_that_is_never_accepted_is_renewed_only_once() {
+async fn f59_a_session_that_is_never_accepted_is_renewed_only_once() {
     let lab = Lab::start().await;
     let connector = lab.connector();
     lab.fault("GET", "/query", Mishap::Respond { status: 401, code: None, message: None }, 100);
@@ -333,7 +333,7 @@ async fn lab_of_pages() -> Lab {
 }
 
 #[tokio::test]
-async fn an_ended_session_is_renewed_in_every_phase_and_the_work_goes_on() {
+async fn f59_an_ended_session_is_renewed_in_every_phase_and_the_work_goes_on() {
     let lab = lab_of_pages().await;
     for (method, path, task) in phases() {
         let phase = format!("{method} {path}");
@@ -351,7 +351,7 @@ async fn an_ended_session_is_renewed_in_every_phase_and_the_work_goes_on() {
 
 /// Sign in again whenever the answer is 401, and this never ends.
 #[tokio::test]
-async fn a_session_that_is_accepted_nowhere_is_renewed_once_for_each_request_and_never_in_a_loop() {
+async fn f59_a_session_that_is_accepted_nowhere_is_renewed_once_for_each_request_and_never_in_a_loop() {
     let lab = lab_of_pages().await;
     for (method, path, task) in phases() {
         let phase = format!("{method} {path}");
@@ -369,7 +369,7 @@ async fn a_session_that_is_accepted_nowhere_is_renewed_once_for_each_request_and
 
 /// Feature C13.
 #[tokio::test]
-async fn many_tasks_that_need_a_session_share_one_refusal() {
+async fn f60_many_tasks_that_need_a_session_share_one_refusal() {
     let lab = Lab::start().await;
     lab.write("password", "wrong");
     let connector = lab.connector_with(&lab.settings("soap"));

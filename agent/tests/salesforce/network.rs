@@ -234,7 +234,7 @@ async fn an_import_stops_between_units_when_the_calls_get_scarce_and_goes_on_whe
 }
 
 #[tokio::test]
-async fn the_wait_that_an_answer_asks_for_is_granted_in_seconds_and_as_a_date() {
+async fn f61_the_wait_that_an_answer_asks_for_is_granted_in_seconds_and_as_a_date() {
     for status in [429, 503] {
         let lab = Lab::start().await;
         let connector = lab.connector();
@@ -287,7 +287,7 @@ async fn the_token_endpoint_may_ask_for_a_wait_too() {
 /// A refusal in Salesforce's own words had no effect, and is not repeated within the attempt. A page may hide one, so
 /// the user is read back.
 #[tokio::test]
-async fn a_change_that_met_a_busy_org_is_made_once() {
+async fn f61_a_change_that_met_a_busy_org_is_made_once() {
     for (mishap, code, calls) in [
         (Mishap::Busy { status: 429, retry_after: "60".to_owned() }, "REQUEST_LIMIT_EXCEEDED", 0),
         (

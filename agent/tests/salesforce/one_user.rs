@@ -305,6 +305,20 @@ async fn f62_an_outage_after_a_lost_answer_is_waited_out() {
     assert_eq!(lab.effects(ACTIVE).deactivations, 1);
 }
 
+/// F65: cancelled after the process died in the call. Look once and take the intent back, and the task is `cancelled`
+/// although the user is disabled a second later.
+#[tokio::test]
+async fn f65_a_cancelled_change_that_takes_effect_late_is_told() {
+    let lab = Lab::start().await;
+    let connector = lab.impatient();
+    lab.fault("PATCH", "/sobjects/User/", Mishap::DelayCommit { millis: 1_500 }, 1);
+    let mut task = disable(ACTIVE);
+    task.dies_in_the_call(&lab, &connector).await;
+    task.stop.cancel();
+    assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), PROBABLY_DONE);
+    assert_eq!((task.intents(), lab.effects(ACTIVE).deactivations), (1, 1));
+}
+
 /// What an earlier attempt intended was looked for and is not there: stopped now, nothing is left in doubt.
 #[tokio::test]
 async fn an_intent_that_came_to_nothing_is_taken_back_by_the_next_attempt() {

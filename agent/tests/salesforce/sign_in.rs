@@ -239,7 +239,7 @@ async fn a_420_says_that_there_is_no_such_org() {
 }
 
 #[tokio::test]
-async fn an_html_maintenance_page_is_named_with_the_status_page_to_look_at() {
+async fn f62_an_html_maintenance_page_is_named_with_the_status_page_to_look_at() {
     answers(&[(503, PAGE, "maintenance_page", Transient, "status page")]).await;
 }
 

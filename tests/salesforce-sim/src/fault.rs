@@ -69,6 +69,18 @@ pub enum Mishap {
         /// Milliseconds.
         millis: u64,
     },
+    /// The call does its work; this is the answer.
+    OtherReply {
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        body: String,
+    },
+    /// A call whose body has this piece in it does its work and is never answered; others are not touched.
+    HangAt {
+        /// Such as the name of a user.
+        piece: String,
+    },
     /// The call does its work; the answer breaks off in the middle of its body.
     TruncateReply,
     /// The call does its work; the body of the answer comes in pieces.
@@ -135,13 +147,13 @@ impl Faults {
     }
 
     /// Decides about one call, and uses up the faults it meets.
-    pub(crate) fn judge(&mut self, method: &str, path: &str) -> Verdict {
+    pub(crate) fn judge(&mut self, method: &str, path: &str, body: &[u8]) -> Verdict {
         let mut verdict = Verdict::default();
         if self.in_force.is_empty() {
             return verdict;
         }
         for fault in &mut self.in_force {
-            if !fault.when.matches(method, path) || fault.times == Some(0) {
+            if !fault.when.matches(method, path) || !fault.what.concerns(body) || fault.times == Some(0) {
                 continue;
             }
             if let Mishap::Latency { millis } = fault.what {
@@ -172,6 +184,14 @@ impl Faults {
     }
 }
 
+impl Mishap {
+    /// Whether it is one for a call with this body.
+    fn concerns(&self, body: &[u8]) -> bool {
+        let Self::HangAt { piece } = self else { return true };
+        String::from_utf8_lossy(body).contains(piece.as_str())
+    }
+}
+
 impl Matching {
     fn matches(&self, method: &str, path: &str) -> bool {
         self.method.as_ref().is_none_or(|it| it.eq_ignore_ascii_case(method))
@@ -190,9 +210,9 @@ mod tests {
         faults.add(Fault { when, what: Mishap::DropReply, times: Some(1) });
         faults.add(Fault { when: Matching::default(), what: Mishap::Latency { millis: 5 }, times: None });
 
-        assert!(faults.judge("GET", "/services/data/v66.0/sobjects/User/1").mishap.is_none());
-        let hit = faults.judge("PATCH", "/services/data/v66.0/sobjects/User/1");
+        assert!(faults.judge("GET", "/services/data/v66.0/sobjects/User/1", b"").mishap.is_none());
+        let hit = faults.judge("PATCH", "/services/data/v66.0/sobjects/User/1", b"");
         assert_eq!((hit.mishap, hit.latency_millis), (Some(Mishap::DropReply), 5));
-        assert!(faults.judge("PATCH", "/services/data/v66.0/sobjects/User/1").mishap.is_none());
+        assert!(faults.judge("PATCH", "/services/data/v66.0/sobjects/User/1", b"").mishap.is_none());
     }
 }

@@ -180,6 +180,11 @@ impl Simulator {
         self.shared.world().faults.add(fault);
     }
 
+    /// How many faults are in force.
+    pub fn faults(&self) -> usize {
+        self.shared.world().faults.list().len()
+    }
+
     /// Ends every fault, a spent allowance and locked rows too.
     pub fn clear_faults(&self) {
         self.shared.world().faults.clear();

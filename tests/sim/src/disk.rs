@@ -115,7 +115,7 @@ impl MemberDisk {
         let tasks = self.tasks.iter().map(|(task, (offer, origin))| RestoredTask {
             offer: offer.clone(),
             origin: *origin,
-            state: self.states.get(task).cloned().unwrap_or(TaskState::Journaled),
+            state: self.states.get(task).cloned().unwrap_or(TaskState::Journaled { resumed: 0 }),
             journal: self.journals.get(task).and_then(|it| it.keys().next_back()).map_or(0, |last| last + 1),
             streams_here: offer.streams.iter().map(|it| it.id).filter(|id| self.payloads.contains(id)).collect(),
         });

@@ -349,7 +349,7 @@ impl World {
             let Some(process) = self.members[m].process.as_mut() else { return false };
             let Some(event) = process.ledger.poll_event(now) else { return true };
             match event {
-                Event::Start { offer, resumed } => self.begin_attempt(m, *offer, resumed),
+                Event::Start { offer, resumed, .. } => self.begin_attempt(m, *offer, resumed),
                 Event::GiveUp { task, failure, why } => {
                     let journal = self.members[m].disk.earlier(task);
                     if self.truth(task).wish.kind == TaskKind::ImportBatch && journal.open_intents().next().is_some() {

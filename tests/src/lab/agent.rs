@@ -115,11 +115,12 @@ impl Agent {
             "[agent]\nstate_dir = \"{folder}/state\"\n\n[controller]\n{controller}\n\n[[connected_system]]\nname = \
              \"{SYSTEM}\"\nconnector = \"salesforce\"\nconcurrency = {concurrency}\n\n[connected_system.salesforce]\n\
              domain = \"{salesforce}\"\n{sign_in}\nroot_certificates = \
-             [\"{folder}/salesforce-ca.pem\"]\nrequest_timeout_secs = {request_timeout}\nsettle_ms = {settle}\n{plain}{more}\n",
+             [\"{folder}/salesforce-ca.pem\"]\nrequest_timeout_secs = {request_timeout}\nsettle_ms = {settle}\nsettle_once_ms = {settle_once}\n{plain}{more}\n",
             controller = options.controller_section,
             concurrency = options.concurrency,
             request_timeout = options.request_timeout_secs,
             settle = options.settle_ms,
+            settle_once = options.settle_ms * 4,
             more = options.salesforce_section,
             plain = if salesforce.starts_with("http://") { "insecure_plain_http = true\n" } else { "" },
         )

@@ -8,8 +8,8 @@ use postern_protocol::{Failure, FailureClass, TaskId, Timestamp};
 
 use super::ending::Ending;
 use super::held::{Parked, Phase};
-use super::{Event, Gated, Ledger, Unfinished, failure};
-use crate::journal::JournalEntry;
+use super::{Event, Gated, GivenUp, Ledger, Unfinished, failure};
+use crate::journal::{JournalEntry, Mark};
 use crate::limits::Limits;
 use crate::retry;
 use crate::write::{Caller, Origin, TaskState, Write};
@@ -60,10 +60,10 @@ impl Ledger {
         if is_ours {
             return Ok(());
         }
-        if !begun && held.cancelled {
+        if !held.may_have_acted() && held.cancelled {
             return Err(failure::cancelled());
         }
-        if !begun && held.is_expired(now) {
+        if !held.may_have_acted() && held.is_expired(now) {
             return Err(failure::expired());
         }
         if !begun && (stopping || !membership.may_begin()) {
@@ -76,7 +76,8 @@ impl Ledger {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         let (epoch, attempt) = (held.lease.epoch, held.offer.attempt);
         let number = held.next_journal();
-        let first = matches!(held.phase, Phase::Journaled);
+        held.traces.add(entry.mark);
+        let first = matches!(held.phase, Phase::Journaled { .. });
         if first {
             held.phase = Phase::Started { resumed: 0 };
             self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
@@ -104,8 +105,9 @@ impl Ledger {
     /// call that may have been made.
     pub(super) fn refuse(&mut self, grant: &Grant, failure: Failure) {
         if let Some(held) = self.tasks.get_mut(&grant.task) {
-            let number = held.next_journal();
-            self.writes.push(Write::PutJournal(grant.task, number, grant.entry.taken_back()));
+            let (number, entry) = (held.next_journal(), grant.entry.taken_back());
+            held.traces.add(entry.mark);
+            self.writes.push(Write::PutJournal(grant.task, number, entry));
         }
         self.events.push_back(Event::Refused(grant.ticket, failure));
     }
@@ -113,15 +115,15 @@ impl Ledger {
     /// An attempt proved what became of its intents. Answered with [`Event::Recorded`] under `ticket`.
     pub fn handle_record(&mut self, task: TaskId, ticket: u64, entries: Vec<JournalEntry>) {
         if let Some(held) = self.tasks.get_mut(&task) {
+            // To look, to remember and to take back can be done again and again without getting any further.
+            let further = entries.iter().any(|entry| matches!(entry.mark, Mark::Done | Mark::Unchanged));
             for entry in entries {
                 let number = held.next_journal();
+                held.traces.add(entry.mark);
                 self.writes.push(Write::PutJournal(task, number, entry));
             }
-            // The process lives, and the task got further.
-            if matches!(held.phase, Phase::Started { resumed } if resumed > 0) {
-                held.phase = Phase::Started { resumed: 0 };
-                self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
-            }
+            let state = if further { held.get_further() } else { None };
+            self.writes.extend(state.map(|state| Write::PutState(task, state)));
         }
         self.after_writes(Gated::Event(Event::Recorded(ticket)));
     }
@@ -146,10 +148,8 @@ impl Ledger {
         let unfinished = unfinished.into();
         let Some(held) = self.tasks.get_mut(&task) else { return };
         held.stop_running();
-        if let Phase::Started { resumed: resumed @ 1.. } = &mut held.phase {
-            *resumed -= 1;
-            self.writes.push(Write::PutState(task, TaskState::Started { resumed: *resumed }));
-        }
+        let state = held.survive();
+        self.writes.extend(state.map(|state| Write::PutState(task, state)));
         if !self.end_without_retry(task, &unfinished.failure, now) {
             self.retry(task, unfinished, now);
         }
@@ -158,7 +158,7 @@ impl Ledger {
     /// Ends a task that no further attempt follows, whatever its last one failed of. Whether that is so.
     fn end_without_retry(&mut self, task: TaskId, failure: &Failure, now: Timestamp) -> bool {
         let Some(held) = self.tasks.get(&task) else { return true };
-        let (begun, untouched) = (held.is_begun(), held.is_untouched());
+        let (begun, untouched, target) = (held.is_begun(), held.is_untouched(), held.offer.target.clone());
         let interrupted = is_interruption(failure);
         if held.fenced.is_some() {
             // What has begun may be leased to this member again, which then goes on from the journal.
@@ -168,11 +168,11 @@ impl Ledger {
         } else if held.cancelled && untouched {
             self.conclude(task, Ending::cancelled());
         } else if held.cancelled && interrupted {
-            self.give_up(task, failure::cancelled_too_late());
+            self.give_up_unwanted(task, failure::cancelled_too_late(&target), GivenUp::Cancelled);
         } else if held.is_expired(now) && untouched {
             self.conclude(task, Ending::expired());
         } else if held.is_expired(now) && interrupted && !begun {
-            self.give_up(task, failure::expired_in_doubt());
+            self.give_up(task, failure::expired_in_doubt(&target));
         } else {
             return false;
         }
@@ -193,7 +193,9 @@ impl Ledger {
         let waits = asked && held.waited + patience <= waiting;
         held.failures += u32::from(!interrupted && !waits);
         match retry::decide(failure.class.known(), held.failures, attempts, patience) {
-            retry::Next::Again(after) if !held.is_expired(now + after) => {
+            // What may have had an effect is gone on with: nothing can be said of it before it was looked at, and nothing
+            // is left half done.
+            retry::Next::Again(after) if held.may_have_acted() || !held.is_expired(now + after) => {
                 held.retry_at = Some(now + after);
                 if waits {
                     held.waits = true;

@@ -17,13 +17,25 @@ impl Ledger {
         self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { GivenUp::Failed });
     }
 
+    /// Nobody wants the task any more, and it had begun. Whether anything came of it, its journal says.
+    pub(super) fn give_up_unwanted(&mut self, task: TaskId, failure: Failure, why: GivenUp) {
+        let Some(held) = self.tasks.get(&task) else { return };
+        let in_doubt = held.in_doubt();
+        self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { why });
+    }
+
     /// No further attempt follows. Without a journal nothing was changed here; with one, somebody has to read it.
     pub(super) fn give_up_as(&mut self, task: TaskId, failure: Failure, why: GivenUp) {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         if held.journal == 0 {
             return match why {
                 GivenUp::Failed => self.conclude(task, Ending::failed(failure)),
-                GivenUp::InDoubt | GivenUp::ProcessDied => self.conclude(task, Ending::unknown(failure)),
+                GivenUp::Cancelled => self.conclude(task, Ending::cancelled()),
+                GivenUp::InDoubt => self.conclude(task, Ending::unknown(failure)),
+                GivenUp::ProcessDied => {
+                    let ending = Ending::dead_lettered(failure, held.in_doubt());
+                    self.conclude(task, ending);
+                }
             };
         }
         // Nothing else may begin meanwhile.
@@ -127,7 +139,7 @@ impl Ledger {
                 Phase::Concluded(report) if held.origin == Origin::Controller => {
                     report.streams.iter().map(|stream| stream.id).collect()
                 }
-                Phase::Concluded(_) | Phase::Journaled | Phase::Started { .. } => BTreeSet::new(),
+                Phase::Concluded(_) | Phase::Journaled { .. } | Phase::Started { .. } => BTreeSet::new(),
             };
             let streams: Vec<StreamId> = held.streams().into_iter().filter(|id| !kept.contains(id)).collect();
             if !streams.is_empty() {

@@ -45,7 +45,7 @@ impl Ledger {
             return;
         }
         let unbegun = |held: &Held| {
-            held.origin == Origin::Controller && matches!(held.phase, Phase::Journaled) && held.fenced.is_none()
+            held.origin == Origin::Controller && matches!(held.phase, Phase::Journaled { .. }) && held.fenced.is_none()
         };
         let unbegun: Vec<TaskId> = self.tasks.iter().filter(|(_, held)| unbegun(held)).map(|(task, _)| *task).collect();
         for task in unbegun {

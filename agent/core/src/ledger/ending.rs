@@ -46,6 +46,14 @@ impl Ending {
         Self::without_output(Outcome::Expired, Certainty::Certain, Changed::No, None)
     }
 
+    /// The process died in it before anything was begun here; `in_doubt`: another member may have begun it.
+    pub(super) fn dead_lettered(failure: Failure, in_doubt: bool) -> Self {
+        if in_doubt {
+            return Self { outcome: Outcome::DeadLettered, ..Self::unknown(failure) };
+        }
+        Self { outcome: Outcome::DeadLettered, ..Self::failed(failure) }
+    }
+
     /// Whether it took effect cannot be found out; `failure` says what a person should look at.
     pub fn unknown(failure: Failure) -> Self {
         Self::without_output(Outcome::Unknown, Certainty::Unknown, Changed::Unknown, Some(failure))
@@ -58,10 +66,13 @@ impl Ending {
         let in_doubt = why == GivenUp::InDoubt || journal.open_intents().next().is_some();
         match why {
             GivenUp::ProcessDied => Self { outcome: Outcome::DeadLettered, changed, ..Self::unknown(failure) },
-            GivenUp::Failed | GivenUp::InDoubt if in_doubt => Self { changed, ..Self::unknown(failure) },
-            GivenUp::Failed | GivenUp::InDoubt if has_changed => {
+            GivenUp::Failed | GivenUp::Cancelled | GivenUp::InDoubt if in_doubt => {
+                Self { changed, ..Self::unknown(failure) }
+            }
+            GivenUp::Failed | GivenUp::Cancelled | GivenUp::InDoubt if has_changed => {
                 Self { outcome: Outcome::PartiallySucceeded, changed, ..Self::failed(failure) }
             }
+            GivenUp::Cancelled => Self::cancelled(),
             GivenUp::Failed | GivenUp::InDoubt => Self::failed(failure),
         }
     }
@@ -106,6 +117,8 @@ mod tests {
         assert_eq!(known(&unchanged, GivenUp::Failed), (Outcome::Failed, Changed::No));
         assert_eq!(known(&unchanged, GivenUp::ProcessDied), (Outcome::DeadLettered, Changed::Unknown));
         assert_eq!(known(&taken_back, GivenUp::Failed), (Outcome::Failed, Changed::No));
+        assert_eq!(known(&taken_back, GivenUp::Cancelled), (Outcome::Cancelled, Changed::No));
+        assert_eq!(known(&both, GivenUp::Cancelled), (Outcome::Unknown, Changed::Yes));
         assert_eq!(known(&taken_back, GivenUp::InDoubt), (Outcome::Unknown, Changed::Unknown));
         assert_eq!(known(&[open], GivenUp::Failed), (Outcome::Unknown, Changed::Unknown));
         assert_eq!(known(&[done], GivenUp::Failed), (Outcome::PartiallySucceeded, Changed::Yes));

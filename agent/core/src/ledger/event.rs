@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Rejection, Report, StreamRef};
-use postern_protocol::{Failure, StreamId, TaskId};
+use postern_protocol::{Failure, StreamId, TaskId, Timestamp};
 
 #[cfg(doc)]
 use super::Ledger;
@@ -62,6 +62,8 @@ pub enum GivenUp {
     Failed,
     /// The same, and an attempt of another member may have had an effect as well.
     InDoubt,
+    /// It was cancelled after it had begun.
+    Cancelled,
     /// The process died in the same step of it again and again.
     ProcessDied,
 }
@@ -75,6 +77,8 @@ pub enum Event {
         offer: Box<Offer>,
         /// An earlier attempt here wrote a journal: load it.
         resumed: bool,
+        /// When nothing more of it may be begun.
+        deadline: Option<Timestamp>,
     },
     /// No further attempt follows this failure, and the task has a journal: find out from it what is known, and end
     /// the task with [`Ledger::handle_concluded`].

@@ -4,13 +4,26 @@ use std::time::Duration;
 
 use postern_protocol::{Failure, FailureClass};
 
-pub(super) fn process_died() -> Failure {
+/// What a person should look at: one account, or what the results of a batch do not tell of.
+fn account(target: &str) -> String {
+    if target.is_empty() { "the accounts that no result tells of".to_owned() } else { format!("`{target}`") }
+}
+
+/// What to do about a task of which some may have taken effect.
+fn look_first(target: &str) -> String {
+    format!("Look at {} in the connected system before submitting the task again", account(target))
+}
+
+pub(super) fn process_died(target: &str) -> Failure {
     Failure::new(
         FailureClass::Internal,
         "process_died",
-        "The agent's process died twice in the same step of this task, so the task is not run again by itself",
+        "The agent's process died again and again in the same step of this task, so the task is not run again by itself",
     )
-    .with_next_step("Look at the account in the connected system and at the agent's log before submitting it again")
+    .with_next_step(format!(
+        "Look at {} in the connected system and at the agent's log before submitting it again",
+        account(target)
+    ))
 }
 
 pub(super) fn never_long_enough(ttl: Duration, reach: Duration) -> Failure {
@@ -25,43 +38,44 @@ pub(super) fn never_long_enough(ttl: Duration, reach: Duration) -> Failure {
     )
 }
 
-pub(super) fn abandoned() -> Failure {
+pub(super) fn abandoned(target: &str) -> Failure {
     Failure::new(
         FailureClass::Interrupted,
         "abandoned",
         "The command that ran this task on this machine was killed in the middle of it",
     )
-    .with_next_step(
-        "Look at the account in the connected system before running it again. Run an import again with \
-         `--attribute NAME=diff_with_target` for each of its attributes: what was done already is found `unchanged`",
-    )
+    .with_next_step(format!(
+        "Look at {} in the connected system before running it again. Run an import again with `--attribute \
+         NAME=diff_with_target` for each of its attributes: what was done already is found `unchanged`",
+        account(target)
+    ))
 }
 
-pub(super) fn cancelled_too_late() -> Failure {
+pub(super) fn cancelled_too_late(target: &str) -> Failure {
     Failure::new(
         FailureClass::Interrupted,
         "cancelled_too_late",
         "The task was cancelled after it had begun; some of it may have taken effect",
     )
-    .with_next_step("Look at the account in the connected system before submitting the task again")
+    .with_next_step(look_first(target))
 }
 
-pub(super) fn expired_in_doubt() -> Failure {
+pub(super) fn expired_in_doubt(target: &str) -> Failure {
     Failure::new(
         FailureClass::Interrupted,
         "expired_in_doubt",
         "The deadline passed; the member that had the task before may have done some of it",
     )
-    .with_next_step("Look at the account in the connected system before submitting the task again")
+    .with_next_step(look_first(target))
 }
 
-pub(super) fn lease_lost() -> Failure {
+pub(super) fn lease_lost(target: &str) -> Failure {
     Failure::new(
         FailureClass::Interrupted,
         "lease_lost",
         "The lease of the task was lost after it had begun; some of it may have taken effect",
     )
-    .with_next_step("Look at the account in the connected system before submitting the task again")
+    .with_next_step(look_first(target))
 }
 
 /// A refusal of the next call: the attempt ends and changes nothing more.

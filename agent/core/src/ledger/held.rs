@@ -8,14 +8,15 @@ use postern_protocol::task::{Lane, Repeat};
 use postern_protocol::{StreamId, TaskKind, Timestamp};
 
 use super::RestoredTask;
-use crate::journal::JournalEntry;
+use crate::journal::{JournalEntry, Mark};
 use crate::lease::Lease;
+use crate::limits::Limits;
 use crate::write::{Origin, TaskState};
 
 /// How far a held task is. Mirrors [`TaskState`].
 #[derive(Debug)]
 pub(super) enum Phase {
-    Journaled,
+    Journaled { resumed: u32 },
     Started { resumed: u32 },
     Concluded(Box<Report>),
 }
@@ -29,6 +30,32 @@ pub(super) struct Parked {
     pub(super) since: Timestamp,
 }
 
+/// What the journal of a task leaves possible, as far as it is known here.
+#[derive(Debug, Default)]
+pub(super) struct Traces {
+    /// Intents of this process that were not taken back.
+    open: u32,
+    /// A step was proved done.
+    done: bool,
+    /// An earlier process left an effect, or an intent, or both taken back: only the journal knows.
+    earlier: bool,
+}
+
+impl Traces {
+    pub(super) fn add(&mut self, mark: Mark) {
+        match mark {
+            Mark::Intent => self.open += 1,
+            Mark::TakenBack => self.open = self.open.saturating_sub(1),
+            Mark::Done | Mark::Unchanged => self.done = true,
+            Mark::Memo => (),
+        }
+    }
+
+    fn may_be_effects(&self) -> bool {
+        self.open > 0 || self.done || self.earlier
+    }
+}
+
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub(super) struct Held {
@@ -39,6 +66,10 @@ pub(super) struct Held {
     /// Order of arrival, among tasks of one priority.
     pub(super) arrival: u64,
     pub(super) running: bool,
+    /// A process before this one held it.
+    pub(super) restored: bool,
+    /// What its journal leaves possible.
+    pub(super) traces: Traces,
     /// Attempts that failed, as opposed to having been interrupted.
     pub(super) failures: u32,
     pub(super) retry_at: Option<Timestamp>,
@@ -71,15 +102,18 @@ impl Held {
         Self { deadline, ..Self::new(offer, origin, streams_here, arrival) }
     }
 
-    /// The deadline is gone with the process that counted it: the controller, which knows it, cancels what is late.
+    /// The deadline is gone with the process that counted it: the controller, which knows it, cancels what is late, and
+    /// nothing is done before it was asked.
     pub(super) fn restore(restored: RestoredTask, arrival: u64) -> Self {
         let phase = match restored.state {
-            TaskState::Journaled => Phase::Journaled,
+            TaskState::Journaled { resumed } => Phase::Journaled { resumed },
             TaskState::Started { resumed } => Phase::Started { resumed },
             TaskState::Concluded(report) => Phase::Concluded(report),
         };
         Self {
+            traces: Traces { earlier: matches!(phase, Phase::Started { .. }), ..Traces::default() },
             phase,
+            restored: true,
             journal: restored.journal,
             ..Self::new(restored.offer, restored.origin, &restored.streams_here, arrival)
         }
@@ -93,10 +127,12 @@ impl Held {
         let missing = offer.streams.iter().map(|stream| stream.id).filter(|id| !streams_here.contains(id)).collect();
         Self {
             origin,
-            phase: Phase::Journaled,
+            phase: Phase::Journaled { resumed: 0 },
             lease,
             arrival,
             running: false,
+            restored: false,
+            traces: Traces::default(),
             failures: 0,
             retry_at: None,
             waits: false,
@@ -123,19 +159,85 @@ impl Held {
         self.offer.reconcile && !self.only_reads()
     }
 
-    /// Whether an effect of this agent may exist.
+    /// Whether it was begun here. What came of that may be taken back, all of it.
     pub(super) fn is_begun(&self) -> bool {
         matches!(self.phase, Phase::Started { .. })
     }
 
-    /// Whether it is certain that nobody has begun it.
+    /// Whether an effect of this agent may exist.
+    pub(super) fn may_have_acted(&self) -> bool {
+        self.is_begun() && self.traces.may_be_effects()
+    }
+
+    /// Whether it is certain that nothing came of it, whoever had it.
     pub(super) fn is_untouched(&self) -> bool {
-        !self.is_begun() && !self.in_doubt()
+        !self.is_concluded() && !self.may_have_acted() && !self.in_doubt()
+    }
+
+    /// How often the process is known to have died in an attempt that got no further.
+    pub(super) fn deaths(&self) -> u32 {
+        match self.phase {
+            Phase::Journaled { resumed } => resumed,
+            Phase::Started { resumed } => resumed.saturating_add(1),
+            Phase::Concluded(_) => 0,
+        }
+    }
+
+    /// After how many deaths it is not run again. An import that has begun finds the entry in which the process dies.
+    pub(super) fn most_deaths(&self, limits: &Limits) -> u32 {
+        let is_import = self.offer.kind.known() == Some(TaskKind::ImportBatch);
+        if is_import && self.is_begun() { limits.import_deaths } else { limits.deaths }
+    }
+
+    /// Notes that an attempt begins, if its death is to be known. What is to be on disk before it does.
+    pub(super) fn resume(&mut self) -> Option<TaskState> {
+        match &mut self.phase {
+            Phase::Started { resumed } => {
+                *resumed += 1;
+                Some(TaskState::Started { resumed: *resumed })
+            }
+            // The first process is given the benefit of the doubt: a write for every task would be much to ask.
+            Phase::Journaled { resumed } if self.restored => {
+                *resumed += 1;
+                Some(TaskState::Journaled { resumed: *resumed })
+            }
+            Phase::Journaled { .. } | Phase::Concluded(_) => None,
+        }
+    }
+
+    /// Notes that an attempt ended without the death of the process. What is to be on disk, if anything is.
+    pub(super) fn survive(&mut self) -> Option<TaskState> {
+        match &mut self.phase {
+            Phase::Started { resumed: resumed @ 1.. } => {
+                *resumed -= 1;
+                Some(TaskState::Started { resumed: *resumed })
+            }
+            Phase::Journaled { resumed: resumed @ 1.. } => {
+                *resumed -= 1;
+                Some(TaskState::Journaled { resumed: *resumed })
+            }
+            Phase::Started { .. } | Phase::Journaled { .. } | Phase::Concluded(_) => None,
+        }
+    }
+
+    /// Notes that the task got further. What is to be on disk, if anything is.
+    pub(super) fn get_further(&mut self) -> Option<TaskState> {
+        match &mut self.phase {
+            Phase::Started { resumed: resumed @ 1.. } => {
+                *resumed = 0;
+                Some(TaskState::Started { resumed: 0 })
+            }
+            Phase::Journaled { resumed: resumed @ 1.. } => {
+                *resumed = 0;
+                Some(TaskState::Journaled { resumed: 0 })
+            }
+            Phase::Started { .. } | Phase::Journaled { .. } | Phase::Concluded(_) => None,
+        }
     }
 
     /// Whether an attempt should go no further than to find out what there is.
     pub(super) fn is_unwanted(&self, now: Timestamp) -> bool {
-        self.cancelled || self.fenced.is_some() || (matches!(self.phase, Phase::Journaled) && self.is_expired(now))
+        self.cancelled || self.fenced.is_some() || (!self.may_have_acted() && self.is_expired(now))
     }
 
     pub(super) fn is_concluded(&self) -> bool {
@@ -173,7 +275,7 @@ impl Held {
     pub(super) fn streams(&self) -> Vec<StreamId> {
         let results = match &self.phase {
             Phase::Concluded(report) => report.streams.iter().map(|stream| stream.id).collect(),
-            Phase::Journaled | Phase::Started { .. } => Vec::new(),
+            Phase::Journaled { .. } | Phase::Started { .. } => Vec::new(),
         };
         self.offer.streams.iter().map(|stream| stream.id).chain(results).collect()
     }

@@ -43,7 +43,7 @@ impl Ledger {
 
 fn state_of(phase: &Phase) -> Code<HeldState> {
     match phase {
-        Phase::Journaled => HeldState::Journaled.into(),
+        Phase::Journaled { .. } => HeldState::Journaled.into(),
         Phase::Started { .. } => HeldState::Started.into(),
         Phase::Concluded(_) => HeldState::Reported.into(),
     }

@@ -44,15 +44,16 @@ impl Ledger {
         held.fenced.get_or_insert(now);
         if held.running {
             self.events.push_back(Event::Stop(task));
-        } else if matches!(held.phase, Phase::Journaled) {
+        } else if matches!(held.phase, Phase::Journaled { .. }) {
             self.drop_task(task);
         }
     }
 
     /// The task does not come back: what its journal knows is told.
     pub(super) fn give_up_lost(&mut self, task: TaskId) {
-        if self.tasks.get(&task).is_some_and(|held| !held.running && matches!(held.phase, Phase::Started { .. })) {
-            self.give_up(task, failure::lease_lost());
+        let idle = self.tasks.get(&task).filter(|held| !held.running && held.is_begun());
+        if let Some(target) = idle.map(|held| held.offer.target.clone()) {
+            self.give_up(task, failure::lease_lost(&target));
         }
     }
 

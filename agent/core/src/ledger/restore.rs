@@ -81,26 +81,28 @@ impl Ledger {
         let (task, state) = (restored.offer.task, restored.state.clone());
         let held = Held::restore(restored, self.arrivals);
         match state {
-            TaskState::Journaled | TaskState::Started { .. } => (),
+            TaskState::Journaled { .. } | TaskState::Started { .. } => (),
             TaskState::Concluded(report) => self.announce_conclusion(task, held.origin, report),
         }
         if held.origin.is_local() && !held.is_concluded() {
             return self.restore_abandoned(task, held);
         }
-        let process_died = matches!(held.phase, Phase::Started { resumed } if resumed + 1 >= self.limits.deaths);
+        let target = held.offer.target.clone();
+        let process_died = held.deaths() >= held.most_deaths(&self.limits);
         self.tasks.insert(task, held);
         if process_died {
-            self.give_up_as(task, failure::process_died(), GivenUp::ProcessDied);
+            self.give_up_as(task, failure::process_died(&target), GivenUp::ProcessDied);
         }
     }
 
     /// Whoever ran a task on this machine is gone with the process: it is not run behind their back. What it had begun
     /// is found out from its journal and logged.
     fn restore_abandoned(&mut self, task: TaskId, held: Held) {
+        let target = held.offer.target.clone();
         let begun = matches!(held.phase, Phase::Started { .. });
         self.tasks.insert(task, held);
         if begun {
-            self.give_up(task, failure::abandoned());
+            self.give_up(task, failure::abandoned(&target));
         } else {
             self.drop_task(task);
         }

@@ -9,7 +9,7 @@ use postern_protocol::{StreamId, SystemName, TaskId, Timestamp};
 use super::held::{Held, Phase};
 use super::session::Session;
 use super::{Ending, Event, Gated, Ledger};
-use crate::write::{TaskState, Write};
+use crate::write::Write;
 
 impl Ledger {
     /// Time passed.
@@ -24,7 +24,7 @@ impl Ledger {
         let retries = idle().filter_map(|held| held.retry_at);
         let patience =
             self.tasks.values().flat_map(|held| &held.parked).map(|parked| parked.since + self.limits.lease_patience);
-        let deadlines = idle().filter(|held| matches!(held.phase, Phase::Journaled)).filter_map(|held| held.deadline);
+        let deadlines = idle().filter(|held| held.is_untouched()).filter_map(|held| held.deadline);
         let lost = idle().filter_map(|held| held.fenced).map(|since| since + self.limits.lost_patience);
         // What was due when last looked at waits for something else than time.
         let upcoming =
@@ -54,11 +54,11 @@ impl Ledger {
         held.running = true;
         held.retry_at = None;
         held.waits = false;
-        let start = Event::Start { offer: Box::new(held.offer.clone()), resumed: held.journal > 0 };
-        let Phase::Started { resumed } = &mut held.phase else { return Some(start) };
+        let (offer, resumed, deadline) = (Box::new(held.offer.clone()), held.journal > 0, held.deadline);
+        let start = Event::Start { offer, resumed, deadline };
+        let Some(state) = held.resume() else { return Some(start) };
         // On disk first, so that a task in which the process dies again and again is known by it.
-        *resumed += 1;
-        self.writes.push(Write::PutState(task, TaskState::Started { resumed: *resumed }));
+        self.writes.push(Write::PutState(task, state));
         self.after_writes(Gated::Event(start));
         self.poll_start(now)
     }
@@ -85,7 +85,7 @@ impl Ledger {
             return !self.stopping;
         }
         let allowed = match held.phase {
-            Phase::Journaled => self.membership.may_begin() && !self.stopping,
+            Phase::Journaled { .. } => self.membership.may_begin() && !self.stopping,
             Phase::Started { .. } => self.membership.may_go_on() && !self.stopping,
             Phase::Concluded(_) => false,
         };
@@ -100,8 +100,7 @@ impl Ledger {
             let due = |held: &&Held| !held.running && wanted(held, now, patience);
             self.tasks.values().filter(due).map(|held| held.offer.task).collect()
         };
-        let late =
-            idle(|held, now, _| matches!(held.phase, Phase::Journaled) && !held.in_doubt() && held.is_expired(now));
+        let late = idle(|held, now, _| held.is_untouched() && held.is_expired(now));
         let lost = idle(|held, now, patience| held.fenced.is_some_and(|since| now.since(since) >= patience));
         for task in late {
             self.conclude(task, Ending::expired());

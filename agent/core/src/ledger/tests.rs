@@ -341,7 +341,7 @@ fn a_cancel_after_the_intent_never_claims_that_nothing_happened() {
     assert_eq!(desk.events(), [Event::Stop(id(1))]);
     desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
     let events = desk.events();
-    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Cancelled, .. }]), "{events:?}");
     desk.sync();
     assert!(!desk.names().contains(&"Report"), "the journal is read first");
 }
@@ -427,7 +427,7 @@ fn what_was_held_before_a_hard_disable_goes_on_only_under_a_newer_lease() {
     desk.renew(LeaseVerdict::Kept);
     assert!(desk.events().is_empty());
     desk.sync();
-    assert!(matches!(desk.events().as_slice(), [Event::Start { offer, resumed: true }] if offer.epoch == Epoch(3)));
+    assert!(matches!(desk.events().as_slice(), [Event::Start { offer, resumed: true, .. }] if offer.epoch == Epoch(3)));
 }
 
 /// The agent died disabled and was enabled before it came back.
@@ -688,6 +688,115 @@ fn f10_a_task_in_which_the_process_died_twice_is_given_up() {
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }]), "{events:?}");
 }
 
+/// Leave `resume` to tasks that have begun, and a task whose dataset brings the process down does so for ever.
+#[test]
+fn f10_a_task_that_kills_the_process_before_its_first_intent_is_given_up_too() {
+    let died = |resumed| {
+        let held = restored(Origin::Controller, TaskState::Journaled { resumed }, 0);
+        Desk::restored(Restored { membership: Some(enabled(1)), ..held })
+    };
+    for resumed in 0..2 {
+        let mut desk = died(resumed);
+        desk.connect();
+        desk.renew(LeaseVerdict::Kept);
+        assert!(desk.events().is_empty(), "not before it is on disk that it runs");
+        desk.sync();
+        assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+        assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Journaled { resumed: resumed + 1 })));
+        desk.ledger.handle_intend(id(1), 3, intent(0), REACH, desk.now);
+        desk.sync();
+        assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { resumed: 0 })), "it got further");
+    }
+    let mut desk = died(2);
+    desk.connect();
+    let reports: Vec<_> = desk.sent().into_iter().filter(|frame| frame.name() == "Report").collect();
+    let [FromMember::Report(report)] = reports.as_slice() else { panic!("{reports:?}") };
+    assert_eq!((report.outcome.known(), report.changed.known()), (Some(Outcome::DeadLettered), Some(Changed::No)));
+    assert_eq!(report.certainty.known(), Some(Certainty::Certain));
+}
+
+/// Take any entry for progress, and a task that takes its intent back in every attempt kills the process for ever.
+#[test]
+fn f10_only_a_step_that_is_done_lets_deaths_be_forgotten() {
+    let mut desk = Desk::connected();
+    let held = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
+    desk.ledger = Desk::restored(Restored { membership: Some(enabled(1)), ..held }).ledger;
+    desk.connect();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    desk.events();
+    let forgotten = Write::PutState(id(1), TaskState::Started { resumed: 0 });
+    let memo = JournalEntry { mark: Mark::Memo, ..intent(0) };
+    for (ticket, entry) in [(4, intent(0).taken_back()), (5, memo)] {
+        desk.ledger.handle_record(id(1), ticket, vec![entry]);
+        desk.sync();
+        assert!(!desk.disk.contains(&forgotten));
+    }
+    desk.ledger.handle_record(id(1), 6, vec![JournalEntry { mark: Mark::Unchanged, ..intent(0) }]);
+    desk.sync();
+    assert!(desk.disk.contains(&forgotten));
+}
+
+#[test]
+fn f10_an_import_may_cost_as_many_deaths_as_it_takes_to_find_one_entry() {
+    let events = |resumed| {
+        let mut held = restored(Origin::Controller, TaskState::Started { resumed }, 1);
+        held.tasks[0].offer.kind = TaskKind::ImportBatch.into();
+        Desk::restored(held).events()
+    };
+    assert!(events(16).is_empty(), "a unit of 10,000, once for itself, once again, and fourteen halves");
+    let given_up = events(19);
+    assert!(matches!(given_up.as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }]), "{given_up:?}");
+}
+
+/// Ask whether it began instead of whether an effect may exist, and the second attempt runs late.
+#[test]
+fn what_came_to_nothing_is_not_begun_again_after_its_deadline() {
+    let mut desk = Desk::connected();
+    desk.offer(Offer { deadline_ms: 5_000, ..offer(1, TaskKind::DisableUser, 1) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
+    desk.sync();
+    desk.events();
+    desk.ledger.handle_record(id(1), 2, vec![intent(0).taken_back()]);
+    desk.sync();
+    desk.events();
+    desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "locked", "a lock"), desk.now);
+    desk.now = at(105);
+    assert_eq!(desk.events(), []);
+    desk.sync();
+    let expired = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::Expired));
+    assert!(desk.sent().iter().any(expired));
+}
+
+/// Give it up at its deadline, and what could be read ends as unknown.
+#[test]
+fn what_may_have_had_an_effect_is_found_out_after_its_deadline() {
+    let mut desk = Desk::connected();
+    desk.offer(Offer { deadline_ms: 5_000, ..offer(1, TaskKind::DisableUser, 1) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
+    desk.sync();
+    desk.events();
+    desk.now = at(110);
+    desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "timeout", "no answer"), desk.now);
+    desk.now = at(112);
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::Start { resumed: true, .. }]), "{events:?}");
+    assert!(!desk.ledger.is_unwanted(id(1), desk.now));
+    desk.ledger.handle_intend(id(1), 2, intent(1), REACH, desk.now);
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Granted(2)], "the next step of what has begun");
+}
+
 #[test]
 fn a_restored_task_waits_for_a_session_and_a_lease() {
     let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
@@ -711,12 +820,17 @@ fn a_restored_task_waits_for_a_session_and_a_lease() {
 #[test]
 fn after_a_restart_nothing_starts_before_there_is_a_session() {
     let reads = offer(1, TaskKind::ValidateUser, 1);
-    let (origin, state) = (Origin::Controller, TaskState::Journaled);
+    let (origin, state) = (Origin::Controller, TaskState::Journaled { resumed: 0 });
     let reads = RestoredTask { offer: reads, origin, state, journal: 0, streams_here: Vec::new() };
     let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), tasks: vec![reads], ..Restored::default() });
-    assert!(desk.events().is_empty());
+    let started = |desk: &mut Desk| {
+        desk.events();
+        desk.sync();
+        starts(&desk.events())
+    };
+    assert_eq!(started(&mut desk), []);
     desk.connect();
-    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    assert_eq!(started(&mut desk), [id(1)]);
 }
 
 /// Forget the cancel, and the task runs until a renewal says that nobody wants it.
@@ -948,7 +1062,7 @@ fn the_lease_is_kept_while_results_are_on_their_way() {
 
 #[test]
 fn a_task_of_this_machine_is_not_run_behind_the_back_of_whoever_left_it() {
-    let mut desk = Desk::restored(restored(Origin::Local(Caller::Person), TaskState::Journaled, 0));
+    let mut desk = Desk::restored(restored(Origin::Local(Caller::Person), TaskState::Journaled { resumed: 0 }, 0));
     assert!(desk.events().is_empty());
     desk.sync();
     assert!(desk.disk.contains(&Write::DeleteTask(id(1))));
@@ -994,7 +1108,7 @@ fn begun_work_that_comes_back_under_a_newer_lease_goes_on_from_its_journal() {
     desk.sync();
     let events = desk.events();
     assert!(!desk.disk.contains(&Write::DeleteTask(id(1))));
-    assert!(matches!(events.as_slice(), [Event::Start { offer, resumed: true }] if offer.reconcile), "{events:?}");
+    assert!(matches!(events.as_slice(), [Event::Start { offer, resumed: true, .. }] if offer.reconcile), "{events:?}");
 }
 
 /// What it has read may be what another member has changed since.

@@ -13,11 +13,12 @@ use std::time::Duration;
 use postern_protocol::Failure;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use tokio_util::bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
 use super::governor::{self, Batches, Place};
 use super::sign_in::Session;
 use super::{Salesforce, error};
-use crate::connector::AttemptCx;
+use crate::connector::{AttemptCx, stopped};
 use crate::http::{BODY_LIMIT, JSON_LIMIT, Opened, Reply, Sent};
 use crate::random;
 use call::{Body, CSV_UTF8, JSON};
@@ -30,6 +31,8 @@ pub(super) use reply::{Answer, job_id};
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
 pub(super) const LOCK_TRIES: u32 = 5;
 const LOCK_WAIT: Duration = Duration::from_millis(200);
+/// Between two looks for an effect, whatever is configured.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// An answer that is read piece by piece. It keeps its place among the calls until it is dropped.
@@ -171,9 +174,54 @@ impl Salesforce {
         }
     }
 
-    /// Waits until a call without an answer has taken effect if it ever will.
+    /// Waits until most calls without an answer that take effect at all have done so.
     pub(super) async fn settle(&self) {
         tokio::time::sleep(self.settings.settle).await;
+    }
+
+    /// Looks, less and less often, until the effect of a call without an answer is there, or is not to come any more. An
+    /// attempt that is told to stop looks once more, and leaves the rest to another.
+    pub(super) async fn watch<F: Future<Output = Result<bool, Failure>>>(
+        &self,
+        cx: &AttemptCx,
+        is_there: impl Fn() -> F,
+    ) -> Result<bool, Failure> {
+        self.watch_until(&cx.stop, is_there).await
+    }
+
+    /// The same for what earlier attempts sent. An attempt that was told to stop before it began is there to find out.
+    pub(super) async fn watch_earlier<F: Future<Output = Result<bool, Failure>>>(
+        &self,
+        cx: &AttemptCx,
+        is_there: impl Fn() -> F,
+    ) -> Result<bool, Failure> {
+        let never = CancellationToken::new();
+        self.watch_until(if cx.stop.is_cancelled() { &never } else { &cx.stop }, is_there).await
+    }
+
+    async fn watch_until<F: Future<Output = Result<bool, Failure>>>(
+        &self,
+        stop: &CancellationToken,
+        is_there: impl Fn() -> F,
+    ) -> Result<bool, Failure> {
+        let (mut left, mut pause) = (self.settings.settle_once, self.settings.settle);
+        loop {
+            let is_stopped = tokio::select! {
+                () = stop.cancelled() => true,
+                () = tokio::time::sleep(pause) => false,
+            };
+            if is_there().await? {
+                return Ok(true);
+            }
+            left = left.saturating_sub(pause);
+            if is_stopped {
+                return Err(stopped());
+            }
+            if left.is_zero() {
+                return Ok(false);
+            }
+            pause = (pause * 2).clamp(SHORTEST_LOOK, left.max(SHORTEST_LOOK));
+        }
     }
 
     /// How long a change may take; a lease must outlive it.

@@ -153,6 +153,11 @@ pub(super) fn is_retryable(failure: &Failure) -> bool {
     matches!(failure.class.known(), Some(Transient | RateLimited | Interrupted))
 }
 
+/// Whether the attempt was told to end, and nothing is wrong.
+pub(super) fn is_interruption(failure: &Failure) -> bool {
+    failure.class.known() == Some(Interrupted)
+}
+
 /// Whether the same call may help within the same attempt.
 pub(super) fn is_glitch(failure: &Failure) -> bool {
     failure.class.known() == Some(Transient)

@@ -27,8 +27,12 @@ pub(super) struct Settings {
     pub(super) api_budget_percent: u8,
     /// As in `66.0`.
     pub(super) api_version: String,
-    /// How long a call without an answer may still take effect.
+    /// When it is looked for the effect of a call without an answer: most that come at all have come by then.
     pub(super) settle: Duration,
+    /// How long it is looked for before the call is taken for one without an effect, if that matters.
+    pub(super) settle_once: Duration,
+    /// The attribute that tells a new user from any other, beside its name.
+    pub(super) marker: Option<String>,
     /// How many refused sign-ins open the circuit.
     pub(super) max_refused_logins: u32,
     /// The addresses from which Salesforce wants no security token, as the operator knows them.
@@ -102,6 +106,9 @@ struct Table {
     api_version: String,
     #[serde(default = "settle")]
     settle_ms: u64,
+    #[serde(default = "settle_once")]
+    settle_once_ms: u64,
+    create_marker: Option<String>,
     #[serde(default = "max_refused_logins")]
     max_refused_logins: u32,
     #[serde(default)]
@@ -139,9 +146,14 @@ fn api_version() -> String {
     "66.0".to_owned()
 }
 
-/// Most calls that will commit at all have done so by then; who needs to be surer waits longer.
+/// Most calls that will commit at all have done so by then.
 const fn settle() -> u64 {
     2_000
+}
+
+/// Calls were seen to commit a minute and a half after their time-out.
+const fn settle_once() -> u64 {
+    90_000
 }
 
 /// The strictest lock-out that Salesforce offers comes after three.
@@ -188,6 +200,8 @@ impl Table {
             api_budget_percent: self.api_budget_percent,
             api_version: self.api_version,
             settle: Duration::from_millis(self.settle_ms),
+            settle_once: Duration::from_millis(self.settle_once_ms.max(self.settle_ms)),
+            marker: self.create_marker,
             max_refused_logins: self.max_refused_logins,
             trusted_ranges,
             schema: self.schema,
@@ -223,6 +237,14 @@ impl Table {
         }
         if self.settle_ms > 600_000 {
             return wrong("settle_ms", "it must be at most 600000");
+        }
+        if self.settle_once_ms > 600_000 {
+            return wrong("settle_once_ms", "it must be at most 600000");
+        }
+        let is_name =
+            |name: &String| !name.is_empty() && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
+        if !self.create_marker.as_ref().is_none_or(is_name) {
+            return wrong("create_marker", "it is the name of an attribute of users, like `FederationIdentifier`");
         }
         if !(1..=10).contains(&self.max_refused_logins) {
             return wrong("max_refused_logins", "it must be between 1 and 10");
@@ -410,6 +432,8 @@ mod tests {
             ("api_budget_percent = 0", "api_budget_percent"),
             ("api_budget_percent = 101", "api_budget_percent"),
             ("settle_ms = 600001", "settle_ms"),
+            ("settle_once_ms = 600001", "settle_once_ms"),
+            ("create_marker = \"Id, Name\"", "create_marker"),
             ("max_refused_logins = 0", "max_refused_logins"),
             ("api_version = \"66\"", "api_version"),
             ("only_these_roots = true", "only_these_roots"),

@@ -61,11 +61,21 @@ impl Stop {
     }
 }
 
-/// What a person should know about an outcome that could not be found out.
-fn undecided(failure: &Failure, look_at: &str) -> Conclusion {
+/// What a person should know about an outcome that could not be found out. `look_at` says what tells it of the user, and
+/// what to do then.
+fn undecided(failure: &Failure, user: &User, look_at: &str) -> Conclusion {
     let summary = format!("it is not known whether it took effect: {}", failure.summary.as_str());
     let class = failure.class.known().unwrap_or(FailureClass::Transient);
-    Conclusion::unknown(Failure::new(class, failure.code.as_str(), summary).with_next_step(look_at))
+    let next_step = format!("In Salesforce, open Setup, Users, `{}` (Id {}): {look_at}", user.username, user.id);
+    Conclusion::unknown(Failure::new(class, failure.code.as_str(), summary).with_next_step(next_step))
+}
+
+/// The same, when not even the user was found.
+pub(super) fn undecided_unseen(failure: Failure, target: &str) -> Conclusion {
+    let first = failure.next_step.as_str().trim_end_matches('.');
+    let look = format!("an earlier attempt may have changed `{target}`; look at it in Salesforce (Setup, Users)");
+    let next_step = if first.is_empty() { look } else { format!("{first}. But {look}") };
+    Conclusion::unknown(failure.with_next_step(next_step))
 }
 
 /// The failure of a choice that only a later version offers.

@@ -48,6 +48,8 @@ impl Delivery {
                 | Mishap::DropReply
                 | Mishap::LoseReply { .. }
                 | Mishap::DelayCommit { .. }
+                | Mishap::OtherReply { .. }
+                | Mishap::HangAt { .. }
                 | Mishap::EndSession
                 | Mishap::GzipBomb { .. },
             )

@@ -126,7 +126,7 @@ async fn answer(
         world.tally.http_calls += 1;
         world.tally.http2_calls += u64::from(request.is_http2);
         world.tally.compressed_calls += u64::from(request.was_compressed);
-        world.faults.judge(&request.method, &request.path)
+        world.faults.judge(&request.method, &request.path, &request.body)
     };
     if latency_millis > 0 {
         tokio::time::sleep(Duration::from_millis(latency_millis)).await;
@@ -146,6 +146,14 @@ async fn answer(
         Some(Mishap::DropReply) => {
             api::handle(&mut shared.world(), &request);
             return Err(Dropped);
+        }
+        Some(Mishap::OtherReply { status, body }) => {
+            let reply = api::handle(&mut shared.world(), &request);
+            Reply { status, body: body.into_bytes(), ..reply }
+        }
+        Some(Mishap::HangAt { .. }) => {
+            api::handle(&mut shared.world(), &request);
+            return std::future::pending().await;
         }
         Some(Mishap::LoseReply { status }) => {
             api::handle(&mut shared.world(), &request);

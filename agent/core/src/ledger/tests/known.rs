@@ -118,7 +118,7 @@ fn f33_started_under_a_newer_epoch_lets_the_running_call_end_and_looks_before_an
     desk.sync();
     let events = desk.events();
     assert!(
-        matches!(events.as_slice(), [Event::Start { offer, resumed: true }] if offer.epoch == Epoch(6)),
+        matches!(events.as_slice(), [Event::Start { offer, resumed: true, .. }] if offer.epoch == Epoch(6)),
         "{events:?}"
     );
 }

@@ -16,7 +16,8 @@ use super::step::{self, Stuck, Wanted, bring_about};
 use super::{Stop, unknown_choice};
 use crate::connector::{AttemptCx, Conclusion};
 
-const LOOK: &str = "Look at the user in Salesforce, and submit the task again.";
+const LOOK: &str = "Active and, of a user who is frozen instead, the button Unfreeze tell it. Then submit the task again: what is \
+    there already is not done twice.";
 
 /// The steps of disabling; enabling has the first alone.
 const ACTIVE: u32 = 0;
@@ -56,7 +57,7 @@ pub(in super::super) async fn enable(
     }
     match bring_about(org, &Active { user: &user.id, active: true }, ACTIVE, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..enabled(Changed::Yes) }),
-        Err(stuck) => Err(stuck.stop(LOOK, cx)),
+        Err(stuck) => Err(stuck.stop(&user, LOOK, cx)),
     }
 }
 
@@ -79,7 +80,7 @@ pub(in super::super) async fn disable(
         {
             freeze(org, &user, failure, cx).await
         }
-        Err(stuck) => Err(stuck.map(blocked).stop(LOOK, cx)),
+        Err(stuck) => Err(stuck.map(blocked).stop(&user, LOOK, cx)),
     }
 }
 
@@ -108,7 +109,7 @@ async fn freeze(org: &Salesforce, user: &User, blocker: Failure, cx: &AttemptCx)
     }
     match bring_about(org, &Login { user: &user.id, record: &login.id, state }, FREEZE, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..disabled(user, FrozenInstead::Yes, Changed::Yes) }),
-        Err(stuck) => Err(stuck.map(also).stop(LOOK, cx)),
+        Err(stuck) => Err(stuck.map(also).stop(user, LOOK, cx)),
     }
 }
 

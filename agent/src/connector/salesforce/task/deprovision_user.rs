@@ -91,7 +91,7 @@ impl Work<'_> {
         let identity = Identity { user: &self.user, username, email, activate: false };
         match identity.bring_about(self.org, RENAME, self.cx).await {
             Ok(certainty) => self.plan.did(RENAME, certainty).await?,
-            Err(stuck) => return Err(self.plan.stuck(stuck, self.output(Stage::Renamed))),
+            Err(stuck) => return Err(self.plan.stuck(stuck, &self.user, self.output(Stage::Renamed))),
         }
         self.user = self.org.read_back(&self.user.id).await?;
         Ok(if is_renamed { renamed_by } else { DoneBy::ThisTask })
@@ -115,7 +115,7 @@ impl Work<'_> {
             {
                 return Ok(());
             }
-            Err(stuck) => return Err(self.plan.stuck(stuck, self.output(Stage::Renamed))),
+            Err(stuck) => return Err(self.plan.stuck(stuck, &self.user, self.output(Stage::Renamed))),
         };
         self.password = Password::Replaced;
         Ok(self.plan.did(PASSWORD, certainty).await?)
@@ -125,7 +125,7 @@ impl Work<'_> {
         let active = Active { user: &self.user.id, active: false };
         match bring_about(self.org, &active, DISABLE, self.cx).await {
             Ok(certainty) => Ok(self.plan.did(DISABLE, certainty).await?),
-            Err(stuck) => Err(self.plan.stuck(stuck.map(blocked), self.output(Stage::PasswordReplaced))),
+            Err(stuck) => Err(self.plan.stuck(stuck.map(blocked), &self.user, self.output(Stage::PasswordReplaced))),
         }
     }
 

@@ -9,6 +9,7 @@ mod choices;
 mod lookup;
 mod memory;
 mod naming;
+mod parts;
 mod plan;
 mod present;
 mod reader;
@@ -23,13 +24,18 @@ use super::super::Salesforce;
 use super::super::api::Longest;
 use super::super::schema::describe::Described;
 use crate::connector::{AttemptCx, Conclusion, stopped};
+use crate::dataset::Item;
 use choices::Choices;
+use parts::{Part, Parts};
 use reader::{Form, Size, Units};
 use result::{Line, Tally};
-use unit::{AT_ONCE, Stock, Unit};
+use unit::{AT_ONCE, Stock, Unit, Unsent};
 
 /// The step that is done when all or none were to be done and it was found that it will be none. It has no results.
 const REFUSED: u32 = u32::MAX;
+
+/// After so many entries at which the process died, it is not the entries: each takes a dozen deaths to be found.
+const MOST_DEADLY: u64 = 5;
 
 /// Entries of a plan that are journaled at once: with their changes they are much longer than others.
 const PLANNED: usize = 20;
@@ -62,7 +68,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         return Ok(tally.conclusion());
     }
     let schema = org.describe("User").await?;
-    let choices = Choices::of(&it, &schema, &cx.system)?;
+    let choices = Choices::of(&it, &schema, &cx.system, org.settings.marker.as_deref())?;
     let batch = Batch { org, cx, schema: &schema, choices: &choices, longest: Longest::default() };
     let course = batch.course(form).await?;
     let mut stock = if course == Course::Plan { Stock::of(org).await? } else { Stock::default() };
@@ -74,6 +80,8 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     };
     let mut units = Units::start(cx, form, size)?;
     let mut steps = Steps { next: 0, entries: if course == Course::Plan { PLANNED } else { AT_ONCE } };
+    // In the first unit that is not done, an earlier attempt may have ended with the process.
+    let mut may_be_deadly = course == Course::Run && !cx.earlier.is_empty();
     loop {
         let items = units.next().await?;
         let Some(step) = steps.of(items.len()) else { break };
@@ -84,27 +92,25 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         if cx.stop.is_cancelled() {
             return Err(stopped_midway(tally.entries(), total));
         }
-        if course == Course::Run {
-            org.may_go_on().await?;
-        }
         cx.journal.progress(tally.entries(), total, "import");
+        if std::mem::take(&mut may_be_deadly) && Part::WHOLE.step(step.last).is_some() {
+            batch.run_in_parts(&step, items, &mut tally).await?;
+            continue;
+        }
         let unit = Unit::new(&batch, step.last, items);
-        let lines: Vec<Line> = match course {
-            Course::Plan => unit.plan(&mut stock).await?,
-            Course::Refuse => unit.refuse(true).await?,
-            Course::Run if choices.all_or_none && tally.has_failures() => unit.refuse(false).await?,
-            Course::Run => unit.run().await?,
+        let lines: Vec<Line> = match (course, batch.unsent(&unit, &tally)) {
+            (Course::Plan, _) => unit.plan(&mut stock).await?,
+            (Course::Refuse, _) => unit.refuse().await?,
+            (Course::Run, Some(Unsent::Late)) if tally.entries() == 0 && !unit.may_have_acted() => return Err(late()),
+            (Course::Run, Some(why)) => unit.leave_out(why),
+            (Course::Run, None) => {
+                org.may_go_on().await?;
+                unit.run().await?
+            }
         };
         for (step, lines) in (step.first..=step.last).zip(lines.chunks(steps.entries)) {
             if !cx.is_done(step) {
-                if lines.iter().any(|line| line.end().may_have_changed()) {
-                    cx.done(step, &result::text(lines)).await?;
-                } else {
-                    cx.done_without_change(step, &result::text(lines)).await?;
-                }
-                for line in lines {
-                    tally.count(line.end());
-                }
+                batch.done(step, lines, &mut tally).await?;
             }
         }
     }
@@ -124,6 +130,15 @@ struct Step {
     last: u32,
 }
 
+impl Step {
+    /// The entries of a unit of which nothing was told yet.
+    fn untold(&self, mut items: Vec<Item>, cx: &AttemptCx) -> Vec<Item> {
+        // They are told in their order, and each step but the last has as many as there may be.
+        let told = (self.first..self.last).take_while(|step| cx.is_done(*step)).count();
+        items.split_off((told * AT_ONCE).min(items.len()))
+    }
+}
+
 impl Steps {
     /// Those of the next unit; none for a unit without entries.
     fn of(&mut self, entries: usize) -> Option<Step> {
@@ -135,6 +150,71 @@ impl Steps {
 }
 
 impl Batch<'_> {
+    /// Why nothing is sent for a unit or a part of one, if nothing is. What has begun is done to its end.
+    fn unsent(&self, unit: &Unit<'_>, tally: &Tally) -> Option<Unsent> {
+        if tally.deadly() >= MOST_DEADLY {
+            Some(Unsent::TooDeadly)
+        } else if self.choices.all_or_none && tally.has_failures() {
+            Some(Unsent::AnotherFailed)
+        } else if self.cx.is_late() && !unit.has_begun() {
+            Some(Unsent::Late)
+        } else {
+            None
+        }
+    }
+
+    /// Journals what became of entries.
+    async fn done(&self, step: u32, lines: &[Line], tally: &mut Tally) -> Result<(), Failure> {
+        if lines.iter().any(|line| line.end().may_have_changed()) {
+            self.cx.done(step, &result::text(lines)).await?;
+        } else {
+            self.cx.done_without_change(step, &result::text(lines)).await?;
+        }
+        for line in lines {
+            tally.count(line.end());
+        }
+        Ok(())
+    }
+
+    /// Goes on with a unit that an earlier attempt did not end, see [`parts`].
+    async fn run_in_parts(&self, step: &Step, items: Vec<Item>, tally: &mut Tally) -> Result<(), Failure> {
+        let (cx, unit) = (self.cx, step.last);
+        let earlier = Parts::of(cx, unit);
+        let mut open = vec![(Part::WHOLE, step.untold(items, cx))];
+        while let Some((part, mut items)) = open.pop() {
+            let Some(own) = part.step(unit).filter(|own| !cx.is_done(*own)) else { continue };
+            let halves = part.halves().filter(|_| items.len() > 1 && !self.choices.all_or_none);
+            if earlier.is_deadly(part)
+                && let Some((left, right)) = halves
+            {
+                let rest = items.split_off(items.len() / 2);
+                open.extend([(right, rest), (left, items)]);
+                continue;
+            }
+            if cx.stop.is_cancelled() {
+                return Err(stopped());
+            }
+            let work = Unit::new(self, unit, items);
+            let lines = match self.unsent(&work, tally) {
+                _ if earlier.is_deadly(part) => work.leave_out(Unsent::Deadly),
+                Some(why) => work.leave_out(why),
+                None => {
+                    self.org.may_go_on().await?;
+                    cx.memo(unit, parts::tries(part)).await?;
+                    match work.run().await {
+                        Ok(lines) => lines,
+                        Err(failure) => {
+                            cx.memo(unit, parts::ended(part)).await?;
+                            return Err(failure);
+                        }
+                    }
+                }
+            };
+            self.done(own, &lines, tally).await?;
+        }
+        cx.done_without_change(unit, &[]).await
+    }
+
     async fn course(&self, form: Form) -> Result<Course, Failure> {
         if self.choices.dry_run {
             return Ok(Course::Plan);
@@ -181,6 +261,10 @@ async fn tally(cx: &AttemptCx) -> Result<Tally, Failure> {
     let unread = |why: String| Failure::new(FailureClass::Internal, "store", format!("the results so far: {why}"));
     let read = tokio::task::spawn_blocking(|| Tally::of_results(results)).await;
     read.map_err(|error| unread(error.to_string()))?.map_err(|error| unread(error.to_string()))
+}
+
+fn late() -> Failure {
+    Failure::new(FailureClass::Interrupted, "expired", "the deadline passed before any entry was begun")
 }
 
 fn stopped_midway(done: u64, total: u64) -> Failure {

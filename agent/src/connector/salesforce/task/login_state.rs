@@ -15,7 +15,8 @@ use super::step::{self, Wanted, bring_about};
 use crate::connector::{AttemptCx, Conclusion};
 
 const STEP: u32 = 0;
-const LOOK: &str = "Look at the user in Salesforce (frozen, locked), and submit the task again.";
+const LOOK: &str = "the buttons tell it: one who is frozen has Unfreeze, one who is locked out has Unlock. Then submit the task \
+    again: what is there already is not done twice.";
 
 /// How a user's sign-in should stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +87,6 @@ pub(in super::super) async fn run(
     step::spare_service_account(org, &user, cx).await?;
     match bring_about(org, &Login { user: &user.id, record: &login.id, state }, STEP, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..state.succeeded(&user, Changed::Yes) }),
-        Err(stuck) => Err(stuck.stop(LOOK, cx)),
+        Err(stuck) => Err(stuck.stop(&user, LOOK, cx)),
     }
 }

@@ -91,9 +91,7 @@ pub(super) fn was_begun(step: u32, cx: &AttemptCx) -> bool {
 /// What earlier attempts have proved.
 pub(super) async fn from_earlier(org: &Salesforce, user: &User, step: u32, cx: &AttemptCx) -> Result<Earlier, Failure> {
     let Some(note) = last_note(step, cx) else { return Ok(Earlier::Nothing) };
-    org.settle().await;
-    let now = org.read_back(&user.id).await?;
-    Ok(if now.last_password_change_date != note.before {
+    Ok(if was_moved(org, &user.id, note.before.as_ref(), cx).await? {
         Earlier::Set(note.opened())
     } else if note.call >= MAX_CALLS {
         Earlier::Exhausted(note.opened())
@@ -136,9 +134,8 @@ pub(super) async fn set(
             Err(Undone::Not(failure)) => return refused(org, user, failure, before, cx).await,
             Err(Undone::Unknown(failure)) => failure,
         };
-        org.settle().await;
-        let now = org.read_back(&user.id).await.map_err(Stuck::unseeable)?;
-        if now.last_password_change_date != user.last_password_change_date {
+        let as_read = user.last_password_change_date.as_ref();
+        if is_moved(org, &user.id, as_read, cx).await.map_err(Stuck::unseeable)? {
             return Ok(Certainty::Probable);
         }
         if number >= MAX_CALLS {
@@ -147,6 +144,27 @@ pub(super) async fn set(
         number += 1;
         before = before.and_this_attempt(user);
     }
+}
+
+/// Whether the password was changed since `before`, when it is certain that what was sent has no effect any more.
+pub(super) async fn is_moved(
+    org: &Salesforce,
+    user: &str,
+    before: Option<&String>,
+    cx: &AttemptCx,
+) -> Result<bool, Failure> {
+    org.watch(cx, || async { Ok(org.read_back(user).await?.last_password_change_date.as_ref() != before) }).await
+}
+
+/// The same for what earlier attempts sent.
+pub(super) async fn was_moved(
+    org: &Salesforce,
+    user: &str,
+    before: Option<&String>,
+    cx: &AttemptCx,
+) -> Result<bool, Failure> {
+    let is_moved = || async { Ok(org.read_back(user).await?.last_password_change_date.as_ref() != before) };
+    org.watch_earlier(cx, is_moved).await
 }
 
 /// A refusal. "You used this password before" may mean: in the call before this one.

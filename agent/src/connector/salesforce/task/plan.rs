@@ -13,7 +13,8 @@ use super::{Stop, undecided};
 use crate::connector::{AttemptCx, Conclusion};
 
 /// What a person should do about a plan that may have got further than is known.
-const LOOK: &str = "Look at the user in Salesforce, and submit the same again: it goes on where it stopped.";
+const LOOK: &str = "Username, Email and Active tell how far it got, Last Password Change or Reset the rest. Then submit the same again: \
+    it goes on where it stopped.";
 
 /// Who did a step of a plan, as far as the journal on this agent tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,14 +123,15 @@ impl<'a> Plan<'a> {
     }
 
     /// A step is stuck. `output` tells how far the others got.
-    pub(super) fn stuck(&self, stuck: Stuck, output: impl Into<TaskOutput>) -> Stop {
+    pub(super) fn stuck(&self, stuck: Stuck, user: &User, output: impl Into<TaskOutput>) -> Stop {
         match stuck {
-            stuck if self.changed == Changed::No => stuck.stop(LOOK, self.cx),
+            stuck if self.changed == Changed::No => stuck.stop(user, LOOK, self.cx),
             Stuck::Later(failure) => failure.into(),
             Stuck::Refused(failure) if error::is_retryable(&failure) => failure.into(),
             Stuck::Refused(failure) | Stuck::Unseen(failure) => self.stopped(failure, output).into(),
             Stuck::Unknown(failure) => {
-                Conclusion { changed: Changed::Yes, output: Some(output.into()), ..undecided(&failure, LOOK) }.into()
+                Conclusion { changed: Changed::Yes, output: Some(output.into()), ..undecided(&failure, user, LOOK) }
+                    .into()
             }
         }
     }

@@ -9,11 +9,12 @@ use zeroize::Zeroizing;
 use super::super::api::{Answer, Call, Undone};
 use super::super::user::{User, inactive};
 use super::super::{Salesforce, error};
+use super::new_password::{is_moved, was_moved};
 use super::{Stop, password_may_be_changed_by, step, undecided};
 use crate::connector::AttemptCx;
 
 const STEP: u32 = 0;
-const LOOK: &str = "Look at when the user's password was last changed in Salesforce; submit a new task if it was not. \
+const LOOK: &str = "Last Password Change or Reset tells whether it was reset when this task ran; submit a new task if it was not. \
     It is not repeated by itself: the user would get a second mail.";
 
 /// What the requester is told of a reset that was answered.
@@ -48,13 +49,12 @@ pub(super) async fn run(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result
         }
         Err(Undone::Not(failure)) => Err(failure.into()),
         Err(Undone::Unknown(failure)) => {
-            org.settle().await;
-            match org.read_back(&user.id).await {
-                Ok(now) if now.last_password_change_date != user.last_password_change_date => Ok(Reset::Seen),
-                Ok(_) => Err(undecided(&failure, LOOK).into()),
+            match is_moved(org, &user.id, user.last_password_change_date.as_ref(), cx).await {
+                Ok(true) => Ok(Reset::Seen),
+                Ok(false) => Err(undecided(&failure, user, LOOK).into()),
                 // Another attempt finds the intent, and only looks.
                 Err(failure) if error::is_retryable(&failure) => Err(failure.into()),
-                Err(failure) => Err(undecided(&failure, LOOK).into()),
+                Err(failure) => Err(undecided(&failure, user, LOOK).into()),
             }
         }
     }
@@ -62,19 +62,23 @@ pub(super) async fn run(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result
 
 /// An earlier attempt may have made the call; this one only looks.
 async fn from_earlier(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Reset, Stop> {
-    org.settle().await;
-    let now = org.read_back(&user.id).await?;
     let moved = match note(cx) {
-        Some(note) => now.last_password_change_date.as_deref() != note.get("before").and_then(Json::as_str),
+        Some(note) => {
+            let before = note.get("before").and_then(Json::as_str).map(str::to_owned);
+            was_moved(org, &user.id, before.as_ref(), cx).await
+        }
         // An error falls on the side of a change that somebody else made shortly before: it passes for the reset, as
         // probable. The reset is not made again either way.
-        None => password_may_be_changed_by(cx.task, &now),
+        None => {
+            org.watch_earlier(cx, || async { Ok(password_may_be_changed_by(cx.task, &org.read_back(&user.id).await?)) })
+                .await
+        }
     };
-    if moved {
+    if moved? {
         return Ok(Reset::Seen);
     }
     let summary = "an earlier attempt was about to reset the password, and no change is to be seen";
-    Err(undecided(&Failure::new(FailureClass::Interrupted, "no_answer", summary), LOOK).into())
+    Err(undecided(&Failure::new(FailureClass::Interrupted, "no_answer", summary), user, LOOK).into())
 }
 
 /// The intent of an earlier attempt; its `before` is `LastPasswordChangeDate` as it was before the call.

@@ -16,7 +16,7 @@ use crate::connector::{AttemptCx, Conclusion};
 
 const STEP: u32 = 0;
 const LOOK: &str =
-    "Look at when the user's password was last changed in Salesforce; submit the task again if it was not.";
+    "Last Password Change or Reset tells whether it was changed when this task ran; submit a new task if it was not.";
 
 const SEALED: &str = "The temporary password went to the requester alone.";
 const DROPPED: &str = "The temporary password was dropped: nobody asked for it.";
@@ -31,7 +31,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     match new_password::from_earlier(org, &user, STEP, cx).await? {
         Earlier::Set(sealed) => return Ok(applied(&user, "", sealed).probable()),
         Earlier::Exhausted(sealed) => {
-            return Ok(with_sealed(undecided(&new_password::no_answer(), LOOK), sealed));
+            return Ok(with_sealed(undecided(&new_password::no_answer(), &user, LOOK), sealed));
         }
         Earlier::Nothing => (),
     }
@@ -50,7 +50,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     match new_password::set(org, &user, &new, STEP, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..applied(&user, "", new.sealed) }),
         Err(stuck) => {
-            let conclusion = stuck.stop(LOOK, cx).end()?;
+            let conclusion = stuck.stop(&user, LOOK, cx).end()?;
             // Nobody knows whether it is in force: a made-up one goes to the requester all the same, who can try it.
             let sealed = new.sealed.filter(|_| conclusion.outcome == Outcome::Unknown);
             Ok(with_sealed(conclusion, sealed))

@@ -66,7 +66,7 @@ impl Work<'_> {
         let identity = Identity { user: &self.user, username, email, activate: !self.user.is_active };
         match identity.bring_about(self.org, IDENTITY, self.cx).await {
             Ok(certainty) => self.plan.did(IDENTITY, certainty).await?,
-            Err(stuck) => return Err(self.plan.stuck(stuck, self.output())),
+            Err(stuck) => return Err(self.plan.stuck(stuck, &self.user, self.output())),
         }
         self.user = self.org.read_back(&self.user.id).await?;
         Ok(())
@@ -79,7 +79,7 @@ impl Work<'_> {
             let new = || NewPassword::given(PASSWORD, self.cx);
             match new_password::set_or_find(self.org, &self.user, new, SET_PASSWORD, self.cx).await {
                 Ok(certainty) => self.plan.did(SET_PASSWORD, certainty).await?,
-                Err(stuck) => return Err(self.plan.stuck(stuck, self.output())),
+                Err(stuck) => return Err(self.plan.stuck(stuck, &self.user, self.output())),
             }
         }
         self.password = Password::Given;

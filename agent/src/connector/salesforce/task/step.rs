@@ -56,12 +56,12 @@ impl Stuck {
         if error::is_retryable(&failure) { Self::Later(failure) } else { Self::Unknown(failure) }
     }
 
-    /// How a task ends whose only step this is. `look` is what a person should do who wants to know.
-    pub(super) fn stop(self, look: &str, cx: &AttemptCx) -> Stop {
+    /// How a task ends whose only step this is. `look` says what of the user a person should look at who wants to know.
+    pub(super) fn stop(self, user: &User, look: &str, cx: &AttemptCx) -> Stop {
         match self {
             Self::Refused(failure) => Stop::proven(cx, failure),
             Self::Unseen(failure) => Conclusion::failed(failure).probable().into(),
-            Self::Unknown(failure) => undecided(&failure, look).into(),
+            Self::Unknown(failure) => undecided(&failure, user, look).into(),
             Self::Later(failure) => failure.into(),
         }
     }
@@ -96,7 +96,13 @@ pub(super) async fn bring_about(
     step: u32,
     cx: &AttemptCx,
 ) -> Result<Certainty, Stuck> {
-    cx.take_back_earlier(step).await.map_err(Stuck::Later)?;
+    if cx.stop.is_cancelled() && cx.open_intents().iter().any(|entry| entry.step == step) {
+        // It is not asked for any more, so that it matters whether what was sent before has an effect after all.
+        if org.watch_earlier(cx, || wanted.is_there(org)).await.map_err(Stuck::unseeable)? {
+            return Ok(Certainty::Probable);
+        }
+        cx.take_back_earlier(step).await.map_err(Stuck::Later)?;
+    }
     let (note, call) = (user_note(wanted.user()), wanted.call());
     let mut round = 1;
     loop {
@@ -105,8 +111,14 @@ pub(super) async fn bring_about(
             Err(Undone::Not(failure)) if round == 1 => return Err(Stuck::Refused(failure)),
             Err(undone) => undone,
         };
-        org.settle().await;
-        match (wanted.is_there(org).await, undone) {
+        let is_last = round == ROUNDS || matches!(undone, Undone::Not(_));
+        let is_there = if is_last {
+            org.watch(cx, || wanted.is_there(org)).await
+        } else {
+            org.settle().await;
+            wanted.is_there(org).await
+        };
+        match (is_there, undone) {
             (Ok(true), _) => return Ok(Certainty::Probable),
             (Ok(false), Undone::Not(refused)) if !error::is_retryable(&refused) => return Err(Stuck::Unseen(refused)),
             (Ok(false), Undone::Not(refused)) => return Err(Stuck::Later(refused)),

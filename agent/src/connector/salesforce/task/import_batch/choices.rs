@@ -16,6 +16,8 @@ pub(super) struct Choices {
     pub(super) dry_run: bool,
     /// More rows than this go in bulk.
     pub(super) bulk_threshold: usize,
+    /// The attribute, as the org spells it, that tells a new user from any other.
+    pub(super) marker: Option<String>,
     /// Canonical; empty: the account's name.
     pub(super) audit_key: String,
     pub(super) naming: Naming,
@@ -36,7 +38,12 @@ const REPLACED: Treatment = Treatment { difference: Difference::Replace, encrypt
 
 impl Choices {
     /// Understands a request. One that asks for what this org or this version cannot do is refused as a whole.
-    pub(super) fn of(request: &Request, schema: &Described, system: &SystemName) -> Result<Self, Failure> {
+    pub(super) fn of(
+        request: &Request,
+        schema: &Described,
+        system: &SystemName,
+        marker: Option<&str>,
+    ) -> Result<Self, Failure> {
         let mut rules: HashMap<String, Treatment> = HashMap::new();
         for rule in &request.attributes {
             let name = canonical(&rule.attribute);
@@ -52,6 +59,7 @@ impl Choices {
         let is_hidden = |name: &str| name == "password" || rules.get(name).is_some_and(|rule| rule.encrypted);
         let naming = Naming::of(request, schema, is_hidden)?;
         Ok(Self {
+            marker: marker.map(|name| marker_of(name, schema)).transpose()?,
             all_or_none: request.all_or_none,
             dry_run: request.dry_run,
             bulk_threshold: usize::try_from(request.bulk_threshold).unwrap_or(usize::MAX),
@@ -152,6 +160,15 @@ fn names_its_system(request: &Request, system: &SystemName) -> Result<bool, Fail
         }
         None => Err(refused("unknown_dynamic_system", format!("this version knows no {}", request.dynamic_system))),
     }
+}
+
+fn marker_of(name: &str, schema: &Described) -> Result<String, Failure> {
+    let field = schema.find(name).ok_or_else(|| {
+        let summary = format!("users of this org have no field `{name}`, which `create_marker` names");
+        Failure::new(FailureClass::Rejected, "unknown_attribute", summary)
+            .with_next_step("Correct `create_marker` in the agent's configuration; nothing was changed.")
+    })?;
+    Ok(field.name.clone())
 }
 
 pub(super) fn refused(code: &str, summary: String) -> Failure {

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use postern_protocol::Failure;
 use serde::Deserialize;
+use serde_json::{Map, Value as Json};
 
 use super::super::super::api::Longest;
 use super::super::super::user::{same_id, short};
-use super::super::super::{Salesforce, time};
+use super::super::super::{Salesforce, error, time};
+use super::plan::Plan;
 
 /// A user. What was not asked for is not there.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +27,9 @@ pub(super) struct Found {
     created_by_id: Option<String>,
     #[serde(default)]
     created_date: Option<String>,
+    /// What tells it from any other user; only with its history.
+    #[serde(skip)]
+    marker: Option<Json>,
     #[serde(default)]
     last_modified_by_id: Option<String>,
     #[serde(default)]
@@ -74,9 +79,16 @@ impl Salesforce {
         wanted: Wanted,
         longest: &Longest,
     ) -> Result<Users, Failure> {
-        let select = format!("SELECT {} FROM User", wanted.fields());
-        let found: Vec<Found> = self.query_lists(&select, &[("Username", names), ("Id", ids)], longest).await?;
-        Ok(found.into_iter().collect())
+        let (fields, lists) = (wanted.fields(), [("Username", names), ("Id", ids)]);
+        let Some(marker) = self.settings.marker.as_deref().filter(|_| wanted.history) else {
+            let found: Vec<Found> = self.query_lists(&format!("SELECT {fields} FROM User"), &lists, longest).await?;
+            return Ok(found.into_iter().collect());
+        };
+        let is_there = fields.split(", ").any(|field| field.eq_ignore_ascii_case(marker));
+        let more = if is_there { String::new() } else { format!(", {marker}") };
+        let rows: Vec<Map<String, Json>> =
+            self.query_lists(&format!("SELECT {fields}{more} FROM User"), &lists, longest).await?;
+        rows.into_iter().map(|row| Found::marked(row, marker)).collect()
     }
 }
 
@@ -100,8 +112,21 @@ impl Users {
 }
 
 impl Found {
+    fn marked(row: Map<String, Json>, marker: &str) -> Result<Self, Failure> {
+        let value = row.iter().find(|(name, _)| name.eq_ignore_ascii_case(marker)).map(|(_, value)| value.clone());
+        let found: Self = serde_json::from_value(Json::Object(row)).map_err(|_| error::strange(200))?;
+        Ok(Self { marker: value, ..found })
+    }
+
+    /// Whether it is what an entry asked for whose making was not answered: `user` made it, at or after `since`, and it
+    /// has the entry's marker, if that has one.
+    pub(super) fn is_made_of(&self, plan: &Plan<'_>, user: &str, since: Timestamp) -> bool {
+        let is_same = plan.marker.is_none() || plan.marker == self.marker;
+        is_same && self.was_created_by(user, since)
+    }
+
     /// Whether `user` made it at or after `since`.
-    pub(super) fn was_created_by(&self, user: &str, since: Timestamp) -> bool {
+    fn was_created_by(&self, user: &str, since: Timestamp) -> bool {
         was_by(self.created_by_id.as_deref(), self.created_date.as_deref(), user, since)
     }
 

@@ -27,6 +27,12 @@ pub(super) struct Note {
     /// When that user's password was changed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<String>,
+    /// The part of the unit that is about to be tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tries: Option<u32>,
+    /// The part of the unit in which an attempt failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<u32>,
 }
 
 impl Note {
@@ -34,7 +40,7 @@ impl Note {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    fn decode(entry: &JournalEntry) -> Option<Self> {
+    pub(super) fn decode(entry: &JournalEntry) -> Option<Self> {
         serde_json::from_slice(&entry.note).ok()
     }
 }
@@ -67,8 +73,17 @@ pub(super) struct Memory {
     pub(super) renames: HashMap<u64, String>,
     /// Bulk jobs that were made, oldest first.
     pub(super) jobs: Vec<(Operation, String)>,
-    /// By entry: when the password was changed last before the call.
-    pub(super) passwords: HashMap<u64, Option<String>>,
+    /// By entry.
+    pub(super) passwords: HashMap<u64, Sent>,
+}
+
+/// A password that may have been sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// When it was changed last before the first call: a later one's view may already show the effect of an earlier.
+    pub(super) before: Option<String>,
+    /// How many calls there may have been.
+    pub(super) calls: u32,
 }
 
 impl Memory {
@@ -84,8 +99,7 @@ impl Memory {
             memory.since = memory.since.or(since);
             memory.jobs.extend(note.job.filter(|job| !memory.jobs.contains(job)));
             if let Some(entry) = note.password {
-                // The first call's view: a second one's may already show the effect of the first.
-                memory.passwords.entry(entry).or_insert(note.before);
+                memory.passwords.entry(entry).or_insert(Sent { before: note.before, calls: 0 }).calls += 1;
             }
         }
         if memory.may_have_acted && memory.since.is_none() {

@@ -29,6 +29,8 @@ pub(super) struct Plan<'a> {
     pub(super) memberships: Vec<(Kind, Vec<String>)>,
     /// Values that are shown nowhere.
     pub(super) hidden: Vec<Secret>,
+    /// What tells a new user from any other, if the entry says.
+    pub(super) marker: Option<Json>,
     /// What the audit calls the entry, if the entry says.
     pub(super) audit_key: Option<String>,
     /// What the account is called in fields, where those are asked for.
@@ -146,7 +148,8 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
     if change == Change::Add {
         complete(&mut fields, schema)?;
     }
-    let plan = Plan { change, key, fields, new_name, active, password, memberships, hidden, audit_key, called };
+    let marker = choices.marker.as_deref().and_then(|name| fields.get(name)).filter(|it| !it.is_null()).cloned();
+    let plan = Plan { change, key, fields, new_name, active, password, memberships, hidden, marker, audit_key, called };
     if plan.change == Change::Modify && plan.asks_for_nothing() && plan.memberships.is_empty() {
         return Err(Refused::new("nothing_to_do", "the entry names a user and nothing to change"));
     }
@@ -326,7 +329,7 @@ mod tests {
 
     fn choices() -> Choices {
         let request = Request::new(Format::Xml);
-        Choices::of(&request, &schema(), &"acme".parse().unwrap()).unwrap()
+        Choices::of(&request, &schema(), &"acme".parse().unwrap(), None).unwrap()
     }
 
     fn entry(change: Change, attributes: &[(&str, &str)]) -> Entry {

@@ -1,12 +1,13 @@
 //! What became of each entry: one line of JSON an entry, told at the end of a unit.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};
 
 use postern_protocol::bounded::List;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::import_batch::{License, Output};
 use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
 use crate::connector::Conclusion;
@@ -107,6 +108,16 @@ pub(super) struct End {
     outcome: Fate,
     #[serde(default)]
     partly: bool,
+    /// Whether the process died at it.
+    #[serde(default, rename = "code", deserialize_with = "is_deadly")]
+    deadly: bool,
+}
+
+/// The code of an entry at which the process dies.
+pub(super) const DEADLY: &str = "killed_the_agent";
+
+fn is_deadly<'de, D: Deserializer<'de>>(code: D) -> Result<bool, D::Error> {
+    Ok(Option::<Cow<'de, str>>::deserialize(code)?.is_some_and(|code| code == DEADLY))
 }
 
 impl End {
@@ -118,7 +129,8 @@ impl End {
 
 impl Line {
     pub(super) fn end(&self) -> End {
-        End { outcome: self.outcome, partly: self.partly }
+        let deadly = self.code.as_deref() == Some(DEADLY);
+        End { outcome: self.outcome, partly: self.partly, deadly }
     }
 }
 
@@ -150,6 +162,8 @@ pub(super) struct Tally {
     unknown: u64,
     /// Of those that failed: changed all the same.
     partly: u64,
+    /// Of those that failed or are unknown: the process died at them.
+    deadly: u64,
 }
 
 impl Tally {
@@ -169,6 +183,7 @@ impl Tally {
 
     pub(super) fn count(&mut self, end: End) {
         self.partly += u64::from(end.partly);
+        self.deadly += u64::from(end.deadly);
         match end.outcome {
             Fate::Created | Fate::WouldCreate => self.created += 1,
             Fate::Modified | Fate::WouldModify => self.modified += 1,
@@ -185,6 +200,11 @@ impl Tally {
     /// Whether an entry did not end well.
     pub(super) fn has_failures(&self) -> bool {
         self.failed + self.unknown > 0
+    }
+
+    /// At how many entries the process died.
+    pub(super) fn deadly(&self) -> u64 {
+        self.deadly
     }
 
     /// How the batch ended.

@@ -16,7 +16,7 @@ pub(super) use memberships::Kind;
 use postern_protocol::Failure;
 pub(super) use sent::AT_ONCE;
 use sent::{RowEnd, Sent};
-use serde_json::Map;
+use serde_json::{Map, Value as Json};
 use work::{End, TAKEN, Work, disabling_record, record, said};
 
 use super::super::super::api::Longest;
@@ -28,8 +28,8 @@ use super::choices::Choices;
 use super::lookup::{Found, Users, Wanted};
 use super::memory::{Memory, Note, Operation};
 use super::plan::{Key, Plan, Refused};
-use super::present::Present;
-use super::result::{Line, Shift};
+use super::present::{Present, is_same};
+use super::result::{DEADLY, Line, Shift};
 use crate::connector::{AttemptCx, MAX_NOTE};
 use crate::dataset::{Change, Item};
 
@@ -39,6 +39,39 @@ const ROUNDS: u32 = 2;
 const RENAMES_A_NOTE: usize = MAX_NOTE / 64;
 /// Why an entry was not done that is all right by itself.
 const NOT_SENT: &str = "nothing was sent for this entry, because another one failed and all or none were to be done";
+
+/// Why nothing is sent for entries that are all right by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// All or none were to be done, and another one failed.
+    AnotherFailed,
+    /// The deadline passed before they were begun.
+    Late,
+    /// The process died at too many others.
+    TooDeadly,
+    /// The process died at them.
+    Deadly,
+}
+
+impl Unsent {
+    fn said(self) -> Refused {
+        let (code, message) = match self {
+            Self::AnotherFailed => ("not_sent", NOT_SENT),
+            Self::Late => ("expired", "the deadline of the task passed before this entry was begun"),
+            Self::TooDeadly => (
+                "not_sent",
+                "nothing was sent for this entry, because the agent's process died at several others; look at the \
+                 agent's log first",
+            ),
+            Self::Deadly => (
+                DEADLY,
+                "the agent's process died whenever it worked on this entry, so it is not tried again; look at the user \
+                 in Salesforce and at the agent's log before you submit it anew",
+            ),
+        };
+        Refused::new(code, message)
+    }
+}
 /// A taken name whose owner has to be looked at.
 const MAYBE_OURS: &str = "maybe_ours";
 
@@ -93,14 +126,28 @@ impl<'a> Unit<'a> {
     }
 
     /// Reports the unit without sending anything: what fails for itself, and the others because of it.
-    pub(super) async fn refuse(mut self, looked_at: bool) -> Result<Vec<Line>, Failure> {
-        if looked_at {
-            self.prepare().await?;
-        }
+    pub(super) async fn refuse(mut self) -> Result<Vec<Line>, Failure> {
+        self.prepare().await?;
+        Ok(self.leave_out(Unsent::AnotherFailed))
+    }
+
+    /// Reports the unit without looking at anything. Whether something was sent for it before, nobody can tell then.
+    pub(super) fn leave_out(mut self, why: Unsent) -> Vec<Line> {
+        let may_have_acted = self.memory.may_have_acted && why != Unsent::AnotherFailed;
         for work in self.work.iter_mut().filter(|work| work.is_open()) {
-            work.fail("not_sent", NOT_SENT);
+            work.end = Some(if may_have_acted { End::Unknown(why.said()) } else { End::Failed(why.said()) });
         }
-        Ok(self.lines())
+        self.lines()
+    }
+
+    /// Whether an attempt on this agent has begun it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.cx.earlier.open_intents().any(|intent| intent.step == self.step)
+    }
+
+    /// Whether any of it may have been sent, here or elsewhere.
+    pub(super) fn may_have_acted(&self) -> bool {
+        self.memory.may_have_acted
     }
 
     fn lines(self) -> Vec<Line> {
@@ -163,7 +210,7 @@ impl<'a> Unit<'a> {
     fn stop_at_failure(&mut self) {
         if self.choices.all_or_none && self.work.iter().any(|work| !work.is_open()) {
             for work in self.work.iter_mut().filter(|work| work.is_open() && !work.written) {
-                work.fail("not_sent", NOT_SENT);
+                work.end = Some(End::Failed(Unsent::AnotherFailed.said()));
             }
         }
     }
@@ -237,7 +284,13 @@ impl<'a> Unit<'a> {
             let rows = self.rows(|work, plan| plan.change == Change::Add && !work.written);
             let repeated = round > 1 || self.memory.may_have_acted;
             let Some(lost) = self.write(&rows, Operation::Insert, repeated).await? else { break };
-            self.org.settle().await;
+            let unit = &*self;
+            let all_there = self.org.watch(self.cx, || unit.has_created(&rows, service_account)).await;
+            if let Err(failure) = all_there
+                && error::is_interruption(&failure)
+            {
+                return Err(failure);
+            }
             let found = self.find_created(service_account).await;
             for index in rows {
                 let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) else {
@@ -259,20 +312,23 @@ impl<'a> Unit<'a> {
 
     /// Users of this unit that exist now and are ours.
     async fn find_created(&self, service_account: &str) -> Result<Vec<(String, Found)>, Failure> {
-        let names: Vec<&str> = self
-            .work
-            .iter()
-            .filter_map(|work| work.plan.as_ref())
-            .filter(|plan| plan.change == Change::Add)
-            .map(|plan| plan.key.text())
-            .collect();
+        let plans = || self.work.iter().filter_map(|work| work.plan.as_ref()).filter(|it| it.change == Change::Add);
+        let names: Vec<&str> = plans().map(|plan| plan.key.text()).collect();
         let users = self.org.look_up(&names, &[], Wanted::ALL, self.longest).await?;
         let since = self.memory.since.unwrap_or(Timestamp::MAX);
-        let ours = |name: &&str| {
-            let found = users.by_name(name)?;
-            found.was_created_by(service_account, since).then(|| ((*name).to_owned(), found.clone()))
+        let ours = |plan: &Plan<'_>| {
+            let found = users.by_name(plan.key.text())?;
+            found.is_made_of(plan, service_account, since).then(|| (plan.key.text().to_owned(), found.clone()))
         };
-        Ok(names.iter().filter_map(ours).collect())
+        Ok(plans().filter_map(ours).collect())
+    }
+
+    /// Whether all of these users exist now and are ours, as far as nothing else is known of them.
+    async fn has_created(&self, rows: &[usize], service_account: &str) -> Result<bool, Failure> {
+        let found = self.find_created(service_account).await?;
+        let is_there = |work: &Work<'_>| found.iter().any(|(name, _)| name.eq_ignore_ascii_case(&work.account));
+        let mut open = rows.iter().filter_map(|index| self.work.get(*index)).filter(|it| it.is_open() && !it.written);
+        Ok(open.all(is_there))
     }
 
     /// A name that is taken may have been taken by an earlier call of ours.
@@ -308,14 +364,51 @@ impl<'a> Unit<'a> {
                 }
             }
         }
-        // The same values, twice, without an answer: what the users look like now is anybody's guess.
-        for index in self.rows(|work, plan| plan.change == Change::Modify && !work.written) {
-            if let Some(work) = self.work.get_mut(index) {
-                let remark = work.remark.take().unwrap_or_else(|| said(&error::no_answer()));
-                work.end = Some(End::Unknown(remark));
+        // The same values, twice, without an answer: who has them now was given them.
+        let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
+        let unit = &*self;
+        let looked = self.org.watch(self.cx, || async { Ok(unit.as_wanted(&rows).await?.len() == rows.len()) }).await;
+        if let Err(failure) = looked
+            && error::is_interruption(&failure)
+        {
+            return Err(failure);
+        }
+        let done = self.as_wanted(&rows).await.unwrap_or_default();
+        for index in rows {
+            let Some(work) = self.work.get_mut(index) else { continue };
+            let remark = work.remark.take().unwrap_or_else(|| said(&error::no_answer()));
+            match work.id.clone().filter(|_| done.contains(&index)) {
+                Some(id) => work.written(id),
+                None => work.end = Some(End::Unknown(remark)),
             }
         }
         Ok(())
+    }
+
+    /// Those of these rows whose users have all the values that their entries give them.
+    async fn as_wanted(&self, rows: &[usize]) -> Result<BTreeSet<usize>, Failure> {
+        let mut done = BTreeSet::new();
+        for some in rows.chunks(soql::MAX_VALUES) {
+            let wanted = |index: &usize| {
+                let work = self.work.get(*index)?;
+                Some((*index, work.id.as_deref()?, &work.plan.as_ref()?.fields))
+            };
+            let rows: Vec<_> = some.iter().filter_map(wanted).collect();
+            let ids: Vec<&str> = rows.iter().map(|(_, id, _)| *id).collect();
+            let fields: BTreeSet<&str> = rows.iter().flat_map(|(_, _, fields)| fields.names()).collect();
+            let present = self.org.present(&ids, &fields, self.longest).await?;
+            for (index, id, fields) in rows {
+                let Some(held) = present.get(short(id)) else { continue };
+                let is_there = |(name, wanted): (&str, &Json)| {
+                    let field = self.schema.find(name);
+                    field.is_some_and(|field| is_same(field, held.get(name).unwrap_or(&Json::Null), wanted))
+                };
+                if fields.iter().all(is_there) {
+                    done.insert(index);
+                }
+            }
+        }
+        Ok(done)
     }
 
     async fn disable(&mut self) -> Result<(), Failure> {

@@ -7,13 +7,16 @@ use postern_protocol::Failure;
 use super::super::lookup::Wanted;
 use super::super::memory::Note;
 use super::work::{End, Work, said};
-use super::{AT_ONCE, ROUNDS, Unit};
+use super::{AT_ONCE, Unit};
 use crate::connector::salesforce::api::{Call, Undone};
+use crate::connector::salesforce::task::new_password::is_moved;
 use crate::connector::salesforce::{error, time};
 use crate::dataset::Change;
 
 /// Calls in flight for passwords: well below what an org allows at once, and enough to hide the latency.
 const PASSWORDS_AT_ONCE: usize = 8;
+/// Calls for one password, over all attempts: one and, if it had no answer and no effect, one more with the same value.
+const MAX_CALLS: u32 = 2;
 
 impl Unit<'_> {
     /// A new user's password call needs to know how the user looked before it.
@@ -67,36 +70,40 @@ impl Unit<'_> {
         let (Some(id), Some(password)) = (&work.id, work.plan.as_ref().and_then(|it| it.password.as_ref())) else {
             return Ok(());
         };
-        let mut before = &work.password_changed;
-        if let Some(earlier) = self.memory.passwords.get(&work.number) {
-            if work.password_changed != *earlier {
-                return Ok(());
-            }
-            before = earlier;
+        let earlier = self.memory.passwords.get(&work.number);
+        let before = earlier.map_or(&work.password_changed, |sent| &sent.before);
+        if work.password_changed != *before {
+            return Ok(());
         }
         let note = Note { password: Some(work.number), before: before.clone(), since: self.since(), ..Note::default() };
         let call = Call::set_password(id, password.expose());
+        let mut calls = earlier.map_or(0, |sent| sent.calls);
         let mut lost = None;
-        for _ in 0..ROUNDS {
-            let refused = match self.org.change(self.cx, self.step, &note.encode(), &call).await {
-                Ok(_) => return Ok(()),
-                Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => return Ok(()),
-                Err(Undone::Not(failure)) if lost.is_none() => return Err(Undone::Not(failure)),
-                Err(Undone::Not(failure)) => Some(failure),
-                Err(Undone::Unknown(failure)) => {
-                    lost = Some(failure);
-                    None
+        loop {
+            let mut refused = None;
+            if calls < MAX_CALLS {
+                calls += 1;
+                match self.org.change(self.cx, self.step, &note.encode(), &call).await {
+                    Ok(_) => return Ok(()),
+                    Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => return Ok(()),
+                    Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(Undone::Not(failure)),
+                    Err(Undone::Not(failure)) if lost.is_none() && earlier.is_none() => {
+                        return Err(Undone::Not(failure));
+                    }
+                    Err(Undone::Not(failure)) => refused = Some(failure),
+                    Err(Undone::Unknown(failure)) => lost = Some(failure),
                 }
-            };
-            self.org.settle().await;
-            match (self.org.read_back(id).await, refused) {
-                (Ok(now), _) if now.last_password_change_date != *before => return Ok(()),
-                (Ok(_), Some(refused)) => return Err(Undone::Not(refused)),
-                (Ok(_), None) => (),
+            }
+            match (is_moved(self.org, id, before.as_ref(), self.cx).await, refused) {
+                (Ok(true), _) => return Ok(()),
+                (Ok(false), Some(refused)) => return Err(Undone::Not(refused)),
+                (Ok(false), None) if calls < MAX_CALLS => (),
+                (Ok(false), None) => return Err(Undone::Unknown(lost.unwrap_or_else(error::no_answer))),
+                // Another attempt finds the intent, and looks.
+                (Err(failure), _) if error::is_interruption(&failure) => return Err(Undone::Not(failure)),
                 (Err(failure), _) => return Err(Undone::Unknown(failure)),
             }
         }
-        Err(Undone::Unknown(lost.unwrap_or_else(error::no_answer)))
     }
 
     /// Whether another member, whose journal is not here, may have set the password of this entry.

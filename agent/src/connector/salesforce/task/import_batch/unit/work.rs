@@ -115,7 +115,7 @@ impl<'a> Work<'a> {
             Change::Add => {
                 let Some(found) = users.by_name(plan.key.text()) else { return };
                 let since = memory.since.filter(|_| memory.may_have_acted);
-                if since.is_some_and(|since| found.was_created_by(service_account, since)) {
+                if since.is_some_and(|since| found.is_made_of(plan, service_account, since)) {
                     self.password_changed.clone_from(&found.last_password_change_date);
                     self.created(found.id.clone());
                 } else {
@@ -153,7 +153,7 @@ impl<'a> Work<'a> {
         let refused = said(&inactive(&self.account));
         let disables = self.plan.as_ref().is_some_and(Plan::disables_last);
         match memory.passwords.get(&self.number) {
-            Some(before) if *before != found.last_password_change_date => None,
+            Some(sent) if sent.before != found.last_password_change_date => None,
             None if disables && memory.since.is_some_and(|since| found.was_modified_by(service_account, since)) => {
                 Some(End::Unknown(refused))
             }

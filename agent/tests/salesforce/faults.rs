@@ -1,0 +1,159 @@
+//! Answers that are none, whatever was asked: what was done is found, and nothing is done twice.
+
+use postern_protocol::task::import_batch::Format;
+use postern_protocol::{FailureClass, Outcome, TaskOutput};
+use salesforce_sim::{Mishap, Switches};
+use serde_json::{Value, json};
+
+use crate::lab::{
+    Lab, PROBABLY_DONE, Task, deprovision, disable, expire, freeze, import_as, reset, reset_by_service, validate,
+    verdict,
+};
+
+const USER: &str = "user0001@acme.example";
+const OTHER: &str = "user0002@acme.example";
+const NEW: &str = "new@acme.example";
+
+fn other(status: u16, body: &str) -> Mishap {
+    Mishap::OtherReply { status, body: body.to_owned() }
+}
+
+/// A user to be made and one to be changed.
+async fn two(lab: &Lab) -> Task {
+    validate(USER).attempt(&lab.connector()).await.unwrap();
+    let profile = lab.sim.user(USER).unwrap().text("ProfileId").to_owned();
+    let new = json!({
+        "op": "add", "Username": NEW, "LastName": "New", "Alias": "new", "Email": NEW, "ProfileId": profile,
+        "TimeZoneSidKey": "Europe/Paris", "LocaleSidKey": "en_US", "EmailEncodingKey": "UTF-8",
+        "LanguageLocaleKey": "en_US",
+    });
+    let changed = json!({ "Username": USER, "Title": "Moved" });
+    import_as(Format::Jsonl, format!("{new}\n{changed}"))
+}
+
+fn outcomes(task: &Task) -> Vec<String> {
+    task.lines().iter().map(|line| line["outcome"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Each of these in place of the answers to a change of one user and to the two calls of a batch.
+async fn is_found_after(mishap: &Mishap) {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("PATCH", "/sobjects/User/", mishap.clone(), 1);
+    assert_eq!(verdict(&disable(OTHER).attempt(&connector).await.unwrap()), PROBABLY_DONE, "{mishap:?}");
+    assert_eq!(lab.effects(OTHER).deactivations, 1, "{mishap:?}");
+
+    let mut task = two(&lab).await;
+    lab.fault("POST", "/composite/sobjects", mishap.clone(), 1);
+    lab.fault("PATCH", "/composite/sobjects", mishap.clone(), 1);
+    task.attempt(&connector).await.unwrap();
+    assert_eq!(outcomes(&task), ["created", "modified"], "{mishap:?}");
+    assert_eq!(lab.effects(NEW).creates, 1, "{mishap:?}");
+    assert_eq!(lab.sim.faults(), 0, "{mishap:?}");
+}
+
+#[tokio::test]
+async fn f62_an_empty_answer_and_a_page_that_says_200_prove_nothing() {
+    for mishap in [other(200, ""), other(200, "<html>All is well</html>"), other(503, ""), other(504, "<html/>")] {
+        is_found_after(&mishap).await;
+    }
+}
+
+#[tokio::test]
+async fn f64_an_answer_that_is_cut_or_has_another_length_or_bursts_proves_nothing() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mishaps = [
+        Mishap::TruncateReply,
+        Mishap::WrongLength { percent: 50 },
+        Mishap::WrongLength { percent: 200 },
+        Mishap::GzipBomb { megabytes: 256 },
+    ];
+    for (number, mishap) in mishaps.into_iter().enumerate() {
+        let name = format!("new{number}@acme.example");
+        let mut task = two(&lab).await;
+        task.rewrite(|dataset| dataset.replace(NEW, &name));
+        lab.fault("POST", "/composite/sobjects", mishap.clone(), 1);
+        lab.fault("PATCH", "/composite/sobjects", mishap.clone(), 1);
+        task.attempt(&connector).await.unwrap();
+        assert_eq!(outcomes(&task), ["created", "modified"], "{mishap:?}");
+        assert_eq!(lab.effects(&name).creates, 1, "{mishap:?}");
+
+        lab.fault("GET", "/query", mishap.clone(), 1);
+        let read = match validate(USER).attempt(&connector).await {
+            // It may pass: the agent asks again by itself.
+            Err(failure) => {
+                assert_eq!(failure.class.known(), Some(FailureClass::Transient), "{mishap:?}");
+                validate(USER).attempt(&connector).await
+            }
+            read => read,
+        };
+        let Some(TaskOutput::ValidateUser(read)) = read.unwrap().output else { panic!("{mishap:?}") };
+        assert_eq!(read.user.unwrap().account.as_str(), USER, "{mishap:?}");
+    }
+}
+
+/// Join answers with records by their place whatever their number, and entries get the results of others.
+#[tokio::test]
+async fn f69_a_list_of_answers_that_lacks_some_proves_nothing_of_any() {
+    for body in ["[]", "{}", r#"[{"id":"0055g00000ZZZZZAAA","success":true},{"id":"","success":true}]"#] {
+        let lab = Lab::start().await;
+        let mut task = two(&lab).await;
+        lab.fault("POST", "/composite/sobjects", other(200, body), 1);
+        lab.fault("PATCH", "/composite/sobjects", other(200, body), 1);
+        task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(outcomes(&task), ["created", "modified"], "{body}");
+        assert_eq!(lab.effects(NEW).creates, 1, "{body}");
+        let id = task.lines()[0]["id"].as_str().unwrap().to_owned();
+        assert_eq!(id, lab.sim.user(NEW).unwrap().text("Id"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn f63_rows_of_a_collection_that_meet_locks_are_sent_again_and_given_up_after_a_few_tries() {
+    let lab = Lab::start().await;
+    let entries = |title: &str| -> Vec<Value> {
+        (1..=5).map(|number| json!({ "Username": format!("user000{number}@acme.example"), "Title": title })).collect()
+    };
+    let import = |title: &str| {
+        let lines: Vec<String> = entries(title).iter().map(Value::to_string).collect();
+        import_as(Format::Jsonl, lines.join("\n"))
+    };
+    lab.sim.switch(&Switches { lock_rows: Some(7), ..Switches::default() }).unwrap();
+    let mut task = import("Moved");
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(outcomes(&task), ["modified"; 5]);
+
+    lab.sim.switch(&Switches { lock_rows: Some(1_000), ..Switches::default() }).unwrap();
+    let mut task = import("Storm");
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, outcomes(&task)), (Outcome::Failed, vec!["failed".to_owned(); 5]));
+    assert!(task.lines().iter().all(|line| line["code"] == "UNABLE_TO_LOCK_ROW"));
+    assert_eq!(task.intents(), 5, "five tries");
+}
+
+/// A person who gets `unknown` is told whom to look at, where, and what for.
+#[tokio::test]
+async fn f66_what_is_unknown_says_whom_to_look_at_and_where() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    for (mut task, field) in [
+        (disable(USER), "Active"),
+        (freeze(USER), "Unfreeze"),
+        (reset(USER, "Correct-Horse-7"), "Last Password Change"),
+        (reset_by_service(USER), "Last Password Change"),
+        (expire(USER), "Last Password Change"),
+        (deprovision(USER, "dead@acme.example"), "Username"),
+    ] {
+        for (method, path) in [("PATCH", "/sobjects/User"), ("POST", "/password"), ("DELETE", "/password")] {
+            lab.fault(method, path, Mishap::Refuse, 100);
+        }
+        let conclusion = task.attempt(&connector).await.unwrap();
+        lab.sim.clear_faults();
+        assert_eq!(conclusion.outcome, Outcome::Unknown, "{field}");
+        let next_step = conclusion.failure.unwrap().next_step.to_string();
+        for word in [USER, "Setup, Users", "Id 005", field] {
+            assert!(next_step.contains(word), "`{word}` is not in: {next_step}");
+        }
+    }
+}
