@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use postern_protocol::TaskId;
 use postern_tests::lab::{Controller, SYSTEM, new_task_id};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
@@ -73,17 +74,21 @@ impl Submitter {
 
     /// The same for a kind of task about an account.
     pub async fn submit(&self, kind: &str, account: &str) -> Result<(), Failure> {
-        let id = new_task_id();
-        let task = json!({
-            "id": id, "system": SYSTEM, "kind": kind, "params": { "account": account }, "mode": "async",
-        });
-        self.ask(self.http.post(format!("{}/v1/tasks", self.api)).json(&task)).await?;
+        let id = self.hand_in(kind, &json!({ "account": account })).await?;
         let path = format!("{}/v1/tasks/{id}/wait?secs={WAIT_SECS}", self.api);
         let ended = self.ask(self.http.get(path)).await?;
         match ended.get("outcome").and_then(Value::as_str) {
             Some("succeeded") => Ok(()),
             _ => Err(format!("a task did not succeed: {ended}").into()),
         }
+    }
+
+    /// Submits a task and does not wait for it.
+    pub async fn hand_in(&self, kind: &str, params: &Value) -> Result<TaskId, Failure> {
+        let id = new_task_id();
+        let task = json!({ "id": id, "system": SYSTEM, "kind": kind, "params": params, "mode": "async" });
+        self.ask(self.http.post(format!("{}/v1/tasks", self.api)).json(&task)).await?;
+        Ok(id)
     }
 
     /// What the controller's store has done.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use postern_protocol::message::v1::MAX_PARTS;
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::task::Repeat;
+use postern_protocol::task::{Lane, Repeat};
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{MemberId, Outcome, SystemName, TaskId, Timestamp};
 
@@ -21,6 +21,7 @@ mod expiry;
 mod holder;
 pub mod inventory;
 mod report;
+mod take_away;
 mod word;
 
 #[cfg(test)]
@@ -62,8 +63,11 @@ struct Entry {
     refused_by: BTreeMap<MemberId, Option<Timestamp>>,
 }
 
-/// Where a task stands in line: larger priority first, then older.
+/// Where a task stands in its lane: larger priority first, then older.
 type Place = (u8, UnixMillis, TaskId);
+
+/// The tasks that wait for one system, each lane by itself: a pile in one hides nothing in another.
+type Line = BTreeMap<Lane, BTreeSet<Place>>;
 
 fn place(record: &TaskRecord) -> Place {
     (u8::MAX - record.priority, record.submitted, record.id)
@@ -74,7 +78,7 @@ fn place(record: &TaskRecord) -> Place {
 pub struct Queue {
     config: Config,
     tasks: BTreeMap<TaskId, Entry>,
-    line: BTreeMap<SystemName, BTreeSet<Place>>,
+    line: BTreeMap<SystemName, Line>,
     held: BTreeMap<MemberId, BTreeSet<TaskId>>,
     busy: BTreeMap<(SystemName, String), TaskId>,
     deadlines: BTreeSet<(Timestamp, TaskId)>,
@@ -192,8 +196,13 @@ impl Queue {
             if self.busy.get(&key) == Some(&id) {
                 self.busy.remove(&key);
             }
-        } else if let Some(line) = self.line.get_mut(&record.system) {
-            line.remove(&place(record));
+        } else if let Some(line) = self.line.get_mut(&record.system)
+            && let Some(lane) = line.get_mut(&record.kind.lane())
+        {
+            lane.remove(&place(record));
+            if lane.is_empty() {
+                line.remove(&record.kind.lane());
+            }
         }
     }
 
@@ -205,7 +214,8 @@ impl Queue {
                 self.busy.insert((record.system.clone(), record.target.clone()), id);
             }
         } else if matches!(state, TaskState::Queued) {
-            self.line.entry(record.system.clone()).or_default().insert(place(record));
+            let line = self.line.entry(record.system.clone()).or_default();
+            line.entry(record.kind.lane()).or_default().insert(place(record));
         }
     }
 
@@ -217,7 +227,7 @@ impl Queue {
         if let Some(deadline) = entry.deadline {
             self.deadlines.remove(&(deadline, id));
         }
-        if self.line.get(&entry.record.system).is_some_and(BTreeSet::is_empty) {
+        if self.line.get(&entry.record.system).is_some_and(Line::is_empty) {
             self.line.remove(&entry.record.system);
         }
         entry.record.finish = Some(finish);

@@ -221,22 +221,46 @@ task_kinds! {
 }
 
 impl TaskKind {
-    /// Whether it is about many records, makes many calls, and can wait: what is about one account comes first.
-    pub const fn is_batch(self) -> bool {
+    /// The lane in which tasks of this kind wait.
+    pub const fn lane(self) -> Lane {
         match self {
-            Self::ImportBatch | Self::Export | Self::DescribeSchema | Self::Collect => true,
             Self::TestConnection
             | Self::ValidateUser
-            | Self::EnableUser
             | Self::DisableUser
+            | Self::FreezeUser
             | Self::ResetPassword
             | Self::ExpirePassword
-            | Self::FreezeUser
-            | Self::UnfreezeUser
-            | Self::UnlockUser
-            | Self::DeprovisionUser
-            | Self::RestoreUser => false,
+            | Self::UnlockUser => Lane::Interactive,
+            Self::EnableUser | Self::UnfreezeUser | Self::DeprovisionUser | Self::RestoreUser => Lane::Provisioning,
+            Self::ImportBatch | Self::Export | Self::DescribeSchema | Self::Collect => Lane::Batch,
         }
+    }
+
+    /// Whether it is about many records, makes many calls, and can wait: what is about one account comes first.
+    pub const fn is_batch(self) -> bool {
+        matches!(self.lane(), Lane::Batch)
+    }
+}
+
+/// Where tasks wait for their turn: of two with the same priority, the one in the earlier lane goes first. Every fourth
+/// turn is that of the lane or task that has waited longest, so that no lane starves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Somebody waits for it, or it shuts somebody out.
+    Interactive,
+    /// About one account, of the kind that systems ask for.
+    Provisioning,
+    /// About many records.
+    Batch,
+}
+
+impl Lane {
+    /// All of them, the one that goes first first.
+    pub const ALL: [Self; 3] = [Self::Interactive, Self::Provisioning, Self::Batch];
+
+    /// Whether turn number `turn` is that of whoever has waited longest.
+    pub const fn is_for_the_oldest(turn: u64) -> bool {
+        turn % 4 == 3
     }
 }
 

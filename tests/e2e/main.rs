@@ -21,6 +21,7 @@ mod proxies;
 mod sharing;
 mod stopping;
 mod strangers;
+mod streams;
 mod takeover;
 
 use std::path::Path;

@@ -5,6 +5,8 @@ mod connect;
 mod door;
 mod intercept;
 mod line;
+mod tap;
 
 pub use connect::{ConnectProxy, Manner};
 pub use line::{Breakage, Line, Way};
+pub use tap::{Passing, Tap};

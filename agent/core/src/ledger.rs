@@ -8,6 +8,7 @@ mod drain;
 mod ending;
 mod event;
 mod failure;
+mod flow;
 mod held;
 mod inventory;
 mod offer;
@@ -62,9 +63,13 @@ pub struct Ledger {
     membership: Membership,
     session_no: SessionNo,
     session: Option<Session>,
+    /// Whether there was a session since this process began.
+    welcomed: bool,
     stopping: bool,
     looked_at: Timestamp,
     arrivals: u64,
+    /// Attempts started.
+    turn: u64,
     writes: Vec<Write>,
     deferred: DeferredWrites,
     written: u64,

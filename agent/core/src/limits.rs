@@ -9,13 +9,16 @@ use postern_protocol::SystemName;
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Attempts that may run at once on one connected system, its slots; systems not named here get none. One attempt
-    /// is mostly one open request. Of several slots, batches leave one to what is urgent.
+    /// is mostly one open request. Batches leave the last quarter of them to what is urgent.
     pub systems: BTreeMap<SystemName, usize>,
     /// Tasks held and not yet reported, beyond which no offer is wanted: twice the slots of all systems keeps each fed.
     /// As many batches may be held beside them.
     pub held: usize,
     /// Reports waiting for the controller. A day without a controller at one task a second fits.
     pub outbox: usize,
+    /// What these take in bytes, for they are kept in memory: most have a few hundred, so that it is the number that is
+    /// reached first, but one with all there may be in a report has 28 KiB.
+    pub outbox_bytes: usize,
     /// Ended tasks remembered, so that one offered again is answered and not run again: far more than a controller can
     /// have in doubt at once. As many with a payload are remembered beside them.
     pub tombstones: usize,
@@ -46,6 +49,7 @@ impl Limits {
             systems,
             held: slots.saturating_mul(2),
             outbox: 100_000,
+            outbox_bytes: 64 * 1024 * 1024,
             tombstones: 4096,
             attempts: 5,
             long_wait: Duration::from_secs(60),

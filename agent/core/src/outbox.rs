@@ -1,14 +1,22 @@
 //! Reports on their way to the controller: in order, each until it is acknowledged.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use postern_protocol::message::v1::Report;
-use postern_protocol::{ReportNo, TaskId};
+use postern_protocol::{ReportNo, TaskId, codec};
+
+/// The most bytes of a report: everything in it as long as it may be, and no extension, of which this version knows
+/// none.
+pub(crate) const LARGEST_REPORT: usize = 28 * 1024;
 
 /// The reports owed. Sent once a session; a new session sends all of them again.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     reports: BTreeMap<ReportNo, Entry>,
+    /// The newest report of each task.
+    newest: BTreeMap<TaskId, ReportNo>,
+    bytes: usize,
     sent: ReportNo,
     next: ReportNo,
 }
@@ -16,17 +24,34 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct Entry {
     report: Report,
+    bytes: usize,
     durable: bool,
 }
 
 impl Outbox {
     pub(crate) fn restore(reports: Vec<Report>, next: ReportNo) -> Self {
-        let reports = reports.into_iter().map(|report| (report.number, Entry { report, durable: true })).collect();
-        Self { reports, sent: ReportNo(0), next }
+        let mut outbox = Self { next, ..Self::default() };
+        for report in reports {
+            outbox.insert(report, true);
+        }
+        outbox
+    }
+
+    fn insert(&mut self, report: Report, durable: bool) {
+        let bytes = codec::encode(&report).map_or(LARGEST_REPORT, |encoded| encoded.len());
+        self.bytes += bytes;
+        let newest = self.newest.entry(report.task).or_insert(report.number);
+        *newest = report.number.max(*newest);
+        self.reports.insert(report.number, Entry { report, bytes, durable });
     }
 
     pub(crate) fn len(&self) -> usize {
         self.reports.len()
+    }
+
+    /// The bytes of all of them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The number the next report will have.
@@ -37,7 +62,7 @@ impl Outbox {
     pub(crate) fn push(&mut self, mut report: Report) -> Report {
         report.number = self.next;
         self.next = self.next.next();
-        self.reports.insert(report.number, Entry { report: report.clone(), durable: false });
+        self.insert(report.clone(), false);
         report
     }
 
@@ -49,10 +74,7 @@ impl Outbox {
 
     /// The next report to send: the oldest not sent in this session, if it is on disk.
     pub(crate) fn poll(&mut self) -> Option<Report> {
-        let entry = self.reports.get(&self.sent.next()).or_else(|| {
-            // Numbers before the first one owed were acknowledged in an earlier session.
-            self.reports.iter().find(|(number, _)| **number > self.sent).map(|(_, entry)| entry)
-        })?;
+        let (_, entry) = self.reports.range((Bound::Excluded(self.sent), Bound::Unbounded)).next()?;
         if !entry.durable {
             return None;
         }
@@ -72,18 +94,23 @@ impl Outbox {
 
     /// The controller has every report up to `upto`; returns them.
     pub(crate) fn handle_ack(&mut self, upto: ReportNo) -> Vec<Report> {
+        let mut acked = Vec::new();
         // A report not yet on disk cannot have been sent, so an acknowledgement of it is nonsense and ignored.
-        let acked: Vec<ReportNo> = self
-            .reports
-            .iter()
-            .take_while(|(number, entry)| **number <= upto && entry.durable)
-            .map(|(n, _)| *n)
-            .collect();
-        acked.iter().filter_map(|number| self.reports.remove(number)).map(|entry| entry.report).collect()
+        while let Some(entry) = self.reports.first_entry().filter(|it| *it.key() <= upto && it.get().durable) {
+            let (number, Entry { report, bytes, .. }) = entry.remove_entry();
+            self.bytes -= bytes;
+            if self.newest.get(&report.task) == Some(&number) {
+                self.newest.remove(&report.task);
+            }
+            acked.push(report);
+        }
+        acked
     }
 
+    /// The newest report of a task.
     pub(crate) fn find(&self, task: TaskId) -> Option<&Report> {
-        self.reports.values().map(|entry| &entry.report).rev().find(|report| report.task == task)
+        let number = self.newest.get(&task)?;
+        self.reports.get(number).map(|entry| &entry.report)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Report> {

@@ -87,13 +87,15 @@ impl Loop {
             if self.drained && (self.frames.is_none() || self.ledger.is_settled()) {
                 return Ok(());
             }
-            let blocked = self.frames.as_ref().filter(|frames| frames.capacity() == 0).cloned();
+            let blocked = self.frames.as_ref().filter(|frames| frames.capacity() == 0 && !frames.is_closed()).cloned();
+            // The link ends a session in which nothing can be sent for long.
+            let choked = blocked.is_some() && self.ledger.is_choked();
             tokio::select! {
                 () = cancel.cancelled(), if !cancelled => {
                     cancelled = true;
                     self.running.values().for_each(CancellationToken::cancel);
                 }
-                first = self.inputs.recv() => {
+                first = self.inputs.recv(), if !choked => {
                     let Some(first) = first else { return Ok(()) };
                     self.handle(first).await;
                     for _ in 1..GATHER {
@@ -170,7 +172,7 @@ impl Loop {
                 let _ = answer.send(Standing { session, next_report, held: self.ledger.held() });
             }
             Input::Welcomed { session, membership, durable } => {
-                self.ledger.handle_welcome(session, membership);
+                self.ledger.handle_welcome(session, membership, now);
                 self.welcomed.push(durable);
             }
             Input::Established { acked, ttl, frames } => {
@@ -276,7 +278,8 @@ impl Loop {
             return tracing::warn!(state = %change.state, "a state of a newer version was ignored");
         };
         tracing::info!(%state, epoch = change.epoch.0, "the controller changed this member's state");
-        self.ledger.handle_member_state(Membership { state, epoch: change.epoch, hard: change.hard });
+        let membership = Membership { state, epoch: change.epoch, hard: change.hard };
+        self.ledger.handle_member_state(membership, clock::now());
     }
 
     fn say(&self, frame: postern_protocol::message::FromMember) {

@@ -168,7 +168,7 @@ impl Pump {
                     let again = self.outgoing.handle_timeout(clock::now());
                     self.control.extend(again);
                     self.machine.handle_timeout(clock::now());
-                    self.take_events().await
+                    self.take_events(0).await
                 }
                 permit = frames.reserve(), if has_chunk => match permit {
                     Ok(permit) => {
@@ -262,7 +262,7 @@ impl Pump {
         match FromMember::decode(bytes) {
             Ok(frame) => {
                 self.machine.handle_message(frame, clock::now());
-                self.take_events().await
+                self.take_events(bytes.len()).await
             }
             Err(error) => {
                 let tag = bytes.first_chunk::<2>().map_or(0, |tag| u16::from_le_bytes(*tag));
@@ -283,7 +283,8 @@ impl Pump {
         Ok(())
     }
 
-    async fn take_events(&mut self) -> Result<(), End> {
+    /// Acts on what a frame of this size, or the time, brought about.
+    async fn take_events(&mut self, size: usize) -> Result<(), End> {
         while let Some(event) = self.machine.poll_event() {
             match event {
                 Event::Introduced(hello) => self.introduced(*hello).await?,
@@ -291,7 +292,7 @@ impl Pump {
                     let (member, session) = (self.peer.member, self.session.ok_or(End::Silent)?);
                     self.link.handle.tell(0, move |state, at| state.establish(member, session, at)).await?;
                 }
-                Event::Message(frame) => self.work(frame).await?,
+                Event::Message(frame) => self.work(frame, size).await?,
                 Event::Ended(why) => {
                     tracing::info!(member = %self.peer.member, why = %Chain(&why), "a session ended");
                     self.explain(&why);
@@ -334,7 +335,7 @@ impl Pump {
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "the session takes payloads, the state everything else")]
-    async fn work(&mut self, frame: FromMember) -> Result<(), End> {
+    async fn work(&mut self, frame: FromMember, size: usize) -> Result<(), End> {
         match frame {
             FromMember::StreamOpen(open) => self.open_incoming(open).await,
             FromMember::Chunk(chunk) => self.take_chunk(chunk).await,
@@ -360,7 +361,8 @@ impl Pump {
             }
             about_work => {
                 let (member, session) = (self.peer.member, self.session.ok_or(End::Silent)?);
-                let bytes = if matches!(about_work, FromMember::Report(_)) { LARGEST_REPORT } else { 0 };
+                // A report is stored about as long as it came; what else is said is small.
+                let bytes = if matches!(about_work, FromMember::Report(_)) { size } else { 0 };
                 self.link.handle.tell(bytes, move |state, at| state.hear(member, session, about_work, at)).await?;
                 Ok(())
             }
@@ -408,9 +410,6 @@ impl Pump {
         Ok(())
     }
 }
-
-/// About what the largest report adds to a commit.
-const LARGEST_REPORT: usize = 28 * 1024;
 
 #[cfg(test)]
 mod tests {

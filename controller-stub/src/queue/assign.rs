@@ -1,13 +1,15 @@
 //! Giving queued tasks to members.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
+use postern_protocol::task::Lane;
 use postern_protocol::{MemberId, SystemName, TaskId, Timestamp};
 
-use super::{Entry, MAX_LEASES, Place, Queue};
+use super::{Entry, Line, MAX_LEASES, Place, Queue};
 use crate::state::record::{LeaseRecord, TaskState};
 
-/// How many queued tasks of one system are looked at in one go: enough to pass a pile of work on one busy account,
+/// How many queued tasks in one lane of a system are looked at in one go: enough to pass a pile of work on one busy account,
 /// little enough not to be felt.
 const LOOK_AHEAD: usize = 512;
 
@@ -23,7 +25,8 @@ pub struct Assignment {
 }
 
 impl Queue {
-    /// The next task that somebody can be given now. Systems take turns; within one, priority and age decide.
+    /// The next task that somebody can be given now. Systems take turns; within one, priority, lane and age decide, but
+    /// every fourth turn is that of the lane whose first task has waited longest.
     pub fn poll_assign(&mut self, now: Timestamp) -> Option<Assignment> {
         if !self.holders.values().any(super::Holder::is_ready) {
             return None;
@@ -43,18 +46,30 @@ impl Queue {
         // Without a last system the first range was everything already.
         let earlier = self.line.range::<SystemName, _>((Bound::Unbounded, upto));
         let earlier = earlier.take(if self.last_system.is_some() { usize::MAX } else { 0 });
-        later.chain(earlier).filter(|(_, places)| !places.is_empty()).map(|(system, _)| system.clone()).collect()
+        later.chain(earlier).filter(|(_, line)| !line.is_empty()).map(|(system, _)| system.clone()).collect()
     }
 
     fn first_for(&self, system: &SystemName, now: Timestamp) -> Option<(TaskId, MemberId)> {
-        let places = self.line.get(system)?;
+        let line = self.line.get(system)?;
         if !self.holders.values().any(|it| it.is_ready() && it.serves.contains_key(system)) {
             return None;
         }
-        places.iter().take(LOOK_AHEAD).find_map(|(_, _, id): &Place| {
+        let in_turn = self.lanes_in_turn(line).into_iter();
+        in_turn.flat_map(|lane| lane.iter().take(LOOK_AHEAD)).find_map(|(_, _, id)| {
             let entry = self.tasks.get(id)?;
             self.best_member(entry, now).map(|member| (*id, member))
         })
+    }
+
+    fn lanes_in_turn<'a>(&self, line: &'a Line) -> Vec<&'a BTreeSet<Place>> {
+        let mut lanes: Vec<_> =
+            line.iter().filter_map(|(lane, places)| Some((places.first()?, *lane, places))).collect();
+        if Lane::is_for_the_oldest(self.turn) {
+            lanes.sort_by_key(|((_, submitted, _), lane, _)| (*submitted, *lane));
+        } else {
+            lanes.sort_by_key(|((rank, ..), lane, _)| (*rank, *lane));
+        }
+        lanes.into_iter().map(|(_, _, places)| places).collect()
     }
 
     /// The member with the least to do, among equals the one served longest ago.

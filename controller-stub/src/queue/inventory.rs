@@ -30,6 +30,9 @@ impl Queue {
             let there = held.get(&id).copied();
             match there {
                 Some((epoch, state)) if epoch == entry.record.epoch => self.confirm(id, member, state, may_begin, at),
+                Some((_, HeldState::Started | HeldState::Reported)) if entry.record.state.is_in_doubt() => {
+                    self.shorten_doubt(id, member, at);
+                }
                 Some((_, HeldState::Started | HeldState::Reported)) => self.queue_again(id, true),
                 Some((_, HeldState::Journaled)) | None => self.missing(id, member, memory, at),
             }

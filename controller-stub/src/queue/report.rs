@@ -46,8 +46,10 @@ impl Queue {
             self.suspect(member, report);
             return Verdict::NeverLeased;
         }
-        let current = report.epoch == record.epoch;
         let in_doubt = matches!(record.state, TaskState::InDoubt { .. });
+        // A lease that was taken away has an older epoch, and nobody was given the task since.
+        let newest = || record.leases.last().is_some_and(|lease| lease.epoch == report.epoch);
+        let current = report.epoch == record.epoch || (in_doubt && newest());
         // A certain success is what was asked for, whoever brought it about. A certain failure says nothing about
         // what the later holder did.
         let closes = in_doubt

@@ -71,6 +71,9 @@ impl State {
                 member.numbers = MemberNumbers { issued: member.numbers.issued, ..FIRST_NUMBERS };
                 self.writes.push(Write::Numbers(id, member.numbers));
             }
+            if matches!(action, Action::DisableHard | Action::Revoke) {
+                self.queue.take_away(id, at);
+            }
             self.push_state(id);
             if action == Action::Revoke {
                 self.end_session(id, SessionRefusal::Revoked, "this member was revoked", at);

@@ -289,6 +289,11 @@ impl TaskState {
             Self::Queued | Self::Finished => None,
         }
     }
+
+    /// Whether nobody knows how far its holder got.
+    pub const fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::InDoubt { .. })
+    }
 }
 
 /// A lease that was given out. It belongs to the store that took the task, which outlives a new enrollment of its agent

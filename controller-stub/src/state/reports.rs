@@ -1,5 +1,6 @@
 //! Storing reports: task, report and number in one commit, and only then the acknowledgement.
 
+use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{Report, ReportAck, SessionRefusal, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{MemberId, Outcome, ReportNo};
@@ -152,10 +153,14 @@ impl State {
         while live.stored_ahead.remove(&member.numbers.acked.next()) {
             member.numbers.acked = member.numbers.acked.next();
         }
-        if member.numbers.acked != before {
-            self.writes.push(Write::Numbers(id, member.numbers));
+        let (numbers, session) = (member.numbers, live.session.clone());
+        if numbers.acked != before {
+            self.writes.retain(|write| !matches!(write, Write::Numbers(of, _) if *of == id));
+            self.writes.push(Write::Numbers(id, numbers));
         }
-        let upto = member.numbers.acked;
-        self.say(id, ToSession::frame(ReportAck { upto }));
+        // One of a turn tells all of it.
+        let is_ack = |said: &ToSession| matches!(said, ToSession::Frame(frame) if matches!(**frame, FromController::ReportAck(_)));
+        self.words.retain(|word| !(is_ack(&word.said) && word.session.words.same_channel(&session.words)));
+        self.say(id, ToSession::frame(ReportAck { upto: numbers.acked }));
     }
 }

@@ -118,7 +118,7 @@ impl Live {
 impl State {
     /// A member with a verified certificate said Hello.
     pub fn introduce(&mut self, it: Introduction, at: Moment) -> Greeting {
-        match self.admit_session(&it) {
+        match self.admit_session(&it, at) {
             Ok(()) => Greeting::Welcome(self.welcome(it, at)),
             Err(refused) => {
                 tracing::warn!(member = %it.member, reason = %refused.reason, "a session was refused");
@@ -128,7 +128,7 @@ impl State {
     }
 
     /// Whether the member may have a session. One that cannot be the member that was here before is disabled.
-    fn admit_session(&mut self, it: &Introduction) -> Result<(), Refused> {
+    fn admit_session(&mut self, it: &Introduction, at: Moment) -> Result<(), Refused> {
         if let Some(kind) = unknown_critical(&it.hello.ext) {
             return Err(refused(
                 SessionRefusal::Incompatible,
@@ -151,7 +151,7 @@ impl State {
             ));
         }
         if let Some(alarm) = rolled_back(member, &it.hello) {
-            self.raise_alarm(it.member, alarm);
+            self.raise_alarm(it.member, alarm, at);
             return Err(refused(
                 SessionRefusal::RolledBack,
                 format!("{alarm}: an operator has to look and run `postern-controller member enable {}`", it.member),
@@ -160,7 +160,7 @@ impl State {
         Ok(())
     }
 
-    fn raise_alarm(&mut self, id: MemberId, alarm: &str) {
+    fn raise_alarm(&mut self, id: MemberId, alarm: &str, at: Moment) {
         let Some(member) = self.members.get_mut(&id) else { return };
         tracing::error!(member = %id, alarm, "the member is disabled until an operator decides");
         if !matches!(member.record.state, MembershipState::Enabled | MembershipState::Draining) {
@@ -172,6 +172,7 @@ impl State {
         member.record.alarm = Some(alarm.to_owned());
         member.record.epoch = member.record.epoch.next();
         self.writes.push(Write::Member(member.record.clone()));
+        self.queue.take_away(id, at);
         self.push_state(id);
     }
 
@@ -285,7 +286,12 @@ impl State {
         self.queue.set_enabled(id, record.state == MembershipState::Enabled);
         let Some(live) = member.live.as_mut().filter(|it| it.established) else { return };
         live.told = frame.epoch;
+        let asked = live.inventory.is_some();
         self.say(id, ToSession::frame(frame));
+        if asked {
+            // The answer that is on its way may be older than the state: what it calls unbegun may have begun since.
+            self.ask_inventory(id);
+        }
     }
 
     pub(super) fn ask_inventory(&mut self, id: MemberId) {

@@ -246,13 +246,17 @@ impl Session {
 
     /// The next frame about work.
     pub(crate) async fn next(&mut self) -> FromController {
-        loop {
-            match self.machine.poll_event() {
-                Some(Event::Message(frame)) => return frame,
-                Some(other) => panic!("not a frame about work: {other:?}"),
-                None => self.read().await,
+        let next = async {
+            loop {
+                match self.machine.poll_event() {
+                    Some(Event::Message(frame)) => return frame,
+                    Some(other) => panic!("not a frame about work: {other:?}"),
+                    None => self.read().await,
+                }
             }
-        }
+        };
+        // Signs of life are no frames about work.
+        tokio::time::timeout(PATIENCE, next).await.expect("the controller says nothing about work")
     }
 
     /// Why the session ends; frames about work before that do not matter.

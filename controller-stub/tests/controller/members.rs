@@ -63,15 +63,39 @@ async fn a_hard_disable_gives_what_was_not_begun_to_another_member() {
     session.answer_inventory(&held).await;
 
     let taken = takes_over.offer().await;
-    assert_eq!((taken.task, taken.epoch.0, taken.reconcile), (waiting, 2, false));
-    assert_eq!(lab.task(begun).await.member, Some(identity.member), "what was begun is finished where it was begun");
+    assert_eq!((taken.task, taken.reconcile), (waiting, false));
+    assert!(taken.epoch > second.epoch);
+    let task = lab.in_state(begun, "in_doubt").await;
+    assert_eq!(task.member, Some(identity.member), "what was on the wire is finished where it was begun");
     session.send(succeeded(1, &first)).await;
     assert_eq!(session.acked().await, 1);
+    assert_eq!(lab.task(begun).await.outcome, Some(Outcome::Succeeded));
+}
+
+/// An inventory that was on its way when the member was disabled may call unbegun what has begun since. Leave the
+/// second asking out of `push_state`, and the task goes to another member on its word.
+#[tokio::test]
+async fn an_inventory_older_than_a_hard_disable_is_not_believed() {
+    let lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let task = lab.submit("enable_user", "a").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    lab.in_state(task, "accepted").await;
+    identity.last_session = session.number();
+    drop(session);
+
+    let mut session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    let FromController::InventoryAsk(first) = session.next().await else { panic!("no InventoryAsk") };
+    lab.act(identity.member, "disable?hard=true").await.unwrap();
+    let FromController::MemberState(_) = session.next().await else { panic!("no MemberState") };
+    let FromController::InventoryAsk(second) = session.next().await else { panic!("no second InventoryAsk") };
+    assert!(second.nonce > first.nonce);
 }
 
 #[tokio::test]
 async fn a_member_that_is_out_and_holds_nothing_is_removed_for_good() {
-    let mut lab = Lab::start_with(&["--auto-approve", "--lease-ttl-secs", "1"]).await;
+    let mut lab = Lab::start_with(&["--auto-approve", "--lease-ttl-secs", "1", "--settle-secs", "1"]).await;
     let (identity, mut session) = lab.working_member().await;
     let id = identity.member.to_string();
     let remove = ["member", "remove", id.as_str()];
@@ -79,7 +103,7 @@ async fn a_member_that_is_out_and_holds_nothing_is_removed_for_good() {
     assert_eq!(code, Some(77));
     assert!(err.contains(&format!("member revoke {id}")), "{err}");
 
-    let task = lab.submit("validate_user", "a").await;
+    let task = lab.submit("enable_user", "a").await;
     let offer = session.offer().await;
     session.accept(&offer).await;
     lab.in_state(task, "accepted").await;

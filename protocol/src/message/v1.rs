@@ -506,8 +506,8 @@ codes! {
         2 Stopping = "stopping",
         /// It has ended; its report stands.
         3 AlreadyDone = "already_done",
-        /// The member does not hold the task.
-        4 NotHeld = "not_held",
+        /// The member does not hold the task; if it is yet to be offered in this session, it is cancelled then.
+        4 Parked = "parked",
     }
 }
 

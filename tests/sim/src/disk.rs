@@ -16,7 +16,7 @@ use postern_controller_stub::state::record::{
 };
 use postern_controller_stub::state::records::{Listed, Records};
 use postern_protocol::id::Incarnation;
-use postern_protocol::message::v1::{Offer, Report};
+use postern_protocol::message::v1::{MembershipState, Offer, Report};
 use postern_protocol::{Epoch, MemberId, ReportNo, SessionNo, StreamId, TaskId};
 
 /// What a member has on its disk.
@@ -37,6 +37,8 @@ pub struct MemberDisk {
     tombstones: BTreeMap<TaskId, Tombstone>,
     /// The payloads in the spool.
     pub payloads: BTreeSet<StreamId>,
+    /// The leases it had when it was disabled hard.
+    forfeited: BTreeSet<(TaskId, Epoch)>,
 }
 
 impl MemberDisk {
@@ -53,6 +55,7 @@ impl MemberDisk {
             reports: BTreeMap::new(),
             tombstones: BTreeMap::new(),
             payloads: BTreeSet::new(),
+            forfeited: BTreeSet::new(),
         }
     }
 
@@ -77,8 +80,18 @@ impl MemberDisk {
             Write::PutTombstone(stone) => drop(self.tombstones.insert(stone.task, stone)),
             Write::DeleteTombstone(task) => drop(self.tombstones.remove(&task)),
             Write::PutSession(session) => self.session = session,
-            Write::PutMembership(membership) => self.membership = Some(membership),
+            Write::PutMembership(membership) => {
+                if membership.state == MembershipState::Disabled && membership.hard {
+                    self.forfeited.extend(self.tasks.iter().map(|(task, (offer, _))| (*task, offer.epoch)));
+                }
+                self.membership = Some(membership);
+            }
         }
+    }
+
+    /// Whether it was disabled hard while it had the task under the lease it has it under now.
+    pub fn is_forfeited(&self, task: TaskId) -> bool {
+        self.tasks.get(&task).is_some_and(|(offer, _)| self.forfeited.contains(&(task, offer.epoch)))
     }
 
     /// What a crash leaves of a commit: some writes from its beginning. Those that the agent's store keeps in one batch

@@ -522,7 +522,7 @@ impl World {
         match input {
             Input::Introduce => self.introduce(m),
             Input::Welcomed(link, welcome, membership) => {
-                process.ledger.handle_welcome(welcome.session, membership);
+                process.ledger.handle_welcome(welcome.session, membership, now);
                 process.welcome = Some((link, *welcome));
             }
             Input::Established(link, welcome) => self.established(m, link, &welcome),
@@ -589,11 +589,8 @@ impl World {
                         if change.hard && !process.attempts.is_empty() {
                             self.coverage.met(Situation::DisabledHard);
                         }
-                        process.ledger.handle_member_state(Membership {
-                            state,
-                            epoch: change.epoch,
-                            hard: change.hard,
-                        });
+                        let membership = Membership { state, epoch: change.epoch, hard: change.hard };
+                        process.ledger.handle_member_state(membership, now);
                     }
                     _ => (),
                 }

@@ -449,6 +449,7 @@ impl World {
         }
         let member_id = member.id;
         let hard = member.disk.membership.is_some_and(|it| it.hard && it.state == MembershipState::Disabled);
+        let forfeited = member.disk.is_forfeited(task);
         let intent = member.disk.earlier(task).open_intents().next().is_some();
         let record = self.controllers.disk.records().tasks.get(&task).cloned();
         if !intent {
@@ -457,8 +458,15 @@ impl World {
         if hard {
             return self.oracle.broken(7, now, format!("member {m}, disabled hard, changes {change:?} for {task}"));
         }
+        if forfeited {
+            let seen =
+                format!("member {m} changes {change:?} for {task} under a lease from before it was disabled hard");
+            return self.oracle.broken(7, now, seen);
+        }
         let Some(record) = record else { return };
-        let until = self.oracle.lease_until(task, record.epoch);
+        // A lease that was taken away runs on for a holder that does not know it yet.
+        let newest = record.leases.last().map(|it| it.epoch).unwrap_or_default();
+        let until = self.oracle.lease_until(task, newest);
         if record.state.holder() != Some(member_id) || until < now + CALL_TIMEOUT {
             let seen = format!(
                 "member {m} changes {change:?} for {task} under a lease until {until} ms, while it is {:?}, epoch {}",

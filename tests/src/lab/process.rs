@@ -57,12 +57,6 @@ impl Process {
         self.child.kill().await.expect("a process of the lab can be killed");
     }
 
-    /// Waits until it has ended by itself.
-    pub async fn ended(&mut self) {
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
-        let _ = status.unwrap_or_else(|_| panic!("`{}` did not end:\n{}", self.name, self.log()));
-    }
-
     /// Asks it to stop, as systemd does, and waits for its exit code.
     pub async fn terminate(&mut self) -> Option<i32> {
         self.signal(rustix::process::Signal::TERM);

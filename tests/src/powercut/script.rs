@@ -176,7 +176,7 @@ impl Script {
         let Some(held) = self.contents.tasks.get(&task) else { return Step::default() };
         let first = u32::try_from(held.journal.len()).unwrap_or(u32::MAX);
         match &held.state {
-            TaskState::Journaled => {
+            TaskState::Journaled { .. } => {
                 let entry = self.entry(0, Mark::Intent);
                 let writes = vec![
                     Write::PutState(task, TaskState::Started { resumed: 0 }),
@@ -264,7 +264,7 @@ impl Contents {
                 let held = Held {
                     offer: Offer::clone(offer),
                     origin: *origin,
-                    state: TaskState::Journaled,
+                    state: TaskState::Journaled { resumed: 0 },
                     journal: Vec::new(),
                 };
                 self.tasks.insert(offer.task, held);

@@ -47,13 +47,17 @@ impl Ledger {
             return Err(failure::not_held());
         };
         let begun = held.is_begun();
+        let is_ours = held.origin.is_local();
+        if !is_ours && !membership.may_go_on() {
+            return Err(failure::not_enabled());
+        }
         if held.fenced.is_some() {
             return Err(failure::fenced());
         }
         if held.overtaken {
             return Err(failure::leased_anew());
         }
-        if held.origin.is_local() {
+        if is_ours {
             return Ok(());
         }
         if !held.may_have_acted() && held.cancelled {
@@ -62,7 +66,7 @@ impl Ledger {
         if !held.may_have_acted() && held.is_expired(now) {
             return Err(failure::expired());
         }
-        if (!begun && (stopping || !membership.may_begin())) || !membership.may_go_on() {
+        if !begun && (stopping || !membership.may_begin()) {
             return Err(failure::not_enabled());
         }
         Ok(())

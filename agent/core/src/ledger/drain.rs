@@ -1,8 +1,8 @@
 //! What the member may do, and giving back what it may not begin any more.
 
-use postern_protocol::TaskId;
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::{Drain, Drained, MemberStateAck, Rejection};
+use postern_protocol::{TaskId, Timestamp};
 
 use super::held::{Held, Phase};
 use super::{Event, Gated, Ledger};
@@ -11,20 +11,31 @@ use crate::write::{Origin, Write};
 
 impl Ledger {
     /// The controller changed what this member may do. Acknowledged once it is on disk.
-    pub fn handle_member_state(&mut self, membership: Membership) {
+    pub fn handle_member_state(&mut self, membership: Membership, now: Timestamp) {
         if membership.epoch >= self.membership.epoch {
-            self.put_membership(membership);
+            self.put_membership(membership, now);
             self.give_back();
         }
         self.after_writes(Gated::Transmit(MemberStateAck { epoch: membership.epoch }.into()));
     }
 
-    pub(super) fn put_membership(&mut self, membership: Membership) {
-        self.membership = membership;
+    pub(super) fn put_membership(&mut self, membership: Membership, now: Timestamp) {
+        let before = std::mem::replace(&mut self.membership, membership);
         self.writes.push(Write::PutMembership(membership));
-        if !membership.may_go_on() {
-            let running = self.tasks.iter().filter(|(_, held)| held.running && held.origin == Origin::Controller);
-            self.events.extend(running.map(|(task, _)| Event::Stop(*task)));
+        // The state before may be that of a former process, under which nothing was lost yet.
+        if !membership.may_go_on() || !before.may_go_on() {
+            self.lose_all(now);
+        }
+    }
+
+    /// A member that must not go on has no leases any more: when it is enabled again, only newer ones give it the right
+    /// to act.
+    fn lose_all(&mut self, now: Timestamp) {
+        let has_lease =
+            |held: &Held| held.origin == Origin::Controller && held.fenced.is_none() && !held.is_concluded();
+        let lost: Vec<TaskId> = self.tasks.iter().filter(|(_, held)| has_lease(held)).map(|(task, _)| *task).collect();
+        for task in lost {
+            self.lose(task, now);
         }
     }
 
@@ -33,13 +44,11 @@ impl Ledger {
         if self.session.is_none() || (self.membership.may_begin() && !self.stopping) {
             return;
         }
-        let idle: Vec<TaskId> = self
-            .tasks
-            .iter()
-            .filter(|(_, held)| held.origin == Origin::Controller && matches!(held.phase, Phase::Journaled { .. }))
-            .map(|(task, _)| *task)
-            .collect();
-        for task in idle {
+        let unbegun = |held: &Held| {
+            held.origin == Origin::Controller && matches!(held.phase, Phase::Journaled { .. }) && held.fenced.is_none()
+        };
+        let unbegun: Vec<TaskId> = self.tasks.iter().filter(|(_, held)| unbegun(held)).map(|(task, _)| *task).collect();
+        for task in unbegun {
             let Some(held) = self.tasks.get(&task) else { continue };
             if held.running {
                 self.events.push_back(Event::Stop(task));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Report};
-use postern_protocol::task::Repeat;
+use postern_protocol::task::{Lane, Repeat};
 use postern_protocol::{StreamId, TaskKind, Timestamp};
 
 use super::RestoredTask;
@@ -250,9 +250,14 @@ impl Held {
         kind.is_some_and(|kind| kind.repeat() == Repeat::Freely)
     }
 
+    /// Where it waits for its turn.
+    pub(super) fn lane(&self) -> Lane {
+        self.offer.kind.known().map_or(Lane::Provisioning, TaskKind::lane)
+    }
+
     /// Whether what is about one account goes before it.
     pub(super) fn is_batch(&self) -> bool {
-        self.offer.kind.known().is_some_and(TaskKind::is_batch)
+        self.lane() == Lane::Batch
     }
 
     pub(super) fn stop_running(&mut self) {

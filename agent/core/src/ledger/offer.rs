@@ -46,6 +46,9 @@ impl Ledger {
             self.reject(&offer, Rejection::Draining, "the member takes no new work now", 0);
         } else if origin == Origin::Controller && self.room() == 0 {
             self.reject(&offer, Rejection::Overloaded, "the member holds as much as it can", 1_000);
+        } else if origin == Origin::Controller && !self.has_outbox_for(offer.kind.known()) {
+            let message = "too many reports wait to be acknowledged for anything to be changed";
+            self.reject(&offer, Rejection::Overloaded, message, 1_000);
         } else if origin == Origin::Controller
             && offer.kind.known().is_some_and(TaskKind::is_batch)
             && !self.has_room_for_batch()
@@ -59,13 +62,15 @@ impl Ledger {
 
     fn take(&mut self, offer: Offer, origin: Origin, streams_here: &[StreamId], now: Timestamp) {
         self.arrivals += 1;
-        let accept = Accept { task: offer.task, epoch: offer.epoch };
+        let task = offer.task;
+        let accept = Accept { task, epoch: offer.epoch };
         self.writes.push(Write::PutTask(Box::new(offer.clone()), origin));
         let mut held = Held::offered(offer, origin, streams_here, self.arrivals, now);
         held.durable_after = self.next_mark();
-        self.tasks.insert(held.offer.task, held);
+        self.tasks.insert(task, held);
         if origin == Origin::Controller {
             self.after_writes(Gated::Transmit(accept.into()));
+            self.take_up_parked_cancel(task);
             // Asked for at once, so that the answer comes while the disk is busy.
             self.renew_now();
         }

@@ -6,7 +6,7 @@ use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Renew, Renewed};
 use postern_protocol::{TaskId, Timestamp};
 
-use super::held::{Held, Parked, Phase};
+use super::held::{Parked, Phase};
 use super::{Event, Ledger, failure};
 use crate::write::Origin;
 
@@ -38,7 +38,7 @@ impl Ledger {
 
     /// The task is another's now: what has not begun is forgotten, what runs stops where it can. What has begun is kept
     /// for a while, because its journal is of use if the task is leased to this member again.
-    fn lose(&mut self, task: TaskId, now: Timestamp) {
+    pub(super) fn lose(&mut self, task: TaskId, now: Timestamp) {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         held.lease.handle_lost();
         held.fenced.get_or_insert(now);
@@ -85,12 +85,10 @@ impl Ledger {
     }
 
     pub(super) fn leases(&self) -> impl Iterator<Item = LeaseRef> {
-        // What stands still and may not go on is left to others.
-        let goes_on = |held: &Held| held.running || !held.is_begun() || self.membership.may_go_on();
         self.tasks
             .iter()
             // A concluded task whose results are on their way is still this member's.
-            .filter(move |(_, held)| held.origin == Origin::Controller && held.fenced.is_none() && goes_on(held))
+            .filter(|(_, held)| held.origin == Origin::Controller && held.fenced.is_none())
             .map(|(task, held)| LeaseRef { task: *task, epoch: held.lease.epoch })
     }
 

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use postern_protocol::task::Lane;
 use postern_protocol::{StreamId, SystemName, TaskId, Timestamp};
 
 use super::held::{Held, Phase};
@@ -41,12 +42,14 @@ impl Ledger {
     pub(super) fn poll_start(&mut self, now: Timestamp) -> Option<Event> {
         self.expire(now);
         let has_slot = |held: &Held| self.has_slot(&held.offer.system, held.is_batch());
-        let task = self
-            .tasks
-            .iter()
-            .filter(|(_, held)| has_slot(held) && self.may_start(held, now))
-            .max_by_key(|(_, held)| (held.offer.priority, Reverse(held.arrival)))
-            .map(|(task, _)| *task)?;
+        let ready = self.tasks.values().filter(|held| has_slot(held) && self.may_start(held, now));
+        let next = if Lane::is_for_the_oldest(self.turn) {
+            ready.min_by_key(|held| held.arrival)
+        } else {
+            ready.max_by_key(|held| (held.offer.priority, Reverse((held.lane(), held.arrival))))
+        };
+        let task = next?.offer.task;
+        self.turn += 1;
         let held = self.tasks.get_mut(&task)?;
         held.running = true;
         held.retry_at = None;
@@ -60,12 +63,12 @@ impl Ledger {
         self.poll_start(now)
     }
 
-    /// Whether a system has a slot for another task. Batches run for hours: of several slots, one is never theirs. The
-    /// only slot of a system is for all, or they would never be done.
+    /// Whether a system has a slot for another task. Batches run for hours: the last quarter of the slots, one at least,
+    /// is never theirs. The only slot of a system is for all, or they would never be done.
     fn has_slot(&self, system: &SystemName, is_batch: bool) -> bool {
         let Some(slots) = self.limits.systems.get(system).copied() else { return false };
         let running = || self.tasks.values().filter(|held| held.running && held.offer.system == *system);
-        let for_batches = slots.saturating_sub(1).max(1);
+        let for_batches = slots.saturating_sub(slots.div_ceil(4)).max(1);
         running().count() < slots && (!is_batch || running().filter(|held| held.is_batch()).count() < for_batches)
     }
 
@@ -87,7 +90,7 @@ impl Ledger {
             Phase::Concluded(_) => false,
         };
         // Without a lease an attempt would only wait for one, in a slot that others could use.
-        allowed && (held.only_reads() || held.lease.covers(Duration::ZERO, now))
+        allowed && self.welcomed && (held.only_reads() || held.lease.covers(Duration::ZERO, now))
     }
 
     /// Ends what waits for nothing but its end: deadlines that passed, begun tasks that were lost for good.

@@ -1,12 +1,10 @@
-//! The ledger's part of a session: its beginning, its end, and credit.
+//! The ledger's part of a session: its beginning and its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use postern_protocol::message::v1::Credit;
-use postern_protocol::{ReportNo, SessionNo, Timestamp};
+use postern_protocol::{ReportNo, SessionNo, TaskId, Timestamp};
 
-use super::renewal::RENEW_PAGE;
 use super::{Gated, Ledger};
 use crate::membership::Membership;
 use crate::write::Write;
@@ -19,7 +17,7 @@ pub(super) struct Session {
     /// Offers received.
     pub(super) offers_seen: u64,
     /// The newest credit given: how many offers there may have been in all.
-    granted: u64,
+    pub(super) granted: u64,
     /// The number of the newest renewal.
     pub(super) nonce: u64,
     /// Renewals without an answer, by number, with the time each was asked at.
@@ -28,11 +26,22 @@ pub(super) struct Session {
     pub(super) renewed_at: Option<Timestamp>,
     /// Whether leases are renewed at the next opportunity.
     pub(super) due: bool,
+    /// Tasks that were cancelled before they were offered.
+    pub(super) parked_cancels: BTreeSet<TaskId>,
 }
 
 impl Session {
     fn new(ttl: Duration) -> Self {
-        Self { ttl, offers_seen: 0, granted: 0, nonce: 0, open: BTreeMap::new(), renewed_at: None, due: true }
+        Self {
+            ttl,
+            offers_seen: 0,
+            granted: 0,
+            nonce: 0,
+            open: BTreeMap::new(),
+            renewed_at: None,
+            due: true,
+            parked_cancels: BTreeSet::new(),
+        }
     }
 
     /// The time of leases, if even a freshly renewed one cannot cover a call of this length.
@@ -48,10 +57,10 @@ impl Session {
 impl Ledger {
     /// The session number and the member's state that a `Welcome` brought must be on disk before the session is
     /// confirmed: the shell calls this, writes, and only then lets the session go on.
-    pub fn handle_welcome(&mut self, session: SessionNo, membership: Membership) {
+    pub fn handle_welcome(&mut self, session: SessionNo, membership: Membership, now: Timestamp) {
         self.session_no = self.session_no.max(session);
         self.writes.push(Write::PutSession(self.session_no));
-        self.put_membership(membership);
+        self.put_membership(membership, now);
     }
 
     /// A session is established: everything owed is sent again, every lease renewed, credit begins at zero.
@@ -59,6 +68,7 @@ impl Ledger {
         self.transmits.clear();
         self.gated.retain(|(_, item)| !matches!(item, Gated::Transmit(_)));
         self.session = Some(Session::new(ttl));
+        self.welcomed = true;
         self.outbox.rewind();
         self.handle_report_ack(acked, now);
         self.give_back();
@@ -69,36 +79,5 @@ impl Ledger {
         self.session = None;
         self.transmits.clear();
         self.progress.clear();
-    }
-
-    /// Tasks that may still be taken. Local tasks and those that wait for their results to be uploaded count too.
-    /// Batches, and tasks that wait because the connected system asked for it, must not keep the agent from what is
-    /// urgent: as many of them as there are places for batches do not count.
-    pub(super) fn room(&self) -> usize {
-        let spared = self.tasks.values().filter(|held| held.waits || held.is_batch()).count().min(self.batch_places());
-        let held = (self.limits.held + spared).min(RENEW_PAGE).saturating_sub(self.tasks.len());
-        held.min(self.limits.outbox.saturating_sub(self.outbox.len() + self.tasks.len()))
-    }
-
-    /// Whether another batch may be taken. Credit does not tell kinds apart: it is for what is urgent, and a batch too
-    /// many is refused.
-    pub(super) fn has_room_for_batch(&self) -> bool {
-        self.tasks.values().filter(|held| held.is_batch()).count() < self.batch_places()
-    }
-
-    /// Half of what can be held, however many slots there are.
-    fn batch_places(&self) -> usize {
-        self.limits.held.min(RENEW_PAGE / 2)
-    }
-
-    pub(super) fn poll_credit(&mut self) -> Option<Credit> {
-        let room = if self.membership.may_begin() && !self.stopping { self.room() } else { 0 };
-        let session = self.session.as_mut()?;
-        let offers = session.offers_seen.saturating_add(u64::try_from(room).unwrap_or(u64::MAX));
-        if offers <= session.granted {
-            return None;
-        }
-        session.granted = offers;
-        Some(Credit { offers })
     }
 }

@@ -1,10 +1,13 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests look for the one frame they mean")]
 
+mod flow;
+mod known;
+
 use std::time::Duration;
 
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{
-    LeaseVerdict, MembershipState, Mode, Offer, Rejection, Renew, Renewed, RenewedLease,
+    CancelVerdict, LeaseVerdict, MembershipState, Mode, Offer, Rejection, Renew, Renewed, RenewedLease,
 };
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, Failure, FailureClass, Outcome, TaskKind, TaskRequest};
@@ -89,7 +92,7 @@ impl Desk {
     }
 
     fn connect(&mut self) {
-        self.ledger.handle_welcome(SessionNo(1), enabled(1));
+        self.ledger.handle_welcome(SessionNo(1), enabled(1), self.now);
         self.sync();
         self.ledger.handle_established(ReportNo(0), TTL, self.now);
         self.sync();
@@ -297,67 +300,6 @@ fn the_task_and_its_report_change_places_in_one_write() {
     assert!(matches!(writes.as_slice(), [Write::PutReport(_), Write::DeleteTask(_)]), "{writes:?}");
 }
 
-// The table of `docs/protocol.md`, "Offers of tasks the agent knows".
-
-#[test]
-fn f33_an_offer_of_a_started_task_under_the_same_epoch_repeats_its_state_and_starts_nothing() {
-    let mut desk = Desk::connected();
-    desk.started(1);
-    desk.offer(offer(1, TaskKind::DisableUser, 1));
-    desk.sync();
-    assert_eq!(desk.names(), ["Accept", "Started", "Credit"]);
-    assert!(desk.events().is_empty());
-}
-
-#[test]
-fn f33_an_offer_of_a_journaled_task_under_a_newer_epoch_is_adopted() {
-    let mut desk = Desk::connected();
-    desk.offer(offer(1, TaskKind::DisableUser, 1));
-    desk.sync();
-    desk.sent();
-    desk.offer(offer(1, TaskKind::DisableUser, 2));
-    desk.sync();
-    let sent = desk.sent();
-    assert!(sent.iter().any(|frame| matches!(frame, FromMember::Accept(accept) if accept.epoch == Epoch(2))));
-}
-
-#[test]
-fn f33_an_offer_under_an_older_epoch_is_fenced() {
-    let mut desk = Desk::connected();
-    desk.offer(offer(1, TaskKind::DisableUser, 5));
-    desk.sync();
-    desk.sent();
-    desk.offer(offer(1, TaskKind::DisableUser, 4));
-    desk.sync();
-    let sent = desk.sent();
-    let is_fenced = |frame: &FromMember| matches!(frame, FromMember::Reject(reject) if reject.reason.known() == Some(Rejection::Fenced));
-    assert!(sent.iter().any(is_fenced), "{sent:?}");
-}
-
-#[test]
-fn f33_an_ended_task_offered_again_gets_the_same_outcome_and_is_not_run() {
-    let mut desk = Desk::connected();
-    desk.started(1);
-    desk.ledger.handle_concluded(id(1), success());
-    desk.sync();
-    desk.offer(offer(1, TaskKind::DisableUser, 2));
-    desk.sync();
-    let reports = |frames: &[FromMember]| -> Vec<(u64, u64)> {
-        let report = |frame: &FromMember| match frame {
-            FromMember::Report(report) => Some((report.number.0, report.epoch.0)),
-            _ => None,
-        };
-        frames.iter().filter_map(report).collect()
-    };
-    assert_eq!(reports(&desk.sent()), [(1, 1), (2, 2)], "reported, not acknowledged");
-    desk.ledger.handle_report_ack(ReportNo(2), desk.now);
-    desk.sync();
-    desk.offer(offer(1, TaskKind::DisableUser, 3));
-    desk.sync();
-    assert_eq!(reports(&desk.sent()), [(3, 3)], "acknowledged");
-    assert!(desk.events().is_empty());
-}
-
 #[test]
 fn a_lost_lease_stops_the_attempt_and_forgets_what_had_not_begun() {
     let mut desk = Desk::connected();
@@ -492,7 +434,7 @@ fn a_disabled_member_gives_unbegun_work_back_and_finishes_what_it_began() {
     desk.sync();
     desk.sent();
     let draining = Membership { state: MembershipState::Draining, epoch: Epoch(2), hard: false };
-    desk.ledger.handle_member_state(draining);
+    desk.ledger.handle_member_state(draining, desk.now);
     desk.sync();
     assert_eq!(desk.names(), ["Reject", "MemberStateAck"]);
     desk.ledger.handle_intend(id(1), 4, intent(1), REACH, desk.now);
@@ -506,38 +448,79 @@ fn f72_a_hard_disabled_member_begins_no_further_step() {
     let mut desk = Desk::connected();
     desk.started(1);
     let disabled = Membership { state: MembershipState::Disabled, epoch: Epoch(2), hard: true };
-    desk.ledger.handle_member_state(disabled);
+    desk.ledger.handle_member_state(disabled, desk.now);
     desk.sync();
     assert_eq!(desk.events(), [Event::Stop(id(1))]);
     desk.ledger.handle_intend(id(1), 4, intent(1), REACH, desk.now);
     assert!(matches!(desk.events().as_slice(), [Event::Refused(4, _)]));
 }
 
-/// Its lease would be kept for ever, and nobody else could go on with it.
+fn hard_disabled(epoch: u64) -> Membership {
+    Membership { state: MembershipState::Disabled, epoch: Epoch(epoch), hard: true }
+}
+
+/// Invariant 7. Take `lose_all` out of `put_membership`, and both tasks go on under leases from before.
 #[test]
-fn f72_a_begun_task_that_may_not_go_on_is_left_to_others_once_it_stands_still() {
+fn what_was_held_before_a_hard_disable_goes_on_only_under_a_newer_lease() {
     let mut desk = Desk::connected();
     desk.started(1);
-    desk.ledger.handle_member_state(Membership { state: MembershipState::Disabled, epoch: Epoch(2), hard: true });
+    desk.running(2, TaskKind::EnableUser);
+    desk.ledger.handle_member_state(hard_disabled(2), desk.now);
     desk.sync();
-    let asks = |desk: &mut Desk| {
-        desk.now = desk.now + TTL / 2;
-        desk.names().contains(&"Renew")
-    };
-    assert!(asks(&mut desk), "its last call may be on the wire");
-    let interrupted = Failure::new(FailureClass::Interrupted, "not_enabled", "the member is disabled");
-    desk.ledger.handle_failed(id(1), interrupted, desk.now);
+    assert_eq!(desk.events(), [Event::Stop(id(1)), Event::Stop(id(2))]);
+    desk.ledger.handle_member_state(enabled(3), desk.now);
     desk.sync();
-    assert!(!asks(&mut desk));
-    desk.ledger.handle_member_state(enabled(3));
+    for n in [1, 2] {
+        desk.ledger.handle_intend(id(n), 7, intent(1), REACH, desk.now);
+        desk.sync();
+        assert_eq!(desk.events(), [Event::Refused(7, failure::fenced())], "{n}");
+        desk.ledger.handle_failed(id(n), failure::fenced(), desk.now);
+    }
     desk.sync();
-    assert!(asks(&mut desk), "it may go on");
+    assert!(desk.disk.contains(&Write::DeleteTask(id(2))), "nothing was begun");
+    assert!(!desk.names().contains(&"Renew"), "nothing is left to be renewed");
+    assert!(desk.events().is_empty());
+
+    desk.offer(Offer { reconcile: true, ..offer(1, TaskKind::DisableUser, 3) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    assert!(desk.events().is_empty());
+    desk.sync();
+    assert!(matches!(desk.events().as_slice(), [Event::Start { offer, resumed: true, .. }] if offer.epoch == Epoch(3)));
+}
+
+/// The agent died disabled and was enabled before it came back.
+#[test]
+fn a_hard_disable_on_disk_outlives_the_process() {
+    let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
+    let mut desk = Desk::restored(Restored { membership: Some(hard_disabled(1)), ..begun });
+    desk.ledger.handle_welcome(SessionNo(2), enabled(2), desk.now);
+    desk.sync();
+    desk.ledger.handle_established(ReportNo(0), TTL, desk.now);
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    assert!(desk.events().is_empty());
+}
+
+/// F72: a call that is on the wire is not called back, and what came of it is told.
+#[test]
+fn f72_what_was_on_the_wire_at_a_hard_disable_is_finished_and_reported() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_member_state(hard_disabled(2), desk.now);
+    desk.sync();
+    desk.sent();
+    desk.ledger.handle_concluded(id(1), success());
+    desk.sync();
+    assert_eq!(desk.names(), ["Report"]);
 }
 
 #[test]
 fn an_older_member_state_is_acknowledged_and_ignored() {
     let mut desk = Desk::connected();
-    desk.ledger.handle_member_state(Membership { state: MembershipState::Disabled, epoch: Epoch(0), hard: true });
+    let older = Membership { state: MembershipState::Disabled, epoch: Epoch(0), hard: true };
+    desk.ledger.handle_member_state(older, desk.now);
     assert_eq!(desk.ledger.membership(), enabled(1));
 }
 
@@ -890,6 +873,62 @@ fn f26_a_restored_task_waits_for_a_session_and_a_lease() {
     desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
     desk.sync();
     assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { resumed: 0 })), "it ended: no death");
+}
+
+/// Leave `welcomed` out of `may_start`: what only reads needs no lease and runs before anybody said that it still may.
+#[test]
+fn after_a_restart_nothing_starts_before_there_is_a_session() {
+    let reads = offer(1, TaskKind::ValidateUser, 1);
+    let (origin, state) = (Origin::Controller, TaskState::Journaled { resumed: 0 });
+    let reads = RestoredTask { offer: reads, origin, state, journal: 0, streams_here: Vec::new() };
+    let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), tasks: vec![reads], ..Restored::default() });
+    let started = |desk: &mut Desk| {
+        desk.events();
+        desk.sync();
+        starts(&desk.events())
+    };
+    assert_eq!(started(&mut desk), []);
+    desk.connect();
+    assert_eq!(started(&mut desk), [id(1)]);
+}
+
+/// Forget the cancel, and the task runs until a renewal says that nobody wants it.
+#[test]
+fn a_cancel_that_overtakes_its_task_is_parked() {
+    let mut desk = Desk::connected();
+    desk.sent();
+    desk.ledger.handle_cancel(id(1));
+    desk.offer(offer(1, TaskKind::ValidateUser, 1));
+    desk.offer(offer(2, TaskKind::ValidateUser, 1));
+    desk.sync();
+    let verdicts = |frames: &[FromMember]| -> Vec<_> {
+        let verdict = |frame: &FromMember| match frame {
+            FromMember::CancelAck(ack) => ack.verdict.known(),
+            _ => None,
+        };
+        frames.iter().filter_map(verdict).collect()
+    };
+    let sent = desk.sent();
+    assert_eq!(verdicts(&sent), [CancelVerdict::Parked, CancelVerdict::Dropped]);
+    let cancelled = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.task == id(1) && report.outcome.known() == Some(Outcome::Cancelled));
+    assert!(sent.iter().any(cancelled), "{sent:?}");
+    assert_eq!(starts(&desk.events()), [id(2)]);
+}
+
+/// A controller that cancels what it never offers takes no more memory than that.
+#[test]
+fn parked_cancels_are_bounded_and_end_with_their_session() {
+    let mut desk = Desk::connected();
+    for made in 0..1_000 {
+        desk.ledger.handle_cancel(TaskId::from_random(made, [0; 10]));
+    }
+    assert_eq!(desk.ledger.session.as_ref().unwrap().parked_cancels.len(), 256);
+    desk.ledger.handle_cancel(id(200));
+    desk.ledger.handle_disconnected();
+    desk.connect();
+    desk.offer(offer(200, TaskKind::ValidateUser, 1));
+    desk.sync();
+    assert_eq!(starts(&desk.events()), [id(200)]);
 }
 
 /// Invariant 17: an offer beyond the credit is refused, not swallowed.

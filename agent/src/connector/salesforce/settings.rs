@@ -136,9 +136,9 @@ const fn max_concurrent_calls() -> usize {
     10
 }
 
-/// What people and other programs do in an afternoon fits into a tenth of a day's calls.
+/// The last quarter of the calls is for people, other programs and tasks about single accounts.
 const fn api_budget_percent() -> u8 {
-    90
+    75
 }
 
 /// Out for a year, so every org has it, and nothing newer is used.

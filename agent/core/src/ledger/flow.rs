@@ -1,0 +1,85 @@
+//! How much is taken on: credit, and the room that is kept for what is owed.
+
+use postern_protocol::TaskKind;
+use postern_protocol::message::v1::Credit;
+use postern_protocol::task::Repeat;
+
+use super::Ledger;
+use super::renewal::RENEW_PAGE;
+use crate::outbox::LARGEST_REPORT;
+
+/// From this share of the outbox on, in percent, fewer tasks are held the fuller it is: what cannot be reported soon is
+/// better done by another member.
+const CREDIT_SHRINKS: usize = 70;
+/// From this share of the outbox on, in percent, nothing new is taken on that changes anything: the rest is for what is
+/// held, and for reads, of which little is lost if they are made again.
+const NO_CHANGES: usize = 85;
+/// Answers that may wait to be sent before nothing more is taken in: as many as a whole inventory and every lease and
+/// cancel of a session may have at once.
+const MOST_TRANSMITS: usize = 1024;
+
+impl Ledger {
+    /// Whether so much waits to be sent that nothing more should be taken in before some of it is: a controller that
+    /// speaks and does not listen must not fill the memory.
+    pub fn is_choked(&self) -> bool {
+        self.transmits.len() >= MOST_TRANSMITS
+    }
+
+    /// Tasks that may still be taken. Local tasks and those that wait for their results to be uploaded count too.
+    /// Batches, and tasks that wait because the connected system asked for it, must not keep the agent from what is
+    /// urgent: as many of them as there are places for batches do not count.
+    pub(super) fn room(&self) -> usize {
+        let spared = self.tasks.values().filter(|held| held.waits || held.is_batch()).count().min(self.batch_places());
+        let most = (self.limits.held + spared).min(RENEW_PAGE);
+        let left = 100_usize.saturating_sub(self.outbox_percent());
+        let most = most.min((most * left).div_ceil(100 - CREDIT_SHRINKS));
+        most.saturating_sub(self.tasks.len()).min(self.reportable())
+    }
+
+    /// Whether another task of a kind may be taken while so much is owed.
+    pub(super) fn has_outbox_for(&self, kind: Option<TaskKind>) -> bool {
+        kind.is_some_and(|kind| kind.repeat() == Repeat::Freely) || self.outbox_percent() < NO_CHANGES
+    }
+
+    /// How many more reports the outbox takes, however long, beside one for every task that is held.
+    fn reportable(&self) -> usize {
+        let (reports, bytes) = self.spoken_for();
+        let by_bytes = self.limits.outbox_bytes.saturating_sub(bytes) / LARGEST_REPORT;
+        self.limits.outbox.saturating_sub(reports).min(by_bytes)
+    }
+
+    /// How full the outbox is, with a report for every task that is held.
+    fn outbox_percent(&self) -> usize {
+        let (reports, bytes) = self.spoken_for();
+        let by_reports = reports.saturating_mul(100) / self.limits.outbox.max(1);
+        by_reports.max(bytes.saturating_mul(100) / self.limits.outbox_bytes.max(1))
+    }
+
+    /// The reports that are owed or will be, and the bytes they take.
+    fn spoken_for(&self) -> (usize, usize) {
+        let held = self.tasks.len();
+        (self.outbox.len() + held, self.outbox.bytes() + held * LARGEST_REPORT)
+    }
+
+    /// Whether another batch may be taken. Credit does not tell kinds apart: it is for what is urgent, and a batch too
+    /// many is refused.
+    pub(super) fn has_room_for_batch(&self) -> bool {
+        self.tasks.values().filter(|held| held.is_batch()).count() < self.batch_places()
+    }
+
+    /// Half of what can be held, however many slots there are.
+    fn batch_places(&self) -> usize {
+        self.limits.held.min(RENEW_PAGE / 2)
+    }
+
+    pub(super) fn poll_credit(&mut self) -> Option<Credit> {
+        let room = if self.membership.may_begin() && !self.stopping { self.room() } else { 0 };
+        let session = self.session.as_mut()?;
+        let offers = session.offers_seen.saturating_add(u64::try_from(room).unwrap_or(u64::MAX));
+        if offers <= session.granted {
+            return None;
+        }
+        session.granted = offers;
+        Some(Credit { offers })
+    }
+}

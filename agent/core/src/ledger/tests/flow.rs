@@ -1,0 +1,222 @@
+//! What is taken on while reports pile up, and what they may take.
+
+use postern_protocol::message::v1::{MAX_OUTPUT, MAX_PARTS, Report};
+use postern_protocol::seal::{MAX_SECRET, SealedOutput};
+
+use super::*;
+use crate::outbox::LARGEST_REPORT;
+
+fn task(n: u64) -> TaskId {
+    TaskId::from_random(n, [7; 10])
+}
+
+/// A desk with room for this many reports whose controller is there and acknowledges nothing.
+fn unheard(reports: usize) -> Desk {
+    let mut desk = Desk::new();
+    desk.ledger.limits.outbox = reports;
+    desk.connect();
+    desk
+}
+
+/// The newest credit, absolute.
+fn credit(desk: &mut Desk) -> Option<u64> {
+    let credit = |frame: &FromMember| match frame {
+        FromMember::Credit(credit) => Some(credit.offers),
+        _ => None,
+    };
+    desk.sent().iter().rev().find_map(credit)
+}
+
+/// Offers a task; if it is taken, it is done at once. Whether it was.
+fn done(desk: &mut Desk, n: u64, kind: TaskKind, ending: Ending) -> bool {
+    desk.offer(Offer { task: task(n), ..offer(1, kind, 1) });
+    desk.sync();
+    if !desk.ledger.holds(task(n)) {
+        return false;
+    }
+    desk.ledger.handle_concluded(task(n), ending);
+    desk.sync();
+    true
+}
+
+/// Invariants 16 and 17. Grant `limits.held` whatever is owed and the second half fails; take changes in at any fill
+/// and the last tenth does.
+#[test]
+fn f22_credit_shrinks_from_seventy_percent_of_the_outbox_on_and_changes_end_at_eighty_five() {
+    let mut desk = unheard(1_000);
+    let room = |desk: &Desk| desk.ledger.room();
+    let mut rooms = Vec::new();
+    for n in 0..2_000 {
+        let taken = done(&mut desk, n, TaskKind::DisableUser, success());
+        let owed = desk.ledger.outbox.len();
+        assert!(taken || owed >= 850, "{owed}");
+        if owed.is_multiple_of(50) {
+            rooms.push((owed, room(&desk)));
+        }
+        if !taken {
+            break;
+        }
+    }
+    rooms.dedup();
+    let from = |least: usize| rooms.iter().filter(move |(owed, _)| *owed >= least).map(|(_, room)| *room);
+    assert!(rooms.iter().filter(|(owed, _)| *owed <= 700).all(|(_, room)| *room == 4), "{rooms:?}");
+    assert_eq!(from(750).collect::<Vec<_>>(), [4, 3, 2], "{rooms:?}");
+    assert_eq!(desk.ledger.outbox.len(), 850);
+
+    let reads = (10_000..12_000).take_while(|n| done(&mut desk, *n, TaskKind::ValidateUser, success())).count();
+    assert_eq!((reads, desk.ledger.outbox.len(), room(&desk)), (150, 1_000, 0), "reads go on to the end");
+    desk.sent();
+    assert_eq!(credit(&mut desk), None);
+
+    desk.ledger.handle_report_ack(ReportNo(400), desk.now);
+    assert!(credit(&mut desk).is_some());
+    assert!(done(&mut desk, 20_000, TaskKind::DisableUser, success()));
+}
+
+/// Nothing of it is dropped by age or number, and all of it comes in order after a restart.
+#[test]
+fn f22_an_outbox_at_its_quota_for_a_day_loses_nothing_and_grows_no_more() {
+    let mut desk = unheard(1_000);
+    let taken = (0..3_000).filter(|n| done(&mut desk, *n, TaskKind::ValidateUser, success())).count();
+    assert_eq!(taken, 1_000);
+    for hour in 0..24 {
+        desk.now = at(100 + hour * 3_600);
+        desk.ledger.handle_timeout(desk.now);
+        desk.sync();
+        desk.events();
+    }
+    let ledger = &desk.ledger;
+    assert_eq!((ledger.outbox.len(), ledger.tasks.len(), ledger.gated.len(), ledger.events.len()), (1_000, 0, 0, 0));
+
+    let reports = desk.disk.iter().filter_map(|write| match write {
+        Write::PutReport(report) => Some((**report).clone()),
+        _ => None,
+    });
+    let (reports, membership) = (reports.collect(), Some(enabled(1)));
+    let mut again =
+        Desk::restored(Restored { reports, next_report: ReportNo(1_001), membership, ..Restored::default() });
+    again.connect();
+    let sent = again.sent();
+    let numbers = sent.iter().filter_map(|frame| match frame {
+        FromMember::Report(report) => Some(report.number.0),
+        _ => None,
+    });
+    assert!(numbers.eq(1..=1_000));
+}
+
+fn largest() -> Ending {
+    let sealed = SealedOutput {
+        name: Text::new("n".repeat(64)).unwrap(),
+        enc: [1; 32],
+        ciphertext: Bytes::new(vec![1; MAX_SECRET + 16]).unwrap(),
+    };
+    let stream = |n| StreamRef { id: StreamId::from_bytes([n; 16]), length: u64::MAX, sha256: [n; 32] };
+    let texts = Failure::new(FailureClass::Internal, "c".repeat(64), "s".repeat(1024));
+    Ending {
+        failure: Some(texts.with_next_step("n".repeat(1024))),
+        output: vec![1; MAX_OUTPUT],
+        sealed: vec![sealed; MAX_PARTS],
+        streams: (0..8).map(stream).collect(),
+        ..success()
+    }
+}
+
+/// Forget the bytes in `reportable`, and the longest reports take 3 GiB before their number is reached.
+#[test]
+fn f22_the_outbox_is_bounded_in_bytes_however_long_reports_are() {
+    let ending = Ending { streams: Vec::new(), ..largest() };
+    let mut desk = unheard(100_000);
+    desk.ledger.limits.outbox_bytes = 1024 * 1024;
+    let taken = (0..100).filter(|n| done(&mut desk, *n, TaskKind::ValidateUser, ending.clone())).count();
+    let bytes = desk.ledger.outbox.bytes();
+    assert!(taken >= 36 && bytes <= 1024 * 1024, "{taken} reports of {bytes} bytes");
+    let counted: usize = desk.ledger.outbox.iter().map(|it| postern_protocol::codec::encode(it).unwrap().len()).sum();
+    assert_eq!(bytes, counted);
+    desk.sent();
+    desk.ledger.handle_report_ack(ReportNo(u64::MAX), desk.now);
+    assert_eq!((desk.ledger.outbox.len(), desk.ledger.outbox.bytes()), (0, 0));
+}
+
+/// Whatever is in a report, it fits what is reserved for it, and a frame.
+#[test]
+fn the_largest_report_fits_what_is_reserved_for_it_and_a_frame() {
+    let report: Report = largest().into_report(&offer(1, TaskKind::ValidateUser, 1), Epoch(1));
+    assert_eq!((report.output.len(), report.sealed.len(), report.streams.len()), (MAX_OUTPUT, MAX_PARTS, MAX_PARTS));
+    let bytes = postern_protocol::codec::encode(&report).unwrap().len();
+    assert!(bytes <= LARGEST_REPORT, "{bytes}");
+    assert!(FromMember::from(report).encode().is_ok());
+}
+
+/// A controller that speaks and does not listen. Let the shell take in more all the same, and answers pile up for as
+/// long as the link is patient.
+#[test]
+fn f29_answers_that_nobody_reads_choke_what_is_taken_in() {
+    let mut desk = Desk::connected();
+    assert!(!desk.ledger.is_choked());
+    let cancels = (0..100_000).take_while(|n| {
+        desk.ledger.handle_cancel(task(*n));
+        !desk.ledger.is_choked()
+    });
+    assert!(cancels.count() < 1_024);
+    desk.sent();
+    assert!(!desk.ledger.is_choked());
+}
+
+/// A desk whose system takes so many attempts, with these tasks taken in and nothing started.
+fn waiting(slots: usize, tasks: &[(TaskKind, u8)]) -> Desk {
+    let limits = Limits { held: 100, ..Limits::for_systems([("acme".parse().unwrap(), slots)].into()) };
+    let mut desk = Desk::new();
+    desk.ledger = Ledger::restore(limits, Restored::default());
+    desk.connect();
+    for (n, (kind, priority)) in (1..).zip(tasks) {
+        desk.offer(Offer { priority: *priority, ..offer(n, *kind, 1) });
+    }
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk
+}
+
+/// Invariant 17. Leave one slot whatever there are, and the half of this fails.
+#[test]
+fn batches_never_take_the_last_quarter_of_the_slots() {
+    for (slots, theirs) in [(1, 1), (2, 1), (3, 2), (4, 3), (5, 3), (8, 6), (16, 12)] {
+        let mut desk = waiting(slots, &[(TaskKind::Export, 0); 20]);
+        assert_eq!(starts(&desk.events()).len(), theirs, "{slots}");
+    }
+}
+
+#[test]
+fn of_one_priority_the_interactive_lane_goes_first_and_batches_last() {
+    use TaskKind::{DisableUser, EnableUser, Export};
+    let mut desk = waiting(4, &[(Export, 100), (EnableUser, 100), (DisableUser, 100), (EnableUser, 200)]);
+    let mut order = Vec::new();
+    desk.ledger.limits.systems.insert("acme".parse().unwrap(), 1);
+    for _ in 0..4 {
+        let started = starts(&desk.events());
+        for task in &started {
+            desk.ledger.handle_concluded(*task, success());
+        }
+        order.extend(started);
+        desk.sync();
+    }
+    assert_eq!(order, [4, 3, 2, 1].map(id));
+}
+
+/// Liveness: without every fourth turn for the oldest, the batch never starts.
+#[test]
+fn no_lane_starves_however_much_there_is_in_the_others() {
+    let mut desk = waiting(1, &[(TaskKind::Export, 100), (TaskKind::EnableUser, 100)]);
+    let mut order = Vec::new();
+    for n in 10..30 {
+        desk.offer(Offer { priority: 200, ..offer(n, TaskKind::ValidateUser, 1) });
+        desk.sync();
+        let started = starts(&desk.events());
+        for task in &started {
+            desk.ledger.handle_concluded(*task, success());
+        }
+        order.extend(started);
+        desk.sync();
+    }
+    assert_eq!(order.iter().position(|task| *task == id(1)), Some(3));
+    assert_eq!(order.iter().position(|task| *task == id(2)), Some(7));
+}

@@ -1,0 +1,35 @@
+//! Taking every lease away from a member that must not go on with anything.
+
+use postern_protocol::{MemberId, TaskId};
+
+use super::Queue;
+use crate::clock::Moment;
+use crate::state::record::TaskState;
+
+impl Queue {
+    /// The member must not go on with anything. Its tasks get a newer epoch without a lease, so that no renewal, not
+    /// even after a restart of either side, gives back the right to go on; what it may have begun is in doubt.
+    pub fn take_away(&mut self, member: MemberId, at: Moment) {
+        for id in self.held_by(member) {
+            if let Some(entry) = self.tasks.get_mut(&id) {
+                entry.record.epoch = entry.record.epoch.next();
+                self.changed.insert(id);
+            }
+            match self.state(id) {
+                Some(TaskState::Leased { .. } | TaskState::Accepted { .. }) => self.doubt(id, member, false, at),
+                Some(TaskState::Started { .. }) => self.doubt(id, member, true, at),
+                Some(TaskState::InDoubt { .. } | TaskState::Queued | TaskState::Finished) | None => (),
+            }
+        }
+    }
+
+    /// The member knows that a lease it began under is gone, so it begins no further call: only an effect of its last
+    /// one may still appear.
+    pub(super) fn shorten_doubt(&mut self, id: TaskId, holder: MemberId, at: Moment) {
+        let soon = at.now + self.config.settle;
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.until = entry.until.min(soon);
+        }
+        self.move_to(id, TaskState::InDoubt { holder, started: true });
+    }
+}
