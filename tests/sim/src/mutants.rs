@@ -85,7 +85,7 @@ impl Mutant {
     }
 }
 
-/// A copy of the sources in which bugs are planted.
+/// A copy of the sources in which bugs are planted, with a build of its own.
 pub struct Nursery {
     sources: PathBuf,
     target: PathBuf,
@@ -94,8 +94,9 @@ pub struct Nursery {
 impl Nursery {
     /// Copies what the simulation is built of.
     pub fn open() -> Result<Self, PlantError> {
-        // What is not ours is built already.
-        let nursery = Self { sources: top().join("target/mutants"), target: top().join("target") };
+        let base = top().join("target/mutants");
+        // A target folder of its own: cargo does not tell the copies of a package apart by their place.
+        let nursery = Self { sources: base.join("sources"), target: base.join("target") };
         let listed = run(Command::new("git").arg("ls-files").current_dir(top()))?;
         for file in String::from_utf8_lossy(&listed.stdout).lines() {
             let (from, to) = (top().join(file), nursery.sources.join(file));
