@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use postern_agent_core::{Ledger, Limits, Origin, TaskState, Write};
+use postern_agent_core::{Ledger, Limits, Origin, Restored, RestoredTask, TaskState};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{Mode, Offer, Report};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -119,7 +119,7 @@ async fn the_thread_wakes_for_what_was_put_off() {
     running.await.unwrap();
 }
 
-fn concluded() -> [Write; 2] {
+fn concluded() -> RestoredTask {
     let offer = Offer {
         task: ONE,
         kind: TaskKind::ImportBatch.into(),
@@ -155,7 +155,7 @@ fn concluded() -> [Write; 2] {
         ext: List::default(),
     };
     let state = TaskState::Concluded(Box::new(report));
-    [Write::PutTask(Box::new(offer), Origin::Controller), Write::PutState(ONE, state)]
+    RestoredTask { offer, origin: Origin::Controller, state, journal: 0, streams_here: Vec::new() }
 }
 
 /// The controller finished the task otherwise, or forgot it: a result nobody takes must not keep the report back.
@@ -164,8 +164,8 @@ fn concluded() -> [Write; 2] {
 async fn a_report_leaves_without_the_result_that_the_controller_does_not_want() {
     let Desk { mover, mut frames, store, dispatcher, inputs, _folder } =
         tokio::task::spawn_blocking(Desk::new).await.unwrap();
-    store.commit(&concluded()).await.unwrap();
-    let ledger = Ledger::restore(Limits::for_systems(BTreeMap::new()), store.restore().unwrap());
+    let restored = Restored { tasks: vec![concluded()], ..Restored::default() };
+    let ledger = Ledger::restore(Limits::for_systems(BTreeMap::new()), restored);
     let (streams, commands) = Streams::channel();
     let tasks = Spawner::default();
     tasks.spawn_blocking(move || mover.run(commands));

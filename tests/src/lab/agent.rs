@@ -122,7 +122,7 @@ impl Agent {
             ),
         };
         format!(
-            "[agent]\nstate_dir = \"{folder}/state\"\n{agent}\n\n[controller]\n{controller}\n\n[[connected_system]]\nname = \
+            "[agent]\nstate_dir = \"{folder}/state\"\n{agent}\n[controller]\n{controller}\n\n[[connected_system]]\nname = \
              \"{SYSTEM}\"\nconnector = \"salesforce\"\nconcurrency = {concurrency}\n\n[connected_system.salesforce]\n\
              domain = \"{salesforce}\"\n{sign_in}\nroot_certificates = \
              [\"{folder}/salesforce-ca.pem\"]\nrequest_timeout_secs = {request_timeout}\nsettle_ms = {settle}\nsettle_once_ms = {settle_once}\n{plain}{more}\n",
