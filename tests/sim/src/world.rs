@@ -708,6 +708,8 @@ impl World {
             return;
         }
         let mut states: BTreeMap<String, Option<bool>> = BTreeMap::new();
+        let disk = self.controllers.disk.clone();
+        let records = disk.records();
         let mut broken = Vec::new();
         for (task, finish) in self.oracle.ended() {
             let Some(truth) = self.tasks.get(&task) else { continue };
@@ -735,7 +737,11 @@ impl World {
                 TaskKind::EnableUser | TaskKind::DisableUser => {
                     let wanted = kind == TaskKind::EnableUser;
                     let state = states.entry(truth.wish.user.clone()).or_insert(Some(true));
+                    // A report under an older epoch tells of an effect from before; what was done for the user meanwhile,
+                    // by a task that ended earlier, may be the newer one.
+                    let is_older = records.tasks.get(&task).is_some_and(|it| finish.epoch < it.epoch);
                     match (finish.outcome, finish.certainty, finish.changed) {
+                        _ if is_older => *state = None,
                         (Outcome::Succeeded | Outcome::AlreadySatisfied, _, _) => *state = Some(wanted),
                         (_, Certainty::Certain, Changed::No) => (),
                         _ => *state = None,
@@ -756,6 +762,7 @@ impl World {
                 broken.push((11, format!("{made} users were made for {key}")));
             }
         }
+        drop(records);
         broken.extend(self.check_batches());
         for (invariant, seen) in broken {
             self.oracle.broken(invariant, now, seen);
