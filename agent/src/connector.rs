@@ -268,6 +268,12 @@ impl AttemptCx {
         self.earlier.open_intents().collect()
     }
 
+    /// How many calls of earlier attempts at this step, here or elsewhere, may have had no answer. Of another member no
+    /// more is known than that there may have been one.
+    pub fn unanswered(&self, step: u32) -> usize {
+        self.earlier.open_intents().filter(|entry| entry.step == step).count() + usize::from(self.reconcile)
+    }
+
     /// Whether an earlier attempt, here or elsewhere, may have had an effect that is not proved yet.
     pub fn may_have_acted(&self) -> bool {
         self.reconcile || self.earlier.open_intents().next().is_some()

@@ -121,14 +121,15 @@ impl Queue {
     }
 
     /// Takes in an unfinished task from the ledger. Nothing is known of how long ago its lease was renewed, so it
-    /// lasts a whole term from now.
+    /// lasts a whole term from now; nor of how long it is in doubt, so that is a term and a settle time.
     pub fn restore(&mut self, record: TaskRecord, at: Moment) {
         self.insert(record, at);
     }
 
     fn insert(&mut self, record: TaskRecord, at: Moment) {
         let id = record.id;
-        let until = at.now + self.config.lease_ttl;
+        let settle = if record.state.is_in_doubt() { self.config.settle } else { Duration::ZERO };
+        let until = at.now + self.config.lease_ttl + settle;
         let deadline = record.deadline.map(|it| at.now + Duration::from_millis(it.0.saturating_sub(at.wall.0)));
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, id));

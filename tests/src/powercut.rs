@@ -20,6 +20,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use clap::ValueEnum as _;
 use dice::Dice;
 use journal::{Event, FileNo};
 use serde::{Deserialize, Serialize};
@@ -183,7 +184,14 @@ pub fn run(binary: &Path, plan: Plan, mut say: impl FnMut(&Tally)) -> Result<Tal
         if tally.broken() > broken && kept_so_far < KEPT {
             kept_so_far += 1;
             let kept = keep(&room, &worker)?;
-            tally.violations.push(format!("look again with `powercut --again {}`", kept.display()));
+            tally.violations.push(format!(
+                "look again with `cargo run -p postern-tests --bin powercut -- --again {}{}`",
+                kept.display(),
+                plan.without
+                    .and_then(|it| it.to_possible_value())
+                    .map(|it| format!(" --without {}", it.get_name()))
+                    .unwrap_or_default()
+            ));
         }
         say(&tally);
         std::fs::remove_dir_all(&room.0).map_err(text)?;

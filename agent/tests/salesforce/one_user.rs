@@ -336,3 +336,18 @@ async fn an_intent_that_came_to_nothing_is_taken_back_by_the_next_attempt() {
     let earlier: Earlier = journal.iter().cloned().collect();
     assert!(earlier.is_empty(), "{journal:?}");
 }
+
+/// Conclude when the second call was answered, and the first, late, undoes what the next task did.
+#[tokio::test]
+async fn f65_a_task_does_not_end_while_a_call_of_it_may_still_take_effect() {
+    let lab = Lab::start().await;
+    let connector = lab.impatient();
+    lab.fault("PATCH", "/sobjects/User/", Mishap::DelayCommit { millis: 4_000 }, 1);
+    assert_eq!(verdict(&disable(ACTIVE).attempt(&connector).await.unwrap()), DONE);
+    assert_eq!(lab.effects(ACTIVE).deactivations, 1, "what was there already was made so again, which is no change");
+    assert_eq!(verdict(&enable(ACTIVE).attempt(&connector).await.unwrap()), DONE);
+    assert_eq!(
+        verdict(&enable(ACTIVE).attempt(&connector).await.unwrap()),
+        (Outcome::AlreadySatisfied, Certainty::Certain, Changed::No)
+    );
+}

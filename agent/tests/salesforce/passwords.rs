@@ -351,3 +351,19 @@ async fn f62_a_page_in_place_of_an_answer_proves_nothing() {
     assert!(lab.sim.password_is("user0002@acme.example", &generated.opened(&conclusion)));
     assert_eq!(lab.effects("user0002@acme.example").password_sets, 1);
 }
+
+/// F73: the member that had the task before sent it twice, and nobody heard of it. Leave the look out, and the next one
+/// sends it twice again.
+#[tokio::test]
+async fn f73_a_given_password_is_sent_once_by_the_next_member_after_a_look() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("POST", "/password", Mishap::Refuse, 100);
+    let mut task = reset(USER, NEW);
+    task.attempt(&connector).await.unwrap();
+    assert_eq!(task.intents(), 2);
+    task.notes.lock().unwrap().clear();
+    task.reconcile = true;
+    task.attempt(&connector).await.unwrap();
+    assert_eq!(task.intents(), 1);
+}

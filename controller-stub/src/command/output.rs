@@ -1,6 +1,9 @@
 //! Tables and JSON on standard output.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is what prints")]
+#![allow(clippy::print_stderr, reason = "this is what prints")]
+
+use std::fmt::Display;
+use std::io::{Write as _, stdout};
 
 use comfy_table::Table;
 use comfy_table::presets::{NOTHING, UTF8_HORIZONTAL_ONLY};
@@ -12,13 +15,18 @@ use crate::exit::{Exit, Failure};
 /// Prints a value as JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
-    println!("{text}");
+    line(text);
     Ok(())
+}
+
+/// Prints a line. Whoever reads may have read enough: `… | head` is no failure.
+fn line(text: impl Display) {
+    let _ = writeln!(stdout(), "{text}");
 }
 
 /// Prints a sentence.
 pub(super) fn say(sentence: impl AsRef<str>) {
-    println!("{}", sentence.as_ref());
+    line(sentence.as_ref());
 }
 
 /// Says something beside what was asked for: it does not belong to what a script reads.
@@ -36,7 +44,7 @@ pub(super) fn rows(heading: &[&str], rows: Vec<Vec<String>>, none: &str) {
     for row in rows {
         table.add_row(row);
     }
-    println!("{table}");
+    line(table);
 }
 
 /// Prints what is known of one thing; empty values are left out.
@@ -46,7 +54,7 @@ pub(super) fn facts(facts: Vec<(&str, String)>) {
     for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
         table.add_row([name.to_owned(), value]);
     }
-    println!("{table}");
+    line(table);
 }
 
 /// A moment for people, in UTC.

@@ -558,6 +558,21 @@ fn cancelling_depends_on_how_far_the_task_is() {
     assert_eq!(world.queue.renew(ONE, lease, now.now), LeaseVerdict::Kept, "its next holder has to look");
 }
 
+/// Count a doubt from a restart like a lease, and a task is given away while its last holder's call may take effect.
+#[test]
+fn f41_a_doubt_lasts_its_settle_time_after_a_restart_too() {
+    let (mut world, _) = World::holding(TaskKind::ExpirePassword, "started");
+    world.queue.tick(at(TTL));
+    let record = world.record(1);
+    assert_eq!(record.state.name(), "in_doubt");
+    let mut again = World::new();
+    again.queue.restore(record, at(TTL + 1));
+    again.queue.tick(at(2 * TTL + SETTLE));
+    assert_eq!(again.queue.tasks().count(), 1);
+    again.queue.tick(at(2 * TTL + SETTLE + 1));
+    assert_eq!(again.outcome(1), Some(Outcome::Unknown));
+}
+
 /// Leave a doubt as it is when a store was lost, and the next inventory, of a store that is the same as the last,
 /// makes certain that nothing happened.
 #[test]

@@ -307,13 +307,24 @@ impl State {
         &mut self,
         id: MemberId,
         page: &postern_protocol::message::v1::Inventory,
+        at: Moment,
     ) -> Option<(Held, Memory)> {
-        /// More than any member holds: its credit is a few hundred.
-        const MAX_HELD: usize = 16 * 1024;
+        /// More than any member holds: it owes up to 100 000 reports, and works on a few hundred tasks.
+        const MAX_HELD: usize = 128 * 1024;
         let member = self.members.get_mut(&id)?;
         let live = member.live.as_mut()?;
         let (nonce, held) = live.inventory.as_mut()?;
-        if *nonce != page.nonce || held.len() > MAX_HELD {
+        if *nonce != page.nonce {
+            return None;
+        }
+        if held.len() > MAX_HELD {
+            // Without the whole of it nothing may be given to the member; a new session begins anew.
+            self.end_session(
+                id,
+                SessionRefusal::Overloaded,
+                "the inventory names more tasks than a member may hold",
+                at,
+            );
             return None;
         }
         for task in &page.tasks {

@@ -108,7 +108,7 @@ impl State {
     }
 
     fn inventory(&mut self, id: MemberId, page: &Inventory, at: Moment) {
-        let Some((held, memory)) = self.gather_inventory(id, page) else { return };
+        let Some((held, memory)) = self.gather_inventory(id, page, at) else { return };
         self.queue.settle(id, &held, memory, at);
         for task in self.queue.held_by(id) {
             self.send_payloads(id, task);

@@ -167,7 +167,7 @@ impl Ledger {
             }
         } else if held.cancelled && untouched {
             self.conclude(task, Ending::cancelled());
-        } else if held.cancelled && interrupted {
+        } else if held.cancelled && interrupted && held.finds_out {
             self.give_up_unwanted(task, failure::cancelled_too_late(&target), GivenUp::Cancelled);
         } else if held.is_expired(now) && untouched {
             self.conclude(task, Ending::expired());

@@ -79,6 +79,8 @@ pub(super) struct Held {
     pub(super) waited: Duration,
     pub(super) deadline: Option<Timestamp>,
     pub(super) cancelled: bool,
+    /// The running attempt, or the last, began when the task was cancelled already: to find out what there is.
+    pub(super) finds_out: bool,
     /// Since when the lease is known to be lost.
     pub(super) fenced: Option<Timestamp>,
     /// The running attempt began under an older lease: what it has read may be out of date.
@@ -139,6 +141,7 @@ impl Held {
             waited: Duration::ZERO,
             deadline: None,
             cancelled: false,
+            finds_out: false,
             fenced: None,
             overtaken: false,
             missing,

@@ -52,6 +52,7 @@ impl Ledger {
         self.turn += 1;
         let held = self.tasks.get_mut(&task)?;
         held.running = true;
+        held.finds_out = held.cancelled;
         held.retry_at = None;
         held.waits = false;
         let (offer, resumed, deadline) = (Box::new(held.offer.clone()), held.journal > 0, held.deadline);

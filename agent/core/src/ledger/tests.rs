@@ -392,12 +392,18 @@ fn f71_a_cancel_at_any_point_never_claims_that_nothing_happened_if_it_did() {
     assert!((1..12).contains(&cancelled), "some came in time and some too late: {cancelled}");
 }
 
+/// Give it up with the attempt that the cancel met, and what a look would have settled ends as unknown.
 #[test]
 fn f71_a_cancel_after_the_intent_never_claims_that_nothing_happened() {
     let mut desk = Desk::connected();
     desk.started(1);
     desk.ledger.handle_cancel(id(1));
     assert_eq!(desk.events(), [Event::Stop(id(1))]);
+    desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
+    assert_eq!(desk.events(), []);
+    desk.sync();
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::Start { resumed: true, .. }]), "another attempt looks: {events:?}");
     desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
     let events = desk.events();
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Cancelled, .. }]), "{events:?}");

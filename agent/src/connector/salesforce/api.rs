@@ -181,6 +181,24 @@ impl Salesforce {
         tokio::time::sleep(self.settings.settle).await;
     }
 
+    /// Waits until none of so many calls without an answer can take effect any more. What they bring about is there, but
+    /// the account must not go to another task before: it could be undone behind that one's back.
+    pub(super) async fn outlast(&self, unanswered: usize, cx: &AttemptCx) -> Result<(), Failure> {
+        if unanswered == 0 {
+            return Ok(());
+        }
+        let wait = tokio::time::sleep(self.settings.settle_once);
+        // An attempt that was told to stop before it began is there to find out.
+        if cx.stop.is_cancelled() {
+            wait.await;
+            return Ok(());
+        }
+        tokio::select! {
+            () = cx.stop.cancelled() => Err(stopped()),
+            () = wait => Ok(()),
+        }
+    }
+
     /// Looks, less and less often, until the effect of a call without an answer is there, or is not to come any more. An
     /// attempt that is told to stop looks once more, and leaves the rest to another.
     pub(super) async fn watch<F: Future<Output = Result<bool, Failure>>>(

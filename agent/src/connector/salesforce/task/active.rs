@@ -53,7 +53,7 @@ pub(in super::super) async fn enable(
     let enabled =
         |changed| Conclusion::succeeded(enable_user::Output { user_id: Text::clipped(user.id.as_str()) }, changed);
     if user.is_active {
-        return Ok(step::found(enabled(Changed::No), cx));
+        return Ok(step::found(org, enabled(Changed::No), ACTIVE, cx).await?);
     }
     match bring_about(org, &Active { user: &user.id, active: true }, ACTIVE, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..enabled(Changed::Yes) }),
@@ -70,7 +70,7 @@ pub(in super::super) async fn disable(
     step::settle_earlier(org, cx).await;
     let user = step::user_to_change(org, &it.account, cx).await?;
     if !user.is_active {
-        return Ok(step::found(disabled(&user, FrozenInstead::No, Changed::No), cx));
+        return Ok(step::found(org, disabled(&user, FrozenInstead::No, Changed::No), ACTIVE, cx).await?);
     }
     step::spare_service_account(org, &user, cx).await?;
     match bring_about(org, &Active { user: &user.id, active: false }, ACTIVE, cx).await {
@@ -105,7 +105,7 @@ async fn freeze(org: &Salesforce, user: &User, blocker: Failure, cx: &AttemptCx)
     let Some(login) = org.user_login(&user.id).await? else { return Err(Stop::proven(cx, also(user_login_hidden()))) };
     let state = login_state::State::Frozen;
     if state.is_state_of(&login) {
-        return Ok(step::found(disabled(user, FrozenInstead::Yes, Changed::No), cx));
+        return Ok(step::found(org, disabled(user, FrozenInstead::Yes, Changed::No), FREEZE, cx).await?);
     }
     match bring_about(org, &Login { user: &user.id, record: &login.id, state }, FREEZE, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..disabled(user, FrozenInstead::Yes, Changed::Yes) }),

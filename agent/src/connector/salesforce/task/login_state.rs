@@ -82,7 +82,7 @@ pub(in super::super) async fn run(
     let user = step::user_to_change(org, account, cx).await?;
     let Some(login) = org.user_login(&user.id).await? else { return Err(Stop::proven(cx, user_login_hidden())) };
     if state.is_state_of(&login) {
-        return Ok(step::found(state.succeeded(&user, Changed::No), cx));
+        return Ok(step::found(org, state.succeeded(&user, Changed::No), STEP, cx).await?);
     }
     step::spare_service_account(org, &user, cx).await?;
     match bring_about(org, &Login { user: &user.id, record: &login.id, state }, STEP, cx).await {

@@ -107,7 +107,7 @@ impl<'a> Plan<'a> {
     pub(super) fn finished(&self, output: impl Into<TaskOutput>) -> Conclusion {
         let finished = Conclusion::succeeded(output, self.changed);
         if self.changed == Changed::No {
-            return step::found(finished, self.cx);
+            return step::found_now(finished, self.cx);
         }
         Conclusion { certainty: self.certainty, ..finished }
     }

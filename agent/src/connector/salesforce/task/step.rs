@@ -104,10 +104,13 @@ pub(super) async fn bring_about(
         cx.take_back_earlier(step).await.map_err(Stuck::Later)?;
     }
     let (note, call) = (user_note(wanted.user()), wanted.call());
-    let mut round = 1;
+    let (mut round, mut unanswered) = (1, cx.unanswered(step));
     loop {
         let undone = match org.change(cx, step, &note, &call).await {
-            Ok(_) => return Ok(Certainty::Certain),
+            Ok(_) => {
+                org.outlast(unanswered, cx).await.map_err(Stuck::Later)?;
+                return Ok(Certainty::Certain);
+            }
             Err(Undone::Not(failure)) if round == 1 => return Err(Stuck::Refused(failure)),
             Err(undone) => undone,
         };
@@ -119,11 +122,18 @@ pub(super) async fn bring_about(
             wanted.is_there(org).await
         };
         match (is_there, undone) {
-            (Ok(true), _) => return Ok(Certainty::Probable),
+            (Ok(true), _) => {
+                // One of them is what was seen.
+                org.outlast(unanswered, cx).await.map_err(Stuck::Later)?;
+                return Ok(Certainty::Probable);
+            }
             (Ok(false), Undone::Not(refused)) if !error::is_retryable(&refused) => return Err(Stuck::Unseen(refused)),
             (Ok(false), Undone::Not(refused)) => return Err(Stuck::Later(refused)),
             (Ok(false), Undone::Unknown(failure)) if round == ROUNDS => return Err(Stuck::Unknown(failure)),
-            (Ok(false), Undone::Unknown(_)) => round += 1,
+            (Ok(false), Undone::Unknown(_)) => {
+                round += 1;
+                unanswered += 1;
+            }
             (Err(failure), _) => return Err(Stuck::unseeable(failure)),
         }
     }
@@ -131,7 +141,18 @@ pub(super) async fn bring_about(
 
 /// The conclusion when the state was there before this attempt. Whether before the task, an earlier attempt's intent
 /// decides. `satisfied` is the success that changed nothing.
-pub(super) fn found(satisfied: Conclusion, cx: &AttemptCx) -> Conclusion {
+pub(super) async fn found(
+    org: &Salesforce,
+    satisfied: Conclusion,
+    step: u32,
+    cx: &AttemptCx,
+) -> Result<Conclusion, Failure> {
+    org.outlast(cx.unanswered(step).saturating_sub(1), cx).await?;
+    Ok(found_now(satisfied, cx))
+}
+
+/// The same where no call of this attempt or another is waited for.
+pub(super) fn found_now(satisfied: Conclusion, cx: &AttemptCx) -> Conclusion {
     if !cx.open_intents().is_empty() {
         Conclusion { changed: Changed::Yes, ..satisfied }.probable()
     } else if cx.reconcile {
