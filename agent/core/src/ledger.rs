@@ -18,7 +18,7 @@ mod schedule;
 mod session;
 mod tombstones;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{self, StreamRef};
@@ -128,13 +128,6 @@ impl Ledger {
     /// Whether nothing waits to be written, sent or acted on, deferred writes excepted.
     pub fn is_settled(&self) -> bool {
         self.writes.is_empty() && self.gated.is_empty() && self.transmits.is_empty() && self.events.is_empty()
-    }
-
-    /// The payloads that are referenced: everything else in the spool is an orphan.
-    pub fn streams(&self) -> BTreeSet<StreamId> {
-        let of_tasks = self.tasks.values().flat_map(Held::streams);
-        let of_reports = self.outbox.iter().flat_map(|report| report.streams.iter().map(|stream| stream.id));
-        of_tasks.chain(of_reports).collect()
     }
 
     /// Whether a task should stop at the next point where it can.

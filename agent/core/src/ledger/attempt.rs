@@ -8,7 +8,7 @@ use postern_protocol::{Failure, FailureClass, TaskId, Timestamp};
 
 use super::ending::Ending;
 use super::held::{Parked, Phase};
-use super::{Event, Gated, GivenUp, Ledger, Unfinished, failure};
+use super::{Event, Gated, Ledger, Unfinished, failure};
 use crate::journal::{JournalEntry, Mark};
 use crate::limits::Limits;
 use crate::retry;
@@ -168,7 +168,7 @@ impl Ledger {
         } else if held.cancelled && untouched {
             self.conclude(task, Ending::cancelled());
         } else if held.cancelled && interrupted {
-            self.give_up_unwanted(task, failure::cancelled_too_late(&target), GivenUp::Cancelled);
+            self.give_up_cancelled(task, failure::cancelled_too_late(&target));
         } else if held.is_expired(now) && untouched {
             self.conclude(task, Ending::expired());
         } else if held.is_expired(now) && interrupted && !begun {

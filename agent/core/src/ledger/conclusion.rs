@@ -17,11 +17,11 @@ impl Ledger {
         self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { GivenUp::Failed });
     }
 
-    /// Nobody wants the task any more, and it had begun. Whether anything came of it, its journal says.
-    pub(super) fn give_up_unwanted(&mut self, task: TaskId, failure: Failure, why: GivenUp) {
+    /// The task was cancelled when it had begun. Whether anything came of it, its journal says.
+    pub(super) fn give_up_cancelled(&mut self, task: TaskId, failure: Failure) {
         let Some(held) = self.tasks.get(&task) else { return };
         let in_doubt = held.in_doubt();
-        self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { why });
+        self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { GivenUp::Cancelled });
     }
 
     /// No further attempt follows. Without a journal nothing was changed here; with one, somebody has to read it.
