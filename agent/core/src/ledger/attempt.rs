@@ -7,7 +7,7 @@ use postern_protocol::message::v1::{self, Started};
 use postern_protocol::{Failure, FailureClass, TaskId, Timestamp};
 
 use super::ending::Ending;
-use super::held::{Parked, Phase};
+use super::held::Parked;
 use super::{Event, Gated, Ledger, Unfinished, failure};
 use crate::journal::{JournalEntry, Mark};
 use crate::limits::Limits;
@@ -77,9 +77,9 @@ impl Ledger {
         let (epoch, attempt) = (held.lease.epoch, held.offer.attempt);
         let number = held.next_journal();
         held.traces.add(entry.mark);
-        let first = matches!(held.phase, Phase::Journaled { .. });
+        let first = matches!(held.state, TaskState::Journaled { .. });
         if first {
-            held.phase = Phase::Started { resumed: 0 };
+            held.state = TaskState::Started { resumed: 0 };
             self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
         }
         let local = held.origin.is_local();
