@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use crate::lab::AgentOptions;
 use crate::proxy::{Line, Way};
-use crate::{Agent, Lab, wait_for};
+use crate::{Agent, Lab};
 
 /// Whom the tasks are about.
 const ACCOUNT: &str = "user0001@acme.example";
@@ -100,11 +100,7 @@ impl Lane {
         self.line.cut_next(way, after);
         self.agent.spawn();
         self.lab.controller.finished(task).await;
-        wait_for("the outbox to be empty", async || {
-            let ledger = self.agent.status().await["agent"]["ledger"].clone();
-            if ledger["reports_owed"] == json!(0) { Ok(()) } else { Err(ledger) }
-        })
-        .await;
+        self.agent.owes(0).await;
         let task = self.lab.controller.task(task).await;
         let effects = self.lab.salesforce.counters().users[ACCOUNT];
         let done = task["outcome"] == json!("succeeded")
