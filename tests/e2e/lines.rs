@@ -192,7 +192,7 @@ async fn f36_the_heartbeat_keeps_an_idle_session_from_looking_idle() {
 /// Some of the bytes at which the program `cuts` cuts at length.
 #[tokio::test]
 async fn f32_a_session_cut_at_any_byte_is_begun_again_and_the_task_is_done_once() {
-    let tally = cuts::run(programs(), Plan { step: 157, lanes: 3 }, |_| ()).await;
+    let tally = cuts::run(programs(), Plan { step: 157, labs: 3 }, |_| ()).await;
     assert_eq!(tally.violations, Vec::<String>::new(), "{tally:?}");
     assert!(tally.cuts > 20, "the cuts met sessions: {tally:?}");
 }
