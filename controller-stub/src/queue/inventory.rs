@@ -73,7 +73,11 @@ impl Queue {
             Some(TaskState::Leased { .. } | TaskState::Accepted { .. } | TaskState::Started { .. }) => {
                 self.doubt(id, member, true, at);
             }
-            Some(TaskState::InDoubt { .. } | TaskState::Queued | TaskState::Finished) | None => (),
+            // The next inventory will be of a store that has lost nothing, and must not be believed in this.
+            Some(TaskState::InDoubt { started: false, .. }) => {
+                self.move_to(id, TaskState::InDoubt { holder: member, started: true });
+            }
+            Some(TaskState::InDoubt { started: true, .. } | TaskState::Queued | TaskState::Finished) | None => (),
         }
     }
 }

@@ -558,6 +558,20 @@ fn cancelling_depends_on_how_far_the_task_is() {
     assert_eq!(world.queue.renew(ONE, lease, now.now), LeaseVerdict::Kept, "its next holder has to look");
 }
 
+/// Leave a doubt as it is when a store was lost, and the next inventory, of a store that is the same as the last,
+/// makes certain that nothing happened.
+#[test]
+fn f19_what_a_lost_store_may_have_begun_stays_in_doubt_over_the_next_inventory() {
+    let (mut world, _) = World::holding(TaskKind::ExpirePassword, "accepted");
+    world.queue.tick(at(TTL));
+    assert_eq!(world.state(1), "in_doubt");
+    world.queue.settle(ONE, &Held::new(), Memory::Lost, at(TTL + 1));
+    world.queue.settle(ONE, &Held::new(), Memory::Same, at(TTL + 2));
+    assert_eq!(world.state(1), "in_doubt");
+    world.queue.tick(at(TTL + SETTLE));
+    assert_eq!(world.outcome(1), Some(Outcome::Unknown));
+}
+
 #[test]
 fn an_inventory_settles_every_task_the_member_is_believed_to_hold() {
     use HeldState::{Journaled, Reported as IsReported, Started};

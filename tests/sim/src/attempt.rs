@@ -35,8 +35,8 @@ pub enum Ask {
     Record(Vec<JournalEntry>),
     /// A look at the org.
     Read(Question),
-    /// A change of the org.
-    Change(Change),
+    /// A change of the org, announced by this intent.
+    Change(JournalEntry, Change),
     /// Time.
     Sleep(Millis),
 }
@@ -215,7 +215,7 @@ impl Cx {
         }
         let intent = JournalEntry { step, mark: Mark::Intent, note };
         self.written(Ask::Intend(intent.clone())).await.map_err(Undone::Not)?;
-        match self.ask(Ask::Change(change)).await {
+        match self.ask(Ask::Change(intent.clone(), change)).await {
             Answer::Changed(Err(Undone::Not(failure))) => {
                 self.written(Ask::Record(vec![intent.taken_back()])).await.map_err(Undone::Not)?;
                 Err(Undone::Not(failure))
@@ -426,21 +426,18 @@ impl Cx {
         let note = key.clone().into_bytes();
         let mut round = 1;
         loop {
-            let undone = match self.change(step, note.clone(), Change::Create { key: key.clone() }).await {
+            match self.change(step, note.clone(), Change::Create { key: key.clone() }).await {
                 Ok(()) => return Ok(Told::Made),
                 Err(Undone::Not(failure)) if failure.class.known() == Some(FailureClass::Rejected) && round == 1 => {
                     return Ok(Told::Failed);
                 }
                 Err(Undone::Not(failure)) => return Err(Err(failure)),
-                Err(Undone::Unknown(undone)) => undone,
-            };
+                Err(Undone::Unknown(_)) => (),
+            }
             self.settle().await;
             match self.look(question.clone()).await {
                 Ok(view) if is_there(&view) => return Ok(Told::There),
-                Ok(_) if round == ROUNDS => {
-                    drop(undone);
-                    return Ok(Told::Unknown);
-                }
+                Ok(_) if round == ROUNDS => return Ok(Told::Unknown),
                 Ok(_) => round += 1,
                 Err(failure) => return Err(unseeable(failure)),
             }

@@ -33,7 +33,7 @@ use crate::workload::{CONTROLLERS, Fault, Turning, WALL};
 use crate::world::{CLUSTER, Happens, SYSTEM, World};
 
 /// Requests decided in one turn.
-const MAX_JOBS: usize = 64;
+const MAX_REQUESTS: usize = 64;
 /// Changes after which a turn ends.
 const MAX_CHANGES: usize = 256;
 /// How often leases and deadlines are looked at.
@@ -64,9 +64,8 @@ pub struct Controllers {
 pub struct Process {
     state: State,
     sessions: BTreeMap<LinkId, Session>,
-    jobs: VecDeque<Job>,
+    requests: VecDeque<Request>,
     committing: Option<Committing>,
-    began: Millis,
 }
 
 struct Session {
@@ -85,7 +84,7 @@ struct Committing {
 
 /// What is asked of the state's owner.
 #[derive(Debug)]
-pub enum Job {
+pub enum Request {
     Introduce(LinkId, Box<Hello>),
     Establish(MemberId, SessionNo),
     Hear(MemberId, SessionNo, Box<FromMember>),
@@ -180,11 +179,11 @@ impl World {
         let (disk, authority) = (self.controllers.disk.clone(), Arc::clone(&self.controllers.authority));
         match State::open(disk, authority, settings, self.controllers.moment(now)) {
             Ok(state) => {
-                let (sessions, jobs) = (BTreeMap::new(), VecDeque::new());
-                self.controllers.process = Some(Process { state, sessions, jobs, committing: None, began: now });
+                let (sessions, requests) = (BTreeMap::new(), VecDeque::new());
+                self.controllers.process = Some(Process { state, sessions, requests, committing: None });
                 self.tick();
             }
-            Err(error) => self.oracle.broken(19, now, format!("the controller cannot go on: {error}")),
+            Err(error) => self.oracle.broken(0, now, format!("the controller cannot go on: {error}")),
         }
     }
 
@@ -192,7 +191,7 @@ impl World {
     pub fn tick(&mut self) {
         let life = self.controllers.life;
         self.agenda.put_after(TICK, Happens::ControllerTicks(life));
-        self.controller_job(Job::Tick);
+        self.ask_controller(Request::Tick);
     }
 
     /// The controller's process dies, and one starts after `down`.
@@ -242,8 +241,8 @@ impl World {
     fn at_turning(&mut self, turning: Turning) -> bool {
         let Some((_, down)) = self.controllers.trap.filter(|(at, _)| *at == turning) else { return false };
         match turning {
-            Turning::LeaseCommitted => self.coverage.met(Situation::DiedWithLease),
-            Turning::ReportCommitted => self.coverage.met(Situation::DiedWithStoredReport),
+            Turning::LeaseDurable => self.coverage.met(Situation::DiedWithLease),
+            Turning::ReportStored => self.coverage.met(Situation::DiedWithStoredReport),
             Turning::Committing => (),
         }
         self.kill_controller(down);
@@ -253,9 +252,9 @@ impl World {
     // ---- the owner of the state ----
 
     /// Something for the owner of the state.
-    pub fn controller_job(&mut self, job: Job) {
+    pub fn ask_controller(&mut self, request: Request) {
         if let Some(process) = self.controllers.process.as_mut() {
-            process.jobs.push_back(job);
+            process.requests.push_back(request);
             self.turn();
         }
     }
@@ -266,23 +265,23 @@ impl World {
             let now = self.agenda.now();
             let moment = self.controllers.moment(now);
             let Some(process) = self.controllers.process.as_mut() else { return };
-            if process.committing.is_some() || process.jobs.is_empty() {
+            if process.committing.is_some() || process.requests.is_empty() {
                 return;
             }
             let mut after = Vec::new();
             let mut may_wait = true;
-            for _ in 0..MAX_JOBS {
+            for _ in 0..MAX_REQUESTS {
                 let Some(process) = self.controllers.process.as_mut() else { return };
                 if process.state.pending() >= MAX_CHANGES {
                     break;
                 }
-                let Some(job) = process.jobs.pop_front() else { break };
-                may_wait &= !matches!(job, Job::Tick);
-                after.extend(self.job(job, moment));
+                let Some(request) = process.requests.pop_front() else { break };
+                may_wait &= !matches!(request, Request::Tick);
+                after.extend(self.decide(request, moment));
             }
             let Some(process) = self.controllers.process.as_mut() else { return };
             if let Err(error) = process.state.assign(moment) {
-                return self.oracle.broken(19, now, format!("a task cannot be offered: {error}"));
+                return self.oracle.broken(0, now, format!("a task cannot be offered: {error}"));
             }
             if may_wait && after.is_empty() && process.state.is_quiet() && process.state.pending() < MAX_CHANGES {
                 continue;
@@ -302,13 +301,13 @@ impl World {
         }
     }
 
-    fn job(&mut self, job: Job, at: Moment) -> Option<After> {
+    fn decide(&mut self, request: Request, at: Moment) -> Option<After> {
         let true_time = self.agenda.now();
         let process = self.controllers.process.as_mut()?;
         let state = &mut process.state;
-        match job {
-            Job::Tick => state.tick(at),
-            Job::Introduce(link, hello) => {
+        match request {
+            Request::Tick => state.tick(at),
+            Request::Introduce(link, hello) => {
                 let session = process.sessions.get(&link)?;
                 if state.member(session.member).is_ok_and(|it| it.connected) {
                     self.coverage.met(Situation::Replaced);
@@ -323,15 +322,15 @@ impl World {
                 };
                 return Some(After::Greet(link, Box::new(state.introduce(introduction, at))));
             }
-            Job::Establish(member, number) => state.establish(member, number, at),
-            Job::Hear(member, number, frame) => {
+            Request::Establish(member, number) => state.establish(member, number, at),
+            Request::Hear(member, number, frame) => {
                 if let FromMember::Renew(renew) = &*frame {
                     self.renewals.insert((member, renew.nonce), true_time);
                 }
                 state.hear(member, number, *frame, at);
             }
-            Job::Disconnect(member, number) => state.disconnect(member, number, at),
-            Job::Results(link, task, stream) => {
+            Request::Disconnect(member, number) => state.disconnect(member, number, at),
+            Request::Results(link, task, stream) => {
                 let session = process.sessions.get(&link)?;
                 let (member, number) = (session.member, session.number?);
                 let taken = match state.open_output(member, number, &StreamOpen { task, stream }, at)? {
@@ -344,7 +343,7 @@ impl World {
                 };
                 return Some(After::Taken(link, task, taken));
             }
-            Job::Submit(step) => {
+            Request::Submit(step) => {
                 let truth = self.tasks.values().find(|it| it.step == step)?;
                 let (submission, stream) = submission(truth.id, &truth.wish);
                 if let Some(stream) = stream
@@ -360,8 +359,8 @@ impl World {
                     }
                 }
             }
-            Job::Cancel(task) => drop(state.cancel_task(task, at)),
-            Job::Operate(member, action) => drop(state.act_on_member(member, action, at)),
+            Request::Cancel(task) => drop(state.cancel_task(task, at)),
+            Request::Operate(member, action) => drop(state.act_on_member(member, action, at)),
         }
         None
     }
@@ -374,7 +373,7 @@ impl World {
         let leases =
             writes.iter().any(|it| matches!(it, Write::Task(task) if matches!(task.state, TaskState::Leased { .. })));
         let reports = writes.iter().any(|it| matches!(it, Write::Report(_)));
-        if leases && self.at_turning(Turning::LeaseCommitted) || reports && self.at_turning(Turning::ReportCommitted) {
+        if leases && self.at_turning(Turning::LeaseDurable) || reports && self.at_turning(Turning::ReportStored) {
             return;
         }
         self.speak(turn, after);
@@ -457,7 +456,7 @@ impl World {
                 }
                 Err(error) => self.oracle.broken(21, self.agenda.now(), format!("a frame cannot be read: {error}")),
             },
-            Packet::Payload(task, stream) => self.controller_job(Job::Results(link, task, stream)),
+            Packet::Payload(task, stream) => self.ask_controller(Request::Results(link, task, stream)),
             Packet::Taken(..) => (),
             Packet::Closed => self.disconnect_controller(link),
         }
@@ -493,15 +492,15 @@ impl World {
             let (member, number) = (session.member, session.number);
             match session.machine.poll_event() {
                 None => return,
-                Some(controller::Event::Introduced(hello)) => self.controller_job(Job::Introduce(link, hello)),
+                Some(controller::Event::Introduced(hello)) => self.ask_controller(Request::Introduce(link, hello)),
                 Some(controller::Event::Established) => {
                     if let Some(number) = number {
-                        self.controller_job(Job::Establish(member, number));
+                        self.ask_controller(Request::Establish(member, number));
                     }
                 }
                 Some(controller::Event::Message(frame)) => {
                     if let Some(number) = number {
-                        self.controller_job(Job::Hear(member, number, Box::new(frame)));
+                        self.ask_controller(Request::Hear(member, number, Box::new(frame)));
                     }
                 }
                 Some(controller::Event::Ended(_)) => return self.disconnect_controller(link),
@@ -570,13 +569,8 @@ impl World {
         self.send(link, End::Member, Packet::Closed);
         self.net.kill(link, End::Controller);
         if let Some(number) = session.number {
-            self.controller_job(Job::Disconnect(session.member, number));
+            self.ask_controller(Request::Disconnect(session.member, number));
         }
-    }
-
-    /// How long the present controller works.
-    pub fn controller_since(&self) -> Option<Millis> {
-        self.controllers.process.as_ref().map(|it| it.began)
     }
 }
 

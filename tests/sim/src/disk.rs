@@ -139,6 +139,11 @@ impl MemberDisk {
         self.journals.get(&task).into_iter().flat_map(BTreeMap::values)
     }
 
+    /// Whether an effect of a task may exist.
+    pub fn is_begun(&self, task: TaskId) -> bool {
+        matches!(self.states.get(&task), Some(TaskState::Started { .. }))
+    }
+
     /// Whether a task is remembered as ended.
     pub fn ended(&self, task: TaskId) -> bool {
         self.tombstones.contains_key(&task)

@@ -60,7 +60,7 @@ pub struct Process {
     welcome: Option<(LinkId, Welcome)>,
     established: bool,
     attempts: BTreeMap<TaskId, Attempt>,
-    intents: BTreeMap<u64, (TaskId, bool)>,
+    tickets: BTreeMap<u64, TaskId>,
     next_ticket: u64,
     uploads: BTreeMap<TaskId, StreamRef>,
     stopping: bool,
@@ -122,7 +122,7 @@ impl World {
             welcome: None,
             established: false,
             attempts: BTreeMap::new(),
-            intents: BTreeMap::new(),
+            tickets: BTreeMap::new(),
             next_ticket: 0,
             uploads: BTreeMap::new(),
             stopping: false,
@@ -154,13 +154,13 @@ impl World {
             self.truth(*task).unclear = true;
         }
         if let Some((link, _)) = process.link {
-            self.end_link(m, link);
+            self.end_link(link);
         }
         self.agenda.put_after(down.max(1), Happens::StartMember(m));
     }
 
     /// A connection ends on the member's side; the controller hears of it soon, late or never.
-    fn end_link(&mut self, _m: usize, link: LinkId) {
+    fn end_link(&mut self, link: LinkId) {
         self.net.kill(link, End::Member);
         if self.chance.u8(0..4) > 0 {
             self.send(link, End::Controller, Packet::Closed);
@@ -177,13 +177,13 @@ impl World {
         }
         let Some((_, down)) = self.members[m].trap.filter(|(at, _)| *at == point) else { return false };
         self.coverage.met(match point {
-            Point::OfferNotDurable => Situation::DiedWithOfferNotDurable,
+            Point::OfferTaken => Situation::DiedWithOfferNotDurable,
             Point::OfferDurable => Situation::DiedWithOfferDurable,
             Point::IntentDurable => Situation::DiedBeforeCall,
             Point::CallMade => Situation::DiedInCall,
-            Point::Answered => Situation::DiedAnswered,
+            Point::OutcomeKnown => Situation::DiedAnswered,
             Point::ReportDurable => Situation::DiedWithReport,
-            Point::Acknowledged => Situation::DiedAcknowledged,
+            Point::ReportAcknowledged => Situation::DiedAcknowledged,
             Point::Welcomed => Situation::DiedWelcomed,
             Point::Committing => Situation::DiedCommitting,
         });
@@ -376,18 +376,18 @@ impl World {
                     }
                 }
                 Event::Granted(ticket) => {
-                    let Some((task, _)) = process.intents.remove(&ticket) else { continue };
+                    let Some(task) = process.tickets.remove(&ticket) else { continue };
                     if self.at_point(m, Point::IntentDurable) {
                         return false;
                     }
                     self.go_on(m, task, Some(Answer::Written(Ok(()))));
                 }
                 Event::Recorded(ticket) => {
-                    let Some((task, _)) = process.intents.remove(&ticket) else { continue };
+                    let Some(task) = process.tickets.remove(&ticket) else { continue };
                     self.go_on(m, task, Some(Answer::Written(Ok(()))));
                 }
                 Event::Refused(ticket, failure) => {
-                    let Some((task, _)) = process.intents.remove(&ticket) else { continue };
+                    let Some(task) = process.tickets.remove(&ticket) else { continue };
                     if failure.code.as_str() == "lease_too_short" {
                         self.coverage.met(Situation::LeaseRefusedCall);
                     }
@@ -445,8 +445,8 @@ impl World {
                 self.agenda.put_after(time, Happens::Answer(m, life, task, Some(Answer::Slept)));
             }
             Step::Waits(Ask::Read(question)) => self.read(m, task, &question),
-            Step::Waits(Ask::Change(change)) => {
-                self.call(m, task, change);
+            Step::Waits(Ask::Change(intent, change)) => {
+                self.call(m, task, &intent, change);
                 self.at_point(m, Point::CallMade);
             }
             Step::Ended(ended) => {
@@ -459,7 +459,7 @@ impl World {
 
     /// An answer came for an attempt.
     pub fn answered(&mut self, m: usize, task: TaskId, answer: Option<Answer>) {
-        if matches!(answer, Some(Answer::Changed(Ok(())))) && self.at_point(m, Point::Answered) {
+        if matches!(answer, Some(Answer::Changed(Ok(())))) && self.at_point(m, Point::OutcomeKnown) {
             return;
         }
         self.go_on(m, task, answer);
@@ -529,13 +529,13 @@ impl World {
             Input::Frame(frame) => return self.member_hears(m, *frame),
             Input::Intend(task, entry) => {
                 process.next_ticket += 1;
-                process.intents.insert(process.next_ticket, (task, true));
+                process.tickets.insert(process.next_ticket, task);
                 let reach = Duration::from_millis(CALL_TIMEOUT);
                 process.ledger.handle_intend(task, process.next_ticket, entry, reach, now);
             }
             Input::Record(task, entries) => {
                 process.next_ticket += 1;
-                process.intents.insert(process.next_ticket, (task, false));
+                process.tickets.insert(process.next_ticket, task);
                 process.ledger.handle_record(task, process.next_ticket, entries);
             }
             Input::Ended(task, ended) => match ended {
@@ -567,19 +567,20 @@ impl World {
             FromController::Offer(offer) => return self.member_is_offered(m, offer, now),
             FromController::ReportAck(ReportAck { upto }) => {
                 self.heard_ack(m, upto);
-                if !self.members[m].disk.reports.is_empty() && self.at_point(m, Point::Acknowledged) {
+                if !self.members[m].disk.reports.is_empty() && self.at_point(m, Point::ReportAcknowledged) {
                     return false;
                 }
                 let Some(process) = self.members[m].process.as_mut() else { return false };
                 process.ledger.handle_report_ack(upto, now);
             }
             other => {
+                let begun = matches!(&other, FromController::Cancel(it) if self.members[m].disk.is_begun(it.task));
                 let Some(process) = self.members[m].process.as_mut() else { return false };
                 match other {
                     FromController::Renewed(renewed) => process.ledger.handle_renewed(&renewed, now),
                     FromController::Cancel(cancel) => {
-                        if process.ledger.held().started > 0 && process.ledger.holds(cancel.task) {
-                            self.coverage.met(Situation::CancelParked);
+                        if begun {
+                            self.coverage.met(Situation::CancelledBegun);
                         }
                         process.ledger.handle_cancel(cancel.task);
                     }
@@ -606,7 +607,7 @@ impl World {
     }
 
     fn member_is_offered(&mut self, m: usize, offer: Offer, now: Timestamp) -> bool {
-        if self.at_point(m, Point::OfferNotDurable) {
+        if self.at_point(m, Point::OfferTaken) {
             return false;
         }
         let true_time = self.agenda.now();
@@ -838,7 +839,7 @@ impl World {
         let wait = process.backoff.handle_failure(now, self.chance.u32(..));
         let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(10);
         self.agenda.put_after(wait, Happens::Dial(m, life));
-        self.end_link(m, link);
+        self.end_link(link);
         self.member_input(m, Input::Disconnected);
     }
 
@@ -865,7 +866,6 @@ impl World {
                 if let Some((_, disk)) = backup {
                     self.all_unclear(m);
                     self.kill_member(m, 500);
-                    self.rolled_back = true;
                     self.members[m].disk = disk;
                 }
             }

@@ -92,9 +92,9 @@ impl Net {
         self.links.get(&id)
     }
 
-    /// The connections of a member, or all.
-    pub fn of(&self, member: Option<usize>) -> Vec<LinkId> {
-        self.links.iter().filter(|(_, it)| member.is_none_or(|member| it.member == member)).map(|(id, _)| *id).collect()
+    /// The connections of a member.
+    pub fn of(&self, member: usize) -> Vec<LinkId> {
+        self.links.iter().filter(|(_, it)| it.member == member).map(|(id, _)| *id).collect()
     }
 
     /// Sends something that takes `delay`. When it arrives; `None`: never.
@@ -135,11 +135,9 @@ impl Net {
             let way = link.way(to);
             way.dead = true;
             way.queue.clear();
+            if link.to_member.dead && link.to_controller.dead {
+                self.links.remove(&id);
+            }
         }
-    }
-
-    /// A connection is gone for both.
-    pub fn forget(&mut self, id: LinkId) {
-        self.links.remove(&id);
     }
 }

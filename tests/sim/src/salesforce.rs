@@ -4,8 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use postern_protocol::TaskId;
-
 use crate::agenda::Millis;
 
 /// How long a call may take before its caller gives it up.
@@ -35,7 +33,7 @@ pub enum Change {
     },
     /// A new user.
     Create {
-        /// Its correlation key.
+        /// Its marker.
         key: String,
     },
 }
@@ -45,7 +43,7 @@ pub enum Change {
 pub enum Question {
     /// A user.
     User(String),
-    /// How many users were made under a correlation key.
+    /// How many users were made under a marker.
     Made(String),
 }
 
@@ -60,15 +58,6 @@ pub struct View {
     pub made: usize,
 }
 
-/// A change that took effect.
-#[derive(Debug, Clone)]
-pub struct Effect {
-    /// For which task.
-    pub task: TaskId,
-    /// What.
-    pub change: Change,
-}
-
 #[derive(Debug, Clone, Default)]
 struct User {
     inactive: bool,
@@ -80,21 +69,21 @@ struct User {
 pub struct Salesforce {
     users: BTreeMap<String, User>,
     made: BTreeMap<String, usize>,
-    /// Every change that took effect, in order.
-    pub effects: Vec<Effect>,
+    /// How many changes took effect.
+    pub effects: usize,
 }
 
 impl Salesforce {
     /// A change takes effect.
-    pub fn commit(&mut self, task: TaskId, change: Change, now: Millis) {
-        match &change {
+    pub fn commit(&mut self, change: &Change, now: Millis) {
+        match change {
             Change::SetActive { user, active } => self.user(user).inactive = !active,
             Change::SetPassword { user } | Change::ResetPassword { user } => {
                 self.user(user).password_changed = Some(now);
             }
             Change::Create { key } => *self.made.entry(key.clone()).or_default() += 1,
         }
-        self.effects.push(Effect { task, change });
+        self.effects += 1;
     }
 
     /// What there is now.
@@ -110,7 +99,7 @@ impl Salesforce {
         View { active: !user.inactive, password_changed: user.password_changed, made }
     }
 
-    /// Under which correlation keys users were made, and how many.
+    /// Under which markers users were made, and how many.
     pub fn made(&self) -> impl Iterator<Item = (&String, usize)> {
         self.made.iter().map(|(key, count)| (key, *count))
     }

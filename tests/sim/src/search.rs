@@ -43,7 +43,7 @@ pub struct Found {
     pub faults: usize,
     /// Events.
     pub events: u64,
-    /// What went wrong, for people, if one seed was run alone.
+    /// What happened, for people, if one seed was run alone.
     pub fates: Vec<String>,
 }
 

@@ -24,7 +24,7 @@ pub fn made(task: TaskId) -> Millis {
     task.made().0.saturating_sub(WALL)
 }
 
-/// The correlation key of a record of a batch.
+/// The marker of a record of a batch.
 pub fn key(task: TaskId, record: u64) -> String {
     format!("{task}/{record}")
 }
@@ -129,7 +129,7 @@ pub enum Ways {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Point {
     /// An offer came and is not on disk (F01).
-    OfferNotDurable,
+    OfferTaken,
     /// An offer is on disk, and nothing was said (F02).
     OfferDurable,
     /// An intent is on disk, and the call was not made (F03).
@@ -137,11 +137,11 @@ pub enum Point {
     /// The call has left (F04).
     CallMade,
     /// The answer came, and no report is on disk (F05).
-    Answered,
+    OutcomeKnown,
     /// The report is on disk, and was not sent (F06).
     ReportDurable,
     /// The acknowledgement came, and the report was not deleted (F07).
-    Acknowledged,
+    ReportAcknowledged,
     /// The session is being made durable.
     Welcomed,
     /// Something is being committed.
@@ -152,25 +152,25 @@ pub enum Point {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Turning {
     /// A lease is committed, and no offer was sent (F39).
-    LeaseCommitted,
+    LeaseDurable,
     /// A report is committed, and no acknowledgement was sent (F40).
-    ReportCommitted,
+    ReportStored,
     /// Something is being committed.
     Committing,
 }
 
 const POINTS: [Point; 9] = [
-    Point::OfferNotDurable,
+    Point::OfferTaken,
     Point::OfferDurable,
     Point::IntentDurable,
     Point::CallMade,
-    Point::Answered,
+    Point::OutcomeKnown,
     Point::ReportDurable,
-    Point::Acknowledged,
+    Point::ReportAcknowledged,
     Point::Welcomed,
     Point::Committing,
 ];
-const TURNINGS: [Turning; 3] = [Turning::LeaseCommitted, Turning::ReportCommitted, Turning::Committing];
+const TURNINGS: [Turning; 3] = [Turning::LeaseDurable, Turning::ReportStored, Turning::Committing];
 
 impl Plan {
     /// What `seed` makes happen.

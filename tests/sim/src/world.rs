@@ -1,9 +1,10 @@
-//! Everything together: one seed, one thread, no clock, no disk, no socket.
+//! Everything together: one seed, one thread, no clock, no socket.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fastrand::Rng;
+use postern_agent_core::JournalEntry;
 use postern_controller_stub::ca::Authority;
 use postern_controller_stub::state::record::{TaskRecord, TaskState};
 use postern_protocol::id::Incarnation;
@@ -14,7 +15,7 @@ use postern_protocol::{MemberId, Outcome, StreamId, TaskId, TaskKind};
 
 use crate::agenda::{Agenda, Millis};
 use crate::attempt::{Answer, Undone, rejected, transient};
-use crate::controller::{Controllers, Job};
+use crate::controller::{Controllers, Request};
 use crate::coverage::{Coverage, Situation};
 use crate::disk::MemberDisk;
 use crate::member::{Input, Member};
@@ -122,9 +123,7 @@ pub struct World {
     pub renewals: BTreeMap<(MemberId, u64), Millis>,
     /// How many records each payload with results tells of.
     pub told: BTreeMap<StreamId, usize>,
-    /// A store was put back.
-    pub rolled_back: bool,
-    /// What happened, for people.
+    /// What happened, for people, if all of it is told.
     pub fates: Vec<String>,
     /// Whether somebody wants to know.
     pub told_all: bool,
@@ -161,7 +160,7 @@ pub struct Run {
     pub faults: usize,
     /// Events.
     pub events: u64,
-    /// What went wrong, for people.
+    /// What happened, for people, if all of it is told.
     pub fates: Vec<String>,
 }
 
@@ -175,6 +174,7 @@ impl World {
         world.heal();
         let end = world.agenda.now() + HEALING;
         while world.oracle.violation.is_none() && !world.is_quiet() && world.agenda.now() < end {
+            world.let_in();
             let until = world.agenda.now() + LOOKS;
             world.go_until(until);
         }
@@ -185,7 +185,7 @@ impl World {
             violation: world.oracle.violation,
             coverage: world.coverage,
             tasks: world.tasks.len(),
-            effects: world.org.effects.len(),
+            effects: world.org.effects,
             faults,
             events: world.events,
             fates: world.fates,
@@ -228,7 +228,6 @@ impl World {
             tasks: BTreeMap::new(),
             renewals: BTreeMap::new(),
             told: BTreeMap::new(),
-            rolled_back: false,
             fates: Vec::new(),
             told_all: false,
             org: Salesforce::default(),
@@ -383,10 +382,10 @@ impl World {
     }
 
     /// An attempt makes a change.
-    pub fn call(&mut self, m: usize, task: TaskId, change: Change) {
+    pub fn call(&mut self, m: usize, task: TaskId, intent: &JournalEntry, change: Change) {
         let now = self.agenda.now();
         self.tell(|_| format!("member {m} asks for {change:?}"));
-        self.check_call(m, task, &change);
+        self.check_call(m, task, intent, &change);
         let life = self.members[m].life;
         let calls = &mut self.truth(task).calls;
         calls.push(Call { change, refused: false, committed: false });
@@ -437,11 +436,11 @@ impl World {
         call.committed = true;
         let change = call.change.clone();
         self.tell(|_| format!("Salesforce does {change:?}"));
-        self.org.commit(task, change, now);
+        self.org.commit(&change, now);
     }
 
-    /// Invariants 5, 6, 7 and 8 at the moment a change is asked for.
-    fn check_call(&mut self, m: usize, task: TaskId, change: &Change) {
+    /// Invariants 5, 6 and 7 at the moment a change is asked for.
+    fn check_call(&mut self, m: usize, task: TaskId, intent: &JournalEntry, change: &Change) {
         let now = self.agenda.now();
         let member = &self.members[m];
         if self.truth_of(task).is_none_or(|it| !it.is_open) && self.oracle.outcome(task).is_some() {
@@ -450,9 +449,9 @@ impl World {
         let member_id = member.id;
         let hard = member.disk.membership.is_some_and(|it| it.hard && it.state == MembershipState::Disabled);
         let forfeited = member.disk.is_forfeited(task);
-        let intent = member.disk.earlier(task).open_intents().next().is_some();
+        let is_intended = member.disk.earlier(task).open_intents().any(|it| it == intent);
         let record = self.controllers.disk.records().tasks.get(&task).cloned();
-        if !intent {
+        if !is_intended {
             return self.oracle.broken(5, now, format!("member {m} changes {change:?} for {task} without an intent"));
         }
         if hard {
@@ -495,19 +494,19 @@ impl World {
                 };
                 self.tasks.insert(id, truth);
                 self.submit(number);
-                // F42: two of them submit the same task.
+                // Or two submit the same task.
                 if self.chance.u8(0..4) == 0 {
                     self.submit(number);
                 }
             }
             Does::Cancel(of) => {
                 if let Some(task) = self.tasks.values().find(|it| it.step == of).map(|it| it.id) {
-                    self.controller_job(Job::Cancel(task));
+                    self.ask_controller(Request::Cancel(task));
                 }
             }
             Does::Operate(m, action) => {
                 let member = self.members[m].id;
-                self.controller_job(Job::Operate(member, action));
+                self.ask_controller(Request::Operate(member, action));
             }
             Does::Fault(fault) => self.suffer(&fault),
         }
@@ -516,7 +515,7 @@ impl World {
     /// A submitter submits, and again until it knows that the task is taken in.
     fn submit(&mut self, step: usize) {
         if self.tasks.values().any(|it| it.step == step && !it.acknowledged) {
-            self.controller_job(Job::Submit(step));
+            self.ask_controller(Request::Submit(step));
             let again = self.chance.u64(2_000..9_000);
             self.agenda.put_after(again, Happens::SubmitAgain(step));
         }
@@ -563,7 +562,7 @@ impl World {
             match finish.outcome {
                 Outcome::Expired => met.push(Situation::Expired),
                 Outcome::Unknown => met.push(Situation::EndedUnknown),
-                Outcome::Cancelled => met.push(Situation::CancelledUnbegun),
+                Outcome::Cancelled => met.push(Situation::EndedCancelled),
                 _ => (),
             }
         }
@@ -578,7 +577,7 @@ impl World {
         let now = self.agenda.now();
         match *fault {
             Fault::Cut(m) => {
-                for link in self.net.of(Some(m)) {
+                for link in self.net.of(m) {
                     for to in [End::Member, End::Controller] {
                         if self.chance.bool() {
                             self.send(link, to, Packet::Closed);
@@ -588,7 +587,7 @@ impl World {
                 }
             }
             Fault::HalfOpen(m) => {
-                for link in self.net.of(Some(m)) {
+                for link in self.net.of(m) {
                     self.net.kill(link, End::Member);
                     self.net.kill(link, End::Controller);
                 }
@@ -598,7 +597,7 @@ impl World {
                 if works {
                     self.coverage.met(if ways == Ways::Both { Situation::Partitioned } else { Situation::OneWay });
                 }
-                for link in self.net.of(Some(m)) {
+                for link in self.net.of(m) {
                     if ways != Ways::ToController {
                         self.net.stall(link, End::Member, now + time);
                     }
@@ -633,7 +632,7 @@ impl World {
         }
     }
 
-    /// Nothing goes wrong any more: what stands still moves, operators let every member in, and clocks are right.
+    /// Nothing goes wrong any more: what stands still moves, and clocks are right.
     fn heal(&mut self) {
         if self.oracle.violation.is_some() {
             return;
@@ -651,19 +650,19 @@ impl World {
         // What waits for somebody who stood still looks again by itself at the moment it was put off to.
     }
 
+    /// Operators let every member in.
     fn let_in(&mut self) {
         let ids: Vec<MemberId> = self.members.iter().map(|it| it.id).collect();
         for id in ids {
             let out = self.controllers.disk.records().member(id).is_some_and(|it| it.state != MembershipState::Enabled);
             if out {
-                self.controller_job(Job::Operate(id, postern_controller_stub::membership::Action::Enable));
+                self.ask_controller(Request::Operate(id, postern_controller_stub::membership::Action::Enable));
             }
         }
     }
 
     /// Whether everything has come to its end.
-    fn is_quiet(&mut self) -> bool {
-        self.let_in();
+    fn is_quiet(&self) -> bool {
         self.tasks.values().all(|it| !it.is_open && it.acknowledged) && self.members.iter().all(Member::is_idle)
     }
 
@@ -709,6 +708,8 @@ impl World {
             return;
         }
         let mut states: BTreeMap<String, Option<bool>> = BTreeMap::new();
+        let disk = self.controllers.disk.clone();
+        let records = disk.records();
         let mut broken = Vec::new();
         for (task, finish) in self.oracle.ended() {
             let Some(truth) = self.tasks.get(&task) else { continue };
@@ -736,7 +737,11 @@ impl World {
                 TaskKind::EnableUser | TaskKind::DisableUser => {
                     let wanted = kind == TaskKind::EnableUser;
                     let state = states.entry(truth.wish.user.clone()).or_insert(Some(true));
+                    // A report under an older epoch tells of an effect from before; what was done for the user meanwhile,
+                    // by a task that ended earlier, may be the newer one.
+                    let is_older = records.tasks.get(&task).is_some_and(|it| finish.epoch < it.epoch);
                     match (finish.outcome, finish.certainty, finish.changed) {
+                        _ if is_older => *state = None,
                         (Outcome::Succeeded | Outcome::AlreadySatisfied, _, _) => *state = Some(wanted),
                         (_, Certainty::Certain, Changed::No) => (),
                         _ => *state = None,
@@ -757,6 +762,7 @@ impl World {
                 broken.push((11, format!("{made} users were made for {key}")));
             }
         }
+        drop(records);
         broken.extend(self.check_batches());
         for (invariant, seen) in broken {
             self.oracle.broken(invariant, now, seen);
