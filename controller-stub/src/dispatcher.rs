@@ -1,6 +1,8 @@
 //! The owner of the [`State`]: one request after the other, many to a commit, and nobody hears of anything before it
 //! is durable.
 
+mod fail_points;
+
 use std::time::Duration;
 
 use postern_protocol::StreamId;
@@ -157,7 +159,7 @@ impl Dispatcher {
         if !writes.is_empty() {
             self.ledger.commit(writes).await?;
         }
-        turn.reach_fail_points();
+        fail_points::after(&turn);
         // Nothing before this line was heard outside.
         for reply in after {
             reply();

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_fail_point::Point;
-use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{Offer, Progress};
 use postern_protocol::{ClusterName, MemberId, SessionNo, StreamId, SystemName, TaskId};
 use tokio::sync::{mpsc, oneshot};
@@ -127,16 +125,9 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Where a test may have the controller killed: everything is durable, and nothing said.
-    pub fn reach_fail_points(&self) {
-        for Word { said, .. } in &self.words {
-            let ToSession::Frame(frame) = said else { continue };
-            if matches!(**frame, FromController::Offer(_)) {
-                Point::LeaseDurable.reach();
-            } else if matches!(**frame, FromController::ReportAck(_)) {
-                Point::ReportStored.reach();
-            }
-        }
+    /// What the sessions will be told.
+    pub fn words(&self) -> impl Iterator<Item = &ToSession> {
+        self.words.iter().map(|word| &word.said)
     }
 
     /// Lets the words of a committed turn out. A session too slow to take its word is ended; it hears everything

@@ -77,20 +77,12 @@ async fn f30_an_outcome_waits_in_the_outbox_while_the_controller_is_away() {
     })
     .await;
     lab.controller.kill().await;
-    wait_for("the report to be owed", async || {
-        let status = agent.status().await;
-        if status["agent"]["ledger"]["reports_owed"] == json!(1) { Ok(()) } else { Err(status) }
-    })
-    .await;
+    agent.owes(1).await;
     lab.controller.restart().await;
     let task = lab.controller.finished(task).await;
     assert_eq!(task["outcome"], json!("succeeded"), "{task}");
     assert_eq!(lab.salesforce.counters().users[JOE].deactivations, 1);
-    wait_for("the outbox to be empty", async || {
-        let status = agent.status().await;
-        if status["agent"]["ledger"]["reports_owed"] == json!(0) { Ok(()) } else { Err(status) }
-    })
-    .await;
+    agent.owes(0).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use postern_fail_point::Point;
 use postern_protocol::TaskId;
 use postern_tests::lab::new_task_id;
-use postern_tests::{Agent, Lab, wait_for};
+use postern_tests::{Agent, Lab};
 use serde_json::{Value, json};
 
 use crate::{JOE, programs};
@@ -52,11 +52,7 @@ impl Scene {
         let ended = self.lab.controller.finished(task).await;
         assert_eq!((&ended["outcome"], &ended["changed"]), (&json!("succeeded"), &json!("yes")), "{ended}");
         assert_eq!(self.lab.salesforce.counters().users[JOE].deactivations, 1, "{ended}");
-        wait_for("the outbox to be empty", async || {
-            let ledger = self.agent.status().await["agent"]["ledger"].clone();
-            if ledger["reports_owed"] == json!(0) { Ok(()) } else { Err(ledger) }
-        })
-        .await;
+        self.agent.owes(0).await;
         let again = self.lab.controller.task(task).await;
         assert_eq!(again["observations"], Value::Null, "reported once: {again}");
         again

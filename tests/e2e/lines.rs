@@ -38,14 +38,6 @@ impl Scene {
         task
     }
 
-    async fn owes(&self, reports: u64) {
-        wait_for(&format!("{reports} reports to be owed"), async || {
-            let status = self.agent.status().await;
-            if status["agent"]["ledger"]["reports_owed"] == json!(reports) { Ok(()) } else { Err(status) }
-        })
-        .await;
-    }
-
     async fn in_state(&self, task: postern_protocol::TaskId, state: &str) {
         wait_for(&format!("the task to be {state}"), async || {
             let task = self.lab.controller.task(task).await;
@@ -82,7 +74,7 @@ async fn f27_a_peer_that_is_gone_without_a_word_is_noticed_and_the_agent_connect
 
     scene.line.admit();
     scene.done_once(task, 1).await;
-    scene.owes(0).await;
+    scene.agent.owes(0).await;
 }
 
 #[tokio::test]
@@ -94,7 +86,7 @@ async fn f31_a_line_that_carries_one_way_only_is_given_up_whichever_way_it_is() 
         let task = scene.lab.controller.submit("disable_user", JOE).await;
         scene.done_once(task, 1).await;
         assert!(scene.line.connections() > before, "{way:?}");
-        scene.owes(0).await;
+        scene.agent.owes(0).await;
     };
     tokio::join!(silence(Way::Up), silence(Way::Down));
 }
@@ -107,12 +99,12 @@ async fn f30_a_report_of_work_that_went_on_without_a_line_is_delivered_once() {
     scene.in_state(task, "started").await;
     scene.line.turn_away();
     scene.line.breaks(Breakage::Reset);
-    scene.owes(1).await;
+    scene.agent.owes(1).await;
     assert!(!scene.lab.salesforce.user(JOE).unwrap().active, "the work itself went on");
 
     scene.line.admit();
     scene.done_once(task, 1).await;
-    scene.owes(0).await;
+    scene.agent.owes(0).await;
 }
 
 /// The controller has the report, and the agent does not know.
@@ -124,10 +116,10 @@ async fn f30_a_report_whose_acknowledgement_was_lost_is_stored_once() {
     scene.in_state(task, "started").await;
     scene.line.breaks(Breakage::Swallow(Way::Down));
     scene.done_once(task, 1).await;
-    scene.owes(1).await;
+    scene.agent.owes(1).await;
 
     scene.line.breaks(Breakage::Reset);
-    scene.owes(0).await;
+    scene.agent.owes(0).await;
     scene.done_once(task, 1).await;
 }
 
@@ -155,7 +147,7 @@ async fn f28_a_slow_line_costs_time_and_nothing_else() {
     scene.line.delay(Duration::from_millis(100));
     let task = scene.lab.controller.submit("disable_user", JOE).await;
     scene.done_once(task, 1).await;
-    scene.owes(0).await;
+    scene.agent.owes(0).await;
     assert_eq!(scene.line.connections(), before, "one session all along");
 }
 
@@ -174,7 +166,7 @@ async fn f36_a_proxy_that_ends_idle_connections_costs_a_session_and_no_work() {
     scene.line.ends_idle(None);
     let task = scene.lab.controller.submit("disable_user", JOE).await;
     scene.done_once(task, 1).await;
-    scene.owes(0).await;
+    scene.agent.owes(0).await;
 }
 
 /// Beats come once a second here, and by default every ten: less than any proxy is known to wait for.
@@ -200,7 +192,7 @@ async fn f36_the_heartbeat_keeps_an_idle_session_from_looking_idle() {
 /// Some of the bytes at which the program `cuts` cuts at length.
 #[tokio::test]
 async fn f32_a_session_cut_at_any_byte_is_begun_again_and_the_task_is_done_once() {
-    let tally = cuts::run(programs(), Plan { step: 157, lanes: 3 }, |_| ()).await;
+    let tally = cuts::run(programs(), Plan { step: 157, labs: 3 }, |_| ()).await;
     assert_eq!(tally.violations, Vec::<String>::new(), "{tally:?}");
     assert!(tally.cuts > 20, "the cuts met sessions: {tally:?}");
 }

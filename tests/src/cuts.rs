@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use crate::lab::AgentOptions;
 use crate::proxy::{Line, Way};
-use crate::{Agent, Lab, wait_for};
+use crate::{Agent, Lab};
 
 /// Whom the tasks are about.
 const ACCOUNT: &str = "user0001@acme.example";
@@ -23,7 +23,7 @@ pub struct Plan {
     /// One of so many; 1 cuts at each.
     pub step: usize,
     /// How many labs work at once.
-    pub lanes: usize,
+    pub labs: usize,
 }
 
 /// How it went.
@@ -40,7 +40,7 @@ pub struct Tally {
 }
 
 /// A lab whose agent dials its controller by way of a line.
-struct Lane {
+struct Scene {
     lab: Lab,
     line: Line,
     agent: Agent,
@@ -49,17 +49,17 @@ struct Lane {
 
 /// Cuts as planned with the binary that becomes the programs. `say` is told how it goes.
 pub async fn run(binary: &Path, plan: Plan, say: impl Fn(&Tally)) -> Tally {
-    let mut lanes = join_all((0..plan.lanes.max(1)).map(|_| Lane::open(binary))).await;
+    let mut scenes = join_all((0..plan.labs.max(1)).map(|_| Scene::open(binary))).await;
     let mut tally = Tally::default();
-    if let Some(lane) = lanes.first_mut() {
-        tally.session = lane.measure().await;
+    if let Some(scene) = scenes.first_mut() {
+        tally.session = scene.measure().await;
     }
     let places = |way, length: usize| (1..=length + SLACK).step_by(plan.step.max(1)).map(move |after| (way, after));
     let places: Vec<_> = places(Way::Up, tally.session.0).chain(places(Way::Down, tally.session.1)).collect();
     let (next, tally) = (AtomicUsize::new(0), Mutex::new(tally));
-    join_all(lanes.iter_mut().map(async |lane| {
+    join_all(scenes.iter_mut().map(async |scene| {
         while let Some((way, after)) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (cut, violation) = lane.cut(*way, *after).await;
+            let (cut, violation) = scene.cut(*way, *after).await;
             let mut tally = tally.lock().await;
             tally.rounds += 1;
             tally.cuts += usize::from(cut);
@@ -71,7 +71,7 @@ pub async fn run(binary: &Path, plan: Plan, say: impl Fn(&Tally)) -> Tally {
     tally.into_inner()
 }
 
-impl Lane {
+impl Scene {
     async fn open(binary: &Path) -> Self {
         let lab = Lab::start(binary).await;
         let line = Line::open(lab.controller.address()).await;
@@ -100,11 +100,7 @@ impl Lane {
         self.line.cut_next(way, after);
         self.agent.spawn();
         self.lab.controller.finished(task).await;
-        wait_for("the outbox to be empty", async || {
-            let ledger = self.agent.status().await["agent"]["ledger"].clone();
-            if ledger["reports_owed"] == json!(0) { Ok(()) } else { Err(ledger) }
-        })
-        .await;
+        self.agent.owes(0).await;
         let task = self.lab.controller.task(task).await;
         let effects = self.lab.salesforce.counters().users[ACCOUNT];
         let done = task["outcome"] == json!("succeeded")

@@ -18,7 +18,7 @@ mod schedule;
 mod session;
 mod tombstones;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{self, StreamRef};
@@ -28,14 +28,14 @@ use self::attempt::Grant;
 use self::deferred::DeferredWrites;
 pub use self::ending::Ending;
 pub use self::event::{Event, GivenUp, Offered, Refusal, Unfinished};
-use self::held::{Held, Phase};
+use self::held::Held;
 pub use self::restore::{Restored, RestoredTask};
 use self::session::Session;
 use self::tombstones::Tombstones;
 use crate::limits::Limits;
 use crate::membership::Membership;
 use crate::outbox::Outbox;
-use crate::write::Write;
+use crate::write::{TaskState, Write};
 
 /// Something that may leave only when the writes before it are on disk.
 #[derive(Debug)]
@@ -98,13 +98,13 @@ impl Ledger {
 
     /// How many tasks are held, by state.
     pub fn held(&self) -> v1::Held {
-        let count = |matches: fn(&Phase) -> bool| {
-            u32::try_from(self.tasks.values().filter(|held| matches(&held.phase)).count()).unwrap_or(u32::MAX)
+        let count = |matches: fn(&TaskState) -> bool| {
+            u32::try_from(self.tasks.values().filter(|held| matches(&held.state)).count()).unwrap_or(u32::MAX)
         };
         v1::Held {
-            journaled: count(|phase| matches!(phase, Phase::Journaled { .. })),
-            started: count(|phase| matches!(phase, Phase::Started { .. })),
-            reported: count(|phase| matches!(phase, Phase::Concluded(_)))
+            journaled: count(|state| matches!(state, TaskState::Journaled { .. })),
+            started: count(|state| matches!(state, TaskState::Started { .. })),
+            reported: count(|state| matches!(state, TaskState::Concluded(_)))
                 .saturating_add(u32::try_from(self.outbox.len()).unwrap_or(u32::MAX)),
         }
     }
@@ -128,13 +128,6 @@ impl Ledger {
     /// Whether nothing waits to be written, sent or acted on, deferred writes excepted.
     pub fn is_settled(&self) -> bool {
         self.writes.is_empty() && self.gated.is_empty() && self.transmits.is_empty() && self.events.is_empty()
-    }
-
-    /// The payloads that are referenced: everything else in the spool is an orphan.
-    pub fn streams(&self) -> BTreeSet<StreamId> {
-        let of_tasks = self.tasks.values().flat_map(Held::streams);
-        let of_reports = self.outbox.iter().flat_map(|report| report.streams.iter().map(|stream| stream.id));
-        of_tasks.chain(of_reports).collect()
     }
 
     /// Whether a task should stop at the next point where it can.

@@ -5,13 +5,12 @@
 //! the outcome they belong to.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use postern_agent_core::{RestoredTask, TaskState};
 use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{Report, StreamRef};
 use postern_protocol::{Failure, FailureClass, Outcome, StreamId, TaskId};
-use postern_store::{Batch, Broken, SpoolId, StoreError};
+use postern_store::{Batch, SpoolId};
 
 use super::{AgentStoreError, JOURNAL, OFFERS, STATES, Store, spool_id};
 use crate::chain::Chain;
@@ -40,9 +39,7 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
-        // The start blocks anyway, but an async runtime forbids its own threads to wait.
-        let swept = std::thread::scope(|scope| scope.spawn(|| self.engine.commit_blocking(batch)).join());
-        Ok(swept.map_err(|_| StoreError::Broken(Arc::new(Broken::Stopped)))??)
+        Ok(self.engine.commit_blocking(batch)?)
     }
 
     /// Looks at every payload that a task or a report names, and removes every other.

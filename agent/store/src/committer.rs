@@ -137,6 +137,12 @@ impl Committer {
     }
 
     pub(crate) fn commit_blocking(&self, sealed: Sealed) -> Result<(), StoreError> {
+        // An async runtime forbids its own threads to wait, so another one does.
+        let waited = std::thread::scope(|scope| scope.spawn(|| self.wait_for(sealed)).join());
+        waited.unwrap_or_else(|_| Err(self.stopped()))
+    }
+
+    fn wait_for(&self, sealed: Sealed) -> Result<(), StoreError> {
         let (request, answer) = self.request(sealed)?;
         let requests = self.requests().ok_or_else(|| self.stopped())?;
         self.state.accepted.fetch_add(1, Ordering::AcqRel);

@@ -107,15 +107,11 @@ impl Store {
         self.inner.committer.commit(sealed).await
     }
 
-    /// [`Store::commit`] for code that is not async, such as a command.
+    /// [`Store::commit`] for code that is not async, such as a command, or a start that blocks a runtime's thread anyway.
     ///
     /// # Errors
     ///
     /// As for [`Store::commit`].
-    ///
-    /// # Panics
-    ///
-    /// When called from within an async task.
     pub fn commit_blocking(&self, batch: Batch) -> Result<(), StoreError> {
         let sealed = Sealed::new(&self.inner.sealer, batch)?;
         self.inner.committer.commit_blocking(sealed)

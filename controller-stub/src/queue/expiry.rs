@@ -1,7 +1,7 @@
 //! What happens when time passes: leases run out, doubts end, deadlines pass.
 
 use postern_protocol::task::Repeat;
-use postern_protocol::{Outcome, TaskId};
+use postern_protocol::{MemberId, Outcome, TaskId};
 
 use super::Queue;
 use crate::clock::Moment;
@@ -52,7 +52,7 @@ impl Queue {
     }
 
     /// Nobody knows how far the holder got; an effect it began may still appear for a while.
-    pub(super) fn doubt(&mut self, id: TaskId, holder: postern_protocol::MemberId, started: bool, at: Moment) {
+    pub(super) fn doubt(&mut self, id: TaskId, holder: MemberId, started: bool, at: Moment) {
         if self.repeat(id) == Repeat::Freely {
             return self.queue_again(id, false);
         }
@@ -60,6 +60,16 @@ impl Queue {
             entry.until = entry.until.max(at.now) + self.config.settle;
         }
         self.move_to(id, TaskState::InDoubt { holder, started });
+    }
+
+    /// The member knows that a lease it began under is gone, so it begins no further call: only an effect of its last
+    /// one may still appear.
+    pub(super) fn shorten_doubt(&mut self, id: TaskId, holder: MemberId, at: Moment) {
+        let soon = at.now + self.config.settle;
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.until = entry.until.min(soon);
+        }
+        self.move_to(id, TaskState::InDoubt { holder, started: true });
     }
 
     /// Puts a task back in line. Once somebody may have begun it, that stays true.

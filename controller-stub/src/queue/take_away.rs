@@ -1,6 +1,6 @@
 //! Taking every lease away from a member that must not go on with anything.
 
-use postern_protocol::{MemberId, TaskId};
+use postern_protocol::MemberId;
 
 use super::Queue;
 use crate::clock::Moment;
@@ -21,15 +21,5 @@ impl Queue {
                 Some(TaskState::InDoubt { .. } | TaskState::Queued | TaskState::Finished) | None => (),
             }
         }
-    }
-
-    /// The member knows that a lease it began under is gone, so it begins no further call: only an effect of its last
-    /// one may still appear.
-    pub(super) fn shorten_doubt(&mut self, id: TaskId, holder: MemberId, at: Moment) {
-        let soon = at.now + self.config.settle;
-        if let Some(entry) = self.tasks.get_mut(&id) {
-            entry.until = entry.until.min(soon);
-        }
-        self.move_to(id, TaskState::InDoubt { holder, started: true });
     }
 }

@@ -255,7 +255,7 @@ pub enum TaskState {
         /// The member.
         holder: MemberId,
     },
-    /// The lease ran out and it is not known how far the member got.
+    /// The lease ran out or was taken away, and it is not known how far the member got.
     InDoubt {
         /// The member.
         holder: MemberId,
@@ -367,7 +367,7 @@ pub struct TaskRecord {
     pub deadline: Option<UnixMillis>,
     /// How far it is.
     pub state: TaskState,
-    /// The number of its newest lease; zero before the first.
+    /// The number of its newest lease, or a newer one if that was taken away; zero before the first.
     pub epoch: Epoch,
     /// How many leases it had.
     pub attempt: u32,

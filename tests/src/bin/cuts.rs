@@ -15,7 +15,7 @@ struct Options {
     step: usize,
     /// How many labs work at once.
     #[arg(long, default_value_t = 4)]
-    lanes: usize,
+    labs: usize,
     /// Print the tally as JSON.
     #[arg(long)]
     json: bool,
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let binary = std::env::current_exe().expect("the path of this program");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let plan = Plan { step: options.step, lanes: options.lanes };
+    let plan = Plan { step: options.step, labs: options.labs };
     let tally = runtime.block_on(cuts::run(&binary, plan, |tally| {
         if tally.rounds.is_multiple_of(100) {
             eprintln!("{} cuts, {} violations", tally.cuts, tally.violations.len());

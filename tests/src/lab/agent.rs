@@ -267,6 +267,15 @@ impl Agent {
         self.run(&["status", "--json"]).await.json()
     }
 
+    /// Waits until it owes so many reports.
+    pub async fn owes(&self, reports: u64) {
+        wait_for(&format!("{reports} reports to be owed"), async || {
+            let ledger = self.status().await["agent"]["ledger"].clone();
+            if ledger["reports_owed"] == reports { Ok(()) } else { Err(ledger) }
+        })
+        .await;
+    }
+
     /// Waits until its link is in this state, and returns what `postern status` says of the link.
     pub async fn link(&self, state: &str) -> Value {
         wait_for(&format!("the link to be {state}"), async || {

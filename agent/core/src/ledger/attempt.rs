@@ -7,8 +7,8 @@ use postern_protocol::message::v1::{self, Started};
 use postern_protocol::{Failure, FailureClass, TaskId, Timestamp};
 
 use super::ending::Ending;
-use super::held::{Parked, Phase};
-use super::{Event, Gated, GivenUp, Ledger, Unfinished, failure};
+use super::held::Parked;
+use super::{Event, Gated, Ledger, Unfinished, failure};
 use crate::journal::{JournalEntry, Mark};
 use crate::limits::Limits;
 use crate::retry;
@@ -77,9 +77,9 @@ impl Ledger {
         let (epoch, attempt) = (held.lease.epoch, held.offer.attempt);
         let number = held.next_journal();
         held.traces.add(entry.mark);
-        let first = matches!(held.phase, Phase::Journaled { .. });
+        let first = matches!(held.state, TaskState::Journaled { .. });
         if first {
-            held.phase = Phase::Started { resumed: 0 };
+            held.state = TaskState::Started { resumed: 0 };
             self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
         }
         let local = held.origin.is_local();
@@ -168,7 +168,7 @@ impl Ledger {
         } else if held.cancelled && untouched {
             self.conclude(task, Ending::cancelled());
         } else if held.cancelled && interrupted && held.finds_out {
-            self.give_up_unwanted(task, failure::cancelled_too_late(&target), GivenUp::Cancelled);
+            self.give_up_cancelled(task, failure::cancelled_too_late(&target));
         } else if held.is_expired(now) && untouched {
             self.conclude(task, Ending::expired());
         } else if held.is_expired(now) && interrupted && !begun {

@@ -6,7 +6,7 @@ use postern_protocol::message::v1::Report;
 use postern_protocol::{Failure, ReportNo, StreamId, TaskId, Timestamp};
 
 use super::ending::Ending;
-use super::held::{Held, Phase};
+use super::held::Held;
 use super::{Event, Gated, GivenUp, Ledger, failure};
 use crate::write::{Origin, TaskState, Tombstone, Write};
 
@@ -17,11 +17,11 @@ impl Ledger {
         self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { GivenUp::Failed });
     }
 
-    /// Nobody wants the task any more, and it had begun. Whether anything came of it, its journal says.
-    pub(super) fn give_up_unwanted(&mut self, task: TaskId, failure: Failure, why: GivenUp) {
+    /// The task was cancelled when it had begun. Whether anything came of it, its journal says.
+    pub(super) fn give_up_cancelled(&mut self, task: TaskId, failure: Failure) {
         let Some(held) = self.tasks.get(&task) else { return };
         let in_doubt = held.in_doubt();
-        self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { why });
+        self.give_up_as(task, failure, if in_doubt { GivenUp::InDoubt } else { GivenUp::Cancelled });
     }
 
     /// No further attempt follows. Without a journal nothing was changed here; with one, somebody has to read it.
@@ -46,7 +46,7 @@ impl Ledger {
     pub(super) fn conclude(&mut self, task: TaskId, ending: Ending) {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         let report = ending.into_report(&held.offer, held.lease.epoch);
-        held.phase = Phase::Concluded(Box::new(report.clone()));
+        held.state = TaskState::Concluded(Box::new(report.clone()));
         self.progress.remove(&task);
         if held.origin.is_local() || !report.streams.is_empty() {
             let origin = held.origin;
@@ -79,7 +79,9 @@ impl Ledger {
 
     /// The results of a concluded task are stored at the controller: now the report may follow.
     pub fn handle_uploaded(&mut self, task: TaskId) {
-        if let Some(Held { phase: Phase::Concluded(report), origin: Origin::Controller, .. }) = self.tasks.get(&task) {
+        if let Some(Held { state: TaskState::Concluded(report), origin: Origin::Controller, .. }) =
+            self.tasks.get(&task)
+        {
             let report = Report::clone(report);
             self.owe(report);
         }
@@ -87,7 +89,8 @@ impl Ledger {
 
     /// The report of a task of this machine was shown, and what came of it is `delivered` or lost.
     pub fn handle_local_taken(&mut self, task: TaskId, delivered: bool) {
-        let Some(Held { origin: Origin::Local(_), phase: Phase::Concluded(report), .. }) = self.tasks.get(&task) else {
+        let Some(Held { origin: Origin::Local(_), state: TaskState::Concluded(report), .. }) = self.tasks.get(&task)
+        else {
             return;
         };
         if delivered {
@@ -135,11 +138,11 @@ impl Ledger {
     pub(super) fn drop_task(&mut self, task: TaskId) {
         if let Some(held) = self.tasks.remove(&task) {
             self.writes.push(Write::DeleteTask(task));
-            let kept: BTreeSet<StreamId> = match &held.phase {
-                Phase::Concluded(report) if held.origin == Origin::Controller => {
+            let kept: BTreeSet<StreamId> = match &held.state {
+                TaskState::Concluded(report) if held.origin == Origin::Controller => {
                     report.streams.iter().map(|stream| stream.id).collect()
                 }
-                Phase::Concluded(_) | Phase::Journaled { .. } | Phase::Started { .. } => BTreeSet::new(),
+                TaskState::Concluded(_) | TaskState::Journaled { .. } | TaskState::Started { .. } => BTreeSet::new(),
             };
             let streams: Vec<StreamId> = held.streams().into_iter().filter(|id| !kept.contains(id)).collect();
             if !streams.is_empty() {

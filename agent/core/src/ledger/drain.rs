@@ -4,10 +4,10 @@ use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::{Drain, Drained, MemberStateAck, Rejection};
 use postern_protocol::{TaskId, Timestamp};
 
-use super::held::{Held, Phase};
+use super::held::Held;
 use super::{Event, Gated, Ledger};
 use crate::membership::Membership;
-use crate::write::{Origin, Write};
+use crate::write::{Origin, TaskState, Write};
 
 impl Ledger {
     /// The controller changed what this member may do. Acknowledged once it is on disk.
@@ -45,7 +45,9 @@ impl Ledger {
             return;
         }
         let unbegun = |held: &Held| {
-            held.origin == Origin::Controller && matches!(held.phase, Phase::Journaled { .. }) && held.fenced.is_none()
+            held.origin == Origin::Controller
+                && matches!(held.state, TaskState::Journaled { .. })
+                && held.fenced.is_none()
         };
         let unbegun: Vec<TaskId> = self.tasks.iter().filter(|(_, held)| unbegun(held)).map(|(task, _)| *task).collect();
         for task in unbegun {

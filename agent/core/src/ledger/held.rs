@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use postern_protocol::message::v1::{Offer, Report};
+use postern_protocol::message::v1::Offer;
 use postern_protocol::task::{Lane, Repeat};
 use postern_protocol::{StreamId, TaskKind, Timestamp};
 
@@ -12,14 +12,6 @@ use crate::journal::{JournalEntry, Mark};
 use crate::lease::Lease;
 use crate::limits::Limits;
 use crate::write::{Origin, TaskState};
-
-/// How far a held task is. Mirrors [`TaskState`].
-#[derive(Debug)]
-pub(super) enum Phase {
-    Journaled { resumed: u32 },
-    Started { resumed: u32 },
-    Concluded(Box<Report>),
-}
 
 /// An intent that waits for the lease to be renewed.
 #[derive(Debug)]
@@ -61,7 +53,7 @@ impl Traces {
 pub(super) struct Held {
     pub(super) offer: Offer,
     pub(super) origin: Origin,
-    pub(super) phase: Phase,
+    pub(super) state: TaskState,
     pub(super) lease: Lease,
     /// Order of arrival, among tasks of one priority.
     pub(super) arrival: u64,
@@ -107,14 +99,9 @@ impl Held {
     /// The deadline is gone with the process that counted it: the controller, which knows it, cancels what is late, and
     /// nothing is done before it was asked.
     pub(super) fn restore(restored: RestoredTask, arrival: u64) -> Self {
-        let phase = match restored.state {
-            TaskState::Journaled { resumed } => Phase::Journaled { resumed },
-            TaskState::Started { resumed } => Phase::Started { resumed },
-            TaskState::Concluded(report) => Phase::Concluded(report),
-        };
         Self {
-            traces: Traces { earlier: matches!(phase, Phase::Started { .. }), ..Traces::default() },
-            phase,
+            traces: Traces { earlier: matches!(restored.state, TaskState::Started { .. }), ..Traces::default() },
+            state: restored.state,
             restored: true,
             journal: restored.journal,
             ..Self::new(restored.offer, restored.origin, &restored.streams_here, arrival)
@@ -129,7 +116,7 @@ impl Held {
         let missing = offer.streams.iter().map(|stream| stream.id).filter(|id| !streams_here.contains(id)).collect();
         Self {
             origin,
-            phase: Phase::Journaled { resumed: 0 },
+            state: TaskState::Journaled { resumed: 0 },
             lease,
             arrival,
             running: false,
@@ -164,7 +151,7 @@ impl Held {
 
     /// Whether it was begun here. What came of that may be taken back, all of it.
     pub(super) fn is_begun(&self) -> bool {
-        matches!(self.phase, Phase::Started { .. })
+        matches!(self.state, TaskState::Started { .. })
     }
 
     /// Whether an effect of this agent may exist.
@@ -179,10 +166,10 @@ impl Held {
 
     /// How often the process is known to have died in an attempt that got no further.
     pub(super) fn deaths(&self) -> u32 {
-        match self.phase {
-            Phase::Journaled { resumed } => resumed,
-            Phase::Started { resumed } => resumed.saturating_add(1),
-            Phase::Concluded(_) => 0,
+        match self.state {
+            TaskState::Journaled { resumed } => resumed,
+            TaskState::Started { resumed } => resumed.saturating_add(1),
+            TaskState::Concluded(_) => 0,
         }
     }
 
@@ -194,47 +181,30 @@ impl Held {
 
     /// Notes that an attempt begins, if its death is to be known. What is to be on disk before it does.
     pub(super) fn resume(&mut self) -> Option<TaskState> {
-        match &mut self.phase {
-            Phase::Started { resumed } => {
-                *resumed += 1;
-                Some(TaskState::Started { resumed: *resumed })
-            }
-            // The first process is given the benefit of the doubt: a write for every task would be much to ask.
-            Phase::Journaled { resumed } if self.restored => {
-                *resumed += 1;
-                Some(TaskState::Journaled { resumed: *resumed })
-            }
-            Phase::Journaled { .. } | Phase::Concluded(_) => None,
+        // The first process is given the benefit of the doubt: a write for every task would be much to ask.
+        if !self.is_begun() && !self.restored {
+            return None;
         }
+        *self.resumed()? += 1;
+        Some(self.state.clone())
     }
 
     /// Notes that an attempt ended without the death of the process. What is to be on disk, if anything is.
     pub(super) fn survive(&mut self) -> Option<TaskState> {
-        match &mut self.phase {
-            Phase::Started { resumed: resumed @ 1.. } => {
-                *resumed -= 1;
-                Some(TaskState::Started { resumed: *resumed })
-            }
-            Phase::Journaled { resumed: resumed @ 1.. } => {
-                *resumed -= 1;
-                Some(TaskState::Journaled { resumed: *resumed })
-            }
-            Phase::Started { .. } | Phase::Journaled { .. } | Phase::Concluded(_) => None,
-        }
+        *self.resumed().filter(|resumed| **resumed > 0)? -= 1;
+        Some(self.state.clone())
     }
 
     /// Notes that the task got further. What is to be on disk, if anything is.
     pub(super) fn get_further(&mut self) -> Option<TaskState> {
-        match &mut self.phase {
-            Phase::Started { resumed: resumed @ 1.. } => {
-                *resumed = 0;
-                Some(TaskState::Started { resumed: 0 })
-            }
-            Phase::Journaled { resumed: resumed @ 1.. } => {
-                *resumed = 0;
-                Some(TaskState::Journaled { resumed: 0 })
-            }
-            Phase::Started { .. } | Phase::Journaled { .. } | Phase::Concluded(_) => None,
+        *self.resumed().filter(|resumed| **resumed > 0)? = 0;
+        Some(self.state.clone())
+    }
+
+    fn resumed(&mut self) -> Option<&mut u32> {
+        match &mut self.state {
+            TaskState::Journaled { resumed } | TaskState::Started { resumed } => Some(resumed),
+            TaskState::Concluded(_) => None,
         }
     }
 
@@ -244,7 +214,7 @@ impl Held {
     }
 
     pub(super) fn is_concluded(&self) -> bool {
-        matches!(self.phase, Phase::Concluded(_))
+        matches!(self.state, TaskState::Concluded(_))
     }
 
     /// Whether it may run without a lease: it changes nothing.
@@ -276,9 +246,9 @@ impl Held {
 
     /// Every payload on this machine that belongs to it.
     pub(super) fn streams(&self) -> Vec<StreamId> {
-        let results = match &self.phase {
-            Phase::Concluded(report) => report.streams.iter().map(|stream| stream.id).collect(),
-            Phase::Journaled { .. } | Phase::Started { .. } => Vec::new(),
+        let results = match &self.state {
+            TaskState::Concluded(report) => report.streams.iter().map(|stream| stream.id).collect(),
+            TaskState::Journaled { .. } | TaskState::Started { .. } => Vec::new(),
         };
         self.offer.streams.iter().map(|stream| stream.id).chain(results).collect()
     }

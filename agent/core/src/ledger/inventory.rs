@@ -5,9 +5,9 @@ use postern_protocol::bounded::List;
 use postern_protocol::code::Code;
 use postern_protocol::message::v1::{HeldState, HeldTask, Inventory, LeaseRef};
 
-use super::held::{Held, Phase};
+use super::held::Held;
 use super::{Gated, Ledger};
-use crate::write::Origin;
+use crate::write::{Origin, TaskState};
 
 /// Tasks in one page: the bound of the frame.
 const INVENTORY_PAGE: usize = 512;
@@ -41,14 +41,14 @@ impl Ledger {
     }
 }
 
-fn state_of(phase: &Phase) -> Code<HeldState> {
-    match phase {
-        Phase::Journaled { .. } => HeldState::Journaled.into(),
-        Phase::Started { .. } => HeldState::Started.into(),
-        Phase::Concluded(_) => HeldState::Reported.into(),
+fn state_of(state: &TaskState) -> Code<HeldState> {
+    match state {
+        TaskState::Journaled { .. } => HeldState::Journaled.into(),
+        TaskState::Started { .. } => HeldState::Started.into(),
+        TaskState::Concluded(_) => HeldState::Reported.into(),
     }
 }
 
 fn held_task(task: TaskId, held: &Held) -> HeldTask {
-    HeldTask { lease: LeaseRef { task, epoch: held.lease.epoch }, state: state_of(&held.phase) }
+    HeldTask { lease: LeaseRef { task, epoch: held.lease.epoch }, state: state_of(&held.state) }
 }

@@ -6,7 +6,7 @@ use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{Accept, Offer, Reject, Rejection, Report, Started};
 use postern_protocol::{ReportNo, StreamId, TaskKind, Timestamp};
 
-use super::held::{Held, Phase};
+use super::held::Held;
 use super::{Event, Gated, Ledger, Offered, Refusal, failure};
 use crate::lease::Lease;
 use crate::write::{Origin, TaskState, Tombstone, Write};
@@ -103,7 +103,7 @@ impl Ledger {
         held.offer.epoch = offer.epoch;
         held.offer.attempt = offer.attempt;
         self.writes.push(Write::PutTask(Box::new(held.offer.clone()), held.origin));
-        if let Phase::Concluded(report) = &mut held.phase {
+        if let TaskState::Concluded(report) = &mut held.state {
             report.epoch = offer.epoch;
             self.writes.push(Write::PutState(offer.task, TaskState::Concluded(report.clone())));
         }

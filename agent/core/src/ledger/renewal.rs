@@ -6,9 +6,9 @@ use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{LeaseRef, LeaseVerdict, Renew, Renewed};
 use postern_protocol::{TaskId, Timestamp};
 
-use super::held::{Parked, Phase};
+use super::held::Parked;
 use super::{Event, Ledger, failure};
-use crate::write::Origin;
+use crate::write::{Origin, TaskState};
 
 /// Renewals that may be unanswered at once; older ones are taken for lost.
 const OPEN_RENEWALS: usize = 16;
@@ -44,7 +44,7 @@ impl Ledger {
         held.fenced.get_or_insert(now);
         if held.running {
             self.events.push_back(Event::Stop(task));
-        } else if matches!(held.phase, Phase::Journaled { .. }) {
+        } else if matches!(held.state, TaskState::Journaled { .. }) {
             self.drop_task(task);
         }
     }

@@ -6,7 +6,7 @@ use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{ReportNo, SessionNo, StreamId, TaskId, Timestamp};
 
 use super::deferred::DeferredWrites;
-use super::held::{Held, Phase};
+use super::held::Held;
 use super::{GivenUp, Ledger, failure};
 use crate::limits::Limits;
 use crate::membership::Membership;
@@ -99,7 +99,7 @@ impl Ledger {
     /// is found out from its journal and logged.
     fn restore_abandoned(&mut self, task: TaskId, held: Held) {
         let target = held.offer.target.clone();
-        let begun = matches!(held.phase, Phase::Started { .. });
+        let begun = matches!(held.state, TaskState::Started { .. });
         self.tasks.insert(task, held);
         if begun {
             self.give_up(task, failure::abandoned(&target));

@@ -6,10 +6,10 @@ use std::time::Duration;
 use postern_protocol::task::Lane;
 use postern_protocol::{StreamId, SystemName, TaskId, Timestamp};
 
-use super::held::{Held, Phase};
+use super::held::Held;
 use super::session::Session;
 use super::{Ending, Event, Gated, Ledger};
-use crate::write::Write;
+use crate::write::{TaskState, Write};
 
 impl Ledger {
     /// Time passed.
@@ -85,10 +85,10 @@ impl Ledger {
         if held.origin.is_local() {
             return !self.stopping;
         }
-        let allowed = match held.phase {
-            Phase::Journaled { .. } => self.membership.may_begin() && !self.stopping,
-            Phase::Started { .. } => self.membership.may_go_on() && !self.stopping,
-            Phase::Concluded(_) => false,
+        let allowed = match held.state {
+            TaskState::Journaled { .. } => self.membership.may_begin() && !self.stopping,
+            TaskState::Started { .. } => self.membership.may_go_on() && !self.stopping,
+            TaskState::Concluded(_) => false,
         };
         // Without a lease an attempt would only wait for one, in a slot that others could use.
         allowed && self.welcomed && (held.only_reads() || held.lease.covers(Duration::ZERO, now))

@@ -32,9 +32,12 @@ pub(super) use reply::{Answer, job_id};
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
 pub(super) const LOCK_TRIES: u32 = 5;
 const LOCK_WAIT: Duration = Duration::from_millis(200);
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Between two looks for an effect, whatever is configured.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
-const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often a change is made at most that had no answer and no effect: once, and once more. It brings about a state, so
+/// that a second time does no harm.
+pub(super) const MAX_CALLS: u32 = 2;
 
 /// An answer that is read piece by piece. It keeps its place among the calls until it is dropped.
 pub(super) struct Download {

@@ -15,10 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{error, time};
 use crate::clock;
 
-/// The share of the calls at which the log warns: early enough to look who uses them up.
+/// The share of the calls at which the log warns, if batches do not wait before: early enough to look who uses them up.
 const WARN_PERCENT: u8 = 80;
-/// The share below which the warning is given anew: answers that overtake each other must not repeat it.
-const CALM_PERCENT: u8 = 70;
 /// How long what an answer said of the calls used is good for. Others use them up, too, and old ones fall out.
 const FRESH: Duration = Duration::from_secs(5 * 60);
 /// When to look again after the calls were used up. They are counted over 24 hours: in a quarter of one, about a
@@ -42,11 +40,6 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Whether an administrator should know of it.
-    pub(super) fn is_nearly_all(self) -> bool {
-        self.is_at_least(WARN_PERCENT)
-    }
-
     fn is_at_least(self, percent: u8) -> bool {
         self.used.saturating_mul(100) >= self.of.saturating_mul(percent.into())
     }
@@ -97,7 +90,7 @@ impl Governor {
             && budget.saw(usage, now)
         {
             let Usage { used, of } = usage;
-            tracing::warn!(used, of, "the org has used most of the API calls it may make in 24 hours");
+            tracing::warn!(used, of, "the org has used many of the API calls it may make in 24 hours");
         }
     }
 
@@ -110,6 +103,12 @@ impl Governor {
     /// What the newest reply said of the calls used.
     pub(super) fn usage(&self) -> Option<Usage> {
         self.budget().usage.map(|(usage, _)| usage)
+    }
+
+    /// The calls used, if they are so many that an administrator should know of it.
+    pub(super) fn much_used(&self) -> Option<Usage> {
+        let budget = self.budget();
+        budget.usage.map(|(usage, _)| usage).filter(|usage| usage.is_at_least(budget.warn_percent()))
     }
 
     /// Whether a batch may go on.
@@ -158,11 +157,19 @@ impl Budget {
         Self { batch_percent, usage: None, warned: false }
     }
 
+    /// Nothing waits before the log has warned.
+    fn warn_percent(&self) -> u8 {
+        WARN_PERCENT.min(self.batch_percent)
+    }
+
     /// A reply said how many calls are used. Whether that is worth a warning.
     fn saw(&mut self, usage: Usage, now: Timestamp) -> bool {
         self.usage = Some((usage, now));
-        let warns = usage.is_at_least(WARN_PERCENT) && !self.warned;
-        self.warned = (self.warned || warns) && usage.is_at_least(CALM_PERCENT);
+        let warn_percent = self.warn_percent();
+        // Answers that overtake each other must not repeat the warning: it is given anew after an eighth less.
+        let calm_percent = warn_percent - warn_percent / 8;
+        let warns = usage.is_at_least(warn_percent) && !self.warned;
+        self.warned = (self.warned || warns) && usage.is_at_least(calm_percent);
         warns
     }
 
@@ -269,6 +276,15 @@ mod tests {
         let mut budget = Budget::new(90);
         let warns = [790, 800, 799, 801, 950, 690, 800].map(|count| budget.saw(used(count), at(0)));
         assert_eq!(warns, [false, true, false, false, false, false, true]);
+    }
+
+    #[test]
+    fn no_batch_waits_before_the_warning() {
+        let mut budget = Budget::new(75);
+        assert!(!budget.saw(used(749), at(0)));
+        assert!(budget.saw(used(750), at(0)));
+        assert_eq!(budget.batches(at(0)), Batches::Wait(used(750)));
+        assert!(!budget.saw(used(800), at(0)), "once");
     }
 
     #[test]

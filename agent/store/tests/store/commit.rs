@@ -158,6 +158,15 @@ fn keys_values_and_batches_have_bounds() {
     too_large(batch.put(TASKS, b"one more", &[0; MAX_VALUE]), "batch");
 }
 
+/// Seen to fail with the caller's own thread waiting: the runtime forbids it.
+#[tokio::test]
+async fn a_runtimes_thread_may_wait_for_a_commit() {
+    let folder = Folder::new();
+    let store = folder.store();
+    store.commit_blocking(put(TASKS, b"key", b"value")).unwrap();
+    assert_eq!(store.get(TASKS, b"key").unwrap().as_deref(), Some(&b"value"[..]));
+}
+
 /// Seen to fail with values of 64 KiB allowed: sled then writes files to `blobs` and never syncs
 /// them.
 #[test]

@@ -200,7 +200,7 @@ impl Batch<'_> {
                 Some(why) => work.leave_out(why),
                 None => {
                     self.org.may_go_on().await?;
-                    cx.memo(unit, parts::tries(part)).await?;
+                    cx.memo(unit, parts::attempted(part)).await?;
                     match work.run().await {
                         Ok(lines) => lines,
                         Err(failure) => {

@@ -10,15 +10,12 @@ use postern_protocol::{Failure, FailureClass, codec};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::super::api::{Call, Undone};
+use super::super::api::{Call, MAX_CALLS, Undone};
 use super::super::user::{User, inactive};
 use super::super::{Salesforce, error, password};
 use super::password_may_be_changed_by;
 use super::step::Stuck;
 use crate::connector::AttemptCx;
-
-/// One call and, if it had no answer and no effect, one more.
-const MAX_CALLS: u32 = 2;
 
 /// A password on its way.
 pub(super) struct NewPassword {

@@ -5,15 +5,11 @@ use postern_protocol::task::Account;
 use postern_protocol::{Failure, Outcome};
 use serde_json::json;
 
-use super::super::api::{Call, Undone};
+use super::super::api::{Call, MAX_CALLS, Undone};
 use super::super::user::{User, not_found};
 use super::super::{Salesforce, error};
 use super::{Stop, undecided};
 use crate::connector::{AttemptCx, Conclusion};
-
-/// A change without an answer is looked at and, if need be, made once more. It brings about a state: a second time
-/// does no harm.
-const ROUNDS: u32 = 2;
 
 /// A state of a record that one call brings about.
 pub(super) trait Wanted: Sync {
@@ -114,7 +110,7 @@ pub(super) async fn bring_about(
             Err(Undone::Not(failure)) if round == 1 => return Err(Stuck::Refused(failure)),
             Err(undone) => undone,
         };
-        let is_last = round == ROUNDS || matches!(undone, Undone::Not(_));
+        let is_last = round == MAX_CALLS || matches!(undone, Undone::Not(_));
         let is_there = if is_last {
             org.watch(cx, || wanted.is_there(org)).await
         } else {
@@ -129,7 +125,7 @@ pub(super) async fn bring_about(
             }
             (Ok(false), Undone::Not(refused)) if !error::is_retryable(&refused) => return Err(Stuck::Unseen(refused)),
             (Ok(false), Undone::Not(refused)) => return Err(Stuck::Later(refused)),
-            (Ok(false), Undone::Unknown(failure)) if round == ROUNDS => return Err(Stuck::Unknown(failure)),
+            (Ok(false), Undone::Unknown(failure)) if round == MAX_CALLS => return Err(Stuck::Unknown(failure)),
             (Ok(false), Undone::Unknown(_)) => {
                 round += 1;
                 unanswered += 1;

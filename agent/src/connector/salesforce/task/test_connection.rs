@@ -59,7 +59,7 @@ async fn warnings(org: &Salesforce, session: &Session, seen_from: Option<&SeenFr
     if let Ok(None) = org.user_login(&session.user).await {
         warnings.push(NO_USER_LOGIN.to_owned());
     }
-    if let Some(Usage { used, of }) = org.governor.usage().filter(|usage| usage.is_nearly_all()) {
+    if let Some(Usage { used, of }) = org.governor.much_used() {
         warnings.push(format!("The org has used {used} of the {of} API calls it may make in 24 hours."));
     }
     warnings.into_iter().map(Text::clipped).collect()

@@ -29,7 +29,7 @@ pub(super) struct Note {
     pub(super) before: Option<String>,
     /// The part of the unit that is about to be tried.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) tries: Option<u32>,
+    pub(super) attempted: Option<u32>,
     /// The part of the unit in which an attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<u32>,

@@ -39,27 +39,27 @@ pub(super) struct Parts(BTreeMap<Part, i32>);
 
 impl Parts {
     pub(super) fn of(cx: &AttemptCx, unit: u32) -> Self {
-        let mut tries = BTreeMap::new();
+        let mut attempted = BTreeMap::new();
         let memos = cx.earlier.open().iter().filter(|entry| entry.step == unit && entry.mark == Mark::Memo);
         for note in memos.filter_map(Note::decode) {
-            for (part, by) in [(note.tries, 1), (note.ended, -1)] {
+            for (part, by) in [(note.attempted, 1), (note.ended, -1)] {
                 if let Some(part) = part {
-                    *tries.entry(Part(part)).or_default() += by;
+                    *attempted.entry(Part(part)).or_default() += by;
                 }
             }
         }
-        Self(tries)
+        Self(attempted)
     }
 
     /// Whether the process died while it was tried.
     pub(super) fn is_deadly(&self, part: Part) -> bool {
-        self.0.get(&part).is_some_and(|tries| *tries > 0)
+        self.0.get(&part).is_some_and(|attempted| *attempted > 0)
     }
 }
 
 /// The memo that a part is about to be tried.
-pub(super) fn tries(part: Part) -> Vec<u8> {
-    Note { tries: Some(part.0), ..Note::default() }.encode()
+pub(super) fn attempted(part: Part) -> Vec<u8> {
+    Note { attempted: Some(part.0), ..Note::default() }.encode()
 }
 
 /// The memo that an attempt failed in a part, and the process lives.

@@ -19,7 +19,7 @@ use sent::{RowEnd, Sent};
 use serde_json::{Map, Value as Json};
 use work::{End, TAKEN, Work, disabling_record, record, said};
 
-use super::super::super::api::Longest;
+use super::super::super::api::{Longest, MAX_CALLS};
 use super::super::super::schema::describe::Described;
 use super::super::super::user::short;
 use super::super::super::{Salesforce, error, soql};
@@ -33,12 +33,12 @@ use super::result::{DEADLY, Line, Shift};
 use crate::connector::{AttemptCx, MAX_NOTE};
 use crate::dataset::{Change, Item};
 
-/// A call without an answer is made once more after a look.
-const ROUNDS: u32 = 2;
 /// Ids that fit one note with their entries' numbers.
 const RENAMES_A_NOTE: usize = MAX_NOTE / 64;
 /// Why an entry was not done that is all right by itself.
 const NOT_SENT: &str = "nothing was sent for this entry, because another one failed and all or none were to be done";
+/// A taken name whose owner has to be looked at.
+const MAYBE_OURS: &str = "maybe_ours";
 
 /// Why nothing is sent for entries that are all right by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,9 +72,6 @@ impl Unsent {
         Refused::new(code, message)
     }
 }
-/// A taken name whose owner has to be looked at.
-const MAYBE_OURS: &str = "maybe_ours";
-
 /// A unit while it is worked on.
 pub(super) struct Unit<'a> {
     org: &'a Salesforce,
@@ -280,7 +277,7 @@ impl<'a> Unit<'a> {
 
     async fn create(&mut self, service_account: &str) -> Result<(), Failure> {
         self.go_on(Operation::Insert).await?;
-        for round in 1..=ROUNDS {
+        for round in 1..=MAX_CALLS {
             let rows = self.rows(|work, plan| plan.change == Change::Add && !work.written);
             let repeated = round > 1 || self.memory.may_have_acted;
             let Some(lost) = self.write(&rows, Operation::Insert, repeated).await? else { break };
@@ -299,7 +296,7 @@ impl<'a> Unit<'a> {
                 match (&found, work.plan.as_ref().map(|plan| plan.key.text().to_owned())) {
                     (Ok(found), Some(name)) => match found.iter().find(|(it, _)| it.eq_ignore_ascii_case(&name)) {
                         Some((_, found)) => work.created(found.id.clone()),
-                        None if round == ROUNDS => work.end = Some(End::Unknown(said(&lost))),
+                        None if round == MAX_CALLS => work.end = Some(End::Unknown(said(&lost))),
                         None => (),
                     },
                     _ => work.end = Some(End::Unknown(said(&lost))),
@@ -354,7 +351,7 @@ impl<'a> Unit<'a> {
             work.written |= work.is_open() && work.plan.as_ref().is_some_and(|plan| plan.fields.is_empty());
         }
         self.go_on(Operation::Update).await?;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_CALLS {
             let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
             let Some(lost) = self.write(&rows, Operation::Update, true).await? else { return Ok(()) };
             self.org.settle().await;
@@ -412,7 +409,7 @@ impl<'a> Unit<'a> {
     }
 
     async fn disable(&mut self) -> Result<(), Failure> {
-        for round in 1..=ROUNDS {
+        for round in 1..=MAX_CALLS {
             let rows = self.rows(|_, plan| plan.disables_last());
             let outcome = self.send(&rows, disabling_record, Operation::Update).await?;
             for (index, result) in outcome.rows {
@@ -422,7 +419,7 @@ impl<'a> Unit<'a> {
             }
             let Some(lost) = outcome.lost else { return Ok(()) };
             self.org.settle().await;
-            if round == ROUNDS {
+            if round == MAX_CALLS {
                 for index in rows {
                     if let Some(work) = self.work.get_mut(index) {
                         work.end = Some(End::Unknown(said(&lost)));

@@ -14,10 +14,10 @@ use tokio_util::bytes::Bytes;
 use super::super::memory::{Note, Operation};
 use super::super::plan::Refused;
 use super::super::values::Values;
+use super::Unit;
 use super::sent::{RowEnd, Sent};
 use super::work::{record, said};
-use super::{ROUNDS, Unit};
-use crate::connector::salesforce::api::{Call, Undone, job_id};
+use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone, job_id};
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::user::short;
 use crate::dataset::{Entry, csv};
@@ -69,7 +69,7 @@ impl Unit<'_> {
     pub(super) async fn send_in_bulk(&self, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
         let table = Bytes::from(self.table(rows));
         let mut lost = None;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_CALLS {
             match self.hand_over(operation, table.clone()).await? {
                 Ok(job) => {
                     drop(table);
@@ -183,7 +183,7 @@ impl Unit<'_> {
                 return unless_retryable(undone);
             }
         }
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_CALLS {
             let closed = self.org.change(self.cx, self.step, &note, &Call::patch_job(&job, "UploadComplete")).await;
             let Err(undone) = closed else { return Ok(Ok(job)) };
             self.org.settle().await;

@@ -14,8 +14,8 @@ use super::super::plan::Refused;
 use super::super::result::Shift;
 use super::sent::row;
 use super::work::{End, said};
-use super::{AT_ONCE, ROUNDS, Unit};
-use crate::connector::salesforce::api::{Call, Longest, Undone};
+use super::{AT_ONCE, Unit};
+use crate::connector::salesforce::api::{Call, Longest, MAX_CALLS, Undone};
 use crate::connector::salesforce::user::{protected, same_id, short};
 use crate::connector::salesforce::{Salesforce, error};
 use crate::dataset::Change;
@@ -200,7 +200,7 @@ impl Unit<'_> {
 
     /// Puts users into what they are to be in, and takes them out of the rest.
     pub(super) async fn move_members(&mut self, service_account: &str) -> Result<(), Failure> {
-        for round in 1..=ROUNDS {
+        for round in 1..=MAX_CALLS {
             let mut lost = None;
             for kind in Kind::ALL {
                 lost = self.join(kind).await?.or(lost);
@@ -209,7 +209,7 @@ impl Unit<'_> {
             let Some(lost) = lost else { return Ok(()) };
             self.org.settle().await;
             self.compare_memberships(service_account).await?;
-            if round == ROUNDS {
+            if round == MAX_CALLS {
                 for work in self.work.iter_mut().filter(|work| work.is_open() && !work.moves.is_empty()) {
                     work.end = Some(End::Unknown(said(&lost)));
                 }

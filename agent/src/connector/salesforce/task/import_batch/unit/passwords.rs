@@ -8,15 +8,13 @@ use super::super::lookup::Wanted;
 use super::super::memory::Note;
 use super::work::{End, Work, said};
 use super::{AT_ONCE, Unit};
-use crate::connector::salesforce::api::{Call, Undone};
+use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone};
 use crate::connector::salesforce::task::new_password::is_moved;
 use crate::connector::salesforce::{error, time};
 use crate::dataset::Change;
 
 /// Calls in flight for passwords: well below what an org allows at once, and enough to hide the latency.
 const PASSWORDS_AT_ONCE: usize = 8;
-/// Calls for one password, over all attempts: one and, if it had no answer and no effect, one more with the same value.
-const MAX_CALLS: u32 = 2;
 
 impl Unit<'_> {
     /// A new user's password call needs to know how the user looked before it.

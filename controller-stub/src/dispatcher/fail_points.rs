@@ -1,0 +1,18 @@
+//! Where a test may have the controller killed after a commit, see `postern_fail_point`.
+
+use postern_fail_point::Point;
+use postern_protocol::message::FromController;
+
+use crate::state::{ToSession, Turn};
+
+/// What the turn decided is durable, and nobody has heard of it.
+pub(super) fn after(turn: &Turn) {
+    for word in turn.words() {
+        let ToSession::Frame(frame) = word else { continue };
+        if matches!(**frame, FromController::Offer(_)) {
+            Point::LeaseDurable.reach();
+        } else if matches!(**frame, FromController::ReportAck(_)) {
+            Point::ReportStored.reach();
+        }
+    }
+}
