@@ -139,6 +139,11 @@ impl MemberDisk {
         self.journals.get(&task).into_iter().flat_map(BTreeMap::values)
     }
 
+    /// The number of the next report.
+    pub const fn next_report(&self) -> ReportNo {
+        self.next_report
+    }
+
     /// Whether an effect of a task may exist.
     pub fn is_begun(&self, task: TaskId) -> bool {
         matches!(self.states.get(&task), Some(TaskState::Started { .. }))

@@ -862,7 +862,14 @@ impl World {
             Fault::LoseStore(m) => self.lose_store(m),
             Fault::LoseStoreAt(m, point) => self.members[m].bad_disk = Some(point),
             Fault::RollBack(m, by) => {
-                let backup = self.members[m].backups.iter().rev().find(|(at, _)| at + by <= now).cloned();
+                // From before the last session or an acknowledged report: else a copy cannot be told from the store that
+                // a crash left.
+                let (id, present) = (self.members[m].id, self.members[m].disk.session);
+                let acked = self.controllers.disk.records().numbers.get(&id).map(|it| it.acked).unwrap_or_default();
+                let older = |(at, disk): &&(Millis, MemberDisk)| {
+                    at + by <= now && (disk.session < present || disk.next_report() <= acked)
+                };
+                let backup = self.members[m].backups.iter().rev().find(older).cloned();
                 if let Some((_, disk)) = backup {
                     self.all_unclear(m);
                     self.kill_member(m, 500);

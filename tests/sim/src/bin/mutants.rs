@@ -13,7 +13,7 @@ use postern_sim::mutants::{self, Nursery, PlantError};
 #[command(name = "mutants")]
 struct Cli {
     /// How many seeds to run with each at most.
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 3_000)]
     seeds: u64,
     /// Those only whose name contains this.
     #[arg(long)]
