@@ -80,7 +80,9 @@ impl Store {
                 "results_lost",
                 format!("The task ended as {}, and the disk lost its results", report.outcome),
             );
-            report.failure = Some(failure.with_next_step("Check the disk of the agent, then submit the task again"));
+            report.failure = Some(failure.with_next_step(
+                "Check the disk of the agent, and look at the accounts before the task is submitted again",
+            ));
             report.outcome = Outcome::Failed.into();
             report.streams = List::default();
         }

@@ -332,7 +332,6 @@ fn f71_a_cancel_before_the_intent_means_that_nothing_happened() {
     assert!(sent.iter().any(cancelled), "{sent:?}");
 }
 
-/// Invariant 13: conclude `Cancelled` whatever the phase and this fails.
 /// What became of a task that is cancelled before the step of this number: its report, and whether the change was made.
 fn cancelled_before(step: usize) -> (Option<v1::Report>, bool) {
     let mut desk = Desk::connected();
@@ -380,6 +379,7 @@ fn cancelled_before(step: usize) -> (Option<v1::Report>, bool) {
     (reports.pop(), made)
 }
 
+/// Invariant 13: conclude `Cancelled` whatever the state and this fails.
 #[test]
 fn f71_a_cancel_at_any_point_never_claims_that_nothing_happened_if_it_did() {
     let mut cancelled = 0;
