@@ -8,6 +8,7 @@ use postern_protocol::task::{Lane, Repeat};
 use postern_protocol::{StreamId, TaskKind, Timestamp};
 
 use super::RestoredTask;
+use super::offer::is_lasting;
 use crate::journal::{JournalEntry, Mark};
 use crate::lease::Lease;
 use crate::limits::Limits;
@@ -259,6 +260,11 @@ impl Held {
             TaskState::Journaled { .. } | TaskState::Started { .. } => Vec::new(),
         };
         self.offer.streams.iter().map(|stream| stream.id).chain(results).collect()
+    }
+
+    /// Whether it ended here in a way that another member, which may have worked on it since, may have made wrong.
+    pub(super) fn is_outdated_by(&self, offer: &Offer) -> bool {
+        matches!(&self.state, TaskState::Concluded(report) if offer.reconcile && !is_lasting(report))
     }
 
     /// Whether the same work is asked for, whatever the lease.
