@@ -16,6 +16,7 @@ mod network;
 mod oauth;
 mod password;
 mod range;
+mod role_lane;
 mod schema;
 mod session;
 mod settings;

@@ -1,4 +1,5 @@
-//! How hard an org may be asked: how many calls at once, how many in a day, and when to leave it alone.
+//! How hard an org may be asked: how many calls at once, which of them one by one, how many in a day, and when to leave it
+//! alone.
 //!
 //! The calls of a day belong to everybody who works with the org. Above a share of them batches wait, so that people,
 //! other programs and single urgent tasks find some left. [`Budget`] decides, without I/O; every reply is noted here, and
@@ -48,12 +49,24 @@ impl Usage {
 /// What one org is asked for by all tasks together.
 pub(super) struct Governor {
     places: Arc<Semaphore>,
+    /// The place among writes to roles and groups.
+    role_lane: Arc<Semaphore>,
+    /// The same among bulk jobs of such writes.
+    role_jobs: Arc<Semaphore>,
     budget: Mutex<Budget>,
     waits: Mutex<Waits>,
 }
 
 /// A place among the calls that run at once; free again when it is dropped. Whoever holds one must not ask for another.
-pub(super) struct Place(#[expect(dead_code, reason = "held, not looked at")] Option<OwnedSemaphorePermit>);
+pub(super) struct Place {
+    #[expect(dead_code, reason = "held, not looked at")]
+    place: Option<OwnedSemaphorePermit>,
+    #[expect(dead_code, reason = "held, not looked at")]
+    lane: Option<OwnedSemaphorePermit>,
+}
+
+/// Said of a bulk job that it is the only one of its sort; until it is dropped.
+pub(super) struct OnlyJob(#[expect(dead_code, reason = "held, not looked at")] Option<OwnedSemaphorePermit>);
 
 /// Whether a batch may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +84,8 @@ impl Governor {
     pub(super) fn new(at_once: usize, batch_percent: u8) -> Self {
         Self {
             places: Arc::new(Semaphore::new(at_once)),
+            role_lane: Arc::new(Semaphore::new(1)),
+            role_jobs: Arc::new(Semaphore::new(1)),
             budget: Mutex::new(Budget::new(batch_percent)),
             waits: Mutex::default(),
         }
@@ -78,8 +93,20 @@ impl Governor {
 
     /// Waits for a place. First come, first served.
     pub(super) async fn place(&self) -> Place {
-        // Nobody closes the semaphore.
-        Place(Arc::clone(&self.places).acquire_owned().await.ok())
+        Place { place: permit(&self.places).await, lane: None }
+    }
+
+    /// The same for a write to roles or groups, of which only one at a time has a place.
+    pub(super) async fn place_in_role_lane(&self) -> Place {
+        // In this order, or those who wait for the lane would keep places from others.
+        let lane = permit(&self.role_lane).await;
+        Place { lane, ..self.place().await }
+    }
+
+    /// Waits until no other bulk job writes to roles. Single calls do not wait for a job, which may take hours: who has to
+    /// be shut out at once cannot.
+    pub(super) async fn only_role_job(&self) -> OnlyJob {
+        OnlyJob(permit(&self.role_jobs).await)
     }
 
     /// Takes note of what a reply says of calls.
@@ -133,6 +160,11 @@ impl Governor {
     fn budget(&self) -> MutexGuard<'_, Budget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn permit(of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    // Nobody closes them.
+    Arc::clone(of).acquire_owned().await.ok()
 }
 
 /// The failure of a batch that leaves the rest of the calls to others.
@@ -339,6 +371,19 @@ mod tests {
         drop(one);
         assert!(fourth.as_mut().now_or_never().is_none(), "it came later");
         assert!(third.as_mut().now_or_never().is_some());
+    }
+
+    /// Take the place first, and the second write keeps the title from going on.
+    #[test]
+    fn whoever_waits_for_the_role_lane_takes_no_place_from_others() {
+        let governor = Governor::new(2, 90);
+        let one = governor.place_in_role_lane().now_or_never().unwrap();
+        let mut second = Box::pin(governor.place_in_role_lane());
+        assert!(second.as_mut().now_or_never().is_none());
+        let title = governor.place().now_or_never();
+        assert!(title.is_some());
+        drop(one);
+        assert!(second.as_mut().now_or_never().is_some());
     }
 
     #[test]
