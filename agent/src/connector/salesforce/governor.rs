@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{error, time};
 use crate::clock;
+use crate::connector::CallsLeft;
 
 /// The share of the calls at which the log warns, if batches do not wait before: early enough to look who uses them up.
 const WARN_PERCENT: u8 = 80;
@@ -124,7 +125,16 @@ impl Governor {
     /// Takes note of how long a failed reply asked to wait, if it did. The newest reply of a code counts: what others
     /// fail of does not wait for it.
     pub(super) fn asked(&self, failure: &Failure, wait: Option<Duration>) {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner).asked(failure.code.as_str(), wait, clock::now());
+        let now = clock::now();
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).asked(failure.code.as_str(), wait, now);
+        if is_used_up(failure) {
+            self.budget().refused(now + wait.unwrap_or(USED_UP).min(LONGEST));
+        }
+    }
+
+    /// How many more calls the org takes.
+    pub(super) fn calls_left(&self) -> Option<CallsLeft> {
+        self.budget().left(clock::now())
     }
 
     /// What the newest reply said of the calls used.
@@ -167,6 +177,11 @@ async fn permit(of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     Arc::clone(of).acquire_owned().await.ok()
 }
 
+/// Whether the org takes no more calls today, as opposed to too many at once.
+fn is_used_up(failure: &Failure) -> bool {
+    failure.code.as_str() == "REQUEST_LIMIT_EXCEEDED" && failure.summary.contains("TotalRequests")
+}
+
 /// The failure of a batch that leaves the rest of the calls to others.
 pub(super) fn reserved(Usage { used, of }: Usage, batch_percent: u8) -> Failure {
     let summary = format!(
@@ -181,12 +196,14 @@ pub(super) fn reserved(Usage { used, of }: Usage, batch_percent: u8) -> Failure 
 struct Budget {
     batch_percent: u8,
     usage: Option<(Usage, Timestamp)>,
+    /// Until when the org is left alone because it takes no more calls.
+    refused: Option<Timestamp>,
     warned: bool,
 }
 
 impl Budget {
     const fn new(batch_percent: u8) -> Self {
-        Self { batch_percent, usage: None, warned: false }
+        Self { batch_percent, usage: None, refused: None, warned: false }
     }
 
     /// Nothing waits before the log has warned.
@@ -197,12 +214,28 @@ impl Budget {
     /// A reply said how many calls are used. Whether that is worth a warning.
     fn saw(&mut self, usage: Usage, now: Timestamp) -> bool {
         self.usage = Some((usage, now));
+        if usage.used < usage.of {
+            self.refused = None;
+        }
         let warn_percent = self.warn_percent();
         // Answers that overtake each other must not repeat the warning: it is given anew after an eighth less.
         let calm_percent = warn_percent - warn_percent / 8;
         let warns = usage.is_at_least(warn_percent) && !self.warned;
         self.warned = (self.warned || warns) && usage.is_at_least(calm_percent);
         warns
+    }
+
+    fn refused(&mut self, until: Timestamp) {
+        self.refused = Some(until);
+    }
+
+    fn left(&self, now: Timestamp) -> Option<CallsLeft> {
+        if let Some(until) = self.refused.filter(|until| now < *until) {
+            return Some(CallsLeft { calls: 0, until });
+        }
+        let (Usage { used, of }, at) = self.usage?;
+        // Beyond the number it is left to Salesforce, which lets some orgs go on.
+        (used < of && now.since(at) < FRESH).then(|| CallsLeft { calls: of - used, until: at + FRESH })
     }
 
     fn batches(&self, now: Timestamp) -> Batches {
@@ -301,6 +334,22 @@ mod tests {
         let mut budget = Budget::new(100);
         budget.saw(used(1_000), at(0));
         assert_eq!(budget.batches(at(0)), Batches::MayGoOn);
+    }
+
+    #[test]
+    fn what_is_left_is_known_for_a_while_and_after_a_refusal_nothing_is() {
+        let mut budget = Budget::new(75);
+        let left = |budget: &Budget, secs| budget.left(at(secs)).map(|left| (left.calls, left.until));
+        assert_eq!(left(&budget, 0), None, "nothing is known yet");
+        budget.saw(used(990), at(0));
+        assert_eq!((left(&budget, 299), left(&budget, 300)), (Some((10, at(300))), None));
+        budget.saw(used(1_000), at(400));
+        assert_eq!(left(&budget, 400), None, "nobody refused");
+        budget.refused(at(1_300));
+        budget.saw(used(1_000), at(400));
+        assert_eq!((left(&budget, 1_299), left(&budget, 1_300)), (Some((0, at(1_300))), None));
+        budget.saw(used(20), at(500));
+        assert_eq!(left(&budget, 500), Some((980, at(800))), "another day");
     }
 
     #[test]
