@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 
 use self::journal::TaskJournal;
 use crate::chain::Chain;
-use crate::connector::{AttemptCx, Conclusion, Connector};
+use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector};
 use crate::dispatcher::Dispatcher;
 use crate::redaction;
 use crate::spawn::Spawner;
@@ -69,6 +69,11 @@ impl Executor {
                 kinds: List::clipped(connector.supports().iter().map(|kind| (*kind).into()).collect()),
             })
             .collect()
+    }
+
+    /// How many more calls each connected system takes.
+    pub fn calls_left(&self) -> impl Iterator<Item = (&SystemName, Option<CallsLeft>)> {
+        self.connectors.iter().map(|(name, connector)| (name, connector.calls_left()))
     }
 
     /// Whether a kind of task can be done on a system.

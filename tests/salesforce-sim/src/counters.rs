@@ -18,6 +18,9 @@ pub struct Counters {
     /// Those of them with a compressed body.
     #[serde(default)]
     pub compressed_calls: u64,
+    /// The most writes to roles, memberships or the activity of users with a role that were under way at once.
+    #[serde(default)]
+    pub role_writes_at_once: u64,
     /// HTTP calls for each route, such as `PATCH sobjects/User`.
     pub routes: BTreeMap<String, u64>,
     /// Logins tried, by any method.
@@ -64,6 +67,7 @@ pub(crate) struct Tally {
     pub(crate) http_calls: u64,
     pub(crate) http2_calls: u64,
     pub(crate) compressed_calls: u64,
+    pub(crate) role_writes_at_once: u64,
     pub(crate) routes: HashMap<&'static str, u64>,
     pub(crate) login_attempts: u64,
     pub(crate) login_failures: u64,
@@ -96,6 +100,7 @@ impl Tally {
             http_calls: self.http_calls,
             http2_calls: self.http2_calls,
             compressed_calls: self.compressed_calls,
+            role_writes_at_once: self.role_writes_at_once,
             routes: self.routes.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
             login_attempts: self.login_attempts,
             login_failures: self.login_failures,

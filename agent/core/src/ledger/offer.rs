@@ -53,6 +53,11 @@ impl Ledger {
             self.reject(&offer, reason, &message, u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX));
         } else if origin == Origin::Controller && (self.stopping || !self.membership.may_begin()) {
             self.reject(&offer, Rejection::Draining, "the member takes no new work now", 0);
+        } else if origin == Origin::Controller
+            && let Some(wait) = self.used_up(&offer.system, now)
+        {
+            let message = format!("the calls that `{}` takes today are used up, or spoken for", offer.system);
+            self.reject(&offer, Rejection::Overloaded, &message, u32::try_from(wait.as_millis()).unwrap_or(u32::MAX));
         } else if origin == Origin::Controller && self.room() == 0 {
             self.reject(&offer, Rejection::Overloaded, "the member holds as much as it can", 1_000);
         } else if origin == Origin::Controller && !self.has_outbox_for(offer.kind.known()) {
