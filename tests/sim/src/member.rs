@@ -940,7 +940,9 @@ impl World {
                     self.members[m].put_back += 1;
                     self.forget_what_was_not_said(m);
                     let (memory, held) = (self.members[m].memory(), self.members[m].disk.tasks().collect::<Vec<_>>());
-                    held.into_iter().for_each(|task| self.truth(task).was_put_back(memory));
+                    for task in held {
+                        self.truth(task).was_put_back(memory);
+                    }
                 }
             }
             _ => (),
