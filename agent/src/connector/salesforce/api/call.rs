@@ -1,8 +1,12 @@
 //! What can be asked of the REST API: one constructor a call.
 
+use std::sync::Arc;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value as Json, json};
 use tokio_util::bytes::Bytes;
+
+use crate::redaction::{self, InUse};
 
 pub(super) const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
@@ -18,6 +22,8 @@ pub(in super::super) struct Call {
     pub(super) done: StatusCode,
     /// The form of answer that is asked for.
     pub(super) accept: &'static str,
+    /// The password it sets.
+    _in_use: Option<Arc<InUse>>,
 }
 
 /// What goes along with a call.
@@ -31,7 +37,14 @@ pub(super) enum Body {
 
 impl Call {
     fn new(method: Method, path: impl Into<String>, body: Option<Json>, done: StatusCode) -> Self {
-        Self { method, path: path.into(), body: body.map_or(Body::Nothing, Body::Json), done, accept: JSON }
+        Self {
+            method,
+            path: path.into(),
+            body: body.map_or(Body::Nothing, Body::Json),
+            done,
+            accept: JSON,
+            _in_use: None,
+        }
     }
 
     /// Reads.
@@ -105,7 +118,9 @@ impl Call {
     /// Sets a password.
     pub(in super::super) fn set_password(user: &str, password: &str) -> Self {
         let body = json!({ "NewPassword": password });
-        Self::new(Method::POST, format!("sobjects/User/{user}/password"), Some(body), StatusCode::NO_CONTENT)
+        let path = format!("sobjects/User/{user}/password");
+        let in_use = Some(Arc::new(redaction::in_use(password.as_bytes())));
+        Self { _in_use: in_use, ..Self::new(Method::POST, path, Some(body), StatusCode::NO_CONTENT) }
     }
 
     /// Resets a password.
