@@ -274,7 +274,7 @@ async fn f03_a_repeatable_reset_is_gone_on_with_by_the_member_that_began_it_alon
         let lab = Lab::start().await;
         let connector = lab.connector();
         let task = |user| repeatable_resets(user).into_iter().nth(which).unwrap();
-        let mut task_of = |user, faults: u64| {
+        let task_of = |user, faults: u64| {
             lab.fault("DELETE", "/password", Mishap::Refuse, faults);
             task(user)
         };
