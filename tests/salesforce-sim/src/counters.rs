@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::id::RecordId;
+use crate::secret::Secret;
 
 /// A snapshot of everything counted since the start or the last reset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +72,8 @@ pub(crate) struct Tally {
     pub(crate) login_attempts: u64,
     pub(crate) login_failures: u64,
     pub(crate) users: HashMap<RecordId, Effects>,
+    /// What somebody wanted to be a user's password, whether it was taken or not.
+    pub(crate) wanted_passwords: HashMap<RecordId, Vec<Secret>>,
 }
 
 impl Tally {

@@ -24,6 +24,11 @@ pub fn made(task: TaskId) -> Millis {
     task.made().0.saturating_sub(WALL)
 }
 
+/// The password that a task gives.
+pub fn given(task: TaskId) -> String {
+    format!("given by {task}")
+}
+
 /// The marker of a record of a batch.
 pub fn key(task: TaskId, record: u64) -> String {
     format!("{task}/{record}")
@@ -67,6 +72,8 @@ pub struct Wish {
     pub kind: TaskKind,
     /// On which user; batches make their own.
     pub user: String,
+    /// Of a new password: the agent makes it up.
+    pub made_up: bool,
     /// How many records a batch has.
     pub records: u64,
     /// How long from then it may be begun.
@@ -217,6 +224,7 @@ fn wish(rng: &mut Rng) -> Wish {
     Wish {
         kind,
         user: format!("user-{}", rng.usize(0..USERS)),
+        made_up: rng.bool(),
         records: rng.u64(1..7),
         deadline: (rng.u8(0..5) == 0).then(|| rng.u64(2_000..120_000)),
         priority: rng.u8(0..3),
@@ -271,8 +279,10 @@ impl fmt::Display for Step {
         match &self.does {
             Does::Submit(wish) => {
                 write!(f, "submit {} on {}", wish.kind, wish.user)?;
-                if wish.kind == TaskKind::ImportBatch {
-                    write!(f, ", {} records", wish.records)?;
+                match wish.kind {
+                    TaskKind::ImportBatch => write!(f, ", {} records", wish.records)?,
+                    TaskKind::ResetPassword if wish.made_up => write!(f, ", to one that is made up")?,
+                    _ => (),
                 }
                 match wish.deadline {
                     Some(deadline) => write!(f, ", to be begun within {deadline} ms"),

@@ -144,7 +144,9 @@ async fn answer(
         }
         Some(Mishap::Maintenance) => Reply::html(503, "Down for Maintenance"),
         Some(Mishap::Refuse) => return Err(Dropped),
-        Some(Mishap::DelayCommit { millis }) => later(&shared, request, millis).await.ok_or(Dropped)?,
+        Some(Mishap::DelayCommit { millis } | Mishap::DelayCommitAt { millis, .. }) => {
+            later(&shared, request, millis).await.ok_or(Dropped)?
+        }
         Some(Mishap::DropReply) => {
             api::handle(&mut shared.world(), &request);
             return Err(Dropped);

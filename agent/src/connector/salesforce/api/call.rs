@@ -1,10 +1,13 @@
 //! What can be asked of the REST API: one constructor a call.
 
+use std::sync::Arc;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value as Json, json};
 use tokio_util::bytes::Bytes;
 
 use super::super::role_lane::{self, Role};
+use crate::redaction::{self, InUse};
 
 pub(super) const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
@@ -22,6 +25,8 @@ pub(in super::super) struct Call {
     pub(super) accept: &'static str,
     /// Whether it has to be the only such write of the org while it is made.
     pub(super) takes_role_lane: bool,
+    /// The password it sets.
+    _in_use: Option<Arc<InUse>>,
 }
 
 /// What goes along with a call.
@@ -36,7 +41,7 @@ pub(super) enum Body {
 impl Call {
     fn new(method: Method, path: impl Into<String>, body: Option<Json>, done: StatusCode) -> Self {
         let body = body.map_or(Body::Nothing, Body::Json);
-        Self { method, path: path.into(), body, done, accept: JSON, takes_role_lane: false }
+        Self { method, path: path.into(), body, done, accept: JSON, takes_role_lane: false, _in_use: None }
     }
 
     /// Reads.
@@ -121,7 +126,9 @@ impl Call {
     /// Sets a password.
     pub(in super::super) fn set_password(user: &str, password: &str) -> Self {
         let body = json!({ "NewPassword": password });
-        Self::new(Method::POST, format!("sobjects/User/{user}/password"), Some(body), StatusCode::NO_CONTENT)
+        let path = format!("sobjects/User/{user}/password");
+        let in_use = Some(Arc::new(redaction::in_use(password.as_bytes())));
+        Self { _in_use: in_use, ..Self::new(Method::POST, path, Some(body), StatusCode::NO_CONTENT) }
     }
 
     /// Resets a password.
