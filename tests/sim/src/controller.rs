@@ -595,16 +595,18 @@ fn submission(id: TaskId, wish: &crate::workload::Wish) -> (Submission, Option<S
             let if_refused = disable_user::IfRefused::Fail.into();
             TaskRequest::DisableUser(disable_user::Request { account: account(), if_refused })
         }
-        TaskKind::ExpirePassword => TaskRequest::ExpirePassword(expire_password::Request { account: account() }),
+        TaskKind::ExpirePassword => {
+            TaskRequest::ExpirePassword(expire_password::Request { account: account(), repeat_if_unknown: false })
+        }
         TaskKind::ResetPassword if wish.made_up => {
             requester = Some(SealingPublicKey([0; 32]));
             let source = reset_password::Source::Generated.into();
-            TaskRequest::ResetPassword(reset_password::Request { account: account(), source })
+            TaskRequest::ResetPassword(reset_password::Request { account: account(), source, repeat_if_unknown: false })
         }
         TaskKind::ResetPassword => {
             secrets.push(sealed(reset_password::PASSWORD, given(id)));
             let source = reset_password::Source::Given.into();
-            TaskRequest::ResetPassword(reset_password::Request { account: account(), source })
+            TaskRequest::ResetPassword(reset_password::Request { account: account(), source, repeat_if_unknown: false })
         }
         TaskKind::ImportBatch => {
             secrets.push(sealed(import_batch::DATASET_KEY, String::new()));
