@@ -108,7 +108,12 @@ impl Deck {
 
 /// Runs `rounds` kills with the binary that becomes the programs. `say` is told how it goes.
 pub async fn run(binary: &Path, rounds: u64, kills: Kills, mut say: impl FnMut(&Tally)) -> Tally {
-    let controller = ControllerOptions { lease_ttl: LEASE, settle: SETTLE, heartbeat: Duration::from_secs(2) };
+    let controller = ControllerOptions {
+        lease_ttl: LEASE,
+        settle: SETTLE,
+        heartbeat: Duration::from_secs(2),
+        ..ControllerOptions::default()
+    };
     let lab = Lab::start_with(binary, LabOptions { users: SWITCHED + EXPIRED + 8, controller }).await;
     let options = AgentOptions { request_timeout_secs: 2, ..AgentOptions::default() };
     let mut agents =
