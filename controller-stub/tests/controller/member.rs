@@ -305,13 +305,17 @@ impl Session {
 
     /// Why the session ends; frames about work before that do not matter.
     pub(crate) async fn ended(&mut self) -> Ended {
-        loop {
-            match self.machine.poll_event() {
-                Some(Event::Ended(why)) => return why,
-                Some(_) => (),
-                None => self.read().await,
+        let ended = async {
+            loop {
+                match self.machine.poll_event() {
+                    Some(Event::Ended(why)) => return why,
+                    Some(_) => (),
+                    None => self.read().await,
+                }
             }
-        }
+        };
+        // Signs of life are no end.
+        tokio::time::timeout(PATIENCE, ended).await.expect("the session does not end")
     }
 
     pub(crate) async fn offer(&mut self) -> Offer {
