@@ -7,6 +7,7 @@
 mod raw;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use postern_agent::identity::IdentityDir;
 use postern_controller_stub::ca::Authority;
 use postern_controller_stub::clock;
 use postern_protocol::message::v1::{MembershipState, Ping};
@@ -221,7 +222,10 @@ async fn an_agent_whose_certificate_ran_out_or_is_foreign_says_what_to_do() {
         agent.enroll(&lab.controller).await;
         let identity = Identity::of(&agent);
         let replaced = identity.with_certificate_of(authority, identity.member, at);
-        std::fs::write(agent.folder().join("state/identity/certificate.der"), &replaced.certificate).unwrap();
+        let directory = IdentityDir::open(&agent.folder().join("state")).unwrap();
+        let current = directory.load().unwrap().unwrap().current;
+        directory.store_next(&current.with_certificate(&replaced.certificate).unwrap()).unwrap();
+        directory.promote_next().unwrap();
         agent.spawn();
         let error = agent.link_fails("certificate").await;
         assert!(error.contains("enroll"), "{name}: {error}");

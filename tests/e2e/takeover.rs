@@ -83,6 +83,7 @@ async fn short_leases() -> (Lab, AgentOptions) {
         lease_ttl: Duration::from_secs(6),
         settle: Duration::from_secs(2),
         heartbeat: Duration::from_secs(1),
+        ..ControllerOptions::default()
     };
     let lab = Lab::start_with(programs(), LabOptions { users: 20, controller }).await;
     (lab, AgentOptions { request_timeout_secs: 3, ..AgentOptions::default() })

@@ -134,6 +134,7 @@ impl Controllers {
                 certificate: String::new(),
                 serial: HEXLOWER.encode(id.as_bytes()),
                 certificate_expires: UnixMillis(u64::MAX),
+                next: None,
                 enrolled: created,
                 seen: None,
             })
@@ -171,6 +172,8 @@ impl World {
         self.controllers.life += 1;
         let settings = Settings {
             auto_approve: false,
+            certificate_life: Duration::from_secs(7 * 24 * 60 * 60),
+            recovery: Duration::ZERO,
             lease_ttl: Duration::from_millis(self.pace.lease),
             settle: Duration::from_millis(self.pace.settle),
             heartbeat: Duration::from_secs(10),
