@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use postern_agent_core::{Earlier, JournalEntry, Mark};
+pub use postern_agent_core::{CallsLeft, Earlier, JournalEntry, Mark};
 use postern_protocol::message::v1::{MAX_PARTS, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
@@ -49,6 +49,11 @@ pub trait Connector: Send + Sync + 'static {
     /// How long the system wants to be left alone after this failure of an attempt; zero if it did not say.
     fn patience(&self, _failure: &Failure) -> Duration {
         Duration::ZERO
+    }
+
+    /// How many more calls the system takes; `None` if nobody knows, or there is no bound.
+    fn calls_left(&self) -> Option<CallsLeft> {
+        None
     }
 
     /// Runs one attempt at a task.

@@ -7,7 +7,7 @@ mod results;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt as _;
 use postern_agent_core::ledger::Ending;
@@ -21,8 +21,9 @@ use tracing::Instrument as _;
 
 use self::journal::TaskJournal;
 use crate::chain::Chain;
-use crate::connector::{AttemptCx, Conclusion, Connector};
+use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector};
 use crate::dispatcher::Dispatcher;
+use crate::redaction;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
 
@@ -68,6 +69,11 @@ impl Executor {
                 kinds: List::clipped(connector.supports().iter().map(|kind| (*kind).into()).collect()),
             })
             .collect()
+    }
+
+    /// How many more calls each connected system takes.
+    pub fn calls_left(&self) -> impl Iterator<Item = (&SystemName, Option<CallsLeft>)> {
+        self.connectors.iter().map(|(name, connector)| (name, connector.calls_left()))
     }
 
     /// Whether a kind of task can be done on a system.
@@ -139,6 +145,7 @@ impl Executor {
             store: self.store.clone(),
             dispatcher: self.dispatcher.clone(),
             made: Arc::default(),
+            in_use: Mutex::default(),
         });
         let made = Arc::clone(&journal.made);
         let cx = AttemptCx { task, system, reconcile, earlier, deadline, stop, journal };
@@ -146,7 +153,7 @@ impl Executor {
             Ok(conclusion) => conclusion,
             Err(failure) => {
                 made.discard(self.store.spool());
-                return Err(failure);
+                return Err(redaction::failure(failure));
             }
         };
         let streams = if kind == TaskKind::ImportBatch {
@@ -204,7 +211,7 @@ fn into_ending(conclusion: Conclusion, streams: Vec<StreamRef>) -> Result<Ending
         outcome: conclusion.outcome,
         certainty: conclusion.certainty,
         changed: conclusion.changed,
-        failure: conclusion.failure,
+        failure: conclusion.failure.map(redaction::failure),
         output,
         sealed: conclusion.sealed,
         streams,

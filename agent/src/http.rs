@@ -8,10 +8,11 @@ mod lost;
 mod roots;
 mod tree;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue, PROXY_AUTHENTICATE};
-use reqwest::{Method, RequestBuilder, StatusCode, redirect};
+use reqwest::{ClientBuilder, Method, RequestBuilder, StatusCode, redirect};
 use tokio_util::bytes::Bytes;
 use url::Url;
 
@@ -21,6 +22,7 @@ pub use roots::{Roots, RootsError, SystemRoots};
 pub use tree::{TREE_LIMIT, Unread, read as read_json};
 
 use crate::config::{Proxy, SecretError};
+use crate::redaction::{self, InUse};
 
 /// Larger than any answer that is held as a whole; the results of a bulk job take a quarter of it.
 pub const BODY_LIMIT: usize = 32 * 1024 * 1024;
@@ -102,6 +104,8 @@ pub struct Http {
     /// Host and port of the proxy.
     proxy: Option<String>,
     compression: Compression,
+    /// The password of the proxy.
+    _in_use: Option<Arc<InUse>>,
 }
 
 /// A whole answer.
@@ -145,12 +149,15 @@ impl Http {
         if let Some(limit) = options.connect_timeout {
             builder = builder.connect_timeout(limit);
         }
+        let mut in_use = None;
         if let Some(proxy) = &options.proxy {
-            builder = builder.proxy(with_credentials(proxy)?);
+            let password;
+            (builder, password) = with_proxy(builder, proxy)?;
+            in_use = password.map(Arc::new);
         }
         let client = builder.build().map_err(HttpError::Client)?;
         let proxy = options.proxy.as_ref().map(|proxy| lost::place(&proxy.url));
-        Ok(Self { client, proxy, compression: options.compression })
+        Ok(Self { client, proxy, compression: options.compression, _in_use: in_use })
     }
 
     /// Begins a request.
@@ -206,14 +213,15 @@ impl Opened {
     }
 }
 
-fn with_credentials(proxy: &Proxy) -> Result<reqwest::Proxy, HttpError> {
+fn with_proxy(builder: ClientBuilder, proxy: &Proxy) -> Result<(ClientBuilder, Option<InUse>), HttpError> {
     let built = reqwest::Proxy::all(proxy.url.clone()).map_err(HttpError::Client)?;
     match (&proxy.username, &proxy.password) {
         (Some(username), Some(password)) => {
             let password = password.read().map_err(HttpError::ProxyPassword)?;
-            Ok(built.basic_auth(username, password.expose()))
+            let in_use = redaction::in_use(password.expose().as_bytes());
+            Ok((builder.proxy(built.basic_auth(username, password.expose())), Some(in_use)))
         }
-        _ => Ok(built),
+        _ => Ok((builder.proxy(built), None)),
     }
 }
 

@@ -7,7 +7,7 @@
 //! - `executor` runs attempts; [`connector`] is what they call;
 //! - `link` keeps the session with the controller; `streams` moves payloads;
 //! - `collection` begins what is due by its [`schedule`], as a task of this machine (`local`);
-//! - `store` is what is on disk; `identity` who this agent is.
+//! - `store` is what is on disk; `identity` who this agent is; `redaction` keeps secrets out of texts.
 
 mod allocator;
 mod app;
@@ -30,6 +30,7 @@ mod kept;
 mod link;
 mod local;
 mod random;
+mod redaction;
 pub mod schedule;
 mod spawn;
 mod status;

@@ -186,7 +186,7 @@ impl Store {
         let (offer, origin) = record::read_task(bytes).map_err(unreadable(OFFERS, key))?;
         let state = match parts::read(&self.engine, STATES, key)? {
             Some(bytes) => record::read_state(&bytes).map_err(unreadable(STATES, key))?,
-            None => postern_agent_core::TaskState::Journaled { resumed: 0 },
+            None => postern_agent_core::TaskState::Journaled { unended: 0 },
         };
         let journal = self.engine.scan_keys(JOURNAL, key).count();
         Ok(RestoredTask {

@@ -1,10 +1,13 @@
 //! What the agent says of itself while it runs: lines on the standard error stream.
 
+use std::io::{self, Write};
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Log, LogFormat, LogLevel};
+use crate::redaction::redacted;
 
 /// Begins to log. Only the first call of a process counts.
 pub fn start(log: Log) {
@@ -22,11 +25,25 @@ pub fn start(log: Log) {
         .with_target("audit", LevelFilter::INFO)
         .with_target("postern_agent", level)
         .with_target("postern_store", level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| Redacting);
     let registry = tracing_subscriber::registry().with(filter);
     let started = match log.format {
         LogFormat::Text => registry.with(lines).try_init(),
         LogFormat::Json => registry.with(lines.json()).try_init(),
     };
     drop(started);
+}
+
+/// The standard error stream, for whole lines: no secret that is in use passes.
+struct Redacting;
+
+impl Write for Redacting {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        io::stderr().write_all(redacted(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }

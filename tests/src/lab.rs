@@ -1,6 +1,7 @@
 //! A controller, a simulated Salesforce and as many agents as a story needs, in a folder of their own.
 
 mod agent;
+mod api;
 mod controller;
 mod fail_points;
 mod process;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use agent::{Agent, AgentOptions, Finished, SignIn};
+pub use api::Api;
 pub use controller::{Controller, ControllerOptions, new_task_id};
 pub use fail_points::FailPoints;
 pub use process::Process;
@@ -108,11 +110,11 @@ impl Lab {
     }
 }
 
-/// An org with room for a thousand users more.
+/// An org with room for as many users more as anybody makes.
 fn org(users: usize) -> OrgSeed {
     let mut org = OrgSeed::acme(users);
     if let Some(license) = org.licenses.first_mut() {
-        license.total += 1_000;
+        license.total += 1_000_000;
     }
     org
 }

@@ -14,6 +14,7 @@ pub mod cuts;
 pub mod demo;
 pub mod disk;
 pub mod lab;
+pub mod leak;
 pub mod powercut;
 pub mod programs;
 pub mod proxy;

@@ -178,8 +178,8 @@ describe! {
     validate_user::Request { account }
     enable_user::Request { account }
     disable_user::Request { account, if_refused }
-    expire_password::Request { account }
-    reset_password::Request { account, source }
+    expire_password::Request { account, repeat_if_unknown }
+    reset_password::Request { account, source, repeat_if_unknown }
     import_batch::Rule { attribute, difference, encrypted, audited }
     import_batch::Variable { name, value }
     import_batch::Request {

@@ -1,6 +1,7 @@
 //! Every task this agent holds, from offer to acknowledgement.
 
 mod attempt;
+mod calls;
 mod cancel;
 mod conclusion;
 mod deferred;
@@ -22,9 +23,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{self, StreamRef};
-use postern_protocol::{ReportNo, SessionNo, StreamId, TaskId, Timestamp};
+use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId, Timestamp};
 
 use self::attempt::Grant;
+pub use self::calls::CallsLeft;
 use self::deferred::DeferredWrites;
 pub use self::ending::Ending;
 pub use self::event::{Event, GivenUp, Offered, Refusal, Unfinished};
@@ -59,6 +61,7 @@ pub struct Ledger {
     limits: Limits,
     tasks: BTreeMap<TaskId, Held>,
     outbox: Outbox,
+    calls_left: BTreeMap<SystemName, CallsLeft>,
     tombstones: Tombstones,
     membership: Membership,
     session_no: SessionNo,

@@ -37,15 +37,15 @@ impl Origin {
 pub enum TaskState {
     /// On disk, no effect begun.
     Journaled {
-        /// How often an attempt was made since a process found the task on disk, and has not ended. If this is on disk
-        /// when the process starts, the process died as often.
-        resumed: u32,
+        /// How many attempts were begun since a process found the task on disk, and have not ended. If this is on disk
+        /// when a process starts, the ones before it died as often in the task.
+        unended: u32,
     },
     /// An effect may exist.
     Started {
-        /// How often an attempt was resumed in the present step and has not ended since. If this is on disk when the
-        /// process starts, the process died as often, and once more.
-        resumed: u32,
+        /// How many attempts were in the present step and have not ended. If this is on disk when a process starts, the
+        /// ones before it died as often in the step.
+        unended: u32,
     },
     /// It has its outcome, and results that must reach the controller before the report does.
     Concluded(Box<Report>),

@@ -16,6 +16,7 @@ mod network;
 mod oauth;
 mod password;
 mod range;
+mod role_lane;
 mod schema;
 mod session;
 mod settings;
@@ -35,7 +36,7 @@ use jiff::Timestamp;
 use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
-use super::{AttemptCx, Conclusion, Connector, Keep, Pending};
+use super::{AttemptCx, CallsLeft, Conclusion, Connector, Keep, Pending};
 use crate::chain::Chain;
 use crate::config::{ConfigError, System};
 use crate::http::{Http, HttpError};
@@ -220,6 +221,10 @@ impl Connector for Salesforce {
 
     fn patience(&self, failure: &Failure) -> Duration {
         self.governor.patience(failure)
+    }
+
+    fn calls_left(&self) -> Option<CallsLeft> {
+        self.governor.calls_left()
     }
 
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {

@@ -111,6 +111,9 @@ impl Loop {
 
     /// Everything decided so far reaches the disk before anyone hears of it.
     async fn settle(&mut self) -> Result<(), AgentStoreError> {
+        for (system, left) in self.executor.calls_left() {
+            self.ledger.handle_calls_left(system, left);
+        }
         loop {
             while let Some((mark, writes)) = self.ledger.poll_writes(clock::now()) {
                 fail_points::before(&writes);

@@ -1,7 +1,7 @@
 //! A task's journal as its connector sees it.
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use postern_protocol::message::v1::Offer;
@@ -17,6 +17,7 @@ use crate::chain::Chain;
 use crate::connector::{Journal, JournalEntry, Payload, Pending};
 use crate::dispatcher::Dispatcher;
 use crate::random;
+use crate::redaction::{self, InUse};
 use crate::store::{Store, spool_id};
 
 /// Intents and ends go to the dispatcher, secrets come from the offer.
@@ -27,9 +28,15 @@ pub(super) struct TaskJournal {
     pub(super) store: Store,
     pub(super) dispatcher: Dispatcher,
     pub(super) made: Arc<Made>,
+    /// The secrets that the attempt has opened or sealed: they stay in use until its ending is known.
+    pub(super) in_use: Mutex<Vec<InUse>>,
 }
 
 impl TaskJournal {
+    fn uses(&self, secret: &[u8]) {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).push(redaction::in_use(secret));
+    }
+
     fn context(&self) -> SealContext<'_> {
         SealContext { task: self.offer.task, kind: self.kind, system: &self.offer.system, target: &self.offer.target }
     }
@@ -62,7 +69,9 @@ impl Journal for TaskJournal {
             return Err(Failure::new(FailureClass::Rejected, "missing_secret", summary)
                 .with_next_step("Submit the task again with that field sealed to the members of the cluster"));
         };
-        sealed.open(self.context(), &self.sealing_keys).map_err(|error| unopened(&error))
+        let secret = sealed.open(self.context(), &self.sealing_keys).map_err(|error| unopened(&error))?;
+        self.uses(&secret);
+        Ok(secret)
     }
 
     fn has_requester(&self) -> bool {
@@ -75,6 +84,7 @@ impl Journal for TaskJournal {
             return Err(Failure::new(FailureClass::Rejected, "missing_requester", summary)
                 .with_next_step("Submit the task again with the requester's public key"));
         };
+        self.uses(secret);
         SealedOutput::seal(self.context(), name, secret, requester, &mut random::source())
             .map_err(|error| unopened(&error))
     }

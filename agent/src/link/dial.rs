@@ -20,6 +20,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, http};
 use url::Url;
 
+use crate::redaction::{self, redacted};
+
 /// The most bytes a proxy's answer to CONNECT may have before its end is seen.
 const MAX_PROXY_HEAD: usize = 8 * 1024;
 /// Unsent bytes beyond which a peer that does not read is given up.
@@ -250,17 +252,20 @@ async fn tunnel(stream: &mut TcpStream, proxy: &ProxyRoute, target: &Target) -> 
         Some(url::Host::Ipv6(address)) => format!("[{address}]:{}", target.port),
         Some(_) | None => format!("{}:{}", target.host, target.port),
     };
+    let mut in_use = Vec::new();
     let mut request = zeroize::Zeroizing::new(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n"));
     if let Some((name, password)) = &proxy.credentials {
         let pair = zeroize::Zeroizing::new(format!("{name}:{}", password.expose()));
+        let basic = zeroize::Zeroizing::new(BASE64.encode(pair.as_bytes()));
+        in_use.extend([password.expose(), &basic].map(|secret| redaction::in_use(secret.as_bytes())));
         request.push_str("Proxy-Authorization: Basic ");
-        request.push_str(&zeroize::Zeroizing::new(BASE64.encode(pair.as_bytes())));
+        request.push_str(&basic);
         request.push_str("\r\n");
     }
     request.push_str("\r\n");
     stream.write_all(request.as_bytes()).await.map_err(failed)?;
     let head = read_head(stream).await.map_err(failed)?;
-    let status = head.lines().next().unwrap_or_default();
+    let status = redacted(head.lines().next().unwrap_or_default());
     match status.split_whitespace().nth(1).filter(|_| status.starts_with("HTTP/1.")) {
         Some("200") => Ok(()),
         Some("407") => Err(DialError::ProxyCredentials),

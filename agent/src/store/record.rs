@@ -61,23 +61,23 @@ pub(super) fn read_task(bytes: &[u8]) -> Result<(Offer, Origin), CodecError> {
 #[derive(Encode, Decode)]
 #[allow(clippy::large_enum_variant, reason = "it lives for one encoding")]
 enum StateRecord {
-    Journaled { resumed: u32 },
-    Started { resumed: u32 },
+    Journaled { unended: u32 },
+    Started { unended: u32 },
     Concluded(Report),
 }
 
 pub(super) fn state(state: &TaskState) -> Result<Vec<u8>, CodecError> {
     codec::encode(&match state {
-        TaskState::Journaled { resumed } => StateRecord::Journaled { resumed: *resumed },
-        TaskState::Started { resumed } => StateRecord::Started { resumed: *resumed },
+        TaskState::Journaled { unended } => StateRecord::Journaled { unended: *unended },
+        TaskState::Started { unended } => StateRecord::Started { unended: *unended },
         TaskState::Concluded(report) => StateRecord::Concluded(Report::clone(report)),
     })
 }
 
 pub(super) fn read_state(bytes: &[u8]) -> Result<TaskState, CodecError> {
     Ok(match codec::decode(bytes)? {
-        StateRecord::Journaled { resumed } => TaskState::Journaled { resumed },
-        StateRecord::Started { resumed } => TaskState::Started { resumed },
+        StateRecord::Journaled { unended } => TaskState::Journaled { unended },
+        StateRecord::Started { unended } => TaskState::Started { unended },
         StateRecord::Concluded(report) => TaskState::Concluded(Box::new(report)),
     })
 }

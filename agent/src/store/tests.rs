@@ -60,7 +60,7 @@ async fn a_task_far_larger_than_a_value_comes_back_whole() {
     store
         .commit(&[
             Write::PutTask(Box::new(large.clone()), Origin::Local(Caller::Schedule)),
-            Write::PutState(large.task, TaskState::Started { resumed: 1 }),
+            Write::PutState(large.task, TaskState::Started { unended: 1 }),
             Write::PutJournal(large.task, 0, entry.clone()),
         ])
         .await
@@ -72,7 +72,7 @@ async fn a_task_far_larger_than_a_value_comes_back_whole() {
     let restored = store.restore().unwrap();
     let [task] = restored.tasks.as_slice() else { panic!("{:?}", restored.tasks) };
     assert_eq!((&task.offer, task.origin, task.journal), (&large, Origin::Local(Caller::Schedule), 1));
-    assert_eq!(task.state, TaskState::Started { resumed: 1 });
+    assert_eq!(task.state, TaskState::Started { unended: 1 });
     assert_eq!(read_journal(&store, large.task), [entry]);
 }
 
@@ -84,8 +84,8 @@ async fn a_shorter_version_of_a_record_hides_the_parts_of_a_longer_one() {
     let concluded = TaskState::Concluded(Box::new(report(0, task)));
     store.commit(&[Write::PutTask(Box::new(offer(1, 10)), Origin::Controller)]).await.unwrap();
     store.commit(&[Write::PutState(task, concluded)]).await.unwrap();
-    store.commit(&[Write::PutState(task, TaskState::Started { resumed: 0 })]).await.unwrap();
-    assert_eq!(store.restore().unwrap().tasks[0].state, TaskState::Started { resumed: 0 });
+    store.commit(&[Write::PutState(task, TaskState::Started { unended: 0 })]).await.unwrap();
+    assert_eq!(store.restore().unwrap().tasks[0].state, TaskState::Started { unended: 0 });
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn f23_what_belongs_to_nothing_is_removed_at_the_start() {
     let growing = StreamRef { id: StreamId::from_bytes([1; 16]), length: 100_000, sha256: [0; 32] };
     drop(store.spool().write(spool_id(growing.id), growing.length).unwrap());
     let kept = Write::PutTask(Box::new(batch(1, growing)), Origin::Controller);
-    let state = Write::PutState(gone, TaskState::Started { resumed: 0 });
+    let state = Write::PutState(gone, TaskState::Started { unended: 0 });
     store.commit(&[kept, state, Write::PutJournal(gone, 0, entry)]).await.unwrap();
     let orphan = payload(&store, 2, b"nobody's");
 

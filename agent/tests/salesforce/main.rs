@@ -21,5 +21,6 @@ mod login_state;
 mod network;
 mod one_user;
 mod passwords;
+mod role_lane;
 mod schema;
 mod sign_in;

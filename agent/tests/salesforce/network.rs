@@ -215,6 +215,29 @@ async fn batches_leave_the_rest_of_the_calls_to_others_and_single_tasks_go_on() 
     assert_eq!(waits(&connector, &failure), Duration::from_secs(900));
 }
 
+#[tokio::test]
+async fn f61_a_connector_tells_how_many_calls_its_org_takes_until_any_answer_says_that_there_are_more() {
+    let left = |connector: &Arc<dyn Connector>| connector.calls_left().map(|left| left.calls);
+    let (lab, connector) = org_with_calls(25, 50, "").await;
+    assert_eq!(left(&connector), Some(50 - calls(&lab)));
+    while validate(JOE).attempt(&connector).await.is_ok() {}
+    assert_eq!(left(&connector), Some(0));
+
+    lab.sim.switch(&Switches { advance_secs: 24 * 60 * 60, ..Switches::default() }).unwrap();
+    validate(JOE).attempt(&connector).await.unwrap();
+    assert!(left(&connector) > Some(40), "another day");
+}
+
+/// Nothing is configured here: the last quarter of the calls is never a batch's.
+#[tokio::test]
+async fn batches_never_take_the_last_quarter_of_the_calls() {
+    for (used, waits) in [(74, false), (75, true)] {
+        let (_lab, connector) = org_with_calls(used, 100, "").await;
+        let end = export(json!({"object": "User", "format": "csv"})).attempt(&connector).await;
+        assert_eq!(end.is_err_and(|failure| failure.code.as_str() == "api_budget_reserved"), waits, "{used}");
+    }
+}
+
 /// What was done stays done, and the next attempt begins where this one stopped.
 #[tokio::test]
 async fn an_import_stops_between_units_when_the_calls_get_scarce_and_goes_on_when_there_are_some_again() {

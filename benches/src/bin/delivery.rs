@@ -53,8 +53,8 @@ connections are on loopback.";
 #[derive(Debug, Parser)]
 #[command(long_about = ABOUT)]
 struct Args {
-    /// Reports that wait.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    /// Reports that wait. An outbox holds 100,000, and the fuller it is the fewer tasks are taken on.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=99_000))]
     reports: u32,
     /// Rounds; the median counts.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]

@@ -55,9 +55,9 @@ async fn a_token_that_was_never_made_is_refused() {
     assert_eq!(refused.reason, EnrollRefusal::InvalidToken.into());
 }
 
-/// F52 for tokens: the data directory holds neither the secret nor the derived key in clear.
+/// The data directory holds neither the secret nor the derived key in clear.
 #[tokio::test]
-async fn the_data_directory_does_not_hold_the_tokens_key_in_clear() {
+async fn f52_the_data_directory_does_not_hold_the_tokens_key_in_clear() {
     let lab = Lab::start().await;
     let token = lab.token().await;
     let key = token.key.expose();

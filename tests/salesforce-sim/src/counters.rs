@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::id::RecordId;
+use crate::secret::Secret;
 
 /// A snapshot of everything counted since the start or the last reset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Counters {
     /// Those of them with a compressed body.
     #[serde(default)]
     pub compressed_calls: u64,
+    /// The most writes to roles, memberships or the activity of users with a role that were under way at once.
+    #[serde(default)]
+    pub role_writes_at_once: u64,
     /// HTTP calls for each route, such as `PATCH sobjects/User`.
     pub routes: BTreeMap<String, u64>,
     /// Logins tried, by any method.
@@ -63,10 +67,13 @@ pub(crate) struct Tally {
     pub(crate) http_calls: u64,
     pub(crate) http2_calls: u64,
     pub(crate) compressed_calls: u64,
+    pub(crate) role_writes_at_once: u64,
     pub(crate) routes: HashMap<&'static str, u64>,
     pub(crate) login_attempts: u64,
     pub(crate) login_failures: u64,
     pub(crate) users: HashMap<RecordId, Effects>,
+    /// What somebody wanted to be a user's password, whether it was taken or not.
+    pub(crate) wanted_passwords: HashMap<RecordId, Vec<Secret>>,
 }
 
 impl Tally {
@@ -93,6 +100,7 @@ impl Tally {
             http_calls: self.http_calls,
             http2_calls: self.http2_calls,
             compressed_calls: self.compressed_calls,
+            role_writes_at_once: self.role_writes_at_once,
             routes: self.routes.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
             login_attempts: self.login_attempts,
             login_failures: self.login_failures,

@@ -69,6 +69,13 @@ pub enum Mishap {
         /// Milliseconds.
         millis: u64,
     },
+    /// The same for calls whose body has this piece in it; others are not touched.
+    DelayCommitAt {
+        /// Such as the name of a user.
+        piece: String,
+        /// Milliseconds.
+        millis: u64,
+    },
     /// The call does its work; this is the answer.
     OtherReply {
         /// The HTTP status.
@@ -138,6 +145,12 @@ impl Faults {
         self.in_force.push(fault);
     }
 
+    /// Takes a fault back. Whether it was still in force.
+    pub(crate) fn withdraw(&mut self, fault: &Fault) -> bool {
+        let found = self.in_force.iter().position(|it| it == fault);
+        found.map(|index| self.in_force.remove(index)).is_some()
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -187,7 +200,7 @@ impl Faults {
 impl Mishap {
     /// Whether it is one for a call with this body.
     fn concerns(&self, body: &[u8]) -> bool {
-        let Self::HangAt { piece } = self else { return true };
+        let (Self::HangAt { piece } | Self::DelayCommitAt { piece, .. }) = self else { return true };
         String::from_utf8_lossy(body).contains(piece.as_str())
     }
 }
@@ -202,6 +215,19 @@ impl Matching {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fault_can_be_taken_back_until_it_met_a_call() {
+        let mut faults = Faults::default();
+        let what = Mishap::DelayCommitAt { piece: "joe".to_owned(), millis: 5 };
+        let fault = Fault { when: Matching::default(), what, times: Some(1) };
+        faults.add(fault.clone());
+        assert!(faults.judge("POST", "/", b"ada").mishap.is_none());
+        assert!(faults.withdraw(&fault) && !faults.withdraw(&fault));
+        faults.add(fault.clone());
+        assert!(faults.judge("POST", "/", b"joe").mishap.is_some());
+        assert!(!faults.withdraw(&fault));
+    }
 
     #[test]
     fn a_fault_meets_as_many_calls_as_it_says() {

@@ -3,5 +3,6 @@
 pub(crate) mod body;
 pub(crate) mod reply;
 pub(crate) mod request;
+mod role_write;
 pub(crate) mod server;
 pub(crate) mod tls;

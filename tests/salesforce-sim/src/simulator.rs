@@ -14,6 +14,7 @@ use crate::fault::Fault;
 use crate::http::server::{Shared, serve};
 use crate::http::tls::{Tls, TlsError};
 use crate::org::birth::{self, SeedError};
+use crate::secret::Secret;
 use crate::seed::{Cidr, OrgSeed};
 use crate::user_view::UserView;
 use crate::world::World;
@@ -175,9 +176,22 @@ impl Simulator {
         self.user(username).is_some_and(|it| it.password.is_some_and(|it| it.expose() == password))
     }
 
+    /// Every password that somebody wanted to give this user since the start or the last reset, the refused ones too, in
+    /// their order.
+    pub fn wanted_passwords(&self, username: &str) -> Vec<Secret> {
+        let world = self.shared.world();
+        let user = world.find_user(username).map(|(_, id)| id);
+        user.and_then(|id| world.tally.wanted_passwords.get(&id).cloned()).unwrap_or_default()
+    }
+
     /// Makes something go wrong.
     pub fn inject(&self, fault: Fault) {
         self.shared.world().faults.add(fault);
+    }
+
+    /// Takes a fault back. `false` if it met as many calls as it was for.
+    pub fn withdraw(&self, fault: &Fault) -> bool {
+        self.shared.world().faults.withdraw(fault)
     }
 
     /// How many faults are in force.

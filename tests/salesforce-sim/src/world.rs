@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) source: Option<IpAddr>,
     /// No daily limit.
     pub(crate) unlimited: bool,
+    /// Writes to roles and groups under way.
+    pub(crate) role_writes: u64,
     undo: Option<Vec<Undo>>,
     random: SystemRandom,
 }
@@ -73,6 +75,7 @@ impl World {
             instance_url,
             source: None,
             unlimited: false,
+            role_writes: 0,
             undo: None,
             random: SystemRandom::new(),
         }

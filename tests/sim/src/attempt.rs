@@ -9,8 +9,11 @@ use std::task::{Context, Poll, Waker};
 
 use postern_agent_core::ledger::Ending;
 use postern_agent_core::{Earlier, JournalEntry, Mark};
+use postern_protocol::bounded::{Bytes, Text};
 use postern_protocol::message::v1::Offer;
 use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::seal::SealedOutput;
+use postern_protocol::task::reset_password;
 use postern_protocol::{Failure, FailureClass, Outcome, TaskKind};
 
 use crate::agenda::Millis;
@@ -101,6 +104,16 @@ impl Told {
             Self::Failed => 4,
         }
     }
+
+    const fn of(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Made),
+            2 => Some(Self::There),
+            3 => Some(Self::Unknown),
+            4 => Some(Self::Failed),
+            _ => None,
+        }
+    }
 }
 
 /// One attempt under way.
@@ -110,11 +123,11 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Begins one.
-    pub fn begin(offer: Offer, journal: Vec<JournalEntry>) -> Self {
+    /// Begins one, which makes `made_up` up if it needs a password.
+    pub fn begin(offer: Offer, journal: Vec<JournalEntry>, made_up: String) -> Self {
         let port = Rc::new(RefCell::new(Port::default()));
         let earlier = journal.iter().cloned().collect();
-        let cx = Cx { port: Rc::clone(&port), reconcile: offer.reconcile, earlier, journal, offer };
+        let cx = Cx { port: Rc::clone(&port), reconcile: offer.reconcile, earlier, journal, offer, made_up };
         Self { port, work: Box::pin(cx.run()) }
     }
 
@@ -143,6 +156,7 @@ struct Cx {
     earlier: Earlier,
     journal: Vec<JournalEntry>,
     reconcile: bool,
+    made_up: String,
 }
 
 type Stop = Result<Ending, Failure>;
@@ -301,47 +315,74 @@ impl Cx {
         Ok(Ending { changed: Changed::Unknown, ..Ending::failed(failure) })
     }
 
-    /// A password that is known: set again, once, if no change is to be seen.
+    /// A password that is known, given or made up here: sent once more, if no change is to be seen.
     async fn set_password(&self) -> Result<Ending, Stop> {
-        let (user, change) = (self.user(), Change::SetPassword { user: self.user() });
-        let notes: Vec<&JournalEntry> = self.earlier.open_intents().collect();
-        let (mut number, mut former) = (1, None);
-        if let Some(note) = notes.last() {
+        let user = self.user();
+        let given = self.offer.sealed.iter().next().map(|it| String::from_utf8_lossy(&it.ciphertext).into_owned());
+        let ended = |ending: Ending, value: &str| if given.is_some() { ending } else { handing_over(ending, value) };
+        let probable = || Ending { certainty: Certainty::Probable, ..succeeded(Changed::Yes) };
+        let note = self.earlier.open_intents().last().map(|it| Note::read(&it.note));
+        let mut number = 1;
+        if let Some(note) = &note {
             self.settle_earlier().await;
-            let now = self.look(Question::User(user.clone())).await.map_err(Err)?;
-            let (call, before) = read_note(&note.note);
-            if now.password_changed != before {
-                return Ok(Ending { certainty: Certainty::Probable, ..succeeded(Changed::Yes) });
+            if self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed != note.before {
+                return Ok(ended(probable(), &note.value));
             }
-            if call >= ROUNDS {
-                return Ok(Ending::unknown(transient("no_answer")));
+            if note.call >= ROUNDS {
+                return Ok(ended(Ending::unknown(transient("no_answer")), &note.value));
             }
-            (number, former) = (call + 1, Some(before));
+            number = note.call + 1;
         }
-        let view = self.look(Question::User(user.clone())).await.map_err(Err)?;
-        let before = former.unwrap_or(view.password_changed);
+        let of_another = note.is_none() && self.reconcile;
+        if of_another && given.is_some() {
+            self.settle_earlier().await;
+        }
+        let before = self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed;
+        if of_another && self.may_have_set(before) {
+            // Nobody is left who knows one that was made up.
+            let lost = || Ending::unknown(transient("password_lost"));
+            return Ok(if given.is_some() { probable() } else { lost() });
+        }
+        if of_another && given.is_some() {
+            number = ROUNDS;
+        }
+        let value = given.clone().unwrap_or_else(|| self.made_up.clone());
+        let former = note.map(|it| it.before);
+        let mut is_alone = former.is_none() && !of_another;
+        let change = Change::SetPassword { user: user.clone(), value: value.clone() };
         loop {
-            match self.change(0, write_note(number, before), change.clone()).await {
-                Ok(()) => return Ok(succeeded(Changed::Yes)),
-                Err(Undone::Not(failure)) if number == 1 && notes.is_empty() => return Err(self.proven(failure)),
-                Err(Undone::Not(failure)) if is_retryable(&failure) => return Err(Err(failure)),
-                Err(Undone::Not(failure)) => return Ok(Ending::unknown(failure)),
-                Err(Undone::Unknown(failure)) => {
-                    self.settle().await;
+            let note = Note { call: number, before, value: value.clone() };
+            match self.change(0, note.written(), change.clone()).await {
+                Ok(()) => return Ok(ended(succeeded(Changed::Yes), &value)),
+                Err(Undone::Not(failure)) if is_alone => return Err(self.proven(failure)),
+                Err(Undone::Not(failure)) => {
                     let now = match self.look(Question::User(user.clone())).await {
-                        Ok(now) => now,
+                        Ok(now) => now.password_changed,
                         Err(failure) => return Err(unseeable(failure)),
                     };
-                    if now.password_changed != before {
-                        return Ok(Ending { certainty: Certainty::Probable, ..succeeded(Changed::Yes) });
+                    let is_set = if of_another { self.may_have_set(now) } else { now != former.unwrap_or(before) };
+                    return match is_set {
+                        true => Ok(ended(probable(), &value)),
+                        false if is_retryable(&failure) => Err(Err(failure)),
+                        false => Ok(Ending { certainty: Certainty::Probable, ..Ending::failed(failure) }),
+                    };
+                }
+                Err(Undone::Unknown(failure)) => {
+                    self.settle().await;
+                    match self.look(Question::User(user.clone())).await {
+                        Ok(now) if now.password_changed != before => return Ok(ended(probable(), &value)),
+                        Ok(_) if number >= ROUNDS => return Ok(ended(Ending::unknown(failure), &value)),
+                        Ok(_) => (number, is_alone) = (number + 1, false),
+                        Err(failure) => return Err(unseeable(failure)),
                     }
-                    if number >= ROUNDS {
-                        return Ok(Ending::unknown(failure));
-                    }
-                    number += 1;
                 }
             }
         }
+    }
+
+    /// Whether the password was changed at a time when another member may have done it for this task.
+    fn may_have_set(&self, changed: Option<Millis>) -> bool {
+        changed.is_some_and(|at| at >= workload::made(self.offer.task))
     }
 
     /// Salesforce's own reset: never made again by itself.
@@ -351,8 +392,8 @@ impl Cx {
             self.settle_earlier().await;
             let now = self.look(Question::User(user)).await.map_err(Err)?;
             let moved = match self.earlier.open_intents().last() {
-                Some(note) => now.password_changed != read_note(&note.note).1,
-                None => now.password_changed.is_some_and(|at| at >= workload::made(self.offer.task)),
+                Some(note) => now.password_changed != Note::read(&note.note).before,
+                None => self.may_have_set(now.password_changed),
             };
             return Ok(if moved {
                 Ending { certainty: Certainty::Probable, ..succeeded(Changed::Yes) }
@@ -361,7 +402,8 @@ impl Cx {
             });
         }
         let before = self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed;
-        match self.change(0, write_note(1, before), Change::ResetPassword { user: user.clone() }).await {
+        let note = Note { call: 1, before, value: String::new() };
+        match self.change(0, note.written(), Change::ResetPassword { user: user.clone() }).await {
             Ok(()) => Ok(succeeded(Changed::Yes)),
             Err(Undone::Not(failure)) => Err(Err(failure)),
             Err(Undone::Unknown(failure)) => {
@@ -454,16 +496,35 @@ fn is_retryable(failure: &Failure) -> bool {
     matches!(class, Some(FailureClass::Transient | FailureClass::RateLimited | FailureClass::Interrupted))
 }
 
-/// What an intent of a password's change tells later attempts: the number of the call, and when the password was
-/// changed before.
-fn write_note(call: u32, before: Option<Millis>) -> Vec<u8> {
-    [call.to_le_bytes().to_vec(), before.map(|it| it.to_le_bytes().to_vec()).unwrap_or_default()].concat()
+/// What an intent of a password's change tells later attempts.
+struct Note {
+    /// The number of the call.
+    call: u32,
+    /// When the password was changed before.
+    before: Option<Millis>,
+    /// The password; a real one is sealed.
+    value: String,
 }
 
-fn read_note(note: &[u8]) -> (u32, Option<Millis>) {
-    let call = note.first_chunk::<4>().map_or(0, |it| u32::from_le_bytes(*it));
-    let before = note.get(4..12).and_then(|it| it.try_into().ok()).map(Millis::from_le_bytes);
-    (call, before)
+impl Note {
+    fn written(&self) -> Vec<u8> {
+        let before = self.before.map_or(0, |it| it + 1);
+        [self.call.to_le_bytes().as_slice(), before.to_le_bytes().as_slice(), self.value.as_bytes()].concat()
+    }
+
+    fn read(note: &[u8]) -> Self {
+        let call = note.first_chunk().map_or(0, |it| u32::from_le_bytes(*it));
+        let before = note.get(4..12).and_then(|it| it.try_into().ok()).map_or(0, Millis::from_le_bytes);
+        let value = String::from_utf8_lossy(note.get(12..).unwrap_or_default()).into_owned();
+        Self { call, before: before.checked_sub(1), value }
+    }
+}
+
+/// With a password for whoever asked for it.
+fn handing_over(ending: Ending, value: &str) -> Ending {
+    let name = Text::clipped(reset_password::PASSWORD);
+    let ciphertext = Bytes::new(value.as_bytes().to_vec()).unwrap_or_default();
+    Ending { sealed: vec![SealedOutput { name, enc: [0; 32], ciphertext }], ..ending }
 }
 
 fn succeeded(changed: Changed) -> Ending {
@@ -497,7 +558,8 @@ pub fn is_end(entry: &JournalEntry) -> bool {
     matches!(entry.mark, Mark::Done | Mark::Unchanged)
 }
 
-/// How many records a step of a batch told of.
-pub fn told_by(entry: &JournalEntry) -> usize {
-    entry.note.len()
+/// What a step of a batch told of its records, by their numbers.
+pub fn told_by(entry: &JournalEntry) -> impl Iterator<Item = (u64, Told)> {
+    let first = u64::from(entry.step) * UNIT;
+    (first..).zip(&entry.note).filter_map(|(record, byte)| Some((record, Told::of(*byte)?)))
 }

@@ -29,7 +29,7 @@ use crate::agenda::Millis;
 use crate::coverage::Situation;
 use crate::disk::ControllerDisk;
 use crate::net::{End, LinkId, Packet};
-use crate::workload::{CONTROLLERS, Fault, Turning, WALL};
+use crate::workload::{CONTROLLERS, Fault, Turning, WALL, given};
 use crate::world::{CLUSTER, Happens, SYSTEM, World};
 
 /// Requests decided in one turn.
@@ -580,29 +580,39 @@ impl World {
 fn submission(id: TaskId, wish: &crate::workload::Wish) -> (Submission, Option<StreamRef>) {
     use postern_protocol::TaskRequest;
     use postern_protocol::bounded::{Bytes, List, Text};
-    use postern_protocol::seal::SealedField;
+    use postern_protocol::seal::{SealedField, SealingPublicKey};
     use postern_protocol::task::{
         Account, disable_user, enable_user, expire_password, import_batch, reset_password, validate_user,
     };
 
     let account = || Account::new(wish.user.as_str()).expect("it is short");
-    let sealed =
-        |name: &str| SealedField { name: Text::clipped(name), ciphertext: Bytes::default(), keys: List::default() };
-    let (mut secrets, mut stream) = (Vec::new(), None);
+    let sealed = |name: &str, secret: String| SealedField {
+        name: Text::clipped(name),
+        ciphertext: Bytes::new(secret.into_bytes()).unwrap_or_default(),
+        keys: List::default(),
+    };
+    let (mut secrets, mut stream, mut requester) = (Vec::new(), None, None);
     let request = match wish.kind {
         TaskKind::EnableUser => TaskRequest::EnableUser(enable_user::Request { account: account() }),
         TaskKind::DisableUser => {
             let if_refused = disable_user::IfRefused::Fail.into();
             TaskRequest::DisableUser(disable_user::Request { account: account(), if_refused })
         }
-        TaskKind::ExpirePassword => TaskRequest::ExpirePassword(expire_password::Request { account: account() }),
+        TaskKind::ExpirePassword => {
+            TaskRequest::ExpirePassword(expire_password::Request { account: account(), repeat_if_unknown: false })
+        }
+        TaskKind::ResetPassword if wish.made_up => {
+            requester = Some(SealingPublicKey([0; 32]));
+            let source = reset_password::Source::Generated.into();
+            TaskRequest::ResetPassword(reset_password::Request { account: account(), source, repeat_if_unknown: false })
+        }
         TaskKind::ResetPassword => {
-            secrets.push(sealed(reset_password::PASSWORD));
+            secrets.push(sealed(reset_password::PASSWORD, given(id)));
             let source = reset_password::Source::Given.into();
-            TaskRequest::ResetPassword(reset_password::Request { account: account(), source })
+            TaskRequest::ResetPassword(reset_password::Request { account: account(), source, repeat_if_unknown: false })
         }
         TaskKind::ImportBatch => {
-            secrets.push(sealed(import_batch::DATASET_KEY));
+            secrets.push(sealed(import_batch::DATASET_KEY, String::new()));
             let bytes = id.as_bytes().map(|it| !it);
             stream = Some(StreamRef { id: StreamId::from_bytes(bytes), length: wish.records, sha256: [0; 32] });
             TaskRequest::ImportBatch(import_batch::Request::new(import_batch::Format::Jsonl))
@@ -615,7 +625,7 @@ fn submission(id: TaskId, wish: &crate::workload::Wish) -> (Submission, Option<S
         request,
         sealed: secrets,
         streams: stream.iter().map(|it| it.id).collect(),
-        requester: None,
+        requester,
         origin: postern_controller_stub::state::origin::Origin::default(),
         mode: Mode::Async,
         priority: wish.priority,

@@ -61,6 +61,8 @@ situations! {
     MovedAndReported = "F73 a report came after the lease had moved",
     TakenOver = "a task was taken over that somebody else may have begun",
     ClosedInDoubt = "a certain report closed a task in doubt",
+    ClosedProbably = "a report under the newest lease closed a task in doubt and was not certain",
+    Overtaken = "a newer lease overtook an attempt of the same member",
     LeaseRefusedCall = "a call was not made because the lease would not cover it",
     GaveBack = "a member gave unbegun work back",
     Expired = "a deadline passed",

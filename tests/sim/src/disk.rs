@@ -115,7 +115,7 @@ impl MemberDisk {
         let tasks = self.tasks.iter().map(|(task, (offer, origin))| RestoredTask {
             offer: offer.clone(),
             origin: *origin,
-            state: self.states.get(task).cloned().unwrap_or(TaskState::Journaled { resumed: 0 }),
+            state: self.states.get(task).cloned().unwrap_or(TaskState::Journaled { unended: 0 }),
             journal: self.journals.get(task).and_then(|it| it.keys().next_back()).map_or(0, |last| last + 1),
             streams_here: offer.streams.iter().map(|it| it.id).filter(|id| self.payloads.contains(id)).collect(),
         });
@@ -147,6 +147,24 @@ impl MemberDisk {
     /// Whether an effect of a task may exist.
     pub fn is_begun(&self, task: TaskId) -> bool {
         matches!(self.states.get(&task), Some(TaskState::Started { .. }))
+    }
+
+    /// Whether anything here tells that a task may have been begun.
+    pub fn may_have_begun(&self, task: TaskId) -> bool {
+        self.is_begun(task)
+            || self.is_concluded(task)
+            || self.ended(task)
+            || self.reports.values().any(|it| it.task == task)
+    }
+
+    /// Whether a task has its outcome, and results on their way.
+    pub fn is_concluded(&self, task: TaskId) -> bool {
+        matches!(self.states.get(&task), Some(TaskState::Concluded(_)))
+    }
+
+    /// A task that is held, as it was offered.
+    pub fn offer(&self, task: TaskId) -> Option<&Offer> {
+        self.tasks.get(&task).map(|(offer, _)| offer)
     }
 
     /// Whether a task is remembered as ended.

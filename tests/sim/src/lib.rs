@@ -22,5 +22,6 @@ pub mod net;
 pub mod oracle;
 pub mod salesforce;
 pub mod search;
+pub mod truth;
 pub mod workload;
 pub mod world;

@@ -1,11 +1,11 @@
 //! A member's process: the real ledger and session, driven as the agent's dispatcher drives them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use postern_agent_core::ledger::Ending;
 use postern_agent_core::{
-    Backoff, Event, JournalEntry, Ledger, Limits, Membership, Offered, Origin, Unfinished, Write,
+    Backoff, Event, JournalEntry, Ledger, Limits, Membership, Offered, Origin, TaskState, Unfinished, Write,
 };
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
@@ -20,6 +20,7 @@ use crate::coverage::Situation;
 use crate::disk::MemberDisk;
 use crate::net::{End, LinkId, Packet};
 use crate::salesforce::CALL_TIMEOUT;
+use crate::truth::Memory;
 use crate::workload::{Fault, Point};
 use crate::world::{Happens, SYSTEM, World};
 
@@ -48,6 +49,8 @@ pub struct Member {
     pub trap: Option<(Point, Millis)>,
     /// Where it is to lose its store.
     pub bad_disk: Option<Point>,
+    /// How often its store was put back.
+    pub put_back: u32,
 }
 
 /// A member's process.
@@ -60,6 +63,10 @@ pub struct Process {
     welcome: Option<(LinkId, Welcome)>,
     established: bool,
     attempts: BTreeMap<TaskId, Attempt>,
+    /// Attempts of which the end is not on disk, and whether they ended.
+    under_way: BTreeMap<TaskId, bool>,
+    /// The tasks that it found on disk.
+    found: BTreeSet<TaskId>,
     tickets: BTreeMap<u64, TaskId>,
     next_ticket: u64,
     uploads: BTreeMap<TaskId, StreamRef>,
@@ -92,6 +99,11 @@ impl Member {
         Timestamp::from_millis(true_time + self.clock)
     }
 
+    /// Which of its memories it works with.
+    pub const fn memory(&self) -> Memory {
+        (self.disk.incarnation, self.put_back)
+    }
+
     /// Whether it has nothing in its hands.
     pub fn is_idle(&self) -> bool {
         self.disk.reports.is_empty() && self.disk.tasks().next().is_none()
@@ -110,9 +122,7 @@ impl World {
             return;
         }
         member.life += 1;
-        let mut limits = Limits::for_systems(BTreeMap::from([(SYSTEM.parse().expect("it is a name"), SLOTS)]));
-        limits.tombstones = 32;
-        let ledger = Ledger::restore(limits, member.disk.restore());
+        let ledger = Ledger::restore(limits(), member.disk.restore());
         member.process = Some(Process {
             ledger,
             link: None,
@@ -122,6 +132,8 @@ impl World {
             welcome: None,
             established: false,
             attempts: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            found: member.disk.tasks().collect(),
             tickets: BTreeMap::new(),
             next_ticket: 0,
             uploads: BTreeMap::new(),
@@ -148,15 +160,31 @@ impl World {
             if kept > 0 && kept < writes.len() {
                 self.coverage.met(Situation::TornMemberCommit);
             }
-            self.member_durable(m, writes.get(..kept).unwrap_or_default());
+            self.member_durable(m, writes.get(..kept).unwrap_or_default(), kept == writes.len());
         }
-        for task in process.attempts.keys() {
-            self.truth(*task).unclear = true;
+        self.forget_what_was_not_said(m);
+        let memory = self.members[m].memory();
+        for task in process.under_way.into_keys() {
+            // What the first process died of is not held against a task that it had not begun.
+            if process.found.contains(&task) || self.members[m].disk.is_begun(task) {
+                self.truth(task).died(memory);
+            }
         }
         if let Some((link, _)) = process.link {
             self.end_link(link);
         }
         self.agenda.put_after(down.max(1), Happens::StartMember(m));
+    }
+
+    /// What is announced on a member's disk and not settled there, nobody knows any more.
+    fn forget_what_was_not_said(&mut self, m: usize) {
+        let Member { disk, .. } = &self.members[m];
+        let memory = self.members[m].memory();
+        for task in disk.tasks() {
+            if let Some(truth) = self.tasks.get_mut(&task) {
+                truth.is_cut(memory, disk.journal(task));
+            }
+        }
     }
 
     /// A connection ends on the member's side; the controller hears of it soon, late or never.
@@ -204,9 +232,22 @@ impl World {
     }
 
     /// Writes are on a member's disk.
-    fn member_durable(&mut self, m: usize, writes: &[Write]) {
+    fn member_durable(&mut self, m: usize, writes: &[Write], whole: bool) {
         let now = self.agenda.now();
         for write in writes {
+            self.check_conclusion(m, write);
+            if whole && self.goes_further(m, write) {
+                let memory = self.members[m].memory();
+                if let Write::PutState(task, _) | Write::PutJournal(task, ..) = write {
+                    self.truth(*task).got_further(memory);
+                }
+            }
+            if let Write::PutJournal(task, _, entry) = write
+                && is_end(entry)
+            {
+                let memory = self.members[m].memory();
+                self.truth(*task).proved(memory, entry, now);
+            }
             match write {
                 Write::PutReport(report) => {
                     self.oracle.member_owes(report);
@@ -226,14 +267,38 @@ impl World {
         }
     }
 
+    /// Whether what becomes durable says that a task has begun, or got further.
+    fn goes_further(&self, m: usize, write: &Write) -> bool {
+        match write {
+            Write::PutState(task, TaskState::Started { .. }) => !self.members[m].disk.is_begun(*task),
+            Write::PutJournal(_, _, entry) => is_end(entry),
+            _ => false,
+        }
+    }
+
+    /// How a task ends has to follow from what happened to it at this member.
+    fn check_conclusion(&mut self, m: usize, write: &Write) {
+        let (Write::PutReport(report) | Write::PutState(_, TaskState::Concluded(report))) = write else { return };
+        let (disk, memory) = (&self.members[m].disk, self.members[m].memory());
+        // What was concluded before is only said again.
+        let Some(offer) = disk.offer(report.task).filter(|_| !disk.is_concluded(report.task)) else { return };
+        let Some(truth) = self.tasks.get_mut(&report.task) else { return };
+        truth.concluded(memory, self.agenda.now());
+        let (journal, begun) = (disk.journal(report.task), disk.is_begun(report.task));
+        if let Err((invariant, seen)) = truth.may_end_so(memory, report, offer, journal, begun, &limits()) {
+            self.oracle.broken(invariant, self.agenda.now(), format!("at member {m}, {seen}"));
+        }
+    }
+
     /// A commit of a member is done.
     pub fn member_committed(&mut self, m: usize) {
         let Some(process) = self.members[m].process.as_mut() else { return };
         let Some((mark, writes)) = process.committing.take() else { return };
-        self.member_durable(m, &writes);
+        self.member_durable(m, &writes, true);
         let now = self.members[m].now(self.agenda.now());
         if let Some(process) = self.members[m].process.as_mut() {
             process.ledger.handle_durable(mark, now);
+            process.under_way.retain(|_, ended| !*ended);
         }
         let offers = writes.iter().any(|it| matches!(it, Write::PutTask(..)));
         let reports = writes.iter().any(|it| matches!(it, Write::PutReport(_)));
@@ -358,10 +423,6 @@ impl World {
                 Event::Start { offer, resumed, .. } => self.begin_attempt(m, *offer, resumed),
                 Event::GiveUp { task, failure, why } => {
                     let journal = self.members[m].disk.earlier(task);
-                    if self.truth(task).wish.kind == TaskKind::ImportBatch && journal.open_intents().next().is_some() {
-                        // Given up between the records of a unit: what was told of the first is not proved yet.
-                        self.truth(task).unclear = true;
-                    }
                     let mut ending = Ending::given_up(failure, &journal, why);
                     ending.streams = self.results(m, task);
                     if ending.outcome == postern_protocol::Outcome::DeadLettered {
@@ -419,12 +480,14 @@ impl World {
             self.coverage.met(Situation::BatchResumed);
         }
         let now = self.members[m].now(self.agenda.now());
-        let attempt = Attempt::begin(offer, journal);
+        let made_up = format!("made up {}", self.chance.u64(..));
+        let attempt = Attempt::begin(offer, journal, made_up);
         let Some(process) = self.members[m].process.as_mut() else { return };
         if process.ledger.is_unwanted(task, now) {
             attempt.stop();
         }
         process.attempts.insert(task, attempt);
+        process.under_way.insert(task, false);
         let life = self.members[m].life;
         self.agenda.put_after(1, Happens::Answer(m, life, task, None));
     }
@@ -482,23 +545,20 @@ impl World {
         Ok(Box::new(ending))
     }
 
-    /// The results of a batch, as a payload: how many records its steps told of.
+    /// The results of a batch, as a payload: what its steps told of each record.
     fn results(&mut self, m: usize, task: TaskId) -> Vec<StreamRef> {
         if self.truth(task).wish.kind != TaskKind::ImportBatch {
             return Vec::new();
         }
-        let mut told: BTreeMap<u32, usize> = BTreeMap::new();
-        for entry in self.members[m].disk.journal(task).filter(|it| is_end(it)) {
-            // A step that was done twice would tell of its records twice.
-            let before = told.insert(entry.step, told_by(entry));
-            if before.is_some() {
-                let seen = format!("step {} of {task} is proved done twice", entry.step);
-                self.oracle.broken(20, self.agenda.now(), seen);
+        let mut told = BTreeMap::new();
+        for (record, end) in self.members[m].disk.journal(task).filter(|it| is_end(it)).flat_map(told_by) {
+            if told.insert(record, end).is_some() {
+                self.oracle.broken(20, self.agenda.now(), format!("record {record} of {task} is told of twice"));
             }
         }
-        let records: usize = told.values().sum();
+        let records = told.len();
         let id = StreamId::from_bytes(self.chance.u128(..).to_be_bytes());
-        self.told.insert(id, records);
+        self.told.insert(id, told);
         self.members[m].disk.payloads.insert(id);
         vec![StreamRef { id, length: u64::try_from(records).unwrap_or(0).max(1), sha256: [0; 32] }]
     }
@@ -538,10 +598,13 @@ impl World {
                 process.tickets.insert(process.next_ticket, task);
                 process.ledger.handle_record(task, process.next_ticket, entries);
             }
-            Input::Ended(task, ended) => match ended {
-                Ok(ending) => process.ledger.handle_concluded(task, *ending),
-                Err(unfinished) => process.ledger.handle_failed(task, unfinished, now),
-            },
+            Input::Ended(task, ended) => {
+                process.under_way.entry(task).and_modify(|it| *it = true);
+                match ended {
+                    Ok(ending) => process.ledger.handle_concluded(task, *ending),
+                    Err(unfinished) => process.ledger.handle_failed(task, unfinished, now),
+                }
+            }
             Input::PayloadHere(task, stream) => process.ledger.handle_stream_here(task, stream),
             Input::Uploaded(task) => {
                 process.uploads.remove(&task);
@@ -622,6 +685,10 @@ impl World {
         } else {
             None
         };
+        let is_newer = member.disk.offer(offer.task).is_some_and(|it| it.epoch < offer.epoch);
+        if is_newer && member.process.as_ref().is_some_and(|it| it.attempts.contains_key(&offer.task)) {
+            self.coverage.met(Situation::Overtaken);
+        }
         let streams_here =
             offer.streams.iter().map(|it| it.id).filter(|id| member.disk.payloads.contains(id)).collect();
         let Some(process) = member.process.as_mut() else { return false };
@@ -854,9 +921,6 @@ impl World {
                 if time > self.pace.lease && self.members[m].works() {
                     self.coverage.met(Situation::PausedPastLease);
                 }
-                if self.members[m].works() {
-                    self.all_unclear(m);
-                }
                 self.members[m].paused = now + time;
             }
             Fault::LoseStore(m) => self.lose_store(m),
@@ -871,9 +935,14 @@ impl World {
                 };
                 let backup = self.members[m].backups.iter().rev().find(older).cloned();
                 if let Some((_, disk)) = backup {
-                    self.all_unclear(m);
                     self.kill_member(m, 500);
                     self.members[m].disk = disk;
+                    self.members[m].put_back += 1;
+                    self.forget_what_was_not_said(m);
+                    let (memory, held) = (self.members[m].memory(), self.members[m].disk.tasks().collect::<Vec<_>>());
+                    for task in held {
+                        self.truth(task).was_put_back(memory);
+                    }
                 }
             }
             _ => (),
@@ -884,19 +953,20 @@ impl World {
         if !self.members[m].is_idle() {
             self.coverage.met(Situation::StoreLost);
         }
-        self.all_unclear(m);
         self.kill_member(m, 500);
         let incarnation = Incarnation::from_bytes(self.chance.u128(..).to_be_bytes());
         self.members[m].disk = MemberDisk::new(incarnation);
         self.members[m].backups.clear();
         self.members[m].bad_disk = None;
     }
+}
 
-    fn all_unclear(&mut self, m: usize) {
-        let held: Vec<TaskId> = self.members[m].disk.tasks().collect();
-        for task in held {
-            self.truth(task).unclear = true;
-        }
+fn limits() -> Limits {
+    Limits {
+        tombstones: 32,
+        // Few, so that it is met.
+        import_deaths: 3,
+        ..Limits::for_systems(BTreeMap::from([(SYSTEM.parse().expect("it is a name"), SLOTS)]))
     }
 }
 

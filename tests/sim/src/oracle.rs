@@ -30,6 +30,9 @@ impl fmt::Display for Violation {
     }
 }
 
+/// The number of an invariant that does not hold, and what was seen.
+pub type Broken = (u8, String);
+
 /// Watches what becomes durable and what is said, and keeps the first violation.
 #[derive(Debug, Default)]
 pub struct Oracle {

@@ -25,6 +25,8 @@ pub enum Change {
     SetPassword {
         /// The user.
         user: String,
+        /// The password.
+        value: String,
     },
     /// One that Salesforce makes up.
     ResetPassword {
@@ -78,7 +80,7 @@ impl Salesforce {
     pub fn commit(&mut self, change: &Change, now: Millis) {
         match change {
             Change::SetActive { user, active } => self.user(user).inactive = !active,
-            Change::SetPassword { user } | Change::ResetPassword { user } => {
+            Change::SetPassword { user, .. } | Change::ResetPassword { user } => {
                 self.user(user).password_changed = Some(now);
             }
             Change::Create { key } => *self.made.entry(key.clone()).or_default() += 1,

@@ -5,6 +5,7 @@ use std::fmt;
 use fastrand::Rng;
 use postern_controller_stub::membership::Action;
 use postern_protocol::{TaskId, TaskKind};
+use serde::{Deserialize, Serialize};
 
 use crate::agenda::Millis;
 
@@ -24,6 +25,11 @@ pub fn made(task: TaskId) -> Millis {
     task.made().0.saturating_sub(WALL)
 }
 
+/// The password that a task gives.
+pub fn given(task: TaskId) -> String {
+    format!("given by {task}")
+}
+
 /// The marker of a record of a batch.
 pub fn key(task: TaskId, record: u64) -> String {
     format!("{task}/{record}")
@@ -39,7 +45,7 @@ pub struct Plan {
 }
 
 /// One thing that happens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Step {
     /// When.
     pub at: Millis,
@@ -48,25 +54,58 @@ pub struct Step {
 }
 
 /// What can happen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Does {
     /// Somebody submits a task.
     Submit(Wish),
     /// Somebody wants the task of that step cancelled.
     Cancel(usize),
     /// An operator does something with a member.
-    Operate(usize, Action),
+    Operate(usize, #[serde(with = "Acts")] Action),
     /// Something goes wrong.
     Fault(Fault),
 }
 
+/// [`Action`], as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Action", rename_all = "snake_case")]
+enum Acts {
+    Approve,
+    Enable,
+    Drain,
+    Disable,
+    DisableHard,
+    Revoke,
+}
+
+/// Kinds of tasks by their names.
+mod kind {
+    #![allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+
+    use postern_protocol::TaskKind;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(kind: &TaskKind, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(kind)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TaskKind, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
 /// What somebody wants done.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Wish {
     /// What kind of task.
+    #[serde(with = "kind")]
     pub kind: TaskKind,
     /// On which user; batches make their own.
     pub user: String,
+    /// Of a new password: the agent makes it up.
+    pub made_up: bool,
     /// How many records a batch has.
     pub records: u64,
     /// How long from then it may be begun.
@@ -78,7 +117,8 @@ pub struct Wish {
 }
 
 /// What can go wrong.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// A member's process dies, and starts again after so long.
     KillMember(usize, Millis),
@@ -115,7 +155,8 @@ pub enum Fault {
 }
 
 /// Which ways of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ways {
     /// What the member says.
     ToController,
@@ -126,7 +167,8 @@ pub enum Ways {
 }
 
 /// Where a member's process may die.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Point {
     /// An offer came and is not on disk (F01).
     OfferTaken,
@@ -149,7 +191,8 @@ pub enum Point {
 }
 
 /// Where a controller's process may die.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Turning {
     /// A lease is committed, and no offer was sent (F39).
     LeaseDurable,
@@ -196,6 +239,27 @@ impl Plan {
         Self { seed, steps: steps.into_iter().enumerate().collect() }
     }
 
+    /// The same as text: the seed, for chance in small things, what it broke, and a line for each step.
+    pub fn written(&self, wrong: &str) -> Result<String, serde_json::Error> {
+        let steps: Result<Vec<String>, _> = self.steps.iter().map(serde_json::to_string).collect();
+        Ok(format!("seed {} {wrong}\n{}\n", self.seed, steps?.join("\n")))
+    }
+
+    /// Plans as text, each with what it broke. They mean the same however plans are drawn.
+    pub fn read(text: &str) -> Result<Vec<(Self, String)>, serde_json::Error> {
+        let mut plans: Vec<(Self, String)> = Vec::new();
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            if let Some(begun) = line.strip_prefix("seed ") {
+                let (seed, wrong) = begun.split_once(' ').unwrap_or((begun, ""));
+                let seed = seed.parse().map_err(serde::de::Error::custom)?;
+                plans.push((Self { seed, steps: Vec::new() }, wrong.to_owned()));
+            } else if let Some((plan, _)) = plans.last_mut() {
+                plan.steps.push(serde_json::from_str(line)?);
+            }
+        }
+        Ok(plans)
+    }
+
     /// The same with some of the steps only.
     #[must_use]
     pub fn keeping(&self, wanted: impl Fn(usize) -> bool) -> Self {
@@ -217,6 +281,7 @@ fn wish(rng: &mut Rng) -> Wish {
     Wish {
         kind,
         user: format!("user-{}", rng.usize(0..USERS)),
+        made_up: rng.bool(),
         records: rng.u64(1..7),
         deadline: (rng.u8(0..5) == 0).then(|| rng.u64(2_000..120_000)),
         priority: rng.u8(0..3),
@@ -271,8 +336,10 @@ impl fmt::Display for Step {
         match &self.does {
             Does::Submit(wish) => {
                 write!(f, "submit {} on {}", wish.kind, wish.user)?;
-                if wish.kind == TaskKind::ImportBatch {
-                    write!(f, ", {} records", wish.records)?;
+                match wish.kind {
+                    TaskKind::ImportBatch => write!(f, ", {} records", wish.records)?,
+                    TaskKind::ResetPassword if wish.made_up => write!(f, ", to one that is made up")?,
+                    _ => (),
                 }
                 match wish.deadline {
                     Some(deadline) => write!(f, ", to be begun within {deadline} ms"),

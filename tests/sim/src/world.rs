@@ -14,15 +14,16 @@ use postern_protocol::task::Repeat;
 use postern_protocol::{MemberId, Outcome, StreamId, TaskId, TaskKind};
 
 use crate::agenda::{Agenda, Millis};
-use crate::attempt::{Answer, Undone, rejected, transient};
+use crate::attempt::{Answer, Told, Undone, rejected, transient};
 use crate::controller::{Controllers, Request};
 use crate::coverage::{Coverage, Situation};
 use crate::disk::MemberDisk;
 use crate::member::{Input, Member};
 use crate::net::{End, LinkId, Net, Packet};
-use crate::oracle::{Oracle, Violation};
+use crate::oracle::{Broken, Oracle, Violation};
 use crate::salesforce::{CALL_TIMEOUT, Change, LATEST_COMMIT, Question, Salesforce};
-use crate::workload::{Does, Fault, MEMBERS, Plan, TROUBLE, WALL, Ways, Wish, key};
+use crate::truth::{Call, Fate, Truth};
+use crate::workload::{Does, Fault, MEMBERS, Plan, TROUBLE, WALL, Ways};
 
 /// The one cluster.
 pub const CLUSTER: &str = "acme";
@@ -70,33 +71,6 @@ pub struct Pace {
     pub net: Millis,
 }
 
-/// A change that was asked for.
-#[derive(Debug, Clone)]
-struct Call {
-    change: Change,
-    /// Whether it may have taken effect, as far as its caller knew.
-    refused: bool,
-    committed: bool,
-}
-
-/// What is true of a task.
-#[derive(Debug, Clone)]
-pub struct Truth {
-    /// The step that submits it.
-    pub step: usize,
-    /// Its id.
-    pub id: TaskId,
-    /// What was asked for.
-    pub wish: Wish,
-    /// The submitter knows that it is taken in.
-    acknowledged: bool,
-    /// It has no outcome yet.
-    pub is_open: bool,
-    calls: Vec<Call>,
-    /// Something happened after which nobody can know everything about it.
-    pub unclear: bool,
-}
-
 /// Everything.
 pub struct World {
     /// What happens when.
@@ -121,8 +95,8 @@ pub struct World {
     pub tasks: BTreeMap<TaskId, Truth>,
     /// When the controller decided on a renewal, by who asked and its number.
     pub renewals: BTreeMap<(MemberId, u64), Millis>,
-    /// How many records each payload with results tells of.
-    pub told: BTreeMap<StreamId, usize>,
+    /// What each payload with results tells of which record.
+    pub told: BTreeMap<StreamId, BTreeMap<u64, Told>>,
     /// What happened, for people, if all of it is told.
     pub fates: Vec<String>,
     /// Whether somebody wants to know.
@@ -212,6 +186,7 @@ impl World {
                 process: None,
                 trap: None,
                 bad_disk: None,
+                put_back: 0,
             })
             .collect();
         let ids: Vec<MemberId> = members.iter().map(|it| it.id).collect();
@@ -387,9 +362,10 @@ impl World {
         self.tell(|_| format!("member {m} asks for {change:?}"));
         self.check_call(m, task, intent, &change);
         let life = self.members[m].life;
+        let by = self.members[m].memory();
         let calls = &mut self.truth(task).calls;
-        calls.push(Call { change, refused: false, committed: false });
-        let call = calls.len() - 1;
+        let call = calls.len();
+        calls.push(Call { change, by, fate: Fate::Answered, at: now, committed: false });
         let (soon, answers) = (self.chance.u64(20..2_000), self.chance.u64(10..2_000));
         let luck = self.chance.u8(0..100);
         let (refused, unanswered) = match () {
@@ -402,12 +378,12 @@ impl World {
             if self.refusing > now {
                 self.coverage.met(Situation::LockedStorm);
             }
-            self.truth(task).calls[call].refused = true;
+            self.truth(task).calls[call].fate = Fate::Refused;
             let failure = if luck == 0 { rejected("FIELD_INTEGRITY") } else { transient("UNABLE_TO_LOCK_ROW") };
             let answer = Answer::Changed(Err(Undone::Not(failure)));
             self.agenda.put_after(soon, Happens::Answer(m, life, task, Some(answer)));
         } else if luck < unanswered {
-            self.truth(task).unclear = true;
+            self.truth(task).calls[call].fate = Fate::Lost;
             let at = match self.chance.u8(0..3) {
                 0 => Some(soon),
                 1 => {
@@ -427,6 +403,14 @@ impl World {
         } else {
             self.agenda.put_after(soon, Happens::Commits(task, call));
             self.agenda.put_after(soon + answers, Happens::Answer(m, life, task, Some(Answer::Changed(Ok(())))));
+        }
+        self.check_password(task);
+    }
+
+    /// Invariant 12 after a password may have been sent.
+    fn check_password(&mut self, task: TaskId) {
+        if let Err((invariant, seen)) = self.truth(task).may_be_sent() {
+            self.oracle.broken(invariant, self.agenda.now(), seen);
         }
     }
 
@@ -483,16 +467,7 @@ impl World {
         match step.does {
             Does::Submit(wish) => {
                 let id = TaskId::from_random(WALL + step.at, wish.id);
-                let truth = Truth {
-                    step: number,
-                    id,
-                    wish,
-                    acknowledged: false,
-                    is_open: true,
-                    calls: Vec::new(),
-                    unclear: false,
-                };
-                self.tasks.insert(id, truth);
+                self.tasks.insert(id, Truth::new(number, id, wish));
                 self.submit(number);
                 // Or two submit the same task.
                 if self.chance.u8(0..4) == 0 {
@@ -548,16 +523,17 @@ impl World {
             let (state, epoch, finish) = (now.state, now.epoch, now.finish.as_ref().map(|it| it.outcome));
             format!("task of step {} is {state:?} {finish:?}, epoch {epoch}, reconcile {}", truth.step, now.reconcile)
         });
-        if matches!(now.state, TaskState::InDoubt { .. }) || now.reconcile {
-            self.truth(now.id).unclear = true;
-        }
+        self.check_task(before, now);
         if now.observations.len() > before.map_or(0, |it| it.observations.len()) {
             met.push(Situation::MovedAndReported);
         }
         if let Some(finish) = &now.finish {
             self.truth(now.id).is_open = false;
             if before.is_some_and(|it| matches!(it.state, TaskState::InDoubt { .. })) && finish.member.is_some() {
-                met.push(Situation::ClosedInDoubt);
+                met.push(match finish.certainty {
+                    Certainty::Certain => Situation::ClosedInDoubt,
+                    _ => Situation::ClosedProbably,
+                });
             }
             match finish.outcome {
                 Outcome::Expired => met.push(Situation::Expired),
@@ -568,6 +544,39 @@ impl World {
         }
         for situation in met {
             self.coverage.met(situation);
+        }
+    }
+
+    /// What the controllers may decide by themselves (invariant 15): that nobody can know, and who has to look.
+    fn check_task(&mut self, before: Option<&TaskRecord>, now: &TaskRecord) {
+        let at = self.agenda.now();
+        let Some(before) = before else { return };
+        let kind = now.kind;
+        let in_doubt = matches!(before.state, TaskState::InDoubt { .. });
+        let heard_of = now.observations.len() > before.observations.len();
+        if now.reconcile && !before.reconcile && !in_doubt && !heard_of {
+            let began = matches!(before.state, TaskState::Started { .. }) || {
+                let holder = self.members.iter().find(|it| before.state.holder() == Some(it.id));
+                holder.is_some_and(|it| it.disk.may_have_begun(now.id))
+            };
+            if !began {
+                let seen =
+                    format!("{kind} {} is to be looked at, and nobody may have begun it: {:?}", now.id, before.state);
+                self.oracle.broken(15, at, seen);
+            }
+        }
+        let Some(finish) = now.finish.as_ref().filter(|_| before.finish.is_none()) else { return };
+        let undecidable = now.reconcile || (in_doubt && kind.repeat() == Repeat::Never);
+        if finish.member.is_none() && finish.certainty != Certainty::Certain && !undecidable {
+            self.oracle.broken(15, at, format!("{kind} {} ended as {finish:?}, and nobody may have begun it", now.id));
+        }
+        let newest = before.leases.last().map(|it| it.epoch).unwrap_or_default();
+        let is_sure = finish.certainty == Certainty::Certain && finish.outcome == Outcome::Succeeded;
+        // A member that was acknowledged says under a newer epoch only how it ended; what it told then counts.
+        let told_before = before.observations.iter().any(|it| (it.epoch, it.outcome) == (finish.epoch, finish.outcome));
+        if in_doubt && finish.member.is_some() && finish.epoch < newest && !is_sure && !told_before {
+            let seen = format!("{kind} {} was in doubt and ended under an older epoch as {finish:?}", now.id);
+            self.oracle.broken(24, at, seen);
         }
     }
 
@@ -713,8 +722,7 @@ impl World {
         let mut broken = Vec::new();
         for (task, finish) in self.oracle.ended() {
             let Some(truth) = self.tasks.get(&task) else { continue };
-            let committed: Vec<&Call> = truth.calls.iter().filter(|it| it.committed).collect();
-            let perhaps = truth.calls.iter().filter(|it| !it.refused).count();
+            let committed: Vec<&Call> = truth.committed().collect();
             let certain = finish.certainty == Certainty::Certain;
             let kind = truth.wish.kind;
             if matches!(finish.outcome, Outcome::Cancelled | Outcome::Expired) && !committed.is_empty() {
@@ -727,12 +735,10 @@ impl World {
             if did && committed.is_empty() {
                 broken.push((14, format!("{kind} {task} succeeded for certain, without effects")));
             }
-            if finish.outcome == Outcome::Unknown && !truth.unclear {
-                broken.push((15, format!("{kind} {task} ended unknown, and all was clear: {finish:?}")));
-            }
             match kind {
-                TaskKind::ExpirePassword if perhaps > 1 => {
-                    broken.push((12, format!("{task} reset a password {perhaps} times")));
+                TaskKind::ResetPassword if truth.wish.made_up => {
+                    let report = records.reports.get(&(task, finish.epoch)).filter(|_| finish.member.is_some());
+                    broken.extend(truth.hands_over(finish, report).err());
                 }
                 TaskKind::EnableUser | TaskKind::DisableUser => {
                     let wanted = kind == TaskKind::EnableUser;
@@ -769,31 +775,19 @@ impl World {
         }
     }
 
-    /// A batch that ended tells of each of its records once.
-    fn check_batches(&self) -> Vec<(u8, String)> {
+    /// A batch that ended tells of each of its records what became of it.
+    fn check_batches(&self) -> Vec<Broken> {
         let records = self.controllers.disk.records();
         let mut broken = Vec::new();
         for (task, finish) in self.oracle.ended() {
             let Some(truth) = self.tasks.get(&task).filter(|it| it.wish.kind == TaskKind::ImportBatch) else {
                 continue;
             };
-            let whole = finish.outcome == Outcome::Succeeded;
-            let Some(report) = records.reports.get(&(task, finish.epoch)).filter(|_| finish.member.is_some()) else {
-                continue;
-            };
-            let told: usize = report.streams.iter().filter_map(|it| self.told.get(&it.id)).sum();
-            let all = usize::try_from(truth.wish.records).unwrap_or(usize::MAX);
-            if told > all || (whole && told < all) {
-                broken.push((20, format!("{task} of {all} records told of {told}, and ended {}", finish.outcome)));
-            }
-            let made: usize =
-                (0..truth.wish.records).map(|record| self.org.look(&Question::Made(key(task, record))).made).sum();
-            if whole && finish.certainty == Certainty::Certain && made < all && told == all {
-                let failed = truth.calls.iter().any(|it| it.refused);
-                if !failed {
-                    broken.push((14, format!("{task} succeeded, and {made} of its {all} users are there")));
-                }
-            }
+            let report = records.reports.get(&(task, finish.epoch)).filter(|_| finish.member.is_some());
+            let streams = report.into_iter().flat_map(|it| it.streams.iter());
+            let told: BTreeMap<u64, Told> =
+                streams.filter_map(|it| self.told.get(&it.id)).flatten().map(|(record, end)| (*record, *end)).collect();
+            broken.extend(truth.tells(finish, &told).err());
         }
         broken
     }

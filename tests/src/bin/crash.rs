@@ -47,15 +47,19 @@ fn main() -> ExitCode {
         println!("{}", serde_json::to_string_pretty(&tally).expect("a tally is plain data"));
     } else {
         println!(
-            "{} kills ({} of an agent, {} of them long, {} of the controller), {} tasks, {} effects, outcomes {:?}",
+            "{} kills ({} of an agent, {} of them long, {} of the controller), {} tasks ({} with a late call), {} effects",
             tally.rounds,
             tally.agent_kills,
             tally.long_deaths,
             tally.controller_kills,
             tally.tasks,
-            tally.effects,
-            tally.outcomes
+            tally.late,
+            tally.effects
         );
+        for (kind, outcomes) in &tally.outcomes {
+            println!("{kind}: {outcomes:?}");
+        }
+        println!("entries of imports: {:?}", tally.entries);
         println!("killed at fail points: {:?}; not reached in time: {}", tally.points, tally.unreached);
         for violation in &tally.violations {
             println!("VIOLATION: {violation}");

@@ -33,6 +33,8 @@ pub struct AgentOptions {
     pub request_timeout_secs: u64,
     /// Milliseconds after which an unanswered call is taken not to take effect any more.
     pub settle_ms: u64,
+    /// The same for calls that must not be repeated.
+    pub settle_once_ms: u64,
     /// More lines for `[agent]`.
     pub agent_section: String,
     /// More lines for `[controller]`.
@@ -49,6 +51,7 @@ impl Default for AgentOptions {
             concurrency: 8,
             request_timeout_secs: 10,
             settle_ms: 50,
+            settle_once_ms: 200,
             agent_section: String::new(),
             controller_section: String::new(),
             salesforce_section: String::new(),
@@ -131,7 +134,7 @@ impl Agent {
             concurrency = options.concurrency,
             request_timeout = options.request_timeout_secs,
             settle = options.settle_ms,
-            settle_once = options.settle_ms * 4,
+            settle_once = options.settle_once_ms,
             more = options.salesforce_section,
             plain = if salesforce.starts_with("http://") { "insecure_plain_http = true\n" } else { "" },
         )

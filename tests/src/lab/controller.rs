@@ -8,7 +8,7 @@ use postern_protocol::TaskId;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::{CLUSTER, FailPoints, Process, SYSTEM};
+use super::{Api, CLUSTER, FailPoints, Process, SYSTEM};
 use crate::wait_for;
 
 /// How the controller runs.
@@ -42,41 +42,39 @@ pub struct Controller {
     data: PathBuf,
     options: ControllerOptions,
     listen: String,
-    http: reqwest::Client,
+    api: Api,
 }
 
 impl Controller {
     pub(super) async fn start(programs: &Path, data: &Path, options: ControllerOptions) -> Self {
         let process = spawn(programs, data, &options, "127.0.0.1:0", "127.0.0.1:0");
-        // reqwest wants a provider even for plain HTTP; that another test was first is no error.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         let mut controller = Self {
             process,
             programs: programs.to_owned(),
             data: data.to_owned(),
             options,
             listen: String::new(),
-            http,
+            api: Api::of(ready_file(data), data),
         };
-        controller.process.wait_ready(&controller.ready_file()).await;
+        controller.process.wait_ready(&ready_file(data)).await;
         let ready = controller.ready();
         ready["controller_url"].as_str().expect("the listener's URL").clone_into(&mut controller.listen);
         controller
     }
 
-    fn ready_file(&self) -> PathBuf {
-        self.data.with_extension("ready")
-    }
-
     fn ready(&self) -> Value {
-        let text = std::fs::read(self.ready_file()).expect("the ready file");
+        let text = std::fs::read(ready_file(&self.data)).expect("the ready file");
         serde_json::from_slice(&text).expect("the ready file is JSON")
     }
 
     /// The URL agents dial.
     pub fn url(&self) -> &str {
         &self.listen
+    }
+
+    /// Its API, to be asked beside whatever is done to its process.
+    pub fn api(&self) -> Api {
+        self.api.clone()
     }
 
     /// The address agents dial.
@@ -122,10 +120,10 @@ impl Controller {
 
     /// Starts it again, on the address its agents know.
     pub async fn restart(&mut self) {
-        let _ = std::fs::remove_file(self.ready_file());
+        let ready = ready_file(&self.data);
+        let _ = std::fs::remove_file(&ready);
         let address = self.address().to_string();
         self.process = spawn(&self.programs, &self.data, &self.options, &address, "127.0.0.1:0");
-        let ready = self.ready_file();
         self.process.wait_ready(&ready).await;
     }
 
@@ -177,27 +175,10 @@ impl Controller {
         }
     }
 
-    async fn api(&self, method: reqwest::Method, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let ready = self.ready();
-        let url = format!("{}{path}", ready["api_url"].as_str().expect("the API's URL").trim_end_matches('/'));
-        let token = std::fs::read_to_string(self.data.join("api.token")).expect("the API's token");
-        let mut request = self.http.request(method, url).bearer_auth(token.trim());
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        match request.send().await {
-            Ok(response) => {
-                let status = response.status().as_u16();
-                (status, response.json().await.unwrap_or(Value::Null))
-            }
-            Err(error) => (0, Value::String(error.to_string())),
-        }
-    }
-
     /// Submits a task without secrets through the API. `Err` says what it answered, status 0 if nothing.
     pub async fn try_submit(&self, id: TaskId, kind: &str, params: Value) -> Result<(), (u16, Value)> {
         let body = json!({ "id": id, "system": SYSTEM, "kind": kind, "params": params, "mode": "async" });
-        match self.api(reqwest::Method::POST, "/v1/tasks", Some(&body)).await {
+        match self.api.ask(reqwest::Method::POST, "/v1/tasks", Some(&body)).await {
             (200..=202, _) => Ok(()),
             (status, answer) => Err((status, answer)),
         }
@@ -213,7 +194,7 @@ impl Controller {
 
     /// What the API says of a task; `Null` if it does not answer.
     pub async fn task(&self, id: TaskId) -> Value {
-        let (status, task) = self.api(reqwest::Method::GET, &format!("/v1/tasks/{id}"), None).await;
+        let (status, task) = self.api.ask(reqwest::Method::GET, &format!("/v1/tasks/{id}"), None).await;
         if status == 200 { task } else { Value::Null }
     }
 
@@ -228,7 +209,7 @@ impl Controller {
 
     /// What the API says of a member.
     pub async fn member(&self, member: &str) -> Value {
-        self.api(reqwest::Method::GET, &format!("/v1/members/{member}"), None).await.1
+        self.api.ask(reqwest::Method::GET, &format!("/v1/members/{member}"), None).await.1
     }
 }
 
@@ -238,6 +219,11 @@ pub fn new_task_id() -> TaskId {
     let mut random = [0; 10];
     getrandom::fill(&mut random).expect("random bytes");
     TaskId::from_random(u64::try_from(now).unwrap_or(0), random)
+}
+
+/// Written when the controller listens.
+fn ready_file(data: &Path) -> PathBuf {
+    data.with_extension("ready")
 }
 
 fn spawn(programs: &Path, data: &Path, options: &ControllerOptions, listen: &str, api: &str) -> Process {
@@ -259,7 +245,7 @@ fn spawn(programs: &Path, data: &Path, options: &ControllerOptions, listen: &str
         "--heartbeat-secs",
         &options.heartbeat.as_secs().to_string(),
         "--ready-file",
-        &text(&data.with_extension("ready")),
+        &text(&ready_file(data)),
     ];
     let arguments = [&arguments[..], &options.serve].concat();
     Process::start(&programs.join("postern-controller"), &arguments, &data.with_extension("log"))

@@ -179,7 +179,7 @@ impl Script {
             TaskState::Journaled { .. } => {
                 let entry = self.entry(0, Mark::Intent);
                 let writes = vec![
-                    Write::PutState(task, TaskState::Started { resumed: 0 }),
+                    Write::PutState(task, TaskState::Started { unended: 1 }),
                     Write::PutJournal(task, first, entry),
                 ];
                 Step { writes, ..Step::default() }
@@ -264,7 +264,7 @@ impl Contents {
                 let held = Held {
                     offer: Offer::clone(offer),
                     origin: *origin,
-                    state: TaskState::Journaled { resumed: 0 },
+                    state: TaskState::Journaled { unended: 0 },
                     journal: Vec::new(),
                 };
                 self.tasks.insert(offer.task, held);

@@ -12,7 +12,7 @@ use super::{Event, Gated, Ledger, Unfinished, failure};
 use crate::journal::{JournalEntry, Mark};
 use crate::limits::Limits;
 use crate::retry;
-use crate::write::{Caller, Origin, TaskState, Write};
+use crate::write::{Caller, Origin, Write};
 
 /// An intent on its way to the disk, and who waits for it.
 #[derive(Debug)]
@@ -77,11 +77,9 @@ impl Ledger {
         let (epoch, attempt) = (held.lease.epoch, held.offer.attempt);
         let number = held.next_journal();
         held.traces.add(entry.mark);
-        let first = matches!(held.state, TaskState::Journaled { .. });
-        if first {
-            held.state = TaskState::Started { resumed: 0 };
-            self.writes.push(Write::PutState(task, TaskState::Started { resumed: 0 }));
-        }
+        let state = held.start();
+        let first = state.is_some();
+        self.writes.extend(state.map(|state| Write::PutState(task, state)));
         let local = held.origin.is_local();
         self.writes.push(Write::PutJournal(task, number, entry.clone()));
         if first && !local {

@@ -120,7 +120,9 @@ impl Ledger {
     fn bury(&mut self, report: &Report) -> Vec<Write> {
         let known = (report.outcome.known(), report.certainty.known(), report.changed.known());
         let (Some(outcome), Some(certainty), Some(changed)) = known else { return Vec::new() };
-        let payload = !report.streams.is_empty();
+        // One that is said again, in short, was handed over before.
+        let before = self.tombstones.get(report.task);
+        let payload = !report.streams.is_empty() || before.is_some_and(|it| it.payload);
         let stone = Tombstone {
             task: report.task,
             epoch: report.epoch,

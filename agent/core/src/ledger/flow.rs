@@ -1,4 +1,4 @@
-//! How much is taken on: credit, and the room that is kept for what is owed.
+//! How much is taken on: credit, the room that is kept for what is owed, and the calls for what is held.
 
 use postern_protocol::TaskKind;
 use postern_protocol::message::v1::Credit;
@@ -33,7 +33,7 @@ impl Ledger {
         let most = (self.limits.held + spared).min(RENEW_PAGE);
         let left = 100_usize.saturating_sub(self.outbox_percent());
         let most = most.min((most * left).div_ceil(100 - CREDIT_SHRINKS));
-        most.saturating_sub(self.tasks.len()).min(self.reportable())
+        most.saturating_sub(self.tasks.len()).min(self.reportable()).min(self.callable())
     }
 
     /// Whether another task of a kind may be taken while so much is owed.

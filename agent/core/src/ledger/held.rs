@@ -8,6 +8,7 @@ use postern_protocol::task::{Lane, Repeat};
 use postern_protocol::{StreamId, TaskKind, Timestamp};
 
 use super::RestoredTask;
+use super::offer::is_lasting;
 use crate::journal::{JournalEntry, Mark};
 use crate::lease::Lease;
 use crate::limits::Limits;
@@ -116,7 +117,7 @@ impl Held {
         let missing = offer.streams.iter().map(|stream| stream.id).filter(|id| !streams_here.contains(id)).collect();
         Self {
             origin,
-            state: TaskState::Journaled { resumed: 0 },
+            state: TaskState::Journaled { unended: 0 },
             lease,
             arrival,
             running: false,
@@ -167,8 +168,7 @@ impl Held {
     /// How often the process is known to have died in an attempt that got no further.
     pub(super) fn deaths(&self) -> u32 {
         match self.state {
-            TaskState::Journaled { resumed } => resumed,
-            TaskState::Started { resumed } => resumed.saturating_add(1),
+            TaskState::Journaled { unended } | TaskState::Started { unended } => unended,
             TaskState::Concluded(_) => 0,
         }
     }
@@ -185,25 +185,34 @@ impl Held {
         if !self.is_begun() && !self.restored {
             return None;
         }
-        *self.resumed()? += 1;
+        *self.unended()? += 1;
+        Some(self.state.clone())
+    }
+
+    /// Notes that the running attempt is about to act for the first time. What is to be on disk before it does.
+    pub(super) fn start(&mut self) -> Option<TaskState> {
+        if self.is_begun() {
+            return None;
+        }
+        self.state = TaskState::Started { unended: 1 };
         Some(self.state.clone())
     }
 
     /// Notes that an attempt ended without the death of the process. What is to be on disk, if anything is.
     pub(super) fn survive(&mut self) -> Option<TaskState> {
-        *self.resumed().filter(|resumed| **resumed > 0)? -= 1;
+        *self.unended().filter(|unended| **unended > 0)? -= 1;
         Some(self.state.clone())
     }
 
-    /// Notes that the task got further. What is to be on disk, if anything is.
+    /// Notes that the running attempt got the task further. What is to be on disk, if anything is.
     pub(super) fn get_further(&mut self) -> Option<TaskState> {
-        *self.resumed().filter(|resumed| **resumed > 0)? = 0;
+        *self.unended().filter(|unended| **unended > 1)? = 1;
         Some(self.state.clone())
     }
 
-    fn resumed(&mut self) -> Option<&mut u32> {
+    fn unended(&mut self) -> Option<&mut u32> {
         match &mut self.state {
-            TaskState::Journaled { resumed } | TaskState::Started { resumed } => Some(resumed),
+            TaskState::Journaled { unended } | TaskState::Started { unended } => Some(unended),
             TaskState::Concluded(_) => None,
         }
     }
@@ -251,6 +260,11 @@ impl Held {
             TaskState::Journaled { .. } | TaskState::Started { .. } => Vec::new(),
         };
         self.offer.streams.iter().map(|stream| stream.id).chain(results).collect()
+    }
+
+    /// Whether it ended here in a way that another member, which may have worked on it since, may have made wrong.
+    pub(super) fn is_outdated_by(&self, offer: &Offer) -> bool {
+        matches!(&self.state, TaskState::Concluded(report) if offer.reconcile && !is_lasting(report))
     }
 
     /// Whether the same work is asked for, whatever the lease.

@@ -20,7 +20,8 @@ impl Ledger {
             .iter()
             .filter(|(_, held)| held.origin == Origin::Controller)
             .map(|(task, held)| held_task(*task, held))
-            .chain(self.outbox.iter().map(|report| HeldTask {
+            // A task that was taken on anew is told of as it is now.
+            .chain(self.outbox.iter().filter(|report| !self.tasks.contains_key(&report.task)).map(|report| HeldTask {
                 lease: LeaseRef { task: report.task, epoch: report.epoch },
                 state: HeldState::Reported.into(),
             }))

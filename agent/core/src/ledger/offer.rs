@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{Accept, Offer, Reject, Rejection, Report, Started};
-use postern_protocol::{ReportNo, StreamId, TaskKind, Timestamp};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::{Outcome, ReportNo, StreamId, TaskKind, Timestamp};
 
 use super::held::Held;
 use super::{Event, Gated, Ledger, Offered, Refusal, failure};
@@ -14,6 +15,14 @@ use crate::write::{Origin, TaskState, Tombstone, Write};
 /// When a batch that there is no room for may be offered again: soon beside the time that batches take, and seldom
 /// enough for hundreds of them in the controller's queue.
 const BATCH_AGAIN_MS: u32 = 30_000;
+
+/// When a task may be offered again whose earlier results are on their way: soon beside what they take.
+const OUTDATED_AGAIN_MS: u32 = 1_000;
+
+/// Whether an outcome stays true whatever another member did since: what was asked for was done.
+pub(super) fn is_lasting(report: &Report) -> bool {
+    report.outcome.known() == Some(Outcome::Succeeded)
+}
 
 impl Ledger {
     /// A task was offered.
@@ -29,9 +38,9 @@ impl Ledger {
                 self.reject(&offered.offer, Rejection::Invalid, "the task is held here with other content", 0);
             }
         } else if let Some(report) = self.outbox.find(task).cloned() {
-            self.offer_of_reported(&offered.offer, report);
+            self.offer_of_reported(offered, report, now);
         } else if let Some(stone) = self.tombstones.get(task) {
-            self.offer_of_ended(&offered.offer, stone);
+            self.offer_of_ended(offered, stone, now);
         } else {
             self.offer_of_unknown(offered, now);
         }
@@ -44,6 +53,11 @@ impl Ledger {
             self.reject(&offer, reason, &message, u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX));
         } else if origin == Origin::Controller && (self.stopping || !self.membership.may_begin()) {
             self.reject(&offer, Rejection::Draining, "the member takes no new work now", 0);
+        } else if origin == Origin::Controller
+            && let Some(wait) = self.used_up(&offer.system, now)
+        {
+            let message = format!("the calls that `{}` takes today are used up, or spoken for", offer.system);
+            self.reject(&offer, Rejection::Overloaded, &message, u32::try_from(wait.as_millis()).unwrap_or(u32::MAX));
         } else if origin == Origin::Controller && self.room() == 0 {
             self.reject(&offer, Rejection::Overloaded, "the member holds as much as it can", 1_000);
         } else if origin == Origin::Controller && !self.has_outbox_for(offer.kind.known()) {
@@ -82,6 +96,10 @@ impl Ledger {
             Ordering::Less => {
                 return self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here", 0);
             }
+            Ordering::Greater if held.is_outdated_by(offer) => {
+                let message = "the results of an earlier attempt are on their way to the controller";
+                return self.reject(offer, Rejection::Overloaded, message, OUTDATED_AGAIN_MS);
+            }
             Ordering::Equal => (),
             Ordering::Greater => self.lease_anew(offer),
         }
@@ -115,20 +133,25 @@ impl Ledger {
         self.renew_now();
     }
 
-    /// Reported, not acknowledged: the same epoch is a repetition, a newer one gets the same outcome.
-    fn offer_of_reported(&mut self, offer: &Offer, report: Report) {
+    /// Reported, not acknowledged: the same epoch is a repetition, a newer one gets the same outcome, if it still holds.
+    fn offer_of_reported(&mut self, offered: Offered, report: Report, now: Timestamp) {
+        let offer = &offered.offer;
         match offer.epoch.cmp(&report.epoch) {
             Ordering::Less => self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here", 0),
             Ordering::Equal => self.outbox.rewind_to(report.number),
-            Ordering::Greater => self.owe(Report { epoch: offer.epoch, attempt: offer.attempt, ..report }),
+            Ordering::Greater => {
+                let report = Report { epoch: offer.epoch, attempt: offer.attempt, ..report };
+                self.report_again(offered, report, now);
+            }
         }
     }
 
-    fn offer_of_ended(&mut self, offer: &Offer, stone: Tombstone) {
+    fn offer_of_ended(&mut self, offered: Offered, stone: Tombstone, now: Timestamp) {
+        let offer = &offered.offer;
         if offer.epoch <= stone.epoch {
             return self.reject(offer, Rejection::Fenced, "the task ended here and was acknowledged", 0);
         }
-        self.owe(Report {
+        let report = Report {
             number: ReportNo(0),
             task: stone.task,
             epoch: offer.epoch,
@@ -141,7 +164,23 @@ impl Ledger {
             sealed: List::default(),
             streams: List::default(),
             ext: List::default(),
-        });
+        };
+        self.report_again(offered, report, now);
+    }
+
+    /// What this member remembers of a task is its outcome under the newer epoch too, unless another member may have
+    /// worked on it since and that may be wrong now: then it is found out anew.
+    fn report_again(&mut self, offered: Offered, report: Report, now: Timestamp) {
+        if !offered.offer.reconcile || is_lasting(&report) {
+            self.owe(report);
+        } else if report.outcome.known() == Some(Outcome::DeadLettered) {
+            // It is not run again, whatever the other member did.
+            let changed = if report.changed.known() == Some(Changed::Yes) { Changed::Yes } else { Changed::Unknown };
+            let (certainty, changed) = (Certainty::Unknown.into(), changed.into());
+            self.owe(Report { certainty, changed, streams: List::default(), ..report });
+        } else {
+            self.offer_of_unknown(offered, now);
+        }
     }
 
     pub(super) fn reject(&mut self, offer: &Offer, reason: Rejection, message: &str, retry_after_ms: u32) {

@@ -15,6 +15,7 @@ impl Ledger {
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.retry_parked(now);
+        self.forget_calls(now);
     }
 
     /// When to call [`Self::handle_timeout`], if ever.
@@ -29,7 +30,8 @@ impl Ledger {
         // What was due when last looked at waits for something else than time.
         let upcoming =
             renewal.into_iter().chain(retries).chain(deadlines).chain(lost).filter(|at| *at > self.looked_at);
-        upcoming.chain(patience).chain(self.deferred.due_at()).min()
+        let calls = self.calls_left.values().map(|left| left.until);
+        upcoming.chain(patience).chain(calls).chain(self.deferred.due_at()).min()
     }
 
     /// A payload of a task is complete on this machine.

@@ -498,7 +498,7 @@ fn what_was_held_before_a_hard_disable_goes_on_only_under_a_newer_lease() {
 /// The agent died disabled and was enabled before it came back.
 #[test]
 fn a_hard_disable_on_disk_outlives_the_process() {
-    let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
+    let begun = restored(Origin::Controller, TaskState::Started { unended: 0 }, 1);
     let mut desk = Desk::restored(Restored { membership: Some(hard_disabled(1)), ..begun });
     desk.ledger.handle_welcome(SessionNo(2), enabled(2), desk.now);
     desk.sync();
@@ -747,30 +747,30 @@ fn an_expired_task_is_reported_and_never_run_late() {
 /// The journal is read first: a batch has results of the steps that were done.
 #[test]
 fn f10_a_task_in_which_the_process_died_twice_is_given_up() {
-    let died = |resumed| Desk::restored(restored(Origin::Controller, TaskState::Started { resumed }, 1));
-    assert!(died(0).events().is_empty(), "once is bad luck");
-    let events = died(1).events();
+    let died = |unended| Desk::restored(restored(Origin::Controller, TaskState::Started { unended }, 1));
+    assert!(died(1).events().is_empty(), "once is bad luck");
+    let events = died(2).events();
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }]), "{events:?}");
 }
 
 /// Leave `resume` to tasks that have begun, and a task whose dataset brings the process down does so for ever.
 #[test]
 fn f10_a_task_that_kills_the_process_before_its_first_intent_is_given_up_too() {
-    let died = |resumed| {
-        let held = restored(Origin::Controller, TaskState::Journaled { resumed }, 0);
+    let died = |unended| {
+        let held = restored(Origin::Controller, TaskState::Journaled { unended }, 0);
         Desk::restored(Restored { membership: Some(enabled(1)), ..held })
     };
-    for resumed in 0..2 {
-        let mut desk = died(resumed);
+    for unended in 0..2 {
+        let mut desk = died(unended);
         desk.connect();
         desk.renew(LeaseVerdict::Kept);
         assert!(desk.events().is_empty(), "not before it is on disk that it runs");
         desk.sync();
         assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
-        assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Journaled { resumed: resumed + 1 })));
+        assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Journaled { unended: unended + 1 })));
         desk.ledger.handle_intend(id(1), 3, intent(0), REACH, desk.now);
         desk.sync();
-        assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { resumed: 0 })), "it got further");
+        assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { unended: 1 })), "it got further");
     }
     let mut desk = died(2);
     desk.connect();
@@ -784,14 +784,14 @@ fn f10_a_task_that_kills_the_process_before_its_first_intent_is_given_up_too() {
 #[test]
 fn f10_only_a_step_that_is_done_lets_deaths_be_forgotten() {
     let mut desk = Desk::connected();
-    let held = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
+    let held = restored(Origin::Controller, TaskState::Started { unended: 1 }, 1);
     desk.ledger = Desk::restored(Restored { membership: Some(enabled(1)), ..held }).ledger;
     desk.connect();
     desk.renew(LeaseVerdict::Kept);
     desk.events();
     desk.sync();
     desk.events();
-    let forgotten = Write::PutState(id(1), TaskState::Started { resumed: 0 });
+    let forgotten = Write::PutState(id(1), TaskState::Started { unended: 1 });
     let memo = JournalEntry { mark: Mark::Memo, ..intent(0) };
     for (ticket, entry) in [(4, intent(0).taken_back()), (5, memo)] {
         desk.ledger.handle_record(id(1), ticket, vec![entry]);
@@ -805,13 +805,13 @@ fn f10_only_a_step_that_is_done_lets_deaths_be_forgotten() {
 
 #[test]
 fn f10_an_import_may_cost_as_many_deaths_as_it_takes_to_find_one_entry() {
-    let events = |resumed| {
-        let mut held = restored(Origin::Controller, TaskState::Started { resumed }, 1);
+    let events = |unended| {
+        let mut held = restored(Origin::Controller, TaskState::Started { unended }, 1);
         held.tasks[0].offer.kind = TaskKind::ImportBatch.into();
         Desk::restored(held).events()
     };
-    assert!(events(16).is_empty(), "a unit of 10,000, once for itself, once again, and fourteen halves");
-    let given_up = events(19);
+    assert!(events(17).is_empty(), "a unit of 10,000, once for itself, once again, and fourteen halves");
+    let given_up = events(20);
     assert!(matches!(given_up.as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }]), "{given_up:?}");
 }
 
@@ -862,9 +862,32 @@ fn what_may_have_had_an_effect_is_found_out_after_its_deadline() {
     assert_eq!(desk.events(), [Event::Granted(2)], "the next step of what has begun");
 }
 
+/// Leave the first attempt out of those that end, and one death is taken for two.
+#[test]
+fn f10_a_first_attempt_that_failed_is_no_death_of_the_process() {
+    let mut desk = Desk::connected();
+    desk.offer(offer(1, TaskKind::DisableUser, 1));
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
+    desk.sync();
+    desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "timeout", "no answer"), desk.now);
+    desk.now = at(110);
+    desk.events();
+    desk.sync();
+    assert!(desk.events().iter().any(|it| matches!(it, Event::Start { resumed: true, .. })));
+    let state = desk.disk.iter().rev().find_map(|write| match write {
+        Write::PutState(_, state) => Some(state.clone()),
+        _ => None,
+    });
+    let died = restored(Origin::Controller, state.unwrap(), 1);
+    assert!(Desk::restored(died).events().is_empty(), "it died once");
+}
+
 #[test]
 fn f26_a_restored_task_waits_for_a_session_and_a_lease() {
-    let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
+    let begun = restored(Origin::Controller, TaskState::Started { unended: 1 }, 1);
     let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..begun });
     desk.sync();
     assert!(desk.events().is_empty());
@@ -874,18 +897,18 @@ fn f26_a_restored_task_waits_for_a_session_and_a_lease() {
     assert!(desk.events().is_empty(), "nor before it is on disk that it runs again");
     desk.sync();
     assert!(matches!(desk.events().as_slice(), [Event::Start { resumed: true, .. }]));
-    assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { resumed: 1 })));
+    assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { unended: 2 })));
 
     desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
     desk.sync();
-    assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { resumed: 0 })), "it ended: no death");
+    assert!(desk.disk.contains(&Write::PutState(id(1), TaskState::Started { unended: 1 })), "it ended: no death");
 }
 
 /// Leave `welcomed` out of `may_start`: what only reads needs no lease and runs before anybody said that it still may.
 #[test]
 fn after_a_restart_nothing_starts_before_there_is_a_session() {
     let reads = offer(1, TaskKind::ValidateUser, 1);
-    let (origin, state) = (Origin::Controller, TaskState::Journaled { resumed: 0 });
+    let (origin, state) = (Origin::Controller, TaskState::Journaled { unended: 0 });
     let reads = RestoredTask { offer: reads, origin, state, journal: 0, streams_here: Vec::new() };
     let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), tasks: vec![reads], ..Restored::default() });
     let started = |desk: &mut Desk| {
@@ -1143,12 +1166,12 @@ fn the_lease_is_kept_while_results_are_on_their_way() {
 
 #[test]
 fn a_task_of_this_machine_is_not_run_behind_the_back_of_whoever_left_it() {
-    let mut desk = Desk::restored(restored(Origin::Local(Caller::Person), TaskState::Journaled { resumed: 0 }, 0));
+    let mut desk = Desk::restored(restored(Origin::Local(Caller::Person), TaskState::Journaled { unended: 0 }, 0));
     assert!(desk.events().is_empty());
     desk.sync();
     assert!(desk.disk.contains(&Write::DeleteTask(id(1))));
 
-    let mut desk = Desk::restored(restored(Origin::Local(Caller::Person), TaskState::Started { resumed: 0 }, 1));
+    let mut desk = Desk::restored(restored(Origin::Local(Caller::Person), TaskState::Started { unended: 0 }, 1));
     let events = desk.events();
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
 }
@@ -1167,7 +1190,7 @@ fn begun_work_whose_lease_was_lost_still_says_what_may_have_happened() {
     let events = desk.events();
     assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
 
-    let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
+    let begun = restored(Origin::Controller, TaskState::Started { unended: 0 }, 1);
     let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..begun });
     desk.connect();
     desk.renew(LeaseVerdict::Unknown);
@@ -1178,7 +1201,7 @@ fn begun_work_whose_lease_was_lost_still_says_what_may_have_happened() {
 /// Drop it in `lose`, and what the journal could decide ends as unknown.
 #[test]
 fn begun_work_that_comes_back_under_a_newer_lease_goes_on_from_its_journal() {
-    let begun = restored(Origin::Controller, TaskState::Started { resumed: 0 }, 1);
+    let begun = restored(Origin::Controller, TaskState::Started { unended: 0 }, 1);
     let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..begun });
     desk.connect();
     desk.renew(LeaseVerdict::Fenced);

@@ -21,7 +21,12 @@ impl Tombstones {
 
     /// Adds one. The oldest of its sort if there are more than `most` now.
     pub(super) fn add(&mut self, stone: Tombstone, most: usize) -> Option<TaskId> {
-        let stones = if stone.payload { &mut self.with_payload } else { &mut self.without };
+        let (stones, others) = if stone.payload {
+            (&mut self.with_payload, &mut self.without)
+        } else {
+            (&mut self.without, &mut self.with_payload)
+        };
+        others.remove(&stone.task);
         stones.insert(stone.task, stone);
         // Ids of tasks begin with the time they were made: the first is the oldest.
         if stones.len() > most { stones.pop_first().map(|(task, _)| task) } else { None }

@@ -142,8 +142,13 @@ impl Salesforce {
         let (mut renewed, mut locked) = (false, 0);
         loop {
             // Before the intent, whose lease must outlive the call (`reach`): it would run out during a wait for a
-            // place, which has no bound. The wait for a lease has one, and keeps a place from others only that long.
-            let place = self.governor.place().await;
+            // place, or in the lane, which has no bound. The wait for a lease has one, and keeps a place from others only
+            // that long.
+            let place = if call.takes_role_lane {
+                self.governor.place_in_role_lane().await
+            } else {
+                self.governor.place().await
+            };
             cx.intend(step, note.to_vec(), self.reach()).await.map_err(Undone::Not)?;
             let answer = self.fetch(place, &session, call, |reply| classify(&reply, call.done)).await;
             Point::CallMade.reach();

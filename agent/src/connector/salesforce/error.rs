@@ -7,6 +7,7 @@ use postern_protocol::Failure;
 use postern_protocol::FailureClass::{self, Interrupted, RateLimited, Rejected, Transient, Unauthorized};
 
 use crate::http::{Hop, Lost, Sent};
+use crate::redaction::redacted;
 use table::{Known, SIGN_IN, TABLE};
 
 /// What a call that is longer than is taken fails with.
@@ -163,9 +164,9 @@ pub(super) fn is_glitch(failure: &Failure) -> bool {
     failure.class.known() == Some(Transient)
 }
 
-/// Salesforce's words in one line, without its HTML, bounded.
+/// Salesforce's words in one line, without its HTML, bounded, and without any secret that they repeat.
 pub(super) fn words(message: &str) -> String {
-    let text = message.replace("<br>", " ").replace("<br/>", " ");
+    let text = redacted(message).replace("<br>", " ").replace("<br/>", " ");
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_WORDS).collect()
 }
 

@@ -1,4 +1,5 @@
-//! How hard an org may be asked: how many calls at once, how many in a day, and when to leave it alone.
+//! How hard an org may be asked: how many calls at once, which of them one by one, how many in a day, and when to leave it
+//! alone.
 //!
 //! The calls of a day belong to everybody who works with the org. Above a share of them batches wait, so that people,
 //! other programs and single urgent tasks find some left. [`Budget`] decides, without I/O; every reply is noted here, and
@@ -14,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{error, time};
 use crate::clock;
+use crate::connector::CallsLeft;
 
 /// The share of the calls at which the log warns, if batches do not wait before: early enough to look who uses them up.
 const WARN_PERCENT: u8 = 80;
@@ -48,12 +50,24 @@ impl Usage {
 /// What one org is asked for by all tasks together.
 pub(super) struct Governor {
     places: Arc<Semaphore>,
+    /// The place among writes to roles and groups.
+    role_lane: Arc<Semaphore>,
+    /// The same among bulk jobs of such writes.
+    role_jobs: Arc<Semaphore>,
     budget: Mutex<Budget>,
     waits: Mutex<Waits>,
 }
 
 /// A place among the calls that run at once; free again when it is dropped. Whoever holds one must not ask for another.
-pub(super) struct Place(#[expect(dead_code, reason = "held, not looked at")] Option<OwnedSemaphorePermit>);
+pub(super) struct Place {
+    #[expect(dead_code, reason = "held, not looked at")]
+    place: Option<OwnedSemaphorePermit>,
+    #[expect(dead_code, reason = "held, not looked at")]
+    lane: Option<OwnedSemaphorePermit>,
+}
+
+/// Said of a bulk job that it is the only one of its sort; until it is dropped.
+pub(super) struct OnlyJob(#[expect(dead_code, reason = "held, not looked at")] Option<OwnedSemaphorePermit>);
 
 /// Whether a batch may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +85,8 @@ impl Governor {
     pub(super) fn new(at_once: usize, batch_percent: u8) -> Self {
         Self {
             places: Arc::new(Semaphore::new(at_once)),
+            role_lane: Arc::new(Semaphore::new(1)),
+            role_jobs: Arc::new(Semaphore::new(1)),
             budget: Mutex::new(Budget::new(batch_percent)),
             waits: Mutex::default(),
         }
@@ -78,8 +94,20 @@ impl Governor {
 
     /// Waits for a place. First come, first served.
     pub(super) async fn place(&self) -> Place {
-        // Nobody closes the semaphore.
-        Place(Arc::clone(&self.places).acquire_owned().await.ok())
+        Place { place: permit(&self.places).await, lane: None }
+    }
+
+    /// The same for a write to roles or groups, of which only one at a time has a place.
+    pub(super) async fn place_in_role_lane(&self) -> Place {
+        // In this order, or those who wait for the lane would keep places from others.
+        let lane = permit(&self.role_lane).await;
+        Place { lane, ..self.place().await }
+    }
+
+    /// Waits until no other bulk job writes to roles. Single calls do not wait for a job, which may take hours: who has to
+    /// be shut out at once cannot.
+    pub(super) async fn only_role_job(&self) -> OnlyJob {
+        OnlyJob(permit(&self.role_jobs).await)
     }
 
     /// Takes note of what a reply says of calls.
@@ -97,7 +125,16 @@ impl Governor {
     /// Takes note of how long a failed reply asked to wait, if it did. The newest reply of a code counts: what others
     /// fail of does not wait for it.
     pub(super) fn asked(&self, failure: &Failure, wait: Option<Duration>) {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner).asked(failure.code.as_str(), wait, clock::now());
+        let now = clock::now();
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).asked(failure.code.as_str(), wait, now);
+        if is_used_up(failure) {
+            self.budget().refused(now + wait.unwrap_or(USED_UP).min(LONGEST));
+        }
+    }
+
+    /// How many more calls the org takes.
+    pub(super) fn calls_left(&self) -> Option<CallsLeft> {
+        self.budget().left(clock::now())
     }
 
     /// What the newest reply said of the calls used.
@@ -135,6 +172,16 @@ impl Governor {
     }
 }
 
+async fn permit(of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    // Nobody closes them.
+    Arc::clone(of).acquire_owned().await.ok()
+}
+
+/// Whether the org takes no more calls today, as opposed to too many at once.
+fn is_used_up(failure: &Failure) -> bool {
+    failure.code.as_str() == "REQUEST_LIMIT_EXCEEDED" && failure.summary.contains("TotalRequests")
+}
+
 /// The failure of a batch that leaves the rest of the calls to others.
 pub(super) fn reserved(Usage { used, of }: Usage, batch_percent: u8) -> Failure {
     let summary = format!(
@@ -149,12 +196,14 @@ pub(super) fn reserved(Usage { used, of }: Usage, batch_percent: u8) -> Failure 
 struct Budget {
     batch_percent: u8,
     usage: Option<(Usage, Timestamp)>,
+    /// Until when the org is left alone because it takes no more calls.
+    refused: Option<Timestamp>,
     warned: bool,
 }
 
 impl Budget {
     const fn new(batch_percent: u8) -> Self {
-        Self { batch_percent, usage: None, warned: false }
+        Self { batch_percent, usage: None, refused: None, warned: false }
     }
 
     /// Nothing waits before the log has warned.
@@ -165,12 +214,28 @@ impl Budget {
     /// A reply said how many calls are used. Whether that is worth a warning.
     fn saw(&mut self, usage: Usage, now: Timestamp) -> bool {
         self.usage = Some((usage, now));
+        if usage.used < usage.of {
+            self.refused = None;
+        }
         let warn_percent = self.warn_percent();
         // Answers that overtake each other must not repeat the warning: it is given anew after an eighth less.
         let calm_percent = warn_percent - warn_percent / 8;
         let warns = usage.is_at_least(warn_percent) && !self.warned;
         self.warned = (self.warned || warns) && usage.is_at_least(calm_percent);
         warns
+    }
+
+    fn refused(&mut self, until: Timestamp) {
+        self.refused = Some(until);
+    }
+
+    fn left(&self, now: Timestamp) -> Option<CallsLeft> {
+        if let Some(until) = self.refused.filter(|until| now < *until) {
+            return Some(CallsLeft { calls: 0, until });
+        }
+        let (Usage { used, of }, at) = self.usage?;
+        // Beyond the number it is left to Salesforce, which lets some orgs go on.
+        (used < of && now.since(at) < FRESH).then(|| CallsLeft { calls: of - used, until: at + FRESH })
     }
 
     fn batches(&self, now: Timestamp) -> Batches {
@@ -272,6 +337,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_is_known_for_a_while_and_after_a_refusal_nothing_is() {
+        let mut budget = Budget::new(75);
+        let left = |budget: &Budget, secs| budget.left(at(secs)).map(|left| (left.calls, left.until));
+        assert_eq!(left(&budget, 0), None, "nothing is known yet");
+        budget.saw(used(990), at(0));
+        assert_eq!((left(&budget, 299), left(&budget, 300)), (Some((10, at(300))), None));
+        budget.saw(used(1_000), at(400));
+        assert_eq!(left(&budget, 400), None, "nobody refused");
+        budget.refused(at(1_300));
+        budget.saw(used(1_000), at(400));
+        assert_eq!((left(&budget, 1_299), left(&budget, 1_300)), (Some((0, at(1_300))), None));
+        budget.saw(used(20), at(500));
+        assert_eq!(left(&budget, 500), Some((980, at(800))), "another day");
+    }
+
+    #[test]
     fn the_warning_comes_once_at_each_crossing() {
         let mut budget = Budget::new(90);
         let warns = [790, 800, 799, 801, 950, 690, 800].map(|count| budget.saw(used(count), at(0)));
@@ -339,6 +420,19 @@ mod tests {
         drop(one);
         assert!(fourth.as_mut().now_or_never().is_none(), "it came later");
         assert!(third.as_mut().now_or_never().is_some());
+    }
+
+    /// Take the place first, and the second write keeps the title from going on.
+    #[test]
+    fn whoever_waits_for_the_role_lane_takes_no_place_from_others() {
+        let governor = Governor::new(2, 90);
+        let one = governor.place_in_role_lane().now_or_never().unwrap();
+        let mut second = Box::pin(governor.place_in_role_lane());
+        assert!(second.as_mut().now_or_never().is_none());
+        let title = governor.place().now_or_never();
+        assert!(title.is_some());
+        drop(one);
+        assert!(second.as_mut().now_or_never().is_some());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::{oauth, soap};
 use crate::config::{ConfigError, SecretError, SecretSource, System};
 use crate::connector::Keep;
 use crate::http::{Encryption, Http, Lost, Reply, SIGN_IN_LIMIT, Sent};
+use crate::redaction::{self, InUse};
 use crate::{chain::Chain, clock, random};
 
 /// A session with the org.
@@ -32,6 +33,7 @@ pub(super) struct Session {
     pub(super) user: String,
     /// How the password was sent, for methods with one.
     pub(super) with: Option<With>,
+    _in_use: InUse,
 }
 
 /// Signs in to one org.
@@ -62,6 +64,7 @@ struct Secrets {
     app: Option<Secret>,
     password: Option<Secret>,
     token: Option<Secret>,
+    in_use: Vec<InUse>,
 }
 
 /// Reads the secrets of `method` once, to see that they are there.
@@ -172,7 +175,10 @@ impl SignIn {
             Method::OauthJwt { consumer_key, username, audience, .. } => {
                 let claims = Claims { consumer_key, username, audience };
                 match jwt::sign(claims, &secrets.app(), clock::unix_millis()) {
-                    Ok(assertion) => self.by_oauth(&oauth::jwt_form(&assertion), None).await,
+                    Ok(assertion) => {
+                        let _in_use = redaction::in_use(assertion.expose().as_bytes());
+                        self.by_oauth(&oauth::jwt_form(&assertion), None).await
+                    }
                     Err(error) => Answer::NotSent(
                         Failure::new(FailureClass::Unauthorized, "bad_private_key", error.to_string())
                             .with_next_step("Put the RSA key of the connected app's certificate into `private_key`."),
@@ -223,6 +229,7 @@ impl SignIn {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
             .body(form.as_str().to_owned());
+        let _in_use = basic.map(|it| redaction::in_use(it.trim_start_matches("Basic ").as_bytes()));
         if let Some(basic) = basic {
             request = request.header(AUTHORIZATION, basic.as_str());
         }
@@ -271,17 +278,26 @@ impl SignIn {
                     .with_next_step("Check the domain in the configuration."),
             );
         }
+        let in_use = redaction::in_use(token.as_bytes());
         let token = Secret::new(token.as_str().to_owned());
-        Answer::Session(Session { instance, token, organization, user, with: None })
+        Answer::Session(Session { instance, token, organization, user, with: None, _in_use: in_use })
     }
 }
 
 impl Secrets {
+    /// Reads them; they are in use as long as this lives.
     fn read(method: &Method) -> Result<Self, (&'static str, SecretError)> {
+        let mut secrets = Self::read_all(method)?;
+        let read = [&secrets.app, &secrets.password, &secrets.token];
+        secrets.in_use = read.into_iter().flatten().map(|it| redaction::in_use(it.expose().as_bytes())).collect();
+        Ok(secrets)
+    }
+
+    fn read_all(method: &Method) -> Result<Self, (&'static str, SecretError)> {
         let read = |field, source: &SecretSource| source.read().map(Some).map_err(|error| (field, error));
         let login = |login: &PasswordLogin| {
             let token = login.security_token.as_ref().map(|source| read("security_token", source)).transpose()?;
-            Ok(Self { app: None, password: read("password", &login.password)?, token: token.flatten() })
+            Ok(Self { password: read("password", &login.password)?, token: token.flatten(), ..Self::default() })
         };
         match method {
             Method::OauthJwt { private_key, .. } => {

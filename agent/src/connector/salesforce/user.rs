@@ -5,6 +5,7 @@ use postern_protocol::{Failure, FailureClass};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::role_lane::Role;
 use super::{Salesforce, error, soql};
 
 /// How often a read after an unanswered change is tried before the outcome is called unknown.
@@ -56,6 +57,11 @@ impl User {
     /// Whether this is its user name: Salesforce does not tell names apart by case.
     pub(super) fn is_called(&self, name: &str) -> bool {
         self.username.to_lowercase() == name.to_lowercase()
+    }
+
+    /// What is known of its role.
+    pub(super) fn role(&self) -> Role {
+        if self.role.is_some() { Role::Perhaps } else { Role::None }
     }
 
     /// Whether this is its e-mail address: Salesforce keeps them in lower case.

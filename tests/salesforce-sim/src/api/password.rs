@@ -76,6 +76,7 @@ pub(crate) fn may_change(world: &World, caller: Caller, id: RecordId) -> bool {
 
 /// Sets a password, for REST and SOAP.
 pub(crate) fn set(world: &mut World, caller: Caller, id: RecordId, new: &str) -> Result<(), Problem> {
+    world.tally.wanted_passwords.entry(id).or_default().push(new.into());
     let (now, token, assumptions) = (world.now(), world.new_token(), world.assumptions.clone());
     world.org_mut(caller.org).set_password(id, new, token, &assumptions, now)?;
     world.sessions.password_changed(id);

@@ -48,6 +48,7 @@ impl Delivery {
                 | Mishap::DropReply
                 | Mishap::LoseReply { .. }
                 | Mishap::DelayCommit { .. }
+                | Mishap::DelayCommitAt { .. }
                 | Mishap::OtherReply { .. }
                 | Mishap::HangAt { .. }
                 | Mishap::EndSession

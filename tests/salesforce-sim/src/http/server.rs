@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::body::{Delivery, Dropped, ReplyBody};
 use super::reply::Reply;
 use super::request::{Origin, Request};
+use super::role_write::RoleWrite;
 use crate::api;
 use crate::bulk;
 use crate::fault::{Mishap, Verdict};
@@ -128,6 +129,7 @@ async fn answer(
         world.tally.compressed_calls += u64::from(request.was_compressed);
         world.faults.judge(&request.method, &request.path, &request.body)
     };
+    let _role_write = RoleWrite::begin(&shared, &request);
     if latency_millis > 0 {
         tokio::time::sleep(Duration::from_millis(latency_millis)).await;
     }
@@ -142,7 +144,9 @@ async fn answer(
         }
         Some(Mishap::Maintenance) => Reply::html(503, "Down for Maintenance"),
         Some(Mishap::Refuse) => return Err(Dropped),
-        Some(Mishap::DelayCommit { millis }) => later(&shared, request, millis).await.ok_or(Dropped)?,
+        Some(Mishap::DelayCommit { millis } | Mishap::DelayCommitAt { millis, .. }) => {
+            later(&shared, request, millis).await.ok_or(Dropped)?
+        }
         Some(Mishap::DropReply) => {
             api::handle(&mut shared.world(), &request);
             return Err(Dropped);

@@ -176,6 +176,84 @@ fn waiting(slots: usize, tasks: &[(TaskKind, u8)]) -> Desk {
     desk
 }
 
+/// A desk of two systems that may hold so many tasks in all, nothing of which starts.
+fn two_systems() -> Desk {
+    let systems = ["acme", "beta"].map(|name| (name.parse().unwrap(), 2));
+    let limits = Limits { held: 100, ..Limits::for_systems(systems.into()) };
+    let mut desk = Desk::new();
+    desk.ledger = Ledger::restore(limits, Restored::default());
+    desk.connect();
+    desk
+}
+
+fn calls_left(desk: &mut Desk, system: &str, calls: u64, until: u64) {
+    desk.ledger.handle_calls_left(&system.parse().unwrap(), Some(CallsLeft { calls, until: at(until) }));
+}
+
+fn offer_to(desk: &mut Desk, n: u64, system: &str) {
+    let system = system.parse().unwrap();
+    desk.offer(Offer { task: task(n), system, ..offer(1, TaskKind::DisableUser, 1) });
+    desk.sync();
+}
+
+/// How long the newest refusal asks to wait.
+fn refused_for(desk: &mut Desk) -> Option<u32> {
+    let frames = desk.sent();
+    frames.iter().rev().find_map(|frame| match frame {
+        FromMember::Reject(reject) if reject.reason.known() == Some(Rejection::Overloaded) => {
+            Some(reject.retry_after_ms)
+        }
+        _ => None,
+    })
+}
+
+/// Leave the calls out of the room, and a hundred tasks wait here for an org that takes none.
+#[test]
+fn f61_credit_ends_where_the_calls_of_every_system_are_spoken_for_and_comes_back_with_the_next_day() {
+    let mut desk = two_systems();
+    assert_eq!(desk.ledger.room(), 100, "nobody says anything");
+    calls_left(&mut desk, "acme", 15_000, 400);
+    calls_left(&mut desk, "beta", 0, 1_000);
+    assert_eq!(desk.ledger.room(), 100, "one is enough");
+    calls_left(&mut desk, "acme", 24, 400);
+    assert_eq!(desk.ledger.room(), 3);
+    offer_to(&mut desk, 1, "acme");
+    assert!(desk.ledger.holds(task(1)));
+    assert_eq!(desk.ledger.room(), 2, "what is held needs some of them");
+    calls_left(&mut desk, "acme", 7, 400);
+    desk.sent();
+    assert_eq!((desk.ledger.room(), credit(&mut desk)), (0, None));
+
+    assert_eq!(desk.ledger.poll_timeout(), Some(desk.now + TTL / 3), "leases come first");
+    desk.now = at(400);
+    desk.ledger.handle_timeout(desk.now);
+    assert_eq!(desk.ledger.room(), 99, "what is not known any more is no bound");
+    assert!(credit(&mut desk).is_some());
+}
+
+#[test]
+fn f61_a_system_whose_calls_are_used_up_refuses_its_tasks_and_not_those_of_another() {
+    let mut desk = two_systems();
+    calls_left(&mut desk, "acme", 0, 1_000);
+    offer_to(&mut desk, 1, "acme");
+    assert_eq!((desk.ledger.holds(task(1)), refused_for(&mut desk)), (false, Some(900_000)));
+    offer_to(&mut desk, 2, "beta");
+    assert_eq!((desk.ledger.holds(task(2)), refused_for(&mut desk)), (true, None));
+
+    desk.ledger.handle_calls_left(&"acme".parse().unwrap(), None);
+    offer_to(&mut desk, 1, "acme");
+    assert!(desk.ledger.holds(task(1)), "they are renewed");
+}
+
+/// Somebody looks again by himself, or an agent that holds nothing never does.
+#[test]
+fn f61_an_agent_that_holds_nothing_wakes_up_when_what_it_knows_of_calls_is_old() {
+    let mut desk = two_systems();
+    calls_left(&mut desk, "acme", 0, 1_000);
+    calls_left(&mut desk, "beta", 0, 700);
+    assert_eq!(desk.ledger.poll_timeout(), Some(at(700)));
+}
+
 /// Invariant 17. Leave one slot whatever there are, and the half of this fails.
 #[test]
 fn batches_never_take_the_last_quarter_of_the_slots() {

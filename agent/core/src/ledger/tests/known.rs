@@ -16,6 +16,11 @@ enum Known {
 
 /// A desk that knows task 1 under epoch 5, and has said everything about it.
 fn knowing(known: Known) -> Desk {
+    knowing_end(known, success())
+}
+
+/// The same, with this end if it has one.
+fn knowing_end(known: Known, ending: Ending) -> Desk {
     let mut desk = Desk::connected();
     desk.offer(offer(1, KIND, 5));
     desk.sync();
@@ -28,8 +33,8 @@ fn knowing(known: Known) -> Desk {
     }
     match known {
         Known::Journaled | Known::Started => (),
-        Known::Uploading => desk.ledger.handle_concluded(id(1), Ending { streams: vec![stream()], ..success() }),
-        Known::Reported | Known::Tombstone => desk.ledger.handle_concluded(id(1), success()),
+        Known::Uploading => desk.ledger.handle_concluded(id(1), Ending { streams: vec![stream()], ..ending }),
+        Known::Reported | Known::Tombstone => desk.ledger.handle_concluded(id(1), ending),
     }
     desk.sync();
     desk.sent();
@@ -162,6 +167,79 @@ fn f33_reported_or_forgotten_under_a_newer_epoch_has_the_same_outcome_under_it()
         assert_eq!(told(&mut desk, 6), [("Report", 6)], "{known:?}");
         assert!(desk.events().is_empty(), "{known:?}");
     }
+}
+
+/// What is said when task 1 is offered under epoch 6 after another member may have begun it.
+fn told_after_another(desk: &mut Desk) -> Vec<FromMember> {
+    desk.offer(Offer { reconcile: true, ..offer(1, KIND, 6) });
+    desk.sync();
+    desk.sent().into_iter().filter(|frame| !matches!(frame, FromMember::Renew(_) | FromMember::Credit(_))).collect()
+}
+
+/// Say the same again, and "nothing was changed" is told of what the other member did.
+#[test]
+fn f33_what_did_not_succeed_is_found_out_anew_once_another_member_may_have_begun_it() {
+    let refused = || Failure::new(FailureClass::Rejected, "refused", "no");
+    let satisfied = || Ending { outcome: Outcome::AlreadySatisfied, changed: Changed::No, ..success() };
+    for ending in [Ending::failed(refused()), Ending::unknown(refused()), Ending::cancelled(), satisfied()] {
+        for known in [Known::Reported, Known::Tombstone] {
+            let mut desk = knowing_end(known, ending.clone());
+            let said = told_after_another(&mut desk);
+            assert!(matches!(said.as_slice(), [FromMember::Accept(_)]), "{known:?}, {ending:?}: {said:?}");
+            desk.ledger.renew_now();
+            desk.renew(LeaseVerdict::Kept);
+            let looks = |event: &Event| matches!(event, Event::Start { offer, .. } if offer.reconcile);
+            assert!(desk.events().iter().any(looks), "{known:?}, {ending:?}");
+        }
+        let mut desk = knowing_end(Known::Uploading, ending);
+        let said = told_after_another(&mut desk);
+        let [FromMember::Reject(reject)] = said.as_slice() else { panic!("{said:?}") };
+        assert_eq!((reject.reason.known(), reject.retry_after_ms), (Some(Rejection::Overloaded), 1_000));
+    }
+}
+
+#[test]
+fn f33_what_succeeded_is_said_again_whoever_had_the_task_since() {
+    for known in [Known::Reported, Known::Tombstone] {
+        let said = told_after_another(&mut knowing(known));
+        let [FromMember::Report(report)] = said.as_slice() else { panic!("{said:?}") };
+        assert_eq!((report.epoch, report.certainty.known()), (Epoch(6), Some(Certainty::Certain)));
+    }
+}
+
+/// It is not run again, and what the other member did is not denied.
+#[test]
+fn f33_what_killed_the_process_is_dead_lettered_again_and_denies_nothing() {
+    let died = Ending::dead_lettered(Failure::new(FailureClass::Internal, "process_died", "it died"), false);
+    for known in [Known::Reported, Known::Tombstone] {
+        let said = told_after_another(&mut knowing_end(known, died.clone()));
+        let [FromMember::Report(report)] = said.as_slice() else { panic!("{said:?}") };
+        assert_eq!((report.outcome.known(), report.epoch), (Some(Outcome::DeadLettered), Epoch(6)));
+        assert_eq!(
+            (report.certainty.known(), report.changed.known()),
+            (Some(Certainty::Unknown), Some(Changed::Unknown))
+        );
+    }
+}
+
+#[test]
+fn a_task_that_is_held_again_is_told_of_once() {
+    let refused = Failure::new(FailureClass::Rejected, "refused", "no");
+    let mut desk = knowing_end(Known::Reported, Ending::failed(refused));
+    told_after_another(&mut desk);
+    desk.ledger.handle_inventory_ask(1);
+    desk.sync();
+    let told: Vec<_> = desk
+        .sent()
+        .into_iter()
+        .filter_map(|frame| match frame {
+            FromMember::Inventory(inventory) => {
+                Some(inventory.tasks.iter().map(|it| it.lease.epoch).collect::<Vec<_>>())
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [[Epoch(6)]]);
 }
 
 #[test]

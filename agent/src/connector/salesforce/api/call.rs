@@ -1,8 +1,13 @@
 //! What can be asked of the REST API: one constructor a call.
 
+use std::sync::Arc;
+
 use reqwest::{Method, StatusCode};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use tokio_util::bytes::Bytes;
+
+use super::super::role_lane::{self, Role};
+use crate::redaction::{self, InUse};
 
 pub(super) const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
@@ -18,6 +23,10 @@ pub(in super::super) struct Call {
     pub(super) done: StatusCode,
     /// The form of answer that is asked for.
     pub(super) accept: &'static str,
+    /// Whether it has to be the only such write of the org while it is made.
+    pub(super) takes_role_lane: bool,
+    /// The password it sets.
+    _in_use: Option<Arc<InUse>>,
 }
 
 /// What goes along with a call.
@@ -31,7 +40,8 @@ pub(super) enum Body {
 
 impl Call {
     fn new(method: Method, path: impl Into<String>, body: Option<Json>, done: StatusCode) -> Self {
-        Self { method, path: path.into(), body: body.map_or(Body::Nothing, Body::Json), done, accept: JSON }
+        let body = body.map_or(Body::Nothing, Body::Json);
+        Self { method, path: path.into(), body, done, accept: JSON, takes_role_lane: false, _in_use: None }
     }
 
     /// Reads.
@@ -65,20 +75,31 @@ impl Call {
         Self::new(Method::PATCH, path, Some(body), StatusCode::NO_CONTENT)
     }
 
+    /// Changes a user.
+    pub(in super::super) fn patch_user(user: &str, role: Role, fields: Map<String, Json>) -> Self {
+        let takes_role_lane = role_lane::takes_lane("User", role, fields.keys().map(String::as_str));
+        Self { takes_role_lane, ..Self::patch(format!("sobjects/User/{user}"), Json::Object(fields)) }
+    }
+
     /// Changes up to 200 records.
     pub(in super::super) fn patch_many(body: Json) -> Self {
-        Self::new(Method::PATCH, "composite/sobjects", Some(body), StatusCode::OK)
+        Self::many(Method::PATCH, body)
     }
 
     /// Makes up to 200 records.
     pub(in super::super) fn post_many(body: Json) -> Self {
-        Self::new(Method::POST, "composite/sobjects", Some(body), StatusCode::OK)
+        Self::many(Method::POST, body)
     }
 
-    /// Deletes up to 200 records.
-    pub(in super::super) fn delete_many(ids: &[String]) -> Self {
+    fn many(method: Method, body: Json) -> Self {
+        let takes_role_lane = body.get("records").is_some_and(role_lane::one_takes_lane);
+        Self { takes_role_lane, ..Self::new(method, "composite/sobjects", Some(body), StatusCode::OK) }
+    }
+
+    /// Ends up to 200 memberships.
+    pub(in super::super) fn end_memberships(ids: &[String]) -> Self {
         let path = format!("composite/sobjects?allOrNone=false&ids={}", ids.join(","));
-        Self::new(Method::DELETE, path, None, StatusCode::OK)
+        Self { takes_role_lane: true, ..Self::new(Method::DELETE, path, None, StatusCode::OK) }
     }
 
     /// Makes a bulk job for users.
@@ -105,7 +126,9 @@ impl Call {
     /// Sets a password.
     pub(in super::super) fn set_password(user: &str, password: &str) -> Self {
         let body = json!({ "NewPassword": password });
-        Self::new(Method::POST, format!("sobjects/User/{user}/password"), Some(body), StatusCode::NO_CONTENT)
+        let path = format!("sobjects/User/{user}/password");
+        let in_use = Some(Arc::new(redaction::in_use(password.as_bytes())));
+        Self { _in_use: in_use, ..Self::new(Method::POST, path, Some(body), StatusCode::NO_CONTENT) }
     }
 
     /// Resets a password.

@@ -5,7 +5,7 @@ use postern_protocol::outcome::Changed;
 use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::{disable_user, enable_user};
 use postern_protocol::{Failure, FailureClass};
-use serde_json::json;
+use serde_json::Map;
 
 use super::super::Salesforce;
 use super::super::api::Call;
@@ -25,21 +25,22 @@ const FREEZE: u32 = 1;
 
 /// Whether a user may sign in.
 pub(super) struct Active<'a> {
-    pub(super) user: &'a str,
+    pub(super) user: &'a User,
     pub(super) active: bool,
 }
 
 impl Wanted for Active<'_> {
     fn user(&self) -> &str {
-        self.user
+        &self.user.id
     }
 
     fn call(&self) -> Call {
-        Call::patch(format!("sobjects/User/{}", self.user), json!({ "IsActive": self.active }))
+        let fields = Map::from_iter([("IsActive".to_owned(), self.active.into())]);
+        Call::patch_user(&self.user.id, self.user.role(), fields)
     }
 
     async fn is_there(&self, org: &Salesforce) -> Result<bool, Failure> {
-        Ok(org.read_back(self.user).await?.is_active == self.active)
+        Ok(org.read_back(&self.user.id).await?.is_active == self.active)
     }
 }
 
@@ -55,7 +56,7 @@ pub(in super::super) async fn enable(
     if user.is_active {
         return Ok(step::found(org, enabled(Changed::No), ACTIVE, cx).await?);
     }
-    match bring_about(org, &Active { user: &user.id, active: true }, ACTIVE, cx).await {
+    match bring_about(org, &Active { user: &user, active: true }, ACTIVE, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..enabled(Changed::Yes) }),
         Err(stuck) => Err(stuck.stop(&user, LOOK, cx)),
     }
@@ -73,7 +74,7 @@ pub(in super::super) async fn disable(
         return Ok(step::found(org, disabled(&user, FrozenInstead::No, Changed::No), ACTIVE, cx).await?);
     }
     step::spare_service_account(org, &user, cx).await?;
-    match bring_about(org, &Active { user: &user.id, active: false }, ACTIVE, cx).await {
+    match bring_about(org, &Active { user: &user, active: false }, ACTIVE, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..disabled(&user, FrozenInstead::No, Changed::Yes) }),
         Err(Stuck::Refused(failure) | Stuck::Unseen(failure))
             if if_refused == IfRefused::Freeze && blocks(&failure) =>

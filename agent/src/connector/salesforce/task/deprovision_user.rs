@@ -122,7 +122,7 @@ impl Work<'_> {
     }
 
     async fn disable(&mut self) -> Result<(), Stop> {
-        let active = Active { user: &self.user.id, active: false };
+        let active = Active { user: &self.user, active: false };
         match bring_about(self.org, &active, DISABLE, self.cx).await {
             Ok(certainty) => Ok(self.plan.did(DISABLE, certainty).await?),
             Err(stuck) => Err(self.plan.stuck(stuck.map(blocked), &self.user, self.output(Stage::PasswordReplaced))),

@@ -47,7 +47,7 @@ impl Wanted for Identity<'_> {
         if let Some(email) = self.email {
             field("Email", email.into());
         }
-        Call::patch(format!("sobjects/User/{}", self.user.id), Json::Object(fields))
+        Call::patch_user(&self.user.id, self.user.role(), fields)
     }
 
     async fn is_there(&self, org: &Salesforce) -> Result<bool, Failure> {

@@ -17,8 +17,11 @@ use super::super::values::Values;
 use super::Unit;
 use super::sent::{RowEnd, Sent};
 use super::work::{record, said};
+use crate::connector;
 use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone, job_id};
 use crate::connector::salesforce::error;
+use crate::connector::salesforce::governor::OnlyJob;
+use crate::connector::salesforce::role_lane::{Role, takes_lane};
 use crate::connector::salesforce::user::short;
 use crate::dataset::{Entry, csv};
 
@@ -67,6 +70,7 @@ const UNPROCESSED: &str = "unprocessedrecords";
 impl Unit<'_> {
     /// Sends rows as one job and waits until it is done.
     pub(super) async fn send_in_bulk(&self, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
+        let _only = self.only_role_job(rows).await?;
         let table = Bytes::from(self.table(rows));
         let mut lost = None;
         for _ in 0..MAX_CALLS {
@@ -84,6 +88,23 @@ impl Unit<'_> {
         }
         // Nothing was handed over, so another attempt may begin anew.
         Err(lost.unwrap_or_else(error::no_answer))
+    }
+
+    /// Waits until no other job writes to roles, if this one does. One of an earlier attempt is with Salesforce already.
+    async fn only_role_job(&self, rows: &[usize]) -> Result<Option<OnlyJob>, Failure> {
+        let takes_lane = |index: &usize| {
+            let work = self.work.get(*index)?;
+            let role = if work.is_new() { Role::None } else { Role::Perhaps };
+            Some(takes_lane("User", role, work.plan.as_ref()?.fields.names()))
+        };
+        if !rows.iter().filter_map(takes_lane).any(|it| it) {
+            return Ok(None);
+        }
+        tokio::select! {
+            biased;
+            only = self.org.governor.only_role_job() => Ok(Some(only)),
+            () = self.cx.stop.cancelled() => Err(connector::stopped()),
+        }
     }
 
     /// The rows as a table with a column for each field that one of them has.

@@ -247,7 +247,7 @@ impl Unit<'_> {
         let mut lost = None;
         for some in records.chunks(AT_ONCE) {
             let (rows, records): (Vec<usize>, Vec<String>) = some.iter().cloned().unzip();
-            lost = self.move_some(&rows, &Call::delete_many(&records), kind).await?.or(lost);
+            lost = self.move_some(&rows, &Call::end_memberships(&records), kind).await?.or(lost);
         }
         Ok(lost)
     }

@@ -15,6 +15,7 @@ use crate::connector::salesforce::error;
 use crate::connector::salesforce::schema::describe::Described;
 use crate::connector::salesforce::user::{inactive, not_found, protected, same_id};
 use crate::dataset::{Change, Item, Place};
+use crate::redaction::tells;
 
 pub(super) const TAKEN: &str = "the user name is taken, in this org or in another";
 
@@ -283,7 +284,7 @@ impl<'a> Work<'a> {
     /// Salesforce may repeat a value that it refuses, and some are shown nowhere.
     fn discreet<'m>(&self, message: &'m str) -> &'m str {
         let hidden = self.plan.as_ref().map(|plan| plan.hidden.as_slice()).unwrap_or_default();
-        if hidden.iter().any(|value| message.contains(value.expose())) {
+        if hidden.iter().any(|value| tells(message, value.expose())) {
             return "refused; the words are kept back, because they hold a value that is shown nowhere";
         }
         message

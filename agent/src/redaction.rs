@@ -1,0 +1,164 @@
+//! Texts without secrets: whatever others say may repeat what they were sent, and whatever is logged may quote it.
+//!
+//! Whoever uses a secret holds it [`in_use`] for as long; what leaves an attempt, and every line of the log, goes through
+//! [`redacted`].
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
+use postern_protocol::Failure;
+use postern_protocol::bounded::Text;
+use zeroize::Zeroizing;
+
+/// What stands in place of a secret.
+const MARK: &str = "***";
+/// What is shorter than this is in too many texts by chance, and nothing that is worth keeping.
+const SHORTEST: usize = 5;
+
+/// The secrets in use.
+static IN_USE: LazyLock<Mutex<BTreeMap<u64, Forms>>> = LazyLock::new(Mutex::default);
+/// Tells two uses of one secret apart.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+fn all() -> MutexGuard<'static, BTreeMap<u64, Forms>> {
+    IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps a secret out of every text until it is dropped.
+#[derive(Debug)]
+#[must_use = "the secret is kept out of texts only until this is dropped"]
+pub struct InUse(u64);
+
+/// Keeps a secret out of every text for as long as the result lives.
+pub fn in_use(secret: &[u8]) -> InUse {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    all().insert(number, Forms::of(secret));
+    InUse(number)
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        all().remove(&self.0);
+    }
+}
+
+/// The text without the secrets that are in use.
+pub fn redacted(text: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(text);
+    // The longest first: a secret may be a part of another one.
+    let all = all();
+    let forms = all.values().flat_map(|forms| &forms.0).map(|form| form.as_str());
+    let mut found: Vec<&str> = forms.filter(|form| text.contains(form)).collect();
+    found.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    for form in found {
+        text = Cow::Owned(text.replace(form, MARK));
+    }
+    text
+}
+
+/// A failure that tells no secret that is in use.
+pub fn failure(mut failure: Failure) -> Failure {
+    failure.summary = Text::clipped(redacted(failure.summary.as_str()).into_owned());
+    failure.next_step = Text::clipped(redacted(failure.next_step.as_str()).into_owned());
+    failure
+}
+
+/// Whether a text tells this secret, which need not be in use.
+pub fn tells(text: &str, secret: &str) -> bool {
+    text.contains(secret) || Forms::of(secret.as_bytes()).0.iter().any(|form| text.contains(form.as_str()))
+}
+
+/// What a secret looks like in a text.
+struct Forms(Vec<Zeroizing<String>>);
+
+impl Forms {
+    fn of(secret: &[u8]) -> Self {
+        if secret.len() < SHORTEST {
+            return Self(Vec::new());
+        }
+        let mut forms = vec![
+            BASE64.encode(secret).trim_end_matches('=').to_owned(),
+            HEXLOWER.encode(secret),
+            HEXUPPER.encode(secret),
+        ];
+        if let Ok(text) = std::str::from_utf8(secret) {
+            let url: String = url::form_urlencoded::byte_serialize(secret).collect();
+            forms.push(url.replace('+', "%20"));
+            forms.push(url);
+            let json = serde_json::Value::from(text).to_string();
+            forms.push(json.trim_matches('"').to_owned());
+            forms.push(quick_xml::escape::escape(text).into_owned());
+            forms.push(quick_xml::escape::partial_escape(text).into_owned());
+            forms.push(text.to_owned());
+        }
+        forms.sort_unstable();
+        forms.dedup();
+        Self(forms.into_iter().map(Zeroizing::new).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts that no other test has.
+    const SECRET: &str = r#"Re<d>&"acted"\wörd %+"#;
+
+    #[test]
+    fn a_secret_in_use_is_kept_out_of_texts_in_every_form() {
+        let in_use = in_use(SECRET.as_bytes());
+        let json = serde_json::json!({ "password": SECRET }).to_string();
+        let xml = quick_xml::escape::escape(SECRET).into_owned();
+        let url: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
+        for (text, told) in [
+            (format!("{SECRET} is no good, {SECRET}"), "*** is no good, ***"),
+            (json, r#"{"password":"***"}"#),
+            (format!("<password>{xml}</password>"), "<password>***</password>"),
+            (format!("password={url}&x"), "password=***&x"),
+            (format!("Basic {}", BASE64.encode(SECRET.as_bytes()).trim_end_matches('=')), "Basic ***"),
+            (HEXUPPER.encode(SECRET.as_bytes()), "***"),
+            ("nothing of it".to_owned(), "nothing of it"),
+        ] {
+            assert_eq!(redacted(&text), told);
+        }
+        drop(in_use);
+        assert_eq!(redacted(SECRET), SECRET, "it is not in use any more");
+    }
+
+    #[test]
+    fn a_secret_is_in_use_as_long_as_anybody_uses_it() {
+        let secret = "Two-Hold-This-One";
+        let (one, other) = (in_use(secret.as_bytes()), in_use(secret.as_bytes()));
+        drop(one);
+        assert_eq!(redacted(secret), MARK);
+        drop(other);
+        assert_eq!(redacted(secret), secret);
+    }
+
+    #[test]
+    fn a_secret_that_is_part_of_another_does_not_leave_the_rest_of_it() {
+        let (_part, _whole) = (in_use(b"Part-Of-It"), in_use(b"Part-Of-It-And-The-Rest"));
+        assert_eq!(redacted("Part-Of-It-And-The-Rest, Part-Of-It"), "***, ***");
+    }
+
+    /// A password of one letter would make every message unreadable.
+    #[test]
+    fn what_is_too_short_to_be_a_secret_stays() {
+        let _in_use = in_use(b"a");
+        assert_eq!(redacted("a message"), "a message");
+        assert!(tells("a message", "a"));
+    }
+
+    #[test]
+    fn a_failure_tells_no_secret() {
+        let _in_use = in_use(b"Failing-Secret");
+        let told = failure(
+            Failure::new(postern_protocol::FailureClass::Rejected, "code", "Failing-Secret is no good")
+                .with_next_step("try another than Failing-Secret"),
+        );
+        assert_eq!((told.summary.as_str(), told.next_step.as_str()), ("*** is no good", "try another than ***"));
+    }
+}

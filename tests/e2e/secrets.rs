@@ -1,0 +1,216 @@
+//! Secrets are where they belong and nowhere else, whatever is done with them and whoever repeats them.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use postern_fail_point::Point;
+use postern_tests::lab::{AgentOptions, SYSTEM, SignIn};
+use postern_tests::leak::{Search, Wanted, contains};
+use postern_tests::proxy::{Passing, Tap};
+use postern_tests::{Agent, Lab};
+use salesforce_sim::{Fault, Matching, Mishap};
+use serde_json::json;
+
+use crate::{JOE, programs, reset_password};
+
+/// Each looks different in every form.
+const GIVEN: &str = r#"Gi<ven>&"P4ss"\wörd %+"#;
+const REPEATED: &str = r#"Re<peated>&"P4ss"\wörd %+"#;
+const IMPORTED: &str = r#"Im<ported>&"P4ss"\wörd %+"#;
+const IMPORTED_AND_REPEATED: &str = r#"Im<repeated>&"P4ss"\wörd %+"#;
+/// Where secrets live.
+const HOMES: [&str; 9] = [
+    "consumer-secret",
+    "password",
+    "security-token",
+    "tls.key",
+    "sealing.key",
+    "store.key",
+    "ca.key",
+    "api.token",
+    "agent.fail-points",
+];
+
+struct Scene {
+    lab: Lab,
+    agent: Agent,
+    /// Everything that went over the line, under its TLS.
+    line: Arc<Mutex<Vec<u8>>>,
+    _tap: Tap,
+    /// Everything that a command line printed.
+    printed: String,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let lab = Lab::start(programs()).await;
+        let line = Arc::new(Mutex::new(Vec::new()));
+        let capture = Arc::clone(&line);
+        let judge = move |passing: &Passing| {
+            let frame = match passing {
+                Passing::Up(frame, _) => frame.encode(),
+                Passing::Down(frame, _) => frame.encode(),
+            };
+            capture.lock().unwrap_or_else(PoisonError::into_inner).extend(frame.unwrap());
+            true
+        };
+        let tap = Tap::open(&lab.controller, &lab.folder().join("agent"), judge).await;
+        let options = AgentOptions {
+            sign_in: SignIn::Soap,
+            agent_section: "log_level = \"trace\"".to_owned(),
+            controller_section: format!("urls = [\"{}\"]", tap.url()),
+            ..AgentOptions::default()
+        };
+        let agent = lab.member_with("agent", options).await;
+        Self { lab, agent, line, _tap: tap, printed: String::new() }
+    }
+
+    /// Runs a command of the controller, and keeps what it said.
+    async fn cli(&mut self, arguments: &[&str]) -> (Option<i32>, String) {
+        let (code, out, err) = self.lab.controller.try_cli(arguments).await;
+        write!(self.printed, "{out}{err}").unwrap();
+        (code, out)
+    }
+
+    /// A file for the command line alone.
+    fn file(&self, name: &str, content: &str) -> PathBuf {
+        let folder = self.lab.folder().join("submitter");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+/// The call is answered with these words of Salesforce's, once.
+fn repeats(path: &str, message: String) -> Fault {
+    let (status, code, message) = (400, Some("INVALID_NEW_PASSWORD".to_owned()), Some(message));
+    let when = Matching { method: Some("POST".to_owned()), path: Some(path.to_owned()) };
+    Fault { when, what: Mishap::Respond { status, code, message }, times: Some(1) }
+}
+
+/// Planted were words of Salesforce's that are taken as they are, and a password in what is told of progress.
+#[tokio::test]
+async fn f52_no_secret_is_found_anywhere_in_any_form() {
+    let mut scene = Scene::set().await;
+    let mut wanted = vec![
+        Wanted::new("the given password", GIVEN.as_bytes()),
+        Wanted::new("the password that was repeated", REPEATED.as_bytes()),
+        Wanted::new("the imported password", IMPORTED.as_bytes()),
+        Wanted::new("the imported password that was repeated", IMPORTED_AND_REPEATED.as_bytes()),
+        Wanted::new("the service account's password", salesforce_sim::ADMIN_PASSWORD.as_bytes()),
+        Wanted::new("the service account's security token", salesforce_sim::ADMIN_TOKEN.as_bytes()),
+        Wanted::new("the consumer secret", salesforce_sim::CONSUMER_SECRET.as_bytes()),
+    ];
+    for (folder, names) in [
+        (scene.agent.folder().join("state/identity"), &["tls.key", "sealing.key"][..]),
+        (scene.agent.folder().join("state"), &["store.key"]),
+        (scene.lab.controller.data().to_owned(), &["store.key", "ca.key", "api.token"]),
+    ] {
+        for name in names {
+            let secret = std::fs::read(folder.join(name)).unwrap();
+            wanted.push(Wanted::new(format!("{name} of {}", folder.display()), secret.trim_ascii_end()));
+        }
+    }
+
+    // A given password, with a kill while its intent is in the journal, one that the answer repeats, and one made up.
+    let given = scene.file("given", GIVEN);
+    scene.agent.fail_points().arm(Point::CallMade);
+    let submit = reset_password(JOE, &["--password-file", given.to_str().unwrap(), "--async"]);
+    let (_, taken) = scene.cli(&submit).await;
+    scene.agent.dies().await;
+    scene.agent.start().await;
+    let taken: serde_json::Value = serde_json::from_str(&taken).unwrap();
+    let ended = scene.lab.controller.finished(taken["id"].as_str().unwrap().parse().unwrap()).await;
+    assert_eq!(ended["outcome"], json!("succeeded"), "{ended}");
+    assert!(scene.lab.salesforce.password_is(JOE, GIVEN));
+
+    let repeated = scene.file("repeated", REPEATED);
+    scene.lab.salesforce.inject(repeats("/password", format!("{REPEATED} is no good, {REPEATED}!")));
+    let submit = reset_password(JOE, &["--password-file", repeated.to_str().unwrap()]);
+    let (_, refused) = scene.cli(&submit).await;
+    assert!(refused.contains("*** is no good, ***!"), "{refused}");
+
+    let made_up = scene.lab.folder().join("submitter/made-up");
+    let submit = reset_password(JOE, &["--generate", "--output-password", made_up.to_str().unwrap()]);
+    assert_eq!(scene.cli(&submit).await.0, Some(0), "{}", scene.printed);
+    let service = scene.lab.folder().join("submitter/temporary");
+    let submit = reset_password(JOE, &["--service", "--output-password", service.to_str().unwrap()]);
+    assert_eq!(scene.cli(&submit).await.0, Some(0), "{}", scene.printed);
+    for file in [&made_up, &service] {
+        let secret = std::fs::read(file).unwrap();
+        wanted.push(Wanted::new(file.display().to_string(), secret.trim_ascii_end()));
+    }
+    scene.import().await;
+    scene.sign_in_is_refused().await;
+    scene.search(wanted).await;
+}
+
+impl Scene {
+    /// Imports passwords; Salesforce repeats one of them and does not like it.
+    async fn import(&mut self) {
+        let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+        let mut entries = String::new();
+        for (account, password) in [("user0002", IMPORTED), ("user0003", IMPORTED_AND_REPEATED)] {
+            let password = escaped(password);
+            writeln!(
+                entries,
+                "<entry changetype=\"modify\" modifytype=\"replace\"><Username>{account}@acme.example</Username>\
+                 <password>{password}</password></entry>"
+            )
+            .unwrap();
+        }
+        let dataset = self.file("users.xml", &format!("<?xml version=\"1.0\"?>\n<root>\n{entries}</root>\n"));
+        self.lab.salesforce.inject(repeats("/password", format!("{IMPORTED_AND_REPEATED} and {IMPORTED} are no good")));
+        let (_, batch) = self
+            .cli(&["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap()])
+            .await;
+        assert!(batch.contains("partially_succeeded"), "{batch}");
+        let batch: serde_json::Value = serde_json::from_str(&batch).unwrap();
+        let results = self.lab.folder().join("submitter/results.jsonl");
+        let results = results.to_str().unwrap();
+        self.cli(&["task", "results", batch["id"].as_str().unwrap(), "--output", results]).await;
+        let results = std::fs::read_to_string(results).unwrap();
+        assert!(results.contains("refused") || results.contains("***"), "{results}");
+        self.printed.push_str(&results);
+    }
+
+    /// A new process signs in, and what is between it and Salesforce repeats what it was sent.
+    async fn sign_in_is_refused(&mut self) {
+        self.agent.kill().await;
+        self.agent.start().await;
+        let (password, token) = (salesforce_sim::ADMIN_PASSWORD, salesforce_sim::ADMIN_TOKEN);
+        let fault = format!(
+            "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\"><soapenv:Body><soapenv:Fault>\
+             <faultcode>sf:INVALID_LOGIN</faultcode><faultstring>{password}{token} came too \
+             early</faultstring></soapenv:Fault></soapenv:Body></soapenv:Envelope>"
+        );
+        self.lab.salesforce.inject(Fault {
+            when: Matching { method: Some("POST".to_owned()), path: Some("/services/Soap".to_owned()) },
+            what: Mishap::OtherReply { status: 500, body: fault },
+            times: Some(1),
+        });
+        let (_, tested) = self.cli(&["task", "submit", "test_connection", "--system", SYSTEM]).await;
+        assert!(tested.contains("came too early"), "{tested}");
+    }
+
+    /// Looks through everything that is there.
+    async fn search(mut self, wanted: Vec<Wanted>) {
+        self.printed.push_str(&self.agent.status().await.to_string());
+        for list in [&["task", "list"][..], &["member", "list"], &["system", "list"], &["status"]] {
+            self.cli(list).await;
+        }
+        let mut search = Search::new(wanted);
+        search.look_below(self.agent.folder(), &HOMES);
+        assert_eq!(self.agent.terminate().await, Some(0));
+        search.look_below(self.agent.folder(), &HOMES);
+        search.look_below(self.lab.controller.data(), &HOMES);
+        search.look("the controller's log", self.lab.controller.log().as_bytes());
+        search.look("what was printed", self.printed.as_bytes());
+        search.look("the line", &self.line.lock().unwrap_or_else(PoisonError::into_inner));
+        assert_eq!(search.found, Vec::<String>::new());
+        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        assert!(contains(&line, JOE.as_bytes()), "only {} bytes of the line were captured", line.len());
+    }
+}

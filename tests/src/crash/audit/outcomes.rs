@@ -1,0 +1,54 @@
+//! Whether a task may end as it did.
+
+use postern_protocol::TaskKind;
+
+use super::super::Tally;
+use super::super::ended::Ended;
+use super::Trouble;
+
+/// In how many deaths a task is given up that got no further.
+const DEATHS: usize = 2;
+/// And an import that had begun.
+const DEATHS_OF_IMPORT: usize = 20;
+/// A run of fewer tasks says nothing about rates.
+const TASKS_FOR_RATES: u64 = 1_000;
+/// One task in so many may be given up: two deaths in one step are bad luck at this rate of kills, and many would mean
+/// that deaths are miscounted.
+const GIVEN_UP: u64 = 20;
+
+pub(super) fn check(it: &Ended, trouble: Trouble) -> Vec<String> {
+    let may_be = match it.told.outcome.as_str() {
+        "succeeded" | "already_satisfied" => true,
+        // A task that was cancelled while it was in doubt may be told with what is known by then.
+        "cancelled" | "failed" => trouble.cancelled,
+        "unknown" => trouble.cancelled || may_be_unknown(it.kind, trouble),
+        "partially_succeeded" => it.kind == TaskKind::ImportBatch,
+        "dead_lettered" => trouble.kills_of_one >= deaths_until_given_up(it),
+        _ => false,
+    };
+    let mut complaints = Vec::new();
+    if !may_be {
+        complaints.push("it may not end so".to_owned());
+    }
+    if matches!(it.told.outcome.as_str(), "cancelled" | "expired") && it.told.changed != "no" {
+        complaints.push(format!("nothing may have happened, and changed is {}", it.told.changed));
+    }
+    complaints
+}
+
+/// What brings about a state is found out by looking, and of a given password that nobody sees the second call is
+/// answered. What is never repeated may stay unknown.
+fn may_be_unknown(kind: TaskKind, trouble: Trouble) -> bool {
+    (kind == TaskKind::ExpirePassword && trouble.may_have_lost_answers())
+        || (kind == TaskKind::ResetPassword && trouble.kills + usize::from(trouble.late) >= 2)
+}
+
+fn deaths_until_given_up(it: &Ended) -> usize {
+    if it.kind == TaskKind::ImportBatch && it.told.changed != "no" { DEATHS_OF_IMPORT } else { DEATHS }
+}
+
+pub(super) fn check_rates(tally: &Tally) -> Option<String> {
+    let dead: u64 = tally.outcomes.values().filter_map(|outcomes| outcomes.get("dead_lettered")).sum();
+    (tally.tasks >= TASKS_FOR_RATES && dead * GIVEN_UP > tally.tasks)
+        .then(|| format!("{dead} of {} tasks were dead-lettered", tally.tasks))
+}
