@@ -250,7 +250,7 @@ impl World {
             Happens::Dial(m, life) => self.of_member(m, life, Happens::Dial(m, life), |it| it.dial(m)),
             Happens::Speaks(m, life) => self.of_member(m, life, Happens::Speaks(m, life), |it| it.member_begins(m)),
             Happens::UploadAgain(m, life, task) => {
-                self.of_member(m, life, Happens::UploadAgain(m, life, task), |it| it.upload_again(m, task));
+                self.of_member(m, life, Happens::UploadAgain(m, life, task), |it| it.upload(m, task));
             }
             Happens::MemberInput(m, life, input) => {
                 if self.waits_for_member(m, life) {
