@@ -9,6 +9,8 @@ use postern_tests::lab::{AgentOptions, SYSTEM, SignIn};
 use postern_tests::leak::{Search, Wanted, contains};
 use postern_tests::proxy::{Passing, Tap};
 use postern_tests::{Agent, Lab};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
 use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::json;
 
@@ -24,7 +26,7 @@ const HOMES: [&str; 9] = [
     "consumer-secret",
     "password",
     "security-token",
-    "tls.key",
+    "current.pem",
     "sealing.key",
     "store.key",
     "ca.key",
@@ -104,7 +106,7 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
         Wanted::new("the consumer secret", salesforce_sim::CONSUMER_SECRET.as_bytes()),
     ];
     for (folder, names) in [
-        (scene.agent.folder().join("state/identity"), &["tls.key", "sealing.key"][..]),
+        (scene.agent.folder().join("state/identity"), &["sealing.key"][..]),
         (scene.agent.folder().join("state"), &["store.key"]),
         (scene.lab.controller.data().to_owned(), &["store.key", "ca.key", "api.token"]),
     ] {
@@ -113,6 +115,10 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
             wanted.push(Wanted::new(format!("{name} of {}", folder.display()), secret.trim_ascii_end()));
         }
     }
+
+    let current = std::fs::read(scene.agent.folder().join("state/identity/current.pem")).unwrap();
+    let PrivateKeyDer::Pkcs8(key) = PrivateKeyDer::from_pem_slice(&current).unwrap() else { panic!("not PKCS #8") };
+    wanted.push(Wanted::new("the key of the agent's certificate", key.secret_pkcs8_der()));
 
     // A given password, with a kill while its intent is in the journal, one that the answer repeats, and one made up.
     let given = scene.file("given", GIVEN);
