@@ -18,6 +18,7 @@ mod main_job;
 mod manners;
 mod power;
 mod proxies;
+mod renewal;
 mod secrets;
 mod sharing;
 mod stopping;

@@ -571,8 +571,7 @@ impl World {
             self.oracle.broken(15, at, format!("{kind} {} ended as {finish:?}, and nobody may have begun it", now.id));
         }
         let newest = before.leases.last().map(|it| it.epoch).unwrap_or_default();
-        let is_sure = finish.certainty == Certainty::Certain
-            && matches!(finish.outcome, Outcome::Succeeded | Outcome::AlreadySatisfied);
+        let is_sure = finish.certainty == Certainty::Certain && finish.outcome == Outcome::Succeeded;
         // A member that was acknowledged says under a newer epoch only how it ended; what it told then counts.
         let told_before = before.observations.iter().any(|it| (it.epoch, it.outcome) == (finish.epoch, finish.outcome));
         if in_doubt && finish.member.is_some() && finish.epoch < newest && !is_sure && !told_before {
