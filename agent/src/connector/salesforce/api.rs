@@ -23,11 +23,11 @@ use crate::connector::{AttemptCx, stopped};
 use crate::http::{BODY_LIMIT, JSON_LIMIT, Opened, Reply, Sent};
 use crate::random;
 use call::{Body, CSV_UTF8, JSON};
-use reply::{Miss, classify, date, missed};
+use reply::{date, missed};
 
 pub(super) use call::Call;
-pub(super) use query::Longest;
-pub(super) use reply::{Answer, job_id};
+pub(super) use query::{Longest, Page};
+pub(super) use reply::{Answer, Miss, classify, job_id};
 
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
 pub(super) const LOCK_TRIES: u32 = 5;
