@@ -113,6 +113,19 @@ fn every_test_that_the_threat_model_names_is_there() {
 }
 
 #[test]
+fn every_bug_that_the_simulation_has_to_find_is_listed_and_every_listed_one_is_planted() {
+    let mutants = read("tests/sim/mutants.toml");
+    let planted: BTreeSet<&str> =
+        mutants.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')).collect();
+    let text = read(TABLE);
+    let (_, table) = text.split_once("| planted | breaks |\n|---|---|\n").unwrap();
+    let rows = table.lines().map_while(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let listed: BTreeSet<&str> = rows.collect();
+    let places: Vec<String> = planted.symmetric_difference(&listed).map(|name| (*name).to_owned()).collect();
+    nothing_breaks("docs/testing.md lists the bugs of tests/sim/mutants.toml.", &places);
+}
+
+#[test]
 fn numbers_are_read_from_the_beginning_of_a_name() {
     let read = |name| numbers(name).into_iter().collect::<Vec<_>>();
     assert_eq!(read("f03_f05_a_batch_of_f10"), [3, 5]);
