@@ -15,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::collection::{self, Collector, Remembered, Status};
 use crate::config::{Config, ConfigError};
-use crate::connector::{self, Connector};
+use crate::connector;
 use crate::dispatcher::{Dispatcher, Loop};
-use crate::executor::Executor;
+use crate::executor::{Executor, Served};
 use crate::exit::Exit;
 use crate::identity::{IdentityDir, IdentityError};
 use crate::kept::Kept;
 use crate::link::{CertificateStatus, Certificates, Dialer, Introduction, Link, LinkStatus, ProxyRoute, tls};
+use crate::policy::Admission;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
 use crate::streams::{Mover, Streams};
@@ -125,7 +126,7 @@ impl App {
             );
         }
         let restored = store.restore()?;
-        let connectors = build_connectors(config, &store)?;
+        let systems = serve(config, &store)?;
         let limits = Limits::for_systems(
             config.systems.iter().map(|system| (system.name.clone(), system.concurrency)).collect(),
         );
@@ -138,7 +139,7 @@ impl App {
         Spawner::default().spawn(|_| watchdog::watch(store.commit_watch(), config.disk_timeout));
         let public = *sealing_key.public();
         let executor =
-            Executor::new(connectors, vec![sealing_key.clone()], store.clone(), dispatcher.clone(), attempts.clone());
+            Executor::new(systems, vec![sealing_key.clone()], store.clone(), dispatcher.clone(), attempts.clone());
         let mover = Mover::new(store.spool().clone(), dispatcher.clone());
         core.spawn_blocking(move || mover.run(commands));
         let cancel = CancellationToken::new();
@@ -247,13 +248,15 @@ impl App {
     }
 }
 
-fn build_connectors(config: &Config, store: &Store) -> Result<BTreeMap<SystemName, Arc<dyn Connector>>, AppError> {
-    let mut connectors = BTreeMap::new();
+fn serve(config: &Config, store: &Store) -> Result<BTreeMap<SystemName, Served>, AppError> {
+    let mut systems = BTreeMap::new();
     for system in &config.systems {
         let keep = Arc::new(Kept::new(store.clone(), system.name.clone()));
-        connectors.insert(system.name.clone(), connector::build(system, keep)?);
+        let admission = Admission::open(Arc::clone(&system.policy), system.name.clone(), store.clone())?;
+        let served = Served { connector: connector::build(system, keep)?, admission: Arc::new(admission) };
+        systems.insert(system.name.clone(), served);
     }
-    Ok(connectors)
+    Ok(systems)
 }
 
 /// The proxy of the configuration, with its password read.

@@ -56,6 +56,14 @@ Examples:
   postern exec export --system acme --object User --format csv --output users.csv
   postern exec collect --system acme --name audit --user-status active --output users.jsonl";
 
+const POLICY_EXAMPLES: &str = "\
+Examples:
+  postern policy check task.json
+  postern policy check task.json --json
+
+The file is what is submitted to the controller's API:
+  {\"system\": \"acme\", \"kind\": \"disable_user\", \"params\": {\"account\": \"joe@example.com\"}}";
+
 /// Administers Salesforce users on behalf of a controller elsewhere. Dials out; needs no inbound port.
 #[derive(Debug, Parser)]
 #[command(name = "postern", version, after_help = FIRST_STEPS_AND_EXIT_CODES, disable_help_subcommand = true)]
@@ -110,6 +118,11 @@ pub enum Command {
         after_help = "Examples:\n  postern cursor --system acme list\n  postern cursor --system acme forget --object User --name nightly"
     )]
     Cursor(Cursor),
+    /// Say what this agent's policy makes of a task, without doing it.
+    ///
+    /// The policy is the table `[connected_system.policy]` of the configuration.
+    #[command(after_help = POLICY_EXAMPLES)]
+    Policy(Policy),
     /// Prepare a dataset for `import_batch`.
     Dataset(Dataset),
     /// Let the agent sign in again after the guard against lock-out stopped it.
@@ -198,6 +211,31 @@ pub struct ResetSignIn {
     pub system: SystemName,
 }
 
+/// Options of `postern policy`.
+#[derive(Debug, Args)]
+pub struct Policy {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PolicyCommand,
+}
+
+/// What to do with the policy.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Say whether a task would be let through now, and which rule refuses it if not (exit code 1).
+    ///
+    /// Ceilings are not looked at, because they are counted when a change begins; nor are the entries of a dataset, which
+    /// are looked at one by one then.
+    Check {
+        /// The task, as JSON.
+        #[arg(value_name = "FILE")]
+        task: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// Options of `postern schema`.
 #[derive(Debug, Args)]
 pub struct Schema {
@@ -241,6 +279,7 @@ mod tests {
             ENROLL_EXAMPLES,
             RUN_EXAMPLES,
             EXEC_EXAMPLES,
+            POLICY_EXAMPLES,
             exec::RESET_PASSWORD_EXAMPLES,
             exec::IMPORT_BATCH_EXAMPLES,
             dataset::SPLIT_EXAMPLES,

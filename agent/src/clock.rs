@@ -22,6 +22,12 @@ pub fn unix_millis() -> UnixMillis {
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// The same for calendars.
+pub fn wall() -> jiff::Timestamp {
+    let millis = i64::try_from(unix_millis().0).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX)
+}
+
 /// Waits until `when`, or for ever if there is no such moment.
 ///
 /// The timer stands still while the machine sleeps, so whoever waits here looks at [`now`] before it acts.

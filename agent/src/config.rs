@@ -6,6 +6,7 @@
 mod collection;
 mod controller;
 mod error;
+mod policy;
 mod secret;
 mod source;
 mod system;

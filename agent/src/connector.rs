@@ -31,6 +31,7 @@ pub use salesforce::Standing;
 
 use crate::chain::Chain;
 use crate::clock;
+use crate::policy::{self, Act, Policy};
 
 /// A future that a trait object can return.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -157,9 +158,13 @@ pub const MAX_NOTE: usize = 3 * 1024;
 
 /// Where an attempt writes before it acts.
 pub trait Journal: Send + Sync {
-    /// Makes an intent durable, having checked that the task may still act: lease, membership, deadline, cancel.
-    /// `reach` is how long the call that follows may take; the lease must outlive it.
+    /// Makes an intent durable, having checked that the task may still act: lease, membership, deadline, cancel, and
+    /// before the first one of a task about one account the policy. `reach` is how long the call that follows may take; the lease must outlive it.
     fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>>;
+
+    /// Asks the policy about changes that a batch is about to begin; each may be refused. Those that may begin are
+    /// counted, durably, when this returns.
+    fn admit<'a>(&'a self, acts: &'a [Act]) -> Pending<'a, Result<Vec<Result<(), policy::Refused>>, Failure>>;
 
     /// Makes what is proved of steps, or to be remembered of them, durable.
     fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>>;
@@ -204,6 +209,8 @@ pub struct AttemptCx {
     pub deadline: Option<Timestamp>,
     /// Fires when the task should stop at the next point where it can.
     pub stop: CancellationToken,
+    /// What may be done to the system.
+    pub policy: Arc<Policy>,
     /// Where to write before acting.
     pub journal: Arc<dyn Journal>,
 }
@@ -283,6 +290,11 @@ impl AttemptCx {
     pub fn may_have_acted(&self) -> bool {
         self.reconcile || self.earlier.open_intents().next().is_some()
     }
+}
+
+/// Whether it is the agent's own policy that refuses, and not the connected system.
+pub fn is_of_policy(failure: &Failure) -> bool {
+    failure.code.as_str() == policy::CODE
 }
 
 /// The failure of an attempt that was asked to stop before it acted again.

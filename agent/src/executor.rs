@@ -7,6 +7,7 @@ mod results;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt as _;
@@ -23,14 +24,23 @@ use self::journal::TaskJournal;
 use crate::chain::Chain;
 use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector};
 use crate::dispatcher::Dispatcher;
+use crate::policy::{Act, Admission};
 use crate::redaction;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
 
+/// A connected system that is served.
+pub struct Served {
+    /// What works on it.
+    pub connector: Arc<dyn Connector>,
+    /// What may be done to it.
+    pub admission: Arc<Admission>,
+}
+
 /// What attempts need.
 #[derive(Clone)]
 pub struct Executor {
-    connectors: Arc<BTreeMap<SystemName, Arc<dyn Connector>>>,
+    systems: Arc<BTreeMap<SystemName, Served>>,
     sealing_keys: Arc<Vec<SealingKey>>,
     store: Store,
     dispatcher: Dispatcher,
@@ -48,22 +58,22 @@ pub struct Start {
 }
 
 impl Executor {
-    /// Runs attempts with these connectors.
+    /// Runs attempts on these systems.
     pub fn new(
-        connectors: BTreeMap<SystemName, Arc<dyn Connector>>,
+        systems: BTreeMap<SystemName, Served>,
         sealing_keys: Vec<SealingKey>,
         store: Store,
         dispatcher: Dispatcher,
         tasks: Spawner,
     ) -> Self {
-        Self { connectors: Arc::new(connectors), sealing_keys: Arc::new(sealing_keys), store, dispatcher, tasks }
+        Self { systems: Arc::new(systems), sealing_keys: Arc::new(sealing_keys), store, dispatcher, tasks }
     }
 
     /// What can be announced to a controller.
     pub fn served(&self) -> Vec<ServedSystem> {
-        self.connectors
+        self.systems
             .iter()
-            .map(|(name, connector)| ServedSystem {
+            .map(|(name, Served { connector, .. })| ServedSystem {
                 name: name.clone(),
                 connector: Text::clipped(connector.name()),
                 kinds: List::clipped(connector.supports().iter().map(|kind| (*kind).into()).collect()),
@@ -73,12 +83,12 @@ impl Executor {
 
     /// How many more calls each connected system takes.
     pub fn calls_left(&self) -> impl Iterator<Item = (&SystemName, Option<CallsLeft>)> {
-        self.connectors.iter().map(|(name, connector)| (name, connector.calls_left()))
+        self.systems.iter().map(|(name, served)| (name, served.connector.calls_left()))
     }
 
     /// Whether a kind of task can be done on a system.
     pub fn check(&self, system: &SystemName, kind: TaskKind) -> Result<(), Refusal> {
-        let Some(connector) = self.connectors.get(system) else {
+        let Some(Served { connector, .. }) = self.systems.get(system) else {
             let message = format!(
                 "this agent has no connected system `{system}`; add a `[[connected_system]]` of that name to its \
                  configuration"
@@ -90,6 +100,13 @@ impl Executor {
         }
         let message = format!("the connector `{}` cannot do {kind}", connector.name());
         Err(Refusal::lasting(Rejection::Unsupported, message))
+    }
+
+    /// Whether the policy lets a task of a system that is served be taken.
+    pub fn check_policy(&self, offer: &Offer, request: &TaskRequest) -> Result<(), Refusal> {
+        let Some(Served { admission, .. }) = self.systems.get(&offer.system) else { return Ok(()) };
+        let refused = admission.policy().check_request(request, brings_password(offer));
+        refused.map_err(|refused| Refusal::lasting(Rejection::Policy, refused.to_string()))
     }
 
     /// Whether this agent can open every sealed field of an offer.
@@ -122,7 +139,8 @@ impl Executor {
     }
 
     fn unfinished(&self, system: &SystemName, failure: Failure) -> Unfinished {
-        let patience = self.connectors.get(system).map(|connector| connector.patience(&failure)).unwrap_or_default();
+        let served = self.systems.get(system);
+        let patience = served.map(|served| served.connector.patience(&failure)).unwrap_or_default();
         Unfinished { failure, patience }
     }
 
@@ -130,7 +148,7 @@ impl Executor {
         let Start { resumed, deadline, stop } = start;
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| internal("bad_request", &Chain(&error).to_string()))?;
-        let Some(connector) = self.connectors.get(&offer.system) else {
+        let Some(Served { connector, admission }) = self.systems.get(&offer.system) else {
             let summary = format!("This agent has no connected system `{}` any more", offer.system);
             return Err(Failure::new(FailureClass::Rejected, "unknown_system", summary)
                 .with_next_step("Put the connected system back into the agent's configuration, or submit to another"));
@@ -139,6 +157,9 @@ impl Executor {
         let earlier = if resumed { self.earlier(offer.task).await? } else { Earlier::default() };
         let (task, system, reconcile) = (offer.task, offer.system.clone(), offer.reconcile);
         let journal = Arc::new(TaskJournal {
+            act: Act::of(&request, brings_password(&offer)),
+            begun: AtomicBool::new(earlier.has_begun()),
+            admission: Arc::clone(admission),
             offer: Arc::new(offer),
             kind,
             sealing_keys: Arc::clone(&self.sealing_keys),
@@ -148,7 +169,8 @@ impl Executor {
             in_use: Mutex::default(),
         });
         let made = Arc::clone(&journal.made);
-        let cx = AttemptCx { task, system, reconcile, earlier, deadline, stop, journal };
+        let policy = Arc::clone(admission.policy());
+        let cx = AttemptCx { task, system, reconcile, earlier, deadline, stop, policy, journal };
         let conclusion = match connector.run(request, &cx).await {
             Ok(conclusion) => conclusion,
             Err(failure) => {
@@ -195,6 +217,11 @@ impl Executor {
         let store = self.store.clone();
         blocking(move || results::keep(&store, task)).await
     }
+}
+
+/// Whether a task sets a password of its own. Of a batch it says nothing.
+fn brings_password(offer: &Offer) -> bool {
+    !offer.sealed.is_empty()
 }
 
 /// Does what reads a journal, which may be long, on a thread that may block.

@@ -7,6 +7,7 @@
 //! - `executor` runs attempts; [`connector`] is what they call;
 //! - `link` keeps the session with the controller; `streams` moves payloads;
 //! - `collection` begins what is due by its [`schedule`], as a task of this machine (`local`);
+//! - [`policy`] decides what may be done here, whoever asks;
 //! - `store` is what is on disk; `identity` who this agent is; `redaction` keeps secrets out of texts.
 
 mod allocator;
@@ -29,6 +30,7 @@ pub mod identity;
 mod kept;
 mod link;
 mod local;
+pub mod policy;
 mod random;
 mod redaction;
 pub mod schedule;

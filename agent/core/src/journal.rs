@@ -85,6 +85,11 @@ impl Earlier {
         self.done.range(..=step).next_back().is_some_and(|(_, last)| *last >= step)
     }
 
+    /// Whether anything was done, or may have been.
+    pub fn has_begun(&self) -> bool {
+        self.has_done() || self.open_intents().next().is_some()
+    }
+
     /// Whether any step is proved done.
     pub fn has_done(&self) -> bool {
         !self.done.is_empty()

@@ -234,7 +234,7 @@ fn every(text: &str) -> Option<SignedDuration> {
     (MOST_OFTEN..=SignedDuration::from_hours(24)).contains(&step).then_some(step)
 }
 
-fn weekday(name: &str) -> Option<Weekday> {
+pub(super) fn weekday(name: &str) -> Option<Weekday> {
     Some(match name {
         "monday" => Weekday::Monday,
         "tuesday" => Weekday::Tuesday,

@@ -10,7 +10,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::source::{Source, place};
-use super::{ConfigError, SecretError};
+use super::{ConfigError, SecretError, policy};
+use crate::policy::Policy;
 
 /// Salesforce slows down long before, and every task in flight holds its dataset's window in memory.
 const MAX_CONCURRENCY: usize = 32;
@@ -24,6 +25,8 @@ pub struct System {
     pub connector: String,
     /// How many tasks may run on it at once.
     pub concurrency: usize,
+    /// What may be done to it.
+    pub policy: Arc<Policy>,
     source: Arc<Source>,
     index: usize,
 }
@@ -71,6 +74,7 @@ impl System {
         let DeValue::Table(mut table) = entry.into_inner() else {
             return Err(source.error(Some(place), &label, "it must be a table".to_owned()));
         };
+        let policy = table.remove(policy::TABLE);
         if let Some(connector) = table.get("connector").and_then(|value| value.get_ref().as_str()).map(str::to_owned) {
             table.remove(connector.as_str());
             if let Some((key, _)) = table.iter().find(|(_, value)| value.get_ref().is_table()) {
@@ -81,7 +85,11 @@ impl System {
         }
         let read: Entry = source.decode(Spanned::new(place.clone(), DeValue::Table(table)), &label)?;
         let Entry { name, connector, concurrency } = read;
-        let system = Self { name, connector, concurrency, source: Arc::clone(source), index };
+        let policy = match policy {
+            Some(table) => policy::read(source, &format!("connected system `{name}`"), table)?,
+            None => Policy::default(),
+        };
+        let system = Self { name, connector, concurrency, policy: policy.into(), source: Arc::clone(source), index };
         if !(1..=MAX_CONCURRENCY).contains(&concurrency) {
             return Err(system.invalid("concurrency", format!("it must be between 1 and {MAX_CONCURRENCY}")));
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use postern_agent_core::{Event, Ledger, Membership, Offered, Origin, Refusal, Write};
+use postern_agent_core::{Caller, Event, Ledger, Membership, Offered, Origin, Refusal, Write};
 use postern_protocol::bounded::Text;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
@@ -294,7 +294,7 @@ impl Loop {
     }
 
     fn offer(&mut self, offer: Offer, origin: Origin) {
-        let refusal = self.refusal(&offer).err();
+        let refusal = self.refusal(&offer, origin).err();
         if let (Origin::Local(_), Some(Refusal { reason, message, .. })) = (origin, &refusal) {
             tracing::error!(%reason, message, "the task was not taken");
             // Whoever waits for it is told by the end of its events.
@@ -308,7 +308,7 @@ impl Loop {
     }
 
     /// Why an offer cannot be taken, if it cannot.
-    fn refusal(&self, offer: &Offer) -> Result<(), Refusal> {
+    fn refusal(&self, offer: &Offer, origin: Origin) -> Result<(), Refusal> {
         if let Some(kind) = unknown_critical(&offer.ext) {
             let message = format!("extension {kind} is critical and not known here");
             return Err(Refusal::lasting(Rejection::Unsupported, message));
@@ -316,6 +316,10 @@ impl Loop {
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| Refusal::lasting(Rejection::Unsupported, crate::chain::Chain(&error).to_string()))?;
         self.executor.check(&offer.system, request.kind())?;
+        // What is collected on a schedule stands in the same file as the policy.
+        if origin != Origin::Local(Caller::Schedule) {
+            self.executor.check_policy(offer, &request)?;
+        }
         self.executor.check_sealed(offer)?;
         let payloads = offer.streams.iter().fold(0_u64, |sum, stream| sum.saturating_add(stream.length));
         if self.store.has_room_for(payloads) {

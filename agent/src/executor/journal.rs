@@ -1,6 +1,7 @@
 //! A task's journal as its connector sees it.
 
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,12 +17,18 @@ use super::results;
 use crate::chain::Chain;
 use crate::connector::{Journal, JournalEntry, Payload, Pending};
 use crate::dispatcher::Dispatcher;
+use crate::policy::{Act, Admission, Refused};
 use crate::random;
 use crate::redaction::{self, InUse};
 use crate::store::{Store, spool_id};
 
 /// Intents and ends go to the dispatcher, secrets come from the offer.
 pub(super) struct TaskJournal {
+    /// What the task does, if it is about one account.
+    pub(super) act: Option<Act>,
+    /// Whether the act has begun: then it is gone on with.
+    pub(super) begun: AtomicBool,
+    pub(super) admission: Arc<Admission>,
     pub(super) offer: Arc<Offer>,
     pub(super) kind: TaskKind,
     pub(super) sealing_keys: Arc<Vec<SealingKey>>,
@@ -37,6 +44,21 @@ impl TaskJournal {
         self.in_use.lock().unwrap_or_else(PoisonError::into_inner).push(redaction::in_use(secret));
     }
 
+    /// Asks the policy, before the first intent of a task about one account. What an attempt here has begun was let in.
+    async fn begin(&self) -> Result<(), Failure> {
+        let Some(act) = self.act.as_ref().filter(|_| !self.begun.load(Ordering::Relaxed)) else { return Ok(()) };
+        let answers = self.ask(std::slice::from_ref(act)).await?;
+        answers.into_iter().collect::<Result<(), _>>().map_err(|refused| refused.failure())?;
+        self.begun.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn ask(&self, acts: &[Act]) -> Result<Vec<Result<(), Refused>>, Failure> {
+        // A task that was taken before the agent was configured anew.
+        self.admission.policy().check_kind(self.kind).map_err(|refused| refused.failure())?;
+        self.admission.admit(acts).await
+    }
+
     fn context(&self) -> SealContext<'_> {
         SealContext { task: self.offer.task, kind: self.kind, system: &self.offer.system, target: &self.offer.target }
     }
@@ -44,7 +66,14 @@ impl TaskJournal {
 
 impl Journal for TaskJournal {
     fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>> {
-        Box::pin(self.dispatcher.intend(self.offer.task, entry, reach))
+        Box::pin(async move {
+            self.begin().await?;
+            self.dispatcher.intend(self.offer.task, entry, reach).await
+        })
+    }
+
+    fn admit<'a>(&'a self, acts: &'a [Act]) -> Pending<'a, Result<Vec<Result<(), Refused>>, Failure>> {
+        Box::pin(self.ask(acts))
     }
 
     fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>> {

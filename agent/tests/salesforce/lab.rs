@@ -12,6 +12,7 @@ use postern_agent::config::Config as AgentConfig;
 use postern_agent::connector::{
     self, AttemptCx, Bucket, Conclusion, Connector, Journal, JournalEntry, Keep, Mark, Payload, Pending, Visit,
 };
+use postern_agent::policy::{self, Act, Policy, Refused};
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::StreamRef;
 use postern_protocol::outcome::{Certainty, Changed};
@@ -275,6 +276,9 @@ pub struct Task {
     /// When nothing more of it may be begun.
     pub deadline: Option<Timestamp>,
     pub stop: CancellationToken,
+    pub policy: Arc<Policy>,
+    /// What the policy counted.
+    counted: Arc<Mutex<policy::Counters>>,
 }
 
 /// Tasks of one millisecond are told apart by it.
@@ -297,6 +301,8 @@ impl Task {
             disk_holds: None,
             deadline: None,
             stop: CancellationToken::new(),
+            policy: Arc::default(),
+            counted: Arc::default(),
         }
     }
 
@@ -330,6 +336,8 @@ impl Task {
             payloads: Arc::clone(&self.payloads),
             dies_after: self.dies_after.take(),
             disk_holds: self.disk_holds.take(),
+            policy: Arc::clone(&self.policy),
+            counted: Arc::clone(&self.counted),
         });
         let earlier = self.notes.lock().unwrap().iter().cloned().collect();
         let cx = AttemptCx {
@@ -339,6 +347,7 @@ impl Task {
             earlier,
             deadline: self.deadline,
             stop: self.stop.clone(),
+            policy: Arc::clone(&self.policy),
             journal,
         };
         connector.run(self.request.clone(), &cx).await
@@ -408,6 +417,8 @@ struct MemoryJournal {
     payloads: Payloads,
     dies_after: Option<usize>,
     disk_holds: Option<usize>,
+    policy: Arc<Policy>,
+    counted: Arc<Mutex<policy::Counters>>,
 }
 
 type Payloads = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -450,6 +461,11 @@ impl Journal for MemoryJournal {
         }
         notes.push(entry);
         Box::pin(async { Ok(()) })
+    }
+
+    fn admit<'a>(&'a self, acts: &'a [Act]) -> Pending<'a, Result<Vec<Result<(), Refused>>, Failure>> {
+        let answers = self.policy.admit(acts, &mut self.counted.lock().unwrap(), jiff::Timestamp::now());
+        Box::pin(async { Ok(answers) })
     }
 
     fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>> {

@@ -21,6 +21,7 @@ mod login_state;
 mod network;
 mod one_user;
 mod passwords;
+mod policy;
 mod role_lane;
 mod schema;
 mod sign_in;

@@ -397,6 +397,8 @@ codes! {
         7 StoreFault = "store_fault",
         /// The request is not a valid one.
         8 Invalid = "invalid",
+        /// The member's own policy does not let it through.
+        9 Policy = "policy",
     }
 }
 

@@ -49,6 +49,11 @@ impl Request {
     pub(super) fn target(&self) -> Text<255> {
         account_target(&self.account)
     }
+
+    /// The name that the account is to have.
+    pub fn name_to_be(&self) -> String {
+        if self.new_name.is_empty() { format!("{}.deleted", self.account) } else { self.new_name.to_string() }
+    }
 }
 
 /// How far the account is.

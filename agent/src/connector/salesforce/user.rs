@@ -71,11 +71,11 @@ impl User {
 }
 
 impl Salesforce {
-    /// The user of that name, if the org has one.
+    /// The user of that name, if the org has one. Whoever else the org may take for it is not: a policy looks at names.
     pub(super) async fn find_user(&self, account: &Account) -> Result<Option<User>, Failure> {
         let name = soql::literal(account);
         let (rows, _) = self.query(&format!("SELECT {FIELDS} FROM User WHERE Username = {name}")).await?;
-        rows.into_iter().next().map(read).transpose()
+        Ok(rows.into_iter().next().map(read).transpose()?.filter(|user| user.is_called(account)))
     }
 
     /// The user as it is after a change whose answer was lost. Tried a few times: what is not known here is unknown

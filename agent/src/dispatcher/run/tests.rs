@@ -15,6 +15,8 @@ use postern_store::{Disk, Options, RealDisk};
 use super::super::Dispatcher;
 use super::*;
 use crate::connector::{AttemptCx, Conclusion, Connector, Pending};
+use crate::executor::Served;
+use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy};
 use crate::spawn::Spawner;
 
 /// A disk with as much free space as the test says, and that is as busy as it says.
@@ -83,6 +85,28 @@ impl Connector for Panicking {
     }
 }
 
+/// A system where every task makes one change, which works at once.
+struct Changing;
+
+impl Connector for Changing {
+    fn name(&self) -> &'static str {
+        "changing"
+    }
+
+    fn supports(&self) -> &'static [TaskKind] {
+        TaskKind::ALL
+    }
+
+    fn run<'a>(&'a self, _: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
+        Box::pin(async {
+            cx.intend(0, Vec::new(), Duration::from_secs(1)).await?;
+            cx.intend(1, Vec::new(), Duration::from_secs(1)).await?;
+            let output = disable_user::Output { user_id: Text::clipped("1"), frozen_instead: false };
+            Ok(Conclusion::succeeded(output, Changed::Yes))
+        })
+    }
+}
+
 fn acme() -> SystemName {
     "acme".parse().unwrap()
 }
@@ -127,18 +151,76 @@ fn desk() -> Desk {
 }
 
 fn desk_with(connector: Arc<dyn Connector>) -> Desk {
+    desk_under(Policy::default(), connector)
+}
+
+fn desk_under(policy: Policy, connector: Arc<dyn Connector>) -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let disk = Arc::new(Disklike { free: AtomicU64::new(1 << 40), busy: Mutex::new(false), changed: Condvar::new() });
     let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
     let (store, _) = Store::open_with(folder.path(), &options).unwrap();
     let (dispatcher, inputs) = Dispatcher::channel();
     let (streams, commands) = Streams::channel();
-    let connectors = [(acme(), connector)].into();
-    let executor = Executor::new(connectors, Vec::new(), store.clone(), dispatcher.clone(), Spawner::default());
+    let admission = Admission::open(Arc::new(policy), acme(), store.clone()).unwrap().into();
+    let systems = [(acme(), Served { connector, admission })].into();
+    let executor = Executor::new(systems, Vec::new(), store.clone(), dispatcher.clone(), Spawner::default());
     let ledger = Ledger::restore(Limits::for_systems([(acme(), 1)].into()), store.restore().unwrap());
     let (frames, sent) = mpsc::channel(64);
     let work = Loop::new(ledger, store, executor, streams, inputs);
     Desk { _folder: folder, disk, dispatcher, work, frames, sent, _commands: commands }
+}
+
+/// An offer to disable an account.
+fn disable(n: u8, account: &str) -> Offer {
+    let if_refused = disable_user::IfRefused::Fail.into();
+    let request = disable_user::Request { account: Text::new(account).unwrap(), if_refused };
+    let request = TaskRequest::DisableUser(request);
+    let params = Bytes::new(request.encode().unwrap()).unwrap();
+    Offer { kind: request.kind().into(), target: request.target(), params, ..offer(n) }
+}
+
+/// Take the asking out of `intend`, and everything is done; let each intent of a task ask, and one task takes up two
+/// places.
+#[tokio::test]
+async fn a_task_begins_only_if_the_policy_lets_it_and_counts_once() {
+    let deactivations = Ceiling { per_hour: None, per_day: Some(2) };
+    let policy = Policy { ceilings: Ceilings { deactivations, ..Ceilings::default() }, ..Policy::default() };
+    let Desk { dispatcher, work, _folder, .. } = desk_under(policy, Arc::new(Changing));
+    let told = async {
+        for (n, outcome) in [(1, Outcome::Succeeded), (2, Outcome::Succeeded), (3, Outcome::Failed)] {
+            let (watch, mut events) = mpsc::channel(4);
+            dispatcher.run_local(disable(n, "joe"), Caller::Person, watch).await;
+            let Some(LocalEvent::Ended(report)) = events.recv().await else { unreachable!() };
+            assert_eq!(report.outcome.known(), Some(outcome), "{report:?}");
+            if let Some(failure) = report.failure {
+                assert_eq!((failure.code.as_str(), report.changed.known()), ("policy", Some(Changed::No)));
+                assert!(failure.summary.contains("`deactivations_per_day`"), "{failure}");
+                assert!(failure.summary.contains("possible again at"), "{failure}");
+            }
+            dispatcher.local_taken(report.task, true).await;
+        }
+        dispatcher.stop().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_policy_never_lets_through_is_rejected_for_good_and_the_rule_is_named() {
+    let policy = Policy { deny: vec![Pattern::new("ceo@*").unwrap()], ..Policy::default() };
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_under(policy, Arc::new(Changing));
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        dispatcher.frame(disable(1, "CEO@acme.example").into()).await;
+        let refused = next(&mut sent, |frame| matches!(frame, FromMember::Reject(_))).await;
+        let FromMember::Reject(Reject { reason, retry_after_ms, message, .. }) = refused else { unreachable!() };
+        assert_eq!((reason.known(), retry_after_ms), (Some(Rejection::Policy), 0));
+        assert!(message.contains("rule `deny`"), "{message}");
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
 }
 
 impl Dispatcher {

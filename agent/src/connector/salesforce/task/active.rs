@@ -14,7 +14,7 @@ use super::super::user_login::user_login_hidden;
 use super::login_state::{self, Login};
 use super::step::{self, Stuck, Wanted, bring_about};
 use super::{Stop, unknown_choice};
-use crate::connector::{AttemptCx, Conclusion};
+use crate::connector::{AttemptCx, Conclusion, is_of_policy};
 
 const LOOK: &str = "Active and, of a user who is frozen instead, the button Unfreeze tell it. Then submit the task again: what is \
     there already is not done twice.";
@@ -116,7 +116,7 @@ async fn freeze(org: &Salesforce, user: &User, blocker: Failure, cx: &AttemptCx)
 
 /// Whether it is the user, or what the org needs it for, that stands in the way.
 fn blocks(failure: &Failure) -> bool {
-    failure.class.known() == Some(FailureClass::Rejected)
+    failure.class.known() == Some(FailureClass::Rejected) && !is_of_policy(failure)
 }
 
 /// The refusal, said as what it is: Salesforce names what stands in the way in its own words only.

@@ -22,8 +22,6 @@ const RENAME: u32 = 0;
 const PASSWORD: u32 = 1;
 const DISABLE: u32 = 2;
 
-const SUFFIX: &str = ".deleted";
-
 /// What the plan works on.
 struct Work<'a> {
     org: &'a Salesforce,
@@ -53,7 +51,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
 }
 
 fn new_name(it: &Request) -> Result<Account, Failure> {
-    let name = if it.new_name.is_empty() { format!("{}{SUFFIX}", it.account) } else { it.new_name.to_string() };
+    let name = it.name_to_be();
     check_name(&name)?;
     Account::new(name).map_err(|_| error::own("name_too_long", "the new name is too long"))
 }

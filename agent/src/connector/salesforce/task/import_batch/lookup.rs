@@ -17,7 +17,7 @@ use super::plan::Plan;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Found {
     pub(super) id: String,
-    username: String,
+    pub(super) username: String,
     pub(super) is_active: bool,
     #[serde(default)]
     pub(super) email: Option<String>,

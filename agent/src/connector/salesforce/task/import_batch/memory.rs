@@ -18,6 +18,9 @@ pub(super) struct Note {
     /// The ids of users about to be renamed, by entry: afterwards their old names lead nowhere.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) renames: Vec<(u64, String)>,
+    /// Entries that the policy refused, each with the rule: the unit is begun without them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) refused: Vec<(u64, String)>,
     /// The entry whose password is about to be set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) password: Option<u64>,
@@ -71,6 +74,8 @@ pub(super) struct Memory {
     /// What was made or changed from here on by us may be this unit's doing.
     pub(super) since: Option<Timestamp>,
     pub(super) renames: HashMap<u64, String>,
+    /// The rule by which the policy refused an entry; only if the unit was begun here, because then it was decided.
+    pub(super) refused: Option<HashMap<u64, String>>,
     /// Bulk jobs that were made, oldest first.
     pub(super) jobs: Vec<(Operation, String)>,
     /// By entry.
@@ -91,7 +96,12 @@ impl Memory {
     pub(super) fn of(cx: &AttemptCx, step: u32) -> Self {
         let mut memory = Self { may_have_acted: cx.reconcile, ..Self::default() };
         let memos = cx.earlier.open().iter().filter(|entry| entry.step == step && entry.mark == Mark::Memo);
-        memory.renames.extend(memos.filter_map(Note::decode).flat_map(|note| note.renames));
+        let mut refused = HashMap::new();
+        for note in memos.filter_map(Note::decode) {
+            memory.renames.extend(note.renames);
+            refused.extend(note.refused);
+        }
+        memory.refused = cx.earlier.open_intents().any(|entry| entry.step == step).then_some(refused);
         for entry in cx.earlier.open_intents().filter(|entry| entry.step == step) {
             memory.may_have_acted = true;
             let Some(note) = Note::decode(entry) else { continue };

@@ -4,6 +4,7 @@ mod bulk;
 mod licenses;
 mod memberships;
 mod passwords;
+mod policy;
 mod sent;
 mod work;
 
@@ -82,6 +83,8 @@ pub(super) struct Unit<'a> {
     step: u32,
     memory: Memory,
     work: Vec<Work<'a>>,
+    /// Entries that the policy refused in this attempt, each with the rule.
+    refused: Vec<(u64, String)>,
 }
 
 /// Which rows of a unit one call is about.
@@ -91,12 +94,14 @@ impl<'a> Unit<'a> {
     pub(super) fn new(batch: &'a Batch<'a>, step: u32, items: Vec<Item>) -> Self {
         let Batch { org, cx, schema, choices, ref longest } = *batch;
         let work = items.into_iter().map(|item| Work::new(item, schema, choices)).collect();
-        Self { org, cx, schema, choices, longest, step, memory: Memory::of(cx, step), work }
+        Self { org, cx, schema, choices, longest, step, memory: Memory::of(cx, step), work, refused: Vec::new() }
     }
 
     /// Does everything the unit asks for. `Err` leaves the unit to another attempt.
     pub(super) async fn run(mut self) -> Result<Vec<Line>, Failure> {
         let service_account = self.prepare().await?;
+        self.admit().await?;
+        self.stop_at_failure();
         self.journal_renames().await?;
         self.create(&service_account).await?;
         self.stop_at_failure();
@@ -166,6 +171,7 @@ impl<'a> Unit<'a> {
             }
         }
         drop(users);
+        self.keep_to_policy();
         self.compare_memberships(&service_account).await?;
         self.compare().await?;
         Ok(service_account)
@@ -254,7 +260,10 @@ impl<'a> Unit<'a> {
             || match (plan.change, &plan.key) {
                 (Change::Add, _) => false,
                 (Change::Modify, Key::Name(_)) => true,
-                (Change::Modify, Key::Id(_)) => plan.password.is_some() || plan.fields.get("Email").is_some(),
+                (Change::Modify, Key::Id(_)) => {
+                    let matters = self.cx.policy.looks_at_names();
+                    matters || plan.password.is_some() || plan.fields.get("Email").is_some()
+                }
             }
     }
 

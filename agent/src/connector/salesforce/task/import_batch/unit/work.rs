@@ -15,6 +15,7 @@ use crate::connector::salesforce::error;
 use crate::connector::salesforce::schema::describe::Described;
 use crate::connector::salesforce::user::{inactive, not_found, protected, same_id};
 use crate::dataset::{Change, Item, Place};
+use crate::policy::Act;
 use crate::redaction::tells;
 
 pub(super) const TAKEN: &str = "the user name is taken, in this org or in another";
@@ -28,6 +29,8 @@ pub(super) struct Work<'a> {
     pub(super) account: String,
     pub(super) plan: Option<Plan<'a>>,
     pub(super) id: Option<String>,
+    /// What the user is called that was looked up.
+    found_as: Option<String>,
     /// `LastPasswordChangeDate` as last read.
     pub(super) password_changed: Option<String>,
     /// Whether its fields are written, or there are none to write.
@@ -61,6 +64,7 @@ impl<'a> Work<'a> {
             account: String::new(),
             plan: None,
             id: None,
+            found_as: None,
             password_changed: None,
             written: false,
             touched: false,
@@ -133,6 +137,7 @@ impl<'a> Work<'a> {
     fn meet_user(&mut self, found: &Found, memory: &Memory, choices: &Choices, service_account: &str) {
         let Some(plan) = &self.plan else { return };
         self.id = Some(found.id.clone());
+        self.found_as = Some(found.username.clone());
         self.password_changed.clone_from(&found.last_password_change_date);
         let since = memory.since.filter(|_| memory.may_have_acted);
         self.ours = since.is_some_and(|since| found.was_modified_by(service_account, since));
@@ -160,6 +165,27 @@ impl<'a> Work<'a> {
             }
             _ => Some(End::Failed(refused)),
         }
+    }
+
+    /// Whether anything has to be sent, now that it is known what the user holds.
+    pub(super) fn is_to_be_done(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| !(plan.asks_for_nothing() && self.moves.is_empty()))
+    }
+
+    /// What is asked for, as far as the policy looks at it; nothing if it is done or will not be.
+    pub(super) fn act(&self) -> Option<Act> {
+        let plan = self.plan.as_ref().filter(|_| self.is_open() && !self.written)?;
+        let creates = plan.change == Change::Add;
+        let account = self.found_as.as_deref().unwrap_or(plan.key.text());
+        let is_new = |name: &&String| name.to_lowercase() != account.to_lowercase();
+        Some(Act {
+            account: account.to_owned(),
+            new_name: plan.new_name.as_ref().filter(is_new).cloned(),
+            derives_name: false,
+            creates,
+            deactivates: !creates && plan.active == Some(false),
+            resets: !creates && plan.password.is_some(),
+        })
     }
 
     pub(super) fn written(&mut self, id: String) {

@@ -1,0 +1,65 @@
+//! What the agent's policy leaves of a unit. It decides entry by entry, once for each: what was begun is gone on with.
+
+use postern_protocol::Failure;
+
+use super::super::memory::Note;
+use super::super::plan::Refused;
+use super::work::{End, said};
+use super::{RENAMES_A_NOTE, Unit};
+use crate::policy::{Act, Refused as ByPolicy};
+
+/// Refusals that fit one note: the name of a rule is no longer than an id.
+const REFUSALS_A_NOTE: usize = RENAMES_A_NOTE;
+
+impl Unit<'_> {
+    /// Refuses what the policy refuses at any time, and what it refused when the unit was begun.
+    pub(super) fn keep_to_policy(&mut self) {
+        for index in 0..self.work.len() {
+            let Some((number, act)) = self.work.get(index).and_then(|work| Some((work.number, work.act()?))) else {
+                continue;
+            };
+            let rule = self.memory.refused.as_ref().and_then(|refused| refused.get(&number));
+            if let Some(rule) = rule {
+                let message = format!("the policy of this agent refused it when it was begun with, rule `{rule}`");
+                self.end(index, End::Failed(Refused::new("policy", message)));
+            } else if let Err(refused) = self.cx.policy.check_names(&act) {
+                self.refuse_by_policy(index, &refused);
+            }
+        }
+    }
+
+    /// Asks the policy for what is about to begin, and journals what it refuses: that must not be begun after a crash
+    /// either, when the unit is gone on with.
+    pub(super) async fn admit(&mut self) -> Result<(), Failure> {
+        if self.memory.refused.is_some() {
+            return Ok(());
+        }
+        let acts = self.work.iter().enumerate().filter(|(_, work)| work.is_to_be_done());
+        let (rows, acts): (Vec<usize>, Vec<Act>) = acts.filter_map(|(index, work)| Some((index, work.act()?))).unzip();
+        let answers = self.cx.journal.admit(&acts).await?;
+        for (index, answer) in rows.into_iter().zip(answers) {
+            if let Err(refused) = answer {
+                self.refuse_by_policy(index, &refused);
+            }
+        }
+        for some in self.refused.chunks(REFUSALS_A_NOTE) {
+            let note = Note { refused: some.to_vec(), ..Note::default() };
+            self.cx.memo(self.step, note.encode()).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is sent of an entry. What another member may have sent of it, nobody can tell here.
+    fn refuse_by_policy(&mut self, index: usize, by: &ByPolicy) {
+        let refused = said(&by.failure());
+        let end = if self.memory.may_have_acted { End::Unknown(refused) } else { End::Failed(refused) };
+        self.refused.extend(self.work.get(index).map(|work| (work.number, by.rule.to_string())));
+        self.end(index, end);
+    }
+
+    fn end(&mut self, index: usize, end: End) {
+        if let Some(work) = self.work.get_mut(index) {
+            work.end = Some(end);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What the agent's own policy leaves of tasks.
+
+use std::sync::Arc;
+
+use postern_agent::policy::{Ceiling, Ceilings, Pattern, Policy};
+use postern_protocol::FailureClass;
+use postern_protocol::task::import_batch::{Format, Request};
+use salesforce_sim::OrgSeed;
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, Task, import_with, validate};
+
+fn user(number: u64) -> String {
+    format!("user{number:04}@acme.example")
+}
+
+fn new(number: u64) -> String {
+    format!("new{number:04}@acme.example")
+}
+
+fn patterns(texts: &[&str]) -> Vec<Pattern> {
+    texts.iter().map(|text| Pattern::new(text).unwrap()).collect()
+}
+
+fn policy() -> Policy {
+    let once = Ceiling { per_hour: Some(1), per_day: None };
+    Policy {
+        deny: patterns(&["user0001@*"]),
+        protected: patterns(&["USER0002@*"]),
+        ceilings: Ceilings { deactivations: once, creates: once, ..Ceilings::default() },
+        ..Policy::default()
+    }
+}
+
+fn import(request: Request, policy: Policy, entries: &[Value]) -> Task {
+    let lines: Vec<String> = entries.iter().map(Value::to_string).collect();
+    let mut task = import_with(request, lines.join("\n"));
+    task.policy = Arc::new(policy);
+    task
+}
+
+async fn made(lab: &Lab, number: u64) -> Value {
+    validate(&user(1)).attempt(&lab.connector()).await.unwrap();
+    let profile = lab.sim.user(&user(1)).unwrap().text("ProfileId").to_owned();
+    json!({
+        "op": "add", "Username": new(number), "LastName": "New", "Alias": "new", "Email": new(number),
+        "ProfileId": profile, "TimeZoneSidKey": "Europe/Paris", "LocaleSidKey": "en_US",
+        "EmailEncodingKey": "UTF-8", "LanguageLocaleKey": "en_US",
+    })
+}
+
+/// Each entry's outcome, and the rule if the policy refused it.
+fn told(task: &Task) -> Vec<String> {
+    let told = |line: &Value| {
+        let (outcome, code) = (line["outcome"].as_str().unwrap(), line["code"].as_str().unwrap_or_default());
+        let rule = line["message"].as_str().and_then(|it| it.split("rule `").nth(1)?.split('`').next());
+        match (code, rule) {
+            ("policy", Some(rule)) => format!("{outcome}: {rule}"),
+            _ => outcome.to_owned(),
+        }
+    };
+    task.lines().iter().map(told).collect()
+}
+
+async fn entries(lab: &Lab) -> Vec<Value> {
+    let id = lab.sim.user(&user(1)).unwrap().text("Id").to_owned();
+    vec![
+        json!({ "Username": user(1), "Title": "Refused" }),
+        json!({ "Id": id, "Title": "Refused" }),
+        json!({ "Username": user(2), "Title": "Moved" }),
+        json!({ "Username": user(2), "IsActive": "false" }),
+        json!({ "Original_Username": user(3), "Username": "user0002@other.example", "Title": "Refused" }),
+        json!({ "Username": user(4), "IsActive": "false" }),
+        json!({ "Username": user(5), "IsActive": "false" }),
+        made(lab, 1).await,
+        made(lab, 2).await,
+        json!({ "Username": user(6), "Title": "Moved" }),
+    ]
+}
+
+const TOLD: [&str; 10] = [
+    "failed: deny",
+    "failed: deny",
+    "modified",
+    "failed: protected",
+    "failed: protected",
+    "modified",
+    "failed: deactivations_per_hour",
+    "created",
+    "failed: creates_per_hour",
+    "modified",
+];
+
+/// Look nobody up by Id whom nothing else needs, and the second entry is done.
+#[tokio::test]
+async fn an_import_is_held_to_the_policy_entry_by_entry() {
+    for bulk_threshold in [2_000, 1] {
+        let lab = Lab::with_org(OrgSeed::acme(20)).await;
+        let request = Request { bulk_threshold, ..Request::new(Format::Jsonl) };
+        let mut task = import(request, policy(), &entries(&lab).await);
+        task.attempt(&lab.connector()).await.unwrap();
+        let mut lines = told(&task);
+        // Entries about one user are not done at once, so that they may be told in another order.
+        lines.sort_unstable();
+        let mut expected = TOLD.to_vec();
+        expected.sort_unstable();
+        assert_eq!(lines, expected);
+        assert_eq!(lab.sim.user(&user(1)).unwrap().text("Title"), lab.sim.user(&user(7)).unwrap().text("Title"));
+        assert_eq!(lab.sim.user(&user(2)).unwrap().text("Title"), "Moved");
+        assert_eq!((lab.effects(&user(2)).deactivations, lab.effects(&user(4)).deactivations), (0, 1));
+        assert_eq!((lab.effects(&new(1)).creates, lab.effects(&new(2)).creates), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_the_policy_refuses_at_any_time_and_counts_nothing() {
+    let lab = Lab::with_org(OrgSeed::acme(20)).await;
+    let request = Request { dry_run: true, ..Request::new(Format::Jsonl) };
+    let mut task = import(request, policy(), &entries(&lab).await);
+    task.attempt(&lab.connector()).await.unwrap();
+    let lines = told(&task);
+    assert_eq!(lines.iter().filter(|line| *line == "failed: deny").count(), 2, "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| *line == "failed: protected").count(), 2, "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.starts_with("would_")).count(), 6, "{lines:?}");
+}
+
+#[tokio::test]
+async fn all_or_none_of_an_import_is_none_if_the_policy_refuses_one() {
+    let lab = Lab::with_org(OrgSeed::acme(20)).await;
+    for entries in [
+        vec![json!({ "Username": user(6), "Title": "Moved" }), json!({ "Username": user(1), "Title": "Refused" })],
+        vec![
+            json!({ "Username": user(6), "Title": "Moved" }),
+            json!({ "Username": user(4), "IsActive": "false" }),
+            json!({ "Username": user(5), "IsActive": "false" }),
+        ],
+    ] {
+        let request = Request { all_or_none: true, ..Request::new(Format::Jsonl) };
+        let mut task = import(request, policy(), &entries);
+        task.attempt(&lab.connector()).await.unwrap();
+        assert!(told(&task).iter().all(|line| line.starts_with("failed")), "{:?}", told(&task));
+        assert_ne!(lab.sim.user(&user(6)).unwrap().text("Title"), "Moved");
+    }
+}
+
+/// Ask the policy anew when a unit is gone on with, and the user that was made counts twice, so that none is let in; leave
+/// the note of what was refused out, and the second is made above the ceiling.
+#[tokio::test]
+async fn what_the_policy_refused_stays_refused_when_a_unit_is_gone_on_with() {
+    let lab = Lab::with_org(OrgSeed::acme(20)).await;
+    let entries = [made(&lab, 1).await, made(&lab, 2).await, json!({ "Username": user(6), "Title": "Moved" })];
+    for dies_after in 0..8 {
+        let mut task = import(Request::new(Format::Jsonl), policy(), &entries);
+        task.dies_after = Some(dies_after);
+        if let Err(died) = task.attempt(&lab.connector()).await {
+            assert_eq!(died.class.known(), Some(FailureClass::Interrupted));
+            task.attempt(&lab.connector()).await.unwrap();
+        }
+        let refused = told(&task).iter().filter(|line| *line == "failed: creates_per_hour").count();
+        assert!(refused >= 1, "{dies_after}: {:?}", told(&task));
+        assert_eq!(lab.effects(&new(2)).creates, 0, "{dies_after}");
+    }
+}
