@@ -22,11 +22,12 @@ const REPEATED: &str = r#"Re<peated>&"P4ss"\wörd %+"#;
 const IMPORTED: &str = r#"Im<ported>&"P4ss"\wörd %+"#;
 const IMPORTED_AND_REPEATED: &str = r#"Im<repeated>&"P4ss"\wörd %+"#;
 /// Where secrets live.
-const HOMES: [&str; 9] = [
+const HOMES: [&str; 10] = [
     "consumer-secret",
     "password",
     "security-token",
     "current.pem",
+    "next.pem",
     "sealing.key",
     "store.key",
     "ca.key",
@@ -116,9 +117,9 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
         }
     }
 
-    let current = std::fs::read(scene.agent.folder().join("state/identity/current.pem")).unwrap();
-    let PrivateKeyDer::Pkcs8(key) = PrivateKeyDer::from_pem_slice(&current).unwrap() else { panic!("not PKCS #8") };
-    wanted.push(Wanted::new("the key of the agent's certificate", key.secret_pkcs8_der()));
+    let identity = std::fs::read(scene.agent.folder().join("state/identity/current.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&identity).unwrap();
+    wanted.push(Wanted::new("the agent's TLS key", key.secret_der()));
 
     // A given password, with a kill while its intent is in the journal, one that the answer repeats, and one made up.
     let given = scene.file("given", GIVEN);
