@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use postern_protocol::MemberId;
 use postern_protocol::bounded::{Bytes, Text};
-use postern_protocol::enrollment::v1::{Enroll, Enrolled, Recover};
+use postern_protocol::code::CodeSet as _;
+use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal, Enrolled, Recover};
 use postern_protocol::enrollment::{
     EXPORTER_LABEL, EnrollmentToken, FromApplicant, FromAuthority, Request, recovery_statement,
 };
@@ -37,6 +38,13 @@ pub enum EnrollmentError {
         /// The controller's sentence.
         message: String,
     },
+}
+
+impl EnrollmentError {
+    /// Whether the controller refused for this reason.
+    pub fn is_refusal_of(&self, why: EnrollRefusal) -> bool {
+        matches!(self, Self::Refused { reason, .. } if reason == why.name())
+    }
 }
 
 /// What an agent says of itself when it enrolls.

@@ -142,7 +142,12 @@ impl IdentityDir {
     /// Ends an enrollment in the middle of which a process died: the membership says that its certificate is whole.
     pub fn complete(&self) -> Result<(), IdentityError> {
         let is_there = |name| self.file(name).try_exists().unwrap_or(true);
-        if is_there("membership.json") && !is_there(CURRENT) && is_there(NEXT) { self.promote_next() } else { Ok(()) }
+        if is_there("membership.json") && !is_there(CURRENT) && self.has_next() { self.promote_next() } else { Ok(()) }
+    }
+
+    /// Whether there is a file of what follows the present certificate.
+    pub fn has_next(&self) -> bool {
+        self.file(NEXT).try_exists().unwrap_or(true)
     }
 
     /// What follows the present certificate. A file that cannot be understood is none: the renewal begins anew.

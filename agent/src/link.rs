@@ -148,6 +148,7 @@ impl Link {
 
     /// A connection, and the certificate that it shows; or why there is none.
     async fn dial(&mut self, url: &str) -> Result<(Socket, Shown), String> {
+        self.certificates.settle().await;
         if self.certificates.must_recover() {
             self.certificates.recover(&self.dialer, url).await.map_err(|error| chain::Chain(&error).to_string())?;
         }
@@ -218,7 +219,7 @@ impl Link {
                 },
                 () = clock::sleep_until(Some(session.poll_timeout())) => session.handle_timeout(clock::now()),
                 () = clock::sleep_until(self.certificates.poll_timeout()) => (),
-                next = self.certificates.work() => if let Some(next) = next {
+                done = self.certificates.work() => if let Some(next) = self.certificates.handle_done(done).await {
                     pump.try_send(goodbye(SessionRefusal::Replaced, "it goes on under the next certificate").into());
                     break Left::For(next);
                 },

@@ -147,18 +147,38 @@ async fn f45_an_agent_whose_certificate_runs_out_in_the_middle_of_a_task_reports
     assert!(agent.log().contains("by proof of its key"), "{}", agent.log());
 }
 
-/// Nobody has to do anything as long as the controller allows it; if it does not, the administrator reads what to do.
+/// The controller knows the next certificate as the present one, the agent does not know that it does, and both have run out.
+/// Leave the proof by the next one out of `recover`, and the agent is locked out.
 #[tokio::test]
-async fn an_agent_whose_certificate_ran_out_while_it_was_stopped_is_the_same_member_again_or_says_what_to_do() {
-    let mut lab = lab(&["--certificate-secs", "2"]).await;
+async fn f46_an_agent_that_died_in_a_renewal_and_was_off_until_both_certificates_ran_out_is_the_same_member_again() {
+    let lab = lab(&["--certificate-secs", "4"]).await;
     let mut agent = lab.member("agent").await;
-    assert_eq!(agent.terminate().await, Some(0));
+    agent.fail_points().arm(Point::NextWelcomed);
+    agent.dies().await;
+    run_out(&lab, &agent).await;
+    agent.spawn();
+    agent.link("connected").await;
+    work(&lab, 0).await;
+    assert!(agent.log().contains("by proof of its key"), "{}", agent.log());
+}
+
+/// Waits until the member's present certificate has run out.
+async fn run_out(lab: &Lab, agent: &Agent) {
     let ends = lab.controller.member(agent.member()).await["certificate_expires"].as_u64().unwrap();
     wait_for("the certificate to run out", async || {
         let left = (ends + 1_000).saturating_sub(postern_controller_stub::clock::wall().0);
         if left == 0 { Ok(()) } else { Err(left) }
     })
     .await;
+}
+
+/// Nobody has to do anything as long as the controller allows it; if it does not, the administrator reads what to do.
+#[tokio::test]
+async fn an_agent_whose_certificate_ran_out_while_it_was_stopped_is_the_same_member_again_or_says_what_to_do() {
+    let mut lab = lab(&["--certificate-secs", "2"]).await;
+    let mut agent = lab.member("agent").await;
+    assert_eq!(agent.terminate().await, Some(0));
+    run_out(&lab, &agent).await;
     lab.controller.kill().await;
     lab.controller.restart_with(&["--recovery-days", "0"]).await;
     agent.spawn();

