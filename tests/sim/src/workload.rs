@@ -236,6 +236,9 @@ impl Plan {
         for _ in 0..rng.usize(2..18) {
             steps.push(Step { at: rng.u64(1_000..TROUBLE), does: Does::Fault(fault(&mut rng)) });
         }
+        if rng.u8(0..6) == 0 {
+            stand_still(&mut rng, &mut steps);
+        }
         Self { seed, steps: steps.into_iter().enumerate().collect() }
     }
 
@@ -301,6 +304,29 @@ fn operate(rng: &mut Rng, steps: &mut Vec<Step>) {
     if rng.u8(0..4) > 0 {
         steps.push(Step { at: at + rng.u64(1..90_000), does: Does::Operate(member, Action::Enable) });
     }
+}
+
+/// A member that has all tasks to itself stands still while it waits for what calls without an answer came to, until
+/// its leases are over and longer. What it then finds out crosses the offers of the same tasks under newer leases,
+/// which chance alone hardly ever brings about.
+fn stand_still(rng: &mut Rng, steps: &mut Vec<Step>) {
+    const TIME: Millis = 220_000;
+    let (member, at) = (rng.usize(0..MEMBERS), rng.u64(1_000..TROUBLE - TIME));
+    for other in (0..MEMBERS).filter(|it| *it != member) {
+        steps.push(Step { at, does: Does::Operate(other, Action::Disable) });
+        steps.push(Step { at: at + TIME, does: Does::Operate(other, Action::Enable) });
+    }
+    steps.push(Step { at, does: Does::Operate(member, Action::Enable) });
+    // The second of the two changes something, whatever there was before.
+    for (kind, after) in [(TaskKind::EnableUser, 1_000), (TaskKind::DisableUser, 8_000)] {
+        for user in 0..USERS {
+            let wish = Wish { kind, user: format!("user-{user}"), deadline: None, ..wish(rng) };
+            steps.push(Step { at: at + after + rng.u64(0..2_000), does: Does::Submit(wish) });
+        }
+    }
+    steps.push(Step { at: at + 8_000, does: Does::Fault(Fault::Silent(40_000)) });
+    let still = Fault::PauseMember(member, rng.u64(100_000..150_000));
+    steps.push(Step { at: at + rng.u64(24_000..36_000), does: Does::Fault(still) });
 }
 
 fn fault(rng: &mut Rng) -> Fault {

@@ -2,12 +2,28 @@
 
 use super::*;
 
-#[test]
-fn an_expired_task_is_reported_and_never_run_late() {
+/// A desk with a lease for task 1, which may be begun until 105.
+fn taken() -> Desk {
     let mut desk = Desk::connected();
     desk.offer(Offer { deadline_ms: 5_000, ..offer(1, TaskKind::DisableUser, 1) });
     desk.sync();
     desk.renew(LeaseVerdict::Kept);
+    desk
+}
+
+/// The same, and its first change may have been made.
+fn begun_in_time() -> Desk {
+    let mut desk = taken();
+    desk.events();
+    desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
+    desk.sync();
+    desk.events();
+    desk
+}
+
+#[test]
+fn an_expired_task_is_reported_and_never_run_late() {
+    let mut desk = taken();
     desk.now = at(105);
     assert!(desk.events().is_empty());
     desk.sync();
@@ -17,14 +33,7 @@ fn an_expired_task_is_reported_and_never_run_late() {
 /// Ask whether it began instead of whether an effect may exist, and the second attempt runs late.
 #[test]
 fn what_came_to_nothing_is_not_begun_again_after_its_deadline() {
-    let mut desk = Desk::connected();
-    desk.offer(Offer { deadline_ms: 5_000, ..offer(1, TaskKind::DisableUser, 1) });
-    desk.sync();
-    desk.renew(LeaseVerdict::Kept);
-    desk.events();
-    desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
-    desk.sync();
-    desk.events();
+    let mut desk = begun_in_time();
     desk.ledger.handle_record(id(1), 2, vec![intent(0).taken_back()]);
     desk.sync();
     desk.events();
@@ -39,14 +48,7 @@ fn what_came_to_nothing_is_not_begun_again_after_its_deadline() {
 /// Give it up at its deadline, and what could be read ends as unknown.
 #[test]
 fn what_may_have_had_an_effect_is_found_out_after_its_deadline() {
-    let mut desk = Desk::connected();
-    desk.offer(Offer { deadline_ms: 5_000, ..offer(1, TaskKind::DisableUser, 1) });
-    desk.sync();
-    desk.renew(LeaseVerdict::Kept);
-    desk.events();
-    desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
-    desk.sync();
-    desk.events();
+    let mut desk = begun_in_time();
     desk.now = at(110);
     desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "timeout", "no answer"), desk.now);
     desk.now = at(112);

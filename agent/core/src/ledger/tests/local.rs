@@ -2,17 +2,16 @@
 
 use super::*;
 
+fn offer_here(desk: &mut Desk, n: u8, kind: TaskKind, caller: Caller) {
+    let (offer, origin) = (offer(n, kind, 0), Origin::Local(caller));
+    desk.ledger.handle_offer(Offered { offer, origin, refusal: None, streams_here: Vec::new() }, desk.now);
+    desk.sync();
+}
+
 #[test]
 fn a_task_of_this_machine_needs_no_controller() {
     let mut desk = Desk::new();
-    let offered = Offered {
-        offer: offer(1, TaskKind::DisableUser, 0),
-        origin: Origin::Local(Caller::Person),
-        refusal: None,
-        streams_here: Vec::new(),
-    };
-    desk.ledger.handle_offer(offered, desk.now);
-    desk.sync();
+    offer_here(&mut desk, 1, TaskKind::DisableUser, Caller::Person);
     assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
     desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
     desk.sync();
@@ -32,10 +31,8 @@ fn a_task_of_this_machine_needs_no_controller() {
 fn a_task_of_this_machine_that_only_reads_is_not_waited_for() {
     let mut desk = Desk::new();
     for (n, kind) in [(1, TaskKind::ValidateUser), (2, TaskKind::DisableUser)] {
-        let (offer, origin) = (offer(n, kind, 0), Origin::Local(Caller::Person));
-        desk.ledger.handle_offer(Offered { offer, origin, refusal: None, streams_here: Vec::new() }, desk.now);
+        offer_here(&mut desk, n, kind, Caller::Person);
     }
-    desk.sync();
     assert_eq!(desk.events().len(), 2);
     desk.ledger.handle_intend(id(2), 1, intent(0), REACH, desk.now);
     desk.sync();
@@ -56,14 +53,7 @@ fn is_buried(desk: &Desk) -> bool {
 #[test]
 fn a_task_of_this_machine_whose_results_were_lost_is_not_remembered_as_handed_over() {
     let mut desk = Desk::new();
-    let offered = Offered {
-        offer: offer(1, TaskKind::DisableUser, 0),
-        origin: Origin::Local(Caller::Person),
-        refusal: None,
-        streams_here: Vec::new(),
-    };
-    desk.ledger.handle_offer(offered, desk.now);
-    desk.sync();
+    offer_here(&mut desk, 1, TaskKind::DisableUser, Caller::Person);
     desk.ledger.handle_concluded(id(1), success());
     desk.sync();
     desk.ledger.handle_local_taken(id(1), false);
@@ -87,10 +77,7 @@ fn a_task_of_this_machine_is_not_run_behind_the_back_of_whoever_left_it() {
 /// A member that runs a task of this machine.
 fn running_for(caller: Caller) -> Desk {
     let mut desk = Desk::new();
-    let offer = offer(1, TaskKind::ValidateUser, 0);
-    let offered = Offered { offer, origin: Origin::Local(caller), refusal: None, streams_here: Vec::new() };
-    desk.ledger.handle_offer(offered, desk.now);
-    desk.sync();
+    offer_here(&mut desk, 1, TaskKind::ValidateUser, caller);
     assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
     desk
 }
