@@ -56,7 +56,7 @@ fn with_method(method: &str) -> String {
     let mut text = String::new();
     let mut section = String::new();
     for line in EXAMPLE.lines() {
-        let is_plain = |it: &&str| (it.contains(" = ") || it.starts_with("[[")) && !it.starts_with(' ');
+        let is_plain = |it: &&str| (it.contains(" = ") || it.starts_with('[')) && !it.starts_with(' ');
         let plain = line.strip_prefix('#').filter(is_plain).unwrap_or(line);
         let key = plain.split(" = ").next().unwrap_or_default();
         if key == "method" {

@@ -1,5 +1,8 @@
 //! A submitter that does not give up: it seals once, and hands the same task over until it is taken in.
 
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
 use data_encoding::HEXLOWER;
 use postern_controller_stub::api::{KeysView, StreamView};
 use postern_controller_stub::client::sealing::{self, Binding, Opening};
@@ -15,11 +18,18 @@ use sha2::{Digest, Sha256};
 use crate::lab::{Api, CLUSTER, SYSTEM, new_task_id};
 use crate::wait_for;
 
+/// How long a task may take once nothing is killed any more.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How soon is asked again whoever did not answer.
+const STEP: Duration = Duration::from_millis(20);
+
 /// Seals, submits, waits, and fetches what came of it.
 pub(super) struct Desk {
     api: Api,
     /// Those of the cluster's members.
     keys: Vec<SealingPublicKey>,
+    /// When the last program was killed.
+    calm: OnceLock<Instant>,
 }
 
 /// A task as it is handed over, the same every time.
@@ -35,7 +45,7 @@ impl Desk {
     pub(super) async fn open(api: Api) -> Self {
         let (_, keys) = api.ask(Method::GET, &format!("/v1/clusters/{CLUSTER}/keys"), None).await;
         let keys: KeysView = serde_json::from_value(keys).expect("the keys of the cluster's members");
-        Self { api, keys: keys.keys.into_iter().map(|key| key.public).collect() }
+        Self { api, keys: keys.keys.into_iter().map(|key| key.public).collect(), calm: OnceLock::new() }
     }
 
     /// A task without secrets.
@@ -100,13 +110,31 @@ impl Desk {
         let _ = self.api.ask(Method::POST, &format!("/v1/tasks/{id}/cancel"), None).await;
     }
 
-    /// Waits until a task has its outcome, and returns the task.
+    /// Nothing is killed any more: what has no outcome gets one soon.
+    pub(super) fn calm_down(&self) {
+        let _ = self.calm.set(Instant::now());
+    }
+
+    /// Waits until a task has its outcome, and returns the task. While programs are killed that may take long: one task may
+    /// meet many kills.
+    ///
+    /// # Panics
+    ///
+    /// When it has none although nothing was killed for a minute.
     pub(super) async fn outcome(&self, id: TaskId) -> Value {
-        wait_for(&format!("the outcome of {id}"), async || {
-            let (_, task) = self.api.ask(Method::GET, &format!("/v1/tasks/{id}/wait?secs=20"), None).await;
-            if task["outcome"].is_string() { Ok(task) } else { Err(task) }
-        })
-        .await
+        let mut seen = Value::Null;
+        loop {
+            let (status, task) = self.api.ask(Method::GET, &format!("/v1/tasks/{id}/wait?secs=20"), None).await;
+            if task["outcome"].is_string() {
+                return task;
+            }
+            if status == 200 {
+                seen = task;
+            }
+            let calm = self.calm.get().map(Instant::elapsed).unwrap_or_default();
+            assert!(calm < PATIENCE, "{id} has no outcome after {} s of calm; last seen: {seen}", calm.as_secs());
+            tokio::time::sleep(STEP).await;
+        }
     }
 
     /// What came of a task beside its output. `Err` says why that cannot be had.

@@ -91,6 +91,7 @@ impl<'a> World<'a> {
     /// No task is submitted any more.
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.desk.calm_down();
     }
 
     fn goes_on(&self) -> bool {
