@@ -1,7 +1,7 @@
 //! A submitter that does not give up: it seals once, and hands the same task over until it is taken in.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use postern_controller_stub::api::{KeysView, StreamView};
@@ -14,6 +14,7 @@ use postern_protocol::{TaskId, TaskKind, TaskRequest};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::lab::{Api, CLUSTER, SYSTEM, new_task_id};
 use crate::wait_for;
