@@ -21,7 +21,7 @@ use crate::executor::{Executor, Served};
 use crate::exit::Exit;
 use crate::identity::{IdentityDir, IdentityError};
 use crate::kept::Kept;
-use crate::link::{Dialer, Introduction, Link, LinkStatus, ProxyRoute, tls};
+use crate::link::{CertificateStatus, Certificates, Dialer, Introduction, Link, LinkStatus, ProxyRoute, tls};
 use crate::policy::Admission;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
@@ -183,9 +183,14 @@ impl App {
         told
     }
 
-    /// Starts the link to the controller.
-    pub fn connect(&self, config: &Config) -> Result<watch::Receiver<LinkStatus>, AppError> {
-        let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or(AppError::NotEnrolled)?;
+    /// Starts the link to the controller, and says where it and the certificate tell about themselves.
+    pub fn connect(
+        &self,
+        config: &Config,
+    ) -> Result<(watch::Receiver<LinkStatus>, watch::Receiver<CertificateStatus>), AppError> {
+        let directory = IdentityDir::open(&config.state_dir)?;
+        directory.complete()?;
+        let identity = directory.load()?.ok_or(AppError::NotEnrolled)?;
         let urls: Vec<String> = if config.controller.urls.is_empty() {
             identity.membership.controllers.clone()
         } else {
@@ -193,12 +198,10 @@ impl App {
         };
         let first = urls.first().cloned().ok_or(AppError::NotEnrolled)?;
         let (status, watched) = watch::channel(LinkStatus::Connecting { url: first });
+        let (certificates, certificate) = Certificates::new(directory, identity, *self.sealing_key.public())?;
         let link = Link {
-            dialer: Dialer {
-                tls: tls::for_sessions(&identity)?,
-                proxy: proxy_route(config)?,
-                timeout: config.controller.connect_timeout,
-            },
+            dialer: Dialer { proxy: proxy_route(config)?, timeout: config.controller.connect_timeout },
+            certificates,
             urls,
             introduction: Introduction {
                 host: host_name(),
@@ -211,7 +214,7 @@ impl App {
             status,
         };
         self.links.spawn(|stop| link.run(stop));
-        Ok(watched)
+        Ok((watched, certificate))
     }
 
     /// Resolves when the store failed, which ends everything.

@@ -10,8 +10,8 @@ use postern_protocol::SystemName;
 
 pub use dataset::{Dataset, DatasetCommand, Split};
 pub use exec::{
-    Collect, Common, DeprovisionUser, DescribeSchema, DisableUser, Exec, Export, ImportBatch, ResetPassword,
-    RestoreUser, Task,
+    Collect, Common, DeprovisionUser, DescribeSchema, DisableUser, Exec, ExpirePassword, Export, ImportBatch,
+    ResetPassword, RestoreUser, Task,
 };
 
 const FIRST_STEPS_AND_EXIT_CODES: &str = "\

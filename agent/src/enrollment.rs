@@ -1,16 +1,22 @@
-//! Becoming a member: one connection, one question, one answer.
+//! Becoming a member, or one again whose certificate has run out: one connection, one question, one answer.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use postern_protocol::MemberId;
 use postern_protocol::bounded::{Bytes, Text};
-use postern_protocol::enrollment::v1::{Enroll, Enrolled};
-use postern_protocol::enrollment::{self, EXPORTER_LABEL, EnrollmentToken, FromApplicant, FromAuthority, Request};
+use postern_protocol::code::CodeSet as _;
+use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal, Enrolled, Recover};
+use postern_protocol::enrollment::{
+    EXPORTER_LABEL, EnrollmentToken, FromApplicant, FromAuthority, Request, recovery_statement,
+};
 use postern_protocol::id::Incarnation;
 use postern_protocol::seal::SealingPublicKey;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::link::{DialError, Dialer, ProxyRoute, Socket, tls};
+use crate::identity::{self, Credential};
+use crate::link::{DialError, Dialer, Place, Socket, tls};
 
 /// How long the controller may take to answer.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -25,13 +31,20 @@ pub enum EnrollmentError {
     #[error("the controller did not answer the enrollment: {0}")]
     NoAnswer(String),
     /// Refused.
-    #[error("the controller refused the enrollment ({reason}): {message}")]
+    #[error("the controller refused ({reason}): {message}")]
     Refused {
         /// Why.
         reason: String,
         /// The controller's sentence.
         message: String,
     },
+}
+
+impl EnrollmentError {
+    /// Whether the controller refused for this reason.
+    pub fn is_refusal_of(&self, why: EnrollRefusal) -> bool {
+        matches!(self, Self::Refused { reason, .. } if reason == why.name())
+    }
 }
 
 /// What an agent says of itself when it enrolls.
@@ -50,53 +63,88 @@ pub struct Applicant<'a> {
 pub async fn enroll(
     token: &EnrollmentToken,
     urls: &[String],
-    proxy: Option<ProxyRoute>,
-    timeout: Duration,
+    dialer: &Dialer,
     applicant: &Applicant<'_>,
 ) -> Result<Enrolled, EnrollmentError> {
-    let dialer = Dialer { tls: tls::for_enrollment(token.ca_sha256), proxy, timeout };
+    let tls = tls::for_enrollment(token.ca_sha256);
     let mut failure = EnrollmentError::NoAnswer("no URL was given".to_owned());
     for url in urls {
-        match dialer.dial(url, enrollment::PATH, enrollment::SUBPROTOCOL).await {
-            Ok(socket) => return ask(token, applicant, socket).await,
+        match dialer.dial(&tls, url, Place::ENROLLMENT).await {
+            Ok(socket) => return apply(token, applicant, socket).await,
             Err(error) => failure = error.into(),
         }
     }
     Err(failure)
 }
 
-async fn ask(
+async fn apply(
     token: &EnrollmentToken,
     applicant: &Applicant<'_>,
-    mut socket: Socket,
+    socket: Socket,
 ) -> Result<Enrolled, EnrollmentError> {
-    let no_answer = |error: &dyn std::fmt::Display| EnrollmentError::NoAnswer(error.to_string());
-    let (_, connection) = socket.get_ref().get_ref();
-    let exporter: [u8; 32] =
-        connection.export_keying_material([0; 32], EXPORTER_LABEL, None).map_err(|error| no_answer(&error))?;
+    let exporter = exporter(&socket)?;
     let request =
         Request { incarnation: applicant.incarnation, sealing_key: &applicant.sealing_key, csr: applicant.csr };
-    let frame = FromApplicant::from(Enroll {
+    let enroll = Enroll {
         token: token.id,
         incarnation: applicant.incarnation,
         host: Text::clipped(applicant.host),
         agent_version: Text::clipped(env!("CARGO_PKG_VERSION")),
         sealing_key: applicant.sealing_key,
-        csr: Bytes::new(applicant.csr.to_vec()).map_err(|error| no_answer(&error))?,
+        csr: Bytes::new(applicant.csr.to_vec()).map_err(no_answer)?,
         proof: token.key.prove(&exporter, &request),
-    });
-    let bytes = frame.encode().map_err(|error| no_answer(&error))?;
-    socket.send(Message::Binary(bytes.into())).await.map_err(|error| no_answer(&error))?;
+    };
+    ask(socket, enroll.into()).await
+}
+
+/// What a member says of itself when its certificate has run out.
+pub struct Recovery<'a> {
+    /// The member.
+    pub member: MemberId,
+    /// The certificate that has run out, with its key.
+    pub old: &'a Credential,
+    /// Its sealing key.
+    pub sealing_key: SealingPublicKey,
+    /// Its signing request for the next certificate, DER.
+    pub csr: &'a [u8],
+}
+
+/// Asks over this connection for the next certificate by proof of the old key.
+pub async fn recover(socket: Socket, recovery: &Recovery<'_>) -> Result<Enrolled, EnrollmentError> {
+    let serial = recovery.old.certificate().and_then(|it| identity::serial(it)).unwrap_or_default();
+    let statement = recovery_statement(&exporter(&socket)?, &recovery.sealing_key, &serial, recovery.csr);
+    let recover = Recover {
+        member: recovery.member,
+        serial: Bytes::new(serial).map_err(no_answer)?,
+        sealing_key: recovery.sealing_key,
+        csr: Bytes::new(recovery.csr.to_vec()).map_err(no_answer)?,
+        proof: Bytes::new(recovery.old.sign(&statement).map_err(no_answer)?).map_err(no_answer)?,
+    };
+    ask(socket, recover.into()).await
+}
+
+fn exporter(socket: &Socket) -> Result<[u8; 32], EnrollmentError> {
+    let (_, connection) = socket.get_ref().get_ref();
+    connection.export_keying_material([0; 32], EXPORTER_LABEL, None).map_err(no_answer)
+}
+
+async fn ask(mut socket: Socket, question: FromApplicant) -> Result<Enrolled, EnrollmentError> {
+    let bytes = question.encode().map_err(no_answer)?;
+    socket.send(Message::Binary(bytes.into())).await.map_err(no_answer)?;
     loop {
-        let received = tokio::time::timeout(ANSWER, socket.next()).await.map_err(|_| no_answer(&"time ran out"))?;
+        let received = tokio::time::timeout(ANSWER, socket.next()).await.map_err(|_| no_answer("time ran out"))?;
         match received {
             Some(Ok(Message::Binary(bytes))) => return read(&bytes),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => (),
-            Some(Ok(_)) => return Err(no_answer(&"it sent something that is no frame")),
-            Some(Err(error)) => return Err(no_answer(&error)),
-            None => return Err(no_answer(&"it closed the connection")),
+            Some(Ok(_)) => return Err(no_answer("it sent something that is no frame")),
+            Some(Err(error)) => return Err(no_answer(error)),
+            None => return Err(no_answer("it closed the connection")),
         }
     }
+}
+
+fn no_answer(why: impl Display) -> EnrollmentError {
+    EnrollmentError::NoAnswer(why.to_string())
 }
 
 fn read(bytes: &[u8]) -> Result<Enrolled, EnrollmentError> {

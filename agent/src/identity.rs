@@ -1,21 +1,25 @@
 //! Who this agent is: its keys, its certificate, its cluster.
 
+mod credential;
+
 use std::path::{Path, PathBuf};
 
 use postern_protocol::id::TokenId;
 use postern_protocol::seal::SealingKey;
 use postern_protocol::{ClusterName, MemberId};
 use postern_store::private::{self, PrivateError};
-use rcgen::{CertificateParams, KeyPair};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use self::credential::{Credential, fingerprint, serial, validity};
 use crate::random;
 
 /// Files of an identity are far smaller.
 const MAX_FILE: usize = 64 * 1024;
+/// The present certificate and what follows it, with their keys.
+const CURRENT: &str = "current.pem";
+const NEXT: &str = "next.pem";
 
 /// Why the identity cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -60,10 +64,10 @@ pub struct Membership {
 pub struct Identity {
     /// What it knows of its membership.
     pub membership: Membership,
-    /// Its certificate.
-    pub certificate: CertificateDer<'static>,
-    /// The certificate's key.
-    pub key: PrivateKeyDer<'static>,
+    /// Its certificate, with the key.
+    pub current: Credential,
+    /// What follows it, as far as that is.
+    pub next: Option<Credential>,
     /// The cluster's CA.
     pub ca: CertificateDer<'static>,
 }
@@ -97,36 +101,26 @@ impl IdentityDir {
         Ok(key)
     }
 
-    /// The TLS key: read, or made and written first.
-    pub fn tls_key(&self) -> Result<KeyPair, IdentityError> {
-        let path = self.file("tls.key");
-        if let Some(pem) = private::read_if_any(&path, MAX_FILE)? {
-            let pem = std::str::from_utf8(&pem).unwrap_or_default();
-            return KeyPair::from_pem(pem).map_err(|error| IdentityError::Damaged { path, reason: error.to_string() });
+    /// What to enroll with: what was begun before, so that enrolling again after a lost reply is recognized, or a new key.
+    /// `again`: with the token of the membership there is.
+    pub fn applicant(&self, again: bool) -> Result<Credential, IdentityError> {
+        if let Some(begun) = self.credential(NEXT)? {
+            return Ok(begun);
         }
-        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-        private::replace(&path, Zeroizing::new(key.serialize_pem()).as_bytes())?;
-        Ok(key)
+        match self.credential(CURRENT)?.filter(|_| again) {
+            Some(current) => Ok(current),
+            None => self.prepare_next(),
+        }
     }
 
-    /// A signing request for the TLS key, DER: read, or made and written first. It names nothing: the CA writes all
-    /// names. The same bytes each time, so that enrolling again after a lost reply is recognized.
-    pub fn signing_request(&self) -> Result<Vec<u8>, IdentityError> {
-        let path = self.file("request.der");
-        if let Some(request) = private::read_if_any(&path, MAX_FILE)? {
-            return Ok(request.to_vec());
-        }
-        let request = CertificateParams::default().serialize_request(&self.tls_key()?)?;
-        private::replace(&path, request.der())?;
-        Ok(request.der().to_vec())
-    }
-
-    /// Writes what enrollment brought. The membership comes last: it says that the rest is whole.
-    pub fn enroll(&self, membership: &Membership, certificate: &[u8], ca: &[u8]) -> Result<(), IdentityError> {
-        private::replace(&self.file("certificate.der"), certificate)?;
+    /// Writes what enrollment brought. Each file before the one that says that the rest is whole: the membership says it of
+    /// the certificate and the CA.
+    pub fn enroll(&self, membership: &Membership, credential: &Credential, ca: &[u8]) -> Result<(), IdentityError> {
+        self.store_next(credential)?;
         private::replace(&self.file("ca.der"), ca)?;
         let text = serde_json::to_vec_pretty(membership).expect("a membership is plain data");
-        Ok(private::replace(&self.file("membership.json"), &text)?)
+        private::replace(&self.file("membership.json"), &text)?;
+        self.promote_next()
     }
 
     /// The identity, if this agent is enrolled.
@@ -135,60 +129,178 @@ impl IdentityDir {
         let Some(text) = private::read_if_any(&path, MAX_FILE)? else { return Ok(None) };
         let membership = serde_json::from_slice(&text)
             .map_err(|error| IdentityError::Damaged { path, reason: error.to_string() })?;
-        let key = PrivateKeyDer::from_pem_slice(self.tls_key()?.serialize_pem().as_bytes())
-            .map_err(|error| self.damaged("tls.key", &error.to_string()))?;
-        Ok(Some(Identity {
-            membership,
-            certificate: self.certificate("certificate.der")?,
-            ca: self.certificate("ca.der")?,
-            key,
-        }))
+        let mut next = self.next()?;
+        let current = match self.credential(CURRENT)?.filter(|it| it.certificate().is_some()) {
+            Some(current) => current,
+            // A process that died in the middle of an enrollment.
+            None => next.take().filter(|it| it.certificate().is_some()).ok_or_else(|| self.missing(CURRENT))?,
+        };
+        let ca = private::read_if_any(&self.file("ca.der"), MAX_FILE)?.ok_or_else(|| self.missing("ca.der"))?;
+        Ok(Some(Identity { membership, current, next, ca: CertificateDer::from(ca.to_vec()) }))
     }
 
-    fn certificate(&self, name: &str) -> Result<CertificateDer<'static>, IdentityError> {
-        let bytes = private::read_if_any(&self.file(name), MAX_FILE)?;
-        let bytes = bytes.ok_or_else(|| self.damaged(name, "it is missing"))?;
-        Ok(CertificateDer::from(bytes.to_vec()))
+    /// Ends an enrollment in the middle of which a process died: the membership says that its certificate is whole.
+    pub fn complete(&self) -> Result<(), IdentityError> {
+        let is_there = |name| self.file(name).try_exists().unwrap_or(true);
+        if is_there("membership.json") && !is_there(CURRENT) && self.has_next() { self.promote_next() } else { Ok(()) }
     }
 
-    fn damaged(&self, name: &str, reason: &str) -> IdentityError {
-        IdentityError::Damaged { path: self.file(name), reason: reason.to_owned() }
+    /// Whether there is a file of what follows the present certificate.
+    pub fn has_next(&self) -> bool {
+        self.file(NEXT).try_exists().unwrap_or(true)
     }
-}
 
-/// The fingerprint of the member whose certificate this is; empty if it is none.
-pub fn fingerprint(certificate: &[u8]) -> String {
-    x509_parser::parse_x509_certificate(certificate)
-        .map(|(_, parsed)| postern_protocol::enrollment::fingerprint(parsed.public_key().raw))
-        .unwrap_or_default()
-}
+    /// What follows the present certificate. A file that cannot be understood is none: the renewal begins anew.
+    fn next(&self) -> Result<Option<Credential>, IdentityError> {
+        match self.credential(NEXT) {
+            Err(IdentityError::Damaged { path, reason }) => {
+                tracing::warn!(path = %path.display(), reason, "what follows the certificate is damaged and is made anew");
+                Ok(None)
+            }
+            read => read,
+        }
+    }
 
-/// When a certificate ends, in seconds since 1970; `None` if it cannot be read.
-pub fn certificate_ends(certificate: &CertificateDer<'_>) -> Option<i64> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    Some(parsed.validity().not_after.timestamp())
+    /// Makes a new key and the request for its certificate durable.
+    pub fn prepare_next(&self) -> Result<Credential, IdentityError> {
+        let next = Credential::generate()?;
+        self.store_next(&next)?;
+        Ok(next)
+    }
+
+    /// Makes what follows the present certificate durable.
+    pub fn store_next(&self, next: &Credential) -> Result<(), IdentityError> {
+        Ok(private::replace(&self.file(NEXT), next.to_pem().as_bytes())?)
+    }
+
+    /// The next certificate takes the place of the present one, with its key, all at once.
+    pub fn promote_next(&self) -> Result<(), IdentityError> {
+        Ok(private::rename(&self.file(NEXT), &self.file(CURRENT))?)
+    }
+
+    /// Forgets what was to follow the present certificate.
+    pub fn discard_next(&self) -> Result<(), IdentityError> {
+        Ok(private::remove_if_any(&self.file(NEXT))?)
+    }
+
+    fn credential(&self, name: &str) -> Result<Option<Credential>, IdentityError> {
+        let path = self.file(name);
+        private::read_if_any(&path, MAX_FILE)?.map(|pem| Credential::parse(&pem, &path)).transpose()
+    }
+
+    fn missing(&self, name: &str) -> IdentityError {
+        IdentityError::Damaged { path: self.file(name), reason: "it is missing".to_owned() }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn keys_are_made_once() {
+    fn folder() -> (tempfile::TempDir, IdentityDir) {
         let folder = tempfile::tempdir().unwrap();
         let identity = IdentityDir::open(&folder.path().join("state")).unwrap();
+        (folder, identity)
+    }
+
+    /// A certificate is as good as another here: some bytes.
+    fn enrolled() -> (tempfile::TempDir, IdentityDir) {
+        let (folder, identity) = folder();
+        let credential = identity.applicant(false).unwrap().with_certificate(b"first").unwrap();
+        identity.enroll(&membership(), &credential, b"ca").unwrap();
+        (folder, identity)
+    }
+
+    fn membership() -> Membership {
+        Membership {
+            cluster: "acme".parse().unwrap(),
+            member: MemberId::from_bytes([1; 16]),
+            controllers: Vec::new(),
+            token: None,
+        }
+    }
+
+    fn certificates(identity: &IdentityDir) -> (Vec<u8>, Option<Vec<u8>>) {
+        let loaded = identity.load().unwrap().unwrap();
+        let certificate = |it: &Credential| it.certificate().map(|it| it.to_vec());
+        (certificate(&loaded.current).unwrap(), loaded.next.as_ref().and_then(certificate))
+    }
+
+    #[test]
+    fn keys_are_made_once() {
+        let (_folder, identity) = folder();
         assert_eq!(identity.sealing_key().unwrap().public(), identity.sealing_key().unwrap().public());
-        assert_eq!(identity.tls_key().unwrap().serialize_pem(), identity.tls_key().unwrap().serialize_pem());
-        assert_eq!(identity.signing_request().unwrap(), identity.signing_request().unwrap());
+        let (first, again) = (identity.applicant(false).unwrap(), identity.applicant(false).unwrap());
+        assert_eq!(first.request(), again.request());
+        assert_eq!(*first.to_pem(), *again.to_pem());
         assert!(identity.load().unwrap().is_none(), "keys alone are no membership");
     }
 
     #[test]
+    fn a_membership_that_is_complete_is_asked_for_again_with_the_key_it_has_and_another_with_a_new_one() {
+        let (_folder, identity) = enrolled();
+        let current = identity.load().unwrap().unwrap().current;
+        assert_eq!(identity.applicant(true).unwrap().request(), current.request());
+        assert_ne!(identity.applicant(false).unwrap().request(), current.request());
+    }
+
+    #[test]
     fn a_damaged_key_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let identity = IdentityDir::open(&folder.path().join("state")).unwrap();
+        let (_folder, identity) = folder();
         private::replace(&identity.file("sealing.key"), b"short").unwrap();
         let error = identity.sealing_key().unwrap_err().to_string();
         assert!(error.contains("sealing.key") && error.contains("enroll"), "{error}");
+    }
+
+    #[test]
+    fn the_present_certificate_stays_until_the_next_takes_its_place_with_its_key() {
+        let (_folder, identity) = enrolled();
+        let next = identity.prepare_next().unwrap();
+        assert_eq!(certificates(&identity), (b"first".to_vec(), None));
+        identity.store_next(&next.with_certificate(b"second").unwrap()).unwrap();
+        assert_eq!(certificates(&identity), (b"first".to_vec(), Some(b"second".to_vec())));
+        identity.promote_next().unwrap();
+        assert_eq!(certificates(&identity), (b"second".to_vec(), None));
+        assert_eq!(identity.load().unwrap().unwrap().current.request(), next.request());
+        identity.discard_next().unwrap();
+        assert_eq!(certificates(&identity), (b"second".to_vec(), None));
+    }
+
+    #[test]
+    fn what_follows_and_cannot_be_understood_is_none() {
+        let (_folder, identity) = enrolled();
+        private::replace(&identity.file(NEXT), b"-----BEGIN").unwrap();
+        assert_eq!(certificates(&identity), (b"first".to_vec(), None));
+        private::replace(&identity.file(CURRENT), b"-----BEGIN").unwrap();
+        let error = identity.load().err().unwrap().to_string();
+        assert!(error.contains("current.pem") && error.contains("enroll"), "{error}");
+    }
+
+    /// Every moment at which a process can die in an enrollment leaves the old membership whole, or the new one.
+    #[test]
+    fn an_enrollment_that_broke_off_is_whole_or_not_there() {
+        let (_folder, identity) = folder();
+        let credential = identity.applicant(false).unwrap().with_certificate(b"first").unwrap();
+        identity.store_next(&credential).unwrap();
+        private::replace(&identity.file("ca.der"), b"ca").unwrap();
+        assert!(identity.load().unwrap().is_none());
+        let text = serde_json::to_vec(&membership()).unwrap();
+        private::replace(&identity.file("membership.json"), &text).unwrap();
+        assert_eq!(certificates(&identity), (b"first".to_vec(), None));
+        assert_eq!(identity.applicant(true).unwrap().request(), credential.request());
+        identity.complete().unwrap();
+        assert!(identity.file(CURRENT).exists() && !identity.file(NEXT).exists());
+        assert_eq!(certificates(&identity), (b"first".to_vec(), None));
+        identity.prepare_next().unwrap();
+        identity.complete().unwrap();
+        assert_eq!(certificates(&identity), (b"first".to_vec(), None), "a renewal is none of its business");
+    }
+
+    #[test]
+    fn a_renewal_falls_somewhere_around_half_the_life_of_its_certificate() {
+        let credential = Credential::generate().unwrap();
+        let draw = |certificate: &[u8]| credential.with_certificate(certificate).unwrap().draw();
+        assert_eq!(draw(b"one"), draw(b"one"));
+        assert_ne!(draw(b"one"), draw(b"other"));
     }
 }

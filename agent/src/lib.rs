@@ -26,7 +26,7 @@ mod executor;
 mod exit;
 mod hardening;
 pub mod http;
-mod identity;
+pub mod identity;
 mod kept;
 mod link;
 mod local;

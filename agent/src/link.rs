@@ -3,6 +3,7 @@
 //! The only home of the WebSocket library. What the frames mean is decided by the ledger behind the dispatcher; how a
 //! session goes is decided by [`MemberSession`]; here is only the loop that moves bytes.
 
+mod certificates;
 mod dial;
 mod pump;
 pub mod tls;
@@ -17,11 +18,13 @@ use postern_protocol::message::v1::{
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::member::Event;
-use postern_protocol::session::{self, Ended, MemberSession};
+use postern_protocol::session::{Ended, MemberSession};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use self::dial::{DialError, Dialer, ProxyRoute, Socket};
+use self::certificates::Shown;
+pub use self::certificates::{CertificateStatus, Certificates};
+pub use self::dial::{DialError, Dialer, Place, ProxyRoute, Socket};
 use self::pump::{Pump, Received};
 use crate::dispatcher::Dispatcher;
 use crate::streams::{self, Streams};
@@ -77,6 +80,8 @@ pub struct Introduction {
 pub struct Link {
     /// Opens connections.
     pub dialer: Dialer,
+    /// What sessions are opened with.
+    pub certificates: Certificates,
     /// The controllers, tried in turn.
     pub urls: Vec<String>,
     /// What to say in `Hello`.
@@ -89,22 +94,23 @@ pub struct Link {
     pub status: watch::Sender<LinkStatus>,
 }
 
+/// How a session was left.
+enum Left {
+    /// It ended, or there was none.
+    Ended(String),
+    /// This agent stops.
+    Stopping,
+    /// For another with the next certificate, over this connection.
+    For(Box<Socket>),
+}
+
 impl Link {
     /// Runs until `stop` fires.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
-        for url in self.urls.iter().cycle() {
+        for url in self.urls.clone().iter().cycle() {
             self.status.send_replace(LinkStatus::Connecting { url: url.clone() });
-            let error = tokio::select! {
-                () = stop.cancelled() => return,
-                dialled = self.dialer.dial(url, session::PATH, session::SUBPROTOCOL) => match dialled {
-                    Err(error) => chain::Chain(&error).to_string(),
-                    Ok(socket) => match self.session(url, socket, &mut backoff, &stop).await {
-                        Some(ended) => ended,
-                        None => return,
-                    },
-                },
-            };
+            let Some(error) = self.visit(url, &mut backoff, &stop).await else { return };
             let wait = backoff.handle_failure(clock::now(), random::number());
             let retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(%url, error, retry_in_ms, "no session with the controller");
@@ -116,15 +122,67 @@ impl Link {
         }
     }
 
-    /// One session, from `Hello` to the end. Returns why it ended, or `None` if this agent stops.
+    /// Sessions with one controller, each with the certificate that follows that of the one before. Returns why the last
+    /// ended, or `None` if this agent stops.
+    async fn visit(&mut self, url: &str, backoff: &mut Backoff, stop: &CancellationToken) -> Option<String> {
+        let dialled = tokio::select! {
+            () = stop.cancelled() => return None,
+            dialled = self.dial(url) => dialled,
+        };
+        let (mut socket, mut shown) = match dialled {
+            Ok(dialled) => dialled,
+            Err(error) => return Some(error),
+        };
+        loop {
+            let left = self.session(url, socket, shown, backoff, stop).await;
+            self.certificates.handle_disconnected();
+            self.streams.disconnected().await;
+            self.dispatcher.disconnected().await;
+            match left {
+                Left::Ended(why) => return Some(why),
+                Left::Stopping => return None,
+                Left::For(next) => (socket, shown) = (*next, Shown::Next),
+            }
+        }
+    }
+
+    /// A connection, and the certificate that it shows; or why there is none.
+    async fn dial(&mut self, url: &str) -> Result<(Socket, Shown), String> {
+        self.certificates.settle().await;
+        if self.certificates.must_recover() {
+            self.certificates.recover(&self.dialer, url).await.map_err(|error| chain::Chain(&error).to_string())?;
+        }
+        let shown = self.certificates.choose();
+        let tls = self.certificates.tls(shown).map_err(|error| {
+            let error = chain::Chain(&error).to_string();
+            self.certificates.handle_turned_down(shown, &error);
+            error
+        })?;
+        match self.dialer.dial(&tls, url, Place::SESSION).await {
+            Ok(socket) => Ok((socket, shown)),
+            Err(error) => {
+                let text = chain::Chain(&error).to_string();
+                if error.is_about_certificate() {
+                    self.certificates.handle_turned_down(shown, &text);
+                }
+                if error.is_run_out() && shown == Shown::Current {
+                    self.certificates.handle_run_out();
+                }
+                Err(text)
+            }
+        }
+    }
+
+    /// One session, from `Hello` to the end.
     async fn session(
-        &self,
+        &mut self,
         url: &str,
         socket: Socket,
+        shown: Shown,
         backoff: &mut Backoff,
         stop: &CancellationToken,
-    ) -> Option<String> {
-        let standing = self.dispatcher.introduce().await?;
+    ) -> Left {
+        let Some(standing) = self.dispatcher.introduce().await else { return Left::Stopping };
         let hello = Hello {
             agent_version: Text::clipped(env!("CARGO_PKG_VERSION")),
             host: Text::clipped(self.introduction.host.as_str()),
@@ -139,36 +197,43 @@ impl Link {
         };
         let mut pump = Pump::start(socket);
         let mut session = MemberSession::new(hello, clock::now());
-        let ended = loop {
-            if let Some(ended) = self.settle(url, &mut session, &pump, backoff).await {
+        let left = loop {
+            if let Some(ended) = self.settle(url, shown, &mut session, &pump, backoff).await {
                 if let Some(reason) = ended.goodbye() {
                     pump.try_send(goodbye(reason, &ended.to_string()).into());
                 }
-                break Some(ended.to_string());
+                break Left::Ended(ended.to_string());
+            }
+            if let Some(renew) = self.certificates.poll(&self.dialer, url) {
+                pump.send(renew.into()).await;
             }
             tokio::select! {
                 () = stop.cancelled() => {
-                    self.say_goodbye(&pump).await;
-                    break None;
+                    say_goodbye(&pump).await;
+                    break Left::Stopping;
                 }
                 received = pump.receive() => match received {
                     Received::Frame(frame) => session.handle_message(*frame, clock::now()),
                     Received::Unreadable(answer) => pump.send(answer.into()).await,
-                    Received::Ended(why) => break Some(why),
+                    Received::Ended(why) => break Left::Ended(why),
                 },
                 () = clock::sleep_until(Some(session.poll_timeout())) => session.handle_timeout(clock::now()),
+                () = clock::sleep_until(self.certificates.poll_timeout()) => (),
+                done = self.certificates.work() => if let Some(next) = self.certificates.handle_done(done).await {
+                    pump.try_send(goodbye(SessionRefusal::Replaced, "it goes on under the next certificate").into());
+                    break Left::For(next);
+                },
             }
         };
-        self.streams.disconnected().await;
-        self.dispatcher.disconnected().await;
         pump.stop().await;
-        ended
+        left
     }
 
     /// Does what the session asks for. Returns why it ended, if it did.
     async fn settle(
-        &self,
+        &mut self,
         url: &str,
+        shown: Shown,
         session: &mut MemberSession,
         pump: &Pump,
         backoff: &mut Backoff,
@@ -184,6 +249,9 @@ impl Link {
                     {
                         backoff.handle_asked(*retry_after);
                     }
+                    if ended.is_refusal_of(SessionRefusal::WrongCertificate) {
+                        self.certificates.handle_turned_down(shown, &ended.to_string());
+                    }
                     return Some(ended);
                 }
                 Event::Welcomed(welcome) => {
@@ -191,7 +259,7 @@ impl Link {
                         let place = "with a member state of a newer version";
                         return Some(Ended::Violation { frame: "Welcome", place });
                     };
-                    self.welcome(url, &welcome, state, session, pump).await;
+                    self.welcome(url, shown, &welcome, state, session, pump).await;
                     backoff.handle_established(clock::now());
                 }
                 Event::Message(frame) => self.pass_on(frame).await,
@@ -201,8 +269,9 @@ impl Link {
 
     /// Durable first, then `Confirm`, then work.
     async fn welcome(
-        &self,
+        &mut self,
         url: &str,
+        shown: Shown,
         welcome: &Welcome,
         state: MembershipState,
         session: &mut MemberSession,
@@ -212,6 +281,7 @@ impl Link {
         if !self.dispatcher.welcomed(welcome.session, membership).await {
             return;
         }
+        self.certificates.handle_welcomed(shown).await;
         session.handle_durable();
         while let Some(frame) = session.poll_transmit() {
             pump.send(frame).await;
@@ -227,8 +297,10 @@ impl Link {
         });
     }
 
-    async fn pass_on(&self, frame: FromController) {
+    async fn pass_on(&mut self, frame: FromController) {
         match frame {
+            FromController::CertIssued(issued) => self.certificates.handle_issued(&issued),
+            FromController::CertRefused(refused) => self.certificates.handle_refused(&refused),
             FromController::StreamOpenAck(frame) => {
                 self.streams.send(streams::Command::OpenAcked(frame.stream, frame.durable)).await;
             }
@@ -257,11 +329,11 @@ impl Link {
             | FromController::StreamOpen(_)) => self.dispatcher.frame(frame).await,
         }
     }
+}
 
-    async fn say_goodbye(&self, pump: &Pump) {
-        let bye = goodbye(SessionRefusal::Stopping, "the agent is stopping");
-        let _ = tokio::time::timeout(GOODBYE, pump.send(bye.into())).await;
-    }
+async fn say_goodbye(pump: &Pump) {
+    let bye = goodbye(SessionRefusal::Stopping, "the agent is stopping");
+    let _ = tokio::time::timeout(GOODBYE, pump.send(bye.into())).await;
 }
 
 fn goodbye(reason: SessionRefusal, message: &str) -> GoAway {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::collection;
 use crate::dispatcher::Dispatcher;
-use crate::link::LinkStatus;
+use crate::link::{CertificateStatus, LinkStatus};
 
 /// How long a client may take to read its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,8 +30,8 @@ pub struct Report {
     pub cluster: String,
     /// Its member id.
     pub member: String,
-    /// When its certificate ends, in seconds since 1970.
-    pub certificate_ends: Option<i64>,
+    /// How its certificate is.
+    pub certificate: serde_json::Value,
     /// What the link is doing.
     pub link: serde_json::Value,
     /// What the ledger looks like.
@@ -53,8 +53,16 @@ pub struct Fixed {
     pub cluster: String,
     /// The member id.
     pub member: String,
-    /// When the certificate ends, in seconds since 1970.
-    pub certificate_ends: Option<i64>,
+}
+
+/// Who tells what changes.
+pub struct Told {
+    /// The link.
+    pub link: watch::Receiver<LinkStatus>,
+    /// The certificate.
+    pub certificate: watch::Receiver<CertificateStatus>,
+    /// The collections.
+    pub collections: Vec<watch::Receiver<collection::Status>>,
 }
 
 /// Opens the socket. The state directory's mode keeps others out.
@@ -73,13 +81,7 @@ pub fn remove(state_dir: &Path) -> io::Result<()> {
 }
 
 /// Answers everyone who connects, one after the other, until `stop` fires.
-pub async fn serve(
-    listener: UnixListener,
-    fixed: Fixed,
-    (link, collections): (watch::Receiver<LinkStatus>, Vec<watch::Receiver<collection::Status>>),
-    dispatcher: Dispatcher,
-    stop: CancellationToken,
-) {
+pub async fn serve(listener: UnixListener, fixed: Fixed, told: Told, dispatcher: Dispatcher, stop: CancellationToken) {
     loop {
         let mut stream = tokio::select! {
             () = stop.cancelled() => return,
@@ -97,10 +99,14 @@ pub async fn serve(
             pid: std::process::id(),
             cluster: fixed.cluster.clone(),
             member: fixed.member.clone(),
-            certificate_ends: fixed.certificate_ends,
-            link: serde_json::to_value(&*link.borrow()).unwrap_or_default(),
+            certificate: serde_json::to_value(&*told.certificate.borrow()).unwrap_or_default(),
+            link: serde_json::to_value(&*told.link.borrow()).unwrap_or_default(),
             ledger: serde_json::to_value(&ledger).unwrap_or_default(),
-            collections: collections.iter().map(|it| serde_json::to_value(&*it.borrow()).unwrap_or_default()).collect(),
+            collections: told
+                .collections
+                .iter()
+                .map(|it| serde_json::to_value(&*it.borrow()).unwrap_or_default())
+                .collect(),
         };
         let bytes = serde_json::to_vec(&report).unwrap_or_default();
         let _ = tokio::time::timeout(PATIENCE, stream.write_all(&bytes)).await;

@@ -4,7 +4,7 @@
 //! bytes and back.
 
 pub mod collection;
-mod record;
+pub mod record;
 mod scrub;
 mod transaction;
 

@@ -15,6 +15,7 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
 
+use crate::clock::after;
 use crate::random;
 
 pub mod peer;
@@ -26,9 +27,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const ROOT_LIFE: Duration = DAY.saturating_mul(20 * 365);
 /// How long the listener's certificate is valid; a new one is made at every start.
 const SERVER_LIFE: Duration = DAY.saturating_mul(397);
-/// How long a member's certificate is valid: as long as policy allows, because it is not renewed yet.
-pub const MEMBER_LIFE: Duration = DAY.saturating_mul(30);
-/// How far certificates reach into the past, for members whose clock is behind.
+/// How far certificates reach into the past, for members whose clock is behind; a twentieth of their life at most, which
+/// members renew at half of it.
 const BACKDATE: Duration = Duration::from_secs(60 * 60);
 
 /// Why no certificate was made.
@@ -129,6 +129,7 @@ impl Authority {
         csr: &[u8],
         cluster: &ClusterName,
         member: MemberId,
+        life: Duration,
         wall: UnixMillis,
     ) -> Result<Issued, CaError> {
         let request = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr))
@@ -145,17 +146,12 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
-        limit(&mut params, wall, MEMBER_LIFE);
+        limit(&mut params, wall, life);
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         let made = CertificateSigningRequestParams { params, public_key: request.public_key }
             .signed_by(&self.issuer)
             .map_err(CaError::Sign)?;
-        let life = u64::try_from(MEMBER_LIFE.as_millis()).unwrap_or(u64::MAX);
-        Ok(Issued {
-            certificate: made.der().clone(),
-            serial: serial.to_vec(),
-            expires: UnixMillis(wall.0.saturating_add(life)),
-        })
+        Ok(Issued { certificate: made.der().clone(), serial: serial.to_vec(), expires: after(wall, life) })
     }
 }
 
@@ -191,7 +187,7 @@ fn root(wall: UnixMillis) -> CertificateParams {
 
 fn limit(params: &mut CertificateParams, wall: UnixMillis, life: Duration) {
     let now = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(wall.0);
-    params.not_before = now - BACKDATE;
+    params.not_before = now - BACKDATE.min(life / 20);
     params.not_after = now + life;
     params.serial_number = Some(SerialNumber::from_slice(&serial()));
 }
@@ -232,6 +228,7 @@ mod tests {
     use super::*;
 
     const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+    const WEEK: Duration = DAY.saturating_mul(7);
 
     fn csr() -> Vec<u8> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
@@ -265,7 +262,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::open(folder.path(), NOW).unwrap();
         let member = MemberId::from_bytes([7; 16]);
-        let issued = authority.issue_member(&csr(), &"acme".parse().unwrap(), member, NOW).unwrap();
+        let issued = authority.issue_member(&csr(), &"acme".parse().unwrap(), member, WEEK, NOW).unwrap();
         let peer = peer::Peer::from_certificate(&issued.certificate).unwrap();
         assert_eq!((peer.cluster.as_str(), peer.member), ("acme", member));
         assert_eq!(peer.serial, issued.serial);
@@ -277,7 +274,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::open(folder.path(), NOW).unwrap();
         let member = MemberId::from_bytes([7; 16]);
-        let refused = authority.issue_member(b"nonsense", &"acme".parse().unwrap(), member, NOW);
+        let refused = authority.issue_member(b"nonsense", &"acme".parse().unwrap(), member, WEEK, NOW);
         assert!(matches!(refused, Err(CaError::BadRequest(_))));
     }
 

@@ -130,6 +130,15 @@ pub struct Serve {
     /// Enable new members without an operator comparing fingerprints; for pilots
     #[arg(long)]
     pub auto_approve: bool,
+    /// How many days a member's certificate lasts, 1 to 30; members renew it at half of that
+    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    pub certificate_days: u64,
+    /// For tests: how many seconds it lasts
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    pub certificate_secs: Option<u64>,
+    /// For how many days after its certificate ran out a member may get a new one by proof of the old key, 0 to 14
+    #[arg(long, value_name = "DAYS", default_value_t = 14)]
+    pub recovery_days: u64,
     /// How long a lease lasts, in seconds; agents' `request_timeout_secs` must stay below two thirds of it
     #[arg(long, default_value_t = 180)]
     pub lease_ttl_secs: u64,

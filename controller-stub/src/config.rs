@@ -16,6 +16,12 @@ const HEARTBEAT_SECS: std::ops::RangeInclusive<u64> = 1..=60;
 /// The fewest and most days that finished tasks are kept: submitters that repeat what got no answer are done within a
 /// day, and beyond ten years nobody asks.
 const KEEP_DAYS: std::ops::RangeInclusive<u64> = 1..=3660;
+/// The fewest and most days that a member's certificate lasts: with less than a day nobody has the time to look why it is
+/// not renewed, and beyond a month a stolen one is worth too much.
+const CERTIFICATE_DAYS: std::ops::RangeInclusive<u64> = 1..=30;
+/// The longest time after which a certificate that has run out is still good for a new one; 0: never.
+const RECOVERY_DAYS: std::ops::RangeInclusive<u64> = 0..=14;
+const DAY: u64 = 24 * 60 * 60;
 /// The most names a certificate needs.
 const MAX_NAMES: usize = 32;
 
@@ -56,6 +62,10 @@ pub struct Config {
     pub public_names: Vec<String>,
     /// New members may work at once.
     pub auto_approve: bool,
+    /// How long members' certificates last.
+    pub certificate_life: Duration,
+    /// For how long after its certificate ran out a member may get the next one by proof of the old key.
+    pub recovery: Duration,
     /// How long a lease lasts.
     pub lease_ttl: Duration,
     /// How long after a lease an effect may still appear.
@@ -81,6 +91,12 @@ pub struct Raw {
     pub public_names: Vec<String>,
     /// As in [`Config`].
     pub auto_approve: bool,
+    /// In days.
+    pub certificate_days: u64,
+    /// In seconds, instead of days.
+    pub certificate_secs: Option<u64>,
+    /// In days.
+    pub recovery_days: u64,
     /// In seconds.
     pub lease_ttl_secs: u64,
     /// In seconds.
@@ -102,6 +118,8 @@ impl TryFrom<Raw> for Config {
         if !raw.api_listen.ip().is_loopback() {
             return Err(ConfigError::ApiNotLoopback(raw.api_listen));
         }
+        check("--certificate-days", raw.certificate_days, CERTIFICATE_DAYS)?;
+        check("--recovery-days", raw.recovery_days, RECOVERY_DAYS)?;
         check("--lease-ttl-secs", raw.lease_ttl_secs, LEASE_SECS)?;
         check("--settle-secs", raw.settle_secs, SETTLE_SECS)?;
         check("--heartbeat-secs", raw.heartbeat_secs, HEARTBEAT_SECS)?;
@@ -119,6 +137,8 @@ impl TryFrom<Raw> for Config {
             api_listen: raw.api_listen,
             public_names,
             auto_approve: raw.auto_approve,
+            certificate_life: Duration::from_secs(raw.certificate_secs.unwrap_or(raw.certificate_days * DAY)),
+            recovery: Duration::from_secs(raw.recovery_days * DAY),
             lease_ttl: Duration::from_secs(raw.lease_ttl_secs),
             settle: Duration::from_secs(raw.settle_secs),
             heartbeat: Duration::from_secs(raw.heartbeat_secs),
@@ -146,6 +166,9 @@ mod tests {
             api_listen: "127.0.0.1:7080".parse().unwrap(),
             public_names: Vec::new(),
             auto_approve: false,
+            certificate_days: 7,
+            certificate_secs: None,
+            recovery_days: 14,
             lease_ttl_secs: 60,
             settle_secs: 30,
             heartbeat_secs: 10,
@@ -166,5 +189,7 @@ mod tests {
     fn numbers_out_of_range_are_named() {
         let error = Config::try_from(Raw { lease_ttl_secs: 0, ..raw() }).unwrap_err();
         assert!(error.to_string().contains("--lease-ttl-secs"), "{error}");
+        let error = Config::try_from(Raw { certificate_days: 31, ..raw() }).unwrap_err();
+        assert!(error.to_string().contains("--certificate-days"), "{error}");
     }
 }

@@ -143,6 +143,7 @@ mod tests {
             certificate: String::new(),
             serial: String::new(),
             certificate_expires: UnixMillis(0),
+            next: None,
             enrolled: UnixMillis(0),
             seen: None,
         }

@@ -79,6 +79,8 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     let token = api_token(&config.data_dir).map_err(|error| unusable(&error))?;
     let settings = Settings {
         auto_approve: config.auto_approve,
+        certificate_life: config.certificate_life,
+        recovery: config.recovery,
         lease_ttl: config.lease_ttl,
         settle: config.settle,
         heartbeat: config.heartbeat,

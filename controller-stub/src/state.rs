@@ -14,6 +14,7 @@ use crate::ca::Authority;
 use crate::clock::Moment;
 use crate::queue::{Config, Queue};
 
+mod certificates;
 mod clusters;
 pub(crate) mod enroll;
 mod finished;
@@ -49,6 +50,10 @@ pub use tasks::TaskView;
 pub struct Settings {
     /// New members may work without an operator's approval.
     pub auto_approve: bool,
+    /// How long members' certificates last.
+    pub certificate_life: Duration,
+    /// For how long after its certificate ran out a member may get the next one by proof of the old key.
+    pub recovery: Duration,
     /// How long a lease lasts.
     pub lease_ttl: Duration,
     /// How long after a lease an effect may still appear: the longest call a member makes, and then some.

@@ -26,6 +26,9 @@ pub const SUBPROTOCOL: &str = "postern-enroll.v1";
 /// The label of the TLS exporter (RFC 8446, section 7.5) the proof is bound to; no context, 32 bytes.
 pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-postern-enroll-v1";
 
+/// The most bytes a certificate's serial number has (RFC 5280, section 4.1.2.2).
+pub const MAX_SERIAL: usize = 20;
+
 const TEXT_PREFIX: &str = "postern-token-";
 
 /// What an operator hands to an administrator so that one agent can enroll: single use, short-lived, secret.
@@ -145,11 +148,21 @@ pub struct Request<'a> {
     pub csr: &'a [u8],
 }
 
+/// What a member signs with the key of its old certificate to be given another, once the old one has run out.
+///
+/// The exporter binds it to one TLS channel, as the proof of an enrollment: a relay gains nothing.
+pub fn recovery_statement(exporter: &[u8; 32], sealing_key: &SealingPublicKey, serial: &[u8], csr: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(serial.len()).unwrap_or(u8::MAX);
+    [b"postern/recover/v1".as_slice(), exporter, &sealing_key.0, &[length], serial, csr].concat()
+}
+
 frames! {
     /// What a controller receives on the enrollment path.
     pub enum FromApplicant {
         /// Asks for membership.
         60 1 Enroll,
+        /// Asks for a member's next certificate, because its last one has run out.
+        63 1 Recover,
     }
 }
 
@@ -173,6 +186,8 @@ pub mod v1 {
     use crate::id::{ClusterName, Incarnation, MemberId, TokenId};
     use crate::seal::SealingPublicKey;
 
+    use super::MAX_SERIAL;
+
     /// Asks for membership.
     #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
     pub struct Enroll {
@@ -190,6 +205,22 @@ pub mod v1 {
         pub csr: Bytes<4096>,
         /// See [`ProofKey::prove`](super::ProofKey::prove).
         pub proof: [u8; 32],
+    }
+
+    /// Asks for a member's next certificate, because its last one has run out.
+    #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+    pub struct Recover {
+        /// The member.
+        pub member: MemberId,
+        /// The serial number of the certificate that has run out, big-endian without leading zeros.
+        pub serial: Bytes<MAX_SERIAL>,
+        /// The agent's sealing key.
+        pub sealing_key: SealingPublicKey,
+        /// The certificate signing request, DER, for a key of its own.
+        pub csr: Bytes<4096>,
+        /// The signature of [`recovery_statement`](super::recovery_statement) by the old certificate's key: ECDSA with
+        /// SHA-256, DER.
+        pub proof: Bytes<80>,
     }
 
     /// Membership.
@@ -218,6 +249,12 @@ pub mod v1 {
             3 Overloaded = "overloaded",
             /// The controller cannot write to its store.
             4 StoreFault = "store_fault",
+            /// No such member, not its last certificate, or the proof does not fit. Not told apart on purpose.
+            5 InvalidProof = "invalid_proof",
+            /// The member was revoked.
+            6 Revoked = "revoked",
+            /// The certificate ran out longer ago than this controller allows.
+            7 TooLate = "too_late",
         }
     }
 
@@ -274,5 +311,14 @@ mod tests {
         assert!(!key.verify(&[1; 32], &Request { csr: b"other", ..request }, &proof), "another request");
         let other = SealingPublicKey([9; 32]);
         assert!(!key.verify(&[1; 32], &Request { sealing_key: &other, ..request }, &proof), "another sealing key");
+    }
+
+    #[test]
+    fn a_statement_of_recovery_says_each_part_and_where_it_ends() {
+        let key = SealingPublicKey([3; 32]);
+        let statement = recovery_statement(&[1; 32], &key, b"serial", b"csr");
+        assert_eq!(statement.len(), 18 + 32 + 32 + 1 + 6 + 3);
+        assert!(statement.ends_with(b"\x06serialcsr"));
+        assert_ne!(statement, recovery_statement(&[1; 32], &key, b"serialc", b"sr"));
     }
 }

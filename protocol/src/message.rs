@@ -30,6 +30,8 @@ frames! {
         12 1 Drain,
         /// The member finished what it had.
         13 1 Drained,
+        /// Asks for the member's next certificate.
+        14 1 CertRenew,
         /// A task is journaled.
         21 1 Accept,
         /// A task is not taken.
@@ -78,6 +80,10 @@ frames! {
         9 1 ProtocolError,
         /// The member's state changed.
         10 1 MemberState,
+        /// The member's next certificate.
+        15 1 CertIssued,
+        /// There is no next certificate.
+        16 1 CertRefused,
         /// A task to do.
         20 1 Offer,
         /// Reports are stored; the member may forget them.

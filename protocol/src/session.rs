@@ -13,6 +13,7 @@ use std::time::Duration;
 pub use controller::ControllerSession;
 pub use member::MemberSession;
 
+use crate::code::CodeSet as _;
 use crate::message::v1::{GoAway, Refused, SessionRefusal};
 
 /// The WebSocket path of sessions.
@@ -90,6 +91,11 @@ impl From<Refused> for Ended {
 }
 
 impl Ended {
+    /// Whether the controller refused the session for this reason.
+    pub fn is_refusal_of(&self, why: SessionRefusal) -> bool {
+        matches!(self, Self::Refused { reason, .. } if reason == why.name())
+    }
+
     /// What to say to the peer in a `GoAway`, when the end is its doing and it was not told yet.
     pub const fn goodbye(&self) -> Option<SessionRefusal> {
         match self {

@@ -170,7 +170,7 @@ async fn keys_that_others_can_read_are_refused_with_the_command_that_mends_them(
     for (path, mode, words) in [
         ("state/store", 0o700, ["chmod 700", "store"]),
         ("state/store.key", 0o600, ["chmod 600", "store.key"]),
-        ("state/identity/tls.key", 0o600, ["chmod 600", "tls.key"]),
+        ("state/identity/current.pem", 0o600, ["chmod 600", "current.pem"]),
         ("state", 0o700, ["chmod 700", "state"]),
     ] {
         let set = |mode| std::fs::set_permissions(agent.folder().join(path), std::fs::Permissions::from_mode(mode));

@@ -3,6 +3,7 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a story waits for one frame and lets the others pass")]
 
+mod renewal;
 mod stage;
 
 use futures_util::SinkExt as _;

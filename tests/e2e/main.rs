@@ -19,6 +19,7 @@ mod manners;
 mod policy;
 mod power;
 mod proxies;
+mod renewal;
 mod secrets;
 mod sharing;
 mod stopping;

@@ -9,6 +9,8 @@ use postern_tests::lab::{AgentOptions, SYSTEM, SignIn};
 use postern_tests::leak::{Search, Wanted, contains};
 use postern_tests::proxy::{Passing, Tap};
 use postern_tests::{Agent, Lab};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
 use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::json;
 
@@ -20,11 +22,12 @@ const REPEATED: &str = r#"Re<peated>&"P4ss"\wörd %+"#;
 const IMPORTED: &str = r#"Im<ported>&"P4ss"\wörd %+"#;
 const IMPORTED_AND_REPEATED: &str = r#"Im<repeated>&"P4ss"\wörd %+"#;
 /// Where secrets live.
-const HOMES: [&str; 9] = [
+const HOMES: [&str; 10] = [
     "consumer-secret",
     "password",
     "security-token",
-    "tls.key",
+    "current.pem",
+    "next.pem",
     "sealing.key",
     "store.key",
     "ca.key",
@@ -104,7 +107,7 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
         Wanted::new("the consumer secret", salesforce_sim::CONSUMER_SECRET.as_bytes()),
     ];
     for (folder, names) in [
-        (scene.agent.folder().join("state/identity"), &["tls.key", "sealing.key"][..]),
+        (scene.agent.folder().join("state/identity"), &["sealing.key"][..]),
         (scene.agent.folder().join("state"), &["store.key"]),
         (scene.lab.controller.data().to_owned(), &["store.key", "ca.key", "api.token"]),
     ] {
@@ -113,6 +116,10 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
             wanted.push(Wanted::new(format!("{name} of {}", folder.display()), secret.trim_ascii_end()));
         }
     }
+
+    let identity = std::fs::read(scene.agent.folder().join("state/identity/current.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&identity).unwrap();
+    wanted.push(Wanted::new("the agent's TLS key", key.secret_der()));
 
     // A given password, with a kill while its intent is in the journal, one that the answer repeats, and one made up.
     let given = scene.file("given", GIVEN);

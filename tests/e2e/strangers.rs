@@ -7,6 +7,7 @@
 mod raw;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use postern_agent::identity::IdentityDir;
 use postern_controller_stub::ca::Authority;
 use postern_controller_stub::clock;
 use postern_protocol::message::v1::{MembershipState, Ping};
@@ -104,6 +105,12 @@ async fn goodbye(socket: &mut Socket) -> (String, String) {
     }
 }
 
+/// Reads until the connection is at its end, which is no clean one if a goodbye is lost.
+async fn ends(socket: &mut Socket) {
+    let end = async { while let Some(Ok(_)) = socket.next().await {} };
+    tokio::time::timeout(std::time::Duration::from_secs(60), end).await.expect("the end of the connection");
+}
+
 /// A frame's header with this tag before this body.
 fn frame(tag: u16, body: &[u8]) -> Message {
     let length = u32::try_from(body.len()).unwrap();
@@ -183,8 +190,8 @@ async fn f56_a_member_that_speaks_nonsense_is_told_so_and_a_flood_of_it_is_ended
             break;
         }
     }
-    let (reason, _) = goodbye(&mut socket).await;
-    assert_eq!(reason, "protocol_violation");
+    // What of the flood nobody reads any more may cost the goodbye that was sent: TCP resets such a connection.
+    ends(&mut socket).await;
     logs(&lab, before, &[&member, "32767"]).await;
 
     let before = lab.controller.log().len();
@@ -221,7 +228,10 @@ async fn an_agent_whose_certificate_ran_out_or_is_foreign_says_what_to_do() {
         agent.enroll(&lab.controller).await;
         let identity = Identity::of(&agent);
         let replaced = identity.with_certificate_of(authority, identity.member, at);
-        std::fs::write(agent.folder().join("state/identity/certificate.der"), &replaced.certificate).unwrap();
+        let directory = IdentityDir::open(&agent.folder().join("state")).unwrap();
+        let current = directory.load().unwrap().unwrap().current;
+        directory.store_next(&current.with_certificate(&replaced.certificate).unwrap()).unwrap();
+        directory.promote_next().unwrap();
         agent.spawn();
         let error = agent.link_fails("certificate").await;
         assert!(error.contains("enroll"), "{name}: {error}");

@@ -83,6 +83,7 @@ async fn short_leases() -> (Lab, AgentOptions) {
         lease_ttl: Duration::from_secs(6),
         settle: Duration::from_secs(2),
         heartbeat: Duration::from_secs(1),
+        ..ControllerOptions::default()
     };
     let lab = Lab::start_with(programs(), LabOptions { users: 20, controller }).await;
     (lab, AgentOptions { request_timeout_secs: 3, ..AgentOptions::default() })
@@ -113,9 +114,9 @@ fn unanswered(lab: &Lab) -> u64 {
     counters.http_calls - counters.routes.values().sum::<u64>()
 }
 
-/// Changes that Salesforce has made.
-fn changes(lab: &Lab) -> u64 {
-    lab.salesforce.counters().routes.get("PATCH sobjects/User").copied().unwrap_or(0)
+/// Logins that Salesforce was asked to freeze, and did.
+fn freezes(lab: &Lab) -> u64 {
+    lab.salesforce.counters().routes.get("PATCH sobjects/UserLogin").copied().unwrap_or(0)
 }
 
 /// Invariant 6. The first member's call comes to nothing while it is frozen. Awake again it finds the user active, as
@@ -193,7 +194,7 @@ async fn f72_no_change_begins_after_a_hard_disable_while_200_tasks_are_under_way
     let before = unanswered(&lab);
     let mut tasks = Vec::new();
     for number in 1..=TASKS {
-        tasks.push(lab.controller.submit("disable_user", &account(number)).await);
+        tasks.push(lab.controller.submit("freeze_user", &account(number)).await);
     }
     let ledger = async || agent.status().await["agent"]["ledger"].clone();
     wait_for("changes to begin", async || {
@@ -219,21 +220,21 @@ async fn f72_no_change_begins_after_a_hard_disable_while_200_tasks_are_under_way
     // One whose intent was on its way to the disk stands still without having changed anything.
     wait_for("what was on the wire to be reported", async || {
         let held = ledger().await["journaled"].as_u64();
-        let seen = (held, unanswered(&lab) - before, done().await, changes(&lab));
+        let seen = (held, unanswered(&lab) - before, done().await, freezes(&lab));
         if seen.0 == Some(0) && seen.1 == 0 && seen.2 == seen.3 { Ok(()) } else { Err(seen) }
     })
     .await;
-    assert!(changes(&lab) <= begun, "{} changes, of which {begun} had begun: {disabled}", changes(&lab));
-    assert!(changes(&lab) < 100, "most had not begun");
+    assert!(freezes(&lab) <= begun, "{} freezes, of which {begun} had begun: {disabled}", freezes(&lab));
+    assert!(freezes(&lab) < 100, "most had not begun");
 
     lab.salesforce.clear_faults();
     lab.controller.cli(&["member", "enable", agent.member()]).await;
     for task in &tasks {
         lab.controller.finished(*task).await;
     }
-    assert_eq!(done().await, changes(&lab));
-    assert!((1..=TASKS).all(|number| !lab.salesforce.user(&account(number)).unwrap().active));
-    assert!(lab.salesforce.counters().users.values().all(|effects| effects.deactivations <= 1), "each once");
+    assert_eq!(done().await, freezes(&lab));
+    assert!((1..=TASKS).all(|number| lab.salesforce.user(&account(number)).unwrap().frozen));
+    assert!(lab.salesforce.counters().users.values().all(|effects| effects.freezes <= 1), "each once");
 }
 
 /// The only member gives its work back when it is drained, and gets it again when it is enabled.

@@ -87,20 +87,42 @@ fn every_test_with_a_number_is_in_its_row() {
     nothing_breaks("Every test that carries the number of a fault is in its row of docs/testing.md.", &places);
 }
 
-/// Names of tests are long: three words at least.
-#[test]
-fn every_test_that_catches_a_planted_bug_is_there() {
+/// The tests that a column of a document's tables names and that are nowhere. Names of tests are long: three words at
+/// least.
+fn absent(document: &str, column: usize) -> Vec<String> {
     let is_name = |span: &String| {
         span.split('_').count() >= 3
             && span.bytes().all(|it| it == b'_' || it.is_ascii_lowercase() || it.is_ascii_digit())
     };
     let all: BTreeSet<String> =
         sources().flat_map(|it| features::tests(&read(&it.path))).map(|(name, _)| name).collect();
+    let text = read(document);
+    let cells = text.lines().filter_map(|line| Some(line.strip_prefix("| ")?.split('|').nth(column)?.to_owned()));
+    let named = cells.flat_map(|cell| features::spans(&cell)).filter(is_name);
+    named.filter(|name| !all.contains(name)).collect()
+}
+
+#[test]
+fn every_test_that_catches_a_planted_bug_is_there() {
+    nothing_breaks("Every test that docs/testing.md says to catch a planted bug is there.", &absent(TABLE, 1));
+}
+
+#[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    nothing_breaks("Every test that docs/SECURITY.md calls a proof is there.", &absent("docs/SECURITY.md", 2));
+}
+
+#[test]
+fn every_bug_that_the_simulation_has_to_find_is_listed_and_every_listed_one_is_planted() {
+    let mutants = read("tests/sim/mutants.toml");
+    let planted: BTreeSet<&str> =
+        mutants.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')).collect();
     let text = read(TABLE);
-    let rows = text.lines().filter_map(|line| Some(line.strip_prefix("| ")?.split('|').nth(1)?.to_owned()));
-    let named = rows.flat_map(|cell| features::spans(&cell)).filter(is_name);
-    let places: Vec<String> = named.filter(|name| !all.contains(name)).collect();
-    nothing_breaks("Every test that docs/testing.md says to catch a planted bug is there.", &places);
+    let (_, table) = text.split_once("| planted | breaks |\n|---|---|\n").unwrap();
+    let rows = table.lines().map_while(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let listed: BTreeSet<&str> = rows.collect();
+    let places: Vec<String> = planted.symmetric_difference(&listed).map(|name| (*name).to_owned()).collect();
+    nothing_breaks("docs/testing.md lists the bugs of tests/sim/mutants.toml.", &places);
 }
 
 #[test]

@@ -14,9 +14,10 @@ const SIMULATOR: &str = "salesforce-sim";
 const TESTS: &str = "postern-tests";
 const BENCHES: &str = "postern-benches";
 const SIM: &str = "postern-sim";
+const FUZZ: &str = "postern-fuzz";
 
 /// Our own packages that a package may depend on. Nothing else is allowed.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     (PROTOCOL, &[]),
     (CORE, &[PROTOCOL]),
     (STORE, &[]),
@@ -29,6 +30,8 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     // What decides, and nothing that waits.
     (SIM, &[PROTOCOL, CORE, CONTROLLER]),
     (BENCHES, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER, TESTS]),
+    // Whatever reads foreign bytes.
+    (FUZZ, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER]),
 ];
 
 /// What a package that only decides must not depend on: with none of these it cannot wait, connect or store.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// The folders with sources of ours.
-const SOURCES: [&str; 5] = ["protocol", "agent", "controller-stub", "tests", "benches"];
+const SOURCES: [&str; 6] = ["protocol", "agent", "controller-stub", "tests", "benches", "fuzz"];
 /// The folders with what ships.
 pub(crate) const PRODUCT: [&str; 5] =
     ["protocol/src/", "agent/src/", "agent/core/src/", "agent/store/src/", "controller-stub/src/"];

@@ -57,7 +57,12 @@ pub struct Tally {
 
 /// Runs `rounds` kills with the binary that becomes the programs. `say` is told how it goes.
 pub async fn run(binary: &Path, rounds: u64, kills: Kills, mut say: impl FnMut(&Tally)) -> Tally {
-    let controller = ControllerOptions { lease_ttl: LEASE, settle: SETTLE, heartbeat: Duration::from_secs(2) };
+    let controller = ControllerOptions {
+        lease_ttl: LEASE,
+        settle: SETTLE,
+        heartbeat: Duration::from_secs(2),
+        ..ControllerOptions::default()
+    };
     let mut lab = Lab::start_with(binary, LabOptions { users: load::ACCOUNTS, controller }).await;
     let options = AgentOptions {
         request_timeout_secs: 1,

@@ -8,7 +8,7 @@ use postern_protocol::code::CodeSet;
 use postern_protocol::enrollment::v1::EnrollRefusal;
 use postern_protocol::filter::FilterOperator;
 use postern_protocol::message::v1::{
-    CancelVerdict, HeldState, LeaseVerdict, MembershipState, Mode, Rejection, SessionRefusal, StreamFault,
+    CancelVerdict, CertRefusal, HeldState, LeaseVerdict, MembershipState, Mode, Rejection, SessionRefusal, StreamFault,
 };
 use postern_protocol::outcome::{Certainty, Changed, FailureClass};
 use postern_protocol::task::{collect, deprovision_user, disable_user, export, import_batch, reset_password};
@@ -66,6 +66,7 @@ fn set<E: CodeSet>(values: &[E]) -> Value {
 fn code_sets() -> Value {
     json!({
         "CancelVerdict": set(CancelVerdict::ALL),
+        "CertRefusal": set(CertRefusal::ALL),
         "Certainty": set(Certainty::ALL),
         "Changed": set(Changed::ALL),
         "Delimiter": set(import_batch::Delimiter::ALL),

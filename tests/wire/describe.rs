@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::code::{Code, CodeSet};
-use postern_protocol::enrollment::v1::{Enroll, EnrollRefused, Enrolled};
+use postern_protocol::enrollment::v1::{Enroll, EnrollRefused, Enrolled, Recover};
 use postern_protocol::filter::{Filter, FilterNode};
 use postern_protocol::id::{Incarnation, TokenId};
 use postern_protocol::message::v1;
@@ -141,6 +141,9 @@ describe! {
     v1::MemberStateAck { epoch }
     v1::Drain { reason }
     v1::Drained { left }
+    v1::CertRenew { csr }
+    v1::CertIssued { request, certificate }
+    v1::CertRefused { request, reason, message }
     v1::StreamRef { id, length, sha256 }
     v1::Observation { member, epoch, outcome, certainty }
     v1::Offer {
@@ -177,13 +180,14 @@ describe! {
     SealedOutput { name, enc, ciphertext }
     Failure { class, code, summary, next_step }
     Enroll { token, incarnation, host, agent_version, sealing_key, csr, proof }
+    Recover { member, serial, sealing_key, csr, proof }
     Enrolled { cluster, member, certificate, ca, approved }
     EnrollRefused { reason, message }
     validate_user::Request { account }
     enable_user::Request { account }
     disable_user::Request { account, if_refused }
-    expire_password::Request { account }
-    reset_password::Request { account, source }
+    expire_password::Request { account, repeat_if_unknown }
+    reset_password::Request { account, source, repeat_if_unknown }
     import_batch::Rule { attribute, difference, encrypted, audited }
     import_batch::Variable { name, value }
     import_batch::Request {

@@ -1,7 +1,7 @@
 //! What a Postern agent decides, without waiting for anything.
 //!
 //! [`Ledger`] holds every accepted task from offer to acknowledgement and says what must be written, sent and run, in
-//! which order. [`Backoff`] spaces reconnections, [`retry`] spaces attempts. Time and randomness are arguments;
+//! which order. [`Backoff`] spaces reconnections, [`retry`] spaces attempts, [`renewal`] keeps the certificate young. Time and randomness are arguments;
 //! nothing here can read a clock, a file or a socket.
 
 pub mod backoff;
@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod limits;
 pub mod membership;
 mod outbox;
+pub mod renewal;
 pub mod retry;
 pub mod write;
 
@@ -19,4 +20,5 @@ pub use journal::{Earlier, JournalEntry, Mark};
 pub use ledger::{CallsLeft, Event, GivenUp, Ledger, Offered, Refusal, Restored, RestoredTask, Unfinished};
 pub use limits::Limits;
 pub use membership::Membership;
+pub use renewal::Renewal;
 pub use write::{Caller, Origin, TaskState, Tombstone, Write};

@@ -86,7 +86,7 @@ pub enum Task {
     ResetPassword(ResetPassword),
     /// Make an account's password useless at once.
     #[command(alias = "expire-password")]
-    ExpirePassword(OnAccount),
+    ExpirePassword(ExpirePassword),
     /// Take an account out of use for good: rename it, give it a password nobody knows, disable it.
     ///
     /// With a new e-mail address it stops before the last step until somebody has clicked the link in the mail; run the
@@ -119,6 +119,17 @@ pub struct DisableUser {
     pub if_refused: IfRefused,
 }
 
+/// Options of `postern exec expire_password`.
+#[derive(Debug, Args)]
+pub struct ExpirePassword {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub on: OnAccount,
+    /// Do it once more if there was no answer and no effect is to be seen: in the worst case the user gets a second mail.
+    #[arg(long)]
+    pub repeat_if_unknown: bool,
+}
+
 /// Options of `postern exec reset_password`.
 #[derive(Debug, Args)]
 #[command(after_help = RESET_PASSWORD_EXAMPLES, group = ArgGroup::new("source").required(true))]
@@ -139,6 +150,10 @@ pub struct ResetPassword {
     /// to this file, which must not be there yet and which only you can read. Without it nobody learns that password.
     #[arg(long, value_name = "FILE", requires = "service")]
     pub temporary: Option<PathBuf>,
+    /// With --service: do it once more if there was no answer and no effect is to be seen: in the worst case the user gets a
+    /// second mail.
+    #[arg(long, requires = "service")]
+    pub repeat_if_unknown: bool,
 }
 
 /// Options of `postern exec deprovision_user`.

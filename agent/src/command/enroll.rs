@@ -15,7 +15,7 @@ use crate::cli::Enroll;
 use crate::enrollment::{Applicant, EnrollmentError, enroll};
 use crate::exit::Exit;
 use crate::identity::{self, IdentityDir, Membership};
-use crate::link::DialError;
+use crate::link::{DialError, Dialer};
 use crate::store::Store;
 
 const REVOKE: &str = "postern-controller member revoke";
@@ -37,12 +37,16 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
     // Everything the request names is on disk before it is sent.
     let (store, _) = Store::open(&config.state_dir)?;
     let sealing_key = identity.sealing_key()?;
-    let csr = identity.signing_request()?;
+    let credential = identity.applicant(old.as_ref().is_some_and(|old| old.token == Some(token.id)))?;
     let host = host_name();
-    let applicant =
-        Applicant { incarnation: store.incarnation(), host: &host, sealing_key: *sealing_key.public(), csr: &csr };
-    let proxy = proxy_route(&config)?;
-    let enrolled = enroll(&token, &options.controller, proxy, config.controller.connect_timeout, &applicant)
+    let applicant = Applicant {
+        incarnation: store.incarnation(),
+        host: &host,
+        sealing_key: *sealing_key.public(),
+        csr: credential.request(),
+    };
+    let dialer = Dialer { proxy: proxy_route(&config)?, timeout: config.controller.connect_timeout };
+    let enrolled = enroll(&token, &options.controller, &dialer, &applicant)
         .await
         .map_err(|error| Failed::because(exit_of(&error), &error))?;
     let membership = Membership {
@@ -51,7 +55,7 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
         controllers: options.controller,
         token: Some(token.id),
     };
-    identity.enroll(&membership, &enrolled.certificate, &enrolled.ca)?;
+    identity.enroll(&membership, &credential.with_certificate(&enrolled.certificate)?, &enrolled.ca)?;
     let replaces = old.map(|old| old.member).filter(|old| *old != enrolled.member);
     show(&enrolled, replaces, options.json);
     Ok(Exit::Ok)

@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::identity::{self, IdentityDir};
 use crate::link::LinkStatus;
 use crate::spawn::Spawner;
+use crate::status::Told;
 use crate::{app, collection, status};
 
 /// How often, and after how long, a store in use is tried again: two seconds in all.
@@ -38,10 +39,11 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
         .map_err(|source| AppError::Socket { path: status::socket_path(&config.state_dir), source })?;
     // Whoever holds the store owns the socket: it is held until the socket is gone.
     let store = app.store.clone();
-    let link = app.connect(&config)?;
+    let (link, certificate) = app.connect(&config)?;
     let side = Spawner::default();
     let collections = app.collect();
-    serve_status(listener, &identity, &app, (link.clone(), collections), &side);
+    let told = Told { link: link.clone(), certificate, collections };
+    serve_status(listener, &identity, &app, told, &side);
     let up = Spawner::default();
     if let Some(file) = ready_file {
         let link = link.clone();
@@ -104,17 +106,10 @@ async fn app_stop(app: App, signals: &mut Signals) -> Result<(), crate::store::A
     }
 }
 
-fn serve_status(
-    listener: UnixListener,
-    identity: &identity::Identity,
-    app: &App,
-    told: (watch::Receiver<LinkStatus>, Vec<watch::Receiver<collection::Status>>),
-    side: &Spawner,
-) {
+fn serve_status(listener: UnixListener, identity: &identity::Identity, app: &App, told: Told, side: &Spawner) {
     let fixed = status::Fixed {
         cluster: identity.membership.cluster.to_string(),
         member: identity.membership.member.to_string(),
-        certificate_ends: identity::certificate_ends(&identity.certificate),
     };
     let dispatcher = app.dispatcher.clone();
     side.spawn(|stop| status::serve(listener, fixed, told, dispatcher, stop));

@@ -42,14 +42,13 @@ fn show_running(report: &Report, json: bool) {
         ),
         _ => format!("connecting to {}", field(&report.link, "url")),
     };
-    let ends = report.certificate_ends.and_then(|secs| jiff::Timestamp::from_second(secs).ok());
     let mut pairs = vec![
         ("agent", format!("running, version {}, process {}", report.version, report.pid)),
         ("cluster", report.cluster.clone()),
         ("member", report.member.clone()),
         ("state", field(&report.ledger, "member_state")),
         ("link", link),
-        ("certificate", ends.map(|ends| format!("valid until {ends}")).unwrap_or_default()),
+        ("certificate", certificate_words(&report.certificate)),
         (
             "tasks",
             format!(
@@ -62,6 +61,20 @@ fn show_running(report: &Report, json: bool) {
     ];
     pairs.extend(report.collections.iter().map(|collection| ("collection", collection_words(collection))));
     say_pairs(&pairs);
+}
+
+/// The certificate in a line.
+fn certificate_words(certificate: &Value) -> String {
+    let moment = |name: &str| {
+        let millis = certificate.get(name).and_then(Value::as_i64)?;
+        jiff::Timestamp::from_millisecond(millis).ok()?.round(jiff::Unit::Second).ok()
+    };
+    let (Some(ends), Some(renewal)) = (moment("ends"), moment("renewal")) else { return String::new() };
+    let trouble = certificate.get("trouble").and_then(Value::as_str);
+    match (trouble, moment("again")) {
+        (Some(trouble), Some(again)) => format!("valid until {ends}; not renewed: {trouble}; tried again at {again}"),
+        _ => format!("valid until {ends}, renewed from {renewal} on"),
+    }
 }
 
 /// One collection in a line.

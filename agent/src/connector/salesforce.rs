@@ -4,6 +4,7 @@
 //! (`settings`), whether the security token goes along (`network`), and when to stop trying (`guard`). All calls go
 //! through `api`, in a place that the `governor` gives them.
 
+pub mod answers;
 mod api;
 mod domain;
 mod error;

@@ -258,13 +258,15 @@ impl Loop {
                     self.say(reset.into());
                 }
             },
-            // The session and the streams take these; they do not come here.
+            // The link and the streams take these; they do not come here.
             other @ (FromController::Welcome(_)
             | FromController::Refused(_)
             | FromController::Ping(_)
             | FromController::Pong(_)
             | FromController::GoAway(_)
             | FromController::ProtocolError(_)
+            | FromController::CertIssued(_)
+            | FromController::CertRefused(_)
             | FromController::StreamOpenAck(_)
             | FromController::Chunk(_)
             | FromController::ChunkAck(_)

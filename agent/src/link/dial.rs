@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use postern_protocol::Secret;
 use postern_protocol::frame::MAX_FRAME;
+use postern_protocol::{Secret, enrollment, session};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -118,6 +118,18 @@ pub enum DialError {
     },
 }
 
+impl DialError {
+    /// Whether the controller does not accept what this agent showed.
+    pub const fn is_about_certificate(&self) -> bool {
+        matches!(self, Self::OwnCertificate { .. })
+    }
+
+    /// Whether the controller says that the certificate this agent showed has run out.
+    pub const fn is_run_out(&self) -> bool {
+        matches!(self, Self::OwnCertificate { alert: AlertDescription::CertificateExpired, .. })
+    }
+}
+
 /// A proxy with its password read.
 #[derive(Clone)]
 pub struct ProxyRoute {
@@ -132,12 +144,24 @@ pub struct ProxyRoute {
 /// How to reach a controller.
 #[derive(Clone)]
 pub struct Dialer {
-    /// TLS, with the agent's identity or the pinned CA.
-    pub tls: Arc<ClientConfig>,
     /// The proxy on the way.
     pub proxy: Option<ProxyRoute>,
     /// The longest that one address may take from TCP to the end of the upgrade.
     pub timeout: Duration,
+}
+
+/// A place of a controller's listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    path: &'static str,
+    subprotocol: &'static str,
+}
+
+impl Place {
+    /// Where members have their sessions.
+    pub const SESSION: Self = Self { path: session::PATH, subprotocol: session::SUBPROTOCOL };
+    /// Where applicants ask.
+    pub const ENROLLMENT: Self = Self { path: enrollment::PATH, subprotocol: enrollment::SUBPROTOCOL };
 }
 
 /// The part of a controller's URL that matters.
@@ -161,10 +185,10 @@ impl Target {
 }
 
 impl Dialer {
-    /// Opens a WebSocket for `subprotocol` at `path` of the controller at `url`.
-    pub async fn dial(&self, url: &str, path: &str, subprotocol: &'static str) -> Result<Socket, DialError> {
+    /// Opens a WebSocket at `place` of the controller at `url`, over TLS with the agent's identity or the pinned CA.
+    pub async fn dial(&self, tls: &Arc<ClientConfig>, url: &str, place: Place) -> Result<Socket, DialError> {
         let mut target = Target::parse(url)?;
-        target.url.set_path(path);
+        target.url.set_path(place.path);
         let (host, port) = match &self.proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => (target.host.as_str(), target.port),
@@ -173,7 +197,7 @@ impl Dialer {
         let resolve = tokio::time::timeout(self.timeout, tokio::net::lookup_host((host, port)));
         let timed_out = || DialError::TimedOut { host: host.to_owned(), after: self.timeout };
         let addresses = resolve.await.map_err(|_| timed_out())?.map_err(unresolved)?;
-        let dialled = self.dial_each(addresses, host, &target, subprotocol).await;
+        let dialled = self.dial_each(tls, addresses, host, &target, place.subprotocol).await;
         dialled.unwrap_or_else(|| Err(unresolved(std::io::Error::other("it has no address"))))
     }
 
@@ -181,6 +205,7 @@ impl Dialer {
     /// there is none, and the last failure if none is good.
     async fn dial_each(
         &self,
+        tls: &Arc<ClientConfig>,
         addresses: impl Iterator<Item = SocketAddr>,
         host: &str,
         target: &Target,
@@ -188,7 +213,7 @@ impl Dialer {
     ) -> Option<Result<Socket, DialError>> {
         let mut last = None;
         for address in addresses {
-            let attempt = tokio::time::timeout(self.timeout, self.connect(address, target, subprotocol)).await;
+            let attempt = tokio::time::timeout(self.timeout, self.connect(tls, address, target, subprotocol)).await;
             let timed_out = |_| Err(DialError::TimedOut { host: host.to_owned(), after: self.timeout });
             last = Some(attempt.unwrap_or_else(timed_out));
             if matches!(last, Some(Ok(_))) {
@@ -200,6 +225,7 @@ impl Dialer {
 
     async fn connect(
         &self,
+        tls: &Arc<ClientConfig>,
         address: SocketAddr,
         target: &Target,
         subprotocol: &'static str,
@@ -214,7 +240,7 @@ impl Dialer {
         let tls_error = |source| DialError::Tls { host: target.host.clone(), source };
         let name =
             ServerName::try_from(target.host.clone()).map_err(|_| DialError::BadUrl { url: target.url.to_string() })?;
-        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.map_err(tls_error)?;
+        let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.map_err(tls_error)?;
         upgrade(stream, target, subprotocol).await
     }
 }
@@ -333,11 +359,11 @@ mod tests {
         let addresses = [&dead, &silent, &last].map(|it| it.local_addr().unwrap());
         drop(dead);
         let tls = super::super::tls::for_enrollment([0; 32]);
-        let dialer = Dialer { tls, proxy: None, timeout: Duration::from_millis(200) };
+        let dialer = Dialer { proxy: None, timeout: Duration::from_millis(200) };
         let target = Target::parse("wss://controller.example").unwrap();
         let hang_up = tokio::task::spawn_blocking(move || drop(last.accept().unwrap()));
 
-        let dialled = dialer.dial_each(addresses.into_iter(), "controller.example", &target, "postern.v1").await;
+        let dialled = dialer.dial_each(&tls, addresses.into_iter(), "controller.example", &target, "postern.v1").await;
         assert!(
             matches!(dialled, Some(Err(DialError::Tls { .. }))),
             "the failure of the last: {:?}",

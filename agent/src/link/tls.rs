@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
 
-use crate::identity::Identity;
+use crate::identity::Credential;
 
 /// Why TLS cannot be set up at all.
 #[derive(Debug, thiserror::Error)]
@@ -39,13 +39,23 @@ fn verifier(ca: CertificateDer<'static>) -> Result<Arc<WebPkiServerVerifier>, Tl
 }
 
 /// TLS for sessions: both sides verified against the cluster's CA, never against the system's roots.
-pub fn for_sessions(identity: &Identity) -> Result<Arc<ClientConfig>, TlsError> {
-    let inner = verifier(identity.ca.clone())?;
+pub fn for_sessions(ca: &CertificateDer<'static>, shown: &Credential) -> Result<Arc<ClientConfig>, TlsError> {
+    let certificate = shown.certificate().ok_or(TlsError::Identity(rustls::Error::NoCertificatesPresented))?;
+    let inner = verifier(ca.clone())?;
     let mut config = builder()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(NamesIssuer { inner }))
-        .with_client_auth_cert(vec![identity.certificate.clone()], identity.key.clone_key())
+        .with_client_auth_cert(vec![certificate.clone()], shown.tls_key())
         .map_err(TlsError::Identity)?;
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// TLS for a member whose certificate has run out: it shows none, and knows the cluster's CA.
+pub fn for_recovery(ca: &CertificateDer<'static>) -> Result<Arc<ClientConfig>, TlsError> {
+    let inner = verifier(ca.clone())?;
+    let mut config =
+        builder().dangerous().with_custom_certificate_verifier(Arc::new(NamesIssuer { inner })).with_no_client_auth();
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }

@@ -39,7 +39,8 @@ struct TaskRecord {
     offer: Offer,
 }
 
-pub(super) fn task(offer: &Offer, origin: Origin) -> Result<Vec<u8>, CodecError> {
+/// An offer with where it came from.
+pub fn task(offer: &Offer, origin: Origin) -> Result<Vec<u8>, CodecError> {
     let origin = match origin {
         Origin::Controller => OriginCode::Controller,
         Origin::Local(Caller::Person) => OriginCode::Person,
@@ -48,7 +49,8 @@ pub(super) fn task(offer: &Offer, origin: Origin) -> Result<Vec<u8>, CodecError>
     codec::encode(&TaskRecord { origin: origin.into(), offer: offer.clone() })
 }
 
-pub(super) fn read_task(bytes: &[u8]) -> Result<(Offer, Origin), CodecError> {
+/// The offer in these bytes, and where it came from.
+pub fn read_task(bytes: &[u8]) -> Result<(Offer, Origin), CodecError> {
     let record: TaskRecord = codec::decode(bytes)?;
     let origin = match known(record.origin)? {
         OriginCode::Controller => Origin::Controller,
@@ -66,7 +68,8 @@ enum StateRecord {
     Concluded(Report),
 }
 
-pub(super) fn state(state: &TaskState) -> Result<Vec<u8>, CodecError> {
+/// The state of a task.
+pub fn state(state: &TaskState) -> Result<Vec<u8>, CodecError> {
     codec::encode(&match state {
         TaskState::Journaled { unended } => StateRecord::Journaled { unended: *unended },
         TaskState::Started { unended } => StateRecord::Started { unended: *unended },
@@ -74,7 +77,8 @@ pub(super) fn state(state: &TaskState) -> Result<Vec<u8>, CodecError> {
     })
 }
 
-pub(super) fn read_state(bytes: &[u8]) -> Result<TaskState, CodecError> {
+/// The state in these bytes.
+pub fn read_state(bytes: &[u8]) -> Result<TaskState, CodecError> {
     Ok(match codec::decode(bytes)? {
         StateRecord::Journaled { unended } => TaskState::Journaled { unended },
         StateRecord::Started { unended } => TaskState::Started { unended },
@@ -100,7 +104,8 @@ struct EntryRecord {
     note: Bytes<MAX_NOTE>,
 }
 
-pub(super) fn entry(entry: &JournalEntry) -> Result<Vec<u8>, CodecError> {
+/// An entry of a journal.
+pub fn entry(entry: &JournalEntry) -> Result<Vec<u8>, CodecError> {
     let note = Bytes::new(entry.note.clone()).map_err(|error| malformed(&error.to_string()))?;
     let mark = match entry.mark {
         Mark::Intent => MarkCode::Intent,
@@ -112,7 +117,8 @@ pub(super) fn entry(entry: &JournalEntry) -> Result<Vec<u8>, CodecError> {
     codec::encode(&EntryRecord { step: entry.step, mark: mark.into(), note })
 }
 
-pub(super) fn read_entry(bytes: &[u8]) -> Result<JournalEntry, CodecError> {
+/// The entry in these bytes.
+pub fn read_entry(bytes: &[u8]) -> Result<JournalEntry, CodecError> {
     let record: EntryRecord = codec::decode(bytes)?;
     let mark = match known(record.mark)? {
         MarkCode::Intent => Mark::Intent,
@@ -124,11 +130,13 @@ pub(super) fn read_entry(bytes: &[u8]) -> Result<JournalEntry, CodecError> {
     Ok(JournalEntry { step: record.step, mark, note: record.note.into_vec() })
 }
 
-pub(super) fn report(report: &Report) -> Result<Vec<u8>, CodecError> {
+/// A report.
+pub fn report(report: &Report) -> Result<Vec<u8>, CodecError> {
     codec::encode(report)
 }
 
-pub(super) fn read_report(bytes: &[u8]) -> Result<Report, CodecError> {
+/// The report in these bytes.
+pub fn read_report(bytes: &[u8]) -> Result<Report, CodecError> {
     codec::decode(bytes)
 }
 
@@ -143,7 +151,8 @@ struct TombstoneRecord {
     payload: bool,
 }
 
-pub(super) fn tombstone(stone: &Tombstone) -> Result<Vec<u8>, CodecError> {
+/// A tombstone.
+pub fn tombstone(stone: &Tombstone) -> Result<Vec<u8>, CodecError> {
     codec::encode(&TombstoneRecord {
         task: stone.task,
         epoch: stone.epoch,
@@ -155,7 +164,8 @@ pub(super) fn tombstone(stone: &Tombstone) -> Result<Vec<u8>, CodecError> {
     })
 }
 
-pub(super) fn read_tombstone(bytes: &[u8]) -> Result<Tombstone, CodecError> {
+/// The tombstone in these bytes.
+pub fn read_tombstone(bytes: &[u8]) -> Result<Tombstone, CodecError> {
     let record: TombstoneRecord = codec::decode(bytes)?;
     Ok(Tombstone {
         task: record.task,
@@ -175,19 +185,23 @@ struct MembershipRecord {
     hard: bool,
 }
 
-pub(super) fn membership(membership: &Membership) -> Result<Vec<u8>, CodecError> {
+/// What a member is to its controller.
+pub fn membership(membership: &Membership) -> Result<Vec<u8>, CodecError> {
     codec::encode(&MembershipRecord { state: membership.state.into(), epoch: membership.epoch, hard: membership.hard })
 }
 
-pub(super) fn read_membership(bytes: &[u8]) -> Result<Membership, CodecError> {
+/// The membership in these bytes.
+pub fn read_membership(bytes: &[u8]) -> Result<Membership, CodecError> {
     let record: MembershipRecord = codec::decode(bytes)?;
     Ok(Membership { state: known(record.state)?, epoch: record.epoch, hard: record.hard })
 }
 
-pub(super) fn number(number: u64) -> [u8; 8] {
+/// A number.
+pub fn number(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }
 
-pub(super) fn read_number(bytes: &[u8]) -> Result<u64, CodecError> {
+/// The number in these bytes.
+pub fn read_number(bytes: &[u8]) -> Result<u64, CodecError> {
     bytes.try_into().map(u64::from_be_bytes).map_err(|_| malformed("a number has eight bytes"))
 }

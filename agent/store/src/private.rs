@@ -115,6 +115,28 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     sync_parent(path)
 }
 
+/// Puts a file in the place of another, of the same directory: after a crash that has the old content or the new.
+///
+/// # Errors
+///
+/// [`PrivateError::Io`].
+pub fn rename(from: &Path, to: &Path) -> Result<(), PrivateError> {
+    fs::rename(from, to).map_err(PrivateError::io("replace", to))?;
+    sync_parent(to)
+}
+
+/// Removes a file, if it is there.
+///
+/// # Errors
+///
+/// [`PrivateError::Io`].
+pub fn remove_if_any(path: &Path) -> Result<(), PrivateError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(PrivateError::io("remove", path)).and_then(|()| sync_parent(path)),
+    }
+}
+
 /// A file of mode 0600 where there was none: made before the work whose outcome it takes, because an outcome that
 /// cannot be kept must not come about, and gone again unless it was filled, so that it is not in the way of the next try.
 ///

@@ -560,24 +560,47 @@ pub fn unlock(name: &str) -> Task {
 }
 
 pub fn expire(name: &str) -> Task {
-    Task::new(TaskRequest::ExpirePassword(expire_password::Request { account: account(name) }))
+    Task::new(TaskRequest::ExpirePassword(expire_password::Request {
+        account: account(name),
+        repeat_if_unknown: false,
+    }))
 }
 
 pub fn reset(name: &str, password: &str) -> Task {
     let source = Source::Given.into();
-    let mut task = Task::new(TaskRequest::ResetPassword(reset_password::Request { account: account(name), source }));
+    let mut task = Task::new(TaskRequest::ResetPassword(reset_password::Request {
+        account: account(name),
+        source,
+        repeat_if_unknown: false,
+    }));
     task.secrets.insert(reset_password::PASSWORD.to_owned(), password.as_bytes().to_vec());
     task
 }
 
 pub fn reset_generated(name: &str) -> Task {
     let source = Source::Generated.into();
-    Task::new(TaskRequest::ResetPassword(reset_password::Request { account: account(name), source }))
+    Task::new(TaskRequest::ResetPassword(reset_password::Request {
+        account: account(name),
+        source,
+        repeat_if_unknown: false,
+    }))
 }
 
 pub fn reset_by_service(name: &str) -> Task {
     let source = Source::Service.into();
-    Task::new(TaskRequest::ResetPassword(reset_password::Request { account: account(name), source }))
+    Task::new(TaskRequest::ResetPassword(reset_password::Request {
+        account: account(name),
+        source,
+        repeat_if_unknown: false,
+    }))
+}
+
+/// Salesforce's own reset, by both kinds of task, which is made once more after no answer and no effect.
+pub fn repeatable_resets(name: &str) -> [Task; 2] {
+    let (source, repeat_if_unknown) = (Source::Service.into(), true);
+    let expire = expire_password::Request { account: account(name), repeat_if_unknown };
+    let reset = reset_password::Request { account: account(name), source, repeat_if_unknown };
+    [TaskRequest::ExpirePassword(expire), TaskRequest::ResetPassword(reset)].map(Task::new)
 }
 
 pub fn deprovision(name: &str, email: &str) -> Task {

@@ -4,7 +4,9 @@ use postern_agent::connector::Conclusion;
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap};
 
-use crate::lab::{DONE, Lab, PROBABLY_DONE, UNKNOWN, expire, reset, reset_by_service, reset_generated, verdict};
+use crate::lab::{
+    DONE, Lab, PROBABLY_DONE, UNKNOWN, expire, repeatable_resets, reset, reset_by_service, reset_generated, verdict,
+};
 
 const USER: &str = "user0001@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
@@ -235,6 +237,73 @@ async fn f04_salesforces_own_reset_is_never_repeated_by_itself() {
     assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), UNKNOWN);
     assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), UNKNOWN);
     assert_eq!(lab.effects("user0002@acme.example").password_resets, 0);
+}
+
+/// Let `most` be three, or leave the intents of earlier attempts uncounted, and there is a third call.
+#[tokio::test]
+async fn f66_a_reset_whose_task_allows_it_is_made_once_more_when_no_effect_is_to_be_seen() {
+    for which in 0..2 {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        let task = |user| repeatable_resets(user).into_iter().nth(which).unwrap();
+        let calls = || lab.counters().routes.get("DELETE password").copied().unwrap_or_default();
+
+        lab.fault("DELETE", "/password", Mishap::DropReply, 1);
+        assert_eq!(verdict(&task(USER).attempt(&connector).await.unwrap()), PROBABLY_DONE);
+        assert_eq!((lab.effects(USER).password_resets, calls()), (1, 1), "it was seen");
+
+        let other = "user0002@acme.example";
+        lab.fault("DELETE", "/password", Mishap::Refuse, 1);
+        let mut once_more = task(other);
+        assert_eq!(verdict(&once_more.attempt(&connector).await.unwrap()), DONE);
+        assert_eq!((lab.effects(other).password_resets, once_more.intents()), (1, 2));
+
+        let third = "user0003@acme.example";
+        lab.fault("DELETE", "/password", Mishap::Refuse, 3);
+        let mut lost = task(third);
+        assert_eq!(verdict(&lost.attempt(&connector).await.unwrap()), UNKNOWN);
+        assert_eq!(verdict(&lost.attempt(&connector).await.unwrap()), UNKNOWN, "given to the same member again");
+        assert_eq!((lost.intents(), lab.sim.faults()), (2, 1), "no third call");
+    }
+}
+
+/// Dead after each of the two intents, the call made or not: never a third, and the other member only looks.
+#[tokio::test]
+async fn f03_a_repeatable_reset_is_gone_on_with_by_the_member_that_began_it_alone() {
+    for which in 0..2 {
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        let task = |user| repeatable_resets(user).into_iter().nth(which).unwrap();
+        let task_of = |user, faults: u64| {
+            lab.fault("DELETE", "/password", Mishap::Refuse, faults);
+            task(user)
+        };
+
+        let mut first = task_of(USER, 1);
+        first.dies_in_the_call(&lab, &connector).await;
+        let other_member = {
+            let mut elsewhere = task(USER);
+            elsewhere.reconcile = true;
+            elsewhere.attempt(&connector).await.unwrap()
+        };
+        assert_eq!((verdict(&other_member), lab.effects(USER).password_resets), (UNKNOWN, 0));
+        assert_eq!(verdict(&first.attempt(&connector).await.unwrap()), DONE);
+        assert_eq!((lab.effects(USER).password_resets, first.intents()), (1, 2));
+
+        let user = "user0002@acme.example";
+        let mut second = task_of(user, 2);
+        second.dies_in_the_call(&lab, &connector).await;
+        assert_eq!(verdict(&second.attempt(&connector).await.unwrap()), UNKNOWN);
+        assert_eq!((second.intents(), lab.effects(user).password_resets), (2, 0), "no third call");
+
+        let user = "user0003@acme.example";
+        lab.fault("DELETE", "/password", Mishap::Refuse, 1);
+        let mut cancelled = task(user);
+        cancelled.dies_in_the_call(&lab, &connector).await;
+        cancelled.stop.cancel();
+        assert_eq!(verdict(&cancelled.attempt(&connector).await.unwrap()), UNKNOWN);
+        assert_eq!((cancelled.intents(), lab.effects(user).password_resets), (1, 0), "it is not wanted any more");
+    }
 }
 
 /// Take the allowance for clocks out of `may_have_begun`, and the first is unknown and the second a second password.

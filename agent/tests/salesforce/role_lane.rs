@@ -90,6 +90,34 @@ async fn a_title_and_a_user_without_a_role_do_not_wait_for_the_lane() {
     assert_eq!(verdict(&next.attempt(&connector).await.unwrap()), DONE, "what is given up leaves the lane");
 }
 
+/// Wait for the lane whatever becomes of the task, and it stops when everybody before it is done.
+#[tokio::test]
+async fn a_task_that_is_stopped_does_not_wait_for_its_turn_in_the_lane() {
+    let lab = lab().await;
+    let connector = lab.connector();
+    let joe = format!("/sobjects/User/{}", lab.sim.user(JOE).unwrap().text("Id"));
+    lab.fault("PATCH", &joe, Mishap::HangAt { piece: "IsActive".to_owned() }, 1);
+    let (mut hung, mut next) = (disable(JOE), disable(EVE));
+    let (mut hung, stop) = (pin!(hung.attempt(&connector)), next.stop.clone());
+    let looks = || lab.counters().routes.get("GET query").copied().unwrap_or_default();
+    let stopped = async {
+        until(|| lab.sim.faults() == 0).await;
+        let before = looks();
+        let stopping = async {
+            until(|| looks() > before).await;
+            stop.cancel();
+        };
+        // The call in the lane is given up after a minute.
+        let both = join(next.attempt(&connector), stopping);
+        tokio::time::timeout(Duration::from_secs(30), both).await.expect("it stops while the lane is taken").0
+    };
+    tokio::select! {
+        it = &mut hung => panic!("nobody answered it: {it:?}"),
+        it = stopped => assert_eq!(it.unwrap_err().code.as_str(), "stopped"),
+    }
+    assert_eq!(lab.effects(EVE).deactivations, 0);
+}
+
 #[tokio::test]
 async fn one_bulk_job_at_a_time_writes_to_roles_and_single_writes_do_not_wait_for_it() {
     let lab = lab().await;

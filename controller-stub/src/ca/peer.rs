@@ -4,8 +4,10 @@ use postern_protocol::enrollment;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId};
 use rustls_pki_types::CertificateDer;
+use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
+use x509_parser::prelude::FromDer as _;
 
 /// The member a verified certificate belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,23 @@ impl Peer {
             expires: UnixMillis(expires),
         })
     }
+}
+
+/// Whether the key of a member's certificate signed `statement`: ECDSA with SHA-256, DER.
+pub fn has_signed(certificate: &[u8], statement: &[u8], signature: &[u8]) -> bool {
+    let Ok((_, parsed)) = parse_x509_certificate(certificate) else { return false };
+    let key = &parsed.public_key().subject_public_key.data;
+    let known = rustls::crypto::ring::default_provider().signature_verification_algorithms.mapping;
+    let fitting = known.iter().filter(|(scheme, _)| *scheme == rustls::SignatureScheme::ECDSA_NISTP256_SHA256);
+    fitting.flat_map(|(_, algorithms)| *algorithms).any(|it| it.verify_signature(key, statement, signature).is_ok())
+}
+
+/// Whether a signing request is for the key that a certificate has already.
+pub fn has_key_of(certificate: &[u8], request: &[u8]) -> bool {
+    let certified = parse_x509_certificate(certificate).map(|(_, parsed)| parsed.public_key().raw.to_vec());
+    let requested = X509CertificationRequest::from_der(request)
+        .map(|(_, parsed)| parsed.certification_request_info.subject_pki.raw.to_vec());
+    matches!((certified, requested), (Ok(certified), Ok(requested)) if certified == requested)
 }
 
 /// The fingerprint of the member whose certificate this is; empty if it is none.

@@ -137,6 +137,10 @@ pub struct Submit {
     /// is dropped unless --output-password or --show-password is given
     #[arg(long, conflicts_with_all = ["generate", "password_file"])]
     pub service: bool,
+    /// reset_password --service, expire_password: do it once more if there was no answer and no effect is to be seen; in the
+    /// worst case the user gets a second mail
+    #[arg(long)]
+    pub repeat_if_unknown: bool,
     /// Write a password that was made up to this file, mode 0600, which is made before anything is submitted
     #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
     pub output_password: Option<PathBuf>,

@@ -107,6 +107,9 @@ fn check(options: &Submit) -> Result<(), Failure> {
         Submit { generate, service, .. } if !is_reset && (*generate || *service) => {
             usage("--generate and --service belong to reset_password")
         }
+        Submit { repeat_if_unknown: true, service: false, .. } if options.kind != TaskKind::ExpirePassword => {
+            usage("--repeat-if-unknown belongs to reset_password --service and expire_password")
+        }
         Submit { new_name: Some(_), .. } if !is_deprovision => usage("--new-name belongs to deprovision_user"),
         Submit { name: Some(_), .. } if !is_restore => usage("--name belongs to restore_user"),
         Submit { name: None, .. } if is_restore => usage("restore_user needs --name NAME"),
@@ -165,6 +168,11 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
                 (false, true) => Source::Service,
                 (false, false) => Source::Given,
             },
+            "repeat_if_unknown": options.repeat_if_unknown,
+        }),
+        TaskKind::ExpirePassword => json!({
+            "account": account(options)?,
+            "repeat_if_unknown": options.repeat_if_unknown,
         }),
         TaskKind::DisableUser => json!({
             "account": account(options)?,
@@ -182,7 +190,6 @@ fn request(options: &Submit) -> Result<TaskRequest, Failure> {
         }),
         TaskKind::ValidateUser
         | TaskKind::EnableUser
-        | TaskKind::ExpirePassword
         | TaskKind::FreezeUser
         | TaskKind::UnfreezeUser
         | TaskKind::UnlockUser => json!({ "account": account(options)? }),

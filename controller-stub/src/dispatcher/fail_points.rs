@@ -13,6 +13,8 @@ pub(super) fn after(turn: &Turn) {
             Point::LeaseDurable.reach();
         } else if matches!(**frame, FromController::ReportAck(_)) {
             Point::ReportStored.reach();
+        } else if matches!(**frame, FromController::CertIssued(_)) {
+            Point::CertificateDurable.reach();
         }
     }
 }

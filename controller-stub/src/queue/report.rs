@@ -51,10 +51,8 @@ impl Queue {
         let newest = || record.leases.last().is_some_and(|lease| lease.epoch == report.epoch);
         let current = report.epoch == record.epoch || (in_doubt && newest());
         // A certain success is what was asked for, whoever brought it about. A certain failure says nothing about
-        // what the later holder did.
-        let closes = in_doubt
-            && report.certainty == Certainty::Certain
-            && matches!(report.outcome, Outcome::Succeeded | Outcome::AlreadySatisfied);
+        // what the later holder did, and neither does it that there was nothing to do then.
+        let closes = in_doubt && report.certainty == Certainty::Certain && report.outcome == Outcome::Succeeded;
         if current || closes {
             // A member that forgot the deadline in a restart was told to drop the task, and takes that for a cancel.
             let dropped_late = report.outcome == Outcome::Cancelled && !record.cancel_requested;

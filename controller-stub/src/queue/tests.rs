@@ -349,7 +349,7 @@ fn f73_a_report_about_a_finished_task_is_kept_beside_its_outcome() {
 fn a_certain_success_under_an_older_epoch_closes_a_doubt_and_nothing_else_does() {
     for (outcome, certainty, closes) in [
         (Outcome::Succeeded, Certainty::Certain, true),
-        (Outcome::AlreadySatisfied, Certainty::Certain, true),
+        (Outcome::AlreadySatisfied, Certainty::Certain, false),
         (Outcome::Succeeded, Certainty::Probable, false),
         (Outcome::Failed, Certainty::Certain, false),
         (Outcome::Unknown, Certainty::Unknown, false),

@@ -8,7 +8,7 @@ use postern_protocol::message::v1::MembershipState;
 use postern_protocol::{Epoch, MemberId};
 
 use super::ledger::Write;
-use super::record::{MemberRecord, TokenUse};
+use super::record::{MemberRecord, NextCertificate, TokenUse};
 use super::{Member, State, sessions};
 use crate::ca::{CaError, Issued};
 use crate::clock::Moment;
@@ -36,10 +36,10 @@ impl State {
             )
         })?;
         match admitted {
-            Admission::Again(member) => self.membership(member),
+            Admission::Again(member) => self.membership(member, None),
             Admission::New { request } => {
                 let member = self.admit(enroll, request, at)?;
-                self.membership(member)
+                self.membership(member, None)
             }
         }
     }
@@ -52,7 +52,9 @@ impl State {
             return Err(refused(EnrollRefusal::InvalidToken, "the token is gone"));
         };
         let id = MemberId::from_random(at.wall.0, random::bytes());
-        let issued = self.authority.issue_member(&enroll.csr, &token.cluster, id, at.wall).map_err(|error| {
+        let issued =
+            self.authority.issue_member(&enroll.csr, &token.cluster, id, self.settings.certificate_life, at.wall);
+        let issued = issued.map_err(|error| {
             tracing::warn!(%error, "a signing request could not be used");
             let reason = match error {
                 CaError::BadRequest(_) => EnrollRefusal::InvalidRequest,
@@ -88,15 +90,18 @@ impl State {
             certificate: BASE64.encode(&issued.certificate),
             serial: HEXLOWER.encode(&issued.serial),
             certificate_expires: issued.expires,
+            next: None,
             enrolled: at.wall,
             seen: None,
         }
     }
 
-    fn membership(&self, id: MemberId) -> Result<Enrolled, EnrollRefused> {
+    /// What a member is told of its membership, with its present certificate or the next one.
+    pub(super) fn membership(&self, id: MemberId, next: Option<&NextCertificate>) -> Result<Enrolled, EnrollRefused> {
         let broken = || refused(EnrollRefusal::StoreFault, "the controller lost this member: make a new token");
         let record = &self.members.get(&id).ok_or_else(broken)?.record;
-        let certificate = BASE64.decode(record.certificate.as_bytes()).map_err(|_| broken())?;
+        let certificate = next.map_or(&record.certificate, |next| &next.certificate);
+        let certificate = BASE64.decode(certificate.as_bytes()).map_err(|_| broken())?;
         Ok(Enrolled {
             cluster: record.cluster.clone(),
             member: id,

@@ -150,6 +150,8 @@ mod tests {
         let now = at(UnixMillis(NOW));
         let settings = Settings {
             auto_approve: false,
+            certificate_life: days(7),
+            recovery: days(14),
             lease_ttl: Duration::from_secs(60),
             settle: Duration::from_secs(30),
             heartbeat: Duration::from_secs(10),

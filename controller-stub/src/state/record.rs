@@ -81,10 +81,27 @@ pub struct MemberRecord {
     pub serial: String,
     /// When the certificate runs out.
     pub certificate_expires: UnixMillis,
+    /// The certificate that follows it.
+    #[serde(default)]
+    pub next: Option<NextCertificate>,
     /// When it enrolled.
     pub enrolled: UnixMillis,
     /// When a session of it last began or ended.
     pub seen: Option<UnixMillis>,
+}
+
+/// A certificate that takes the place of a member's present one in the first session under it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextCertificate {
+    /// SHA-256 of the signing request: the same one gets the same certificate.
+    #[serde(with = "hex")]
+    pub request: [u8; 32],
+    /// The certificate, DER in base64.
+    pub certificate: String,
+    /// Its serial number in hexadecimal.
+    pub serial: String,
+    /// When it runs out.
+    pub expires: UnixMillis,
 }
 
 /// What has to be remembered of a member's sessions.

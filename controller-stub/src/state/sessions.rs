@@ -16,7 +16,7 @@ use postern_protocol::{ClusterName, MemberId, ReportNo, SessionNo, TaskId};
 use super::enroll::printable;
 use super::ledger::Write;
 use super::record::MemberNumbers;
-use super::{Member, SessionHandle, State, Word};
+use super::{Member, SessionHandle, State, Word, certificates};
 use crate::clock::Moment;
 use crate::queue::inventory::{Held, Memory};
 use crate::queue::{Holder, Serves};
@@ -144,7 +144,7 @@ impl State {
         if member.record.state == MembershipState::Revoked {
             return Err(refused(SessionRefusal::Revoked, "this member was revoked: enroll the agent with a new token"));
         }
-        if member.record.serial != HEXLOWER.encode(&it.serial) {
+        if !certificates::is_acceptable(&member.record, &HEXLOWER.encode(&it.serial)) {
             return Err(refused(
                 SessionRefusal::WrongCertificate,
                 "this is not the member's current certificate: put the current one back or enroll again",
@@ -177,14 +177,14 @@ impl State {
     }
 
     fn welcome(&mut self, it: Introduction, at: Moment) -> Welcomed {
-        let Introduction { member: id, address, hello, session, .. } = it;
+        let Introduction { member: id, serial, address, hello, session, .. } = it;
         let (heartbeat, lease_ttl) = (self.settings.heartbeat, self.settings.lease_ttl);
         self.end_session(id, SessionRefusal::Replaced, "another session of this member took over", at);
         let member = self.members.get_mut(&id).expect("it was admitted a moment ago");
 
         member.numbers.issued = member.numbers.issued.max(hello.last_session).next();
         self.writes.push(Write::Numbers(id, member.numbers));
-        update_record(member, &hello, &mut self.writes);
+        update_record(member, &hello, &HEXLOWER.encode(&serial), &mut self.writes);
 
         let number = member.numbers.issued;
         let welcome = Welcome {
@@ -365,8 +365,9 @@ fn rolled_back(member: &Member, hello: &Hello) -> Option<&'static str> {
     None
 }
 
-fn update_record(member: &mut Member, hello: &Hello, writes: &mut Vec<Write>) {
+fn update_record(member: &mut Member, hello: &Hello, serial: &str, writes: &mut Vec<Write>) {
     let mut record = member.record.clone();
+    certificates::take_up_next(&mut record, serial);
     record.host = printable(&hello.host);
     record.agent_version = printable(&hello.agent_version);
     if !hello.sealing_keys.is_empty() {

@@ -226,6 +226,9 @@ fn check_password(request: &reset_password::Request, names: &[&str], has_request
         Some(reset_password::Source::Generated) if !has_requester => {
             Err(Refusal::field("requester", "a generated password needs the key it is to be sealed to"))
         }
+        Some(reset_password::Source::Given | reset_password::Source::Generated) if request.repeat_if_unknown => Err(
+            Refusal::field("params", "`repeat_if_unknown` belongs to the source `service`: others are repeated anyway"),
+        ),
         Some(_) | None => Ok(()),
     }
 }

@@ -11,6 +11,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::lab::Lab;
 use crate::member::{Identity, Session, connect, succeeded};
 
+const WEEK: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 60 * 60);
+
 fn status(refused: Result<crate::member::Socket, Error>) -> (u16, String) {
     match refused {
         Err(Error::Http(response)) => {
@@ -47,7 +49,7 @@ async fn a_certificate_of_another_authority_does_not_get_through_tls() {
     let other = Authority::open(elsewhere.path(), clock::wall()).unwrap();
     let application = crate::member::Application::new();
     let issued =
-        other.issue_member(&application.csr, &"acme".parse().unwrap(), identity.member, clock::wall()).unwrap();
+        other.issue_member(&application.csr, &"acme".parse().unwrap(), identity.member, WEEK, clock::wall()).unwrap();
     identity.certificate = issued.certificate.to_vec();
     identity.key = application.key.serialize_der();
 
@@ -169,8 +171,9 @@ async fn a_certificate_of_a_controller_that_was_started_anew_is_refused_with_the
     let stranger = Identity { member: postern_protocol::MemberId::from_bytes([3; 16]), ..lab.enroll().await };
     let authority = Authority::open(&lab.data_dir(), clock::wall()).unwrap();
     let application = crate::member::Application::new();
-    let issued =
-        authority.issue_member(&application.csr, &"acme".parse().unwrap(), stranger.member, clock::wall()).unwrap();
+    let issued = authority
+        .issue_member(&application.csr, &"acme".parse().unwrap(), stranger.member, WEEK, clock::wall())
+        .unwrap();
     let stranger =
         Identity { certificate: issued.certificate.to_vec(), key: application.key.serialize_der(), ..stranger };
     let Err(Ended::Refused { reason, .. }) = Session::greet(&lab, stranger.hello(), &stranger).await else {
@@ -178,8 +181,9 @@ async fn a_certificate_of_a_controller_that_was_started_anew_is_refused_with_the
     };
     assert_eq!(reason, "unknown_member");
 
-    let copy =
-        authority.issue_member(&application.csr, &"acme".parse().unwrap(), identity.member, clock::wall()).unwrap();
+    let copy = authority
+        .issue_member(&application.csr, &"acme".parse().unwrap(), identity.member, WEEK, clock::wall())
+        .unwrap();
     let clone = Identity { certificate: copy.certificate.to_vec(), key: application.key.serialize_der(), ..identity };
     let Err(Ended::Refused { reason, .. }) = Session::greet(&lab, clone.hello(), &clone).await else {
         panic!("welcomed");

@@ -12,6 +12,7 @@ mod lab;
 mod member;
 mod members;
 mod payloads;
+mod renewal;
 mod restarts;
 mod systems;
 mod tasks;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
+use postern_controller_stub::ca::peer::Peer;
 use postern_controller_stub::{clock, random};
 use postern_protocol::bounded::{Bytes, List, Text};
-use postern_protocol::enrollment::v1::{Enroll, EnrollRefused, Enrolled};
+use postern_protocol::enrollment::v1::{Enroll, EnrollRefused, Enrolled, Recover};
 use postern_protocol::enrollment::{self, EnrollmentToken, FromApplicant, FromAuthority, Request};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
@@ -18,7 +19,7 @@ use postern_protocol::seal::SealingKey;
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{self, Ended, MemberSession};
 use postern_protocol::{Epoch, MemberId, Outcome, ReportNo, SessionNo, TaskId, TaskKind};
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey as _};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use tokio::net::TcpStream;
@@ -73,13 +74,18 @@ impl Application {
             csr: Bytes::new(self.csr.clone()).unwrap(),
             proof: token.key.prove(&exporter, &request),
         };
-        let frame = FromApplicant::from(enroll).encode().unwrap();
-        socket.send(Message::Binary(frame.into())).await.unwrap();
-        let Some(Ok(Message::Binary(answer))) = socket.next().await else { panic!("no answer") };
-        match FromAuthority::decode(&answer).unwrap() {
-            FromAuthority::Enrolled(enrolled) => Ok(enrolled),
-            FromAuthority::EnrollRefused(refused) => Err(refused),
-        }
+        ask(&mut socket, enroll).await
+    }
+}
+
+/// Asks on the enrollment path.
+async fn ask(socket: &mut Socket, question: impl Into<FromApplicant>) -> Result<Enrolled, EnrollRefused> {
+    let frame = question.into().encode().unwrap();
+    socket.send(Message::Binary(frame.into())).await.unwrap();
+    let Some(Ok(Message::Binary(answer))) = socket.next().await else { panic!("no answer") };
+    match FromAuthority::decode(&answer).unwrap() {
+        FromAuthority::Enrolled(enrolled) => Ok(enrolled),
+        FromAuthority::EnrollRefused(refused) => Err(refused),
     }
 }
 
@@ -96,6 +102,44 @@ impl Identity {
             last_session: SessionNo(0),
             next_report: 1,
         })
+    }
+
+    /// The same member with another key and its certificate.
+    pub(crate) fn with(&self, application: &Application, certificate: &[u8]) -> Self {
+        let (certificate, key) = (certificate.to_vec(), application.key.serialize_der());
+        Self { certificate, key, sealing: self.sealing.clone(), ..*self }
+    }
+
+    /// Asks for the next certificate by proof of the present one's key, for a channel with `exporter` or its own.
+    pub(crate) async fn recover(
+        &self,
+        lab: &Lab,
+        application: &Application,
+        exporter: Option<[u8; 32]>,
+    ) -> Result<Enrolled, EnrollRefused> {
+        let mut socket = connect(lab, enrollment::PATH, Some(enrollment::SUBPROTOCOL), None).await.unwrap();
+        let own = socket.get_ref().get_ref().1.export_keying_material([0; 32], enrollment::EXPORTER_LABEL, None);
+        let certificate = CertificateDer::from(self.certificate.clone());
+        let serial = Peer::from_certificate(&certificate).unwrap().serial;
+        let key = KeyPair::from_pkcs8_der_and_sign_algo(
+            &PrivatePkcs8KeyDer::from(self.key.as_slice()),
+            &PKCS_ECDSA_P256_SHA256,
+        )
+        .unwrap();
+        let statement = enrollment::recovery_statement(
+            &exporter.unwrap_or(own.unwrap()),
+            self.sealing.public(),
+            &serial,
+            &application.csr,
+        );
+        let recover = Recover {
+            member: self.member,
+            serial: Bytes::new(serial).unwrap(),
+            sealing_key: *self.sealing.public(),
+            csr: Bytes::new(application.csr.clone()).unwrap(),
+            proof: Bytes::new(key.sign(&statement).unwrap()).unwrap(),
+        };
+        ask(&mut socket, recover).await
     }
 
     pub(crate) fn hello(&self) -> Hello {
@@ -261,13 +305,17 @@ impl Session {
 
     /// Why the session ends; frames about work before that do not matter.
     pub(crate) async fn ended(&mut self) -> Ended {
-        loop {
-            match self.machine.poll_event() {
-                Some(Event::Ended(why)) => return why,
-                Some(_) => (),
-                None => self.read().await,
+        let ended = async {
+            loop {
+                match self.machine.poll_event() {
+                    Some(Event::Ended(why)) => return why,
+                    Some(_) => (),
+                    None => self.read().await,
+                }
             }
-        }
+        };
+        // Signs of life are no end.
+        tokio::time::timeout(PATIENCE, ended).await.expect("the session does not end")
     }
 
     pub(crate) async fn offer(&mut self) -> Offer {

@@ -258,6 +258,43 @@ pub struct Drained {
     pub left: Held,
 }
 
+/// Asks for the certificate that follows the member's present one.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CertRenew {
+    /// The signing request, DER, for a key of its own. Only its public key counts; the CA writes all names.
+    pub csr: Bytes<4096>,
+}
+
+/// The certificate asked for. It takes the place of the present one in the first `Hello` under it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CertIssued {
+    /// SHA-256 of the signing request.
+    pub request: [u8; 32],
+    /// The certificate, DER.
+    pub certificate: Bytes<4096>,
+}
+
+codes! {
+    /// Why there is no next certificate.
+    pub enum CertRefusal {
+        /// The signing request cannot be used, or its key is the present one.
+        1 InvalidRequest = "invalid_request",
+        /// The authority cannot sign.
+        2 AuthorityFault = "authority_fault",
+    }
+}
+
+/// There is no next certificate; the present one stays.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CertRefused {
+    /// SHA-256 of the signing request.
+    pub request: [u8; 32],
+    /// Why.
+    pub reason: Code<CertRefusal>,
+    /// A sentence for people.
+    pub message: Text<512>,
+}
+
 codes! {
     /// Whether the submitter waits for the answer.
     pub enum Mode {

@@ -17,6 +17,9 @@ pub const SEALED_FIELDS: &[&str] = &[];
 pub struct Request {
     /// The account.
     pub account: Account,
+    /// Whether the member that got no answer does it once more after it saw no effect, rather than to leave it unknown.
+    #[serde(default)]
+    pub repeat_if_unknown: bool,
 }
 
 impl Request {

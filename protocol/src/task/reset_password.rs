@@ -9,7 +9,8 @@ use crate::code::Code;
 use crate::codes;
 
 /// Setting the same password again is harmless; a generated one that is lost is replaced by another only if the
-/// account shows that the first was never set. The connected system's own reset is read back and never issued again.
+/// account shows that the first was never set. The connected system's own reset is read back and
+/// never issued again by another member.
 pub const REPEAT: Repeat = Repeat::AfterReadBack;
 
 /// The sealed field of a given password, and the sealed output of one that was not given.
@@ -38,6 +39,10 @@ pub struct Request {
     pub account: Account,
     /// Where the password comes from.
     pub source: Code<Source>,
+    /// Of the connected system's own reset: whether the member that got no answer does it once more after it saw no
+    /// effect, rather than to leave it unknown.
+    #[serde(default)]
+    pub repeat_if_unknown: bool,
 }
 
 impl Request {

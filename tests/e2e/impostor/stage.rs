@@ -11,7 +11,7 @@ use postern_protocol::message::v1::{
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::task::test_connection;
 use postern_protocol::{Epoch, MemberId, Outcome, ReportNo, TaskId, TaskRequest};
-use postern_tests::lab::{AgentOptions, SYSTEM};
+use postern_tests::lab::{AgentOptions, ControllerOptions, LabOptions, SYSTEM};
 use postern_tests::{Agent, Lab};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -30,6 +30,7 @@ pub(super) type Socket = WebSocketStream<TlsStream<TcpStream>>;
 /// An agent at work for an impostor.
 pub(super) struct Stage {
     pub(super) agent: Agent,
+    pub(super) authority: Authority,
     listener: TcpListener,
     tls: TlsAcceptor,
     _lab: Lab,
@@ -37,7 +38,13 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) async fn set() -> Self {
-        let lab = Lab::start(programs()).await;
+        Self::set_with(&[]).await
+    }
+
+    /// The same with more options for `serve`.
+    pub(super) async fn set_with(serve: &[&'static str]) -> Self {
+        let controller = ControllerOptions { serve: serve.to_vec(), ..ControllerOptions::default() };
+        let lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
         let authority = Authority::open(lab.controller.data(), clock::wall()).unwrap();
         let identity = authority.issue_server(&["127.0.0.1".to_owned()], clock::wall()).unwrap();
         let tls = TlsAcceptor::from(server_config(identity, authority.certificate()).unwrap());
@@ -46,25 +53,31 @@ impl Stage {
         let mut agent = lab.agent_with("agent", AgentOptions { controller_section: urls, ..AgentOptions::default() });
         agent.enroll(&lab.controller).await;
         agent.spawn();
-        Self { agent, listener, tls, _lab: lab }
+        Self { agent, authority, listener, tls, _lab: lab }
     }
 
     /// The agent's next connection, up to its `Hello`.
     pub(super) async fn hello(&self) -> (Socket, Hello) {
+        let (mut socket, _) = self.connection().await;
+        match read(&mut socket).await {
+            Some(FromMember::Hello(hello)) => (socket, hello),
+            other => panic!("no Hello but {other:?}"),
+        }
+    }
+
+    /// The agent's next connection, and the certificate it shows.
+    pub(super) async fn connection(&self) -> (Socket, Vec<u8>) {
         let (stream, _) =
             tokio::time::timeout(PATIENCE, self.listener.accept()).await.expect("the agent dials").unwrap();
         let stream = self.tls.accept(stream).await.unwrap();
+        let shown = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
         #[allow(clippy::result_large_err, reason = "the callback's type is the library's")]
         let choose = |_: &Request, mut response: Response| {
             let subprotocol = postern_protocol::session::SUBPROTOCOL.parse().unwrap();
             response.headers_mut().insert("Sec-WebSocket-Protocol", subprotocol);
             Ok(response)
         };
-        let mut socket = accept_hdr_async(stream, choose).await.unwrap();
-        match read(&mut socket).await {
-            Some(FromMember::Hello(hello)) => (socket, hello),
-            other => panic!("no Hello but {other:?}"),
-        }
+        (accept_hdr_async(stream, choose).await.unwrap(), shown)
     }
 
     /// The agent's next session, established.
@@ -75,8 +88,18 @@ impl Stage {
     /// The same with another welcome.
     pub(super) async fn session_with(&self, welcome: impl FnOnce(&Hello) -> Welcome) -> Session {
         let (socket, hello) = self.hello().await;
+        self.welcome(socket, &hello, welcome).await
+    }
+
+    /// Welcomes the agent, and waits until it has confirmed.
+    pub(super) async fn welcome(
+        &self,
+        socket: Socket,
+        hello: &Hello,
+        welcome: impl FnOnce(&Hello) -> Welcome,
+    ) -> Session {
         let mut session = Session { socket };
-        let welcome = welcome(&hello);
+        let welcome = welcome(hello);
         let number = welcome.session;
         session.send(welcome).await;
         let confirmed = |frame: &FromMember| match frame {
@@ -190,7 +213,7 @@ impl Session {
 }
 
 /// The next frame; `None` when there are no more.
-async fn read(socket: &mut Socket) -> Option<FromMember> {
+pub(super) async fn read(socket: &mut Socket) -> Option<FromMember> {
     loop {
         match tokio::time::timeout(PATIENCE, socket.next()).await.expect("the agent says something or goes")? {
             Ok(Message::Binary(bytes)) => return Some(FromMember::decode(&bytes).unwrap()),

@@ -12,15 +12,18 @@ use postern_protocol::time::UnixMillis;
 use postern_protocol::{MemberId, ReportNo, SessionNo, session};
 use postern_tests::lab::CLUSTER;
 use postern_tests::{Agent, Lab};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
+
+const WEEK: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 60 * 60);
 
 pub(super) type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
@@ -35,22 +38,20 @@ pub(super) struct Identity {
 impl Identity {
     /// The identity of an agent that is enrolled.
     pub(super) fn of(agent: &Agent) -> Self {
-        let folder = agent.folder().join("state/identity");
-        Self {
-            member: agent.member().parse().unwrap(),
-            certificate: std::fs::read(folder.join("certificate.der")).unwrap(),
-            key: std::fs::read_to_string(folder.join("tls.key")).unwrap(),
-        }
+        let key = std::fs::read_to_string(agent.folder().join("state/identity/current.pem")).unwrap();
+        let certificate = CertificateDer::from_pem_slice(key.as_bytes()).unwrap().to_vec();
+        Self { member: agent.member().parse().unwrap(), certificate, key }
     }
 
     fn key(&self) -> KeyPair {
-        KeyPair::from_pem(&self.key).unwrap()
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        KeyPair::from_der_and_sign_algo(&key, &PKCS_ECDSA_P256_SHA256).unwrap()
     }
 
     /// The same with a certificate that `authority` made at `at`.
     pub(super) fn with_certificate_of(&self, authority: &Authority, member: MemberId, at: UnixMillis) -> Self {
         let request = CertificateParams::default().serialize_request(&self.key()).unwrap();
-        let issued = authority.issue_member(request.der(), &CLUSTER.parse().unwrap(), member, at).unwrap();
+        let issued = authority.issue_member(request.der(), &CLUSTER.parse().unwrap(), member, WEEK, at).unwrap();
         Self { certificate: issued.certificate.to_vec(), ..self.clone() }
     }
 }

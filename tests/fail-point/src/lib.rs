@@ -28,10 +28,20 @@ pub enum Point {
     LeaseDurable,
     /// F40. The controller made a report durable, and its `ReportAck` has not left.
     ReportStored,
+    /// F46. A new key and the request for its certificate are durable, and nobody was asked.
+    RequestDurable,
+    /// F46. The controller made a certificate durable, and its `CertIssued` has not left.
+    CertificateDurable,
+    /// F46. The next certificate is durable, and there was no session with it.
+    NextDurable,
+    /// F46. A session with the next certificate is durable, and the old key is still there.
+    NextWelcomed,
+    /// F46. The old key is gone, and the session has not been confirmed.
+    NextCurrent,
 }
 
 impl Point {
-    /// Those of the agent.
+    /// Those of the agent that tasks come by.
     pub const AGENT: [Self; 7] = [
         Self::OfferTaken,
         Self::OfferDurable,
@@ -41,8 +51,10 @@ impl Point {
         Self::ReportDurable,
         Self::ReportAcknowledged,
     ];
-    /// Those of the controller.
+    /// Those of the controller that tasks come by.
     pub const CONTROLLER: [Self; 2] = [Self::LeaseDurable, Self::ReportStored];
+    /// Those of the agent that the renewal of a certificate comes by, in this order.
+    pub const RENEWAL: [Self; 4] = [Self::RequestDurable, Self::NextDurable, Self::NextWelcomed, Self::NextCurrent];
 
     /// Its name, and that of the file that arms it.
     pub const fn name(self) -> &'static str {
@@ -56,6 +68,11 @@ impl Point {
             Self::ReportAcknowledged => "report-acknowledged",
             Self::LeaseDurable => "lease-durable",
             Self::ReportStored => "report-stored",
+            Self::RequestDurable => "request-durable",
+            Self::CertificateDurable => "certificate-durable",
+            Self::NextDurable => "next-durable",
+            Self::NextWelcomed => "next-welcomed",
+            Self::NextCurrent => "next-current",
         }
     }
 

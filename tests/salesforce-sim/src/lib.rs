@@ -41,4 +41,5 @@ pub use seed::{
     PasswordPolicy, PermissionSetSeed, ProfileSeed, RefreshSeed, RoleSeed, UserSeed,
 };
 pub use simulator::{Simulator, StartError, SwitchError, Switches};
+pub use soql::understood::read_condition;
 pub use user_view::UserView;

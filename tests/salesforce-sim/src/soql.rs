@@ -9,5 +9,6 @@ pub(crate) mod like;
 pub(crate) mod parser;
 pub(crate) mod plan;
 pub(crate) mod render;
+pub(crate) mod understood;
 
 pub(crate) use error::SoqlError;

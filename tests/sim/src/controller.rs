@@ -134,6 +134,7 @@ impl Controllers {
                 certificate: String::new(),
                 serial: HEXLOWER.encode(id.as_bytes()),
                 certificate_expires: UnixMillis(u64::MAX),
+                next: None,
                 enrolled: created,
                 seen: None,
             })
@@ -171,6 +172,8 @@ impl World {
         self.controllers.life += 1;
         let settings = Settings {
             auto_approve: false,
+            certificate_life: Duration::from_secs(7 * 24 * 60 * 60),
+            recovery: Duration::ZERO,
             lease_ttl: Duration::from_millis(self.pace.lease),
             settle: Duration::from_millis(self.pace.settle),
             heartbeat: Duration::from_secs(10),
@@ -595,16 +598,18 @@ fn submission(id: TaskId, wish: &crate::workload::Wish) -> (Submission, Option<S
             let if_refused = disable_user::IfRefused::Fail.into();
             TaskRequest::DisableUser(disable_user::Request { account: account(), if_refused })
         }
-        TaskKind::ExpirePassword => TaskRequest::ExpirePassword(expire_password::Request { account: account() }),
+        TaskKind::ExpirePassword => {
+            TaskRequest::ExpirePassword(expire_password::Request { account: account(), repeat_if_unknown: false })
+        }
         TaskKind::ResetPassword if wish.made_up => {
             requester = Some(SealingPublicKey([0; 32]));
             let source = reset_password::Source::Generated.into();
-            TaskRequest::ResetPassword(reset_password::Request { account: account(), source })
+            TaskRequest::ResetPassword(reset_password::Request { account: account(), source, repeat_if_unknown: false })
         }
         TaskKind::ResetPassword => {
             secrets.push(sealed(reset_password::PASSWORD, given(id)));
             let source = reset_password::Source::Given.into();
-            TaskRequest::ResetPassword(reset_password::Request { account: account(), source })
+            TaskRequest::ResetPassword(reset_password::Request { account: account(), source, repeat_if_unknown: false })
         }
         TaskKind::ImportBatch => {
             secrets.push(sealed(import_batch::DATASET_KEY, String::new()));

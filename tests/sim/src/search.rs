@@ -80,7 +80,9 @@ impl fmt::Display for Found {
                 for (number, step) in &plan.steps {
                     writeln!(f, "{number:>4} {step}")?;
                 }
-                writeln!(f, "\nagain: cargo sim --seed {} --only {}", plan.seed, numbers.join(","))
+                writeln!(f, "\nagain: cargo sim --seed {} --only {}", plan.seed, numbers.join(","))?;
+                let text = plan.written(&violation.seen).map_err(|_| fmt::Error)?;
+                writeln!(f, "\nto keep, in tests/sim/regressions.txt:\n{text}")
             }
         }
     }
@@ -100,13 +102,24 @@ pub fn one(seed: u64, only: Option<&[usize]>) -> Result<Found, CaError> {
         Some(only) => whole.keeping(|number| only.contains(&number)),
         None => whole,
     };
-    let run = World::run(&plan, &authority, Telling::All);
+    let mut found = run(plan, &authority);
+    if only.is_none() {
+        found.failure = found.failure.map(|failed| shrink(failed, &authority));
+    }
+    Ok(found)
+}
+
+/// Runs a plan as it is.
+pub fn replay(plan: Plan) -> Result<Found, CaError> {
+    Ok(run(plan, &authority()?))
+}
+
+fn run(plan: Plan, authority: &Arc<Authority>) -> Found {
+    let run = World::run(&plan, authority, Telling::All);
     let mut found = Found { fates: run.fates.clone(), ..Found::default() };
     found.add(&run);
-    found.failure = run.violation.map(|violation| {
-        if only.is_some() { Failed { plan, violation } } else { shrink(Failed { plan, violation }, &authority) }
-    });
-    Ok(found)
+    found.failure = run.violation.map(|violation| Failed { plan, violation });
+    found
 }
 
 /// Runs many seeds, until one fails.

@@ -5,6 +5,7 @@ use std::fmt;
 use fastrand::Rng;
 use postern_controller_stub::membership::Action;
 use postern_protocol::{TaskId, TaskKind};
+use serde::{Deserialize, Serialize};
 
 use crate::agenda::Millis;
 
@@ -44,7 +45,7 @@ pub struct Plan {
 }
 
 /// One thing that happens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Step {
     /// When.
     pub at: Millis,
@@ -53,22 +54,53 @@ pub struct Step {
 }
 
 /// What can happen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Does {
     /// Somebody submits a task.
     Submit(Wish),
     /// Somebody wants the task of that step cancelled.
     Cancel(usize),
     /// An operator does something with a member.
-    Operate(usize, Action),
+    Operate(usize, #[serde(with = "Acts")] Action),
     /// Something goes wrong.
     Fault(Fault),
 }
 
+/// [`Action`], as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Action", rename_all = "snake_case")]
+enum Acts {
+    Approve,
+    Enable,
+    Drain,
+    Disable,
+    DisableHard,
+    Revoke,
+}
+
+/// Kinds of tasks by their names.
+mod kind {
+    #![allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+
+    use postern_protocol::TaskKind;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(kind: &TaskKind, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(kind)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TaskKind, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
 /// What somebody wants done.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Wish {
     /// What kind of task.
+    #[serde(with = "kind")]
     pub kind: TaskKind,
     /// On which user; batches make their own.
     pub user: String,
@@ -85,7 +117,8 @@ pub struct Wish {
 }
 
 /// What can go wrong.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// A member's process dies, and starts again after so long.
     KillMember(usize, Millis),
@@ -122,7 +155,8 @@ pub enum Fault {
 }
 
 /// Which ways of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ways {
     /// What the member says.
     ToController,
@@ -133,7 +167,8 @@ pub enum Ways {
 }
 
 /// Where a member's process may die.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Point {
     /// An offer came and is not on disk (F01).
     OfferTaken,
@@ -156,7 +191,8 @@ pub enum Point {
 }
 
 /// Where a controller's process may die.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Turning {
     /// A lease is committed, and no offer was sent (F39).
     LeaseDurable,
@@ -200,7 +236,31 @@ impl Plan {
         for _ in 0..rng.usize(2..18) {
             steps.push(Step { at: rng.u64(1_000..TROUBLE), does: Does::Fault(fault(&mut rng)) });
         }
+        if rng.u8(0..6) == 0 {
+            stand_still(&mut rng, &mut steps);
+        }
         Self { seed, steps: steps.into_iter().enumerate().collect() }
+    }
+
+    /// The same as text: the seed, for chance in small things, what it broke, and a line for each step.
+    pub fn written(&self, wrong: &str) -> Result<String, serde_json::Error> {
+        let steps: Result<Vec<String>, _> = self.steps.iter().map(serde_json::to_string).collect();
+        Ok(format!("seed {} {wrong}\n{}\n", self.seed, steps?.join("\n")))
+    }
+
+    /// Plans as text, each with what it broke. They mean the same however plans are drawn.
+    pub fn read(text: &str) -> Result<Vec<(Self, String)>, serde_json::Error> {
+        let mut plans: Vec<(Self, String)> = Vec::new();
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            if let Some(begun) = line.strip_prefix("seed ") {
+                let (seed, wrong) = begun.split_once(' ').unwrap_or((begun, ""));
+                let seed = seed.parse().map_err(serde::de::Error::custom)?;
+                plans.push((Self { seed, steps: Vec::new() }, wrong.to_owned()));
+            } else if let Some((plan, _)) = plans.last_mut() {
+                plan.steps.push(serde_json::from_str(line)?);
+            }
+        }
+        Ok(plans)
     }
 
     /// The same with some of the steps only.
@@ -244,6 +304,29 @@ fn operate(rng: &mut Rng, steps: &mut Vec<Step>) {
     if rng.u8(0..4) > 0 {
         steps.push(Step { at: at + rng.u64(1..90_000), does: Does::Operate(member, Action::Enable) });
     }
+}
+
+/// A member that has all tasks to itself stands still while it waits for what calls without an answer came to, until
+/// its leases are over and longer. What it then finds out crosses the offers of the same tasks under newer leases,
+/// which chance alone hardly ever brings about.
+fn stand_still(rng: &mut Rng, steps: &mut Vec<Step>) {
+    const TIME: Millis = 220_000;
+    let (member, at) = (rng.usize(0..MEMBERS), rng.u64(1_000..TROUBLE - TIME));
+    for other in (0..MEMBERS).filter(|it| *it != member) {
+        steps.push(Step { at, does: Does::Operate(other, Action::Disable) });
+        steps.push(Step { at: at + TIME, does: Does::Operate(other, Action::Enable) });
+    }
+    steps.push(Step { at, does: Does::Operate(member, Action::Enable) });
+    // The second of the two changes something, whatever there was before.
+    for (kind, after) in [(TaskKind::EnableUser, 1_000), (TaskKind::DisableUser, 8_000)] {
+        for user in 0..USERS {
+            let wish = Wish { kind, user: format!("user-{user}"), deadline: None, ..wish(rng) };
+            steps.push(Step { at: at + after + rng.u64(0..2_000), does: Does::Submit(wish) });
+        }
+    }
+    steps.push(Step { at: at + 8_000, does: Does::Fault(Fault::Silent(40_000)) });
+    let still = Fault::PauseMember(member, rng.u64(100_000..150_000));
+    steps.push(Step { at: at + rng.u64(24_000..36_000), does: Does::Fault(still) });
 }
 
 fn fault(rng: &mut Rng) -> Fault {

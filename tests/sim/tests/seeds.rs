@@ -2,6 +2,7 @@
 
 use postern_sim::mutants;
 use postern_sim::search::{self, Asked};
+use postern_sim::workload::Plan;
 
 /// Enough for every test run; `.ci/run` runs more.
 const SEEDS: u64 = 60;
@@ -12,15 +13,23 @@ fn no_order_of_loss_crash_and_delay_breaks_a_promise() {
     assert!(found.failure.is_none(), "{found}");
 }
 
-/// Each line of `regressions.txt` is a seed, those of its steps that failed, and what was wrong.
 #[test]
 fn what_failed_once_holds() {
-    for line in include_str!("../regressions.txt").lines().filter(|line| !line.starts_with('#')) {
-        let mut words = line.split_whitespace();
-        let seed = words.next().unwrap().parse().unwrap();
-        let only: Vec<usize> = words.next().unwrap().split(',').map(|it| it.parse().unwrap()).collect();
-        let found = search::one(seed, Some(&only)).unwrap();
-        assert!(found.failure.is_none(), "{line}\n{found}");
+    let plans = Plan::read(include_str!("../regressions.txt")).unwrap();
+    assert!(!plans.is_empty());
+    for (plan, wrong) in plans {
+        let found = search::replay(plan).unwrap();
+        assert!(found.failure.is_none(), "{wrong}\n{found}");
+    }
+}
+
+#[test]
+fn a_plan_is_written_and_read_as_it_was() {
+    for seed in 0..50 {
+        let text = Plan::of(seed).written("what was wrong").unwrap();
+        let read = Plan::read(&text).unwrap();
+        let [(plan, wrong)] = read.as_slice() else { panic!("{} plans", read.len()) };
+        assert_eq!(plan.written(wrong).unwrap(), text);
     }
 }
 

@@ -20,11 +20,18 @@ pub struct ControllerOptions {
     pub settle: Duration,
     /// How often sessions ask for a sign of life.
     pub heartbeat: Duration,
+    /// More options for `serve`.
+    pub serve: Vec<&'static str>,
 }
 
 impl Default for ControllerOptions {
     fn default() -> Self {
-        Self { lease_ttl: Duration::from_secs(60), settle: Duration::from_secs(30), heartbeat: Duration::from_secs(10) }
+        Self {
+            lease_ttl: Duration::from_secs(60),
+            settle: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(10),
+            serve: Vec::new(),
+        }
     }
 }
 
@@ -118,6 +125,12 @@ impl Controller {
         let address = self.address().to_string();
         self.process = spawn(&self.programs, &self.data, &self.options, &address, "127.0.0.1:0");
         self.process.wait_ready(&ready).await;
+    }
+
+    /// Starts it again with more options for `serve` than that.
+    pub async fn restart_with(&mut self, serve: &[&'static str]) {
+        self.options.serve = serve.to_vec();
+        self.restart().await;
     }
 
     /// Runs `postern-controller … --json` and returns what it printed.
@@ -234,5 +247,6 @@ fn spawn(programs: &Path, data: &Path, options: &ControllerOptions, listen: &str
         "--ready-file",
         &text(&ready_file(data)),
     ];
+    let arguments = [&arguments[..], &options.serve].concat();
     Process::start(&programs.join("postern-controller"), &arguments, &data.with_extension("log"))
 }

@@ -130,13 +130,15 @@ impl Ends {
     /// TLS as the agent speaks it.
     fn as_agent(&self) -> io::Result<TlsConnector> {
         let identity = self.agent.join("state/identity");
-        let certificate = |name: &str| std::fs::read(identity.join(name)).map(CertificateDer::from);
-        let key = PrivateKeyDer::from_pem_slice(&std::fs::read(identity.join("tls.key"))?).map_err(io::Error::other)?;
+        let ca = std::fs::read(identity.join("ca.der")).map(CertificateDer::from)?;
+        let current = std::fs::read(identity.join("current.pem"))?;
+        let key = PrivateKeyDer::from_pem_slice(&current).map_err(io::Error::other)?;
+        let certificate = CertificateDer::from_pem_slice(&current).map_err(io::Error::other)?;
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(io::Error::other)?
-            .with_root_certificates(roots(certificate("ca.der")?)?)
-            .with_client_auth_cert(vec![certificate("certificate.der")?], key)
+            .with_root_certificates(roots(ca)?)
+            .with_client_auth_cert(vec![certificate], key)
             .map_err(io::Error::other)?;
         Ok(TlsConnector::from(Arc::new(config)))
     }

@@ -1,7 +1,7 @@
 //! Frames of enrollment.
 
 use postern_protocol::MemberId;
-use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal, EnrollRefused, Enrolled};
+use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal, EnrollRefused, Enrolled, Recover};
 use postern_protocol::enrollment::{FromApplicant, FromAuthority};
 use postern_protocol::id::{Incarnation, TokenId};
 use postern_protocol::seal::SealingPublicKey;
@@ -10,7 +10,7 @@ use super::{Content, Sample, array, bytes, snake_case, text};
 use crate::describe::Describe;
 
 pub(crate) fn all() -> Vec<Sample> {
-    vec![applicant(enroll()), authority(enrolled()), authority(refused())]
+    vec![applicant(enroll()), applicant(recover()), authority(enrolled()), authority(refused())]
 }
 
 fn enroll() -> Enroll {
@@ -22,6 +22,16 @@ fn enroll() -> Enroll {
         sealing_key: SealingPublicKey(array(0x41)),
         csr: bytes(0x30, 60),
         proof: array(0x81),
+    }
+}
+
+fn recover() -> Recover {
+    Recover {
+        member: MemberId::from_bytes(array(0x61)),
+        serial: bytes(0x51, 16),
+        sealing_key: SealingPublicKey(array(0x41)),
+        csr: bytes(0x30, 60),
+        proof: bytes(0x91, 71),
     }
 }
 

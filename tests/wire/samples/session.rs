@@ -2,14 +2,15 @@
 
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
-    AnnouncedKey, Confirm, Credit, Drain, Drained, GoAway, Held, Hello, MemberState, MemberStateAck, MembershipState,
-    Ping, Pong, ProtocolError, Refused, ServedSystem, SessionRefusal, Welcome,
+    AnnouncedKey, CertIssued, CertRefusal, CertRefused, CertRenew, Confirm, Credit, Drain, Drained, GoAway, Held,
+    Hello, MemberState, MemberStateAck, MembershipState, Ping, Pong, ProtocolError, Refused, ServedSystem,
+    SessionRefusal, Welcome,
 };
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::version::{RevisionTable, Revisions};
 use postern_protocol::{Epoch, MemberId, ReportNo, SessionNo, TaskKind};
 
-use super::{Sample, array, both, controller, extensions, list, member, text};
+use super::{Sample, array, both, bytes, controller, extensions, list, member, text};
 
 pub(crate) fn all() -> Vec<Sample> {
     vec![
@@ -40,6 +41,13 @@ pub(crate) fn all() -> Vec<Sample> {
         member(MemberStateAck { epoch: Epoch(0x0e11) }),
         member(Drain { reason: text("再起動します") }),
         member(Drained { left: Held { journaled: 0x0d01, started: 0x0d02, reported: 0x0d03 } }),
+        member(CertRenew { csr: bytes(0x31, 61) }),
+        controller(CertIssued { request: array(0x71), certificate: bytes(0x03, 51) }),
+        controller(CertRefused {
+            request: array(0x72),
+            reason: CertRefusal::AuthorityFault.into(),
+            message: text("Der Schlüssel der Zertifizierungsstelle ist nicht lesbar"),
+        }),
     ]
 }
 

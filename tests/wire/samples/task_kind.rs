@@ -23,8 +23,9 @@ fn requests() -> Vec<Sample> {
     let reset = reset_password::Request {
         account: text("reset@acme.example"),
         source: reset_password::Source::Generated.into(),
+        repeat_if_unknown: false,
     };
-    let expire = expire_password::Request { account: text("expire@acme.example") };
+    let expire = expire_password::Request { account: text("expire@acme.example"), repeat_if_unknown: true };
     let import = import_batch::Request {
         delimiter: import_batch::Delimiter::Semicolon.into(),
         all_or_none: true,

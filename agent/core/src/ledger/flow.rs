@@ -1,10 +1,11 @@
 //! How much is taken on: credit, the room that is kept for what is owed, and the calls for what is held.
 
-use postern_protocol::TaskKind;
 use postern_protocol::message::v1::Credit;
 use postern_protocol::task::Repeat;
+use postern_protocol::{SystemName, TaskKind};
 
 use super::Ledger;
+use super::held::Held;
 use super::renewal::RENEW_PAGE;
 use crate::outbox::LARGEST_REPORT;
 
@@ -34,6 +35,17 @@ impl Ledger {
         let left = 100_usize.saturating_sub(self.outbox_percent());
         let most = most.min((most * left).div_ceil(100 - CREDIT_SHRINKS));
         most.saturating_sub(self.tasks.len()).min(self.reportable()).min(self.callable())
+    }
+
+    /// Whether a system has asked its tasks to wait, and another of them would take the room that other systems need to be
+    /// fed: twice their slots.
+    pub(super) fn crowds_out_others(&self, system: &SystemName) -> bool {
+        let asks = |held: &Held| held.offer.system == *system && !held.is_batch() && !held.waited.is_zero();
+        let held = |name: &SystemName| self.tasks.values().filter(|held| held.offer.system == *name).count();
+        let others = self.limits.systems.iter().filter(|(name, _)| *name != system);
+        let wanted = others.map(|(name, slots)| slots.saturating_mul(2).saturating_sub(held(name))).sum();
+        // It is asked again when the wait of one is over: what has waited counts, not what waits.
+        self.tasks.values().any(asks) && self.room() <= wanted
     }
 
     /// Whether another task of a kind may be taken while so much is owed.

@@ -16,6 +16,9 @@ use crate::write::{Origin, TaskState, Tombstone, Write};
 /// enough for hundreds of them in the controller's queue.
 const BATCH_AGAIN_MS: u32 = 30_000;
 
+/// The same of a task for a system whose tasks wait already: beside what such waits take, and for as many.
+const CROWD_AGAIN_MS: u32 = 30_000;
+
 /// When a task may be offered again whose earlier results are on their way: soon beside what they take.
 const OUTDATED_AGAIN_MS: u32 = 1_000;
 
@@ -60,6 +63,10 @@ impl Ledger {
             self.reject(&offer, Rejection::Overloaded, &message, u32::try_from(wait.as_millis()).unwrap_or(u32::MAX));
         } else if origin == Origin::Controller && self.room() == 0 {
             self.reject(&offer, Rejection::Overloaded, "the member holds as much as it can", 1_000);
+        } else if origin == Origin::Controller && self.crowds_out_others(&offer.system) {
+            let message =
+                format!("tasks for `{}` wait here, and the room that is left is for other systems", offer.system);
+            self.reject(&offer, Rejection::Overloaded, &message, CROWD_AGAIN_MS);
         } else if origin == Origin::Controller && !self.has_outbox_for(offer.kind.known()) {
             let message = "too many reports wait to be acknowledged for anything to be changed";
             self.reject(&offer, Rejection::Overloaded, message, 1_000);

@@ -27,7 +27,7 @@ use super::password_file::PasswordFile;
 use super::rest_file::RestFile;
 use super::{Failed, LocalTask, payload_file};
 use crate::app::App;
-use crate::cli::{Common, DeprovisionUser, DisableUser, ImportBatch, ResetPassword, RestoreUser, Task};
+use crate::cli::{Common, DeprovisionUser, DisableUser, ExpirePassword, ImportBatch, ResetPassword, RestoreUser, Task};
 use crate::command::format_of;
 use crate::exit::Exit;
 use crate::local::{self, Along};
@@ -73,8 +73,8 @@ pub(super) fn read(task: Task) -> Result<LocalTask, Failed> {
             let request = unlock_user::Request { account: account(&on.account)? };
             plain(TaskRequest::UnlockUser(request), on.common)
         }
-        Task::ExpirePassword(on) => {
-            let request = expire_password::Request { account: account(&on.account)? };
+        Task::ExpirePassword(ExpirePassword { on, repeat_if_unknown }) => {
+            let request = expire_password::Request { account: account(&on.account)?, repeat_if_unknown };
             plain(TaskRequest::ExpirePassword(request), on.common)
         }
         Task::ResetPassword(options) => reset(options, plain)?,
@@ -119,7 +119,9 @@ fn reset(options: ResetPassword, plain: impl Fn(TaskRequest, Common) -> LocalTas
         ResetPassword { generate: Some(_), .. } => Source::Generated,
         ResetPassword { .. } => Source::Given,
     };
-    let request = reset_password::Request { account: account(&options.on.account)?, source: source.into() };
+    let ResetPassword { on, repeat_if_unknown, .. } = &options;
+    let (account, repeat_if_unknown) = (account(&on.account)?, *repeat_if_unknown);
+    let request = reset_password::Request { account, source: source.into(), repeat_if_unknown };
     let secret = match &options.password_file {
         Some(path) => Some((PASSWORD, read_password(path)?)),
         None => None,

@@ -23,11 +23,11 @@ use crate::connector::{AttemptCx, stopped};
 use crate::http::{BODY_LIMIT, JSON_LIMIT, Opened, Reply, Sent};
 use crate::random;
 use call::{Body, CSV_UTF8, JSON};
-use reply::{Miss, classify, date, missed};
+use reply::{date, missed};
 
 pub(super) use call::Call;
-pub(super) use query::Longest;
-pub(super) use reply::{Answer, job_id};
+pub(super) use query::{Longest, Page};
+pub(super) use reply::{Answer, Miss, classify, job_id};
 
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
 pub(super) const LOCK_TRIES: u32 = 5;
@@ -144,10 +144,10 @@ impl Salesforce {
             // Before the intent, whose lease must outlive the call (`reach`): it would run out during a wait for a
             // place, or in the lane, which has no bound. The wait for a lease has one, and keeps a place from others only
             // that long.
-            let place = if call.takes_role_lane {
-                self.governor.place_in_role_lane().await
-            } else {
-                self.governor.place().await
+            let place = tokio::select! {
+                biased;
+                () = cx.stop.cancelled() => return Err(Undone::Not(stopped())),
+                place = self.place_for(call) => place,
             };
             cx.intend(step, note.to_vec(), self.reach()).await.map_err(Undone::Not)?;
             let answer = self.fetch(place, &session, call, |reply| classify(&reply, call.done)).await;
@@ -171,6 +171,10 @@ impl Salesforce {
                 return Err(Undone::Not(failure));
             }
         }
+    }
+
+    async fn place_for(&self, change: &Call) -> Place {
+        if change.takes_role_lane { self.governor.place_in_role_lane().await } else { self.governor.place().await }
     }
 
     /// Lets a batch go on, unless the rest of the org's calls is for others.

@@ -24,6 +24,8 @@ const FRESH: Duration = Duration::from_secs(5 * 60);
 /// When to look again after the calls were used up. They are counted over 24 hours: in a quarter of one, about a
 /// hundredth of them comes back.
 const USED_UP: Duration = Duration::from_secs(15 * 60);
+/// How long those that waited find out by themselves whether there are calls again, before others come.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
 /// When to look again after too many calls ran at once: those that count run for longer than this.
 const TOO_MANY_AT_ONCE: Duration = Duration::from_secs(20);
 /// The longest wait that is granted: Salesforce blocks sign-ins for an hour, and nothing else it documents for longer.
@@ -128,7 +130,7 @@ impl Governor {
         let now = clock::now();
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).asked(failure.code.as_str(), wait, now);
         if is_used_up(failure) {
-            self.budget().refused(now + wait.unwrap_or(USED_UP).min(LONGEST));
+            self.budget().refused(now + wait.unwrap_or(USED_UP).min(LONGEST) + FIRST_LOOK);
         }
     }
 
@@ -433,6 +435,19 @@ mod tests {
         assert!(title.is_some());
         drop(one);
         assert!(second.as_mut().now_or_never().is_some());
+    }
+
+    /// Let others come when the wait is over, and as many as there is room for wait with them, quarter by quarter.
+    #[test]
+    fn those_that_wait_for_calls_look_before_others_come() {
+        for wait in [None, Some(Duration::from_secs(120))] {
+            let governor = Governor::new(1, 90);
+            let refused = error::failure("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
+            governor.asked(&refused, wait);
+            let they_look = clock::now() + governor.patience(&refused);
+            let others_come = governor.calls_left().unwrap().until;
+            assert!(others_come > they_look + Duration::from_secs(20), "{wait:?}");
+        }
     }
 
     #[test]

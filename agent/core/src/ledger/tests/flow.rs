@@ -1,4 +1,4 @@
-//! What is taken on while reports pile up, and what they may take.
+//! How much is taken on: beside what is held, while reports pile up, and while calls are spoken for.
 
 use postern_protocol::message::v1::{MAX_OUTPUT, MAX_PARTS, Report};
 use postern_protocol::seal::{MAX_SECRET, SealedOutput};
@@ -18,13 +18,13 @@ fn unheard(reports: usize) -> Desk {
     desk
 }
 
-/// The newest credit, absolute.
-fn credit(desk: &mut Desk) -> Option<u64> {
+/// The newest credit among frames, absolute.
+fn credit(frames: &[FromMember]) -> Option<u64> {
     let credit = |frame: &FromMember| match frame {
         FromMember::Credit(credit) => Some(credit.offers),
         _ => None,
     };
-    desk.sent().iter().rev().find_map(credit)
+    frames.iter().rev().find_map(credit)
 }
 
 /// Offers a task; if it is taken, it is done at once. Whether it was.
@@ -66,10 +66,10 @@ fn f22_credit_shrinks_from_seventy_percent_of_the_outbox_on_and_changes_end_at_e
     let reads = (10_000..12_000).take_while(|n| done(&mut desk, *n, TaskKind::ValidateUser, success())).count();
     assert_eq!((reads, desk.ledger.outbox.len(), room(&desk)), (150, 1_000, 0), "reads go on to the end");
     desk.sent();
-    assert_eq!(credit(&mut desk), None);
+    assert_eq!(credit(&desk.sent()), None);
 
     desk.ledger.handle_report_ack(ReportNo(400), desk.now);
-    assert!(credit(&mut desk).is_some());
+    assert!(credit(&desk.sent()).is_some());
     assert!(done(&mut desk, 20_000, TaskKind::DisableUser, success()));
 }
 
@@ -162,18 +162,48 @@ fn f29_answers_that_nobody_reads_choke_what_is_taken_in() {
     assert!(!desk.ledger.is_choked());
 }
 
-/// A desk whose system takes so many attempts, with these tasks taken in and nothing started.
-fn waiting(slots: usize, tasks: &[(TaskKind, u8)]) -> Desk {
-    let limits = Limits { held: 100, ..Limits::for_systems([("acme".parse().unwrap(), slots)].into()) };
-    let mut desk = Desk::new();
-    desk.ledger = Ledger::restore(limits, Restored::default());
-    desk.connect();
-    for (n, (kind, priority)) in (1..).zip(tasks) {
-        desk.offer(Offer { priority: *priority, ..offer(n, *kind, 1) });
+/// Invariant 17: an offer beyond the credit is refused, not swallowed.
+#[test]
+fn credit_is_absolute_and_bounds_what_is_held() {
+    let mut desk = Desk::connected();
+    assert_eq!(credit(&desk.sent()), Some(4));
+    for n in 1..=5 {
+        desk.offer(offer(n, TaskKind::ValidateUser, 1));
     }
     desk.sync();
-    desk.renew(LeaseVerdict::Kept);
-    desk
+    let sent = desk.sent();
+    assert!(
+        matches!(sent.iter().find(|frame| frame.name() == "Reject"), Some(FromMember::Reject(reject)) if reject.task == id(5))
+    );
+    assert_eq!(desk.events().len(), 2, "as many as there are slots");
+    desk.ledger.handle_concluded(id(1), success());
+    desk.sync();
+    assert_eq!(credit(&desk.sent()), Some(6));
+}
+
+#[test]
+fn credit_says_truly_what_would_be_taken_beside_batches() {
+    let mut desk = Desk::connected();
+    assert_eq!(credit(&desk.sent()), Some(4));
+    for n in 1..=4 {
+        desk.offer(offer(n, TaskKind::Export, 1));
+    }
+    desk.sync();
+    assert_eq!(credit(&desk.sent()), Some(8));
+    for n in 5..=8 {
+        desk.offer(urgent(n));
+    }
+    desk.sync();
+    let sent = desk.sent();
+    assert!(sent.iter().all(|frame| frame.name() != "Reject"), "{sent:?}");
+    assert_eq!((desk.ledger.room(), credit(&sent)), (0, None));
+    desk.ledger.handle_concluded(id(1), success());
+    desk.sync();
+    assert_eq!(
+        (desk.ledger.room(), credit(&desk.sent())),
+        (0, None),
+        "one batch less: the others are as many as before"
+    );
 }
 
 /// A desk of two systems that may hold so many tasks in all, nothing of which starts.
@@ -222,13 +252,13 @@ fn f61_credit_ends_where_the_calls_of_every_system_are_spoken_for_and_comes_back
     assert_eq!(desk.ledger.room(), 2, "what is held needs some of them");
     calls_left(&mut desk, "acme", 7, 400);
     desk.sent();
-    assert_eq!((desk.ledger.room(), credit(&mut desk)), (0, None));
+    assert_eq!((desk.ledger.room(), credit(&desk.sent())), (0, None));
 
     assert_eq!(desk.ledger.poll_timeout(), Some(desk.now + TTL / 3), "leases come first");
     desk.now = at(400);
     desk.ledger.handle_timeout(desk.now);
     assert_eq!(desk.ledger.room(), 99, "what is not known any more is no bound");
-    assert!(credit(&mut desk).is_some());
+    assert!(credit(&desk.sent()).is_some());
 }
 
 #[test]
@@ -245,6 +275,41 @@ fn f61_a_system_whose_calls_are_used_up_refuses_its_tasks_and_not_those_of_anoth
     assert!(desk.ledger.holds(task(1)), "they are renewed");
 }
 
+/// An org that asks everybody to wait, hour after hour. Take its tasks as long as there is room, and those that wait take
+/// all of it.
+#[test]
+fn tasks_that_wait_for_one_system_leave_room_for_those_of_another() {
+    let systems = ["acme", "beta"].map(|name| (name.parse().unwrap(), 2));
+    let mut desk = Desk::new();
+    desk.ledger = Ledger::restore(Limits::for_systems(systems.into()), Restored::default());
+    desk.connect();
+    let read = |desk: &mut Desk, n: u64, system: &str| {
+        desk.offer(Offer { task: task(n), system: system.parse().unwrap(), ..offer(1, TaskKind::ValidateUser, 1) });
+        desk.sync();
+        desk.ledger.holds(task(n))
+    };
+    let mut numbers = 1_u64..;
+    for _ in 0..10 {
+        while read(&mut desk, numbers.next().unwrap(), "acme") {}
+        loop {
+            let started = starts(&desk.events());
+            if started.is_empty() {
+                break;
+            }
+            for task in started {
+                desk.ledger.handle_failed(task, busy(900), desk.now);
+            }
+            desk.sync();
+        }
+        desk.now = desk.now + Duration::from_secs(900);
+    }
+    let refused = refused_for(&mut desk);
+    for _ in 0..4 {
+        assert!(read(&mut desk, numbers.next().unwrap(), "beta"), "twice its slots");
+    }
+    assert_eq!(refused, Some(30_000));
+}
+
 /// Somebody looks again by himself, or an agent that holds nothing never does.
 #[test]
 fn f61_an_agent_that_holds_nothing_wakes_up_when_what_it_knows_of_calls_is_old() {
@@ -252,49 +317,4 @@ fn f61_an_agent_that_holds_nothing_wakes_up_when_what_it_knows_of_calls_is_old()
     calls_left(&mut desk, "acme", 0, 1_000);
     calls_left(&mut desk, "beta", 0, 700);
     assert_eq!(desk.ledger.poll_timeout(), Some(at(700)));
-}
-
-/// Invariant 17. Leave one slot whatever there are, and the half of this fails.
-#[test]
-fn batches_never_take_the_last_quarter_of_the_slots() {
-    for (slots, theirs) in [(1, 1), (2, 1), (3, 2), (4, 3), (5, 3), (8, 6), (16, 12)] {
-        let mut desk = waiting(slots, &[(TaskKind::Export, 0); 20]);
-        assert_eq!(starts(&desk.events()).len(), theirs, "{slots}");
-    }
-}
-
-#[test]
-fn of_one_priority_the_interactive_lane_goes_first_and_batches_last() {
-    use TaskKind::{DisableUser, EnableUser, Export};
-    let mut desk = waiting(4, &[(Export, 100), (EnableUser, 100), (DisableUser, 100), (EnableUser, 200)]);
-    let mut order = Vec::new();
-    desk.ledger.limits.systems.insert("acme".parse().unwrap(), 1);
-    for _ in 0..4 {
-        let started = starts(&desk.events());
-        for task in &started {
-            desk.ledger.handle_concluded(*task, success());
-        }
-        order.extend(started);
-        desk.sync();
-    }
-    assert_eq!(order, [4, 3, 2, 1].map(id));
-}
-
-/// Liveness: without every fourth turn for the oldest, the batch never starts.
-#[test]
-fn no_lane_starves_however_much_there_is_in_the_others() {
-    let mut desk = waiting(1, &[(TaskKind::Export, 100), (TaskKind::EnableUser, 100)]);
-    let mut order = Vec::new();
-    for n in 10..30 {
-        desk.offer(Offer { priority: 200, ..offer(n, TaskKind::ValidateUser, 1) });
-        desk.sync();
-        let started = starts(&desk.events());
-        for task in &started {
-            desk.ledger.handle_concluded(*task, success());
-        }
-        order.extend(started);
-        desk.sync();
-    }
-    assert_eq!(order.iter().position(|task| *task == id(1)), Some(3));
-    assert_eq!(order.iter().position(|task| *task == id(2)), Some(7));
 }

@@ -34,7 +34,7 @@ pub(in super::super) struct Page {
 }
 
 impl Page {
-    fn read(mut answer: Answer) -> Result<Self, Failure> {
+    pub(in super::super) fn read(mut answer: Answer) -> Result<Self, Failure> {
         let Some(Json::Array(records)) = answer.json.get_mut("records").map(Json::take) else {
             return Err(error::strange(200));
         };

@@ -17,7 +17,7 @@ pub(in super::super) struct Answer {
 }
 
 /// Why a call was not proved done, before anything is repeated.
-pub(super) enum Miss {
+pub(in super::super) enum Miss {
     /// The session has ended.
     Expired(Failure),
     Not(Failure),
@@ -26,7 +26,7 @@ pub(super) enum Miss {
 }
 
 /// Done, not done, or unknown.
-pub(super) fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> {
+pub(in super::super) fn classify(reply: &Reply, done: StatusCode) -> Result<Answer, Miss> {
     let status = reply.status;
     let at = date(&reply.headers);
     if status == done && (status == StatusCode::NO_CONTENT || status == StatusCode::CREATED) {

@@ -7,7 +7,7 @@ use postern_protocol::{Failure, FailureClass};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::super::api::Call;
+use super::super::api::{Answer, Call};
 use super::super::{Salesforce, error};
 
 /// The code of the failure that the org has no such object, or does not show it.
@@ -105,7 +105,17 @@ pub(in super::super) enum Kind {
     Text,
 }
 
+/// Names become parts of statements and paths: letters, digits and `_`.
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 impl Field {
+    fn has_words(&self) -> bool {
+        let mut names = self.relationship_name.iter().chain(&self.reference_to);
+        is_word(&self.name) && names.all(|name| is_word(name))
+    }
+
     /// What its values are.
     pub(in super::super) fn kind(&self) -> Kind {
         match self.type_name.as_str() {
@@ -177,6 +187,15 @@ impl Described {
         Self { name: name.into(), fields, at: None, by_name }
     }
 
+    /// Reads what the org answered.
+    pub(in super::super) fn read(answer: Answer) -> Result<Self, Failure> {
+        let told: Told = serde_json::from_value(answer.json).map_err(|_| error::strange(200))?;
+        if !is_word(&told.name) || !told.fields.iter().all(Field::has_words) {
+            return Err(error::strange(200));
+        }
+        Ok(Self { at: answer.at, ..Self::new(told.name, told.fields) })
+    }
+
     /// The field of that name, however that is spelled.
     pub(in super::super) fn find(&self, name: &str) -> Option<&Field> {
         self.fields.get(*self.by_name.get(&canonical(name))?)
@@ -198,8 +217,7 @@ impl Salesforce {
         let answer = self.read(&Call::get(format!("sobjects/{object}/describe"))).await;
         let is_hidden = |failure: &Failure| HIDES.contains(&failure.code.as_str());
         let answer = answer.map_err(|failure| if is_hidden(&failure) { hidden(object) } else { failure })?;
-        let told: Told = serde_json::from_value(answer.json).map_err(|_| error::strange(200))?;
-        Ok(Described { at: answer.at, ..Described::new(told.name, told.fields) })
+        Described::read(answer)
     }
 }
 
@@ -210,4 +228,34 @@ fn hidden(object: &str) -> Failure {
         "Give the service account the permission to see it: View Setup and Configuration for most, Manage Users for \
          UserLogin and LoginHistory, View Devices for UserDevice.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn described(name: &str, field: &Json) -> Result<Described, Failure> {
+        Described::read(Answer { json: json!({ "name": name, "fields": [field] }), at: None })
+    }
+
+    /// Found by the fuzz target `description`.
+    #[test]
+    fn names_that_would_change_a_statement_or_a_path_are_no_description() {
+        let manager = json!({ "name": "ManagerId", "relationshipName": "Manager", "referenceTo": ["User"] });
+        assert!(described("User", &manager).is_ok());
+        assert!(described("User", &json!({ "name": "Size__c", "relationshipName": null })).is_ok());
+        for name in ["", "Id FROM User", "Id\n", "../Account", "Größe"] {
+            assert!(described(name, &manager).is_err(), "{name}");
+            for key in ["name", "relationshipName"] {
+                let mut field = manager.clone();
+                field[key] = name.into();
+                assert!(described("User", &field).is_err(), "{key}: {name}");
+            }
+            let mut field = manager.clone();
+            field["referenceTo"] = json!([name]);
+            assert!(described("User", &field).is_err(), "{name}");
+        }
+    }
 }

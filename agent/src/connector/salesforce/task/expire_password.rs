@@ -12,7 +12,7 @@ use crate::connector::{AttemptCx, Conclusion};
 
 pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx) -> Result<Conclusion, Stop> {
     let user = step::user_to_change(org, &it.account, cx).await?;
-    Ok(match reset_by_mail::run(org, &user, cx).await? {
+    Ok(match reset_by_mail::run(org, &user, it.repeat_if_unknown, cx).await? {
         // The temporary password is nobody's business: the mail lets the user choose one.
         Reset::Answered(_) => expired(&user, RESET),
         Reset::Seen => expired(&user, LOST).probable(),

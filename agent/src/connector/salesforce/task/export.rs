@@ -31,9 +31,10 @@ pub(in super::super) use delta::{cursors, forget_cursor};
 use pages::Pages;
 use sink::Sink;
 
-pub(super) use pages::cells;
+pub(in super::super) use pages::cells;
 pub(super) use plan::Plan;
-pub(super) use value::Column;
+pub(in super::super) use table::Table;
+pub(in super::super) use value::Column;
 
 /// Up to so many records are read page by page: five pages of 2,000, which is no more calls than a job in bulk takes,
 /// and none of its waiting.

@@ -1,17 +1,19 @@
 //! Salesforce's own reset of a password: a temporary one, and a mail to the user. A step of two kinds.
 //!
-//! Each reset makes another temporary password and sends another mail, so it is never repeated by itself.
+//! Each reset makes another temporary password and sends another mail, so it is never repeated by itself, unless its task
+//! allows that.
 
 use postern_protocol::{Failure, FailureClass};
-use serde_json::{Value as Json, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
-use super::super::api::{Answer, Call, Undone};
+use super::super::api::{Answer, Call, MAX_CALLS, Undone};
 use super::super::user::{User, inactive};
 use super::super::{Salesforce, error};
 use super::new_password::{is_moved, was_moved};
 use super::{Stop, password_may_be_changed_by, step, undecided};
-use crate::connector::AttemptCx;
+use crate::connector::{AttemptCx, Conclusion};
 
 const STEP: u32 = 0;
 const LOOK: &str = "Last Password Change or Reset tells whether it was reset when this task ran; submit a new task if it was not. \
@@ -32,58 +34,89 @@ pub(super) enum Reset {
     Seen,
 }
 
-/// Resets the password of `user`, or finds out what an earlier attempt did.
-pub(super) async fn run(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Reset, Stop> {
-    if cx.may_have_acted() {
-        return from_earlier(org, user, cx).await;
-    }
-    if !user.is_active {
-        return Err(inactive(&user.username).into());
-    }
-    step::spare_service_account(org, user, cx).await?;
-    let note = json!({ "user": user.id, "before": user.last_password_change_date }).to_string().into_bytes();
-    match org.change(cx, STEP, &note, &Call::reset_password(&user.id)).await {
-        Ok(answer) => Ok(Reset::Answered(temporary(answer))),
-        Err(Undone::Not(failure)) if failure.code.as_str() == "INACTIVE_OWNER_OR_USER" => {
-            Err(inactive(&user.username).into())
-        }
-        Err(Undone::Not(failure)) => Err(failure.into()),
-        Err(Undone::Unknown(failure)) => {
-            match is_moved(org, &user.id, user.last_password_change_date.as_ref(), cx).await {
-                Ok(true) => Ok(Reset::Seen),
-                Ok(false) => Err(undecided(&failure, user, LOOK).into()),
-                // Another attempt finds the intent, and only looks.
-                Err(failure) if error::is_retryable(&failure) => Err(failure.into()),
-                Err(failure) => Err(undecided(&failure, user, LOOK).into()),
-            }
-        }
-    }
+/// What an intent tells later attempts.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    user: String,
+    /// `LastPasswordChangeDate` as it was before the first call.
+    before: Option<String>,
 }
 
-/// An earlier attempt may have made the call; this one only looks.
-async fn from_earlier(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Reset, Stop> {
-    let moved = match note(cx) {
-        Some(note) => {
-            let before = note.get("before").and_then(Json::as_str).map(str::to_owned);
-            was_moved(org, &user.id, before.as_ref(), cx).await
+/// Resets the password of `user`, or finds out what an earlier attempt did. `may_repeat`: a reset of this member that had
+/// no answer, and no effect when it can have none any more, is made once more.
+pub(super) async fn run(org: &Salesforce, user: &User, may_repeat: bool, cx: &AttemptCx) -> Result<Reset, Stop> {
+    let most = if may_repeat { MAX_CALLS } else { 1 };
+    let (mut number, note) = if cx.may_have_acted() {
+        if was_reset(org, user, cx).await? {
+            return Ok(Reset::Seen);
         }
-        // An error falls on the side of a change that somebody else made shortly before: it passes for the reset, as
-        // probable. The reset is not made again either way.
-        None => {
-            org.watch_earlier(cx, || async { Ok(password_may_be_changed_by(cx.task, &org.read_back(&user.id).await?)) })
-                .await
+        match only_call(cx).filter(|_| most > 1) {
+            Some(first) => (2, first),
+            None => return Err(undecided(&no_answer(), user, LOOK).into()),
         }
+    } else {
+        if !user.is_active {
+            return Err(inactive(&user.username).into());
+        }
+        step::spare_service_account(org, user, cx).await?;
+        (1, Note { user: user.id.clone(), before: user.last_password_change_date.clone() })
     };
-    if moved? {
-        return Ok(Reset::Seen);
+    let bytes = serde_json::to_vec(&note).unwrap_or_default();
+    loop {
+        let unanswered = match org.change(cx, STEP, &bytes, &Call::reset_password(&user.id)).await {
+            Ok(answer) => return Ok(Reset::Answered(temporary(answer))),
+            Err(Undone::Not(failure)) => return Err(refused(failure, user, number)),
+            Err(Undone::Unknown(failure)) => failure,
+        };
+        match is_moved(org, &user.id, note.before.as_ref(), cx).await {
+            Ok(true) => return Ok(Reset::Seen),
+            Ok(false) if number < most => number += 1,
+            Ok(false) => return Err(undecided(&unanswered, user, LOOK).into()),
+            // Another attempt finds the intent, and looks.
+            Err(failure) if error::is_retryable(&failure) => return Err(failure.into()),
+            Err(failure) => return Err(undecided(&failure, user, LOOK).into()),
+        }
     }
-    let summary = "an earlier attempt was about to reset the password, and no change is to be seen";
-    Err(undecided(&Failure::new(FailureClass::Interrupted, "no_answer", summary), user, LOOK).into())
 }
 
-/// The intent of an earlier attempt; its `before` is `LastPasswordChangeDate` as it was before the call.
-fn note(cx: &AttemptCx) -> Option<Json> {
-    serde_json::from_slice(&cx.open_intents().last()?.note).ok()
+/// Whether what earlier attempts sent has reset the password, when it is certain that it has no effect any more.
+async fn was_reset(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<bool, Failure> {
+    if let Some(note) = notes(cx).last() {
+        return was_moved(org, &user.id, note.before.as_ref(), cx).await;
+    }
+    // An error falls on the side of a change that somebody else made shortly before: it passes for the reset, as
+    // probable. The reset is not made again either way.
+    let may_be = || async { Ok(password_may_be_changed_by(cx.task, &org.read_back(&user.id).await?)) };
+    org.watch_earlier(cx, may_be).await
+}
+
+/// The call that is repeated, if this task may: the only one that was made, and by this member. An attempt that was told
+/// to stop before it began repeats nothing.
+fn only_call(cx: &AttemptCx) -> Option<Note> {
+    let is_only = cx.unanswered(STEP) == 1 && !cx.stop.is_cancelled();
+    notes(cx).last().filter(|_| is_only)
+}
+
+/// What the intents that may have become effects say, oldest first.
+fn notes(cx: &AttemptCx) -> impl Iterator<Item = Note> {
+    cx.open_intents().into_iter().filter_map(|entry| serde_json::from_slice(&entry.note).ok())
+}
+
+/// A call was refused. Of one before it no effect is to be seen.
+fn refused(failure: Failure, user: &User, number: u32) -> Stop {
+    let failure = match failure.code.as_str() {
+        "INACTIVE_OWNER_OR_USER" => inactive(&user.username),
+        _ => failure,
+    };
+    if number > 1 && !error::is_retryable(&failure) {
+        return Conclusion::failed(failure).probable().into();
+    }
+    failure.into()
+}
+
+fn no_answer() -> Failure {
+    let summary = "an earlier attempt was about to reset the password, and no change is to be seen";
+    Failure::new(FailureClass::Interrupted, "no_answer", summary)
 }
 
 fn temporary(mut answer: Answer) -> Option<Zeroizing<String>> {

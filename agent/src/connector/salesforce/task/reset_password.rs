@@ -26,7 +26,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     let Some(source) = it.source.known() else { return Err(unknown_choice("source").into()) };
     let user = step::user_to_change(org, &it.account, cx).await?;
     if source == Source::Service {
-        return by_service(org, &user, cx).await;
+        return by_service(org, &user, it.repeat_if_unknown, cx).await;
     }
     match new_password::from_earlier(org, &user, STEP, cx).await? {
         Earlier::Set(sealed) => return Ok(applied(&user, "", sealed).probable()),
@@ -58,8 +58,8 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
 }
 
-async fn by_service(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<Conclusion, Stop> {
-    Ok(match reset_by_mail::run(org, user, cx).await? {
+async fn by_service(org: &Salesforce, user: &User, may_repeat: bool, cx: &AttemptCx) -> Result<Conclusion, Stop> {
+    Ok(match reset_by_mail::run(org, user, may_repeat, cx).await? {
         Reset::Answered(temporary) => {
             let (sealed, told) = handed_over(temporary, cx);
             applied(user, &format!("{RESET} {told}"), sealed)

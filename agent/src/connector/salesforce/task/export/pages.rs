@@ -44,7 +44,7 @@ impl Pages {
 }
 
 /// The record's columns. A column that is not there is a defect, not an empty value.
-pub(in super::super) fn cells(columns: &[Column], record: &mut Json) -> Option<Vec<Option<String>>> {
+pub(in super::super::super) fn cells(columns: &[Column], record: &mut Json) -> Option<Vec<Option<String>>> {
     columns
         .iter()
         .map(|column| match taken(record, &column.name)? {

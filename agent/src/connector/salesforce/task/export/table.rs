@@ -6,7 +6,7 @@ use super::Rows;
 const MAX_CELL: usize = 512 * 1024;
 
 /// Takes CSV in pieces, wherever they are cut, and gives its rows. An empty value is none.
-pub(super) struct Table {
+pub(in super::super::super) struct Table {
     names: Vec<String>,
     at: At,
     /// Whether the line of names was read.
@@ -32,12 +32,12 @@ enum At {
 
 impl Table {
     /// A table with these columns.
-    pub(super) fn new(names: Vec<String>) -> Self {
+    pub(in super::super::super) fn new(names: Vec<String>) -> Self {
         Self { names, at: At::Cell, headed: false, cell: Vec::new(), row: Vec::new() }
     }
 
     /// Takes a piece, and adds the rows that end in it. `None`: this is no table with these columns.
-    pub(super) fn take(&mut self, piece: &[u8], rows: &mut Rows) -> Option<()> {
+    pub(in super::super::super) fn take(&mut self, piece: &[u8], rows: &mut Rows) -> Option<()> {
         let mut rest = piece;
         while let Some((byte, after)) = rest.split_first() {
             rest = match self.at {
@@ -58,7 +58,7 @@ impl Table {
     }
 
     /// Whether all that was begun is at its end. Only a line with its end is whole.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(in super::super::super) fn is_whole(&self) -> bool {
         self.headed && self.at == At::Cell && self.row.is_empty()
     }
 

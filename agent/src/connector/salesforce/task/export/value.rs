@@ -13,9 +13,9 @@ use crate::dataset::writer::Cell;
 
 /// A column of the export.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Column {
+pub(in super::super::super) struct Column {
     /// The attribute's name or path as Salesforce spells it.
-    pub(in super::super) name: String,
+    pub(in super::super::super) name: String,
     kind: Kind,
     /// A pattern for moments.
     pattern: Option<String>,
@@ -23,13 +23,13 @@ pub(in super::super) struct Column {
 
 impl Column {
     /// The column of a field, with a format if the task gives one.
-    pub(in super::super) fn new(found: &Found<'_>, format: Option<&DateFormat>) -> Self {
+    pub(in super::super::super) fn new(found: &Found<'_>, format: Option<&DateFormat>) -> Self {
         let pattern = format.map(|format| pattern(format, found.kind()));
         Self { name: found.name.clone(), kind: found.kind(), pattern }
     }
 
     /// What the text stands for. Pages and jobs write some values differently: `1` and `1.0`, `+0000` and `Z`.
-    pub(in super::super) fn cell(&self, text: Option<String>) -> Cell {
+    pub(in super::super::super) fn cell(&self, text: Option<String>) -> Cell {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return Cell::Null };
         let read = match self.kind {
             Kind::Boolean => text.parse().ok().map(Cell::Truth),

@@ -1,0 +1,120 @@
+//! The end of tasks: what is said of them, and when a report leaves and goes.
+
+use super::*;
+
+/// Invariant 2 and rule 7. Mark the report durable in `Outbox::push` and this fails.
+/// Feature D1.
+#[test]
+fn a_report_leaves_only_when_it_is_on_disk_and_stays_until_it_is_acknowledged() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_concluded(id(1), success());
+    assert!(!desk.names().contains(&"Report"));
+    desk.sync();
+    let sent = desk.sent();
+    let [FromMember::Report(report), ..] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!((report.number, report.task), (ReportNo(1), id(1)));
+
+    desk.ledger.handle_disconnected();
+    desk.connect();
+    assert!(desk.sent().iter().any(|frame| matches!(frame, FromMember::Report(again) if again == report)));
+    desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+    desk.ledger.handle_disconnected();
+    desk.connect();
+    assert!(!desk.names().contains(&"Report"));
+}
+
+/// One barrier a task less: the next write takes it along.
+#[test]
+fn an_acknowledged_report_waits_for_company_on_its_way_off_the_disk() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_concluded(id(1), success());
+    desk.sync();
+    desk.sent();
+    desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+    assert_eq!(desk.ledger.poll_writes(desk.now), None);
+
+    desk.now = desk.ledger.poll_timeout().unwrap();
+    let (_, writes) = desk.ledger.poll_writes(desk.now).unwrap();
+    assert!(matches!(writes.as_slice(), [Write::PutTombstone(_), Write::DeleteReport(ReportNo(1))]), "{writes:?}");
+}
+
+#[test]
+fn the_task_and_its_report_change_places_in_one_write() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_concluded(id(1), success());
+    let (_, writes) = desk.ledger.poll_writes(desk.now).unwrap();
+    assert!(matches!(writes.as_slice(), [Write::PutReport(_), Write::DeleteTask(_)]), "{writes:?}");
+}
+
+#[test]
+fn a_batch_is_reported_only_when_its_results_are_at_the_controller() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
+    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() });
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Upload(id(1), results)]);
+    assert!(!desk.names().contains(&"Report"));
+    desk.ledger.handle_uploaded(id(1));
+    desk.sync();
+    assert!(desk.names().contains(&"Report"));
+    assert!(desk.events().is_empty(), "the results are kept until the report is acknowledged");
+    desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Forget(vec![results.id])]);
+}
+
+#[test]
+fn giving_up_says_whether_another_member_may_have_acted() {
+    let refused = || Failure::new(FailureClass::Rejected, "refused", "Salesforce said no");
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.ledger.handle_failed(id(1), refused(), desk.now);
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
+
+    let mut desk = Desk::connected();
+    desk.offer(Offer { reconcile: true, ..offer(1, TaskKind::DisableUser, 2) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.ledger.handle_failed(id(1), refused(), desk.now);
+    desk.sync();
+    let unknown = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::Unknown));
+    let sent = desk.sent();
+    assert!(sent.iter().any(unknown), "nothing was changed here, but perhaps elsewhere: {sent:?}");
+}
+
+/// Invariant 13: the member that had the task before may have done it.
+#[test]
+fn a_task_in_doubt_is_never_said_not_to_have_happened() {
+    let claims = |desk: &mut Desk| -> Vec<Outcome> {
+        desk.sync();
+        let outcome = |frame: &FromMember| match frame {
+            FromMember::Report(report) => report.outcome.known(),
+            _ => None,
+        };
+        desk.sent().iter().filter_map(outcome).collect()
+    };
+    let in_doubt = |deadline_ms| Offer { reconcile: true, deadline_ms, ..offer(1, TaskKind::DisableUser, 2) };
+
+    let mut cancelled = Desk::connected();
+    cancelled.offer(in_doubt(0));
+    cancelled.sync();
+    cancelled.ledger.handle_cancel(id(1));
+    assert_eq!(claims(&mut cancelled), []);
+
+    let mut late = Desk::connected();
+    late.offer(in_doubt(1_000));
+    late.sync();
+    late.renew(LeaseVerdict::Kept);
+    late.now = at(102);
+    let events = late.events();
+    assert!(matches!(events.as_slice(), [Event::Start { .. }]), "it finds out what there is: {events:?}");
+    assert!(late.ledger.is_unwanted(id(1), late.now));
+    late.ledger.handle_failed(id(1), failure::lease_too_short(), late.now);
+    assert_eq!(claims(&mut late), [Outcome::Unknown]);
+}

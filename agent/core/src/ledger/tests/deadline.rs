@@ -1,0 +1,64 @@
+//! Tasks that may not be begun any more.
+
+use super::*;
+
+/// A desk with a lease for task 1, which may be begun until 105.
+fn taken() -> Desk {
+    let mut desk = Desk::connected();
+    desk.offer(Offer { deadline_ms: 5_000, ..offer(1, TaskKind::DisableUser, 1) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk
+}
+
+/// The same, and its first change may have been made.
+fn begun_in_time() -> Desk {
+    let mut desk = taken();
+    desk.events();
+    desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
+    desk.sync();
+    desk.events();
+    desk
+}
+
+#[test]
+fn an_expired_task_is_reported_and_never_run_late() {
+    let mut desk = taken();
+    desk.now = at(105);
+    assert!(desk.events().is_empty());
+    desk.sync();
+    assert!(desk.names().contains(&"Report"));
+}
+
+/// Ask whether it began instead of whether an effect may exist, and the second attempt runs late.
+#[test]
+fn what_came_to_nothing_is_not_begun_again_after_its_deadline() {
+    let mut desk = begun_in_time();
+    desk.ledger.handle_record(id(1), 2, vec![intent(0).taken_back()]);
+    desk.sync();
+    desk.events();
+    desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "locked", "a lock"), desk.now);
+    desk.now = at(105);
+    assert_eq!(desk.events(), []);
+    desk.sync();
+    let expired = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.outcome.known() == Some(Outcome::Expired));
+    assert!(desk.sent().iter().any(expired));
+}
+
+/// Give it up at its deadline, and what could be read ends as unknown.
+#[test]
+fn what_may_have_had_an_effect_is_found_out_after_its_deadline() {
+    let mut desk = begun_in_time();
+    desk.now = at(110);
+    desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "timeout", "no answer"), desk.now);
+    desk.now = at(112);
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::Start { resumed: true, .. }]), "{events:?}");
+    assert!(!desk.ledger.is_unwanted(id(1), desk.now));
+    desk.ledger.handle_intend(id(1), 2, intent(1), REACH, desk.now);
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Granted(2)], "the next step of what has begun");
+}

@@ -1,0 +1,106 @@
+//! Leases: what needs one, what keeps it, and what becomes of work that lost its own.
+
+use super::*;
+
+#[test]
+fn a_read_starts_without_a_lease_and_a_write_does_not() {
+    let mut desk = Desk::connected();
+    desk.offer(offer(1, TaskKind::ValidateUser, 1));
+    desk.offer(offer(2, TaskKind::DisableUser, 1));
+    desk.sync();
+    let starts = desk.events();
+    assert!(matches!(starts.as_slice(), [Event::Start { offer, .. }] if offer.task == id(1)), "{starts:?}");
+    desk.renew(LeaseVerdict::Kept);
+    let starts = desk.events();
+    assert!(matches!(starts.as_slice(), [Event::Start { offer, .. }] if offer.task == id(2)), "{starts:?}");
+}
+
+/// Invariant 6: hand `now` instead of `asked` to `Lease::handle_kept` and this fails.
+#[test]
+fn a_late_answer_to_a_renewal_gives_no_more_than_was_asked_for() {
+    let mut desk = Desk::connected();
+    desk.offer(offer(1, TaskKind::DisableUser, 1));
+    desk.sync();
+    let asked = desk.sent();
+    let renew = asked.iter().find_map(|frame| match frame {
+        FromMember::Renew(renew) => Some(renew.clone()),
+        _ => None,
+    });
+    let Renew { nonce, leases } = renew.unwrap();
+    desk.now = at(130);
+    let kept = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict: LeaseVerdict::Kept.into() }).collect();
+    desk.ledger.handle_renewed(&Renewed { nonce, ttl_ms: 60_000, leases: List::new(kept).unwrap() }, desk.now);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    desk.now = at(145);
+    desk.ledger.handle_intend(id(1), 7, intent(0), REACH, desk.now);
+    desk.sync();
+    assert!(desk.events().is_empty(), "a lease until 160 does not cover a call until 165");
+}
+
+/// Leave concluded tasks out of `leases` and the controller gives the batch to another member.
+#[test]
+fn the_lease_is_kept_while_results_are_on_their_way() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
+    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() });
+    desk.sync();
+    desk.events();
+    desk.now = at(140);
+    assert!(desk.names().contains(&"Renew"));
+}
+
+#[test]
+fn a_lost_lease_stops_the_attempt_and_forgets_what_had_not_begun() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.offer(offer(2, TaskKind::EnableUser, 1));
+    desk.sync();
+    desk.renew(LeaseVerdict::Fenced);
+    assert_eq!(desk.events(), [Event::Stop(id(1))]);
+    assert!(desk.disk.contains(&Write::DeleteTask(id(2))));
+    desk.ledger.handle_intend(id(1), 9, intent(1), REACH, desk.now);
+    assert!(matches!(desk.events().as_slice(), [Event::Refused(9, _)]));
+    desk.ledger.handle_concluded(id(1), success());
+    desk.sync();
+    assert!(desk.names().contains(&"Report"), "an effect is told even under an old epoch");
+}
+
+/// It is kept for a while, because its journal is of use if the task comes back; then what it knows is told.
+#[test]
+fn begun_work_whose_lease_was_lost_still_says_what_may_have_happened() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.now = at(130);
+    desk.renew(LeaseVerdict::Fenced);
+    assert_eq!(desk.events(), [Event::Stop(id(1))]);
+    desk.ledger.handle_failed(id(1), failure::lease_too_short(), desk.now);
+    assert_eq!(desk.events(), []);
+    desk.now = desk.ledger.poll_timeout().unwrap();
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
+
+    let begun = restored(Origin::Controller, TaskState::Started { unended: 0 }, 1);
+    let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..begun });
+    desk.connect();
+    desk.renew(LeaseVerdict::Unknown);
+    let events = desk.events();
+    assert!(matches!(events.as_slice(), [Event::GiveUp { why: GivenUp::Failed, .. }]), "{events:?}");
+}
+
+/// Drop it in `lose`, and what the journal could decide ends as unknown.
+#[test]
+fn begun_work_that_comes_back_under_a_newer_lease_goes_on_from_its_journal() {
+    let begun = restored(Origin::Controller, TaskState::Started { unended: 0 }, 1);
+    let mut desk = Desk::restored(Restored { membership: Some(enabled(1)), ..begun });
+    desk.connect();
+    desk.renew(LeaseVerdict::Fenced);
+    desk.offer(Offer { reconcile: true, ..offer(1, TaskKind::DisableUser, 2) });
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    let events = desk.events();
+    assert!(!desk.disk.contains(&Write::DeleteTask(id(1))));
+    assert!(matches!(events.as_slice(), [Event::Start { offer, resumed: true, .. }] if offer.reconcile), "{events:?}");
+}

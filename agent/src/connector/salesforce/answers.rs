@@ -1,0 +1,101 @@
+//! What an org says, read without an org: for whoever has bytes that no org would send, as the fuzzer has.
+//!
+//! Nothing is decided here. Each function calls the one reader that the connector has for that answer, and tells what
+//! can be seen of the result from outside.
+
+use postern_protocol::Failure;
+use postern_protocol::filter::Filter;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use url::Url;
+
+use super::api::{Answer, Miss, Page, classify};
+use super::schema::describe::Described;
+use super::schema::reach::Reach;
+use super::task::export::{Column, Table, cells};
+use super::{oauth, soap, soql};
+use crate::http::Reply;
+
+/// The origin of the API, if this answer of the token endpoint is a session.
+pub fn token(succeeded: bool, body: &[u8]) -> Option<Url> {
+    match oauth::parse(succeeded, body)? {
+        oauth::Answer::Session { instance, .. } => Some(instance),
+        oauth::Answer::Refused { .. } => None,
+    }
+}
+
+/// The origin of the API, if this answer of `login()` is a session.
+pub fn login(body: &[u8]) -> Option<Url> {
+    match soap::parse(body)? {
+        soap::Answer::Session { instance, .. } => Some(instance),
+        soap::Answer::Fault { .. } => None,
+    }
+}
+
+/// What an answer proves of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// It was done.
+    Done,
+    /// It was not done.
+    NotDone(Failure),
+    /// Nothing.
+    Nothing(Failure),
+}
+
+/// What this answer proves of a call that is answered with `done` if it succeeds.
+pub fn proof(status: StatusCode, body: Vec<u8>, done: StatusCode) -> Proof {
+    match answer(status, body, done) {
+        Ok(_) => Proof::Done,
+        Err(Miss::Expired(failure) | Miss::Not(failure)) => Proof::NotDone(failure),
+        Err(Miss::Unknown(failure)) => Proof::Nothing(failure),
+        Err(Miss::Lost(lost)) => Proof::Nothing(super::error::lost(&lost)),
+    }
+}
+
+/// The rows of this page, each with its texts for the columns of `object`: nothing if it is no page. A record may lack
+/// columns.
+pub fn page(object: &Object, body: Vec<u8>) -> Option<Vec<Option<Vec<Option<String>>>>> {
+    let page = Page::read(answer(StatusCode::OK, body, StatusCode::OK).ok()?).ok()?;
+    let columns = object.columns();
+    Some(page.records.into_iter().map(|mut record| cells(&columns, &mut record)).collect())
+}
+
+/// The rows of a table that comes in these pieces: nothing if it is no whole table with these columns.
+pub fn table<'a>(columns: Vec<String>, pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<Vec<Vec<Option<String>>>> {
+    let (mut table, mut rows) = (Table::new(columns), Vec::new());
+    pieces.into_iter().try_for_each(|piece| table.take(piece, &mut rows))?;
+    table.is_whole().then_some(rows)
+}
+
+/// An object as an org describes it.
+#[derive(Debug)]
+pub struct Object(Reach);
+
+impl Object {
+    /// Reads a description.
+    pub fn read(body: Vec<u8>) -> Result<Self, Failure> {
+        match answer(StatusCode::OK, body, StatusCode::OK) {
+            Ok(answer) => Described::read(answer).map(|described| Self(described.into())),
+            Err(_) => Err(super::error::strange(200)),
+        }
+    }
+
+    /// The condition that a filter becomes for records of this object.
+    pub fn condition(&self, filter: &Filter) -> Result<String, Failure> {
+        soql::condition::encode(filter, &self.0)
+    }
+
+    /// The names of its fields.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.0.object.fields.iter().map(|field| field.name.as_str())
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        self.fields().filter_map(|name| self.0.find(name)).map(|found| Column::new(&found, None)).collect()
+    }
+}
+
+fn answer(status: StatusCode, body: Vec<u8>, done: StatusCode) -> Result<Answer, Miss> {
+    classify(&Reply { status, headers: HeaderMap::new(), body }, done)
+}

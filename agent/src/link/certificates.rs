@@ -1,0 +1,436 @@
+//! Which certificate a session is opened with, and how the present one is renewed: [`Renewal`] decides, here is what it
+//! decides about.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use postern_agent_core::renewal::{Next, Renewal, Step, Validity};
+use postern_fail_point::Point;
+use postern_protocol::MemberId;
+use postern_protocol::bounded::Bytes;
+use postern_protocol::enrollment::v1::EnrollRefusal;
+use postern_protocol::message::v1::{CertIssued, CertRefused, CertRenew};
+use postern_protocol::seal::SealingPublicKey;
+use postern_protocol::time::UnixMillis;
+use rustls::ClientConfig;
+use rustls_pki_types::CertificateDer;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::{DialError, Dialer, Place, Socket, tls};
+use crate::chain::Chain;
+use crate::enrollment::{EnrollmentError, Recovery, recover};
+use crate::identity::{Credential, Identity, IdentityDir, IdentityError, validity};
+use crate::{clock, random};
+
+/// Which certificate a session is opened with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// The present one.
+    Current,
+    /// The one that is to follow it.
+    Next,
+}
+
+/// What a running agent tells about its certificate, in milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CertificateStatus {
+    /// Until when it is valid.
+    pub ends: UnixMillis,
+    /// From when on it is renewed.
+    pub renewal: UnixMillis,
+    /// Why the last try to renew it came to nothing.
+    pub trouble: Option<String>,
+    /// When it is tried again.
+    pub again: Option<UnixMillis>,
+}
+
+/// Why there is no session to be had with a certificate that ran out.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RecoveryError {
+    /// The controller does not give another.
+    #[error("this agent's certificate has run out, and there is no other yet")]
+    Refused(#[from] EnrollmentError),
+    /// It cannot be stored.
+    #[error("this agent's certificate has run out, and another cannot be stored")]
+    Disk(#[from] IdentityError),
+    /// TLS is not usable.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+}
+
+/// Something that takes time: the disk, or another connection.
+pub(super) enum Done {
+    Prepared(Result<Credential, IdentityError>),
+    Stored(Result<Credential, IdentityError>),
+    Dialled(Result<Box<Socket>, DialError>),
+}
+
+type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// The certificates of this member.
+pub struct Certificates {
+    directory: Arc<IdentityDir>,
+    member: MemberId,
+    sealing_key: SealingPublicKey,
+    ca: CertificateDer<'static>,
+    current: Credential,
+    next: Option<Credential>,
+    /// Whether the file of the next certificate holds the present one: it was proved, and not yet put in its place.
+    is_misplaced: bool,
+    renewal: Renewal,
+    /// The controller did not accept the next one. It is shown again only if the present one is not accepted either.
+    next_is_refused: bool,
+    /// The controller says that the present one has run out, whatever this host's clock says.
+    is_run_out: bool,
+    writing: Option<Work>,
+    dialling: Option<Work>,
+    status: watch::Sender<CertificateStatus>,
+}
+
+impl Certificates {
+    /// Those of `identity`, and where it is told how they are.
+    pub fn new(
+        directory: IdentityDir,
+        identity: Identity,
+        sealing_key: SealingPublicKey,
+    ) -> Result<(Self, watch::Receiver<CertificateStatus>), tls::TlsError> {
+        tls::for_sessions(&identity.ca, &identity.current)?;
+        let next = match &identity.next {
+            None => Next::Absent,
+            Some(next) if next.certificate().is_some() => Next::Issued,
+            Some(_) => Next::Requested,
+        };
+        let renewal = Renewal::new(validity_of(&identity.current), identity.current.draw(), next);
+        let (status, told) = watch::channel(CertificateStatus {
+            ends: renewal.validity().ends,
+            renewal: renewal.due(),
+            trouble: None,
+            again: None,
+        });
+        let certificates = Self {
+            directory: Arc::new(directory),
+            member: identity.membership.member,
+            sealing_key,
+            ca: identity.ca,
+            current: identity.current,
+            next: identity.next,
+            is_misplaced: false,
+            renewal,
+            next_is_refused: false,
+            is_run_out: false,
+            writing: None,
+            dialling: None,
+            status,
+        };
+        Ok((certificates, told))
+    }
+
+    /// Which certificate to open a session with: the next one as soon as there is one, because the controller may know it
+    /// as the present one already.
+    pub(super) fn choose(&self) -> Shown {
+        if self.has_next() && !self.next_is_refused { Shown::Next } else { Shown::Current }
+    }
+
+    fn has_next(&self) -> bool {
+        self.next.as_ref().is_some_and(|next| next.certificate().is_some())
+    }
+
+    /// TLS that shows this certificate.
+    pub(super) fn tls(&self, shown: Shown) -> Result<Arc<ClientConfig>, tls::TlsError> {
+        let next = self.next.as_ref().filter(|_| shown == Shown::Next);
+        tls::for_sessions(&self.ca, next.unwrap_or(&self.current))
+    }
+
+    /// The controller does not accept this certificate.
+    pub(super) fn handle_turned_down(&mut self, shown: Shown, error: &str) {
+        self.next_is_refused = shown == Shown::Next;
+        if shown == Shown::Next {
+            tracing::warn!(error, "the next certificate is not accepted; the present one stays");
+        }
+    }
+
+    /// The controller says that the present certificate has run out.
+    pub(super) fn handle_run_out(&mut self) {
+        self.is_run_out = true;
+    }
+
+    /// Whether no certificate is good for a session, so that another has to be got by proof of the old key.
+    pub(super) fn must_recover(&self) -> bool {
+        let is_over = |it: &Credential| validity_of(it).is_over(clock::unix_millis());
+        let next_is_good = self.has_next() && !self.next_is_refused && !self.next.as_ref().is_some_and(is_over);
+        !next_is_good && (self.is_run_out || is_over(&self.current))
+    }
+
+    /// Gets another certificate for one that has run out, by proof of its key. That of the next certificate comes first, as in
+    /// [`Certificates::choose`].
+    pub(super) async fn recover(&mut self, dialer: &Dialer, url: &str) -> Result<(), RecoveryError> {
+        // On disk with its certificate alone: one whose answer is lost is replaced by the next that is asked for.
+        let fresh = Credential::generate()?;
+        let (ca, current) = (&self.ca, &self.current);
+        let by = |old| Recovery { member: self.member, old, sealing_key: self.sealing_key, csr: fresh.request() };
+        let by_next = match self.next.as_ref().filter(|next| next.certificate().is_some()) {
+            Some(next) => Some(ask(dialer, url, ca, by(next)).await),
+            None => None,
+        };
+        let (certificate, proof) = match by_next {
+            Some(Ok(certificate)) => (certificate, Shown::Next),
+            Some(Err(RecoveryError::Refused(error))) if !error.is_refusal_of(EnrollRefusal::InvalidProof) => {
+                return Err(error.into());
+            }
+            Some(Err(_)) | None => (ask(dialer, url, ca, by(current)).await?, Shown::Current),
+        };
+        if proof == Shown::Next {
+            // The controller knew it as the present one, and its key may be asked for again.
+            self.promote().await;
+        }
+        let next = fresh.with_certificate(&certificate)?;
+        let is_misplaced = self.is_misplaced;
+        let stored = move |directory: &IdentityDir| {
+            make_room(directory, is_misplaced)?;
+            directory.store_next(&next).map(|()| next)
+        };
+        self.next = Some(blocking(Arc::clone(&self.directory), stored).await?);
+        self.is_misplaced = false;
+        self.renewal.handle_on_disk(Next::Issued);
+        self.next_is_refused = false;
+        self.is_run_out = false;
+        tracing::info!("the certificate had run out; there is another by proof of its key");
+        Ok(())
+    }
+
+    /// A session with this certificate is durable at this agent, and at the controller.
+    pub(super) async fn handle_welcomed(&mut self, shown: Shown) {
+        self.is_run_out = false;
+        match shown {
+            Shown::Next => {
+                Point::NextWelcomed.reach();
+                self.promote().await;
+                Point::NextCurrent.reach();
+                self.handle_renewed();
+            }
+            // What the controller does not accept is of no use; the present one it does.
+            Shown::Current if self.next_is_refused => self.give_next_up("the controller does not accept it").await,
+            Shown::Current => (),
+        }
+        self.renewal.handle_connected();
+    }
+
+    /// The next certificate takes the place of the present one.
+    async fn promote(&mut self) {
+        let Some(next) = self.next.take() else { return };
+        self.current = next;
+        let promoted = blocking(Arc::clone(&self.directory), IdentityDir::promote_next).await;
+        self.is_misplaced = promoted.is_err();
+        if let Err(error) = promoted {
+            // It is found there at the next start, and shown first.
+            tracing::error!(error = %Chain(&error), "the new certificate is in use, and cannot be put in its place");
+        }
+    }
+
+    fn handle_renewed(&mut self) {
+        self.renewal.handle_proved(validity_of(&self.current), self.current.draw(), clock::now());
+        let (ends, renewal) = (self.renewal.validity().ends, self.renewal.due());
+        tracing::info!(ends = %moment(ends), renewal = %moment(renewal), "the certificate was renewed");
+        self.status.send_replace(CertificateStatus { ends, renewal, trouble: None, again: None });
+    }
+
+    async fn give_next_up(&mut self, why: &str) {
+        self.next = None;
+        self.next_is_refused = false;
+        if let Err(error) = blocking(Arc::clone(&self.directory), IdentityDir::discard_next).await {
+            tracing::warn!(error = %Chain(&error), "a certificate that is of no use cannot be removed");
+        }
+        self.renewal.handle_on_disk(Next::Absent);
+        self.failed(&format!("the next certificate is of no use: {why}"));
+    }
+
+    /// The session is over.
+    pub(super) fn handle_disconnected(&mut self) {
+        self.renewal.handle_disconnected();
+        self.dialling = None;
+    }
+
+    /// Begins what is to be done next in this session. Returns a frame to send.
+    pub(super) fn poll(&mut self, dialer: &Dialer, url: &str) -> Option<CertRenew> {
+        if self.renewal.is_unanswered(clock::now()) {
+            self.failed("the controller does not answer");
+        }
+        match self.renewal.poll(clock::now(), clock::unix_millis())? {
+            Step::Prepare => {
+                let is_misplaced = self.is_misplaced;
+                self.writing = Some(self.disk(Done::Prepared, move |directory| prepare(directory, is_misplaced)));
+                None
+            }
+            Step::Ask => {
+                let csr = self.next.as_ref().map(Credential::request).unwrap_or_default();
+                Some(CertRenew { csr: Bytes::new(csr.to_vec()).unwrap_or_default() })
+            }
+            Step::Prove => {
+                match self.tls(Shown::Next) {
+                    Err(error) => self.failed(&Chain(&error).to_string()),
+                    Ok(tls) => {
+                        let (dialer, url) = (dialer.clone(), url.to_owned());
+                        self.dialling = Some(Box::pin(async move {
+                            Done::Dialled(dialer.dial(&tls, &url, Place::SESSION).await.map(Box::new))
+                        }));
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    /// When to call [`Certificates::poll`] again.
+    pub(super) fn poll_timeout(&self) -> Option<postern_protocol::Timestamp> {
+        self.renewal.poll_timeout(clock::now(), clock::unix_millis())
+    }
+
+    /// Waits for what takes time: for ever, if there is nothing.
+    pub(super) async fn work(&mut self) -> Done {
+        tokio::select! {
+            done = until(&mut self.writing) => done,
+            done = until(&mut self.dialling) => done,
+        }
+    }
+
+    /// Waits until nothing is being written any more: what is on disk is what is known.
+    pub(super) async fn settle(&mut self) {
+        if self.writing.is_some() {
+            let done = until(&mut self.writing).await;
+            self.handle_done(done).await;
+        }
+    }
+
+    /// What took time is done. Returns a connection that shows the next certificate, if it is that.
+    pub(super) async fn handle_done(&mut self, done: Done) -> Option<Box<Socket>> {
+        match done {
+            Done::Prepared(Ok(next)) => {
+                Point::RequestDurable.reach();
+                self.is_misplaced = false;
+                self.next = Some(next);
+                self.renewal.handle_on_disk(Next::Requested);
+            }
+            Done::Stored(Ok(next)) => {
+                Point::NextDurable.reach();
+                self.next = Some(next);
+                self.renewal.handle_on_disk(Next::Issued);
+            }
+            Done::Prepared(Err(error)) | Done::Stored(Err(error)) => self.failed(&Chain(&error).to_string()),
+            Done::Dialled(Ok(socket)) => return Some(socket),
+            Done::Dialled(Err(error)) if error.is_about_certificate() => {
+                let error = Chain(&error).to_string();
+                self.give_next_up(&error).await;
+            }
+            Done::Dialled(Err(error)) => self.failed(&Chain(&error).to_string()),
+        }
+        None
+    }
+
+    /// The certificate that was asked for is here.
+    pub(super) fn handle_issued(&mut self, issued: &CertIssued) {
+        let Some(next) = self.asked_for(issued.request) else { return };
+        let next = next.with_certificate(&issued.certificate);
+        let fits =
+            |next: &Credential| validity(&issued.certificate).is_some() && tls::for_sessions(&self.ca, next).is_ok();
+        match next {
+            Ok(next) if fits(&next) => {
+                self.writing =
+                    Some(self.disk(Done::Stored, move |directory| directory.store_next(&next).map(|()| next)));
+            }
+            Ok(_) | Err(_) => self.begin_anew("the controller sent a certificate that is of no use"),
+        }
+    }
+
+    /// There is no certificate.
+    pub(super) fn handle_refused(&mut self, refused: &CertRefused) {
+        if self.asked_for(refused.request).is_none() {
+            return;
+        }
+        self.begin_anew(&format!("the controller refused it ({}): {}", refused.reason, refused.message));
+    }
+
+    /// Whatever is wrong with the request, the next one is another.
+    fn begin_anew(&mut self, trouble: &str) {
+        self.next = None;
+        self.renewal.handle_on_disk(Next::Absent);
+        self.failed(trouble);
+    }
+
+    /// What is asked for, if it is this; an answer may be one to an earlier question.
+    fn asked_for(&self, request: [u8; 32]) -> Option<&Credential> {
+        let next = self.next.as_ref().filter(|next| next.request_digest() == request)?;
+        (next.certificate().is_none() && self.writing.is_none()).then_some(next)
+    }
+
+    fn failed(&mut self, trouble: &str) {
+        let wait = self.renewal.handle_failed(clock::now(), clock::unix_millis(), random::number());
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let ends = self.renewal.validity().ends;
+        tracing::warn!(trouble, ends = %moment(ends), again_in_ms = wait_ms, "the certificate was not renewed");
+        let again = Some(UnixMillis(clock::unix_millis().0.saturating_add(wait_ms)));
+        self.status.send_modify(|status| {
+            status.trouble = Some(trouble.to_owned());
+            status.again = again;
+        });
+    }
+
+    fn disk<T: Send + 'static>(
+        &self,
+        done: impl FnOnce(Result<T, IdentityError>) -> Done + Send + 'static,
+        work: impl FnOnce(&IdentityDir) -> Result<T, IdentityError> + Send + 'static,
+    ) -> Work {
+        let directory = Arc::clone(&self.directory);
+        Box::pin(async move { done(blocking(directory, work).await) })
+    }
+}
+
+/// Asks for another certificate in a connection of its own.
+async fn ask(
+    dialer: &Dialer,
+    url: &str,
+    ca: &CertificateDer<'static>,
+    recovery: Recovery<'_>,
+) -> Result<Vec<u8>, RecoveryError> {
+    let tls = tls::for_recovery(ca)?;
+    let socket = dialer.dial(&tls, url, Place::ENROLLMENT).await.map_err(EnrollmentError::from)?;
+    Ok(recover(socket, &recovery).await?.certificate.into_vec())
+}
+
+/// A new key, in a file that holds nothing else any more.
+fn prepare(directory: &IdentityDir, is_misplaced: bool) -> Result<Credential, IdentityError> {
+    make_room(directory, is_misplaced)?;
+    directory.prepare_next()
+}
+
+/// Puts a certificate in its place that is in the place of the next one. That may have come about at the last try.
+fn make_room(directory: &IdentityDir, is_misplaced: bool) -> Result<(), IdentityError> {
+    if is_misplaced && directory.has_next() { directory.promote_next() } else { Ok(()) }
+}
+
+/// Waits until this is done, and for ever if there is nothing to do.
+async fn until(work: &mut Option<Work>) -> Done {
+    let Some(working) = work else { return std::future::pending().await };
+    let done = working.await;
+    *work = None;
+    done
+}
+
+/// Disks are slow: the link must not wait for them on a worker of the runtime.
+async fn blocking<T: Send + 'static>(
+    directory: Arc<IdentityDir>,
+    work: impl FnOnce(&IdentityDir) -> Result<T, IdentityError> + Send + 'static,
+) -> Result<T, IdentityError> {
+    tokio::task::spawn_blocking(move || work(&directory)).await.expect("writing the identity does not panic")
+}
+
+/// A certificate that cannot be read is over; TLS refuses it anyway.
+fn validity_of(credential: &Credential) -> Validity {
+    let never = Validity { begins: UnixMillis(0), ends: UnixMillis(0) };
+    credential.certificate().and_then(|certificate| validity(certificate)).unwrap_or(never)
+}
+
+fn moment(at: UnixMillis) -> jiff::Timestamp {
+    i64::try_from(at.0).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok()).unwrap_or_default()
+}

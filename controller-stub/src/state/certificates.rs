@@ -1,0 +1,126 @@
+//! The certificate that follows a member's present one: asked for in a session, or by proof of the old key once that has
+//! run out.
+
+use data_encoding::{BASE64, HEXLOWER};
+use postern_protocol::MemberId;
+use postern_protocol::bounded::{Bytes, Text};
+use postern_protocol::enrollment::recovery_statement;
+use postern_protocol::enrollment::v1::{EnrollRefusal, EnrollRefused, Enrolled, Recover};
+use postern_protocol::message::v1::{CertIssued, CertRefusal, CertRefused, CertRenew, MembershipState};
+use sha2::{Digest, Sha256};
+
+use super::enroll::refused;
+use super::ledger::Write;
+use super::record::{MemberRecord, NextCertificate};
+use super::{State, ToSession};
+use crate::ca::{CaError, peer};
+use crate::clock::{Moment, after};
+
+/// Whether a session may be opened with this certificate: the present one, or the one that follows it.
+pub(super) fn is_acceptable(record: &MemberRecord, serial: &str) -> bool {
+    record.serial == serial || record.next.as_ref().is_some_and(|next| next.serial == serial)
+}
+
+/// The next certificate takes the place of the present one, if a session was opened with it. There is no way back: what
+/// was the present one is of no use any more.
+pub(super) fn take_up_next(record: &mut MemberRecord, serial: &str) {
+    let Some(next) = record.next.take_if(|next| next.serial == serial) else { return };
+    tracing::info!(member = %record.id, serial, "a member's certificate was renewed");
+    record.certificate = next.certificate;
+    record.serial = next.serial;
+    record.certificate_expires = next.expires;
+}
+
+impl State {
+    /// A member asks in its session for the next certificate. The answer leaves once it is durable.
+    pub(super) fn renew_certificate(&mut self, id: MemberId, renew: &CertRenew, at: Moment) {
+        let request: [u8; 32] = Sha256::digest(&renew.csr[..]).into();
+        let issued = self.next_certificate(id, &renew.csr, at);
+        let answer = issued.and_then(|next| Ok(CertIssued { request, certificate: der(&next.certificate)? }));
+        match answer {
+            Ok(issued) => self.say(id, ToSession::frame(issued)),
+            Err(error) => {
+                tracing::warn!(member = %id, %error, "a certificate was not renewed");
+                let reason = match error {
+                    CaError::BadRequest(_) => CertRefusal::InvalidRequest,
+                    CaError::File(_) | CaError::Unreadable { .. } | CaError::BadName { .. } | CaError::Sign(_) => {
+                        CertRefusal::AuthorityFault
+                    }
+                };
+                let message = Text::clipped(error.to_string());
+                self.say(id, ToSession::frame(CertRefused { request, reason: reason.into(), message }));
+            }
+        }
+    }
+
+    /// A member whose certificate has run out proves over a channel with this exporter that it has the key. The answer may
+    /// leave once it is durable.
+    pub fn recover(&mut self, it: &Recover, exporter: &[u8; 32], at: Moment) -> Result<Enrolled, EnrollRefused> {
+        self.admit_recovery(it, exporter, at).inspect_err(|refused| {
+            tracing::warn!(member = %it.member, reason = %refused.reason, "a certificate that ran out was not replaced");
+        })?;
+        let next = self
+            .next_certificate(it.member, &it.csr, at)
+            .map_err(|error| refused(EnrollRefusal::InvalidRequest, error.to_string()))?;
+        tracing::info!(member = %it.member, "a member whose certificate ran out gets another by proof of its key");
+        self.membership(it.member, Some(&next))
+    }
+
+    /// Whoever cannot prove that it is the member learns nothing of it.
+    fn admit_recovery(&self, it: &Recover, exporter: &[u8; 32], at: Moment) -> Result<(), EnrollRefused> {
+        let statement = recovery_statement(exporter, &it.sealing_key, &it.serial, &it.csr);
+        let proved = |record: &&MemberRecord| {
+            let certificate = BASE64.decode(record.certificate.as_bytes()).unwrap_or_default();
+            record.serial == HEXLOWER.encode(&it.serial) && peer::has_signed(&certificate, &statement, &it.proof)
+        };
+        let record = self.members.get(&it.member).map(|it| &it.record).filter(proved).ok_or_else(|| {
+            refused(
+                EnrollRefusal::InvalidProof,
+                "this is not the present certificate of a member of this controller: enroll the agent again with a new \
+                 token",
+            )
+        })?;
+        if record.state == MembershipState::Revoked {
+            return Err(refused(
+                EnrollRefusal::Revoked,
+                "this member was revoked: enroll the agent again with a new token",
+            ));
+        }
+        if at.wall > after(record.certificate_expires, self.settings.recovery) {
+            return Err(refused(
+                EnrollRefusal::TooLate,
+                "the certificate ran out longer ago than this controller allows: enroll the agent again with a new token",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The certificate for this request: the same as long as that is valid, because any answer may be lost.
+    fn next_certificate(&mut self, id: MemberId, csr: &[u8], at: Moment) -> Result<NextCertificate, CaError> {
+        let bad = |why: &str| CaError::BadRequest(why.to_owned());
+        let request: [u8; 32] = Sha256::digest(csr).into();
+        let record = &mut self.members.get_mut(&id).ok_or_else(|| bad("it is of no member"))?.record;
+        if let Some(next) = record.next.as_ref().filter(|next| next.request == request && at.wall < next.expires) {
+            return Ok(next.clone());
+        }
+        if peer::has_key_of(&der(&record.certificate)?, csr) {
+            return Err(bad("its key has a certificate already: a new certificate is for a new key"));
+        }
+        let issued = self.authority.issue_member(csr, &record.cluster, id, self.settings.certificate_life, at.wall)?;
+        let next = NextCertificate {
+            request,
+            certificate: BASE64.encode(&issued.certificate),
+            serial: HEXLOWER.encode(&issued.serial),
+            expires: issued.expires,
+        };
+        record.next = Some(next.clone());
+        self.writes.push(Write::Member(record.clone()));
+        Ok(next)
+    }
+}
+
+/// A certificate as it was kept.
+fn der(base64: &str) -> Result<Bytes<4096>, CaError> {
+    let unusable = || CaError::BadRequest("the certificate that was kept cannot be read".to_owned());
+    Bytes::new(BASE64.decode(base64.as_bytes()).map_err(|_| unusable())?).map_err(|_| unusable())
+}

@@ -1,0 +1,197 @@
+//! The certificate that follows the present one.
+
+use postern_protocol::bounded::Bytes;
+use postern_protocol::enrollment::v1::{EnrollRefusal, EnrollRefused, Enrolled};
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{CertRefusal, CertRefused, CertRenew, HeldState};
+use postern_protocol::session::Ended;
+use rcgen::CertificateParams;
+
+use crate::lab::Lab;
+use crate::member::{Application, Identity, Session, succeeded};
+
+impl Session {
+    async fn ask_certificate(&mut self, csr: &[u8]) -> Result<Vec<u8>, CertRefused> {
+        self.send(CertRenew { csr: Bytes::new(csr.to_vec()).unwrap() }).await;
+        loop {
+            match self.next().await {
+                FromController::CertIssued(issued) => return Ok(issued.certificate.to_vec()),
+                FromController::CertRefused(refused) => return Err(refused),
+                FromController::InventoryAsk(_) => (),
+                other => panic!("not about a certificate: {other:?}"),
+            }
+        }
+    }
+}
+
+async fn refusal(lab: &Lab, identity: &Identity) -> String {
+    match Session::greet(lab, identity.hello(), identity).await {
+        Err(Ended::Refused { reason, .. }) => reason,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("welcomed"),
+    }
+}
+
+fn reason(answer: Result<Enrolled, EnrollRefused>) -> EnrollRefusal {
+    answer.unwrap_err().reason.known().unwrap()
+}
+
+/// Leave the comparison with `next.request` out, and each answer is another certificate.
+#[tokio::test]
+async fn f46_a_request_whose_answer_was_lost_gets_the_same_certificate_after_a_restart_too() {
+    let mut lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let application = Application::new();
+    let mut session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    identity.last_session = session.number();
+    let lost = session.ask_certificate(&application.csr).await.unwrap();
+    assert_eq!(session.ask_certificate(&application.csr).await.unwrap(), lost, "in the same session");
+    lab.kill();
+    lab.restart().await;
+    let mut session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    identity.last_session = session.number();
+    assert_eq!(session.ask_certificate(&application.csr).await.unwrap(), lost);
+    let next = identity.with(&application, &lost);
+    drop(session);
+    assert!(Session::greet(&lab, next.hello(), &next).await.is_ok());
+}
+
+/// Take the next certificate up when it is issued, and the present one is refused before there is another; never take it
+/// up, and the old one is good for ever.
+#[tokio::test]
+async fn f46_the_next_certificate_is_the_present_one_from_its_first_hello_and_the_old_one_never_again() {
+    let mut lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let application = Application::new();
+    let mut session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    let certificate = session.ask_certificate(&application.csr).await.unwrap();
+    identity.last_session = session.number();
+    drop(session);
+    let old = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    identity.last_session = old.number();
+
+    // Its Welcome may be lost: it is the present one all the same.
+    let next = identity.with(&application, &certificate);
+    drop(Session::welcomed(&lab, next.hello(), &next).await.unwrap());
+    assert_eq!(refusal(&lab, &identity).await, "wrong_certificate");
+    lab.kill();
+    lab.restart().await;
+    assert_eq!(refusal(&lab, &identity).await, "wrong_certificate");
+    assert!(Session::greet(&lab, next.hello(), &next).await.is_ok());
+}
+
+/// A member whose next certificate could not be stored asks with another key.
+#[tokio::test]
+async fn f47_another_request_gets_another_certificate_and_the_one_before_is_refused() {
+    let lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let mut session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    identity.last_session = session.number();
+    let (one, other) = (Application::new(), Application::new());
+    let given_up = identity.with(&one, &session.ask_certificate(&one.csr).await.unwrap());
+    let kept = identity.with(&other, &session.ask_certificate(&other.csr).await.unwrap());
+    assert_eq!(refusal(&lab, &given_up).await, "wrong_certificate");
+    assert!(Session::greet(&lab, kept.hello(), &kept).await.is_ok());
+}
+
+/// Leave `has_key_of` out, and a stolen key is good for ever.
+#[tokio::test]
+async fn f47_a_request_that_cannot_be_used_is_refused_with_the_reason_and_the_session_goes_on() {
+    let lab = Lab::start().await;
+    let application = Application::new();
+    let enrolled = application.send(&lab, &lab.token().await).await.unwrap();
+    let identity = Identity { member: enrolled.member, ..lab.enroll().await };
+    let identity = identity.with(&application, &enrolled.certificate);
+    let again = CertificateParams::default().serialize_request(&application.key).unwrap();
+    let mut session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    for (csr, words) in [(again.der().as_ref(), "a new key"), (b"nonsense", "signing request")] {
+        let refused = session.ask_certificate(csr).await.unwrap_err();
+        assert_eq!(refused.reason, CertRefusal::InvalidRequest.into());
+        assert!(refused.message.contains(words), "{}", refused.message);
+    }
+    assert!(session.ask_certificate(&Application::new().csr).await.is_ok());
+}
+
+/// Its task goes on: what was done meanwhile is reported under the lease it was done under. Leave `expires` out of the
+/// session's loop, and it outlives its certificate.
+#[tokio::test]
+async fn f45_a_session_ends_with_its_certificate_and_its_work_is_reported_under_the_next() {
+    let lab = Lab::start_with(&["--auto-approve", "--certificate-secs", "3"]).await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let task = lab.submit("enable_user", "ann").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    session.start(&offer).await;
+    lab.in_state(task, "started").await;
+    let Ended::GoneAway { reason, .. } = session.ended().await else { panic!("not a goodbye") };
+    assert_eq!(reason, "wrong_certificate");
+
+    identity.last_session = session.number();
+    let application = Application::new();
+    let enrolled = identity.recover(&lab, &application, None).await.unwrap();
+    let identity = identity.with(&application, &enrolled.certificate);
+    let held = [(offer.task, offer.epoch, HeldState::Started)];
+    let mut session = Session::open_holding(&lab, &identity, &held).await;
+    session.send(succeeded(1, &offer)).await;
+    assert_eq!(session.acked().await, 1);
+    assert_eq!(lab.finished(task).await.epoch, 1);
+}
+
+#[tokio::test]
+async fn a_certificate_that_ran_out_is_replaced_by_proof_of_its_key_and_the_member_stays_the_same() {
+    let mut lab = Lab::start_with(&["--auto-approve", "--certificate-secs", "1"]).await;
+    let identity = lab.enroll().await;
+    let application = Application::new();
+    lab.terminate();
+    lab.restart_with(&["--auto-approve"]).await;
+    let first = identity.recover(&lab, &application, None).await.unwrap();
+    lab.kill();
+    lab.restart().await;
+    let again = identity.recover(&lab, &application, None).await.unwrap();
+    assert_eq!(first, again, "the answer may be lost");
+    assert_eq!((first.member, first.approved), (identity.member, true));
+    let recovered = identity.with(&application, &first.certificate);
+    let session = Session::greet(&lab, recovered.hello(), &recovered).await.unwrap();
+    assert_eq!(session.number().0, 1);
+
+    let late = identity.recover(&lab, &Application::new(), None).await;
+    assert_eq!(reason(late), EnrollRefusal::InvalidProof, "what was the present one proves nothing any more");
+}
+
+/// Take the exporter out of the statement, and a proof can be used on another channel; take the look at the state out of
+/// `admit_recovery`, and whoever was revoked comes back.
+#[tokio::test]
+async fn who_cannot_prove_the_key_or_is_revoked_or_too_late_gets_no_certificate() {
+    let mut lab = Lab::start_with(&["--auto-approve", "--certificate-secs", "1"]).await;
+    let (identity, revoked) = (lab.enroll().await, lab.enroll().await);
+    let application = Application::new();
+    let relayed = identity.recover(&lab, &application, Some([7; 32])).await;
+    assert_eq!(reason(relayed), EnrollRefusal::InvalidProof);
+    let thief = Identity { key: application.key.serialize_der(), ..lab.enroll().await };
+    assert_eq!(reason(thief.recover(&lab, &application, None).await), EnrollRefusal::InvalidProof);
+
+    lab.act(revoked.member, "revoke").await.unwrap();
+    assert_eq!(reason(revoked.recover(&lab, &application, None).await), EnrollRefusal::Revoked);
+
+    lab.terminate();
+    lab.restart_with(&["--recovery-days", "0"]).await;
+    let now = || postern_controller_stub::clock::wall().0;
+    let expired = lab.member(identity.member).await.certificate_expires;
+    lab.wait_for("the certificate to run out", async || (now() > expired).then_some(())).await;
+    let late = identity.recover(&lab, &application, None).await;
+    assert_eq!(reason(late), EnrollRefusal::TooLate);
+}
+
+/// What is refused to a member that was revoked: the session it has, any other, and the certificate it was given before.
+#[tokio::test]
+async fn f48_a_member_that_was_revoked_is_out_with_every_certificate_it_has() {
+    let lab = Lab::start().await;
+    let identity = lab.enroll().await;
+    let application = Application::new();
+    let mut session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    let next = identity.with(&application, &session.ask_certificate(&application.csr).await.unwrap());
+    lab.act(identity.member, "revoke").await.unwrap();
+    let Ended::GoneAway { reason, .. } = session.ended().await else { panic!("not a goodbye") };
+    assert_eq!(reason, "revoked");
+    assert_eq!([refusal(&lab, &identity).await, refusal(&lab, &next).await], ["revoked", "revoked"]);
+}

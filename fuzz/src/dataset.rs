@@ -1,0 +1,89 @@
+//! Datasets of submitters, each read in one piece and in many: where it is cut must not make a difference.
+
+use std::io::{self, Cursor, Read};
+
+use postern_agent::dataset::{self, Item, MAX_ATTRIBUTES, MAX_NAME, MAX_VALUE};
+use postern_protocol::task::import_batch::{Delimiter, Format};
+
+use crate::choice;
+
+/// XML.
+pub fn dataset_xml(data: &[u8]) {
+    read_both(data, Format::Xml, Delimiter::FoundOut);
+}
+
+/// CSV; the first byte chooses what separates cells.
+pub fn dataset_csv(data: &[u8]) {
+    const DELIMITERS: [Delimiter; 5] =
+        [Delimiter::FoundOut, Delimiter::Comma, Delimiter::Semicolon, Delimiter::Tab, Delimiter::Pipe];
+    let (number, text) = choice(data);
+    let delimiter = DELIMITERS.get(number % DELIMITERS.len()).copied().unwrap_or(Delimiter::FoundOut);
+    read_both(text, Format::Csv, delimiter);
+}
+
+/// JSON Lines.
+pub fn dataset_jsonl(data: &[u8]) {
+    read_both(data, Format::Jsonl, Delimiter::FoundOut);
+}
+
+fn read_both(data: &[u8], format: Format, delimiter: Delimiter) {
+    let whole = read(Box::new(Cursor::new(data.to_vec())), data.len(), format, delimiter);
+    let dripping = Dripping { rest: Cursor::new(data.to_vec()), piece: 0 };
+    assert_eq!(read(Box::new(dripping), data.len(), format, delimiter), whole, "it depends on where it is cut");
+}
+
+/// What was read, in a form that can be compared.
+fn read(source: Box<dyn Read + Send>, length: usize, format: Format, delimiter: Delimiter) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut end = 0;
+    for item in dataset::read(source, format, delimiter) {
+        match item {
+            Ok(item) => {
+                let place = match &item {
+                    Ok(entry) => (entry.number, entry.place.offset, Some(entry.end)),
+                    Err(bad) => (bad.number, bad.place.offset, bad.end),
+                };
+                let (number, begins, ends) = place;
+                assert_eq!(usize::try_from(number), Ok(told.len() + 1), "entries are numbered in order");
+                assert!(end <= begins, "entry {number} begins within the one before it");
+                end = ends.unwrap_or(begins);
+                assert!(begins <= end, "entry {number} ends before it begins");
+                told.push(show(&item));
+            }
+            Err(error) => {
+                told.push(error.to_string());
+                break;
+            }
+        }
+    }
+    assert!(told.len() <= length + 1, "more entries than bytes");
+    told
+}
+
+fn show(item: &Item) -> String {
+    let Ok(entry) = item else { return format!("{item:?}") };
+    let attributes = &entry.record.attributes;
+    assert!(attributes.len() <= MAX_ATTRIBUTES, "{} attributes", attributes.len());
+    let values = attributes.iter().map(|it| {
+        assert!(it.name.len() <= MAX_NAME && it.value.expose().len() <= MAX_VALUE, "a name or value is too long");
+        format!("{}={}", it.name, it.value.expose())
+    });
+    format!("{:?} {:?} {} {:?}", entry.place, entry.record.change, entry.end, values.collect::<Vec<_>>())
+}
+
+/// More than a line of most datasets.
+const MOST_AT_ONCE: usize = 1024;
+
+/// A source that gives one byte, then three, seven and so on, and at last begins with one again.
+struct Dripping {
+    rest: Cursor<Vec<u8>>,
+    piece: usize,
+}
+
+impl Read for Dripping {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        self.piece = (self.piece * 2 + 1) % MOST_AT_ONCE;
+        let end = self.piece.min(target.len());
+        self.rest.read(target.get_mut(..end).unwrap_or_default())
+    }
+}

@@ -1,0 +1,86 @@
+//! What others send, as a fuzzer makes it up.
+//!
+//! A [`Target`] is a function that takes any bytes and must neither panic, nor hang, nor take more memory than a few
+//! answers do; where a reader has a writer, what was read is written and compared. The fuzzer and the replay of what it
+//! found once call the same functions.
+//!
+//! - [`wire`]: frames, requests and outputs of tasks, enrollment, what is sealed;
+//! - [`session`]: both ends of a session, fed with frames in any order;
+//! - [`dataset`]: XML, CSV and JSON Lines of submitters;
+//! - [`salesforce`]: what an org answers, and the conditions that it is sent;
+//! - [`config`]: the configuration and the schema that an administrator edits;
+//! - [`store`]: records and payloads on disk.
+
+pub mod config;
+pub mod dataset;
+pub mod salesforce;
+pub mod session;
+pub mod store;
+pub mod wire;
+
+/// One reader of foreign bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its name, as on the command line and in the folders of its inputs.
+    pub name: &'static str,
+    /// Feeds it.
+    pub run: fn(&[u8]),
+}
+
+/// Declares the targets by the functions they are.
+macro_rules! targets {
+    ($($module:ident { $($name:ident)* })*) => {
+        /// Every target there is.
+        pub const TARGETS: &[Target] = &[$($(Target { name: stringify!($name), run: $module::$name },)*)*];
+    };
+}
+
+targets! {
+    wire {
+        frames_from_member
+        frames_from_controller
+        enrollment
+        enrollment_token
+        task_request
+        task_json
+        task_output
+        sealed
+    }
+    session {
+        member_session
+        controller_session
+        stream
+    }
+    dataset {
+        dataset_xml
+        dataset_csv
+        dataset_jsonl
+    }
+    salesforce {
+        token_answer
+        login_answer
+        call_answer
+        description
+        page
+        table
+        condition
+    }
+    config {
+        configuration
+        schema
+    }
+    store {
+        records
+        payload
+    }
+}
+
+/// The target of that name.
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+/// The first byte, which chooses, and the rest.
+pub(crate) fn choice(data: &[u8]) -> (usize, &[u8]) {
+    data.split_first().map_or((0, data), |(first, rest)| (usize::from(*first), rest))
+}

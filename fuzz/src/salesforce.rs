@@ -1,0 +1,162 @@
+//! What an org answers, or whoever answers in its place; and the conditions that it is sent.
+
+use std::sync::OnceLock;
+
+use postern_agent::connector::salesforce::answers::{self, Object, Proof};
+use postern_protocol::bounded::Text;
+use postern_protocol::filter::{Comparison, Condition, Filter};
+use reqwest::StatusCode;
+use serde_json::{Value as Json, json};
+
+use crate::choice;
+
+/// The token endpoint's answer to a sign-in.
+pub fn token_answer(data: &[u8]) {
+    let (succeeded, body) = choice(data);
+    if let Some(origin) = answers::token(succeeded % 2 == 1, body) {
+        assert!(succeeded % 2 == 1 && origin.path() == "/", "{origin} is no origin");
+    }
+}
+
+/// The answer of `login()`.
+pub fn login_answer(data: &[u8]) {
+    if let Some(origin) = answers::login(data) {
+        assert_eq!(origin.path(), "/", "{origin} is no origin");
+    }
+}
+
+/// An answer to a call: nothing but the right status proves that it was done.
+pub fn call_answer(data: &[u8]) {
+    const DONE: [StatusCode; 3] = [StatusCode::OK, StatusCode::CREATED, StatusCode::NO_CONTENT];
+    let Some(([done, low, high], body)) = data.split_first_chunk::<3>() else { return };
+    let Ok(status) = StatusCode::from_u16(u16::from_le_bytes([*low, *high])) else { return };
+    let done = DONE.get(usize::from(done % 3)).copied().unwrap_or(StatusCode::OK);
+    match answers::proof(status, body.to_vec(), done) {
+        Proof::Done => assert_eq!(status, done, "another status proves nothing"),
+        Proof::NotDone(failure) => assert!(status != done && !failure.code.is_empty(), "{failure:?}"),
+        Proof::Nothing(failure) => assert!(!failure.code.is_empty(), "{failure:?}"),
+    }
+}
+
+/// An object as the org describes it.
+pub fn description(data: &[u8]) {
+    let Ok(object) = Object::read(data.to_vec()) else { return };
+    let _ = answers::page(&object, br#"{"totalSize":1,"done":true,"records":[{"Id":"005"}]}"#.to_vec());
+    for name in object.fields() {
+        let Ok(filter) = Filter::new(Condition::IsNull(Text::clipped(name))) else { continue };
+        if let Ok(condition) = object.condition(&filter) {
+            let name = condition.strip_suffix(" = NULL").expect("the one condition");
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            assert!(!name.is_empty() && name.bytes().all(is_plain), "{condition}");
+        }
+    }
+}
+
+/// A page of records.
+pub fn page(data: &[u8]) {
+    let Some(rows) = answers::page(user(), data.to_vec()) else { return };
+    let columns = user().fields().count();
+    assert!(rows.iter().flatten().all(|row| row.len() == columns), "a row with other columns");
+}
+
+/// A table of records, in one piece and in many.
+pub fn table(data: &[u8]) {
+    let columns = || vec!["Id".to_owned(), "Title".to_owned()];
+    let (piece, text) = choice(data);
+    let whole = answers::table(columns(), [text]);
+    let cut = answers::table(columns(), text.chunks(piece % 16 + 1));
+    assert_eq!(cut, whole, "it depends on where it is cut");
+}
+
+/// A filter of a submitter: what the org understands is what was meant.
+pub fn condition(data: &[u8]) {
+    let Ok(filter) = serde_json::from_slice::<Filter>(data) else { return };
+    let Ok(condition) = user().condition(&filter) else { return };
+    let understood = salesforce_sim::read_condition(&format!("SELECT Id FROM User WHERE {condition}"));
+    assert_eq!(understood.map(without_typed), Ok(meant(filter.condition())), "{condition}");
+}
+
+/// A user, with a field of every type.
+fn user() -> &'static Object {
+    static USER: OnceLock<Object> = OnceLock::new();
+    USER.get_or_init(|| {
+        let types = ["id", "boolean", "string", "int", "double", "date", "datetime", "multipicklist"];
+        let names = ["Id", "IsActive", "Title", "Count__c", "Score__c", "Hired__c", "CreatedDate", "Skills__c"];
+        let fields =
+            names.iter().zip(types).map(|(name, kind)| json!({"name": name, "type": kind, "filterable": true}));
+        let description = json!({ "name": "User", "fields": fields.collect::<Vec<_>>() });
+        Object::read(description.to_string().into_bytes()).expect("it is a description")
+    })
+}
+
+/// The same in the simulator's words. What is no text is compared by its field and sign alone: how it is written is a
+/// matter of its type.
+fn meant(condition: &Condition) -> Json {
+    let test = |attribute: &str, sign: &str, value: Json| {
+        let field = user().fields().find(|field| field.eq_ignore_ascii_case(attribute.trim())).unwrap_or_default();
+        without_typed(json!({ "field": field, sign: value }))
+    };
+    match condition {
+        Condition::All(terms) => joined("and", terms),
+        Condition::Any(terms) => joined("or", terms),
+        Condition::Not(term) => json!({ "not": meant(term) }),
+        Condition::IsNull(attribute) => test(attribute, "=", json!({ "bare": "NULL" })),
+        Condition::In(attribute, values) => test(attribute, "in", values.iter().map(|it| text(it)).collect()),
+        Condition::Compare(attribute, comparison, value) => match comparison {
+            Comparison::Equals => test(attribute, "=", text(value)),
+            Comparison::NotEquals => test(attribute, "!=", text(value)),
+            Comparison::Less => test(attribute, "<", text(value)),
+            Comparison::LessOrEqual => test(attribute, "<=", text(value)),
+            Comparison::Greater => test(attribute, ">", text(value)),
+            Comparison::GreaterOrEqual => test(attribute, ">=", text(value)),
+            Comparison::StartsWith => test(attribute, "like", like(value, "", "%")),
+            Comparison::EndsWith => test(attribute, "like", like(value, "%", "")),
+            Comparison::Contains => test(attribute, "like", like(value, "%", "%")),
+        },
+    }
+}
+
+/// Terms of the same kind are one list: `a AND (b AND c)` is `a AND b AND c`, and one term stands for itself.
+fn joined(word: &str, terms: &[Condition]) -> Json {
+    let mut all = Vec::new();
+    for term in terms.iter().map(meant) {
+        match term.get(word).and_then(Json::as_array) {
+            Some(inner) => all.extend(inner.clone()),
+            None => all.push(term),
+        }
+    }
+    match all.as_slice() {
+        [only] => only.clone(),
+        _ => json!({ word: all }),
+    }
+}
+
+fn text(value: &str) -> Json {
+    json!({ "text": value.replace('\\', "\\\\") })
+}
+
+fn like(value: &str, before: &str, after: &str) -> Json {
+    let literal = value.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    json!({ "text": format!("{before}{literal}{after}") })
+}
+
+/// Values of fields that are no text, taken away.
+fn without_typed(condition: Json) -> Json {
+    match condition {
+        Json::Object(mut members) => {
+            let is_typed =
+                members.get("field").and_then(Json::as_str).is_some_and(|it| it != "Title" && it != "Skills__c");
+            let is_test = members.contains_key("field");
+            for (name, value) in &mut members {
+                if is_typed && name != "field" {
+                    *value = Json::Null;
+                } else if !is_test {
+                    *value = without_typed(value.take());
+                }
+            }
+            Json::Object(members)
+        }
+        Json::Array(terms) => terms.into_iter().map(without_typed).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => condition,
+    }
+}

@@ -1,0 +1,75 @@
+//! Every input that is kept, fed to its target once, without a fuzzer.
+
+#![cfg(test)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use postern_fuzz::TARGETS;
+
+/// The folders with an input in each file: where the fuzzer begins, and what once made a target fail.
+const KEPT: [&str; 2] = ["corpus", "regressions"];
+/// The most bytes of all inputs together: they are in every checkout.
+const MOST: u64 = 1024 * 1024;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The files of a folder, sorted; none if there is no such folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_input_that_is_kept_is_stood_by_its_target() {
+    for target in TARGETS {
+        for kept in KEPT {
+            for file in files(&folder(kept).join(target.name)) {
+                // Captured, and shown if the target fails.
+                println!("{}", file.display());
+                (target.run)(&fs::read(&file).unwrap());
+            }
+        }
+    }
+}
+
+/// Bytes of one thing are foreign bytes to the reader of another.
+#[test]
+fn every_target_stands_every_golden_file() {
+    let golden = files(&folder("../protocol/golden"));
+    assert!(golden.len() > 50, "the golden files have moved");
+    for file in golden {
+        let text = fs::read_to_string(&file).unwrap();
+        let text: String = text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace).collect();
+        let bytes = HEXLOWER.decode(text.as_bytes()).unwrap();
+        for target in TARGETS {
+            println!("{} of {}", target.name, file.display());
+            (target.run)(&bytes);
+        }
+    }
+}
+
+#[test]
+fn every_target_has_seeds_and_every_folder_is_a_targets() {
+    let names: BTreeSet<String> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
+    assert_eq!(names.len(), TARGETS.len(), "a name stands twice");
+    let folders =
+        |kept| files(&folder(kept)).iter().map(|it| it.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    let seeded: BTreeSet<String> = folders("corpus");
+    assert_eq!(seeded, names, "seeds of each target, and of no other");
+    let found: BTreeSet<String> = folders("regressions");
+    assert!(found.is_subset(&names), "{found:?}");
+}
+
+#[test]
+fn what_is_kept_is_small() {
+    let inputs = TARGETS.iter().flat_map(|it| KEPT.map(|kept| files(&folder(kept).join(it.name)))).flatten();
+    let bytes: u64 = inputs.map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert!(bytes <= MOST, "{bytes} bytes; keep what the fuzzer finds elsewhere, and here what shows a bug");
+}

@@ -1,0 +1,234 @@
+//! What must hold: at each call, whenever a task changes at the controllers, and at the end.
+
+use std::collections::BTreeMap;
+
+use postern_agent_core::JournalEntry;
+use postern_controller_stub::state::record::{TaskRecord, TaskState};
+use postern_protocol::message::v1::MembershipState;
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::task::Repeat;
+use postern_protocol::{Outcome, TaskId, TaskKind};
+
+use crate::attempt::Told;
+use crate::coverage::Situation;
+use crate::oracle::Broken;
+use crate::salesforce::{CALL_TIMEOUT, Change, Question};
+use crate::truth::Call;
+use crate::world::World;
+
+impl World {
+    /// Invariants 5, 6 and 7 at the moment a change is asked for.
+    pub(super) fn check_call(&mut self, m: usize, task: TaskId, intent: &JournalEntry, change: &Change) {
+        let now = self.agenda.now();
+        let member = &self.members[m];
+        if self.tasks.get(&task).is_none_or(|it| !it.is_open) && self.oracle.outcome(task).is_some() {
+            return self.oracle.broken(6, now, format!("member {m} changes {change:?} for {task}, which has ended"));
+        }
+        let member_id = member.id;
+        let hard = member.disk.membership.is_some_and(|it| it.hard && it.state == MembershipState::Disabled);
+        let forfeited = member.disk.is_forfeited(task);
+        let is_intended = member.disk.earlier(task).open_intents().any(|it| it == intent);
+        let record = self.controllers.disk.records().tasks.get(&task).cloned();
+        if !is_intended {
+            return self.oracle.broken(5, now, format!("member {m} changes {change:?} for {task} without an intent"));
+        }
+        if hard {
+            return self.oracle.broken(7, now, format!("member {m}, disabled hard, changes {change:?} for {task}"));
+        }
+        if forfeited {
+            let seen =
+                format!("member {m} changes {change:?} for {task} under a lease from before it was disabled hard");
+            return self.oracle.broken(7, now, seen);
+        }
+        let Some(record) = record else { return };
+        // A lease that was taken away runs on for a holder that does not know it yet.
+        let newest = record.leases.last().map(|it| it.epoch).unwrap_or_default();
+        let until = self.oracle.lease_until(task, newest);
+        if record.state.holder() != Some(member_id) || until < now + CALL_TIMEOUT {
+            let seen = format!(
+                "member {m} changes {change:?} for {task} under a lease until {until} ms, while it is {:?}, epoch {}",
+                record.state, record.epoch
+            );
+            self.oracle.broken(6, now, seen);
+        }
+    }
+
+    /// Invariant 12 after a password may have been sent.
+    pub(super) fn check_password(&mut self, task: TaskId) {
+        if let Err((invariant, seen)) = self.truth(task).may_be_sent() {
+            self.oracle.broken(invariant, self.agenda.now(), seen);
+        }
+    }
+
+    /// A task is about to change on the controllers' disk.
+    pub fn observe_task(&mut self, before: Option<&TaskRecord>, now: &TaskRecord) {
+        let mut met = Vec::new();
+        self.tell(|it| {
+            let Some(truth) = it.tasks.get(&now.id) else { return String::new() };
+            let (state, epoch, finish) = (now.state, now.epoch, now.finish.as_ref().map(|it| it.outcome));
+            format!("task of step {} is {state:?} {finish:?}, epoch {epoch}, reconcile {}", truth.step, now.reconcile)
+        });
+        self.check_task(before, now);
+        if now.observations.len() > before.map_or(0, |it| it.observations.len()) {
+            met.push(Situation::MovedAndReported);
+        }
+        if let Some(finish) = &now.finish {
+            self.truth(now.id).is_open = false;
+            if before.is_some_and(|it| matches!(it.state, TaskState::InDoubt { .. })) && finish.member.is_some() {
+                met.push(match finish.certainty {
+                    Certainty::Certain => Situation::ClosedInDoubt,
+                    _ => Situation::ClosedProbably,
+                });
+            }
+            match finish.outcome {
+                Outcome::Expired => met.push(Situation::Expired),
+                Outcome::Unknown => met.push(Situation::EndedUnknown),
+                Outcome::Cancelled => met.push(Situation::EndedCancelled),
+                _ => (),
+            }
+        }
+        for situation in met {
+            self.coverage.met(situation);
+        }
+    }
+
+    /// What the controllers may decide by themselves (invariant 15): that nobody can know, and who has to look.
+    fn check_task(&mut self, before: Option<&TaskRecord>, now: &TaskRecord) {
+        let at = self.agenda.now();
+        let Some(before) = before else { return };
+        let kind = now.kind;
+        let in_doubt = matches!(before.state, TaskState::InDoubt { .. });
+        let heard_of = now.observations.len() > before.observations.len();
+        if now.reconcile && !before.reconcile && !in_doubt && !heard_of {
+            let began = matches!(before.state, TaskState::Started { .. }) || {
+                let holder = self.members.iter().find(|it| before.state.holder() == Some(it.id));
+                holder.is_some_and(|it| it.disk.may_have_begun(now.id))
+            };
+            if !began {
+                let seen =
+                    format!("{kind} {} is to be looked at, and nobody may have begun it: {:?}", now.id, before.state);
+                self.oracle.broken(15, at, seen);
+            }
+        }
+        let Some(finish) = now.finish.as_ref().filter(|_| before.finish.is_none()) else { return };
+        let undecidable = now.reconcile || (in_doubt && kind.repeat() == Repeat::Never);
+        if finish.member.is_none() && finish.certainty != Certainty::Certain && !undecidable {
+            self.oracle.broken(15, at, format!("{kind} {} ended as {finish:?}, and nobody may have begun it", now.id));
+        }
+        let newest = before.leases.last().map(|it| it.epoch).unwrap_or_default();
+        let is_sure = finish.certainty == Certainty::Certain && finish.outcome == Outcome::Succeeded;
+        // A member that was acknowledged says under a newer epoch only how it ended; what it told then counts.
+        let told_before = before.observations.iter().any(|it| (it.epoch, it.outcome) == (finish.epoch, finish.outcome));
+        if in_doubt && finish.member.is_some() && finish.epoch < newest && !is_sure && !told_before {
+            let seen = format!("{kind} {} was in doubt and ended under an older epoch as {finish:?}", now.id);
+            self.oracle.broken(24, at, seen);
+        }
+    }
+
+    pub(super) fn check_liveness(&mut self) {
+        let now = self.agenda.now();
+        if self.oracle.violation.is_some() {
+            return;
+        }
+        let open: Vec<String> = self
+            .tasks
+            .values()
+            .filter(|it| it.is_open || !it.acknowledged)
+            .map(|it| {
+                let record = self.controllers.disk.records().tasks.get(&it.id).cloned();
+                format!("{} of step {} ({}) is {:?}", it.id, it.step, it.wish.kind, record.map(|it| it.state))
+            })
+            .collect();
+        if let Some(first) = open.first() {
+            self.oracle.broken(0, now, format!("{} tasks have no outcome: {first}", open.len()));
+        }
+        for (m, member) in self.members.iter().enumerate() {
+            if !member.is_idle() {
+                let (tasks, reports) = (member.disk.tasks().count(), member.disk.reports.len());
+                self.oracle.broken(0, now, format!("member {m} still holds {tasks} tasks and {reports} reports"));
+            }
+        }
+    }
+
+    /// Invariants 10 to 15 and 20, when all has come to its end.
+    pub(super) fn check_effects(&mut self) {
+        let now = self.agenda.now();
+        if self.oracle.violation.is_some() {
+            return;
+        }
+        let mut states: BTreeMap<String, Option<bool>> = BTreeMap::new();
+        let disk = self.controllers.disk.clone();
+        let records = disk.records();
+        let mut broken = Vec::new();
+        for (task, finish) in self.oracle.ended() {
+            let Some(truth) = self.tasks.get(&task) else { continue };
+            let committed: Vec<&Call> = truth.committed().collect();
+            let certain = finish.certainty == Certainty::Certain;
+            let kind = truth.wish.kind;
+            if matches!(finish.outcome, Outcome::Cancelled | Outcome::Expired) && !committed.is_empty() {
+                broken.push((13, format!("{kind} {task} ended {}, with effects", finish.outcome)));
+            }
+            if certain && finish.changed == Changed::No && !committed.is_empty() {
+                broken.push((14, format!("{kind} {task} changed nothing for certain, with effects: {finish:?}")));
+            }
+            let did = finish.outcome == Outcome::Succeeded && finish.changed == Changed::Yes && certain;
+            if did && committed.is_empty() {
+                broken.push((14, format!("{kind} {task} succeeded for certain, without effects")));
+            }
+            match kind {
+                TaskKind::ResetPassword if truth.wish.made_up => {
+                    let report = records.reports.get(&(task, finish.epoch)).filter(|_| finish.member.is_some());
+                    broken.extend(truth.hands_over(finish, report).err());
+                }
+                TaskKind::EnableUser | TaskKind::DisableUser => {
+                    let wanted = kind == TaskKind::EnableUser;
+                    let state = states.entry(truth.wish.user.clone()).or_insert(Some(true));
+                    // A report under an older epoch tells of an effect from before; what was done for the user meanwhile,
+                    // by a task that ended earlier, may be the newer one.
+                    let is_older = records.tasks.get(&task).is_some_and(|it| finish.epoch < it.epoch);
+                    match (finish.outcome, finish.certainty, finish.changed) {
+                        _ if is_older => *state = None,
+                        (Outcome::Succeeded | Outcome::AlreadySatisfied, _, _) => *state = Some(wanted),
+                        (_, Certainty::Certain, Changed::No) => (),
+                        _ => *state = None,
+                    }
+                }
+                _ => (),
+            }
+            debug_assert!(kind.repeat() != Repeat::Never || kind == TaskKind::ExpirePassword);
+        }
+        for (user, state) in states {
+            let is = self.org.look(&Question::User(user.clone())).active;
+            if state.is_some_and(|state| state != is) {
+                broken.push((10, format!("{user} is active: {is}, and its last task wanted otherwise")));
+            }
+        }
+        for (key, made) in self.org.made() {
+            if made > 1 {
+                broken.push((11, format!("{made} users were made for {key}")));
+            }
+        }
+        drop(records);
+        broken.extend(self.check_batches());
+        for (invariant, seen) in broken {
+            self.oracle.broken(invariant, now, seen);
+        }
+    }
+
+    /// A batch that ended tells of each of its records what became of it.
+    fn check_batches(&self) -> Vec<Broken> {
+        let records = self.controllers.disk.records();
+        let mut broken = Vec::new();
+        for (task, finish) in self.oracle.ended() {
+            let Some(truth) = self.tasks.get(&task).filter(|it| it.wish.kind == TaskKind::ImportBatch) else {
+                continue;
+            };
+            let report = records.reports.get(&(task, finish.epoch)).filter(|_| finish.member.is_some());
+            let streams = report.into_iter().flat_map(|it| it.streams.iter());
+            let told: BTreeMap<u64, Told> =
+                streams.filter_map(|it| self.told.get(&it.id)).flatten().map(|(record, end)| (*record, *end)).collect();
+            broken.extend(truth.tells(finish, &told).err());
+        }
+        broken
+    }
+}
