@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 
 use self::journal::TaskJournal;
 use crate::chain::Chain;
+use crate::clock;
 use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector};
 use crate::dispatcher::Dispatcher;
 use crate::policy::{Act, Admission};
@@ -100,6 +101,13 @@ impl Executor {
         }
         let message = format!("the connector `{}` cannot do {kind}", connector.name());
         Err(Refusal::lasting(Rejection::Unsupported, message))
+    }
+
+    /// Whether the policy takes a controller's word for a task of a system that is served.
+    pub fn check_signature(&self, offer: &Offer) -> Result<(), Refusal> {
+        let Some(Served { admission, .. }) = self.systems.get(&offer.system) else { return Ok(()) };
+        let refused = admission.policy().check_signature(offer, clock::wall());
+        refused.map_err(|refused| Refusal::lasting(Rejection::BadSignature, refused.to_string()))
     }
 
     /// Whether the policy lets a task of a system that is served be taken.

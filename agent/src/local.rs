@@ -46,6 +46,7 @@ pub fn offer(task: TaskId, system: &SystemName, request: &TaskRequest, along: Al
         sealed: List::clipped(along.sealed),
         streams: List::clipped(along.streams),
         requester: along.requester,
+        signature: None,
         ext: List::default(),
     })
 }

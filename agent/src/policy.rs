@@ -9,8 +9,10 @@ mod ceiling;
 mod pattern;
 mod quiet_hours;
 mod refused;
+mod signatures;
 
 use jiff::Timestamp;
+use postern_protocol::message::v1::Offer;
 use postern_protocol::task::Repeat;
 use postern_protocol::{TaskKind, TaskRequest};
 
@@ -20,6 +22,7 @@ pub use ceiling::{Ceiling, Ceilings, Counted, Counters};
 pub use pattern::{Pattern, PatternError};
 pub use quiet_hours::{QuietHours, Window};
 pub use refused::{CODE, Refused, Rule};
+pub use signatures::Signatures;
 
 /// The rules for one connected system. Without any, everything is let through.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +39,8 @@ pub struct Policy {
     pub ceilings: Ceilings,
     /// When no change begins.
     pub quiet_hours: Option<QuietHours>,
+    /// Whose tasks are taken from a controller.
+    pub signatures: Signatures,
 }
 
 impl Policy {
@@ -58,6 +63,11 @@ impl Policy {
     /// Whether a task may begin at that time of the day, as far as its request tells.
     pub fn check_hour_of(&self, request: &TaskRequest, now: Timestamp) -> Result<(), Refused> {
         if request.kind().repeat() == Repeat::Freely { Ok(()) } else { self.check_hour(now) }
+    }
+
+    /// Whether the task of an offer is one that an accepted originator wants so.
+    pub fn check_signature(&self, offer: &Offer, now: Timestamp) -> Result<(), Refused> {
+        self.signatures.check(offer, now)
     }
 
     /// Whether it matters what an account is called.

@@ -11,6 +11,7 @@ mod output;
 mod payload;
 mod results;
 mod serve;
+mod signing;
 mod status;
 mod submit;
 mod system;

@@ -7,6 +7,7 @@
 //! - [`message`]: every frame of `postern.v1`;
 //! - [`task`]: every kind of task, its request and its output;
 //! - [`session`]: the two ends of one session as state machines;
+//! - [`signature`]: tasks signed by whoever originated them;
 //! - [`seal`]: secrets sealed by the submitter to the members of a cluster;
 //! - [`enrollment`]: how a member gets its certificate;
 //! - [`filter`]: conditions on records;
@@ -24,6 +25,7 @@ pub mod outcome;
 pub mod seal;
 pub mod secret;
 pub mod session;
+pub mod signature;
 pub mod stream;
 pub mod task;
 pub mod time;

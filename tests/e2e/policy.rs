@@ -1,8 +1,13 @@
 //! What an agent lets be done, whatever its controller asks for.
 
+use postern_protocol::bounded::{Bytes, List};
+use postern_protocol::message::v1::{Mode, Offer};
+use postern_protocol::signature::{SigningKey, TaskSignature};
+use postern_protocol::{Epoch, TaskId, TaskKind, TaskRequest};
 use postern_tests::Lab;
 use postern_tests::lab::{AgentOptions, SYSTEM, new_task_id};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::{JOE, programs};
 
@@ -84,4 +89,93 @@ async fn an_administrator_asks_what_the_policy_makes_of_a_task() {
     let refused = agent.run(&["exec", "disable_user", "--system", SYSTEM, "--account", JOE]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.err.contains("rule `protected`"), "{refused:?}");
+}
+
+/// The JSON of a signature of this task.
+fn signature(key: &SigningKey, task: TaskId, kind: TaskKind, params: &Value) -> Value {
+    let request = TaskRequest::from_json(kind, params.clone()).unwrap();
+    let offer = Offer {
+        task,
+        kind: kind.into(),
+        kind_rev: TaskRequest::REV,
+        epoch: Epoch(0),
+        lease_ttl_ms: 0,
+        deadline_ms: 0,
+        priority: 0,
+        system: SYSTEM.parse().unwrap(),
+        target: request.target(),
+        mode: Mode::Async.into(),
+        attempt: 0,
+        reconcile: false,
+        observations: List::default(),
+        params: Bytes::new(request.encode().unwrap()).unwrap(),
+        sealed: List::default(),
+        streams: List::default(),
+        requester: None,
+        signature: None,
+        ext: List::default(),
+    };
+    serde_json::to_value(TaskSignature::sign(&offer, 0, key).unwrap().view()).unwrap()
+}
+
+/// The API stands for a controller that somebody took over: it offers whatever it likes, with whatever signature.
+#[tokio::test]
+async fn f51_a_controller_can_neither_invent_nor_alter_a_task() {
+    let lab = Lab::start(programs()).await;
+    let (key, other) = (lab.folder().join("signer.key"), lab.folder().join("other.key"));
+    let (key_file, other_file) = (key.to_str().unwrap(), other.to_str().unwrap());
+    let public = lab.controller.cli(&["task", "signing-key", key_file]).await;
+    lab.controller.cli(&["task", "signing-key", other_file]).await;
+    assert_eq!(lab.controller.try_cli(&["task", "signing-key", key_file]).await.0, Some(1), "it is not written over");
+    let rules = format!("require_signature = true\naccepted_signers = [{}]\n", public["public"]);
+    let _agent = lab.member_with("agent", under(&rules)).await;
+
+    let on =
+        |kind: &'static str, account: &'static str| ["task", "submit", kind, "--system", SYSTEM, "--account", account];
+    let sign = ["--sign-with", key_file];
+    let done = lab.controller.cli(&[&on("disable_user", JOE)[..], &sign, &["--deadline-secs", "600"]].concat()).await;
+    assert_eq!(done["outcome"], json!("succeeded"), "{done}");
+    let made_up = lab.folder().join("made-up");
+    let generate = ["--generate", "--output-password", made_up.to_str().unwrap()];
+    let reset = on("reset_password", "user0002@acme.example");
+    assert_eq!(lab.controller.cli(&[&reset[..], &generate, &sign].concat()).await["outcome"], json!("succeeded"));
+    let dataset = lab.folder().join("users.jsonl");
+    std::fs::write(&dataset, r#"{"Username": "user0003@acme.example", "Title": "Signed"}"#).unwrap();
+    let import = ["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap()];
+    assert_eq!(lab.controller.cli(&[&import[..], &sign].concat()).await["outcome"], json!("succeeded"));
+
+    let before = lab.salesforce.counters().users;
+    let refused = |task: &Value| {
+        assert_eq!(task["outcome"], json!("failed"), "{task}");
+        assert!(task.to_string().contains("bad_signature: "), "{task}");
+    };
+    for more in [&[][..], &["--sign-with", other_file]] {
+        let submit = [&on("disable_user", "user0004@acme.example")[..], &["--async"], more].concat();
+        let taken = lab.controller.cli(&submit).await;
+        refused(&lab.controller.finished(taken["id"].as_str().unwrap().parse().unwrap()).await);
+    }
+    let signer = std::fs::read(&key).unwrap().try_into().unwrap();
+    let signer = SigningKey::from_private(Zeroizing::new(signer)).unwrap();
+    let [four, five] = [4, 5].map(|number| json!({ "account": user(number) }));
+    let ids = [new_task_id(), new_task_id(), new_task_id()];
+    let of_four = signature(&signer, ids[0], TaskKind::DisableUser, &four);
+    let submit = async |id: TaskId, kind: &str, params: &Value, signature: &Value| {
+        let body = json!({ "id": id, "system": SYSTEM, "kind": kind, "params": params, "signature": signature });
+        lab.controller.api().ask(reqwest::Method::POST, "/v1/tasks", Some(&body)).await
+    };
+    for (id, kind, params) in
+        [(ids[0], "disable_user", &five), (ids[1], "disable_user", &four), (ids[2], "freeze_user", &four)]
+    {
+        let (status, answer) = submit(id, kind, params, &of_four).await;
+        assert!((200..=202).contains(&status), "{answer}");
+        refused(&lab.controller.finished(id).await);
+    }
+    assert_eq!(lab.salesforce.counters().users, before, "nothing was done to anybody");
+    let (status, answer) = submit(new_task_id(), "disable_user", &four, &json!({ "key": "x", "bytes": "" })).await;
+    assert_eq!((status, &answer["field"]), (422, &json!("signature")), "{answer}");
+
+    let id = new_task_id();
+    let good = signature(&signer, id, TaskKind::DisableUser, &four);
+    submit(id, "disable_user", &four, &good).await;
+    assert_eq!(lab.controller.finished(id).await["outcome"], json!("succeeded"));
 }

@@ -11,6 +11,7 @@ use postern_protocol::filter::{Filter, FilterNode};
 use postern_protocol::id::{Incarnation, TokenId};
 use postern_protocol::message::v1;
 use postern_protocol::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey, WrappedKey};
+use postern_protocol::signature::TaskSignature;
 use postern_protocol::task::{
     collect, deprovision_user, describe_schema, disable_user, enable_user, expire_password, export, freeze_user,
     import_batch, reset_password, restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
@@ -100,6 +101,12 @@ impl<T: Describe> Describe for Option<T> {
     }
 }
 
+impl<T: Describe> Describe for Box<T> {
+    fn describe(&self) -> Value {
+        self.as_ref().describe()
+    }
+}
+
 macro_rules! describe {
     ($($type:path { $($field:ident),* $(,)? })*) => {
         $(impl Describe for $type {
@@ -141,7 +148,7 @@ describe! {
     v1::Observation { member, epoch, outcome, certainty }
     v1::Offer {
         task, kind, kind_rev, epoch, lease_ttl_ms, deadline_ms, priority, system, target, mode, attempt, reconcile,
-        observations, params, sealed, streams, requester, ext,
+        observations, params, sealed, streams, requester, signature, ext,
     }
     v1::Accept { task, epoch }
     v1::Reject { task, epoch, reason, message, retry_after_ms }
@@ -169,6 +176,7 @@ describe! {
     Revisions { tag, min, max }
     WrappedKey { key, enc, wrapped }
     SealedField { name, ciphertext, keys }
+    TaskSignature { key, deadline_ms, bytes }
     SealedOutput { name, enc, ciphertext }
     Failure { class, code, summary, next_step }
     Enroll { token, incarnation, host, agent_version, sealing_key, csr, proof }

@@ -9,6 +9,7 @@ use postern_protocol::message::v1::{
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::outcome::{Certainty, Failure};
 use postern_protocol::seal::{MAX_RECIPIENTS, MAX_SECRET, SealedField, SealedOutput, SealingPublicKey, WrappedKey};
+use postern_protocol::signature::TaskSignature;
 use postern_protocol::stream::CHUNK;
 use postern_protocol::version::Revisions;
 use postern_protocol::{Epoch, FailureClass, MemberId, Outcome, StreamId, TaskId, TaskKind};
@@ -96,6 +97,7 @@ fn the_largest_offer_fits() {
         sealed: full::<_, MAX_PARTS>(&sealed),
         streams: full(&stream()),
         requester: Some(key),
+        signature: Some(TaskSignature { key: key.id(), deadline_ms: u64::MAX, bytes: [8; 64] }.into()),
         ext: extensions(),
         ..offer
     });

@@ -4,15 +4,20 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use data_encoding::BASE64;
+use postern_protocol::message::v1::Offer;
+use postern_protocol::seal::{SealedField, SealingPublicKey};
+use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::task::JsonError;
-use postern_protocol::{SystemName, TaskKind, TaskRequest};
+use postern_protocol::{SystemName, TaskId, TaskKind, TaskRequest, codec};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Failed, load, say, say_json};
+use super::{Failed, load, say, say_error, say_json};
 use crate::cli::{Policy, PolicyCommand};
 use crate::clock;
 use crate::exit::Exit;
+use crate::local::{self, Along};
 use crate::policy::Refused;
 
 /// A task has no more without its payloads.
@@ -21,12 +26,23 @@ const MAX_FILE: u64 = 256 * 1024;
 /// What somebody would submit, as far as the policy looks at it.
 #[derive(Debug, Deserialize)]
 struct Submission {
+    id: Option<TaskId>,
     system: SystemName,
     kind: TaskKind,
     #[serde(default = "nothing")]
     params: Value,
     #[serde(default)]
-    sealed: Vec<Value>,
+    sealed: Vec<Sealed>,
+    #[serde(default)]
+    streams: Vec<Value>,
+    requester: Option<SealingPublicKey>,
+    deadline_secs: Option<u64>,
+    signature: Option<SignatureView>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Sealed {
+    bytes: String,
 }
 
 fn nothing() -> Value {
@@ -39,13 +55,37 @@ pub(super) fn run(config: &Path, options: &Policy) -> Result<Exit, Failed> {
     let text = read(task)?;
     let unusable = |problem: String| Failed::new(Exit::Usage, format!("`{}`: {problem}", task.display()));
     let it: Submission = serde_json::from_str(&text).map_err(|error| unusable(format!("it is no task: {error}")))?;
-    let request = TaskRequest::from_json(it.kind, it.params);
+    let request = TaskRequest::from_json(it.kind, it.params.clone());
     let request = request.map_err(|error: JsonError| unusable(error.to_string()))?;
     let policy = &super::check_system(&config, &it.system)?.policy;
-    let verdict = policy
-        .check_request(&request, !it.sealed.is_empty())
+    let brings_payload = !it.streams.is_empty();
+    if brings_payload && it.signature.is_some() {
+        say_error("the signature is taken for good: it is of the payload too, which is not in this file");
+    }
+    let signed = match &it.signature {
+        Some(_) if brings_payload => Ok(()),
+        _ => policy.check_signature(&offer(&it, &request).map_err(unusable)?, clock::wall()),
+    };
+    let verdict = signed
+        .and_then(|()| policy.check_request(&request, !it.sealed.is_empty()))
         .and_then(|()| policy.check_hour_of(&request, clock::wall()));
     Ok(tell(verdict.err(), *json))
+}
+
+/// The offer that would be made of it.
+fn offer(it: &Submission, request: &TaskRequest) -> Result<Offer, String> {
+    let field = |sealed: &Sealed| {
+        let bytes = BASE64.decode(sealed.bytes.as_bytes()).map_err(|error| format!("`sealed`: {error}"))?;
+        codec::decode::<SealedField>(&bytes).map_err(|error| format!("`sealed`: {error}"))
+    };
+    let sealed = it.sealed.iter().map(field).collect::<Result<_, _>>()?;
+    let along = Along { sealed, requester: it.requester, ..Along::default() };
+    let id = it.id.unwrap_or_else(|| TaskId::from_bytes([0; 16]));
+    let deadline_ms = it.deadline_secs.unwrap_or_default().saturating_mul(1_000);
+    let signature = it.signature.as_ref().map(|view| TaskSignature::of_view(view, deadline_ms)).transpose();
+    let signature = signature.map_err(|error| format!("`signature`: {error}"))?;
+    let offer = local::offer(id, &it.system, request, along).map_err(|error| error.to_string())?;
+    Ok(Offer { deadline_ms, signature: signature.map(Box::new), ..offer })
 }
 
 fn tell(refused: Option<Refused>, json: bool) -> Exit {

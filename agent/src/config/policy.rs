@@ -13,7 +13,7 @@ use toml::de::DeValue;
 use super::ConfigError;
 use super::collection::weekday;
 use super::source::Source;
-use crate::policy::{Ceiling, Ceilings, Pattern, Policy, QuietHours, Window};
+use crate::policy::{Ceiling, Ceilings, Pattern, Policy, QuietHours, Signatures, Window};
 
 /// The table's name.
 pub(super) const TABLE: &str = "policy";
@@ -21,6 +21,7 @@ pub(super) const TABLE: &str = "policy";
 /// Every change is compared with each.
 const MAX_PATTERNS: usize = 256;
 const MAX_WINDOWS: usize = 32;
+const MAX_SIGNERS: usize = 64;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,6 +38,8 @@ struct Table {
     creates_per_day: Option<u32>,
     quiet_hours: Vec<Stretch>,
     time_zone: Option<String>,
+    require_signature: bool,
+    accepted_signers: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +67,7 @@ pub(super) fn read(source: &Source, system: &str, table: Spanned<DeValue<'_>>) -
             creates: ceiling(it.creates_per_hour, it.creates_per_day),
         },
         quiet_hours: reader.quiet_hours(&it)?,
+        signatures: reader.signatures(&it)?,
     })
 }
 
@@ -101,6 +105,22 @@ impl<'a> Reader<'a> {
             return Err(self.wrong(key, format!("there can be {MAX_PATTERNS} patterns at most")));
         }
         texts.iter().map(|text| Pattern::new(text).map_err(|error| self.wrong(key, error.to_string()))).collect()
+    }
+
+    fn signatures(&self, it: &Table) -> Result<Signatures, ConfigError> {
+        if it.accepted_signers.len() > MAX_SIGNERS {
+            return Err(self.wrong("accepted_signers", format!("there can be {MAX_SIGNERS} at most")));
+        }
+        if it.require_signature && it.accepted_signers.is_empty() {
+            let problem = "name the keys in `accepted_signers`; `postern-controller task signing-key` makes one";
+            return Err(self.wrong("require_signature", problem));
+        }
+        let key = |text: &String| {
+            let problem = format!("`{text}` is no public key; it has 64 hexadecimal digits");
+            text.parse().map_err(|_| self.wrong("accepted_signers", problem))
+        };
+        let accepted = it.accepted_signers.iter().map(key).collect::<Result<_, _>>()?;
+        Ok(Signatures { required: it.require_signature, accepted })
     }
 
     fn quiet_hours(&self, it: &Table) -> Result<Option<QuietHours>, ConfigError> {
@@ -184,6 +204,8 @@ mod tests {
             ("kinds = [\"fly\"]\n", "`kinds`: `fly` is not one of: test_connection"),
             ("deny = [\"\"]\n", "`deny`: a pattern has 1 to 128 characters"),
             ("denny = [\"x\"]\n", "unknown field `denny`"),
+            ("require_signature = true\n", "`require_signature`: name the keys in `accepted_signers`"),
+            ("accepted_signers = [\"5e\"]\n", "`accepted_signers`: `5e` is no public key"),
             ("resets_per_day = -1\n", "`resets_per_day`: "),
             ("time_zone = \"UTC\"\n", "`time_zone`: it belongs to `quiet_hours`"),
             ("quiet_hours = [{ from = \"22:00\", to = \"06:00\" }]\n", "`quiet_hours`: say by which clocks"),

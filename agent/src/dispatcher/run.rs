@@ -316,6 +316,9 @@ impl Loop {
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| Refusal::lasting(Rejection::Unsupported, crate::chain::Chain(&error).to_string()))?;
         self.executor.check(&offer.system, request.kind())?;
+        if origin == Origin::Controller {
+            self.executor.check_signature(offer)?;
+        }
         // What is collected on a schedule stands in the same file as the policy.
         if origin != Origin::Local(Caller::Schedule) {
             self.executor.check_policy(offer, &request)?;

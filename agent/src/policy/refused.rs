@@ -27,6 +27,10 @@ pub enum Rule {
     PerDay(Counted),
     /// When no change begins.
     QuietHours,
+    /// That tasks have to be signed.
+    RequireSignature,
+    /// Whose signatures are good.
+    AcceptedSigners,
 }
 
 impl fmt::Display for Rule {
@@ -39,6 +43,8 @@ impl fmt::Display for Rule {
             Self::PerHour(counted) => write!(f, "{counted}_per_hour"),
             Self::PerDay(counted) => write!(f, "{counted}_per_day"),
             Self::QuietHours => f.write_str("quiet_hours"),
+            Self::RequireSignature => f.write_str("require_signature"),
+            Self::AcceptedSigners => f.write_str("accepted_signers"),
         }
     }
 }

@@ -26,6 +26,7 @@ fn offer(n: u8, params: usize) -> Offer {
         sealed: List::default(),
         streams: List::default(),
         requester: None,
+        signature: None,
         ext: List::default(),
     }
 }

@@ -138,6 +138,7 @@ fn concluded() -> RestoredTask {
         sealed: List::default(),
         streams: List::default(),
         requester: None,
+        signature: None,
         ext: List::default(),
     };
     let report = Report {

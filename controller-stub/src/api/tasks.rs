@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use data_encoding::BASE64;
 use postern_protocol::message::v1::Mode;
 use postern_protocol::seal::SealedField;
+use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::{SystemName, TaskId, TaskKind, TaskRequest, codec};
 use serde::Deserialize;
 use serde_json::Value;
@@ -62,11 +63,21 @@ fn submission(fields: &mut Fields) -> Result<Submission, Problem> {
         sealed: sealed.iter().map(open_envelope).collect::<Result<_, _>>()?,
         streams: fields.optional("streams")?.unwrap_or_default(),
         requester: fields.optional("requester")?,
+        signature: signature(fields, deadline)?,
         origin: fields.optional("origin")?.unwrap_or_default(),
         mode: fields.optional("mode")?.unwrap_or(Mode::Async),
         priority: fields.optional("priority")?.unwrap_or(USUAL_PRIORITY),
         deadline,
     })
+}
+
+/// A signature, of a task that may be begun so long.
+fn signature(fields: &mut Fields, deadline: Option<Duration>) -> Result<Option<TaskSignature>, Problem> {
+    let view: Option<SignatureView> = fields.optional("signature")?;
+    let deadline = deadline.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+    view.map(|view| TaskSignature::of_view(&view, deadline))
+        .transpose()
+        .map_err(|error| Problem::field("signature", format!("`signature`: {error}")))
 }
 
 /// Reads parameters, and says it plainly when a secret is among them.
@@ -196,6 +207,18 @@ mod tests {
                     r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"account":"x"}},"sealed":[{{"name":"p","bytes":"AA=="}}]}}"#
                 ),
                 "sealed",
+            ),
+            (
+                format!(
+                    r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"account":"x"}},"signature":"00"}}"#
+                ),
+                "signature",
+            ),
+            (
+                format!(
+                    r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"account":"x"}},"signature":{{"key":"0011223344556677","bytes":"00"}}}}"#
+                ),
+                "signature",
             ),
             (
                 format!(r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"account":"x"}},"colour":1}}"#),

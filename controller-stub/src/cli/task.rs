@@ -19,6 +19,7 @@ Examples:
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --generate --output-password new-pw
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --service
   postern-controller task submit deprovision_user --system salesforce-prod --account joe@example.com --email dead-letters@example.com
+  postern-controller task submit disable_user --system salesforce-prod --account joe@example.com --sign-with signer.key
   postern-controller task submit import_batch --system salesforce-prod --dataset users.xml --async
   postern-controller task submit export --system salesforce-prod --params '{\"object\": \"User\", \"format\": \"csv\"}' --output users.csv
   postern-controller task submit collect --system salesforce-prod --params '{\"name\": \"audit\"}' --output users.jsonl
@@ -28,6 +29,13 @@ reset_password, expire_password, deprovision_user, restore_user, import_batch,
 export, describe_schema, collect.
 Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
     Submit(Box<Submit>),
+    /// Make a key that signs tasks in this new file, mode 0600, and print the public half, which agents list in
+    /// `accepted_signers`
+    #[command(after_help = "Example:\n  postern-controller task signing-key signer.key")]
+    SigningKey {
+        /// The file
+        file: PathBuf,
+    },
     /// Show one task
     #[command(after_help = "Example:\n  postern-controller task show tsk_0195d8a0...")]
     Show {
@@ -167,6 +175,9 @@ pub struct Submit {
     /// Give up waiting after so long; the task goes on
     #[arg(long)]
     pub timeout_secs: Option<u64>,
+    /// Sign the task with the key in this file, for agents that take signed tasks only; `task signing-key` makes one
+    #[arg(long, value_name = "KEYFILE")]
+    pub sign_with: Option<PathBuf>,
     /// The task's id, so that a repeated submission is the same task; made up if not given
     #[arg(long)]
     pub id: Option<TaskId>,

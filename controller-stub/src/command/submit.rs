@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use postern_protocol::message::v1::StreamRef;
 use postern_protocol::seal::{MAX_SECRET, SealError, SealingKey, SealingPublicKey};
 use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::import_batch::Format;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::signing::{self, Content};
 use super::{output, payload, task};
 use crate::api::{KeysView, StreamView, SystemView};
 use crate::cli::{Import, Reach, Submit};
@@ -42,7 +44,14 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
     if let (Some(file), Some(key)) = (&options.result_key, &result_key) {
         payload::keep_key(file, key)?;
     }
+    let signer = options.sign_with.as_deref().map(signing::read_key).transpose()?;
     let (sealed, streams) = secrets(client, options, &binding).await?;
+    let requester = delivery.as_ref().map(Delivery::requester).or(result_key.as_ref().map(SealingKey::public));
+    let deadline_secs = options.deadline_secs;
+    let content =
+        Content { binding: &binding, sealed: &sealed, streams: &streams, requester: requester.copied(), deadline_secs };
+    let signature = signer.map(|key| signing::sign(&content, &key)).transpose()?;
+    let streams: Vec<StreamId> = streams.iter().map(|stream| stream.id).collect();
     let body = json!({
         "id": id,
         "system": options.system,
@@ -50,13 +59,14 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
         "params": binding.request.to_json(),
         "sealed": sealed,
         "streams": streams,
-        "requester": delivery.as_ref().map(Delivery::requester).or(result_key.as_ref().map(SealingKey::public)),
+        "requester": requester,
+        "signature": signature,
         "origin": options.origin,
         // The wait below is ours, so that a restart of the controller does not end it.
         "mode": if options.asynchronous { "async" } else { "sync" },
         "wait_secs": 0,
         "priority": options.priority,
-        "deadline_secs": options.deadline_secs,
+        "deadline_secs": deadline_secs,
     });
     let view: TaskView = client.post_patiently("/v1/tasks", &body).await?;
     if options.asynchronous {
@@ -233,7 +243,7 @@ async fn secrets(
     client: &Client,
     options: &Submit,
     binding: &Binding,
-) -> Result<(Vec<OpaqueView>, Vec<StreamId>), Failure> {
+) -> Result<(Vec<OpaqueView>, Vec<StreamRef>), Failure> {
     if let Some(file) = &options.password_file {
         let password = password::read(file, MAX_SECRET).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
         let keys = keys(client, &options.system).await?;
@@ -250,9 +260,11 @@ async fn secrets(
         let field = binding
             .seal(import_batch::DATASET_KEY, sealed.key.as_slice(), &keys)
             .map_err(|error| cannot_seal(&error))?;
-        let sha256 = HEXLOWER.encode(&Sha256::digest(&sealed.bytes));
-        let stream: StreamView = client.upload(&format!("/v1/streams?sha256={sha256}"), sealed.bytes).await?;
-        return Ok((vec![field], vec![stream.id]));
+        let sha256: [u8; 32] = Sha256::digest(&sealed.bytes).into();
+        let length = u64::try_from(sealed.bytes.len()).unwrap_or(u64::MAX);
+        let path = format!("/v1/streams?sha256={}", HEXLOWER.encode(&sha256));
+        let stream: StreamView = client.upload(&path, sealed.bytes).await?;
+        return Ok((vec![field], vec![StreamRef { id: stream.id, length, sha256 }]));
     }
     Ok((Vec::new(), Vec::new()))
 }

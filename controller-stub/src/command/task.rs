@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use postern_protocol::{Outcome, TaskId, TaskOutput};
 use serde_json::{Value, json};
 
-use super::{client, output, payload, results, submit};
+use super::{client, output, payload, results, signing, submit};
 use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
 use crate::clock;
@@ -16,15 +16,16 @@ use crate::state::origin::Origin;
 use crate::state::tasks::TaskView;
 
 pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failure> {
-    let client = client(reach)?;
+    let client = || client(reach);
     match command {
-        TaskCommand::Submit(options) => submit::run(reach, &client, &options).await,
-        TaskCommand::Show { task } => show(reach, &client.get(&format!("/v1/tasks/{task}")).await?),
+        TaskCommand::Submit(options) => submit::run(reach, &client()?, &options).await,
+        TaskCommand::SigningKey { file } => signing::make_key(reach, &file),
+        TaskCommand::Show { task } => show(reach, &client()?.get(&format!("/v1/tasks/{task}")).await?),
         TaskCommand::Cancel { task } => {
-            show(reach, &client.post(&format!("/v1/tasks/{task}/cancel"), &json!({})).await?)
+            show(reach, &client()?.post(&format!("/v1/tasks/{task}/cancel"), &json!({})).await?)
         }
         TaskCommand::Wait { task, timeout_secs } => {
-            let view = wait(&client, task, timeout_secs.map(Duration::from_secs)).await?;
+            let view = wait(&client()?, task, timeout_secs.map(Duration::from_secs)).await?;
             show(reach, &view)?;
             judge(&view)
         }
@@ -32,17 +33,17 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             let system = system.map(|it| format!("&system={it}")).unwrap_or_default();
             let state = state.map(|it| format!("&state={it}")).unwrap_or_default();
             let query = format!("?limit={limit}{system}{state}");
-            let tasks: Vec<TaskView> = client.get(&format!("/v1/tasks{query}")).await?;
+            let tasks: Vec<TaskView> = client()?.get(&format!("/v1/tasks{query}")).await?;
             list(reach, &tasks)
         }
         TaskCommand::Results { task, output: Some(file), key: Some(key), .. } => {
-            let (key, file) = (payload::read_key(&key)?, payload::begin(&file)?);
+            let (key, file, client) = (payload::read_key(&key)?, payload::begin(&file)?, client()?);
             let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
             judge(&view)?;
             payload::download(&client, &view, &key, file).await
         }
         TaskCommand::Results { task, output, failed, dataset, key: _ } => {
-            results::run(&client, task, output.as_deref(), failed.as_deref().zip(dataset.as_deref())).await
+            results::run(&client()?, task, output.as_deref(), failed.as_deref().zip(dataset.as_deref())).await
         }
     }
 }

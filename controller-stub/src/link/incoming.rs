@@ -31,7 +31,7 @@ pub(super) struct Incomings {
 /// What follows from a payload's frame.
 pub(super) enum Step {
     /// Tell the member.
-    Say(FromController),
+    Say(Box<FromController>),
     /// Nothing.
     Nothing,
     /// All of it is verified and in the spool: record it, then say so.
@@ -69,7 +69,7 @@ impl Incomings {
             return finish(stream, writer).await;
         }
         self.streams.insert(stream.id, Incoming { receiving, writer, synced: durable });
-        Step::Say(StreamOpenAck { stream: stream.id, durable }.into())
+        say(StreamOpenAck { stream: stream.id, durable })
     }
 
     /// Takes a chunk.
@@ -85,7 +85,7 @@ impl Incomings {
             Ok(false) => {
                 let durable = it.synced;
                 self.streams.insert(stream.id, it);
-                return Step::Say(ChunkAck { stream: stream.id, durable }.into());
+                return say(ChunkAck { stream: stream.id, durable });
             }
             Ok(true) => (),
         }
@@ -107,7 +107,7 @@ impl Incomings {
             Ok(writer) => {
                 let synced = if sync { it.receiving.received() } else { it.synced };
                 self.streams.insert(stream.id, Incoming { receiving: it.receiving, writer, synced });
-                if sync { Step::Say(ChunkAck { stream: stream.id, durable: synced }.into()) } else { Step::Nothing }
+                if sync { say(ChunkAck { stream: stream.id, durable: synced }) } else { Step::Nothing }
             }
         }
     }
@@ -150,7 +150,11 @@ fn fault(id: StreamId, error: &SpoolError) -> Step {
 }
 
 fn reset(id: StreamId, fault: StreamFault) -> Step {
-    Step::Say(StreamReset { stream: id, fault: fault.into() }.into())
+    say(StreamReset { stream: id, fault: fault.into() })
+}
+
+fn say(frame: impl Into<FromController>) -> Step {
+    Step::Say(Box::new(frame.into()))
 }
 
 /// Disks are slow: the session's own task must not wait for them on a worker of the runtime.

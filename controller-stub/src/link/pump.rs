@@ -400,7 +400,7 @@ impl Pump {
     async fn step(&mut self, step: Step, answered: Answered) -> Result<(), End> {
         match step {
             Step::Nothing => (),
-            Step::Say(frame) => self.control.push_back(frame),
+            Step::Say(frame) => self.control.push_back(*frame),
             Step::Complete(stream) => {
                 let (member, id) = (self.peer.member, stream.id);
                 self.link.handle.ask(move |state, at| state.complete_output(member, id, at)).await?;

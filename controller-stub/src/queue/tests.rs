@@ -463,6 +463,7 @@ fn a_rejection_means_what_its_reason_says() {
         (Rejection::Unsupported, 0, Some(Outcome::Failed)),
         (Rejection::Undecryptable, 0, Some(Outcome::Failed)),
         (Rejection::Policy, 0, Some(Outcome::Failed)),
+        (Rejection::BadSignature, 0, Some(Outcome::Failed)),
         (Rejection::Overloaded, 1_000, None),
         (Rejection::Draining, 1_000, None),
         (Rejection::StoreFault, 0, None),

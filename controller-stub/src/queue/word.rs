@@ -73,7 +73,7 @@ impl Queue {
         match why.reason.known() {
             Some(Rejection::Expired) => self.expire(id, at),
             Some(Rejection::Invalid) => self.fail(id, why, at),
-            Some(Rejection::Unsupported | Rejection::Undecryptable | Rejection::Policy) => {
+            Some(Rejection::Unsupported | Rejection::Undecryptable | Rejection::Policy | Rejection::BadSignature) => {
                 self.wait_for(id, member, None);
                 if !self.somebody_else_might(id) {
                     self.fail(id, why, at);

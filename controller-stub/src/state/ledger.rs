@@ -406,6 +406,7 @@ mod tests {
             sealed: List::default(),
             streams: List::default(),
             requester: None,
+            signature: None,
             ext: List::default(),
         };
         ledger.commit(vec![Write::Offer(Box::new(offer.clone()))]).await.unwrap();

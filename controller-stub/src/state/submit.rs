@@ -5,6 +5,7 @@ use std::time::Duration;
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::v1::{Mode, Offer, StreamRef};
 use postern_protocol::seal::{SealedField, SealingPublicKey};
+use postern_protocol::signature::TaskSignature;
 use postern_protocol::task::{import_batch, reset_password};
 use postern_protocol::{Epoch, StreamId, SystemName, TaskId, TaskKind, TaskRequest, codec};
 use sha2::{Digest, Sha256};
@@ -30,6 +31,8 @@ pub struct Submission {
     pub streams: Vec<StreamId>,
     /// The key its secret outputs are sealed to.
     pub requester: Option<SealingPublicKey>,
+    /// What its originator says to it. Carried, and looked at by nobody here.
+    pub signature: Option<TaskSignature>,
     /// Who is behind it.
     pub origin: Origin,
     /// Whether the submitter waits.
@@ -142,6 +145,7 @@ impl State {
             sealed: List::new(it.sealed.clone()).map_err(too_large("sealed"))?,
             streams: List::new(streams).map_err(too_large("streams"))?,
             requester: it.requester,
+            signature: it.signature.clone().map(Box::new),
             ext: List::default(),
         })
     }

@@ -8,6 +8,7 @@ use crate::codes;
 use crate::id::{Epoch, Incarnation, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};
 use crate::outcome::{Certainty, Changed, Failure, Outcome};
 use crate::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey};
+use crate::signature::TaskSignature;
 use crate::task::TaskKind;
 use crate::version::RevisionTable;
 
@@ -365,6 +366,8 @@ pub struct Offer {
     pub streams: List<StreamRef, MAX_PARTS>,
     /// The key its secret outputs are sealed to.
     pub requester: Option<SealingPublicKey>,
+    /// What its originator says to it.
+    pub signature: Option<Box<TaskSignature>>,
     /// What later versions add.
     pub ext: Extensions,
 }
@@ -399,6 +402,8 @@ codes! {
         8 Invalid = "invalid",
         /// The member's own policy does not let it through.
         9 Policy = "policy",
+        /// The member takes signed tasks only, and the signature is missing, wrong, foreign, moved or too old.
+        10 BadSignature = "bad_signature",
     }
 }
 

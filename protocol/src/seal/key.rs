@@ -22,6 +22,24 @@ type Kem = X25519HkdfSha256;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct KeyId([u8; 8]);
 
+impl KeyId {
+    /// The short name of a public key.
+    pub fn of(public: &[u8]) -> Self {
+        let hash: [u8; 32] = Sha256::digest(public).into();
+        let (id, _) = hash.split_first_chunk().expect("a hash is longer than an id");
+        Self(*id)
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(InvalidId { what: "KeyId", expected: "16 hexadecimal digits" })
+    }
+}
+
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         HEXLOWER.encode_display(&self.0).fmt(f)
@@ -41,9 +59,7 @@ pub struct SealingPublicKey(pub [u8; 32]);
 impl SealingPublicKey {
     /// The key's short name.
     pub fn id(&self) -> KeyId {
-        let hash: [u8; 32] = Sha256::digest(self.0).into();
-        let (id, _) = hash.split_first_chunk().expect("a hash is longer than an id");
-        KeyId(*id)
+        KeyId::of(&self.0)
     }
 
     /// Seals to the owner of the private half: the encapsulated key of HPKE, and the ciphertext.

@@ -149,6 +149,7 @@ pub(super) fn offer(number: u8) -> Offer {
         sealed: List::default(),
         streams: List::default(),
         requester: None,
+        signature: None,
         ext: List::default(),
     }
 }

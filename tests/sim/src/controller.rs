@@ -626,6 +626,7 @@ fn submission(id: TaskId, wish: &crate::workload::Wish) -> (Submission, Option<S
         sealed: secrets,
         streams: stream.iter().map(|it| it.id).collect(),
         requester,
+        signature: None,
         origin: postern_controller_stub::state::origin::Origin::default(),
         mode: Mode::Async,
         priority: wish.priority,

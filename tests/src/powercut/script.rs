@@ -164,6 +164,7 @@ impl Script {
             sealed: List::default(),
             streams: List::new(beside.iter().map(|it| it.stream).collect()).expect("at most one"),
             requester: None,
+            signature: None,
             ext: List::default(),
         };
         let origin = if self.dice.one_in(4) { Origin::Local(Caller::Person) } else { Origin::Controller };

@@ -7,6 +7,7 @@ use postern_protocol::message::v1::{
 };
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey, WrappedKey};
+use postern_protocol::signature::TaskSignature;
 use postern_protocol::{Epoch, Failure, FailureClass, MemberId, Outcome, ReportNo, StreamId, TaskId, TaskKind};
 
 use super::{Sample, array, bytes, controller, extensions, list, member, task_id, text};
@@ -99,6 +100,7 @@ fn offer() -> Offer {
         ]),
         streams: list(streams(0x90).to_vec()),
         requester: Some(SealingPublicKey(array(0xc0))),
+        signature: Some(TaskSignature { key: KeyId::of(&[0xd0]), deadline_ms: 0x2006, bytes: array(0xd1) }.into()),
         ext: extensions(),
     }
 }
@@ -116,6 +118,7 @@ fn bare_offer() -> Offer {
         sealed: list(Vec::new()),
         streams: list(Vec::new()),
         requester: None,
+        signature: None,
         ext: list(Vec::new()),
         ..offer()
     }

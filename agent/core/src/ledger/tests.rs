@@ -62,6 +62,7 @@ fn offer(n: u8, kind: TaskKind, epoch: u64) -> Offer {
         sealed: List::default(),
         streams: List::default(),
         requester: None,
+        signature: None,
         ext: List::default(),
     }
 }

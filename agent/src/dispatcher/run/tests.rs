@@ -8,15 +8,17 @@ use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{LeaseVerdict, MembershipState, Mode, Reject, Renew, Renewed, RenewedLease};
 use postern_protocol::outcome::Changed;
+use postern_protocol::signature::{SigningKey, TaskSignature};
 use postern_protocol::task::{disable_user, test_connection};
 use postern_protocol::{Epoch, Outcome, ReportNo, SessionNo, SystemName, TaskKind};
 use postern_store::{Disk, Options, RealDisk};
+use zeroize::Zeroizing;
 
 use super::super::Dispatcher;
 use super::*;
 use crate::connector::{AttemptCx, Conclusion, Connector, Pending};
 use crate::executor::Served;
-use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy};
+use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy, Signatures};
 use crate::spawn::Spawner;
 
 /// A disk with as much free space as the test says, and that is as busy as it says.
@@ -131,6 +133,7 @@ fn offer(n: u8) -> Offer {
         sealed: List::default(),
         streams: List::default(),
         requester: None,
+        signature: None,
         ext: List::default(),
     }
 }
@@ -216,6 +219,35 @@ async fn what_the_policy_never_lets_through_is_rejected_for_good_and_the_rule_is
         let FromMember::Reject(Reject { reason, retry_after_ms, message, .. }) = refused else { unreachable!() };
         assert_eq!((reason.known(), retry_after_ms), (Some(Rejection::Policy), 0));
         assert!(message.contains("rule `deny`"), "{message}");
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
+/// Leave `check_signature` out of `refusal`, and the forged task is accepted.
+#[tokio::test]
+async fn f51_a_forged_task_is_rejected_for_good_before_anything_is_done() {
+    let signer = SigningKey::from_private(Zeroizing::new([1; 32])).unwrap();
+    let signatures = Signatures { required: true, accepted: vec![*signer.public()] };
+    let policy = Policy { signatures, ..Policy::default() };
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_under(policy, Arc::new(Changing));
+    let task = |n| TaskId::from_random(clock::unix_millis().0, [n; 10]);
+    let good = Offer { task: task(1), ..disable(1, "joe") };
+    let good = Offer { signature: Some(TaskSignature::sign(&good, 0, &signer).unwrap().into()), ..good };
+    let forged = Offer { task: task(2), signature: good.signature.clone(), ..disable(2, "ceo") };
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        for bad in [disable(3, "joe"), forged] {
+            dispatcher.frame(bad.clone().into()).await;
+            let answer = next(&mut sent, |frame| matches!(frame, FromMember::Reject(_) | FromMember::Accept(_))).await;
+            let FromMember::Reject(Reject { task, reason, retry_after_ms, .. }) = answer else { panic!("{answer:?}") };
+            assert_eq!((task, reason.known(), retry_after_ms), (bad.task, Some(Rejection::BadSignature), 0));
+        }
+        dispatcher.frame(good.clone().into()).await;
+        let answer = next(&mut sent, |frame| matches!(frame, FromMember::Reject(_) | FromMember::Accept(_))).await;
+        assert!(matches!(answer, FromMember::Accept(_)), "{answer:?}");
         dispatcher.stop().await;
         dispatcher.disconnected().await;
     };
