@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use postern_protocol::message::v1::MAX_PARTS;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::{Lane, Repeat};
 use postern_protocol::time::UnixMillis;
@@ -44,8 +43,8 @@ pub struct Config {
     pub max_unfinished: usize,
 }
 
-/// The most reports of earlier holders that are kept with a task, as in an offer.
-pub(crate) const MAX_OBSERVATIONS: usize = MAX_PARTS;
+/// Reports that came too late and are kept with a task: an offer carries eight, a record has room for seven.
+pub(crate) const MAX_OBSERVATIONS: usize = 7;
 /// How many leases of a task are remembered: its record has little room, and each of them ran out without a report, so
 /// that a holder older than these was away for as many leases.
 pub(crate) const MAX_LEASES: usize = 8;

@@ -58,7 +58,11 @@ impl Queue {
             let dropped_late = report.outcome == Outcome::Cancelled && !record.cancel_requested;
             let outcome = if dropped_late { Outcome::Expired } else { report.outcome };
             let told_before = record.observations.iter().rev().filter(|_| report.bare);
-            let mut told_before = told_before.filter(|it| it.member == member && it.outcome == report.outcome);
+            // One that found it out anew may say the same of the outcome and less of how it came about.
+            let same = |it: &&ObservationRecord| {
+                (it.outcome, it.certainty, it.changed) == (report.outcome, report.certainty, report.changed)
+            };
+            let mut told_before = told_before.filter(|it| it.member == member && same(it));
             // What came of it was stored under the epoch under which the member told everything.
             let epoch = told_before.next().map_or(report.epoch, |it| it.epoch);
             let finish = Finish {
@@ -107,8 +111,13 @@ impl Queue {
 
 /// Keeps a report that came too late with its task. Whether it was news, and there was room.
 fn keep(record: &mut TaskRecord, member: MemberId, report: Reported) -> bool {
-    let observation =
-        ObservationRecord { member, epoch: report.epoch, outcome: report.outcome, certainty: report.certainty };
+    let observation = ObservationRecord {
+        member,
+        epoch: report.epoch,
+        outcome: report.outcome,
+        certainty: report.certainty,
+        changed: report.changed,
+    };
     let keeps = !record.observations.contains(&observation) && record.observations.len() < MAX_OBSERVATIONS;
     if keeps {
         record.observations.push(observation);

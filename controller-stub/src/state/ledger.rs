@@ -353,7 +353,10 @@ mod tests {
             epoch,
             attempt: u32::MAX,
             leases: vec![LeaseRecord { epoch, store: Incarnation::from_bytes([255; 16]) }; MAX_LEASES],
-            observations: vec![ObservationRecord { member, epoch, outcome, certainty }; MAX_OBSERVATIONS],
+            observations: vec![
+                ObservationRecord { member, epoch, outcome, certainty, changed: Changed::Unknown };
+                MAX_OBSERVATIONS
+            ],
             finish: Some(Finish {
                 outcome,
                 certainty,

@@ -334,6 +334,8 @@ pub struct ObservationRecord {
     pub outcome: Outcome,
     /// How sure.
     pub certainty: Certainty,
+    /// Whether anything was changed.
+    pub changed: Changed,
 }
 
 /// How a task ended. Never changes.
