@@ -159,7 +159,8 @@ pub const MAX_NOTE: usize = 3 * 1024;
 /// Where an attempt writes before it acts.
 pub trait Journal: Send + Sync {
     /// Makes an intent durable, having checked that the task may still act: lease, membership, deadline, cancel, and
-    /// before the first one of a task about one account the policy. `reach` is how long the call that follows may take; the lease must outlive it.
+    /// before the first one of a task about one account the policy. `reach` is how long the call that follows may take;
+    /// the lease must outlive it.
     fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>>;
 
     /// Asks the policy about changes that a batch is about to begin; each may be refused. Those that may begin are

@@ -89,7 +89,7 @@ impl Forms {
             forms.push(url.replace('+', "%20"));
             forms.push(url);
             let json = serde_json::Value::from(text).to_string();
-            forms.push(json.trim_matches('"').to_owned());
+            forms.extend(json.strip_prefix('"').and_then(|it| it.strip_suffix('"')).map(str::to_owned));
             forms.push(quick_xml::escape::escape(text).into_owned());
             forms.push(quick_xml::escape::partial_escape(text).into_owned());
             forms.push(text.to_owned());
@@ -126,6 +126,14 @@ mod tests {
         }
         drop(in_use);
         assert_eq!(redacted(SECRET), SECRET, "it is not in use any more");
+    }
+
+    /// Only the first and the last mark are JSON's own.
+    #[test]
+    fn quotation_marks_at_the_ends_of_a_secret_are_its_own() {
+        let secret = "\"Marked\"";
+        let _in_use = in_use(secret.as_bytes());
+        assert_eq!(redacted(&serde_json::json!([secret]).to_string()), "[\"***\"]");
     }
 
     #[test]

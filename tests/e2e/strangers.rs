@@ -105,10 +105,20 @@ async fn goodbye(socket: &mut Socket) -> (String, String) {
     }
 }
 
-/// Reads until the connection is at its end, which is no clean one if a goodbye is lost.
-async fn ends(socket: &mut Socket) {
-    let end = async { while let Some(Ok(_)) = socket.next().await {} };
-    tokio::time::timeout(std::time::Duration::from_secs(60), end).await.expect("the end of the connection");
+/// Reads until the connection is at its end, and returns the reason of the goodbye, unless that was lost.
+async fn ending(socket: &mut Socket) -> Option<String> {
+    let end = async {
+        let mut reason = None;
+        while let Some(Ok(message)) = socket.next().await {
+            if let Message::Binary(bytes) = message
+                && let FromController::GoAway(bye) = FromController::decode(&bytes).unwrap()
+            {
+                reason = Some(bye.reason.to_string());
+            }
+        }
+        reason
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), end).await.expect("the end of the connection")
 }
 
 /// A frame's header with this tag before this body.
@@ -191,7 +201,8 @@ async fn f56_a_member_that_speaks_nonsense_is_told_so_and_a_flood_of_it_is_ended
         }
     }
     // What of the flood nobody reads any more may cost the goodbye that was sent: TCP resets such a connection.
-    ends(&mut socket).await;
+    let reason = ending(&mut socket).await;
+    assert!(reason.is_none_or(|it| it == "protocol_violation"));
     logs(&lab, before, &[&member, "32767"]).await;
 
     let before = lab.controller.log().len();

@@ -37,8 +37,9 @@ impl Wanted {
             forms.push(("URL", url.replace('+', "%20").into_bytes()));
             forms.push(("URL", url.into_bytes()));
             let json = serde_json::Value::from(text).to_string();
-            forms.push(("JSON", json.trim_matches('"').as_bytes().to_vec()));
-            forms.push(("JSON", json.trim_matches('"').replace('<', "\\u003c").into_bytes()));
+            let json = json.get(1..json.len() - 1).unwrap_or_default();
+            forms.push(("JSON", json.as_bytes().to_vec()));
+            forms.push(("JSON", json.replace('<', "\\u003c").into_bytes()));
             let xml = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
             forms.push(("XML", xml.replace('"', "&quot;").into_bytes()));
             forms.push(("XML", xml.into_bytes()));
@@ -57,19 +58,16 @@ pub struct Search {
     wanted: Vec<Wanted>,
     /// What was found, each a sentence.
     pub found: Vec<String>,
-    /// How many bytes were looked at.
-    pub bytes: usize,
 }
 
 impl Search {
     /// A search for these.
     pub fn new(wanted: Vec<Wanted>) -> Self {
-        Self { wanted, found: Vec::new(), bytes: 0 }
+        Self { wanted, found: Vec::new() }
     }
 
     /// Looks at something that has a name.
     pub fn look(&mut self, place: &str, bytes: &[u8]) {
-        self.bytes += bytes.len();
         for wanted in &self.wanted {
             if let Some(form) = wanted.found_in(bytes) {
                 self.found.push(format!("{} ({form}) is in {place}", wanted.name));
@@ -96,8 +94,7 @@ impl Search {
     }
 }
 
-/// Whether `needle` is in `bytes`.
-pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     let Some(first) = needle.first() else { return false };
     let mut from = 0;
     while let Some(at) = bytes.get(from..).and_then(|rest| rest.iter().position(|byte| byte == first)) {

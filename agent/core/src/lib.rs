@@ -1,7 +1,8 @@
 //! What a Postern agent decides, without waiting for anything.
 //!
 //! [`Ledger`] holds every accepted task from offer to acknowledgement and says what must be written, sent and run, in
-//! which order. [`Backoff`] spaces reconnections, [`retry`] spaces attempts, [`renewal`] keeps the certificate young. Time and randomness are arguments;
+//! which order. [`Backoff`] spaces reconnections, [`retry`] spaces attempts,
+//! [`renewal`] keeps the certificate young. Time and randomness are arguments;
 //! nothing here can read a clock, a file or a socket.
 
 pub mod backoff;

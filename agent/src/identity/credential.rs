@@ -44,10 +44,13 @@ impl Credential {
 
     /// What a file is to say.
     pub(super) fn to_pem(&self) -> Zeroizing<String> {
-        let mut pem = Zeroizing::new(self.key.serialize_pem());
-        pem.push_str(&section("CERTIFICATE REQUEST", &self.request));
-        if let Some(certificate) = &self.certificate {
-            pem.push_str(&section("CERTIFICATE", certificate));
+        let key = Zeroizing::new(self.key.serialize_pem());
+        let request = section("CERTIFICATE REQUEST", &self.request);
+        let certificate = self.certificate.as_ref().map(|it| section("CERTIFICATE", it)).unwrap_or_default();
+        // Room for all of it, because a text that grows leaves copies of the key behind.
+        let mut pem = Zeroizing::new(String::with_capacity(key.len() + request.len() + certificate.len()));
+        for part in [key.as_str(), &request, &certificate] {
+            pem.push_str(part);
         }
         pem
     }

@@ -118,7 +118,8 @@ impl World {
         let newest = before.leases.last().map(|it| it.epoch).unwrap_or_default();
         let is_sure = finish.certainty == Certainty::Certain && finish.outcome == Outcome::Succeeded;
         // A member that was acknowledged says under a newer epoch only how it ended; what it told then counts.
-        let told_before = before.observations.iter().any(|it| (it.epoch, it.outcome) == (finish.epoch, finish.outcome));
+        let told = (finish.epoch, finish.outcome, finish.certainty, finish.changed);
+        let told_before = before.observations.iter().any(|it| (it.epoch, it.outcome, it.certainty, it.changed) == told);
         if in_doubt && finish.member.is_some() && finish.epoch < newest && !is_sure && !told_before {
             let seen = format!("{kind} {} was in doubt and ended under an older epoch as {finish:?}", now.id);
             self.oracle.broken(24, at, seen);
