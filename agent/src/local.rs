@@ -7,7 +7,7 @@ use postern_protocol::codec::CodecError;
 use postern_protocol::message::v1::{Mode, Offer, Report, StreamRef};
 use postern_protocol::seal::{SealContext, SealError, SealedField, SealingKey, SealingPublicKey, SegmentOpener};
 use postern_protocol::stream::CHUNK_BYTES;
-use postern_protocol::{Epoch, SystemName, TaskId, TaskRequest};
+use postern_protocol::{SystemName, TaskId, TaskRequest};
 use postern_store::private::PartFile;
 use postern_store::{SpoolError, SpoolReader};
 use zeroize::Zeroizing;
@@ -28,26 +28,14 @@ pub struct Along {
 /// The offer that a controller would make of a task.
 pub fn offer(task: TaskId, system: &SystemName, request: &TaskRequest, along: Along) -> Result<Offer, CodecError> {
     let params = Bytes::new(request.encode()?);
+    let params = params.map_err(|error| CodecError::Malformed { reason: error.to_string() })?;
     Ok(Offer {
-        task,
-        kind: request.kind().into(),
-        kind_rev: TaskRequest::REV,
-        epoch: Epoch(0),
-        lease_ttl_ms: 0,
-        deadline_ms: 0,
-        priority: 0,
-        system: system.clone(),
-        target: request.target(),
         mode: Mode::Sync.into(),
         attempt: 1,
-        reconcile: false,
-        observations: List::default(),
-        params: params.map_err(|error| CodecError::Malformed { reason: error.to_string() })?,
         sealed: List::clipped(along.sealed),
         streams: List::clipped(along.streams),
         requester: along.requester,
-        signature: None,
-        ext: List::default(),
+        ..Offer::new(task, system.clone(), request, params)
     })
 }
 

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use data_encoding::BASE64;
 use postern_protocol::bounded::{Bytes, List};
-use postern_protocol::message::v1::{Mode, Offer, StreamRef};
+use postern_protocol::codec;
+use postern_protocol::message::v1::{Offer, StreamRef};
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::signature::{NoKey, SignatureView, SigningKey, TaskSignature};
-use postern_protocol::{Epoch, TaskRequest, codec};
 use postern_store::private::{self, NewFile};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -68,26 +68,12 @@ fn offer(content: &Content<'_>) -> Result<Offer, String> {
     };
     let sealed = content.sealed.iter().map(opened).collect::<Result<_, String>>()?;
     let params = request.encode().map_err(|error| error.to_string())?;
+    let params = Bytes::new(params).map_err(|error| error.to_string())?;
     Ok(Offer {
-        task: *task,
-        kind: request.kind().into(),
-        kind_rev: TaskRequest::REV,
-        epoch: Epoch(0),
-        lease_ttl_ms: 0,
-        deadline_ms: 0,
-        priority: 0,
-        system: system.clone(),
-        target: request.target(),
-        mode: Mode::Async.into(),
-        attempt: 0,
-        reconcile: false,
-        observations: List::default(),
-        params: Bytes::new(params).map_err(|error| error.to_string())?,
         sealed: List::new(sealed).map_err(|error| error.to_string())?,
         streams: List::new(content.streams.to_vec()).map_err(|error| error.to_string())?,
         requester: content.requester,
-        signature: None,
-        ext: List::default(),
+        ..Offer::new(*task, system.clone(), request, params)
     })
 }
 

@@ -7,7 +7,7 @@ use postern_protocol::message::v1::{Mode, Offer, StreamRef};
 use postern_protocol::seal::{SealedField, SealingPublicKey};
 use postern_protocol::signature::TaskSignature;
 use postern_protocol::task::{import_batch, reset_password};
-use postern_protocol::{Epoch, StreamId, SystemName, TaskId, TaskKind, TaskRequest, codec};
+use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest, codec};
 use sha2::{Digest, Sha256};
 
 use super::ledger::Write;
@@ -123,30 +123,18 @@ impl State {
             })
             .collect::<Result<_, Refusal>>()?;
         let params = it.request.encode().map_err(|error| Refusal::field("params", error.to_string()))?;
-        let target = it.request.target();
-        if target.chars().any(char::is_control) {
+        if it.request.target().chars().any(char::is_control) {
             return Err(Refusal::field("params", "an account name may not contain control characters"));
         }
+        let params = Bytes::new(params).map_err(too_large("params"))?;
         Ok(Offer {
-            task: it.id,
-            kind: it.request.kind().into(),
-            kind_rev: TaskRequest::REV,
-            epoch: Epoch(0),
-            lease_ttl_ms: 0,
-            deadline_ms: 0,
             priority: it.priority,
-            system: it.system.clone(),
-            target,
             mode: it.mode.into(),
-            attempt: 0,
-            reconcile: false,
-            observations: List::default(),
-            params: Bytes::new(params).map_err(too_large("params"))?,
             sealed: List::new(it.sealed.clone()).map_err(too_large("sealed"))?,
             streams: List::new(streams).map_err(too_large("streams"))?,
             requester: it.requester,
             signature: it.signature.clone().map(Box::new),
-            ext: List::default(),
+            ..Offer::new(it.id, it.system.clone(), &it.request, params)
         })
     }
 

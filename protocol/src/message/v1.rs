@@ -9,7 +9,7 @@ use crate::id::{Epoch, Incarnation, MemberId, ReportNo, SessionNo, StreamId, Sys
 use crate::outcome::{Certainty, Changed, Failure, Outcome};
 use crate::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey};
 use crate::signature::TaskSignature;
-use crate::task::TaskKind;
+use crate::task::{TaskKind, TaskRequest};
 use crate::version::RevisionTable;
 
 /// The most bytes the parameters of a task may have; anything larger is a stream.
@@ -370,6 +370,33 @@ pub struct Offer {
     pub signature: Option<Box<TaskSignature>>,
     /// What later versions add.
     pub ext: Extensions,
+}
+
+impl Offer {
+    /// What a task is to do, and nothing of how, by whom and until when. `params` is `request` as it is encoded.
+    pub fn new(task: TaskId, system: SystemName, request: &TaskRequest, params: Bytes<MAX_PARAMS>) -> Self {
+        Self {
+            task,
+            kind: request.kind().into(),
+            kind_rev: TaskRequest::REV,
+            epoch: Epoch(0),
+            lease_ttl_ms: 0,
+            deadline_ms: 0,
+            priority: 0,
+            system,
+            target: request.target(),
+            mode: Mode::Async.into(),
+            attempt: 0,
+            reconcile: false,
+            observations: List::default(),
+            params,
+            sealed: List::default(),
+            streams: List::default(),
+            requester: None,
+            signature: None,
+            ext: List::default(),
+        }
+    }
 }
 
 /// A task is on disk at the member.
