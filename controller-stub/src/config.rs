@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::api::CallRates;
+use crate::limit::Rate;
 use crate::state::Retention;
 
 /// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a
@@ -21,6 +23,11 @@ const KEEP_DAYS: std::ops::RangeInclusive<u64> = 1..=3660;
 const CERTIFICATE_DAYS: std::ops::RangeInclusive<u64> = 1..=30;
 /// The longest time after which a certificate that has run out is still good for a new one; 0: never.
 const RECOVERY_DAYS: std::ops::RangeInclusive<u64> = 0..=14;
+/// The fewest and most calls that one token may make in a second: below ten a person with a few windows is slowed down, and
+/// nobody gets more than a million through.
+const CALLS_PER_SEC: std::ops::RangeInclusive<u64> = 10..=1_000_000;
+/// The fewest and most calls without a good token that are answered as such in a minute.
+const FAILURES_PER_MIN: std::ops::RangeInclusive<u64> = 1..=60_000;
 const DAY: u64 = 24 * 60 * 60;
 /// The most names a certificate needs.
 const MAX_NAMES: usize = 32;
@@ -45,7 +52,7 @@ pub enum ConfigError {
         most: u64,
     },
     /// Too many names.
-    #[error("at most {MAX_NAMES} `--public-name` are possible")]
+    #[error("at most {MAX_NAMES} `--public-name` and `--api-name` are possible")]
     TooManyNames,
 }
 
@@ -58,6 +65,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the API is.
     pub api_listen: SocketAddr,
+    /// What callers may call the API's host, besides the loopback.
+    pub api_names: Vec<String>,
+    /// How often the API may be called.
+    pub call_rates: CallRates,
     /// The names and addresses agents connect to, for the certificate.
     pub public_names: Vec<String>,
     /// New members may work at once.
@@ -87,6 +98,12 @@ pub struct Raw {
     pub listen: SocketAddr,
     /// As in [`Config`].
     pub api_listen: SocketAddr,
+    /// As in [`Config`].
+    pub api_names: Vec<String>,
+    /// By one token.
+    pub api_calls_per_sec: u32,
+    /// From one address.
+    pub api_failures_per_min: u32,
     /// As in [`Config`]; the loopback's names if empty.
     pub public_names: Vec<String>,
     /// As in [`Config`].
@@ -124,7 +141,9 @@ impl TryFrom<Raw> for Config {
         check("--settle-secs", raw.settle_secs, SETTLE_SECS)?;
         check("--heartbeat-secs", raw.heartbeat_secs, HEARTBEAT_SECS)?;
         check("--keep-finished-days", raw.keep_finished_days.into(), KEEP_DAYS)?;
-        if raw.public_names.len() > MAX_NAMES {
+        check("--api-calls-per-sec", raw.api_calls_per_sec.into(), CALLS_PER_SEC)?;
+        check("--api-failures-per-min", raw.api_failures_per_min.into(), FAILURES_PER_MIN)?;
+        if raw.public_names.len() > MAX_NAMES || raw.api_names.len() > MAX_NAMES {
             return Err(ConfigError::TooManyNames);
         }
         let mut public_names = raw.public_names;
@@ -135,6 +154,11 @@ impl TryFrom<Raw> for Config {
             data_dir: raw.data_dir,
             listen: raw.listen,
             api_listen: raw.api_listen,
+            api_names: raw.api_names,
+            call_rates: CallRates {
+                calls: Rate::per_second(raw.api_calls_per_sec),
+                failures: Rate::per_minute(raw.api_failures_per_min),
+            },
             public_names,
             auto_approve: raw.auto_approve,
             certificate_life: Duration::from_secs(raw.certificate_secs.unwrap_or(raw.certificate_days * DAY)),
@@ -164,6 +188,9 @@ mod tests {
             data_dir: PathBuf::from("data"),
             listen: "0.0.0.0:7443".parse().unwrap(),
             api_listen: "127.0.0.1:7080".parse().unwrap(),
+            api_names: Vec::new(),
+            api_calls_per_sec: 5_000,
+            api_failures_per_min: 60,
             public_names: Vec::new(),
             auto_approve: false,
             certificate_days: 7,

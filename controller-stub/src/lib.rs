@@ -1,6 +1,6 @@
 //! The reference controller: certificate authority, clusters, members, tasks. Small, but good enough for a pilot.
 //!
-//! - [`queue`], [`membership`], [`enrollment`]: what it decides, without I/O;
+//! - [`queue`], [`membership`], [`enrollment`], [`access`], [`limit`]: what it decides, without I/O;
 //! - [`state`]: everything it knows, over a durable ledger;
 //! - [`dispatcher`]: the one owner of the state: persist, then speak;
 //! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP;
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub mod access;
 pub mod api;
 pub mod ca;
 mod cli;
@@ -22,6 +23,7 @@ pub mod enrollment;
 pub mod exit;
 mod hardening;
 pub mod hex;
+pub mod limit;
 pub mod link;
 pub mod membership;
 pub mod queue;

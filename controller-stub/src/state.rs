@@ -14,6 +14,7 @@ use crate::ca::Authority;
 use crate::clock::Moment;
 use crate::queue::{Config, Queue};
 
+pub mod api_tokens;
 mod certificates;
 mod clusters;
 pub(crate) mod enroll;
@@ -33,6 +34,7 @@ mod systems;
 pub mod tasks;
 mod words;
 
+use api_tokens::{ApiTokens, Published};
 pub use finished::Retention;
 use ledger::{LedgerError, Write};
 use record::{
@@ -98,6 +100,7 @@ pub struct State {
     settings: Settings,
     clusters: BTreeMap<ClusterName, ClusterRecord>,
     tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
+    api_tokens: ApiTokens,
     members: BTreeMap<MemberId, Member>,
     systems: BTreeMap<SystemName, SystemRecord>,
     streams: BTreeMap<StreamId, StreamRecord>,
@@ -127,6 +130,7 @@ pub struct Turn {
     pub forgotten: Vec<StreamId>,
     words: Vec<Word>,
     woken: Vec<oneshot::Sender<()>>,
+    api_tokens: Option<Published>,
 }
 
 impl Turn {
@@ -135,9 +139,19 @@ impl Turn {
         self.words.iter().map(|word| &word.said)
     }
 
+    /// Whom a committed turn lets in, or no longer, holds from here on.
+    pub fn publish(&self) {
+        if let Some(published) = &self.api_tokens {
+            published.publish();
+        }
+    }
+
     /// Lets the words of a committed turn out. A session too slow to take its word is ended; it hears everything
     /// again when it comes back.
     pub fn speak(self) {
+        if let Some(published) = self.api_tokens {
+            published.end_revoked();
+        }
         for Word { session, said } in self.words {
             if session.words.try_send(said).is_err() {
                 tracing::debug!("a session is over or too slow for what it was to be told");
@@ -185,6 +199,7 @@ impl State {
         Ok(Self {
             clusters: records.clusters()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             tokens: records.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
+            api_tokens: ApiTokens::restore(records.api_tokens()?),
             systems: records.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             streams,
             inputs_of,
@@ -208,6 +223,7 @@ impl State {
     pub fn tick(&mut self, at: Moment) {
         self.queue.tick(at);
         self.forget_stale_tokens(at);
+        self.look_at_api_tokens(at);
         self.forget_unused_inputs(at);
         self.forget_finished(at);
         self.collect_changes();
@@ -249,6 +265,7 @@ impl State {
             forgotten: std::mem::take(&mut self.forgotten),
             words: std::mem::take(&mut self.words),
             woken,
+            api_tokens: self.api_tokens.take_published(),
         }
     }
 

@@ -29,8 +29,8 @@ pub struct StatusView {
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Problem> {
     let view = api
-        .handle
-        .ask(|state, _| {
+        .desk
+        .look(|state, _| {
             let members = state.members(None);
             let mut by_state: BTreeMap<String, usize> = BTreeMap::new();
             for member in &members {

@@ -1,6 +1,6 @@
 //! Typed records over the durable store.
 
-use postern_protocol::id::TokenId;
+use postern_protocol::id::{ApiTokenId, TokenId};
 use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{Epoch, MemberId, StreamId, TaskId, codec};
 use postern_store::{Batch, MAX_BATCH_BYTES, SpoolId, Store, StoreError, Table, parts};
@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::record::{ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord};
+use super::record::{
+    ApiTokenRecord, ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+};
 use super::records::{Listed, Records};
 
 const CLUSTERS: Table = Table::new("clusters", 1);
@@ -20,6 +22,7 @@ const TASKS: Table = Table::new("tasks", 6);
 const OFFERS: Table = Table::new("offers", 7);
 const REPORTS: Table = Table::new("reports", 8);
 const STREAMS: Table = Table::new("streams", 9);
+const API_TOKENS: Table = Table::new("API tokens", 10);
 
 /// Why the ledger did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,10 @@ pub enum Write {
     Token(TokenRecord),
     /// A token that is of no use any more.
     ForgetToken(TokenId),
+    /// A token for the API.
+    ApiToken(ApiTokenRecord),
+    /// A token for the API that was revoked.
+    ForgetApiToken(ApiTokenId),
     /// A member.
     Member(MemberRecord),
     /// A member's numbers.
@@ -143,6 +150,8 @@ impl Ledger {
             Write::Cluster(it) => json(CLUSTERS, &name_key(it.name.as_str()), it),
             Write::Token(it) => json(TOKENS, it.id.as_bytes(), it),
             Write::ForgetToken(id) => Ok(gone(TOKENS, id.as_bytes())),
+            Write::ApiToken(it) => json(API_TOKENS, it.id.as_bytes(), it),
+            Write::ForgetApiToken(id) => Ok(gone(API_TOKENS, id.as_bytes())),
             Write::Member(it) => json(MEMBERS, it.id.as_bytes(), it),
             Write::Numbers(member, it) => json(NUMBERS, member.as_bytes(), it),
             Write::ForgetMember(id) => {
@@ -182,6 +191,10 @@ impl Records for Ledger {
 
     fn tokens(&self) -> Result<Vec<TokenRecord>, LedgerError> {
         self.all(TOKENS)
+    }
+
+    fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, LedgerError> {
+        self.all(API_TOKENS)
     }
 
     fn members(&self) -> Result<Vec<MemberRecord>, LedgerError> {
@@ -234,7 +247,7 @@ const fn rank(write: &Write) -> u8 {
     match write {
         Write::Cluster(_) | Write::System(_) => 0,
         Write::Member(_) => 1,
-        Write::Token(_) | Write::ForgetToken(_) => 2,
+        Write::Token(_) | Write::ForgetToken(_) | Write::ApiToken(_) | Write::ForgetApiToken(_) => 2,
         Write::Stream(_) => 3,
         Write::Offer(_) => 4,
         Write::Report(_) => 5,

@@ -4,7 +4,9 @@ use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{Epoch, MemberId, TaskId};
 
 use super::ledger::LedgerError;
-use super::record::{ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord};
+use super::record::{
+    ApiTokenRecord, ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+};
 
 /// Records of a type, one after the other.
 pub type Listed<'a, T> = Box<dyn Iterator<Item = Result<T, LedgerError>> + 'a>;
@@ -20,6 +22,9 @@ pub trait Records: Send {
 
     /// Every token.
     fn tokens(&self) -> Result<Vec<TokenRecord>, LedgerError>;
+
+    /// Every token for the API.
+    fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, LedgerError>;
 
     /// Every member.
     fn members(&self) -> Result<Vec<MemberRecord>, LedgerError>;

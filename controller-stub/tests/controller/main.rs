@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test waits for one frame and says what came instead")]
 
+mod access;
 mod api;
 mod crowds;
 mod enrollment;
