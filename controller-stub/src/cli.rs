@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::id::ApiTokenName;
 use postern_protocol::{ClusterName, MemberId, SystemName};
+use postern_store::audit::Head;
 
 pub use task::{Import, Submit, TaskCommand};
 
@@ -79,6 +80,15 @@ This controller does not run connectors itself: a system associated with `server
         /// What to do.
         #[command(subcommand)]
         command: ApiTokenCommand,
+    },
+    /// Verify or show the audit log: who did what, and whether somebody changed the log
+    Audit {
+        /// How to reach the controller.
+        #[command(flatten)]
+        reach: Reach,
+        /// What to do.
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Make and list clusters
     Cluster {
@@ -251,6 +261,57 @@ well, fetches what came of them, and lets members work or rest. An administrator
         #[arg(value_name = "NAME|ID")]
         token: String,
     },
+}
+
+/// The audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Read the whole log, and say where its chain breaks first (exit 1)
+    #[command(after_help = "\
+Examples:
+  postern-controller audit verify
+  postern-controller audit verify --dir /backup/audit --head 4711:9f8e...
+
+With --data-dir alone the log is also held against what a controller that runs there remembers of it. A head that was noted
+elsewhere shows whether the end of the log was cut off, or all of it written anew.")]
+    Verify {
+        /// Which log.
+        #[command(flatten)]
+        which: WhichLog,
+        /// A line that is known to have been written, as NUMBER:HASH; may be repeated
+        #[arg(long = "head", value_name = "NUMBER:HASH")]
+        heads: Vec<Head>,
+    },
+    /// Show the lines
+    #[command(after_help = "\
+Examples:
+  postern-controller audit show --by ci
+  postern-controller audit show --act member.revoke --json")]
+    Show {
+        /// Which log.
+        #[command(flatten)]
+        which: WhichLog,
+        /// What was done by the token of this name, or by `controller` itself
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+        /// What was done to this
+        #[arg(long, value_name = "NAME|ID")]
+        on: Option<String>,
+        /// Acts of this name alone, e.g. member.revoke, or of this kind, e.g. member
+        #[arg(long, value_name = "ACT")]
+        act: Option<String>,
+    },
+}
+
+/// Which log is read.
+#[derive(Debug, Args)]
+pub struct WhichLog {
+    /// The log's directory, if not `audit` in --data-dir
+    #[arg(long, value_name = "DIRECTORY")]
+    pub dir: Option<PathBuf>,
+    /// The line with which the files ended that were moved away, as NUMBER:HASH
+    #[arg(long, value_name = "NUMBER:HASH")]
+    pub after: Option<Head>,
 }
 
 /// A time as people write it.

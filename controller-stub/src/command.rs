@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::hardening;
 
 mod api_token;
+mod audit;
 mod cluster;
 mod member;
 mod output;
@@ -25,6 +26,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(options) => serve::run(options),
         Command::ApiToken { reach, command } => asking(api_token::run(&reach, command)),
+        Command::Audit { reach, command } => asking(audit::run(&reach, command)),
         Command::Token { reach, command } => asking(cluster::token(&reach, command)),
         Command::Cluster { reach, command } => asking(cluster::run(&reach, command)),
         Command::Member { reach, command } => asking(member::run(&reach, command)),

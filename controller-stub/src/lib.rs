@@ -4,6 +4,7 @@
 //! - [`state`]: everything it knows, over a durable ledger;
 //! - [`dispatcher`]: the one owner of the state: persist, then speak;
 //! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP;
+//! - [`audit`]: what was done, in a log that shows whether it was changed;
 //! - [`ca`]: certificates; [`client`] and `command`: the command line.
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use clap::Parser as _;
 
 pub mod access;
 pub mod api;
+pub mod audit;
 pub mod ca;
 mod cli;
 pub mod client;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access;
 use crate::api::{self, Api};
+use crate::audit::Scribe;
 use crate::ca::Authority;
 use crate::clock::{self, Moment};
 use crate::config::Config;
@@ -162,9 +163,11 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let addresses = addresses(config, &agents, &api)?;
     let mut signals = Signals::new()?;
     let spawner = Spawner::default();
-    let tokens = parts.state.known_api_tokens();
+    let (tokens, newest) = (parts.state.known_api_tokens(), parts.state.newest_audit_row());
     let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger, parts.spool.clone());
 
+    let scribe = Scribe::new(&config.data_dir, handle.clone(), newest);
+    spawner.spawn(|stop| scribe.run(stop));
     start_link(&spawner, config, &handle, parts.spool.clone(), parts.tls, agents);
     spawner.spawn(|stop| {
         let api_parts = api::Parts {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Progress};
 use postern_protocol::{ClusterName, MemberId, SessionNo, StreamId, SystemName, TaskId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::ca::Authority;
@@ -15,6 +15,7 @@ use crate::clock::Moment;
 use crate::queue::{Config, Queue};
 
 pub mod api_tokens;
+pub mod audit;
 mod certificates;
 mod clusters;
 pub(crate) mod enroll;
@@ -35,6 +36,7 @@ pub mod tasks;
 mod words;
 
 use api_tokens::{ApiTokens, Published};
+use audit::Audit;
 pub use finished::Retention;
 use ledger::{LedgerError, Write};
 use record::{
@@ -101,6 +103,7 @@ pub struct State {
     clusters: BTreeMap<ClusterName, ClusterRecord>,
     tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
     api_tokens: ApiTokens,
+    audit: Audit,
     members: BTreeMap<MemberId, Member>,
     systems: BTreeMap<SystemName, SystemRecord>,
     streams: BTreeMap<StreamId, StreamRecord>,
@@ -131,6 +134,7 @@ pub struct Turn {
     words: Vec<Word>,
     woken: Vec<oneshot::Sender<()>>,
     api_tokens: Option<Published>,
+    audited: (watch::Sender<u64>, u64),
 }
 
 impl Turn {
@@ -139,8 +143,10 @@ impl Turn {
         self.words.iter().map(|word| &word.said)
     }
 
-    /// Whom a committed turn lets in, or no longer, holds from here on.
+    /// Whom a committed turn lets in, or no longer, holds from here on, and its lines may be written.
     pub fn publish(&self) {
+        let (newest, row) = &self.audited;
+        newest.send_if_modified(|it| std::mem::replace(it, *row) != *row);
         if let Some(published) = &self.api_tokens {
             published.publish();
         }
@@ -200,6 +206,7 @@ impl State {
             clusters: records.clusters()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             tokens: records.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
             api_tokens: ApiTokens::restore(records.api_tokens()?),
+            audit: Audit::restore(records.audit_written()?, records.audit_rows()?),
             systems: records.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             streams,
             inputs_of,
@@ -266,6 +273,7 @@ impl State {
             words: std::mem::take(&mut self.words),
             woken,
             api_tokens: self.api_tokens.take_published(),
+            audited: self.audit.newest(),
         }
     }
 

@@ -9,15 +9,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use postern_protocol::id::ApiTokenId;
+use postern_protocol::id::{ApiTokenId, ApiTokenName};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::desk::Desk;
 use super::{Api, Problem};
 use crate::access::{Presented, Role};
 use crate::clock;
 use crate::limit::{Buckets, Origin, Rate};
 use crate::state::api_tokens::{Known, KnownTokens};
+use crate::state::audit::By;
 
 /// The most addresses and tokens that are told apart: some hundred KiB.
 const MAX_TOLD_APART: usize = 4096;
@@ -82,9 +84,9 @@ fn unknown() -> Problem {
 /// Whoever makes a request, and what it asks for.
 #[derive(Clone)]
 pub(super) struct Caller {
+    desk: Desk,
     known: Arc<Known>,
-    /// Where it comes from.
-    pub(super) address: IpAddr,
+    address: IpAddr,
     /// What it asks for, as the route is called.
     pub(super) act: &'static str,
 }
@@ -99,9 +101,22 @@ impl Caller {
         self.known.over().clone()
     }
 
+    #[cfg(test)]
+    pub(super) fn of_test(desk: Desk, act: &'static str) -> Self {
+        Self { desk, known: Known::of_test("ci"), address: Ipv4Addr::LOCALHOST.into(), act }
+    }
+
+    /// Who is told to have done it.
+    pub(super) fn by(&self) -> By {
+        let Known { id, name, role, .. } = &*self.known;
+        By { token: *id, name: name.clone(), role: *role, from: self.address }
+    }
+
     /// The answer to a caller whose role is too low.
-    pub(super) fn too_low(&self, least: Role) -> Problem {
-        tracing::warn!(token = %self.known.name, address = %self.address, act = self.act, "a role is too low");
+    pub(super) async fn turn_away(&self, least: Role, path: &str) -> Problem {
+        if let Err(stopped) = self.desk.turn_away(self, object(path), least.needed()).await {
+            return stopped.into();
+        }
         Problem::new(
             StatusCode::FORBIDDEN,
             format!(
@@ -111,6 +126,13 @@ impl Caller {
             ),
         )
     }
+}
+
+/// What a path is about, as far as it may be repeated: its part behind the kind of thing, if that is a name or an id. A
+/// whole token, which somebody may have pasted there, is neither.
+fn object(path: &str) -> String {
+    let part = path.split('/').nth(3).and_then(|it| it.parse().ok());
+    part.map(|it: ApiTokenName| it.to_string()).unwrap_or_default()
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -131,7 +153,7 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
         Ok(known) => known,
         Err(problem) => return problem.into_response(),
     };
-    let caller = Caller { known, address, act: "" };
+    let caller = Caller { desk: api.desk.clone(), known, address, act: "" };
     let over = caller.over();
     request.extensions_mut().insert(caller);
     tokio::select! {

@@ -169,7 +169,8 @@ async fn guard(it: Permission, mut request: Request, next: Next) -> Response {
     };
     caller.act = it.act;
     if caller.role() < it.least {
-        return caller.too_low(it.least).into_response();
+        let caller = caller.clone();
+        return caller.turn_away(it.least, request.uri().path()).await.into_response();
     }
     if request.method() == Method::POST && has_body(request.headers()) && !is(request.headers(), it.body.media_type()) {
         return Problem::new(

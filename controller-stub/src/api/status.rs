@@ -25,6 +25,10 @@ pub struct StatusView {
     pub commits: u64,
     /// Barriers.
     pub barriers: u64,
+    /// The last line of the audit log, as `NUMBER:HASH`.
+    pub audit_head: String,
+    /// How many lines wait for being written there.
+    pub audit_waiting: usize,
 }
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Problem> {
@@ -45,6 +49,8 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
                 finished: state.finished(),
                 commits,
                 barriers,
+                audit_head: state.audit_head().unwrap_or_default().to_string(),
+                audit_waiting: state.audit_waiting(),
             }
         })
         .await?;

@@ -74,6 +74,20 @@ impl Known {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_test(name: &str) -> Arc<Self> {
+        let made = access::make(clock::wall());
+        Self::of(&ApiTokenRecord {
+            id: made.id,
+            name: name.parse().unwrap(),
+            role: Role::Operator,
+            hash: made.hash,
+            created: clock::wall(),
+            expires: None,
+            last_used: None,
+        })
+    }
+
     /// Whether this is the token, and still good. If so, that is its latest use.
     pub fn admits(&self, presented: &Presented, wall: UnixMillis) -> bool {
         let good = self.hash.is_of(presented) && !has_run_out(self.expires, wall) && !self.over.is_cancelled();
@@ -270,6 +284,7 @@ impl State {
     /// Takes the first administrator's token in, in place of the one before. Its file has to be durable.
     pub fn install_bootstrap(&mut self, made: &Made, at: Moment) {
         if let Some(before) = self.bootstrap() {
+            self.audit_own("api_token.revoke", &format!("{before} {BOOTSTRAP}"), None, at);
             self.writes.push(self.api_tokens.remove(before));
         }
         let record = ApiTokenRecord {
@@ -281,6 +296,7 @@ impl State {
             expires: None,
             last_used: None,
         };
+        self.audit_own("api_token.create", &format!("{} {BOOTSTRAP}", record.id), None, at);
         self.writes.push(self.api_tokens.insert(record));
     }
 

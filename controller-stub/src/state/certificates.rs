@@ -115,6 +115,7 @@ impl State {
         };
         record.next = Some(next.clone());
         self.writes.push(Write::Member(record.clone()));
+        self.audit_own("certificate.issue", &format!("{id}, {}", next.serial), None, at);
         Ok(next)
     }
 }

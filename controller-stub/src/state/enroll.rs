@@ -69,6 +69,8 @@ impl State {
         let record = self.new_member(id, enroll, &issued, at);
         self.writes.push(Write::Member(record.clone()));
         tracing::info!(member = %id, cluster = %record.cluster, state = %record.state, "a member enrolled");
+        let on = format!("{id} into {} with {}, {}", record.cluster, enroll.token, record.state);
+        self.audit_own("member.enroll", &on, None, at);
         self.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None });
         Ok(id)
     }

@@ -72,6 +72,29 @@ pub struct ApiTokenRecord {
     pub last_used: Option<UnixMillis>,
 }
 
+/// A line that waits for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// Its number among rows.
+    pub number: u64,
+    /// When it happened.
+    pub time: UnixMillis,
+    /// What: a JSON object.
+    pub event: String,
+}
+
+/// How far the audit log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditWritten {
+    /// The last row that is in it.
+    pub upto: u64,
+    /// The number of its last line.
+    pub line: u64,
+    /// The hash of that.
+    #[serde(with = "hex")]
+    pub hash: [u8; 32],
+}
+
 /// A member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRecord {

@@ -11,13 +11,13 @@ use crate::lab::{Lab, new_task};
 use crate::member::{succeeded, with_sealed_output};
 
 /// Calls the API without anything that the product's client does.
-struct Caller {
+pub(crate) struct Caller {
     http: reqwest::Client,
     url: String,
 }
 
 impl Caller {
-    fn of(lab: &Lab) -> Self {
+    pub(crate) fn of(lab: &Lab) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { http: reqwest::Client::builder().no_proxy().build().unwrap(), url: lab.addresses().api_url }
     }
@@ -26,7 +26,7 @@ impl Caller {
         self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), format!("{}{path}", self.url))
     }
 
-    async fn call(&self, method: &str, path: &str, token: &str) -> (StatusCode, Value) {
+    pub(crate) async fn call(&self, method: &str, path: &str, token: &str) -> (StatusCode, Value) {
         let response = self.request(method, path).bearer_auth(token).send().await.unwrap();
         (response.status(), response.json().await.unwrap())
     }
@@ -36,14 +36,14 @@ fn administrators(lab: &Lab) -> String {
     std::fs::read_to_string(lab.data_dir().join("api.token")).unwrap().trim().to_owned()
 }
 
-async fn token(lab: &Lab, name: &str, role: Role) -> String {
+pub(crate) async fn token(lab: &Lab, name: &str, role: Role) -> String {
     let body = json!({ "name": name, "role": role });
     let made: Value = lab.client().post("/v1/api-tokens", &body).await.unwrap();
     made["token"].as_str().unwrap().to_owned()
 }
 
 /// A path with something in each place that nothing is called.
-fn filled(it: &Permission) -> String {
+pub(crate) fn filled(it: &Permission) -> String {
     it.path
         .replace("{cluster}", "nowhere")
         .replace("{system}", "nowhere")

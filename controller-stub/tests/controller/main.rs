@@ -5,6 +5,7 @@
 
 mod access;
 mod api;
+mod audit;
 mod crowds;
 mod enrollment;
 mod finished;
