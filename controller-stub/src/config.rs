@@ -28,6 +28,8 @@ const RECOVERY_DAYS: std::ops::RangeInclusive<u64> = 0..=14;
 const CALLS_PER_SEC: std::ops::RangeInclusive<u64> = 10..=1_000_000;
 /// The fewest and most calls without a good token that are answered as such in a minute.
 const FAILURES_PER_MIN: std::ops::RangeInclusive<u64> = 1..=60_000;
+/// The fewest and most enrollments and recoveries of one address in a minute.
+const ENROLLMENTS_PER_MIN: std::ops::RangeInclusive<u64> = 1..=60_000;
 const DAY: u64 = 24 * 60 * 60;
 /// The most names a certificate needs.
 const MAX_NAMES: usize = 32;
@@ -69,6 +71,8 @@ pub struct Config {
     pub api_names: Vec<String>,
     /// How often the API may be called.
     pub call_rates: CallRates,
+    /// How often agents of one address may ask to be enrolled, or recovered.
+    pub enrollments: Rate,
     /// The names and addresses agents connect to, for the certificate.
     pub public_names: Vec<String>,
     /// New members may work at once.
@@ -104,6 +108,8 @@ pub struct Raw {
     pub api_calls_per_sec: u32,
     /// From one address.
     pub api_failures_per_min: u32,
+    /// From one address.
+    pub enrollments_per_min: u32,
     /// As in [`Config`]; the loopback's names if empty.
     pub public_names: Vec<String>,
     /// As in [`Config`].
@@ -143,6 +149,7 @@ impl TryFrom<Raw> for Config {
         check("--keep-finished-days", raw.keep_finished_days.into(), KEEP_DAYS)?;
         check("--api-calls-per-sec", raw.api_calls_per_sec.into(), CALLS_PER_SEC)?;
         check("--api-failures-per-min", raw.api_failures_per_min.into(), FAILURES_PER_MIN)?;
+        check("--enrollments-per-min", raw.enrollments_per_min.into(), ENROLLMENTS_PER_MIN)?;
         if raw.public_names.len() > MAX_NAMES || raw.api_names.len() > MAX_NAMES {
             return Err(ConfigError::TooManyNames);
         }
@@ -159,6 +166,7 @@ impl TryFrom<Raw> for Config {
                 calls: Rate::per_second(raw.api_calls_per_sec),
                 failures: Rate::per_minute(raw.api_failures_per_min),
             },
+            enrollments: Rate::per_minute(raw.enrollments_per_min),
             public_names,
             auto_approve: raw.auto_approve,
             certificate_life: Duration::from_secs(raw.certificate_secs.unwrap_or(raw.certificate_days * DAY)),
@@ -191,6 +199,7 @@ mod tests {
             api_names: Vec::new(),
             api_calls_per_sec: 5_000,
             api_failures_per_min: 60,
+            enrollments_per_min: 120,
             public_names: Vec::new(),
             auto_approve: false,
             certificate_days: 7,

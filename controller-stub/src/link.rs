@@ -22,6 +22,7 @@ mod pump;
 mod tls;
 mod websocket;
 
+pub use enroll::Applicants;
 pub use tls::server_config;
 
 use accept::{Accepted, Place};
@@ -42,6 +43,8 @@ pub struct Link {
     pub heartbeat: Duration,
     /// TLS as agents see it.
     pub tls: TlsAcceptor,
+    /// How often applicants of one address may ask.
+    pub applicants: Applicants,
 }
 
 impl Link {
@@ -84,7 +87,7 @@ impl Link {
                 pump::run(self, *socket, peer, address, stop).await;
             }
             Ok(Ok(Accepted { socket, place: Place::Enrollment(exporter) })) => {
-                enroll::run(&self.handle, *socket, exporter).await;
+                enroll::run(&self.handle, &self.applicants, *socket, address.ip(), exporter).await;
             }
             Ok(Err(error)) => tracing::info!(%address, error = %Chain(&error), "a connection was turned away"),
             Err(_) => tracing::info!(%address, "a connection was turned away: its handshake took too long"),

@@ -21,7 +21,7 @@ use crate::clock::{self, Moment};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Handle};
 use crate::exit::{Chain, Exit, Failure};
-use crate::link::{Link, server_config};
+use crate::link::{Applicants, Link, server_config};
 use crate::spawn::Spawner;
 use crate::state::api_tokens::TokenFile;
 use crate::state::ledger::{Ledger, LedgerError};
@@ -216,7 +216,8 @@ fn start_link(
     tls: TlsAcceptor,
     listener: TcpListener,
 ) {
-    let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, tls };
+    let applicants = Applicants::new(config.enrollments);
+    let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, tls, applicants };
     let sessions = spawner.clone();
     spawner.spawn(|stop| link.listen(listener, sessions, stop));
 }

@@ -24,6 +24,7 @@ pub mod ledger;
 pub mod members;
 mod offers;
 pub mod origin;
+mod patience;
 pub mod record;
 pub mod records;
 mod refusal;
@@ -39,6 +40,7 @@ use api_tokens::{ApiTokens, Published};
 use audit::Audit;
 pub use finished::Retention;
 use ledger::{LedgerError, Write};
+use patience::Patience;
 use record::{
     ClusterRecord, Direction, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
@@ -110,6 +112,7 @@ pub struct State {
     /// The payloads of unfinished tasks, in the order they were submitted with.
     inputs_of: BTreeMap<TaskId, Vec<StreamId>>,
     queue: Queue,
+    patience: Patience,
     finished: finished::Finished,
     progress: BTreeMap<TaskId, Progress>,
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
@@ -212,6 +215,7 @@ impl State {
             inputs_of,
             members,
             queue,
+            patience: Patience::new(settings.certificate_life),
             finished,
             records: Box::new(records),
             authority,

@@ -14,6 +14,7 @@ pub(super) fn run(options: Serve) -> Result<(), Failure> {
         api_names: options.api_names,
         api_calls_per_sec: options.api_calls_per_sec,
         api_failures_per_min: options.api_failures_per_min,
+        enrollments_per_min: options.enrollments_per_min,
         public_names: options.public_names,
         auto_approve: options.auto_approve,
         certificate_days: options.certificate_days,

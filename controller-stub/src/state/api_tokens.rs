@@ -284,7 +284,7 @@ impl State {
     /// Takes the first administrator's token in, in place of the one before. Its file has to be durable.
     pub fn install_bootstrap(&mut self, made: &Made, at: Moment) {
         if let Some(before) = self.bootstrap() {
-            self.audit_own("api_token.revoke", &format!("{before} {BOOTSTRAP}"), None, at);
+            self.audit_own("api_token.revoke", &format!("{before} {BOOTSTRAP}"), Ok(None), at);
             self.writes.push(self.api_tokens.remove(before));
         }
         let record = ApiTokenRecord {
@@ -296,7 +296,7 @@ impl State {
             expires: None,
             last_used: None,
         };
-        self.audit_own("api_token.create", &format!("{} {BOOTSTRAP}", record.id), None, at);
+        self.audit_own("api_token.create", &format!("{} {BOOTSTRAP}", record.id), Ok(None), at);
         self.writes.push(self.api_tokens.insert(record));
     }
 

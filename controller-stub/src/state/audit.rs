@@ -105,10 +105,13 @@ impl State {
         self.audit_row(&Event { by, act, on: clip(on), result: "refused", why: Some(clip(why)), left_out }, at);
     }
 
-    /// The controller did something by itself.
-    pub(super) fn audit_own(&mut self, act: &str, on: &str, why: Option<&str>, at: Moment) {
-        let event = Event { by: CONTROLLER, act, on: clip(on), result: "done", why: why.map(clip), left_out: None };
-        self.audit_row(&event, at);
+    /// The controller did something by itself, perhaps for a reason, or refused it for one.
+    pub(super) fn audit_own(&mut self, act: &str, on: &str, outcome: Result<Option<&str>, &str>, at: Moment) {
+        let (result, why) = match outcome {
+            Ok(why) => ("done", why),
+            Err(why) => ("refused", Some(why)),
+        };
+        self.audit_row(&Event { by: CONTROLLER, act, on: clip(on), result, why: why.map(clip), left_out: None }, at);
     }
 
     fn audit_row(&mut self, event: &impl Serialize, at: Moment) {
