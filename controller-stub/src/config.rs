@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::api::CallRates;
-use crate::limit::Rate;
+use crate::limits::Connections;
+use crate::rate::Rate;
 use crate::state::Retention;
 
 /// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a
@@ -30,6 +31,9 @@ const CALLS_PER_SEC: std::ops::RangeInclusive<u64> = 10..=1_000_000;
 const FAILURES_PER_MIN: std::ops::RangeInclusive<u64> = 1..=60_000;
 /// The fewest and most enrollments and recoveries of one address in a minute.
 const ENROLLMENTS_PER_MIN: std::ops::RangeInclusive<u64> = 1..=60_000;
+/// The fewest and most connections: with fewer a handful of slow ones would disturb everybody, and each of more takes what
+/// [`Connections`] says.
+const CONNECTIONS: std::ops::RangeInclusive<u64> = 16..=65_536;
 const DAY: u64 = 24 * 60 * 60;
 /// The most names a certificate needs.
 const MAX_NAMES: usize = 32;
@@ -89,6 +93,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// How long finished tasks are kept.
     pub keep: Retention,
+    /// How many agents may be connected at once.
+    pub connections: Connections,
     /// Where to write the bound addresses once everything listens.
     pub ready_file: Option<PathBuf>,
 }
@@ -130,6 +136,12 @@ pub struct Raw {
     pub keep_finished_days: u32,
     /// As in [`Retention`].
     pub keep_finished_tasks: usize,
+    /// As in [`Connections`].
+    pub max_connections: usize,
+    /// As in [`Connections`].
+    pub max_handshakes: usize,
+    /// As in [`Connections`].
+    pub max_handshakes_per_address: usize,
     /// As in [`Config`].
     pub ready_file: Option<PathBuf>,
 }
@@ -150,6 +162,10 @@ impl TryFrom<Raw> for Config {
         check("--api-calls-per-sec", raw.api_calls_per_sec.into(), CALLS_PER_SEC)?;
         check("--api-failures-per-min", raw.api_failures_per_min.into(), FAILURES_PER_MIN)?;
         check("--enrollments-per-min", raw.enrollments_per_min.into(), ENROLLMENTS_PER_MIN)?;
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        check("--max-connections", count(raw.max_connections), CONNECTIONS)?;
+        check("--max-handshakes", count(raw.max_handshakes), CONNECTIONS)?;
+        check("--max-handshakes-per-address", count(raw.max_handshakes_per_address), 1..=*CONNECTIONS.end())?;
         if raw.public_names.len() > MAX_NAMES || raw.api_names.len() > MAX_NAMES {
             return Err(ConfigError::TooManyNames);
         }
@@ -175,6 +191,11 @@ impl TryFrom<Raw> for Config {
             settle: Duration::from_secs(raw.settle_secs),
             heartbeat: Duration::from_secs(raw.heartbeat_secs),
             keep: Retention { days: raw.keep_finished_days, newest: raw.keep_finished_tasks },
+            connections: Connections {
+                total: raw.max_connections,
+                handshakes: raw.max_handshakes,
+                handshakes_per_address: raw.max_handshakes_per_address,
+            },
             ready_file: raw.ready_file,
         })
     }
@@ -210,6 +231,9 @@ mod tests {
             heartbeat_secs: 10,
             keep_finished_days: 30,
             keep_finished_tasks: 10_000,
+            max_connections: 4096,
+            max_handshakes: 1024,
+            max_handshakes_per_address: 128,
             ready_file: None,
         }
     }

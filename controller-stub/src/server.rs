@@ -20,7 +20,9 @@ use crate::ca::Authority;
 use crate::clock::{self, Moment};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Handle};
+use crate::door::Door;
 use crate::exit::{Chain, Exit, Failure};
+use crate::limits;
 use crate::link::{Applicants, Link, server_config};
 use crate::spawn::Spawner;
 use crate::state::api_tokens::TokenFile;
@@ -169,6 +171,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let scribe = Scribe::new(&config.data_dir, handle.clone(), newest);
     spawner.spawn(|stop| scribe.run(stop));
     start_link(&spawner, config, &handle, parts.spool.clone(), parts.tls, agents);
+    let (door, callers) = (Door::new(limits::callers()), spawner.clone());
     spawner.spawn(|stop| {
         let api_parts = api::Parts {
             handle,
@@ -179,7 +182,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
             data_dir: config.data_dir.clone(),
             stop,
         };
-        Api::new(api_parts).serve(api)
+        Api::new(api_parts).serve(api, door, callers)
     });
     announce(config, &addresses)?;
 
@@ -218,8 +221,9 @@ fn start_link(
 ) {
     let applicants = Applicants::new(config.enrollments);
     let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, tls, applicants };
+    let door = Door::new(config.connections.with_descriptors().bounds());
     let sessions = spawner.clone();
-    spawner.spawn(|stop| link.listen(listener, sessions, stop));
+    spawner.spawn(|stop| link.listen(listener, door, sessions, stop));
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

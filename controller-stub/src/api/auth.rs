@@ -17,7 +17,7 @@ use super::desk::Desk;
 use super::{Api, Problem};
 use crate::access::{Presented, Role};
 use crate::clock;
-use crate::limit::{Buckets, Origin, Rate};
+use crate::rate::{Buckets, Origin, Rate};
 use crate::state::api_tokens::{Known, KnownTokens};
 use crate::state::audit::By;
 

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::dispatcher::Stopped;
-use crate::limit::TooOften;
+use crate::rate::TooOften;
 use crate::state::{Refusal, RefusalKind};
 
 /// Why a request was not done.

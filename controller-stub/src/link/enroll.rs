@@ -14,7 +14,7 @@ use super::accept::Socket;
 use super::websocket;
 use crate::clock;
 use crate::dispatcher::{Handle, Stopped};
-use crate::limit::{Buckets, Origin, Rate, TooOften};
+use crate::rate::{Buckets, Origin, Rate, TooOften};
 use crate::state::enroll::refused;
 
 /// How long an applicant may take to ask, and to take the answer.

@@ -16,7 +16,7 @@ use super::{Refusal, RefusalKind, State};
 use crate::access::Role;
 use crate::audit::Rows;
 use crate::clock::Moment;
-use crate::limit::{Buckets, Rate};
+use crate::rate::{Buckets, Rate};
 
 /// The most rows that wait for the log, some MiB: beyond that nothing is done that would be a line.
 const MAX_WAITING: usize = 10_000;

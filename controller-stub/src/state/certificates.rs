@@ -15,7 +15,7 @@ use super::record::{MemberRecord, NextCertificate};
 use super::{State, ToSession};
 use crate::ca::{CaError, peer};
 use crate::clock::{Moment, after};
-use crate::limit::TooOften;
+use crate::rate::TooOften;
 
 /// Why there is no next certificate.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,7 @@ mod crowds;
 mod enrollment;
 mod finished;
 mod handshake;
+mod hostile;
 mod lab;
 mod member;
 mod members;
