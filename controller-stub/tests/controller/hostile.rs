@@ -211,7 +211,10 @@ async fn a_controller_out_of_descriptors_lives_on_and_takes_them_from_strangers(
     let _slow = join_all((1..=40).map(|host| from(host, &listener))).await;
     lab.wait_for("it to be told", async || lab.log().contains("could not be accepted").then_some(())).await;
 
-    let _session = Session::greet(&lab, newcomer.hello(), &newcomer).await.unwrap();
+    let greeted = tokio::time::timeout(PATIENCE, Session::greet(&lab, newcomer.hello(), &newcomer)).await;
+    let _session = greeted.expect("it gets in").unwrap();
+    assert!(lab.log().contains("under way for longest"), "strangers had to make room");
+    assert!(!lab.log().contains("took too long"), "it did not wait for them to go");
     assert!(lab.log().matches("could not be accepted").count() <= 20, "it does not ask again and again");
     prlimit(process, Resource::Nofile, Rlimit { current: Some(20_000), maximum: Some(20_000) }).unwrap();
     work(&lab, &mut member, 1..=2).await;
