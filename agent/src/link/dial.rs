@@ -9,7 +9,7 @@ use postern_protocol::frame::MAX_FRAME;
 use postern_protocol::{Secret, enrollment, session};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -315,11 +315,11 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-async fn upgrade(
-    stream: TlsStream<TcpStream>,
+async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     target: &Target,
     subprotocol: &'static str,
-) -> Result<Socket, DialError> {
+) -> Result<WebSocketStream<S>, DialError> {
     let failed = |error| DialError::WebSocket(Box::new(error));
     let mut request = target.url.as_str().into_client_request().map_err(failed)?;
     request.headers_mut().insert(http::header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
@@ -400,6 +400,23 @@ mod tests {
         assert!(matches!(tunnelled(&[b'\n'; MAX_PROXY_HEAD + 1]).await, Err(DialError::Connect { .. })));
         assert!(matches!(tunnelled(b"SSH-2.0-proxy\r\n\r\n").await, Err(DialError::ProxyNonsense)));
         tunnelled(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+    }
+
+    /// The library's own bounds: 64 KiB, 124 headers.
+    #[tokio::test]
+    async fn the_head_of_a_controllers_answer_is_read_to_its_end_or_to_64_kib() {
+        let target = Target::parse("wss://controller.example").unwrap();
+        let begin = "HTTP/1.1 101 Switching Protocols\r\n";
+        for head in [format!("{begin}x: {}", "y".repeat(70_000)), format!("{begin}{}\r\n", "a: b\r\n".repeat(200))] {
+            let (ours, mut theirs) = tokio::io::duplex(1024);
+            let answers = async {
+                // It may be left before all of it is sent.
+                let _ = theirs.write_all(head.as_bytes()).await;
+                theirs
+            };
+            let (upgraded, _) = tokio::join!(upgrade(ours, &target, session::SUBPROTOCOL), answers);
+            assert!(matches!(upgraded, Err(DialError::WebSocket(_))), "{:?}", upgraded.err());
+        }
     }
 
     /// F37. Return the first failure from `dial_each`, and the last address is never asked.

@@ -171,6 +171,20 @@ async fn callers_that_only_hold_connections_keep_no_operator_from_the_api() {
     ended(&mut idle[0]).await;
 }
 
+/// It is refused by the length that it announces, before any of it is read.
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
+    let lab = Lab::start().await;
+    let token = std::fs::read_to_string(lab.data_dir().join("api.token")).unwrap();
+    let api = lab.addresses().api_url.replace("http://", "");
+    let mut stream = from(1, &api).await;
+    let head =
+        format!("POST /v1/tasks HTTP/1.1\r\nauthorization: Bearer {}\r\ncontent-length: 300000\r\n\r\n", token.trim());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let said = String::from_utf8_lossy(&ended(&mut stream).await).into_owned();
+    assert!(said.starts_with("HTTP/1.1 413"), "{said}");
+}
+
 /// A request that is waited for is not idle: others make room.
 #[tokio::test]
 async fn a_caller_that_waits_for_an_outcome_makes_room_for_nobody() {
