@@ -28,7 +28,7 @@ mod hardening;
 pub mod http;
 pub mod identity;
 mod kept;
-mod link;
+pub mod link;
 mod local;
 pub mod policy;
 mod random;

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::certificates::Shown;
 pub use self::certificates::{CertificateStatus, Certificates};
-pub use self::dial::{DialError, Dialer, Place, ProxyRoute, Socket};
+pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
 use self::pump::{Pump, Received};
 use crate::dispatcher::Dispatcher;
 use crate::streams::{self, Streams};

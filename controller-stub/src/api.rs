@@ -45,6 +45,7 @@ pub use problem::Problem;
 pub use status::StatusView;
 pub use streams::StreamView;
 pub use systems::SystemView;
+pub use tasks::read_submission;
 
 /// The largest JSON body: the largest task is about 90 KiB, a third more in base64.
 const MAX_BODY: usize = 256 * 1024;
@@ -178,7 +179,9 @@ mod tests {
             let _ = theirs.read_to_end(&mut answer).await;
             String::from_utf8(answer).unwrap()
         };
-        tokio::join!(asks, connection(ours, router, visitor, CancellationToken::new())).0
+        let serves = connection(ours, router, visitor, CancellationToken::new());
+        let both = async { tokio::join!(asks, serves).0 };
+        tokio::time::timeout(Duration::from_secs(60 * 60), both).await.expect("the connection ends")
     }
 
     /// Take the timer away, and a connection that sends nothing is there for ever.

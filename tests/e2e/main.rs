@@ -10,6 +10,7 @@ mod disks;
 mod exports;
 mod fail_points;
 mod features;
+mod hostile;
 mod identity;
 mod impostor;
 mod lines;

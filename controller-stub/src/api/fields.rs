@@ -58,5 +58,7 @@ mod tests {
         assert_eq!(fields.finish().unwrap_err().field.as_deref(), Some("extra"));
         assert_eq!(Fields::parse(b"[]").err().unwrap().status, 400);
         assert_eq!(Fields::parse(b"{").err().unwrap().status, 400);
+        let deep = b"{\"a\":".repeat(40_000);
+        assert_eq!(Fields::parse(&deep).err().unwrap().status, 400, "it is not read to its end");
     }
 }

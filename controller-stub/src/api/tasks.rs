@@ -32,10 +32,7 @@ const MAX_DEADLINE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 pub(super) async fn submit(State(api): State<Api>, body: Bytes) -> Result<(StatusCode, Json<TaskView>), Problem> {
     let size = body.len();
-    let mut fields = Fields::parse(&body)?;
-    let wait: u64 = fields.optional("wait_secs")?.unwrap_or(USUAL_WAIT);
-    let submission = submission(&mut fields)?;
-    fields.finish()?;
+    let (submission, wait) = read_submission(&body)?;
     check_space(&api.data_dir, 0)?;
     let (id, mode) = (submission.id, submission.mode);
     api.handle.ask_large(size, move |state, at| state.submit(submission, at)).await??;
@@ -45,6 +42,15 @@ pub(super) async fn submit(State(api): State<Api>, body: Bytes) -> Result<(Statu
     let view = api.handle.ask(move |state, _| state.task(id)).await??;
     let status = if view.outcome.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(view)))
+}
+
+/// The task of a body, and for how many seconds its outcome is waited for.
+pub fn read_submission(body: &[u8]) -> Result<(Submission, u64), Problem> {
+    let mut fields = Fields::parse(body)?;
+    let wait: u64 = fields.optional("wait_secs")?.unwrap_or(USUAL_WAIT);
+    let submission = submission(&mut fields)?;
+    fields.finish()?;
+    Ok((submission, wait))
 }
 
 fn submission(fields: &mut Fields) -> Result<Submission, Problem> {
@@ -173,8 +179,7 @@ mod tests {
     use super::*;
 
     fn problem(body: &str) -> Problem {
-        let mut fields = Fields::parse(body.as_bytes()).unwrap();
-        submission(&mut fields).and_then(|_| fields.finish()).err().unwrap()
+        read_submission(body.as_bytes()).err().unwrap()
     }
 
     const ID: &str = "tsk_0195d8a0000070008000000000000001";
