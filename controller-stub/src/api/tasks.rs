@@ -14,9 +14,11 @@ use postern_protocol::{SystemName, TaskId, TaskKind, TaskRequest, codec};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::auth::Caller;
 use super::fields::Fields;
 use super::streams::check_space;
 use super::{Api, Problem};
+use crate::access::Role;
 use crate::state::Submission;
 use crate::state::tasks::{Filter, OpaqueView, TaskView};
 
@@ -30,16 +32,21 @@ const MAX_LIMIT: usize = 1000;
 /// Beyond a year a deadline is a mistake.
 const MAX_DEADLINE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-pub(super) async fn submit(State(api): State<Api>, body: Bytes) -> Result<(StatusCode, Json<TaskView>), Problem> {
+pub(super) async fn submit(
+    State(api): State<Api>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<(StatusCode, Json<TaskView>), Problem> {
     let size = body.len();
     let (submission, wait) = read_submission(&body)?;
     check_space(&api.data_dir, 0)?;
     let (id, mode) = (submission.id, submission.mode);
-    api.handle.ask_large(size, move |state, at| state.submit(submission, at)).await??;
+    let on = format!("{id} {} of {}", submission.request.kind(), submission.system);
+    api.desk.act_told(size, &caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
     if mode == Mode::Sync {
         wait_for(&api, id, Duration::from_secs(wait)).await?;
     }
-    let view = api.handle.ask(move |state, _| state.task(id)).await??;
+    let view = seen_by(&caller, api.desk.look(move |state, _| state.task(id)).await??);
     let status = if view.outcome.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(view)))
 }
@@ -125,24 +132,45 @@ pub(super) struct Which {
     limit: Option<usize>,
 }
 
-pub(super) async fn list(State(api): State<Api>, Query(which): Query<Which>) -> Result<Json<Vec<TaskView>>, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(which): Query<Which>,
+) -> Result<Json<Vec<TaskView>>, Problem> {
     let invalid =
         |field: &'static str| move |error: postern_protocol::id::InvalidId| Problem::field(field, error.to_string());
     let system: Option<SystemName> = which.system.map(|it| it.parse()).transpose().map_err(invalid("system"))?;
     let before = which.before.map(|it| it.parse()).transpose().map_err(invalid("before"))?;
     let limit = which.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT);
     let filter = Filter { system, state: which.state, before, limit };
-    Ok(Json(api.handle.ask(move |state, _| state.tasks(&filter)).await??))
+    let found = api.desk.look(move |state, _| state.tasks(&filter)).await??;
+    Ok(Json(found.into_iter().map(|it| seen_by(&caller, it)).collect()))
 }
 
-pub(super) async fn show(State(api): State<Api>, Path(task): Path<String>) -> Result<Json<TaskView>, Problem> {
-    let task = parse_task(&task)?;
-    Ok(Json(api.handle.ask(move |state, _| state.task(task)).await??))
+/// What a caller is shown of a task: viewers nothing that is sealed, which is nobody's but the requester's.
+fn seen_by(caller: &Caller, mut view: TaskView) -> TaskView {
+    if caller.role() < Role::Operator {
+        view.sealed.clear();
+    }
+    view
 }
 
-pub(super) async fn cancel(State(api): State<Api>, Path(task): Path<String>) -> Result<Json<TaskView>, Problem> {
+pub(super) async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(task): Path<String>,
+) -> Result<Json<TaskView>, Problem> {
     let task = parse_task(&task)?;
-    Ok(Json(api.handle.ask(move |state, at| state.cancel_task(task, at)).await??))
+    Ok(Json(seen_by(&caller, api.desk.look(move |state, _| state.task(task)).await??)))
+}
+
+pub(super) async fn cancel(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(task): Path<String>,
+) -> Result<Json<TaskView>, Problem> {
+    let task = parse_task(&task)?;
+    Ok(Json(api.desk.act(&caller, task.to_string(), move |state, at| state.cancel_task(task, at)).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -152,16 +180,17 @@ pub(super) struct Patience {
 
 pub(super) async fn wait(
     State(api): State<Api>,
+    caller: Caller,
     Path(task): Path<String>,
     Query(patience): Query<Patience>,
 ) -> Result<Json<TaskView>, Problem> {
     let task = parse_task(&task)?;
     wait_for(&api, task, Duration::from_secs(patience.secs.unwrap_or(USUAL_WAIT))).await?;
-    Ok(Json(api.handle.ask(move |state, _| state.task(task)).await??))
+    Ok(Json(seen_by(&caller, api.desk.look(move |state, _| state.task(task)).await??)))
 }
 
 async fn wait_for(api: &Api, task: TaskId, patience: Duration) -> Result<(), Problem> {
-    let done = api.handle.ask(move |state, _| state.wait(task)).await??;
+    let done = api.desk.wait(task).await?;
     tokio::select! {
         _ = done => (),
         () = api.stop.cancelled() => (),

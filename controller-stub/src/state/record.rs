@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use postern_protocol::id::{Incarnation, TokenId};
+use postern_protocol::id::{ApiTokenId, ApiTokenName, Incarnation, TokenId};
 use postern_protocol::message::v1::{MembershipState, Mode};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealingPublicKey;
@@ -13,6 +13,7 @@ use postern_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
+use crate::access::{Role, TokenHash};
 use crate::hex;
 
 /// A cluster.
@@ -50,6 +51,48 @@ pub struct TokenUse {
     pub member: MemberId,
     /// When.
     pub at: UnixMillis,
+}
+
+/// A token for the API. Of its secret only a hash is kept.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ApiTokenRecord {
+    /// Its id, which its text begins with.
+    pub id: ApiTokenId,
+    /// What people call it.
+    pub name: ApiTokenName,
+    /// What it is good for.
+    pub role: Role,
+    /// The hash of its secret.
+    pub hash: TokenHash,
+    /// When it was made.
+    pub created: UnixMillis,
+    /// When it runs out, if it does.
+    pub expires: Option<UnixMillis>,
+    /// When it was last used, to the hour.
+    pub last_used: Option<UnixMillis>,
+}
+
+/// A line that waits for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// Its number among rows.
+    pub number: u64,
+    /// When it happened.
+    pub time: UnixMillis,
+    /// What: a JSON object.
+    pub event: String,
+}
+
+/// How far the audit log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditWritten {
+    /// The last row that is in it.
+    pub upto: u64,
+    /// The number of its last line.
+    pub line: u64,
+    /// The hash of that.
+    #[serde(with = "hex")]
+    pub hash: [u8; 32],
 }
 
 /// A member.

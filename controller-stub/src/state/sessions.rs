@@ -172,6 +172,7 @@ impl State {
         member.record.alarm = Some(alarm.to_owned());
         member.record.epoch = member.record.epoch.next();
         self.writes.push(Write::Member(member.record.clone()));
+        self.audit_own("member.disable", &format!("{id}, hard"), Ok(Some(alarm)), at);
         self.queue.take_away(id, at);
         self.push_state(id);
     }

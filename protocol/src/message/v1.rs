@@ -281,6 +281,8 @@ codes! {
         1 InvalidRequest = "invalid_request",
         /// The authority cannot sign.
         2 AuthorityFault = "authority_fault",
+        /// Too many were asked for; the message says when to ask again.
+        3 Overloaded = "overloaded",
     }
 }
 
