@@ -25,7 +25,7 @@ mod streams;
 mod systems;
 mod tasks;
 
-pub use clusters::{ClusterView, KeysView, TokenView};
+pub use clusters::{ClusterView, KeyView, KeysView, TokenView};
 pub use problem::Problem;
 pub use status::StatusView;
 pub use streams::StreamView;
@@ -78,6 +78,7 @@ impl Api {
             .route("/v1/tasks", get(tasks::list).post(tasks::submit))
             .route("/v1/tasks/{task}", get(tasks::show))
             .route("/v1/tasks/{task}/cancel", post(tasks::cancel))
+            .route("/v1/tasks/{task}/reseal", post(tasks::reseal))
             .route("/v1/tasks/{task}/wait", get(tasks::wait))
             .route("/v1/tasks/{task}/results", get(streams::results))
             .layer(DefaultBodyLimit::max(MAX_BODY))

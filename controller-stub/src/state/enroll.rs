@@ -70,6 +70,7 @@ impl State {
         self.writes.push(Write::Member(record.clone()));
         tracing::info!(member = %id, cluster = %record.cluster, state = %record.state, "a member enrolled");
         self.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None });
+        self.note_opener(id);
         Ok(id)
     }
 
