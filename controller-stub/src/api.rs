@@ -45,7 +45,7 @@ mod tasks;
 mod tokens;
 
 pub use auth::CallRates;
-pub use clusters::{ClusterView, KeysView, TokenView};
+pub use clusters::{ClusterView, KeyView, KeysView, TokenView};
 pub use problem::Problem;
 pub use routes::{Permission, permissions};
 pub use status::StatusView;

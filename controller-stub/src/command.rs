@@ -11,6 +11,7 @@ mod cluster;
 mod member;
 mod output;
 mod payload;
+mod reseal;
 mod results;
 mod serve;
 mod signing;

@@ -29,6 +29,7 @@ pub mod record;
 pub mod records;
 mod refusal;
 mod reports;
+mod reseal;
 mod sessions;
 pub mod streams;
 mod submit;
@@ -46,6 +47,7 @@ use record::{
 };
 use records::Records;
 pub use refusal::{Refusal, RefusalKind};
+pub use reseal::Resealing;
 pub use sessions::{Greeting, Introduction, ToSession, Welcomed};
 pub use submit::Submission;
 pub use systems::{NewSystem, SystemChanges};
@@ -183,6 +185,12 @@ impl State {
     ) -> Result<Self, LedgerError> {
         let config = Config { lease_ttl: settings.lease_ttl, settle: settings.settle, max_unfinished: MAX_UNFINISHED };
         let mut queue = Queue::new(config);
+        let mut members = BTreeMap::new();
+        for record in records.members()? {
+            queue.set_opener(record.id, reseal::opener(&record));
+            let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
+            members.insert(record.id, Member { record, numbers, live: None });
+        }
         let mut finished = finished::Finished::new();
         for task in records.tasks() {
             let task = task?;
@@ -190,13 +198,8 @@ impl State {
                 Some(place) => {
                     finished.insert(place);
                 }
-                None => queue.restore(task, at),
+                None => reseal::restore(&mut queue, &records, task, at)?,
             }
-        }
-        let mut members = BTreeMap::new();
-        for record in records.members()? {
-            let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
-            members.insert(record.id, Member { record, numbers, live: None });
         }
         let streams: BTreeMap<_, _> = records.streams()?.into_iter().map(|it| (it.id, it)).collect();
         let mut inputs_of: BTreeMap<TaskId, Vec<StreamId>> = BTreeMap::new();

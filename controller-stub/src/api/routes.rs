@@ -80,6 +80,7 @@ fn routes() -> Routes {
         .get("/v1/tasks/{task}/wait", Viewer, "task.wait", tasks::wait)
         .post("/v1/tasks", Operator, "task.submit", tasks::submit)
         .post("/v1/tasks/{task}/cancel", Operator, "task.cancel", tasks::cancel)
+        .post("/v1/tasks/{task}/reseal", Operator, "task.reseal", tasks::reseal)
         // Whole datasets, some of them in clear.
         .get("/v1/tasks/{task}/results", Operator, "task.results", streams::results)
         .upload("/v1/streams", Operator, "stream.upload", streams::upload)

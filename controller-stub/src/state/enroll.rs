@@ -82,6 +82,7 @@ impl State {
         let on = format!("{id} into {} with {}, {}", record.cluster, enroll.token, record.state);
         self.audit_own("member.enroll", &on, Ok(None), at);
         self.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None });
+        self.note_opener(id);
         Ok(id)
     }
 

@@ -84,7 +84,7 @@ pub enum Write {
     Task(TaskRecord),
     /// A finished task that is forgotten, with what it was to do and what came of it.
     ForgetTask(TaskId),
-    /// What a task is to do; never changes.
+    /// What a task is to do; changes in how it is sealed alone.
     Offer(Box<Offer>),
     /// What came of a task under one epoch; never changes.
     Report(Box<Report>),

@@ -116,7 +116,7 @@ pub struct MemberRecord {
     pub disable_when_drained: bool,
     /// Why the controller disabled it by itself.
     pub alarm: Option<String>,
-    /// The keys that secrets for it are sealed to.
+    /// The keys it can open secrets with, the newest first: that is the one they are sealed to.
     pub sealing_keys: Vec<SealingPublicKey>,
     /// Its certificate, DER in base64.
     pub certificate: String,
@@ -300,6 +300,8 @@ impl ProvisioningOption {
 pub enum TaskState {
     /// Nobody has it.
     Queued,
+    /// No member has a key that its secrets are sealed to. It waits for one, or to be sealed again.
+    NeedsReseal,
     /// A member was given it.
     Leased {
         /// The member.
@@ -331,6 +333,7 @@ impl TaskState {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::NeedsReseal => "needs_reseal",
             Self::Leased { .. } => "leased",
             Self::Accepted { .. } => "accepted",
             Self::Started { .. } => "started",
@@ -346,7 +349,7 @@ impl TaskState {
             | Self::Accepted { holder }
             | Self::Started { holder }
             | Self::InDoubt { holder, .. } => Some(*holder),
-            Self::Queued | Self::Finished => None,
+            Self::Queued | Self::NeedsReseal | Self::Finished => None,
         }
     }
 

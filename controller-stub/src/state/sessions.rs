@@ -186,6 +186,8 @@ impl State {
         member.numbers.issued = member.numbers.issued.max(hello.last_session).next();
         self.writes.push(Write::Numbers(id, member.numbers));
         update_record(member, &hello, &HEXLOWER.encode(&serial), &mut self.writes);
+        self.note_opener(id);
+        let member = self.members.get_mut(&id).expect("it was admitted a moment ago");
 
         let number = member.numbers.issued;
         let welcome = Welcome {

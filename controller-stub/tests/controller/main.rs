@@ -17,5 +17,6 @@ mod members;
 mod payloads;
 mod renewal;
 mod restarts;
+mod sealing;
 mod systems;
 mod tasks;
