@@ -6,6 +6,7 @@
 mod certificates;
 mod dial;
 mod pump;
+mod roots;
 pub mod tls;
 
 use std::time::Duration;
@@ -22,8 +23,8 @@ use postern_protocol::session::{Ended, MemberSession};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::certificates::Shown;
 pub use self::certificates::{CertificateStatus, Certificates};
+use self::certificates::{Shown, Then};
 pub use self::dial::{DialError, Dialer, Place, ProxyRoute, Socket};
 use self::pump::{Pump, Received};
 use crate::dispatcher::Dispatcher;
@@ -165,7 +166,7 @@ impl Link {
                 if error.is_about_certificate() {
                     self.certificates.handle_turned_down(shown, &text);
                 }
-                if error.is_run_out() && shown == Shown::Current {
+                if error.is_over() && shown == Shown::Current {
                     self.certificates.handle_run_out();
                 }
                 Err(text)
@@ -219,9 +220,13 @@ impl Link {
                 },
                 () = clock::sleep_until(Some(session.poll_timeout())) => session.handle_timeout(clock::now()),
                 () = clock::sleep_until(self.certificates.poll_timeout()) => (),
-                done = self.certificates.work() => if let Some(next) = self.certificates.handle_done(done).await {
-                    pump.try_send(goodbye(SessionRefusal::Replaced, "it goes on under the next certificate").into());
-                    break Left::For(next);
+                done = self.certificates.work() => match self.certificates.handle_done(done).await {
+                    Then::Nothing => (),
+                    Then::Say(frame) => pump.send(*frame).await,
+                    Then::Move(next) => {
+                        pump.try_send(goodbye(SessionRefusal::Replaced, "it goes on under the next certificate").into());
+                        break Left::For(next);
+                    }
                 },
             }
         };
@@ -261,6 +266,11 @@ impl Link {
                     };
                     self.welcome(url, shown, &welcome, state, session, pump).await;
                     backoff.handle_established(clock::now());
+                }
+                Event::Message(FromController::TrustBundle(bundle)) => {
+                    if let Some(frame) = self.certificates.handle_bundle(bundle) {
+                        pump.send(frame).await;
+                    }
                 }
                 Event::Message(frame) => self.pass_on(frame).await,
             }
@@ -326,6 +336,7 @@ impl Link {
             | FromController::Renewed(_)
             | FromController::Cancel(_)
             | FromController::InventoryAsk(_)
+            | FromController::TrustBundle(_)
             | FromController::StreamOpen(_)) => self.dispatcher.frame(frame).await,
         }
     }

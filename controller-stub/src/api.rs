@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dispatcher::Handle;
 
 mod auth;
+mod ca;
 mod clusters;
 mod fields;
 mod members;
@@ -66,6 +67,8 @@ impl Api {
     fn router(self) -> Router {
         Router::new()
             .route("/v1/status", get(status::show))
+            .route("/v1/ca", get(ca::show))
+            .route("/v1/ca/rotation/{step}", post(ca::rotate))
             .route("/v1/tokens", post(clusters::create_token))
             .route("/v1/clusters", get(clusters::list).post(clusters::create))
             .route("/v1/clusters/{cluster}/keys", get(clusters::keys))

@@ -5,6 +5,7 @@ use crate::client::{Client, Where};
 use crate::exit::{Exit, Failure};
 use crate::hardening;
 
+mod ca;
 mod cluster;
 mod member;
 mod output;
@@ -28,6 +29,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Member { reach, command } => asking(member::run(&reach, command)),
         Command::System { reach, command } => asking(system::run(&reach, command)),
         Command::Task { reach, command } => asking(task::run(&reach, command)),
+        Command::Ca { reach, command } => asking(ca::run(&reach, command)),
         Command::Status { reach } => asking(status::run(&reach)),
     }
 }

@@ -26,6 +26,7 @@ pub mod link;
 pub mod membership;
 pub mod queue;
 pub mod random;
+pub mod rotation;
 pub mod server;
 pub mod spawn;
 pub mod state;

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use postern_store::Spool;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::ca::Authority;
+use crate::clock;
 use crate::dispatcher::Handle;
 use crate::exit::Chain;
 use crate::spawn::Spawner;
@@ -22,7 +24,7 @@ mod pump;
 mod tls;
 mod websocket;
 
-pub use tls::server_config;
+pub use tls::{TlsError, server_config};
 
 use accept::{Accepted, Place};
 
@@ -40,17 +42,46 @@ pub struct Link {
     pub spool: Spool,
     /// How often a session asks for a sign of life.
     pub heartbeat: Duration,
-    /// TLS as agents see it.
-    pub tls: TlsAcceptor,
+}
+
+/// TLS as agents see it, which changes with the authority.
+pub struct Tls {
+    names: Vec<String>,
+    authority: watch::Receiver<Arc<Authority>>,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    /// With a certificate for `names`.
+    pub fn new(names: Vec<String>, authority: watch::Receiver<Arc<Authority>>) -> Result<Self, TlsError> {
+        let config = server_config(&authority.borrow(), &names, clock::wall())?;
+        Ok(Self { names, authority, acceptor: TlsAcceptor::from(config) })
+    }
+
+    /// Waits until the authority has changed, and follows it.
+    async fn follow(&mut self) {
+        if self.authority.changed().await.is_err() {
+            // Nothing decides any more.
+            return std::future::pending().await;
+        }
+        let config = server_config(&self.authority.borrow_and_update(), &self.names, clock::wall());
+        match config {
+            Ok(config) => self.acceptor = TlsAcceptor::from(config),
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the listener goes on with the roots it had: start the controller again");
+            }
+        }
+    }
 }
 
 impl Link {
     /// Accepts connections until `stop`.
-    pub async fn listen(self, listener: TcpListener, spawner: Spawner, stop: CancellationToken) {
+    pub async fn listen(self, listener: TcpListener, mut tls: Tls, spawner: Spawner, stop: CancellationToken) {
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
+                () = tls.follow() => continue,
                 accepted = listener.accept() => accepted,
             };
             let (stream, address) = match accepted {
@@ -66,18 +97,18 @@ impl Link {
                 tracing::warn!(%address, "too many connections: one was turned away");
                 continue;
             };
-            let link = self.clone();
+            let (link, acceptor) = (self.clone(), tls.acceptor.clone());
             spawner.spawn(move |stop| async move {
-                link.serve(stream, address, stop).await;
+                link.serve(stream, address, &acceptor, stop).await;
                 drop(permit);
             });
         }
     }
 
-    async fn serve(self, stream: TcpStream, address: SocketAddr, stop: CancellationToken) {
+    async fn serve(self, stream: TcpStream, address: SocketAddr, tls: &TlsAcceptor, stop: CancellationToken) {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = tokio::time::timeout(HANDSHAKE, accept::accept(stream, &self.tls)) => accepted,
+            accepted = tokio::time::timeout(HANDSHAKE, accept::accept(stream, tls)) => accepted,
         };
         match accepted {
             Ok(Ok(Accepted { socket, place: Place::Session(peer) })) => {

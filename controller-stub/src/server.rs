@@ -12,7 +12,6 @@ use postern_store::{Opened, Options, Spool, Store, StoreError, StoreKey};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
@@ -20,9 +19,10 @@ use crate::ca::Authority;
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Handle};
 use crate::exit::{Chain, Exit, Failure};
-use crate::link::{Link, server_config};
+use crate::link::{Link, Tls};
 use crate::spawn::Spawner;
 use crate::state::ledger::{Ledger, LedgerError};
+use crate::state::records::Records as _;
 use crate::state::{Settings, State};
 use crate::{clock, random};
 
@@ -60,7 +60,6 @@ struct Parts {
     ledger: Ledger,
     spool: Spool,
     state: State,
-    tls: TlsAcceptor,
     token: Secret,
 }
 
@@ -73,9 +72,11 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     let spool = store.spool().map_err(|error| Failure::from_error(Exit::Store, &error))?;
     let ledger = Ledger::new(store);
 
-    let authority = Authority::open(&config.data_dir, at.wall).map_err(|error| unusable(&error))?;
-    let identity = authority.issue_server(&config.public_names, at.wall).map_err(|error| unusable(&error))?;
-    let tls = server_config(identity, authority.certificate()).map_err(|error| unusable(&error))?;
+    let authority = match ledger.roots().map_err(|error| ledger_failure(&error))?.map(|it| it.phase) {
+        Some(phase) => Authority::open_roots(&config.data_dir, phase.signing(), phase.other(), at.wall),
+        None => Authority::open(&config.data_dir, at.wall),
+    };
+    let authority = authority.map_err(|error| unusable(&error))?;
     let token = api_token(&config.data_dir).map_err(|error| unusable(&error))?;
     let settings = Settings {
         auto_approve: config.auto_approve,
@@ -94,7 +95,7 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     if removed > 0 {
         tracing::info!(removed, "payloads that nobody knows were removed");
     }
-    Ok(Parts { ledger, spool, state, tls: TlsAcceptor::from(tls), token })
+    Ok(Parts { ledger, spool, state, token })
 }
 
 fn open_store(path: &Path, key: &StoreKey, now: u64) -> Result<Store, Failure> {
@@ -152,8 +153,10 @@ async fn run(config: &Config, parts: Parts) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let spawner = Spawner::default();
     let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger, parts.spool.clone());
+    let tls = Tls::new(config.public_names.clone(), dispatcher.authority())
+        .map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
 
-    start_link(&spawner, config, &handle, parts.spool.clone(), parts.tls, agents);
+    start_link(&spawner, config, &handle, parts.spool.clone(), tls, agents);
     start_api(&spawner, config, handle, parts.spool, parts.token, api);
     announce(config, &addresses)?;
 
@@ -182,17 +185,10 @@ async fn run(config: &Config, parts: Parts) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start_link(
-    spawner: &Spawner,
-    config: &Config,
-    handle: &Handle,
-    spool: Spool,
-    tls: TlsAcceptor,
-    listener: TcpListener,
-) {
-    let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, tls };
+fn start_link(spawner: &Spawner, config: &Config, handle: &Handle, spool: Spool, tls: Tls, listener: TcpListener) {
+    let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat };
     let sessions = spawner.clone();
-    spawner.spawn(|stop| link.listen(listener, sessions, stop));
+    spawner.spawn(|stop| link.listen(listener, tls, sessions, stop));
 }
 
 fn start_api(spawner: &Spawner, config: &Config, handle: Handle, spool: Spool, token: Secret, listener: TcpListener) {

@@ -26,6 +26,7 @@ pub mod record;
 pub mod records;
 mod refusal;
 mod reports;
+pub mod roots;
 mod sessions;
 pub mod streams;
 mod submit;
@@ -36,7 +37,8 @@ mod words;
 pub use finished::Retention;
 use ledger::{LedgerError, Write};
 use record::{
-    ClusterRecord, Direction, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ClusterRecord, Direction, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord,
+    TokenRecord,
 };
 use records::Records;
 pub use refusal::{Refusal, RefusalKind};
@@ -95,6 +97,7 @@ struct Member {
 pub struct State {
     records: Box<dyn Records>,
     authority: Arc<Authority>,
+    roots: RootsRecord,
     settings: Settings,
     clusters: BTreeMap<ClusterName, ClusterRecord>,
     tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
@@ -109,6 +112,8 @@ pub struct State {
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
     /// Decided and not yet in the ledger.
     writes: Vec<Write>,
+    /// The authority from the next commit on, if it changes with that.
+    new_authority: Option<Arc<Authority>>,
     /// To be said once it is.
     words: Vec<Word>,
     /// Contents of tasks among `writes`.
@@ -125,6 +130,8 @@ pub struct Turn {
     pub writes: Vec<Write>,
     /// Payloads whose files are of no use once it is.
     pub forgotten: Vec<StreamId>,
+    /// The authority from then on, if it changes with that.
+    pub authority: Option<Arc<Authority>>,
     words: Vec<Word>,
     woken: Vec<oneshot::Sender<()>>,
 }
@@ -183,6 +190,7 @@ impl State {
             }
         }
         Ok(Self {
+            roots: records.roots()?.unwrap_or_default(),
             clusters: records.clusters()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             tokens: records.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
             systems: records.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
@@ -197,6 +205,7 @@ impl State {
             progress: BTreeMap::new(),
             waiters: BTreeMap::new(),
             writes: Vec::new(),
+            new_authority: None,
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
@@ -247,6 +256,7 @@ impl State {
         Turn {
             writes: std::mem::take(&mut self.writes),
             forgotten: std::mem::take(&mut self.forgotten),
+            authority: self.new_authority.take(),
             words: std::mem::take(&mut self.words),
             woken,
         }

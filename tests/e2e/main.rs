@@ -20,6 +20,7 @@ mod policy;
 mod power;
 mod proxies;
 mod renewal;
+mod roots;
 mod secrets;
 mod sharing;
 mod stopping;

@@ -267,6 +267,7 @@ impl Loop {
             | FromController::ProtocolError(_)
             | FromController::CertIssued(_)
             | FromController::CertRefused(_)
+            | FromController::TrustBundle(_)
             | FromController::StreamOpenAck(_)
             | FromController::Chunk(_)
             | FromController::ChunkAck(_)

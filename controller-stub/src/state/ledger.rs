@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::record::{ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord};
+use super::record::{
+    ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+};
 use super::records::{Listed, Records};
 
 const CLUSTERS: Table = Table::new("clusters", 1);
@@ -20,6 +22,10 @@ const TASKS: Table = Table::new("tasks", 6);
 const OFFERS: Table = Table::new("offers", 7);
 const REPORTS: Table = Table::new("reports", 8);
 const STREAMS: Table = Table::new("streams", 9);
+const ROOTS: Table = Table::new("roots", 10);
+
+/// There is one record of the roots.
+const ROOTS_KEY: &[u8] = b"roots";
 
 /// Why the ledger did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +52,8 @@ pub enum LedgerError {
 /// One change, to be committed with others.
 #[derive(Clone)]
 pub enum Write {
+    /// Which roots there are, and how far their rotation is.
+    Roots(RootsRecord),
     /// A cluster.
     Cluster(ClusterRecord),
     /// A token.
@@ -140,6 +148,7 @@ impl Ledger {
 
     fn changes(&self, write: &Write) -> Result<Vec<Change>, LedgerError> {
         match write {
+            Write::Roots(it) => json(ROOTS, ROOTS_KEY, it),
             Write::Cluster(it) => json(CLUSTERS, &name_key(it.name.as_str()), it),
             Write::Token(it) => json(TOKENS, it.id.as_bytes(), it),
             Write::ForgetToken(id) => Ok(gone(TOKENS, id.as_bytes())),
@@ -172,6 +181,10 @@ impl Ledger {
 }
 
 impl Records for Ledger {
+    fn roots(&self) -> Result<Option<RootsRecord>, LedgerError> {
+        self.one(ROOTS, ROOTS_KEY)
+    }
+
     fn clusters(&self) -> Result<Vec<ClusterRecord>, LedgerError> {
         self.all(CLUSTERS)
     }
@@ -234,7 +247,8 @@ const fn rank(write: &Write) -> u8 {
     match write {
         Write::Cluster(_) | Write::System(_) => 0,
         Write::Member(_) => 1,
-        Write::Token(_) | Write::ForgetToken(_) => 2,
+        // Behind the members whose word a step of a rotation goes by.
+        Write::Token(_) | Write::ForgetToken(_) | Write::Roots(_) => 2,
         Write::Stream(_) => 3,
         Write::Offer(_) => 4,
         Write::Report(_) => 5,

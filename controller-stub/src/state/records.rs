@@ -4,7 +4,9 @@ use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{Epoch, MemberId, TaskId};
 
 use super::ledger::LedgerError;
-use super::record::{ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord};
+use super::record::{
+    ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+};
 
 /// Records of a type, one after the other.
 pub type Listed<'a, T> = Box<dyn Iterator<Item = Result<T, LedgerError>> + 'a>;
@@ -12,6 +14,9 @@ pub type Listed<'a, T> = Box<dyn Iterator<Item = Result<T, LedgerError>> + 'a>;
 /// What is durable, as far as the state reads it. It decides over whatever remembers: the
 /// [ledger](super::ledger::Ledger), or the model of one in the simulation.
 pub trait Records: Send {
+    /// The roots, once there was a rotation.
+    fn roots(&self) -> Result<Option<RootsRecord>, LedgerError>;
+
     /// Every cluster.
     fn clusters(&self) -> Result<Vec<ClusterRecord>, LedgerError>;
 

@@ -14,5 +14,6 @@ mod members;
 mod payloads;
 mod renewal;
 mod restarts;
+mod roots;
 mod systems;
 mod tasks;

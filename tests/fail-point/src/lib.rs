@@ -38,6 +38,12 @@ pub enum Point {
     NextWelcomed,
     /// F46. The old key is gone, and the session has not been confirmed.
     NextCurrent,
+    /// The controller made a root durable, and nothing names it.
+    RootMade,
+    /// The controller made a step of a rotation durable, and nobody has heard of it.
+    RootsDurable,
+    /// The roots that a member is to trust are durable at it, and their acknowledgement has not left.
+    TrustDurable,
 }
 
 impl Point {
@@ -73,6 +79,9 @@ impl Point {
             Self::NextDurable => "next-durable",
             Self::NextWelcomed => "next-welcomed",
             Self::NextCurrent => "next-current",
+            Self::RootMade => "root-made",
+            Self::RootsDurable => "roots-durable",
+            Self::TrustDurable => "trust-durable",
         }
     }
 

@@ -12,7 +12,7 @@ use postern_agent_core::{
 };
 use postern_controller_stub::state::ledger::{self, LedgerError};
 use postern_controller_stub::state::record::{
-    ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 use postern_controller_stub::state::records::{Listed, Records};
 use postern_protocol::id::Incarnation;
@@ -226,8 +226,8 @@ impl ControllerRecords {
             ledger::Write::Report(it) => drop(self.reports.insert((it.task, it.epoch), *it)),
             ledger::Write::Stream(it) => drop(self.streams.insert(it.id, it)),
             ledger::Write::ForgetStream(id) => drop(self.streams.remove(&id)),
-            // Nobody enrolls here.
-            ledger::Write::Token(_) | ledger::Write::ForgetToken(_) => (),
+            // Nobody enrolls here, and no root is replaced.
+            ledger::Write::Token(_) | ledger::Write::ForgetToken(_) | ledger::Write::Roots(_) => (),
         }
     }
 
@@ -262,6 +262,10 @@ fn all<K, T: Clone>(records: &BTreeMap<K, T>) -> Vec<T> {
 }
 
 impl Records for ControllerDisk {
+    fn roots(&self) -> Result<Option<RootsRecord>, LedgerError> {
+        Ok(None)
+    }
+
     fn clusters(&self) -> Result<Vec<ClusterRecord>, LedgerError> {
         Ok(all(&self.records().clusters))
     }
