@@ -20,6 +20,7 @@ mod ca;
 mod clusters;
 mod fields;
 mod members;
+mod outbox;
 mod problem;
 mod status;
 mod streams;
@@ -27,6 +28,7 @@ mod systems;
 mod tasks;
 
 pub use clusters::{ClusterView, KeysView, TokenView};
+pub use outbox::HandedInView;
 pub use problem::Problem;
 pub use status::StatusView;
 pub use streams::StreamView;
@@ -75,6 +77,7 @@ impl Api {
             .route("/v1/members", get(members::list))
             .route("/v1/members/{member}", get(members::show).delete(members::remove))
             .route("/v1/members/{member}/{action}", post(members::act))
+            .route("/v1/outbox", post(outbox::hand_in))
             .route("/v1/systems", get(systems::list).post(systems::add))
             .route("/v1/systems/{system}", get(systems::show).post(systems::edit).delete(systems::remove))
             .route("/v1/systems/{system}/associate", post(systems::associate))

@@ -103,6 +103,15 @@ This controller does not run connectors itself: a system associated with `server
         #[command(subcommand)]
         command: TaskCommand,
     },
+    /// Hand in what a member owes that was revoked
+    Outbox {
+        /// How to reach the controller.
+        #[command(flatten)]
+        reach: Reach,
+        /// What to do.
+        #[command(subcommand)]
+        command: OutboxCommand,
+    },
     /// Show the roots of the certificates, and replace one by another
     Ca {
         /// How to reach the controller.
@@ -276,6 +285,23 @@ pub enum MemberCommand {
     Remove {
         /// The member
         member: MemberId,
+    },
+}
+
+/// What members owe.
+#[derive(Debug, Subcommand)]
+pub enum OutboxCommand {
+    /// Hand in the reports that `postern outbox export` wrote
+    #[command(after_help = "\
+Example:
+  postern-controller outbox import outbox.jsonl
+
+Each report counts as it would have in a session: under the lease it was done under it is the task's outcome, under an
+earlier one it is kept beside it. It is taken only from a member that was revoked, and only unaltered. What became of
+each is shown: finished, observed, not_open, never_leased, or why it was not taken (exit code 1).")]
+    Import {
+        /// The file
+        file: PathBuf,
     },
 }
 

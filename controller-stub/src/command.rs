@@ -8,6 +8,7 @@ use crate::hardening;
 mod ca;
 mod cluster;
 mod member;
+mod outbox;
 mod output;
 mod payload;
 mod results;
@@ -29,6 +30,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Member { reach, command } => asking(member::run(&reach, command)),
         Command::System { reach, command } => asking(system::run(&reach, command)),
         Command::Task { reach, command } => asking(task::run(&reach, command)),
+        Command::Outbox { reach, command } => asking(outbox::run(&reach, command)),
         Command::Ca { reach, command } => asking(ca::run(&reach, command)),
         Command::Status { reach } => asking(status::run(&reach)),
     }

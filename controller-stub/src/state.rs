@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod members;
 mod offers;
 pub mod origin;
+pub mod outbox;
 pub mod record;
 pub mod records;
 mod refusal;

@@ -16,6 +16,7 @@ mod lines;
 mod local;
 mod main_job;
 mod manners;
+mod outbox;
 mod policy;
 mod power;
 mod proxies;

@@ -11,6 +11,7 @@ mod handshake;
 mod lab;
 mod member;
 mod members;
+mod outbox;
 mod payloads;
 mod renewal;
 mod restarts;
