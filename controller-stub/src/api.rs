@@ -31,10 +31,12 @@ use crate::spawn::Spawner;
 use crate::state::api_tokens::KnownTokens;
 
 mod auth;
+mod ca;
 mod clusters;
 mod desk;
 mod fields;
 mod members;
+mod outbox;
 mod problem;
 mod routes;
 mod shield;
@@ -45,12 +47,14 @@ mod tasks;
 mod tokens;
 
 pub use auth::CallRates;
-pub use clusters::{ClusterView, KeysView, TokenView};
+pub use clusters::{ClusterView, KeyView, KeysView, TokenView};
+pub use outbox::HandedInView;
 pub use problem::Problem;
 pub use routes::{Permission, permissions};
 pub use status::StatusView;
 pub use streams::StreamView;
 pub use systems::SystemView;
+pub use tasks::read_submission;
 pub use tokens::NewApiTokenView;
 
 use auth::Gate;
@@ -195,7 +199,9 @@ mod tests {
             let _ = theirs.read_to_end(&mut answer).await;
             String::from_utf8(answer).unwrap()
         };
-        tokio::join!(asks, connection(ours, router, visitor, CancellationToken::new())).0
+        let serves = connection(ours, router, visitor, CancellationToken::new());
+        let both = async { tokio::join!(asks, serves).0 };
+        tokio::time::timeout(Duration::from_secs(60 * 60), both).await.expect("the connection ends")
     }
 
     /// Take the timer away, and a connection that sends nothing is there for ever.

@@ -25,10 +25,13 @@ pub mod ledger;
 pub mod members;
 mod offers;
 pub mod origin;
+pub mod outbox;
 pub mod record;
 pub mod records;
 mod refusal;
 mod reports;
+mod reseal;
+pub mod roots;
 mod sessions;
 pub mod streams;
 mod submit;
@@ -42,10 +45,12 @@ use audit::Audit;
 pub use finished::Retention;
 use ledger::{LedgerError, Write};
 use record::{
-    ClusterRecord, Direction, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ClusterRecord, Direction, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord,
+    TokenRecord,
 };
 use records::Records;
 pub use refusal::{Refusal, RefusalKind};
+pub use reseal::Resealing;
 pub use sessions::{Greeting, Introduction, ToSession, Welcomed};
 pub use submit::Submission;
 pub use systems::{NewSystem, SystemChanges};
@@ -101,6 +106,7 @@ struct Member {
 pub struct State {
     records: Box<dyn Records>,
     authority: Arc<Authority>,
+    roots: RootsRecord,
     settings: Settings,
     clusters: BTreeMap<ClusterName, ClusterRecord>,
     tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
@@ -118,6 +124,8 @@ pub struct State {
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
     /// Decided and not yet in the ledger.
     writes: Vec<Write>,
+    /// The authority from the next commit on, if it changes with that.
+    new_authority: Option<Arc<Authority>>,
     /// To be said once it is.
     words: Vec<Word>,
     /// Contents of tasks among `writes`.
@@ -134,6 +142,8 @@ pub struct Turn {
     pub writes: Vec<Write>,
     /// Payloads whose files are of no use once it is.
     pub forgotten: Vec<StreamId>,
+    /// The authority from then on, if it changes with that.
+    pub authority: Option<Arc<Authority>>,
     words: Vec<Word>,
     woken: Vec<oneshot::Sender<()>>,
     api_tokens: Option<Published>,
@@ -183,6 +193,12 @@ impl State {
     ) -> Result<Self, LedgerError> {
         let config = Config { lease_ttl: settings.lease_ttl, settle: settings.settle, max_unfinished: MAX_UNFINISHED };
         let mut queue = Queue::new(config);
+        let mut members = BTreeMap::new();
+        for record in records.members()? {
+            queue.set_opener(record.id, reseal::opener(&record));
+            let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
+            members.insert(record.id, Member { record, numbers, live: None });
+        }
         let mut finished = finished::Finished::new();
         for task in records.tasks() {
             let task = task?;
@@ -190,13 +206,8 @@ impl State {
                 Some(place) => {
                     finished.insert(place);
                 }
-                None => queue.restore(task, at),
+                None => reseal::restore(&mut queue, &records, task, at)?,
             }
-        }
-        let mut members = BTreeMap::new();
-        for record in records.members()? {
-            let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
-            members.insert(record.id, Member { record, numbers, live: None });
         }
         let streams: BTreeMap<_, _> = records.streams()?.into_iter().map(|it| (it.id, it)).collect();
         let mut inputs_of: BTreeMap<TaskId, Vec<StreamId>> = BTreeMap::new();
@@ -206,6 +217,7 @@ impl State {
             }
         }
         Ok(Self {
+            roots: records.roots()?.unwrap_or_default(),
             clusters: records.clusters()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             tokens: records.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
             api_tokens: ApiTokens::restore(records.api_tokens()?),
@@ -223,6 +235,7 @@ impl State {
             progress: BTreeMap::new(),
             waiters: BTreeMap::new(),
             writes: Vec::new(),
+            new_authority: None,
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
@@ -274,6 +287,7 @@ impl State {
         Turn {
             writes: std::mem::take(&mut self.writes),
             forgotten: std::mem::take(&mut self.forgotten),
+            authority: self.new_authority.take(),
             words: std::mem::take(&mut self.words),
             woken,
             api_tokens: self.api_tokens.take_published(),

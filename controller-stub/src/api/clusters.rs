@@ -39,7 +39,7 @@ pub struct TokenView {
 pub struct KeysView {
     /// The cluster.
     pub cluster: ClusterName,
-    /// One entry for each key of each enabled member.
+    /// The newest of each enabled member.
     pub keys: Vec<KeyView>,
 }
 
@@ -77,12 +77,8 @@ pub(super) async fn keys(State(api): State<Api>, Path(cluster): Path<String>) ->
     let cluster = parse_cluster(&cluster)?;
     let of = cluster.clone();
     let members = api.desk.look(move |state, _| state.sealing_keys(&of)).await??;
-    let keys = members
-        .into_iter()
-        .flat_map(|(member, keys)| {
-            keys.into_iter().map(move |public| KeyView { member, id: public.id().to_string(), public })
-        })
-        .collect();
+    let view = |(member, public): (MemberId, SealingPublicKey)| KeyView { member, id: public.id().to_string(), public };
+    let keys = members.into_iter().map(view).collect();
     Ok(Json(KeysView { cluster, keys }))
 }
 

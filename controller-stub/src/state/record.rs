@@ -14,7 +14,26 @@ use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
 use crate::access::{Role, TokenHash};
+use crate::ca::RootNo;
 use crate::hex;
+use crate::rotation::Phase;
+
+/// Which roots there are, and how far their rotation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootsRecord {
+    /// The number of the bundle that members are to trust: each step makes another.
+    pub bundle: u64,
+    /// The newest root that was made.
+    pub newest: RootNo,
+    /// How far the rotation is.
+    pub phase: Phase,
+}
+
+impl Default for RootsRecord {
+    fn default() -> Self {
+        Self { bundle: 1, newest: RootNo::FIRST, phase: Phase::Single { root: RootNo::FIRST } }
+    }
+}
 
 /// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +135,7 @@ pub struct MemberRecord {
     pub disable_when_drained: bool,
     /// Why the controller disabled it by itself.
     pub alarm: Option<String>,
-    /// The keys that secrets for it are sealed to.
+    /// The keys it can open secrets with, the newest first: that is the one they are sealed to.
     pub sealing_keys: Vec<SealingPublicKey>,
     /// Its certificate, DER in base64.
     pub certificate: String,
@@ -124,6 +143,12 @@ pub struct MemberRecord {
     pub serial: String,
     /// When the certificate runs out.
     pub certificate_expires: UnixMillis,
+    /// The root that signed it.
+    #[serde(default)]
+    pub root: RootNo,
+    /// The roots that it has on disk, as it said last; new certificates are of the first.
+    #[serde(default = "first_root")]
+    pub trusts: Vec<RootNo>,
     /// The certificate that follows it.
     #[serde(default)]
     pub next: Option<NextCertificate>,
@@ -145,6 +170,14 @@ pub struct NextCertificate {
     pub serial: String,
     /// When it runs out.
     pub expires: UnixMillis,
+    /// The root that signed it.
+    #[serde(default)]
+    pub root: RootNo,
+}
+
+/// What a member trusts from its enrollment on, as long as there was no rotation.
+fn first_root() -> Vec<RootNo> {
+    vec![RootNo::FIRST]
 }
 
 /// What has to be remembered of a member's sessions.
@@ -300,6 +333,8 @@ impl ProvisioningOption {
 pub enum TaskState {
     /// Nobody has it.
     Queued,
+    /// No member has a key that its secrets are sealed to. It waits for one, or to be sealed again.
+    NeedsReseal,
     /// A member was given it.
     Leased {
         /// The member.
@@ -331,6 +366,7 @@ impl TaskState {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::NeedsReseal => "needs_reseal",
             Self::Leased { .. } => "leased",
             Self::Accepted { .. } => "accepted",
             Self::Started { .. } => "started",
@@ -346,7 +382,7 @@ impl TaskState {
             | Self::Accepted { holder }
             | Self::Started { holder }
             | Self::InDoubt { holder, .. } => Some(*holder),
-            Self::Queued | Self::Finished => None,
+            Self::Queued | Self::NeedsReseal | Self::Finished => None,
         }
     }
 

@@ -108,6 +108,7 @@ fn what_each_role_adds_to_the_one_below_it() {
             "member.disable",
             "task.submit",
             "task.cancel",
+            "task.reseal",
             "task.results",
             "stream.upload"
         ]
