@@ -5,6 +5,7 @@
 
 mod certificates;
 mod dial;
+mod keys;
 mod pump;
 pub mod tls;
 
@@ -13,9 +14,7 @@ use std::time::Duration;
 use postern_agent_core::{Backoff, Membership};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
-use postern_protocol::message::v1::{
-    AnnouncedKey, GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome,
-};
+use postern_protocol::message::v1::{GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{Ended, MemberSession};
@@ -25,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use self::certificates::Shown;
 pub use self::certificates::{CertificateStatus, Certificates};
 pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
+pub use self::keys::KeyRing;
 use self::pump::{Pump, Received};
 use crate::dispatcher::Dispatcher;
 use crate::streams::{self, Streams};
@@ -72,8 +72,6 @@ pub struct Introduction {
     pub incarnation: Incarnation,
     /// What it serves.
     pub systems: Vec<ServedSystem>,
-    /// The keys secrets for it are sealed to.
-    pub sealing_keys: Vec<AnnouncedKey>,
 }
 
 /// The way to the controller.
@@ -82,6 +80,8 @@ pub struct Link {
     pub dialer: Dialer,
     /// What sessions are opened with.
     pub certificates: Certificates,
+    /// What secrets for this agent are sealed to.
+    pub keys: KeyRing,
     /// The controllers, tried in turn.
     pub urls: Vec<String>,
     /// What to say in `Hello`.
@@ -136,6 +136,7 @@ impl Link {
         loop {
             let left = self.session(url, socket, shown, backoff, stop).await;
             self.certificates.handle_disconnected();
+            self.keys.handle_disconnected();
             self.streams.disconnected().await;
             self.dispatcher.disconnected().await;
             match left {
@@ -190,7 +191,7 @@ impl Link {
             last_session: standing.session,
             revisions: List::clipped(FromMember::REVISIONS.to_vec()),
             systems: List::clipped(self.introduction.systems.clone()),
-            sealing_keys: List::clipped(self.introduction.sealing_keys.clone()),
+            sealing_keys: self.keys.introduce(),
             next_report: standing.next_report,
             held: standing.held,
             ext: List::default(),
@@ -207,6 +208,9 @@ impl Link {
             if let Some(renew) = self.certificates.poll(&self.dialer, url) {
                 pump.send(renew.into()).await;
             }
+            if let Some(announce) = self.keys.poll() {
+                pump.send(announce.into()).await;
+            }
             tokio::select! {
                 () = stop.cancelled() => {
                     say_goodbye(&pump).await;
@@ -219,6 +223,8 @@ impl Link {
                 },
                 () = clock::sleep_until(Some(session.poll_timeout())) => session.handle_timeout(clock::now()),
                 () = clock::sleep_until(self.certificates.poll_timeout()) => (),
+                () = clock::sleep_until(self.keys.poll_timeout()) => (),
+                done = self.keys.work() => self.keys.handle_done(done),
                 done = self.certificates.work() => if let Some(next) = self.certificates.handle_done(done).await {
                     pump.try_send(goodbye(SessionRefusal::Replaced, "it goes on under the next certificate").into());
                     break Left::For(next);
@@ -282,6 +288,7 @@ impl Link {
             return;
         }
         self.certificates.handle_welcomed(shown).await;
+        self.keys.handle_welcomed();
         session.handle_durable();
         while let Some(frame) = session.poll_transmit() {
             pump.send(frame).await;
@@ -301,6 +308,7 @@ impl Link {
         match frame {
             FromController::CertIssued(issued) => self.certificates.handle_issued(&issued),
             FromController::CertRefused(refused) => self.certificates.handle_refused(&refused),
+            FromController::KeyAck(ack) => self.keys.handle_acknowledged(&ack),
             FromController::StreamOpenAck(frame) => {
                 self.streams.send(streams::Command::OpenAcked(frame.stream, frame.durable)).await;
             }

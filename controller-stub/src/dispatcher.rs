@@ -161,6 +161,7 @@ impl Dispatcher {
         }
         fail_points::after(&turn);
         // Nothing before this line was heard outside.
+        turn.publish();
         for reply in after {
             reply();
         }

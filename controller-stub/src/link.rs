@@ -24,6 +24,7 @@ mod pump;
 mod tls;
 mod websocket;
 
+pub use enroll::Applicants;
 pub use tls::server_config;
 
 use accept::{AcceptError, Accepted, Place};
@@ -39,6 +40,8 @@ pub struct Link {
     pub heartbeat: Duration,
     /// TLS as agents see it.
     pub tls: TlsAcceptor,
+    /// How often applicants of one address may ask.
+    pub applicants: Applicants,
 }
 
 impl Link {
@@ -66,7 +69,7 @@ impl Link {
             }
             Ok(Ok(Accepted { socket, place: Place::Enrollment(exporter) })) => tokio::select! {
                 () = visitor.turned_out() => turned_out(&visitor, address),
-                () = enroll::run(&self.handle, *socket, exporter) => (),
+                () = enroll::run(&self.handle, &self.applicants, *socket, address.ip(), exporter) => (),
             },
             Ok(Err(error)) if visitor.may_be_told() => {
                 tracing::info!(%address, error = %Chain(&error), "a connection was turned away");

@@ -11,7 +11,6 @@ use postern_protocol::MemberId;
 use postern_protocol::bounded::Bytes;
 use postern_protocol::enrollment::v1::EnrollRefusal;
 use postern_protocol::message::v1::{CertIssued, CertRefused, CertRenew};
-use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::time::UnixMillis;
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
@@ -22,6 +21,7 @@ use super::{DialError, Dialer, Place, Socket, tls};
 use crate::chain::Chain;
 use crate::enrollment::{EnrollmentError, Recovery, recover};
 use crate::identity::{Credential, Identity, IdentityDir, IdentityError, validity};
+use crate::keys::SealingKeys;
 use crate::{clock, random};
 
 /// Which certificate a session is opened with.
@@ -73,7 +73,7 @@ type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
 pub struct Certificates {
     directory: Arc<IdentityDir>,
     member: MemberId,
-    sealing_key: SealingPublicKey,
+    keys: SealingKeys,
     ca: CertificateDer<'static>,
     current: Credential,
     next: Option<Credential>,
@@ -92,9 +92,9 @@ pub struct Certificates {
 impl Certificates {
     /// Those of `identity`, and where it is told how they are.
     pub fn new(
-        directory: IdentityDir,
+        directory: Arc<IdentityDir>,
         identity: Identity,
-        sealing_key: SealingPublicKey,
+        keys: SealingKeys,
     ) -> Result<(Self, watch::Receiver<CertificateStatus>), tls::TlsError> {
         tls::for_sessions(&identity.ca, &identity.current)?;
         let next = match &identity.next {
@@ -110,9 +110,9 @@ impl Certificates {
             again: None,
         });
         let certificates = Self {
-            directory: Arc::new(directory),
+            directory,
             member: identity.membership.member,
-            sealing_key,
+            keys,
             ca: identity.ca,
             current: identity.current,
             next: identity.next,
@@ -169,7 +169,8 @@ impl Certificates {
         // On disk with its certificate alone: one whose answer is lost is replaced by the next that is asked for.
         let fresh = Credential::generate()?;
         let (ca, current) = (&self.ca, &self.current);
-        let by = |old| Recovery { member: self.member, old, sealing_key: self.sealing_key, csr: fresh.request() };
+        let sealing_key = self.keys.newest();
+        let by = |old| Recovery { member: self.member, old, sealing_key, csr: fresh.request() };
         let by_next = match self.next.as_ref().filter(|next| next.certificate().is_some()) {
             Some(next) => Some(ask(dialer, url, ca, by(next)).await),
             None => None,
@@ -418,7 +419,7 @@ async fn until(work: &mut Option<Work>) -> Done {
 }
 
 /// Disks are slow: the link must not wait for them on a worker of the runtime.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     directory: Arc<IdentityDir>,
     work: impl FnOnce(&IdentityDir) -> Result<T, IdentityError> + Send + 'static,
 ) -> Result<T, IdentityError> {

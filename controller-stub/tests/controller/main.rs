@@ -3,7 +3,9 @@
 #![cfg(test)]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test waits for one frame and says what came instead")]
 
+mod access;
 mod api;
+mod audit;
 mod crowds;
 mod enrollment;
 mod finished;
@@ -15,5 +17,6 @@ mod members;
 mod payloads;
 mod renewal;
 mod restarts;
+mod sealing;
 mod systems;
 mod tasks;
