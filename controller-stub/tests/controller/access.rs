@@ -118,6 +118,14 @@ fn what_each_role_adds_to_the_one_below_it() {
     assert!(others.map(|it| it.least).all(|it| it == Role::Administrator));
 }
 
+#[test]
+fn the_documentation_names_every_act() {
+    let document = include_str!("../../../docs/audit.md");
+    for it in permissions().into_iter().filter(|it| it.method != "GET") {
+        assert!(document.contains(&format!("`{}`", it.act)), "docs/audit.md does not name `{}`", it.act);
+    }
+}
+
 #[tokio::test]
 async fn a_viewer_sees_a_task_without_what_is_sealed() {
     let lab = Lab::start().await;
