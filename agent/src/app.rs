@@ -117,7 +117,7 @@ impl App {
         config.systems.iter().try_for_each(connector::check)?;
         let identity = IdentityDir::open(&config.state_dir)?;
         let sealing_key = identity.sealing_key()?;
-        let (store, recovered) = Store::open(&config.state_dir)?;
+        let (store, recovered) = Store::open_in(&config.home())?;
         if let Some(aside) = recovered.and_then(|recovered| recovered.moved_aside) {
             tracing::error!(
                 moved_to = %aside.to.display(), reason = aside.reason,

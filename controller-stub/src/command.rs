@@ -13,12 +13,14 @@ mod results;
 mod serve;
 mod signing;
 mod status;
+mod store;
 mod submit;
 mod system;
 mod task;
 
 /// Carries a command out.
 pub fn run(command: Command) -> Result<(), Failure> {
+    hardening::keep_files_private();
     hardening::keep_memory_private()
         .map_err(|error| Failure::new(Exit::Failed, format!("core dumps cannot be switched off: {error}")))?;
     match command {
@@ -28,6 +30,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Member { reach, command } => asking(member::run(&reach, command)),
         Command::System { reach, command } => asking(system::run(&reach, command)),
         Command::Task { reach, command } => asking(task::run(&reach, command)),
+        Command::Store { command } => store::run(command),
         Command::Status { reach } => asking(status::run(&reach)),
     }
 }

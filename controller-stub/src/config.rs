@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use postern_store::Home;
+
 use crate::state::Retention;
 
 /// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a
@@ -54,6 +56,8 @@ pub enum ConfigError {
 pub struct Config {
     /// Where everything durable is.
     pub data_dir: PathBuf,
+    /// The same with its store.
+    pub home: Home,
     /// Where agents connect to.
     pub listen: SocketAddr,
     /// Where the API is.
@@ -83,6 +87,8 @@ pub struct Config {
 pub struct Raw {
     /// As in [`Config`].
     pub data_dir: PathBuf,
+    /// As in [`Config`].
+    pub home: Home,
     /// As in [`Config`].
     pub listen: SocketAddr,
     /// As in [`Config`].
@@ -133,6 +139,7 @@ impl TryFrom<Raw> for Config {
         }
         Ok(Self {
             data_dir: raw.data_dir,
+            home: raw.home,
             listen: raw.listen,
             api_listen: raw.api_listen,
             public_names,
@@ -162,6 +169,7 @@ mod tests {
     fn raw() -> Raw {
         Raw {
             data_dir: PathBuf::from("data"),
+            home: Home::with_key_file("data"),
             listen: "0.0.0.0:7443".parse().unwrap(),
             api_listen: "127.0.0.1:7080".parse().unwrap(),
             public_names: Vec::new(),

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::ready_file::ReadyFile;
-use super::{Failed, load};
+use super::{Failed, load_private};
 use crate::app::{App, AppError};
 use crate::chain::Chain;
 use crate::cli::Run;
@@ -27,7 +27,7 @@ const STORE_WAIT: Duration = Duration::from_millis(200);
 const TIDY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
-    let config = load(config)?;
+    let config = load_private(config)?;
     // Asked first, so that a machine without membership does not make a store.
     let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or(AppError::NotEnrolled)?;
     let mut signals = Signals::new().map_err(|error| Failed::because(Exit::Bug, &error))?;

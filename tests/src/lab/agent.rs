@@ -84,6 +84,7 @@ pub struct Agent {
     member: String,
     process: Option<Process>,
     environment: Vec<(&'static str, OsString)>,
+    credentials: Option<PathBuf>,
 }
 
 impl Agent {
@@ -101,6 +102,7 @@ impl Agent {
             member: String::new(),
             process: None,
             environment: Vec::new(),
+            credentials: None,
         };
         std::fs::write(folder.join("salesforce-ca.pem"), ca_pem).expect("the simulator's CA");
         agent.write_secret("consumer-secret", salesforce_sim::CONSUMER_SECRET);
@@ -173,6 +175,7 @@ impl Agent {
             .arg("--config")
             .arg(self.config())
             .args(arguments)
+            .envs(self.credentials.iter().map(|folder| ("CREDENTIALS_DIRECTORY", folder)))
             .kill_on_drop(true)
             .output()
             .await
@@ -213,12 +216,19 @@ impl Agent {
         let (config, ready) = (path(self.config()), path(self.folder.join("ready")));
         let arguments = ["--config", &config, "run", "--ready-file", &ready];
         let log = self.folder.join("agent.log");
-        self.process = Some(Process::start_in(&self.programs.join("postern"), &arguments, &log, &self.environment));
+        let credentials = self.credentials.iter().map(|folder| ("CREDENTIALS_DIRECTORY", folder.clone().into()));
+        let environment: Vec<_> = self.environment.iter().cloned().chain(credentials).collect();
+        self.process = Some(Process::start_in(&self.programs.join("postern"), &arguments, &log, &environment));
     }
 
     /// Sets variables of the processes that are started from now on.
     pub fn set_environment(&mut self, environment: Vec<(&'static str, OsString)>) {
         self.environment = environment;
+    }
+
+    /// Hands the credentials in a folder, as systemd does, to whatever is started of it from now on.
+    pub fn set_credentials(&mut self, folder: PathBuf) {
+        self.credentials = Some(folder);
     }
 
     /// Waits until it ends by itself, and returns its exit code.
