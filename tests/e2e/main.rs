@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod at_rest;
 mod bad_input;
 mod collections;
 mod crashes;
