@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::access;
+use crate::access::{self, Presented};
 use crate::api::{self, Api};
 use crate::audit::Scribe;
 use crate::ca::Authority;
@@ -149,9 +149,12 @@ fn ledger_failure(error: &LedgerError) -> Failure {
 fn bootstrap(data_dir: &Path, state: &mut State, at: Moment) -> Result<(), PrivateError> {
     let path = data_dir.join("api.token");
     let file = match private::read_if_any(&path, MAX_FILE)? {
-        None => TokenFile::Missing,
+        None => TokenFile::Holds(None),
         Some(text) if text.trim_ascii().is_empty() => TokenFile::Empty,
-        Some(_) => TokenFile::Written,
+        Some(text) => {
+            let token = str::from_utf8(&text).ok().and_then(|it| it.parse::<Presented>().ok());
+            TokenFile::Holds(token.map(|it| it.id))
+        }
     };
     if !state.wants_bootstrap(file, at) {
         return Ok(());

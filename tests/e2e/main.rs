@@ -24,6 +24,7 @@ mod power;
 mod proxies;
 mod python;
 mod renewal;
+mod roles;
 mod roots;
 mod sealing;
 mod secrets;
