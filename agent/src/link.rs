@@ -7,6 +7,7 @@ mod certificates;
 mod dial;
 mod keys;
 mod pump;
+mod roots;
 pub mod tls;
 
 use std::time::Duration;
@@ -21,8 +22,8 @@ use postern_protocol::session::{Ended, MemberSession};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::certificates::Shown;
 pub use self::certificates::{CertificateStatus, Certificates};
+use self::certificates::{Shown, Then};
 pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
 pub use self::keys::KeyRing;
 use self::pump::{Pump, Received};
@@ -166,7 +167,7 @@ impl Link {
                 if error.is_about_certificate() {
                     self.certificates.handle_turned_down(shown, &text);
                 }
-                if error.is_run_out() && shown == Shown::Current {
+                if error.is_over() && shown == Shown::Current {
                     self.certificates.handle_run_out();
                 }
                 Err(text)
@@ -225,9 +226,13 @@ impl Link {
                 () = clock::sleep_until(self.certificates.poll_timeout()) => (),
                 () = clock::sleep_until(self.keys.poll_timeout()) => (),
                 done = self.keys.work() => self.keys.handle_done(done),
-                done = self.certificates.work() => if let Some(next) = self.certificates.handle_done(done).await {
-                    pump.try_send(goodbye(SessionRefusal::Replaced, "it goes on under the next certificate").into());
-                    break Left::For(next);
+                done = self.certificates.work() => match self.certificates.handle_done(done).await {
+                    Then::Nothing => (),
+                    Then::Say(frame) => pump.send(*frame).await,
+                    Then::Move(next) => {
+                        pump.try_send(goodbye(SessionRefusal::Replaced, "it goes on under the next certificate").into());
+                        break Left::For(next);
+                    }
                 },
             }
         };
@@ -267,6 +272,11 @@ impl Link {
                     };
                     self.welcome(url, shown, &welcome, state, session, pump).await;
                     backoff.handle_established(clock::now());
+                }
+                Event::Message(FromController::TrustBundle(bundle)) => {
+                    if let Some(frame) = self.certificates.handle_bundle(bundle) {
+                        pump.send(frame).await;
+                    }
                 }
                 Event::Message(frame) => self.pass_on(frame).await,
             }
@@ -334,6 +344,7 @@ impl Link {
             | FromController::Renewed(_)
             | FromController::Cancel(_)
             | FromController::InventoryAsk(_)
+            | FromController::TrustBundle(_)
             | FromController::StreamOpen(_)) => self.dispatcher.frame(frame).await,
         }
     }

@@ -31,10 +31,12 @@ use crate::spawn::Spawner;
 use crate::state::api_tokens::KnownTokens;
 
 mod auth;
+mod ca;
 mod clusters;
 mod desk;
 mod fields;
 mod members;
+mod outbox;
 mod problem;
 mod routes;
 mod shield;
@@ -46,6 +48,7 @@ mod tokens;
 
 pub use auth::CallRates;
 pub use clusters::{ClusterView, KeyView, KeysView, TokenView};
+pub use outbox::HandedInView;
 pub use problem::Problem;
 pub use routes::{Permission, permissions};
 pub use status::StatusView;

@@ -7,8 +7,10 @@ use crate::hardening;
 
 mod api_token;
 mod audit;
+mod ca;
 mod cluster;
 mod member;
+mod outbox;
 mod output;
 mod payload;
 mod reseal;
@@ -33,6 +35,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Member { reach, command } => asking(member::run(&reach, command)),
         Command::System { reach, command } => asking(system::run(&reach, command)),
         Command::Task { reach, command } => asking(task::run(&reach, command)),
+        Command::Outbox { reach, command } => asking(outbox::run(&reach, command)),
+        Command::Ca { reach, command } => asking(ca::run(&reach, command)),
         Command::Status { reach } => asking(status::run(&reach)),
     }
 }

@@ -34,6 +34,7 @@ mod pace;
 pub mod queue;
 pub mod random;
 pub mod rate;
+pub mod rotation;
 pub mod server;
 pub mod spawn;
 pub mod state;

@@ -10,7 +10,6 @@ use postern_store::{Opened, Options, Spool, Store, StoreError, StoreKey};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::access;
@@ -23,10 +22,11 @@ use crate::dispatcher::{Dispatcher, Handle};
 use crate::door::Door;
 use crate::exit::{Chain, Exit, Failure};
 use crate::limits;
-use crate::link::{Applicants, Link, server_config};
+use crate::link::{Applicants, Link, Tls};
 use crate::spawn::Spawner;
 use crate::state::api_tokens::TokenFile;
 use crate::state::ledger::{Ledger, LedgerError};
+use crate::state::records::Records as _;
 use crate::state::{Settings, State};
 
 /// How long sessions and requests get to end by themselves.
@@ -63,7 +63,6 @@ struct Parts {
     ledger: Ledger,
     spool: Spool,
     state: State,
-    tls: TlsAcceptor,
 }
 
 fn open(config: &Config) -> Result<Parts, Failure> {
@@ -75,9 +74,11 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     let spool = store.spool().map_err(|error| Failure::from_error(Exit::Store, &error))?;
     let ledger = Ledger::new(store);
 
-    let authority = Authority::open(&config.data_dir, at.wall).map_err(|error| unusable(&error))?;
-    let identity = authority.issue_server(&config.public_names, at.wall).map_err(|error| unusable(&error))?;
-    let tls = server_config(identity, authority.certificate()).map_err(|error| unusable(&error))?;
+    let authority = match ledger.roots().map_err(|error| ledger_failure(&error))?.map(|it| it.phase) {
+        Some(phase) => Authority::open_roots(&config.data_dir, phase.signing(), phase.other(), at.wall),
+        None => Authority::open(&config.data_dir, at.wall),
+    };
+    let authority = authority.map_err(|error| unusable(&error))?;
     let settings = Settings {
         auto_approve: config.auto_approve,
         certificate_life: config.certificate_life,
@@ -96,7 +97,7 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     if removed > 0 {
         tracing::info!(removed, "payloads that nobody knows were removed");
     }
-    Ok(Parts { ledger, spool, state, tls: TlsAcceptor::from(tls) })
+    Ok(Parts { ledger, spool, state })
 }
 
 fn open_store(path: &Path, key: &StoreKey, now: u64) -> Result<Store, Failure> {
@@ -167,10 +168,12 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let spawner = Spawner::default();
     let (tokens, newest) = (parts.state.known_api_tokens(), parts.state.newest_audit_row());
     let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger, parts.spool.clone());
+    let tls = Tls::new(config.public_names.clone(), dispatcher.authority())
+        .map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
 
     let scribe = Scribe::new(&config.data_dir, handle.clone(), newest);
     spawner.spawn(|stop| scribe.run(stop));
-    start_link(&spawner, config, &handle, parts.spool.clone(), parts.tls, agents);
+    start_link(&spawner, config, &handle, parts.spool.clone(), tls, agents);
     let (door, callers) = (Door::new(limits::callers()), spawner.clone());
     spawner.spawn(|stop| {
         let api_parts = api::Parts {
@@ -211,19 +214,12 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start_link(
-    spawner: &Spawner,
-    config: &Config,
-    handle: &Handle,
-    spool: Spool,
-    tls: TlsAcceptor,
-    listener: TcpListener,
-) {
+fn start_link(spawner: &Spawner, config: &Config, handle: &Handle, spool: Spool, tls: Tls, listener: TcpListener) {
     let applicants = Applicants::new(config.enrollments);
-    let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, tls, applicants };
+    let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, applicants };
     let door = Door::new(config.connections.with_descriptors().bounds());
     let sessions = spawner.clone();
-    spawner.spawn(|stop| link.listen(listener, door, sessions, stop));
+    spawner.spawn(|stop| link.listen(listener, tls, door, sessions, stop));
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -24,12 +24,14 @@ pub mod ledger;
 pub mod members;
 mod offers;
 pub mod origin;
+pub mod outbox;
 mod patience;
 pub mod record;
 pub mod records;
 mod refusal;
 mod reports;
 mod reseal;
+pub mod roots;
 mod sessions;
 pub mod streams;
 mod submit;
@@ -43,7 +45,8 @@ pub use finished::Retention;
 use ledger::{LedgerError, Write};
 use patience::Patience;
 use record::{
-    ClusterRecord, Direction, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ClusterRecord, Direction, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord,
+    TokenRecord,
 };
 use records::Records;
 pub use refusal::{Refusal, RefusalKind};
@@ -103,6 +106,7 @@ struct Member {
 pub struct State {
     records: Box<dyn Records>,
     authority: Arc<Authority>,
+    roots: RootsRecord,
     settings: Settings,
     clusters: BTreeMap<ClusterName, ClusterRecord>,
     tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
@@ -120,6 +124,8 @@ pub struct State {
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
     /// Decided and not yet in the ledger.
     writes: Vec<Write>,
+    /// The authority from the next commit on, if it changes with that.
+    new_authority: Option<Arc<Authority>>,
     /// To be said once it is.
     words: Vec<Word>,
     /// Contents of tasks among `writes`.
@@ -136,6 +142,8 @@ pub struct Turn {
     pub writes: Vec<Write>,
     /// Payloads whose files are of no use once it is.
     pub forgotten: Vec<StreamId>,
+    /// The authority from then on, if it changes with that.
+    pub authority: Option<Arc<Authority>>,
     words: Vec<Word>,
     woken: Vec<oneshot::Sender<()>>,
     api_tokens: Option<Published>,
@@ -209,6 +217,7 @@ impl State {
             }
         }
         Ok(Self {
+            roots: records.roots()?.unwrap_or_default(),
             clusters: records.clusters()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             tokens: records.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
             api_tokens: ApiTokens::restore(records.api_tokens()?),
@@ -226,6 +235,7 @@ impl State {
             progress: BTreeMap::new(),
             waiters: BTreeMap::new(),
             writes: Vec::new(),
+            new_authority: None,
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
@@ -277,6 +287,7 @@ impl State {
         Turn {
             writes: std::mem::take(&mut self.writes),
             forgotten: std::mem::take(&mut self.forgotten),
+            authority: self.new_authority.take(),
             words: std::mem::take(&mut self.words),
             woken,
             api_tokens: self.api_tokens.take_published(),

@@ -32,6 +32,8 @@ frames! {
         13 1 Drained,
         /// Asks for the member's next certificate.
         14 1 CertRenew,
+        /// A bundle of trusted roots is durable.
+        18 1 TrustBundleAck,
         /// A task is journaled.
         21 1 Accept,
         /// A task is not taken.
@@ -86,6 +88,8 @@ frames! {
         15 1 CertIssued,
         /// There is no next certificate.
         16 1 CertRefused,
+        /// The roots to trust from now on.
+        17 1 TrustBundle,
         /// A task to do.
         20 1 Offer,
         /// Reports are stored; the member may forget them.

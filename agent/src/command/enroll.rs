@@ -14,7 +14,7 @@ use crate::app::{host_name, proxy_route};
 use crate::cli::Enroll;
 use crate::enrollment::{Applicant, EnrollmentError, enroll};
 use crate::exit::Exit;
-use crate::identity::{self, IdentityDir, Membership};
+use crate::identity::{self, IdentityDir, Membership, Trust};
 use crate::link::{DialError, Dialer};
 use crate::store::Store;
 
@@ -56,7 +56,10 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
         controllers: options.controller,
         token: Some(token.id),
     };
-    identity.enroll(&membership, &credential.with_certificate(&enrolled.certificate)?, &enrolled.ca)?;
+    let trust = Trust::from_bundle(&enrolled.trust).map_err(|error| {
+        Failed::new(Exit::Refused, format!("the controller's roots cannot be used ({error}): update the older side"))
+    })?;
+    identity.enroll(&membership, &credential.with_certificate(&enrolled.certificate)?, &trust)?;
     let replaces = old.map(|old| old.member).filter(|old| *old != enrolled.member);
     show(&enrolled, replaces, options.json);
     Ok(Exit::Ok)

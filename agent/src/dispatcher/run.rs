@@ -276,6 +276,7 @@ impl Loop {
             | FromController::CertIssued(_)
             | FromController::CertRefused(_)
             | FromController::KeyAck(_)
+            | FromController::TrustBundle(_)
             | FromController::StreamOpenAck(_)
             | FromController::Chunk(_)
             | FromController::ChunkAck(_)

@@ -96,7 +96,8 @@ impl Credential {
     }
 }
 
-fn section(label: &str, der: &[u8]) -> String {
+/// A section of a PEM file.
+pub(super) fn section(label: &str, der: &[u8]) -> String {
     let text = BASE64.encode(der);
     let lines: Vec<_> = text.as_bytes().chunks(LINE).map(String::from_utf8_lossy).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))

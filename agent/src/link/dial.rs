@@ -88,8 +88,9 @@ pub enum DialError {
     },
     /// TLS ended because of what this agent showed.
     #[error(
-        "{host} does not accept this agent's certificate ({alert:?}): it ran out, or another controller issued it; \
-         with a fresh token, run `postern enroll --again`"
+        "{host} does not accept this agent's certificate ({alert:?}): it ran out, its root is not trusted there any \
+         more, or another controller issued it; if the agent gets no other by proof of its key, run `postern enroll \
+         --again` with a fresh token"
     )]
     OwnCertificate {
         /// The host.
@@ -126,9 +127,11 @@ impl DialError {
         matches!(self, Self::OwnCertificate { .. })
     }
 
-    /// Whether the controller says that the certificate this agent showed has run out.
-    pub const fn is_run_out(&self) -> bool {
-        matches!(self, Self::OwnCertificate { alert: AlertDescription::CertificateExpired, .. })
+    /// Whether the controller, which this agent recognized, says that the certificate it showed is of no use any more: it
+    /// has run out, or its root is not trusted there any more.
+    pub const fn is_over(&self) -> bool {
+        use AlertDescription::{CertificateExpired, DecryptError, UnknownCA};
+        matches!(self, Self::OwnCertificate { alert: CertificateExpired | UnknownCA | DecryptError, .. })
     }
 }
 

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 
 use super::auth::Caller;
-use super::{Api, Problem, clusters, members, problem, status, streams, systems, tasks, tokens};
+use super::{Api, Problem, ca, clusters, members, outbox, problem, status, streams, systems, tasks, tokens};
 use crate::access::Role;
 use crate::access::Role::{Administrator, Operator, Viewer};
 
@@ -54,6 +54,8 @@ impl Body {
 fn routes() -> Routes {
     Routes::new()
         .get("/v1/status", Viewer, "status.show", status::show)
+        .get("/v1/ca", Viewer, "ca.show", ca::show)
+        .post("/v1/ca/rotation/{step}", Administrator, "ca.rotate", ca::rotate)
         .get("/v1/clusters", Viewer, "cluster.list", clusters::list)
         .post("/v1/clusters", Administrator, "cluster.create", clusters::create)
         // Public keys: whoever may look may know what secrets are sealed to.
@@ -68,6 +70,8 @@ fn routes() -> Routes {
         .post("/v1/members/{member}/enable", Operator, "member.enable", members::enable)
         .post("/v1/members/{member}/drain", Operator, "member.drain", members::drain)
         .post("/v1/members/{member}/disable", Operator, "member.disable", members::disable)
+        // Outcomes, which only members tell otherwise.
+        .post("/v1/outbox", Administrator, "outbox.hand_in", outbox::hand_in)
         .get("/v1/systems", Viewer, "system.list", systems::list)
         .post("/v1/systems", Administrator, "system.add", systems::add)
         .get("/v1/systems/{system}", Viewer, "system.show", systems::show)

@@ -13,7 +13,7 @@ use super::enroll::refused;
 use super::ledger::Write;
 use super::record::{MemberRecord, NextCertificate};
 use super::{State, ToSession};
-use crate::ca::{CaError, peer};
+use crate::ca::{CaError, RootNo, peer};
 use crate::clock::{Moment, after};
 use crate::rate::TooOften;
 
@@ -28,19 +28,22 @@ enum NoCertificate {
     TooOften(#[from] TooOften),
 }
 
-/// Whether a session may be opened with this certificate: the present one, or the one that follows it.
-pub(super) fn is_acceptable(record: &MemberRecord, serial: &str) -> bool {
-    record.serial == serial || record.next.as_ref().is_some_and(|next| next.serial == serial)
+/// The root of a certificate that a session may be opened with: the present one, or the one that follows it.
+/// All of it is compared, because whoever has seen the key of a root can give another any name and number.
+pub(super) fn acceptable(record: &MemberRecord, certificate: &str) -> Option<RootNo> {
+    let next = record.next.as_ref().filter(|next| next.certificate == certificate).map(|next| next.root);
+    if record.certificate == certificate { Some(record.root) } else { next }
 }
 
 /// The next certificate takes the place of the present one, if a session was opened with it. There is no way back: what
 /// was the present one is of no use any more.
-pub(super) fn take_up_next(record: &mut MemberRecord, serial: &str) {
-    let Some(next) = record.next.take_if(|next| next.serial == serial) else { return };
-    tracing::info!(member = %record.id, serial, "a member's certificate was renewed");
+pub(super) fn take_up_next(record: &mut MemberRecord, certificate: &str) {
+    let Some(next) = record.next.take_if(|next| next.certificate == certificate) else { return };
+    tracing::info!(member = %record.id, serial = next.serial, "a member's certificate was renewed");
     record.certificate = next.certificate;
     record.serial = next.serial;
     record.certificate_expires = next.expires;
+    record.root = next.root;
 }
 
 impl State {
@@ -56,7 +59,11 @@ impl State {
                     NoCertificate::TooOften(_) => CertRefusal::Overloaded,
                     NoCertificate::Authority(CaError::BadRequest(_)) => CertRefusal::InvalidRequest,
                     NoCertificate::Authority(
-                        CaError::File(_) | CaError::Unreadable { .. } | CaError::BadName { .. } | CaError::Sign(_),
+                        CaError::File(_)
+                        | CaError::Unreadable { .. }
+                        | CaError::Missing { .. }
+                        | CaError::BadName { .. }
+                        | CaError::Sign(_),
                     ) => CertRefusal::AuthorityFault,
                 };
                 // Whoever asks all the time does not fill the log with it.
@@ -121,12 +128,15 @@ impl State {
         Ok(())
     }
 
-    /// The certificate for this request: the same as long as that is valid, because any answer may be lost.
+    /// The certificate for this request: the same as long as that is valid and of the root that signs, because any answer
+    /// may be lost.
     fn next_certificate(&mut self, id: MemberId, csr: &[u8], at: Moment) -> Result<NextCertificate, NoCertificate> {
         let bad = |why: &str| CaError::BadRequest(why.to_owned());
         let request: [u8; 32] = Sha256::digest(csr).into();
         let record = &mut self.members.get_mut(&id).ok_or_else(|| bad("it is of no member"))?.record;
-        if let Some(next) = record.next.as_ref().filter(|next| next.request == request && at.wall < next.expires) {
+        let signing = self.authority.signing().number();
+        let is_it = |next: &&NextCertificate| next.request == request && next.root == signing && at.wall < next.expires;
+        if let Some(next) = record.next.as_ref().filter(is_it) {
             return Ok(next.clone());
         }
         if peer::has_key_of(&der(&record.certificate)?, csr) {
@@ -139,6 +149,7 @@ impl State {
             certificate: BASE64.encode(&issued.certificate),
             serial: HEXLOWER.encode(&issued.serial),
             expires: issued.expires,
+            root: issued.root,
         };
         record.next = Some(next.clone());
         self.writes.push(Write::Member(record.clone()));

@@ -47,7 +47,7 @@ impl State {
                 format!("{MAX_TOKENS} tokens are open: use them, or wait a quarter of an hour until they run out"),
             ));
         }
-        let new = enrollment::make(cluster, self.authority.spki_sha256(), at.wall);
+        let new = enrollment::make(cluster, self.authority.signing().spki_sha256(), at.wall);
         self.tokens.insert(new.record.id, new.record.clone());
         self.writes.push(Write::Token(new.record.clone()));
         Ok(new)

@@ -68,9 +68,11 @@ impl State {
             tracing::warn!(%error, "a signing request could not be used");
             let reason = match error {
                 CaError::BadRequest(_) => EnrollRefusal::InvalidRequest,
-                CaError::File(_) | CaError::Unreadable { .. } | CaError::BadName { .. } | CaError::Sign(_) => {
-                    EnrollRefusal::StoreFault
-                }
+                CaError::File(_)
+                | CaError::Unreadable { .. }
+                | CaError::Missing { .. }
+                | CaError::BadName { .. }
+                | CaError::Sign(_) => EnrollRefusal::StoreFault,
             };
             refused(reason, error.to_string())
         })?;
@@ -103,6 +105,9 @@ impl State {
             certificate: BASE64.encode(&issued.certificate),
             serial: HEXLOWER.encode(&issued.serial),
             certificate_expires: issued.expires,
+            root: issued.root,
+            // Whoever uses the certificate has stored before it what came with it.
+            trusts: self.roots.phase.trusted(),
             next: None,
             enrolled: at.wall,
             seen: None,
@@ -119,7 +124,7 @@ impl State {
             cluster: record.cluster.clone(),
             member: id,
             certificate: Bytes::new(certificate).map_err(|_| broken())?,
-            ca: Bytes::new(self.authority.certificate().to_vec()).map_err(|_| broken())?,
+            trust: self.trust_bundle(),
             approved: record.state.code() == MembershipState::Enabled.code(),
         })
     }

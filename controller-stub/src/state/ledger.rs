@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::record::{
-    ApiTokenRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord,
-    TaskRecord, TokenRecord,
+    ApiTokenRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord,
+    SystemRecord, TaskRecord, TokenRecord,
 };
 use super::records::{Listed, Records};
 
@@ -26,7 +26,8 @@ const STREAMS: Table = Table::new("streams", 9);
 const API_TOKENS: Table = Table::new("API tokens", 10);
 const AUDIT: Table = Table::new("audit rows", 11);
 const AUDIT_WRITTEN: Table = Table::new("audit log", 12);
-/// There is one record of how far the log is.
+const ROOTS: Table = Table::new("roots", 13);
+/// There is one record of how far the log is, and one of the roots.
 const ONLY: &[u8] = b"1";
 
 /// Why the ledger did not do what it was asked.
@@ -54,6 +55,8 @@ pub enum LedgerError {
 /// One change, to be committed with others.
 #[derive(Clone)]
 pub enum Write {
+    /// Which roots there are, and how far their rotation is.
+    Roots(RootsRecord),
     /// A cluster.
     Cluster(ClusterRecord),
     /// A token.
@@ -158,6 +161,7 @@ impl Ledger {
 
     fn changes(&self, write: &Write) -> Result<Vec<Change>, LedgerError> {
         match write {
+            Write::Roots(it) => json(ROOTS, ONLY, it),
             Write::Cluster(it) => json(CLUSTERS, &name_key(it.name.as_str()), it),
             Write::Token(it) => json(TOKENS, it.id.as_bytes(), it),
             Write::ForgetToken(id) => Ok(gone(TOKENS, id.as_bytes())),
@@ -195,6 +199,10 @@ impl Ledger {
 }
 
 impl Records for Ledger {
+    fn roots(&self) -> Result<Option<RootsRecord>, LedgerError> {
+        self.one(ROOTS, ONLY)
+    }
+
     fn clusters(&self) -> Result<Vec<ClusterRecord>, LedgerError> {
         self.all(CLUSTERS)
     }
@@ -270,7 +278,8 @@ const fn rank(write: &Write) -> u8 {
         // Before whatever it tells of: a line without its act can be explained, an act without a line cannot.
         Write::Audit(_) | Write::Cluster(_) | Write::System(_) => 0,
         Write::Member(_) => 1,
-        Write::Token(_) | Write::ForgetToken(_) | Write::ApiToken(_) | Write::ForgetApiToken(_) => 2,
+        // Behind the members whose word a step of a rotation goes by.
+        Write::Token(_) | Write::ForgetToken(_) | Write::ApiToken(_) | Write::ForgetApiToken(_) | Write::Roots(_) => 2,
         Write::Stream(_) => 3,
         Write::Offer(_) => 4,
         Write::Report(_) => 5,

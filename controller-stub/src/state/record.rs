@@ -14,7 +14,26 @@ use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
 use crate::access::{Role, TokenHash};
+use crate::ca::RootNo;
 use crate::hex;
+use crate::rotation::Phase;
+
+/// Which roots there are, and how far their rotation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootsRecord {
+    /// The number of the bundle that members are to trust: each step makes another.
+    pub bundle: u64,
+    /// The newest root that was made.
+    pub newest: RootNo,
+    /// How far the rotation is.
+    pub phase: Phase,
+}
+
+impl Default for RootsRecord {
+    fn default() -> Self {
+        Self { bundle: 1, newest: RootNo::FIRST, phase: Phase::Single { root: RootNo::FIRST } }
+    }
+}
 
 /// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +143,12 @@ pub struct MemberRecord {
     pub serial: String,
     /// When the certificate runs out.
     pub certificate_expires: UnixMillis,
+    /// The root that signed it.
+    #[serde(default)]
+    pub root: RootNo,
+    /// The roots that it has on disk, as it said last; new certificates are of the first.
+    #[serde(default = "first_root")]
+    pub trusts: Vec<RootNo>,
     /// The certificate that follows it.
     #[serde(default)]
     pub next: Option<NextCertificate>,
@@ -145,6 +170,14 @@ pub struct NextCertificate {
     pub serial: String,
     /// When it runs out.
     pub expires: UnixMillis,
+    /// The root that signed it.
+    #[serde(default)]
+    pub root: RootNo,
+}
+
+/// What a member trusts from its enrollment on, as long as there was no rotation.
+fn first_root() -> Vec<RootNo> {
+    vec![RootNo::FIRST]
 }
 
 /// What has to be remembered of a member's sessions.

@@ -5,8 +5,8 @@ use postern_protocol::{Epoch, MemberId, TaskId};
 
 use super::ledger::LedgerError;
 use super::record::{
-    ApiTokenRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord,
-    TaskRecord, TokenRecord,
+    ApiTokenRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord,
+    SystemRecord, TaskRecord, TokenRecord,
 };
 
 /// Records of a type, one after the other.
@@ -15,6 +15,9 @@ pub type Listed<'a, T> = Box<dyn Iterator<Item = Result<T, LedgerError>> + 'a>;
 /// What is durable, as far as the state reads it. It decides over whatever remembers: the
 /// [ledger](super::ledger::Ledger), or the model of one in the simulation.
 pub trait Records: Send {
+    /// The roots, once there was a rotation.
+    fn roots(&self) -> Result<Option<RootsRecord>, LedgerError>;
+
     /// Every cluster.
     fn clusters(&self) -> Result<Vec<ClusterRecord>, LedgerError>;
 

@@ -116,7 +116,7 @@ async fn a_flood_of_handshakes_of_every_kind_leaves_members_at_work_and_the_log_
 /// TLS without a certificate, as an applicant has it.
 async fn tls(lab: &Lab) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(lab.ca())).unwrap();
+    roots.add_parsable_certificates(lab.roots().into_iter().map(CertificateDer::from));
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()

@@ -113,8 +113,10 @@ impl Lab {
         self.addresses().controller_url.replace("wss://localhost", "127.0.0.1")
     }
 
-    pub(crate) fn ca(&self) -> Vec<u8> {
-        std::fs::read(self.data_dir().join("ca.der")).unwrap()
+    /// The certificates of all roots there ever were.
+    pub(crate) fn roots(&self) -> Vec<Vec<u8>> {
+        let is_root = |path: &PathBuf| path.extension().is_some_and(|it| it == "der");
+        files(&self.data_dir()).into_iter().filter(is_root).map(|path| std::fs::read(path).unwrap()).collect()
     }
 
     pub(crate) fn client(&self) -> Client {

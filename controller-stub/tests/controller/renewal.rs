@@ -11,7 +11,7 @@ use crate::lab::Lab;
 use crate::member::{Application, Identity, Session, succeeded};
 
 impl Session {
-    async fn ask_certificate(&mut self, csr: &[u8]) -> Result<Vec<u8>, CertRefused> {
+    pub(crate) async fn ask_certificate(&mut self, csr: &[u8]) -> Result<Vec<u8>, CertRefused> {
         self.send(CertRenew { csr: Bytes::new(csr.to_vec()).unwrap() }).await;
         loop {
             match self.next().await {

@@ -18,6 +18,8 @@ pub const MAX_PARAMS: usize = 16 * 1024;
 pub const MAX_OUTPUT: usize = 8 * 1024;
 /// The most sealed fields, streams in or streams out a task may have.
 pub const MAX_PARTS: usize = 8;
+/// The most roots that are trusted at once: a rotation has two.
+pub const MAX_ROOTS: usize = 4;
 
 /// Something a later version added. A reader that does not know `kind` skips it, unless it is critical.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -309,6 +311,22 @@ pub struct KeyAnnounce {
 pub struct KeyAck {
     /// The newest.
     pub newest: KeyId,
+}
+
+/// The roots that members trust from now on, in the place of those before.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct TrustBundle {
+    /// Its number, which the acknowledgement repeats.
+    pub number: u64,
+    /// The certificates of the roots, DER. New certificates are of the first.
+    pub roots: List<Bytes<4096>, MAX_ROOTS>,
+}
+
+/// A bundle is on disk, and every connection from now on is opened with it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct TrustBundleAck {
+    /// Its number.
+    pub number: u64,
 }
 
 codes! {

@@ -46,6 +46,12 @@ pub enum Point {
     KeyAcknowledged,
     /// An old sealing key is wiped, and nobody was told.
     KeyWiped,
+    /// The controller made a root durable, and nothing names it.
+    RootMade,
+    /// The controller made a step of a rotation durable, and nobody has heard of it.
+    RootsDurable,
+    /// The roots that a member is to trust are durable at it, and their acknowledgement has not left.
+    TrustDurable,
 }
 
 impl Point {
@@ -88,6 +94,9 @@ impl Point {
             Self::KeysStored => "keys-stored",
             Self::KeyAcknowledged => "key-acknowledged",
             Self::KeyWiped => "key-wiped",
+            Self::RootMade => "root-made",
+            Self::RootsDurable => "roots-durable",
+            Self::TrustDurable => "trust-durable",
         }
     }
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
-use postern_controller_stub::ca::Authority;
+use data_encoding::BASE64;
+use postern_controller_stub::ca::{Authority, RootNo};
 use postern_controller_stub::clock::Moment;
 use postern_controller_stub::membership::Action;
 use postern_controller_stub::state::ledger::{self, Write};
@@ -134,9 +134,11 @@ impl Controllers {
                 disable_when_drained: false,
                 alarm: None,
                 sealing_keys: vec![EVERYBODYS_KEY],
-                certificate: String::new(),
-                serial: HEXLOWER.encode(id.as_bytes()),
+                certificate: BASE64.encode(id.as_bytes()),
+                serial: String::new(),
                 certificate_expires: UnixMillis(u64::MAX),
+                root: RootNo::FIRST,
+                trusts: vec![RootNo::FIRST],
                 next: None,
                 enrolled: created,
                 seen: None,
@@ -321,7 +323,7 @@ impl World {
                 let introduction = Introduction {
                     cluster: CLUSTER.parse().expect("it is a name"),
                     member: session.member,
-                    serial: session.member.as_bytes().to_vec(),
+                    certificate: session.member.as_bytes().to_vec(),
                     address: String::new(),
                     hello: *hello,
                     session: session.handle.clone(),
