@@ -179,7 +179,8 @@ async fn a_body_that_is_too_large_is_refused_before_its_end() {
     let api = lab.addresses().api_url.replace("http://", "");
     let mut stream = from(1, &api).await;
     let head = format!(
-        "POST /v1/tasks HTTP/1.1\r\nauthorization: Bearer {}\r\ncontent-length: 1000000000\r\n\r\n",
+        "POST /v1/tasks HTTP/1.1\r\nhost: {api}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: 1000000000\r\n\r\n",
         token.trim()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
