@@ -1,5 +1,6 @@
 //! The commands. Only they print, and only they turn errors into exit codes.
 
+mod audit;
 mod cursor;
 mod dataset;
 mod enroll;
@@ -83,6 +84,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Schema(options) => schema::run(&cli.config, &options),
         Command::Cursor(options) => on_runtime(cursor::run(&cli.config, &options)),
         Command::Policy(options) => policy::run(&cli.config, &options),
+        Command::Audit(options) => on_runtime(audit::run(&cli.config, &options)),
         Command::Dataset(options) => dataset::run(&options),
         Command::ResetSignIn(options) => on_runtime(reset_sign_in::run(&cli.config, &options)),
     };

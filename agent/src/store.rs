@@ -3,12 +3,14 @@
 //! The engine below ([`postern_store`]) stores bytes; here offers, states, journals, reports and tombstones become
 //! bytes and back.
 
+pub mod audit;
 pub mod collection;
 pub mod record;
 mod scrub;
 mod transaction;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use futures_util::future::try_join_all;
@@ -21,6 +23,7 @@ use postern_store::{
 };
 use transaction::Transaction;
 
+use self::audit::AuditRows;
 use crate::chain::Chain;
 use crate::clock;
 use crate::connector::{Bucket, JournalEntry};
@@ -81,6 +84,7 @@ pub enum AgentStoreError {
 pub struct Store {
     engine: postern_store::Store,
     spool: Spool,
+    audit: Arc<AuditRows>,
 }
 
 impl Store {
@@ -95,7 +99,9 @@ impl Store {
         let now = clock::unix_millis().0 / 1000;
         let opened = postern_store::Store::open(&state_dir.join("store"), &key, options, now)?;
         let spool = opened.store.spool()?;
-        Ok((Self { engine: opened.store, spool }, opened.recovered))
+        let store = Self { engine: opened.store, spool, audit: Arc::default() };
+        store.restore_audit()?;
+        Ok((store, opened.recovered))
     }
 
     /// The life of this store.
@@ -129,8 +135,11 @@ impl Store {
 
     /// Makes writes durable, in this order. A `DeleteTask` is in one batch with the write before it.
     pub async fn commit(&self, writes: &[Write]) -> Result<(), AgentStoreError> {
-        let batches = Transaction::new(&self.engine).batches(writes)?;
+        let (batches, released) = Transaction::new(&self.engine, &self.audit).batches(writes)?;
         try_join_all(batches.into_iter().map(|batch| self.engine.commit(batch))).await?;
+        if let Some(released) = released {
+            self.audit.released(released);
+        }
         for write in writes {
             if let Write::DeleteTask(task) = write {
                 // A batch's may be larger than any one commit, and what is left behind a crash is swept away at the next
