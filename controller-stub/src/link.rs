@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use postern_store::Spool;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::time::error::Elapsed;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::Handle;
+use crate::door::{Door, Visitor};
 use crate::exit::Chain;
+use crate::limits::HANDSHAKE;
 use crate::spawn::Spawner;
 
 mod accept;
@@ -24,12 +26,7 @@ mod websocket;
 
 pub use tls::server_config;
 
-use accept::{Accepted, Place};
-
-/// The most connections at once: each takes about 300 KiB at worst, and a pilot has tens of members.
-const MAX_CONNECTIONS: usize = 4096;
-/// How long a connection may take from TCP to the WebSocket.
-const HANDSHAKE: Duration = Duration::from_secs(15);
+use accept::{AcceptError, Accepted, Place};
 
 /// What every connection needs.
 #[derive(Clone)]
@@ -46,48 +43,73 @@ pub struct Link {
 
 impl Link {
     /// Accepts connections until `stop`.
-    pub async fn listen(self, listener: TcpListener, spawner: Spawner, stop: CancellationToken) {
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    pub async fn listen(self, listener: TcpListener, door: Door, spawner: Spawner, stop: CancellationToken) {
         loop {
-            let accepted = tokio::select! {
+            let (stream, address, visitor) = tokio::select! {
                 () = stop.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            let (stream, address) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    // Out of descriptors: asking again at once would only burn the processor.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-                tracing::warn!(%address, "too many connections: one was turned away");
-                continue;
+                accepted = door.accept(&listener) => accepted,
             };
             let link = self.clone();
-            spawner.spawn(move |stop| async move {
-                link.serve(stream, address, stop).await;
-                drop(permit);
-            });
+            spawner.spawn(move |stop| link.serve(stream, address, Arc::new(visitor), stop));
         }
     }
 
-    async fn serve(self, stream: TcpStream, address: SocketAddr, stop: CancellationToken) {
+    async fn serve(self, stream: TcpStream, address: SocketAddr, visitor: Arc<Visitor>, stop: CancellationToken) {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = tokio::time::timeout(HANDSHAKE, accept::accept(stream, &self.tls)) => accepted,
+            () = visitor.turned_out() => return turned_out(&visitor, address),
+            accepted = handshake(stream, &self.tls) => accepted,
         };
         match accepted {
             Ok(Ok(Accepted { socket, place: Place::Session(peer) })) => {
-                pump::run(self, *socket, peer, address, stop).await;
+                pump::run(self, *socket, peer, address, visitor, stop).await;
             }
-            Ok(Ok(Accepted { socket, place: Place::Enrollment(exporter) })) => {
-                enroll::run(&self.handle, *socket, exporter).await;
+            Ok(Ok(Accepted { socket, place: Place::Enrollment(exporter) })) => tokio::select! {
+                () = visitor.turned_out() => turned_out(&visitor, address),
+                () = enroll::run(&self.handle, *socket, exporter) => (),
+            },
+            Ok(Err(error)) if visitor.may_be_told() => {
+                tracing::info!(%address, error = %Chain(&error), "a connection was turned away");
             }
-            Ok(Err(error)) => tracing::info!(%address, error = %Chain(&error), "a connection was turned away"),
-            Err(_) => tracing::info!(%address, "a connection was turned away: its handshake took too long"),
+            Err(_) if visitor.may_be_told() => {
+                tracing::info!(%address, "a connection was turned away: its handshake took too long");
+            }
+            Ok(Err(_)) | Err(_) => (),
+        }
+    }
+}
+
+async fn handshake(stream: TcpStream, tls: &TlsAcceptor) -> Result<Result<Accepted, AcceptError>, Elapsed> {
+    tokio::time::timeout(HANDSHAKE, accept::accept(stream, tls)).await
+}
+
+fn turned_out(visitor: &Visitor, address: SocketAddr) {
+    if visitor.may_be_told() {
+        tracing::warn!(%address, "a connection was turned away: of too many handshakes it was under way for longest");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+    use crate::ca::Authority;
+    use crate::clock;
+
+    /// Take the time-out away, and a stranger keeps its place for ever.
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_does_not_go_on_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::open(folder.path(), clock::wall()).unwrap();
+        let identity = authority.issue_server(&["localhost".to_owned()], clock::wall()).unwrap();
+        let tls = TlsAcceptor::from(server_config(identity, authority.certificate()).unwrap());
+        for begun in [&b""[..], &[22, 3, 1, 2, 0, 1, 0]] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut stranger = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            stranger.write_all(begun).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            assert!(handshake(stream, &tls).await.is_err(), "{begun:?}");
         }
     }
 }

@@ -19,7 +19,9 @@ use crate::api::Api;
 use crate::ca::Authority;
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Handle};
+use crate::door::Door;
 use crate::exit::{Chain, Exit, Failure};
+use crate::limits;
 use crate::link::{Link, server_config};
 use crate::spawn::Spawner;
 use crate::state::ledger::{Ledger, LedgerError};
@@ -191,13 +193,15 @@ fn start_link(
     listener: TcpListener,
 ) {
     let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, tls };
+    let door = Door::new(config.connections.with_descriptors().bounds());
     let sessions = spawner.clone();
-    spawner.spawn(|stop| link.listen(listener, sessions, stop));
+    spawner.spawn(|stop| link.listen(listener, door, sessions, stop));
 }
 
 fn start_api(spawner: &Spawner, config: &Config, handle: Handle, spool: Spool, token: Secret, listener: TcpListener) {
     let (token, data_dir) = (Arc::new(token), Arc::new(config.data_dir.clone()));
-    spawner.spawn(|stop| Api { handle, spool, token, data_dir, stop }.serve(listener));
+    let (door, callers) = (Door::new(limits::callers()), spawner.clone());
+    spawner.spawn(|stop| Api { handle, spool, token, data_dir, stop }.serve(listener, door, callers));
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
