@@ -82,8 +82,8 @@ async fn every_effect_has_its_line_and_each_line_an_effect() {
     assert_eq!((&events[8]["entry"], &events[8]["changes"][0]["new"]), (&json!(1), &json!("Lead")));
     assert!(!std::fs::read_to_string(log(&agent)).unwrap().contains(secret));
 
-    let of_joe = agent.run(&["audit", "show", "--account", &gone]).await;
-    assert_eq!(of_joe.out.lines().count(), 3, "{of_joe:?}");
+    let shown = agent.run(&["audit", "show", "--account", &gone]).await;
+    assert_eq!(shown.out.lines().count(), 3, "{shown:?}");
     let future = agent.run(&["audit", "show", "--since", "2199-01-01"]).await;
     assert_eq!((future.code, future.out.as_str()), (Some(0), ""));
 }
