@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use postern_store::Spool;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::ca::Authority;
+use crate::clock;
 use crate::dispatcher::Handle;
 use crate::door::{Door, Visitor};
 use crate::exit::Chain;
@@ -24,7 +27,8 @@ mod pump;
 mod tls;
 mod websocket;
 
-pub use tls::server_config;
+pub use enroll::Applicants;
+pub use tls::{TlsError, server_config};
 
 use accept::{AcceptError, Accepted, Place};
 
@@ -37,28 +41,73 @@ pub struct Link {
     pub spool: Spool,
     /// How often a session asks for a sign of life.
     pub heartbeat: Duration,
-    /// TLS as agents see it.
-    pub tls: TlsAcceptor,
+    /// How often applicants of one address may ask.
+    pub applicants: Applicants,
+}
+
+/// TLS as agents see it, which changes with the authority.
+pub struct Tls {
+    names: Vec<String>,
+    authority: watch::Receiver<Arc<Authority>>,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    /// With a certificate for `names`.
+    pub fn new(names: Vec<String>, authority: watch::Receiver<Arc<Authority>>) -> Result<Self, TlsError> {
+        let config = server_config(&authority.borrow(), &names, clock::wall())?;
+        Ok(Self { names, authority, acceptor: TlsAcceptor::from(config) })
+    }
+
+    /// Waits until the authority has changed, and follows it.
+    async fn follow(&mut self) {
+        if self.authority.changed().await.is_err() {
+            // Nothing decides any more.
+            return std::future::pending().await;
+        }
+        let config = server_config(&self.authority.borrow_and_update(), &self.names, clock::wall());
+        match config {
+            Ok(config) => self.acceptor = TlsAcceptor::from(config),
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the listener goes on with the roots it had: start the controller again");
+            }
+        }
+    }
 }
 
 impl Link {
     /// Accepts connections until `stop`.
-    pub async fn listen(self, listener: TcpListener, door: Door, spawner: Spawner, stop: CancellationToken) {
+    pub async fn listen(
+        self,
+        listener: TcpListener,
+        mut tls: Tls,
+        door: Door,
+        spawner: Spawner,
+        stop: CancellationToken,
+    ) {
         loop {
             let (stream, address, visitor) = tokio::select! {
                 () = stop.cancelled() => return,
+                () = tls.follow() => continue,
                 accepted = door.accept(&listener) => accepted,
             };
-            let link = self.clone();
-            spawner.spawn(move |stop| link.serve(stream, address, Arc::new(visitor), stop));
+            let (link, acceptor, visitor) = (self.clone(), tls.acceptor.clone(), Arc::new(visitor));
+            spawner.spawn(move |stop| async move { link.serve(stream, address, &acceptor, visitor, stop).await });
         }
     }
 
-    async fn serve(self, stream: TcpStream, address: SocketAddr, visitor: Arc<Visitor>, stop: CancellationToken) {
+    async fn serve(
+        self,
+        stream: TcpStream,
+        address: SocketAddr,
+        tls: &TlsAcceptor,
+        visitor: Arc<Visitor>,
+        stop: CancellationToken,
+    ) {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             () = visitor.turned_out() => return turned_out(&visitor, address),
-            accepted = handshake(stream, &self.tls) => accepted,
+            accepted = handshake(stream, tls) => accepted,
         };
         match accepted {
             Ok(Ok(Accepted { socket, place: Place::Session(peer) })) => {
@@ -66,7 +115,7 @@ impl Link {
             }
             Ok(Ok(Accepted { socket, place: Place::Enrollment(exporter) })) => tokio::select! {
                 () = visitor.turned_out() => turned_out(&visitor, address),
-                () = enroll::run(&self.handle, *socket, exporter) => (),
+                () = enroll::run(&self.handle, &self.applicants, *socket, address.ip(), exporter) => (),
             },
             Ok(Err(error)) if visitor.may_be_told() => {
                 tracing::info!(%address, error = %Chain(&error), "a connection was turned away");
@@ -94,22 +143,20 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
-    use crate::ca::Authority;
-    use crate::clock;
 
     /// Take the time-out away, and a stranger keeps its place for ever.
     #[tokio::test(start_paused = true)]
     async fn a_handshake_that_does_not_go_on_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::open(folder.path(), clock::wall()).unwrap();
-        let identity = authority.issue_server(&["localhost".to_owned()], clock::wall()).unwrap();
-        let tls = TlsAcceptor::from(server_config(identity, authority.certificate()).unwrap());
+        let tls = TlsAcceptor::from(server_config(&authority, &["localhost".to_owned()], clock::wall()).unwrap());
         for begun in [&b""[..], &[22, 3, 1, 2, 0, 1, 0]] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let mut stranger = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             stranger.write_all(begun).await.unwrap();
             let (stream, _) = listener.accept().await.unwrap();
-            assert!(handshake(stream, &tls).await.is_err(), "{begun:?}");
+            let ended = tokio::time::timeout(4 * HANDSHAKE, handshake(stream, &tls)).await;
+            assert!(ended.expect("it is not waited for for ever").is_err(), "{begun:?}");
         }
     }
 }

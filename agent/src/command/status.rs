@@ -49,6 +49,7 @@ fn show_running(report: &Report, json: bool) {
         ("state", field(&report.ledger, "member_state")),
         ("link", link),
         ("certificate", certificate_words(&report.certificate)),
+        ("trusts", root_words(&report.certificate)),
         (
             "tasks",
             format!(
@@ -88,6 +89,12 @@ fn audit_words(audit: &Value) -> String {
     });
     let fault = field("fault").map(|fault| format!("; {fault}: run `postern audit verify`"));
     head + &trouble.unwrap_or_default() + &fault.unwrap_or_default()
+}
+
+/// The roots that are trusted, in a line.
+fn root_words(certificate: &Value) -> String {
+    let roots = certificate.get("roots").and_then(Value::as_array).into_iter().flatten();
+    roots.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// One collection in a line.

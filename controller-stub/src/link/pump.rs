@@ -348,7 +348,7 @@ impl Pump {
         let introduction = Introduction {
             cluster: self.peer.cluster.clone(),
             member: self.peer.member,
-            serial: self.peer.serial.clone(),
+            certificate: self.peer.certificate.clone(),
             address: self.address.ip().to_string(),
             hello,
             session: self.own.clone(),

@@ -3,7 +3,9 @@
 #![cfg(test)]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test waits for one frame and says what came instead")]
 
+mod access;
 mod api;
+mod audit;
 mod crowds;
 mod enrollment;
 mod finished;
@@ -12,8 +14,11 @@ mod hostile;
 mod lab;
 mod member;
 mod members;
+mod outbox;
 mod payloads;
 mod renewal;
 mod restarts;
+mod roots;
+mod sealing;
 mod systems;
 mod tasks;
