@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod dataset;
 mod exec;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
 
+pub use audit::{Audit, AuditCommand, Show as AuditShow, Verify as AuditVerify};
 pub use dataset::{Dataset, DatasetCommand, Split};
 pub use exec::{
     Collect, Common, DeprovisionUser, DescribeSchema, DisableUser, Exec, ExpirePassword, Export, ImportBatch,
@@ -142,6 +144,9 @@ pub enum Command {
     /// The policy is the table `[connected_system.policy]` of the configuration.
     #[command(after_help = POLICY_EXAMPLES)]
     Policy(Policy),
+    /// Verify or show the audit log: what this agent changed, and whether somebody changed the log.
+    #[command(after_help = audit::EXAMPLES)]
+    Audit(Audit),
     /// Prepare a dataset for `import_batch`.
     Dataset(Dataset),
     /// Change the key that the store is encrypted with.
@@ -359,6 +364,7 @@ mod tests {
             OUTBOX_EXAMPLES,
             POLICY_EXAMPLES,
             STORE_EXAMPLES,
+            audit::EXAMPLES,
             exec::RESET_PASSWORD_EXAMPLES,
             exec::IMPORT_BATCH_EXAMPLES,
             dataset::SPLIT_EXAMPLES,

@@ -1,5 +1,6 @@
 //! The commands. Only they print, and only they turn errors into exit codes.
 
+mod audit;
 mod cursor;
 mod dataset;
 mod enroll;
@@ -87,6 +88,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Cursor(options) => on_runtime(cursor::run(&cli.config, &options)),
         Command::Outbox(options) => outbox::run(&cli.config, &options),
         Command::Policy(options) => policy::run(&cli.config, &options),
+        Command::Audit(options) => on_runtime(audit::run(&cli.config, &options)),
         Command::Dataset(options) => dataset::run(&options),
         Command::Store(options) => store::run(&cli.config, &options),
         Command::ResetSignIn(options) => on_runtime(reset_sign_in::run(&cli.config, &options)),

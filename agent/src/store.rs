@@ -3,6 +3,7 @@
 //! The engine below ([`postern_store`]) stores bytes; here offers, states, journals, reports and tombstones become
 //! bytes and back.
 
+pub mod audit;
 pub mod collection;
 pub mod record;
 mod scrub;
@@ -10,6 +11,7 @@ mod transaction;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use futures_util::future::try_join_all;
@@ -22,6 +24,7 @@ use postern_store::{
 };
 use transaction::Transaction;
 
+use self::audit::AuditRows;
 use crate::chain::Chain;
 use crate::clock;
 use crate::connector::{Bucket, JournalEntry};
@@ -92,6 +95,7 @@ impl From<HomeError> for AgentStoreError {
 pub struct Store {
     engine: postern_store::Store,
     spool: Spool,
+    audit: Arc<AuditRows>,
 }
 
 impl Store {
@@ -111,7 +115,9 @@ impl Store {
         let now = clock::unix_millis().0 / 1000;
         let opened = home.open(options, now)?;
         let spool = opened.store.spool()?;
-        Ok((Self { engine: opened.store, spool }, opened.recovered))
+        let store = Self { engine: opened.store, spool, audit: Arc::default() };
+        store.restore_audit()?;
+        Ok((store, opened.recovered))
     }
 
     /// The life of this store.
@@ -155,8 +161,11 @@ impl Store {
     }
 
     async fn commit_together(&self, writes: &[Write]) -> Result<(), AgentStoreError> {
-        let batches = Transaction::new(&self.engine).batches(writes)?;
+        let (batches, released) = Transaction::new(&self.engine, &self.audit).batches(writes)?;
         try_join_all(batches.into_iter().map(|batch| self.engine.commit(batch))).await?;
+        if let Some(released) = released {
+            self.audit.released(released);
+        }
         for write in writes {
             if let Write::DeleteTask(task) = write {
                 // A batch's may be larger than any one commit, and what is left behind a crash is swept away at the next
@@ -329,6 +338,7 @@ fn taken_anew(writes: &[Write]) -> Option<usize> {
         }
         Write::PutTask(offer, _) => deleted.contains(&offer.task),
         Write::PutState(..)
+        | Write::PutAudit(_)
         | Write::PutJournal(..)
         | Write::PutReport(_)
         | Write::DeleteReport(_)

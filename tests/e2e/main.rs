@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod at_rest;
+mod audit;
 mod bad_input;
 mod collections;
 mod crashes;

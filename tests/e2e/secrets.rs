@@ -236,7 +236,8 @@ impl Scene {
         let (plain, leaks): (Vec<_>, Vec<_>) =
             search.found.into_iter().partition(|it| it.starts_with("the member") || it.starts_with("the account"));
         assert_eq!(leaks, Vec::<String>::new());
-        for place in ["agent.log", "the controller's log", "what was printed", "the line"] {
+        for place in ["agent.log", "state/audit/00000001.jsonl", "the controller's log", "what was printed", "the line"]
+        {
             assert!(plain.iter().any(|it| it.ends_with(place)), "{place} was not searched: {plain:?}");
         }
     }

@@ -48,7 +48,7 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let (link, certificate) = app.connect(&config)?;
     let side = Spawner::default();
     let collections = app.collect();
-    let told = Told { link: link.clone(), certificate, collections };
+    let told = Told { link: link.clone(), certificate, audit: app.audit(), collections };
     serve_status(listener, &identity, &app, told, &side);
     let up = Spawner::default();
     if let Some(file) = ready_file {

@@ -2,7 +2,7 @@
 //!
 //! Both programs keep what they must not forget here. The crate knows nothing of tasks: it stores
 //! bytes under a [`Table`] and a key, what is too large for one value in [`parts`], and files of big
-//! payloads in the [`Spool`]. What they keep in files of their own, such as keys, they read and
+//! payloads in the [`Spool`]. The audit logs of both are written and verified with [`audit`]. What they keep in files of their own, such as keys, they read and
 //! write with [`private`]; a password that is handed to them, they read with [`password`].
 //!
 //! What is promised, and by what:
