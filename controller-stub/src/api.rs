@@ -160,7 +160,8 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let Some(mut inside) = visitor.inside() else { return Ok(full().into_response()) };
     let answer = TowerToHyperService::new(router).call(request.map(Given::of)).await?;
-    if answer.status() != StatusCode::UNAUTHORIZED {
+    // Without a token that is good nothing is done.
+    if answer.status().is_success() {
         inside.is_known();
     }
     // It is inside until all of the answer is on its way.

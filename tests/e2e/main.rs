@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod at_rest;
+mod audit;
 mod bad_input;
 mod collections;
 mod crashes;

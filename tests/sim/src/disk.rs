@@ -80,6 +80,8 @@ impl MemberDisk {
             Write::DeleteReport(number) => drop(self.reports.remove(&number)),
             Write::PutTombstone(stone) => drop(self.tombstones.insert(stone.task, stone)),
             Write::DeleteTombstone(task) => drop(self.tombstones.remove(&task)),
+            // What is audited here are the effects themselves.
+            Write::PutAudit(_) => (),
             Write::PutSession(session) => self.session = session,
             Write::PutMembership(membership) => {
                 if membership.state == MembershipState::Disabled && membership.hard {
