@@ -170,7 +170,10 @@ impl Scene {
             .unwrap();
         }
         let dataset = self.file("users.xml", &format!("<?xml version=\"1.0\"?>\n<root>\n{entries}</root>\n"));
-        self.lab.salesforce.inject(repeats("/password", format!("{IMPORTED_AND_REPEATED} and {IMPORTED} are no good")));
+        // Its own: what is said of an entry is compared with that entry's values.
+        let repeated = self.lab.salesforce.user("user0003@acme.example").unwrap().id;
+        let words = format!("{IMPORTED_AND_REPEATED} is no good, {IMPORTED_AND_REPEATED}!");
+        self.lab.salesforce.inject(repeats(&format!("{repeated}/password"), words));
         let (_, batch) = self
             .cli(&["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap()])
             .await;
