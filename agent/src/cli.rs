@@ -65,6 +65,13 @@ With the key in a file, a new key takes its place. With the key in a systemd cre
 another credential with 32 random bytes, and name it; afterwards the configuration has to name it as `store_key`.
 The operator's guide has the commands.";
 
+const OUTBOX_EXAMPLES: &str = "\
+Examples:
+  postern outbox export --output outbox.jsonl
+
+An operator of the controller hands the file in, and each report counts as it would have in
+a session: postern-controller outbox import outbox.jsonl";
+
 const POLICY_EXAMPLES: &str = "\
 Examples:
   postern policy check task.json
@@ -127,6 +134,9 @@ pub enum Command {
         after_help = "Examples:\n  postern cursor --system acme list\n  postern cursor --system acme forget --object User --name nightly"
     )]
     Cursor(Cursor),
+    /// Take out what this agent owes the controller, when that does not hear it any more.
+    #[command(after_help = OUTBOX_EXAMPLES)]
+    Outbox(Outbox),
     /// Say what this agent's policy makes of a task, without doing it.
     ///
     /// The policy is the table `[connected_system.policy]` of the configuration.
@@ -177,6 +187,12 @@ pub struct Run {
     /// a script that the agent is up.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
+    /// For tests: for how many seconds secrets are sealed to one key.
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    pub sealing_key_secs: Option<u64>,
+    /// For tests: for how many seconds a key opens secrets after that.
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    pub sealing_key_keep_secs: Option<u64>,
 }
 
 /// Options of `postern status`.
@@ -215,6 +231,33 @@ pub enum CursorCommand {
         /// Its name, as the exports give it.
         #[arg(long, value_name = "NAME")]
         name: String,
+    },
+}
+
+/// Options of `postern outbox`.
+#[derive(Debug, Args)]
+pub struct Outbox {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: OutboxCommand,
+}
+
+/// What to do with what is owed.
+#[derive(Debug, Subcommand)]
+pub enum OutboxCommand {
+    /// Write the outcomes that the controller has not acknowledged to a file, one to a line, as JSON.
+    ///
+    /// For an agent whose member was revoked. Each line tells task, outcome and failure, and has the report as it would
+    /// have been sent: its secrets stay sealed to whoever submitted the task, and a signature by this agent's key says
+    /// that it is unaltered. Payloads of results stay here. Nothing is taken away, so that the agent still owes
+    /// everything if it is enrolled again. The agent must not be running.
+    Export {
+        /// To this new file, which only its owner may read.
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -313,6 +356,7 @@ mod tests {
             ENROLL_EXAMPLES,
             RUN_EXAMPLES,
             EXEC_EXAMPLES,
+            OUTBOX_EXAMPLES,
             POLICY_EXAMPLES,
             STORE_EXAMPLES,
             exec::RESET_PASSWORD_EXAMPLES,

@@ -4,6 +4,7 @@ mod cursor;
 mod dataset;
 mod enroll;
 mod exec;
+mod outbox;
 mod policy;
 mod ready_file;
 mod reset_sign_in;
@@ -84,6 +85,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Exec(options) => on_runtime(exec::run(&cli.config, options)),
         Command::Schema(options) => schema::run(&cli.config, &options),
         Command::Cursor(options) => on_runtime(cursor::run(&cli.config, &options)),
+        Command::Outbox(options) => outbox::run(&cli.config, &options),
         Command::Policy(options) => policy::run(&cli.config, &options),
         Command::Dataset(options) => dataset::run(&options),
         Command::Store(options) => store::run(&cli.config, &options),

@@ -1,25 +1,27 @@
 //! Who this agent is: its keys, its certificate, its cluster.
 
 mod credential;
+mod sealing;
+mod trust;
 
 use std::path::{Path, PathBuf};
 
 use postern_protocol::id::TokenId;
-use postern_protocol::seal::SealingKey;
 use postern_protocol::{ClusterName, MemberId};
 use postern_store::private::{self, PrivateError};
-use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 pub use self::credential::{Credential, fingerprint, serial, validity};
-use crate::random;
+pub use self::sealing::KeptKey;
+pub use self::trust::{Trust, UnusableTrust};
 
 /// Files of an identity are far smaller.
 const MAX_FILE: usize = 64 * 1024;
 /// The present certificate and what follows it, with their keys.
 const CURRENT: &str = "current.pem";
 const NEXT: &str = "next.pem";
+/// The roots that are trusted.
+const ROOTS: &str = "roots.pem";
 
 /// Why the identity cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -68,8 +70,8 @@ pub struct Identity {
     pub current: Credential,
     /// What follows it, as far as that is.
     pub next: Option<Credential>,
-    /// The cluster's CA.
-    pub ca: CertificateDer<'static>,
+    /// The roots that it trusts.
+    pub trust: Trust,
 }
 
 /// The folder of an identity.
@@ -88,19 +90,6 @@ impl IdentityDir {
         self.0.join(name)
     }
 
-    /// The key to which secrets for this agent are sealed: read, or made and written first.
-    pub fn sealing_key(&self) -> Result<SealingKey, IdentityError> {
-        let path = self.file("sealing.key");
-        if let Some(bytes) = private::read_if_any(&path, MAX_FILE)? {
-            let damaged = |reason: &str| IdentityError::Damaged { path: path.clone(), reason: reason.to_owned() };
-            let bytes = bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| damaged("it has not 32 bytes"))?;
-            return SealingKey::from_private(bytes).map_err(|_| damaged("it is not a key"));
-        }
-        let key = SealingKey::from_random(&random::secret());
-        private::replace(&path, key.expose_private())?;
-        Ok(key)
-    }
-
     /// What to enroll with: what was begun before, so that enrolling again after a lost reply is recognized, or a new key.
     /// `again`: with the token of the membership there is.
     pub fn applicant(&self, again: bool) -> Result<Credential, IdentityError> {
@@ -114,10 +103,10 @@ impl IdentityDir {
     }
 
     /// Writes what enrollment brought. Each file before the one that says that the rest is whole: the membership says it of
-    /// the certificate and the CA.
-    pub fn enroll(&self, membership: &Membership, credential: &Credential, ca: &[u8]) -> Result<(), IdentityError> {
+    /// the certificate and the roots.
+    pub fn enroll(&self, membership: &Membership, credential: &Credential, trust: &Trust) -> Result<(), IdentityError> {
         self.store_next(credential)?;
-        private::replace(&self.file("ca.der"), ca)?;
+        self.store_trust(trust)?;
         let text = serde_json::to_vec_pretty(membership).expect("a membership is plain data");
         private::replace(&self.file("membership.json"), &text)?;
         self.promote_next()
@@ -135,8 +124,17 @@ impl IdentityDir {
             // A process that died in the middle of an enrollment.
             None => next.take().filter(|it| it.certificate().is_some()).ok_or_else(|| self.missing(CURRENT))?,
         };
-        let ca = private::read_if_any(&self.file("ca.der"), MAX_FILE)?.ok_or_else(|| self.missing("ca.der"))?;
-        Ok(Some(Identity { membership, current, next, ca: CertificateDer::from(ca.to_vec()) }))
+        Ok(Some(Identity { membership, current, next, trust: self.trust()? }))
+    }
+
+    fn trust(&self) -> Result<Trust, IdentityError> {
+        let pem = private::read_if_any(&self.file(ROOTS), MAX_FILE)?.ok_or_else(|| self.missing(ROOTS))?;
+        Trust::parse(&pem).map_err(|error| IdentityError::Damaged { path: self.file(ROOTS), reason: error.to_string() })
+    }
+
+    /// Makes the roots that are to be trusted durable, in the place of those before.
+    pub fn store_trust(&self, trust: &Trust) -> Result<(), IdentityError> {
+        Ok(private::replace(&self.file(ROOTS), trust.to_pem().as_bytes())?)
     }
 
     /// Ends an enrollment in the middle of which a process died: the membership says that its certificate is whole.
@@ -207,7 +205,7 @@ mod tests {
     fn enrolled() -> (tempfile::TempDir, IdentityDir) {
         let (folder, identity) = folder();
         let credential = identity.applicant(false).unwrap().with_certificate(b"first").unwrap();
-        identity.enroll(&membership(), &credential, b"ca").unwrap();
+        identity.enroll(&membership(), &credential, &trust::tests::trust(&[1])).unwrap();
         (folder, identity)
     }
 
@@ -229,7 +227,6 @@ mod tests {
     #[test]
     fn keys_are_made_once() {
         let (_folder, identity) = folder();
-        assert_eq!(identity.sealing_key().unwrap().public(), identity.sealing_key().unwrap().public());
         let (first, again) = (identity.applicant(false).unwrap(), identity.applicant(false).unwrap());
         assert_eq!(first.request(), again.request());
         assert_eq!(*first.to_pem(), *again.to_pem());
@@ -242,14 +239,6 @@ mod tests {
         let current = identity.load().unwrap().unwrap().current;
         assert_eq!(identity.applicant(true).unwrap().request(), current.request());
         assert_ne!(identity.applicant(false).unwrap().request(), current.request());
-    }
-
-    #[test]
-    fn a_damaged_key_is_named() {
-        let (_folder, identity) = folder();
-        private::replace(&identity.file("sealing.key"), b"short").unwrap();
-        let error = identity.sealing_key().unwrap_err().to_string();
-        assert!(error.contains("sealing.key") && error.contains("enroll"), "{error}");
     }
 
     #[test]
@@ -282,7 +271,7 @@ mod tests {
         let (_folder, identity) = folder();
         let credential = identity.applicant(false).unwrap().with_certificate(b"first").unwrap();
         identity.store_next(&credential).unwrap();
-        private::replace(&identity.file("ca.der"), b"ca").unwrap();
+        identity.store_trust(&trust::tests::trust(&[1])).unwrap();
         assert!(identity.load().unwrap().is_none());
         let text = serde_json::to_vec(&membership()).unwrap();
         private::replace(&identity.file("membership.json"), &text).unwrap();

@@ -5,7 +5,9 @@
 
 mod certificates;
 mod dial;
+mod keys;
 mod pump;
+mod roots;
 pub mod tls;
 
 use std::time::Duration;
@@ -13,18 +15,17 @@ use std::time::Duration;
 use postern_agent_core::{Backoff, Membership};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
-use postern_protocol::message::v1::{
-    AnnouncedKey, GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome,
-};
+use postern_protocol::message::v1::{GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{Ended, MemberSession};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::certificates::Shown;
 pub use self::certificates::{CertificateStatus, Certificates};
-pub use self::dial::{DialError, Dialer, Place, ProxyRoute, Socket};
+use self::certificates::{Shown, Then};
+pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
+pub use self::keys::KeyRing;
 use self::pump::{Pump, Received};
 use crate::dispatcher::Dispatcher;
 use crate::streams::{self, Streams};
@@ -72,8 +73,6 @@ pub struct Introduction {
     pub incarnation: Incarnation,
     /// What it serves.
     pub systems: Vec<ServedSystem>,
-    /// The keys secrets for it are sealed to.
-    pub sealing_keys: Vec<AnnouncedKey>,
 }
 
 /// The way to the controller.
@@ -82,6 +81,8 @@ pub struct Link {
     pub dialer: Dialer,
     /// What sessions are opened with.
     pub certificates: Certificates,
+    /// What secrets for this agent are sealed to.
+    pub keys: KeyRing,
     /// The controllers, tried in turn.
     pub urls: Vec<String>,
     /// What to say in `Hello`.
@@ -136,6 +137,7 @@ impl Link {
         loop {
             let left = self.session(url, socket, shown, backoff, stop).await;
             self.certificates.handle_disconnected();
+            self.keys.handle_disconnected();
             self.streams.disconnected().await;
             self.dispatcher.disconnected().await;
             match left {
@@ -165,7 +167,7 @@ impl Link {
                 if error.is_about_certificate() {
                     self.certificates.handle_turned_down(shown, &text);
                 }
-                if error.is_run_out() && shown == Shown::Current {
+                if error.is_over() && shown == Shown::Current {
                     self.certificates.handle_run_out();
                 }
                 Err(text)
@@ -190,7 +192,7 @@ impl Link {
             last_session: standing.session,
             revisions: List::clipped(FromMember::REVISIONS.to_vec()),
             systems: List::clipped(self.introduction.systems.clone()),
-            sealing_keys: List::clipped(self.introduction.sealing_keys.clone()),
+            sealing_keys: self.keys.introduce(),
             next_report: standing.next_report,
             held: standing.held,
             ext: List::default(),
@@ -207,6 +209,9 @@ impl Link {
             if let Some(renew) = self.certificates.poll(&self.dialer, url) {
                 pump.send(renew.into()).await;
             }
+            if let Some(announce) = self.keys.poll() {
+                pump.send(announce.into()).await;
+            }
             tokio::select! {
                 () = stop.cancelled() => {
                     say_goodbye(&pump).await;
@@ -219,9 +224,15 @@ impl Link {
                 },
                 () = clock::sleep_until(Some(session.poll_timeout())) => session.handle_timeout(clock::now()),
                 () = clock::sleep_until(self.certificates.poll_timeout()) => (),
-                done = self.certificates.work() => if let Some(next) = self.certificates.handle_done(done).await {
-                    pump.try_send(goodbye(SessionRefusal::Replaced, "it goes on under the next certificate").into());
-                    break Left::For(next);
+                () = clock::sleep_until(self.keys.poll_timeout()) => (),
+                done = self.keys.work() => self.keys.handle_done(done),
+                done = self.certificates.work() => match self.certificates.handle_done(done).await {
+                    Then::Nothing => (),
+                    Then::Say(frame) => pump.send(*frame).await,
+                    Then::Move(next) => {
+                        pump.try_send(goodbye(SessionRefusal::Replaced, "it goes on under the next certificate").into());
+                        break Left::For(next);
+                    }
                 },
             }
         };
@@ -262,6 +273,11 @@ impl Link {
                     self.welcome(url, shown, &welcome, state, session, pump).await;
                     backoff.handle_established(clock::now());
                 }
+                Event::Message(FromController::TrustBundle(bundle)) => {
+                    if let Some(frame) = self.certificates.handle_bundle(bundle) {
+                        pump.send(frame).await;
+                    }
+                }
                 Event::Message(frame) => self.pass_on(frame).await,
             }
         }
@@ -282,6 +298,7 @@ impl Link {
             return;
         }
         self.certificates.handle_welcomed(shown).await;
+        self.keys.handle_welcomed();
         session.handle_durable();
         while let Some(frame) = session.poll_transmit() {
             pump.send(frame).await;
@@ -301,6 +318,7 @@ impl Link {
         match frame {
             FromController::CertIssued(issued) => self.certificates.handle_issued(&issued),
             FromController::CertRefused(refused) => self.certificates.handle_refused(&refused),
+            FromController::KeyAck(ack) => self.keys.handle_acknowledged(&ack),
             FromController::StreamOpenAck(frame) => {
                 self.streams.send(streams::Command::OpenAcked(frame.stream, frame.durable)).await;
             }
@@ -326,6 +344,7 @@ impl Link {
             | FromController::Renewed(_)
             | FromController::Cancel(_)
             | FromController::InventoryAsk(_)
+            | FromController::TrustBundle(_)
             | FromController::StreamOpen(_)) => self.dispatcher.frame(frame).await,
         }
     }

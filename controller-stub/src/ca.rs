@@ -1,24 +1,27 @@
-//! The certificate authority of this controller: one root for the members of all its clusters and for itself.
+//! The certificate authority of this controller: one root for the members of all its clusters and for itself, and two
+//! while one takes the place of the other.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId};
-use postern_store::private::{self, PrivateError};
+use postern_store::private::PrivateError;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
-    SerialNumber,
+    CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use sha2::{Digest, Sha256};
 
 use crate::clock::after;
 use crate::random;
 
 pub mod peer;
+mod root;
+
+pub use root::{Root, RootNo};
 
 /// A key and a certificate are far smaller.
 const MAX_FILE: usize = 64 * 1024;
@@ -46,6 +49,12 @@ pub enum CaError {
         #[source]
         source: rcgen::Error,
     },
+    /// A root that was made before is gone. Another in its place would shut every member out.
+    #[error("`{path}` is gone: bring it back from a backup")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// A public name cannot stand in a certificate.
     #[error("`{name}` cannot stand in a certificate: give host names and IP addresses as `--public-name`")]
     BadName {
@@ -69,41 +78,59 @@ pub struct Issued {
     pub serial: Vec<u8>,
     /// When it runs out.
     pub expires: UnixMillis,
+    /// The root that signed it.
+    pub root: RootNo,
 }
 
 /// What the listener presents.
 pub struct ServerIdentity {
-    /// Its certificate, then the root's: an applicant pins the root by its hash.
+    /// Its certificate, then that of the root that signed it: an applicant pins the root by its hash.
     pub chain: Vec<CertificateDer<'static>>,
     /// Its key.
     pub key: PrivateKeyDer<'static>,
 }
 
-/// The root key and what it signs.
+/// The roots that are trusted, of which one signs. Never changes: a step of a rotation makes another.
 pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    certificate: CertificateDer<'static>,
+    signing: Arc<Root>,
+    other: Option<Arc<Root>>,
 }
 
 impl Authority {
-    /// Opens the root in `directory`, making it at the first start.
+    /// A root that signs, and one that is trusted beside it.
+    pub const fn new(signing: Arc<Root>, other: Option<Arc<Root>>) -> Self {
+        Self { signing, other }
+    }
+
+    /// Opens the root that a controller begins with in `directory`, making it at the first start.
     pub fn open(directory: &Path, wall: UnixMillis) -> Result<Self, CaError> {
-        let key = load_or_make_key(&directory.join("ca.key"))?;
-        let path = directory.join("ca.der");
-        let certificate = load_or_make_certificate(&path, &key, wall)?;
-        let issuer =
-            Issuer::from_ca_cert_der(&certificate, key).map_err(|source| CaError::Unreadable { path, source })?;
-        Ok(Self { issuer, certificate })
+        Ok(Self::new(Arc::new(Root::make(directory, RootNo::FIRST, wall)?), None))
     }
 
-    /// The root certificate.
-    pub const fn certificate(&self) -> &CertificateDer<'static> {
-        &self.certificate
+    /// Opens the root that signs, and the one that is trusted beside it.
+    pub fn open_roots(
+        directory: &Path,
+        signing: RootNo,
+        other: Option<RootNo>,
+        wall: UnixMillis,
+    ) -> Result<Self, CaError> {
+        let open = |number| Root::open(directory, number, wall).map(Arc::new);
+        Ok(Self::new(open(signing)?, other.map(open).transpose()?))
     }
 
-    /// SHA-256 of the root's subject public key info: what a token pins.
-    pub fn spki_sha256(&self) -> [u8; 32] {
-        Sha256::digest(self.issuer.key().subject_public_key_info()).into()
+    /// The root that signs.
+    pub const fn signing(&self) -> &Arc<Root> {
+        &self.signing
+    }
+
+    /// The root that is trusted beside it.
+    pub const fn other(&self) -> Option<&Arc<Root>> {
+        self.other.as_ref()
+    }
+
+    /// Every root that is trusted; the first signs.
+    pub fn roots(&self) -> impl Iterator<Item = &Arc<Root>> {
+        std::iter::once(&self.signing).chain(&self.other)
     }
 
     /// Makes a certificate for the listener at `names`: host names or IP addresses.
@@ -116,9 +143,9 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         limit(&mut params, wall, SERVER_LIFE);
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(CaError::Sign)?;
-        let made = params.signed_by(&key, &self.issuer).map_err(CaError::Sign)?;
+        let made = params.signed_by(&key, &self.signing.issuer).map_err(CaError::Sign)?;
         Ok(ServerIdentity {
-            chain: vec![made.der().clone(), self.certificate.clone()],
+            chain: vec![made.der().clone(), self.signing.certificate().clone()],
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         })
     }
@@ -149,40 +176,15 @@ impl Authority {
         limit(&mut params, wall, life);
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         let made = CertificateSigningRequestParams { params, public_key: request.public_key }
-            .signed_by(&self.issuer)
+            .signed_by(&self.signing.issuer)
             .map_err(CaError::Sign)?;
-        Ok(Issued { certificate: made.der().clone(), serial: serial.to_vec(), expires: after(wall, life) })
+        Ok(Issued {
+            certificate: made.der().clone(),
+            serial: serial.to_vec(),
+            expires: after(wall, life),
+            root: self.signing.number(),
+        })
     }
-}
-
-fn load_or_make_key(path: &Path) -> Result<KeyPair, CaError> {
-    if let Some(der) = private::read_if_any(path, MAX_FILE)? {
-        let der = PrivatePkcs8KeyDer::from(der.as_slice());
-        return KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ECDSA_P256_SHA256)
-            .map_err(|source| CaError::Unreadable { path: path.to_owned(), source });
-    }
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(CaError::Sign)?;
-    private::replace(path, key.serialized_der())?;
-    Ok(key)
-}
-
-/// The key is written first, so a crash in between leaves a key without a certificate.
-fn load_or_make_certificate(path: &Path, key: &KeyPair, wall: UnixMillis) -> Result<CertificateDer<'static>, CaError> {
-    if let Some(der) = private::read_if_any(path, MAX_FILE)? {
-        return Ok(CertificateDer::from(der.to_vec()));
-    }
-    let made = root(wall).self_signed(key).map_err(CaError::Sign)?;
-    private::replace(path, made.der())?;
-    Ok(made.der().clone())
-}
-
-fn root(wall: UnixMillis) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = common_name("postern controller root");
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    limit(&mut params, wall, ROOT_LIFE);
-    params
 }
 
 fn limit(params: &mut CertificateParams, wall: UnixMillis, life: Duration) {
@@ -242,8 +244,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = Authority::open(folder.path(), NOW).unwrap();
         let again = Authority::open(folder.path(), NOW).unwrap();
-        assert_eq!(first.spki_sha256(), again.spki_sha256());
-        assert_eq!(first.certificate(), again.certificate());
+        assert_eq!(first.signing().spki_sha256(), again.signing().spki_sha256());
+        assert_eq!(first.signing().certificate(), again.signing().certificate());
         assert_eq!(fs::metadata(folder.path().join("ca.key")).unwrap().mode() & 0o777, 0o600);
     }
 
@@ -253,7 +255,7 @@ mod tests {
         let first = Authority::open(folder.path(), NOW).unwrap();
         fs::remove_file(folder.path().join("ca.der")).unwrap();
         let again = Authority::open(folder.path(), NOW).unwrap();
-        assert_eq!(first.spki_sha256(), again.spki_sha256());
+        assert_eq!(first.signing().spki_sha256(), again.signing().spki_sha256());
     }
 
     /// Take `subject_alt_names` from the request instead and this fails.

@@ -127,6 +127,7 @@ mod tests {
     use postern_protocol::time::UnixMillis;
 
     use super::*;
+    use crate::ca::RootNo;
 
     fn member(state: MembershipState) -> MemberRecord {
         MemberRecord {
@@ -143,6 +144,8 @@ mod tests {
             certificate: String::new(),
             serial: String::new(),
             certificate_expires: UnixMillis(0),
+            root: RootNo::FIRST,
+            trusts: Vec::new(),
             next: None,
             enrolled: UnixMillis(0),
             seen: None,

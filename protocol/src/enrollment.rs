@@ -184,6 +184,7 @@ pub mod v1 {
     use crate::code::Code;
     use crate::codes;
     use crate::id::{ClusterName, Incarnation, MemberId, TokenId};
+    use crate::message::v1::TrustBundle;
     use crate::seal::SealingPublicKey;
 
     use super::MAX_SERIAL;
@@ -232,8 +233,8 @@ pub mod v1 {
         pub member: MemberId,
         /// The member's certificate, DER.
         pub certificate: Bytes<4096>,
-        /// The cluster's CA certificate, DER.
-        pub ca: Bytes<4096>,
+        /// The roots to trust. Whoever stores the certificate has stored them before.
+        pub trust: TrustBundle,
         /// Whether the member may work at once, without an operator's approval.
         pub approved: bool,
     }

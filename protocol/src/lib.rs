@@ -10,6 +10,7 @@
 //! - [`signature`]: tasks signed by whoever originated them;
 //! - [`seal`]: secrets sealed by the submitter to the members of a cluster;
 //! - [`enrollment`]: how a member gets its certificate;
+//! - [`outbox`]: what a member owes, in a file;
 //! - [`filter`]: conditions on records;
 //! - [`stream`]: payloads too big for a frame, resumable.
 
@@ -21,6 +22,7 @@ pub mod filter;
 pub mod frame;
 pub mod id;
 pub mod message;
+pub mod outbox;
 pub mod outcome;
 pub mod seal;
 pub mod secret;

@@ -1,7 +1,7 @@
 //! The frames of `postern.v1`, by direction.
 //!
-//! A frame both sides may send is listed in both enums under the same tag. Tags 1–19 belong to the session, 20–39 to
-//! tasks, 40–49 to streams, 60–69 to enrollment. Numbers are for ever.
+//! A frame both sides may send is listed in both enums under the same tag. Tags 1–19 and 50–59 belong to the session, 20–39
+//! to tasks, 40–49 to streams, 60–69 to enrollment. Numbers are for ever.
 
 pub mod v1;
 
@@ -32,6 +32,8 @@ frames! {
         13 1 Drained,
         /// Asks for the member's next certificate.
         14 1 CertRenew,
+        /// A bundle of trusted roots is durable.
+        18 1 TrustBundleAck,
         /// A task is journaled.
         21 1 Accept,
         /// A task is not taken.
@@ -60,6 +62,8 @@ frames! {
         44 1 StreamClose,
         /// A payload cannot be sent or taken.
         45 1 StreamReset,
+        /// The keys the member can open sealed fields with have changed.
+        50 1 KeyAnnounce,
     }
 }
 
@@ -84,6 +88,8 @@ frames! {
         15 1 CertIssued,
         /// There is no next certificate.
         16 1 CertRefused,
+        /// The roots to trust from now on.
+        17 1 TrustBundle,
         /// A task to do.
         20 1 Offer,
         /// Reports are stored; the member may forget them.
@@ -106,5 +112,7 @@ frames! {
         44 1 StreamClose,
         /// A payload cannot be sent or taken.
         45 1 StreamReset,
+        /// Keys that were announced are what submitters are given.
+        51 1 KeyAck,
     }
 }

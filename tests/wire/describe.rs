@@ -144,6 +144,10 @@ describe! {
     v1::CertRenew { csr }
     v1::CertIssued { request, certificate }
     v1::CertRefused { request, reason, message }
+    v1::KeyAnnounce { keys }
+    v1::KeyAck { newest }
+    v1::TrustBundle { number, roots }
+    v1::TrustBundleAck { number }
     v1::StreamRef { id, length, sha256 }
     v1::Observation { member, epoch, outcome, certainty }
     v1::Offer {
@@ -181,7 +185,7 @@ describe! {
     Failure { class, code, summary, next_step }
     Enroll { token, incarnation, host, agent_version, sealing_key, csr, proof }
     Recover { member, serial, sealing_key, csr, proof }
-    Enrolled { cluster, member, certificate, ca, approved }
+    Enrolled { cluster, member, certificate, trust, approved }
     EnrollRefused { reason, message }
     validate_user::Request { account }
     enable_user::Request { account }

@@ -17,6 +17,9 @@ const FIRST: Duration = Duration::from_secs(60);
 const LAST: Duration = Duration::from_secs(60 * 60);
 /// The shortest, for certificates that last for seconds.
 const LEAST: Duration = Duration::from_millis(500);
+/// Within which time a certificate is renewed once its root is to go, or within a hundredth of its life if that is less:
+/// soon, and not all members at once.
+const SOON: Duration = Duration::from_secs(10 * 60);
 /// How often the wall clock is looked at, which may be set at any time.
 const LOOK: Duration = Duration::from_secs(60 * 60);
 
@@ -150,6 +153,14 @@ impl Renewal {
         self.not_before = now + validity.life() / 8;
     }
 
+    /// New certificates are of another root than the present one from here on, so that is renewed soon, whatever the time.
+    /// `random` is uniform over all its values.
+    pub fn handle_outdated(&mut self, now: Timestamp, wall: UnixMillis, random: u32) {
+        let window = SOON.min(self.validity.life() / 100);
+        self.due = self.due.min(wall);
+        self.not_before = now + window.mul_f64(f64::from(random) / f64::from(u32::MAX));
+    }
+
     /// What is to be done now. Every step ends with one of the `handle_*`.
     pub fn poll(&mut self, now: Timestamp, wall: UnixMillis) -> Option<Step> {
         if !self.connected || self.under_way.is_some() || now < self.not_before {
@@ -280,6 +291,24 @@ mod tests {
         assert_eq!(waits(WEEK.begins, 0), 30 * 60_000);
         assert_eq!(waits(UnixMillis(WEEK.ends.0 - 40_000), u32::MAX), 5_000);
         assert_eq!(waits(WEEK.ends, u32::MAX), 500);
+    }
+
+    /// Keep the rest after a renewal in `handle_outdated`, and a root that was seen by others stays in use for a day.
+    #[test]
+    fn a_certificate_whose_root_is_to_go_is_renewed_within_minutes_even_if_it_is_new() {
+        let mut renewal = connected(Next::Issued);
+        renewal.handle_proved(WEEK, 0, at(0));
+        assert_eq!(renewal.poll(at(9 * 60), WEEK.begins), None);
+        renewal.handle_outdated(at(0), WEEK.begins, u32::MAX);
+        assert_eq!(renewal.poll_timeout(at(0), WEEK.begins), Some(at(10 * 60)));
+        assert_eq!(renewal.poll(at(9 * 60), WEEK.begins), None, "not all members at once");
+        assert_eq!(renewal.poll(at(10 * 60), WEEK.begins), Some(Step::Prepare));
+
+        let minute = Validity { begins: UnixMillis(0), ends: UnixMillis(60_000) };
+        let mut renewal = Renewal::new(minute, 0, Next::Absent);
+        renewal.handle_connected();
+        renewal.handle_outdated(at(0), minute.begins, u32::MAX);
+        assert_eq!(renewal.poll(at(1), minute.begins), Some(Step::Prepare));
     }
 
     /// Leave `not_before` out of `handle_proved`, and a clock that is a year ahead has the agent renew all day long.

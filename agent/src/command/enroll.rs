@@ -14,7 +14,7 @@ use crate::app::{host_name, proxy_route};
 use crate::cli::Enroll;
 use crate::enrollment::{Applicant, EnrollmentError, enroll};
 use crate::exit::Exit;
-use crate::identity::{self, IdentityDir, Membership};
+use crate::identity::{self, IdentityDir, Membership, Trust};
 use crate::link::{DialError, Dialer};
 use crate::store::Store;
 
@@ -36,13 +36,14 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
     }
     // Everything the request names is on disk before it is sent.
     let (store, _) = Store::open_in(&config.home())?;
-    let sealing_key = identity.sealing_key()?;
+    let keys = identity.sealing_keys()?;
+    let newest = keys.first().ok_or_else(|| Failed::new(Exit::Bug, "there is no sealing key"))?;
     let credential = identity.applicant(old.as_ref().is_some_and(|old| old.token == Some(token.id)))?;
     let host = host_name();
     let applicant = Applicant {
         incarnation: store.incarnation(),
         host: &host,
-        sealing_key: *sealing_key.public(),
+        sealing_key: *newest.key.public(),
         csr: credential.request(),
     };
     let dialer = Dialer { proxy: proxy_route(&config)?, timeout: config.controller.connect_timeout };
@@ -55,7 +56,10 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
         controllers: options.controller,
         token: Some(token.id),
     };
-    identity.enroll(&membership, &credential.with_certificate(&enrolled.certificate)?, &enrolled.ca)?;
+    let trust = Trust::from_bundle(&enrolled.trust).map_err(|error| {
+        Failed::new(Exit::Refused, format!("the controller's roots cannot be used ({error}): update the older side"))
+    })?;
+    identity.enroll(&membership, &credential.with_certificate(&enrolled.certificate)?, &trust)?;
     let replaces = old.map(|old| old.member).filter(|old| *old != enrolled.member);
     show(&enrolled, replaces, options.json);
     Ok(Exit::Ok)

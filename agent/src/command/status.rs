@@ -49,6 +49,7 @@ fn show_running(report: &Report, json: bool) {
         ("state", field(&report.ledger, "member_state")),
         ("link", link),
         ("certificate", certificate_words(&report.certificate)),
+        ("trusts", root_words(&report.certificate)),
         (
             "tasks",
             format!(
@@ -75,6 +76,12 @@ fn certificate_words(certificate: &Value) -> String {
         (Some(trouble), Some(again)) => format!("valid until {ends}; not renewed: {trouble}; tried again at {again}"),
         _ => format!("valid until {ends}, renewed from {renewal} on"),
     }
+}
+
+/// The roots that are trusted, in a line.
+fn root_words(certificate: &Value) -> String {
+    let roots = certificate.get("roots").and_then(Value::as_array).into_iter().flatten();
+    roots.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// One collection in a line.

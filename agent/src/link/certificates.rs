@@ -9,19 +9,20 @@ use postern_agent_core::renewal::{Next, Renewal, Step, Validity};
 use postern_fail_point::Point;
 use postern_protocol::MemberId;
 use postern_protocol::bounded::Bytes;
-use postern_protocol::enrollment::v1::EnrollRefusal;
-use postern_protocol::message::v1::{CertIssued, CertRefused, CertRenew};
-use postern_protocol::seal::SealingPublicKey;
+use postern_protocol::enrollment::v1::{EnrollRefusal, Enrolled};
+use postern_protocol::message::FromMember;
+use postern_protocol::message::v1::{CertIssued, CertRefused, CertRenew, TrustBundle};
 use postern_protocol::time::UnixMillis;
 use rustls::ClientConfig;
-use rustls_pki_types::CertificateDer;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::roots::{Roots, Stored};
 use super::{DialError, Dialer, Place, Socket, tls};
 use crate::chain::Chain;
 use crate::enrollment::{EnrollmentError, Recovery, recover};
-use crate::identity::{Credential, Identity, IdentityDir, IdentityError, validity};
+use crate::identity::{Credential, Identity, IdentityDir, IdentityError, Trust, UnusableTrust, validity};
+use crate::keys::SealingKeys;
 use crate::{clock, random};
 
 /// Which certificate a session is opened with.
@@ -44,17 +45,22 @@ pub struct CertificateStatus {
     pub trouble: Option<String>,
     /// When it is tried again.
     pub again: Option<UnixMillis>,
+    /// The fingerprints of the roots that are trusted; new certificates are of the first.
+    pub roots: Vec<String>,
 }
 
-/// Why there is no session to be had with a certificate that ran out.
+/// Why there is no session to be had with a certificate that is of no use any more.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RecoveryError {
     /// The controller does not give another.
-    #[error("this agent's certificate has run out, and there is no other yet")]
+    #[error("this agent's certificate has run out, or its root is not trusted any more, and there is no other yet")]
     Refused(#[from] EnrollmentError),
     /// It cannot be stored.
-    #[error("this agent's certificate has run out, and another cannot be stored")]
+    #[error("this agent's certificate is of no use any more, and another cannot be stored")]
     Disk(#[from] IdentityError),
+    /// The roots that came with it are of no use.
+    #[error("the controller's roots cannot be trusted")]
+    Trust(#[from] UnusableTrust),
     /// TLS is not usable.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
@@ -65,16 +71,27 @@ pub(super) enum Done {
     Prepared(Result<Credential, IdentityError>),
     Stored(Result<Credential, IdentityError>),
     Dialled(Result<Box<Socket>, DialError>),
+    Trusted(Stored),
 }
 
-type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
+/// What the session does once that is done.
+pub(super) enum Then {
+    Nothing,
+    /// It says this.
+    Say(Box<FromMember>),
+    /// It goes on over this connection, which shows the next certificate.
+    Move(Box<Socket>),
+}
+
+/// Something under way.
+pub(super) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The certificates of this member.
 pub struct Certificates {
     directory: Arc<IdentityDir>,
     member: MemberId,
-    sealing_key: SealingPublicKey,
-    ca: CertificateDer<'static>,
+    keys: SealingKeys,
+    roots: Roots,
     current: Credential,
     next: Option<Credential>,
     /// Whether the file of the next certificate holds the present one: it was proved, and not yet put in its place.
@@ -82,21 +99,22 @@ pub struct Certificates {
     renewal: Renewal,
     /// The controller did not accept the next one. It is shown again only if the present one is not accepted either.
     next_is_refused: bool,
-    /// The controller says that the present one has run out, whatever this host's clock says.
+    /// The controller says that the present one has run out, whatever this host's clock says, or that it does not trust its
+    /// root any more.
     is_run_out: bool,
-    writing: Option<Work>,
-    dialling: Option<Work>,
+    writing: Option<Work<Done>>,
+    dialling: Option<Work<Done>>,
     status: watch::Sender<CertificateStatus>,
 }
 
 impl Certificates {
     /// Those of `identity`, and where it is told how they are.
     pub fn new(
-        directory: IdentityDir,
+        directory: Arc<IdentityDir>,
         identity: Identity,
-        sealing_key: SealingPublicKey,
+        keys: SealingKeys,
     ) -> Result<(Self, watch::Receiver<CertificateStatus>), tls::TlsError> {
-        tls::for_sessions(&identity.ca, &identity.current)?;
+        tls::for_sessions(&identity.trust, &identity.current)?;
         let next = match &identity.next {
             None => Next::Absent,
             Some(next) if next.certificate().is_some() => Next::Issued,
@@ -108,12 +126,14 @@ impl Certificates {
             renewal: renewal.due(),
             trouble: None,
             again: None,
+            roots: identity.trust.fingerprints(),
         });
-        let certificates = Self {
-            directory: Arc::new(directory),
+        let roots = Roots::new(Arc::clone(&directory), identity.trust);
+        let mut certificates = Self {
+            directory,
             member: identity.membership.member,
-            sealing_key,
-            ca: identity.ca,
+            keys,
+            roots,
             current: identity.current,
             next: identity.next,
             is_misplaced: false,
@@ -124,6 +144,7 @@ impl Certificates {
             dialling: None,
             status,
         };
+        certificates.notice_outdated();
         Ok((certificates, told))
     }
 
@@ -140,7 +161,7 @@ impl Certificates {
     /// TLS that shows this certificate.
     pub(super) fn tls(&self, shown: Shown) -> Result<Arc<ClientConfig>, tls::TlsError> {
         let next = self.next.as_ref().filter(|_| shown == Shown::Next);
-        tls::for_sessions(&self.ca, next.unwrap_or(&self.current))
+        tls::for_sessions(self.roots.trusted(), next.unwrap_or(&self.current))
     }
 
     /// The controller does not accept this certificate.
@@ -151,7 +172,7 @@ impl Certificates {
         }
     }
 
-    /// The controller says that the present certificate has run out.
+    /// The controller says that the present certificate has run out, or that it does not trust its root any more.
     pub(super) fn handle_run_out(&mut self) {
         self.is_run_out = true;
     }
@@ -163,40 +184,46 @@ impl Certificates {
         !next_is_good && (self.is_run_out || is_over(&self.current))
     }
 
-    /// Gets another certificate for one that has run out, by proof of its key. That of the next certificate comes first, as in
-    /// [`Certificates::choose`].
+    /// Gets another certificate for one that is of no use any more, by proof of its key. That of the next certificate comes
+    /// first, as in [`Certificates::choose`].
     pub(super) async fn recover(&mut self, dialer: &Dialer, url: &str) -> Result<(), RecoveryError> {
         // On disk with its certificate alone: one whose answer is lost is replaced by the next that is asked for.
         let fresh = Credential::generate()?;
-        let (ca, current) = (&self.ca, &self.current);
-        let by = |old| Recovery { member: self.member, old, sealing_key: self.sealing_key, csr: fresh.request() };
+        let (trust, current) = (self.roots.trusted(), &self.current);
+        let sealing_key = self.keys.newest();
+        let by = |old| Recovery { member: self.member, old, sealing_key, csr: fresh.request() };
         let by_next = match self.next.as_ref().filter(|next| next.certificate().is_some()) {
-            Some(next) => Some(ask(dialer, url, ca, by(next)).await),
+            Some(next) => Some(ask(dialer, url, trust, by(next)).await),
             None => None,
         };
-        let (certificate, proof) = match by_next {
-            Some(Ok(certificate)) => (certificate, Shown::Next),
+        let (enrolled, proof) = match by_next {
+            Some(Ok(enrolled)) => (enrolled, Shown::Next),
             Some(Err(RecoveryError::Refused(error))) if !error.is_refusal_of(EnrollRefusal::InvalidProof) => {
                 return Err(error.into());
             }
-            Some(Err(_)) | None => (ask(dialer, url, ca, by(current)).await?, Shown::Current),
+            Some(Err(_)) | None => (ask(dialer, url, trust, by(current)).await?, Shown::Current),
         };
         if proof == Shown::Next {
             // The controller knew it as the present one, and its key may be asked for again.
             self.promote().await;
         }
-        let next = fresh.with_certificate(&certificate)?;
+        let next = fresh.with_certificate(&enrolled.certificate)?;
+        let trust = Trust::from_bundle(&enrolled.trust)?;
         let is_misplaced = self.is_misplaced;
         let stored = move |directory: &IdentityDir| {
             make_room(directory, is_misplaced)?;
-            directory.store_next(&next).map(|()| next)
+            directory.store_trust(&trust)?;
+            directory.store_next(&next).map(|()| (next, trust))
         };
-        self.next = Some(blocking(Arc::clone(&self.directory), stored).await?);
+        let (next, trust) = blocking(Arc::clone(&self.directory), stored).await?;
+        self.next = Some(next);
+        self.roots.replace(trust);
+        self.handle_roots();
         self.is_misplaced = false;
         self.renewal.handle_on_disk(Next::Issued);
         self.next_is_refused = false;
         self.is_run_out = false;
-        tracing::info!("the certificate had run out; there is another by proof of its key");
+        tracing::info!("the certificate was of no use any more; there is another by proof of its key");
         Ok(())
     }
 
@@ -233,7 +260,22 @@ impl Certificates {
         self.renewal.handle_proved(validity_of(&self.current), self.current.draw(), clock::now());
         let (ends, renewal) = (self.renewal.validity().ends, self.renewal.due());
         tracing::info!(ends = %moment(ends), renewal = %moment(renewal), "the certificate was renewed");
-        self.status.send_replace(CertificateStatus { ends, renewal, trouble: None, again: None });
+        self.status.send_modify(|status| {
+            *status = CertificateStatus { ends, renewal, trouble: None, again: None, roots: status.roots.clone() };
+        });
+        self.notice_outdated();
+    }
+
+    /// A certificate of a root that is to go is renewed soon.
+    fn notice_outdated(&mut self) {
+        let is_up_to_date = self.current.certificate().is_some_and(|it| self.roots.trusted().is_up_to_date(it));
+        if is_up_to_date {
+            return;
+        }
+        self.renewal.handle_outdated(clock::now(), clock::unix_millis(), random::number());
+        let renewal = self.renewal.due();
+        self.status.send_modify(|status| status.renewal = renewal);
+        tracing::info!("new certificates are of another root: this agent's is renewed soon");
     }
 
     async fn give_next_up(&mut self, why: &str) {
@@ -292,19 +334,24 @@ impl Certificates {
         tokio::select! {
             done = until(&mut self.writing) => done,
             done = until(&mut self.dialling) => done,
+            stored = self.roots.work() => Done::Trusted(stored),
         }
     }
 
     /// Waits until nothing is being written any more: what is on disk is what is known.
     pub(super) async fn settle(&mut self) {
-        if self.writing.is_some() {
-            let done = until(&mut self.writing).await;
-            self.handle_done(done).await;
+        while self.writing.is_some() || self.roots.is_writing() {
+            let done = tokio::select! {
+                done = until(&mut self.writing) => done,
+                stored = self.roots.work() => Done::Trusted(stored),
+            };
+            // Whom it could be said to is gone, and asks again.
+            let _ = self.handle_done(done).await;
         }
     }
 
-    /// What took time is done. Returns a connection that shows the next certificate, if it is that.
-    pub(super) async fn handle_done(&mut self, done: Done) -> Option<Box<Socket>> {
+    /// What took time is done.
+    pub(super) async fn handle_done(&mut self, done: Done) -> Then {
         match done {
             Done::Prepared(Ok(next)) => {
                 Point::RequestDurable.reach();
@@ -318,22 +365,40 @@ impl Certificates {
                 self.renewal.handle_on_disk(Next::Issued);
             }
             Done::Prepared(Err(error)) | Done::Stored(Err(error)) => self.failed(&Chain(&error).to_string()),
-            Done::Dialled(Ok(socket)) => return Some(socket),
+            Done::Dialled(Ok(socket)) => return Then::Move(socket),
+            Done::Trusted(stored) => {
+                let said = self.roots.handle_stored(stored);
+                self.handle_roots();
+                return said.map_or(Then::Nothing, |frame| Then::Say(Box::new(frame)));
+            }
             Done::Dialled(Err(error)) if error.is_about_certificate() => {
                 let error = Chain(&error).to_string();
                 self.give_next_up(&error).await;
             }
             Done::Dialled(Err(error)) => self.failed(&Chain(&error).to_string()),
         }
-        None
+        Then::Nothing
+    }
+
+    /// The controller says which roots to trust. Returns what to say at once.
+    pub(super) fn handle_bundle(&mut self, bundle: TrustBundle) -> Option<FromMember> {
+        self.roots.handle_bundle(bundle)
+    }
+
+    /// Other roots may be trusted than before.
+    fn handle_roots(&mut self) {
+        let roots = self.roots.trusted().fingerprints();
+        self.status.send_modify(|status| status.roots = roots);
+        self.notice_outdated();
     }
 
     /// The certificate that was asked for is here.
     pub(super) fn handle_issued(&mut self, issued: &CertIssued) {
         let Some(next) = self.asked_for(issued.request) else { return };
         let next = next.with_certificate(&issued.certificate);
-        let fits =
-            |next: &Credential| validity(&issued.certificate).is_some() && tls::for_sessions(&self.ca, next).is_ok();
+        let fits = |next: &Credential| {
+            validity(&issued.certificate).is_some() && tls::for_sessions(self.roots.trusted(), next).is_ok()
+        };
         match next {
             Ok(next) if fits(&next) => {
                 self.writing =
@@ -380,22 +445,17 @@ impl Certificates {
         &self,
         done: impl FnOnce(Result<T, IdentityError>) -> Done + Send + 'static,
         work: impl FnOnce(&IdentityDir) -> Result<T, IdentityError> + Send + 'static,
-    ) -> Work {
+    ) -> Work<Done> {
         let directory = Arc::clone(&self.directory);
         Box::pin(async move { done(blocking(directory, work).await) })
     }
 }
 
 /// Asks for another certificate in a connection of its own.
-async fn ask(
-    dialer: &Dialer,
-    url: &str,
-    ca: &CertificateDer<'static>,
-    recovery: Recovery<'_>,
-) -> Result<Vec<u8>, RecoveryError> {
-    let tls = tls::for_recovery(ca)?;
+async fn ask(dialer: &Dialer, url: &str, trust: &Trust, recovery: Recovery<'_>) -> Result<Enrolled, RecoveryError> {
+    let tls = tls::for_recovery(trust)?;
     let socket = dialer.dial(&tls, url, Place::ENROLLMENT).await.map_err(EnrollmentError::from)?;
-    Ok(recover(socket, &recovery).await?.certificate.into_vec())
+    Ok(recover(socket, &recovery).await?)
 }
 
 /// A new key, in a file that holds nothing else any more.
@@ -410,7 +470,7 @@ fn make_room(directory: &IdentityDir, is_misplaced: bool) -> Result<(), Identity
 }
 
 /// Waits until this is done, and for ever if there is nothing to do.
-async fn until(work: &mut Option<Work>) -> Done {
+pub(super) async fn until<T>(work: &mut Option<Work<T>>) -> T {
     let Some(working) = work else { return std::future::pending().await };
     let done = working.await;
     *work = None;
@@ -418,7 +478,7 @@ async fn until(work: &mut Option<Work>) -> Done {
 }
 
 /// Disks are slow: the link must not wait for them on a worker of the runtime.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     directory: Arc<IdentityDir>,
     work: impl FnOnce(&IdentityDir) -> Result<T, IdentityError> + Send + 'static,
 ) -> Result<T, IdentityError> {

@@ -9,16 +9,16 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
 
-use crate::identity::Credential;
+use crate::identity::{Credential, Trust};
 
 /// Why TLS cannot be set up at all.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A certificate or key is not usable.
-    #[error("the agent's certificate, its key or the cluster's CA is not usable; run `postern enroll --again`")]
+    #[error("the agent's certificate, its key or a root that it trusts is not usable; run `postern enroll --again`")]
     Identity(#[source] rustls::Error),
     /// The verifier cannot be built.
-    #[error("the cluster's CA is not usable; run `postern enroll --again`")]
+    #[error("the roots that this agent trusts are not usable; run `postern enroll --again`")]
     Verifier(#[from] rustls::client::VerifierBuilderError),
 }
 
@@ -32,16 +32,18 @@ fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
         .expect("ring speaks TLS 1.3")
 }
 
-fn verifier(ca: CertificateDer<'static>) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+fn verifier(trusted: &[CertificateDer<'static>]) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
-    roots.add(ca).map_err(TlsError::Identity)?;
+    for root in trusted {
+        roots.add(root.clone()).map_err(TlsError::Identity)?;
+    }
     Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()?)
 }
 
-/// TLS for sessions: both sides verified against the cluster's CA, never against the system's roots.
-pub fn for_sessions(ca: &CertificateDer<'static>, shown: &Credential) -> Result<Arc<ClientConfig>, TlsError> {
+/// TLS for sessions: both sides verified against the cluster's roots, never against the system's.
+pub fn for_sessions(trust: &Trust, shown: &Credential) -> Result<Arc<ClientConfig>, TlsError> {
     let certificate = shown.certificate().ok_or(TlsError::Identity(rustls::Error::NoCertificatesPresented))?;
-    let inner = verifier(ca.clone())?;
+    let inner = verifier(trust.roots())?;
     let mut config = builder()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(NamesIssuer { inner }))
@@ -51,9 +53,9 @@ pub fn for_sessions(ca: &CertificateDer<'static>, shown: &Credential) -> Result<
     Ok(Arc::new(config))
 }
 
-/// TLS for a member whose certificate has run out: it shows none, and knows the cluster's CA.
-pub fn for_recovery(ca: &CertificateDer<'static>) -> Result<Arc<ClientConfig>, TlsError> {
-    let inner = verifier(ca.clone())?;
+/// TLS for a member whose certificate is of no use any more: it shows none, and knows the cluster's roots.
+pub fn for_recovery(trust: &Trust) -> Result<Arc<ClientConfig>, TlsError> {
+    let inner = verifier(trust.roots())?;
     let mut config =
         builder().dangerous().with_custom_certificate_verifier(Arc::new(NamesIssuer { inner })).with_no_client_auth();
     config.resumption = Resumption::disabled();
@@ -75,7 +77,7 @@ fn issuer(certificate: &CertificateDer<'_>) -> String {
         .map_or_else(|_| "nobody that can be read".to_owned(), |(_, parsed)| parsed.issuer().to_string())
 }
 
-/// Verifies against the cluster's CA and, when that fails, says who issued what was presented: a proxy that ends TLS
+/// Verifies against the cluster's roots and, when that fails, says who issued what was presented: a proxy that ends TLS
 /// is found by its name.
 #[derive(Debug)]
 struct NamesIssuer {
@@ -103,8 +105,10 @@ impl ServerCertVerifier for NamesIssuer {
                 return error;
             }
             rustls::Error::General(format!(
-                "the certificate presented was issued by `{}`, not by the cluster's CA: another controller, or a proxy \
-                 that intercepts TLS and must let this host pass",
+                "the certificate presented was issued by `{}`, not by a root that this agent trusts: another \
+                 controller, or a proxy that intercepts TLS and must let this host pass; or the controller's root was \
+                 replaced while this agent was away, and it has to be enrolled again with a fresh token (`postern enroll \
+                 --again`)",
                 issuer(end_entity)
             ))
         })
@@ -161,11 +165,13 @@ impl ServerCertVerifier for PinnedCa {
         let Some(ca) = intermediates.iter().find(|certificate| self.is_pinned(certificate)) else {
             return Err(rustls::Error::General(format!(
                 "the CA presented is not the one the token names (the certificate was issued by `{}`): the token is \
-                 for another controller, or a proxy intercepts TLS and must let this host pass",
+                 for another controller, or was made before the controller's root was replaced, or a proxy intercepts \
+                 TLS and must let this host pass",
                 issuer(end_entity)
             )));
         };
-        let verifier = verifier(ca.clone().into_owned()).map_err(|error| rustls::Error::General(error.to_string()))?;
+        let verifier =
+            verifier(&[ca.clone().into_owned()]).map_err(|error| rustls::Error::General(error.to_string()))?;
         verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 

@@ -29,6 +29,7 @@
 //! corrupt-*/  stores that could not be read, kept for a person to look at
 //! ```
 
+pub mod audit;
 mod batch;
 mod committer;
 mod disk;

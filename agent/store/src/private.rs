@@ -126,6 +126,33 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     sync_parent(path)
 }
 
+/// [`replace`] for a file of keys: what was there is overwritten, so that a key that is gone is gone from the disk as well,
+/// as far as the disk writes where it is told to.
+///
+/// # Errors
+///
+/// [`PrivateError::Io`]. If only the overwriting failed, the new content is there.
+pub fn supersede(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
+    overwriting(path, || replace(path, bytes))
+}
+
+/// Does what takes the name of a file away, and then overwrites what was in it.
+fn overwriting(path: &Path, unname: impl FnOnce() -> Result<(), PrivateError>) -> Result<(), PrivateError> {
+    // Still open when its name is taken away, so that no crash leaves a name with nothing behind it.
+    let former = match options().open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        opened => Some(opened.map_err(PrivateError::io("write", path))?),
+    };
+    unname()?;
+    former.map_or(Ok(()), |former| wipe(&former).map_err(PrivateError::io("wipe what was in", path)))
+}
+
+fn wipe(mut file: &File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    io::copy(&mut io::repeat(0).take(length), &mut file)?;
+    file.sync_all()
+}
+
 /// Puts a file in the place of another, of the same directory: after a crash that has the old content or the new.
 ///
 /// # Errors
@@ -148,27 +175,14 @@ pub fn remove_if_any(path: &Path) -> Result<(), PrivateError> {
     }
 }
 
-/// Overwrites a file with zeros and removes it, if it is there. What the disk itself keeps of the old content is beyond
-/// reach.
-pub(crate) fn wipe(path: &Path) -> Result<(), PrivateError> {
-    blank(path)?;
-    remove_if_any(path)
+/// [`remove_if_any`] for a file of keys, which is overwritten as with [`supersede`].
+pub(crate) fn erase(path: &Path) -> Result<(), PrivateError> {
+    overwriting(path, || remove_if_any(path))
 }
 
-/// Puts a file in the place of another, of the same directory, whose content is overwritten with zeros first.
-pub(crate) fn rename_over_wiped(from: &Path, to: &Path) -> Result<(), PrivateError> {
-    blank(to)?;
-    rename(from, to)
-}
-
-fn blank(path: &Path) -> Result<(), PrivateError> {
-    let error = || PrivateError::io("overwrite", path);
-    let mut file = match File::options().write(true).open(path) {
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(()),
-        opened => opened.map_err(error())?,
-    };
-    let len = file.metadata().map_err(error())?.len();
-    io::copy(&mut io::repeat(0).take(len), &mut file).and_then(|_| file.sync_all()).map_err(error())
+/// [`rename`] over a file of keys, which is overwritten as with [`supersede`].
+pub(crate) fn rename_over(from: &Path, to: &Path) -> Result<(), PrivateError> {
+    overwriting(to, || rename(from, to))
 }
 
 /// A file of mode 0600 where there was none: made before the work whose outcome it takes, because an outcome that
@@ -330,6 +344,20 @@ mod tests {
         }
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// Let `supersede` only replace, and the old key can still be read.
+    #[test]
+    fn keys_that_are_gone_are_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        supersede(&path, b"old key").unwrap();
+        let mut former = File::open(&path).unwrap();
+        supersede(&path, b"new").unwrap();
+        assert_eq!(read(&path, 64).unwrap().as_slice(), b"new");
+        let mut left = Vec::new();
+        former.read_to_end(&mut left).unwrap();
+        assert_eq!(left, [0; 7]);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Peer {
     pub serial: Vec<u8>,
     /// When the certificate runs out.
     pub expires: UnixMillis,
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
 }
 
 impl Peer {
@@ -36,6 +38,7 @@ impl Peer {
             member: member.parse().ok()?,
             serial,
             expires: UnixMillis(expires),
+            certificate: certificate.to_vec(),
         })
     }
 }

@@ -14,6 +14,10 @@ pub(super) fn run(options: Serve) -> Result<(), Failure> {
         home,
         listen: options.listen,
         api_listen: options.api_listen,
+        api_names: options.api_names,
+        api_calls_per_sec: options.api_calls_per_sec,
+        api_failures_per_min: options.api_failures_per_min,
+        enrollments_per_min: options.enrollments_per_min,
         public_names: options.public_names,
         auto_approve: options.auto_approve,
         certificate_days: options.certificate_days,
@@ -24,6 +28,9 @@ pub(super) fn run(options: Serve) -> Result<(), Failure> {
         heartbeat_secs: options.heartbeat_secs,
         keep_finished_days: options.keep_finished_days,
         keep_finished_tasks: options.keep_finished_tasks,
+        max_connections: options.max_connections,
+        max_handshakes: options.max_handshakes,
+        max_handshakes_per_address: options.max_handshakes_per_address,
         ready_file: options.ready_file,
     };
     let config = Config::try_from(raw).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;

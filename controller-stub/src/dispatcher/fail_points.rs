@@ -7,6 +7,9 @@ use crate::state::{ToSession, Turn};
 
 /// What the turn decided is durable, and nobody has heard of it.
 pub(super) fn after(turn: &Turn) {
+    if turn.authority.is_some() {
+        Point::RootsDurable.reach();
+    }
     for word in turn.words() {
         let ToSession::Frame(frame) = word else { continue };
         if matches!(**frame, FromController::Offer(_)) {
@@ -15,6 +18,8 @@ pub(super) fn after(turn: &Turn) {
             Point::ReportStored.reach();
         } else if matches!(**frame, FromController::CertIssued(_)) {
             Point::CertificateDurable.reach();
+        } else if matches!(**frame, FromController::KeyAck(_)) {
+            Point::KeysStored.reach();
         }
     }
 }

@@ -4,7 +4,10 @@ use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{Epoch, MemberId, TaskId};
 
 use super::ledger::LedgerError;
-use super::record::{ClusterRecord, MemberNumbers, MemberRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord};
+use super::record::{
+    ApiTokenRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord,
+    SystemRecord, TaskRecord, TokenRecord,
+};
 
 /// Records of a type, one after the other.
 pub type Listed<'a, T> = Box<dyn Iterator<Item = Result<T, LedgerError>> + 'a>;
@@ -12,6 +15,9 @@ pub type Listed<'a, T> = Box<dyn Iterator<Item = Result<T, LedgerError>> + 'a>;
 /// What is durable, as far as the state reads it. It decides over whatever remembers: the
 /// [ledger](super::ledger::Ledger), or the model of one in the simulation.
 pub trait Records: Send {
+    /// The roots, once there was a rotation.
+    fn roots(&self) -> Result<Option<RootsRecord>, LedgerError>;
+
     /// Every cluster.
     fn clusters(&self) -> Result<Vec<ClusterRecord>, LedgerError>;
 
@@ -20,6 +26,15 @@ pub trait Records: Send {
 
     /// Every token.
     fn tokens(&self) -> Result<Vec<TokenRecord>, LedgerError>;
+
+    /// Every token for the API.
+    fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, LedgerError>;
+
+    /// Every line that waits for the audit log, in order.
+    fn audit_rows(&self) -> Result<Vec<AuditRow>, LedgerError>;
+
+    /// How far the audit log is.
+    fn audit_written(&self) -> Result<Option<AuditWritten>, LedgerError>;
 
     /// Every member.
     fn members(&self) -> Result<Vec<MemberRecord>, LedgerError>;

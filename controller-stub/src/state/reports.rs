@@ -61,7 +61,7 @@ impl State {
     }
 
     /// Whether a report counts and cannot be stored yet. One that does not count waits for nothing.
-    fn has_to_wait(&self, id: MemberId, report: &Report) -> bool {
+    pub(super) fn has_to_wait(&self, id: MemberId, report: &Report) -> bool {
         let (holder, task) = (self.queue.holder(id), self.queue.task(report.task));
         holder.zip(task).is_some_and(|(holder, task)| holder.was_given(task, report.epoch))
             && self.lacks_payload(&report.streams, report.task)
@@ -79,7 +79,8 @@ impl State {
         !streams.iter().all(is_there)
     }
 
-    fn store_report(&mut self, id: MemberId, report: Report, at: Moment) {
+    /// Stores what a report means for its task, and tells what that is.
+    pub(super) fn store_report(&mut self, id: MemberId, report: Report, at: Moment) -> Verdict {
         let number = report.number;
         let reported = Reported {
             task: report.task,
@@ -118,6 +119,7 @@ impl State {
         if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {
             live.stored_ahead.insert(number);
         }
+        verdict
     }
 
     /// Keeps a report about a finished task beside its outcome, if it is one that counts and is news.

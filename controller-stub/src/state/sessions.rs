@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
+use data_encoding::BASE64;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::FromController;
@@ -58,8 +58,8 @@ pub struct Introduction {
     pub cluster: ClusterName,
     /// Its id, as its certificate says.
     pub member: MemberId,
-    /// Its certificate's serial number.
-    pub serial: Vec<u8>,
+    /// Its certificate, DER.
+    pub certificate: Vec<u8>,
     /// Where its connection comes from.
     pub address: String,
     /// What it said.
@@ -144,7 +144,8 @@ impl State {
         if member.record.state == MembershipState::Revoked {
             return Err(refused(SessionRefusal::Revoked, "this member was revoked: enroll the agent with a new token"));
         }
-        if !certificates::is_acceptable(&member.record, &HEXLOWER.encode(&it.serial)) {
+        let root = certificates::acceptable(&member.record, &BASE64.encode(&it.certificate));
+        if !root.is_some_and(|root| self.is_trusted(root)) {
             return Err(refused(
                 SessionRefusal::WrongCertificate,
                 "this is not the member's current certificate: put the current one back or enroll again",
@@ -172,19 +173,22 @@ impl State {
         member.record.alarm = Some(alarm.to_owned());
         member.record.epoch = member.record.epoch.next();
         self.writes.push(Write::Member(member.record.clone()));
+        self.audit_own("member.disable", &format!("{id}, hard"), Ok(Some(alarm)), at);
         self.queue.take_away(id, at);
         self.push_state(id);
     }
 
     fn welcome(&mut self, it: Introduction, at: Moment) -> Welcomed {
-        let Introduction { member: id, serial, address, hello, session, .. } = it;
+        let Introduction { member: id, certificate, address, hello, session, .. } = it;
         let (heartbeat, lease_ttl) = (self.settings.heartbeat, self.settings.lease_ttl);
         self.end_session(id, SessionRefusal::Replaced, "another session of this member took over", at);
         let member = self.members.get_mut(&id).expect("it was admitted a moment ago");
 
         member.numbers.issued = member.numbers.issued.max(hello.last_session).next();
         self.writes.push(Write::Numbers(id, member.numbers));
-        update_record(member, &hello, &HEXLOWER.encode(&serial), &mut self.writes);
+        update_record(member, &hello, &BASE64.encode(&certificate), &mut self.writes);
+        self.note_opener(id);
+        let member = self.members.get_mut(&id).expect("it was admitted a moment ago");
 
         let number = member.numbers.issued;
         let welcome = Welcome {
@@ -249,6 +253,7 @@ impl State {
         if untold {
             self.push_state(id);
         }
+        self.push_trust(id);
         self.ask_inventory(id);
     }
 
@@ -365,9 +370,9 @@ fn rolled_back(member: &Member, hello: &Hello) -> Option<&'static str> {
     None
 }
 
-fn update_record(member: &mut Member, hello: &Hello, serial: &str, writes: &mut Vec<Write>) {
+fn update_record(member: &mut Member, hello: &Hello, certificate: &str, writes: &mut Vec<Write>) {
     let mut record = member.record.clone();
-    certificates::take_up_next(&mut record, serial);
+    certificates::take_up_next(&mut record, certificate);
     record.host = printable(&hello.host);
     record.agent_version = printable(&hello.agent_version);
     if !hello.sealing_keys.is_empty() {

@@ -96,6 +96,14 @@ impl Lab {
         self.folder.path().join(name)
     }
 
+    /// A file that only its owner may read.
+    pub(crate) fn private_file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        rustix::fs::chmod(&path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        path
+    }
+
     pub(crate) fn addresses(&self) -> Addresses {
         serde_json::from_slice(&std::fs::read(self.ready_file()).unwrap()).unwrap()
     }
@@ -105,12 +113,14 @@ impl Lab {
         self.addresses().controller_url.replace("wss://localhost", "127.0.0.1")
     }
 
-    pub(crate) fn ca(&self) -> Vec<u8> {
-        std::fs::read(self.data_dir().join("ca.der")).unwrap()
+    /// The certificates of all roots there ever were.
+    pub(crate) fn roots(&self) -> Vec<Vec<u8>> {
+        let is_root = |path: &PathBuf| path.extension().is_some_and(|it| it == "der");
+        files(&self.data_dir()).into_iter().filter(is_root).map(|path| std::fs::read(path).unwrap()).collect()
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client::open(&Where::DataDir(self.data_dir())).unwrap()
+        Client::open(&Where::DataDir { directory: self.data_dir(), token_file: None }).unwrap()
     }
 
     /// Waits until `condition` gives something, looking again and again.

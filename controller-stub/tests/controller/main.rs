@@ -3,16 +3,22 @@
 #![cfg(test)]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test waits for one frame and says what came instead")]
 
+mod access;
 mod api;
+mod audit;
 mod crowds;
 mod enrollment;
 mod finished;
 mod handshake;
+mod hostile;
 mod lab;
 mod member;
 mod members;
+mod outbox;
 mod payloads;
 mod renewal;
 mod restarts;
+mod roots;
+mod sealing;
 mod systems;
 mod tasks;

@@ -15,7 +15,7 @@ use postern_protocol::message::v1::{
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::seal::SealingKey;
+use postern_protocol::seal::{SealedOutput, SealingKey};
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{self, Ended, MemberSession};
 use postern_protocol::{Epoch, MemberId, Outcome, ReportNo, SessionNo, TaskId, TaskKind};
@@ -39,6 +39,8 @@ pub(crate) struct Identity {
     pub(crate) certificate: Vec<u8>,
     pub(crate) key: Vec<u8>,
     pub(crate) sealing: SealingKey,
+    /// The roots it trusts.
+    pub(crate) trusts: Vec<Vec<u8>>,
     pub(crate) incarnation: Incarnation,
     pub(crate) last_session: SessionNo,
     pub(crate) next_report: u64,
@@ -98,6 +100,7 @@ impl Identity {
             certificate: enrolled.certificate.into_vec(),
             key: application.key.serialize_der(),
             sealing: application.sealing,
+            trusts: enrolled.trust.roots.iter().map(|it| it.to_vec()).collect(),
             incarnation: application.incarnation,
             last_session: SessionNo(0),
             next_report: 1,
@@ -107,7 +110,7 @@ impl Identity {
     /// The same member with another key and its certificate.
     pub(crate) fn with(&self, application: &Application, certificate: &[u8]) -> Self {
         let (certificate, key) = (certificate.to_vec(), application.key.serialize_der());
-        Self { certificate, key, sealing: self.sealing.clone(), ..*self }
+        Self { certificate, key, sealing: self.sealing.clone(), trusts: self.trusts.clone(), ..*self }
     }
 
     /// Asks for the next certificate by proof of the present one's key, for a channel with `exporter` or its own.
@@ -117,7 +120,8 @@ impl Identity {
         application: &Application,
         exporter: Option<[u8; 32]>,
     ) -> Result<Enrolled, EnrollRefused> {
-        let mut socket = connect(lab, enrollment::PATH, Some(enrollment::SUBPROTOCOL), None).await.unwrap();
+        let place = (enrollment::PATH, Some(enrollment::SUBPROTOCOL));
+        let mut socket = connect_trusting(lab, &self.trusts, place, None).await.unwrap();
         let own = socket.get_ref().get_ref().1.export_keying_material([0; 32], enrollment::EXPORTER_LABEL, None);
         let certificate = CertificateDer::from(self.certificate.clone());
         let serial = Peer::from_certificate(&certificate).unwrap().serial;
@@ -174,8 +178,20 @@ pub(crate) async fn connect(
     subprotocol: Option<&str>,
     identity: Option<&Identity>,
 ) -> Result<Socket, Error> {
+    let trusts = identity.map_or_else(|| lab.roots(), |it| it.trusts.clone());
+    connect_trusting(lab, &trusts, (path, subprotocol), identity).await
+}
+
+async fn connect_trusting(
+    lab: &Lab,
+    trusts: &[Vec<u8>],
+    (path, subprotocol): (&str, Option<&str>),
+    identity: Option<&Identity>,
+) -> Result<Socket, Error> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(lab.ca())).unwrap();
+    for root in trusts {
+        roots.add(CertificateDer::from(root.clone())).unwrap();
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -233,6 +249,11 @@ impl Session {
     /// A session up to `Welcome`, not confirmed.
     pub(crate) async fn welcomed(lab: &Lab, hello: Hello, identity: &Identity) -> Result<Self, Ended> {
         let socket = connect(lab, session::PATH, Some(session::SUBPROTOCOL), Some(identity)).await.unwrap();
+        Self::welcomed_over(socket, hello).await
+    }
+
+    /// The same over a connection that was opened before.
+    pub(crate) async fn welcomed_over(socket: Socket, hello: Hello) -> Result<Self, Ended> {
         let mut session = Self { socket, machine: MemberSession::new(hello, clock::now()), welcome: None };
         session.flush().await;
         while session.welcome.is_none() {
@@ -357,4 +378,11 @@ pub(crate) fn succeeded(number: u64, offer: &Offer) -> Report {
         streams: List::default(),
         ext: List::default(),
     }
+}
+
+/// The same report with a secret of its own, sealed to whoever asked.
+pub(crate) fn with_sealed_output(report: Report) -> Report {
+    let sealed =
+        SealedOutput { name: Text::clipped("password"), enc: [1; 32], ciphertext: Bytes::new(vec![2; 32]).unwrap() };
+    Report { sealed: List::new(vec![sealed]).unwrap(), ..report }
 }

@@ -46,8 +46,8 @@ impl Stage {
         let controller = ControllerOptions { serve: serve.to_vec(), ..ControllerOptions::default() };
         let lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
         let authority = Authority::open(lab.controller.data(), clock::wall()).unwrap();
-        let identity = authority.issue_server(&["127.0.0.1".to_owned()], clock::wall()).unwrap();
-        let tls = TlsAcceptor::from(server_config(identity, authority.certificate()).unwrap());
+        let config = server_config(&authority, &["127.0.0.1".to_owned()], clock::wall());
+        let tls = TlsAcceptor::from(config.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let urls = format!("urls = [\"wss://{}\"]", listener.local_addr().unwrap());
         let mut agent = lab.agent_with("agent", AgentOptions { controller_section: urls, ..AgentOptions::default() });

@@ -7,7 +7,7 @@
 /// The variable of the environment that names the folder.
 pub const FOLDER: &str = "POSTERN_FAIL_POINTS";
 
-/// A place where a program may be killed. The number is that of the failure catalogue.
+/// A place where a program may be killed. A number is that of the failure catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Point {
     /// F01. A task is about to be made durable.
@@ -38,6 +38,20 @@ pub enum Point {
     NextWelcomed,
     /// F46. The old key is gone, and the session has not been confirmed.
     NextCurrent,
+    /// A new sealing key is durable, and nobody was told.
+    KeyDurable,
+    /// The controller made the keys of a member durable, and its `KeyAck` has not left.
+    KeysStored,
+    /// The controller acknowledged a new sealing key, and that is on no disk.
+    KeyAcknowledged,
+    /// An old sealing key is wiped, and nobody was told.
+    KeyWiped,
+    /// The controller made a root durable, and nothing names it.
+    RootMade,
+    /// The controller made a step of a rotation durable, and nobody has heard of it.
+    RootsDurable,
+    /// The roots that a member is to trust are durable at it, and their acknowledgement has not left.
+    TrustDurable,
 }
 
 impl Point {
@@ -56,6 +70,9 @@ impl Point {
     /// Those of the agent that the renewal of a certificate comes by, in this order.
     pub const RENEWAL: [Self; 4] = [Self::RequestDurable, Self::NextDurable, Self::NextWelcomed, Self::NextCurrent];
 
+    /// Those of the agent that a new sealing key comes by, in this order.
+    pub const ROTATION: [Self; 3] = [Self::KeyDurable, Self::KeyAcknowledged, Self::KeyWiped];
+
     /// Its name, and that of the file that arms it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -73,6 +90,13 @@ impl Point {
             Self::NextDurable => "next-durable",
             Self::NextWelcomed => "next-welcomed",
             Self::NextCurrent => "next-current",
+            Self::KeyDurable => "key-durable",
+            Self::KeysStored => "keys-stored",
+            Self::KeyAcknowledged => "key-acknowledged",
+            Self::KeyWiped => "key-wiped",
+            Self::RootMade => "root-made",
+            Self::RootsDurable => "roots-durable",
+            Self::TrustDurable => "trust-durable",
         }
     }
 

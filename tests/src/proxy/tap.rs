@@ -116,7 +116,7 @@ impl Ends {
         let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
         let identity = authority.issue_server(&names, clock::wall()).map_err(io::Error::other)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = Arc::new(roots(authority.certificate().clone())?);
+        let roots = Arc::new(roots(authority.signing().certificate().clone())?);
         let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider));
         let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
@@ -130,7 +130,8 @@ impl Ends {
     /// TLS as the agent speaks it.
     fn as_agent(&self) -> io::Result<TlsConnector> {
         let identity = self.agent.join("state/identity");
-        let ca = std::fs::read(identity.join("ca.der")).map(CertificateDer::from)?;
+        let ca = std::fs::read(identity.join("roots.pem"))?;
+        let ca = CertificateDer::from_pem_slice(&ca).map_err(io::Error::other)?;
         let current = std::fs::read(identity.join("current.pem"))?;
         let key = PrivateKeyDer::from_pem_slice(&current).map_err(io::Error::other)?;
         let certificate = CertificateDer::from_pem_slice(&current).map_err(io::Error::other)?;

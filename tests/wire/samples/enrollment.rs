@@ -4,9 +4,10 @@ use postern_protocol::MemberId;
 use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal, EnrollRefused, Enrolled, Recover};
 use postern_protocol::enrollment::{FromApplicant, FromAuthority};
 use postern_protocol::id::{Incarnation, TokenId};
+use postern_protocol::message::v1::TrustBundle;
 use postern_protocol::seal::SealingPublicKey;
 
-use super::{Content, Sample, array, bytes, snake_case, text};
+use super::{Content, Sample, array, bytes, list, snake_case, text};
 use crate::describe::Describe;
 
 pub(crate) fn all() -> Vec<Sample> {
@@ -40,7 +41,7 @@ fn enrolled() -> Enrolled {
         cluster: "acme".parse().unwrap(),
         member: MemberId::from_bytes(array(0x61)),
         certificate: bytes(0x02, 50),
-        ca: bytes(0x42, 40),
+        trust: TrustBundle { number: 0x0f01, roots: list(vec![bytes(0x42, 40), bytes(0x92, 30)]) },
         approved: true,
     }
 }

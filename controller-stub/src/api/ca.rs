@@ -1,0 +1,95 @@
+//! `/v1/ca`: the authority's roots, and the rotation from one to another.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use postern_fail_point::Point;
+
+use super::auth::Caller;
+use super::fields::Fields;
+use super::{Api, Problem};
+use crate::ca::{CaError, Root, RootNo};
+use crate::clock;
+use crate::exit::Chain;
+use crate::rotation::Step;
+use crate::state::roots::{CaView, RootView};
+
+pub(super) async fn show(State(api): State<Api>) -> Result<Json<CaView>, Problem> {
+    let (view, newest) = api.desk.look(|state, _| (state.ca(), state.newest_root())).await?;
+    with_kept(&api, view, newest).await
+}
+
+pub(super) async fn rotate(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(step): Path<String>,
+    body: Bytes,
+) -> Result<Json<CaView>, Problem> {
+    let mut fields = Fields::parse(&body)?;
+    let kept: Option<RootNo> = fields.optional("root")?;
+    let force = fields.optional("force")?.unwrap_or(false);
+    fields.finish()?;
+    let step = match (step.as_str(), kept) {
+        ("begin", kept) => return begin(&api, &caller, kept).await,
+        (_, Some(_)) => return Err(Problem::field("root", "only `begin` is about a certain root")),
+        ("switch", None) => Step::Switch,
+        ("finish", None) => Step::Finish,
+        ("back", None) => Step::Back,
+        (other, None) => {
+            let detail = format!("a rotation has no step `{other}`: use begin, switch, finish or back");
+            return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+        }
+    };
+    let on = if force { format!("{}, forced", step.name()) } else { step.name().to_owned() };
+    let decided = api.desk.act(&caller, on, move |state, at| {
+        let view = state.rotate(step, force, at)?;
+        Ok((view, state.newest_root()))
+    });
+    let (view, newest) = decided.await?;
+    with_kept(&api, view, newest).await
+}
+
+/// The root is on disk before anybody hears of it.
+async fn begin(api: &Api, caller: &Caller, kept: Option<RootNo>) -> Result<Json<CaView>, Problem> {
+    let number = api.desk.look(move |state, _| state.root_to_come(kept)).await??;
+    let directory = api.data_dir.clone();
+    let open = if kept.is_some() { Root::open } else { Root::make };
+    let opened = blocking(move || open(&directory, number, clock::wall())).await;
+    let root = opened.map_err(|error: CaError| {
+        let status = if kept.is_some() { StatusCode::CONFLICT } else { StatusCode::INTERNAL_SERVER_ERROR };
+        Problem::new(status, Chain(&error).to_string())
+    })?;
+    Point::RootMade.reach();
+    let decided = api.desk.act(caller, format!("begin, root {number}"), move |state, at| {
+        let view = state.begin_rotation(root, at)?;
+        Ok((view, state.newest_root()))
+    });
+    let (view, newest) = decided.await?;
+    with_kept(api, view, newest).await
+}
+
+/// Adds the roots whose files are there although nobody trusts them.
+async fn with_kept(api: &Api, mut view: CaView, newest: RootNo) -> Result<Json<CaView>, Problem> {
+    let trusted: Vec<RootNo> = view.roots.iter().map(|it| it.number).collect();
+    let directory = api.data_dir.clone();
+    let kept = blocking(move || {
+        let others = (RootNo::FIRST.0..=newest.0).map(RootNo).filter(|it| !trusted.contains(it));
+        let kept = others.filter(|it| Root::is_kept(&directory, *it));
+        // One that cannot be read is said when it is wanted.
+        kept.filter_map(|it| Root::open(&directory, it, clock::wall()).ok())
+            .map(|it| RootView::new(&it, "kept"))
+            .collect()
+    });
+    let kept: Vec<RootView> = kept.await;
+    for mut root in kept {
+        root.certificates = view.members.iter().filter(|it| it.certificate_root == root.number).count();
+        view.roots.push(root);
+    }
+    Ok(Json(view))
+}
+
+/// Disks are slow: requests must not wait for them on a worker of the runtime.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("reading and writing roots does not panic")
+}

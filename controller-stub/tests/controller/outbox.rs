@@ -1,0 +1,63 @@
+//! What a member owes, handed in by an operator.
+
+use postern_controller_stub::api::HandedInView;
+use postern_controller_stub::exit::{Exit, Failure};
+use postern_controller_stub::state::outbox::HandedIn;
+use postern_protocol::Epoch;
+use postern_protocol::id::Incarnation;
+use postern_protocol::message::v1::Report;
+use postern_protocol::outbox::OwedReport;
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey as _};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+
+use crate::lab::Lab;
+use crate::member::{Application, Identity, succeeded};
+
+fn owed(identity: &Identity, incarnation: Incarnation, report: &Report) -> OwedReport {
+    let key = PrivatePkcs8KeyDer::from(identity.key.as_slice());
+    let key = KeyPair::from_pkcs8_der_and_sign_algo(&key, &PKCS_ECDSA_P256_SHA256).unwrap();
+    let owed = OwedReport::new(identity.member, incarnation, report).unwrap();
+    let proof = key.sign(&owed.statement().unwrap()).unwrap();
+    owed.signed(&proof)
+}
+
+async fn hand_in(lab: &Lab, owed: &OwedReport) -> Result<HandedIn, Failure> {
+    let view: Result<HandedInView, Failure> = lab.client().post("/v1/outbox", owed).await;
+    view.map(|it| it.verdict)
+}
+
+async fn refused(lab: &Lab, owed: &OwedReport, words: &str) {
+    let failure = hand_in(lab, owed).await.unwrap_err();
+    assert_eq!(failure.exit, Exit::Refused);
+    assert!(failure.text.contains(words), "{}", failure.text);
+}
+
+/// Take `connect` out of `hand_in`, and whatever a member was given counts for nothing; take the look at the state out of
+/// `admit_report`, and a file overtakes the session of a member that works.
+#[tokio::test]
+async fn a_report_that_is_handed_in_counts_as_in_a_session_and_only_for_who_is_out() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let task = lab.submit("enable_user", "ann").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    session.start(&offer).await;
+    lab.in_state(task, "started").await;
+    let report = succeeded(1, &offer);
+    let sound = owed(&identity, identity.incarnation, &report);
+    refused(&lab, &sound, "is not revoked").await;
+
+    lab.act(identity.member, "revoke").await.unwrap();
+    let thief = Identity { key: Application::new().key.serialize_der(), ..lab.enroll().await };
+    let forged = Identity { member: identity.member, ..thief };
+    refused(&lab, &owed(&forged, identity.incarnation, &report), "vouches for it").await;
+    let other = owed(&identity, Incarnation::from_bytes([9; 16]), &report);
+    assert_eq!(hand_in(&lab, &other).await.unwrap(), HandedIn::NeverLeased, "another store");
+    let other = owed(&identity, identity.incarnation, &Report { epoch: Epoch(7), ..report });
+    assert_eq!(hand_in(&lab, &other).await.unwrap(), HandedIn::NeverLeased, "another lease");
+    assert!(lab.task(task).await.outcome.is_none());
+
+    assert_eq!(hand_in(&lab, &sound).await.unwrap(), HandedIn::Finished);
+    assert_eq!(lab.finished(task).await.member, Some(identity.member));
+    assert_eq!(hand_in(&lab, &sound).await.unwrap(), HandedIn::NotOpen);
+}
