@@ -172,7 +172,10 @@ impl Scene {
             .unwrap();
         }
         let dataset = self.file("users.xml", &format!("<?xml version=\"1.0\"?>\n<root>\n{entries}</root>\n"));
-        self.lab.salesforce.inject(repeats("/password", format!("{IMPORTED_AND_REPEATED} and {IMPORTED} are no good")));
+        // Its own: what is said of an entry is compared with that entry's values.
+        let repeated = self.lab.salesforce.user("user0003@acme.example").unwrap().id;
+        let words = format!("{IMPORTED_AND_REPEATED} is no good, {IMPORTED_AND_REPEATED}!");
+        self.lab.salesforce.inject(repeats(&format!("{repeated}/password"), words));
         let (_, batch) = self
             .cli(&["task", "submit", "import_batch", "--system", SYSTEM, "--dataset", dataset.to_str().unwrap()])
             .await;
@@ -208,7 +211,7 @@ impl Scene {
     /// An image of an agent that has done its work holds what it needs at any moment, and one of the controller its own
     /// keys.
     async fn memory_holds_keys_alone(&self, wanted: &[Wanted]) {
-        let of_agent = ["sealing.key of ", "store.key of ", "the agent's TLS key "];
+        let of_agent = ["the agent's sealing key ", "the agent's TLS key ", "store.key of "];
         memory_holds_alone(&of_agent, "the agent's memory", self.agent.pid(), self.agent.member(), wanted).await;
         let of_controller = ["store.key of ", "ca.key of ", "api.token of "];
         let process = self.lab.controller.pid();

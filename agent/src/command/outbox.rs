@@ -9,7 +9,7 @@ use postern_protocol::outbox::OwedReport;
 use postern_store::private::NewFile;
 use serde_json::json;
 
-use super::{Failed, load, say, say_json};
+use super::{Failed, load_private, say, say_json};
 use crate::cli::{Outbox, OutboxCommand};
 use crate::exit::Exit;
 use crate::identity::{Identity, IdentityDir};
@@ -17,11 +17,11 @@ use crate::store::Store;
 
 pub(super) fn run(config: &Path, options: &Outbox) -> Result<Exit, Failed> {
     let OutboxCommand::Export { output, json } = &options.command;
-    let config = load(config)?;
+    let config = load_private(config)?;
     let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or_else(|| {
         Failed::new(Exit::Refused, "this agent is not enrolled, so it owes nothing: see `postern enroll --help`")
     })?;
-    let (store, _) = Store::open(&config.state_dir)?;
+    let (store, _) = Store::open_in(&config.home())?;
     let mut file = NewFile::create(output).map_err(|error| unwritten(output, &error))?;
     let restored = store.restore()?;
     let concluded = restored.tasks.iter().filter_map(|task| match &task.state {

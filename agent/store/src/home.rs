@@ -106,7 +106,7 @@ impl Home {
         let _held = rekeying.finish(&new, told)?;
         match (to, &self.key) {
             (None, _) => self.settle(true),
-            (Some(_), KeySource::File(path)) => Ok(private::wipe(path)?),
+            (Some(_), KeySource::File(path)) => Ok(private::erase(path)?),
             (Some(_), KeySource::Credential { .. }) => Ok(()),
         }
     }
@@ -182,9 +182,9 @@ impl Home {
     fn settle(&self, is_next: bool) -> Result<(), HomeError> {
         let KeySource::File(path) = &self.key else { return Ok(()) };
         if is_next {
-            private::rename_over_wiped(&next(path), path)?;
+            private::rename_over(&next(path), path)?;
         } else {
-            private::wipe(&next(path))?;
+            private::erase(&next(path))?;
         }
         Ok(())
     }

@@ -133,12 +133,17 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
 ///
 /// [`PrivateError::Io`]. If only the overwriting failed, the new content is there.
 pub fn supersede(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
+    overwriting(path, || replace(path, bytes))
+}
+
+/// Does what takes the name of a file away, and then overwrites what was in it.
+fn overwriting(path: &Path, unname: impl FnOnce() -> Result<(), PrivateError>) -> Result<(), PrivateError> {
     // Still open when its name is taken away, so that no crash leaves a name with nothing behind it.
     let former = match options().open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         opened => Some(opened.map_err(PrivateError::io("write", path))?),
     };
-    replace(path, bytes)?;
+    unname()?;
     former.map_or(Ok(()), |former| overwrite(&former).map_err(PrivateError::io("overwrite what was in", path)))
 }
 
@@ -171,25 +176,14 @@ pub fn remove_if_any(path: &Path) -> Result<(), PrivateError> {
     }
 }
 
-/// Overwrites a file with zeros and removes it, if it is there. What the disk itself keeps of the old content is beyond
-/// reach.
-pub(crate) fn wipe(path: &Path) -> Result<(), PrivateError> {
-    blank(path)?;
-    remove_if_any(path)
+/// [`remove_if_any`] for a file of keys, which is overwritten as with [`supersede`].
+pub(crate) fn erase(path: &Path) -> Result<(), PrivateError> {
+    overwriting(path, || remove_if_any(path))
 }
 
-/// Puts a file in the place of another, of the same directory, whose content is overwritten with zeros first.
-pub(crate) fn rename_over_wiped(from: &Path, to: &Path) -> Result<(), PrivateError> {
-    blank(to)?;
-    rename(from, to)
-}
-
-fn blank(path: &Path) -> Result<(), PrivateError> {
-    let error = || PrivateError::io("overwrite", path);
-    match File::options().write(true).open(path) {
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(()),
-        opened => opened.and_then(|file| overwrite(&file)).map_err(error()),
-    }
+/// [`rename`] over a file of keys, which is overwritten as with [`supersede`].
+pub(crate) fn rename_over(from: &Path, to: &Path) -> Result<(), PrivateError> {
+    overwriting(to, || rename(from, to))
 }
 
 /// A file of mode 0600 where there was none: made before the work whose outcome it takes, because an outcome that
