@@ -65,6 +65,15 @@ Examples:
 An operator of the controller hands the file in, and each report counts as it would have in
 a session: postern-controller outbox import outbox.jsonl";
 
+const STORE_EXAMPLES: &str = "\
+Examples:
+  postern store rotate-key
+  postern store rotate-key --new-credential store-key-2
+
+With the key in a file, a new key takes its place. With the key in a systemd credential, or to move it there, make
+another credential with 32 random bytes, and name it; afterwards the configuration has to name it as `store_key`.
+The operator's guide has the commands.";
+
 const POLICY_EXAMPLES: &str = "\
 Examples:
   postern policy check task.json
@@ -140,6 +149,12 @@ pub enum Command {
     Audit(Audit),
     /// Prepare a dataset for `import_batch`.
     Dataset(Dataset),
+    /// Change the key that the store is encrypted with.
+    ///
+    /// Every record and payload is encrypted again; killed at any moment, the store is that of the old key or of the new.
+    /// It takes as much disk again as the store has. The agent must not be running.
+    #[command(after_help = STORE_EXAMPLES)]
+    Store(Store),
     /// Let the agent sign in again after the guard against lock-out stopped it.
     ///
     /// The guard counts refused sign-ins and stops before Salesforce locks the account. It lets the agent try again by
@@ -259,6 +274,25 @@ pub struct ResetSignIn {
     pub system: SystemName,
 }
 
+/// Options of `postern store`.
+#[derive(Debug, Args)]
+pub struct Store {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: StoreCommand,
+}
+
+/// What to do with the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Encrypt everything under a new key.
+    RotateKey {
+        /// Take the new key from this systemd credential.
+        #[arg(long, value_name = "NAME")]
+        new_credential: Option<String>,
+    },
+}
+
 /// Options of `postern policy`.
 #[derive(Debug, Args)]
 pub struct Policy {
@@ -330,6 +364,7 @@ mod tests {
             OUTBOX_EXAMPLES,
             POLICY_EXAMPLES,
             audit::EXAMPLES,
+            STORE_EXAMPLES,
             exec::RESET_PASSWORD_EXAMPLES,
             exec::IMPORT_BATCH_EXAMPLES,
             dataset::SPLIT_EXAMPLES,

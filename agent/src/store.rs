@@ -20,7 +20,7 @@ use postern_protocol::codec::CodecError;
 use postern_protocol::id::Incarnation;
 use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId};
 use postern_store::{
-    Batch, CommitWatch, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, StoreKey, Table, parts,
+    Batch, CommitWatch, Home, HomeError, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, Table, parts,
 };
 use transaction::Transaction;
 
@@ -61,7 +61,7 @@ pub enum AgentStoreError {
     /// The spool failed.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// The key file failed.
+    /// The key failed.
     #[error(transparent)]
     Key(#[from] postern_store::KeyError),
     /// A record is whole but makes no sense to this version.
@@ -80,6 +80,16 @@ pub enum AgentStoreError {
     Encode(#[from] CodecError),
 }
 
+impl From<HomeError> for AgentStoreError {
+    fn from(error: HomeError) -> Self {
+        match error {
+            HomeError::Key(error) => error.into(),
+            HomeError::Store(error) => error.into(),
+            HomeError::Spool(error) => error.into(),
+        }
+    }
+}
+
 /// The agent's store.
 #[derive(Clone)]
 pub struct Store {
@@ -89,16 +99,21 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store below `state_dir`, making it if there is none. Blocks while it is read through.
+    /// Opens the store below `state_dir` with the key beside it, making both if there are none. Blocks while it is read
+    /// through.
     pub fn open(state_dir: &Path) -> Result<(Self, Option<Recovered>), AgentStoreError> {
-        Self::open_with(state_dir, &Options::default())
+        Self::open_in(&Home::with_key_file(state_dir))
+    }
+
+    /// The same with the key wherever it is.
+    pub fn open_in(home: &Home) -> Result<(Self, Option<Recovered>), AgentStoreError> {
+        Self::open_with(home, &Options::default())
     }
 
     /// The same with another disk, for tests.
-    pub(crate) fn open_with(state_dir: &Path, options: &Options) -> Result<(Self, Option<Recovered>), AgentStoreError> {
-        let key = StoreKey::load_or_create(&state_dir.join("store.key"))?;
+    pub(crate) fn open_with(home: &Home, options: &Options) -> Result<(Self, Option<Recovered>), AgentStoreError> {
         let now = clock::unix_millis().0 / 1000;
-        let opened = postern_store::Store::open(&state_dir.join("store"), &key, options, now)?;
+        let opened = home.open(options, now)?;
         let spool = opened.store.spool()?;
         let store = Self { engine: opened.store, spool, audit: Arc::default() };
         store.restore_audit()?;

@@ -162,7 +162,7 @@ fn desk_under(policy: Policy, connector: Arc<dyn Connector>) -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let disk = Arc::new(Disklike { free: AtomicU64::new(1 << 40), busy: Mutex::new(false), changed: Condvar::new() });
     let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
-    let (store, _) = Store::open_with(folder.path(), &options).unwrap();
+    let (store, _) = Store::open_with(&postern_store::Home::with_key_file(folder.path()), &options).unwrap();
     let (dispatcher, inputs) = Dispatcher::channel();
     let (streams, commands) = Streams::channel();
     let admission = Admission::open(Arc::new(policy), acme(), store.clone()).unwrap().into();
