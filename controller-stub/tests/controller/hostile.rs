@@ -184,7 +184,7 @@ async fn a_body_that_is_too_large_is_refused_before_its_end() {
         token.trim()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(&[b' '; 256 * 1024 + 1]).await.unwrap();
+    stream.write_all(&vec![b' '; 256 * 1024 + 1]).await.unwrap();
     let mut said = [0; 12];
     tokio::time::timeout(PATIENCE, stream.read_exact(&mut said)).await.expect("an answer").unwrap();
     assert_eq!(String::from_utf8_lossy(&said), "HTTP/1.1 413");
