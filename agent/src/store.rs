@@ -8,6 +8,7 @@ pub mod record;
 mod scrub;
 mod transaction;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
@@ -128,7 +129,17 @@ impl Store {
     }
 
     /// Makes writes durable, in this order. A `DeleteTask` is in one batch with the write before it.
-    pub async fn commit(&self, writes: &[Write]) -> Result<(), AgentStoreError> {
+    pub async fn commit(&self, mut writes: &[Write]) -> Result<(), AgentStoreError> {
+        // A task that ends and is taken anew begins with an empty journal, so its old one goes first.
+        while let Some(anew) = taken_anew(writes) {
+            let (before, from) = writes.split_at(anew);
+            self.commit_together(before).await?;
+            writes = from;
+        }
+        self.commit_together(writes).await
+    }
+
+    async fn commit_together(&self, writes: &[Write]) -> Result<(), AgentStoreError> {
         let batches = Transaction::new(&self.engine).batches(writes)?;
         try_join_all(batches.into_iter().map(|batch| self.engine.commit(batch))).await?;
         for write in writes {
@@ -291,6 +302,26 @@ impl Store {
         let bytes = self.engine.get(TOMBSTONES, task.as_bytes())?;
         bytes.map(|bytes| record::read_tombstone(&bytes).map_err(unreadable(TOMBSTONES, task.as_bytes()))).transpose()
     }
+}
+
+/// Where a task is put that was deleted before.
+fn taken_anew(writes: &[Write]) -> Option<usize> {
+    let mut deleted = BTreeSet::new();
+    writes.iter().position(|write| match write {
+        Write::DeleteTask(task) => {
+            deleted.insert(*task);
+            false
+        }
+        Write::PutTask(offer, _) => deleted.contains(&offer.task),
+        Write::PutState(..)
+        | Write::PutJournal(..)
+        | Write::PutReport(_)
+        | Write::DeleteReport(_)
+        | Write::PutTombstone(_)
+        | Write::DeleteTombstone(_)
+        | Write::PutSession(_)
+        | Write::PutMembership(_) => false,
+    })
 }
 
 fn kept_key(system: &SystemName, key: &str) -> Vec<u8> {

@@ -172,6 +172,15 @@ pub struct Serve {
     /// How many finished tasks, the newest, are kept for longer; most take about 2 KiB of disk
     #[arg(long, value_name = "TASKS", default_value_t = 10_000)]
     pub keep_finished_tasks: usize,
+    /// How many connections agents may have at once, sessions and handshakes together
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 4096)]
+    pub max_connections: usize,
+    /// How many of them may be handshakes; beyond that the oldest makes room, of the address that has most
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 1024)]
+    pub max_handshakes: usize,
+    /// How many of these may come from one address; raise it if more agents than that come back at once behind one proxy
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 128)]
+    pub max_handshakes_per_address: usize,
     /// Write the bound addresses to this file, as JSON, once everything listens
     #[arg(long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::limits::Connections;
 use crate::state::Retention;
 
 /// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a
@@ -21,6 +22,9 @@ const KEEP_DAYS: std::ops::RangeInclusive<u64> = 1..=3660;
 const CERTIFICATE_DAYS: std::ops::RangeInclusive<u64> = 1..=30;
 /// The longest time after which a certificate that has run out is still good for a new one; 0: never.
 const RECOVERY_DAYS: std::ops::RangeInclusive<u64> = 0..=14;
+/// The fewest and most connections: with fewer a handful of slow ones would disturb everybody, and each of more takes what
+/// [`Connections`] says.
+const CONNECTIONS: std::ops::RangeInclusive<u64> = 16..=65_536;
 const DAY: u64 = 24 * 60 * 60;
 /// The most names a certificate needs.
 const MAX_NAMES: usize = 32;
@@ -74,6 +78,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// How long finished tasks are kept.
     pub keep: Retention,
+    /// How many agents may be connected at once.
+    pub connections: Connections,
     /// Where to write the bound addresses once everything listens.
     pub ready_file: Option<PathBuf>,
 }
@@ -107,6 +113,12 @@ pub struct Raw {
     pub keep_finished_days: u32,
     /// As in [`Retention`].
     pub keep_finished_tasks: usize,
+    /// As in [`Connections`].
+    pub max_connections: usize,
+    /// As in [`Connections`].
+    pub max_handshakes: usize,
+    /// As in [`Connections`].
+    pub max_handshakes_per_address: usize,
     /// As in [`Config`].
     pub ready_file: Option<PathBuf>,
 }
@@ -124,6 +136,10 @@ impl TryFrom<Raw> for Config {
         check("--settle-secs", raw.settle_secs, SETTLE_SECS)?;
         check("--heartbeat-secs", raw.heartbeat_secs, HEARTBEAT_SECS)?;
         check("--keep-finished-days", raw.keep_finished_days.into(), KEEP_DAYS)?;
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        check("--max-connections", count(raw.max_connections), CONNECTIONS)?;
+        check("--max-handshakes", count(raw.max_handshakes), CONNECTIONS)?;
+        check("--max-handshakes-per-address", count(raw.max_handshakes_per_address), 1..=*CONNECTIONS.end())?;
         if raw.public_names.len() > MAX_NAMES {
             return Err(ConfigError::TooManyNames);
         }
@@ -143,6 +159,11 @@ impl TryFrom<Raw> for Config {
             settle: Duration::from_secs(raw.settle_secs),
             heartbeat: Duration::from_secs(raw.heartbeat_secs),
             keep: Retention { days: raw.keep_finished_days, newest: raw.keep_finished_tasks },
+            connections: Connections {
+                total: raw.max_connections,
+                handshakes: raw.max_handshakes,
+                handshakes_per_address: raw.max_handshakes_per_address,
+            },
             ready_file: raw.ready_file,
         })
     }
@@ -174,6 +195,9 @@ mod tests {
             heartbeat_secs: 10,
             keep_finished_days: 30,
             keep_finished_tasks: 10_000,
+            max_connections: 4096,
+            max_handshakes: 1024,
+            max_handshakes_per_address: 128,
             ready_file: None,
         }
     }

@@ -3,7 +3,8 @@
 //! - [`queue`], [`membership`], [`enrollment`]: what it decides, without I/O;
 //! - [`state`]: everything it knows, over a durable ledger;
 //! - [`dispatcher`]: the one owner of the state: persist, then speak;
-//! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP;
+//! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP; [`door`]: who of them may be
+//!   connected, within [`limits`];
 //! - [`ca`]: certificates; [`client`] and `command`: the command line.
 
 use std::process::ExitCode;
@@ -18,12 +19,15 @@ pub mod clock;
 mod command;
 pub mod config;
 pub mod dispatcher;
+pub mod door;
 pub mod enrollment;
 pub mod exit;
 mod hardening;
 pub mod hex;
+pub mod limits;
 pub mod link;
 pub mod membership;
+mod pace;
 pub mod queue;
 pub mod random;
 pub mod rotation;

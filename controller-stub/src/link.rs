@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use postern_store::Spool;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::time::error::Elapsed;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::ca::Authority;
-use crate::clock;
 use crate::dispatcher::Handle;
+use crate::door::{Door, Visitor};
 use crate::exit::Chain;
+use crate::limits::HANDSHAKE;
 use crate::spawn::Spawner;
 
 mod accept;
@@ -24,14 +24,9 @@ mod pump;
 mod tls;
 mod websocket;
 
-pub use tls::{TlsError, server_config};
+pub use tls::{Tls, TlsError, server_config};
 
-use accept::{Accepted, Place};
-
-/// The most connections at once: each takes about 300 KiB at worst, and a pilot has tens of members.
-const MAX_CONNECTIONS: usize = 4096;
-/// How long a connection may take from TCP to the WebSocket.
-const HANDSHAKE: Duration = Duration::from_secs(15);
+use accept::{AcceptError, Accepted, Place};
 
 /// What every connection needs.
 #[derive(Clone)]
@@ -44,81 +39,90 @@ pub struct Link {
     pub heartbeat: Duration,
 }
 
-/// TLS as agents see it, which changes with the authority.
-pub struct Tls {
-    names: Vec<String>,
-    authority: watch::Receiver<Arc<Authority>>,
-    acceptor: TlsAcceptor,
-}
-
-impl Tls {
-    /// With a certificate for `names`.
-    pub fn new(names: Vec<String>, authority: watch::Receiver<Arc<Authority>>) -> Result<Self, TlsError> {
-        let config = server_config(&authority.borrow(), &names, clock::wall())?;
-        Ok(Self { names, authority, acceptor: TlsAcceptor::from(config) })
-    }
-
-    /// Waits until the authority has changed, and follows it.
-    async fn follow(&mut self) {
-        if self.authority.changed().await.is_err() {
-            // Nothing decides any more.
-            return std::future::pending().await;
-        }
-        let config = server_config(&self.authority.borrow_and_update(), &self.names, clock::wall());
-        match config {
-            Ok(config) => self.acceptor = TlsAcceptor::from(config),
-            Err(error) => {
-                tracing::error!(error = %Chain(&error), "the listener goes on with the roots it had: start the controller again");
-            }
-        }
-    }
-}
-
 impl Link {
     /// Accepts connections until `stop`.
-    pub async fn listen(self, listener: TcpListener, mut tls: Tls, spawner: Spawner, stop: CancellationToken) {
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    pub async fn listen(
+        self,
+        listener: TcpListener,
+        door: Door,
+        mut tls: Tls,
+        spawner: Spawner,
+        stop: CancellationToken,
+    ) {
         loop {
-            let accepted = tokio::select! {
+            let (stream, address, visitor) = tokio::select! {
                 () = stop.cancelled() => return,
                 () = tls.follow() => continue,
-                accepted = listener.accept() => accepted,
+                accepted = door.accept(&listener) => accepted,
             };
-            let (stream, address) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    // Out of descriptors: asking again at once would only burn the processor.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-                tracing::warn!(%address, "too many connections: one was turned away");
-                continue;
-            };
-            let (link, acceptor) = (self.clone(), tls.acceptor.clone());
-            spawner.spawn(move |stop| async move {
-                link.serve(stream, address, &acceptor, stop).await;
-                drop(permit);
-            });
+            let (link, acceptor) = (self.clone(), tls.acceptor());
+            spawner.spawn(move |stop| link.serve(stream, address, acceptor, Arc::new(visitor), stop));
         }
     }
 
-    async fn serve(self, stream: TcpStream, address: SocketAddr, tls: &TlsAcceptor, stop: CancellationToken) {
+    async fn serve(
+        self,
+        stream: TcpStream,
+        address: SocketAddr,
+        tls: TlsAcceptor,
+        visitor: Arc<Visitor>,
+        stop: CancellationToken,
+    ) {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = tokio::time::timeout(HANDSHAKE, accept::accept(stream, tls)) => accepted,
+            () = visitor.turned_out() => return turned_out(&visitor, address),
+            accepted = handshake(stream, &tls) => accepted,
         };
         match accepted {
             Ok(Ok(Accepted { socket, place: Place::Session(peer) })) => {
-                pump::run(self, *socket, peer, address, stop).await;
+                pump::run(self, *socket, peer, address, visitor, stop).await;
             }
-            Ok(Ok(Accepted { socket, place: Place::Enrollment(exporter) })) => {
-                enroll::run(&self.handle, *socket, exporter).await;
+            Ok(Ok(Accepted { socket, place: Place::Enrollment(exporter) })) => tokio::select! {
+                () = visitor.turned_out() => turned_out(&visitor, address),
+                () = enroll::run(&self.handle, *socket, exporter) => (),
+            },
+            Ok(Err(error)) if visitor.may_be_told() => {
+                tracing::info!(%address, error = %Chain(&error), "a connection was turned away");
             }
-            Ok(Err(error)) => tracing::info!(%address, error = %Chain(&error), "a connection was turned away"),
-            Err(_) => tracing::info!(%address, "a connection was turned away: its handshake took too long"),
+            Err(_) if visitor.may_be_told() => {
+                tracing::info!(%address, "a connection was turned away: its handshake took too long");
+            }
+            Ok(Err(_)) | Err(_) => (),
+        }
+    }
+}
+
+async fn handshake(stream: TcpStream, tls: &TlsAcceptor) -> Result<Result<Accepted, AcceptError>, Elapsed> {
+    tokio::time::timeout(HANDSHAKE, accept::accept(stream, tls)).await
+}
+
+fn turned_out(visitor: &Visitor, address: SocketAddr) {
+    if visitor.may_be_told() {
+        tracing::warn!(%address, "a connection was turned away: of too many handshakes it was under way for longest");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+    use crate::ca::Authority;
+    use crate::clock;
+
+    /// Take the time-out away, and a stranger keeps its place for ever.
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_does_not_go_on_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::open(folder.path(), clock::wall()).unwrap();
+        let config = server_config(&authority, &["localhost".to_owned()], clock::wall());
+        let tls = TlsAcceptor::from(config.unwrap());
+        for begun in [&b""[..], &[22, 3, 1, 2, 0, 1, 0]] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut stranger = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            stranger.write_all(begun).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            assert!(handshake(stream, &tls).await.is_err(), "{begun:?}");
         }
     }
 }

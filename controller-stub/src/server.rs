@@ -18,7 +18,9 @@ use crate::api::Api;
 use crate::ca::Authority;
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Handle};
+use crate::door::Door;
 use crate::exit::{Chain, Exit, Failure};
+use crate::limits;
 use crate::link::{Link, Tls};
 use crate::spawn::Spawner;
 use crate::state::ledger::{Ledger, LedgerError};
@@ -187,13 +189,15 @@ async fn run(config: &Config, parts: Parts) -> Result<(), Failure> {
 
 fn start_link(spawner: &Spawner, config: &Config, handle: &Handle, spool: Spool, tls: Tls, listener: TcpListener) {
     let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat };
+    let door = Door::new(config.connections.with_descriptors().bounds());
     let sessions = spawner.clone();
-    spawner.spawn(|stop| link.listen(listener, tls, sessions, stop));
+    spawner.spawn(|stop| link.listen(listener, door, tls, sessions, stop));
 }
 
 fn start_api(spawner: &Spawner, config: &Config, handle: Handle, spool: Spool, token: Secret, listener: TcpListener) {
     let (token, data_dir) = (Arc::new(token), Arc::new(config.data_dir.clone()));
-    spawner.spawn(|stop| Api { handle, spool, token, data_dir, stop }.serve(listener));
+    let (door, callers) = (Door::new(limits::callers()), spawner.clone());
+    spawner.spawn(|stop| Api { handle, spool, token, data_dir, stop }.serve(listener, door, callers));
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -12,14 +12,14 @@ use postern_protocol::message::v1::{Report, StreamRef};
 use postern_protocol::{Failure, FailureClass, Outcome, StreamId, TaskId};
 use postern_store::{Batch, SpoolId};
 
-use super::{AgentStoreError, JOURNAL, OFFERS, STATES, Store, spool_id};
+use super::{AgentStoreError, DELETED_AT_ONCE, JOURNAL, OFFERS, STATES, Store, spool_id};
 use crate::chain::Chain;
 
 impl Store {
     /// Removes states and journals whose task is gone.
     pub(super) fn sweep_records(&self) -> Result<(), AgentStoreError> {
-        let mut batch = Batch::new();
-        'tables: for table in [STATES, JOURNAL] {
+        for table in [STATES, JOURNAL] {
+            let mut batch = Batch::new();
             let mut held: Option<(TaskId, bool)> = None;
             for key in self.engine.scan_keys(table, &[]) {
                 let key = key?;
@@ -30,16 +30,20 @@ impl Store {
                     _ => self.engine.scan_keys(OFFERS, task.as_bytes()).next().is_some(),
                 };
                 held = Some((task, is_held));
-                if !is_held && batch.delete(table, &key).is_err() {
-                    // The batch is full; what is left is swept at the next start.
-                    break 'tables;
+                if is_held {
+                    continue;
                 }
+                // All of it, before any task is taken: what stayed would be read as the journal of a later attempt.
+                if batch.len() == DELETED_AT_ONCE {
+                    self.engine.commit_blocking(std::mem::take(&mut batch))?;
+                }
+                batch.delete(table, &key)?;
+            }
+            if !batch.is_empty() {
+                self.engine.commit_blocking(batch)?;
             }
         }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        Ok(self.engine.commit_blocking(batch)?)
+        Ok(())
     }
 
     /// Looks at every payload that a task or a report names, and removes every other.

@@ -166,10 +166,28 @@ async fn a_task_with_a_journal_larger_than_any_commit_can_end() {
     store.commit(&[Write::PutReport(Box::new(report(1, task.task))), Write::DeleteTask(task.task)]).await.unwrap();
     assert!(read_journal(&store, task.task).is_empty());
 
+    // As a crash leaves it that came before its last entry was deleted.
     let orphan = TaskId::from_bytes([9; 16]);
-    store.commit(&[Write::PutJournal(orphan, 0, entry)]).await.unwrap();
+    let journal: Vec<Write> = (0..6_000).map(|number| Write::PutJournal(orphan, number, entry.clone())).collect();
+    store.commit(&journal).await.unwrap();
     store.restore().unwrap();
     assert!(read_journal(&store, orphan).is_empty());
+}
+
+/// Commit all of it together and the old entries are taken for the new attempt's, or the new ones go with the old.
+#[tokio::test]
+async fn a_task_taken_anew_in_the_commit_it_ended_in_has_a_journal_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let task = offer(1, 10);
+    let take = Write::PutTask(Box::new(task.clone()), Origin::Controller);
+    let entry = |step| JournalEntry { step, mark: Mark::Intent, note: Vec::new() };
+    let old = (0..3).map(|number| Write::PutJournal(task.task, number, entry(number)));
+    store.commit(&[take.clone()].into_iter().chain(old).collect::<Vec<_>>()).await.unwrap();
+
+    store.commit(&[Write::DeleteTask(task.task), take, Write::PutJournal(task.task, 0, entry(9))]).await.unwrap();
+    assert_eq!(read_journal(&store, task.task), [entry(9)]);
+    assert_eq!(store.restore().unwrap().tasks.first().map(|task| task.journal), Some(1));
 }
 
 fn payload(store: &Store, n: u8, bytes: &[u8]) -> StreamRef {

@@ -77,6 +77,11 @@ impl Batch {
         self.operations.is_empty()
     }
 
+    /// How many keys are put or deleted.
+    pub fn len(&self) -> usize {
+        self.operations.len()
+    }
+
     pub(crate) fn is_essential(&self) -> bool {
         self.essential || !self.puts
     }

@@ -28,6 +28,7 @@
 //! corrupt-*/  stores that could not be read, kept for a person to look at
 //! ```
 
+pub mod audit;
 mod batch;
 mod committer;
 mod disk;

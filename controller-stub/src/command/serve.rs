@@ -21,6 +21,9 @@ pub(super) fn run(options: Serve) -> Result<(), Failure> {
         heartbeat_secs: options.heartbeat_secs,
         keep_finished_days: options.keep_finished_days,
         keep_finished_tasks: options.keep_finished_tasks,
+        max_connections: options.max_connections,
+        max_handshakes: options.max_handshakes,
+        max_handshakes_per_address: options.max_handshakes_per_address,
         ready_file: options.ready_file,
     };
     let config = Config::try_from(raw).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;

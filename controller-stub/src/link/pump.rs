@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::SplitStream;
@@ -23,6 +24,7 @@ use super::{Link, websocket};
 use crate::ca::peer::Peer;
 use crate::clock;
 use crate::dispatcher::Stopped;
+use crate::door::{Inside, Visitor};
 use crate::exit::Chain;
 use crate::state::{Greeting, Introduction, SessionHandle, ToSession};
 
@@ -55,6 +57,9 @@ struct Pump {
     link: Link,
     peer: Peer,
     address: SocketAddr,
+    visitor: Arc<Visitor>,
+    /// Once the member is welcome.
+    inside: Option<Inside>,
     machine: ControllerSession,
     session: Option<SessionNo>,
     own: SessionHandle,
@@ -66,7 +71,14 @@ struct Pump {
 }
 
 /// Serves one session to its end.
-pub(super) async fn run(link: Link, socket: Socket, peer: Peer, address: SocketAddr, stop: CancellationToken) {
+pub(super) async fn run(
+    link: Link,
+    socket: Socket,
+    peer: Peer,
+    address: SocketAddr,
+    visitor: Arc<Visitor>,
+    stop: CancellationToken,
+) {
     let (sink, mut stream) = socket.split();
     let (frames, to_write) = mpsc::channel(1);
     let (words, mut heard) = mpsc::channel(WORDS);
@@ -77,6 +89,8 @@ pub(super) async fn run(link: Link, socket: Socket, peer: Peer, address: SocketA
         link,
         peer,
         address,
+        visitor,
+        inside: None,
         session: None,
         own,
         control: VecDeque::new(),
@@ -134,6 +148,7 @@ impl Pump {
         stop: &CancellationToken,
     ) -> End {
         let cut = self.own.cut.clone();
+        let visitor = Arc::clone(&self.visitor);
         // A session never outlives its certificate.
         let left = self.peer.expires.0.saturating_sub(clock::wall().0);
         let expires = clock::now() + Duration::from_millis(left);
@@ -145,6 +160,7 @@ impl Pump {
             let went = tokio::select! {
                 biased;
                 () = cut.cancelled() => Err(End::Silent),
+                () = visitor.turned_out() => Err(End::Silent),
                 () = stop.cancelled() => {
                     self.say_goodbye(SessionRefusal::Stopping, "the controller is stopping", 500);
                     Err(End::AfterLastWords)
@@ -184,6 +200,11 @@ impl Pump {
                 return end;
             }
         }
+    }
+
+    /// A certificate of a member may be a stolen one: before it is welcome it is a stranger to the log.
+    fn may_tell(&self) -> bool {
+        self.inside.is_some() || self.visitor.may_be_told()
     }
 
     fn poll_timeout(&self) -> Timestamp {
@@ -247,12 +268,16 @@ impl Pump {
             Some(Ok(Message::Text(_) | Message::Frame(_))) => self.unreadable(0, "a text message is not a frame"),
             Some(Ok(Message::Close(_))) | None => Err(End::AfterLastWords),
             Some(Err(tungstenite::Error::Capacity(error))) => {
-                tracing::warn!(member = %self.peer.member, %error, "a member sent a frame that is too large");
+                if self.may_tell() {
+                    tracing::warn!(member = %self.peer.member, %error, "a member sent a frame that is too large");
+                }
                 self.say_goodbye(SessionRefusal::ProtocolViolation, "a frame was larger than 128 KiB", 1_000);
                 Err(End::AfterLastWords)
             }
             Some(Err(error)) => {
-                tracing::info!(member = %self.peer.member, error = %Chain(&error), "a session broke");
+                if self.may_tell() {
+                    tracing::info!(member = %self.peer.member, error = %Chain(&error), "a session broke");
+                }
                 Err(End::Silent)
             }
         }
@@ -273,7 +298,9 @@ impl Pump {
 
     /// One bad frame does not end a session that was begun properly.
     fn unreadable(&mut self, tag: u16, why: &str) -> Result<(), End> {
-        tracing::warn!(member = %self.peer.member, tag, why, "a member sent a frame that cannot be read");
+        if self.may_tell() {
+            tracing::warn!(member = %self.peer.member, tag, why, "a member sent a frame that cannot be read");
+        }
         self.unreadable += 1;
         if !self.machine.is_established() || self.unreadable > MAX_UNREADABLE {
             self.say_goodbye(SessionRefusal::ProtocolViolation, why, 1_000);
@@ -294,7 +321,9 @@ impl Pump {
                 }
                 Event::Message(frame) => self.work(frame, size).await?,
                 Event::Ended(why) => {
-                    tracing::info!(member = %self.peer.member, why = %Chain(&why), "a session ended");
+                    if self.may_tell() {
+                        tracing::info!(member = %self.peer.member, why = %Chain(&why), "a session ended");
+                    }
                     self.explain(&why);
                     return Err(End::AfterLastWords);
                 }
@@ -327,6 +356,7 @@ impl Pump {
         match self.link.handle.ask(move |state, at| state.introduce(introduction, at)).await? {
             Greeting::Welcome(welcomed) => {
                 self.session = Some(welcomed.session);
+                self.inside = Some(self.visitor.inside().ok_or(End::Silent)?);
                 self.machine.welcome(welcomed.welcome, clock::now());
             }
             Greeting::Refused(refused) => self.machine.refuse(refused),

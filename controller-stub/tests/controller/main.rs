@@ -8,6 +8,7 @@ mod crowds;
 mod enrollment;
 mod finished;
 mod handshake;
+mod hostile;
 mod lab;
 mod member;
 mod members;

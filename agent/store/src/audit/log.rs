@@ -1,0 +1,204 @@
+//! The one who writes a log.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use super::line::{Entry, Line};
+use super::verify::{Lines, Next, follow};
+use super::{AuditError, FILE_BYTES, Head, file, files};
+use crate::private;
+
+/// A log that is written to. Whoever has it is the only one who writes: the store's lock sees to that.
+#[derive(Debug)]
+pub struct Log {
+    directory: PathBuf,
+    head: Head,
+    /// The number of the newest file; 0 if there is none.
+    number: u32,
+    /// The newest file and how much of it is written; `None`: the next line begins a new one.
+    file: Option<(File, u64)>,
+}
+
+/// A log that was opened, and what was found.
+#[derive(Debug)]
+pub struct Opened {
+    /// The log.
+    pub log: Log,
+    /// How many bytes behind the last line were cut off: a crash had left a line half written.
+    pub cut: u64,
+    /// What is wrong with what was there. The log goes on in a new file, and the wrong one is left as it is.
+    pub fault: Option<Fault>,
+}
+
+/// What is wrong with the end of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It ends before a line that is known to have been written.
+    #[error(
+        "the audit log ends with line {found}, and line {known} is known to have been written: its end was cut off, or damaged"
+    )]
+    Short {
+        /// Its last line.
+        found: u64,
+        /// The line that is known.
+        known: u64,
+    },
+    /// A line is another one than is known.
+    #[error("line {number} of the audit log is another one than was written: it was written anew")]
+    Other {
+        /// The line's number.
+        number: u64,
+    },
+    /// Behind its last whole line stand others.
+    #[error("the audit log is damaged, or was changed, behind line {found}")]
+    Broken {
+        /// The last line before them.
+        found: u64,
+    },
+}
+
+/// How far the lines of a file go.
+#[derive(Debug, Default)]
+struct Scan {
+    /// The last of the lines that follow each other from the beginning.
+    head: Option<Head>,
+    /// Where it ends.
+    len: u64,
+    /// Whether a line that is known is another one.
+    is_other: bool,
+    /// Whether whole lines stand behind it.
+    is_followed: bool,
+}
+
+impl Log {
+    /// Opens the log in `directory`, making it if there is none.
+    ///
+    /// `known` is the last line that its owner knows to have been written, if the owner remembers one. What stands
+    /// behind it and is not whole was cut by a crash.
+    ///
+    /// # Errors
+    ///
+    /// When the directory or the newest file cannot be read or written. What is wrong in the log itself is no error.
+    pub fn open(directory: &Path, known: Option<Head>) -> Result<Opened, AuditError> {
+        private::directory(directory)?;
+        let files = files(directory)?;
+        let number = files.last().map_or(0, |(number, _)| *number);
+        let mut log = Self { directory: directory.to_owned(), head: known.unwrap_or_default(), number, file: None };
+        let (mut newest, mut head) = (Scan::default(), None);
+        for (index, (_, path)) in files.iter().rev().enumerate() {
+            let scan = scan(path, known)?;
+            head = scan.head;
+            if index == 0 {
+                newest = scan;
+            }
+            if head.is_some() {
+                break;
+            }
+        }
+        let head = head.unwrap_or_default();
+        let fault = match known {
+            Some(known) if newest.is_other => Some(Fault::Other { number: known.number }),
+            Some(known) if head.number < known.number => Some(Fault::Short { found: head.number, known: known.number }),
+            None if newest.is_followed => Some(Fault::Broken { found: head.number }),
+            _ => None,
+        };
+        if !matches!(fault, Some(Fault::Other { .. } | Fault::Short { .. })) {
+            log.head = head;
+        }
+        let mut cut = 0;
+        if let (None, Some((_, path))) = (fault, files.last()) {
+            let error = || AuditError::io("write", path);
+            let file = private::options().open(path).map_err(error())?;
+            let found = file.metadata().map_err(error())?.len();
+            cut = found.saturating_sub(newest.len);
+            if cut > 0 {
+                file.set_len(newest.len).and_then(|()| file.sync_all()).map_err(error())?;
+            }
+            log.file = Some((file, newest.len));
+        }
+        Ok(Opened { log, cut, fault })
+    }
+
+    /// The last line.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Appends lines, durably, and says which is the last one then. They stay together in one file.
+    ///
+    /// # Errors
+    ///
+    /// None of them counts as written then, and the same may be tried again.
+    pub fn append<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) -> Result<Head, AuditError> {
+        let (mut text, mut head) = (String::new(), self.head);
+        for entry in entries {
+            let (line, next) = entry.after(head)?;
+            text.push_str(&line);
+            head = next;
+        }
+        if text.is_empty() {
+            return Ok(head);
+        }
+        self.make_way(text.len().try_into().unwrap_or(u64::MAX))?;
+        let path = file(&self.directory, self.number);
+        if let Some((file, len)) = &mut self.file {
+            write(file, *len, text.as_bytes()).map_err(AuditError::io("write", &path))?;
+            *len += u64::try_from(text.len()).unwrap_or(u64::MAX);
+        }
+        self.head = head;
+        Ok(head)
+    }
+
+    /// Sees to it that there is a file, and that it has room for so many bytes.
+    fn make_way(&mut self, bytes: u64) -> Result<(), AuditError> {
+        let newest = file(&self.directory, self.number);
+        let has_room = |len: u64| len == 0 || len.saturating_add(bytes) <= FILE_BYTES;
+        if self.file.as_ref().is_some_and(|(file, len)| has_room(*len) && is_there(file, &newest)) {
+            return Ok(());
+        }
+        let number = self.number.saturating_add(1);
+        let path = file(&self.directory, number);
+        let new = private::options().create(true).open(&path).map_err(AuditError::io("create", &path))?;
+        private::sync_parent(&path)?;
+        (self.number, self.file) = (number, Some((new, 0)));
+        Ok(())
+    }
+}
+
+/// Whether the file is still the one at its place: somebody may have moved it away, to keep it elsewhere.
+fn is_there(file: &File, path: &Path) -> bool {
+    let (Ok(ours), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (ours.dev(), ours.ino()) == (there.dev(), there.ino())
+}
+
+fn write(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
+    // What a write that failed left behind.
+    if file.metadata()?.len() != at {
+        file.set_len(at)?;
+    }
+    file.write_all_at(bytes, at)?;
+    file.sync_data()
+}
+
+fn scan(path: &Path, known: Option<Head>) -> Result<Scan, AuditError> {
+    let (mut scan, mut lines) = (Scan::default(), Lines::open(path)?);
+    loop {
+        let (line, bytes) = match lines.next().map_err(AuditError::io("read", path))? {
+            Next::Whole(line) => (Line::read(line).ok(), line.len() + 1),
+            Next::TooLong => (None, 0),
+            Next::Unfinished(_) => return Ok(scan),
+        };
+        // Where the file begins is for whoever verifies the whole log.
+        let next = line.filter(|line| scan.head.is_none_or(|head| follow(head, line).is_ok()));
+        let Some(line) = next else {
+            scan.is_followed = true;
+            return Ok(scan);
+        };
+        scan.is_other |= known.is_some_and(|known| known.number == line.head.number && known.hash != line.head.hash);
+        scan.is_other |= known.is_some_and(|known| known.number + 1 == line.head.number && known.hash != line.prev);
+        scan.head = Some(line.head);
+        scan.len += u64::try_from(bytes).unwrap_or(u64::MAX);
+    }
+}

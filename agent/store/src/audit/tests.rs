@@ -1,0 +1,347 @@
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+use tempfile::TempDir;
+
+use super::line::Wrong;
+use super::verify::{VerifyError, Why};
+use super::*;
+
+/// A log, and where it is.
+struct Lab {
+    folder: TempDir,
+    log: Log,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::open(&folder.path().join("audit"), None).unwrap().log;
+        Self { folder, log }
+    }
+
+    /// With lines 1 to `lines`.
+    fn with(lines: u64) -> Self {
+        let mut lab = Self::new();
+        lab.log.append(&entries(1..=lines)).unwrap();
+        lab
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.folder.path().join("audit")
+    }
+
+    fn file(&self, number: u32) -> PathBuf {
+        file(&self.directory(), number)
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.file(1)).unwrap()
+    }
+
+    /// Its lines, put together anew.
+    fn rewrite(&self, change: impl FnOnce(&mut Vec<String>)) {
+        let mut lines = self.text().lines().map(|line| format!("{line}\n")).collect();
+        change(&mut lines);
+        fs::write(self.file(1), lines.concat()).unwrap();
+    }
+
+    fn reopen(&mut self, known: Option<Head>) -> (u64, Option<Fault>) {
+        let opened = Log::open(&self.directory(), known).unwrap();
+        self.log = opened.log;
+        (opened.cut, opened.fault)
+    }
+
+    fn verify(&self, known: Option<Head>) -> Result<Verified, Break> {
+        let directory = self.directory();
+        let verifier = known.into_iter().fold(Verifier::new(&directory), Verifier::known);
+        verifier.run(|_| ()).map_err(|error| match error {
+            VerifyError::Broken(broken) => *broken,
+            VerifyError::Unread(error) => panic!("{error}"),
+        })
+    }
+
+    /// In which line of the first file the chain breaks, and how.
+    fn broken(&self) -> (u64, Why) {
+        let broken = self.verify(None).unwrap_err();
+        assert_eq!(broken.file, self.file(1));
+        (broken.line, broken.why)
+    }
+}
+
+fn entries(numbers: impl IntoIterator<Item = u64>) -> Vec<Entry> {
+    let entry = |number| Entry { time: 1_772_352_900_000 + number, event: format!("{{\"did\":\"thing {number}\"}}") };
+    numbers.into_iter().map(entry).collect()
+}
+
+/// The very bytes, for whoever verifies a log without this crate.
+#[test]
+fn the_form_of_a_line_is_for_ever() {
+    let lab = Lab::with(2);
+    let lines = [
+        "{\"no\":1,\"time\":\"2026-03-01T08:15:00.001Z\",\"event\":{\"did\":\"thing 1\"},\
+         \"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\
+         \"hash\":\"db490f1879593bab6bcd6eb080bd82902072d4b93aa6abd265c98477f4b25fba\"}\n",
+        "{\"no\":2,\"time\":\"2026-03-01T08:15:00.002Z\",\"event\":{\"did\":\"thing 2\"},\
+         \"prev\":\"db490f1879593bab6bcd6eb080bd82902072d4b93aa6abd265c98477f4b25fba\",\"hash\":\"381b0039f7b50082a6bb53f3032451e006461632c6d81d82615aef39a8a85198\"}\n",
+    ];
+    assert_eq!(lab.text(), lines.concat());
+}
+
+#[test]
+fn what_was_appended_is_found_whole_over_files_and_restarts() {
+    let mut lab = Lab::new();
+    let big = Entry { time: 0, event: format!("{{\"did\":\"{}\"}}", "x".repeat(MAX_EVENT - 10)) };
+    for _ in 0..2 {
+        for _ in 0..150 {
+            lab.log.append([&big, &big]).unwrap();
+        }
+        let head = lab.log.head();
+        assert_eq!(lab.reopen(Some(head)), (0, None));
+        assert_eq!(lab.log.head(), head);
+    }
+    let found = lab.verify(Some(lab.log.head())).unwrap();
+    assert_eq!(found, Verified { head: lab.log.head(), lines: 600, files: 3, unfinished: 0 });
+    for number in 1..=3 {
+        let file = fs::metadata(lab.file(number)).unwrap();
+        assert!(file.len() <= FILE_BYTES && file.mode() & 0o777 == 0o600);
+    }
+}
+
+#[test]
+fn an_event_that_would_break_the_form_is_refused() {
+    let mut lab = Lab::new();
+    for event in ["", "[]", "{\"a\":\n1}", &format!("{{{}}}", "x".repeat(MAX_EVENT))] {
+        let entry = Entry { time: 0, event: event.to_owned() };
+        assert!(matches!(lab.log.append([&entry]), Err(AuditError::Event { .. })), "{event:.20}");
+    }
+    assert_eq!(lab.log.head(), Head::default());
+}
+
+#[test]
+fn an_edited_line_is_named() {
+    let lab = Lab::with(5);
+    fs::write(lab.file(1), lab.text().replace("thing 3", "thing 9")).unwrap();
+    assert_eq!(lab.broken(), (3, Why::Line(Wrong::Edited)));
+}
+
+#[test]
+fn a_line_that_was_edited_with_its_hash_is_named_by_the_next() {
+    let lab = Lab::with(5);
+    let head = |number| entries(1..=number).iter().fold(Head::default(), |head, it| it.after(head).unwrap().1);
+    let other = Entry { time: 0, event: "{}".to_owned() }.after(head(2)).unwrap().0;
+    lab.rewrite(|lines| lines[2] = other);
+    assert_eq!(lab.broken(), (4, Why::Link));
+}
+
+#[test]
+fn removed_inserted_and_moved_lines_are_named() {
+    let lab = Lab::with(5);
+    let text = lab.text();
+    let after = |change: fn(&mut Vec<String>)| {
+        fs::write(lab.file(1), &text).unwrap();
+        lab.rewrite(change);
+        lab.broken()
+    };
+    let removed = after(|lines| drop(lines.remove(2)));
+    assert_eq!(removed, (3, Why::Number { expected: 3, found: 4 }));
+    let inserted = after(|lines| lines.insert(3, lines[1].clone()));
+    assert_eq!(inserted, (4, Why::Number { expected: 4, found: 2 }));
+    let moved = after(|lines| lines.swap(1, 2));
+    assert_eq!(moved, (2, Why::Number { expected: 2, found: 3 }));
+    let beginning = after(|lines| drop(lines.remove(0)));
+    assert_eq!(beginning, (1, Why::Begins { found: 2 }));
+    let blank = after(|lines| lines.insert(1, "\n".to_owned()));
+    assert_eq!(blank, (2, Why::Line(Wrong::Malformed)));
+    let foreign = after(|lines| lines.push("{\"no\":6}\n".to_owned()));
+    assert_eq!(foreign, (6, Why::Line(Wrong::Malformed)));
+}
+
+#[test]
+fn a_line_longer_than_may_be_is_named_and_not_read() {
+    let lab = Lab::with(2);
+    lab.rewrite(|lines| lines.insert(1, "x".repeat(3 * MAX_LINE)));
+    assert_eq!(lab.broken(), (2, Why::Line(Wrong::TooLong)));
+}
+
+#[test]
+fn every_byte_that_is_changed_is_noticed() {
+    let lab = Lab::with(2);
+    let (text, head) = (lab.text(), lab.log.head());
+    for index in 0..text.len() {
+        for flip in [0x01, 0x20, 0xff] {
+            let mut bytes = text.clone().into_bytes();
+            bytes[index] ^= flip;
+            fs::write(lab.file(1), &bytes).unwrap();
+            assert!(lab.verify(Some(head)).is_err(), "byte {index} ^ {flip:02x}");
+        }
+    }
+}
+
+#[test]
+fn an_end_that_was_cut_off_is_noticed_by_who_knows_the_head() {
+    let lab = Lab::with(5);
+    let head = lab.log.head();
+    let text = lab.text();
+    for len in 0..text.len() {
+        fs::write(lab.file(1), &text[..len]).unwrap();
+        let broken = lab.verify(Some(head)).unwrap_err();
+        assert_eq!(broken.why, Why::Short { expected: 5 }, "{len}");
+        assert!(lab.verify(None).is_ok());
+    }
+    fs::remove_file(lab.file(1)).unwrap();
+    assert_eq!(lab.verify(Some(head)).unwrap_err().why, Why::Short { expected: 5 });
+}
+
+#[test]
+fn a_log_that_was_written_anew_is_noticed_by_who_knows_a_line() {
+    let mut lab = Lab::with(3);
+    let known = lab.log.head();
+    fs::remove_file(lab.file(1)).unwrap();
+    lab.reopen(None);
+    lab.log.append(&entries(11..=15)).unwrap();
+    let broken = lab.verify(Some(known)).unwrap_err();
+    assert_eq!((broken.line, broken.why), (3, Why::Other));
+    assert!(lab.verify(None).is_ok());
+}
+
+/// Three files of one line each.
+fn three_files() -> Lab {
+    let mut lab = Lab::with(1);
+    let away = lab.folder.path().join("away");
+    for number in 2..=3 {
+        let newest = lab.file(number - 1);
+        fs::rename(&newest, &away).unwrap();
+        lab.log.append(&entries([number.into()])).unwrap();
+        fs::rename(&away, &newest).unwrap();
+    }
+    lab
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let lab = three_files();
+    assert_eq!(lab.verify(None).unwrap().files, 3);
+    fs::rename(lab.file(2), lab.folder.path().join("2")).unwrap();
+    let broken = lab.verify(None).unwrap_err();
+    assert_eq!((broken.file, broken.why), (lab.file(2), Why::Missing));
+    fs::rename(lab.folder.path().join("2"), lab.file(2)).unwrap();
+    let text = fs::read(lab.file(2)).unwrap();
+    fs::write(lab.file(2), &text[..text.len() - 1]).unwrap();
+    let broken = lab.verify(None).unwrap_err();
+    assert_eq!((broken.file, broken.line, broken.why), (lab.file(2), 1, Why::CutOff));
+    fs::write(lab.file(2), "").unwrap();
+    let broken = lab.verify(None).unwrap_err();
+    assert_eq!((broken.file, broken.line, broken.why), (lab.file(3), 1, Why::Number { expected: 2, found: 3 }));
+}
+
+#[test]
+fn old_files_may_be_moved_away_by_who_knows_how_they_ended() {
+    let lab = three_files();
+    let mut heads = Vec::new();
+    let directory = lab.directory();
+    Verifier::new(&directory).run(|line| heads.push(line.head)).unwrap();
+    fs::remove_file(lab.file(1)).unwrap();
+    assert_eq!(lab.verify(None).unwrap_err().why, Why::Begins { found: 2 });
+    let found = Verifier::new(&directory).after(heads[0]).known(heads[0]).run(|_| ()).unwrap();
+    assert_eq!((found.lines, found.head), (2, heads[2]));
+    let another = Head { number: 1, ..heads[2] };
+    let error = Verifier::new(&directory).after(another).run(|_| ()).unwrap_err();
+    assert!(matches!(error, VerifyError::Broken(broken) if broken.why == Why::Link));
+}
+
+/// Wherever a crash cuts what was not told to be written, the log goes on behind what was.
+#[test]
+fn a_line_that_a_crash_cut_is_cut_off_and_written_again() {
+    let mut lab = Lab::with(3);
+    let known = lab.log.head();
+    let written = lab.text().len();
+    lab.log.append(&entries(4..=4)).unwrap();
+    let (text, head) = (lab.text(), lab.log.head());
+    for len in (written..text.len()).step_by(3) {
+        fs::write(lab.file(1), &text[..len]).unwrap();
+        assert_eq!(lab.verify(None).unwrap().unfinished, len - written);
+        for known in [Some(known), None] {
+            let mut torn = fs::read(lab.file(1)).unwrap();
+            torn.extend_from_slice(&[0; 64]);
+            fs::write(lab.file(1), torn).unwrap();
+            assert_eq!(lab.reopen(known), (u64::try_from(len - written + 64).unwrap(), None));
+            assert_eq!(lab.log.append(&entries(4..=4)).unwrap(), head);
+            assert_eq!(lab.text(), text);
+            fs::write(lab.file(1), &text[..len]).unwrap();
+        }
+    }
+    fs::write(lab.file(1), &text).unwrap();
+    assert_eq!((lab.reopen(Some(known)), lab.log.head()), ((0, None), head));
+}
+
+#[test]
+fn a_crash_before_the_first_line_of_a_file_loses_none() {
+    let mut lab = Lab::with(3);
+    let head = lab.log.head();
+    fs::write(lab.file(2), "{\"no\":4").unwrap();
+    for known in [Some(head), None] {
+        assert_eq!(lab.reopen(known).1, None);
+        assert_eq!(lab.log.head(), head);
+    }
+    lab.log.append(&entries([4])).unwrap();
+    assert_eq!(lab.verify(None).unwrap().lines, 4);
+}
+
+/// What was there is kept, and the break with it: whoever verifies sees it for ever.
+#[test]
+fn a_log_that_was_changed_is_gone_on_with_in_a_new_file() {
+    let changed = |change: fn(&Lab), remembers: bool| {
+        let mut lab = Lab::with(3);
+        let head = lab.log.head();
+        change(&lab);
+        let before = fs::read(lab.file(1)).unwrap_or_default();
+        let (cut, fault) = lab.reopen(remembers.then_some(head));
+        lab.log.append(&entries([4])).unwrap();
+        assert_eq!((cut, fs::read(lab.file(1)).unwrap_or_default()), (0, before));
+        assert!(lab.verify(None).is_err());
+        fault
+    };
+    let cut_off = |lab: &Lab| lab.rewrite(|lines| lines.truncate(2));
+    assert_eq!(changed(cut_off, true), Some(Fault::Short { found: 2, known: 3 }));
+    let edited = |lab: &Lab| fs::write(lab.file(1), lab.text().replace("thing 2", "thing 9")).unwrap();
+    assert_eq!(changed(edited, true), Some(Fault::Short { found: 1, known: 3 }));
+    assert_eq!(changed(edited, false), Some(Fault::Broken { found: 1 }));
+}
+
+#[test]
+fn a_log_that_is_gone_goes_on_behind_what_is_known() {
+    let mut lab = Lab::with(3);
+    let head = lab.log.head();
+    fs::remove_file(lab.file(1)).unwrap();
+    assert_eq!(lab.reopen(Some(head)), (0, Some(Fault::Short { found: 0, known: 3 })));
+    assert_eq!(lab.log.append(&entries([4])).unwrap().number, 4);
+    assert_eq!(lab.broken(), (1, Why::Begins { found: 4 }));
+}
+
+#[test]
+fn the_newest_file_may_be_moved_away_too() {
+    let mut lab = Lab::with(3);
+    let head = lab.log.head();
+    fs::rename(lab.file(1), lab.folder.path().join("old")).unwrap();
+    lab.log.append(&entries([4])).unwrap();
+    assert_eq!(Verifier::new(&lab.directory()).after(head).run(|_| ()).unwrap().lines, 1);
+}
+
+#[test]
+fn a_failed_append_is_tried_again_without_a_trace() {
+    let mut lab = Lab::with(1);
+    // Half of what was to be written, as a full disk leaves it.
+    fs::write(lab.file(1), format!("{}{}", lab.text(), "{\"no\":2,\"time\"")).unwrap();
+    lab.log.append(&entries(2..=3)).unwrap();
+    assert_eq!(lab.text(), Lab::with(3).text());
+}
+
+#[test]
+fn a_head_is_read_as_it_is_written() {
+    let head = Lab::with(2).log.head();
+    assert_eq!(head.to_string().parse(), Ok(head));
+    for wrong in ["", "7", "7:00", "x:00", &format!("{head}0"), &head.to_string().to_uppercase()[..40]] {
+        assert!(wrong.parse::<Head>().is_err(), "{wrong}");
+    }
+}

@@ -1,0 +1,250 @@
+//! Reads a log through, a line at a time, and tells where its chain breaks first.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::line::{Line, Wrong};
+use super::{AuditError, Head, MAX_LINE, file, files};
+
+/// What a log holds whose chain is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// Its last line.
+    pub head: Head,
+    /// How many lines it has.
+    pub lines: u64,
+    /// How many files it has.
+    pub files: usize,
+    /// How many bytes of a last line there are that is not whole: it is being written, or a crash cut it.
+    pub unfinished: usize,
+}
+
+/// Where a chain breaks, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Break {
+    /// In which file.
+    pub file: PathBuf,
+    /// In which line of the file, from 1.
+    pub line: u64,
+    /// How.
+    pub why: Why,
+    /// The last line before it.
+    pub head: Head,
+}
+
+impl fmt::Display for Break {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, line {}: {}", self.file.display(), self.line, self.why)
+    }
+}
+
+/// How a chain breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// The line itself is wrong.
+    #[error(transparent)]
+    Line(#[from] Wrong),
+    /// Lines before the first one are not there.
+    #[error("the log begins with line {found}: the files before it were moved away, or removed")]
+    Begins {
+        /// The number of its first line.
+        found: u64,
+    },
+    /// Another number was to follow.
+    #[error("number {found} stands where number {expected} has to be: {}", moved(*.expected, *.found))]
+    Number {
+        /// The number that was to follow.
+        expected: u64,
+        /// The one that is there.
+        found: u64,
+    },
+    /// The line does not follow the one before it.
+    #[error("the line does not follow the one before it, which was replaced, perhaps with others before it")]
+    Link,
+    /// The file ends in the middle of a line, although another file follows.
+    #[error("the file ends in the middle of a line, and another file follows: its end was cut off")]
+    CutOff,
+    /// A file between two others is not there.
+    #[error("the file is missing")]
+    Missing,
+    /// A line that is known to have been written is not there.
+    #[error("the log ends before number {expected}, which is known to have been written: its end was cut off")]
+    Short {
+        /// The number of the line that is known.
+        expected: u64,
+    },
+    /// A line is another one than is known.
+    #[error("the line is whole, but another one than is known: from some line before on, the log was written anew")]
+    Other,
+}
+
+fn moved(expected: u64, found: u64) -> &'static str {
+    if found > expected { "lines were removed, or moved" } else { "a line was inserted, repeated or moved" }
+}
+
+/// Why a log was not found whole.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It could not be read.
+    #[error(transparent)]
+    Unread(#[from] AuditError),
+    /// Its chain breaks.
+    #[error("{0}")]
+    Broken(Box<Break>),
+}
+
+/// Reads a log through. It needs no more memory for a long one than for a short one.
+#[derive(Debug)]
+pub struct Verifier<'a> {
+    directory: &'a Path,
+    after: Head,
+    known: Vec<Head>,
+}
+
+impl<'a> Verifier<'a> {
+    /// For the log in `directory`.
+    pub fn new(directory: &'a Path) -> Self {
+        Self { directory, after: Head::default(), known: Vec::new() }
+    }
+
+    /// The log begins after this line, with which the files ended that were moved away.
+    #[must_use]
+    pub fn after(mut self, head: Head) -> Self {
+        self.after = head;
+        self
+    }
+
+    /// This line is known to have been written. Whether it is there is not looked at if it is before the first.
+    #[must_use]
+    pub fn known(mut self, head: Head) -> Self {
+        self.known.push(head);
+        self
+    }
+
+    /// Reads every line, and shows each that is in its place to `visit`. The log may grow meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::Broken`] with the first break, and [`VerifyError::Unread`].
+    pub fn run(&self, mut visit: impl FnMut(&Line<'_>)) -> Result<Verified, VerifyError> {
+        let files = files(self.directory)?;
+        let first = files.first().map_or(1, |(number, _)| *number);
+        let mut walk = Walk { file: file(self.directory, first), line: 0, head: self.after, unfinished: 0 };
+        for ((number, path), expected) in files.iter().zip(first..) {
+            if *number != expected {
+                walk.enter(file(self.directory, expected));
+                return Err(walk.broken(Why::Missing));
+            }
+            if walk.unfinished > 0 {
+                return Err(walk.broken(Why::CutOff));
+            }
+            walk.enter(path.clone());
+            self.read(&mut walk, &mut visit)?;
+        }
+        if let Some(expected) = self.known.iter().map(|known| known.number).max().filter(|it| *it > walk.head.number) {
+            return Err(walk.broken(Why::Short { expected }));
+        }
+        let lines = walk.head.number.saturating_sub(self.after.number);
+        Ok(Verified { head: walk.head, lines, files: files.len(), unfinished: walk.unfinished })
+    }
+
+    /// Reads one file.
+    fn read(&self, walk: &mut Walk, visit: &mut impl FnMut(&Line<'_>)) -> Result<(), VerifyError> {
+        let mut lines = Lines::open(&walk.file)?;
+        loop {
+            let line = match lines.next().map_err(AuditError::io("read", &walk.file))? {
+                Next::Whole(line) => Line::read(line),
+                Next::TooLong => Err(Wrong::TooLong),
+                Next::Unfinished(bytes) => {
+                    walk.unfinished = bytes;
+                    return Ok(());
+                }
+            };
+            walk.line += 1;
+            let line = line.map_err(|wrong| walk.broken(wrong.into()))?;
+            self.check(walk.head, &line).map_err(|why| walk.broken(why))?;
+            walk.head = line.head;
+            visit(&line);
+        }
+    }
+
+    /// Whether the line is the one after `head`, and the one that is known.
+    fn check(&self, head: Head, line: &Line<'_>) -> Result<(), Why> {
+        let found = line.head.number;
+        if head == self.after && found > head.number.saturating_add(1) {
+            return Err(Why::Begins { found });
+        }
+        follow(head, line)?;
+        let is_other = |known: &Head| known.number == found && known.hash != line.head.hash;
+        if self.known.iter().any(is_other) { Err(Why::Other) } else { Ok(()) }
+    }
+}
+
+/// How far a log is read.
+struct Walk {
+    file: PathBuf,
+    /// The last line of the file that was read.
+    line: u64,
+    head: Head,
+    unfinished: usize,
+}
+
+impl Walk {
+    fn enter(&mut self, file: PathBuf) {
+        (self.file, self.line) = (file, 0);
+    }
+
+    fn broken(&self, why: Why) -> VerifyError {
+        // What is missing is missing behind the last line, in the one that would be next.
+        let line = match why {
+            Why::CutOff | Why::Missing | Why::Short { .. } => self.line.saturating_add(1),
+            Why::Line(_) | Why::Begins { .. } | Why::Number { .. } | Why::Link | Why::Other => self.line,
+        };
+        VerifyError::Broken(Box::new(Break { file: self.file.clone(), line, why, head: self.head }))
+    }
+}
+
+/// Whether the line is the one after `head`.
+pub(super) fn follow(head: Head, line: &Line<'_>) -> Result<(), Why> {
+    let (expected, found) = (head.number.saturating_add(1), line.head.number);
+    if found != expected {
+        return Err(Why::Number { expected, found });
+    }
+    if line.prev == head.hash { Ok(()) } else { Err(Why::Link) }
+}
+
+/// The lines of a file, one in memory at a time.
+pub(super) struct Lines {
+    input: BufReader<File>,
+    line: Vec<u8>,
+}
+
+/// What comes next in a file.
+pub(super) enum Next<'a> {
+    /// A line, without its line feed.
+    Whole(&'a [u8]),
+    /// More than a line may be.
+    TooLong,
+    /// Its end, and how many bytes before it have no line feed behind them.
+    Unfinished(usize),
+}
+
+impl Lines {
+    pub(super) fn open(path: &Path) -> Result<Self, AuditError> {
+        let file = File::open(path).map_err(AuditError::io("read", path))?;
+        Ok(Self { input: BufReader::with_capacity(MAX_LINE, file), line: Vec::new() })
+    }
+
+    pub(super) fn next(&mut self) -> io::Result<Next<'_>> {
+        self.line.clear();
+        let most = MAX_LINE.try_into().unwrap_or(u64::MAX);
+        let read = self.input.by_ref().take(most).read_until(b'\n', &mut self.line)?;
+        Ok(match self.line.strip_suffix(b"\n") {
+            Some(line) => Next::Whole(line),
+            None if read == MAX_LINE => Next::TooLong,
+            None => Next::Unfinished(read),
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! How much strangers may take: the bounds of both listeners, each with its reason. `docs/limits.md` says what happens
+//! beyond them.
+//!
+//! What a session may take is bounded where it is spent, in [`link`](crate::link).
+
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use crate::door::Bounds;
+
+/// How long a connection may take from TCP to the WebSocket: a few round trips over the slowest line, with room.
+pub const HANDSHAKE: Duration = Duration::from_secs(15);
+/// How long a caller of the API may take to send the head of a request, and to begin the next one.
+pub const HEAD: Duration = Duration::from_secs(30);
+/// The largest head of a request: a token, a content type and a length take a tenth of it.
+pub const MAX_HEAD: usize = 8 * 1024;
+/// The most headers of a request.
+pub const MAX_HEADERS: usize = 64;
+/// How long a caller may take to give or take [`LEAST`].
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What a caller has to give or take in [`PATIENCE`]: half a KiB a second is slower than any line.
+pub const LEAST: usize = 16 * 1024;
+/// The most callers of the API at once. Whoever waits for an outcome is one of them, for up to 50 seconds.
+pub const MAX_CALLERS: usize = 256;
+
+/// Descriptors that are not connections: the store, the spool, the runtime, payloads on their way.
+const OTHER_FILES: u64 = 512;
+/// The fewest connections that make sense.
+const FEWEST: usize = 16;
+
+/// What the operator grants the agents' listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// The most at once, sessions and handshakes together.
+    pub total: usize,
+    /// The most at once that are no sessions.
+    pub handshakes: usize,
+    /// The most at once that are no sessions and come from one address. Sessions are not counted, so that as many
+    /// members as there are can live behind one address; only those that connect in the same moment share this.
+    pub handshakes_per_address: usize,
+}
+
+impl Connections {
+    /// What so many descriptors leave of it.
+    fn within(self, descriptors: u64) -> Self {
+        let others =
+            OTHER_FILES.min(descriptors / 2) + u64::try_from(MAX_CALLERS).unwrap_or(u64::MAX).min(descriptors / 4);
+        let left = usize::try_from(descriptors - others).unwrap_or(usize::MAX);
+        let total = self.total.min(left).max(FEWEST);
+        Self { total, handshakes: self.handshakes.min(total.div_ceil(2)), ..self }
+    }
+
+    /// Lets the process open as many descriptors as that takes. Where it may not, fewer connections are granted: a
+    /// listener that runs out of descriptors takes the store's along.
+    #[must_use]
+    pub fn with_descriptors(self) -> Self {
+        let needed = u64::try_from(self.total + MAX_CALLERS).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+        let mut limit = getrlimit(Resource::Nofile);
+        if limit.current.is_some_and(|current| current < needed) {
+            let raised = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
+            limit.current = Some(raised);
+            // What is not granted is found in what is left.
+            let _ = setrlimit(Resource::Nofile, limit);
+        }
+        let Some(current) = getrlimit(Resource::Nofile).current.filter(|current| *current < needed) else {
+            return self;
+        };
+        let granted = self.within(current);
+        tracing::warn!(
+            descriptors = current,
+            needed,
+            connections = granted.total,
+            "the process may not open as many files as that takes, so fewer connections are let in: raise its hard limit \
+             (LimitNOFILE= of systemd, `ulimit -Hn`)"
+        );
+        granted
+    }
+
+    /// The bounds of the agents' listener.
+    pub const fn bounds(self) -> Bounds {
+        Bounds { total: self.total, visitors: self.handshakes, visitors_per_network: self.handshakes_per_address }
+    }
+}
+
+/// The bounds of the API. All of its callers are on the loopback, many behind one proxy, so an address says nothing.
+pub const fn callers() -> Bounds {
+    Bounds { total: MAX_CALLERS, visitors: MAX_CALLERS, visitors_per_network: MAX_CALLERS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_few_descriptors_fewer_connections_are_granted_and_never_none() {
+        let wanted = Connections { total: 4096, handshakes: 1024, handshakes_per_address: 128 };
+        assert_eq!(wanted.within(100_000), wanted);
+        assert_eq!(wanted.within(1024), Connections { total: 256, handshakes: 128, ..wanted });
+        assert_eq!(wanted.within(64), Connections { total: 16, handshakes: 8, ..wanted });
+        assert_eq!(wanted.within(0), Connections { total: 16, handshakes: 8, ..wanted });
+    }
+}

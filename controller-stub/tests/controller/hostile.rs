@@ -1,0 +1,220 @@
+//! Strangers that hold on to what they get: members and operators hardly notice.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use postern_protocol::session;
+use rustix::process::{Resource, Rlimit, prlimit};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::lab::{Lab, PATIENCE};
+use crate::member::{Session, connect, succeeded};
+
+/// A connection to `address` from another host of the loopback.
+async fn from(host: u8, address: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 1, host), 0))).unwrap();
+    socket.connect(address.parse().unwrap()).await.unwrap()
+}
+
+/// Waits until the other side has ended a connection.
+async fn ended(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Vec<u8> {
+    let mut said = Vec::new();
+    // A reset is an end too.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said)).await.expect("the connection does not end");
+    said
+}
+
+/// Has a member do so many tasks.
+async fn work(lab: &Lab, member: &mut Session, reported: std::ops::RangeInclusive<u64>) {
+    for number in reported {
+        let task = lab.submit("enable_user", &format!("user{number}")).await;
+        let offer = member.offer().await;
+        assert_eq!(offer.task, task);
+        member.send(succeeded(number, &offer)).await;
+        assert_eq!(member.acked().await, number);
+    }
+}
+
+/// Refuse the newest in place of the oldest, and nobody else gets in.
+#[tokio::test]
+async fn handshakes_that_never_end_keep_nobody_out_and_disturb_no_session() {
+    let lab = Lab::start_with(&["--auto-approve", "--max-handshakes", "16", "--max-handshakes-per-address", "8"]).await;
+    let (_identity, mut member) = lab.working_member().await;
+    let mut slow: Vec<TcpStream> = Vec::new();
+    for host in 1..=60 {
+        let mut stream = from(host, &lab.listener()).await;
+        // The beginning of a TLS record, and no more.
+        stream.write_all(&[22, 3, 1]).await.unwrap();
+        slow.push(stream);
+    }
+    work(&lab, &mut member, 1..=5).await;
+    // Another member gets in, from an address that it shares with slow ones.
+    let listener = lab.listener();
+    let crowd = join_all((0..20).map(|_| from(0, &listener))).await;
+    let newcomer = lab.enroll().await;
+    let _session = Session::greet(&lab, newcomer.hello(), &newcomer).await.unwrap();
+    work(&lab, &mut member, 6..=10).await;
+    let (oldest, _) = slow.split_at_mut(44);
+    for stream in oldest {
+        ended(stream).await;
+    }
+    drop(crowd);
+}
+
+/// Count sessions as well, and the third member behind one address is out.
+#[tokio::test]
+async fn as_many_members_as_there_are_live_behind_one_address() {
+    let lab = Lab::start_with(&["--auto-approve", "--max-handshakes-per-address", "2"]).await;
+    let (_identity, mut first) = lab.working_member().await;
+    let mut sessions = Vec::new();
+    for _ in 0..10 {
+        let identity = lab.enroll().await;
+        let session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+        lab.wait_for("its session", async || lab.member(identity.member).await.connected.then_some(())).await;
+        sessions.push((identity, session));
+    }
+    work(&lab, &mut first, 1..=2).await;
+    for (identity, _) in &sessions {
+        assert!(lab.member(identity.member).await.connected, "it is still there");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_handshakes_of_every_kind_leaves_members_at_work_and_the_log_short() {
+    let lab = Lab::start_with(&["--auto-approve", "--max-handshakes", "32"]).await;
+    let (_identity, mut member) = lab.working_member().await;
+    let before = lab.log().lines().count();
+    let (lab, listener) = (&lab, lab.listener());
+    let flood = join_all((1..=20).map(|host| {
+        let listener = listener.clone();
+        async move {
+            for kind in 0..30 {
+                let mut stream = from(host, &listener).await;
+                match kind % 3 {
+                    // Gone at once.
+                    0 => (),
+                    1 => drop(stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await),
+                    // TLS to its end, and then a place that is not there; it may be turned out before.
+                    _ => drop(connect(lab, "/nothing", Some(session::SUBPROTOCOL), None).await),
+                }
+            }
+        }
+    }));
+    tokio::join!(flood, work(lab, &mut member, 1..=20));
+    let told = lab.log().lines().skip(before).filter(|line| line.contains("turned away")).count();
+    assert!(told <= 200, "{told} lines about 600 strangers");
+}
+
+/// TLS without a certificate, as an applicant has it.
+async fn tls(lab: &Lab) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    for root in lab.roots() {
+        roots.add(CertificateDer::from(root)).unwrap();
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = from(1, &lab.listener()).await;
+    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_upgrade_whose_head_is_too_large_has_too_many_headers_or_drips_is_refused() {
+    let lab = Lab::start().await;
+    let (_identity, mut member) = lab.working_member().await;
+    let line = "GET /v1/enroll HTTP/1.1\r\n";
+    let heads = [
+        format!("{line}x: {}", "y".repeat(70_000)),
+        format!("{line}{}\r\n", "a: b\r\n".repeat(200)),
+        format!("GET /{} HTTP/1.1\r\n", "x".repeat(70_000)),
+    ];
+    for head in heads {
+        let mut stream = tls(&lab).await;
+        // It may be left before all of it is sent.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let said = String::from_utf8_lossy(&ended(&mut stream).await).into_owned();
+        assert!(!said.contains("101"), "{said}");
+    }
+    let mut stream = tls(&lab).await;
+    for byte in line.bytes().cycle().take(1_000) {
+        if stream.write_all(&[byte]).await.is_err() || stream.flush().await.is_err() {
+            break;
+        }
+        // One byte is one record, and one read.
+        tokio::task::yield_now().await;
+    }
+    ended(&mut stream).await;
+    work(&lab, &mut member, 1..=1).await;
+}
+
+/// One more than there is room for, three times over.
+#[tokio::test]
+async fn callers_that_only_hold_connections_keep_no_operator_from_the_api() {
+    let lab = Lab::start().await;
+    let api = lab.addresses().api_url.replace("http://", "");
+    let mut idle = Vec::new();
+    for host in 0..3 {
+        for _ in 0..257 {
+            idle.push(from(host, &api).await);
+        }
+        let status: Value = lab.client().get("/v1/status").await.unwrap();
+        assert!(status.is_object(), "{status}");
+    }
+    ended(&mut idle[0]).await;
+}
+
+/// A request that is waited for is not idle: others make room.
+#[tokio::test]
+async fn a_caller_that_waits_for_an_outcome_makes_room_for_nobody() {
+    let lab = Lab::start().await;
+    let (_identity, mut member) = lab.working_member().await;
+    let task = lab.submit("enable_user", "ann").await;
+    let offer = member.offer().await;
+    let api = lab.addresses().api_url.replace("http://", "");
+    let client = lab.client();
+    let path = format!("/v1/tasks/{task}/wait?secs=30");
+    let waits = client.get::<Value>(&path);
+    let crowds = async {
+        let _idle: Vec<TcpStream> = join_all((0..=255).map(|host| from(host, &api))).await;
+        let _more: Vec<TcpStream> = join_all((0..=99).map(|host| from(host, &api))).await;
+        let _: Value = lab.client().get("/v1/status").await.unwrap();
+        member.send(succeeded(1, &offer)).await;
+    };
+    let (waited, ()) = tokio::join!(waits, crowds);
+    assert_eq!(waited.unwrap()["outcome"], "succeeded");
+}
+
+/// How many descriptors a process has.
+fn descriptors(pid: u32) -> u64 {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count().try_into().unwrap()
+}
+
+/// Turn nobody out when there are no descriptors left, and a few slow strangers keep everybody else out.
+#[tokio::test]
+async fn a_controller_out_of_descriptors_lives_on_and_takes_them_from_strangers() {
+    let lab = Lab::start().await;
+    let (_identity, mut member) = lab.working_member().await;
+    let newcomer = lab.enroll().await;
+    let pid = lab.addresses().pid;
+    let process = rustix::process::Pid::from_raw(pid.try_into().unwrap());
+    let limit = descriptors(pid) + 8;
+    prlimit(process, Resource::Nofile, Rlimit { current: Some(limit), maximum: Some(20_000) }).unwrap();
+    let listener = lab.listener();
+    let _slow = join_all((1..=40).map(|host| from(host, &listener))).await;
+    lab.wait_for("it to be told", async || lab.log().contains("could not be accepted").then_some(())).await;
+
+    let _session = Session::greet(&lab, newcomer.hello(), &newcomer).await.unwrap();
+    assert!(lab.log().matches("could not be accepted").count() <= 20, "it does not ask again and again");
+    prlimit(process, Resource::Nofile, Rlimit { current: Some(20_000), maximum: Some(20_000) }).unwrap();
+    work(&lab, &mut member, 1..=2).await;
+}
