@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use postern_agent_core::{Ledger, Limits};
 use postern_protocol::SystemName;
-use postern_protocol::message::v1::AnnouncedKey;
-use postern_protocol::seal::{SealingKey, SealingPublicKey};
 use postern_store::StoreError;
 use postern_store::private::PrivateError;
 use tokio::sync::{oneshot, watch};
@@ -21,7 +19,8 @@ use crate::executor::{Executor, Served};
 use crate::exit::Exit;
 use crate::identity::{IdentityDir, IdentityError};
 use crate::kept::Kept;
-use crate::link::{CertificateStatus, Certificates, Dialer, Introduction, Link, LinkStatus, ProxyRoute, tls};
+use crate::keys::SealingKeys;
+use crate::link::{CertificateStatus, Certificates, Dialer, Introduction, KeyRing, Link, LinkStatus, ProxyRoute, tls};
 use crate::policy::Admission;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
@@ -98,8 +97,7 @@ pub struct App {
     /// What remembers.
     pub store: Store,
     /// The keys secrets for this agent are sealed to.
-    pub sealing_keys: Vec<SealingPublicKey>,
-    sealing_key: SealingKey,
+    pub keys: SealingKeys,
     collections: Vec<Remembered>,
     executor: Executor,
     streams: Streams,
@@ -116,7 +114,8 @@ impl App {
     pub fn start(config: &Config) -> Result<Self, AppError> {
         config.systems.iter().try_for_each(connector::check)?;
         let identity = IdentityDir::open(&config.state_dir)?;
-        let sealing_key = identity.sealing_key()?;
+        let keys = identity.sealing_keys()?.into_iter().map(|kept| kept.key).collect();
+        let keys = SealingKeys::new(keys);
         let (store, recovered) = Store::open(&config.state_dir)?;
         if let Some(aside) = recovered.and_then(|recovered| recovered.moved_aside) {
             tracing::error!(
@@ -137,9 +136,7 @@ impl App {
         let (attempts, core) = (Spawner::default(), Spawner::default());
         // Nobody stops it: a disk may also hang while the agent stops.
         Spawner::default().spawn(|_| watchdog::watch(store.commit_watch(), config.disk_timeout));
-        let public = *sealing_key.public();
-        let executor =
-            Executor::new(systems, vec![sealing_key.clone()], store.clone(), dispatcher.clone(), attempts.clone());
+        let executor = Executor::new(systems, keys.clone(), store.clone(), dispatcher.clone(), attempts.clone());
         let mover = Mover::new(store.spool().clone(), dispatcher.clone());
         core.spawn_blocking(move || mover.run(commands));
         let cancel = CancellationToken::new();
@@ -157,8 +154,7 @@ impl App {
         Ok(Self {
             dispatcher,
             store,
-            sealing_keys: vec![public],
-            sealing_key,
+            keys,
             collections,
             executor,
             streams,
@@ -176,7 +172,7 @@ impl App {
         let mut told = Vec::new();
         for remembered in self.collections.drain(..) {
             let (store, dispatcher) = (self.store.clone(), self.dispatcher.clone());
-            let (collector, status) = Collector::new(remembered, store, dispatcher, self.sealing_key.clone());
+            let (collector, status) = Collector::new(remembered, store, dispatcher, self.keys.clone());
             self.collectors.spawn(|stop| collector.run(stop));
             told.push(status);
         }
@@ -198,16 +194,19 @@ impl App {
         };
         let first = urls.first().cloned().ok_or(AppError::NotEnrolled)?;
         let (status, watched) = watch::channel(LinkStatus::Connecting { url: first });
-        let (certificates, certificate) = Certificates::new(directory, identity, *self.sealing_key.public())?;
+        let kept = directory.sealing_keys()?;
+        let directory = Arc::new(directory);
+        let keys = KeyRing::new(Arc::clone(&directory), kept, &self.keys, &self.dispatcher, config.sealing_keys);
+        let (certificates, certificate) = Certificates::new(directory, identity, self.keys.clone())?;
         let link = Link {
             dialer: Dialer { proxy: proxy_route(config)?, timeout: config.controller.connect_timeout },
             certificates,
+            keys,
             urls,
             introduction: Introduction {
                 host: host_name(),
                 incarnation: self.store.incarnation(),
                 systems: self.executor.served(),
-                sealing_keys: self.sealing_keys.iter().map(|key| AnnouncedKey { id: key.id(), public: *key }).collect(),
             },
             dispatcher: self.dispatcher.clone(),
             streams: self.streams.clone(),

@@ -172,6 +172,12 @@ pub struct Run {
     /// a script that the agent is up.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
+    /// For tests: for how many seconds secrets are sealed to one key.
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    pub sealing_key_secs: Option<u64>,
+    /// For tests: for how many seconds a key opens secrets after that.
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    pub sealing_key_keep_secs: Option<u64>,
 }
 
 /// Options of `postern status`.

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use postern_agent_core::{Caller, Ledger};
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::Report;
-use postern_protocol::seal::SealingKey;
 use postern_protocol::{Outcome, TaskId, TaskOutput, TaskRequest};
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
@@ -23,6 +22,7 @@ use crate::chain::Chain;
 use crate::clock;
 use crate::config::{Collection, Config, ConfigError};
 use crate::dispatcher::{Dispatcher, LocalEvent};
+use crate::keys::SealingKeys;
 use crate::local::{self, Along, PayloadError};
 use crate::random;
 use crate::schedule::Verdict;
@@ -127,20 +127,20 @@ pub struct Collector {
     remembered: Remembered,
     store: Store,
     dispatcher: Dispatcher,
-    key: SealingKey,
+    keys: SealingKeys,
     status: watch::Sender<Status>,
 }
 
 impl Collector {
-    /// A collection that submits to `dispatcher` what it has sealed to `key`, this agent's own, and where its status is.
+    /// A collection that submits to `dispatcher` what is sealed to the newest of `keys`, this agent's own, and where its status is.
     pub fn new(
         remembered: Remembered,
         store: Store,
         dispatcher: Dispatcher,
-        key: SealingKey,
+        keys: SealingKeys,
     ) -> (Self, watch::Receiver<Status>) {
         let (status, watched) = watch::channel(Status::of(&remembered.collection, &remembered.record));
-        (Self { remembered, store, dispatcher, key, status }, watched)
+        (Self { remembered, store, dispatcher, keys, status }, watched)
     }
 
     /// Runs until `stop` fires. A run that is under way then is done once more after the next start.
@@ -205,7 +205,7 @@ impl Collector {
     async fn submit(&self, task: TaskId) -> Result<Option<Box<Report>>, AgentStoreError> {
         let collection = &self.remembered.collection;
         let request = TaskRequest::Collect(collection.request());
-        let along = Along { requester: Some(*self.key.public()), ..Along::default() };
+        let along = Along { requester: Some(self.keys.newest()), ..Along::default() };
         let offer = local::offer(task, &collection.system, &request, along)?;
         let (sender, receiver) = mpsc::channel(EVENTS);
         tracing::info!(collection = collection.name.as_str(), system = %collection.system, %task, "a collection begins");
@@ -241,10 +241,10 @@ impl Collector {
             return End::of(outcome, &told, (0, 0));
         }
         loop {
-            let (store, key) = (self.store.clone(), self.key.clone());
+            let (store, keys) = (self.store.clone(), self.keys.all());
             let (collection, run, report) = (self.remembered.collection.clone(), run.clone(), report.clone());
             let counts = counts(&report);
-            let writing = move || file::write(&store, &key, (&collection, moment(run.begun)), run.task, &report);
+            let writing = move || file::write(&store, &keys, (&collection, moment(run.begun)), run.task, &report);
             match tokio::task::spawn_blocking(writing).await {
                 Ok(Ok(())) => return End::of(Outcome::Succeeded, "", counts),
                 Ok(Err(PayloadError::File(error))) => {

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use postern_agent_core::rotation::Terms;
 use serde::Deserialize;
 
 pub use collection::Collection;
@@ -35,6 +36,8 @@ pub struct Config {
     pub log: Log,
     /// How long the disk may take before the agent gives it up.
     pub disk_timeout: Duration,
+    /// How long it uses sealing keys.
+    pub sealing_keys: Terms,
     /// How it reaches its controller.
     pub controller: Controller,
     /// The connected systems it serves, in the order of the file. Their names differ.
@@ -87,11 +90,15 @@ struct AgentSection {
     log_level: LogLevel,
     log_format: LogFormat,
     disk_timeout_secs: Option<u64>,
+    sealing_key_days: Option<u32>,
 }
 
 /// Longer than a disk takes that is only busy, and no longer than most leases.
 const DISK_TIMEOUT_SECS: u64 = 120;
 const DISK_TIMEOUTS: RangeInclusive<u64> = 5..=3600;
+
+/// Longer than a replaced key is kept, so that there are few at a time; and no longer than one may do harm that was stolen.
+const SEALING_KEY_DAYS: RangeInclusive<u32> = 15..=90;
 
 /// The agent's socket is in there, and the path of a socket has at most 107 bytes.
 const MAX_STATE_DIR: usize = 90;
@@ -132,11 +139,21 @@ impl Config {
             let problem = format!("`disk_timeout_secs` must be between {least} and {most}");
             return Err(source.error(source.place_of("agent", "disk_timeout_secs"), "[agent]", problem));
         }
+        let mut sealing_keys = Terms::default();
+        if let Some(days) = agent.sealing_key_days {
+            if !SEALING_KEY_DAYS.contains(&days) {
+                let (least, most) = (SEALING_KEY_DAYS.start(), SEALING_KEY_DAYS.end());
+                let problem = format!("`sealing_key_days` must be between {least} and {most}");
+                return Err(source.error(source.place_of("agent", "sealing_key_days"), "[agent]", problem));
+            }
+            sealing_keys.life = Duration::from_secs(24 * 60 * 60) * days;
+        }
         let systems = System::all_from_source(&source)?;
         Ok(Self {
             state_dir,
             disk_timeout: Duration::from_secs(disk_timeout),
             log: Log { level: agent.log_level, format: agent.log_format },
+            sealing_keys,
             controller: Controller::from_source(&source)?,
             collections: Collection::all_from_source(&source, &systems)?,
             systems,
@@ -179,6 +196,14 @@ mod tests {
         assert_eq!(parse("[agent]\ndisk_timeout_secs = 5").unwrap().disk_timeout, Duration::from_secs(5));
         let error = parse("[agent]\ndisk_timeout_secs = 4").unwrap_err();
         assert!(error.starts_with("agent.toml:2: [agent]: `disk_timeout_secs` must be between 5 and 3600"), "{error}");
+    }
+
+    #[test]
+    fn a_sealing_key_is_used_for_thirty_days_or_as_many_as_are_told_within_bounds() {
+        let days = |text| parse(text).unwrap().sealing_keys.life.as_secs() / (24 * 60 * 60);
+        assert_eq!((days(""), days("[agent]\nsealing_key_days = 15")), (30, 15));
+        let error = parse("[agent]\nsealing_key_days = 14").unwrap_err();
+        assert!(error.starts_with("agent.toml:2: [agent]: `sealing_key_days` must be between 15 and 90"), "{error}");
     }
 
     #[test]

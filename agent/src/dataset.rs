@@ -24,6 +24,11 @@ pub const MAX_VALUE: usize = 131_072;
 pub const MAX_ATTRIBUTES: usize = 1_000;
 /// The longest name of an attribute, in bytes. Salesforce's are at most 80 characters long.
 pub const MAX_NAME: usize = 128;
+/// The most elements of XML that are open at once, those whose end tags are missing included: the reader of markup
+/// remembers each.
+pub const MAX_OPEN: u64 = 10_000;
+/// The most attributes of the `<entry>` tag itself, which has two; each is compared with all before it.
+pub const MAX_HEADER: usize = 16;
 
 const EMPTY: &str = "the dataset is empty";
 const SAY_FORM: &str = "name the file by the form it has, or give its format";

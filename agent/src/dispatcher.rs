@@ -9,6 +9,7 @@ use postern_agent_core::ledger::Ending;
 use postern_agent_core::{Caller, JournalEntry, Membership, Unfinished};
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{Held, MembershipState, Offer, Report};
+use postern_protocol::seal::KeyId;
 use postern_protocol::{Failure, FailureClass, ReportNo, SessionNo, StreamId, TaskId};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
@@ -34,6 +35,7 @@ enum Input {
     Ended { task: TaskId, ending: Result<Box<Ending>, Unfinished> },
     StreamHere { task: TaskId, stream: StreamId },
     Uploaded(TaskId),
+    ForgetKey { key: KeyId, answer: oneshot::Sender<bool> },
     Stop,
     Status(oneshot::Sender<Status>),
 }
@@ -181,6 +183,11 @@ impl Dispatcher {
     /// The results of a task are at the controller. Blocks.
     pub fn uploaded(&self, task: TaskId) {
         let _ = self.0.blocking_send(Input::Uploaded(task));
+    }
+
+    /// Opens nothing with this key any more, unless something that is held needs it. Returns whether it may be wiped.
+    pub async fn forget_key(&self, key: KeyId) -> bool {
+        self.ask(|answer| Input::ForgetKey { key, answer }).await.unwrap_or(false)
     }
 
     /// No new work; [`Loop::run`] returns when what can be finished is.

@@ -15,7 +15,6 @@ use postern_agent_core::ledger::Ending;
 use postern_agent_core::{Earlier, GivenUp, Refusal, Unfinished};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{Offer, Rejection, ServedSystem, StreamRef};
-use postern_protocol::seal::SealingKey;
 use postern_protocol::{Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -25,6 +24,7 @@ use crate::chain::Chain;
 use crate::clock;
 use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector};
 use crate::dispatcher::Dispatcher;
+use crate::keys::SealingKeys;
 use crate::policy::{Act, Admission};
 use crate::redaction;
 use crate::spawn::Spawner;
@@ -42,7 +42,7 @@ pub struct Served {
 #[derive(Clone)]
 pub struct Executor {
     systems: Arc<BTreeMap<SystemName, Served>>,
-    sealing_keys: Arc<Vec<SealingKey>>,
+    keys: SealingKeys,
     store: Store,
     dispatcher: Dispatcher,
     tasks: Spawner,
@@ -62,12 +62,12 @@ impl Executor {
     /// Runs attempts on these systems.
     pub fn new(
         systems: BTreeMap<SystemName, Served>,
-        sealing_keys: Vec<SealingKey>,
+        keys: SealingKeys,
         store: Store,
         dispatcher: Dispatcher,
         tasks: Spawner,
     ) -> Self {
-        Self { systems: Arc::new(systems), sealing_keys: Arc::new(sealing_keys), store, dispatcher, tasks }
+        Self { systems: Arc::new(systems), keys, store, dispatcher, tasks }
     }
 
     /// What can be announced to a controller.
@@ -117,15 +117,17 @@ impl Executor {
         refused.map_err(|refused| Refusal::lasting(Rejection::Policy, refused.to_string()))
     }
 
+    /// The keys that secrets for this agent are sealed to.
+    pub const fn keys(&self) -> &SealingKeys {
+        &self.keys
+    }
+
     /// Whether this agent can open every sealed field of an offer.
     pub fn check_sealed(&self, offer: &Offer) -> Result<(), Refusal> {
-        match offer.sealed.iter().find(|field| !field.is_for(&self.sealing_keys)) {
-            Some(field) => {
-                let message = format!("the field `{}` is sealed to other members", field.name);
-                Err(Refusal::lasting(Rejection::Undecryptable, message))
-            }
-            None => Ok(()),
-        }
+        let keys = self.keys.all();
+        let Some(field) = offer.sealed.iter().find(|field| !field.is_for(&keys)) else { return Ok(()) };
+        let message = format!("the field `{}` is sealed to keys that this member does not have", field.name);
+        Err(Refusal::lasting(Rejection::NeedsReseal, message))
     }
 
     /// Starts an attempt. Its end goes to the dispatcher.
@@ -170,7 +172,7 @@ impl Executor {
             admission: Arc::clone(admission),
             offer: Arc::new(offer),
             kind,
-            sealing_keys: Arc::clone(&self.sealing_keys),
+            keys: self.keys.all(),
             store: self.store.clone(),
             dispatcher: self.dispatcher.clone(),
             made: Arc::default(),

@@ -399,6 +399,17 @@ mod tests {
         assert_eq!((lost.hop, lost.sent), (Hop::Reply, Sent::Perhaps), "{lost}");
     }
 
+    /// The library's own bounds: 100 headers, 400 KiB.
+    #[tokio::test]
+    async fn an_answer_whose_head_is_too_large_or_has_too_many_headers_is_none() {
+        let many = format!("HTTP/1.1 200 OK\r\n{}content-length: 0\r\n\r\n", "a: b\r\n".repeat(200));
+        let large = format!("HTTP/1.1 200 OK\r\na: {}\r\ncontent-length: 0\r\n\r\n", "b".repeat(600 * 1024));
+        for head in [many, large] {
+            let lost = get(head.into_bytes().leak(), options()).await.unwrap_err();
+            assert_eq!((lost.hop, lost.sent), (Hop::Reply, Sent::Perhaps), "{lost}");
+        }
+    }
+
     /// F64: a body of zeros that is small only while it travels.
     #[tokio::test]
     async fn f64_a_compressed_bomb_is_cut() {

@@ -1,20 +1,19 @@
 //! Who this agent is: its keys, its certificate, its cluster.
 
 mod credential;
+mod sealing;
 mod trust;
 
 use std::path::{Path, PathBuf};
 
 use postern_protocol::id::TokenId;
-use postern_protocol::seal::SealingKey;
 use postern_protocol::{ClusterName, MemberId};
 use postern_store::private::{self, PrivateError};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 pub use self::credential::{Credential, fingerprint, serial, validity};
+pub use self::sealing::KeptKey;
 pub use self::trust::{Trust, UnusableTrust};
-use crate::random;
 
 /// Files of an identity are far smaller.
 const MAX_FILE: usize = 64 * 1024;
@@ -89,19 +88,6 @@ impl IdentityDir {
 
     fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
-    }
-
-    /// The key to which secrets for this agent are sealed: read, or made and written first.
-    pub fn sealing_key(&self) -> Result<SealingKey, IdentityError> {
-        let path = self.file("sealing.key");
-        if let Some(bytes) = private::read_if_any(&path, MAX_FILE)? {
-            let damaged = |reason: &str| IdentityError::Damaged { path: path.clone(), reason: reason.to_owned() };
-            let bytes = bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| damaged("it has not 32 bytes"))?;
-            return SealingKey::from_private(bytes).map_err(|_| damaged("it is not a key"));
-        }
-        let key = SealingKey::from_random(&random::secret());
-        private::replace(&path, key.expose_private())?;
-        Ok(key)
     }
 
     /// What to enroll with: what was begun before, so that enrolling again after a lost reply is recognized, or a new key.
@@ -241,7 +227,6 @@ mod tests {
     #[test]
     fn keys_are_made_once() {
         let (_folder, identity) = folder();
-        assert_eq!(identity.sealing_key().unwrap().public(), identity.sealing_key().unwrap().public());
         let (first, again) = (identity.applicant(false).unwrap(), identity.applicant(false).unwrap());
         assert_eq!(first.request(), again.request());
         assert_eq!(*first.to_pem(), *again.to_pem());
@@ -254,14 +239,6 @@ mod tests {
         let current = identity.load().unwrap().unwrap().current;
         assert_eq!(identity.applicant(true).unwrap().request(), current.request());
         assert_ne!(identity.applicant(false).unwrap().request(), current.request());
-    }
-
-    #[test]
-    fn a_damaged_key_is_named() {
-        let (_folder, identity) = folder();
-        private::replace(&identity.file("sealing.key"), b"short").unwrap();
-        let error = identity.sealing_key().unwrap_err().to_string();
-        assert!(error.contains("sealing.key") && error.contains("enroll"), "{error}");
     }
 
     #[test]

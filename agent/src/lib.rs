@@ -8,7 +8,7 @@
 //! - `link` keeps the session with the controller; `streams` moves payloads;
 //! - `collection` begins what is due by its [`schedule`], as a task of this machine (`local`);
 //! - [`policy`] decides what may be done here, whoever asks;
-//! - `store` is what is on disk; `identity` who this agent is; `redaction` keeps secrets out of texts.
+//! - `store` is what is on disk; `identity` who this agent is, `keys` what is sealed to it; `redaction` keeps secrets out of texts.
 
 mod allocator;
 mod app;
@@ -28,7 +28,8 @@ mod hardening;
 pub mod http;
 pub mod identity;
 mod kept;
-mod link;
+mod keys;
+pub mod link;
 mod local;
 pub mod policy;
 mod random;

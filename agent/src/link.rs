@@ -5,6 +5,7 @@
 
 mod certificates;
 mod dial;
+mod keys;
 mod pump;
 mod roots;
 pub mod tls;
@@ -14,9 +15,7 @@ use std::time::Duration;
 use postern_agent_core::{Backoff, Membership};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
-use postern_protocol::message::v1::{
-    AnnouncedKey, GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome,
-};
+use postern_protocol::message::v1::{GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{Ended, MemberSession};
@@ -25,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::certificates::{CertificateStatus, Certificates};
 use self::certificates::{Shown, Then};
-pub use self::dial::{DialError, Dialer, Place, ProxyRoute, Socket};
+pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
+pub use self::keys::KeyRing;
 use self::pump::{Pump, Received};
 use crate::dispatcher::Dispatcher;
 use crate::streams::{self, Streams};
@@ -73,8 +73,6 @@ pub struct Introduction {
     pub incarnation: Incarnation,
     /// What it serves.
     pub systems: Vec<ServedSystem>,
-    /// The keys secrets for it are sealed to.
-    pub sealing_keys: Vec<AnnouncedKey>,
 }
 
 /// The way to the controller.
@@ -83,6 +81,8 @@ pub struct Link {
     pub dialer: Dialer,
     /// What sessions are opened with.
     pub certificates: Certificates,
+    /// What secrets for this agent are sealed to.
+    pub keys: KeyRing,
     /// The controllers, tried in turn.
     pub urls: Vec<String>,
     /// What to say in `Hello`.
@@ -137,6 +137,7 @@ impl Link {
         loop {
             let left = self.session(url, socket, shown, backoff, stop).await;
             self.certificates.handle_disconnected();
+            self.keys.handle_disconnected();
             self.streams.disconnected().await;
             self.dispatcher.disconnected().await;
             match left {
@@ -191,7 +192,7 @@ impl Link {
             last_session: standing.session,
             revisions: List::clipped(FromMember::REVISIONS.to_vec()),
             systems: List::clipped(self.introduction.systems.clone()),
-            sealing_keys: List::clipped(self.introduction.sealing_keys.clone()),
+            sealing_keys: self.keys.introduce(),
             next_report: standing.next_report,
             held: standing.held,
             ext: List::default(),
@@ -208,6 +209,9 @@ impl Link {
             if let Some(renew) = self.certificates.poll(&self.dialer, url) {
                 pump.send(renew.into()).await;
             }
+            if let Some(announce) = self.keys.poll() {
+                pump.send(announce.into()).await;
+            }
             tokio::select! {
                 () = stop.cancelled() => {
                     say_goodbye(&pump).await;
@@ -220,6 +224,8 @@ impl Link {
                 },
                 () = clock::sleep_until(Some(session.poll_timeout())) => session.handle_timeout(clock::now()),
                 () = clock::sleep_until(self.certificates.poll_timeout()) => (),
+                () = clock::sleep_until(self.keys.poll_timeout()) => (),
+                done = self.keys.work() => self.keys.handle_done(done),
                 done = self.certificates.work() => match self.certificates.handle_done(done).await {
                     Then::Nothing => (),
                     Then::Say(frame) => pump.send(*frame).await,
@@ -292,6 +298,7 @@ impl Link {
             return;
         }
         self.certificates.handle_welcomed(shown).await;
+        self.keys.handle_welcomed();
         session.handle_durable();
         while let Some(frame) = session.poll_transmit() {
             pump.send(frame).await;
@@ -311,6 +318,7 @@ impl Link {
         match frame {
             FromController::CertIssued(issued) => self.certificates.handle_issued(&issued),
             FromController::CertRefused(refused) => self.certificates.handle_refused(&refused),
+            FromController::KeyAck(ack) => self.keys.handle_acknowledged(&ack),
             FromController::StreamOpenAck(frame) => {
                 self.streams.send(streams::Command::OpenAcked(frame.stream, frame.durable)).await;
             }

@@ -45,7 +45,7 @@ pub enum PayloadError {
     /// The task brought none.
     #[error("the task ended without a file")]
     Missing,
-    /// It is sealed to another key, or altered.
+    /// It is sealed to a key that is not here, or altered.
     #[error("what came of the task cannot be opened")]
     Seal(#[from] SealError),
     /// It cannot be read.
@@ -56,10 +56,10 @@ pub enum PayloadError {
     File(#[from] io::Error),
 }
 
-/// Opens the payload of a task into a file, which is there when it is whole.
+/// Opens the payload of a task, which is sealed to one of `keys`, into a file, which is there when it is whole.
 pub fn write_payload(
     store: &Store,
-    key: &SealingKey,
+    keys: &[SealingKey],
     context: SealContext<'_>,
     report: &Report,
     file: PartFile,
@@ -67,7 +67,7 @@ pub fn write_payload(
     let (Some(stream), Some(sealed)) = (report.streams.first(), report.sealed.first()) else {
         return Err(PayloadError::Missing);
     };
-    let opened = sealed.open(context, key)?;
+    let opened = keys.iter().find_map(|key| sealed.open(context, key).ok()).ok_or(SealError::Altered)?;
     let stream_key = opened.as_slice().try_into().map(Zeroizing::new).map_err(|_| SealError::Altered)?;
     let reader = store.spool().read(spool_id(stream.id), stream.length)?;
     write(file, &reader, stream, &mut SegmentOpener::new(&stream_key))

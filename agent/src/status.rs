@@ -16,6 +16,8 @@ use crate::link::{CertificateStatus, LinkStatus};
 
 /// How long a client may take to read its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait when nobody can be answered: asking again at once would only burn the processor.
+const PAUSE: Duration = Duration::from_secs(1);
 /// No answer is longer.
 const MAX_ANSWER: u64 = 64 * 1024;
 
@@ -88,8 +90,10 @@ pub async fn serve(listener: UnixListener, fixed: Fixed, told: Told, dispatcher:
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    tracing::warn!(%error, "the status socket failed");
-                    return;
+                    // Out of descriptors, most likely, and others will be closed.
+                    tracing::warn!(%error, "somebody who asked for the status could not be answered");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
                 }
             },
         };

@@ -1,26 +1,25 @@
-//! The interface for operators and submitters: JSON over HTTP on the loopback, with a bearer token.
+//! The interface for operators and submitters: JSON over HTTP on the loopback, with tokens that have roles.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, StatusCode};
 use axum::middleware;
 use axum::response::IntoResponse as _;
-use axum::routing::{get, post};
+use axum::{Extension, Router};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use postern_protocol::Secret;
 use postern_store::Spool;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::Handle;
@@ -29,85 +28,100 @@ use crate::exit::Chain;
 use crate::limits::{HEAD, MAX_HEAD, MAX_HEADERS};
 use crate::pace::{Given, Taken};
 use crate::spawn::Spawner;
+use crate::state::api_tokens::KnownTokens;
 
 mod auth;
 mod ca;
 mod clusters;
+mod desk;
 mod fields;
 mod members;
 mod outbox;
 mod problem;
+mod routes;
+mod shield;
 mod status;
 mod streams;
 mod systems;
 mod tasks;
+mod tokens;
 
-pub use clusters::{ClusterView, KeysView, TokenView};
+pub use auth::CallRates;
+pub use clusters::{ClusterView, KeyView, KeysView, TokenView};
 pub use outbox::HandedInView;
 pub use problem::Problem;
+pub use routes::{Permission, permissions};
 pub use status::StatusView;
 pub use streams::StreamView;
 pub use systems::SystemView;
+pub use tasks::read_submission;
+pub use tokens::NewApiTokenView;
 
-/// The largest JSON body: the largest task is about 90 KiB, a third more in base64.
-const MAX_BODY: usize = 256 * 1024;
+use auth::Gate;
+use desk::Desk;
 
-/// What every request needs.
-#[derive(Clone)]
-pub struct Api {
+/// What the API is made of.
+pub struct Parts {
     /// The state's owner.
     pub handle: Handle,
     /// Where payloads are.
     pub spool: Spool,
-    /// What a caller has to know.
-    pub token: Arc<Secret>,
+    /// Whose callers are let in.
+    pub tokens: watch::Receiver<KnownTokens>,
+    /// How often.
+    pub rates: CallRates,
+    /// What callers may call this host, besides the loopback.
+    pub names: Vec<String>,
     /// Where the disk is that must not fill up.
-    pub data_dir: Arc<PathBuf>,
+    pub data_dir: PathBuf,
     /// The program is stopping: long requests end early.
     pub stop: CancellationToken,
 }
 
+/// What every request needs.
+#[derive(Clone)]
+pub struct Api {
+    desk: Desk,
+    gate: Arc<Gate>,
+    spool: Spool,
+    names: Arc<[String]>,
+    data_dir: Arc<PathBuf>,
+    stop: CancellationToken,
+}
+
 impl Api {
+    /// Puts it together.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            desk: Desk::new(parts.handle),
+            gate: Arc::new(Gate::new(parts.tokens, parts.rates)),
+            spool: parts.spool,
+            names: parts.names.into(),
+            data_dir: Arc::new(parts.data_dir),
+            stop: parts.stop,
+        }
+    }
+
     /// Serves requests until `stop`.
     pub async fn serve(self, listener: TcpListener, door: Door, spawner: Spawner) {
         let stop = self.stop.clone();
         let router = self.router();
         loop {
-            let (stream, _, visitor) = tokio::select! {
+            let (stream, address, visitor) = tokio::select! {
                 () = stop.cancelled() => return,
                 accepted = door.accept(&listener) => accepted,
             };
             // Answers are small, and a caller waits for each.
             let _ = stream.set_nodelay(true);
-            let router = router.clone();
+            let router = router.clone().layer(Extension(ConnectInfo(address)));
             spawner.spawn(move |stop| connection(stream, router, Arc::new(visitor), stop));
         }
     }
 
     fn router(self) -> Router {
-        Router::new()
-            .route("/v1/status", get(status::show))
-            .route("/v1/ca", get(ca::show))
-            .route("/v1/ca/rotation/{step}", post(ca::rotate))
-            .route("/v1/tokens", post(clusters::create_token))
-            .route("/v1/clusters", get(clusters::list).post(clusters::create))
-            .route("/v1/clusters/{cluster}/keys", get(clusters::keys))
-            .route("/v1/members", get(members::list))
-            .route("/v1/members/{member}", get(members::show).delete(members::remove))
-            .route("/v1/members/{member}/{action}", post(members::act))
-            .route("/v1/outbox", post(outbox::hand_in))
-            .route("/v1/systems", get(systems::list).post(systems::add))
-            .route("/v1/systems/{system}", get(systems::show).post(systems::edit).delete(systems::remove))
-            .route("/v1/systems/{system}/associate", post(systems::associate))
-            .route("/v1/tasks", get(tasks::list).post(tasks::submit))
-            .route("/v1/tasks/{task}", get(tasks::show))
-            .route("/v1/tasks/{task}/cancel", post(tasks::cancel))
-            .route("/v1/tasks/{task}/wait", get(tasks::wait))
-            .route("/v1/tasks/{task}/results", get(streams::results))
-            .layer(DefaultBodyLimit::max(MAX_BODY))
-            .merge(Router::new().route("/v1/streams", post(streams::upload)).layer(DefaultBodyLimit::disable()))
-            .fallback(problem::not_found)
+        routes::router()
             .layer(middleware::from_fn_with_state(self.clone(), auth::check))
+            .layer(middleware::from_fn_with_state(self.clone(), shield::cover))
             .with_state(self)
     }
 }
@@ -160,6 +174,7 @@ async fn answer(
 mod tests {
     use std::time::Duration;
 
+    use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -184,7 +199,9 @@ mod tests {
             let _ = theirs.read_to_end(&mut answer).await;
             String::from_utf8(answer).unwrap()
         };
-        tokio::join!(asks, connection(ours, router, visitor, CancellationToken::new())).0
+        let serves = connection(ours, router, visitor, CancellationToken::new());
+        let both = async { tokio::join!(asks, serves).0 };
+        tokio::time::timeout(Duration::from_secs(60 * 60), both).await.expect("the connection ends")
     }
 
     /// Take the timer away, and a connection that sends nothing is there for ever.

@@ -6,12 +6,16 @@ mod task;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use postern_protocol::id::ApiTokenName;
 use postern_protocol::{ClusterName, MemberId, SystemName};
+use postern_store::audit::Head;
 
 pub use task::{Import, Submit, TaskCommand};
 
+use crate::access::Role;
 use crate::telemetry::LogFormat;
 
 const EXIT_CODES: &str = "\
@@ -55,7 +59,8 @@ Example:
   postern-controller serve --data-dir /var/lib/postern-controller --public-name gate.example.com
 
 Agents connect to --listen over TLS 1.3; the certificate is made for the --public-name. The API is plain HTTP on the
-loopback with a bearer token, written to `api.token` in the data directory; the other commands find it there.
+loopback with bearer tokens. The first administrator's is made at the first start and written to `api.token` in the data
+directory, where the other commands find it; `api-token` makes others, with roles.
 This controller does not run connectors itself: a system associated with `server` takes no tasks.")]
     Serve(Serve),
     /// Make enrollment tokens
@@ -66,6 +71,24 @@ This controller does not run connectors itself: a system associated with `server
         /// What to do.
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Make, list and revoke tokens for the API
+    ApiToken {
+        /// How to reach the controller.
+        #[command(flatten)]
+        reach: Reach,
+        /// What to do.
+        #[command(subcommand)]
+        command: ApiTokenCommand,
+    },
+    /// Verify or show the audit log: who did what, and whether somebody changed the log
+    Audit {
+        /// How to reach the controller.
+        #[command(flatten)]
+        reach: Reach,
+        /// What to do.
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Make and list clusters
     Cluster {
@@ -142,6 +165,18 @@ pub struct Serve {
     /// Where the API is; loopback only
     #[arg(long, default_value = "127.0.0.1:7080")]
     pub api_listen: SocketAddr,
+    /// A host name that callers of the API may use, because a proxy passes it on; may be repeated
+    #[arg(long = "api-name", value_name = "NAME")]
+    pub api_names: Vec<String>,
+    /// How many calls of the API one token may make in a second, twice as many at once
+    #[arg(long, value_name = "CALLS", default_value_t = 5_000)]
+    pub api_calls_per_sec: u32,
+    /// How many calls without a good token are told so in a minute, of one address; more are told to wait
+    #[arg(long, value_name = "CALLS", default_value_t = 60)]
+    pub api_failures_per_min: u32,
+    /// How many enrollments and recoveries agents of one address may ask for in a minute; more are told to wait
+    #[arg(long, value_name = "ATTEMPTS", default_value_t = 120)]
+    pub enrollments_per_min: u32,
     /// A host name or IP address that agents connect to; may be repeated [default: localhost, 127.0.0.1, ::1]
     #[arg(long = "public-name", value_name = "NAME")]
     pub public_names: Vec<String>,
@@ -202,7 +237,7 @@ pub struct Reach {
     /// The URL of the API, if not that of --data-dir
     #[arg(long, global = true, env = "POSTERN_CONTROLLER_API_URL")]
     pub api_url: Option<String>,
-    /// The file with the API's token, for --api-url
+    /// The file with your token for the API, if not the first administrator's in --data-dir
     #[arg(long, global = true, env = "POSTERN_CONTROLLER_API_TOKEN_FILE")]
     pub api_token_file: Option<PathBuf>,
     /// Answer in JSON
@@ -222,6 +257,102 @@ pub enum TokenCommand {
         #[arg(long)]
         cluster: ClusterName,
     },
+}
+
+/// Tokens for the API.
+#[derive(Debug, Subcommand)]
+pub enum ApiTokenCommand {
+    /// Make a token for somebody who uses the API; it is shown this once
+    #[command(after_help = "\
+Examples:
+  (umask 077; postern-controller api-token create --name ci --role operator --expires 90d > ci.token)
+  postern-controller task list --api-token-file ci.token
+
+A viewer looks: at tasks, members and systems, not at sealed values or results. An operator submits and cancels tasks as
+well, fetches what came of them, and lets members work or rest. An administrator does everything.")]
+    Create {
+        /// What to call it: lower-case letters, digits, `-`, `_` and `.`
+        #[arg(long)]
+        name: ApiTokenName,
+        /// What it is good for
+        #[arg(long, value_enum)]
+        role: Role,
+        /// After how long it runs out, e.g. 90d, 12h or 30m [default: never]
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        expires: Option<Duration>,
+    },
+    /// List the tokens, without their secrets
+    #[command(after_help = "Example:\n  postern-controller api-token list")]
+    List,
+    /// Take a token back, at once: what it still waits for ends too
+    #[command(after_help = "Example:\n  postern-controller api-token revoke ci")]
+    Revoke {
+        /// Its name or its id
+        #[arg(value_name = "NAME|ID")]
+        token: String,
+    },
+}
+
+/// The audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Read the whole log, and say where its chain breaks first (exit 1)
+    #[command(after_help = "\
+Examples:
+  postern-controller audit verify
+  postern-controller audit verify --dir /backup/audit --head 4711:9f8e...
+
+With --data-dir alone the log is also held against what a controller that runs there remembers of it. A head that was noted
+elsewhere shows whether the end of the log was cut off, or all of it written anew.")]
+    Verify {
+        /// Which log.
+        #[command(flatten)]
+        which: WhichLog,
+        /// A line that is known to have been written, as NUMBER:HASH; may be repeated
+        #[arg(long = "head", value_name = "NUMBER:HASH")]
+        heads: Vec<Head>,
+    },
+    /// Show the lines
+    #[command(after_help = "\
+Examples:
+  postern-controller audit show --by ci
+  postern-controller audit show --act member.revoke --json")]
+    Show {
+        /// Which log.
+        #[command(flatten)]
+        which: WhichLog,
+        /// What was done by the token of this name, or by `controller` itself
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+        /// What was done to this
+        #[arg(long, value_name = "NAME|ID")]
+        on: Option<String>,
+        /// Acts of this name alone, e.g. member.revoke, or of this kind, e.g. member
+        #[arg(long, value_name = "ACT")]
+        act: Option<String>,
+    },
+}
+
+/// Which log is read.
+#[derive(Debug, Args)]
+pub struct WhichLog {
+    /// The log's directory, if not `audit` in --data-dir
+    #[arg(long, value_name = "DIRECTORY")]
+    pub dir: Option<PathBuf>,
+    /// The line with which the files ended that were moved away, as NUMBER:HASH
+    #[arg(long, value_name = "NUMBER:HASH")]
+    pub after: Option<Head>,
+}
+
+/// A time as people write it.
+fn time(text: &str) -> Result<Duration, String> {
+    const UNITS: [(char, u64); 4] = [('d', 24 * 60 * 60), ('h', 60 * 60), ('m', 60), ('s', 1)];
+    let parsed = UNITS.into_iter().find_map(|(unit, secs)| text.strip_suffix(unit).map(|count| (count, secs)));
+    parsed
+        .and_then(|(count, secs)| count.parse::<u64>().ok()?.checked_mul(secs))
+        .filter(|secs| *secs > 0)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "a number of days, hours, minutes or seconds: 90d, 12h, 30m, 45s".to_owned())
 }
 
 /// Clusters.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use postern_protocol::Secret;
 use postern_store::private;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,8 +29,13 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// Where the API is and what it wants to hear.
 #[derive(Debug, Clone)]
 pub enum Where {
-    /// As `api.json` in this data directory says.
-    DataDir(PathBuf),
+    /// As `api.json` in this data directory says, with the token in this file if not the first administrator's.
+    DataDir {
+        /// The directory.
+        directory: PathBuf,
+        /// The file.
+        token_file: Option<PathBuf>,
+    },
     /// At this URL, with the token in this file.
     Url {
         /// The URL.
@@ -51,13 +57,19 @@ impl Client {
     pub fn open(place: &Where) -> Result<Self, Failure> {
         let (url, token_file) = match place {
             Where::Url { url, token_file } => (url.clone(), token_file.clone()),
-            Where::DataDir(directory) => {
+            Where::DataDir { directory, token_file } => {
                 let addresses = addresses(directory)?;
-                (addresses.api_url, addresses.api_token_file)
+                (addresses.api_url, token_file.clone().unwrap_or(addresses.api_token_file))
             }
         };
-        let token =
-            private::read(&token_file, MAX_FILE).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+        let token = private::read(&token_file, MAX_FILE).map_err(|error| {
+            let failure = Failure::from_error(Exit::Configuration, &error);
+            if error.is_missing() {
+                let hint = "name the file with your token with --api-token-file";
+                return Failure::new(failure.exit, format!("{}: {hint}", failure.text));
+            }
+            failure
+        })?;
         let token = Secret::new(String::from_utf8_lossy(&token).trim().to_owned());
         // The client wants a TLS provider even for plain HTTP. Another part of the process may have set it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -108,7 +120,7 @@ impl Client {
 
     /// Uploads bytes.
     pub async fn upload<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> Result<T, Failure> {
-        self.answer(self.request(Method::POST, path).body(bytes)).await
+        self.answer(self.request(Method::POST, path).header(CONTENT_TYPE, "application/octet-stream").body(bytes)).await
     }
 
     /// Downloads into `sink`, piece by piece.

@@ -5,12 +5,15 @@ use crate::client::{Client, Where};
 use crate::exit::{Exit, Failure};
 use crate::hardening;
 
+mod api_token;
+mod audit;
 mod ca;
 mod cluster;
 mod member;
 mod outbox;
 mod output;
 mod payload;
+mod reseal;
 mod results;
 mod serve;
 mod signing;
@@ -25,6 +28,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Failed, format!("core dumps cannot be switched off: {error}")))?;
     match command {
         Command::Serve(options) => serve::run(options),
+        Command::ApiToken { reach, command } => asking(api_token::run(&reach, command)),
+        Command::Audit { reach, command } => asking(audit::run(&reach, command)),
         Command::Token { reach, command } => asking(cluster::token(&reach, command)),
         Command::Cluster { reach, command } => asking(cluster::run(&reach, command)),
         Command::Member { reach, command } => asking(member::run(&reach, command)),
@@ -55,7 +60,9 @@ fn client(reach: &Reach) -> Result<Client, Failure> {
     let place = match (&reach.api_url, &reach.api_token_file, &reach.data_dir) {
         (Some(url), Some(token_file), _) => Where::Url { url: url.clone(), token_file: token_file.clone() },
         (Some(url), None, Some(directory)) => Where::Url { url: url.clone(), token_file: directory.join("api.token") },
-        (None, _, Some(directory)) => Where::DataDir(directory.clone()),
+        (None, token_file, Some(directory)) => {
+            Where::DataDir { directory: directory.clone(), token_file: token_file.clone() }
+        }
         (Some(_), None, None) => {
             return Err(Failure::new(Exit::Usage, "--api-url needs --api-token-file, the file with the API's token"));
         }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::api::CallRates;
 use crate::limits::Connections;
+use crate::rate::Rate;
 use crate::state::Retention;
 
 /// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a
@@ -22,6 +24,13 @@ const KEEP_DAYS: std::ops::RangeInclusive<u64> = 1..=3660;
 const CERTIFICATE_DAYS: std::ops::RangeInclusive<u64> = 1..=30;
 /// The longest time after which a certificate that has run out is still good for a new one; 0: never.
 const RECOVERY_DAYS: std::ops::RangeInclusive<u64> = 0..=14;
+/// The fewest and most calls that one token may make in a second: below ten a person with a few windows is slowed down, and
+/// nobody gets more than a million through.
+const CALLS_PER_SEC: std::ops::RangeInclusive<u64> = 10..=1_000_000;
+/// The fewest and most calls without a good token that are answered as such in a minute.
+const FAILURES_PER_MIN: std::ops::RangeInclusive<u64> = 1..=60_000;
+/// The fewest and most enrollments and recoveries of one address in a minute.
+const ENROLLMENTS_PER_MIN: std::ops::RangeInclusive<u64> = 1..=60_000;
 /// The fewest and most connections: with fewer a handful of slow ones would disturb everybody, and each of more takes what
 /// [`Connections`] says.
 const CONNECTIONS: std::ops::RangeInclusive<u64> = 16..=65_536;
@@ -49,7 +58,7 @@ pub enum ConfigError {
         most: u64,
     },
     /// Too many names.
-    #[error("at most {MAX_NAMES} `--public-name` are possible")]
+    #[error("at most {MAX_NAMES} `--public-name` and `--api-name` are possible")]
     TooManyNames,
 }
 
@@ -62,6 +71,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the API is.
     pub api_listen: SocketAddr,
+    /// What callers may call the API's host, besides the loopback.
+    pub api_names: Vec<String>,
+    /// How often the API may be called.
+    pub call_rates: CallRates,
+    /// How often agents of one address may ask to be enrolled, or recovered.
+    pub enrollments: Rate,
     /// The names and addresses agents connect to, for the certificate.
     pub public_names: Vec<String>,
     /// New members may work at once.
@@ -93,6 +108,14 @@ pub struct Raw {
     pub listen: SocketAddr,
     /// As in [`Config`].
     pub api_listen: SocketAddr,
+    /// As in [`Config`].
+    pub api_names: Vec<String>,
+    /// By one token.
+    pub api_calls_per_sec: u32,
+    /// From one address.
+    pub api_failures_per_min: u32,
+    /// From one address.
+    pub enrollments_per_min: u32,
     /// As in [`Config`]; the loopback's names if empty.
     pub public_names: Vec<String>,
     /// As in [`Config`].
@@ -136,11 +159,14 @@ impl TryFrom<Raw> for Config {
         check("--settle-secs", raw.settle_secs, SETTLE_SECS)?;
         check("--heartbeat-secs", raw.heartbeat_secs, HEARTBEAT_SECS)?;
         check("--keep-finished-days", raw.keep_finished_days.into(), KEEP_DAYS)?;
+        check("--api-calls-per-sec", raw.api_calls_per_sec.into(), CALLS_PER_SEC)?;
+        check("--api-failures-per-min", raw.api_failures_per_min.into(), FAILURES_PER_MIN)?;
+        check("--enrollments-per-min", raw.enrollments_per_min.into(), ENROLLMENTS_PER_MIN)?;
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         check("--max-connections", count(raw.max_connections), CONNECTIONS)?;
         check("--max-handshakes", count(raw.max_handshakes), CONNECTIONS)?;
         check("--max-handshakes-per-address", count(raw.max_handshakes_per_address), 1..=*CONNECTIONS.end())?;
-        if raw.public_names.len() > MAX_NAMES {
+        if raw.public_names.len() > MAX_NAMES || raw.api_names.len() > MAX_NAMES {
             return Err(ConfigError::TooManyNames);
         }
         let mut public_names = raw.public_names;
@@ -151,6 +177,12 @@ impl TryFrom<Raw> for Config {
             data_dir: raw.data_dir,
             listen: raw.listen,
             api_listen: raw.api_listen,
+            api_names: raw.api_names,
+            call_rates: CallRates {
+                calls: Rate::per_second(raw.api_calls_per_sec),
+                failures: Rate::per_minute(raw.api_failures_per_min),
+            },
+            enrollments: Rate::per_minute(raw.enrollments_per_min),
             public_names,
             auto_approve: raw.auto_approve,
             certificate_life: Duration::from_secs(raw.certificate_secs.unwrap_or(raw.certificate_days * DAY)),
@@ -185,6 +217,10 @@ mod tests {
             data_dir: PathBuf::from("data"),
             listen: "0.0.0.0:7443".parse().unwrap(),
             api_listen: "127.0.0.1:7080".parse().unwrap(),
+            api_names: Vec::new(),
+            api_calls_per_sec: 5_000,
+            api_failures_per_min: 60,
+            enrollments_per_min: 120,
             public_names: Vec::new(),
             auto_approve: false,
             certificate_days: 7,

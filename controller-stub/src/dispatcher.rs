@@ -170,6 +170,7 @@ impl Dispatcher {
         }
         fail_points::after(&turn);
         // Nothing before this line was heard outside.
+        turn.publish();
         if let Some(authority) = turn.authority.take() {
             self.authority.send_replace(authority);
         }

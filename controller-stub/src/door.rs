@@ -292,6 +292,17 @@ mod tests {
         assert_eq!((places.visitor_count, places.inside, places.visitors.len()), (0, 0, 0));
     }
 
+    /// Ask again at once, and a controller without descriptors does nothing else.
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_without_descriptors_takes_one_from_a_visitor_and_waits() {
+        let door = door();
+        let visitor = enter(&door, "10.0.0.1").unwrap();
+        let refused = io::Error::other("too many open files");
+        assert!(tokio::time::timeout(PAUSE / 2, door.could_not_accept(&refused)).await.is_err(), "it waits");
+        assert!(is_out(&visitor));
+        door.could_not_accept(&refused).await;
+    }
+
     #[test]
     fn a_network_of_ipv6_is_one_address() {
         let network = |address: &str| Network::from(address.parse::<IpAddr>().unwrap());

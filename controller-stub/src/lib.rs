@@ -1,17 +1,20 @@
 //! The reference controller: certificate authority, clusters, members, tasks. Small, but good enough for a pilot.
 //!
-//! - [`queue`], [`membership`], [`enrollment`]: what it decides, without I/O;
+//! - [`queue`], [`membership`], [`enrollment`], [`access`], [`rate`]: what it decides, without I/O;
 //! - [`state`]: everything it knows, over a durable ledger;
 //! - [`dispatcher`]: the one owner of the state: persist, then speak;
 //! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP; [`door`]: who of them may be
 //!   connected, within [`limits`];
+//! - [`audit`]: what was done, in a log that shows whether it was changed;
 //! - [`ca`]: certificates; [`client`] and `command`: the command line.
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub mod access;
 pub mod api;
+pub mod audit;
 pub mod ca;
 mod cli;
 pub mod client;
@@ -30,6 +33,7 @@ pub mod membership;
 mod pace;
 pub mod queue;
 pub mod random;
+pub mod rate;
 pub mod rotation;
 pub mod server;
 pub mod spawn;

@@ -24,6 +24,7 @@ mod pump;
 mod tls;
 mod websocket;
 
+pub use enroll::Applicants;
 pub use tls::{Tls, TlsError, server_config};
 
 use accept::{AcceptError, Accepted, Place};
@@ -37,6 +38,8 @@ pub struct Link {
     pub spool: Spool,
     /// How often a session asks for a sign of life.
     pub heartbeat: Duration,
+    /// How often applicants of one address may ask.
+    pub applicants: Applicants,
 }
 
 impl Link {
@@ -79,7 +82,7 @@ impl Link {
             }
             Ok(Ok(Accepted { socket, place: Place::Enrollment(exporter) })) => tokio::select! {
                 () = visitor.turned_out() => turned_out(&visitor, address),
-                () = enroll::run(&self.handle, *socket, exporter) => (),
+                () = enroll::run(&self.handle, &self.applicants, *socket, address.ip(), exporter) => (),
             },
             Ok(Err(error)) if visitor.may_be_told() => {
                 tracing::info!(%address, error = %Chain(&error), "a connection was turned away");
@@ -122,7 +125,8 @@ mod tests {
             let mut stranger = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             stranger.write_all(begun).await.unwrap();
             let (stream, _) = listener.accept().await.unwrap();
-            assert!(handshake(stream, &tls).await.is_err(), "{begun:?}");
+            let ended = tokio::time::timeout(4 * HANDSHAKE, handshake(stream, &tls)).await;
+            assert!(ended.expect("it is not waited for for ever").is_err(), "{begun:?}");
         }
     }
 }

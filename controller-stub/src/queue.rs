@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::seal::KeyId;
 use postern_protocol::task::{Lane, Repeat};
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{MemberId, Outcome, SystemName, TaskId, Timestamp};
@@ -20,6 +21,7 @@ mod expiry;
 mod holder;
 pub mod inventory;
 mod report;
+mod sealing;
 mod take_away;
 mod word;
 
@@ -30,6 +32,7 @@ pub use assign::Assignment;
 pub use cancel::Cancelled;
 pub use holder::{Holder, Serves};
 pub use report::{Reported, Verdict};
+pub use sealing::Opener;
 pub use word::RejectedAs;
 
 /// The numbers the queue decides by.
@@ -60,6 +63,10 @@ struct Entry {
     deadline: Option<Timestamp>,
     /// Members that did not take it, and when they may be asked again; `None`: never.
     refused_by: BTreeMap<MemberId, Option<Timestamp>>,
+    /// The keys with which every secret of it can be opened, if it has any.
+    sealed_to: Option<BTreeSet<KeyId>>,
+    /// Members that said that they cannot, whatever keys they were known to have.
+    unopened_by: BTreeSet<MemberId>,
 }
 
 /// Where a task stands in its lane: larger priority first, then older.
@@ -82,6 +89,10 @@ pub struct Queue {
     busy: BTreeMap<(SystemName, String), TaskId>,
     deadlines: BTreeSet<(Timestamp, TaskId)>,
     holders: BTreeMap<MemberId, Holder>,
+    /// Every member that may come back, connected or not, and what it can open.
+    openers: BTreeMap<MemberId, Opener>,
+    /// Tasks that no member can open.
+    unopened: BTreeSet<TaskId>,
     /// Grows with every assignment; the member served longest ago goes first among equals.
     turn: u64,
     /// The system whose turn was last.
@@ -101,6 +112,8 @@ impl Queue {
             busy: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             holders: BTreeMap::new(),
+            openers: BTreeMap::new(),
+            unopened: BTreeSet::new(),
             turn: 0,
             last_system: None,
             changed: BTreeSet::new(),
@@ -134,7 +147,8 @@ impl Queue {
             self.deadlines.insert((deadline, id));
         }
         let state = record.state;
-        self.tasks.insert(id, Entry { record, until, deadline, refused_by: BTreeMap::new() });
+        let (refused_by, unopened_by) = (BTreeMap::new(), BTreeSet::new());
+        self.tasks.insert(id, Entry { record, until, deadline, refused_by, sealed_to: None, unopened_by });
         self.enter(id, state);
     }
 
@@ -179,6 +193,7 @@ impl Queue {
 
     /// Moves a task to another state and keeps every index true.
     fn move_to(&mut self, id: TaskId, state: TaskState) {
+        let state = if state == TaskState::Queued && self.is_unopenable(id) { TaskState::NeedsReseal } else { state };
         let Some(entry) = self.tasks.get_mut(&id) else { return };
         let before = std::mem::replace(&mut entry.record.state, state);
         self.changed.insert(id);
@@ -187,6 +202,7 @@ impl Queue {
     }
 
     fn leave(&mut self, id: TaskId, state: TaskState) {
+        self.unopened.remove(&id);
         let Some(record) = self.tasks.get(&id).map(|entry| &entry.record) else { return };
         if let Some(holder) = state.holder() {
             if let Some(tasks) = self.held.get_mut(&holder) {
@@ -216,6 +232,8 @@ impl Queue {
         } else if matches!(state, TaskState::Queued) {
             let line = self.line.entry(record.system.clone()).or_default();
             line.entry(record.kind.lane()).or_default().insert(place(record));
+        } else if matches!(state, TaskState::NeedsReseal) {
+            self.unopened.insert(id);
         }
     }
 

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
-use postern_protocol::Secret;
 use postern_store::private::{self, PrivateError};
 use postern_store::{Opened, Options, Spool, Store, StoreError, StoreKey};
 use serde::{Deserialize, Serialize};
@@ -14,19 +12,22 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Api;
+use crate::access;
+use crate::api::{self, Api};
+use crate::audit::Scribe;
 use crate::ca::Authority;
+use crate::clock::{self, Moment};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Handle};
 use crate::door::Door;
 use crate::exit::{Chain, Exit, Failure};
 use crate::limits;
-use crate::link::{Link, Tls};
+use crate::link::{Applicants, Link, Tls};
 use crate::spawn::Spawner;
+use crate::state::api_tokens::TokenFile;
 use crate::state::ledger::{Ledger, LedgerError};
 use crate::state::records::Records as _;
 use crate::state::{Settings, State};
-use crate::{clock, random};
 
 /// How long sessions and requests get to end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
@@ -62,7 +63,6 @@ struct Parts {
     ledger: Ledger,
     spool: Spool,
     state: State,
-    token: Secret,
 }
 
 fn open(config: &Config) -> Result<Parts, Failure> {
@@ -79,7 +79,6 @@ fn open(config: &Config) -> Result<Parts, Failure> {
         None => Authority::open(&config.data_dir, at.wall),
     };
     let authority = authority.map_err(|error| unusable(&error))?;
-    let token = api_token(&config.data_dir).map_err(|error| unusable(&error))?;
     let settings = Settings {
         auto_approve: config.auto_approve,
         certificate_life: config.certificate_life,
@@ -89,15 +88,16 @@ fn open(config: &Config) -> Result<Parts, Failure> {
         heartbeat: config.heartbeat,
         keep: config.keep,
     };
-    let state =
+    let mut state =
         State::open(ledger.clone(), Arc::new(authority), settings, at).map_err(|error| ledger_failure(&error))?;
+    bootstrap(&config.data_dir, &mut state, at).map_err(|error| unusable(&error))?;
     let removed = spool
         .retain(|id| state.stream(postern_protocol::StreamId::from_bytes(id.0)).is_some())
         .map_err(|error| Failure::from_error(Exit::Store, &error))?;
     if removed > 0 {
         tracing::info!(removed, "payloads that nobody knows were removed");
     }
-    Ok(Parts { ledger, spool, state, token })
+    Ok(Parts { ledger, spool, state })
 }
 
 fn open_store(path: &Path, key: &StoreKey, now: u64) -> Result<Store, Failure> {
@@ -137,29 +137,56 @@ fn ledger_failure(error: &LedgerError) -> Failure {
     }
 }
 
-/// The API's token, made at the first start.
-fn api_token(data_dir: &Path) -> Result<Secret, PrivateError> {
+/// Makes the first administrator's token, if one is wanted. The file is durable first: a token that is known here, and
+/// whose text nobody has, would lock everybody out.
+fn bootstrap(data_dir: &Path, state: &mut State, at: Moment) -> Result<(), PrivateError> {
     let path = data_dir.join("api.token");
-    if let Some(token) = private::read_if_any(&path, MAX_FILE)? {
-        return Ok(Secret::new(String::from_utf8_lossy(&token).trim().to_owned()));
+    let file = match private::read_if_any(&path, MAX_FILE)? {
+        None => TokenFile::Missing,
+        Some(text) if text.trim_ascii().is_empty() => TokenFile::Empty,
+        Some(_) => TokenFile::Written,
+    };
+    if !state.wants_bootstrap(file, at) {
+        return Ok(());
     }
-    let token = HEXLOWER.encode(&*random::secret::<32>());
-    private::replace(&path, format!("{token}\n").as_bytes())?;
-    Ok(Secret::new(token))
+    let made = access::make(at.wall);
+    private::replace(&path, format!("{}\n", made.text.expose()).as_bytes())?;
+    state.install_bootstrap(&made, at);
+    tracing::info!(id = %made.id, file = %path.display(), "a token for the first administrator was made");
+    Ok(())
 }
 
-async fn run(config: &Config, parts: Parts) -> Result<(), Failure> {
+async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
+    // Whoever reads the ready file may call at once.
+    let mut first = parts.state.end_turn();
+    parts.ledger.commit(std::mem::take(&mut first.writes)).await.map_err(|error| ledger_failure(&error))?;
+    first.publish();
     let agents = bind(config.listen).await?;
     let api = bind(config.api_listen).await?;
     let addresses = addresses(config, &agents, &api)?;
     let mut signals = Signals::new()?;
     let spawner = Spawner::default();
+    let (tokens, newest) = (parts.state.known_api_tokens(), parts.state.newest_audit_row());
     let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger, parts.spool.clone());
     let tls = Tls::new(config.public_names.clone(), dispatcher.authority())
         .map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
 
+    let scribe = Scribe::new(&config.data_dir, handle.clone(), newest);
+    spawner.spawn(|stop| scribe.run(stop));
     start_link(&spawner, config, &handle, parts.spool.clone(), tls, agents);
-    start_api(&spawner, config, handle, parts.spool, parts.token, api);
+    let (door, callers) = (Door::new(limits::callers()), spawner.clone());
+    spawner.spawn(|stop| {
+        let api_parts = api::Parts {
+            handle,
+            spool: parts.spool,
+            tokens,
+            rates: config.call_rates,
+            names: config.api_names.clone(),
+            data_dir: config.data_dir.clone(),
+            stop,
+        };
+        Api::new(api_parts).serve(api, door, callers)
+    });
     announce(config, &addresses)?;
 
     let stop = CancellationToken::new();
@@ -188,16 +215,11 @@ async fn run(config: &Config, parts: Parts) -> Result<(), Failure> {
 }
 
 fn start_link(spawner: &Spawner, config: &Config, handle: &Handle, spool: Spool, tls: Tls, listener: TcpListener) {
-    let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat };
+    let applicants = Applicants::new(config.enrollments);
+    let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, applicants };
     let door = Door::new(config.connections.with_descriptors().bounds());
     let sessions = spawner.clone();
     spawner.spawn(|stop| link.listen(listener, door, tls, sessions, stop));
-}
-
-fn start_api(spawner: &Spawner, config: &Config, handle: Handle, spool: Spool, token: Secret, listener: TcpListener) {
-    let (token, data_dir) = (Arc::new(token), Arc::new(config.data_dir.clone()));
-    let (door, callers) = (Door::new(limits::callers()), spawner.clone());
-    spawner.spawn(|stop| Api { handle, spool, token, data_dir, stop }.serve(listener, door, callers));
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Progress};
 use postern_protocol::{ClusterName, MemberId, SessionNo, StreamId, SystemName, TaskId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::ca::Authority;
 use crate::clock::Moment;
 use crate::queue::{Config, Queue};
 
+pub mod api_tokens;
+pub mod audit;
 mod certificates;
 mod clusters;
 pub(crate) mod enroll;
@@ -23,10 +25,12 @@ pub mod members;
 mod offers;
 pub mod origin;
 pub mod outbox;
+mod patience;
 pub mod record;
 pub mod records;
 mod refusal;
 mod reports;
+mod reseal;
 pub mod roots;
 mod sessions;
 pub mod streams;
@@ -35,14 +39,18 @@ mod systems;
 pub mod tasks;
 mod words;
 
+use api_tokens::{ApiTokens, Published};
+use audit::Audit;
 pub use finished::Retention;
 use ledger::{LedgerError, Write};
+use patience::Patience;
 use record::{
     ClusterRecord, Direction, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord,
     TokenRecord,
 };
 use records::Records;
 pub use refusal::{Refusal, RefusalKind};
+pub use reseal::Resealing;
 pub use sessions::{Greeting, Introduction, ToSession, Welcomed};
 pub use submit::Submission;
 pub use systems::{NewSystem, SystemChanges};
@@ -102,12 +110,15 @@ pub struct State {
     settings: Settings,
     clusters: BTreeMap<ClusterName, ClusterRecord>,
     tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
+    api_tokens: ApiTokens,
+    audit: Audit,
     members: BTreeMap<MemberId, Member>,
     systems: BTreeMap<SystemName, SystemRecord>,
     streams: BTreeMap<StreamId, StreamRecord>,
     /// The payloads of unfinished tasks, in the order they were submitted with.
     inputs_of: BTreeMap<TaskId, Vec<StreamId>>,
     queue: Queue,
+    patience: Patience,
     finished: finished::Finished,
     progress: BTreeMap<TaskId, Progress>,
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
@@ -135,6 +146,8 @@ pub struct Turn {
     pub authority: Option<Arc<Authority>>,
     words: Vec<Word>,
     woken: Vec<oneshot::Sender<()>>,
+    api_tokens: Option<Published>,
+    audited: (watch::Sender<u64>, u64),
 }
 
 impl Turn {
@@ -143,9 +156,21 @@ impl Turn {
         self.words.iter().map(|word| &word.said)
     }
 
+    /// Whom a committed turn lets in, or no longer, holds from here on, and its lines may be written.
+    pub fn publish(&self) {
+        let (newest, row) = &self.audited;
+        newest.send_if_modified(|it| std::mem::replace(it, *row) != *row);
+        if let Some(published) = &self.api_tokens {
+            published.publish();
+        }
+    }
+
     /// Lets the words of a committed turn out. A session too slow to take its word is ended; it hears everything
     /// again when it comes back.
     pub fn speak(self) {
+        if let Some(published) = self.api_tokens {
+            published.end_revoked();
+        }
         for Word { session, said } in self.words {
             if session.words.try_send(said).is_err() {
                 tracing::debug!("a session is over or too slow for what it was to be told");
@@ -168,6 +193,12 @@ impl State {
     ) -> Result<Self, LedgerError> {
         let config = Config { lease_ttl: settings.lease_ttl, settle: settings.settle, max_unfinished: MAX_UNFINISHED };
         let mut queue = Queue::new(config);
+        let mut members = BTreeMap::new();
+        for record in records.members()? {
+            queue.set_opener(record.id, reseal::opener(&record));
+            let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
+            members.insert(record.id, Member { record, numbers, live: None });
+        }
         let mut finished = finished::Finished::new();
         for task in records.tasks() {
             let task = task?;
@@ -175,13 +206,8 @@ impl State {
                 Some(place) => {
                     finished.insert(place);
                 }
-                None => queue.restore(task, at),
+                None => reseal::restore(&mut queue, &records, task, at)?,
             }
-        }
-        let mut members = BTreeMap::new();
-        for record in records.members()? {
-            let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
-            members.insert(record.id, Member { record, numbers, live: None });
         }
         let streams: BTreeMap<_, _> = records.streams()?.into_iter().map(|it| (it.id, it)).collect();
         let mut inputs_of: BTreeMap<TaskId, Vec<StreamId>> = BTreeMap::new();
@@ -194,11 +220,14 @@ impl State {
             roots: records.roots()?.unwrap_or_default(),
             clusters: records.clusters()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             tokens: records.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
+            api_tokens: ApiTokens::restore(records.api_tokens()?),
+            audit: Audit::restore(records.audit_written()?, records.audit_rows()?),
             systems: records.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             streams,
             inputs_of,
             members,
             queue,
+            patience: Patience::new(settings.certificate_life),
             finished,
             records: Box::new(records),
             authority,
@@ -218,6 +247,7 @@ impl State {
     pub fn tick(&mut self, at: Moment) {
         self.queue.tick(at);
         self.forget_stale_tokens(at);
+        self.look_at_api_tokens(at);
         self.forget_unused_inputs(at);
         self.forget_finished(at);
         self.collect_changes();
@@ -260,6 +290,8 @@ impl State {
             authority: self.new_authority.take(),
             words: std::mem::take(&mut self.words),
             woken,
+            api_tokens: self.api_tokens.take_published(),
+            audited: self.audit.newest(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Cursor, Read};
 
+use postern_agent::dataset::split::split;
 use postern_agent::dataset::{self, Item, MAX_ATTRIBUTES, MAX_NAME, MAX_VALUE};
 use postern_protocol::task::import_batch::{Delimiter, Format};
 
@@ -24,6 +25,34 @@ pub fn dataset_csv(data: &[u8]) {
 /// JSON Lines.
 pub fn dataset_jsonl(data: &[u8]) {
     read_both(data, Format::Jsonl, Delimiter::FoundOut);
+}
+
+/// A dataset of several systems, split by the attribute `System`: every entry is in one part, or rejected.
+///
+/// The first byte chooses the form.
+pub fn dataset_split(data: &[u8]) {
+    const FORMATS: [Format; 3] = [Format::Xml, Format::Csv, Format::Jsonl];
+    let (number, text) = choice(data);
+    let format = FORMATS.get(number % FORMATS.len()).copied().unwrap_or(Format::Xml);
+    let folder = tempfile::TempDir::new().expect("there is a place for a folder");
+    let whole = folder.path().join("whole");
+    std::fs::write(&whole, text).expect("it can be written");
+    let file = std::fs::File::open(&whole).expect("it can be read");
+    let parts = folder.path().join("parts");
+    match split(&file, format, Delimiter::FoundOut, "System", &parts) {
+        Ok(summary) => {
+            let rejected = summary.rejected.as_ref().map_or(0, |it| it.entries);
+            let entries: u64 = summary.parts.iter().map(|it| it.entries).sum();
+            assert_eq!(entries + rejected, summary.entries, "an entry is lost, or there twice");
+            for part in &summary.parts {
+                let bytes = std::fs::read(&part.file).expect("the part is there");
+                let read = dataset::read(Box::new(Cursor::new(bytes)), format, Delimiter::FoundOut);
+                let good = read.filter(|item| matches!(item, Ok(Ok(_)))).count();
+                assert_eq!(u64::try_from(good), Ok(part.entries), "a part means the same by itself: {}", part.system);
+            }
+        }
+        Err(_) => assert!(!parts.exists(), "nothing is left of it"),
+    }
 }
 
 fn read_both(data: &[u8], format: Format, delimiter: Delimiter) {

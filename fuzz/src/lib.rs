@@ -9,13 +9,19 @@
 //! - [`dataset`]: XML, CSV and JSON Lines of submitters;
 //! - [`salesforce`]: what an org answers, and the conditions that it is sent;
 //! - [`config`]: the configuration and the schema that an administrator edits;
-//! - [`store`]: records and payloads on disk.
+//! - [`store`]: records and payloads on disk, of agent and controller;
+//! - [`identity`]: certificates, signing requests, what an identity's folder holds, secrets;
+//! - [`network`]: what a proxy answers;
+//! - [`submitter`]: the bodies of submissions, signatures.
 
 pub mod config;
 pub mod dataset;
+pub mod identity;
+pub mod network;
 pub mod salesforce;
 pub mod session;
 pub mod store;
+pub mod submitter;
 pub mod wire;
 
 /// One reader of foreign bytes.
@@ -55,6 +61,7 @@ targets! {
         dataset_xml
         dataset_csv
         dataset_jsonl
+        dataset_split
     }
     salesforce {
         token_answer
@@ -64,6 +71,8 @@ targets! {
         page
         table
         condition
+        collection_answer
+        composite_answer
     }
     config {
         configuration
@@ -71,7 +80,21 @@ targets! {
     }
     store {
         records
+        ledger_records
         payload
+    }
+    identity {
+        signing_request
+        certificate
+        identity_file
+        secret
+    }
+    network {
+        proxy_answer
+    }
+    submitter {
+        submission
+        signed_task
     }
 }
 

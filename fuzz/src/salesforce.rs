@@ -68,6 +68,24 @@ pub fn table(data: &[u8]) {
     assert_eq!(cut, whole, "it depends on where it is cut");
 }
 
+/// The answer to a call for a few records: as many fates as records, or none.
+pub fn collection_answer(data: &[u8]) {
+    let (records, body) = choice(data);
+    let records = records % 8;
+    if let Some(fates) = answers::collection(body.to_vec(), records) {
+        assert_eq!(fates.len(), records, "some are lost");
+    }
+}
+
+/// The answer to a few queries in one call: as many as there were, or none.
+pub fn composite_answer(data: &[u8]) {
+    let (queries, body) = choice(data);
+    let queries = queries % 8;
+    if let Some(found) = answers::composite(body.to_vec(), queries) {
+        assert_eq!(found.len(), queries, "a query without an answer would pass for one that found nothing");
+    }
+}
+
 /// A filter of a submitter: what the org understands is what was meant.
 pub fn condition(data: &[u8]) {
     let Ok(filter) = serde_json::from_slice::<Filter>(data) else { return };

@@ -3,9 +3,12 @@
 use std::fs;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use postern_agent::store::record;
-use postern_protocol::codec::CodecError;
+use postern_agent::store::{collection, record};
+use postern_controller_stub::state::record as ledger;
+use postern_protocol::codec::{self, CodecError};
 use postern_store::{Options, Spool, SpoolId, Store, StoreKey};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -14,18 +17,41 @@ use crate::choice;
 /// The records of every table, as they are behind the seal: of another version of this program, for example.
 pub fn records(data: &[u8]) {
     let (table, bytes) = choice(data);
-    let again = match table % 7 {
+    let again = match table % 8 {
         0 => record::read_task(bytes).map(|(offer, origin)| record::task(&offer, origin)),
         1 => record::read_state(bytes).map(|it| record::state(&it)),
         2 => record::read_entry(bytes).map(|it| record::entry(&it)),
         3 => record::read_report(bytes).map(|it| record::report(&it)),
         4 => record::read_tombstone(bytes).map(|it| record::tombstone(&it)),
         5 => record::read_membership(bytes).map(|it| record::membership(&it)),
-        _ => record::read_number(bytes).map(|it| Ok::<_, CodecError>(record::number(it).to_vec())),
+        6 => record::read_number(bytes).map(|it| Ok::<_, CodecError>(record::number(it).to_vec())),
+        _ => codec::decode::<collection::Record>(bytes).map(|it| codec::encode(&it)),
     };
     if let Ok(again) = again {
         assert_eq!(again.expect("what was read can be written"), bytes, "another record of the same thing");
     }
+}
+
+/// The records of a controller's ledger: what was read means the same when it was written.
+pub fn ledger_records(data: &[u8]) {
+    let (table, bytes) = choice(data);
+    match table % 8 {
+        0 => again::<ledger::ClusterRecord>(bytes),
+        1 => again::<ledger::TokenRecord>(bytes),
+        2 => again::<ledger::MemberRecord>(bytes),
+        3 => again::<ledger::MemberNumbers>(bytes),
+        4 => again::<ledger::SystemRecord>(bytes),
+        5 => again::<ledger::TaskRecord>(bytes),
+        6 => again::<ledger::StreamRecord>(bytes),
+        _ => again::<ledger::RootsRecord>(bytes),
+    }
+}
+
+fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
+    let Ok(record) = serde_json::from_slice::<T>(bytes) else { return };
+    let written = serde_json::to_vec(&record).expect("what was read can be written");
+    let record: T = serde_json::from_slice(&written).expect("what was written can be read");
+    assert_eq!(serde_json::to_vec(&record).ok(), Some(written), "it means something else");
 }
 
 /// A store of one process, in a folder of its own.

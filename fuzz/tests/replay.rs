@@ -39,6 +39,15 @@ fn every_input_that_is_kept_is_stood_by_its_target() {
     }
 }
 
+/// The configuration that is shipped is the first seed.
+#[test]
+fn the_annotated_example_is_stood_by_the_configuration() {
+    for file in files(&folder("../packaging/config")) {
+        println!("{}", file.display());
+        (postern_fuzz::target("configuration").unwrap().run)(&fs::read(&file).unwrap());
+    }
+}
+
 /// Bytes of one thing are foreign bytes to the reader of another.
 #[test]
 fn every_target_stands_every_golden_file() {

@@ -112,6 +112,10 @@ id! {
     TokenId, "tok_"
 }
 id! {
+    /// One token for a controller's API.
+    ApiTokenId, "apt_"
+}
+id! {
     /// One payload too big for a frame.
     StreamId, "str_"
 }
@@ -248,6 +252,10 @@ name! {
 name! {
     /// One connected system, e.g. one Salesforce org.
     SystemName
+}
+name! {
+    /// One token for a controller's API, as people call it.
+    ApiTokenName
 }
 
 #[cfg(test)]

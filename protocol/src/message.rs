@@ -1,7 +1,7 @@
 //! The frames of `postern.v1`, by direction.
 //!
-//! A frame both sides may send is listed in both enums under the same tag. Tags 1–19 belong to the session, 20–39 to
-//! tasks, 40–49 to streams, 60–69 to enrollment. Numbers are for ever.
+//! A frame both sides may send is listed in both enums under the same tag. Tags 1–19 and 50–59 belong to the session, 20–39
+//! to tasks, 40–49 to streams, 60–69 to enrollment. Numbers are for ever.
 
 pub mod v1;
 
@@ -62,6 +62,8 @@ frames! {
         44 1 StreamClose,
         /// A payload cannot be sent or taken.
         45 1 StreamReset,
+        /// The keys the member can open sealed fields with have changed.
+        50 1 KeyAnnounce,
     }
 }
 
@@ -110,5 +112,7 @@ frames! {
         44 1 StreamClose,
         /// A payload cannot be sent or taken.
         45 1 StreamReset,
+        /// Keys that were announced are what submitters are given.
+        51 1 KeyAck,
     }
 }

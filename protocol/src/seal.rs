@@ -27,6 +27,10 @@ use crate::task::TaskKind;
 /// The most bytes a sealed field may hold.
 pub const MAX_SECRET: usize = 2048;
 
+/// The most keys a member can open sealed fields with: the present one, those before it that something may still be
+/// sealed to, and the one that comes next.
+pub const MAX_MEMBER_KEYS: usize = 4;
+
 /// What a ciphertext is longer than its plaintext.
 const TAG: usize = 16;
 
@@ -43,7 +47,7 @@ pub enum SealError {
     #[error("there is no member key to seal to")]
     NoRecipient,
     /// The field was sealed to other keys.
-    #[error("it is sealed to other keys ({0}); submit the task again so that it is sealed to the present members")]
+    #[error("it is sealed to keys that this member does not have ({0}); seal it again, to the present keys")]
     NotForUs(String),
     /// The ciphertext, its key or what it is bound to does not match.
     #[error("it cannot be opened: it was altered, or sealed for another task, kind, system or field")]

@@ -28,7 +28,7 @@ const HOMES: [&str; 10] = [
     "security-token",
     "current.pem",
     "next.pem",
-    "sealing.key",
+    "sealing.keys",
     "store.key",
     "ca.key",
     "api.token",
@@ -107,8 +107,7 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
         Wanted::new("the consumer secret", salesforce_sim::CONSUMER_SECRET.as_bytes()),
     ];
     for (folder, names) in [
-        (scene.agent.folder().join("state/identity"), &["sealing.key"][..]),
-        (scene.agent.folder().join("state"), &["store.key"]),
+        (scene.agent.folder().join("state"), &["store.key"][..]),
         (scene.lab.controller.data().to_owned(), &["store.key", "ca.key", "api.token"]),
     ] {
         for name in names {
@@ -117,6 +116,9 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
         }
     }
 
+    // Behind the key stands what is known of it, which changes.
+    let keys = std::fs::read(scene.agent.folder().join("state/identity/sealing.keys")).unwrap();
+    wanted.push(Wanted::new("the agent's sealing key", &keys[..32]));
     let identity = std::fs::read(scene.agent.folder().join("state/identity/current.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(&identity).unwrap();
     wanted.push(Wanted::new("the agent's TLS key", key.secret_der()));

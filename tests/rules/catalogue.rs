@@ -113,6 +113,11 @@ fn every_test_that_the_threat_model_names_is_there() {
 }
 
 #[test]
+fn every_test_that_a_limit_names_is_there() {
+    nothing_breaks("Every test that docs/limits.md names is there.", &absent("docs/limits.md", 4));
+}
+
+#[test]
 fn every_bug_that_the_simulation_has_to_find_is_listed_and_every_listed_one_is_planted() {
     let mutants = read("tests/sim/mutants.toml");
     let planted: BTreeSet<&str> =

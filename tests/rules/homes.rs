@@ -105,6 +105,31 @@ fn only_command_prints() {
 }
 
 #[test]
+fn every_route_is_declared_with_its_role() {
+    let places: Vec<String> = product()
+        .filter(|it| it.is_in(CONTROLLER, "api") && it.path != "controller-stub/src/api/routes.rs")
+        .flat_map(|it| it.places_in_product(&["route(", "route_service(", "nest("]))
+        .collect();
+    nothing_breaks("Routes of the API are declared in `api/routes.rs` alone, each with the least role.", &places);
+}
+
+#[test]
+fn the_api_reaches_the_state_through_its_desk_alone() {
+    let places: Vec<String> = product()
+        .filter(|it| it.is_in(CONTROLLER, "api") && it.path != "controller-stub/src/api/desk.rs")
+        .flat_map(|it| it.places_in_product(&["handle.ask", "handle.ask_large", "handle.tell"]))
+        .collect();
+    nothing_breaks("Whoever acts through the API says so at its desk, which writes it down.", &places);
+}
+
+#[test]
+fn no_secret_is_compared_byte_by_byte() {
+    let words = ["expose() ==", "expose() !=", "expose().eq(", "== secret", "!= secret", "== token.expose"];
+    let places = away_from_home(&words, |_| false);
+    nothing_breaks("Secrets are compared in constant time: `ct_eq`, or a signature's own check.", &places);
+}
+
+#[test]
 fn a_connector_does_not_know_what_is_around_it() {
     const AROUND: [&str; 5] = ["store", "link", "dispatcher", "executor", "streams"];
     let mut places = Vec::new();

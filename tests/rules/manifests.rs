@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use crate::tree::{nothing_breaks, read};
+use crate::tree::{nothing_breaks, read, root};
 
 const PROTOCOL: &str = "postern-protocol";
 const CORE: &str = "postern-agent-core";
@@ -204,13 +204,46 @@ fn what_writes_to_disk_and_wire_is_pinned() {
 #[test]
 fn ring_is_the_only_cryptography_of_tls() {
     const OTHERS: [&str; 6] = ["aws-lc-fips-sys", "aws-lc-rs", "aws-lc-sys", "native-tls", "openssl", "openssl-sys"];
+    nothing_breaks("Ring is the only TLS provider: neither aws-lc nor OpenSSL is built.", &locked(&OTHERS));
+}
+
+#[test]
+fn what_others_send_is_parsed_and_never_matched_by_patterns() {
+    const ENGINES: [&str; 6] = ["fancy-regex", "onig", "pcre2", "regex", "regex-automata", "regex-lite"];
+    nothing_breaks("No engine of regular expressions is built, in nothing.", &locked(&ENGINES));
+}
+
+/// The places of these packages among all that are built of others.
+fn locked(packages: &[&str]) -> Vec<String> {
     let lock = read("Cargo.lock");
+    let names = lock.lines().map(|line| line.strip_prefix("name = \"").and_then(|rest| rest.strip_suffix('"')));
+    let found = (1..).zip(names).filter_map(|(number, name)| Some((number, name.filter(|it| packages.contains(it))?)));
+    found.map(|(number, name)| format!("Cargo.lock:{number}: {name}")).collect()
+}
+
+/// Every `reason` of the policy, with the decision that it refers to, if it does.
+#[test]
+fn every_exception_among_dependencies_has_its_reason() {
+    const POLICY: &str = ".cargo/deny.toml";
+    let policy: Table = read(POLICY).parse().unwrap();
+    let exceptions = [("bans", "deny"), ("bans", "skip"), ("advisories", "ignore"), ("licenses", "exceptions")];
     let mut places = Vec::new();
-    for (number, line) in lock.lines().enumerate() {
-        let name = line.strip_prefix("name = \"").and_then(|rest| rest.strip_suffix('"'));
-        places.extend(name.filter(|it| OTHERS.contains(it)).map(|it| format!("Cargo.lock:{}: {it}", number + 1)));
+    for (table, list) in exceptions {
+        for exception in policy[table].get(list).and_then(Value::as_array).into_iter().flatten() {
+            let reason = exception.get("reason").and_then(Value::as_str).unwrap_or_default();
+            let decision = reason.split_once("docs/adr/").map(|(_, number)| number);
+            if reason.is_empty() || decision.is_some_and(|it| !decisions().iter().any(|file| file.starts_with(it))) {
+                places.push(format!("{POLICY}: {exception}"));
+            }
+        }
     }
-    nothing_breaks("Ring is the only TLS provider: neither aws-lc nor OpenSSL is built.", &places);
+    nothing_breaks("Every exception of .cargo/deny.toml has a reason, and the decision it names is there.", &places);
+}
+
+/// The names of the files below `docs/adr`.
+fn decisions() -> Vec<String> {
+    let folder = std::fs::read_dir(root().join("docs/adr")).unwrap();
+    folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_tag_of_enrollment_is_none_of_a_session() {
     let enrollment: BTreeSet<u16> = DIRECTIONS[2..].iter().copied().flatten().map(|it| it.tag).collect();
     assert!(session.is_disjoint(&enrollment));
     assert!(enrollment.iter().all(|tag| (60..=69).contains(tag)));
-    assert!(session.iter().all(|tag| (1..=49).contains(tag)));
+    assert!(session.iter().all(|tag| (1..=59).contains(tag)));
 }
 
 #[test]

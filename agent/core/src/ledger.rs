@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{self, StreamRef};
+use postern_protocol::seal::{KeyId, SealedField};
 use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId, Timestamp};
 
 use self::attempt::Grant;
@@ -115,6 +116,15 @@ impl Ledger {
     /// Whether a task is held: begun or not, or concluded and not taken.
     pub fn holds(&self, task: TaskId) -> bool {
         self.tasks.contains_key(&task)
+    }
+
+    /// Whether something that is sealed to this key is still to be opened here: a secret of a task that is held, or what
+    /// came of a task of this machine and was not taken.
+    pub fn needs_key(&self, key: KeyId) -> bool {
+        self.tasks.values().any(|held| {
+            held.offer.sealed.iter().flat_map(SealedField::recipients).any(|recipient| recipient == key)
+                || held.offer.requester.is_some_and(|requester| requester.id() == key)
+        })
     }
 
     /// Whether any attempt is running.

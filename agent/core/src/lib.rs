@@ -2,7 +2,7 @@
 //!
 //! [`Ledger`] holds every accepted task from offer to acknowledgement and says what must be written, sent and run, in
 //! which order. [`Backoff`] spaces reconnections, [`retry`] spaces attempts,
-//! [`renewal`] keeps the certificate young. Time and randomness are arguments;
+//! [`renewal`] keeps the certificate young, [`rotation`] the sealing key. Time and randomness are arguments;
 //! nothing here can read a clock, a file or a socket.
 
 pub mod backoff;
@@ -14,6 +14,7 @@ pub mod membership;
 mod outbox;
 pub mod renewal;
 pub mod retry;
+pub mod rotation;
 pub mod write;
 
 pub use backoff::Backoff;
@@ -22,4 +23,5 @@ pub use ledger::{CallsLeft, Event, GivenUp, Ledger, Offered, Refusal, Restored, 
 pub use limits::Limits;
 pub use membership::Membership;
 pub use renewal::Renewal;
+pub use rotation::Rotation;
 pub use write::{Caller, Origin, TaskState, Tombstone, Write};

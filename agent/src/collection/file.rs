@@ -26,7 +26,7 @@ const PART: &str = ".part";
 /// run has the same file, however often it is written.
 pub(super) fn write(
     store: &Store,
-    key: &SealingKey,
+    keys: &[SealingKey],
     (collection, begun): (&Collection, Timestamp),
     task: TaskId,
     report: &Report,
@@ -35,7 +35,7 @@ pub(super) fn write(
     let target = TaskRequest::Collect(collection.request()).target();
     let context = SealContext { task, kind: TaskKind::Collect, system: &collection.system, target: &target };
     let path = collection.directory.join(name(&collection.name, begun));
-    write_payload(store, key, context, report, PartFile::begin(&path)?)?;
+    write_payload(store, keys, context, report, PartFile::begin(&path)?)?;
     if let Err(error) = prune(&collection.directory, &collection.name, collection.keep) {
         tracing::warn!(collection = collection.name.as_str(), error = %Chain(&error), "old files stay");
     }

@@ -36,8 +36,7 @@ async fn how_a_run_ended_is_on_disk_before_its_report_is_taken() {
     let remembered = Remembered { collection, record: Record { since: 1, run: Some(run.clone()) }, watched: None };
     // Nobody takes what comes through it, and it is full: a report cannot be taken.
     let (dispatcher, _inputs) = Dispatcher::full();
-    let key = SealingKey::from_random(&random::secret());
-    let (mut collector, _status) = Collector::new(remembered, store.clone(), dispatcher, key);
+    let (mut collector, _status) = Collector::new(remembered, store.clone(), dispatcher, SealingKeys::new(Vec::new()));
     let on_disk = async || {
         for _ in 0..1_000 {
             let record = store.collection(&"acme".parse().unwrap(), "nightly").unwrap();

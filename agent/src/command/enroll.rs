@@ -36,13 +36,14 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
     }
     // Everything the request names is on disk before it is sent.
     let (store, _) = Store::open(&config.state_dir)?;
-    let sealing_key = identity.sealing_key()?;
+    let keys = identity.sealing_keys()?;
+    let newest = keys.first().ok_or_else(|| Failed::new(Exit::Bug, "there is no sealing key"))?;
     let credential = identity.applicant(old.as_ref().is_some_and(|old| old.token == Some(token.id)))?;
     let host = host_name();
     let applicant = Applicant {
         incarnation: store.incarnation(),
         host: &host,
-        sealing_key: *sealing_key.public(),
+        sealing_key: *newest.key.public(),
         csr: credential.request(),
     };
     let dialer = Dialer { proxy: proxy_route(&config)?, timeout: config.controller.connect_timeout };

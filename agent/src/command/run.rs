@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use postern_agent_core::rotation::Terms;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -27,7 +28,12 @@ const STORE_WAIT: Duration = Duration::from_millis(200);
 const TIDY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
-    let config = load(config)?;
+    let mut config = load(config)?;
+    let Terms { life, keep } = config.sealing_keys;
+    config.sealing_keys = Terms {
+        life: options.sealing_key_secs.map_or(life, Duration::from_secs),
+        keep: options.sealing_key_keep_secs.map_or(keep, Duration::from_secs),
+    };
     // Asked first, so that a machine without membership does not make a store.
     let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or(AppError::NotEnrolled)?;
     let mut signals = Signals::new().map_err(|error| Failed::because(Exit::Bug, &error))?;

@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::draft::{Draft, shown};
 use super::source::Source;
-use super::{DatasetError, EMPTY, Item, MAX_ENTRY, MAX_NAME, MAX_VALUE, Place, is};
+use super::{DatasetError, EMPTY, Item, MAX_ENTRY, MAX_HEADER, MAX_NAME, MAX_OPEN, MAX_VALUE, Place, is};
 
 /// Reads entries one by one from XML text. Blocks as its source blocks.
 pub struct Reader<R: Read> {
@@ -22,6 +22,8 @@ pub struct Reader<R: Read> {
     buffer: Vec<u8>,
     state: State,
     number: u64,
+    /// Elements without an end so far.
+    open: u64,
     /// Where the piece of markup at hand began, and where the last entry ended.
     began: Place,
     rest: Place,
@@ -63,7 +65,7 @@ impl<R: Read> Reader<R> {
         config.check_end_names = false;
         config.allow_unmatched_ends = true;
         let began = markup.get_ref().place();
-        Self { markup, buffer: Vec::new(), state: State::Prolog, number: 0, began, rest: began }
+        Self { markup, buffer: Vec::new(), state: State::Prolog, number: 0, open: 0, began, rest: began }
     }
 
     /// The next entry.
@@ -73,12 +75,25 @@ impl<R: Read> Reader<R> {
             self.began = self.markup.get_mut().start().map_err(|error| self.fatal(error.to_string()))?;
             let event = self.markup.read_event_into(&mut self.buffer).map(Event::into_owned);
             let event = event.map_err(|error| self.fatal(told(&error)))?;
+            self.count(&event)?;
             match self.handle(&event)? {
                 Step::Read => (),
                 Step::Yield(item) => return Ok(Some(item)),
             }
         }
         Ok(None)
+    }
+
+    fn count(&mut self, event: &Event<'_>) -> Result<(), DatasetError> {
+        if let Event::Start(_) = event {
+            self.open += 1;
+        } else if let Event::End(_) = event {
+            self.open = self.open.saturating_sub(1);
+        }
+        if self.open > MAX_OPEN {
+            return Err(self.fatal(format!("more than {MAX_OPEN} elements are open at once: end tags are missing")));
+        }
+        Ok(())
     }
 
     fn handle(&mut self, event: &Event<'_>) -> Result<Step, DatasetError> {
@@ -240,7 +255,12 @@ impl<R: Read> Iterator for Reader<R> {
 
 impl Open {
     fn read_header(&mut self, tag: &BytesStart<'_>) {
-        for attribute in tag.attributes() {
+        for (number, attribute) in tag.attributes().enumerate() {
+            if number >= MAX_HEADER {
+                return self
+                    .draft
+                    .refuse("entry_malformed", format!("the `<entry>` tag has more than {MAX_HEADER} attributes"));
+            }
             let Ok(attribute) = attribute else {
                 return self.draft.refuse("entry_malformed", "the `<entry>` tag is malformed");
             };

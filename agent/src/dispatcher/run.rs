@@ -218,6 +218,14 @@ impl Loop {
             }
             Input::StreamHere { task, stream } => self.ledger.handle_stream_here(task, stream),
             Input::Uploaded(task) => self.ledger.handle_uploaded(task),
+            Input::ForgetKey { key, answer } => {
+                let needed = self.ledger.needs_key(key);
+                if !needed {
+                    // No offer that names it is taken from here on.
+                    self.executor.keys().drop_key(key);
+                }
+                let _ = answer.send(!needed);
+            }
             Input::Stop => {
                 self.stopping = true;
                 self.ledger.handle_stopping();
@@ -268,6 +276,7 @@ impl Loop {
             | FromController::CertIssued(_)
             | FromController::CertRefused(_)
             | FromController::TrustBundle(_)
+            | FromController::KeyAck(_)
             | FromController::StreamOpenAck(_)
             | FromController::Chunk(_)
             | FromController::ChunkAck(_)

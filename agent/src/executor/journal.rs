@@ -31,7 +31,7 @@ pub(super) struct TaskJournal {
     pub(super) admission: Arc<Admission>,
     pub(super) offer: Arc<Offer>,
     pub(super) kind: TaskKind,
-    pub(super) sealing_keys: Arc<Vec<SealingKey>>,
+    pub(super) keys: Arc<Vec<SealingKey>>,
     pub(super) store: Store,
     pub(super) dispatcher: Dispatcher,
     pub(super) made: Arc<Made>,
@@ -98,7 +98,7 @@ impl Journal for TaskJournal {
             return Err(Failure::new(FailureClass::Rejected, "missing_secret", summary)
                 .with_next_step("Submit the task again with that field sealed to the members of the cluster"));
         };
-        let secret = sealed.open(self.context(), &self.sealing_keys).map_err(|error| unopened(&error))?;
+        let secret = sealed.open(self.context(), &self.keys).map_err(|error| unopened(&error))?;
         self.uses(&secret);
         Ok(secret)
     }

@@ -91,6 +91,16 @@ mod tests {
         assert_eq!(weight(text.as_bytes()), text.len() + LIST + 2 * VALUE);
     }
 
+    /// Deeper than any answer, and not so deep that reading it takes the stack.
+    #[test]
+    fn json_that_is_nested_deeper_than_128_times_is_malformed() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(read::<Json>(nested(127).as_bytes()).is_ok());
+        for deep in [nested(128), "[".repeat(400_000), "{\"a\":".repeat(90_000)] {
+            assert_eq!(read::<Json>(deep.as_bytes()), Err(Unread::Malformed));
+        }
+    }
+
     #[test]
     fn what_is_not_json_is_malformed() {
         assert_eq!(read::<Json>(b"<html>"), Err(Unread::Malformed));

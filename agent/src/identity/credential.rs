@@ -32,7 +32,7 @@ impl Credential {
     }
 
     /// What a file says; `path` is where it is.
-    pub(super) fn parse(pem: &[u8], path: &Path) -> Result<Self, IdentityError> {
+    pub fn parse(pem: &[u8], path: &Path) -> Result<Self, IdentityError> {
         let damaged = |reason: String| IdentityError::Damaged { path: path.to_owned(), reason };
         let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| damaged(error.to_string()))?;
         let key = KeyPair::from_der_and_sign_algo(&key, &rcgen::PKCS_ECDSA_P256_SHA256)
@@ -43,7 +43,7 @@ impl Credential {
     }
 
     /// What a file is to say.
-    pub(super) fn to_pem(&self) -> Zeroizing<String> {
+    pub fn to_pem(&self) -> Zeroizing<String> {
         let key = Zeroizing::new(self.key.serialize_pem());
         let request = section("CERTIFICATE REQUEST", &self.request);
         let certificate = self.certificate.as_ref().map(|it| section("CERTIFICATE", it)).unwrap_or_default();

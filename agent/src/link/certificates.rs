@@ -12,7 +12,6 @@ use postern_protocol::bounded::Bytes;
 use postern_protocol::enrollment::v1::{EnrollRefusal, Enrolled};
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{CertIssued, CertRefused, CertRenew, TrustBundle};
-use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::time::UnixMillis;
 use rustls::ClientConfig;
 use serde::Serialize;
@@ -23,6 +22,7 @@ use super::{DialError, Dialer, Place, Socket, tls};
 use crate::chain::Chain;
 use crate::enrollment::{EnrollmentError, Recovery, recover};
 use crate::identity::{Credential, Identity, IdentityDir, IdentityError, Trust, UnusableTrust, validity};
+use crate::keys::SealingKeys;
 use crate::{clock, random};
 
 /// Which certificate a session is opened with.
@@ -90,7 +90,7 @@ pub(super) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub struct Certificates {
     directory: Arc<IdentityDir>,
     member: MemberId,
-    sealing_key: SealingPublicKey,
+    keys: SealingKeys,
     roots: Roots,
     current: Credential,
     next: Option<Credential>,
@@ -110,11 +110,10 @@ pub struct Certificates {
 impl Certificates {
     /// Those of `identity`, and where it is told how they are.
     pub fn new(
-        directory: IdentityDir,
+        directory: Arc<IdentityDir>,
         identity: Identity,
-        sealing_key: SealingPublicKey,
+        keys: SealingKeys,
     ) -> Result<(Self, watch::Receiver<CertificateStatus>), tls::TlsError> {
-        let directory = Arc::new(directory);
         tls::for_sessions(&identity.trust, &identity.current)?;
         let next = match &identity.next {
             None => Next::Absent,
@@ -133,7 +132,7 @@ impl Certificates {
         let mut certificates = Self {
             directory,
             member: identity.membership.member,
-            sealing_key,
+            keys,
             roots,
             current: identity.current,
             next: identity.next,
@@ -191,7 +190,8 @@ impl Certificates {
         // On disk with its certificate alone: one whose answer is lost is replaced by the next that is asked for.
         let fresh = Credential::generate()?;
         let (trust, current) = (self.roots.trusted(), &self.current);
-        let by = |old| Recovery { member: self.member, old, sealing_key: self.sealing_key, csr: fresh.request() };
+        let sealing_key = self.keys.newest();
+        let by = |old| Recovery { member: self.member, old, sealing_key, csr: fresh.request() };
         let by_next = match self.next.as_ref().filter(|next| next.certificate().is_some()) {
             Some(next) => Some(ask(dialer, url, trust, by(next)).await),
             None => None,

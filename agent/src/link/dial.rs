@@ -9,7 +9,7 @@ use postern_protocol::frame::MAX_FRAME;
 use postern_protocol::{Secret, enrollment, session};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -24,6 +24,8 @@ use crate::redaction::{self, redacted};
 
 /// The most bytes a proxy's answer to CONNECT may have before its end is seen.
 const MAX_PROXY_HEAD: usize = 8 * 1024;
+/// As much of its status line as is repeated.
+const MAX_STATUS: usize = 128;
 /// Unsent bytes beyond which a peer that does not read is given up.
 const MAX_WRITE_BUFFER: usize = 512 * 1024;
 
@@ -268,16 +270,39 @@ async fn tunnel(stream: &mut TcpStream, proxy: &ProxyRoute, target: &Target) -> 
     request.push_str("\r\n");
     stream.write_all(request.as_bytes()).await.map_err(failed)?;
     let head = read_head(stream).await.map_err(failed)?;
-    let status = redacted(head.lines().next().unwrap_or_default());
-    match status.split_whitespace().nth(1).filter(|_| status.starts_with("HTTP/1.")) {
-        Some("200") => Ok(()),
-        Some("407") => Err(DialError::ProxyCredentials),
-        Some(_) => Err(DialError::ProxyRefused {
-            status: status.chars().take(128).collect(),
-            host: target.host.clone(),
-            port: target.port,
-        }),
-        None => Err(DialError::ProxyNonsense),
+    match ProxyAnswer::of(&redacted(&head)) {
+        ProxyAnswer::Open => Ok(()),
+        ProxyAnswer::AsksForCredentials => Err(DialError::ProxyCredentials),
+        ProxyAnswer::Refused(status) => {
+            Err(DialError::ProxyRefused { status, host: target.host.clone(), port: target.port })
+        }
+        ProxyAnswer::Nonsense => Err(DialError::ProxyNonsense),
+    }
+}
+
+/// What a proxy answers to CONNECT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProxyAnswer {
+    /// What follows goes to the controller.
+    Open,
+    /// 407.
+    AsksForCredentials,
+    /// It says no, with this status line.
+    Refused(String),
+    /// It does not speak HTTP.
+    Nonsense,
+}
+
+impl ProxyAnswer {
+    /// Reads the head of its answer.
+    pub fn of(head: &str) -> Self {
+        let status = head.lines().next().unwrap_or_default();
+        match status.split_whitespace().nth(1).filter(|_| status.starts_with("HTTP/1.")) {
+            Some("200") => Self::Open,
+            Some("407") => Self::AsksForCredentials,
+            Some(_) => Self::Refused(status.chars().take(MAX_STATUS).collect()),
+            None => Self::Nonsense,
+        }
     }
 }
 
@@ -293,11 +318,11 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-async fn upgrade(
-    stream: TlsStream<TcpStream>,
+async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     target: &Target,
     subprotocol: &'static str,
-) -> Result<Socket, DialError> {
+) -> Result<WebSocketStream<S>, DialError> {
     let failed = |error| DialError::WebSocket(Box::new(error));
     let mut request = target.url.as_str().into_client_request().map_err(failed)?;
     request.headers_mut().insert(http::header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
@@ -352,6 +377,49 @@ mod tests {
         }
         let target = Target::parse("wss://[::1]:7443").unwrap();
         assert_eq!((target.host.as_str(), target.port), ("::1", 7443));
+    }
+
+    /// What comes of a proxy that answers CONNECT so.
+    async fn tunnelled(answer: &[u8]) -> Result<(), DialError> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = ProxyRoute { host: "proxy".to_owned(), port: 3128, credentials: None };
+        let target = Target::parse("wss://controller.example").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let answers = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // It may be left before all of it is sent.
+            let _ = stream.write_all(answer).await;
+            stream
+        };
+        tokio::join!(tunnel(&mut stream, &proxy, &target), answers).0
+    }
+
+    /// Take the bound away, and the agent reads as long as the proxy sends.
+    #[tokio::test]
+    async fn the_answer_of_a_proxy_is_read_to_its_end_or_to_8_kib() {
+        let endless = [&b"HTTP/1.1 200 OK\r\nx: "[..], &vec![b'y'; MAX_PROXY_HEAD]].concat();
+        let Err(DialError::Connect { source, .. }) = tunnelled(&endless).await else { panic!("it has no end") };
+        assert!(source.to_string().contains("has no end"), "{source}");
+        assert!(matches!(tunnelled(&[b'\n'; MAX_PROXY_HEAD + 1]).await, Err(DialError::Connect { .. })));
+        assert!(matches!(tunnelled(b"SSH-2.0-proxy\r\n\r\n").await, Err(DialError::ProxyNonsense)));
+        tunnelled(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+    }
+
+    /// The library's own bounds: 64 KiB, 124 headers.
+    #[tokio::test]
+    async fn the_head_of_a_controllers_answer_is_read_to_its_end_or_to_64_kib() {
+        let target = Target::parse("wss://controller.example").unwrap();
+        let begin = "HTTP/1.1 101 Switching Protocols\r\n";
+        for head in [format!("{begin}x: {}", "y".repeat(70_000)), format!("{begin}{}\r\n", "a: b\r\n".repeat(200))] {
+            let (ours, mut theirs) = tokio::io::duplex(1024);
+            let answers = async {
+                // It may be left before all of it is sent.
+                let _ = theirs.write_all(head.as_bytes()).await;
+                theirs
+            };
+            let (upgraded, _) = tokio::join!(upgrade(ours, &target, session::SUBPROTOCOL), answers);
+            assert!(matches!(upgraded, Err(DialError::WebSocket(_))), "{:?}", upgraded.err());
+        }
     }
 
     /// F37. Return the first failure from `dial_each`, and the last address is never asked.

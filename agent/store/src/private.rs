@@ -115,6 +115,28 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     sync_parent(path)
 }
 
+/// [`replace`] for a file of keys: what was there is overwritten, so that a key that is gone is gone from the disk as well,
+/// as far as the disk writes where it is told to.
+///
+/// # Errors
+///
+/// [`PrivateError::Io`]. If only the overwriting failed, the new content is there.
+pub fn supersede(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
+    // Still open when its name is taken away, so that no crash leaves a name with nothing behind it.
+    let former = match options().open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        opened => Some(opened.map_err(PrivateError::io("write", path))?),
+    };
+    replace(path, bytes)?;
+    former.map_or(Ok(()), |former| wipe(&former).map_err(PrivateError::io("wipe what was in", path)))
+}
+
+fn wipe(mut file: &File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    io::copy(&mut io::repeat(0).take(length), &mut file)?;
+    file.sync_all()
+}
+
 /// Puts a file in the place of another, of the same directory: after a crash that has the old content or the new.
 ///
 /// # Errors
@@ -296,6 +318,20 @@ mod tests {
         }
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// Let `supersede` only replace, and the old key can still be read.
+    #[test]
+    fn keys_that_are_gone_are_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        supersede(&path, b"old key").unwrap();
+        let mut former = File::open(&path).unwrap();
+        supersede(&path, b"new").unwrap();
+        assert_eq!(read(&path, 64).unwrap().as_slice(), b"new");
+        let mut left = Vec::new();
+        former.read_to_end(&mut left).unwrap();
+        assert_eq!(left, [0; 7]);
     }
 
     #[test]

@@ -1,29 +1,168 @@
-//! The bearer token.
+//! Who is calling: a token that is known, not revoked, has not run out, and has not called too often.
 
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use subtle::ConstantTimeEq as _;
+use postern_protocol::id::{ApiTokenId, ApiTokenName};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
+use super::desk::Desk;
 use super::{Api, Problem};
+use crate::access::{Presented, Role};
+use crate::clock;
+use crate::rate::{Buckets, Origin, Rate};
+use crate::state::api_tokens::{Known, KnownTokens};
+use crate::state::audit::By;
 
-/// Lets a request through if it knows the token.
-pub(super) async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let given = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let known = given.is_some_and(|token| token.trim().as_bytes().ct_eq(api.token.expose().as_bytes()).into());
-    if known {
-        return next.run(request).await;
+/// The most addresses and tokens that are told apart: some hundred KiB.
+const MAX_TOLD_APART: usize = 4096;
+
+/// How often the API may be called.
+#[derive(Debug, Clone, Copy)]
+pub struct CallRates {
+    /// By one token.
+    pub calls: Rate,
+    /// From one address without a token that is good.
+    pub failures: Rate,
+}
+
+/// Lets callers in.
+pub(super) struct Gate {
+    tokens: watch::Receiver<KnownTokens>,
+    calls: Mutex<Buckets<ApiTokenId>>,
+    failures: Mutex<Buckets<Origin>>,
+}
+
+impl Gate {
+    pub(super) fn new(tokens: watch::Receiver<KnownTokens>, rates: CallRates) -> Self {
+        Self {
+            tokens,
+            calls: Mutex::new(Buckets::new(rates.calls, MAX_TOLD_APART)),
+            failures: Mutex::new(Buckets::new(rates.failures, MAX_TOLD_APART)),
+        }
     }
+
+    /// The token that a request shows. A good one gets in whatever else came from its address: on the loopback, and
+    /// behind a proxy, everybody has the same.
+    fn admit(&self, headers: &HeaderMap, address: IpAddr) -> Result<Arc<Known>, Problem> {
+        let at = clock::moment();
+        let Some(known) = self.known(headers, at.wall) else {
+            let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            failures.take(address.into(), at.now)?;
+            tracing::warn!(%address, "a request without a token that is good was refused");
+            return Err(unknown());
+        };
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).take(known.id, at.now)?;
+        Ok(known)
+    }
+
+    fn known(&self, headers: &HeaderMap, wall: postern_protocol::time::UnixMillis) -> Option<Arc<Known>> {
+        let given = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+        let presented: Presented = given.parse().ok()?;
+        let known = Arc::clone(self.tokens.borrow().get(&presented.id)?);
+        known.admits(&presented, wall).then_some(known)
+    }
+}
+
+/// The same words for a token that is missing, wrong, revoked, or has run out: who guesses learns nothing.
+fn unknown() -> Problem {
     Problem::new(
         StatusCode::UNAUTHORIZED,
-        "the API needs its token: send `Authorization: Bearer TOKEN` with the content of `api.token` in the \
-         controller's data directory",
+        "the API needs a token that is known here, was not revoked and has not run out: send `Authorization: Bearer TOKEN`; \
+         the first administrator's is in `api.token` in the controller's data directory, others are made with \
+         `postern-controller api-token create`",
     )
-    .into_response()
+}
+
+/// Whoever makes a request, and what it asks for.
+#[derive(Clone)]
+pub(super) struct Caller {
+    desk: Desk,
+    known: Arc<Known>,
+    address: IpAddr,
+    /// What it asks for, as the route is called.
+    pub(super) act: &'static str,
+}
+
+impl Caller {
+    pub(super) fn role(&self) -> Role {
+        self.known.role
+    }
+
+    /// Cancelled when the token is no longer good.
+    pub(super) fn over(&self) -> CancellationToken {
+        self.known.over().clone()
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_test(desk: Desk, act: &'static str) -> Self {
+        Self { desk, known: Known::of_test("ci"), address: Ipv4Addr::LOCALHOST.into(), act }
+    }
+
+    /// Who is told to have done it.
+    pub(super) fn by(&self) -> By {
+        let Known { id, name, role, .. } = &*self.known;
+        By { token: *id, name: name.clone(), role: *role, from: self.address }
+    }
+
+    /// The answer to a caller whose role is too low.
+    pub(super) async fn turn_away(&self, least: Role, path: &str) -> Problem {
+        if let Err(stopped) = self.desk.turn_away(self, object(path), least.needed()).await {
+            return stopped.into();
+        }
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            format!(
+                "this needs a token with the role {least}, and `{}` has {}: use another, or have an administrator make \
+                 one with `postern-controller api-token create --role {least}`",
+                self.known.name, self.known.role
+            ),
+        )
+    }
+}
+
+/// What a path is about, as far as it may be repeated: its part behind the kind of thing, if that is a name or an id. A
+/// whole token, which somebody may have pasted there, is neither.
+fn object(path: &str) -> String {
+    let part = path.split('/').nth(3).and_then(|it| it.parse().ok());
+    part.map(|it: ApiTokenName| it.to_string()).unwrap_or_default()
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get().cloned().ok_or_else(unknown)
+    }
+}
+
+/// Lets a request through if its token is good, and ends it when the token no longer is.
+pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let address = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.0.ip().to_canonical());
+    let known = match api.gate.admit(request.headers(), address) {
+        Ok(known) => known,
+        Err(problem) => return problem.into_response(),
+    };
+    let caller = Caller { desk: api.desk.clone(), known, address, act: "" };
+    let over = caller.over();
+    request.extensions_mut().insert(caller);
+    tokio::select! {
+        biased;
+        response = next.run(request) => response,
+        () = over.cancelled() => Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "the token was revoked or ran out while it waited for this: what was asked for may have been done",
+        )
+        .into_response(),
+    }
 }

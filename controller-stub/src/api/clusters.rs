@@ -7,8 +7,10 @@ use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::{ClusterName, MemberId};
 use serde::{Deserialize, Serialize};
 
+use super::auth::Caller;
 use super::fields::Fields;
 use super::{Api, Problem};
+use crate::enrollment::NewToken;
 
 /// A cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,7 +39,7 @@ pub struct TokenView {
 pub struct KeysView {
     /// The cluster.
     pub cluster: ClusterName,
-    /// One entry for each key of each enabled member.
+    /// The newest of each enabled member.
     pub keys: Vec<KeyView>,
 }
 
@@ -54,40 +56,45 @@ pub struct KeyView {
 
 pub(super) async fn list(State(api): State<Api>) -> Result<Json<Vec<ClusterView>>, Problem> {
     let clusters = api
-        .handle
-        .ask(|state, _| {
+        .desk
+        .look(|state, _| {
             state.clusters().map(|it| ClusterView { name: it.name.clone(), created: it.created.0 }).collect()
         })
         .await?;
     Ok(Json(clusters))
 }
 
-pub(super) async fn create(State(api): State<Api>, body: Bytes) -> Result<Json<ClusterView>, Problem> {
+pub(super) async fn create(State(api): State<Api>, caller: Caller, body: Bytes) -> Result<Json<ClusterView>, Problem> {
     let mut fields = Fields::parse(&body)?;
     let name: ClusterName = fields.required("name")?;
     fields.finish()?;
-    let made = api.handle.ask(move |state, at| state.create_cluster(name, at)).await??;
+    let on = name.to_string();
+    let made = api.desk.act(&caller, on, move |state, at| state.create_cluster(name, at)).await?;
     Ok(Json(ClusterView { name: made.name, created: made.created.0 }))
 }
 
 pub(super) async fn keys(State(api): State<Api>, Path(cluster): Path<String>) -> Result<Json<KeysView>, Problem> {
     let cluster = parse_cluster(&cluster)?;
     let of = cluster.clone();
-    let members = api.handle.ask(move |state, _| state.sealing_keys(&of)).await??;
-    let keys = members
-        .into_iter()
-        .flat_map(|(member, keys)| {
-            keys.into_iter().map(move |public| KeyView { member, id: public.id().to_string(), public })
-        })
-        .collect();
+    let members = api.desk.look(move |state, _| state.sealing_keys(&of)).await??;
+    let view = |(member, public): (MemberId, SealingPublicKey)| KeyView { member, id: public.id().to_string(), public };
+    let keys = members.into_iter().map(view).collect();
     Ok(Json(KeysView { cluster, keys }))
 }
 
-pub(super) async fn create_token(State(api): State<Api>, body: Bytes) -> Result<Json<TokenView>, Problem> {
+pub(super) async fn create_token(
+    State(api): State<Api>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Json<TokenView>, Problem> {
     let mut fields = Fields::parse(&body)?;
     let cluster: ClusterName = fields.required("cluster")?;
     fields.finish()?;
-    let made = api.handle.ask(move |state, at| state.create_token(cluster, at)).await??;
+    let into = cluster.to_string();
+    let on = move |made: Option<&NewToken>| {
+        made.map_or_else(|| into, |it| format!("{} into {}", it.record.id, it.record.cluster))
+    };
+    let made = api.desk.act_told(0, &caller, on, move |state, at| state.create_token(cluster, at)).await?;
     Ok(Json(TokenView {
         id: made.record.id.to_string(),
         cluster: made.record.cluster,

@@ -22,6 +22,11 @@ impl Fields {
         }
     }
 
+    /// Refuses secrets in clear, by what they are called. What they are is not repeated.
+    pub(super) fn refuse_secrets(&self) -> Result<(), Problem> {
+        self.0.keys().find(|name| is_secret(name)).map_or(Ok(()), |name| Err(in_clear(name, name)))
+    }
+
     /// A field that has to be there.
     pub(super) fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, Problem> {
         self.optional(name)?.ok_or_else(|| Problem::field(name, format!("`{name}` is missing")))
@@ -37,13 +42,29 @@ impl Fields {
         }
     }
 
-    /// Refuses what was not read.
+    /// Refuses what was not read, and says it plainly when a secret is among it.
     pub(super) fn finish(self) -> Result<(), Problem> {
+        self.refuse_secrets()?;
         match self.0.keys().next() {
             None => Ok(()),
             Some(unknown) => Err(Problem::field(unknown.clone(), format!("there is no field `{unknown}` here"))),
         }
     }
+}
+
+/// Whether this is the name of something that nobody but its owner should know.
+pub(super) fn is_secret(name: &str) -> bool {
+    ["password", "secret", "token"].iter().any(|word| name.to_lowercase().contains(word))
+}
+
+/// A secret stands in clear at `place`.
+pub(super) fn in_clear(place: impl Into<String>, name: &str) -> Problem {
+    Problem::field(
+        place,
+        format!(
+            "`{name}` is a secret and never travels in clear: seal it to the cluster's keys and put it into `sealed`"
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -58,5 +79,7 @@ mod tests {
         assert_eq!(fields.finish().unwrap_err().field.as_deref(), Some("extra"));
         assert_eq!(Fields::parse(b"[]").err().unwrap().status, 400);
         assert_eq!(Fields::parse(b"{").err().unwrap().status, 400);
+        let deep = b"{\"a\":".repeat(40_000);
+        assert_eq!(Fields::parse(&deep).err().unwrap().status, 400, "it is not read to its end");
     }
 }

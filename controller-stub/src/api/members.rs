@@ -2,10 +2,10 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use postern_protocol::MemberId;
 use serde::Deserialize;
 
+use super::auth::Caller;
 use super::clusters::parse_cluster;
 use super::{Api, Problem};
 use crate::membership::Action;
@@ -18,46 +18,62 @@ pub(super) struct Which {
 
 pub(super) async fn list(State(api): State<Api>, Query(which): Query<Which>) -> Result<Json<Vec<MemberView>>, Problem> {
     let cluster = which.cluster.map(|it| parse_cluster(&it)).transpose()?;
-    Ok(Json(api.handle.ask(move |state, _| state.members(cluster.as_ref())).await?))
+    Ok(Json(api.desk.look(move |state, _| state.members(cluster.as_ref())).await?))
 }
 
 pub(super) async fn show(State(api): State<Api>, Path(member): Path<String>) -> Result<Json<MemberView>, Problem> {
     let member = parse_member(&member)?;
-    Ok(Json(api.handle.ask(move |state, _| state.member(member)).await??))
+    Ok(Json(api.desk.look(move |state, _| state.member(member)).await??))
 }
 
-pub(super) async fn remove(State(api): State<Api>, Path(member): Path<String>) -> Result<Json<MemberView>, Problem> {
-    let member = parse_member(&member)?;
-    Ok(Json(api.handle.ask(move |state, at| state.remove_member(member, at)).await??))
-}
-
-pub(super) async fn act(
+pub(super) async fn remove(
     State(api): State<Api>,
-    Path((member, action)): Path<(String, String)>,
-    Query(how): Query<How>,
+    caller: Caller,
+    Path(member): Path<String>,
 ) -> Result<Json<MemberView>, Problem> {
     let member = parse_member(&member)?;
-    let action = match (action.as_str(), how.hard.unwrap_or(false)) {
-        ("approve", false) => Action::Approve,
-        ("enable", false) => Action::Enable,
-        ("drain", false) => Action::Drain,
-        ("disable", false) => Action::Disable,
-        ("disable", true) => Action::DisableHard,
-        ("revoke", false) => Action::Revoke,
-        (_, true) => return Err(Problem::field("hard", "only `disable` can be hard")),
-        (other, false) => {
-            return Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                format!("a member cannot be told to `{other}`: use approve, enable, disable, drain or revoke"),
-            ));
-        }
-    };
-    Ok(Json(api.handle.ask(move |state, at| state.act_on_member(member, action, at)).await??))
+    Ok(Json(api.desk.act(&caller, member.to_string(), move |state, at| state.remove_member(member, at)).await?))
+}
+
+pub(super) async fn approve(
+    api: State<Api>,
+    caller: Caller,
+    member: Path<String>,
+) -> Result<Json<MemberView>, Problem> {
+    act(&api, &caller, &member, Action::Approve).await
+}
+
+pub(super) async fn revoke(api: State<Api>, caller: Caller, member: Path<String>) -> Result<Json<MemberView>, Problem> {
+    act(&api, &caller, &member, Action::Revoke).await
+}
+
+pub(super) async fn enable(api: State<Api>, caller: Caller, member: Path<String>) -> Result<Json<MemberView>, Problem> {
+    act(&api, &caller, &member, Action::Enable).await
+}
+
+pub(super) async fn drain(api: State<Api>, caller: Caller, member: Path<String>) -> Result<Json<MemberView>, Problem> {
+    act(&api, &caller, &member, Action::Drain).await
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct How {
     hard: Option<bool>,
+}
+
+pub(super) async fn disable(
+    api: State<Api>,
+    caller: Caller,
+    member: Path<String>,
+    Query(how): Query<How>,
+) -> Result<Json<MemberView>, Problem> {
+    let action = if how.hard.unwrap_or(false) { Action::DisableHard } else { Action::Disable };
+    act(&api, &caller, &member, action).await
+}
+
+async fn act(api: &Api, caller: &Caller, member: &str, action: Action) -> Result<Json<MemberView>, Problem> {
+    let member = parse_member(member)?;
+    let on = if action == Action::DisableHard { format!("{member}, hard") } else { member.to_string() };
+    Ok(Json(api.desk.act(caller, on, move |state, at| state.act_on_member(member, action, at)).await?))
 }
 
 fn parse_member(text: &str) -> Result<MemberId, Problem> {

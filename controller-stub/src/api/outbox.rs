@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use postern_protocol::outbox::OwedReport;
 use serde::{Deserialize, Serialize};
 
+use super::auth::Caller;
 use super::{Api, Problem};
 use crate::state::outbox::HandedIn;
 
@@ -17,12 +18,17 @@ pub struct HandedInView {
     pub verdict: HandedIn,
 }
 
-pub(super) async fn hand_in(State(api): State<Api>, body: Bytes) -> Result<Json<HandedInView>, Problem> {
+pub(super) async fn hand_in(
+    State(api): State<Api>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Json<HandedInView>, Problem> {
     let owed: OwedReport = serde_json::from_slice(&body).map_err(|error| {
         let detail = format!("the body is not a line of `postern outbox export`: {error}");
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
+    let on = format!("{} of {}, {}", owed.task, owed.member, owed.outcome);
     // A report is stored about as long as it came.
-    let decided = api.handle.ask_large(body.len(), move |state, at| state.hand_in(&owed, at));
-    Ok(Json(HandedInView { verdict: decided.await?? }))
+    let decided = api.desk.act_told(body.len(), &caller, |_| on, move |state, at| state.hand_in(&owed, at));
+    Ok(Json(HandedInView { verdict: decided.await? }))
 }

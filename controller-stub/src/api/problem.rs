@@ -1,12 +1,13 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
 use axum::Json;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::dispatcher::Stopped;
+use crate::rate::TooOften;
 use crate::state::{Refusal, RefusalKind};
 
 /// Why a request was not done.
@@ -21,6 +22,9 @@ pub struct Problem {
     /// The field that is wrong, if one is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub field: Option<String>,
+    /// After how many seconds to ask again, if that is all there is to do about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -30,6 +34,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or_default().to_owned(),
             detail: detail.into(),
             field: None,
+            retry_after: None,
         }
     }
 
@@ -41,7 +46,14 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after;
         let mut response = (status, Json(self)).into_response();
+        if let Some(secs) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }
@@ -62,10 +74,21 @@ impl From<Refusal> for Problem {
     }
 }
 
+impl From<TooOften> for Problem {
+    fn from(often: TooOften) -> Self {
+        Self { retry_after: Some(often.secs()), ..Self::new(StatusCode::TOO_MANY_REQUESTS, often.to_string()) }
+    }
+}
+
 impl From<Stopped> for Problem {
     fn from(stopped: Stopped) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, stopped.to_string())
     }
+}
+
+/// There is something at this path, and that cannot be done with it.
+pub(super) async fn not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "what is at this path cannot be asked for by this method")
 }
 
 /// There is nothing at this path.

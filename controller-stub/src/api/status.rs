@@ -25,12 +25,16 @@ pub struct StatusView {
     pub commits: u64,
     /// Barriers.
     pub barriers: u64,
+    /// The last line of the audit log, as `NUMBER:HASH`.
+    pub audit_head: String,
+    /// How many lines wait for being written there.
+    pub audit_waiting: usize,
 }
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Problem> {
     let view = api
-        .handle
-        .ask(|state, _| {
+        .desk
+        .look(|state, _| {
             let members = state.members(None);
             let mut by_state: BTreeMap<String, usize> = BTreeMap::new();
             for member in &members {
@@ -45,6 +49,8 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
                 finished: state.finished(),
                 commits,
                 barriers,
+                audit_head: state.audit_head().unwrap_or_default().to_string(),
+                audit_waiting: state.audit_waiting(),
             }
         })
         .await?;

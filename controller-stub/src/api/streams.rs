@@ -15,6 +15,7 @@ use postern_protocol::message::v1::StreamRef;
 use postern_store::{Spool, SpoolError, SpoolReader, SpoolWriter};
 use serde::{Deserialize, Serialize};
 
+use super::auth::Caller;
 use super::tasks::parse_task;
 use super::{Api, Problem};
 use crate::state::ledger::spool_id;
@@ -41,6 +42,7 @@ pub(super) struct Announced {
 /// Takes a sealed dataset in. Its length and hash are announced, so that a torn upload is noticed.
 pub(super) async fn upload(
     State(api): State<Api>,
+    caller: Caller,
     Query(announced): Query<Announced>,
     headers: HeaderMap,
     body: Body,
@@ -66,7 +68,7 @@ pub(super) async fn upload(
         let _ = tokio::task::spawn_blocking(move || spool.delete(spool_id(id))).await;
         return Err(problem);
     }
-    api.handle.ask(move |state, at| state.add_input(stream, at)).await??;
+    api.desk.act(&caller, id.to_string(), move |state, at| state.add_input(stream, at)).await?;
     Ok(Json(StreamView { id, length }))
 }
 
@@ -90,9 +92,13 @@ fn append(mut writer: SpoolWriter, piece: &[u8]) -> Result<SpoolWriter, SpoolErr
 }
 
 /// Gives out the payload that came of a task, as the member sent it.
-pub(super) async fn results(State(api): State<Api>, Path(task): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn results(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(task): Path<String>,
+) -> Result<Response, Problem> {
     let task = parse_task(&task)?;
-    let view = api.handle.ask(move |state, _| state.task(task)).await??;
+    let view = api.desk.look(move |state, _| state.task(task)).await??;
     if view.outcome.is_none() {
         return Err(Problem::new(
             StatusCode::CONFLICT,
@@ -104,7 +110,8 @@ pub(super) async fn results(State(api): State<Api>, Path(task): Path<String>) ->
     };
     let spool = api.spool.clone();
     let reader = blocking(move || spool.read(spool_id(payload.id), payload.length)).await?;
-    let mut response = Body::from_stream(pieces(Arc::new(reader))).into_response();
+    let mut response =
+        Body::from_stream(pieces(Arc::new(reader)).take_until(caller.over().cancelled_owned())).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(payload.length));
     Ok(response)

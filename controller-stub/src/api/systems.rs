@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use postern_protocol::SystemName;
 use serde::{Deserialize, Serialize};
 
+use super::auth::Caller;
 use super::fields::Fields;
 use super::{Api, Problem};
 use crate::state::record::{Association, SystemDetails, SystemRecord};
@@ -53,10 +54,10 @@ impl From<&SystemRecord> for SystemView {
 }
 
 pub(super) async fn list(State(api): State<Api>) -> Result<Json<Vec<SystemView>>, Problem> {
-    Ok(Json(api.handle.ask(|state, _| state.systems().map(SystemView::from).collect()).await?))
+    Ok(Json(api.desk.look(|state, _| state.systems().map(SystemView::from).collect()).await?))
 }
 
-pub(super) async fn add(State(api): State<Api>, body: Bytes) -> Result<Json<SystemView>, Problem> {
+pub(super) async fn add(State(api): State<Api>, caller: Caller, body: Bytes) -> Result<Json<SystemView>, Problem> {
     let mut fields = Fields::parse(&body)?;
     let new = NewSystem {
         name: fields.required("name")?,
@@ -65,17 +66,19 @@ pub(super) async fn add(State(api): State<Api>, body: Bytes) -> Result<Json<Syst
         changes: changes(&mut fields)?,
     };
     fields.finish()?;
-    let made = api.handle.ask(move |state, at| state.add_system(new, at)).await??;
+    let on = format!("{} with {}", new.name, new.association);
+    let made = api.desk.act(&caller, on, move |state, at| state.add_system(new, at)).await?;
     Ok(Json(SystemView::from(&made)))
 }
 
 pub(super) async fn show(State(api): State<Api>, Path(system): Path<String>) -> Result<Json<SystemView>, Problem> {
     let system = parse_system(&system)?;
-    Ok(Json(api.handle.ask(move |state, _| state.system(&system).map(SystemView::from)).await??))
+    Ok(Json(api.desk.look(move |state, _| state.system(&system).map(SystemView::from)).await??))
 }
 
 pub(super) async fn edit(
     State(api): State<Api>,
+    caller: Caller,
     Path(system): Path<String>,
     body: Bytes,
 ) -> Result<Json<SystemView>, Problem> {
@@ -88,7 +91,7 @@ pub(super) async fn edit(
         ..changes(&mut fields)?
     };
     fields.finish()?;
-    let edited = api.handle.ask(move |state, _| state.edit_system(&system, changes)).await??;
+    let edited = api.desk.act(&caller, system.to_string(), move |state, _| state.edit_system(&system, changes)).await?;
     Ok(Json(SystemView::from(&edited)))
 }
 
@@ -110,6 +113,7 @@ fn changes(fields: &mut Fields) -> Result<SystemChanges, Problem> {
 
 pub(super) async fn associate(
     State(api): State<Api>,
+    caller: Caller,
     Path(system): Path<String>,
     body: Bytes,
 ) -> Result<Json<SystemView>, Problem> {
@@ -117,13 +121,18 @@ pub(super) async fn associate(
     let mut fields = Fields::parse(&body)?;
     let with = association(&fields.required::<String>("association")?)?;
     fields.finish()?;
-    let changed = api.handle.ask(move |state, _| state.associate_system(&system, with)).await??;
+    let on = format!("{system} with {with}");
+    let changed = api.desk.act(&caller, on, move |state, _| state.associate_system(&system, with)).await?;
     Ok(Json(SystemView::from(&changed)))
 }
 
-pub(super) async fn remove(State(api): State<Api>, Path(system): Path<String>) -> Result<Json<SystemView>, Problem> {
+pub(super) async fn remove(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(system): Path<String>,
+) -> Result<Json<SystemView>, Problem> {
     let system = parse_system(&system)?;
-    let gone = api.handle.ask(move |state, _| state.remove_system(&system)).await??;
+    let gone = api.desk.act(&caller, system.to_string(), move |state, _| state.remove_system(&system)).await?;
     Ok(Json(SystemView::from(&gone)))
 }
 

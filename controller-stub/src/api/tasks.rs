@@ -1,4 +1,4 @@
-//! `/v1/tasks`: submit, show, list, wait, cancel.
+//! `/v1/tasks`: submit, show, list, wait, cancel, seal again.
 
 use std::time::Duration;
 
@@ -14,11 +14,13 @@ use postern_protocol::{SystemName, TaskId, TaskKind, TaskRequest, codec};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::fields::Fields;
+use super::auth::Caller;
+use super::fields::{Fields, in_clear, is_secret};
 use super::streams::check_space;
 use super::{Api, Problem};
-use crate::state::Submission;
+use crate::access::Role;
 use crate::state::tasks::{Filter, OpaqueView, TaskView};
+use crate::state::{Resealing, Submission};
 
 /// How long a request may wait for an outcome: less than what proxies usually allow.
 const LONGEST_WAIT: Duration = Duration::from_secs(50);
@@ -30,21 +32,32 @@ const MAX_LIMIT: usize = 1000;
 /// Beyond a year a deadline is a mistake.
 const MAX_DEADLINE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-pub(super) async fn submit(State(api): State<Api>, body: Bytes) -> Result<(StatusCode, Json<TaskView>), Problem> {
+pub(super) async fn submit(
+    State(api): State<Api>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<(StatusCode, Json<TaskView>), Problem> {
     let size = body.len();
-    let mut fields = Fields::parse(&body)?;
-    let wait: u64 = fields.optional("wait_secs")?.unwrap_or(USUAL_WAIT);
-    let submission = submission(&mut fields)?;
-    fields.finish()?;
+    let (submission, wait) = read_submission(&body)?;
     check_space(&api.data_dir, 0)?;
     let (id, mode) = (submission.id, submission.mode);
-    api.handle.ask_large(size, move |state, at| state.submit(submission, at)).await??;
+    let on = format!("{id} {} of {}", submission.request.kind(), submission.system);
+    api.desk.act_told(size, &caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
     if mode == Mode::Sync {
         wait_for(&api, id, Duration::from_secs(wait)).await?;
     }
-    let view = api.handle.ask(move |state, _| state.task(id)).await??;
+    let view = seen_by(&caller, api.desk.look(move |state, _| state.task(id)).await??);
     let status = if view.outcome.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(view)))
+}
+
+/// The task of a body, and for how many seconds its outcome is waited for.
+pub fn read_submission(body: &[u8]) -> Result<(Submission, u64), Problem> {
+    let mut fields = Fields::parse(body)?;
+    let wait: u64 = fields.optional("wait_secs")?.unwrap_or(USUAL_WAIT);
+    let submission = submission(&mut fields)?;
+    fields.finish()?;
+    Ok((submission, wait))
 }
 
 fn submission(fields: &mut Fields) -> Result<Submission, Problem> {
@@ -83,17 +96,9 @@ fn signature(fields: &mut Fields, deadline: Option<Duration>) -> Result<Option<T
 /// Reads parameters, and says it plainly when a secret is among them.
 fn request(kind: TaskKind, params: Value) -> Result<TaskRequest, Problem> {
     if let Value::Object(map) = &params {
-        let secret = map.keys().find(|name| {
-            kind.sealed_fields().contains(&name.as_str())
-                || ["password", "secret", "token"].iter().any(|word| name.to_lowercase().contains(word))
-        });
+        let secret = map.keys().find(|name| kind.sealed_fields().contains(&name.as_str()) || is_secret(name));
         if let Some(name) = secret {
-            return Err(Problem::field(
-                format!("params.{name}"),
-                format!(
-                    "`{name}` is a secret and never travels in clear: seal it to the cluster's keys and put it into `sealed`"
-                ),
-            ));
+            return Err(in_clear(format!("params.{name}"), name));
         }
     }
     TaskRequest::from_json(kind, params).map_err(|error| Problem::field("params", error.to_string()))
@@ -108,6 +113,9 @@ fn open_envelope(opaque: &OpaqueView) -> Result<SealedField, Problem> {
     if field.name.as_str() != opaque.name {
         return Err(Problem::field("sealed", format!("`{}` is sealed under another name", opaque.name)));
     }
+    if field.keys.is_empty() {
+        return Err(Problem::field("sealed", format!("`{}` is sealed to nobody", opaque.name)));
+    }
     Ok(field)
 }
 
@@ -119,24 +127,71 @@ pub(super) struct Which {
     limit: Option<usize>,
 }
 
-pub(super) async fn list(State(api): State<Api>, Query(which): Query<Which>) -> Result<Json<Vec<TaskView>>, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(which): Query<Which>,
+) -> Result<Json<Vec<TaskView>>, Problem> {
     let invalid =
         |field: &'static str| move |error: postern_protocol::id::InvalidId| Problem::field(field, error.to_string());
     let system: Option<SystemName> = which.system.map(|it| it.parse()).transpose().map_err(invalid("system"))?;
     let before = which.before.map(|it| it.parse()).transpose().map_err(invalid("before"))?;
     let limit = which.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT);
     let filter = Filter { system, state: which.state, before, limit };
-    Ok(Json(api.handle.ask(move |state, _| state.tasks(&filter)).await??))
+    let found = api.desk.look(move |state, _| state.tasks(&filter)).await??;
+    Ok(Json(found.into_iter().map(|it| seen_by(&caller, it)).collect()))
 }
 
-pub(super) async fn show(State(api): State<Api>, Path(task): Path<String>) -> Result<Json<TaskView>, Problem> {
-    let task = parse_task(&task)?;
-    Ok(Json(api.handle.ask(move |state, _| state.task(task)).await??))
+/// What a caller is shown of a task: viewers nothing that is sealed, which is nobody's but the requester's.
+fn seen_by(caller: &Caller, mut view: TaskView) -> TaskView {
+    if caller.role() < Role::Operator {
+        view.sealed.clear();
+    }
+    view
 }
 
-pub(super) async fn cancel(State(api): State<Api>, Path(task): Path<String>) -> Result<Json<TaskView>, Problem> {
+pub(super) async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(task): Path<String>,
+) -> Result<Json<TaskView>, Problem> {
     let task = parse_task(&task)?;
-    Ok(Json(api.handle.ask(move |state, at| state.cancel_task(task, at)).await??))
+    Ok(Json(seen_by(&caller, api.desk.look(move |state, _| state.task(task)).await??)))
+}
+
+pub(super) async fn cancel(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(task): Path<String>,
+) -> Result<Json<TaskView>, Problem> {
+    let task = parse_task(&task)?;
+    Ok(Json(api.desk.act(&caller, task.to_string(), move |state, at| state.cancel_task(task, at)).await?))
+}
+
+pub(super) async fn reseal(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(task): Path<String>,
+    body: Bytes,
+) -> Result<Json<TaskView>, Problem> {
+    let task = parse_task(&task)?;
+    let resealing = resealing(&body)?;
+    check_space(&api.data_dir, 0)?;
+    let on = task.to_string();
+    let told = api.desk.act_told(body.len(), &caller, move |_| on, move |state, _| state.reseal(task, &resealing));
+    Ok(Json(told.await?))
+}
+
+fn resealing(body: &[u8]) -> Result<Resealing, Problem> {
+    let mut fields = Fields::parse(body)?;
+    fields.refuse_secrets()?;
+    let sealed: Vec<OpaqueView> = fields.required("sealed")?;
+    let resealing = Resealing {
+        sealed: sealed.iter().map(open_envelope).collect::<Result<_, _>>()?,
+        signature: fields.optional("signature")?,
+    };
+    fields.finish()?;
+    Ok(resealing)
 }
 
 #[derive(Debug, Deserialize)]
@@ -146,16 +201,17 @@ pub(super) struct Patience {
 
 pub(super) async fn wait(
     State(api): State<Api>,
+    caller: Caller,
     Path(task): Path<String>,
     Query(patience): Query<Patience>,
 ) -> Result<Json<TaskView>, Problem> {
     let task = parse_task(&task)?;
     wait_for(&api, task, Duration::from_secs(patience.secs.unwrap_or(USUAL_WAIT))).await?;
-    Ok(Json(api.handle.ask(move |state, _| state.task(task)).await??))
+    Ok(Json(seen_by(&caller, api.desk.look(move |state, _| state.task(task)).await??)))
 }
 
 async fn wait_for(api: &Api, task: TaskId, patience: Duration) -> Result<(), Problem> {
-    let done = api.handle.ask(move |state, _| state.wait(task)).await??;
+    let done = api.desk.wait(task).await?;
     tokio::select! {
         _ = done => (),
         () = api.stop.cancelled() => (),
@@ -173,8 +229,7 @@ mod tests {
     use super::*;
 
     fn problem(body: &str) -> Problem {
-        let mut fields = Fields::parse(body.as_bytes()).unwrap();
-        submission(&mut fields).and_then(|_| fields.finish()).err().unwrap()
+        read_submission(body.as_bytes()).err().unwrap()
     }
 
     const ID: &str = "tsk_0195d8a0000070008000000000000001";
@@ -187,6 +242,28 @@ mod tests {
         assert_eq!(refused.field.as_deref(), Some("params.password"));
         assert!(refused.detail.contains("never travels in clear"), "{}", refused.detail);
         assert!(!refused.detail.contains("hunter2"));
+    }
+
+    /// Leave a kind, or the names beside the parameters, out of what is looked at, and one of them is taken or repeated.
+    #[test]
+    fn a_secret_in_clear_is_refused_for_every_kind_wherever_it_stands() {
+        for kind in TaskKind::ALL {
+            for name in ["password", "dataset_key", "new_password", "client_secret", "security_token"] {
+                let places = [
+                    format!(r#""params":{{"account":"a@b.c","{name}":"hunter2"}}"#),
+                    format!(r#""{name}":"hunter2""#),
+                    format!(r#""sealed":[{{"name":"{name}","value":"hunter2"}}]"#),
+                    format!(r#""sealed":[{{"name":"{name}","bytes":"hunter2"}}]"#),
+                    format!(r#""sealed":[{{"name":"{name}","bytes":"aHVudGVyMg=="}}]"#),
+                ];
+                for place in places {
+                    let refused = problem(&format!(r#"{{"id":"{ID}","system":"acme","kind":"{kind}",{place}}}"#));
+                    assert!((400..500).contains(&refused.status), "{kind} {place}");
+                    let said = serde_json::to_string(&refused).unwrap();
+                    assert!(!said.contains("hunter2") && !said.contains("aHVudGVyMg"), "{said}");
+                }
+            }
+        }
     }
 
     #[test]

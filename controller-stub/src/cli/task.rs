@@ -51,7 +51,7 @@ Exits with 0 when the task succeeded, or was taken in with --async; with 1 when 
         #[arg(long)]
         system: Option<SystemName>,
         /// In this state only
-        #[arg(long, value_parser = ["queued", "leased", "accepted", "started", "in_doubt", "finished"])]
+        #[arg(long, value_parser = ["queued", "needs_reseal", "leased", "accepted", "started", "in_doubt", "finished"])]
         state: Option<String>,
         /// At most so many
         #[arg(long, default_value_t = 50)]
@@ -71,6 +71,24 @@ Exits with 0 when the task succeeded, or was taken in with --async; with 1 when 
     Cancel {
         /// The task
         task: TaskId,
+    },
+    /// Seal the password of a task again that no member can open, to the keys that the members have now
+    ///
+    /// A task waits in the state needs_reseal when no member of its cluster has a key that its password was sealed to:
+    /// its members were enrolled anew, or it waited for longer than their old keys are kept. It keeps its id.
+    #[command(after_help = "\
+Examples:
+  postern-controller task reseal tsk_0195d8a0... --password-file pw
+  postern-controller task reseal tsk_0195d8a0... --password-file pw --sign-with signer.key")]
+    Reseal {
+        /// The task
+        task: TaskId,
+        /// A file with the password, one line; `-` is standard input
+        #[arg(long)]
+        password_file: PathBuf,
+        /// Sign the task as it is now, with the key in this file: the signature it had is of what was sealed before
+        #[arg(long, value_name = "KEYFILE")]
+        sign_with: Option<PathBuf>,
     },
     /// Download what came of a batch, entry by entry, or what came of an export, opened with its key
     #[command(after_help = "\

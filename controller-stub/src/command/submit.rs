@@ -281,7 +281,15 @@ async fn keys(client: &Client, system: &SystemName) -> Result<Vec<SealingPublicK
             ),
         ));
     }
-    let keys: KeysView = client.get(&format!("/v1/clusters/{}/keys", system.association)).await?;
+    keys_of(client, &system.association).await
+}
+
+/// The keys that secrets for a cluster are sealed to.
+pub(super) async fn keys_of(
+    client: &Client,
+    cluster: impl std::fmt::Display,
+) -> Result<Vec<SealingPublicKey>, Failure> {
+    let keys: KeysView = client.get(&format!("/v1/clusters/{cluster}/keys")).await?;
     if keys.keys.is_empty() {
         return Err(Failure::new(
             Exit::Refused,
@@ -307,7 +315,7 @@ fn dataset(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     Ok(plain)
 }
 
-fn cannot_seal(error: &SealError) -> Failure {
+pub(super) fn cannot_seal(error: &SealError) -> Failure {
     Failure::new(Exit::Failed, format!("a secret could not be sealed: {error}"))
 }
 

@@ -7,13 +7,16 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use postern_protocol::{Outcome, TaskId, TaskOutput};
 use serde_json::{Value, json};
 
-use super::{client, output, payload, results, signing, submit};
+use super::{client, output, payload, reseal, results, signing, submit};
 use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::state::origin::Origin;
 use crate::state::tasks::TaskView;
+
+/// The state in which only the submitter can help.
+const NEEDS_RESEAL: &str = "needs_reseal";
 
 pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failure> {
     let client = || client(reach);
@@ -23,6 +26,9 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
         TaskCommand::Show { task } => show(reach, &client()?.get(&format!("/v1/tasks/{task}")).await?),
         TaskCommand::Cancel { task } => {
             show(reach, &client()?.post(&format!("/v1/tasks/{task}/cancel"), &json!({})).await?)
+        }
+        TaskCommand::Reseal { task, password_file, sign_with } => {
+            show(reach, &reseal::run(&client()?, task, &password_file, sign_with.as_deref()).await?)
         }
         TaskCommand::Wait { task, timeout_secs } => {
             let view = wait(&client()?, task, timeout_secs.map(Duration::from_secs)).await?;
@@ -56,7 +62,7 @@ pub(super) async fn wait(client: &Client, task: TaskId, patience: Option<Duratio
         if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
     );
     let until = patience.map(|it| clock::now() + it);
-    let mut told = false;
+    let (mut told, mut told_stuck) = (false, false);
     loop {
         let left = until.map_or(u64::MAX, |it| it.since(clock::now()).as_secs().max(1));
         // The first look is a short one: who waits wants to know for what.
@@ -66,10 +72,11 @@ pub(super) async fn wait(client: &Client, task: TaskId, patience: Option<Duratio
             line.finish_and_clear();
             return Ok(view);
         }
-        if !told && !view.waits_for.is_empty() {
+        let is_stuck = view.state == NEEDS_RESEAL;
+        if !view.waits_for.is_empty() && (!told || is_stuck && !told_stuck) {
             output::remark(format!("task {task} waits: {}; Ctrl-C ends the waiting, not the task", view.waits_for));
         }
-        told = true;
+        (told, told_stuck) = (true, is_stuck);
         line.set_message(how_far(&view));
         line.tick();
         if until.is_some_and(|it| it <= clock::now()) {

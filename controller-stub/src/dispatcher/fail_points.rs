@@ -18,6 +18,8 @@ pub(super) fn after(turn: &Turn) {
             Point::ReportStored.reach();
         } else if matches!(**frame, FromController::CertIssued(_)) {
             Point::CertificateDurable.reach();
+        } else if matches!(**frame, FromController::KeyAck(_)) {
+            Point::KeysStored.reach();
         }
     }
 }

@@ -83,6 +83,7 @@ impl Queue {
         self.holders
             .iter()
             .filter(|(_, it)| it.is_ready() && it.cluster == record.cluster && it.can(&record.system, record.kind))
+            .filter(|(member, _)| self.can_open(**member, entry))
             .filter(|(member, _)| match entry.refused_by.get(member) {
                 None => true,
                 Some(None) => false,
@@ -118,6 +119,12 @@ impl Queue {
     pub fn waits_for(&self, id: TaskId) -> String {
         let Some(entry) = self.tasks.get(&id) else { return String::new() };
         let record = &entry.record;
+        if matches!(record.state, TaskState::NeedsReseal) {
+            return format!(
+                "no member of cluster {} has a key to open it with: postern-controller task reseal {id}",
+                record.cluster
+            );
+        }
         if !matches!(record.state, TaskState::Queued) {
             return String::new();
         }
@@ -125,22 +132,28 @@ impl Queue {
         if let Some(other) = self.busy.get(&key).filter(|_| !record.target.is_empty()) {
             return format!("{other} works on the same account");
         }
-        let mut there = self.holders.values().filter(|it| it.cluster == record.cluster).peekable();
+        let mut there = self.holders.iter().filter(|(_, it)| it.cluster == record.cluster).peekable();
         if there.peek().is_none() {
             return format!("no member of cluster {} is connected", record.cluster);
         }
-        let mut able = there.filter(|it| it.can(&record.system, record.kind)).peekable();
+        let mut able = there.filter(|(_, it)| it.can(&record.system, record.kind)).peekable();
         if able.peek().is_none() {
             return format!(
                 "no connected member of cluster {} serves system {} for {}: add the system to an agent's configuration",
                 record.cluster, record.system, record.kind
             );
         }
-        let mut enabled = able.filter(|it| it.enabled && !it.stopping).peekable();
+        let mut enabled = able.filter(|(_, it)| it.enabled && !it.stopping).peekable();
         if enabled.peek().is_none() {
             return "the members that serve it are not enabled: see `postern-controller member list`".to_owned();
         }
-        if enabled.all(|it| !it.is_ready()) {
+        let mut openers = enabled.filter(|(member, _)| self.can_open(**member, entry)).peekable();
+        if openers.peek().is_none() {
+            return format!(
+                "the members that can open it are not there; for the others: postern-controller task reseal {id}"
+            );
+        }
+        if openers.all(|(_, it)| !it.is_ready()) {
             return "the members that serve it are busy".to_owned();
         }
         if entry.refused_by.is_empty() { String::new() } else { "a member asked to wait with it".to_owned() }

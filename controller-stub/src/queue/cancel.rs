@@ -27,8 +27,8 @@ impl Queue {
         let (state, reconcile) = (entry.record.state, entry.record.reconcile);
         self.changed.insert(id);
         match state {
-            TaskState::Queued if reconcile => Cancelled::Later,
-            TaskState::Queued => {
+            TaskState::Queued | TaskState::NeedsReseal if reconcile => Cancelled::Later,
+            TaskState::Queued | TaskState::NeedsReseal => {
                 let ending = Ending::NothingHappened(Outcome::Cancelled);
                 self.finish_here(id, ending, "cancelled before it was given to a member", at);
                 Cancelled::AtOnce

@@ -25,10 +25,11 @@ impl Queue {
             self.deadlines.iter().take_while(|(deadline, _)| *deadline <= at.now).map(|(_, id)| *id).collect();
         for id in past {
             // A member that has it answers for it; it is never told to begin late.
-            if matches!(self.state(id), Some(TaskState::Queued)) {
+            if matches!(self.state(id), Some(TaskState::Queued | TaskState::NeedsReseal)) {
                 self.expire(id, at);
             }
         }
+        self.end_cancelled_unopened(at);
     }
 
     fn lapse(&mut self, id: TaskId, at: Moment) {
@@ -47,7 +48,7 @@ impl Queue {
                 Repeat::AfterReadBack => self.queue_again(id, true),
                 Repeat::Freely => self.queue_again(id, false),
             },
-            Some(TaskState::Queued | TaskState::Finished) | None => (),
+            Some(TaskState::Queued | TaskState::NeedsReseal | TaskState::Finished) | None => (),
         }
     }
 

@@ -83,7 +83,9 @@ impl Queue {
     fn forget_refusals(&mut self, member: MemberId) {
         self.tasks.values_mut().for_each(|entry| {
             entry.refused_by.remove(&member);
+            entry.unopened_by.remove(&member);
         });
+        self.sort_sealed();
     }
 
     /// A member's session is over. Its leases run on.
@@ -95,6 +97,7 @@ impl Queue {
     pub fn forget(&mut self, member: MemberId) {
         self.holders.remove(&member);
         self.held.remove(&member);
+        self.openers.remove(&member);
         self.forget_refusals(member);
     }
 

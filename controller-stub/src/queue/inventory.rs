@@ -77,7 +77,13 @@ impl Queue {
             Some(TaskState::InDoubt { started: false, .. }) => {
                 self.move_to(id, TaskState::InDoubt { holder: member, started: true });
             }
-            Some(TaskState::InDoubt { started: true, .. } | TaskState::Queued | TaskState::Finished) | None => (),
+            Some(
+                TaskState::InDoubt { started: true, .. }
+                | TaskState::Queued
+                | TaskState::NeedsReseal
+                | TaskState::Finished,
+            )
+            | None => (),
         }
     }
 }

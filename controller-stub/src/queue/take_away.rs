@@ -18,7 +18,8 @@ impl Queue {
             match self.state(id) {
                 Some(TaskState::Leased { .. } | TaskState::Accepted { .. }) => self.doubt(id, member, false, at),
                 Some(TaskState::Started { .. }) => self.doubt(id, member, true, at),
-                Some(TaskState::InDoubt { .. } | TaskState::Queued | TaskState::Finished) | None => (),
+                Some(TaskState::InDoubt { .. } | TaskState::Queued | TaskState::NeedsReseal | TaskState::Finished)
+                | None => (),
             }
         }
     }

@@ -14,6 +14,8 @@ use super::*;
 use crate::clock::Moment;
 use crate::state::record::TaskRecord;
 
+mod sealing;
+
 const TTL: u64 = 10_000;
 const SETTLE: u64 = 5_000;
 const ONE: MemberId = MemberId::from_bytes([1; 16]);
@@ -461,7 +463,7 @@ fn a_rejection_means_what_its_reason_says() {
         (Rejection::Expired, 0, Some(Outcome::Expired)),
         (Rejection::Invalid, 0, Some(Outcome::Failed)),
         (Rejection::Unsupported, 0, Some(Outcome::Failed)),
-        (Rejection::Undecryptable, 0, Some(Outcome::Failed)),
+        (Rejection::NeedsReseal, 0, Some(Outcome::Failed)),
         (Rejection::Policy, 0, Some(Outcome::Failed)),
         (Rejection::BadSignature, 0, Some(Outcome::Failed)),
         (Rejection::Overloaded, 1_000, None),
@@ -482,7 +484,7 @@ fn a_rejection_means_what_its_reason_says() {
 fn a_member_that_cannot_is_left_out_and_another_gets_the_task() {
     let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
     world.queue.connect(TWO, holder(10));
-    world.queue.reject(ONE, lease, no(Rejection::Undecryptable, 0), at(0));
+    world.queue.reject(ONE, lease, no(Rejection::Unsupported, 0), at(0));
     let second = world.assign(1).unwrap();
     assert_eq!((world.queue.load(TWO), second.epoch), (1, Epoch(2)));
     world.queue.reject(TWO, second, no(Rejection::Overloaded, 2_000), at(1));
@@ -492,7 +494,7 @@ fn a_member_that_cannot_is_left_out_and_another_gets_the_task() {
 
 #[test]
 fn what_may_have_been_begun_never_ends_as_if_nothing_had_happened() {
-    for reason in [Rejection::Expired, Rejection::Invalid, Rejection::Undecryptable] {
+    for reason in [Rejection::Expired, Rejection::Invalid, Rejection::NeedsReseal] {
         let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
         world.queue.tick(at(TTL));
         world.queue.tick(at(TTL + SETTLE));

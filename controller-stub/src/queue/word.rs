@@ -55,7 +55,13 @@ impl Queue {
             Some(TaskState::InDoubt { started: false, .. }) => {
                 self.move_to(lease.task, TaskState::InDoubt { holder: member, started: true });
             }
-            Some(TaskState::Queued | TaskState::Started { .. } | TaskState::InDoubt { .. } | TaskState::Finished)
+            Some(
+                TaskState::Queued
+                | TaskState::NeedsReseal
+                | TaskState::Started { .. }
+                | TaskState::InDoubt { .. }
+                | TaskState::Finished,
+            )
             | None => (),
         }
     }
@@ -69,11 +75,17 @@ impl Queue {
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.record.leases.retain(|it| it.epoch != lease.epoch);
         }
+        let is_sealed = self.tasks.get(&id).is_some_and(|it| it.sealed_to.is_some());
+        let cannot_open = is_sealed && why.reason.known() == Some(Rejection::NeedsReseal);
+        if cannot_open {
+            self.note_unopened(id, member);
+        }
         self.move_to(id, TaskState::Queued);
         match why.reason.known() {
             Some(Rejection::Expired) => self.expire(id, at),
             Some(Rejection::Invalid) => self.fail(id, why, at),
-            Some(Rejection::Unsupported | Rejection::Undecryptable | Rejection::Policy | Rejection::BadSignature) => {
+            Some(Rejection::NeedsReseal) if cannot_open => (),
+            Some(Rejection::Unsupported | Rejection::NeedsReseal | Rejection::Policy | Rejection::BadSignature) => {
                 self.wait_for(id, member, None);
                 if !self.somebody_else_might(id) {
                     self.fail(id, why, at);
@@ -103,6 +115,7 @@ impl Queue {
             it.enabled
                 && it.cluster == entry.record.cluster
                 && it.can(&entry.record.system, entry.record.kind)
+                && self.can_open(*member, entry)
                 && entry.refused_by.get(member) != Some(&None)
         })
     }
@@ -149,6 +162,7 @@ impl Queue {
                 self.move_to(lease.task, TaskState::Accepted { holder: member });
             }
             TaskState::Queued
+            | TaskState::NeedsReseal
             | TaskState::Leased { .. }
             | TaskState::Accepted { .. }
             | TaskState::Started { .. }

@@ -15,6 +15,18 @@ use super::record::{MemberRecord, NextCertificate};
 use super::{State, ToSession};
 use crate::ca::{CaError, RootNo, peer};
 use crate::clock::{Moment, after};
+use crate::rate::TooOften;
+
+/// Why there is no next certificate.
+#[derive(Debug, thiserror::Error)]
+enum NoCertificate {
+    /// The request cannot be used, or the authority cannot sign.
+    #[error(transparent)]
+    Authority(#[from] CaError),
+    /// The member asks all the time.
+    #[error("this member was given certificates all the time: {0}")]
+    TooOften(#[from] TooOften),
+}
 
 /// The root of a certificate that a session may be opened with: the present one, or the one that follows it.
 /// All of it is compared, because whoever has seen the key of a root can give another any name and number.
@@ -43,15 +55,21 @@ impl State {
         match answer {
             Ok(issued) => self.say(id, ToSession::frame(issued)),
             Err(error) => {
-                tracing::warn!(member = %id, %error, "a certificate was not renewed");
-                let reason = match error {
-                    CaError::BadRequest(_) => CertRefusal::InvalidRequest,
-                    CaError::File(_)
-                    | CaError::Unreadable { .. }
-                    | CaError::Missing { .. }
-                    | CaError::BadName { .. }
-                    | CaError::Sign(_) => CertRefusal::AuthorityFault,
+                let reason = match &error {
+                    NoCertificate::TooOften(_) => CertRefusal::Overloaded,
+                    NoCertificate::Authority(CaError::BadRequest(_)) => CertRefusal::InvalidRequest,
+                    NoCertificate::Authority(
+                        CaError::File(_)
+                        | CaError::Unreadable { .. }
+                        | CaError::Missing { .. }
+                        | CaError::BadName { .. }
+                        | CaError::Sign(_),
+                    ) => CertRefusal::AuthorityFault,
                 };
+                // Whoever asks all the time does not fill the log with it.
+                if reason != CertRefusal::Overloaded {
+                    tracing::warn!(member = %id, %error, "a certificate was not renewed");
+                }
                 let message = Text::clipped(error.to_string());
                 self.say(id, ToSession::frame(CertRefused { request, reason: reason.into(), message }));
             }
@@ -61,12 +79,22 @@ impl State {
     /// A member whose certificate has run out proves over a channel with this exporter that it has the key. The answer may
     /// leave once it is durable.
     pub fn recover(&mut self, it: &Recover, exporter: &[u8; 32], at: Moment) -> Result<Enrolled, EnrollRefused> {
-        self.admit_recovery(it, exporter, at).inspect_err(|refused| {
-            tracing::warn!(member = %it.member, reason = %refused.reason, "a certificate that ran out was not replaced");
+        if let Err(no) = self.admit_recovery(it, exporter, at) {
+            if self.members.contains_key(&it.member)
+                && let Err(often) = self.patience.wrong_keys.take(it.member, at.now)
+            {
+                return Err(refused(EnrollRefusal::Overloaded, format!("too many attempts for this member: {often}")));
+            }
+            tracing::warn!(member = %it.member, reason = %no.reason, "a certificate that ran out was not replaced");
+            return Err(no);
+        }
+        let next = self.next_certificate(it.member, &it.csr, at).map_err(|error| {
+            let reason = match error {
+                NoCertificate::TooOften(_) => EnrollRefusal::Overloaded,
+                NoCertificate::Authority(_) => EnrollRefusal::InvalidRequest,
+            };
+            refused(reason, error.to_string())
         })?;
-        let next = self
-            .next_certificate(it.member, &it.csr, at)
-            .map_err(|error| refused(EnrollRefusal::InvalidRequest, error.to_string()))?;
         tracing::info!(member = %it.member, "a member whose certificate ran out gets another by proof of its key");
         self.membership(it.member, Some(&next))
     }
@@ -102,7 +130,7 @@ impl State {
 
     /// The certificate for this request: the same as long as that is valid and of the root that signs, because any answer
     /// may be lost.
-    fn next_certificate(&mut self, id: MemberId, csr: &[u8], at: Moment) -> Result<NextCertificate, CaError> {
+    fn next_certificate(&mut self, id: MemberId, csr: &[u8], at: Moment) -> Result<NextCertificate, NoCertificate> {
         let bad = |why: &str| CaError::BadRequest(why.to_owned());
         let request: [u8; 32] = Sha256::digest(csr).into();
         let record = &mut self.members.get_mut(&id).ok_or_else(|| bad("it is of no member"))?.record;
@@ -112,8 +140,9 @@ impl State {
             return Ok(next.clone());
         }
         if peer::has_key_of(&der(&record.certificate)?, csr) {
-            return Err(bad("its key has a certificate already: a new certificate is for a new key"));
+            return Err(bad("its key has a certificate already: a new certificate is for a new key").into());
         }
+        self.patience.certificates.take(id, at.now)?;
         let issued = self.authority.issue_member(csr, &record.cluster, id, self.settings.certificate_life, at.wall)?;
         let next = NextCertificate {
             request,
@@ -124,6 +153,7 @@ impl State {
         };
         record.next = Some(next.clone());
         self.writes.push(Write::Member(record.clone()));
+        self.audit_own("certificate.issue", &format!("{id}, {}", next.serial), Ok(None), at);
         Ok(next)
     }
 }

@@ -62,10 +62,11 @@ impl State {
         }
     }
 
-    /// The keys that secrets for a cluster are sealed to: those of its enabled members.
-    pub fn sealing_keys(&self, cluster: &ClusterName) -> Result<Vec<(MemberId, Vec<SealingPublicKey>)>, Refusal> {
+    /// The keys that secrets for a cluster are sealed to: the newest of each of its enabled members. What was announced
+    /// is on the member's disk, and on ours before this answer leaves.
+    pub fn sealing_keys(&self, cluster: &ClusterName) -> Result<Vec<(MemberId, SealingPublicKey)>, Refusal> {
         self.known_cluster(cluster)?;
-        Ok(self.enabled_members(cluster).map(|it| (it.id, it.sealing_keys.clone())).collect())
+        Ok(self.enabled_members(cluster).filter_map(|it| Some((it.id, *it.sealing_keys.first()?))).collect())
     }
 
     pub(super) fn known_cluster(&self, cluster: &ClusterName) -> Result<(), Refusal> {

@@ -4,6 +4,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use postern_protocol::bounded::{Bytes, Text};
 use postern_protocol::code::CodeSet;
 use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal, EnrollRefused, Enrolled};
+use postern_protocol::id::TokenId;
 use postern_protocol::message::v1::MembershipState;
 use postern_protocol::{Epoch, MemberId};
 
@@ -27,21 +28,30 @@ impl State {
     /// An applicant asks for membership over a channel with this exporter. The answer may leave once it is durable.
     pub fn enroll(&mut self, enroll: &Enroll, exporter: &[u8; 32], at: Moment) -> Result<Enrolled, EnrollRefused> {
         let token = self.tokens.get(&enroll.token);
-        let admitted = enrollment::admit(token, enroll, exporter, at.wall).map_err(|reason| {
-            tracing::warn!(token = %enroll.token, %reason, "enrollment was refused");
-            refused(
-                reason,
-                "the token is unknown, used up or older than 15 minutes, or was not used by whom it was made for: \
-                 make a new one with `postern-controller token create`",
-            )
-        })?;
-        match admitted {
-            Admission::Again(member) => self.membership(member, None),
-            Admission::New { request } => {
+        match enrollment::admit(token, enroll, exporter, at.wall) {
+            Ok(Admission::Again(member)) => self.membership(member, None),
+            Ok(Admission::New { request }) => {
                 let member = self.admit(enroll, request, at)?;
                 self.membership(member, None)
             }
+            Err(reason) => Err(self.turn_away(enroll.token, reason, at)),
         }
+    }
+
+    /// Says no to who does not have the token, and tells of it, if it is one that was made here.
+    fn turn_away(&mut self, token: TokenId, reason: EnrollRefusal, at: Moment) -> EnrollRefused {
+        if self.tokens.contains_key(&token) {
+            if let Err(often) = self.patience.wrong_tokens.take(token, at.now) {
+                return refused(EnrollRefusal::Overloaded, format!("too many attempts with this token: {often}"));
+            }
+            self.audit_own("member.enroll", &format!("with {token}"), Err(&reason.to_string()), at);
+        }
+        tracing::warn!(%token, %reason, "enrollment was refused");
+        refused(
+            reason,
+            "the token is unknown, used up or older than 15 minutes, or was not used by whom it was made for: make a new \
+             one with `postern-controller token create`",
+        )
     }
 
     fn admit(&mut self, enroll: &Enroll, request: [u8; 32], at: Moment) -> Result<MemberId, EnrollRefused> {
@@ -71,7 +81,10 @@ impl State {
         let record = self.new_member(id, enroll, &issued, at);
         self.writes.push(Write::Member(record.clone()));
         tracing::info!(member = %id, cluster = %record.cluster, state = %record.state, "a member enrolled");
+        let on = format!("{id} into {} with {}, {}", record.cluster, enroll.token, record.state);
+        self.audit_own("member.enroll", &on, Ok(None), at);
         self.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None });
+        self.note_opener(id);
         Ok(id)
     }
 

@@ -1,6 +1,6 @@
 //! Typed records over the durable store.
 
-use postern_protocol::id::TokenId;
+use postern_protocol::id::{ApiTokenId, TokenId};
 use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{Epoch, MemberId, StreamId, TaskId, codec};
 use postern_store::{Batch, MAX_BATCH_BYTES, SpoolId, Store, StoreError, Table, parts};
@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::record::{
-    ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord,
+    SystemRecord, TaskRecord, TokenRecord,
 };
 use super::records::{Listed, Records};
 
@@ -22,10 +23,12 @@ const TASKS: Table = Table::new("tasks", 6);
 const OFFERS: Table = Table::new("offers", 7);
 const REPORTS: Table = Table::new("reports", 8);
 const STREAMS: Table = Table::new("streams", 9);
-const ROOTS: Table = Table::new("roots", 10);
-
-/// There is one record of the roots.
-const ROOTS_KEY: &[u8] = b"roots";
+const API_TOKENS: Table = Table::new("API tokens", 10);
+const AUDIT: Table = Table::new("audit rows", 11);
+const AUDIT_WRITTEN: Table = Table::new("audit log", 12);
+const ROOTS: Table = Table::new("roots", 13);
+/// There is one record of how far the log is, and one of the roots.
+const ONLY: &[u8] = b"1";
 
 /// Why the ledger did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,16 @@ pub enum Write {
     Token(TokenRecord),
     /// A token that is of no use any more.
     ForgetToken(TokenId),
+    /// A token for the API.
+    ApiToken(ApiTokenRecord),
+    /// A token for the API that was revoked.
+    ForgetApiToken(ApiTokenId),
+    /// A line for the audit log.
+    Audit(AuditRow),
+    /// A line that the audit log has.
+    ForgetAudit(u64),
+    /// How far the audit log is.
+    AuditWritten(AuditWritten),
     /// A member.
     Member(MemberRecord),
     /// A member's numbers.
@@ -74,7 +87,7 @@ pub enum Write {
     Task(TaskRecord),
     /// A finished task that is forgotten, with what it was to do and what came of it.
     ForgetTask(TaskId),
-    /// What a task is to do; never changes.
+    /// What a task is to do; changes in how it is sealed alone.
     Offer(Box<Offer>),
     /// What came of a task under one epoch; never changes.
     Report(Box<Report>),
@@ -148,10 +161,15 @@ impl Ledger {
 
     fn changes(&self, write: &Write) -> Result<Vec<Change>, LedgerError> {
         match write {
-            Write::Roots(it) => json(ROOTS, ROOTS_KEY, it),
+            Write::Roots(it) => json(ROOTS, ONLY, it),
             Write::Cluster(it) => json(CLUSTERS, &name_key(it.name.as_str()), it),
             Write::Token(it) => json(TOKENS, it.id.as_bytes(), it),
             Write::ForgetToken(id) => Ok(gone(TOKENS, id.as_bytes())),
+            Write::ApiToken(it) => json(API_TOKENS, it.id.as_bytes(), it),
+            Write::ForgetApiToken(id) => Ok(gone(API_TOKENS, id.as_bytes())),
+            Write::Audit(it) => json(AUDIT, &it.number.to_be_bytes(), it),
+            Write::ForgetAudit(number) => Ok(gone(AUDIT, &number.to_be_bytes())),
+            Write::AuditWritten(it) => json(AUDIT_WRITTEN, ONLY, it),
             Write::Member(it) => json(MEMBERS, it.id.as_bytes(), it),
             Write::Numbers(member, it) => json(NUMBERS, member.as_bytes(), it),
             Write::ForgetMember(id) => {
@@ -182,7 +200,7 @@ impl Ledger {
 
 impl Records for Ledger {
     fn roots(&self) -> Result<Option<RootsRecord>, LedgerError> {
-        self.one(ROOTS, ROOTS_KEY)
+        self.one(ROOTS, ONLY)
     }
 
     fn clusters(&self) -> Result<Vec<ClusterRecord>, LedgerError> {
@@ -195,6 +213,18 @@ impl Records for Ledger {
 
     fn tokens(&self) -> Result<Vec<TokenRecord>, LedgerError> {
         self.all(TOKENS)
+    }
+
+    fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, LedgerError> {
+        self.all(API_TOKENS)
+    }
+
+    fn audit_rows(&self) -> Result<Vec<AuditRow>, LedgerError> {
+        self.all(AUDIT)
+    }
+
+    fn audit_written(&self) -> Result<Option<AuditWritten>, LedgerError> {
+        self.one(AUDIT_WRITTEN, ONLY)
     }
 
     fn members(&self) -> Result<Vec<MemberRecord>, LedgerError> {
@@ -245,10 +275,11 @@ pub fn in_safe_order(writes: &mut [Write]) {
 /// What comes before what when changes do not fit one batch.
 const fn rank(write: &Write) -> u8 {
     match write {
-        Write::Cluster(_) | Write::System(_) => 0,
+        // Before whatever it tells of: a line without its act can be explained, an act without a line cannot.
+        Write::Audit(_) | Write::Cluster(_) | Write::System(_) => 0,
         Write::Member(_) => 1,
         // Behind the members whose word a step of a rotation goes by.
-        Write::Token(_) | Write::ForgetToken(_) | Write::Roots(_) => 2,
+        Write::Token(_) | Write::ForgetToken(_) | Write::ApiToken(_) | Write::ForgetApiToken(_) | Write::Roots(_) => 2,
         Write::Stream(_) => 3,
         Write::Offer(_) => 4,
         Write::Report(_) => 5,
@@ -259,6 +290,7 @@ const fn rank(write: &Write) -> u8 {
         Write::Numbers(..) => 9,
         // Behind whatever else was decided about it.
         Write::ForgetMember(_) => 10,
+        Write::AuditWritten(_) | Write::ForgetAudit(_) => 11,
     }
 }
 
@@ -398,6 +430,15 @@ mod tests {
         let mut writes = [Write::Numbers(MemberId::from_bytes([1; 16]), numbers), Write::Task(task(1))];
         writes.sort_by_key(rank);
         assert!(matches!(writes.last(), Some(Write::Numbers(..))));
+    }
+
+    /// Give the line the rank of the act or a higher one, and a crash between two batches leaves the act without it.
+    #[test]
+    fn a_line_of_the_audit_log_comes_before_what_it_tells_of() {
+        let row = AuditRow { number: 1, time: UnixMillis(1), event: "{}".to_owned() };
+        let mut writes = [Write::Task(task(1)), Write::ForgetMember(MemberId::from_bytes([1; 16])), Write::Audit(row)];
+        in_safe_order(&mut writes);
+        assert!(matches!(writes.first(), Some(Write::Audit(_))));
     }
 
     #[tokio::test]

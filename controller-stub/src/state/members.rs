@@ -76,6 +76,7 @@ impl State {
             }
             self.push_state(id);
             if action == Action::Revoke {
+                self.note_opener(id);
                 self.end_session(id, SessionRefusal::Revoked, "this member was revoked", at);
             }
         }

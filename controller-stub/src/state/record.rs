@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use postern_protocol::id::{Incarnation, TokenId};
+use postern_protocol::id::{ApiTokenId, ApiTokenName, Incarnation, TokenId};
 use postern_protocol::message::v1::{MembershipState, Mode};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealingPublicKey;
@@ -13,6 +13,7 @@ use postern_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
+use crate::access::{Role, TokenHash};
 use crate::ca::RootNo;
 use crate::hex;
 use crate::rotation::Phase;
@@ -71,6 +72,48 @@ pub struct TokenUse {
     pub at: UnixMillis,
 }
 
+/// A token for the API. Of its secret only a hash is kept.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ApiTokenRecord {
+    /// Its id, which its text begins with.
+    pub id: ApiTokenId,
+    /// What people call it.
+    pub name: ApiTokenName,
+    /// What it is good for.
+    pub role: Role,
+    /// The hash of its secret.
+    pub hash: TokenHash,
+    /// When it was made.
+    pub created: UnixMillis,
+    /// When it runs out, if it does.
+    pub expires: Option<UnixMillis>,
+    /// When it was last used, to the hour.
+    pub last_used: Option<UnixMillis>,
+}
+
+/// A line that waits for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// Its number among rows.
+    pub number: u64,
+    /// When it happened.
+    pub time: UnixMillis,
+    /// What: a JSON object.
+    pub event: String,
+}
+
+/// How far the audit log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditWritten {
+    /// The last row that is in it.
+    pub upto: u64,
+    /// The number of its last line.
+    pub line: u64,
+    /// The hash of that.
+    #[serde(with = "hex")]
+    pub hash: [u8; 32],
+}
+
 /// A member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRecord {
@@ -92,7 +135,7 @@ pub struct MemberRecord {
     pub disable_when_drained: bool,
     /// Why the controller disabled it by itself.
     pub alarm: Option<String>,
-    /// The keys that secrets for it are sealed to.
+    /// The keys it can open secrets with, the newest first: that is the one they are sealed to.
     pub sealing_keys: Vec<SealingPublicKey>,
     /// Its certificate, DER in base64.
     pub certificate: String,
@@ -290,6 +333,8 @@ impl ProvisioningOption {
 pub enum TaskState {
     /// Nobody has it.
     Queued,
+    /// No member has a key that its secrets are sealed to. It waits for one, or to be sealed again.
+    NeedsReseal,
     /// A member was given it.
     Leased {
         /// The member.
@@ -321,6 +366,7 @@ impl TaskState {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::NeedsReseal => "needs_reseal",
             Self::Leased { .. } => "leased",
             Self::Accepted { .. } => "accepted",
             Self::Started { .. } => "started",
@@ -336,7 +382,7 @@ impl TaskState {
             | Self::Accepted { holder }
             | Self::Started { holder }
             | Self::InDoubt { holder, .. } => Some(*holder),
-            Self::Queued | Self::Finished => None,
+            Self::Queued | Self::NeedsReseal | Self::Finished => None,
         }
     }
 

@@ -5,7 +5,8 @@ use postern_protocol::{Epoch, MemberId, TaskId};
 
 use super::ledger::LedgerError;
 use super::record::{
-    ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord,
+    SystemRecord, TaskRecord, TokenRecord,
 };
 
 /// Records of a type, one after the other.
@@ -25,6 +26,15 @@ pub trait Records: Send {
 
     /// Every token.
     fn tokens(&self) -> Result<Vec<TokenRecord>, LedgerError>;
+
+    /// Every token for the API.
+    fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, LedgerError>;
+
+    /// Every line that waits for the audit log, in order.
+    fn audit_rows(&self) -> Result<Vec<AuditRow>, LedgerError>;
+
+    /// How far the audit log is.
+    fn audit_written(&self) -> Result<Option<AuditWritten>, LedgerError>;
 
     /// Every member.
     fn members(&self) -> Result<Vec<MemberRecord>, LedgerError>;

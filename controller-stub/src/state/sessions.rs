@@ -173,6 +173,7 @@ impl State {
         member.record.alarm = Some(alarm.to_owned());
         member.record.epoch = member.record.epoch.next();
         self.writes.push(Write::Member(member.record.clone()));
+        self.audit_own("member.disable", &format!("{id}, hard"), Ok(Some(alarm)), at);
         self.queue.take_away(id, at);
         self.push_state(id);
     }
@@ -186,6 +187,8 @@ impl State {
         member.numbers.issued = member.numbers.issued.max(hello.last_session).next();
         self.writes.push(Write::Numbers(id, member.numbers));
         update_record(member, &hello, &BASE64.encode(&certificate), &mut self.writes);
+        self.note_opener(id);
+        let member = self.members.get_mut(&id).expect("it was admitted a moment ago");
 
         let number = member.numbers.issued;
         let welcome = Welcome {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::ledger::Write;
 use super::origin::Origin;
 use super::record::{Association, Direction, TaskRecord};
-use super::{Refusal, RefusalKind, State};
+use super::{Refusal, RefusalKind, State, reseal};
 use crate::clock::{self, Moment};
 
 /// What somebody wants done.
@@ -90,6 +90,9 @@ impl State {
         };
         if !self.queue.submit(record, at) {
             return Err(Refusal::new(RefusalKind::Overloaded, "too many tasks are unfinished: try again later"));
+        }
+        if !offer.sealed.is_empty() {
+            self.queue.set_sealed_to(id, reseal::sealed_to(&offer));
         }
         self.bind_streams(id, &submission.streams);
         self.writes.push(Write::Offer(Box::new(offer.clone())));

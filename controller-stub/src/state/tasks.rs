@@ -3,6 +3,7 @@
 use data_encoding::{BASE64, HEXLOWER};
 use postern_protocol::message::v1::{Cancel, Mode, Report};
 use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{
     ClusterName, Failure, MemberId, Outcome, StreamId, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, codec,
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::origin::Origin;
 use super::record::{ObservationRecord, TaskRecord, TaskState};
-use super::{MAX_WAITERS, Refusal, RefusalKind, State, ToSession};
+use super::{MAX_WAITERS, Refusal, RefusalKind, State, ToSession, reseal};
 use crate::clock::Moment;
 use crate::queue::Cancelled;
 
@@ -40,6 +41,15 @@ pub struct TaskView {
     /// Why nobody has it, when nobody has.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub waits_for: String,
+    /// The key its secret outputs are sealed to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requester: Option<SealingPublicKey>,
+    /// The short names of the keys its secrets are sealed to.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub sealed_to: Vec<String>,
+    /// The keys to seal them to again, while no member can open it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub reseal_to: Vec<SealingPublicKey>,
     /// How many leases it had.
     pub attempt: u32,
     /// The number of its newest lease.
@@ -185,6 +195,17 @@ impl State {
 
     fn task_view(&self, record: &TaskRecord) -> Result<TaskView, Refusal> {
         let offer = self.content(record.id)?;
+        let sealed_to = offer.as_ref().map(reseal::sealed_to).unwrap_or_default();
+        let requester = offer.as_ref().and_then(|it| it.requester);
+        let reseal_to = match record.state {
+            TaskState::NeedsReseal => self.sealing_keys(&record.cluster)?.into_iter().map(|(_, key)| key).collect(),
+            TaskState::Queued
+            | TaskState::Leased { .. }
+            | TaskState::Accepted { .. }
+            | TaskState::Started { .. }
+            | TaskState::InDoubt { .. }
+            | TaskState::Finished => Vec::new(),
+        };
         let params = offer
             .and_then(|it| TaskRequest::decode(it.kind.number(), it.kind_rev, &it.params).ok())
             .map_or(serde_json::Value::Null, |it| it.to_json());
@@ -205,6 +226,9 @@ impl State {
             priority: record.priority,
             state: record.state.name().to_owned(),
             waits_for: self.queue.waits_for(record.id),
+            requester,
+            sealed_to: sealed_to.iter().map(ToString::to_string).collect(),
+            reseal_to,
             attempt: record.attempt,
             epoch: record.epoch.0,
             member: finish.and_then(|it| it.member).or(record.state.holder()),
@@ -273,7 +297,7 @@ fn payloads(report: &Report) -> Vec<PayloadView> {
     report.streams.iter().map(view).collect()
 }
 
-fn unknown(id: TaskId) -> Refusal {
+pub(super) fn unknown(id: TaskId) -> Refusal {
     Refusal {
         kind: RefusalKind::NotFound,
         field: Some("task"),

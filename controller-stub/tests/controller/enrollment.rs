@@ -68,3 +68,31 @@ async fn f52_the_data_directory_does_not_hold_the_tokens_key_in_clear() {
         assert!(!bytes.windows(64).any(|it| it == hex.as_bytes()), "{}", file.display());
     }
 }
+
+/// Count before the proof is looked at and the second assertion fails: whoever knows a token's id could keep its owner out.
+#[tokio::test]
+async fn wrong_attempts_with_a_token_are_told_to_wait_and_its_owner_gets_in_all_the_same() {
+    let lab = Lab::start().await;
+    let (token, other) = (lab.token().await, lab.token().await);
+    let forged = EnrollmentToken { id: token.id, ..other };
+    let application = Application::new();
+    for _ in 0..10 {
+        let refused = application.send(&lab, &forged).await.unwrap_err();
+        assert_eq!(refused.reason, EnrollRefusal::InvalidToken.into());
+    }
+    let refused = application.send(&lab, &forged).await.unwrap_err();
+    assert_eq!(refused.reason, EnrollRefusal::Overloaded.into());
+    assert!(refused.message.contains("wait"), "{}", refused.message);
+    assert!(Application::new().send(&lab, &token).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_address_that_asks_to_be_enrolled_all_the_time_is_told_to_wait() {
+    let lab = Lab::start_with(&["--enrollments-per-min", "2"]).await;
+    let real = lab.token().await;
+    let forged = EnrollmentToken { id: TokenId::from_bytes([9; 16]), ..real };
+    for expected in [EnrollRefusal::InvalidToken, EnrollRefusal::InvalidToken, EnrollRefusal::Overloaded] {
+        let refused = Application::new().send(&lab, &forged).await.unwrap_err();
+        assert_eq!(refused.reason, expected.into(), "{}", refused.message);
+    }
+}

@@ -173,6 +173,20 @@ async fn callers_that_only_hold_connections_keep_no_operator_from_the_api() {
     ended(&mut idle[0]).await;
 }
 
+/// It is refused by the length that it announces, before any of it is read.
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
+    let lab = Lab::start().await;
+    let token = std::fs::read_to_string(lab.data_dir().join("api.token")).unwrap();
+    let api = lab.addresses().api_url.replace("http://", "");
+    let mut stream = from(1, &api).await;
+    let head =
+        format!("POST /v1/tasks HTTP/1.1\r\nauthorization: Bearer {}\r\ncontent-length: 300000\r\n\r\n", token.trim());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let said = String::from_utf8_lossy(&ended(&mut stream).await).into_owned();
+    assert!(said.starts_with("HTTP/1.1 413"), "{said}");
+}
+
 /// A request that is waited for is not idle: others make room.
 #[tokio::test]
 async fn a_caller_that_waits_for_an_outcome_makes_room_for_nobody() {
@@ -213,7 +227,10 @@ async fn a_controller_out_of_descriptors_lives_on_and_takes_them_from_strangers(
     let _slow = join_all((1..=40).map(|host| from(host, &listener))).await;
     lab.wait_for("it to be told", async || lab.log().contains("could not be accepted").then_some(())).await;
 
-    let _session = Session::greet(&lab, newcomer.hello(), &newcomer).await.unwrap();
+    let greeted = tokio::time::timeout(PATIENCE, Session::greet(&lab, newcomer.hello(), &newcomer)).await;
+    let _session = greeted.expect("it gets in").unwrap();
+    assert!(lab.log().contains("under way for longest"), "strangers had to make room");
+    assert!(!lab.log().contains("took too long"), "it did not wait for them to go");
     assert!(lab.log().matches("could not be accepted").count() <= 20, "it does not ask again and again");
     prlimit(process, Resource::Nofile, Rlimit { current: Some(20_000), maximum: Some(20_000) }).unwrap();
     work(&lab, &mut member, 1..=2).await;

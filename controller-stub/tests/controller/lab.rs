@@ -96,6 +96,14 @@ impl Lab {
         self.folder.path().join(name)
     }
 
+    /// A file that only its owner may read.
+    pub(crate) fn private_file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        rustix::fs::chmod(&path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        path
+    }
+
     pub(crate) fn addresses(&self) -> Addresses {
         serde_json::from_slice(&std::fs::read(self.ready_file()).unwrap()).unwrap()
     }
@@ -112,7 +120,7 @@ impl Lab {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client::open(&Where::DataDir(self.data_dir())).unwrap()
+        Client::open(&Where::DataDir { directory: self.data_dir(), token_file: None }).unwrap()
     }
 
     /// Waits until `condition` gives something, looking again and again.

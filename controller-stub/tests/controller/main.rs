@@ -3,7 +3,9 @@
 #![cfg(test)]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test waits for one frame and says what came instead")]
 
+mod access;
 mod api;
+mod audit;
 mod crowds;
 mod enrollment;
 mod finished;
@@ -17,5 +19,6 @@ mod payloads;
 mod renewal;
 mod restarts;
 mod roots;
+mod sealing;
 mod systems;
 mod tasks;

@@ -15,7 +15,7 @@ use postern_protocol::message::v1::{
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::seal::SealingKey;
+use postern_protocol::seal::{SealedOutput, SealingKey};
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{self, Ended, MemberSession};
 use postern_protocol::{Epoch, MemberId, Outcome, ReportNo, SessionNo, TaskId, TaskKind};
@@ -378,4 +378,11 @@ pub(crate) fn succeeded(number: u64, offer: &Offer) -> Report {
         streams: List::default(),
         ext: List::default(),
     }
+}
+
+/// The same report with a secret of its own, sealed to whoever asked.
+pub(crate) fn with_sealed_output(report: Report) -> Report {
+    let sealed =
+        SealedOutput { name: Text::clipped("password"), enc: [1; 32], ciphertext: Bytes::new(vec![2; 32]).unwrap() };
+    Report { sealed: List::new(vec![sealed]).unwrap(), ..report }
 }

@@ -195,3 +195,20 @@ async fn f48_a_member_that_was_revoked_is_out_with_every_certificate_it_has() {
     assert_eq!(reason, "revoked");
     assert_eq!([refusal(&lab, &identity).await, refusal(&lab, &next).await], ["revoked", "revoked"]);
 }
+
+/// Count answers that are given again and the last assertion fails: a member whose answers are lost would be kept waiting.
+#[tokio::test]
+async fn a_member_that_asks_for_certificates_all_the_time_is_told_to_wait_and_its_session_goes_on() {
+    let lab = Lab::start().await;
+    let identity = lab.enroll().await;
+    let mut session = Session::greet(&lab, identity.hello(), &identity).await.unwrap();
+    let mut last = Application::new();
+    for _ in 0..10 {
+        last = Application::new();
+        session.ask_certificate(&last.csr).await.unwrap();
+    }
+    let refused = session.ask_certificate(&Application::new().csr).await.unwrap_err();
+    assert_eq!(refused.reason, CertRefusal::Overloaded.into());
+    assert!(refused.message.contains("wait"), "{}", refused.message);
+    assert!(session.ask_certificate(&last.csr).await.is_ok(), "what was issued is said again");
+}

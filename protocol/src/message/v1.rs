@@ -7,7 +7,7 @@ use crate::code::Code;
 use crate::codes;
 use crate::id::{Epoch, Incarnation, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};
 use crate::outcome::{Certainty, Changed, Failure, Outcome};
-use crate::seal::{KeyId, SealedField, SealedOutput, SealingPublicKey};
+use crate::seal::{KeyId, MAX_MEMBER_KEYS, SealedField, SealedOutput, SealingPublicKey};
 use crate::signature::TaskSignature;
 use crate::task::{TaskKind, TaskRequest};
 use crate::version::RevisionTable;
@@ -86,8 +86,8 @@ pub struct Hello {
     pub revisions: RevisionTable,
     /// The connected systems it serves.
     pub systems: List<ServedSystem, 64>,
-    /// The keys it can open sealed fields with.
-    pub sealing_keys: List<AnnouncedKey, 4>,
+    /// The keys it can open sealed fields with, the newest first.
+    pub sealing_keys: List<AnnouncedKey, MAX_MEMBER_KEYS>,
     /// The number its next report will have.
     pub next_report: ReportNo,
     /// What it holds.
@@ -283,6 +283,8 @@ codes! {
         1 InvalidRequest = "invalid_request",
         /// The authority cannot sign.
         2 AuthorityFault = "authority_fault",
+        /// Too many were asked for; the message says when to ask again.
+        3 Overloaded = "overloaded",
     }
 }
 
@@ -311,6 +313,20 @@ pub struct TrustBundle {
 pub struct TrustBundleAck {
     /// Its number.
     pub number: u64,
+}
+
+/// The keys the member can open sealed fields with have changed. Every one of them is on its disk.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeyAnnounce {
+    /// All of them, the newest first.
+    pub keys: List<AnnouncedKey, MAX_MEMBER_KEYS>,
+}
+
+/// Keys that were announced are on the controller's disk, and the newest is what submitters are given.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeyAck {
+    /// The newest.
+    pub newest: KeyId,
 }
 
 codes! {
@@ -437,8 +453,8 @@ codes! {
         3 Unsupported = "unsupported",
         /// No room; try again later.
         4 Overloaded = "overloaded",
-        /// A sealed field is for other members.
-        5 Undecryptable = "undecryptable",
+        /// A sealed field is for keys that the member does not have: the secret has to be sealed again.
+        5 NeedsReseal = "needs_reseal",
         /// The member is draining or disabled.
         6 Draining = "draining",
         /// The member cannot write to its store.

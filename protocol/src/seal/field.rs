@@ -77,7 +77,7 @@ impl SealedField {
     pub fn open(&self, context: SealContext<'_>, keys: &[SealingKey]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let aad = context.associated_data(&self.name);
         let Some((key, wrapped)) = self.wrapped_for(keys) else {
-            let theirs: Vec<String> = self.keys.iter().map(|wrapped| wrapped.key.to_string()).collect();
+            let theirs: Vec<String> = self.recipients().map(|key| key.to_string()).collect();
             return Err(SealError::NotForUs(theirs.join(", ")));
         };
         let data_key = key.open(WRAP_INFO, &wrapped.enc, &wrapped.wrapped, &aad)?;
@@ -86,6 +86,11 @@ impl SealedField {
             .decrypt(&Nonce::default(), Payload { msg: &self.ciphertext, aad: &aad })
             .map(Zeroizing::new)
             .map_err(|_| SealError::Altered)
+    }
+
+    /// The keys it is sealed to.
+    pub fn recipients(&self) -> impl Iterator<Item = KeyId> {
+        self.keys.iter().map(|wrapped| wrapped.key)
     }
 
     fn wrapped_for<'a>(&'a self, keys: &'a [SealingKey]) -> Option<(&'a SealingKey, &'a WrappedKey)> {

@@ -7,7 +7,7 @@
 /// The variable of the environment that names the folder.
 pub const FOLDER: &str = "POSTERN_FAIL_POINTS";
 
-/// A place where a program may be killed. The number is that of the failure catalogue.
+/// A place where a program may be killed. A number is that of the failure catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Point {
     /// F01. A task is about to be made durable.
@@ -44,6 +44,14 @@ pub enum Point {
     RootsDurable,
     /// The roots that a member is to trust are durable at it, and their acknowledgement has not left.
     TrustDurable,
+    /// A new sealing key is durable, and nobody was told.
+    KeyDurable,
+    /// The controller made the keys of a member durable, and its `KeyAck` has not left.
+    KeysStored,
+    /// The controller acknowledged a new sealing key, and that is on no disk.
+    KeyAcknowledged,
+    /// An old sealing key is wiped, and nobody was told.
+    KeyWiped,
 }
 
 impl Point {
@@ -61,6 +69,9 @@ impl Point {
     pub const CONTROLLER: [Self; 2] = [Self::LeaseDurable, Self::ReportStored];
     /// Those of the agent that the renewal of a certificate comes by, in this order.
     pub const RENEWAL: [Self; 4] = [Self::RequestDurable, Self::NextDurable, Self::NextWelcomed, Self::NextCurrent];
+
+    /// Those of the agent that a new sealing key comes by, in this order.
+    pub const ROTATION: [Self; 3] = [Self::KeyDurable, Self::KeyAcknowledged, Self::KeyWiped];
 
     /// Its name, and that of the file that arms it.
     pub const fn name(self) -> &'static str {
@@ -82,6 +93,10 @@ impl Point {
             Self::RootMade => "root-made",
             Self::RootsDurable => "roots-durable",
             Self::TrustDurable => "trust-durable",
+            Self::KeyDurable => "key-durable",
+            Self::KeysStored => "keys-stored",
+            Self::KeyAcknowledged => "key-acknowledged",
+            Self::KeyWiped => "key-wiped",
         }
     }
 

@@ -19,6 +19,7 @@ use postern_controller_stub::state::{
 };
 use postern_protocol::message::v1::{Hello, LeaseVerdict, MembershipState, Mode, StreamOpen, StreamRef};
 use postern_protocol::message::{FromController, FromMember};
+use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::session::{ControllerSession, controller};
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{Epoch, MemberId, SessionNo, StreamId, TaskId, TaskKind, Timestamp};
@@ -38,6 +39,8 @@ const MAX_REQUESTS: usize = 64;
 const MAX_CHANGES: usize = 256;
 /// How often leases and deadlines are looked at.
 const TICK: Millis = 500;
+/// What secrets are sealed to: who has which key is not modelled.
+const EVERYBODYS_KEY: SealingPublicKey = SealingPublicKey([7; 32]);
 /// The words that may wait for a session.
 const WORDS: usize = 1024;
 
@@ -130,7 +133,7 @@ impl Controllers {
                 hard: false,
                 disable_when_drained: false,
                 alarm: None,
-                sealing_keys: Vec::new(),
+                sealing_keys: vec![EVERYBODYS_KEY],
                 certificate: BASE64.encode(id.as_bytes()),
                 serial: String::new(),
                 certificate_expires: UnixMillis(u64::MAX),
@@ -582,7 +585,7 @@ impl World {
 fn submission(id: TaskId, wish: &crate::workload::Wish) -> (Submission, Option<StreamRef>) {
     use postern_protocol::TaskRequest;
     use postern_protocol::bounded::{Bytes, List, Text};
-    use postern_protocol::seal::{SealedField, SealingPublicKey};
+    use postern_protocol::seal::{SealedField, WrappedKey};
     use postern_protocol::task::{
         Account, disable_user, enable_user, expire_password, import_batch, reset_password, validate_user,
     };
@@ -591,7 +594,7 @@ fn submission(id: TaskId, wish: &crate::workload::Wish) -> (Submission, Option<S
     let sealed = |name: &str, secret: String| SealedField {
         name: Text::clipped(name),
         ciphertext: Bytes::new(secret.into_bytes()).unwrap_or_default(),
-        keys: List::default(),
+        keys: List::clipped(vec![WrappedKey { key: EVERYBODYS_KEY.id(), enc: [0; 32], wrapped: Bytes::default() }]),
     };
     let (mut secrets, mut stream, mut requester) = (Vec::new(), None, None);
     let request = match wish.kind {

@@ -12,7 +12,8 @@ use postern_agent_core::{
 };
 use postern_controller_stub::state::ledger::{self, LedgerError};
 use postern_controller_stub::state::record::{
-    ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord,
+    SystemRecord, TaskRecord, TokenRecord,
 };
 use postern_controller_stub::state::records::{Listed, Records};
 use postern_protocol::id::Incarnation;
@@ -226,8 +227,15 @@ impl ControllerRecords {
             ledger::Write::Report(it) => drop(self.reports.insert((it.task, it.epoch), *it)),
             ledger::Write::Stream(it) => drop(self.streams.insert(it.id, it)),
             ledger::Write::ForgetStream(id) => drop(self.streams.remove(&id)),
-            // Nobody enrolls here, and no root is replaced.
-            ledger::Write::Token(_) | ledger::Write::ForgetToken(_) | ledger::Write::Roots(_) => (),
+            // Nobody enrolls here, calls an API, replaces a root, or reads what was done.
+            ledger::Write::Roots(_)
+            | ledger::Write::Token(_)
+            | ledger::Write::ForgetToken(_)
+            | ledger::Write::ApiToken(_)
+            | ledger::Write::ForgetApiToken(_)
+            | ledger::Write::Audit(_)
+            | ledger::Write::ForgetAudit(_)
+            | ledger::Write::AuditWritten(_) => (),
         }
     }
 
@@ -276,6 +284,18 @@ impl Records for ControllerDisk {
 
     fn tokens(&self) -> Result<Vec<TokenRecord>, LedgerError> {
         Ok(Vec::new())
+    }
+
+    fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    fn audit_rows(&self) -> Result<Vec<AuditRow>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    fn audit_written(&self) -> Result<Option<AuditWritten>, LedgerError> {
+        Ok(None)
     }
 
     fn members(&self) -> Result<Vec<MemberRecord>, LedgerError> {

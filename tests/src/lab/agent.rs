@@ -41,6 +41,8 @@ pub struct AgentOptions {
     pub controller_section: String,
     /// More lines for `[connected_system.salesforce]`.
     pub salesforce_section: String,
+    /// More options for `run`.
+    pub run: Vec<&'static str>,
 }
 
 impl Default for AgentOptions {
@@ -55,6 +57,7 @@ impl Default for AgentOptions {
             agent_section: String::new(),
             controller_section: String::new(),
             salesforce_section: String::new(),
+            run: Vec::new(),
         }
     }
 }
@@ -84,6 +87,7 @@ pub struct Agent {
     member: String,
     process: Option<Process>,
     environment: Vec<(&'static str, OsString)>,
+    run: Vec<&'static str>,
 }
 
 impl Agent {
@@ -101,6 +105,7 @@ impl Agent {
             member: String::new(),
             process: None,
             environment: Vec::new(),
+            run: options.run.clone(),
         };
         std::fs::write(folder.join("salesforce-ca.pem"), ca_pem).expect("the simulator's CA");
         agent.write_secret("consumer-secret", salesforce_sim::CONSUMER_SECRET);
@@ -211,9 +216,14 @@ impl Agent {
     pub fn spawn(&mut self) {
         let path = |path: PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
         let (config, ready) = (path(self.config()), path(self.folder.join("ready")));
-        let arguments = ["--config", &config, "run", "--ready-file", &ready];
+        let arguments = [&["--config", &config, "run", "--ready-file", &ready][..], &self.run].concat();
         let log = self.folder.join("agent.log");
         self.process = Some(Process::start_in(&self.programs.join("postern"), &arguments, &log, &self.environment));
+    }
+
+    /// Sets options for `run` of the processes that are started from now on.
+    pub fn set_run(&mut self, run: &[&'static str]) {
+        self.run = run.to_vec();
     }
 
     /// Sets variables of the processes that are started from now on.

@@ -2,8 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Body, Method, Response};
 use serde_json::Value;
+
+const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
 
 /// The API of one controller, which may be killed and started again meanwhile: what is asked then has no answer.
 #[derive(Debug, Clone)]
@@ -24,12 +28,12 @@ impl Api {
     /// Asks for something, or has something done with a JSON body. Status 0 if there is no answer.
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         let body = body.map(Value::to_string);
-        read(self.send(method, path, body.map(Body::from)).await).await
+        read(self.send(method, path, body.map(|it| (JSON, Body::from(it)))).await).await
     }
 
     /// Uploads bytes. Status 0 if there is no answer.
     pub async fn upload(&self, path: &str, bytes: Vec<u8>) -> (u16, Value) {
-        read(self.send(Method::POST, path, Some(bytes.into())).await).await
+        read(self.send(Method::POST, path, Some((BYTES, bytes.into()))).await).await
     }
 
     /// Downloads bytes, all or none. `Err` says what the answer was, status 0 if there was none or it broke off.
@@ -42,13 +46,13 @@ impl Api {
         }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Body>) -> Result<Response, String> {
+    async fn send(&self, method: Method, path: &str, body: Option<(&str, Body)>) -> Result<Response, String> {
         let text = |path: &Path| std::fs::read_to_string(path).map_err(|error| error.to_string());
         let ready: Value = serde_json::from_str(&text(&self.ready_file)?).map_err(|error| error.to_string())?;
         let url = format!("{}{path}", ready["api_url"].as_str().unwrap_or_default().trim_end_matches('/'));
         let mut request = self.http.request(method, url).bearer_auth(text(&self.token_file)?.trim());
-        if let Some(body) = body {
-            request = request.body(body);
+        if let Some((media_type, body)) = body {
+            request = request.header(CONTENT_TYPE, media_type).body(body);
         }
         request.send().await.map_err(|error| error.to_string())
     }

@@ -3,8 +3,8 @@
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
     AnnouncedKey, CertIssued, CertRefusal, CertRefused, CertRenew, Confirm, Credit, Drain, Drained, GoAway, Held,
-    Hello, MemberState, MemberStateAck, MembershipState, Ping, Pong, ProtocolError, Refused, ServedSystem,
-    SessionRefusal, TrustBundle, TrustBundleAck, Welcome,
+    Hello, KeyAck, KeyAnnounce, MemberState, MemberStateAck, MembershipState, Ping, Pong, ProtocolError, Refused,
+    ServedSystem, SessionRefusal, TrustBundle, TrustBundleAck, Welcome,
 };
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::version::{RevisionTable, Revisions};
@@ -50,6 +50,8 @@ pub(crate) fn all() -> Vec<Sample> {
         }),
         controller(TrustBundle { number: 0x0f02, roots: list(vec![bytes(0x23, 45), bytes(0x73, 35)]) }),
         member(TrustBundleAck { number: 0x0f03 }),
+        member(KeyAnnounce { keys: list(vec![key(0x80), key(0xa0)]) }),
+        controller(KeyAck { newest: key(0x80).id }),
     ]
 }
 

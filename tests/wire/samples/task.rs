@@ -20,7 +20,7 @@ pub(crate) fn all() -> Vec<Sample> {
         member(Reject {
             task: task_id(),
             epoch: Epoch(0x2201),
-            reason: Rejection::Undecryptable.into(),
+            reason: Rejection::NeedsReseal.into(),
             message: text("versiegelt für andere – nicht für mich"),
             retry_after_ms: 1_009,
         }),

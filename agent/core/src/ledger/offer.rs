@@ -36,7 +36,7 @@ impl Ledger {
         let task = offered.offer.task;
         if let Some(held) = self.tasks.get(&task) {
             if held.is_same_work(&offered.offer) {
-                self.offer_of_held(&offered.offer);
+                self.offer_of_held(&offered);
             } else {
                 self.reject(&offered.offer, Rejection::Invalid, "the task is held here with other content", 0);
             }
@@ -97,8 +97,12 @@ impl Ledger {
         }
     }
 
-    fn offer_of_held(&mut self, offer: &Offer) {
+    fn offer_of_held(&mut self, Offered { offer, refusal, .. }: &Offered) {
         let Some(held) = self.tasks.get(&offer.task) else { return };
+        // What is held was let in; what was sealed again is to be let in as anything new.
+        if let Some(Refusal { reason, message, .. }) = refusal.as_ref().filter(|_| held.offer.sealed != offer.sealed) {
+            return self.reject(offer, *reason, message, 0);
+        }
         match offer.epoch.cmp(&held.lease.epoch) {
             Ordering::Less => {
                 return self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here", 0);
@@ -127,6 +131,9 @@ impl Ledger {
         held.offer.reconcile |= offer.reconcile;
         held.offer.epoch = offer.epoch;
         held.offer.attempt = offer.attempt;
+        // They may have been sealed again since, and signed.
+        held.offer.sealed.clone_from(&offer.sealed);
+        held.offer.signature.clone_from(&offer.signature);
         self.writes.push(Write::PutTask(Box::new(held.offer.clone()), held.origin));
         if let TaskState::Concluded(report) = &mut held.state {
             report.epoch = offer.epoch;

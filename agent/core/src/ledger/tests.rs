@@ -13,6 +13,7 @@ mod renewal;
 mod restore;
 mod retry;
 mod schedule;
+mod sealing;
 
 use std::time::Duration;
 

@@ -187,15 +187,16 @@ pub(super) fn offer(app: &App, wanted: &LocalTask) -> Result<Offer, Failed> {
     let kind = wanted.request.kind();
     let target = wanted.request.target();
     let context = SealContext { task, kind, system: &wanted.system, target: &target };
+    let keys = [app.keys.newest()];
     let mut sealed = Vec::new();
     if let Some((name, secret)) = &wanted.secret {
-        sealed.push(seal(context, name, secret, &app.sealing_keys)?);
+        sealed.push(seal(context, name, secret, &keys)?);
     }
     let mut streams = Vec::new();
     if let Some(path) = &wanted.dataset {
         let key: StreamKey = random::secret();
         streams.push(seal_dataset(&app.store, path, &key)?);
-        sealed.push(seal(context, DATASET_KEY, key.as_slice(), &app.sealing_keys)?);
+        sealed.push(seal(context, DATASET_KEY, key.as_slice(), &keys)?);
     }
     let along = Along { sealed, streams, requester: wanted.requester() };
     local::offer(task, &wanted.system, &wanted.request, along).map_err(|error| Failed::because(Exit::Bug, &error))

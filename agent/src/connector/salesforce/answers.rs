@@ -9,10 +9,11 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use super::api::{Answer, Miss, Page, classify};
+use super::api::{Answer, Miss, Page, classify, found};
 use super::schema::describe::Described;
 use super::schema::reach::Reach;
 use super::task::export::{Column, Table, cells};
+use super::task::import_batch::written;
 use super::{oauth, soap, soql};
 use crate::http::Reply;
 
@@ -59,6 +60,17 @@ pub fn page(object: &Object, body: Vec<u8>) -> Option<Vec<Option<Vec<Option<Stri
     let page = Page::read(answer(StatusCode::OK, body, StatusCode::OK).ok()?).ok()?;
     let columns = object.columns();
     Some(page.records.into_iter().map(|mut record| cells(&columns, &mut record)).collect())
+}
+
+/// Which of so many records of a collection were written, by their ids: nothing if this is no answer to so many.
+pub fn collection(body: Vec<u8>, records: usize) -> Option<Vec<Option<String>>> {
+    let answer = answer(StatusCode::OK, body, StatusCode::OK).ok()?;
+    written(&answer.json, records)
+}
+
+/// How many rows each of so many queries in one call found: nothing if this is no answer to so many.
+pub fn composite(body: Vec<u8>, queries: usize) -> Option<Vec<usize>> {
+    found(&Reply { status: StatusCode::OK, headers: HeaderMap::new(), body }, queries).ok()
 }
 
 /// The rows of a table that comes in these pieces: nothing if it is no whole table with these columns.

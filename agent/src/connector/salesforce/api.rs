@@ -26,7 +26,7 @@ use call::{Body, CSV_UTF8, JSON};
 use reply::{date, missed};
 
 pub(super) use call::Call;
-pub(super) use query::{Longest, Page};
+pub(super) use query::{Longest, Page, found};
 pub(super) use reply::{Answer, Miss, classify, job_id};
 
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.

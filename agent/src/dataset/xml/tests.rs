@@ -145,3 +145,33 @@ fn after_an_error_there_is_nothing() {
     assert!(reader.next().unwrap().is_err());
     assert!(reader.next().is_none());
 }
+
+/// Take the bound away, and each level costs more memory than it has bytes.
+#[test]
+fn elements_without_an_end_are_counted() {
+    let most = usize::try_from(MAX_OPEN).unwrap();
+    let nested = |levels: usize| format!("<root><entry changetype='add'>{}", "<a>".repeat(levels));
+    assert!(fatal(&nested(most)).contains("end tags are missing"));
+    let whole = format!("{}{}</entry></root>", nested(most - 2), "</a>".repeat(most - 2));
+    assert_eq!(codes(&whole), ["attribute_nested"]);
+    let unclosed = "<entry changetype='add'>".repeat(most + 1);
+    assert!(fatal(&format!("<root>{unclosed}")).contains("end tags are missing"));
+    let closed = "<entry changetype='add'><a/></entry>".repeat(most + 1);
+    assert_eq!(codes(&format!("<root>{closed}</root>")).len(), most + 1);
+}
+
+/// Compare all of them with each other, and one tag takes seconds.
+#[test]
+fn a_tag_with_many_attributes_is_refused_without_reading_them() {
+    let many = (0..50).fold(String::new(), |all, number| all + &format!(" a{number}=''"));
+    assert_eq!(codes(&format!("<root><entry{many} changetype='add'><a/></entry></root>")), ["entry_malformed"]);
+    let few = (0..14).fold(String::new(), |all, number| all + &format!(" a{number}=''"));
+    assert_eq!(codes(&format!("<root><entry{few} changetype='add' modifytype='replace'><a/></entry></root>")), ["ok"]);
+}
+
+#[test]
+fn no_entity_is_declared_and_none_expands() {
+    let bomb = "<!DOCTYPE root [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;\">]><root><entry changetype='add'><a>&b;</a></entry></root>";
+    assert!(fatal(bomb).contains("document types"));
+    assert_eq!(codes("<root><entry changetype='add'><a>&b;</a></entry></root>"), ["unknown_entity"]);
+}

@@ -18,6 +18,7 @@ use super::super::Dispatcher;
 use super::*;
 use crate::connector::{AttemptCx, Conclusion, Connector, Pending};
 use crate::executor::Served;
+use crate::keys::SealingKeys;
 use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy, Signatures};
 use crate::spawn::Spawner;
 
@@ -166,7 +167,8 @@ fn desk_under(policy: Policy, connector: Arc<dyn Connector>) -> Desk {
     let (streams, commands) = Streams::channel();
     let admission = Admission::open(Arc::new(policy), acme(), store.clone()).unwrap().into();
     let systems = [(acme(), Served { connector, admission })].into();
-    let executor = Executor::new(systems, Vec::new(), store.clone(), dispatcher.clone(), Spawner::default());
+    let executor =
+        Executor::new(systems, SealingKeys::new(Vec::new()), store.clone(), dispatcher.clone(), Spawner::default());
     let ledger = Ledger::restore(Limits::for_systems([(acme(), 1)].into()), store.restore().unwrap());
     let (frames, sent) = mpsc::channel(64);
     let work = Loop::new(ledger, store, executor, streams, inputs);

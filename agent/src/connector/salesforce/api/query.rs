@@ -218,6 +218,12 @@ fn typed_answers<T: DeserializeOwned>(reply: &Reply, calls: usize) -> Result<Ans
     Err(Miss::Not(refused.unwrap_or_else(|| error::strange(200))))
 }
 
+/// How many rows each of so many queries in one call found.
+pub(in super::super) fn found(reply: &Reply, queries: usize) -> Result<Vec<usize>, Miss> {
+    let answers: Answers<Rows<Json>> = typed_answers(reply, queries)?;
+    Ok(answers.all.iter().map(|answer| answer.body.records.len()).collect())
+}
+
 /// Why one of several calls was refused, if it was.
 fn refusal(inner: &Json) -> Option<Failure> {
     let status = inner.get("httpStatusCode").and_then(Json::as_u64).and_then(|it| u16::try_from(it).ok())?;
@@ -244,7 +250,7 @@ mod tests {
         let one = r#"{"body":{"totalSize":0,"done":true,"records":[]},"httpStatusCode":200}"#;
         for (answers, calls, whole) in [(1, 1, true), (2, 2, true), (1, 2, false), (0, 1, false), (2, 1, false)] {
             let body = format!(r#"{{"compositeResponse":[{}]}}"#, vec![one; answers].join(","));
-            let told = typed_answers::<Rows<Json>>(&reply(&body), calls);
+            let told = found(&reply(&body), calls);
             assert_eq!(told.is_ok(), whole, "{answers} of {calls}");
         }
     }

@@ -29,6 +29,7 @@ use choices::Choices;
 use parts::{Part, Parts};
 use reader::{Form, Size, Units};
 use result::{Line, Tally};
+pub(in super::super) use unit::written;
 use unit::{AT_ONCE, Stock, Unit, Unsent};
 
 /// The step that is done when all or none were to be done and it was found that it will be none. It has no results.

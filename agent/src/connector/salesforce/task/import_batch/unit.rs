@@ -16,6 +16,7 @@ pub(super) use licenses::Stock;
 pub(super) use memberships::Kind;
 use postern_protocol::Failure;
 pub(super) use sent::AT_ONCE;
+pub(in super::super::super) use sent::written;
 use sent::{RowEnd, Sent};
 use serde_json::{Map, Value as Json};
 use work::{End, TAKEN, Work, disabling_record, record, said};

@@ -64,11 +64,10 @@ impl Unit<'_> {
                 }
                 Err(Undone::Unknown(failure)) => return Ok(Sent { lost: Some(failure), ..sent }),
             };
-            let Some(answers) = answer.as_array().filter(|answers| answers.len() == rows.len()) else {
+            let Some(results) = fates(&answer, rows.len()) else {
                 return Ok(Sent { lost: Some(error::strange(200)), ..sent });
             };
             let last = tries + 1 == LOCK_TRIES;
-            let results: Vec<_> = answers.iter().map(row).collect();
             let locked = |result: &Result<String, Refused>| result.as_ref().is_err_and(Refused::is_lock);
             // Together with a row that met a lock all are rolled back.
             let all_again = self.choices.all_or_none && results.iter().any(locked);
@@ -84,6 +83,17 @@ impl Unit<'_> {
         }
         Ok(sent)
     }
+}
+
+/// The fates of so many records of a collection; `None` if it is another answer, which proves nothing of any.
+fn fates(answer: &Json, records: usize) -> Option<Vec<Result<String, Refused>>> {
+    let answers = answer.as_array().filter(|answers| answers.len() == records)?;
+    Some(answers.iter().map(row).collect())
+}
+
+/// The ids of those of so many records of a collection that were written.
+pub(in super::super::super::super) fn written(answer: &Json, records: usize) -> Option<Vec<Option<String>>> {
+    Some(fates(answer, records)?.into_iter().map(Result::ok).collect())
 }
 
 /// The fate of one record of a collection: its id, or the first error.

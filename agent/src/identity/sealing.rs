@@ -1,0 +1,116 @@
+//! The file of the keys that secrets for this agent are sealed to.
+
+use postern_agent_core::rotation;
+use postern_protocol::seal::SealingKey;
+use postern_protocol::time::UnixMillis;
+use postern_store::private;
+use zeroize::Zeroizing;
+
+use super::{IdentityDir, IdentityError, MAX_FILE};
+use crate::{clock, random};
+
+/// All keys in one file: what is known of one changes together with what is known of the next.
+const KEYS: &str = "sealing.keys";
+/// The private half, when it was made, and when it was acknowledged or zero: milliseconds since 1970, little-endian.
+const ENTRY: usize = 32 + 8 + 8;
+
+/// A key with what is known of it.
+#[derive(Debug, Clone)]
+pub struct KeptKey {
+    /// The key.
+    pub key: SealingKey,
+    /// What is known of it.
+    pub known: rotation::Key,
+}
+
+impl KeptKey {
+    /// A new key, which is on no disk yet.
+    pub fn generate() -> Self {
+        Self::new(SealingKey::from_random(&random::secret()), clock::unix_millis(), None)
+    }
+
+    fn new(key: SealingKey, made: UnixMillis, acknowledged: Option<UnixMillis>) -> Self {
+        let known = rotation::Key { id: key.public().id(), made, acknowledged };
+        Self { key, known }
+    }
+
+    fn read(entry: &[u8; ENTRY]) -> Option<Self> {
+        let (private, times) = entry.split_first_chunk()?;
+        let (made, rest) = times.split_first_chunk()?;
+        let (acknowledged, _) = rest.split_first_chunk()?;
+        let moment = |bytes: &[u8; 8]| UnixMillis(u64::from_le_bytes(*bytes));
+        let key = SealingKey::from_private(Zeroizing::new(*private)).ok()?;
+        Some(Self::new(key, moment(made), Some(moment(acknowledged)).filter(|it| it.0 > 0)))
+    }
+
+    fn write(&self, file: &mut Vec<u8>) {
+        file.extend(self.key.expose_private());
+        file.extend(self.known.made.0.to_le_bytes());
+        file.extend(self.known.acknowledged.map_or(0, |it| it.0).to_le_bytes());
+    }
+}
+
+impl IdentityDir {
+    /// The keys that secrets for this agent are sealed to, the newest first: read, or one made and written first.
+    pub fn sealing_keys(&self) -> Result<Vec<KeptKey>, IdentityError> {
+        let path = self.file(KEYS);
+        if let Some(bytes) = private::read_if_any(&path, MAX_FILE)? {
+            let (entries, rest) = bytes.as_chunks();
+            let keys: Option<Vec<KeptKey>> = entries.iter().map(KeptKey::read).collect();
+            return keys
+                .filter(|keys| rest.is_empty() && !keys.is_empty())
+                .ok_or_else(|| IdentityError::Damaged { path, reason: "it does not hold whole keys".to_owned() });
+        }
+        let keys = vec![KeptKey::generate()];
+        self.store_sealing_keys(&keys)?;
+        Ok(keys)
+    }
+
+    /// Makes these keys durable, and no other: those that are gone are overwritten.
+    pub fn store_sealing_keys(&self, keys: &[KeptKey]) -> Result<(), IdentityError> {
+        // Room for all of them, because what grows leaves copies behind.
+        let mut file = Zeroizing::new(Vec::with_capacity(keys.len() * ENTRY));
+        for key in keys {
+            key.write(&mut file);
+        }
+        Ok(private::supersede(&self.file(KEYS), &file)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, IdentityDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = IdentityDir::open(&folder.path().join("state")).unwrap();
+        (folder, identity)
+    }
+
+    fn known(keys: &[KeptKey]) -> Vec<rotation::Key> {
+        keys.iter().map(|key| key.known).collect()
+    }
+
+    #[test]
+    fn a_first_key_is_made_once_and_the_keys_come_back_in_their_order() {
+        let (_folder, identity) = folder();
+        let mut keys = identity.sealing_keys().unwrap();
+        assert_eq!(known(&keys), known(&identity.sealing_keys().unwrap()));
+        keys.insert(0, KeptKey::generate());
+        keys[1].known.acknowledged = Some(UnixMillis(7));
+        identity.store_sealing_keys(&keys).unwrap();
+        let read = identity.sealing_keys().unwrap();
+        assert_eq!(known(&read), known(&keys));
+        assert_eq!(read[1].key.expose_private(), keys[1].key.expose_private());
+    }
+
+    #[test]
+    fn a_damaged_file_of_keys_is_named() {
+        let (_folder, identity) = folder();
+        for damage in [b"".as_slice(), b"short", &[1; ENTRY + 1]] {
+            private::replace(&identity.file(KEYS), damage).unwrap();
+            let error = identity.sealing_keys().unwrap_err().to_string();
+            assert!(error.contains(KEYS) && error.contains("enroll"), "{error}");
+        }
+    }
+}

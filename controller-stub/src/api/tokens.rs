@@ -1,0 +1,72 @@
+//! `/v1/api-tokens`: who may use this API.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use postern_protocol::id::ApiTokenName;
+use serde::{Deserialize, Serialize};
+
+use super::auth::Caller;
+use super::fields::Fields;
+use super::{Api, Problem};
+use crate::access::{Made, Role};
+use crate::state::api_tokens::{ApiTokenView, BOOTSTRAP};
+
+/// The longest life that is meant: beyond ten years it is a mistake.
+const MAX_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
+/// A token that was just made. Its text cannot be shown again.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NewApiTokenView {
+    /// What is known of it from here on.
+    #[serde(flatten)]
+    pub about: ApiTokenView,
+    /// The token.
+    pub token: String,
+}
+
+pub(super) async fn list(State(api): State<Api>) -> Result<Json<Vec<ApiTokenView>>, Problem> {
+    Ok(Json(api.desk.look(crate::state::State::api_tokens).await?))
+}
+
+pub(super) async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Json<NewApiTokenView>, Problem> {
+    let mut fields = Fields::parse(&body)?;
+    let name: ApiTokenName = fields.required("name")?;
+    let role: Role = fields.required("role")?;
+    let life: Option<u64> = fields.optional("expires_secs")?;
+    fields.finish()?;
+    let life = life.map(Duration::from_secs);
+    if life.is_some_and(|it| it > MAX_LIFE || it.is_zero()) {
+        return Err(Problem::field("expires_secs", "`expires_secs` has to be between one second and ten years"));
+    }
+    let wanted = format!("{name}, {role}");
+    let on = move |made: Option<&(ApiTokenView, Made)>| match made {
+        Some((view, _)) => format!("{} {wanted}", view.id),
+        None => wanted,
+    };
+    let made = api.desk.act_told(0, &caller, on, move |state, at| state.create_api_token(name, role, life, at));
+    let (about, made) = made.await?;
+    Ok(Json(NewApiTokenView { about, token: made.text.expose().to_owned() }))
+}
+
+pub(super) async fn revoke(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(token): Path<String>,
+) -> Result<Json<ApiTokenView>, Problem> {
+    // An id looks like a name; a whole token does not, and is repeated nowhere.
+    let token: ApiTokenName =
+        token.parse().map_err(|_| Problem::field("token", "a token is revoked by its name or its id"))?;
+    let gone = api.desk.act(&caller, token.to_string(), move |state, at| state.revoke_api_token(&token, at)).await?;
+    if gone.name.as_str() == BOOTSTRAP {
+        // Only its hash counted, and that is gone; a file that stays tells nobody anything.
+        let _ = std::fs::remove_file(api.data_dir.join("api.token"));
+    }
+    Ok(Json(gone))
+}

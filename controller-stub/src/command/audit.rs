@@ -1,0 +1,127 @@
+//! `audit`.
+
+use std::path::PathBuf;
+
+use postern_store::audit::{Head, Line, Verified, Verifier, VerifyError};
+use serde_json::{Value, json};
+
+use super::{client, output};
+use crate::api::StatusView;
+use crate::audit;
+use crate::cli::{AuditCommand, Reach, WhichLog};
+use crate::exit::{Exit, Failure};
+
+pub(super) async fn run(reach: &Reach, command: AuditCommand) -> Result<(), Failure> {
+    match command {
+        AuditCommand::Verify { which, heads } => verify(reach, &which, heads).await,
+        AuditCommand::Show { which, by, on, act } => show(reach, &which, &Wanted { by, on, act }),
+    }
+}
+
+fn directory(reach: &Reach, which: &WhichLog) -> Result<PathBuf, Failure> {
+    match (&which.dir, &reach.data_dir) {
+        (Some(directory), _) => Ok(directory.clone()),
+        (None, Some(data_dir)) => Ok(audit::directory(data_dir)),
+        (None, None) => Err(Failure::new(Exit::Usage, "which log? give --data-dir, or --dir")),
+    }
+}
+
+async fn verify(reach: &Reach, which: &WhichLog, heads: Vec<Head>) -> Result<(), Failure> {
+    let directory = directory(reach, which)?;
+    let remembered = if which.dir.is_none() { remembered(reach).await } else { None };
+    let compared = if remembered.is_some() {
+        "holds what the running controller remembers"
+    } else {
+        "not compared with any controller"
+    };
+    let known = heads.into_iter().chain(remembered);
+    let verifier = known.fold(Verifier::new(&directory), Verifier::known).after(which.after.unwrap_or_default());
+    let Verified { head, lines, files, unfinished } = verifier.run(|_| ()).map_err(failure)?;
+    if reach.json {
+        let head = head.to_string();
+        return output::json(&json!({
+            "whole": true, "lines": lines, "files": files, "head": head, "unfinished": unfinished, "compared": compared,
+        }));
+    }
+    output::facts(vec![
+        ("audit log", format!("whole: {lines} lines in {files} files of {}", directory.display())),
+        ("head", head.to_string()),
+        ("its end", compared.to_owned()),
+    ]);
+    Ok(())
+}
+
+/// The end of the log as a running controller remembers it.
+async fn remembered(reach: &Reach) -> Option<Head> {
+    let status: StatusView = client(reach).ok()?.get("/v1/status").await.ok()?;
+    status.audit_head.parse().ok()
+}
+
+/// Which lines are shown.
+struct Wanted {
+    by: Option<String>,
+    on: Option<String>,
+    act: Option<String>,
+}
+
+impl Wanted {
+    fn has(&self, event: &Value) -> bool {
+        let is = |wanted: &Option<String>, said: &str| wanted.as_ref().is_none_or(|it| it == said);
+        let (act, on) = (text(event, "act"), text(event, "on"));
+        let of_act = self
+            .act
+            .as_ref()
+            .is_none_or(|it| act.strip_prefix(it).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
+        let of_on = self.on.as_ref().is_none_or(|it| on.split([' ', ',']).any(|part| part == it));
+        is(&self.by, who(event)) && of_act && of_on
+    }
+}
+
+fn show(reach: &Reach, which: &WhichLog, wanted: &Wanted) -> Result<(), Failure> {
+    let directory = directory(reach, which)?;
+    let verifier = Verifier::new(&directory).after(which.after.unwrap_or_default());
+    let shown = verifier.run(|line| {
+        let event = serde_json::from_str(line.event).unwrap_or_default();
+        if wanted.has(&event) {
+            show_line(reach, line, &event);
+        }
+    });
+    shown.map(drop).map_err(failure)
+}
+
+fn show_line(reach: &Reach, line: &Line<'_>, event: &Value) {
+    if reach.json {
+        return output::say(json!({ "no": line.head.number, "time": line.time, "event": event }).to_string());
+    }
+    let from = event.pointer("/by/from").and_then(Value::as_str).map(|it| format!(" from {it}")).unwrap_or_default();
+    let why = Some(text(event, "why")).filter(|it| !it.is_empty()).map(|it| format!(": {it}")).unwrap_or_default();
+    let left_out = event.get("left_out").map(|it| format!(" (and {it} more before)")).unwrap_or_default();
+    output::say(format!(
+        "{} {} {}{from} {} {} {}{why}{left_out}",
+        line.head.number,
+        line.time,
+        who(event),
+        text(event, "act"),
+        text(event, "on"),
+        text(event, "result"),
+    ));
+}
+
+fn who(event: &Value) -> &str {
+    let by = event.get("by");
+    by.and_then(|it| it.get("name").or(Some(it))).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn text<'a>(event: &'a Value, field: &str) -> &'a str {
+    event.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn failure(error: VerifyError) -> Failure {
+    match error {
+        VerifyError::Broken(broken) => Failure::new(
+            Exit::Failed,
+            format!("the audit log was changed: {broken}; it is whole until {}", broken.head),
+        ),
+        VerifyError::Unread(error) => Failure::from_error(Exit::Store, &error),
+    }
+}

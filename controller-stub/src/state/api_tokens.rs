@@ -1,0 +1,321 @@
+//! Tokens for the API: who may do what, from when to when.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use postern_protocol::id::{ApiTokenId, ApiTokenName};
+use postern_protocol::time::UnixMillis;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::ledger::Write;
+use super::record::ApiTokenRecord;
+use super::{Refusal, RefusalKind, State};
+use crate::access::{self, Made, Presented, Role, TokenHash};
+use crate::clock::{self, Moment};
+
+/// The name of the token that is made when nobody else could make one.
+pub const BOOTSTRAP: &str = "bootstrap";
+/// The most tokens: one for each person and program that uses the API, many times over.
+const MAX_API_TOKENS: usize = 1_000;
+/// How exactly it is remembered over a restart when a token was last used: each time would be a commit for each request.
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
+
+/// A token, as administrators see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApiTokenView {
+    /// Its id.
+    pub id: ApiTokenId,
+    /// What people call it.
+    pub name: ApiTokenName,
+    /// What it is good for.
+    pub role: Role,
+    /// When it was made.
+    pub created: UnixMillis,
+    /// When it runs out, if it does.
+    pub expires: Option<UnixMillis>,
+    /// Whether it has.
+    pub expired: bool,
+    /// When it was last used.
+    pub last_used: Option<UnixMillis>,
+}
+
+/// A token, as whoever lets callers in sees it.
+pub struct Known {
+    /// Its id.
+    pub id: ApiTokenId,
+    /// What people call it.
+    pub name: ApiTokenName,
+    /// What it is good for.
+    pub role: Role,
+    hash: TokenHash,
+    expires: Option<UnixMillis>,
+    /// In milliseconds since 1970; zero: not yet.
+    used: AtomicU64,
+    over: CancellationToken,
+}
+
+/// Every token that was not revoked.
+pub type KnownTokens = Arc<BTreeMap<ApiTokenId, Arc<Known>>>;
+
+impl Known {
+    fn of(record: &ApiTokenRecord) -> Arc<Self> {
+        Arc::new(Self {
+            id: record.id,
+            name: record.name.clone(),
+            role: record.role,
+            hash: record.hash.clone(),
+            expires: record.expires,
+            used: AtomicU64::new(record.last_used.map_or(0, |it| it.0)),
+            over: CancellationToken::new(),
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_test(name: &str) -> Arc<Self> {
+        let made = access::make(clock::wall());
+        Self::of(&ApiTokenRecord {
+            id: made.id,
+            name: name.parse().unwrap(),
+            role: Role::Operator,
+            hash: made.hash,
+            created: clock::wall(),
+            expires: None,
+            last_used: None,
+        })
+    }
+
+    /// Whether this is the token, and still good. If so, that is its latest use.
+    pub fn admits(&self, presented: &Presented, wall: UnixMillis) -> bool {
+        let good = self.hash.is_of(presented) && !has_run_out(self.expires, wall) && !self.over.is_cancelled();
+        if good {
+            self.used.fetch_max(wall.0, Ordering::Relaxed);
+        }
+        good
+    }
+
+    /// Cancelled once the token is revoked or has run out: whatever it asked for ends.
+    pub const fn over(&self) -> &CancellationToken {
+        &self.over
+    }
+
+    fn last_used(&self) -> Option<UnixMillis> {
+        Some(UnixMillis(self.used.load(Ordering::Relaxed))).filter(|it| it.0 > 0)
+    }
+}
+
+fn has_run_out(expires: Option<UnixMillis>, wall: UnixMillis) -> bool {
+    expires.is_some_and(|it| wall >= it)
+}
+
+/// What the state keeps of tokens.
+pub(super) struct ApiTokens {
+    records: BTreeMap<ApiTokenId, ApiTokenRecord>,
+    known: BTreeMap<ApiTokenId, Arc<Known>>,
+    seen: watch::Sender<KnownTokens>,
+    changed: bool,
+}
+
+/// Tokens that are to be known once the turn that changed them is durable.
+pub(super) struct Published {
+    seen: watch::Sender<KnownTokens>,
+    known: KnownTokens,
+    before: KnownTokens,
+}
+
+impl Published {
+    pub(super) fn publish(&self) {
+        self.seen.send_replace(Arc::clone(&self.known));
+    }
+
+    /// Ends what revoked tokens still ask for; after the answers, so that a token may revoke itself and hear of it.
+    pub(super) fn end_revoked(self) {
+        for (id, known) in self.before.iter() {
+            if !self.known.contains_key(id) {
+                known.over.cancel();
+            }
+        }
+    }
+}
+
+impl ApiTokens {
+    pub(super) fn restore(records: Vec<ApiTokenRecord>) -> Self {
+        let known: BTreeMap<_, _> = records.iter().map(|it| (it.id, Known::of(it))).collect();
+        let seen = watch::Sender::new(Arc::new(known.clone()));
+        Self { records: records.into_iter().map(|it| (it.id, it)).collect(), known, seen, changed: false }
+    }
+
+    pub(super) fn take_published(&mut self) -> Option<Published> {
+        std::mem::take(&mut self.changed).then(|| Published {
+            seen: self.seen.clone(),
+            known: Arc::new(self.known.clone()),
+            before: self.seen.borrow().clone(),
+        })
+    }
+
+    fn insert(&mut self, record: ApiTokenRecord) -> Write {
+        self.known.insert(record.id, Known::of(&record));
+        self.records.insert(record.id, record.clone());
+        self.changed = true;
+        Write::ApiToken(record)
+    }
+
+    fn remove(&mut self, id: ApiTokenId) -> Write {
+        self.known.remove(&id);
+        self.records.remove(&id);
+        self.changed = true;
+        Write::ForgetApiToken(id)
+    }
+
+    fn administrators(&self, wall: UnixMillis) -> impl Iterator<Item = &ApiTokenRecord> {
+        self.records.values().filter(move |it| it.role == Role::Administrator && !has_run_out(it.expires, wall))
+    }
+
+    fn view(&self, record: &ApiTokenRecord, wall: UnixMillis) -> ApiTokenView {
+        ApiTokenView {
+            id: record.id,
+            name: record.name.clone(),
+            role: record.role,
+            created: record.created,
+            expires: record.expires,
+            expired: has_run_out(record.expires, wall),
+            last_used: self.known.get(&record.id).and_then(|it| it.last_used()),
+        }
+    }
+}
+
+/// What there is of the file with the first administrator's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenFile {
+    /// It is not there.
+    Missing,
+    /// Somebody asks for a new token.
+    Empty,
+    /// It has one.
+    Written,
+}
+
+impl State {
+    /// Where the tokens are seen that callers are let in by.
+    pub fn known_api_tokens(&self) -> watch::Receiver<KnownTokens> {
+        self.api_tokens.seen.subscribe()
+    }
+
+    /// Makes a token for somebody.
+    pub fn create_api_token(
+        &mut self,
+        name: ApiTokenName,
+        role: Role,
+        life: Option<Duration>,
+        at: Moment,
+    ) -> Result<(ApiTokenView, Made), Refusal> {
+        let taken = |message| Refusal { kind: RefusalKind::Conflict, field: Some("name"), message };
+        if name.as_str() == BOOTSTRAP {
+            return Err(taken(format!(
+                "`{BOOTSTRAP}` is the name of the controller's own first token: choose another"
+            )));
+        }
+        if self.api_tokens.records.values().any(|it| it.name == name) {
+            return Err(taken(format!(
+                "there is a token `{name}` already: choose another name, or revoke it first with \
+                 `postern-controller api-token revoke {name}`"
+            )));
+        }
+        if self.api_tokens.records.len() >= MAX_API_TOKENS {
+            return Err(Refusal::new(
+                RefusalKind::Overloaded,
+                format!("a controller has at most {MAX_API_TOKENS} tokens: revoke those that nobody uses"),
+            ));
+        }
+        let made = access::make(at.wall);
+        let expires = life.map(|it| clock::after(at.wall, it));
+        let record = ApiTokenRecord {
+            id: made.id,
+            name,
+            role,
+            hash: made.hash.clone(),
+            created: at.wall,
+            expires,
+            last_used: None,
+        };
+        let view = self.api_tokens.view(&record, at.wall);
+        self.writes.push(self.api_tokens.insert(record));
+        tracing::info!(id = %view.id, name = %view.name, role = %view.role, "a token for the API was made");
+        Ok((view, made))
+    }
+
+    /// Takes the token of this name or id back. There is always somebody left who can make another.
+    pub fn revoke_api_token(&mut self, which: &ApiTokenName, at: Moment) -> Result<ApiTokenView, Refusal> {
+        let (records, which) = (&self.api_tokens.records, which.as_str());
+        let found = records.values().find(|it| it.name.as_str() == which || it.id.to_string() == which);
+        let found = found.ok_or_else(|| Refusal {
+            kind: RefusalKind::NotFound,
+            field: Some("token"),
+            message: format!("there is no token `{which}`: see `postern-controller api-token list`"),
+        })?;
+        if !self.api_tokens.administrators(at.wall).any(|it| it.id != found.id) {
+            return Err(Refusal::new(
+                RefusalKind::Conflict,
+                "this is the last administrator's token: make another first with `postern-controller api-token create \
+                 --role administrator`",
+            ));
+        }
+        let view = self.api_tokens.view(found, at.wall);
+        self.writes.push(self.api_tokens.remove(view.id));
+        tracing::info!(id = %view.id, name = %view.name, "a token for the API was revoked");
+        Ok(view)
+    }
+
+    /// Every token that was not revoked, those that ran out included.
+    pub fn api_tokens(&self, at: Moment) -> Vec<ApiTokenView> {
+        self.api_tokens.records.values().map(|it| self.api_tokens.view(it, at.wall)).collect()
+    }
+
+    /// Whether a new token for the first administrator is to be made: nobody is one any more, the file was emptied to ask
+    /// for it, or it was taken away and the token in it was not revoked.
+    pub fn wants_bootstrap(&self, file: TokenFile, at: Moment) -> bool {
+        let nobody = self.api_tokens.administrators(at.wall).next().is_none();
+        nobody || file == TokenFile::Empty || (file == TokenFile::Missing && self.bootstrap().is_some())
+    }
+
+    /// Takes the first administrator's token in, in place of the one before. Its file has to be durable.
+    pub fn install_bootstrap(&mut self, made: &Made, at: Moment) {
+        if let Some(before) = self.bootstrap() {
+            self.audit_own("api_token.revoke", &format!("{before} {BOOTSTRAP}"), Ok(None), at);
+            self.writes.push(self.api_tokens.remove(before));
+        }
+        let record = ApiTokenRecord {
+            id: made.id,
+            name: BOOTSTRAP.parse().expect("it is a name"),
+            role: Role::Administrator,
+            hash: made.hash.clone(),
+            created: at.wall,
+            expires: None,
+            last_used: None,
+        };
+        self.audit_own("api_token.create", &format!("{} {BOOTSTRAP}", record.id), Ok(None), at);
+        self.writes.push(self.api_tokens.insert(record));
+    }
+
+    fn bootstrap(&self) -> Option<ApiTokenId> {
+        self.api_tokens.records.values().find(|it| it.name.as_str() == BOOTSTRAP).map(|it| it.id)
+    }
+
+    /// Ends what is asked for under tokens that have run out, and remembers when others were used.
+    pub(super) fn look_at_api_tokens(&mut self, at: Moment) {
+        let ApiTokens { records, known, .. } = &mut self.api_tokens;
+        for (record, known) in records.values_mut().filter_map(|it| known.get(&it.id).map(|known| (it, known))) {
+            if has_run_out(record.expires, at.wall) {
+                known.over.cancel();
+            }
+            let Some(used) = known.last_used() else { continue };
+            if record.last_used.is_none_or(|it| clock::after(it, REMEMBERED) <= used) {
+                record.last_used = Some(used);
+                self.writes.push(Write::ApiToken(record.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What becomes a line of the audit log: who did what, to what, and what came of it. Rows are committed with what they tell
+//! of, and stay until the log has them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use postern_protocol::id::{ApiTokenId, ApiTokenName};
+use postern_store::audit::{Entry, Head};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::ledger::Write;
+use super::record::{AuditRow, AuditWritten};
+use super::{Refusal, RefusalKind, State};
+use crate::access::Role;
+use crate::audit::Rows;
+use crate::clock::Moment;
+use crate::rate::{Buckets, Rate};
+
+/// The most rows that wait for the log, some MiB: beyond that nothing is done that would be a line.
+const MAX_WAITING: usize = 10_000;
+/// The most rows that are written at once: some hundred KiB.
+const MAX_ROWS: usize = 1_000;
+/// The most bytes of what is told of a refusal, and of what was acted on.
+const MAX_TEXT: usize = 300;
+/// The most tokens whose refusals are told apart.
+const MAX_TOLD_APART: usize = 1_024;
+
+/// About how many bytes a row adds to a commit.
+pub const ROW_BYTES: usize = 512;
+
+/// Whoever does something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct By {
+    /// The token.
+    pub token: ApiTokenId,
+    /// What people call it.
+    pub name: ApiTokenName,
+    /// What it is good for.
+    pub role: Role,
+    /// Where it comes from.
+    pub from: IpAddr,
+}
+
+/// The controller itself, in place of a token.
+const CONTROLLER: &str = "controller";
+
+#[derive(Serialize)]
+struct Event<'a, B: Serialize> {
+    by: B,
+    act: &'a str,
+    on: &'a str,
+    result: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    /// How many refusals before this one are not in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<u64>,
+}
+
+/// What the state keeps of the log.
+pub(super) struct Audit {
+    written: Option<AuditWritten>,
+    next: u64,
+    waiting: VecDeque<AuditRow>,
+    newest: watch::Sender<u64>,
+    refusals: Buckets<ApiTokenId>,
+    left_out: BTreeMap<ApiTokenId, u64>,
+}
+
+impl Audit {
+    pub(super) fn restore(written: Option<AuditWritten>, rows: Vec<AuditRow>) -> Self {
+        let last = rows.last().map(|it| it.number).max(written.map(|it| it.upto)).unwrap_or(0);
+        Self {
+            written,
+            next: last.saturating_add(1),
+            waiting: rows.into(),
+            newest: watch::Sender::new(last),
+            // Sixty at once, for whoever is new to his role; and then one in a second.
+            refusals: Buckets::new(Rate::new(60, Duration::from_secs(1)), MAX_TOLD_APART),
+            left_out: BTreeMap::new(),
+        }
+    }
+
+    /// Where it is seen that rows are durable, and up to which they are once a turn is.
+    pub(super) fn newest(&self) -> (watch::Sender<u64>, u64) {
+        (self.newest.clone(), self.next.saturating_sub(1))
+    }
+}
+
+impl State {
+    /// Something was done through the API, or refused. Refusals of one token in a flood are counted, not told.
+    pub fn audit(&mut self, by: &By, act: &str, on: &str, refused: Option<&str>, at: Moment) {
+        let Some(why) = refused else {
+            return self.audit_row(&Event { by, act, on: clip(on), result: "done", why: None, left_out: None }, at);
+        };
+        let Audit { refusals, left_out, .. } = &mut self.audit;
+        if refusals.take(by.token, at.now).is_err() {
+            let count = left_out.entry(by.token).or_default();
+            *count = count.saturating_add(1);
+            return;
+        }
+        let left_out = left_out.remove(&by.token);
+        self.audit_row(&Event { by, act, on: clip(on), result: "refused", why: Some(clip(why)), left_out }, at);
+    }
+
+    /// The controller did something by itself, perhaps for a reason, or refused it for one.
+    pub(super) fn audit_own(&mut self, act: &str, on: &str, outcome: Result<Option<&str>, &str>, at: Moment) {
+        let (result, why) = match outcome {
+            Ok(why) => ("done", why),
+            Err(why) => ("refused", Some(why)),
+        };
+        self.audit_row(&Event { by: CONTROLLER, act, on: clip(on), result, why: why.map(clip), left_out: None }, at);
+    }
+
+    fn audit_row(&mut self, event: &impl Serialize, at: Moment) {
+        // Texts and names: there is nothing that JSON could not say.
+        let event = serde_json::to_string(event).unwrap_or_else(|_| "{}".to_owned());
+        let row = AuditRow { number: self.audit.next, time: at.wall, event };
+        self.audit.next = self.audit.next.saturating_add(1);
+        self.audit.waiting.push_back(row.clone());
+        self.writes.push(Write::Audit(row));
+    }
+
+    /// Whether there is room for a line: without one nothing is done.
+    pub fn check_audit(&self) -> Result<(), Refusal> {
+        if self.audit.waiting.len() < MAX_WAITING {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            RefusalKind::NoSpace,
+            "the audit log cannot be written, and without it nothing is done: see the controller's log, and free space",
+        ))
+    }
+
+    /// Where it is seen that rows wait for the log.
+    pub fn newest_audit_row(&self) -> watch::Receiver<u64> {
+        self.audit.newest.subscribe()
+    }
+
+    /// What waits for the log, as much as is written at once.
+    pub fn audit_rows(&self) -> Rows {
+        let rows = || self.audit.waiting.iter().take(MAX_ROWS);
+        Rows {
+            known: self.audit_head(),
+            last: rows().next_back().map_or(0, |it| it.number),
+            entries: rows().map(|it| Entry { time: it.time.0, event: it.event.clone() }).collect(),
+        }
+    }
+
+    /// The last line that is known to be in the log.
+    pub fn audit_head(&self) -> Option<Head> {
+        self.audit.written.map(|it| Head { number: it.line, hash: it.hash })
+    }
+
+    /// How many rows wait for the log.
+    pub fn audit_waiting(&self) -> usize {
+        self.audit.waiting.len()
+    }
+
+    /// The log has every row up to this one, and ends so.
+    pub fn audit_written(&mut self, upto: u64, head: Head) {
+        while self.audit.waiting.front().is_some_and(|it| it.number <= upto) {
+            let gone = self.audit.waiting.pop_front();
+            self.writes.extend(gone.map(|it| Write::ForgetAudit(it.number)));
+        }
+        let written = AuditWritten { upto, line: head.number, hash: head.hash };
+        self.audit.written = Some(written);
+        self.writes.push(Write::AuditWritten(written));
+    }
+}
+
+fn clip(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
+}

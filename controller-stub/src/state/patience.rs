@@ -1,0 +1,37 @@
+//! How often applicants may be wrong, and members ask for certificates.
+
+use std::time::Duration;
+
+use postern_protocol::MemberId;
+use postern_protocol::id::TokenId;
+
+use crate::rate::{Buckets, Rate};
+
+/// The most tokens, or members, whose attempts are told apart; those that nobody knows are not.
+const MAX_TOLD_APART: usize = 10_000;
+
+/// What is left of the controller's patience. Whoever proves who he is gets through whatever others did in his name: a
+/// proof cannot be guessed, so what is bounded is how often it is told that one was wrong.
+pub(super) struct Patience {
+    /// Under an enrollment token, by who does not have it.
+    pub(super) wrong_tokens: Buckets<TokenId>,
+    /// In the name of a member, by who does not have its key.
+    pub(super) wrong_keys: Buckets<MemberId>,
+    /// New certificates of a member.
+    pub(super) certificates: Buckets<MemberId>,
+}
+
+impl Patience {
+    pub(super) fn new(certificate_life: Duration) -> Self {
+        // Somebody types a token wrong, or tries an old one; a program goes on and on.
+        let wrong = Rate::new(10, Duration::from_secs(60));
+        // Two are asked for in the life of a certificate, and a few more by a member that cannot store what it gets. Each
+        // costs a signature and a commit.
+        let certificates = Rate::new(10, certificate_life / 50);
+        Self {
+            wrong_tokens: Buckets::new(wrong, MAX_TOLD_APART),
+            wrong_keys: Buckets::new(wrong, MAX_TOLD_APART),
+            certificates: Buckets::new(certificates, MAX_TOLD_APART),
+        }
+    }
+}

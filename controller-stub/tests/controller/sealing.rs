@@ -1,0 +1,241 @@
+//! Keys that follow one another, and tasks that have to be sealed again.
+
+use postern_controller_stub::api::KeysView;
+use postern_controller_stub::client::sealing::Binding;
+use postern_controller_stub::exit::Failure;
+use postern_controller_stub::random;
+use postern_controller_stub::state::tasks::{OpaqueView, TaskView};
+use postern_protocol::bounded::{List, Text};
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{AnnouncedKey, KeyAnnounce, Offer, Reject, Rejection};
+use postern_protocol::seal::{SealContext, SealingKey, SealingPublicKey};
+use postern_protocol::{Outcome, TaskId, TaskKind, TaskRequest};
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, new_task};
+use crate::member::{Session, succeeded};
+
+fn new_key() -> SealingKey {
+    SealingKey::from_random(&random::secret())
+}
+
+fn announce(keys: &[&SealingKey]) -> KeyAnnounce {
+    let announced = |key: &&SealingKey| AnnouncedKey { id: key.public().id(), public: *key.public() };
+    KeyAnnounce { keys: List::new(keys.iter().map(announced).collect()).unwrap() }
+}
+
+/// The keys that a submitter is given.
+async fn given(lab: &Lab) -> Vec<SealingPublicKey> {
+    let keys: KeysView = lab.client().get("/v1/clusters/acme/keys").await.unwrap();
+    keys.keys.into_iter().map(|key| key.public).collect()
+}
+
+fn binding(task: TaskId) -> Binding {
+    let request = json!({ "account": "joe", "source": "given" });
+    let request = TaskRequest::from_json(TaskKind::ResetPassword, request).unwrap();
+    Binding { task, system: "sf".parse().unwrap(), request }
+}
+
+fn sealed(task: TaskId, password: &str, key: &SealingKey) -> OpaqueView {
+    binding(task).seal("password", password.as_bytes(), &[*key.public()]).unwrap()
+}
+
+/// What is submitted to have a password set that is sealed so.
+fn reset(task: TaskId, sealed: &OpaqueView) -> Value {
+    json!({ "id": task, "system": "sf", "kind": "reset_password", "params": binding(task).request.to_json(), "sealed": [sealed] })
+}
+
+async fn submit(lab: &Lab, body: &Value) -> Result<TaskView, Failure> {
+    lab.client().post("/v1/tasks", body).await
+}
+
+async fn reseal(lab: &Lab, task: TaskId, body: &Value) -> Result<TaskView, Failure> {
+    lab.client().post(&format!("/v1/tasks/{task}/reseal"), body).await
+}
+
+fn opened(offer: &Offer, key: &SealingKey) -> String {
+    let kind = TaskKind::ResetPassword;
+    let context = SealContext { task: offer.task, kind, system: &offer.system, target: &offer.target };
+    String::from_utf8(offer.sealed[0].open(context, std::slice::from_ref(key)).unwrap().to_vec()).unwrap()
+}
+
+fn needs_reseal(offer: &Offer) -> Reject {
+    let message = Text::new("not to my keys").unwrap();
+    Reject { task: offer.task, epoch: offer.epoch, reason: Rejection::NeedsReseal.into(), message, retry_after_ms: 0 }
+}
+
+/// Send the `KeyAck` before the commit, or keep the keys of `Hello` alone, and what is sealed after the kill is to the old key.
+#[tokio::test]
+async fn a_key_is_given_to_submitters_once_it_is_acknowledged_and_for_ever_after() {
+    let mut lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let (old, new) = (identity.sealing.clone(), new_key());
+    assert_eq!(given(&lab).await, [*old.public()]);
+    let waiting = new_task();
+    submit(&lab, &reset(waiting, &sealed(waiting, "before", &old))).await.unwrap();
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+
+    session.send(announce(&[&new, &old])).await;
+    let FromController::KeyAck(ack) = session.next().await else { panic!("no KeyAck") };
+    assert_eq!(ack.newest, new.public().id());
+    identity.last_session = session.number();
+    lab.kill();
+    lab.restart().await;
+    assert_eq!(given(&lab).await, [*new.public()], "the old one is for what was sealed before");
+
+    // Said again in every `Hello`; and what was sealed to the old one is given out for as long as it is told.
+    let late = new_task();
+    submit(&lab, &reset(late, &sealed(late, "late", &old))).await.unwrap();
+    let keys = announce(&[&new, &old]).keys;
+    let hello = postern_protocol::message::v1::Hello { sealing_keys: keys, ..identity.hello() };
+    let mut session = Session::greet(&lab, hello, &identity).await.unwrap();
+    session.answer_inventory(&[]).await;
+    session.send(postern_protocol::message::v1::Credit { offers: 1 }).await;
+    let offer = session.offer().await;
+    assert!(["before", "late"].contains(&opened(&offer, &old).as_str()));
+}
+
+/// Leave the state out, and it fails, or is offered again and again.
+#[tokio::test]
+async fn a_task_that_no_member_can_open_says_to_which_keys_it_must_be_sealed_and_goes_on_under_its_id_when_it_is() {
+    let mut lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let task = new_task();
+    let first = reset(task, &sealed(task, "first", &identity.sealing));
+    submit(&lab, &first).await.unwrap();
+    let offer = session.offer().await;
+    session.send(needs_reseal(&offer)).await;
+    let view = lab.in_state(task, "needs_reseal").await;
+    assert_eq!(view.reseal_to, [*identity.sealing.public()]);
+    assert_eq!(view.sealed_to, [identity.sealing.public().id().to_string()]);
+    assert!(view.waits_for.contains(&format!("task reseal {task}")), "{}", view.waits_for);
+    assert_eq!(view.outcome, None);
+
+    // A member that comes again may be able to now; one that has forgotten the key is not even asked.
+    let (old, new) = (identity.sealing.clone(), new_key());
+    identity.last_session = session.number();
+    identity.sealing = new.clone();
+    lab.kill();
+    lab.restart().await;
+    let mut session = Session::open(&lab, &identity).await;
+    let view = lab.in_state(task, "needs_reseal").await;
+    assert_eq!((view.reseal_to, view.attempt), (vec![*new.public()], 1));
+
+    let again = json!({ "sealed": [sealed(task, "second", &new)] });
+    assert_eq!(reseal(&lab, task, &again).await.unwrap().id, task);
+    let offer = session.offer().await;
+    assert_eq!((offer.task, opened(&offer, &new)), (task, "second".to_owned()));
+    session.accept(&offer).await;
+    lab.in_state(task, "accepted").await;
+    reseal(&lab, task, &again).await.expect("the same once more, because the first answer was lost");
+    submit(&lab, &first).await.expect("and the submission, which seals nothing back");
+    session.send(succeeded(1, &offer)).await;
+    assert_eq!(session.acked().await, 1);
+    assert_eq!(lab.finished(task).await.outcome, Some(Outcome::Succeeded));
+    assert!(!lab.log().contains("second"));
+    drop(old);
+}
+
+/// What was sealed again is durable with the answer: the offer after the kill is of that.
+#[tokio::test]
+async fn a_task_that_was_sealed_again_stays_so_when_the_controller_is_killed() {
+    let mut lab = Lab::start().await;
+    let identity = lab.enroll().await;
+    lab.add_system().await;
+    let (task, other) = (new_task(), new_key());
+    submit(&lab, &reset(task, &sealed(task, "first", &other))).await.unwrap();
+    lab.in_state(task, "needs_reseal").await;
+    reseal(&lab, task, &json!({ "sealed": [sealed(task, "second", &identity.sealing)] })).await.unwrap();
+    lab.kill();
+    lab.restart().await;
+    assert_eq!(lab.task(task).await.state, "queued");
+    let mut session = Session::open(&lab, &identity).await;
+    assert_eq!(opened(&session.offer().await, &identity.sealing), "second");
+}
+
+#[tokio::test]
+async fn what_cannot_be_sealed_again_so_is_refused_with_the_reason() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let (task, other) = (new_task(), new_key());
+    submit(&lab, &reset(task, &sealed(task, "first", &other))).await.unwrap();
+    lab.in_state(task, "needs_reseal").await;
+    let refused = async |task: TaskId, body: Value, words: &str| {
+        let text = reseal(&lab, task, &body).await.expect_err("it is not taken in").text;
+        assert!(text.contains(words) && !text.contains("hunter2"), "{text}");
+    };
+    let good = sealed(task, "second", &identity.sealing);
+    refused(task, json!({ "password": "hunter2" }), "never travels in clear").await;
+    refused(task, json!({ "sealed": [good], "password": "hunter2" }), "never travels in clear").await;
+    refused(task, json!({ "sealed": [{ "name": "password", "bytes": "aHVudGVyMg==" }] }), "not a sealed field").await;
+    refused(task, json!({ "sealed": [{ "name": "password", "value": "hunter2" }] }), "sealed").await;
+    refused(task, json!({ "sealed": [] }), "`password`").await;
+    refused(task, json!({ "sealed": [good, good] }), "`password`").await;
+    refused(task, json!({ "sealed": [good], "params": { "account": "jane" } }), "no field `params`").await;
+    refused(task, json!({ "sealed": [sealed(task, "x", &other)] }), "/v1/clusters/acme/keys").await;
+    refused(new_task(), json!({ "sealed": [good] }), "there is no task").await;
+    assert_eq!(lab.task(task).await.state, "needs_reseal");
+
+    let plain = lab.submit("enable_user", "jane").await;
+    refused(plain, json!({ "sealed": [good] }), "no secret").await;
+    reseal(&lab, task, &json!({ "sealed": [good] })).await.unwrap();
+    let mut offer = session.offer().await;
+    if offer.task != task {
+        offer = session.offer().await;
+    }
+    session.accept(&offer).await;
+    lab.in_state(task, "accepted").await;
+    refused(task, json!({ "sealed": [sealed(task, "third", &identity.sealing)] }), "only a task that waits").await;
+    session.send(succeeded(1, &offer)).await;
+    assert_eq!(session.acked().await, 1);
+    refused(task, json!({ "sealed": [sealed(task, "third", &identity.sealing)] }), "has ended").await;
+}
+
+/// The signature is of what was sealed before: take a task in without another, and a member that asks for signatures
+/// refuses it when it is too late to sign.
+#[tokio::test]
+async fn a_signed_task_is_sealed_again_with_another_signature_alone() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let (task, other) = (new_task(), new_key());
+    let signature = |byte: &str| json!({ "key": "0011223344556677", "bytes": byte.repeat(64) });
+    let mut body = reset(task, &sealed(task, "first", &other));
+    body["signature"] = signature("11");
+    body["deadline_secs"] = json!(600);
+    submit(&lab, &body).await.unwrap();
+    let good = sealed(task, "second", &identity.sealing);
+    let text = reseal(&lab, task, &json!({ "sealed": [good] })).await.expect_err("it is not signed").text;
+    assert!(text.contains("sign it again"), "{text}");
+    reseal(&lab, task, &json!({ "sealed": [good], "signature": signature("22") })).await.unwrap();
+    let signature = session.offer().await.signature.unwrap();
+    assert_eq!((signature.bytes, signature.deadline_ms), ([0x22; 64], 600_000), "the deadline stays");
+}
+
+#[tokio::test]
+async fn the_command_line_seals_a_password_again_and_says_what_to_do_about_a_dataset() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let (task, other) = (new_task(), new_key());
+    submit(&lab, &reset(task, &sealed(task, "first", &other))).await.unwrap();
+    let file = lab.path("pw");
+    std::fs::write(&file, "s3cret two\n").unwrap();
+    let again =
+        |task: TaskId| lab.command(&["task", "reseal", &task.to_string(), "--password-file", file.to_str().unwrap()]);
+    let (code, out, err) = again(task);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("state") && !format!("{out}{err}{}", lab.log()).contains("s3cret two"), "{out}");
+    assert_eq!(opened(&session.offer().await, &identity.sealing), "s3cret two");
+
+    let plain = lab.submit("enable_user", "jane").await;
+    let (code, _, err) = again(plain);
+    assert!(code != Some(0) && err.contains("no secret"), "{err}");
+    let dataset = lab.path("users.jsonl");
+    std::fs::write(&dataset, "{}").unwrap();
+    let import = ["task", "submit", "import_batch", "--system", "sf", "--dataset", dataset.to_str().unwrap()];
+    let (code, out, err) = lab.command(&[&import[..], &["--async", "--json"]].concat());
+    assert_eq!(code, Some(0), "{err}");
+    let import: TaskView = serde_json::from_str(&out).unwrap();
+    let (code, _, err) = again(import.id);
+    assert!(code != Some(0) && err.contains("task cancel") && err.contains("submit the dataset again"), "{err}");
+}

@@ -1,0 +1,44 @@
+//! What a submitter sends to the controller, and what it signs.
+
+use postern_controller_stub::api;
+use postern_protocol::TaskRequest;
+use postern_protocol::code::CodeSet as _;
+use postern_protocol::message::FromController;
+use postern_protocol::signature::{SignatureView, SigningKey, TaskSignature, header};
+use zeroize::Zeroizing;
+
+/// The body of a submission: what is taken can travel, and an error is in words of some length.
+pub fn submission(data: &[u8]) {
+    match api::read_submission(data) {
+        Ok((submission, _)) => {
+            let request = &submission.request;
+            let Ok(bytes) = request.encode() else { return };
+            let again = TaskRequest::decode(request.kind().code(), TaskRequest::REV, &bytes);
+            assert_eq!(&again.expect("what is taken in can travel"), request, "it travels as another task");
+        }
+        Err(problem) => assert!(!problem.detail.is_empty() && problem.status >= 400, "{problem:?}"),
+    }
+}
+
+/// An offer with whatever is in it, signed by somebody known and by nobody: only the one who signed it did, and not
+/// after a byte was changed. The signature's form for people, too.
+pub fn signed_task(data: &[u8]) {
+    if let Ok(view) = serde_json::from_slice::<SignatureView>(data)
+        && let Ok(signature) = TaskSignature::of_view(&view, 0)
+    {
+        let again = TaskSignature::of_view(&signature.view(), 0).expect("what is shown can be read");
+        assert_eq!(again, signature);
+    }
+    let Ok(FromController::Offer(mut offer)) = FromController::decode(data) else { return };
+    let key = |seed| SigningKey::from_private(Zeroizing::new([seed; 32])).expect("it is a key");
+    let (signer, other) = (key(7), key(8));
+    if let Some(signature) = &offer.signature {
+        assert!(!signature.is_of(&offer, other.public()), "nobody has that key");
+    }
+    let Ok(signature) = TaskSignature::sign(&offer, 0, &signer) else { return };
+    assert!(signature.is_of(&offer, signer.public()) && !signature.is_of(&offer, other.public()));
+    let before = header(&offer, 0).ok();
+    offer.kind_rev = offer.kind_rev.wrapping_add(1);
+    assert_ne!(header(&offer, 0).ok(), before, "what is signed tells the difference");
+    assert!(!signature.is_of(&offer, signer.public()), "another task");
+}
