@@ -1,10 +1,18 @@
-//! How the C library is to keep memory that is free.
+//! How memory that is free is to be kept.
 
+use std::alloc::System;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+
+use zeroizing_alloc::ZeroAlloc;
+
+/// Overwrites what is freed. Passwords go through buffers of the HTTP client, of TLS and of parsers, which are freed as they
+/// are; what is handed out again, or stays free for long, must not hold them.
+#[global_allocator]
+static WIPED: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Free pieces of at least so many bytes go back to the system. That is where the C library begins, but each larger piece
 /// that is freed moves it up, to as much as 32 MiB; then every thread keeps what its largest piece of work once took.

@@ -11,11 +11,12 @@ use postern_store::private::PrivateError;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::{self, Scribe};
 use crate::collection::{self, Collector, Remembered, Status};
 use crate::config::{Config, ConfigError};
 use crate::connector;
 use crate::dispatcher::{Dispatcher, Loop};
-use crate::executor::{Executor, Served};
+use crate::executor::{Executor, Served, Who};
 use crate::exit::Exit;
 use crate::identity::{IdentityDir, IdentityError};
 use crate::kept::Kept;
@@ -107,6 +108,8 @@ pub struct App {
     collectors: Spawner,
     links: Spawner,
     core: Spawner,
+    scribe: Spawner,
+    audit: watch::Receiver<audit::Status>,
 }
 
 impl App {
@@ -116,7 +119,7 @@ impl App {
         let identity = IdentityDir::open(&config.state_dir)?;
         let keys = identity.sealing_keys()?.into_iter().map(|kept| kept.key).collect();
         let keys = SealingKeys::new(keys);
-        let (store, recovered) = Store::open(&config.state_dir)?;
+        let (store, recovered) = Store::open_in(&config.home())?;
         if let Some(aside) = recovered.and_then(|recovered| recovered.moved_aside) {
             tracing::error!(
                 moved_to = %aside.to.display(), reason = aside.reason,
@@ -133,10 +136,13 @@ impl App {
 
         let (dispatcher, inputs) = Dispatcher::channel();
         let (streams, commands) = Streams::channel();
-        let (attempts, core) = (Spawner::default(), Spawner::default());
+        let (attempts, core, writing) = (Spawner::default(), Spawner::default(), Spawner::default());
+        let (scribe, audit) = Scribe::new(&config.state_dir, store.clone());
+        writing.spawn(|stop| scribe.run(stop));
         // Nobody stops it: a disk may also hang while the agent stops.
         Spawner::default().spawn(|_| watchdog::watch(store.commit_watch(), config.disk_timeout));
-        let executor = Executor::new(systems, keys.clone(), store.clone(), dispatcher.clone(), attempts.clone());
+        let who = identity.load()?.map(|it| Who::member(&it.membership)).unwrap_or_default();
+        let executor = Executor::new(systems, keys.clone(), who, store.clone(), dispatcher.clone(), attempts.clone());
         let mover = Mover::new(store.spool().clone(), dispatcher.clone());
         core.spawn_blocking(move || mover.run(commands));
         let cancel = CancellationToken::new();
@@ -164,7 +170,14 @@ impl App {
             collectors: Spawner::default(),
             links: Spawner::default(),
             core,
+            scribe: writing,
+            audit,
         })
+    }
+
+    /// Where the audit log tells about itself.
+    pub fn audit(&self) -> watch::Receiver<audit::Status> {
+        self.audit.clone()
     }
 
     /// Starts the collections, and says where each tells about itself.
@@ -240,6 +253,9 @@ impl App {
         }
         drop((self.dispatcher, self.streams, self.executor));
         self.core.stop(PART).await;
+        if !self.scribe.stop(PART).await {
+            tracing::warn!("the audit log was still being written; it is gone on with at the next start");
+        }
         match finished {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) | Err(_) => Ok(()),

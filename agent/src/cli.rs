@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod dataset;
 mod exec;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
 
+pub use audit::{Audit, AuditCommand, Show as AuditShow, Verify as AuditVerify};
 pub use dataset::{Dataset, DatasetCommand, Split};
 pub use exec::{
     Collect, Common, DeprovisionUser, DescribeSchema, DisableUser, Exec, ExpirePassword, Export, ImportBatch,
@@ -62,6 +64,15 @@ Examples:
 
 An operator of the controller hands the file in, and each report counts as it would have in
 a session: postern-controller outbox import outbox.jsonl";
+
+const STORE_EXAMPLES: &str = "\
+Examples:
+  postern store rotate-key
+  postern store rotate-key --new-credential store-key-2
+
+With the key in a file, a new key takes its place. With the key in a systemd credential, or to move it there, make
+another credential with 32 random bytes, and name it; afterwards the configuration has to name it as `store_key`.
+The operator's guide has the commands.";
 
 const POLICY_EXAMPLES: &str = "\
 Examples:
@@ -133,8 +144,17 @@ pub enum Command {
     /// The policy is the table `[connected_system.policy]` of the configuration.
     #[command(after_help = POLICY_EXAMPLES)]
     Policy(Policy),
+    /// Verify or show the audit log: what this agent changed, and whether somebody changed the log.
+    #[command(after_help = audit::EXAMPLES)]
+    Audit(Audit),
     /// Prepare a dataset for `import_batch`.
     Dataset(Dataset),
+    /// Change the key that the store is encrypted with.
+    ///
+    /// Every record and payload is encrypted again; killed at any moment, the store is that of the old key or of the new.
+    /// It takes as much disk again as the store has. The agent must not be running.
+    #[command(after_help = STORE_EXAMPLES)]
+    Store(Store),
     /// Let the agent sign in again after the guard against lock-out stopped it.
     ///
     /// The guard counts refused sign-ins and stops before Salesforce locks the account. It lets the agent try again by
@@ -254,6 +274,25 @@ pub struct ResetSignIn {
     pub system: SystemName,
 }
 
+/// Options of `postern store`.
+#[derive(Debug, Args)]
+pub struct Store {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: StoreCommand,
+}
+
+/// What to do with the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Encrypt everything under a new key.
+    RotateKey {
+        /// Take the new key from this systemd credential.
+        #[arg(long, value_name = "NAME")]
+        new_credential: Option<String>,
+    },
+}
+
 /// Options of `postern policy`.
 #[derive(Debug, Args)]
 pub struct Policy {
@@ -324,6 +363,8 @@ mod tests {
             EXEC_EXAMPLES,
             OUTBOX_EXAMPLES,
             POLICY_EXAMPLES,
+            STORE_EXAMPLES,
+            audit::EXAMPLES,
             exec::RESET_PASSWORD_EXAMPLES,
             exec::IMPORT_BATCH_EXAMPLES,
             dataset::SPLIT_EXAMPLES,

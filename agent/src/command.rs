@@ -1,5 +1,6 @@
 //! The commands. Only they print, and only they turn errors into exit codes.
 
+mod audit;
 mod cursor;
 mod dataset;
 mod enroll;
@@ -11,6 +12,7 @@ mod reset_sign_in;
 mod run;
 mod schema;
 mod status;
+mod store;
 
 use std::error::Error;
 use std::fmt::Display;
@@ -72,6 +74,7 @@ pub fn run(cli: Cli) -> Exit {
     if matches!(cli.command, Command::Run(_) | Command::Exec(_)) {
         allocator::give_memory_back();
     }
+    hardening::keep_files_private();
     if let Err(error) = hardening::keep_memory_private() {
         say_error(format_args!("core dumps cannot be switched off: {error}"));
         return Exit::Failed;
@@ -85,7 +88,9 @@ pub fn run(cli: Cli) -> Exit {
         Command::Cursor(options) => on_runtime(cursor::run(&cli.config, &options)),
         Command::Outbox(options) => outbox::run(&cli.config, &options),
         Command::Policy(options) => policy::run(&cli.config, &options),
+        Command::Audit(options) => on_runtime(audit::run(&cli.config, &options)),
         Command::Dataset(options) => dataset::run(&options),
+        Command::Store(options) => store::run(&cli.config, &options),
         Command::ResetSignIn(options) => on_runtime(reset_sign_in::run(&cli.config, &options)),
     };
     match done {
@@ -108,6 +113,13 @@ fn on_runtime(command: impl Future<Output = Result<Exit, Failed>>) -> Result<Exi
 fn load(path: &Path) -> Result<Config, Failed> {
     let config = Config::load(path)?;
     crate::telemetry::start(config.log);
+    Ok(config)
+}
+
+/// [`load`], for a command that works on the state directory: refused while others can look into it.
+fn load_private(path: &Path) -> Result<Config, Failed> {
+    let config = load(path)?;
+    config.inspect().map_err(|error| Failed::because(Exit::Config, &error))?;
     Ok(config)
 }
 

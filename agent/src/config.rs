@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_agent_core::rotation::Terms;
+use postern_store::private::{Inspection, NotPrivate, PrivateError};
+use postern_store::{Home, KeySource};
 use serde::Deserialize;
 
 pub use collection::Collection;
@@ -32,6 +34,8 @@ use source::Source;
 pub struct Config {
     /// Where the agent keeps its identity and its store.
     pub state_dir: PathBuf,
+    /// Where the key of the store is, if not beside it.
+    pub store_key: Option<KeySource>,
     /// How it logs.
     pub log: Log,
     /// How long the disk may take before the agent gives it up.
@@ -44,6 +48,19 @@ pub struct Config {
     pub systems: Vec<System>,
     /// What it gathers on a schedule. Their names differ.
     pub collections: Vec<Collection>,
+    /// The files that secrets are in, wherever the file names one.
+    secret_files: Vec<PathBuf>,
+}
+
+/// Why what is private is not.
+#[derive(Debug, thiserror::Error)]
+pub enum ExposedError {
+    /// Others may use it.
+    #[error(transparent)]
+    NotPrivate(#[from] NotPrivate),
+    /// It could not be looked at.
+    #[error(transparent)]
+    Unreadable(#[from] PrivateError),
 }
 
 /// How the agent logs.
@@ -87,6 +104,7 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields, default)]
 struct AgentSection {
     state_dir: Option<PathBuf>,
+    store_key: Option<SecretSource>,
     log_level: LogLevel,
     log_format: LogFormat,
     disk_timeout_secs: Option<u64>,
@@ -149,7 +167,13 @@ impl Config {
             sealing_keys.life = Duration::from_secs(24 * 60 * 60) * days;
         }
         let systems = System::all_from_source(&source)?;
+        let store_key = agent.store_key.map(SecretSource::of_store).transpose().map_err(|problem| {
+            let problem = format!("`store_key`: {problem}");
+            source.error(source.place_of("agent", "store_key"), "[agent]", problem)
+        })?;
         Ok(Self {
+            secret_files: secret::files_in(&source.document()?.into_inner()),
+            store_key,
             state_dir,
             disk_timeout: Duration::from_secs(disk_timeout),
             log: Log { level: agent.log_level, format: agent.log_format },
@@ -158,6 +182,23 @@ impl Config {
             collections: Collection::all_from_source(&source, &systems)?,
             systems,
         })
+    }
+
+    /// The state directory with its store.
+    pub fn home(&self) -> Home {
+        match &self.store_key {
+            Some(key) => Home::new(&self.state_dir, key.clone()),
+            None => Home::with_key_file(&self.state_dir),
+        }
+    }
+
+    /// Looks whether the state directory with everything below it, and every file that a secret is in, are this user's
+    /// alone.
+    pub fn inspect(&self) -> Result<(), ExposedError> {
+        let mut inspection = Inspection::default();
+        inspection.tree(&self.state_dir)?;
+        self.secret_files.iter().try_for_each(|file| inspection.file(file))?;
+        Ok(inspection.done()?)
     }
 
     /// The connected system of that name.

@@ -4,6 +4,7 @@
 //! durability comes through [`AttemptCx::intend`], [`AttemptCx::take_back`], [`AttemptCx::memo`] and
 //! [`AttemptCx::done`], memory through [`Keep`].
 
+mod effect;
 pub mod registry;
 mod results;
 pub mod salesforce;
@@ -13,6 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use effect::{Effect, Fate, MAX_EFFECT, Proved, Shift};
 pub use postern_agent_core::{CallsLeft, Earlier, JournalEntry, Mark};
 use postern_protocol::message::v1::{MAX_PARTS, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -167,8 +169,9 @@ pub trait Journal: Send + Sync {
     /// counted, durably, when this returns.
     fn admit<'a>(&'a self, acts: &'a [Act]) -> Pending<'a, Result<Vec<Result<(), policy::Refused>>, Failure>>;
 
-    /// Makes what is proved of steps, or to be remembered of them, durable.
-    fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>>;
+    /// Makes what is proved of steps, or to be remembered of them, durable, together with what the audit log tells of
+    /// their effects.
+    fn record(&self, entries: Vec<JournalEntry>, proved: Proved) -> Pending<'_, Result<(), Failure>>;
 
     /// The results of a batch so far, from their beginning: what is told of the steps that are done. Reads block: use it
     /// on a thread that may.
@@ -217,45 +220,49 @@ pub struct AttemptCx {
 }
 
 impl AttemptCx {
-    /// Makes the intent of a mutating call durable. Must precede every mutating call; if it fails, nothing may be
-    /// sent.
-    pub async fn intend(&self, step: u32, note: Vec<u8>, reach: Duration) -> Result<(), Failure> {
+    /// Makes the intent of a mutating call durable, with what the call is to change. Must precede every mutating call;
+    /// if it fails, nothing may be sent.
+    pub async fn intend(&self, step: u32, note: Vec<u8>, effect: Vec<u8>, reach: Duration) -> Result<(), Failure> {
         if self.stop.is_cancelled() {
             return Err(stopped());
         }
-        self.journal.intend(JournalEntry { step, mark: Mark::Intent, note: checked(note)? }, reach).await
+        self.journal.intend(JournalEntry { step, mark: Mark::Intent, note: checked(note)?, effect }, reach).await
     }
 
     /// Makes durable that the call announced by the last intent of this step and note had no effect, so that no later
     /// attempt takes it for one that may have had.
     pub async fn take_back(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
-        self.journal.record(vec![JournalEntry { step, mark: Mark::TakenBack, note: checked(note)? }]).await
+        self.record(entry(step, Mark::TakenBack, checked(note)?)).await
     }
 
     /// Takes back what earlier attempts on this agent announced of this step: it was looked for, and is not there.
     pub async fn take_back_earlier(&self, step: u32) -> Result<(), Failure> {
         let open = self.earlier.open_intents().filter(|entry| entry.step == step);
         let entries: Vec<_> = open.map(JournalEntry::taken_back).collect();
-        if entries.is_empty() { Ok(()) } else { self.journal.record(entries).await }
+        if entries.is_empty() { Ok(()) } else { self.journal.record(entries, Proved::Nothing).await }
     }
 
     /// Makes something durable that later attempts want to know until the step is done. It announces no call.
     pub async fn memo(&self, step: u32, note: Vec<u8>) -> Result<(), Failure> {
-        self.journal.record(vec![JournalEntry { step, mark: Mark::Memo, note: checked(note)? }]).await
+        self.record(entry(step, Mark::Memo, checked(note)?)).await
+    }
+
+    async fn record(&self, entry: JournalEntry) -> Result<(), Failure> {
+        self.journal.record(vec![entry], Proved::Nothing).await
     }
 
     /// Makes the end of a step that changed something durable, with what is told of it: its part of the results of a
     /// batch.
-    pub async fn done(&self, step: u32, told: &[u8]) -> Result<(), Failure> {
-        self.end(step, Mark::Done, told).await
+    pub async fn done(&self, step: u32, told: &[u8], proved: Proved) -> Result<(), Failure> {
+        self.end(step, Mark::Done, told, proved).await
     }
 
     /// The same for a step that changed nothing.
     pub async fn done_without_change(&self, step: u32, told: &[u8]) -> Result<(), Failure> {
-        self.end(step, Mark::Unchanged, told).await
+        self.end(step, Mark::Unchanged, told, Proved::Nothing).await
     }
 
-    async fn end(&self, step: u32, mark: Mark, told: &[u8]) -> Result<(), Failure> {
+    async fn end(&self, step: u32, mark: Mark, told: &[u8], proved: Proved) -> Result<(), Failure> {
         let notes = results::packed(told).map_err(|error| {
             Failure::new(
                 FailureClass::Internal,
@@ -263,7 +270,7 @@ impl AttemptCx {
                 format!("what is told of a step cannot be packed: {error}"),
             )
         })?;
-        self.journal.record(notes.into_iter().map(|note| JournalEntry { step, mark, note }).collect()).await
+        self.journal.record(notes.into_iter().map(|note| entry(step, mark, note)).collect(), proved).await
     }
 
     /// Whether an earlier attempt proved this step done.
@@ -315,6 +322,10 @@ pub fn unwritten(error: &std::io::Error) -> Failure {
             .with_next_step("Ask for less: fewer attributes, or fewer records by a filter");
     }
     failed(FailureClass::Internal, "spool", &format!("What comes of the task cannot be written: {}", Chain(error)))
+}
+
+fn entry(step: u32, mark: Mark, note: Vec<u8>) -> JournalEntry {
+    JournalEntry { step, mark, note, effect: Vec::new() }
 }
 
 fn checked(note: Vec<u8>) -> Result<Vec<u8>, Failure> {

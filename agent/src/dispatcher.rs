@@ -23,19 +23,58 @@ const INPUTS: usize = 256;
 /// What happens to the ledger.
 enum Input {
     Introduce(oneshot::Sender<Standing>),
-    Welcomed { session: SessionNo, membership: Membership, durable: oneshot::Sender<()> },
-    Established { acked: ReportNo, ttl: Duration, frames: Frames },
+    Welcomed {
+        session: SessionNo,
+        membership: Membership,
+        durable: oneshot::Sender<()>,
+    },
+    Established {
+        acked: ReportNo,
+        ttl: Duration,
+        frames: Frames,
+    },
     Disconnected,
     Frame(Box<FromController>),
-    Local { offer: Box<Offer>, caller: Caller, watch: mpsc::Sender<LocalEvent> },
-    LocalTaken { task: TaskId, delivered: bool },
-    Intend { task: TaskId, entry: JournalEntry, reach: Duration, answer: oneshot::Sender<Result<(), Failure>> },
-    Record { task: TaskId, entries: Vec<JournalEntry>, answer: oneshot::Sender<Result<(), Failure>> },
-    Progress { task: TaskId, done: u64, total: u64, phase: String },
-    Ended { task: TaskId, ending: Result<Box<Ending>, Unfinished> },
-    StreamHere { task: TaskId, stream: StreamId },
+    Local {
+        offer: Box<Offer>,
+        caller: Caller,
+        watch: mpsc::Sender<LocalEvent>,
+    },
+    LocalTaken {
+        task: TaskId,
+        delivered: bool,
+    },
+    Intend {
+        task: TaskId,
+        entry: JournalEntry,
+        reach: Duration,
+        answer: oneshot::Sender<Result<(), Failure>>,
+    },
+    Record {
+        task: TaskId,
+        entries: Vec<JournalEntry>,
+        audit: Vec<Vec<u8>>,
+        answer: oneshot::Sender<Result<(), Failure>>,
+    },
+    Progress {
+        task: TaskId,
+        done: u64,
+        total: u64,
+        phase: String,
+    },
+    Ended {
+        task: TaskId,
+        ending: Result<Box<Ending>, Unfinished>,
+    },
+    StreamHere {
+        task: TaskId,
+        stream: StreamId,
+    },
     Uploaded(TaskId),
-    ForgetKey { key: KeyId, answer: oneshot::Sender<bool> },
+    ForgetKey {
+        key: KeyId,
+        answer: oneshot::Sender<bool>,
+    },
     Stop,
     Status(oneshot::Sender<Status>),
 }
@@ -159,9 +198,9 @@ impl Dispatcher {
         answer.unwrap_or_else(|| Err(stopping()))
     }
 
-    /// An attempt proved what became of its intents. `Ok` once that is on disk.
-    pub async fn record(&self, task: TaskId, entries: Vec<JournalEntry>) -> Result<(), Failure> {
-        let answer = self.ask(|answer| Input::Record { task, entries, answer }).await;
+    /// An attempt proved what became of its intents, of which the audit log tells these events. `Ok` once that is on disk.
+    pub async fn record(&self, task: TaskId, entries: Vec<JournalEntry>, audit: Vec<Vec<u8>>) -> Result<(), Failure> {
+        let answer = self.ask(|answer| Input::Record { task, entries, audit, answer }).await;
         answer.unwrap_or_else(|| Err(stopping()))
     }
 

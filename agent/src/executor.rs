@@ -4,6 +4,7 @@ mod dataset;
 mod journal;
 mod payload;
 mod results;
+mod told;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt as _;
 use postern_agent_core::ledger::Ending;
-use postern_agent_core::{Earlier, GivenUp, Refusal, Unfinished};
+use postern_agent_core::{Earlier, GivenUp, Origin, Refusal, Unfinished};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{Offer, Rejection, ServedSystem, StreamRef};
 use postern_protocol::{Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use self::journal::TaskJournal;
+use self::told::Teller;
+pub use self::told::Who;
 use crate::chain::Chain;
 use crate::clock;
 use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector};
@@ -43,6 +46,7 @@ pub struct Served {
 pub struct Executor {
     systems: Arc<BTreeMap<SystemName, Served>>,
     keys: SealingKeys,
+    who: Arc<Who>,
     store: Store,
     dispatcher: Dispatcher,
     tasks: Spawner,
@@ -50,6 +54,8 @@ pub struct Executor {
 
 /// How an attempt starts.
 pub struct Start {
+    /// Where the task came from.
+    pub origin: Origin,
     /// An earlier attempt here wrote a journal.
     pub resumed: bool,
     /// When nothing more of the task may be begun.
@@ -63,11 +69,12 @@ impl Executor {
     pub fn new(
         systems: BTreeMap<SystemName, Served>,
         keys: SealingKeys,
+        who: Who,
         store: Store,
         dispatcher: Dispatcher,
         tasks: Spawner,
     ) -> Self {
-        Self { systems: Arc::new(systems), keys, store, dispatcher, tasks }
+        Self { systems: Arc::new(systems), keys, who: Arc::new(who), store, dispatcher, tasks }
     }
 
     /// What can be announced to a controller.
@@ -155,7 +162,7 @@ impl Executor {
     }
 
     async fn attempt(&self, offer: Offer, start: Start) -> Result<Ending, Failure> {
-        let Start { resumed, deadline, stop } = start;
+        let Start { origin, resumed, deadline, stop } = start;
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| internal("bad_request", &Chain(&error).to_string()))?;
         let Some(Served { connector, admission }) = self.systems.get(&offer.system) else {
@@ -166,11 +173,14 @@ impl Executor {
         let kind = request.kind();
         let earlier = if resumed { self.earlier(offer.task).await? } else { Earlier::default() };
         let (task, system, reconcile) = (offer.task, offer.system.clone(), offer.reconcile);
+        let offer = Arc::new(offer);
+        let teller = Arc::new(Teller::new(Arc::clone(&self.who), Arc::clone(&offer), origin, &earlier));
         let journal = Arc::new(TaskJournal {
             act: Act::of(&request, brings_password(&offer)),
             begun: AtomicBool::new(earlier.has_begun()),
             admission: Arc::clone(admission),
-            offer: Arc::new(offer),
+            offer,
+            teller: Arc::clone(&teller),
             kind,
             keys: self.keys.all(),
             store: self.store.clone(),
@@ -193,14 +203,16 @@ impl Executor {
         } else {
             conclusion.payload.into_iter().collect()
         };
-        into_ending(conclusion, streams)
+        let ending = into_ending(conclusion, streams)?;
+        Ok(Ending { audit: teller.ended(&ending), ..ending })
     }
 
     /// Ends a task that no further attempt follows with what its journal says of it.
-    pub fn give_up(&self, task: TaskId, failure: Failure, why: GivenUp) {
+    pub fn give_up(&self, offer: Offer, origin: Origin, failure: Failure, why: GivenUp) {
         let executor = self.clone();
         self.tasks.spawn(|_| async move {
-            let ending = executor.given_up(task, failure.clone(), why).await;
+            let task = offer.task;
+            let ending = executor.given_up(offer, origin, failure.clone(), why).await;
             // If even the journal cannot be read, nothing is known.
             let ending = Ok(ending.unwrap_or_else(|_| Ending::unknown(failure)));
             log(&ending);
@@ -208,11 +220,14 @@ impl Executor {
         });
     }
 
-    async fn given_up(&self, task: TaskId, failure: Failure, why: GivenUp) -> Result<Ending, Failure> {
+    async fn given_up(&self, offer: Offer, origin: Origin, failure: Failure, why: GivenUp) -> Result<Ending, Failure> {
+        let task = offer.task;
         let journal = self.earlier(task).await?;
         // Only the steps of batches journal results; for everything else there is nothing to send.
         let streams = self.results(task).await?;
-        Ok(Ending { streams, ..Ending::given_up(failure, &journal, why) })
+        let ending = Ending::given_up(failure, &journal, why);
+        let teller = Teller::new(Arc::clone(&self.who), Arc::new(offer), origin, &journal);
+        Ok(Ending { streams, audit: teller.ended(&ending), ..ending })
     }
 
     /// What the journal of a task says that still decides anything.
@@ -252,6 +267,7 @@ fn into_ending(conclusion: Conclusion, streams: Vec<StreamRef>) -> Result<Ending
         output,
         sealed: conclusion.sealed,
         streams,
+        audit: Vec::new(),
     })
 }
 

@@ -4,6 +4,7 @@
 //! the request may have reached the other side ([`Sent`]): the second decides whether it may be repeated.
 
 mod body;
+mod connections;
 mod lost;
 mod roots;
 mod tree;
@@ -12,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue, PROXY_AUTHENTICATE};
-use reqwest::{ClientBuilder, Method, RequestBuilder, StatusCode, redirect};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use tokio_util::bytes::Bytes;
 use url::Url;
 
+use connections::Connections;
 use lost::Way;
 pub use lost::{Hop, Lost, Sent};
 pub use roots::{Roots, RootsError, SystemRoots};
@@ -100,7 +102,7 @@ pub enum HttpError {
 /// A client for one connected system.
 #[derive(Debug, Clone)]
 pub struct Http {
-    client: reqwest::Client,
+    connections: Connections,
     /// Host and port of the proxy.
     proxy: Option<String>,
     compression: Compression,
@@ -128,41 +130,21 @@ pub struct Opened {
     pub headers: HeaderMap,
     response: reqwest::Response,
     way: Way,
+    connections: Connections,
 }
 
 impl Http {
     /// Builds a client.
     pub fn new(options: &Options) -> Result<Self, HttpError> {
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(options.roots.client_config(options.version)?)
-            .https_only(options.encryption == Encryption::Required)
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("postern/", env!("CARGO_PKG_VERSION")))
-            .pool_idle_timeout(IDLE)
-            .gzip(options.compression == Compression::Allowed)
-            .timeout(options.timeout);
-        builder = match options.version {
-            Version::Http1 => builder.http1_only(),
-            Version::Http2 => builder.http2_keep_alive_interval(PING).http2_keep_alive_timeout(PING),
-        };
-        if let Some(limit) = options.connect_timeout {
-            builder = builder.connect_timeout(limit);
-        }
-        let mut in_use = None;
-        if let Some(proxy) = &options.proxy {
-            let password;
-            (builder, password) = with_proxy(builder, proxy)?;
-            in_use = password.map(Arc::new);
-        }
-        let client = builder.build().map_err(HttpError::Client)?;
+        let (proxy, in_use) = options.proxy.as_ref().map(with_credentials).transpose()?.unzip();
+        let connections = Connections::new(options, proxy)?;
         let proxy = options.proxy.as_ref().map(|proxy| lost::place(&proxy.url));
-        Ok(Self { client, proxy, compression: options.compression, _in_use: in_use })
+        Ok(Self { connections, proxy, compression: options.compression, _in_use: in_use.flatten().map(Arc::new) })
     }
 
     /// Begins a request.
     pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        self.client.request(method, url)
+        self.connections.client().request(method, url)
     }
 
     /// Gives a request its body, compressed if that is allowed and pays.
@@ -183,13 +165,13 @@ impl Http {
         let way = |to| Way { to, by: self.proxy.clone() };
         let request = request.build().map_err(|error| way(String::new()).lost(error))?;
         let way = way(lost::place(request.url()));
-        let mut response = self.client.execute(request).await.map_err(|error| way.lost(error))?;
+        let mut response = self.connections.client().execute(request).await.map_err(|error| way.lost(error))?;
         let status = response.status();
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Err(way.refused_by_proxy(&refusal(response.headers())));
         }
         let headers = std::mem::take(response.headers_mut());
-        Ok(Opened { status, headers, response, way })
+        Ok(Opened { status, headers, response, way, connections: self.connections.clone() })
     }
 }
 
@@ -209,19 +191,23 @@ impl Opened {
             }
             body.extend_from_slice(&piece);
         }
+        // A session that was asked for is used on; a secret that is quoted must not stay in the connection's buffers.
+        if !self.status.is_success() && redaction::is_told(&body) {
+            self.connections.give_up();
+        }
         Ok(Reply { status: self.status, headers: self.headers, body })
     }
 }
 
-fn with_proxy(builder: ClientBuilder, proxy: &Proxy) -> Result<(ClientBuilder, Option<InUse>), HttpError> {
+fn with_credentials(proxy: &Proxy) -> Result<(reqwest::Proxy, Option<InUse>), HttpError> {
     let built = reqwest::Proxy::all(proxy.url.clone()).map_err(HttpError::Client)?;
     match (&proxy.username, &proxy.password) {
         (Some(username), Some(password)) => {
             let password = password.read().map_err(HttpError::ProxyPassword)?;
             let in_use = redaction::in_use(password.expose().as_bytes());
-            Ok((builder.proxy(built.basic_auth(username, password.expose())), Some(in_use)))
+            Ok((built.basic_auth(username, password.expose()), Some(in_use)))
         }
-        _ => Ok((builder.proxy(built), None)),
+        _ => Ok((built, None)),
     }
 }
 
@@ -268,6 +254,46 @@ mod tests {
     async fn a_whole_answer_is_read() {
         let reply = get(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\nno", options()).await.unwrap();
         assert_eq!((reply.status.as_u16(), reply.body.as_slice()), (400, &b"no"[..]));
+    }
+
+    /// Sends two requests, with a secret in use, to a listener whose first answer is this. How many connections it took.
+    async fn connections_after(status: &str, body: &str) -> usize {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let http = Http::new(&options()).unwrap();
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let serve = async {
+            let mut connections = 0;
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                connections += 1;
+                let mut request = [0; 1024];
+                while stream.read(&mut request).await.is_ok_and(|count| count > 0) {
+                    if request.starts_with(b"DELETE") {
+                        return connections;
+                    }
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            }
+        };
+        let send = async {
+            let _in_use = redaction::in_use(b"Quoted-By-The-Other-Side");
+            http.send(http.request(Method::GET, url.clone()), BODY_LIMIT).await.unwrap();
+            drop(http.send(http.request(Method::DELETE, url), BODY_LIMIT).await);
+        };
+        let serve = async { tokio::time::timeout(Duration::from_secs(60), serve).await.unwrap() };
+        tokio::select! {
+            count = serve => count,
+            () = async { send.await; std::future::pending().await } => unreachable!(),
+        }
+    }
+
+    /// Planted was to keep the connection.
+    #[tokio::test]
+    async fn a_connection_over_which_a_secret_was_quoted_is_given_up() {
+        assert_eq!(connections_after("400 Bad Request", "Quoted-By-The-Other-Side is no good").await, 2);
+        assert_eq!(connections_after("400 Bad Request", "it is no good").await, 1);
+        assert_eq!(connections_after("200 OK", "Quoted-By-The-Other-Side").await, 1);
     }
 
     #[tokio::test]

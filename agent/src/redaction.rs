@@ -18,6 +18,9 @@ const MARK: &str = "***";
 /// What is shorter than this is in too many texts by chance, and nothing that is worth keeping.
 const SHORTEST: usize = 5;
 
+/// Longer than any words about a request.
+const LOOKED_THROUGH: usize = 1024 * 1024;
+
 /// The secrets in use.
 static IN_USE: LazyLock<Mutex<BTreeMap<u64, Forms>>> = LazyLock::new(Mutex::default);
 /// Tells two uses of one secret apart.
@@ -57,6 +60,11 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
         text = Cow::Owned(text.replace(form, MARK));
     }
     text
+}
+
+/// Whether what others sent tells a secret that is in use. What is too large to be looked through is taken to.
+pub fn is_told(bytes: &[u8]) -> bool {
+    bytes.len() > LOOKED_THROUGH || matches!(redacted(&String::from_utf8_lossy(bytes)), Cow::Owned(_))
 }
 
 /// A failure that tells no secret that is in use.

@@ -10,6 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit;
 use crate::collection;
 use crate::dispatcher::Dispatcher;
 use crate::link::{CertificateStatus, LinkStatus};
@@ -38,6 +39,9 @@ pub struct Report {
     pub link: serde_json::Value,
     /// What the ledger looks like.
     pub ledger: serde_json::Value,
+    /// How the audit log is.
+    #[serde(default)]
+    pub audit: serde_json::Value,
     /// What each collection is at.
     #[serde(default)]
     pub collections: Vec<serde_json::Value>,
@@ -63,6 +67,8 @@ pub struct Told {
     pub link: watch::Receiver<LinkStatus>,
     /// The certificate.
     pub certificate: watch::Receiver<CertificateStatus>,
+    /// The audit log.
+    pub audit: watch::Receiver<audit::Status>,
     /// The collections.
     pub collections: Vec<watch::Receiver<collection::Status>>,
 }
@@ -106,6 +112,7 @@ pub async fn serve(listener: UnixListener, fixed: Fixed, told: Told, dispatcher:
             certificate: serde_json::to_value(&*told.certificate.borrow()).unwrap_or_default(),
             link: serde_json::to_value(&*told.link.borrow()).unwrap_or_default(),
             ledger: serde_json::to_value(&ledger).unwrap_or_default(),
+            audit: serde_json::to_value(&*told.audit.borrow()).unwrap_or_default(),
             collections: told
                 .collections
                 .iter()

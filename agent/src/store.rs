@@ -3,6 +3,7 @@
 //! The engine below ([`postern_store`]) stores bytes; here offers, states, journals, reports and tombstones become
 //! bytes and back.
 
+pub mod audit;
 pub mod collection;
 pub mod record;
 mod scrub;
@@ -10,6 +11,7 @@ mod transaction;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use futures_util::future::try_join_all;
@@ -18,10 +20,11 @@ use postern_protocol::codec::CodecError;
 use postern_protocol::id::Incarnation;
 use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId};
 use postern_store::{
-    Batch, CommitWatch, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, StoreKey, Table, parts,
+    Batch, CommitWatch, Home, HomeError, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, Table, parts,
 };
 use transaction::Transaction;
 
+use self::audit::AuditRows;
 use crate::chain::Chain;
 use crate::clock;
 use crate::connector::{Bucket, JournalEntry};
@@ -58,7 +61,7 @@ pub enum AgentStoreError {
     /// The spool failed.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// The key file failed.
+    /// The key failed.
     #[error(transparent)]
     Key(#[from] postern_store::KeyError),
     /// A record is whole but makes no sense to this version.
@@ -77,26 +80,44 @@ pub enum AgentStoreError {
     Encode(#[from] CodecError),
 }
 
+impl From<HomeError> for AgentStoreError {
+    fn from(error: HomeError) -> Self {
+        match error {
+            HomeError::Key(error) => error.into(),
+            HomeError::Store(error) => error.into(),
+            HomeError::Spool(error) => error.into(),
+        }
+    }
+}
+
 /// The agent's store.
 #[derive(Clone)]
 pub struct Store {
     engine: postern_store::Store,
     spool: Spool,
+    audit: Arc<AuditRows>,
 }
 
 impl Store {
-    /// Opens the store below `state_dir`, making it if there is none. Blocks while it is read through.
+    /// Opens the store below `state_dir` with the key beside it, making both if there are none. Blocks while it is read
+    /// through.
     pub fn open(state_dir: &Path) -> Result<(Self, Option<Recovered>), AgentStoreError> {
-        Self::open_with(state_dir, &Options::default())
+        Self::open_in(&Home::with_key_file(state_dir))
+    }
+
+    /// The same with the key wherever it is.
+    pub fn open_in(home: &Home) -> Result<(Self, Option<Recovered>), AgentStoreError> {
+        Self::open_with(home, &Options::default())
     }
 
     /// The same with another disk, for tests.
-    pub(crate) fn open_with(state_dir: &Path, options: &Options) -> Result<(Self, Option<Recovered>), AgentStoreError> {
-        let key = StoreKey::load_or_create(&state_dir.join("store.key"))?;
+    pub(crate) fn open_with(home: &Home, options: &Options) -> Result<(Self, Option<Recovered>), AgentStoreError> {
         let now = clock::unix_millis().0 / 1000;
-        let opened = postern_store::Store::open(&state_dir.join("store"), &key, options, now)?;
+        let opened = home.open(options, now)?;
         let spool = opened.store.spool()?;
-        Ok((Self { engine: opened.store, spool }, opened.recovered))
+        let store = Self { engine: opened.store, spool, audit: Arc::default() };
+        store.restore_audit()?;
+        Ok((store, opened.recovered))
     }
 
     /// The life of this store.
@@ -140,8 +161,11 @@ impl Store {
     }
 
     async fn commit_together(&self, writes: &[Write]) -> Result<(), AgentStoreError> {
-        let batches = Transaction::new(&self.engine).batches(writes)?;
+        let (batches, released) = Transaction::new(&self.engine, &self.audit).batches(writes)?;
         try_join_all(batches.into_iter().map(|batch| self.engine.commit(batch))).await?;
+        if let Some(released) = released {
+            self.audit.released(released);
+        }
         for write in writes {
             if let Write::DeleteTask(task) = write {
                 // A batch's may be larger than any one commit, and what is left behind a crash is swept away at the next
@@ -314,6 +338,7 @@ fn taken_anew(writes: &[Write]) -> Option<usize> {
         }
         Write::PutTask(offer, _) => deleted.contains(&offer.task),
         Write::PutState(..)
+        | Write::PutAudit(_)
         | Write::PutJournal(..)
         | Write::PutReport(_)
         | Write::DeleteReport(_)

@@ -21,8 +21,6 @@ pub fn start(log: Log) {
     // What libraries say matters to nobody below a warning, and may hold what is not theirs to tell.
     let filter = tracing_subscriber::filter::Targets::new()
         .with_default(LevelFilter::WARN.min(level))
-        // Who asks for an audit gets it, however little else is said.
-        .with_target("audit", LevelFilter::INFO)
         .with_target("postern_agent", level)
         .with_target("postern_store", level);
     let lines = tracing_subscriber::fmt::layer().with_writer(|| Redacting);

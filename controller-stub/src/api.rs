@@ -158,9 +158,12 @@ async fn answer(
     visitor: &Arc<Visitor>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    // Somebody else has the place already: the connection ends.
-    let Some(inside) = visitor.inside() else { return Ok(StatusCode::SERVICE_UNAVAILABLE.into_response()) };
+    let Some(mut inside) = visitor.inside() else { return Ok(full().into_response()) };
     let answer = TowerToHyperService::new(router).call(request.map(Given::of)).await?;
+    // Without a token that is good nothing is done.
+    if answer.status().is_success() {
+        inside.is_known();
+    }
     // It is inside until all of the answer is on its way.
     Ok(answer.map(|body| {
         Body::new(body.map_frame(move |frame| {
@@ -168,6 +171,11 @@ async fn answer(
             frame
         }))
     }))
+}
+
+/// Somebody else has the place already, and the connection is about to end.
+fn full() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the API has more callers than there is room for: try again")
 }
 
 #[cfg(test)]

@@ -144,6 +144,13 @@ This controller does not run connectors itself: a system associated with `server
         #[command(subcommand)]
         command: CaCommand,
     },
+    /// Change the key that the ledger and the payloads are encrypted with; the controller must not be running
+    #[command(after_help = "Example:\n  postern-controller store rotate-key --data-dir /var/lib/postern-controller")]
+    Store {
+        /// What to do.
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
     /// Say how the controller is
     #[command(after_help = "Example:\n  postern-controller status --data-dir ./controller")]
     Status {
@@ -159,6 +166,9 @@ pub struct Serve {
     /// Where everything durable is: keys, ledger, payloads. Made if it is not there, mode 0700
     #[arg(long, env = "POSTERN_CONTROLLER_DATA_DIR")]
     pub data_dir: PathBuf,
+    /// Where the key of the ledger is
+    #[command(flatten)]
+    pub store_key: StoreKey,
     /// Where agents connect to
     #[arg(long, default_value = "0.0.0.0:7443")]
     pub listen: SocketAddr,
@@ -225,6 +235,34 @@ pub struct Serve {
     /// What is logged, e.g. `info` or `postern_controller_stub=debug`
     #[arg(long, env = "POSTERN_CONTROLLER_LOG", default_value = "info")]
     pub log_level: String,
+}
+
+/// Where the key of the ledger is.
+#[derive(Debug, Args)]
+pub struct StoreKey {
+    /// The systemd credential with the key of the ledger and the payloads [default: the file `store.key` in --data-dir]
+    #[arg(long, value_name = "NAME")]
+    pub store_key_credential: Option<String>,
+    /// Where systemd puts credentials
+    #[arg(long, env = "CREDENTIALS_DIRECTORY", hide = true)]
+    pub credentials_directory: Option<PathBuf>,
+}
+
+/// The store of a controller that is not running.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Encrypt everything under a new key; killed at any moment, the store is that of the old key or of the new
+    RotateKey {
+        /// The data directory
+        #[arg(long, env = "POSTERN_CONTROLLER_DATA_DIR")]
+        data_dir: PathBuf,
+        /// Where the present key is.
+        #[command(flatten)]
+        store_key: StoreKey,
+        /// Take the new key from this systemd credential, which `serve` is to name from then on
+        #[arg(long, value_name = "NAME")]
+        new_credential: Option<String>,
+    },
 }
 
 /// How to reach the controller.

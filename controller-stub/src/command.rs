@@ -18,12 +18,14 @@ mod results;
 mod serve;
 mod signing;
 mod status;
+mod store;
 mod submit;
 mod system;
 mod task;
 
 /// Carries a command out.
 pub fn run(command: Command) -> Result<(), Failure> {
+    hardening::keep_files_private();
     hardening::keep_memory_private()
         .map_err(|error| Failure::new(Exit::Failed, format!("core dumps cannot be switched off: {error}")))?;
     match command {
@@ -37,6 +39,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Task { reach, command } => asking(task::run(&reach, command)),
         Command::Outbox { reach, command } => asking(outbox::run(&reach, command)),
         Command::Ca { reach, command } => asking(ca::run(&reach, command)),
+        Command::Store { command } => store::run(command),
         Command::Status { reach } => asking(status::run(&reach)),
     }
 }

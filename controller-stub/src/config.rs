@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use postern_store::Home;
+
 use crate::api::CallRates;
 use crate::limits::Connections;
 use crate::rate::Rate;
@@ -67,6 +69,8 @@ pub enum ConfigError {
 pub struct Config {
     /// Where everything durable is.
     pub data_dir: PathBuf,
+    /// The same with its store.
+    pub home: Home,
     /// Where agents connect to.
     pub listen: SocketAddr,
     /// Where the API is.
@@ -104,6 +108,8 @@ pub struct Config {
 pub struct Raw {
     /// As in [`Config`].
     pub data_dir: PathBuf,
+    /// As in [`Config`].
+    pub home: Home,
     /// As in [`Config`].
     pub listen: SocketAddr,
     /// As in [`Config`].
@@ -175,6 +181,7 @@ impl TryFrom<Raw> for Config {
         }
         Ok(Self {
             data_dir: raw.data_dir,
+            home: raw.home,
             listen: raw.listen,
             api_listen: raw.api_listen,
             api_names: raw.api_names,
@@ -215,6 +222,7 @@ mod tests {
     fn raw() -> Raw {
         Raw {
             data_dir: PathBuf::from("data"),
+            home: Home::with_key_file("data"),
             listen: "0.0.0.0:7443".parse().unwrap(),
             api_listen: "127.0.0.1:7080".parse().unwrap(),
             api_names: Vec::new(),

@@ -2,12 +2,12 @@
 //!
 //! When there is none left, the visitor that has been at the door for longest makes room, one of the network that has
 //! most of them there: whoever means it is through the door in a moment, whoever only holds a place is not. Whoever is
-//! inside makes room for nobody.
+//! inside makes room for nobody, and who was inside and is known comes last.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,8 +44,11 @@ impl From<IpAddr> for Network {
     }
 }
 
-/// Those of one network, the one that came first in front.
-type Queue = BTreeMap<u64, CancellationToken>;
+/// A place in a queue: strangers before those who are known, and each in the order of coming.
+type Turn = (bool, u64);
+
+/// Those of one network, the one that makes room first in front.
+type Queue = BTreeMap<Turn, CancellationToken>;
 
 #[derive(Debug)]
 struct Places {
@@ -62,7 +65,7 @@ impl Places {
     }
 
     /// A place for somebody who comes from there; `None` if everybody is inside.
-    fn enter(&mut self, network: Network) -> Option<(u64, CancellationToken)> {
+    fn enter(&mut self, network: Network) -> Option<(Turn, CancellationToken)> {
         if self.visitors.get(&network).is_some_and(|queue| queue.len() >= self.bounds.visitors_per_network) {
             self.turn_out(network);
         } else if self.visitor_count >= self.bounds.visitors || self.visitor_count + self.inside >= self.bounds.total {
@@ -70,34 +73,36 @@ impl Places {
             self.turn_out(most);
         }
         let turned_out = CancellationToken::new();
-        Some((self.add(network, turned_out.clone()), turned_out))
+        Some((self.add(network, false, turned_out.clone()), turned_out))
     }
 
-    /// The network with most visitors; of several, that of the one who came first.
+    /// The network with most strangers, then with most visitors; of several, that of the one who came first.
     fn most(&self) -> Option<Network> {
-        let came_first = |queue: &Queue| std::cmp::Reverse(queue.first_key_value().map(|(number, _)| *number));
-        self.visitors.iter().max_by_key(|(_, queue)| (queue.len(), came_first(queue))).map(|(network, _)| *network)
+        let came_first = |queue: &Queue| std::cmp::Reverse(queue.first_key_value().map(|(turn, _)| *turn));
+        let strangers = |queue: &Queue| queue.keys().take_while(|(known, _)| !known).count();
+        let weight = |queue: &Queue| (strangers(queue), queue.len(), came_first(queue));
+        self.visitors.iter().max_by_key(|(_, queue)| weight(queue)).map(|(network, _)| *network)
     }
 
     fn turn_out(&mut self, network: Network) {
-        let first = self.visitors.get(&network).and_then(|queue| queue.first_key_value()).map(|(number, _)| *number);
-        if let Some(turned_out) = first.and_then(|number| self.remove(network, number)) {
+        let first = self.visitors.get(&network).and_then(|queue| queue.first_key_value()).map(|(turn, _)| *turn);
+        if let Some(turned_out) = first.and_then(|turn| self.remove(network, turn)) {
             turned_out.cancel();
         }
     }
 
-    /// Puts it behind all others.
-    fn add(&mut self, network: Network, turned_out: CancellationToken) -> u64 {
-        let number = self.next;
+    /// Puts it behind all others of its kind.
+    fn add(&mut self, network: Network, known: bool, turned_out: CancellationToken) -> Turn {
+        let turn = (known, self.next);
         self.next += 1;
-        self.visitors.entry(network).or_default().insert(number, turned_out);
+        self.visitors.entry(network).or_default().insert(turn, turned_out);
         self.visitor_count += 1;
-        number
+        turn
     }
 
-    fn remove(&mut self, network: Network, number: u64) -> Option<CancellationToken> {
+    fn remove(&mut self, network: Network, turn: Turn) -> Option<CancellationToken> {
         let queue = self.visitors.get_mut(&network)?;
-        let removed = queue.remove(&number)?;
+        let removed = queue.remove(&turn)?;
         if queue.is_empty() {
             self.visitors.remove(&network);
         }
@@ -158,8 +163,14 @@ impl Door {
 
     fn enter(&self, address: IpAddr) -> Option<Visitor> {
         let network = Network::from(address);
-        let (number, turned_out) = self.places().enter(network)?;
-        Some(Visitor { door: self.clone(), network, number: AtomicU64::new(number), turned_out })
+        let ((_, number), turned_out) = self.places().enter(network)?;
+        Some(Visitor {
+            door: self.clone(),
+            network,
+            known: AtomicBool::new(false),
+            number: AtomicU64::new(number),
+            turned_out,
+        })
     }
 
     #[cfg(test)]
@@ -177,7 +188,8 @@ impl Door {
 pub struct Visitor {
     door: Door,
     network: Network,
-    /// Of its place while it has one at the door; changed under the lock of the door alone.
+    /// Its turn while it has a place at the door; changed under the lock of the door alone.
+    known: AtomicBool,
     number: AtomicU64,
     turned_out: CancellationToken,
 }
@@ -196,28 +208,43 @@ impl Visitor {
     /// Takes it inside, until what is returned is dropped. `None` if its place was taken already.
     pub fn inside(self: &Arc<Self>) -> Option<Inside> {
         let mut places = self.door.places();
-        places.remove(self.network, self.number.load(Ordering::Relaxed))?;
+        places.remove(self.network, self.turn())?;
         places.inside += 1;
-        Some(Inside(Arc::clone(self)))
+        Some(Inside { visitor: Arc::clone(self), known: self.known.load(Ordering::Relaxed) })
+    }
+
+    fn turn(&self) -> Turn {
+        (self.known.load(Ordering::Relaxed), self.number.load(Ordering::Relaxed))
     }
 }
 
 impl Drop for Visitor {
     fn drop(&mut self) {
-        self.door.places().remove(self.network, self.number.load(Ordering::Relaxed));
+        self.door.places().remove(self.network, self.turn());
     }
 }
 
 /// A place inside.
 #[derive(Debug)]
-pub struct Inside(Arc<Visitor>);
+pub struct Inside {
+    visitor: Arc<Visitor>,
+    known: bool,
+}
+
+impl Inside {
+    /// It showed that it belongs here: back at the door, it makes room after all strangers.
+    pub fn is_known(&mut self) {
+        self.known = true;
+    }
+}
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        let visitor = &self.0;
+        let visitor = &self.visitor;
         let mut places = visitor.door.places();
         places.inside -= 1;
-        let number = places.add(visitor.network, visitor.turned_out.clone());
+        let (known, number) = places.add(visitor.network, self.known, visitor.turned_out.clone());
+        visitor.known.store(known, Ordering::Relaxed);
         visitor.number.store(number, Ordering::Relaxed);
     }
 }
@@ -273,13 +300,33 @@ mod tests {
         let members: Vec<_> =
             (0..6).map(|_| enter(&door, "10.0.0.1").unwrap()).map(|it| it.inside().unwrap()).collect();
         assert!(enter(&door, "10.0.0.2").is_none(), "six are inside");
-        assert!(members.iter().all(|it| !is_out(&it.0)));
+        assert!(members.iter().all(|it| !is_out(&it.visitor)));
         drop(members);
         let visitor = enter(&door, "10.0.0.2").unwrap();
         let inside = visitor.inside().unwrap();
         assert!(visitor.inside().is_none(), "it has one place");
         drop(inside);
         assert!(visitor.inside().is_some(), "and gets it back");
+    }
+
+    /// Let all wait in one queue, and whoever only holds connections to the API ends those of its callers.
+    #[test]
+    fn who_is_known_makes_room_after_all_strangers() {
+        let door = Door::new(Bounds { total: 4, visitors: 4, visitors_per_network: 4 });
+        let known: Vec<_> = (0..2).map(|_| enter(&door, "127.0.0.1").unwrap()).collect();
+        for caller in &known {
+            caller.inside().unwrap().is_known();
+        }
+        let strangers: Vec<_> = (0..4).map(|_| enter(&door, "127.0.0.1").unwrap()).collect();
+        assert!(is_out(&strangers[0]) && is_out(&strangers[1]) && known.iter().all(|it| !is_out(it)));
+        drop(strangers);
+        let crowd: Vec<_> = (0..4).map(|_| enter(&door, "127.0.0.1").unwrap()).collect();
+        assert!(known.iter().all(|it| !is_out(it)), "two strangers made room for two");
+        for it in crowd.iter().filter(|it| !is_out(it)) {
+            it.inside().unwrap().is_known();
+        }
+        let _last = enter(&door, "127.0.0.3").unwrap();
+        assert!(is_out(&known[0]), "of those who are known, the one that rests for longest");
     }
 
     #[test]

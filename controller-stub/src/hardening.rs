@@ -1,6 +1,12 @@
-//! What this process gives up, so that the secrets in its memory stay there.
+//! What this process gives up, so that its secrets stay with it.
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
+
+/// Whatever this process makes is its user's alone, also what a library makes that knows nothing of modes.
+pub fn keep_files_private() {
+    umask(Mode::RWXG | Mode::RWXO);
+}
 
 /// Sees to it that a crash leaves no image of the memory behind, and that no other process of this user reads it.
 pub fn keep_memory_private() -> std::io::Result<()> {

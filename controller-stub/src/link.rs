@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use postern_store::Spool;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::ca::Authority;
+use crate::clock;
 use crate::dispatcher::Handle;
 use crate::door::{Door, Visitor};
 use crate::exit::Chain;
@@ -25,7 +28,7 @@ mod tls;
 mod websocket;
 
 pub use enroll::Applicants;
-pub use tls::{Tls, TlsError, server_config};
+pub use tls::{TlsError, server_config};
 
 use accept::{AcceptError, Accepted, Place};
 
@@ -42,13 +45,43 @@ pub struct Link {
     pub applicants: Applicants,
 }
 
+/// TLS as agents see it, which changes with the authority.
+pub struct Tls {
+    names: Vec<String>,
+    authority: watch::Receiver<Arc<Authority>>,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    /// With a certificate for `names`.
+    pub fn new(names: Vec<String>, authority: watch::Receiver<Arc<Authority>>) -> Result<Self, TlsError> {
+        let config = server_config(&authority.borrow(), &names, clock::wall())?;
+        Ok(Self { names, authority, acceptor: TlsAcceptor::from(config) })
+    }
+
+    /// Waits until the authority has changed, and follows it.
+    async fn follow(&mut self) {
+        if self.authority.changed().await.is_err() {
+            // Nothing decides any more.
+            return std::future::pending().await;
+        }
+        let config = server_config(&self.authority.borrow_and_update(), &self.names, clock::wall());
+        match config {
+            Ok(config) => self.acceptor = TlsAcceptor::from(config),
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the listener goes on with the roots it had: start the controller again");
+            }
+        }
+    }
+}
+
 impl Link {
     /// Accepts connections until `stop`.
     pub async fn listen(
         self,
         listener: TcpListener,
-        door: Door,
         mut tls: Tls,
+        door: Door,
         spawner: Spawner,
         stop: CancellationToken,
     ) {
@@ -58,8 +91,8 @@ impl Link {
                 () = tls.follow() => continue,
                 accepted = door.accept(&listener) => accepted,
             };
-            let (link, acceptor) = (self.clone(), tls.acceptor());
-            spawner.spawn(move |stop| link.serve(stream, address, acceptor, Arc::new(visitor), stop));
+            let (link, acceptor, visitor) = (self.clone(), tls.acceptor.clone(), Arc::new(visitor));
+            spawner.spawn(move |stop| async move { link.serve(stream, address, &acceptor, visitor, stop).await });
         }
     }
 
@@ -67,14 +100,14 @@ impl Link {
         self,
         stream: TcpStream,
         address: SocketAddr,
-        tls: TlsAcceptor,
+        tls: &TlsAcceptor,
         visitor: Arc<Visitor>,
         stop: CancellationToken,
     ) {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             () = visitor.turned_out() => return turned_out(&visitor, address),
-            accepted = handshake(stream, &tls) => accepted,
+            accepted = handshake(stream, tls) => accepted,
         };
         match accepted {
             Ok(Ok(Accepted { socket, place: Place::Session(peer) })) => {
@@ -110,16 +143,13 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
-    use crate::ca::Authority;
-    use crate::clock;
 
     /// Take the time-out away, and a stranger keeps its place for ever.
     #[tokio::test(start_paused = true)]
     async fn a_handshake_that_does_not_go_on_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::open(folder.path(), clock::wall()).unwrap();
-        let config = server_config(&authority, &["localhost".to_owned()], clock::wall());
-        let tls = TlsAcceptor::from(config.unwrap());
+        let tls = TlsAcceptor::from(server_config(&authority, &["localhost".to_owned()], clock::wall()).unwrap());
         for begun in [&b""[..], &[22, 3, 1, 2, 0, 1, 0]] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let mut stranger = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

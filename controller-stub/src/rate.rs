@@ -122,9 +122,9 @@ fn micros(at: Timestamp) -> u64 {
 /// Where a caller comes from, as far as callers are told apart: an address of IPv4, or the network of one of IPv6,
 /// because whoever has one address there has 2⁶⁴ of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Origin(IpAddr);
+pub struct Network(IpAddr);
 
-impl From<IpAddr> for Origin {
+impl From<IpAddr> for Network {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(address) => {
@@ -212,10 +212,10 @@ mod tests {
 
     #[test]
     fn an_address_of_ipv6_counts_for_its_network() {
-        let origin = |text: &str| Origin::from(text.parse::<IpAddr>().unwrap());
-        assert_eq!(origin("2001:db8:1:2::1"), origin("2001:db8:1:2:ffff::9"));
-        assert_ne!(origin("2001:db8:1:2::1"), origin("2001:db8:1:3::1"));
-        assert_eq!(origin("::ffff:192.0.2.1"), origin("192.0.2.1"));
-        assert_ne!(origin("192.0.2.1"), origin("192.0.2.2"));
+        let network = |text: &str| Network::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
     }
 }

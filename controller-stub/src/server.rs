@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_store::private::{self, PrivateError};
-use postern_store::{Opened, Options, Spool, Store, StoreError, StoreKey};
+use postern_store::{Home, HomeError, Opened, Options, Spool, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::access;
+use crate::access::{self, Presented};
 use crate::api::{self, Api};
 use crate::audit::Scribe;
 use crate::ca::Authority;
@@ -69,8 +69,7 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     let at = clock::moment();
     let unusable = |error: &dyn std::error::Error| Failure::from_error(Exit::Configuration, error);
     private::directory(&config.data_dir).map_err(|error| unusable(&error))?;
-    let key = StoreKey::load_or_create(&config.data_dir.join("store.key")).map_err(|error| unusable(&error))?;
-    let store = open_store(&config.data_dir.join("store"), &key, at.wall.0 / 1000)?;
+    let store = open_store(&config.home, at.wall.0 / 1000)?;
     let spool = store.spool().map_err(|error| Failure::from_error(Exit::Store, &error))?;
     let ledger = Ledger::new(store);
 
@@ -100,9 +99,8 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     Ok(Parts { ledger, spool, state })
 }
 
-fn open_store(path: &Path, key: &StoreKey, now: u64) -> Result<Store, Failure> {
-    let Opened { store, recovered } =
-        Store::open(path, key, &Options::default(), now).map_err(|error| store_failure(&error))?;
+fn open_store(home: &Home, now: u64) -> Result<Store, Failure> {
+    let Opened { store, recovered } = home.open(&Options::default(), now).map_err(|error| home_failure(&error))?;
     match recovered.and_then(|it| it.moved_aside) {
         None => Ok(store),
         // Members and tasks are gone with it: beginning anew is for a person to decide.
@@ -115,6 +113,15 @@ fn open_store(path: &Path, key: &StoreKey, now: u64) -> Result<Store, Failure> {
                 aside.to.display()
             ),
         )),
+    }
+}
+
+/// Why the store and its key are not usable.
+pub fn home_failure(error: &HomeError) -> Failure {
+    match error {
+        HomeError::Key(error) => Failure::from_error(Exit::Configuration, error),
+        HomeError::Store(error) => store_failure(error),
+        HomeError::Spool(error) => Failure::from_error(Exit::Store, error),
     }
 }
 
@@ -142,9 +149,12 @@ fn ledger_failure(error: &LedgerError) -> Failure {
 fn bootstrap(data_dir: &Path, state: &mut State, at: Moment) -> Result<(), PrivateError> {
     let path = data_dir.join("api.token");
     let file = match private::read_if_any(&path, MAX_FILE)? {
-        None => TokenFile::Missing,
+        None => TokenFile::Holds(None),
         Some(text) if text.trim_ascii().is_empty() => TokenFile::Empty,
-        Some(_) => TokenFile::Written,
+        Some(text) => {
+            let token = str::from_utf8(&text).ok().and_then(|it| it.parse::<Presented>().ok());
+            TokenFile::Holds(token.map(|it| it.id))
+        }
     };
     if !state.wants_bootstrap(file, at) {
         return Ok(());
@@ -219,7 +229,7 @@ fn start_link(spawner: &Spawner, config: &Config, handle: &Handle, spool: Spool,
     let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, applicants };
     let door = Door::new(config.connections.with_descriptors().bounds());
     let sessions = spawner.clone();
-    spawner.spawn(|stop| link.listen(listener, door, tls, sessions, stop));
+    spawner.spawn(|stop| link.listen(listener, tls, door, sessions, stop));
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -15,6 +15,7 @@ use crate::clock::Moment;
 use crate::queue::{Config, Queue};
 
 pub mod api_tokens;
+mod attempts;
 pub mod audit;
 mod certificates;
 mod clusters;
@@ -25,7 +26,6 @@ pub mod members;
 mod offers;
 pub mod origin;
 pub mod outbox;
-mod patience;
 pub mod record;
 pub mod records;
 mod refusal;
@@ -40,10 +40,10 @@ pub mod tasks;
 mod words;
 
 use api_tokens::{ApiTokens, Published};
+use attempts::Attempts;
 use audit::Audit;
 pub use finished::Retention;
 use ledger::{LedgerError, Write};
-use patience::Patience;
 use record::{
     ClusterRecord, Direction, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord,
     TokenRecord,
@@ -118,7 +118,7 @@ pub struct State {
     /// The payloads of unfinished tasks, in the order they were submitted with.
     inputs_of: BTreeMap<TaskId, Vec<StreamId>>,
     queue: Queue,
-    patience: Patience,
+    attempts: Attempts,
     finished: finished::Finished,
     progress: BTreeMap<TaskId, Progress>,
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
@@ -227,7 +227,7 @@ impl State {
             inputs_of,
             members,
             queue,
-            patience: Patience::new(settings.certificate_life),
+            attempts: Attempts::new(settings.certificate_life),
             finished,
             records: Box::new(records),
             authority,

@@ -102,10 +102,9 @@ async fn whatever_is_wrong_with_a_configuration_keeps_the_agent_from_starting() 
     agent.enroll(&lab.controller).await;
     let good = std::fs::read_to_string(agent.config()).unwrap();
     let folder = agent.folder().display().to_string();
-    for (name, content) in [("empty", "\n"), ("large", &"x".repeat(20_000)), ("exposed", "x"), ("garbage", "hello")] {
+    for (name, content) in [("empty", "\n"), ("large", &"x".repeat(20_000)), ("garbage", "hello")] {
         agent.write_secret(name, content);
     }
-    std::fs::set_permissions(agent.folder().join("exposed"), std::fs::Permissions::from_mode(0o640)).unwrap();
     std::fs::write(agent.folder().join("binary"), [0xff]).unwrap();
     std::fs::set_permissions(agent.folder().join("binary"), std::fs::Permissions::from_mode(0o600)).unwrap();
 
@@ -124,7 +123,6 @@ async fn whatever_is_wrong_with_a_configuration_keeps_the_agent_from_starting() 
     );
     let rows = [
         secret(&file("absent"), &["correct its name", "No such file"]),
-        secret(&file("exposed"), &["chmod 600"]),
         secret(&file("empty"), &["is empty"]),
         secret(&file("large"), &["more than 16 KiB"]),
         secret(&file("binary"), &["not UTF-8"]),
@@ -160,24 +158,6 @@ async fn whatever_is_wrong_with_a_configuration_keeps_the_agent_from_starting() 
     let proxy = proxy.replace("domain = ", "");
     std::fs::write(agent.config(), good.replace("[controller]", &format!("[controller]\n{proxy}"))).unwrap();
     says(&agent.run(&["run"]).await, 78, &["agent.toml:5", "`proxy`", "correct its name"]);
-}
-
-#[tokio::test]
-async fn keys_that_others_can_read_are_refused_with_the_command_that_mends_them() {
-    let lab = Lab::start(programs()).await;
-    let mut agent = lab.agent("agent");
-    agent.enroll(&lab.controller).await;
-    for (path, mode, words) in [
-        ("state/store", 0o700, ["chmod 700", "store"]),
-        ("state/store.key", 0o600, ["chmod 600", "store.key"]),
-        ("state/identity/current.pem", 0o600, ["chmod 600", "current.pem"]),
-        ("state", 0o700, ["chmod 700", "state"]),
-    ] {
-        let set = |mode| std::fs::set_permissions(agent.folder().join(path), std::fs::Permissions::from_mode(mode));
-        set(mode | 0o040).unwrap();
-        says(&agent.run(&["run"]).await, 78, &words);
-        set(mode).unwrap();
-    }
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod at_rest;
+mod audit;
 mod bad_input;
 mod collections;
 mod crashes;
@@ -23,6 +25,7 @@ mod power;
 mod proxies;
 mod python;
 mod renewal;
+mod roles;
 mod roots;
 mod sealing;
 mod secrets;

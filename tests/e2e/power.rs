@@ -1,6 +1,6 @@
 //! F17: the power goes, and what was not durable is lost or torn.
 
-use postern_tests::powercut::{self, Guard, Plan, Tally};
+use postern_tests::powercut::{self, Guard, Plan, Tally, rotation};
 
 use crate::programs;
 
@@ -22,6 +22,19 @@ fn f17_a_power_cut_at_any_moment_loses_nothing_that_was_told() {
 fn f17_a_guard_that_is_left_out_is_missed() {
     for guard in [Guard::DataSync, Guard::FileSync, Guard::DirectorySync] {
         let tally = cut(50, Some(guard));
+        assert!(tally.lost + tally.unopenable + tally.payloads > 0, "{guard:?}: {tally:?}");
+    }
+}
+
+/// Behind everything that a change of the key does to the disk. Planted were: the records under the new key not synced, the
+/// new key made durable after the store was that of the new key, and what is under the old one removed before.
+#[test]
+fn f17_a_store_whose_key_is_being_changed_opens_after_a_kill_or_a_power_cut_at_any_write() {
+    let tally = rotation(programs(), 1, None).unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!(tally.violations, Vec::<String>::new(), "{tally:?}");
+    assert!(tally.states > 150 && tally.at_risk > 0, "{tally:?}");
+    for guard in [Guard::FileSync, Guard::DirectorySync] {
+        let tally = rotation(programs(), 4, Some(guard)).unwrap_or_else(|why| panic!("{why}"));
         assert!(tally.lost + tally.unopenable + tally.payloads > 0, "{guard:?}: {tally:?}");
     }
 }

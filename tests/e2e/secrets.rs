@@ -8,7 +8,7 @@ use postern_fail_point::Point;
 use postern_tests::lab::{AgentOptions, SYSTEM, SignIn};
 use postern_tests::leak::{Search, Wanted};
 use postern_tests::proxy::{Passing, Tap};
-use postern_tests::{Agent, Lab};
+use postern_tests::{Agent, Lab, wait_for};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use salesforce_sim::{Fault, Matching, Mishap};
@@ -152,6 +152,7 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
         wanted.push(Wanted::new(file.display().to_string(), secret.trim_ascii_end()));
     }
     scene.import().await;
+    scene.memory_holds_keys_alone(&wanted).await;
     scene.sign_in_is_refused().await;
     scene.search(wanted).await;
 }
@@ -204,12 +205,23 @@ impl Scene {
         assert!(tested.contains("came too early"), "{tested}");
     }
 
+    /// An image of an agent that has done its work holds what it needs at any moment, and one of the controller its own
+    /// keys.
+    async fn memory_holds_keys_alone(&self, wanted: &[Wanted]) {
+        let of_agent = ["sealing.key of ", "store.key of ", "the agent's TLS key "];
+        memory_holds_alone(&of_agent, "the agent's memory", self.agent.pid(), self.agent.member(), wanted).await;
+        let of_controller = ["store.key of ", "ca.key of ", "api.token of "];
+        let process = self.lab.controller.pid();
+        memory_holds_alone(&of_controller, "the controller's memory", process, self.agent.member(), wanted).await;
+    }
+
     /// Looks through everything that is there.
     async fn search(mut self, wanted: Vec<Wanted>) {
         self.printed.push_str(&self.agent.status().await.to_string());
         for list in [&["task", "list"][..], &["member", "list"], &["system", "list"], &["status"]] {
             self.cli(list).await;
         }
+        self.memory_holds_keys_alone(&wanted).await;
         // What is no secret has to be found, or nothing was looked at.
         let member = Wanted::new("the member", self.agent.member().as_bytes());
         let account = Wanted::new("the account", JOE.as_bytes());
@@ -224,8 +236,46 @@ impl Scene {
         let (plain, leaks): (Vec<_>, Vec<_>) =
             search.found.into_iter().partition(|it| it.starts_with("the member") || it.starts_with("the account"));
         assert_eq!(leaks, Vec::<String>::new());
-        for place in ["agent.log", "the controller's log", "what was printed", "the line"] {
+        for place in ["agent.log", "state/audit/00000001.jsonl", "the controller's log", "what was printed", "the line"]
+        {
             assert!(plain.iter().any(|it| it.ends_with(place)), "{place} was not searched: {plain:?}");
         }
+    }
+}
+
+/// Waits until the memory of a process holds no secret but these, by the beginnings of their names: buffers go with their
+/// connections, and these a moment after the answer that they are given up for. The member has to be found, or nothing was
+/// looked at.
+async fn memory_holds_alone(stays: &[&str], place: &str, process: Option<u32>, member: &str, wanted: &[Wanted]) {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("{place} was not searched: only root may look into programs that keep theirs private");
+        return;
+    }
+    let all = [wanted, &[Wanted::new("the member", member.as_bytes())]].concat();
+    wait_for("no secret to be in memory", async || {
+        let mut search = Search::new(all.clone());
+        search.look_into(place, process.unwrap()).expect("CAP_SYS_PTRACE, which root has outside of most containers");
+        let is_plain = |it: &String| it.starts_with("the member ");
+        assert!(search.found.iter().any(is_plain), "{place} was not searched: {:?}", search.found);
+        search.found.retain(|it| !is_plain(it) && !stays.iter().any(|name| it.starts_with(name)));
+        if search.found.is_empty() { Ok(()) } else { Err(search.found) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_agent_that_has_signed_in_keeps_no_credential_in_memory() {
+    let lab = Lab::start(programs()).await;
+    let secrets = [
+        Wanted::new("the consumer secret", salesforce_sim::CONSUMER_SECRET.as_bytes()),
+        Wanted::new("the service account's password", salesforce_sim::ADMIN_PASSWORD.as_bytes()),
+        Wanted::new("the service account's security token", salesforce_sim::ADMIN_TOKEN.as_bytes()),
+    ];
+    for (name, sign_in) in [("oauth", SignIn::ClientCredentials), ("soap", SignIn::Soap)] {
+        let mut agent = lab.member_with(name, AgentOptions { sign_in, ..AgentOptions::default() }).await;
+        let task = lab.controller.submit("validate_user", JOE).await;
+        assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
+        memory_holds_alone(&[], "the agent's memory", agent.pid(), agent.member(), &secrets).await;
+        assert_eq!(agent.terminate().await, Some(0));
     }
 }

@@ -51,6 +51,8 @@ pub struct Tally {
     pub entries: BTreeMap<String, u64>,
     /// Effects the simulator counted: of enabling, disabling and expiring, passwords given, users made.
     pub effects: u64,
+    /// Lines of the agents' audit logs.
+    pub audited: u64,
     /// What must not be: each a sentence. Empty is what a run is for.
     pub violations: Vec<String>,
 }
@@ -81,7 +83,7 @@ pub async fn run(binary: &Path, rounds: u64, kills: Kills, mut say: impl FnMut(&
     };
     tokio::join!(killing, world.work());
     let (mut tally, deaths) = killer.end();
-    audit::audit(world, &deaths, &mut tally).await;
+    audit::audit(world, &agents, &deaths, &mut tally).await;
     for agent in &agents {
         audit::check_stores(&lab.controller, agent, &mut tally);
     }

@@ -1,5 +1,9 @@
 //! Finds a secret wherever it may have got to, in whatever form it got there.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
@@ -46,16 +50,16 @@ impl Wanted {
         }
         Self { name: name.into(), forms }
     }
-
-    /// The first form in which it is in these bytes.
-    fn found_in(&self, bytes: &[u8]) -> Option<&'static str> {
-        self.forms.iter().find(|(_, form)| contains(bytes, form)).map(|(name, _)| *name)
-    }
 }
+
+/// The pairs of bytes that there are.
+const PAIRS: usize = 1 << 16;
 
 /// Looks for secrets, and keeps where they were.
 pub struct Search {
     wanted: Vec<Wanted>,
+    /// For each pair of bytes the forms that begin with it, so that much is searched for much at once.
+    begins: Vec<Vec<(usize, usize)>>,
     /// What was found, each a sentence.
     pub found: Vec<String>,
 }
@@ -63,15 +67,62 @@ pub struct Search {
 impl Search {
     /// A search for these.
     pub fn new(wanted: Vec<Wanted>) -> Self {
-        Self { wanted, found: Vec::new() }
+        let mut begins = vec![Vec::new(); PAIRS];
+        for (number, it) in wanted.iter().enumerate() {
+            for (form, (_, bytes)) in it.forms.iter().enumerate() {
+                begins[pair(bytes)].push((number, form));
+            }
+        }
+        Self { wanted, begins, found: Vec::new() }
     }
 
     /// Looks at something that has a name.
     pub fn look(&mut self, place: &str, bytes: &[u8]) {
-        for wanted in &self.wanted {
-            if let Some(form) = wanted.found_in(bytes) {
-                self.found.push(format!("{} ({form}) is in {place}", wanted.name));
+        let found = self.found_in(bytes);
+        self.tell(place, &found);
+    }
+
+    /// Looks at what a process has in its memory, and no file has: what would be in an image of it.
+    ///
+    /// # Errors
+    ///
+    /// What the system said. Only who may trace any process, as root may, looks into one that keeps its memory private.
+    pub fn look_into(&mut self, place: &str, process: u32) -> io::Result<()> {
+        let maps = std::fs::read_to_string(format!("/proc/{process}/maps"))?;
+        let memory = File::open(format!("/proc/{process}/mem"))?;
+        let mut found = BTreeMap::new();
+        for line in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|mode| mode.starts_with("rw"))) {
+            let (begin, end) = line.split(' ').next().and_then(|range| range.split_once('-')).expect("a range");
+            let number = |text| u64::from_str_radix(text, 16).expect("an address");
+            let mut bytes = vec![0; usize::try_from(number(end) - number(begin)).expect("what memory has room for")];
+            // It may have been given back since.
+            if memory.read_exact_at(&mut bytes, number(begin)).is_err() {
+                continue;
             }
+            found.append(&mut self.found_in(&bytes));
+        }
+        self.tell(place, &found);
+        Ok(())
+    }
+
+    /// What is in these bytes: the number of each secret, with that of the first of its forms.
+    fn found_in(&self, bytes: &[u8]) -> BTreeMap<usize, usize> {
+        let mut found = BTreeMap::new();
+        for (place, two) in bytes.windows(2).enumerate() {
+            for (number, form) in &self.begins[pair(two)] {
+                if bytes[place..].starts_with(&self.wanted[*number].forms[*form].1) {
+                    let first = found.entry(*number).or_insert(*form);
+                    *first = *form.min(first);
+                }
+            }
+        }
+        found
+    }
+
+    fn tell(&mut self, place: &str, found: &BTreeMap<usize, usize>) {
+        for (number, form) in found {
+            let wanted = &self.wanted[*number];
+            self.found.push(format!("{} ({}) is in {place}", wanted.name, wanted.forms[*form].0));
         }
     }
 
@@ -94,17 +145,8 @@ impl Search {
     }
 }
 
-fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    let Some(first) = needle.first() else { return false };
-    let mut from = 0;
-    while let Some(at) = bytes.get(from..).and_then(|rest| rest.iter().position(|byte| byte == first)) {
-        let start = from + at;
-        if bytes.get(start..).is_some_and(|rest| rest.starts_with(needle)) {
-            return true;
-        }
-        from = start + 1;
-    }
-    false
+fn pair(bytes: &[u8]) -> usize {
+    bytes.iter().take(2).fold(0, |pair, byte| pair << 8 | usize::from(*byte))
 }
 
 #[cfg(test)]

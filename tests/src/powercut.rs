@@ -9,6 +9,7 @@ mod agent;
 mod dice;
 mod engine;
 mod journal;
+mod rotation;
 mod script;
 mod states;
 mod told;
@@ -23,6 +24,7 @@ use std::process::{Command, ExitCode, Stdio};
 use clap::ValueEnum as _;
 use dice::Dice;
 use journal::{Event, FileNo};
+pub use rotation::rotation;
 use serde::{Deserialize, Serialize};
 pub use states::Guard;
 use states::{Disk, Rules, Tree};
@@ -418,6 +420,7 @@ pub fn worker_main() -> ExitCode {
     };
     let done = match work.as_str() {
         "agent" => agent::work(Path::new(folder), script, steps, &say).map_err(text),
+        "rotation" => rotation::work(Path::new(folder), &say).map_err(text),
         _ => engine::work(Path::new(folder), script, steps, &say).map_err(text),
     };
     match done {

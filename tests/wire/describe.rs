@@ -144,10 +144,10 @@ describe! {
     v1::CertRenew { csr }
     v1::CertIssued { request, certificate }
     v1::CertRefused { request, reason, message }
-    v1::TrustBundle { number, roots }
-    v1::TrustBundleAck { number }
     v1::KeyAnnounce { keys }
     v1::KeyAck { newest }
+    v1::TrustBundle { number, roots }
+    v1::TrustBundleAck { number }
     v1::StreamRef { id, length, sha256 }
     v1::Observation { member, epoch, outcome, certainty }
     v1::Offer {

@@ -11,6 +11,8 @@ pub struct JournalEntry {
     pub mark: Mark,
     /// What the connector wants to know after a crash. Never a secret in clear.
     pub note: Vec<u8>,
+    /// Of an intent: what the call is to change, as the audit log tells it. Empty if it tells nothing.
+    pub effect: Vec<u8>,
 }
 
 /// What an entry says of its step.
@@ -32,7 +34,7 @@ impl JournalEntry {
     /// The entry that takes this intent back.
     #[must_use]
     pub fn taken_back(&self) -> Self {
-        Self { mark: Mark::TakenBack, ..self.clone() }
+        Self { mark: Mark::TakenBack, effect: Vec::new(), ..self.clone() }
     }
 }
 
@@ -124,7 +126,7 @@ mod tests {
     use super::*;
 
     fn entry(step: u32, mark: Mark, note: u8) -> JournalEntry {
-        JournalEntry { step, mark, note: vec![note] }
+        JournalEntry { step, mark, note: vec![note], effect: Vec::new() }
     }
 
     fn earlier(journal: &[JournalEntry]) -> Earlier {
@@ -165,7 +167,7 @@ mod tests {
         let mut many = Earlier::default();
         for step in 0..1_000_000 {
             for mark in [Memo, Intent, Done] {
-                many.add(JournalEntry { step, mark, note: vec![0; 100] });
+                many.add(JournalEntry { note: vec![0; 100], ..entry(step, mark, 0) });
             }
         }
         assert_eq!((many.done.len(), many.open.len(), many.has_changed()), (1, 0, true));

@@ -79,6 +79,8 @@ pub enum Write {
     PutState(TaskId, TaskState),
     /// A task's journal grows by one entry.
     PutJournal(TaskId, u32, JournalEntry),
+    /// The audit log grows by one event. It counts with the write behind it, or, if there is none, by itself.
+    PutAudit(Vec<u8>),
     /// A task is no longer held: offer, state and journal go.
     DeleteTask(TaskId),
     /// A report is owed to the controller, and the next one will have the number after it.

@@ -216,7 +216,7 @@ pub struct ImportBatch {
     /// `encrypted`, `audited`; may be repeated.
     #[arg(long = "attribute", value_name = "NAME=WORD,…")]
     pub attributes: Vec<Rule>,
-    /// The attribute that names an entry in the audit; without it, what names the account.
+    /// The attribute whose value stands with each entry in the audit log, beside the account.
     #[arg(long, value_name = "NAME", default_value = "")]
     pub audit_key: String,
     /// The attribute whose value is the account's id for you, e.g. `Id`, `FederationIdentifier` or `EmployeeNumber`; each

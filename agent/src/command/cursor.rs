@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Failed, load, say, say_json};
+use super::{Failed, load_private, say, say_json};
 use crate::cli::{Cursor, CursorCommand};
 use crate::config::System;
 use crate::connector::{self, Standing};
@@ -13,9 +13,9 @@ use crate::kept::Kept;
 use crate::store::Store;
 
 pub(super) async fn run(config: &Path, options: &Cursor) -> Result<Exit, Failed> {
-    let config = load(config)?;
+    let config = load_private(config)?;
     let system = super::check_system(&config, &options.system)?;
-    let (store, _) = Store::open(&config.state_dir)?;
+    let (store, _) = Store::open_in(&config.home())?;
     let kept = Kept::new(store, system.name.clone());
     match &options.command {
         CursorCommand::List { json } => list(&cursors(system, &kept)?, *json),

@@ -9,7 +9,7 @@ use postern_protocol::enrollment::v1::Enrolled;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Failed, load, say_json, say_pairs};
+use super::{Failed, load_private, say_json, say_pairs};
 use crate::app::{host_name, proxy_route};
 use crate::cli::Enroll;
 use crate::enrollment::{Applicant, EnrollmentError, enroll};
@@ -23,7 +23,7 @@ const REVOKE: &str = "postern-controller member revoke";
 const MAX_TOKEN: u64 = 4096;
 
 pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> {
-    let config = load(config)?;
+    let config = load_private(config)?;
     let token = match options.token {
         Some(token) => Zeroizing::new(token),
         None => read_token(options.token_file.as_deref())?,
@@ -35,7 +35,7 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
         check_old(old, &token, options.again, &config.state_dir)?;
     }
     // Everything the request names is on disk before it is sent.
-    let (store, _) = Store::open(&config.state_dir)?;
+    let (store, _) = Store::open_in(&config.home())?;
     let keys = identity.sealing_keys()?;
     let newest = keys.first().ok_or_else(|| Failed::new(Exit::Bug, "there is no sealing key"))?;
     let credential = identity.applicant(old.as_ref().is_some_and(|old| old.token == Some(token.id)))?;

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use self::password_file::PasswordFile;
 use self::rest_file::RestFile;
-use super::{Failed, load, say_error};
+use super::{Failed, load_private, say_error};
 use crate::app::App;
 use crate::cli::Exec;
 use crate::dispatcher::LocalEvent;
@@ -52,7 +52,7 @@ impl LocalTask {
 }
 
 pub(super) async fn run(config: &Path, options: Exec) -> Result<Exit, Failed> {
-    let config = load(config)?;
+    let config = load_private(config)?;
     let mut local = offer::read(options.task)?;
     super::check_system(&config, &local.system)?;
     let app = App::start(&config)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Failed, load, say};
+use super::{Failed, load_private, say};
 use crate::cli::ResetSignIn;
 use crate::connector;
 use crate::exit::Exit;
@@ -10,9 +10,9 @@ use crate::kept::Kept;
 use crate::store::Store;
 
 pub(super) async fn run(config: &Path, options: &ResetSignIn) -> Result<Exit, Failed> {
-    let config = load(config)?;
+    let config = load_private(config)?;
     let system = super::check_system(&config, &options.system)?;
-    let (store, _) = Store::open(&config.state_dir)?;
+    let (store, _) = Store::open_in(&config.home())?;
     let kept = Kept::new(store, system.name.clone());
     connector::reset_sign_in(system, &kept).await.map_err(|failure| Failed::new(Exit::Store, failure.to_string()))?;
     say(format_args!("the next task on `{}` signs in again", system.name));

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::ready_file::ReadyFile;
-use super::{Failed, load};
+use super::{Failed, load_private};
 use crate::app::{App, AppError};
 use crate::chain::Chain;
 use crate::cli::Run;
@@ -28,7 +28,7 @@ const STORE_WAIT: Duration = Duration::from_millis(200);
 const TIDY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
-    let mut config = load(config)?;
+    let mut config = load_private(config)?;
     let Terms { life, keep } = config.sealing_keys;
     config.sealing_keys = Terms {
         life: options.sealing_key_secs.map_or(life, Duration::from_secs),
@@ -48,7 +48,7 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let (link, certificate) = app.connect(&config)?;
     let side = Spawner::default();
     let collections = app.collect();
-    let told = Told { link: link.clone(), certificate, collections };
+    let told = Told { link: link.clone(), certificate, audit: app.audit(), collections };
     serve_status(listener, &identity, &app, told, &side);
     let up = Spawner::default();
     if let Some(file) = ready_file {

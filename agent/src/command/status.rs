@@ -60,6 +60,7 @@ fn show_running(report: &Report, json: bool) {
             ),
         ),
     ];
+    pairs.push(("audit log", audit_words(&report.audit)));
     pairs.extend(report.collections.iter().map(|collection| ("collection", collection_words(collection))));
     say_pairs(&pairs);
 }
@@ -76,6 +77,18 @@ fn certificate_words(certificate: &Value) -> String {
         (Some(trouble), Some(again)) => format!("valid until {ends}; not renewed: {trouble}; tried again at {again}"),
         _ => format!("valid until {ends}, renewed from {renewal} on"),
     }
+}
+
+/// The audit log in a line.
+fn audit_words(audit: &Value) -> String {
+    let field = |name: &str| audit.get(name).and_then(Value::as_str);
+    let head = format!("ends with {}", field("head").unwrap_or_default());
+    let trouble = field("trouble").map(|trouble| {
+        let waiting = audit.get("waiting").and_then(Value::as_u64).unwrap_or_default();
+        format!("; CANNOT BE WRITTEN, {waiting} lines wait: {trouble}")
+    });
+    let fault = field("fault").map(|fault| format!("; {fault}: run `postern audit verify`"));
+    head + &trouble.unwrap_or_default() + &fault.unwrap_or_default()
 }
 
 /// The roots that are trusted, in a line.

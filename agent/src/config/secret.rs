@@ -7,7 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use postern_protocol::Secret;
+use postern_store::{KeyError, KeySource};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 /// A private key of 8,192 bits in PEM takes less than half of it.
@@ -80,12 +83,26 @@ impl SecretSource {
                 if !plain {
                     return Err(SecretError::BadName(name.clone()));
                 }
-                let path = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(name));
+                let path = credentials().map(|folder| folder.join(name));
                 let path = path.filter(|path| path.exists()).ok_or_else(|| SecretError::NoCredential(name.clone()))?;
                 // systemd grants access with an ACL, whose mask shows up as group permissions.
                 self.read_file(&path, Access::Granted)
             }
         }
+    }
+
+    /// Where this is, as the key of the store, which is bytes and no text; or why it cannot be.
+    pub fn of_store(self) -> Result<KeySource, String> {
+        match self {
+            Self::File(path) => Ok(KeySource::File(path)),
+            Self::Env(_) => Err(format!("a key of bytes is in no variable; write {STORE_FORMS}")),
+            Self::Credential(name) => Self::store_credential(&name).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// The key of a store in a credential of that name.
+    pub fn store_credential(name: &str) -> Result<KeySource, KeyError> {
+        KeySource::credential(name, credentials().as_deref())
     }
 
     fn read_file(&self, path: &Path, access: Access) -> Result<Secret, SecretError> {
@@ -123,6 +140,28 @@ impl SecretSource {
     }
 }
 
+/// Where systemd puts the credentials of this process.
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+/// The files that the table points to as secrets, however deep: what a connector's settings mean is its own.
+pub(super) fn files_in(table: &DeTable<'_>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting: Vec<&DeValue<'_>> = table.values().map(Spanned::get_ref).collect();
+    while let Some(value) = waiting.pop() {
+        if let Some(array) = value.as_array() {
+            waiting.extend(array.iter().map(Spanned::get_ref));
+        } else if let Some(table) = value.as_table() {
+            match table.get("file").and_then(|file| file.get_ref().as_str()) {
+                Some(file) if table.len() == 1 => found.push(PathBuf::from(file)),
+                Some(_) | None => waiting.extend(table.values().map(Spanned::get_ref)),
+            }
+        }
+    }
+    found
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     /// The mode must keep others out.
@@ -147,6 +186,7 @@ impl<'de> Deserialize<'de> for SecretSource {
     }
 }
 
+const STORE_FORMS: &str = "`{ credential = \"name\" }` or `{ file = \"/path\" }`";
 const FORMS: &str = "`{ file = \"/path\" }`, `{ env = \"NAME\" }` or `{ credential = \"name\" }`";
 
 struct SourceVisitor;
@@ -216,6 +256,25 @@ mod tests {
             assert!(parse(bad).unwrap_err().contains("exactly one of"), "{bad}");
         }
         assert!(parse("password = { file = \"x\" }").unwrap_err().contains("absolute path"));
+    }
+
+    #[test]
+    fn every_file_with_a_secret_is_found_wherever_it_is_named() {
+        let text = "[agent]\nstore_key = { file = \"/a\" }\n[[connected_system]]\n[connected_system.any]\nkey = { file = \
+                    \"/b\" }\nname = \"file\"\nproxy = { url = \"file\", password = { file = \"/c\" } }\ntoken = { \
+                    credential = \"d\" }\n";
+        let mut found = files_in(DeTable::parse(text).unwrap().get_ref());
+        found.sort();
+        assert_eq!(found, ["/a", "/b", "/c"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_key_of_a_store_is_in_a_file_or_a_credential() {
+        let file = SecretSource::File(PathBuf::from("/x")).of_store();
+        assert_eq!(file, Ok(KeySource::File(PathBuf::from("/x"))));
+        assert!(matches!(SecretSource::Credential("x".into()).of_store(), Ok(KeySource::Credential { .. })));
+        assert!(SecretSource::Env("X".into()).of_store().unwrap_err().contains("credential"));
+        assert!(SecretSource::Credential("../x".into()).of_store().unwrap_err().contains("without a path"));
     }
 
     #[test]

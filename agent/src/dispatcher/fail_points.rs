@@ -13,6 +13,7 @@ pub(super) fn before(writes: &[Write]) {
             Write::DeleteReport(_) => Point::ReportAcknowledged.reach(),
             Write::PutState(..)
             | Write::PutJournal(..)
+            | Write::PutAudit(_)
             | Write::DeleteTask(_)
             | Write::PutTombstone(_)
             | Write::DeleteTombstone(_)
@@ -31,6 +32,7 @@ pub(super) fn after(writes: &[Write]) {
             Write::PutReport(_) => Point::ReportDurable.reach(),
             Write::PutState(..)
             | Write::PutJournal(..)
+            | Write::PutAudit(_)
             | Write::DeleteTask(_)
             | Write::DeleteReport(_)
             | Write::PutTombstone(_)

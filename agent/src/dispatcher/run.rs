@@ -199,9 +199,9 @@ impl Loop {
                 let ticket = self.ticket(answer);
                 self.ledger.handle_intend(task, ticket, entry, reach, now);
             }
-            Input::Record { task, entries, answer } => {
+            Input::Record { task, entries, audit, answer } => {
                 let ticket = self.ticket(answer);
-                self.ledger.handle_record(task, ticket, entries);
+                self.ledger.handle_record(task, ticket, entries, audit);
             }
             Input::Progress { task, done, total, phase } => match self.watchers.get(&task) {
                 Some(watch) => {
@@ -275,8 +275,8 @@ impl Loop {
             | FromController::ProtocolError(_)
             | FromController::CertIssued(_)
             | FromController::CertRefused(_)
-            | FromController::TrustBundle(_)
             | FromController::KeyAck(_)
+            | FromController::TrustBundle(_)
             | FromController::StreamOpenAck(_)
             | FromController::Chunk(_)
             | FromController::ChunkAck(_)
@@ -334,6 +334,10 @@ impl Loop {
             self.executor.check_policy(offer, &request)?;
         }
         self.executor.check_sealed(offer)?;
+        if !self.store.audit().has_room() {
+            let message = "the audit log cannot be written: look at `postern status` on the agent's host".to_owned();
+            return Err(Refusal { reason: Rejection::StoreFault, message, retry_after: Some(FULL_DISK) });
+        }
         let payloads = offer.streams.iter().fold(0_u64, |sum, stream| sum.saturating_add(stream.length));
         if self.store.has_room_for(payloads) {
             return Ok(());
@@ -345,16 +349,16 @@ impl Loop {
 
     async fn act(&mut self, event: Event) {
         match event {
-            Event::Start { offer, resumed, deadline } => {
+            Event::Start { offer, origin, resumed, deadline } => {
                 let task = offer.task;
                 let stop = CancellationToken::new();
                 if self.ledger.is_unwanted(task, clock::now()) {
                     stop.cancel();
                 }
                 self.running.insert(task, stop.clone());
-                self.executor.start(*offer, Start { resumed, deadline, stop });
+                self.executor.start(*offer, Start { origin, resumed, deadline, stop });
             }
-            Event::GiveUp { task, failure, why } => self.executor.give_up(task, failure, why),
+            Event::GiveUp { offer, origin, failure, why, .. } => self.executor.give_up(*offer, origin, failure, why),
             Event::Stop(task) => {
                 if let Some(stop) = self.running.get(&task) {
                     stop.cancel();

@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 use super::dataset::SealedDataset;
 use super::payload::{Made, SealedPayload};
 use super::results;
+use super::told::Teller;
 use crate::chain::Chain;
-use crate::connector::{Journal, JournalEntry, Payload, Pending};
+use crate::connector::{Journal, JournalEntry, Payload, Pending, Proved};
 use crate::dispatcher::Dispatcher;
 use crate::policy::{Act, Admission, Refused};
 use crate::random;
@@ -35,6 +36,7 @@ pub(super) struct TaskJournal {
     pub(super) store: Store,
     pub(super) dispatcher: Dispatcher,
     pub(super) made: Arc<Made>,
+    pub(super) teller: Arc<Teller>,
     /// The secrets that the attempt has opened or sealed: they stay in use until its ending is known.
     pub(super) in_use: Mutex<Vec<InUse>>,
 }
@@ -67,8 +69,13 @@ impl TaskJournal {
 impl Journal for TaskJournal {
     fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>> {
         Box::pin(async move {
+            if !self.store.audit().room().await {
+                return Err(unaudited());
+            }
             self.begin().await?;
-            self.dispatcher.intend(self.offer.task, entry, reach).await
+            self.dispatcher.intend(self.offer.task, entry.clone(), reach).await?;
+            self.teller.intended(&entry);
+            Ok(())
         })
     }
 
@@ -76,8 +83,9 @@ impl Journal for TaskJournal {
         Box::pin(self.ask(acts))
     }
 
-    fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>> {
-        Box::pin(self.dispatcher.record(self.offer.task, entries))
+    fn record(&self, entries: Vec<JournalEntry>, proved: Proved) -> Pending<'_, Result<(), Failure>> {
+        let audit = self.teller.proved(&entries, &proved);
+        Box::pin(self.dispatcher.record(self.offer.task, entries, audit))
     }
 
     fn results(&self) -> Box<dyn Read + Send> {
@@ -137,6 +145,15 @@ impl Journal for TaskJournal {
         let payload = SealedPayload::begin(self.store.clone(), &key, sealed_key, Arc::clone(&self.made))?;
         Ok(Box::new(payload))
     }
+}
+
+/// Nothing is changed that could not be told.
+fn unaudited() -> Failure {
+    let summary = "The audit log cannot be written, so that nothing more is changed";
+    Failure::new(FailureClass::Transient, "audit_log", summary).with_next_step(
+        "Look at what `postern status` says of the audit log: make room on the disk, or give the directory `audit` of \
+         the state directory back to the agent's user; the task is tried again by itself",
+    )
 }
 
 fn unopened(error: &SealError) -> Failure {

@@ -12,8 +12,9 @@ use postern_protocol::codes;
 use postern_protocol::message::v1::{MembershipState, Offer, Report};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, Outcome, TaskId};
+use postern_store::audit::{Entry, Head};
 
-use crate::connector::MAX_NOTE;
+use crate::connector::{MAX_EFFECT, MAX_NOTE};
 
 codes! {
     /// Where a task came from, on disk.
@@ -102,11 +103,13 @@ struct EntryRecord {
     step: u32,
     mark: Code<MarkCode>,
     note: Bytes<MAX_NOTE>,
+    effect: Bytes<MAX_EFFECT>,
 }
 
 /// An entry of a journal.
 pub fn entry(entry: &JournalEntry) -> Result<Vec<u8>, CodecError> {
     let note = Bytes::new(entry.note.clone()).map_err(|error| malformed(&error.to_string()))?;
+    let effect = Bytes::new(entry.effect.clone()).map_err(|error| malformed(&error.to_string()))?;
     let mark = match entry.mark {
         Mark::Intent => MarkCode::Intent,
         Mark::Done => MarkCode::Done,
@@ -114,7 +117,7 @@ pub fn entry(entry: &JournalEntry) -> Result<Vec<u8>, CodecError> {
         Mark::Memo => MarkCode::Memo,
         Mark::Unchanged => MarkCode::Unchanged,
     };
-    codec::encode(&EntryRecord { step: entry.step, mark: mark.into(), note })
+    codec::encode(&EntryRecord { step: entry.step, mark: mark.into(), note, effect })
 }
 
 /// The entry in these bytes.
@@ -127,7 +130,37 @@ pub fn read_entry(bytes: &[u8]) -> Result<JournalEntry, CodecError> {
         MarkCode::Memo => Mark::Memo,
         MarkCode::Unchanged => Mark::Unchanged,
     };
-    Ok(JournalEntry { step: record.step, mark, note: record.note.into_vec() })
+    Ok(JournalEntry { step: record.step, mark, note: record.note.into_vec(), effect: record.effect.into_vec() })
+}
+
+/// An event of the audit log: when it was, and what.
+pub fn audit(entry: &Entry) -> Vec<u8> {
+    [entry.time.to_be_bytes().as_slice(), entry.event.as_bytes()].concat()
+}
+
+/// The event in these bytes.
+pub fn read_audit(bytes: &[u8]) -> Result<Entry, CodecError> {
+    let (time, event) = bytes.split_first_chunk().ok_or_else(|| malformed("an event without its time"))?;
+    let event = String::from_utf8(event.to_vec()).map_err(|_| malformed("an event that is not text"))?;
+    Ok(Entry { time: u64::from_be_bytes(*time), event })
+}
+
+#[derive(Encode, Decode)]
+struct WrittenRecord {
+    row: u64,
+    line: u64,
+    hash: [u8; 32],
+}
+
+/// How far the audit log is written: a row of the store, and the line it became.
+pub fn written(row: u64, head: Head) -> Result<Vec<u8>, CodecError> {
+    codec::encode(&WrittenRecord { row, line: head.number, hash: head.hash })
+}
+
+/// How far it is, by these bytes.
+pub fn read_written(bytes: &[u8]) -> Result<(u64, Head), CodecError> {
+    let WrittenRecord { row, line, hash } = codec::decode(bytes)?;
+    Ok((row, Head { number: line, hash }))
 }
 
 /// A report.

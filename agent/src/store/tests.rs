@@ -57,7 +57,12 @@ async fn a_task_far_larger_than_a_value_comes_back_whole() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(folder.path()).unwrap();
     let large = offer(1, MAX_PARAMS);
-    let entry = JournalEntry { step: 2, mark: Mark::Done, note: vec![9; crate::connector::MAX_NOTE] };
+    let entry = JournalEntry {
+        step: 2,
+        mark: Mark::Done,
+        note: vec![9; crate::connector::MAX_NOTE],
+        effect: vec![8; crate::connector::MAX_EFFECT],
+    };
     store
         .commit(&[
             Write::PutTask(Box::new(large.clone()), Origin::Local(Caller::Schedule)),
@@ -160,7 +165,7 @@ async fn a_task_with_a_journal_larger_than_any_commit_can_end() {
     let (store, _) = Store::open(folder.path()).unwrap();
     let task = offer(1, 10);
     store.commit(&[Write::PutTask(Box::new(task.clone()), Origin::Controller)]).await.unwrap();
-    let entry = JournalEntry { step: 0, mark: Mark::Done, note: vec![1; 8] };
+    let entry = JournalEntry { step: 0, mark: Mark::Done, note: vec![1; 8], effect: Vec::new() };
     let journal: Vec<Write> = (0..6_000).map(|number| Write::PutJournal(task.task, number, entry.clone())).collect();
     store.commit(&journal).await.unwrap();
     store.commit(&[Write::PutReport(Box::new(report(1, task.task))), Write::DeleteTask(task.task)]).await.unwrap();
@@ -181,7 +186,7 @@ async fn a_task_taken_anew_in_the_commit_it_ended_in_has_a_journal_of_its_own() 
     let (store, _) = Store::open(folder.path()).unwrap();
     let task = offer(1, 10);
     let take = Write::PutTask(Box::new(task.clone()), Origin::Controller);
-    let entry = |step| JournalEntry { step, mark: Mark::Intent, note: Vec::new() };
+    let entry = |step| JournalEntry { step, mark: Mark::Intent, note: Vec::new(), effect: Vec::new() };
     let old = (0..3).map(|number| Write::PutJournal(task.task, number, entry(number)));
     store.commit(&[take.clone()].into_iter().chain(old).collect::<Vec<_>>()).await.unwrap();
 
@@ -256,7 +261,7 @@ async fn f23_what_belongs_to_nothing_is_removed_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(folder.path()).unwrap();
     let gone = TaskId::from_bytes([9; 16]);
-    let entry = JournalEntry { step: 0, mark: Mark::Intent, note: Vec::new() };
+    let entry = JournalEntry { step: 0, mark: Mark::Intent, note: Vec::new(), effect: Vec::new() };
     let growing = StreamRef { id: StreamId::from_bytes([1; 16]), length: 100_000, sha256: [0; 32] };
     drop(store.spool().write(spool_id(growing.id), growing.length).unwrap());
     let kept = Write::PutTask(Box::new(batch(1, growing)), Origin::Controller);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use postern_agent_core::Write;
 use postern_store::{Batch, Store, Table, parts};
 
+use super::audit::{AUDIT, AuditRows, RELEASED};
 use super::{
     AgentStoreError, JOURNAL, MEMBERSHIP, META, NEXT_REPORT, OFFERS, REPORTS, SESSION, STATES, TOMBSTONES, record,
 };
@@ -19,19 +20,26 @@ const STEP_BYTES: usize = 240 * 1024;
 /// Writes on their way to the engine.
 pub(super) struct Transaction<'a> {
     engine: &'a Store,
+    rows: &'a AuditRows,
     batches: Vec<Batch>,
     batch: Batch,
     bytes: usize,
     /// What this transaction puts: a delete behind it must find that too, although the engine does not have it yet.
     put: BTreeSet<(u8, Vec<u8>)>,
+    /// The last row of the audit log that is put.
+    row: Option<u64>,
+    /// Whether it counts: by the write behind it, of which it tells.
+    is_released: bool,
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn new(engine: &'a Store) -> Self {
-        Self { engine, batches: Vec::new(), batch: Batch::new(), bytes: 0, put: BTreeSet::new() }
+    pub(super) fn new(engine: &'a Store, rows: &'a AuditRows) -> Self {
+        let (batch, put) = (Batch::new(), BTreeSet::new());
+        Self { engine, rows, batches: Vec::new(), batch, bytes: 0, put, row: None, is_released: true }
     }
 
-    pub(super) fn batches(mut self, writes: &[Write]) -> Result<Vec<Batch>, AgentStoreError> {
+    /// The batches, in their order, and the last row of the audit log that counts when all are durable.
+    pub(super) fn batches(mut self, writes: &[Write]) -> Result<(Vec<Batch>, Option<u64>), AgentStoreError> {
         let mut before: Option<&Write> = None;
         for write in writes {
             match (before, write) {
@@ -43,10 +51,20 @@ impl<'a> Transaction<'a> {
             self.add(write)?;
             before = Some(write);
         }
+        self.release()?;
         self.batches.push(self.batch);
         // New work is let in only while there is room for it; what follows may use the space kept for a full disk.
         self.batches.iter_mut().for_each(Batch::essential);
-        Ok(self.batches)
+        Ok((self.batches, self.row))
+    }
+
+    /// Lets the rows so far count, in the batch at hand.
+    fn release(&mut self) -> Result<(), AgentStoreError> {
+        if let Some(row) = self.row.filter(|_| !self.is_released) {
+            self.is_released = true;
+            self.put(META, RELEASED.to_vec(), &record::number(row))?;
+        }
+        Ok(())
     }
 
     /// Hands the batch over if it has grown enough.
@@ -58,7 +76,15 @@ impl<'a> Transaction<'a> {
     }
 
     fn add(&mut self, write: &Write) -> Result<(), AgentStoreError> {
+        if !matches!(write, Write::PutAudit(_)) {
+            self.release()?;
+        }
         match write {
+            Write::PutAudit(event) => {
+                let number = self.rows.take_number();
+                (self.row, self.is_released) = (Some(number), false);
+                self.put_parts(AUDIT, &number.to_be_bytes(), event)
+            }
             Write::PutTask(offer, origin) => {
                 self.put_parts(OFFERS, offer.task.as_bytes(), &record::task(offer, *origin)?)
             }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::dispatcher::{Inputs, Loop};
-use crate::executor::Executor;
+use crate::executor::{Executor, Who};
 use crate::keys::SealingKeys;
 use crate::spawn::Spawner;
 use crate::store::Store;
@@ -171,8 +171,14 @@ async fn a_report_leaves_without_the_result_that_the_controller_does_not_want() 
     let (streams, commands) = Streams::channel();
     let tasks = Spawner::default();
     tasks.spawn_blocking(move || mover.run(commands));
-    let executor =
-        Executor::new(BTreeMap::new(), SealingKeys::new(Vec::new()), store.clone(), dispatcher.clone(), tasks.clone());
+    let executor = Executor::new(
+        BTreeMap::new(),
+        SealingKeys::new(Vec::new()),
+        Who::default(),
+        store.clone(),
+        dispatcher.clone(),
+        tasks.clone(),
+    );
     let running = Loop::new(ledger, store, executor, streams.clone(), inputs);
     tasks.spawn(|_| async move { running.run(CancellationToken::new()).await.unwrap() });
     let (to_controller, mut spoken) = mpsc::channel(16);

@@ -1,7 +1,8 @@
 //! The `format` file: the first thing looked at, readable by every version for ever.
 //!
-//! Two lines of text: `format = 1` and `check = <hex>`, the latter an empty message sealed with the
-//! store's key. It is outside sled because opening sled already writes.
+//! Lines of text: `format = 1`, `check = <hex>`, an empty message sealed with the store's key, and
+//! `rekeyed = yes` while what this key opens is not in its place yet. It is outside sled because
+//! opening sled already writes.
 
 use std::fs;
 use std::io;
@@ -24,6 +25,8 @@ const CONTEXT: &[u8] = b"postern-store key check 1";
 pub(crate) enum Found {
     Nothing,
     Ours,
+    /// Ours, and what this key opens is still beside what the old one opened.
+    Rekeyed,
     /// It is there and cannot be understood: damage.
     Unreadable,
 }
@@ -56,13 +59,22 @@ pub(crate) fn look(directory: &Path, sealer: &Sealer) -> Result<Found, StoreErro
     if sealer.open(CONTEXT, &check).is_none() {
         return Err(StoreError::WrongKey { path: directory.to_owned() });
     }
-    Ok(Found::Ours)
+    Ok(if field(&text, "rekeyed").is_some() { Found::Rekeyed } else { Found::Ours })
 }
 
 pub(crate) fn write(directory: &Path, sealer: &Sealer) -> Result<(), StoreError> {
+    put(directory, sealer, "")
+}
+
+/// From here on the store is that of this key, and what is beside has yet to take its place.
+pub(crate) fn write_rekeyed(directory: &Path, sealer: &Sealer) -> Result<(), StoreError> {
+    put(directory, sealer, "rekeyed = yes\n")
+}
+
+fn put(directory: &Path, sealer: &Sealer, more: &str) -> Result<(), StoreError> {
     let mut check = Vec::new();
     sealer.seal(CONTEXT, &[], &mut check).map_err(StoreError::Entropy)?;
-    let text = format!("format = {FORMAT}\ncheck = {}\n", HEXLOWER.encode(&check));
+    let text = format!("format = {FORMAT}\ncheck = {}\n{more}", HEXLOWER.encode(&check));
     Ok(private::replace(&directory.join("format"), text.as_bytes())?)
 }
 

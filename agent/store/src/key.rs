@@ -15,28 +15,111 @@ const KEY_LEN: usize = 32;
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct StoreKey([u8; KEY_LEN]);
 
+/// Where the key is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// In a file that nobody else may read; made at the first start.
+    File(PathBuf),
+    /// In a credential that systemd hands over.
+    Credential {
+        /// Its name in the unit.
+        name: String,
+        /// The file it is handed over in; `None` if the process was handed no credentials.
+        path: Option<PathBuf>,
+    },
+}
+
+impl KeySource {
+    /// The credential of this name, of a process that finds its credentials in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::BadName`] for what is no name of a credential.
+    pub fn credential(name: &str, folder: Option<&Path>) -> Result<Self, KeyError> {
+        if name.is_empty() || name.contains('/') || name == "." || name == ".." {
+            return Err(KeyError::BadName(name.to_owned()));
+        }
+        Ok(Self::Credential { name: name.to_owned(), path: folder.map(|folder| folder.join(name)) })
+    }
+
+    /// The key that is there.
+    pub(crate) fn read(&self) -> Result<StoreKey, KeyError> {
+        match self {
+            Self::File(path) => StoreKey::load(path),
+            Self::Credential { name, path } => {
+                let none = || KeyError::NoCredential(name.clone());
+                // systemd grants access with an access list, whose mask shows as group permission.
+                let bytes = match private::read_granted(path.as_deref().ok_or_else(none)?, KEY_LEN) {
+                    Err(error) if error.is_missing() => return Err(none()),
+                    read => read?,
+                };
+                StoreKey::of(&bytes, self)
+            }
+        }
+    }
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "the file `{}`", path.display()),
+            Self::Credential { name, .. } => write!(f, "the credential `{name}`"),
+        }
+    }
+}
+
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read or made, or others than the owner may read it.
     #[error(transparent)]
     Private(#[from] PrivateError),
-    /// The file is no key.
-    #[error("the store key `{path}` does not hold 32 bytes: bring back the original")]
-    WrongLength {
-        /// The key file.
-        path: PathBuf,
+    /// What is there is no key.
+    #[error("{0} does not hold the 32 bytes of a store key: bring back the original")]
+    WrongLength(KeySource),
+    /// A name of a credential is not a path.
+    #[error("`{0}` is not the name of a credential: write its name alone, without a path")]
+    BadName(String),
+    /// Not started by systemd with this credential.
+    #[error("there is no credential `{0}`: add `LoadCredentialEncrypted={0}` to the systemd unit, or correct its name")]
+    NoCredential(String),
+    /// There is a store, and its key is gone. Nothing was touched.
+    #[error(
+        "the key of the store at `{store}` is not in {from}: bring the file back, or name the credential that the key was \
+         moved to"
+    )]
+    Missing {
+        /// The store's directory.
+        store: PathBuf,
+        /// Where it was looked for.
+        from: KeySource,
     },
+    /// The store was made with another key. Nothing was touched.
+    #[error("the store at `{store}` was made with another key than that of {from}: {next}")]
+    Unfit {
+        /// The store's directory.
+        store: PathBuf,
+        /// Where the key is from.
+        from: KeySource,
+        /// What to do.
+        next: String,
+    },
+    /// There is no store whose key could be changed.
+    #[error("there is no store at `{0}` yet, so there is no key to change: look whether it is the right directory")]
+    NoStore(PathBuf),
+    /// The new key is the present one.
+    #[error("{0} holds the key that the store has: put 32 other random bytes there")]
+    Same(KeySource),
+    /// Nobody but the operator writes credentials.
+    #[error("{0} cannot be written from here: make another credential with a new key, and name it as the new one")]
+    NotOurs(KeySource),
     /// The system gave no random bytes.
     #[error("failed to obtain random bytes: {0}")]
     Entropy(getrandom::Error),
 }
 
 impl StoreKey {
-    /// A key from elsewhere, for example a systemd credential.
-    ///
-    /// (A credential may carry an access list whose mask shows as group permission, so whoever
-    /// reads it decides about its mode.)
+    /// A key that the caller knows.
     pub const fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
         Self(bytes)
     }
@@ -63,13 +146,15 @@ impl StoreKey {
         &self.0
     }
 
-    fn load(path: &Path) -> Result<Self, KeyError> {
-        let bytes = private::read(path, KEY_LEN)?;
-        let key = bytes.as_slice().try_into().map_err(|_| KeyError::WrongLength { path: path.to_owned() })?;
-        Ok(Self(key))
+    pub(crate) fn load(path: &Path) -> Result<Self, KeyError> {
+        Self::of(&private::read(path, KEY_LEN)?, &KeySource::File(path.to_owned()))
     }
 
-    fn create(path: &Path) -> Result<(), KeyError> {
+    fn of(bytes: &[u8], from: &KeySource) -> Result<Self, KeyError> {
+        bytes.try_into().map(Self).map_err(|_| KeyError::WrongLength(from.clone()))
+    }
+
+    pub(crate) fn create(path: &Path) -> Result<(), KeyError> {
         let error = || PrivateError::io("create", path);
         let mut key = Self([0; KEY_LEN]);
         getrandom::fill(&mut key.0).map_err(KeyError::Entropy)?;
@@ -136,7 +221,7 @@ mod tests {
 
         let error = StoreKey::load_or_create(&path).unwrap_err();
 
-        assert!(matches!(error, KeyError::WrongLength { .. }), "{error}");
+        assert!(matches!(error, KeyError::WrongLength(_)), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"short");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Both programs keep what they must not forget here. The crate knows nothing of tasks: it stores
 //! bytes under a [`Table`] and a key, what is too large for one value in [`parts`], and files of big
-//! payloads in the [`Spool`]. What they keep in files of their own, such as keys, they read and
+//! payloads in the [`Spool`]. The audit logs of both are written and verified with [`audit`]. What they keep in files of their own, such as keys, they read and
 //! write with [`private`]; a password that is handed to them, they read with [`password`].
 //!
 //! What is promised, and by what:
@@ -25,6 +25,7 @@
 //! headroom    preallocated space, given up when the disk is full
 //! data/       sled's own files; data.new/ while they are made
 //! spool/      one file for each big payload
+//! *.rekeyed/  the same under a new key, until they take the place of the old
 //! corrupt-*/  stores that could not be read, kept for a person to look at
 //! ```
 
@@ -37,6 +38,7 @@ mod error;
 mod excerpt;
 mod format;
 mod headroom;
+mod home;
 mod key;
 mod lock;
 mod open;
@@ -44,6 +46,7 @@ pub mod parts;
 pub mod password;
 pub mod private;
 mod record;
+mod rekey;
 mod seal;
 mod spool;
 mod store;
@@ -56,9 +59,11 @@ pub use disk::{Disk, RealDisk};
 pub use error::{Broken, StoreError};
 pub use excerpt::excerpt;
 pub use format::FORMAT;
-pub use key::{KeyError, StoreKey};
+pub use home::{Home, HomeError};
+pub use key::{KeyError, KeySource, StoreKey};
 pub use open::{MovedAside, Opened, Options, Recovered};
 pub use record::{MAX_KEY, MAX_VALUE};
+pub use rekey::Rekeyed;
 pub use spool::{CHUNK, Spool, SpoolError, SpoolId, SpoolReader, SpoolWriter};
 pub use store::{Incarnation, Progress, Store};
 pub use table::Table;

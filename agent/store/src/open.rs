@@ -16,7 +16,7 @@ use crate::private::{self, PrivateError};
 use crate::seal::Sealer;
 use crate::store::Incarnation;
 use crate::watermark::{Mark, Watermark};
-use crate::{Disk, RealDisk, Store, StoreError, StoreKey, Table, record};
+use crate::{Disk, RealDisk, Store, StoreError, StoreKey, Table, record, rekey};
 
 const INCARNATION_KEY: &[u8] = b"incarnation";
 
@@ -79,7 +79,7 @@ pub struct MovedAside {
 }
 
 /// Why an attempt did not lead to an open store.
-enum Failed {
+pub(crate) enum Failed {
     /// The store is damaged.
     Damaged { reason: String, snapshot: bool },
     /// The machine is not as it should be; the store may be sound.
@@ -99,8 +99,8 @@ impl From<PrivateError> for Failed {
 }
 
 /// A sled that was read from end to end.
-struct Scrubbed {
-    db: Engine,
+pub(crate) struct Scrubbed {
+    pub(crate) db: Engine,
     incarnation: Incarnation,
     group: u64,
 }
@@ -116,6 +116,7 @@ pub(crate) fn open(directory: &Path, key: &StoreKey, options: &Options, now: u64
     let lock = Lock::take(directory)?;
     // Also when an earlier process made it, and was killed before it was durable.
     private::sync_parent(directory)?;
+    rekey::settle(directory, &sealer)?;
 
     let mut recovered = Recovered::default();
     let scrubbed = match attempt(directory, &sealer, &mut recovered) {
@@ -164,11 +165,11 @@ fn start(
 }
 
 /// Opens what is there, or makes a new store.
-fn attempt(directory: &Path, sealer: &Sealer, recovered: &mut Recovered) -> Result<Scrubbed, Failed> {
+pub(crate) fn attempt(directory: &Path, sealer: &Sealer, recovered: &mut Recovered) -> Result<Scrubbed, Failed> {
     let data = directory.join("data");
     let fresh = !data.exists();
     match format::look(directory, sealer)? {
-        Found::Ours => (),
+        Found::Ours | Found::Rekeyed => (),
         Found::Nothing if fresh => format::write(directory, sealer)?,
         Found::Nothing | Found::Unreadable => {
             return Err(Failed::Damaged {
@@ -268,7 +269,7 @@ fn open_sled(data: &Path, sealer: &Sealer, mark: Option<Mark>) -> Result<Scrubbe
     })
 }
 
-fn sled_at(data: &Path) -> Result<Engine, Failed> {
+pub(crate) fn sled_at(data: &Path) -> Result<Engine, Failed> {
     let open = || sled::Config::new().path(data).cache_capacity(CACHE_BYTES).open();
     for _ in 0..TRIES {
         match open() {
@@ -286,13 +287,13 @@ fn is_held(error: &io::Error) -> bool {
 }
 
 /// sled asserts in many places, so a panic is damage too.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Failed>) -> Result<T, Failed> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Failed>) -> Result<T, Failed> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Failed::Damaged { reason: "sled panicked reading it".to_owned(), snapshot: true }))
 }
 
 /// Tells damage to the files from trouble of the machine.
-fn judge(error: sled::Error, doing: &'static str) -> Failed {
+pub(crate) fn judge(error: sled::Error, doing: &'static str) -> Failed {
     let snapshot = match &error {
         sled::Error::Corruption { at, .. } => at.is_none(),
         sled::Error::Io(source) if !is_damage(source) => {
@@ -358,7 +359,7 @@ fn move_aside(directory: &Path, now: u64, reason: &str) -> Result<PathBuf, Store
         .find(|path| !path.exists())
         .unwrap_or_else(|| directory.join("corrupt"));
     private::directory(&to)?;
-    for name in ["format", "watermark", "spool", "data"] {
+    for name in ["format", "watermark", "spool", "spool.rekeyed", "data.rekeyed", "data"] {
         let from = directory.join(name);
         match fs::rename(&from, to.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => (),
@@ -369,7 +370,7 @@ fn move_aside(directory: &Path, now: u64, reason: &str) -> Result<PathBuf, Store
     Ok(to)
 }
 
-fn aside(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
+pub(crate) fn aside(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = fs::read_dir(directory).map_err(StoreError::io("read", directory))?;
     let mut found = Vec::new();
     for entry in entries {

@@ -1,5 +1,6 @@
 //! Files and directories that belong to one user: those of the store, and the keys, tokens and certificates beside it.
 
+mod inspection;
 mod part_file;
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -77,6 +78,15 @@ pub fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateErro
     let file = File::open(path).map_err(PrivateError::io("read", path))?;
     let found = file.metadata().map_err(PrivateError::io("read", path))?;
     check(path, &found, 0o600)?;
+    read_all(path, file, limit)
+}
+
+/// [`read`], of a file whose mode somebody else answers for.
+pub(crate) fn read_granted(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
+    read_all(path, File::open(path).map_err(PrivateError::io("read", path))?, limit)
+}
+
+fn read_all(path: &Path, file: File, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateError> {
     let most = limit.saturating_add(1);
     // Room for everything from the beginning: a buffer that grows leaves copies behind that nobody wipes.
     let mut bytes = Zeroizing::new(Vec::with_capacity(most));
@@ -99,6 +109,7 @@ pub fn read_if_any(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>
     }
 }
 
+pub use inspection::{Inspection, NotPrivate};
 pub use part_file::PartFile;
 
 /// Writes a file of mode 0600: after a crash it has the old content or the new, never a part.
@@ -128,10 +139,11 @@ pub fn supersede(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
         opened => Some(opened.map_err(PrivateError::io("write", path))?),
     };
     replace(path, bytes)?;
-    former.map_or(Ok(()), |former| wipe(&former).map_err(PrivateError::io("wipe what was in", path)))
+    former.map_or(Ok(()), |former| overwrite(&former).map_err(PrivateError::io("overwrite what was in", path)))
 }
 
-fn wipe(mut file: &File) -> io::Result<()> {
+/// With zeros.
+fn overwrite(mut file: &File) -> io::Result<()> {
     let length = file.metadata()?.len();
     io::copy(&mut io::repeat(0).take(length), &mut file)?;
     file.sync_all()
@@ -156,6 +168,27 @@ pub fn remove_if_any(path: &Path) -> Result<(), PrivateError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(PrivateError::io("remove", path)).and_then(|()| sync_parent(path)),
+    }
+}
+
+/// Overwrites a file with zeros and removes it, if it is there. What the disk itself keeps of the old content is beyond
+/// reach.
+pub(crate) fn wipe(path: &Path) -> Result<(), PrivateError> {
+    blank(path)?;
+    remove_if_any(path)
+}
+
+/// Puts a file in the place of another, of the same directory, whose content is overwritten with zeros first.
+pub(crate) fn rename_over_wiped(from: &Path, to: &Path) -> Result<(), PrivateError> {
+    blank(to)?;
+    rename(from, to)
+}
+
+fn blank(path: &Path) -> Result<(), PrivateError> {
+    let error = || PrivateError::io("overwrite", path);
+    match File::options().write(true).open(path) {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => opened.and_then(|file| overwrite(&file)).map_err(error()),
     }
 }
 

@@ -20,10 +20,12 @@ use crate::{StoreError, private};
 
 mod chunk;
 mod reader;
+mod rekey;
 mod writer;
 
 pub use chunk::CHUNK;
 pub use reader::SpoolReader;
+pub(crate) use rekey::rekey;
 pub use writer::SpoolWriter;
 
 /// Names one payload.

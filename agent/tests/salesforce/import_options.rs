@@ -1,9 +1,6 @@
 //! What a request can ask of a batch beside its dataset, and what becomes of bad input.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
-use postern_agent::connector::{Conclusion, Mark};
+use postern_agent::connector::{Conclusion, Fate, Mark, Shift};
 use postern_agent_core::GivenUp;
 use postern_agent_core::ledger::Ending;
 use postern_protocol::bounded::{List, Text};
@@ -234,29 +231,10 @@ async fn an_entry_goes_to_the_system_it_names() {
     assert_eq!(task.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Succeeded);
 }
 
-/// Where a test's log goes.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Feature B9.
 #[tokio::test]
 async fn audited_attributes_are_written_to_the_audit_without_what_is_encrypted() {
     let lab = Lab::start().await;
-    let log = Log::default();
-    let sink = log.clone();
-    let subscriber = tracing_subscriber::fmt().json().with_writer(move || sink.clone()).finish();
-    let guard = tracing::subscriber::set_default(subscriber);
     let rules = ["Title=audited", "Department=audited,encrypted", "Division=encrypted"];
     let wanted = Request { audit_key: Text::new("EmployeeNumber").unwrap(), ..request(&rules) };
     let hidden = "A hidden place";
@@ -268,16 +246,15 @@ async fn audited_attributes_are_written_to_the_audit_without_what_is_encrypted()
         ]),
     );
     task.attempt(&lab.connector()).await.unwrap();
-    drop(guard);
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let audit: Vec<&Value> = events.iter().filter(|event| event["target"] == "audit").collect();
-    assert_eq!(audit.len(), 1, "{text}");
-    assert_eq!((&audit[0]["fields"]["key"], &audit[0]["fields"]["account"]), (&json!("E-7"), &json!(ACTIVE)));
-    let changes: Value = serde_json::from_str(audit[0]["fields"]["changes"].as_str().unwrap()).unwrap();
-    assert!(changes.as_array().unwrap().iter().any(|it| it["attribute"] == "Title" && it["new"] == "Lead"));
-    assert!(changes.as_array().unwrap().contains(&json!({"attribute": "Department"})));
-    assert!(!text.contains(hidden));
+    let told = task.told.lock().unwrap().clone();
+    let [(first, Fate::Done(_)), (second, Fate::Done(_))] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((first.key.as_deref(), first.account.as_str(), first.entry), (Some("E-7"), ACTIVE, Some(1)));
+    assert!(
+        first.changes.iter().any(|it| it.attribute == "Title" && it.old.is_some() && it.new == Some(json!("Lead")))
+    );
+    assert!(first.changes.contains(&Shift::hidden("Department")), "{first:?}");
+    assert_eq!(second.changes, [Shift::hidden("City")], "nobody asked for its values");
+    assert!(!format!("{told:?}").contains(hidden));
     assert!(!task.notes.lock().unwrap().iter().any(|it| String::from_utf8_lossy(&it.note).contains(hidden)));
     assert!(!task.lines().iter().any(|line| line.to_string().contains(hidden)));
 }
@@ -306,16 +283,11 @@ async fn what_an_earlier_attempt_wrote_is_audited_too() {
     let mut task = import_with(request(&["Title=audited"]), lines(&[json!({"Username": ACTIVE, "Title": "Lead"})]));
     task.attempt(&lab.connector()).await.unwrap();
     task.notes.lock().unwrap().retain(|entry| entry.mark == Mark::Intent);
-    let log = Log::default();
-    let sink = log.clone();
-    let subscriber = tracing_subscriber::fmt().json().with_writer(move || sink.clone()).finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    task.told.lock().unwrap().clear();
     task.attempt(&lab.connector()).await.unwrap();
-    drop(guard);
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let audit: Vec<&str> = text.lines().filter(|line| line.contains("\"audit\"")).collect();
-    assert_eq!(audit.len(), 1, "{text}");
-    assert!(audit[0].contains("Title") && audit[0].contains("Lead"), "{text}");
+    let told = task.told.lock().unwrap().clone();
+    let [(effect, Fate::Done(_))] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(effect.changes, [Shift { old: None, ..Shift::new("Title", "", "Lead") }]);
 }
 
 /// Salesforce's words hold the value that it refuses.

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use postern_agent::config::Config as AgentConfig;
 use postern_agent::connector::{
-    self, AttemptCx, Bucket, Conclusion, Connector, Journal, JournalEntry, Keep, Mark, Payload, Pending, Visit,
+    self, AttemptCx, Bucket, Conclusion, Connector, Effect, Fate, Journal, JournalEntry, Keep, Mark, Payload, Pending,
+    Proved, Visit,
 };
 use postern_agent::policy::{self, Act, Policy, Refused};
 use postern_protocol::bounded::Text;
@@ -266,6 +267,8 @@ pub struct Task {
     secrets: BTreeMap<String, Vec<u8>>,
     dataset: Vec<u8>,
     pub notes: Arc<Mutex<Vec<JournalEntry>>>,
+    /// What the audit log is told of entries.
+    pub told: Arc<Mutex<Vec<(Effect, Fate)>>>,
     /// The payloads that were finished, in clear.
     pub payloads: Payloads,
     pub reconcile: bool,
@@ -295,6 +298,7 @@ impl Task {
             secrets: BTreeMap::new(),
             dataset: Vec::new(),
             notes: Arc::default(),
+            told: Arc::default(),
             payloads: Arc::default(),
             reconcile: false,
             dies_after: None,
@@ -333,6 +337,7 @@ impl Task {
             secrets: self.secrets.clone(),
             dataset: self.dataset.clone(),
             notes: Arc::clone(&self.notes),
+            told: Arc::clone(&self.told),
             payloads: Arc::clone(&self.payloads),
             dies_after: self.dies_after.take(),
             disk_holds: self.disk_holds.take(),
@@ -414,6 +419,7 @@ struct MemoryJournal {
     secrets: BTreeMap<String, Vec<u8>>,
     dataset: Vec<u8>,
     notes: Arc<Mutex<Vec<JournalEntry>>>,
+    told: Arc<Mutex<Vec<(Effect, Fate)>>>,
     payloads: Payloads,
     dies_after: Option<usize>,
     disk_holds: Option<usize>,
@@ -468,7 +474,10 @@ impl Journal for MemoryJournal {
         Box::pin(async { Ok(answers) })
     }
 
-    fn record(&self, entries: Vec<JournalEntry>) -> Pending<'_, Result<(), Failure>> {
+    fn record(&self, entries: Vec<JournalEntry>, proved: Proved) -> Pending<'_, Result<(), Failure>> {
+        if let Proved::Entries(told) = proved {
+            self.told.lock().unwrap().extend(told);
+        }
         assert!(entries.iter().all(|entry| entry.note.len() <= connector::MAX_NOTE));
         self.notes.lock().unwrap().extend(entries);
         Box::pin(async { Ok(()) })

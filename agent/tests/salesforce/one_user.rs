@@ -209,6 +209,7 @@ async fn f03_a_crash_before_the_call_is_made_good_by_the_next_attempt() {
         step: 0,
         mark: postern_agent::connector::Mark::Intent,
         note: vec![],
+        effect: vec![],
     });
     assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), DONE);
     assert_eq!(lab.effects(ACTIVE).deactivations, 1);

@@ -1,11 +1,11 @@
 //! What strangers at the doors of a controller cost those who belong there.
 //!
 //! An agent works while nobody else is there, while thousands of connections from a hundred addresses hold their places
-//! without a word and are made again as soon as they are ended, while handshakes are made as fast as this machine can,
-//! and again in peace. Meanwhile another agent enrolls from an address of its own.
+//! without a word and are made again a second after they are ended, while they are made again at once and handshakes are
+//! made as fast as this machine can, and again in peace. Meanwhile another agent enrolls from an address of its own.
 //!
-//! Controller, agent and simulator are processes of their own, and share the processors with the strangers, who take
-//! theirs as well: what is left of the work is what is left of the machine.
+//! Controller, agent and simulator are processes of their own, and share the processors with the strangers, who are this
+//! process: what is left of the work is what is left of the machine. What both take of it is told beside it.
 
 #![allow(clippy::print_stdout, reason = "this program's output is its result")]
 #![allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
-use postern_benches::{Failure, Submitter, keep_busy, peak_memory, program, to_f64};
-use postern_tests::lab::{ControllerOptions, new_task_id};
+use postern_benches::{Failure, Submitter, cpu_time, keep_busy, peak_memory, program, to_f64};
+use postern_tests::lab::new_task_id;
 use postern_tests::{Agent, Lab, LabOptions};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -37,8 +37,9 @@ const HOSTS: u8 = 100;
 const FLOODERS: u8 = 16;
 /// Connections to the API that say nothing: more than it has room for.
 const CALLERS: u16 = 600;
-/// How long a stranger waits that could not connect.
+/// How long a stranger waits that could not connect, and one that is not in a hurry.
 const PAUSE: Duration = Duration::from_millis(10);
+const BREATH: Duration = Duration::from_secs(1);
 /// The longest a run may take.
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -98,6 +99,9 @@ struct Measured {
     enrolled: bool,
     /// The most memory the controller has had so far, in KiB.
     peak: u64,
+    /// Processor time of the controller, and of the strangers with whoever submits, in seconds.
+    controller: f64,
+    strangers: f64,
 }
 
 fn main() -> ExitCode {
@@ -120,9 +124,7 @@ fn run(args: &Args) -> Result<(), Failure> {
 }
 
 async fn measure(args: &Args, binary: &std::path::Path) -> Result<(Vec<Measured>, u64), Failure> {
-    let serve = vec!["--auto-approve"];
-    let controller = ControllerOptions { serve, ..ControllerOptions::default() };
-    let lab = Lab::start_with(binary, LabOptions { controller, ..LabOptions::default() }).await;
+    let lab = Lab::start_with(binary, LabOptions::default()).await;
     let member = lab.member("member").await;
     let submitter = Submitter::new(&lab.controller)?;
     let api: Value = serde_json::from_slice(&std::fs::read(lab.controller.data().join("api.json"))?)?;
@@ -131,15 +133,21 @@ async fn measure(args: &Args, binary: &std::path::Path) -> Result<(Vec<Measured>
     let places = Places { agents: lab.controller.address(), api: callers.trim_start_matches("http://").parse()? };
     let tls = tls(&lab)?;
 
-    let mut measured = Vec::new();
+    let (mut measured, mut newcomers) = (Vec::new(), Vec::new());
     for phase in Phase::ALL {
+        let before = (cpu_time(pid)?, cpu_time(std::process::id())?);
         let strangers = Strangers::begin(phase, args.connections, places, &tls);
-        let enrolls =
-            async { if matches!(phase, Phase::Held | Phase::Flood) { enroll(&lab, phase).await } else { Ok(false) } };
+        let enrolls = async {
+            if matches!(phase, Phase::Held | Phase::Flood) { enroll(&lab, phase).await.map(Some) } else { Ok(None) }
+        };
         let (turn, enrolled) = tokio::join!(work(&submitter, args.secs), enrolls);
         let (connections, handshakes) = strangers.end().await;
-        let (rate, enrolled, peak) = (turn?, enrolled?, peak_memory(pid)?);
-        measured.push(Measured { phase, rate, connections, handshakes, enrolled, peak });
+        let (rate, newcomer, peak) = (turn?, enrolled?, peak_memory(pid)?);
+        let enrolled = newcomer.is_some();
+        // It may have been given some of the work, so it stays.
+        newcomers.extend(newcomer);
+        let (controller, strangers) = (cpu_time(pid)? - before.0, cpu_time(std::process::id())? - before.1);
+        measured.push(Measured { phase, rate, connections, handshakes, enrolled, peak, controller, strangers });
     }
     Ok((measured, sessions(&member).await?))
 }
@@ -154,15 +162,17 @@ async fn work(submitter: &Submitter, secs: u64) -> Result<f64, Failure> {
     Ok(turn.await?.rate())
 }
 
-/// Has another agent enroll and do its share of the work.
-async fn enroll(lab: &Lab, phase: Phase) -> Result<bool, Failure> {
-    let mut newcomer = lab.agent(if phase == Phase::Held { "held" } else { "flood" });
-    newcomer.enroll(&lab.controller).await;
-    newcomer.start().await;
+/// Has another agent enroll, and a task done.
+async fn enroll(lab: &Lab, phase: Phase) -> Result<Agent, Failure> {
+    let newcomer = lab.member(if phase == Phase::Held { "held" } else { "flood" }).await;
     let id = new_task_id();
     let submitted = lab.controller.try_submit(id, "test_connection", json!({})).await;
     submitted.map_err(|(status, answer)| format!("the controller answered {status}: {answer}"))?;
-    Ok(lab.controller.finished(id).await.get("outcome").and_then(Value::as_str) == Some("succeeded"))
+    let task = lab.controller.finished(id).await;
+    match task.get("outcome").and_then(Value::as_str) {
+        Some("succeeded") => Ok(newcomer),
+        _ => Err(format!("a task did not succeed: {task}").into()),
+    }
 }
 
 /// How many sessions the agent that worked has had.
@@ -210,11 +220,12 @@ impl Strangers {
         let counts = Arc::new(Counts::default());
         let mut tasks = JoinSet::new();
         if matches!(phase, Phase::Held | Phase::Flood) {
+            let breath = if phase == Phase::Held { BREATH } else { Duration::ZERO };
             for number in 0..connections {
-                tasks.spawn(hold(host(number), places.agents, &[22, 3, 1], Arc::clone(&counts)));
+                tasks.spawn(hold(host(number), places.agents, &[22, 3, 1], breath, Arc::clone(&counts)));
             }
             for number in 0..CALLERS {
-                tasks.spawn(hold(host(number), places.api, b"GET /", Arc::clone(&counts)));
+                tasks.spawn(hold(host(number), places.api, b"GET /", BREATH, Arc::clone(&counts)));
             }
         }
         if phase == Phase::Flood {
@@ -250,13 +261,14 @@ async fn connect(from: Ipv4Addr, to: SocketAddr, counts: &Counts) -> Option<TcpS
 }
 
 /// Begins and says no more; begins again when that is ended.
-async fn hold(from: Ipv4Addr, to: SocketAddr, begin: &'static [u8], counts: Arc<Counts>) {
+async fn hold(from: Ipv4Addr, to: SocketAddr, begin: &'static [u8], breath: Duration, counts: Arc<Counts>) {
     while !counts.over.load(Ordering::Relaxed) {
         match connect(from, to, &counts).await {
             Some(mut stream) => {
                 if stream.write_all(begin).await.is_ok() {
                     let _ = stream.read(&mut [0]).await;
                 }
+                tokio::time::sleep(breath).await;
             }
             None => tokio::time::sleep(PAUSE).await,
         }
@@ -288,7 +300,15 @@ fn left(measured: &[Measured], rate: f64) -> f64 {
 fn as_table(measured: &[Measured], sessions: u64) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["strangers", "connections", "handshakes", "work left", "another agent", "controller's peak"]);
+    table.set_header([
+        "strangers",
+        "connections",
+        "handshakes",
+        "work left",
+        "another agent",
+        "controller's peak",
+        "processor time",
+    ]);
     for it in measured {
         let strange = matches!(it.phase, Phase::Held | Phase::Flood);
         table.add_row([
@@ -299,12 +319,13 @@ fn as_table(measured: &[Measured], sessions: u64) -> String {
             if !strange {
                 "–"
             } else if it.enrolled {
-                "enrolled and worked"
+                "enrolled"
             } else {
                 "did not"
             }
             .to_owned(),
             format!("{:.1} MiB", to_f64(it.peak) / 1024.0),
+            format!("{:.1} s of {:.1} s", it.controller, it.controller + it.strangers),
         ]);
     }
     for column in table.column_iter_mut().skip(1) {
@@ -323,6 +344,8 @@ fn as_json(args: &Args, measured: &[Measured], sessions: u64) -> Value {
             "work_left": left(measured, it.rate),
             "enrolled": it.enrolled,
             "controller_peak_kib": it.peak,
+            "controller_cpu_secs": it.controller,
+            "strangers_cpu_secs": it.strangers,
         })
     });
     json!({ "held": args.connections, "sessions": sessions, "phases": phases.collect::<Vec<_>>() })

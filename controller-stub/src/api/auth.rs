@@ -17,7 +17,7 @@ use super::desk::Desk;
 use super::{Api, Problem};
 use crate::access::{Presented, Role};
 use crate::clock;
-use crate::rate::{Buckets, Origin, Rate};
+use crate::rate::{Buckets, Network, Rate};
 use crate::state::api_tokens::{Known, KnownTokens};
 use crate::state::audit::By;
 
@@ -37,7 +37,7 @@ pub struct CallRates {
 pub(super) struct Gate {
     tokens: watch::Receiver<KnownTokens>,
     calls: Mutex<Buckets<ApiTokenId>>,
-    failures: Mutex<Buckets<Origin>>,
+    failures: Mutex<Buckets<Network>>,
 }
 
 impl Gate {

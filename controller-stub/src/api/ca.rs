@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use postern_fail_point::Point;
 
@@ -16,15 +16,42 @@ use crate::rotation::Step;
 use crate::state::roots::{CaView, RootView};
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<CaView>, Problem> {
-    let view = api.desk.look(|state, _| state.ca()).await?;
-    with_kept(&api, view).await
+    let (view, newest) = api.desk.look(|state, _| (state.ca(), state.newest_root())).await?;
+    with_kept(&api, view, newest).await
+}
+
+pub(super) async fn rotate(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(step): Path<String>,
+    body: Bytes,
+) -> Result<Json<CaView>, Problem> {
+    let mut fields = Fields::parse(&body)?;
+    let kept: Option<RootNo> = fields.optional("root")?;
+    let force = fields.optional("force")?.unwrap_or(false);
+    fields.finish()?;
+    let step = match (step.as_str(), kept) {
+        ("begin", kept) => return begin(&api, &caller, kept).await,
+        (_, Some(_)) => return Err(Problem::field("root", "only `begin` is about a certain root")),
+        ("switch", None) => Step::Switch,
+        ("finish", None) => Step::Finish,
+        ("back", None) => Step::Back,
+        (other, None) => {
+            let detail = format!("a rotation has no step `{other}`: use begin, switch, finish or back");
+            return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+        }
+    };
+    let on = if force { format!("{}, forced", step.name()) } else { step.name().to_owned() };
+    let decided = api.desk.act(&caller, on, move |state, at| {
+        let view = state.rotate(step, force, at)?;
+        Ok((view, state.newest_root()))
+    });
+    let (view, newest) = decided.await?;
+    with_kept(&api, view, newest).await
 }
 
 /// The root is on disk before anybody hears of it.
-pub(super) async fn begin(State(api): State<Api>, caller: Caller, body: Bytes) -> Result<Json<CaView>, Problem> {
-    let mut fields = Fields::parse(&body)?;
-    let kept: Option<RootNo> = fields.optional("root")?;
-    fields.finish()?;
+async fn begin(api: &Api, caller: &Caller, kept: Option<RootNo>) -> Result<Json<CaView>, Problem> {
     let number = api.desk.look(move |state, _| state.root_to_come(kept)).await??;
     let directory = api.data_dir.clone();
     let open = if kept.is_some() { Root::open } else { Root::make };
@@ -34,36 +61,18 @@ pub(super) async fn begin(State(api): State<Api>, caller: Caller, body: Bytes) -
         Problem::new(status, Chain(&error).to_string())
     })?;
     Point::RootMade.reach();
-    let on = format!("root {number}, {}", root.fingerprint());
-    let view = api.desk.act(&caller, on, move |state, at| state.begin_rotation(root, at)).await?;
-    with_kept(&api, view).await
-}
-
-pub(super) async fn switch(api: State<Api>, caller: Caller, body: Bytes) -> Result<Json<CaView>, Problem> {
-    rotate(&api, &caller, Step::Switch, &body).await
-}
-
-pub(super) async fn finish(api: State<Api>, caller: Caller, body: Bytes) -> Result<Json<CaView>, Problem> {
-    rotate(&api, &caller, Step::Finish, &body).await
-}
-
-pub(super) async fn back(api: State<Api>, caller: Caller, body: Bytes) -> Result<Json<CaView>, Problem> {
-    rotate(&api, &caller, Step::Back, &body).await
-}
-
-async fn rotate(api: &Api, caller: &Caller, step: Step, body: &[u8]) -> Result<Json<CaView>, Problem> {
-    let mut fields = Fields::parse(body)?;
-    let force = fields.optional("force")?.unwrap_or(false);
-    fields.finish()?;
-    let on = if force { "the root, forced" } else { "the root" };
-    let view = api.desk.act(caller, on.to_owned(), move |state, at| state.rotate(step, force, at)).await?;
-    with_kept(api, view).await
+    let decided = api.desk.act(caller, format!("begin, root {number}"), move |state, at| {
+        let view = state.begin_rotation(root, at)?;
+        Ok((view, state.newest_root()))
+    });
+    let (view, newest) = decided.await?;
+    with_kept(api, view, newest).await
 }
 
 /// Adds the roots whose files are there although nobody trusts them.
-async fn with_kept(api: &Api, mut view: CaView) -> Result<Json<CaView>, Problem> {
+async fn with_kept(api: &Api, mut view: CaView, newest: RootNo) -> Result<Json<CaView>, Problem> {
     let trusted: Vec<RootNo> = view.roots.iter().map(|it| it.number).collect();
-    let (directory, newest) = (api.data_dir.clone(), view.newest);
+    let directory = api.data_dir.clone();
     let kept = blocking(move || {
         let others = (RootNo::FIRST.0..=newest.0).map(RootNo).filter(|it| !trusted.contains(it));
         let kept = others.filter(|it| Root::is_kept(&directory, *it));

@@ -27,8 +27,8 @@ pub(super) async fn hand_in(
         let detail = format!("the body is not a line of `postern outbox export`: {error}");
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
-    let on = format!("{} of {}, {}", owed.task, owed.member, owed.outcome);
     // A report is stored about as long as it came.
-    let decided = api.desk.act_told(body.len(), &caller, |_| on, move |state, at| state.hand_in(&owed, at));
+    let on = format!("{} of {}", owed.task, owed.member);
+    let decided = api.desk.act_told(body.len(), &caller, move |_| on, move |state, at| state.hand_in(&owed, at));
     Ok(Json(HandedInView { verdict: decided.await? }))
 }

@@ -54,6 +54,8 @@ impl Body {
 fn routes() -> Routes {
     Routes::new()
         .get("/v1/status", Viewer, "status.show", status::show)
+        .get("/v1/ca", Viewer, "ca.show", ca::show)
+        .post("/v1/ca/rotation/{step}", Administrator, "ca.rotate", ca::rotate)
         .get("/v1/clusters", Viewer, "cluster.list", clusters::list)
         .post("/v1/clusters", Administrator, "cluster.create", clusters::create)
         // Public keys: whoever may look may know what secrets are sealed to.
@@ -68,13 +70,8 @@ fn routes() -> Routes {
         .post("/v1/members/{member}/enable", Operator, "member.enable", members::enable)
         .post("/v1/members/{member}/drain", Operator, "member.drain", members::drain)
         .post("/v1/members/{member}/disable", Operator, "member.disable", members::disable)
-        // Signed by the member, so that it says nothing that the member does not.
-        .post("/v1/outbox", Operator, "outbox.import", outbox::hand_in)
-        .get("/v1/ca", Viewer, "ca.show", ca::show)
-        .post("/v1/ca/rotation/begin", Administrator, "ca.begin", ca::begin)
-        .post("/v1/ca/rotation/switch", Administrator, "ca.switch", ca::switch)
-        .post("/v1/ca/rotation/finish", Administrator, "ca.finish", ca::finish)
-        .post("/v1/ca/rotation/back", Administrator, "ca.back", ca::back)
+        // Outcomes, which only members tell otherwise.
+        .post("/v1/outbox", Administrator, "outbox.hand_in", outbox::hand_in)
         .get("/v1/systems", Viewer, "system.list", systems::list)
         .post("/v1/systems", Administrator, "system.add", systems::add)
         .get("/v1/systems/{system}", Viewer, "system.show", systems::show)

@@ -227,7 +227,7 @@ pub struct Import {
     /// `add_diff_with_target`, `remove_diff_with_target`, `encrypted`, `audited`; may be repeated
     #[arg(long = "attribute")]
     pub attributes: Vec<Rule>,
-    /// import_batch: the attribute that names an entry in the audit; without it, what names the account
+    /// import_batch: the attribute whose value stands with each entry in the audit log
     #[arg(long, default_value = "")]
     pub audit_key: String,
     /// import_batch: the attribute whose value is the account's id for you; each line of the results tells it

@@ -1,5 +1,6 @@
 //! `serve`.
 
+use super::store;
 use crate::cli::Serve;
 use crate::config::{Config, Raw};
 use crate::exit::{Exit, Failure};
@@ -7,8 +8,10 @@ use crate::{server, telemetry};
 
 pub(super) fn run(options: Serve) -> Result<(), Failure> {
     telemetry::start(options.log_format, &options.log_level);
+    let home = store::home(&options.data_dir, &options.store_key)?;
     let raw = Raw {
         data_dir: options.data_dir,
+        home,
         listen: options.listen,
         api_listen: options.api_listen,
         api_names: options.api_names,

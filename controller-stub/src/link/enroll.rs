@@ -14,7 +14,7 @@ use super::accept::Socket;
 use super::websocket;
 use crate::clock;
 use crate::dispatcher::{Handle, Stopped};
-use crate::rate::{Buckets, Origin, Rate, TooOften};
+use crate::rate::{Buckets, Network, Rate, TooOften};
 use crate::state::enroll::refused;
 
 /// How long an applicant may take to ask, and to take the answer.
@@ -26,7 +26,7 @@ const MAX_TOLD_APART: usize = 4096;
 /// How often applicants ask, by their addresses. Each costs the state's owner a proof to check; so whoever comes from an
 /// address that asks all the time waits, before anything is looked at. Clones share the count.
 #[derive(Debug, Clone)]
-pub struct Applicants(Arc<Mutex<Buckets<Origin>>>);
+pub struct Applicants(Arc<Mutex<Buckets<Network>>>);
 
 impl Applicants {
     /// At most so many of one address.

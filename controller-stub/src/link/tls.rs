@@ -7,12 +7,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
-use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 
 use crate::ca::{Authority, CaError};
-use crate::clock;
-use crate::exit::Chain;
 
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -49,39 +45,4 @@ pub fn server_config(authority: &Authority, names: &[String], wall: UnixMillis) 
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(Arc::new(config))
-}
-
-/// TLS as agents see it, which changes with the authority.
-pub struct Tls {
-    names: Vec<String>,
-    authority: watch::Receiver<Arc<Authority>>,
-    acceptor: TlsAcceptor,
-}
-
-impl Tls {
-    /// With a certificate for `names`.
-    pub fn new(names: Vec<String>, authority: watch::Receiver<Arc<Authority>>) -> Result<Self, TlsError> {
-        let config = server_config(&authority.borrow(), &names, clock::wall())?;
-        Ok(Self { names, authority, acceptor: TlsAcceptor::from(config) })
-    }
-
-    /// Waits until the authority has changed, and follows it.
-    pub(super) async fn follow(&mut self) {
-        if self.authority.changed().await.is_err() {
-            // Nothing decides any more.
-            return std::future::pending().await;
-        }
-        let config = server_config(&self.authority.borrow_and_update(), &self.names, clock::wall());
-        match config {
-            Ok(config) => self.acceptor = TlsAcceptor::from(config),
-            Err(error) => {
-                tracing::error!(error = %Chain(&error), "the listener goes on with the roots it had: start the controller again");
-            }
-        }
-    }
-
-    /// As it is now.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        self.acceptor.clone()
-    }
 }

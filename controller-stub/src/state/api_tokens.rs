@@ -190,12 +190,10 @@ impl ApiTokens {
 /// What there is of the file with the first administrator's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenFile {
-    /// It is not there.
-    Missing,
-    /// Somebody asks for a new token.
+    /// Somebody emptied it, to ask for a new token.
     Empty,
-    /// It has one.
-    Written,
+    /// It holds this one; or none, if it is not there, or holds something else.
+    Holds(Option<ApiTokenId>),
 }
 
 impl State {
@@ -265,6 +263,7 @@ impl State {
         }
         let view = self.api_tokens.view(found, at.wall);
         self.writes.push(self.api_tokens.remove(view.id));
+        self.audit.forget(view.id);
         tracing::info!(id = %view.id, name = %view.name, "a token for the API was revoked");
         Ok(view)
     }
@@ -275,10 +274,12 @@ impl State {
     }
 
     /// Whether a new token for the first administrator is to be made: nobody is one any more, the file was emptied to ask
-    /// for it, or it was taken away and the token in it was not revoked.
+    /// for it, or it does not hold the token that is good. It was taken away then, or a crash came between the file and
+    /// the ledger.
     pub fn wants_bootstrap(&self, file: TokenFile, at: Moment) -> bool {
         let nobody = self.api_tokens.administrators(at.wall).next().is_none();
-        nobody || file == TokenFile::Empty || (file == TokenFile::Missing && self.bootstrap().is_some())
+        let is_lost = self.bootstrap().is_some_and(|it| file != TokenFile::Holds(Some(it)));
+        nobody || file == TokenFile::Empty || is_lost
     }
 
     /// Takes the first administrator's token in, in place of the one before. Its file has to be durable.

@@ -83,6 +83,11 @@ impl Audit {
         }
     }
 
+    /// A token is gone.
+    pub(super) fn forget(&mut self, token: ApiTokenId) {
+        self.left_out.remove(&token);
+    }
+
     /// Where it is seen that rows are durable, and up to which they are once a turn is.
     pub(super) fn newest(&self) -> (watch::Sender<u64>, u64) {
         (self.newest.clone(), self.next.saturating_sub(1))

@@ -81,7 +81,7 @@ impl State {
     pub fn recover(&mut self, it: &Recover, exporter: &[u8; 32], at: Moment) -> Result<Enrolled, EnrollRefused> {
         if let Err(no) = self.admit_recovery(it, exporter, at) {
             if self.members.contains_key(&it.member)
-                && let Err(often) = self.patience.wrong_keys.take(it.member, at.now)
+                && let Err(often) = self.attempts.wrong_keys.take(it.member, at.now)
             {
                 return Err(refused(EnrollRefusal::Overloaded, format!("too many attempts for this member: {often}")));
             }
@@ -142,7 +142,7 @@ impl State {
         if peer::has_key_of(&der(&record.certificate)?, csr) {
             return Err(bad("its key has a certificate already: a new certificate is for a new key").into());
         }
-        self.patience.certificates.take(id, at.now)?;
+        self.attempts.certificates.take(id, at.now)?;
         let issued = self.authority.issue_member(csr, &record.cluster, id, self.settings.certificate_life, at.wall)?;
         let next = NextCertificate {
             request,

@@ -41,7 +41,7 @@ impl State {
     /// Says no to who does not have the token, and tells of it, if it is one that was made here.
     fn turn_away(&mut self, token: TokenId, reason: EnrollRefusal, at: Moment) -> EnrollRefused {
         if self.tokens.contains_key(&token) {
-            if let Err(often) = self.patience.wrong_tokens.take(token, at.now) {
+            if let Err(often) = self.attempts.wrong_tokens.take(token, at.now) {
                 return refused(EnrollRefusal::Overloaded, format!("too many attempts with this token: {often}"));
             }
             self.audit_own("member.enroll", &format!("with {token}"), Err(&reason.to_string()), at);

@@ -24,8 +24,6 @@ pub struct CaView {
     pub phase: String,
     /// The number of the bundle that members are to trust.
     pub bundle: u64,
-    /// The newest root that was made.
-    pub newest: RootNo,
     /// The roots that are trusted, the one that signs first, then those that are kept.
     pub roots: Vec<RootView>,
     /// What each member has of it.
@@ -245,11 +243,15 @@ impl State {
         CaView {
             phase: phase.name().to_owned(),
             bundle: self.roots.bundle,
-            newest: self.roots.newest,
             roots: roots.collect(),
             members: self.members.values().filter(|it| counts(it)).map(|it| trust(it, &phase.trusted())).collect(),
             steps: steps.collect(),
         }
+    }
+
+    /// The newest root that was made: those up to it that are not trusted may be kept.
+    pub const fn newest_root(&self) -> RootNo {
+        self.roots.newest
     }
 }
 

@@ -52,8 +52,8 @@ impl State {
             },
             FromMember::Renew(renew) => self.renew(id, &renew, at),
             FromMember::CertRenew(renew) => self.renew_certificate(id, &renew, at),
-            FromMember::TrustBundleAck(ack) => self.trust_is_durable(id, &ack),
             FromMember::KeyAnnounce(announce) => self.announce_keys(id, &announce),
+            FromMember::TrustBundleAck(ack) => self.trust_is_durable(id, &ack),
             FromMember::CancelAck(ack) => cancel_acknowledged(id, &ack),
             FromMember::Inventory(page) => self.inventory(id, &page, at),
             FromMember::ProtocolError(error) => {

@@ -108,6 +108,7 @@ fn what_each_role_adds_to_the_one_below_it() {
             "member.disable",
             "task.submit",
             "task.cancel",
+            "task.reseal",
             "task.results",
             "stream.upload"
         ]
@@ -194,6 +195,13 @@ async fn the_first_administrators_token_is_made_anew_when_asked_for_and_can_be_d
     let caller = Caller::of(&lab);
     assert_eq!(caller.call("GET", "/v1/api-tokens", &first).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(caller.call("GET", "/v1/api-tokens", &second).await.0, StatusCode::OK);
+
+    // As if the process had died behind the file, and before the ledger knew of it.
+    lab.terminate();
+    lab.private_file("data/api.token", &first);
+    lab.restart().await;
+    let second = administrators(&lab);
+    assert_eq!(Caller::of(&lab).call("GET", "/v1/api-tokens", &second).await.0, StatusCode::OK);
 
     let ops = token(&lab, "ops", Role::Administrator).await;
     let (code, _, err) = lab.command(&["api-token", "revoke", "bootstrap"]);

@@ -299,6 +299,20 @@ pub struct CertRefused {
     pub message: Text<512>,
 }
 
+/// The keys the member can open sealed fields with have changed. Every one of them is on its disk.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeyAnnounce {
+    /// All of them, the newest first.
+    pub keys: List<AnnouncedKey, MAX_MEMBER_KEYS>,
+}
+
+/// Keys that were announced are on the controller's disk, and the newest is what submitters are given.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeyAck {
+    /// The newest.
+    pub newest: KeyId,
+}
+
 /// The roots that members trust from now on, in the place of those before.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct TrustBundle {
@@ -313,20 +327,6 @@ pub struct TrustBundle {
 pub struct TrustBundleAck {
     /// Its number.
     pub number: u64,
-}
-
-/// The keys the member can open sealed fields with have changed. Every one of them is on its disk.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct KeyAnnounce {
-    /// All of them, the newest first.
-    pub keys: List<AnnouncedKey, MAX_MEMBER_KEYS>,
-}
-
-/// Keys that were announced are on the controller's disk, and the newest is what submitters are given.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct KeyAck {
-    /// The newest.
-    pub newest: KeyId,
 }
 
 codes! {

@@ -114,10 +114,10 @@ pub struct Rule {
     /// What is sent of it.
     #[serde(default = "replace")]
     pub difference: Code<Difference>,
-    /// Whether its values are shown nowhere: not in results, plans or the audit.
+    /// Whether its values are shown nowhere: not in results, plans or the audit log.
     #[serde(default)]
     pub encrypted: bool,
-    /// Whether its changes are written to the audit.
+    /// Whether its old and new values are written to the audit log.
     #[serde(default)]
     pub audited: bool,
 }
@@ -153,7 +153,7 @@ pub struct Request {
     /// How attributes are treated that are not just replaced.
     #[serde(default)]
     pub attributes: List<Rule, 100>,
-    /// The attribute that names an entry in the audit; empty: the one that names the account.
+    /// The attribute whose value stands with each entry in the audit log; empty: none.
     #[serde(default)]
     pub audit_key: Text<80>,
     /// Which connected system entries are for.

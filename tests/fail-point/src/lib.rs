@@ -38,12 +38,6 @@ pub enum Point {
     NextWelcomed,
     /// F46. The old key is gone, and the session has not been confirmed.
     NextCurrent,
-    /// The controller made a root durable, and nothing names it.
-    RootMade,
-    /// The controller made a step of a rotation durable, and nobody has heard of it.
-    RootsDurable,
-    /// The roots that a member is to trust are durable at it, and their acknowledgement has not left.
-    TrustDurable,
     /// A new sealing key is durable, and nobody was told.
     KeyDurable,
     /// The controller made the keys of a member durable, and its `KeyAck` has not left.
@@ -52,6 +46,12 @@ pub enum Point {
     KeyAcknowledged,
     /// An old sealing key is wiped, and nobody was told.
     KeyWiped,
+    /// The controller made a root durable, and nothing names it.
+    RootMade,
+    /// The controller made a step of a rotation durable, and nobody has heard of it.
+    RootsDurable,
+    /// The roots that a member is to trust are durable at it, and their acknowledgement has not left.
+    TrustDurable,
 }
 
 impl Point {
@@ -90,13 +90,13 @@ impl Point {
             Self::NextDurable => "next-durable",
             Self::NextWelcomed => "next-welcomed",
             Self::NextCurrent => "next-current",
-            Self::RootMade => "root-made",
-            Self::RootsDurable => "roots-durable",
-            Self::TrustDurable => "trust-durable",
             Self::KeyDurable => "key-durable",
             Self::KeysStored => "keys-stored",
             Self::KeyAcknowledged => "key-acknowledged",
             Self::KeyWiped => "key-wiped",
+            Self::RootMade => "root-made",
+            Self::RootsDurable => "roots-durable",
+            Self::TrustDurable => "trust-durable",
         }
     }
 

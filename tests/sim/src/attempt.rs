@@ -227,7 +227,7 @@ impl Cx {
         if self.is_stopped() && self.offer.kind.known() != Some(TaskKind::ImportBatch) {
             return Err(Undone::Not(stopped()));
         }
-        let intent = JournalEntry { step, mark: Mark::Intent, note };
+        let intent = JournalEntry { step, mark: Mark::Intent, note, effect: Vec::new() };
         self.written(Ask::Intend(intent.clone())).await.map_err(Undone::Not)?;
         match self.ask(Ask::Change(intent.clone(), change)).await {
             Answer::Changed(Err(Undone::Not(failure))) => {
@@ -442,7 +442,9 @@ impl Cx {
             }
             told.extend(&note);
             let mark = if note.iter().all(|it| *it == Told::Failed.byte()) { Mark::Unchanged } else { Mark::Done };
-            self.written(Ask::Record(vec![JournalEntry { step, mark, note }])).await.map_err(Err)?;
+            self.written(Ask::Record(vec![JournalEntry { step, mark, note, effect: Vec::new() }]))
+                .await
+                .map_err(Err)?;
         }
         let any = |of: Told| told.contains(&of.byte());
         let changed = match (any(Told::Made) || any(Told::There), any(Told::Unknown)) {
@@ -536,6 +538,7 @@ fn succeeded(changed: Changed) -> Ending {
         output: Vec::new(),
         sealed: Vec::new(),
         streams: Vec::new(),
+        audit: Vec::new(),
     }
 }
 

@@ -80,6 +80,8 @@ impl MemberDisk {
             Write::DeleteReport(number) => drop(self.reports.remove(&number)),
             Write::PutTombstone(stone) => drop(self.tombstones.insert(stone.task, stone)),
             Write::DeleteTombstone(task) => drop(self.tombstones.remove(&task)),
+            // What is audited here are the effects themselves.
+            Write::PutAudit(_) => (),
             Write::PutSession(session) => self.session = session,
             Write::PutMembership(membership) => {
                 if membership.state == MembershipState::Disabled && membership.hard {
@@ -227,15 +229,15 @@ impl ControllerRecords {
             ledger::Write::Report(it) => drop(self.reports.insert((it.task, it.epoch), *it)),
             ledger::Write::Stream(it) => drop(self.streams.insert(it.id, it)),
             ledger::Write::ForgetStream(id) => drop(self.streams.remove(&id)),
-            // Nobody enrolls here, calls an API, replaces a root, or reads what was done.
-            ledger::Write::Roots(_)
-            | ledger::Write::Token(_)
+            // Nobody enrolls here, calls an API, or reads what was done, and no root is replaced.
+            ledger::Write::Token(_)
             | ledger::Write::ForgetToken(_)
             | ledger::Write::ApiToken(_)
             | ledger::Write::ForgetApiToken(_)
             | ledger::Write::Audit(_)
             | ledger::Write::ForgetAudit(_)
-            | ledger::Write::AuditWritten(_) => (),
+            | ledger::Write::AuditWritten(_)
+            | ledger::Write::Roots(_) => (),
         }
     }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod exports;
 mod imports;
+mod logs;
 mod outcomes;
 
 use std::collections::BTreeMap;
@@ -54,7 +55,7 @@ impl Trouble {
     }
 }
 
-pub(super) async fn audit(world: World<'_>, deaths: &[Death], tally: &mut Tally) {
+pub(super) async fn audit(world: World<'_>, agents: &[Agent], deaths: &[Death], tally: &mut Tally) {
     tokio::time::sleep(LATEST).await;
     let counters = world.salesforce.counters();
     let (desk, ended) = world.end();
@@ -76,6 +77,9 @@ pub(super) async fn audit(world: World<'_>, deaths: &[Death], tally: &mut Tally)
     tally.violations.extend(imports::check_made(&ended, &counters));
     tally.violations.extend(outcomes::check_rates(tally));
     tally.violations.extend(check_lasting(&desk, &ended).await);
+    let (lines, complaints) = logs::check(agents, &ended).await;
+    tally.audited = lines;
+    tally.violations.extend(complaints);
 }
 
 fn count(it: &Ended, tally: &mut Tally) {

@@ -88,6 +88,7 @@ pub struct Agent {
     process: Option<Process>,
     environment: Vec<(&'static str, OsString)>,
     run: Vec<&'static str>,
+    credentials: Option<PathBuf>,
 }
 
 impl Agent {
@@ -106,6 +107,7 @@ impl Agent {
             process: None,
             environment: Vec::new(),
             run: options.run.clone(),
+            credentials: None,
         };
         std::fs::write(folder.join("salesforce-ca.pem"), ca_pem).expect("the simulator's CA");
         agent.write_secret("consumer-secret", salesforce_sim::CONSUMER_SECRET);
@@ -178,6 +180,7 @@ impl Agent {
             .arg("--config")
             .arg(self.config())
             .args(arguments)
+            .envs(self.credentials.iter().map(|folder| ("CREDENTIALS_DIRECTORY", folder)))
             .kill_on_drop(true)
             .output()
             .await
@@ -218,7 +221,9 @@ impl Agent {
         let (config, ready) = (path(self.config()), path(self.folder.join("ready")));
         let arguments = [&["--config", &config, "run", "--ready-file", &ready][..], &self.run].concat();
         let log = self.folder.join("agent.log");
-        self.process = Some(Process::start_in(&self.programs.join("postern"), &arguments, &log, &self.environment));
+        let credentials = self.credentials.iter().map(|folder| ("CREDENTIALS_DIRECTORY", folder.clone().into()));
+        let environment: Vec<_> = self.environment.iter().cloned().chain(credentials).collect();
+        self.process = Some(Process::start_in(&self.programs.join("postern"), &arguments, &log, &environment));
     }
 
     /// Sets options for `run` of the processes that are started from now on.
@@ -229,6 +234,11 @@ impl Agent {
     /// Sets variables of the processes that are started from now on.
     pub fn set_environment(&mut self, environment: Vec<(&'static str, OsString)>) {
         self.environment = environment;
+    }
+
+    /// Hands the credentials in a folder, as systemd does, to whatever is started of it from now on.
+    pub fn set_credentials(&mut self, folder: PathBuf) {
+        self.credentials = Some(folder);
     }
 
     /// Waits until it ends by itself, and returns its exit code.

@@ -83,6 +83,11 @@ impl Controller {
         address.parse().expect("the lab's controller listens on an address")
     }
 
+    /// The number of its process; `None` if it does not run.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
+    }
+
     /// Where it keeps its state.
     pub fn data(&self) -> &Path {
         &self.data

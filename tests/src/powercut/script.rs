@@ -200,7 +200,7 @@ impl Script {
 
     fn entry(&mut self, step: u32, mark: Mark) -> JournalEntry {
         let len = self.dice.index(300);
-        JournalEntry { step, mark, note: self.dice.bytes(len) }
+        JournalEntry { step, mark, note: self.dice.bytes(len), effect: Vec::new() }
     }
 
     /// A task ends: its outcome is owed, sometimes with results, and the task goes.
@@ -276,6 +276,7 @@ impl Contents {
             Write::PutJournal(task, _, entry) => {
                 self.tasks.entry(*task).and_modify(|held| held.journal.push(entry.clone()));
             }
+            Write::PutAudit(_) => (),
             Write::DeleteTask(task) => {
                 self.tasks.remove(task);
             }

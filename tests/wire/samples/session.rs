@@ -48,10 +48,10 @@ pub(crate) fn all() -> Vec<Sample> {
             reason: CertRefusal::AuthorityFault.into(),
             message: text("Der Schlüssel der Zertifizierungsstelle ist nicht lesbar"),
         }),
-        controller(TrustBundle { number: 0x0f02, roots: list(vec![bytes(0x23, 45), bytes(0x73, 35)]) }),
-        member(TrustBundleAck { number: 0x0f03 }),
         member(KeyAnnounce { keys: list(vec![key(0x80), key(0xa0)]) }),
         controller(KeyAck { newest: key(0x80).id }),
+        controller(TrustBundle { number: 0x0f02, roots: list(vec![bytes(0x23, 45), bytes(0x73, 35)]) }),
+        member(TrustBundleAck { number: 0x0f03 }),
     ]
 }
 

@@ -110,8 +110,10 @@ impl Ledger {
         self.events.push_back(Event::Refused(grant.ticket, failure));
     }
 
-    /// An attempt proved what became of its intents. Answered with [`Event::Recorded`] under `ticket`.
-    pub fn handle_record(&mut self, task: TaskId, ticket: u64, entries: Vec<JournalEntry>) {
+    /// An attempt proved what became of its intents, of which the audit log tells these events. Answered with
+    /// [`Event::Recorded`] under `ticket`.
+    pub fn handle_record(&mut self, task: TaskId, ticket: u64, entries: Vec<JournalEntry>, audit: Vec<Vec<u8>>) {
+        self.writes.extend(audit.into_iter().map(Write::PutAudit));
         if let Some(held) = self.tasks.get_mut(&task) {
             // To look, to remember and to take back can be done again and again without getting any further.
             let further = entries.iter().any(|entry| matches!(entry.mark, Mark::Done | Mark::Unchanged));
@@ -134,7 +136,8 @@ impl Ledger {
     }
 
     /// An attempt ended the task.
-    pub fn handle_concluded(&mut self, task: TaskId, ending: Ending) {
+    pub fn handle_concluded(&mut self, task: TaskId, mut ending: Ending) {
+        self.writes.extend(ending.audit.drain(..).map(Write::PutAudit));
         if let Some(held) = self.tasks.get_mut(&task) {
             held.stop_running();
             self.conclude(task, ending);

@@ -40,7 +40,8 @@ impl Ledger {
         }
         // Nothing else may begin meanwhile.
         held.running = true;
-        self.events.push_back(Event::GiveUp { task, failure, why });
+        let (offer, origin) = (Box::new(held.offer.clone()), held.origin);
+        self.events.push_back(Event::GiveUp { task, offer, origin, failure, why });
     }
 
     pub(super) fn conclude(&mut self, task: TaskId, ending: Ending) {

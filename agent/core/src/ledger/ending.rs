@@ -26,11 +26,14 @@ pub struct Ending {
     pub sealed: Vec<SealedOutput>,
     /// Results too big for a report.
     pub streams: Vec<StreamRef>,
+    /// What the audit log tells of it.
+    pub audit: Vec<Vec<u8>>,
 }
 
 impl Ending {
     fn without_output(outcome: Outcome, certainty: Certainty, changed: Changed, failure: Option<Failure>) -> Self {
-        Self { outcome, certainty, changed, failure, output: Vec::new(), sealed: Vec::new(), streams: Vec::new() }
+        let (output, sealed, streams, audit) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { outcome, certainty, changed, failure, output, sealed, streams, audit }
     }
 
     /// It failed and changed nothing.
@@ -104,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_task_that_is_given_up_stands_in_its_journal() {
-        let entry = |step, mark| JournalEntry { step, mark, note: Vec::new() };
+        let entry = |step, mark| JournalEntry { step, mark, note: Vec::new(), effect: Vec::new() };
         let failure = || Failure::new(FailureClass::Rejected, "refused", "no");
         let known = |journal: &[JournalEntry], why| {
             let ending = Ending::given_up(failure(), &journal.iter().cloned().collect(), why);

@@ -75,6 +75,8 @@ pub enum Event {
     Start {
         /// The task as it was offered.
         offer: Box<Offer>,
+        /// Where it came from.
+        origin: Origin,
         /// An earlier attempt here wrote a journal: load it.
         resumed: bool,
         /// When nothing more of it may be begun.
@@ -85,6 +87,10 @@ pub enum Event {
     GiveUp {
         /// The task.
         task: TaskId,
+        /// As it was offered.
+        offer: Box<Offer>,
+        /// Where it came from.
+        origin: Origin,
         /// What went wrong.
         failure: Failure,
         /// Why there is no further attempt.

@@ -58,7 +58,7 @@ impl Ledger {
         held.retry_at = None;
         held.waits = false;
         let (offer, resumed, deadline) = (Box::new(held.offer.clone()), held.journal > 0, held.deadline);
-        let start = Event::Start { offer, resumed, deadline };
+        let start = Event::Start { offer, origin: held.origin, resumed, deadline };
         let Some(state) = held.resume() else { return Some(start) };
         // On disk first, so that a task in which the process dies again and again is known by it.
         self.writes.push(Write::PutState(task, state));

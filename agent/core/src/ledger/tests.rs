@@ -78,7 +78,7 @@ fn success() -> Ending {
 }
 
 fn intent(step: u32) -> JournalEntry {
-    JournalEntry { step, mark: Mark::Intent, note: Vec::new() }
+    JournalEntry { step, mark: Mark::Intent, note: Vec::new(), effect: Vec::new() }
 }
 
 fn urgent(n: u8) -> Offer {

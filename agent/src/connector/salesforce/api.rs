@@ -149,7 +149,7 @@ impl Salesforce {
                 () = cx.stop.cancelled() => return Err(Undone::Not(stopped())),
                 place = self.place_for(call) => place,
             };
-            cx.intend(step, note.to_vec(), self.reach()).await.map_err(Undone::Not)?;
+            cx.intend(step, note.to_vec(), call.effect.clone(), self.reach()).await.map_err(Undone::Not)?;
             let answer = self.fetch(place, &session, call, |reply| classify(&reply, call.done)).await;
             Point::CallMade.reach();
             let (failure, expired) = match answer {

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::role_lane::Role;
 use super::{Salesforce, error, soql};
+use crate::connector::{Effect, Shift};
 
 /// How often a read after an unanswered change is tried before the outcome is called unknown.
 const READ_BACK_TRIES: u32 = 3;
@@ -54,6 +55,11 @@ const FIELDS: &str = "Id, Username, IsActive, UserType, Email, LastLoginDate, La
     LastModifiedDate, Profile.Name, Profile.UserLicense.Name, UserRole.Name";
 
 impl User {
+    /// What becomes of it, as the audit log tells it.
+    pub(super) fn changed(&self, changes: Vec<Shift>) -> Effect {
+        Effect::on(&self.username, &self.id, changes)
+    }
+
     /// Whether this is its user name: Salesforce does not tell names apart by case.
     pub(super) fn is_called(&self, name: &str) -> bool {
         self.username.to_lowercase() == name.to_lowercase()

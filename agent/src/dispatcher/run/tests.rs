@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::super::Dispatcher;
 use super::*;
 use crate::connector::{AttemptCx, Conclusion, Connector, Pending};
-use crate::executor::Served;
+use crate::executor::{Served, Who};
 use crate::keys::SealingKeys;
 use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy, Signatures};
 use crate::spawn::Spawner;
@@ -102,8 +102,8 @@ impl Connector for Changing {
 
     fn run<'a>(&'a self, _: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
         Box::pin(async {
-            cx.intend(0, Vec::new(), Duration::from_secs(1)).await?;
-            cx.intend(1, Vec::new(), Duration::from_secs(1)).await?;
+            cx.intend(0, Vec::new(), Vec::new(), Duration::from_secs(1)).await?;
+            cx.intend(1, Vec::new(), Vec::new(), Duration::from_secs(1)).await?;
             let output = disable_user::Output { user_id: Text::clipped("1"), frozen_instead: false };
             Ok(Conclusion::succeeded(output, Changed::Yes))
         })
@@ -162,13 +162,19 @@ fn desk_under(policy: Policy, connector: Arc<dyn Connector>) -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let disk = Arc::new(Disklike { free: AtomicU64::new(1 << 40), busy: Mutex::new(false), changed: Condvar::new() });
     let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
-    let (store, _) = Store::open_with(folder.path(), &options).unwrap();
+    let (store, _) = Store::open_with(&postern_store::Home::with_key_file(folder.path()), &options).unwrap();
     let (dispatcher, inputs) = Dispatcher::channel();
     let (streams, commands) = Streams::channel();
     let admission = Admission::open(Arc::new(policy), acme(), store.clone()).unwrap().into();
     let systems = [(acme(), Served { connector, admission })].into();
-    let executor =
-        Executor::new(systems, SealingKeys::new(Vec::new()), store.clone(), dispatcher.clone(), Spawner::default());
+    let executor = Executor::new(
+        systems,
+        SealingKeys::new(Vec::new()),
+        Who::default(),
+        store.clone(),
+        dispatcher.clone(),
+        Spawner::default(),
+    );
     let ledger = Ledger::restore(Limits::for_systems([(acme(), 1)].into()), store.restore().unwrap());
     let (frames, sent) = mpsc::channel(64);
     let work = Loop::new(ledger, store, executor, streams, inputs);
@@ -221,6 +227,29 @@ async fn what_the_policy_never_lets_through_is_rejected_for_good_and_the_rule_is
         let FromMember::Reject(Reject { reason, retry_after_ms, message, .. }) = refused else { unreachable!() };
         assert_eq!((reason.known(), retry_after_ms), (Some(Rejection::Policy), 0));
         assert!(message.contains("rule `deny`"), "{message}");
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
+/// Nothing is done that could not be told.
+#[tokio::test]
+async fn while_too_much_waits_for_the_audit_log_nothing_is_taken() {
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_with(Arc::new(Changing));
+    let store = work.store.clone();
+    let told = async {
+        let (watch, mut events) = mpsc::channel(4);
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        store.audit().pretend(u64::MAX);
+        dispatcher.frame(disable(2, "joe").into()).await;
+        let refused = next(&mut sent, |frame| matches!(frame, FromMember::Reject(_))).await;
+        let FromMember::Reject(Reject { task, reason, retry_after_ms, message, .. }) = refused else { unreachable!() };
+        assert_eq!((task, reason.known()), (disable(2, "joe").task, Some(Rejection::StoreFault)));
+        assert!(retry_after_ms > 0 && message.contains("audit log"), "{message}");
+        dispatcher.run_local(disable(3, "joe"), Caller::Person, watch).await;
+        assert!(events.recv().await.is_none(), "nor is a task of this machine");
         dispatcher.stop().await;
         dispatcher.disconnected().await;
     };

@@ -5,6 +5,7 @@
 mod commit;
 mod damage;
 mod disk;
+mod home;
 mod lab;
 mod open;
 mod parts;

@@ -117,7 +117,7 @@ impl World {
             let Some(event) = process.ledger.poll_event(now) else { return true };
             match event {
                 Event::Start { offer, resumed, .. } => self.begin_attempt(m, *offer, resumed),
-                Event::GiveUp { task, failure, why } => {
+                Event::GiveUp { task, failure, why, .. } => {
                     let journal = self.members[m].disk.earlier(task);
                     let mut ending = Ending::given_up(failure, &journal, why);
                     ending.streams = self.results(m, task);
@@ -186,7 +186,7 @@ impl World {
             Input::Record(task, entries) => {
                 process.next_ticket += 1;
                 process.tickets.insert(process.next_ticket, task);
-                process.ledger.handle_record(task, process.next_ticket, entries);
+                process.ledger.handle_record(task, process.next_ticket, entries, Vec::new());
             }
             Input::Ended(task, ended) => {
                 process.under_way.entry(task).and_modify(|it| *it = true);

@@ -34,7 +34,7 @@ fn an_expired_task_is_reported_and_never_run_late() {
 #[test]
 fn what_came_to_nothing_is_not_begun_again_after_its_deadline() {
     let mut desk = begun_in_time();
-    desk.ledger.handle_record(id(1), 2, vec![intent(0).taken_back()]);
+    desk.ledger.handle_record(id(1), 2, vec![intent(0).taken_back()], Vec::new());
     desk.sync();
     desk.events();
     desk.ledger.handle_failed(id(1), Failure::new(FailureClass::Transient, "locked", "a lock"), desk.now);

@@ -52,11 +52,11 @@ fn f10_only_a_step_that_is_done_lets_deaths_be_forgotten() {
     let forgotten = Write::PutState(id(1), TaskState::Started { unended: 1 });
     let memo = JournalEntry { mark: Mark::Memo, ..intent(0) };
     for (ticket, entry) in [(4, intent(0).taken_back()), (5, memo)] {
-        desk.ledger.handle_record(id(1), ticket, vec![entry]);
+        desk.ledger.handle_record(id(1), ticket, vec![entry], Vec::new());
         desk.sync();
         assert!(!desk.disk.contains(&forgotten));
     }
-    desk.ledger.handle_record(id(1), 6, vec![JournalEntry { mark: Mark::Unchanged, ..intent(0) }]);
+    desk.ledger.handle_record(id(1), 6, vec![JournalEntry { mark: Mark::Unchanged, ..intent(0) }], Vec::new());
     desk.sync();
     assert!(desk.disk.contains(&forgotten));
 }

@@ -25,8 +25,10 @@ fn a_key_is_needed_until_every_task_that_names_it_has_ended() {
     assert!(desk.ledger.needs_key(key(1).id()), "before it is on disk already");
     desk.sync();
     desk.renew(LeaseVerdict::Kept);
+    assert_eq!(starts(&desk.events()), [id(1)]);
     desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
     desk.sync();
+    assert_eq!(desk.events(), [Event::Granted(1)]);
     assert!(desk.ledger.needs_key(key(1).id()) && !desk.ledger.needs_key(key(2).id()));
     desk.ledger.handle_concluded(id(1), success());
     desk.sync();

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use tokio_util::bytes::Bytes;
 
 use super::super::role_lane::{self, Role};
+use crate::connector::Effect;
 use crate::redaction::{self, InUse};
 
 pub(super) const JSON: &str = "application/json";
@@ -25,6 +26,8 @@ pub(in super::super) struct Call {
     pub(super) accept: &'static str,
     /// Whether it has to be the only such write of the org while it is made.
     pub(super) takes_role_lane: bool,
+    /// What it is to change, as the journal keeps it.
+    pub(super) effect: Vec<u8>,
     /// The password it sets.
     _in_use: Option<Arc<InUse>>,
 }
@@ -41,7 +44,21 @@ pub(super) enum Body {
 impl Call {
     fn new(method: Method, path: impl Into<String>, body: Option<Json>, done: StatusCode) -> Self {
         let body = body.map_or(Body::Nothing, Body::Json);
-        Self { method, path: path.into(), body, done, accept: JSON, takes_role_lane: false, _in_use: None }
+        Self {
+            method,
+            path: path.into(),
+            body,
+            done,
+            accept: JSON,
+            takes_role_lane: false,
+            effect: Vec::new(),
+            _in_use: None,
+        }
+    }
+
+    /// The same, and what it is to change is told to the audit log if nobody can tell more.
+    pub(in super::super) fn telling(self, effect: &Effect) -> Self {
+        Self { effect: effect.encode(), ..self }
     }
 
     /// Reads.

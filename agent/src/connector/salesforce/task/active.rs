@@ -14,7 +14,7 @@ use super::super::user_login::user_login_hidden;
 use super::login_state::{self, Login};
 use super::step::{self, Stuck, Wanted, bring_about};
 use super::{Stop, unknown_choice};
-use crate::connector::{AttemptCx, Conclusion, is_of_policy};
+use crate::connector::{AttemptCx, Conclusion, Shift, is_of_policy};
 
 const LOOK: &str = "Active and, of a user who is frozen instead, the button Unfreeze tell it. Then submit the task again: what is \
     there already is not done twice.";
@@ -36,7 +36,8 @@ impl Wanted for Active<'_> {
 
     fn call(&self) -> Call {
         let fields = Map::from_iter([("IsActive".to_owned(), self.active.into())]);
-        Call::patch_user(&self.user.id, self.user.role(), fields)
+        let effect = self.user.changed(vec![Shift::new("IsActive", !self.active, self.active)]);
+        Call::patch_user(&self.user.id, self.user.role(), fields).telling(&effect)
     }
 
     async fn is_there(&self, org: &Salesforce) -> Result<bool, Failure> {
@@ -108,7 +109,7 @@ async fn freeze(org: &Salesforce, user: &User, blocker: Failure, cx: &AttemptCx)
     if state.is_state_of(&login) {
         return Ok(step::found(org, disabled(user, FrozenInstead::Yes, Changed::No), FREEZE, cx).await?);
     }
-    match bring_about(org, &Login { user: &user.id, record: &login.id, state }, FREEZE, cx).await {
+    match bring_about(org, &Login { user, record: &login.id, state }, FREEZE, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..disabled(user, FrozenInstead::Yes, Changed::Yes) }),
         Err(stuck) => Err(stuck.map(also).stop(user, LOOK, cx)),
     }

@@ -14,7 +14,7 @@ use super::super::{Salesforce, error, time};
 use super::plan::DoneBy;
 use super::step::{Stuck, Wanted, bring_about};
 use crate::clock;
-use crate::connector::AttemptCx;
+use crate::connector::{AttemptCx, Shift};
 
 /// The longest user name that Salesforce takes, in characters.
 const MAX_NAME: usize = 80;
@@ -36,18 +36,21 @@ impl Wanted for Identity<'_> {
     }
 
     fn call(&self) -> Call {
-        let mut fields = Map::new();
-        let mut field = |name: &str, value: Json| fields.insert(name.to_owned(), value);
+        let (mut fields, mut changes) = (Map::new(), Vec::new());
+        let mut field = |name: &str, old: Json, new: Json| {
+            changes.push(Shift::new(name, old, new.clone()));
+            fields.insert(name.to_owned(), new);
+        };
         if self.activate {
-            field("IsActive", true.into());
+            field("IsActive", self.user.is_active.into(), true.into());
         }
         if let Some(username) = self.username {
-            field("Username", username.as_str().into());
+            field("Username", self.user.username.as_str().into(), username.as_str().into());
         }
         if let Some(email) = self.email {
-            field("Email", email.into());
+            field("Email", self.user.email.as_deref().into(), email.into());
         }
-        Call::patch_user(&self.user.id, self.user.role(), fields)
+        Call::patch_user(&self.user.id, self.user.role(), fields).telling(&self.user.changed(changes))
     }
 
     async fn is_there(&self, org: &Salesforce) -> Result<bool, Failure> {

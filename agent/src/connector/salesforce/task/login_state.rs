@@ -12,7 +12,7 @@ use super::super::user::User;
 use super::super::user_login::{UserLogin, user_login_hidden};
 use super::Stop;
 use super::step::{self, Wanted, bring_about};
-use crate::connector::{AttemptCx, Conclusion};
+use crate::connector::{AttemptCx, Conclusion, Shift};
 
 const STEP: u32 = 0;
 const LOOK: &str = "the buttons tell it: one who is frozen has Unfreeze, one who is locked out has Unlock. Then submit the task \
@@ -28,7 +28,7 @@ pub(in super::super) enum State {
 
 /// The state of one user's sign-in.
 pub(super) struct Login<'a> {
-    pub(super) user: &'a str,
+    pub(super) user: &'a User,
     /// The UserLogin record.
     pub(super) record: &'a str,
     pub(super) state: State,
@@ -55,20 +55,21 @@ impl State {
 
 impl Wanted for Login<'_> {
     fn user(&self) -> &str {
-        self.user
+        &self.user.id
     }
 
     fn call(&self) -> Call {
-        let body = match self.state {
-            State::Frozen => json!({ "IsFrozen": true }),
-            State::Unfrozen => json!({ "IsFrozen": false }),
-            State::Unlocked => json!({ "IsPasswordLocked": false }),
+        let (field, value) = match self.state {
+            State::Frozen => ("IsFrozen", true),
+            State::Unfrozen => ("IsFrozen", false),
+            State::Unlocked => ("IsPasswordLocked", false),
         };
-        Call::patch(format!("sobjects/UserLogin/{}", self.record), body)
+        let effect = self.user.changed(vec![Shift::new(field, !value, value)]);
+        Call::patch(format!("sobjects/UserLogin/{}", self.record), json!({ field: value })).telling(&effect)
     }
 
     async fn is_there(&self, org: &Salesforce) -> Result<bool, Failure> {
-        Ok(self.state.is_state_of(&org.read_login_back(self.user).await?))
+        Ok(self.state.is_state_of(&org.read_login_back(&self.user.id).await?))
     }
 }
 
@@ -85,7 +86,7 @@ pub(in super::super) async fn run(
         return Ok(step::found(org, state.succeeded(&user, Changed::No), STEP, cx).await?);
     }
     step::spare_service_account(org, &user, cx).await?;
-    match bring_about(org, &Login { user: &user.id, record: &login.id, state }, STEP, cx).await {
+    match bring_about(org, &Login { user: &user, record: &login.id, state }, STEP, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..state.succeeded(&user, Changed::Yes) }),
         Err(stuck) => Err(stuck.stop(&user, LOOK, cx)),
     }

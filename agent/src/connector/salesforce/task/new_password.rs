@@ -15,7 +15,7 @@ use super::super::user::{User, inactive};
 use super::super::{Salesforce, error, password};
 use super::password_may_be_changed_by;
 use super::step::Stuck;
-use crate::connector::AttemptCx;
+use crate::connector::{AttemptCx, Shift};
 
 /// A password on its way.
 pub(super) struct NewPassword {
@@ -121,7 +121,7 @@ pub(super) async fn set(
     step: u32,
     cx: &AttemptCx,
 ) -> Result<Certainty, Stuck> {
-    let call = Call::set_password(&user.id, &new.value);
+    let call = Call::set_password(&user.id, &new.value).telling(&user.changed(vec![Shift::password()]));
     let mut before = Before::of(step, cx);
     let mut number = last_note(step, cx).map_or(1, |note| note.call + 1);
     if matches!(before, Before::AnotherMember) && new.sealed.is_none() {

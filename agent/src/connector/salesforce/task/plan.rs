@@ -10,7 +10,7 @@ use super::super::user::{User, not_found};
 use super::super::{Salesforce, error};
 use super::step::{self, Stuck};
 use super::{Stop, undecided};
-use crate::connector::{AttemptCx, Conclusion};
+use crate::connector::{AttemptCx, Conclusion, Proved};
 
 /// What a person should do about a plan that may have got further than is known.
 const LOOK: &str = "Username, Email and Active tell how far it got, Last Password Change or Reset the rest. Then submit the same again: \
@@ -100,7 +100,7 @@ impl<'a> Plan<'a> {
             self.cx.memo(WHICH_USER, step::user_note(&user)).await?;
         }
         // Nothing is told of a step but that it is done: what is told of finished steps are the results of batches.
-        self.cx.done(step, &[]).await
+        self.cx.done(step, &[], Proved::Intended(certainty)).await
     }
 
     /// All steps are done.

@@ -13,7 +13,7 @@ use super::super::user::{User, inactive};
 use super::super::{Salesforce, error};
 use super::new_password::{is_moved, was_moved};
 use super::{Stop, password_may_be_changed_by, step, undecided};
-use crate::connector::{AttemptCx, Conclusion};
+use crate::connector::{AttemptCx, Conclusion, Shift};
 
 const STEP: u32 = 0;
 const LOOK: &str = "Last Password Change or Reset tells whether it was reset when this task ran; submit a new task if it was not. \
@@ -62,8 +62,9 @@ pub(super) async fn run(org: &Salesforce, user: &User, may_repeat: bool, cx: &At
         (1, Note { user: user.id.clone(), before: user.last_password_change_date.clone() })
     };
     let bytes = serde_json::to_vec(&note).unwrap_or_default();
+    let call = Call::reset_password(&user.id).telling(&user.changed(vec![Shift::password()]));
     loop {
-        let unanswered = match org.change(cx, STEP, &bytes, &Call::reset_password(&user.id)).await {
+        let unanswered = match org.change(cx, STEP, &bytes, &call).await {
             Ok(answer) => return Ok(Reset::Answered(temporary(answer))),
             Err(Undone::Not(failure)) => return Err(refused(failure, user, number)),
             Err(Undone::Unknown(failure)) => failure,

@@ -84,6 +84,11 @@ impl Choices {
         self.treatment(name).audited
     }
 
+    /// Whether its values are told, to the audit log or in a plan: those that somebody asked for or that were compared.
+    pub(super) fn tells(&self, name: &str) -> bool {
+        self.dry_run || self.is_audited(name) || self.difference(name) != Difference::Replace
+    }
+
     /// Whether anything is audited at all.
     pub(super) fn audits(&self) -> bool {
         self.rules.values().any(|it| it.audited)

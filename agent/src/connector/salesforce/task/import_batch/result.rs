@@ -10,7 +10,7 @@ use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
-use crate::connector::Conclusion;
+use crate::connector::{Conclusion, Effect, Fate as Known, Proved, Shift};
 
 /// The longest text of a line.
 const MAX_TEXT: usize = 300;
@@ -28,17 +28,6 @@ pub(super) enum Fate {
     WouldModify,
     Failed,
     Unknown,
-}
-
-/// One attribute that gets another value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Shift {
-    pub(super) attribute: String,
-    /// Left out if it is encrypted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) old: Option<Json>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) new: Option<Json>,
 }
 
 /// One line.
@@ -72,6 +61,9 @@ pub(super) struct Line {
     /// Of a dry run: what would be changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) changes: Vec<Shift>,
+    /// What the audit log tells of it, if it was changed or may have been.
+    #[serde(skip)]
+    pub(super) effect: Option<(Effect, Known)>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -140,6 +132,11 @@ pub(super) fn clipped(text: &str) -> String {
     let mut text: String = plain.take(MAX_TEXT).collect();
     text.truncate(text.floor_char_boundary(2 * MAX_TEXT));
     text
+}
+
+/// What is proved of the entries of these lines.
+pub(super) fn proved(lines: &[Line]) -> Proved {
+    Proved::Entries(lines.iter().filter_map(|line| line.effect.clone()).collect())
 }
 
 /// The lines as they stand in the results.
@@ -277,6 +274,7 @@ mod tests {
             message: Some(clipped(text)),
             partly: false,
             changes: vec![Shift { attribute: clipped(text), old: None, new: Some(Json::from(clipped(text))) }],
+            effect: None,
         }
     }
 

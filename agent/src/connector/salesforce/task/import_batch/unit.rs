@@ -31,7 +31,7 @@ use super::lookup::{Found, Users, Wanted};
 use super::memory::{Memory, Note, Operation};
 use super::plan::{Key, Plan, Refused};
 use super::present::{Present, is_same};
-use super::result::{DEADLY, Line, Shift};
+use super::result::{DEADLY, Line};
 use crate::connector::{AttemptCx, MAX_NOTE};
 use crate::dataset::{Change, Item};
 
@@ -111,7 +111,6 @@ impl<'a> Unit<'a> {
         self.move_members(&service_account).await?;
         self.set_passwords().await?;
         self.disable().await?;
-        self.audit();
         Ok(self.lines())
     }
 
@@ -216,23 +215,6 @@ impl<'a> Unit<'a> {
             for work in self.work.iter_mut().filter(|work| work.is_open() && !work.written) {
                 work.end = Some(End::Failed(Unsent::AnotherFailed.said()));
             }
-        }
-    }
-
-    /// One event for each entry that changed something audited.
-    fn audit(&self) {
-        for work in self.work.iter().filter(|work| work.touched || work.is_ours()) {
-            let audited: Vec<&Shift> =
-                work.shifts.iter().filter(|shift| self.choices.is_audited(&shift.attribute)).collect();
-            if audited.is_empty() {
-                continue;
-            }
-            let key = work.plan.as_ref().and_then(|plan| plan.audit_key.as_deref()).unwrap_or(&work.account);
-            let changes = serde_json::to_string(&audited).unwrap_or_default();
-            tracing::info!(
-                target: "audit", task = %self.cx.task, system = %self.cx.system, entry = work.number, key,
-                account = work.account, id = work.id, whole = work.is_open(), changes, "account changed"
-            );
         }
     }
 

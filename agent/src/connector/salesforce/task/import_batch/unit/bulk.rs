@@ -196,7 +196,7 @@ impl Unit<'_> {
             return Ok(Err(Undone::Unknown(error::strange(200))));
         };
         let note = self.note(operation, &job);
-        self.cx.intend(self.step, note.clone(), self.org.reach()).await?;
+        self.cx.intend(self.step, note.clone(), Vec::new(), self.org.reach()).await?;
         match self.org.change(self.cx, self.step, &note, &Call::put_rows(&job, rows)).await {
             Ok(_) => (),
             Err(undone) => {

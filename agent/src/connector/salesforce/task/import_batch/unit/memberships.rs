@@ -11,10 +11,10 @@ use serde_json::{Value as Json, json};
 
 use super::super::memory::Note;
 use super::super::plan::Refused;
-use super::super::result::Shift;
 use super::sent::row;
 use super::work::{End, said};
 use super::{AT_ONCE, Unit};
+use crate::connector::Shift;
 use crate::connector::salesforce::api::{Call, Longest, MAX_CALLS, Undone};
 use crate::connector::salesforce::user::{protected, same_id, short};
 use crate::connector::salesforce::{Salesforce, error};
@@ -180,7 +180,7 @@ impl Unit<'_> {
             work.end = Some(End::Failed(said(&protected())));
             return;
         }
-        if (choices.dry_run || choices.is_audited(kind.attribute())) && !(joins.is_empty() && leaves.is_empty()) {
+        if !(joins.is_empty() && leaves.is_empty()) {
             let before: Vec<&String> = held.iter().map(|(_, id)| id).collect();
             let stay = before.iter().copied().filter(|id| !goes(id));
             let after: Vec<&String> = stay.chain(&joins).collect();

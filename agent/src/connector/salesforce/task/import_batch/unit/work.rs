@@ -1,6 +1,7 @@
 //! One entry on its way from what it asks for to how it ended.
 
 use postern_protocol::Failure;
+use postern_protocol::outcome::Certainty;
 use serde_json::{Map, Value as Json, json};
 
 use super::super::choices::Choices;
@@ -9,11 +10,12 @@ use super::super::memory::Memory;
 use super::super::naming::{InFields, Source, told as whole};
 use super::super::plan::{self, Key, Plan, Refused};
 use super::super::present::is_same;
-use super::super::result::{Fate, Line, Shift, clipped, told};
+use super::super::result::{Fate, Line, clipped, told};
 use super::memberships::Moves;
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::schema::describe::Described;
 use crate::connector::salesforce::user::{inactive, not_found, protected, same_id};
+use crate::connector::{Effect, Fate as Known, Shift};
 use crate::dataset::{Change, Item, Place};
 use crate::policy::Act;
 use crate::redaction::tells;
@@ -43,7 +45,7 @@ pub(super) struct Work<'a> {
     ours: bool,
     /// What it is put into and taken out of.
     pub(super) moves: Moves,
-    /// What gets another value; only if somebody is to be told.
+    /// What gets another value.
     pub(super) shifts: Vec<Shift>,
     pub(super) end: Option<End>,
     pub(super) remark: Option<Refused>,
@@ -223,19 +225,16 @@ impl<'a> Work<'a> {
             plan.keep_differences(present, schema, choices);
             self.unchanged = plan.asks_for_nothing() && self.moves.is_empty() && !self.ours && !may_have_moved;
         }
-        if !choices.dry_run && !choices.audits() {
-            return;
-        }
         let held = |name: &str| present.get(name).cloned().unwrap_or_default();
         let last = plan.disables_last().then_some(("IsActive", Json::Bool(false)));
         let fields = plan.fields.iter().map(|(name, value)| (name, value.clone())).chain(last);
         let shifts = fields.filter_map(|(name, new)| {
             let old = held(name);
             let same = schema.find(name).is_some_and(|field| is_same(field, &old, &new));
-            let shown = !choices.is_encrypted(name);
+            let shown = choices.tells(name) && !choices.is_encrypted(name);
             (!same).then(|| Shift { attribute: name.to_owned(), old: shown.then_some(old), new: shown.then_some(new) })
         });
-        let password = plan.password.as_ref().map(|_| Shift { attribute: "password".to_owned(), old: None, new: None });
+        let password = plan.password.as_ref().map(|_| Shift::password());
         self.shifts.extend(shifts.chain(password));
         // What an earlier attempt wrote may have been told to nobody, and what was there before is not known any more.
         if self.ours {
@@ -250,11 +249,6 @@ impl<'a> Work<'a> {
 
     pub(super) fn fail(&mut self, code: &str, message: impl Into<String>) {
         self.end = Some(End::Failed(Refused::new(code, message)));
-    }
-
-    /// Whether an earlier attempt may have written what is there.
-    pub(super) fn is_ours(&self) -> bool {
-        self.ours
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -292,7 +286,29 @@ impl<'a> Work<'a> {
             message: refused.map(|it| clipped(self.discreet(&it.message))),
             partly: self.has_failed() && self.touched,
             changes: if choices.dry_run && self.end.is_none() { told(&self.shifts) } else { Vec::new() },
+            effect: self.effect(outcome).filter(|_| !choices.dry_run),
         }
+    }
+
+    /// What the audit log tells of it, if it was changed or may have been.
+    fn effect(&self, outcome: Fate) -> Option<(Effect, Known)> {
+        let known = match outcome {
+            Fate::Unknown => Known::Unknown,
+            Fate::Created | Fate::Modified if self.touched => Known::Done(Certainty::Certain),
+            Fate::Created | Fate::Modified => Known::Done(Certainty::Probable),
+            Fate::Failed if self.touched => Known::Done(Certainty::Certain),
+            Fate::Failed | Fate::Unchanged | Fate::WouldCreate | Fate::WouldModify => return None,
+        };
+        let effect = Effect {
+            entry: Some(self.number),
+            key: self.plan.as_ref().and_then(|plan| plan.audit_key.clone()),
+            account: self.found_as.as_ref().unwrap_or(&self.account).clone(),
+            id: self.id.clone(),
+            created: self.is_new(),
+            partly: self.has_failed(),
+            changes: told(&self.shifts),
+        };
+        Some((effect.shown(), known))
     }
 
     /// What the account is called as the entry left it. Of one that it should have changed, and did not, nothing is known.

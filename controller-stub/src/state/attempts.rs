@@ -10,9 +10,9 @@ use crate::rate::{Buckets, Rate};
 /// The most tokens, or members, whose attempts are told apart; those that nobody knows are not.
 const MAX_TOLD_APART: usize = 10_000;
 
-/// What is left of the controller's patience. Whoever proves who he is gets through whatever others did in his name: a
+/// What was attempted lately. Whoever proves who he is gets through whatever others did in his name: a
 /// proof cannot be guessed, so what is bounded is how often it is told that one was wrong.
-pub(super) struct Patience {
+pub(super) struct Attempts {
     /// Under an enrollment token, by who does not have it.
     pub(super) wrong_tokens: Buckets<TokenId>,
     /// In the name of a member, by who does not have its key.
@@ -21,7 +21,7 @@ pub(super) struct Patience {
     pub(super) certificates: Buckets<MemberId>,
 }
 
-impl Patience {
+impl Attempts {
     pub(super) fn new(certificate_life: Duration) -> Self {
         // Somebody types a token wrong, or tries an old one; a program goes on and on.
         let wrong = Rate::new(10, Duration::from_secs(60));

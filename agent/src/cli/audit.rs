@@ -1,0 +1,105 @@
+//! Options of `postern audit`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use postern_protocol::TaskId;
+use postern_store::audit::Head;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  postern audit verify
+  postern audit verify --json
+  postern audit show --account joe@example.com
+  postern audit show --since 2026-03-01 --json
+
+The log lies in the directory `audit` of the state directory. docs/audit.md says what stands in it.";
+
+pub(super) const VERIFY_EXAMPLES: &str = "\
+Examples:
+  postern audit verify
+  postern audit verify --head 1042:9f2c…
+  postern audit verify --dir /srv/archive/audit-2026
+
+What is printed as `head` vouches for every line up to it. Note it where whoever has this host cannot
+reach it, and give it back later with --head: a log that was cut off, or written anew, is noticed only so.
+
+Exit codes:
+   0  the chain is whole, and holds every head that is known
+   1  the chain breaks: the first break is printed, with its file and line
+  74  the log cannot be read";
+
+/// Options of `postern audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AuditCommand,
+}
+
+/// What to do with the audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Say whether the log was changed since it was written.
+    ///
+    /// Reads every line and follows the chain of hashes; then compares the end with what the agent's store remembers. The
+    /// agent may be running or not.
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(Verify),
+    /// Show what was done: one line an effect, oldest first.
+    ///
+    /// Verifies what it reads, and stops where the chain breaks.
+    #[command(
+        after_help = "Examples:\n  postern audit show --account joe@example.com\n  postern audit show --task tsk_019ce9e2a0e77d52b3a0f1c2d3e4f506 --json\n  postern audit show --since 2026-03-01T08:00:00Z"
+    )]
+    Show(Show),
+}
+
+/// Options of `postern audit verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Another directory than the agent's own, e.g. a copy; it is not compared with the agent's store then.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub dir: Option<PathBuf>,
+    /// A head that was noted before, as it was printed; may be repeated.
+    #[arg(long, value_name = "NUMBER:HASH")]
+    pub head: Vec<Head>,
+    /// The head with which the older files ended that were moved away: the log begins with the line after it.
+    #[arg(long, value_name = "NUMBER:HASH")]
+    pub after: Option<Head>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `postern audit show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Another directory than the agent's own.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub dir: Option<PathBuf>,
+    /// Only of this task.
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<TaskId>,
+    /// Only of this account, as it is or was called.
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// Only from this day (in UTC), or this moment on.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<Timestamp>,
+    /// The head with which the older files ended that were moved away.
+    #[arg(long, value_name = "NUMBER:HASH")]
+    pub after: Option<Head>,
+    /// Print the events as JSON, one a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let day = |date: Date| date.to_zoned(TimeZone::UTC).map(|it| it.timestamp());
+    let moment = text.parse().or_else(|_| text.parse().and_then(day));
+    moment.map_err(|_| "give a day, as 2026-03-01, or a moment, as 2026-03-01T08:00:00Z".to_owned())
+}

@@ -1,0 +1,214 @@
+//! A store with its key: the directory of a program, where the key is a file beside the store, or comes from elsewhere.
+
+use std::path::{Path, PathBuf};
+
+use crate::private::{self, PrivateError};
+use crate::rekey::Rekeying;
+use crate::seal::Sealer;
+use crate::{KeyError, KeySource, Opened, Options, Rekeyed, SpoolError, Store, StoreError, StoreKey, format};
+
+const STORE: &str = "store";
+const KEY: &str = "store.key";
+
+/// The directory of a program that has a store, and where the store's key is.
+#[derive(Debug, Clone)]
+pub struct Home {
+    directory: PathBuf,
+    key: KeySource,
+}
+
+/// Why a store cannot be opened with its key.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// It is the key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// It is the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is a payload.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+impl From<PrivateError> for HomeError {
+    fn from(error: PrivateError) -> Self {
+        Self::Key(error.into())
+    }
+}
+
+/// The key of a store.
+struct Found {
+    key: StoreKey,
+    /// It is the one that was to follow the one in the file.
+    is_next: bool,
+}
+
+impl Home {
+    /// A directory whose key is elsewhere.
+    pub fn new(directory: impl Into<PathBuf>, key: KeySource) -> Self {
+        Self { directory: directory.into(), key }
+    }
+
+    /// A directory whose key is a file in it.
+    pub fn with_key_file(directory: impl Into<PathBuf>) -> Self {
+        let directory = directory.into();
+        let key = KeySource::File(directory.join(KEY));
+        Self { directory, key }
+    }
+
+    /// Opens the store, making it and its key file if there are none. What a change of the key that was cut short left
+    /// behind is brought to its end.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::open`], and [`KeyError`]; a store whose key is not there, or another, is left as it is.
+    pub fn open(&self, options: &Options, now: u64) -> Result<Opened, HomeError> {
+        let Found { key, is_next } = self.find()?;
+        let opened = Store::open(&self.store(), &key, options, now)?;
+        self.settle(is_next)?;
+        self.warn_of_a_key_left_behind();
+        Ok(opened)
+    }
+
+    /// Encrypts everything in the store under a new key: `to`, or one that is made, in the place of the one in the file.
+    /// `told` hears how far it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Home::open`]. The store is then that of the old key, unless [`Home::open`] says that it is not.
+    pub fn rotate_key(
+        &self,
+        to: Option<&KeySource>,
+        options: &Options,
+        told: &mut dyn FnMut(Rekeyed),
+    ) -> Result<(), HomeError> {
+        if !self.has_store() {
+            return Err(KeyError::NoStore(self.store()).into());
+        }
+        let Found { key: old, is_next } = self.find()?;
+        let rekeying = Rekeying::begin(&self.store(), &old, options)?;
+        self.settle(is_next)?;
+        let new = match (to, &self.key) {
+            (Some(to), _) => {
+                let new = to.read()?;
+                if new.expose() == old.expose() {
+                    return Err(KeyError::Same(to.clone()).into());
+                }
+                new
+            }
+            (None, KeySource::File(path)) => {
+                StoreKey::create(&next(path))?;
+                StoreKey::load(&next(path))?
+            }
+            (None, from @ KeySource::Credential { .. }) => return Err(KeyError::NotOurs(from.clone()).into()),
+        };
+        let _held = rekeying.finish(&new, told)?;
+        match (to, &self.key) {
+            (None, _) => self.settle(true),
+            (Some(_), KeySource::File(path)) => Ok(private::wipe(path)?),
+            (Some(_), KeySource::Credential { .. }) => Ok(()),
+        }
+    }
+
+    fn store(&self) -> PathBuf {
+        self.directory.join(STORE)
+    }
+
+    fn has_store(&self) -> bool {
+        self.store().join("format").exists()
+    }
+
+    /// The key of the store that is there, or that is about to be made. Touches nothing of a store that is there.
+    fn find(&self) -> Result<Found, HomeError> {
+        if !self.has_store() {
+            let key = match &self.key {
+                KeySource::File(path) => StoreKey::load_or_create(path)?,
+                from @ KeySource::Credential { .. } => from.read()?,
+            };
+            return Ok(Found { key, is_next: false });
+        }
+        let present = if_any(self.key.read())?;
+        if let Some(key) = &present
+            && self.fits(key)?
+        {
+            return Ok(Found { key: key.clone(), is_next: false });
+        }
+        if let KeySource::File(path) = &self.key
+            && let Some(key) = if_any(StoreKey::load(&next(path)))?
+            && self.fits(&key)?
+        {
+            return Ok(Found { key, is_next: true });
+        }
+        let (store, from) = (self.store(), self.key.clone());
+        if present.is_none() {
+            return Err(KeyError::Missing { store, from }.into());
+        }
+        let next = self.advice();
+        Err(KeyError::Unfit { store, from, next }.into())
+    }
+
+    /// Whether the store that is there was made with this key, or does not say.
+    fn fits(&self, key: &StoreKey) -> Result<bool, StoreError> {
+        match format::look(&self.store(), &Sealer::new(key)) {
+            Err(StoreError::WrongKey { .. }) => Ok(false),
+            looked => looked.map(|_| true),
+        }
+    }
+
+    /// What to do when the key does not fit.
+    fn advice(&self) -> String {
+        let beside = self.directory.join(KEY);
+        let file = KeySource::File(beside.clone());
+        match &self.key {
+            KeySource::File(_) => "bring back the file that it was made with, or name the credential that its key was \
+                                   moved to"
+                .to_owned(),
+            KeySource::Credential { name, .. } => match StoreKey::load(&beside).ok().map(|key| self.fits(&key)) {
+                Some(Ok(true)) => format!(
+                    "it is the key in {file}; make the credential of that file (`systemd-creds encrypt --name={name} {} \
+                     /etc/credstore.encrypted/{name}`), or take the credential out of the configuration",
+                    beside.display()
+                ),
+                Some(_) => {
+                    format!("bring back the credential that it was made with; the key in {file} is another, too")
+                }
+                None => format!("bring back the credential that it was made with; there is no key in {file} either"),
+            },
+        }
+    }
+
+    /// Leaves one key, whoever holds the store.
+    fn settle(&self, is_next: bool) -> Result<(), HomeError> {
+        let KeySource::File(path) = &self.key else { return Ok(()) };
+        if is_next {
+            private::rename_over_wiped(&next(path), path)?;
+        } else {
+            private::wipe(&next(path))?;
+        }
+        Ok(())
+    }
+
+    fn warn_of_a_key_left_behind(&self) {
+        let beside = self.directory.join(KEY);
+        if matches!(self.key, KeySource::Credential { .. }) && beside.exists() {
+            tracing::warn!(
+                file = %beside.display(), key = %self.key,
+                "a key lies beside the store, which has its key from elsewhere: keep a copy where backups are kept, then \
+                 remove the file with `shred -u`"
+            );
+        }
+    }
+}
+
+/// What follows the key in a file while it is changed.
+fn next(path: &Path) -> PathBuf {
+    path.with_added_extension("next")
+}
+
+fn if_any(read: Result<StoreKey, KeyError>) -> Result<Option<StoreKey>, KeyError> {
+    match read {
+        Err(KeyError::Private(error)) if error.is_missing() => Ok(None),
+        read => read.map(Some),
+    }
+}

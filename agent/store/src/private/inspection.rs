@@ -1,0 +1,325 @@
+//! Everything that has to be one user's alone, looked at before it is used.
+
+use std::fmt::{self, Display, Write as _};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use super::PrivateError;
+
+/// What is shown; whoever has more mends them with one command for all.
+const SHOWN: usize = 20;
+/// No directory of ours is half as deep.
+const DEEPEST: usize = 8;
+/// Ten times as many as a controller keeps of everything. To look at so many takes a few seconds.
+const MOST: usize = 1_000_000;
+
+/// Looks at files and directories, and gathers what is wrong with them.
+#[derive(Debug)]
+pub struct Inspection {
+    user: u32,
+    seen: usize,
+    most: usize,
+    found: Vec<String>,
+    more: usize,
+}
+
+/// Files and directories that are not one user's alone.
+#[derive(Debug, thiserror::Error)]
+pub struct NotPrivate {
+    found: Vec<String>,
+    more: usize,
+}
+
+impl Default for Inspection {
+    fn default() -> Self {
+        let user = rustix::process::geteuid().as_raw();
+        Self { user, seen: 0, most: MOST, found: Vec::new(), more: 0 }
+    }
+}
+
+impl Inspection {
+    /// Looks at a file. One that is not there, or no file, is for whoever reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivateError::Io`].
+    pub fn file(&mut self, path: &Path) -> Result<(), PrivateError> {
+        match look(path, fs::metadata(path))? {
+            Some(found) if found.is_file() => self.judge(path, &found, 0o600),
+            Some(_) | None => (),
+        }
+        Ok(())
+    }
+
+    /// Looks at everything below a directory, and at the directory, which may be a link.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivateError::Io`].
+    pub fn tree(&mut self, top: &Path) -> Result<(), PrivateError> {
+        let Some(found) = look(top, fs::metadata(top))? else { return Ok(()) };
+        if found.uid() != self.user {
+            // So is everything below, and to name the one who starts the program is more likely to help.
+            let (owner, user, shown) = (found.uid(), self.user, quoted(top));
+            self.add(format!(
+                "chown -R {user} {shown}   # it belongs to user {owner}, and this program runs as {user}: better run it as \
+                 {owner}"
+            ));
+            return Ok(());
+        }
+        self.judge(top, &found, 0o700);
+        let mut waiting: Vec<(PathBuf, usize)> = vec![(top.to_owned(), 1)];
+        while let Some((directory, depth)) = waiting.pop() {
+            for entry in look(&directory, fs::read_dir(&directory))?.into_iter().flatten() {
+                let path = entry.map_err(PrivateError::io("read", &directory))?.path();
+                self.seen += 1;
+                if self.seen > self.most {
+                    self.add(format!(
+                        "ls -R {}   # more than {} files: take away what is not Postern's",
+                        quoted(top),
+                        self.most
+                    ));
+                    return Ok(());
+                }
+                let Some(found) = look(&path, fs::symlink_metadata(&path))? else { continue };
+                if found.is_symlink() {
+                    self.judge_link(&path);
+                } else if found.is_dir() {
+                    self.judge(&path, &found, 0o700);
+                    if depth < DEEPEST {
+                        waiting.push((path, depth + 1));
+                    } else {
+                        self.add(format!(
+                            "ls -R {}   # deeper than anything of Postern's: take it away",
+                            quoted(&path)
+                        ));
+                    }
+                } else if found.is_file() {
+                    self.judge(&path, &found, 0o600);
+                } else if !found.file_type().is_socket() {
+                    self.add(format!("rm {}   # neither file nor directory", quoted(&path)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What came of it.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, with the command that mends it.
+    pub fn done(mut self) -> Result<(), NotPrivate> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        self.found.sort_unstable();
+        Err(NotPrivate { found: self.found, more: self.more })
+    }
+
+    fn judge(&mut self, path: &Path, found: &Metadata, most: u32) {
+        let mode = found.mode() & 0o7777;
+        if found.uid() != self.user {
+            self.add(format!("chown {} {}   # belongs to user {}", self.user, quoted(path), found.uid()));
+        }
+        if mode & !most != 0 {
+            self.add(format!("chmod {most:o} {}   # mode {mode:04o}", quoted(path)));
+        }
+    }
+
+    fn judge_link(&mut self, path: &Path) {
+        let shown = quoted(path);
+        self.add(if fs::metadata(path).is_ok_and(|found| found.is_file()) {
+            format!("install -m 600 \"$(readlink -f {shown})\" {shown}   # a link")
+        } else {
+            format!("unlink {shown}   # a link; put what it leads to in its place")
+        });
+    }
+
+    fn add(&mut self, line: String) {
+        if self.found.len() < SHOWN {
+            self.found.push(line);
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+impl Display for NotPrivate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("files and directories are not this user's alone; mend them, then start again:")?;
+        for line in &self.found {
+            write!(f, "\n  {line}")?;
+        }
+        if self.more > 0 {
+            write!(f, "\n  and {} more", self.more)?;
+        }
+        Ok(())
+    }
+}
+
+/// What was looked at, if it is there: while another process is at work, files come and go.
+fn look<T>(path: &Path, looked: io::Result<T>) -> Result<Option<T>, PrivateError> {
+    match looked {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        looked => looked.map(Some).map_err(PrivateError::io("read", path)),
+    }
+}
+
+/// As a shell takes it for one word.
+fn quoted(path: &Path) -> String {
+    let mut quoted = String::from("'");
+    for letter in path.to_string_lossy().chars() {
+        if letter == '\'' {
+            quoted.push_str("'\\''");
+        } else if letter.is_control() {
+            let _ = write!(quoted, "{}", letter.escape_default());
+        } else {
+            quoted.push(letter);
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+    use crate::private::{directory, replace};
+
+    fn state() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        directory(&state.join("store").join("spool")).unwrap();
+        replace(&state.join("store.key"), b"key").unwrap();
+        replace(&state.join("store").join("spool").join("it's one"), b"payload").unwrap();
+        (folder, state)
+    }
+
+    fn set(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn told(top: &Path) -> String {
+        let mut inspection = Inspection::default();
+        inspection.tree(top).unwrap();
+        inspection.done().map_or_else(|found| found.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn what_is_one_users_alone_passes() {
+        let (folder, state) = state();
+        assert_eq!(told(&state), "");
+        set(&state.join("store.key"), 0o400);
+        let _socket = std::os::unix::net::UnixListener::bind(state.join("agent.sock")).unwrap();
+        assert_eq!(told(&state), "", "stricter is as good, and nobody gets to a socket in there");
+        let link = folder.path().join("link");
+        symlink(&state, &link).unwrap();
+        assert_eq!(told(&link), "", "the directory itself may be elsewhere");
+        assert_eq!(told(&folder.path().join("absent")), "");
+    }
+
+    #[test]
+    fn every_wrong_mode_is_named_with_the_command_that_mends_it() {
+        let (_folder, state) = state();
+        let payload = state.join("store/spool/it's one");
+        for (path, mode) in [(&state, 0o750), (&state.join("store.key"), 0o644), (&payload, 0o700)] {
+            set(path, mode);
+        }
+        let shown = state.display();
+        let lines = [
+            format!("  chmod 600 '{shown}/store.key'   # mode 0644"),
+            format!("  chmod 600 '{shown}/store/spool/it'\\''s one'   # mode 0700"),
+            format!("  chmod 700 '{shown}'   # mode 0750"),
+        ];
+        let told = told(&state);
+        assert_eq!(told.lines().skip(1).collect::<Vec<_>>(), lines);
+        for line in lines {
+            let mended = std::process::Command::new("sh").args(["-c", &line]).status().unwrap();
+            assert!(mended.success(), "{line}");
+        }
+        assert_eq!(self::told(&state), "");
+    }
+
+    #[test]
+    fn what_leads_elsewhere_or_is_no_file_is_refused() {
+        let (folder, state) = state();
+        let elsewhere = folder.path().join("elsewhere");
+        fs::write(&elsewhere, "key").unwrap();
+        symlink(&elsewhere, state.join("link")).unwrap();
+        symlink(folder.path(), state.join("out")).unwrap();
+        let pipe = state.join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        let told = told(&state);
+        for line in ["/link'   # a link", "/out'   # a link; put", "/pipe'   # neither file nor directory"] {
+            assert!(told.contains(line), "{told}");
+        }
+        for line in told.lines().skip(1) {
+            assert!(std::process::Command::new("sh").args(["-c", line]).status().unwrap().success(), "{line}");
+        }
+        assert_eq!(self::told(&state), "");
+        assert_eq!(fs::read(state.join("link")).unwrap(), b"key");
+    }
+
+    #[test]
+    fn what_belongs_to_somebody_else_is_refused() {
+        let (_folder, state) = state();
+        let told = |inspection: Inspection| inspection.done().unwrap_err().to_string();
+        let stranger = || Inspection { user: u32::MAX - 1, ..Inspection::default() };
+        let mut inspection = stranger();
+        inspection.tree(&state).unwrap();
+        let all = told(inspection);
+        assert!(all.contains("chown -R ") && all.contains("better run it as"), "{all}");
+        assert_eq!(all.lines().count(), 2, "{all}");
+        let mut inspection = stranger();
+        inspection.file(&state.join("store.key")).unwrap();
+        assert!(told(inspection).contains("chown "), "a file alone");
+    }
+
+    #[test]
+    fn of_many_the_first_are_shown_and_the_rest_counted() {
+        let (_folder, state) = state();
+        for number in 0..25 {
+            let path = state.join(number.to_string());
+            fs::write(&path, "").unwrap();
+            set(&path, 0o644);
+        }
+        let told = told(&state);
+        assert_eq!(told.lines().count(), 22, "{told}");
+        assert!(told.ends_with("\n  and 5 more"), "{told}");
+    }
+
+    #[test]
+    fn it_ends_whatever_somebody_put_there() {
+        let (_folder, state) = state();
+        let mut deep = state.clone();
+        for _ in 0..12 {
+            deep.push("d");
+        }
+        directory(&deep).unwrap();
+        let told = told(&state);
+        assert!(told.contains("deeper than anything of Postern's"), "{told}");
+        fs::remove_dir_all(state.join("d")).unwrap();
+        let mut inspection = Inspection { most: 3, ..Inspection::default() };
+        inspection.tree(&state).unwrap();
+        let told = inspection.done().unwrap_err().to_string();
+        assert!(told.contains("more than 3 files"), "{told}");
+    }
+
+    #[test]
+    fn a_file_alone_is_looked_at_too() {
+        let (_folder, state) = state();
+        let path = state.join("store.key");
+        set(&path, 0o604);
+        let mut inspection = Inspection::default();
+        inspection.file(&path).unwrap();
+        inspection.file(&state.join("absent")).unwrap();
+        let told = inspection.done().unwrap_err().to_string();
+        assert!(told.contains("chmod 600 ") && told.contains("mode 0604"), "{told}");
+    }
+}

@@ -1,0 +1,145 @@
+//! The key of a store is changed, and the power goes, or the process, at every single thing that it does to its disk.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use postern_store::{Batch, Home, HomeError, Opened, Options, SpoolId, Store, Table, private};
+use sha2::{Digest as _, Sha256};
+
+use super::dice::Dice;
+use super::states::{Disk, Guard, Rules, Tree};
+use super::told::{Told, Word};
+use super::{Event, Room, Tally, WORKER, Wrong, read_journal, room_for_disks, text};
+use crate::disk::Library;
+use crate::programs;
+
+const TABLE: Table = Table::new("tasks", 1);
+const RECORDS: u64 = 200;
+/// Of payloads: none, one chunk that is not full, and several.
+const LENGTHS: [usize; 3] = [0, 1_000, 100_000];
+/// The key that the store has before.
+const OLD: &str = "old.key";
+
+/// Looks at the state that a kill leaves, and at one that a power cut may leave, behind everything that a change of the
+/// key does to the disk, or behind every so many of that.
+///
+/// # Errors
+///
+/// Why this machine cannot do it.
+pub fn rotation(binary: &Path, every: usize, without: Option<Guard>) -> Result<Tally, String> {
+    let folder = tempfile::Builder::new().prefix("postern-rotation-").tempdir_in(room_for_disks()).map_err(text)?;
+    let top = folder.path().canonicalize().map_err(text)?;
+    let library = Library::build(&top)?;
+    programs::link(binary, &top.join("bin")).map_err(text)?;
+    let room = Room(top.join("worker"));
+    prepare(&room.state()).map_err(text)?;
+    let (base, files) = Tree::read(&room.state()).map_err(text)?;
+    let ended = Command::new(top.join("bin").join(WORKER))
+        .args(["rotation", "0", "0"])
+        .arg(room.state())
+        .envs(library.journal(&room.state(), &room.journal()))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(text)?;
+    if !ended.status.success() {
+        return Err(format!("the worker failed: {}", String::from_utf8_lossy(&ended.stderr)));
+    }
+    let mut tally = Tally { workers: 1, ..Tally::default() };
+    let mut disk = Disk::new(&base, &files, Rules { without, ..Rules::default() });
+    let (mut told, mut dice) = (Told::default(), Dice::new(1, 1));
+    for (number, event) in read_journal(&room)?.iter().enumerate() {
+        disk.apply(event)?;
+        if let Event::Said(said) = event {
+            told.hear(said);
+        }
+        if number % every != 0 {
+            continue;
+        }
+        tally.at_risk += u64::try_from(disk.at_risk()).unwrap_or(u64::MAX);
+        // A sync changes nothing that a kill would leave.
+        let killed = !matches!(event, Event::SyncBegan(..) | Event::SyncEnded(..));
+        let kill = killed.then(|| ("a kill", disk.intact()));
+        for (loss, tree) in kill.into_iter().chain([("a power cut", disk.cut(&mut dice))]) {
+            let cut = top.join("cut");
+            tree.write(&cut).map_err(text)?;
+            if let Err(wrong) = audit(&cut, &told) {
+                tally.count(&wrong);
+                tally.violations.push(format!("{loss} behind event {number}, {event:?}: {wrong}"));
+            }
+            tally.states += 1;
+            std::fs::remove_dir_all(&cut).map_err(text)?;
+        }
+    }
+    Ok(tally)
+}
+
+/// Changes the key of the store. What it says is durable.
+pub(super) fn work(folder: &Path, say: &impl Fn(Word)) -> Result<(), HomeError> {
+    Home::with_key_file(folder).rotate_key(None, &Options::default(), &mut |_| ())?;
+    say(Word::Step(1));
+    Ok(())
+}
+
+/// A store with something of everything, and a copy of its key for whoever looks.
+fn prepare(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    private::directory(folder)?;
+    let store = open(folder)?.store;
+    let mut batch = Batch::new();
+    for number in 0..RECORDS {
+        batch.put(TABLE, &number.to_be_bytes(), &value(number))?;
+    }
+    store.commit_blocking(batch)?;
+    let spool = store.spool()?;
+    for (id, bytes) in payloads() {
+        let mut writer = spool.write(id, u64::try_from(bytes.len())?)?;
+        writer.append(&bytes)?;
+        writer.finish(&Sha256::digest(&bytes).into())?;
+    }
+    std::fs::copy(folder.join("store.key"), folder.join(OLD))?;
+    Ok(())
+}
+
+fn open(folder: &Path) -> Result<Opened, HomeError> {
+    Home::with_key_file(folder).open(&Options::default(), 1)
+}
+
+fn value(number: u64) -> Vec<u8> {
+    Dice::new(number, 0).bytes(64)
+}
+
+fn payloads() -> impl Iterator<Item = (SpoolId, Vec<u8>)> {
+    (1..).zip(LENGTHS).map(|(number, len)| (SpoolId([number; 16]), Dice::new(number.into(), 1).bytes(len)))
+}
+
+/// The store opens with what lies beside it, has everything, and there is nothing left over.
+fn audit(folder: &Path, told: &Told) -> Result<(), Wrong> {
+    let unopenable = |error: HomeError| Wrong::Unopenable(error.to_string());
+    let Opened { store, recovered } = open(folder).map_err(unopenable)?;
+    if let Some(aside) = recovered.and_then(|it| it.moved_aside) {
+        return Err(Wrong::Unopenable(aside.reason));
+    }
+    check_records(&store)?;
+    let spool = store.spool().map_err(|error| Wrong::Payload(error.to_string()))?;
+    for (id, bytes) in payloads() {
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let whole = spool.verify(id, len, &Sha256::digest(&bytes).into());
+        whole.map_err(|error| Wrong::Payload(error.to_string()))?;
+    }
+    for left in ["store.key.next", "store/data.rekeyed", "store/spool.rekeyed"] {
+        if folder.join(left).exists() {
+            return Err(Wrong::Payload(format!("`{left}` is left over")));
+        }
+    }
+    let key = |name| std::fs::read(folder.join(name)).map_err(|error| Wrong::Unopenable(error.to_string()));
+    if told.step == 1 && key("store.key")? == key(OLD)? {
+        return Err(Wrong::Lost("the new key, which was told of".to_owned()));
+    }
+    Ok(())
+}
+
+fn check_records(store: &Store) -> Result<(), Wrong> {
+    let records = store.scan(TABLE).collect::<Result<Vec<_>, _>>();
+    let records = records.map_err(|error| Wrong::Unopenable(error.to_string()))?;
+    let expected = (0..RECORDS).map(|number| (number.to_be_bytes().to_vec(), value(number)));
+    if records.into_iter().eq(expected) { Ok(()) } else { Err(Wrong::NoPrefix("records differ".to_owned())) }
+}
