@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use subtle::ConstantTimeEq as _;
+
 use crate::private::{self, PrivateError};
 use crate::rekey::Rekeying;
 use crate::seal::Sealer;
@@ -92,7 +94,7 @@ impl Home {
         let new = match (to, &self.key) {
             (Some(to), _) => {
                 let new = to.read()?;
-                if new.expose() == old.expose() {
+                if new.expose().ct_eq(old.expose()).into() {
                     return Err(KeyError::Same(to.clone()).into());
                 }
                 new
