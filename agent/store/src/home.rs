@@ -92,7 +92,7 @@ impl Home {
         let new = match (to, &self.key) {
             (Some(to), _) => {
                 let new = to.read()?;
-                if new.expose() == old.expose() {
+                if self.fits(&new)? {
                     return Err(KeyError::Same(to.clone()).into());
                 }
                 new
