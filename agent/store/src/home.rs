@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use subtle::ConstantTimeEq as _;
-
 use crate::private::{self, PrivateError};
 use crate::rekey::Rekeying;
 use crate::seal::Sealer;
@@ -94,7 +92,7 @@ impl Home {
         let new = match (to, &self.key) {
             (Some(to), _) => {
                 let new = to.read()?;
-                if new.expose().ct_eq(old.expose()).into() {
+                if self.fits(&new)? {
                     return Err(KeyError::Same(to.clone()).into());
                 }
                 new
