@@ -35,14 +35,15 @@ pub fn records(data: &[u8]) {
 /// The records of a controller's ledger: what was read means the same when it was written.
 pub fn ledger_records(data: &[u8]) {
     let (table, bytes) = choice(data);
-    match table % 7 {
+    match table % 8 {
         0 => again::<ledger::ClusterRecord>(bytes),
         1 => again::<ledger::TokenRecord>(bytes),
         2 => again::<ledger::MemberRecord>(bytes),
         3 => again::<ledger::MemberNumbers>(bytes),
         4 => again::<ledger::SystemRecord>(bytes),
         5 => again::<ledger::TaskRecord>(bytes),
-        _ => again::<ledger::StreamRecord>(bytes),
+        6 => again::<ledger::StreamRecord>(bytes),
+        _ => again::<ledger::RootsRecord>(bytes),
     }
 }
 

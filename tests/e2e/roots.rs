@@ -158,7 +158,7 @@ async fn roots_are_rotated_in_phases_with_work_all_along() {
     assert_eq!(roots, json!([status(&lab).await["roots"][0]["fingerprint"]]), "what both sides call the root");
 }
 
-/// Acknowledge a bundle when it comes, and the controller lets a root sign that is on no disk.
+/// What is on no disk is not said to be, and the root does not sign.
 #[tokio::test]
 async fn roots_that_cannot_be_stored_are_not_acknowledged() {
     let lab = lab().await;
