@@ -288,7 +288,7 @@ mod tests {
         }
     }
 
-    /// Planted was to keep the connection.
+    /// Keep the connection, and this fails.
     #[tokio::test]
     async fn a_connection_over_which_a_secret_was_quoted_is_given_up() {
         assert_eq!(connections_after("400 Bad Request", "Quoted-By-The-Other-Side is no good").await, 2);

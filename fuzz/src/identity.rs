@@ -62,9 +62,9 @@ pub fn identity_file(data: &[u8]) {
 
 /// A file that is named for a secret: one line end is cut, and an error repeats nothing of it.
 pub fn secret(data: &[u8]) {
-    static FOLDER: OnceLock<TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| TempDir::new().expect("there is a place for a folder"));
-    let path = folder.path().join("secret");
+    // One folder for all inputs of a thread: the replay runs in several.
+    thread_local!(static FOLDER: TempDir = TempDir::new().expect("there is a place for a folder"));
+    let path = FOLDER.with(|folder| folder.path().join("secret"));
     private::replace(&path, data).expect("it can be written");
     match SecretSource::File(path).read() {
         Ok(secret) => {

@@ -59,7 +59,7 @@ async fn disable(lab: &Lab, account: &str) {
     assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
 }
 
-/// Planted were: a file that is passed over, a directory that is, and modes of others that are.
+/// Pass over a directory, and this fails.
 #[tokio::test]
 async fn files_0600_and_directories_0700_are_all_looked_at_before_an_agent_starts() {
     let lab = Lab::start(programs()).await;

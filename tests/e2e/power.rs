@@ -26,8 +26,8 @@ fn f17_a_guard_that_is_left_out_is_missed() {
     }
 }
 
-/// Behind everything that a change of the key does to the disk. Planted were: the records under the new key not synced, the
-/// new key made durable after the store was that of the new key, and what is under the old one removed before.
+/// Behind everything that a change of the key does to the disk. Let the new key count before the payloads are under it, and
+/// this fails.
 #[test]
 fn f17_a_store_whose_key_is_being_changed_opens_after_a_kill_or_a_power_cut_at_any_write() {
     let tally = rotation(programs(), 1, None).unwrap_or_else(|why| panic!("{why}"));
