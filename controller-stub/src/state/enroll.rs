@@ -108,6 +108,7 @@ impl State {
             root: issued.root,
             // Whoever uses the certificate has stored before it what came with it.
             trusts: self.roots.phase.trusted(),
+            acked_bundle: self.roots.bundle,
             next: None,
             enrolled: at.wall,
             seen: None,
