@@ -343,6 +343,21 @@ async fn what_was_stored_without_a_word_is_neither_believed_gone_nor_left_there(
     assert_eq!(identity.trusts, switched, "finish and begin");
 }
 
+/// Both files of the root are gone, as in a backup that left out what is secret.
+#[tokio::test]
+async fn a_root_that_a_token_names_is_never_made_anew() {
+    let mut lab = Lab::start().await;
+    lab.token().await;
+    lab.terminate();
+    for file in ["ca.key", "ca.der"] {
+        std::fs::remove_file(lab.data_dir().join(file)).unwrap();
+    }
+    let (code, _, err) = lab.command(&["serve", "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"]);
+    assert_eq!(code, Some(78), "{err}");
+    assert!(err.contains("ca.key") && err.contains("backup"), "{err}");
+    assert!(!lab.data_dir().join("ca.key").exists());
+}
+
 #[tokio::test]
 async fn the_rotation_is_told_by_the_command_line_with_its_next_step() {
     let lab = Lab::start().await;
