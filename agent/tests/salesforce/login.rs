@@ -3,7 +3,7 @@
 use postern_agent::connector;
 use postern_protocol::task::import_batch::{self, Format};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
-use salesforce_sim::{ADMIN, ADMIN_PASSWORD, Mishap, OrgSeed, Switches};
+use salesforce_sim::{ADMIN, ADMIN_PASSWORD, CONSUMER_SECRET, Mishap, OrgSeed, Switches};
 use serde_json::json;
 
 use crate::lab::{Lab, Task, disable, enable, expire, export, freeze, import_with, reset, test_connection, validate};
@@ -177,6 +177,24 @@ async fn f60_a_wrong_password_is_not_followed_by_another_guess_and_opens_the_cir
 
     lab.write("password", ADMIN_PASSWORD);
     assert_eq!(tested(&lab, &settings).await.network.as_str(), "token", "another password starts anew");
+}
+
+#[tokio::test]
+async fn a_credential_is_read_anew_at_each_sign_in() {
+    for (method, file, right) in
+        [("oauth-client-credentials", "secret", CONSUMER_SECRET), ("soap", "password", ADMIN_PASSWORD)]
+    {
+        let lab = Lab::start().await;
+        let connector = lab.connector_with(&lab.settings(method));
+        test_connection().attempt(&connector).await.unwrap();
+        let ended = Switches { expire_sessions: true, ..Switches::default() };
+        lab.sim.switch(&ended).unwrap();
+        lab.write(file, "wrong");
+        let failure = test_connection().attempt(&connector).await.unwrap_err();
+        assert_eq!(failure.class.known(), Some(FailureClass::Unauthorized), "{failure}");
+        lab.write(file, right);
+        test_connection().attempt(&connector).await.unwrap();
+    }
 }
 
 /// Feature C10.
