@@ -163,8 +163,9 @@ async fn a_revoked_member_is_out_within_a_second_whether_it_reads_or_not() {
     let revokes = async {
         let mut rested = (0, 0);
         lab.wait_for("nothing to be taken from it any more", async || {
+            assert!(lab.member(does_not.member).await.connected, "it is there yet");
             rested = if rested.0 == sent.get() { (rested.0, rested.1 + 1) } else { (sent.get(), 0) };
-            (rested.1 >= 20).then_some(())
+            (rested.1 >= 50).then_some(())
         })
         .await;
         lab.act(does_not.member, "revoke").await.unwrap();
