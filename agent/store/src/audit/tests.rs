@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 
 use tempfile::TempDir;
@@ -334,6 +334,32 @@ fn a_failed_append_is_tried_again_without_a_trace() {
     // Half of what was to be written, as a full disk leaves it.
     fs::write(lab.file(1), format!("{}{}", lab.text(), "{\"no\":2,\"time\"")).unwrap();
     lab.log.append(&events(2..=3)).unwrap();
+    assert_eq!(lab.text(), Lab::with(3).text());
+}
+
+fn fail(_: &File) -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(5))
+}
+
+/// Let `open` not sync, and the lines count.
+#[test]
+fn lines_that_cannot_be_made_durable_do_not_count_when_a_log_is_opened() {
+    let mut lab = Lab::with(3);
+    let head = lab.log.head();
+    assert!(matches!(Log::open_with(&lab.directory(), None, fail), Err(AuditError::Io { .. })));
+    assert_eq!((lab.reopen(None), lab.log.head()), ((0, None), head));
+}
+
+/// Let `write` leave what it failed to sync, and a log that is opened anew finds two lines more.
+#[test]
+fn lines_whose_sync_failed_are_written_anew() {
+    let mut lab = Lab::with(1);
+    let (text, head) = (lab.text(), lab.log.head());
+    lab.log.sync_with(fail);
+    lab.log.append(&entries(2..=3)).unwrap_err();
+    assert_eq!((lab.text(), lab.log.head()), (text, head));
+    assert_eq!((lab.reopen(Some(head)), lab.log.head()), ((0, None), head));
+    lab.log.append(&entries(2..=3)).unwrap();
     assert_eq!(lab.text(), Lab::with(3).text());
 }
 
