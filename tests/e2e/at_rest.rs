@@ -183,7 +183,6 @@ async fn the_key_of_an_agents_store_is_changed_and_moved_to_a_credential_with_a_
     assert!(!key.exists(), "no key lies beside the store");
 }
 
-/// Look for the key beside the store, whatever is configured, and there is nothing to compare the log with.
 #[tokio::test]
 async fn the_audit_log_is_compared_with_a_store_whose_key_is_elsewhere() {
     let lab = Lab::start(programs()).await;

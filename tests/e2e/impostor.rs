@@ -110,7 +110,6 @@ async fn f55_an_offer_with_a_critical_extension_is_refused_and_with_another_done
     session.reported(&offer(2)).await;
 }
 
-/// Leave the comparison out of the dispatcher's `refusal`, and the other account has the password.
 #[tokio::test]
 async fn f50_a_secret_sealed_for_one_account_is_not_used_for_another() {
     const OTHER: &str = "user0002@acme.example";
