@@ -157,6 +157,14 @@ async fn tls_of(lab: &Lab, version: &'static SupportedProtocolVersion) -> io::Re
 }
 
 #[tokio::test]
+async fn a_member_that_speaks_tls_1_2_alone_is_turned_away() {
+    let lab = Lab::start().await;
+    let refused = tls_of(&lab, &rustls::version::TLS12).await.unwrap_err();
+    assert!(refused.to_string().contains("ProtocolVersion"), "{refused}");
+    assert!(tls_of(&lab, &rustls::version::TLS13).await.is_ok());
+}
+
+#[tokio::test]
 async fn an_upgrade_whose_head_is_too_large_has_too_many_headers_or_drips_is_refused() {
     let lab = Lab::start().await;
     let (_identity, mut member) = lab.working_member().await;
