@@ -139,6 +139,7 @@ impl Controllers {
                 certificate_expires: UnixMillis(u64::MAX),
                 root: RootNo::FIRST,
                 trusts: vec![RootNo::FIRST],
+                acked_bundle: 1,
                 next: None,
                 enrolled: created,
                 seen: None,
