@@ -272,12 +272,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let number = RootNo(2);
         let make = || Root::make(folder.path(), number, NOW).unwrap();
-        let made: Vec<Root> = std::thread::scope(|scope| {
+        let roots: Vec<Root> = std::thread::scope(|scope| {
             let makers: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
             makers.into_iter().map(|it| it.join().unwrap()).collect()
         });
         let kept = Root::open(folder.path(), number, NOW).unwrap();
-        for root in made {
+        for root in roots {
             assert_eq!((root.fingerprint(), root.certificate()), (kept.fingerprint(), kept.certificate()));
         }
     }
