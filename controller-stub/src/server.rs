@@ -165,7 +165,7 @@ fn bootstrap(data_dir: &Path, state: &mut State, at: Moment) -> Result<(), Priva
             TokenFile::Holds(token.map(|it| it.id))
         }
     };
-    if !state.wants_bootstrap(file, at) {
+    if !state.wants_bootstrap(file) {
         return Ok(());
     }
     let made = access::make(at.wall);

@@ -126,7 +126,7 @@ impl Caller {
             StatusCode::FORBIDDEN,
             format!(
                 "this needs a token with the role {least}, and `{}` has {}: use another, or have an administrator make \
-                 one with `postern-controller api-token create --role {least}`",
+                 one with `postern-controller api-token create --name NAME --role {least}`",
                 self.known.name, self.known.role
             ),
         )

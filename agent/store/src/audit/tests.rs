@@ -356,10 +356,10 @@ fn lines_whose_sync_failed_are_written_anew() {
     let mut lab = Lab::with(1);
     let (text, head) = (lab.text(), lab.log.head());
     lab.log.sync_with(fail);
-    lab.log.append(&entries(2..=3)).unwrap_err();
+    lab.log.append(&events(2..=3)).unwrap_err();
     assert_eq!((lab.text(), lab.log.head()), (text, head));
     assert_eq!((lab.reopen(Some(head)), lab.log.head()), ((0, None), head));
-    lab.log.append(&entries(2..=3)).unwrap();
+    lab.log.append(&events(2..=3)).unwrap();
     assert_eq!(lab.text(), Lab::with(3).text());
 }
 
