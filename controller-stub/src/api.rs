@@ -29,6 +29,7 @@ use crate::limits::{HEAD, MAX_HEAD, MAX_HEADERS};
 use crate::pace::{Given, Taken};
 use crate::spawn::Spawner;
 use crate::state::api_tokens::KnownTokens;
+use crate::telemetry::Hush;
 
 mod auth;
 mod ca;
@@ -70,6 +71,8 @@ pub struct Parts {
     pub tokens: watch::Receiver<KnownTokens>,
     /// How often.
     pub rates: CallRates,
+    /// How much the log tells of strangers.
+    pub hush: Arc<Hush>,
     /// What callers may call this host, besides the loopback.
     pub names: Vec<String>,
     /// Where the disk is that must not fill up.
@@ -94,7 +97,7 @@ impl Api {
     pub fn new(parts: Parts) -> Self {
         Self {
             desk: Desk::new(parts.handle),
-            gate: Arc::new(Gate::new(parts.tokens, parts.rates)),
+            gate: Arc::new(Gate::new(parts.tokens, parts.rates, parts.hush)),
             spool: parts.spool,
             names: parts.names.into(),
             data_dir: Arc::new(parts.data_dir),
@@ -193,7 +196,7 @@ mod tests {
         let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
         let router = Router::new()
             .route("/", get(async || "here").post(async |body: axum::body::Bytes| format!("{} bytes", body.len())));
-        let visitor = Arc::new(Door::new(callers()).visitor([127, 0, 0, 1].into()));
+        let visitor = Arc::new(Door::new(callers(), Arc::default()).visitor([127, 0, 0, 1].into()));
         let asks = async {
             let mut answer = Vec::new();
             theirs.write_all(begin).await.unwrap();

@@ -216,7 +216,10 @@ fn check(option: &'static str, value: u64, range: std::ops::RangeInclusive<u64>)
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::{Cli, Command};
 
     fn raw() -> Raw {
         Raw {
@@ -250,6 +253,22 @@ mod tests {
         assert!(Config::try_from(raw()).is_ok());
         let error = Config::try_from(Raw { api_listen: "0.0.0.0:7080".parse().unwrap(), ..raw() }).unwrap_err();
         assert!(error.to_string().contains("TLS proxy"), "{error}");
+    }
+
+    #[test]
+    fn a_certificate_lasts_seven_days_unless_told_otherwise() {
+        let told = Cli::parse_from(["postern-controller", "serve", "--data-dir", "data"]);
+        let Command::Serve(told) = told.command else { panic!("not serve") };
+        let days = |certificate_days, recovery_days| Config::try_from(Raw { certificate_days, recovery_days, ..raw() });
+        let config = days(told.certificate_days, told.recovery_days).unwrap();
+        assert_eq!((config.certificate_life.as_secs(), config.recovery.as_secs()), (7 * 86_400, 14 * 86_400));
+        assert_eq!(days(30, 0).unwrap().certificate_life.as_secs(), 30 * 86_400);
+        for (certificate, recovery, option) in
+            [(0, 14, "--certificate-days"), (31, 14, "--certificate-days"), (7, 15, "--recovery-days")]
+        {
+            let error = days(certificate, recovery).unwrap_err();
+            assert!(error.to_string().contains(option), "{error}");
+        }
     }
 
     #[test]

@@ -107,9 +107,9 @@ pub struct Door {
 }
 
 impl Door {
-    /// A door with these bounds.
-    pub fn new(bounds: Bounds) -> Self {
-        Self { places: Arc::new(Mutex::new(Places::new(bounds))), hush: Arc::default() }
+    /// A door with these bounds, that tells of strangers as much as all do together.
+    pub fn new(bounds: Bounds, hush: Arc<Hush>) -> Self {
+        Self { places: Arc::new(Mutex::new(Places::new(bounds))), hush }
     }
 
     /// The next connection for which there is a place.
@@ -244,7 +244,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds { total: 6, visitors: 4, visitors_per_network: 3 };
 
     fn door() -> Door {
-        Door::new(BOUNDS)
+        Door::new(BOUNDS, Arc::default())
     }
 
     fn enter(door: &Door, address: &str) -> Option<Arc<Visitor>> {
@@ -300,7 +300,7 @@ mod tests {
     /// Let all wait in one queue, and whoever only holds connections to the API ends those of its callers.
     #[test]
     fn who_is_known_makes_room_after_all_strangers() {
-        let door = Door::new(Bounds { total: 4, visitors: 4, visitors_per_network: 4 });
+        let door = Door::new(Bounds { total: 4, visitors: 4, visitors_per_network: 4 }, Arc::default());
         let known: Vec<_> = (0..2).map(|_| enter(&door, "127.0.0.1").unwrap()).collect();
         for caller in &known {
             caller.inside().unwrap().is_known();

@@ -97,7 +97,7 @@ fn digest(enroll: &Enroll) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use data_encoding::HEXLOWER;
+    use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
     use postern_protocol::MemberId;
     use postern_protocol::bounded::{Bytes, Text};
     use postern_protocol::enrollment::EnrollmentToken;
@@ -171,6 +171,14 @@ mod tests {
         let json = serde_json::to_string(&new.record).unwrap();
         let token: EnrollmentToken = new.text.expose().parse().unwrap();
         assert!(json.contains(&HEXLOWER.encode(token.key.expose())));
-        assert!(!json.contains(new.text.expose()));
+        // Behind it is the hash of the root's key, and nothing else.
+        let (_, body) = new.text.expose().rsplit_once('-').unwrap();
+        let bytes = BASE64URL_NOPAD.decode(body.as_bytes()).unwrap();
+        let secret: [u8; 32] = bytes[bytes.len() - 64..bytes.len() - 32].try_into().unwrap();
+        assert_eq!(ProofKey::derive(&Zeroizing::new(secret)).expose(), token.key.expose(), "it is the secret");
+        let list = serde_json::to_string(&secret).unwrap();
+        for form in [HEXLOWER.encode(&secret), BASE64_NOPAD.encode(&secret), BASE64URL_NOPAD.encode(&secret), list] {
+            assert!(!json.contains(&form), "{form}");
+        }
     }
 }

@@ -115,7 +115,7 @@ impl Link {
             }
             Ok(Ok(Accepted { socket, place: Place::Enrollment(exporter) })) => tokio::select! {
                 () = visitor.turned_out() => turned_out(&visitor, address),
-                () = enroll::run(&self.handle, &self.applicants, *socket, address.ip(), exporter) => (),
+                () = enroll::run(&self, *socket, address.ip(), &visitor, exporter) => (),
             },
             Ok(Err(error)) if visitor.may_be_told() => {
                 tracing::info!(%address, error = %Chain(&error), "a connection was turned away");

@@ -29,6 +29,7 @@ use crate::state::ledger::{Ledger, LedgerError};
 use crate::state::record::RootsRecord;
 use crate::state::records::Records as _;
 use crate::state::{Settings, State};
+use crate::telemetry::Hush;
 
 /// How long sessions and requests get to end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
@@ -191,14 +192,16 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
 
     let scribe = Scribe::new(&config.data_dir, handle.clone(), newest);
     spawner.spawn(|stop| scribe.run(stop));
-    start_link(&spawner, config, &handle, parts.spool.clone(), tls, agents);
-    let (door, callers) = (Door::new(limits::callers()), spawner.clone());
+    let hush = Arc::<Hush>::default();
+    start_link(&spawner, config, &handle, parts.spool.clone(), tls, agents, Arc::clone(&hush));
+    let (door, callers) = (Door::new(limits::callers(), Arc::clone(&hush)), spawner.clone());
     spawner.spawn(|stop| {
         let api_parts = api::Parts {
             handle,
             spool: parts.spool,
             tokens,
             rates: config.call_rates,
+            hush,
             names: config.api_names.clone(),
             data_dir: config.data_dir.clone(),
             stop,
@@ -232,10 +235,18 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start_link(spawner: &Spawner, config: &Config, handle: &Handle, spool: Spool, tls: Tls, listener: TcpListener) {
+fn start_link(
+    spawner: &Spawner,
+    config: &Config,
+    handle: &Handle,
+    spool: Spool,
+    tls: Tls,
+    listener: TcpListener,
+    hush: Arc<Hush>,
+) {
     let applicants = Applicants::new(config.enrollments);
     let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, applicants };
-    let door = Door::new(config.connections.with_descriptors().bounds());
+    let door = Door::new(config.connections.with_descriptors().bounds(), hush);
     let sessions = spawner.clone();
     spawner.spawn(|stop| link.listen(listener, tls, door, sessions, stop));
 }

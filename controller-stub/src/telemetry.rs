@@ -31,10 +31,7 @@ impl Hush {
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if heard.since.is_none_or(|since| now.since(since) >= WHILE) {
             if heard.unsaid > 0 {
-                tracing::warn!(
-                    unsaid = heard.unsaid,
-                    "so many more connections were turned away than the log tells of"
-                );
+                tracing::warn!(unsaid = heard.unsaid, "so many more strangers were turned away than the log tells of");
             }
             *heard = Heard { since: Some(now), ..Heard::default() };
         }

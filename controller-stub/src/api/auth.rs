@@ -20,6 +20,7 @@ use crate::clock;
 use crate::rate::{Buckets, Network, Rate};
 use crate::state::api_tokens::{Known, KnownTokens};
 use crate::state::audit::By;
+use crate::telemetry::Hush;
 
 /// The most addresses and tokens that are told apart: some hundred KiB.
 const MAX_TOLD_APART: usize = 4096;
@@ -38,14 +39,16 @@ pub(super) struct Gate {
     tokens: watch::Receiver<KnownTokens>,
     calls: Mutex<Buckets<ApiTokenId>>,
     failures: Mutex<Buckets<Network>>,
+    hush: Arc<Hush>,
 }
 
 impl Gate {
-    pub(super) fn new(tokens: watch::Receiver<KnownTokens>, rates: CallRates) -> Self {
+    pub(super) fn new(tokens: watch::Receiver<KnownTokens>, rates: CallRates, hush: Arc<Hush>) -> Self {
         Self {
             tokens,
             calls: Mutex::new(Buckets::new(rates.calls, MAX_TOLD_APART)),
             failures: Mutex::new(Buckets::new(rates.failures, MAX_TOLD_APART)),
+            hush,
         }
     }
 
@@ -56,7 +59,9 @@ impl Gate {
         let Some(known) = self.known(headers, at.wall) else {
             let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
             failures.take(address.into(), at.now)?;
-            tracing::warn!(%address, "a request without a token that is good was refused");
+            if self.hush.allows(at.now) {
+                tracing::warn!(%address, "a request without a token that is good was refused");
+            }
             return Err(unknown());
         };
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).take(known.id, at.now)?;

@@ -11,9 +11,10 @@ use postern_protocol::frame::FrameError;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::accept::Socket;
-use super::websocket;
+use super::{Link, websocket};
 use crate::clock;
 use crate::dispatcher::{Handle, Stopped};
+use crate::door::Visitor;
 use crate::rate::{Buckets, Network, Rate, TooOften};
 use crate::state::enroll::refused;
 
@@ -40,25 +41,25 @@ impl Applicants {
 }
 
 /// Serves one applicant.
-pub(super) async fn run(
-    handle: &Handle,
-    applicants: &Applicants,
-    mut socket: Socket,
-    address: IpAddr,
-    exporter: [u8; 32],
-) {
+pub(super) async fn run(link: &Link, mut socket: Socket, address: IpAddr, visitor: &Visitor, exporter: [u8; 32]) {
     let request = match tokio::time::timeout(PATIENCE, socket.next()).await {
         Ok(Some(Ok(Message::Binary(frame)))) => FromApplicant::decode(&frame),
         _ => return,
     };
-    let request = applicants.take(address).map(|()| request);
+    let named = named(&request);
+    let request = link.applicants.take(address).map(|()| request);
     let answer = match request {
         Err(often) => {
             let message = format!("too many attempts from this address: {often}");
             FromAuthority::EnrollRefused(refused(EnrollRefusal::Overloaded, message))
         }
-        Ok(request) => decide(handle, request, exporter).await,
+        Ok(request) => decide(&link.handle, request, exporter).await,
     };
+    if let FromAuthority::EnrollRefused(no) = &answer
+        && visitor.may_be_told()
+    {
+        tracing::warn!(%address, named, reason = %no.reason, message = %no.message, "an applicant was refused");
+    }
     let Ok(frame) = answer.encode() else { return };
     let goodbye = async {
         websocket::write(&mut socket, frame).await?;
@@ -66,6 +67,15 @@ pub(super) async fn run(
     };
     // Its answer is durable; if it does not arrive the applicant asks again and gets the same.
     let _ = tokio::time::timeout(PATIENCE, goodbye).await;
+}
+
+/// The token or the member that an applicant names.
+fn named(request: &Result<FromApplicant, FrameError>) -> String {
+    match request {
+        Ok(FromApplicant::Enroll(enroll)) => enroll.token.to_string(),
+        Ok(FromApplicant::Recover(recover)) => recover.member.to_string(),
+        Err(_) => String::new(),
+    }
 }
 
 async fn decide(handle: &Handle, request: Result<FromApplicant, FrameError>, exporter: [u8; 32]) -> FromAuthority {

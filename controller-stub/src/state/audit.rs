@@ -47,7 +47,7 @@ pub struct By {
 const CONTROLLER: &str = "controller";
 
 #[derive(Serialize)]
-struct Act<'a, B: Serialize> {
+struct Line<'a, B: Serialize> {
     by: B,
     act: &'a str,
     on: &'a str,
@@ -98,7 +98,7 @@ impl State {
     /// Something was done through the API, or refused. Refusals of one token in a flood are counted, not told.
     pub fn audit(&mut self, by: &By, act: &str, on: &str, refused: Option<&str>, at: Moment) {
         let Some(why) = refused else {
-            return self.audit_row(&Act { by, act, on: clip(on), result: "done", why: None, left_out: None }, at);
+            return self.audit_row(&Line { by, act, on: clip(on), result: "done", why: None, left_out: None }, at);
         };
         let Audit { refusals, left_out, .. } = &mut self.audit;
         if refusals.take(by.token, at.now).is_err() {
@@ -107,7 +107,7 @@ impl State {
             return;
         }
         let left_out = left_out.remove(&by.token);
-        self.audit_row(&Act { by, act, on: clip(on), result: "refused", why: Some(clip(why)), left_out }, at);
+        self.audit_row(&Line { by, act, on: clip(on), result: "refused", why: Some(clip(why)), left_out }, at);
     }
 
     /// The controller did something by itself, perhaps for a reason, or refused it for one.
@@ -116,7 +116,7 @@ impl State {
             Ok(why) => ("done", why),
             Err(why) => ("refused", Some(why)),
         };
-        self.audit_row(&Act { by: CONTROLLER, act, on: clip(on), result, why: why.map(clip), left_out: None }, at);
+        self.audit_row(&Line { by: CONTROLLER, act, on: clip(on), result, why: why.map(clip), left_out: None }, at);
     }
 
     fn audit_row(&mut self, event: &impl Serialize, at: Moment) {

@@ -86,7 +86,6 @@ impl State {
             {
                 return Err(refused(EnrollRefusal::Overloaded, format!("too many attempts for this member: {often}")));
             }
-            tracing::warn!(member = %it.member, reason = %no.reason, "a certificate that ran out was not replaced");
             return Err(no);
         }
         let next = self.next_certificate(it.member, &it.csr, at).map_err(|error| {

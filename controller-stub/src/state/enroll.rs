@@ -38,7 +38,7 @@ impl State {
         }
     }
 
-    /// Says no to who does not have the token, and tells of it, if it is one that was made here.
+    /// Says no to who does not have the token, with a line in the audit log if it is one that was made here.
     fn turn_away(&mut self, token: TokenId, reason: EnrollRefusal, at: Moment) -> EnrollRefused {
         if self.tokens.contains_key(&token) {
             if let Err(often) = self.attempts.wrong_tokens.take(token, at.now) {
@@ -46,7 +46,6 @@ impl State {
             }
             self.audit_own("member.enroll", &format!("with {token}"), Err(&reason.to_string()), at);
         }
-        tracing::warn!(%token, %reason, "enrollment was refused");
         refused(
             reason,
             "the token is unknown, used up or older than 15 minutes, or was not used by whom it was made for: make a new \
@@ -65,7 +64,6 @@ impl State {
         let issued =
             self.authority.issue_member(&enroll.csr, &token.cluster, id, self.settings.certificate_life, at.wall);
         let issued = issued.map_err(|error| {
-            tracing::warn!(%error, "a signing request could not be used");
             let reason = match error {
                 CaError::BadRequest(_) => EnrollRefusal::InvalidRequest,
                 CaError::File(_)

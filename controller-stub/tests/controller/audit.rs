@@ -20,7 +20,7 @@ async fn lines(lab: &Lab, at_least: usize) -> Vec<Value> {
 }
 
 /// The lines about this, of this act.
-async fn of(lab: &Lab, act: &str, count: usize) -> Vec<Value> {
+pub(crate) async fn of(lab: &Lab, act: &str, count: usize) -> Vec<Value> {
     lab.wait_for(&format!("{count} lines of {act}"), async || {
         let lines: Vec<Value> = lines(lab, 1).await.into_iter().filter(|it| it["act"] == act).collect();
         (lines.len() >= count).then_some(lines)

@@ -5,7 +5,9 @@ use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::enrollment::v1::EnrollRefusal;
 use postern_protocol::id::TokenId;
 use postern_protocol::message::v1::MembershipState;
+use serde_json::json;
 
+use crate::audit::of;
 use crate::lab::{Lab, files};
 use crate::member::{Application, Session};
 
@@ -28,9 +30,9 @@ async fn an_applicant_becomes_a_pending_member_until_an_operator_approves_it() {
     assert_eq!((state.state, state.epoch.0), (MembershipState::Enabled.into(), 2));
 }
 
-/// F46 for enrollment: the answer may be lost, so the same request gets the same answer, across a restart too.
+/// F49, and F46 for enrollment: the answer may be lost, so the same request gets the same answer, across a restart too.
 #[tokio::test]
-async fn the_same_request_gets_the_same_certificate_and_another_is_refused() {
+async fn f49_a_used_token_gives_the_same_certificate_for_a_day_and_another_request_is_refused() {
     let mut lab = Lab::start().await;
     let token = lab.token().await;
     let application = Application::new();
@@ -44,6 +46,9 @@ async fn the_same_request_gets_the_same_certificate_and_another_is_refused() {
     let refused = Application::new().send(&lab, &token).await.unwrap_err();
     assert_eq!(refused.reason, EnrollRefusal::InvalidToken.into());
     assert!(refused.message.contains("postern-controller token create"), "{}", refused.message);
+    assert!(lab.log().contains("a used enrollment token was presented again"), "{}", lab.log());
+    let told = &of(&lab, "member.enroll", 2).await[1];
+    assert_eq!((&told["result"], &told["on"]), (&json!("refused"), &json!(format!("with {}", token.id))));
 }
 
 #[tokio::test]
@@ -53,6 +58,18 @@ async fn a_token_that_was_never_made_is_refused() {
     let forged = EnrollmentToken { id: TokenId::from_bytes([9; 16]), ..real };
     let refused = Application::new().send(&lab, &forged).await.unwrap_err();
     assert_eq!(refused.reason, EnrollRefusal::InvalidToken.into());
+}
+
+#[tokio::test]
+async fn auto_approve_says_that_nobody_looks() {
+    let says = async |options: &[&str]| {
+        let lab = Lab::start_with(options).await;
+        // What is said at the start is said by then.
+        lab.enroll().await;
+        lab.log().contains("becomes an enabled member without a person looking")
+    };
+    assert!(says(&["--auto-approve"]).await);
+    assert!(!says(&[]).await);
 }
 
 /// The data directory holds neither the secret nor the derived key in clear.

@@ -1,12 +1,15 @@
 //! Strangers that hold on to what they get: members and operators hardly notice.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use postern_protocol::session;
+use postern_protocol::enrollment::EnrollmentToken;
+use postern_protocol::id::TokenId;
+use postern_protocol::{MemberId, session};
 use rustix::process::{Resource, Rlimit, prlimit};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -14,8 +17,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::access::Caller;
 use crate::lab::{Lab, PATIENCE};
-use crate::member::{Session, connect, succeeded};
+use crate::member::{Application, Identity, Session, connect, succeeded};
 
 /// A connection to `address` from another host of the loopback.
 async fn from(host: u8, address: &str) -> TcpStream {
@@ -113,17 +117,51 @@ async fn a_flood_of_handshakes_of_every_kind_leaves_members_at_work_and_the_log_
     assert!(told <= 200, "{told} lines about 600 strangers");
 }
 
+/// Tell of each, and whoever guesses tokens fills the disk.
+#[tokio::test]
+async fn a_flood_of_wrong_tokens_leaves_the_log_short() {
+    let generous = ["--auto-approve", "--enrollments-per-min", "1000", "--api-failures-per-min", "1000"];
+    let lab = Lab::start_with(&generous).await;
+    let forged = EnrollmentToken { id: TokenId::from_bytes([9; 16]), ..lab.token().await };
+    let (identity, application, caller) = (lab.enroll().await, Application::new(), Caller::of(&lab));
+    let elsewhere = Identity { member: MemberId::from_bytes([9; 16]), ..identity };
+    for _ in 0..50 {
+        assert!(application.send(&lab, &forged).await.is_err());
+        assert!(elsewhere.recover(&lab, &application, None).await.is_err());
+        for _ in 0..4 {
+            assert_eq!(caller.call("GET", "/v1/status", "wrong").await.0, 401);
+        }
+    }
+    let log = lab.log();
+    let [applicants, callers] =
+        ["an applicant was refused", "without a token that is good"].map(|it| log.matches(it).count());
+    assert!(applicants > 0 && callers > 0, "{applicants} and {callers}");
+    assert!(applicants + callers <= 150, "{applicants} and {callers} lines about 300 attempts");
+}
+
 /// TLS without a certificate, as an applicant has it.
 async fn tls(lab: &Lab) -> TlsStream<TcpStream> {
+    tls_of(lab, &rustls::version::TLS13).await.unwrap()
+}
+
+async fn tls_of(lab: &Lab, version: &'static SupportedProtocolVersion) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(lab.roots().into_iter().map(CertificateDer::from));
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
+        .with_protocol_versions(&[version])
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
     let stream = from(1, &lab.listener()).await;
-    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap()
+    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
+}
+
+#[tokio::test]
+async fn a_member_that_speaks_tls_1_2_alone_is_turned_away() {
+    let lab = Lab::start().await;
+    let refused = tls_of(&lab, &rustls::version::TLS12).await.unwrap_err();
+    assert!(refused.to_string().contains("ProtocolVersion"), "{refused}");
+    assert!(tls_of(&lab, &rustls::version::TLS13).await.is_ok());
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! The certificate that follows the present one.
 
-use postern_protocol::bounded::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::enrollment::v1::{EnrollRefusal, EnrollRefused, Enrolled};
-use postern_protocol::message::FromController;
-use postern_protocol::message::v1::{CertRefusal, CertRefused, CertRenew, HeldState};
+use postern_protocol::message::v1::{CertRefusal, CertRefused, CertRenew, HeldState, LeaseRef, LeaseVerdict, Renew};
+use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::Ended;
 use rcgen::CertificateParams;
+use tokio_tungstenite::tungstenite::Message;
 
+use crate::audit::of;
 use crate::lab::Lab;
 use crate::member::{Application, Identity, Session, succeeded};
 
@@ -194,6 +197,39 @@ async fn f48_a_member_that_was_revoked_is_out_with_every_certificate_it_has() {
     let Ended::GoneAway { reason, .. } = session.ended().await else { panic!("not a goodbye") };
     assert_eq!(reason, "revoked");
     assert_eq!([refusal(&lab, &identity).await, refusal(&lab, &next).await], ["revoked", "revoked"]);
+}
+
+/// Hear a session that is over, and a revoked member keeps what it holds for as long as it likes.
+#[tokio::test]
+async fn a_revoked_member_renews_neither_a_lease_nor_a_certificate() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let task = lab.submit("enable_user", "ann").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    session.start(&offer).await;
+    let lease = LeaseRef { task, epoch: offer.epoch };
+    let renew = |nonce| Renew { nonce, leases: List::new(vec![lease]).unwrap() };
+    session.send(renew(1)).await;
+    let FromController::Renewed(renewed) = session.next().await else { panic!("no Renewed") };
+    assert_eq!(renewed.leases[0].verdict, LeaseVerdict::Kept.into());
+    session.ask_certificate(&Application::new().csr).await.unwrap();
+
+    lab.act(identity.member, "revoke").await.unwrap();
+    let late = Application::new();
+    let asks = [renew(2).into(), FromMember::from(CertRenew { csr: Bytes::new(late.csr.clone()).unwrap() })];
+    for frame in asks {
+        // It may be out already.
+        let _ = session.socket.send(Message::Binary(frame.encode().unwrap().into())).await;
+    }
+    while let Some(Ok(message)) = session.socket.next().await {
+        let Message::Binary(bytes) = message else { continue };
+        let said = FromController::decode(&bytes).unwrap();
+        assert!(!matches!(said, FromController::Renewed(_) | FromController::CertIssued(_)), "{said:?}");
+    }
+    assert_eq!(reason(identity.recover(&lab, &late, None).await), EnrollRefusal::Revoked);
+    assert_eq!(lab.task(task).await.state, "in_doubt", "the lease is nobody's");
+    assert_eq!(of(&lab, "certificate.issue", 1).await.len(), 1, "the one from before");
 }
 
 /// Count answers that are given again and the last assertion fails: a member whose answers are lost would be kept waiting.

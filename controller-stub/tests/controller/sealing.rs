@@ -96,6 +96,54 @@ async fn a_key_is_given_to_submitters_once_it_is_acknowledged_and_for_ever_after
     assert!(["before", "late"].contains(&opened(&offer, &old).as_str()));
 }
 
+/// Give work to whoever has credit, or keys of whoever is enrolled, and secrets reach hosts that nobody approved.
+#[tokio::test]
+async fn a_pending_member_gets_neither_work_nor_a_key_of_any_secret() {
+    let lab = Lab::start_with(&[]).await;
+    let (approved, pending) = (lab.enroll().await, lab.enroll().await);
+    lab.act(approved.member, "approve").await.unwrap();
+    let mut waits = Session::open(&lab, &pending).await;
+    let mut works = Session::open(&lab, &approved).await;
+    lab.add_system().await;
+    assert_eq!(given(&lab).await, [*approved.sealing.public()], "what is sealed is sealed to it alone");
+    for number in 1..=3 {
+        let task = new_task();
+        submit(&lab, &reset(task, &sealed(task, "secret", &approved.sealing))).await.unwrap();
+        let offer = works.offer().await;
+        assert_eq!(offer.task, task);
+        works.send(succeeded(number, &offer)).await;
+        assert_eq!(works.acked().await, number);
+    }
+    let waiting = lab.submit("enable_user", "joe").await;
+    assert_eq!(works.offer().await.task, waiting);
+
+    lab.act(pending.member, "approve").await.unwrap();
+    let FromController::MemberState(_) = waits.next().await else { panic!("it was given something before") };
+    assert_eq!(given(&lab).await.len(), 2);
+    lab.act(pending.member, "disable?hard=true").await.unwrap();
+    assert_eq!(given(&lab).await, [*approved.sealing.public()]);
+    lab.act(pending.member, "enable").await.unwrap();
+    assert_eq!(given(&lab).await.len(), 2);
+    lab.act(pending.member, "revoke").await.unwrap();
+    assert_eq!(given(&lab).await, [*approved.sealing.public()]);
+}
+
+/// F50 through the controller: it cannot look into what is sealed, and who opens it finds that it is of another task.
+#[tokio::test]
+async fn f50_a_sealed_field_is_bound_to_its_task() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let (of, under) = (new_task(), new_task());
+    submit(&lab, &reset(under, &sealed(of, "moved", &identity.sealing))).await.unwrap();
+    let offer = session.offer().await;
+    assert_eq!(offer.task, under);
+    let keys = std::slice::from_ref(&identity.sealing);
+    let context =
+        |task| SealContext { task, kind: TaskKind::ResetPassword, system: &offer.system, target: &offer.target };
+    assert!(offer.sealed[0].open(context(under), keys).is_err());
+    assert_eq!(offer.sealed[0].open(context(of), keys).unwrap().as_slice(), b"moved", "nothing else is wrong with it");
+}
+
 /// Leave the state out, and it fails, or is offered again and again.
 #[tokio::test]
 async fn a_task_that_no_member_can_open_says_to_which_keys_it_must_be_sealed_and_goes_on_under_its_id_when_it_is() {

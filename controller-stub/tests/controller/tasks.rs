@@ -1,13 +1,12 @@
 //! Tasks from submission to outcome.
 
-use postern_controller_stub::client::sealing::Binding;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
     CancelAck, CancelVerdict, Credit, LeaseRef, LeaseVerdict, Progress, Reject, Rejection, Renew, Report, StreamFault,
     StreamOpen, StreamRef,
 };
-use postern_protocol::seal::{SealContext, SealedOutput, SealingKey};
+use postern_protocol::seal::{SealContext, SealedOutput};
 use postern_protocol::task::reset_password;
 use postern_protocol::{Failure, FailureClass, Outcome, StreamId, TaskId, TaskKind, TaskOutput, TaskRequest};
 use serde_json::{Value, json};
@@ -331,15 +330,4 @@ async fn a_generated_password_that_has_nowhere_to_go_is_not_asked_for() {
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("expired"), "{err}");
     assert!(!unused.exists(), "nothing stands in the way of the next try");
-}
-
-/// F50 from the submitter's side: what was sealed for one task is refused by the member for another.
-#[test]
-fn f50_a_sealed_field_is_bound_to_its_task() {
-    let key = SealingKey::from_random(&postern_controller_stub::random::secret());
-    let request =
-        TaskRequest::from_json(TaskKind::ResetPassword, json!({ "account": "joe", "source": "given" })).unwrap();
-    let binding = Binding { task: TaskId::from_bytes([1; 16]), system: "sf".parse().unwrap(), request };
-    assert!(binding.seal("password", b"x", &[]).is_err());
-    assert!(binding.seal("password", b"x", &[*key.public()]).is_ok());
 }
