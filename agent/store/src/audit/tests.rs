@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::line::Wrong;
@@ -382,6 +383,19 @@ fn rows_whose_end_is_not_known_are_compared_with_the_log_again() {
     pen.write(&lab.directory(), None, &events(1..=3)).unwrap();
     assert!(pen.tell(None, 0));
     assert_eq!((lab.text(), pen.status(None, 0).trouble), (Lab::with(3).text(), None));
+}
+
+/// Two texts of one number, and somebody else's verifier finds a break where this one finds none.
+#[test]
+fn a_number_is_written_in_one_form_alone() {
+    let lab = Lab::with(1);
+    for number in ["01", "+1"] {
+        let said = lab.text().replace("\"no\":1", &format!("\"no\":{number}"));
+        let said = &said[..said.len() - 76];
+        let line = format!("{said},\"hash\":\"{}\"}}\n", HEXLOWER.encode(&Sha256::digest(said)));
+        fs::write(lab.file(1), line).unwrap();
+        assert_eq!(lab.broken(), (1, Why::Line(Wrong::Malformed)), "{number}");
+    }
 }
 
 /// Scripts read it, of either program.
