@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::json;
@@ -437,6 +437,32 @@ fn lines_since_a_day_or_a_moment_are_told_apart() {
     let moments = ["2026-03-01", "2026-03-01T08:15:00.002Z", "2026-03-01T09:15:00.002+01:00", "2026-03-02"];
     assert_eq!(moments.map(included), [2, 1, 1, 0]);
     assert_eq!("yesterday".parse::<Since>(), Err(NotAMoment));
+}
+
+fn fail(_: &File) -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(5))
+}
+
+/// Let `open` not sync, and the lines count.
+#[test]
+fn lines_that_cannot_be_made_durable_do_not_count_when_a_log_is_opened() {
+    let mut lab = Lab::with(3);
+    let head = lab.log.head();
+    assert!(matches!(Log::open_with(&lab.directory(), None, fail), Err(AuditError::Io { .. })));
+    assert_eq!((lab.reopen(None), lab.log.head()), ((0, None), head));
+}
+
+/// Let `write` leave what it failed to sync, and a log that is opened anew finds two lines more.
+#[test]
+fn lines_whose_sync_failed_are_written_anew() {
+    let mut lab = Lab::with(1);
+    let (text, head) = (lab.text(), lab.log.head());
+    lab.log.sync_with(fail);
+    lab.log.append(&events(2..=3)).unwrap_err();
+    assert_eq!((lab.text(), lab.log.head()), (text, head));
+    assert_eq!((lab.reopen(Some(head)), lab.log.head()), ((0, None), head));
+    lab.log.append(&events(2..=3)).unwrap();
+    assert_eq!(lab.text(), Lab::with(3).text());
 }
 
 #[test]
