@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::id::ApiTokenName;
 use postern_protocol::{ClusterName, MemberId, SystemName};
-use postern_store::audit::Head;
+use postern_store::audit::{Head, Since, VERIFY_HELP};
 
 pub use task::{Import, Submit, TaskCommand};
 
@@ -331,22 +331,25 @@ well, fetches what came of them, and lets members work or rest. An administrator
     },
 }
 
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  postern-controller audit verify
+  postern-controller audit verify --head 1042:9f2c…
+  postern-controller audit verify --dir /srv/archive/audit-2026";
+
 /// The audit log.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Read the whole log, and say where its chain breaks first (exit 1)
-    #[command(after_help = "\
-Examples:
-  postern-controller audit verify
-  postern-controller audit verify --dir /backup/audit --head 4711:9f8e...
-
-With --data-dir alone the log is also held against what a controller that runs there remembers of it. A head that was noted
-elsewhere shows whether the end of the log was cut off, or all of it written anew.")]
+    /// Say whether the log was changed since it was written
+    ///
+    /// Reads every line and follows the chain of hashes; then compares the end with what the controller remembers, if it
+    /// runs and --dir is not given.
+    #[command(after_help = format!("{VERIFY_EXAMPLES}\n\n{VERIFY_HELP}"))]
     Verify {
         /// Which log.
         #[command(flatten)]
         which: WhichLog,
-        /// A line that is known to have been written, as NUMBER:HASH; may be repeated
+        /// A head that was noted before, as it was printed; may be repeated
         #[arg(long = "head", value_name = "NUMBER:HASH")]
         heads: Vec<Head>,
     },
@@ -354,11 +357,15 @@ elsewhere shows whether the end of the log was cut off, or all of it written ane
     #[command(after_help = "\
 Examples:
   postern-controller audit show --by ci
+  postern-controller audit show --since 2026-03-01
   postern-controller audit show --act member.revoke --json")]
     Show {
         /// Which log.
         #[command(flatten)]
         which: WhichLog,
+        /// Only from this day (in UTC), or this moment on
+        #[arg(long, value_name = "TIME")]
+        since: Option<Since>,
         /// What was done by the token of this name, or by `controller` itself
         #[arg(long, value_name = "NAME")]
         by: Option<String>,
@@ -377,7 +384,7 @@ pub struct WhichLog {
     /// The log's directory, if not `audit` in --data-dir
     #[arg(long, value_name = "DIRECTORY")]
     pub dir: Option<PathBuf>,
-    /// The line with which the files ended that were moved away, as NUMBER:HASH
+    /// The head with which the older files ended that were moved away: the log begins with the line after it
     #[arg(long, value_name = "NUMBER:HASH")]
     pub after: Option<Head>,
 }

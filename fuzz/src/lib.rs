@@ -9,10 +9,10 @@
 //! - [`dataset`]: XML, CSV and JSON Lines of submitters;
 //! - [`salesforce`]: what an org answers, and the conditions that it is sent;
 //! - [`config`]: the configuration and the schema that an administrator edits;
-//! - [`store`]: records and payloads on disk, of agent and controller;
+//! - [`store`]: records, payloads and audit logs on disk, of agent and controller;
 //! - [`identity`]: certificates, signing requests, what an identity's folder holds, secrets;
 //! - [`network`]: what a proxy answers;
-//! - [`submitter`]: the bodies of submissions, signatures.
+//! - [`submitter`]: the bodies of submissions and of reports that are handed in, signatures.
 
 pub mod config;
 pub mod dataset;
@@ -82,6 +82,7 @@ targets! {
         records
         ledger_records
         payload
+        audit_log
     }
     identity {
         signing_request
@@ -94,6 +95,7 @@ targets! {
     }
     submitter {
         submission
+        owed_report
         signed_task
     }
 }

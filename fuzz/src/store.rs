@@ -3,10 +3,12 @@
 use std::fs;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use data_encoding::HEXLOWER;
 use postern_agent::store::{collection, record};
 use postern_controller_stub::state::record as ledger;
 use postern_protocol::codec::{self, CodecError};
-use postern_store::{Options, Spool, SpoolId, Store, StoreKey};
+use postern_store::audit::{Event, Line, Log, Verifier};
+use postern_store::{Options, Spool, SpoolId, Store, StoreKey, private};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -106,4 +108,69 @@ pub fn payload(data: &[u8]) {
     let found = bench.spool.verify(id, length, &sha256);
     assert_eq!(found.is_ok(), bytes == whole, "damage is told, and nothing else is called damage: {found:?}");
     bench.spool.delete(id).expect("it can be deleted");
+}
+
+/// Files of an audit log. By the first byte: files as they are; a line that is given its hash; events that are written and
+/// then changed. What is called whole has as many lines as line feeds, the writer goes on behind it, and no changed byte
+/// goes unnoticed.
+pub fn audit_log(data: &[u8]) {
+    let (form, bytes) = choice(data);
+    match form % 3 {
+        0 => log_of_files(bytes),
+        1 => line_with_its_hash(bytes),
+        _ => log_that_is_changed(bytes),
+    }
+}
+
+/// A folder with a log of these files, which are 0x1e apart.
+fn log_of_files(bytes: &[u8]) {
+    let folder = TempDir::new().expect("there is a place for a folder");
+    let directory = folder.path().join("audit");
+    private::directory(&directory).expect("it can be made");
+    for (number, file) in bytes.split(|byte| *byte == 0x1e).take(4).enumerate() {
+        private::replace(&directory.join(format!("{:08}.jsonl", number + 1)), file).expect("it can be written");
+    }
+    let mut lines = 0;
+    let Ok(found) = Verifier::new(&directory).run(|_| lines += 1) else { return };
+    let feeds = bytes.iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!((found.lines, u64::try_from(feeds).ok()), (lines, Some(lines)), "every line was looked at");
+    let mut opened = Log::open(&directory, Some(found.head)).expect("what is whole can be opened");
+    assert_eq!((opened.log.head(), opened.fault), (found.head, None), "writer and verifier read the same");
+    opened.log.append([&Event { time: 0, what: "{}".to_owned() }]).expect("it can be gone on with");
+    let again = Verifier::new(&directory).known(found.head).run(|_| ()).expect("it is still whole");
+    assert_eq!((again.lines, again.unfinished), (lines + 1, 0));
+}
+
+/// Past its hash, a line is read in one form alone.
+fn line_with_its_hash(said: &[u8]) {
+    let hash = HEXLOWER.encode(&Sha256::digest(said));
+    let bytes = [said, b",\"hash\":\"", hash.as_bytes(), b"\"}"].concat();
+    let Ok(Line { head, prev, time, event }) = Line::read(&bytes) else { return };
+    let prev = HEXLOWER.encode(&prev);
+    let again = format!("{{\"no\":{},\"time\":\"{time}\",\"event\":{event},\"prev\":\"{prev}\"", head.number);
+    assert_eq!(again.as_bytes(), said, "two lines of one meaning");
+    assert_eq!(HEXLOWER.encode(&head.hash), hash);
+}
+
+/// Two bytes of a place, one to turn bits with, and then events, a line each.
+fn log_that_is_changed(bytes: &[u8]) {
+    let Some((&[low, high, bits], events)) = bytes.split_first_chunk() else { return };
+    let Ok(events) = std::str::from_utf8(events) else { return };
+    let folder = TempDir::new().expect("there is a place for a folder");
+    let directory = folder.path().join("audit");
+    let mut log = Log::open(&directory, None).expect("a new log can be opened").log;
+    let events = events.split('\n').map(|what| Event { time: 0, what: what.to_owned() });
+    let written: Vec<String> = events.filter(|event| log.append([event]).is_ok()).map(|event| event.what).collect();
+    let (head, mut read) = (log.head(), Vec::new());
+    let known = Verifier::new(&directory).known(head);
+    known.run(|line| read.push(line.event.to_owned())).expect("what was written is whole");
+    assert_eq!(read, written);
+
+    let file = directory.join("00000001.jsonl");
+    let Ok(mut bytes) = fs::read(&file) else { return };
+    let at = usize::from(u16::from_le_bytes([low, high])) % bytes.len().max(1);
+    let Some(byte) = bytes.get_mut(at).filter(|_| bits != 0) else { return };
+    *byte ^= bits;
+    fs::write(&file, &bytes).expect("it can be changed");
+    assert!(known.run(|_| ()).is_err(), "a changed byte goes unnoticed");
 }

@@ -1,9 +1,10 @@
-//! What a submitter sends to the controller, and what it signs.
+//! What a submitter or an operator sends to the controller, and what is signed of it.
 
 use postern_controller_stub::api;
 use postern_protocol::TaskRequest;
 use postern_protocol::code::CodeSet as _;
 use postern_protocol::message::FromController;
+use postern_protocol::outbox::OwedReport;
 use postern_protocol::signature::{SignatureView, SigningKey, TaskSignature, header};
 use zeroize::Zeroizing;
 
@@ -18,6 +19,19 @@ pub fn submission(data: &[u8]) {
         }
         Err(problem) => assert!(!problem.detail.is_empty() && problem.status >= 400, "{problem:?}"),
     }
+}
+
+/// The body of a report that is handed in: it means the same when it was written, and the report in it travels with the
+/// same bytes.
+pub fn owed_report(data: &[u8]) {
+    let Ok(owed) = serde_json::from_slice::<OwedReport>(data) else { return };
+    let written = serde_json::to_vec(&owed).expect("what was read can be written");
+    assert_eq!(serde_json::from_slice::<OwedReport>(&written).expect("what was written can be read"), owed);
+    let (statement, _) = (owed.statement().ok(), owed.proof());
+    let Ok(report) = owed.report() else { return };
+    let again = OwedReport::new(owed.member, owed.incarnation, &report).expect("what was read can be written");
+    assert_eq!(again.report, owed.report, "another report of the same meaning");
+    assert_eq!(again.statement().ok(), statement, "what is signed is the report, and not what stands beside it");
 }
 
 /// An offer with whatever is in it, signed by somebody known and by nobody: only the one who signed it did, and not

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use postern_agent_core::{JournalEntry, Mark, Write};
 use postern_protocol::TaskId;
-use postern_store::audit::Verifier;
+use postern_store::audit::{Log, Verifier};
 use tempfile::TempDir;
 
 use super::*;
@@ -176,7 +176,7 @@ async fn lines_that_the_store_does_not_know_of_are_told_of() {
     lab.commit(2..=2).await;
     lab.restart();
     let fault = lab.write().await.fault.unwrap();
-    assert!(fault.contains("lines that this agent's store does not know of"), "{fault}");
+    assert!(fault.contains("lines that this program's store does not know of"), "{fault}");
     assert_eq!(lab.numbers(), [1, 99, 2]);
 }
 

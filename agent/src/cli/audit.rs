@@ -3,11 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use postern_protocol::TaskId;
-use postern_store::audit::Head;
+use postern_store::audit::{Head, Since, VERIFY_HELP};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -18,19 +15,11 @@ Examples:
 
 The log lies in the directory `audit` of the state directory. docs/audit.md says what stands in it.";
 
-pub(super) const VERIFY_EXAMPLES: &str = "\
+const VERIFY_EXAMPLES: &str = "\
 Examples:
   postern audit verify
   postern audit verify --head 1042:9f2c…
-  postern audit verify --dir /srv/archive/audit-2026
-
-What is printed as `head` vouches for every line up to it. Note it where whoever has this host cannot
-reach it, and give it back later with --head: a log that was cut off, or written anew, is noticed only so.
-
-Exit codes:
-   0  the chain is whole, and holds every head that is known
-   1  the chain breaks: the first break is printed, with its file and line
-  74  the log cannot be read";
+  postern audit verify --dir /srv/archive/audit-2026";
 
 /// Options of `postern audit`.
 #[derive(Debug, Args)]
@@ -47,7 +36,7 @@ pub enum AuditCommand {
     ///
     /// Reads every line and follows the chain of hashes; then compares the end with what the agent's store remembers. The
     /// agent may be running or not.
-    #[command(after_help = VERIFY_EXAMPLES)]
+    #[command(after_help = format!("{VERIFY_EXAMPLES}\n\n{VERIFY_HELP}"))]
     Verify(Verify),
     /// Show what was done: one line an effect, oldest first.
     ///
@@ -88,18 +77,12 @@ pub struct Show {
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
     /// Only from this day (in UTC), or this moment on.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub since: Option<Timestamp>,
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Since>,
     /// The head with which the older files ended that were moved away.
     #[arg(long, value_name = "NUMBER:HASH")]
     pub after: Option<Head>,
     /// Print the events as JSON, one a line.
     #[arg(long)]
     pub json: bool,
-}
-
-fn moment(text: &str) -> Result<Timestamp, String> {
-    let day = |date: Date| date.to_zoned(TimeZone::UTC).map(|it| it.timestamp());
-    let moment = text.parse().or_else(|_| text.parse().and_then(day));
-    moment.map_err(|_| "give a day, as 2026-03-01, or a moment, as 2026-03-01T08:00:00Z".to_owned())
 }

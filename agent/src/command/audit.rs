@@ -1,10 +1,9 @@
 //! `postern audit`: whether the audit log was changed, and what stands in it.
 
-use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use postern_store::audit::{Break, Head, Line, Verified, Verifier, VerifyError};
-use serde_json::{Map, Value as Json, json};
+use postern_store::audit::{Check, Found, Head, Line, Verifier, VerifyError};
+use serde_json::{Map, Value as Json};
 
 use super::{Failed, load, say, say_error, say_json, say_pairs};
 use crate::audit;
@@ -14,9 +13,6 @@ use crate::config::Config;
 use crate::exit::Exit;
 use crate::status;
 use crate::store::Store;
-
-/// How many lines are read between two words about how far it is.
-const PROGRESS: u64 = 50_000;
 
 pub(super) async fn run(config: &Path, options: &Audit) -> Result<Exit, Failed> {
     match &options.command {
@@ -39,29 +35,17 @@ async fn verify(config: &Path, options: &AuditVerify) -> Result<Exit, Failed> {
         Some(_) => (None, "not compared with any agent's store".to_owned()),
         None => remembered(&load(config)?).await?,
     };
-    let known = remembered.into_iter().chain(options.head.iter().copied());
-    let verifier = known.fold(Verifier::new(&directory), Verifier::known).after(options.after.unwrap_or_default());
-    let mut lines = 0;
-    let shows_progress = io::stderr().is_terminal();
-    let found = verifier.run(|_| {
-        lines += 1;
-        if shows_progress && lines % PROGRESS == 0 {
-            let _ = write!(io::stderr(), "\r{lines} lines are whole …");
-        }
-    });
-    if shows_progress && lines >= PROGRESS {
-        let _ = writeln!(io::stderr());
+    let check =
+        Check { directory: &directory, heads: &options.head, after: options.after, remembered, compared: &compared };
+    let found = check.run().map_err(|error| Failed::because(Exit::Store, &error))?;
+    match &found {
+        _ if options.json => say_json(&found.json()),
+        Found::Whole(whole) => say_pairs(&whole.pairs()),
+        Found::Broken(broken) => say_error(broken.sentence()),
     }
     match found {
-        Ok(found) => {
-            show_whole(&found, &directory, &compared, options.json);
-            Ok(Exit::Ok)
-        }
-        Err(VerifyError::Broken(broken)) => {
-            show_broken(&broken, options.json);
-            Ok(Exit::Failed)
-        }
-        Err(VerifyError::Unread(error)) => Err(Failed::because(Exit::Store, &error)),
+        Found::Whole(_) => Ok(Exit::Ok),
+        Found::Broken(_) => Ok(Exit::Failed),
     }
 }
 
@@ -79,40 +63,8 @@ async fn remembered(config: &Config) -> Result<(Option<Head>, String), Failed> {
     Ok((store.audit().head(), "holds what the agent's store remembers".to_owned()))
 }
 
-fn show_whole(found: &Verified, directory: &Path, compared: &str, as_json: bool) {
-    let Verified { head, lines, files, unfinished } = found;
-    if as_json {
-        return say_json(&json!({
-            "whole": true, "lines": lines, "files": files, "head": head.to_string(), "unfinished": unfinished,
-            "compared": compared,
-        }));
-    }
-    let unfinished = match unfinished {
-        0 => String::new(),
-        bytes => format!("{bytes} bytes, being written now or cut by a crash; the agent writes the line again"),
-    };
-    say_pairs(&[
-        ("audit log", format!("whole: {lines} lines in {files} files of {}", directory.display())),
-        ("head", head.to_string()),
-        ("its end", compared.to_owned()),
-        ("last line", unfinished),
-    ]);
-}
-
-fn show_broken(broken: &Break, as_json: bool) {
-    if as_json {
-        return say_json(&json!({
-            "whole": false, "file": broken.file, "line": broken.line, "why": broken.why.to_string(),
-            "whole_until": broken.head.to_string(),
-        }));
-    }
-    say_error(format_args!("the audit log was changed. {broken}"));
-    say_error(format_args!("it is whole until {}", broken.head));
-}
-
 fn show(config: &Path, options: &AuditShow) -> Result<Exit, Failed> {
     let directory = directory(config, options.dir.as_ref())?;
-    let since = options.since.map(|since| format!("{since:.3}")).unwrap_or_default();
     let task = options.task.map(|task| task.to_string());
     let verifier = Verifier::new(&directory).after(options.after.unwrap_or_default());
     let found = verifier.run(|line| {
@@ -122,7 +74,8 @@ fn show(config: &Path, options: &AuditShow) -> Result<Exit, Failed> {
         };
         let is_of_task = task.as_ref().is_none_or(|task| is("task", task));
         let names = |account: &String| is("account", account) || is("target", account) || was_called(&event, account);
-        if is_of_task && line.time >= since.as_str() && options.account.as_ref().is_none_or(names) {
+        let is_since = options.since.as_ref().is_none_or(|since| since.includes(line));
+        if is_of_task && is_since && options.account.as_ref().is_none_or(names) {
             show_line(line, &event, options.json);
         }
     });

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::{Failed, load, say, say_json, say_pairs};
+use crate::audit;
 use crate::cli::Status;
 use crate::exit::Exit;
 use crate::identity::IdentityDir;
@@ -81,14 +83,7 @@ fn certificate_words(certificate: &Value) -> String {
 
 /// The audit log in a line.
 fn audit_words(audit: &Value) -> String {
-    let field = |name: &str| audit.get(name).and_then(Value::as_str);
-    let head = format!("ends with {}", field("head").unwrap_or_default());
-    let trouble = field("trouble").map(|trouble| {
-        let waiting = audit.get("waiting").and_then(Value::as_u64).unwrap_or_default();
-        format!("; CANNOT BE WRITTEN, {waiting} lines wait: {trouble}")
-    });
-    let fault = field("fault").map(|fault| format!("; {fault}: run `postern audit verify`"));
-    head + &trouble.unwrap_or_default() + &fault.unwrap_or_default()
+    audit::Status::deserialize(audit).map(|status| status.words("postern")).unwrap_or_default()
 }
 
 /// The roots that are trusted, in a line.

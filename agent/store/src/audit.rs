@@ -13,8 +13,10 @@
 //! What the chain cannot show is that its end was cut off, or that all of it was written anew. The [`Head`], kept
 //! elsewhere, shows both.
 
+mod check;
 mod line;
 mod log;
+mod pen;
 mod verify;
 
 use std::fmt;
@@ -22,9 +24,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+pub use check::{Check, Found, NotAMoment, Since, VERIFY_HELP, Whole};
 use data_encoding::HEXLOWER;
 pub use line::{Event, Line, Wrong};
-pub use log::{Fault, Log, Opened};
+pub use log::{Fault, Log, Opened, TakenUp};
+pub use pen::{AGAIN, GATHER, Pen, Status};
 pub use verify::{Break, Verified, Verifier, VerifyError, Why};
 
 use crate::private::PrivateError;

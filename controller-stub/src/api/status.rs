@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use postern_store::audit;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Problem};
@@ -25,10 +26,8 @@ pub struct StatusView {
     pub commits: u64,
     /// Barriers.
     pub barriers: u64,
-    /// The last line of the audit log, as `NUMBER:HASH`.
-    pub audit_head: String,
-    /// How many lines wait for being written there.
-    pub audit_waiting: usize,
+    /// How the audit log is.
+    pub audit: audit::Status,
 }
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Problem> {
@@ -49,8 +48,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
                 finished: state.finished(),
                 commits,
                 barriers,
-                audit_head: state.audit_head().unwrap_or_default().to_string(),
-                audit_waiting: state.audit_waiting(),
+                audit: state.audit_status(),
             }
         })
         .await?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use postern_store::audit::{Head, Line, Verified, Verifier, VerifyError};
+use postern_store::audit::{Check, Found, Head, Line, Since, Verifier, VerifyError};
 use serde_json::{Value, json};
 
 use super::{client, output};
@@ -13,8 +13,8 @@ use crate::exit::{Exit, Failure};
 
 pub(super) async fn run(reach: &Reach, command: AuditCommand) -> Result<(), Failure> {
     match command {
-        AuditCommand::Verify { which, heads } => verify(reach, &which, heads).await,
-        AuditCommand::Show { which, by, on, act } => show(reach, &which, &Wanted { by, on, act }),
+        AuditCommand::Verify { which, heads } => verify(reach, &which, &heads).await,
+        AuditCommand::Show { which, since, by, on, act } => show(reach, &which, &Wanted { since, by, on, act }),
     }
 }
 
@@ -26,7 +26,7 @@ fn directory(reach: &Reach, which: &WhichLog) -> Result<PathBuf, Failure> {
     }
 }
 
-async fn verify(reach: &Reach, which: &WhichLog, heads: Vec<Head>) -> Result<(), Failure> {
+async fn verify(reach: &Reach, which: &WhichLog, heads: &[Head]) -> Result<(), Failure> {
     let directory = directory(reach, which)?;
     let remembered = if which.dir.is_none() { remembered(reach).await } else { None };
     let compared = if remembered.is_some() {
@@ -34,38 +34,35 @@ async fn verify(reach: &Reach, which: &WhichLog, heads: Vec<Head>) -> Result<(),
     } else {
         "not compared with any controller"
     };
-    let known = heads.into_iter().chain(remembered);
-    let verifier = known.fold(Verifier::new(&directory), Verifier::known).after(which.after.unwrap_or_default());
-    let Verified { head, lines, files, unfinished } = verifier.run(|_| ()).map_err(failure)?;
-    if reach.json {
-        let head = head.to_string();
-        return output::json(&json!({
-            "whole": true, "lines": lines, "files": files, "head": head, "unfinished": unfinished, "compared": compared,
-        }));
+    let check = Check { directory: &directory, heads, after: which.after, remembered, compared };
+    let found = check.run().map_err(|error| Failure::from_error(Exit::Store, &error))?;
+    match &found {
+        _ if reach.json => output::json(&found.json())?,
+        Found::Whole(whole) => output::facts(whole.pairs().into()),
+        Found::Broken(_) => {}
     }
-    output::facts(vec![
-        ("audit log", format!("whole: {lines} lines in {files} files of {}", directory.display())),
-        ("head", head.to_string()),
-        ("its end", compared.to_owned()),
-    ]);
-    Ok(())
+    match found {
+        Found::Whole(_) => Ok(()),
+        Found::Broken(broken) => Err(Failure::new(Exit::Failed, broken.sentence())),
+    }
 }
 
 /// The end of the log as a running controller remembers it.
 async fn remembered(reach: &Reach) -> Option<Head> {
     let status: StatusView = client(reach).ok()?.get("/v1/status").await.ok()?;
-    status.audit_head.parse().ok()
+    status.audit.head.parse().ok()
 }
 
 /// Which lines are shown.
 struct Wanted {
+    since: Option<Since>,
     by: Option<String>,
     on: Option<String>,
     act: Option<String>,
 }
 
 impl Wanted {
-    fn has(&self, event: &Value) -> bool {
+    fn has(&self, line: &Line<'_>, event: &Value) -> bool {
         let is = |wanted: &Option<String>, said: &str| wanted.as_ref().is_none_or(|it| it == said);
         let (act, on) = (text(event, "act"), text(event, "on"));
         let of_act = self
@@ -73,7 +70,8 @@ impl Wanted {
             .as_ref()
             .is_none_or(|it| act.strip_prefix(it).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
         let of_on = self.on.as_ref().is_none_or(|it| on.split([' ', ',']).any(|part| part == it));
-        is(&self.by, who(event)) && of_act && of_on
+        let is_since = self.since.as_ref().is_none_or(|since| since.includes(line));
+        is_since && is(&self.by, who(event)) && of_act && of_on
     }
 }
 
@@ -82,11 +80,14 @@ fn show(reach: &Reach, which: &WhichLog, wanted: &Wanted) -> Result<(), Failure>
     let verifier = Verifier::new(&directory).after(which.after.unwrap_or_default());
     let shown = verifier.run(|line| {
         let event = serde_json::from_str(line.event).unwrap_or_default();
-        if wanted.has(&event) {
+        if wanted.has(line, &event) {
             show_line(reach, line, &event);
         }
     });
-    shown.map(drop).map_err(failure)
+    shown.map(drop).map_err(|error| match error {
+        VerifyError::Broken(broken) => Failure::new(Exit::Failed, format!("what follows cannot be trusted: {broken}")),
+        VerifyError::Unread(error) => Failure::from_error(Exit::Store, &error),
+    })
 }
 
 fn show_line(reach: &Reach, line: &Line<'_>, event: &Value) {
@@ -114,14 +115,4 @@ fn who(event: &Value) -> &str {
 
 fn text<'a>(event: &'a Value, field: &str) -> &'a str {
     event.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn failure(error: VerifyError) -> Failure {
-    match error {
-        VerifyError::Broken(broken) => Failure::new(
-            Exit::Failed,
-            format!("the audit log was changed: {broken}; it is whole until {}", broken.head),
-        ),
-        VerifyError::Unread(error) => Failure::from_error(Exit::Store, &error),
-    }
 }

@@ -20,7 +20,7 @@ pub(super) async fn run(reach: &Reach) -> Result<(), Failure> {
         ("connected", status.connected.to_string()),
         ("unfinished tasks", counts(&status.unfinished)),
         ("finished tasks", format!("{} kept", status.finished)),
-        ("audit log", format!("until {}, {} lines wait", status.audit_head, status.audit_waiting)),
+        ("audit log", status.audit.words("postern-controller")),
         ("store", format!("{} commits under {} barriers", status.commits, status.barriers)),
     ]);
     Ok(())

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use postern_protocol::id::{ApiTokenId, ApiTokenName};
-use postern_store::audit::{Event, Head};
+use postern_store::audit::{Event, Head, Status};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -47,7 +47,7 @@ pub struct By {
 const CONTROLLER: &str = "controller";
 
 #[derive(Serialize)]
-struct Line<'a, B: Serialize> {
+struct Told<'a, B: Serialize> {
     by: B,
     act: &'a str,
     on: &'a str,
@@ -67,6 +67,8 @@ pub(super) struct Audit {
     newest: watch::Sender<u64>,
     refusals: Buckets<ApiTokenId>,
     left_out: BTreeMap<ApiTokenId, u64>,
+    /// What is wrong with the log, as its scribe told last.
+    told: Status,
 }
 
 impl Audit {
@@ -80,6 +82,7 @@ impl Audit {
             // Sixty at once, for whoever is new to his role; and then one in a second.
             refusals: Buckets::new(Rate::new(60, Duration::from_secs(1)), MAX_TOLD_APART),
             left_out: BTreeMap::new(),
+            told: Status::default(),
         }
     }
 
@@ -98,7 +101,7 @@ impl State {
     /// Something was done through the API, or refused. Refusals of one token in a flood are counted, not told.
     pub fn audit(&mut self, by: &By, act: &str, on: &str, refused: Option<&str>, at: Moment) {
         let Some(why) = refused else {
-            return self.audit_row(&Line { by, act, on: clip(on), result: "done", why: None, left_out: None }, at);
+            return self.audit_row(&Told { by, act, on: clip(on), result: "done", why: None, left_out: None }, at);
         };
         let Audit { refusals, left_out, .. } = &mut self.audit;
         if refusals.take(by.token, at.now).is_err() {
@@ -107,7 +110,7 @@ impl State {
             return;
         }
         let left_out = left_out.remove(&by.token);
-        self.audit_row(&Line { by, act, on: clip(on), result: "refused", why: Some(clip(why)), left_out }, at);
+        self.audit_row(&Told { by, act, on: clip(on), result: "refused", why: Some(clip(why)), left_out }, at);
     }
 
     /// The controller did something by itself, perhaps for a reason, or refused it for one.
@@ -116,7 +119,7 @@ impl State {
             Ok(why) => ("done", why),
             Err(why) => ("refused", Some(why)),
         };
-        self.audit_row(&Line { by: CONTROLLER, act, on: clip(on), result, why: why.map(clip), left_out: None }, at);
+        self.audit_row(&Told { by: CONTROLLER, act, on: clip(on), result, why: why.map(clip), left_out: None }, at);
     }
 
     fn audit_row(&mut self, event: &impl Serialize, at: Moment) {
@@ -160,8 +163,19 @@ impl State {
     }
 
     /// How many rows wait for the log.
-    pub fn audit_waiting(&self) -> usize {
-        self.audit.waiting.len()
+    pub fn audit_waiting(&self) -> u64 {
+        u64::try_from(self.audit.waiting.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The scribe tells what is wrong with the log.
+    pub fn audit_is(&mut self, told: Status) {
+        self.audit.told = told;
+    }
+
+    /// How the log is.
+    pub fn audit_status(&self) -> Status {
+        let head = self.audit_head().unwrap_or_default().to_string();
+        Status { head, waiting: self.audit_waiting(), ..self.audit.told.clone() }
     }
 
     /// The log has every row up to this one, and ends so.

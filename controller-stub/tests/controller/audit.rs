@@ -2,7 +2,7 @@
 
 use postern_controller_stub::access::Role;
 use postern_controller_stub::api::permissions;
-use postern_store::audit::Verifier;
+use postern_store::audit::{Head, Verifier};
 use serde_json::{Value, json};
 
 use crate::access::{Caller, filled, token};
@@ -152,6 +152,43 @@ async fn a_log_that_was_edited_is_found_out() {
     let (code, _, err) = lab.command(&["audit", "verify"]);
     assert_eq!(code, Some(1));
     assert!(err.contains("was edited"), "{err}");
+    let (code, out, _) = lab.command(&["audit", "verify", "--json"]);
+    let found: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &found["whole"], &found["file"]), (Some(1), &json!(false), &json!(file)), "{found}");
+    assert!(found["whole_until"].as_str().unwrap().starts_with("1:"), "{found}");
+}
+
+#[tokio::test]
+async fn lines_are_shown_from_a_moment_on() {
+    let lab = Lab::start().await;
+    lines(&lab, 1).await;
+    let shown = |since| lab.command(&["audit", "show", "--since", since]);
+    let (code, out, err) = shown("2020-01-01");
+    assert_eq!((code, out.is_empty()), (Some(0), false), "{err}");
+    assert_eq!(shown("2199-01-01"), (Some(0), String::new(), String::new()));
+    assert_eq!(shown("yesterday").0, Some(2));
+}
+
+/// Open the log with the first row alone, and a controller that does nothing finds nothing wrong.
+#[tokio::test]
+async fn what_is_wrong_with_the_log_is_told_by_the_status() {
+    let mut lab = Lab::start().await;
+    lab.wait_for("a log that holds every line", async || {
+        let status: Value = lab.client().get("/v1/status").await.unwrap();
+        let is_written = status["audit"]["waiting"] == 0 && status["audit"]["head"] != Head::default().to_string();
+        is_written.then_some(())
+    })
+    .await;
+    lab.kill();
+    std::fs::write(files(&lab.data_dir().join("audit")).remove(0), "").unwrap();
+    lab.restart().await;
+    let told = lab.wait_for("a fault", async || {
+        let status: Value = lab.client().get("/v1/status").await.unwrap();
+        status["audit"]["fault"].as_str().map(str::to_owned)
+    });
+    assert!(told.await.contains("ends with line 0, and line"));
+    let (_, out, _) = lab.command(&["status"]);
+    assert!(out.contains("run `postern-controller audit verify`"), "{out}");
 }
 
 #[tokio::test]
@@ -171,5 +208,6 @@ async fn nothing_is_done_without_a_line_once_too_much_waits_for_the_log() {
     });
     let refused = refused.await;
     assert!(refused.text.contains("audit log cannot be written"), "{}", refused.text);
-    assert!(client.get::<Value>("/v1/status").await.is_ok(), "looking goes on");
+    let status: Value = client.get("/v1/status").await.unwrap();
+    assert!(status["audit"]["trouble"].as_str().unwrap().contains("audit"), "looking goes on, and says why: {status}");
 }

@@ -100,7 +100,9 @@ impl<'a> Line<'a> {
         let (rest, prev) = rest.split_at_checked(rest.len().checked_sub(DIGITS)?)?;
         let (number, rest) = rest.strip_suffix(PREV)?.strip_prefix("{\"no\":")?.split_once(",\"time\":\"")?;
         let (time, event) = rest.split_once("\",\"event\":")?;
-        Some(Self { head: Head { number: number.parse().ok()?, hash }, prev: digest(prev)?, time, event })
+        // A number has one form alone.
+        let number = number.parse().ok().filter(|it: &u64| it.to_string() == number)?;
+        Some(Self { head: Head { number, hash }, prev: digest(prev)?, time, event })
     }
 }
 

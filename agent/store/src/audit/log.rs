@@ -36,6 +36,17 @@ pub struct Opened {
     pub fault: Option<Fault>,
 }
 
+/// A log that is gone on with where its program's rows begin.
+#[derive(Debug)]
+pub struct TakenUp {
+    /// The log.
+    pub log: Log,
+    /// How many of the first rows are its last lines already: the process died right behind them.
+    pub there: usize,
+    /// What is wrong with it.
+    pub fault: Option<Fault>,
+}
+
 /// What is wrong with the end of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -60,6 +71,15 @@ pub enum Fault {
     Broken {
         /// The last line before them.
         found: u64,
+    },
+    /// Behind the line that is known stand others than the rows of its program.
+    #[error(
+        "the audit log goes on behind line {known} with lines that this program's store does not know of: was an older \
+         store put in place?"
+    )]
+    Ahead {
+        /// The line that is known.
+        known: u64,
     },
 }
 
@@ -134,6 +154,27 @@ impl Log {
             log.file = Some((file, newest.len));
         }
         Ok(Opened { log, cut, fault })
+    }
+
+    /// Opens the log of a program whose rows follow the line `known`, and says what was found of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Log::open`].
+    pub fn take_up(directory: &Path, known: Option<Head>, rows: &[Event]) -> Result<TakenUp, AuditError> {
+        let Opened { log, cut, fault } = Self::open(directory, known)?;
+        if cut > 0 {
+            tracing::warn!(bytes = cut, "a crash had left a line of the audit log half written; it is written again");
+        }
+        let (known, end) = (known.unwrap_or_default(), log.head());
+        let lines = usize::try_from(end.number.saturating_sub(known.number)).unwrap_or(usize::MAX);
+        let head = rows.iter().take(lines).try_fold(known, |head, event| event.after(head).map(|it| it.1))?;
+        let is_known = head == end;
+        let fault = fault.or((!is_known).then_some(Fault::Ahead { known: known.number }));
+        if let Some(fault) = fault {
+            tracing::error!(error = %fault, "the audit log is not as it was left, and is gone on with: run `audit verify`");
+        }
+        Ok(TakenUp { log, there: if is_known { lines } else { 0 }, fault })
     }
 
     #[cfg(test)]

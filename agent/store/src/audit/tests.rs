@@ -1,6 +1,8 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::line::Wrong;
@@ -335,6 +337,106 @@ fn a_failed_append_is_tried_again_without_a_trace() {
     fs::write(lab.file(1), format!("{}{}", lab.text(), "{\"no\":2,\"time\"")).unwrap();
     lab.log.append(&events(2..=3)).unwrap();
     assert_eq!(lab.text(), Lab::with(3).text());
+}
+
+/// What a program writes that remembers `known` and begins now.
+fn write_anew(lab: &Lab, known: Option<Head>, rows: impl IntoIterator<Item = u64>) -> (Head, Status) {
+    let mut pen = Pen::default();
+    let head = pen.write(&lab.directory(), known, &events(rows)).unwrap();
+    assert!(pen.tell(None, 0));
+    (head, pen.status(Some(head), 0))
+}
+
+/// Write every row again after a crash and the log says everything twice.
+#[test]
+fn rows_that_a_crash_left_behind_their_lines_are_written_once() {
+    let lab = Lab::new();
+    let (first, _) = write_anew(&lab, None, 1..=2);
+    // The program's store never heard of it, and two more rows have come.
+    let (head, status) = write_anew(&lab, None, 1..=4);
+    assert_eq!((head.number, lab.verify(Some(head)).unwrap().lines, status.fault), (4, 4, None));
+    // It heard of the first two, and died behind the third.
+    let (head, status) = write_anew(&lab, Some(first), 3..=5);
+    assert_eq!((head.number, status.fault, lab.text()), (5, None, Lab::with(5).text()));
+}
+
+#[test]
+fn a_log_that_outlived_its_store_is_gone_on_with_and_told_of() {
+    let lab = Lab::with(2);
+    let (head, status) = write_anew(&lab, None, [3]);
+    assert_eq!((head.number, lab.text()), (3, Lab::with(3).text()));
+    let words = status.words("postern");
+    assert!(
+        words.starts_with("ends with 3:") && words.ends_with("older store put in place?: run `postern audit verify`")
+    );
+}
+
+/// Keep the log open over a failure, and what its store did not hear of is there twice.
+#[test]
+fn rows_whose_end_is_not_known_are_compared_with_the_log_again() {
+    let lab = Lab::new();
+    let mut pen = Pen::default();
+    pen.write(&lab.directory(), None, &events(1..=2)).unwrap();
+    assert!(!pen.tell(Some("the store did not take it".to_owned()), 2));
+    let told = pen.status(None, 2).words("postern");
+    assert!(told.ends_with("; CANNOT BE WRITTEN, 2 lines wait: the store did not take it"), "{told}");
+    pen.write(&lab.directory(), None, &events(1..=3)).unwrap();
+    assert!(pen.tell(None, 0));
+    assert_eq!((lab.text(), pen.status(None, 0).trouble), (Lab::with(3).text(), None));
+}
+
+/// Two texts of one number, and somebody else's verifier finds a break where this one finds none.
+#[test]
+fn a_number_is_written_in_one_form_alone() {
+    let lab = Lab::with(1);
+    for number in ["01", "+1"] {
+        let said = lab.text().replace("\"no\":1", &format!("\"no\":{number}"));
+        let said = &said[..said.len() - 76];
+        let line = format!("{said},\"hash\":\"{}\"}}\n", HEXLOWER.encode(&Sha256::digest(said)));
+        fs::write(lab.file(1), line).unwrap();
+        assert_eq!(lab.broken(), (1, Why::Line(Wrong::Malformed)), "{number}");
+    }
+}
+
+/// Scripts read it, of either program.
+#[test]
+fn what_a_check_finds_is_told_in_one_shape() {
+    let lab = Lab::with(3);
+    let (head, directory) = (lab.log.head(), lab.directory());
+    let check = |heads, after| {
+        let check = Check { directory: &directory, heads, after, remembered: Some(head), compared: "asked" };
+        check.run().unwrap()
+    };
+    fs::write(lab.file(1), format!("{}{}", lab.text(), "{\"no\":4")).unwrap();
+    let found = check(&[], None);
+    let whole =
+        json!({"whole": true, "lines": 3, "files": 1, "head": head.to_string(), "unfinished": 7, "compared": "asked"});
+    assert_eq!(found.json(), whole);
+    assert!(matches!(found, Found::Whole(whole) if whole.pairs()[3].1.starts_with("7 bytes, being written now")));
+    let another = [Head { number: 2, hash: [7; 32] }];
+    let found = check(&another, None);
+    let until = Line::read(lab.text().lines().next().unwrap().as_bytes()).unwrap().head.to_string();
+    let broken = json!({
+        "whole": false, "file": lab.file(1), "line": 2, "why": Why::Other.to_string(), "whole_until": until,
+    });
+    assert_eq!(found.json(), broken);
+    assert!(matches!(found, Found::Broken(broken) if broken.sentence().contains("line 2: the line is whole, but")));
+    assert!(
+        matches!(check(&[], Some(another[0])), Found::Broken(broken) if broken.why == Why::Number { expected: 3, found: 1 })
+    );
+}
+
+#[test]
+fn lines_since_a_day_or_a_moment_are_told_apart() {
+    let lab = Lab::with(2);
+    let text = lab.text();
+    let included = |since: &str| {
+        let since: Since = since.parse().unwrap();
+        text.lines().filter(|line| since.includes(&Line::read(line.as_bytes()).unwrap())).count()
+    };
+    let moments = ["2026-03-01", "2026-03-01T08:15:00.002Z", "2026-03-01T09:15:00.002+01:00", "2026-03-02"];
+    assert_eq!(moments.map(included), [2, 1, 1, 0]);
+    assert_eq!("yesterday".parse::<Since>(), Err(NotAMoment));
 }
 
 fn fail(_: &File) -> io::Result<()> {

@@ -1,0 +1,152 @@
+//! What `audit verify` of every program takes, does and tells.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::{AuditError, Break, Head, Line, Verified, Verifier, VerifyError};
+
+/// How many lines are read between two words about how far it is.
+const PROGRESS: u64 = 50_000;
+
+/// What stands below the help of `audit verify`.
+pub const VERIFY_HELP: &str = "\
+What is printed as `head` vouches for every line up to it. Note it where whoever has this host cannot
+reach it, and give it back later with --head: a log that was cut off, or written anew, is noticed only so.
+
+Exit codes:
+   0  the chain is whole, and holds every head that is known
+   1  the chain breaks: the first break is printed, with its file and line
+  74  the log cannot be read";
+
+/// What is to be verified.
+#[derive(Debug)]
+pub struct Check<'a> {
+    /// The log.
+    pub directory: &'a Path,
+    /// Heads that were noted before.
+    pub heads: &'a [Head],
+    /// The head with which the files ended that were moved away.
+    pub after: Option<Head>,
+    /// Where the log ends as its program remembers it.
+    pub remembered: Option<Head>,
+    /// Who was asked for that, in words.
+    pub compared: &'a str,
+}
+
+impl<'a> Check<'a> {
+    /// Verifies it. People at a terminal see how far it is.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read.
+    pub fn run(&self) -> Result<Found<'a>, AuditError> {
+        let &Self { directory, heads, after, remembered, compared } = self;
+        let known = heads.iter().copied().chain(remembered);
+        let reader = known.fold(Verifier::new(directory), Verifier::known).after(after.unwrap_or_default());
+        let (mut lines, shows_progress) = (0_u64, io::stderr().is_terminal());
+        let found = reader.run(|_| {
+            lines += 1;
+            if shows_progress && lines.is_multiple_of(PROGRESS) {
+                let _ = write!(io::stderr(), "\r{lines} lines are whole …");
+            }
+        });
+        if shows_progress && lines >= PROGRESS {
+            let _ = writeln!(io::stderr());
+        }
+        match found {
+            Ok(verified) => Ok(Found::Whole(Whole { directory, verified, compared })),
+            Err(VerifyError::Broken(broken)) => Ok(Found::Broken(broken)),
+            Err(VerifyError::Unread(error)) => Err(error),
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub enum Found<'a> {
+    /// The log is whole.
+    Whole(Whole<'a>),
+    /// It is not.
+    Broken(Box<Break>),
+}
+
+/// A log that was found whole.
+#[derive(Debug)]
+pub struct Whole<'a> {
+    directory: &'a Path,
+    verified: Verified,
+    compared: &'a str,
+}
+
+impl Found<'_> {
+    /// For scripts.
+    pub fn json(&self) -> Value {
+        match self {
+            Self::Whole(Whole { verified: Verified { head, lines, files, unfinished }, compared, .. }) => json!({
+                "whole": true, "lines": lines, "files": files, "head": head.to_string(), "unfinished": unfinished,
+                "compared": compared,
+            }),
+            Self::Broken(broken) => json!({
+                "whole": false, "file": broken.file, "line": broken.line, "why": broken.why.to_string(),
+                "whole_until": broken.head.to_string(),
+            }),
+        }
+    }
+}
+
+impl Whole<'_> {
+    /// For people: words, and what they are.
+    pub fn pairs(&self) -> [(&'static str, String); 4] {
+        let Self { directory, verified: Verified { head, lines, files, unfinished }, compared } = self;
+        let unfinished = match unfinished {
+            0 => String::new(),
+            bytes => format!("{bytes} bytes, being written now or cut by a crash; the line is written again"),
+        };
+        [
+            ("audit log", format!("whole: {lines} lines in {files} files of {}", directory.display())),
+            ("head", head.to_string()),
+            ("its end", (*compared).to_owned()),
+            ("last line", unfinished),
+        ]
+    }
+}
+
+impl Break {
+    /// For people who verify the log.
+    pub fn sentence(&self) -> String {
+        format!("the audit log was changed. {self}; it is whole until {}", self.head)
+    }
+}
+
+/// The moment from which on lines are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since(String);
+
+impl Since {
+    /// Whether the line tells of something at this moment or later.
+    pub fn includes(&self, line: &Line<'_>) -> bool {
+        line.time >= self.0.as_str()
+    }
+}
+
+/// It is neither a day nor a moment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("give a day, as 2026-03-01, or a moment, as 2026-03-01T08:00:00Z")]
+pub struct NotAMoment;
+
+impl FromStr for Since {
+    type Err = NotAMoment;
+
+    /// A day begins in UTC.
+    fn from_str(text: &str) -> Result<Self, NotAMoment> {
+        let day = |date: Date| date.to_zoned(TimeZone::UTC).map(|it| it.timestamp());
+        let moment: Timestamp = text.parse().or_else(|_| text.parse().and_then(day)).map_err(|_| NotAMoment)?;
+        Ok(Self(format!("{moment:.3}")))
+    }
+}
