@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use super::line::{Entry, Line};
+use super::line::{Event, Line};
 use super::verify::{Lines, Next, follow};
 use super::{AuditError, FILE_BYTES, Head, file, files};
 use crate::private;
@@ -151,10 +151,10 @@ impl Log {
     /// # Errors
     ///
     /// None of them counts as written then, and the same may be tried again.
-    pub fn append<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) -> Result<Head, AuditError> {
+    pub fn append<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) -> Result<Head, AuditError> {
         let (mut text, mut head) = (String::new(), self.head);
-        for entry in entries {
-            let (line, next) = entry.after(head)?;
+        for event in events {
+            let (line, next) = event.after(head)?;
             text.push_str(&line);
             head = next;
         }
