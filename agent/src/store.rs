@@ -157,7 +157,8 @@ impl Store {
         let (batches, released) = Transaction::new(&self.engine, &self.audit).batches(writes)?;
         try_join_all(batches.into_iter().map(|batch| self.engine.commit(batch))).await?;
         if let Some(released) = released {
-            self.audit.released(released);
+            let bytes = |write: &Write| if let Write::PutAudit(event) = write { event.len() } else { 0 };
+            self.audit.released(released, writes.iter().map(bytes).sum());
         }
         for write in writes {
             if let Write::DeleteTask(task) = write {

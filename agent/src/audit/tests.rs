@@ -191,3 +191,21 @@ async fn nothing_is_begun_while_too_much_waits_for_the_file() {
     let caught_up = async { store.audit().pretend(7) };
     assert!(tokio::join!(store.audit().room(), caught_up).0);
 }
+
+/// Bound the number of rows alone, and the audited values of a batch fill the space that is kept for a full disk.
+#[tokio::test]
+async fn what_waits_for_the_file_is_bounded_in_bytes_too() {
+    let mut lab = Lab::new();
+    for number in 1..=11 {
+        let mut writes: Vec<Write> = (0..100).map(|_| audit(number, 8 * 1024)).collect();
+        writes.push(done(number));
+        assert!(lab.store().audit().has_room(), "{number}");
+        lab.store().commit(&writes).await.unwrap();
+    }
+    assert!(!lab.store().audit().has_room());
+    lab.restart();
+    assert!(!lab.store().audit().has_room(), "those that waited before count");
+    lab.write().await;
+    assert!(lab.store().audit().has_room());
+    assert_eq!(lab.store().audit().waiting(), 0);
+}

@@ -1,5 +1,6 @@
 //! What the audit log is told of a task: the fate of every call that was announced.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use postern_agent_core::ledger::Ending;
@@ -61,6 +62,8 @@ pub(super) struct Teller {
     offer: Arc<Offer>,
     origin: Origin,
     open: Mutex<Vec<Open>>,
+    /// Whether steps are proved done one by one, so that the end of the task is about none that is open.
+    proves_steps: AtomicBool,
 }
 
 /// An intent of which nothing is told yet.
@@ -75,7 +78,8 @@ struct Open {
 impl Teller {
     pub(super) fn new(who: Arc<Who>, offer: Arc<Offer>, origin: Origin, earlier: &Earlier) -> Self {
         let open = earlier.open_intents().map(|entry| Open::of(entry, true)).collect();
-        Self { who, offer, origin, open: Mutex::new(open) }
+        let proves_steps = AtomicBool::new(earlier.has_done());
+        Self { who, offer, origin, open: Mutex::new(open), proves_steps }
     }
 
     /// A call may be made.
@@ -103,6 +107,7 @@ impl Teller {
         match proved {
             Proved::Nothing => Vec::new(),
             Proved::Intended(certainty) => {
+                self.proves_steps.store(true, Ordering::Relaxed);
                 ended.last().map(|open| self.tell_open(open, Fate::Done(*certainty))).into_iter().collect()
             }
             Proved::Entries(effects) => {
@@ -117,17 +122,21 @@ impl Teller {
         let fate = match (ending.outcome, ending.changed) {
             (Outcome::Unknown | Outcome::DeadLettered, _) => Fate::Unknown,
             (Outcome::Succeeded | Outcome::AlreadySatisfied, Changed::Yes) => Fate::Done(ending.certainty),
-            (_, Changed::Unknown) => Fate::Unknown,
+            // What was changed may be what is open, or another step.
+            (_, Changed::Yes | Changed::Unknown) => Fate::Unknown,
             // They were refused, or are not to be seen.
-            (_, Changed::Yes | Changed::No) => return Vec::new(),
+            (_, Changed::No) => return Vec::new(),
         };
         let open = self.with_open(std::mem::take);
+        // A success is about the step that was announced last; what became of others is not said.
+        let about = open.last().map(|it| it.step).filter(|_| !self.proves_steps.load(Ordering::Relaxed));
+        let fate_of = |step: u32| if about == Some(step) { fate } else { Fate::Unknown };
         // A call that was made again is one effect.
         let is_last = |index: usize| {
             !open.iter().skip(index + 1).any(|it| open.get(index).is_some_and(|this| this.step == it.step))
         };
         let last = open.iter().enumerate().filter(|(index, _)| is_last(*index));
-        last.map(|(_, open)| self.tell_open(open, fate)).collect()
+        last.map(|(_, open)| self.tell_open(open, fate_of(open.step))).collect()
     }
 
     fn tell_open(&self, open: &Open, fate: Fate) -> Vec<u8> {

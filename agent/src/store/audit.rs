@@ -3,7 +3,7 @@
 //! A row is committed together with what it tells of: rows count up to the last one that is *released*, by the write
 //! behind them. What a crash left behind it is written over. Rows that stand in a file are *written*, and go.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ const WRITTEN: &[u8] = b"audit_written";
 
 /// Rows that may wait for their file before nothing more is begun: two of the largest units of a batch, and some.
 const MOST_WAITING: u64 = 25_000;
+/// Their bytes likewise: as many as the space that is kept for a full disk has room for.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// How long a change waits for the file to catch up: it does in less than a second, or not by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of rows that are handed out at once, and how many rows: their removal fits one batch of the engine.
@@ -34,6 +36,8 @@ pub struct AuditRows {
     released: AtomicU64,
     /// The last row that stands in a file.
     written: AtomicU64,
+    /// The bytes of the rows that wait for their file.
+    bytes: AtomicUsize,
     /// The last line of the log that this store knows of.
     head: Mutex<Option<Head>>,
     changed: Notify,
@@ -56,7 +60,7 @@ impl AuditRows {
 
     /// Whether there is room for what comes of another change.
     pub fn has_room(&self) -> bool {
-        self.waiting() <= MOST_WAITING
+        self.waiting() <= MOST_WAITING && self.bytes.load(Ordering::Acquire) <= MOST_BYTES
     }
 
     /// Waits a while until there is.
@@ -87,10 +91,12 @@ impl AuditRows {
     /// As if the last row that counts were this one.
     #[cfg(test)]
     pub(crate) fn pretend(&self, released: u64) {
-        self.released(released);
+        self.released(released, 0);
     }
 
-    pub(super) fn released(&self, upto: u64) {
+    /// The rows up to this one count; those that did not before have so many bytes.
+    pub(super) fn released(&self, upto: u64, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
         self.released.store(upto, Ordering::Release);
         self.changed.notify_waiters();
     }
@@ -121,8 +127,14 @@ impl Store {
             self.audit.written.store(row, Ordering::Release);
             *self.audit.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
         }
-        self.audit.released(released);
+        let written = self.audit.written.load(Ordering::Acquire);
+        let bytes = (written + 1..=released).map(|number| self.audit_row(number).map(|row| row.len()));
+        self.audit.released(released, bytes.sum::<Result<usize, _>>()?);
         Ok(())
+    }
+
+    fn audit_row(&self, number: u64) -> Result<Vec<u8>, AgentStoreError> {
+        Ok(parts::read(&self.engine, AUDIT, &number.to_be_bytes())?.unwrap_or_default())
     }
 
     /// The next rows for a file: the number of the last, and what they say.
@@ -131,10 +143,9 @@ impl Store {
             (self.audit.written.load(Ordering::Acquire), self.audit.released.load(Ordering::Acquire));
         let (mut last, mut rows, mut bytes) = (written, Vec::new(), 0);
         for number in written + 1..=released.min(written + ROWS_AT_ONCE) {
-            let key = number.to_be_bytes();
-            let row = parts::read(&self.engine, AUDIT, &key)?.unwrap_or_default();
+            let row = self.audit_row(number)?;
             bytes += row.len();
-            rows.push(record::read_audit(&row).map_err(unreadable(AUDIT, &key))?);
+            rows.push(record::read_audit(&row).map_err(unreadable(AUDIT, &number.to_be_bytes()))?);
             last = number;
             if bytes > AT_ONCE {
                 break;
@@ -145,8 +156,9 @@ impl Store {
 
     /// The rows up to this one stand in a file, whose last line is `head`. Blocks.
     pub fn audit_written(&self, upto: u64, head: Head) -> Result<(), AgentStoreError> {
-        let mut batch = Batch::new();
+        let (mut batch, mut bytes) = (Batch::new(), 0);
         for number in self.audit.written.load(Ordering::Acquire) + 1..=upto {
+            bytes += self.audit_row(number)?.len();
             for key in self.engine.scan_keys(AUDIT, &number.to_be_bytes()) {
                 batch.delete(AUDIT, &key?)?;
             }
@@ -156,6 +168,7 @@ impl Store {
         self.engine.commit_blocking(batch)?;
         *self.audit.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
         self.audit.written.store(upto, Ordering::Release);
+        self.audit.bytes.fetch_sub(bytes, Ordering::AcqRel);
         self.audit.changed.notify_waiters();
         Ok(())
     }

@@ -123,6 +123,38 @@ async fn f05_a_plan_is_resumed_at_the_first_step_that_is_not_proved() {
     }
 }
 
+/// Let `seen` note nothing, and the audit log never tells of the rename.
+#[tokio::test]
+async fn f05_a_step_that_is_seen_after_a_crash_is_noted_before_the_plan_stops() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = deprovision(USER, DEAD_LETTERS);
+    task.dies_after = Some(1);
+    task.attempt(&connector).await.unwrap_err();
+    task.notes.lock().unwrap().truncate(1);
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((conclusion.outcome, code(&conclusion)), (Outcome::PartiallySucceeded, "email_confirmation_pending"));
+    assert!(task.notes.lock().unwrap().iter().any(|entry| (entry.step, entry.mark) == (0, Mark::Done)));
+    assert_eq!(lab.effects(GONE).updates, 1);
+}
+
+/// The name is of another task, and somebody disabled the user: whether the password was set is not known.
+#[tokio::test]
+async fn what_others_did_to_a_user_passes_for_no_step_that_is_open() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut other = deprovision(USER, "");
+    other.dies_after = Some(1);
+    other.attempt(&connector).await.unwrap_err();
+    let mut task = deprovision(USER, "");
+    task.dies_after = Some(1);
+    task.attempt(&connector).await.unwrap_err();
+    task.notes.lock().unwrap().truncate(1);
+    disable(GONE).attempt(&connector).await.unwrap();
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), (Outcome::Succeeded, Certainty::Probable, Changed::Unknown));
+}
+
 /// F04 and F66 for each call.
 #[tokio::test]
 async fn f04_a_lost_answer_in_a_plan_is_found_out_by_reading() {

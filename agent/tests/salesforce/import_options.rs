@@ -290,6 +290,23 @@ async fn what_an_earlier_attempt_wrote_is_audited_too() {
     assert_eq!(effect.changes, [Shift { old: None, ..Shift::new("Title", "", "Lead") }]);
 }
 
+/// Tell nothing of what this attempt did not touch, and what the one that died wrote has no line.
+#[tokio::test]
+async fn what_an_earlier_attempt_may_have_written_is_told_although_it_is_refused_now() {
+    let lab = Lab::start().await;
+    let entry = json!({"Username": ACTIVE, "Title": "Lead", "Email": "new@acme.example"});
+    let mut task = import_with(request(&["Title=audited"]), lines(&[entry]));
+    task.attempt(&lab.connector()).await.unwrap();
+    task.notes.lock().unwrap().retain(|entry| entry.mark == Mark::Intent);
+    task.told.lock().unwrap().clear();
+    task.rewrite(|dataset| dataset.replace("new@acme.example", "not-an-address"));
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(codes(&task), ["INVALID_EMAIL_ADDRESS"]);
+    let told = task.told.lock().unwrap().clone();
+    let [(effect, Fate::Unknown)] = told.as_slice() else { panic!("{told:?}") };
+    assert!(effect.changes.iter().any(|it| it.attribute == "Title"), "{effect:?}");
+}
+
 /// Salesforce's words hold the value that it refuses.
 /// Feature B9.
 #[tokio::test]

@@ -159,6 +159,29 @@ async fn f05_freezing_instead_survives_a_lost_answer_and_a_crash() {
     assert_eq!(lab.effects(OTHER).freezes, 1);
 }
 
+/// Leave the intent of the attempt that died, and the audit log tells that the user was disabled. Take a user whom somebody
+/// else disabled for what the freezing brought about, and it tells that it was frozen.
+#[tokio::test]
+async fn f05_what_was_refused_before_freezing_and_what_another_did_passes_for_no_effect() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    blocks(&lab, "DEPENDENCY_EXISTS", 100);
+    let mut task = disable_or_freeze(ACTIVE);
+    task.dies_after = Some(2);
+    task.attempt(&connector).await.unwrap_err();
+    // As if it had died under the call.
+    task.notes.lock().unwrap().pop();
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), frozen_instead(&conclusion)), (DONE, true));
+    let earlier: Earlier = task.notes.lock().unwrap().iter().cloned().collect();
+    assert_eq!(earlier.open_intents().map(|entry| entry.step).collect::<Vec<_>>(), [1]);
+
+    lab.sim.clear_faults();
+    disable(ACTIVE).attempt(&connector).await.unwrap();
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), (Outcome::Succeeded, Certainty::Probable, Changed::Unknown));
+}
+
 /// F04: the effect is there, the answer is not.
 /// Feature D2.
 #[tokio::test]

@@ -115,6 +115,37 @@ fn each_step_of_a_plan_is_told_when_it_is_done_and_not_again() {
     assert_eq!(told(&events), [("unknown".to_owned(), "unknown".to_owned(), false)]);
 }
 
+/// Tell nothing of a plan that stopped, and a rename under which the agent died has no line.
+#[test]
+fn a_step_left_open_by_a_plan_that_stopped_is_told_as_unknown() {
+    for outcome in [Outcome::PartiallySucceeded, Outcome::Failed] {
+        let events = teller(&[intent(0, false)]).ended(&ending(outcome, Certainty::Certain, Changed::Yes));
+        assert_eq!(told(&events), [("unknown".to_owned(), "unknown".to_owned(), false)]);
+    }
+}
+
+/// Tell every open step as done, and a user who was frozen instead is told as disabled.
+#[test]
+fn a_success_vouches_for_the_step_that_it_is_about_and_no_other() {
+    let teller = teller(&[intent(0, false)]);
+    teller.intended(&intent(1, false));
+    let events = teller.ended(&certain());
+    let steps: Vec<Value> = read(&events).iter().map(|event| json!([event["step"], event["outcome"]])).collect();
+    assert_eq!(steps, [json!([0, "unknown"]), json!([1, "done"])]);
+}
+
+/// Take the last open step for what a plan's success is about, and a password that nobody saw is told as set.
+#[test]
+fn the_success_of_a_plan_vouches_for_no_step_that_was_not_proved() {
+    let now = teller(&[intent(1, false)]);
+    now.intended(&intent(0, false));
+    assert_eq!(now.proved(&[done(0)], &Proved::Intended(Certainty::Certain)).len(), 1);
+    let before = teller(&[intent(0, false), done(0), intent(1, false)]);
+    for teller in [now, before] {
+        assert_eq!(told(&teller.ended(&certain())), [("unknown".to_owned(), "unknown".to_owned(), false)]);
+    }
+}
+
 #[test]
 fn each_entry_of_a_batch_is_told_with_its_unit() {
     let teller = teller(&[]);

@@ -1,7 +1,7 @@
 //! Let a user sign in, or keep it from doing so: one field, two kinds.
 
 use postern_protocol::bounded::Text;
-use postern_protocol::outcome::Changed;
+use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::task::disable_user::IfRefused;
 use postern_protocol::task::{disable_user, enable_user};
 use postern_protocol::{Failure, FailureClass};
@@ -75,13 +75,19 @@ pub(in super::super) async fn disable(
         return Ok(step::found(org, disabled(&user, FrozenInstead::No, Changed::No), ACTIVE, cx).await?);
     }
     step::spare_service_account(org, &user, cx).await?;
-    match bring_about(org, &Active { user: &user, active: false }, ACTIVE, cx).await {
-        Ok(certainty) => Ok(Conclusion { certainty, ..disabled(&user, FrozenInstead::No, Changed::Yes) }),
-        Err(Stuck::Refused(failure) | Stuck::Unseen(failure))
-            if if_refused == IfRefused::Freeze && blocks(&failure) =>
-        {
-            freeze(org, &user, failure, cx).await
+    let inactive = Active { user: &user, active: false };
+    let done = |certainty| Conclusion { certainty, ..disabled(&user, FrozenInstead::No, Changed::Yes) };
+    let may_freeze = |failure: &Failure| if_refused == IfRefused::Freeze && blocks(failure);
+    match bring_about(org, &inactive, ACTIVE, cx).await {
+        Ok(certainty) => Ok(done(certainty)),
+        Err(Stuck::Refused(failure)) if may_freeze(&failure) => {
+            match step::is_there_after_all(org, &inactive, ACTIVE, cx).await {
+                Ok(true) => Ok(done(Certainty::Probable)),
+                Ok(false) => freeze(org, &user, failure, cx).await,
+                Err(stuck) => Err(stuck.stop(&user, LOOK, cx)),
+            }
         }
+        Err(Stuck::Unseen(failure)) if may_freeze(&failure) => freeze(org, &user, failure, cx).await,
         Err(stuck) => Err(stuck.map(blocked).stop(&user, LOOK, cx)),
     }
 }

@@ -68,7 +68,7 @@ impl Work<'_> {
             }
             self.disable().await?;
         } else {
-            self.plan.seen(DISABLE);
+            self.plan.seen(DISABLE).await?;
             if self.cx.is_done(PASSWORD) {
                 self.password = Password::Replaced;
             }
@@ -80,7 +80,7 @@ impl Work<'_> {
     /// one.
     async fn rename(&mut self) -> Result<DoneBy, Stop> {
         let is_renamed = self.user.is_called(&self.new_name);
-        let renamed_by = if is_renamed { self.plan.seen(RENAME) } else { DoneBy::Nobody };
+        let renamed_by = if is_renamed { self.plan.seen(RENAME).await? } else { DoneBy::Nobody };
         let email = email_to_send(&self.user, self.email, renamed_by);
         let username = (!is_renamed).then_some(&self.new_name);
         if username.is_none() && email.is_none() {
@@ -99,7 +99,7 @@ impl Work<'_> {
     /// sets another.
     async fn replace_password(&mut self, renamed_by: DoneBy) -> Result<(), Stop> {
         if self.cx.is_done(PASSWORD) {
-            self.plan.seen(PASSWORD);
+            self.plan.seen(PASSWORD).await?;
             self.password = Password::Replaced;
             return Ok(());
         }

@@ -166,7 +166,7 @@ impl Batch<'_> {
 
     /// Journals what became of entries.
     async fn done(&self, step: u32, lines: &[Line], tally: &mut Tally) -> Result<(), Failure> {
-        if lines.iter().any(|line| line.end().may_have_changed()) {
+        if lines.iter().any(|line| line.effect.is_some() || line.end().may_have_changed()) {
             self.cx.done(step, &result::text(lines), result::proved(lines)).await?;
         } else {
             self.cx.done_without_change(step, &result::text(lines)).await?;

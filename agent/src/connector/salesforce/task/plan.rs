@@ -71,14 +71,14 @@ impl<'a> Plan<'a> {
     }
 
     /// The org shows a step as done. Whether this task did it, or was about to, its journal says.
-    pub(super) fn seen(&mut self, step: u32) -> DoneBy {
+    pub(super) async fn seen(&mut self, step: u32) -> Result<DoneBy, Failure> {
         if self.cx.is_done(step) {
             self.changed = Changed::Yes;
-            return DoneBy::ThisTask;
+            return Ok(DoneBy::ThisTask);
         }
-        if self.is_open(step) {
-            (self.changed, self.certainty) = (Changed::Yes, Certainty::Probable);
-            return DoneBy::ThisTask;
+        if step::is_open(step, self.cx) {
+            self.did(step, Certainty::Probable).await?;
+            return Ok(DoneBy::ThisTask);
         }
         if self.cx.reconcile {
             self.certainty = Certainty::Probable;
@@ -86,7 +86,7 @@ impl<'a> Plan<'a> {
                 self.changed = Changed::Unknown;
             }
         }
-        DoneBy::AnEarlierOne
+        Ok(DoneBy::AnEarlierOne)
     }
 
     /// This attempt has done a step, or proved that an earlier one has.
@@ -134,9 +134,5 @@ impl<'a> Plan<'a> {
                     .into()
             }
         }
-    }
-
-    fn is_open(&self, step: u32) -> bool {
-        self.cx.open_intents().iter().any(|entry| entry.step == step)
     }
 }

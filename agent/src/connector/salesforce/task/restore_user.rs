@@ -57,7 +57,7 @@ impl Work<'_> {
     /// Active under its name and with its e-mail address, as far as it is not.
     async fn put_back(&mut self) -> Result<(), Stop> {
         let is_back = self.user.is_active && self.user.is_called(self.name);
-        let done_by = if is_back { self.plan.seen(IDENTITY) } else { DoneBy::Nobody };
+        let done_by = if is_back { self.plan.seen(IDENTITY).await? } else { DoneBy::Nobody };
         let email = email_to_send(&self.user, self.email, done_by);
         if is_back && email.is_none() {
             return Ok(());
@@ -74,7 +74,7 @@ impl Work<'_> {
 
     async fn set_password(&mut self) -> Result<(), Stop> {
         if self.cx.is_done(SET_PASSWORD) {
-            self.plan.seen(SET_PASSWORD);
+            self.plan.seen(SET_PASSWORD).await?;
         } else {
             let new = || NewPassword::given(PASSWORD, self.cx);
             match new_password::set_or_find(self.org, &self.user, new, SET_PASSWORD, self.cx).await {

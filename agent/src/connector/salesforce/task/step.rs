@@ -92,12 +92,9 @@ pub(super) async fn bring_about(
     step: u32,
     cx: &AttemptCx,
 ) -> Result<Certainty, Stuck> {
-    if cx.stop.is_cancelled() && cx.open_intents().iter().any(|entry| entry.step == step) {
-        // It is not asked for any more, so that it matters whether what was sent before has an effect after all.
-        if org.watch_earlier(cx, || wanted.is_there(org)).await.map_err(Stuck::unseeable)? {
-            return Ok(Certainty::Probable);
-        }
-        cx.take_back_earlier(step).await.map_err(Stuck::Later)?;
+    // It is not asked for any more, so that it matters whether what was sent before has an effect after all.
+    if cx.stop.is_cancelled() && is_there_after_all(org, wanted, step, cx).await? {
+        return Ok(Certainty::Probable);
     }
     let (note, call) = (user_note(wanted.user()), wanted.call());
     let (mut round, mut unanswered) = (1, cx.unanswered(step));
@@ -123,7 +120,13 @@ pub(super) async fn bring_about(
                 org.outlast(unanswered, cx).await.map_err(Stuck::Later)?;
                 return Ok(Certainty::Probable);
             }
-            (Ok(false), Undone::Not(refused)) if !error::is_retryable(&refused) => return Err(Stuck::Unseen(refused)),
+            (Ok(false), Undone::Not(refused)) if !error::is_retryable(&refused) => {
+                cx.take_back_earlier(step).await.map_err(Stuck::Later)?;
+                for _ in 1..round {
+                    cx.take_back(step, note.clone()).await.map_err(Stuck::Later)?;
+                }
+                return Err(Stuck::Unseen(refused));
+            }
             (Ok(false), Undone::Not(refused)) => return Err(Stuck::Later(refused)),
             (Ok(false), Undone::Unknown(failure)) if round == MAX_CALLS => return Err(Stuck::Unknown(failure)),
             (Ok(false), Undone::Unknown(_)) => {
@@ -135,6 +138,29 @@ pub(super) async fn bring_about(
     }
 }
 
+/// Whether what earlier attempts on this agent sent of a step has brought its state about. If it has not, it never will, and
+/// is taken back.
+pub(super) async fn is_there_after_all(
+    org: &Salesforce,
+    wanted: &impl Wanted,
+    step: u32,
+    cx: &AttemptCx,
+) -> Result<bool, Stuck> {
+    if !is_open(step, cx) {
+        return Ok(false);
+    }
+    if org.watch_earlier(cx, || wanted.is_there(org)).await.map_err(Stuck::unseeable)? {
+        return Ok(true);
+    }
+    cx.take_back_earlier(step).await.map_err(Stuck::Later)?;
+    Ok(false)
+}
+
+/// Whether earlier attempts on this agent may have brought a step about.
+pub(super) fn is_open(step: u32, cx: &AttemptCx) -> bool {
+    cx.open_intents().iter().any(|entry| entry.step == step)
+}
+
 /// The conclusion when the state was there before this attempt. Whether before the task, an earlier attempt's intent
 /// decides. `satisfied` is the success that changed nothing.
 pub(super) async fn found(
@@ -144,14 +170,15 @@ pub(super) async fn found(
     cx: &AttemptCx,
 ) -> Result<Conclusion, Failure> {
     org.outlast(cx.unanswered(step).saturating_sub(1), cx).await?;
+    if is_open(step, cx) {
+        return Ok(Conclusion { changed: Changed::Yes, ..satisfied }.probable());
+    }
     Ok(found_now(satisfied, cx))
 }
 
-/// The same where no call of this attempt or another is waited for.
+/// The same where no step that is open can have brought the state about.
 pub(super) fn found_now(satisfied: Conclusion, cx: &AttemptCx) -> Conclusion {
-    if !cx.open_intents().is_empty() {
-        Conclusion { changed: Changed::Yes, ..satisfied }.probable()
-    } else if cx.reconcile {
+    if cx.may_have_acted() {
         Conclusion { changed: Changed::Unknown, ..satisfied }.probable()
     } else {
         Conclusion { outcome: Outcome::AlreadySatisfied, ..satisfied }

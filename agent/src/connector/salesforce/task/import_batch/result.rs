@@ -71,8 +71,11 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The most bytes of the changes in a line; the first ones are told.
-const MAX_CHANGES: usize = 8 * 1024;
+/// The most bytes of the values in a line; of those behind, only the name is told.
+const MAX_VALUES: usize = 8 * 1024;
+
+/// The most bytes of the names in a line: more attributes than a user has, and less than a line of the audit log.
+const MAX_NAMES: usize = 48 * 1024;
 
 /// Changes with their values cut to what a line has room for.
 pub(super) fn told(shifts: &[Shift]) -> Vec<Shift> {
@@ -80,16 +83,20 @@ pub(super) fn told(shifts: &[Shift]) -> Vec<Shift> {
         Some(Json::String(text)) => Some(Json::String(clipped(text))),
         other => other.clone(),
     };
-    let mut room = MAX_CHANGES;
+    let size = |shift: &Shift| serde_json::to_vec(shift).map_or(MAX_NAMES, |text| text.len() + 1);
+    let (mut names, mut values) = (MAX_NAMES, MAX_VALUES);
     let mut told = Vec::new();
     for shift in shifts {
-        let shift = Shift { attribute: shift.attribute.clone(), old: cut(&shift.old), new: cut(&shift.new) };
-        let size = serde_json::to_vec(&shift).map_or(MAX_CHANGES, |text| text.len());
-        if size > room {
-            break;
+        let hidden = Shift::hidden(&shift.attribute);
+        let shown = Shift { old: cut(&shift.old), new: cut(&shift.new), ..hidden.clone() };
+        let Some(left) = names.checked_sub(size(&hidden)) else { break };
+        names = left;
+        if let Some(left) = values.checked_sub(size(&shown).saturating_sub(size(&hidden))) {
+            values = left;
+            told.push(shown);
+        } else {
+            told.push(hidden);
         }
-        room -= size;
-        told.push(shift);
     }
     told
 }
@@ -283,9 +290,26 @@ mod tests {
         for text in ["x", &"\"".repeat(5_000), &"😀".repeat(5_000), &"\u{1}".repeat(5_000)] {
             let lines: Vec<Line> = (1..=200).map(|number| line(number, text)).collect();
             let text = super::text(&lines);
-            assert!(text.len() <= 200 * (MAX_CHANGES + 8 * MAX_TEXT + 2 * 4 * naming::MAX_NAME));
+            assert!(text.len() <= 200 * (MAX_VALUES + 8 * MAX_TEXT + 2 * 4 * naming::MAX_NAME));
             assert_eq!(Tally::of_results(text.as_slice()).unwrap().entries(), 200);
         }
+    }
+
+    /// Stop where the room for values ends, and later attributes change without a word.
+    #[test]
+    fn an_attribute_whose_values_have_no_room_is_told_by_its_name() {
+        let long = "x".repeat(2 * MAX_TEXT);
+        let shifts = |count: usize| -> Vec<Shift> {
+            let name = |number| format!("An_attribute_with_a_rather_long_name_{number}__c");
+            (0..count).map(|number| Shift::new(&name(number), long.as_str(), long.as_str())).collect()
+        };
+        let told_of = told(&shifts(500));
+        let names = |shifts: &[Shift]| shifts.iter().map(|it| it.attribute.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&told_of), names(&shifts(500)));
+        assert!(told_of[0].new.as_ref().is_some_and(|new| new.as_str().unwrap().len() == MAX_TEXT));
+        assert!(told_of[499].old.is_none() && told_of[499].new.is_none());
+        let most = told(&shifts(5_000));
+        assert!(serde_json::to_vec(&most).unwrap().len() <= MAX_NAMES + MAX_VALUES + 1);
     }
 
     #[test]

@@ -297,6 +297,8 @@ impl<'a> Work<'a> {
             Fate::Created | Fate::Modified if self.touched => Known::Done(Certainty::Certain),
             Fate::Created | Fate::Modified => Known::Done(Certainty::Probable),
             Fate::Failed if self.touched => Known::Done(Certainty::Certain),
+            // An attempt that died may have changed it, and could not say so.
+            Fate::Failed if self.ours => Known::Unknown,
             Fate::Failed | Fate::Unchanged | Fate::WouldCreate | Fate::WouldModify => return None,
         };
         let effect = Effect {
