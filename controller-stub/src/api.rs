@@ -45,6 +45,7 @@ mod streams;
 mod systems;
 mod tasks;
 mod tokens;
+mod under_way;
 
 pub use auth::CallRates;
 pub use clusters::{ClusterView, KeyView, KeysView, TokenView};
@@ -164,13 +165,17 @@ async fn answer(
     if answer.status().is_success() {
         inside.is_known();
     }
-    // It is inside until all of the answer is on its way.
-    Ok(answer.map(|body| {
+    Ok(until_taken(answer, inside))
+}
+
+/// Keeps something until all of an answer is on its way.
+fn until_taken<T: Send + 'static>(answer: Response<Body>, kept: T) -> Response<Body> {
+    answer.map(|body| {
         Body::new(body.map_frame(move |frame| {
-            let _ = &inside;
+            let _ = &kept;
             frame
         }))
-    }))
+    })
 }
 
 /// Somebody else has the place already, and the connection is about to end.
