@@ -73,7 +73,13 @@ pub(super) async fn disable(
 async fn act(api: &Api, caller: &Caller, member: &str, action: Action) -> Result<Json<MemberView>, Problem> {
     let member = parse_member(member)?;
     let on = if action == Action::DisableHard { format!("{member}, hard") } else { member.to_string() };
-    Ok(Json(api.desk.act(caller, on, move |state, at| state.act_on_member(member, action, at)).await?))
+    let work = move |state: &mut crate::state::State, at| state.act_on_member(member, action, at);
+    Ok(Json(match action {
+        Action::Approve | Action::Enable => api.desk.act(caller, on, work).await?,
+        Action::Drain | Action::Disable | Action::DisableHard | Action::Revoke => {
+            api.desk.take_away(caller, on, work).await?
+        }
+    }))
 }
 
 fn parse_member(text: &str) -> Result<MemberId, Problem> {
