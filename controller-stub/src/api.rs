@@ -75,6 +75,8 @@ pub struct Parts {
     pub names: Vec<String>,
     /// Where the disk is that must not fill up.
     pub data_dir: PathBuf,
+    /// Runs what is done for a request.
+    pub spawner: Spawner,
     /// The program is stopping: long requests end early.
     pub stop: CancellationToken,
 }
@@ -87,6 +89,7 @@ pub struct Api {
     spool: Spool,
     names: Arc<[String]>,
     data_dir: Arc<PathBuf>,
+    spawner: Spawner,
     stop: CancellationToken,
 }
 
@@ -99,13 +102,14 @@ impl Api {
             spool: parts.spool,
             names: parts.names.into(),
             data_dir: Arc::new(parts.data_dir),
+            spawner: parts.spawner,
             stop: parts.stop,
         }
     }
 
     /// Serves requests until `stop`.
-    pub async fn serve(self, listener: TcpListener, door: Door, spawner: Spawner) {
-        let stop = self.stop.clone();
+    pub async fn serve(self, listener: TcpListener, door: Door) {
+        let (stop, spawner) = (self.stop.clone(), self.spawner.clone());
         let router = self.router();
         loop {
             let (stream, address, visitor) = tokio::select! {

@@ -55,6 +55,14 @@ pub enum CaError {
         /// The file.
         path: PathBuf,
     },
+    /// A root's certificate is of another key.
+    #[error("`{key}` is not the key of `{certificate}`: bring both back from the same backup")]
+    Unfit {
+        /// The file of the key.
+        key: PathBuf,
+        /// The file of the certificate.
+        certificate: PathBuf,
+    },
     /// A public name cannot stand in a certificate.
     #[error("`{name}` cannot stand in a certificate: give host names and IP addresses as `--public-name`")]
     BadName {
@@ -256,6 +264,43 @@ mod tests {
         fs::remove_file(folder.path().join("ca.der")).unwrap();
         let again = Authority::open(folder.path(), NOW).unwrap();
         assert_eq!(first.signing().spki_sha256(), again.signing().spki_sha256());
+    }
+
+    /// Take the lock out of `make`, and one has a key that is not in the file.
+    #[test]
+    fn those_who_make_a_root_at_once_make_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let number = RootNo(2);
+        let make = || Root::make(folder.path(), number, NOW).unwrap();
+        let made: Vec<Root> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            makers.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        let kept = Root::open(folder.path(), number, NOW).unwrap();
+        for root in made {
+            assert_eq!((root.fingerprint(), root.certificate()), (kept.fingerprint(), kept.certificate()));
+        }
+    }
+
+    #[test]
+    fn a_key_and_a_certificate_that_do_not_fit_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in [RootNo(2), RootNo(3)] {
+            Root::make(folder.path(), number, NOW).unwrap();
+        }
+        fs::copy(folder.path().join("ca-3.key"), folder.path().join("ca-2.key")).unwrap();
+        let error = Root::open(folder.path(), RootNo(2), NOW).err().unwrap().to_string();
+        assert!(error.contains("ca-2.key") && error.contains("ca-2.der") && error.contains("backup"), "{error}");
+    }
+
+    #[test]
+    fn a_certificate_whose_key_is_gone_gets_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        Authority::open(folder.path(), NOW).unwrap();
+        fs::remove_file(folder.path().join("ca.key")).unwrap();
+        let error = Authority::open(folder.path(), NOW).err().unwrap();
+        assert!(matches!(&error, CaError::Missing { path } if path.ends_with("ca.key")), "{error}");
+        assert!(!folder.path().join("ca.key").exists());
     }
 
     /// Take `subject_alt_names` from the request instead and this fails.

@@ -146,6 +146,7 @@ mod tests {
             certificate_expires: UnixMillis(0),
             root: RootNo::FIRST,
             trusts: Vec::new(),
+            acked_bundle: 0,
             next: None,
             enrolled: UnixMillis(0),
             seen: None,

@@ -26,6 +26,7 @@ use crate::link::{Applicants, Link, Tls};
 use crate::spawn::Spawner;
 use crate::state::api_tokens::TokenFile;
 use crate::state::ledger::{Ledger, LedgerError};
+use crate::state::record::RootsRecord;
 use crate::state::records::Records as _;
 use crate::state::{Settings, State};
 
@@ -35,7 +36,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How many connections the kernel keeps until they are accepted.
 const BACKLOG: u32 = 1024;
 
-/// The API's token and `api.json` are far smaller.
+/// The first administrator's token and `api.json` are far smaller.
 pub const MAX_FILE: usize = 64 * 1024;
 
 /// Where a running controller is reached: what `api.json` and the ready file say.
@@ -45,7 +46,7 @@ pub struct Addresses {
     pub controller_url: String,
     /// The URL of the API.
     pub api_url: String,
-    /// The file with the API's token.
+    /// The file with the first administrator's token.
     pub api_token_file: PathBuf,
     /// The process.
     pub pid: u32,
@@ -76,7 +77,7 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     let spool = store.spool().map_err(|error| Failure::from_error(Exit::Store, &error))?;
     let ledger = Ledger::new(store);
 
-    let authority = match ledger.roots().map_err(|error| ledger_failure(&error))?.map(|it| it.phase) {
+    let authority = match known_roots(&ledger).map_err(|error| ledger_failure(&error))?.map(|it| it.phase) {
         Some(phase) => Authority::open_roots(&config.data_dir, phase.signing(), phase.other(), at.wall),
         None => Authority::open(&config.data_dir, at.wall),
     };
@@ -100,6 +101,13 @@ fn open(config: &Config) -> Result<Parts, Failure> {
         tracing::info!(removed, "payloads that nobody knows were removed");
     }
     Ok(Parts { ledger, spool, state })
+}
+
+/// The roots that somebody may trust already: those are never made anew, whatever became of their files.
+fn known_roots(ledger: &Ledger) -> Result<Option<RootsRecord>, LedgerError> {
+    let roots = ledger.roots()?;
+    let is_known = roots.is_some() || !ledger.members()?.is_empty() || !ledger.tokens()?.is_empty();
+    Ok(is_known.then(|| roots.unwrap_or_default()))
 }
 
 fn open_store(home: &Home, now: u64) -> Result<Store, Failure> {
@@ -196,9 +204,10 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
             rates: config.call_rates,
             names: config.api_names.clone(),
             data_dir: config.data_dir.clone(),
+            spawner: callers,
             stop,
         };
-        Api::new(api_parts).serve(api, door, callers)
+        Api::new(api_parts).serve(api, door)
     });
     announce(config, &addresses)?;
 

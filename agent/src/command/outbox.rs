@@ -37,7 +37,8 @@ pub(super) fn run(config: &Path, options: &Outbox) -> Result<Exit, Failed> {
         say_json(&json!({ "output": output, "reports": lines.len(), "begun": begun }));
     } else {
         say(format_args!(
-            "{} reports are in `{}`; an operator hands them in with: postern-controller outbox import FILE",
+            "{} reports are in `{}`; an operator hands them in (needs the role administrator) with: postern-controller \
+             outbox import FILE",
             lines.len(),
             output.display()
         ));

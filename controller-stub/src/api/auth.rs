@@ -118,7 +118,7 @@ impl Caller {
 
     /// The answer to a caller whose role is too low.
     pub(super) async fn turn_away(&self, least: Role, path: &str) -> Problem {
-        if let Err(stopped) = self.desk.turn_away(self, object(path), least.needed()).await {
+        if let Err(stopped) = self.desk.turn_away(self, object(path), least.needed().to_owned()).await {
             return stopped.into();
         }
         Problem::new(

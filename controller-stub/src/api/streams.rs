@@ -15,11 +15,13 @@ use postern_protocol::StreamId;
 use postern_protocol::message::v1::StreamRef;
 use postern_store::{Spool, SpoolError, SpoolReader, SpoolWriter};
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Caller;
 use super::tasks::parse_task;
 use super::{Api, Problem};
+use crate::dispatcher::Stopped;
 use crate::state::ledger::spool_id;
 use crate::state::streams::MAX_STREAM;
 use crate::{clock, hex, random};
@@ -67,8 +69,13 @@ pub(super) async fn upload(
     let stream = StreamRef { id, length, sha256 };
     api.desk.look(|state, _| state.check_input()).await??;
     // A task of its own sees to its end what a request that is given up would leave lying about.
-    let taken_in = tokio::spawn(take_in(api, caller, stream, body));
-    taken_in.await.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))??;
+    let (done, taken_in) = oneshot::channel();
+    let spawner = api.spawner.clone();
+    spawner.spawn(move |_| async move {
+        // Whoever asked may have gone meanwhile.
+        let _ = done.send(take_in(api, caller, stream, body).await);
+    });
+    taken_in.await.map_err(|_| Stopped)??;
     Ok(Json(StreamView { id, length }))
 }
 
@@ -102,6 +109,9 @@ async fn receive(spool: &Spool, stream: StreamRef, body: Body, over: &Cancellati
         let piece =
             piece.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the upload broke off: {error}")))?;
         writer = blocking(move || append(writer, &piece)).await?;
+    }
+    if over.is_cancelled() {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token was revoked or ran out during the upload"));
     }
     blocking(move || writer.finish(&stream.sha256)).await
 }

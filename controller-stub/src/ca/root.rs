@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use postern_protocol::enrollment;
 use postern_protocol::time::UnixMillis;
@@ -49,6 +50,10 @@ impl fmt::Display for RootNo {
     }
 }
 
+/// Whoever makes a root is alone, so that two who begin at once make the same one. No other process has this directory: the
+/// ledger in it is locked.
+static MAKING: Mutex<()> = Mutex::new(());
+
 /// A root, able to sign.
 pub struct Root {
     number: RootNo,
@@ -70,9 +75,18 @@ impl Root {
 
     /// Makes a root in `directory`, or what is missing of it: one in whose making a process died is completed.
     pub fn make(directory: &Path, number: RootNo, wall: UnixMillis) -> Result<Self, CaError> {
-        let key = load_or_make_key(&number.file(directory, "key"))?;
-        let path = number.file(directory, "der");
+        let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        let [key_path, path] = ["key", "der"].map(|ending| number.file(directory, ending));
+        let is_there = |path: &Path| path.try_exists().unwrap_or(true);
+        // The key is written first: it was there, and another in its place would shut every member out.
+        if is_there(&path) && !is_there(&key_path) {
+            return Err(CaError::Missing { path: key_path });
+        }
+        let key = load_or_make_key(&key_path)?;
         let certificate = load_or_make_certificate(&path, &key, number, wall)?;
+        if !is_of(&certificate, &key) {
+            return Err(CaError::Unfit { key: key_path, certificate: path });
+        }
         let issuer =
             Issuer::from_ca_cert_der(&certificate, key).map_err(|source| CaError::Unreadable { path, source })?;
         Ok(Self { number, issuer, certificate })
@@ -110,6 +124,11 @@ impl Root {
         let validity = parsed.validity();
         Some((millis(validity.not_before.timestamp()), millis(validity.not_after.timestamp())))
     }
+}
+
+/// Whether a certificate that can be read is of this key.
+fn is_of(certificate: &[u8], key: &KeyPair) -> bool {
+    parse_x509_certificate(certificate).map_or(true, |(_, it)| it.public_key().raw == key.subject_public_key_info())
 }
 
 fn load_or_make_key(path: &Path) -> Result<KeyPair, CaError> {

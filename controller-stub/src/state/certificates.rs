@@ -66,6 +66,7 @@ impl State {
                         CaError::File(_)
                         | CaError::Unreadable { .. }
                         | CaError::Missing { .. }
+                        | CaError::Unfit { .. }
                         | CaError::BadName { .. }
                         | CaError::Sign(_),
                     ) => CertRefusal::AuthorityFault,

@@ -85,6 +85,7 @@ impl State {
                 CaError::File(_)
                 | CaError::Unreadable { .. }
                 | CaError::Missing { .. }
+                | CaError::Unfit { .. }
                 | CaError::BadName { .. }
                 | CaError::Sign(_) => EnrollRefusal::StoreFault,
             };
@@ -122,6 +123,7 @@ impl State {
             root: issued.root,
             // Whoever uses the certificate has stored before it what came with it.
             trusts: self.roots.phase.trusted(),
+            acked_bundle: self.roots.bundle,
             next: None,
             enrolled: at.wall,
             seen: None,

@@ -26,11 +26,15 @@ pub enum HandedIn {
 }
 
 impl State {
-    /// An operator hands in what a member owes that was revoked. It counts as it would have in a session, and only if the
-    /// member vouches for it.
+    /// Takes in what a member owes that was revoked. It counts as it would have in a session, and only if the member
+    /// vouches for it.
     pub fn hand_in(&mut self, owed: &OwedReport, at: Moment) -> Result<HandedIn, Refusal> {
         let (record, report) = self.admit_report(owed)?;
         let id = record.id;
+        // A lease is known by the store it was given to: nobody vouches for another member's.
+        if self.members.get(&id).is_none_or(|it| it.numbers.incarnation != owed.incarnation) {
+            return Ok(HandedIn::NeverLeased);
+        }
         let holder = Holder::new(record.cluster.clone(), owed.incarnation, Serves::new(), false);
         // Which tasks it was given hangs on its store; for the length of this call it is known as if it were here.
         self.queue.connect(id, holder);
@@ -72,6 +76,11 @@ impl State {
             return Err(Refusal::new(RefusalKind::Conflict, message));
         }
         let report = owed.report().map_err(unreadable)?;
+        let told = OwedReport::new(owed.member, owed.incarnation, &report).map_err(unreadable)?;
+        if told.signed(&proof) != *owed {
+            let message = "what stands beside the report is not what the report says: the file was altered";
+            return Err(Refusal::new(RefusalKind::Forbidden, message));
+        }
         match unknown_critical(&report.ext) {
             Some(kind) => Err(Refusal::new(RefusalKind::Invalid, format!("extension {kind} of it is not known here"))),
             None => Ok((record.clone(), report)),

@@ -146,9 +146,12 @@ pub struct MemberRecord {
     /// The root that signed it.
     #[serde(default)]
     pub root: RootNo,
-    /// The roots that it has on disk, as it said last; new certificates are of the first.
+    /// The roots that it has on disk whatever else it was told since it last said so.
     #[serde(default = "first_root")]
     pub trusts: Vec<RootNo>,
+    /// The bundle that it last said to have on disk; what it was told since may be there in its place.
+    #[serde(default)]
+    pub acked_bundle: u64,
     /// The certificate that follows it.
     #[serde(default)]
     pub next: Option<NextCertificate>,

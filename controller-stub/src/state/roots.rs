@@ -79,9 +79,9 @@ pub struct MemberTrust {
     pub connected: bool,
     /// The root of its certificate.
     pub certificate_root: RootNo,
-    /// The roots that it said to have on disk.
+    /// The roots that it has on disk for certain.
     pub trusts: Vec<RootNo>,
-    /// Whether they are those of the bundle.
+    /// Whether it said to have those of the bundle, and no others.
     pub acknowledged: bool,
 }
 
@@ -155,6 +155,7 @@ impl State {
         tracing::info!(step = step.name(), phase = phase.name(), signing = %phase.signing(), bundle = self.roots.bundle, "the rotation of the root went on");
         let members: Vec<(MemberId, RootNo)> = self.members.iter().map(|(id, it)| (*id, it.record.root)).collect();
         for (id, root) in members {
+            self.doubt_trust(id);
             self.push_trust(id);
             if !phase.trusted().contains(&root) {
                 let message = "the root of this member's certificate is not trusted any more";
@@ -163,10 +164,22 @@ impl State {
         }
     }
 
-    /// Tells a member in a session which roots to trust, unless it has them on disk.
-    pub(super) fn push_trust(&mut self, id: MemberId) {
+    /// What a member is told may be on its disk long before its word of it comes, or without it: only what is in both the
+    /// former bundle and this one is there for certain.
+    fn doubt_trust(&mut self, id: MemberId) {
         let trusted = self.roots.phase.trusted();
-        if self.members.get(&id).is_some_and(|it| it.record.trusts != trusted) {
+        let Some(record) = self.members.get_mut(&id).map(|it| &mut it.record) else { return };
+        if record.trusts.iter().any(|root| !trusted.contains(root)) {
+            record.trusts.retain(|root| trusted.contains(root));
+            // Whatever a crash leaves of this step, the member is asked again.
+            record.acked_bundle = 0;
+            self.writes.push(Write::Member(record.clone()));
+        }
+    }
+
+    /// Tells a member in a session which roots to trust, unless it said to have those of this very bundle on disk.
+    pub(super) fn push_trust(&mut self, id: MemberId) {
+        if self.members.get(&id).is_some_and(|it| it.record.acked_bundle != self.roots.bundle) {
             self.say(id, ToSession::frame(self.trust_bundle()));
         }
     }
@@ -183,9 +196,10 @@ impl State {
         let trusted = self.roots.phase.trusted();
         let Some(record) = self.members.get_mut(&id).map(|it| &mut it.record) else { return };
         // One that comes late is about roots that are not the present ones.
-        if ack.number == self.roots.bundle && record.trusts != trusted {
+        if ack.number == self.roots.bundle && record.acked_bundle != ack.number {
             tracing::info!(member = %id, bundle = ack.number, "a member has the trusted roots on disk");
             record.trusts = trusted;
+            record.acked_bundle = ack.number;
             self.writes.push(Write::Member(record.clone()));
         }
     }
@@ -244,7 +258,7 @@ impl State {
             phase: phase.name().to_owned(),
             bundle: self.roots.bundle,
             roots: roots.collect(),
-            members: self.members.values().filter(|it| counts(it)).map(|it| trust(it, &phase.trusted())).collect(),
+            members: self.members.values().filter(|it| counts(it)).map(|it| trust(it, self.roots.bundle)).collect(),
             steps: steps.collect(),
         }
     }
@@ -260,7 +274,7 @@ fn counts(member: &Member) -> bool {
     member.record.state != MembershipState::Revoked
 }
 
-fn trust(member: &Member, trusted: &[RootNo]) -> MemberTrust {
+fn trust(member: &Member, bundle: u64) -> MemberTrust {
     let record = &member.record;
     MemberTrust {
         id: record.id,
@@ -270,7 +284,7 @@ fn trust(member: &Member, trusted: &[RootNo]) -> MemberTrust {
         connected: member.live.as_ref().is_some_and(super::sessions::Live::is_established),
         certificate_root: record.root,
         trusts: record.trusts.clone(),
-        acknowledged: record.trusts == trusted,
+        acknowledged: record.acked_bundle == bundle,
     }
 }
 

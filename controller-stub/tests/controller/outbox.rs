@@ -7,10 +7,11 @@ use postern_protocol::Epoch;
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::Report;
 use postern_protocol::outbox::OwedReport;
+use postern_protocol::outcome::Outcome;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey as _};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, new_task};
 use crate::member::{Application, Identity, succeeded};
 
 fn owed(identity: &Identity, incarnation: Incarnation, report: &Report) -> OwedReport {
@@ -60,4 +61,45 @@ async fn a_report_that_is_handed_in_counts_as_in_a_session_and_only_for_who_is_o
     assert_eq!(hand_in(&lab, &sound).await.unwrap(), HandedIn::Finished);
     assert_eq!(lab.finished(task).await.member, Some(identity.member));
     assert_eq!(hand_in(&lab, &sound).await.unwrap(), HandedIn::NotOpen);
+}
+
+/// Only the report is signed, and what stands beside it is what people read. Leave the comparison out of `admit_report`, and
+/// the audit log tells of another task.
+#[tokio::test]
+async fn a_line_that_says_something_else_than_its_report_is_refused() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    lab.submit("enable_user", "ann").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    session.start(&offer).await;
+    session.ask_certificate(&Application::new().csr).await.unwrap();
+    lab.act(identity.member, "revoke").await.unwrap();
+    let sound = owed(&identity, identity.incarnation, &succeeded(1, &offer));
+    for altered in [
+        OwedReport { task: new_task(), ..sound.clone() },
+        OwedReport { epoch: Epoch(7), ..sound.clone() },
+        OwedReport { outcome: Outcome::Failed.into(), ..sound.clone() },
+        OwedReport { payloads: 3, ..sound.clone() },
+    ] {
+        refused(&lab, &altered, "was altered").await;
+    }
+    assert_eq!(hand_in(&lab, &sound).await.unwrap(), HandedIn::Finished);
+}
+
+/// Leave the look at the incarnation out of `hand_in`, and whoever was revoked says how the work of others ended.
+#[tokio::test]
+async fn who_was_revoked_vouches_for_no_other_members_store() {
+    let lab = Lab::start().await;
+    let (worker, mut session) = lab.working_member().await;
+    let task = lab.submit("enable_user", "ann").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    session.start(&offer).await;
+    lab.in_state(task, "started").await;
+    let revoked = lab.enroll().await;
+    lab.act(revoked.member, "revoke").await.unwrap();
+    let line = owed(&revoked, worker.incarnation, &succeeded(1, &offer));
+    assert_eq!(hand_in(&lab, &line).await.unwrap(), HandedIn::NeverLeased);
+    assert!(lab.task(task).await.outcome.is_none());
 }

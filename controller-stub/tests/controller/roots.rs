@@ -56,10 +56,16 @@ impl Session {
 
     /// The member stores the next bundle, and says so.
     async fn follow(&mut self, lab: &Lab, identity: &mut Identity) {
+        let number = self.store(identity).await;
+        self.send(TrustBundleAck { number }).await;
+        lab.acknowledged(identity).await;
+    }
+
+    /// The member stores the next bundle, and its word of it never comes. Returns the bundle's number.
+    async fn store(&mut self, identity: &mut Identity) -> u64 {
         let bundle = self.bundle().await;
         identity.trusts = bundle.roots.iter().map(|it| it.to_vec()).collect();
-        self.send(TrustBundleAck { number: bundle.number }).await;
-        lab.acknowledged(identity).await;
+        bundle.number
     }
 
     async fn left(mut self, identity: &mut Identity) -> Ended {
@@ -289,6 +295,67 @@ async fn an_acknowledgement_of_an_earlier_bundle_counts_for_nothing() {
     session.send(TrustBundleAck { number: before + 7 }).await;
     session.ask_certificate(&Application::new().csr).await.unwrap();
     refused(lab.rotate("switch").await, &[&identity.member.to_string()]);
+}
+
+/// In every phase the next step is made before the word of the last bundle comes, and leads back to the roots that the
+/// member spoke of last. Compare the roots in `push_trust` instead of the bundle's number, and it is not told; leave
+/// `doubt_trust` out of `enter`, and the switch shuts it out.
+#[tokio::test]
+async fn what_was_stored_without_a_word_is_neither_believed_gone_nor_left_there() {
+    let mut lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let id = identity.member.to_string();
+    let mut session = opened(&lab, &mut identity).await;
+    lab.rotate("begin").await.unwrap();
+    session.store(&mut identity).await;
+    lab.rotate("back").await.unwrap();
+    session.follow(&lab, &mut identity).await;
+    assert_eq!(identity.trusts.len(), 1, "begin and back");
+
+    lab.rotate_with("begin", json!({ "root": 2 })).await.unwrap();
+    session.follow(&lab, &mut identity).await;
+    let begun = identity.trusts.clone();
+    lab.rotate("back").await.unwrap();
+    session.store(&mut identity).await;
+    lab.dies().await;
+    let mut session = opened(&lab, &mut identity).await;
+    session.store(&mut identity).await;
+    lab.rotate_with("begin", json!({ "root": 2 })).await.unwrap();
+    refused(lab.rotate("switch").await, &[&id]);
+    session.follow(&lab, &mut identity).await;
+    assert_eq!(identity.trusts, begun, "back and begin");
+
+    lab.rotate("switch").await.unwrap();
+    session.store(&mut identity).await;
+    lab.rotate("back").await.unwrap();
+    session.follow(&lab, &mut identity).await;
+    assert_eq!(identity.trusts, begun, "switch and back: the first says of which root certificates are");
+
+    lab.rotate("switch").await.unwrap();
+    session.follow(&lab, &mut identity).await;
+    let (mut identity, mut session) = renew(&lab, &identity, &mut session).await;
+    let switched = identity.trusts.clone();
+    lab.rotate("finish").await.unwrap();
+    session.store(&mut identity).await;
+    lab.rotate_with("begin", json!({ "root": 1 })).await.unwrap();
+    refused(lab.rotate("switch").await, &[&id]);
+    session.follow(&lab, &mut identity).await;
+    assert_eq!(identity.trusts, switched, "finish and begin");
+}
+
+/// Both files of the root are gone, as in a backup that left out what is secret.
+#[tokio::test]
+async fn a_root_that_a_token_names_is_never_made_anew() {
+    let mut lab = Lab::start().await;
+    lab.token().await;
+    lab.terminate();
+    for file in ["ca.key", "ca.der"] {
+        std::fs::remove_file(lab.data_dir().join(file)).unwrap();
+    }
+    let (code, _, err) = lab.command(&["serve", "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"]);
+    assert_eq!(code, Some(78), "{err}");
+    assert!(err.contains("ca.key") && err.contains("backup"), "{err}");
+    assert!(!lab.data_dir().join("ca.key").exists());
 }
 
 #[tokio::test]
