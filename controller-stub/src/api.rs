@@ -46,6 +46,7 @@ mod streams;
 mod systems;
 mod tasks;
 mod tokens;
+mod under_way;
 
 pub use auth::CallRates;
 pub use clusters::{ClusterView, KeyView, KeysView, TokenView};
@@ -77,6 +78,8 @@ pub struct Parts {
     pub names: Vec<String>,
     /// Where the disk is that must not fill up.
     pub data_dir: PathBuf,
+    /// Runs what is done for a request.
+    pub spawner: Spawner,
     /// The program is stopping: long requests end early.
     pub stop: CancellationToken,
 }
@@ -89,6 +92,7 @@ pub struct Api {
     spool: Spool,
     names: Arc<[String]>,
     data_dir: Arc<PathBuf>,
+    spawner: Spawner,
     stop: CancellationToken,
 }
 
@@ -101,13 +105,14 @@ impl Api {
             spool: parts.spool,
             names: parts.names.into(),
             data_dir: Arc::new(parts.data_dir),
+            spawner: parts.spawner,
             stop: parts.stop,
         }
     }
 
     /// Serves requests until `stop`.
-    pub async fn serve(self, listener: TcpListener, door: Door, spawner: Spawner) {
-        let stop = self.stop.clone();
+    pub async fn serve(self, listener: TcpListener, door: Door) {
+        let (stop, spawner) = (self.stop.clone(), self.spawner.clone());
         let router = self.router();
         loop {
             let (stream, address, visitor) = tokio::select! {
@@ -167,13 +172,17 @@ async fn answer(
     if answer.status().is_success() {
         inside.is_known();
     }
-    // It is inside until all of the answer is on its way.
-    Ok(answer.map(|body| {
+    Ok(until_taken(answer, inside))
+}
+
+/// Keeps something until all of an answer is on its way.
+fn until_taken<T: Send + 'static>(answer: Response<Body>, kept: T) -> Response<Body> {
+    answer.map(|body| {
         Body::new(body.map_frame(move |frame| {
-            let _ = &inside;
+            let _ = &kept;
             frame
         }))
-    }))
+    })
 }
 
 /// Somebody else has the place already, and the connection is about to end.

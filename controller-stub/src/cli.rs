@@ -184,7 +184,7 @@ pub struct Serve {
     /// How many calls without a good token are told so in a minute, of one address; more are told to wait
     #[arg(long, value_name = "CALLS", default_value_t = 60)]
     pub api_failures_per_min: u32,
-    /// How many enrollments and recoveries agents of one address may ask for in a minute; more are told to wait
+    /// How many enrollments and recoveries of one address are told in a minute why they were refused; more are told to wait
     #[arg(long, value_name = "ATTEMPTS", default_value_t = 120)]
     pub enrollments_per_min: u32,
     /// A host name or IP address that agents connect to; may be repeated [default: localhost, 127.0.0.1, ::1]

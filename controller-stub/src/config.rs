@@ -31,7 +31,7 @@ const RECOVERY_DAYS: std::ops::RangeInclusive<u64> = 0..=14;
 const CALLS_PER_SEC: std::ops::RangeInclusive<u64> = 10..=1_000_000;
 /// The fewest and most calls without a good token that are answered as such in a minute.
 const FAILURES_PER_MIN: std::ops::RangeInclusive<u64> = 1..=60_000;
-/// The fewest and most enrollments and recoveries of one address in a minute.
+/// The fewest and most enrollments and recoveries of one address that are told why they were refused in a minute.
 const ENROLLMENTS_PER_MIN: std::ops::RangeInclusive<u64> = 1..=60_000;
 /// The fewest and most connections: with fewer a handful of slow ones would disturb everybody, and each takes up to 300 KiB.
 const CONNECTIONS: std::ops::RangeInclusive<u64> = 16..=65_536;
@@ -78,7 +78,7 @@ pub struct Config {
     pub api_names: Vec<String>,
     /// How often the API may be called.
     pub call_rates: CallRates,
-    /// How often agents of one address may ask to be enrolled, or recovered.
+    /// How often agents of one address are told why they are not enrolled, or recovered.
     pub enrollments: Rate,
     /// The names and addresses agents connect to, for the certificate.
     pub public_names: Vec<String>,

@@ -51,6 +51,8 @@ pub enum Admission {
     },
     /// The member that this very request made before.
     Again(postern_protocol::MemberId),
+    /// None: another request made this member.
+    Spent(postern_protocol::MemberId),
 }
 
 /// Judges a request under the token it names.
@@ -71,10 +73,7 @@ pub fn admit(
         None if wall < token.expires => Ok(Admission::New { request: digest }),
         Some(used) if used.request == digest && wall < after(used.at, REPEAT_LIFE) => Ok(Admission::Again(used.member)),
         None => Err(EnrollRefusal::InvalidToken),
-        Some(used) => {
-            tracing::error!(token = %token.id, member = %used.member, "a used enrollment token was presented again");
-            Err(EnrollRefusal::InvalidToken)
-        }
+        Some(used) => Ok(Admission::Spent(used.member)),
     }
 }
 
@@ -147,9 +146,9 @@ mod tests {
 
         assert_eq!(admit(Some(&record), &enroll, &CHANNEL, at(3600)), Ok(Admission::Again(member)));
         let other = request(&token, b"other csr");
-        assert_eq!(admit(Some(&record), &other, &CHANNEL, at(61)), Err(EnrollRefusal::InvalidToken));
+        assert_eq!(admit(Some(&record), &other, &CHANNEL, at(61)), Ok(Admission::Spent(member)));
         let late = admit(Some(&record), &enroll, &CHANNEL, at(60 + 24 * 3600));
-        assert_eq!(late, Err(EnrollRefusal::InvalidToken));
+        assert_eq!(late, Ok(Admission::Spent(member)));
         assert!(is_stale(&record, at(60 + 24 * 3600)));
     }
 

@@ -18,12 +18,23 @@ pub const HEAD: Duration = Duration::from_secs(30);
 pub const MAX_HEAD: usize = 8 * 1024;
 /// The most headers of a request.
 pub const MAX_HEADERS: usize = 64;
-/// How long a caller may take to give or take [`LEAST`].
-pub const PATIENCE: Duration = Duration::from_secs(30);
-/// What a caller has to give or take in [`PATIENCE`]: half a KiB a second is slower than any line.
+/// How long a caller may take to give [`LEAST`].
+pub const GIVING: Duration = Duration::from_secs(30);
+/// How long a caller may take to take [`LEAST`]. What it takes is seen only when the kernel has room again, which may be after
+/// all that a proxy buffers.
+pub const TAKING: Duration = Duration::from_secs(5 * 60);
+/// What a caller has to give in [`GIVING`], or to take in [`TAKING`]: half a KiB a second is slower than any line.
 pub const LEAST: usize = 16 * 1024;
+/// What the kernel buffers of an answer: all of it is on the loopback, where more gains nothing, and the kernel would take
+/// megabytes before it says that nobody reads.
+pub const ANSWER_BUFFER: u32 = 64 * 1024;
 /// The most callers of the API at once. Whoever waits for an outcome is one of them, for up to 50 seconds.
 pub const MAX_CALLERS: usize = 256;
+/// The most requests of one token that are under way at once: half of all callers, and more than a submitter waits for.
+pub const MAX_UNDER_WAY: usize = MAX_CALLERS / 2;
+/// The most requests of all tokens below an administrator's: for administrators a quarter of the places is left, whatever
+/// others wait for, so that there is somebody who can revoke a token.
+pub const MAX_UNDER_WAY_BELOW: usize = MAX_CALLERS / 4 * 3;
 
 /// Descriptors that are not connections: the store, the spool, the runtime, payloads on their way.
 const OTHER_FILES: u64 = 512;

@@ -41,7 +41,7 @@ pub struct Link {
     pub spool: Spool,
     /// How often a session asks for a sign of life.
     pub heartbeat: Duration,
-    /// How often applicants of one address may ask.
+    /// How often applicants of one address are told why they are refused.
     pub applicants: Applicants,
 }
 

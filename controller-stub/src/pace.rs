@@ -3,21 +3,26 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::limits::{LEAST, PATIENCE};
+use crate::limits::{GIVING, LEAST, TAKING};
 
 /// What moved since it was last waited for.
-#[derive(Default)]
 struct Pace {
-    patience: Option<Pin<Box<Sleep>>>,
+    patience: Duration,
+    waited: Option<Pin<Box<Sleep>>>,
     moved: usize,
 }
 
 impl Pace {
+    const fn new(patience: Duration) -> Self {
+        Self { patience, waited: None, moved: 0 }
+    }
+
     fn moved(&mut self, bytes: usize) {
         self.moved += bytes;
         if self.moved >= LEAST {
@@ -27,16 +32,16 @@ impl Pace {
 
     /// Nothing is waited for.
     fn rest(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.patience);
     }
 
     /// Nothing moves now. Ready when too little has moved for too long.
     fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
-        ready!(patience.as_mut().poll(cx));
+        let patience = self.patience;
+        ready!(self.waited.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience))).as_mut().poll(cx));
         Poll::Ready(io::Error::new(
             io::ErrorKind::TimedOut,
-            format!("fewer than {LEAST} bytes in {} s", PATIENCE.as_secs()),
+            format!("fewer than {LEAST} bytes in {} s", patience.as_secs()),
         ))
     }
 }
@@ -50,7 +55,7 @@ pub struct Taken<S> {
 impl<S> Taken<S> {
     /// Over this stream.
     pub fn over(stream: S) -> Self {
-        Self { stream, pace: Pace::default() }
+        Self { stream, pace: Pace::new(TAKING) }
     }
 }
 
@@ -91,7 +96,7 @@ pub struct Given<B> {
 impl<B> Given<B> {
     /// This body.
     pub fn of(body: B) -> Self {
-        Self { body, pace: Pace::default() }
+        Self { body, pace: Pace::new(GIVING) }
     }
 }
 
@@ -158,16 +163,18 @@ mod tests {
         assert_eq!(whole.to_bytes().len(), 50 * LEAST);
     }
 
+    /// Have as little patience with an answer as with a body and the last fails: a reader of 20 KiB a second, seen from
+    /// behind a buffer of a megabyte and a half.
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_sipped_is_given_up_and_a_slow_reader_gets_all_of_it() {
-        for (sip, is_taken) in [(1, false), (LEAST / 2, true)] {
-            let (ours, mut theirs) = tokio::io::duplex(1024);
+        for (sip, pause, is_taken) in [(1, 10, false), (LEAST / 2, 120, true), (90 * LEAST, 140, true)] {
+            let (ours, mut theirs) = tokio::io::duplex(sip.max(1024));
             let mut ours = Taken::over(ours);
-            let answer = vec![0; 20 * LEAST];
+            let answer = vec![0; 20 * sip.max(LEAST)];
             let reads = async {
                 let mut buffer = vec![0; sip];
                 while theirs.read_exact(&mut buffer).await.is_ok() {
-                    tokio::time::sleep(Duration::from_secs(10)).await;
+                    tokio::time::sleep(Duration::from_secs(pause)).await;
                 }
             };
             let writes = async {
@@ -196,7 +203,7 @@ mod tests {
                 theirs.read_exact(&mut buffer).await.unwrap();
             };
             tokio::join!(writes, reads);
-            tokio::time::sleep(2 * PATIENCE).await;
+            tokio::time::sleep(2 * TAKING).await;
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use postern_store::private::{self, PrivateError};
 use postern_store::{Home, HomeError, Opened, Options, Spool, Store, StoreError};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,9 @@ use crate::telemetry::Hush;
 
 /// How long sessions and requests get to end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How many connections the kernel keeps until they are accepted.
+const BACKLOG: u32 = 1024;
 
 /// The first administrator's token and `api.json` are far smaller.
 pub const MAX_FILE: usize = 64 * 1024;
@@ -180,8 +183,8 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let mut first = parts.state.end_turn();
     parts.ledger.commit(std::mem::take(&mut first.writes)).await.map_err(|error| ledger_failure(&error))?;
     first.publish();
-    let agents = bind(config.listen).await?;
-    let api = bind(config.api_listen).await?;
+    let agents = bind(config.listen, None)?;
+    let api = bind(config.api_listen, Some(limits::ANSWER_BUFFER))?;
     let addresses = addresses(config, &agents, &api)?;
     let mut signals = Signals::new()?;
     let spawner = Spawner::default();
@@ -204,9 +207,10 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
             hush,
             names: config.api_names.clone(),
             data_dir: config.data_dir.clone(),
+            spawner: callers,
             stop,
         };
-        Api::new(api_parts).serve(api, door, callers)
+        Api::new(api_parts).serve(api, door)
     });
     announce(config, &addresses)?;
 
@@ -251,8 +255,16 @@ fn start_link(
     spawner.spawn(|stop| link.listen(listener, tls, door, sessions, stop));
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
+/// Listens. What is sent over its connections and not read yet waits in so large a buffer, or in one the kernel sizes.
+fn bind(address: SocketAddr, send_buffer: Option<u32>) -> Result<TcpListener, Failure> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        send_buffer.map_or(Ok(()), |bytes| socket.set_send_buffer_size(bytes))?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error: std::io::Error| {
         Failure::new(Exit::Configuration, format!("cannot listen on {address}: {error}: choose another address"))
     })
 }
@@ -300,6 +312,30 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => (),
             _ = self.interrupt.recv() => (),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// Leave the size to the kernel, and it takes four MiB of each answer before anybody reads; what a slow reader takes is
+    /// seen in steps of a third of that.
+    #[tokio::test]
+    async fn what_a_slow_reader_has_not_taken_does_not_wait_in_the_kernel() {
+        let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), Some(limits::ANSWER_BUFFER)).unwrap();
+        let _reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.writable().await.unwrap();
+        let mut taken = 0;
+        while let Ok(more) = stream.try_write(&[0; 16 * 1024]) {
+            taken += more;
+            assert!(taken < 1024 * 1024, "{taken}");
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{JOE, programs};
 /// What the controller logs of each renewal.
 const RENEWED: &str = "a member's certificate was renewed";
 
-async fn lab(serve: &[&'static str]) -> Lab {
+pub(crate) async fn lab(serve: &[&'static str]) -> Lab {
     let controller = ControllerOptions { serve: serve.to_vec(), ..ControllerOptions::default() };
     Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await
 }

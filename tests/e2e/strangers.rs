@@ -10,8 +10,13 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use postern_agent::identity::IdentityDir;
 use postern_controller_stub::ca::Authority;
 use postern_controller_stub::clock;
+use postern_fail_point::Point;
+use postern_protocol::bounded::Bytes;
+use postern_protocol::enrollment::v1::{EnrollRefusal, Recover};
+use postern_protocol::enrollment::{self, FromApplicant, FromAuthority};
 use postern_protocol::message::v1::{MembershipState, Ping};
 use postern_protocol::message::{FromController, FromMember, v1};
+use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::session;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{Epoch, MemberId};
@@ -20,7 +25,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 use self::raw::{Identity, Socket, connect, hello};
-use crate::{JOE, programs};
+use crate::{JOE, programs, renewal};
 
 /// A lab with a member at work, and the identity of another whose agent does not run.
 async fn scene() -> (Lab, Agent, Identity) {
@@ -247,4 +252,42 @@ async fn an_agent_whose_certificate_ran_out_or_is_foreign_says_what_to_do() {
         let error = agent.link_fails("certificate").await;
         assert!(error.contains("enroll"), "{name}: {error}");
     }
+}
+
+/// The agent has a certificate that the controller does not know it has, and proves by the key of that first. Let it give up
+/// when it is told to wait, and whoever knows the id of a member keeps it out.
+#[tokio::test]
+async fn a_member_whose_wrong_proofs_were_used_up_by_a_stranger_still_proves_by_its_present_key() {
+    let lab = renewal::lab(&["--certificate-secs", "4"]).await;
+    let mut agent = lab.member("agent").await;
+    agent.fail_points().arm(Point::NextDurable);
+    agent.dies().await;
+    let ends = lab.controller.member(agent.member()).await["certificate_expires"].as_u64().unwrap();
+    wait_for("the certificate and the next one to run out", async || {
+        let left = (ends + 5_000).saturating_sub(clock::wall().0);
+        if left == 0 { Ok(()) } else { Err(left) }
+    })
+    .await;
+
+    let mut reasons = Vec::new();
+    for _ in 0..11 {
+        let mut socket = connect(&lab, enrollment::PATH, Some(enrollment::SUBPROTOCOL), None).await.unwrap();
+        let recover = Recover {
+            member: agent.member().parse().unwrap(),
+            serial: Bytes::new(vec![1; 16]).unwrap(),
+            sealing_key: SealingPublicKey([1; 32]),
+            csr: Bytes::new(vec![1; 16]).unwrap(),
+            proof: Bytes::new(vec![1; 64]).unwrap(),
+        };
+        let frame = FromApplicant::from(recover).encode().unwrap();
+        socket.send(Message::Binary(frame.into())).await.unwrap();
+        let Some(Ok(Message::Binary(answer))) = socket.next().await else { panic!("no answer") };
+        let Ok(FromAuthority::EnrollRefused(refused)) = FromAuthority::decode(&answer) else { panic!("let in") };
+        reasons.push(refused.reason);
+    }
+    assert_eq!(reasons.last(), Some(&EnrollRefusal::Overloaded.into()), "{reasons:?}");
+
+    agent.spawn();
+    agent.link("connected").await;
+    assert!(agent.log().contains("by proof of its key"), "{}", agent.log());
 }

@@ -198,9 +198,7 @@ impl Certificates {
         };
         let (enrolled, proof) = match by_next {
             Some(Ok(enrolled)) => (enrolled, Shown::Next),
-            Some(Err(RecoveryError::Refused(error))) if !error.is_refusal_of(EnrollRefusal::InvalidProof) => {
-                return Err(error.into());
-            }
+            Some(Err(RecoveryError::Refused(error))) if !says_nothing_of_the_other(&error) => return Err(error.into()),
             Some(Err(_)) | None => (ask(dialer, url, trust, by(current)).await?, Shown::Current),
         };
         if proof == Shown::Next {
@@ -456,6 +454,12 @@ async fn ask(dialer: &Dialer, url: &str, trust: &Trust, recovery: Recovery<'_>) 
     let tls = tls::for_recovery(trust)?;
     let socket = dialer.dial(&tls, url, Place::ENROLLMENT).await.map_err(EnrollmentError::from)?;
     Ok(recover(socket, &recovery).await?)
+}
+
+/// Whether the proof of the present key may be accepted where this is the answer to that of the next. Whoever is told that
+/// proofs were wrong too often may only not have brought the right one yet.
+fn says_nothing_of_the_other(error: &EnrollmentError) -> bool {
+    [EnrollRefusal::InvalidProof, EnrollRefusal::Overloaded].into_iter().any(|why| error.is_refusal_of(why))
 }
 
 /// A new key, in a file that holds nothing else any more.

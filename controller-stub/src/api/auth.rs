@@ -14,7 +14,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
-use super::{Api, Problem};
+use super::under_way::{Begun, UnderWay};
+use super::{Api, Problem, until_taken};
 use crate::access::{Presented, Role};
 use crate::clock;
 use crate::rate::{Buckets, Network, Rate};
@@ -40,6 +41,7 @@ pub(super) struct Gate {
     calls: Mutex<Buckets<ApiTokenId>>,
     failures: Mutex<Buckets<Network>>,
     hush: Arc<Hush>,
+    under_way: UnderWay,
 }
 
 impl Gate {
@@ -49,12 +51,13 @@ impl Gate {
             calls: Mutex::new(Buckets::new(rates.calls, MAX_TOLD_APART)),
             failures: Mutex::new(Buckets::new(rates.failures, MAX_TOLD_APART)),
             hush,
+            under_way: UnderWay::default(),
         }
     }
 
     /// The token that a request shows. A good one gets in whatever else came from its address: on the loopback, and
     /// behind a proxy, everybody has the same.
-    fn admit(&self, headers: &HeaderMap, address: IpAddr) -> Result<Arc<Known>, Problem> {
+    fn admit(&self, headers: &HeaderMap, address: IpAddr) -> Result<(Arc<Known>, Begun), Problem> {
         let at = clock::moment();
         let Some(known) = self.known(headers, at.wall) else {
             let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +68,8 @@ impl Gate {
             return Err(unknown());
         };
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).take(known.id, at.now)?;
-        Ok(known)
+        let begun = self.under_way.begin(known.id, known.role)?;
+        Ok((known, begun))
     }
 
     fn known(&self, headers: &HeaderMap, wall: postern_protocol::time::UnixMillis) -> Option<Arc<Known>> {
@@ -154,14 +158,14 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.0.ip().to_canonical());
-    let known = match api.gate.admit(request.headers(), address) {
-        Ok(known) => known,
+    let (known, begun) = match api.gate.admit(request.headers(), address) {
+        Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
     let caller = Caller { desk: api.desk.clone(), known, address, act: "" };
     let over = caller.over();
     request.extensions_mut().insert(caller);
-    tokio::select! {
+    let response = tokio::select! {
         biased;
         response = next.run(request) => response,
         () = over.cancelled() => Problem::new(
@@ -169,5 +173,6 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
             "the token was revoked or ran out while it waited for this: what was asked for may have been done",
         )
         .into_response(),
-    }
+    };
+    until_taken(response, begun)
 }

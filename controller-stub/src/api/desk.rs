@@ -7,7 +7,7 @@ use super::Problem;
 use super::auth::Caller;
 use crate::clock::Moment;
 use crate::dispatcher::{Handle, Stopped};
-use crate::state::audit::ROW_BYTES;
+use crate::state::audit::{ROW_BYTES, Room};
 use crate::state::{Refusal, State};
 
 /// The doors. Whoever looks cannot change anything, and of whoever acts a line is written.
@@ -44,6 +44,16 @@ impl Desk {
         self.act_told(0, caller, |_| on, work).await
     }
 
+    /// [`Desk::act`] for work that only takes something away from what is named so, which is done when nothing else is.
+    pub(super) async fn take_away<T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        on: String,
+        work: impl FnOnce(&mut State, Moment) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.act_within(Room::taking_away(caller.role()), 0, caller, |_| on, work).await
+    }
+
     /// Tells of somebody who may not do what it asked for, or of what is refused before the state can be asked to do it.
     pub(super) async fn turn_away(&self, caller: &Caller, on: String, why: String) -> Result<(), Stopped> {
         let (by, act) = (caller.by(), caller.act);
@@ -58,10 +68,20 @@ impl Desk {
         on: impl FnOnce(Option<&T>) -> String + Send + 'static,
         work: impl FnOnce(&mut State, Moment) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Problem> {
+        self.act_within(Room::Usual, bytes, caller, on, work).await
+    }
+
+    async fn act_within<T: Send + 'static>(
+        &self,
+        room: Room,
+        bytes: usize,
+        caller: &Caller,
+        on: impl FnOnce(Option<&T>) -> String + Send + 'static,
+        work: impl FnOnce(&mut State, Moment) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Problem> {
         let (by, act) = (caller.by(), caller.act);
         let work = move |state: &mut State, at: Moment| {
-            state.check_audit()?;
-            let result = work(state, at);
+            let result = state.check_audit(room).and_then(|()| work(state, at));
             let on = on(result.as_ref().ok());
             let refused = result.as_ref().err().map(ToString::to_string);
             // Part of the same turn, so it is durable with what it tells of, and before anybody hears of that.

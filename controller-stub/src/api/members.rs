@@ -92,7 +92,13 @@ async fn act(api: &Api, caller: &Caller, member: &str, action: Action, how: &How
         Some(true) if action == Action::Disable => (Action::DisableHard, format!("{member}, hard")),
         Some(true) => return Err(Problem::field("hard", "only `disable` can be hard")),
     };
-    Ok(Json(api.desk.act(caller, on, move |state, at| state.act_on_member(member, action, at)).await?))
+    let work = move |state: &mut crate::state::State, at| state.act_on_member(member, action, at);
+    Ok(Json(match action {
+        Action::Approve | Action::Enable => api.desk.act(caller, on, work).await?,
+        Action::Drain | Action::Disable | Action::DisableHard | Action::Revoke => {
+            api.desk.take_away(caller, on, work).await?
+        }
+    }))
 }
 
 fn parse_member(text: &str) -> Result<MemberId, Problem> {

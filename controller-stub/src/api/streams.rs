@@ -1,6 +1,7 @@
 //! `/v1/streams` takes payloads in, `/v1/tasks/{task}/results` gives them out.
 
 use std::path::Path as FilePath;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,10 +15,13 @@ use postern_protocol::StreamId;
 use postern_protocol::message::v1::StreamRef;
 use postern_store::{Spool, SpoolError, SpoolReader, SpoolWriter};
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::auth::Caller;
 use super::tasks::parse_task;
 use super::{Api, Problem};
+use crate::dispatcher::Stopped;
 use crate::state::ledger::spool_id;
 use crate::state::streams::MAX_STREAM;
 use crate::{clock, hex, random};
@@ -63,25 +67,51 @@ pub(super) async fn upload(
     check_space(&api.data_dir, length)?;
     let id = StreamId::from_random(clock::wall().0, random::bytes());
     let stream = StreamRef { id, length, sha256 };
-    if let Err(problem) = receive(&api.spool, stream, body).await {
-        let spool = api.spool.clone();
-        let _ = tokio::task::spawn_blocking(move || spool.delete(spool_id(id))).await;
-        return Err(problem);
-    }
-    api.desk.act(&caller, id.to_string(), move |state, at| state.add_input(stream, at)).await?;
+    api.desk.look(|state, _| state.check_input()).await??;
+    // A task of its own sees to its end what a request that is given up would leave lying about.
+    let (done, taken_in) = oneshot::channel();
+    let spawner = api.spawner.clone();
+    spawner.spawn(move |_| async move {
+        // Whoever asked may have gone meanwhile.
+        let _ = done.send(take_in(api, caller, stream, body).await);
+    });
+    taken_in.await.map_err(|_| Stopped)??;
     Ok(Json(StreamView { id, length }))
 }
 
-async fn receive(spool: &Spool, stream: StreamRef, body: Body) -> Result<(), Problem> {
+/// Takes a payload in, or leaves nothing of it.
+async fn take_in(api: Api, caller: Caller, stream: StreamRef, body: Body) -> Result<(), Problem> {
+    let over = caller.over();
+    let taken_in = match receive(&api.spool, stream, body, &over).await {
+        Ok(()) => {
+            let on = stream.id.to_string();
+            api.desk.act(&caller, on, move |state, at| state.add_input(stream, at)).await.map(drop)
+        }
+        Err(problem) => Err(problem),
+    };
+    // Whether a controller that stops knows the payload is not known; at its next start it removes those it does not.
+    if taken_in.as_ref().is_err_and(|it| it.status != StatusCode::SERVICE_UNAVAILABLE) {
+        let spool = api.spool.clone();
+        let _ = tokio::task::spawn_blocking(move || spool.delete(spool_id(stream.id))).await;
+    }
+    taken_in
+}
+
+/// The token may be over in the middle, and nothing comes any more then. Whoever writes to the disk is waited for: what is
+/// deleted behind its back would be there again.
+async fn receive(spool: &Spool, stream: StreamRef, body: Body, over: &CancellationToken) -> Result<(), Problem> {
     let mut writer = {
         let spool = spool.clone();
         blocking(move || spool.write(spool_id(stream.id), stream.length)).await?
     };
-    let mut body = body.into_data_stream();
+    let mut body = pin!(body.into_data_stream().take_until(over.cancelled()));
     while let Some(piece) = body.next().await {
         let piece =
             piece.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the upload broke off: {error}")))?;
         writer = blocking(move || append(writer, &piece)).await?;
+    }
+    if over.is_cancelled() {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token was revoked or ran out during the upload"));
     }
     blocking(move || writer.finish(&stream.sha256)).await
 }

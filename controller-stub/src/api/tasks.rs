@@ -166,7 +166,7 @@ pub(super) async fn cancel(
     Path(task): Path<String>,
 ) -> Result<Json<TaskView>, Problem> {
     let task = parse_task(&task)?;
-    Ok(Json(api.desk.act(&caller, task.to_string(), move |state, at| state.cancel_task(task, at)).await?))
+    Ok(Json(api.desk.take_away(&caller, task.to_string(), move |state, at| state.cancel_task(task, at)).await?))
 }
 
 pub(super) async fn reseal(

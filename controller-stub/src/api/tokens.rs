@@ -63,7 +63,8 @@ pub(super) async fn revoke(
     // An id looks like a name; a whole token does not, and is repeated nowhere.
     let token: ApiTokenName =
         token.parse().map_err(|_| Problem::field("token", "a token is revoked by its name or its id"))?;
-    let gone = api.desk.act(&caller, token.to_string(), move |state, at| state.revoke_api_token(&token, at)).await?;
+    let gone =
+        api.desk.take_away(&caller, token.to_string(), move |state, at| state.revoke_api_token(&token, at)).await?;
     if gone.name.as_str() == BOOTSTRAP {
         // Only its hash counted, and that is gone; a file that stays tells nobody anything.
         let _ = std::fs::remove_file(api.data_dir.join("api.token"));

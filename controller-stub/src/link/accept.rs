@@ -2,6 +2,7 @@
 
 use postern_protocol::{enrollment, session};
 use rustls_pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -57,9 +58,18 @@ pub(super) async fn accept(stream: TcpStream, tls: &TlsAcceptor) -> Result<Accep
         connection.export_keying_material([0; 32], enrollment::EXPORTER_LABEL, None).map_err(AcceptError::Exporter)?;
     let certificate: Option<CertificateDer<'static>> =
         connection.peer_certificates().and_then(|chain| chain.first()).map(|it| it.clone().into_owned());
+    let (socket, place) = upgrade(stream, certificate.as_ref(), exporter).await?;
+    Ok(Accepted { socket: Box::new(socket), place })
+}
+
+async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    certificate: Option<&CertificateDer<'_>>,
+    exporter: [u8; 32],
+) -> Result<(WebSocketStream<S>, Place), AcceptError> {
     let mut chosen = None;
     #[allow(clippy::result_large_err, reason = "the callback's type is the library's")]
-    let choose = |request: &Request, response: Response| match choose(request, certificate.as_ref(), exporter) {
+    let choose = |request: &Request, response: Response| match choose(request, certificate, exporter) {
         Ok((place, subprotocol)) => {
             chosen = Some(Ok(place));
             Ok(with_subprotocol(response, subprotocol))
@@ -71,7 +81,7 @@ pub(super) async fn accept(stream: TcpStream, tls: &TlsAcceptor) -> Result<Accep
     };
     let socket = tokio_tungstenite::accept_hdr_async_with_config(stream, choose, Some(websocket::limits())).await;
     match (chosen, socket) {
-        (Some(Ok(place)), Ok(socket)) => Ok(Accepted { socket: Box::new(socket), place }),
+        (Some(Ok(place)), Ok(socket)) => Ok((socket, place)),
         (Some(Err(sentence)), _) => Err(AcceptError::Refused(sentence)),
         (_, Err(error)) => Err(AcceptError::Upgrade(Box::new(error))),
         (None, Ok(_)) => Err(AcceptError::Refused("the upgrade was not looked at".to_owned())),
@@ -134,4 +144,34 @@ fn refusal(status: StatusCode, sentence: String) -> ErrorResponse {
     let mut response = ErrorResponse::new(Some(sentence));
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    /// The same head in one piece is answered with 101.
+    #[tokio::test]
+    async fn an_upgrade_that_drips_is_refused() {
+        let head = format!(
+            "GET {} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\
+             sec-websocket-protocol: {}\r\n\r\n",
+            enrollment::PATH,
+            enrollment::SUBPROTOCOL
+        );
+        // What is read at once is what the pipe holds.
+        for (at_once, is_let_in) in [(1024, true), (1, false)] {
+            let (ours, mut theirs) = tokio::io::duplex(at_once);
+            let asks = async {
+                // It may be left before all of it is sent.
+                let _ = theirs.write_all(head.as_bytes()).await;
+                theirs
+            };
+            let (accepted, _theirs) = tokio::join!(upgrade(ours, None, [0; 32]), asks);
+            assert_eq!(accepted.is_ok(), is_let_in, "{at_once}");
+        }
+    }
 }

@@ -8,14 +8,15 @@ use futures_util::StreamExt;
 use postern_protocol::enrollment::v1::{EnrollRefusal, EnrollRefused, Enrolled};
 use postern_protocol::enrollment::{FromApplicant, FromAuthority};
 use postern_protocol::frame::FrameError;
+use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::accept::Socket;
 use super::{Link, websocket};
 use crate::clock;
-use crate::dispatcher::{Handle, Stopped};
+use crate::dispatcher::Handle;
 use crate::door::Visitor;
-use crate::rate::{Buckets, Network, Rate, TooOften};
+use crate::rate::{Buckets, Network, Rate};
 use crate::state::enroll::refused;
 
 /// How long an applicant may take to ask, and to take the answer.
@@ -24,19 +25,39 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The most addresses that are told apart: some hundred KiB.
 const MAX_TOLD_APART: usize = 4096;
 
-/// How often applicants ask, by their addresses. Each costs the state's owner a proof to check; so whoever comes from an
-/// address that asks all the time waits, before anything is looked at. Clones share the count.
+/// The most that wait for the state's owner at once, who checks one proof after the other: whoever else needs it waits for a
+/// few proofs, and not for as many as there are handshakes.
+const MAX_PROOFS: usize = 4;
+
+/// How often applicants are told why they were refused, by their addresses. Whoever proves who he is gets through whatever
+/// others did from his address, so that only what was refused is counted. Clones share the count.
 #[derive(Debug, Clone)]
-pub struct Applicants(Arc<Mutex<Buckets<Network>>>);
+pub struct Applicants {
+    refused: Arc<Mutex<Buckets<Network>>>,
+    proofs: Arc<Semaphore>,
+}
 
 impl Applicants {
-    /// At most so many of one address.
+    /// At most so many refusals for one address.
     pub fn new(rate: Rate) -> Self {
-        Self(Arc::new(Mutex::new(Buckets::new(rate, MAX_TOLD_APART))))
+        Self {
+            refused: Arc::new(Mutex::new(Buckets::new(rate, MAX_TOLD_APART))),
+            proofs: Arc::new(Semaphore::new(MAX_PROOFS)),
+        }
     }
 
-    fn take(&self, address: IpAddr) -> Result<(), TooOften> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(address.into(), clock::now())
+    /// What whoever comes from there is told in place of this refusal.
+    fn refuse(&self, address: IpAddr, no: EnrollRefused) -> EnrollRefused {
+        if matches!(no.reason.known(), Some(EnrollRefusal::Overloaded | EnrollRefusal::StoreFault)) {
+            return no;
+        }
+        let counted = self.refused.lock().unwrap_or_else(PoisonError::into_inner).take(address.into(), clock::now());
+        match counted {
+            Ok(()) => no,
+            Err(often) => {
+                refused(EnrollRefusal::Overloaded, format!("too many attempts from this address were refused: {often}"))
+            }
+        }
     }
 }
 
@@ -46,14 +67,19 @@ pub(super) async fn run(link: &Link, mut socket: Socket, address: IpAddr, visito
         Ok(Some(Ok(Message::Binary(frame)))) => FromApplicant::decode(&frame),
         _ => return,
     };
-    let named = named(&request);
-    let request = link.applicants.take(address).map(|()| request);
-    let answer = match request {
-        Err(often) => {
-            let message = format!("too many attempts from this address: {often}");
-            FromAuthority::EnrollRefused(refused(EnrollRefusal::Overloaded, message))
-        }
-        Ok(request) => decide(&link.handle, request, exporter).await,
+    let named = match &request {
+        Ok(FromApplicant::Enroll(enroll)) => enroll.token.to_string(),
+        Ok(FromApplicant::Recover(recover)) => recover.member.to_string(),
+        Err(_) => String::new(),
+    };
+    let decided = {
+        // Nobody closes it.
+        let _turn = link.applicants.proofs.acquire().await;
+        decide(&link.handle, request, exporter).await
+    };
+    let answer = match decided {
+        Ok(enrolled) => FromAuthority::Enrolled(enrolled),
+        Err(no) => FromAuthority::EnrollRefused(link.applicants.refuse(address, no)),
     };
     if let FromAuthority::EnrollRefused(no) = &answer
         && visitor.may_be_told()
@@ -69,31 +95,17 @@ pub(super) async fn run(link: &Link, mut socket: Socket, address: IpAddr, visito
     let _ = tokio::time::timeout(PATIENCE, goodbye).await;
 }
 
-/// The token or the member that an applicant names.
-fn named(request: &Result<FromApplicant, FrameError>) -> String {
-    match request {
-        Ok(FromApplicant::Enroll(enroll)) => enroll.token.to_string(),
-        Ok(FromApplicant::Recover(recover)) => recover.member.to_string(),
-        Err(_) => String::new(),
-    }
-}
-
-async fn decide(handle: &Handle, request: Result<FromApplicant, FrameError>, exporter: [u8; 32]) -> FromAuthority {
-    match request {
-        Ok(FromApplicant::Enroll(enroll)) => {
-            answer(handle.ask(move |state, at| state.enroll(&enroll, &exporter, at)).await)
-        }
+async fn decide(
+    handle: &Handle,
+    request: Result<FromApplicant, FrameError>,
+    exporter: [u8; 32],
+) -> Result<Enrolled, EnrollRefused> {
+    let decided = match request {
+        Ok(FromApplicant::Enroll(enroll)) => handle.ask(move |state, at| state.enroll(&enroll, &exporter, at)).await,
         Ok(FromApplicant::Recover(recover)) => {
-            answer(handle.ask(move |state, at| state.recover(&recover, &exporter, at)).await)
+            handle.ask(move |state, at| state.recover(&recover, &exporter, at)).await
         }
-        Err(error) => FromAuthority::EnrollRefused(refused(EnrollRefusal::InvalidRequest, error.to_string())),
-    }
-}
-
-fn answer(decided: Result<Result<Enrolled, EnrollRefused>, Stopped>) -> FromAuthority {
-    match decided {
-        Ok(Ok(enrolled)) => FromAuthority::Enrolled(enrolled),
-        Ok(Err(no)) => FromAuthority::EnrollRefused(no),
-        Err(stopped) => FromAuthority::EnrollRefused(refused(EnrollRefusal::Overloaded, stopped.to_string())),
-    }
+        Err(error) => return Err(refused(EnrollRefusal::InvalidRequest, error.to_string())),
+    };
+    decided.unwrap_or_else(|stopped| Err(refused(EnrollRefusal::Overloaded, stopped.to_string())))
 }

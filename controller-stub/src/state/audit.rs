@@ -18,8 +18,11 @@ use crate::audit::Rows;
 use crate::clock::Moment;
 use crate::rate::{Buckets, Rate};
 
-/// The most rows that wait for the log, some MiB: beyond that nothing is done that would be a line.
+/// The most rows that wait for the log, some MiB: beyond that nothing is done that would be a line, except what only takes
+/// away.
 const MAX_WAITING: usize = 10_000;
+/// The rows that are kept for that: once for operators, and once more for administrators.
+const RESERVE: usize = 1_000;
 /// The most rows that are written at once: some hundred KiB.
 const MAX_ROWS: usize = 1_000;
 /// The most bytes of what is told of a refusal, and of what was acted on.
@@ -41,6 +44,35 @@ pub struct By {
     pub role: Role,
     /// Where it comes from.
     pub from: IpAddr,
+}
+
+/// What a line is for, and so which of the rows that wait for the log it may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Anything.
+    Usual,
+    /// Taking away what a member, a token or a task may do. A thief is thrown out although the disk is full.
+    TakingAway,
+    /// The same by an administrator, whom operators leave no less room by what they take away.
+    TakingAwayByAdministrator,
+}
+
+impl Room {
+    /// For taking something away by whoever has this role.
+    pub const fn taking_away(role: Role) -> Self {
+        match role {
+            Role::Viewer | Role::Operator => Self::TakingAway,
+            Role::Administrator => Self::TakingAwayByAdministrator,
+        }
+    }
+
+    const fn rows(self) -> usize {
+        match self {
+            Self::Usual => MAX_WAITING,
+            Self::TakingAway => MAX_WAITING + RESERVE,
+            Self::TakingAwayByAdministrator => MAX_WAITING + 2 * RESERVE,
+        }
+    }
 }
 
 /// The controller itself, in place of a token.
@@ -69,6 +101,7 @@ pub(super) struct Audit {
     left_out: BTreeMap<ApiTokenId, u64>,
     /// What is wrong with the log, as its scribe told last.
     told: Status,
+    own_left_out: u64,
 }
 
 impl Audit {
@@ -83,7 +116,19 @@ impl Audit {
             refusals: Buckets::new(Rate::new(60, Duration::from_secs(1)), MAX_TOLD_APART),
             left_out: BTreeMap::new(),
             told: Status::default(),
+            own_left_out: 0,
         }
+    }
+
+    /// Whether there is room for a line: without one nothing is done.
+    pub(super) fn check(&self, room: Room) -> Result<(), Refusal> {
+        if self.waiting.len() < room.rows() {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            RefusalKind::NoSpace,
+            "the audit log cannot be written, and without it nothing is done: see the controller's log, and free space",
+        ))
     }
 
     /// A token is gone.
@@ -98,13 +143,15 @@ impl Audit {
 }
 
 impl State {
-    /// Something was done through the API, or refused. Refusals of one token in a flood are counted, not told.
+    /// Something was done through the API, or refused. Refusals are counted, not told, in a flood of them by one token, and
+    /// when there is no room.
     pub fn audit(&mut self, by: &By, act: &str, on: &str, refused: Option<&str>, at: Moment) {
         let Some(why) = refused else {
             return self.audit_row(&Told { by, act, on: clip(on), result: "done", why: None, left_out: None }, at);
         };
+        let is_full = self.audit.check(Room::Usual).is_err();
         let Audit { refusals, left_out, .. } = &mut self.audit;
-        if refusals.take(by.token, at.now).is_err() {
+        if is_full || refusals.take(by.token, at.now).is_err() {
             let count = left_out.entry(by.token).or_default();
             *count = count.saturating_add(1);
             return;
@@ -113,13 +160,22 @@ impl State {
         self.audit_row(&Told { by, act, on: clip(on), result: "refused", why: Some(clip(why)), left_out }, at);
     }
 
-    /// The controller did something by itself, perhaps for a reason, or refused it for one.
+    /// The controller did something by itself, perhaps for a reason, or refused it for one. Refusals are counted, not told,
+    /// when there is no room.
     pub(super) fn audit_own(&mut self, act: &str, on: &str, outcome: Result<Option<&str>, &str>, at: Moment) {
         let (result, why) = match outcome {
             Ok(why) => ("done", why),
             Err(why) => ("refused", Some(why)),
         };
-        self.audit_row(&Told { by: CONTROLLER, act, on: clip(on), result, why: why.map(clip), left_out: None }, at);
+        let mut left_out = None;
+        if outcome.is_err() {
+            if self.audit.check(Room::Usual).is_err() {
+                self.audit.own_left_out = self.audit.own_left_out.saturating_add(1);
+                return;
+            }
+            left_out = Some(std::mem::take(&mut self.audit.own_left_out)).filter(|it| *it > 0);
+        }
+        self.audit_row(&Told { by: CONTROLLER, act, on: clip(on), result, why: why.map(clip), left_out }, at);
     }
 
     fn audit_row(&mut self, event: &impl Serialize, at: Moment) {
@@ -132,14 +188,8 @@ impl State {
     }
 
     /// Whether there is room for a line: without one nothing is done.
-    pub fn check_audit(&self) -> Result<(), Refusal> {
-        if self.audit.waiting.len() < MAX_WAITING {
-            return Ok(());
-        }
-        Err(Refusal::new(
-            RefusalKind::NoSpace,
-            "the audit log cannot be written, and without it nothing is done: see the controller's log, and free space",
-        ))
+    pub fn check_audit(&self, room: Room) -> Result<(), Refusal> {
+        self.audit.check(room)
     }
 
     /// Where it is seen that rows wait for the log.
@@ -192,4 +242,103 @@ impl State {
 
 fn clip(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use postern_protocol::bounded::{Bytes, Text};
+    use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal};
+    use postern_protocol::enrollment::{EnrollmentToken, Request};
+    use postern_protocol::id::Incarnation;
+    use postern_protocol::seal::SealingPublicKey;
+    use postern_store::{Options, Store, StoreKey};
+
+    use super::*;
+    use crate::ca::Authority;
+    use crate::clock;
+    use crate::state::ledger::Ledger;
+    use crate::state::{Retention, Settings};
+
+    const SETTINGS: Settings = Settings {
+        auto_approve: false,
+        certificate_life: Duration::from_secs(60),
+        recovery: Duration::ZERO,
+        lease_ttl: Duration::from_secs(60),
+        settle: Duration::from_secs(1),
+        heartbeat: Duration::from_secs(10),
+        keep: Retention { days: 1, newest: 1 },
+    };
+
+    fn fill(state: &mut State, by: &By, rows: usize) {
+        for _ in 0..rows {
+            state.audit(by, "cluster.create", "acme", None, clock::moment());
+        }
+    }
+
+    /// What an applicant with this token is refused for.
+    fn refusal(state: &mut State, token: &EnrollmentToken) -> EnrollRefusal {
+        let (incarnation, sealing_key) = (Incarnation::from_bytes([4; 16]), SealingPublicKey([3; 32]));
+        let proof = token.key.prove(&[9; 32], &Request { incarnation, sealing_key: &sealing_key, csr: b"csr" });
+        let enroll = Enroll {
+            token: token.id,
+            incarnation,
+            host: Text::default(),
+            agent_version: Text::default(),
+            sealing_key,
+            csr: Bytes::new(b"csr".to_vec()).unwrap(),
+            proof,
+        };
+        state.enroll(&enroll, &[9; 32], clock::moment()).unwrap_err().reason.known().unwrap()
+    }
+
+    /// Tell of refusals all the same, and whoever asks fills the memory; take the reserve away, and nobody can throw out a
+    /// thief.
+    #[test]
+    fn when_too_much_waits_refusals_are_counted_and_what_takes_away_has_room_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = StoreKey::from_bytes([1; 32]);
+        let ledger =
+            Ledger::new(Store::open(&folder.path().join("store"), &key, &Options::default(), 1).unwrap().store);
+        let authority = Arc::new(Authority::open(folder.path(), clock::wall()).unwrap());
+        let state = &mut State::open(ledger, authority, SETTINGS, clock::moment()).unwrap();
+        let acme: postern_protocol::ClusterName = "acme".parse().unwrap();
+        state.create_cluster(acme.clone(), clock::moment()).unwrap();
+        let mut token = || -> EnrollmentToken {
+            state.create_token(acme.clone(), clock::moment()).unwrap().text.expose().parse().unwrap()
+        };
+        let (real, other) = (token(), token());
+        let forged = EnrollmentToken { id: real.id, ..other };
+        let by = By {
+            token: ApiTokenId::from_bytes([1; 16]),
+            name: "ci".parse().unwrap(),
+            role: Role::Operator,
+            from: Ipv4Addr::LOCALHOST.into(),
+        };
+
+        fill(state, &by, MAX_WAITING);
+        assert_eq!(state.check_audit(Room::Usual).unwrap_err().kind, RefusalKind::NoSpace);
+        for _ in 0..5 {
+            state.audit(&by, "cluster.create", "acme", Some("no"), clock::moment());
+            assert_eq!(refusal(state, &forged), EnrollRefusal::InvalidToken);
+        }
+        assert_eq!(refusal(state, &real), EnrollRefusal::Overloaded, "a member would be a line");
+        assert_eq!(state.audit.waiting.len(), MAX_WAITING);
+
+        let (operators, administrators) = (Room::taking_away(Role::Operator), Room::taking_away(Role::Administrator));
+        assert!(state.check_audit(operators).is_ok());
+        fill(state, &by, RESERVE);
+        assert!(state.check_audit(operators).is_err() && state.check_audit(administrators).is_ok());
+        fill(state, &by, RESERVE);
+        assert!(state.check_audit(administrators).is_err());
+
+        let last = state.audit.waiting.back().unwrap().number;
+        state.audit_written(last, Head { number: last, hash: [0; 32] });
+        state.audit(&by, "cluster.create", "acme", Some("no"), clock::moment());
+        assert_eq!(refusal(state, &forged), EnrollRefusal::InvalidToken);
+        assert_eq!(state.audit_waiting(), 2);
+        assert!(state.audit.waiting.iter().all(|it| it.event.contains(r#""left_out":5"#)), "both tell of what was not");
+    }
 }

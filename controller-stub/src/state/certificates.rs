@@ -9,10 +9,11 @@ use postern_protocol::enrollment::v1::{EnrollRefusal, EnrollRefused, Enrolled, R
 use postern_protocol::message::v1::{CertIssued, CertRefusal, CertRefused, CertRenew, MembershipState};
 use sha2::{Digest, Sha256};
 
+use super::audit::Room;
 use super::enroll::refused;
 use super::ledger::Write;
 use super::record::{MemberRecord, NextCertificate};
-use super::{State, ToSession};
+use super::{Refusal, State, ToSession};
 use crate::ca::{CaError, RootNo, peer};
 use crate::clock::{Moment, after};
 use crate::rate::TooOften;
@@ -26,6 +27,9 @@ enum NoCertificate {
     /// The member asks all the time.
     #[error("this member was given certificates all the time: {0}")]
     TooOften(#[from] TooOften),
+    /// There is no room for its line.
+    #[error(transparent)]
+    NoLine(#[from] Refusal),
 }
 
 /// The root of a certificate that a session may be opened with: the present one, or the one that follows it.
@@ -56,7 +60,7 @@ impl State {
             Ok(issued) => self.say(id, ToSession::frame(issued)),
             Err(error) => {
                 let reason = match &error {
-                    NoCertificate::TooOften(_) => CertRefusal::Overloaded,
+                    NoCertificate::TooOften(_) | NoCertificate::NoLine(_) => CertRefusal::Overloaded,
                     NoCertificate::Authority(CaError::BadRequest(_)) => CertRefusal::InvalidRequest,
                     NoCertificate::Authority(
                         CaError::File(_)
@@ -90,7 +94,7 @@ impl State {
         }
         let next = self.next_certificate(it.member, &it.csr, at).map_err(|error| {
             let reason = match error {
-                NoCertificate::TooOften(_) => EnrollRefusal::Overloaded,
+                NoCertificate::TooOften(_) | NoCertificate::NoLine(_) => EnrollRefusal::Overloaded,
                 NoCertificate::Authority(_) => EnrollRefusal::InvalidRequest,
             };
             refused(reason, error.to_string())
@@ -142,6 +146,7 @@ impl State {
         if peer::has_key_of(&der(&record.certificate)?, csr) {
             return Err(bad("its key has a certificate already: a new certificate is for a new key").into());
         }
+        self.audit.check(Room::Usual)?;
         self.attempts.certificates.take(id, at.now)?;
         let issued = self.authority.issue_member(csr, &record.cluster, id, self.settings.certificate_life, at.wall)?;
         let next = NextCertificate {

@@ -8,6 +8,7 @@ use postern_protocol::id::TokenId;
 use postern_protocol::message::v1::MembershipState;
 use postern_protocol::{Epoch, MemberId};
 
+use super::audit::Room;
 use super::ledger::Write;
 use super::record::{MemberRecord, NextCertificate, TokenUse};
 use super::{Member, State, sessions};
@@ -31,20 +32,34 @@ impl State {
         match enrollment::admit(token, enroll, exporter, at.wall) {
             Ok(Admission::Again(member)) => self.membership(member, None),
             Ok(Admission::New { request }) => {
+                self.check_audit(Room::Usual).map_err(|no| refused(EnrollRefusal::Overloaded, no.message))?;
                 let member = self.admit(enroll, request, at)?;
                 self.membership(member, None)
             }
-            Err(reason) => Err(self.turn_away(enroll.token, reason, at)),
+            Ok(Admission::Spent(member)) => {
+                Err(self.turn_away(enroll.token, EnrollRefusal::InvalidToken, Some(member), at))
+            }
+            Err(reason) => Err(self.turn_away(enroll.token, reason, None, at)),
         }
     }
 
-    /// Says no to who does not have the token, with a line in the audit log if it is one that was made here.
-    fn turn_away(&mut self, token: TokenId, reason: EnrollRefusal, at: Moment) -> EnrollRefused {
+    /// Says no to who does not have the token, or has one that made a member already, and tells of it, if it is one that was
+    /// made here.
+    fn turn_away(
+        &mut self,
+        token: TokenId,
+        reason: EnrollRefusal,
+        spent: Option<MemberId>,
+        at: Moment,
+    ) -> EnrollRefused {
         if self.tokens.contains_key(&token) {
             if let Err(often) = self.attempts.wrong_tokens.take(token, at.now) {
                 return refused(EnrollRefusal::Overloaded, format!("too many attempts with this token: {often}"));
             }
             self.audit_own("member.enroll", &format!("with {token}"), Err(&reason.to_string()), at);
+            if let Some(member) = spent {
+                tracing::error!(%token, %member, "a used enrollment token was presented again");
+            }
         }
         refused(
             reason,

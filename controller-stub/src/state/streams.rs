@@ -6,6 +6,7 @@ use postern_protocol::message::v1::{StreamFault, StreamOpen, StreamRef};
 use postern_protocol::stream::MAX_RESULT;
 use postern_protocol::{MemberId, SessionNo, StreamId, TaskId};
 
+use super::audit::Room;
 use super::ledger::Write;
 use super::record::{Direction, StreamRecord};
 use super::{Refusal, RefusalKind, State, ToSession};
@@ -21,11 +22,17 @@ const WAIT_FOR_TASK: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_FORGOTTEN: usize = 32;
 
 impl State {
-    /// A submitter's payload is complete in the spool.
-    pub fn add_input(&mut self, stream: StreamRef, at: Moment) -> Result<StreamRecord, Refusal> {
+    /// Whether a submitter's payload could be taken in.
+    pub fn check_input(&self) -> Result<(), Refusal> {
         if self.streams.len() >= MAX_STREAMS {
             return Err(Refusal::new(RefusalKind::Overloaded, format!("at most {MAX_STREAMS} payloads are kept")));
         }
+        self.check_audit(Room::Usual)
+    }
+
+    /// A submitter's payload is complete in the spool.
+    pub fn add_input(&mut self, stream: StreamRef, at: Moment) -> Result<StreamRecord, Refusal> {
+        self.check_input()?;
         let record = StreamRecord {
             id: stream.id,
             direction: Direction::Input,

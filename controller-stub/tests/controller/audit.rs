@@ -194,7 +194,8 @@ async fn what_is_wrong_with_the_log_is_told_by_the_status() {
 #[tokio::test]
 async fn nothing_is_done_without_a_line_once_too_much_waits_for_the_log() {
     let lab = Lab::start().await;
-    lines(&lab, 1).await;
+    let viewer = token(&lab, "thief", Role::Viewer).await;
+    lines(&lab, 2).await;
     let log = lab.data_dir().join("audit");
     std::fs::rename(&log, lab.path("aside")).unwrap();
     std::fs::write(&log, "in the way").unwrap();
@@ -210,4 +211,12 @@ async fn nothing_is_done_without_a_line_once_too_much_waits_for_the_log() {
     assert!(refused.text.contains("audit log cannot be written"), "{}", refused.text);
     let status: Value = client.get("/v1/status").await.unwrap();
     assert!(status["audit"]["trouble"].as_str().unwrap().contains("audit"), "looking goes on, and says why: {status}");
+    let waiting = async || client.get::<Value>("/v1/status").await.unwrap()["audit"]["waiting"].as_u64();
+    let before = waiting().await;
+    assert!(before.is_some(), "looking goes on");
+    let payload = Caller::of(&lab).call("POST", &format!("/v1/streams?sha256={}", "0".repeat(64)), &viewer).await;
+    assert_eq!(payload.0, 403);
+    assert_eq!(waiting().await, before, "a refusal is no line either");
+    let gone: Value = client.delete("/v1/api-tokens/thief").await.unwrap();
+    assert_eq!(gone["name"], "thief", "what only takes away is done: {gone}");
 }

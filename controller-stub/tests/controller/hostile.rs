@@ -4,20 +4,23 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use postern_controller_stub::access::Role;
 use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::id::TokenId;
-use postern_protocol::{MemberId, session};
+use postern_protocol::{MemberId, enrollment, session};
 use rustix::process::{Resource, Rlimit, prlimit};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, ServerName};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::access::Caller;
+use crate::access::{Caller, token};
 use crate::lab::{Lab, PATIENCE};
 use crate::member::{Application, Identity, Session, connect, succeeded};
 
@@ -164,32 +167,44 @@ async fn a_member_that_speaks_tls_1_2_alone_is_turned_away() {
     assert!(tls_of(&lab, &rustls::version::TLS13).await.is_ok());
 }
 
+/// An upgrade that is answered with 101, if nothing is wrong with these headers of it.
+fn upgrade(headers: &str) -> String {
+    format!(
+        "GET {} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nsec-websocket-protocol: {}\r\n{headers}\r\n",
+        enrollment::PATH,
+        enrollment::SUBPROTOCOL
+    )
+}
+
+/// Each would do, but for what is too much of it: raise a bound, and it is answered with 101. The log tells an end from the
+/// time-out.
 #[tokio::test]
-async fn an_upgrade_whose_head_is_too_large_has_too_many_headers_or_drips_is_refused() {
+async fn an_upgrade_whose_head_is_too_large_or_has_too_many_headers_is_refused() {
     let lab = Lab::start().await;
     let (_identity, mut member) = lab.working_member().await;
-    let line = "GET /v1/enroll HTTP/1.1\r\n";
-    let heads = [
-        format!("{line}x: {}", "y".repeat(70_000)),
-        format!("{line}{}\r\n", "a: b\r\n".repeat(200)),
-        format!("GET /{} HTTP/1.1\r\n", "x".repeat(70_000)),
-    ];
-    for head in heads {
+    let padding = format!("x: {}\r\n", "y".repeat(1_000));
+    let mut stream = tls(&lab).await;
+    stream.write_all(upgrade(&padding).as_bytes()).await.unwrap();
+    let mut said = [0; 12];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut said)).await.expect("an answer").unwrap();
+    assert_eq!(String::from_utf8_lossy(&said), "HTTP/1.1 101");
+
+    let (large, many) = (format!("x: {}\r\n", "y".repeat(70_000)), "a: b\r\n".repeat(200));
+    for headers in [large, many] {
+        let before = lab.log().len();
         let mut stream = tls(&lab).await;
         // It may be left before all of it is sent.
-        let _ = stream.write_all(head.as_bytes()).await;
+        let _ = stream.write_all(upgrade(&headers).as_bytes()).await;
         let said = String::from_utf8_lossy(&ended(&mut stream).await).into_owned();
         assert!(!said.contains("101"), "{said}");
+        let why = lab.wait_for("the reason", async || {
+            let log = lab.log();
+            log[before..].lines().find(|it| it.contains("turned away")).map(str::to_owned)
+        });
+        let why = why.await;
+        assert!(why.contains("the WebSocket upgrade failed"), "{why}");
     }
-    let mut stream = tls(&lab).await;
-    for byte in line.bytes().cycle().take(1_000) {
-        if stream.write_all(&[byte]).await.is_err() || stream.flush().await.is_err() {
-            break;
-        }
-        // One byte is one record, and one read.
-        tokio::task::yield_now().await;
-    }
-    ended(&mut stream).await;
     work(&lab, &mut member, 1..=1).await;
 }
 
@@ -249,6 +264,32 @@ async fn a_caller_that_waits_for_an_outcome_makes_room_for_nobody() {
     };
     let (waited, ()) = tokio::join!(waits, crowds);
     assert_eq!(waited.unwrap()["outcome"], "succeeded");
+}
+
+/// Leave the bounds of `under_way` out, and all who are connected wait: nobody else gets in, and the token cannot be revoked.
+#[tokio::test]
+async fn whoever_waits_for_outcomes_shuts_out_neither_others_nor_an_administrator() {
+    let lab = Lab::start().await;
+    let (_identity, _member) = lab.working_member().await;
+    let path = format!("/v1/tasks/{}/wait?secs=50", lab.submit("enable_user", "ann").await);
+    let (one, other) = (token(&lab, "one", Role::Viewer).await, token(&lab, "other", Role::Viewer).await);
+    let caller = Caller::of(&lab);
+    let mut waiting = Vec::new();
+    for (token, room) in [(&one, 128), (&other, 64)] {
+        let mut asking: FuturesUnordered<_> = (0..room + 10).map(|_| caller.call("GET", &path, token)).collect();
+        for _ in 0..10 {
+            let (status, problem) = asking.next().await.unwrap();
+            assert_eq!((status.as_u16(), &problem["retry_after"]), (429, &json!(1)), "{problem}");
+        }
+        waiting.push(asking);
+    }
+    let client = lab.client();
+    assert!(client.get::<Value>("/v1/status").await.unwrap().is_object());
+    let _: Value = client.delete("/v1/api-tokens/one").await.unwrap();
+    for _ in 0..128 {
+        assert_eq!(waiting[0].next().await.unwrap().0, 401, "it was revoked meanwhile");
+    }
+    assert_eq!(caller.call("GET", "/v1/status", &other).await.0, 200, "there is room for others again");
 }
 
 /// How many descriptors a process has.

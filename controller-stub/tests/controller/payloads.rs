@@ -1,5 +1,8 @@
 //! Payloads, both ways, and across interruptions.
 
+use std::path::Path;
+
+use postern_controller_stub::access::Role;
 use postern_protocol::StreamId;
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::FromController;
@@ -10,9 +13,13 @@ use postern_protocol::message::v1::{
 use postern_protocol::seal::{SealContext, SegmentOpener};
 use postern_protocol::stream::{CHUNK, chunks};
 use postern_protocol::{Outcome, TaskKind};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
-use crate::lab::Lab;
+use crate::access::token;
+use crate::lab::{Lab, files};
 use crate::member::{Session, succeeded};
 
 fn payload(length: usize) -> (Vec<u8>, StreamRef) {
@@ -88,6 +95,36 @@ async fn a_dataset_reaches_the_member_sealed_and_goes_on_where_it_was_durable() 
         plain.extend_from_slice(&opener.open(piece, pieces.peek().is_none()).unwrap());
     }
     assert_eq!(plain, dataset);
+}
+
+/// Leave the task of its own out, and a revoked token's upload stays until the next start.
+#[tokio::test]
+async fn of_an_upload_that_is_given_up_in_the_middle_nothing_is_left() {
+    let lab = Lab::start().await;
+    let api = lab.addresses().api_url.replace("http://", "");
+    let in_spool = || files(&lab.data_dir().join("store")).into_iter().filter(|it| is_payload(it)).count();
+    for is_revoked in [false, true] {
+        let token = token(&lab, "ci", Role::Operator).await;
+        let mut stream = TcpStream::connect(&api).await.unwrap();
+        let head = format!(
+            "POST /v1/streams?sha256={} HTTP/1.1\r\nhost: {api}\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/octet-stream\r\ncontent-length: 1000000\r\n\r\n",
+            "0".repeat(64)
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&[0; 100_000]).await.unwrap();
+        lab.wait_for("the payload to begin", async || (in_spool() == 1).then_some(())).await;
+        if !is_revoked {
+            drop(stream);
+            lab.wait_for("the payload to go", async || (in_spool() == 0).then_some(())).await;
+        }
+        let _: Value = lab.client().delete("/v1/api-tokens/ci").await.unwrap();
+        lab.wait_for("the payload to go", async || (in_spool() == 0).then_some(())).await;
+    }
+}
+
+fn is_payload(path: &Path) -> bool {
+    path.parent().is_some_and(|it| it.ends_with("spool"))
 }
 
 /// Let the controller forget a payload that was reset and it never comes again.
