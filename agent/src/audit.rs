@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use postern_store::audit::{AuditError, Entry, Head, Log};
+use postern_store::audit::{AuditError, Event, Head, Log};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +27,8 @@ pub fn directory(state_dir: &Path) -> PathBuf {
 
 /// An event that happens now, as the store keeps it.
 pub fn event(event: &impl Serialize) -> Vec<u8> {
-    let event = serde_json::to_string(event).unwrap_or_else(|_| "{}".to_owned());
-    record::audit(&Entry { time: clock::unix_millis().0, event })
+    let what = serde_json::to_string(event).unwrap_or_else(|_| "{}".to_owned());
+    record::audit(&Event { time: clock::unix_millis().0, what })
 }
 
 /// How the log is, for `postern status`.
@@ -128,8 +128,8 @@ impl Scribe {
         }
         let Some(log) = &mut self.log else { return Ok(()) };
         while self.store.audit().waiting() > 0 {
-            let (last, entries) = self.store.audit_rows()?;
-            let head = log.append(&entries)?;
+            let (last, events) = self.store.audit_rows()?;
+            let head = log.append(&events)?;
             self.store.audit_written(last, head)?;
         }
         Ok(())
@@ -157,11 +157,11 @@ impl Scribe {
     /// Lines behind the last one that the store knows of are its own next rows, if the process died right behind them.
     fn take_up(&self, known: Head, end: Head) -> Result<(), ScribeError> {
         let Some(lines) = end.number.checked_sub(known.number).filter(|lines| *lines > 0) else { return Ok(()) };
-        let (last, entries) = self.store.audit_rows()?;
+        let (last, events) = self.store.audit_rows()?;
         let lines = usize::try_from(lines).unwrap_or(usize::MAX);
-        let head = entries.iter().take(lines).try_fold(known, |head, entry| entry.after(head).map(|it| it.1))?;
+        let head = events.iter().take(lines).try_fold(known, |head, event| event.after(head).map(|it| it.1))?;
         if head == end {
-            let rest = u64::try_from(entries.len().saturating_sub(lines)).unwrap_or(0);
+            let rest = u64::try_from(events.len().saturating_sub(lines)).unwrap_or(0);
             return Ok(self.store.audit_written(last.saturating_sub(rest), end)?);
         }
         let fault = format!(

@@ -42,7 +42,7 @@ Examples:
 
 An operator makes the token with `postern-controller token create`; it is good for one
 agent and 15 minutes. Then the operator compares the fingerprint that is printed here, and
-approves the member.";
+approves the member. Both need the role administrator.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -62,8 +62,8 @@ const OUTBOX_EXAMPLES: &str = "\
 Examples:
   postern outbox export --output outbox.jsonl
 
-An operator of the controller hands the file in, and each report counts as it would have in
-a session: postern-controller outbox import outbox.jsonl";
+An operator hands the file in (needs the role administrator), and each report counts as it
+would have in a session: postern-controller outbox import outbox.jsonl";
 
 const STORE_EXAMPLES: &str = "\
 Examples:
@@ -177,7 +177,7 @@ pub struct Enroll {
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Become a new member although this agent is one already. An operator approves the new member and revokes the old
-    /// one; what the agent holds and owes stays in its store.
+    /// one (needs the role administrator); what the agent holds and owes stays in its store.
     #[arg(long)]
     pub again: bool,
     /// Print JSON.

@@ -48,6 +48,8 @@ pub struct Config {
     pub systems: Vec<System>,
     /// What it gathers on a schedule. Their names differ.
     pub collections: Vec<Collection>,
+    /// Where all this stands.
+    file: PathBuf,
     /// The files that secrets are in, wherever the file names one.
     secret_files: Vec<PathBuf>,
 }
@@ -172,6 +174,7 @@ impl Config {
             source.error(source.place_of("agent", "store_key"), "[agent]", problem)
         })?;
         Ok(Self {
+            file: source.path().to_owned(),
             secret_files: secret::files_in(&source.document()?.into_inner()),
             store_key,
             state_dir,
@@ -196,6 +199,8 @@ impl Config {
     /// alone.
     pub fn inspect(&self) -> Result<(), ExposedError> {
         let mut inspection = Inspection::default();
+        // Whoever can write it decides what this agent lets be done.
+        inspection.unwritable(&self.file)?;
         inspection.tree(&self.state_dir)?;
         self.secret_files.iter().try_for_each(|file| inspection.file(file))?;
         Ok(inspection.done()?)

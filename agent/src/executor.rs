@@ -121,7 +121,11 @@ impl Executor {
     pub fn check_policy(&self, offer: &Offer, request: &TaskRequest) -> Result<(), Refusal> {
         let Some(Served { admission, .. }) = self.systems.get(&offer.system) else { return Ok(()) };
         let refused = admission.policy().check_request(request, brings_password(offer));
-        refused.map_err(|refused| Refusal::lasting(Rejection::Policy, refused.to_string()))
+        refused.map_err(|refused| {
+            let refused = refused.to_string();
+            tracing::warn!(task = %offer.task, kind = %offer.kind, system = %offer.system, refused, "the policy refused a task");
+            Refusal::lasting(Rejection::Policy, refused)
+        })
     }
 
     /// The keys that secrets for this agent are sealed to.

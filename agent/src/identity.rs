@@ -20,6 +20,8 @@ const MAX_FILE: usize = 64 * 1024;
 /// The present certificate and what follows it, with their keys.
 const CURRENT: &str = "current.pem";
 const NEXT: &str = "next.pem";
+/// The token that the next certificate was asked for with.
+const BEGUN: &str = "begun";
 /// The roots that are trusted.
 const ROOTS: &str = "roots.pem";
 
@@ -90,16 +92,26 @@ impl IdentityDir {
         self.0.join(name)
     }
 
-    /// What to enroll with: what was begun before, so that enrolling again after a lost reply is recognized, or a new key.
-    /// `again`: with the token of the membership there is.
-    pub fn applicant(&self, again: bool) -> Result<Credential, IdentityError> {
-        if let Some(begun) = self.credential(NEXT)? {
-            return Ok(begun);
+    /// What to enroll with: what was begun with this token, so that enrolling again after a lost reply is recognized, or new
+    /// keys. Whoever has the keys of a membership before opens nothing that is sealed to the next.
+    /// `again`: it is the token of the membership there is.
+    pub fn applicant(&self, token: TokenId, again: bool) -> Result<Credential, IdentityError> {
+        let begun = private::read_if_any(&self.file(BEGUN), MAX_FILE)?;
+        if begun.is_some_and(|it| *it == *token.to_string().as_bytes())
+            && let Some(next) = self.credential(NEXT)?
+        {
+            return Ok(next);
         }
-        match self.credential(CURRENT)?.filter(|_| again) {
-            Some(current) => Ok(current),
-            None => self.prepare_next(),
+        if again && let Some(current) = self.credential(CURRENT)? {
+            return Ok(current);
         }
+        if self.credential(CURRENT)?.is_some() {
+            self.replace_sealing_key()?;
+        }
+        let next = self.prepare_next()?;
+        // Last: until it is there nothing was sent under the keys.
+        private::replace(&self.file(BEGUN), token.to_string().as_bytes())?;
+        Ok(next)
     }
 
     /// Writes what enrollment brought. Each file before the one that says that the rest is whole: the membership says it of
@@ -109,7 +121,8 @@ impl IdentityDir {
         self.store_trust(trust)?;
         let text = serde_json::to_vec_pretty(membership).expect("a membership is plain data");
         private::replace(&self.file("membership.json"), &text)?;
-        self.promote_next()
+        self.promote_next()?;
+        Ok(private::remove_if_any(&self.file(BEGUN))?)
     }
 
     /// The identity, if this agent is enrolled.
@@ -208,6 +221,9 @@ impl IdentityDir {
 mod tests {
     use super::*;
 
+    const TOKEN: TokenId = TokenId::from_bytes([7; 16]);
+    const OTHER: TokenId = TokenId::from_bytes([8; 16]);
+
     fn folder() -> (tempfile::TempDir, IdentityDir) {
         let folder = tempfile::tempdir().unwrap();
         let identity = IdentityDir::open(&folder.path().join("state")).unwrap();
@@ -217,7 +233,7 @@ mod tests {
     /// A certificate is as good as another here: some bytes.
     fn enrolled() -> (tempfile::TempDir, IdentityDir) {
         let (folder, identity) = folder();
-        let credential = identity.applicant(false).unwrap().with_certificate(b"first").unwrap();
+        let credential = identity.applicant(TOKEN, false).unwrap().with_certificate(b"first").unwrap();
         identity.enroll(&membership(), &credential, &trust::tests::trust(&[1])).unwrap();
         (folder, identity)
     }
@@ -240,7 +256,7 @@ mod tests {
     #[test]
     fn keys_are_made_once() {
         let (_folder, identity) = folder();
-        let (first, again) = (identity.applicant(false).unwrap(), identity.applicant(false).unwrap());
+        let (first, again) = (identity.applicant(TOKEN, false).unwrap(), identity.applicant(TOKEN, false).unwrap());
         assert_eq!(first.request(), again.request());
         assert_eq!(*first.to_pem(), *again.to_pem());
         assert!(identity.load().unwrap().is_none(), "keys alone are no membership");
@@ -250,8 +266,27 @@ mod tests {
     fn a_membership_that_is_complete_is_asked_for_again_with_the_key_it_has_and_another_with_a_new_one() {
         let (_folder, identity) = enrolled();
         let current = identity.load().unwrap().unwrap().current;
-        assert_eq!(identity.applicant(true).unwrap().request(), current.request());
-        assert_ne!(identity.applicant(false).unwrap().request(), current.request());
+        assert_eq!(identity.applicant(TOKEN, true).unwrap().request(), current.request());
+        assert_ne!(identity.applicant(TOKEN, false).unwrap().request(), current.request());
+    }
+
+    /// Keep the sealing key, or take the key that a renewal has begun with, and this fails: whoever stole the directory
+    /// would have the next member's keys.
+    #[test]
+    fn a_member_that_takes_the_place_of_another_has_keys_of_its_own() {
+        let (_folder, identity) = enrolled();
+        let before = identity.sealing_keys().unwrap();
+        let renewal = identity.prepare_next().unwrap();
+
+        let applicant = identity.applicant(OTHER, false).unwrap();
+        assert_ne!(applicant.request(), renewal.request());
+        let keys = identity.sealing_keys().unwrap();
+        assert_ne!(keys[0].known.id, before[0].known.id);
+        assert_eq!(keys[1].known, before[0].known, "what waits for the old member is opened");
+
+        let again = identity.applicant(OTHER, false).unwrap();
+        assert_eq!(again.request(), applicant.request(), "the answer was lost");
+        assert_eq!(identity.sealing_keys().unwrap()[0].known, keys[0].known);
     }
 
     #[test]
@@ -282,14 +317,14 @@ mod tests {
     #[test]
     fn an_enrollment_that_broke_off_is_whole_or_not_there() {
         let (_folder, identity) = folder();
-        let credential = identity.applicant(false).unwrap().with_certificate(b"first").unwrap();
+        let credential = identity.applicant(TOKEN, false).unwrap().with_certificate(b"first").unwrap();
         identity.store_next(&credential).unwrap();
         identity.store_trust(&trust::tests::trust(&[1])).unwrap();
         assert!(identity.load().unwrap().is_none());
         let text = serde_json::to_vec(&membership()).unwrap();
         private::replace(&identity.file("membership.json"), &text).unwrap();
         assert_eq!(certificates(&identity), (b"first".to_vec(), None));
-        assert_eq!(identity.applicant(true).unwrap().request(), credential.request());
+        assert_eq!(identity.applicant(TOKEN, true).unwrap().request(), credential.request());
         identity.complete().unwrap();
         assert!(identity.file(CURRENT).exists() && !identity.file(NEXT).exists());
         assert_eq!(certificates(&identity), (b"first".to_vec(), None));
@@ -312,13 +347,13 @@ mod tests {
     fn an_enrollment_as_another_member_that_broke_off_leaves_one_of_both() {
         let (_folder, identity) = folder();
         let (old, new) = (named(1), named(2));
-        let credential = identity.applicant(false).unwrap().with_certificate(&old).unwrap();
+        let credential = identity.applicant(TOKEN, false).unwrap().with_certificate(&old).unwrap();
         identity.enroll(&membership(), &credential, &trust::tests::trust(&[1])).unwrap();
-        let next = identity.applicant(false).unwrap();
+        let next = identity.applicant(OTHER, false).unwrap();
         identity.store_next(&next.with_certificate(&new).unwrap()).unwrap();
         identity.complete().unwrap();
         assert_eq!(certificates(&identity), (old, None));
-        assert_eq!(identity.applicant(false).unwrap().request(), next.request(), "it is asked for again");
+        assert_eq!(identity.applicant(OTHER, false).unwrap().request(), next.request(), "it is asked for again");
 
         let other = Membership { member: MemberId::from_bytes([2; 16]), ..membership() };
         private::replace(&identity.file("membership.json"), &serde_json::to_vec(&other).unwrap()).unwrap();

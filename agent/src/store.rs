@@ -10,7 +10,6 @@ mod scrub;
 mod transaction;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -99,13 +98,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store below `state_dir` with the key beside it, making both if there are none. Blocks while it is read
-    /// through.
-    pub fn open(state_dir: &Path) -> Result<(Self, Option<Recovered>), AgentStoreError> {
-        Self::open_in(&Home::with_key_file(state_dir))
-    }
-
-    /// The same with the key wherever it is.
+    /// Opens the store with its key wherever that is, making both if there are none. Blocks while it is read through.
     pub fn open_in(home: &Home) -> Result<(Self, Option<Recovered>), AgentStoreError> {
         Self::open_with(home, &Options::default())
     }

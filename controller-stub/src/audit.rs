@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use postern_store::audit::{AuditError, Entry, Head, Log};
+use postern_store::audit::{AuditError, Event, Head, Log};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +29,8 @@ pub struct Rows {
     pub known: Option<Head>,
     /// The number of the last row.
     pub last: u64,
-    /// The rows.
-    pub entries: Vec<Entry>,
+    /// What they say.
+    pub events: Vec<Event>,
 }
 
 /// Why the log was not written.
@@ -106,7 +106,7 @@ impl Scribe {
     async fn write_all(&mut self) -> Result<(), ScribeError> {
         loop {
             let rows = self.handle.ask(|state, _| state.audit_rows()).await?;
-            if rows.entries.is_empty() {
+            if rows.events.is_empty() {
                 return Ok(());
             }
             let (directory, log) = (self.directory.clone(), self.log.take());
@@ -123,7 +123,7 @@ fn write(directory: &Path, log: Option<Log>, rows: &Rows) -> Result<(Log, u64, H
         Some(log) => (log, 0),
         None => open(directory, rows)?,
     };
-    let head = log.append(rows.entries.iter().skip(there))?;
+    let head = log.append(rows.events.iter().skip(there))?;
     Ok((log, rows.last, head))
 }
 
@@ -141,7 +141,7 @@ fn open(directory: &Path, rows: &Rows) -> Result<(Log, usize), AuditError> {
     }
     let (known, end) = (rows.known.unwrap_or_default(), opened.log.head());
     let lines = usize::try_from(end.number.saturating_sub(known.number)).unwrap_or(usize::MAX);
-    let head = rows.entries.iter().take(lines).try_fold(known, |head, entry| entry.after(head).map(|it| it.1))?;
+    let head = rows.events.iter().take(lines).try_fold(known, |head, event| event.after(head).map(|it| it.1))?;
     if head == end {
         return Ok((opened.log, lines));
     }
@@ -158,8 +158,8 @@ mod tests {
     use super::*;
 
     fn rows(known: Option<Head>, events: &[&str]) -> Rows {
-        let entries = events.iter().map(|it| Entry { time: 1, event: format!("{{\"act\":\"{it}\"}}") }).collect();
-        Rows { known, last: 7, entries }
+        let events = events.iter().map(|it| Event { time: 1, what: format!("{{\"act\":\"{it}\"}}") }).collect();
+        Rows { known, last: 7, events }
     }
 
     fn lines(directory: &Path) -> usize {

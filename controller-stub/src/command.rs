@@ -67,7 +67,7 @@ fn client(reach: &Reach) -> Result<Client, Failure> {
             Where::DataDir { directory: directory.clone(), token_file: token_file.clone() }
         }
         (Some(_), None, None) => {
-            return Err(Failure::new(Exit::Usage, "--api-url needs --api-token-file, the file with the API's token"));
+            return Err(Failure::new(Exit::Usage, "--api-url needs --api-token-file, a file with an API token"));
         }
         (None, _, None) => {
             return Err(Failure::new(

@@ -33,8 +33,7 @@ const CALLS_PER_SEC: std::ops::RangeInclusive<u64> = 10..=1_000_000;
 const FAILURES_PER_MIN: std::ops::RangeInclusive<u64> = 1..=60_000;
 /// The fewest and most enrollments and recoveries of one address in a minute.
 const ENROLLMENTS_PER_MIN: std::ops::RangeInclusive<u64> = 1..=60_000;
-/// The fewest and most connections: with fewer a handful of slow ones would disturb everybody, and each of more takes what
-/// [`Connections`] says.
+/// The fewest and most connections: with fewer a handful of slow ones would disturb everybody, and each takes up to 300 KiB.
 const CONNECTIONS: std::ops::RangeInclusive<u64> = 16..=65_536;
 const DAY: u64 = 24 * 60 * 60;
 /// The most names a certificate needs.

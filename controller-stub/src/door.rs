@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::rate::Network;
 use crate::telemetry::Hush;
 
 /// How long to wait when no connection can be accepted: asking again at once would only burn the processor.
@@ -29,19 +30,6 @@ pub struct Bounds {
     pub visitors: usize,
     /// Visitors from one network.
     pub visitors_per_network: usize,
-}
-
-/// Where a visitor comes from: an address, or of IPv6 the network that one customer is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Network(IpAddr);
-
-impl From<IpAddr> for Network {
-    fn from(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-            v4 @ IpAddr::V4(_) => v4,
-        })
-    }
 }
 
 /// A place in a queue: strangers before those who are known, and each in the order of coming.
@@ -348,14 +336,5 @@ mod tests {
         assert!(tokio::time::timeout(PAUSE / 2, door.could_not_accept(&refused)).await.is_err(), "it waits");
         assert!(is_out(&visitor));
         door.could_not_accept(&refused).await;
-    }
-
-    #[test]
-    fn a_network_of_ipv6_is_one_address() {
-        let network = |address: &str| Network::from(address.parse::<IpAddr>().unwrap());
-        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1:2:3"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
-        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
-        assert_ne!(network("10.0.0.1"), network("10.0.0.2"));
     }
 }

@@ -1,7 +1,8 @@
-//! How much strangers may take: the bounds of both listeners, each with its reason. `docs/limits.md` says what happens
-//! beyond them.
+//! How many strangers may be connected to the listeners, for how long, and what a request may hold: each bound with its
+//! reason. `docs/limits.md` says what happens beyond them.
 //!
-//! What a session may take is bounded where it is spent, in [`link`](crate::link).
+//! What a session may take is bounded where it is spent, in [`link`](crate::link), and how often something may be asked for
+//! where it is counted, by the buckets of [`rate`](crate::rate).
 
 use std::time::Duration;
 

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_ipv6_counts_for_its_network() {
+    fn a_network_of_ipv6_is_one_address() {
         let network = |text: &str| Network::from(text.parse::<IpAddr>().unwrap());
         assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
         assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));

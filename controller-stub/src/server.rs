@@ -33,7 +33,7 @@ use crate::state::{Settings, State};
 /// How long sessions and requests get to end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The API's token and `api.json` are far smaller.
+/// The first administrator's token and `api.json` are far smaller.
 pub const MAX_FILE: usize = 64 * 1024;
 
 /// Where a running controller is reached: what `api.json` and the ready file say.
@@ -43,7 +43,7 @@ pub struct Addresses {
     pub controller_url: String,
     /// The URL of the API.
     pub api_url: String,
-    /// The file with the API's token.
+    /// The file with the first administrator's token.
     pub api_token_file: PathBuf,
     /// The process.
     pub pid: u32,
@@ -164,7 +164,7 @@ fn bootstrap(data_dir: &Path, state: &mut State, at: Moment) -> Result<(), Priva
             TokenFile::Holds(token.map(|it| it.id))
         }
     };
-    if !state.wants_bootstrap(file, at) {
+    if !state.wants_bootstrap(file) {
         return Ok(());
     }
     let made = access::make(at.wall);

@@ -87,6 +87,8 @@ pub struct SessionHandle {
     pub words: mpsc::Sender<ToSession>,
     /// Ends it at once, when it is too slow to listen.
     pub cut: CancellationToken,
+    /// Cancelled with its last word: it ends a moment later, whether the member takes that or not.
+    pub over: CancellationToken,
 }
 
 /// Words for a session, held back until what they tell of is durable.
@@ -172,6 +174,9 @@ impl Turn {
             published.end_revoked();
         }
         for Word { session, said } in self.words {
+            if matches!(said, ToSession::Close(_)) {
+                session.over.cancel();
+            }
             if session.words.try_send(said).is_err() {
                 tracing::debug!("a session is over or too slow for what it was to be told");
                 session.cut.cancel();

@@ -235,7 +235,7 @@ pub mod v1 {
         pub certificate: Bytes<4096>,
         /// The roots to trust. Whoever stores the certificate has stored them before.
         pub trust: TrustBundle,
-        /// Whether the member may work at once, without an operator's approval.
+        /// Whether the member may work at once, or has to be approved first.
         pub approved: bool,
     }
 

@@ -183,6 +183,24 @@ async fn the_key_of_an_agents_store_is_changed_and_moved_to_a_credential_with_a_
     assert!(!key.exists(), "no key lies beside the store");
 }
 
+/// Look for the key beside the store, whatever is configured, and there is nothing to compare the log with.
+#[tokio::test]
+async fn the_audit_log_is_compared_with_a_store_whose_key_is_elsewhere() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.agent("agent");
+    let done = agent.run(&["exec", "disable_user", "--system", SYSTEM, "--account", JOE]).await;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let key = agent.folder().join("state/store.key");
+    let credentials = credential(agent.folder(), "store.key", &std::fs::read(&key).unwrap());
+    std::fs::remove_file(&key).unwrap();
+    name_key(&agent, "store.key");
+    agent.set_credentials(credentials);
+    let verified = agent.run(&["audit", "verify"]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    assert!(verified.out.contains("holds what the agent's store remembers"), "{verified:?}");
+    assert!(!key.exists(), "no key lies beside the store");
+}
+
 #[tokio::test]
 async fn the_key_of_a_controllers_store_is_changed_and_moved_to_a_credential() {
     let mut lab = Lab::start(programs()).await;

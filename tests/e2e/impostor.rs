@@ -7,15 +7,20 @@ mod renewal;
 mod stage;
 
 use futures_util::SinkExt as _;
-use postern_protocol::bounded::{Bytes, List};
+use postern_controller_stub::random;
+use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{Extension, Offer, Ping, Rejection};
 use postern_protocol::message::{FromController, FromMember};
+use postern_protocol::seal::{SealContext, SealedField};
+use postern_protocol::task::reset_password;
 use postern_protocol::version::Revisions;
+use postern_protocol::{Epoch, TaskKind, TaskRequest};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use self::stage::{Stage, frame, offer, welcome};
+use crate::JOE;
 
 /// Something a later version may say, and whether whoever does not know it must refuse.
 fn extension(critical: bool) -> List<Extension, 16> {
@@ -103,6 +108,45 @@ async fn f55_an_offer_with_a_critical_extension_is_refused_and_with_another_done
 
     session.send(Offer { ext: extension(false), ..offer(2) }).await;
     session.reported(&offer(2)).await;
+}
+
+/// Leave the comparison out of the dispatcher's `refusal`, and the other account has the password.
+#[tokio::test]
+async fn f50_a_secret_sealed_for_one_account_is_not_used_for_another() {
+    const OTHER: &str = "user0002@acme.example";
+    const PASSWORD: &str = "Se4led-for-one";
+    let stage = Stage::set().await;
+    let (socket, hello) = stage.hello().await;
+    let mut session = stage.welcome(socket, &hello, welcome).await;
+    let reset = |account| {
+        let (account, source) = (Text::new(account).unwrap(), reset_password::Source::Given.into());
+        TaskRequest::ResetPassword(reset_password::Request { account, source, repeat_if_unknown: false })
+    };
+    let params = |request: &TaskRequest| Bytes::new(request.encode().unwrap()).unwrap();
+    let (request, kind) = (reset(JOE), TaskKind::ResetPassword);
+    let plain = offer(1);
+    let target = request.target();
+    let context = SealContext { task: plain.task, kind, system: &plain.system, target: &target };
+    let keys: Vec<_> = hello.sealing_keys.iter().map(|key| key.public).collect();
+    let name = reset_password::PASSWORD;
+    let field = SealedField::seal(context, name, PASSWORD.as_bytes(), &keys, &mut random::generator()).unwrap();
+    let sealed = List::new(vec![field]).unwrap();
+    let honest = Offer { kind: kind.into(), params: params(&request), target, sealed, ..plain };
+
+    session.send(Offer { params: params(&reset(OTHER)), ..honest.clone() }).await;
+    let answer = |frame: &FromMember| match frame {
+        FromMember::Reject(reject) => Some(Ok((reject.reason.known(), reject.retry_after_ms))),
+        FromMember::Report(report) => Some(Err(report.clone())),
+        _ => None,
+    };
+    let answer = session.until(answer).await;
+    assert!(!stage.lab.salesforce.password_is(OTHER, PASSWORD), "{answer:?}");
+    assert_eq!(answer, Ok((Some(Rejection::Invalid), 0)));
+
+    let honest = Offer { epoch: Epoch(2), ..honest };
+    session.send(honest.clone()).await;
+    session.reported(&honest).await;
+    assert!(stage.lab.salesforce.password_is(JOE, PASSWORD));
 }
 
 /// It speaks more frames, and more revisions of them, than this agent.

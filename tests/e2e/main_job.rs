@@ -1,6 +1,7 @@
 //! A task dispatched by the controller changes a Salesforce user, and its outcome comes back.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 
 use postern_tests::lab::SYSTEM;
 use postern_tests::{Lab, wait_for};
@@ -95,6 +96,9 @@ async fn no_program_dumps_core() {
         let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
         assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..], ["0", "0", "bytes"], "{core}");
+        // Of a process that is not dumpable, these files are root's, whoever runs it.
+        let owner = std::fs::metadata(format!("/proc/{pid}/maps")).unwrap().uid();
+        assert_eq!(owner, 0, "process {pid} can be dumped");
     }
 }
 

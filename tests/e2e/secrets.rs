@@ -1,13 +1,15 @@
 //! Secrets are where they belong and nowhere else, whatever is done with them and whoever repeats them.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use postern_fail_point::Point;
-use postern_tests::lab::{AgentOptions, SYSTEM, SignIn};
+use postern_tests::lab::{AgentOptions, JWT_KEY, SYSTEM, SignIn};
 use postern_tests::leak::{Search, Wanted};
-use postern_tests::proxy::{Passing, Tap};
+use postern_tests::proxy::{ConnectProxy, Manner, Passing, Tap};
 use postern_tests::{Agent, Lab, wait_for};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -22,8 +24,10 @@ const REPEATED: &str = r#"Re<peated>&"P4ss"\wörd %+"#;
 const IMPORTED: &str = r#"Im<ported>&"P4ss"\wörd %+"#;
 const IMPORTED_AND_REPEATED: &str = r#"Im<repeated>&"P4ss"\wörd %+"#;
 /// Where secrets live.
-const HOMES: [&str; 10] = [
+const HOMES: [&str; 12] = [
     "consumer-secret",
+    "jwt.pem",
+    "token",
     "password",
     "security-token",
     "current.pem",
@@ -46,7 +50,12 @@ struct Scene {
 }
 
 impl Scene {
-    async fn set() -> Self {
+    async fn set(sign_in: SignIn) -> Self {
+        Self::set_with(sign_in, String::new()).await
+    }
+
+    /// The same with more lines for the connected system.
+    async fn set_with(sign_in: SignIn, salesforce_section: String) -> Self {
         let lab = Lab::start(programs()).await;
         let line = Arc::new(Mutex::new(Vec::new()));
         let capture = Arc::clone(&line);
@@ -60,7 +69,8 @@ impl Scene {
         };
         let tap = Tap::open(&lab.controller, &lab.folder().join("agent"), judge).await;
         let options = AgentOptions {
-            sign_in: SignIn::Soap,
+            sign_in,
+            salesforce_section,
             agent_section: "log_level = \"trace\"".to_owned(),
             controller_section: format!("urls = [\"{}\"]", tap.url()),
             ..AgentOptions::default()
@@ -96,7 +106,7 @@ fn repeats(path: &str, message: String) -> Fault {
 /// Planted were words of Salesforce's that are taken as they are, and a password in what is told of progress.
 #[tokio::test]
 async fn f52_no_secret_is_found_anywhere_in_any_form() {
-    let mut scene = Scene::set().await;
+    let mut scene = Scene::set(SignIn::Soap).await;
     let mut wanted = vec![
         Wanted::new("the given password", GIVEN.as_bytes()),
         Wanted::new("the password that was repeated", REPEATED.as_bytes()),
@@ -219,12 +229,17 @@ impl Scene {
     }
 
     /// Looks through everything that is there.
-    async fn search(mut self, wanted: Vec<Wanted>) {
+    async fn search(self, wanted: Vec<Wanted>) {
+        self.memory_holds_keys_alone(&wanted).await;
+        self.search_words(wanted).await;
+    }
+
+    /// Looks through all that was written, answered, sent and printed.
+    async fn search_words(mut self, wanted: Vec<Wanted>) {
         self.printed.push_str(&self.agent.status().await.to_string());
         for list in [&["task", "list"][..], &["member", "list"], &["system", "list"], &["status"]] {
             self.cli(list).await;
         }
-        self.memory_holds_keys_alone(&wanted).await;
         // What is no secret has to be found, or nothing was looked at.
         let member = Wanted::new("the member", self.agent.member().as_bytes());
         let account = Wanted::new("the account", JOE.as_bytes());
@@ -281,4 +296,69 @@ async fn an_agent_that_has_signed_in_keeps_no_credential_in_memory() {
         memory_holds_alone(&[], "the agent's memory", agent.pid(), agent.member(), &secrets).await;
         assert_eq!(agent.terminate().await, Some(0));
     }
+}
+
+/// The lines of a private key that are not public, as they stand in its file and as the bytes that they are.
+fn of_private_key(pem: &str) -> Vec<Wanted> {
+    let is_whole = |line: &&str| line.len() == 64;
+    // Before them are the version and the modulus.
+    let lines = pem.lines().skip_while(|line| !line.starts_with("-----BEGIN")).skip(1).skip(8).filter(is_whole);
+    let wanted: Vec<Wanted> = lines
+        .flat_map(|line| {
+            let bytes = BASE64.decode(line.as_bytes()).unwrap();
+            [Wanted::new("the JWT's key in PEM", line.as_bytes()), Wanted::new("the JWT's key", &bytes)]
+        })
+        .collect();
+    assert!(wanted.len() > 20, "it was looked at");
+    wanted
+}
+
+/// What the story with SOAP does not have: the other ways to sign in, and what else lets somebody in somewhere.
+#[tokio::test]
+async fn f52_no_credential_of_any_sign_in_is_found_anywhere() {
+    for sign_in in [SignIn::ClientCredentials, SignIn::Jwt] {
+        let proxy_password = "Pr0xy-pass-word";
+        let asks = Manner::Basic { username: "postern".to_owned(), password: proxy_password.to_owned() };
+        let proxy = ConnectProxy::start(asks).await;
+        let secrets = tempfile::tempdir().unwrap();
+        let file = secrets.path().join("proxy-password");
+        std::fs::write(&file, proxy_password).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let (url, file) = (proxy.url(), file.display());
+        let section =
+            format!("proxy = {{ url = \"{url}\", username = \"postern\", password = {{ file = \"{file}\" }} }}");
+        let mut scene = Scene::set_with(sign_in, section).await;
+
+        let key = scene.lab.folder().join("signer.key");
+        let key = key.to_str().unwrap();
+        scene.cli(&["task", "signing-key", key]).await;
+        let submit = ["task", "submit", "disable_user", "--system", SYSTEM, "--account", JOE, "--sign-with", key];
+        let (code, done) = scene.cli(&submit).await;
+        assert!(code == Some(0) && proxy.tunnels() > 0, "{done}");
+
+        let token = std::fs::read_to_string(scene.agent.folder().join("token")).unwrap();
+        let mut wanted = vec![
+            Wanted::new("the consumer secret", salesforce_sim::CONSUMER_SECRET.as_bytes()),
+            Wanted::new("the proxy's password", proxy_password.as_bytes()),
+            Wanted::new("the enrollment token", token.trim().as_bytes()),
+            Wanted::new("the secret of the enrollment token", &secret_of(token.trim())),
+            Wanted::new("the signing key", &std::fs::read(key).unwrap()),
+        ];
+        wanted.extend(of_private_key(JWT_KEY));
+        let sessions = scene.lab.salesforce.sessions();
+        assert!(!sessions.is_empty(), "it has signed in");
+        wanted.extend(sessions.iter().map(|it| Wanted::new("the session with Salesforce", it.expose().as_bytes())));
+
+        let stays = ["the session with Salesforce ", "the proxy's password "];
+        memory_holds_alone(&stays, "the agent's memory", scene.agent.pid(), scene.agent.member(), &wanted).await;
+        let process = scene.lab.controller.pid();
+        memory_holds_alone(&[], "the controller's memory", process, scene.agent.member(), &wanted).await;
+        scene.search_words(wanted).await;
+    }
+}
+
+/// What of a token proves that one has it: before the hash of the CA, which is at its end.
+fn secret_of(token: &str) -> Vec<u8> {
+    let bytes = BASE64URL_NOPAD.decode(token.rsplit_once("token-").unwrap().1.as_bytes()).unwrap();
+    bytes[bytes.len() - 64..bytes.len() - 32].to_vec()
 }

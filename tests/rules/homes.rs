@@ -84,6 +84,13 @@ fn only_spawn_spawns() {
 }
 
 #[test]
+fn no_program_starts_another() {
+    let words = ["CommandExt", "process::Command", "std::process::{", "tokio::process"];
+    let places = away_from_home(&words, |it| it.path == "agent/src/allocator.rs");
+    nothing_breaks("Nothing is started from here but the agent itself, once, by its `allocator`.", &places);
+}
+
+#[test]
 fn only_config_reads_the_environment() {
     let words = ["env::var", "env::var_os", "env::vars", "env::vars_os", "env::args", "env::args_os", "std::env"];
     let is_home =

@@ -26,6 +26,10 @@ pub const UNKNOWN_HOST: &str = "salesforce.invalid";
 /// The cluster of the lab.
 pub const CLUSTER: &str = "pilot";
 
+/// The key that the connected app of the lab's Salesforce knows, in PEM.
+pub const JWT_KEY: &str = include_str!("../../agent/src/connector/salesforce/testdata/pkcs8.pem");
+const JWT_PUBLIC_KEY: &str = include_str!("../../agent/src/connector/salesforce/testdata/public.pem");
+
 /// How a lab is set up.
 #[derive(Debug, Clone)]
 pub struct LabOptions {
@@ -115,6 +119,9 @@ fn org(users: usize) -> OrgSeed {
     let mut org = OrgSeed::acme(users);
     if let Some(license) = org.licenses.first_mut() {
         license.total += 1_000_000;
+    }
+    if let Some(app) = org.apps.first_mut() {
+        app.certificate = Some(JWT_PUBLIC_KEY.to_owned());
     }
     org
 }

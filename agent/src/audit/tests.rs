@@ -101,9 +101,9 @@ async fn a_crash_between_file_and_store_tells_nothing_twice() {
     for written in 1..=3_usize {
         let first = 10 * u64::try_from(written).unwrap();
         lab.commit(first..first + 3).await;
-        let (_, entries) = lab.store().audit_rows().unwrap();
+        let (_, events) = lab.store().audit_rows().unwrap();
         let mut log = Log::open(&directory(lab.folder.path()), lab.store().audit().head()).unwrap().log;
-        log.append(&entries[..written]).unwrap();
+        log.append(&events[..written]).unwrap();
         drop(log);
         lab.restart();
         assert_eq!(lab.write().await.fault, None);
@@ -115,8 +115,8 @@ async fn a_crash_between_file_and_store_tells_nothing_twice() {
 async fn a_crash_before_the_first_line_is_acknowledged_tells_nothing_twice() {
     let mut lab = Lab::new();
     lab.commit(1..=2).await;
-    let (_, entries) = lab.store().audit_rows().unwrap();
-    Log::open(&directory(lab.folder.path()), None).unwrap().log.append(&entries).unwrap();
+    let (_, events) = lab.store().audit_rows().unwrap();
+    Log::open(&directory(lab.folder.path()), None).unwrap().log.append(&events).unwrap();
     lab.restart();
     assert_eq!(lab.write().await.fault, None);
     assert_eq!(lab.numbers(), [1, 2]);
@@ -172,7 +172,7 @@ async fn lines_that_the_store_does_not_know_of_are_told_of() {
     lab.commit(1..=1).await;
     lab.write().await;
     let mut log = Log::open(&directory(lab.folder.path()), lab.store().audit().head()).unwrap().log;
-    log.append(&[Entry { time: 0, event: "{\"number\":99}".to_owned() }]).unwrap();
+    log.append(&[Event { time: 0, what: "{\"number\":99}".to_owned() }]).unwrap();
     lab.commit(2..=2).await;
     lab.restart();
     let fault = lab.write().await.fault.unwrap();

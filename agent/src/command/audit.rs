@@ -75,7 +75,7 @@ async fn remembered(config: &Config) -> Result<(Option<Head>, String), Failed> {
     if !config.state_dir.join("store").exists() {
         return Ok((None, "there is no store to compare it with".to_owned()));
     }
-    let (store, _) = Store::open(&config.state_dir)?;
+    let (store, _) = Store::open_in(&config.home())?;
     Ok((store.audit().head(), "holds what the agent's store remembers".to_owned()))
 }
 

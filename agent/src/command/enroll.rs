@@ -37,9 +37,9 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
     // Everything the request names is on disk before it is sent.
     let (store, _) = Store::open_in(&config.home())?;
     identity.erase_half_made()?;
+    let credential = identity.applicant(token.id, old.as_ref().is_some_and(|old| old.token == Some(token.id)))?;
     let keys = identity.sealing_keys()?;
     let newest = keys.first().ok_or_else(|| Failed::new(Exit::Bug, "there is no sealing key"))?;
-    let credential = identity.applicant(old.as_ref().is_some_and(|old| old.token == Some(token.id)))?;
     let host = host_name();
     let applicant = Applicant {
         incarnation: store.incarnation(),
@@ -86,13 +86,17 @@ fn show(enrolled: &Enrolled, replaces: Option<MemberId>, json: bool) {
             "start it: postern run".to_owned()
         } else {
             format!(
-                "start it (postern run); an operator compares the fingerprint and approves it with: \
-                 postern-controller member approve {}",
+                "start it (postern run); an operator compares the fingerprint and approves it (needs the role \
+                 administrator) with: postern-controller member approve {}",
                 enrolled.member
             )
         };
-        let then =
-            replaces.map(|old| format!("the old member is of no use any more; an operator revokes it: {REVOKE} {old}"));
+        let then = replaces.map(|old| {
+            format!(
+                "the old member is of no use any more; an operator revokes it (needs the role administrator): \
+                 {REVOKE} {old}"
+            )
+        });
         say_pairs(&[
             ("cluster", enrolled.cluster.to_string()),
             ("member", enrolled.member.to_string()),
@@ -122,8 +126,8 @@ fn check_old(old: &Membership, token: &EnrollmentToken, again: bool, state_dir: 
     }
     let message = format!(
         "this agent is member {member} of cluster `{cluster}` already; to enroll it again makes a new member, which an \
-         operator has to approve, and the old one gets no work any more and has to be revoked ({REVOKE} {member}); \
-         add `--again` if that is what you want"
+         operator has to approve, and the old one gets no work any more and has to be revoked ({REVOKE} {member}), \
+         both with the role administrator; add `--again` if that is what you want"
     );
     Err(Failed::new(Exit::Refused, message))
 }

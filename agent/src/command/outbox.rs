@@ -46,7 +46,8 @@ pub(super) fn run(config: &Path, options: &Outbox) -> Result<Exit, Failed> {
         say_json(&json!({ "output": output, "reports": lines.len(), "begun": begun }));
     } else {
         say(format_args!(
-            "{} reports are in `{}`; an operator hands them in with: postern-controller outbox import FILE",
+            "{} reports are in `{}`; an operator hands them in (needs the role administrator) with: postern-controller \
+             outbox import FILE",
             lines.len(),
             output.display()
         ));
@@ -83,6 +84,7 @@ mod tests {
 
     use postern_protocol::MemberId;
     use postern_protocol::bounded::{Bytes, List};
+    use postern_protocol::id::TokenId;
     use postern_protocol::message::v1::TrustBundle;
     use postern_store::private;
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -104,7 +106,8 @@ mod tests {
             controllers: Vec::new(),
             token: None,
         };
-        let credential = identity.applicant(false).unwrap().with_certificate(b"certificate").unwrap();
+        let credential =
+            identity.applicant(TokenId::from_bytes([7; 16]), false).unwrap().with_certificate(b"certificate").unwrap();
         let mut root = CertificateParams::default();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();

@@ -48,7 +48,7 @@ pub struct Effect {
     /// The entry's number, in a batch.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub entry: Option<u64>,
-    /// What the audit calls the entry, if the request says.
+    /// What the audit log calls the entry, if the request says.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key: Option<String>,
     /// The account's name as it was.

@@ -325,6 +325,12 @@ impl Loop {
         }
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| Refusal::lasting(Rejection::Unsupported, crate::chain::Chain(&error).to_string()))?;
+        let target = request.target();
+        // Secrets are bound to what the offer says it is about, and the work is done on what its request names.
+        if offer.target != target {
+            let message = format!("the offer is about `{}`, and its request names `{target}`", offer.target);
+            return Err(Refusal::lasting(Rejection::Invalid, message));
+        }
         self.executor.check(&offer.system, request.kind())?;
         if origin == Origin::Controller {
             self.executor.check_signature(offer)?;

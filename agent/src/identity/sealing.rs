@@ -1,7 +1,7 @@
 //! The file of the keys that secrets for this agent are sealed to.
 
 use postern_agent_core::rotation;
-use postern_protocol::seal::SealingKey;
+use postern_protocol::seal::{MAX_MEMBER_KEYS, SealingKey};
 use postern_protocol::time::UnixMillis;
 use postern_store::private;
 use zeroize::Zeroizing;
@@ -64,6 +64,14 @@ impl IdentityDir {
         let keys = vec![KeptKey::generate()];
         self.store_sealing_keys(&keys)?;
         Ok(keys)
+    }
+
+    /// Makes a new key the newest; what was sealed to those before is still opened.
+    pub(super) fn replace_sealing_key(&self) -> Result<(), IdentityError> {
+        let mut keys = self.sealing_keys()?;
+        keys.truncate(MAX_MEMBER_KEYS - 1);
+        keys.insert(0, KeptKey::generate());
+        self.store_sealing_keys(&keys)
     }
 
     /// Makes these keys durable, and no other: those that are gone are overwritten.

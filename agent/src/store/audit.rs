@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use postern_store::audit::{Entry, Head};
+use postern_store::audit::{Event, Head};
 use postern_store::{Batch, Table, parts};
 use tokio::sync::Notify;
 
@@ -126,7 +126,7 @@ impl Store {
     }
 
     /// The next rows for a file: the number of the last, and what they say.
-    pub fn audit_rows(&self) -> Result<(u64, Vec<Entry>), AgentStoreError> {
+    pub fn audit_rows(&self) -> Result<(u64, Vec<Event>), AgentStoreError> {
         let (written, released) =
             (self.audit.written.load(Ordering::Acquire), self.audit.released.load(Ordering::Acquire));
         let (mut last, mut rows, mut bytes) = (written, Vec::new(), 0);

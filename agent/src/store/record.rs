@@ -12,7 +12,7 @@ use postern_protocol::codes;
 use postern_protocol::message::v1::{MembershipState, Offer, Report};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, Outcome, TaskId};
-use postern_store::audit::{Entry, Head};
+use postern_store::audit::{Event, Head};
 
 use crate::connector::{MAX_EFFECT, MAX_NOTE};
 
@@ -134,15 +134,15 @@ pub fn read_entry(bytes: &[u8]) -> Result<JournalEntry, CodecError> {
 }
 
 /// An event of the audit log: when it was, and what.
-pub fn audit(entry: &Entry) -> Vec<u8> {
-    [entry.time.to_be_bytes().as_slice(), entry.event.as_bytes()].concat()
+pub fn audit(event: &Event) -> Vec<u8> {
+    [event.time.to_be_bytes().as_slice(), event.what.as_bytes()].concat()
 }
 
 /// The event in these bytes.
-pub fn read_audit(bytes: &[u8]) -> Result<Entry, CodecError> {
-    let (time, event) = bytes.split_first_chunk().ok_or_else(|| malformed("an event without its time"))?;
-    let event = String::from_utf8(event.to_vec()).map_err(|_| malformed("an event that is not text"))?;
-    Ok(Entry { time: u64::from_be_bytes(*time), event })
+pub fn read_audit(bytes: &[u8]) -> Result<Event, CodecError> {
+    let (time, what) = bytes.split_first_chunk().ok_or_else(|| malformed("an event without its time"))?;
+    let what = String::from_utf8(what.to_vec()).map_err(|_| malformed("an event that is not text"))?;
+    Ok(Event { time: u64::from_be_bytes(*time), what })
 }
 
 #[derive(Encode, Decode)]

@@ -7,6 +7,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 
+impl Store {
+    /// Opens the store with the key beside it.
+    pub(crate) fn open(state_dir: &std::path::Path) -> Result<(Self, Option<Recovered>), AgentStoreError> {
+        Self::open_in(&Home::with_key_file(state_dir))
+    }
+}
+
 fn offer(n: u8, params: usize) -> Offer {
     Offer {
         task: TaskId::from_bytes([n; 16]),

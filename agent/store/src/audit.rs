@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
-pub use line::{Entry, Line, Wrong};
+pub use line::{Event, Line, Wrong};
 pub use log::{Fault, Log, Opened};
 pub use verify::{Break, Verified, Verifier, VerifyError, Why};
 

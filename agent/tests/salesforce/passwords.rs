@@ -33,6 +33,12 @@ async fn a_made_up_password_reaches_the_requester_alone() {
     assert_eq!(verdict(&conclusion), DONE);
     let password = task.opened(&conclusion);
     assert!(password.len() >= 20 && lab.sim.password_is(USER, &password));
+    let notes = task.notes.lock().unwrap();
+    assert!(!notes.is_empty(), "there is a journal to look at");
+    for entry in notes.iter() {
+        let is_told = entry.note.windows(password.len()).any(|it| it == password.as_bytes());
+        assert!(!is_told, "the password is in a note of the journal");
+    }
 }
 
 /// Feature B4.

@@ -114,14 +114,14 @@ impl Caller {
 
     /// The answer to a caller whose role is too low.
     pub(super) async fn turn_away(&self, least: Role, path: &str) -> Problem {
-        if let Err(stopped) = self.desk.turn_away(self, object(path), least.needed()).await {
+        if let Err(stopped) = self.desk.turn_away(self, object(path), least.needed().to_owned()).await {
             return stopped.into();
         }
         Problem::new(
             StatusCode::FORBIDDEN,
             format!(
                 "this needs a token with the role {least}, and `{}` has {}: use another, or have an administrator make \
-                 one with `postern-controller api-token create --role {least}`",
+                 one with `postern-controller api-token create --name NAME --role {least}`",
                 self.known.name, self.known.role
             ),
         )

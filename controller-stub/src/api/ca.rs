@@ -52,21 +52,33 @@ pub(super) async fn rotate(
 
 /// The root is on disk before anybody hears of it.
 async fn begin(api: &Api, caller: &Caller, kept: Option<RootNo>) -> Result<Json<CaView>, Problem> {
-    let number = api.desk.look(move |state, _| state.root_to_come(kept)).await??;
-    let directory = api.data_dir.clone();
-    let open = if kept.is_some() { Root::open } else { Root::make };
-    let opened = blocking(move || open(&directory, number, clock::wall())).await;
-    let root = opened.map_err(|error: CaError| {
-        let status = if kept.is_some() { StatusCode::CONFLICT } else { StatusCode::INTERNAL_SERVER_ERROR };
-        Problem::new(status, Chain(&error).to_string())
-    })?;
+    let root = match root_to_come(api, kept).await {
+        Ok(root) => root,
+        Err(problem) => {
+            let on = kept.map_or_else(|| "begin".to_owned(), |root| format!("begin, root {root}"));
+            api.desk.turn_away(caller, on, problem.detail.clone()).await?;
+            return Err(problem);
+        }
+    };
     Point::RootMade.reach();
-    let decided = api.desk.act(caller, format!("begin, root {number}"), move |state, at| {
+    let decided = api.desk.act(caller, format!("begin, root {}", root.number()), move |state, at| {
         let view = state.begin_rotation(root, at)?;
         Ok((view, state.newest_root()))
     });
     let (view, newest) = decided.await?;
     with_kept(api, view, newest).await
+}
+
+/// The root that a rotation would begin with, from the disk or made there.
+async fn root_to_come(api: &Api, kept: Option<RootNo>) -> Result<Root, Problem> {
+    let number = api.desk.look(move |state, _| state.root_to_come(kept)).await??;
+    let directory = api.data_dir.clone();
+    let open = if kept.is_some() { Root::open } else { Root::make };
+    let opened = blocking(move || open(&directory, number, clock::wall())).await;
+    opened.map_err(|error: CaError| {
+        let status = if kept.is_some() { StatusCode::CONFLICT } else { StatusCode::INTERNAL_SERVER_ERROR };
+        Problem::new(status, Chain(&error).to_string())
+    })
 }
 
 /// Adds the roots whose files are there although nobody trusts them.

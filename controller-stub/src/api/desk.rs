@@ -44,10 +44,10 @@ impl Desk {
         self.act_told(0, caller, |_| on, work).await
     }
 
-    /// Tells of somebody who may not do what it asked for.
-    pub(super) async fn turn_away(&self, caller: &Caller, on: String, why: &'static str) -> Result<(), Stopped> {
+    /// Tells of somebody who may not do what it asked for, or of what is refused before the state can be asked to do it.
+    pub(super) async fn turn_away(&self, caller: &Caller, on: String, why: String) -> Result<(), Stopped> {
         let (by, act) = (caller.by(), caller.act);
-        self.handle.ask(move |state, at| state.audit(&by, act, &on, Some(why), at)).await
+        self.handle.ask(move |state, at| state.audit(&by, act, &on, Some(&why), at)).await
     }
 
     /// [`Desk::act`] for work that adds about `bytes` to the commit, and whose result is part of what is told of it.

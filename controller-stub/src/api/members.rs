@@ -35,44 +35,63 @@ pub(super) async fn remove(
     Ok(Json(api.desk.act(&caller, member.to_string(), move |state, at| state.remove_member(member, at)).await?))
 }
 
+#[derive(Debug, Deserialize)]
+pub(super) struct How {
+    hard: Option<bool>,
+}
+
 pub(super) async fn approve(
     api: State<Api>,
     caller: Caller,
     member: Path<String>,
+    how: Query<How>,
 ) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Approve).await
+    act(&api, &caller, &member, Action::Approve, &how).await
 }
 
-pub(super) async fn revoke(api: State<Api>, caller: Caller, member: Path<String>) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Revoke).await
+pub(super) async fn revoke(
+    api: State<Api>,
+    caller: Caller,
+    member: Path<String>,
+    how: Query<How>,
+) -> Result<Json<MemberView>, Problem> {
+    act(&api, &caller, &member, Action::Revoke, &how).await
 }
 
-pub(super) async fn enable(api: State<Api>, caller: Caller, member: Path<String>) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Enable).await
+pub(super) async fn enable(
+    api: State<Api>,
+    caller: Caller,
+    member: Path<String>,
+    how: Query<How>,
+) -> Result<Json<MemberView>, Problem> {
+    act(&api, &caller, &member, Action::Enable, &how).await
 }
 
-pub(super) async fn drain(api: State<Api>, caller: Caller, member: Path<String>) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Drain).await
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct How {
-    hard: Option<bool>,
+pub(super) async fn drain(
+    api: State<Api>,
+    caller: Caller,
+    member: Path<String>,
+    how: Query<How>,
+) -> Result<Json<MemberView>, Problem> {
+    act(&api, &caller, &member, Action::Drain, &how).await
 }
 
 pub(super) async fn disable(
     api: State<Api>,
     caller: Caller,
     member: Path<String>,
-    Query(how): Query<How>,
+    how: Query<How>,
 ) -> Result<Json<MemberView>, Problem> {
-    let action = if how.hard.unwrap_or(false) { Action::DisableHard } else { Action::Disable };
-    act(&api, &caller, &member, action).await
+    act(&api, &caller, &member, Action::Disable, &how).await
 }
 
-async fn act(api: &Api, caller: &Caller, member: &str, action: Action) -> Result<Json<MemberView>, Problem> {
+async fn act(api: &Api, caller: &Caller, member: &str, action: Action, how: &How) -> Result<Json<MemberView>, Problem> {
     let member = parse_member(member)?;
-    let on = if action == Action::DisableHard { format!("{member}, hard") } else { member.to_string() };
+    let (action, on) = match how.hard {
+        None | Some(false) => (action, member.to_string()),
+        Some(true) if action == Action::Disable => (Action::DisableHard, format!("{member}, hard")),
+        Some(true) => return Err(Problem::field("hard", "only `disable` can be hard")),
+    };
     Ok(Json(api.desk.act(caller, on, move |state, at| state.act_on_member(member, action, at)).await?))
 }
 

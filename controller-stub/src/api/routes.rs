@@ -18,7 +18,7 @@ use crate::access::Role::{Administrator, Operator, Viewer};
 /// The largest JSON body: the largest task is about 90 KiB, a third more in base64.
 const MAX_BODY: usize = 256 * 1024;
 
-/// Who may do what. A member's `{…}` stands for any value.
+/// Who may do what. A path's `{…}` stands for any value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permission {
     /// The method.

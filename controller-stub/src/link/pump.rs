@@ -36,6 +36,9 @@ const MAX_WAITING: usize = 256;
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the last frames of a session may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a session goes on that the state has ended. What a member that was revoked takes out is nothing any more, but
+/// it must not hold its connection for as long as it likes by reading nothing.
+const PARTING: Duration = Duration::from_millis(500);
 /// How many frames that cannot be read a session survives: enough for a newer peer, too few for a flood.
 const MAX_UNREADABLE: u32 = 100;
 
@@ -82,7 +85,8 @@ pub(super) async fn run(
     let (sink, mut stream) = socket.split();
     let (frames, to_write) = mpsc::channel(1);
     let (words, mut heard) = mpsc::channel(WORDS);
-    let own = SessionHandle { words, cut: CancellationToken::new() };
+    let own = SessionHandle { words, cut: CancellationToken::new(), over: CancellationToken::new() };
+    let over = own.over.clone();
     let member = peer.member;
     let mut pump = Pump {
         machine: ControllerSession::new(link.heartbeat, clock::now()),
@@ -99,26 +103,41 @@ pub(super) async fn run(
         incoming: Incomings::default(),
         unreadable: 0,
     };
-    let mut writer = std::pin::pin!(write_frames(sink, to_write));
-    let end = tokio::select! {
-        () = &mut writer => End::Silent,
-        end = pump.pump(&frames, &mut heard, &mut stream, &stop) => end,
-    };
-    if let Some(session) = pump.session {
-        let _ = pump.link.handle.tell(0, move |state, at| state.disconnect(member, session, at)).await;
-    }
-    if matches!(end, End::AfterLastWords) {
-        let last_words = async {
-            pump.take_transmits();
-            for frame in pump.control.drain(..) {
-                if let Ok(bytes) = frame.encode() {
-                    let _ = frames.send(bytes).await;
-                }
-            }
-            drop(frames);
+    let session = async {
+        let mut writer = std::pin::pin!(write_frames(sink, to_write));
+        let end = tokio::select! {
+            () = &mut writer => End::Silent,
+            end = pump.pump(&frames, &mut heard, &mut stream, &stop) => end,
         };
-        let finished = async { tokio::join!(last_words, &mut writer) };
-        let _ = tokio::time::timeout(LAST_WORDS, finished).await;
+        if let Some(session) = pump.session {
+            let _ = pump.link.handle.tell(0, move |state, at| state.disconnect(member, session, at)).await;
+        }
+        if matches!(end, End::AfterLastWords) {
+            let last_words = async {
+                pump.take_transmits();
+                for frame in pump.control.drain(..) {
+                    if let Ok(bytes) = frame.encode() {
+                        let _ = frames.send(bytes).await;
+                    }
+                }
+                drop(frames);
+            };
+            let finished = async { tokio::join!(last_words, &mut writer) };
+            let _ = tokio::time::timeout(LAST_WORDS, finished).await;
+        }
+    };
+    until_parted(&over, session).await;
+}
+
+/// Goes on with a session until it ends, and no longer than [`PARTING`] once the state has ended it.
+async fn until_parted(over: &CancellationToken, session: impl Future<Output = ()>) {
+    let parted = async {
+        over.cancelled().await;
+        tokio::time::sleep(PARTING).await;
+    };
+    tokio::select! {
+        () = session => (),
+        () = parted => tracing::info!("a member did not take the last word of its session: its connection is cut"),
     }
 }
 
@@ -446,6 +465,8 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
+    use tokio::time::Instant;
+
     use super::*;
 
     /// A member that takes nothing.
@@ -477,5 +498,30 @@ mod tests {
         let (frames, to_write) = mpsc::channel(1);
         let says = async { while frames.send(vec![0]).await.is_ok() {} };
         tokio::join!(write_frames(Stuck, to_write), says);
+    }
+
+    /// Leave the cut out, and a member that was revoked keeps its connection for as long as the writer is patient.
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_the_state_ended_is_cut_within_a_second_although_nothing_is_taken() {
+        let over = CancellationToken::new();
+        let (frames, to_write) = mpsc::channel(1);
+        let stuck = async {
+            let says = async { while frames.send(vec![0]).await.is_ok() {} };
+            tokio::join!(write_frames(Stuck, to_write), says);
+        };
+        let session = until_parted(&over, stuck);
+        let said = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            over.cancel();
+            Instant::now()
+        };
+        let (ended, said) = tokio::join!(
+            async {
+                session.await;
+                Instant::now()
+            },
+            said
+        );
+        assert!(ended - said < Duration::from_secs(1), "{:?}", ended - said);
     }
 }

@@ -170,8 +170,9 @@ impl ApiTokens {
         Write::ForgetApiToken(id)
     }
 
-    fn administrators(&self, wall: UnixMillis) -> impl Iterator<Item = &ApiTokenRecord> {
-        self.records.values().filter(move |it| it.role == Role::Administrator && !has_run_out(it.expires, wall))
+    /// Tokens of administrators that do not run out by themselves: one of them is always there.
+    fn administrators(&self) -> impl Iterator<Item = &ApiTokenRecord> {
+        self.records.values().filter(|it| it.role == Role::Administrator && it.expires.is_none())
     }
 
     fn view(&self, record: &ApiTokenRecord, wall: UnixMillis) -> ApiTokenView {
@@ -254,11 +255,11 @@ impl State {
             field: Some("token"),
             message: format!("there is no token `{which}`: see `postern-controller api-token list`"),
         })?;
-        if !self.api_tokens.administrators(at.wall).any(|it| it.id != found.id) {
+        if found.expires.is_none() && !self.api_tokens.administrators().any(|it| it.id != found.id) {
             return Err(Refusal::new(
                 RefusalKind::Conflict,
-                "this is the last administrator's token: make another first with `postern-controller api-token create \
-                 --role administrator`",
+                "this is the last administrator's token that does not run out: make another first with \
+                 `postern-controller api-token create --name NAME --role administrator`",
             ));
         }
         let view = self.api_tokens.view(found, at.wall);
@@ -276,8 +277,8 @@ impl State {
     /// Whether a new token for the first administrator is to be made: nobody is one any more, the file was emptied to ask
     /// for it, or it does not hold the token that is good. It was taken away then, or a crash came between the file and
     /// the ledger.
-    pub fn wants_bootstrap(&self, file: TokenFile, at: Moment) -> bool {
-        let nobody = self.api_tokens.administrators(at.wall).next().is_none();
+    pub fn wants_bootstrap(&self, file: TokenFile) -> bool {
+        let nobody = self.api_tokens.administrators().next().is_none();
         let is_lost = self.bootstrap().is_some_and(|it| file != TokenFile::Holds(Some(it)));
         nobody || file == TokenFile::Empty || is_lost
     }

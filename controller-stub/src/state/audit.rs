@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use postern_protocol::id::{ApiTokenId, ApiTokenName};
-use postern_store::audit::{Entry, Head};
+use postern_store::audit::{Event, Head};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -47,7 +47,7 @@ pub struct By {
 const CONTROLLER: &str = "controller";
 
 #[derive(Serialize)]
-struct Event<'a, B: Serialize> {
+struct Act<'a, B: Serialize> {
     by: B,
     act: &'a str,
     on: &'a str,
@@ -98,7 +98,7 @@ impl State {
     /// Something was done through the API, or refused. Refusals of one token in a flood are counted, not told.
     pub fn audit(&mut self, by: &By, act: &str, on: &str, refused: Option<&str>, at: Moment) {
         let Some(why) = refused else {
-            return self.audit_row(&Event { by, act, on: clip(on), result: "done", why: None, left_out: None }, at);
+            return self.audit_row(&Act { by, act, on: clip(on), result: "done", why: None, left_out: None }, at);
         };
         let Audit { refusals, left_out, .. } = &mut self.audit;
         if refusals.take(by.token, at.now).is_err() {
@@ -107,7 +107,7 @@ impl State {
             return;
         }
         let left_out = left_out.remove(&by.token);
-        self.audit_row(&Event { by, act, on: clip(on), result: "refused", why: Some(clip(why)), left_out }, at);
+        self.audit_row(&Act { by, act, on: clip(on), result: "refused", why: Some(clip(why)), left_out }, at);
     }
 
     /// The controller did something by itself, perhaps for a reason, or refused it for one.
@@ -116,7 +116,7 @@ impl State {
             Ok(why) => ("done", why),
             Err(why) => ("refused", Some(why)),
         };
-        self.audit_row(&Event { by: CONTROLLER, act, on: clip(on), result, why: why.map(clip), left_out: None }, at);
+        self.audit_row(&Act { by: CONTROLLER, act, on: clip(on), result, why: why.map(clip), left_out: None }, at);
     }
 
     fn audit_row(&mut self, event: &impl Serialize, at: Moment) {
@@ -150,7 +150,7 @@ impl State {
         Rows {
             known: self.audit_head(),
             last: rows().next_back().map_or(0, |it| it.number),
-            entries: rows().map(|it| Entry { time: it.time.0, event: it.event.clone() }).collect(),
+            events: rows().map(|it| Event { time: it.time.0, what: it.event.clone() }).collect(),
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{PasswordResetBy, ProvisioningOption, SystemRecord};
 use super::{Refusal, RefusalKind};
 
-/// Who is behind a task. The submitter says it: whoever has the API's token is trusted to.
+/// Who is behind a task. The submitter says it: whoever has a token that may submit is trusted to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {

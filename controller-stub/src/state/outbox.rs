@@ -26,8 +26,8 @@ pub enum HandedIn {
 }
 
 impl State {
-    /// An operator hands in what a member owes that was revoked. It counts as it would have in a session, and only if the
-    /// member vouches for it.
+    /// Takes in what a member owes that was revoked. It counts as it would have in a session, and only if the member
+    /// vouches for it.
     pub fn hand_in(&mut self, owed: &OwedReport, at: Moment) -> Result<HandedIn, Refusal> {
         let (record, report) = self.admit_report(owed)?;
         let id = record.id;

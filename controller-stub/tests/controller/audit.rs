@@ -87,6 +87,22 @@ async fn what_was_refused_has_a_line_for_every_route_that_acts() {
     }
 }
 
+/// Its root is looked for, and made, before the state is asked to begin.
+#[tokio::test]
+async fn a_rotation_that_is_refused_before_its_root_is_there_has_its_line() {
+    let lab = Lab::start().await;
+    let begin = async |how: Value| lab.client().post::<Value>("/v1/ca/rotation/begin", &how).await;
+    assert!(begin(json!({ "root": 9 })).await.is_err());
+    begin(json!({})).await.unwrap();
+    assert!(begin(json!({})).await.is_err());
+    let lines = of(&lab, "ca.rotate", 3).await;
+    let told: Vec<_> = lines.iter().map(|it| (it["on"].as_str().unwrap(), it["result"].as_str().unwrap())).collect();
+    assert_eq!(told, [("begin, root 9", "refused"), ("begin, root 2", "done"), ("begin", "refused")]);
+    assert!(lines[0]["why"].as_str().unwrap().contains("never was a root 9"), "{}", lines[0]);
+    assert!(lines[2]["why"].as_str().unwrap().contains("under way"), "{}", lines[2]);
+    assert!(lines.iter().all(|it| it["by"]["name"] == "bootstrap"), "{lines:?}");
+}
+
 /// Write every refusal down and the log grows by a thousand lines.
 #[tokio::test]
 async fn a_flood_of_refusals_is_counted_and_not_written_down() {

@@ -1,14 +1,17 @@
 //! Who gets a session, and what a session survives.
 
+use std::cell::Cell;
+
+use futures_util::{SinkExt as _, StreamExt as _};
 use postern_controller_stub::ca::Authority;
 use postern_controller_stub::clock;
 use postern_protocol::SessionNo;
-use postern_protocol::message::FromController;
-use postern_protocol::message::v1::MembershipState;
+use postern_protocol::message::v1::{MembershipState, Ping};
+use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::{self, Ended};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, PATIENCE};
 use crate::member::{Identity, Session, connect, succeeded};
 
 const WEEK: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 60 * 60);
@@ -135,6 +138,41 @@ async fn a_revoked_member_is_out_at_once_and_stays_out() {
         panic!("welcomed");
     };
     assert_eq!(reason, "revoked");
+}
+
+/// The one that reads nothing has stuffed its queue, so that not even the last word gets into it. Leave `until_parted` out,
+/// and it stays until the writer's patience is over, which the log tells.
+#[tokio::test]
+async fn a_revoked_member_is_out_within_a_second_whether_it_reads_or_not() {
+    let lab = Lab::start().await;
+    let (reads, does_not) = (lab.enroll().await, lab.enroll().await);
+    let mut reading = Session::open(&lab, &reads).await;
+    lab.act(reads.member, "revoke").await.unwrap();
+    let Ended::GoneAway { reason, .. } = reading.ended().await else { panic!("not a goodbye") };
+    assert_eq!(reason, "revoked");
+    while let Some(Ok(_)) = reading.socket.next().await {}
+
+    let mut stuffed = Session::open(&lab, &does_not).await;
+    let ping = FromMember::from(Ping { nonce: 1 }).encode().unwrap();
+    let sent = Cell::new(0_u64);
+    let floods = async {
+        while stuffed.socket.send(Message::Binary(ping.clone().into())).await.is_ok() {
+            sent.set(sent.get() + 1);
+        }
+    };
+    let revokes = async {
+        let mut rested = (0, 0);
+        lab.wait_for("nothing to be taken from it any more", async || {
+            assert!(lab.member(does_not.member).await.connected, "it is there yet");
+            rested = if rested.0 == sent.get() { (rested.0, rested.1 + 1) } else { (sent.get(), 0) };
+            (rested.1 >= 50).then_some(())
+        })
+        .await;
+        lab.act(does_not.member, "revoke").await.unwrap();
+    };
+    let both = async { tokio::join!(floods, revokes) };
+    tokio::time::timeout(2 * PATIENCE, both).await.expect("its connection ends");
+    assert!(!lab.log().contains("does not read what it is sent"), "the writer was not waited for");
 }
 
 /// F55, F56: a frame nobody knows costs an answer, not the session.

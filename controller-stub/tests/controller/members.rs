@@ -72,6 +72,21 @@ async fn a_hard_disable_gives_what_was_not_begun_to_another_member() {
     assert_eq!(lab.task(begun).await.outcome, Some(Outcome::Succeeded));
 }
 
+/// Whoever asks for it means something that nothing but a disable does.
+#[tokio::test]
+async fn only_a_disable_can_be_hard() {
+    let lab = Lab::start().await;
+    let identity = lab.enroll().await;
+    for action in ["approve", "enable", "drain", "revoke"] {
+        let refused = lab.act(identity.member, &format!("{action}?hard=true")).await.unwrap_err();
+        assert!(refused.text.contains("only `disable` can be hard"), "{}", refused.text);
+    }
+    assert_eq!(lab.member(identity.member).await.state, MembershipState::Enabled);
+    lab.act(identity.member, "drain?hard=false").await.unwrap();
+    lab.act(identity.member, "disable?hard=true").await.unwrap();
+    assert_eq!(lab.member(identity.member).await.state, MembershipState::Disabled);
+}
+
 /// An inventory that was on its way when the member was disabled may call unbegun what has begun since. Leave the
 /// second asking out of `push_state`, and the task goes to another member on its word.
 #[tokio::test]

@@ -99,7 +99,7 @@ pub struct Hello {
 codes! {
     /// What a member may do.
     pub enum MembershipState {
-        /// Enrolled, not yet approved by an operator: gets no work.
+        /// Enrolled, not yet approved: gets no work.
         1 Pending = "pending",
         /// Gets work.
         2 Enabled = "enabled",

@@ -33,7 +33,7 @@ pub(super) struct Stage {
     pub(super) authority: Authority,
     listener: TcpListener,
     tls: TlsAcceptor,
-    _lab: Lab,
+    pub(super) lab: Lab,
 }
 
 impl Stage {
@@ -53,7 +53,7 @@ impl Stage {
         let mut agent = lab.agent_with("agent", AgentOptions { controller_section: urls, ..AgentOptions::default() });
         agent.enroll(&lab.controller).await;
         agent.spawn();
-        Self { agent, authority, listener, tls, _lab: lab }
+        Self { agent, authority, listener, tls, lab }
     }
 
     /// The agent's next connection, up to its `Hello`.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::id::RecordId;
+use crate::secret::Secret;
 use crate::soql::plan::Plan;
 use crate::world::{Caller, World};
 
@@ -82,6 +83,10 @@ impl World {
 }
 
 impl Sessions {
+    pub(crate) fn ids(&self) -> Vec<Secret> {
+        self.by_id.keys().map(|id| id.as_str().into()).collect()
+    }
+
     /// Ends one session. Returns whether there was one.
     pub(crate) fn end(&mut self, token: &str) -> bool {
         self.by_id.remove(token).is_some()

@@ -184,6 +184,11 @@ impl Simulator {
         user.and_then(|id| world.tally.wanted_passwords.get(&id).cloned()).unwrap_or_default()
     }
 
+    /// The ids of the sessions that are open.
+    pub fn sessions(&self) -> Vec<Secret> {
+        self.shared.world().sessions.ids()
+    }
+
     /// Makes something go wrong.
     pub fn inject(&self, fault: Fault) {
         self.shared.world().faults.add(fault);

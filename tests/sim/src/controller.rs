@@ -446,7 +446,7 @@ impl World {
         let now = self.controllers.now(self.agenda.now());
         let Some(process) = self.controllers.process.as_mut() else { return };
         let (sender, words) = mpsc::channel(WORDS);
-        let handle = SessionHandle { words: sender, cut: CancellationToken::new() };
+        let handle = SessionHandle { words: sender, cut: CancellationToken::new(), over: CancellationToken::new() };
         let machine = ControllerSession::new(Duration::from_secs(10), now);
         process.sessions.insert(link, Session { member, machine, number: None, handle, words });
         self.wake_session(link);

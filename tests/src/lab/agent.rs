@@ -16,6 +16,8 @@ pub enum SignIn {
     /// OAuth client credentials.
     #[default]
     ClientCredentials,
+    /// OAuth with a JWT that is signed with [`JWT_KEY`](super::JWT_KEY).
+    Jwt,
     /// SOAP `login()`, with the security token at hand and the network to be found out.
     Soap,
 }
@@ -111,6 +113,7 @@ impl Agent {
         };
         std::fs::write(folder.join("salesforce-ca.pem"), ca_pem).expect("the simulator's CA");
         agent.write_secret("consumer-secret", salesforce_sim::CONSUMER_SECRET);
+        agent.write_secret("jwt.pem", super::JWT_KEY);
         agent.write_secret("password", salesforce_sim::ADMIN_PASSWORD);
         agent.write_secret("security-token", salesforce_sim::ADMIN_TOKEN);
         std::fs::write(agent.config(), agent.configuration(salesforce, options)).expect("the agent's configuration");
@@ -124,6 +127,12 @@ impl Agent {
                 "method = \"oauth-client-credentials\"\nconsumer_key = \"{}\"\nconsumer_secret = {{ file = \
                  \"{folder}/consumer-secret\" }}",
                 salesforce_sim::CONSUMER_KEY
+            ),
+            SignIn::Jwt => format!(
+                "method = \"oauth-jwt\"\nconsumer_key = \"{}\"\nusername = \"{}\"\nprivate_key = {{ file = \
+                 \"{folder}/jwt.pem\" }}",
+                salesforce_sim::CONSUMER_KEY,
+                salesforce_sim::ADMIN
             ),
             SignIn::Soap => format!(
                 "method = \"soap\"\nusername = \"{}\"\npassword = {{ file = \"{folder}/password\" \

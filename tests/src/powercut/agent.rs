@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use futures_util::future;
 use postern_agent::store::{AgentStoreError, Store, spool_id};
 use postern_protocol::StreamId;
-use postern_store::{Spool, SpoolError};
+use postern_store::{Home, Spool, SpoolError};
 
 use super::Wrong;
 use super::dice::Dice;
@@ -27,7 +27,7 @@ const REPEATED: usize = 700;
 ///
 /// What the disk did not do.
 pub fn work(folder: &Path, seed: u64, steps: u64, say: &(impl Fn(Word) + Sync)) -> Result<(), AgentStoreError> {
-    let (store, _) = Store::open(folder)?;
+    let (store, _) = Store::open_in(&Home::with_key_file(folder))?;
     let begun = store.restore()?.session.0;
     say(Word::Opened(HEXLOWER.encode(store.incarnation().as_bytes())));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -131,7 +131,7 @@ fn fact(store: &Store) -> Result<u64, AgentStoreError> {
 /// What is not as it must be.
 pub fn audit(folder: &Path, seed: u64, told: &Told) -> Result<Told, Wrong> {
     let unopenable = |error: AgentStoreError| Wrong::Unopenable(chain(&error));
-    let (store, recovered) = Store::open(folder).map_err(unopenable)?;
+    let (store, recovered) = Store::open_in(&Home::with_key_file(folder)).map_err(unopenable)?;
     if let Some(aside) = recovered.and_then(|it| it.moved_aside) {
         return Err(Wrong::Unopenable(aside.reason));
     }

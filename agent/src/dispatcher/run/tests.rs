@@ -286,6 +286,28 @@ async fn f51_a_forged_task_is_rejected_for_good_before_anything_is_done() {
     ended.unwrap();
 }
 
+/// Leave the comparison out of `refusal`, and the task is accepted.
+#[tokio::test]
+async fn f50_an_offer_about_another_account_than_its_request_names_is_rejected_for_good() {
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_with(Arc::new(Changing));
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        for target in ["joe", "", "CEO"] {
+            dispatcher.frame(Offer { target: Text::clipped(target), ..disable(1, "ceo") }.into()).await;
+            let answer = next(&mut sent, |frame| matches!(frame, FromMember::Reject(_) | FromMember::Accept(_))).await;
+            let FromMember::Reject(Reject { reason, retry_after_ms, message, .. }) = answer else {
+                panic!("{answer:?}")
+            };
+            assert_eq!((reason.known(), retry_after_ms), (Some(Rejection::Invalid), 0));
+            assert!(message.contains(&format!("about `{target}`, and its request names `ceo`")), "{message}");
+        }
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
 impl Dispatcher {
     async fn connect(&self, ttl: Duration, frames: Frames) {
         let enabled = Membership { state: MembershipState::Enabled, epoch: Epoch(1), hard: false };

@@ -34,7 +34,7 @@ fn ending(outcome: Outcome, certainty: Certainty, changed: Changed) -> Ending {
 }
 
 fn read(events: &[Vec<u8>]) -> Vec<Value> {
-    events.iter().map(|event| serde_json::from_str(&record::read_audit(event).unwrap().event).unwrap()).collect()
+    events.iter().map(|event| serde_json::from_str(&record::read_audit(event).unwrap().what).unwrap()).collect()
 }
 
 /// Outcome, certainty and whether it was found, of each event.

@@ -15,30 +15,30 @@ const HASH: &str = ",\"hash\":\"";
 /// Digits of a hash.
 const DIGITS: usize = 64;
 
-/// What is to become a line.
+/// Something that happened, on its way to become a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct Event {
     /// When it happened, in milliseconds of Unix time.
     pub time: u64,
     /// What happened: a JSON object on one line.
-    pub event: String,
+    pub what: String,
 }
 
-impl Entry {
+impl Event {
     /// The line that follows `head`, with its line feed, and the head it makes.
     ///
     /// # Errors
     ///
     /// [`AuditError::Event`].
     pub fn after(&self, head: Head) -> Result<(String, Head), AuditError> {
-        let Self { time, event } = self;
-        let is_object = event.starts_with('{') && event.ends_with('}');
-        if !is_object || event.len() > MAX_EVENT || event.bytes().any(|byte| byte < b' ') {
-            return Err(AuditError::Event { len: event.len() });
+        let Self { time, what } = self;
+        let is_object = what.starts_with('{') && what.ends_with('}');
+        if !is_object || what.len() > MAX_EVENT || what.bytes().any(|byte| byte < b' ') {
+            return Err(AuditError::Event { len: what.len() });
         }
         let time = Timestamp::from_millisecond(i64::try_from(*time).unwrap_or(0)).unwrap_or_default();
         let (number, prev) = (head.number.saturating_add(1), HEXLOWER.encode(&head.hash));
-        let mut line = format!("{{\"no\":{number},\"time\":\"{time:.3}\",\"event\":{event}{PREV}{prev}\"");
+        let mut line = format!("{{\"no\":{number},\"time\":\"{time:.3}\",\"event\":{what}{PREV}{prev}\"");
         let hash: [u8; 32] = Sha256::digest(&line).into();
         // Writing to a string does not fail.
         let _ = writeln!(line, "{HASH}{}\"}}", HEXLOWER.encode(&hash));

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use super::line::{Entry, Line};
+use super::line::{Event, Line};
 use super::verify::{Lines, Next, follow};
 use super::{AuditError, FILE_BYTES, Head, file, files};
 use crate::private;
@@ -19,7 +19,11 @@ pub struct Log {
     number: u32,
     /// The newest file and how much of it is written; `None`: the next line begins a new one.
     file: Option<(File, u64)>,
+    sync: SyncFile,
 }
+
+/// What makes the content of a file durable.
+pub(super) type SyncFile = fn(&File) -> io::Result<()>;
 
 /// A log that was opened, and what was found.
 #[derive(Debug)]
@@ -82,10 +86,21 @@ impl Log {
     ///
     /// When the directory or the newest file cannot be read or written. What is wrong in the log itself is no error.
     pub fn open(directory: &Path, known: Option<Head>) -> Result<Opened, AuditError> {
+        Self::open_with(directory, known, File::sync_all)
+    }
+
+    pub(super) fn open_with(directory: &Path, known: Option<Head>, sync: SyncFile) -> Result<Opened, AuditError> {
         private::directory(directory)?;
         let files = files(directory)?;
         let number = files.last().map_or(0, |(number, _)| *number);
-        let mut log = Self { directory: directory.to_owned(), head: known.unwrap_or_default(), number, file: None };
+        let head = known.unwrap_or_default();
+        let mut log = Self { directory: directory.to_owned(), head, number, file: None, sync };
+        // A process that was killed may have left lines that only the system's memory holds, and a line that counts is
+        // kept nowhere else.
+        if let Some((_, newest)) = files.last() {
+            File::open(newest).and_then(|file| sync(&file)).map_err(AuditError::io("sync", newest))?;
+            private::sync_parent(newest)?;
+        }
         let (mut newest, mut head) = (Scan::default(), None);
         for (index, (_, path)) in files.iter().rev().enumerate() {
             let scan = scan(path, known)?;
@@ -114,11 +129,16 @@ impl Log {
             let found = file.metadata().map_err(error())?.len();
             cut = found.saturating_sub(newest.len);
             if cut > 0 {
-                file.set_len(newest.len).and_then(|()| file.sync_all()).map_err(error())?;
+                file.set_len(newest.len).and_then(|()| sync(&file)).map_err(error())?;
             }
             log.file = Some((file, newest.len));
         }
         Ok(Opened { log, cut, fault })
+    }
+
+    #[cfg(test)]
+    pub(super) fn sync_with(&mut self, sync: SyncFile) {
+        self.sync = sync;
     }
 
     /// The last line.
@@ -131,10 +151,10 @@ impl Log {
     /// # Errors
     ///
     /// None of them counts as written then, and the same may be tried again.
-    pub fn append<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) -> Result<Head, AuditError> {
+    pub fn append<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) -> Result<Head, AuditError> {
         let (mut text, mut head) = (String::new(), self.head);
-        for entry in entries {
-            let (line, next) = entry.after(head)?;
+        for event in events {
+            let (line, next) = event.after(head)?;
             text.push_str(&line);
             head = next;
         }
@@ -144,7 +164,7 @@ impl Log {
         self.make_way(text.len().try_into().unwrap_or(u64::MAX))?;
         let path = file(&self.directory, self.number);
         if let Some((file, len)) = &mut self.file {
-            write(file, *len, text.as_bytes()).map_err(AuditError::io("write", &path))?;
+            write(file, *len, text.as_bytes(), self.sync).map_err(AuditError::io("write", &path))?;
             *len += u64::try_from(text.len()).unwrap_or(u64::MAX);
         }
         self.head = head;
@@ -173,13 +193,16 @@ fn is_there(file: &File, path: &Path) -> bool {
     (ours.dev(), ours.ino()) == (there.dev(), there.ino())
 }
 
-fn write(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
+fn write(file: &File, at: u64, bytes: &[u8], sync: SyncFile) -> io::Result<()> {
     // What a write that failed left behind.
     if file.metadata()?.len() != at {
         file.set_len(at)?;
     }
-    file.write_all_at(bytes, at)?;
-    file.sync_data()
+    file.write_all_at(bytes, at).and_then(|()| sync(file)).inspect_err(|_| {
+        // The system takes for written what it failed to write: another sync would say that all is well. If this fails
+        // too, the next write does it.
+        let _ = file.set_len(at);
+    })
 }
 
 fn scan(path: &Path, known: Option<Head>) -> Result<Scan, AuditError> {

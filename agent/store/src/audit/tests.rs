@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ impl Lab {
     /// With lines 1 to `lines`.
     fn with(lines: u64) -> Self {
         let mut lab = Self::new();
-        lab.log.append(&entries(1..=lines)).unwrap();
+        lab.log.append(&events(1..=lines)).unwrap();
         lab
     }
 
@@ -69,9 +69,9 @@ impl Lab {
     }
 }
 
-fn entries(numbers: impl IntoIterator<Item = u64>) -> Vec<Entry> {
-    let entry = |number| Entry { time: 1_772_352_900_000 + number, event: format!("{{\"did\":\"thing {number}\"}}") };
-    numbers.into_iter().map(entry).collect()
+fn events(numbers: impl IntoIterator<Item = u64>) -> Vec<Event> {
+    let event = |number| Event { time: 1_772_352_900_000 + number, what: format!("{{\"did\":\"thing {number}\"}}") };
+    numbers.into_iter().map(event).collect()
 }
 
 /// The very bytes, for whoever verifies a log without this crate.
@@ -91,7 +91,7 @@ fn the_form_of_a_line_is_for_ever() {
 #[test]
 fn what_was_appended_is_found_whole_over_files_and_restarts() {
     let mut lab = Lab::new();
-    let big = Entry { time: 0, event: format!("{{\"did\":\"{}\"}}", "x".repeat(MAX_EVENT - 10)) };
+    let big = Event { time: 0, what: format!("{{\"did\":\"{}\"}}", "x".repeat(MAX_EVENT - 10)) };
     for _ in 0..2 {
         for _ in 0..150 {
             lab.log.append([&big, &big]).unwrap();
@@ -111,9 +111,9 @@ fn what_was_appended_is_found_whole_over_files_and_restarts() {
 #[test]
 fn an_event_that_would_break_the_form_is_refused() {
     let mut lab = Lab::new();
-    for event in ["", "[]", "{\"a\":\n1}", &format!("{{{}}}", "x".repeat(MAX_EVENT))] {
-        let entry = Entry { time: 0, event: event.to_owned() };
-        assert!(matches!(lab.log.append([&entry]), Err(AuditError::Event { .. })), "{event:.20}");
+    for what in ["", "[]", "{\"a\":\n1}", &format!("{{{}}}", "x".repeat(MAX_EVENT))] {
+        let event = Event { time: 0, what: what.to_owned() };
+        assert!(matches!(lab.log.append([&event]), Err(AuditError::Event { .. })), "{what:.20}");
     }
     assert_eq!(lab.log.head(), Head::default());
 }
@@ -128,8 +128,8 @@ fn an_edited_line_is_named() {
 #[test]
 fn a_line_that_was_edited_with_its_hash_is_named_by_the_next() {
     let lab = Lab::with(5);
-    let head = |number| entries(1..=number).iter().fold(Head::default(), |head, it| it.after(head).unwrap().1);
-    let other = Entry { time: 0, event: "{}".to_owned() }.after(head(2)).unwrap().0;
+    let head = |number| events(1..=number).iter().fold(Head::default(), |head, it| it.after(head).unwrap().1);
+    let other = Event { time: 0, what: "{}".to_owned() }.after(head(2)).unwrap().0;
     lab.rewrite(|lines| lines[2] = other);
     assert_eq!(lab.broken(), (4, Why::Link));
 }
@@ -199,7 +199,7 @@ fn a_log_that_was_written_anew_is_noticed_by_who_knows_a_line() {
     let known = lab.log.head();
     fs::remove_file(lab.file(1)).unwrap();
     lab.reopen(None);
-    lab.log.append(&entries(11..=15)).unwrap();
+    lab.log.append(&events(11..=15)).unwrap();
     let broken = lab.verify(Some(known)).unwrap_err();
     assert_eq!((broken.line, broken.why), (3, Why::Other));
     assert!(lab.verify(None).is_ok());
@@ -212,7 +212,7 @@ fn three_files() -> Lab {
     for number in 2..=3 {
         let newest = lab.file(number - 1);
         fs::rename(&newest, &away).unwrap();
-        lab.log.append(&entries([number.into()])).unwrap();
+        lab.log.append(&events([number.into()])).unwrap();
         fs::rename(&away, &newest).unwrap();
     }
     lab
@@ -256,7 +256,7 @@ fn a_line_that_a_crash_cut_is_cut_off_and_written_again() {
     let mut lab = Lab::with(3);
     let known = lab.log.head();
     let written = lab.text().len();
-    lab.log.append(&entries(4..=4)).unwrap();
+    lab.log.append(&events(4..=4)).unwrap();
     let (text, head) = (lab.text(), lab.log.head());
     for len in (written..text.len()).step_by(3) {
         fs::write(lab.file(1), &text[..len]).unwrap();
@@ -266,7 +266,7 @@ fn a_line_that_a_crash_cut_is_cut_off_and_written_again() {
             torn.extend_from_slice(&[0; 64]);
             fs::write(lab.file(1), torn).unwrap();
             assert_eq!(lab.reopen(known), (u64::try_from(len - written + 64).unwrap(), None));
-            assert_eq!(lab.log.append(&entries(4..=4)).unwrap(), head);
+            assert_eq!(lab.log.append(&events(4..=4)).unwrap(), head);
             assert_eq!(lab.text(), text);
             fs::write(lab.file(1), &text[..len]).unwrap();
         }
@@ -284,7 +284,7 @@ fn a_crash_before_the_first_line_of_a_file_loses_none() {
         assert_eq!(lab.reopen(known).1, None);
         assert_eq!(lab.log.head(), head);
     }
-    lab.log.append(&entries([4])).unwrap();
+    lab.log.append(&events([4])).unwrap();
     assert_eq!(lab.verify(None).unwrap().lines, 4);
 }
 
@@ -297,7 +297,7 @@ fn a_log_that_was_changed_is_gone_on_with_in_a_new_file() {
         change(&lab);
         let before = fs::read(lab.file(1)).unwrap_or_default();
         let (cut, fault) = lab.reopen(remembers.then_some(head));
-        lab.log.append(&entries([4])).unwrap();
+        lab.log.append(&events([4])).unwrap();
         assert_eq!((cut, fs::read(lab.file(1)).unwrap_or_default()), (0, before));
         assert!(lab.verify(None).is_err());
         fault
@@ -315,7 +315,7 @@ fn a_log_that_is_gone_goes_on_behind_what_is_known() {
     let head = lab.log.head();
     fs::remove_file(lab.file(1)).unwrap();
     assert_eq!(lab.reopen(Some(head)), (0, Some(Fault::Short { found: 0, known: 3 })));
-    assert_eq!(lab.log.append(&entries([4])).unwrap().number, 4);
+    assert_eq!(lab.log.append(&events([4])).unwrap().number, 4);
     assert_eq!(lab.broken(), (1, Why::Begins { found: 4 }));
 }
 
@@ -324,7 +324,7 @@ fn the_newest_file_may_be_moved_away_too() {
     let mut lab = Lab::with(3);
     let head = lab.log.head();
     fs::rename(lab.file(1), lab.folder.path().join("old")).unwrap();
-    lab.log.append(&entries([4])).unwrap();
+    lab.log.append(&events([4])).unwrap();
     assert_eq!(Verifier::new(&lab.directory()).after(head).run(|_| ()).unwrap().lines, 1);
 }
 
@@ -333,7 +333,33 @@ fn a_failed_append_is_tried_again_without_a_trace() {
     let mut lab = Lab::with(1);
     // Half of what was to be written, as a full disk leaves it.
     fs::write(lab.file(1), format!("{}{}", lab.text(), "{\"no\":2,\"time\"")).unwrap();
-    lab.log.append(&entries(2..=3)).unwrap();
+    lab.log.append(&events(2..=3)).unwrap();
+    assert_eq!(lab.text(), Lab::with(3).text());
+}
+
+fn fail(_: &File) -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(5))
+}
+
+/// Let `open` not sync, and the lines count.
+#[test]
+fn lines_that_cannot_be_made_durable_do_not_count_when_a_log_is_opened() {
+    let mut lab = Lab::with(3);
+    let head = lab.log.head();
+    assert!(matches!(Log::open_with(&lab.directory(), None, fail), Err(AuditError::Io { .. })));
+    assert_eq!((lab.reopen(None), lab.log.head()), ((0, None), head));
+}
+
+/// Let `write` leave what it failed to sync, and a log that is opened anew finds two lines more.
+#[test]
+fn lines_whose_sync_failed_are_written_anew() {
+    let mut lab = Lab::with(1);
+    let (text, head) = (lab.text(), lab.log.head());
+    lab.log.sync_with(fail);
+    lab.log.append(&events(2..=3)).unwrap_err();
+    assert_eq!((lab.text(), lab.log.head()), (text, head));
+    assert_eq!((lab.reopen(Some(head)), lab.log.head()), ((0, None), head));
+    lab.log.append(&events(2..=3)).unwrap();
     assert_eq!(lab.text(), Lab::with(3).text());
 }
 

@@ -53,6 +53,23 @@ impl Inspection {
         Ok(())
     }
 
+    /// Looks at a file that others may read and none may write, if it is there: this user's, or root's.
+    ///
+    /// # Errors
+    ///
+    /// [`PrivateError::Io`].
+    pub fn unwritable(&mut self, path: &Path) -> Result<(), PrivateError> {
+        let Some(found) = look(path, fs::metadata(path))?.filter(Metadata::is_file) else { return Ok(()) };
+        if ![0, self.user].contains(&found.uid()) {
+            self.add(format!("chown {} {}   # belongs to user {}", self.user, quoted(path), found.uid()));
+        }
+        let mode = found.mode() & 0o7777;
+        if mode & 0o022 != 0 {
+            self.add(format!("chmod go-w {}   # mode {mode:04o}", quoted(path)));
+        }
+        Ok(())
+    }
+
     /// Looks at everything below a directory, and at the directory, which may be a link.
     ///
     /// # Errors
@@ -244,6 +261,23 @@ mod tests {
             assert!(mended.success(), "{line}");
         }
         assert_eq!(self::told(&state), "");
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_is_named_and_one_that_they_may_read_is_not() {
+        let (_folder, state) = state();
+        let file = state.join("store.key");
+        let told = |mode| {
+            set(&file, mode);
+            let mut inspection = Inspection::default();
+            inspection.unwritable(&file).unwrap();
+            inspection.done().err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!((told(0o644), told(0o600)), (String::new(), String::new()));
+        for mode in [0o666, 0o620, 0o602] {
+            let told = told(mode);
+            assert!(told.contains(&format!("chmod go-w '{}'   # mode {mode:04o}", file.display())), "{told}");
+        }
     }
 
     #[test]

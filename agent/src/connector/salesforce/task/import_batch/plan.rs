@@ -31,7 +31,7 @@ pub(super) struct Plan<'a> {
     pub(super) hidden: Vec<Secret>,
     /// What tells a new user from any other, if the entry says.
     pub(super) marker: Option<Json>,
-    /// What the audit calls the entry, if the entry says.
+    /// What the audit log calls the entry, if the entry says.
     pub(super) audit_key: Option<String>,
     /// What the account is called in fields, where those are asked for.
     pub(super) called: InFields,
