@@ -120,6 +120,7 @@ impl App {
         let keys = identity.sealing_keys()?.into_iter().map(|kept| kept.key).collect();
         let keys = SealingKeys::new(keys);
         let (store, recovered) = Store::open_in(&config.home())?;
+        identity.erase_half_made()?;
         if let Some(aside) = recovered.and_then(|recovered| recovered.moved_aside) {
             tracing::error!(
                 moved_to = %aside.to.display(), reason = aside.reason,

@@ -127,17 +127,22 @@ impl IdentityDir {
 
     /// The identity, if this agent is enrolled.
     pub fn load(&self) -> Result<Option<Identity>, IdentityError> {
-        let path = self.file("membership.json");
-        let Some(text) = private::read_if_any(&path, MAX_FILE)? else { return Ok(None) };
-        let membership = serde_json::from_slice(&text)
-            .map_err(|error| IdentityError::Damaged { path, reason: error.to_string() })?;
-        let mut next = self.next()?;
-        let current = match self.credential(CURRENT)?.filter(|it| it.certificate().is_some()) {
+        let Some(membership) = self.membership()? else { return Ok(None) };
+        // A process that died in the middle of an enrollment left that of one member beside that of another.
+        let is_ours = |it: &Credential| !it.is_anothers(&membership.cluster, membership.member);
+        let mut next = self.next()?.filter(is_ours);
+        let current = match self.credential(CURRENT)?.filter(|it| it.certificate().is_some() && is_ours(it)) {
             Some(current) => current,
-            // A process that died in the middle of an enrollment.
             None => next.take().filter(|it| it.certificate().is_some()).ok_or_else(|| self.missing(CURRENT))?,
         };
         Ok(Some(Identity { membership, current, next, trust: self.trust()? }))
+    }
+
+    fn membership(&self) -> Result<Option<Membership>, IdentityError> {
+        let path = self.file("membership.json");
+        let Some(text) = private::read_if_any(&path, MAX_FILE)? else { return Ok(None) };
+        let read = serde_json::from_slice(&text);
+        Ok(Some(read.map_err(|error| IdentityError::Damaged { path, reason: error.to_string() })?))
     }
 
     fn trust(&self) -> Result<Trust, IdentityError> {
@@ -152,8 +157,16 @@ impl IdentityDir {
 
     /// Ends an enrollment in the middle of which a process died: the membership says that its certificate is whole.
     pub fn complete(&self) -> Result<(), IdentityError> {
-        let is_there = |name| self.file(name).try_exists().unwrap_or(true);
-        if is_there("membership.json") && !is_there(CURRENT) && self.has_next() { self.promote_next() } else { Ok(()) }
+        let Some(Membership { cluster, member, .. }) = self.membership()? else { return Ok(()) };
+        let is_over = self.credential(CURRENT)?.is_none_or(|it| it.is_anothers(&cluster, member));
+        let follows = self.next()?.is_some_and(|it| it.certificate().is_some() && !it.is_anothers(&cluster, member));
+        if is_over && follows { self.promote_next() } else { Ok(()) }
+    }
+
+    /// Erases the keys that a process left which died while it wrote them. Only for who has the store: nobody else writes
+    /// then.
+    pub fn erase_half_made(&self) -> Result<(), IdentityError> {
+        [sealing::KEYS, NEXT].iter().try_for_each(|name| Ok(private::erase_half_made(&self.file(name))?))
     }
 
     /// Whether there is a file of what follows the present certificate.
@@ -318,6 +331,47 @@ mod tests {
         identity.prepare_next().unwrap();
         identity.complete().unwrap();
         assert_eq!(certificates(&identity), (b"first".to_vec(), None), "a renewal is none of its business");
+    }
+
+    /// A certificate of this member.
+    fn named(member: u8) -> Vec<u8> {
+        let name = format!("spiffe://acme/{}", MemberId::from_bytes([member; 16]));
+        let mut params = rcgen::CertificateParams::default();
+        params.subject_alt_names = vec![rcgen::SanType::URI(name.try_into().unwrap())];
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    /// Take what follows for this member's whatever it names, and the agent goes on as two.
+    #[test]
+    fn an_enrollment_as_another_member_that_broke_off_leaves_one_of_both() {
+        let (_folder, identity) = folder();
+        let (old, new) = (named(1), named(2));
+        let credential = identity.applicant(TOKEN, false).unwrap().with_certificate(&old).unwrap();
+        identity.enroll(&membership(), &credential, &trust::tests::trust(&[1])).unwrap();
+        let next = identity.applicant(OTHER, false).unwrap();
+        identity.store_next(&next.with_certificate(&new).unwrap()).unwrap();
+        identity.complete().unwrap();
+        assert_eq!(certificates(&identity), (old, None));
+        assert_eq!(identity.applicant(OTHER, false).unwrap().request(), next.request(), "it is asked for again");
+
+        let other = Membership { member: MemberId::from_bytes([2; 16]), ..membership() };
+        private::replace(&identity.file("membership.json"), &serde_json::to_vec(&other).unwrap()).unwrap();
+        assert_eq!(certificates(&identity), (new.clone(), None));
+        identity.complete().unwrap();
+        assert!(!identity.file(NEXT).exists());
+        assert_eq!(certificates(&identity), (new, None));
+    }
+
+    #[test]
+    fn keys_that_were_half_made_are_erased() {
+        let (_folder, identity) = enrolled();
+        let left = ["sealing.keys.new", "next.pem.new"].map(|name| identity.file(name));
+        for file in &left {
+            private::replace(file, b"a key").unwrap();
+        }
+        identity.erase_half_made().unwrap();
+        assert!(left.iter().all(|file| !file.exists()));
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(super) async fn run(config: &Path, options: Enroll) -> Result<Exit, Failed> 
     }
     // Everything the request names is on disk before it is sent.
     let (store, _) = Store::open_in(&config.home())?;
+    identity.erase_half_made()?;
     let credential = identity.applicant(token.id, old.as_ref().is_some_and(|old| old.token == Some(token.id)))?;
     let keys = identity.sealing_keys()?;
     let newest = keys.first().ok_or_else(|| Failed::new(Exit::Bug, "there is no sealing key"))?;

@@ -21,7 +21,16 @@ pub(super) fn run(config: &Path, options: &Outbox) -> Result<Exit, Failed> {
     let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or_else(|| {
         Failed::new(Exit::Refused, "this agent is not enrolled, so it owes nothing: see `postern enroll --help`")
     })?;
-    let (store, _) = Store::open_in(&config.home())?;
+    let (store, recovered) = Store::open_in(&config.home())?;
+    if let Some(aside) = recovered.and_then(|recovered| recovered.moved_aside) {
+        let message = format!(
+            "the store was damaged ({}) and is kept at `{}`: what was owed is in there, and cannot be told; look at the \
+             tasks of this member where they were submitted",
+            aside.reason,
+            aside.to.display()
+        );
+        return Err(Failed::new(Exit::Store, message));
+    }
     let mut file = NewFile::create(output).map_err(|error| unwritten(output, &error))?;
     let restored = store.restore()?;
     let concluded = restored.tasks.iter().filter_map(|task| match &task.state {
@@ -67,4 +76,52 @@ fn unwritten(output: &Path, error: &io::Error) -> Failed {
         );
     }
     Failed::new(Exit::Failed, format!("`{path}` cannot be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use postern_protocol::MemberId;
+    use postern_protocol::bounded::{Bytes, List};
+    use postern_protocol::id::TokenId;
+    use postern_protocol::message::v1::TrustBundle;
+    use postern_store::private;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256};
+
+    use super::*;
+    use crate::identity::{Membership, Trust};
+
+    /// Pass over what opening the store had to do, and a file without a report says that nothing is owed.
+    #[test]
+    fn a_store_that_was_damaged_does_not_owe_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let config = folder.path().join("postern.toml");
+        private::replace(&config, format!("[agent]\nstate_dir = {state:?}\n").as_bytes()).unwrap();
+        let identity = IdentityDir::open(&state).unwrap();
+        let membership = Membership {
+            cluster: "acme".parse().unwrap(),
+            member: MemberId::from_bytes([1; 16]),
+            controllers: Vec::new(),
+            token: None,
+        };
+        let credential =
+            identity.applicant(TokenId::from_bytes([7; 16]), false).unwrap().with_certificate(b"certificate").unwrap();
+        let mut root = CertificateParams::default();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let root = Bytes::new(root.self_signed(&key).unwrap().der().to_vec()).unwrap();
+        let trust = Trust::from_bundle(&TrustBundle { number: 1, roots: List::new(vec![root]).unwrap() }).unwrap();
+        identity.enroll(&membership, &credential, &trust).unwrap();
+        drop(Store::open(&state).unwrap());
+        fs::write(state.join("store").join("format"), "nonsense").unwrap();
+
+        let output = folder.path().join("outbox.jsonl");
+        let export = OutboxCommand::Export { output: output.clone(), json: false };
+        let failed = run(&config, &Outbox { command: export }).unwrap_err();
+        assert_eq!(failed.exit, Exit::Store);
+        assert!(failed.message.contains("corrupt-"), "{}", failed.message);
+        assert!(!output.exists());
+    }
 }

@@ -5,10 +5,12 @@ use std::path::Path;
 use data_encoding::BASE64;
 use postern_agent_core::renewal::Validity;
 use postern_protocol::time::UnixMillis;
+use postern_protocol::{ClusterName, MemberId};
 use rcgen::{CertificateParams, KeyPair, SigningKey as _};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
+use x509_parser::extensions::GeneralName;
 use zeroize::Zeroizing;
 
 use super::IdentityError;
@@ -78,6 +80,11 @@ impl Credential {
         self.certificate.as_ref()
     }
 
+    /// Whether its certificate is of another member than this one, as far as it can be read.
+    pub fn is_anothers(&self, cluster: &ClusterName, member: MemberId) -> bool {
+        self.certificate.as_ref().and_then(|it| name(it)).is_some_and(|it| it != format!("spiffe://{cluster}/{member}"))
+    }
+
     /// The key, for TLS.
     pub fn tls_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(self.key.serialize_der().into())
@@ -108,6 +115,17 @@ pub fn fingerprint(certificate: &[u8]) -> String {
     x509_parser::parse_x509_certificate(certificate)
         .map(|(_, parsed)| postern_protocol::enrollment::fingerprint(parsed.public_key().raw))
         .unwrap_or_default()
+}
+
+/// Whom a certificate names; `None` if it cannot be read.
+fn name(certificate: &[u8]) -> Option<String> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let names = parsed.subject_alternative_name().ok()??;
+    names
+        .value
+        .general_names
+        .iter()
+        .find_map(|it| if let GeneralName::URI(uri) = it { Some((*uri).to_owned()) } else { None })
 }
 
 /// How long a certificate is valid; `None` if it cannot be read.

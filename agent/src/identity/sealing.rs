@@ -10,7 +10,7 @@ use super::{IdentityDir, IdentityError, MAX_FILE};
 use crate::{clock, random};
 
 /// All keys in one file: what is known of one changes together with what is known of the next.
-const KEYS: &str = "sealing.keys";
+pub(super) const KEYS: &str = "sealing.keys";
 /// The private half, when it was made, and when it was acknowledged or zero: milliseconds since 1970, little-endian.
 const ENTRY: usize = 32 + 8 + 8;
 

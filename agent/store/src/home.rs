@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::open::aside;
 use crate::private::{self, PrivateError};
 use crate::rekey::Rekeying;
 use crate::seal::Sealer;
@@ -183,7 +184,8 @@ impl Home {
         let KeySource::File(path) = &self.key else { return Ok(()) };
         if is_next {
             private::rename_over(&next(path), path)?;
-        } else {
+        } else if aside(&self.store())?.is_empty() {
+            // One that was moved aside does not say which key it is of: that may be this one alone.
             private::erase(&next(path))?;
         }
         Ok(())

@@ -118,12 +118,27 @@ pub use part_file::PartFile;
 ///
 /// [`PrivateError::Io`].
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
-    let new = path.with_added_extension("new");
+    let new = half_made(path);
     let error = || PrivateError::io("write", path);
     let mut file = options().create(true).truncate(true).open(&new).map_err(error())?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(error())?;
     fs::rename(&new, path).map_err(error())?;
     sync_parent(path)
+}
+
+/// What a file is written as before it has its name.
+fn half_made(path: &Path) -> PathBuf {
+    path.with_added_extension("new")
+}
+
+/// Overwrites and removes what a process left that died in [`replace`] or [`supersede`], if one did. Not while anybody
+/// writes the file: what is half-made may be what is there a moment later.
+///
+/// # Errors
+///
+/// [`PrivateError::Io`].
+pub fn erase_half_made(path: &Path) -> Result<(), PrivateError> {
+    erase(&half_made(path))
 }
 
 /// [`replace`] for a file of keys: what was there is overwritten, so that a key that is gone is gone from the disk as well,
@@ -359,6 +374,23 @@ mod tests {
         let mut left = Vec::new();
         former.read_to_end(&mut left).unwrap();
         assert_eq!(left, [0; 7]);
+    }
+
+    #[test]
+    fn what_a_death_left_of_a_file_of_keys_is_overwritten_and_the_file_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        supersede(&path, b"keys").unwrap();
+        fs::write(half_made(&path), b"half a key").unwrap();
+        let mut left = File::open(half_made(&path)).unwrap();
+        for _ in 0..2 {
+            erase_half_made(&path).unwrap();
+        }
+        assert_eq!(read(&path, 64).unwrap().as_slice(), b"keys");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let mut bytes = Vec::new();
+        left.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, [0; 10]);
     }
 
     #[test]

@@ -257,6 +257,28 @@ fn what_a_change_left_that_was_cut_short_goes_at_the_next_start() {
     }
 }
 
+/// The change was complete but for the name of the key. Erase what follows whenever the present key is taken, and what is
+/// aside is lost for good.
+#[test]
+fn the_key_of_a_store_that_was_moved_aside_is_kept() {
+    let place = Place::new();
+    let old = place.key();
+    rotate(&place.home(), None).unwrap();
+    fs::rename(place.path("store.key"), place.path("store.key.next")).unwrap();
+    fs::write(place.path("store.key"), &old).unwrap();
+    fs::set_permissions(place.path("store.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    let only = fs::read(place.path("store.key.next")).unwrap();
+    fs::write(place.path("store/format"), "nonsense").unwrap();
+    let recovered = place.home().open(&Options::default(), NOW).unwrap().recovered.unwrap();
+    let aside = recovered.moved_aside.unwrap().to;
+    place.open();
+    assert_eq!(fs::read(place.path("store.key.next")).unwrap(), only, "after a second start as well");
+
+    fs::remove_dir_all(aside).unwrap();
+    place.open();
+    assert!(!place.path("store.key.next").exists());
+}
+
 #[test]
 fn a_damaged_payload_is_damaged_under_the_new_key_too() {
     let place = Place::new();
