@@ -342,7 +342,7 @@ mod tests {
         params.self_signed(&key).unwrap().der().to_vec()
     }
 
-    /// Take what follows for this member's whatever it names, and the agent goes on as two.
+    /// What follows is this member's only if its certificate names it.
     #[test]
     fn an_enrollment_as_another_member_that_broke_off_leaves_one_of_both() {
         let (_folder, identity) = folder();

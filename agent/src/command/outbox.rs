@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::identity::{Membership, Trust};
 
-    /// Pass over what opening the store had to do, and a file without a report says that nothing is owed.
+    /// A file without a report would say that nothing is owed.
     #[test]
     fn a_store_that_was_damaged_does_not_owe_nothing() {
         let folder = tempfile::tempdir().unwrap();

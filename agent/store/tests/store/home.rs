@@ -257,8 +257,7 @@ fn what_a_change_left_that_was_cut_short_goes_at_the_next_start() {
     }
 }
 
-/// The change was complete but for the name of the key. Erase what follows whenever the present key is taken, and what is
-/// aside is lost for good.
+/// The change was complete but for the name of the key, so that what is aside is of the key that was to follow.
 #[test]
 fn the_key_of_a_store_that_was_moved_aside_is_kept() {
     let place = Place::new();
