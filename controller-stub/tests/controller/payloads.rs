@@ -112,7 +112,7 @@ async fn of_an_upload_that_is_given_up_in_the_middle_nothing_is_left() {
             "0".repeat(64)
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(&[0; 100_000]).await.unwrap();
+        stream.write_all(&vec![0; 100_000]).await.unwrap();
         lab.wait_for("the payload to begin", async || (in_spool() == 1).then_some(())).await;
         if !is_revoked {
             drop(stream);
