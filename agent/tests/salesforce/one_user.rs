@@ -159,8 +159,8 @@ async fn f05_freezing_instead_survives_a_lost_answer_and_a_crash() {
     assert_eq!(lab.effects(OTHER).freezes, 1);
 }
 
-/// Leave the intent of the attempt that died, and the audit log tells that the user was disabled. Take a user whom somebody
-/// else disabled for what the freezing brought about, and it tells that it was frozen.
+/// Leave the intent of the attempt that died, and the audit log tells that the user was disabled. Take a user whom
+/// somebody else disabled for what the freezing brought about, and it tells that it was frozen.
 #[tokio::test]
 async fn f05_what_was_refused_before_freezing_and_what_another_did_passes_for_no_effect() {
     let lab = Lab::start().await;

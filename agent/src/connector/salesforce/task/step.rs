@@ -138,8 +138,8 @@ pub(super) async fn bring_about(
     }
 }
 
-/// Whether what earlier attempts on this agent sent of a step has brought its state about. If it has not, it never will, and
-/// is taken back.
+/// Whether what earlier attempts on this agent sent of a step has brought its state about. If it has not, it never
+/// will, and is taken back.
 pub(super) async fn is_there_after_all(
     org: &Salesforce,
     wanted: &impl Wanted,
