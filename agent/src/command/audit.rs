@@ -1,5 +1,6 @@
 //! `postern audit`: whether the audit log was changed, and what stands in it.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use postern_store::audit::{Check, Found, Head, Line, Verifier, VerifyError};
@@ -37,7 +38,13 @@ async fn verify(config: &Path, options: &AuditVerify) -> Result<Exit, Failed> {
     };
     let check =
         Check { directory: &directory, heads: &options.head, after: options.after, remembered, compared: &compared };
-    let found = check.run().map_err(|error| Failed::because(Exit::Store, &error))?;
+    let watched = std::io::stderr().is_terminal();
+    let told = |lines| {
+        if watched {
+            say_error(format_args!("{lines} lines are whole …"));
+        }
+    };
+    let found = check.run(told).map_err(|error| Failed::because(Exit::Store, &error))?;
     match &found {
         _ if options.json => say_json(&found.json()),
         Found::Whole(whole) => say_pairs(&whole.pairs()),

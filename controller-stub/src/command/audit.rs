@@ -1,5 +1,6 @@
 //! `audit`.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use postern_store::audit::{Check, Found, Head, Line, Since, Verifier, VerifyError};
@@ -35,7 +36,13 @@ async fn verify(reach: &Reach, which: &WhichLog, heads: &[Head]) -> Result<(), F
         "not compared with any controller"
     };
     let check = Check { directory: &directory, heads, after: which.after, remembered, compared };
-    let found = check.run().map_err(|error| Failure::from_error(Exit::Store, &error))?;
+    let watched = std::io::stderr().is_terminal();
+    let told = |lines| {
+        if watched {
+            output::remark(format!("{lines} lines are whole …"));
+        }
+    };
+    let found = check.run(told).map_err(|error| Failure::from_error(Exit::Store, &error))?;
     match &found {
         _ if reach.json => output::json(&found.json())?,
         Found::Whole(whole) => output::facts(whole.pairs().into()),

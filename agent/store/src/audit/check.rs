@@ -1,6 +1,5 @@
 //! What `audit verify` of every program takes, does and tells.
 
-use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -40,25 +39,22 @@ pub struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    /// Verifies it. People at a terminal see how far it is.
+    /// Verifies it. `told` hears now and then how many lines were whole so far.
     ///
     /// # Errors
     ///
     /// When the log cannot be read.
-    pub fn run(&self) -> Result<Found<'a>, AuditError> {
+    pub fn run(&self, mut told: impl FnMut(u64)) -> Result<Found<'a>, AuditError> {
         let &Self { directory, heads, after, remembered, compared } = self;
         let known = heads.iter().copied().chain(remembered);
         let reader = known.fold(Verifier::new(directory), Verifier::known).after(after.unwrap_or_default());
-        let (mut lines, shows_progress) = (0_u64, io::stderr().is_terminal());
+        let mut lines = 0_u64;
         let found = reader.run(|_| {
             lines += 1;
-            if shows_progress && lines.is_multiple_of(PROGRESS) {
-                let _ = write!(io::stderr(), "\r{lines} lines are whole …");
+            if lines.is_multiple_of(PROGRESS) {
+                told(lines);
             }
         });
-        if shows_progress && lines >= PROGRESS {
-            let _ = writeln!(io::stderr());
-        }
         match found {
             Ok(verified) => Ok(Found::Whole(Whole { directory, verified, compared })),
             Err(VerifyError::Broken(broken)) => Ok(Found::Broken(broken)),

@@ -405,7 +405,7 @@ fn what_a_check_finds_is_told_in_one_shape() {
     let (head, directory) = (lab.log.head(), lab.directory());
     let check = |heads, after| {
         let check = Check { directory: &directory, heads, after, remembered: Some(head), compared: "asked" };
-        check.run().unwrap()
+        check.run(|_| ()).unwrap()
     };
     fs::write(lab.file(1), format!("{}{}", lab.text(), "{\"no\":4")).unwrap();
     let found = check(&[], None);
