@@ -261,7 +261,7 @@ impl Scene {
     }
 }
 
-/// Whether this process has CAP_SYS_PTRACE, which root has outside of most containers.
+/// Whether this process has `CAP_SYS_PTRACE`, which root has outside of most containers.
 fn may_look_into_others() -> bool {
     const CAP_SYS_PTRACE: u64 = 1 << 19;
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
