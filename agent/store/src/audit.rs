@@ -75,20 +75,9 @@ impl FromStr for Head {
 /// Why a log cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// Its directory or a file of it is not private, or cannot be made.
+    /// Its directory or a file of it is not private, or the system refused.
     #[error(transparent)]
     Private(#[from] PrivateError),
-    /// The system refused.
-    #[error("failed to {doing} `{path}`")]
-    Io {
-        /// What was attempted, as a verb.
-        doing: &'static str,
-        /// On which file or directory.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
     /// An event is no JSON object on one line of at most [`MAX_EVENT`] bytes.
     #[error("an event of {len} bytes is not a JSON object on one line of at most {MAX_EVENT} bytes")]
     Event {
@@ -99,8 +88,8 @@ pub enum AuditError {
 
 impl AuditError {
     fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { doing, path, source }
+        let error = PrivateError::io(doing, path);
+        |source| error(source).into()
     }
 }
 

@@ -9,6 +9,10 @@ pub fn keep_files_private() {
 }
 
 /// Sees to it that a crash leaves no image of the memory behind, and that no other process of this user reads it.
+///
+/// # Errors
+///
+/// What the system said.
 pub fn keep_memory_private() -> std::io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     // A kernel that hands core dumps to a program, as systemd has it do, asks for no limit.

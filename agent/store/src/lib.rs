@@ -2,8 +2,10 @@
 //!
 //! Both programs keep what they must not forget here. The crate knows nothing of tasks: it stores
 //! bytes under a [`Table`] and a key, what is too large for one value in [`parts`], and files of big
-//! payloads in the [`Spool`]. The audit logs of both are written and verified with [`audit`]. What they keep in files of their own, such as keys, they read and
-//! write with [`private`]; a password that is handed to them, they read with [`password`].
+//! payloads in the [`Spool`]. The audit logs of both are written and verified with [`audit`]. What
+//! they keep in files of their own, such as keys, they read and write with [`private`]; a password
+//! that is handed to them, they read with [`password`]. With [`hardening`] they keep to themselves
+//! what they make and remember.
 //!
 //! What is promised, and by what:
 //!
@@ -37,6 +39,7 @@ mod engine;
 mod error;
 mod excerpt;
 mod format;
+pub mod hardening;
 mod headroom;
 mod home;
 mod key;

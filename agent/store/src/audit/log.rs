@@ -113,8 +113,8 @@ impl Log {
         private::directory(directory)?;
         let files = files(directory)?;
         let number = files.last().map_or(0, |(number, _)| *number);
-        let head = known.unwrap_or_default();
-        let mut log = Self { directory: directory.to_owned(), head, number, file: None, sync };
+        let mut log =
+            Self { directory: directory.to_owned(), head: known.unwrap_or_default(), number, file: None, sync };
         // A process that was killed may have left lines that only the system's memory holds, and a line that counts is
         // kept nowhere else.
         if let Some((_, newest)) = files.last() {

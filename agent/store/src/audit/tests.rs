@@ -448,7 +448,7 @@ fn fail(_: &File) -> io::Result<()> {
 fn lines_that_cannot_be_made_durable_do_not_count_when_a_log_is_opened() {
     let mut lab = Lab::with(3);
     let head = lab.log.head();
-    assert!(matches!(Log::open_with(&lab.directory(), None, fail), Err(AuditError::Io { .. })));
+    assert!(matches!(Log::open_with(&lab.directory(), None, fail), Err(AuditError::Private(PrivateError::Io { .. }))));
     assert_eq!((lab.reopen(None), lab.log.head()), ((0, None), head));
 }
 
