@@ -21,12 +21,13 @@ use std::path::Path;
 
 use postern_protocol::SystemName;
 use postern_protocol::task::import_batch::Format;
+use postern_store::hardening;
 
+use crate::allocator;
 use crate::chain::Chain;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError, System};
 use crate::exit::Exit;
-use crate::{allocator, hardening};
 
 /// Why a command failed: a sentence and an exit code.
 #[derive(Debug)]

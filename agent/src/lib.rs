@@ -26,7 +26,6 @@ mod dispatcher;
 mod enrollment;
 mod executor;
 mod exit;
-mod hardening;
 pub mod http;
 pub mod identity;
 mod kept;

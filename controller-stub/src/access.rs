@@ -30,15 +30,6 @@ impl Role {
     /// Every role, the least first.
     pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Administrator];
 
-    /// What a lower role is told.
-    pub const fn needed(self) -> &'static str {
-        match self {
-            Self::Viewer => "needs the role viewer",
-            Self::Operator => "needs the role operator",
-            Self::Administrator => "needs the role administrator",
-        }
-    }
-
     /// Its name.
     pub const fn text(self) -> &'static str {
         match self {

@@ -131,11 +131,6 @@ impl Authority {
         &self.signing
     }
 
-    /// The root that is trusted beside it.
-    pub const fn other(&self) -> Option<&Arc<Root>> {
-        self.other.as_ref()
-    }
-
     /// Every root that is trusted; the first signs.
     pub fn roots(&self) -> impl Iterator<Item = &Arc<Root>> {
         std::iter::once(&self.signing).chain(&self.other)

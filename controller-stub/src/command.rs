@@ -1,9 +1,10 @@
 //! What each command does. Only these modules print.
 
+use postern_store::hardening;
+
 use crate::cli::{Command, Reach};
 use crate::client::{Client, Where};
 use crate::exit::{Exit, Failure};
-use crate::hardening;
 
 mod api_token;
 mod audit;

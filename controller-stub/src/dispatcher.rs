@@ -3,15 +3,13 @@
 
 mod fail_points;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use postern_protocol::StreamId;
 use postern_store::Spool;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::ca::Authority;
 use crate::clock::{self, Moment};
 use crate::exit::Chain;
 use crate::state::State;
@@ -98,7 +96,6 @@ pub struct Dispatcher {
     ledger: Ledger,
     spool: Spool,
     jobs: mpsc::Receiver<Job>,
-    authority: watch::Sender<Arc<Authority>>,
     /// About how many bytes are decided and not committed yet.
     carried: usize,
 }
@@ -107,13 +104,7 @@ impl Dispatcher {
     /// Takes the state over.
     pub fn new(state: State, ledger: Ledger, spool: Spool) -> (Self, Handle) {
         let (sender, jobs) = mpsc::channel(WAITING);
-        let authority = watch::Sender::new(Arc::clone(state.authority()));
-        (Self { state, ledger, spool, jobs, authority, carried: 0 }, Handle { jobs: sender })
-    }
-
-    /// The authority, each time as it is durable.
-    pub fn authority(&self) -> watch::Receiver<Arc<Authority>> {
-        self.authority.subscribe()
+        (Self { state, ledger, spool, jobs, carried: 0 }, Handle { jobs: sender })
     }
 
     /// Works until `stop`, or until the ledger fails: then the process must end, because what it decided last is not
@@ -171,9 +162,6 @@ impl Dispatcher {
         fail_points::after(&turn);
         // Nothing before this line was heard outside.
         turn.publish();
-        if let Some(authority) = turn.authority.take() {
-            self.authority.send_replace(authority);
-        }
         for reply in after {
             reply();
         }

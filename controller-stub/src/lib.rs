@@ -25,7 +25,6 @@ pub mod dispatcher;
 pub mod door;
 pub mod enrollment;
 pub mod exit;
-mod hardening;
 pub mod hex;
 pub mod limits;
 pub mod link;

@@ -90,14 +90,6 @@ impl<K: Ord + Copy> Buckets<K> {
         Ok(())
     }
 
-    /// How long until one may be done, without counting it.
-    pub fn check(&self, key: K, now: Timestamp) -> Result<(), TooOften> {
-        let now = micros(now);
-        let known = self.full_at.get(&key).copied();
-        let full_at = known.unwrap_or(if self.full_at.len() >= self.most { self.rest } else { 0 });
-        next(self.rate, full_at, now).map(drop)
-    }
-
     fn forget_full(&mut self, now: u64) {
         while let Some((full_at, key)) = self.by_time.first().copied().filter(|(full_at, _)| *full_at <= now) {
             self.by_time.remove(&(full_at, key));

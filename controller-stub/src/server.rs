@@ -34,7 +34,7 @@ use crate::telemetry::Hush;
 /// How long sessions and requests get to end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How many connections the kernel keeps until they are accepted.
+/// How many connections the kernel keeps until they are accepted: as many as the library asks for by itself.
 const BACKLOG: u32 = 1024;
 
 /// The first administrator's token and `api.json` are far smaller.
@@ -189,9 +189,9 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let spawner = Spawner::default();
     let (tokens, newest) = (parts.state.known_api_tokens(), parts.state.newest_audit_row());
-    let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger, parts.spool.clone());
-    let tls = Tls::new(config.public_names.clone(), dispatcher.authority())
+    let tls = Tls::new(config.public_names.clone(), parts.state.durable_authority())
         .map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+    let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger, parts.spool.clone());
 
     let scribe = Scribe::new(&config.data_dir, handle.clone(), newest);
     spawner.spawn(|stop| scribe.run(stop));

@@ -21,6 +21,8 @@ mod certificates;
 mod clusters;
 pub(crate) mod enroll;
 mod finished;
+#[cfg(test)]
+pub(crate) mod lab;
 pub mod ledger;
 pub mod members;
 mod offers;
@@ -108,6 +110,7 @@ struct Member {
 pub struct State {
     records: Box<dyn Records>,
     authority: Arc<Authority>,
+    seen_authority: watch::Sender<Arc<Authority>>,
     roots: RootsRecord,
     settings: Settings,
     clusters: BTreeMap<ClusterName, ClusterRecord>,
@@ -126,8 +129,6 @@ pub struct State {
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
     /// Decided and not yet in the ledger.
     writes: Vec<Write>,
-    /// The authority from the next commit on, if it changes with that.
-    new_authority: Option<Arc<Authority>>,
     /// To be said once it is.
     words: Vec<Word>,
     /// Contents of tasks among `writes`.
@@ -144,8 +145,7 @@ pub struct Turn {
     pub writes: Vec<Write>,
     /// Payloads whose files are of no use once it is.
     pub forgotten: Vec<StreamId>,
-    /// The authority from then on, if it changes with that.
-    pub authority: Option<Arc<Authority>>,
+    authority: Option<(watch::Sender<Arc<Authority>>, Arc<Authority>)>,
     words: Vec<Word>,
     woken: Vec<oneshot::Sender<()>>,
     api_tokens: Option<Published>,
@@ -158,12 +158,20 @@ impl Turn {
         self.words.iter().map(|word| &word.said)
     }
 
+    /// Whether it changes the authority.
+    pub const fn changes_authority(&self) -> bool {
+        self.authority.is_some()
+    }
+
     /// Whom a committed turn lets in, or no longer, holds from here on, and its lines may be written.
     pub fn publish(&self) {
         let (newest, row) = &self.audited;
         newest.send_if_modified(|it| std::mem::replace(it, *row) != *row);
         if let Some(published) = &self.api_tokens {
             published.publish();
+        }
+        if let Some((seen, authority)) = &self.authority {
+            seen.send_replace(Arc::clone(authority));
         }
     }
 
@@ -235,12 +243,12 @@ impl State {
             attempts: Attempts::new(settings.certificate_life),
             finished,
             records: Box::new(records),
+            seen_authority: watch::Sender::new(Arc::clone(&authority)),
             authority,
             settings,
             progress: BTreeMap::new(),
             waiters: BTreeMap::new(),
             writes: Vec::new(),
-            new_authority: None,
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
@@ -292,7 +300,8 @@ impl State {
         Turn {
             writes: std::mem::take(&mut self.writes),
             forgotten: std::mem::take(&mut self.forgotten),
-            authority: self.new_authority.take(),
+            authority: (!Arc::ptr_eq(&self.authority, &self.seen_authority.borrow()))
+                .then(|| (self.seen_authority.clone(), Arc::clone(&self.authority))),
             words: std::mem::take(&mut self.words),
             woken,
             api_tokens: self.api_tokens.take_published(),

@@ -123,7 +123,7 @@ impl Caller {
 
     /// The answer to a caller whose role is too low.
     pub(super) async fn turn_away(&self, least: Role, path: &str) -> Problem {
-        if let Err(stopped) = self.desk.turn_away(self, object(path), least.needed().to_owned()).await {
+        if let Err(stopped) = self.desk.turn_away(self, object(path), format!("needs the role {least}")).await {
             return stopped.into();
         }
         Problem::new(

@@ -94,31 +94,15 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
     use postern_protocol::{ClusterName, MemberId};
-    use postern_store::{Options, Store, StoreKey};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::api::auth::Caller;
-    use crate::ca::Authority;
     use crate::clock;
     use crate::dispatcher::Dispatcher;
-    use crate::state::ledger::Ledger;
+    use crate::state::lab;
     use crate::state::records::Records as _;
-    use crate::state::{Retention, Settings};
-
-    const SETTINGS: Settings = Settings {
-        auto_approve: false,
-        certificate_life: Duration::from_secs(60),
-        recovery: Duration::ZERO,
-        lease_ttl: Duration::from_secs(60),
-        settle: Duration::from_secs(1),
-        heartbeat: Duration::from_secs(10),
-        keep: Retention { days: 1, newest: 1 },
-    };
 
     const NOBODY: MemberId = MemberId::from_bytes([1; 16]);
 
@@ -126,11 +110,8 @@ mod tests {
     #[tokio::test]
     async fn an_act_and_its_line_are_durable_before_the_answer() {
         let folder = tempfile::tempdir().unwrap();
-        let key = StoreKey::from_bytes([1; 32]);
-        let store = Store::open(&folder.path().join("store"), &key, &Options::default(), 1).unwrap().store;
-        let (spool, ledger) = (store.spool().unwrap(), Ledger::new(store));
-        let authority = Arc::new(Authority::open(folder.path(), clock::wall()).unwrap());
-        let state = State::open(ledger.clone(), authority, SETTINGS, clock::moment()).unwrap();
+        let (ledger, spool) = lab::ledger(folder.path());
+        let state = lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment());
         let (dispatcher, handle) = Dispatcher::new(state, ledger.clone(), spool);
         let desk = Desk::new(handle);
         let caller = Caller::of_test(desk.clone(), "cluster.create");

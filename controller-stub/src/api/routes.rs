@@ -50,47 +50,60 @@ impl Body {
     }
 }
 
+/// A method, with what its requests may bring.
+#[derive(Clone, Copy)]
+struct Verb {
+    name: &'static str,
+    filter: MethodFilter,
+    body: Body,
+}
+
+const GET: Verb = Verb { name: "GET", filter: MethodFilter::GET, body: Body::Json };
+const POST: Verb = Verb { name: "POST", filter: MethodFilter::POST, body: Body::Json };
+const DELETE: Verb = Verb { name: "DELETE", filter: MethodFilter::DELETE, body: Body::Json };
+const UPLOAD: Verb = Verb { name: "POST", filter: MethodFilter::POST, body: Body::Bytes };
+
 /// The whole API.
 fn routes() -> Routes {
     Routes::new()
-        .get("/v1/status", Viewer, "status.show", status::show)
-        .get("/v1/ca", Viewer, "ca.show", ca::show)
-        .post("/v1/ca/rotation/{step}", Administrator, "ca.rotate", ca::rotate)
-        .get("/v1/clusters", Viewer, "cluster.list", clusters::list)
-        .post("/v1/clusters", Administrator, "cluster.create", clusters::create)
+        .on(GET, "/v1/status", Viewer, "status.show", status::show)
+        .on(GET, "/v1/ca", Viewer, "ca.show", ca::show)
+        .on(POST, "/v1/ca/rotation/{step}", Administrator, "ca.rotate", ca::rotate)
+        .on(GET, "/v1/clusters", Viewer, "cluster.list", clusters::list)
+        .on(POST, "/v1/clusters", Administrator, "cluster.create", clusters::create)
         // Public keys: whoever may look may know what secrets are sealed to.
-        .get("/v1/clusters/{cluster}/keys", Viewer, "cluster.keys", clusters::keys)
-        .post("/v1/tokens", Administrator, "enrollment_token.create", clusters::create_token)
-        .get("/v1/members", Viewer, "member.list", members::list)
-        .get("/v1/members/{member}", Viewer, "member.show", members::show)
-        .delete("/v1/members/{member}", Administrator, "member.remove", members::remove)
+        .on(GET, "/v1/clusters/{cluster}/keys", Viewer, "cluster.keys", clusters::keys)
+        .on(POST, "/v1/tokens", Administrator, "enrollment_token.create", clusters::create_token)
+        .on(GET, "/v1/members", Viewer, "member.list", members::list)
+        .on(GET, "/v1/members/{member}", Viewer, "member.show", members::show)
+        .on(DELETE, "/v1/members/{member}", Administrator, "member.remove", members::remove)
         // Who belongs to the cluster is an administrator's to say; who works now, and who rests, an operator's.
-        .post("/v1/members/{member}/approve", Administrator, "member.approve", members::approve)
-        .post("/v1/members/{member}/revoke", Administrator, "member.revoke", members::revoke)
-        .post("/v1/members/{member}/enable", Operator, "member.enable", members::enable)
-        .post("/v1/members/{member}/drain", Operator, "member.drain", members::drain)
-        .post("/v1/members/{member}/disable", Operator, "member.disable", members::disable)
+        .on(POST, "/v1/members/{member}/approve", Administrator, "member.approve", members::approve)
+        .on(POST, "/v1/members/{member}/revoke", Administrator, "member.revoke", members::revoke)
+        .on(POST, "/v1/members/{member}/enable", Operator, "member.enable", members::enable)
+        .on(POST, "/v1/members/{member}/drain", Operator, "member.drain", members::drain)
+        .on(POST, "/v1/members/{member}/disable", Operator, "member.disable", members::disable)
         // Outcomes, which only members tell otherwise.
-        .post("/v1/outbox", Administrator, "outbox.hand_in", outbox::hand_in)
-        .get("/v1/systems", Viewer, "system.list", systems::list)
-        .post("/v1/systems", Administrator, "system.add", systems::add)
-        .get("/v1/systems/{system}", Viewer, "system.show", systems::show)
-        .post("/v1/systems/{system}", Administrator, "system.edit", systems::edit)
-        .delete("/v1/systems/{system}", Administrator, "system.remove", systems::remove)
-        .post("/v1/systems/{system}/associate", Administrator, "system.associate", systems::associate)
+        .on(POST, "/v1/outbox", Administrator, "outbox.hand_in", outbox::hand_in)
+        .on(GET, "/v1/systems", Viewer, "system.list", systems::list)
+        .on(POST, "/v1/systems", Administrator, "system.add", systems::add)
+        .on(GET, "/v1/systems/{system}", Viewer, "system.show", systems::show)
+        .on(POST, "/v1/systems/{system}", Administrator, "system.edit", systems::edit)
+        .on(DELETE, "/v1/systems/{system}", Administrator, "system.remove", systems::remove)
+        .on(POST, "/v1/systems/{system}/associate", Administrator, "system.associate", systems::associate)
         // What viewers are shown of a task lacks its sealed outputs, see `tasks::seen_by`.
-        .get("/v1/tasks", Viewer, "task.list", tasks::list)
-        .get("/v1/tasks/{task}", Viewer, "task.show", tasks::show)
-        .get("/v1/tasks/{task}/wait", Viewer, "task.wait", tasks::wait)
-        .post("/v1/tasks", Operator, "task.submit", tasks::submit)
-        .post("/v1/tasks/{task}/cancel", Operator, "task.cancel", tasks::cancel)
-        .post("/v1/tasks/{task}/reseal", Operator, "task.reseal", tasks::reseal)
+        .on(GET, "/v1/tasks", Viewer, "task.list", tasks::list)
+        .on(GET, "/v1/tasks/{task}", Viewer, "task.show", tasks::show)
+        .on(GET, "/v1/tasks/{task}/wait", Viewer, "task.wait", tasks::wait)
+        .on(POST, "/v1/tasks", Operator, "task.submit", tasks::submit)
+        .on(POST, "/v1/tasks/{task}/cancel", Operator, "task.cancel", tasks::cancel)
+        .on(POST, "/v1/tasks/{task}/reseal", Operator, "task.reseal", tasks::reseal)
         // Whole datasets, some of them in clear.
-        .get("/v1/tasks/{task}/results", Operator, "task.results", streams::results)
-        .upload("/v1/streams", Operator, "stream.upload", streams::upload)
-        .get("/v1/api-tokens", Administrator, "api_token.list", tokens::list)
-        .post("/v1/api-tokens", Administrator, "api_token.create", tokens::create)
-        .delete("/v1/api-tokens/{token}", Administrator, "api_token.revoke", tokens::revoke)
+        .on(GET, "/v1/tasks/{task}/results", Operator, "task.results", streams::results)
+        .on(UPLOAD, "/v1/streams", Operator, "stream.upload", streams::upload)
+        .on(GET, "/v1/api-tokens", Administrator, "api_token.list", tokens::list)
+        .on(POST, "/v1/api-tokens", Administrator, "api_token.create", tokens::create)
+        .on(DELETE, "/v1/api-tokens/{token}", Administrator, "api_token.revoke", tokens::revoke)
 }
 
 /// Who may do what, as the router has it.
@@ -113,52 +126,20 @@ impl Routes {
         Self { router: Router::new(), table: Vec::new() }
     }
 
-    fn get<H: Handler<T, Api>, T: 'static>(
-        self,
+    fn on<H: Handler<T, Api>, T: 'static>(
+        mut self,
+        verb: Verb,
         path: &'static str,
         least: Role,
         act: &'static str,
         handler: H,
     ) -> Self {
-        self.add(Permission { method: "GET", path, least, act, body: Body::Json }, MethodFilter::GET, handler)
-    }
-
-    fn post<H: Handler<T, Api>, T: 'static>(
-        self,
-        path: &'static str,
-        least: Role,
-        act: &'static str,
-        handler: H,
-    ) -> Self {
-        self.add(Permission { method: "POST", path, least, act, body: Body::Json }, MethodFilter::POST, handler)
-    }
-
-    fn delete<H: Handler<T, Api>, T: 'static>(
-        self,
-        path: &'static str,
-        least: Role,
-        act: &'static str,
-        handler: H,
-    ) -> Self {
-        self.add(Permission { method: "DELETE", path, least, act, body: Body::Json }, MethodFilter::DELETE, handler)
-    }
-
-    fn upload<H: Handler<T, Api>, T: 'static>(
-        self,
-        path: &'static str,
-        least: Role,
-        act: &'static str,
-        handler: H,
-    ) -> Self {
-        self.add(Permission { method: "POST", path, least, act, body: Body::Bytes }, MethodFilter::POST, handler)
-    }
-
-    fn add<H: Handler<T, Api>, T: 'static>(mut self, it: Permission, filter: MethodFilter, handler: H) -> Self {
+        let it = Permission { method: verb.name, path, least, act, body: verb.body };
         let limit = match it.body {
             Body::Json => DefaultBodyLimit::max(MAX_BODY),
             Body::Bytes => DefaultBodyLimit::disable(),
         };
-        let guarded = on(filter, handler)
+        let guarded = on(verb.filter, handler)
             .layer(limit)
             .layer(middleware::from_fn(move |request: Request, next: Next| guard(it, request, next)));
         self.router = self.router.route(it.path, guarded);

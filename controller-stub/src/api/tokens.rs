@@ -6,6 +6,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use postern_protocol::id::ApiTokenName;
+use postern_store::private;
 use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
@@ -67,7 +68,7 @@ pub(super) async fn revoke(
         api.desk.take_away(&caller, token.to_string(), move |state, at| state.revoke_api_token(&token, at)).await?;
     if gone.name.as_str() == BOOTSTRAP {
         // Only its hash counted, and that is gone; a file that stays tells nobody anything.
-        let _ = std::fs::remove_file(api.data_dir.join("api.token"));
+        let _ = private::remove_if_any(&api.data_dir.join("api.token"));
     }
     Ok(Json(gone))
 }

@@ -7,7 +7,7 @@ use crate::state::{ToSession, Turn};
 
 /// What the turn decided is durable, and nobody has heard of it.
 pub(super) fn after(turn: &Turn) {
-    if turn.authority.is_some() {
+    if turn.changes_authority() {
         Point::RootsDurable.reach();
     }
     for word in turn.words() {

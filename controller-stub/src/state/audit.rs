@@ -247,30 +247,16 @@ fn clip(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::sync::Arc;
 
     use postern_protocol::bounded::{Bytes, Text};
     use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal};
     use postern_protocol::enrollment::{EnrollmentToken, Request};
     use postern_protocol::id::Incarnation;
     use postern_protocol::seal::SealingPublicKey;
-    use postern_store::{Options, Store, StoreKey};
 
     use super::*;
-    use crate::ca::Authority;
     use crate::clock;
-    use crate::state::ledger::Ledger;
-    use crate::state::{Retention, Settings};
-
-    const SETTINGS: Settings = Settings {
-        auto_approve: false,
-        certificate_life: Duration::from_secs(60),
-        recovery: Duration::ZERO,
-        lease_ttl: Duration::from_secs(60),
-        settle: Duration::from_secs(1),
-        heartbeat: Duration::from_secs(10),
-        keep: Retention { days: 1, newest: 1 },
-    };
+    use crate::state::lab;
 
     fn fill(state: &mut State, by: &By, rows: usize) {
         for _ in 0..rows {
@@ -299,11 +285,8 @@ mod tests {
     #[test]
     fn when_too_much_waits_refusals_are_counted_and_what_takes_away_has_room_left() {
         let folder = tempfile::tempdir().unwrap();
-        let key = StoreKey::from_bytes([1; 32]);
-        let ledger =
-            Ledger::new(Store::open(&folder.path().join("store"), &key, &Options::default(), 1).unwrap().store);
-        let authority = Arc::new(Authority::open(folder.path(), clock::wall()).unwrap());
-        let state = &mut State::open(ledger, authority, SETTINGS, clock::moment()).unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let state = &mut lab::state(folder.path(), &ledger, lab::SETTINGS, clock::moment());
         let acme: postern_protocol::ClusterName = "acme".parse().unwrap();
         state.create_cluster(acme.clone(), clock::moment()).unwrap();
         let mut token = || -> EnrollmentToken {

@@ -93,18 +93,14 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use postern_protocol::outcome::{Certainty, Changed};
     use postern_protocol::{Epoch, Outcome, TaskKind, Timestamp};
-    use postern_store::{Options, Store, StoreKey};
 
     use super::super::Settings;
-    use super::super::ledger::Ledger;
     use super::super::record::{Finish, TaskState};
     use super::super::records::Records as _;
     use super::*;
-    use crate::ca::Authority;
+    use crate::state::lab;
 
     const NOW: u64 = 1_795_000_000_000;
 
@@ -143,22 +139,11 @@ mod tests {
     /// What is left of these tasks after a day's ticks.
     async fn kept(newest: usize, tasks: &[TaskRecord]) -> Vec<TaskRecord> {
         let folder = tempfile::tempdir().unwrap();
-        let key = StoreKey::from_bytes([1; 32]);
-        let store = Store::open(&folder.path().join("store"), &key, &Options::default(), 1).unwrap().store;
-        let ledger = Ledger::new(store);
+        let (ledger, _spool) = lab::ledger(folder.path());
         ledger.commit(tasks.iter().cloned().map(Write::Task).collect()).await.unwrap();
         let now = at(UnixMillis(NOW));
-        let settings = Settings {
-            auto_approve: false,
-            certificate_life: days(7),
-            recovery: days(14),
-            lease_ttl: Duration::from_secs(60),
-            settle: Duration::from_secs(30),
-            heartbeat: Duration::from_secs(10),
-            keep: Retention { days: 30, newest },
-        };
-        let authority = Authority::open(folder.path(), now.wall).unwrap();
-        let mut state = State::open(ledger.clone(), Arc::new(authority), settings, now).unwrap();
+        let settings = Settings { keep: Retention { days: 30, newest }, ..lab::SETTINGS };
+        let mut state = lab::state(folder.path(), &ledger, settings, now);
         for _ in 0..4 {
             state.tick(now);
             ledger.commit(state.end_turn().writes).await.unwrap();

@@ -6,6 +6,7 @@ use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::v1::{MembershipState, SessionRefusal, TrustBundle, TrustBundleAck};
 use postern_protocol::{ClusterName, MemberId};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::ledger::Write;
 use super::record::{MemberRecord, RootsRecord};
@@ -95,9 +96,9 @@ pub struct StepView {
 }
 
 impl State {
-    /// The authority as it is from the last decision on.
-    pub const fn authority(&self) -> &Arc<Authority> {
-        &self.authority
+    /// Where the authority is seen, each time as it is durable.
+    pub fn durable_authority(&self) -> watch::Receiver<Arc<Authority>> {
+        self.seen_authority.subscribe()
     }
 
     /// The root that a rotation would begin with: the next one, or one that is kept.
@@ -151,8 +152,10 @@ impl State {
         self.roots = RootsRecord { bundle: self.roots.bundle + 1, newest, phase };
         self.writes.push(Write::Roots(self.roots));
         self.authority = Arc::new(authority);
-        self.new_authority = Some(Arc::clone(&self.authority));
-        tracing::info!(step = step.name(), phase = phase.name(), signing = %phase.signing(), bundle = self.roots.bundle, "the rotation of the root went on");
+        tracing::info!(
+            step = step.name(), phase = phase.name(), signing = %phase.signing(), bundle = self.roots.bundle,
+            "the rotation of the root went on"
+        );
         let members: Vec<(MemberId, RootNo)> = self.members.iter().map(|(id, it)| (*id, it.record.root)).collect();
         for (id, root) in members {
             self.doubt_trust(id);
@@ -209,12 +212,11 @@ impl State {
         self.roots.phase.trusted().contains(&root)
     }
 
-    /// The members that a phase would shut out. One that was revoked is out already.
+    /// The members that a phase would shut out.
     fn missing(&self, phase: Phase) -> Vec<&MemberRecord> {
         let Demand { trusts, without } = rotation::demand(self.roots.phase, phase);
         let is_missing = |it: &&MemberRecord| {
-            it.state != MembershipState::Revoked
-                && (trusts.is_some_and(|root| !it.trusts.contains(&root)) || without == Some(it.root))
+            counts(it) && (trusts.is_some_and(|root| !it.trusts.contains(&root)) || without == Some(it.root))
         };
         self.members.values().map(|it| &it.record).filter(is_missing).collect()
     }
@@ -245,7 +247,8 @@ impl State {
     /// The authority. Roots that are only kept are known to the directory alone.
     pub fn ca(&self) -> CaView {
         let phase = self.roots.phase;
-        let of = |root: RootNo| self.members.values().filter(move |it| counts(it) && it.record.root == root).count();
+        let of =
+            |root: RootNo| self.members.values().filter(move |it| counts(&it.record) && it.record.root == root).count();
         let roots = self.authority.roots().zip(["signs", "trusted"]);
         let roots = roots.map(|(root, role)| RootView { certificates: of(root.number()), ..RootView::new(root, role) });
         let steps = [Step::Begin(self.roots.newest.next()), Step::Switch, Step::Finish, Step::Back];
@@ -258,7 +261,12 @@ impl State {
             phase: phase.name().to_owned(),
             bundle: self.roots.bundle,
             roots: roots.collect(),
-            members: self.members.values().filter(|it| counts(it)).map(|it| trust(it, self.roots.bundle)).collect(),
+            members: self
+                .members
+                .values()
+                .filter(|it| counts(&it.record))
+                .map(|it| trust(it, self.roots.bundle))
+                .collect(),
             steps: steps.collect(),
         }
     }
@@ -270,8 +278,8 @@ impl State {
 }
 
 /// Whether a member can be shut out: one that was revoked is out already.
-fn counts(member: &Member) -> bool {
-    member.record.state != MembershipState::Revoked
+fn counts(record: &MemberRecord) -> bool {
+    record.state != MembershipState::Revoked
 }
 
 fn trust(member: &Member, bundle: u64) -> MemberTrust {
