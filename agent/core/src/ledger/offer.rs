@@ -51,9 +51,8 @@ impl Ledger {
 
     fn offer_of_unknown(&mut self, offered: Offered, now: Timestamp) {
         let Offered { offer, origin, refusal, streams_here } = offered;
-        if let Some(Refusal { reason, message, retry_after }) = refusal {
-            let retry_after = retry_after.unwrap_or_default();
-            self.reject(&offer, reason, &message, u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX));
+        if let Some(refusal) = refusal {
+            self.reject_for(&offer, &refusal);
         } else if origin == Origin::Controller && (self.stopping || !self.membership.may_begin()) {
             self.reject(&offer, Rejection::Draining, "the member takes no new work now", 0);
         } else if origin == Origin::Controller
@@ -81,6 +80,11 @@ impl Ledger {
         }
     }
 
+    fn reject_for(&mut self, offer: &Offer, Refusal { reason, message, retry_after }: &Refusal) {
+        let retry_after = retry_after.unwrap_or_default();
+        self.reject(offer, *reason, message, u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX));
+    }
+
     fn take(&mut self, offer: Offer, origin: Origin, streams_here: &[StreamId], now: Timestamp) {
         self.arrivals += 1;
         let task = offer.task;
@@ -100,8 +104,8 @@ impl Ledger {
     fn offer_of_held(&mut self, Offered { offer, refusal, .. }: &Offered) {
         let Some(held) = self.tasks.get(&offer.task) else { return };
         // What is held was let in; what was sealed again is to be let in as anything new.
-        if let Some(Refusal { reason, message, .. }) = refusal.as_ref().filter(|_| held.offer.sealed != offer.sealed) {
-            return self.reject(offer, *reason, message, 0);
+        if let Some(refusal) = refusal.as_ref().filter(|_| held.offer.sealed != offer.sealed) {
+            return self.reject_for(offer, refusal);
         }
         match offer.epoch.cmp(&held.lease.epoch) {
             Ordering::Less => {

@@ -94,3 +94,22 @@ fn a_held_task_that_was_sealed_again_is_refused_for_the_reasons_that_any_task_is
     }
     assert!(desk.ledger.needs_key(key(1).id()) && !desk.ledger.needs_key(key(2).id()));
 }
+
+/// Take the refusal for a lasting one, and the member is never asked again.
+#[test]
+fn a_held_task_that_was_sealed_again_and_is_refused_for_now_says_when_to_ask_again() {
+    let mut desk = Desk::connected();
+    desk.offer(sealed_to(1, 1));
+    desk.sync();
+    desk.sent();
+    let (reason, message) = (Rejection::StoreFault, "the disk is full".to_owned());
+    let refusal = Some(Refusal { reason, message, retry_after: Some(Duration::from_secs(10)) });
+    let (offer, origin) = (sealed_to(2, 2), Origin::Controller);
+    desk.ledger.handle_offer(Offered { offer, origin, refusal, streams_here: Vec::new() }, desk.now);
+    desk.sync();
+    let rejected = desk.sent().into_iter().find_map(|frame| match frame {
+        FromMember::Reject(reject) => Some(reject.retry_after_ms),
+        _ => None,
+    });
+    assert_eq!(rejected, Some(10_000));
+}
