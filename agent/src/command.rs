@@ -28,6 +28,7 @@ use crate::chain::Chain;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError, System};
 use crate::exit::Exit;
+use crate::store::Store;
 
 /// Why a command failed: a sentence and an exit code.
 #[derive(Debug)]
@@ -122,6 +123,22 @@ fn load_private(path: &Path) -> Result<Config, Failed> {
     let config = load(path)?;
     config.inspect().map_err(|error| Failed::because(Exit::Config, &error))?;
     Ok(config)
+}
+
+/// The store, for a command that goes by what is in it: one that was damaged tells nothing.
+fn open_whole(config: &Config) -> Result<Store, Failed> {
+    let (store, recovered) = Store::open_in(&config.home())?;
+    match recovered.and_then(|recovered| recovered.moved_aside) {
+        None => Ok(store),
+        Some(aside) => {
+            let (reason, to) = (aside.reason, aside.to.display());
+            let message = format!(
+                "the store was damaged ({reason}) and is kept at `{to}`: what was in it cannot be told; look at the tasks \
+                 of this member where they were submitted"
+            );
+            Err(Failed::new(Exit::Store, message))
+        }
+    }
 }
 
 /// The connected system of that name, or which there are.

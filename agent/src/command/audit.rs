@@ -1,19 +1,17 @@
 //! `postern audit`: whether the audit log was changed, and what stands in it.
 
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use postern_store::audit::{Check, Found, Head, Line, Verifier, VerifyError};
 use serde_json::{Map, Value as Json};
 
-use super::{Failed, load, say, say_error, say_json, say_pairs};
+use super::{Failed, load, open_whole, say, say_error, say_json, say_pairs};
 use crate::audit;
-use crate::chain::Chain;
 use crate::cli::{Audit, AuditCommand, AuditShow, AuditVerify};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::status;
-use crate::store::Store;
 
 pub(super) async fn run(config: &Path, options: &Audit) -> Result<Exit, Failed> {
     match &options.command {
@@ -22,22 +20,15 @@ pub(super) async fn run(config: &Path, options: &Audit) -> Result<Exit, Failed> 
     }
 }
 
-/// Where the log is that is asked about.
-fn directory(config: &Path, given: Option<&PathBuf>) -> Result<PathBuf, Failed> {
-    match given {
-        Some(directory) => Ok(directory.clone()),
-        None => Ok(audit::directory(&load(config)?.state_dir)),
-    }
-}
-
 async fn verify(config: &Path, options: &AuditVerify) -> Result<Exit, Failed> {
-    let directory = directory(config, options.dir.as_ref())?;
-    let (remembered, compared) = match options.dir {
-        Some(_) => (None, "not compared with any agent's store".to_owned()),
-        None => remembered(&load(config)?).await?,
+    let (directory, remembered, compared) = if let Some(directory) = &options.dir {
+        (directory.clone(), None, "not compared with any agent's store")
+    } else {
+        let config = load(config)?;
+        let (remembered, compared) = remembered(&config).await?;
+        (audit::directory(&config.state_dir), remembered, compared)
     };
-    let check =
-        Check { directory: &directory, heads: &options.head, after: options.after, remembered, compared: &compared };
+    let check = Check { directory: &directory, heads: &options.head, after: options.after, remembered, compared };
     let watched = std::io::stderr().is_terminal();
     let told = |lines| {
         if watched {
@@ -57,21 +48,23 @@ async fn verify(config: &Path, options: &AuditVerify) -> Result<Exit, Failed> {
 }
 
 /// The end of the log as the agent's store remembers it, and how it was asked.
-async fn remembered(config: &Config) -> Result<(Option<Head>, String), Failed> {
+async fn remembered(config: &Config) -> Result<(Option<Head>, &'static str), Failed> {
     let running = status::ask(&config.state_dir).await;
     if let Ok(Some(report)) = running {
         let head = report.audit.get("head").and_then(Json::as_str).and_then(|head| head.parse().ok());
-        return Ok((head, "holds what the running agent remembers".to_owned()));
+        return Ok((head, "holds what the running agent remembers"));
     }
     if !config.state_dir.join("store").exists() {
-        return Ok((None, "there is no store to compare it with".to_owned()));
+        return Ok((None, "there is no store to compare it with"));
     }
-    let (store, _) = Store::open_in(&config.home())?;
-    Ok((store.audit().head(), "holds what the agent's store remembers".to_owned()))
+    Ok((open_whole(config)?.audit().head(), "holds what the agent's store remembers"))
 }
 
 fn show(config: &Path, options: &AuditShow) -> Result<Exit, Failed> {
-    let directory = directory(config, options.dir.as_ref())?;
+    let directory = match &options.dir {
+        Some(directory) => directory.clone(),
+        None => audit::directory(&load(config)?.state_dir),
+    };
     let task = options.task.map(|task| task.to_string());
     let verifier = Verifier::new(&directory).after(options.after.unwrap_or_default());
     let found = verifier.run(|line| {
@@ -91,7 +84,7 @@ fn show(config: &Path, options: &AuditShow) -> Result<Exit, Failed> {
         Err(VerifyError::Broken(broken)) => {
             Err(Failed::new(Exit::Failed, format!("what follows cannot be trusted: {broken}")))
         }
-        Err(VerifyError::Unread(error)) => Err(Failed::new(Exit::Store, Chain(&error).to_string())),
+        Err(VerifyError::Unread(error)) => Err(Failed::because(Exit::Store, &error)),
     }
 }
 

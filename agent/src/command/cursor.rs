@@ -10,12 +10,11 @@ use crate::config::System;
 use crate::connector::{self, Standing};
 use crate::exit::Exit;
 use crate::kept::Kept;
-use crate::store::Store;
 
 pub(super) async fn run(config: &Path, options: &Cursor) -> Result<Exit, Failed> {
     let config = load_private(config)?;
     let system = super::check_system(&config, &options.system)?;
-    let (store, _) = Store::open_in(&config.home())?;
+    let store = super::open_whole(&config)?;
     let kept = Kept::new(store, system.name.clone());
     match &options.command {
         CursorCommand::List { json } => list(&cursors(system, &kept)?, *json),

@@ -9,7 +9,7 @@ use postern_protocol::outbox::OwedReport;
 use postern_store::private::NewFile;
 use serde_json::json;
 
-use super::{Failed, load_private, say, say_json};
+use super::{Failed, load_private, open_whole, say, say_json};
 use crate::cli::{Outbox, OutboxCommand};
 use crate::exit::Exit;
 use crate::identity::{Identity, IdentityDir};
@@ -21,16 +21,7 @@ pub(super) fn run(config: &Path, options: &Outbox) -> Result<Exit, Failed> {
     let identity = IdentityDir::open(&config.state_dir)?.load()?.ok_or_else(|| {
         Failed::new(Exit::Refused, "this agent is not enrolled, so it owes nothing: see `postern enroll --help`")
     })?;
-    let (store, recovered) = Store::open_in(&config.home())?;
-    if let Some(aside) = recovered.and_then(|recovered| recovered.moved_aside) {
-        let message = format!(
-            "the store was damaged ({}) and is kept at `{}`: what was owed is in there, and cannot be told; look at the \
-             tasks of this member where they were submitted",
-            aside.reason,
-            aside.to.display()
-        );
-        return Err(Failed::new(Exit::Store, message));
-    }
+    let store = open_whole(&config)?;
     let mut file = NewFile::create(output).map_err(|error| unwritten(output, &error))?;
     let restored = store.restore()?;
     let concluded = restored.tasks.iter().filter_map(|task| match &task.state {

@@ -7,12 +7,11 @@ use crate::cli::ResetSignIn;
 use crate::connector;
 use crate::exit::Exit;
 use crate::kept::Kept;
-use crate::store::Store;
 
 pub(super) async fn run(config: &Path, options: &ResetSignIn) -> Result<Exit, Failed> {
     let config = load_private(config)?;
     let system = super::check_system(&config, &options.system)?;
-    let (store, _) = Store::open_in(&config.home())?;
+    let store = super::open_whole(&config)?;
     let kept = Kept::new(store, system.name.clone());
     connector::reset_sign_in(system, &kept).await.map_err(|failure| Failed::new(Exit::Store, failure.to_string()))?;
     say(format_args!("the next task on `{}` signs in again", system.name));
