@@ -18,7 +18,7 @@ use crate::connector;
 use crate::dispatcher::{Dispatcher, Loop};
 use crate::executor::{Executor, Served, Who};
 use crate::exit::Exit;
-use crate::identity::{IdentityDir, IdentityError};
+use crate::identity::{IdentityDir, IdentityError, KeptKey};
 use crate::kept::Kept;
 use crate::keys::SealingKeys;
 use crate::link::{CertificateStatus, Certificates, Dialer, Introduction, KeyRing, Link, LinkStatus, ProxyRoute, tls};
@@ -99,6 +99,8 @@ pub struct App {
     pub store: Store,
     /// The keys secrets for this agent are sealed to.
     pub keys: SealingKeys,
+    /// The same, with what is known of each.
+    kept_keys: Vec<KeptKey>,
     collections: Vec<Remembered>,
     executor: Executor,
     streams: Streams,
@@ -117,10 +119,11 @@ impl App {
     pub fn start(config: &Config) -> Result<Self, AppError> {
         config.systems.iter().try_for_each(connector::check)?;
         let identity = IdentityDir::open(&config.state_dir)?;
-        let keys = identity.sealing_keys()?.into_iter().map(|kept| kept.key).collect();
-        let keys = SealingKeys::new(keys);
         let (store, recovered) = Store::open_in(&config.home())?;
+        // Only now: whoever enrolls has the store, and puts another key before these.
         identity.erase_half_made()?;
+        let kept_keys = identity.sealing_keys()?;
+        let keys = SealingKeys::new(kept_keys.iter().map(|kept| kept.key.clone()).collect());
         if let Some(aside) = recovered.and_then(|recovered| recovered.moved_aside) {
             tracing::error!(
                 moved_to = %aside.to.display(), reason = aside.reason,
@@ -162,6 +165,7 @@ impl App {
             dispatcher,
             store,
             keys,
+            kept_keys,
             collections,
             executor,
             streams,
@@ -208,9 +212,14 @@ impl App {
         };
         let first = urls.first().cloned().ok_or(AppError::NotEnrolled)?;
         let (status, watched) = watch::channel(LinkStatus::Connecting { url: first });
-        let kept = directory.sealing_keys()?;
         let directory = Arc::new(directory);
-        let keys = KeyRing::new(Arc::clone(&directory), kept, &self.keys, &self.dispatcher, config.sealing_keys);
+        let keys = KeyRing::new(
+            Arc::clone(&directory),
+            self.kept_keys.clone(),
+            &self.keys,
+            &self.dispatcher,
+            config.sealing_keys,
+        );
         let (certificates, certificate) = Certificates::new(directory, identity, self.keys.clone())?;
         let link = Link {
             dialer: Dialer { proxy: proxy_route(config)?, timeout: config.controller.connect_timeout },
