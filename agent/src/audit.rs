@@ -46,9 +46,9 @@ pub struct Scribe {
 impl Scribe {
     /// For the log of the agent with this state directory.
     pub fn new(state_dir: &Path, store: Store) -> (Self, watch::Receiver<Status>) {
-        let head = store.audit().head().unwrap_or_default().to_string();
-        let (status, told) = watch::channel(Status { head, ..Status::default() });
-        (Self { directory: directory(state_dir), store, pen: Pen::default(), status }, told)
+        let pen = Pen::default();
+        let (status, told) = watch::channel(pen.status(store.audit().head(), store.audit().waiting()));
+        (Self { directory: directory(state_dir), store, pen, status }, told)
     }
 
     /// Writes what there is, until it is told to stop and everything is written.
@@ -91,12 +91,12 @@ impl Scribe {
 
     fn try_write_all(&mut self) -> Result<(), ScribeError> {
         loop {
-            let (last, rows) = self.store.audit_rows()?;
+            let (last, bytes, rows) = self.store.audit_rows()?;
             let head = self.pen.write(&self.directory, self.store.audit().head(), &rows)?;
             if rows.is_empty() {
                 return Ok(());
             }
-            self.store.audit_written(last, head)?;
+            self.store.audit_written(last, bytes, head)?;
         }
     }
 }

@@ -132,7 +132,8 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A collection that submits to `dispatcher` what is sealed to the newest of `keys`, this agent's own, and where its status is.
+    /// A collection that submits to `dispatcher` what is sealed to the newest of `keys`, this agent's own, and where its
+    /// status is.
     pub fn new(
         remembered: Remembered,
         store: Store,

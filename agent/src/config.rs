@@ -110,7 +110,7 @@ struct AgentSection {
     log_level: LogLevel,
     log_format: LogFormat,
     disk_timeout_secs: Option<u64>,
-    sealing_key_days: Option<u32>,
+    sealing_key_days: Option<u64>,
 }
 
 /// Longer than a disk takes that is only busy, and no longer than most leases.
@@ -118,7 +118,7 @@ const DISK_TIMEOUT_SECS: u64 = 120;
 const DISK_TIMEOUTS: RangeInclusive<u64> = 5..=3600;
 
 /// Longer than a replaced key is kept, so that there are few at a time; and no longer than one may do harm that was stolen.
-const SEALING_KEY_DAYS: RangeInclusive<u32> = 15..=90;
+const SEALING_KEY_DAYS: RangeInclusive<u64> = 15..=90;
 
 /// The agent's socket is in there, and the path of a socket has at most 107 bytes.
 const MAX_STATE_DIR: usize = 90;
@@ -153,20 +153,19 @@ impl Config {
             let problem = format!("`state_dir` must be a path of at most {MAX_STATE_DIR} bytes");
             return Err(source.error(source.place_of("agent", "state_dir"), "[agent]", problem));
         }
+        let within = |key: &str, value: u64, range: RangeInclusive<u64>| {
+            if range.contains(&value) {
+                return Ok(value);
+            }
+            let problem = format!("`{key}` must be between {} and {}", range.start(), range.end());
+            Err(source.error(source.place_of("agent", key), "[agent]", problem))
+        };
         let disk_timeout = agent.disk_timeout_secs.unwrap_or(DISK_TIMEOUT_SECS);
-        if !DISK_TIMEOUTS.contains(&disk_timeout) {
-            let (least, most) = (DISK_TIMEOUTS.start(), DISK_TIMEOUTS.end());
-            let problem = format!("`disk_timeout_secs` must be between {least} and {most}");
-            return Err(source.error(source.place_of("agent", "disk_timeout_secs"), "[agent]", problem));
-        }
+        let disk_timeout = within("disk_timeout_secs", disk_timeout, DISK_TIMEOUTS)?;
         let mut sealing_keys = Terms::default();
         if let Some(days) = agent.sealing_key_days {
-            if !SEALING_KEY_DAYS.contains(&days) {
-                let (least, most) = (SEALING_KEY_DAYS.start(), SEALING_KEY_DAYS.end());
-                let problem = format!("`sealing_key_days` must be between {least} and {most}");
-                return Err(source.error(source.place_of("agent", "sealing_key_days"), "[agent]", problem));
-            }
-            sealing_keys.life = Duration::from_secs(24 * 60 * 60) * days;
+            let days = within("sealing_key_days", days, SEALING_KEY_DAYS)?;
+            sealing_keys.life = Duration::from_secs(24 * 60 * 60 * days);
         }
         let systems = System::all_from_source(&source)?;
         let store_key = agent.store_key.map(SecretSource::of_store).transpose().map_err(|problem| {

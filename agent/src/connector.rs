@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use effect::{Effect, Fate, MAX_EFFECT, Proved, Shift};
+pub use effect::{Effect, Known, MAX_EFFECT, Proved, Shift, is_false};
 pub use postern_agent_core::{CallsLeft, Earlier, JournalEntry, Mark};
 use postern_protocol::message::v1::{MAX_PARTS, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -281,6 +281,11 @@ impl AttemptCx {
     /// Whether nothing more of the task may be begun.
     pub fn is_late(&self) -> bool {
         self.deadline.is_some_and(|deadline| clock::now() >= deadline)
+    }
+
+    /// Whether earlier attempts on this agent may have brought this step about.
+    pub fn is_open(&self, step: u32) -> bool {
+        self.earlier.open_intents().any(|intent| intent.step == step)
     }
 
     /// The intents of earlier attempts on this agent that may have become effects, oldest first.

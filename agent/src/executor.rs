@@ -123,7 +123,8 @@ impl Executor {
         let refused = admission.policy().check_request(request, brings_password(offer));
         refused.map_err(|refused| {
             let refused = refused.to_string();
-            tracing::warn!(task = %offer.task, kind = %offer.kind, system = %offer.system, refused, "the policy refused a task");
+            let Offer { task, kind, system, .. } = offer;
+            tracing::warn!(%task, %kind, %system, refused, "the policy refused a task");
             Refusal::lasting(Rejection::Policy, refused)
         })
     }

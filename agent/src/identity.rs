@@ -102,11 +102,10 @@ impl IdentityDir {
         {
             return Ok(next);
         }
-        if again && let Some(current) = self.credential(CURRENT)? {
-            return Ok(current);
-        }
-        if self.credential(CURRENT)?.is_some() {
-            self.replace_sealing_key()?;
+        match self.credential(CURRENT)? {
+            Some(current) if again => return Ok(current),
+            Some(_) => self.replace_sealing_key()?,
+            None => (),
         }
         let next = self.prepare_next()?;
         // Last: until it is there nothing was sent under the keys.

@@ -9,7 +9,8 @@
 //! - `collection` begins what is due by its [`schedule`], as a task of this machine (`local`);
 //! - [`policy`] decides what may be done here, whoever asks;
 //! - `audit` writes down what was done, in a log that shows whether it was changed;
-//! - `store` is what is on disk; `identity` who this agent is, `keys` what is sealed to it; `redaction` keeps secrets out of texts.
+//! - `store` is what is on disk; `identity` who this agent is, `keys` what is sealed to it; `redaction` keeps secrets out of
+//!   texts.
 
 mod allocator;
 mod app;

@@ -273,12 +273,7 @@ impl Link {
                     self.welcome(url, shown, &welcome, state, session, pump).await;
                     backoff.handle_established(clock::now());
                 }
-                Event::Message(FromController::TrustBundle(bundle)) => {
-                    if let Some(frame) = self.certificates.handle_bundle(bundle) {
-                        pump.send(frame).await;
-                    }
-                }
-                Event::Message(frame) => self.pass_on(frame).await,
+                Event::Message(frame) => self.pass_on(frame, pump).await,
             }
         }
     }
@@ -314,11 +309,16 @@ impl Link {
         });
     }
 
-    async fn pass_on(&mut self, frame: FromController) {
+    async fn pass_on(&mut self, frame: FromController, pump: &Pump) {
         match frame {
             FromController::CertIssued(issued) => self.certificates.handle_issued(&issued),
             FromController::CertRefused(refused) => self.certificates.handle_refused(&refused),
             FromController::KeyAck(ack) => self.keys.handle_acknowledged(&ack),
+            FromController::TrustBundle(bundle) => {
+                if let Some(frame) = self.certificates.handle_bundle(bundle) {
+                    pump.send(frame).await;
+                }
+            }
             FromController::StreamOpenAck(frame) => {
                 self.streams.send(streams::Command::OpenAcked(frame.stream, frame.durable)).await;
             }
@@ -344,7 +344,6 @@ impl Link {
             | FromController::Renewed(_)
             | FromController::Cancel(_)
             | FromController::InventoryAsk(_)
-            | FromController::TrustBundle(_)
             | FromController::StreamOpen(_)) => self.dispatcher.frame(frame).await,
         }
     }

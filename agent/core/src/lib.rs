@@ -23,5 +23,4 @@ pub use ledger::{CallsLeft, Event, GivenUp, Ledger, Offered, Refusal, Restored, 
 pub use limits::Limits;
 pub use membership::Membership;
 pub use renewal::Renewal;
-pub use rotation::Rotation;
 pub use write::{Caller, Origin, TaskState, Tombstone, Write};

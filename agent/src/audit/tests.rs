@@ -101,7 +101,7 @@ async fn a_crash_between_file_and_store_tells_nothing_twice() {
     for written in 1..=3_usize {
         let first = 10 * u64::try_from(written).unwrap();
         lab.commit(first..first + 3).await;
-        let (_, events) = lab.store().audit_rows().unwrap();
+        let (_, _, events) = lab.store().audit_rows().unwrap();
         let mut log = Log::open(&directory(lab.folder.path()), lab.store().audit().head()).unwrap().log;
         log.append(&events[..written]).unwrap();
         drop(log);
@@ -115,7 +115,7 @@ async fn a_crash_between_file_and_store_tells_nothing_twice() {
 async fn a_crash_before_the_first_line_is_acknowledged_tells_nothing_twice() {
     let mut lab = Lab::new();
     lab.commit(1..=2).await;
-    let (_, events) = lab.store().audit_rows().unwrap();
+    let (_, _, events) = lab.store().audit_rows().unwrap();
     Log::open(&directory(lab.folder.path()), None).unwrap().log.append(&events).unwrap();
     lab.restart();
     assert_eq!(lab.write().await.fault, None);

@@ -1,7 +1,7 @@
 //! What a call changes, as the audit log tells it.
 
 use postern_protocol::outcome::Certainty;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
 use crate::redaction::redacted;
@@ -18,11 +18,16 @@ pub struct Shift {
     /// Its name.
     pub attribute: String,
     /// What it was. Left out if nobody looked, or if it is shown nowhere.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "even_null")]
     pub old: Option<Json>,
     /// What it becomes. Left out if it is shown nowhere.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "even_null")]
     pub new: Option<Json>,
+}
+
+/// A value that is there and empty is another thing than none.
+fn even_null<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(value).map(Some)
 }
 
 impl Shift {
@@ -68,8 +73,9 @@ pub struct Effect {
     pub changes: Vec<Shift>,
 }
 
+/// For what is told only if it is so.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_false(value: &bool) -> bool {
+pub fn is_false(value: &bool) -> bool {
     !value
 }
 
@@ -120,7 +126,7 @@ fn clipped(text: &str) -> String {
 
 /// What is known of an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum Known {
     /// It is there.
     Done(Certainty),
     /// It may be there or not.
@@ -128,15 +134,14 @@ pub enum Fate {
 }
 
 /// What is proved of the effects of a step.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proved {
     /// Nothing.
-    #[default]
     Nothing,
     /// What the last intent of the step announced is there.
     Intended(Certainty),
     /// Of a batch: what became of each entry that was changed, or may have been.
-    Entries(Vec<(Effect, Fate)>),
+    Entries(Vec<(Effect, Known)>),
 }
 
 #[cfg(test)]
@@ -153,6 +158,12 @@ mod tests {
         let kept = Effect::decode(&encoded);
         assert_eq!((kept.account.as_str(), kept.changes.len()), ("joe@acme.example", 3));
         assert!(kept.changes[0].new.is_some() && kept.changes[2] == Shift::hidden("Title"));
+    }
+
+    #[test]
+    fn a_value_that_was_empty_is_told_as_empty_after_the_journal_too() {
+        let effect = Effect::on("joe@acme.example", "005", vec![Shift::new("Email", Json::Null, "joe@acme.example")]);
+        assert_eq!(Effect::decode(&effect.encode()), effect);
     }
 
     #[test]

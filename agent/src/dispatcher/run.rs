@@ -364,7 +364,7 @@ impl Loop {
                 self.running.insert(task, stop.clone());
                 self.executor.start(*offer, Start { origin, resumed, deadline, stop });
             }
-            Event::GiveUp { offer, origin, failure, why, .. } => self.executor.give_up(*offer, origin, failure, why),
+            Event::GiveUp { offer, origin, failure, why } => self.executor.give_up(*offer, origin, failure, why),
             Event::Stop(task) => {
                 if let Some(stop) = self.running.get(&task) {
                     stop.cancel();

@@ -1,4 +1,4 @@
-//! What the audit log is told of a task: the fate of every call that was announced.
+//! What the audit log is told of a task: the known of every call that was announced.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use postern_protocol::{Outcome, TaskId};
 use serde::Serialize;
 
 use crate::audit;
-use crate::connector::{Effect, Fate, JournalEntry, Mark, Proved};
+use crate::connector::{Effect, JournalEntry, Known, Mark, Proved};
 use crate::identity::Membership;
 
 /// Who this agent is, as the audit log names it.
@@ -108,46 +108,44 @@ impl Teller {
             Proved::Nothing => Vec::new(),
             Proved::Intended(certainty) => {
                 self.proves_steps.store(true, Ordering::Relaxed);
-                ended.last().map(|open| self.tell_open(open, Fate::Done(*certainty))).into_iter().collect()
+                ended.last().map(|open| self.tell_open(open, Known::Done(*certainty))).into_iter().collect()
             }
             Proved::Entries(effects) => {
                 let step = entries.first().map_or(0, |entry| entry.step);
-                effects.iter().map(|(effect, fate)| self.tell(step, effect, *fate, false)).collect()
+                effects.iter().map(|(effect, known)| self.tell(step, effect, *known, false)).collect()
             }
         }
     }
 
     /// What is told when the task ends: of the calls whose steps were not proved done.
     pub(super) fn ended(&self, ending: &Ending) -> Vec<Vec<u8>> {
-        let fate = match (ending.outcome, ending.changed) {
-            (Outcome::Unknown | Outcome::DeadLettered, _) => Fate::Unknown,
-            (Outcome::Succeeded | Outcome::AlreadySatisfied, Changed::Yes) => Fate::Done(ending.certainty),
+        let known = match (ending.outcome, ending.changed) {
+            (Outcome::Unknown | Outcome::DeadLettered, _) => Known::Unknown,
+            (Outcome::Succeeded | Outcome::AlreadySatisfied, Changed::Yes) => Known::Done(ending.certainty),
             // What was changed may be what is open, or another step.
-            (_, Changed::Yes | Changed::Unknown) => Fate::Unknown,
+            (_, Changed::Yes | Changed::Unknown) => Known::Unknown,
             // They were refused, or are not to be seen.
             (_, Changed::No) => return Vec::new(),
         };
         let open = self.with_open(std::mem::take);
         // A success is about the step that was announced last; what became of others is not said.
         let about = open.last().map(|it| it.step).filter(|_| !self.proves_steps.load(Ordering::Relaxed));
-        let fate_of = |step: u32| if about == Some(step) { fate } else { Fate::Unknown };
+        let known_of = |step: u32| if about == Some(step) { known } else { Known::Unknown };
         // A call that was made again is one effect.
-        let is_last = |index: usize| {
-            !open.iter().skip(index + 1).any(|it| open.get(index).is_some_and(|this| this.step == it.step))
-        };
-        let last = open.iter().enumerate().filter(|(index, _)| is_last(*index));
-        last.map(|(_, open)| self.tell_open(open, fate_of(open.step))).collect()
+        let is_last = |(index, it): &(usize, &Open)| !open.iter().skip(index + 1).any(|later| later.step == it.step);
+        let last = open.iter().enumerate().filter(is_last);
+        last.map(|(_, open)| self.tell_open(open, known_of(open.step))).collect()
     }
 
-    fn tell_open(&self, open: &Open, fate: Fate) -> Vec<u8> {
-        self.tell(open.step, &open.effect, fate, open.earlier)
+    fn tell_open(&self, open: &Open, known: Known) -> Vec<u8> {
+        self.tell(open.step, &open.effect, known, open.earlier)
     }
 
-    fn tell(&self, step: u32, effect: &Effect, fate: Fate, earlier: bool) -> Vec<u8> {
+    fn tell(&self, step: u32, effect: &Effect, known: Known, earlier: bool) -> Vec<u8> {
         let offer = &self.offer;
-        let (outcome, certainty) = match fate {
-            Fate::Done(certainty) => ("done", certainty),
-            Fate::Unknown => ("unknown", Certainty::Unknown),
+        let (outcome, certainty) = match known {
+            Known::Done(certainty) => ("done", certainty),
+            Known::Unknown => ("unknown", Certainty::Unknown),
         };
         let asked_by = match self.origin {
             Origin::Controller => "controller",
@@ -158,7 +156,7 @@ impl Teller {
             what: "effect",
             outcome,
             certainty,
-            found: fate == Fate::Done(Certainty::Probable) || (earlier && fate != Fate::Unknown),
+            found: known == Known::Done(Certainty::Probable) || (earlier && known != Known::Unknown),
             task: offer.task,
             epoch: offer.epoch.0,
             attempt: offer.attempt,

@@ -1,7 +1,5 @@
 //! How the sealing keys of this agent follow one another: [`Rotation`] decides, here is what it decides about.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use postern_agent_core::rotation::{Rotation, Step, Terms};
@@ -9,9 +7,9 @@ use postern_fail_point::Point;
 use postern_protocol::Timestamp;
 use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{AnnouncedKey, KeyAck, KeyAnnounce};
-use postern_protocol::seal::{KeyId, MAX_MEMBER_KEYS};
+use postern_protocol::seal::{KeyId, MAX_MEMBER_KEYS, SealingKey};
 
-use super::certificates::blocking;
+use super::certificates::{Work, blocking, until};
 use crate::chain::Chain;
 use crate::clock;
 use crate::dispatcher::Dispatcher;
@@ -26,8 +24,6 @@ pub(super) enum Done {
     Needed(KeyId),
 }
 
-type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
-
 /// The sealing keys of this member, on disk and at the controller.
 pub struct KeyRing {
     directory: Arc<IdentityDir>,
@@ -35,7 +31,7 @@ pub struct KeyRing {
     dispatcher: Dispatcher,
     rotation: Rotation,
     /// One at a time: each writes the whole file.
-    working: Option<Work>,
+    working: Option<Work<Done>>,
 }
 
 impl KeyRing {
@@ -58,8 +54,7 @@ impl KeyRing {
     }
 
     fn announced(&self) -> List<AnnouncedKey, MAX_MEMBER_KEYS> {
-        let announced =
-            |key: &postern_protocol::seal::SealingKey| AnnouncedKey { id: key.public().id(), public: *key.public() };
+        let announced = |key: &SealingKey| AnnouncedKey { id: key.public().id(), public: *key.public() };
         List::clipped(self.keys.all().iter().map(announced).collect())
     }
 
@@ -119,10 +114,7 @@ impl KeyRing {
 
     /// Waits for what takes time: for ever, if there is nothing.
     pub(super) async fn work(&mut self) -> Done {
-        let Some(working) = &mut self.working else { return std::future::pending().await };
-        let done = working.await;
-        self.working = None;
-        done
+        until(&mut self.working).await
     }
 
     /// What took time is done.

@@ -137,8 +137,8 @@ impl Store {
         Ok(parts::read(&self.engine, AUDIT, &number.to_be_bytes())?.unwrap_or_default())
     }
 
-    /// The next rows for a file: the number of the last, and what they say.
-    pub fn audit_rows(&self) -> Result<(u64, Vec<Event>), AgentStoreError> {
+    /// The next rows for a file: the number of the last, how many bytes they have in the store, and what they say.
+    pub fn audit_rows(&self) -> Result<(u64, usize, Vec<Event>), AgentStoreError> {
         let (written, released) =
             (self.audit.written.load(Ordering::Acquire), self.audit.released.load(Ordering::Acquire));
         let (mut last, mut rows, mut bytes) = (written, Vec::new(), 0);
@@ -151,14 +151,13 @@ impl Store {
                 break;
             }
         }
-        Ok((last, rows))
+        Ok((last, bytes, rows))
     }
 
-    /// The rows up to this one stand in a file, whose last line is `head`. Blocks.
-    pub fn audit_written(&self, upto: u64, head: Head) -> Result<(), AgentStoreError> {
-        let (mut batch, mut bytes) = (Batch::new(), 0);
+    /// The rows up to this one, of so many bytes, stand in a file, whose last line is `head`. Blocks.
+    pub fn audit_written(&self, upto: u64, bytes: usize, head: Head) -> Result<(), AgentStoreError> {
+        let mut batch = Batch::new();
         for number in self.audit.written.load(Ordering::Acquire) + 1..=upto {
-            bytes += self.audit_row(number)?.len();
             for key in self.engine.scan_keys(AUDIT, &number.to_be_bytes()) {
                 batch.delete(AUDIT, &key?)?;
             }

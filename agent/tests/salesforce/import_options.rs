@@ -1,6 +1,6 @@
 //! What a request can ask of a batch beside its dataset, and what becomes of bad input.
 
-use postern_agent::connector::{Conclusion, Fate, Mark, Shift};
+use postern_agent::connector::{Conclusion, Known, Mark, Shift};
 use postern_agent_core::GivenUp;
 use postern_agent_core::ledger::Ending;
 use postern_protocol::bounded::{List, Text};
@@ -247,7 +247,7 @@ async fn audited_attributes_are_written_to_the_audit_without_what_is_encrypted()
     );
     task.attempt(&lab.connector()).await.unwrap();
     let told = task.told.lock().unwrap().clone();
-    let [(first, Fate::Done(_)), (second, Fate::Done(_))] = told.as_slice() else { panic!("{told:?}") };
+    let [(first, Known::Done(_)), (second, Known::Done(_))] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!((first.key.as_deref(), first.account.as_str(), first.entry), (Some("E-7"), ACTIVE, Some(1)));
     assert!(
         first.changes.iter().any(|it| it.attribute == "Title" && it.old.is_some() && it.new == Some(json!("Lead")))
@@ -286,7 +286,7 @@ async fn what_an_earlier_attempt_wrote_is_audited_too() {
     task.told.lock().unwrap().clear();
     task.attempt(&lab.connector()).await.unwrap();
     let told = task.told.lock().unwrap().clone();
-    let [(effect, Fate::Done(_))] = told.as_slice() else { panic!("{told:?}") };
+    let [(effect, Known::Done(_))] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!(effect.changes, [Shift { old: None, ..Shift::new("Title", "", "Lead") }]);
 }
 
@@ -303,7 +303,7 @@ async fn what_an_earlier_attempt_may_have_written_is_told_although_it_is_refused
     task.attempt(&lab.connector()).await.unwrap();
     assert_eq!(codes(&task), ["INVALID_EMAIL_ADDRESS"]);
     let told = task.told.lock().unwrap().clone();
-    let [(effect, Fate::Unknown)] = told.as_slice() else { panic!("{told:?}") };
+    let [(effect, Known::Unknown)] = told.as_slice() else { panic!("{told:?}") };
     assert!(effect.changes.iter().any(|it| it.attribute == "Title"), "{effect:?}");
 }
 

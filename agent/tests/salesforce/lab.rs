@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use postern_agent::config::Config as AgentConfig;
 use postern_agent::connector::{
-    self, AttemptCx, Bucket, Conclusion, Connector, Effect, Fate, Journal, JournalEntry, Keep, Mark, Payload, Pending,
+    self, AttemptCx, Bucket, Conclusion, Connector, Effect, Journal, JournalEntry, Keep, Known, Mark, Payload, Pending,
     Proved, Visit,
 };
 use postern_agent::policy::{self, Act, Policy, Refused};
@@ -268,7 +268,7 @@ pub struct Task {
     dataset: Vec<u8>,
     pub notes: Arc<Mutex<Vec<JournalEntry>>>,
     /// What the audit log is told of entries.
-    pub told: Arc<Mutex<Vec<(Effect, Fate)>>>,
+    pub told: Arc<Mutex<Vec<(Effect, Known)>>>,
     /// The payloads that were finished, in clear.
     pub payloads: Payloads,
     pub reconcile: bool,
@@ -419,7 +419,7 @@ struct MemoryJournal {
     secrets: BTreeMap<String, Vec<u8>>,
     dataset: Vec<u8>,
     notes: Arc<Mutex<Vec<JournalEntry>>>,
-    told: Arc<Mutex<Vec<(Effect, Fate)>>>,
+    told: Arc<Mutex<Vec<(Effect, Known)>>>,
     payloads: Payloads,
     dies_after: Option<usize>,
     disk_holds: Option<usize>,

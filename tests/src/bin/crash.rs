@@ -47,8 +47,8 @@ fn main() -> ExitCode {
         println!("{}", serde_json::to_string_pretty(&tally).expect("a tally is plain data"));
     } else {
         println!(
-            "{} kills ({} of an agent, {} of them long, {} of the controller), {} tasks ({} with a late call), {} effects, {} lines of \
-             audit logs",
+            "{} kills ({} of an agent, {} of them long, {} of the controller), {} tasks ({} with a late call), {} effects, \
+             {} lines of audit logs",
             tally.rounds,
             tally.agent_kills,
             tally.long_deaths,

@@ -41,7 +41,7 @@ impl Ledger {
         // Nothing else may begin meanwhile.
         held.running = true;
         let (offer, origin) = (Box::new(held.offer.clone()), held.origin);
-        self.events.push_back(Event::GiveUp { task, offer, origin, failure, why });
+        self.events.push_back(Event::GiveUp { offer, origin, failure, why });
     }
 
     pub(super) fn conclude(&mut self, task: TaskId, ending: Ending) {

@@ -85,8 +85,6 @@ pub enum Event {
     /// No further attempt follows this failure, and the task has a journal: find out from it what is known, and end
     /// the task with [`Ledger::handle_concluded`].
     GiveUp {
-        /// The task.
-        task: TaskId,
         /// As it was offered.
         offer: Box<Offer>,
         /// Where it came from.

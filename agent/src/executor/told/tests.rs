@@ -150,8 +150,8 @@ fn the_success_of_a_plan_vouches_for_no_step_that_was_not_proved() {
 fn each_entry_of_a_batch_is_told_with_its_unit() {
     let teller = teller(&[]);
     teller.intended(&JournalEntry { effect: Vec::new(), ..intent(3, false) });
-    let entry = |number, fate| (Effect { entry: Some(number), ..Effect::default() }, fate);
-    let entries = vec![entry(1, Fate::Done(Certainty::Certain)), entry(4, Fate::Unknown)];
+    let entry = |number, known| (Effect { entry: Some(number), ..Effect::default() }, known);
+    let entries = vec![entry(1, Known::Done(Certainty::Certain)), entry(4, Known::Unknown)];
     let events = teller.proved(&[done(3), done(3)], &Proved::Entries(entries));
     let numbers: Vec<Value> = read(&events).iter().map(|event| json!([event["step"], event["entry"]])).collect();
     assert_eq!(numbers, [json!([3, 1]), json!([3, 4])]);

@@ -117,7 +117,8 @@ impl World {
             let Some(event) = process.ledger.poll_event(now) else { return true };
             match event {
                 Event::Start { offer, resumed, .. } => self.begin_attempt(m, *offer, resumed),
-                Event::GiveUp { task, failure, why, .. } => {
+                Event::GiveUp { offer, failure, why, .. } => {
+                    let task = offer.task;
                     let journal = self.members[m].disk.earlier(task);
                     let mut ending = Ending::given_up(failure, &journal, why);
                     ending.streams = self.results(m, task);

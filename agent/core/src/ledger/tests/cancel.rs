@@ -41,7 +41,8 @@ fn cancelled_before(step: usize) -> (Option<v1::Report>, bool) {
                 Event::Start { .. } => running = true,
                 Event::Granted(granted) => made = granted == ticket,
                 Event::Refused(_, failure) => desk.ledger.handle_failed(id(1), failure, desk.now),
-                Event::GiveUp { task, failure, .. } => {
+                Event::GiveUp { offer, failure, .. } => {
+                    let task = offer.task;
                     let unknown = Ending { outcome: Outcome::Unknown, failure: Some(failure), ..Ending::cancelled() };
                     desk.ledger.handle_concluded(task, unknown);
                 }

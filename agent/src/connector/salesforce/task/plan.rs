@@ -76,7 +76,7 @@ impl<'a> Plan<'a> {
             self.changed = Changed::Yes;
             return Ok(DoneBy::ThisTask);
         }
-        if step::is_open(step, self.cx) {
+        if self.cx.is_open(step) {
             self.did(step, Certainty::Probable).await?;
             return Ok(DoneBy::ThisTask);
         }

@@ -146,7 +146,7 @@ pub(super) async fn is_there_after_all(
     step: u32,
     cx: &AttemptCx,
 ) -> Result<bool, Stuck> {
-    if !is_open(step, cx) {
+    if !cx.is_open(step) {
         return Ok(false);
     }
     if org.watch_earlier(cx, || wanted.is_there(org)).await.map_err(Stuck::unseeable)? {
@@ -154,11 +154,6 @@ pub(super) async fn is_there_after_all(
     }
     cx.take_back_earlier(step).await.map_err(Stuck::Later)?;
     Ok(false)
-}
-
-/// Whether earlier attempts on this agent may have brought a step about.
-pub(super) fn is_open(step: u32, cx: &AttemptCx) -> bool {
-    cx.open_intents().iter().any(|entry| entry.step == step)
 }
 
 /// The conclusion when the state was there before this attempt. Whether before the task, an earlier attempt's intent
@@ -170,7 +165,7 @@ pub(super) async fn found(
     cx: &AttemptCx,
 ) -> Result<Conclusion, Failure> {
     org.outlast(cx.unanswered(step).saturating_sub(1), cx).await?;
-    if is_open(step, cx) {
+    if cx.is_open(step) {
         return Ok(Conclusion { changed: Changed::Yes, ..satisfied }.probable());
     }
     Ok(found_now(satisfied, cx))

@@ -101,7 +101,7 @@ impl Memory {
             memory.renames.extend(note.renames);
             refused.extend(note.refused);
         }
-        memory.refused = cx.earlier.open_intents().any(|entry| entry.step == step).then_some(refused);
+        memory.refused = cx.is_open(step).then_some(refused);
         for entry in cx.earlier.open_intents().filter(|entry| entry.step == step) {
             memory.may_have_acted = true;
             let Some(note) = Note::decode(entry) else { continue };

@@ -46,10 +46,9 @@ impl Salesforce {
 impl Plan<'_> {
     /// The fields whose present values have to be known for it.
     pub(super) fn looks_at(&self, choices: &Choices) -> impl Iterator<Item = &str> {
-        let differs = |name: &str| choices.difference(name) != Difference::Replace;
         let named = self.fields.names().chain(self.disables_last().then_some("IsActive"));
-        let wanted = move |name: &&str| choices.dry_run || choices.is_audited(name) || differs(name);
-        named.filter(move |name| self.change == Change::Modify && wanted(name))
+        // What is told of a value is what it was, so it is looked at; what is compared is told.
+        named.filter(move |name| self.change == Change::Modify && choices.tells(name))
     }
 
     /// Takes out of it what the user has already, as far as only differences are to be sent.

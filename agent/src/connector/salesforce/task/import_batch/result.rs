@@ -10,7 +10,8 @@ use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
-use crate::connector::{Conclusion, Effect, Fate as Known, Proved, Shift};
+use crate::connector::{Conclusion, Effect, Known, Proved, Shift, is_false};
+use crate::redaction::redacted;
 
 /// The longest text of a line.
 const MAX_TEXT: usize = 300;
@@ -66,21 +67,17 @@ pub(super) struct Line {
     pub(super) effect: Option<(Effect, Known)>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 /// The most bytes of the values in a line; of those behind, only the name is told.
 const MAX_VALUES: usize = 8 * 1024;
 
 /// The most bytes of the names in a line: more attributes than a user has, and less than a line of the audit log.
 const MAX_NAMES: usize = 48 * 1024;
 
-/// Changes with their values cut to what a line has room for.
+/// Changes with their values cut to what a line has room for. Secrets in use go first: of one that was cut, nobody would
+/// know what is left.
 pub(super) fn told(shifts: &[Shift]) -> Vec<Shift> {
     let cut = |value: &Option<Json>| match value {
-        Some(Json::String(text)) => Some(Json::String(clipped(text))),
+        Some(Json::String(text)) => Some(Json::String(clipped(&redacted(text)))),
         other => other.clone(),
     };
     let size = |shift: &Shift| serde_json::to_vec(shift).map_or(MAX_NAMES, |text| text.len() + 1);
@@ -283,6 +280,16 @@ mod tests {
             changes: vec![Shift { attribute: clipped(text), old: None, new: Some(Json::from(clipped(text))) }],
             effect: None,
         }
+    }
+
+    /// Cut first, and what is left of the secret is not recognized.
+    #[test]
+    fn a_secret_in_use_is_taken_out_of_a_value_before_that_is_cut() {
+        let secret = "s".repeat(100);
+        let _in_use = crate::redaction::in_use(secret.as_bytes());
+        let long = format!("{}{secret}", "x".repeat(MAX_TEXT - 50));
+        let told = serde_json::to_string(&told(&[Shift::new("Title", Json::Null, long)])).unwrap();
+        assert!(!told.contains("sss"), "{told}");
     }
 
     #[test]

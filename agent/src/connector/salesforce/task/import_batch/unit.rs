@@ -144,7 +144,7 @@ impl<'a> Unit<'a> {
 
     /// Whether an attempt on this agent has begun it.
     pub(super) fn has_begun(&self) -> bool {
-        self.cx.earlier.open_intents().any(|intent| intent.step == self.step)
+        self.cx.is_open(self.step)
     }
 
     /// Whether any of it may have been sent, here or elsewhere.

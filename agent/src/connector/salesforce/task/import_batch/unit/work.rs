@@ -15,7 +15,7 @@ use super::memberships::Moves;
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::schema::describe::Described;
 use crate::connector::salesforce::user::{inactive, not_found, protected, same_id};
-use crate::connector::{Effect, Fate as Known, Shift};
+use crate::connector::{Effect, Known, Shift};
 use crate::dataset::{Change, Item, Place};
 use crate::policy::Act;
 use crate::redaction::tells;
