@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use postern_protocol::enrollment::certificate_name;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId};
 use postern_store::private::PrivateError;
@@ -168,7 +169,7 @@ impl Authority {
             return Err(CaError::BadRequest("its key is not of the P-256 curve".to_owned()));
         }
         let serial = serial();
-        let uri = format!("spiffe://{cluster}/{member}");
+        let uri = certificate_name(cluster, member);
         let mut params = CertificateParams::default();
         params.distinguished_name = common_name(&member.to_string());
         params.subject_alt_names =

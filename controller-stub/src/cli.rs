@@ -306,7 +306,7 @@ Examples:
   (umask 077; postern-controller api-token create --name ci --role operator --expires 90d > ci.token)
   postern-controller task list --api-token-file ci.token
 
-A viewer looks: at tasks, members and systems, not at sealed values or results. An operator submits and cancels tasks as
+A viewer looks: at tasks, members and systems, not at sealed values or files of results. An operator submits and cancels tasks as
 well, fetches what came of them, and lets members work or rest. An administrator does everything.")]
     Create {
         /// What to call it: lower-case letters, digits, `-`, `_` and `.`

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::codec;
 use crate::frame::frames;
-use crate::id::{ClusterName, Incarnation, InvalidId, TokenId};
+use crate::id::{ClusterName, Incarnation, InvalidId, MemberId, TokenId};
 use crate::seal::SealingPublicKey;
 
 /// The WebSocket path of enrollment.
@@ -135,6 +135,17 @@ impl fmt::Debug for ProofKey {
 pub fn fingerprint(public_key_info: &[u8]) -> String {
     let groups: Vec<String> = Sha256::digest(public_key_info).chunks(2).map(|pair| HEXLOWER.encode(pair)).collect();
     groups.join(":")
+}
+
+/// The one name in a member's certificate.
+pub fn certificate_name(cluster: &ClusterName, member: MemberId) -> String {
+    format!("spiffe://{cluster}/{member}")
+}
+
+/// The cluster and the member of such a name.
+pub fn read_certificate_name(name: &str) -> Option<(ClusterName, MemberId)> {
+    let (cluster, member) = name.strip_prefix("spiffe://")?.split_once('/')?;
+    Some((cluster.parse().ok()?, member.parse().ok()?))
 }
 
 /// What a proof vouches for.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use data_encoding::BASE64;
 use postern_agent_core::renewal::Validity;
+use postern_protocol::enrollment::certificate_name;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId};
 use rcgen::{CertificateParams, KeyPair, SigningKey as _};
@@ -82,7 +83,7 @@ impl Credential {
 
     /// Whether its certificate is of another member than this one, as far as it can be read.
     pub fn is_anothers(&self, cluster: &ClusterName, member: MemberId) -> bool {
-        self.certificate.as_ref().and_then(|it| name(it)).is_some_and(|it| it != format!("spiffe://{cluster}/{member}"))
+        self.certificate.as_ref().and_then(|it| name(it)).is_some_and(|it| it != certificate_name(cluster, member))
     }
 
     /// The key, for TLS.

@@ -77,6 +77,10 @@ enum Phase {
 impl Phase {
     const ALL: [Self; 4] = [Self::Quiet, Self::Held, Self::Flood, Self::QuietAgain];
 
+    const fn has_strangers(self) -> bool {
+        matches!(self, Self::Held | Self::Flood)
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Quiet => "nobody else",
@@ -95,8 +99,6 @@ struct Measured {
     /// Connections strangers have had, and handshakes of TLS they have made to their end.
     connections: u64,
     handshakes: u64,
-    /// Whether another agent became a member and did a task meanwhile.
-    enrolled: bool,
     /// The most memory the controller has had so far, in KiB.
     peak: u64,
     /// Processor time of the controller, and of the strangers with whoever submits, in seconds.
@@ -137,17 +139,14 @@ async fn measure(args: &Args, binary: &std::path::Path) -> Result<(Vec<Measured>
     for phase in Phase::ALL {
         let before = (cpu_time(pid)?, cpu_time(std::process::id())?);
         let strangers = Strangers::begin(phase, args.connections, places, &tls);
-        let enrolls = async {
-            if matches!(phase, Phase::Held | Phase::Flood) { enroll(&lab, phase).await.map(Some) } else { Ok(None) }
-        };
+        let enrolls = async { if phase.has_strangers() { enroll(&lab, phase).await.map(Some) } else { Ok(None) } };
         let (turn, enrolled) = tokio::join!(work(&submitter, args.secs), enrolls);
         let (connections, handshakes) = strangers.end().await;
         let (rate, newcomer, peak) = (turn?, enrolled?, peak_memory(pid)?);
-        let enrolled = newcomer.is_some();
         // It may have been given some of the work, so it stays.
         newcomers.extend(newcomer);
         let (controller, strangers) = (cpu_time(pid)? - before.0, cpu_time(std::process::id())? - before.1);
-        measured.push(Measured { phase, rate, connections, handshakes, enrolled, peak, controller, strangers });
+        measured.push(Measured { phase, rate, connections, handshakes, peak, controller, strangers });
     }
     Ok((measured, sessions(&member).await?))
 }
@@ -219,7 +218,7 @@ impl Strangers {
     fn begin(phase: Phase, connections: u16, places: Places, tls: &TlsConnector) -> Self {
         let counts = Arc::new(Counts::default());
         let mut tasks = JoinSet::new();
-        if matches!(phase, Phase::Held | Phase::Flood) {
+        if phase.has_strangers() {
             let breath = if phase == Phase::Held { BREATH } else { Duration::ZERO };
             for number in 0..connections {
                 tasks.spawn(hold(host(number), places.agents, &[22, 3, 1], breath, Arc::clone(&counts)));
@@ -310,20 +309,13 @@ fn as_table(measured: &[Measured], sessions: u64) -> String {
         "processor time",
     ]);
     for it in measured {
-        let strange = matches!(it.phase, Phase::Held | Phase::Flood);
         table.add_row([
             it.phase.name().to_owned(),
             it.connections.to_string(),
             it.handshakes.to_string(),
             format!("{:.2}", left(measured, it.rate)),
-            if !strange {
-                "–"
-            } else if it.enrolled {
-                "enrolled"
-            } else {
-                "did not"
-            }
-            .to_owned(),
+            // One that was not ends the run.
+            if it.phase.has_strangers() { "enrolled" } else { "–" }.to_owned(),
             format!("{:.1} MiB", to_f64(it.peak) / 1024.0),
             format!("{:.1} s of {:.1} s", it.controller, it.controller + it.strangers),
         ]);
@@ -342,7 +334,7 @@ fn as_json(args: &Args, measured: &[Measured], sessions: u64) -> Value {
             "handshakes": it.handshakes,
             "tasks_per_second": it.rate,
             "work_left": left(measured, it.rate),
-            "enrolled": it.enrolled,
+            "enrolled": it.phase.has_strangers(),
             "controller_peak_kib": it.peak,
             "controller_cpu_secs": it.controller,
             "strangers_cpu_secs": it.strangers,

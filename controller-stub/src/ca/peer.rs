@@ -30,16 +30,10 @@ impl Peer {
         let (_, parsed) = parse_x509_certificate(certificate).ok()?;
         let names = parsed.subject_alternative_name().ok()??;
         let [GeneralName::URI(uri)] = names.value.general_names.as_slice() else { return None };
-        let (cluster, member) = uri.strip_prefix("spiffe://")?.split_once('/')?;
+        let (cluster, member) = enrollment::read_certificate_name(uri)?;
         let serial: Vec<u8> = parsed.raw_serial().iter().copied().skip_while(|byte| *byte == 0).collect();
         let expires = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0).saturating_mul(1000);
-        Some(Self {
-            cluster: cluster.parse().ok()?,
-            member: member.parse().ok()?,
-            serial,
-            expires: UnixMillis(expires),
-            certificate: certificate.to_vec(),
-        })
+        Some(Self { cluster, member, serial, expires: UnixMillis(expires), certificate: certificate.to_vec() })
     }
 }
 

@@ -75,7 +75,7 @@ Exits with 0 when the task succeeded, or was taken in with --async; with 1 when 
     /// Seal the password of a task again that no member can open, to the keys that the members have now
     ///
     /// A task waits in the state needs_reseal when no member of its cluster has a key that its password was sealed to:
-    /// its members were enrolled anew, or it waited for longer than their old keys are kept. It keeps its id.
+    /// its members were enrolled anew without their old keys, or it waited for longer than their old keys are kept. It keeps its id.
     #[command(after_help = "\
 Examples:
   postern-controller task reseal tsk_0195d8a0... --password-file pw
