@@ -5,6 +5,7 @@
 
 mod collection;
 mod controller;
+mod effective;
 mod error;
 mod policy;
 mod secret;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 
 pub use collection::Collection;
 pub use controller::{Controller, Proxy};
+pub use effective::Setting;
 pub use error::ConfigError;
 pub use secret::{SecretError, SecretSource};
 pub use system::System;
@@ -49,7 +51,7 @@ pub struct Config {
     /// What it gathers on a schedule. Their names differ.
     pub collections: Vec<Collection>,
     /// Where all this stands.
-    file: PathBuf,
+    source: Arc<Source>,
     /// The files that secrets are in, wherever the file names one.
     secret_files: Vec<PathBuf>,
 }
@@ -173,7 +175,7 @@ impl Config {
             source.error(source.place_of("agent", "store_key"), "[agent]", problem)
         })?;
         Ok(Self {
-            file: source.path().to_owned(),
+            source: Arc::clone(&source),
             secret_files: secret::files_in(&source.document()?.into_inner()),
             store_key,
             state_dir,
@@ -198,11 +200,36 @@ impl Config {
     /// alone.
     pub fn inspect(&self) -> Result<(), ExposedError> {
         let mut inspection = Inspection::default();
-        // Whoever can write it decides what this agent lets be done.
-        inspection.unwritable(&self.file)?;
+        inspection.unwritable(self.file())?;
         inspection.tree(&self.state_dir)?;
         self.secret_files.iter().try_for_each(|file| inspection.file(file))?;
         Ok(inspection.done()?)
+    }
+
+    /// Looks whether nobody else may write the file: whoever can decides what this agent lets be done.
+    pub fn inspect_itself(&self) -> Result<(), ExposedError> {
+        let mut inspection = Inspection::default();
+        inspection.unwritable(self.file())?;
+        Ok(inspection.done()?)
+    }
+
+    /// Looks whether the files that secrets are in are this user's alone.
+    pub fn inspect_secrets(&self) -> Result<(), ExposedError> {
+        let mut inspection = Inspection::default();
+        self.secret_files.iter().try_for_each(|file| inspection.file(file))?;
+        Ok(inspection.done()?)
+    }
+
+    /// Looks whether the state directory with everything below it is this user's alone.
+    pub fn inspect_state(&self) -> Result<(), ExposedError> {
+        let mut inspection = Inspection::default();
+        inspection.tree(&self.state_dir)?;
+        Ok(inspection.done()?)
+    }
+
+    /// Where all this stands.
+    pub fn file(&self) -> &Path {
+        self.source.path()
     }
 
     /// The connected system of that name.

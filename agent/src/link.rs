@@ -4,7 +4,8 @@
 //! session goes is decided by [`MemberSession`]; here is only the loop that moves bytes.
 
 mod certificates;
-mod dial;
+pub mod dial;
+mod greeting;
 mod keys;
 mod pump;
 mod roots;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::certificates::{CertificateStatus, Certificates};
 use self::certificates::{Shown, Then};
 pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
+pub use self::greeting::{Greeted, greet};
 pub use self::keys::KeyRing;
 use self::pump::{Pump, Received};
 use crate::dispatcher::Dispatcher;
@@ -350,7 +352,10 @@ impl Link {
 }
 
 async fn say_goodbye(pump: &Pump) {
-    let bye = goodbye(SessionRefusal::Stopping, "the agent is stopping");
+    say_goodbye_for(pump, goodbye(SessionRefusal::Stopping, "the agent is stopping")).await;
+}
+
+async fn say_goodbye_for(pump: &Pump, bye: GoAway) {
     let _ = tokio::time::timeout(GOODBYE, pump.send(bye.into())).await;
 }
 

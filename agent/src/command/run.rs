@@ -14,6 +14,7 @@ use crate::app::{App, AppError};
 use crate::chain::Chain;
 use crate::cli::Run;
 use crate::config::Config;
+use crate::doctor::desk;
 use crate::exit::Exit;
 use crate::identity::{self, IdentityDir};
 use crate::link::LinkStatus;
@@ -43,13 +44,17 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let ready_file = options.ready_file.map(ReadyFile::absent).transpose()?;
     let listener = status::listen(&config.state_dir)
         .map_err(|source| AppError::Socket { path: status::socket_path(&config.state_dir), source })?;
-    // Whoever holds the store owns the socket: it is held until the socket is gone.
+    let asked = desk::listen(&config.state_dir)
+        .map_err(|source| AppError::Socket { path: config.state_dir.clone(), source })?;
+    // Whoever holds the store owns the sockets: it is held until they are gone.
     let store = app.store.clone();
     let (link, certificate) = app.connect(&config)?;
     let side = Spawner::default();
     let collections = app.collect();
     let told = Told { link: link.clone(), certificate, audit: app.audit(), collections };
     serve_status(listener, &identity, &app, told, &side);
+    let desk = app.desk(&config);
+    side.spawn(|stop| desk.serve(asked, stop));
     let up = Spawner::default();
     if let Some(file) = ready_file {
         let link = link.clone();
@@ -66,8 +71,8 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     };
     up.stop(TIDY).await;
     side.stop(TIDY).await;
-    if let Err(error) = status::remove(&config.state_dir) {
-        tracing::warn!(%error, "the status socket cannot be removed");
+    if let Err(error) = status::remove(&config.state_dir).and_then(|()| desk::remove(&config.state_dir)) {
+        tracing::warn!(%error, "a socket cannot be removed");
     }
     drop(store);
     match ended {

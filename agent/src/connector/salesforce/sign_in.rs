@@ -137,6 +137,12 @@ impl SignIn {
         }
     }
 
+    /// Whether [`SignIn::run`] would send the credentials now. Counts nothing.
+    pub(super) async fn may_run(&self) -> Result<(), Failure> {
+        let (mut guard, _) = self.prepare().await?;
+        guard.check(self.settings.max_refused_logins, clock::unix_millis())
+    }
+
     /// Forgets the refusals counted so far.
     pub(super) async fn reset(keep: &dyn Keep, key: &str) -> Result<(), Failure> {
         let mut guard = keep.recall(key)?.map(|record| Guard::decode(&record)).unwrap_or_default();
