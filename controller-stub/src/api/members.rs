@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use postern_protocol::MemberId;
 use serde::Deserialize;
 
@@ -40,52 +42,23 @@ pub(super) struct How {
     hard: Option<bool>,
 }
 
-pub(super) async fn approve(
-    api: State<Api>,
-    caller: Caller,
-    member: Path<String>,
-    how: Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Approve, &how).await
+/// What does this with a member.
+pub(super) fn act(
+    action: Action,
+) -> impl Fn(State<Api>, Caller, Path<String>, Query<How>) -> BoxFuture<'static, Result<Json<MemberView>, Problem>> + Clone
+{
+    move |State(api), caller, Path(member), Query(how)| {
+        async move { act_on(&api, &caller, &member, action, &how).await }.boxed()
+    }
 }
 
-pub(super) async fn revoke(
-    api: State<Api>,
-    caller: Caller,
-    member: Path<String>,
-    how: Query<How>,
+async fn act_on(
+    api: &Api,
+    caller: &Caller,
+    member: &str,
+    action: Action,
+    how: &How,
 ) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Revoke, &how).await
-}
-
-pub(super) async fn enable(
-    api: State<Api>,
-    caller: Caller,
-    member: Path<String>,
-    how: Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Enable, &how).await
-}
-
-pub(super) async fn drain(
-    api: State<Api>,
-    caller: Caller,
-    member: Path<String>,
-    how: Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Drain, &how).await
-}
-
-pub(super) async fn disable(
-    api: State<Api>,
-    caller: Caller,
-    member: Path<String>,
-    how: Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Disable, &how).await
-}
-
-async fn act(api: &Api, caller: &Caller, member: &str, action: Action, how: &How) -> Result<Json<MemberView>, Problem> {
     let member = parse_member(member)?;
     let (action, on) = match how.hard {
         None | Some(false) => (action, member.to_string()),
