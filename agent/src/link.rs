@@ -168,7 +168,7 @@ impl Link {
                     self.certificates.handle_turned_down(shown, &text);
                 }
                 if error.is_over() && shown == Shown::Current {
-                    self.certificates.handle_run_out();
+                    self.certificates.handle_current_over();
                 }
                 Err(text)
             }
