@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postern_agent_core::rotation::{Rotation, Step, Terms};
+use postern_agent_core::sealing_keys::{Rotation, Step, Terms};
 use postern_fail_point::Point;
 use postern_protocol::Timestamp;
 use postern_protocol::bounded::List;
@@ -158,7 +158,7 @@ impl KeyRing {
     /// What the file is to hold.
     fn kept(&self) -> Vec<KeptKey> {
         let keys = self.keys.all();
-        let kept = |known: &postern_agent_core::rotation::Key| {
+        let kept = |known: &postern_agent_core::sealing_keys::Key| {
             let key = keys.iter().find(|key| key.public().id() == known.id)?;
             Some(KeptKey { key: key.clone(), known: *known })
         };

@@ -12,7 +12,7 @@ use super::{Api, Problem};
 use crate::ca::{CaError, Root, RootNo};
 use crate::clock;
 use crate::exit::Chain;
-use crate::rotation::Step;
+use crate::root_rotation::Step;
 use crate::spawn::blocking;
 use crate::state::roots::{CaView, RootView};
 
