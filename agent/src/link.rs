@@ -332,6 +332,7 @@ impl Link {
             }
             FromController::ProtocolError(error) => {
                 tracing::warn!(tag = error.tag, message = %error.message, "the controller could not take a frame");
+                self.keys.handle_complaint(&error);
             }
             frame @ (FromController::Welcome(_)
             | FromController::Refused(_)
