@@ -14,6 +14,7 @@ use super::auth::Caller;
 use super::{Api, Problem, ca, clusters, members, outbox, problem, status, streams, systems, tasks, tokens};
 use crate::access::Role;
 use crate::access::Role::{Administrator, Operator, Viewer};
+use crate::membership::Action::{Approve, Disable, Drain, Enable, Revoke};
 
 /// The largest JSON body: the largest task is about 90 KiB, a third more in base64.
 const MAX_BODY: usize = 256 * 1024;
@@ -79,11 +80,11 @@ fn routes() -> Routes {
         .on(GET, "/v1/members/{member}", Viewer, "member.show", members::show)
         .on(DELETE, "/v1/members/{member}", Administrator, "member.remove", members::remove)
         // Who belongs to the cluster is an administrator's to say; who works now, and who rests, an operator's.
-        .on(POST, "/v1/members/{member}/approve", Administrator, "member.approve", members::approve)
-        .on(POST, "/v1/members/{member}/revoke", Administrator, "member.revoke", members::revoke)
-        .on(POST, "/v1/members/{member}/enable", Operator, "member.enable", members::enable)
-        .on(POST, "/v1/members/{member}/drain", Operator, "member.drain", members::drain)
-        .on(POST, "/v1/members/{member}/disable", Operator, "member.disable", members::disable)
+        .on(POST, "/v1/members/{member}/approve", Administrator, "member.approve", members::act(Approve))
+        .on(POST, "/v1/members/{member}/revoke", Administrator, "member.revoke", members::act(Revoke))
+        .on(POST, "/v1/members/{member}/enable", Operator, "member.enable", members::act(Enable))
+        .on(POST, "/v1/members/{member}/drain", Operator, "member.drain", members::act(Drain))
+        .on(POST, "/v1/members/{member}/disable", Operator, "member.disable", members::act(Disable))
         // Outcomes, which only members tell otherwise.
         .on(POST, "/v1/outbox", Administrator, "outbox.hand_in", outbox::hand_in)
         .on(GET, "/v1/systems", Viewer, "system.list", systems::list)

@@ -22,6 +22,7 @@ use super::asked::{Path, Query};
 use super::auth::Caller;
 use super::{Api, Problem};
 use crate::dispatcher::Stopped;
+use crate::spawn::blocking;
 use crate::state::ledger::spool_id;
 use crate::state::streams::MAX_STREAM;
 use crate::{clock, hex, random};
@@ -92,7 +93,7 @@ async fn take_in(api: Api, caller: Caller, stream: StreamRef, body: Body) -> Res
     // Whether a controller that stops knows the payload is not known; at its next start it removes those it does not.
     if taken_in.as_ref().is_err_and(|it| it.status != StatusCode::SERVICE_UNAVAILABLE) {
         let spool = api.spool.clone();
-        let _ = tokio::task::spawn_blocking(move || spool.delete(spool_id(stream.id))).await;
+        let _ = blocking(move || spool.delete(spool_id(stream.id))).await;
     }
     taken_in
 }
@@ -113,7 +114,7 @@ async fn receive(spool: &Spool, stream: StreamRef, body: Body, over: &Cancellati
     if over.is_cancelled() {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token was revoked or ran out during the upload"));
     }
-    blocking(move || writer.finish(&stream.sha256)).await
+    Ok(blocking(move || writer.finish(&stream.sha256)).await?)
 }
 
 fn append(mut writer: SpoolWriter, piece: &[u8]) -> Result<SpoolWriter, SpoolError> {
@@ -173,11 +174,8 @@ pub(super) fn check_space(data_dir: &FilePath, length: u64) -> Result<(), Proble
     ))
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
-) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(work).await.expect("the spool does not panic");
-    done.map_err(|error| {
+impl From<SpoolError> for Problem {
+    fn from(error: SpoolError) -> Self {
         let status = match &error {
             SpoolError::Mismatch(_) | SpoolError::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             SpoolError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
@@ -186,6 +184,6 @@ async fn blocking<T: Send + 'static>(
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        Problem::new(status, error.to_string())
-    })
+        Self::new(status, error.to_string())
+    }
 }

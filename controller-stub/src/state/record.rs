@@ -16,7 +16,7 @@ use super::origin::Origin;
 use crate::access::{Role, TokenHash};
 use crate::ca::RootNo;
 use crate::hex;
-use crate::rotation::Phase;
+use crate::root_rotation::Phase;
 
 /// Which roots there are, and how far their rotation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
