@@ -52,7 +52,7 @@ impl Gate {
             calls: Mutex::new(Buckets::new(rates.calls, MAX_TOLD_APART)),
             failures: Mutex::new(Buckets::new(rates.failures, MAX_TOLD_APART)),
             hush,
-            under_way: UnderWay::default(),
+            under_way: UnderWay::requests(),
         }
     }
 
@@ -104,6 +104,10 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn role(&self) -> Role {
         self.known.role
+    }
+
+    pub(super) fn token(&self) -> ApiTokenId {
+        self.known.id
     }
 
     /// Cancelled when the token is no longer good.
