@@ -213,7 +213,7 @@ impl State {
             members.insert(record.id, Member { record, numbers, live: None });
         }
         let mut finished = finished::Finished::new();
-        for task in records.tasks() {
+        for task in records.tasks(None) {
             let task = task?;
             match finished::place(&task) {
                 Some(place) => {

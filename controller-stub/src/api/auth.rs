@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
+use super::tokens::CallerView;
 use super::under_way::{Begun, UnderWay};
 use super::{Api, Problem, until_taken};
 use crate::access::{Presented, Role};
@@ -161,6 +162,11 @@ impl Caller {
     #[cfg(test)]
     pub(super) fn of_test(desk: Desk, act: &'static str) -> Self {
         Self { desk, known: Known::of_test("ci"), address: Ipv4Addr::LOCALHOST.into(), act }
+    }
+
+    /// What it may know of itself.
+    pub(super) fn view(&self) -> CallerView {
+        CallerView { name: self.known.name.clone(), role: self.known.role, expires: self.known.expires() }
     }
 
     /// Who is told to have done it.

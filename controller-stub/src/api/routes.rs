@@ -67,6 +67,7 @@ const UPLOAD: Verb = Verb { name: "POST", filter: MethodFilter::POST, body: Body
 fn routes() -> Routes {
     Routes::new()
         .on(GET, "/v1/status", Viewer, "status.show", status::show)
+        .on(GET, "/v1/whoami", Viewer, "caller.show", tokens::whoami)
         .on(GET, "/v1/ca", Viewer, "ca.show", ca::show)
         .on(POST, "/v1/ca/rotation/{step}", Administrator, "ca.rotate", ca::rotate)
         .on(GET, "/v1/clusters", Viewer, "cluster.list", clusters::list)

@@ -107,6 +107,11 @@ impl Known {
         &self.over
     }
 
+    /// When it runs out, if it does.
+    pub const fn expires(&self) -> Option<UnixMillis> {
+        self.expires
+    }
+
     fn last_used(&self) -> Option<UnixMillis> {
         Some(UnixMillis(self.used.load(Ordering::Relaxed))).filter(|it| it.0 > 0)
     }
@@ -275,8 +280,8 @@ impl State {
     }
 
     /// Every token that was not revoked, those that ran out included.
-    pub fn api_tokens(&self, at: Moment) -> Vec<ApiTokenView> {
-        self.api_tokens.records.values().map(|it| self.api_tokens.view(it, at.wall)).collect()
+    pub fn api_tokens(&self, at: Moment) -> impl Iterator<Item = ApiTokenView> {
+        self.api_tokens.records.values().map(move |it| self.api_tokens.view(it, at.wall))
     }
 
     /// Whether a new token for the first administrator is to be made: nobody is one any more, the file was emptied to ask

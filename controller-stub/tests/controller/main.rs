@@ -12,6 +12,7 @@ mod finished;
 mod handshake;
 mod hostile;
 mod lab;
+mod lists;
 mod member;
 mod members;
 mod outbox;
