@@ -16,10 +16,9 @@ export const post = (path, body = undefined) => ask("POST", path, body);
 export const remove = (path) => ask("DELETE", path);
 
 /** One page of a list, with the cursor of the next. */
-export async function page(path, query = {}) {
+export function page(path, query = {}) {
   const said = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
-  const answer = await get(`${path}?${new URLSearchParams(said)}`);
-  return Array.isArray(answer) ? { items: answer, next: null } : answer;
+  return get(`${path}?${new URLSearchParams(said)}`);
 }
 
 /** Every item of a list: of those that stay short. */

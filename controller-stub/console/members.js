@@ -125,7 +125,9 @@ function revocation(member) {
   return { title: `Revoke ${member.host} for good?`, body, check: `Throw ${shortId(member.id)} out for good`, action: "Revoke", danger: true };
 }
 
-const removal = (member) => ({ title: `Remove ${member.host}?`, body: el("p", {}, "It is shown here no longer. Its agent cannot connect."), action: "Remove" });
+function removal(member) {
+  return { title: `Remove ${member.host}?`, body: el("p", {}, "It is shown here no longer, and its agent cannot connect."), action: "Remove" };
+}
 
 async function makeToken(cluster, made) {
   try {

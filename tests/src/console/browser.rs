@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use data_encoding::BASE64;
 use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -38,7 +39,7 @@ pub const SPACE: &str = " ";
 
 /// A browser with one window. It ends with this.
 pub struct Browser {
-    _driver: Child,
+    _driver: Group,
     _profile: TempDir,
     http: reqwest::Client,
     session: String,
@@ -203,7 +204,8 @@ impl Browser {
     pub async fn complaints(&self) -> Vec<String> {
         let told = self.ask("/se/log", json!({ "type": "browser" })).await;
         let lines = told.as_array().map(Vec::as_slice).unwrap_or_default();
-        lines.iter().map(|it| it["message"].as_str().unwrap_or_default().to_owned()).collect()
+        let complaints = lines.iter().filter(|it| it["level"] == "SEVERE" || it["level"] == "WARNING");
+        complaints.map(|it| it["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Ends it.
@@ -217,13 +219,25 @@ fn profile_flag(folder: &Path) -> String {
     format!("--user-data-dir={}", folder.display())
 }
 
+/// The driver, and the browser that it starts. They are killed together.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let pid = self.0.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
 /// Starts the driver on a port that it chooses.
-async fn start_driver() -> (Child, u16) {
+async fn start_driver() -> (Group, u16) {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .kill_on_drop(true)
+        .process_group(0)
         .spawn()
         .expect("chromedriver is installed: see .ci/console");
     let said = driver.stdout.take().expect("what the driver says");
@@ -231,7 +245,7 @@ async fn start_driver() -> (Child, u16) {
     while let Some(line) = lines.next_line().await.expect("what the driver says is read") {
         if let Some((_, port)) = line.split_once(ON_PORT) {
             let port = port.trim_end_matches('.').parse().expect("a port");
-            return (driver, port);
+            return (Group(driver), port);
         }
     }
     panic!("chromedriver ended before it listened");
