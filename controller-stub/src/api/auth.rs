@@ -54,7 +54,7 @@ impl Gate {
             calls: Mutex::new(Buckets::new(rates.calls, MAX_TOLD_APART)),
             failures: Mutex::new(Buckets::new(rates.failures, MAX_TOLD_APART)),
             hush,
-            under_way: UnderWay::default(),
+            under_way: UnderWay::requests(),
             sessions: Sessions::default(),
         }
     }
@@ -152,6 +152,10 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn role(&self) -> Role {
         self.known.role
+    }
+
+    pub(super) fn token(&self) -> ApiTokenId {
+        self.known.id
     }
 
     /// Cancelled when the token is no longer good.

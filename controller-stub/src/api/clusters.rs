@@ -24,6 +24,12 @@ pub struct ClusterView {
     pub created: u64,
 }
 
+impl From<&ClusterRecord> for ClusterView {
+    fn from(it: &ClusterRecord) -> Self {
+        Self { name: it.name.clone(), created: it.created.0 }
+    }
+}
+
 /// A token that was just made. It cannot be shown again.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct TokenView {
@@ -62,8 +68,8 @@ pub(super) async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Page<ClusterView>>, Problem> {
     let part: Part<ClusterName> = Part::of("clusters", wanted)?;
-    let view = |it: &ClusterRecord| ClusterView { name: it.name.clone(), created: it.created.0 };
-    Ok(Json(api.desk.look(move |state, _| part.cut(state.clusters(), |it| it.name.clone()).map(view)).await?))
+    let look = move |state: &crate::state::State, _| part.cut(state.clusters(), |it| it.name.clone()).map(Into::into);
+    Ok(Json(api.desk.look(look).await?))
 }
 
 pub(super) async fn create(State(api): State<Api>, caller: Caller, body: Bytes) -> Result<Json<ClusterView>, Problem> {
@@ -72,7 +78,7 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, body: Bytes) 
     fields.finish()?;
     let on = name.to_string();
     let made = api.desk.act(&caller, on, move |state, at| state.create_cluster(name, at)).await?;
-    Ok(Json(ClusterView { name: made.name, created: made.created.0 }))
+    Ok(Json(ClusterView::from(&made)))
 }
 
 pub(super) async fn keys(State(api): State<Api>, Path(cluster): Path<ClusterName>) -> Result<Json<KeysView>, Problem> {

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 
 use super::auth::Caller;
-use super::{Api, Problem, ca, clusters, members, outbox, problem, status, streams, systems, tasks, tokens};
+use super::{Api, Problem, ca, clusters, events, members, outbox, problem, status, streams, systems, tasks, tokens};
 use crate::access::Role;
 use crate::access::Role::{Administrator, Operator, Viewer};
 
@@ -92,6 +92,7 @@ fn routes() -> Routes {
         .on(POST, "/v1/systems/{system}", Administrator, "system.edit", systems::edit)
         .on(DELETE, "/v1/systems/{system}", Administrator, "system.remove", systems::remove)
         .on(POST, "/v1/systems/{system}/associate", Administrator, "system.associate", systems::associate)
+        .on(GET, "/v1/events", Viewer, "events.watch", events::watch)
         // What viewers are shown of a task lacks its sealed outputs, see `tasks::seen_by`.
         .on(GET, "/v1/tasks", Viewer, "task.list", tasks::list)
         .on(GET, "/v1/tasks/{task}", Viewer, "task.show", tasks::show)

@@ -47,7 +47,7 @@ pub(super) async fn submit(
     if mode == Mode::Sync {
         wait_for(&api, id, Duration::from_secs(wait)).await?;
     }
-    let view = seen_by(&caller, api.desk.look(move |state, _| state.task(id)).await??);
+    let view = seen_by(caller.role(), api.desk.look(move |state, _| state.task(id)).await??);
     let status = if view.outcome.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(view)))
 }
@@ -140,12 +140,12 @@ pub(super) async fn list(
     let filter = Filter { system: which.system, state: which.state, before: part.after, limit: part.limit };
     let found = api.desk.look(move |state, _| state.tasks(&filter)).await??;
     let next = found.more_behind.map(|last| part.cursor(&last));
-    Ok(Json(Page { items: found.tasks.into_iter().map(|it| seen_by(&caller, it)).collect(), next }))
+    Ok(Json(Page { items: found.tasks.into_iter().map(|it| seen_by(caller.role(), it)).collect(), next }))
 }
 
 /// What a caller is shown of a task: viewers nothing that is sealed, which is nobody's but the requester's.
-fn seen_by(caller: &Caller, mut view: TaskView) -> TaskView {
-    if caller.role() < Role::Operator {
+pub(super) fn seen_by(role: Role, mut view: TaskView) -> TaskView {
+    if role < Role::Operator {
         view.sealed.clear();
     }
     view
@@ -156,7 +156,7 @@ pub(super) async fn show(
     caller: Caller,
     Path(task): Path<TaskId>,
 ) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(seen_by(&caller, api.desk.look(move |state, _| state.task(task)).await??)))
+    Ok(Json(seen_by(caller.role(), api.desk.look(move |state, _| state.task(task)).await??)))
 }
 
 pub(super) async fn cancel(
@@ -204,7 +204,7 @@ pub(super) async fn wait(
     Query(patience): Query<Patience>,
 ) -> Result<Json<TaskView>, Problem> {
     wait_for(&api, task, Duration::from_secs(patience.secs.unwrap_or(USUAL_WAIT))).await?;
-    Ok(Json(seen_by(&caller, api.desk.look(move |state, _| state.task(task)).await??)))
+    Ok(Json(seen_by(caller.role(), api.desk.look(move |state, _| state.task(task)).await??)))
 }
 
 async fn wait_for(api: &Api, task: TaskId, patience: Duration) -> Result<(), Problem> {

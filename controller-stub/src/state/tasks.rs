@@ -175,6 +175,12 @@ impl State {
         Ok(found)
     }
 
+    /// How far an unfinished task is.
+    pub fn progress(&self, id: TaskId) -> Option<ProgressView> {
+        let it = self.progress.get(&id)?;
+        Some(ProgressView { done: it.done, total: it.total, phase: it.phase.to_string() })
+    }
+
     /// Somebody wants a task cancelled.
     pub fn cancel_task(&mut self, id: TaskId, at: Moment) -> Result<TaskView, Refusal> {
         match self.queue.cancel(id, at) {
@@ -224,7 +230,6 @@ impl State {
             Some(finish) if finish.member.is_some() => self.report_of(record.id, finish.epoch)?,
             _ => None,
         };
-        let progress = self.progress.get(&record.id).filter(|_| finish.is_none());
         Ok(TaskView {
             id: record.id,
             system: record.system.clone(),
@@ -254,7 +259,7 @@ impl State {
             output: report.as_ref().and_then(|it| output(record.kind, it)),
             sealed: report.as_ref().map(sealed).unwrap_or_default(),
             streams: report.as_ref().map(payloads).unwrap_or_default(),
-            progress: progress.map(|it| ProgressView { done: it.done, total: it.total, phase: it.phase.to_string() }),
+            progress: self.progress(record.id).filter(|_| finish.is_none()),
             observations: record.observations.clone(),
         })
     }

@@ -22,7 +22,7 @@ impl Caller {
         Self { http: reqwest::Client::builder().no_proxy().build().unwrap(), url: lab.addresses().api_url }
     }
 
-    fn request(&self, method: &str, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), format!("{}{path}", self.url))
     }
 

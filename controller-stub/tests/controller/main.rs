@@ -8,6 +8,7 @@ mod api;
 mod audit;
 mod crowds;
 mod enrollment;
+mod events;
 mod finished;
 mod handshake;
 mod hostile;
