@@ -4,7 +4,7 @@
 //! - [`state`]: everything it knows, over a durable ledger;
 //! - [`dispatcher`]: the one owner of the state: persist, then speak;
 //! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP; [`door`]: who of them may be
-//!   connected, within [`limits`];
+//!   connected, within [`limits`]; `console`: the pages of the API for people;
 //! - [`audit`]: what was done, in a log that shows whether it was changed;
 //! - [`ca`]: certificates; [`client`] and `command`: the command line.
 
@@ -21,6 +21,7 @@ pub mod client;
 pub mod clock;
 mod command;
 pub mod config;
+mod console;
 pub mod dispatcher;
 pub mod door;
 pub mod enrollment;

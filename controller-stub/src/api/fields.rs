@@ -16,7 +16,7 @@ use url::form_urlencoded;
 use super::Problem;
 
 /// The fields of a request that were not read yet.
-pub(super) struct Fields(BTreeMap<String, Given>);
+pub(crate) struct Fields(BTreeMap<String, Given>);
 
 /// What stands in a field.
 enum Given {
@@ -26,7 +26,7 @@ enum Given {
 
 impl Fields {
     /// Reads a body, which has to be a JSON object. An empty body has no fields.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         if body.is_empty() {
             return Ok(Self(BTreeMap::new()));
         }
@@ -73,7 +73,7 @@ impl Fields {
     }
 
     /// A field that has to be there.
-    pub(super) fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, Problem> {
+    pub(crate) fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, Problem> {
         self.optional(name)?.ok_or_else(|| Problem::field(name, format!("`{name}` is missing")))
     }
 
@@ -88,7 +88,7 @@ impl Fields {
     }
 
     /// Refuses what was not read, and says it plainly when a secret is among it.
-    pub(super) fn finish(self) -> Result<(), Problem> {
+    pub(crate) fn finish(self) -> Result<(), Problem> {
         self.refuse_secrets()?;
         match self.0.keys().next() {
             None => Ok(()),
