@@ -189,8 +189,8 @@ impl App {
         self.audit.clone()
     }
 
-    /// What this agent, whose configuration is there, finds out about itself when it is asked what is wrong.
-    pub fn desk(&self, config: &Config) -> Desk {
+    /// What this agent finds out about itself when it is asked what is wrong.
+    pub fn doctor(&self, config: &Config) -> Desk {
         let file = config.file();
         Desk {
             config: file.canonicalize().unwrap_or_else(|_| file.to_owned()),
@@ -235,6 +235,7 @@ impl App {
             &self.dispatcher,
             config.sealing_keys,
         );
+        let member = identity.membership.member;
         let (certificates, certificate) = Certificates::new(directory, identity, self.keys.clone())?;
         let link = Link {
             dialer: Dialer { proxy: proxy_route(config)?, timeout: config.controller.connect_timeout },
@@ -242,6 +243,7 @@ impl App {
             keys,
             urls,
             introduction: Introduction {
+                member,
                 host: host_name(),
                 incarnation: self.store.incarnation(),
                 systems: self.executor.served(),

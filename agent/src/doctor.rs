@@ -78,7 +78,7 @@ pub async fn look(config: &Config, asked: &Asked, tell: &(dyn Fn(&str) + Sync)) 
     let names = systems.iter().map(|system| system.name.clone());
     let request = desk::Request { systems: names.zip(reaches.iter().copied()).collect() };
     tell("state directory");
-    let (of_state, holder) = state::look(config, &request).await;
+    let (of_state, holder) = state::look(config, request).await;
     findings.extend(of_state);
     tell("controller and connected systems");
     let examined =

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use postern_agent_core::rotation::Terms;
+use postern_agent_core::sealing_keys::Terms;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -14,7 +14,6 @@ use crate::app::{App, AppError};
 use crate::chain::Chain;
 use crate::cli::Run;
 use crate::config::Config;
-use crate::doctor::desk;
 use crate::exit::Exit;
 use crate::identity::{self, IdentityDir};
 use crate::link::LinkStatus;
@@ -44,17 +43,13 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let ready_file = options.ready_file.map(ReadyFile::absent).transpose()?;
     let listener = status::listen(&config.state_dir)
         .map_err(|source| AppError::Socket { path: status::socket_path(&config.state_dir), source })?;
-    let asked = desk::listen(&config.state_dir)
-        .map_err(|source| AppError::Socket { path: config.state_dir.clone(), source })?;
-    // Whoever holds the store owns the sockets: it is held until they are gone.
+    // Whoever holds the store owns the socket: it is held until the socket is gone.
     let store = app.store.clone();
     let (link, certificate) = app.connect(&config)?;
     let side = Spawner::default();
     let collections = app.collect();
     let told = Told { link: link.clone(), certificate, audit: app.audit(), collections };
-    serve_status(listener, &identity, &app, told, &side);
-    let desk = app.desk(&config);
-    side.spawn(|stop| desk.serve(asked, stop));
+    serve_status(listener, &identity, &app, &config, told, &side);
     let up = Spawner::default();
     if let Some(file) = ready_file {
         let link = link.clone();
@@ -71,8 +66,8 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     };
     up.stop(TIDY).await;
     side.stop(TIDY).await;
-    if let Err(error) = status::remove(&config.state_dir).and_then(|()| desk::remove(&config.state_dir)) {
-        tracing::warn!(%error, "a socket cannot be removed");
+    if let Err(error) = status::remove(&config.state_dir) {
+        tracing::warn!(%error, "the status socket cannot be removed");
     }
     drop(store);
     match ended {
@@ -117,13 +112,20 @@ async fn app_stop(app: App, signals: &mut Signals) -> Result<(), crate::store::A
     }
 }
 
-fn serve_status(listener: UnixListener, identity: &identity::Identity, app: &App, told: Told, side: &Spawner) {
+fn serve_status(
+    listener: UnixListener,
+    identity: &identity::Identity,
+    app: &App,
+    config: &Config,
+    told: Told,
+    side: &Spawner,
+) {
     let fixed = status::Fixed {
         cluster: identity.membership.cluster.to_string(),
         member: identity.membership.member.to_string(),
     };
-    let dispatcher = app.dispatcher.clone();
-    side.spawn(|stop| status::serve(listener, fixed, told, dispatcher, stop));
+    let desk = status::Desk { fixed, told, dispatcher: app.dispatcher.clone(), doctor: app.doctor(config) };
+    side.spawn(|stop| status::serve(listener, desk, stop));
 }
 
 /// Says what becomes of what the agent holds. Only a controller that is there can take anything back.

@@ -272,7 +272,7 @@ async fn handshake(
             return (vec![finding, Finding::behind(Check::Membership, Check::StoreOpens)], date);
         }
     };
-    let greeted = tokio::time::timeout(HANDSHAKE, greet(socket, hello(standing))).await;
+    let greeted = tokio::time::timeout(HANDSHAKE, greet(socket, identity.membership.member, hello(standing))).await;
     let greeted = greeted.unwrap_or(Greeted::Ended(Ended::HandshakeTimeout));
     (Vec::from(judge_greeting(&greeted, identity)), date)
 }

@@ -103,7 +103,7 @@ impl Facts {
 }
 
 /// Looks at the directory, and opens the store if nobody has it.
-pub async fn look(config: &Config, request: &desk::Request) -> (Vec<Finding>, Holder) {
+pub async fn look(config: &Config, request: desk::Request) -> (Vec<Finding>, Holder) {
     let mut found = vec![directory(config)];
     let asked = status::ask(&config.state_dir).await;
     let answer = match &asked {

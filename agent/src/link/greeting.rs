@@ -1,5 +1,6 @@
 //! A `Hello` that leads to no session: what a controller says of this member.
 
+use postern_protocol::MemberId;
 use postern_protocol::message::v1::{Hello, SessionRefusal, Welcome};
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{Ended, MemberSession};
@@ -20,9 +21,9 @@ pub enum Greeted {
 }
 
 /// Says `Hello`, hears the answer, and says goodbye without confirming: nothing of it has to be durable.
-pub async fn greet(socket: Socket, hello: Hello) -> Greeted {
+pub async fn greet(socket: Socket, member: MemberId, hello: Hello) -> Greeted {
     let mut pump = Pump::start(socket);
-    let mut session = MemberSession::new(hello, clock::now());
+    let mut session = MemberSession::new(member, hello, clock::now());
     let greeted = loop {
         while let Some(frame) = session.poll_transmit() {
             pump.send(frame).await;
