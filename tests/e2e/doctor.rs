@@ -310,7 +310,7 @@ async fn doctor_names_secrets_that_are_missing_and_modes_that_are_wrong() {
     doctor(&agent).await.failed("store.opens", &["store.key", "bring"]);
 }
 
-/// Planted was a sign-in that is made whatever the guard says: Salesforce then counted a third.
+/// Planted was a sign-in that is made whatever the guard says.
 #[tokio::test]
 async fn doctor_makes_no_sign_in_that_the_guard_against_lock_out_does_not_let_be_made() {
     let lab = Lab::start(programs()).await;
