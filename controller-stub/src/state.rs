@@ -135,6 +135,8 @@ pub struct State {
     new_offers: BTreeMap<TaskId, Offer>,
     /// Finished tasks among `writes`.
     new_finished: BTreeMap<TaskId, TaskRecord>,
+    /// Tasks or members changed since it was last looked whether a member that drains is done.
+    may_be_drained: bool,
     /// Payloads whose files are to go once the ledger does not name them any more.
     forgotten: Vec<StreamId>,
 }
@@ -252,6 +254,7 @@ impl State {
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
+            may_be_drained: true,
             forgotten: Vec::new(),
         })
     }
@@ -312,6 +315,7 @@ impl State {
     /// Takes over what the queue decided.
     fn collect_changes(&mut self) {
         for record in self.queue.take_changes() {
+            self.may_be_drained = true;
             if let Some(place) = finished::place(&record) {
                 self.finished.insert(place);
                 self.new_finished.insert(record.id, record.clone());

@@ -29,7 +29,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     (TESTS, &[PROTOCOL, CORE, STORE, AGENT, CONTROLLER, FAIL_POINT, SIMULATOR]),
     // What decides, and nothing that waits.
     (SIM, &[PROTOCOL, CORE, CONTROLLER]),
-    (BENCHES, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER, TESTS]),
+    (BENCHES, &[PROTOCOL, CORE, STORE, AGENT, SIMULATOR, CONTROLLER, TESTS]),
     // Whatever reads foreign bytes.
     (FUZZ, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER]),
 ];

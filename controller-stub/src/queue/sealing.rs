@@ -24,14 +24,18 @@ impl Queue {
         if self.openers.get(&member) == opener.as_ref() {
             return;
         }
-        match opener {
+        let mut keys = opener.as_ref().map(|it| it.keys.clone()).unwrap_or_default();
+        let before = match opener {
             Some(opener) => self.openers.insert(member, opener),
             None => self.openers.remove(&member),
         };
-        self.tasks.values_mut().for_each(|entry| {
-            entry.unopened_by.remove(&member);
-        });
-        self.sort_sealed();
+        keys.extend(before.into_iter().flat_map(|it| it.keys));
+        for id in self.refusals.get(&member).into_iter().flatten() {
+            if let Some(entry) = self.tasks.get_mut(id) {
+                entry.unopened_by.remove(&member);
+            }
+        }
+        self.sort_sealed(&keys);
     }
 
     /// The keys with which every secret of a task can be opened, of a task that has secrets.
@@ -45,9 +49,9 @@ impl Queue {
     /// The secrets of a task that nobody has were sealed again: whatever was said of it before says nothing now.
     pub fn reseal(&mut self, id: TaskId, sealed_to: BTreeSet<KeyId>) {
         if let Some(entry) = self.tasks.get_mut(&id) {
-            entry.refused_by.clear();
-            entry.unopened_by.clear();
-            self.set_sealed_to(id, sealed_to);
+            entry.sealed_to = Some(sealed_to);
+            self.forget_refusals_of(id);
+            self.sort(id);
         }
     }
 
@@ -70,20 +74,21 @@ impl Queue {
     pub(super) fn note_unopened(&mut self, id: TaskId, member: MemberId) {
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.unopened_by.insert(member);
+            self.refusals.entry(member).or_default().insert(id);
         }
     }
 
-    /// Members can open other tasks than before.
-    pub(super) fn sort_sealed(&mut self) {
-        let sealed: Vec<TaskId> =
-            self.tasks.iter().filter(|(_, entry)| entry.sealed_to.is_some()).map(|(id, _)| *id).collect();
+    /// Members can open other tasks than before, among those that are sealed to these keys.
+    fn sort_sealed(&mut self, keys: &BTreeSet<KeyId>) {
+        let concerns = |entry: &Entry| entry.sealed_to.as_ref().is_some_and(|it| !it.is_disjoint(keys));
+        let sealed: Vec<TaskId> = self.tasks.iter().filter(|(_, entry)| concerns(entry)).map(|(id, _)| *id).collect();
         for id in sealed {
             self.sort(id);
         }
     }
 
     /// A task that nobody has goes where it belongs: in line if somebody can open it, out of the others' way if not.
-    fn sort(&mut self, id: TaskId) {
+    pub(super) fn sort(&mut self, id: TaskId) {
         let is_unopenable = self.is_unopenable(id);
         match self.state(id) {
             Some(TaskState::Queued) if is_unopenable => self.move_to(id, TaskState::NeedsReseal),
