@@ -12,7 +12,8 @@
 //! - [`enrollment`]: how a member gets its certificate;
 //! - [`outbox`]: what a member owes, in a file;
 //! - [`filter`]: conditions on records;
-//! - [`stream`]: payloads too big for a frame, resumable.
+//! - [`stream`]: payloads too big for a frame, resumable;
+//! - [`trace`]: the trace a task belongs to.
 
 pub mod bounded;
 pub mod code;
@@ -31,6 +32,7 @@ pub mod signature;
 pub mod stream;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod version;
 
 pub use id::{ClusterName, Epoch, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};

@@ -19,6 +19,7 @@ use crate::executor::{Executor, Start};
 use crate::link::Frames;
 use crate::store::{AgentStoreError, Store, spool_id};
 use crate::streams::{Command, Streams};
+use crate::traces::{Reports, Traces};
 
 /// Inputs taken before the disk is asked: they share one barrier.
 const GATHER: usize = 64;
@@ -49,6 +50,7 @@ pub struct Loop {
     welcomed: Vec<oneshot::Sender<()>>,
     stopping: bool,
     drained: bool,
+    reports: Reports,
 }
 
 impl Loop {
@@ -68,7 +70,13 @@ impl Loop {
             welcomed: Vec::new(),
             stopping: false,
             drained: false,
+            reports: Traces::default().reports(),
         }
+    }
+
+    /// Tells of reports.
+    pub fn telling(&mut self, traces: &Traces) {
+        self.reports = traces.reports();
     }
 
     /// Sends what a task of this machine tells to `watch`. One that ended before the process did tells it at once.
@@ -119,6 +127,7 @@ impl Loop {
                 fail_points::before(&writes);
                 self.commit(&writes).await?;
                 fail_points::after(&writes);
+                self.tell(&writes);
                 self.ledger.handle_durable(mark, clock::now());
             }
             self.welcomed.drain(..).for_each(|durable| {
@@ -156,6 +165,17 @@ impl Loop {
                 _ = due.tick() => self.ledger.handle_timeout(clock::now()),
             }
             self.speak();
+        }
+    }
+
+    /// What became durable is told as far as traces have it.
+    fn tell(&mut self, writes: &[Write]) {
+        for write in writes {
+            if let Write::PutReport(report) = write {
+                self.reports.durable(report);
+            } else if let Write::DeleteReport(number) = write {
+                self.reports.acknowledged(*number);
+            }
         }
     }
 
@@ -355,14 +375,14 @@ impl Loop {
 
     async fn act(&mut self, event: Event) {
         match event {
-            Event::Start { offer, origin, resumed, deadline } => {
+            Event::Start { offer, origin, resumed, earlier, deadline } => {
                 let task = offer.task;
                 let stop = CancellationToken::new();
                 if self.ledger.is_unwanted(task, clock::now()) {
                     stop.cancel();
                 }
                 self.running.insert(task, stop.clone());
-                self.executor.start(*offer, Start { origin, resumed, deadline, stop });
+                self.executor.start(*offer, Start { origin, resumed, earlier, deadline, stop });
             }
             Event::GiveUp { offer, origin, failure, why } => self.executor.give_up(*offer, origin, failure, why),
             Event::Stop(task) => {

@@ -626,6 +626,7 @@ fn submission(id: TaskId, wish: &crate::workload::Wish) -> (Submission, Option<S
         _ => TaskRequest::ValidateUser(validate_user::Request { account: account() }),
     };
     let submission = Submission {
+        trace: None,
         id,
         system: SYSTEM.parse().expect("it is a name"),
         request,
