@@ -35,6 +35,7 @@ pub use holder::{Holder, Serves};
 use ready::Ready;
 pub use report::{Reported, Verdict};
 pub use sealing::Opener;
+use sealing::Openers;
 pub use word::RejectedAs;
 
 /// The numbers the queue decides by.
@@ -94,8 +95,7 @@ pub struct Queue {
     ready: Ready,
     /// The tasks that a member did not take, or could not open.
     refusals: BTreeMap<MemberId, BTreeSet<TaskId>>,
-    /// Every member that may come back, connected or not, and what it can open.
-    openers: BTreeMap<MemberId, Opener>,
+    openers: Openers,
     /// Tasks that no member can open.
     unopened: BTreeSet<TaskId>,
     /// Grows with every assignment; the member served longest ago goes first among equals.
@@ -119,7 +119,7 @@ impl Queue {
             holders: BTreeMap::new(),
             ready: Ready::default(),
             refusals: BTreeMap::new(),
-            openers: BTreeMap::new(),
+            openers: Openers::default(),
             unopened: BTreeSet::new(),
             turn: 0,
             last_system: None,

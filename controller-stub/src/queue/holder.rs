@@ -140,7 +140,7 @@ impl Queue {
     pub fn forget(&mut self, member: MemberId) {
         self.remove_holder(member);
         self.held.remove(&member);
-        self.openers.remove(&member);
+        self.set_opener(member, None);
         self.forget_refusals(member);
     }
 
