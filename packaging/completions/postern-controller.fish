@@ -58,7 +58,8 @@ complete -c postern-controller -n "__fish_postern_controller_using_subcommand se
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l keep-finished-tasks -d 'How many finished tasks, the newest, are kept for longer; most take about 2 KiB of disk' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l max-connections -d 'How many connections agents may have at once, sessions and handshakes together' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l max-handshakes -d 'How many of them may be handshakes; beyond that the oldest makes room, of the address that has most' -r
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l max-handshakes-per-address -d 'How many of these may come from one address; raise it if more agents than that come back at once behind one proxy' -r
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l max-handshakes-per-address -d 'How many of these may come from one address: a whole fleet may live behind one proxy' -r
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l otlp -d 'Tell of tasks as OpenTelemetry traces to the collector at this URL (OTLP over HTTP, in JSON; `/v1/traces` is appended)' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l ready-file -d 'Write the bound addresses to this file, as JSON, once everything listens' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l log-format -d 'How logs are written' -r -f -a "text\t'For people'
 json\t'One JSON object a line'"

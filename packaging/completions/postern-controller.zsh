@@ -50,7 +50,8 @@ _arguments "${_arguments_options[@]}" : \
 '--keep-finished-tasks=[How many finished tasks, the newest, are kept for longer; most take about 2 KiB of disk]:TASKS:_default' \
 '--max-connections=[How many connections agents may have at once, sessions and handshakes together]:CONNECTIONS:_default' \
 '--max-handshakes=[How many of them may be handshakes; beyond that the oldest makes room, of the address that has most]:CONNECTIONS:_default' \
-'--max-handshakes-per-address=[How many of these may come from one address; raise it if more agents than that come back at once behind one proxy]:CONNECTIONS:_default' \
+'--max-handshakes-per-address=[How many of these may come from one address\: a whole fleet may live behind one proxy]:CONNECTIONS:_default' \
+'--otlp=[Tell of tasks as OpenTelemetry traces to the collector at this URL (OTLP over HTTP, in JSON; \`/v1/traces\` is appended)]:URL:_default' \
 '--ready-file=[Write the bound addresses to this file, as JSON, once everything listens]:PATH:_files' \
 '--log-format=[How logs are written]:LOG_FORMAT:((text\:"For people"
 json\:"One JSON object a line"))' \

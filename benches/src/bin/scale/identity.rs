@@ -14,7 +14,7 @@ use postern_protocol::id::Incarnation;
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{AnnouncedKey, Held, Hello, ServedSystem};
 use postern_protocol::seal::{SealingKey, SealingPublicKey};
-use postern_protocol::{ReportNo, SessionNo, TaskKind};
+use postern_protocol::{MemberId, ReportNo, SessionNo, TaskKind};
 use postern_tests::lab::SYSTEM;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::client::Resumption;
@@ -27,6 +27,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// What a member would keep on its disk.
 pub(crate) struct Identity {
+    pub(crate) member: MemberId,
     pub(crate) tls: Arc<ClientConfig>,
     sealing: SealingPublicKey,
     incarnation: Incarnation,
@@ -60,7 +61,8 @@ impl Identity {
         match FromAuthority::decode(&answer.into_data())? {
             FromAuthority::Enrolled(enrolled) => {
                 let tls = session_tls(&enrolled, &key)?;
-                Ok(Self { tls, sealing, incarnation, last_session: SessionNo(0), next_report: ReportNo(1) })
+                let member = enrolled.member;
+                Ok(Self { member, tls, sealing, incarnation, last_session: SessionNo(0), next_report: ReportNo(1) })
             }
             FromAuthority::EnrollRefused(refused) => Err(format!("an applicant was refused: {refused:?}").into()),
         }

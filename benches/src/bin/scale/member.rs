@@ -93,7 +93,7 @@ impl Session<'_> {
                 return Left::Unregistered;
             }
         };
-        let machine = MemberSession::new(me.hello(), clock::now());
+        let machine = MemberSession::new(me.member, me.hello(), clock::now());
         let (held, credit, asked) = (BTreeMap::new(), ROOM, 0);
         let mut session = Session { number, me, shared, socket, machine, held, credit, asked, is_registered: false };
         let ended = session.go_on(orders, told, backoff).await;
