@@ -23,6 +23,7 @@ mod store;
 mod submit;
 mod system;
 mod task;
+mod written;
 
 /// Carries a command out.
 pub fn run(command: Command) -> Result<(), Failure> {
