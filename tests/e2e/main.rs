@@ -19,6 +19,7 @@ mod lines;
 mod local;
 mod main_job;
 mod manners;
+mod mistakes;
 mod outbox;
 mod policy;
 mod power;

@@ -164,7 +164,7 @@ async fn f51_a_controller_can_neither_invent_nor_alter_a_task() {
     let (key_file, other_file) = (key.to_str().unwrap(), other.to_str().unwrap());
     let public = lab.controller.cli(&["task", "signing-key", key_file]).await;
     lab.controller.cli(&["task", "signing-key", other_file]).await;
-    assert_eq!(lab.controller.try_cli(&["task", "signing-key", key_file]).await.0, Some(1), "it is not written over");
+    assert_eq!(lab.controller.try_cli(&["task", "signing-key", key_file]).await.0, Some(2), "it is not written over");
     let rules = format!("require_signature = true\naccepted_signers = [{}]\n", public["public"]);
     let _agent = lab.member_with("agent", under(&rules)).await;
 

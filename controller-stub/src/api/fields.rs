@@ -1,6 +1,7 @@
 //! Reading a JSON body so that an error names the field.
 
 use axum::http::StatusCode;
+use postern_protocol::plain;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -38,7 +39,7 @@ impl Fields {
             None | Some(Value::Null) => Ok(None),
             Some(value) => serde_json::from_value(value)
                 .map(Some)
-                .map_err(|error| Problem::field(name, format!("`{name}`: {error}"))),
+                .map_err(|error| Problem::field(name, format!("`{name}`: {}", plain::json(&error)))),
         }
     }
 

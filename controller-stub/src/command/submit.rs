@@ -264,8 +264,8 @@ async fn secrets(
         return Ok((vec![field], Vec::new()));
     }
     if let Some(file) = &options.import.dataset {
-        let keys = keys(client, &options.system).await?;
         let plain = dataset(file)?;
+        let keys = keys(client, &options.system).await?;
         let sealed = sealing::dataset(&plain).map_err(|error| cannot_seal(&error))?;
         drop(plain);
         let field = binding
@@ -312,14 +312,14 @@ pub(super) async fn keys_of(
 
 fn dataset(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let unreadable = |error: std::io::Error| {
-        Failure::new(Exit::Failed, format!("cannot read the dataset `{}`: {error}", file.display()))
+        Failure::new(Exit::Usage, format!("the dataset `{}` cannot be read: {error}", file.display()))
     };
     let mut plain = Zeroizing::new(Vec::new());
     File::open(file).and_then(|it| it.take(MAX_STREAM).read_to_end(&mut plain)).map_err(unreadable)?;
     // The seal adds a little, so what fills the limit in clear is too large already.
     if u64::try_from(plain.len()).unwrap_or(u64::MAX) >= MAX_STREAM {
         return Err(Failure::new(
-            Exit::Failed,
+            Exit::Usage,
             format!("`{}` has {MAX_STREAM} bytes or more: split the dataset", file.display()),
         ));
     }

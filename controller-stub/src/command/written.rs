@@ -36,7 +36,7 @@ pub(super) fn read(file: &Path, asynchronous: bool) -> Result<Value, Failure> {
         .and_then(|it| it.take(MAX_FILE).read_to_string(&mut text))
         .map_err(|error| unusable(format!("cannot be read: {error}")))?;
     let task: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
-        unusable(format!("is not what `task submit --write` wrote: {}", error))
+        unusable(format!("is not what `task submit --write` wrote: {}", postern_protocol::plain::json(&error)))
     })?;
     if !task.contains_key("id") {
         return Err(unusable(
