@@ -4,13 +4,13 @@
 //! - [`state`]: everything it knows, over a durable ledger;
 //! - [`dispatcher`]: the one owner of the state: persist, then speak;
 //! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP; [`door`]: who of them may be
-//!   connected, within [`limits`];
+//!   connected, within [`limits`]; `console`: the pages of the API for people;
 //! - [`audit`]: what was done, in a log that shows whether it was changed;
 //! - [`ca`]: certificates; [`client`] and `command`: the command line.
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 pub mod access;
 pub mod api;
@@ -21,6 +21,7 @@ pub mod client;
 pub mod clock;
 mod command;
 pub mod config;
+mod console;
 pub mod dispatcher;
 pub mod door;
 pub mod enrollment;
@@ -56,4 +57,9 @@ pub fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// The command line, for whoever describes it.
+pub fn command_line() -> clap::Command {
+    cli::Cli::command()
 }

@@ -117,8 +117,8 @@ fn serve_status(listener: UnixListener, identity: &identity::Identity, app: &App
         cluster: identity.membership.cluster.to_string(),
         member: identity.membership.member.to_string(),
     };
-    let dispatcher = app.dispatcher.clone();
-    side.spawn(|stop| status::serve(listener, fixed, told, dispatcher, stop));
+    let desk = status::Desk { fixed, told, dispatcher: app.dispatcher.clone() };
+    side.spawn(|stop| status::serve(listener, desk, stop));
 }
 
 /// Says what becomes of what the agent holds. Only a controller that is there can take anything back.

@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use postern_fail_point::Point;
 
+use super::asked::Path;
 use super::auth::Caller;
 use super::fields::Fields;
 use super::{Api, Problem};

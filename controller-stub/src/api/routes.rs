@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 
 use super::auth::Caller;
-use super::{Api, Problem, ca, clusters, members, outbox, problem, status, streams, systems, tasks, tokens};
+use super::{Api, Problem, ca, clusters, events, members, outbox, problem, status, streams, systems, tasks, tokens};
 use crate::access::Role;
 use crate::access::Role::{Administrator, Operator, Viewer};
 use crate::membership::Action::{Approve, Disable, Drain, Enable, Revoke};
@@ -68,6 +68,7 @@ const UPLOAD: Verb = Verb { name: "POST", filter: MethodFilter::POST, body: Body
 fn routes() -> Routes {
     Routes::new()
         .on(GET, "/v1/status", Viewer, "status.show", status::show)
+        .on(GET, "/v1/whoami", Viewer, "caller.show", tokens::whoami)
         .on(GET, "/v1/ca", Viewer, "ca.show", ca::show)
         .on(POST, "/v1/ca/rotation/{step}", Administrator, "ca.rotate", ca::rotate)
         .on(GET, "/v1/clusters", Viewer, "cluster.list", clusters::list)
@@ -92,6 +93,7 @@ fn routes() -> Routes {
         .on(POST, "/v1/systems/{system}", Administrator, "system.edit", systems::edit)
         .on(DELETE, "/v1/systems/{system}", Administrator, "system.remove", systems::remove)
         .on(POST, "/v1/systems/{system}/associate", Administrator, "system.associate", systems::associate)
+        .on(GET, "/v1/events", Viewer, "events.watch", events::watch)
         // What viewers are shown of a task lacks its sealed outputs, see `tasks::seen_by`.
         .on(GET, "/v1/tasks", Viewer, "task.list", tasks::list)
         .on(GET, "/v1/tasks/{task}", Viewer, "task.show", tasks::show)

@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use postern_protocol::StreamId;
 use postern_protocol::message::v1::StreamRef;
+use postern_protocol::{StreamId, TaskId};
 use postern_store::{Spool, SpoolError, SpoolReader, SpoolWriter};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::asked::{Path, Query};
 use super::auth::Caller;
-use super::tasks::parse_task;
 use super::{Api, Problem};
 use crate::dispatcher::Stopped;
 use crate::spawn::blocking;
@@ -126,9 +126,8 @@ fn append(mut writer: SpoolWriter, piece: &[u8]) -> Result<SpoolWriter, SpoolErr
 pub(super) async fn results(
     State(api): State<Api>,
     caller: Caller,
-    Path(task): Path<String>,
+    Path(task): Path<TaskId>,
 ) -> Result<Response, Problem> {
-    let task = parse_task(&task)?;
     let view = api.desk.look(move |state, _| state.task(task)).await??;
     if view.outcome.is_none() {
         return Err(Problem::new(

@@ -10,6 +10,7 @@ use postern_protocol::message::v1::{
 };
 use postern_protocol::{MemberId, SessionNo};
 
+use super::changes::Thing;
 use super::{State, ToSession, sessions};
 use crate::clock::Moment;
 use crate::queue::RejectedAs;
@@ -97,6 +98,7 @@ impl State {
     fn progressed(&mut self, id: MemberId, progress: Progress) {
         let held = self.queue.task(progress.task).is_some_and(|it| it.state.holder() == Some(id));
         if held {
+            self.changes.note(Thing::Progress(progress.task));
             self.progress.insert(progress.task, progress);
         }
     }
