@@ -34,6 +34,7 @@ mod stopping;
 mod strangers;
 mod streams;
 mod takeover;
+mod watching;
 
 use std::path::Path;
 

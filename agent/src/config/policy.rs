@@ -6,6 +6,7 @@ use std::ops::Range;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use postern_protocol::TaskKind;
+use postern_protocol::message::v1::LogLevel;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -40,6 +41,7 @@ struct Table {
     time_zone: Option<String>,
     require_signature: bool,
     accepted_signers: Vec<String>,
+    controller_log_level: Option<LogLevel>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,6 +70,7 @@ pub(super) fn read(source: &Source, system: &str, table: Spanned<DeValue<'_>>) -
         },
         quiet_hours: reader.quiet_hours(&it)?,
         signatures: reader.signatures(&it)?,
+        controller_log_level: it.controller_log_level,
     })
 }
 
