@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_agent_core::rotation::Terms;
+use postern_agent_core::sealing_keys::Terms;
 use postern_protocol::message::v1::LogLevel;
 use postern_store::private::{Inspection, NotPrivate, PrivateError};
 use postern_store::{Home, KeySource};

@@ -14,6 +14,7 @@ pub mod tls;
 use std::time::Duration;
 
 use postern_agent_core::{Backoff, Membership};
+use postern_protocol::MemberId;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome};
@@ -94,6 +95,8 @@ pub struct End {
 /// What this agent says of itself in every `Hello`.
 #[derive(Debug, Clone)]
 pub struct Introduction {
+    /// The member.
+    pub member: MemberId,
     /// The host's name, for people.
     pub host: String,
     /// The life of the store.
@@ -199,7 +202,7 @@ impl Link {
                     self.certificates.handle_turned_down(shown, &text);
                 }
                 if error.is_over() && shown == Shown::Current {
-                    self.certificates.handle_run_out();
+                    self.certificates.handle_current_over();
                 }
                 Err(text)
             }
@@ -230,7 +233,7 @@ impl Link {
         };
         let mut conditions = Conditions::new(&self.dispatcher);
         let mut pump = Pump::start(socket);
-        let mut session = MemberSession::new(hello, clock::now());
+        let mut session = MemberSession::new(self.introduction.member, hello, clock::now());
         let left = loop {
             if let Some(ended) = self.settle(url, shown, &mut session, &mut conditions, &pump, backoff).await {
                 if let Some(reason) = ended.goodbye() {
@@ -378,6 +381,7 @@ impl Link {
             }
             FromController::ProtocolError(error) => {
                 tracing::warn!(tag = error.tag, message = %error.message, "the controller could not take a frame");
+                self.keys.handle_complaint(&error);
             }
             frame @ (FromController::Welcome(_)
             | FromController::Refused(_)

@@ -18,6 +18,7 @@ pub mod api_tokens;
 mod attempts;
 pub mod audit;
 mod certificates;
+pub mod changes;
 mod clusters;
 pub(crate) mod enroll;
 mod finished;
@@ -46,6 +47,7 @@ mod words;
 use api_tokens::{ApiTokens, Published};
 use attempts::Attempts;
 use audit::Audit;
+use changes::Changes;
 pub use finished::Retention;
 use ledger::{LedgerError, Write};
 use record::{
@@ -121,6 +123,7 @@ pub struct State {
     tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
     api_tokens: ApiTokens,
     audit: Audit,
+    changes: Changes,
     members: BTreeMap<MemberId, Member>,
     systems: BTreeMap<SystemName, SystemRecord>,
     streams: BTreeMap<StreamId, StreamRecord>,
@@ -154,6 +157,7 @@ pub struct Turn {
     woken: Vec<oneshot::Sender<()>>,
     api_tokens: Option<Published>,
     audited: (watch::Sender<u64>, u64),
+    changed: (watch::Sender<u64>, u64),
 }
 
 impl Turn {
@@ -169,8 +173,9 @@ impl Turn {
 
     /// Whom a committed turn lets in, or no longer, holds from here on, and its lines may be written.
     pub fn publish(&self) {
-        let (newest, row) = &self.audited;
-        newest.send_if_modified(|it| std::mem::replace(it, *row) != *row);
+        for (newest, number) in [&self.audited, &self.changed] {
+            newest.send_if_modified(|it| std::mem::replace(it, *number) != *number);
+        }
         if let Some(published) = &self.api_tokens {
             published.publish();
         }
@@ -217,7 +222,7 @@ impl State {
             members.insert(record.id, Member { record, numbers, live: None, trouble: None });
         }
         let mut finished = finished::Finished::new();
-        for task in records.tasks() {
+        for task in records.tasks(None) {
             let task = task?;
             match finished::place(&task) {
                 Some(place) => {
@@ -239,6 +244,7 @@ impl State {
             tokens: records.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
             api_tokens: ApiTokens::restore(records.api_tokens()?),
             audit: Audit::restore(records.audit_written()?, records.audit_rows()?),
+            changes: Changes::new(at.wall),
             systems: records.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             streams,
             inputs_of,
@@ -293,6 +299,9 @@ impl State {
         self.collect_changes();
         self.notice_drained();
         self.new_offers.clear();
+        for write in &self.writes {
+            self.changes.note_write(write);
+        }
         let woken = std::mem::take(&mut self.new_finished)
             .into_keys()
             .flat_map(|task| {
@@ -310,6 +319,7 @@ impl State {
             woken,
             api_tokens: self.api_tokens.take_published(),
             audited: self.audit.newest(),
+            changed: self.changes.newest(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use postern_agent_core::rotation::Terms;
+use postern_agent_core::sealing_keys::Terms;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use postern_protocol::SystemName;
 use postern_protocol::code::UnknownName;
 use postern_protocol::message::v1::LogLevel;
 use serde::{Deserialize, Serialize};
 
+use super::asked::{Path, Query};
 use super::auth::Caller;
 use super::fields::Fields;
+use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::clock::Moment;
 use crate::state::record::{Association, SystemDetails, SystemRecord};
@@ -99,8 +101,14 @@ impl From<&SystemRecord> for SystemView {
     }
 }
 
-pub(super) async fn list(State(api): State<Api>) -> Result<Json<Vec<SystemView>>, Problem> {
-    Ok(Json(api.desk.look(|state, _| state.systems().map(SystemView::from).collect()).await?))
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Page<SystemView>>, Problem> {
+    let part: Part<SystemName> = Part::of("systems", wanted)?;
+    Ok(Json(
+        api.desk.look(move |state, _| part.cut(state.systems(), |it| it.name.clone()).map(SystemView::from)).await?,
+    ))
 }
 
 pub(super) async fn add(State(api): State<Api>, caller: Caller, body: Bytes) -> Result<Json<SystemView>, Problem> {
@@ -117,22 +125,18 @@ pub(super) async fn add(State(api): State<Api>, caller: Caller, body: Bytes) -> 
     Ok(Json(SystemView::from(&made)))
 }
 
-pub(super) async fn show(State(api): State<Api>, Path(system): Path<String>) -> Result<Json<SystemView>, Problem> {
-    let system = parse_system(&system)?;
-    Ok(Json(
-        api.desk
-            .look(move |state, at| state.system(&system).map(|it| SystemView::with_members(state, it, at)))
-            .await??,
-    ))
+pub(super) async fn show(State(api): State<Api>, Path(system): Path<SystemName>) -> Result<Json<SystemView>, Problem> {
+    let view =
+        move |state: &crate::state::State, at| state.system(&system).map(|it| SystemView::with_members(state, it, at));
+    Ok(Json(api.desk.look(view).await??))
 }
 
 pub(super) async fn edit(
     State(api): State<Api>,
     caller: Caller,
-    Path(system): Path<String>,
+    Path(system): Path<SystemName>,
     body: Bytes,
 ) -> Result<Json<SystemView>, Problem> {
-    let system = parse_system(&system)?;
     let mut fields = Fields::parse(&body)?;
     for (field, why) in LASTING {
         if fields.optional::<serde_json::Value>(field)?.is_some() {
@@ -169,10 +173,9 @@ fn changes(fields: &mut Fields) -> Result<SystemChanges, Problem> {
 pub(super) async fn associate(
     State(api): State<Api>,
     caller: Caller,
-    Path(system): Path<String>,
+    Path(system): Path<SystemName>,
     body: Bytes,
 ) -> Result<Json<SystemView>, Problem> {
-    let system = parse_system(&system)?;
     let mut fields = Fields::parse(&body)?;
     let with = association(&fields.required::<String>("association")?)?;
     fields.finish()?;
@@ -184,10 +187,9 @@ pub(super) async fn associate(
 pub(super) async fn log_level(
     State(api): State<Api>,
     caller: Caller,
-    Path(system): Path<String>,
+    Path(system): Path<SystemName>,
     body: Bytes,
 ) -> Result<Json<SystemView>, Problem> {
-    let system = parse_system(&system)?;
     let mut fields = Fields::parse(&body)?;
     let level: String = fields.required("level")?;
     let length = fields.optional("for_secs")?.map_or(log_levels::USUAL, Duration::from_secs);
@@ -216,9 +218,8 @@ pub(super) async fn log_level(
 pub(super) async fn remove(
     State(api): State<Api>,
     caller: Caller,
-    Path(system): Path<String>,
+    Path(system): Path<SystemName>,
 ) -> Result<Json<SystemView>, Problem> {
-    let system = parse_system(&system)?;
     let gone = api.desk.act(&caller, system.to_string(), move |state, _| state.remove_system(&system)).await?;
     Ok(Json(SystemView::from(&gone)))
 }
@@ -231,8 +232,4 @@ fn association(text: &str) -> Result<Association, Problem> {
         Problem::field("association", format!("`server` or a cluster: {error}"))
     })?;
     Ok(Association::Cluster(cluster))
-}
-
-fn parse_system(text: &str) -> Result<SystemName, Problem> {
-    text.parse().map_err(|error: postern_protocol::id::InvalidId| Problem::field("system", error.to_string()))
 }
