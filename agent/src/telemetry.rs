@@ -62,13 +62,21 @@ fn keeper<S: Subscriber + for<'a> LookupSpan<'a>>(recent: &'static Recent) -> im
 #[derive(Debug, Clone)]
 struct System(String);
 
+/// The field that names it.
+const FIELD: &str = "system";
+
 impl System {
+    /// The system that these fields name, if they do.
+    fn of(fields: impl FnOnce(&mut dyn Visit)) -> Option<Self> {
+        let mut named = Named(None);
+        fields(&mut named);
+        named.0.map(Self)
+    }
+
     /// Remembers the system that a new span names.
     fn note<'a, S: LookupSpan<'a>>(attributes: &Attributes<'_>, span: &SpanRef<'a, S>) {
-        let mut named = Named(None);
-        attributes.record(&mut named);
-        if let Named(Some(name)) = named {
-            span.extensions_mut().replace(Self(name));
+        if let Some(system) = Self::of(|named| attributes.record(named)) {
+            span.extensions_mut().replace(system);
         }
     }
 }
@@ -81,7 +89,7 @@ impl Visit for Named {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "system" {
+        if field.name() == FIELD {
             self.0 = Some(format!("{value:?}"));
         }
     }

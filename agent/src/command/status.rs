@@ -31,8 +31,15 @@ pub(super) async fn run(config: &Path, options: &Status) -> Result<Exit, Failed>
     Ok(Exit::Ok)
 }
 
+/// An agent that does not answer now may do so soon.
 async fn look(state_dir: &Path, options: &Status) -> Result<Facts, Failed> {
-    let found = ask(state_dir).await?;
+    let found = match ask(state_dir).await {
+        Ok(found) => found,
+        Err(failed) if options.json => {
+            return Ok(vec![(String::new(), json!({ "error": failed.message }).to_string())]);
+        }
+        Err(failed) => return Ok(vec![("agent".to_owned(), failed.message)]),
+    };
     if options.json {
         return Ok(vec![(String::new(), found.json().to_string())]);
     }

@@ -163,6 +163,7 @@ domain = "x"
 name = "other"
 connector = "salesforce"
 concurrency = 2
+log_level = "debug"
 
 [connected_system.salesforce]
 domain = "y"
@@ -184,8 +185,9 @@ colour = "red"
         let config = parse(TWO).unwrap();
         assert_eq!(config.systems[0].settings::<Settings>().unwrap().domain, "x");
         assert_eq!((config.systems[0].concurrency, config.systems[1].concurrency), (4, 2));
+        assert_eq!((config.systems[0].log_level, config.systems[1].log_level), (None, Some(LogLevel::Debug)));
         let error = config.systems[1].settings::<Settings>().unwrap_err().to_string();
-        assert!(error.starts_with("agent.toml:16: connected system `other`, "), "{error}");
+        assert!(error.starts_with("agent.toml:17: connected system `other`, "), "{error}");
         assert!(error.contains("unknown field `colour`"), "{error}");
     }
 
@@ -193,7 +195,7 @@ colour = "red"
     fn an_error_of_a_connector_has_its_place() {
         let config = parse(TWO).unwrap();
         let error = config.systems[1].invalid("domain", "is wrong").to_string();
-        assert_eq!(error, "agent.toml:15: connected system `other`: `domain`: is wrong");
+        assert_eq!(error, "agent.toml:16: connected system `other`: `domain`: is wrong");
     }
 
     #[test]

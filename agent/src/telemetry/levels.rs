@@ -8,11 +8,11 @@ use postern_protocol::{SystemName, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::span::{Attributes, Id};
 use tracing::subscriber::Interest;
-use tracing::{Level, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::System;
+use super::{FIELD, System};
 use crate::clock;
 
 /// Who wanted another level than the configured one.
@@ -133,13 +133,20 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Filter<S> for BySystem<'static> {
         if !is_own(metadata) {
             return *metadata.level() <= Level::WARN && self.0.lets_through(*metadata.level(), None);
         }
-        // Spans tell which system a line is about, whatever is logged of it.
-        if metadata.is_span() {
+        // Spans tell which system a line is about, whatever is logged of it; or a line tells it itself.
+        if metadata.is_span() || metadata.fields().field(FIELD).is_some() {
             return true;
         }
         let span = context.lookup_current();
         let system = span.and_then(|span| span.scope().find_map(|it| it.extensions().get::<System>().cloned()));
         self.0.lets_through(*metadata.level(), system.as_ref().map(|it| it.0.as_str()))
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        // What it does not tell itself was decided before.
+        let of_event = System::of(|named| event.record(named));
+        of_event
+            .is_none_or(|it| !is_own(event.metadata()) || self.0.lets_through(*event.metadata().level(), Some(&it.0)))
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -232,6 +239,8 @@ mod tests {
                 });
             }
             tracing::debug!(target: "postern_agent::x", "of nobody");
+            tracing::debug!(target: "postern_agent::x", system = "other", "told beside a span");
+            tracing::debug!(target: "postern_agent::x", system = %"acme", "told beside a span");
             tracing::debug!(target: "hyper", "of a library");
         };
         say();
@@ -240,7 +249,7 @@ mod tests {
         LEVELS.set(Some(&name("acme")), for_secs(LogLevel::Debug, 0));
         say();
         let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(lines.lines().count(), 1, "{lines}");
-        assert!(lines.contains("a call of acme"), "{lines}");
+        let acme = |line: &str| line.contains("a call of acme") || line.contains("told beside a span system=acme");
+        assert!(lines.lines().count() == 2 && lines.lines().all(acme), "{lines}");
     }
 }

@@ -88,7 +88,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Keeper {
             at: clock::unix_millis(),
             level: metadata.level().as_str().to_ascii_lowercase(),
             place: place(metadata.target()),
-            system: of_span.map(|it| it.0),
+            system: System::of(|named| event.record(named)).or(of_span).map(|it| it.0),
             text: redacted(&text).chars().take(MAX_TEXT).collect(),
             times: 1,
         });

@@ -13,18 +13,25 @@ use crate::exit::{Exit, Failure};
 pub(super) async fn run(reach: &Reach, again: Option<Duration>) -> Result<(), Failure> {
     let client = client(reach)?;
     if let Some(every) = again {
-        return watch::run(every, reach.json, || look(&client, reach.json)).await;
+        return watch::run(every, reach.json, || look(&client, reach.json, true)).await;
     }
     if reach.json {
         return output::json(&client.get::<StatusView>("/v1/status").await?);
     }
-    let facts = look(&client, false).await?;
+    let facts = look(&client, false, false).await?;
     output::facts(facts.iter().map(|(name, value)| (name.as_str(), value.clone())).collect());
     Ok(())
 }
 
-async fn look(client: &Client, json: bool) -> Result<Facts, Failure> {
-    let status: StatusView = client.get("/v1/status").await?;
+async fn look(client: &Client, json: bool, is_watched: bool) -> Result<Facts, Failure> {
+    let status: StatusView = match client.get("/v1/status").await {
+        Ok(status) => status,
+        // It may be there again soon.
+        Err(failure) if is_watched && failure.exit == Exit::Unreachable => {
+            return Ok(vec![("controller".to_owned(), failure.text)]);
+        }
+        Err(failure) => return Err(failure),
+    };
     if json {
         let text = serde_json::to_string(&status).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
         return Ok(vec![("status".to_owned(), text)]);
