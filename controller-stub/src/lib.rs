@@ -10,7 +10,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 pub mod access;
 pub mod api;
@@ -57,4 +57,9 @@ pub fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// The command line, for whoever describes it.
+pub fn command_line() -> clap::Command {
+    cli::Cli::command()
 }

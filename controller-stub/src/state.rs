@@ -17,6 +17,8 @@ use crate::queue::{Config, Queue};
 pub mod api_tokens;
 mod attempts;
 pub mod audit;
+#[cfg(test)]
+mod bounds;
 mod certificates;
 pub mod changes;
 mod clusters;
@@ -83,7 +85,7 @@ pub struct Settings {
 
 /// The most unfinished tasks: about 50 MiB of memory.
 const MAX_UNFINISHED: usize = 100_000;
-/// The most who may wait for tasks at once.
+/// The most who may wait for tasks at once: fifty times as many as the API has requests under way.
 const MAX_WAITERS: usize = 10_000;
 
 /// How a session is told things.
