@@ -23,7 +23,10 @@ use crate::http::HttpError;
 use crate::identity::{IdentityDir, IdentityError, KeptKey};
 use crate::kept::Kept;
 use crate::keys::SealingKeys;
-use crate::link::{CertificateStatus, Certificates, Dialer, Introduction, KeyRing, Link, LinkStatus, ProxyRoute, tls};
+use crate::link::{
+    CertificateStatus, Certificates, Dialer, Introduction, KeyRing, KeyStatus, Link, LinkStatus, ProxyRoute, Sessions,
+    tls,
+};
 use crate::policy::Admission;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
@@ -97,6 +100,18 @@ pub fn store_exit(error: &AgentStoreError) -> Exit {
         | AgentStoreError::Record { .. }
         | AgentStoreError::Encode(_) => Exit::Store,
     }
+}
+
+/// Where the link tells about itself.
+pub struct Connected {
+    /// What it is doing.
+    pub link: watch::Receiver<LinkStatus>,
+    /// What sessions there were.
+    pub sessions: watch::Receiver<Sessions>,
+    /// How the certificate is.
+    pub certificate: watch::Receiver<CertificateStatus>,
+    /// How the sealing keys are.
+    pub sealing_keys: watch::Receiver<Option<KeyStatus>>,
 }
 
 /// An agent at work, with or without a controller.
@@ -212,11 +227,8 @@ impl App {
         told
     }
 
-    /// Starts the link to the controller, and says where it and the certificate tell about themselves.
-    pub fn connect(
-        &self,
-        config: &Config,
-    ) -> Result<(watch::Receiver<LinkStatus>, watch::Receiver<CertificateStatus>), AppError> {
+    /// Starts the link to the controller, and says where it tells about itself.
+    pub fn connect(&self, config: &Config) -> Result<Connected, AppError> {
         let directory = IdentityDir::open(&config.state_dir)?;
         directory.complete()?;
         let identity = directory.load()?.ok_or(AppError::NotEnrolled)?;
@@ -227,8 +239,9 @@ impl App {
         };
         let first = urls.first().cloned().ok_or(AppError::NotEnrolled)?;
         let (status, watched) = watch::channel(LinkStatus::Connecting { url: first });
+        let (sessions, had) = watch::channel(Sessions::default());
         let directory = Arc::new(directory);
-        let keys = KeyRing::new(
+        let (keys, sealing_keys) = KeyRing::new(
             Arc::clone(&directory),
             self.kept_keys.clone(),
             &self.keys,
@@ -251,9 +264,10 @@ impl App {
             dispatcher: self.dispatcher.clone(),
             streams: self.streams.clone(),
             status,
+            sessions,
         };
         self.links.spawn(|stop| link.run(stop));
-        Ok((watched, certificate))
+        Ok(Connected { link: watched, sessions: had, certificate, sealing_keys })
     }
 
     /// Resolves when the store failed, which ends everything.

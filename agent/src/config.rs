@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_agent_core::sealing_keys::Terms;
+use postern_protocol::message::v1::LogLevel;
 use postern_store::private::{Inspection, NotPrivate, PrivateError};
 use postern_store::{Home, KeySource};
 use serde::Deserialize;
@@ -76,23 +77,6 @@ pub struct Log {
     pub level: LogLevel,
     /// What a line looks like.
     pub format: LogFormat,
-}
-
-/// The least severe level that is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Errors only.
-    Error,
-    /// And warnings.
-    Warn,
-    /// And what happens in the ordinary.
-    #[default]
-    Info,
-    /// And account names, and single calls.
-    Debug,
-    /// Everything.
-    Trace,
 }
 
 /// What a line of the log looks like.
@@ -303,8 +287,8 @@ mod tests {
     #[test]
     fn a_wrong_value_names_its_place_and_the_right_ones() {
         let error = parse("[agent]\nlog_level = \"loud\"\n").unwrap_err();
-        assert!(error.starts_with("agent.toml:2: [agent]: `log_level`: unknown variant `loud`"), "{error}");
-        assert!(error.contains("`debug`"), "{error}");
+        assert!(error.starts_with("agent.toml:2: [agent]: `log_level`: `loud` is not one of"), "{error}");
+        assert!(error.contains("debug"), "{error}");
         let error = parse(&format!("[agent]\n\nstate_dir = \"/{}\"\n", "x".repeat(90))).unwrap_err();
         assert_eq!(error, "agent.toml:3: [agent]: `state_dir` must be a path of at most 90 bytes");
         let error = parse("[controller]\nconnect_timeout_secs = \"9\"\n").unwrap_err();

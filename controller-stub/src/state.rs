@@ -27,6 +27,7 @@ mod finished;
 #[cfg(test)]
 pub(crate) mod lab;
 pub mod ledger;
+pub mod log_levels;
 pub mod members;
 mod offers;
 pub mod origin;
@@ -37,6 +38,7 @@ mod refusal;
 mod reports;
 mod reseal;
 pub mod roots;
+pub mod served;
 mod sessions;
 pub mod streams;
 mod submit;
@@ -108,6 +110,8 @@ struct Member {
     record: MemberRecord,
     numbers: MemberNumbers,
     live: Option<sessions::Live>,
+    /// What it was last refused, or refused itself.
+    trouble: Option<members::TroubleView>,
 }
 
 /// What the controller knows, and what it decided but has not yet made durable.
@@ -221,7 +225,7 @@ impl State {
         for record in records.members()? {
             queue.set_opener(record.id, reseal::opener(&record));
             let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
-            members.insert(record.id, Member { record, numbers, live: None });
+            members.insert(record.id, Member { record, numbers, live: None, trouble: None });
         }
         let mut finished = finished::Finished::new();
         for task in records.tasks(None) {

@@ -13,6 +13,7 @@
 //! - [`outbox`]: what a member owes, in a file;
 //! - [`filter`]: conditions on records;
 //! - [`stream`]: payloads too big for a frame, resumable;
+//! - [`plain`]: what is wrong with a text, in words for people.
 //! - [`trace`]: the trace a task belongs to.
 
 pub mod bounded;
@@ -25,6 +26,7 @@ pub mod id;
 pub mod message;
 pub mod outbox;
 pub mod outcome;
+pub mod plain;
 pub mod seal;
 pub mod secret;
 pub mod session;

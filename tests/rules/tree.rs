@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// The folders with sources of ours.
-const SOURCES: [&str; 7] = ["protocol", "agent", "controller-stub", "traces", "tests", "benches", "fuzz"];
+const SOURCES: [&str; 6] = ["protocol", "agent", "controller-stub", "tests", "benches", "fuzz"];
 /// The folders with what ships.
 pub(crate) const PRODUCT: [&str; 6] =
-    ["protocol/src/", "agent/src/", "agent/core/src/", "agent/store/src/", "controller-stub/src/", "traces/src/"];
+    ["protocol/src/", "agent/src/", "agent/core/src/", "agent/store/src/", "controller-stub/src/", "agent/traces/src/"];
 
 /// The top of the repository.
 pub(crate) fn root() -> PathBuf {

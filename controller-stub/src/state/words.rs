@@ -47,9 +47,12 @@ impl State {
             FromMember::KeyAnnounce(announce) => self.announce_keys(id, &announce, tag, at),
             FromMember::TrustBundleAck(ack) => self.trust_is_durable(id, &ack),
             FromMember::CancelAck(ack) => cancel_acknowledged(id, &ack),
+            FromMember::Condition(condition) => self.condition(id, condition, at),
+            FromMember::LogLevelSet(set) => self.log_level_set(id, &set),
             FromMember::Inventory(page) => self.inventory(id, &page, at),
             FromMember::ProtocolError(error) => {
                 tracing::error!(member = %id, tag = error.tag, message = %error.message, "the member could not take a frame");
+                self.note_trouble(id, &format!("could not take a frame: {}", error.message), at);
             }
             // These belong to the session, which takes care of them.
             FromMember::Hello(_)
@@ -81,6 +84,8 @@ impl State {
 
     fn rejected(&mut self, id: MemberId, reject: &Reject, at: Moment) {
         tracing::info!(member = %id, task = %reject.task, reason = %reject.reason, message = %reject.message, "a task was not taken");
+        let what = format!("did not take {} ({}): {}", reject.task, reject.reason, reject.message);
+        self.note_trouble(id, &what, at);
         let why = RejectedAs {
             reason: reject.reason,
             message: &reject.message,

@@ -310,9 +310,15 @@ impl Salesforce {
             }
             Body::Csv(rows) => self.http.with_body(request.header(CONTENT_TYPE, CSV_UTF8), rows.clone()).await,
         };
-        let mut told = traces::call(&call.method, &call.family());
-        let opened = self.http.open(request).await.inspect_err(|lost| told.lost(lost)).map_err(Miss::Lost)?;
+        let (method, path) = (&call.method, call.path.split('?').next().unwrap_or_default());
+        let mut told = traces::call(method, &call.family());
+        let opened = self.http.open(request).await.map_err(|lost| {
+            told.lost(&lost);
+            tracing::debug!(%method, path, "a call had no answer");
+            Miss::Lost(lost)
+        })?;
         told.answered(opened.status);
+        tracing::debug!(%method, path, status = opened.status.as_u16(), "a call was answered");
         self.governor.note(&opened.headers);
         if let Some(at) = date(&opened.headers) {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);

@@ -12,7 +12,7 @@ use postern_protocol::enrollment::v1::{Enroll, Enrolled};
 use postern_protocol::enrollment::{self, EnrollmentToken, FromApplicant, FromAuthority, Request};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::FromMember;
-use postern_protocol::message::v1::{AnnouncedKey, Held, Hello, ServedSystem};
+use postern_protocol::message::v1::{AnnouncedKey, Connection, Held, Hello, LogLevel, ServedSystem};
 use postern_protocol::seal::{SealingKey, SealingPublicKey};
 use postern_protocol::{MemberId, ReportNo, SessionNo, TaskKind};
 use postern_tests::lab::SYSTEM;
@@ -80,6 +80,14 @@ impl Identity {
                 name: SYSTEM.parse().expect("a name"),
                 connector: Text::clipped("salesforce"),
                 kinds: List::clipped(TaskKind::ALL.iter().map(|kind| (*kind).into()).collect()),
+                connection: Connection {
+                    domain: Text::default(),
+                    login_method: Text::default(),
+                    secure: true,
+                    compression: true,
+                    connect_timeout_secs: 0,
+                    log_level: LogLevel::Info.into(),
+                },
             }]),
             sealing_keys: List::clipped(vec![AnnouncedKey { id: self.sealing.id(), public: self.sealing }]),
             next_report: self.next_report,
