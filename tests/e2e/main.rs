@@ -35,6 +35,8 @@ mod stopping;
 mod strangers;
 mod streams;
 mod takeover;
+mod traces;
+mod watching;
 
 use std::path::Path;
 

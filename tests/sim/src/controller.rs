@@ -122,6 +122,7 @@ impl Controllers {
             association: Association::Cluster(cluster.name.clone()),
             details: SystemDetails::default(),
             created,
+            log_level: None,
         };
         let mut writes = vec![Write::Cluster(cluster.clone()), Write::System(system)];
         writes.extend(members.iter().map(|id| {

@@ -53,6 +53,7 @@ pub(super) fn submission(id: TaskId, wish: &Wish) -> (Submission, Option<StreamR
         _ => TaskRequest::ValidateUser(validate_user::Request { account: account() }),
     };
     let submission = Submission {
+        trace: None,
         id,
         system: SYSTEM.parse().expect("it is a name"),
         request,
