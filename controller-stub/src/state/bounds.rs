@@ -144,7 +144,7 @@ fn a_controller_has_at_most_ten_thousand_members() {
             enrolled: at.wall,
             seen: None,
         };
-        state.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None });
+        state.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None, trouble: None });
     }
     let no = lab::refused(&mut state, &token);
     assert_eq!(no.reason.to_string(), "overloaded");
