@@ -311,7 +311,7 @@ pub struct Outbox {
 }
 
 /// What to do with what is owed.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum OutboxCommand {
     /// Write the outcomes that the controller has not acknowledged to a file, one to a line, as JSON.
     ///

@@ -24,6 +24,7 @@ mod submit;
 mod system;
 mod task;
 mod watch;
+mod written;
 
 /// Carries a command out.
 pub fn run(command: Command) -> Result<(), Failure> {
