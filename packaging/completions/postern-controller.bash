@@ -133,6 +133,9 @@ _postern__controller() {
             postern__controller__subcmd__system,list)
                 cmd="postern__controller__subcmd__system__subcmd__list"
                 ;;
+            postern__controller__subcmd__system,log-level)
+                cmd="postern__controller__subcmd__system__subcmd__log__subcmd__level"
+                ;;
             postern__controller__subcmd__system,remove)
                 cmd="postern__controller__subcmd__system__subcmd__remove"
                 ;;
@@ -1088,12 +1091,16 @@ _postern__controller() {
             return 0
             ;;
         postern__subcmd__controller__subcmd__status)
-            opts="-h --data-dir --api-url --api-token-file --json --help"
+            opts="-h --watch --interval --data-dir --api-url --api-token-file --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --data-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1158,7 +1165,7 @@ _postern__controller() {
             return 0
             ;;
         postern__subcmd__controller__subcmd__system)
-            opts="-h --data-dir --api-url --api-token-file --json --help add edit list show associate remove"
+            opts="-h --data-dir --api-url --api-token-file --json --help add edit list show associate log-level remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1364,6 +1371,36 @@ _postern__controller() {
                 return 0
             fi
             case "${prev}" in
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        postern__subcmd__controller__subcmd__system__subcmd__log__subcmd__level)
+            opts="-h --for --data-dir --api-url --api-token-file --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --data-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
