@@ -3,11 +3,12 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
+use postern_protocol::message::v1::LogLevel;
 use postern_store::private::NewFile;
 
 use super::{Failed, check_system, say, say_error, say_json};
 use crate::cli::Doctor;
-use crate::config::{Config, Log, LogLevel, Setting};
+use crate::config::{Config, Setting};
 
 use crate::doctor::{self, Asked, Bundle, Finding, Names, Report, Status};
 use crate::exit::Exit;
@@ -19,7 +20,7 @@ const WIDTH: usize = 88;
 const ID: usize = 22;
 
 pub(super) async fn run(path: &Path, options: &Doctor) -> Result<Exit, Failed> {
-    let config = match Config::load(path) {
+    let mut config = match Config::load(path) {
         Ok(config) => config,
         Err(error) if options.show_config => return Err(error.into()),
         Err(error) => {
@@ -37,7 +38,9 @@ pub(super) async fn run(path: &Path, options: &Doctor) -> Result<Exit, Failed> {
     // Made before the work, because a bundle that cannot be written must not cost a sign-in.
     let file = options.bundle.as_deref().map(new_file).transpose()?;
     // Its log would be between the lines.
-    telemetry::start(Log { level: LogLevel::Error, ..config.log });
+    config.log.level = LogLevel::Error;
+    config.systems.iter_mut().for_each(|system| system.log_level = None);
+    telemetry::start(&config);
     let asked = Asked { system: options.system.clone(), offline: options.offline };
     let tells = std::io::stderr().is_terminal() && !options.json;
     let tell = |what: &str| {

@@ -19,7 +19,7 @@ use crate::identity::{self, IdentityDir};
 use crate::link::LinkStatus;
 use crate::spawn::Spawner;
 use crate::status::Told;
-use crate::{app, collection, status};
+use crate::{app, clock, collection, status};
 
 /// How often, and after how long, a store in use is tried again: two seconds in all.
 const STORE_TRIES: u32 = 10;
@@ -45,11 +45,12 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
         .map_err(|source| AppError::Socket { path: status::socket_path(&config.state_dir), source })?;
     // Whoever holds the store owns the socket: it is held until the socket is gone.
     let store = app.store.clone();
-    let (link, certificate) = app.connect(&config)?;
+    let connected = app.connect(&config)?;
+    let link = connected.link.clone();
     let side = Spawner::default();
     let collections = app.collect();
-    let told = Told { link: link.clone(), certificate, audit: app.audit(), collections };
-    serve_status(listener, &identity, &app, &config, told, &side);
+    let told = Told { connected, audit: app.audit(), collections };
+    serve_status(listener, &identity, &config, &app, told, &side);
     let up = Spawner::default();
     if let Some(file) = ready_file {
         let link = link.clone();
@@ -115,16 +116,24 @@ async fn app_stop(app: App, signals: &mut Signals) -> Result<(), crate::store::A
 fn serve_status(
     listener: UnixListener,
     identity: &identity::Identity,
-    app: &App,
     config: &Config,
+    app: &App,
     told: Told,
     side: &Spawner,
 ) {
     let fixed = status::Fixed {
         cluster: identity.membership.cluster.to_string(),
         member: identity.membership.member.to_string(),
+        started: clock::unix_millis(),
+        systems: config.systems.iter().map(|system| system.name.clone()).collect(),
     };
-    let desk = status::Desk { fixed, told, dispatcher: app.dispatcher.clone(), doctor: app.doctor(config) };
+    let desk = status::Desk {
+        fixed,
+        told,
+        dispatcher: app.dispatcher.clone(),
+        store: app.store.clone(),
+        doctor: app.doctor(config),
+    };
     side.spawn(|stop| status::serve(listener, desk, stop));
 }
 
