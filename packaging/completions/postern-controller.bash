@@ -133,6 +133,9 @@ _postern__controller() {
             postern__controller__subcmd__system,list)
                 cmd="postern__controller__subcmd__system__subcmd__list"
                 ;;
+            postern__controller__subcmd__system,log-level)
+                cmd="postern__controller__subcmd__system__subcmd__log__subcmd__level"
+                ;;
             postern__controller__subcmd__system,remove)
                 cmd="postern__controller__subcmd__system__subcmd__remove"
                 ;;
@@ -974,7 +977,7 @@ _postern__controller() {
             return 0
             ;;
         postern__subcmd__controller__subcmd__serve)
-            opts="-h --data-dir --store-key-credential --credentials-directory --listen --api-listen --api-name --api-calls-per-sec --api-failures-per-min --enrollments-per-min --public-name --auto-approve --certificate-days --certificate-secs --recovery-days --lease-ttl-secs --settle-secs --heartbeat-secs --keep-finished-days --keep-finished-tasks --max-connections --max-handshakes --max-handshakes-per-address --ready-file --log-format --log-level --help"
+            opts="-h --data-dir --store-key-credential --credentials-directory --listen --api-listen --api-name --api-calls-per-sec --api-failures-per-min --enrollments-per-min --public-name --auto-approve --certificate-days --certificate-secs --recovery-days --lease-ttl-secs --settle-secs --heartbeat-secs --keep-finished-days --keep-finished-tasks --max-connections --max-handshakes --max-handshakes-per-address --otlp --ready-file --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1064,6 +1067,10 @@ _postern__controller() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --otlp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ready-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1084,12 +1091,16 @@ _postern__controller() {
             return 0
             ;;
         postern__subcmd__controller__subcmd__status)
-            opts="-h --data-dir --api-url --api-token-file --json --help"
+            opts="-h --watch --interval --data-dir --api-url --api-token-file --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --data-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1154,7 +1165,7 @@ _postern__controller() {
             return 0
             ;;
         postern__subcmd__controller__subcmd__system)
-            opts="-h --data-dir --api-url --api-token-file --json --help add edit list show associate remove"
+            opts="-h --data-dir --api-url --api-token-file --json --help add edit list show associate log-level remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1360,6 +1371,36 @@ _postern__controller() {
                 return 0
             fi
             case "${prev}" in
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        postern__subcmd__controller__subcmd__system__subcmd__log__subcmd__level)
+            opts="-h --for --data-dir --api-url --api-token-file --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --data-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

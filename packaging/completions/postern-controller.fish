@@ -58,7 +58,8 @@ complete -c postern-controller -n "__fish_postern_controller_using_subcommand se
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l keep-finished-tasks -d 'How many finished tasks, the newest, are kept for longer; most take about 2 KiB of disk' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l max-connections -d 'How many connections agents may have at once, sessions and handshakes together' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l max-handshakes -d 'How many of them may be handshakes; beyond that the oldest makes room, of the address that has most' -r
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l max-handshakes-per-address -d 'How many of these may come from one address; raise it if more agents than that come back at once behind one proxy' -r
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l max-handshakes-per-address -d 'How many of these may come from one address: a whole fleet may live behind one proxy' -r
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l otlp -d 'Tell of tasks as OpenTelemetry traces to the collector at this URL (OTLP over HTTP, in JSON; `/v1/traces` is appended)' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l ready-file -d 'Write the bound addresses to this file, as JSON, once everything listens' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l log-format -d 'How logs are written' -r -f -a "text\t'For people'
 json\t'One JSON object a line'"
@@ -203,17 +204,18 @@ complete -c postern-controller -n "__fish_postern_controller_using_subcommand me
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand member; and __fish_seen_subcommand_from remove" -l api-token-file -d 'The file with your token for the API, if not the first administrator\'s in --data-dir' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand member; and __fish_seen_subcommand_from remove" -l json -d 'Answer in JSON'
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand member; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate remove" -l data-dir -d 'The data directory of a controller on this host' -r -F
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate remove" -l api-url -d 'The URL of the API, if not that of --data-dir' -r
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate remove" -l api-token-file -d 'The file with your token for the API, if not the first administrator\'s in --data-dir' -r -F
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate remove" -l json -d 'Answer in JSON'
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate remove" -s h -l help -d 'Print help'
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate remove" -f -a "add" -d 'Add a connected system'
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate remove" -f -a "edit" -d 'Change what is known of a connected system; what is not named stays'
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate remove" -f -a "list" -d 'List the connected systems'
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate remove" -f -a "show" -d 'Show one connected system'
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate remove" -f -a "associate" -d 'Say who works on a connected system from now on'
-complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate remove" -f -a "remove" -d 'Take a connected system away; its tasks have to be finished'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -l data-dir -d 'The data directory of a controller on this host' -r -F
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -l api-url -d 'The URL of the API, if not that of --data-dir' -r
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -l api-token-file -d 'The file with your token for the API, if not the first administrator\'s in --data-dir' -r -F
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -l json -d 'Answer in JSON'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -s h -l help -d 'Print help'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -f -a "add" -d 'Add a connected system'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -f -a "edit" -d 'Change what is known of a connected system; what is not named stays'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -f -a "list" -d 'List the connected systems'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -f -a "show" -d 'Show one connected system'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -f -a "associate" -d 'Say who works on a connected system from now on'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -f -a "log-level" -d 'Have members log more, or less, of a connected system for a while'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and not __fish_seen_subcommand_from add edit list show associate log-level remove" -f -a "remove" -d 'Take a connected system away; its tasks have to be finished'
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from add" -l with -d '`server`, or the cluster whose members work on it' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from add" -l type -d 'Its type: what the agents\' configuration calls `connector`' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from add" -l display-name -d 'Its name for people' -r
@@ -273,6 +275,12 @@ complete -c postern-controller -n "__fish_postern_controller_using_subcommand sy
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from associate" -l api-token-file -d 'The file with your token for the API, if not the first administrator\'s in --data-dir' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from associate" -l json -d 'Answer in JSON'
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from associate" -s h -l help -d 'Print help'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from log-level" -l for -d 'For how long, at most a day, e.g. 2h or 30m' -r
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from log-level" -l data-dir -d 'The data directory of a controller on this host' -r -F
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from log-level" -l api-url -d 'The URL of the API, if not that of --data-dir' -r
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from log-level" -l api-token-file -d 'The file with your token for the API, if not the first administrator\'s in --data-dir' -r -F
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from log-level" -l json -d 'Answer in JSON'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from log-level" -s h -l help -d 'Print help'
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from remove" -l data-dir -d 'The data directory of a controller on this host' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from remove" -l api-url -d 'The URL of the API, if not that of --data-dir' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand system; and __fish_seen_subcommand_from remove" -l api-token-file -d 'The file with your token for the API, if not the first administrator\'s in --data-dir' -r -F
@@ -433,8 +441,10 @@ complete -c postern-controller -n "__fish_postern_controller_using_subcommand st
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand store; and __fish_seen_subcommand_from rotate-key" -l credentials-directory -d 'Where systemd puts credentials' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand store; and __fish_seen_subcommand_from rotate-key" -l new-credential -d 'Take the new key from this systemd credential, which `serve` is to name from then on' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand store; and __fish_seen_subcommand_from rotate-key" -s h -l help -d 'Print help'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand status" -l interval -d 'How often to look' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand status" -l data-dir -d 'The data directory of a controller on this host' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand status" -l api-url -d 'The URL of the API, if not that of --data-dir' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand status" -l api-token-file -d 'The file with your token for the API, if not the first administrator\'s in --data-dir' -r -F
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand status" -l watch -d 'Go on, and say it again when it changed, until Ctrl-C'
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand status" -l json -d 'Answer in JSON'
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand status" -s h -l help -d 'Print help'

@@ -50,7 +50,8 @@ _arguments "${_arguments_options[@]}" : \
 '--keep-finished-tasks=[How many finished tasks, the newest, are kept for longer; most take about 2 KiB of disk]:TASKS:_default' \
 '--max-connections=[How many connections agents may have at once, sessions and handshakes together]:CONNECTIONS:_default' \
 '--max-handshakes=[How many of them may be handshakes; beyond that the oldest makes room, of the address that has most]:CONNECTIONS:_default' \
-'--max-handshakes-per-address=[How many of these may come from one address; raise it if more agents than that come back at once behind one proxy]:CONNECTIONS:_default' \
+'--max-handshakes-per-address=[How many of these may come from one address\: a whole fleet may live behind one proxy]:CONNECTIONS:_default' \
+'--otlp=[Tell of tasks as OpenTelemetry traces to the collector at this URL (OTLP over HTTP, in JSON; \`/v1/traces\` is appended)]:URL:_default' \
 '--ready-file=[Write the bound addresses to this file, as JSON, once everything listens]:PATH:_files' \
 '--log-format=[How logs are written]:LOG_FORMAT:((text\:"For people"
 json\:"One JSON object a line"))' \
@@ -452,6 +453,19 @@ _arguments "${_arguments_options[@]}" : \
 ':name -- The system:_default' \
 && ret=0
 ;;
+(log-level)
+_arguments "${_arguments_options[@]}" : \
+'--for=[For how long, at most a day, e.g. 2h or 30m]:TIME:_default' \
+'--data-dir=[The data directory of a controller on this host]:DATA_DIR:_files' \
+'--api-url=[The URL of the API, if not that of --data-dir]:API_URL:_default' \
+'--api-token-file=[The file with your token for the API, if not the first administrator'\''s in --data-dir]:API_TOKEN_FILE:_files' \
+'--json[Answer in JSON]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':name -- The system:_default' \
+':level -- error, warn, info, debug or trace; `configured` ends it:_default' \
+&& ret=0
+;;
 (remove)
 _arguments "${_arguments_options[@]}" : \
 '--data-dir=[The data directory of a controller on this host]:DATA_DIR:_files' \
@@ -796,9 +810,11 @@ esac
 ;;
 (status)
 _arguments "${_arguments_options[@]}" : \
+'--interval=[How often to look]:TIME:_default' \
 '--data-dir=[The data directory of a controller on this host]:DATA_DIR:_files' \
 '--api-url=[The URL of the API, if not that of --data-dir]:API_URL:_default' \
 '--api-token-file=[The file with your token for the API, if not the first administrator'\''s in --data-dir]:API_TOKEN_FILE:_files' \
+'--watch[Go on, and say it again when it changed, until Ctrl-C]' \
 '--json[Answer in JSON]' \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -1026,6 +1042,7 @@ _postern-controller__subcmd__system_commands() {
 'list:List the connected systems' \
 'show:Show one connected system' \
 'associate:Say who works on a connected system from now on' \
+'log-level:Have members log more, or less, of a connected system for a while' \
 'remove:Take a connected system away; its tasks have to be finished' \
     )
     _describe -t commands 'postern-controller system commands' commands "$@"
@@ -1049,6 +1066,11 @@ _postern-controller__subcmd__system__subcmd__edit_commands() {
 _postern-controller__subcmd__system__subcmd__list_commands() {
     local commands; commands=()
     _describe -t commands 'postern-controller system list commands' commands "$@"
+}
+(( $+functions[_postern-controller__subcmd__system__subcmd__log-level_commands] )) ||
+_postern-controller__subcmd__system__subcmd__log-level_commands() {
+    local commands; commands=()
+    _describe -t commands 'postern-controller system log-level commands' commands "$@"
 }
 (( $+functions[_postern-controller__subcmd__system__subcmd__remove_commands] )) ||
 _postern-controller__subcmd__system__subcmd__remove_commands() {
