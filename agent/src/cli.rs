@@ -6,7 +6,7 @@ mod exec;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use postern_protocol::SystemName;
 
 pub use audit::{Audit, AuditCommand, Show as AuditShow, Verify as AuditVerify};
@@ -115,6 +115,13 @@ pub enum Command {
     /// Show what the agent with this configuration is doing.
     #[command(after_help = "Example:\n  postern status --json | jq .agent.link.state")]
     Status(Status),
+    /// Say whether the running agent is live, ready or useful, for probes of containers.
+    ///
+    /// Live: its parts move and its disk takes what it writes. Ready: and it has a session with its controller, or has had none
+    /// for less than five minutes. Useful: and it can do work now. Exit code 0: yes; 1: no, with the reasons, or the agent does
+    /// not answer or does not run.
+    #[command(after_help = "Examples:\n  postern health ready\n  postern health useful --json")]
+    Health(Health),
     /// Run one task here, without a controller, through the same connector and journal.
     ///
     /// For trying a set-up; no enrollment is needed. The agent must not be running on the same state directory. The
@@ -206,6 +213,28 @@ pub struct Status {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `postern health`.
+#[derive(Debug, Args)]
+pub struct Health {
+    /// What is asked.
+    #[arg(value_enum)]
+    pub word: HealthWord,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What may be said of an agent.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum HealthWord {
+    /// Its parts move and its disk takes what it writes.
+    Live,
+    /// And it has what it needs to be given work.
+    Ready,
+    /// And it can do some now.
+    Useful,
 }
 
 /// Options of `postern cursor`.

@@ -5,6 +5,7 @@ mod cursor;
 mod dataset;
 mod enroll;
 mod exec;
+mod health;
 mod outbox;
 mod policy;
 mod ready_file;
@@ -84,6 +85,7 @@ pub fn run(cli: Cli) -> Exit {
     let done = match cli.command {
         Command::Enroll(options) => on_runtime(enroll::run(&cli.config, options)),
         Command::Run(options) => on_runtime(run::run(&cli.config, options)),
+        Command::Health(options) => on_runtime(health::run(&cli.config, &options)),
         Command::Status(options) => on_runtime(status::run(&cli.config, &options)),
         Command::Exec(options) => on_runtime(exec::run(&cli.config, options)),
         Command::Schema(options) => schema::run(&cli.config, &options),

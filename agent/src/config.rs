@@ -6,6 +6,7 @@
 mod collection;
 mod controller;
 mod error;
+mod health;
 mod policy;
 mod secret;
 mod source;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_agent_core::rotation::Terms;
+use postern_health::Supervisor;
 use postern_store::private::{Inspection, NotPrivate, PrivateError};
 use postern_store::{Home, KeySource};
 use serde::Deserialize;
@@ -24,6 +26,7 @@ use serde::Deserialize;
 pub use collection::Collection;
 pub use controller::{Controller, Proxy};
 pub use error::ConfigError;
+pub use health::Health;
 pub use secret::{SecretError, SecretSource};
 pub use system::System;
 
@@ -42,6 +45,10 @@ pub struct Config {
     pub disk_timeout: Duration,
     /// How long it uses sealing keys.
     pub sealing_keys: Terms,
+    /// Where it says how it is.
+    pub health: Health,
+    /// Who supervises it: of the environment, not of the file.
+    pub supervisor: Supervisor,
     /// How it reaches its controller.
     pub controller: Controller,
     /// The connected systems it serves, in the order of the file. Their names differ.
@@ -123,7 +130,7 @@ const SEALING_KEY_DAYS: RangeInclusive<u64> = 15..=90;
 /// The agent's socket is in there, and the path of a socket has at most 107 bytes.
 const MAX_STATE_DIR: usize = 90;
 
-const SECTIONS: &str = "`[agent]`, `[controller]`, `[[connected_system]]` and `[[collection]]`";
+const SECTIONS: &str = "`[agent]`, `[controller]`, `[health]`, `[[connected_system]]` and `[[collection]]`";
 
 impl Config {
     /// Where the state is kept if the file does not say.
@@ -142,7 +149,8 @@ impl Config {
     fn from_source(source: Source) -> Result<Self, ConfigError> {
         let source = Arc::new(source);
         for key in source.document()?.get_ref().keys() {
-            if !matches!(key.get_ref().as_ref(), "agent" | "controller" | "connected_system" | "collection") {
+            if !matches!(key.get_ref().as_ref(), "agent" | "controller" | "health" | "connected_system" | "collection")
+            {
                 let problem = format!("`{}` is not a section; there are {SECTIONS}", key.get_ref());
                 return Err(source.error(Some(key.span()), "", problem));
             }
@@ -180,6 +188,8 @@ impl Config {
             disk_timeout: Duration::from_secs(disk_timeout),
             log: Log { level: agent.log_level, format: agent.log_format },
             sealing_keys,
+            health: Health::from_source(&source)?,
+            supervisor: Supervisor::from_environment(|name| std::env::var_os(name)),
             controller: Controller::from_source(&source)?,
             collections: Collection::all_from_source(&source, &systems)?,
             systems,

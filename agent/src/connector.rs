@@ -59,12 +59,28 @@ pub trait Connector: Send + Sync + 'static {
         None
     }
 
+    /// How the system is, as far as is known without asking it.
+    fn condition(&self) -> Condition {
+        Condition::default()
+    }
+
     /// Runs one attempt at a task.
     ///
     /// `Err` means that this attempt changed nothing beyond the steps it journaled as done; its class decides whether
     /// another attempt follows, which finds the journal in [`AttemptCx::earlier`]. Everything else, an effect that
     /// cannot be proved included, is a [`Conclusion`].
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>>;
+}
+
+/// How a connected system is, as far as is known without asking it.
+#[derive(Debug, Clone, Default)]
+pub struct Condition {
+    /// Why nobody may sign in to it, if nobody may.
+    pub barred: Option<Failure>,
+    /// The calls that it took in a day and how many it takes, as it said last.
+    pub calls: Option<(u64, u64)>,
+    /// Calls that run.
+    pub running: usize,
 }
 
 /// How an attempt ended a task.

@@ -6,7 +6,7 @@ mod run;
 use std::time::Duration;
 
 use postern_agent_core::ledger::Ending;
-use postern_agent_core::{Caller, JournalEntry, Membership, Unfinished};
+use postern_agent_core::{self as core, Caller, JournalEntry, Membership, Unfinished};
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{Held, MembershipState, Offer, Report};
 use postern_protocol::seal::KeyId;
@@ -77,6 +77,7 @@ enum Input {
     },
     Stop,
     Status(oneshot::Sender<Status>),
+    Vitals(oneshot::Sender<Vitals>),
 }
 
 /// What a `Hello` says of the ledger.
@@ -109,6 +110,15 @@ pub struct Status {
     pub commits: u64,
     /// Barriers paid for them.
     pub barriers: u64,
+}
+
+/// What the dispatcher holds, in numbers.
+#[derive(Debug, Clone)]
+pub struct Vitals {
+    /// As for `postern status`.
+    pub status: Status,
+    /// Of the ledger.
+    pub ledger: core::Vitals,
 }
 
 /// What a task of this machine tells whoever runs it.
@@ -237,6 +247,16 @@ impl Dispatcher {
     /// What the ledger looks like; `None` if the program is stopping.
     pub async fn status(&self) -> Option<Status> {
         self.ask(Input::Status).await
+    }
+
+    /// The same, and more of it, for monitoring.
+    pub async fn vitals(&self) -> Option<Vitals> {
+        self.ask(Input::Vitals).await
+    }
+
+    /// How many inputs wait to be taken.
+    pub fn waiting(&self) -> usize {
+        self.0.max_capacity() - self.0.capacity()
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::FutureExt as _;
 use postern_agent_core::ledger::Ending;
 use postern_agent_core::{Earlier, GivenUp, Origin, Refusal, Unfinished};
+use postern_health::Stopwatch;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{Offer, Rejection, ServedSystem, StreamRef};
 use postern_protocol::{Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
@@ -25,9 +26,10 @@ use self::told::Teller;
 pub use self::told::Who;
 use crate::chain::Chain;
 use crate::clock;
-use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector};
+use crate::connector::{AttemptCx, CallsLeft, Conclusion, Condition, Connector};
 use crate::dispatcher::Dispatcher;
 use crate::keys::SealingKeys;
+use crate::metrics::metrics;
 use crate::policy::{Act, Admission};
 use crate::redaction;
 use crate::spawn::Spawner;
@@ -94,6 +96,11 @@ impl Executor {
         self.systems.iter().map(|(name, served)| (name, served.connector.calls_left()))
     }
 
+    /// How each connected system is, as far as is known without asking it.
+    pub fn conditions(&self) -> Vec<(SystemName, Condition)> {
+        self.systems.iter().map(|(name, served)| (name.clone(), served.connector.condition())).collect()
+    }
+
     /// Whether a kind of task can be done on a system.
     pub fn check(&self, system: &SystemName, kind: TaskKind) -> Result<(), Refusal> {
         let Some(Served { connector, .. }) = self.systems.get(system) else {
@@ -114,7 +121,10 @@ impl Executor {
     pub fn check_signature(&self, offer: &Offer) -> Result<(), Refusal> {
         let Some(Served { admission, .. }) = self.systems.get(&offer.system) else { return Ok(()) };
         let refused = admission.policy().check_signature(offer, clock::wall());
-        refused.map_err(|refused| Refusal::lasting(Rejection::BadSignature, refused.to_string()))
+        refused.map_err(|refused| {
+            metrics().policy_refusals.one(&[offer.system.as_str()]);
+            Refusal::lasting(Rejection::BadSignature, refused.to_string())
+        })
     }
 
     /// Whether the policy lets a task of a system that is served be taken.
@@ -124,6 +134,7 @@ impl Executor {
         refused.map_err(|refused| {
             let refused = refused.to_string();
             let Offer { task, kind, system, .. } = offer;
+            metrics().policy_refusals.one(&[system.as_str()]);
             tracing::warn!(%task, %kind, %system, refused, "the policy refused a task");
             Refusal::lasting(Rejection::Policy, refused)
         })
@@ -148,12 +159,15 @@ impl Executor {
         let executor = self.clone();
         self.tasks.spawn(|_| {
             async move {
-                let (task, system) = (offer.task, offer.system.clone());
+                let (task, system, kind) = (offer.task, offer.system.clone(), offer.kind.to_string());
+                let watch = Stopwatch::start();
                 let attempt = executor.attempt(offer, start);
                 // A panic in a connector is that task's failure, not the program's end.
                 let ending = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
                 let ending = ending.map_err(|failure| executor.unfinished(&system, failure));
+                metrics().attempt_duration.took(watch.elapsed(), &[&kind]);
                 log(&ending);
+                count(&system, &kind, &ending);
                 executor.dispatcher.ended(task, ending.map(Box::new)).await;
             }
             .instrument(span)
@@ -216,11 +230,14 @@ impl Executor {
     pub fn give_up(&self, offer: Offer, origin: Origin, failure: Failure, why: GivenUp) {
         let executor = self.clone();
         self.tasks.spawn(|_| async move {
-            let task = offer.task;
+            let (task, system, kind) = (offer.task, offer.system.clone(), offer.kind.to_string());
             let ending = executor.given_up(offer, origin, failure.clone(), why).await;
             // If even the journal cannot be read, nothing is known.
             let ending = Ok(ending.unwrap_or_else(|_| Ending::unknown(failure)));
             log(&ending);
+            if let Ok(ending) = &ending {
+                metrics().tasks.one(&[system.as_str(), &kind, &ending.outcome.to_string()]);
+            }
             executor.dispatcher.ended(task, ending.map(Box::new)).await;
         });
     }
@@ -274,6 +291,18 @@ fn into_ending(conclusion: Conclusion, streams: Vec<StreamRef>) -> Result<Ending
         streams,
         audit: Vec::new(),
     })
+}
+
+fn count(system: &SystemName, kind: &str, ending: &Result<Ending, Unfinished>) {
+    let result = match ending {
+        Ok(ending) => {
+            metrics().tasks.one(&[system.as_str(), kind, &ending.outcome.to_string()]);
+            "concluded"
+        }
+        Err(unfinished) if unfinished.failure.class.known() == Some(FailureClass::Interrupted) => "interrupted",
+        Err(_) => "failed",
+    };
+    metrics().attempts.one(&[system.as_str(), kind, result]);
 }
 
 fn log(ending: &Result<Ending, Unfinished>) {

@@ -8,6 +8,7 @@
 //! - `link` keeps the session with the controller; `streams` moves payloads;
 //! - `collection` begins what is due by its [`schedule`], as a task of this machine (`local`);
 //! - [`policy`] decides what may be done here, whoever asks;
+//! - `health` says whether work can be done, [`metrics`] what was counted;
 //! - `audit` writes down what was done, in a log that shows whether it was changed;
 //! - `store` is what is on disk; `identity` who this agent is, `keys` what is sealed to it; `redaction` keeps secrets out of
 //!   texts.
@@ -27,12 +28,14 @@ mod dispatcher;
 mod enrollment;
 mod executor;
 mod exit;
+mod health;
 pub mod http;
 pub mod identity;
 mod kept;
 mod keys;
 pub mod link;
 mod local;
+pub mod metrics;
 pub mod policy;
 mod random;
 mod redaction;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use postern_health::Verdict;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit;
 use crate::collection;
 use crate::dispatcher::Dispatcher;
+use crate::health::Vitals;
 use crate::link::{CertificateStatus, LinkStatus};
 
 /// How long a client may take to read its answer.
@@ -45,6 +47,9 @@ pub struct Report {
     /// What each collection is at.
     #[serde(default)]
     pub collections: Vec<serde_json::Value>,
+    /// What speaks against its being live, ready and useful.
+    #[serde(default)]
+    pub health: Verdict,
 }
 
 /// The socket of the agent with this state directory.
@@ -71,6 +76,8 @@ pub struct Told {
     pub audit: watch::Receiver<audit::Status>,
     /// The collections.
     pub collections: Vec<watch::Receiver<collection::Status>>,
+    /// Its health.
+    pub vitals: Vitals,
 }
 
 /// Opens the socket. The state directory's mode keeps others out.
@@ -104,6 +111,7 @@ pub async fn serve(listener: UnixListener, fixed: Fixed, told: Told, dispatcher:
             },
         };
         let Some(ledger) = dispatcher.status().await else { return };
+        let health = told.vitals.verdict().await;
         let report = Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -118,6 +126,7 @@ pub async fn serve(listener: UnixListener, fixed: Fixed, told: Told, dispatcher:
                 .iter()
                 .map(|it| serde_json::to_value(&*it.borrow()).unwrap_or_default())
                 .collect(),
+            health,
         };
         let bytes = serde_json::to_vec(&report).unwrap_or_default();
         let _ = tokio::time::timeout(PATIENCE, stream.write_all(&bytes)).await;

@@ -226,6 +226,13 @@ pub struct Serve {
     /// How many of these may come from one address; raise it if more agents than that come back at once behind one proxy
     #[arg(long, value_name = "CONNECTIONS", default_value_t = 128)]
     pub max_handshakes_per_address: usize,
+    /// Answer probes and Prometheus at this address, e.g. 127.0.0.1:9465: /live, /ready, /useful and /metrics. Without a token:
+    /// whoever gets there sees them
+    #[arg(long, value_name = "ADDRESS")]
+    pub health_listen: Option<SocketAddr>,
+    /// That address may be one that others than this host reach
+    #[arg(long, requires = "health_listen")]
+    pub health_open_to_the_network: bool,
     /// Write the bound addresses to this file, as JSON, once everything listens
     #[arg(long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,

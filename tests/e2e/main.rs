@@ -12,6 +12,7 @@ mod disks;
 mod exports;
 mod fail_points;
 mod features;
+mod health;
 mod hostile;
 mod identity;
 mod impostor;

@@ -10,5 +10,6 @@ mod catalogue;
 mod features;
 mod homes;
 mod manifests;
+mod metrics;
 mod tree;
 mod words;

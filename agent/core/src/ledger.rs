@@ -18,6 +18,7 @@ mod restore;
 mod schedule;
 mod session;
 mod tombstones;
+mod vitals;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -35,6 +36,7 @@ use self::held::Held;
 pub use self::restore::{Restored, RestoredTask};
 use self::session::Session;
 use self::tombstones::Tombstones;
+pub use self::vitals::Vitals;
 use crate::limits::Limits;
 use crate::membership::Membership;
 use crate::outbox::Outbox;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use postern_protocol::message::v1::Report;
-use postern_protocol::{ReportNo, TaskId, codec};
+use postern_protocol::{ReportNo, TaskId, Timestamp, codec};
 
 /// The most bytes of a report: everything in it as long as it may be, and no extension, of which this version knows
 /// none.
@@ -26,23 +26,25 @@ struct Entry {
     report: Report,
     bytes: usize,
     durable: bool,
+    /// When it was written; `None`: by a process before this one.
+    since: Option<Timestamp>,
 }
 
 impl Outbox {
     pub(crate) fn restore(reports: Vec<Report>, next: ReportNo) -> Self {
         let mut outbox = Self { next, ..Self::default() };
         for report in reports {
-            outbox.insert(report, true);
+            outbox.insert(report, true, None);
         }
         outbox
     }
 
-    fn insert(&mut self, report: Report, durable: bool) {
+    fn insert(&mut self, report: Report, durable: bool, since: Option<Timestamp>) {
         let bytes = codec::encode(&report).map_or(LARGEST_REPORT, |encoded| encoded.len());
         self.bytes += bytes;
         let newest = self.newest.entry(report.task).or_insert(report.number);
         *newest = report.number.max(*newest);
-        self.reports.insert(report.number, Entry { report, bytes, durable });
+        self.reports.insert(report.number, Entry { report, bytes, durable, since });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -54,15 +56,20 @@ impl Outbox {
         self.bytes
     }
 
+    /// When the oldest was written, if there is one, and by this process.
+    pub(crate) fn oldest(&self) -> Option<Option<Timestamp>> {
+        self.reports.values().next().map(|entry| entry.since)
+    }
+
     /// The number the next report will have.
     pub(crate) fn next(&self) -> ReportNo {
         self.next
     }
 
-    pub(crate) fn push(&mut self, mut report: Report) -> Report {
+    pub(crate) fn push(&mut self, mut report: Report, now: Timestamp) -> Report {
         report.number = self.next;
         self.next = self.next.next();
-        self.insert(report.clone(), false);
+        self.insert(report.clone(), false, Some(now));
         report
     }
 

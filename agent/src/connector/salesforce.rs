@@ -37,7 +37,7 @@ use jiff::Timestamp;
 use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
-use super::{AttemptCx, CallsLeft, Conclusion, Connector, Keep, Pending};
+use super::{AttemptCx, CallsLeft, Conclusion, Condition, Connector, Keep, Pending};
 use crate::chain::Chain;
 use crate::config::{ConfigError, System};
 use crate::http::{Http, HttpError};
@@ -64,6 +64,8 @@ pub struct Salesforce {
     /// Deltas and collections.
     under_way: UnderWay,
     keep: Arc<dyn Keep>,
+    /// Its name, for what is counted.
+    system: SystemName,
 }
 
 /// A schema as administrators handle it.
@@ -99,7 +101,8 @@ impl Salesforce {
         let schema = schema_in_force(&settings, system)?;
         let governor = Arc::new(Governor::new(settings.max_concurrent_calls, settings.api_budget_percent));
         let (with, keeps) = (http.clone(), Arc::clone(&keep));
-        let sign_in = SignIn::new(Arc::clone(&settings), with, Arc::clone(&governor), keeps, guard_key(&system.name));
+        let (name, key) = (system.name.clone(), guard_key(&system.name));
+        let sign_in = SignIn::new(Arc::clone(&settings), with, Arc::clone(&governor), keeps, key, name.clone());
         Ok(Self {
             settings,
             http,
@@ -109,6 +112,7 @@ impl Salesforce {
             schema,
             under_way: UnderWay::default(),
             keep,
+            system: name,
         })
     }
 
@@ -226,6 +230,14 @@ impl Connector for Salesforce {
 
     fn calls_left(&self) -> Option<CallsLeft> {
         self.governor.calls_left()
+    }
+
+    fn condition(&self) -> Condition {
+        Condition {
+            barred: self.sessions.barred(),
+            calls: self.governor.usage().map(|usage| (usage.used, usage.of)),
+            running: self.governor.running(),
+        }
     }
 
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {

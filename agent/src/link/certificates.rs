@@ -23,6 +23,7 @@ use crate::chain::Chain;
 use crate::enrollment::{EnrollmentError, Recovery, recover};
 use crate::identity::{Credential, Identity, IdentityDir, IdentityError, Trust, UnusableTrust, validity};
 use crate::keys::SealingKeys;
+use crate::metrics::metrics;
 use crate::{clock, random};
 
 /// Which certificate a session is opened with.
@@ -258,6 +259,7 @@ impl Certificates {
         self.renewal.handle_proved(validity_of(&self.current), self.current.draw(), clock::now());
         let (ends, renewal) = (self.renewal.validity().ends, self.renewal.due());
         tracing::info!(ends = %moment(ends), renewal = %moment(renewal), "the certificate was renewed");
+        metrics().certificates_renewed.one(&[]);
         self.status.send_modify(|status| {
             *status = CertificateStatus { ends, renewal, trouble: None, again: None, roots: status.roots.clone() };
         });

@@ -198,6 +198,24 @@ impl Store {
             .map_err(StoreError::io("look at the free space of", &self.inner.directory))
     }
 
+    /// The bytes that are free on its disk.
+    ///
+    /// # Errors
+    ///
+    /// When the disk cannot be looked at.
+    pub fn free(&self) -> Result<u64, StoreError> {
+        self.inner.lookout.free().map_err(StoreError::io("look at the free space of", &self.inner.directory))
+    }
+
+    /// The bytes of its records on disk, without payloads.
+    ///
+    /// # Errors
+    ///
+    /// When the disk cannot be looked at.
+    pub fn size(&self) -> Result<u64, StoreError> {
+        self.inner.db.size_on_disk().map_err(StoreError::engine("look at the size of"))
+    }
+
     /// Which life of the store this is.
     pub fn incarnation(&self) -> Incarnation {
         self.inner.incarnation

@@ -365,6 +365,9 @@ pub enum TaskState {
 }
 
 impl TaskState {
+    /// The names of the states of tasks that are not finished.
+    pub const UNFINISHED: [&str; 6] = ["queued", "needs_reseal", "leased", "accepted", "started", "in_doubt"];
+
     /// The state's name in listings.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -18,6 +18,7 @@ use super::ledger::Write;
 use super::record::MemberNumbers;
 use super::{Member, SessionHandle, State, Word, certificates};
 use crate::clock::Moment;
+use crate::metrics::metrics;
 use crate::queue::inventory::{Held, Memory};
 use crate::queue::{Holder, Serves};
 
@@ -250,6 +251,7 @@ impl State {
         self.queue
             .connect(id, Holder::new(member.record.cluster.clone(), live.incarnation, live.serves.clone(), enabled));
         tracing::info!(member = %id, session = %session, address = live.address, "a member is registered");
+        metrics().sessions.one(&[]);
         if untold {
             self.push_state(id);
         }

@@ -15,6 +15,7 @@ use super::origin::Origin;
 use super::record::{Association, Direction, TaskRecord};
 use super::{Refusal, RefusalKind, State, reseal};
 use crate::clock::{self, Moment};
+use crate::metrics::metrics;
 
 /// What somebody wants done.
 #[derive(Debug, Clone)]
@@ -91,6 +92,7 @@ impl State {
         if !self.queue.submit(record, at) {
             return Err(Refusal::new(RefusalKind::Overloaded, "too many tasks are unfinished: try again later"));
         }
+        metrics().submitted.one(&[&kind.to_string()]);
         if !offer.sealed.is_empty() {
             self.queue.set_sealed_to(id, reseal::sealed_to(&offer));
         }

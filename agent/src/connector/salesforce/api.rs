@@ -20,7 +20,8 @@ use super::governor::{self, Batches, Place};
 use super::sign_in::Session;
 use super::{Salesforce, error};
 use crate::connector::{AttemptCx, stopped};
-use crate::http::{BODY_LIMIT, JSON_LIMIT, Opened, Reply, Sent};
+use crate::http::{BODY_LIMIT, JSON_LIMIT, Lost, Opened, Reply, Sent};
+use crate::metrics::metrics;
 use crate::random;
 use call::{Body, CSV_UTF8, JSON};
 use reply::{date, missed};
@@ -303,12 +304,25 @@ impl Salesforce {
             }
             Body::Csv(rows) => self.http.with_body(request.header(CONTENT_TYPE, CSV_UTF8), rows.clone()).await,
         };
-        let opened = self.http.open(request).await.map_err(Miss::Lost)?;
+        let opened = self.http.open(request).await;
+        metrics().calls.one(&[self.system.as_str(), call.family(), answered(&opened)]);
+        let opened = opened.map_err(Miss::Lost)?;
         self.governor.note(&opened.headers);
         if let Some(at) = date(&opened.headers) {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
         }
         Ok(Download { opened, place })
+    }
+}
+
+/// What came of a call, of a few words.
+fn answered(opened: &Result<Opened, Lost>) -> &'static str {
+    match opened {
+        Ok(opened) if opened.status.is_success() => "ok",
+        Ok(opened) if opened.status.is_client_error() => "refused",
+        Ok(_) => "failed",
+        Err(Lost { sent: Sent::No, .. }) => "unsent",
+        Err(_) => "lost",
     }
 }
 

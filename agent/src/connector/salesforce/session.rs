@@ -68,6 +68,11 @@ impl Sessions {
         result
     }
 
+    /// Why nobody may sign in now, if nobody may.
+    pub(super) fn barred(&self) -> Option<Failure> {
+        self.sign_in.barred()
+    }
+
     fn in_use(&self) -> Option<Arc<Session>> {
         self.session.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postern_protocol::{Failure, FailureClass, Secret};
+use postern_protocol::{Failure, FailureClass, Secret, SystemName};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Method as HttpMethod, RequestBuilder};
 use url::Url;
@@ -18,6 +18,7 @@ use super::{oauth, soap};
 use crate::config::{ConfigError, SecretError, SecretSource, System};
 use crate::connector::Keep;
 use crate::http::{Encryption, Http, Lost, Reply, SIGN_IN_LIMIT, Sent};
+use crate::metrics::metrics;
 use crate::redaction::{self, InUse};
 use crate::{chain::Chain, clock, random};
 
@@ -43,6 +44,7 @@ pub(super) struct SignIn {
     governor: Arc<Governor>,
     keep: Arc<dyn Keep>,
     key: String,
+    system: SystemName,
 }
 
 enum Answer {
@@ -55,6 +57,17 @@ enum Answer {
     NotSent(Failure),
     /// It may have been judged.
     Lost(Failure),
+}
+
+impl Answer {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Session(_) => "accepted",
+            Self::Refused { .. } => "refused",
+            Self::NotSent(_) => "unsent",
+            Self::Lost(_) => "lost",
+        }
+    }
 }
 
 /// What the configuration points to.
@@ -85,8 +98,9 @@ impl SignIn {
         governor: Arc<Governor>,
         keep: Arc<dyn Keep>,
         key: String,
+        system: SystemName,
     ) -> Self {
-        Self { settings, http, governor, keep, key }
+        Self { settings, http, governor, keep, key, system }
     }
 
     /// Signs in.
@@ -102,7 +116,9 @@ impl SignIn {
             guard.check(self.settings.max_refused_logins, clock::unix_millis())?;
             guard.begin(clock::unix_millis());
             self.store(&guard).await?;
-            match self.send(&secrets, with).await {
+            let answer = self.send(&secrets, with).await;
+            metrics().sign_ins.one(&[self.system.as_str(), answer.word()]);
+            match answer {
                 Answer::Session(session) => {
                     guard.accepted();
                     if let Some(with) = with {
@@ -135,6 +151,13 @@ impl SignIn {
                 Answer::Lost(failure) => return Err(failure),
             }
         }
+    }
+
+    /// Why nobody may sign in now, if nobody may, by what is remembered of former sign-ins. Credentials that have changed
+    /// since are noticed by the next of them.
+    pub(super) fn barred(&self) -> Option<Failure> {
+        let record = self.keep.recall(&self.key).ok().flatten()?;
+        Guard::decode(&record).check(self.settings.max_refused_logins, clock::unix_millis()).err()
     }
 
     /// Forgets the refusals counted so far.

@@ -56,6 +56,21 @@ impl Call {
         }
     }
 
+    /// What is asked, of a few words: of all that a path says, its beginning.
+    pub(super) fn family(&self) -> &'static str {
+        const FAMILIES: [(&str, &str); 6] = [
+            ("query", "query"),
+            ("jobs/query", "bulk_query"),
+            ("jobs/ingest", "bulk_ingest"),
+            ("composite", "composite"),
+            ("sobjects", "records"),
+            ("limits", "limits"),
+        ];
+        let is_of =
+            |begin: &str| self.path.strip_prefix(begin).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
+        FAMILIES.into_iter().find(|(begin, _)| is_of(begin)).map_or("other", |(_, family)| family)
+    }
+
     /// The same, and what it is to change is told to the audit log if nobody can tell more.
     pub(in super::super) fn telling(self, effect: &Effect) -> Self {
         Self { effect: effect.encode(), ..self }
