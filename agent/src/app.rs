@@ -236,6 +236,7 @@ impl App {
             &self.dispatcher,
             config.sealing_keys,
         );
+        let member = identity.membership.member;
         let (certificates, certificate) = Certificates::new(directory, identity, self.keys.clone())?;
         let link = Link {
             dialer: Dialer { proxy: proxy_route(config)?, timeout: config.controller.connect_timeout },
@@ -243,6 +244,7 @@ impl App {
             keys,
             urls,
             introduction: Introduction {
+                member,
                 host: host_name(),
                 incarnation: self.store.incarnation(),
                 systems: self.executor.served(),

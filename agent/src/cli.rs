@@ -16,23 +16,14 @@ pub use exec::{
     ResetPassword, RestoreUser, Task,
 };
 
-const FIRST_STEPS_AND_EXIT_CODES: &str = "\
+use crate::exit;
+
+const FIRST_STEPS: &str = "\
 First steps, with a configuration like packaging/config/agent.toml, which explains every key:
   postern exec test_connection --system acme
   postern enroll --controller wss://controller.example:7443 --token-file token.txt
   postern run
-  postern status
-
-Exit codes, of every command:
-   0  done
-   1  it was tried and failed
-   2  the command line makes no sense
-  69  the controller cannot be reached
-  70  a defect of Postern's
-  74  the store cannot be written or read
-  77  not enrolled, enrolled already, or refused by the controller
-  78  the configuration, or a file it names, is not usable
-  79  another process has the store (the agent is running)";
+  postern status";
 
 const ENROLL_EXAMPLES: &str = "\
 Examples:
@@ -84,7 +75,7 @@ The file is what is submitted to the controller's API:
 
 /// Administers Salesforce users on behalf of a controller elsewhere. Dials out; needs no inbound port.
 #[derive(Debug, Parser)]
-#[command(name = "postern", version, after_help = FIRST_STEPS_AND_EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "postern", version, after_help = first_steps_and_exit_codes(), disable_help_subcommand = true)]
 pub struct Cli {
     /// The configuration file.
     #[arg(long, short, global = true, default_value = "/etc/postern/agent.toml", value_name = "FILE")]
@@ -92,6 +83,10 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+fn first_steps_and_exit_codes() -> String {
+    format!("{FIRST_STEPS}\n\nExit codes, of every command:\n{}", exit::table())
 }
 
 /// What to do.
@@ -386,7 +381,7 @@ mod tests {
     #[test]
     fn every_example_of_the_help_is_a_command_line() {
         let texts = [
-            FIRST_STEPS_AND_EXIT_CODES,
+            FIRST_STEPS,
             ENROLL_EXAMPLES,
             RUN_EXAMPLES,
             EXEC_EXAMPLES,

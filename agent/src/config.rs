@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_agent_core::rotation::Terms;
+use postern_agent_core::sealing_keys::Terms;
 use postern_health::Supervisor;
 use postern_store::private::{Inspection, NotPrivate, PrivateError};
 use postern_store::{Home, KeySource};
@@ -259,6 +259,41 @@ mod tests {
         assert_eq!((days(""), days("[agent]\nsealing_key_days = 15")), (30, 15));
         let error = parse("[agent]\nsealing_key_days = 14").unwrap_err();
         assert!(error.starts_with("agent.toml:2: [agent]: `sealing_key_days` must be between 15 and 90"), "{error}");
+    }
+
+    #[test]
+    fn there_may_be_so_many_of_each_thing_and_no_more() {
+        let system = "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n";
+        let collections = |count: u32| {
+            let one = |number| {
+                format!(
+                    "[[collection]]\nname = \"c{number}\"\nsystem = \"acme\"\nrepeats = \"daily\"\ndirectory = \"/c/{number}\"\n"
+                )
+            };
+            (0..count).map(one).collect::<String>()
+        };
+        let list = |key: &str, item: &str, count: usize| {
+            format!("[connected_system.policy]\n{key} = [{}]\n", vec![item; count].join(", "))
+        };
+        let key =
+            format!("\"{}\"", postern_protocol::signature::SigningKey::from_private([7; 32].into()).unwrap().public());
+        let window = "{ from = \"22:00\", to = \"06:00\" }";
+        for (most, one_more, words) in [
+            (collections(32), collections(33), "there can be 32 collections at most"),
+            ("concurrency = 32\n".to_owned(), "concurrency = 33\n".to_owned(), "between 1 and 32"),
+            (list("deny", "\"a*\"", 256), list("deny", "\"a*\"", 257), "`deny`: there can be 256 patterns at most"),
+            (
+                list("quiet_hours", window, 32),
+                list("quiet_hours", window, 33),
+                "`quiet_hours`: there can be 32 at most",
+            ),
+            (list("accepted_signers", &key, 64), list("accepted_signers", &key, 65), "there can be 64 at most"),
+        ] {
+            let told = parse(&format!("{system}{most}")).map(drop);
+            assert_eq!(told, Ok(()), "{words}");
+            let error = parse(&format!("{system}{one_more}")).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
     }
 
     #[test]

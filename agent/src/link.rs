@@ -16,6 +16,7 @@ use std::time::Duration;
 use postern_agent_core::{Backoff, Membership};
 use postern_fail_point::Point;
 use postern_health::TICK;
+use postern_protocol::MemberId;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome};
@@ -75,6 +76,8 @@ pub enum LinkStatus {
 /// What this agent says of itself in every `Hello`.
 #[derive(Debug, Clone)]
 pub struct Introduction {
+    /// The member.
+    pub member: MemberId,
     /// The host's name, for people.
     pub host: String,
     /// The life of the store.
@@ -186,7 +189,7 @@ impl Link {
                     self.certificates.handle_turned_down(shown, &text);
                 }
                 if error.is_over() && shown == Shown::Current {
-                    self.certificates.handle_run_out();
+                    self.certificates.handle_current_over();
                 }
                 Err(text)
             }
@@ -216,7 +219,7 @@ impl Link {
             ext: List::default(),
         };
         let mut pump = Pump::start(socket);
-        let mut session = MemberSession::new(hello, clock::now());
+        let mut session = MemberSession::new(self.introduction.member, hello, clock::now());
         let left = loop {
             self.vitals.pulse.beat();
             Point::LinkTurns.hang().await;
@@ -355,6 +358,7 @@ impl Link {
             }
             FromController::ProtocolError(error) => {
                 tracing::warn!(tag = error.tag, message = %error.message, "the controller could not take a frame");
+                self.keys.handle_complaint(&error);
             }
             frame @ (FromController::Welcome(_)
             | FromController::Refused(_)

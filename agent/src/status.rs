@@ -1,12 +1,17 @@
-//! What a running agent tells about itself on a socket that only its own user can open.
+//! What a running agent tells about itself, and is told, on a socket that only its own user can open.
+//!
+//! Whoever connects writes one [`Ask`] as a line of JSON, and reads one [`Answer`] to the end of the connection.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use postern_health::Verdict;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,12 +22,41 @@ use crate::dispatcher::Dispatcher;
 use crate::health::Vitals;
 use crate::link::{CertificateStatus, LinkStatus};
 
-/// How long a client may take to read its answer.
+/// How long a client may take to ask and to read its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait when nobody can be answered: asking again at once would only burn the processor.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Nothing that is asked is longer.
+const MAX_ASK: u64 = 4 * 1024;
 /// No answer is longer.
-const MAX_ANSWER: u64 = 64 * 1024;
+const MAX_ANSWER: u64 = 256 * 1024;
+/// The clients at a time; of more, the one that came first makes room.
+const MAX_CALLS: usize = 16;
+
+/// What is asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Ask {
+    /// How the agent is.
+    Status,
+    /// Whether it is live, ready and useful.
+    Health,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// How the agent is.
+    Status(Box<Report>),
+    /// What speaks against its being live, ready and useful.
+    Health(Verdict),
+    /// It is not done.
+    Refused {
+        /// Why, and what to do about it.
+        message: String,
+    },
+}
 
 /// What a running agent tells about itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -95,24 +129,75 @@ pub fn remove(state_dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Answers everyone who connects, one after the other, until `stop` fires.
-pub async fn serve(listener: UnixListener, fixed: Fixed, told: Told, dispatcher: Dispatcher, stop: CancellationToken) {
+/// Answers everyone who connects, until `stop` fires.
+pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) {
+    let mut calls = FuturesUnordered::new();
+    let mut newest = VecDeque::new();
     loop {
-        let mut stream = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return,
+            Some(()) = calls.next() => (),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, _)) => {
+                    let cut = CancellationToken::new();
+                    newest.push_back(cut.clone());
+                    if newest.len() > MAX_CALLS {
+                        newest.pop_front().iter().for_each(CancellationToken::cancel);
+                    }
+                    let call = desk.take(stream);
+                    calls.push(async move { cut.run_until_cancelled(call).await.unwrap_or_default() });
+                }
                 Err(error) => {
                     // Out of descriptors, most likely, and others will be closed.
                     tracing::warn!(%error, "somebody who asked for the status could not be answered");
                     tokio::time::sleep(PAUSE).await;
-                    continue;
                 }
             },
+        }
+    }
+}
+
+/// Whoever knows the answers.
+pub struct Desk {
+    /// What does not change.
+    pub fixed: Fixed,
+    /// Who tells what changes.
+    pub told: Told,
+    /// Who tells of the ledger.
+    pub dispatcher: Dispatcher,
+}
+
+impl Desk {
+    /// Reads one line from `stream` and answers it.
+    async fn take(&self, mut stream: UnixStream) {
+        let answered = async {
+            let mut line = Vec::new();
+            BufReader::new((&mut stream).take(MAX_ASK)).read_until(b'\n', &mut line).await?;
+            let answer = match serde_json::from_slice(&line) {
+                Ok(ask) => self.answer(ask).await,
+                Err(error) => Answer::Refused { message: format!("this is not asked here: {error}") },
+            };
+            stream.write_all(&serde_json::to_vec(&answer).map_err(io::Error::other)?).await
         };
-        let Some(ledger) = dispatcher.status().await else { return };
+        // Whoever went away, or is too slow, is answered no more.
+        let _ = tokio::time::timeout(PATIENCE, answered).await;
+    }
+
+    async fn answer(&self, ask: Ask) -> Answer {
+        match ask {
+            Ask::Health => Answer::Health(self.told.vitals.verdict().await),
+            Ask::Status => match self.report().await {
+                Some(report) => Answer::Status(Box::new(report)),
+                None => Answer::Refused { message: "the agent is stopping".to_owned() },
+            },
+        }
+    }
+
+    async fn report(&self) -> Option<Report> {
+        let ledger = self.dispatcher.status().await?;
+        let (fixed, told) = (&self.fixed, &self.told);
         let health = told.vitals.verdict().await;
-        let report = Report {
+        Some(Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             cluster: fixed.cluster.clone(),
@@ -127,22 +212,46 @@ pub async fn serve(listener: UnixListener, fixed: Fixed, told: Told, dispatcher:
                 .map(|it| serde_json::to_value(&*it.borrow()).unwrap_or_default())
                 .collect(),
             health,
-        };
-        let bytes = serde_json::to_vec(&report).unwrap_or_default();
-        let _ = tokio::time::timeout(PATIENCE, stream.write_all(&bytes)).await;
+        })
     }
 }
 
-/// Asks the running agent; `None` if none is running.
-pub async fn ask(state_dir: &Path) -> io::Result<Option<Report>> {
-    let stream = match UnixStream::connect(socket_path(state_dir)).await {
+/// Asks the running agent something; `None` if none is running.
+pub async fn call(state_dir: &Path, ask: &Ask) -> io::Result<Option<Answer>> {
+    let mut stream = match UnixStream::connect(socket_path(state_dir)).await {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             return Ok(None);
         }
         connected => connected?,
     };
-    let mut bytes = Vec::new();
-    let mut stream = stream.take(MAX_ANSWER);
-    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.map_err(io::Error::other)??;
+    let answered = async {
+        let mut line = serde_json::to_vec(ask).map_err(io::Error::other)?;
+        line.push(b'\n');
+        stream.write_all(&line).await?;
+        let mut bytes = Vec::new();
+        stream.take(MAX_ANSWER).read_to_end(&mut bytes).await?;
+        Ok::<_, io::Error>(bytes)
+    };
+    let bytes = tokio::time::timeout(PATIENCE, answered).await.map_err(io::Error::other)??;
     serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other)
+}
+
+/// What speaks against the running agent's being live, ready and useful; `None` if none is running.
+pub async fn ask_health(state_dir: &Path) -> io::Result<Option<Verdict>> {
+    match call(state_dir, &Ask::Health).await? {
+        None => Ok(None),
+        Some(Answer::Health(verdict)) => Ok(Some(verdict)),
+        Some(Answer::Refused { message }) => Err(io::Error::other(message)),
+        Some(Answer::Status(_)) => Err(io::Error::other("it answers something else")),
+    }
+}
+
+/// The status of the running agent; `None` if none is running.
+pub async fn ask(state_dir: &Path) -> io::Result<Option<Report>> {
+    match call(state_dir, &Ask::Status).await? {
+        None => Ok(None),
+        Some(Answer::Status(report)) => Ok(Some(*report)),
+        Some(Answer::Refused { message }) => Err(io::Error::other(message)),
+        Some(Answer::Health(_)) => Err(io::Error::other("it answers something else")),
+    }
 }

@@ -16,20 +16,10 @@ use postern_store::audit::{Head, Since, VERIFY_HELP};
 pub use task::{Import, Submit, TaskCommand};
 
 use crate::access::Role;
+use crate::exit;
 use crate::telemetry::LogFormat;
 
-const EXIT_CODES: &str = "\
-Exit codes:
-   0  done
-   1  failed: the task did not succeed, or something broke
-   2  the command line makes no sense
-  69  the controller does not answer
-  70  a defect of Postern's
-  74  the store cannot be used
-  77  the controller refused
-  78  the configuration makes no sense
-  79  another process has the store
-
+const FIRST_SESSION: &str = "\
 A first session, on one host:
   postern-controller serve --data-dir ./controller &
   export POSTERN_CONTROLLER_DATA_DIR=./controller
@@ -43,11 +33,15 @@ A first session, on one host:
 
 /// The reference controller of Postern: certificate authority, clusters, members, tasks.
 #[derive(Debug, Parser)]
-#[command(name = "postern-controller", version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "postern-controller", version, after_help = exit_codes_and_first_session(), subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+fn exit_codes_and_first_session() -> String {
+    format!("Exit codes:\n{}\n\n{FIRST_SESSION}", exit::table())
 }
 
 /// What to do.

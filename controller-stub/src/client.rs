@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::Problem;
+use crate::api::{MAX_LIMIT, Page, Problem};
 use crate::exit::{Chain, Exit, Failure};
 use crate::server::{Addresses, MAX_FILE};
 
@@ -23,7 +23,7 @@ const ANSWER: Duration = Duration::from_secs(90);
 /// How often and after which pause a request that may be repeated is repeated while the controller restarts.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
-/// The largest answer: a page of a thousand tasks, each with its output.
+/// The largest answer: a page of two hundred tasks, each with its output.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// Where the API is and what it wants to hear.
@@ -86,6 +86,24 @@ impl Client {
     /// Asks for something.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.answer(self.request(Method::GET, path)).await
+    }
+
+    /// Asks for a list, page after page, until it ends or there are so many.
+    pub async fn list<T: DeserializeOwned>(&self, path: &str, most: usize) -> Result<Vec<T>, Failure> {
+        let mut items = Vec::new();
+        let mut cursor = None;
+        let mark = if path.contains('?') { '&' } else { '?' };
+        while items.len() < most {
+            let limit = MAX_LIMIT.min(most - items.len());
+            let behind = cursor.map(|it: String| format!("&cursor={it}")).unwrap_or_default();
+            let page: Page<T> = self.get(&format!("{path}{mark}limit={limit}{behind}")).await?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => break,
+            }
+        }
+        Ok(items)
     }
 
     /// Has something done, with a JSON body.

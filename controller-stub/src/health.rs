@@ -14,9 +14,10 @@ use crate::clock;
 use crate::dispatcher::Handle;
 use crate::door::Door;
 use crate::metrics::{self as names, metrics};
+use crate::state::State;
 use crate::state::audit::Room;
 use crate::state::ledger::Ledger;
-use crate::state::{State, record};
+use crate::state::record::StateName;
 
 /// How long the owner of the state may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -71,16 +72,17 @@ struct Counts {
 
 impl Counts {
     fn of(state: &State) -> Self {
-        let members = state.members(None);
-        let mut by_state = BTreeMap::new();
-        for member in &members {
-            *by_state.entry(member.state).or_default() += 1;
+        let (mut members, mut connected, mut at_work) = (BTreeMap::new(), 0, 0);
+        for member in state.members(None) {
+            *members.entry(member.state).or_default() += 1;
+            connected += usize::from(member.connected);
+            at_work += usize::from(member.connected && member.state == MembershipState::Enabled);
         }
         let (lapses, doubts) = state.lapses_and_doubts();
         Self {
-            members: by_state,
-            connected: members.iter().filter(|it| it.connected).count(),
-            at_work: members.iter().filter(|it| it.connected && it.state == MembershipState::Enabled).count(),
+            members,
+            connected,
+            at_work,
             unfinished: state.unfinished_by_state(),
             finished: state.finished(),
             lapses,
@@ -207,8 +209,8 @@ fn put_state(page: &mut Page, counts: &Counts) {
     let in_state = |state: MembershipState| (vec![state.to_string()], counts.members.get(&state).copied().unwrap_or(0));
     page.read_each(&names::MEMBERS, MembershipState::ALL.iter().copied().map(in_state));
     page.read(&names::CONNECTED, counts.connected);
-    let unfinished = |state: &&str| (vec![(*state).to_owned()], counts.unfinished.get(state).copied().unwrap_or(0));
-    page.read_each(&names::UNFINISHED, record::TaskState::UNFINISHED.iter().map(unfinished));
+    let unfinished = |state: &str| (vec![state.to_owned()], counts.unfinished.get(state).copied().unwrap_or(0));
+    page.read_each(&names::UNFINISHED, StateName::UNFINISHED.map(|it| unfinished(it.text())));
     page.read(&names::KEPT, counts.finished);
     page.read(&names::LAPSES, counts.lapses);
     page.read(&names::DOUBTS, counts.doubts);

@@ -18,7 +18,10 @@ use crate::queue::{Config, Queue};
 pub mod api_tokens;
 mod attempts;
 pub mod audit;
+#[cfg(test)]
+mod bounds;
 mod certificates;
+pub mod changes;
 mod clusters;
 pub(crate) mod enroll;
 mod finished;
@@ -45,6 +48,7 @@ mod words;
 use api_tokens::{ApiTokens, Published};
 use attempts::Attempts;
 use audit::Audit;
+use changes::Changes;
 pub use finished::Retention;
 use ledger::{LedgerError, Write};
 use record::{
@@ -80,7 +84,7 @@ pub struct Settings {
 
 /// The most unfinished tasks: about 50 MiB of memory.
 const MAX_UNFINISHED: usize = 100_000;
-/// The most who may wait for tasks at once.
+/// The most who may wait for tasks at once: fifty times as many as the API has requests under way.
 const MAX_WAITERS: usize = 10_000;
 
 /// How a session is told things.
@@ -118,6 +122,7 @@ pub struct State {
     tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
     api_tokens: ApiTokens,
     audit: Audit,
+    changes: Changes,
     members: BTreeMap<MemberId, Member>,
     systems: BTreeMap<SystemName, SystemRecord>,
     streams: BTreeMap<StreamId, StreamRecord>,
@@ -151,6 +156,7 @@ pub struct Turn {
     woken: Vec<oneshot::Sender<()>>,
     api_tokens: Option<Published>,
     audited: (watch::Sender<u64>, u64),
+    changed: (watch::Sender<u64>, u64),
 }
 
 impl Turn {
@@ -166,8 +172,9 @@ impl Turn {
 
     /// Whom a committed turn lets in, or no longer, holds from here on, and its lines may be written.
     pub fn publish(&self) {
-        let (newest, row) = &self.audited;
-        newest.send_if_modified(|it| std::mem::replace(it, *row) != *row);
+        for (newest, number) in [&self.audited, &self.changed] {
+            newest.send_if_modified(|it| std::mem::replace(it, *number) != *number);
+        }
         if let Some(published) = &self.api_tokens {
             published.publish();
         }
@@ -214,7 +221,7 @@ impl State {
             members.insert(record.id, Member { record, numbers, live: None });
         }
         let mut finished = finished::Finished::new();
-        for task in records.tasks() {
+        for task in records.tasks(None) {
             let task = task?;
             match finished::place(&task) {
                 Some(place) => {
@@ -236,6 +243,7 @@ impl State {
             tokens: records.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
             api_tokens: ApiTokens::restore(records.api_tokens()?),
             audit: Audit::restore(records.audit_written()?, records.audit_rows()?),
+            changes: Changes::new(at.wall),
             systems: records.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             streams,
             inputs_of,
@@ -295,6 +303,9 @@ impl State {
         self.collect_changes();
         self.notice_drained();
         self.new_offers.clear();
+        for write in &self.writes {
+            self.changes.note_write(write);
+        }
         let woken = std::mem::take(&mut self.new_finished)
             .into_keys()
             .flat_map(|task| {
@@ -312,6 +323,7 @@ impl State {
             woken,
             api_tokens: self.api_tokens.take_published(),
             audited: self.audit.newest(),
+            changed: self.changes.newest(),
         }
     }
 

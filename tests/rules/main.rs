@@ -7,9 +7,11 @@
 #![cfg(test)]
 
 mod catalogue;
+mod configuration;
 mod features;
 mod homes;
 mod manifests;
 mod metrics;
+mod reference;
 mod tree;
 mod words;

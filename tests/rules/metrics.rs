@@ -1,35 +1,11 @@
-//! The reference of metrics is what the tables in the code say.
+//! How metrics are named.
 
-use postern_health::metrics::{Kind, Metric, described};
+use postern_health::metrics::{Kind, Metric};
 
-use crate::tree::{nothing_breaks, read, root};
-
-const REFERENCE: &str = "docs/reference/metrics.md";
+use crate::tree::nothing_breaks;
 
 fn tables() -> [&'static [&'static Metric]; 2] {
     [postern_agent::metrics::TABLE, postern_controller_stub::metrics::TABLE]
-}
-
-fn reference() -> String {
-    let [agent, controller] = tables().map(described);
-    format!(
-        "# Metrics\n\nWhat Prometheus finds at `/metrics`, where [health](../operations.md#health) is answered over HTTP. Counters \
-         and histograms begin at zero with each process. No label has the name of an account, of a member or of whoever \
-         asks, nor the id of anything: connected systems are those of the agent's configuration, all other values are of short \
-         lists. A value that is not known has no line, and a series appears when something is counted for it.\n\nThis page is \
-         generated from the code; `cargo test -p postern-tests --test rules metrics` compares them, and writes what the page \
-         has to be to `target/metrics.md`.\n\n## Agent\n\n{agent}\n## Controller\n\n{controller}"
-    )
-}
-
-#[test]
-fn the_reference_of_metrics_is_what_the_code_says() {
-    let wanted = reference();
-    let written = root().join("target/metrics.md");
-    let is_kept =
-        std::fs::create_dir_all(root().join("target")).and_then(|()| std::fs::write(&written, &wanted)).is_ok();
-    let places = if read(REFERENCE) == wanted { vec![] } else { vec![format!("{REFERENCE}: kept: {is_kept}")] };
-    nothing_breaks("docs/reference/metrics.md is generated: copy target/metrics.md over it.", &places);
 }
 
 #[test]

@@ -227,20 +227,6 @@ impl Collector for Page {
     }
 }
 
-/// What the tables of metrics say, for people.
-pub fn described(metrics: &[&Metric]) -> String {
-    let rows = metrics.iter().map(|Metric { name, kind, labels, help }| {
-        let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
-        let labels: Vec<_> = labels.iter().map(|it| format!("`{it}`")).collect();
-        format!("| `{name}` | {kind} | {} | {help} |\n", labels.join(", "))
-    });
-    ["| metric | kind | labels | what it says |\n|---|---|---|---|\n".to_owned()].into_iter().chain(rows).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

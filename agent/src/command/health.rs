@@ -18,11 +18,10 @@ pub(super) async fn run(config: &Path, options: &Health) -> Result<Exit, Failed>
         HealthWord::Useful => Word::Useful,
     };
     let no = |why: String| Failed::new(Exit::Failed, why);
-    let asked = status::ask(&config.state_dir).await.map_err(|error| {
+    let asked = status::ask_health(&config.state_dir).await.map_err(|error| {
         no(format!("the running agent does not answer on its status socket ({error}): look again in a minute"))
     })?;
-    let report = asked.ok_or_else(|| no("the agent is not running: start it with `postern run`".to_owned()))?;
-    let verdict = report.health;
+    let verdict = asked.ok_or_else(|| no("the agent is not running: start it with `postern run`".to_owned()))?;
     if options.json {
         let reasons: Vec<_> = verdict.reasons(word).collect();
         say_json(&json!({ "word": word.as_str(), "holds": reasons.is_empty(), "reasons": reasons }));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_agent_core::rotation::Terms;
+use postern_agent_core::sealing_keys::Terms;
 use postern_health::{Endpoint, Notify};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -143,8 +143,8 @@ fn serve_status(listener: UnixListener, identity: &identity::Identity, app: &App
         cluster: identity.membership.cluster.to_string(),
         member: identity.membership.member.to_string(),
     };
-    let dispatcher = app.dispatcher.clone();
-    side.spawn(|stop| status::serve(listener, fixed, told, dispatcher, stop));
+    let desk = status::Desk { fixed, told, dispatcher: app.dispatcher.clone() };
+    side.spawn(|stop| status::serve(listener, desk, stop));
 }
 
 /// Says what becomes of what the agent holds. Only a controller that is there can take anything back.

@@ -102,7 +102,7 @@ pub struct Certificates {
     next_is_refused: bool,
     /// The controller says that the present one has run out, whatever this host's clock says, or that it does not trust its
     /// root any more.
-    is_run_out: bool,
+    current_is_over: bool,
     writing: Option<Work<Done>>,
     dialling: Option<Work<Done>>,
     status: watch::Sender<CertificateStatus>,
@@ -140,7 +140,7 @@ impl Certificates {
             is_misplaced: false,
             renewal,
             next_is_refused: false,
-            is_run_out: false,
+            current_is_over: false,
             writing: None,
             dialling: None,
             status,
@@ -174,15 +174,15 @@ impl Certificates {
     }
 
     /// The controller says that the present certificate has run out, or that it does not trust its root any more.
-    pub(super) fn handle_run_out(&mut self) {
-        self.is_run_out = true;
+    pub(super) fn handle_current_over(&mut self) {
+        self.current_is_over = true;
     }
 
     /// Whether no certificate is good for a session, so that another has to be got by proof of the old key.
     pub(super) fn must_recover(&self) -> bool {
         let is_over = |it: &Credential| validity_of(it).is_over(clock::unix_millis());
         let next_is_good = self.has_next() && !self.next_is_refused && !self.next.as_ref().is_some_and(is_over);
-        !next_is_good && (self.is_run_out || is_over(&self.current))
+        !next_is_good && (self.current_is_over || is_over(&self.current))
     }
 
     /// Gets another certificate for one that is of no use any more, by proof of its key. That of the next certificate comes
@@ -221,14 +221,14 @@ impl Certificates {
         self.is_misplaced = false;
         self.renewal.handle_on_disk(Next::Issued);
         self.next_is_refused = false;
-        self.is_run_out = false;
+        self.current_is_over = false;
         tracing::info!("the certificate was of no use any more; there is another by proof of its key");
         Ok(())
     }
 
     /// A session with this certificate is durable at this agent, and at the controller.
     pub(super) async fn handle_welcomed(&mut self, shown: Shown) {
-        self.is_run_out = false;
+        self.current_is_over = false;
         match shown {
             Shown::Next => {
                 Point::NextWelcomed.reach();

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use postern_agent_core::rotation::{Rotation, Step, Terms};
+use postern_agent_core::sealing_keys::{Rotation, Step, Terms};
 use postern_fail_point::Point;
 use postern_protocol::Timestamp;
 use postern_protocol::bounded::List;
-use postern_protocol::message::v1::{AnnouncedKey, KeyAck, KeyAnnounce};
+use postern_protocol::message::FromMember;
+use postern_protocol::message::v1::{AnnouncedKey, KeyAck, KeyAnnounce, ProtocolError};
 use postern_protocol::seal::{KeyId, MAX_MEMBER_KEYS, SealingKey};
 
 use super::certificates::{Work, blocking, until};
@@ -71,6 +72,13 @@ impl KeyRing {
             Point::KeyAcknowledged.reach();
             tracing::info!(key = %ack.newest, "secrets for this agent are sealed to a new key from now on");
             self.note();
+        }
+    }
+
+    /// The controller could not take a frame: it may be the one that tells the keys.
+    pub(super) fn handle_complaint(&mut self, complaint: &ProtocolError) {
+        if complaint.tag == FromMember::from(KeyAnnounce { keys: List::default() }).tag() {
+            self.rotation.handle_refused(clock::now());
         }
     }
 
@@ -158,7 +166,7 @@ impl KeyRing {
     /// What the file is to hold.
     fn kept(&self) -> Vec<KeptKey> {
         let keys = self.keys.all();
-        let kept = |known: &postern_agent_core::rotation::Key| {
+        let kept = |known: &postern_agent_core::sealing_keys::Key| {
             let key = keys.iter().find(|key| key.public().id() == known.id)?;
             Some(KeptKey { key: key.clone(), known: *known })
         };

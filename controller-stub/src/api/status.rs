@@ -34,7 +34,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
     let view = api
         .desk
         .look(|state, _| {
-            let members = state.members(None);
+            let members: Vec<_> = state.members(None).collect();
             let mut by_state: BTreeMap<String, usize> = BTreeMap::new();
             for member in &members {
                 *by_state.entry(member.state.to_string()).or_default() += 1;

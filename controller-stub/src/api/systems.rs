@@ -2,12 +2,14 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use postern_protocol::SystemName;
 use serde::{Deserialize, Serialize};
 
+use super::asked::{Path, Query};
 use super::auth::Caller;
 use super::fields::Fields;
+use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::state::record::{Association, SystemDetails, SystemRecord};
 use crate::state::{NewSystem, SystemChanges};
@@ -53,8 +55,14 @@ impl From<&SystemRecord> for SystemView {
     }
 }
 
-pub(super) async fn list(State(api): State<Api>) -> Result<Json<Vec<SystemView>>, Problem> {
-    Ok(Json(api.desk.look(|state, _| state.systems().map(SystemView::from).collect()).await?))
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Page<SystemView>>, Problem> {
+    let part: Part<SystemName> = Part::of("systems", wanted)?;
+    Ok(Json(
+        api.desk.look(move |state, _| part.cut(state.systems(), |it| it.name.clone()).map(SystemView::from)).await?,
+    ))
 }
 
 pub(super) async fn add(State(api): State<Api>, caller: Caller, body: Bytes) -> Result<Json<SystemView>, Problem> {
@@ -71,18 +79,16 @@ pub(super) async fn add(State(api): State<Api>, caller: Caller, body: Bytes) -> 
     Ok(Json(SystemView::from(&made)))
 }
 
-pub(super) async fn show(State(api): State<Api>, Path(system): Path<String>) -> Result<Json<SystemView>, Problem> {
-    let system = parse_system(&system)?;
+pub(super) async fn show(State(api): State<Api>, Path(system): Path<SystemName>) -> Result<Json<SystemView>, Problem> {
     Ok(Json(api.desk.look(move |state, _| state.system(&system).map(SystemView::from)).await??))
 }
 
 pub(super) async fn edit(
     State(api): State<Api>,
     caller: Caller,
-    Path(system): Path<String>,
+    Path(system): Path<SystemName>,
     body: Bytes,
 ) -> Result<Json<SystemView>, Problem> {
-    let system = parse_system(&system)?;
     let mut fields = Fields::parse(&body)?;
     let changes = SystemChanges {
         texts_in: fields.optional("in")?,
@@ -114,10 +120,9 @@ fn changes(fields: &mut Fields) -> Result<SystemChanges, Problem> {
 pub(super) async fn associate(
     State(api): State<Api>,
     caller: Caller,
-    Path(system): Path<String>,
+    Path(system): Path<SystemName>,
     body: Bytes,
 ) -> Result<Json<SystemView>, Problem> {
-    let system = parse_system(&system)?;
     let mut fields = Fields::parse(&body)?;
     let with = association(&fields.required::<String>("association")?)?;
     fields.finish()?;
@@ -129,9 +134,8 @@ pub(super) async fn associate(
 pub(super) async fn remove(
     State(api): State<Api>,
     caller: Caller,
-    Path(system): Path<String>,
+    Path(system): Path<SystemName>,
 ) -> Result<Json<SystemView>, Problem> {
-    let system = parse_system(&system)?;
     let gone = api.desk.act(&caller, system.to_string(), move |state, _| state.remove_system(&system)).await?;
     Ok(Json(SystemView::from(&gone)))
 }
@@ -144,8 +148,4 @@ fn association(text: &str) -> Result<Association, Problem> {
         Problem::field("association", format!("`server` or a cluster: {error}"))
     })?;
     Ok(Association::Cluster(cluster))
-}
-
-fn parse_system(text: &str) -> Result<SystemName, Problem> {
-    text.parse().map_err(|error: postern_protocol::id::InvalidId| Problem::field("system", error.to_string()))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use data_encoding::BASE64;
 use postern_protocol::message::v1::Mode;
@@ -14,11 +14,14 @@ use postern_protocol::{SystemName, TaskId, TaskKind, TaskRequest, codec};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::asked::{Both, Path, Query};
 use super::auth::Caller;
 use super::fields::{Fields, in_clear, is_secret};
+use super::page::{Page, Part, Wanted};
 use super::streams::check_space;
 use super::{Api, Problem};
 use crate::access::Role;
+use crate::state::record::StateName;
 use crate::state::tasks::{Filter, OpaqueView, TaskView};
 use crate::state::{Resealing, Submission};
 
@@ -27,8 +30,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(50);
 /// How long a synchronous submission waits unless it says otherwise.
 const USUAL_WAIT: u64 = 30;
 const USUAL_PRIORITY: u8 = 100;
-const USUAL_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1000;
 /// Beyond a year a deadline is a mistake.
 const MAX_DEADLINE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
@@ -46,7 +47,7 @@ pub(super) async fn submit(
     if mode == Mode::Sync {
         wait_for(&api, id, Duration::from_secs(wait)).await?;
     }
-    let view = seen_by(&caller, api.desk.look(move |state, _| state.task(id)).await??);
+    let view = seen_by(caller.role(), api.desk.look(move |state, _| state.task(id)).await??);
     let status = if view.outcome.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(view)))
 }
@@ -122,30 +123,29 @@ fn open_envelope(opaque: &OpaqueView) -> Result<SealedField, Problem> {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Which {
-    system: Option<String>,
-    state: Option<String>,
-    before: Option<String>,
-    limit: Option<usize>,
+    /// Of this system only.
+    system: Option<SystemName>,
+    /// In this state only.
+    state: Option<StateName>,
 }
 
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
-    Query(which): Query<Which>,
-) -> Result<Json<Vec<TaskView>>, Problem> {
-    let invalid =
-        |field: &'static str| move |error: postern_protocol::id::InvalidId| Problem::field(field, error.to_string());
-    let system: Option<SystemName> = which.system.map(|it| it.parse()).transpose().map_err(invalid("system"))?;
-    let before = which.before.map(|it| it.parse()).transpose().map_err(invalid("before"))?;
-    let limit = which.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT);
-    let filter = Filter { system, state: which.state, before, limit };
+    Query(Both(which, wanted)): Query<Both<Which, Wanted>>,
+) -> Result<Json<Page<TaskView>>, Problem> {
+    let system = which.system.as_ref().map(|it| format!(" of {it}")).unwrap_or_default();
+    let state = which.state.map(|it| format!(" in {it:?}")).unwrap_or_default();
+    let part: Part<TaskId> = Part::of(format!("tasks{system}{state}"), wanted)?;
+    let filter = Filter { system: which.system, state: which.state, before: part.after, limit: part.limit };
     let found = api.desk.look(move |state, _| state.tasks(&filter)).await??;
-    Ok(Json(found.into_iter().map(|it| seen_by(&caller, it)).collect()))
+    let next = found.more_behind.map(|last| part.cursor(&last));
+    Ok(Json(Page { items: found.tasks.into_iter().map(|it| seen_by(caller.role(), it)).collect(), next }))
 }
 
 /// What a caller is shown of a task: viewers nothing that is sealed, which is nobody's but the requester's.
-fn seen_by(caller: &Caller, mut view: TaskView) -> TaskView {
-    if caller.role() < Role::Operator {
+pub(super) fn seen_by(role: Role, mut view: TaskView) -> TaskView {
+    if role < Role::Operator {
         view.sealed.clear();
     }
     view
@@ -154,28 +154,25 @@ fn seen_by(caller: &Caller, mut view: TaskView) -> TaskView {
 pub(super) async fn show(
     State(api): State<Api>,
     caller: Caller,
-    Path(task): Path<String>,
+    Path(task): Path<TaskId>,
 ) -> Result<Json<TaskView>, Problem> {
-    let task = parse_task(&task)?;
-    Ok(Json(seen_by(&caller, api.desk.look(move |state, _| state.task(task)).await??)))
+    Ok(Json(seen_by(caller.role(), api.desk.look(move |state, _| state.task(task)).await??)))
 }
 
 pub(super) async fn cancel(
     State(api): State<Api>,
     caller: Caller,
-    Path(task): Path<String>,
+    Path(task): Path<TaskId>,
 ) -> Result<Json<TaskView>, Problem> {
-    let task = parse_task(&task)?;
     Ok(Json(api.desk.take_away(&caller, task.to_string(), move |state, at| state.cancel_task(task, at)).await?))
 }
 
 pub(super) async fn reseal(
     State(api): State<Api>,
     caller: Caller,
-    Path(task): Path<String>,
+    Path(task): Path<TaskId>,
     body: Bytes,
 ) -> Result<Json<TaskView>, Problem> {
-    let task = parse_task(&task)?;
     let resealing = resealing(&body)?;
     check_space(&api.data_dir, 0)?;
     let on = task.to_string();
@@ -203,12 +200,11 @@ pub(super) struct Patience {
 pub(super) async fn wait(
     State(api): State<Api>,
     caller: Caller,
-    Path(task): Path<String>,
+    Path(task): Path<TaskId>,
     Query(patience): Query<Patience>,
 ) -> Result<Json<TaskView>, Problem> {
-    let task = parse_task(&task)?;
     wait_for(&api, task, Duration::from_secs(patience.secs.unwrap_or(USUAL_WAIT))).await?;
-    Ok(Json(seen_by(&caller, api.desk.look(move |state, _| state.task(task)).await??)))
+    Ok(Json(seen_by(caller.role(), api.desk.look(move |state, _| state.task(task)).await??)))
 }
 
 async fn wait_for(api: &Api, task: TaskId, patience: Duration) -> Result<(), Problem> {
@@ -219,10 +215,6 @@ async fn wait_for(api: &Api, task: TaskId, patience: Duration) -> Result<(), Pro
         () = tokio::time::sleep(patience.min(LONGEST_WAIT)) => (),
     }
     Ok(())
-}
-
-pub(super) fn parse_task(text: &str) -> Result<TaskId, Problem> {
-    text.parse().map_err(|error: postern_protocol::id::InvalidId| Problem::field("task", error.to_string()))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub(super) async fn run(reach: &Reach, command: MemberCommand) -> Result<(), Fai
     let (member, action) = match command {
         MemberCommand::List { cluster } => {
             let query = cluster.map(|it| format!("?cluster={it}")).unwrap_or_default();
-            let members: Vec<MemberView> = client.get(&format!("/v1/members{query}")).await?;
+            let members: Vec<MemberView> = client.list(&format!("/v1/members{query}"), usize::MAX).await?;
             return if reach.json { output::json(&members) } else { list(&members) };
         }
         MemberCommand::Show { member } => {

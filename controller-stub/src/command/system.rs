@@ -13,7 +13,7 @@ pub(super) async fn run(reach: &Reach, command: SystemCommand) -> Result<(), Fai
     let client = client(reach)?;
     let system: SystemView = match command {
         SystemCommand::List => {
-            let systems: Vec<SystemView> = client.get("/v1/systems").await?;
+            let systems: Vec<SystemView> = client.list("/v1/systems", usize::MAX).await?;
             return if reach.json { output::json(&systems) } else { list(&systems) };
         }
         SystemCommand::Add { name, association, connector, details } => {

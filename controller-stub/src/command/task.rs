@@ -36,10 +36,10 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             judge(&view)
         }
         TaskCommand::List { system, state, limit } => {
-            let system = system.map(|it| format!("&system={it}")).unwrap_or_default();
-            let state = state.map(|it| format!("&state={it}")).unwrap_or_default();
-            let query = format!("?limit={limit}{system}{state}");
-            let tasks: Vec<TaskView> = client()?.get(&format!("/v1/tasks{query}")).await?;
+            let system = system.map(|it| format!("system={it}"));
+            let state = state.map(|it| format!("state={it}"));
+            let query = system.into_iter().chain(state).collect::<Vec<_>>().join("&");
+            let tasks: Vec<TaskView> = client()?.list(&format!("/v1/tasks?{query}"), limit).await?;
             list(reach, &tasks)
         }
         TaskCommand::Results { task, output: Some(file), key: Some(key), .. } => {

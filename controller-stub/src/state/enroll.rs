@@ -70,7 +70,13 @@ impl State {
 
     fn admit(&mut self, enroll: &Enroll, request: [u8; 32], at: Moment) -> Result<MemberId, EnrollRefused> {
         if self.members.len() >= MAX_MEMBERS {
-            return Err(refused(EnrollRefusal::Overloaded, "this controller has as many members as it can have"));
+            return Err(refused(
+                EnrollRefusal::Overloaded,
+                format!(
+                    "this controller has {MAX_MEMBERS} members, and no room for more: an administrator removes those that \
+                     are out with `postern-controller member remove`"
+                ),
+            ));
         }
         let Some(token) = self.tokens.get_mut(&enroll.token) else {
             return Err(refused(EnrollRefusal::InvalidToken, "the token is gone"));

@@ -103,12 +103,11 @@ impl State {
     }
 
     /// Every member, of one cluster or of all.
-    pub fn members(&self, cluster: Option<&ClusterName>) -> Vec<MemberView> {
+    pub fn members(&self, cluster: Option<&ClusterName>) -> impl Iterator<Item = MemberView> {
         self.members
             .values()
-            .filter(|it| cluster.is_none_or(|cluster| it.record.cluster == *cluster))
+            .filter(move |it| cluster.is_none_or(|cluster| it.record.cluster == *cluster))
             .map(|it| self.view(it))
-            .collect()
     }
 
     fn view(&self, member: &Member) -> MemberView {

@@ -16,7 +16,7 @@ use super::origin::Origin;
 use crate::access::{Role, TokenHash};
 use crate::ca::RootNo;
 use crate::hex;
-use crate::rotation::Phase;
+use crate::root_rotation::Phase;
 
 /// Which roots there are, and how far their rotation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -364,21 +364,62 @@ pub enum TaskState {
     Finished,
 }
 
-impl TaskState {
-    /// The names of the states of tasks that are not finished.
-    pub const UNFINISHED: [&str; 6] = ["queued", "needs_reseal", "leased", "accepted", "started", "in_doubt"];
+/// What a [`TaskState`] is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateName {
+    /// Nobody has it.
+    Queued,
+    /// No member has a key that its secrets are sealed to.
+    NeedsReseal,
+    /// A member was given it.
+    Leased,
+    /// The member has it on disk.
+    Accepted,
+    /// The member may have begun an effect.
+    Started,
+    /// It is not known how far the member got.
+    InDoubt,
+    /// It has an outcome.
+    Finished,
+}
 
-    /// The state's name in listings.
-    pub const fn name(&self) -> &'static str {
+impl StateName {
+    /// Those of tasks that are not finished.
+    pub const UNFINISHED: [Self; 6] =
+        [Self::Queued, Self::NeedsReseal, Self::Leased, Self::Accepted, Self::Started, Self::InDoubt];
+
+    /// The name in listings.
+    pub const fn text(self) -> &'static str {
         match self {
             Self::Queued => "queued",
             Self::NeedsReseal => "needs_reseal",
-            Self::Leased { .. } => "leased",
-            Self::Accepted { .. } => "accepted",
-            Self::Started { .. } => "started",
-            Self::InDoubt { .. } => "in_doubt",
+            Self::Leased => "leased",
+            Self::Accepted => "accepted",
+            Self::Started => "started",
+            Self::InDoubt => "in_doubt",
             Self::Finished => "finished",
         }
+    }
+}
+
+impl TaskState {
+    /// What it is called.
+    pub const fn named(&self) -> StateName {
+        match self {
+            Self::Queued => StateName::Queued,
+            Self::NeedsReseal => StateName::NeedsReseal,
+            Self::Leased { .. } => StateName::Leased,
+            Self::Accepted { .. } => StateName::Accepted,
+            Self::Started { .. } => StateName::Started,
+            Self::InDoubt { .. } => StateName::InDoubt,
+            Self::Finished => StateName::Finished,
+        }
+    }
+
+    /// The state's name in listings.
+    pub const fn name(&self) -> &'static str {
+        self.named().text()
     }
 
     /// The member that has the task, lease expired or not.

@@ -159,7 +159,10 @@ impl State {
                 format!("{alarm}: an operator has to look and run `postern-controller member enable {}`", it.member),
             ));
         }
-        Ok(())
+        self.check_keys(it.member, &it.hello.sealing_keys, at).map_err(|often| Refused {
+            retry_after_ms: millis(often.wait),
+            ..refused(SessionRefusal::Overloaded, format!("the sealing keys changed too often: {often}"))
+        })
     }
 
     fn raise_alarm(&mut self, id: MemberId, alarm: &str, at: Moment) {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::ledger::Write;
 use super::origin::Origin;
 use super::record::{Association, Direction, TaskRecord};
-use super::{Refusal, RefusalKind, State, reseal};
+use super::{MAX_UNFINISHED, Refusal, RefusalKind, State, reseal};
 use crate::clock::{self, Moment};
 use crate::metrics::metrics;
 
@@ -90,7 +90,12 @@ impl State {
             ..TaskRecord::queued(id, cluster, submission.system, kind, target)
         };
         if !self.queue.submit(record, at) {
-            return Err(Refusal::new(RefusalKind::Overloaded, "too many tasks are unfinished: try again later"));
+            return Err(Refusal::new(
+                RefusalKind::Overloaded,
+                format!(
+                    "{MAX_UNFINISHED} tasks are unfinished: wait until some have ended, or cancel what nobody needs"
+                ),
+            ));
         }
         metrics().submitted.one(&[&kind.to_string()]);
         if !offer.sealed.is_empty() {

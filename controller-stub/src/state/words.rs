@@ -10,6 +10,7 @@ use postern_protocol::message::v1::{
 };
 use postern_protocol::{MemberId, SessionNo};
 
+use super::changes::Thing;
 use super::{State, ToSession, sessions};
 use crate::clock::Moment;
 use crate::queue::RejectedAs;
@@ -45,14 +46,11 @@ impl State {
             FromMember::Progress(progress) => self.progressed(id, progress),
             FromMember::Report(report) => match unknown_critical(&report.ext) {
                 None => self.reported(id, report, at),
-                Some(kind) => {
-                    let message = Text::clipped(format!("extension {kind} of a report is not known here"));
-                    self.say(id, ToSession::frame(ProtocolError { tag, message }));
-                }
+                Some(kind) => self.complain(id, tag, format!("extension {kind} of a report is not known here")),
             },
             FromMember::Renew(renew) => self.renew(id, &renew, at),
             FromMember::CertRenew(renew) => self.renew_certificate(id, &renew, at),
-            FromMember::KeyAnnounce(announce) => self.announce_keys(id, &announce),
+            FromMember::KeyAnnounce(announce) => self.announce_keys(id, &announce, tag, at),
             FromMember::TrustBundleAck(ack) => self.trust_is_durable(id, &ack),
             FromMember::CancelAck(ack) => cancel_acknowledged(id, &ack),
             FromMember::Inventory(page) => self.inventory(id, &page, at),
@@ -72,6 +70,11 @@ impl State {
             | FromMember::StreamClose(_)
             | FromMember::StreamReset(_) => (),
         }
+    }
+
+    /// A frame of this tag is not taken, and its session goes on.
+    pub(super) fn complain(&mut self, id: MemberId, tag: u16, why: impl Into<String>) {
+        self.say(id, ToSession::frame(ProtocolError { tag, message: Text::clipped(why) }));
     }
 
     fn state_is_durable(&mut self, id: MemberId, ack: &MemberStateAck) {
@@ -95,6 +98,7 @@ impl State {
     fn progressed(&mut self, id: MemberId, progress: Progress) {
         let held = self.queue.task(progress.task).is_some_and(|it| it.state.holder() == Some(id));
         if held {
+            self.changes.note(Thing::Progress(progress.task));
             self.progress.insert(progress.task, progress);
         }
     }

@@ -249,12 +249,12 @@ impl Session {
     /// A session up to `Welcome`, not confirmed.
     pub(crate) async fn welcomed(lab: &Lab, hello: Hello, identity: &Identity) -> Result<Self, Ended> {
         let socket = connect(lab, session::PATH, Some(session::SUBPROTOCOL), Some(identity)).await.unwrap();
-        Self::welcomed_over(socket, hello).await
+        Self::welcomed_over(socket, identity.member, hello).await
     }
 
     /// The same over a connection that was opened before.
-    pub(crate) async fn welcomed_over(socket: Socket, hello: Hello) -> Result<Self, Ended> {
-        let mut session = Self { socket, machine: MemberSession::new(hello, clock::now()), welcome: None };
+    pub(crate) async fn welcomed_over(socket: Socket, member: MemberId, hello: Hello) -> Result<Self, Ended> {
+        let mut session = Self { socket, machine: MemberSession::new(member, hello, clock::now()), welcome: None };
         session.flush().await;
         while session.welcome.is_none() {
             session.read().await;

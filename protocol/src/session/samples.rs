@@ -6,6 +6,8 @@ use crate::message::v1::{Held, Hello, MembershipState, Welcome};
 use crate::message::{FromController, FromMember};
 use crate::time::Timestamp;
 
+pub(super) const MEMBER: MemberId = MemberId::from_bytes([2; 16]);
+
 pub(super) fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
@@ -28,7 +30,7 @@ pub(super) fn hello() -> Hello {
 pub(super) fn welcome() -> Welcome {
     Welcome {
         session: SessionNo(7),
-        member: MemberId::from_bytes([2; 16]),
+        member: MEMBER,
         state: MembershipState::Enabled.into(),
         member_epoch: Epoch(3),
         hard: false,

@@ -37,14 +37,14 @@ impl World {
     /// Says `Hello`.
     pub(super) fn introduce(&mut self, m: usize) {
         let now = self.members[m].now(self.agenda.now());
-        let (life, incarnation) = (self.members[m].life, self.members[m].disk.incarnation);
+        let (id, life, incarnation) = (self.members[m].id, self.members[m].life, self.members[m].disk.incarnation);
         let Some(process) = self.members[m].process.as_mut() else { return };
         if process.link.is_some() {
             return;
         }
         let hello = hello(&process.ledger, incarnation);
         let link = self.net.connect(m);
-        process.link = Some((link, MemberSession::new(hello, now)));
+        process.link = Some((link, MemberSession::new(id, hello, now)));
         if self.controllers.process.is_some() {
             self.accept(link, m);
         }
