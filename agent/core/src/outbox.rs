@@ -56,9 +56,9 @@ impl Outbox {
         self.bytes
     }
 
-    /// When the oldest was written, if there is one, and by this process.
-    pub(crate) fn oldest(&self) -> Option<Option<Timestamp>> {
-        self.reports.values().next().map(|entry| entry.since)
+    /// When the oldest was written, if there is one. By a process before this one: when this one `started`.
+    pub(crate) fn oldest(&self, started: Timestamp) -> Option<Timestamp> {
+        self.reports.values().next().map(|entry| entry.since.unwrap_or(started))
     }
 
     /// The number the next report will have.

@@ -32,7 +32,7 @@ impl Ledger {
         let mut vitals = Vitals {
             owed: self.outbox.len(),
             owed_bytes: self.outbox.bytes(),
-            owed_since: self.outbox.oldest().map(|since| since.unwrap_or(started)),
+            owed_since: self.outbox.oldest(started),
             ..Vitals::default()
         };
         for held in self.tasks.values() {
