@@ -9,6 +9,7 @@ use postern_health::Stalled;
 use postern_protocol::SystemName;
 use postern_store::StoreError;
 use postern_store::private::PrivateError;
+use postern_traces::exporter;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -21,16 +22,19 @@ use crate::dispatcher::{Dispatcher, Loop};
 use crate::executor::{Executor, Served, Who};
 use crate::exit::Exit;
 use crate::health::{self, Vitals};
+use crate::http::HttpError;
 use crate::identity::{IdentityDir, IdentityError, KeptKey};
 use crate::kept::Kept;
 use crate::keys::SealingKeys;
 use crate::link::{
-    CertificateStatus, Certificates, Dialer, Introduction, KeyRing, Link, LinkStatus, LinkVitals, ProxyRoute, tls,
+    CertificateStatus, Certificates, Dialer, Introduction, KeyRing, KeyStatus, Link, LinkStatus, LinkVitals,
+    ProxyRoute, Sessions, tls,
 };
 use crate::policy::Admission;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
 use crate::streams::{Mover, Streams};
+use crate::traces::Traces;
 use crate::watchdog::Watchdog;
 
 /// How long running attempts may take to end once the agent is asked to stop: longer than any one request.
@@ -53,6 +57,9 @@ pub enum AppError {
     /// The store is not usable.
     #[error(transparent)]
     Store(#[from] AgentStoreError),
+    /// The way to the collector of `[telemetry]` cannot be set up.
+    #[error("the collector of `[telemetry]` cannot be used")]
+    Telemetry(#[from] HttpError),
     /// There is no membership.
     #[error(
         "this agent is not enrolled; ask an operator for a token (`postern-controller token create`) and run `postern \
@@ -74,7 +81,9 @@ impl AppError {
     /// The exit code that tells a script.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Identity(_) | Self::Tls(_) | Self::Socket { .. } => Exit::Config,
+            Self::Config(_) | Self::Identity(_) | Self::Tls(_) | Self::Telemetry(_) | Self::Socket { .. } => {
+                Exit::Config
+            }
             Self::Store(error) => store_exit(error),
             Self::NotEnrolled => Exit::Refused,
         }
@@ -94,6 +103,18 @@ pub fn store_exit(error: &AgentStoreError) -> Exit {
         | AgentStoreError::Record { .. }
         | AgentStoreError::Encode(_) => Exit::Store,
     }
+}
+
+/// Where the link tells about itself.
+pub struct Connected {
+    /// What it is doing.
+    pub link: watch::Receiver<LinkStatus>,
+    /// What sessions there were.
+    pub sessions: watch::Receiver<Sessions>,
+    /// How the certificate is.
+    pub certificate: watch::Receiver<CertificateStatus>,
+    /// How the sealing keys are.
+    pub sealing_keys: watch::Receiver<Option<KeyStatus>>,
 }
 
 /// An agent at work, with or without a controller.
@@ -116,6 +137,8 @@ pub struct App {
     links: Spawner,
     core: Spawner,
     scribe: Spawner,
+    /// What is told to a collector.
+    telling: Spawner,
     audit: watch::Receiver<audit::Status>,
     link_vitals: LinkVitals,
     stalled: Stalled,
@@ -152,7 +175,10 @@ impl App {
         let (scribe, audit) = Scribe::new(&config.state_dir, store.clone());
         writing.spawn(|stop| scribe.run(stop));
         let who = identity.load()?.map(|it| Who::member(&it.membership)).unwrap_or_default();
-        let executor = Executor::new(systems, keys.clone(), who, store.clone(), dispatcher.clone(), attempts.clone());
+        let telling = Spawner::default();
+        let traces = Traces::start(&config.telemetry, who.member.clone().unwrap_or_default(), &telling)?;
+        let executor = Executor::new(systems, keys.clone(), who, store.clone(), dispatcher.clone(), attempts.clone())
+            .telling(traces.clone());
         let mover = Mover::new(store.spool().clone(), dispatcher.clone());
         core.spawn_blocking(move || mover.run(commands));
         let cancel = CancellationToken::new();
@@ -160,6 +186,7 @@ impl App {
         let mut watchers = Vec::new();
         let collections = collection::take_up(config, &store, &ledger, |task, watch| watchers.push((task, watch)))?;
         let mut running = Loop::new(ledger, store.clone(), executor.clone(), streams.clone(), inputs);
+        running.telling(&traces);
         for (task, watch) in watchers {
             running.watch(task, watch);
         }
@@ -189,6 +216,7 @@ impl App {
             links: Spawner::default(),
             core,
             scribe: writing,
+            telling,
             audit,
             link_vitals,
             stalled,
@@ -213,11 +241,8 @@ impl App {
         told
     }
 
-    /// Starts the link to the controller, and says where it and the certificate tell about themselves.
-    pub fn connect(
-        &self,
-        config: &Config,
-    ) -> Result<(watch::Receiver<LinkStatus>, watch::Receiver<CertificateStatus>), AppError> {
+    /// Starts the link to the controller, and says where it tells about itself.
+    pub fn connect(&self, config: &Config) -> Result<Connected, AppError> {
         let directory = IdentityDir::open(&config.state_dir)?;
         directory.complete()?;
         let identity = directory.load()?.ok_or(AppError::NotEnrolled)?;
@@ -228,8 +253,9 @@ impl App {
         };
         let first = urls.first().cloned().ok_or(AppError::NotEnrolled)?;
         let (status, watched) = watch::channel(LinkStatus::Connecting { url: first });
+        let (sessions, had) = watch::channel(Sessions::default());
         let directory = Arc::new(directory);
-        let keys = KeyRing::new(
+        let (keys, sealing_keys) = KeyRing::new(
             Arc::clone(&directory),
             self.kept_keys.clone(),
             &self.keys,
@@ -252,21 +278,22 @@ impl App {
             dispatcher: self.dispatcher.clone(),
             streams: self.streams.clone(),
             status,
+            sessions,
             vitals: self.link_vitals.clone(),
         };
         self.links.spawn(|stop| link.run(stop));
-        Ok((watched, certificate))
+        Ok(Connected { link: watched, sessions: had, certificate, sealing_keys })
     }
 
-    /// Where it is seen how it is, with what the link and the certificate tell about themselves.
-    pub fn vitals(&self, link: watch::Receiver<LinkStatus>, certificate: watch::Receiver<CertificateStatus>) -> Vitals {
+    /// Where it is seen how it is.
+    pub fn vitals(&self, connected: &Connected) -> Vitals {
         Vitals::new(health::Sources {
             dispatcher: self.dispatcher.clone(),
             store: self.store.clone(),
             executor: self.executor.clone(),
-            link,
+            link: connected.link.clone(),
             link_vitals: self.link_vitals.clone(),
-            certificate,
+            certificate: connected.certificate.clone(),
             audit: self.audit(),
             stalled: self.stalled.clone(),
             stopping: self.stopping.clone(),
@@ -306,6 +333,7 @@ impl App {
         if !self.scribe.stop(PART).await {
             tracing::warn!("the audit log was still being written; it is gone on with at the next start");
         }
+        self.telling.stop(exporter::FLUSH).await;
         match finished {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) | Err(_) => Ok(()),

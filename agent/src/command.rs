@@ -6,6 +6,7 @@ mod dataset;
 mod enroll;
 mod exec;
 mod health;
+mod log_level;
 mod outbox;
 mod policy;
 mod ready_file;
@@ -14,6 +15,7 @@ mod run;
 mod schema;
 mod status;
 mod store;
+mod watch;
 
 use std::error::Error;
 use std::fmt::Display;
@@ -87,6 +89,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Run(options) => on_runtime(run::run(&cli.config, options)),
         Command::Health(options) => on_runtime(health::run(&cli.config, &options)),
         Command::Status(options) => on_runtime(status::run(&cli.config, &options)),
+        Command::LogLevel(options) => on_runtime(log_level::run(&cli.config, &options)),
         Command::Exec(options) => on_runtime(exec::run(&cli.config, options)),
         Command::Schema(options) => schema::run(&cli.config, &options),
         Command::Cursor(options) => on_runtime(cursor::run(&cli.config, &options)),
@@ -116,7 +119,7 @@ fn on_runtime(command: impl Future<Output = Result<Exit, Failed>>) -> Result<Exi
 
 fn load(path: &Path) -> Result<Config, Failed> {
     let config = Config::load(path)?;
-    crate::telemetry::start(config.log);
+    crate::telemetry::start(&config);
     Ok(config)
 }
 

@@ -11,6 +11,7 @@ mod policy;
 mod secret;
 mod source;
 mod system;
+mod telemetry;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use postern_agent_core::sealing_keys::Terms;
 use postern_health::Supervisor;
+use postern_protocol::message::v1::LogLevel;
 use postern_store::private::{Inspection, NotPrivate, PrivateError};
 use postern_store::{Home, KeySource};
 use serde::Deserialize;
@@ -29,6 +31,7 @@ pub use error::ConfigError;
 pub use health::Health;
 pub use secret::{SecretError, SecretSource};
 pub use system::System;
+pub use telemetry::Telemetry;
 
 use source::Source;
 
@@ -51,6 +54,8 @@ pub struct Config {
     pub supervisor: Supervisor,
     /// How it reaches its controller.
     pub controller: Controller,
+    /// Where it tells of tasks.
+    pub telemetry: Telemetry,
     /// The connected systems it serves, in the order of the file. Their names differ.
     pub systems: Vec<System>,
     /// What it gathers on a schedule. Their names differ.
@@ -79,23 +84,6 @@ pub struct Log {
     pub level: LogLevel,
     /// What a line looks like.
     pub format: LogFormat,
-}
-
-/// The least severe level that is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Errors only.
-    Error,
-    /// And warnings.
-    Warn,
-    /// And what happens in the ordinary.
-    #[default]
-    Info,
-    /// And account names, and single calls.
-    Debug,
-    /// Everything.
-    Trace,
 }
 
 /// What a line of the log looks like.
@@ -130,7 +118,8 @@ const SEALING_KEY_DAYS: RangeInclusive<u64> = 15..=90;
 /// The agent's socket is in there, and the path of a socket has at most 107 bytes.
 const MAX_STATE_DIR: usize = 90;
 
-const SECTIONS: &str = "`[agent]`, `[controller]`, `[health]`, `[[connected_system]]` and `[[collection]]`";
+const SECTIONS: &str =
+    "`[agent]`, `[controller]`, `[health]`, `[telemetry]`, `[[connected_system]]` and `[[collection]]`";
 
 impl Config {
     /// Where the state is kept if the file does not say.
@@ -149,8 +138,10 @@ impl Config {
     fn from_source(source: Source) -> Result<Self, ConfigError> {
         let source = Arc::new(source);
         for key in source.document()?.get_ref().keys() {
-            if !matches!(key.get_ref().as_ref(), "agent" | "controller" | "health" | "connected_system" | "collection")
-            {
+            if !matches!(
+                key.get_ref().as_ref(),
+                "agent" | "controller" | "health" | "telemetry" | "connected_system" | "collection"
+            ) {
                 let problem = format!("`{}` is not a section; there are {SECTIONS}", key.get_ref());
                 return Err(source.error(Some(key.span()), "", problem));
             }
@@ -191,6 +182,7 @@ impl Config {
             health: Health::from_source(&source)?,
             supervisor: Supervisor::from_environment(|name| std::env::var_os(name)),
             controller: Controller::from_source(&source)?,
+            telemetry: Telemetry::from_source(&source)?,
             collections: Collection::all_from_source(&source, &systems)?,
             systems,
         })
@@ -305,8 +297,8 @@ mod tests {
     #[test]
     fn a_wrong_value_names_its_place_and_the_right_ones() {
         let error = parse("[agent]\nlog_level = \"loud\"\n").unwrap_err();
-        assert!(error.starts_with("agent.toml:2: [agent]: `log_level`: unknown variant `loud`"), "{error}");
-        assert!(error.contains("`debug`"), "{error}");
+        assert!(error.starts_with("agent.toml:2: [agent]: `log_level`: `loud` is not one of"), "{error}");
+        assert!(error.contains("debug"), "{error}");
         let error = parse(&format!("[agent]\n\nstate_dir = \"/{}\"\n", "x".repeat(90))).unwrap_err();
         assert_eq!(error, "agent.toml:3: [agent]: `state_dir` must be a path of at most 90 bytes");
         let error = parse("[controller]\nconnect_timeout_secs = \"9\"\n").unwrap_err();

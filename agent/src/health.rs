@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use postern_health::{Notify, Stalled, Told, Verdict, Word};
 use postern_protocol::SystemName;
+use postern_protocol::message::v1::SignInState;
 use postern_protocol::time::UnixMillis;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::judge::{Facts, judge};
 use crate::audit;
 use crate::clock;
-use crate::connector::Condition;
-use crate::dispatcher::{self, Dispatcher};
+use crate::connector::Calls;
+use crate::dispatcher::{self, Dispatcher, System};
 use crate::executor::Executor;
 use crate::link::{CertificateStatus, LinkStatus, LinkVitals};
 use crate::store::Store;
@@ -56,7 +57,7 @@ pub struct Sources {
 struct Seen {
     facts: Facts,
     held: Option<dispatcher::Vitals>,
-    conditions: Vec<(SystemName, Condition)>,
+    calls: Vec<(SystemName, Calls)>,
 }
 
 impl Vitals {
@@ -68,7 +69,6 @@ impl Vitals {
     async fn look(&self) -> Seen {
         let it = &*self.0;
         let held = tokio::time::timeout(PATIENCE, it.dispatcher.vitals()).await.ok().flatten();
-        let conditions = it.executor.conditions();
         let link = match &*it.link.borrow() {
             LinkStatus::Waiting { error, .. } => Some(error.clone()),
             LinkStatus::Connecting { .. } | LinkStatus::Connected { .. } => None,
@@ -83,15 +83,22 @@ impl Vitals {
             member: held.as_ref().map(|it| it.status.member_state),
             has_room: it.store.has_room_for(0),
             audit_has_room: it.store.audit().has_room(),
-            barred: conditions.iter().map(|(name, it)| (name.clone(), it.barred.clone())).collect(),
+            systems: held.as_ref().map(|it| it.status.systems.iter().map(sign_in).collect()),
         };
-        Seen { facts, held, conditions }
+        Seen { facts, held, calls: it.executor.calls() }
     }
 
     /// What speaks against this agent's being live, ready and useful.
     pub async fn verdict(&self) -> Verdict {
         judge(&self.look().await.facts)
     }
+}
+
+/// A connected system, and why nobody may sign in to it, if nobody may.
+fn sign_in(system: &System) -> (SystemName, Option<String>) {
+    let is_blocked = system.sign_in.state == SignInState::Blocked;
+    let why = || system.sign_in.failure.clone().unwrap_or_else(|| "it was refused before the agent started".to_owned());
+    (system.name.clone(), is_blocked.then(why))
 }
 
 impl postern_health::Vitals for Vitals {

@@ -11,7 +11,7 @@
 //! - `health` says whether work can be done, [`metrics`] what was counted;
 //! - `audit` writes down what was done, in a log that shows whether it was changed;
 //! - `store` is what is on disk; `identity` who this agent is, `keys` what is sealed to it; `redaction` keeps secrets out of
-//!   texts.
+//!   texts; `traces` tells a collector of tasks, if there is one.
 
 mod allocator;
 mod app;
@@ -45,6 +45,7 @@ mod status;
 pub mod store;
 mod streams;
 mod telemetry;
+mod traces;
 mod watchdog;
 
 use std::process::ExitCode;

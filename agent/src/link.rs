@@ -4,6 +4,7 @@
 //! session goes is decided by [`MemberSession`]; here is only the loop that moves bytes.
 
 mod certificates;
+mod condition;
 mod dial;
 mod keys;
 mod pump;
@@ -23,13 +24,15 @@ use postern_protocol::message::v1::{GoAway, Hello, MembershipState, ServedSystem
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{Ended, MemberSession};
+use postern_protocol::time::UnixMillis;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::certificates::{CertificateStatus, Certificates};
 use self::certificates::{Shown, Then};
+use self::condition::Conditions;
 pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
-pub use self::keys::KeyRing;
+pub use self::keys::{KeyRing, KeyStatus};
 use self::pump::{Pump, Received};
 pub use self::vitals::LinkVitals;
 use crate::dispatcher::Dispatcher;
@@ -73,6 +76,30 @@ pub enum LinkStatus {
     },
 }
 
+/// The sessions there were since the agent started, for `postern status`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Sessions {
+    /// How many began.
+    pub begun: u64,
+    /// When the last began, in milliseconds since 1970.
+    pub since: Option<UnixMillis>,
+    /// The version of the controller, as it says.
+    pub controller_version: String,
+    /// How the last that ended, or could not begin, ended.
+    pub last_end: Option<End>,
+}
+
+/// How a session ended, or why there was none.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct End {
+    /// When, in milliseconds since 1970.
+    pub at: UnixMillis,
+    /// With which controller.
+    pub url: String,
+    /// Why.
+    pub why: String,
+}
+
 /// What this agent says of itself in every `Hello`.
 #[derive(Debug, Clone)]
 pub struct Introduction {
@@ -106,6 +133,8 @@ pub struct Link {
     pub status: watch::Sender<LinkStatus>,
     /// The same for health.
     pub vitals: LinkVitals,
+    /// Where to say what sessions there were.
+    pub sessions: watch::Sender<Sessions>,
 }
 
 /// How a session was left.
@@ -133,6 +162,8 @@ impl Link {
             let wait = backoff.handle_failure(clock::now(), random::number());
             let retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(%url, error, retry_in_ms, "no session with the controller");
+            let end = End { at: clock::unix_millis(), url: url.clone(), why: error.clone() };
+            self.sessions.send_modify(|it| it.last_end = Some(end));
             self.status.send_replace(LinkStatus::Waiting { error, retry_in_ms });
             metrics().session_failures.one(&[]);
             tokio::select! {
@@ -218,12 +249,13 @@ impl Link {
             held: standing.held,
             ext: List::default(),
         };
+        let mut conditions = Conditions::new(&self.dispatcher);
         let mut pump = Pump::start(socket);
         let mut session = MemberSession::new(self.introduction.member, hello, clock::now());
         let left = loop {
             self.vitals.pulse.beat();
             Point::LinkTurns.hang().await;
-            if let Some(ended) = self.settle(url, shown, &mut session, &pump, backoff).await {
+            if let Some(ended) = self.settle(url, shown, &mut session, &mut conditions, &pump, backoff).await {
                 if let Some(reason) = ended.goodbye() {
                     pump.try_send(goodbye(reason, &ended.to_string()).into());
                 }
@@ -235,6 +267,7 @@ impl Link {
             if let Some(announce) = self.keys.poll() {
                 pump.send(announce.into()).await;
             }
+            conditions.poll();
             tokio::select! {
                 () = stop.cancelled() => {
                     say_goodbye(&pump).await;
@@ -249,6 +282,10 @@ impl Link {
                 () = clock::sleep_until(self.certificates.poll_timeout()) => (),
                 () = clock::sleep_until(self.keys.poll_timeout()) => (),
                 () = tokio::time::sleep(TICK) => (),
+                () = clock::sleep_until(conditions.poll_timeout()) => (),
+                found = conditions.work() => if let Some(condition) = conditions.handle_found(found) {
+                    pump.send(condition.into()).await;
+                },
                 done = self.keys.work() => self.keys.handle_done(done),
                 done = self.certificates.work() => match self.certificates.handle_done(done).await {
                     Then::Nothing => (),
@@ -270,6 +307,7 @@ impl Link {
         url: &str,
         shown: Shown,
         session: &mut MemberSession,
+        conditions: &mut Conditions,
         pump: &Pump,
         backoff: &mut Backoff,
     ) -> Option<Ended> {
@@ -294,7 +332,9 @@ impl Link {
                         let place = "with a member state of a newer version";
                         return Some(Ended::Violation { frame: "Welcome", place });
                     };
-                    self.welcome(url, shown, &welcome, state, session, pump).await;
+                    if self.welcome(url, shown, &welcome, state, session, pump).await {
+                        conditions.handle_established(Duration::from_millis(welcome.heartbeat_ms.into()));
+                    }
                     backoff.handle_established(clock::now());
                 }
                 Event::Message(frame) => self.pass_on(frame, pump).await,
@@ -302,7 +342,7 @@ impl Link {
         }
     }
 
-    /// Durable first, then `Confirm`, then work.
+    /// Durable first, then `Confirm`, then work. Returns whether it came to that.
     async fn welcome(
         &mut self,
         url: &str,
@@ -311,10 +351,10 @@ impl Link {
         state: MembershipState,
         session: &mut MemberSession,
         pump: &Pump,
-    ) {
+    ) -> bool {
         let membership = Membership { state, epoch: welcome.member_epoch, hard: welcome.hard };
         if !self.dispatcher.welcomed(welcome.session, membership).await {
-            return;
+            return false;
         }
         self.certificates.handle_welcomed(shown).await;
         self.keys.handle_welcomed();
@@ -333,6 +373,12 @@ impl Link {
             session: welcome.session.0,
             observed_address: welcome.observed_address.to_string(),
         });
+        self.sessions.send_modify(|it| {
+            it.begun += 1;
+            it.since = Some(clock::unix_millis());
+            it.controller_version = welcome.controller_version.to_string();
+        });
+        true
     }
 
     async fn pass_on(&mut self, frame: FromController, pump: &Pump) {
@@ -366,6 +412,7 @@ impl Link {
             | FromController::Pong(_)
             | FromController::GoAway(_)
             | FromController::MemberState(_)
+            | FromController::SetLogLevel(_)
             | FromController::Offer(_)
             | FromController::ReportAck(_)
             | FromController::Renewed(_)

@@ -10,17 +10,24 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use postern_health::Verdict;
+use postern_protocol::SystemName;
+use postern_protocol::message::v1::LogLevel;
+use postern_protocol::session::SUBPROTOCOL;
+use postern_protocol::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::Connected;
 use crate::audit;
+use crate::clock;
 use crate::collection;
-use crate::dispatcher::Dispatcher;
+use crate::dispatcher::{Dispatcher, Logged};
 use crate::health::Vitals;
-use crate::link::{CertificateStatus, LinkStatus};
+use crate::store::Store;
+use crate::telemetry::{self, By, Temporary, Trouble};
 
 /// How long a client may take to ask and to read its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,6 +48,15 @@ pub enum Ask {
     Status,
     /// Whether it is live, ready and useful.
     Health,
+    /// Another log level for a while.
+    LogLevel {
+        /// Of which connected system; nothing: of everything.
+        system: Option<SystemName>,
+        /// Which; nothing: what the configuration says.
+        level: Option<LogLevel>,
+        /// For how many seconds.
+        for_secs: u64,
+    },
 }
 
 /// What is answered.
@@ -51,6 +67,8 @@ pub enum Answer {
     Status(Box<Report>),
     /// What speaks against its being live, ready and useful.
     Health(Verdict),
+    /// What is logged from now on.
+    Logged(Logged),
     /// It is not done.
     Refused {
         /// Why, and what to do about it.
@@ -69,12 +87,26 @@ pub struct Report {
     pub cluster: String,
     /// Its member id.
     pub member: String,
+    /// When it started, in milliseconds since 1970.
+    pub started: UnixMillis,
+    /// Of what is spoken and written: the protocol and the format of the store.
+    pub versions: Versions,
     /// How its certificate is.
     pub certificate: serde_json::Value,
     /// What the link is doing.
     pub link: serde_json::Value,
-    /// What the ledger looks like.
+    /// What sessions there were.
+    pub sessions: serde_json::Value,
+    /// How its sealing keys are.
+    pub sealing_keys: serde_json::Value,
+    /// What the ledger looks like, and each connected system.
     pub ledger: serde_json::Value,
+    /// How the store is.
+    pub store: Space,
+    /// What is logged of the agent itself.
+    pub log_level: serde_json::Value,
+    /// The last warnings and errors, the newest first.
+    pub troubles: Vec<Trouble>,
     /// How the audit log is.
     #[serde(default)]
     pub audit: serde_json::Value,
@@ -84,6 +116,24 @@ pub struct Report {
     /// What speaks against its being live, ready and useful.
     #[serde(default)]
     pub health: Verdict,
+}
+
+/// Versions of what a program speaks and writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Versions {
+    /// Of the protocol.
+    pub protocol: String,
+    /// Of the store.
+    pub store_format: u32,
+}
+
+/// The disk of the store.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Space {
+    /// The bytes of its records.
+    pub bytes: Option<u64>,
+    /// The bytes that are free.
+    pub free_bytes: Option<u64>,
 }
 
 /// The socket of the agent with this state directory.
@@ -98,14 +148,16 @@ pub struct Fixed {
     pub cluster: String,
     /// The member id.
     pub member: String,
+    /// When the agent started.
+    pub started: UnixMillis,
+    /// The connected systems it serves.
+    pub systems: Vec<SystemName>,
 }
 
 /// Who tells what changes.
 pub struct Told {
     /// The link.
-    pub link: watch::Receiver<LinkStatus>,
-    /// The certificate.
-    pub certificate: watch::Receiver<CertificateStatus>,
+    pub connected: Connected,
     /// The audit log.
     pub audit: watch::Receiver<audit::Status>,
     /// The collections.
@@ -165,6 +217,8 @@ pub struct Desk {
     pub told: Told,
     /// Who tells of the ledger.
     pub dispatcher: Dispatcher,
+    /// Who tells of the disk.
+    pub store: Store,
 }
 
 impl Desk {
@@ -190,30 +244,60 @@ impl Desk {
                 Some(report) => Answer::Status(Box::new(report)),
                 None => Answer::Refused { message: "the agent is stopping".to_owned() },
             },
+            Ask::LogLevel { system, level, for_secs } => self.set_log_level(system.as_ref(), level, for_secs),
         }
+    }
+
+    fn set_log_level(&self, system: Option<&SystemName>, level: Option<LogLevel>, for_secs: u64) -> Answer {
+        if let Some(stranger) = system.filter(|it| !self.fixed.systems.contains(it)) {
+            return Answer::Refused { message: format!("this agent has no connected system `{stranger}`") };
+        }
+        let (length, name) = (Duration::from_secs(for_secs), system.map(SystemName::as_str));
+        if length.is_zero() || length > telemetry::LONGEST {
+            let message = format!("another level holds for 1 second to {} hours", telemetry::LONGEST.as_secs() / 3600);
+            return Answer::Refused { message };
+        }
+        let of = name.unwrap_or("everything");
+        if let Some(level) = level {
+            let temporary = Temporary { level, until: clock::now() + length, by: By::Host };
+            telemetry::levels().set(system, temporary);
+            tracing::warn!(of, %level, for_secs, "another level is logged for a while: somebody on this host wants it");
+        } else {
+            telemetry::levels().reset(system);
+            tracing::warn!(of, "what the configuration says is logged again: somebody on this host wants it");
+        }
+        Answer::Logged(Logged::now(name))
     }
 
     async fn report(&self) -> Option<Report> {
         let ledger = self.dispatcher.status().await?;
         let (fixed, told) = (&self.fixed, &self.told);
         let health = told.vitals.verdict().await;
+        let (bytes, free_bytes) = self.store.space();
         Some(Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             cluster: fixed.cluster.clone(),
             member: fixed.member.clone(),
-            certificate: serde_json::to_value(&*told.certificate.borrow()).unwrap_or_default(),
-            link: serde_json::to_value(&*told.link.borrow()).unwrap_or_default(),
-            ledger: serde_json::to_value(&ledger).unwrap_or_default(),
-            audit: serde_json::to_value(&*told.audit.borrow()).unwrap_or_default(),
-            collections: told
-                .collections
-                .iter()
-                .map(|it| serde_json::to_value(&*it.borrow()).unwrap_or_default())
-                .collect(),
+            started: fixed.started,
+            versions: Versions { protocol: SUBPROTOCOL.to_owned(), store_format: postern_store::FORMAT },
+            certificate: json(&*told.connected.certificate.borrow()),
+            link: json(&*told.connected.link.borrow()),
+            sessions: json(&*told.connected.sessions.borrow()),
+            sealing_keys: json(&*told.connected.sealing_keys.borrow()),
+            ledger: json(&ledger),
+            store: Space { bytes, free_bytes },
+            log_level: json(&Logged::now(None)),
+            troubles: telemetry::recent().all(),
+            audit: json(&*told.audit.borrow()),
+            collections: told.collections.iter().map(|it| json(&*it.borrow())).collect(),
             health,
         })
     }
+}
+
+fn json(it: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(it).unwrap_or_default()
 }
 
 /// Asks the running agent something; `None` if none is running.
@@ -242,7 +326,7 @@ pub async fn ask_health(state_dir: &Path) -> io::Result<Option<Verdict>> {
         None => Ok(None),
         Some(Answer::Health(verdict)) => Ok(Some(verdict)),
         Some(Answer::Refused { message }) => Err(io::Error::other(message)),
-        Some(Answer::Status(_)) => Err(io::Error::other("it answers something else")),
+        Some(Answer::Status(_) | Answer::Logged(_)) => Err(io::Error::other("it answers something else")),
     }
 }
 
@@ -252,6 +336,6 @@ pub async fn ask(state_dir: &Path) -> io::Result<Option<Report>> {
         None => Ok(None),
         Some(Answer::Status(report)) => Ok(Some(*report)),
         Some(Answer::Refused { message }) => Err(io::Error::other(message)),
-        Some(Answer::Health(_)) => Err(io::Error::other("it answers something else")),
+        Some(Answer::Health(_) | Answer::Logged(_)) => Err(io::Error::other("it answers something else")),
     }
 }

@@ -139,8 +139,8 @@ impl Store {
         self.engine.is_broken()
     }
 
-    /// The bytes of its files, and those that are free on their disk. `None`: they cannot be looked at.
-    pub fn size_and_free(&self) -> (Option<u64>, Option<u64>) {
+    /// The bytes of the store's records on disk, and those that are free there; nothing of what cannot be looked at.
+    pub fn space(&self) -> (Option<u64>, Option<u64>) {
         (self.engine.size().ok(), self.engine.free().ok())
     }
 

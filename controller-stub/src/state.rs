@@ -28,6 +28,7 @@ mod finished;
 #[cfg(test)]
 pub(crate) mod lab;
 pub mod ledger;
+pub mod log_levels;
 pub mod members;
 mod offers;
 pub mod origin;
@@ -38,6 +39,7 @@ mod refusal;
 mod reports;
 mod reseal;
 pub mod roots;
+pub mod served;
 mod sessions;
 pub mod streams;
 mod submit;
@@ -109,6 +111,8 @@ struct Member {
     record: MemberRecord,
     numbers: MemberNumbers,
     live: Option<sessions::Live>,
+    /// What it was last refused, or refused itself.
+    trouble: Option<members::TroubleView>,
 }
 
 /// What the controller knows, and what it decided but has not yet made durable.
@@ -141,6 +145,10 @@ pub struct State {
     new_offers: BTreeMap<TaskId, Offer>,
     /// Finished tasks among `writes`.
     new_finished: BTreeMap<TaskId, TaskRecord>,
+    /// The spans of leases are told, so that what members tell can be part of them.
+    tells_leases: bool,
+    /// Tasks or members changed since it was last looked whether a member that drains is done.
+    may_be_drained: bool,
     /// Payloads whose files are to go once the ledger does not name them any more.
     forgotten: Vec<StreamId>,
 }
@@ -218,7 +226,7 @@ impl State {
         for record in records.members()? {
             queue.set_opener(record.id, reseal::opener(&record));
             let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
-            members.insert(record.id, Member { record, numbers, live: None });
+            members.insert(record.id, Member { record, numbers, live: None, trouble: None });
         }
         let mut finished = finished::Finished::new();
         for task in records.tasks(None) {
@@ -261,8 +269,15 @@ impl State {
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
+            tells_leases: false,
+            may_be_drained: true,
             forgotten: Vec::new(),
         })
+    }
+
+    /// From here on the spans of leases are told.
+    pub const fn tell_leases(&mut self) {
+        self.tells_leases = true;
     }
 
     /// Time passed.
@@ -330,6 +345,7 @@ impl State {
     /// Takes over what the queue decided.
     fn collect_changes(&mut self) {
         for record in self.queue.take_changes() {
+            self.may_be_drained = true;
             if let Some(place) = finished::place(&record) {
                 if let Some(finish) = &record.finish {
                     metrics().finished.one(&[&record.kind.to_string(), &finish.outcome.to_string()]);

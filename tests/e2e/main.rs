@@ -20,6 +20,7 @@ mod lines;
 mod local;
 mod main_job;
 mod manners;
+mod mistakes;
 mod outbox;
 mod policy;
 mod power;
@@ -35,6 +36,8 @@ mod stopping;
 mod strangers;
 mod streams;
 mod takeover;
+mod traces;
+mod watching;
 
 use std::path::Path;
 

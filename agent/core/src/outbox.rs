@@ -26,7 +26,7 @@ struct Entry {
     report: Report,
     bytes: usize,
     durable: bool,
-    /// When it was written; `None`: by a process before this one.
+    /// When it became durable, if that was in this process.
     since: Option<Timestamp>,
 }
 
@@ -34,17 +34,17 @@ impl Outbox {
     pub(crate) fn restore(reports: Vec<Report>, next: ReportNo) -> Self {
         let mut outbox = Self { next, ..Self::default() };
         for report in reports {
-            outbox.insert(report, true, None);
+            outbox.insert(report, true);
         }
         outbox
     }
 
-    fn insert(&mut self, report: Report, durable: bool, since: Option<Timestamp>) {
+    fn insert(&mut self, report: Report, durable: bool) {
         let bytes = codec::encode(&report).map_or(LARGEST_REPORT, |encoded| encoded.len());
         self.bytes += bytes;
         let newest = self.newest.entry(report.task).or_insert(report.number);
         *newest = report.number.max(*newest);
-        self.reports.insert(report.number, Entry { report, bytes, durable, since });
+        self.reports.insert(report.number, Entry { report, bytes, durable, since: None });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -56,9 +56,9 @@ impl Outbox {
         self.bytes
     }
 
-    /// When the oldest was written, if there is one. By a process before this one: when this one `started`.
-    pub(crate) fn oldest(&self, started: Timestamp) -> Option<Timestamp> {
-        self.reports.values().next().map(|entry| entry.since.unwrap_or(started))
+    /// When the oldest of them became durable, if that was in this process.
+    pub(crate) fn since(&self) -> Option<Timestamp> {
+        self.reports.values().next()?.since
     }
 
     /// The number the next report will have.
@@ -66,16 +66,17 @@ impl Outbox {
         self.next
     }
 
-    pub(crate) fn push(&mut self, mut report: Report, now: Timestamp) -> Report {
+    pub(crate) fn push(&mut self, mut report: Report) -> Report {
         report.number = self.next;
         self.next = self.next.next();
-        self.insert(report.clone(), false, Some(now));
+        self.insert(report.clone(), false);
         report
     }
 
-    pub(crate) fn handle_durable(&mut self, number: ReportNo) {
+    pub(crate) fn handle_durable(&mut self, number: ReportNo, now: Timestamp) {
         if let Some(entry) = self.reports.get_mut(&number) {
             entry.durable = true;
+            entry.since = Some(now);
         }
     }
 

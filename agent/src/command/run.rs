@@ -21,7 +21,7 @@ use crate::identity::{self, IdentityDir};
 use crate::link::LinkStatus;
 use crate::spawn::Spawner;
 use crate::status::Told;
-use crate::{app, collection, health, status};
+use crate::{app, clock, collection, health, status};
 
 /// How often, and after how long, a store in use is tried again: two seconds in all.
 const STORE_TRIES: u32 = 10;
@@ -50,12 +50,13 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let endpoint = endpoint(&config).await?;
     let notify = Notify::to(&config.supervisor).map_err(|error| Failed::because(Exit::Config, &error))?;
     let notify = Arc::new(notify);
-    let (link, certificate) = app.connect(&config)?;
+    let connected = app.connect(&config)?;
+    let link = connected.link.clone();
     let side = Spawner::default();
     let collections = app.collect();
-    let vitals = app.vitals(link.clone(), certificate.clone());
-    let told = Told { link: link.clone(), certificate, audit: app.audit(), collections, vitals: vitals.clone() };
-    serve_status(listener, &identity, &app, told, &side);
+    let vitals = app.vitals(&connected);
+    let told = Told { connected, audit: app.audit(), collections, vitals: vitals.clone() };
+    serve_status(listener, &identity, &config, &app, told, &side);
     if let Some(endpoint) = endpoint {
         let vitals = vitals.clone();
         side.spawn(|stop| endpoint.serve(vitals, stop));
@@ -138,12 +139,21 @@ async fn app_stop(app: App, signals: &mut Signals) -> Result<(), crate::store::A
     }
 }
 
-fn serve_status(listener: UnixListener, identity: &identity::Identity, app: &App, told: Told, side: &Spawner) {
+fn serve_status(
+    listener: UnixListener,
+    identity: &identity::Identity,
+    config: &Config,
+    app: &App,
+    told: Told,
+    side: &Spawner,
+) {
     let fixed = status::Fixed {
         cluster: identity.membership.cluster.to_string(),
         member: identity.membership.member.to_string(),
+        started: clock::unix_millis(),
+        systems: config.systems.iter().map(|system| system.name.clone()).collect(),
     };
-    let desk = status::Desk { fixed, told, dispatcher: app.dispatcher.clone() };
+    let desk = status::Desk { fixed, told, dispatcher: app.dispatcher.clone(), store: app.store.clone() };
     side.spawn(|stop| status::serve(listener, desk, stop));
 }
 

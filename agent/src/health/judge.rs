@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use postern_health::{Verdict, Word};
+use postern_protocol::SystemName;
 use postern_protocol::message::v1::MembershipState;
-use postern_protocol::{Failure, SystemName};
 
 /// For how long there may be no session before somebody has to look: a few of the longest waits between two tries, which
 /// take a minute each, and longer than a controller takes to start again.
@@ -32,8 +32,8 @@ pub struct Facts {
     pub has_room: bool,
     /// Whether the audit log has.
     pub audit_has_room: bool,
-    /// Why nobody may sign in to each connected system, if nobody may.
-    pub barred: Vec<(SystemName, Option<Failure>)>,
+    /// The connected systems, each with why nobody may sign in to it, if nobody may.
+    pub systems: Option<Vec<(SystemName, Option<String>)>>,
 }
 
 /// What speaks against each word.
@@ -89,22 +89,21 @@ fn not_useful(facts: &Facts, verdict: &mut Verdict) {
         let message = "too many events wait for the audit log: `postern status` says why it cannot be written";
         verdict.against(Word::Useful, "audit_log_full", message);
     }
-    if facts.barred.is_empty() {
+    let Some(systems) = &facts.systems else { return };
+    if systems.is_empty() {
         let message = "there is no connected system: add a `[[connected_system]]` to the configuration";
         verdict.against(Word::Useful, "no_connected_system", message);
-    } else if facts.barred.iter().all(|(_, why)| why.is_some()) {
-        for (system, why) in &facts.barred {
-            let (summary, step) =
-                why.as_ref().map(|it| (it.summary.as_str(), it.next_step.as_str())).unwrap_or_default();
-            verdict.against(Word::Useful, "sign_in_barred", format!("`{system}`: {summary}. {step}"));
+    } else if systems.iter().all(|(_, why)| why.is_some()) {
+        let step = "correct its credentials, or run `postern reset-sign-in` when the cause is mended";
+        for (system, why) in systems.iter().filter_map(|(system, why)| Some((system, why.as_ref()?))) {
+            let message = format!("nobody may sign in to `{system}` ({why}): {step}");
+            verdict.against(Word::Useful, "sign_in_blocked", message);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use postern_protocol::FailureClass;
-
     use super::*;
 
     fn fine() -> Facts {
@@ -118,13 +117,12 @@ mod tests {
             member: Some(MembershipState::Enabled),
             has_room: true,
             audit_has_room: true,
-            barred: vec![("acme".parse().unwrap(), None)],
+            systems: Some(vec![("acme".parse().unwrap(), None)]),
         }
     }
 
-    fn barred() -> Option<Failure> {
-        let failure = Failure::new(FailureClass::Unauthorized, "sign_in_blocked", "Salesforce refused");
-        Some(failure.with_next_step("Mend it."))
+    fn blocked() -> (SystemName, Option<String>) {
+        ("acme".parse().unwrap(), Some("Salesforce refused".to_owned()))
     }
 
     /// Which words hold, and the codes of what speaks against the last.
@@ -143,7 +141,7 @@ mod tests {
     fn an_agent_with_a_part_that_does_not_move_is_nothing_of_it() {
         for facts in [
             Facts { stalled: vec!["the disk"], ..fine() },
-            Facts { is_silent: true, member: None, ..fine() },
+            Facts { is_silent: true, member: None, systems: None, ..fine() },
             Facts { is_broken: true, ..fine() },
         ] {
             assert_eq!(judged(&facts).0, [false; 3], "{facts:?}");
@@ -175,12 +173,12 @@ mod tests {
             (disabled, "not_enabled"),
             (Facts { has_room: false, ..fine() }, "disk_full"),
             (Facts { audit_has_room: false, ..fine() }, "audit_log_full"),
-            (Facts { barred: Vec::new(), ..fine() }, "no_connected_system"),
-            (Facts { barred: vec![("acme".parse().unwrap(), barred())], ..fine() }, "sign_in_barred"),
+            (Facts { systems: Some(Vec::new()), ..fine() }, "no_connected_system"),
+            (Facts { systems: Some(vec![blocked()]), ..fine() }, "sign_in_blocked"),
         ] {
             assert_eq!(judged(&facts), (vec![true, true, false], vec![code.to_owned()]));
         }
-        let one_of_two = Facts { barred: vec![("acme".parse().unwrap(), barred()), (other, None)], ..fine() };
+        let one_of_two = Facts { systems: Some(vec![blocked(), (other, None)]), ..fine() };
         assert_eq!(judged(&one_of_two).0, [true; 3], "there is work for the other");
     }
 }

@@ -1,16 +1,16 @@
 //! What was seen, for Prometheus and in a sentence.
 
-use postern_health::Word;
+use std::time::Duration;
+
 use postern_health::metrics::Page;
+use postern_health::{Word, resident_memory};
 use postern_protocol::SystemName;
-use postern_protocol::message::v1::MembershipState;
-use postern_protocol::task::Lane;
+use postern_protocol::message::v1::{MembershipState, SignInState};
 
 use super::{Seen, Sources, judge};
-use crate::clock;
+use crate::dispatcher::{Status, System, Waiting};
 use crate::link::LinkStatus;
 use crate::metrics::{self as names, metrics};
-use postern_health::resident_memory;
 
 pub(super) fn page(sources: &Sources, seen: &Seen) -> Page {
     let mut page = Page::default();
@@ -28,7 +28,7 @@ pub(super) fn page(sources: &Sources, seen: &Seen) -> Page {
     held(&mut page, sources, seen);
     disk(&mut page, sources);
     certificate(&mut page, sources);
-    systems(&mut page, seen);
+    calls(&mut page, seen);
     page
 }
 
@@ -37,24 +37,25 @@ fn held(page: &mut Page, sources: &Sources, seen: &Seen) {
     let Some(held) = &seen.held else { return };
     let is = |state: MembershipState| (vec![state.to_string()], state == held.status.member_state);
     page.read_each(&names::MEMBER_STATE, MembershipState::ALL.iter().copied().map(is));
-    let ledger = &held.ledger;
-    let running = |name| ledger.running.get(name).copied().unwrap_or_default();
-    page.read_each(&names::RUNNING, seen.conditions.iter().map(|(name, _)| (vec![name.to_string()], running(name))));
-    let waiting = |lane| (vec![word(lane).to_owned()], ledger.waiting.get(&lane).copied().unwrap_or_default());
-    page.read_each(&names::WAITING, Lane::ALL.map(waiting));
-    page.read(&names::LEASES, ledger.leases);
-    page.read(&names::OUTBOX, ledger.owed);
-    page.read(&names::OUTBOX_BYTES, ledger.owed_bytes);
-    let now = clock::now();
-    page.read(&names::OUTBOX_AGE, ledger.owed_since.map(|since| now.since(since)).unwrap_or_default());
+    let Status { outbox, systems, .. } = &held.status;
+    page.read_each(&names::RUNNING, systems.iter().map(|it| (each(&it.name), it.running)));
+    let waiting = |of: fn(&Waiting) -> u32| systems.iter().map(|it| of(&it.waiting)).sum::<u32>();
+    let lanes = [
+        ("interactive", waiting(|it| it.interactive)),
+        ("provisioning", waiting(|it| it.provisioning)),
+        ("batch", waiting(|it| it.batch)),
+    ];
+    page.read_each(&names::WAITING, lanes.map(|(lane, tasks)| (vec![lane.to_owned()], tasks)));
+    page.read(&names::LEASES, held.leases);
+    page.read(&names::OUTBOX, outbox.reports);
+    page.read(&names::OUTBOX_BYTES, outbox.bytes);
+    page.read(&names::OUTBOX_AGE, Duration::from_millis(outbox.oldest_ms.unwrap_or_default()));
+    let is_blocked = |it: &System| (each(&it.name), it.sign_in.state == SignInState::Blocked);
+    page.read_each(&names::SIGN_IN_BLOCKED, systems.iter().map(is_blocked));
 }
 
-const fn word(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Interactive => "interactive",
-        Lane::Provisioning => "provisioning",
-        Lane::Batch => "batch",
-    }
+fn each(name: &SystemName) -> Vec<String> {
+    vec![name.to_string()]
 }
 
 fn disk(page: &mut Page, sources: &Sources) {
@@ -62,7 +63,7 @@ fn disk(page: &mut Page, sources: &Sources) {
     page.read(&names::COMMITS, commits);
     page.read(&names::BARRIERS, barriers);
     page.read(&names::COMMITS_WAITING, sources.store.commit_watch().look().pending);
-    let (size, free) = sources.store.size_and_free();
+    let (size, free) = sources.store.space();
     if let Some(size) = size {
         page.read(&names::STORE_SIZE, size);
     }
@@ -80,12 +81,9 @@ fn certificate(page: &mut Page, sources: &Sources) {
     page.read(&names::CERTIFICATE_TROUBLE, certificate.trouble.is_some());
 }
 
-fn systems(page: &mut Page, seen: &Seen) {
-    let each = |name: &SystemName| vec![name.to_string()];
-    let conditions = &seen.conditions;
-    page.read_each(&names::SIGN_IN_BLOCKED, conditions.iter().map(|(name, it)| (each(name), it.barred.is_some())));
-    page.read_each(&names::CALLS_RUNNING, conditions.iter().map(|(name, it)| (each(name), it.running)));
-    let known = || conditions.iter().filter_map(|(name, it)| Some((name, it.calls?)));
+fn calls(page: &mut Page, seen: &Seen) {
+    page.read_each(&names::CALLS_RUNNING, seen.calls.iter().map(|(name, it)| (each(name), it.running)));
+    let known = || seen.calls.iter().filter_map(|(name, it)| Some((name, it.used_of?)));
     page.read_each(&names::CALLS_USED, known().map(|(name, (used, _))| (each(name), used)));
     page.read_each(&names::CALLS_ALLOWED, known().map(|(name, (_, of))| (each(name), of)));
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use postern_agent_core::renewal::{Next, Renewal, Step, Validity};
 use postern_fail_point::Point;
 use postern_protocol::MemberId;
@@ -21,7 +22,7 @@ use super::roots::{Roots, Stored};
 use super::{DialError, Dialer, Place, Socket, tls};
 use crate::chain::Chain;
 use crate::enrollment::{EnrollmentError, Recovery, recover};
-use crate::identity::{Credential, Identity, IdentityDir, IdentityError, Trust, UnusableTrust, validity};
+use crate::identity::{self, Credential, Identity, IdentityDir, IdentityError, Trust, UnusableTrust, validity};
 use crate::keys::SealingKeys;
 use crate::metrics::metrics;
 use crate::{clock, random};
@@ -40,6 +41,8 @@ pub(super) enum Shown {
 pub struct CertificateStatus {
     /// Until when it is valid.
     pub ends: UnixMillis,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
     /// From when on it is renewed.
     pub renewal: UnixMillis,
     /// Why the last try to renew it came to nothing.
@@ -124,6 +127,7 @@ impl Certificates {
         let renewal = Renewal::new(validity_of(&identity.current), identity.current.draw(), next);
         let (status, told) = watch::channel(CertificateStatus {
             ends: renewal.validity().ends,
+            serial: serial_of(&identity.current),
             renewal: renewal.due(),
             trouble: None,
             again: None,
@@ -260,8 +264,10 @@ impl Certificates {
         let (ends, renewal) = (self.renewal.validity().ends, self.renewal.due());
         tracing::info!(ends = %moment(ends), renewal = %moment(renewal), "the certificate was renewed");
         metrics().certificates_renewed.one(&[]);
+        let serial = serial_of(&self.current);
         self.status.send_modify(|status| {
-            *status = CertificateStatus { ends, renewal, trouble: None, again: None, roots: status.roots.clone() };
+            let roots = status.roots.clone();
+            *status = CertificateStatus { ends, serial, renewal, trouble: None, again: None, roots };
         });
         self.notice_outdated();
     }
@@ -492,6 +498,11 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// A certificate that cannot be read is over; TLS refuses it anyway.
+fn serial_of(credential: &Credential) -> String {
+    let serial = credential.certificate().and_then(|certificate| identity::serial(certificate));
+    HEXLOWER.encode(&serial.unwrap_or_default())
+}
+
 fn validity_of(credential: &Credential) -> Validity {
     let never = Validity { begins: UnixMillis(0), ends: UnixMillis(0) };
     credential.certificate().and_then(|certificate| validity(certificate)).unwrap_or(never)

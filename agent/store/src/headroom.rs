@@ -48,7 +48,7 @@ impl Lookout {
         Ok(Self { disk, directory: file, needed })
     }
 
-    /// The bytes that are free.
+    /// How many bytes are free.
     pub(crate) fn free(&self) -> io::Result<u64> {
         self.disk.free(&self.directory)
     }

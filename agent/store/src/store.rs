@@ -220,7 +220,7 @@ impl Store {
             .map_err(StoreError::io("look at the free space of", &self.inner.directory))
     }
 
-    /// The bytes that are free on its disk.
+    /// How many bytes are free on the disk of the store.
     ///
     /// # Errors
     ///
@@ -229,13 +229,13 @@ impl Store {
         self.inner.lookout.free().map_err(StoreError::io("look at the free space of", &self.inner.directory))
     }
 
-    /// The bytes of its records on disk, without payloads.
+    /// How many bytes the engine says that its files have.
     ///
     /// # Errors
     ///
-    /// When the disk cannot be looked at.
+    /// When it cannot look.
     pub fn size(&self) -> Result<u64, StoreError> {
-        self.inner.db.size_on_disk().map_err(StoreError::engine("look at the size of"))
+        self.inner.db.size_on_disk().map_err(StoreError::engine("measure"))
     }
 
     /// Which life of the store this is.

@@ -93,6 +93,7 @@ fn routes() -> Routes {
         .on(POST, "/v1/systems/{system}", Administrator, "system.edit", systems::edit)
         .on(DELETE, "/v1/systems/{system}", Administrator, "system.remove", systems::remove)
         .on(POST, "/v1/systems/{system}/associate", Administrator, "system.associate", systems::associate)
+        .on(POST, "/v1/systems/{system}/log-level", Operator, "system.log_level", systems::log_level)
         .on(GET, "/v1/events", Viewer, "events.watch", events::watch)
         // What viewers are shown of a task lacks its sealed outputs, see `tasks::seen_by`.
         .on(GET, "/v1/tasks", Viewer, "task.list", tasks::list)

@@ -97,6 +97,7 @@ impl State {
             description: String::new(),
             association: new.association,
             details: SystemDetails::default(),
+            log_level: None,
             created: at.wall,
         };
         let record = changed(blank, new.changes)?;

@@ -23,17 +23,11 @@ impl State {
         }
         let tag = frame.tag();
         match frame {
-            FromMember::Credit(Credit { offers }) => {
-                if let Some(holder) = self.queue.holder_mut(id) {
-                    holder.credit = offers;
-                }
-            }
+            FromMember::Credit(Credit { offers }) => self.queue.set_credit(id, offers),
             FromMember::MemberStateAck(ack) => self.state_is_durable(id, &ack),
             FromMember::Drain(drain) => {
                 tracing::info!(member = %id, reason = %drain.reason, "the member is about to stop");
-                if let Some(holder) = self.queue.holder_mut(id) {
-                    holder.stopping = true;
-                }
+                self.queue.set_stopping(id);
             }
             FromMember::Drained(drained) => tracing::info!(member = %id, left = ?drained.left, "the member stops"),
             FromMember::Accept(Accept { task, epoch }) => {
@@ -53,9 +47,12 @@ impl State {
             FromMember::KeyAnnounce(announce) => self.announce_keys(id, &announce, tag, at),
             FromMember::TrustBundleAck(ack) => self.trust_is_durable(id, &ack),
             FromMember::CancelAck(ack) => cancel_acknowledged(id, &ack),
+            FromMember::Condition(condition) => self.condition(id, condition, at),
+            FromMember::LogLevelSet(set) => self.log_level_set(id, &set),
             FromMember::Inventory(page) => self.inventory(id, &page, at),
             FromMember::ProtocolError(error) => {
                 tracing::error!(member = %id, tag = error.tag, message = %error.message, "the member could not take a frame");
+                self.note_trouble(id, &format!("could not take a frame: {}", error.message), at);
             }
             // These belong to the session, which takes care of them.
             FromMember::Hello(_)
@@ -87,6 +84,8 @@ impl State {
 
     fn rejected(&mut self, id: MemberId, reject: &Reject, at: Moment) {
         tracing::info!(member = %id, task = %reject.task, reason = %reject.reason, message = %reject.message, "a task was not taken");
+        let what = format!("did not take {} ({}): {}", reject.task, reject.reason, reject.message);
+        self.note_trouble(id, &what, at);
         let why = RejectedAs {
             reason: reject.reason,
             message: &reject.message,
@@ -127,6 +126,9 @@ impl State {
 
     /// Members that drain to be disabled and hold nothing any more become disabled.
     pub(super) fn notice_drained(&mut self) {
+        if !std::mem::take(&mut self.may_be_drained) {
+            return;
+        }
         let empty: Vec<MemberId> = self
             .members
             .values()

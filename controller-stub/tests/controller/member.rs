@@ -10,8 +10,8 @@ use postern_protocol::enrollment::v1::{Enroll, EnrollRefused, Enrolled, Recover}
 use postern_protocol::enrollment::{self, EnrollmentToken, FromApplicant, FromAuthority, Request};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
-    Accept, AnnouncedKey, Credit, Held, HeldState, HeldTask, Hello, Inventory, LeaseRef, Offer, Report, ServedSystem,
-    Started, Welcome,
+    Accept, AnnouncedKey, Connection, Credit, Held, HeldState, HeldTask, Hello, Inventory, LeaseRef, LogLevel, Offer,
+    Report, ServedSystem, Started, Welcome,
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -157,6 +157,14 @@ impl Identity {
                 name: "sf".parse().unwrap(),
                 connector: Text::new("salesforce").unwrap(),
                 kinds: List::new(TaskKind::ALL.iter().map(|kind| (*kind).into()).collect()).unwrap(),
+                connection: Connection {
+                    domain: Text::new("acme.my.salesforce.com").unwrap(),
+                    login_method: Text::new("oauth-jwt").unwrap(),
+                    secure: true,
+                    compression: true,
+                    connect_timeout_secs: 30,
+                    log_level: LogLevel::Info.into(),
+                },
             }])
             .unwrap(),
             sealing_keys: List::new(vec![AnnouncedKey {

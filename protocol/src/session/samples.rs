@@ -38,6 +38,7 @@ pub(super) fn welcome() -> Welcome {
         lease_ttl_ms: 60_000,
         acked_report: ReportNo(0),
         observed_address: Text::default(),
+        controller_version: Text::default(),
         revisions: List::new(FromController::REVISIONS.to_vec()).unwrap(),
         ext: List::default(),
     }

@@ -71,7 +71,7 @@ impl Ledger {
     /// Puts a report into the outbox and forgets the task, if it is held, in one write.
     pub(super) fn owe(&mut self, report: Report) {
         let task = report.task;
-        let report = self.outbox.push(report, self.looked_at);
+        let report = self.outbox.push(report);
         let number = report.number;
         self.writes.push(Write::PutReport(Box::new(report)));
         self.drop_task(task);
