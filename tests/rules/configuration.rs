@@ -107,6 +107,7 @@ const EVERY_TABLE: &str = r#"
 [agent]
 [controller]
 [health]
+[telemetry]
 [[connected_system]]
 name = "acme"
 connector = "salesforce"
