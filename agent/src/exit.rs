@@ -59,7 +59,9 @@ impl Exit {
         match self {
             Self::Ok => "done",
             Self::Failed => "it was tried and failed",
-            Self::Usage => "the command line makes no sense",
+            Self::Usage => {
+                "the command line makes no sense, or a file that it names is not there, not what it should be, or there already"
+            }
             Self::Unreachable => "the controller cannot be reached",
             Self::Bug => "a defect of Postern's",
             Self::Store => "the store cannot be written or read",

@@ -17,11 +17,13 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use postern_store::Spool;
+use postern_traces::Spans;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::console;
 use crate::dispatcher::Handle;
 use crate::door::{Door, Visitor};
 use crate::exit::Chain;
@@ -31,13 +33,16 @@ use crate::spawn::Spawner;
 use crate::state::api_tokens::KnownTokens;
 use crate::telemetry::Hush;
 
+mod asked;
 mod auth;
 mod ca;
 mod clusters;
 mod desk;
+mod events;
 mod fields;
 mod members;
 mod outbox;
+mod page;
 mod problem;
 mod routes;
 mod shield;
@@ -48,19 +53,24 @@ mod tasks;
 mod tokens;
 mod under_way;
 
+pub(crate) use auth::Address;
 pub use auth::CallRates;
 pub use clusters::{ClusterView, KeyView, KeysView, TokenView};
+pub use events::{RemovedView, ResetView, TaskProgressView};
+pub(crate) use fields::Fields;
 pub use outbox::HandedInView;
+pub use page::{MAX_LIMIT, Page};
 pub use problem::Problem;
 pub use routes::{Permission, permissions};
 pub use status::StatusView;
 pub use streams::StreamView;
 pub use systems::SystemView;
 pub use tasks::read_submission;
-pub use tokens::NewApiTokenView;
+pub use tokens::{CallerView, NewApiTokenView};
 
-use auth::Gate;
+use auth::{Gate, LetIn};
 use desk::Desk;
+use under_way::UnderWay;
 
 /// What the API is made of.
 pub struct Parts {
@@ -76,6 +86,8 @@ pub struct Parts {
     pub hush: Arc<Hush>,
     /// What callers may call this host, besides the loopback.
     pub names: Vec<String>,
+    /// Where traces are told, if they are.
+    pub spans: Option<Spans>,
     /// Where the disk is that must not fill up.
     pub data_dir: PathBuf,
     /// Runs what is done for a request.
@@ -89,8 +101,10 @@ pub struct Parts {
 pub struct Api {
     desk: Desk,
     gate: Arc<Gate>,
+    watchers: UnderWay,
     spool: Spool,
     names: Arc<[String]>,
+    spans: Option<Spans>,
     data_dir: Arc<PathBuf>,
     spawner: Spawner,
     stop: CancellationToken,
@@ -102,8 +116,10 @@ impl Api {
         Self {
             desk: Desk::new(parts.handle),
             gate: Arc::new(Gate::new(parts.tokens, parts.rates, parts.hush)),
+            watchers: UnderWay::watchers(),
             spool: parts.spool,
             names: parts.names.into(),
+            spans: parts.spans,
             data_dir: Arc::new(parts.data_dir),
             spawner: parts.spawner,
             stop: parts.stop,
@@ -126,9 +142,15 @@ impl Api {
         }
     }
 
+    /// Who is let in.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     fn router(self) -> Router {
         routes::router()
             .layer(middleware::from_fn_with_state(self.clone(), auth::check))
+            .merge(console::router())
             .layer(middleware::from_fn_with_state(self.clone(), shield::cover))
             .with_state(self)
     }
@@ -168,8 +190,7 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let Some(mut inside) = visitor.inside() else { return Ok(full().into_response()) };
     let answer = TowerToHyperService::new(router).call(request.map(Given::of)).await?;
-    // Without a token that is good nothing is done.
-    if answer.status().is_success() {
+    if answer.extensions().get::<LetIn>().is_some() {
         inside.is_known();
     }
     Ok(until_taken(answer, inside))
@@ -194,7 +215,9 @@ fn full() -> Problem {
 mod tests {
     use std::time::Duration;
 
+    use axum::response::sse::{Event, KeepAlive, Sse};
     use axum::routing::get;
+    use futures_util::stream;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -234,6 +257,43 @@ mod tests {
         assert!(body.starts_with("HTTP/1.1 400"), "a body: {body}");
         let whole = answered(b"GET / HTTP/1.1\r\n\r\n", b"").await;
         assert!(whole.starts_with("HTTP/1.1 200") && whole.ends_with("here"), "and then it was idle: {whole}");
+    }
+
+    /// Whether a watcher is still there after an hour in which it was sent an event of so many bytes every second, or
+    /// heartbeats alone.
+    async fn still_watches(size: usize, reads: bool) -> bool {
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        let events = async move || {
+            let events = stream::unfold((), move |()| async move {
+                if size == 0 {
+                    return std::future::pending().await;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Some((Ok::<_, Infallible>(Event::default().data("x".repeat(size))), ()))
+            });
+            Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+        };
+        let router = Router::new().route("/", get(events));
+        let visitor = Arc::new(Door::new(callers(), Arc::default()).visitor([127, 0, 0, 1].into()));
+        theirs.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let watches = async {
+            let mut buffer = vec![0; 64 * 1024];
+            while reads && theirs.read(&mut buffer).await.unwrap() > 0 {}
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = connection(ours, router, visitor, CancellationToken::new()) => false,
+            () = tokio::time::sleep(Duration::from_secs(60 * 60)) => true,
+            () = watches => true,
+        }
+    }
+
+    /// Give watchers no pace, and one that reads nothing keeps its place for ever.
+    #[tokio::test(start_paused = true)]
+    async fn a_watcher_may_rest_as_long_as_it_reads_and_one_that_reads_nothing_is_left() {
+        assert!(still_watches(0, true).await, "nothing changes");
+        assert!(still_watches(1024, true).await);
+        assert!(!still_watches(1024, false).await);
     }
 
     #[tokio::test(start_paused = true)]

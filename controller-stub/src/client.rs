@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use postern_protocol::Secret;
+use postern_protocol::{Secret, plain};
 use postern_store::private;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::Problem;
+use crate::api::{MAX_LIMIT, Page, Problem};
 use crate::exit::{Chain, Exit, Failure};
 use crate::server::{Addresses, MAX_FILE};
 
+pub mod collector;
 pub mod sealing;
 
 /// How long a connection may take: the API is on this host or behind a proxy near it.
@@ -23,7 +24,7 @@ const ANSWER: Duration = Duration::from_secs(90);
 /// How often and after which pause a request that may be repeated is repeated while the controller restarts.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
-/// The largest answer: a page of a thousand tasks, each with its output.
+/// The largest answer: a page of two hundred tasks, each with its output.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// Where the API is and what it wants to hear.
@@ -71,6 +72,13 @@ impl Client {
             failure
         })?;
         let token = Secret::new(String::from_utf8_lossy(&token).trim().to_owned());
+        if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            let sentence = format!(
+                "`{}` holds no API token: name the file with yours with --api-token-file",
+                token_file.display()
+            );
+            return Err(Failure::new(Exit::Configuration, sentence));
+        }
         // The client wants a TLS provider even for plain HTTP. Another part of the process may have set it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -86,6 +94,24 @@ impl Client {
     /// Asks for something.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.answer(self.request(Method::GET, path)).await
+    }
+
+    /// Asks for a list, page after page, until it ends or there are so many.
+    pub async fn list<T: DeserializeOwned>(&self, path: &str, most: usize) -> Result<Vec<T>, Failure> {
+        let mut items = Vec::new();
+        let mut cursor = None;
+        let mark = if path.contains('?') { '&' } else { '?' };
+        while items.len() < most {
+            let limit = MAX_LIMIT.min(most - items.len());
+            let behind = cursor.map(|it: String| format!("&cursor={it}")).unwrap_or_default();
+            let page: Page<T> = self.get(&format!("{path}{mark}limit={limit}{behind}")).await?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => break,
+            }
+        }
+        Ok(items)
     }
 
     /// Has something done, with a JSON body.
@@ -144,7 +170,10 @@ impl Client {
         let response = self.check(response).await?;
         let bytes = self.body(response).await?;
         serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::new(Exit::Failed, format!("the answer of {} is not what was expected: {error}", self.url))
+            Failure::new(
+                Exit::Failed,
+                format!("the answer of {} is not what was expected: {}", self.url, plain::json(&error)),
+            )
         })
     }
 
@@ -206,6 +235,9 @@ fn addresses(directory: &Path) -> Result<Addresses, Failure> {
         }
     })?;
     serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::new(Exit::Configuration, format!("`{}` is not what this program wrote: {error}", path.display()))
+        Failure::new(
+            Exit::Configuration,
+            format!("`{}` is not what this program wrote: {}", path.display(), plain::json(&error)),
+        )
     })
 }

@@ -56,12 +56,16 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Failed => "failed: the task did not succeed, or something broke",
-            Self::Usage => "the command line makes no sense",
+            Self::Usage => {
+                "the command line makes no sense, or a file that it names is not there, not what it should be, or there already"
+            }
             Self::Unreachable => "the controller does not answer",
             Self::Bug => "a defect of Postern's",
             Self::Store => "the store cannot be used",
             Self::Refused => "the controller refused",
-            Self::Configuration => "the configuration makes no sense",
+            Self::Configuration => {
+                "the configuration, the data directory, the store's key or the API token is not usable"
+            }
             Self::StoreInUse => "another process has the store",
         }
     }

@@ -1,10 +1,10 @@
 //! The reference controller: certificate authority, clusters, members, tasks. Small, but good enough for a pilot.
 //!
-//! - [`queue`], [`membership`], [`enrollment`], [`access`], [`rate`], [`rotation`]: what it decides, without I/O;
+//! - [`queue`], [`membership`], [`enrollment`], [`access`], [`rate`], [`root_rotation`]: what it decides, without I/O;
 //! - [`state`]: everything it knows, over a durable ledger;
 //! - [`dispatcher`]: the one owner of the state: persist, then speak;
 //! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP; [`door`]: who of them may be
-//!   connected, within [`limits`];
+//!   connected, within [`limits`]; `console`: the pages of the API for people;
 //! - [`audit`]: what was done, in a log that shows whether it was changed;
 //! - [`ca`]: certificates; [`client`] and `command`: the command line.
 
@@ -21,6 +21,7 @@ pub mod client;
 pub mod clock;
 mod command;
 pub mod config;
+mod console;
 pub mod dispatcher;
 pub mod door;
 pub mod enrollment;
@@ -33,11 +34,12 @@ mod pace;
 pub mod queue;
 pub mod random;
 pub mod rate;
-pub mod rotation;
+pub mod root_rotation;
 pub mod server;
 pub mod spawn;
 pub mod state;
 pub mod telemetry;
+pub mod traces;
 
 /// The whole program: parses the process's arguments and carries out the command.
 pub fn main() -> ExitCode {

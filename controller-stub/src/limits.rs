@@ -30,11 +30,27 @@ pub const LEAST: usize = 16 * 1024;
 pub const ANSWER_BUFFER: u32 = 64 * 1024;
 /// The most callers of the API at once. Whoever waits for an outcome is one of them, for up to 50 seconds.
 pub const MAX_CALLERS: usize = 256;
-/// The most requests of one token that are under way at once: half of all callers, and more than a submitter waits for.
-pub const MAX_UNDER_WAY: usize = MAX_CALLERS / 2;
-/// The most requests of all tokens below an administrator's: for administrators a quarter of the places is left, whatever
-/// others wait for, so that there is somebody who can revoke a token.
-pub const MAX_UNDER_WAY_BELOW: usize = MAX_CALLERS / 4 * 3;
+
+/// How many of something there may be at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Of one token.
+    pub of_token: usize,
+    /// Of all tokens.
+    pub all: usize,
+    /// Of all tokens below an administrator's.
+    pub below_administrators: usize,
+}
+
+/// The requests that are under way: of one token half of all callers, which is more than a submitter waits for. For
+/// administrators a quarter of the places is left, whatever others wait for, so that there is somebody who can revoke a
+/// token.
+pub const UNDER_WAY: Share =
+    Share { of_token: MAX_CALLERS / 2, all: MAX_CALLERS, below_administrators: MAX_CALLERS / 4 * 3 };
+/// Those of them that watch what changes, for as long as they like: some windows of a browser for each token, and each has the
+/// state look at what changed.
+pub const WATCHERS: Share =
+    Share { of_token: MAX_CALLERS / 16, all: MAX_CALLERS / 4, below_administrators: MAX_CALLERS / 16 * 3 };
 
 /// Descriptors that are not connections: the store, the spool, the runtime, payloads on their way.
 const OTHER_FILES: u64 = 512;

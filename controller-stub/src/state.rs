@@ -17,13 +17,17 @@ use crate::queue::{Config, Queue};
 pub mod api_tokens;
 mod attempts;
 pub mod audit;
+#[cfg(test)]
+mod bounds;
 mod certificates;
+pub mod changes;
 mod clusters;
 pub(crate) mod enroll;
 mod finished;
 #[cfg(test)]
 pub(crate) mod lab;
 pub mod ledger;
+pub mod log_levels;
 pub mod members;
 mod offers;
 pub mod origin;
@@ -34,6 +38,7 @@ mod refusal;
 mod reports;
 mod reseal;
 pub mod roots;
+pub mod served;
 mod sessions;
 pub mod streams;
 mod submit;
@@ -44,6 +49,7 @@ mod words;
 use api_tokens::{ApiTokens, Published};
 use attempts::Attempts;
 use audit::Audit;
+use changes::Changes;
 pub use finished::Retention;
 use ledger::{LedgerError, Write};
 use record::{
@@ -79,7 +85,7 @@ pub struct Settings {
 
 /// The most unfinished tasks: about 50 MiB of memory.
 const MAX_UNFINISHED: usize = 100_000;
-/// The most who may wait for tasks at once.
+/// The most who may wait for tasks at once: fifty times as many as the API has requests under way.
 const MAX_WAITERS: usize = 10_000;
 
 /// How a session is told things.
@@ -104,6 +110,8 @@ struct Member {
     record: MemberRecord,
     numbers: MemberNumbers,
     live: Option<sessions::Live>,
+    /// What it was last refused, or refused itself.
+    trouble: Option<members::TroubleView>,
 }
 
 /// What the controller knows, and what it decided but has not yet made durable.
@@ -117,6 +125,7 @@ pub struct State {
     tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
     api_tokens: ApiTokens,
     audit: Audit,
+    changes: Changes,
     members: BTreeMap<MemberId, Member>,
     systems: BTreeMap<SystemName, SystemRecord>,
     streams: BTreeMap<StreamId, StreamRecord>,
@@ -135,6 +144,10 @@ pub struct State {
     new_offers: BTreeMap<TaskId, Offer>,
     /// Finished tasks among `writes`.
     new_finished: BTreeMap<TaskId, TaskRecord>,
+    /// The spans of leases are told, so that what members tell can be part of them.
+    tells_leases: bool,
+    /// Tasks or members changed since it was last looked whether a member that drains is done.
+    may_be_drained: bool,
     /// Payloads whose files are to go once the ledger does not name them any more.
     forgotten: Vec<StreamId>,
 }
@@ -150,6 +163,7 @@ pub struct Turn {
     woken: Vec<oneshot::Sender<()>>,
     api_tokens: Option<Published>,
     audited: (watch::Sender<u64>, u64),
+    changed: (watch::Sender<u64>, u64),
 }
 
 impl Turn {
@@ -165,8 +179,9 @@ impl Turn {
 
     /// Whom a committed turn lets in, or no longer, holds from here on, and its lines may be written.
     pub fn publish(&self) {
-        let (newest, row) = &self.audited;
-        newest.send_if_modified(|it| std::mem::replace(it, *row) != *row);
+        for (newest, number) in [&self.audited, &self.changed] {
+            newest.send_if_modified(|it| std::mem::replace(it, *number) != *number);
+        }
         if let Some(published) = &self.api_tokens {
             published.publish();
         }
@@ -210,10 +225,10 @@ impl State {
         for record in records.members()? {
             queue.set_opener(record.id, reseal::opener(&record));
             let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
-            members.insert(record.id, Member { record, numbers, live: None });
+            members.insert(record.id, Member { record, numbers, live: None, trouble: None });
         }
         let mut finished = finished::Finished::new();
-        for task in records.tasks() {
+        for task in records.tasks(None) {
             let task = task?;
             match finished::place(&task) {
                 Some(place) => {
@@ -235,6 +250,7 @@ impl State {
             tokens: records.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
             api_tokens: ApiTokens::restore(records.api_tokens()?),
             audit: Audit::restore(records.audit_written()?, records.audit_rows()?),
+            changes: Changes::new(at.wall),
             systems: records.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             streams,
             inputs_of,
@@ -252,8 +268,15 @@ impl State {
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
+            tells_leases: false,
+            may_be_drained: true,
             forgotten: Vec::new(),
         })
+    }
+
+    /// From here on the spans of leases are told.
+    pub const fn tell_leases(&mut self) {
+        self.tells_leases = true;
     }
 
     /// Time passed.
@@ -289,6 +312,9 @@ impl State {
         self.collect_changes();
         self.notice_drained();
         self.new_offers.clear();
+        for write in &self.writes {
+            self.changes.note_write(write);
+        }
         let woken = std::mem::take(&mut self.new_finished)
             .into_keys()
             .flat_map(|task| {
@@ -306,12 +332,14 @@ impl State {
             woken,
             api_tokens: self.api_tokens.take_published(),
             audited: self.audit.newest(),
+            changed: self.changes.newest(),
         }
     }
 
     /// Takes over what the queue decided.
     fn collect_changes(&mut self) {
         for record in self.queue.take_changes() {
+            self.may_be_drained = true;
             if let Some(place) = finished::place(&record) {
                 self.finished.insert(place);
                 self.new_finished.insert(record.id, record.clone());

@@ -9,6 +9,7 @@
     reason = "this is a test lab: a broken expectation ends the test, and indexing JSON yields null"
 )]
 
+pub mod console;
 pub mod crash;
 pub mod cuts;
 pub mod demo;

@@ -144,6 +144,20 @@ impl Store {
         self.scan_prefix(table, &[])
     }
 
+    /// [`Store::scan`] over the keys that sort before `end`.
+    ///
+    /// # Errors
+    ///
+    /// Each item is an error of its own, as for [`Store::get`].
+    pub fn scan_below(
+        &self,
+        table: Table,
+        end: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> + use<> {
+        let keys = record::disk_key(table, &[])..record::disk_key(table, end);
+        self.opened(table, self.inner.db.range(keys))
+    }
+
     /// [`Store::scan`] over the keys that begin with `prefix`.
     ///
     /// # Errors
@@ -154,8 +168,16 @@ impl Store {
         table: Table,
         prefix: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> + use<> {
+        self.opened(table, self.inner.db.scan_prefix(record::disk_key(table, prefix)))
+    }
+
+    fn opened(
+        &self,
+        table: Table,
+        found: sled::Iter,
+    ) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> + use<> {
         let sealer = self.inner.sealer.clone();
-        self.inner.db.scan_prefix(record::disk_key(table, prefix)).map(move |item| {
+        found.map(move |item| {
             let (disk_key, found) = item.map_err(StoreError::engine("read"))?;
             let value = record::open(&sealer, Some(table.name()), &disk_key, &found)?;
             Ok((disk_key.get(1..).unwrap_or_default().to_vec(), value))
@@ -196,6 +218,24 @@ impl Store {
             .lookout
             .has_room_for(bytes)
             .map_err(StoreError::io("look at the free space of", &self.inner.directory))
+    }
+
+    /// How many bytes are free on the disk of the store.
+    ///
+    /// # Errors
+    ///
+    /// When the disk cannot be looked at.
+    pub fn free(&self) -> Result<u64, StoreError> {
+        self.inner.lookout.free().map_err(StoreError::io("look at the free space of", &self.inner.directory))
+    }
+
+    /// How many bytes the engine says that its files have.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot look.
+    pub fn size(&self) -> Result<u64, StoreError> {
+        self.inner.db.size_on_disk().map_err(StoreError::engine("measure"))
     }
 
     /// Which life of the store this is.

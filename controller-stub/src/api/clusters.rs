@@ -2,15 +2,18 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::{ClusterName, MemberId};
 use serde::{Deserialize, Serialize};
 
+use super::asked::{Path, Query};
 use super::auth::Caller;
 use super::fields::Fields;
+use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::enrollment::NewToken;
+use crate::state::record::ClusterRecord;
 
 /// A cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -19,6 +22,12 @@ pub struct ClusterView {
     pub name: ClusterName,
     /// When it was made, in milliseconds since 1970.
     pub created: u64,
+}
+
+impl From<&ClusterRecord> for ClusterView {
+    fn from(it: &ClusterRecord) -> Self {
+        Self { name: it.name.clone(), created: it.created.0 }
+    }
 }
 
 /// A token that was just made. It cannot be shown again.
@@ -54,14 +63,13 @@ pub struct KeyView {
     pub public: SealingPublicKey,
 }
 
-pub(super) async fn list(State(api): State<Api>) -> Result<Json<Vec<ClusterView>>, Problem> {
-    let clusters = api
-        .desk
-        .look(|state, _| {
-            state.clusters().map(|it| ClusterView { name: it.name.clone(), created: it.created.0 }).collect()
-        })
-        .await?;
-    Ok(Json(clusters))
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Page<ClusterView>>, Problem> {
+    let part: Part<ClusterName> = Part::of("clusters", wanted)?;
+    let look = move |state: &crate::state::State, _| part.cut(state.clusters(), |it| it.name.clone()).map(Into::into);
+    Ok(Json(api.desk.look(look).await?))
 }
 
 pub(super) async fn create(State(api): State<Api>, caller: Caller, body: Bytes) -> Result<Json<ClusterView>, Problem> {
@@ -70,11 +78,10 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, body: Bytes) 
     fields.finish()?;
     let on = name.to_string();
     let made = api.desk.act(&caller, on, move |state, at| state.create_cluster(name, at)).await?;
-    Ok(Json(ClusterView { name: made.name, created: made.created.0 }))
+    Ok(Json(ClusterView::from(&made)))
 }
 
-pub(super) async fn keys(State(api): State<Api>, Path(cluster): Path<String>) -> Result<Json<KeysView>, Problem> {
-    let cluster = parse_cluster(&cluster)?;
+pub(super) async fn keys(State(api): State<Api>, Path(cluster): Path<ClusterName>) -> Result<Json<KeysView>, Problem> {
     let of = cluster.clone();
     let members = api.desk.look(move |state, _| state.sealing_keys(&of)).await??;
     let view = |(member, public): (MemberId, SealingPublicKey)| KeyView { member, id: public.id().to_string(), public };
@@ -101,8 +108,4 @@ pub(super) async fn create_token(
         expires: made.record.expires.0,
         token: made.text.expose().to_owned(),
     }))
-}
-
-pub(super) fn parse_cluster(text: &str) -> Result<ClusterName, Problem> {
-    text.parse().map_err(|error: postern_protocol::id::InvalidId| Problem::field("cluster", error.to_string()))
 }

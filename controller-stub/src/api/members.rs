@@ -1,92 +1,70 @@
 //! `/v1/members` and what can be done with them.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use postern_protocol::MemberId;
+use axum::extract::State;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use postern_protocol::{ClusterName, MemberId};
 use serde::Deserialize;
 
+use super::asked::{Both, Path, Query};
 use super::auth::Caller;
-use super::clusters::parse_cluster;
+use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::membership::Action;
 use crate::state::members::MemberView;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Which {
-    cluster: Option<String>,
+    /// Of this cluster only.
+    cluster: Option<ClusterName>,
 }
 
-pub(super) async fn list(State(api): State<Api>, Query(which): Query<Which>) -> Result<Json<Vec<MemberView>>, Problem> {
-    let cluster = which.cluster.map(|it| parse_cluster(&it)).transpose()?;
-    Ok(Json(api.desk.look(move |state, _| state.members(cluster.as_ref())).await?))
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(Both(which, wanted)): Query<Both<Which, Wanted>>,
+) -> Result<Json<Page<MemberView>>, Problem> {
+    let list = which.cluster.as_ref().map_or_else(|| "members".to_owned(), |it| format!("members of {it}"));
+    let part: Part<MemberId> = Part::of(list, wanted)?;
+    let look = move |state: &crate::state::State, _| part.cut(state.members(which.cluster.as_ref()), |it| it.id);
+    Ok(Json(api.desk.look(look).await?))
 }
 
-pub(super) async fn show(State(api): State<Api>, Path(member): Path<String>) -> Result<Json<MemberView>, Problem> {
-    let member = parse_member(&member)?;
+pub(super) async fn show(State(api): State<Api>, Path(member): Path<MemberId>) -> Result<Json<MemberView>, Problem> {
     Ok(Json(api.desk.look(move |state, _| state.member(member)).await??))
 }
 
 pub(super) async fn remove(
     State(api): State<Api>,
     caller: Caller,
-    Path(member): Path<String>,
+    Path(member): Path<MemberId>,
 ) -> Result<Json<MemberView>, Problem> {
-    let member = parse_member(&member)?;
     Ok(Json(api.desk.act(&caller, member.to_string(), move |state, at| state.remove_member(member, at)).await?))
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct How {
+    /// Disables at once: what the member holds goes to others as soon as that is safe.
     hard: Option<bool>,
 }
 
-pub(super) async fn approve(
-    api: State<Api>,
-    caller: Caller,
-    member: Path<String>,
-    how: Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Approve, &how).await
+/// What does this with a member.
+pub(super) fn act(
+    action: Action,
+) -> impl Fn(State<Api>, Caller, Path<MemberId>, Query<How>) -> BoxFuture<'static, Result<Json<MemberView>, Problem>> + Clone
+{
+    move |State(api), caller, Path(member), Query(how)| {
+        async move { act_on(&api, &caller, member, action, &how).await }.boxed()
+    }
 }
 
-pub(super) async fn revoke(
-    api: State<Api>,
-    caller: Caller,
-    member: Path<String>,
-    how: Query<How>,
+async fn act_on(
+    api: &Api,
+    caller: &Caller,
+    member: MemberId,
+    action: Action,
+    how: &How,
 ) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Revoke, &how).await
-}
-
-pub(super) async fn enable(
-    api: State<Api>,
-    caller: Caller,
-    member: Path<String>,
-    how: Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Enable, &how).await
-}
-
-pub(super) async fn drain(
-    api: State<Api>,
-    caller: Caller,
-    member: Path<String>,
-    how: Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Drain, &how).await
-}
-
-pub(super) async fn disable(
-    api: State<Api>,
-    caller: Caller,
-    member: Path<String>,
-    how: Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, &member, Action::Disable, &how).await
-}
-
-async fn act(api: &Api, caller: &Caller, member: &str, action: Action, how: &How) -> Result<Json<MemberView>, Problem> {
-    let member = parse_member(member)?;
     let (action, on) = match how.hard {
         None | Some(false) => (action, member.to_string()),
         Some(true) if action == Action::Disable => (Action::DisableHard, format!("{member}, hard")),
@@ -99,8 +77,4 @@ async fn act(api: &Api, caller: &Caller, member: &str, action: Action, how: &How
             api.desk.take_away(caller, on, work).await?
         }
     }))
-}
-
-fn parse_member(text: &str) -> Result<MemberId, Problem> {
-    text.parse().map_err(|error: postern_protocol::id::InvalidId| Problem::field("member", error.to_string()))
 }

@@ -11,9 +11,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 
 use super::auth::Caller;
-use super::{Api, Problem, ca, clusters, members, outbox, problem, status, streams, systems, tasks, tokens};
+use super::{Api, Problem, ca, clusters, events, members, outbox, problem, status, streams, systems, tasks, tokens};
 use crate::access::Role;
 use crate::access::Role::{Administrator, Operator, Viewer};
+use crate::membership::Action::{Approve, Disable, Drain, Enable, Revoke};
 
 /// The largest JSON body: the largest task is about 90 KiB, a third more in base64.
 const MAX_BODY: usize = 256 * 1024;
@@ -67,6 +68,7 @@ const UPLOAD: Verb = Verb { name: "POST", filter: MethodFilter::POST, body: Body
 fn routes() -> Routes {
     Routes::new()
         .on(GET, "/v1/status", Viewer, "status.show", status::show)
+        .on(GET, "/v1/whoami", Viewer, "caller.show", tokens::whoami)
         .on(GET, "/v1/ca", Viewer, "ca.show", ca::show)
         .on(POST, "/v1/ca/rotation/{step}", Administrator, "ca.rotate", ca::rotate)
         .on(GET, "/v1/clusters", Viewer, "cluster.list", clusters::list)
@@ -78,11 +80,11 @@ fn routes() -> Routes {
         .on(GET, "/v1/members/{member}", Viewer, "member.show", members::show)
         .on(DELETE, "/v1/members/{member}", Administrator, "member.remove", members::remove)
         // Who belongs to the cluster is an administrator's to say; who works now, and who rests, an operator's.
-        .on(POST, "/v1/members/{member}/approve", Administrator, "member.approve", members::approve)
-        .on(POST, "/v1/members/{member}/revoke", Administrator, "member.revoke", members::revoke)
-        .on(POST, "/v1/members/{member}/enable", Operator, "member.enable", members::enable)
-        .on(POST, "/v1/members/{member}/drain", Operator, "member.drain", members::drain)
-        .on(POST, "/v1/members/{member}/disable", Operator, "member.disable", members::disable)
+        .on(POST, "/v1/members/{member}/approve", Administrator, "member.approve", members::act(Approve))
+        .on(POST, "/v1/members/{member}/revoke", Administrator, "member.revoke", members::act(Revoke))
+        .on(POST, "/v1/members/{member}/enable", Operator, "member.enable", members::act(Enable))
+        .on(POST, "/v1/members/{member}/drain", Operator, "member.drain", members::act(Drain))
+        .on(POST, "/v1/members/{member}/disable", Operator, "member.disable", members::act(Disable))
         // Outcomes, which only members tell otherwise.
         .on(POST, "/v1/outbox", Administrator, "outbox.hand_in", outbox::hand_in)
         .on(GET, "/v1/systems", Viewer, "system.list", systems::list)
@@ -91,6 +93,8 @@ fn routes() -> Routes {
         .on(POST, "/v1/systems/{system}", Administrator, "system.edit", systems::edit)
         .on(DELETE, "/v1/systems/{system}", Administrator, "system.remove", systems::remove)
         .on(POST, "/v1/systems/{system}/associate", Administrator, "system.associate", systems::associate)
+        .on(POST, "/v1/systems/{system}/log-level", Operator, "system.log_level", systems::log_level)
+        .on(GET, "/v1/events", Viewer, "events.watch", events::watch)
         // What viewers are shown of a task lacks its sealed outputs, see `tasks::seen_by`.
         .on(GET, "/v1/tasks", Viewer, "task.list", tasks::list)
         .on(GET, "/v1/tasks/{task}", Viewer, "task.show", tasks::show)

@@ -6,22 +6,23 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use postern_protocol::StreamId;
 use postern_protocol::message::v1::StreamRef;
+use postern_protocol::{StreamId, TaskId};
 use postern_store::{Spool, SpoolError, SpoolReader, SpoolWriter};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::asked::{Path, Query};
 use super::auth::Caller;
-use super::tasks::parse_task;
 use super::{Api, Problem};
 use crate::dispatcher::Stopped;
+use crate::spawn::blocking;
 use crate::state::ledger::spool_id;
 use crate::state::streams::MAX_STREAM;
 use crate::{clock, hex, random};
@@ -92,7 +93,7 @@ async fn take_in(api: Api, caller: Caller, stream: StreamRef, body: Body) -> Res
     // Whether a controller that stops knows the payload is not known; at its next start it removes those it does not.
     if taken_in.as_ref().is_err_and(|it| it.status != StatusCode::SERVICE_UNAVAILABLE) {
         let spool = api.spool.clone();
-        let _ = tokio::task::spawn_blocking(move || spool.delete(spool_id(stream.id))).await;
+        let _ = blocking(move || spool.delete(spool_id(stream.id))).await;
     }
     taken_in
 }
@@ -113,7 +114,7 @@ async fn receive(spool: &Spool, stream: StreamRef, body: Body, over: &Cancellati
     if over.is_cancelled() {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token was revoked or ran out during the upload"));
     }
-    blocking(move || writer.finish(&stream.sha256)).await
+    Ok(blocking(move || writer.finish(&stream.sha256)).await?)
 }
 
 fn append(mut writer: SpoolWriter, piece: &[u8]) -> Result<SpoolWriter, SpoolError> {
@@ -125,9 +126,8 @@ fn append(mut writer: SpoolWriter, piece: &[u8]) -> Result<SpoolWriter, SpoolErr
 pub(super) async fn results(
     State(api): State<Api>,
     caller: Caller,
-    Path(task): Path<String>,
+    Path(task): Path<TaskId>,
 ) -> Result<Response, Problem> {
-    let task = parse_task(&task)?;
     let view = api.desk.look(move |state, _| state.task(task)).await??;
     if view.outcome.is_none() {
         return Err(Problem::new(
@@ -174,11 +174,8 @@ pub(super) fn check_space(data_dir: &FilePath, length: u64) -> Result<(), Proble
     ))
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
-) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(work).await.expect("the spool does not panic");
-    done.map_err(|error| {
+impl From<SpoolError> for Problem {
+    fn from(error: SpoolError) -> Self {
         let status = match &error {
             SpoolError::Mismatch(_) | SpoolError::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             SpoolError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
@@ -187,6 +184,6 @@ async fn blocking<T: Send + 'static>(
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        Problem::new(status, error.to_string())
-    })
+        Self::new(status, error.to_string())
+    }
 }

@@ -4,51 +4,68 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
 use data_encoding::BASE64;
 use postern_protocol::message::v1::Mode;
 use postern_protocol::seal::SealedField;
 use postern_protocol::signature::{SignatureView, TaskSignature};
+use postern_protocol::trace::TraceContext;
 use postern_protocol::{SystemName, TaskId, TaskKind, TaskRequest, codec};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::asked::{Both, Path, Query};
 use super::auth::Caller;
 use super::fields::{Fields, in_clear, is_secret};
+use super::page::{Page, Part, Wanted};
 use super::streams::check_space;
 use super::{Api, Problem};
 use crate::access::Role;
+use crate::state::record::StateName;
 use crate::state::tasks::{Filter, OpaqueView, TaskView};
 use crate::state::{Resealing, Submission};
+use crate::{clock, traces};
 
 /// How long a request may wait for an outcome: less than what proxies usually allow.
 const LONGEST_WAIT: Duration = Duration::from_secs(50);
 /// How long a synchronous submission waits unless it says otherwise.
 const USUAL_WAIT: u64 = 30;
 const USUAL_PRIORITY: u8 = 100;
-const USUAL_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1000;
 /// Beyond a year a deadline is a mistake.
 const MAX_DEADLINE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 pub(super) async fn submit(
     State(api): State<Api>,
     caller: Caller,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<TaskView>), Problem> {
-    let size = body.len();
-    let (submission, wait) = read_submission(&body)?;
+    let (size, begun) = (body.len(), clock::wall());
+    let (mut submission, wait) = read_submission(&body)?;
+    submission.trace = trace(&api, &headers, submission.id);
     check_space(&api.data_dir, 0)?;
     let (id, mode) = (submission.id, submission.mode);
+    let told = api.spans.as_ref().zip(submission.trace);
     let on = format!("{id} {} of {}", submission.request.kind(), submission.system);
     api.desk.act_told(size, &caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
+    if let Some((spans, trace)) = told {
+        spans.record(traces::submission(id, trace, begun, clock::wall()));
+    }
     if mode == Mode::Sync {
         wait_for(&api, id, Duration::from_secs(wait)).await?;
     }
-    let view = seen_by(&caller, api.desk.look(move |state, _| state.task(id)).await??);
+    let view = seen_by(caller.role(), api.desk.look(move |state, _| state.task(id)).await??);
     let status = if view.outcome.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(view)))
+}
+
+/// The trace that a task belongs to: that of the request, or its own if traces are told here. A header that makes no sense
+/// is as good as none, as its recommendation has it.
+fn trace(api: &Api, headers: &HeaderMap, task: TaskId) -> Option<TraceContext> {
+    let header = headers.get("traceparent").and_then(|it| it.to_str().ok());
+    let own = || api.spans.is_some().then(|| TraceContext::of_task(task));
+    header.and_then(TraceContext::from_traceparent).or_else(own)
 }
 
 /// The task of a body, and for how many seconds its outcome is waited for.
@@ -78,6 +95,7 @@ fn submission(fields: &mut Fields) -> Result<Submission, Problem> {
         streams: fields.optional("streams")?.unwrap_or_default(),
         requester: fields.optional("requester")?,
         signature: signature(fields, deadline)?,
+        trace: None,
         origin: fields.optional("origin")?.unwrap_or_default(),
         mode: fields.optional("mode")?.unwrap_or(Mode::Async),
         priority: fields.optional("priority")?.unwrap_or(USUAL_PRIORITY),
@@ -122,30 +140,29 @@ fn open_envelope(opaque: &OpaqueView) -> Result<SealedField, Problem> {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Which {
-    system: Option<String>,
-    state: Option<String>,
-    before: Option<String>,
-    limit: Option<usize>,
+    /// Of this system only.
+    system: Option<SystemName>,
+    /// In this state only.
+    state: Option<StateName>,
 }
 
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
-    Query(which): Query<Which>,
-) -> Result<Json<Vec<TaskView>>, Problem> {
-    let invalid =
-        |field: &'static str| move |error: postern_protocol::id::InvalidId| Problem::field(field, error.to_string());
-    let system: Option<SystemName> = which.system.map(|it| it.parse()).transpose().map_err(invalid("system"))?;
-    let before = which.before.map(|it| it.parse()).transpose().map_err(invalid("before"))?;
-    let limit = which.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT);
-    let filter = Filter { system, state: which.state, before, limit };
+    Query(Both(which, wanted)): Query<Both<Which, Wanted>>,
+) -> Result<Json<Page<TaskView>>, Problem> {
+    let system = which.system.as_ref().map(|it| format!(" of {it}")).unwrap_or_default();
+    let state = which.state.map(|it| format!(" in {it:?}")).unwrap_or_default();
+    let part: Part<TaskId> = Part::of(format!("tasks{system}{state}"), wanted)?;
+    let filter = Filter { system: which.system, state: which.state, before: part.after, limit: part.limit };
     let found = api.desk.look(move |state, _| state.tasks(&filter)).await??;
-    Ok(Json(found.into_iter().map(|it| seen_by(&caller, it)).collect()))
+    let next = found.more_behind.map(|last| part.cursor(&last));
+    Ok(Json(Page { items: found.tasks.into_iter().map(|it| seen_by(caller.role(), it)).collect(), next }))
 }
 
 /// What a caller is shown of a task: viewers nothing that is sealed, which is nobody's but the requester's.
-fn seen_by(caller: &Caller, mut view: TaskView) -> TaskView {
-    if caller.role() < Role::Operator {
+pub(super) fn seen_by(role: Role, mut view: TaskView) -> TaskView {
+    if role < Role::Operator {
         view.sealed.clear();
     }
     view
@@ -154,28 +171,25 @@ fn seen_by(caller: &Caller, mut view: TaskView) -> TaskView {
 pub(super) async fn show(
     State(api): State<Api>,
     caller: Caller,
-    Path(task): Path<String>,
+    Path(task): Path<TaskId>,
 ) -> Result<Json<TaskView>, Problem> {
-    let task = parse_task(&task)?;
-    Ok(Json(seen_by(&caller, api.desk.look(move |state, _| state.task(task)).await??)))
+    Ok(Json(seen_by(caller.role(), api.desk.look(move |state, _| state.task(task)).await??)))
 }
 
 pub(super) async fn cancel(
     State(api): State<Api>,
     caller: Caller,
-    Path(task): Path<String>,
+    Path(task): Path<TaskId>,
 ) -> Result<Json<TaskView>, Problem> {
-    let task = parse_task(&task)?;
     Ok(Json(api.desk.take_away(&caller, task.to_string(), move |state, at| state.cancel_task(task, at)).await?))
 }
 
 pub(super) async fn reseal(
     State(api): State<Api>,
     caller: Caller,
-    Path(task): Path<String>,
+    Path(task): Path<TaskId>,
     body: Bytes,
 ) -> Result<Json<TaskView>, Problem> {
-    let task = parse_task(&task)?;
     let resealing = resealing(&body)?;
     check_space(&api.data_dir, 0)?;
     let on = task.to_string();
@@ -203,12 +217,11 @@ pub(super) struct Patience {
 pub(super) async fn wait(
     State(api): State<Api>,
     caller: Caller,
-    Path(task): Path<String>,
+    Path(task): Path<TaskId>,
     Query(patience): Query<Patience>,
 ) -> Result<Json<TaskView>, Problem> {
-    let task = parse_task(&task)?;
     wait_for(&api, task, Duration::from_secs(patience.secs.unwrap_or(USUAL_WAIT))).await?;
-    Ok(Json(seen_by(&caller, api.desk.look(move |state, _| state.task(task)).await??)))
+    Ok(Json(seen_by(caller.role(), api.desk.look(move |state, _| state.task(task)).await??)))
 }
 
 async fn wait_for(api: &Api, task: TaskId, patience: Duration) -> Result<(), Problem> {
@@ -219,10 +232,6 @@ async fn wait_for(api: &Api, task: TaskId, patience: Duration) -> Result<(), Pro
         () = tokio::time::sleep(patience.min(LONGEST_WAIT)) => (),
     }
     Ok(())
-}
-
-pub(super) fn parse_task(text: &str) -> Result<TaskId, Problem> {
-    text.parse().map_err(|error: postern_protocol::id::InvalidId| Problem::field("task", error.to_string()))
 }
 
 #[cfg(test)]

@@ -4,19 +4,34 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use postern_protocol::id::ApiTokenName;
+use axum::extract::State;
+use postern_protocol::id::{ApiTokenId, ApiTokenName};
+use postern_protocol::time::UnixMillis;
 use postern_store::private;
 use serde::{Deserialize, Serialize};
 
+use super::asked::{Path, Query};
 use super::auth::Caller;
 use super::fields::Fields;
+use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::access::{Made, Role};
 use crate::state::api_tokens::{ApiTokenView, BOOTSTRAP};
 
 /// The longest life that is meant: beyond ten years it is a mistake.
 const MAX_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
+/// Whoever calls.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CallerView {
+    /// What the token is called.
+    pub name: ApiTokenName,
+    /// What it is good for.
+    pub role: Role,
+    /// When it runs out, if it does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires: Option<UnixMillis>,
+}
 
 /// A token that was just made. Its text cannot be shown again.
 #[derive(Clone, Serialize, Deserialize)]
@@ -28,8 +43,16 @@ pub struct NewApiTokenView {
     pub token: String,
 }
 
-pub(super) async fn list(State(api): State<Api>) -> Result<Json<Vec<ApiTokenView>>, Problem> {
-    Ok(Json(api.desk.look(crate::state::State::api_tokens).await?))
+pub(super) async fn whoami(caller: Caller) -> Json<CallerView> {
+    Json(caller.view())
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Page<ApiTokenView>>, Problem> {
+    let part: Part<ApiTokenId> = Part::of("api-tokens", wanted)?;
+    Ok(Json(api.desk.look(move |state, at| part.cut(state.api_tokens(at), |it| it.id)).await?))
 }
 
 pub(super) async fn create(

@@ -8,7 +8,7 @@ use postern_protocol::id::ApiTokenId;
 
 use super::Problem;
 use crate::access::Role;
-use crate::limits::{MAX_UNDER_WAY, MAX_UNDER_WAY_BELOW};
+use crate::limits::{Share, UNDER_WAY, WATCHERS};
 
 /// After how many seconds to ask again: a request that waits for an outcome ends within a minute, most others at once.
 const AGAIN: u64 = 1;
@@ -16,30 +16,52 @@ const AGAIN: u64 = 1;
 #[derive(Debug, Default)]
 struct Counts {
     by_token: BTreeMap<ApiTokenId, usize>,
+    all: usize,
     below_administrators: usize,
 }
 
-/// The requests that are under way. Clones are the same count.
-#[derive(Debug, Clone, Default)]
-pub(super) struct UnderWay(Arc<Mutex<Counts>>);
+/// The requests of a kind that are under way. Clones are the same count.
+#[derive(Debug, Clone)]
+pub(super) struct UnderWay {
+    /// What they are called.
+    what: &'static str,
+    share: Share,
+    counts: Arc<Mutex<Counts>>,
+}
 
 impl UnderWay {
+    /// Of every kind.
+    pub(super) fn requests() -> Self {
+        Self { what: "requests", share: UNDER_WAY, counts: Arc::default() }
+    }
+
+    /// Those that watch what changes.
+    pub(super) fn watchers() -> Self {
+        Self { what: "watchers", share: WATCHERS, counts: Arc::default() }
+    }
+
     /// Counts a request of this token until what is returned is dropped, if it is not one too many.
     pub(super) fn begin(&self, token: ApiTokenId, role: Role) -> Result<Begun, Problem> {
+        let Share { of_token, all, below_administrators } = self.share;
         let is_below = role < Role::Administrator;
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_token = counts.by_token.get(&token).copied().unwrap_or_default();
-        if of_token >= MAX_UNDER_WAY {
-            return Err(too_many(&format!("{MAX_UNDER_WAY} requests of this token are under way")));
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = counts.by_token.get(&token).copied().unwrap_or_default();
+        let what = self.what;
+        if mine >= of_token {
+            return Err(too_many(&format!("{of_token} {what} of this token are under way")));
         }
-        if is_below && counts.below_administrators >= MAX_UNDER_WAY_BELOW {
+        if is_below && counts.below_administrators >= below_administrators {
             return Err(too_many(&format!(
-                "{MAX_UNDER_WAY_BELOW} requests are under way, and what is left is for administrators"
+                "{below_administrators} {what} are under way, and what is left is for administrators"
             )));
         }
-        counts.by_token.insert(token, of_token + 1);
+        if counts.all >= all {
+            return Err(too_many(&format!("{all} {what} are under way")));
+        }
+        counts.by_token.insert(token, mine + 1);
+        counts.all += 1;
         counts.below_administrators += usize::from(is_below);
-        Ok(Begun { counts: self.clone(), token, is_below })
+        Ok(Begun { counts: self.counts.clone(), token, is_below })
     }
 }
 
@@ -51,14 +73,15 @@ fn too_many(what: &str) -> Problem {
 /// A request that is under way.
 #[derive(Debug)]
 pub(super) struct Begun {
-    counts: UnderWay,
+    counts: Arc<Mutex<Counts>>,
     token: ApiTokenId,
     is_below: bool,
 }
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        let mut counts = self.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.all -= 1;
         counts.below_administrators -= usize::from(self.is_below);
         let left = counts.by_token.remove(&self.token).unwrap_or_default().saturating_sub(1);
         if left > 0 {

@@ -20,7 +20,7 @@ pub(super) async fn run(reach: &Reach, command: ApiTokenCommand) -> Result<(), F
             output::say(&made.token);
         }
         ApiTokenCommand::List => {
-            let tokens: Vec<ApiTokenView> = client.get("/v1/api-tokens").await?;
+            let tokens: Vec<ApiTokenView> = client.list("/v1/api-tokens", usize::MAX).await?;
             if reach.json {
                 return output::json(&tokens);
             }

@@ -21,7 +21,7 @@ pub(super) async fn run(reach: &Reach, command: ClusterCommand) -> Result<(), Fa
             ));
         }
         ClusterCommand::List => {
-            let clusters: Vec<ClusterView> = client.get("/v1/clusters").await?;
+            let clusters: Vec<ClusterView> = client.list("/v1/clusters", usize::MAX).await?;
             if reach.json {
                 return output::json(&clusters);
             }

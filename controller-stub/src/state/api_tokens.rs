@@ -88,9 +88,14 @@ impl Known {
         })
     }
 
-    /// Whether this is the token, and still good. If so, that is its latest use.
+    /// Whether this is the token, and still good.
     pub fn admits(&self, presented: &Presented, wall: UnixMillis) -> bool {
-        let good = self.hash.is_of(presented) && !has_run_out(self.expires, wall) && !self.over.is_cancelled();
+        self.hash.is_of(presented) && self.is_good(wall)
+    }
+
+    /// Whether it is still good, for whoever showed it before. If so, that is its latest use.
+    pub fn is_good(&self, wall: UnixMillis) -> bool {
+        let good = !has_run_out(self.expires, wall) && !self.over.is_cancelled();
         if good {
             self.used.fetch_max(wall.0, Ordering::Relaxed);
         }
@@ -100,6 +105,11 @@ impl Known {
     /// Cancelled once the token is revoked or has run out: whatever it asked for ends.
     pub const fn over(&self) -> &CancellationToken {
         &self.over
+    }
+
+    /// When it runs out, if it does.
+    pub const fn expires(&self) -> Option<UnixMillis> {
+        self.expires
     }
 
     fn last_used(&self) -> Option<UnixMillis> {
@@ -270,8 +280,8 @@ impl State {
     }
 
     /// Every token that was not revoked, those that ran out included.
-    pub fn api_tokens(&self, at: Moment) -> Vec<ApiTokenView> {
-        self.api_tokens.records.values().map(|it| self.api_tokens.view(it, at.wall)).collect()
+    pub fn api_tokens(&self, at: Moment) -> impl Iterator<Item = ApiTokenView> {
+        self.api_tokens.records.values().map(move |it| self.api_tokens.view(it, at.wall))
     }
 
     /// Whether a new token for the first administrator is to be made: nobody is one any more, the file was emptied to ask

@@ -148,7 +148,7 @@ mod tests {
             state.tick(now);
             ledger.commit(state.end_turn().writes).await.unwrap();
         }
-        let mut left: Vec<_> = ledger.tasks().map(Result::unwrap).collect();
+        let mut left: Vec<_> = ledger.tasks(None).map(Result::unwrap).collect();
         left.reverse();
         left
     }

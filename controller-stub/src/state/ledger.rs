@@ -239,8 +239,12 @@ impl Records for Ledger {
         self.one(TASKS, id.as_bytes())
     }
 
-    fn tasks(&self) -> Listed<'_, TaskRecord> {
-        Box::new(self.store.scan(TASKS).rev().map(|item| parse(TASKS, &item?.1)))
+    fn tasks(&self, before: Option<TaskId>) -> Listed<'_, TaskRecord> {
+        let parsed = |item: Result<(Vec<u8>, Vec<u8>), StoreError>| parse(TASKS, &item?.1);
+        match before {
+            None => Box::new(self.store.scan(TASKS).rev().map(parsed)),
+            Some(before) => Box::new(self.store.scan_below(TASKS, before.as_bytes()).rev().map(parsed)),
+        }
     }
 
     fn offer(&self, id: TaskId) -> Result<Option<Offer>, LedgerError> {
@@ -381,8 +385,10 @@ mod tests {
         let writes: Vec<Write> = (0..1_000).map(|number| Write::Task(task(number))).collect();
         assert!(ledger.batches(&writes).unwrap().len() > 1);
         ledger.commit(writes).await.unwrap();
-        assert_eq!(ledger.tasks().count(), 1_000);
-        assert_eq!(ledger.tasks().next().unwrap().unwrap(), task(999), "the newest first");
+        assert_eq!(ledger.tasks(None).count(), 1_000);
+        assert_eq!(ledger.tasks(None).next().unwrap().unwrap(), task(999), "the newest first");
+        let older = ledger.tasks(Some(task(7).id)).map(Result::unwrap).collect::<Vec<_>>();
+        assert_eq!(older, (0..7).rev().map(task).collect::<Vec<_>>());
     }
 
     /// A record that does not fit its place ends the controller: whatever is kept with a task has a bound.

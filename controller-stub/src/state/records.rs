@@ -45,8 +45,8 @@ pub trait Records: Send {
     /// A task.
     fn task(&self, id: TaskId) -> Result<Option<TaskRecord>, LedgerError>;
 
-    /// Tasks, the newest first.
-    fn tasks(&self) -> Listed<'_, TaskRecord>;
+    /// Tasks, the newest first, all of them or those that are older than one.
+    fn tasks(&self, before: Option<TaskId>) -> Listed<'_, TaskRecord>;
 
     /// What a task is to do.
     fn offer(&self, id: TaskId) -> Result<Option<Offer>, LedgerError>;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::origin::Origin;
-use super::record::{ObservationRecord, TaskRecord, TaskState};
+use super::record::{ObservationRecord, StateName, TaskRecord, TaskState};
 use super::{MAX_WAITERS, Refusal, RefusalKind, State, ToSession, reseal};
 use crate::clock::Moment;
 use crate::queue::Cancelled;
@@ -128,11 +128,20 @@ pub struct Filter {
     /// Of this system only.
     pub system: Option<SystemName>,
     /// In this state only.
-    pub state: Option<String>,
+    pub state: Option<StateName>,
     /// Older than this one.
     pub before: Option<TaskId>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// What was found of them.
+#[derive(Debug)]
+pub struct Found {
+    /// The tasks.
+    pub tasks: Vec<TaskView>,
+    /// The last that was looked at, when there are older ones.
+    pub more_behind: Option<TaskId>,
 }
 
 impl State {
@@ -143,26 +152,33 @@ impl State {
     }
 
     /// Tasks, the newest first.
-    pub fn tasks(&self, filter: &Filter) -> Result<Vec<TaskView>, Refusal> {
+    pub fn tasks(&self, filter: &Filter) -> Result<Found, Refusal> {
         /// How many records one request may look through: some tens of milliseconds of the owner's time.
         const MAX_SCANNED: usize = 5_000;
-        let mut found = Vec::new();
-        for record in self.records.tasks().take(MAX_SCANNED) {
+        let mut found = Found { tasks: Vec::new(), more_behind: None };
+        let mut last = None;
+        for (number, record) in self.records.tasks(filter.before).enumerate() {
+            if number >= MAX_SCANNED || found.tasks.len() >= filter.limit {
+                found.more_behind = last;
+                break;
+            }
             let record = record?;
-            let wanted = filter.system.as_ref().is_none_or(|it| *it == record.system)
-                && filter.before.is_none_or(|it| record.id < it);
-            if !wanted {
+            last = Some(record.id);
+            if filter.system.as_ref().is_some_and(|it| *it != record.system) {
                 continue;
             }
             let record = self.any_task(record.id)?.unwrap_or(record);
-            if filter.state.as_ref().is_none_or(|it| *it == record.state.name()) {
-                found.push(self.task_view(&record)?);
-            }
-            if found.len() >= filter.limit {
-                break;
+            if filter.state.is_none_or(|it| it == record.state.named()) {
+                found.tasks.push(self.task_view(&record)?);
             }
         }
         Ok(found)
+    }
+
+    /// How far an unfinished task is.
+    pub fn progress(&self, id: TaskId) -> Option<ProgressView> {
+        let it = self.progress.get(&id)?;
+        Some(ProgressView { done: it.done, total: it.total, phase: it.phase.to_string() })
     }
 
     /// Somebody wants a task cancelled.
@@ -183,14 +199,31 @@ impl State {
             let _ = done.send(());
             return Ok(waiter);
         }
-        let waiting: usize = self.waiters.values().map(Vec::len).sum();
-        if waiting >= MAX_WAITERS {
-            return Err(Refusal::new(RefusalKind::Overloaded, "too many requests wait for tasks: try again later"));
+        if self.waiting() >= MAX_WAITERS {
+            self.forget_who_left();
+        }
+        if self.waiting() >= MAX_WAITERS {
+            return Err(Refusal::new(
+                RefusalKind::Overloaded,
+                format!("{MAX_WAITERS} requests wait for tasks: ask again later, or look without waiting"),
+            ));
         }
         let waiters = self.waiters.entry(id).or_default();
         waiters.retain(|it| !it.is_closed());
         waiters.push(done);
         Ok(waiter)
+    }
+
+    fn waiting(&self) -> usize {
+        self.waiters.values().map(Vec::len).sum()
+    }
+
+    /// Whoever waited for a task and gave up counts until somebody else waits for it, or until this.
+    fn forget_who_left(&mut self) {
+        self.waiters.retain(|_, waiters| {
+            waiters.retain(|it| !it.is_closed());
+            !waiters.is_empty()
+        });
     }
 
     fn task_view(&self, record: &TaskRecord) -> Result<TaskView, Refusal> {
@@ -214,7 +247,6 @@ impl State {
             Some(finish) if finish.member.is_some() => self.report_of(record.id, finish.epoch)?,
             _ => None,
         };
-        let progress = self.progress.get(&record.id).filter(|_| finish.is_none());
         Ok(TaskView {
             id: record.id,
             system: record.system.clone(),
@@ -244,7 +276,7 @@ impl State {
             output: report.as_ref().and_then(|it| output(record.kind, it)),
             sealed: report.as_ref().map(sealed).unwrap_or_default(),
             streams: report.as_ref().map(payloads).unwrap_or_default(),
-            progress: progress.map(|it| ProgressView { done: it.done, total: it.total, phase: it.phase.to_string() }),
+            progress: self.progress(record.id).filter(|_| finish.is_none()),
             observations: record.observations.clone(),
         })
     }

@@ -22,7 +22,7 @@ impl Caller {
         Self { http: reqwest::Client::builder().no_proxy().build().unwrap(), url: lab.addresses().api_url }
     }
 
-    fn request(&self, method: &str, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), format!("{}{path}", self.url))
     }
 
@@ -68,7 +68,7 @@ async fn every_route_asks_for_its_role_and_for_a_token_that_is_good() {
     let expired: Value = lab.client().post("/v1/api-tokens", &short).await.unwrap();
     let expired = expired["token"].as_str().unwrap();
     lab.wait_for("the token to run out", async || {
-        let tokens: Vec<Value> = lab.client().get("/v1/api-tokens").await.unwrap();
+        let tokens: Vec<Value> = lab.client().list("/v1/api-tokens", usize::MAX).await.unwrap();
         tokens.iter().any(|it| it["name"] == "short" && it["expired"] == true).then_some(())
     })
     .await;
@@ -157,7 +157,7 @@ async fn a_token_that_is_revoked_is_worth_nothing_at_once_and_what_it_waits_for_
     let waiting = caller.call("GET", &path, &token);
     let revoking = async {
         lab.wait_for("the token to be used", async || {
-            let tokens: Vec<Value> = lab.client().get("/v1/api-tokens").await.unwrap();
+            let tokens: Vec<Value> = lab.client().list("/v1/api-tokens", usize::MAX).await.unwrap();
             tokens.iter().any(|it| it["name"] == "ci" && !it["last_used"].is_null()).then_some(())
         })
         .await;

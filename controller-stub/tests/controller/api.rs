@@ -21,7 +21,7 @@ async fn the_same_task_twice_is_one_task_and_another_under_its_id_is_refused() {
     let failure = lab.client().post::<Value>("/v1/tasks", &body("b")).await.unwrap_err();
     assert_eq!(failure.exit, Exit::Refused);
     assert!(failure.text.contains("other content"), "{}", failure.text);
-    let listed: Vec<Value> = lab.client().get("/v1/tasks").await.unwrap();
+    let listed: Vec<Value> = lab.client().list("/v1/tasks", usize::MAX).await.unwrap();
     assert_eq!(listed.len(), 1);
 }
 

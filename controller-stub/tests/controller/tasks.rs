@@ -319,7 +319,7 @@ async fn a_generated_password_that_has_nowhere_to_go_is_not_asked_for() {
         assert_eq!(code, Some(2), "{err}");
         assert!(err.contains(place), "{err}");
     }
-    let submitted: Vec<Value> = lab.client().get("/v1/tasks").await.unwrap();
+    let submitted: Vec<Value> = lab.client().list("/v1/tasks", usize::MAX).await.unwrap();
     assert_eq!(submitted, Vec::<Value>::new());
     assert_eq!(std::fs::read_to_string(lab.path("there")).unwrap(), "precious");
 

@@ -312,8 +312,9 @@ impl Records for ControllerDisk {
         Ok(self.records().tasks.get(&id).cloned())
     }
 
-    fn tasks(&self) -> Listed<'_, TaskRecord> {
-        Box::new(all(&self.records().tasks).into_iter().rev().map(Ok))
+    fn tasks(&self, before: Option<TaskId>) -> Listed<'_, TaskRecord> {
+        let older = all(&self.records().tasks).into_iter().filter(move |it| before.is_none_or(|before| it.id < before));
+        Box::new(older.rev().map(Ok))
     }
 
     fn offer(&self, id: TaskId) -> Result<Option<Offer>, LedgerError> {
