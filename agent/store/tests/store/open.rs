@@ -112,7 +112,7 @@ fn f58_a_store_of_a_newer_version_is_refused_and_not_touched() {
     assert_eq!(FORMAT, 1);
 }
 
-/// Seen to fail with the newer formats refused alone: the store was opened.
+/// An older store is no damage: moved aside, its tasks would be lost.
 #[test]
 fn a_store_of_a_version_that_is_too_old_is_refused_and_not_touched() {
     assert!(refused("format = 0\nversion = 0.0.1\n").ends_with("start a version in between first"));
