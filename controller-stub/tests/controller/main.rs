@@ -7,6 +7,7 @@ mod access;
 mod api;
 mod audit;
 mod crowds;
+mod details;
 mod enrollment;
 mod events;
 mod finished;
