@@ -24,6 +24,8 @@ pub mod id;
 pub mod message;
 pub mod outbox;
 pub mod outcome;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod seal;
 pub mod secret;
 pub mod session;

@@ -3,16 +3,17 @@
 use axum::Json;
 use axum::extract::State;
 use postern_protocol::{ClusterName, MemberId};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::asked::{Both, Path, Query};
+use super::asked::{Body, Both, Nothing, Path, Query};
 use super::auth::Caller;
 use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::membership::Action;
 use crate::state::members::MemberView;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Which {
     /// Of this cluster only.
     cluster: Option<ClusterName>,
@@ -40,7 +41,7 @@ pub(super) async fn remove(
     Ok(Json(api.desk.act(&caller, member.to_string(), move |state, at| state.remove_member(member, at)).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct How {
     /// Disables at once: what the member holds goes to others as soon as that is safe.
     hard: Option<bool>,
@@ -51,6 +52,7 @@ pub(super) async fn approve(
     caller: Caller,
     Path(member): Path<MemberId>,
     Query(how): Query<How>,
+    _: Body<Nothing>,
 ) -> Result<Json<MemberView>, Problem> {
     act(&api, &caller, member, Action::Approve, &how).await
 }
@@ -60,6 +62,7 @@ pub(super) async fn revoke(
     caller: Caller,
     Path(member): Path<MemberId>,
     Query(how): Query<How>,
+    _: Body<Nothing>,
 ) -> Result<Json<MemberView>, Problem> {
     act(&api, &caller, member, Action::Revoke, &how).await
 }
@@ -69,6 +72,7 @@ pub(super) async fn enable(
     caller: Caller,
     Path(member): Path<MemberId>,
     Query(how): Query<How>,
+    _: Body<Nothing>,
 ) -> Result<Json<MemberView>, Problem> {
     act(&api, &caller, member, Action::Enable, &how).await
 }
@@ -78,6 +82,7 @@ pub(super) async fn drain(
     caller: Caller,
     Path(member): Path<MemberId>,
     Query(how): Query<How>,
+    _: Body<Nothing>,
 ) -> Result<Json<MemberView>, Problem> {
     act(&api, &caller, member, Action::Drain, &how).await
 }
@@ -87,6 +92,7 @@ pub(super) async fn disable(
     caller: Caller,
     Path(member): Path<MemberId>,
     Query(how): Query<How>,
+    _: Body<Nothing>,
 ) -> Result<Json<MemberView>, Problem> {
     act(&api, &caller, member, Action::Disable, &how).await
 }

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use postern_protocol::{TaskId, TaskKind};
 use postern_store::{SpoolError, SpoolReader};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::asked::{Both, Path, Query};
@@ -21,7 +22,7 @@ const MAX_SCANNED: u64 = 8 * 1024 * 1024;
 const MAX_LINE: usize = 64 * 1024;
 
 /// What became of one entry of a dataset.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RecordView {
     /// Its number in the dataset.
     pub entry: u64,
@@ -45,14 +46,14 @@ pub struct RecordView {
 }
 
 /// Which of the entries are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Only {
     /// Those that failed, and those of which it cannot be found out whether they took effect.
     Failed,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Which {
     /// Those alone that did not succeed.
     only: Option<Only>,

@@ -2,6 +2,7 @@
 
 use postern_protocol::message::v1::{MembershipState, SessionRefusal};
 use postern_protocol::{ClusterName, MemberId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Write;
@@ -13,7 +14,7 @@ use crate::clock::Moment;
 use crate::membership::{self, Action};
 
 /// A member, as operators see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MemberView {
     /// Its id.
     pub id: MemberId,
