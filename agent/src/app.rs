@@ -21,7 +21,10 @@ use crate::exit::Exit;
 use crate::identity::{IdentityDir, IdentityError, KeptKey};
 use crate::kept::Kept;
 use crate::keys::SealingKeys;
-use crate::link::{CertificateStatus, Certificates, Dialer, Introduction, KeyRing, Link, LinkStatus, ProxyRoute, tls};
+use crate::link::{
+    CertificateStatus, Certificates, Dialer, Introduction, KeyRing, KeyStatus, Link, LinkStatus, ProxyRoute, Sessions,
+    tls,
+};
 use crate::policy::Admission;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
@@ -89,6 +92,18 @@ pub fn store_exit(error: &AgentStoreError) -> Exit {
         | AgentStoreError::Record { .. }
         | AgentStoreError::Encode(_) => Exit::Store,
     }
+}
+
+/// Where the link tells about itself.
+pub struct Connected {
+    /// What it is doing.
+    pub link: watch::Receiver<LinkStatus>,
+    /// What sessions there were.
+    pub sessions: watch::Receiver<Sessions>,
+    /// How the certificate is.
+    pub certificate: watch::Receiver<CertificateStatus>,
+    /// How the sealing keys are.
+    pub sealing_keys: watch::Receiver<Option<KeyStatus>>,
 }
 
 /// An agent at work, with or without a controller.
@@ -197,11 +212,8 @@ impl App {
         told
     }
 
-    /// Starts the link to the controller, and says where it and the certificate tell about themselves.
-    pub fn connect(
-        &self,
-        config: &Config,
-    ) -> Result<(watch::Receiver<LinkStatus>, watch::Receiver<CertificateStatus>), AppError> {
+    /// Starts the link to the controller, and says where it tells about itself.
+    pub fn connect(&self, config: &Config) -> Result<Connected, AppError> {
         let directory = IdentityDir::open(&config.state_dir)?;
         directory.complete()?;
         let identity = directory.load()?.ok_or(AppError::NotEnrolled)?;
@@ -212,14 +224,16 @@ impl App {
         };
         let first = urls.first().cloned().ok_or(AppError::NotEnrolled)?;
         let (status, watched) = watch::channel(LinkStatus::Connecting { url: first });
+        let (sessions, had) = watch::channel(Sessions::default());
         let directory = Arc::new(directory);
-        let keys = KeyRing::new(
+        let (keys, sealing_keys) = KeyRing::new(
             Arc::clone(&directory),
             self.kept_keys.clone(),
             &self.keys,
             &self.dispatcher,
             config.sealing_keys,
         );
+        let member = identity.membership.member;
         let (certificates, certificate) = Certificates::new(directory, identity, self.keys.clone())?;
         let link = Link {
             dialer: Dialer { proxy: proxy_route(config)?, timeout: config.controller.connect_timeout },
@@ -227,6 +241,7 @@ impl App {
             keys,
             urls,
             introduction: Introduction {
+                member,
                 host: host_name(),
                 incarnation: self.store.incarnation(),
                 systems: self.executor.served(),
@@ -234,9 +249,10 @@ impl App {
             dispatcher: self.dispatcher.clone(),
             streams: self.streams.clone(),
             status,
+            sessions,
         };
         self.links.spawn(|stop| link.run(stop));
-        Ok((watched, certificate))
+        Ok(Connected { link: watched, sessions: had, certificate, sealing_keys })
     }
 
     /// Resolves when the store failed, which ends everything.

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_agent_core::rotation::Terms;
+use postern_agent_core::sealing_keys::Terms;
+use postern_protocol::message::v1::LogLevel;
 use postern_store::private::{Inspection, NotPrivate, PrivateError};
 use postern_store::{Home, KeySource};
 use serde::Deserialize;
@@ -72,23 +73,6 @@ pub struct Log {
     pub level: LogLevel,
     /// What a line looks like.
     pub format: LogFormat,
-}
-
-/// The least severe level that is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Errors only.
-    Error,
-    /// And warnings.
-    Warn,
-    /// And what happens in the ordinary.
-    #[default]
-    Info,
-    /// And account names, and single calls.
-    Debug,
-    /// Everything.
-    Trace,
 }
 
 /// What a line of the log looks like.
@@ -252,6 +236,41 @@ mod tests {
     }
 
     #[test]
+    fn there_may_be_so_many_of_each_thing_and_no_more() {
+        let system = "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n";
+        let collections = |count: u32| {
+            let one = |number| {
+                format!(
+                    "[[collection]]\nname = \"c{number}\"\nsystem = \"acme\"\nrepeats = \"daily\"\ndirectory = \"/c/{number}\"\n"
+                )
+            };
+            (0..count).map(one).collect::<String>()
+        };
+        let list = |key: &str, item: &str, count: usize| {
+            format!("[connected_system.policy]\n{key} = [{}]\n", vec![item; count].join(", "))
+        };
+        let key =
+            format!("\"{}\"", postern_protocol::signature::SigningKey::from_private([7; 32].into()).unwrap().public());
+        let window = "{ from = \"22:00\", to = \"06:00\" }";
+        for (most, one_more, words) in [
+            (collections(32), collections(33), "there can be 32 collections at most"),
+            ("concurrency = 32\n".to_owned(), "concurrency = 33\n".to_owned(), "between 1 and 32"),
+            (list("deny", "\"a*\"", 256), list("deny", "\"a*\"", 257), "`deny`: there can be 256 patterns at most"),
+            (
+                list("quiet_hours", window, 32),
+                list("quiet_hours", window, 33),
+                "`quiet_hours`: there can be 32 at most",
+            ),
+            (list("accepted_signers", &key, 64), list("accepted_signers", &key, 65), "there can be 64 at most"),
+        ] {
+            let told = parse(&format!("{system}{most}")).map(drop);
+            assert_eq!(told, Ok(()), "{words}");
+            let error = parse(&format!("{system}{one_more}")).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_not_toml_is_refused_with_its_place() {
         let error = parse("[agent]\nlog_level = \n").unwrap_err();
         assert!(error.starts_with("agent.toml:2: "), "{error}");
@@ -260,8 +279,8 @@ mod tests {
     #[test]
     fn a_wrong_value_names_its_place_and_the_right_ones() {
         let error = parse("[agent]\nlog_level = \"loud\"\n").unwrap_err();
-        assert!(error.starts_with("agent.toml:2: [agent]: `log_level`: unknown variant `loud`"), "{error}");
-        assert!(error.contains("`debug`"), "{error}");
+        assert!(error.starts_with("agent.toml:2: [agent]: `log_level`: `loud` is not one of"), "{error}");
+        assert!(error.contains("debug"), "{error}");
         let error = parse(&format!("[agent]\n\nstate_dir = \"/{}\"\n", "x".repeat(90))).unwrap_err();
         assert_eq!(error, "agent.toml:3: [agent]: `state_dir` must be a path of at most 90 bytes");
         let error = parse("[controller]\nconnect_timeout_secs = \"9\"\n").unwrap_err();

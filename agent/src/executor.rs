@@ -10,12 +10,15 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use postern_agent_core::ledger::Ending;
 use postern_agent_core::{Earlier, GivenUp, Origin, Refusal, Unfinished};
 use postern_protocol::bounded::{List, Text};
-use postern_protocol::message::v1::{Offer, Rejection, ServedSystem, StreamRef};
+use postern_protocol::message::v1::{
+    self, LogLevelSet, LogLevelVerdict, Offer, Rejection, ServedSystem, SetLogLevel, StreamRef,
+};
 use postern_protocol::{Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -25,13 +28,14 @@ use self::told::Teller;
 pub use self::told::Who;
 use crate::chain::Chain;
 use crate::clock;
-use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector};
+use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector, Route};
 use crate::dispatcher::Dispatcher;
 use crate::keys::SealingKeys;
 use crate::policy::{Act, Admission};
 use crate::redaction;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
+use crate::telemetry::{self, By, Temporary};
 
 /// A connected system that is served.
 pub struct Served {
@@ -85,8 +89,40 @@ impl Executor {
                 name: name.clone(),
                 connector: Text::clipped(connector.name()),
                 kinds: List::clipped(connector.supports().iter().map(|kind| (*kind).into()).collect()),
+                connection: connection(name, connector.route()),
             })
             .collect()
+    }
+
+    /// Every connected system that is served, and what works on it.
+    pub fn connectors(&self) -> impl Iterator<Item = (&SystemName, &Arc<dyn Connector>)> {
+        self.systems.iter().map(|(name, served)| (name, &served.connector))
+    }
+
+    /// A controller wants another level to be logged of a connected system.
+    pub fn set_log_level(&self, it: &SetLogLevel) -> LogLevelSet {
+        let answer = |verdict: LogLevelVerdict| LogLevelSet {
+            number: it.number,
+            system: it.system.clone(),
+            verdict: verdict.into(),
+        };
+        let (Some(served), Some(level)) = (self.systems.get(&it.system), it.level.known()) else {
+            return answer(LogLevelVerdict::Unknown);
+        };
+        let system = &it.system;
+        if it.for_ms == 0 {
+            telemetry::levels().reset(Some(system));
+            tracing::warn!(%system, "the controller has what the configuration says be logged again");
+            return answer(LogLevelVerdict::Done);
+        }
+        if !served.admission.policy().lets_log(level) {
+            tracing::warn!(%system, %level, "the policy refused a log level that the controller wanted");
+            return answer(LogLevelVerdict::NotAllowed);
+        }
+        let length = Duration::from_millis(it.for_ms).min(telemetry::LONGEST);
+        telemetry::levels().set(Some(system), Temporary { level, until: clock::now() + length, by: By::Controller });
+        tracing::warn!(%system, %level, secs = length.as_secs(), "the controller has another level be logged for a while");
+        answer(LogLevelVerdict::Done)
     }
 
     /// How many more calls each connected system takes.
@@ -149,6 +185,7 @@ impl Executor {
         self.tasks.spawn(|_| {
             async move {
                 let (task, system) = (offer.task, offer.system.clone());
+                tracing::debug!(account = %offer.target, attempt = offer.attempt, "an attempt begins");
                 let attempt = executor.attempt(offer, start);
                 // A panic in a connector is that task's failure, not the program's end.
                 let ending = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
@@ -246,6 +283,17 @@ impl Executor {
     async fn results(&self, task: TaskId) -> Result<Vec<StreamRef>, Failure> {
         let store = self.store.clone();
         blocking(move || results::keep(&store, task)).await
+    }
+}
+
+fn connection(name: &SystemName, route: Route) -> v1::Connection {
+    v1::Connection {
+        domain: Text::clipped(route.domain),
+        login_method: Text::clipped(route.login_method),
+        secure: route.secure,
+        compression: route.compression,
+        connect_timeout_secs: route.connect_timeout_secs,
+        log_level: telemetry::levels().configured(Some(name.as_str())).into(),
     }
 }
 

@@ -26,7 +26,7 @@ pub mod dataset;
 mod dispatcher;
 mod enrollment;
 mod executor;
-mod exit;
+pub mod exit;
 pub mod http;
 pub mod identity;
 mod kept;
@@ -46,7 +46,7 @@ mod watchdog;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 /// The `postern` program: reads the command line, runs the command, says how it went.
 pub fn main() -> ExitCode {
@@ -59,4 +59,9 @@ pub fn main() -> ExitCode {
             exit.into()
         }
     }
+}
+
+/// The command line, for whoever describes it.
+pub fn command_line() -> clap::Command {
+    cli::Cli::command()
 }

@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::console;
 use crate::dispatcher::Handle;
 use crate::door::{Door, Visitor};
 use crate::exit::Chain;
@@ -56,9 +57,11 @@ mod tokens;
 mod under_way;
 
 pub use audit::AuditView;
+pub(crate) use auth::Address;
 pub use auth::CallRates;
 pub use clusters::{ClusterView, KeyView, KeysView, TokenView};
 pub use events::{RemovedView, ResetView, TaskProgressView};
+pub(crate) use fields::Fields;
 pub use openapi::{openapi, reference};
 pub use outbox::HandedInView;
 pub use page::{MAX_LIMIT, Page};
@@ -71,7 +74,7 @@ pub use systems::SystemView;
 pub use tasks::read_submission;
 pub use tokens::{CallerView, NewApiTokenView};
 
-use auth::Gate;
+use auth::{Gate, LetIn};
 use desk::Desk;
 use under_way::UnderWay;
 
@@ -141,9 +144,15 @@ impl Api {
         }
     }
 
+    /// Who is let in.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     fn router(self) -> Router {
         routes::router()
             .layer(middleware::from_fn_with_state(self.clone(), auth::check))
+            .merge(console::router())
             .layer(middleware::from_fn_with_state(self.clone(), shield::cover))
             .with_state(self)
     }
@@ -183,8 +192,7 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let Some(mut inside) = visitor.inside() else { return Ok(full().into_response()) };
     let answer = TowerToHyperService::new(router).call(request.map(Given::of)).await?;
-    // Without a token that is good nothing is done.
-    if answer.status().is_success() {
+    if answer.extensions().get::<LetIn>().is_some() {
         inside.is_known();
     }
     Ok(until_taken(answer, inside))

@@ -24,6 +24,8 @@ mod store;
 mod submit;
 mod system;
 mod task;
+mod watch;
+mod written;
 
 /// Carries a command out.
 pub fn run(command: Command) -> Result<(), Failure> {
@@ -47,7 +49,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Openapi { markdown: false } => output::json(&api::openapi()),
-        Command::Status { reach } => asking(status::run(&reach)),
+        Command::Status { reach, watch, interval } => asking(status::run(&reach, watch.then_some(interval))),
     }
 }
 

@@ -1,16 +1,16 @@
 //! The reference controller: certificate authority, clusters, members, tasks. Small, but good enough for a pilot.
 //!
-//! - [`queue`], [`membership`], [`enrollment`], [`access`], [`rate`], [`rotation`]: what it decides, without I/O;
+//! - [`queue`], [`membership`], [`enrollment`], [`access`], [`rate`], [`root_rotation`]: what it decides, without I/O;
 //! - [`state`]: everything it knows, over a durable ledger;
 //! - [`dispatcher`]: the one owner of the state: persist, then speak;
 //! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP; [`door`]: who of them may be
-//!   connected, within [`limits`];
+//!   connected, within [`limits`]; `console`: the pages of the API for people;
 //! - [`audit`]: what was done, in a log that shows whether it was changed;
 //! - [`ca`]: certificates; [`client`] and `command`: the command line.
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 pub mod access;
 pub mod api;
@@ -21,6 +21,7 @@ pub mod client;
 pub mod clock;
 mod command;
 pub mod config;
+mod console;
 pub mod dispatcher;
 pub mod door;
 pub mod enrollment;
@@ -33,7 +34,7 @@ mod pace;
 pub mod queue;
 pub mod random;
 pub mod rate;
-pub mod rotation;
+pub mod root_rotation;
 pub mod server;
 pub mod spawn;
 pub mod state;
@@ -56,4 +57,9 @@ pub fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// The command line, for whoever describes it.
+pub fn command_line() -> clap::Command {
+    cli::Cli::command()
 }

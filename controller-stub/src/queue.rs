@@ -33,6 +33,7 @@ pub use cancel::Cancelled;
 pub use holder::{Holder, Serves};
 pub use report::{Reported, Verdict};
 pub use sealing::Opener;
+use sealing::Openers;
 pub use word::RejectedAs;
 
 /// The numbers the queue decides by.
@@ -89,8 +90,7 @@ pub struct Queue {
     busy: BTreeMap<(SystemName, String), TaskId>,
     deadlines: BTreeSet<(Timestamp, TaskId)>,
     holders: BTreeMap<MemberId, Holder>,
-    /// Every member that may come back, connected or not, and what it can open.
-    openers: BTreeMap<MemberId, Opener>,
+    openers: Openers,
     /// Tasks that no member can open.
     unopened: BTreeSet<TaskId>,
     /// Grows with every assignment; the member served longest ago goes first among equals.
@@ -112,7 +112,7 @@ impl Queue {
             busy: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             holders: BTreeMap::new(),
-            openers: BTreeMap::new(),
+            openers: Openers::default(),
             unopened: BTreeSet::new(),
             turn: 0,
             last_system: None,

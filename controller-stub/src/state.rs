@@ -17,6 +17,8 @@ use crate::queue::{Config, Queue};
 pub mod api_tokens;
 mod attempts;
 pub mod audit;
+#[cfg(test)]
+mod bounds;
 mod certificates;
 pub mod changes;
 mod clusters;
@@ -25,6 +27,7 @@ mod finished;
 #[cfg(test)]
 pub(crate) mod lab;
 pub mod ledger;
+pub mod log_levels;
 pub mod members;
 mod offers;
 pub mod origin;
@@ -35,6 +38,7 @@ mod refusal;
 mod reports;
 mod reseal;
 pub mod roots;
+pub mod served;
 mod sessions;
 pub mod streams;
 mod submit;
@@ -81,7 +85,7 @@ pub struct Settings {
 
 /// The most unfinished tasks: about 50 MiB of memory.
 const MAX_UNFINISHED: usize = 100_000;
-/// The most who may wait for tasks at once.
+/// The most who may wait for tasks at once: fifty times as many as the API has requests under way.
 const MAX_WAITERS: usize = 10_000;
 
 /// How a session is told things.
@@ -106,6 +110,8 @@ struct Member {
     record: MemberRecord,
     numbers: MemberNumbers,
     live: Option<sessions::Live>,
+    /// What it was last refused, or refused itself.
+    trouble: Option<members::TroubleView>,
 }
 
 /// What the controller knows, and what it decided but has not yet made durable.
@@ -215,7 +221,7 @@ impl State {
         for record in records.members()? {
             queue.set_opener(record.id, reseal::opener(&record));
             let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
-            members.insert(record.id, Member { record, numbers, live: None });
+            members.insert(record.id, Member { record, numbers, live: None, trouble: None });
         }
         let mut finished = finished::Finished::new();
         for task in records.tasks(None) {

@@ -12,7 +12,8 @@
 //! - [`enrollment`]: how a member gets its certificate;
 //! - [`outbox`]: what a member owes, in a file;
 //! - [`filter`]: conditions on records;
-//! - [`stream`]: payloads too big for a frame, resumable.
+//! - [`stream`]: payloads too big for a frame, resumable;
+//! - [`plain`]: what is wrong with a text, in words for people.
 
 pub mod bounded;
 pub mod code;
@@ -24,6 +25,7 @@ pub mod id;
 pub mod message;
 pub mod outbox;
 pub mod outcome;
+pub mod plain;
 #[cfg(feature = "schema")]
 mod schema;
 pub mod seal;

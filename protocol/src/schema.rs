@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::bounded::Text;
 use crate::code::{Code, CodeSet};
 use crate::id::{ApiTokenId, ApiTokenName, Incarnation};
-use crate::message::v1::{MembershipState, Mode};
+use crate::message::v1::{LogLevel, LogLevelVerdict, MembershipState, Mode};
 use crate::outcome::{Certainty, Changed, FailureClass};
 use crate::seal::SealingPublicKey;
 use crate::time::UnixMillis;
@@ -87,6 +87,8 @@ words! {
     Certainty;
     Changed;
     FailureClass;
+    LogLevel;
+    LogLevelVerdict;
     MembershipState;
     Mode;
 }

@@ -9,6 +9,7 @@
     reason = "this is a test lab: a broken expectation ends the test, and indexing JSON yields null"
 )]
 
+pub mod console;
 pub mod crash;
 pub mod cuts;
 pub mod demo;
@@ -18,6 +19,7 @@ pub mod leak;
 pub mod powercut;
 pub mod programs;
 pub mod proxy;
+pub mod reference;
 pub mod wait;
 
 pub use lab::{Agent, Controller, Lab, LabOptions};

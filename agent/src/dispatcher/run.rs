@@ -9,11 +9,13 @@ use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
     MemberState, Offer, ProtocolError, Rejection, Report, StreamFault, StreamReset, unknown_critical,
 };
-use postern_protocol::{Failure, TaskId, TaskRequest};
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{Failure, TaskId, TaskRequest, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Input, Inputs, LocalEvent, Standing, Status, fail_points};
+use super::told::Beside;
+use super::{Input, Inputs, LocalEvent, Standing, fail_points};
 use crate::clock;
 use crate::executor::{Executor, Start};
 use crate::link::Frames;
@@ -30,6 +32,12 @@ const BUSY: Duration = Duration::from_millis(200);
 /// How long a full disk is left alone: somebody has to make room.
 const FULL_DISK: Duration = Duration::from_secs(10);
 
+/// An attempt that runs.
+struct Attempt {
+    since: UnixMillis,
+    stop: CancellationToken,
+}
+
 /// The dispatcher at work: the one owner of the ledger.
 pub struct Loop {
     /// What decides.
@@ -44,11 +52,13 @@ pub struct Loop {
     frames: Option<Frames>,
     tickets: BTreeMap<u64, oneshot::Sender<Result<(), Failure>>>,
     next_ticket: u64,
-    running: BTreeMap<TaskId, CancellationToken>,
+    running: BTreeMap<TaskId, Attempt>,
     watchers: BTreeMap<TaskId, mpsc::Sender<LocalEvent>>,
     welcomed: Vec<oneshot::Sender<()>>,
     stopping: bool,
     drained: bool,
+    since: Timestamp,
+    last_commit: Option<Duration>,
 }
 
 impl Loop {
@@ -68,6 +78,8 @@ impl Loop {
             welcomed: Vec::new(),
             stopping: false,
             drained: false,
+            since: clock::now(),
+            last_commit: None,
         }
     }
 
@@ -93,7 +105,7 @@ impl Loop {
             tokio::select! {
                 () = cancel.cancelled(), if !cancelled => {
                     cancelled = true;
-                    self.running.values().for_each(CancellationToken::cancel);
+                    self.running.values().for_each(|attempt| attempt.stop.cancel());
                 }
                 first = self.inputs.recv(), if !choked => {
                     let Some(first) = first else { return Ok(()) };
@@ -144,11 +156,14 @@ impl Loop {
         let store = self.store.clone();
         let mut committed = std::pin::pin!(store.commit(writes));
         let mut due = tokio::time::interval(BUSY);
-        let mut taken = 0;
+        let (mut taken, since) = (0, clock::now());
         loop {
             tokio::select! {
                 biased;
-                done = &mut committed => return done,
+                done = &mut committed => {
+                    self.last_commit = Some(clock::now().since(since));
+                    return done;
+                }
                 Some(input) = self.inputs.recv(), if taken < TAKEN => {
                     taken += 1;
                     self.handle(input).await;
@@ -231,7 +246,10 @@ impl Loop {
                 self.ledger.handle_stopping();
             }
             Input::Status(answer) => {
-                let _ = answer.send(self.status());
+                let _ = answer.send(self.beside().status(&self.ledger, now));
+            }
+            Input::Condition(answer) => {
+                let _ = answer.send(self.beside().condition(&self.ledger, now));
             }
         }
     }
@@ -257,6 +275,7 @@ impl Loop {
             FromController::Cancel(cancel) => self.ledger.handle_cancel(cancel.task),
             FromController::InventoryAsk(ask) => self.ledger.handle_inventory_ask(ask.nonce),
             FromController::MemberState(change) => self.member_state(&change),
+            FromController::SetLogLevel(wanted) => self.say(self.executor.set_log_level(&wanted).into()),
             FromController::StreamOpen(open) => match self.ledger.expects(open.task, open.stream.id) {
                 Some(expected) if expected == open.stream => {
                     self.streams.send(Command::Receive(open.task, open.stream)).await;
@@ -361,13 +380,13 @@ impl Loop {
                 if self.ledger.is_unwanted(task, clock::now()) {
                     stop.cancel();
                 }
-                self.running.insert(task, stop.clone());
+                self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone() });
                 self.executor.start(*offer, Start { origin, resumed, deadline, stop });
             }
             Event::GiveUp { offer, origin, failure, why } => self.executor.give_up(*offer, origin, failure, why),
             Event::Stop(task) => {
-                if let Some(stop) = self.running.get(&task) {
-                    stop.cancel();
+                if let Some(attempt) = self.running.get(&task) {
+                    attempt.stop.cancel();
                 }
             }
             Event::Granted(ticket) | Event::Recorded(ticket) => self.answer(ticket, Ok(())),
@@ -392,18 +411,14 @@ impl Loop {
         self.ledger.handle_local_taken(report.task, false);
     }
 
-    fn status(&self) -> Status {
-        let (held, membership) = (self.ledger.held(), self.ledger.membership());
-        let (commits, barriers) = self.store.commits_and_barriers();
-        Status {
-            member_state: membership.state,
-            member_epoch: membership.epoch.0,
-            session: self.ledger.session_no().0,
-            journaled: held.journaled,
-            started: held.started,
-            reports_owed: held.reported,
-            commits,
-            barriers,
+    /// What is told beside the ledger.
+    fn beside(&self) -> Beside<'_> {
+        Beside {
+            executor: &self.executor,
+            since: self.since,
+            running: self.running.iter().map(|(task, attempt)| (*task, attempt.since)).collect(),
+            commits_and_barriers: self.store.commits_and_barriers(),
+            last_commit: self.last_commit,
         }
     }
 }

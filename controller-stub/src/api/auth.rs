@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, ORIGIN};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use postern_protocol::id::{ApiTokenId, ApiTokenName};
@@ -18,7 +18,8 @@ use super::tokens::CallerView;
 use super::under_way::{Begun, UnderWay};
 use super::{Api, Problem, until_taken};
 use crate::access::{Presented, Role};
-use crate::clock;
+use crate::clock::{self, Moment};
+use crate::console::{Key, Session, Sessions, session_of};
 use crate::rate::{Buckets, Network, Rate};
 use crate::state::api_tokens::{Known, KnownTokens};
 use crate::state::audit::By;
@@ -37,12 +38,13 @@ pub struct CallRates {
 }
 
 /// Lets callers in.
-pub(super) struct Gate {
+pub(crate) struct Gate {
     tokens: watch::Receiver<KnownTokens>,
     calls: Mutex<Buckets<ApiTokenId>>,
     failures: Mutex<Buckets<Network>>,
     hush: Arc<Hush>,
     under_way: UnderWay,
+    sessions: Sessions,
 }
 
 impl Gate {
@@ -53,32 +55,78 @@ impl Gate {
             failures: Mutex::new(Buckets::new(rates.failures, MAX_TOLD_APART)),
             hush,
             under_way: UnderWay::requests(),
+            sessions: Sessions::default(),
         }
     }
 
-    /// The token that a request shows. A good one gets in whatever else came from its address: on the loopback, and
-    /// behind a proxy, everybody has the same.
-    fn admit(&self, headers: &HeaderMap, address: IpAddr) -> Result<(Arc<Known>, Begun), Problem> {
+    /// The token that a request shows, or that its session was opened with. A good one gets in whatever else came from its
+    /// address: on the loopback, and behind a proxy, everybody has the same.
+    fn admit(&self, method: &Method, headers: &HeaderMap, address: IpAddr) -> Result<(Arc<Known>, Begun), Problem> {
         let at = clock::moment();
-        let Some(known) = self.known(headers, at.wall) else {
-            let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-            failures.take(address.into(), at.now)?;
-            if self.hush.allows(at.now) {
-                tracing::warn!(%address, "a request without a token that is good was refused");
-            }
-            return Err(unknown());
+        let found = match headers.get(AUTHORIZATION) {
+            Some(given) => given.to_str().ok().and_then(|it| self.known(it.strip_prefix("Bearer ")?, at)),
+            None => match self.session(headers, at) {
+                Some((session, known)) => {
+                    check_origin(&session, method, headers)?;
+                    Some(known)
+                }
+                None => None,
+            },
         };
+        let known = found.ok_or_else(|| self.refuse(address, at))?;
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).take(known.id, at.now)?;
         let begun = self.under_way.begin(known.id, known.role)?;
         Ok((known, begun))
     }
 
-    fn known(&self, headers: &HeaderMap, wall: postern_protocol::time::UnixMillis) -> Option<Arc<Known>> {
-        let given = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
-        let presented: Presented = given.parse().ok()?;
-        let known = Arc::clone(self.tokens.borrow().get(&presented.id)?);
-        known.admits(&presented, wall).then_some(known)
+    /// Opens a session for whoever has this token, from that page.
+    pub(crate) fn open_session(&self, token: &str, origin: &HeaderValue, address: IpAddr) -> Result<Key, Problem> {
+        let at = clock::moment();
+        let known = self.known(token, at).ok_or_else(|| self.refuse(address, at))?;
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).take(known.id, at.now)?;
+        Ok(self.sessions.open(known.id, origin, at.now))
     }
+
+    /// Who is signed in to the console.
+    pub(crate) const fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Somebody came without a token that is good.
+    fn refuse(&self, address: IpAddr, at: Moment) -> Problem {
+        if let Err(often) = self.failures.lock().unwrap_or_else(PoisonError::into_inner).take(address.into(), at.now) {
+            return often.into();
+        }
+        if self.hush.allows(at.now) {
+            tracing::warn!(%address, "a request without a token that is good was refused");
+        }
+        unknown()
+    }
+
+    fn known(&self, token: &str, at: Moment) -> Option<Arc<Known>> {
+        let presented: Presented = token.parse().ok()?;
+        let known = Arc::clone(self.tokens.borrow().get(&presented.id)?);
+        known.admits(&presented, at.wall).then_some(known)
+    }
+
+    /// The session that a request shows, while its token is good.
+    fn session(&self, headers: &HeaderMap, at: Moment) -> Option<(Session, Arc<Known>)> {
+        let session = self.sessions.find(&session_of(headers)?, at.now)?;
+        let known = Arc::clone(self.tokens.borrow().get(&session.token)?);
+        known.is_good(at.wall).then_some((session, known))
+    }
+}
+
+/// What changes something under a session comes from the page that opened it: a browser sends the cookie along with what
+/// other pages of this host ask for, too.
+fn check_origin(session: &Session, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    if method.is_safe() || headers.get(ORIGIN) == Some(&session.origin) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "what changes something in a session of the console has to come from the page that opened it: sign in again",
+    ))
 }
 
 /// The same words for a token that is missing, wrong, revoked, or has run out: who guesses learns nothing.
@@ -162,20 +210,37 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// Where a request comes from.
+pub(crate) struct Address(pub(crate) IpAddr);
+
+impl<S: Sync> FromRequestParts<S> for Address {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(address(&parts.extensions)))
+    }
+}
+
+fn address(extensions: &Extensions) -> IpAddr {
+    let come_from = extensions.get::<ConnectInfo<SocketAddr>>();
+    come_from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.0.ip().to_canonical())
+}
+
+/// An answer to somebody whose token was good.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LetIn;
+
 /// Lets a request through if its token is good, and ends it when the token no longer is.
 pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let address = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.0.ip().to_canonical());
-    let (known, begun) = match api.gate.admit(request.headers(), address) {
+    let address = address(request.extensions());
+    let (known, begun) = match api.gate.admit(request.method(), request.headers(), address) {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
     let caller = Caller { desk: api.desk.clone(), known, address, act: "" };
     let over = caller.over();
     request.extensions_mut().insert(caller);
-    let response = tokio::select! {
+    let mut response = tokio::select! {
         biased;
         response = next.run(request) => response,
         () = over.cancelled() => Problem::new(
@@ -184,5 +249,6 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
         )
         .into_response(),
     };
+    response.extensions_mut().insert(LetIn);
     until_taken(response, begun)
 }

@@ -23,6 +23,7 @@ use super::tasks::seen_by;
 use super::under_way::Begun;
 use super::{Api, ClusterView, Problem, SystemView, until_taken};
 use crate::access::Role;
+use crate::clock::Moment;
 use crate::dispatcher::Stopped;
 use crate::state::changes::Thing;
 use crate::state::members::MemberView;
@@ -147,9 +148,9 @@ impl Watcher {
     /// Looks at what changed. `None` when that is not known any more.
     async fn look(&mut self) -> Result<Option<()>, Stopped> {
         let (after, role) = (self.after, self.caller.role());
-        let look = move |state: &crate::state::State, _| {
+        let look = move |state: &crate::state::State, at| {
             let changes = state.changes_behind(after, MAX_AT_ONCE)?;
-            Some(changes.into_iter().map(|(number, thing)| (number, told(state, thing, role))).collect::<Vec<_>>())
+            Some(changes.into_iter().map(|(number, thing)| (number, told(state, thing, role, at))).collect::<Vec<_>>())
         };
         let Some(changes) = self.api.desk.look(look).await? else { return Ok(None) };
         for (number, told) in changes {
@@ -161,7 +162,7 @@ impl Watcher {
 }
 
 /// How a thing is now. Nothing is told of a task that was forgotten, or of its progress once it has an outcome.
-fn told(state: &crate::state::State, thing: Thing, role: Role) -> Option<Told> {
+fn told(state: &crate::state::State, thing: Thing, role: Role, at: Moment) -> Option<Told> {
     let removed = |name, removed: String| Told::Removed(name, RemovedView { removed });
     Some(match thing {
         Thing::Task(id) => Told::Task(Box::new(seen_by(role, state.task(id).ok()?))),
@@ -172,7 +173,7 @@ fn told(state: &crate::state::State, thing: Thing, role: Role) -> Option<Told> {
         },
         Thing::Cluster(name) => Told::Cluster(state.clusters().find(|it| it.name == name)?.into()),
         Thing::System(name) => match state.system(&name) {
-            Ok(record) => Told::System(Box::new(record.into())),
+            Ok(record) => Told::System(Box::new(SystemView::with_members(state, record, at))),
             Err(_) => removed("system", name.to_string()),
         },
     })

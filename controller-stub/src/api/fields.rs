@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::http::StatusCode;
+use postern_protocol::plain;
 use serde::de::value::StrDeserializer;
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
@@ -16,7 +17,7 @@ use url::form_urlencoded;
 use super::Problem;
 
 /// The fields of a request that were not read yet.
-pub(super) struct Fields(BTreeMap<String, Given>);
+pub(crate) struct Fields(BTreeMap<String, Given>);
 
 /// What stands in a field.
 enum Given {
@@ -26,7 +27,7 @@ enum Given {
 
 impl Fields {
     /// Reads a body, which has to be a JSON object. An empty body has no fields.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         if body.is_empty() {
             return Ok(Self(BTreeMap::new()));
         }
@@ -65,7 +66,7 @@ impl Fields {
     }
 
     /// Takes the fields that a struct has, and leaves the others.
-    pub(super) fn take<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+    pub(crate) fn take<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         T::deserialize(Reader(self)).map_err(|wrong| match wrong.field {
             Some(field) => Problem::field(field, wrong.detail),
             None => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, wrong.detail),
@@ -73,7 +74,7 @@ impl Fields {
     }
 
     /// Refuses what was not read, and says it plainly when a secret is among it.
-    pub(super) fn finish(self) -> Result<(), Problem> {
+    pub(crate) fn finish(self) -> Result<(), Problem> {
         self.refuse_secrets()?;
         match self.0.keys().next() {
             None => Ok(()),
@@ -243,7 +244,7 @@ impl<'de> MapAccess<'de> for Taking {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
         let Some((name, value)) = self.value.take() else { return Err(de::Error::custom("a field has no value")) };
         let read = match value {
-            Given::Json(value) => seed.deserialize(value).map_err(|error| error.to_string()),
+            Given::Json(value) => seed.deserialize(value).map_err(|error| plain::json(&error)),
             Given::Text(text) => seed.deserialize(Text(text)).map_err(|error| error.to_string()),
         };
         read.map_err(|error| Wrong { field: Some(name.to_owned()), detail: format!("`{name}`: {error}") })

@@ -14,6 +14,7 @@ use super::asked::{Both, Path, Query};
 use super::page::{Page, Part, Wanted};
 use super::streams::open_results;
 use super::{Api, Problem};
+use crate::spawn::blocking;
 use crate::state::tasks::TaskView;
 
 /// The most bytes of results that are looked through for a page: a tenth of a second.
@@ -68,8 +69,7 @@ pub(super) async fn list(
     let part: Part<u64> = Part::of(list, wanted)?;
     let view = api.desk.look(move |state, _| state.task(task)).await??;
     let reader = open_results(&api, &check(view)?).await?;
-    let read = tokio::task::spawn_blocking(move || read(&reader, &part, which.only));
-    Ok(Json(read.await.expect("the spool does not panic")?))
+    blocking(move || read(&reader, &part, which.only)).await.map(Json)
 }
 
 /// Only a batch that was imported leaves results that can be read here.

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::access::Role;
 use crate::access::Role::{Administrator, Operator, Viewer};
+use crate::membership::Action::{Approve, Disable, Drain, Enable, Revoke};
 
 /// The largest JSON body: the largest task is about 90 KiB, a third more in base64.
 const MAX_BODY: usize = 256 * 1024;
@@ -125,7 +126,7 @@ fn routes() -> Routes {
             Administrator,
             "member.approve",
             "Lets a member in.",
-            members::approve,
+            members::act(Approve),
         )
         .on(
             POST,
@@ -133,18 +134,25 @@ fn routes() -> Routes {
             Administrator,
             "member.revoke",
             "Puts a member out for good.",
-            members::revoke,
+            members::act(Revoke),
         )
-        .on(POST, "/v1/members/{member}/enable", Operator, "member.enable", "Lets a member work.", members::enable)
+        .on(POST, "/v1/members/{member}/enable", Operator, "member.enable", "Lets a member work.", members::act(Enable))
         .on(
             POST,
             "/v1/members/{member}/drain",
             Operator,
             "member.drain",
             "Has a member finish what it has and take nothing new.",
-            members::drain,
+            members::act(Drain),
         )
-        .on(POST, "/v1/members/{member}/disable", Operator, "member.disable", "Lets a member rest.", members::disable)
+        .on(
+            POST,
+            "/v1/members/{member}/disable",
+            Operator,
+            "member.disable",
+            "Lets a member rest.",
+            members::act(Disable),
+        )
         // Outcomes, which only members tell otherwise.
         .on(
             POST,
@@ -180,6 +188,14 @@ fn routes() -> Routes {
             "system.associate",
             "Says who works on a connected system.",
             systems::associate,
+        )
+        .on(
+            POST,
+            "/v1/systems/{system}/log-level",
+            Operator,
+            "system.log_level",
+            "Has members log more, or less, of a connected system for a while.",
+            systems::log_level,
         )
         .on(GET, "/v1/events", Viewer, "events.watch", "Tells what changes, as server-sent events.", events::watch)
         // What viewers are shown of a task lacks its sealed outputs, see `tasks::seen_by`.

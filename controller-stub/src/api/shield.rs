@@ -5,13 +5,14 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{Api, Problem};
 
-/// What every answer says: it is what it says it is, belongs to nobody's cache, and is no page.
+/// What every answer says that does not say it otherwise: it is what it says it is, belongs to nobody's cache, and is no
+/// page.
 const SAID: [(HeaderName, &str); 6] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (CACHE_CONTROL, "no-store"),
@@ -28,14 +29,17 @@ pub(super) async fn cover(State(api): State<Api>, request: Request, next: Next) 
         Err(problem) => problem.into_response(),
     };
     for (name, value) in SAID {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
 
 fn check(api: &Api, request: &Request) -> Result<(), Problem> {
-    if request.headers().contains_key(ORIGIN) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "no page of a browser may call this API"));
+    if request.headers().get(ORIGIN).is_some_and(|origin| !is_own(origin, request.headers())) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "no page of a browser may call this API but the console's own",
+        ));
     }
     let host = request.uri().host().or_else(|| request.headers().get(HOST)?.to_str().ok()).unwrap_or_default();
     if is_ours(host, &api.names) {
@@ -46,6 +50,13 @@ fn check(api: &Api, request: &Request) -> Result<(), Problem> {
         "the header `Host` names another host: call the API by a loopback address, or start the controller with `serve \
          --api-name NAME` if a proxy passes that name on",
     ))
+}
+
+/// Whether a page is one of the host that it calls. Its scheme is not looked at: a proxy may have made one of the other.
+fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
+    let origin = origin.to_str().unwrap_or_default();
+    let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    host.is_some() && host == headers.get(HOST).and_then(|it| it.to_str().ok())
 }
 
 /// Whether a caller means this API: a page that has its own name lead to the loopback gets no further.

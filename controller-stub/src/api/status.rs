@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Problem};
+use crate::state::served::{AttentionView, QueueView, attention};
 
 /// How the audit log is.
 #[derive(JsonSchema)]
@@ -35,6 +36,12 @@ pub struct StatusView {
     pub connected: usize,
     /// How many tasks are not finished, by state.
     pub unfinished: BTreeMap<String, usize>,
+    /// What is not finished, by cluster and connected system.
+    #[serde(default)]
+    pub queues: Vec<QueueView>,
+    /// Members that somebody should look at; no more than 20.
+    #[serde(default)]
+    pub attention: Vec<AttentionView>,
     /// How many finished tasks are kept.
     pub finished: usize,
     /// How many commits and how many barriers the store made since the start.
@@ -61,6 +68,8 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
                 members: by_state,
                 connected: members.iter().filter(|it| it.connected).count(),
                 unfinished: state.unfinished_by_state().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+                queues: state.queues(),
+                attention: attention(&members),
                 finished: state.finished(),
                 commits,
                 barriers,

@@ -81,11 +81,14 @@ impl Queue {
 
     /// What a member could not take, it may be able to take now.
     fn forget_refusals(&mut self, member: MemberId) {
-        self.tasks.values_mut().for_each(|entry| {
+        let mut unopened = Vec::new();
+        for (id, entry) in &mut self.tasks {
             entry.refused_by.remove(&member);
-            entry.unopened_by.remove(&member);
-        });
-        self.sort_sealed();
+            if entry.unopened_by.contains(&member) {
+                unopened.push(*id);
+            }
+        }
+        self.believe_again(member, &unopened);
     }
 
     /// A member's session is over. Its leases run on.
@@ -97,7 +100,7 @@ impl Queue {
     pub fn forget(&mut self, member: MemberId) {
         self.holders.remove(&member);
         self.held.remove(&member);
-        self.openers.remove(&member);
+        self.set_opener(member, None);
         self.forget_refusals(member);
     }
 

@@ -89,9 +89,14 @@ impl Known {
         })
     }
 
-    /// Whether this is the token, and still good. If so, that is its latest use.
+    /// Whether this is the token, and still good.
     pub fn admits(&self, presented: &Presented, wall: UnixMillis) -> bool {
-        let good = self.hash.is_of(presented) && !has_run_out(self.expires, wall) && !self.over.is_cancelled();
+        self.hash.is_of(presented) && self.is_good(wall)
+    }
+
+    /// Whether it is still good, for whoever showed it before. If so, that is its latest use.
+    pub fn is_good(&self, wall: UnixMillis) -> bool {
+        let good = !has_run_out(self.expires, wall) && !self.over.is_cancelled();
         if good {
             self.used.fetch_max(wall.0, Ordering::Relaxed);
         }

@@ -5,8 +5,10 @@ use postern_protocol::{ClusterName, MemberId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::enroll::printable;
 use super::ledger::Write;
 use super::record::MemberNumbers;
+use super::served::{OutboxView, ServedView};
 use super::sessions::{self, FIRST_NUMBERS};
 use super::{Member, Refusal, RefusalKind, State};
 use crate::ca::peer::fingerprint;
@@ -52,6 +54,26 @@ pub struct MemberView {
     pub last_seen: Option<u64>,
     /// Why the controller disabled it by itself.
     pub alarm: Option<String>,
+    /// The number of its session, or of the last it had.
+    pub session: u64,
+    /// The serial number of its certificate, in hexadecimal.
+    pub certificate_serial: String,
+    /// What it owes the controller, as it last said in this session.
+    pub outbox: Option<OutboxView>,
+    /// How it serves each connected system, as it says.
+    #[serde(default)]
+    pub served: Vec<ServedView>,
+    /// What it was last refused, or refused itself, since the controller started.
+    pub last_trouble: Option<TroubleView>,
+}
+
+/// What a member was refused, or refused itself.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct TroubleView {
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// What, and why.
+    pub what: String,
 }
 
 impl State {
@@ -135,6 +157,18 @@ impl State {
             enrolled: record.enrolled.0,
             last_seen: record.seen.map(|it| it.0),
             alarm: record.alarm.clone(),
+            session: member.numbers.issued.0,
+            certificate_serial: record.serial.clone(),
+            outbox: member.outbox(),
+            served: member.all_served(),
+            last_trouble: member.trouble.clone(),
+        }
+    }
+
+    /// Remembers what a member was refused, or refused itself.
+    pub(super) fn note_trouble(&mut self, id: MemberId, what: &str, at: Moment) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.trouble = Some(TroubleView { at: at.wall.0, what: printable(what) });
         }
     }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::ledger::Write;
 use super::origin::Origin;
 use super::record::{Association, Direction, TaskRecord};
-use super::{Refusal, RefusalKind, State, reseal};
+use super::{MAX_UNFINISHED, Refusal, RefusalKind, State, reseal};
 use crate::clock::{self, Moment};
 
 /// What somebody wants done.
@@ -89,7 +89,12 @@ impl State {
             ..TaskRecord::queued(id, cluster, submission.system, kind, target)
         };
         if !self.queue.submit(record, at) {
-            return Err(Refusal::new(RefusalKind::Overloaded, "too many tasks are unfinished: try again later"));
+            return Err(Refusal::new(
+                RefusalKind::Overloaded,
+                format!(
+                    "{MAX_UNFINISHED} tasks are unfinished: wait until some have ended, or cancel what nobody needs"
+                ),
+            ));
         }
         if !offer.sealed.is_empty() {
             self.queue.set_sealed_to(id, reseal::sealed_to(&offer));

@@ -62,7 +62,8 @@ impl Controller {
         controller
     }
 
-    fn ready(&self) -> Value {
+    /// What it says of itself once it is ready.
+    pub fn ready(&self) -> Value {
         let text = std::fs::read(ready_file(&self.data)).expect("the ready file");
         serde_json::from_slice(&text).expect("the ready file is JSON")
     }

@@ -303,7 +303,12 @@ impl Salesforce {
             }
             Body::Csv(rows) => self.http.with_body(request.header(CONTENT_TYPE, CSV_UTF8), rows.clone()).await,
         };
-        let opened = self.http.open(request).await.map_err(Miss::Lost)?;
+        let (method, path) = (&call.method, call.path.split('?').next().unwrap_or_default());
+        let opened = self.http.open(request).await.map_err(|lost| {
+            tracing::debug!(%method, path, "a call had no answer");
+            Miss::Lost(lost)
+        })?;
+        tracing::debug!(%method, path, status = opened.status.as_u16(), "a call was answered");
         self.governor.note(&opened.headers);
         if let Some(at) = date(&opened.headers) {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use postern_protocol::message::v1::SignInState;
 use postern_protocol::{Failure, FailureClass, Secret};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Method as HttpMethod, RequestBuilder};
@@ -134,6 +135,21 @@ impl SignIn {
                 // It stays counted as unanswered.
                 Answer::Lost(failure) => return Err(failure),
             }
+        }
+    }
+
+    /// Whether the account may be tried, as far as what is kept of earlier processes tells without its credentials.
+    pub(super) fn state(&self) -> SignInState {
+        let record = self.keep.recall(&self.key).ok().flatten();
+        let is_open = record.is_some_and(|it| Guard::decode(&it).is_open(self.settings.max_refused_logins));
+        if is_open { SignInState::Blocked } else { SignInState::Untried }
+    }
+
+    /// The same after a sign-in that failed.
+    pub(super) fn state_failed(&self) -> SignInState {
+        match self.state() {
+            SignInState::Blocked => SignInState::Blocked,
+            SignInState::Untried | SignInState::SignedIn | SignInState::Failing => SignInState::Failing,
         }
     }
 

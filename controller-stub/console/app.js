@@ -1,0 +1,108 @@
+// The frame: who is signed in, where one can go, and which page is shown.
+
+import { remove } from "./api.js";
+import * as audit from "./audit.js";
+import { button, el, empty, fill, heading, link, notice } from "./dom.js";
+import { close, listenFor } from "./live.js";
+import * as members from "./members.js";
+import * as overview from "./overview.js";
+import { askWhoIsHere, nobodyIsHere, whoIsHere } from "./role.js";
+import * as signIn from "./sign_in.js";
+import * as submit from "./submit.js";
+import * as system from "./system.js";
+import * as systems from "./systems.js";
+import * as task from "./task.js";
+import * as tasks from "./tasks.js";
+
+const PLACES = [
+  ["#/", "Overview"],
+  ["#/members", "Members"],
+  ["#/systems", "Systems"],
+  ["#/tasks", "Tasks"],
+  ["#/audit", "Audit"],
+];
+
+/** Which page is at which place; what stands in brackets is told to it. The first that fits counts. */
+const PAGES = [
+  [/^#?\/?$/, overview.show],
+  [/^#\/members$/, members.show],
+  [/^#\/systems$/, systems.show],
+  [/^#\/systems\/new$/, system.showNew],
+  [/^#\/systems\/([^/]+)$/, system.show],
+  [/^#\/tasks$/, tasks.show],
+  [/^#\/tasks\/in\/([^/]*)(?:\/([^/]*))?$/, tasks.show],
+  [/^#\/tasks\/([^/]+)$/, task.show],
+  [/^#\/submit(?:\/([^/]+)(?:\/([^/]+))?)?$/, submit.show],
+  [/^#\/audit$/, audit.show],
+];
+
+const main = document.getElementById("main");
+const nav = document.getElementById("nav");
+const account = document.getElementById("account");
+
+let newest = 0;
+
+/** Shows the page of the present place, unless somebody went on to another before it was there. */
+async function go() {
+  if (!whoIsHere()) return;
+  const asked = (newest += 1);
+  const place = el("div", { class: "page" });
+  drawNav();
+  listenFor(undefined);
+  main.setAttribute("aria-busy", "true");
+  const found = PAGES.map(([pattern, show]) => [pattern.exec(location.hash), show]).find(([match]) => match);
+  let wanted = undefined;
+  try {
+    if (found) wanted = await found[1](place, ...found[0].slice(1).map((it) => (it === undefined ? undefined : decodeURIComponent(it))));
+    else fill(place, heading("Not found"), empty("There is no such page.", [link("#/", "Go to the overview"), "."]));
+  } catch (problem) {
+    fill(place, heading("This page cannot be shown"), notice("bad", problem.message), link(location.hash || "#/", "Go on from here"));
+  }
+  if (!whoIsHere() || asked !== newest) return;
+  fill(main, place);
+  listenFor(wanted);
+  main.removeAttribute("aria-busy");
+  scrollTo(0, 0);
+  place.querySelector("h1")?.focus({ preventScroll: true });
+}
+
+function drawNav() {
+  const { name, role } = whoIsHere();
+  const place = location.hash || "#/";
+  const isHere = (to) => (to === "#/" ? place === to : place.startsWith(to) || (to === "#/tasks" && place.startsWith("#/submit")));
+  fill(nav, PLACES.map(([to, label]) => el("a", { href: to, "aria-current": isHere(to) ? "page" : undefined }, label)));
+  fill(account, el("span", { title: `The token ${name} has the role ${role}` }, name, " ", el("span", { class: "small" }, role)), button("Sign out", signOut, { id: "sign-out" }));
+  nav.hidden = false;
+  account.hidden = false;
+}
+
+async function signOut() {
+  await remove("/console/session").catch(() => {});
+  askToSignIn();
+}
+
+function askToSignIn(why = undefined) {
+  close();
+  nobodyIsHere();
+  nav.hidden = true;
+  account.hidden = true;
+  main.removeAttribute("aria-busy");
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close("");
+  signIn.show(main, { why, signedIn: enter });
+}
+
+async function enter() {
+  await askWhoIsHere();
+  await go();
+}
+
+addEventListener("hashchange", go);
+addEventListener("signedout", () => {
+  if (whoIsHere()) askToSignIn("The session has ended: its time was over, the token was revoked, or the controller started again.");
+});
+
+try {
+  await enter();
+} catch (problem) {
+  askToSignIn(problem.status === 401 ? undefined : problem.message);
+}

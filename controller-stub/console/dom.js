@@ -1,0 +1,77 @@
+// Builds pages of elements. Text becomes text, never markup.
+
+/** Whether something is to be shown at all. */
+const isThere = (it) => it !== undefined && it !== null && it !== false && it !== "";
+
+/** An element. Attributes that begin with `on` are listeners; those that are nothing, or false, are left out. */
+export function el(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (!isThere(value) && value !== "") continue;
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else element.setAttribute(key, value === true ? "" : value);
+  }
+  element.append(...children.flat(2).filter(isThere));
+  return element;
+}
+
+/** A button that does something. With a reason why not, it can be reached, says the reason and does nothing. */
+export function button(label, act, { kind = "", why = undefined, ...attributes } = {}) {
+  const press = async (event) => {
+    if (why || event.currentTarget.getAttribute("aria-busy")) return;
+    const pressed = event.currentTarget;
+    pressed.setAttribute("aria-busy", "true");
+    await act().finally(() => pressed.removeAttribute("aria-busy"));
+  };
+  const off = why ? { "aria-disabled": "true", title: why } : {};
+  return el("button", { type: "button", class: kind, onclick: press, ...off, ...attributes }, label);
+}
+
+export const link = (to, label) => el("a", { href: to }, label);
+
+/** What a page is called, in the window and at its top; `beside` stands at its right. */
+export function heading(title, ...beside) {
+  document.title = `${title} · Postern`;
+  return el("div", { class: "heading" }, el("h1", { tabindex: "-1" }, title), beside);
+}
+
+/** What to do next where there is nothing. */
+export const empty = (what, ...next) => el("div", { class: "empty" }, el("p", { class: "lead" }, what), next.map((it) => el("p", {}, it)));
+
+export const notice = (tone, ...content) => el("div", { class: `notice ${tone}`, role: tone === "bad" ? "alert" : undefined }, content);
+
+export const badge = ({ tone, word }) => el("span", { class: `badge ${tone}` }, word);
+
+export const code = (words) => el("code", {}, words);
+
+/** A table that becomes cards where it is narrow: each cell knows what its column is called. */
+export function table(caption, columns, rows) {
+  const cells = (row) => columns.map(({ name, of }) => el("td", { "data-name": name }, of(row)));
+  return el(
+    "table",
+    {},
+    el("caption", { class: "unseen" }, caption),
+    el("thead", {}, el("tr", {}, columns.map(({ name }) => el("th", { scope: "col" }, name)))),
+    el("tbody", {}, rows.map((row) => el("tr", {}, cells(row)))),
+  );
+}
+
+/** Names with what is said of them; what nothing is said of is left out. */
+export function facts(pairs) {
+  const said = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return el("dl", { class: "facts" }, said.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+}
+
+/** Puts other content in place of an element's, and leaves the focus where it was. */
+export function fill(element, ...content) {
+  const focused = document.activeElement?.id;
+  element.replaceChildren(...content.flat(2).filter(isThere));
+  if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
+}
+
+/** Says something to whoever looks, and to whoever listens. */
+export function say(words) {
+  const said = document.getElementById("said");
+  said.replaceChildren(el("p", {}, words));
+  setTimeout(() => said.replaceChildren(), 8_000);
+}

@@ -1,0 +1,207 @@
+// One task: how far it is, what came of it, and what earlier holders said.
+
+import { download, get, page, post } from "./api.js";
+import { text } from "./bytes.js";
+import { confirm } from "./dialog.js";
+import { badge, button, code, el, empty, facts, fill, heading, link, notice, say, table } from "./dom.js";
+import { kindOf, labelOf } from "./kinds.js";
+import { hears, soon } from "./live.js";
+import { ownKey } from "./own_keys.js";
+import { whyNot } from "./role.js";
+import { openOutput, openPayload } from "./seal.js";
+import { progress } from "./tasks.js";
+import { certainty, changed, outcome, outcomeSentence, size, taskState, when } from "./words.js";
+
+const RECORDS = 50;
+
+export async function show(place, id) {
+  const parts = { top: el("div", {}), results: el("div", {}) };
+  let task = await get(`/v1/tasks/${id}`);
+  const load = async () => {
+    const before = task;
+    task = await get(`/v1/tasks/${id}`);
+    draw(parts, task);
+    if (!before.outcome && task.outcome) await drawResults(parts.results, task);
+  };
+  fill(place, el("p", { class: "back" }, link("#/tasks", "Tasks")), parts.top, parts.results);
+  draw(parts, task);
+  if (task.outcome) await drawResults(parts.results, task);
+  const again = soon(load);
+  return hears(["task", "progress"], (kind, data) => {
+    if (kind === "reset" || (data?.task ?? data?.id) === id) again();
+  });
+}
+
+function draw({ top }, task) {
+  fill(
+    top,
+    heading(labelOf(task.kind), badge(taskState(task)), cancelButton(task)),
+    ended(task),
+    progress(task),
+    task.waits_for && !task.outcome && notice("busy", task.waits_for),
+    facts([
+      ["Task", code(task.id)],
+      ["Connected system", link(`#/systems/${task.system}`, task.system)],
+      ["Cluster", task.cluster],
+      ["Member", task.member && code(task.member)],
+      ["Submitted", when(task.submitted)],
+      ["To be begun by", when(task.deadline)],
+      ["Finished", when(task.finished)],
+      ["On behalf of", task.origin?.replace("_", " ")],
+      ["Priority", String(task.priority)],
+      ["Certainty", task.certainty && certainty(task.certainty)],
+      ["Changed", task.changed && changed(task.changed)],
+      ...Object.entries(task.params ?? {}).map(([name, value]) => [name, written(value)]),
+    ]),
+    output(task),
+    attempts(task),
+    observations(task),
+  );
+}
+
+/** A value as JSON has it, in words; nothing for what is empty. */
+function written(value) {
+  if (value === null || value === "" || value === false || (Array.isArray(value) && value.length === 0)) return undefined;
+  if (value === true) return "yes";
+  return typeof value === "object" ? code(JSON.stringify(value)) : String(value);
+}
+
+function cancelButton(task) {
+  if (task.outcome) return undefined;
+  if (task.cancel_requested) return el("span", { class: "hint" }, "Cancelling was asked for.");
+  const act = async () => {
+    const body = el("p", {}, "What has not begun is not begun any more. A change that has begun is finished, and its outcome told.");
+    if (!(await confirm({ title: "Cancel this task?", body, action: "Cancel the task", danger: true }))) return;
+    await post(`/v1/tasks/${task.id}/cancel`).then(() => say("Cancelling was asked for."), (problem) => say(problem.message));
+  };
+  return button("Cancel", act, { why: whyNot("operator"), id: "cancel" });
+}
+
+function ended(task) {
+  if (!task.outcome) return undefined;
+  const { tone } = outcome(task.outcome);
+  const { failure, note } = task;
+  return notice(
+    tone,
+    el("p", {}, el("strong", {}, failure?.summary ?? outcomeSentence(task.outcome))),
+    failure && el("p", { class: "small" }, outcomeSentence(task.outcome), " Reason: ", code(failure.code), ` (${failure.class.replace("_", " ")})`),
+    failure?.next_step && el("p", {}, "What to do: ", failure.next_step),
+    note && el("p", {}, note),
+  );
+}
+
+function output({ output: came }) {
+  if (!came) return undefined;
+  const { warnings = [], user, ...others } = came;
+  const told = "user" in came ? user : others;
+  if (!told) return notice("quiet", "There is no such account.");
+  const lines = Object.entries(told).map(([name, value]) => [name.replaceAll("_", " "), value === false ? "no" : written(value)]);
+  return el("section", {}, el("h2", {}, "What came of it"), facts(lines), warnings.map((words) => notice("warn", words)));
+}
+
+function attempts({ attempts: had = [] }) {
+  if (had.length === 0) return undefined;
+  const rows = [
+    { name: "Lease", of: (it) => String(it.epoch) },
+    { name: "Member", of: (it) => code(it.member ?? "–") },
+    { name: "When", of: (it) => when(it.when ?? it.at) ?? "–" },
+  ];
+  return el("section", {}, el("h2", {}, "Attempts"), table("Attempts", rows, had));
+}
+
+function observations({ observations: had = [] }) {
+  if (had.length === 0) return undefined;
+  const rows = [
+    { name: "Lease", of: (it) => String(it.epoch) },
+    { name: "Member", of: (it) => code(it.member) },
+    { name: "Said", of: (it) => badge(outcome(it.outcome)) },
+    { name: "Changed", of: (it) => changed(it.changed) },
+  ];
+  return el("section", {}, el("h2", {}, "Observations"), el("p", { class: "hint" }, "What earlier holders reported after the task had gone to another. It does not count as the outcome."), table("Observations", rows, had));
+}
+
+async function drawResults(place, task) {
+  if (task.kind === "import_batch") return drawRecords(place, task);
+  const own = ownKey(task.id);
+  const kind = kindOf(task.kind);
+  if (kind?.isSealedFile && task.streams?.length > 0) fill(place, sealedFile(task, own));
+  else if ((task.sealed ?? []).length > 0) fill(place, sealedPassword(task, own));
+  return undefined;
+}
+
+const cannotOpen = () => notice("warn", "What came of it is sealed to whoever submitted it, and the key is not on this page: it was submitted elsewhere, or this page was loaded anew since.");
+
+function sealedPassword(task, own) {
+  if (!own) return cannotOpen();
+  const shown = el("div", {});
+  const reveal = async () => {
+    try {
+      const password = text(await openOutput(own.task, task.sealed[0], own.pair));
+      fill(shown, el("p", {}, "The new password:"), el("p", { class: "fingerprint", id: "password" }, password));
+    } catch (problem) {
+      fill(shown, notice("bad", problem.message));
+    }
+  };
+  return el("section", {}, el("h2", {}, "Password"), el("p", {}, "It was sealed to this page, and can be opened here until the page is left or loaded anew."), button("Show the password", reveal, { id: "reveal" }), shown);
+}
+
+function sealedFile(task, own) {
+  if (!own) return cannotOpen();
+  const said = el("div", {});
+  const fetchIt = async () => {
+    try {
+      fill(said, notice("busy", "The file is downloaded and opened…"));
+      const key = await openOutput(own.task, task.sealed.find((it) => it.name === "result_key"), own.pair);
+      save(await openPayload(key, await download(`/v1/tasks/${task.id}/results`)), fileName(task));
+      fill(said, notice("good", "The file was opened and handed to the browser."));
+    } catch (problem) {
+      fill(said, notice("bad", problem.message));
+    }
+  };
+  return el("section", {}, el("h2", {}, "File"), el("p", {}, `${size(task.streams[0].length)}, sealed to this page: it can be opened here until the page is left or loaded anew.`), button("Open and save", fetchIt, { kind: "main", id: "open-file", why: whyNot("operator") }), said);
+}
+
+function fileName({ kind, system, params }) {
+  const ends = { export: params.format, collect: "jsonl", describe_schema: "xml" };
+  return `${system}-${kind}.${ends[kind]}`;
+}
+
+function save(bytes, name) {
+  const url = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
+  el("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** What came of each entry of a batch; at first those that did not succeed. */
+async function drawRecords(place, task) {
+  const why = whyNot("operator");
+  if (why) {
+    fill(place, el("h2", {}, "Records"), notice("warn", why));
+    return;
+  }
+  const list = el("div", {});
+  const only = el("select", { id: "only", onchange: () => load() }, el("option", { value: "failed" }, "that failed"), el("option", { value: "" }, "all"));
+  const load = async (before = [], cursor = undefined) => {
+    try {
+      const { items, next } = await page(`/v1/tasks/${task.id}/records`, { only: only.value, limit: RECORDS, cursor });
+      const shown = [...before, ...items];
+      fill(list, shown.length > 0 ? recordTable(shown) : noRecords(only.value), next && button("Show more", () => load(shown, next), { id: "more-records" }));
+    } catch (problem) {
+      fill(list, notice("bad", problem.message));
+    }
+  };
+  fill(place, el("section", {}, el("h2", {}, "Records"), el("div", { class: "filters" }, el("label", { for: "only" }, "Entries"), only), list));
+  await load();
+}
+
+const noRecords = (only) => (only ? empty("No entry failed.") : empty("The dataset has no entries."));
+
+function recordTable(records) {
+  return table("Records", [
+    { name: "Entry", of: (it) => String(it.entry) },
+    { name: "Account", of: (it) => it.account || "–" },
+    { name: "Outcome", of: (it) => badge(outcome(it.outcome)) },
+    { name: "Message", of: (it) => [it.message || "–", it.code && el("div", { class: "small" }, code(it.code))] },
+  ], records);
+}
+

@@ -1,0 +1,82 @@
+// What the API says, in words for people.
+
+import { el } from "./dom.js";
+
+const STATES = {
+  pending: ["warn", "pending"],
+  enabled: ["good", "enabled"],
+  draining: ["warn", "draining"],
+  disabled: ["quiet", "disabled"],
+  revoked: ["bad", "revoked"],
+  queued: ["quiet", "queued"],
+  needs_reseal: ["bad", "needs to be sealed again"],
+  leased: ["busy", "offered"],
+  accepted: ["busy", "accepted"],
+  started: ["busy", "running"],
+  in_doubt: ["warn", "in doubt"],
+  finished: ["quiet", "finished"],
+};
+
+const OUTCOMES = {
+  succeeded: ["good", "succeeded", "It did what was asked."],
+  already_satisfied: ["good", "already so", "The account was in that state before, so nothing was changed."],
+  failed: ["bad", "failed", "It did not do what was asked."],
+  partially_succeeded: ["warn", "partly", "Some of it succeeded and some did not."],
+  cancelled: ["quiet", "cancelled", "It was cancelled before anything was changed."],
+  expired: ["quiet", "expired", "Its deadline passed before anything was changed."],
+  unknown: ["bad", "unknown", "It cannot be found out whether it took effect. Look at the account, then decide."],
+  dead_lettered: ["bad", "given up", "The agent's process died again and again in the same step of it. Look at the account and the agent's log, then submit again."],
+  // Of entries of a batch.
+  created: ["good", "created"],
+  modified: ["good", "modified"],
+  unchanged: ["good", "unchanged"],
+};
+
+const known = (table, word) => table[word] ?? ["quiet", word];
+
+export function state(word) {
+  const [tone, said] = known(STATES, word);
+  return { tone, word: said };
+}
+
+export function outcome(word) {
+  const [tone, said] = known(OUTCOMES, word);
+  return { tone, word: said };
+}
+
+export const outcomeSentence = (word) => known(OUTCOMES, word)[2] ?? "";
+
+/** How a task is, in one word: how it ended, or how far it is. */
+export const taskState = (task) => (task.outcome ? outcome(task.outcome) : state(task.state));
+
+const CERTAINTIES = {
+  certain: "Salesforce said so, or was read back",
+  probable: "what was read back fits, but another cause is possible",
+  unknown: "not known",
+};
+
+export const certainty = (word) => CERTAINTIES[word] ?? word;
+
+const CHANGES = { no: "nothing was changed", yes: "something was changed", unknown: "not known" };
+
+export const changed = (word) => CHANGES[word] ?? word;
+
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** A moment, in milliseconds since 1970, as the clock on the wall here shows it. */
+export function when(millis) {
+  if (millis === undefined || millis === null) return undefined;
+  const moment = new Date(millis);
+  return el("time", { datetime: moment.toISOString() }, clock.format(moment));
+}
+
+export function size(bytes) {
+  if (bytes < 1024) return `${bytes} bytes`;
+  const [unit, shift] = bytes < 1024 ** 2 ? ["KiB", 1] : ["MiB", 2];
+  return `${(bytes / 1024 ** shift).toFixed(1)} ${unit}`;
+}
+
+/** An id, short enough for a table and whole for who wants it. */
+export const shortId = (id) => (id.length > 16 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id);
+
+export const count = (number, one, many = `${one}s`) => `${number.toLocaleString()} ${number === 1 ? one : many}`;

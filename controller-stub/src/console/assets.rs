@@ -1,0 +1,73 @@
+//! The files of the console, as the program carries them.
+
+/// A file.
+pub(super) struct Asset {
+    name: &'static str,
+    /// What it is.
+    pub(super) media_type: &'static str,
+    /// What is in it.
+    pub(super) bytes: &'static [u8],
+}
+
+macro_rules! assets {
+    ($($media_type:literal: $($name:literal),*;)*) => {
+        /// Every file.
+        const ASSETS: &[Asset] = &[
+            $($(Asset {
+                name: $name,
+                media_type: $media_type,
+                bytes: include_bytes!(concat!("../../console/", $name)),
+            },)*)*
+        ];
+    };
+}
+
+assets! {
+    "text/html; charset=utf-8": "index.html";
+    "text/css; charset=utf-8": "style.css";
+    "image/svg+xml": "icon.svg";
+    "text/javascript; charset=utf-8":
+        "api.js", "app.js", "audit.js", "bytes.js", "chacha20poly1305.js", "dialog.js", "dom.js", "form.js", "hpke.js",
+        "kinds.js", "live.js", "members.js", "overview.js", "own_keys.js", "role.js", "seal.js", "sign_in.js", "submit.js", "system.js", "systems.js",
+        "task.js", "tasks.js", "words.js";
+}
+
+/// The file of this name.
+pub(super) fn find(name: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|it| it.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_console_is_served() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/console");
+        let files = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+        let served = ASSETS.iter().map(|it| it.name.to_owned());
+        assert_eq!(served.collect::<BTreeSet<_>>(), files.collect::<BTreeSet<_>>());
+    }
+
+    /// Text is put into a page as text alone, so that nothing that a task, a member or Salesforce says becomes part of it.
+    #[test]
+    fn nothing_in_the_console_makes_a_page_of_text() {
+        for asset in ASSETS.iter().filter(|it| it.name.ends_with(".js") || it.name.ends_with(".html")) {
+            let text = str::from_utf8(asset.bytes).unwrap();
+            for word in [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "new Function",
+                " style=",
+                " onclick=",
+            ] {
+                assert!(!text.contains(word), "{} has `{word}`", asset.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! The web console, walked through with a real browser against the real programs.
+//!
+//! Every chapter ends with a look at what the browser complained of: an error of a script, or anything that the pages'
+//! policy forbade, fails it.
+#![allow(clippy::print_stdout, reason = "a person waits for it")]
+
+mod browser;
+
+use std::path::Path;
+
+use browser::{Browser, ENTER, SPACE, TAB};
+use postern_protocol::TaskKind;
+use postern_protocol::code::CodeSet as _;
+use salesforce_sim::{Fault, Matching, Mishap};
+use serde_json::{Value, json};
+
+use crate::lab::{AgentOptions, CLUSTER, LabOptions, SYSTEM};
+use crate::{Agent, Lab, wait_for};
+
+const PHONE: u32 = 360;
+const DESK: u32 = 1280;
+
+/// The walk: its world, and the browser.
+struct Walk {
+    lab: Lab,
+    browser: Browser,
+    url: String,
+}
+
+/// Walks through the console with the binary that becomes the programs.
+pub async fn run(binary: &Path, pictures: &Path) {
+    let lab = Lab::start_with(binary, LabOptions::default()).await;
+    let browser = Browser::start(pictures).await;
+    let url = lab.controller.ready()["api_url"].as_str().expect("the API's URL").to_owned();
+    let mut walk = Walk { lab, browser, url };
+    walk.browser.width(DESK).await;
+    walk.browser.prefers("light").await;
+
+    walk.what_is_sealed_here_is_sealed_by_the_book().await;
+    walk.a_wrong_token_is_refused_at_its_field().await;
+    walk.somebody_signs_in().await;
+    walk.nothing_is_there_yet_and_what_to_do_is_said().await;
+    let _agent = walk.a_member_enrolls_and_is_approved().await;
+    walk.a_system_is_made_with_every_field_and_the_keyboard_alone().await;
+    walk.only_eligible_clusters_can_be_chosen().await;
+    walk.the_connection_is_tested().await;
+    walk.a_password_is_sealed_in_the_browser().await;
+    walk.two_bad_records_of_an_import_are_seen().await;
+    walk.a_file_that_was_exported_is_opened_in_the_browser().await;
+    walk.every_page_fits_a_phone_in_light_and_dark().await;
+    walk.a_member_is_disabled_and_revoked().await;
+    walk.every_act_stands_in_the_audit_log().await;
+    walk.a_viewer_sees_why_not().await;
+    walk.a_session_ends_with_its_token().await;
+    walk.browser.quit().await;
+    println!("the console does what it should; pictures are in {}", pictures.display());
+}
+
+impl Walk {
+    async fn go(&self, place: &str) {
+        self.browser.go("about:blank").await;
+        self.browser.go(&format!("{}/console/{place}", self.url)).await;
+        self.browser.find("//main[not(@aria-busy)]//h1").await;
+    }
+
+    /// Ends a chapter: what the browser complained of that was not to be expected.
+    async fn is_quiet(&self, chapter: &str, expected: &[&str]) {
+        let complaints = self.browser.complaints().await;
+        let unexpected: Vec<_> =
+            complaints.iter().filter(|it| !expected.iter().any(|words| it.contains(words))).collect();
+        assert!(unexpected.is_empty(), "{chapter}: {unexpected:#?}");
+        println!("ok  {chapter}");
+    }
+
+    async fn token(&self, name: &str, role: &str) -> String {
+        let made = self.lab.controller.cli(&["api-token", "create", "--name", name, "--role", role]).await;
+        made["token"].as_str().expect("a token").to_owned()
+    }
+
+    async fn sign_in(&self, token: &str) {
+        self.browser.write("sign-in-token", token).await;
+        self.browser.press("Sign in").await;
+        self.browser.find("//button[@id='sign-out']").await;
+    }
+
+    /// The published examples of RFC 8439, and what `protocol/golden` was sealed with, which other programs made.
+    async fn what_is_sealed_here_is_sealed_by_the_book(&self) {
+        self.go("").await;
+        let golden = |name: &str| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/golden").join(name);
+            std::fs::read_to_string(path).expect("a golden file")
+        };
+        let script = include_str!("console/by_the_book.js");
+        let script = script
+            .replace("{dataset}", &golden("sealed.dataset.hex"))
+            .replace("{output}", &golden("sealed.output.hex"));
+        let told = self.browser.script(&script).await;
+        assert_eq!(told, json!([]), "what was not as the books say");
+        let kinds = self.browser.script("return import('/console/kinds.js').then(({ KINDS, seals }) => KINDS.map((it) => [it.kind, it.number, it.fields.some((field) => field.sealed)]))").await;
+        let mut kinds: Vec<Value> = kinds.as_array().expect("the kinds").clone();
+        kinds.sort_by_key(|it| it[1].as_u64());
+        let known = TaskKind::ALL.iter().map(|it| json!([it.to_string(), it.code(), !it.sealed_fields().is_empty()]));
+        assert_eq!(kinds, known.collect::<Vec<_>>(), "every kind has its form");
+        self.is_quiet("what is sealed in the browser is sealed by the book", &["401"]).await;
+    }
+
+    async fn a_wrong_token_is_refused_at_its_field(&self) {
+        let browser = &self.browser;
+        self.go("").await;
+        browser.picture("sign-in").await;
+        browser.press("Sign in").await;
+        browser.says("API token is missing.").await;
+        browser.write("sign-in-token", "hunter2").await;
+        browser.press("Sign in").await;
+        browser.says("needs a token that is known here").await;
+        assert!(!browser.has("//nav[@id='nav' and not(@hidden)]").await, "nobody is signed in");
+        self.is_quiet("a wrong token is refused", &["401"]).await;
+    }
+
+    async fn somebody_signs_in(&self) {
+        let token = std::fs::read_to_string(self.lab.controller.data().join("api.token")).expect("the first token");
+        self.sign_in(token.trim()).await;
+        let seen = self.browser.script("return document.cookie").await;
+        assert_eq!(seen, json!(""), "no script gets at the session");
+        self.is_quiet("somebody signs in", &[]).await;
+    }
+
+    async fn nothing_is_there_yet_and_what_to_do_is_said(&self) {
+        self.browser.says("No agent has enrolled yet").await;
+        self.browser.picture("overview-empty").await;
+        self.go("#/members").await;
+        self.browser.says("No members yet.").await;
+        self.browser.write("cluster-name", "Not Good").await;
+        self.browser.press("Make cluster").await;
+        self.browser.find("//p[@id='cluster-name-error' and contains(., 'lower-case')]").await;
+        self.browser.write("cluster-name", "empty").await;
+        self.browser.press("Make cluster").await;
+        self.browser.find("//h2[@id='cluster-empty']").await;
+        self.browser.picture("members-empty").await;
+        self.is_quiet("nothing is there yet, and what to do is said", &["422"]).await;
+    }
+
+    async fn a_member_enrolls_and_is_approved(&self) -> Agent {
+        let browser = &self.browser;
+        let mut agent = self.lab.agent_with("agent-1", AgentOptions::default());
+        browser.click(&format!("//button[@id='token-{CLUSTER}']")).await;
+        let token = browser.find("//*[@id='enrollment-token']").await;
+        assert!(!token.is_empty());
+        browser.picture("members-token").await;
+        let token = browser.script("return document.getElementById('enrollment-token').textContent").await;
+        let enrolled = agent.try_enroll(self.lab.controller.url(), token.as_str().expect("a token")).await;
+        assert_eq!(enrolled.code, Some(0), "{}", enrolled.err);
+        agent.start().await;
+        browser.says("pending").await;
+        let member = enrolled.json()["member"].as_str().expect("a member").to_owned();
+        browser.click(&format!("//button[@id='approve-{member}']")).await;
+        let shown = browser.script("return document.querySelector('dialog .fingerprint').textContent").await;
+        let fingerprint = enrolled.json()["fingerprint"].clone();
+        assert_eq!(shown, fingerprint, "the fingerprint that `enroll` printed");
+        browser.picture("member-approve").await;
+        browser.click("//dialog//button[normalize-space()='Approve']").await;
+        assert!(browser.has("//dialog[@open]").await, "without the comparison nothing happens");
+        browser.click("//input[@id='confirm-check']").await;
+        browser.click("//dialog//button[normalize-space()='Approve']").await;
+        browser.find(&format!("//button[@id='disable-{member}']")).await;
+        browser.find("//td[@data-name='Session']//span[normalize-space()='connected']").await;
+        browser.picture("members").await;
+        self.is_quiet("a member enrolls, is seen at once and is approved by its fingerprint", &[]).await;
+        agent
+    }
+
+    /// Tab, arrows, space and enter are all there is.
+    async fn a_system_is_made_with_every_field_and_the_keyboard_alone(&self) {
+        let browser = &self.browser;
+        self.go("#/systems").await;
+        browser.says("No connected systems yet.").await;
+        browser.keys(TAB).await;
+        browser.keys(ENTER).await;
+        browser.find("//form[@id='system']").await;
+        for (field, text) in [
+            ("name", "Not Good"),
+            ("type", ""),
+            ("display_name", "Acme <b>Sales</b>"),
+            ("description", "The org of the sales people"),
+            ("locale", "fr-CA"),
+            ("association", ""),
+            ("password_reset_by", "u"),
+            ("provisioning_option", "ad"),
+            ("hpam", SPACE),
+            ("transfer_of_accounts", SPACE),
+            ("owners", "grace\u{e007}ada"),
+            ("categories", "sales"),
+        ] {
+            self.tab_to(&format!("system-{field}")).await;
+            browser.keys(text).await;
+        }
+        browser.keys(TAB).await;
+        browser.picture("system-new").await;
+        browser.keys(ENTER).await;
+        browser.find("//input[@id='system-name' and @aria-invalid]").await;
+        assert_eq!(browser.focused().await, "system-name", "what is wrong has the focus");
+        browser.picture("system-wrong").await;
+        browser.write("system-name", SYSTEM).await;
+        browser.keys(ENTER).await;
+        browser.find("//h1[normalize-space()='Acme <b>Sales</b>']").await;
+        let made = self.lab.controller.cli(&["system", "show", SYSTEM]).await;
+        for (field, value) in [
+            ("display_name", json!("Acme <b>Sales</b>")),
+            ("locale", json!("fr-CA")),
+            ("association", json!(CLUSTER)),
+            ("password_reset_by", json!("users_and_obo_user")),
+            ("provisioning_option", json!("administrative")),
+            ("hpam", json!(true)),
+            ("transfer_of_accounts", json!(true)),
+            ("owners", json!(["ada", "grace"])),
+            ("categories", json!(["sales"])),
+        ] {
+            assert_eq!(made[field], value, "{field}");
+        }
+        self.is_quiet("a system is made with every field and the keyboard alone", &["422"]).await;
+    }
+
+    async fn tab_to(&self, id: &str) {
+        for _ in 0..20 {
+            if self.browser.focused().await == id {
+                return;
+            }
+            self.browser.keys(TAB).await;
+        }
+        panic!("the keyboard does not get to {id}");
+    }
+
+    async fn only_eligible_clusters_can_be_chosen(&self) {
+        let browser = &self.browser;
+        self.go(&format!("#/systems/{SYSTEM}")).await;
+        browser
+            .find("//option[@value='empty' and @disabled and contains(., 'no registered and enabled member')]")
+            .await;
+        browser.find("//input[@id='system-name' and @disabled]").await;
+        browser.choose("system-association", "server").await;
+        browser.write("system-display_name", "Acme").await;
+        browser.write("system-owners", "grace").await;
+        browser.press("Save").await;
+        browser.says("was saved").await;
+        browser.press("Test Connection").await;
+        browser.says("server").await;
+        browser.choose("system-association", CLUSTER).await;
+        browser.write("system-locale", "not a locale!").await;
+        browser.press("Save").await;
+        browser.find("//p[@id='system-locale-error' and contains(., 'language')]").await;
+        browser.write("system-locale", "en").await;
+        browser.press("Save").await;
+        wait_for("the system to be saved", async || {
+            let saved = self.lab.controller.cli(&["system", "show", SYSTEM]).await;
+            if saved["association"] == CLUSTER && saved["owners"] == json!(["grace"]) { Ok(()) } else { Err(saved) }
+        })
+        .await;
+        self.is_quiet("only eligible clusters can be chosen, and what is edited is kept", &["422", "403", "409"]).await;
+    }
+
+    async fn the_connection_is_tested(&self) {
+        let browser = &self.browser;
+        self.go(&format!("#/systems/{SYSTEM}")).await;
+        browser.press("Test Connection").await;
+        browser.says("established successfully").await;
+        browser.picture("system").await;
+        let maintenance = Fault { when: Matching::default(), what: Mishap::Maintenance, times: None };
+        self.lab.salesforce.inject(maintenance);
+        browser.press("Test Connection").await;
+        browser.says("failed").await;
+        browser.says("What to do:").await;
+        browser.picture("system-failed").await;
+        self.lab.salesforce.clear_faults();
+        self.is_quiet("the connection is tested, and what is wrong with it is said", &[]).await;
+    }
+
+    async fn a_password_is_sealed_in_the_browser(&self) {
+        let browser = &self.browser;
+        let joe = "user0001@acme.example";
+        self.go(&format!("#/submit/reset_password/{SYSTEM}")).await;
+        browser.write("task-account", joe).await;
+        browser.press("Reset a password").await;
+        browser.says("New password is missing.").await;
+        browser.write("task-password", "S3aled-in-the-browser").await;
+        browser.picture("submit").await;
+        browser.press("Reset a password").await;
+        browser.find("//h1/following-sibling::span[normalize-space()='succeeded']").await;
+        assert!(self.lab.salesforce.password_is(joe, "S3aled-in-the-browser"));
+        browser.picture("task").await;
+        self.go(&format!("#/submit/reset_password/{SYSTEM}")).await;
+        browser.write("task-account", joe).await;
+        browser.choose("task-source", "generated").await;
+        browser.press("Reset a password").await;
+        browser.click("//button[@id='reveal']").await;
+        browser.find("//*[@id='password']").await;
+        let made_up = browser.script("return document.getElementById('password').textContent").await;
+        assert!(self.lab.salesforce.password_is(joe, made_up.as_str().expect("a password")), "what the page opened");
+        assert!(!self.lab.controller.log().contains("S3aled-in-the-browser"));
+        self.is_quiet("a password is sealed in the browser, and one made up is opened there", &[]).await;
+    }
+
+    async fn two_bad_records_of_an_import_are_seen(&self) {
+        let browser = &self.browser;
+        let file = self.lab.folder().join("users.csv");
+        let good = (2..=9).map(|n| format!("user{n:04}@acme.example,modify,Lead,\n"));
+        let rows: String = good.collect();
+        let bad = "user0010@acme.example,modify,Lead,x\nnobody@acme.example,modify,Lead,\n";
+        std::fs::write(&file, format!("Username,changetype,Title,Titel\n{rows}{bad}")).expect("a dataset");
+        self.go(&format!("#/submit/import_batch/{SYSTEM}")).await;
+        browser.press("Import a dataset").await;
+        browser.says("choose a file").await;
+        browser.attach("task-dataset", &file).await;
+        browser.press("Import a dataset").await;
+        browser.find("//h1/following-sibling::span[normalize-space()='partly']").await;
+        browser.find("//h2[normalize-space()='Records']").await;
+        wait_for("the two bad records", async || {
+            let rows = browser.script("return document.querySelectorAll('section table tbody tr').length").await;
+            if rows == json!(2) { Ok(()) } else { Err(rows) }
+        })
+        .await;
+        browser.says("nobody@acme.example").await;
+        browser.says("user0010@acme.example").await;
+        browser.picture("import").await;
+        browser.choose("only", "").await;
+        browser.says("user0002@acme.example").await;
+        self.is_quiet("an import with two bad records shows the two", &[]).await;
+    }
+
+    async fn a_file_that_was_exported_is_opened_in_the_browser(&self) {
+        let browser = &self.browser;
+        let downloads = self.lab.folder().join("downloads");
+        std::fs::create_dir_all(&downloads).expect("a folder for downloads");
+        browser
+            .devtools("Browser.setDownloadBehavior", json!({ "behavior": "allow", "downloadPath": downloads }))
+            .await;
+        self.go(&format!("#/submit/export/{SYSTEM}")).await;
+        browser.press("Export records").await;
+        browser.press("Open and save").await;
+        let text = wait_for("the file", async || {
+            let text = std::fs::read_to_string(downloads.join(format!("{SYSTEM}-export.csv")));
+            text.map_err(|error| error.to_string())
+        })
+        .await;
+        assert!(text.contains("user0001@acme.example"), "{text}");
+        self.is_quiet("a file that was exported is opened in the browser", &[]).await;
+    }
+
+    async fn every_page_fits_a_phone_in_light_and_dark(&self) {
+        let browser = &self.browser;
+        let import = self.lab.controller.cli(&["task", "list", "--limit", "3"]).await;
+        let task = import.as_array().into_iter().flatten().find(|it| it["kind"] == "import_batch").cloned();
+        let task = task.expect("the import")["id"].as_str().expect("its id").to_owned();
+        let places = [
+            ("overview", String::new()),
+            ("members", "#/members".to_owned()),
+            ("systems", "#/systems".to_owned()),
+            ("system", format!("#/systems/{SYSTEM}")),
+            ("tasks", "#/tasks".to_owned()),
+            ("import", format!("#/tasks/{task}")),
+            ("submit", format!("#/submit/import_batch/{SYSTEM}")),
+            ("audit", "#/audit".to_owned()),
+        ];
+        for (width, scheme) in [(PHONE, "light"), (PHONE, "dark"), (DESK, "dark"), (DESK, "light")] {
+            browser.width(width).await;
+            browser.prefers(scheme).await;
+            for (name, place) in &places {
+                self.go(place).await;
+                let wide = browser.script("return document.documentElement.scrollWidth").await;
+                assert_eq!(wide, json!(width), "{name} scrolls sideways");
+                browser.picture(&format!("{name}-{width}-{scheme}")).await;
+            }
+        }
+        self.is_quiet("every page fits a phone, in light and dark", &[]).await;
+    }
+
+    async fn a_member_is_disabled_and_revoked(&mut self) {
+        let browser = &self.browser;
+        self.go("#/members").await;
+        browser.click("//button[starts-with(@id, 'disable-')]").await;
+        browser.click("//dialog//button[normalize-space()='Cancel']").await;
+        browser.find("//button[starts-with(@id, 'disable-')]").await;
+        browser.click("//button[starts-with(@id, 'disable-')]").await;
+        browser.click("//dialog//button[normalize-space()='Disable']").await;
+        browser.find("//span[contains(@class, 'badge') and normalize-space()='disabled']").await;
+        browser.picture("member-disabled").await;
+        browser.click("//button[starts-with(@id, 'enable-')]").await;
+        browser.find("//button[starts-with(@id, 'disable-')]").await;
+        browser.click("//button[starts-with(@id, 'revoke-')]").await;
+        browser.picture("member-revoke").await;
+        browser.click("//input[@id='confirm-check']").await;
+        browser.click("//dialog//button[normalize-space()='Revoke']").await;
+        browser.find("//span[contains(@class, 'badge') and normalize-space()='revoked']").await;
+        self.is_quiet("a member is disabled, enabled and revoked", &[]).await;
+    }
+
+    async fn every_act_stands_in_the_audit_log(&self) {
+        self.go("#/audit").await;
+        for act in ["member.revoke", "member.disable", "stream.upload", "task.submit"] {
+            self.browser.says(act).await;
+        }
+        self.browser.picture("audit").await;
+        self.is_quiet("every act stands in the audit log", &[]).await;
+    }
+
+    async fn a_viewer_sees_why_not(&self) {
+        let browser = &self.browser;
+        browser.press("Sign out").await;
+        self.sign_in(&self.token("vera", "viewer").await).await;
+        self.go("#/members").await;
+        browser.find("//button[starts-with(@id, 'token-') and @aria-disabled and contains(@title, 'needs the role administrator')]").await;
+        browser.says("the token “vera” has the role viewer").await;
+        browser.picture("viewer-members").await;
+        self.go(&format!("#/systems/{SYSTEM}")).await;
+        browser.find("//button[@id='test-connection' and @aria-disabled]").await;
+        browser.find("//input[@id='system-display_name' and @disabled]").await;
+        browser.picture("viewer-system").await;
+        self.go("#/audit").await;
+        browser.says("needs the role administrator").await;
+        self.go(&format!("#/submit/disable_user/{SYSTEM}")).await;
+        browser.says("needs the role operator").await;
+        self.is_quiet("a viewer sees why not", &[]).await;
+    }
+
+    async fn a_session_ends_with_its_token(&self) {
+        self.go("#/tasks").await;
+        self.lab.controller.cli(&["api-token", "revoke", "vera"]).await;
+        self.browser.click("//nav//a[normalize-space()='Systems']").await;
+        self.browser.says("The session has ended").await;
+        self.browser.picture("session-ended").await;
+        self.is_quiet("a session ends with its token", &["401"]).await;
+    }
+}
