@@ -8,6 +8,7 @@ use postern_agent_core::{Ledger, Limits};
 use postern_protocol::SystemName;
 use postern_store::StoreError;
 use postern_store::private::PrivateError;
+use postern_traces::exporter;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,7 @@ use crate::connector;
 use crate::dispatcher::{Dispatcher, Loop};
 use crate::executor::{Executor, Served, Who};
 use crate::exit::Exit;
+use crate::http::HttpError;
 use crate::identity::{IdentityDir, IdentityError, KeptKey};
 use crate::kept::Kept;
 use crate::keys::SealingKeys;
@@ -29,6 +31,7 @@ use crate::policy::Admission;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
 use crate::streams::{Mover, Streams};
+use crate::traces::Traces;
 use crate::watchdog;
 
 /// How long running attempts may take to end once the agent is asked to stop: longer than any one request.
@@ -51,6 +54,9 @@ pub enum AppError {
     /// The store is not usable.
     #[error(transparent)]
     Store(#[from] AgentStoreError),
+    /// The way to the collector of `[telemetry]` cannot be set up.
+    #[error("the collector of `[telemetry]` cannot be used")]
+    Telemetry(#[from] HttpError),
     /// There is no membership.
     #[error(
         "this agent is not enrolled; ask an operator for a token (`postern-controller token create`) and run `postern \
@@ -72,7 +78,9 @@ impl AppError {
     /// The exit code that tells a script.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Identity(_) | Self::Tls(_) | Self::Socket { .. } => Exit::Config,
+            Self::Config(_) | Self::Identity(_) | Self::Tls(_) | Self::Telemetry(_) | Self::Socket { .. } => {
+                Exit::Config
+            }
             Self::Store(error) => store_exit(error),
             Self::NotEnrolled => Exit::Refused,
         }
@@ -126,6 +134,8 @@ pub struct App {
     links: Spawner,
     core: Spawner,
     scribe: Spawner,
+    /// What is told to a collector.
+    telling: Spawner,
     audit: watch::Receiver<audit::Status>,
 }
 
@@ -161,7 +171,10 @@ impl App {
         // Nobody stops it: a disk may also hang while the agent stops.
         Spawner::default().spawn(|_| watchdog::watch(store.commit_watch(), config.disk_timeout));
         let who = identity.load()?.map(|it| Who::member(&it.membership)).unwrap_or_default();
-        let executor = Executor::new(systems, keys.clone(), who, store.clone(), dispatcher.clone(), attempts.clone());
+        let telling = Spawner::default();
+        let traces = Traces::start(&config.telemetry, who.member.clone().unwrap_or_default(), &telling)?;
+        let executor = Executor::new(systems, keys.clone(), who, store.clone(), dispatcher.clone(), attempts.clone())
+            .telling(traces.clone());
         let mover = Mover::new(store.spool().clone(), dispatcher.clone());
         core.spawn_blocking(move || mover.run(commands));
         let cancel = CancellationToken::new();
@@ -169,6 +182,7 @@ impl App {
         let mut watchers = Vec::new();
         let collections = collection::take_up(config, &store, &ledger, |task, watch| watchers.push((task, watch)))?;
         let mut running = Loop::new(ledger, store.clone(), executor.clone(), streams.clone(), inputs);
+        running.telling(&traces);
         for (task, watch) in watchers {
             running.watch(task, watch);
         }
@@ -191,6 +205,7 @@ impl App {
             links: Spawner::default(),
             core,
             scribe: writing,
+            telling,
             audit,
         })
     }
@@ -282,6 +297,7 @@ impl App {
         if !self.scribe.stop(PART).await {
             tracing::warn!("the audit log was still being written; it is gone on with at the next start");
         }
+        self.telling.stop(exporter::FLUSH).await;
         match finished {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) | Err(_) => Ok(()),

@@ -10,6 +10,7 @@ mod policy;
 mod secret;
 mod source;
 mod system;
+mod telemetry;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub use controller::{Controller, Proxy};
 pub use error::ConfigError;
 pub use secret::{SecretError, SecretSource};
 pub use system::System;
+pub use telemetry::Telemetry;
 
 use source::Source;
 
@@ -45,6 +47,8 @@ pub struct Config {
     pub sealing_keys: Terms,
     /// How it reaches its controller.
     pub controller: Controller,
+    /// Where it tells of tasks.
+    pub telemetry: Telemetry,
     /// The connected systems it serves, in the order of the file. Their names differ.
     pub systems: Vec<System>,
     /// What it gathers on a schedule. Their names differ.
@@ -107,7 +111,7 @@ const SEALING_KEY_DAYS: RangeInclusive<u64> = 15..=90;
 /// The agent's socket is in there, and the path of a socket has at most 107 bytes.
 const MAX_STATE_DIR: usize = 90;
 
-const SECTIONS: &str = "`[agent]`, `[controller]`, `[[connected_system]]` and `[[collection]]`";
+const SECTIONS: &str = "`[agent]`, `[controller]`, `[telemetry]`, `[[connected_system]]` and `[[collection]]`";
 
 impl Config {
     /// Where the state is kept if the file does not say.
@@ -126,7 +130,10 @@ impl Config {
     fn from_source(source: Source) -> Result<Self, ConfigError> {
         let source = Arc::new(source);
         for key in source.document()?.get_ref().keys() {
-            if !matches!(key.get_ref().as_ref(), "agent" | "controller" | "connected_system" | "collection") {
+            if !matches!(
+                key.get_ref().as_ref(),
+                "agent" | "controller" | "telemetry" | "connected_system" | "collection"
+            ) {
                 let problem = format!("`{}` is not a section; there are {SECTIONS}", key.get_ref());
                 return Err(source.error(Some(key.span()), "", problem));
             }
@@ -165,6 +172,7 @@ impl Config {
             log: Log { level: agent.log_level, format: agent.log_format },
             sealing_keys,
             controller: Controller::from_source(&source)?,
+            telemetry: Telemetry::from_source(&source)?,
             collections: Collection::all_from_source(&source, &systems)?,
             systems,
         })

@@ -19,7 +19,7 @@ use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{
     self, LogLevelSet, LogLevelVerdict, Offer, Rejection, ServedSystem, SetLogLevel, StreamRef,
 };
-use postern_protocol::{Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
+use postern_protocol::{Epoch, Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -36,6 +36,7 @@ use crate::redaction;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
 use crate::telemetry::{self, By, Temporary};
+use crate::traces::{self, Traces};
 
 /// A connected system that is served.
 pub struct Served {
@@ -54,6 +55,7 @@ pub struct Executor {
     store: Store,
     dispatcher: Dispatcher,
     tasks: Spawner,
+    traces: Traces,
 }
 
 /// How an attempt starts.
@@ -62,6 +64,8 @@ pub struct Start {
     pub origin: Origin,
     /// An earlier attempt here wrote a journal.
     pub resumed: bool,
+    /// The lease under which this agent made its first attempt, if there was one.
+    pub earlier: Option<Epoch>,
     /// When nothing more of the task may be begun.
     pub deadline: Option<Timestamp>,
     /// Fires when it should stop.
@@ -78,7 +82,14 @@ impl Executor {
         dispatcher: Dispatcher,
         tasks: Spawner,
     ) -> Self {
-        Self { systems: Arc::new(systems), keys, who: Arc::new(who), store, dispatcher, tasks }
+        let (systems, who, traces) = (Arc::new(systems), Arc::new(who), Traces::default());
+        Self { systems, keys, who, store, dispatcher, tasks, traces }
+    }
+
+    /// The same, telling of attempts.
+    #[must_use]
+    pub fn telling(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     /// What can be announced to a controller.
@@ -186,11 +197,18 @@ impl Executor {
             async move {
                 let (task, system) = (offer.task, offer.system.clone());
                 tracing::debug!(account = %offer.target, attempt = offer.attempt, "an attempt begins");
-                let attempt = executor.attempt(offer, start);
+                let told = executor.traces.attempt(&offer, start.earlier);
+                let attempt = traces::within(told.as_ref(), executor.attempt(offer, start));
                 // A panic in a connector is that task's failure, not the program's end.
                 let ending = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
-                let ending = ending.map_err(|failure| executor.unfinished(&system, failure));
+                let mut ending = ending.map_err(|failure| executor.unfinished(&system, failure));
                 log(&ending);
+                if let Some(told) = &told {
+                    told.end(&ending);
+                    if let Ok(ending) = &mut ending {
+                        ending.trace = Some(told.context());
+                    }
+                }
                 executor.dispatcher.ended(task, ending.map(Box::new)).await;
             }
             .instrument(span)
@@ -204,7 +222,7 @@ impl Executor {
     }
 
     async fn attempt(&self, offer: Offer, start: Start) -> Result<Ending, Failure> {
-        let Start { origin, resumed, deadline, stop } = start;
+        let Start { origin, resumed, deadline, stop, .. } = start;
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| internal("bad_request", &Chain(&error).to_string()))?;
         let Some(Served { connector, admission }) = self.systems.get(&offer.system) else {
@@ -321,6 +339,7 @@ fn into_ending(conclusion: Conclusion, streams: Vec<StreamRef>) -> Result<Ending
         sealed: conclusion.sealed,
         streams,
         audit: Vec::new(),
+        trace: None,
     })
 }
 

@@ -10,7 +10,7 @@
 //! - [`policy`] decides what may be done here, whoever asks;
 //! - `audit` writes down what was done, in a log that shows whether it was changed;
 //! - `store` is what is on disk; `identity` who this agent is, `keys` what is sealed to it; `redaction` keeps secrets out of
-//!   texts.
+//!   texts; `traces` tells a collector of tasks, if there is one.
 
 mod allocator;
 mod app;
@@ -42,6 +42,7 @@ mod status;
 pub mod store;
 mod streams;
 mod telemetry;
+mod traces;
 mod watchdog;
 
 use std::process::ExitCode;

@@ -234,9 +234,12 @@ pub struct Serve {
     /// How many of them may be handshakes; beyond that the oldest makes room, of the address that has most
     #[arg(long, value_name = "CONNECTIONS", default_value_t = 1024)]
     pub max_handshakes: usize,
-    /// How many of these may come from one address; raise it if more agents than that come back at once behind one proxy
-    #[arg(long, value_name = "CONNECTIONS", default_value_t = 128)]
+    /// How many of these may come from one address: a whole fleet may live behind one proxy
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 1024)]
     pub max_handshakes_per_address: usize,
+    /// Tell of tasks as OpenTelemetry traces to the collector at this URL (OTLP over HTTP, in JSON; `/v1/traces` is appended)
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
     /// Write the bound addresses to this file, as JSON, once everything listens
     #[arg(long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,

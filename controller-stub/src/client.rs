@@ -14,6 +14,7 @@ use crate::api::{MAX_LIMIT, Page, Problem};
 use crate::exit::{Chain, Exit, Failure};
 use crate::server::{Addresses, MAX_FILE};
 
+pub mod collector;
 pub mod sealing;
 
 /// How long a connection may take: the API is on this host or behind a proxy near it.

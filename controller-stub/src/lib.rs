@@ -39,6 +39,7 @@ pub mod server;
 pub mod spawn;
 pub mod state;
 pub mod telemetry;
+pub mod traces;
 
 /// The whole program: parses the process's arguments and carries out the command.
 pub fn main() -> ExitCode {

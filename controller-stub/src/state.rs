@@ -144,6 +144,10 @@ pub struct State {
     new_offers: BTreeMap<TaskId, Offer>,
     /// Finished tasks among `writes`.
     new_finished: BTreeMap<TaskId, TaskRecord>,
+    /// The spans of leases are told, so that what members tell can be part of them.
+    tells_leases: bool,
+    /// Tasks or members changed since it was last looked whether a member that drains is done.
+    may_be_drained: bool,
     /// Payloads whose files are to go once the ledger does not name them any more.
     forgotten: Vec<StreamId>,
 }
@@ -264,8 +268,15 @@ impl State {
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
+            tells_leases: false,
+            may_be_drained: true,
             forgotten: Vec::new(),
         })
+    }
+
+    /// From here on the spans of leases are told.
+    pub const fn tell_leases(&mut self) {
+        self.tells_leases = true;
     }
 
     /// Time passed.
@@ -328,6 +339,7 @@ impl State {
     /// Takes over what the queue decided.
     fn collect_changes(&mut self) {
         for record in self.queue.take_changes() {
+            self.may_be_drained = true;
             if let Some(place) = finished::place(&record) {
                 self.finished.insert(place);
                 self.new_finished.insert(record.id, record.clone());

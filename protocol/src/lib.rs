@@ -14,6 +14,7 @@
 //! - [`filter`]: conditions on records;
 //! - [`stream`]: payloads too big for a frame, resumable;
 //! - [`plain`]: what is wrong with a text, in words for people.
+//! - [`trace`]: the trace a task belongs to.
 
 pub mod bounded;
 pub mod code;
@@ -35,6 +36,7 @@ pub mod signature;
 pub mod stream;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod version;
 
 pub use id::{ClusterName, Epoch, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};

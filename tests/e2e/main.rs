@@ -35,6 +35,7 @@ mod stopping;
 mod strangers;
 mod streams;
 mod takeover;
+mod traces;
 mod watching;
 
 use std::path::Path;

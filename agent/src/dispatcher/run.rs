@@ -21,6 +21,7 @@ use crate::executor::{Executor, Start};
 use crate::link::Frames;
 use crate::store::{AgentStoreError, Store, spool_id};
 use crate::streams::{Command, Streams};
+use crate::traces::{Reports, Traces};
 
 /// Inputs taken before the disk is asked: they share one barrier.
 const GATHER: usize = 64;
@@ -59,6 +60,7 @@ pub struct Loop {
     drained: bool,
     since: Timestamp,
     last_commit: Option<Duration>,
+    reports: Reports,
 }
 
 impl Loop {
@@ -80,7 +82,13 @@ impl Loop {
             drained: false,
             since: clock::now(),
             last_commit: None,
+            reports: Traces::default().reports(),
         }
+    }
+
+    /// Tells of reports.
+    pub fn telling(&mut self, traces: &Traces) {
+        self.reports = traces.reports();
     }
 
     /// Sends what a task of this machine tells to `watch`. One that ended before the process did tells it at once.
@@ -131,6 +139,7 @@ impl Loop {
                 fail_points::before(&writes);
                 self.commit(&writes).await?;
                 fail_points::after(&writes);
+                self.tell(&writes);
                 self.ledger.handle_durable(mark, clock::now());
             }
             self.welcomed.drain(..).for_each(|durable| {
@@ -171,6 +180,17 @@ impl Loop {
                 _ = due.tick() => self.ledger.handle_timeout(clock::now()),
             }
             self.speak();
+        }
+    }
+
+    /// What became durable is told as far as traces have it.
+    fn tell(&mut self, writes: &[Write]) {
+        for write in writes {
+            if let Write::PutReport(report) = write {
+                self.reports.durable(report);
+            } else if let Write::DeleteReport(number) = write {
+                self.reports.acknowledged(*number);
+            }
         }
     }
 
@@ -374,14 +394,14 @@ impl Loop {
 
     async fn act(&mut self, event: Event) {
         match event {
-            Event::Start { offer, origin, resumed, deadline } => {
+            Event::Start { offer, origin, resumed, earlier, deadline } => {
                 let task = offer.task;
                 let stop = CancellationToken::new();
                 if self.ledger.is_unwanted(task, clock::now()) {
                     stop.cancel();
                 }
                 self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone() });
-                self.executor.start(*offer, Start { origin, resumed, deadline, stop });
+                self.executor.start(*offer, Start { origin, resumed, earlier, deadline, stop });
             }
             Event::GiveUp { offer, origin, failure, why } => self.executor.give_up(*offer, origin, failure, why),
             Event::Stop(task) => {

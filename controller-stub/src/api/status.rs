@@ -58,15 +58,11 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
         .desk
         .look(|state, _| {
             let members: Vec<_> = state.members(None).collect();
-            let mut by_state: BTreeMap<String, usize> = BTreeMap::new();
-            for member in &members {
-                *by_state.entry(member.state.to_string()).or_default() += 1;
-            }
             let (commits, barriers) = state.commits_and_barriers();
             StatusView {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                members: by_state,
-                connected: members.iter().filter(|it| it.connected).count(),
+                members: state.members_by_state().into_iter().map(|(it, count)| (it.to_string(), count)).collect(),
+                connected: state.connected(),
                 unfinished: state.unfinished_by_state().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
                 queues: state.queues(),
                 attention: attention(&members),

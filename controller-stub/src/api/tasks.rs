@@ -1,14 +1,17 @@
 //! `/v1/tasks`: submit, show, list, wait, cancel, seal again.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use data_encoding::BASE64;
 use postern_protocol::message::v1::Mode;
 use postern_protocol::seal::{SealedField, SealingPublicKey};
 use postern_protocol::signature::{SignatureView, TaskSignature};
+use postern_protocol::trace::TraceContext;
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest, codec};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,6 +19,7 @@ use serde_json::{Map, Value};
 
 use super::asked::{Body, Both, Nothing, Path, Query, read};
 use super::auth::Caller;
+use super::described::{Operation, Taken};
 use super::fields::{Fields, in_clear, is_secret};
 use super::page::{Page, Part, Wanted};
 use super::streams::check_space;
@@ -25,6 +29,7 @@ use crate::state::origin::Origin;
 use crate::state::record::StateName;
 use crate::state::tasks::{Filter, OpaqueView, TaskView};
 use crate::state::{Resealing, Submission};
+use crate::{clock, traces};
 
 /// How long a request may wait for an outcome: less than what proxies usually allow.
 const LONGEST_WAIT: Duration = Duration::from_secs(50);
@@ -72,19 +77,45 @@ pub(super) struct NewTask {
 pub(super) async fn submit(
     State(api): State<Api>,
     caller: Caller,
+    TraceParent(parent): TraceParent,
     body: Body<NewTask>,
 ) -> Result<(StatusCode, Json<TaskView>), Problem> {
-    let (submission, wait) = body.said.check()?;
+    let begun = clock::wall();
+    let (mut submission, wait) = body.said.check()?;
+    // Its own if traces are told here.
+    submission.trace = parent.or_else(|| api.spans.is_some().then(|| TraceContext::of_task(submission.id)));
     check_space(&api.data_dir, 0)?;
     let (id, mode) = (submission.id, submission.mode);
+    let told = api.spans.as_ref().zip(submission.trace);
     let on = format!("{id} {} of {}", submission.request.kind(), submission.system);
     api.desk.act_told(body.size, &caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
+    if let Some((spans, trace)) = told {
+        spans.record(traces::submission(id, trace, begun, clock::wall()));
+    }
     if mode == Mode::Sync {
         wait_for(&api, id, Duration::from_secs(wait)).await?;
     }
     let view = seen_by(caller.role(), api.desk.look(move |state, _| state.task(id)).await??);
     let status = if view.outcome.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(view)))
+}
+
+/// The trace that a request belongs to. A header that makes no sense is as good as none, as its recommendation has it.
+pub(super) struct TraceParent(Option<TraceContext>);
+
+impl<S: Sync> FromRequestParts<S> for TraceParent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let header = parts.headers.get("traceparent").and_then(|it| it.to_str().ok());
+        Ok(Self(header.and_then(TraceContext::from_traceparent)))
+    }
+}
+
+impl Taken for TraceParent {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.header("traceparent", "The trace that the task belongs to, as the W3C writes it.");
+    }
 }
 
 /// The task of a body, and for how many seconds its outcome is waited for.
@@ -106,6 +137,7 @@ impl NewTask {
             streams: self.streams,
             requester: self.requester,
             signature: signature(self.signature, deadline)?,
+            trace: None,
             origin: self.origin,
             mode: self.mode.unwrap_or(Mode::Async),
             priority: self.priority.unwrap_or(USUAL_PRIORITY),

@@ -104,9 +104,9 @@ impl Queue {
     /// The secrets of a task that nobody has were sealed again: whatever was said of it before says nothing now.
     pub fn reseal(&mut self, id: TaskId, sealed_to: BTreeSet<KeyId>) {
         if let Some(entry) = self.tasks.get_mut(&id) {
-            entry.refused_by.clear();
-            entry.unopened_by.clear();
-            self.set_sealed_to(id, sealed_to);
+            entry.sealed_to = Some(sealed_to);
+            self.forget_refusals_of(id);
+            self.sort(id);
         }
     }
 
@@ -127,11 +127,12 @@ impl Queue {
     pub(super) fn note_unopened(&mut self, id: TaskId, member: MemberId) {
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.unopened_by.insert(member);
+            self.refusals.entry(member).or_default().insert(id);
         }
     }
 
     /// A task that nobody has goes where it belongs: in line if somebody can open it, out of the others' way if not.
-    fn sort(&mut self, id: TaskId) {
+    pub(super) fn sort(&mut self, id: TaskId) {
         let is_unopenable = self.is_unopenable(id);
         match self.state(id) {
             Some(TaskState::Queued) if is_unopenable => self.move_to(id, TaskState::NeedsReseal),

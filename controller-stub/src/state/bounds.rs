@@ -48,6 +48,7 @@ impl Full {
 
     fn submit(&mut self) -> Result<TaskId, Refusal> {
         let submission = Submission {
+            trace: None,
             id: self.task_id(u32::MAX),
             system: "sf0".parse().unwrap(),
             request: TaskRequest::from_json(TaskKind::EnableUser, json!({ "account": "joe" })).unwrap(),
@@ -144,7 +145,7 @@ fn a_controller_has_at_most_ten_thousand_members() {
             enrolled: at.wall,
             seen: None,
         };
-        state.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None });
+        state.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None, trouble: None });
     }
     let no = lab::refused(&mut state, &token);
     assert_eq!(no.reason.to_string(), "overloaded");

@@ -1,5 +1,7 @@
 //! What operators do with members, and what they see of them.
 
+use std::collections::BTreeMap;
+
 use postern_protocol::message::v1::{MembershipState, SessionRefusal};
 use postern_protocol::{ClusterName, MemberId};
 use schemars::JsonSchema;
@@ -85,6 +87,7 @@ impl State {
         let changed = membership::apply(&mut member.record, action, holds_nothing)
             .map_err(|error| Refusal::new(RefusalKind::Conflict, error.to_string()))?;
         if changed {
+            self.may_be_drained = true;
             tracing::info!(member = %id, state = %member.record.state, epoch = %member.record.epoch, "a member's state changed");
             self.writes.push(Write::Member(member.record.clone()));
             let is_here = member.live.as_ref().is_some_and(sessions::Live::is_established);
@@ -131,6 +134,20 @@ impl State {
             .values()
             .filter(move |it| cluster.is_none_or(|cluster| it.record.cluster == *cluster))
             .map(|it| self.view(it))
+    }
+
+    /// How many members there are, by state.
+    pub fn members_by_state(&self) -> BTreeMap<MembershipState, usize> {
+        let mut counts = BTreeMap::new();
+        for member in self.members.values() {
+            *counts.entry(member.record.state).or_default() += 1;
+        }
+        counts
+    }
+
+    /// How many members have a session.
+    pub fn connected(&self) -> usize {
+        self.members.values().filter(|it| it.live.as_ref().is_some_and(sessions::Live::is_established)).count()
     }
 
     fn view(&self, member: &Member) -> MemberView {

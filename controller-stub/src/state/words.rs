@@ -23,17 +23,11 @@ impl State {
         }
         let tag = frame.tag();
         match frame {
-            FromMember::Credit(Credit { offers }) => {
-                if let Some(holder) = self.queue.holder_mut(id) {
-                    holder.credit = offers;
-                }
-            }
+            FromMember::Credit(Credit { offers }) => self.queue.set_credit(id, offers),
             FromMember::MemberStateAck(ack) => self.state_is_durable(id, &ack),
             FromMember::Drain(drain) => {
                 tracing::info!(member = %id, reason = %drain.reason, "the member is about to stop");
-                if let Some(holder) = self.queue.holder_mut(id) {
-                    holder.stopping = true;
-                }
+                self.queue.set_stopping(id);
             }
             FromMember::Drained(drained) => tracing::info!(member = %id, left = ?drained.left, "the member stops"),
             FromMember::Accept(Accept { task, epoch }) => {
@@ -132,6 +126,9 @@ impl State {
 
     /// Members that drain to be disabled and hold nothing any more become disabled.
     pub(super) fn notice_drained(&mut self) {
+        if !std::mem::take(&mut self.may_be_drained) {
+            return;
+        }
         let empty: Vec<MemberId> = self
             .members
             .values()

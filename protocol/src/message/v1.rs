@@ -10,6 +10,7 @@ use crate::outcome::{Certainty, Changed, Failure, Outcome};
 use crate::seal::{KeyId, MAX_MEMBER_KEYS, SealedField, SealedOutput, SealingPublicKey};
 use crate::signature::TaskSignature;
 use crate::task::{TaskKind, TaskRequest};
+use crate::trace;
 use crate::version::RevisionTable;
 
 /// The most bytes the parameters of a task may have; anything larger is a stream.
@@ -35,9 +36,10 @@ pub struct Extension {
 /// The place for what later versions add to a frame.
 pub type Extensions = List<Extension, 16>;
 
-/// The first critical extension that this version does not know. It knows none.
+/// The first critical extension that this version does not know. It knows one, which may always be ignored.
 pub fn unknown_critical(extensions: &Extensions) -> Option<u16> {
-    extensions.iter().find(|extension| extension.critical).map(|extension| extension.kind)
+    let is_unknown = |it: &&Extension| it.critical && it.kind != trace::EXTENSION;
+    extensions.iter().find(is_unknown).map(|extension| extension.kind)
 }
 
 /// One connected system that a member can work on.

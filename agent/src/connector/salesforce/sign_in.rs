@@ -20,7 +20,7 @@ use crate::config::{ConfigError, SecretError, SecretSource, System};
 use crate::connector::Keep;
 use crate::http::{Encryption, Http, Lost, Reply, SIGN_IN_LIMIT, Sent};
 use crate::redaction::{self, InUse};
-use crate::{chain::Chain, clock, random};
+use crate::{chain::Chain, clock, random, traces};
 
 /// A session with the org.
 pub(super) struct Session {
@@ -265,7 +265,9 @@ impl SignIn {
     }
 
     async fn ask(&self, request: RequestBuilder) -> Result<Reply, Lost> {
-        let reply = self.http.send(request, SIGN_IN_LIMIT).await?;
+        let mut told = traces::call(&HttpMethod::POST, "sign-in");
+        let reply = self.http.send(request, SIGN_IN_LIMIT).await.inspect_err(|lost| told.lost(lost))?;
+        told.answered(reply.status);
         self.governor.note(&reply.headers);
         Ok(reply)
     }

@@ -100,3 +100,48 @@ fn a_task_beyond_the_most_unfinished_is_refused() {
     }
     assert!(!world.queue.submit(task(200), at(0)));
 }
+
+/// Forget `rank` after any of these changes, and it fails.
+#[test]
+fn whoever_is_ready_stands_in_line_whatever_happened() {
+    let mut world = World::new();
+    let members: Vec<MemberId> = (1..=5).map(|number| MemberId::from_bytes([number; 16])).collect();
+    let mut number: u64 = 1;
+    let mut random = |below: u64| {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (number >> 33) % below
+    };
+    for step in 0..5_000 {
+        let member = members[usize::try_from(random(5)).unwrap()];
+        let lease = world.queue.held_by(member).first().map(|task| {
+            let epoch = world.queue.task(*task).unwrap().epoch;
+            LeaseRef { task: *task, epoch }
+        });
+        match (random(11), lease) {
+            (0, _) => world.queue.connect(member, holder(random(4))),
+            (1, _) => world.queue.connect(member, Holder { settled: false, ..holder(3) }),
+            (2, _) => world.queue.disconnect(member),
+            (3, _) => world.queue.set_enabled(member, random(2) == 0),
+            (4, _) => world.queue.set_credit(member, random(20)),
+            (5, _) => world.queue.settle(member, &Held::new(), Memory::Same, at(step)),
+            (6, _) if random(20) == 0 => world.queue.set_stopping(member),
+            (7, Some(lease)) => {
+                world.queue.report(member, reported(lease, Outcome::Succeeded, Certainty::Certain), at(step));
+            }
+            (8, _) => world.queue.take_away(member, at(step)),
+            (9, _) => world.queue.tick(at(step * 100)),
+            _ => {
+                world.queue.submit(task(u8::try_from(step % 250).unwrap()), at(step));
+                world.assign(step);
+            }
+        }
+        let standing = |queue: &Queue, (member, it): (MemberId, &Holder)| {
+            it.is_ready().then(|| (queue.load(member), it.last_turn, member))
+        };
+        let mut ready: Vec<_> = world.queue.holders().filter_map(|it| standing(&world.queue, it)).collect();
+        ready.sort_unstable();
+        let ready: Vec<MemberId> = ready.into_iter().map(|(_, _, member)| member).collect();
+        let in_line: Vec<MemberId> = world.queue.ready.of(&"sf".parse().unwrap(), &"acme".parse().unwrap()).collect();
+        assert_eq!(in_line, ready, "step {step}");
+    }
+}

@@ -6,7 +6,7 @@ use super::*;
 fn what_a_disabled_member_has_not_begun_goes_to_others() {
     for (state, expected) in [(HeldState::Journaled, "queued"), (HeldState::Started, "started")] {
         let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
-        world.queue.holder_mut(ONE).unwrap().enabled = false;
+        world.queue.set_enabled(ONE, false);
         world.queue.settle(ONE, &Held::from([(lease.task, (lease.epoch, state))]), Memory::Same, at(1));
         assert_eq!(world.state(1), expected);
     }
