@@ -70,7 +70,10 @@ impl<T: Form, S: Send + Sync> FromRequest<S> for Body<T> {
 
 /// Reads all there is: whatever is left over is refused.
 pub(super) fn read<T: Form>(mut fields: Fields) -> Result<T, Problem> {
-    let said = T::take(&mut fields)?;
+    let said = T::take(&mut fields);
+    // Whatever else is wrong, a secret that nobody asked for is told first.
+    fields.refuse_secrets()?;
+    let said = said?;
     fields.finish()?;
     Ok(said)
 }
