@@ -259,6 +259,7 @@ mod tests {
         };
         let key =
             format!("\"{}\"", postern_protocol::signature::SigningKey::from_private([7; 32].into()).unwrap().public());
+        let hours = "time_zone = \"UTC\"\nquiet_hours";
         let window = "{ from = \"22:00\", to = \"06:00\" }";
         for (most, one_more, words) in [
             (collections(32), collections(33), "there can be 32 collections at most"),

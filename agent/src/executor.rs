@@ -121,9 +121,12 @@ impl Executor {
             return answer(LogLevelVerdict::Unknown);
         };
         let system = &it.system;
+        let (_, before) = telemetry::levels().now(Some(system.as_str()), clock::now());
         if it.for_ms == 0 {
             telemetry::levels().reset(Some(system));
-            tracing::warn!(%system, "the controller has what the configuration says be logged again");
+            if before.is_some() {
+                tracing::warn!(%system, "the controller has what the configuration says be logged again");
+            }
             return answer(LogLevelVerdict::Done);
         }
         if !served.admission.policy().lets_log(level) {
@@ -132,7 +135,11 @@ impl Executor {
         }
         let length = Duration::from_millis(it.for_ms).min(telemetry::LONGEST);
         telemetry::levels().set(Some(system), Temporary { level, until: clock::now() + length, by: By::Controller });
-        tracing::warn!(%system, %level, secs = length.as_secs(), "the controller has another level be logged for a while");
+        // It is said in every session.
+        if before.is_none_or(|before| before.level != level) {
+            let secs = length.as_secs();
+            tracing::warn!(%system, %level, secs, "the controller has another level be logged for a while");
+        }
         answer(LogLevelVerdict::Done)
     }
 

@@ -56,11 +56,27 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (status)
 _arguments "${_arguments_options[@]}" : \
+'--interval=[How often to look]:TIME:_default' \
+'-c+[The configuration file]:FILE:_files' \
+'--config=[The configuration file]:FILE:_files' \
+'--json[Print JSON; with --watch, a line of it whenever something changed]' \
+'-v[Name the accounts that tasks are about, and tell of all that went wrong lately]' \
+'--verbose[Name the accounts that tasks are about, and tell of all that went wrong lately]' \
+'--watch[Go on until Ctrl-C\: draw the screen anew on a terminal, elsewhere say what changed in lines]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(log-level)
+_arguments "${_arguments_options[@]}" : \
+'--system=[Of this connected system only]:NAME:_default' \
+'--for=[For how long, at most a day, e.g. 2h or 30m]:TIME:_default' \
 '-c+[The configuration file]:FILE:_files' \
 '--config=[The configuration file]:FILE:_files' \
 '--json[Print JSON]' \
-'-h[Print help]' \
-'--help[Print help]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':level -- error, warn, info, debug or trace; `configured` ends it:_default' \
 && ret=0
 ;;
 (exec)
@@ -575,7 +591,8 @@ _postern_commands() {
     local commands; commands=(
 'enroll:Become a member of a cluster' \
 'run:Run until told to stop\: keep a session with the controller and do the tasks it hands out' \
-'status:Show what the agent with this configuration is doing' \
+'status:Show how the agent with this configuration is\: its membership, its session, what it holds and owes, its disk, each connected system, and what went wrong lately' \
+'log-level:Have the running agent log more, or less, for a while\: of one connected system, or of everything' \
 'exec:Run one task here, without a controller, through the same connector and journal' \
 'schema:Look at, keep, replace or reset the schema of a connected system\: which attributes its records have' \
 'cursor:Look at, or forget, what the deltas of a connected system have handed over' \
@@ -736,6 +753,11 @@ _postern__subcmd__exec__subcmd__unlock_user_commands() {
 _postern__subcmd__exec__subcmd__validate_user_commands() {
     local commands; commands=()
     _describe -t commands 'postern exec validate_user commands' commands "$@"
+}
+(( $+functions[_postern__subcmd__log-level_commands] )) ||
+_postern__subcmd__log-level_commands() {
+    local commands; commands=()
+    _describe -t commands 'postern log-level commands' commands "$@"
 }
 (( $+functions[_postern__subcmd__outbox_commands] )) ||
 _postern__subcmd__outbox_commands() {
