@@ -49,17 +49,12 @@ pub(super) struct How {
     hard: Option<bool>,
 }
 
+type Acted = BoxFuture<'static, Result<Json<MemberView>, Problem>>;
+
 /// What does this with a member.
 pub(super) fn act(
     action: Action,
-) -> impl Fn(
-    State<Api>,
-    Caller,
-    Path<MemberId>,
-    Query<How>,
-    Body<Nothing>,
-) -> BoxFuture<'static, Result<Json<MemberView>, Problem>>
-+ Clone {
+) -> impl Fn(State<Api>, Caller, Path<MemberId>, Query<How>, Body<Nothing>) -> Acted + Clone {
     move |State(api), caller, Path(member), Query(how), _| {
         async move { act_on(&api, &caller, member, action, &how).await }.boxed()
     }

@@ -1,4 +1,4 @@
-//! The API described: OpenAPI 3.1, and the same for people. Both are made of the table of routes and of the types that are
+//! The API described: `OpenAPI` 3.1, and the same for people. Both are made of the table of routes and of the types that are
 //! read and written; `docs/reference` has them.
 
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use super::{Problem, RemovedView, ResetView, TaskProgressView};
 const DESCRIPTION: &str = "Plain HTTP on the loopback. Every caller has a token with a role; `x-role` is the least that may call a \
                            route. Lists come in pages, errors as problems that name the field.";
 
-/// The API in OpenAPI 3.1.
+/// The API in `OpenAPI` 3.1.
 pub fn openapi() -> Value {
     let mut written = generator();
     let mut paths: Map<String, Value> = Map::new();

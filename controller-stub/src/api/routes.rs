@@ -69,6 +69,7 @@ const DELETE: Verb = Verb { name: "DELETE", filter: MethodFilter::DELETE, body: 
 const UPLOAD: Verb = Verb { name: "POST", filter: MethodFilter::POST, body: Body::Bytes };
 
 /// The whole API.
+#[allow(clippy::too_many_lines, reason = "it is one table")]
 fn routes() -> Routes {
     Routes::new()
         .on(GET, "/v1/status", Viewer, "status.show", "How the controller is.", status::show)
