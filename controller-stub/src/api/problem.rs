@@ -4,6 +4,8 @@ use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use postern_store::SpoolError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dispatcher::Stopped;
@@ -11,7 +13,7 @@ use crate::rate::TooOften;
 use crate::state::{Refusal, RefusalKind};
 
 /// Why a request was not done.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
@@ -71,6 +73,20 @@ impl From<Refusal> for Problem {
             RefusalKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self { field: refusal.field.map(str::to_owned), ..Self::new(status, refusal.message) }
+    }
+}
+
+impl From<SpoolError> for Problem {
+    fn from(error: SpoolError) -> Self {
+        let status = match &error {
+            SpoolError::Mismatch(_) | SpoolError::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            SpoolError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+            SpoolError::Missing(_) => StatusCode::NOT_FOUND,
+            SpoolError::Directory(_) | SpoolError::Damaged { .. } | SpoolError::Io { .. } | SpoolError::Entropy(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Self::new(status, error.to_string())
     }
 }
 

@@ -9,29 +9,32 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use futures_util::StreamExt;
 use postern_protocol::message::v1::StreamRef;
 use postern_protocol::{StreamId, TaskId};
 use postern_store::{Spool, SpoolError, SpoolReader, SpoolWriter};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::asked::{Path, Query};
 use super::auth::Caller;
+use super::described::Payload;
 use super::{Api, Problem};
 use crate::dispatcher::Stopped;
 use crate::spawn::blocking;
 use crate::state::ledger::spool_id;
 use crate::state::streams::MAX_STREAM;
+use crate::state::tasks::TaskView;
 use crate::{clock, hex, random};
 
 /// What has to stay free on the disk for what was promised already: reports of accepted tasks above all.
 const RESERVE: u64 = 64 * 1024 * 1024;
 
 /// A payload that was taken in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StreamView {
     /// Its id, for `streams` of a task.
     pub id: StreamId,
@@ -39,8 +42,9 @@ pub struct StreamView {
     pub length: u64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Announced {
+    /// The SHA-256 of the payload, 64 hexadecimal digits.
     sha256: Option<String>,
 }
 
@@ -127,8 +131,19 @@ pub(super) async fn results(
     State(api): State<Api>,
     caller: Caller,
     Path(task): Path<TaskId>,
-) -> Result<Response, Problem> {
+) -> Result<Payload, Problem> {
     let view = api.desk.look(move |state, _| state.task(task)).await??;
+    let reader = open_results(&api, &view).await?;
+    let length = reader.len();
+    let mut response = Body::from_stream(pieces(reader).take_until(caller.over().cancelled_owned())).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    Ok(Payload(response))
+}
+
+/// The payload that came of a task.
+pub(super) async fn open_results(api: &Api, view: &TaskView) -> Result<Arc<SpoolReader>, Problem> {
+    let task = view.id;
     if view.outcome.is_none() {
         return Err(Problem::new(
             StatusCode::CONFLICT,
@@ -139,12 +154,7 @@ pub(super) async fn results(
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("task {task} left no results beyond its output")));
     };
     let spool = api.spool.clone();
-    let reader = blocking(move || spool.read(spool_id(payload.id), payload.length)).await?;
-    let mut response =
-        Body::from_stream(pieces(Arc::new(reader)).take_until(caller.over().cancelled_owned())).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(payload.length));
-    Ok(response)
+    Ok(Arc::new(blocking(move || spool.read(spool_id(payload.id), payload.length)).await?))
 }
 
 fn pieces(reader: Arc<SpoolReader>) -> impl futures_util::Stream<Item = Result<Vec<u8>, SpoolError>> {
@@ -172,18 +182,4 @@ pub(super) fn check_space(data_dir: &FilePath, length: u64) -> Result<(), Proble
         StatusCode::INSUFFICIENT_STORAGE,
         "the controller's disk is nearly full: free space and try again",
     ))
-}
-
-impl From<SpoolError> for Problem {
-    fn from(error: SpoolError) -> Self {
-        let status = match &error {
-            SpoolError::Mismatch(_) | SpoolError::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            SpoolError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
-            SpoolError::Missing(_) => StatusCode::NOT_FOUND,
-            SpoolError::Directory(_) | SpoolError::Damaged { .. } | SpoolError::Io { .. } | SpoolError::Entropy(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-        };
-        Self::new(status, error.to_string())
-    }
 }

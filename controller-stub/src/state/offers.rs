@@ -7,7 +7,8 @@ use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{Cancel, Observation, Offer};
 use postern_protocol::trace::{self, SpanId, TraceContext};
 
-use super::ledger::LedgerError;
+use super::ledger::{LedgerError, Write};
+use super::record::AttemptRecord;
 use super::{State, ToSession, sessions};
 use crate::clock::Moment;
 use crate::metrics::metrics;
@@ -22,7 +23,7 @@ impl State {
         for _ in 0..MAX_ASSIGNED {
             let Some(assignment) = self.queue.poll_assign(at.now) else { break };
             self.note_dispatch(assignment.task, at);
-            self.offer(assignment)?;
+            self.offer(assignment, at)?;
         }
         Ok(())
     }
@@ -34,7 +35,7 @@ impl State {
         }
     }
 
-    fn offer(&mut self, Assignment { task, member, deadline_ms }: Assignment) -> Result<(), LedgerError> {
+    fn offer(&mut self, Assignment { task, member, deadline_ms }: Assignment, at: Moment) -> Result<(), LedgerError> {
         let Some(content) = self.content(task)? else {
             tracing::error!(%task, "the ledger has a task without its content");
             return Err(LedgerError::Unreadable { table: "offers" });
@@ -61,6 +62,8 @@ impl State {
             ..content
         };
         let cancel = record.cancel_requested;
+        let attempt = AttemptRecord { number: record.attempt, member, epoch: record.epoch, at: at.wall };
+        self.writes.push(Write::Attempt(task, attempt));
         self.say(member, ToSession::frame(offer));
         if cancel {
             self.say(member, ToSession::frame(Cancel { task }));
