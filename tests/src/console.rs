@@ -144,19 +144,17 @@ impl Walk {
         let browser = &self.browser;
         let mut agent = self.lab.agent_with("agent-1", AgentOptions::default());
         browser.click(&format!("//button[@id='token-{CLUSTER}']")).await;
-        let token = browser.find("//*[@id='enrollment-token']").await;
-        assert!(!token.is_empty());
+        let token = browser.text("//*[@id='enrollment-token']").await;
         browser.picture("members-token").await;
-        let token = browser.script("return document.getElementById('enrollment-token').textContent").await;
-        let enrolled = agent.try_enroll(self.lab.controller.url(), token.as_str().expect("a token")).await;
+        let enrolled = agent.try_enroll(self.lab.controller.url(), &token).await;
         assert_eq!(enrolled.code, Some(0), "{}", enrolled.err);
         agent.start().await;
         browser.says("pending").await;
         let member = enrolled.json()["member"].as_str().expect("a member").to_owned();
         browser.click(&format!("//button[@id='approve-{member}']")).await;
-        let shown = browser.script("return document.querySelector('dialog .fingerprint').textContent").await;
+        let shown = browser.text("//dialog//*[@class='fingerprint']").await;
         let fingerprint = enrolled.json()["fingerprint"].clone();
-        assert_eq!(shown, fingerprint, "the fingerprint that `enroll` printed");
+        assert_eq!(json!(shown), fingerprint, "the fingerprint that `enroll` printed");
         browser.picture("member-approve").await;
         browser.click("//dialog//button[normalize-space()='Approve']").await;
         assert!(browser.has("//dialog[@open]").await, "without the comparison nothing happens");
@@ -243,7 +241,7 @@ impl Walk {
         browser.press("Save").await;
         browser.says("was saved").await;
         browser.press("Test Connection").await;
-        browser.says("server").await;
+        browser.find("//*[@id='connection']//*[contains(., 'server')]").await;
         browser.choose("system-association", CLUSTER).await;
         browser.write("system-locale", "not a locale!").await;
         browser.press("Save").await;
@@ -292,9 +290,8 @@ impl Walk {
         browser.choose("task-source", "generated").await;
         browser.press("Reset a password").await;
         browser.click("//button[@id='reveal']").await;
-        browser.find("//*[@id='password']").await;
-        let made_up = browser.script("return document.getElementById('password').textContent").await;
-        assert!(self.lab.salesforce.password_is(joe, made_up.as_str().expect("a password")), "what the page opened");
+        let made_up = browser.text("//*[@id='password']").await;
+        assert!(self.lab.salesforce.password_is(joe, &made_up), "what the page opened");
         assert!(!self.lab.controller.log().contains("S3aled-in-the-browser"));
         self.is_quiet("a password is sealed in the browser, and one made up is opened there", &[]).await;
     }
