@@ -17,6 +17,7 @@ mod check;
 mod line;
 mod log;
 mod pen;
+mod tail;
 mod verify;
 
 use std::fmt;
@@ -29,6 +30,7 @@ use data_encoding::HEXLOWER;
 pub use line::{Event, Line, Wrong};
 pub use log::{Fault, Log, Opened, TakenUp};
 pub use pen::{AGAIN, GATHER, Pen, Status};
+pub use tail::backwards;
 pub use verify::{Break, Verified, Verifier, VerifyError, Why};
 
 use crate::private::PrivateError;
@@ -83,6 +85,14 @@ pub enum AuditError {
     Event {
         /// Its length.
         len: usize,
+    },
+    /// A line is not one that was written.
+    #[error("a line of `{}` is not one that was written: {wrong}", file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        wrong: Wrong,
     },
 }
 

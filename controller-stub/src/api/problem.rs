@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use postern_store::SpoolError;
 use serde::{Deserialize, Serialize};
 
 use crate::dispatcher::Stopped;
@@ -71,6 +72,20 @@ impl From<Refusal> for Problem {
             RefusalKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self { field: refusal.field.map(str::to_owned), ..Self::new(status, refusal.message) }
+    }
+}
+
+impl From<SpoolError> for Problem {
+    fn from(error: SpoolError) -> Self {
+        let status = match &error {
+            SpoolError::Mismatch(_) | SpoolError::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            SpoolError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+            SpoolError::Missing(_) => StatusCode::NOT_FOUND,
+            SpoolError::Directory(_) | SpoolError::Damaged { .. } | SpoolError::Io { .. } | SpoolError::Entropy(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Self::new(status, error.to_string())
     }
 }
 

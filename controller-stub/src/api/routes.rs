@@ -11,7 +11,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 
 use super::auth::Caller;
-use super::{Api, Problem, ca, clusters, events, members, outbox, problem, status, streams, systems, tasks, tokens};
+use super::{
+    Api, Problem, audit, ca, clusters, events, members, outbox, problem, records, status, streams, systems, tasks,
+    tokens,
+};
 use crate::access::Role;
 use crate::access::Role::{Administrator, Operator, Viewer};
 
@@ -102,7 +105,9 @@ fn routes() -> Routes {
         .on(POST, "/v1/tasks/{task}/reseal", Operator, "task.reseal", tasks::reseal)
         // Whole datasets, some of them in clear.
         .on(GET, "/v1/tasks/{task}/results", Operator, "task.results", streams::results)
+        .on(GET, "/v1/tasks/{task}/records", Operator, "task.records", records::list)
         .on(UPLOAD, "/v1/streams", Operator, "stream.upload", streams::upload)
+        .on(GET, "/v1/audit", Administrator, "audit.show", audit::list)
         .on(GET, "/v1/api-tokens", Administrator, "api_token.list", tokens::list)
         .on(POST, "/v1/api-tokens", Administrator, "api_token.create", tokens::create)
         .on(DELETE, "/v1/api-tokens/{token}", Administrator, "api_token.revoke", tokens::revoke)

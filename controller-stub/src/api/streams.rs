@@ -24,6 +24,7 @@ use super::{Api, Problem};
 use crate::dispatcher::Stopped;
 use crate::state::ledger::spool_id;
 use crate::state::streams::MAX_STREAM;
+use crate::state::tasks::TaskView;
 use crate::{clock, hex, random};
 
 /// What has to stay free on the disk for what was promised already: reports of accepted tasks above all.
@@ -128,6 +129,17 @@ pub(super) async fn results(
     Path(task): Path<TaskId>,
 ) -> Result<Response, Problem> {
     let view = api.desk.look(move |state, _| state.task(task)).await??;
+    let reader = open_results(&api, &view).await?;
+    let length = reader.len();
+    let mut response = Body::from_stream(pieces(reader).take_until(caller.over().cancelled_owned())).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    Ok(response)
+}
+
+/// The payload that came of a task.
+pub(super) async fn open_results(api: &Api, view: &TaskView) -> Result<Arc<SpoolReader>, Problem> {
+    let task = view.id;
     if view.outcome.is_none() {
         return Err(Problem::new(
             StatusCode::CONFLICT,
@@ -138,12 +150,7 @@ pub(super) async fn results(
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("task {task} left no results beyond its output")));
     };
     let spool = api.spool.clone();
-    let reader = blocking(move || spool.read(spool_id(payload.id), payload.length)).await?;
-    let mut response =
-        Body::from_stream(pieces(Arc::new(reader)).take_until(caller.over().cancelled_owned())).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(payload.length));
-    Ok(response)
+    blocking(move || spool.read(spool_id(payload.id), payload.length)).await.map(Arc::new)
 }
 
 fn pieces(reader: Arc<SpoolReader>) -> impl futures_util::Stream<Item = Result<Vec<u8>, SpoolError>> {
@@ -177,15 +184,5 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
 ) -> Result<T, Problem> {
     let done = tokio::task::spawn_blocking(work).await.expect("the spool does not panic");
-    done.map_err(|error| {
-        let status = match &error {
-            SpoolError::Mismatch(_) | SpoolError::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            SpoolError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
-            SpoolError::Missing(_) => StatusCode::NOT_FOUND,
-            SpoolError::Directory(_) | SpoolError::Damaged { .. } | SpoolError::Io { .. } | SpoolError::Entropy(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-        };
-        Problem::new(status, error.to_string())
-    })
+    done.map_err(Problem::from)
 }

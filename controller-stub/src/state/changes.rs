@@ -82,6 +82,7 @@ impl Changes {
             | Write::ForgetAudit(_)
             | Write::AuditWritten(_)
             | Write::Numbers(..)
+            | Write::Attempt(..)
             | Write::ForgetTask(_)
             | Write::Offer(_)
             | Write::Report(_)

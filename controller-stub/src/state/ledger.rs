@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::record::{
-    ApiTokenRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord,
-    SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord,
+    StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 use super::records::{Listed, Records};
 
@@ -26,9 +26,13 @@ const STREAMS: Table = Table::new("streams", 9);
 const API_TOKENS: Table = Table::new("API tokens", 10);
 const AUDIT: Table = Table::new("audit rows", 11);
 const AUDIT_WRITTEN: Table = Table::new("audit log", 12);
+const ATTEMPTS: Table = Table::new("attempts", 14);
 const ROOTS: Table = Table::new("roots", 13);
 /// There is one record of how far the log is, and one of the roots.
 const ONLY: &[u8] = b"1";
+
+/// How many attempts at a task are kept, the newest: whoever wants to know what went on looks at those.
+const MAX_ATTEMPTS: u32 = 8;
 
 /// Why the ledger did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +91,8 @@ pub enum Write {
     Task(TaskRecord),
     /// A finished task that is forgotten, with what it was to do and what came of it.
     ForgetTask(TaskId),
+    /// An attempt at a task.
+    Attempt(TaskId, AttemptRecord),
     /// What a task is to do; changes in how it is sealed alone.
     Offer(Box<Offer>),
     /// What came of a task under one epoch; never changes.
@@ -178,6 +184,7 @@ impl Ledger {
             Write::System(it) => json(SYSTEMS, &name_key(it.name.as_str()), it),
             Write::ForgetSystem(it) => Ok(gone(SYSTEMS, &name_key(it.name.as_str()))),
             Write::Task(it) => json(TASKS, it.id.as_bytes(), it),
+            Write::Attempt(task, it) => json(ATTEMPTS, &attempt_key(*task, it.number), it),
             Write::ForgetTask(id) => self.all_of(*id),
             Write::Offer(it) => in_parts(OFFERS, it.task.as_bytes(), codec::encode(&**it)),
             Write::Report(it) => in_parts(REPORTS, &report_key(it.task, it.epoch), codec::encode(&**it)),
@@ -189,7 +196,7 @@ impl Ledger {
     /// The removal of everything that is kept of a task.
     fn all_of(&self, id: TaskId) -> Result<Vec<Change>, LedgerError> {
         let mut changes = gone(TASKS, id.as_bytes());
-        for table in [OFFERS, REPORTS] {
+        for table in [OFFERS, REPORTS, ATTEMPTS] {
             for item in self.store.scan_prefix(table, id.as_bytes()) {
                 changes.push(Change { table, key: item?.0, value: None });
             }
@@ -247,6 +254,10 @@ impl Records for Ledger {
         }
     }
 
+    fn attempts(&self, id: TaskId) -> Result<Vec<AttemptRecord>, LedgerError> {
+        self.store.scan_prefix(ATTEMPTS, id.as_bytes()).map(|item| parse(ATTEMPTS, &item?.1)).collect()
+    }
+
     fn offer(&self, id: TaskId) -> Result<Option<Offer>, LedgerError> {
         let bytes = parts::read(&self.store, OFFERS, id.as_bytes())?;
         bytes.map(|it| codec::decode(&it).map_err(|_| unreadable(OFFERS))).transpose()
@@ -284,7 +295,7 @@ const fn rank(write: &Write) -> u8 {
         Write::Member(_) => 1,
         // Behind the members whose word a step of a rotation goes by.
         Write::Token(_) | Write::ForgetToken(_) | Write::ApiToken(_) | Write::ForgetApiToken(_) | Write::Roots(_) => 2,
-        Write::Stream(_) => 3,
+        Write::Stream(_) | Write::Attempt(..) => 3,
         Write::Offer(_) => 4,
         Write::Report(_) => 5,
         Write::Task(_) => 6,
@@ -345,6 +356,11 @@ const fn unreadable(table: Table) -> LedgerError {
 /// Keys rest in clear and names may say something about a customer, so a name's key is its hash.
 fn name_key(name: &str) -> [u8; 32] {
     Sha256::digest(name).into()
+}
+
+/// The newest take the places of the oldest.
+fn attempt_key(id: TaskId, number: u32) -> Vec<u8> {
+    [id.as_bytes().as_slice(), &(number % MAX_ATTEMPTS).to_be_bytes()].concat()
 }
 
 fn report_key(id: TaskId, epoch: Epoch) -> Vec<u8> {
@@ -445,6 +461,28 @@ mod tests {
         let mut writes = [Write::Task(task(1)), Write::ForgetMember(MemberId::from_bytes([1; 16])), Write::Audit(row)];
         in_safe_order(&mut writes);
         assert!(matches!(writes.first(), Some(Write::Audit(_))));
+    }
+
+    /// Give each attempt a place of its own, and a task that nobody finishes fills the disk.
+    #[tokio::test]
+    async fn the_newest_attempts_at_a_task_are_kept_and_go_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        let (one, other) = (task(1).id, task(2).id);
+        let attempt = |number| AttemptRecord {
+            number,
+            member: MemberId::from_bytes([1; 16]),
+            epoch: Epoch(number.into()),
+            at: UnixMillis(1),
+        };
+        ledger.commit((1..=20).map(|number| Write::Attempt(one, attempt(number))).collect()).await.unwrap();
+        ledger.commit(vec![Write::Attempt(other, attempt(1))]).await.unwrap();
+        let mut kept: Vec<_> = ledger.attempts(one).unwrap().iter().map(|it| it.number).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, (13..=20).collect::<Vec<_>>());
+        ledger.commit(vec![Write::ForgetTask(one)]).await.unwrap();
+        assert!(ledger.attempts(one).unwrap().is_empty());
+        assert_eq!(ledger.attempts(other).unwrap(), [attempt(1)]);
     }
 
     #[tokio::test]

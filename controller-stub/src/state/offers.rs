@@ -4,7 +4,8 @@ use postern_protocol::TaskId;
 use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{Cancel, Observation, Offer};
 
-use super::ledger::LedgerError;
+use super::ledger::{LedgerError, Write};
+use super::record::AttemptRecord;
 use super::{State, ToSession, sessions};
 use crate::clock::Moment;
 use crate::queue::Assignment;
@@ -17,12 +18,12 @@ impl State {
     pub fn assign(&mut self, at: Moment) -> Result<(), LedgerError> {
         for _ in 0..MAX_ASSIGNED {
             let Some(assignment) = self.queue.poll_assign(at.now) else { break };
-            self.offer(assignment)?;
+            self.offer(assignment, at)?;
         }
         Ok(())
     }
 
-    fn offer(&mut self, Assignment { task, member, deadline_ms }: Assignment) -> Result<(), LedgerError> {
+    fn offer(&mut self, Assignment { task, member, deadline_ms }: Assignment, at: Moment) -> Result<(), LedgerError> {
         let Some(content) = self.content(task)? else {
             tracing::error!(%task, "the ledger has a task without its content");
             return Err(LedgerError::Unreadable { table: "offers" });
@@ -44,6 +45,8 @@ impl State {
             ..content
         };
         let cancel = record.cancel_requested;
+        let attempt = AttemptRecord { number: record.attempt, member, epoch: record.epoch, at: at.wall };
+        self.writes.push(Write::Attempt(task, attempt));
         self.say(member, ToSession::frame(offer));
         if cancel {
             self.say(member, ToSession::frame(Cancel { task }));

@@ -460,6 +460,19 @@ pub struct ObservationRecord {
     pub changed: Changed,
 }
 
+/// One run of a task under a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Whose it was.
+    pub member: MemberId,
+    /// The number of the lease.
+    pub epoch: Epoch,
+    /// When the member was given it, in milliseconds since 1970.
+    pub at: UnixMillis,
+}
+
 /// How a task ended. Never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finish {

@@ -5,8 +5,8 @@ use postern_protocol::{Epoch, MemberId, TaskId};
 
 use super::ledger::LedgerError;
 use super::record::{
-    ApiTokenRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord,
-    SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord,
+    StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 
 /// Records of a type, one after the other.
@@ -47,6 +47,9 @@ pub trait Records: Send {
 
     /// Tasks, the newest first, all of them or those that are older than one.
     fn tasks(&self, before: Option<TaskId>) -> Listed<'_, TaskRecord>;
+
+    /// The newest attempts at a task, in no order.
+    fn attempts(&self, id: TaskId) -> Result<Vec<AttemptRecord>, LedgerError>;
 
     /// What a task is to do.
     fn offer(&self, id: TaskId) -> Result<Option<Offer>, LedgerError>;

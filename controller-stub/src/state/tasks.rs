@@ -1,5 +1,7 @@
 //! What submitters see of their tasks, and what they can still do about them.
 
+use std::collections::BTreeMap;
+
 use data_encoding::{BASE64, HEXLOWER};
 use postern_protocol::message::v1::{Cancel, Mode, Report};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::origin::Origin;
-use super::record::{ObservationRecord, StateName, TaskRecord, TaskState};
+use super::record::{AttemptRecord, ObservationRecord, StateName, TaskRecord, TaskState};
 use super::{MAX_WAITERS, Refusal, RefusalKind, State, ToSession, reseal};
 use crate::clock::Moment;
 use crate::queue::Cancelled;
@@ -52,6 +54,9 @@ pub struct TaskView {
     pub reseal_to: Vec<SealingPublicKey>,
     /// How many leases it had.
     pub attempt: u32,
+    /// The newest of them, the last one last.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub attempts: Vec<AttemptRecord>,
     /// The number of its newest lease.
     pub epoch: u64,
     /// The member that has it, or that finished it.
@@ -245,6 +250,7 @@ impl State {
             sealed_to: sealed_to.iter().map(ToString::to_string).collect(),
             reseal_to,
             attempt: record.attempt,
+            attempts: self.attempts(record.id)?,
             epoch: record.epoch.0,
             member: finish.and_then(|it| it.member).or(record.state.holder()),
             cancel_requested: record.cancel_requested,
@@ -264,6 +270,19 @@ impl State {
         })
     }
 
+    /// The newest attempts, made durable or not.
+    fn attempts(&self, id: TaskId) -> Result<Vec<AttemptRecord>, Refusal> {
+        let mut attempts: BTreeMap<u32, _> = self.records.attempts(id)?.into_iter().map(|it| (it.number, it)).collect();
+        for write in &self.writes {
+            if let super::Write::Attempt(task, it) = write
+                && *task == id
+            {
+                attempts.insert(it.number, *it);
+            }
+        }
+        Ok(attempts.into_values().collect())
+    }
+
     fn report_of(&self, id: TaskId, epoch: postern_protocol::Epoch) -> Result<Option<Report>, Refusal> {
         for write in &self.writes {
             if let super::Write::Report(it) = write
@@ -276,8 +295,8 @@ impl State {
     }
 
     /// The counts of the status page: unfinished tasks by state.
-    pub fn unfinished_by_state(&self) -> std::collections::BTreeMap<&'static str, usize> {
-        let mut counts = std::collections::BTreeMap::new();
+    pub fn unfinished_by_state(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
         for record in self.queue.tasks() {
             if !matches!(record.state, TaskState::Finished) {
                 *counts.entry(record.state.name()).or_default() += 1;

@@ -8,6 +8,7 @@ mod api;
 mod audit;
 mod console;
 mod crowds;
+mod details;
 mod enrollment;
 mod events;
 mod finished;

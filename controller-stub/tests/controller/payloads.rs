@@ -38,7 +38,7 @@ fn chunk(stream: StreamRef, bytes: &[u8], index: u64) -> Chunk {
     Chunk { stream: stream.id, index, bytes: Bytes::new(piece).unwrap() }
 }
 
-fn submit_import(lab: &Lab, dataset: &[u8]) {
+pub(crate) fn submit_import(lab: &Lab, dataset: &[u8]) {
     std::fs::write(lab.path("users.xml"), dataset).unwrap();
     let file = lab.path("users.xml");
     let arguments =

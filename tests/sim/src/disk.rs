@@ -12,8 +12,8 @@ use postern_agent_core::{
 };
 use postern_controller_stub::state::ledger::{self, LedgerError};
 use postern_controller_stub::state::record::{
-    ApiTokenRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord, StreamRecord,
-    SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord,
+    StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 use postern_controller_stub::state::records::{Listed, Records};
 use postern_protocol::id::Incarnation;
@@ -229,7 +229,7 @@ impl ControllerRecords {
             ledger::Write::Report(it) => drop(self.reports.insert((it.task, it.epoch), *it)),
             ledger::Write::Stream(it) => drop(self.streams.insert(it.id, it)),
             ledger::Write::ForgetStream(id) => drop(self.streams.remove(&id)),
-            // Nobody enrolls here, calls an API, or reads what was done, and no root is replaced.
+            // Nobody enrolls here, calls an API, or reads what was done or tried, and no root is replaced.
             ledger::Write::Token(_)
             | ledger::Write::ForgetToken(_)
             | ledger::Write::ApiToken(_)
@@ -237,6 +237,7 @@ impl ControllerRecords {
             | ledger::Write::Audit(_)
             | ledger::Write::ForgetAudit(_)
             | ledger::Write::AuditWritten(_)
+            | ledger::Write::Attempt(..)
             | ledger::Write::Roots(_) => (),
         }
     }
@@ -315,6 +316,10 @@ impl Records for ControllerDisk {
     fn tasks(&self, before: Option<TaskId>) -> Listed<'_, TaskRecord> {
         let older = all(&self.records().tasks).into_iter().filter(move |it| before.is_none_or(|before| it.id < before));
         Box::new(older.rev().map(Ok))
+    }
+
+    fn attempts(&self, _: TaskId) -> Result<Vec<AttemptRecord>, LedgerError> {
+        Ok(Vec::new())
     }
 
     fn offer(&self, id: TaskId) -> Result<Option<Offer>, LedgerError> {

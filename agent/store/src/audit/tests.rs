@@ -90,6 +90,35 @@ fn the_form_of_a_line_is_for_ever() {
     assert_eq!(lab.text(), lines.concat());
 }
 
+/// Forget that a line may begin in one block and end in another, and long ones are lost.
+#[test]
+fn lines_are_shown_backwards_whatever_blocks_and_files_they_stand_in() {
+    let mut lab = Lab::new();
+    let long = |number| Event { time: 0, what: format!("{{\"did\":\"{}\"}}", "x".repeat(number % (MAX_EVENT - 10))) };
+    let lines = 700;
+    for number in 1..=lines {
+        lab.log.append([&long(number * 977)]).unwrap();
+    }
+    fs::write(lab.file(2), format!("{}{{\"no\":9", fs::read_to_string(lab.file(2)).unwrap())).unwrap();
+    let shown = |before: Option<u64>, most: usize| {
+        let mut numbers = Vec::new();
+        backwards(&lab.directory(), before, |line| {
+            numbers.push(line.head.number);
+            numbers.len() < most
+        })
+        .unwrap();
+        numbers
+    };
+    let all: Vec<u64> = (1..=700).rev().collect();
+    assert!(lab.file(2).exists() && !lab.file(3).exists());
+    assert_eq!(shown(None, usize::MAX), all);
+    assert_eq!(shown(None, 2), [700, 699]);
+    assert_eq!(shown(Some(3), 9), [2, 1]);
+    assert!(shown(Some(1), 9).is_empty());
+    lab.rewrite(|lines| lines[0] = lines[0].replace("\"no\":1,", "\"no\":1,\"x\":1,"));
+    assert!(matches!(backwards(&lab.directory(), Some(3), |_| true), Err(AuditError::Line { .. })));
+}
+
 #[test]
 fn what_was_appended_is_found_whole_over_files_and_restarts() {
     let mut lab = Lab::new();

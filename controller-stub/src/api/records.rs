@@ -1,0 +1,150 @@
+//! `/v1/tasks/{task}/records`: what became of each entry of a batch.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use postern_protocol::{TaskId, TaskKind};
+use postern_store::{SpoolError, SpoolReader};
+use serde::{Deserialize, Serialize};
+
+use super::asked::{Both, Path, Query};
+use super::page::{Page, Part, Wanted};
+use super::streams::open_results;
+use super::{Api, Problem};
+use crate::state::tasks::TaskView;
+
+/// The most bytes of results that are looked through for a page: a tenth of a second.
+const MAX_SCANNED: u64 = 8 * 1024 * 1024;
+/// The longest line that is understood; an agent's are much shorter.
+const MAX_LINE: usize = 64 * 1024;
+
+/// What became of one entry of a dataset.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RecordView {
+    /// Its number in the dataset.
+    pub entry: u64,
+    /// The line of the dataset where it begins.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub line: Option<u64>,
+    /// `create`, `modify`, or `none` if it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub action: Option<String>,
+    /// What names the account, if the entry says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub account: Option<String>,
+    /// `created`, `modified`, `unchanged`, `failed` or `unknown`; of a dry run `would_create` or `would_modify`.
+    pub outcome: String,
+    /// A code for what went wrong, or what is to be known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub code: Option<String>,
+    /// The same in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<String>,
+}
+
+/// Which of the entries are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Only {
+    /// Those that failed, and those of which it cannot be found out whether they took effect.
+    Failed,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Which {
+    /// Those alone that did not succeed.
+    only: Option<Only>,
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    Path(task): Path<TaskId>,
+    Query(Both(which, wanted)): Query<Both<Which, Wanted>>,
+) -> Result<Json<Page<RecordView>>, Problem> {
+    let list = if which.only.is_some() { format!("failed records of {task}") } else { format!("records of {task}") };
+    let part: Part<u64> = Part::of(list, wanted)?;
+    let view = api.desk.look(move |state, _| state.task(task)).await??;
+    let reader = open_results(&api, &check(view)?).await?;
+    let read = tokio::task::spawn_blocking(move || read(&reader, &part, which.only));
+    Ok(Json(read.await.expect("the spool does not panic")?))
+}
+
+/// Only a batch that was imported leaves results that can be read here.
+fn check(view: TaskView) -> Result<TaskView, Problem> {
+    let task = view.id;
+    if view.kind == TaskKind::ImportBatch {
+        return Ok(view);
+    }
+    let detail = if view.streams.is_empty() {
+        format!("task {task} is no import of a dataset: what came of it is in its `output`")
+    } else {
+        format!(
+            "what came of task {task} is sealed to its requester, and nobody else can read it: fetch it with \
+             `postern-controller task results {task} --key FILE --output FILE`"
+        )
+    };
+    Err(Problem::new(StatusCode::CONFLICT, detail))
+}
+
+/// Reads on behind the byte that the part goes on behind, until it is full or enough was looked through.
+fn read(reader: &Arc<SpoolReader>, part: &Part<u64>, only: Option<Only>) -> Result<Page<RecordView>, Problem> {
+    let begin = part.after.unwrap_or(0);
+    let mut lines = Lines { reader, offset: begin, held: Vec::new() };
+    let mut items = Vec::new();
+    let mut behind = begin;
+    while items.len() < part.limit && behind.saturating_sub(begin) < MAX_SCANNED {
+        let Some(line) = lines.next()? else { return Ok(Page { items, next: None }) };
+        behind = lines.behind();
+        let Ok(record) = serde_json::from_slice::<RecordView>(&line) else { continue };
+        let is_wanted = match only {
+            None => true,
+            Some(Only::Failed) => matches!(record.outcome.as_str(), "failed" | "unknown"),
+        };
+        items.extend(Some(record).filter(|_| is_wanted));
+    }
+    let next = (behind < reader.len()).then(|| part.cursor(&behind));
+    Ok(Page { items, next })
+}
+
+/// The lines of a payload, in the memory of one piece of it and one line.
+struct Lines<'a> {
+    reader: &'a SpoolReader,
+    /// Where the next piece begins.
+    offset: u64,
+    /// What was read and not given out.
+    held: Vec<u8>,
+}
+
+impl Lines<'_> {
+    /// The next line without its line feed; one that is too long is cut off.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, SpoolError> {
+        let mut line = Vec::new();
+        loop {
+            if self.held.is_empty() {
+                self.held = self.reader.read_at(self.offset)?;
+                self.offset = self.offset.saturating_add(to_u64(self.held.len()));
+                if self.held.is_empty() {
+                    return Ok(Some(line).filter(|it| !it.is_empty()));
+                }
+            }
+            let feed = self.held.iter().position(|byte| *byte == b'\n');
+            let taken = feed.map_or(self.held.len(), |it| it + 1);
+            let piece: Vec<u8> = self.held.drain(..taken).collect();
+            line.extend(piece.iter().filter(|it| **it != b'\n').take(MAX_LINE - line.len()));
+            if feed.is_some() {
+                return Ok(Some(line));
+            }
+        }
+    }
+
+    /// How much was given out.
+    fn behind(&self) -> u64 {
+        self.offset.saturating_sub(to_u64(self.held.len()))
+    }
+}
+
+fn to_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
