@@ -51,7 +51,7 @@ function draw({ top }, task) {
       ["Priority", String(task.priority)],
       ["Certainty", task.certainty && certainty(task.certainty)],
       ["Changed", task.changed && changed(task.changed)],
-      ...Object.entries(task.params ?? {}).map(([name, value]) => [name, written(value)]),
+      ...Object.entries(task.params ?? {}).map(([name, value]) => [name.replaceAll("_", " "), written(value)]),
     ]),
     output(task),
     attempts(task),
@@ -179,7 +179,7 @@ async function drawRecords(place, task) {
     fill(place, el("h2", {}, "Records"), notice("warn", why));
     return;
   }
-  const list = el("div", {});
+  const list = el("div", { id: "records" });
   const only = el("select", { id: "only", onchange: () => load() }, el("option", { value: "failed" }, "that failed"), el("option", { value: "" }, "all"));
   const load = async (before = [], cursor = undefined) => {
     try {

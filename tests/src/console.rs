@@ -262,8 +262,9 @@ impl Walk {
         browser.press("Test Connection").await;
         browser.says("established successfully").await;
         browser.picture("system").await;
-        let maintenance = Fault { when: Matching::default(), what: Mishap::Maintenance, times: None };
-        self.lab.salesforce.inject(maintenance);
+        let (code, message) = (Some("API_DISABLED_FOR_ORG".to_owned()), Some("API is not enabled".to_owned()));
+        let what = Mishap::Respond { status: 403, code, message };
+        self.lab.salesforce.inject(Fault { when: Matching::default(), what, times: None });
         browser.press("Test Connection").await;
         browser.says("failed").await;
         browser.says("What to do:").await;
@@ -311,7 +312,7 @@ impl Walk {
         browser.find("//h1/following-sibling::span[normalize-space()='partly']").await;
         browser.find("//h2[normalize-space()='Records']").await;
         wait_for("the two bad records", async || {
-            let rows = browser.script("return document.querySelectorAll('section table tbody tr').length").await;
+            let rows = browser.script("return document.querySelectorAll('#records tbody tr').length").await;
             if rows == json!(2) { Ok(()) } else { Err(rows) }
         })
         .await;
