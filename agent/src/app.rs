@@ -8,6 +8,7 @@ use postern_agent_core::{Ledger, Limits};
 use postern_protocol::SystemName;
 use postern_store::StoreError;
 use postern_store::private::PrivateError;
+use postern_traces::exporter;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -18,14 +19,19 @@ use crate::connector;
 use crate::dispatcher::{Dispatcher, Loop};
 use crate::executor::{Executor, Served, Who};
 use crate::exit::Exit;
+use crate::http::HttpError;
 use crate::identity::{IdentityDir, IdentityError, KeptKey};
 use crate::kept::Kept;
 use crate::keys::SealingKeys;
-use crate::link::{CertificateStatus, Certificates, Dialer, Introduction, KeyRing, Link, LinkStatus, ProxyRoute, tls};
+use crate::link::{
+    CertificateStatus, Certificates, Dialer, Introduction, KeyRing, KeyStatus, Link, LinkStatus, ProxyRoute, Sessions,
+    tls,
+};
 use crate::policy::Admission;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
 use crate::streams::{Mover, Streams};
+use crate::traces::Traces;
 use crate::watchdog;
 
 /// How long running attempts may take to end once the agent is asked to stop: longer than any one request.
@@ -48,6 +54,9 @@ pub enum AppError {
     /// The store is not usable.
     #[error(transparent)]
     Store(#[from] AgentStoreError),
+    /// The way to the collector of `[telemetry]` cannot be set up.
+    #[error("the collector of `[telemetry]` cannot be used")]
+    Telemetry(#[from] HttpError),
     /// There is no membership.
     #[error(
         "this agent is not enrolled; ask an operator for a token (`postern-controller token create`) and run `postern \
@@ -69,7 +78,9 @@ impl AppError {
     /// The exit code that tells a script.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Identity(_) | Self::Tls(_) | Self::Socket { .. } => Exit::Config,
+            Self::Config(_) | Self::Identity(_) | Self::Tls(_) | Self::Telemetry(_) | Self::Socket { .. } => {
+                Exit::Config
+            }
             Self::Store(error) => store_exit(error),
             Self::NotEnrolled => Exit::Refused,
         }
@@ -89,6 +100,18 @@ pub fn store_exit(error: &AgentStoreError) -> Exit {
         | AgentStoreError::Record { .. }
         | AgentStoreError::Encode(_) => Exit::Store,
     }
+}
+
+/// Where the link tells about itself.
+pub struct Connected {
+    /// What it is doing.
+    pub link: watch::Receiver<LinkStatus>,
+    /// What sessions there were.
+    pub sessions: watch::Receiver<Sessions>,
+    /// How the certificate is.
+    pub certificate: watch::Receiver<CertificateStatus>,
+    /// How the sealing keys are.
+    pub sealing_keys: watch::Receiver<Option<KeyStatus>>,
 }
 
 /// An agent at work, with or without a controller.
@@ -111,6 +134,8 @@ pub struct App {
     links: Spawner,
     core: Spawner,
     scribe: Spawner,
+    /// What is told to a collector.
+    telling: Spawner,
     audit: watch::Receiver<audit::Status>,
 }
 
@@ -146,7 +171,10 @@ impl App {
         // Nobody stops it: a disk may also hang while the agent stops.
         Spawner::default().spawn(|_| watchdog::watch(store.commit_watch(), config.disk_timeout));
         let who = identity.load()?.map(|it| Who::member(&it.membership)).unwrap_or_default();
-        let executor = Executor::new(systems, keys.clone(), who, store.clone(), dispatcher.clone(), attempts.clone());
+        let telling = Spawner::default();
+        let traces = Traces::start(&config.telemetry, who.member.clone().unwrap_or_default(), &telling)?;
+        let executor = Executor::new(systems, keys.clone(), who, store.clone(), dispatcher.clone(), attempts.clone())
+            .telling(traces.clone());
         let mover = Mover::new(store.spool().clone(), dispatcher.clone());
         core.spawn_blocking(move || mover.run(commands));
         let cancel = CancellationToken::new();
@@ -154,6 +182,7 @@ impl App {
         let mut watchers = Vec::new();
         let collections = collection::take_up(config, &store, &ledger, |task, watch| watchers.push((task, watch)))?;
         let mut running = Loop::new(ledger, store.clone(), executor.clone(), streams.clone(), inputs);
+        running.telling(&traces);
         for (task, watch) in watchers {
             running.watch(task, watch);
         }
@@ -176,6 +205,7 @@ impl App {
             links: Spawner::default(),
             core,
             scribe: writing,
+            telling,
             audit,
         })
     }
@@ -197,11 +227,8 @@ impl App {
         told
     }
 
-    /// Starts the link to the controller, and says where it and the certificate tell about themselves.
-    pub fn connect(
-        &self,
-        config: &Config,
-    ) -> Result<(watch::Receiver<LinkStatus>, watch::Receiver<CertificateStatus>), AppError> {
+    /// Starts the link to the controller, and says where it tells about itself.
+    pub fn connect(&self, config: &Config) -> Result<Connected, AppError> {
         let directory = IdentityDir::open(&config.state_dir)?;
         directory.complete()?;
         let identity = directory.load()?.ok_or(AppError::NotEnrolled)?;
@@ -212,14 +239,16 @@ impl App {
         };
         let first = urls.first().cloned().ok_or(AppError::NotEnrolled)?;
         let (status, watched) = watch::channel(LinkStatus::Connecting { url: first });
+        let (sessions, had) = watch::channel(Sessions::default());
         let directory = Arc::new(directory);
-        let keys = KeyRing::new(
+        let (keys, sealing_keys) = KeyRing::new(
             Arc::clone(&directory),
             self.kept_keys.clone(),
             &self.keys,
             &self.dispatcher,
             config.sealing_keys,
         );
+        let member = identity.membership.member;
         let (certificates, certificate) = Certificates::new(directory, identity, self.keys.clone())?;
         let link = Link {
             dialer: Dialer { proxy: proxy_route(config)?, timeout: config.controller.connect_timeout },
@@ -227,6 +256,7 @@ impl App {
             keys,
             urls,
             introduction: Introduction {
+                member,
                 host: host_name(),
                 incarnation: self.store.incarnation(),
                 systems: self.executor.served(),
@@ -234,9 +264,10 @@ impl App {
             dispatcher: self.dispatcher.clone(),
             streams: self.streams.clone(),
             status,
+            sessions,
         };
         self.links.spawn(|stop| link.run(stop));
-        Ok((watched, certificate))
+        Ok(Connected { link: watched, sessions: had, certificate, sealing_keys })
     }
 
     /// Resolves when the store failed, which ends everything.
@@ -266,6 +297,7 @@ impl App {
         if !self.scribe.stop(PART).await {
             tracing::warn!("the audit log was still being written; it is gone on with at the next start");
         }
+        self.telling.stop(exporter::FLUSH).await;
         match finished {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) | Err(_) => Ok(()),

@@ -5,9 +5,14 @@ mod dataset;
 mod exec;
 
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::SystemName;
+use postern_protocol::code::UnknownName;
+use postern_protocol::message::v1::LogLevel;
+use postern_protocol::time::length;
 
 pub use audit::{Audit, AuditCommand, Show as AuditShow, Verify as AuditVerify};
 pub use dataset::{Dataset, DatasetCommand, Split};
@@ -16,23 +21,14 @@ pub use exec::{
     ResetPassword, RestoreUser, Task,
 };
 
-const FIRST_STEPS_AND_EXIT_CODES: &str = "\
+use crate::exit;
+
+const FIRST_STEPS: &str = "\
 First steps, with a configuration like packaging/config/agent.toml, which explains every key:
   postern exec test_connection --system acme
   postern enroll --controller wss://controller.example:7443 --token-file token.txt
   postern run
-  postern status
-
-Exit codes, of every command:
-   0  done
-   1  it was tried and failed
-   2  the command line makes no sense
-  69  the controller cannot be reached
-  70  a defect of Postern's
-  74  the store cannot be written or read
-  77  not enrolled, enrolled already, or refused by the controller
-  78  the configuration, or a file it names, is not usable
-  79  another process has the store (the agent is running)";
+  postern status";
 
 const ENROLL_EXAMPLES: &str = "\
 Examples:
@@ -65,6 +61,18 @@ Examples:
 An operator hands the file in (needs the role administrator), and each report counts as it
 would have in a session: postern-controller outbox import outbox.jsonl";
 
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  postern status
+  postern status --watch --interval 10s
+  postern status --json | jq .agent.link.state";
+
+const LOG_LEVEL_EXAMPLES: &str = "\
+Examples:
+  postern log-level debug --system acme --for 2h
+  postern log-level debug
+  postern log-level configured --system acme";
+
 const STORE_EXAMPLES: &str = "\
 Examples:
   postern store rotate-key
@@ -84,7 +92,7 @@ The file is what is submitted to the controller's API:
 
 /// Administers Salesforce users on behalf of a controller elsewhere. Dials out; needs no inbound port.
 #[derive(Debug, Parser)]
-#[command(name = "postern", version, after_help = FIRST_STEPS_AND_EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "postern", version, after_help = first_steps_and_exit_codes(), disable_help_subcommand = true)]
 pub struct Cli {
     /// The configuration file.
     #[arg(long, short, global = true, default_value = "/etc/postern/agent.toml", value_name = "FILE")]
@@ -92,6 +100,10 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+fn first_steps_and_exit_codes() -> String {
+    format!("{FIRST_STEPS}\n\nExit codes, of every command:\n{}", exit::table())
 }
 
 /// What to do.
@@ -112,9 +124,19 @@ pub enum Command {
     /// the second stops it where it can, the third ends the process.
     #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
-    /// Show what the agent with this configuration is doing.
-    #[command(after_help = "Example:\n  postern status --json | jq .agent.link.state")]
+    /// Show how the agent with this configuration is: its membership, its session, what it holds and owes, its disk, each
+    /// connected system, and what went wrong lately.
+    ///
+    /// Of an agent that does not run, it tells what its state directory does, and changes nothing. The exit code is 0 in
+    /// either case.
+    #[command(after_help = STATUS_EXAMPLES)]
     Status(Status),
+    /// Have the running agent log more, or less, for a while: of one connected system, or of everything.
+    ///
+    /// When the time is over, what the configuration says holds again; so it does after a restart. From `debug` on, the
+    /// log names accounts. Secrets never stand in it.
+    #[command(after_help = LOG_LEVEL_EXAMPLES)]
+    LogLevel(LogLevelOptions),
     /// Run one task here, without a controller, through the same connector and journal.
     ///
     /// For trying a set-up; no enrollment is needed. The agent must not be running on the same state directory. The
@@ -203,9 +225,50 @@ pub struct Run {
 /// Options of `postern status`.
 #[derive(Debug, Args)]
 pub struct Status {
+    /// Print JSON; with --watch, a line of it whenever something changed.
+    #[arg(long)]
+    pub json: bool,
+    /// Name the accounts that tasks are about, and tell of all that went wrong lately.
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Go on until Ctrl-C: draw the screen anew on a terminal, elsewhere say what changed in lines.
+    #[arg(long)]
+    pub watch: bool,
+    /// How often to look.
+    #[arg(long, value_name = "TIME", value_parser = length, default_value = "2s", requires = "watch")]
+    pub interval: Duration,
+}
+
+/// Options of `postern log-level`.
+#[derive(Debug, Args)]
+pub struct LogLevelOptions {
+    /// error, warn, info, debug or trace; `configured` ends it.
+    #[arg(value_name = "LEVEL")]
+    pub level: WantedLevel,
+    /// Of this connected system only.
+    #[arg(long, value_name = "NAME")]
+    pub system: Option<SystemName>,
+    /// For how long, at most a day, e.g. 2h or 30m.
+    #[arg(long = "for", value_name = "TIME", value_parser = length, default_value = "30m")]
+    pub length: Duration,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A level, or what the configuration says.
+#[derive(Debug, Clone, Copy)]
+pub struct WantedLevel(pub Option<LogLevel>);
+
+impl FromStr for WantedLevel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "configured" {
+            return Ok(Self(None));
+        }
+        text.parse().map(|level| Self(Some(level))).map_err(|error: UnknownName| format!("{error}, configured"))
+    }
 }
 
 /// Options of `postern cursor`.
@@ -248,7 +311,7 @@ pub struct Outbox {
 }
 
 /// What to do with what is owed.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum OutboxCommand {
     /// Write the outcomes that the controller has not acknowledged to a file, one to a line, as JSON.
     ///
@@ -357,12 +420,14 @@ mod tests {
     #[test]
     fn every_example_of_the_help_is_a_command_line() {
         let texts = [
-            FIRST_STEPS_AND_EXIT_CODES,
+            FIRST_STEPS,
             ENROLL_EXAMPLES,
             RUN_EXAMPLES,
             EXEC_EXAMPLES,
             OUTBOX_EXAMPLES,
             POLICY_EXAMPLES,
+            STATUS_EXAMPLES,
+            LOG_LEVEL_EXAMPLES,
             STORE_EXAMPLES,
             audit::EXAMPLES,
             exec::RESET_PASSWORD_EXAMPLES,
@@ -370,7 +435,7 @@ mod tests {
             dataset::SPLIT_EXAMPLES,
         ];
         for line in texts.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("  postern ")) {
-            let words = line.split_whitespace().take_while(|word| *word != "<");
+            let words = line.split_whitespace().take_while(|word| !matches!(*word, "<" | "|"));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
         }
     }

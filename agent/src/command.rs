@@ -5,6 +5,7 @@ mod cursor;
 mod dataset;
 mod enroll;
 mod exec;
+mod log_level;
 mod outbox;
 mod policy;
 mod ready_file;
@@ -13,6 +14,7 @@ mod run;
 mod schema;
 mod status;
 mod store;
+mod watch;
 
 use std::error::Error;
 use std::fmt::Display;
@@ -85,6 +87,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Enroll(options) => on_runtime(enroll::run(&cli.config, options)),
         Command::Run(options) => on_runtime(run::run(&cli.config, options)),
         Command::Status(options) => on_runtime(status::run(&cli.config, &options)),
+        Command::LogLevel(options) => on_runtime(log_level::run(&cli.config, &options)),
         Command::Exec(options) => on_runtime(exec::run(&cli.config, options)),
         Command::Schema(options) => schema::run(&cli.config, &options),
         Command::Cursor(options) => on_runtime(cursor::run(&cli.config, &options)),
@@ -114,7 +117,7 @@ fn on_runtime(command: impl Future<Output = Result<Exit, Failed>>) -> Result<Exi
 
 fn load(path: &Path) -> Result<Config, Failed> {
     let config = Config::load(path)?;
-    crate::telemetry::start(config.log);
+    crate::telemetry::start(&config);
     Ok(config)
 }
 

@@ -10,13 +10,15 @@ mod policy;
 mod secret;
 mod source;
 mod system;
+mod telemetry;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_agent_core::rotation::Terms;
+use postern_agent_core::sealing_keys::Terms;
+use postern_protocol::message::v1::LogLevel;
 use postern_store::private::{Inspection, NotPrivate, PrivateError};
 use postern_store::{Home, KeySource};
 use serde::Deserialize;
@@ -26,6 +28,7 @@ pub use controller::{Controller, Proxy};
 pub use error::ConfigError;
 pub use secret::{SecretError, SecretSource};
 pub use system::System;
+pub use telemetry::Telemetry;
 
 use source::Source;
 
@@ -44,6 +47,8 @@ pub struct Config {
     pub sealing_keys: Terms,
     /// How it reaches its controller.
     pub controller: Controller,
+    /// Where it tells of tasks.
+    pub telemetry: Telemetry,
     /// The connected systems it serves, in the order of the file. Their names differ.
     pub systems: Vec<System>,
     /// What it gathers on a schedule. Their names differ.
@@ -72,23 +77,6 @@ pub struct Log {
     pub level: LogLevel,
     /// What a line looks like.
     pub format: LogFormat,
-}
-
-/// The least severe level that is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Errors only.
-    Error,
-    /// And warnings.
-    Warn,
-    /// And what happens in the ordinary.
-    #[default]
-    Info,
-    /// And account names, and single calls.
-    Debug,
-    /// Everything.
-    Trace,
 }
 
 /// What a line of the log looks like.
@@ -123,7 +111,7 @@ const SEALING_KEY_DAYS: RangeInclusive<u64> = 15..=90;
 /// The agent's socket is in there, and the path of a socket has at most 107 bytes.
 const MAX_STATE_DIR: usize = 90;
 
-const SECTIONS: &str = "`[agent]`, `[controller]`, `[[connected_system]]` and `[[collection]]`";
+const SECTIONS: &str = "`[agent]`, `[controller]`, `[telemetry]`, `[[connected_system]]` and `[[collection]]`";
 
 impl Config {
     /// Where the state is kept if the file does not say.
@@ -142,7 +130,10 @@ impl Config {
     fn from_source(source: Source) -> Result<Self, ConfigError> {
         let source = Arc::new(source);
         for key in source.document()?.get_ref().keys() {
-            if !matches!(key.get_ref().as_ref(), "agent" | "controller" | "connected_system" | "collection") {
+            if !matches!(
+                key.get_ref().as_ref(),
+                "agent" | "controller" | "telemetry" | "connected_system" | "collection"
+            ) {
                 let problem = format!("`{}` is not a section; there are {SECTIONS}", key.get_ref());
                 return Err(source.error(Some(key.span()), "", problem));
             }
@@ -181,6 +172,7 @@ impl Config {
             log: Log { level: agent.log_level, format: agent.log_format },
             sealing_keys,
             controller: Controller::from_source(&source)?,
+            telemetry: Telemetry::from_source(&source)?,
             collections: Collection::all_from_source(&source, &systems)?,
             systems,
         })
@@ -252,6 +244,41 @@ mod tests {
     }
 
     #[test]
+    fn there_may_be_so_many_of_each_thing_and_no_more() {
+        let system = "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n";
+        let collections = |count: u32| {
+            let one = |number| {
+                format!(
+                    "[[collection]]\nname = \"c{number}\"\nsystem = \"acme\"\nrepeats = \"daily\"\ndirectory = \"/c/{number}\"\n"
+                )
+            };
+            (0..count).map(one).collect::<String>()
+        };
+        let list = |key: &str, item: &str, count: usize| {
+            format!("[connected_system.policy]\n{key} = [{}]\n", vec![item; count].join(", "))
+        };
+        let key =
+            format!("\"{}\"", postern_protocol::signature::SigningKey::from_private([7; 32].into()).unwrap().public());
+        let window = "{ from = \"22:00\", to = \"06:00\" }";
+        for (most, one_more, words) in [
+            (collections(32), collections(33), "there can be 32 collections at most"),
+            ("concurrency = 32\n".to_owned(), "concurrency = 33\n".to_owned(), "between 1 and 32"),
+            (list("deny", "\"a*\"", 256), list("deny", "\"a*\"", 257), "`deny`: there can be 256 patterns at most"),
+            (
+                list("quiet_hours", window, 32),
+                list("quiet_hours", window, 33),
+                "`quiet_hours`: there can be 32 at most",
+            ),
+            (list("accepted_signers", &key, 64), list("accepted_signers", &key, 65), "there can be 64 at most"),
+        ] {
+            let told = parse(&format!("{system}{most}")).map(drop);
+            assert_eq!(told, Ok(()), "{words}");
+            let error = parse(&format!("{system}{one_more}")).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_not_toml_is_refused_with_its_place() {
         let error = parse("[agent]\nlog_level = \n").unwrap_err();
         assert!(error.starts_with("agent.toml:2: "), "{error}");
@@ -260,8 +287,8 @@ mod tests {
     #[test]
     fn a_wrong_value_names_its_place_and_the_right_ones() {
         let error = parse("[agent]\nlog_level = \"loud\"\n").unwrap_err();
-        assert!(error.starts_with("agent.toml:2: [agent]: `log_level`: unknown variant `loud`"), "{error}");
-        assert!(error.contains("`debug`"), "{error}");
+        assert!(error.starts_with("agent.toml:2: [agent]: `log_level`: `loud` is not one of"), "{error}");
+        assert!(error.contains("debug"), "{error}");
         let error = parse(&format!("[agent]\n\nstate_dir = \"/{}\"\n", "x".repeat(90))).unwrap_err();
         assert_eq!(error, "agent.toml:3: [agent]: `state_dir` must be a path of at most 90 bytes");
         let error = parse("[controller]\nconnect_timeout_secs = \"9\"\n").unwrap_err();

@@ -16,12 +16,14 @@ use std::time::Duration;
 
 pub use effect::{Effect, Known, MAX_EFFECT, Proved, Shift, is_false};
 pub use postern_agent_core::{CallsLeft, Earlier, JournalEntry, Mark};
-use postern_protocol::message::v1::{MAX_PARTS, StreamRef};
+use postern_protocol::message::v1::{MAX_PARTS, SignInState, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
+use postern_protocol::time::UnixMillis;
 use postern_protocol::{
     Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, Timestamp,
 };
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -54,6 +56,16 @@ pub trait Connector: Send + Sync + 'static {
         Duration::ZERO
     }
 
+    /// How the system is reached, as the configuration says; nothing of it is secret.
+    fn route(&self) -> Route {
+        Route::default()
+    }
+
+    /// How signing in goes.
+    fn sign_in(&self) -> SignIn {
+        SignIn::default()
+    }
+
     /// How many more calls the system takes; `None` if nobody knows, or there is no bound.
     fn calls_left(&self) -> Option<CallsLeft> {
         None
@@ -65,6 +77,40 @@ pub trait Connector: Send + Sync + 'static {
     /// another attempt follows, which finds the journal in [`AttemptCx::earlier`]. Everything else, an effect that
     /// cannot be proved included, is a [`Conclusion`].
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>>;
+}
+
+/// How a connected system is reached, as the configuration says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// The host it is signed in at.
+    pub domain: String,
+    /// How.
+    pub login_method: String,
+    /// Only encrypted connections are made.
+    pub secure: bool,
+    /// Answers may come compressed.
+    pub compression: bool,
+    /// How many seconds a connection may take to be made; zero: as long as the request.
+    pub connect_timeout_secs: u32,
+}
+
+/// How signing in to a connected system goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignIn {
+    /// Whether it may be done, and went well.
+    pub state: SignInState,
+    /// When it went well last, in this process; milliseconds since 1970.
+    pub last: Option<UnixMillis>,
+    /// The address the system saw the agent come from, when it was asked last.
+    pub address: Option<String>,
+    /// Why it failed, if it did; without secrets.
+    pub failure: Option<String>,
+}
+
+impl Default for SignIn {
+    fn default() -> Self {
+        Self { state: SignInState::Untried, last: None, address: None, failure: None }
+    }
 }
 
 /// How an attempt ended a task.

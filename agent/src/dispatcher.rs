@@ -2,19 +2,20 @@
 
 mod fail_points;
 mod run;
+mod told;
 
 use std::time::Duration;
 
 use postern_agent_core::ledger::Ending;
 use postern_agent_core::{Caller, JournalEntry, Membership, Unfinished};
 use postern_protocol::message::FromController;
-use postern_protocol::message::v1::{Held, MembershipState, Offer, Report};
+use postern_protocol::message::v1::{Condition, Held, Offer, Report};
 use postern_protocol::seal::KeyId;
 use postern_protocol::{Failure, FailureClass, ReportNo, SessionNo, StreamId, TaskId};
-use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::run::Loop;
+pub use self::told::{Logged, Status};
 use crate::link::Frames;
 
 /// Inputs waiting: every attempt, the link and the streams have a few under way at once.
@@ -77,6 +78,7 @@ enum Input {
     },
     Stop,
     Status(oneshot::Sender<Status>),
+    Condition(oneshot::Sender<Condition>),
 }
 
 /// What a `Hello` says of the ledger.
@@ -88,27 +90,6 @@ pub struct Standing {
     pub next_report: ReportNo,
     /// What is held.
     pub held: Held,
-}
-
-/// What the ledger looks like, for `postern status`.
-#[derive(Debug, Clone, Serialize)]
-pub struct Status {
-    /// What the controller lets this member do.
-    pub member_state: MembershipState,
-    /// The number of that state.
-    pub member_epoch: u64,
-    /// The newest session.
-    pub session: u64,
-    /// Tasks journaled, not started.
-    pub journaled: u32,
-    /// Tasks started, not reported.
-    pub started: u32,
-    /// Reports not acknowledged.
-    pub reports_owed: u32,
-    /// Batches committed to the store since the start.
-    pub commits: u64,
-    /// Barriers paid for them.
-    pub barriers: u64,
 }
 
 /// What a task of this machine tells whoever runs it.
@@ -237,6 +218,11 @@ impl Dispatcher {
     /// What the ledger looks like; `None` if the program is stopping.
     pub async fn status(&self) -> Option<Status> {
         self.ask(Input::Status).await
+    }
+
+    /// The same for the controller.
+    pub async fn condition(&self) -> Option<Condition> {
+        self.ask(Input::Condition).await
     }
 }
 

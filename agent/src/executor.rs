@@ -10,13 +10,16 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use postern_agent_core::ledger::Ending;
 use postern_agent_core::{Earlier, GivenUp, Origin, Refusal, Unfinished};
 use postern_protocol::bounded::{List, Text};
-use postern_protocol::message::v1::{Offer, Rejection, ServedSystem, StreamRef};
-use postern_protocol::{Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
+use postern_protocol::message::v1::{
+    self, LogLevelSet, LogLevelVerdict, Offer, Rejection, ServedSystem, SetLogLevel, StreamRef,
+};
+use postern_protocol::{Epoch, Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -25,13 +28,15 @@ use self::told::Teller;
 pub use self::told::Who;
 use crate::chain::Chain;
 use crate::clock;
-use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector};
+use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector, Route};
 use crate::dispatcher::Dispatcher;
 use crate::keys::SealingKeys;
 use crate::policy::{Act, Admission};
 use crate::redaction;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
+use crate::telemetry::{self, By, Temporary};
+use crate::traces::{self, Traces};
 
 /// A connected system that is served.
 pub struct Served {
@@ -50,6 +55,7 @@ pub struct Executor {
     store: Store,
     dispatcher: Dispatcher,
     tasks: Spawner,
+    traces: Traces,
 }
 
 /// How an attempt starts.
@@ -58,6 +64,8 @@ pub struct Start {
     pub origin: Origin,
     /// An earlier attempt here wrote a journal.
     pub resumed: bool,
+    /// The lease under which this agent made its first attempt, if there was one.
+    pub earlier: Option<Epoch>,
     /// When nothing more of the task may be begun.
     pub deadline: Option<Timestamp>,
     /// Fires when it should stop.
@@ -74,7 +82,14 @@ impl Executor {
         dispatcher: Dispatcher,
         tasks: Spawner,
     ) -> Self {
-        Self { systems: Arc::new(systems), keys, who: Arc::new(who), store, dispatcher, tasks }
+        let (systems, who, traces) = (Arc::new(systems), Arc::new(who), Traces::default());
+        Self { systems, keys, who, store, dispatcher, tasks, traces }
+    }
+
+    /// The same, telling of attempts.
+    #[must_use]
+    pub fn telling(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     /// What can be announced to a controller.
@@ -85,8 +100,40 @@ impl Executor {
                 name: name.clone(),
                 connector: Text::clipped(connector.name()),
                 kinds: List::clipped(connector.supports().iter().map(|kind| (*kind).into()).collect()),
+                connection: connection(name, connector.route()),
             })
             .collect()
+    }
+
+    /// Every connected system that is served, and what works on it.
+    pub fn connectors(&self) -> impl Iterator<Item = (&SystemName, &Arc<dyn Connector>)> {
+        self.systems.iter().map(|(name, served)| (name, &served.connector))
+    }
+
+    /// A controller wants another level to be logged of a connected system.
+    pub fn set_log_level(&self, it: &SetLogLevel) -> LogLevelSet {
+        let answer = |verdict: LogLevelVerdict| LogLevelSet {
+            number: it.number,
+            system: it.system.clone(),
+            verdict: verdict.into(),
+        };
+        let (Some(served), Some(level)) = (self.systems.get(&it.system), it.level.known()) else {
+            return answer(LogLevelVerdict::Unknown);
+        };
+        let system = &it.system;
+        if it.for_ms == 0 {
+            telemetry::levels().reset(Some(system));
+            tracing::warn!(%system, "the controller has what the configuration says be logged again");
+            return answer(LogLevelVerdict::Done);
+        }
+        if !served.admission.policy().lets_log(level) {
+            tracing::warn!(%system, %level, "the policy refused a log level that the controller wanted");
+            return answer(LogLevelVerdict::NotAllowed);
+        }
+        let length = Duration::from_millis(it.for_ms).min(telemetry::LONGEST);
+        telemetry::levels().set(Some(system), Temporary { level, until: clock::now() + length, by: By::Controller });
+        tracing::warn!(%system, %level, secs = length.as_secs(), "the controller has another level be logged for a while");
+        answer(LogLevelVerdict::Done)
     }
 
     /// How many more calls each connected system takes.
@@ -149,11 +196,19 @@ impl Executor {
         self.tasks.spawn(|_| {
             async move {
                 let (task, system) = (offer.task, offer.system.clone());
-                let attempt = executor.attempt(offer, start);
+                tracing::debug!(account = %offer.target, attempt = offer.attempt, "an attempt begins");
+                let told = executor.traces.attempt(&offer, start.earlier);
+                let attempt = traces::within(told.as_ref(), executor.attempt(offer, start));
                 // A panic in a connector is that task's failure, not the program's end.
                 let ending = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
-                let ending = ending.map_err(|failure| executor.unfinished(&system, failure));
+                let mut ending = ending.map_err(|failure| executor.unfinished(&system, failure));
                 log(&ending);
+                if let Some(told) = &told {
+                    told.end(&ending);
+                    if let Ok(ending) = &mut ending {
+                        ending.trace = Some(told.context());
+                    }
+                }
                 executor.dispatcher.ended(task, ending.map(Box::new)).await;
             }
             .instrument(span)
@@ -167,7 +222,7 @@ impl Executor {
     }
 
     async fn attempt(&self, offer: Offer, start: Start) -> Result<Ending, Failure> {
-        let Start { origin, resumed, deadline, stop } = start;
+        let Start { origin, resumed, deadline, stop, .. } = start;
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| internal("bad_request", &Chain(&error).to_string()))?;
         let Some(Served { connector, admission }) = self.systems.get(&offer.system) else {
@@ -249,6 +304,17 @@ impl Executor {
     }
 }
 
+fn connection(name: &SystemName, route: Route) -> v1::Connection {
+    v1::Connection {
+        domain: Text::clipped(route.domain),
+        login_method: Text::clipped(route.login_method),
+        secure: route.secure,
+        compression: route.compression,
+        connect_timeout_secs: route.connect_timeout_secs,
+        log_level: telemetry::levels().configured(Some(name.as_str())).into(),
+    }
+}
+
 /// Whether a task sets a password of its own. Of a batch it says nothing.
 fn brings_password(offer: &Offer) -> bool {
     !offer.sealed.is_empty()
@@ -273,6 +339,7 @@ fn into_ending(conclusion: Conclusion, streams: Vec<StreamRef>) -> Result<Ending
         sealed: conclusion.sealed,
         streams,
         audit: Vec::new(),
+        trace: None,
     })
 }
 

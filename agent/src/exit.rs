@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// How a command ended. The numbers are documented in `postern --help` and do not change.
+/// How a command ended. The numbers do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
@@ -26,6 +26,19 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Every way to end, by number.
+    pub const ALL: [Self; 9] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::Unreachable,
+        Self::Bug,
+        Self::Store,
+        Self::Refused,
+        Self::Config,
+        Self::StoreInUse,
+    ];
+
     /// The number.
     pub const fn code(self) -> u8 {
         match self {
@@ -40,6 +53,28 @@ impl Exit {
             Self::StoreInUse => 79,
         }
     }
+
+    /// What it says to people.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "done",
+            Self::Failed => "it was tried and failed",
+            Self::Usage => {
+                "the command line makes no sense, or a file that it names is not there, not what it should be, or there already"
+            }
+            Self::Unreachable => "the controller cannot be reached",
+            Self::Bug => "a defect of Postern's",
+            Self::Store => "the store cannot be written or read",
+            Self::Refused => "not enrolled, enrolled already, or refused by the controller",
+            Self::Config => "the configuration, or a file it names, is not usable",
+            Self::StoreInUse => "another process has the store (the agent is running)",
+        }
+    }
+}
+
+/// Every code with its meaning, a line each, for the help.
+pub fn table() -> String {
+    Exit::ALL.map(|exit| format!("  {:2}  {}", exit.code(), exit.meaning())).join("\n")
 }
 
 impl From<Exit> for ExitCode {

@@ -141,7 +141,7 @@ impl IdentityDir {
         let path = self.file("membership.json");
         let Some(text) = private::read_if_any(&path, MAX_FILE)? else { return Ok(None) };
         let read = serde_json::from_slice(&text);
-        Ok(Some(read.map_err(|error| IdentityError::Damaged { path, reason: error.to_string() })?))
+        Ok(Some(read.map_err(|error| IdentityError::Damaged { path, reason: postern_protocol::plain::json(&error) })?))
     }
 
     fn trust(&self) -> Result<Trust, IdentityError> {

@@ -10,7 +10,7 @@
 //! - [`policy`] decides what may be done here, whoever asks;
 //! - `audit` writes down what was done, in a log that shows whether it was changed;
 //! - `store` is what is on disk; `identity` who this agent is, `keys` what is sealed to it; `redaction` keeps secrets out of
-//!   texts.
+//!   texts; `traces` tells a collector of tasks, if there is one.
 
 mod allocator;
 mod app;
@@ -26,7 +26,7 @@ pub mod dataset;
 mod dispatcher;
 mod enrollment;
 mod executor;
-mod exit;
+pub mod exit;
 pub mod http;
 pub mod identity;
 mod kept;
@@ -42,11 +42,12 @@ mod status;
 pub mod store;
 mod streams;
 mod telemetry;
+mod traces;
 mod watchdog;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 /// The `postern` program: reads the command line, runs the command, says how it went.
 pub fn main() -> ExitCode {
@@ -59,4 +60,9 @@ pub fn main() -> ExitCode {
             exit.into()
         }
     }
+}
+
+/// The command line, for whoever describes it.
+pub fn command_line() -> clap::Command {
+    cli::Cli::command()
 }

@@ -4,6 +4,7 @@
 //! session goes is decided by [`MemberSession`]; here is only the loop that moves bytes.
 
 mod certificates;
+mod condition;
 mod dial;
 mod keys;
 mod pump;
@@ -13,19 +14,22 @@ pub mod tls;
 use std::time::Duration;
 
 use postern_agent_core::{Backoff, Membership};
+use postern_protocol::MemberId;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{GoAway, Hello, MembershipState, ServedSystem, SessionRefusal, Welcome};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{Ended, MemberSession};
+use postern_protocol::time::UnixMillis;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::certificates::{CertificateStatus, Certificates};
 use self::certificates::{Shown, Then};
+use self::condition::Conditions;
 pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
-pub use self::keys::KeyRing;
+pub use self::keys::{KeyRing, KeyStatus};
 use self::pump::{Pump, Received};
 use crate::dispatcher::Dispatcher;
 use crate::streams::{self, Streams};
@@ -64,9 +68,35 @@ pub enum LinkStatus {
     },
 }
 
+/// The sessions there were since the agent started, for `postern status`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Sessions {
+    /// How many began.
+    pub begun: u64,
+    /// When the last began, in milliseconds since 1970.
+    pub since: Option<UnixMillis>,
+    /// The version of the controller, as it says.
+    pub controller_version: String,
+    /// How the last that ended, or could not begin, ended.
+    pub last_end: Option<End>,
+}
+
+/// How a session ended, or why there was none.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct End {
+    /// When, in milliseconds since 1970.
+    pub at: UnixMillis,
+    /// With which controller.
+    pub url: String,
+    /// Why.
+    pub why: String,
+}
+
 /// What this agent says of itself in every `Hello`.
 #[derive(Debug, Clone)]
 pub struct Introduction {
+    /// The member.
+    pub member: MemberId,
     /// The host's name, for people.
     pub host: String,
     /// The life of the store.
@@ -93,6 +123,8 @@ pub struct Link {
     pub streams: Streams,
     /// Where to say how it goes.
     pub status: watch::Sender<LinkStatus>,
+    /// Where to say what sessions there were.
+    pub sessions: watch::Sender<Sessions>,
 }
 
 /// How a session was left.
@@ -115,6 +147,8 @@ impl Link {
             let wait = backoff.handle_failure(clock::now(), random::number());
             let retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(%url, error, retry_in_ms, "no session with the controller");
+            let end = End { at: clock::unix_millis(), url: url.clone(), why: error.clone() };
+            self.sessions.send_modify(|it| it.last_end = Some(end));
             self.status.send_replace(LinkStatus::Waiting { error, retry_in_ms });
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -168,7 +202,7 @@ impl Link {
                     self.certificates.handle_turned_down(shown, &text);
                 }
                 if error.is_over() && shown == Shown::Current {
-                    self.certificates.handle_run_out();
+                    self.certificates.handle_current_over();
                 }
                 Err(text)
             }
@@ -197,10 +231,11 @@ impl Link {
             held: standing.held,
             ext: List::default(),
         };
+        let mut conditions = Conditions::new(&self.dispatcher);
         let mut pump = Pump::start(socket);
-        let mut session = MemberSession::new(hello, clock::now());
+        let mut session = MemberSession::new(self.introduction.member, hello, clock::now());
         let left = loop {
-            if let Some(ended) = self.settle(url, shown, &mut session, &pump, backoff).await {
+            if let Some(ended) = self.settle(url, shown, &mut session, &mut conditions, &pump, backoff).await {
                 if let Some(reason) = ended.goodbye() {
                     pump.try_send(goodbye(reason, &ended.to_string()).into());
                 }
@@ -212,6 +247,7 @@ impl Link {
             if let Some(announce) = self.keys.poll() {
                 pump.send(announce.into()).await;
             }
+            conditions.poll();
             tokio::select! {
                 () = stop.cancelled() => {
                     say_goodbye(&pump).await;
@@ -225,6 +261,10 @@ impl Link {
                 () = clock::sleep_until(Some(session.poll_timeout())) => session.handle_timeout(clock::now()),
                 () = clock::sleep_until(self.certificates.poll_timeout()) => (),
                 () = clock::sleep_until(self.keys.poll_timeout()) => (),
+                () = clock::sleep_until(conditions.poll_timeout()) => (),
+                found = conditions.work() => if let Some(condition) = conditions.handle_found(found) {
+                    pump.send(condition.into()).await;
+                },
                 done = self.keys.work() => self.keys.handle_done(done),
                 done = self.certificates.work() => match self.certificates.handle_done(done).await {
                     Then::Nothing => (),
@@ -246,6 +286,7 @@ impl Link {
         url: &str,
         shown: Shown,
         session: &mut MemberSession,
+        conditions: &mut Conditions,
         pump: &Pump,
         backoff: &mut Backoff,
     ) -> Option<Ended> {
@@ -270,7 +311,9 @@ impl Link {
                         let place = "with a member state of a newer version";
                         return Some(Ended::Violation { frame: "Welcome", place });
                     };
-                    self.welcome(url, shown, &welcome, state, session, pump).await;
+                    if self.welcome(url, shown, &welcome, state, session, pump).await {
+                        conditions.handle_established(Duration::from_millis(welcome.heartbeat_ms.into()));
+                    }
                     backoff.handle_established(clock::now());
                 }
                 Event::Message(frame) => self.pass_on(frame, pump).await,
@@ -278,7 +321,7 @@ impl Link {
         }
     }
 
-    /// Durable first, then `Confirm`, then work.
+    /// Durable first, then `Confirm`, then work. Returns whether it came to that.
     async fn welcome(
         &mut self,
         url: &str,
@@ -287,10 +330,10 @@ impl Link {
         state: MembershipState,
         session: &mut MemberSession,
         pump: &Pump,
-    ) {
+    ) -> bool {
         let membership = Membership { state, epoch: welcome.member_epoch, hard: welcome.hard };
         if !self.dispatcher.welcomed(welcome.session, membership).await {
-            return;
+            return false;
         }
         self.certificates.handle_welcomed(shown).await;
         self.keys.handle_welcomed();
@@ -307,6 +350,12 @@ impl Link {
             session: welcome.session.0,
             observed_address: welcome.observed_address.to_string(),
         });
+        self.sessions.send_modify(|it| {
+            it.begun += 1;
+            it.since = Some(clock::unix_millis());
+            it.controller_version = welcome.controller_version.to_string();
+        });
+        true
     }
 
     async fn pass_on(&mut self, frame: FromController, pump: &Pump) {
@@ -332,6 +381,7 @@ impl Link {
             }
             FromController::ProtocolError(error) => {
                 tracing::warn!(tag = error.tag, message = %error.message, "the controller could not take a frame");
+                self.keys.handle_complaint(&error);
             }
             frame @ (FromController::Welcome(_)
             | FromController::Refused(_)
@@ -339,6 +389,7 @@ impl Link {
             | FromController::Pong(_)
             | FromController::GoAway(_)
             | FromController::MemberState(_)
+            | FromController::SetLogLevel(_)
             | FromController::Offer(_)
             | FromController::ReportAck(_)
             | FromController::Renewed(_)

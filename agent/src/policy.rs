@@ -12,7 +12,7 @@ mod refused;
 mod signatures;
 
 use jiff::Timestamp;
-use postern_protocol::message::v1::Offer;
+use postern_protocol::message::v1::{LogLevel, Offer};
 use postern_protocol::task::Repeat;
 use postern_protocol::{TaskKind, TaskRequest};
 
@@ -41,6 +41,8 @@ pub struct Policy {
     pub quiet_hours: Option<QuietHours>,
     /// Whose tasks are taken from a controller.
     pub signatures: Signatures,
+    /// The most that a controller may have logged; `None`: everything.
+    pub controller_log_level: Option<LogLevel>,
 }
 
 impl Policy {
@@ -68,6 +70,11 @@ impl Policy {
     /// Whether the task of an offer is one that an accepted originator wants so.
     pub fn check_signature(&self, offer: &Offer, now: Timestamp) -> Result<(), Refused> {
         self.signatures.check(offer, now)
+    }
+
+    /// Whether a controller may have so much logged.
+    pub fn lets_log(&self, level: LogLevel) -> bool {
+        self.controller_log_level.is_none_or(|most| level <= most)
     }
 
     /// Whether it matters what an account is called.

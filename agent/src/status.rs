@@ -1,26 +1,74 @@
-//! What a running agent tells about itself on a socket that only its own user can open.
+//! What a running agent tells about itself, and is told, on a socket that only its own user can open.
+//!
+//! Whoever connects writes one [`Ask`] as a line of JSON, and reads one [`Answer`] to the end of the connection.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use postern_protocol::SystemName;
+use postern_protocol::message::v1::LogLevel;
+use postern_protocol::session::SUBPROTOCOL;
+use postern_protocol::time::UnixMillis;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::Connected;
 use crate::audit;
+use crate::clock;
 use crate::collection;
-use crate::dispatcher::Dispatcher;
-use crate::link::{CertificateStatus, LinkStatus};
+use crate::dispatcher::{Dispatcher, Logged};
+use crate::store::Store;
+use crate::telemetry::{self, By, Temporary, Trouble};
 
-/// How long a client may take to read its answer.
+/// How long a client may take to ask and to read its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait when nobody can be answered: asking again at once would only burn the processor.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Nothing that is asked is longer.
+const MAX_ASK: u64 = 4 * 1024;
 /// No answer is longer.
-const MAX_ANSWER: u64 = 64 * 1024;
+const MAX_ANSWER: u64 = 256 * 1024;
+/// The clients at a time; of more, the one that came first makes room.
+const MAX_CALLS: usize = 16;
+
+/// What is asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Ask {
+    /// How the agent is.
+    Status,
+    /// Another log level for a while.
+    LogLevel {
+        /// Of which connected system; nothing: of everything.
+        system: Option<SystemName>,
+        /// Which; nothing: what the configuration says.
+        level: Option<LogLevel>,
+        /// For how many seconds.
+        for_secs: u64,
+    },
+}
+
+/// What is answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// How the agent is.
+    Status(Box<Report>),
+    /// What is logged from now on.
+    Logged(Logged),
+    /// It is not done.
+    Refused {
+        /// Why, and what to do about it.
+        message: String,
+    },
+}
 
 /// What a running agent tells about itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,18 +81,50 @@ pub struct Report {
     pub cluster: String,
     /// Its member id.
     pub member: String,
+    /// When it started, in milliseconds since 1970.
+    pub started: UnixMillis,
+    /// Of what is spoken and written: the protocol and the format of the store.
+    pub versions: Versions,
     /// How its certificate is.
     pub certificate: serde_json::Value,
     /// What the link is doing.
     pub link: serde_json::Value,
-    /// What the ledger looks like.
+    /// What sessions there were.
+    pub sessions: serde_json::Value,
+    /// How its sealing keys are.
+    pub sealing_keys: serde_json::Value,
+    /// What the ledger looks like, and each connected system.
     pub ledger: serde_json::Value,
+    /// How the store is.
+    pub store: Space,
+    /// What is logged of the agent itself.
+    pub log_level: serde_json::Value,
+    /// The last warnings and errors, the newest first.
+    pub troubles: Vec<Trouble>,
     /// How the audit log is.
     #[serde(default)]
     pub audit: serde_json::Value,
     /// What each collection is at.
     #[serde(default)]
     pub collections: Vec<serde_json::Value>,
+}
+
+/// Versions of what a program speaks and writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Versions {
+    /// Of the protocol.
+    pub protocol: String,
+    /// Of the store.
+    pub store_format: u32,
+}
+
+/// The disk of the store.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Space {
+    /// The bytes of its records.
+    pub bytes: Option<u64>,
+    /// The bytes that are free.
+    pub free_bytes: Option<u64>,
 }
 
 /// The socket of the agent with this state directory.
@@ -59,14 +139,16 @@ pub struct Fixed {
     pub cluster: String,
     /// The member id.
     pub member: String,
+    /// When the agent started.
+    pub started: UnixMillis,
+    /// The connected systems it serves.
+    pub systems: Vec<SystemName>,
 }
 
 /// Who tells what changes.
 pub struct Told {
     /// The link.
-    pub link: watch::Receiver<LinkStatus>,
-    /// The certificate.
-    pub certificate: watch::Receiver<CertificateStatus>,
+    pub connected: Connected,
     /// The audit log.
     pub audit: watch::Receiver<audit::Status>,
     /// The collections.
@@ -88,52 +170,148 @@ pub fn remove(state_dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Answers everyone who connects, one after the other, until `stop` fires.
-pub async fn serve(listener: UnixListener, fixed: Fixed, told: Told, dispatcher: Dispatcher, stop: CancellationToken) {
+/// Answers everyone who connects, until `stop` fires.
+pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) {
+    let mut calls = FuturesUnordered::new();
+    let mut newest = VecDeque::new();
     loop {
-        let mut stream = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return,
+            Some(()) = calls.next() => (),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, _)) => {
+                    let cut = CancellationToken::new();
+                    newest.push_back(cut.clone());
+                    if newest.len() > MAX_CALLS {
+                        newest.pop_front().iter().for_each(CancellationToken::cancel);
+                    }
+                    let call = desk.take(stream);
+                    calls.push(async move { cut.run_until_cancelled(call).await.unwrap_or_default() });
+                }
                 Err(error) => {
                     // Out of descriptors, most likely, and others will be closed.
                     tracing::warn!(%error, "somebody who asked for the status could not be answered");
                     tokio::time::sleep(PAUSE).await;
-                    continue;
                 }
             },
+        }
+    }
+}
+
+/// Whoever knows the answers.
+pub struct Desk {
+    /// What does not change.
+    pub fixed: Fixed,
+    /// Who tells what changes.
+    pub told: Told,
+    /// Who tells of the ledger.
+    pub dispatcher: Dispatcher,
+    /// Who tells of the disk.
+    pub store: Store,
+}
+
+impl Desk {
+    /// Reads one line from `stream` and answers it.
+    async fn take(&self, mut stream: UnixStream) {
+        let answered = async {
+            let mut line = Vec::new();
+            BufReader::new((&mut stream).take(MAX_ASK)).read_until(b'\n', &mut line).await?;
+            let answer = match serde_json::from_slice(&line) {
+                Ok(ask) => self.answer(ask).await,
+                Err(error) => Answer::Refused { message: format!("this is not asked here: {error}") },
+            };
+            stream.write_all(&serde_json::to_vec(&answer).map_err(io::Error::other)?).await
         };
-        let Some(ledger) = dispatcher.status().await else { return };
-        let report = Report {
+        // Whoever went away, or is too slow, is answered no more.
+        let _ = tokio::time::timeout(PATIENCE, answered).await;
+    }
+
+    async fn answer(&self, ask: Ask) -> Answer {
+        match ask {
+            Ask::Status => match self.report().await {
+                Some(report) => Answer::Status(Box::new(report)),
+                None => Answer::Refused { message: "the agent is stopping".to_owned() },
+            },
+            Ask::LogLevel { system, level, for_secs } => self.set_log_level(system.as_ref(), level, for_secs),
+        }
+    }
+
+    fn set_log_level(&self, system: Option<&SystemName>, level: Option<LogLevel>, for_secs: u64) -> Answer {
+        if let Some(stranger) = system.filter(|it| !self.fixed.systems.contains(it)) {
+            return Answer::Refused { message: format!("this agent has no connected system `{stranger}`") };
+        }
+        let (length, name) = (Duration::from_secs(for_secs), system.map(SystemName::as_str));
+        if length.is_zero() || length > telemetry::LONGEST {
+            let message = format!("another level holds for 1 second to {} hours", telemetry::LONGEST.as_secs() / 3600);
+            return Answer::Refused { message };
+        }
+        let of = name.unwrap_or("everything");
+        if let Some(level) = level {
+            let temporary = Temporary { level, until: clock::now() + length, by: By::Host };
+            telemetry::levels().set(system, temporary);
+            tracing::warn!(of, %level, for_secs, "another level is logged for a while: somebody on this host wants it");
+        } else {
+            telemetry::levels().reset(system);
+            tracing::warn!(of, "what the configuration says is logged again: somebody on this host wants it");
+        }
+        Answer::Logged(Logged::now(name))
+    }
+
+    async fn report(&self) -> Option<Report> {
+        let ledger = self.dispatcher.status().await?;
+        let (fixed, told) = (&self.fixed, &self.told);
+        let (bytes, free_bytes) = self.store.space();
+        Some(Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             cluster: fixed.cluster.clone(),
             member: fixed.member.clone(),
-            certificate: serde_json::to_value(&*told.certificate.borrow()).unwrap_or_default(),
-            link: serde_json::to_value(&*told.link.borrow()).unwrap_or_default(),
-            ledger: serde_json::to_value(&ledger).unwrap_or_default(),
-            audit: serde_json::to_value(&*told.audit.borrow()).unwrap_or_default(),
-            collections: told
-                .collections
-                .iter()
-                .map(|it| serde_json::to_value(&*it.borrow()).unwrap_or_default())
-                .collect(),
-        };
-        let bytes = serde_json::to_vec(&report).unwrap_or_default();
-        let _ = tokio::time::timeout(PATIENCE, stream.write_all(&bytes)).await;
+            started: fixed.started,
+            versions: Versions { protocol: SUBPROTOCOL.to_owned(), store_format: postern_store::FORMAT },
+            certificate: json(&*told.connected.certificate.borrow()),
+            link: json(&*told.connected.link.borrow()),
+            sessions: json(&*told.connected.sessions.borrow()),
+            sealing_keys: json(&*told.connected.sealing_keys.borrow()),
+            ledger: json(&ledger),
+            store: Space { bytes, free_bytes },
+            log_level: json(&Logged::now(None)),
+            troubles: telemetry::recent().all(),
+            audit: json(&*told.audit.borrow()),
+            collections: told.collections.iter().map(|it| json(&*it.borrow())).collect(),
+        })
     }
 }
 
-/// Asks the running agent; `None` if none is running.
-pub async fn ask(state_dir: &Path) -> io::Result<Option<Report>> {
-    let stream = match UnixStream::connect(socket_path(state_dir)).await {
+fn json(it: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(it).unwrap_or_default()
+}
+
+/// Asks the running agent something; `None` if none is running.
+pub async fn call(state_dir: &Path, ask: &Ask) -> io::Result<Option<Answer>> {
+    let mut stream = match UnixStream::connect(socket_path(state_dir)).await {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             return Ok(None);
         }
         connected => connected?,
     };
-    let mut bytes = Vec::new();
-    let mut stream = stream.take(MAX_ANSWER);
-    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.map_err(io::Error::other)??;
+    let answered = async {
+        let mut line = serde_json::to_vec(ask).map_err(io::Error::other)?;
+        line.push(b'\n');
+        stream.write_all(&line).await?;
+        let mut bytes = Vec::new();
+        stream.take(MAX_ANSWER).read_to_end(&mut bytes).await?;
+        Ok::<_, io::Error>(bytes)
+    };
+    let bytes = tokio::time::timeout(PATIENCE, answered).await.map_err(io::Error::other)??;
     serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other)
+}
+
+/// The status of the running agent; `None` if none is running.
+pub async fn ask(state_dir: &Path) -> io::Result<Option<Report>> {
+    match call(state_dir, &Ask::Status).await? {
+        None => Ok(None),
+        Some(Answer::Status(report)) => Ok(Some(*report)),
+        Some(Answer::Refused { message }) => Err(io::Error::other(message)),
+        Some(Answer::Logged(_)) => Err(io::Error::other("it answers something else")),
+    }
 }

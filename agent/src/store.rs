@@ -132,6 +132,11 @@ impl Store {
         })
     }
 
+    /// The bytes of the store's records on disk, and those that are free there; nothing of what cannot be looked at.
+    pub fn space(&self) -> (Option<u64>, Option<u64>) {
+        (self.engine.size().ok(), self.engine.free().ok())
+    }
+
     /// How far the disk is with what it was given; for the watchdog.
     pub fn commit_watch(&self) -> CommitWatch {
         self.engine.commit_watch()

@@ -1,35 +1,98 @@
 //! What the agent says of itself while it runs: lines on the standard error stream.
 
-use std::io::{self, Write};
+mod levels;
+mod recent;
 
-use tracing::level_filters::LevelFilter;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use tracing::field::{Field, Visit};
+use tracing::span::Attributes;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::{Log, LogFormat, LogLevel};
+use self::levels::BySystem;
+pub use self::levels::{By, Levels, Temporary};
+use self::recent::Keeper;
+pub use self::recent::{Recent, Trouble};
+use crate::config::{Config, LogFormat};
 use crate::redaction::redacted;
 
+/// The longest that another level than the configured one holds.
+pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+static LEVELS: LazyLock<Levels> = LazyLock::new(Levels::default);
+static RECENT: LazyLock<Recent> = LazyLock::new(Recent::default);
+
+/// What is logged.
+pub fn levels() -> &'static Levels {
+    LazyLock::force(&LEVELS)
+}
+
+/// The last warnings and errors.
+pub fn recent() -> &'static Recent {
+    LazyLock::force(&RECENT)
+}
+
 /// Begins to log. Only the first call of a process counts.
-pub fn start(log: Log) {
-    let level = match log.level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
-    // What libraries say matters to nobody below a warning, and may hold what is not theirs to tell.
-    let filter = tracing_subscriber::filter::Targets::new()
-        .with_default(LevelFilter::WARN.min(level))
-        .with_target("postern_agent", level)
-        .with_target("postern_store", level);
+pub fn start(config: &Config) {
+    let systems = config.systems.iter().filter_map(|it| Some((it.name.clone(), it.log_level?)));
+    levels().configure(config.log.level, systems);
     let lines = tracing_subscriber::fmt::layer().with_writer(|| Redacting);
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = match log.format {
-        LogFormat::Text => registry.with(lines).try_init(),
-        LogFormat::Json => registry.with(lines.json()).try_init(),
+    let registry = tracing_subscriber::registry().with(keeper(recent()));
+    let started = match config.log.format {
+        LogFormat::Text => registry.with(lines.with_filter(BySystem(levels()))).try_init(),
+        LogFormat::Json => registry.with(lines.json().with_filter(BySystem(levels()))).try_init(),
     };
     drop(started);
+}
+
+/// Spans are let through for the system they name.
+fn keeper<S: Subscriber + for<'a> LookupSpan<'a>>(recent: &'static Recent) -> impl Layer<S> {
+    Keeper(recent).with_filter(filter_fn(|metadata| *metadata.level() <= Level::WARN || metadata.is_span()))
+}
+
+/// The connected system that a span is about.
+#[derive(Debug, Clone)]
+struct System(String);
+
+/// The field that names it.
+const FIELD: &str = "system";
+
+impl System {
+    /// The system that these fields name, if they do.
+    fn of(fields: impl FnOnce(&mut dyn Visit)) -> Option<Self> {
+        let mut named = Named(None);
+        fields(&mut named);
+        named.0.map(Self)
+    }
+
+    /// Remembers the system that a new span names.
+    fn note<'a, S: LookupSpan<'a>>(attributes: &Attributes<'_>, span: &SpanRef<'a, S>) {
+        if let Some(system) = Self::of(|named| attributes.record(named)) {
+            span.extensions_mut().replace(system);
+        }
+    }
+}
+
+struct Named(Option<String>);
+
+impl Visit for Named {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == FIELD {
+            self.0 = Some(format!("{value:?}"));
+        }
+    }
 }
 
 /// The standard error stream, for whole lines: no secret that is in use passes.

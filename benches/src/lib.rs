@@ -23,7 +23,7 @@ pub use bare::Bare;
 pub use calibration::{Calibration, barrier, load};
 pub use elf::mapped_bytes;
 pub use people::{Kind, People, Person};
-pub use process::{Usage, cpu_time, peak_memory};
+pub use process::{Usage, cpu_time, peak_memory, resident_memory};
 pub use recorder::Recorder;
 pub use replay::replay;
 pub use salesforce::Salesforce;

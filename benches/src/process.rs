@@ -88,7 +88,20 @@ pub fn cpu_time(pid: u32) -> Result<f64, Failure> {
 ///
 /// There is no such process, or it has ended.
 pub fn peak_memory(pid: u32) -> Result<u64, Failure> {
+    memory(pid, "VmHWM:")
+}
+
+/// The memory that a process has resident now, in KiB.
+///
+/// # Errors
+///
+/// There is no such process, or it has ended.
+pub fn resident_memory(pid: u32) -> Result<u64, Failure> {
+    memory(pid, "VmRSS:")
+}
+
+fn memory(pid: u32, what: &str) -> Result<u64, Failure> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("the process has ended")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).ok_or("the process has ended")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postern_protocol::TaskId;
+use postern_protocol::enrollment::EnrollmentToken;
 use postern_tests::lab::{Controller, SYSTEM, new_task_id};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
@@ -75,6 +76,11 @@ impl Submitter {
     /// The same for a kind of task about an account.
     pub async fn submit(&self, kind: &str, account: &str) -> Result<(), Failure> {
         let id = self.hand_in(kind, &json!({ "account": account })).await?;
+        self.succeeded(id).await
+    }
+
+    /// Waits for the outcome of a task, which has to be success.
+    pub async fn succeeded(&self, id: TaskId) -> Result<(), Failure> {
         let path = format!("{}/v1/tasks/{id}/wait?secs={WAIT_SECS}", self.api);
         let ended = self.ask(self.http.get(path)).await?;
         match ended.get("outcome").and_then(Value::as_str) {
@@ -86,14 +92,38 @@ impl Submitter {
     /// Submits a task and does not wait for it.
     pub async fn hand_in(&self, kind: &str, params: &Value) -> Result<TaskId, Failure> {
         let id = new_task_id();
-        let task = json!({ "id": id, "system": SYSTEM, "kind": kind, "params": params, "mode": "async" });
-        self.ask(self.http.post(format!("{}/v1/tasks", self.api)).json(&task)).await?;
+        self.hand_in_to(SYSTEM, id, kind, params).await?;
         Ok(id)
+    }
+
+    /// The same to a system, under an id that was made before.
+    pub async fn hand_in_to(&self, system: &str, id: TaskId, kind: &str, params: &Value) -> Result<(), Failure> {
+        let task = json!({ "id": id, "system": system, "kind": kind, "params": params, "mode": "async" });
+        self.ask(self.http.post(format!("{}/v1/tasks", self.api)).json(&task)).await?;
+        Ok(())
+    }
+
+    /// A token with which one member can enroll.
+    pub async fn enrollment_token(&self, cluster: &str) -> Result<EnrollmentToken, Failure> {
+        let path = format!("{}/v1/tokens", self.api);
+        let made = self.ask(self.http.post(path).json(&json!({ "cluster": cluster }))).await?;
+        let token = made.get("token").and_then(Value::as_str).ok_or("the controller made no token")?;
+        Ok(token.parse()?)
     }
 
     /// What the controller's store has done.
     pub async fn stored(&self) -> Result<Stored, Failure> {
-        Stored::of(&self.ask(self.http.get(format!("{}/v1/status", self.api))).await?)
+        Stored::of(&self.status().await?)
+    }
+
+    /// How many members the controller knows to be connected.
+    pub async fn connected(&self) -> Result<u64, Failure> {
+        let status = self.status().await?;
+        status.get("connected").and_then(Value::as_u64).ok_or_else(|| format!("no `connected` in {status}").into())
+    }
+
+    async fn status(&self) -> Result<Value, Failure> {
+        self.ask(self.http.get(format!("{}/v1/status", self.api))).await
     }
 
     async fn ask(&self, request: RequestBuilder) -> Result<Value, Failure> {

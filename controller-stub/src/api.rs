@@ -17,6 +17,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use postern_store::Spool;
+use postern_traces::Spans;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -89,6 +90,8 @@ pub struct Parts {
     pub hush: Arc<Hush>,
     /// What callers may call this host, besides the loopback.
     pub names: Vec<String>,
+    /// Where traces are told, if they are.
+    pub spans: Option<Spans>,
     /// Where the disk is that must not fill up.
     pub data_dir: PathBuf,
     /// Runs what is done for a request.
@@ -105,6 +108,7 @@ pub struct Api {
     watchers: UnderWay,
     spool: Spool,
     names: Arc<[String]>,
+    spans: Option<Spans>,
     data_dir: Arc<PathBuf>,
     spawner: Spawner,
     stop: CancellationToken,
@@ -119,6 +123,7 @@ impl Api {
             watchers: UnderWay::watchers(),
             spool: parts.spool,
             names: parts.names.into(),
+            spans: parts.spans,
             data_dir: Arc::new(parts.data_dir),
             spawner: parts.spawner,
             stop: parts.stop,

@@ -10,26 +10,17 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use postern_protocol::id::ApiTokenName;
+use postern_protocol::time::length;
 use postern_protocol::{ClusterName, MemberId, SystemName};
 use postern_store::audit::{Head, Since, VERIFY_HELP};
 
 pub use task::{Import, Submit, TaskCommand};
 
 use crate::access::Role;
+use crate::exit;
 use crate::telemetry::LogFormat;
 
-const EXIT_CODES: &str = "\
-Exit codes:
-   0  done
-   1  failed: the task did not succeed, or something broke
-   2  the command line makes no sense
-  69  the controller does not answer
-  70  a defect of Postern's
-  74  the store cannot be used
-  77  the controller refused
-  78  the configuration makes no sense
-  79  another process has the store
-
+const FIRST_SESSION: &str = "\
 A first session, on one host:
   postern-controller serve --data-dir ./controller &
   export POSTERN_CONTROLLER_DATA_DIR=./controller
@@ -43,11 +34,15 @@ A first session, on one host:
 
 /// The reference controller of Postern: certificate authority, clusters, members, tasks.
 #[derive(Debug, Parser)]
-#[command(name = "postern-controller", version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "postern-controller", version, after_help = exit_codes_and_first_session(), subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+fn exit_codes_and_first_session() -> String {
+    format!("Exit codes:\n{}\n\n{FIRST_SESSION}", exit::table())
 }
 
 /// What to do.
@@ -152,8 +147,17 @@ This controller does not run connectors itself: a system associated with `server
         command: StoreCommand,
     },
     /// Say how the controller is
-    #[command(after_help = "Example:\n  postern-controller status --data-dir ./controller")]
+    #[command(after_help = "\
+Examples:
+  postern-controller status --data-dir ./controller
+  postern-controller status --watch --interval 10s")]
     Status {
+        /// Go on, and say it again when it changed, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+        /// How often to look
+        #[arg(long, value_name = "TIME", value_parser = length, default_value = "2s", requires = "watch")]
+        interval: Duration,
         /// How to reach the controller.
         #[command(flatten)]
         reach: Reach,
@@ -223,9 +227,12 @@ pub struct Serve {
     /// How many of them may be handshakes; beyond that the oldest makes room, of the address that has most
     #[arg(long, value_name = "CONNECTIONS", default_value_t = 1024)]
     pub max_handshakes: usize,
-    /// How many of these may come from one address; raise it if more agents than that come back at once behind one proxy
-    #[arg(long, value_name = "CONNECTIONS", default_value_t = 128)]
+    /// How many of these may come from one address: a whole fleet may live behind one proxy
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 1024)]
     pub max_handshakes_per_address: usize,
+    /// Tell of tasks as OpenTelemetry traces to the collector at this URL (OTLP over HTTP, in JSON; `/v1/traces` is appended)
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
     /// Write the bound addresses to this file, as JSON, once everything listens
     #[arg(long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,
@@ -316,7 +323,7 @@ well, fetches what came of them, and lets members work or rest. An administrator
         #[arg(long, value_enum)]
         role: Role,
         /// After how long it runs out, e.g. 90d, 12h or 30m [default: never]
-        #[arg(long, value_name = "TIME", value_parser = time)]
+        #[arg(long, value_name = "TIME", value_parser = length)]
         expires: Option<Duration>,
     },
     /// List the tokens, without their secrets
@@ -387,17 +394,6 @@ pub struct WhichLog {
     /// The head with which the older files ended that were moved away: the log begins with the line after it
     #[arg(long, value_name = "NUMBER:HASH")]
     pub after: Option<Head>,
-}
-
-/// A time as people write it.
-fn time(text: &str) -> Result<Duration, String> {
-    const UNITS: [(char, u64); 4] = [('d', 24 * 60 * 60), ('h', 60 * 60), ('m', 60), ('s', 1)];
-    let parsed = UNITS.into_iter().find_map(|(unit, secs)| text.strip_suffix(unit).map(|count| (count, secs)));
-    parsed
-        .and_then(|(count, secs)| count.parse::<u64>().ok()?.checked_mul(secs))
-        .filter(|secs| *secs > 0)
-        .map(Duration::from_secs)
-        .ok_or_else(|| "a number of days, hours, minutes or seconds: 90d, 12h, 30m, 45s".to_owned())
 }
 
 /// Clusters.
@@ -614,6 +610,24 @@ Its name never changes, and who works on it is a matter of `system associate`.")
         /// `server`, or the cluster whose members work on it
         #[arg(long = "with", value_name = "CLUSTER|server")]
         association: String,
+    },
+    /// Have members log more, or less, of a connected system for a while
+    #[command(after_help = "\
+Examples:
+  postern-controller system log-level salesforce-prod debug --for 2h
+  postern-controller system log-level salesforce-prod configured
+
+The log stays on the hosts of the members, and names accounts from `debug` on. Members that come back meanwhile are told
+what is left of the time; when it is over, what their configuration says holds again. A member's policy can refuse it:
+`system show` tells what became of it at each.")]
+    LogLevel {
+        /// The system
+        name: SystemName,
+        /// error, warn, info, debug or trace; `configured` ends it
+        level: String,
+        /// For how long, at most a day, e.g. 2h or 30m
+        #[arg(long = "for", value_name = "TIME", value_parser = length, default_value = "30m")]
+        length: Duration,
     },
     /// Take a connected system away; its tasks have to be finished
     #[command(after_help = "Example:\n  postern-controller system remove salesforce-prod")]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use postern_protocol::Secret;
+use postern_protocol::{Secret, plain};
 use postern_store::private;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
@@ -14,6 +14,7 @@ use crate::api::{MAX_LIMIT, Page, Problem};
 use crate::exit::{Chain, Exit, Failure};
 use crate::server::{Addresses, MAX_FILE};
 
+pub mod collector;
 pub mod sealing;
 
 /// How long a connection may take: the API is on this host or behind a proxy near it.
@@ -71,6 +72,13 @@ impl Client {
             failure
         })?;
         let token = Secret::new(String::from_utf8_lossy(&token).trim().to_owned());
+        if token.expose().is_empty() || !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            let sentence = format!(
+                "`{}` holds no API token: name the file with yours with --api-token-file",
+                token_file.display()
+            );
+            return Err(Failure::new(Exit::Configuration, sentence));
+        }
         // The client wants a TLS provider even for plain HTTP. Another part of the process may have set it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -162,7 +170,10 @@ impl Client {
         let response = self.check(response).await?;
         let bytes = self.body(response).await?;
         serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::new(Exit::Failed, format!("the answer of {} is not what was expected: {error}", self.url))
+            Failure::new(
+                Exit::Failed,
+                format!("the answer of {} is not what was expected: {}", self.url, plain::json(&error)),
+            )
         })
     }
 
@@ -224,6 +235,9 @@ fn addresses(directory: &Path) -> Result<Addresses, Failure> {
         }
     })?;
     serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::new(Exit::Configuration, format!("`{}` is not what this program wrote: {error}", path.display()))
+        Failure::new(
+            Exit::Configuration,
+            format!("`{}` is not what this program wrote: {}", path.display(), plain::json(&error)),
+        )
     })
 }

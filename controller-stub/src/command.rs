@@ -23,6 +23,8 @@ mod store;
 mod submit;
 mod system;
 mod task;
+mod watch;
+mod written;
 
 /// Carries a command out.
 pub fn run(command: Command) -> Result<(), Failure> {
@@ -41,7 +43,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Outbox { reach, command } => asking(outbox::run(&reach, command)),
         Command::Ca { reach, command } => asking(ca::run(&reach, command)),
         Command::Store { command } => store::run(command),
-        Command::Status { reach } => asking(status::run(&reach)),
+        Command::Status { reach, watch, interval } => asking(status::run(&reach, watch.then_some(interval))),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use postern_store::Home;
+use postern_traces::{Collector, CollectorError};
 
 use crate::api::CallRates;
 use crate::limits::Connections;
@@ -58,6 +59,9 @@ pub enum ConfigError {
         /// The most it may be.
         most: u64,
     },
+    /// There is no such collector.
+    #[error("`--otlp`: {0}")]
+    Otlp(#[source] CollectorError),
     /// Too many names.
     #[error("at most {MAX_NAMES} `--public-name` and `--api-name` are possible")]
     TooManyNames,
@@ -98,6 +102,8 @@ pub struct Config {
     pub keep: Retention,
     /// How many agents may be connected at once.
     pub connections: Connections,
+    /// Where traces of tasks are sent.
+    pub otlp: Option<Collector>,
     /// Where to write the bound addresses once everything listens.
     pub ready_file: Option<PathBuf>,
 }
@@ -147,6 +153,8 @@ pub struct Raw {
     pub max_handshakes: usize,
     /// As in [`Connections`].
     pub max_handshakes_per_address: usize,
+    /// As in [`Config`].
+    pub otlp: Option<String>,
     /// As in [`Config`].
     pub ready_file: Option<PathBuf>,
 }
@@ -202,6 +210,7 @@ impl TryFrom<Raw> for Config {
                 handshakes: raw.max_handshakes,
                 handshakes_per_address: raw.max_handshakes_per_address,
             },
+            otlp: raw.otlp.map(|it| it.parse()).transpose().map_err(ConfigError::Otlp)?,
             ready_file: raw.ready_file,
         })
     }
@@ -244,6 +253,7 @@ mod tests {
             max_connections: 4096,
             max_handshakes: 1024,
             max_handshakes_per_address: 128,
+            otlp: None,
             ready_file: None,
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use postern_protocol::StreamId;
 use postern_store::Spool;
+use postern_traces::Spans;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,7 @@ use crate::clock::{self, Moment};
 use crate::exit::Chain;
 use crate::state::State;
 use crate::state::ledger::{Ledger, LedgerError, spool_id};
+use crate::traces::Traces;
 
 /// How many requests may wait for the owner; whoever comes later waits before sending.
 const WAITING: usize = 1024;
@@ -96,6 +98,8 @@ pub struct Dispatcher {
     ledger: Ledger,
     spool: Spool,
     jobs: mpsc::Receiver<Job>,
+    /// What is told of tasks, if anything is.
+    traces: Option<Traces>,
     /// About how many bytes are decided and not committed yet.
     carried: usize,
 }
@@ -104,7 +108,17 @@ impl Dispatcher {
     /// Takes the state over.
     pub fn new(state: State, ledger: Ledger, spool: Spool) -> (Self, Handle) {
         let (sender, jobs) = mpsc::channel(WAITING);
-        (Self { state, ledger, spool, jobs, carried: 0 }, Handle { jobs: sender })
+        (Self { state, ledger, spool, jobs, traces: None, carried: 0 }, Handle { jobs: sender })
+    }
+
+    /// Tells of tasks as traces.
+    #[must_use]
+    pub fn telling(mut self, spans: Option<Spans>) -> Self {
+        self.traces = spans.map(Traces::new);
+        if self.traces.is_some() {
+            self.state.tell_leases();
+        }
+        self
     }
 
     /// Works until `stop`, or until the ledger fails: then the process must end, because what it decided last is not
@@ -156,8 +170,12 @@ impl Dispatcher {
         self.carried = 0;
         let mut turn = self.state.end_turn();
         let writes = std::mem::take(&mut turn.writes);
+        let traced = self.traces.as_mut().map(|it| it.notice(&writes, &self.ledger, clock::wall())).transpose()?;
         if !writes.is_empty() {
             self.ledger.commit(writes).await?;
+        }
+        if let Some((traces, spans)) = self.traces.as_ref().zip(traced) {
+            traces.tell(spans);
         }
         fail_points::after(&turn);
         // Nothing before this line was heard outside.

@@ -26,6 +26,18 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Every way to end badly, by number.
+    pub const ALL: [Self; 8] = [
+        Self::Failed,
+        Self::Usage,
+        Self::Unreachable,
+        Self::Bug,
+        Self::Store,
+        Self::Refused,
+        Self::Configuration,
+        Self::StoreInUse,
+    ];
+
     /// The process exit code; the numbers of sysexits.h where it has one.
     pub const fn code(self) -> u8 {
         match self {
@@ -39,6 +51,30 @@ impl Exit {
             Self::StoreInUse => 79,
         }
     }
+
+    /// What it says to people.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Failed => "failed: the task did not succeed, or something broke",
+            Self::Usage => {
+                "the command line makes no sense, or a file that it names is not there, not what it should be, or there already"
+            }
+            Self::Unreachable => "the controller does not answer",
+            Self::Bug => "a defect of Postern's",
+            Self::Store => "the store cannot be used",
+            Self::Refused => "the controller refused",
+            Self::Configuration => {
+                "the configuration, the data directory, the store's key or the API token is not usable"
+            }
+            Self::StoreInUse => "another process has the store",
+        }
+    }
+}
+
+/// Every code with its meaning, a line each, for the help.
+pub fn table() -> String {
+    let bad = Exit::ALL.map(|exit| format!("\n  {:2}  {}", exit.code(), exit.meaning()));
+    format!("   0  done{}", bad.concat())
 }
 
 impl From<Exit> for ExitCode {

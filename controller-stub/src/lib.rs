@@ -1,6 +1,6 @@
 //! The reference controller: certificate authority, clusters, members, tasks. Small, but good enough for a pilot.
 //!
-//! - [`queue`], [`membership`], [`enrollment`], [`access`], [`rate`], [`rotation`]: what it decides, without I/O;
+//! - [`queue`], [`membership`], [`enrollment`], [`access`], [`rate`], [`root_rotation`]: what it decides, without I/O;
 //! - [`state`]: everything it knows, over a durable ledger;
 //! - [`dispatcher`]: the one owner of the state: persist, then speak;
 //! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP; [`door`]: who of them may be
@@ -10,7 +10,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 pub mod access;
 pub mod api;
@@ -34,11 +34,12 @@ mod pace;
 pub mod queue;
 pub mod random;
 pub mod rate;
-pub mod rotation;
+pub mod root_rotation;
 pub mod server;
 pub mod spawn;
 pub mod state;
 pub mod telemetry;
+pub mod traces;
 
 /// The whole program: parses the process's arguments and carries out the command.
 pub fn main() -> ExitCode {
@@ -57,4 +58,9 @@ pub fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// The command line, for whoever describes it.
+pub fn command_line() -> clap::Command {
+    cli::Cli::command()
 }

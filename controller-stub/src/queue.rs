@@ -20,6 +20,7 @@ mod cancel;
 mod expiry;
 mod holder;
 pub mod inventory;
+mod ready;
 mod report;
 mod sealing;
 mod take_away;
@@ -31,8 +32,10 @@ mod tests;
 pub use assign::Assignment;
 pub use cancel::Cancelled;
 pub use holder::{Holder, Serves};
+use ready::Ready;
 pub use report::{Reported, Verdict};
 pub use sealing::Opener;
+use sealing::Openers;
 pub use word::RejectedAs;
 
 /// The numbers the queue decides by.
@@ -89,8 +92,10 @@ pub struct Queue {
     busy: BTreeMap<(SystemName, String), TaskId>,
     deadlines: BTreeSet<(Timestamp, TaskId)>,
     holders: BTreeMap<MemberId, Holder>,
-    /// Every member that may come back, connected or not, and what it can open.
-    openers: BTreeMap<MemberId, Opener>,
+    ready: Ready,
+    /// The tasks that a member did not take, or could not open.
+    refusals: BTreeMap<MemberId, BTreeSet<TaskId>>,
+    openers: Openers,
     /// Tasks that no member can open.
     unopened: BTreeSet<TaskId>,
     /// Grows with every assignment; the member served longest ago goes first among equals.
@@ -112,7 +117,9 @@ impl Queue {
             busy: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             holders: BTreeMap::new(),
-            openers: BTreeMap::new(),
+            ready: Ready::default(),
+            refusals: BTreeMap::new(),
+            openers: Openers::default(),
             unopened: BTreeSet::new(),
             turn: 0,
             last_system: None,
@@ -207,11 +214,15 @@ impl Queue {
         if let Some(holder) = state.holder() {
             if let Some(tasks) = self.held.get_mut(&holder) {
                 tasks.remove(&id);
+                if tasks.is_empty() {
+                    self.held.remove(&holder);
+                }
             }
             let key = (record.system.clone(), record.target.clone());
             if self.busy.get(&key) == Some(&id) {
                 self.busy.remove(&key);
             }
+            self.rank(holder);
         } else if let Some(line) = self.line.get_mut(&record.system)
             && let Some(lane) = line.get_mut(&record.kind.lane())
         {
@@ -229,6 +240,7 @@ impl Queue {
             if !record.target.is_empty() {
                 self.busy.insert((record.system.clone(), record.target.clone()), id);
             }
+            self.rank(holder);
         } else if matches!(state, TaskState::Queued) {
             let line = self.line.entry(record.system.clone()).or_default();
             line.entry(record.kind.lane()).or_default().insert(place(record));
@@ -241,6 +253,7 @@ impl Queue {
     fn finish(&mut self, id: TaskId, finish: Finish) {
         self.move_to(id, TaskState::Finished);
         self.changed.remove(&id);
+        self.forget_refusals_of(id);
         let Some(mut entry) = self.tasks.remove(&id) else { return };
         if let Some(deadline) = entry.deadline {
             self.deadlines.remove(&(deadline, id));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use postern_store::private::{self, PrivateError};
 use postern_store::{Home, HomeError, Opened, Options, Spool, Store, StoreError};
+use postern_traces::{Spans, exporter};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,6 +17,7 @@ use crate::access::{self, Presented};
 use crate::api::{self, Api};
 use crate::audit::Scribe;
 use crate::ca::Authority;
+use crate::client::collector::Way;
 use crate::clock::{self, Moment};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Handle};
@@ -191,7 +193,10 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let (tokens, newest) = (parts.state.known_api_tokens(), parts.state.newest_audit_row());
     let tls = Tls::new(config.public_names.clone(), parts.state.durable_authority())
         .map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+    let traces = Spawner::default();
+    let spans = start_traces(&traces, config)?;
     let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger, parts.spool.clone());
+    let dispatcher = dispatcher.telling(spans.clone());
 
     let scribe = Scribe::new(&config.data_dir, handle.clone(), newest);
     spawner.spawn(|stop| scribe.run(stop));
@@ -206,6 +211,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
             rates: config.call_rates,
             hush,
             names: config.api_names.clone(),
+            spans,
             data_dir: config.data_dir.clone(),
             spawner: callers,
             stop,
@@ -235,8 +241,19 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
             }
         }
     }
+    traces.stop(exporter::FLUSH).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Sends traces to a collector, if there is one. Nothing waits for it.
+fn start_traces(spawner: &Spawner, config: &Config) -> Result<Option<Spans>, Failure> {
+    let Some(collector) = config.otlp.clone() else { return Ok(None) };
+    let way = Way::to(collector)?;
+    let instance = config.public_names.first().cloned().unwrap_or_default();
+    let (spans, exporter) = exporter::channel("postern-controller", env!("CARGO_PKG_VERSION"), instance, str::to_owned);
+    spawner.spawn(|stop| exporter.run(stop, move |body| way.clone().send(body)));
+    Ok(Some(spans))
 }
 
 fn start_link(

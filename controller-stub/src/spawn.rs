@@ -5,6 +5,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// Does work that may wait for the disk where it holds nobody up: a worker of the runtime has others to serve meanwhile.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("work on the disk does not panic")
+}
+
 /// Spawns tasks, tells them to stop and waits for them. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Spawner {

@@ -17,6 +17,8 @@ use crate::queue::{Config, Queue};
 pub mod api_tokens;
 mod attempts;
 pub mod audit;
+#[cfg(test)]
+mod bounds;
 mod certificates;
 pub mod changes;
 mod clusters;
@@ -25,6 +27,7 @@ mod finished;
 #[cfg(test)]
 pub(crate) mod lab;
 pub mod ledger;
+pub mod log_levels;
 pub mod members;
 mod offers;
 pub mod origin;
@@ -35,6 +38,7 @@ mod refusal;
 mod reports;
 mod reseal;
 pub mod roots;
+pub mod served;
 mod sessions;
 pub mod streams;
 mod submit;
@@ -81,7 +85,7 @@ pub struct Settings {
 
 /// The most unfinished tasks: about 50 MiB of memory.
 const MAX_UNFINISHED: usize = 100_000;
-/// The most who may wait for tasks at once.
+/// The most who may wait for tasks at once: fifty times as many as the API has requests under way.
 const MAX_WAITERS: usize = 10_000;
 
 /// How a session is told things.
@@ -106,6 +110,8 @@ struct Member {
     record: MemberRecord,
     numbers: MemberNumbers,
     live: Option<sessions::Live>,
+    /// What it was last refused, or refused itself.
+    trouble: Option<members::TroubleView>,
 }
 
 /// What the controller knows, and what it decided but has not yet made durable.
@@ -138,6 +144,10 @@ pub struct State {
     new_offers: BTreeMap<TaskId, Offer>,
     /// Finished tasks among `writes`.
     new_finished: BTreeMap<TaskId, TaskRecord>,
+    /// The spans of leases are told, so that what members tell can be part of them.
+    tells_leases: bool,
+    /// Tasks or members changed since it was last looked whether a member that drains is done.
+    may_be_drained: bool,
     /// Payloads whose files are to go once the ledger does not name them any more.
     forgotten: Vec<StreamId>,
 }
@@ -215,7 +225,7 @@ impl State {
         for record in records.members()? {
             queue.set_opener(record.id, reseal::opener(&record));
             let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
-            members.insert(record.id, Member { record, numbers, live: None });
+            members.insert(record.id, Member { record, numbers, live: None, trouble: None });
         }
         let mut finished = finished::Finished::new();
         for task in records.tasks(None) {
@@ -258,8 +268,15 @@ impl State {
             words: Vec::new(),
             new_offers: BTreeMap::new(),
             new_finished: BTreeMap::new(),
+            tells_leases: false,
+            may_be_drained: true,
             forgotten: Vec::new(),
         })
+    }
+
+    /// From here on the spans of leases are told.
+    pub const fn tell_leases(&mut self) {
+        self.tells_leases = true;
     }
 
     /// Time passed.
@@ -322,6 +339,7 @@ impl State {
     /// Takes over what the queue decided.
     fn collect_changes(&mut self) {
         for record in self.queue.take_changes() {
+            self.may_be_drained = true;
             if let Some(place) = finished::place(&record) {
                 self.finished.insert(place);
                 self.new_finished.insert(record.id, record.clone());

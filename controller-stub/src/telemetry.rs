@@ -9,38 +9,39 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// How many lines strangers may cause in [`WHILE`]: enough to see who is refused and why, and 30 MiB in a day.
-const LINES: u32 = 20;
-const WHILE: Duration = Duration::from_secs(10);
+use crate::rate::{Buckets, Rate};
 
-/// Keeps strangers from filling the disk through the log.
-#[derive(Debug, Default)]
+/// Keeps strangers from filling the disk through the log: 20 lines at once, to see who is refused and why, and then one a
+/// second and one that says how many are missing, which is 30 MiB in a day.
+#[derive(Debug)]
 pub struct Hush(Mutex<Heard>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Heard {
-    since: Option<Timestamp>,
-    lines: u32,
+    lines: Buckets<()>,
     unsaid: u64,
+}
+
+impl Default for Hush {
+    fn default() -> Self {
+        let lines = Buckets::new(Rate::new(20, Duration::from_secs(1)), 1);
+        Self(Mutex::new(Heard { lines, unsaid: 0 }))
+    }
 }
 
 impl Hush {
     /// Whether one more line may be written. How many were not is said with the first that is again.
     pub fn allows(&self, now: Timestamp) -> bool {
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if heard.since.is_none_or(|since| now.since(since) >= WHILE) {
-            if heard.unsaid > 0 {
-                tracing::warn!(unsaid = heard.unsaid, "so many more strangers were turned away than the log tells of");
-            }
-            *heard = Heard { since: Some(now), ..Heard::default() };
-        }
-        let allowed = heard.lines < LINES;
-        if allowed {
-            heard.lines += 1;
-        } else {
+        if heard.lines.take((), now).is_err() {
             heard.unsaid += 1;
+            return false;
         }
-        allowed
+        let unsaid = std::mem::take(&mut heard.unsaid);
+        if unsaid > 0 {
+            tracing::warn!(unsaid, "so many more strangers were turned away than the log tells of");
+        }
+        true
     }
 }
 
@@ -72,7 +73,7 @@ mod tests {
     fn a_flood_of_strangers_does_not_fill_the_log() {
         let hush = Hush::default();
         let allowed = |from: u64| (0..1000).filter(|n| hush.allows(Timestamp::from_millis(from + n))).count();
-        assert_eq!((allowed(20_000), allowed(25_000), allowed(30_000)), (20, 0, 20));
+        assert_eq!((allowed(20_000), allowed(21_000), allowed(22_000), allowed(60_000)), (20, 1, 1, 20));
     }
 
     #[test]

@@ -42,13 +42,15 @@ fn steps(mut data: &[u8]) -> impl Iterator<Item = Step<'_>> {
     })
 }
 
+/// Who the member is, as the seeds of `Welcome` have it.
+const MEMBER: MemberId = MemberId::from_bytes(*b"`abcdefghijklmno");
 /// What a peer may make an end say at once: an answer and a sign of life, and nothing that grows.
 const MOST_SAID: usize = 2;
 
 /// A member with a controller that says anything.
 pub fn member_session(data: &[u8]) {
     let mut now = Timestamp::from_millis(0);
-    let mut session = MemberSession::new(hello(), now);
+    let mut session = MemberSession::new(MEMBER, hello(), now);
     let mut over = false;
     for step in steps(data) {
         match step {
@@ -168,6 +170,7 @@ fn welcome() -> Welcome {
         lease_ttl_ms: 60_000,
         acked_report: ReportNo(0),
         observed_address: Text::default(),
+        controller_version: Text::default(),
         revisions: List::new(FromController::REVISIONS.to_vec()).expect("they fit"),
         ext: List::default(),
     }

@@ -4,6 +4,7 @@
 //! bounded by the types in [`bounded`](crate::bounded).
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use bincode::error::DecodeError;
 use bincode::{Decode, Encode};
 
 /// The most bytes an encoding may have: as large as a frame, whose header [`frame`](crate::frame) takes off.
@@ -37,8 +38,8 @@ pub enum CodecError {
 
 /// The bytes of `value`.
 pub fn encode<T: Encode>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let bytes =
-        bincode::encode_to_vec(value, CONFIG).map_err(|error| CodecError::Malformed { reason: error.to_string() })?;
+    let bytes = bincode::encode_to_vec(value, CONFIG)
+        .map_err(|_| CodecError::Malformed { reason: "they cannot be written".to_owned() })?;
     if bytes.len() > LIMIT {
         return Err(CodecError::TooLarge { length: bytes.len() });
     }
@@ -47,11 +48,24 @@ pub fn encode<T: Encode>(value: &T) -> Result<Vec<u8>, CodecError> {
 
 /// The value whose encoding is exactly `bytes`.
 pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
-    let (value, used) = bincode::decode_from_slice(bytes, CONFIG)
-        .map_err(|error| CodecError::Malformed { reason: error.to_string() })?;
+    let (value, used) =
+        bincode::decode_from_slice(bytes, CONFIG).map_err(|error| CodecError::Malformed { reason: reason(error) })?;
     match bytes.len() - used {
         0 => Ok(value),
         count => Err(CodecError::TrailingBytes { count }),
+    }
+}
+
+/// What the decoder stumbled over, in words: what it says itself is Rust.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the decoder's may grow")]
+fn reason(error: DecodeError) -> String {
+    match error {
+        DecodeError::UnexpectedEnd { .. } => "they end too early".to_owned(),
+        DecodeError::LimitExceeded => "they are longer than a frame".to_owned(),
+        DecodeError::Utf8 { .. } => "a text is not UTF-8".to_owned(),
+        DecodeError::Other(what) => what.to_owned(),
+        DecodeError::OtherString(what) => what,
+        _ => "a value is none that there is".to_owned(),
     }
 }
 
@@ -68,6 +82,23 @@ mod tests {
     fn f55_a_body_must_be_consumed_exactly() {
         assert!(matches!(decode::<u16>(&[1, 0, 0]), Err(CodecError::TrailingBytes { count: 1 })));
         assert!(matches!(decode::<u16>(&[1]), Err(CodecError::Malformed { .. })));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_words() {
+        let said = |error: CodecError| error.to_string();
+        let texts = [
+            said(decode::<u16>(&[1]).unwrap_err()),
+            said(decode::<bool>(&[7]).unwrap_err()),
+            said(decode::<Vec<u8>>(&(1_u64 << 40).to_le_bytes()).unwrap_err()),
+            said(decode::<crate::bounded::Text<4>>(&[9, 0, 0, 0]).unwrap_err()),
+            said(decode::<crate::ClusterName>(&[1, 0, 0, 0, b'A']).unwrap_err()),
+        ];
+        let words =
+            ["end too early", "none that there is", "longer than a frame", "beyond its limit", "name of a cluster"];
+        for (text, word) in texts.iter().zip(words) {
+            assert!(text.contains(word) && !text.contains(['{', '(', '"']), "{text}");
+        }
     }
 
     /// Without the limit a length of 2^40 would be allocated before the first byte is missed.

@@ -10,9 +10,9 @@ use crate::time::UnixMillis;
 
 /// A text is not the identifier or name that was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a {what}: expected {expected}")]
+#[error("this is no {what}: expected {expected}")]
 pub struct InvalidId {
-    /// The type that was expected.
+    /// What was expected, as people call it.
     pub what: &'static str,
     /// The form it should have had.
     pub expected: &'static str,
@@ -27,7 +27,7 @@ fn from_text<'de, T: FromStr<Err = InvalidId>, D: Deserializer<'de>>(deserialize
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $prefix:literal) => {
         $(#[$doc])*
         ///
         /// Sixteen bytes, a version 7 UUID: ids made later sort later. The text form has a prefix and 32
@@ -79,7 +79,7 @@ macro_rules! id {
                     .and_then(|hex| uuid::Uuid::try_parse(hex).ok())
                     .map(|uuid| Self(uuid.into_bytes()))
                     .ok_or(InvalidId {
-                        what: stringify!($name),
+                        what: $what,
                         expected: concat!("`", $prefix, "` and 32 hexadecimal digits"),
                     })
             }
@@ -101,27 +101,27 @@ macro_rules! id {
 
 id! {
     /// One unit of work somebody asked for.
-    TaskId, "tsk_"
+    TaskId, "id of a task", "tsk_"
 }
 id! {
     /// One enrolled agent.
-    MemberId, "mbr_"
+    MemberId, "id of a member", "mbr_"
 }
 id! {
     /// One enrollment token.
-    TokenId, "tok_"
+    TokenId, "id of an enrollment token", "tok_"
 }
 id! {
     /// One token for a controller's API.
-    ApiTokenId, "apt_"
+    ApiTokenId, "id of an API token", "apt_"
 }
 id! {
     /// One payload too big for a frame.
-    StreamId, "str_"
+    StreamId, "id of a payload", "str_"
 }
 id! {
     /// One life of an agent's store: a new one is made when a store is created or had to be given up.
-    Incarnation, "inc_"
+    Incarnation, "incarnation of a store", "inc_"
 }
 
 macro_rules! number {
@@ -163,7 +163,7 @@ number! {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
         ///
         /// 1 to 63 characters: lower-case letters, digits, `-`, `_` and `.`, beginning with a letter or digit.
@@ -200,7 +200,7 @@ macro_rules! name {
                     Ok(Self(text.to_owned()))
                 } else {
                     Err(InvalidId {
-                        what: stringify!($name),
+                        what: $what,
                         expected: "1 to 63 lower-case letters, digits, `-`, `_` or `.`, the first a letter or digit",
                     })
                 }
@@ -230,7 +230,7 @@ macro_rules! name {
                 decoder: &mut D,
             ) -> Result<Self, bincode::error::DecodeError> {
                 let text = crate::bounded::Text::<63>::decode(decoder)?;
-                text.parse().map_err(|_| bincode::error::DecodeError::Other(concat!("not a ", stringify!($name))))
+                text.parse().map_err(|_| bincode::error::DecodeError::Other(concat!("a text that is no ", $what)))
             }
         }
 
@@ -247,15 +247,15 @@ fn is_name(text: &str) -> bool {
 
 name! {
     /// The members that share tasks, under one controller.
-    ClusterName
+    ClusterName, "name of a cluster"
 }
 name! {
     /// One connected system, e.g. one Salesforce org.
-    SystemName
+    SystemName, "name of a connected system"
 }
 name! {
     /// One token for a controller's API, as people call it.
-    ApiTokenName
+    ApiTokenName, "name of an API token"
 }
 
 #[cfg(test)]
@@ -266,7 +266,7 @@ mod tests {
     fn an_id_of_another_type_is_refused_with_the_form_that_was_expected() {
         let member = MemberId::from_random(1, [7; 10]).to_string();
         let error = member.parse::<TaskId>().unwrap_err();
-        assert_eq!(error.to_string(), "not a TaskId: expected `tsk_` and 32 hexadecimal digits");
+        assert_eq!(error.to_string(), "this is no id of a task: expected `tsk_` and 32 hexadecimal digits");
     }
 
     #[test]

@@ -12,7 +12,9 @@
 //! - [`enrollment`]: how a member gets its certificate;
 //! - [`outbox`]: what a member owes, in a file;
 //! - [`filter`]: conditions on records;
-//! - [`stream`]: payloads too big for a frame, resumable.
+//! - [`stream`]: payloads too big for a frame, resumable;
+//! - [`plain`]: what is wrong with a text, in words for people.
+//! - [`trace`]: the trace a task belongs to.
 
 pub mod bounded;
 pub mod code;
@@ -24,6 +26,7 @@ pub mod id;
 pub mod message;
 pub mod outbox;
 pub mod outcome;
+pub mod plain;
 pub mod seal;
 pub mod secret;
 pub mod session;
@@ -31,6 +34,7 @@ pub mod signature;
 pub mod stream;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod version;
 
 pub use id::{ClusterName, Epoch, MemberId, ReportNo, SessionNo, StreamId, SystemName, TaskId};

@@ -64,6 +64,10 @@ frames! {
         45 1 StreamReset,
         /// The keys the member can open sealed fields with have changed.
         50 1 KeyAnnounce,
+        /// How the member is; newest wins.
+        52 1 Condition,
+        /// What became of a log level.
+        54 1 LogLevelSet,
     }
 }
 
@@ -114,5 +118,7 @@ frames! {
         45 1 StreamReset,
         /// Keys that were announced are what submitters are given.
         51 1 KeyAck,
+        /// What to log of a connected system for some time.
+        53 1 SetLogLevel,
     }
 }

@@ -14,6 +14,7 @@ pub use controller::ControllerSession;
 pub use member::MemberSession;
 
 use crate::code::CodeSet as _;
+use crate::id::MemberId;
 use crate::message::v1::{GoAway, Refused, SessionRefusal};
 
 /// The WebSocket path of sessions.
@@ -44,6 +45,17 @@ pub enum Ended {
         frame: &'static str,
         /// Where it has no place.
         place: &'static str,
+    },
+    /// The controller takes this member for another.
+    #[error(
+        "the controller calls this agent member {told}, and it is member {member}: nothing is done in such a session; whoever \
+         runs the controller has to find out why it mixes members up"
+    )]
+    AnotherMember {
+        /// Who the controller says this is.
+        told: MemberId,
+        /// Who it is.
+        member: MemberId,
     },
     /// The peer is too old or too new.
     #[error(transparent)]
@@ -99,7 +111,9 @@ impl Ended {
     /// What to say to the peer in a `GoAway`, when the end is its doing and it was not told yet.
     pub const fn goodbye(&self) -> Option<SessionRefusal> {
         match self {
-            Self::Violation { .. } | Self::HandshakeTimeout => Some(SessionRefusal::ProtocolViolation),
+            Self::Violation { .. } | Self::AnotherMember { .. } | Self::HandshakeTimeout => {
+                Some(SessionRefusal::ProtocolViolation)
+            }
             Self::Incompatible(_) => Some(SessionRefusal::Incompatible),
             Self::Silent(_) | Self::Refused { .. } | Self::GoneAway { .. } => None,
         }

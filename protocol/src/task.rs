@@ -157,7 +157,7 @@ macro_rules! task_kinds {
                 match kind {
                     $(TaskKind::$kind => serde_json::from_value(json)
                         .map(Self::$kind)
-                        .map_err(|error| JsonError { kind, reason: error.to_string() }),)*
+                        .map_err(|error| JsonError { kind, reason: crate::plain::json(&error) }),)*
                 }
             }
         }

@@ -35,6 +35,17 @@ impl std::ops::Add<Duration> for Timestamp {
     }
 }
 
+/// A length of time as people write it on a command line.
+pub fn length(text: &str) -> Result<Duration, String> {
+    const UNITS: [(char, u64); 4] = [('d', 24 * 60 * 60), ('h', 60 * 60), ('m', 60), ('s', 1)];
+    let parsed = UNITS.into_iter().find_map(|(unit, secs)| text.strip_suffix(unit).map(|count| (count, secs)));
+    parsed
+        .and_then(|(count, secs)| count.parse::<u64>().ok()?.checked_mul(secs))
+        .filter(|secs| *secs > 0)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "a number of days, hours, minutes or seconds: 90d, 12h, 30m, 45s".to_owned())
+}
+
 /// A wall-clock moment in milliseconds since 1970, for people to read. Decides nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]

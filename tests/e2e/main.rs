@@ -19,6 +19,7 @@ mod lines;
 mod local;
 mod main_job;
 mod manners;
+mod mistakes;
 mod outbox;
 mod policy;
 mod power;
@@ -34,6 +35,8 @@ mod stopping;
 mod strangers;
 mod streams;
 mod takeover;
+mod traces;
+mod watching;
 
 use std::path::Path;
 

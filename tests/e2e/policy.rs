@@ -91,6 +91,44 @@ async fn an_administrator_asks_what_the_policy_makes_of_a_task() {
     assert!(refused.err.contains("rule `protected`"), "{refused:?}");
 }
 
+/// Write it with another id than it is signed with, and the agent refuses the signature; make the id up when it is sent, and
+/// it is done twice.
+#[tokio::test]
+async fn a_task_is_written_signed_tried_on_the_agent_and_sent_once() {
+    let lab = Lab::start(programs()).await;
+    let signer = lab.folder().join("signer.key").display().to_string();
+    let public = lab.controller.cli(&["task", "signing-key", &signer]).await;
+    let rules =
+        format!("accepted_signers = [{}]\nrequire_signature = true\nprotected = [\"user0002@*\"]\n", public["public"]);
+    let agent = lab.member_with("agent", under(&rules)).await;
+    let write = async |account: &str, name: &str, more: &[&str]| {
+        let file = lab.folder().join(name).display().to_string();
+        let submit = ["task", "submit", "disable_user", "--system", SYSTEM, "--account", account, "--write", &file];
+        (lab.controller.try_cli(&[&submit[..], more].concat()).await, file)
+    };
+    let check = async |file: &str| agent.run(&["policy", "check", file, "--json"]).await.json()["rule"].clone();
+
+    let ((code, _, err), signed) = write(JOE, "signed.json", &["--sign-with", &signer]).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(check(&signed).await, Value::Null, "let through");
+    let (_, protected) = write(&user(2), "protected.json", &["--sign-with", &signer]).await;
+    assert_eq!(check(&protected).await, json!("protected"));
+    let (_, unsigned) = write(JOE, "unsigned.json", &[]).await;
+    assert_eq!(check(&unsigned).await, json!("require_signature"));
+    assert_eq!(lab.controller.cli(&["task", "list"]).await, json!([]), "nothing was submitted");
+
+    let first = lab.controller.cli(&["task", "send", &signed]).await;
+    assert_eq!(first["outcome"], json!("succeeded"), "{first}");
+    assert_eq!(lab.controller.cli(&["task", "send", &signed]).await["id"], first["id"], "the same task");
+    assert_eq!(lab.salesforce.counters().users[JOE].deactivations, 1);
+
+    let ((code, _, err), _) = write(JOE, "signed.json", &[]).await;
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("signed.json") && err.contains("name another"), "{err}");
+    let (code, _, err) = lab.controller.try_cli(&["task", "send", &signer]).await;
+    assert_eq!(code, Some(2), "{err}");
+}
+
 /// The JSON of a signature of this task.
 fn signature(key: &SigningKey, task: TaskId, kind: TaskKind, params: &Value) -> Value {
     let request = TaskRequest::from_json(kind, params.clone()).unwrap();
@@ -126,7 +164,7 @@ async fn f51_a_controller_can_neither_invent_nor_alter_a_task() {
     let (key_file, other_file) = (key.to_str().unwrap(), other.to_str().unwrap());
     let public = lab.controller.cli(&["task", "signing-key", key_file]).await;
     lab.controller.cli(&["task", "signing-key", other_file]).await;
-    assert_eq!(lab.controller.try_cli(&["task", "signing-key", key_file]).await.0, Some(1), "it is not written over");
+    assert_eq!(lab.controller.try_cli(&["task", "signing-key", key_file]).await.0, Some(2), "it is not written over");
     let rules = format!("require_signature = true\naccepted_signers = [{}]\n", public["public"]);
     let _agent = lab.member_with("agent", under(&rules)).await;
 

@@ -1,6 +1,6 @@
 //! F17: the power goes, and what was not durable is lost or torn.
 
-use postern_tests::powercut::{self, Guard, Plan, Tally, rotation};
+use postern_tests::powercut::{self, Guard, Plan, Tally, store_key_rotation};
 
 use crate::programs;
 
@@ -30,11 +30,11 @@ fn f17_a_guard_that_is_left_out_is_missed() {
 /// this fails.
 #[test]
 fn f17_a_store_whose_key_is_being_changed_opens_after_a_kill_or_a_power_cut_at_any_write() {
-    let tally = rotation(programs(), 1, None).unwrap_or_else(|why| panic!("{why}"));
+    let tally = store_key_rotation(programs(), 1, None).unwrap_or_else(|why| panic!("{why}"));
     assert_eq!(tally.violations, Vec::<String>::new(), "{tally:?}");
     assert!(tally.states > 150 && tally.at_risk > 0, "{tally:?}");
     for guard in [Guard::FileSync, Guard::DirectorySync] {
-        let tally = rotation(programs(), 4, Some(guard)).unwrap_or_else(|why| panic!("{why}"));
+        let tally = store_key_rotation(programs(), 4, Some(guard)).unwrap_or_else(|why| panic!("{why}"));
         assert!(tally.lost + tally.unopenable + tally.payloads > 0, "{guard:?}: {tally:?}");
     }
 }

@@ -7,8 +7,10 @@
 #![cfg(test)]
 
 mod catalogue;
+mod configuration;
 mod features;
 mod homes;
 mod manifests;
+mod reference;
 mod tree;
 mod words;

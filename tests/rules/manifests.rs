@@ -9,6 +9,7 @@ const CORE: &str = "postern-agent-core";
 const STORE: &str = "postern-store";
 const AGENT: &str = "postern-agent";
 const CONTROLLER: &str = "postern-controller-stub";
+const TRACES: &str = "postern-traces";
 const FAIL_POINT: &str = "postern-fail-point";
 const SIMULATOR: &str = "salesforce-sim";
 const TESTS: &str = "postern-tests";
@@ -17,19 +18,20 @@ const SIM: &str = "postern-sim";
 const FUZZ: &str = "postern-fuzz";
 
 /// Our own packages that a package may depend on. Nothing else is allowed.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     (PROTOCOL, &[]),
     (CORE, &[PROTOCOL]),
     (STORE, &[]),
     (FAIL_POINT, &[]),
+    (TRACES, &[PROTOCOL]),
     // The simulator for its own tests only, see `the_simulator_is_for_tests`.
-    (AGENT, &[CORE, PROTOCOL, STORE, FAIL_POINT, SIMULATOR]),
-    (CONTROLLER, &[PROTOCOL, STORE, FAIL_POINT]),
+    (AGENT, &[CORE, PROTOCOL, STORE, TRACES, FAIL_POINT, SIMULATOR]),
+    (CONTROLLER, &[PROTOCOL, STORE, TRACES, FAIL_POINT]),
     (SIMULATOR, &[]),
     (TESTS, &[PROTOCOL, CORE, STORE, AGENT, CONTROLLER, FAIL_POINT, SIMULATOR]),
     // What decides, and nothing that waits.
     (SIM, &[PROTOCOL, CORE, CONTROLLER]),
-    (BENCHES, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER, TESTS]),
+    (BENCHES, &[PROTOCOL, CORE, STORE, AGENT, SIMULATOR, CONTROLLER, TESTS]),
     // Whatever reads foreign bytes.
     (FUZZ, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER]),
 ];
@@ -112,8 +114,8 @@ fn packages_of_ours_use_those_they_may() {
         }
     }
     nothing_breaks(
-        "protocol, store, fail-point and simulator use none of ours; core uses protocol; agent uses core, protocol, \
-         store and fail-point; controller-stub uses protocol, store and fail-point. A new edge needs a decision in \
+        "protocol, store, fail-point and simulator use none of ours; core and traces use protocol; agent uses core, \
+         protocol, store, traces and fail-point; controller-stub uses the same without core. A new edge needs a decision in \
          docs/adr.",
         &places,
     );

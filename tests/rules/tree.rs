@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 /// The folders with sources of ours.
 const SOURCES: [&str; 6] = ["protocol", "agent", "controller-stub", "tests", "benches", "fuzz"];
 /// The folders with what ships.
-pub(crate) const PRODUCT: [&str; 5] =
-    ["protocol/src/", "agent/src/", "agent/core/src/", "agent/store/src/", "controller-stub/src/"];
+pub(crate) const PRODUCT: [&str; 6] =
+    ["protocol/src/", "agent/src/", "agent/core/src/", "agent/store/src/", "controller-stub/src/", "agent/traces/src/"];
 
 /// The top of the repository.
 pub(crate) fn root() -> PathBuf {

@@ -19,6 +19,11 @@ const USERS: usize = 40;
 /// Entries of the imported dataset: as many as the story asks for.
 const ENTRIES: usize = 500;
 
+/// The key of whoever signs tasks.
+const SIGNER: &str = "signer.key";
+/// An account that the agents' policy lets nobody change.
+const PROTECTED: &str = "user0034@acme.example";
+
 /// What went wrong, in a sentence.
 type Outcome = Result<(), String>;
 
@@ -34,7 +39,18 @@ pub async fn run(binary: &Path, stay: bool) -> Outcome {
     let mut lab = Lab::start_with(binary, LabOptions { users: USERS, controller }).await;
     Scene::say("a controller", &format!("{} with cluster `{CLUSTER}`", lab.controller.url()));
     Scene::say("a Salesforce", &format!("{} with {USERS} users", lab.salesforce.https_url()));
-    let options = AgentOptions { concurrency: 4, request_timeout_secs: 10, ..AgentOptions::default() };
+    let signer = lab.folder().join(SIGNER).display().to_string();
+    let public = lab.controller.cli(&["task", "signing-key", &signer]).await;
+    let policy = format!(
+        "[connected_system.policy]\naccepted_signers = [{}]\nprotected = [\"{PROTECTED}\"]\n",
+        public["public"]
+    );
+    let options = AgentOptions {
+        concurrency: 4,
+        request_timeout_secs: 10,
+        salesforce_section: policy,
+        ..AgentOptions::default()
+    };
     let mut first = join(&mut scene, &lab, "agent-1", options.clone()).await;
     let second = join(&mut scene, &lab, "agent-2", options).await;
     lab.controller.associate(SYSTEM, CLUSTER).await;
@@ -44,6 +60,7 @@ pub async fn run(binary: &Path, stay: bool) -> Outcome {
     import(&mut scene, &lab).await?;
     takeover(&mut scene, &lab, &first, &second).await?;
     kill(&mut scene, &lab, &mut first, &second).await?;
+    trust(&mut scene, &lab, &second).await?;
     scene.table();
     summary(&lab);
     if stay {
@@ -248,6 +265,31 @@ async fn kill(scene: &mut Scene, lab: &Lab, first: &mut Agent, second: &Agent) -
     let deactivations = lab.salesforce.counters().users.get(&joe).map_or(0, |effects| effects.deactivations);
     Scene::note(&format!("Salesforce counted {deactivations} deactivation of {joe}"));
     if deactivations == 1 && task["outcome"] == json!("succeeded") { Ok(()) } else { Err(task.to_string()) }
+}
+
+/// What the agents let be done is theirs to say, and what they did is written down.
+async fn trust(scene: &mut Scene, lab: &Lab, agent: &Agent) -> Outcome {
+    scene.act("What an agent does not take on trust");
+    let signer = lab.folder().join(SIGNER).display().to_string();
+    let submit = ["task", "submit", "disable_user", "--system", SYSTEM, "--sign-with", &signer, "--account"];
+    let (joe, protected) = (user(33), PROTECTED);
+    let signed = lab.controller.cli(&[&submit[..], &[joe.as_str()]].concat()).await;
+    scene.task(&format!("{joe}, signed"), &signed);
+    let (_, refused, _) = lab.controller.try_cli(&[&submit[..], &[protected]].concat()).await;
+    let refused: Value = serde_json::from_str(&refused).map_err(|error| error.to_string())?;
+    scene.task(protected, &refused);
+    Scene::note(text(&refused["note"]));
+    let log = agent.run(&["audit", "verify", "--json"]).await.json();
+    Scene::note(&format!(
+        "the audit log of agent-2 is whole: {} lines, each with the hash of the one before",
+        log["lines"]
+    ));
+    let is_refused = refused["outcome"] == json!("failed") && text(&refused["note"]).contains("rule `protected`");
+    if signed["outcome"] == json!("succeeded") && is_refused && log["whole"] == json!(true) {
+        Ok(())
+    } else {
+        Err(format!("{signed}, {refused}, {log}"))
+    }
 }
 
 fn summary(lab: &Lab) {

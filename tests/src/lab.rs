@@ -2,6 +2,7 @@
 
 mod agent;
 mod api;
+mod collector;
 mod controller;
 mod fail_points;
 mod process;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub use agent::{Agent, AgentOptions, Finished, SignIn};
 pub use api::Api;
+pub use collector::Collector;
 pub use controller::{Controller, ControllerOptions, new_task_id};
 pub use fail_points::FailPoints;
 pub use process::Process;

@@ -19,6 +19,7 @@ pub mod leak;
 pub mod powercut;
 pub mod programs;
 pub mod proxy;
+pub mod reference;
 pub mod wait;
 
 pub use lab::{Agent, Controller, Lab, LabOptions};

@@ -9,9 +9,9 @@ mod agent;
 mod dice;
 mod engine;
 mod journal;
-mod rotation;
 mod script;
 mod states;
+mod store_key;
 mod told;
 
 use std::collections::BTreeMap;
@@ -24,10 +24,10 @@ use std::process::{Command, ExitCode, Stdio};
 use clap::ValueEnum as _;
 use dice::Dice;
 use journal::{Event, FileNo};
-pub use rotation::rotation;
 use serde::{Deserialize, Serialize};
 pub use states::Guard;
 use states::{Disk, Rules, Tree};
+pub use store_key::store_key_rotation;
 use told::{Told, Word};
 
 use crate::disk::{Call, Faults, Library};
@@ -420,7 +420,7 @@ pub fn worker_main() -> ExitCode {
     };
     let done = match work.as_str() {
         "agent" => agent::work(Path::new(folder), script, steps, &say).map_err(text),
-        "rotation" => rotation::work(Path::new(folder), &say).map_err(text),
+        "rotation" => store_key::work(Path::new(folder), &say).map_err(text),
         _ => engine::work(Path::new(folder), script, steps, &say).map_err(text),
     };
     match done {

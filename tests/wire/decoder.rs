@@ -8,7 +8,8 @@ use postern_protocol::code::CodeSet;
 use postern_protocol::enrollment::v1::EnrollRefusal;
 use postern_protocol::filter::FilterOperator;
 use postern_protocol::message::v1::{
-    CancelVerdict, CertRefusal, HeldState, LeaseVerdict, MembershipState, Mode, Rejection, SessionRefusal, StreamFault,
+    CancelVerdict, CertRefusal, HeldState, LeaseVerdict, LogLevel, LogLevelVerdict, MembershipState, Mode, Rejection,
+    SessionRefusal, SignInState, StreamFault,
 };
 use postern_protocol::outcome::{Certainty, Changed, FailureClass};
 use postern_protocol::task::{collect, deprovision_user, disable_user, export, import_batch, reset_password};
@@ -82,12 +83,15 @@ fn code_sets() -> Value {
         "HeldState": set(HeldState::ALL),
         "IfRefused": set(disable_user::IfRefused::ALL),
         "LeaseVerdict": set(LeaseVerdict::ALL),
+        "LogLevel": set(LogLevel::ALL),
+        "LogLevelVerdict": set(LogLevelVerdict::ALL),
         "MembershipState": set(MembershipState::ALL),
         "Mode": set(Mode::ALL),
         "Outcome": set(Outcome::ALL),
         "RecordFormat": set(export::RecordFormat::ALL),
         "Rejection": set(Rejection::ALL),
         "SessionRefusal": set(SessionRefusal::ALL),
+        "SignInState": set(SignInState::ALL),
         "Source": set(reset_password::Source::ALL),
         "Stage": set(deprovision_user::Stage::ALL),
         "StreamFault": set(StreamFault::ALL),

@@ -121,14 +121,22 @@ macro_rules! describe {
 
 describe! {
     v1::Extension { kind, critical, bytes }
-    v1::ServedSystem { name, connector, kinds }
+    v1::ServedSystem { name, connector, kinds, connection }
+    v1::Connection { domain, login_method, secure, compression, connect_timeout_secs, log_level }
+    v1::Condition { reports, report_bytes, oldest_report_ms, systems, ext }
+    v1::SystemCondition {
+        name, running, interactive, provisioning, batch, sign_in, log_level, log_level_left_ms,
+    }
+    v1::SetLogLevel { number, system, level, for_ms }
+    v1::LogLevelSet { number, system, verdict }
     v1::AnnouncedKey { id, public }
     v1::Held { journaled, started, reported }
     v1::Hello {
         agent_version, host, incarnation, last_session, revisions, systems, sealing_keys, next_report, held, ext,
     }
     v1::Welcome {
-        session, member, state, member_epoch, hard, heartbeat_ms, lease_ttl_ms, acked_report, observed_address, revisions, ext,
+        session, member, state, member_epoch, hard, heartbeat_ms, lease_ttl_ms, acked_report, observed_address, controller_version,
+        revisions, ext,
     }
     v1::Refused { reason, message, retry_after_ms, ext }
     v1::Confirm { session, member_epoch }

@@ -3,8 +3,9 @@
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::frame::MAX_FRAME;
 use postern_protocol::message::v1::{
-    AnnouncedKey, Chunk, Extension, HeldState, HeldTask, Hello, Inventory, LeaseRef, LeaseVerdict, MAX_OUTPUT,
-    MAX_PARAMS, MAX_PARTS, Observation, Offer, Renewed, RenewedLease, Report, ServedSystem, StreamRef,
+    AnnouncedKey, Chunk, Condition, Connection, Extension, HeldState, HeldTask, Hello, Inventory, LeaseRef,
+    LeaseVerdict, LogLevel, MAX_OUTPUT, MAX_PARAMS, MAX_PARTS, Observation, Offer, Renewed, RenewedLease, Report,
+    ServedSystem, SignInState, StreamRef, SystemCondition,
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::outcome::{Certainty, Failure};
@@ -127,6 +128,14 @@ fn the_largest_hello_fits() {
         name: "s".repeat(63).parse().unwrap(),
         connector: text(),
         kinds: full(&TaskKind::ImportBatch.into()),
+        connection: Connection {
+            domain: text(),
+            login_method: text(),
+            secure: true,
+            compression: true,
+            connect_timeout_secs: u32::MAX,
+            log_level: LogLevel::Trace.into(),
+        },
     };
     comes_through_from_member(Hello {
         agent_version: text(),
@@ -137,6 +146,22 @@ fn the_largest_hello_fits() {
         ext: extensions(),
         ..hello
     });
+}
+
+#[test]
+fn the_largest_condition_fits() {
+    let FromMember::Condition(condition) = sampled_by_member("Condition") else { panic!("no condition") };
+    let system = SystemCondition {
+        name: "s".repeat(63).parse().unwrap(),
+        running: u32::MAX,
+        interactive: u32::MAX,
+        provisioning: u32::MAX,
+        batch: u32::MAX,
+        sign_in: SignInState::Blocked.into(),
+        log_level: LogLevel::Trace.into(),
+        log_level_left_ms: u64::MAX,
+    };
+    comes_through_from_member(Condition { systems: full(&system), ext: extensions(), ..condition });
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod restore;
 mod schedule;
 mod session;
 mod tombstones;
+mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -35,6 +36,7 @@ use self::held::Held;
 pub use self::restore::{Restored, RestoredTask};
 use self::session::Session;
 use self::tombstones::Tombstones;
+pub use self::view::{OutboxView, TaskView};
 use crate::limits::Limits;
 use crate::membership::Membership;
 use crate::outbox::Outbox;
@@ -182,7 +184,7 @@ impl Ledger {
             match item {
                 Gated::Transmit(frame) => self.transmits.push_back(frame),
                 Gated::Event(event) => self.events.push_back(event),
-                Gated::ReportDurable(number) => self.outbox.handle_durable(number),
+                Gated::ReportDurable(number) => self.outbox.handle_durable(number, now),
                 Gated::Grant(grant) => self.grant(&grant, now),
             }
         }

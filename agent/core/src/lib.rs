@@ -2,7 +2,7 @@
 //!
 //! [`Ledger`] holds every accepted task from offer to acknowledgement and says what must be written, sent and run, in
 //! which order. [`Backoff`] spaces reconnections, [`retry`] spaces attempts,
-//! [`renewal`] keeps the certificate young, [`rotation`] the sealing key. Time and randomness are arguments;
+//! [`renewal`] keeps the certificate young, [`sealing_keys`] those keys. Time and randomness are arguments;
 //! nothing here can read a clock, a file or a socket.
 
 pub mod backoff;
@@ -14,7 +14,7 @@ pub mod membership;
 mod outbox;
 pub mod renewal;
 pub mod retry;
-pub mod rotation;
+pub mod sealing_keys;
 pub mod write;
 
 pub use backoff::Backoff;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use postern_protocol::message::v1::Report;
-use postern_protocol::{ReportNo, TaskId, codec};
+use postern_protocol::{ReportNo, TaskId, Timestamp, codec};
 
 /// The most bytes of a report: everything in it as long as it may be, and no extension, of which this version knows
 /// none.
@@ -26,6 +26,8 @@ struct Entry {
     report: Report,
     bytes: usize,
     durable: bool,
+    /// When it became durable, if that was in this process.
+    since: Option<Timestamp>,
 }
 
 impl Outbox {
@@ -42,7 +44,7 @@ impl Outbox {
         self.bytes += bytes;
         let newest = self.newest.entry(report.task).or_insert(report.number);
         *newest = report.number.max(*newest);
-        self.reports.insert(report.number, Entry { report, bytes, durable });
+        self.reports.insert(report.number, Entry { report, bytes, durable, since: None });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -52,6 +54,11 @@ impl Outbox {
     /// The bytes of all of them.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// When the oldest of them became durable, if that was in this process.
+    pub(crate) fn since(&self) -> Option<Timestamp> {
+        self.reports.values().next()?.since
     }
 
     /// The number the next report will have.
@@ -66,9 +73,10 @@ impl Outbox {
         report
     }
 
-    pub(crate) fn handle_durable(&mut self, number: ReportNo) {
+    pub(crate) fn handle_durable(&mut self, number: ReportNo, now: Timestamp) {
         if let Some(entry) = self.reports.get_mut(&number) {
             entry.durable = true;
+            entry.since = Some(now);
         }
     }
 

@@ -3,11 +3,12 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use postern_store::audit::{Check, Found, Head, Line, Verifier, VerifyError};
+use postern_store::audit::{AuditError, Check, Found, Head, Line, Verifier, VerifyError};
 use serde_json::{Map, Value as Json};
 
 use super::{Failed, load, open_whole, say, say_error, say_json, say_pairs};
 use crate::audit;
+use crate::chain::Chain;
 use crate::cli::{Audit, AuditCommand, AuditShow, AuditVerify};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -35,7 +36,7 @@ async fn verify(config: &Path, options: &AuditVerify) -> Result<Exit, Failed> {
             say_error(format_args!("{lines} lines are whole …"));
         }
     };
-    let found = check.run(told).map_err(|error| Failed::because(Exit::Store, &error))?;
+    let found = check.run(told).map_err(|error| unread(options.dir.is_some(), &error))?;
     match &found {
         _ if options.json => say_json(&found.json()),
         Found::Whole(whole) => say_pairs(&whole.pairs()),
@@ -84,8 +85,16 @@ fn show(config: &Path, options: &AuditShow) -> Result<Exit, Failed> {
         Err(VerifyError::Broken(broken)) => {
             Err(Failed::new(Exit::Failed, format!("what follows cannot be trusted: {broken}")))
         }
-        Err(VerifyError::Unread(error)) => Err(Failed::because(Exit::Store, &error)),
+        Err(VerifyError::Unread(error)) => Err(unread(options.dir.is_some(), &error)),
     }
+}
+
+/// A directory that somebody named and that is not there is another fault than a log that is gone.
+fn unread(is_named: bool, error: &AuditError) -> Failed {
+    if is_named && error.is_missing() {
+        return Failed::new(Exit::Usage, format!("{}; name the directory of a log with --dir", Chain(error)));
+    }
+    Failed::because(Exit::Store, error)
 }
 
 /// Whether an event gives an account this name, or takes it.

@@ -33,8 +33,10 @@ pub(super) fn run(config: &Path, options: &Outbox) -> Result<Exit, Failed> {
     let lines = owed.iter().map(|report| line(&identity, &store, report)).collect::<Result<Vec<_>, _>>()?;
     file.fill(|file| lines.iter().try_for_each(|line| writeln!(file, "{line}")))
         .map_err(|error| unwritten(output, &error))?;
+    // The store that is in its place owes what came since, and nothing of what was in them.
+    let lost = config.home().damaged_before().map_err(|error| Failed::because(Exit::Store, &error))?;
     if *json {
-        say_json(&json!({ "output": output, "reports": lines.len(), "begun": begun }));
+        say_json(&json!({ "output": output, "reports": lines.len(), "begun": begun, "damaged_stores": lost }));
     } else {
         say(format_args!(
             "{} reports are in `{}`; an operator hands them in (needs the role administrator) with: postern-controller \
@@ -46,7 +48,18 @@ pub(super) fn run(config: &Path, options: &Outbox) -> Result<Exit, Failed> {
             say(format_args!("{begun} tasks have begun and have no outcome: whoever has them next looks first"));
         }
     }
-    Ok(Exit::Ok)
+    match lost.last() {
+        None => Ok(Exit::Ok),
+        Some(kept) => Err(Failed::new(
+            Exit::Failed,
+            format!(
+                "a store of this agent was damaged and is kept at `{}`: what it owed is not in `{}`; look at the tasks of \
+                 this member where they were submitted, then remove it",
+                kept.display(),
+                output.display()
+            ),
+        )),
+    }
 }
 
 fn line(identity: &Identity, store: &Store, report: &Report) -> Result<String, Failed> {
@@ -110,9 +123,20 @@ mod tests {
 
         let output = folder.path().join("outbox.jsonl");
         let export = OutboxCommand::Export { output: output.clone(), json: false };
-        let failed = run(&config, &Outbox { command: export }).unwrap_err();
+        let export = || run(&config, &Outbox { command: export.clone() });
+        let failed = export().unwrap_err();
         assert_eq!(failed.exit, Exit::Store);
         assert!(failed.message.contains("corrupt-"), "{}", failed.message);
         assert!(!output.exists());
+
+        let failed = export().unwrap_err();
+        assert_eq!(failed.exit, Exit::Failed, "there is a store in its place now");
+        assert!(failed.message.contains("corrupt-") && failed.message.contains("is not in"), "{}", failed.message);
+        assert!(output.exists(), "with what came since");
+        fs::remove_file(&output).unwrap();
+        let kept = fs::read_dir(state.join("store")).unwrap().map(|it| it.unwrap().path());
+        let kept: Vec<_> = kept.filter(|it| it.to_string_lossy().contains("corrupt-")).collect();
+        kept.iter().for_each(|it| fs::remove_dir_all(it).unwrap());
+        assert_eq!(export().unwrap(), Exit::Ok, "a person has looked");
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use data_encoding::BASE64;
 use postern_protocol::message::v1::Offer;
+use postern_protocol::plain;
 use postern_protocol::seal::{SealedField, SealingPublicKey};
 use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::task::JsonError;
@@ -54,7 +55,8 @@ pub(super) fn run(config: &Path, options: &Policy) -> Result<Exit, Failed> {
     let PolicyCommand::Check { task, json } = &options.command;
     let text = read(task)?;
     let unusable = |problem: String| Failed::new(Exit::Usage, format!("`{}`: {problem}", task.display()));
-    let it: Submission = serde_json::from_str(&text).map_err(|error| unusable(format!("it is no task: {error}")))?;
+    let it: Submission =
+        serde_json::from_str(&text).map_err(|error| unusable(format!("it is no task: {}", plain::json(&error))))?;
     let request = TaskRequest::from_json(it.kind, it.params.clone());
     let request = request.map_err(|error: JsonError| unusable(error.to_string()))?;
     let policy = &super::check_system(&config, &it.system)?.policy;

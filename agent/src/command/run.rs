@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use postern_agent_core::rotation::Terms;
+use postern_agent_core::sealing_keys::Terms;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ use crate::identity::{self, IdentityDir};
 use crate::link::LinkStatus;
 use crate::spawn::Spawner;
 use crate::status::Told;
-use crate::{app, collection, status};
+use crate::{app, clock, collection, status};
 
 /// How often, and after how long, a store in use is tried again: two seconds in all.
 const STORE_TRIES: u32 = 10;
@@ -45,11 +45,12 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
         .map_err(|source| AppError::Socket { path: status::socket_path(&config.state_dir), source })?;
     // Whoever holds the store owns the socket: it is held until the socket is gone.
     let store = app.store.clone();
-    let (link, certificate) = app.connect(&config)?;
+    let connected = app.connect(&config)?;
+    let link = connected.link.clone();
     let side = Spawner::default();
     let collections = app.collect();
-    let told = Told { link: link.clone(), certificate, audit: app.audit(), collections };
-    serve_status(listener, &identity, &app, told, &side);
+    let told = Told { connected, audit: app.audit(), collections };
+    serve_status(listener, &identity, &config, &app, told, &side);
     let up = Spawner::default();
     if let Some(file) = ready_file {
         let link = link.clone();
@@ -112,13 +113,22 @@ async fn app_stop(app: App, signals: &mut Signals) -> Result<(), crate::store::A
     }
 }
 
-fn serve_status(listener: UnixListener, identity: &identity::Identity, app: &App, told: Told, side: &Spawner) {
+fn serve_status(
+    listener: UnixListener,
+    identity: &identity::Identity,
+    config: &Config,
+    app: &App,
+    told: Told,
+    side: &Spawner,
+) {
     let fixed = status::Fixed {
         cluster: identity.membership.cluster.to_string(),
         member: identity.membership.member.to_string(),
+        started: clock::unix_millis(),
+        systems: config.systems.iter().map(|system| system.name.clone()).collect(),
     };
-    let dispatcher = app.dispatcher.clone();
-    side.spawn(|stop| status::serve(listener, fixed, told, dispatcher, stop));
+    let desk = status::Desk { fixed, told, dispatcher: app.dispatcher.clone(), store: app.store.clone() };
+    side.spawn(|stop| status::serve(listener, desk, stop));
 }
 
 /// Says what becomes of what the agent holds. Only a controller that is there can take anything back.

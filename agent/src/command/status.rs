@@ -5,80 +5,228 @@ use std::path::Path;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use super::{Failed, load, say, say_json, say_pairs};
+use super::watch::{self, Facts};
+use super::{Failed, load, say_json, say_pairs};
 use crate::audit;
 use crate::cli::Status;
 use crate::exit::Exit;
-use crate::identity::IdentityDir;
+use crate::identity::{self, Identity, IdentityDir};
 use crate::status::{self, Report};
+
+/// The troubles that are told of if nobody wants all.
+const TROUBLES: usize = 5;
 
 pub(super) async fn run(config: &Path, options: &Status) -> Result<Exit, Failed> {
     let config = load(config)?;
-    let asked = status::ask(&config.state_dir).await.map_err(|error| {
-        Failed::new(Exit::Failed, format!("the running agent does not answer on its status socket: {error}"))
-    })?;
-    match asked {
-        Some(report) => show_running(&report, options.json),
-        None => show_stopped(&config.state_dir, options.json)?,
+    if options.watch {
+        return watch::run(options.interval, options.json, || look(&config.state_dir, options)).await;
+    }
+    let found = ask(&config.state_dir).await?;
+    if options.json {
+        say_json(&found.json());
+    } else {
+        let facts = found.facts(options.verbose);
+        say_pairs(&facts.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Vec<_>>());
     }
     Ok(Exit::Ok)
 }
 
-fn show_running(report: &Report, json: bool) {
-    if json {
-        return say_json(&json!({ "running": true, "agent": report }));
-    }
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let field = |value: &Value, name: &str| value.get(name).map(text).unwrap_or_default();
-    let link = match field(&report.link, "state").as_str() {
-        "connected" => format!(
-            "connected to {} (session {}, seen as {})",
-            field(&report.link, "url"),
-            field(&report.link, "session"),
-            field(&report.link, "observed_address")
-        ),
-        "waiting" => format!(
-            "waiting {} ms before the next try: {}",
-            field(&report.link, "retry_in_ms"),
-            field(&report.link, "error")
-        ),
-        _ => format!("connecting to {}", field(&report.link, "url")),
+/// An agent that does not answer now may do so soon.
+async fn look(state_dir: &Path, options: &Status) -> Result<Facts, Failed> {
+    let found = match ask(state_dir).await {
+        Ok(found) => found,
+        Err(failed) if options.json => {
+            return Ok(vec![(String::new(), json!({ "error": failed.message }).to_string())]);
+        }
+        Err(failed) => return Ok(vec![("agent".to_owned(), failed.message)]),
     };
-    let mut pairs = vec![
-        ("agent", format!("running, version {}, process {}", report.version, report.pid)),
-        ("cluster", report.cluster.clone()),
-        ("member", report.member.clone()),
-        ("state", field(&report.ledger, "member_state")),
-        ("link", link),
-        ("certificate", certificate_words(&report.certificate)),
-        ("trusts", root_words(&report.certificate)),
-        (
-            "tasks",
-            format!(
-                "{} waiting, {} started, {} reports owed to the controller",
-                field(&report.ledger, "journaled"),
-                field(&report.ledger, "started"),
-                field(&report.ledger, "reports_owed")
-            ),
-        ),
+    if options.json {
+        return Ok(vec![(String::new(), found.json().to_string())]);
+    }
+    Ok(found.facts(options.verbose))
+}
+
+/// How the agent is.
+enum Found {
+    Running(Box<Report>),
+    /// What the state directory tells.
+    Stopped(Box<Identity>),
+    NotEnrolled,
+    NeverStarted,
+}
+
+async fn ask(state_dir: &Path) -> Result<Found, Failed> {
+    let asked = status::ask(state_dir).await.map_err(|error| {
+        Failed::new(Exit::Failed, format!("the running agent does not answer on its status socket: {error}"))
+    })?;
+    if let Some(report) = asked {
+        return Ok(Found::Running(Box::new(report)));
+    }
+    // A look must neither hold the store nor mend it, so only the identity is read.
+    if !state_dir.join("identity").exists() {
+        let is_there = state_dir.exists();
+        return Ok(if is_there { Found::NotEnrolled } else { Found::NeverStarted });
+    }
+    let identity = IdentityDir::open(state_dir)?.load()?;
+    Ok(identity.map_or(Found::NotEnrolled, |identity| Found::Stopped(Box::new(identity))))
+}
+
+impl Found {
+    fn json(&self) -> Value {
+        match self {
+            Self::Running(report) => json!({ "running": true, "state": "running", "agent": report }),
+            Self::Stopped(identity) => {
+                let ends = certificate_ends(identity);
+                let membership = &identity.membership;
+                json!({ "running": false, "state": "stopped", "membership": membership, "certificate_ends": ends })
+            }
+            Self::NotEnrolled => json!({ "running": false, "state": "not_enrolled", "membership": null }),
+            Self::NeverStarted => json!({ "running": false, "state": "never_started", "membership": null }),
+        }
+    }
+
+    fn facts(&self, verbose: bool) -> Facts {
+        let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        match self {
+            Self::Running(report) => running(report, verbose),
+            Self::Stopped(identity) => vec![
+                fact("agent", "not running; start it with: postern run"),
+                fact("cluster", identity.membership.cluster.as_str()),
+                fact("member", &identity.membership.member.to_string()),
+                fact("certificate", &certificate_ends(identity).map(until).unwrap_or_default()),
+            ],
+            Self::NotEnrolled => {
+                vec![fact("agent", "not enrolled; ask an operator for a token and run: postern enroll")]
+            }
+            Self::NeverStarted => {
+                let words = "never started, and not enrolled; ask an operator for a token and run: postern enroll";
+                vec![fact("agent", words)]
+            }
+        }
+    }
+}
+
+fn certificate_ends(identity: &Identity) -> Option<u64> {
+    Some(identity::validity(identity.current.certificate()?)?.ends.0)
+}
+
+fn until(ends: u64) -> String {
+    format!("valid until {}", moment(ends))
+}
+
+/// A moment for people.
+pub(super) fn moment(millis: u64) -> String {
+    let at = i64::try_from(millis).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    at.map(|it| it.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default()
+}
+
+fn running(report: &Report, verbose: bool) -> Facts {
+    let ledger = &report.ledger;
+    let mut facts = vec![
+        ("agent".to_owned(), agent_words(report)),
+        ("member".to_owned(), format!("{} of cluster {}", report.member, report.cluster)),
+        ("state".to_owned(), text(ledger, "member_state")),
+        ("link".to_owned(), link_words(report)),
+        ("last end".to_owned(), end_words(&report.sessions)),
+        ("certificate".to_owned(), certificate_words(&report.certificate)),
+        ("trusts".to_owned(), texts(&report.certificate, "roots").join(", ")),
+        ("sealing key".to_owned(), key_words(&report.sealing_keys)),
+        ("tasks".to_owned(), format!("{} waiting, {} started", text(ledger, "journaled"), text(ledger, "started"))),
+        ("outbox".to_owned(), outbox_words(ledger.get("outbox").unwrap_or(&Value::Null))),
+        ("store".to_owned(), store_words(report)),
+        ("audit log".to_owned(), audit_words(&report.audit)),
+        ("log level".to_owned(), level_words(&report.log_level)),
     ];
-    pairs.push(("audit log", audit_words(&report.audit)));
-    pairs.extend(report.collections.iter().map(|collection| ("collection", collection_words(collection))));
-    say_pairs(&pairs);
+    facts.extend(each(ledger, "systems").map(|it| (text(it, "name"), system_words(it))));
+    facts.extend(each(ledger, "tasks").map(|it| ("task".to_owned(), task_words(it, verbose))));
+    if let Some(more) = number(ledger, "more_tasks").filter(|more| *more > 0) {
+        facts.push(("task".to_owned(), format!("and {more} more")));
+    }
+    facts.extend(report.collections.iter().map(|it| ("collection".to_owned(), collection_words(it))));
+    let told = if verbose { report.troubles.len() } else { TROUBLES };
+    facts.extend(report.troubles.iter().take(told).map(|it| {
+        let times = if it.times > 1 { format!(" ({} times)", it.times) } else { String::new() };
+        let of = it.system.as_ref().map(|system| format!(", {system}")).unwrap_or_default();
+        ("trouble".to_owned(), format!("{}, {}{of}{times}: {}", moment(it.at.0), it.place, it.text))
+    }));
+    facts.retain(|(_, value)| !value.is_empty());
+    facts
+}
+
+fn agent_words(report: &Report) -> String {
+    let Report { version, pid, started, versions, .. } = report;
+    let (protocol, format) = (&versions.protocol, versions.store_format);
+    let since = moment(started.0);
+    format!("running since {since}, version {version} ({protocol}, store format {format}), process {pid}")
+}
+
+/// The link in a line.
+fn link_words(report: &Report) -> String {
+    let (link, sessions) = (&report.link, &report.sessions);
+    match text(link, "state").as_str() {
+        "connected" => format!(
+            "connected to {} since {} (session {}, seen as {}, controller {})",
+            text(link, "url"),
+            number(sessions, "since").map(moment).unwrap_or_default(),
+            text(link, "session"),
+            text(link, "observed_address"),
+            text(sessions, "controller_version"),
+        ),
+        "waiting" => {
+            format!("waiting {} ms before the next try: {}", text(link, "retry_in_ms"), text(link, "error"))
+        }
+        _ => format!("connecting to {}", text(link, "url")),
+    }
+}
+
+/// How the last session ended, in a line.
+fn end_words(sessions: &Value) -> String {
+    let Some(end) = sessions.get("last_end").filter(|it| it.is_object()) else { return String::new() };
+    let at = number(end, "at").map(moment).unwrap_or_default();
+    format!("{at}, with {}: {}", text(end, "url"), text(end, "why"))
 }
 
 /// The certificate in a line.
 fn certificate_words(certificate: &Value) -> String {
-    let moment = |name: &str| {
-        let millis = certificate.get(name).and_then(Value::as_i64)?;
-        jiff::Timestamp::from_millisecond(millis).ok()?.round(jiff::Unit::Second).ok()
-    };
-    let (Some(ends), Some(renewal)) = (moment("ends"), moment("renewal")) else { return String::new() };
-    let trouble = certificate.get("trouble").and_then(Value::as_str);
-    match (trouble, moment("again")) {
-        (Some(trouble), Some(again)) => format!("valid until {ends}; not renewed: {trouble}; tried again at {again}"),
-        _ => format!("valid until {ends}, renewed from {renewal} on"),
+    let moment_of = |name: &str| number(certificate, name).map(moment);
+    let (Some(ends), Some(renewal)) = (moment_of("ends"), moment_of("renewal")) else { return String::new() };
+    let serial = text(certificate, "serial");
+    match (certificate.get("trouble").and_then(Value::as_str), moment_of("again")) {
+        (Some(trouble), Some(again)) => {
+            format!("{serial}, valid until {ends}; not renewed: {trouble}; tried again at {again}")
+        }
+        _ => format!("{serial}, valid until {ends}, renewed from {renewal} on"),
     }
+}
+
+/// The newest sealing key in a line.
+fn key_words(keys: &Value) -> String {
+    let Some(made) = number(keys, "made") else { return String::new() };
+    let is_given = keys.get("acknowledged").and_then(Value::as_bool) == Some(true);
+    let given = if is_given { "given to submitters" } else { "not yet given to submitters" };
+    let others = number(keys, "number").unwrap_or_default().saturating_sub(1);
+    let older = if others > 0 { format!("; {others} older") } else { String::new() };
+    format!("{} of {}, {given}{older}", text(keys, "newest"), moment(made))
+}
+
+/// What is owed, in a line. Minutes are enough, and do not change all the time.
+fn outbox_words(outbox: &Value) -> String {
+    let (reports, bytes) = (number(outbox, "reports").unwrap_or_default(), number(outbox, "bytes").unwrap_or_default());
+    let age = match number(outbox, "oldest_ms").map(|millis| millis / 60_000) {
+        None => return "nothing is owed to the controller".to_owned(),
+        Some(0) => "for less than a minute".to_owned(),
+        Some(minutes) => format!("for {minutes} minutes at least"),
+    };
+    format!("{reports} reports owed to the controller, {}; the oldest {age}", size(bytes))
+}
+
+/// The disk in a line.
+fn store_words(report: &Report) -> String {
+    let bytes = report.store.bytes.map(size).unwrap_or_default();
+    let free = report.store.free_bytes.map(size).unwrap_or_default();
+    let last = number(&report.ledger, "last_commit_ms");
+    let last = last.map(|millis| format!(", the last commit took {millis} ms")).unwrap_or_default();
+    format!("{bytes}, {free} free{last}")
 }
 
 /// The audit log in a line.
@@ -86,45 +234,103 @@ fn audit_words(audit: &Value) -> String {
     audit::Status::deserialize(audit).map(|status| status.words("postern")).unwrap_or_default()
 }
 
-/// The roots that are trusted, in a line.
-fn root_words(certificate: &Value) -> String {
-    let roots = certificate.get("roots").and_then(Value::as_array).into_iter().flatten();
-    roots.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+/// What is logged, in a line.
+fn level_words(logged: &Value) -> String {
+    let level = text(logged, "level");
+    match number(logged, "until") {
+        Some(until) => {
+            let by = if text(logged, "by") == "controller" { "the controller" } else { "somebody on this host" };
+            format!("{level} until {}, wanted by {by}", moment(until))
+        }
+        None => level,
+    }
+}
+
+/// A connected system in a line.
+fn system_words(system: &Value) -> String {
+    let part = |name: &str| system.get(name).unwrap_or(&Value::Null);
+    let (route, sign_in, waiting) = (part("route"), part("sign_in"), part("waiting"));
+    let seen = match text(sign_in, "address") {
+        address if address.is_empty() => String::new(),
+        address => format!(", seen as {address}"),
+    };
+    let last = number(sign_in, "last").map(|at| format!(" at {}", moment(at))).unwrap_or_default();
+    let signing_in = match text(sign_in, "state").as_str() {
+        "signed_in" => format!("signed in{last}{seen}"),
+        "failing" => format!("cannot sign in: {}", text(sign_in, "failure")),
+        "blocked" => {
+            "does not sign in any more, so that the account is not locked out: see `postern reset-sign-in`".to_owned()
+        }
+        _ => "not signed in yet".to_owned(),
+    };
+    let waiting: Vec<String> = ["interactive", "provisioning", "batch"]
+        .into_iter()
+        .filter_map(|lane| Some(format!("{} {lane}", number(waiting, lane).filter(|count| *count > 0)?)))
+        .collect();
+    let waiting = if waiting.is_empty() { "none".to_owned() } else { waiting.join(", ") };
+    format!(
+        "{} ({}); {signing_in}; {} running, {waiting} waiting; log level {}",
+        text(route, "domain"),
+        text(route, "login_method"),
+        text(system, "running"),
+        level_words(part("log_level")),
+    )
+}
+
+/// A task in a line.
+fn task_words(task: &Value, verbose: bool) -> String {
+    let account = text(task, "account");
+    let about = if verbose && !account.is_empty() { format!(" about {account}") } else { String::new() };
+    let since = number(task, "running_since").map(|at| format!(" since {}", moment(at))).unwrap_or_default();
+    let is = |name: &str| task.get(name).and_then(Value::as_bool) == Some(true);
+    let begun = if is("started") { ", has begun" } else { "" };
+    let local = if is("local") { ", of this machine" } else { "" };
+    let (id, kind, system, state) = (text(task, "id"), text(task, "kind"), text(task, "system"), text(task, "state"));
+    format!("{id}: {kind} on {system}{about}, {state}{since}{begun}{local}")
 }
 
 /// One collection in a line.
 fn collection_words(collection: &Value) -> String {
-    let field = |name: &str| collection.get(name).and_then(Value::as_str).unwrap_or_default();
-    let count = |name: &str| collection.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let last = match (field("last_run"), field("outcome")) {
+    let count = |name: &str| number(collection, name).unwrap_or_default();
+    let last = match (text(collection, "last_run").as_str(), text(collection, "outcome").as_str()) {
         ("", _) => "no run yet".to_owned(),
-        (last, "succeeded") => {
-            format!("last run {last}: {} users, {} gone", count("users"), count("removed"))
-        }
-        (last, outcome) => format!("last run {last}: {outcome} {}", field("told")).trim_end().to_owned(),
+        (last, "succeeded") => format!("last run {last}: {} users, {} gone", count("users"), count("removed")),
+        (last, outcome) => format!("last run {last}: {outcome} {}", text(collection, "told")).trim_end().to_owned(),
     };
-    let next = match field("next_run") {
+    let next = match text(collection, "next_run").as_str() {
         "" => "inactive".to_owned(),
         next => format!("next run {next}"),
     };
-    format!("{} of {}: {last}; {next}", field("name"), field("system"))
+    format!("{} of {}: {last}; {next}", text(collection, "name"), text(collection, "system"))
 }
 
-/// Only the identity is read: a look must neither hold the store nor mend it.
-fn show_stopped(state_dir: &Path, json: bool) -> Result<(), Failed> {
-    let identity = if state_dir.join("identity").exists() { IdentityDir::open(state_dir)?.load()? } else { None };
-    let membership = identity.map(|identity| identity.membership);
-    if json {
-        say_json(&json!({ "running": false, "membership": membership }));
-    } else {
-        match membership {
-            Some(membership) => say_pairs(&[
-                ("agent", "not running; start it with: postern run".to_owned()),
-                ("cluster", membership.cluster.to_string()),
-                ("member", membership.member.to_string()),
-            ]),
-            None => say("not enrolled; ask an operator for a token and run: postern enroll"),
-        }
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    const KIB: u64 = 1024;
+    match bytes {
+        0..KIB => format!("{bytes} bytes"),
+        KIB..0x10_0000 => format!("{} KiB", bytes / KIB),
+        0x10_0000..0x4000_0000 => format!("{} MiB", bytes / (KIB * KIB)),
+        _ => format!("{} GiB", bytes / (KIB * KIB * KIB)),
     }
-    Ok(())
+}
+
+fn text(value: &Value, name: &str) -> String {
+    match value.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn texts(value: &Value, name: &str) -> Vec<String> {
+    each(value, name).filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn number(value: &Value, name: &str) -> Option<u64> {
+    value.get(name).and_then(Value::as_u64)
+}
+
+fn each<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(name).and_then(Value::as_array).into_iter().flatten()
 }

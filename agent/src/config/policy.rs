@@ -6,6 +6,7 @@ use std::ops::Range;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use postern_protocol::TaskKind;
+use postern_protocol::message::v1::LogLevel;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -40,6 +41,7 @@ struct Table {
     time_zone: Option<String>,
     require_signature: bool,
     accepted_signers: Vec<String>,
+    controller_log_level: Option<LogLevel>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,6 +70,7 @@ pub(super) fn read(source: &Source, system: &str, table: Spanned<DeValue<'_>>) -
         },
         quiet_hours: reader.quiet_hours(&it)?,
         signatures: reader.signatures(&it)?,
+        controller_log_level: it.controller_log_level,
     })
 }
 
@@ -177,7 +180,7 @@ mod tests {
     #[test]
     fn every_rule_is_read() {
         let policy = parse(
-            "kinds = [\"disable_user\"]\nallow = [\"*@acme.example\"]\ndeny = [\"ceo@*\"]\nprotected = [\"admin@*\"]\n\
+            "controller_log_level = \"info\"\nkinds = [\"disable_user\"]\nallow = [\"*@acme.example\"]\ndeny = [\"ceo@*\"]\nprotected = [\"admin@*\"]\n\
              deactivations_per_hour = 5\ndeactivations_per_day = 20\nresets_per_hour = 1\nresets_per_day = 2\n\
              creates_per_hour = 3\ncreates_per_day = 4\ntime_zone = \"UTC\"\n\
              quiet_hours = [{ from = \"22:00\", to = \"06:00\" }, { from = \"00:00\", to = \"00:00\", days = [\"sunday\"] }]\n",
@@ -188,7 +191,8 @@ mod tests {
         let ceiling = |per_hour, per_day| Ceiling { per_hour: Some(per_hour), per_day: Some(per_day) };
         let expected = Ceilings { deactivations: ceiling(5, 20), resets: ceiling(1, 2), creates: ceiling(3, 4) };
         assert_eq!(policy.ceilings, expected);
-        assert_eq!(policy.quiet_hours.unwrap().windows.len(), 2);
+        assert_eq!(policy.quiet_hours.as_ref().unwrap().windows.len(), 2);
+        assert!(policy.lets_log(LogLevel::Info) && !policy.lets_log(LogLevel::Debug));
     }
 
     #[test]
@@ -203,6 +207,7 @@ mod tests {
         for (text, words) in [
             ("kinds = [\"fly\"]\n", "`kinds`: `fly` is not one of: test_connection"),
             ("deny = [\"\"]\n", "`deny`: a pattern has 1 to 128 characters"),
+            ("controller_log_level = \"loud\"\n", "`controller_log_level`: `loud` is not one of"),
             ("denny = [\"x\"]\n", "unknown field `denny`"),
             ("require_signature = true\n", "`require_signature`: name the keys in `accepted_signers`"),
             ("accepted_signers = [\"5e\"]\n", "`accepted_signers`: `5e` is no public key"),

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use postern_protocol::plain::plain;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -66,10 +67,7 @@ impl Source {
 
     /// What the TOML library says, with the key that it leaves out and in the operator's words.
     fn refused(&self, span: Option<Range<usize>>, entry: &str, error: &toml::de::Error) -> ConfigError {
-        let mut problem = error.message().to_owned();
-        for number in ["usize", "u64", "u32"] {
-            problem = problem.replace(&format!("expected {number}"), "expected a whole number");
-        }
+        let mut problem = plain(error.message(), "a table");
         if let Some(key) = span.as_ref().and_then(|span| self.key_before(span.start)) {
             problem = format!("`{key}`: {problem}");
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use postern_protocol::SystemName;
+use postern_protocol::message::v1::LogLevel;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
@@ -25,6 +26,8 @@ pub struct System {
     pub connector: String,
     /// How many tasks may run on it at once.
     pub concurrency: usize,
+    /// What is logged of it, if not the same as of the agent itself.
+    pub log_level: Option<LogLevel>,
     /// What may be done to it.
     pub policy: Arc<Policy>,
     source: Arc<Source>,
@@ -38,6 +41,7 @@ struct Entry {
     connector: String,
     #[serde(default = "default_concurrency")]
     concurrency: usize,
+    log_level: Option<LogLevel>,
 }
 
 const fn default_concurrency() -> usize {
@@ -84,12 +88,13 @@ impl System {
             }
         }
         let read: Entry = source.decode(Spanned::new(place.clone(), DeValue::Table(table)), &label)?;
-        let Entry { name, connector, concurrency } = read;
+        let Entry { name, connector, concurrency, log_level } = read;
         let policy = match policy {
             Some(table) => policy::read(source, &format!("connected system `{name}`"), table)?,
             None => Policy::default(),
         };
-        let system = Self { name, connector, concurrency, policy: policy.into(), source: Arc::clone(source), index };
+        let source = Arc::clone(source);
+        let system = Self { name, connector, concurrency, log_level, policy: policy.into(), source, index };
         if !(1..=MAX_CONCURRENCY).contains(&concurrency) {
             return Err(system.invalid("concurrency", format!("it must be between 1 and {MAX_CONCURRENCY}")));
         }
@@ -158,6 +163,7 @@ domain = "x"
 name = "other"
 connector = "salesforce"
 concurrency = 2
+log_level = "debug"
 
 [connected_system.salesforce]
 domain = "y"
@@ -179,8 +185,9 @@ colour = "red"
         let config = parse(TWO).unwrap();
         assert_eq!(config.systems[0].settings::<Settings>().unwrap().domain, "x");
         assert_eq!((config.systems[0].concurrency, config.systems[1].concurrency), (4, 2));
+        assert_eq!((config.systems[0].log_level, config.systems[1].log_level), (None, Some(LogLevel::Debug)));
         let error = config.systems[1].settings::<Settings>().unwrap_err().to_string();
-        assert!(error.starts_with("agent.toml:16: connected system `other`, "), "{error}");
+        assert!(error.starts_with("agent.toml:17: connected system `other`, "), "{error}");
         assert!(error.contains("unknown field `colour`"), "{error}");
     }
 
@@ -188,7 +195,7 @@ colour = "red"
     fn an_error_of_a_connector_has_its_place() {
         let config = parse(TWO).unwrap();
         let error = config.systems[1].invalid("domain", "is wrong").to_string();
-        assert_eq!(error, "agent.toml:15: connected system `other`: `domain`: is wrong");
+        assert_eq!(error, "agent.toml:16: connected system `other`: `domain`: is wrong");
     }
 
     #[test]

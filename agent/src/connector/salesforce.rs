@@ -37,10 +37,11 @@ use jiff::Timestamp;
 use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
-use super::{AttemptCx, CallsLeft, Conclusion, Connector, Keep, Pending};
+use super::{AttemptCx, CallsLeft, Conclusion, Connector, Keep, Pending, Route};
 use crate::chain::Chain;
 use crate::config::{ConfigError, System};
-use crate::http::{Http, HttpError};
+use crate::connector;
+use crate::http::{Compression, Encryption, Http, HttpError};
 use governor::Governor;
 use kept::UnderWay;
 use schema::Schema;
@@ -222,6 +223,22 @@ impl Connector for Salesforce {
 
     fn patience(&self, failure: &Failure) -> Duration {
         self.governor.patience(failure)
+    }
+
+    fn route(&self) -> Route {
+        let (settings, http) = (&self.settings, &self.settings.http);
+        let connect_timeout = http.connect_timeout.map_or(0, |it| it.as_secs());
+        Route {
+            domain: settings.login_url.authority().to_owned(),
+            login_method: settings.method.name().to_owned(),
+            secure: http.encryption == Encryption::Required,
+            compression: http.compression == Compression::Allowed,
+            connect_timeout_secs: u32::try_from(connect_timeout).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn sign_in(&self) -> connector::SignIn {
+        self.sessions.told()
     }
 
     fn calls_left(&self) -> Option<CallsLeft> {

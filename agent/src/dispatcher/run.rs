@@ -9,16 +9,19 @@ use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
     MemberState, Offer, ProtocolError, Rejection, Report, StreamFault, StreamReset, unknown_critical,
 };
-use postern_protocol::{Failure, TaskId, TaskRequest};
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{Failure, TaskId, TaskRequest, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Input, Inputs, LocalEvent, Standing, Status, fail_points};
+use super::told::Beside;
+use super::{Input, Inputs, LocalEvent, Standing, fail_points};
 use crate::clock;
 use crate::executor::{Executor, Start};
 use crate::link::Frames;
 use crate::store::{AgentStoreError, Store, spool_id};
 use crate::streams::{Command, Streams};
+use crate::traces::{Reports, Traces};
 
 /// Inputs taken before the disk is asked: they share one barrier.
 const GATHER: usize = 64;
@@ -29,6 +32,12 @@ const TAKEN: u32 = 1_024;
 const BUSY: Duration = Duration::from_millis(200);
 /// How long a full disk is left alone: somebody has to make room.
 const FULL_DISK: Duration = Duration::from_secs(10);
+
+/// An attempt that runs.
+struct Attempt {
+    since: UnixMillis,
+    stop: CancellationToken,
+}
 
 /// The dispatcher at work: the one owner of the ledger.
 pub struct Loop {
@@ -44,11 +53,14 @@ pub struct Loop {
     frames: Option<Frames>,
     tickets: BTreeMap<u64, oneshot::Sender<Result<(), Failure>>>,
     next_ticket: u64,
-    running: BTreeMap<TaskId, CancellationToken>,
+    running: BTreeMap<TaskId, Attempt>,
     watchers: BTreeMap<TaskId, mpsc::Sender<LocalEvent>>,
     welcomed: Vec<oneshot::Sender<()>>,
     stopping: bool,
     drained: bool,
+    since: Timestamp,
+    last_commit: Option<Duration>,
+    reports: Reports,
 }
 
 impl Loop {
@@ -68,7 +80,15 @@ impl Loop {
             welcomed: Vec::new(),
             stopping: false,
             drained: false,
+            since: clock::now(),
+            last_commit: None,
+            reports: Traces::default().reports(),
         }
+    }
+
+    /// Tells of reports.
+    pub fn telling(&mut self, traces: &Traces) {
+        self.reports = traces.reports();
     }
 
     /// Sends what a task of this machine tells to `watch`. One that ended before the process did tells it at once.
@@ -93,7 +113,7 @@ impl Loop {
             tokio::select! {
                 () = cancel.cancelled(), if !cancelled => {
                     cancelled = true;
-                    self.running.values().for_each(CancellationToken::cancel);
+                    self.running.values().for_each(|attempt| attempt.stop.cancel());
                 }
                 first = self.inputs.recv(), if !choked => {
                     let Some(first) = first else { return Ok(()) };
@@ -119,6 +139,7 @@ impl Loop {
                 fail_points::before(&writes);
                 self.commit(&writes).await?;
                 fail_points::after(&writes);
+                self.tell(&writes);
                 self.ledger.handle_durable(mark, clock::now());
             }
             self.welcomed.drain(..).for_each(|durable| {
@@ -144,11 +165,14 @@ impl Loop {
         let store = self.store.clone();
         let mut committed = std::pin::pin!(store.commit(writes));
         let mut due = tokio::time::interval(BUSY);
-        let mut taken = 0;
+        let (mut taken, since) = (0, clock::now());
         loop {
             tokio::select! {
                 biased;
-                done = &mut committed => return done,
+                done = &mut committed => {
+                    self.last_commit = Some(clock::now().since(since));
+                    return done;
+                }
                 Some(input) = self.inputs.recv(), if taken < TAKEN => {
                     taken += 1;
                     self.handle(input).await;
@@ -156,6 +180,17 @@ impl Loop {
                 _ = due.tick() => self.ledger.handle_timeout(clock::now()),
             }
             self.speak();
+        }
+    }
+
+    /// What became durable is told as far as traces have it.
+    fn tell(&mut self, writes: &[Write]) {
+        for write in writes {
+            if let Write::PutReport(report) = write {
+                self.reports.durable(report);
+            } else if let Write::DeleteReport(number) = write {
+                self.reports.acknowledged(*number);
+            }
         }
     }
 
@@ -231,7 +266,10 @@ impl Loop {
                 self.ledger.handle_stopping();
             }
             Input::Status(answer) => {
-                let _ = answer.send(self.status());
+                let _ = answer.send(self.beside().status(&self.ledger, now));
+            }
+            Input::Condition(answer) => {
+                let _ = answer.send(self.beside().condition(&self.ledger, now));
             }
         }
     }
@@ -257,6 +295,7 @@ impl Loop {
             FromController::Cancel(cancel) => self.ledger.handle_cancel(cancel.task),
             FromController::InventoryAsk(ask) => self.ledger.handle_inventory_ask(ask.nonce),
             FromController::MemberState(change) => self.member_state(&change),
+            FromController::SetLogLevel(wanted) => self.say(self.executor.set_log_level(&wanted).into()),
             FromController::StreamOpen(open) => match self.ledger.expects(open.task, open.stream.id) {
                 Some(expected) if expected == open.stream => {
                     self.streams.send(Command::Receive(open.task, open.stream)).await;
@@ -355,19 +394,19 @@ impl Loop {
 
     async fn act(&mut self, event: Event) {
         match event {
-            Event::Start { offer, origin, resumed, deadline } => {
+            Event::Start { offer, origin, resumed, earlier, deadline } => {
                 let task = offer.task;
                 let stop = CancellationToken::new();
                 if self.ledger.is_unwanted(task, clock::now()) {
                     stop.cancel();
                 }
-                self.running.insert(task, stop.clone());
-                self.executor.start(*offer, Start { origin, resumed, deadline, stop });
+                self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone() });
+                self.executor.start(*offer, Start { origin, resumed, earlier, deadline, stop });
             }
             Event::GiveUp { offer, origin, failure, why } => self.executor.give_up(*offer, origin, failure, why),
             Event::Stop(task) => {
-                if let Some(stop) = self.running.get(&task) {
-                    stop.cancel();
+                if let Some(attempt) = self.running.get(&task) {
+                    attempt.stop.cancel();
                 }
             }
             Event::Granted(ticket) | Event::Recorded(ticket) => self.answer(ticket, Ok(())),
@@ -392,18 +431,14 @@ impl Loop {
         self.ledger.handle_local_taken(report.task, false);
     }
 
-    fn status(&self) -> Status {
-        let (held, membership) = (self.ledger.held(), self.ledger.membership());
-        let (commits, barriers) = self.store.commits_and_barriers();
-        Status {
-            member_state: membership.state,
-            member_epoch: membership.epoch.0,
-            session: self.ledger.session_no().0,
-            journaled: held.journaled,
-            started: held.started,
-            reports_owed: held.reported,
-            commits,
-            barriers,
+    /// What is told beside the ledger.
+    fn beside(&self) -> Beside<'_> {
+        Beside {
+            executor: &self.executor,
+            since: self.since,
+            running: self.running.iter().map(|(task, attempt)| (*task, attempt.since)).collect(),
+            commits_and_barriers: self.store.commits_and_barriers(),
+            last_commit: self.last_commit,
         }
     }
 }

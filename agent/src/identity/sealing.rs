@@ -1,6 +1,6 @@
 //! The file of the keys that secrets for this agent are sealed to.
 
-use postern_agent_core::rotation;
+use postern_agent_core::sealing_keys;
 use postern_protocol::seal::{MAX_MEMBER_KEYS, SealingKey};
 use postern_protocol::time::UnixMillis;
 use postern_store::private;
@@ -20,7 +20,7 @@ pub struct KeptKey {
     /// The key.
     pub key: SealingKey,
     /// What is known of it.
-    pub known: rotation::Key,
+    pub known: sealing_keys::Key,
 }
 
 impl KeptKey {
@@ -30,7 +30,7 @@ impl KeptKey {
     }
 
     fn new(key: SealingKey, made: UnixMillis, acknowledged: Option<UnixMillis>) -> Self {
-        let known = rotation::Key { id: key.public().id(), made, acknowledged };
+        let known = sealing_keys::Key { id: key.public().id(), made, acknowledged };
         Self { key, known }
     }
 
@@ -95,7 +95,7 @@ mod tests {
         (folder, identity)
     }
 
-    fn known(keys: &[KeptKey]) -> Vec<rotation::Key> {
+    fn known(keys: &[KeptKey]) -> Vec<sealing_keys::Key> {
         keys.iter().map(|key| key.known).collect()
     }
 

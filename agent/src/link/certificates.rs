@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use postern_agent_core::renewal::{Next, Renewal, Step, Validity};
 use postern_fail_point::Point;
 use postern_protocol::MemberId;
@@ -21,7 +22,7 @@ use super::roots::{Roots, Stored};
 use super::{DialError, Dialer, Place, Socket, tls};
 use crate::chain::Chain;
 use crate::enrollment::{EnrollmentError, Recovery, recover};
-use crate::identity::{Credential, Identity, IdentityDir, IdentityError, Trust, UnusableTrust, validity};
+use crate::identity::{self, Credential, Identity, IdentityDir, IdentityError, Trust, UnusableTrust, validity};
 use crate::keys::SealingKeys;
 use crate::{clock, random};
 
@@ -39,6 +40,8 @@ pub(super) enum Shown {
 pub struct CertificateStatus {
     /// Until when it is valid.
     pub ends: UnixMillis,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
     /// From when on it is renewed.
     pub renewal: UnixMillis,
     /// Why the last try to renew it came to nothing.
@@ -101,7 +104,7 @@ pub struct Certificates {
     next_is_refused: bool,
     /// The controller says that the present one has run out, whatever this host's clock says, or that it does not trust its
     /// root any more.
-    is_run_out: bool,
+    current_is_over: bool,
     writing: Option<Work<Done>>,
     dialling: Option<Work<Done>>,
     status: watch::Sender<CertificateStatus>,
@@ -123,6 +126,7 @@ impl Certificates {
         let renewal = Renewal::new(validity_of(&identity.current), identity.current.draw(), next);
         let (status, told) = watch::channel(CertificateStatus {
             ends: renewal.validity().ends,
+            serial: serial_of(&identity.current),
             renewal: renewal.due(),
             trouble: None,
             again: None,
@@ -139,7 +143,7 @@ impl Certificates {
             is_misplaced: false,
             renewal,
             next_is_refused: false,
-            is_run_out: false,
+            current_is_over: false,
             writing: None,
             dialling: None,
             status,
@@ -173,15 +177,15 @@ impl Certificates {
     }
 
     /// The controller says that the present certificate has run out, or that it does not trust its root any more.
-    pub(super) fn handle_run_out(&mut self) {
-        self.is_run_out = true;
+    pub(super) fn handle_current_over(&mut self) {
+        self.current_is_over = true;
     }
 
     /// Whether no certificate is good for a session, so that another has to be got by proof of the old key.
     pub(super) fn must_recover(&self) -> bool {
         let is_over = |it: &Credential| validity_of(it).is_over(clock::unix_millis());
         let next_is_good = self.has_next() && !self.next_is_refused && !self.next.as_ref().is_some_and(is_over);
-        !next_is_good && (self.is_run_out || is_over(&self.current))
+        !next_is_good && (self.current_is_over || is_over(&self.current))
     }
 
     /// Gets another certificate for one that is of no use any more, by proof of its key. That of the next certificate comes
@@ -220,14 +224,14 @@ impl Certificates {
         self.is_misplaced = false;
         self.renewal.handle_on_disk(Next::Issued);
         self.next_is_refused = false;
-        self.is_run_out = false;
+        self.current_is_over = false;
         tracing::info!("the certificate was of no use any more; there is another by proof of its key");
         Ok(())
     }
 
     /// A session with this certificate is durable at this agent, and at the controller.
     pub(super) async fn handle_welcomed(&mut self, shown: Shown) {
-        self.is_run_out = false;
+        self.current_is_over = false;
         match shown {
             Shown::Next => {
                 Point::NextWelcomed.reach();
@@ -258,8 +262,10 @@ impl Certificates {
         self.renewal.handle_proved(validity_of(&self.current), self.current.draw(), clock::now());
         let (ends, renewal) = (self.renewal.validity().ends, self.renewal.due());
         tracing::info!(ends = %moment(ends), renewal = %moment(renewal), "the certificate was renewed");
+        let serial = serial_of(&self.current);
         self.status.send_modify(|status| {
-            *status = CertificateStatus { ends, renewal, trouble: None, again: None, roots: status.roots.clone() };
+            let roots = status.roots.clone();
+            *status = CertificateStatus { ends, serial, renewal, trouble: None, again: None, roots };
         });
         self.notice_outdated();
     }
@@ -490,6 +496,11 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// A certificate that cannot be read is over; TLS refuses it anyway.
+fn serial_of(credential: &Credential) -> String {
+    let serial = credential.certificate().and_then(|certificate| identity::serial(certificate));
+    HEXLOWER.encode(&serial.unwrap_or_default())
+}
+
 fn validity_of(credential: &Credential) -> Validity {
     let never = Validity { begins: UnixMillis(0), ends: UnixMillis(0) };
     credential.certificate().and_then(|certificate| validity(certificate)).unwrap_or(never)

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use postern_agent_core::rotation::{Rotation, Step, Terms};
+use postern_agent_core::sealing_keys::{Rotation, Step, Terms};
 use postern_fail_point::Point;
 use postern_protocol::Timestamp;
 use postern_protocol::bounded::List;
-use postern_protocol::message::v1::{AnnouncedKey, KeyAck, KeyAnnounce};
+use postern_protocol::message::FromMember;
+use postern_protocol::message::v1::{AnnouncedKey, KeyAck, KeyAnnounce, ProtocolError};
 use postern_protocol::seal::{KeyId, MAX_MEMBER_KEYS, SealingKey};
+use postern_protocol::time::UnixMillis;
+use serde::Serialize;
+use tokio::sync::watch;
 
 use super::certificates::{Work, blocking, until};
 use crate::chain::Chain;
@@ -24,6 +28,27 @@ pub(super) enum Done {
     Needed(KeyId),
 }
 
+/// What a running agent tells about its sealing keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyStatus {
+    /// The newest.
+    pub newest: String,
+    /// When it was made, in milliseconds since 1970.
+    pub made: UnixMillis,
+    /// Whether the controller gives it to submitters.
+    pub acknowledged: bool,
+    /// How many there are.
+    pub number: usize,
+}
+
+impl KeyStatus {
+    fn of(rotation: &Rotation) -> Option<Self> {
+        let (newest, number) = (rotation.keys().first()?, rotation.keys().len());
+        let acknowledged = newest.acknowledged.is_some();
+        Some(Self { newest: newest.id.to_string(), made: newest.made, acknowledged, number })
+    }
+}
+
 /// The sealing keys of this member, on disk and at the controller.
 pub struct KeyRing {
     directory: Arc<IdentityDir>,
@@ -32,19 +57,26 @@ pub struct KeyRing {
     rotation: Rotation,
     /// One at a time: each writes the whole file.
     working: Option<Work<Done>>,
+    status: watch::Sender<Option<KeyStatus>>,
 }
 
 impl KeyRing {
-    /// The keys that are `kept` in the directory.
+    /// The keys that are `kept` in the directory, and where it is told how they are.
     pub fn new(
         directory: Arc<IdentityDir>,
         kept: Vec<KeptKey>,
         keys: &SealingKeys,
         dispatcher: &Dispatcher,
         terms: Terms,
-    ) -> Self {
+    ) -> (Self, watch::Receiver<Option<KeyStatus>>) {
         let rotation = Rotation::new(kept.into_iter().map(|kept| kept.known).collect(), terms);
-        Self { directory, keys: keys.clone(), dispatcher: dispatcher.clone(), rotation, working: None }
+        let (status, told) = watch::channel(KeyStatus::of(&rotation));
+        let (keys, dispatcher) = (keys.clone(), dispatcher.clone());
+        (Self { directory, keys, dispatcher, rotation, working: None, status }, told)
+    }
+
+    fn tell(&self) {
+        self.status.send_replace(KeyStatus::of(&self.rotation));
     }
 
     /// What `Hello` tells.
@@ -63,6 +95,7 @@ impl KeyRing {
         if self.rotation.handle_connected(clock::unix_millis()) {
             self.note();
         }
+        self.tell();
     }
 
     /// The controller gives the newest key to submitters.
@@ -71,6 +104,14 @@ impl KeyRing {
             Point::KeyAcknowledged.reach();
             tracing::info!(key = %ack.newest, "secrets for this agent are sealed to a new key from now on");
             self.note();
+        }
+        self.tell();
+    }
+
+    /// The controller could not take a frame: it may be the one that tells the keys.
+    pub(super) fn handle_complaint(&mut self, complaint: &ProtocolError) {
+        if complaint.tag == FromMember::from(KeyAnnounce { keys: List::default() }).tag() {
+            self.rotation.handle_refused(clock::now());
         }
     }
 
@@ -143,6 +184,7 @@ impl KeyRing {
                 self.rotation.handle_failed(clock::now());
             }
         }
+        self.tell();
     }
 
     /// Makes durable what is known of the keys. What is being written meanwhile is followed by another write in time.
@@ -158,7 +200,7 @@ impl KeyRing {
     /// What the file is to hold.
     fn kept(&self) -> Vec<KeptKey> {
         let keys = self.keys.all();
-        let kept = |known: &postern_agent_core::rotation::Key| {
+        let kept = |known: &postern_agent_core::sealing_keys::Key| {
             let key = keys.iter().find(|key| key.public().id() == known.id)?;
             Some(KeptKey { key: key.clone(), known: *known })
         };

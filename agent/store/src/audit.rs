@@ -97,6 +97,11 @@ pub enum AuditError {
 }
 
 impl AuditError {
+    /// Whether there is no such directory or file.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Private(error) if error.is_missing())
+    }
+
     fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let error = PrivateError::io(doing, path);
         |source| error(source).into()

@@ -48,9 +48,14 @@ impl Lookout {
         Ok(Self { disk, directory: file, needed })
     }
 
+    /// How many bytes are free.
+    pub(crate) fn free(&self) -> io::Result<u64> {
+        self.disk.free(&self.directory)
+    }
+
     /// Whether so many bytes can be written and a batch still finds what it has to leave free.
     pub(crate) fn has_room_for(&self, bytes: u64) -> io::Result<bool> {
-        Ok(self.disk.free(&self.directory)? >= self.needed.saturating_add(bytes))
+        Ok(self.free()? >= self.needed.saturating_add(bytes))
     }
 }
 

@@ -72,6 +72,17 @@ impl Home {
         Ok(opened)
     }
 
+    /// Where stores that were here before are kept: each was damaged, and what was in it nobody can tell.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn damaged_before(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut kept = aside(&self.store())?;
+        kept.sort_unstable();
+        Ok(kept)
+    }
+
     /// Encrypts everything in the store under a new key: `to`, or one that is made, in the place of the one in the file.
     /// `told` hears how far it is.
     ///

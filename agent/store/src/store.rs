@@ -220,6 +220,24 @@ impl Store {
             .map_err(StoreError::io("look at the free space of", &self.inner.directory))
     }
 
+    /// How many bytes are free on the disk of the store.
+    ///
+    /// # Errors
+    ///
+    /// When the disk cannot be looked at.
+    pub fn free(&self) -> Result<u64, StoreError> {
+        self.inner.lookout.free().map_err(StoreError::io("look at the free space of", &self.inner.directory))
+    }
+
+    /// How many bytes the engine says that its files have.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot look.
+    pub fn size(&self) -> Result<u64, StoreError> {
+        self.inner.db.size_on_disk().map_err(StoreError::engine("measure"))
+    }
+
     /// Which life of the store this is.
     pub fn incarnation(&self) -> Incarnation {
         self.inner.incarnation

@@ -13,7 +13,8 @@ use super::{Api, Problem};
 use crate::ca::{CaError, Root, RootNo};
 use crate::clock;
 use crate::exit::Chain;
-use crate::rotation::Step;
+use crate::root_rotation::Step;
+use crate::spawn::blocking;
 use crate::state::roots::{CaView, RootView};
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<CaView>, Problem> {
@@ -100,9 +101,4 @@ async fn with_kept(api: &Api, mut view: CaView, newest: RootNo) -> Result<Json<C
         view.roots.push(root);
     }
     Ok(Json(view))
-}
-
-/// Disks are slow: requests must not wait for them on a worker of the runtime.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("reading and writing roots does not panic")
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::http::StatusCode;
+use postern_protocol::plain;
 use serde::de::value::StrDeserializer;
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
@@ -83,7 +84,7 @@ impl Fields {
             None | Some(Given::Text(_)) => Ok(None),
             Some(Given::Json(value)) => serde_json::from_value(value)
                 .map(Some)
-                .map_err(|error| Problem::field(name, format!("`{name}`: {error}"))),
+                .map_err(|error| Problem::field(name, format!("`{name}`: {}", plain::json(&error)))),
         }
     }
 
@@ -258,7 +259,7 @@ impl<'de> MapAccess<'de> for Taking {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
         let Some((name, value)) = self.value.take() else { return Err(de::Error::custom("a field has no value")) };
         let read = match value {
-            Given::Json(value) => seed.deserialize(value).map_err(|error| error.to_string()),
+            Given::Json(value) => seed.deserialize(value).map_err(|error| plain::json(&error)),
             Given::Text(text) => seed.deserialize(Text(text)).map_err(|error| error.to_string()),
         };
         read.map_err(|error| Wrong { field: Some(name.to_owned()), detail: format!("`{name}`: {error}") })

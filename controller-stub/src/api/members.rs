@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use postern_protocol::{ClusterName, MemberId};
 use serde::Deserialize;
 
@@ -46,52 +48,17 @@ pub(super) struct How {
     hard: Option<bool>,
 }
 
-pub(super) async fn approve(
-    api: State<Api>,
-    caller: Caller,
-    Path(member): Path<MemberId>,
-    Query(how): Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, member, Action::Approve, &how).await
+/// What does this with a member.
+pub(super) fn act(
+    action: Action,
+) -> impl Fn(State<Api>, Caller, Path<MemberId>, Query<How>) -> BoxFuture<'static, Result<Json<MemberView>, Problem>> + Clone
+{
+    move |State(api), caller, Path(member), Query(how)| {
+        async move { act_on(&api, &caller, member, action, &how).await }.boxed()
+    }
 }
 
-pub(super) async fn revoke(
-    api: State<Api>,
-    caller: Caller,
-    Path(member): Path<MemberId>,
-    Query(how): Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, member, Action::Revoke, &how).await
-}
-
-pub(super) async fn enable(
-    api: State<Api>,
-    caller: Caller,
-    Path(member): Path<MemberId>,
-    Query(how): Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, member, Action::Enable, &how).await
-}
-
-pub(super) async fn drain(
-    api: State<Api>,
-    caller: Caller,
-    Path(member): Path<MemberId>,
-    Query(how): Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, member, Action::Drain, &how).await
-}
-
-pub(super) async fn disable(
-    api: State<Api>,
-    caller: Caller,
-    Path(member): Path<MemberId>,
-    Query(how): Query<How>,
-) -> Result<Json<MemberView>, Problem> {
-    act(&api, &caller, member, Action::Disable, &how).await
-}
-
-async fn act(
+async fn act_on(
     api: &Api,
     caller: &Caller,
     member: MemberId,

@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use postern_protocol::outbox::OwedReport;
+use postern_protocol::plain;
 use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
@@ -24,7 +25,7 @@ pub(super) async fn hand_in(
     body: Bytes,
 ) -> Result<Json<HandedInView>, Problem> {
     let owed: OwedReport = serde_json::from_slice(&body).map_err(|error| {
-        let detail = format!("the body is not a line of `postern outbox export`: {error}");
+        let detail = format!("the body is not a line of `postern outbox export`: {}", plain::json(&error));
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
     // A report is stored about as long as it came.

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::access::Role;
 use crate::access::Role::{Administrator, Operator, Viewer};
+use crate::membership::Action::{Approve, Disable, Drain, Enable, Revoke};
 
 /// The largest JSON body: the largest task is about 90 KiB, a third more in base64.
 const MAX_BODY: usize = 256 * 1024;
@@ -82,11 +83,11 @@ fn routes() -> Routes {
         .on(GET, "/v1/members/{member}", Viewer, "member.show", members::show)
         .on(DELETE, "/v1/members/{member}", Administrator, "member.remove", members::remove)
         // Who belongs to the cluster is an administrator's to say; who works now, and who rests, an operator's.
-        .on(POST, "/v1/members/{member}/approve", Administrator, "member.approve", members::approve)
-        .on(POST, "/v1/members/{member}/revoke", Administrator, "member.revoke", members::revoke)
-        .on(POST, "/v1/members/{member}/enable", Operator, "member.enable", members::enable)
-        .on(POST, "/v1/members/{member}/drain", Operator, "member.drain", members::drain)
-        .on(POST, "/v1/members/{member}/disable", Operator, "member.disable", members::disable)
+        .on(POST, "/v1/members/{member}/approve", Administrator, "member.approve", members::act(Approve))
+        .on(POST, "/v1/members/{member}/revoke", Administrator, "member.revoke", members::act(Revoke))
+        .on(POST, "/v1/members/{member}/enable", Operator, "member.enable", members::act(Enable))
+        .on(POST, "/v1/members/{member}/drain", Operator, "member.drain", members::act(Drain))
+        .on(POST, "/v1/members/{member}/disable", Operator, "member.disable", members::act(Disable))
         // Outcomes, which only members tell otherwise.
         .on(POST, "/v1/outbox", Administrator, "outbox.hand_in", outbox::hand_in)
         .on(GET, "/v1/systems", Viewer, "system.list", systems::list)
@@ -95,6 +96,7 @@ fn routes() -> Routes {
         .on(POST, "/v1/systems/{system}", Administrator, "system.edit", systems::edit)
         .on(DELETE, "/v1/systems/{system}", Administrator, "system.remove", systems::remove)
         .on(POST, "/v1/systems/{system}/associate", Administrator, "system.associate", systems::associate)
+        .on(POST, "/v1/systems/{system}/log-level", Operator, "system.log_level", systems::log_level)
         .on(GET, "/v1/events", Viewer, "events.watch", events::watch)
         // What viewers are shown of a task lacks its sealed outputs, see `tasks::seen_by`.
         .on(GET, "/v1/tasks", Viewer, "task.list", tasks::list)

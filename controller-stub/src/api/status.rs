@@ -8,6 +8,7 @@ use postern_store::audit;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Problem};
+use crate::state::served::{AttentionView, QueueView, attention};
 
 /// How the controller is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,6 +21,12 @@ pub struct StatusView {
     pub connected: usize,
     /// How many tasks are not finished, by state.
     pub unfinished: BTreeMap<String, usize>,
+    /// What is not finished, by cluster and connected system.
+    #[serde(default)]
+    pub queues: Vec<QueueView>,
+    /// Members that somebody should look at; no more than 20.
+    #[serde(default)]
+    pub attention: Vec<AttentionView>,
     /// How many finished tasks are kept.
     pub finished: usize,
     /// How many commits and how many barriers the store made since the start.
@@ -35,16 +42,14 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
         .desk
         .look(|state, _| {
             let members: Vec<_> = state.members(None).collect();
-            let mut by_state: BTreeMap<String, usize> = BTreeMap::new();
-            for member in &members {
-                *by_state.entry(member.state.to_string()).or_default() += 1;
-            }
             let (commits, barriers) = state.commits_and_barriers();
             StatusView {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                members: by_state,
-                connected: members.iter().filter(|it| it.connected).count(),
+                members: state.members_by_state().into_iter().map(|(it, count)| (it.to_string(), count)).collect(),
+                connected: state.connected(),
                 unfinished: state.unfinished_by_state().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+                queues: state.queues(),
+                attention: attention(&members),
                 finished: state.finished(),
                 commits,
                 barriers,

@@ -22,6 +22,7 @@ use super::asked::{Path, Query};
 use super::auth::Caller;
 use super::{Api, Problem};
 use crate::dispatcher::Stopped;
+use crate::spawn::blocking;
 use crate::state::ledger::spool_id;
 use crate::state::streams::MAX_STREAM;
 use crate::state::tasks::TaskView;
@@ -93,7 +94,7 @@ async fn take_in(api: Api, caller: Caller, stream: StreamRef, body: Body) -> Res
     // Whether a controller that stops knows the payload is not known; at its next start it removes those it does not.
     if taken_in.as_ref().is_err_and(|it| it.status != StatusCode::SERVICE_UNAVAILABLE) {
         let spool = api.spool.clone();
-        let _ = tokio::task::spawn_blocking(move || spool.delete(spool_id(stream.id))).await;
+        let _ = blocking(move || spool.delete(spool_id(stream.id))).await;
     }
     taken_in
 }
@@ -114,7 +115,7 @@ async fn receive(spool: &Spool, stream: StreamRef, body: Body, over: &Cancellati
     if over.is_cancelled() {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token was revoked or ran out during the upload"));
     }
-    blocking(move || writer.finish(&stream.sha256)).await
+    Ok(blocking(move || writer.finish(&stream.sha256)).await?)
 }
 
 fn append(mut writer: SpoolWriter, piece: &[u8]) -> Result<SpoolWriter, SpoolError> {
@@ -150,7 +151,7 @@ pub(super) async fn open_results(api: &Api, view: &TaskView) -> Result<Arc<Spool
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("task {task} left no results beyond its output")));
     };
     let spool = api.spool.clone();
-    blocking(move || spool.read(spool_id(payload.id), payload.length)).await.map(Arc::new)
+    Ok(blocking(move || spool.read(spool_id(payload.id), payload.length)).await.map(Arc::new)?)
 }
 
 fn pieces(reader: Arc<SpoolReader>) -> impl futures_util::Stream<Item = Result<Vec<u8>, SpoolError>> {
@@ -178,11 +179,4 @@ pub(super) fn check_space(data_dir: &FilePath, length: u64) -> Result<(), Proble
         StatusCode::INSUFFICIENT_STORAGE,
         "the controller's disk is nearly full: free space and try again",
     ))
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
-) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(work).await.expect("the spool does not panic");
-    done.map_err(Problem::from)
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use data_encoding::BASE64;
 use postern_protocol::message::v1::Mode;
 use postern_protocol::seal::SealedField;
 use postern_protocol::signature::{SignatureView, TaskSignature};
+use postern_protocol::trace::TraceContext;
 use postern_protocol::{SystemName, TaskId, TaskKind, TaskRequest, codec};
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,6 +25,7 @@ use crate::access::Role;
 use crate::state::record::StateName;
 use crate::state::tasks::{Filter, OpaqueView, TaskView};
 use crate::state::{Resealing, Submission};
+use crate::{clock, traces};
 
 /// How long a request may wait for an outcome: less than what proxies usually allow.
 const LONGEST_WAIT: Duration = Duration::from_secs(50);
@@ -36,20 +38,34 @@ const MAX_DEADLINE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 pub(super) async fn submit(
     State(api): State<Api>,
     caller: Caller,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<TaskView>), Problem> {
-    let size = body.len();
-    let (submission, wait) = read_submission(&body)?;
+    let (size, begun) = (body.len(), clock::wall());
+    let (mut submission, wait) = read_submission(&body)?;
+    submission.trace = trace(&api, &headers, submission.id);
     check_space(&api.data_dir, 0)?;
     let (id, mode) = (submission.id, submission.mode);
+    let told = api.spans.as_ref().zip(submission.trace);
     let on = format!("{id} {} of {}", submission.request.kind(), submission.system);
     api.desk.act_told(size, &caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
+    if let Some((spans, trace)) = told {
+        spans.record(traces::submission(id, trace, begun, clock::wall()));
+    }
     if mode == Mode::Sync {
         wait_for(&api, id, Duration::from_secs(wait)).await?;
     }
     let view = seen_by(caller.role(), api.desk.look(move |state, _| state.task(id)).await??);
     let status = if view.outcome.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(view)))
+}
+
+/// The trace that a task belongs to: that of the request, or its own if traces are told here. A header that makes no sense
+/// is as good as none, as its recommendation has it.
+fn trace(api: &Api, headers: &HeaderMap, task: TaskId) -> Option<TraceContext> {
+    let header = headers.get("traceparent").and_then(|it| it.to_str().ok());
+    let own = || api.spans.is_some().then(|| TraceContext::of_task(task));
+    header.and_then(TraceContext::from_traceparent).or_else(own)
 }
 
 /// The task of a body, and for how many seconds its outcome is waited for.
@@ -79,6 +95,7 @@ fn submission(fields: &mut Fields) -> Result<Submission, Problem> {
         streams: fields.optional("streams")?.unwrap_or_default(),
         requester: fields.optional("requester")?,
         signature: signature(fields, deadline)?,
+        trace: None,
         origin: fields.optional("origin")?.unwrap_or_default(),
         mode: fields.optional("mode")?.unwrap_or(Mode::Async),
         priority: fields.optional("priority")?.unwrap_or(USUAL_PRIORITY),

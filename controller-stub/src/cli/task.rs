@@ -20,6 +20,7 @@ Examples:
   postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --service
   postern-controller task submit deprovision_user --system salesforce-prod --account joe@example.com --email dead-letters@example.com
   postern-controller task submit disable_user --system salesforce-prod --account joe@example.com --sign-with signer.key
+  postern-controller task submit disable_user --system salesforce-prod --account joe@example.com --write task.json
   postern-controller task submit import_batch --system salesforce-prod --dataset users.xml --async
   postern-controller task submit export --system salesforce-prod --params '{\"object\": \"User\", \"format\": \"csv\"}' --output users.csv
   postern-controller task submit collect --system salesforce-prod --params '{\"name\": \"audit\"}' --output users.jsonl
@@ -29,6 +30,21 @@ reset_password, expire_password, deprovision_user, restore_user, import_batch,
 export, describe_schema, collect.
 Exits with 0 when the task succeeded, or was taken in with --async; with 1 when it ended otherwise.")]
     Submit(Box<Submit>),
+    /// Submit a task that `task submit --write` wrote; more than once is no more than once
+    #[command(after_help = "\
+Examples:
+  postern-controller task send task.json
+  postern-controller task send task.json --async")]
+    Send {
+        /// The file
+        file: PathBuf,
+        /// Do not wait for the outcome
+        #[arg(long = "async")]
+        asynchronous: bool,
+        /// Give up waiting after so long; the task goes on
+        #[arg(long, conflicts_with = "asynchronous")]
+        timeout_secs: Option<u64>,
+    },
     /// Make a key that signs tasks in this new file, mode 0600, and print the public half, which agents list in
     /// `accepted_signers`
     #[command(after_help = "Example:\n  postern-controller task signing-key signer.key")]
@@ -196,6 +212,14 @@ pub struct Submit {
     /// Sign the task with the key in this file, for agents that take signed tasks only; `task signing-key` makes one
     #[arg(long, value_name = "KEYFILE")]
     pub sign_with: Option<PathBuf>,
+    /// Write the task, sealed and signed as it would be submitted, to this new file, mode 0600, and submit nothing: for
+    /// `postern policy check` on an agent's host, and for `task send`
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["generate", "output_password", "show_password", "output", "asynchronous", "timeout_secs"]
+    )]
+    pub write: Option<PathBuf>,
     /// The task's id, so that a repeated submission is the same task; made up if not given
     #[arg(long)]
     pub id: Option<TaskId>,

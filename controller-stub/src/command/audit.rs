@@ -3,14 +3,14 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use postern_store::audit::{Check, Found, Head, Line, Since, Verifier, VerifyError};
+use postern_store::audit::{AuditError, Check, Found, Head, Line, Since, Verifier, VerifyError};
 use serde_json::{Value, json};
 
 use super::{client, output};
 use crate::api::StatusView;
 use crate::audit;
 use crate::cli::{AuditCommand, Reach, WhichLog};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Chain, Exit, Failure};
 
 pub(super) async fn run(reach: &Reach, command: AuditCommand) -> Result<(), Failure> {
     match command {
@@ -42,7 +42,7 @@ async fn verify(reach: &Reach, which: &WhichLog, heads: &[Head]) -> Result<(), F
             output::remark(format!("{lines} lines are whole …"));
         }
     };
-    let found = check.run(told).map_err(|error| Failure::from_error(Exit::Store, &error))?;
+    let found = check.run(told).map_err(|error| unread(which, &error))?;
     match &found {
         _ if reach.json => output::json(&found.json())?,
         Found::Whole(whole) => output::facts(whole.pairs().into()),
@@ -93,8 +93,16 @@ fn show(reach: &Reach, which: &WhichLog, wanted: &Wanted) -> Result<(), Failure>
     });
     shown.map(drop).map_err(|error| match error {
         VerifyError::Broken(broken) => Failure::new(Exit::Failed, format!("what follows cannot be trusted: {broken}")),
-        VerifyError::Unread(error) => Failure::from_error(Exit::Store, &error),
+        VerifyError::Unread(error) => unread(which, &error),
     })
+}
+
+/// A directory that somebody named and that is not there is another fault than a log that is gone.
+fn unread(which: &WhichLog, error: &AuditError) -> Failure {
+    if which.dir.is_some() && error.is_missing() {
+        return Failure::new(Exit::Usage, format!("{}; name the directory of a log with --dir", Chain(error)));
+    }
+    Failure::from_error(Exit::Store, error)
 }
 
 fn show_line(reach: &Reach, line: &Line<'_>, event: &Value) {

@@ -6,6 +6,7 @@ use super::{client, output};
 use crate::cli::{MemberCommand, Reach};
 use crate::exit::Failure;
 use crate::state::members::MemberView;
+use crate::state::served::{OutboxView, ServedView};
 
 pub(super) async fn run(reach: &Reach, command: MemberCommand) -> Result<(), Failure> {
     let client = client(reach)?;
@@ -72,7 +73,7 @@ fn show(reach: &Reach, member: &MemberView) -> Result<(), Failure> {
     if reach.json {
         return output::json(member);
     }
-    output::facts(vec![
+    let mut facts = vec![
         ("member", member.id.to_string()),
         ("cluster", member.cluster.to_string()),
         ("state", format!("{} (epoch {})", member.state, member.epoch)),
@@ -81,12 +82,43 @@ fn show(reach: &Reach, member: &MemberView) -> Result<(), Failure> {
         ("agent", member.agent_version.clone()),
         ("connected", connected(member)),
         ("since", member.connected_since.map(output::moment).unwrap_or_default()),
-        ("serves", member.systems.join(", ")),
+        ("session", member.session.to_string()),
+        ("last trouble", last_trouble(member)),
+    ];
+    facts.extend(member.served.iter().map(|it| ("serves", serves(it))));
+    facts.extend([
         ("holds", format!("{} tasks, room for {} more", member.holds, member.room)),
+        ("owes", member.outbox.as_ref().map(owes).unwrap_or_default()),
         ("fingerprint", member.fingerprint.clone()),
         ("sealing keys", member.sealing_keys.join(", ")),
-        ("certificate", format!("valid until {}", output::moment(member.certificate_expires))),
+        (
+            "certificate",
+            format!("{}, valid until {}", member.certificate_serial, output::moment(member.certificate_expires)),
+        ),
         ("enrolled", output::moment(member.enrolled)),
     ]);
+    output::facts(facts);
     Ok(())
+}
+
+/// How a member serves a system.
+fn serves(it: &ServedView) -> String {
+    let Some(now) = &it.now else { return it.name.to_string() };
+    let waiting: Vec<String> = now.waiting.iter().map(|(lane, count)| format!("{count} {lane}")).collect();
+    let until = now.log_level_until.map(|until| format!(" until {}", output::moment(until))).unwrap_or_default();
+    let (running, waiting) = (now.running, waiting.join(", "));
+    let sign_in = now.sign_in.replace('_', " ");
+    format!("{}: {running} running, waiting: {waiting}; {sign_in}; log level {}{until}", it.name, now.log_level)
+}
+
+fn owes(it: &OutboxView) -> String {
+    match it.reports {
+        0 => "no reports".to_owned(),
+        reports => format!("{reports} reports, {} bytes, the oldest for {} s", it.bytes, it.oldest_ms / 1_000),
+    }
+}
+
+fn last_trouble(member: &MemberView) -> String {
+    let trouble = member.last_trouble.as_ref();
+    trouble.map(|it| format!("{}: {}", output::moment(it.at), it.what)).unwrap_or_default()
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 use postern_protocol::outbox::OwedReport;
+use postern_protocol::plain;
 use serde_json::{Value, json};
 
 use super::{client, output};
@@ -65,7 +66,11 @@ fn read(path: &Path) -> Result<Vec<OwedReport>, Failure> {
             return Ok(all);
         }
         let owed = serde_json::from_str(&line).map_err(|error| {
-            unusable(format!("is not what `postern outbox export` wrote, line {}: {error}", all.len() + 1))
+            unusable(format!(
+                "is not what `postern outbox export` wrote, line {}: {}",
+                all.len() + 1,
+                plain::json(&error)
+            ))
         })?;
         all.push(owed);
     }

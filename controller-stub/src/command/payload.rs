@@ -1,7 +1,7 @@
 //! Payloads that are sealed to the submitter.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use postern_protocol::TaskRequest;
@@ -15,20 +15,34 @@ use crate::client::sealing::{Binding, Opening};
 use crate::exit::{Exit, Failure};
 use crate::state::tasks::TaskView;
 
+/// Keeps the private half of a key in a file that is not there yet: what is written over may open or sign something.
+pub(super) fn keep_private(file: &Path, key: &[u8]) -> Result<(), Failure> {
+    let written = NewFile::create(file).and_then(|mut it| it.fill(|file| file.write_all(key)));
+    written.map_err(|error| {
+        let file = file.display();
+        let sentence = if error.kind() == ErrorKind::AlreadyExists {
+            format!("`{file}` is there already, and a key is written over nothing; name another file")
+        } else {
+            format!("`{file}` cannot be made for the key; name another file: {error}")
+        };
+        Failure::new(Exit::Usage, sentence)
+    })
+}
+
 /// Keeps the private half of the key that a payload is sealed to.
 pub(super) fn keep_key(file: &Path, key: &SealingKey) -> Result<(), Failure> {
-    let written = NewFile::create(file).and_then(|mut it| it.fill(|file| file.write_all(key.expose_private())));
-    written.map_err(|error| {
-        Failure::new(Exit::Failed, format!("the key cannot be written to `{}`: {error}", file.display()))
-    })
+    keep_private(file, key.expose_private())
 }
 
 /// Reads it again.
 pub(super) fn read_key(file: &Path) -> Result<SealingKey, Failure> {
-    let bytes = private::read(file, 32).map_err(|error| Failure::from_error(Exit::Failed, &error))?;
+    let bytes = private::read(file, 32).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
     let bytes = bytes.as_slice().try_into().map(Zeroizing::new).ok();
     bytes.and_then(|bytes| SealingKey::from_private(bytes).ok()).ok_or_else(|| {
-        Failure::new(Exit::Failed, format!("`{}` holds no key of `task submit --result-key`", file.display()))
+        Failure::new(
+            Exit::Usage,
+            format!("`{}` holds no key; name the file that `task submit --result-key` kept", file.display()),
+        )
     })
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn run(
     lines.flush().map_err(|error| Failure::from_error(Exit::Failed, &error))?;
     let Some((target, dataset)) = rest else { return Ok(()) };
     let mut source = File::open(dataset).map_err(|error| {
-        Failure::new(Exit::Failed, format!("cannot read the dataset `{}`: {error}", dataset.display()))
+        Failure::new(Exit::Usage, format!("the dataset `{}` cannot be read: {error}", dataset.display()))
     })?;
     let length = source.metadata().map_err(|error| Failure::from_error(Exit::Failed, &error))?.len();
     let parts = lines.rest.parts(length);

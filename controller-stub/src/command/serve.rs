@@ -31,6 +31,7 @@ pub(super) fn run(options: Serve) -> Result<(), Failure> {
         max_connections: options.max_connections,
         max_handshakes: options.max_handshakes,
         max_handshakes_per_address: options.max_handshakes_per_address,
+        otlp: options.otlp,
         ready_file: options.ready_file,
     };
     let config = Config::try_from(raw).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;

@@ -1,6 +1,5 @@
 //! Keys that sign tasks, and what they sign. Both happen in the submitter's own process.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use data_encoding::BASE64;
@@ -9,11 +8,11 @@ use postern_protocol::codec;
 use postern_protocol::message::v1::{Offer, StreamRef};
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::signature::{NoKey, SignatureView, SigningKey, TaskSignature};
-use postern_store::private::{self, NewFile};
+use postern_store::private;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::output;
+use super::{output, payload};
 use crate::cli::Reach;
 use crate::client::sealing::Binding;
 use crate::exit::{Exit, Failure};
@@ -23,10 +22,7 @@ use crate::state::tasks::OpaqueView;
 /// Makes a key, and tells its public half.
 pub(super) fn make_key(reach: &Reach, file: &Path) -> Result<(), Failure> {
     let key = SigningKey::from_private(random::secret()).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
-    let written = NewFile::create(file).and_then(|mut it| it.fill(|file| file.write_all(key.expose_private())));
-    written.map_err(|error| {
-        Failure::new(Exit::Failed, format!("the key cannot be written to `{}`: {error}", file.display()))
-    })?;
+    payload::keep_private(file, key.expose_private())?;
     let (public, id) = (key.public().to_string(), key.public().id().to_string());
     if reach.json {
         return output::json(&json!({ "public": public, "key": id }));
@@ -37,10 +33,13 @@ pub(super) fn make_key(reach: &Reach, file: &Path) -> Result<(), Failure> {
 
 /// Reads a key.
 pub(super) fn read_key(file: &Path) -> Result<SigningKey, Failure> {
-    let bytes = private::read(file, 32).map_err(|error| Failure::from_error(Exit::Failed, &error))?;
+    let bytes = private::read(file, 32).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
     let key =
         bytes.as_slice().try_into().map_err(|_| NoKey).and_then(|it| SigningKey::from_private(Zeroizing::new(it)));
-    key.map_err(|_| Failure::new(Exit::Failed, format!("`{}` holds no key of `task signing-key`", file.display())))
+    key.map_err(|_| {
+        let sentence = format!("`{}` holds no key that signs; `task signing-key` makes one", file.display());
+        Failure::new(Exit::Usage, sentence)
+    })
 }
 
 /// What a task is made of, beside what its secrets are bound to.

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::signing::{self, Content};
-use super::{output, payload, task};
+use super::{output, payload, task, written};
 use crate::api::{KeysView, StreamView, SystemView};
 use crate::cli::{Import, Reach, Submit};
 use crate::client::Client;
@@ -68,6 +68,14 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
         "priority": options.priority,
         "deadline_secs": deadline_secs,
     });
+    if let Some(file) = &options.write {
+        written::write(file, &body)?;
+        output::say(format!(
+            "nothing was submitted; next: postern policy check {0}, postern-controller task send {0}",
+            file.display()
+        ));
+        return Ok(());
+    }
     let view: TaskView = client.post_patiently("/v1/tasks", &body).await?;
     if options.asynchronous {
         return accepted(reach, &view);
@@ -127,6 +135,9 @@ fn check(options: &Submit) -> Result<(), Failure> {
             if !is_import && (dataset.is_some() || format.is_some()) =>
         {
             usage("--dataset and --format belong to import_batch")
+        }
+        Submit { write: Some(_), .. } if is_sealed_whole(options.kind) => {
+            usage("--write cannot be used here: only this process could open what comes of the task")
         }
         Submit { params: None, kind: TaskKind::Export | TaskKind::Collect, .. } => {
             usage("export and collect need --params JSON")
@@ -253,8 +264,8 @@ async fn secrets(
         return Ok((vec![field], Vec::new()));
     }
     if let Some(file) = &options.import.dataset {
-        let keys = keys(client, &options.system).await?;
         let plain = dataset(file)?;
+        let keys = keys(client, &options.system).await?;
         let sealed = sealing::dataset(&plain).map_err(|error| cannot_seal(&error))?;
         drop(plain);
         let field = binding
@@ -301,14 +312,14 @@ pub(super) async fn keys_of(
 
 fn dataset(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let unreadable = |error: std::io::Error| {
-        Failure::new(Exit::Failed, format!("cannot read the dataset `{}`: {error}", file.display()))
+        Failure::new(Exit::Usage, format!("the dataset `{}` cannot be read: {error}", file.display()))
     };
     let mut plain = Zeroizing::new(Vec::new());
     File::open(file).and_then(|it| it.take(MAX_STREAM).read_to_end(&mut plain)).map_err(unreadable)?;
     // The seal adds a little, so what fills the limit in clear is too large already.
     if u64::try_from(plain.len()).unwrap_or(u64::MAX) >= MAX_STREAM {
         return Err(Failure::new(
-            Exit::Failed,
+            Exit::Usage,
             format!("`{}` has {MAX_STREAM} bytes or more: split the dataset", file.display()),
         ));
     }
@@ -319,7 +330,7 @@ pub(super) fn cannot_seal(error: &SealError) -> Failure {
     Failure::new(Exit::Failed, format!("a secret could not be sealed: {error}"))
 }
 
-fn accepted(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
+pub(super) fn accepted(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
     if reach.json {
         return output::json(view);
     }

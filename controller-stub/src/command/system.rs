@@ -8,6 +8,7 @@ use super::{client, output};
 use crate::api::SystemView;
 use crate::cli::{Details, Reach, SystemCommand};
 use crate::exit::Failure;
+use crate::state::served::ServingView;
 
 pub(super) async fn run(reach: &Reach, command: SystemCommand) -> Result<(), Failure> {
     let client = client(reach)?;
@@ -31,6 +32,10 @@ pub(super) async fn run(reach: &Reach, command: SystemCommand) -> Result<(), Fai
         SystemCommand::Show { name } => client.get(&format!("/v1/systems/{name}")).await?,
         SystemCommand::Associate { name, association } => {
             client.post(&format!("/v1/systems/{name}/associate"), &json!({ "association": association })).await?
+        }
+        SystemCommand::LogLevel { name, level, length } => {
+            let wanted = json!({ "level": level, "for_secs": length.as_secs() });
+            client.post(&format!("/v1/systems/{name}/log-level"), &wanted).await?
         }
         SystemCommand::Remove { name } => client.delete(&format!("/v1/systems/{name}")).await?,
     };
@@ -81,10 +86,47 @@ fn show(system: &SystemView) {
         ("transfer of accounts", yes_or_no(details.transfer_of_accounts)),
         ("owners", list(&details.owners)),
         ("categories", list(&details.categories)),
-        ("connection", "in the agents' configuration".to_owned()),
-        ("made", output::moment(system.created)),
     ]);
+    if let Some(order) = &system.log_level_order {
+        let words = format!("{} until {}, wanted by {}", order.level, output::moment(order.until), order.by);
+        facts.push(("log level", words));
+    }
+    let connections: Vec<String> = system.members.iter().map(connection).collect();
+    for (member, connection) in system.members.iter().zip(&connections) {
+        facts.push(("connection", format!("{} ({}): {connection}", member.member, member.host)));
+    }
+    if connections.is_empty() {
+        facts.push(("connection", "in the agents' configuration; no member that serves it is connected".to_owned()));
+    }
+    if !system.differing.is_empty() {
+        facts.push(("members differ", system.differing.join(", ")));
+    }
+    facts.push(("made", output::moment(system.created)));
     output::facts(facts);
+}
+
+/// How a member reaches a system.
+fn connection(it: &ServingView) -> String {
+    let connection = &it.served.connection;
+    let timeout = match connection.connection_timeout_secs {
+        0 => "no connection timeout".to_owned(),
+        secs => format!("connection timeout {secs} s"),
+    };
+    let mut words = vec![
+        connection.domain.clone(),
+        connection.login_method.clone(),
+        if connection.secure_connection { "secure" } else { "NOT SECURE" }.to_owned(),
+        if connection.http_compression { "compressed" } else { "not compressed" }.to_owned(),
+        timeout,
+        format!("log level {}", connection.log_level),
+    ];
+    if let Some(now) = it.served.now.as_ref().filter(|now| now.log_level_until.is_some()) {
+        words.push(format!("now {}", now.log_level));
+    }
+    if let Some(verdict) = it.served.log_level_verdict {
+        words.push(format!("what is wanted to be logged: {verdict}"));
+    }
+    words.join(", ")
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "it ends a command like the others do")]

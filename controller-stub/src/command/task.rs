@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use postern_protocol::{Outcome, TaskId, TaskOutput};
 use serde_json::{Value, json};
 
-use super::{client, output, payload, reseal, results, signing, submit};
+use super::{client, output, payload, reseal, results, signing, submit, written};
 use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
 use crate::clock;
@@ -22,6 +22,17 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
     let client = || client(reach);
     match command {
         TaskCommand::Submit(options) => submit::run(reach, &client()?, &options).await,
+        TaskCommand::Send { file, asynchronous, timeout_secs } => {
+            let body = written::read(&file, asynchronous)?;
+            let client = client()?;
+            let view: TaskView = client.post_patiently("/v1/tasks", &body).await?;
+            if asynchronous {
+                return submit::accepted(reach, &view);
+            }
+            let view = wait(&client, view.id, timeout_secs.map(Duration::from_secs)).await?;
+            show(reach, &view)?;
+            judge(&view)
+        }
         TaskCommand::SigningKey { file } => signing::make_key(reach, &file),
         TaskCommand::Show { task } => show(reach, &client()?.get(&format!("/v1/tasks/{task}")).await?),
         TaskCommand::Cancel { task } => {

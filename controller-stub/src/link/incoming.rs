@@ -8,6 +8,7 @@ use postern_protocol::message::v1::{Chunk, ChunkAck, StreamClose, StreamFault, S
 use postern_protocol::stream::{CHUNK, Receiving, chunks};
 use postern_store::{Spool, SpoolError, SpoolWriter};
 
+use crate::spawn::blocking;
 use crate::state::ledger::spool_id;
 
 /// The most payloads that one member may be sending at once.
@@ -155,11 +156,4 @@ fn reset(id: StreamId, fault: StreamFault) -> Step {
 
 fn say(frame: impl Into<FromController>) -> Step {
     Step::Say(Box::new(frame.into()))
-}
-
-/// Disks are slow: the session's own task must not wait for them on a worker of the runtime.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
-) -> Result<T, SpoolError> {
-    tokio::task::spawn_blocking(work).await.expect("writing to the spool does not panic")
 }

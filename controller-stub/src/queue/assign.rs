@@ -28,7 +28,7 @@ impl Queue {
     /// The next task that somebody can be given now. Systems take turns; within one, priority, lane and age decide, but
     /// every fourth turn is that of the lane whose first task has waited longest.
     pub fn poll_assign(&mut self, now: Timestamp) -> Option<Assignment> {
-        if !self.holders.values().any(super::Holder::is_ready) {
+        if self.ready.is_empty() {
             return None;
         }
         let (system, task, member) = self.systems_in_turn().into_iter().find_map(|system| {
@@ -51,14 +51,31 @@ impl Queue {
 
     fn first_for(&self, system: &SystemName, now: Timestamp) -> Option<(TaskId, MemberId)> {
         let line = self.line.get(system)?;
-        if !self.holders.values().any(|it| it.is_ready() && it.serves.contains_key(system)) {
+        if self.ready.is_none_for(system) {
             return None;
         }
+        // What nobody who is ready can do is not looked at again and again.
+        let mut beyond = BTreeSet::new();
         let in_turn = self.lanes_in_turn(line).into_iter();
         in_turn.flat_map(|lane| lane.iter().take(LOOK_AHEAD)).find_map(|(_, _, id)| {
             let entry = self.tasks.get(id)?;
+            let what = (entry.record.kind, &entry.record.cluster);
+            if beyond.contains(&what) {
+                return None;
+            }
+            if self.able(entry).next().is_none() {
+                beyond.insert(what);
+                return None;
+            }
             self.best_member(entry, now).map(|member| (*id, member))
         })
+    }
+
+    /// Those that are ready and can do a task, in the order in which they are asked.
+    fn able(&self, entry: &Entry) -> impl Iterator<Item = MemberId> {
+        let record = &entry.record;
+        let can = |member: &MemberId| self.holders.get(member).is_some_and(|it| it.can(&record.system, record.kind));
+        self.ready.of(&record.system, &record.cluster).filter(can)
     }
 
     fn lanes_in_turn<'a>(&self, line: &'a Line) -> Vec<&'a BTreeSet<Place>> {
@@ -80,17 +97,13 @@ impl Queue {
         if taken || entry.deadline.is_some_and(|deadline| deadline <= now) {
             return None;
         }
-        self.holders
-            .iter()
-            .filter(|(_, it)| it.is_ready() && it.cluster == record.cluster && it.can(&record.system, record.kind))
-            .filter(|(member, _)| self.can_open(**member, entry))
-            .filter(|(member, _)| match entry.refused_by.get(member) {
+        self.able(entry).filter(|member| self.can_open(*member, entry)).find(|member| {
+            match entry.refused_by.get(member) {
                 None => true,
                 Some(None) => false,
                 Some(Some(until)) => *until <= now,
-            })
-            .min_by_key(|(member, it)| (self.load(**member), it.last_turn, **member))
-            .map(|(member, _)| *member)
+            }
+        })
     }
 
     fn lease(&mut self, task: TaskId, member: MemberId, now: Timestamp) -> Assignment {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use postern_protocol::code::CodeSet;
 use postern_protocol::id::Incarnation;
-use postern_protocol::{ClusterName, Epoch, MemberId, SystemName, TaskKind};
+use postern_protocol::{ClusterName, Epoch, MemberId, SystemName, TaskId, TaskKind};
 
-use super::Queue;
+use super::ready::Rank;
+use super::{Entry, Queue};
 use crate::state::record::{LeaseRecord, TaskRecord};
 
 /// The connected systems a member serves, with the numbers of the kinds it can do on each.
@@ -33,12 +34,25 @@ pub struct Holder {
     pub stopping: bool,
     /// When it was last given a task, in turns.
     pub(super) last_turn: u64,
+    /// Its place among those that are ready, if it is.
+    pub(super) rank: Option<Rank>,
 }
 
 impl Holder {
     /// A member whose session begins.
     pub const fn new(cluster: ClusterName, store: Incarnation, serves: Serves, enabled: bool) -> Self {
-        Self { cluster, store, serves, credit: 0, offered: 0, settled: false, enabled, stopping: false, last_turn: 0 }
+        Self {
+            cluster,
+            store,
+            serves,
+            credit: 0,
+            offered: 0,
+            settled: false,
+            enabled,
+            stopping: false,
+            last_turn: 0,
+            rank: None,
+        }
     }
 
     /// Whether it was given the task under this epoch, and did not give it back.
@@ -66,7 +80,9 @@ impl Queue {
     /// A session of a member begins; whatever was known of an earlier one is gone.
     pub fn connect(&mut self, member: MemberId, holder: Holder) {
         self.forget_refusals(member);
+        self.remove_holder(member);
         self.holders.insert(member, holder);
+        self.rank(member);
     }
 
     /// Whether a member may be given work. What it refused before it was let work again may be offered to it anew.
@@ -74,41 +90,63 @@ impl Queue {
         if enabled {
             self.forget_refusals(member);
         }
+        self.change(member, |holder| holder.enabled = enabled);
+    }
+
+    /// How many offers of this session a member allows.
+    pub fn set_credit(&mut self, member: MemberId, offers: u64) {
+        self.change(member, |holder| holder.credit = offers);
+    }
+
+    /// A member is about to stop.
+    pub fn set_stopping(&mut self, member: MemberId) {
+        self.change(member, |holder| holder.stopping = true);
+    }
+
+    pub(super) fn change(&mut self, member: MemberId, change: impl FnOnce(&mut Holder)) {
         if let Some(holder) = self.holders.get_mut(&member) {
-            holder.enabled = enabled;
+            change(holder);
+            self.rank(member);
         }
     }
 
     /// What a member could not take, it may be able to take now.
     fn forget_refusals(&mut self, member: MemberId) {
-        self.tasks.values_mut().for_each(|entry| {
-            entry.refused_by.remove(&member);
-            entry.unopened_by.remove(&member);
-        });
-        self.sort_sealed();
+        for id in self.refusals.remove(&member).unwrap_or_default() {
+            if let Some(entry) = self.tasks.get_mut(&id) {
+                entry.refused_by.remove(&member);
+                entry.unopened_by.remove(&member);
+            }
+            self.sort(id);
+        }
+    }
+
+    /// What was said of a task before says nothing any more.
+    pub(super) fn forget_refusals_of(&mut self, id: TaskId) {
+        let Some(Entry { refused_by, unopened_by, .. }) = self.tasks.get_mut(&id) else { return };
+        for member in std::mem::take(refused_by).into_keys().chain(std::mem::take(unopened_by)) {
+            if let Some(tasks) = self.refusals.get_mut(&member) {
+                tasks.remove(&id);
+            }
+        }
     }
 
     /// A member's session is over. Its leases run on.
     pub fn disconnect(&mut self, member: MemberId) {
-        self.holders.remove(&member);
+        self.remove_holder(member);
     }
 
     /// A member that holds nothing is gone for good.
     pub fn forget(&mut self, member: MemberId) {
-        self.holders.remove(&member);
+        self.remove_holder(member);
         self.held.remove(&member);
-        self.openers.remove(&member);
+        self.set_opener(member, None);
         self.forget_refusals(member);
     }
 
     /// A connected member.
     pub fn holder(&self, member: MemberId) -> Option<&Holder> {
         self.holders.get(&member)
-    }
-
-    /// A connected member, to change what is known of it.
-    pub fn holder_mut(&mut self, member: MemberId) -> Option<&mut Holder> {
-        self.holders.get_mut(&member)
     }
 
     /// The connected members.

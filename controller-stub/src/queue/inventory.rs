@@ -37,9 +37,7 @@ impl Queue {
                 Some((_, HeldState::Journaled)) | None => self.missing(id, member, memory, at),
             }
         }
-        if let Some(holder) = self.holders.get_mut(&member) {
-            holder.settled = true;
-        }
+        self.change(member, |holder| holder.settled = true);
     }
 
     fn confirm(&mut self, id: TaskId, member: MemberId, state: HeldState, may_begin: bool, at: Moment) {

@@ -1,6 +1,6 @@
 //! Which members can open the secrets of a task, and what becomes of one that nobody can.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postern_protocol::seal::KeyId;
 use postern_protocol::{ClusterName, MemberId, TaskId};
@@ -18,20 +18,79 @@ pub struct Opener {
     pub keys: BTreeSet<KeyId>,
 }
 
+impl Opener {
+    /// Whether it has a key for every secret of the task.
+    fn fits(&self, entry: &Entry) -> bool {
+        let has = |sealed_to: &BTreeSet<KeyId>| self.keys.iter().any(|key| sealed_to.contains(key));
+        self.cluster == entry.record.cluster && entry.sealed_to.as_ref().is_some_and(has)
+    }
+}
+
+/// Every member that may come back, connected or not, with what it can open.
+#[derive(Debug, Default)]
+pub(super) struct Openers {
+    members: BTreeMap<MemberId, Opener>,
+    /// Who has a key: a task is looked at with those alone that may be able to open it, however many others there are.
+    by_key: BTreeMap<KeyId, BTreeSet<MemberId>>,
+}
+
+impl Openers {
+    fn get(&self, member: MemberId) -> Option<&Opener> {
+        self.members.get(&member)
+    }
+
+    pub(super) fn with_any<'a>(&'a self, keys: &'a BTreeSet<KeyId>) -> impl Iterator<Item = MemberId> + 'a {
+        keys.iter().filter_map(|key| self.by_key.get(key)).flatten().copied()
+    }
+
+    /// Returns what was there before.
+    fn replace(&mut self, member: MemberId, opener: Option<Opener>) -> Option<Opener> {
+        for key in opener.iter().flat_map(|it| &it.keys) {
+            self.by_key.entry(*key).or_default().insert(member);
+        }
+        let before = match opener {
+            Some(opener) => self.members.insert(member, opener),
+            None => self.members.remove(&member),
+        };
+        let has = |key: &KeyId| self.members.get(&member).is_some_and(|it| it.keys.contains(key));
+        for key in before.iter().flat_map(|it| &it.keys).filter(|key| !has(key)) {
+            if let Some(members) = self.by_key.get_mut(key) {
+                members.remove(&member);
+                if members.is_empty() {
+                    self.by_key.remove(key);
+                }
+            }
+        }
+        before
+    }
+}
+
 impl Queue {
     /// What a member can open, connected or not; nothing any more if it is out for good.
     pub fn set_opener(&mut self, member: MemberId, opener: Option<Opener>) {
-        if self.openers.get(&member) == opener.as_ref() {
+        if self.openers.get(member) == opener.as_ref() {
             return;
         }
-        match opener {
-            Some(opener) => self.openers.insert(member, opener),
-            None => self.openers.remove(&member),
-        };
-        self.tasks.values_mut().for_each(|entry| {
-            entry.unopened_by.remove(&member);
-        });
-        self.sort_sealed();
+        let before = self.openers.replace(member, opener.clone());
+        let concerned = self.sealed_for([before, opener].into_iter().flatten());
+        self.believe_again(member, &concerned);
+    }
+
+    /// The tasks that any of these can open.
+    pub(super) fn sealed_for(&self, openers: impl Iterator<Item = Opener>) -> Vec<TaskId> {
+        let openers: Vec<Opener> = openers.collect();
+        let sealed = self.tasks.iter().filter(|(_, entry)| openers.iter().any(|it| it.fits(entry)));
+        sealed.map(|(id, _)| *id).collect()
+    }
+
+    /// What a member said that it cannot open, it may be able to open now.
+    pub(super) fn believe_again(&mut self, member: MemberId, tasks: &[TaskId]) {
+        for id in tasks {
+            if let Some(entry) = self.tasks.get_mut(id) {
+                entry.unopened_by.remove(&member);
+            }
+            self.sort(*id);
+        }
     }
 
     /// The keys with which every secret of a task can be opened, of a task that has secrets.
@@ -45,45 +104,35 @@ impl Queue {
     /// The secrets of a task that nobody has were sealed again: whatever was said of it before says nothing now.
     pub fn reseal(&mut self, id: TaskId, sealed_to: BTreeSet<KeyId>) {
         if let Some(entry) = self.tasks.get_mut(&id) {
-            entry.refused_by.clear();
-            entry.unopened_by.clear();
-            self.set_sealed_to(id, sealed_to);
+            entry.sealed_to = Some(sealed_to);
+            self.forget_refusals_of(id);
+            self.sort(id);
         }
     }
 
     /// Whether this member has a key for every secret of the task.
     pub(super) fn can_open(&self, member: MemberId, entry: &Entry) -> bool {
-        let Some(sealed_to) = &entry.sealed_to else { return true };
-        !entry.unopened_by.contains(&member)
-            && self.openers.get(&member).is_some_and(|it| {
-                it.cluster == entry.record.cluster && it.keys.iter().any(|key| sealed_to.contains(key))
-            })
+        entry.sealed_to.is_none()
+            || !entry.unopened_by.contains(&member) && self.openers.get(member).is_some_and(|it| it.fits(entry))
     }
 
     /// Whether no member that may come back has a key for it.
     pub(super) fn is_unopenable(&self, id: TaskId) -> bool {
         let Some(entry) = self.tasks.get(&id) else { return false };
-        entry.sealed_to.is_some() && !self.openers.keys().any(|member| self.can_open(*member, entry))
+        let opens = |keys| self.openers.with_any(keys).any(|member| self.can_open(member, entry));
+        entry.sealed_to.as_ref().is_some_and(|keys| !opens(keys))
     }
 
     /// A member said that it cannot open a task.
     pub(super) fn note_unopened(&mut self, id: TaskId, member: MemberId) {
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.unopened_by.insert(member);
-        }
-    }
-
-    /// Members can open other tasks than before.
-    pub(super) fn sort_sealed(&mut self) {
-        let sealed: Vec<TaskId> =
-            self.tasks.iter().filter(|(_, entry)| entry.sealed_to.is_some()).map(|(id, _)| *id).collect();
-        for id in sealed {
-            self.sort(id);
+            self.refusals.entry(member).or_default().insert(id);
         }
     }
 
     /// A task that nobody has goes where it belongs: in line if somebody can open it, out of the others' way if not.
-    fn sort(&mut self, id: TaskId) {
+    pub(super) fn sort(&mut self, id: TaskId) {
         let is_unopenable = self.is_unopenable(id);
         match self.state(id) {
             Some(TaskState::Queued) if is_unopenable => self.move_to(id, TaskState::NeedsReseal),

@@ -106,6 +106,7 @@ impl Queue {
     fn wait_for(&mut self, id: TaskId, member: MemberId, until: Option<Timestamp>) {
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.refused_by.insert(member, until);
+            self.refusals.entry(member).or_default().insert(id);
         }
     }
 

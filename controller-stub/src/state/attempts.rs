@@ -1,4 +1,4 @@
-//! How often applicants may be wrong, and members ask for certificates.
+//! How often applicants may be wrong, and members ask for certificates and change their keys.
 
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub(super) struct Attempts {
     pub(super) wrong_keys: Buckets<MemberId>,
     /// New certificates of a member.
     pub(super) certificates: Buckets<MemberId>,
+    /// Other sealing keys of a member.
+    pub(super) sealing_keys: Buckets<MemberId>,
 }
 
 impl Attempts {
@@ -28,10 +30,14 @@ impl Attempts {
         // Two are asked for in the life of a certificate, and a few more by a member that cannot store what it gets. Each
         // costs a signature and a commit.
         let certificates = Rate::new(10, certificate_life / 50);
+        // Two in a fortnight, and a few more by a member whose disk does not take them. Each costs a look at every task that
+        // is sealed to them, and a commit.
+        let sealing_keys = Rate::new(30, Duration::from_secs(10));
         Self {
             wrong_tokens: Buckets::new(wrong, MAX_TOLD_APART),
             wrong_keys: Buckets::new(wrong, MAX_TOLD_APART),
             certificates: Buckets::new(certificates, MAX_TOLD_APART),
+            sealing_keys: Buckets::new(sealing_keys, MAX_TOLD_APART),
         }
     }
 }

@@ -248,36 +248,22 @@ fn clip(text: &str) -> &str {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use postern_protocol::bounded::{Bytes, Text};
-    use postern_protocol::enrollment::v1::{Enroll, EnrollRefusal};
-    use postern_protocol::enrollment::{EnrollmentToken, Request};
-    use postern_protocol::id::Incarnation;
-    use postern_protocol::seal::SealingPublicKey;
+    use postern_protocol::enrollment::EnrollmentToken;
+    use postern_protocol::enrollment::v1::EnrollRefusal;
 
     use super::*;
     use crate::clock;
     use crate::state::lab;
 
+    /// What an applicant with this token is refused for.
+    fn refusal(state: &mut State, token: &EnrollmentToken) -> EnrollRefusal {
+        lab::refused(state, token).reason.known().unwrap()
+    }
+
     fn fill(state: &mut State, by: &By, rows: usize) {
         for _ in 0..rows {
             state.audit(by, "cluster.create", "acme", None, clock::moment());
         }
-    }
-
-    /// What an applicant with this token is refused for.
-    fn refusal(state: &mut State, token: &EnrollmentToken) -> EnrollRefusal {
-        let (incarnation, sealing_key) = (Incarnation::from_bytes([4; 16]), SealingPublicKey([3; 32]));
-        let proof = token.key.prove(&[9; 32], &Request { incarnation, sealing_key: &sealing_key, csr: b"csr" });
-        let enroll = Enroll {
-            token: token.id,
-            incarnation,
-            host: Text::default(),
-            agent_version: Text::default(),
-            sealing_key,
-            csr: Bytes::new(b"csr".to_vec()).unwrap(),
-            proof,
-        };
-        state.enroll(&enroll, &[9; 32], clock::moment()).unwrap_err().reason.known().unwrap()
     }
 
     /// Tell of refusals all the same, and whoever asks fills the memory; take the reserve away, and nobody can throw out a

@@ -12,7 +12,9 @@ use crate::clock::Moment;
 use crate::enrollment::{self, NewToken};
 
 /// The most clusters and, for each, a bound on forgotten tokens.
+/// The most clusters: one for each company, many times over.
 const MAX_CLUSTERS: usize = 1_000;
+/// The most enrollment tokens: each lasts for a quarter of an hour, and somebody brings it to a host.
 const MAX_TOKENS: usize = 1_000;
 
 impl State {
@@ -24,7 +26,7 @@ impl State {
         if self.clusters.len() >= MAX_CLUSTERS {
             return Err(Refusal::new(
                 RefusalKind::Overloaded,
-                format!("a controller has at most {MAX_CLUSTERS} clusters"),
+                format!("a controller has at most {MAX_CLUSTERS} clusters: use one of those there are"),
             ));
         }
         let record = ClusterRecord { name: name.clone(), created: at.wall };

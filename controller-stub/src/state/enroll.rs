@@ -70,7 +70,13 @@ impl State {
 
     fn admit(&mut self, enroll: &Enroll, request: [u8; 32], at: Moment) -> Result<MemberId, EnrollRefused> {
         if self.members.len() >= MAX_MEMBERS {
-            return Err(refused(EnrollRefusal::Overloaded, "this controller has as many members as it can have"));
+            return Err(refused(
+                EnrollRefusal::Overloaded,
+                format!(
+                    "this controller has {MAX_MEMBERS} members, and no room for more: an administrator removes those that \
+                     are out with `postern-controller member remove`"
+                ),
+            ));
         }
         let Some(token) = self.tokens.get_mut(&enroll.token) else {
             return Err(refused(EnrollRefusal::InvalidToken, "the token is gone"));
@@ -97,7 +103,7 @@ impl State {
         tracing::info!(member = %id, cluster = %record.cluster, state = %record.state, "a member enrolled");
         let on = format!("{id} into {} with {}, {}", record.cluster, enroll.token, record.state);
         self.audit_own("member.enroll", &on, Ok(None), at);
-        self.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None });
+        self.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None, trouble: None });
         self.note_opener(id);
         Ok(id)
     }

@@ -4,12 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postern_protocol::bounded::{Bytes, Text};
+use postern_protocol::enrollment::v1::{Enroll, EnrollRefused};
+use postern_protocol::enrollment::{EnrollmentToken, Request};
+use postern_protocol::id::Incarnation;
+use postern_protocol::seal::SealingPublicKey;
 use postern_store::{Options, Spool, Store, StoreKey};
 
 use super::ledger::Ledger;
 use super::{Retention, Settings, State};
 use crate::ca::Authority;
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 
 pub(crate) const SETTINGS: Settings = Settings {
     auto_approve: false,
@@ -32,4 +37,20 @@ pub(crate) fn ledger(folder: &Path) -> (Ledger, Spool) {
 pub(crate) fn state(folder: &Path, ledger: &Ledger, settings: Settings, at: Moment) -> State {
     let authority = Arc::new(Authority::open(folder, at.wall).unwrap());
     State::open(ledger.clone(), authority, settings, at).unwrap()
+}
+
+/// Why an applicant with this token is refused.
+pub(crate) fn refused(state: &mut State, token: &EnrollmentToken) -> EnrollRefused {
+    let (incarnation, sealing_key) = (Incarnation::from_bytes([4; 16]), SealingPublicKey([3; 32]));
+    let proof = token.key.prove(&[9; 32], &Request { incarnation, sealing_key: &sealing_key, csr: b"csr" });
+    let enroll = Enroll {
+        token: token.id,
+        incarnation,
+        host: Text::default(),
+        agent_version: Text::default(),
+        sealing_key,
+        csr: Bytes::new(b"csr".to_vec()).unwrap(),
+        proof,
+    };
+    state.enroll(&enroll, &[9; 32], clock::moment()).unwrap_err()
 }

@@ -1,11 +1,15 @@
 //! What operators do with members, and what they see of them.
 
+use std::collections::BTreeMap;
+
 use postern_protocol::message::v1::{MembershipState, SessionRefusal};
 use postern_protocol::{ClusterName, MemberId};
 use serde::{Deserialize, Serialize};
 
+use super::enroll::printable;
 use super::ledger::Write;
 use super::record::MemberNumbers;
+use super::served::{OutboxView, ServedView};
 use super::sessions::{self, FIRST_NUMBERS};
 use super::{Member, Refusal, RefusalKind, State};
 use crate::ca::peer::fingerprint;
@@ -51,6 +55,26 @@ pub struct MemberView {
     pub last_seen: Option<u64>,
     /// Why the controller disabled it by itself.
     pub alarm: Option<String>,
+    /// The number of its session, or of the last it had.
+    pub session: u64,
+    /// The serial number of its certificate, in hexadecimal.
+    pub certificate_serial: String,
+    /// What it owes the controller, as it last said in this session.
+    pub outbox: Option<OutboxView>,
+    /// How it serves each connected system, as it says.
+    #[serde(default)]
+    pub served: Vec<ServedView>,
+    /// What it was last refused, or refused itself, since the controller started.
+    pub last_trouble: Option<TroubleView>,
+}
+
+/// What a member was refused, or refused itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TroubleView {
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// What, and why.
+    pub what: String,
 }
 
 impl State {
@@ -62,6 +86,7 @@ impl State {
         let changed = membership::apply(&mut member.record, action, holds_nothing)
             .map_err(|error| Refusal::new(RefusalKind::Conflict, error.to_string()))?;
         if changed {
+            self.may_be_drained = true;
             tracing::info!(member = %id, state = %member.record.state, epoch = %member.record.epoch, "a member's state changed");
             self.writes.push(Write::Member(member.record.clone()));
             let is_here = member.live.as_ref().is_some_and(sessions::Live::is_established);
@@ -110,6 +135,20 @@ impl State {
             .map(|it| self.view(it))
     }
 
+    /// How many members there are, by state.
+    pub fn members_by_state(&self) -> BTreeMap<MembershipState, usize> {
+        let mut counts = BTreeMap::new();
+        for member in self.members.values() {
+            *counts.entry(member.record.state).or_default() += 1;
+        }
+        counts
+    }
+
+    /// How many members have a session.
+    pub fn connected(&self) -> usize {
+        self.members.values().filter(|it| it.live.as_ref().is_some_and(sessions::Live::is_established)).count()
+    }
+
     fn view(&self, member: &Member) -> MemberView {
         let record = &member.record;
         let live = member.live.as_ref().filter(|it| it.established);
@@ -134,6 +173,18 @@ impl State {
             enrolled: record.enrolled.0,
             last_seen: record.seen.map(|it| it.0),
             alarm: record.alarm.clone(),
+            session: member.numbers.issued.0,
+            certificate_serial: record.serial.clone(),
+            outbox: member.outbox(),
+            served: member.all_served(),
+            last_trouble: member.trouble.clone(),
+        }
+    }
+
+    /// Remembers what a member was refused, or refused itself.
+    pub(super) fn note_trouble(&mut self, id: MemberId, what: &str, at: Moment) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.trouble = Some(TroubleView { at: at.wall.0, what: printable(what) });
         }
     }
 }

@@ -3,6 +3,7 @@
 use postern_protocol::TaskId;
 use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{Cancel, Observation, Offer};
+use postern_protocol::trace::{self, SpanId, TraceContext};
 
 use super::ledger::{LedgerError, Write};
 use super::record::AttemptRecord;
@@ -35,7 +36,12 @@ impl State {
             outcome: it.outcome.into(),
             certainty: it.certainty.into(),
         });
+        let mut ext = content.ext;
+        if let Some(trace) = TraceContext::of(&ext).filter(|_| self.tells_leases) {
+            ext = trace.below(SpanId::of(task, record.epoch, trace::LEASE)).among(&ext);
+        }
         let offer = Offer {
+            ext,
             epoch: record.epoch,
             lease_ttl_ms: sessions::millis(self.settings.lease_ttl),
             deadline_ms,

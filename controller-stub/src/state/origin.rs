@@ -79,6 +79,7 @@ mod tests {
             description: String::new(),
             association: Association::Server,
             details: details.clone(),
+            log_level: None,
             created: UnixMillis(0),
         };
         origin.check(&system, kind).is_ok()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use postern_protocol::id::{ApiTokenId, ApiTokenName, Incarnation, TokenId};
-use postern_protocol::message::v1::{MembershipState, Mode};
+use postern_protocol::message::v1::{LogLevel, MembershipState, Mode};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::time::UnixMillis;
@@ -16,7 +16,7 @@ use super::origin::Origin;
 use crate::access::{Role, TokenHash};
 use crate::ca::RootNo;
 use crate::hex;
-use crate::rotation::Phase;
+use crate::root_rotation::Phase;
 
 /// Which roots there are, and how far their rotation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,8 +234,24 @@ pub struct SystemRecord {
     /// What the identity suite knows of it besides.
     #[serde(default)]
     pub details: SystemDetails,
+    /// What members are to log of it for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_level: Option<LogLevelOrder>,
     /// When it was made.
     pub created: UnixMillis,
+}
+
+/// What members are to log of a connected system for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLevelOrder {
+    /// The least severe level.
+    pub level: LogLevel,
+    /// Until when.
+    pub until: UnixMillis,
+    /// Who wants it: the name of a token.
+    pub by: String,
+    /// Its number, which the answers of members repeat.
+    pub number: u64,
 }
 
 /// What the identity suite knows of a connected system besides its name and who works on it. How it is reached is not

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use postern_protocol::bounded::List;
-use postern_protocol::message::v1::{KeyAck, KeyAnnounce, MembershipState, Offer};
+use postern_protocol::message::v1::{AnnouncedKey, KeyAck, KeyAnnounce, MembershipState, Offer};
 use postern_protocol::seal::{KeyId, SealedField};
 use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::{MemberId, TaskId};
@@ -15,6 +15,7 @@ use super::tasks::{TaskView, unknown};
 use super::{Refusal, RefusalKind, State, ToSession};
 use crate::clock::Moment;
 use crate::queue::{Opener, Queue};
+use crate::rate::TooOften;
 
 /// The secrets of a task, sealed again.
 #[derive(Debug, Clone)]
@@ -27,9 +28,15 @@ pub struct Resealing {
 
 impl State {
     /// A member has other keys than before. They are on its disk; the answer leaves once they are on ours.
-    pub(super) fn announce_keys(&mut self, id: MemberId, announce: &KeyAnnounce) {
+    pub(super) fn announce_keys(&mut self, id: MemberId, announce: &KeyAnnounce, tag: u16, at: Moment) {
         let Some(newest) = announce.keys.first().map(|key| key.public.id()) else { return };
+        let often = self.check_keys(id, &announce.keys, at);
         let Some(member) = self.members.get_mut(&id) else { return };
+        if let Err(often) = often {
+            tracing::debug!(member = %id, %often, "a member changes its sealing keys too often");
+            self.complain(id, tag, format!("the sealing keys changed too often, those before stay: {often}"));
+            return;
+        }
         let keys: Vec<_> = announce.keys.iter().map(|key| key.public).collect();
         if member.record.sealing_keys != keys {
             tracing::info!(member = %id, newest = %newest, keys = keys.len(), "a member has other sealing keys");
@@ -38,6 +45,15 @@ impl State {
             self.note_opener(id);
         }
         self.say(id, ToSession::frame(KeyAck { newest }));
+    }
+
+    /// Whether a member may have these keys now. Those it has, it may tell as often as it likes.
+    pub(super) fn check_keys(&mut self, id: MemberId, keys: &[AnnouncedKey], at: Moment) -> Result<(), TooOften> {
+        let known = self.members.get(&id).map(|it| it.record.sealing_keys.as_slice()).unwrap_or_default();
+        if known.iter().eq(keys.iter().map(|key| &key.public)) {
+            return Ok(());
+        }
+        self.attempts.sealing_keys.take(id, at.now)
     }
 
     /// The queue is to know what this member can open.

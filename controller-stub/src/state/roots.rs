@@ -13,7 +13,7 @@ use super::record::{MemberRecord, RootsRecord};
 use super::{Member, Refusal, RefusalKind, State, ToSession};
 use crate::ca::{Authority, Root, RootNo};
 use crate::clock::Moment;
-use crate::rotation::{self, Demand, Phase, Step};
+use crate::root_rotation::{self, Demand, Phase, Step};
 
 /// How many members a sentence names; `ca status` lists all of them.
 const NAMED: usize = 5;
@@ -104,7 +104,7 @@ impl State {
     /// The root that a rotation would begin with: the next one, or one that is kept.
     pub fn root_to_come(&self, kept: Option<RootNo>) -> Result<RootNo, Refusal> {
         let root = kept.unwrap_or_else(|| self.roots.newest.next());
-        rotation::after(self.roots.phase, Step::Begin(root)).map_err(conflict)?;
+        root_rotation::after(self.roots.phase, Step::Begin(root)).map_err(conflict)?;
         match kept {
             Some(kept) if kept > self.roots.newest => Err(Refusal::field(
                 "root",
@@ -117,7 +117,7 @@ impl State {
     /// Begins a rotation: `root` is trusted from here on, and every member told so.
     pub fn begin_rotation(&mut self, root: Root, at: Moment) -> Result<CaView, Refusal> {
         let step = Step::Begin(root.number());
-        let phase = rotation::after(self.roots.phase, step).map_err(conflict)?;
+        let phase = root_rotation::after(self.roots.phase, step).map_err(conflict)?;
         let signing = Arc::clone(self.authority.signing());
         self.enter(step, phase, Authority::new(signing, Some(Arc::new(root))), at);
         Ok(self.ca())
@@ -125,7 +125,7 @@ impl State {
 
     /// Makes a step of the rotation that is under way. With `force` even if members are shut out by it.
     pub fn rotate(&mut self, step: Step, force: bool, at: Moment) -> Result<CaView, Refusal> {
-        let phase = rotation::after(self.roots.phase, step).map_err(conflict)?;
+        let phase = root_rotation::after(self.roots.phase, step).map_err(conflict)?;
         let missing = self.missing(phase);
         if !missing.is_empty() {
             if !force {
@@ -214,7 +214,7 @@ impl State {
 
     /// The members that a phase would shut out.
     fn missing(&self, phase: Phase) -> Vec<&MemberRecord> {
-        let Demand { trusts, without } = rotation::demand(self.roots.phase, phase);
+        let Demand { trusts, without } = root_rotation::demand(self.roots.phase, phase);
         let is_missing = |it: &&MemberRecord| {
             counts(it) && (trusts.is_some_and(|root| !it.trusts.contains(&root)) || without == Some(it.root))
         };
@@ -227,7 +227,7 @@ impl State {
         let more = missing.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let (members, step) = (format!("{}{more}", named.join(", ")), step.name());
-        match rotation::demand(self.roots.phase, phase).without {
+        match root_rotation::demand(self.roots.phase, phase).without {
             None => format!(
                 "not every member has root {} on disk, which is about to sign: {members}. Start them and wait, or revoke \
                  those that are gone. `ca rotate {step} --force` goes on without them: they cannot connect then, until \
@@ -253,7 +253,7 @@ impl State {
         let roots = roots.map(|(root, role)| RootView { certificates: of(root.number()), ..RootView::new(root, role) });
         let steps = [Step::Begin(self.roots.newest.next()), Step::Switch, Step::Finish, Step::Back];
         let steps = steps.into_iter().filter_map(|step| {
-            let next = rotation::after(phase, step).ok()?;
+            let next = root_rotation::after(phase, step).ok()?;
             let waits_for = self.missing(next).iter().map(|it| it.id).collect();
             Some(StepView { step: step.name().to_owned(), waits_for })
         });
@@ -296,6 +296,6 @@ fn trust(member: &Member, bundle: u64) -> MemberTrust {
     }
 }
 
-fn conflict(error: rotation::StepError) -> Refusal {
+fn conflict(error: root_rotation::StepError) -> Refusal {
     Refusal::new(RefusalKind::Conflict, error.to_string())
 }

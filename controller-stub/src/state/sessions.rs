@@ -11,11 +11,12 @@ use postern_protocol::message::v1::{
     GoAway, Hello, InventoryAsk, MemberState, MembershipState, Refused, Report, SessionRefusal, StreamRef, Welcome,
     unknown_critical,
 };
-use postern_protocol::{ClusterName, MemberId, ReportNo, SessionNo, TaskId};
+use postern_protocol::{ClusterName, MemberId, ReportNo, SessionNo, SystemName, TaskId};
 
 use super::enroll::printable;
 use super::ledger::Write;
 use super::record::MemberNumbers;
+use super::served::{self, Said, Served};
 use super::{Member, SessionHandle, State, Word, certificates};
 use crate::clock::Moment;
 use crate::queue::inventory::{Held, Memory};
@@ -95,6 +96,10 @@ pub(super) struct Live {
     pub(super) established: bool,
     incarnation: Incarnation,
     serves: Serves,
+    /// What it says of the systems it serves.
+    pub(super) served: BTreeMap<SystemName, Served>,
+    /// What it said of itself last.
+    pub(super) said: Option<Said>,
     /// The state the member knows of.
     told: postern_protocol::Epoch,
     /// The inventory that is being received.
@@ -122,6 +127,11 @@ impl State {
             Ok(()) => Greeting::Welcome(self.welcome(it, at)),
             Err(refused) => {
                 tracing::warn!(member = %it.member, reason = %refused.reason, "a session was refused");
+                self.note_trouble(
+                    it.member,
+                    &format!("was refused a session ({}): {}", refused.reason, refused.message),
+                    at,
+                );
                 Greeting::Refused(refused)
             }
         }
@@ -158,7 +168,10 @@ impl State {
                 format!("{alarm}: an operator has to look and run `postern-controller member enable {}`", it.member),
             ));
         }
-        Ok(())
+        self.check_keys(it.member, &it.hello.sealing_keys, at).map_err(|often| Refused {
+            retry_after_ms: millis(often.wait),
+            ..refused(SessionRefusal::Overloaded, format!("the sealing keys changed too often: {often}"))
+        })
     }
 
     fn raise_alarm(&mut self, id: MemberId, alarm: &str, at: Moment) {
@@ -205,6 +218,7 @@ impl State {
                 ReportNo(0)
             },
             observed_address: Text::clipped(address.clone()),
+            controller_version: Text::clipped(env!("CARGO_PKG_VERSION")),
             revisions: List::clipped(FromController::REVISIONS.to_vec()),
             ext: List::default(),
         };
@@ -216,6 +230,8 @@ impl State {
             established: false,
             incarnation: hello.incarnation,
             serves: serves(&hello),
+            served: served::served(&hello),
+            said: None,
             told: member.record.epoch,
             inventory: None,
             asked: 0,
@@ -254,6 +270,7 @@ impl State {
             self.push_state(id);
         }
         self.push_trust(id);
+        self.push_log_levels(id, at);
         self.ask_inventory(id);
     }
 

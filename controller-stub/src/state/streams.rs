@@ -14,7 +14,7 @@ use crate::clock::{self, Moment};
 
 /// The longest payload that a submitter may bring.
 pub const MAX_STREAM: u64 = 256 * 1024 * 1024;
-/// The most payloads known at once.
+/// The most payloads known at once: about 15 MiB of memory. What is a task's is kept as long as the task.
 const MAX_STREAMS: usize = 100_000;
 /// How long an uploaded payload waits for its task.
 const WAIT_FOR_TASK: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,7 +25,13 @@ impl State {
     /// Whether a submitter's payload could be taken in.
     pub fn check_input(&self) -> Result<(), Refusal> {
         if self.streams.len() >= MAX_STREAMS {
-            return Err(Refusal::new(RefusalKind::Overloaded, format!("at most {MAX_STREAMS} payloads are kept")));
+            return Err(Refusal::new(
+                RefusalKind::Overloaded,
+                format!(
+                    "at most {MAX_STREAMS} payloads are kept: wait until tasks have ended, or have finished ones \
+                     forgotten earlier (`serve --keep-finished-days`, `--keep-finished-tasks`)"
+                ),
+            ));
         }
         self.check_audit(Room::Usual)
     }

@@ -7,13 +7,14 @@ use postern_protocol::message::v1::{Mode, Offer, StreamRef};
 use postern_protocol::seal::{SealedField, SealingPublicKey};
 use postern_protocol::signature::TaskSignature;
 use postern_protocol::task::{import_batch, reset_password};
+use postern_protocol::trace::TraceContext;
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest, codec};
 use sha2::{Digest, Sha256};
 
 use super::ledger::Write;
 use super::origin::Origin;
 use super::record::{Association, Direction, TaskRecord};
-use super::{Refusal, RefusalKind, State, reseal};
+use super::{MAX_UNFINISHED, Refusal, RefusalKind, State, reseal};
 use crate::clock::{self, Moment};
 
 /// What somebody wants done.
@@ -33,6 +34,8 @@ pub struct Submission {
     pub requester: Option<SealingPublicKey>,
     /// What its originator says to it. Carried, and looked at by nobody here.
     pub signature: Option<TaskSignature>,
+    /// The trace it belongs to. Not a part of what it is: repeated in another one, it is the same task.
+    pub trace: Option<TraceContext>,
     /// Who is behind it.
     pub origin: Origin,
     /// Whether the submitter waits.
@@ -47,7 +50,7 @@ impl State {
     /// Takes a task in. The same task again is no error; the same id with other content is.
     pub fn submit(&mut self, submission: Submission, at: Moment) -> Result<TaskId, Refusal> {
         let id = submission.id;
-        let offer = self.offer_of(&submission)?;
+        let mut offer = self.offer_of(&submission)?;
         let digest = digest(&offer, submission.deadline)?;
         if let Some(there) = self.any_task(id)? {
             if there.digest == digest {
@@ -89,10 +92,18 @@ impl State {
             ..TaskRecord::queued(id, cluster, submission.system, kind, target)
         };
         if !self.queue.submit(record, at) {
-            return Err(Refusal::new(RefusalKind::Overloaded, "too many tasks are unfinished: try again later"));
+            return Err(Refusal::new(
+                RefusalKind::Overloaded,
+                format!(
+                    "{MAX_UNFINISHED} tasks are unfinished: wait until some have ended, or cancel what nobody needs"
+                ),
+            ));
         }
         if !offer.sealed.is_empty() {
             self.queue.set_sealed_to(id, reseal::sealed_to(&offer));
+        }
+        if let Some(trace) = submission.trace {
+            offer.ext = trace.among(&offer.ext);
         }
         self.bind_streams(id, &submission.streams);
         self.writes.push(Write::Offer(Box::new(offer.clone())));

@@ -68,7 +68,13 @@ impl State {
     /// Makes a connected system.
     pub fn add_system(&mut self, new: NewSystem, at: Moment) -> Result<SystemRecord, Refusal> {
         if self.systems.len() >= MAX_SYSTEMS {
-            return Err(Refusal::new(RefusalKind::Overloaded, format!("at most {MAX_SYSTEMS} systems can be added")));
+            return Err(Refusal::new(
+                RefusalKind::Overloaded,
+                format!(
+                    "a controller has at most {MAX_SYSTEMS} connected systems: remove those that nobody uses with \
+                     `postern-controller system remove`"
+                ),
+            ));
         }
         check_text("type", &new.connector, MAX_TYPE)?;
         if !CONNECTORS.contains(&new.connector.as_str()) {
@@ -91,6 +97,7 @@ impl State {
             description: String::new(),
             association: new.association,
             details: SystemDetails::default(),
+            log_level: None,
             created: at.wall,
         };
         let record = changed(blank, new.changes)?;

@@ -204,14 +204,31 @@ impl State {
             let _ = done.send(());
             return Ok(waiter);
         }
-        let waiting: usize = self.waiters.values().map(Vec::len).sum();
-        if waiting >= MAX_WAITERS {
-            return Err(Refusal::new(RefusalKind::Overloaded, "too many requests wait for tasks: try again later"));
+        if self.waiting() >= MAX_WAITERS {
+            self.forget_who_left();
+        }
+        if self.waiting() >= MAX_WAITERS {
+            return Err(Refusal::new(
+                RefusalKind::Overloaded,
+                format!("{MAX_WAITERS} requests wait for tasks: ask again later, or look without waiting"),
+            ));
         }
         let waiters = self.waiters.entry(id).or_default();
         waiters.retain(|it| !it.is_closed());
         waiters.push(done);
         Ok(waiter)
+    }
+
+    fn waiting(&self) -> usize {
+        self.waiters.values().map(Vec::len).sum()
+    }
+
+    /// Whoever waited for a task and gave up counts until somebody else waits for it, or until this.
+    fn forget_who_left(&mut self) {
+        self.waiters.retain(|_, waiters| {
+            waiters.retain(|it| !it.is_closed());
+            !waiters.is_empty()
+        });
     }
 
     fn task_view(&self, record: &TaskRecord) -> Result<TaskView, Refusal> {

@@ -10,8 +10,8 @@ use postern_protocol::enrollment::v1::{Enroll, EnrollRefused, Enrolled, Recover}
 use postern_protocol::enrollment::{self, EnrollmentToken, FromApplicant, FromAuthority, Request};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
-    Accept, AnnouncedKey, Credit, Held, HeldState, HeldTask, Hello, Inventory, LeaseRef, Offer, Report, ServedSystem,
-    Started, Welcome,
+    Accept, AnnouncedKey, Connection, Credit, Held, HeldState, HeldTask, Hello, Inventory, LeaseRef, LogLevel, Offer,
+    Report, ServedSystem, Started, Welcome,
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -157,6 +157,14 @@ impl Identity {
                 name: "sf".parse().unwrap(),
                 connector: Text::new("salesforce").unwrap(),
                 kinds: List::new(TaskKind::ALL.iter().map(|kind| (*kind).into()).collect()).unwrap(),
+                connection: Connection {
+                    domain: Text::new("acme.my.salesforce.com").unwrap(),
+                    login_method: Text::new("oauth-jwt").unwrap(),
+                    secure: true,
+                    compression: true,
+                    connect_timeout_secs: 30,
+                    log_level: LogLevel::Info.into(),
+                },
             }])
             .unwrap(),
             sealing_keys: List::new(vec![AnnouncedKey {
@@ -249,12 +257,12 @@ impl Session {
     /// A session up to `Welcome`, not confirmed.
     pub(crate) async fn welcomed(lab: &Lab, hello: Hello, identity: &Identity) -> Result<Self, Ended> {
         let socket = connect(lab, session::PATH, Some(session::SUBPROTOCOL), Some(identity)).await.unwrap();
-        Self::welcomed_over(socket, hello).await
+        Self::welcomed_over(socket, identity.member, hello).await
     }
 
     /// The same over a connection that was opened before.
-    pub(crate) async fn welcomed_over(socket: Socket, hello: Hello) -> Result<Self, Ended> {
-        let mut session = Self { socket, machine: MemberSession::new(hello, clock::now()), welcome: None };
+    pub(crate) async fn welcomed_over(socket: Socket, member: MemberId, hello: Hello) -> Result<Self, Ended> {
+        let mut session = Self { socket, machine: MemberSession::new(member, hello, clock::now()), welcome: None };
         session.flush().await;
         while session.welcome.is_none() {
             session.read().await;

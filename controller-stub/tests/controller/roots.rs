@@ -198,7 +198,8 @@ async fn a_member_whose_root_was_dropped_is_out_at_once_and_back_by_proof_of_its
     lab.rotate_with("finish", json!({ "force": true })).await.unwrap();
     let Ended::GoneAway { reason, message, .. } = session.left(&mut identity).await else { panic!("no goodbye") };
     assert_eq!((reason.as_str(), message.contains("not trusted any more")), ("wrong_certificate", true), "{message}");
-    let Err(Ended::Refused { reason, .. }) = Session::welcomed_over(early, identity.hello()).await else {
+    let Err(Ended::Refused { reason, .. }) = Session::welcomed_over(early, identity.member, identity.hello()).await
+    else {
         panic!("welcomed")
     };
     assert_eq!(reason, "wrong_certificate");

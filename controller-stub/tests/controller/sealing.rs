@@ -6,14 +6,15 @@ use postern_controller_stub::exit::Failure;
 use postern_controller_stub::random;
 use postern_controller_stub::state::tasks::{OpaqueView, TaskView};
 use postern_protocol::bounded::{List, Text};
-use postern_protocol::message::FromController;
-use postern_protocol::message::v1::{AnnouncedKey, KeyAnnounce, Offer, Reject, Rejection};
+use postern_protocol::message::v1::{AnnouncedKey, Hello, KeyAnnounce, Offer, Reject, Rejection};
+use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::seal::{SealContext, SealingKey, SealingPublicKey};
+use postern_protocol::session::Ended;
 use postern_protocol::{Outcome, TaskId, TaskKind, TaskRequest};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, new_task};
-use crate::member::{Session, succeeded};
+use crate::member::{Identity, Session, succeeded};
 
 fn new_key() -> SealingKey {
     SealingKey::from_random(&random::secret())
@@ -88,12 +89,57 @@ async fn a_key_is_given_to_submitters_once_it_is_acknowledged_and_for_ever_after
     let late = new_task();
     submit(&lab, &reset(late, &sealed(late, "late", &old))).await.unwrap();
     let keys = announce(&[&new, &old]).keys;
-    let hello = postern_protocol::message::v1::Hello { sealing_keys: keys, ..identity.hello() };
+    let hello = Hello { sealing_keys: keys, ..identity.hello() };
     let mut session = Session::greet(&lab, hello, &identity).await.unwrap();
     session.answer_inventory(&[]).await;
     session.send(postern_protocol::message::v1::Credit { offers: 1 }).await;
     let offer = session.offer().await;
     assert!(["before", "late"].contains(&opened(&offer, &old).as_str()));
+}
+
+/// What it says again, and what others say, is no change. Leave `check_keys` out, and each change is a look at every task
+/// that is sealed to the member; leave it out of `admit_session` alone, and one that connects again each time goes on.
+#[tokio::test]
+async fn a_member_that_changes_its_sealing_keys_all_the_time_is_told_to_wait_and_its_session_goes_on() {
+    let lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let (mut other, mut other_session) = lab.working_member().await;
+    let (one, two) = (new_key(), new_key());
+    let mut taken = 0;
+    let refused = loop {
+        let newest = if taken % 2 == 0 { &one } else { &two };
+        session.send(announce(&[newest])).await;
+        match session.next().await {
+            FromController::KeyAck(ack) => assert_eq!(ack.newest, newest.public().id()),
+            FromController::ProtocolError(refused) => break refused,
+            other => panic!("not about keys: {other:?}"),
+        }
+        taken += 1;
+        assert!(taken < 100, "each was taken");
+    };
+    assert!(taken >= 30, "{taken}");
+    assert_eq!(refused.tag, FromMember::from(announce(&[])).tag());
+    assert!(refused.message.contains("wait 1"), "{}", refused.message);
+    let (known, unknown) = if taken % 2 == 0 { (two, one) } else { (one, two) };
+    assert!(given(&lab).await.contains(known.public()) && !given(&lab).await.contains(unknown.public()));
+    for _ in 0..3 {
+        session.send(announce(&[&known])).await;
+        let FromController::KeyAck(_) = session.next().await else { panic!("it is no change") };
+    }
+    let its_own = new_key();
+    other_session.send(announce(&[&its_own])).await;
+    let FromController::KeyAck(_) = other_session.next().await else { panic!("of another member") };
+
+    (identity.last_session, other.last_session) = (session.number(), other_session.number());
+    let with = |identity: &Identity, key| Hello { sealing_keys: announce(&[key]).keys, ..identity.hello() };
+    drop(session);
+    match Session::greet(&lab, with(&identity, &unknown), &identity).await {
+        Err(Ended::Refused { reason, message, .. }) => assert_eq!(reason, "overloaded", "{message}"),
+        Err(ended) => panic!("{ended}"),
+        Ok(_) => panic!("welcomed"),
+    }
+    assert!(Session::greet(&lab, with(&identity, &known), &identity).await.is_ok());
+    assert!(Session::greet(&lab, with(&other, &new_key()), &other).await.is_ok());
 }
 
 /// Give work to whoever has credit, or keys of whoever is enrolled, and secrets reach hosts that nobody approved.

@@ -80,6 +80,14 @@ async fn what_a_record_cannot_be_is_refused_by_the_name_of_its_field() {
     lab.add_system().await;
     for (body, field) in [
         (json!({ "name": "other" }), "name"),
+        (json!({ "type": "salesforce" }), "type"),
+        (json!({ "association": "server" }), "association"),
+        (json!({ "provisioning_option": 1 }), "provisioning_option"),
+        (json!({ "hpam": "yes" }), "hpam"),
+        (json!({ "add_owners": "ada" }), "add_owners"),
+        (json!({ "add_categories": ["x".repeat(129)] }), "add_categories"),
+        (json!({ "description": "x".repeat(513) }), "description"),
+        (json!({ "domain": "acme.my.salesforce.com" }), "domain"),
         (json!({ "locale": "../etc" }), "locale"),
         (json!({ "password_reset_by": "anybody" }), "password_reset_by"),
         (json!({ "add_owners": [" "] }), "add_owners"),

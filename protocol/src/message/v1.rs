@@ -10,6 +10,7 @@ use crate::outcome::{Certainty, Changed, Failure, Outcome};
 use crate::seal::{KeyId, MAX_MEMBER_KEYS, SealedField, SealedOutput, SealingPublicKey};
 use crate::signature::TaskSignature;
 use crate::task::{TaskKind, TaskRequest};
+use crate::trace;
 use crate::version::RevisionTable;
 
 /// The most bytes the parameters of a task may have; anything larger is a stream.
@@ -35,9 +36,10 @@ pub struct Extension {
 /// The place for what later versions add to a frame.
 pub type Extensions = List<Extension, 16>;
 
-/// The first critical extension that this version does not know. It knows none.
+/// The first critical extension that this version does not know. It knows one, which may always be ignored.
 pub fn unknown_critical(extensions: &Extensions) -> Option<u16> {
-    extensions.iter().find(|extension| extension.critical).map(|extension| extension.kind)
+    let is_unknown = |it: &&Extension| it.critical && it.kind != trace::EXTENSION;
+    extensions.iter().find(is_unknown).map(|extension| extension.kind)
 }
 
 /// One connected system that a member can work on.
@@ -49,6 +51,43 @@ pub struct ServedSystem {
     pub connector: Text<32>,
     /// The kinds of task it can do.
     pub kinds: List<Code<TaskKind>, 64>,
+    /// How the member reaches it.
+    pub connection: Connection,
+}
+
+/// How a member reaches a connected system, as its configuration says. Nothing of it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Connection {
+    /// The host it signs in at.
+    pub domain: Text<255>,
+    /// How it signs in, e.g. `oauth-jwt`.
+    pub login_method: Text<32>,
+    /// Only encrypted connections are made.
+    pub secure: bool,
+    /// Answers may come compressed.
+    pub compression: bool,
+    /// How many seconds a connection may take to be made; zero: as long as the request it is made for.
+    pub connect_timeout_secs: u32,
+    /// What is logged of it.
+    pub log_level: Code<LogLevel>,
+}
+
+codes! {
+    /// The least severe level that is logged.
+    #[derive(Default)]
+    pub enum LogLevel {
+        /// Errors only.
+        1 Error = "error",
+        /// And warnings.
+        2 Warn = "warn",
+        /// And what happens in the ordinary.
+        #[default]
+        3 Info = "info",
+        /// And account names, and single calls.
+        4 Debug = "debug",
+        /// Everything.
+        5 Trace = "trace",
+    }
 }
 
 /// A public key that a member can open sealed fields with.
@@ -133,6 +172,8 @@ pub struct Welcome {
     pub acked_report: ReportNo,
     /// The address the member's connection came from, as the controller saw it.
     pub observed_address: Text<64>,
+    /// The controller's version, for people.
+    pub controller_version: Text<64>,
     /// The frames the controller sends, in which revisions.
     pub revisions: RevisionTable,
     /// What later versions add.
@@ -311,6 +352,92 @@ pub struct KeyAnnounce {
 pub struct KeyAck {
     /// The newest.
     pub newest: KeyId,
+}
+
+/// How a member is, for people. Sent after [`Confirm`], and when it changed; the newest wins.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Condition {
+    /// Reports that are not acknowledged.
+    pub reports: u32,
+    /// Their bytes.
+    pub report_bytes: u64,
+    /// Milliseconds that the oldest of them has waited, at least.
+    pub oldest_report_ms: u64,
+    /// The connected systems it serves.
+    pub systems: List<SystemCondition, 64>,
+    /// What later versions add.
+    pub ext: Extensions,
+}
+
+/// How a member is with one connected system.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SystemCondition {
+    /// Its name.
+    pub name: SystemName,
+    /// Attempts that run.
+    pub running: u32,
+    /// Tasks that wait, in the lane of what somebody waits for.
+    pub interactive: u32,
+    /// Tasks that wait, in the lane of what is about one account.
+    pub provisioning: u32,
+    /// Tasks that wait, in the lane of what is about many records.
+    pub batch: u32,
+    /// Whether the member may sign in.
+    pub sign_in: Code<SignInState>,
+    /// What is logged of it now.
+    pub log_level: Code<LogLevel>,
+    /// Milliseconds until that is what the configuration says again; zero if it is.
+    pub log_level_left_ms: u64,
+}
+
+codes! {
+    /// Whether a member may sign in to a connected system.
+    pub enum SignInState {
+        /// It has not signed in since it started, and nothing is against it.
+        1 Untried = "untried",
+        /// It signed in.
+        2 SignedIn = "signed_in",
+        /// It could not, and tries again.
+        3 Failing = "failing",
+        /// It does not try any more, so that the account is not locked out: an operator has to help.
+        4 Blocked = "blocked",
+    }
+}
+
+/// What the member is to log of a connected system for some time.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SetLogLevel {
+    /// Comes back in [`LogLevelSet`].
+    pub number: u64,
+    /// The connected system.
+    pub system: SystemName,
+    /// The least severe level.
+    pub level: Code<LogLevel>,
+    /// For how many milliseconds; zero: what the configuration says, from now on.
+    pub for_ms: u64,
+}
+
+codes! {
+    /// What became of a log level.
+    pub enum LogLevelVerdict {
+        /// It holds.
+        1 Done = "done",
+        /// The member's policy does not let a controller have so much logged.
+        2 NotAllowed = "not_allowed",
+        /// The member does not serve the system, or does not know the level.
+        3 Unknown = "unknown",
+    }
+}
+
+/// What became of a log level.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LogLevelSet {
+    /// From the [`SetLogLevel`].
+    pub number: u64,
+    /// The connected system.
+    pub system: SystemName,
+    /// What became of it.
+    pub verdict: Code<LogLevelVerdict>,
 }
 
 /// The roots that members trust from now on, in the place of those before.

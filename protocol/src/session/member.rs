@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Ended, HANDSHAKE, HEARTBEAT, Heartbeat};
+use crate::id::MemberId;
 use crate::message::v1::{Confirm, Hello, Ping, Pong, Welcome, unknown_critical};
 use crate::message::{FromController, FromMember};
 use crate::time::Timestamp;
@@ -38,6 +39,7 @@ enum State {
 /// After every `handle_*`, poll until both polls return `None`.
 #[derive(Debug)]
 pub struct MemberSession {
+    member: MemberId,
     state: State,
     heartbeat: Heartbeat,
     transmits: VecDeque<FromMember>,
@@ -45,9 +47,10 @@ pub struct MemberSession {
 }
 
 impl MemberSession {
-    /// Begins with a `Hello` to send.
-    pub fn new(hello: Hello, now: Timestamp) -> Self {
+    /// Begins with a `Hello` of this member to send.
+    pub fn new(member: MemberId, hello: Hello, now: Timestamp) -> Self {
         Self {
+            member,
             state: State::AwaitingWelcome { since: now },
             heartbeat: Heartbeat::new(HEARTBEAT, now),
             transmits: VecDeque::from([hello.into()]),
@@ -82,6 +85,9 @@ impl MemberSession {
         if unknown_critical(&welcome.ext).is_some() {
             return self
                 .end(Ended::Violation { frame: "Welcome", place: "with a critical extension of a newer version" });
+        }
+        if welcome.member != self.member {
+            return self.end(Ended::AnotherMember { told: welcome.member, member: self.member });
         }
         let interval = Duration::from_millis(welcome.heartbeat_ms.clamp(100, 60_000).into());
         self.heartbeat = Heartbeat::new(interval, now);
@@ -147,10 +153,10 @@ mod tests {
     use crate::bounded::{Bytes, List, Text};
     use crate::id::{Epoch, SessionNo};
     use crate::message::v1::{Extension, GoAway, InventoryAsk, ProtocolError, SessionRefusal};
-    use crate::session::samples::{at, hello, welcome};
+    use crate::session::samples::{MEMBER, at, hello, welcome};
 
     fn established() -> MemberSession {
-        let mut session = MemberSession::new(hello(), at(0));
+        let mut session = MemberSession::new(MEMBER, hello(), at(0));
         assert!(matches!(session.poll_transmit(), Some(FromMember::Hello(_))));
         session.handle_message(welcome().into(), at(10));
         assert!(matches!(session.poll_event(), Some(Event::Welcomed(_))));
@@ -162,7 +168,7 @@ mod tests {
     /// Send the `Confirm` from `welcome` instead of `handle_durable` and this fails.
     #[test]
     fn the_confirm_waits_for_the_disk() {
-        let mut session = MemberSession::new(hello(), at(0));
+        let mut session = MemberSession::new(MEMBER, hello(), at(0));
         session.poll_transmit();
         session.handle_message(welcome().into(), at(10));
         assert_eq!(session.poll_transmit(), None);
@@ -174,7 +180,7 @@ mod tests {
 
     #[test]
     fn work_before_the_handshake_is_a_violation() {
-        let mut session = MemberSession::new(hello(), at(0));
+        let mut session = MemberSession::new(MEMBER, hello(), at(0));
         session.handle_message(InventoryAsk { nonce: 1 }.into(), at(1));
         assert!(matches!(session.poll_event(), Some(Event::Ended(Ended::Violation { frame: "InventoryAsk", .. }))));
     }
@@ -208,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_controller_that_does_not_answer_hello_is_given_up() {
-        let mut session = MemberSession::new(hello(), at(0));
+        let mut session = MemberSession::new(MEMBER, hello(), at(0));
         assert_eq!(session.poll_timeout(), at(5_000));
         session.handle_timeout(at(5_000));
         assert_eq!(session.poll_event(), Some(Event::Ended(Ended::HandshakeTimeout)));
@@ -216,7 +222,7 @@ mod tests {
 
     #[test]
     fn f57_a_controller_that_lacks_a_frame_is_named_incompatible() {
-        let mut session = MemberSession::new(hello(), at(0));
+        let mut session = MemberSession::new(MEMBER, hello(), at(0));
         let mut older = welcome();
         older.revisions = List::default();
         session.handle_message(older.into(), at(1));
@@ -225,12 +231,26 @@ mod tests {
 
     #[test]
     fn f55_a_welcome_with_an_unknown_critical_extension_is_not_confirmed() {
-        let mut session = MemberSession::new(hello(), at(0));
+        let mut session = MemberSession::new(MEMBER, hello(), at(0));
         let mut newer = welcome();
         let critical = Extension { kind: 9, critical: true, bytes: Bytes::default() };
         newer.ext = List::new(vec![critical]).unwrap();
         session.handle_message(newer.into(), at(1));
         assert!(matches!(session.poll_event(), Some(Event::Ended(Ended::Violation { frame: "Welcome", .. }))));
+    }
+
+    #[test]
+    fn a_welcome_of_another_member_ends_the_session_and_names_both() {
+        let mut session = MemberSession::new(MEMBER, hello(), at(0));
+        session.poll_transmit();
+        let told = MemberId::from_bytes([9; 16]);
+        session.handle_message(Welcome { member: told, ..welcome() }.into(), at(1));
+        let ended = Ended::AnotherMember { told, member: MEMBER };
+        assert!([told, MEMBER].iter().all(|it| ended.to_string().contains(&it.to_string())), "{ended}");
+        assert_eq!(ended.goodbye(), Some(SessionRefusal::ProtocolViolation));
+        assert_eq!((session.poll_event(), session.poll_event()), (Some(Event::Ended(ended)), None));
+        session.handle_durable();
+        assert_eq!(session.poll_transmit(), None, "nothing is confirmed");
     }
 
     #[test]

@@ -6,6 +6,8 @@ use crate::message::v1::{Held, Hello, MembershipState, Welcome};
 use crate::message::{FromController, FromMember};
 use crate::time::Timestamp;
 
+pub(super) const MEMBER: MemberId = MemberId::from_bytes([2; 16]);
+
 pub(super) fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
@@ -28,7 +30,7 @@ pub(super) fn hello() -> Hello {
 pub(super) fn welcome() -> Welcome {
     Welcome {
         session: SessionNo(7),
-        member: MemberId::from_bytes([2; 16]),
+        member: MEMBER,
         state: MembershipState::Enabled.into(),
         member_epoch: Epoch(3),
         hard: false,
@@ -36,6 +38,7 @@ pub(super) fn welcome() -> Welcome {
         lease_ttl_ms: 60_000,
         acked_report: ReportNo(0),
         observed_address: Text::default(),
+        controller_version: Text::default(),
         revisions: List::new(FromController::REVISIONS.to_vec()).unwrap(),
         ext: List::default(),
     }

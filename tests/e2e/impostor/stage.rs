@@ -123,6 +123,7 @@ pub(super) fn welcome(hello: &Hello) -> Welcome {
         lease_ttl_ms: 60_000,
         acked_report: ReportNo(hello.next_report.0 - 1),
         observed_address: Text::default(),
+        controller_version: Text::default(),
         revisions: List::new(FromController::REVISIONS.to_vec()).unwrap(),
         ext: List::default(),
     }

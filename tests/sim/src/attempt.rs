@@ -539,6 +539,7 @@ fn succeeded(changed: Changed) -> Ending {
         sealed: Vec::new(),
         streams: Vec::new(),
         audit: Vec::new(),
+        trace: None,
     }
 }
 

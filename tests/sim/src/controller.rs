@@ -120,6 +120,7 @@ impl Controllers {
             association: Association::Cluster(cluster.name.clone()),
             details: SystemDetails::default(),
             created,
+            log_level: None,
         };
         let mut writes = vec![Write::Cluster(cluster.clone()), Write::System(system)];
         writes.extend(members.iter().map(|id| {
@@ -626,6 +627,7 @@ fn submission(id: TaskId, wish: &crate::workload::Wish) -> (Submission, Option<S
         _ => TaskRequest::ValidateUser(validate_user::Request { account: account() }),
     };
     let submission = Submission {
+        trace: None,
         id,
         system: SYSTEM.parse().expect("it is a name"),
         request,

@@ -30,6 +30,8 @@ pub(super) struct Told {
     pub(super) changed: String,
     /// How many leases it had.
     pub(super) attempts: u64,
+    /// Whether a member told it; else the controller gave up waiting for one.
+    pub(super) by_member: bool,
     pub(super) output: Value,
     pub(super) why: String,
 }
@@ -42,6 +44,7 @@ impl Told {
             certainty: text(&task["certainty"]),
             changed: text(&task["changed"]),
             attempts: task["attempt"].as_u64().unwrap_or(0),
+            by_member: task["member"].is_string(),
             output: task["output"].clone(),
             why: format!("{} {}", text(&task["failure"]["code"]), text(&task["failure"]["summary"])),
         }

@@ -2,9 +2,10 @@
 
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
-    AnnouncedKey, CertIssued, CertRefusal, CertRefused, CertRenew, Confirm, Credit, Drain, Drained, GoAway, Held,
-    Hello, KeyAck, KeyAnnounce, MemberState, MemberStateAck, MembershipState, Ping, Pong, ProtocolError, Refused,
-    ServedSystem, SessionRefusal, TrustBundle, TrustBundleAck, Welcome,
+    AnnouncedKey, CertIssued, CertRefusal, CertRefused, CertRenew, Condition, Confirm, Connection, Credit, Drain,
+    Drained, GoAway, Held, Hello, KeyAck, KeyAnnounce, LogLevel, LogLevelSet, LogLevelVerdict, MemberState,
+    MemberStateAck, MembershipState, Ping, Pong, ProtocolError, Refused, ServedSystem, SessionRefusal, SetLogLevel,
+    SignInState, SystemCondition, TrustBundle, TrustBundleAck, Welcome,
 };
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::version::{RevisionTable, Revisions};
@@ -50,6 +51,18 @@ pub(crate) fn all() -> Vec<Sample> {
         }),
         member(KeyAnnounce { keys: list(vec![key(0x80), key(0xa0)]) }),
         controller(KeyAck { newest: key(0x80).id }),
+        member(condition()),
+        controller(SetLogLevel {
+            number: 0x1001,
+            system: "acme.sandbox_2".parse().unwrap(),
+            level: LogLevel::Debug.into(),
+            for_ms: 1_800_001,
+        }),
+        member(LogLevelSet {
+            number: 0x1002,
+            system: "acme.sandbox_2".parse().unwrap(),
+            verdict: LogLevelVerdict::NotAllowed.into(),
+        }),
         controller(TrustBundle { number: 0x0f02, roots: list(vec![bytes(0x23, 45), bytes(0x73, 35)]) }),
         member(TrustBundleAck { number: 0x0f03 }),
     ]
@@ -76,16 +89,64 @@ fn hello() -> Hello {
                 name: "acme-prod".parse().unwrap(),
                 connector: text("salesforce"),
                 kinds: list(vec![TaskKind::TestConnection.into(), TaskKind::ImportBatch.into()]),
+                connection: connection(),
             },
             ServedSystem {
                 name: "acme.sandbox_2".parse().unwrap(),
                 connector: text("andere-ß"),
                 kinds: list(vec![TaskKind::DisableUser.into(), TaskKind::EnableUser.into()]),
+                connection: Connection {
+                    domain: text("büro.example"),
+                    secure: false,
+                    compression: true,
+                    log_level: LogLevel::Trace.into(),
+                    ..connection()
+                },
             },
         ]),
         sealing_keys: list(vec![key(0x30), key(0x50)]),
         next_report: ReportNo(0x0a02),
         held: Held { journaled: 0x0a03, started: 0x0a04, reported: 0x0a05 },
+        ext: extensions(),
+    }
+}
+
+fn connection() -> Connection {
+    Connection {
+        domain: text("acme.my.salesforce.com"),
+        login_method: text("oauth-jwt"),
+        secure: true,
+        compression: false,
+        connect_timeout_secs: 0x0a06,
+        log_level: LogLevel::Info.into(),
+    }
+}
+
+fn condition() -> Condition {
+    let system = SystemCondition {
+        name: "acme-prod".parse().unwrap(),
+        running: 0x1101,
+        interactive: 0x1102,
+        provisioning: 0x1103,
+        batch: 0x1104,
+        sign_in: SignInState::Blocked.into(),
+        log_level: LogLevel::Debug.into(),
+        log_level_left_ms: 0x1105,
+    };
+    Condition {
+        reports: 0x1201,
+        report_bytes: 0x1202,
+        oldest_report_ms: 0x1203,
+        systems: list(vec![
+            system.clone(),
+            SystemCondition {
+                name: "acme.sandbox_2".parse().unwrap(),
+                sign_in: SignInState::SignedIn.into(),
+                log_level: LogLevel::Warn.into(),
+                log_level_left_ms: 0,
+                ..system
+            },
+        ]),
         ext: extensions(),
     }
 }
@@ -101,6 +162,7 @@ fn welcome() -> Welcome {
         lease_ttl_ms: 60_001,
         acked_report: ReportNo(0x0b03),
         observed_address: text("2001:db8::7"),
+        controller_version: text("1.2.4-ß"),
         revisions: revisions(),
         ext: extensions(),
     }

@@ -4,6 +4,7 @@ use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::v1::{Offer, Report, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
+use postern_protocol::trace::TraceContext;
 use postern_protocol::{Epoch, Failure, Outcome, ReportNo};
 
 use super::GivenUp;
@@ -28,12 +29,14 @@ pub struct Ending {
     pub streams: Vec<StreamRef>,
     /// What the audit log tells of it.
     pub audit: Vec<Vec<u8>>,
+    /// The trace that its report goes on with.
+    pub trace: Option<TraceContext>,
 }
 
 impl Ending {
     fn without_output(outcome: Outcome, certainty: Certainty, changed: Changed, failure: Option<Failure>) -> Self {
         let (output, sealed, streams, audit) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { outcome, certainty, changed, failure, output, sealed, streams, audit }
+        Self { outcome, certainty, changed, failure, output, sealed, streams, audit, trace: None }
     }
 
     /// It failed and changed nothing.
@@ -93,7 +96,7 @@ impl Ending {
             output: Bytes::new(self.output).unwrap_or_default(),
             sealed: List::clipped(self.sealed),
             streams: List::clipped(self.streams),
-            ext: List::default(),
+            ext: self.trace.map(|it| it.among(&List::default())).unwrap_or_default(),
         }
     }
 }

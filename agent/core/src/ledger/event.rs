@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Rejection, Report, StreamRef};
-use postern_protocol::{Failure, StreamId, TaskId, Timestamp};
+use postern_protocol::{Epoch, Failure, StreamId, TaskId, Timestamp};
 
 #[cfg(doc)]
 use super::Ledger;
@@ -79,6 +79,8 @@ pub enum Event {
         origin: Origin,
         /// An earlier attempt here wrote a journal: load it.
         resumed: bool,
+        /// The lease under which this agent made its first attempt, if there was one.
+        earlier: Option<Epoch>,
         /// When nothing more of it may be begun.
         deadline: Option<Timestamp>,
     },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postern_protocol::message::v1::Offer;
 use postern_protocol::task::{Lane, Repeat};
-use postern_protocol::{StreamId, TaskKind, Timestamp};
+use postern_protocol::{Epoch, StreamId, TaskKind, Timestamp};
 
 use super::RestoredTask;
 use super::offer::is_lasting;
@@ -59,6 +59,8 @@ pub(super) struct Held {
     /// Order of arrival, among tasks of one priority.
     pub(super) arrival: u64,
     pub(super) running: bool,
+    /// The lease under which it was run for the first time, as far as that is known.
+    pub(super) first_run: Option<Epoch>,
     /// A process before this one held it.
     pub(super) restored: bool,
     /// What its journal leaves possible.
@@ -100,8 +102,10 @@ impl Held {
     /// The deadline is gone with the process that counted it: the controller, which knows it, cancels what is late, and
     /// nothing is done before it was asked.
     pub(super) fn restore(restored: RestoredTask, arrival: u64) -> Self {
+        let has_begun = matches!(restored.state, TaskState::Started { .. });
         Self {
-            traces: Traces { earlier: matches!(restored.state, TaskState::Started { .. }), ..Traces::default() },
+            first_run: has_begun.then_some(restored.offer.epoch),
+            traces: Traces { earlier: has_begun, ..Traces::default() },
             state: restored.state,
             restored: true,
             journal: restored.journal,
@@ -121,6 +125,7 @@ impl Held {
             lease,
             arrival,
             running: false,
+            first_run: None,
             restored: false,
             traces: Traces::default(),
             failures: 0,

@@ -138,6 +138,7 @@ impl Ledger {
         // They may have been sealed again since, and signed.
         held.offer.sealed.clone_from(&offer.sealed);
         held.offer.signature.clone_from(&offer.signature);
+        held.offer.ext.clone_from(&offer.ext);
         self.writes.push(Write::PutTask(Box::new(held.offer.clone()), held.origin));
         if let TaskState::Concluded(report) = &mut held.state {
             report.epoch = offer.epoch;

@@ -2,6 +2,7 @@
 
 use postern_protocol::bounded::List;
 use postern_protocol::filter::{Attribute, Filter};
+use postern_protocol::plain;
 use postern_protocol::task::export::{Content, DateFormat, DayPattern, Delta, Request, TimePattern};
 use postern_protocol::task::{collect, describe_schema};
 
@@ -11,8 +12,12 @@ use crate::cli::{Collect, DescribeSchema, Export};
 
 /// The request that these options describe.
 pub(super) fn read_export(options: &Export) -> Result<Request, Failed> {
-    let filter: Option<Filter> =
-        options.filter.as_deref().map(serde_json::from_str).transpose().map_err(|error| wrong("filter", error))?;
+    let filter: Option<Filter> = options
+        .filter
+        .as_deref()
+        .map(serde_json::from_str)
+        .transpose()
+        .map_err(|error| wrong("filter", plain::json(&error)))?;
     let dates = options.dates.iter().map(|text| date(text)).collect::<Result<Vec<_>, _>>()?;
     Ok(Request {
         object: text("object", &options.object)?,

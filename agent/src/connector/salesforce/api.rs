@@ -21,7 +21,7 @@ use super::sign_in::Session;
 use super::{Salesforce, error};
 use crate::connector::{AttemptCx, stopped};
 use crate::http::{BODY_LIMIT, JSON_LIMIT, Opened, Reply, Sent};
-use crate::random;
+use crate::{random, traces};
 use call::{Body, CSV_UTF8, JSON};
 use reply::{date, missed};
 
@@ -43,6 +43,7 @@ pub(super) const MAX_CALLS: u32 = 2;
 pub(super) struct Download {
     opened: Opened,
     place: Place,
+    told: traces::Call,
 }
 
 impl Download {
@@ -53,7 +54,8 @@ impl Download {
 
     /// The next piece of the body; `None` after the last.
     pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        self.opened.piece().await.map_err(|lost| error::lost(&lost))
+        let piece = self.opened.piece().await.inspect_err(|lost| self.told.lost(lost));
+        piece.map_err(|lost| error::lost(&lost))
     }
 }
 
@@ -124,11 +126,13 @@ impl Salesforce {
             Miss::Expired(failure) if repeats.renewed => Err(failure),
             Miss::Expired(_) => {
                 repeats.renewed = true;
+                traces::happened("retry", "the session had ended");
                 self.sessions.renew(&session).await
             }
             Miss::Lost(lost) if repeats.lost || lost.sent == Sent::No => Err(error::lost(&lost)),
             Miss::Lost(_) => {
                 repeats.lost = true;
+                traces::happened("retry", "there was no answer");
                 Ok(session)
             }
             Miss::Not(failure) | Miss::Unknown(failure) => Err(failure),
@@ -162,9 +166,11 @@ impl Salesforce {
             };
             cx.take_back(step, note.to_vec()).await.map_err(Undone::Not)?;
             if expired && !renewed {
+                traces::happened("retry", "the session had ended");
                 session = self.sessions.renew(&session).await.map_err(Undone::Not)?;
                 renewed = true;
             } else if is_locked(&failure) && locked + 1 < LOCK_TRIES {
+                traces::happened("retry", "the row was locked");
                 tokio::time::sleep(lock_wait(locked)).await;
                 locked += 1;
             } else {
@@ -281,8 +287,9 @@ impl Salesforce {
         told: impl FnOnce(Reply) -> Result<T, Miss>,
     ) -> Result<T, Miss> {
         // The place is kept until the answer is read: there are never more trees in the making than places.
-        let Download { opened, place: _place } = answer;
-        let reply = opened.whole(limit).await.map_err(Miss::Lost)?;
+        let Download { opened, place: _place, told: mut ended } = answer;
+        let reply = opened.whole(limit).await.inspect_err(|lost| ended.lost(lost)).map_err(Miss::Lost)?;
+        drop(ended);
         let wait = governor::wait(reply.status, &reply.headers);
         told(reply).inspect_err(|miss| match miss {
             Miss::Expired(failure) | Miss::Not(failure) | Miss::Unknown(failure) => self.governor.asked(failure, wait),
@@ -303,12 +310,20 @@ impl Salesforce {
             }
             Body::Csv(rows) => self.http.with_body(request.header(CONTENT_TYPE, CSV_UTF8), rows.clone()).await,
         };
-        let opened = self.http.open(request).await.map_err(Miss::Lost)?;
+        let (method, path) = (&call.method, call.path.split('?').next().unwrap_or_default());
+        let mut told = traces::call(method, &call.family());
+        let opened = self.http.open(request).await.map_err(|lost| {
+            told.lost(&lost);
+            tracing::debug!(%method, path, "a call had no answer");
+            Miss::Lost(lost)
+        })?;
+        told.answered(opened.status);
+        tracing::debug!(%method, path, status = opened.status.as_u16(), "a call was answered");
         self.governor.note(&opened.headers);
         if let Some(at) = date(&opened.headers) {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
         }
-        Ok(Download { opened, place })
+        Ok(Download { opened, place, told })
     }
 }
 

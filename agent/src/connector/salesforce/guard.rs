@@ -93,6 +93,11 @@ impl Guard {
         Ok(())
     }
 
+    /// Whether the circuit is open: nothing is sent before an operator helps.
+    pub(super) fn is_open(&self, max_refused: u32) -> bool {
+        self.refused >= max_refused && self.with_token != WithToken::Due
+    }
+
     /// Counts a sending that is about to be made.
     pub(super) fn begin(&mut self, now: UnixMillis) {
         self.unanswered.push(now.0);

@@ -29,6 +29,7 @@ impl Salesforce {
         // The status cannot be asked for in the query.
         let row = rows.iter().find(|row| row.get("Status").and_then(Json::as_str) == Some("Success"))?;
         let address = row.get("SourceIp")?.as_str()?.to_owned();
+        self.sessions.handle_seen_from(&address);
         Some(SeenFrom { trusted: self.is_trusted(&address), address })
     }
 

@@ -4,9 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use postern_protocol::Failure;
+use postern_protocol::message::v1::SignInState;
 use tokio::sync::Mutex;
 
 use super::sign_in::{Session, SignIn};
+use crate::clock;
+use crate::connector::SignIn as Told;
+use crate::redaction::redacted;
 
 /// The session in use, and the way to another.
 pub(super) struct Sessions {
@@ -16,12 +20,40 @@ pub(super) struct Sessions {
     failure: Mutex<Option<Failure>>,
     /// The number of sign-ins that have ended. Read before waiting: whoever waited through one shares its result.
     ended: AtomicU64,
+    /// How it goes, for `postern status`.
+    told: RwLock<Told>,
 }
 
 impl Sessions {
     /// No session yet.
     pub(super) fn new(sign_in: SignIn) -> Self {
-        Self { sign_in, session: RwLock::default(), failure: Mutex::default(), ended: AtomicU64::new(0) }
+        let told = RwLock::new(Told { state: sign_in.state(), ..Told::default() });
+        Self { sign_in, session: RwLock::default(), failure: Mutex::default(), ended: AtomicU64::new(0), told }
+    }
+
+    /// How it goes.
+    pub(super) fn told(&self) -> Told {
+        self.told.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The org says where it saw the agent come from.
+    pub(super) fn handle_seen_from(&self, address: &str) {
+        self.told.write().unwrap_or_else(PoisonError::into_inner).address = Some(address.to_owned());
+    }
+
+    fn tell(&self, result: Result<(), &Failure>) {
+        let mut told = self.told.write().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(()) => {
+                let address = told.address.take();
+                let last = Some(clock::unix_millis());
+                *told = Told { state: SignInState::SignedIn, last, address, failure: None };
+            }
+            Err(failure) => {
+                told.state = self.sign_in.state_failed();
+                told.failure = Some(redacted(failure.summary.as_str()).into_owned());
+            }
+        }
     }
 
     /// The session in use, or a new one.
@@ -61,6 +93,7 @@ impl Sessions {
         }
         let result = self.sign_in.run().await.map(Arc::new);
         *last = result.as_ref().err().cloned();
+        self.tell(result.as_ref().map(drop));
         if let Ok(session) = &result {
             *self.session.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(session));
         }

@@ -446,6 +446,19 @@ mod tests {
     }
 
     #[test]
+    fn the_annotated_example_shows_the_defaults() {
+        let example = include_str!("../../../../packaging/config/agent.toml");
+        let (_, table) = example.split_once("[connected_system.salesforce]").unwrap();
+        let (table, _) = table.split_once("[connected_system.policy]").unwrap();
+        let lines = table.lines().filter_map(|line| line.strip_prefix('#'));
+        let defaults = lines.filter(|it| !it.starts_with(' ') && it.contains(" = ") && !it.contains("  # "));
+        for line in defaults {
+            let shown = |text: &str| format!("{:?}", read(text).unwrap());
+            assert_eq!(shown(&format!("{SOAP}{line}")), shown(SOAP), "{line}");
+        }
+    }
+
+    #[test]
     fn a_trusted_range_that_is_none_is_named() {
         let ranges = |list: &str| read(&format!("{SOAP}trusted_ranges = {list}"));
         assert_eq!(ranges("[\"203.0.113.0/24\", \"2001:db8::/32\"]").unwrap().trusted_ranges.len(), 2);

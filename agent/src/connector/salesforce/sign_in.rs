@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use postern_protocol::message::v1::SignInState;
 use postern_protocol::{Failure, FailureClass, Secret};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Method as HttpMethod, RequestBuilder};
@@ -19,7 +20,7 @@ use crate::config::{ConfigError, SecretError, SecretSource, System};
 use crate::connector::Keep;
 use crate::http::{Encryption, Http, Lost, Reply, SIGN_IN_LIMIT, Sent};
 use crate::redaction::{self, InUse};
-use crate::{chain::Chain, clock, random};
+use crate::{chain::Chain, clock, random, traces};
 
 /// A session with the org.
 pub(super) struct Session {
@@ -137,6 +138,21 @@ impl SignIn {
         }
     }
 
+    /// Whether the account may be tried, as far as what is kept of earlier processes tells without its credentials.
+    pub(super) fn state(&self) -> SignInState {
+        let record = self.keep.recall(&self.key).ok().flatten();
+        let is_open = record.is_some_and(|it| Guard::decode(&it).is_open(self.settings.max_refused_logins));
+        if is_open { SignInState::Blocked } else { SignInState::Untried }
+    }
+
+    /// The same after a sign-in that failed.
+    pub(super) fn state_failed(&self) -> SignInState {
+        match self.state() {
+            SignInState::Blocked => SignInState::Blocked,
+            SignInState::Untried | SignInState::SignedIn | SignInState::Failing => SignInState::Failing,
+        }
+    }
+
     /// Forgets the refusals counted so far.
     pub(super) async fn reset(keep: &dyn Keep, key: &str) -> Result<(), Failure> {
         let mut guard = keep.recall(key)?.map(|record| Guard::decode(&record)).unwrap_or_default();
@@ -249,7 +265,9 @@ impl SignIn {
     }
 
     async fn ask(&self, request: RequestBuilder) -> Result<Reply, Lost> {
-        let reply = self.http.send(request, SIGN_IN_LIMIT).await?;
+        let mut told = traces::call(&HttpMethod::POST, "sign-in");
+        let reply = self.http.send(request, SIGN_IN_LIMIT).await.inspect_err(|lost| told.lost(lost))?;
+        told.answered(reply.status);
         self.governor.note(&reply.headers);
         Ok(reply)
     }

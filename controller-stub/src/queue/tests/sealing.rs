@@ -70,6 +70,37 @@ fn a_task_that_no_member_can_open_needs_to_be_sealed_again_unless_a_member_with_
     assert!(world.assign(0).is_some());
 }
 
+/// Look at every sealed task when a member has another key, and one member keeps the queue busy with what others wait for.
+#[test]
+fn other_keys_of_a_member_concern_the_tasks_of_its_cluster_that_are_sealed_to_them_alone() {
+    let mut world = sealed();
+    let other = TaskRecord { cluster: "other".parse().unwrap(), ..task(2) };
+    for (record, sealed_to) in [(other, OLD), (task(3), NEW), (task(4), OLD)] {
+        let task = record.id;
+        world.queue.submit(record, at(0));
+        world.queue.set_sealed_to(task, keys(&[sealed_to]));
+    }
+    world.queue.submit(task(5), at(0));
+    let concerned = |names: &[&[u8]]| world.queue.sealed_for([opener(names)].into_iter());
+    assert_eq!(concerned(&[OLD]), [id(1), id(4)]);
+    assert_eq!(concerned(&[OLD, NEW]), [id(1), id(3), id(4)]);
+    assert_eq!(concerned(&[b"newest"]), []);
+}
+
+/// Leave a key that was replaced in `by_key`, and it stays there for ever.
+#[test]
+fn what_is_known_of_the_keys_of_a_member_is_what_it_announced_last() {
+    let mut world = sealed();
+    for names in [&[NEW, OLD][..], &[b"newest", NEW], &[OLD]] {
+        world.queue.set_opener(ONE, Some(opener(names)));
+        let with = |key: &[u8]| world.queue.openers.with_any(&keys(&[key])).filter(|it| *it == ONE).count();
+        let known = [OLD, NEW, b"newest"].map(|key| with(key) == 1);
+        assert_eq!(known, [OLD, NEW, b"newest"].map(|key| names.contains(&key)));
+    }
+    world.queue.set_opener(ONE, None);
+    assert_eq!(world.queue.openers.with_any(&keys(&[OLD])).count(), 0);
+}
+
 /// It stood in the ledger as it was; who has which key, others say.
 #[test]
 fn a_task_from_the_ledger_is_where_the_keys_of_today_put_it() {

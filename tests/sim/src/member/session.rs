@@ -5,7 +5,7 @@ use std::time::Duration;
 use postern_agent_core::{Ledger, Membership};
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
-use postern_protocol::message::v1::{Hello, ServedSystem, Welcome};
+use postern_protocol::message::v1::{Connection, Hello, LogLevel, ServedSystem, Welcome};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::{self, MemberSession};
 use postern_protocol::{TaskId, TaskKind};
@@ -37,14 +37,14 @@ impl World {
     /// Says `Hello`.
     pub(super) fn introduce(&mut self, m: usize) {
         let now = self.members[m].now(self.agenda.now());
-        let (life, incarnation) = (self.members[m].life, self.members[m].disk.incarnation);
+        let (id, life, incarnation) = (self.members[m].id, self.members[m].life, self.members[m].disk.incarnation);
         let Some(process) = self.members[m].process.as_mut() else { return };
         if process.link.is_some() {
             return;
         }
         let hello = hello(&process.ledger, incarnation);
         let link = self.net.connect(m);
-        process.link = Some((link, MemberSession::new(hello, now)));
+        process.link = Some((link, MemberSession::new(id, hello, now)));
         if self.controllers.process.is_some() {
             self.accept(link, m);
         }
@@ -209,6 +209,14 @@ fn hello(ledger: &Ledger, incarnation: Incarnation) -> Hello {
         name: SYSTEM.parse().expect("it is a name"),
         connector: Text::clipped("model"),
         kinds: List::clipped(kinds.into_iter().map(Into::into).collect()),
+        connection: Connection {
+            domain: Text::default(),
+            login_method: Text::default(),
+            secure: true,
+            compression: true,
+            connect_timeout_secs: 0,
+            log_level: LogLevel::Info.into(),
+        },
     };
     Hello {
         agent_version: Text::clipped("0"),

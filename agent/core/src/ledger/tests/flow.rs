@@ -137,6 +137,23 @@ fn f22_the_outbox_is_bounded_in_bytes_however_long_reports_are() {
     assert_eq!((desk.ledger.outbox.len(), desk.ledger.outbox.bytes()), (0, 0));
 }
 
+#[test]
+fn what_is_owed_has_an_age_from_when_it_was_durable_until_it_is_acknowledged() {
+    let mut desk = unheard(100);
+    assert!(done(&mut desk, 1, TaskKind::ValidateUser, success()));
+    let since = desk.now;
+    desk.now = desk.now + Duration::from_secs(60);
+    assert!(done(&mut desk, 2, TaskKind::ValidateUser, success()));
+    let owed = desk.ledger.outbox();
+    assert_eq!((owed.reports, owed.since), (2, Some(since)));
+    assert_eq!(owed.bytes, desk.ledger.outbox.bytes());
+    desk.sent();
+    desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+    assert_eq!(desk.ledger.outbox().since, Some(desk.now));
+    desk.ledger.handle_report_ack(ReportNo(2), desk.now);
+    assert_eq!((desk.ledger.outbox().reports, desk.ledger.outbox().since), (0, None));
+}
+
 /// Whatever is in a report, it fits what is reserved for it, and a frame.
 #[test]
 fn the_largest_report_fits_what_is_reserved_for_it_and_a_frame() {

@@ -56,6 +56,31 @@ impl Call {
         }
     }
 
+    /// What kind of thing it asks for, by the names that Salesforce has for its endpoints: no id, no query and no name of
+    /// anybody's is part of it.
+    pub(super) fn family(&self) -> String {
+        const NAMES: [&str; 15] = [
+            "batches",
+            "composite",
+            "describe",
+            "failedResults",
+            "ingest",
+            "jobs",
+            "limits",
+            "password",
+            "query",
+            "results",
+            "sobjects",
+            "successfulResults",
+            "unprocessedrecords",
+            "User",
+            "UserLogin",
+        ];
+        let path = self.path.split('?').next().unwrap_or_default();
+        let named = |part: &str| if NAMES.contains(&part) { part.to_owned() } else { "{}".to_owned() };
+        path.split('/').map(named).collect::<Vec<_>>().join("/")
+    }
+
     /// The same, and what it is to change is told to the audit log if nobody can tell more.
     pub(in super::super) fn telling(self, effect: &Effect) -> Self {
         Self { effect: effect.encode(), ..self }
@@ -151,5 +176,24 @@ impl Call {
     /// Resets a password.
     pub(in super::super) fn reset_password(user: &str) -> Self {
         Self::new(Method::DELETE, format!("sobjects/User/{user}/password"), None, StatusCode::OK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_names_nobody() {
+        for (call, family) in [
+            (Call::get("query?q=SELECT+Id+FROM+User+WHERE+Username='joe@acme.example'"), "query"),
+            (Call::get("query/01gJOE-2000"), "query/{}"),
+            (Call::patch_user("005000000000001", Role::Perhaps, Map::new()), "sobjects/User/{}"),
+            (Call::set_password("005000000000001", "secret"), "sobjects/User/{}/password"),
+            (Call::end_memberships(&["00G000000000001".to_owned()]), "composite/sobjects"),
+            (Call::get("sobjects/Joe__c/describe"), "sobjects/{}/describe"),
+        ] {
+            assert_eq!(call.family(), family);
+        }
     }
 }

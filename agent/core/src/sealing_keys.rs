@@ -147,13 +147,23 @@ impl Rotation {
         self.not_before = now + self.again();
     }
 
+    /// The controller does not take an announcement now, and goes on with the keys it knows.
+    pub fn handle_refused(&mut self, now: Timestamp) {
+        if self.under_way.take_if(|(step, _)| *step == Step::Announce).is_some() {
+            self.announced = false;
+            self.not_before = now + self.again();
+        }
+    }
+
     fn again(&self) -> Duration {
         (self.terms.keep / 8).clamp(LEAST, AGAIN)
     }
 
     /// What is to be done now. `Make` and `Forget` end with one of the `handle_*`.
     pub fn poll(&mut self, now: Timestamp, wall: UnixMillis) -> Option<Step> {
-        self.under_way.take_if(|(step, since)| *step == Step::Announce && now >= *since + ANSWER);
+        if self.under_way.take_if(|(step, since)| *step == Step::Announce && now >= *since + ANSWER).is_some() {
+            self.announced = false;
+        }
         if !self.connected || self.under_way.is_some() || now < self.not_before {
             return None;
         }
@@ -165,9 +175,6 @@ impl Rotation {
             Step::Make
         } else if let Some(id) = self.outlived(now, wall) {
             Step::Forget(id)
-        } else if self.keys.first().is_some_and(|key| key.acknowledged.is_none()) {
-            // The answer did not come.
-            Step::Announce
         } else {
             return None;
         };
@@ -375,6 +382,24 @@ mod tests {
         assert_eq!(rotation.poll_timeout(now, wall), Some(now + ANSWER));
         assert_eq!(rotation.poll(now + ANSWER / 2, wall), None);
         assert_eq!(rotation.poll(now + ANSWER, wall), Some(Step::Announce));
+    }
+
+    /// Of a new key, and of one that is gone. Take the answer for one to nothing, and what was forgotten is never told.
+    #[test]
+    fn an_announcement_that_is_refused_is_made_again_later() {
+        for keys in [vec![key(2, 30, None), key(1, 0, Some(0))], vec![key(2, 30, Some(30))]] {
+            let mut rotation = Rotation::new(keys, Terms::default());
+            rotation.connected = true;
+            let (now, wall) = on_day(31);
+            assert_eq!(rotation.poll(now, wall), Some(Step::Announce));
+            rotation.handle_refused(now);
+            assert_eq!(rotation.poll(now, wall), None);
+            assert_eq!(rotation.poll_timeout(now, wall), Some(now + AGAIN));
+            assert_eq!(rotation.poll(now + AGAIN, wall), Some(Step::Announce));
+            rotation.handle_acknowledged(id(2), wall);
+            rotation.handle_refused(now + AGAIN);
+            assert_eq!(rotation.poll(now + AGAIN, wall), None, "what was answered is over");
+        }
     }
 
     #[test]

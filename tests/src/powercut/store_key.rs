@@ -26,7 +26,7 @@ const OLD: &str = "old.key";
 /// # Errors
 ///
 /// Why this machine cannot do it.
-pub fn rotation(binary: &Path, every: usize, without: Option<Guard>) -> Result<Tally, String> {
+pub fn store_key_rotation(binary: &Path, every: usize, without: Option<Guard>) -> Result<Tally, String> {
     let folder = tempfile::Builder::new().prefix("postern-rotation-").tempdir_in(room_for_disks()).map_err(text)?;
     let top = folder.path().canonicalize().map_err(text)?;
     let library = Library::build(&top)?;

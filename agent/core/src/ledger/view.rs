@@ -1,0 +1,83 @@
+//! The ledger as people see it.
+
+use std::collections::BTreeMap;
+
+use postern_protocol::code::Code;
+use postern_protocol::task::Lane;
+use postern_protocol::{SystemName, TaskId, TaskKind, Timestamp};
+
+use super::Ledger;
+use crate::write::TaskState;
+
+/// A task that is held and has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
+pub struct TaskView {
+    /// The task.
+    pub task: TaskId,
+    /// Its kind.
+    pub kind: Code<TaskKind>,
+    /// Its connected system.
+    pub system: SystemName,
+    /// The account it is about; empty if it is about none.
+    pub account: String,
+    /// Where it waits for its turn.
+    pub lane: Lane,
+    /// An attempt is running.
+    pub running: bool,
+    /// An effect of it may exist.
+    pub started: bool,
+    /// It came from this machine, and has no lease.
+    pub local: bool,
+    /// Its lease is known to be lost.
+    pub lost: bool,
+    /// When it is tried again, if it waits for that.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// What is owed to the controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxView {
+    /// Reports that are not acknowledged.
+    pub reports: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Since when the oldest of them waits; nothing: since before this process began, or there is none.
+    pub since: Option<Timestamp>,
+}
+
+impl Ledger {
+    /// The tasks held that have not ended: first those that run, then in the order in which they came.
+    pub fn views(&self) -> Vec<TaskView> {
+        let mut held: Vec<_> = self.tasks.values().filter(|held| !held.is_concluded()).collect();
+        held.sort_by_key(|held| (!held.running, held.arrival));
+        let view = |held: &super::Held| TaskView {
+            task: held.offer.task,
+            kind: held.offer.kind,
+            system: held.offer.system.clone(),
+            account: held.offer.target.to_string(),
+            lane: held.lane(),
+            running: held.running,
+            started: matches!(held.state, TaskState::Started { .. }),
+            local: held.origin.is_local(),
+            lost: held.fenced.is_some(),
+            retry_at: held.retry_at,
+        };
+        held.into_iter().map(view).collect()
+    }
+
+    /// How many attempts run on each connected system, and how many tasks wait for their turn in each lane.
+    pub fn queues(&self) -> BTreeMap<SystemName, (u32, BTreeMap<Lane, u32>)> {
+        let mut queues: BTreeMap<SystemName, (u32, BTreeMap<Lane, u32>)> = BTreeMap::new();
+        for held in self.tasks.values().filter(|held| !held.is_concluded()) {
+            let (running, waiting) = queues.entry(held.offer.system.clone()).or_default();
+            *if held.running { running } else { waiting.entry(held.lane()).or_default() } += 1;
+        }
+        queues
+    }
+
+    /// What is owed to the controller.
+    pub fn outbox(&self) -> OutboxView {
+        OutboxView { reports: self.outbox.len(), bytes: self.outbox.bytes(), since: self.outbox.since() }
+    }
+}

@@ -1,0 +1,43 @@
+//! The way to a collector of traces.
+
+use std::time::Duration;
+
+use postern_traces::Collector;
+use reqwest::header::CONTENT_TYPE;
+
+use crate::exit::{Chain, Exit, Failure};
+
+/// How long connecting may take, and an answer: less than an exporter waits.
+const CONNECT: Duration = Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(8);
+
+/// A client of one collector. Clones share its connections.
+#[derive(Clone)]
+pub struct Way {
+    http: reqwest::Client,
+    collector: Collector,
+}
+
+impl Way {
+    /// To this collector, over TLS with the roots of the system if it is not on this host.
+    pub fn to(collector: Collector) -> Result<Self, Failure> {
+        // Another part of the process may have set it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+        Ok(Self { http, collector })
+    }
+
+    /// Sends the body of a request.
+    pub async fn send(self, body: Vec<u8>) -> Result<(), String> {
+        let request = self.http.post(self.collector.url().clone()).header(CONTENT_TYPE, "application/json").body(body);
+        let answer = request.send().await.map_err(|error| Chain(&error).to_string())?;
+        let status = answer.status();
+        if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
+    }
+}

@@ -1,0 +1,147 @@
+//! Who is given what.
+
+use super::*;
+
+#[test]
+fn the_least_loaded_enabled_member_with_credit_that_serves_the_system_gets_the_task() {
+    let no_system = Holder { serves: Serves::new(), ..holder(10) };
+    let elsewhere = Holder { cluster: "other".parse().unwrap(), ..holder(10) };
+    for (unfit, why) in [
+        (Holder { enabled: false, ..holder(10) }, "disabled"),
+        (Holder { settled: false, ..holder(10) }, "inventory not settled"),
+        (Holder { stopping: true, ..holder(10) }, "about to stop"),
+        (holder(0), "no credit"),
+        (no_system, "does not serve the system"),
+        (elsewhere, "another cluster"),
+    ] {
+        let mut world = World::new();
+        world.queue.connect(ONE, unfit);
+        world.queue.submit(task(1), at(0));
+        assert_eq!(world.assign(0), None, "{why}");
+        world.queue.connect(TWO, holder(10));
+        assert!(world.assign(0).is_some(), "{why}");
+        assert_eq!(world.queue.load(TWO), 1, "{why}");
+    }
+}
+
+#[test]
+fn members_take_turns_and_credit_is_never_exceeded() {
+    let mut world = World::new();
+    world.queue.connect(ONE, holder(2));
+    world.queue.connect(TWO, holder(3));
+    for number in 1..=9 {
+        world.queue.submit(task(number), at(0));
+    }
+    assert!(world.assign(0).is_some() && world.assign(0).is_some());
+    assert_eq!((world.queue.load(ONE), world.queue.load(TWO)), (1, 1), "the one with less to do comes next");
+    while world.assign(0).is_some() {}
+    assert_eq!((world.queue.load(ONE), world.queue.load(TWO)), (2, 3));
+}
+
+#[test]
+fn larger_priority_goes_first_then_age() {
+    let mut world = World::new();
+    world.queue.submit(task(1), at(0));
+    world.queue.submit(task(2), at(0));
+    world.queue.submit(TaskRecord { priority: 200, ..task(3) }, at(0));
+    world.queue.connect(ONE, holder(10));
+    let order: Vec<TaskId> = std::iter::from_fn(|| world.assign(0)).map(|it| it.task).collect();
+    assert_eq!(order, [id(3), id(1), id(2)]);
+}
+
+/// Invariant 8: leave `busy` out of `best_member` and the second is given out at once.
+/// Look through all lanes at once, and the pile hides the disable; leave out the fourth turn, and the batch starves.
+#[test]
+fn a_pile_in_one_lane_hides_nothing_in_another_and_no_lane_starves() {
+    let mut world = World::new();
+    world.queue.config.max_unfinished = 1_000;
+    let batch = |n| TaskRecord {
+        kind: TaskKind::Export,
+        target: String::new(),
+        id: TaskId::from_random(n, [0; 10]),
+        ..task(1)
+    };
+    for n in 0..600 {
+        world.queue.submit(batch(n), at(0));
+    }
+    world.queue.connect(ONE, holder(100));
+    for number in 10..20 {
+        world.queue.submit(task(number), at(0));
+    }
+    let mut order = Vec::new();
+    for _ in 0..9 {
+        let assigned = world.assign(0).unwrap();
+        order.push(world.record_of(assigned.task).kind.is_batch());
+    }
+    assert_eq!(order, [false, false, false, true, false, false, false, true, false]);
+}
+
+#[test]
+fn systems_take_turns() {
+    let mut world = World::new();
+    let mut member = holder(100);
+    for system in ["a", "b", "c"] {
+        let kinds = TaskKind::ALL.iter().map(|kind| kind.code()).collect();
+        member.serves.insert(system.parse().unwrap(), kinds);
+    }
+    world.queue.connect(ONE, member);
+    for (number, system) in (1..).zip(["a", "a", "a", "b", "c"]) {
+        world.queue.submit(TaskRecord { system: system.parse().unwrap(), ..task(number) }, at(0));
+    }
+    let order: Vec<TaskId> = std::iter::from_fn(|| world.assign(0)).map(|it| it.task).collect();
+    assert_eq!(order, [id(1), id(4), id(5), id(2), id(3)]);
+}
+
+#[test]
+fn a_task_beyond_the_most_unfinished_is_refused() {
+    let mut world = World::new();
+    for number in 0..100 {
+        assert!(world.queue.submit(task(number), at(0)));
+    }
+    assert!(!world.queue.submit(task(200), at(0)));
+}
+
+/// Forget `rank` after any of these changes, and it fails.
+#[test]
+fn whoever_is_ready_stands_in_line_whatever_happened() {
+    let mut world = World::new();
+    let members: Vec<MemberId> = (1..=5).map(|number| MemberId::from_bytes([number; 16])).collect();
+    let mut number: u64 = 1;
+    let mut random = |below: u64| {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (number >> 33) % below
+    };
+    for step in 0..5_000 {
+        let member = members[usize::try_from(random(5)).unwrap()];
+        let lease = world.queue.held_by(member).first().map(|task| {
+            let epoch = world.queue.task(*task).unwrap().epoch;
+            LeaseRef { task: *task, epoch }
+        });
+        match (random(11), lease) {
+            (0, _) => world.queue.connect(member, holder(random(4))),
+            (1, _) => world.queue.connect(member, Holder { settled: false, ..holder(3) }),
+            (2, _) => world.queue.disconnect(member),
+            (3, _) => world.queue.set_enabled(member, random(2) == 0),
+            (4, _) => world.queue.set_credit(member, random(20)),
+            (5, _) => world.queue.settle(member, &Held::new(), Memory::Same, at(step)),
+            (6, _) if random(20) == 0 => world.queue.set_stopping(member),
+            (7, Some(lease)) => {
+                world.queue.report(member, reported(lease, Outcome::Succeeded, Certainty::Certain), at(step));
+            }
+            (8, _) => world.queue.take_away(member, at(step)),
+            (9, _) => world.queue.tick(at(step * 100)),
+            _ => {
+                world.queue.submit(task(u8::try_from(step % 250).unwrap()), at(step));
+                world.assign(step);
+            }
+        }
+        let standing = |queue: &Queue, (member, it): (MemberId, &Holder)| {
+            it.is_ready().then(|| (queue.load(member), it.last_turn, member))
+        };
+        let mut ready: Vec<_> = world.queue.holders().filter_map(|it| standing(&world.queue, it)).collect();
+        ready.sort_unstable();
+        let ready: Vec<MemberId> = ready.into_iter().map(|(_, _, member)| member).collect();
+        let in_line: Vec<MemberId> = world.queue.ready.of(&"sf".parse().unwrap(), &"acme".parse().unwrap()).collect();
+        assert_eq!(in_line, ready, "step {step}");
+    }
+}

@@ -1,0 +1,108 @@
+//! How a task ends that nobody did: refused, late, cancelled.
+
+use super::*;
+
+#[test]
+fn a_rejection_means_what_its_reason_says() {
+    for (reason, retry, outcome) in [
+        (Rejection::Expired, 0, Some(Outcome::Expired)),
+        (Rejection::Invalid, 0, Some(Outcome::Failed)),
+        (Rejection::Unsupported, 0, Some(Outcome::Failed)),
+        (Rejection::NeedsReseal, 0, Some(Outcome::Failed)),
+        (Rejection::Policy, 0, Some(Outcome::Failed)),
+        (Rejection::BadSignature, 0, Some(Outcome::Failed)),
+        (Rejection::Overloaded, 1_000, None),
+        (Rejection::Draining, 1_000, None),
+        (Rejection::StoreFault, 0, None),
+        (Rejection::Fenced, 0, None),
+    ] {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+        world.queue.reject(ONE, lease, no(reason, retry), at(0));
+        assert_eq!(world.outcome(1), outcome, "{reason}");
+        if outcome.is_none() {
+            assert_eq!(world.assign(499), None, "{reason}: not at once");
+        }
+    }
+}
+
+#[test]
+fn a_member_that_cannot_is_left_out_and_another_gets_the_task() {
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+    world.queue.connect(TWO, holder(10));
+    world.queue.reject(ONE, lease, no(Rejection::Unsupported, 0), at(0));
+    let second = world.assign(1).unwrap();
+    assert_eq!((world.queue.load(TWO), second.epoch), (1, Epoch(2)));
+    world.queue.reject(TWO, second, no(Rejection::Overloaded, 2_000), at(1));
+    assert_eq!(world.assign(2_000), None);
+    assert!(world.assign(2_001).is_some());
+}
+
+#[test]
+fn what_may_have_been_begun_never_ends_as_if_nothing_had_happened() {
+    for reason in [Rejection::Expired, Rejection::Invalid, Rejection::NeedsReseal] {
+        let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
+        world.queue.tick(at(TTL));
+        world.queue.tick(at(TTL + SETTLE));
+        let again = world.assign(TTL + SETTLE).unwrap();
+        world.queue.reject(ONE, again, no(reason, 0), at(0));
+        assert_eq!(world.outcome(1), Some(Outcome::Unknown), "{reason}");
+    }
+}
+
+/// A restarted holder has forgotten the deadline. Leave it out of `renew` and the task runs late.
+#[test]
+fn a_deadline_that_passed_ends_the_lease_of_what_has_not_begun() {
+    let mut world = World::new();
+    world.queue.connect(ONE, holder(10));
+    let deadline = Some(UnixMillis(at(0).wall.0 + 500));
+    world.queue.submit(TaskRecord { deadline, ..task(1) }, at(0));
+    let lease = world.assign(0).unwrap();
+    assert_eq!(world.queue.renew(ONE, lease, at(400).now), LeaseVerdict::Kept);
+    assert_eq!(world.queue.renew(ONE, lease, at(500).now), LeaseVerdict::Cancelled);
+
+    let report = reported(lease, Outcome::Cancelled, Certainty::Certain);
+    assert_eq!(world.queue.report(ONE, report, at(600)), Verdict::Finished);
+    assert_eq!(world.outcome(1), Some(Outcome::Expired), "nobody has cancelled it");
+}
+
+#[test]
+fn a_deadline_ends_what_nobody_has_and_leaves_the_rest_to_its_holder() {
+    let mut world = World::new();
+    let deadline = Some(UnixMillis(at(0).wall.0 + 500));
+    world.queue.submit(TaskRecord { deadline, ..task(1) }, at(0));
+    world.queue.submit(TaskRecord { deadline, ..task(2) }, at(0));
+    world.queue.connect(ONE, holder(1));
+    let assigned = world.queue.poll_assign(at(100).now).unwrap();
+    assert_eq!((assigned.task, assigned.deadline_ms), (id(1), 400));
+    world.queue.tick(at(499));
+    assert_eq!(world.state(2), "queued");
+    world.queue.tick(at(500));
+    assert_eq!((world.state(1), world.outcome(2)), ("leased", Some(Outcome::Expired)));
+    assert_eq!(world.record(2).finish.unwrap().changed, Changed::No);
+}
+
+#[test]
+fn cancelling_depends_on_how_far_the_task_is() {
+    let mut world = World::new();
+    world.queue.submit(task(1), at(0));
+    assert_eq!(world.queue.cancel(id(1), at(1)), Cancelled::AtOnce);
+    assert_eq!(world.outcome(1), Some(Outcome::Cancelled));
+    assert_eq!(world.queue.cancel(id(1), at(1)), Cancelled::TooLate);
+
+    for (state, verdict) in
+        [("leased", LeaseVerdict::Cancelled), ("accepted", LeaseVerdict::Cancelled), ("started", LeaseVerdict::Kept)]
+    {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, state);
+        assert_eq!(world.queue.cancel(id(1), at(1)), Cancelled::Ask(ONE), "{state}");
+        assert!(world.record(1).cancel_requested);
+        assert_eq!(world.queue.renew(ONE, lease, at(1).now), verdict, "{state}");
+    }
+
+    let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
+    world.queue.tick(at(TTL));
+    world.queue.tick(at(TTL + SETTLE));
+    let now = at(TTL + SETTLE);
+    assert_eq!(world.queue.cancel(id(1), now), Cancelled::Later, "somebody may have begun it");
+    let lease = world.assign(TTL + SETTLE).unwrap();
+    assert_eq!(world.queue.renew(ONE, lease, now.now), LeaseVerdict::Kept, "its next holder has to look");
+}

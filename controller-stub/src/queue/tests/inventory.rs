@@ -1,0 +1,58 @@
+//! What a member says that it holds.
+
+use super::*;
+
+/// Leave a doubt as it is when a store was lost, and the next inventory, of a store that is the same as the last,
+/// makes certain that nothing happened.
+#[test]
+fn f19_what_a_lost_store_may_have_begun_stays_in_doubt_over_the_next_inventory() {
+    let (mut world, _) = World::holding(TaskKind::ExpirePassword, "accepted");
+    world.queue.tick(at(TTL));
+    assert_eq!(world.state(1), "in_doubt");
+    world.queue.settle(ONE, &Held::new(), Memory::Lost, at(TTL + 1));
+    world.queue.settle(ONE, &Held::new(), Memory::Same, at(TTL + 2));
+    assert_eq!(world.state(1), "in_doubt");
+    world.queue.tick(at(TTL + SETTLE));
+    assert_eq!(world.outcome(1), Some(Outcome::Unknown));
+}
+
+#[test]
+fn an_inventory_settles_every_task_the_member_is_believed_to_hold() {
+    use HeldState::{Journaled, Reported as IsReported, Started};
+    use Memory::{Lost, Same};
+    // believed, what the member says (epochs back, state), its memory, then state and reconcile
+    let table = [
+        ("leased", Some((0, Journaled)), Same, "accepted", false),
+        ("leased", Some((0, Started)), Same, "started", false),
+        ("leased", Some((0, IsReported)), Same, "started", false),
+        ("accepted", Some((0, Journaled)), Same, "accepted", false),
+        ("started", Some((0, Journaled)), Same, "queued", true),
+        ("leased", None, Same, "queued", false),
+        ("accepted", None, Same, "queued", false),
+        ("started", None, Same, "in_doubt", false),
+        ("leased", None, Lost, "in_doubt", false),
+        ("accepted", None, Lost, "in_doubt", false),
+        ("started", None, Lost, "in_doubt", false),
+        ("leased", Some((1, Journaled)), Same, "queued", false),
+        ("leased", Some((1, Started)), Same, "queued", true),
+        ("leased", Some((1, IsReported)), Same, "queued", true),
+    ];
+    for (believed, says, memory, state, reconcile) in table {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, believed);
+        let held: Held =
+            says.into_iter().map(|(back, state)| (lease.task, (Epoch(lease.epoch.0 - back), state))).collect();
+        world.queue.settle(ONE, &held, memory, at(1));
+        assert_eq!((world.state(1), world.record(1).reconcile), (state, reconcile), "{believed} {says:?} {memory:?}");
+    }
+}
+
+#[test]
+fn an_inventory_revives_a_doubt_that_nobody_acted_on() {
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
+    world.queue.tick(at(TTL));
+    assert_eq!(world.state(1), "in_doubt");
+    world.queue.settle(ONE, &Held::from([(lease.task, (lease.epoch, HeldState::Journaled))]), Memory::Same, at(TTL));
+    assert_eq!(world.state(1), "accepted");
+    world.queue.tick(at(2 * TTL - 1));
+    assert_eq!(world.state(1), "accepted", "with a whole new lease");
+}

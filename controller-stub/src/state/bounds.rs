@@ -1,0 +1,183 @@
+//! What there may be most of: whatever is one too many is refused, and the refusal says how many there may be and what to do.
+
+use postern_protocol::enrollment::EnrollmentToken;
+use postern_protocol::message::v1::{Mode, StreamRef};
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{Epoch, StreamId, TaskId, TaskKind, TaskRequest};
+use serde_json::json;
+
+use super::origin::Origin;
+use super::record::{Association, MemberRecord, TaskRecord};
+use super::submit::Submission;
+use super::systems::{NewSystem, SystemChanges};
+use super::*;
+use crate::access::Role;
+use crate::clock;
+
+/// A state with cluster `acme`.
+struct Full {
+    state: State,
+    at: Moment,
+    _folder: tempfile::TempDir,
+}
+
+impl Full {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let at = clock::moment();
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
+        state.create_cluster("acme".parse().unwrap(), at).unwrap();
+        Self { state, at, _folder: folder }
+    }
+
+    fn add_system(&mut self, number: usize) -> Result<(), Refusal> {
+        let new = NewSystem {
+            name: format!("sf{number}").parse().unwrap(),
+            connector: "salesforce".to_owned(),
+            association: Association::Server,
+            changes: SystemChanges::default(),
+        };
+        self.state.add_system(new, self.at).map(drop)
+    }
+
+    fn add_payload(&mut self, number: u128) -> Result<(), Refusal> {
+        let id = StreamId::from_bytes(number.to_be_bytes());
+        self.state.add_input(StreamRef { id, length: 1, sha256: [0; 32] }, self.at).map(drop)
+    }
+
+    fn submit(&mut self) -> Result<TaskId, Refusal> {
+        let submission = Submission {
+            trace: None,
+            id: self.task_id(u32::MAX),
+            system: "sf0".parse().unwrap(),
+            request: TaskRequest::from_json(TaskKind::EnableUser, json!({ "account": "joe" })).unwrap(),
+            sealed: Vec::new(),
+            streams: Vec::new(),
+            requester: None,
+            signature: None,
+            origin: Origin::default(),
+            mode: Mode::Async,
+            priority: 100,
+            deadline: None,
+        };
+        self.state.submit(submission, self.at)
+    }
+
+    fn task_id(&self, number: u32) -> TaskId {
+        let mut random = [0; 10];
+        random[6..].copy_from_slice(&number.to_be_bytes());
+        TaskId::from_random(self.at.wall.0, random)
+    }
+
+    fn queue(&mut self, number: u32) -> TaskId {
+        let id = self.task_id(number);
+        let (cluster, system) = ("acme".parse().unwrap(), "sf0".parse().unwrap());
+        let task = TaskRecord::queued(id, cluster, system, TaskKind::EnableUser, number.to_string());
+        assert!(self.state.queue.submit(task, self.at));
+        id
+    }
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, Refusal>, words: &[&str]) {
+    let refusal = result.unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Overloaded, "{refusal}");
+    assert!(words.iter().all(|it| refusal.message.contains(it)), "{words:?}: {refusal}");
+}
+
+#[test]
+fn a_controller_has_at_most_a_thousand_clusters_and_as_many_tokens_of_each_kind() {
+    let Full { mut state, at, _folder } = Full::new();
+    for number in 1..1_000 {
+        state.create_cluster(format!("c{number}").parse().unwrap(), at).unwrap();
+    }
+    refused(state.create_cluster("more".parse().unwrap(), at), &["1000 clusters", "one of those there are"]);
+    assert!(state.create_cluster("acme".parse().unwrap(), at).is_ok(), "it is there");
+
+    for _ in 0..1_000 {
+        state.create_token("acme".parse().unwrap(), at).unwrap();
+    }
+    refused(state.create_token("acme".parse().unwrap(), at).map(drop), &["1000 tokens", "quarter of an hour"]);
+    let later = Moment { wall: UnixMillis(at.wall.0 + 3 * 24 * 60 * 60 * 1000), ..at };
+    state.tick(later);
+    assert!(state.create_token("acme".parse().unwrap(), later).is_ok(), "those are forgotten");
+
+    for number in 0..1_000 {
+        state.create_api_token(format!("t{number}").parse().unwrap(), Role::Viewer, None, at).unwrap();
+    }
+    refused(state.create_api_token("more".parse().unwrap(), Role::Viewer, None, at).map(drop), &["1000", "revoke"]);
+}
+
+#[test]
+fn a_controller_has_at_most_ten_thousand_connected_systems() {
+    let mut full = Full::new();
+    (0..10_000).for_each(|number| full.add_system(number).unwrap());
+    refused(full.add_system(10_000), &["10000 connected systems", "system remove"]);
+    full.state.remove_system(&"sf7".parse().unwrap()).unwrap();
+    full.add_system(10_000).unwrap();
+}
+
+#[test]
+fn a_controller_has_at_most_ten_thousand_members() {
+    let Full { mut state, at, _folder } = Full::new();
+    let token: EnrollmentToken =
+        state.create_token("acme".parse().unwrap(), at).unwrap().text.expose().parse().unwrap();
+    for number in 0..10_000_u128 {
+        let id = MemberId::from_bytes(number.to_be_bytes());
+        let record = MemberRecord {
+            id,
+            cluster: "acme".parse().unwrap(),
+            host: String::new(),
+            agent_version: String::new(),
+            state: postern_protocol::message::v1::MembershipState::Enabled,
+            epoch: Epoch(1),
+            hard: false,
+            disable_when_drained: false,
+            alarm: None,
+            sealing_keys: Vec::new(),
+            certificate: String::new(),
+            serial: String::new(),
+            certificate_expires: at.wall,
+            root: crate::ca::RootNo::FIRST,
+            trusts: Vec::new(),
+            acked_bundle: 0,
+            next: None,
+            enrolled: at.wall,
+            seen: None,
+        };
+        state.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None, trouble: None });
+    }
+    let no = lab::refused(&mut state, &token);
+    assert_eq!(no.reason.to_string(), "overloaded");
+    assert!(no.message.contains("10000 members") && no.message.contains("member remove"), "{}", no.message);
+    state.members.pop_first();
+    assert_eq!(lab::refused(&mut state, &token).reason.to_string(), "invalid_request", "its request is looked at now");
+}
+
+#[test]
+fn a_controller_keeps_at_most_a_hundred_thousand_payloads() {
+    let mut full = Full::new();
+    (0..100_000).for_each(|number| full.add_payload(number).unwrap());
+    refused(full.add_payload(100_000), &["100000 payloads", "--keep-finished-days"]);
+    let later = Moment { wall: UnixMillis(full.at.wall.0 + 25 * 60 * 60 * 1000), ..full.at };
+    full.state.tick(later);
+    full.add_payload(100_000).unwrap();
+}
+
+/// Count those who left, and a program that gives up and asks again shuts everybody out.
+#[test]
+fn a_controller_has_at_most_a_hundred_thousand_unfinished_tasks_and_ten_thousand_who_wait_for_some() {
+    let mut full = Full::new();
+    full.add_system(0).unwrap();
+    // Whom a system is given to has to be connected.
+    let system = full.state.systems.values_mut().next().unwrap();
+    system.association = Association::Cluster("acme".parse().unwrap());
+    let tasks: Vec<TaskId> = (0..100_000).map(|number| full.queue(number)).collect();
+    refused(full.submit(), &["100000 tasks", "cancel"]);
+    let mut waiting: Vec<_> = tasks[..10_000].iter().map(|task| full.state.wait(*task).unwrap()).collect();
+    refused(full.state.wait(tasks[10_000]).map(drop), &["10000 requests"]);
+    waiting.pop();
+    assert!(full.state.wait(tasks[10_000]).is_ok());
+    full.state.cancel_task(tasks[0], full.at).unwrap();
+    full.submit().unwrap();
+}

@@ -1,0 +1,298 @@
+//! What members say of themselves and of the connected systems they serve, as operators see it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use postern_protocol::message::v1::{Condition, Connection, Hello, LogLevelVerdict, MembershipState, SystemCondition};
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{ClusterName, MemberId, SystemName};
+use serde::{Deserialize, Serialize};
+
+use super::enroll::printable;
+use super::members::MemberView;
+use super::record::{Association, SystemRecord, TaskState};
+use super::{Member, State};
+use crate::clock::Moment;
+
+/// What fits one screen.
+const MAX_ATTENTION: usize = 20;
+
+/// A connected system that a live member serves.
+pub(super) struct Served {
+    connector: String,
+    connection: Connection,
+    condition: Option<SystemCondition>,
+    /// What became of the log level that was last wanted.
+    pub(super) verdict: Option<LogLevelVerdict>,
+}
+
+/// What a live member last said of itself.
+pub(super) struct Said {
+    at: Moment,
+    condition: Condition,
+}
+
+/// What a Hello says of connected systems.
+pub(super) fn served(hello: &Hello) -> BTreeMap<SystemName, Served> {
+    let served = |it: &postern_protocol::message::v1::ServedSystem| Served {
+        connector: printable(&it.connector),
+        connection: it.connection.clone(),
+        condition: None,
+        verdict: None,
+    };
+    hello.systems.iter().map(|it| (it.name.clone(), served(it))).collect()
+}
+
+/// What a member owes, as it last said.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct OutboxView {
+    /// Reports that are not acknowledged.
+    pub reports: u32,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many milliseconds the oldest of them had waited, at least.
+    pub oldest_ms: u64,
+    /// When it said so, in milliseconds since 1970.
+    pub at: u64,
+}
+
+/// A connected system that a member serves, as it says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServedView {
+    /// Its name.
+    pub name: SystemName,
+    /// The connector.
+    pub connector: String,
+    /// How the member reaches it.
+    #[serde(flatten)]
+    pub connection: ConnectionView,
+    /// How it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<SystemNowView>,
+    /// What became of the log level that was last wanted, if the member said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_level_verdict: Option<LogLevelVerdict>,
+}
+
+/// How a member reaches a connected system: its configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionView {
+    /// The host it signs in at.
+    pub domain: String,
+    /// How.
+    pub login_method: String,
+    /// Only encrypted connections are made.
+    pub secure_connection: bool,
+    /// Answers may come compressed.
+    pub http_compression: bool,
+    /// How many seconds a connection may take to be made; zero: none of its own.
+    pub connection_timeout_secs: u32,
+    /// What is logged of it.
+    pub log_level: String,
+}
+
+/// How a member is with a connected system, as it last said.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SystemNowView {
+    /// Attempts that run.
+    pub running: u32,
+    /// Tasks that wait, by lane.
+    pub waiting: BTreeMap<String, u32>,
+    /// Whether it may sign in.
+    pub sign_in: String,
+    /// What is logged now.
+    pub log_level: String,
+    /// Until when that is another than the configured level, in milliseconds since 1970.
+    pub log_level_until: Option<u64>,
+}
+
+/// A member that serves a connected system.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServingView {
+    /// The member.
+    pub member: MemberId,
+    /// Its host's name, as it says.
+    pub host: String,
+    /// What it may do.
+    pub state: MembershipState,
+    /// How it serves the system.
+    #[serde(flatten)]
+    pub served: ServedView,
+}
+
+/// Tasks of one cluster and connected system that are not finished, by state.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueueView {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The connected system.
+    pub system: SystemName,
+    /// How many, by state.
+    pub tasks: BTreeMap<String, usize>,
+    /// When the oldest of them was submitted, in milliseconds since 1970.
+    pub oldest: u64,
+    /// How many members are there for them now.
+    pub members: usize,
+}
+
+/// A member that somebody should look at.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AttentionView {
+    /// The member.
+    pub member: MemberId,
+    /// Its host's name, as it says.
+    pub host: String,
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// Why.
+    pub why: String,
+}
+
+/// The members that somebody should look at.
+pub fn attention(members: &[MemberView]) -> Vec<AttentionView> {
+    let why = |it: &MemberView| {
+        let blocked = it.served.iter().find(|it| it.now.as_ref().is_some_and(|now| now.sign_in == "blocked"));
+        match it.state {
+            _ if it.alarm.is_some() => it.alarm.clone(),
+            MembershipState::Pending => Some("waits for approval".to_owned()),
+            MembershipState::Enabled | MembershipState::Draining if !it.connected => {
+                Some("is not connected".to_owned())
+            }
+            MembershipState::Enabled | MembershipState::Draining => {
+                blocked.map(|it| format!("does not sign in to {} any more", it.name))
+            }
+            MembershipState::Disabled | MembershipState::Revoked => None,
+        }
+    };
+    let view = |it: &MemberView| {
+        let (host, cluster) = (it.host.clone(), it.cluster.clone());
+        why(it).map(|why| AttentionView { member: it.id, host, cluster, why })
+    };
+    members.iter().filter_map(view).take(MAX_ATTENTION).collect()
+}
+
+impl From<&Connection> for ConnectionView {
+    fn from(it: &Connection) -> Self {
+        Self {
+            domain: printable(&it.domain),
+            login_method: printable(&it.login_method),
+            secure_connection: it.secure,
+            http_compression: it.compression,
+            connection_timeout_secs: it.connect_timeout_secs,
+            log_level: it.log_level.to_string(),
+        }
+    }
+}
+
+impl ConnectionView {
+    /// The fields in which another differs.
+    fn differing(&self, other: &Self) -> impl Iterator<Item = &'static str> {
+        let fields = [
+            ("domain", self.domain == other.domain),
+            ("login_method", self.login_method == other.login_method),
+            ("secure_connection", self.secure_connection == other.secure_connection),
+            ("http_compression", self.http_compression == other.http_compression),
+            ("connection_timeout_secs", self.connection_timeout_secs == other.connection_timeout_secs),
+            ("log_level", self.log_level == other.log_level),
+        ];
+        fields.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name)
+    }
+}
+
+/// The fields in which the members of a system differ.
+pub fn differing(members: &[ServingView]) -> Vec<String> {
+    let Some((first, rest)) = members.split_first() else { return Vec::new() };
+    let fields: BTreeSet<&str> =
+        rest.iter().flat_map(|it| first.served.connection.differing(&it.served.connection)).collect();
+    fields.into_iter().map(str::to_owned).collect()
+}
+
+impl State {
+    /// A member says how it is.
+    pub(super) fn condition(&mut self, id: MemberId, condition: Condition, at: Moment) {
+        let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) else { return };
+        for it in &condition.systems {
+            if let Some(served) = live.served.get_mut(&it.name) {
+                served.condition = Some(it.clone());
+            }
+        }
+        live.said = Some(Said { at, condition });
+    }
+
+    /// The members that serve a connected system now.
+    pub fn serving(&self, system: &SystemRecord) -> Vec<ServingView> {
+        let Association::Cluster(cluster) = &system.association else { return Vec::new() };
+        let members = self.members.values().filter(|it| it.record.cluster == *cluster);
+        let serving = |member: &Member| {
+            let served = member.served(&system.name)?;
+            let record = &member.record;
+            Some(ServingView { member: record.id, host: record.host.clone(), state: record.state, served })
+        };
+        members.filter_map(serving).collect()
+    }
+
+    /// What is not finished, by cluster and connected system.
+    pub fn queues(&self) -> Vec<QueueView> {
+        let mut queues: BTreeMap<(ClusterName, SystemName), (BTreeMap<String, usize>, u64)> = BTreeMap::new();
+        for task in self.queue.tasks().filter(|it| !matches!(it.state, TaskState::Finished)) {
+            let key = (task.cluster.clone(), task.system.clone());
+            let (states, oldest) = queues.entry(key).or_insert_with(|| (BTreeMap::new(), u64::MAX));
+            *states.entry(task.state.name().to_owned()).or_default() += 1;
+            *oldest = task.submitted.0.min(*oldest);
+        }
+        let view =
+            |((cluster, system), (tasks, oldest)): ((ClusterName, SystemName), (BTreeMap<String, usize>, u64))| {
+                let is_there = |it: &&Member| {
+                    it.record.cluster == cluster
+                        && it.record.state == MembershipState::Enabled
+                        && it.served(&system).is_some()
+                };
+                let members = self.members.values().filter(is_there).count();
+                QueueView { cluster, system, tasks, oldest, members }
+            };
+        queues.into_iter().map(view).collect()
+    }
+}
+
+impl Member {
+    /// Every connected system it serves in its session.
+    pub(super) fn all_served(&self) -> Vec<ServedView> {
+        let live = self.live.iter().filter(|it| it.established);
+        live.flat_map(|live| live.served.keys()).filter_map(|name| self.served(name)).collect()
+    }
+
+    fn served(&self, system: &SystemName) -> Option<ServedView> {
+        let live = self.live.as_ref().filter(|it| it.established)?;
+        let it = live.served.get(system)?;
+        let at = live.said.as_ref().map(|said| said.at.wall);
+        Some(ServedView {
+            name: system.clone(),
+            connector: it.connector.clone(),
+            connection: (&it.connection).into(),
+            now: it.condition.as_ref().zip(at).map(|(condition, at)| now(condition, at)),
+            log_level_verdict: it.verdict,
+        })
+    }
+
+    /// What it owes, as it last said.
+    pub(super) fn outbox(&self) -> Option<OutboxView> {
+        let Said { at, condition } = self.live.as_ref()?.said.as_ref()?;
+        Some(OutboxView {
+            reports: condition.reports,
+            bytes: condition.report_bytes,
+            oldest_ms: condition.oldest_report_ms,
+            at: at.wall.0,
+        })
+    }
+}
+
+fn now(it: &SystemCondition, at: UnixMillis) -> SystemNowView {
+    let lanes = [("interactive", it.interactive), ("provisioning", it.provisioning), ("batch", it.batch)];
+    let left = Some(it.log_level_left_ms).filter(|left| *left > 0);
+    SystemNowView {
+        running: it.running,
+        waiting: lanes.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+        sign_in: it.sign_in.to_string(),
+        log_level: it.log_level.to_string(),
+        log_level_until: left.map(|left| at.0.saturating_add(left)),
+    }
+}

@@ -1,0 +1,54 @@
+//! What deserializers say is wrong, in words for people: they name the types that a program reads into.
+
+/// The sentence of a deserializer, where an object of the notation is called `object`.
+pub fn plain(message: &str, object: &str) -> String {
+    let Some((before, expected)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    let (word, after) = expected.split_once(' ').unwrap_or((expected, ""));
+    let (said, left) = match word {
+        "struct" | "map" => (object, after),
+        "sequence" | "tuple" => ("a list", after),
+        "enum" => ("one word", after),
+        "usize" | "u64" | "u32" | "u16" | "u8" | "i64" | "i32" => ("a whole number", ""),
+        "path" => ("a path", ""),
+        "a" if after.starts_with("sequence") => ("a list", ""),
+        "a" if after.starts_with("map") => (object, ""),
+        _ => return message.to_owned(),
+    };
+    // The name of a type follows some of these, and the place all of them.
+    let named = if left.is_empty() { expected } else { left };
+    let place = named.find(" at line ").and_then(|at| named.get(at..)).unwrap_or_default();
+    format!("{before}expected {said}{place}")
+}
+
+/// What is wrong with a JSON text.
+pub fn json(error: &serde_json::Error) -> String {
+    plain(&error.to_string(), "an object")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_type_of_a_program_is_named() {
+        for (said, words) in [
+            (
+                "integer `3`, expected struct Submission at line 1 column 3",
+                "integer `3`, expected an object at line 1 column 3",
+            ),
+            ("integer `3`, expected struct Table", "integer `3`, expected an object"),
+            ("integer `3`, expected a sequence", "integer `3`, expected a list"),
+            (
+                "string \"expected u8\", expected u64 at line 2 column 1",
+                "string \"expected u8\", expected a whole number at line 2 column 1",
+            ),
+            ("integer `3`, expected path string", "integer `3`, expected a path"),
+            ("integer `3`, expected enum Kind at line 1 column 9", "integer `3`, expected one word at line 1 column 9"),
+            ("unknown field `x`, expected one of `a`, `b`", "unknown field `x`, expected one of `a`, `b`"),
+            ("integer `3`, expected a string", "integer `3`, expected a string"),
+            ("EOF while parsing an object at line 2 column 0", "EOF while parsing an object at line 2 column 0"),
+        ] {
+            assert_eq!(plain(said, "an object"), words);
+        }
+    }
+}
