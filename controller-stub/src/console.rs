@@ -18,6 +18,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use serde::Deserialize;
 
 use crate::api::{Address, Api, Fields, Problem};
 
@@ -56,6 +57,12 @@ fn asset(name: &str) -> Response {
     }
 }
 
+/// What somebody signs in with.
+#[derive(Deserialize)]
+struct SignIn {
+    token: String,
+}
+
 /// Opens a session for whoever has a token that is good. The token itself is kept nowhere.
 async fn sign_in(
     State(api): State<Api>,
@@ -65,7 +72,7 @@ async fn sign_in(
 ) -> Result<Response, Problem> {
     let origin = origin(&headers)?;
     let mut fields = Fields::parse(&body)?;
-    let token: String = fields.required("token")?;
+    let SignIn { token } = fields.take()?;
     fields.finish()?;
     let key = api.gate().open_session(&token, origin, from)?;
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie::set(&key, origin))]).into_response())

@@ -66,7 +66,7 @@ impl Fields {
     }
 
     /// Takes the fields that a struct has, and leaves the others.
-    pub(super) fn take<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+    pub(crate) fn take<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         T::deserialize(Reader(self)).map_err(|wrong| match wrong.field {
             Some(field) => Problem::field(field, wrong.detail),
             None => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, wrong.detail),
@@ -74,7 +74,7 @@ impl Fields {
     }
 
     /// A field that has to be there.
-    pub(crate) fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, Problem> {
+    pub(super) fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, Problem> {
         self.optional(name)?.ok_or_else(|| Problem::field(name, format!("`{name}` is missing")))
     }
 
