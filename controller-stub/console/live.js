@@ -1,5 +1,7 @@
 // What happens at the controller, as it happens.
 
+import { say } from "./dom.js";
+
 const EVENTS = ["task", "progress", "member", "cluster", "system", "reset"];
 /** How long to wait before asking again where the browser has given up, and how long a burst of events may last. */
 const AGAIN = 5_000;
@@ -70,7 +72,8 @@ export function soon(act) {
   return () => {
     timer ??= setTimeout(() => {
       timer = undefined;
-      act();
+      // That a session has ended is told elsewhere, by the page that asks to sign in.
+      act().catch((problem) => problem.status !== 401 && say(problem.message));
     }, BURST);
   };
 }
