@@ -292,11 +292,7 @@ mod tests {
             (collections(32), collections(33), "there can be 32 collections at most"),
             ("concurrency = 32\n".to_owned(), "concurrency = 33\n".to_owned(), "between 1 and 32"),
             (list("deny", "\"a*\"", 256), list("deny", "\"a*\"", 257), "`deny`: there can be 256 patterns at most"),
-            (
-                list("quiet_hours", window, 32),
-                list("quiet_hours", window, 33),
-                "`quiet_hours`: there can be 32 at most",
-            ),
+            (list(hours, window, 32), list(hours, window, 33), "`quiet_hours`: there can be 32 at most"),
             (list("accepted_signers", &key, 64), list("accepted_signers", &key, 65), "there can be 64 at most"),
         ] {
             let told = parse(&format!("{system}{most}")).map(drop);
