@@ -17,8 +17,9 @@ use crate::audit::{self, Scribe};
 use crate::clock;
 use crate::collection::{self, Collector, Remembered, Status};
 use crate::config::{Config, ConfigError};
-use crate::connector;
+use crate::connector::{self, Connector};
 use crate::dispatcher::{Dispatcher, Loop};
+use crate::doctor::desk::Desk;
 use crate::executor::{Executor, Served, Who};
 use crate::exit::Exit;
 use crate::health::{self, Vitals};
@@ -128,6 +129,7 @@ pub struct App {
     /// The same, with what is known of each.
     kept_keys: Vec<KeptKey>,
     collections: Vec<Remembered>,
+    connectors: BTreeMap<SystemName, Arc<dyn Connector>>,
     executor: Executor,
     streams: Streams,
     cancel: CancellationToken,
@@ -164,6 +166,7 @@ impl App {
         }
         let restored = store.restore()?;
         let systems = serve(config, &store)?;
+        let connectors = systems.iter().map(|(name, served)| (name.clone(), Arc::clone(&served.connector))).collect();
         let limits = Limits::for_systems(
             config.systems.iter().map(|system| (system.name.clone(), system.concurrency)).collect(),
         );
@@ -207,6 +210,7 @@ impl App {
             keys,
             kept_keys,
             collections,
+            connectors,
             executor,
             streams,
             cancel,
@@ -227,6 +231,17 @@ impl App {
     /// Where the audit log tells about itself.
     pub fn audit(&self) -> watch::Receiver<audit::Status> {
         self.audit.clone()
+    }
+
+    /// What this agent finds out about itself when it is asked what is wrong.
+    pub fn doctor(&self, config: &Config) -> Desk {
+        let file = config.file();
+        Desk {
+            config: file.canonicalize().unwrap_or_else(|_| file.to_owned()),
+            store: self.store.clone(),
+            audit: self.audit(),
+            connectors: self.connectors.clone(),
+        }
     }
 
     /// Starts the collections, and says where each tells about itself.
@@ -328,7 +343,7 @@ impl App {
         if !self.attempts.stop(PART).await {
             tracing::warn!("attempts were still running; they are resumed at the next start");
         }
-        drop((self.dispatcher, self.streams, self.executor));
+        drop((self.dispatcher, self.streams, self.executor, self.connectors));
         self.core.stop(PART).await;
         if !self.scribe.stop(PART).await {
             tracing::warn!("the audit log was still being written; it is gone on with at the next start");
@@ -354,19 +369,8 @@ fn serve(config: &Config, store: &Store) -> Result<BTreeMap<SystemName, Served>,
 
 /// The proxy of the configuration, with its password read.
 pub fn proxy_route(config: &Config) -> Result<Option<ProxyRoute>, ConfigError> {
-    let Some(proxy) = &config.controller.proxy else { return Ok(None) };
-    let credentials = match (&proxy.username, &proxy.password) {
-        (Some(name), Some(password)) => {
-            let password = password.read().map_err(|error| config.controller.unreadable("proxy", error))?;
-            Some((name.clone(), password))
-        }
-        _ => None,
-    };
-    Ok(Some(ProxyRoute {
-        host: proxy.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
-        port: proxy.url.port_or_known_default().unwrap_or(80),
-        credentials,
-    }))
+    let route = config.controller.proxy.as_ref().map(ProxyRoute::of).transpose();
+    route.map_err(|error| config.controller.unreadable("proxy", error))
 }
 
 /// This host's name, for people.

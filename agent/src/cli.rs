@@ -2,6 +2,7 @@
 
 mod audit;
 mod dataset;
+mod doctor;
 mod exec;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use postern_protocol::time::length;
 
 pub use audit::{Audit, AuditCommand, Show as AuditShow, Verify as AuditVerify};
 pub use dataset::{Dataset, DatasetCommand, Split};
+pub use doctor::Doctor;
 pub use exec::{
     Collect, Common, DeprovisionUser, DescribeSchema, DisableUser, Exec, ExpirePassword, Export, ImportBatch,
     ResetPassword, RestoreUser, Task,
@@ -26,6 +28,7 @@ use crate::exit;
 const FIRST_STEPS: &str = "\
 First steps, with a configuration like packaging/config/agent.toml, which explains every key:
   postern exec test_connection --system acme
+  postern doctor
   postern enroll --controller wss://controller.example:7443 --token-file token.txt
   postern run
   postern status";
@@ -115,6 +118,12 @@ pub enum Command {
     /// issues. Safe to repeat with the same token if the reply was lost. The agent must not be running.
     #[command(after_help = ENROLL_EXAMPLES)]
     Enroll(Enroll),
+    /// Find out what is wrong: configuration, state directory, clock, controller, connected systems.
+    ///
+    /// Each line is ok, warning, failed or skipped, with what to do next. Changes nothing, and signs in to a connected
+    /// system at most once, if the guard against lock-out lets it; a running agent is asked for what only it can know.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(Doctor),
     /// Run until told to stop: keep a session with the controller and do the tasks it hands out.
     ///
     /// Before it starts, everything that the configuration names is looked at: secrets, keys, certificates. The log
@@ -462,6 +471,7 @@ mod tests {
             exec::RESET_PASSWORD_EXAMPLES,
             exec::IMPORT_BATCH_EXAMPLES,
             dataset::SPLIT_EXAMPLES,
+            doctor::EXAMPLES,
         ];
         for line in texts.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("  postern ")) {
             let words = line.split_whitespace().take_while(|word| !matches!(*word, "<" | "|"));

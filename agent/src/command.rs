@@ -3,6 +3,7 @@
 mod audit;
 mod cursor;
 mod dataset;
+mod doctor;
 mod enroll;
 mod exec;
 mod health;
@@ -86,6 +87,7 @@ pub fn run(cli: Cli) -> Exit {
     }
     let done = match cli.command {
         Command::Enroll(options) => on_runtime(enroll::run(&cli.config, options)),
+        Command::Doctor(options) => on_runtime(doctor::run(&cli.config, &options)),
         Command::Run(options) => on_runtime(run::run(&cli.config, options)),
         Command::Health(options) => on_runtime(health::run(&cli.config, &options)),
         Command::Status(options) => on_runtime(status::run(&cli.config, &options)),

@@ -5,6 +5,7 @@
 
 mod collection;
 mod controller;
+mod effective;
 mod error;
 mod health;
 mod policy;
@@ -27,6 +28,7 @@ use serde::Deserialize;
 
 pub use collection::Collection;
 pub use controller::{Controller, Proxy};
+pub use effective::Setting;
 pub use error::ConfigError;
 pub use health::Health;
 pub use secret::{SecretError, SecretSource};
@@ -61,7 +63,7 @@ pub struct Config {
     /// What it gathers on a schedule. Their names differ.
     pub collections: Vec<Collection>,
     /// Where all this stands.
-    file: PathBuf,
+    source: Arc<Source>,
     /// The files that secrets are in, wherever the file names one.
     secret_files: Vec<PathBuf>,
 }
@@ -172,7 +174,7 @@ impl Config {
             source.error(source.place_of("agent", "store_key"), "[agent]", problem)
         })?;
         Ok(Self {
-            file: source.path().to_owned(),
+            source: Arc::clone(&source),
             secret_files: secret::files_in(&source.document()?.into_inner()),
             store_key,
             state_dir,
@@ -200,11 +202,36 @@ impl Config {
     /// alone.
     pub fn inspect(&self) -> Result<(), ExposedError> {
         let mut inspection = Inspection::default();
-        // Whoever can write it decides what this agent lets be done.
-        inspection.unwritable(&self.file)?;
+        inspection.unwritable(self.file())?;
         inspection.tree(&self.state_dir)?;
         self.secret_files.iter().try_for_each(|file| inspection.file(file))?;
         Ok(inspection.done()?)
+    }
+
+    /// Looks whether nobody else may write the file: whoever can decides what this agent lets be done.
+    pub fn inspect_itself(&self) -> Result<(), ExposedError> {
+        let mut inspection = Inspection::default();
+        inspection.unwritable(self.file())?;
+        Ok(inspection.done()?)
+    }
+
+    /// Looks whether the files that secrets are in are this user's alone.
+    pub fn inspect_secrets(&self) -> Result<(), ExposedError> {
+        let mut inspection = Inspection::default();
+        self.secret_files.iter().try_for_each(|file| inspection.file(file))?;
+        Ok(inspection.done()?)
+    }
+
+    /// Looks whether the state directory with everything below it is this user's alone.
+    pub fn inspect_state(&self) -> Result<(), ExposedError> {
+        let mut inspection = Inspection::default();
+        inspection.tree(&self.state_dir)?;
+        Ok(inspection.done()?)
+    }
+
+    /// Where all this stands.
+    pub fn file(&self) -> &Path {
+        self.source.path()
     }
 
     /// The connected system of that name.
@@ -275,11 +302,7 @@ mod tests {
             (collections(32), collections(33), "there can be 32 collections at most"),
             ("concurrency = 32\n".to_owned(), "concurrency = 33\n".to_owned(), "between 1 and 32"),
             (list("deny", "\"a*\"", 256), list("deny", "\"a*\"", 257), "`deny`: there can be 256 patterns at most"),
-            (
-                list("quiet_hours", window, 32),
-                list("quiet_hours", window, 33),
-                "`quiet_hours`: there can be 32 at most",
-            ),
+            (list(hours, window, 32), list(hours, window, 33), "`quiet_hours`: there can be 32 at most"),
             (list("accepted_signers", &key, 64), list("accepted_signers", &key, 65), "there can be 64 at most"),
         ] {
             let told = parse(&format!("{system}{most}")).map(drop);

@@ -8,6 +8,7 @@
 //! - `link` keeps the session with the controller; `streams` moves payloads;
 //! - `collection` begins what is due by its [`schedule`], as a task of this machine (`local`);
 //! - [`policy`] decides what may be done here, whoever asks;
+//! - [`doctor`] finds out what is wrong;
 //! - `health` says whether work can be done, [`metrics`] what was counted;
 //! - `audit` writes down what was done, in a log that shows whether it was changed;
 //! - `store` is what is on disk; `identity` who this agent is, `keys` what is sealed to it; `redaction` keeps secrets out of
@@ -25,6 +26,7 @@ pub mod config;
 pub mod connector;
 pub mod dataset;
 mod dispatcher;
+pub mod doctor;
 mod enrollment;
 mod executor;
 pub mod exit;

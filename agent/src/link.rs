@@ -5,7 +5,8 @@
 
 mod certificates;
 mod condition;
-mod dial;
+pub mod dial;
+mod greeting;
 mod keys;
 mod pump;
 mod roots;
@@ -32,6 +33,7 @@ pub use self::certificates::{CertificateStatus, Certificates};
 use self::certificates::{Shown, Then};
 use self::condition::Conditions;
 pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
+pub use self::greeting::{Greeted, greet};
 pub use self::keys::{KeyRing, KeyStatus};
 use self::pump::{Pump, Received};
 pub use self::vitals::LinkVitals;
@@ -424,7 +426,10 @@ impl Link {
 }
 
 async fn say_goodbye(pump: &Pump) {
-    let bye = goodbye(SessionRefusal::Stopping, "the agent is stopping");
+    say_goodbye_for(pump, goodbye(SessionRefusal::Stopping, "the agent is stopping")).await;
+}
+
+async fn say_goodbye_for(pump: &Pump, bye: GoAway) {
     let _ = tokio::time::timeout(GOODBYE, pump.send(bye.into())).await;
 }
 

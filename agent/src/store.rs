@@ -18,6 +18,7 @@ use postern_agent_core::{Membership, Restored, RestoredTask, Tombstone, Write};
 use postern_health::Stopwatch;
 use postern_protocol::codec::CodecError;
 use postern_protocol::id::Incarnation;
+use postern_protocol::time::UnixMillis;
 use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId};
 use postern_store::{
     Batch, CommitWatch, Home, HomeError, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, Table, parts,
@@ -253,6 +254,24 @@ impl Store {
             let (key, bytes) = item?;
             record::read_entry(&bytes).map_err(unreadable(JOURNAL, &key))
         })
+    }
+
+    /// The newest session and the number of the next report, without looking at anything else.
+    pub fn standing(&self) -> Result<(SessionNo, ReportNo), AgentStoreError> {
+        let next = ReportNo(self.meta_number(NEXT_REPORT)?).max(ReportNo(1));
+        Ok((SessionNo(self.meta_number(SESSION)?), next))
+    }
+
+    /// How many reports are owed, and when the oldest of their tasks was made.
+    pub fn owed(&self) -> Result<(u64, Option<UnixMillis>), AgentStoreError> {
+        let (mut owed, mut oldest) = (0, None);
+        for (key, bytes) in parts::read_all(&self.engine, REPORTS)? {
+            let report = record::read_report(&bytes).map_err(unreadable(REPORTS, &key))?;
+            let made = report.task.made();
+            oldest = Some(oldest.map_or(made, |oldest: UnixMillis| if made.0 < oldest.0 { made } else { oldest }));
+            owed += 1;
+        }
+        Ok((owed, oldest))
     }
 
     fn meta_number(&self, key: &[u8]) -> Result<u64, AgentStoreError> {

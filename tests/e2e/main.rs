@@ -9,6 +9,7 @@ mod collections;
 mod crashes;
 mod datasets;
 mod disks;
+mod doctor;
 mod exports;
 mod fail_points;
 mod features;

@@ -153,7 +153,13 @@ fn serve_status(
         started: clock::unix_millis(),
         systems: config.systems.iter().map(|system| system.name.clone()).collect(),
     };
-    let desk = status::Desk { fixed, told, dispatcher: app.dispatcher.clone(), store: app.store.clone() };
+    let desk = status::Desk {
+        fixed,
+        told,
+        dispatcher: app.dispatcher.clone(),
+        store: app.store.clone(),
+        doctor: app.doctor(config),
+    };
     side.spawn(|stop| status::serve(listener, desk, stop));
 }
 

@@ -8,6 +8,7 @@ pub mod answers;
 mod api;
 mod domain;
 mod error;
+mod examine;
 mod governor;
 mod guard;
 mod jwt;
@@ -37,10 +38,11 @@ use jiff::Timestamp;
 use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
-use super::{AttemptCx, Calls, CallsLeft, Conclusion, Connector, Keep, Pending, Route};
+use super::{AttemptCx, Calls, CallsLeft, Conclusion, Connector, Keep, Pending, Reach, Route, Whereabouts};
 use crate::chain::Chain;
 use crate::config::{ConfigError, System};
 use crate::connector;
+use crate::doctor::Finding;
 use crate::http::{Compression, Encryption, Http, HttpError};
 use governor::Governor;
 use kept::UnderWay;
@@ -123,6 +125,20 @@ impl Salesforce {
         sign_in::check(&settings.method, system)?;
         schema_in_force(&settings, system)?;
         http(&settings, system).map(drop)
+    }
+
+    /// Where the org signs in, and how it is reached.
+    pub fn whereabouts(system: &System) -> Result<Whereabouts, ConfigError> {
+        let settings = Settings::read(system)?;
+        let mut page = settings.login_url.clone();
+        // The list of versions: it needs no session and counts against no limit.
+        page.set_path("/services/data/");
+        Ok(Whereabouts { page, by: settings.http })
+    }
+
+    /// What holds for the keys of the settings that are not given.
+    pub fn defaults(system: &System) -> Vec<(&'static str, String)> {
+        Settings::defaults(system)
     }
 
     /// Lets the service account be tried again after refusals, when their cause was mended outside of the
@@ -247,6 +263,10 @@ impl Connector for Salesforce {
 
     fn calls_left(&self) -> Option<CallsLeft> {
         self.governor.calls_left()
+    }
+
+    fn examine(&self, reach: Reach) -> Pending<'_, Vec<Finding>> {
+        Box::pin(examine::run(self, reach))
     }
 
     fn calls(&self) -> Calls {

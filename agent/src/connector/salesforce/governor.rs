@@ -44,7 +44,8 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    fn is_at_least(self, percent: u8) -> bool {
+    /// Whether this share of them is.
+    pub(super) fn is_at_least(self, percent: u8) -> bool {
         self.used.saturating_mul(100) >= self.of.saturating_mul(percent.into())
     }
 }

@@ -154,6 +154,12 @@ impl SignIn {
         }
     }
 
+    /// Whether [`SignIn::run`] would send the credentials now. Counts nothing.
+    pub(super) async fn may_run(&self) -> Result<(), Failure> {
+        let (mut guard, _) = self.prepare().await?;
+        guard.check(self.settings.max_refused_logins, clock::unix_millis())
+    }
+
     /// Whether the account may be tried, as far as what is kept of earlier processes tells without its credentials.
     pub(super) fn state(&self) -> SignInState {
         let record = self.keep.recall(&self.key).ok().flatten();
