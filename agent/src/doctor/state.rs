@@ -256,7 +256,7 @@ fn next_of(error: &AgentStoreError) -> &'static str {
         AgentStoreError::Store(error) if error.is_in_use() => {
             "another process works on it: wait until it has ended, or stop it; two agents cannot share a state directory"
         }
-        AgentStoreError::Store(error) if error.is_newer_format() => "start the newer version again",
+        AgentStoreError::Store(error) if error.is_other_format() => "start the version that wrote it",
         AgentStoreError::Store(error) if error.is_disk_full() => "make room on the disk of the state directory",
         AgentStoreError::Key(_) => {
             "bring the key back, or name in `store_key` where it is; the operator's guide has the commands"
