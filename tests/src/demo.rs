@@ -273,8 +273,8 @@ async fn trust(scene: &mut Scene, lab: &Lab, agent: &Agent) -> Outcome {
     let signer = lab.folder().join(SIGNER).display().to_string();
     let submit = ["task", "submit", "disable_user", "--system", SYSTEM, "--sign-with", &signer, "--account"];
     let (joe, protected) = (user(33), PROTECTED);
-    let signed = lab.controller.cli(&[&submit[..], &[joe.as_str()]].concat()).await;
-    scene.task(&format!("{joe}, signed"), &signed);
+    let done = lab.controller.cli(&[&submit[..], &[joe.as_str()]].concat()).await;
+    scene.task(&format!("{joe}, signed"), &done);
     let (_, refused, _) = lab.controller.try_cli(&[&submit[..], &[protected]].concat()).await;
     let refused: Value = serde_json::from_str(&refused).map_err(|error| error.to_string())?;
     scene.task(protected, &refused);
@@ -285,10 +285,10 @@ async fn trust(scene: &mut Scene, lab: &Lab, agent: &Agent) -> Outcome {
         log["lines"]
     ));
     let is_refused = refused["outcome"] == json!("failed") && text(&refused["note"]).contains("rule `protected`");
-    if signed["outcome"] == json!("succeeded") && is_refused && log["whole"] == json!(true) {
+    if done["outcome"] == json!("succeeded") && is_refused && log["whole"] == json!(true) {
         Ok(())
     } else {
-        Err(format!("{signed}, {refused}, {log}"))
+        Err(format!("{done}, {refused}, {log}"))
     }
 }
 

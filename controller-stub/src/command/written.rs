@@ -35,7 +35,7 @@ pub(super) fn read(file: &Path, asynchronous: bool) -> Result<Value, Failure> {
     File::open(file)
         .and_then(|it| it.take(MAX_FILE).read_to_string(&mut text))
         .map_err(|error| unusable(format!("cannot be read: {error}")))?;
-    let task: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
+    let mut task: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
         unusable(format!("is not what `task submit --write` wrote: {}", postern_protocol::plain::json(&error)))
     })?;
     if !task.contains_key("id") {
@@ -43,7 +43,6 @@ pub(super) fn read(file: &Path, asynchronous: bool) -> Result<Value, Failure> {
             "has no `id`, so that it would be another task each time: write it with `task submit --write`".to_owned(),
         ));
     }
-    let mut task = Value::Object(task);
-    task["mode"] = json!(if asynchronous { "async" } else { "sync" });
-    Ok(task)
+    task.insert("mode".to_owned(), json!(if asynchronous { "async" } else { "sync" }));
+    Ok(Value::Object(task))
 }

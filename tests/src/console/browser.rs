@@ -1,4 +1,4 @@
-//! A headless Chromium, driven by the words of WebDriver.
+//! A headless Chromium, driven by the words of `WebDriver`.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 
 use crate::wait_for;
 
-/// How an element is named in the answers of WebDriver.
+/// How an element is named in the answers of `WebDriver`.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// What the driver says before its port.
 const ON_PORT: &str = "was started successfully on port ";
@@ -30,7 +30,7 @@ const FLAGS: [&str; 9] = [
     "--disable-dev-shm-usage",
 ];
 
-/// A key as WebDriver writes it.
+/// A key as `WebDriver` writes it.
 pub const TAB: &str = "\u{e004}";
 /// The key that sends a form.
 pub const ENTER: &str = "\u{e007}";
@@ -101,7 +101,7 @@ impl Browser {
         self.ask("/goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
     }
 
-    /// What stands there once something does: of the first element that the XPath finds and that is shown.
+    /// What stands there once something does: of the first element that the `XPath` finds and that is shown.
     pub async fn find(&self, xpath: &str) -> String {
         wait_for(&format!("{xpath} in {}", self.text_now().await), async || {
             let found = self.try_ask(Method::POST, "/element", json!({ "using": "xpath", "value": xpath })).await?;
