@@ -3,7 +3,7 @@
 import { remove } from "./api.js";
 import * as audit from "./audit.js";
 import { button, el, empty, fill, heading, link, notice } from "./dom.js";
-import { close, listenFor } from "./live.js";
+import { close, hold, listenFor } from "./live.js";
 import * as members from "./members.js";
 import * as overview from "./overview.js";
 import { askWhoIsHere, nobodyIsHere, whoIsHere } from "./role.js";
@@ -48,7 +48,7 @@ async function go() {
   const asked = (newest += 1);
   const place = el("div", { class: "page" });
   drawNav();
-  listenFor(undefined);
+  hold();
   main.setAttribute("aria-busy", "true");
   const found = PAGES.map(([pattern, show]) => [pattern.exec(location.hash), show]).find(([match]) => match);
   let wanted = undefined;

@@ -25,7 +25,7 @@ export async function show(place) {
 
 function lineTable(lines) {
   return table("Audit log", [
-    { name: "Line", of: (it) => String(it.no) },
+    { name: "Line", of: (it) => String(it.number) },
     { name: "When", of: (it) => when(Date.parse(it.time)) },
     { name: "Who", of: ({ event: { by } }) => (by.name ? [by.name, el("div", { class: "small" }, `${by.role} from ${by.from}`)] : String(by)) },
     { name: "What", of: ({ event }) => [code(event.act), el("div", {}, event.on)] },

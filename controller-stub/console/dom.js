@@ -21,7 +21,8 @@ export function button(label, act, { kind = "", why = undefined, ...attributes }
     if (why || event.currentTarget.getAttribute("aria-busy")) return;
     const pressed = event.currentTarget;
     pressed.setAttribute("aria-busy", "true");
-    await act().finally(() => pressed.removeAttribute("aria-busy"));
+    await act().catch((problem) => say(problem.message));
+    pressed.removeAttribute("aria-busy");
   };
   const off = why ? { "aria-disabled": "true", title: why } : {};
   return el("button", { type: "button", class: kind, onclick: press, ...off, ...attributes }, label);

@@ -30,6 +30,7 @@ async function sent(event, { inputs, summary, submit, why, send }) {
     const values = {};
     for (const { field, input: shown } of inputs) values[field.name] = value(field, shown);
     await send(values, (words) => summary.replaceChildren(notice("busy", words)));
+    summary.replaceChildren();
   } catch (problem) {
     show(problem, inputs, summary);
   } finally {

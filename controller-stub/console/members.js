@@ -152,6 +152,7 @@ function newCluster(load) {
   const send = async ({ name }) => {
     await post("/v1/clusters", { name });
     say(`Cluster ${name} was made.`);
+    document.getElementById("cluster").reset();
     await load();
   };
   return el("section", { class: "narrow" }, el("h2", {}, "New cluster"), form({ id: "cluster", fields, action: "Make cluster", why: whyNot("administrator"), send }));

@@ -41,7 +41,7 @@ export async function show(place, name) {
   fill(
     place,
     back(),
-    heading(system.display_name, link(`#/submit/validate_user/${system.name}`, "Submit a task")),
+    heading(system.display_name, el("a", { class: "button", href: `#/submit/validate_user/${system.name}` }, "Submit a task")),
     el("p", { class: "lead" }, system.description),
     connection(system),
     el("section", { class: "narrow" }, el("h2", {}, "Details"), detailsForm(place, system, associations)),

@@ -51,7 +51,7 @@ function draw({ top }, task) {
       ["Priority", String(task.priority)],
       ["Certainty", task.certainty && certainty(task.certainty)],
       ["Changed", task.changed && changed(task.changed)],
-      ...Object.entries(task.params ?? {}).map(([name, value]) => [name, written(value)]),
+      ...Object.entries(task.params ?? {}).map(([name, value]) => [name.replaceAll("_", " "), written(value)]),
     ]),
     output(task),
     attempts(task),
@@ -103,8 +103,8 @@ function attempts({ attempts: had = [] }) {
   if (had.length === 0) return undefined;
   const rows = [
     { name: "Lease", of: (it) => String(it.epoch) },
-    { name: "Member", of: (it) => code(it.member ?? "–") },
-    { name: "When", of: (it) => when(it.when ?? it.at) ?? "–" },
+    { name: "Member", of: (it) => code(it.member) },
+    { name: "When", of: (it) => when(it.at) },
   ];
   return el("section", {}, el("h2", {}, "Attempts"), table("Attempts", rows, had));
 }
@@ -179,11 +179,11 @@ async function drawRecords(place, task) {
     fill(place, el("h2", {}, "Records"), notice("warn", why));
     return;
   }
-  const list = el("div", {});
+  const list = el("div", { id: "records" });
   const only = el("select", { id: "only", onchange: () => load() }, el("option", { value: "failed" }, "that failed"), el("option", { value: "" }, "all"));
   const load = async (before = [], cursor = undefined) => {
     try {
-      const { items, next } = await page(`/v1/tasks/${task.id}/records`, { only: only.value, limit: RECORDS, cursor });
+      const { items, next } = await someRecords(task, only.value, cursor);
       const shown = [...before, ...items];
       fill(list, shown.length > 0 ? recordTable(shown) : noRecords(only.value), next && button("Show more", () => load(shown, next), { id: "more-records" }));
     } catch (problem) {
@@ -192,6 +192,12 @@ async function drawRecords(place, task) {
   };
   fill(place, el("section", {}, el("h2", {}, "Records"), el("div", { class: "filters" }, el("label", { for: "only" }, "Entries"), only), list));
   await load();
+}
+
+/** The next records. Of a large batch a page may be empty although there are more. */
+async function someRecords(task, only, cursor) {
+  const answer = await page(`/v1/tasks/${task.id}/records`, { only, limit: RECORDS, cursor });
+  return answer.items.length > 0 || !answer.next ? answer : someRecords(task, only, answer.next);
 }
 
 const noRecords = (only) => (only ? empty("No entry failed.") : empty("The dataset has no entries."));

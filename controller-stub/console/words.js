@@ -29,7 +29,9 @@ const OUTCOMES = {
   // Of entries of a batch.
   created: ["good", "created"],
   modified: ["good", "modified"],
-  unchanged: ["good", "unchanged"],
+  unchanged: ["quiet", "unchanged"],
+  would_create: ["good", "would be created"],
+  would_modify: ["good", "would be modified"],
 };
 
 const known = (table, word) => table[word] ?? ["quiet", word];

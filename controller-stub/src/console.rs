@@ -82,7 +82,7 @@ async fn sign_in(
 async fn sign_out(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
     let origin = origin(&headers)?;
     if let Some(key) = session_of(&headers) {
-        api.gate().sessions().close(key);
+        api.gate().sessions().close(&key);
     }
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie::clear(origin))]).into_response())
 }

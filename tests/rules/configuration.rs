@@ -106,6 +106,7 @@ fn a_connector_that_does_not_exist_is_refused_with_those_that_do() {
 const EVERY_TABLE: &str = r#"
 [agent]
 [controller]
+[health]
 [telemetry]
 [[connected_system]]
 name = "acme"
@@ -124,6 +125,7 @@ directory = "/x"
 "#;
 
 fn with_line(header: &str, line: &str) -> String {
+    assert!(EVERY_TABLE.contains(&format!("\n{header}\n")), "{header} is a table that this test does not know");
     EVERY_TABLE.replace(&format!("\n{header}\n"), &format!("\n{header}\n{line}\n"))
 }
 

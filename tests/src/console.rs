@@ -144,19 +144,17 @@ impl Walk {
         let browser = &self.browser;
         let mut agent = self.lab.agent_with("agent-1", AgentOptions::default());
         browser.click(&format!("//button[@id='token-{CLUSTER}']")).await;
-        let token = browser.find("//*[@id='enrollment-token']").await;
-        assert!(!token.is_empty());
+        let token = browser.text("//*[@id='enrollment-token']").await;
         browser.picture("members-token").await;
-        let token = browser.script("return document.getElementById('enrollment-token').textContent").await;
-        let enrolled = agent.try_enroll(self.lab.controller.url(), token.as_str().expect("a token")).await;
+        let enrolled = agent.try_enroll(self.lab.controller.url(), &token).await;
         assert_eq!(enrolled.code, Some(0), "{}", enrolled.err);
         agent.start().await;
         browser.says("pending").await;
         let member = enrolled.json()["member"].as_str().expect("a member").to_owned();
         browser.click(&format!("//button[@id='approve-{member}']")).await;
-        let shown = browser.script("return document.querySelector('dialog .fingerprint').textContent").await;
+        let shown = browser.text("//dialog//*[@class='fingerprint']").await;
         let fingerprint = enrolled.json()["fingerprint"].clone();
-        assert_eq!(shown, fingerprint, "the fingerprint that `enroll` printed");
+        assert_eq!(json!(shown), fingerprint, "the fingerprint that `enroll` printed");
         browser.picture("member-approve").await;
         browser.click("//dialog//button[normalize-space()='Approve']").await;
         assert!(browser.has("//dialog[@open]").await, "without the comparison nothing happens");
@@ -243,7 +241,7 @@ impl Walk {
         browser.press("Save").await;
         browser.says("was saved").await;
         browser.press("Test Connection").await;
-        browser.says("server").await;
+        browser.find("//*[@id='connection']//*[contains(., 'server')]").await;
         browser.choose("system-association", CLUSTER).await;
         browser.write("system-locale", "not a locale!").await;
         browser.press("Save").await;
@@ -264,8 +262,9 @@ impl Walk {
         browser.press("Test Connection").await;
         browser.says("established successfully").await;
         browser.picture("system").await;
-        let maintenance = Fault { when: Matching::default(), what: Mishap::Maintenance, times: None };
-        self.lab.salesforce.inject(maintenance);
+        let (code, message) = (Some("API_DISABLED_FOR_ORG".to_owned()), Some("API is not enabled".to_owned()));
+        let what = Mishap::Respond { status: 403, code, message };
+        self.lab.salesforce.inject(Fault { when: Matching::default(), what, times: None });
         browser.press("Test Connection").await;
         browser.says("failed").await;
         browser.says("What to do:").await;
@@ -292,9 +291,8 @@ impl Walk {
         browser.choose("task-source", "generated").await;
         browser.press("Reset a password").await;
         browser.click("//button[@id='reveal']").await;
-        browser.find("//*[@id='password']").await;
-        let made_up = browser.script("return document.getElementById('password').textContent").await;
-        assert!(self.lab.salesforce.password_is(joe, made_up.as_str().expect("a password")), "what the page opened");
+        let made_up = browser.text("//*[@id='password']").await;
+        assert!(self.lab.salesforce.password_is(joe, &made_up), "what the page opened");
         assert!(!self.lab.controller.log().contains("S3aled-in-the-browser"));
         self.is_quiet("a password is sealed in the browser, and one made up is opened there", &[]).await;
     }
@@ -314,7 +312,7 @@ impl Walk {
         browser.find("//h1/following-sibling::span[normalize-space()='partly']").await;
         browser.find("//h2[normalize-space()='Records']").await;
         wait_for("the two bad records", async || {
-            let rows = browser.script("return document.querySelectorAll('section table tbody tr').length").await;
+            let rows = browser.script("return document.querySelectorAll('#records tbody tr').length").await;
             if rows == json!(2) { Ok(()) } else { Err(rows) }
         })
         .await;
@@ -365,8 +363,8 @@ impl Walk {
             browser.prefers(scheme).await;
             for (name, place) in &places {
                 self.go(place).await;
-                let wide = browser.script("return document.documentElement.scrollWidth").await;
-                assert_eq!(wide, json!(width), "{name} scrolls sideways");
+                let beside = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+                assert_eq!(browser.script(beside).await, json!(0), "{name} scrolls sideways");
                 browser.picture(&format!("{name}-{width}-{scheme}")).await;
             }
         }

@@ -54,8 +54,8 @@ impl Sessions {
     }
 
     /// Ends the session of this key.
-    pub(crate) fn close(&self, key: Key) {
-        self.lock().remove(&hash(&key));
+    pub(crate) fn close(&self, key: &Key) {
+        self.lock().remove(&hash(key));
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<[u8; 32], Session>> {
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(sessions.find(&key, begin).unwrap().token, token(1));
         assert!(sessions.find(&Key::new([0; 32]), begin).is_none());
         assert!(sessions.find(&key, begin + LIFE).is_none());
-        sessions.close(key.clone());
+        sessions.close(&key);
         assert!(sessions.find(&key, begin).is_none());
     }
 

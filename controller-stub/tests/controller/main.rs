@@ -6,6 +6,7 @@
 mod access;
 mod api;
 mod audit;
+mod console;
 mod crowds;
 mod details;
 mod enrollment;

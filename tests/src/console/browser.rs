@@ -110,6 +110,13 @@ impl Browser {
         .await
     }
 
+    /// What an element says.
+    pub async fn text(&self, xpath: &str) -> String {
+        let element = self.find(xpath).await;
+        let text = self.try_ask(Method::GET, &format!("/element/{element}/text"), Value::Null).await;
+        text.unwrap_or_else(|error| panic!("{xpath}: {error}")).as_str().unwrap_or_default().to_owned()
+    }
+
     /// Whether the page has such an element now.
     pub async fn has(&self, xpath: &str) -> bool {
         self.try_ask(Method::POST, "/element", json!({ "using": "xpath", "value": xpath })).await.is_ok()
