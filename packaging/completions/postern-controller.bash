@@ -31,6 +31,9 @@ _postern__controller() {
             postern__controller,member)
                 cmd="postern__controller__subcmd__member"
                 ;;
+            postern__controller,openapi)
+                cmd="postern__controller__subcmd__openapi"
+                ;;
             postern__controller,outbox)
                 cmd="postern__controller__subcmd__outbox"
                 ;;
@@ -179,7 +182,7 @@ _postern__controller() {
 
     case "${cmd}" in
         postern__controller)
-            opts="-h -V --help --version serve token api-token audit cluster member system task outbox ca store status"
+            opts="-h -V --help --version serve token api-token audit cluster member system task outbox ca store openapi status"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -917,6 +920,20 @@ _postern__controller() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        postern__subcmd__controller__subcmd__openapi)
+            opts="-h --markdown --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -37,6 +37,7 @@ complete -c postern-controller -n "__fish_postern_controller_needs_command" -f -
 complete -c postern-controller -n "__fish_postern_controller_needs_command" -f -a "outbox" -d 'Hand in what a member owes that was revoked'
 complete -c postern-controller -n "__fish_postern_controller_needs_command" -f -a "ca" -d 'Show the roots of the certificates, and replace one by another'
 complete -c postern-controller -n "__fish_postern_controller_needs_command" -f -a "store" -d 'Change the key that the ledger and the payloads are encrypted with; the controller must not be running'
+complete -c postern-controller -n "__fish_postern_controller_needs_command" -f -a "openapi" -d 'Print the description of the API: OpenAPI 3.1'
 complete -c postern-controller -n "__fish_postern_controller_needs_command" -f -a "status" -d 'Say how the controller is'
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l data-dir -d 'Where everything durable is: keys, ledger, payloads. Made if it is not there, mode 0700' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l store-key-credential -d 'The systemd credential with the key of the ledger and the payloads [default: the file `store.key` in --data-dir]' -r
@@ -443,6 +444,8 @@ complete -c postern-controller -n "__fish_postern_controller_using_subcommand st
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand store; and __fish_seen_subcommand_from rotate-key" -l credentials-directory -d 'Where systemd puts credentials' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand store; and __fish_seen_subcommand_from rotate-key" -l new-credential -d 'Take the new key from this systemd credential, which `serve` is to name from then on' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand store; and __fish_seen_subcommand_from rotate-key" -s h -l help -d 'Print help'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand openapi" -l markdown -d 'For people, in Markdown'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand openapi" -s h -l help -d 'Print help'
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand status" -l interval -d 'How often to look' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand status" -l data-dir -d 'The data directory of a controller on this host' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand status" -l api-url -d 'The URL of the API, if not that of --data-dir' -r

@@ -810,6 +810,13 @@ _arguments "${_arguments_options[@]}" : \
     ;;
 esac
 ;;
+(openapi)
+_arguments "${_arguments_options[@]}" : \
+'--markdown[For people, in Markdown]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
 (status)
 _arguments "${_arguments_options[@]}" : \
 '--interval=[How often to look]:TIME:_default' \
@@ -841,6 +848,7 @@ _postern-controller_commands() {
 'outbox:Hand in what a member owes that was revoked' \
 'ca:Show the roots of the certificates, and replace one by another' \
 'store:Change the key that the ledger and the payloads are encrypted with; the controller must not be running' \
+'openapi:Print the description of the API\: OpenAPI 3.1' \
 'status:Say how the controller is' \
     )
     _describe -t commands 'postern-controller commands' commands "$@"
@@ -1001,6 +1009,11 @@ _postern-controller__subcmd__member__subcmd__revoke_commands() {
 _postern-controller__subcmd__member__subcmd__show_commands() {
     local commands; commands=()
     _describe -t commands 'postern-controller member show commands' commands "$@"
+}
+(( $+functions[_postern-controller__subcmd__openapi_commands] )) ||
+_postern-controller__subcmd__openapi_commands() {
+    local commands; commands=()
+    _describe -t commands 'postern-controller openapi commands' commands "$@"
 }
 (( $+functions[_postern-controller__subcmd__outbox_commands] )) ||
 _postern-controller__subcmd__outbox_commands() {
