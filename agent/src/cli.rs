@@ -2,13 +2,14 @@
 
 mod audit;
 mod dataset;
+mod doctor;
 mod exec;
 
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use postern_protocol::SystemName;
 use postern_protocol::code::UnknownName;
 use postern_protocol::message::v1::LogLevel;
@@ -16,6 +17,7 @@ use postern_protocol::time::length;
 
 pub use audit::{Audit, AuditCommand, Show as AuditShow, Verify as AuditVerify};
 pub use dataset::{Dataset, DatasetCommand, Split};
+pub use doctor::Doctor;
 pub use exec::{
     Collect, Common, DeprovisionUser, DescribeSchema, DisableUser, Exec, ExpirePassword, Export, ImportBatch,
     ResetPassword, RestoreUser, Task,
@@ -26,6 +28,7 @@ use crate::exit;
 const FIRST_STEPS: &str = "\
 First steps, with a configuration like packaging/config/agent.toml, which explains every key:
   postern exec test_connection --system acme
+  postern doctor
   postern enroll --controller wss://controller.example:7443 --token-file token.txt
   postern run
   postern status";
@@ -115,6 +118,12 @@ pub enum Command {
     /// issues. Safe to repeat with the same token if the reply was lost. The agent must not be running.
     #[command(after_help = ENROLL_EXAMPLES)]
     Enroll(Enroll),
+    /// Find out what is wrong: configuration, state directory, clock, controller, connected systems.
+    ///
+    /// Each line is ok, warning, failed or skipped, with what to do next. Changes nothing, and signs in to a connected
+    /// system at most once, if the guard against lock-out lets it; a running agent is asked for what only it can know.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(Doctor),
     /// Run until told to stop: keep a session with the controller and do the tasks it hands out.
     ///
     /// Before it starts, everything that the configuration names is looked at: secrets, keys, certificates. The log
@@ -131,6 +140,13 @@ pub enum Command {
     /// either case.
     #[command(after_help = STATUS_EXAMPLES)]
     Status(Status),
+    /// Say whether the running agent is live, ready or useful, for probes of containers.
+    ///
+    /// Live: its parts move and its disk takes what it writes. Ready: and it has a session with its controller, or has had none
+    /// for less than five minutes. Useful: and it can do work now. Exit code 0: yes; 1: no, with the reasons, or the agent does
+    /// not answer or does not run.
+    #[command(after_help = "Examples:\n  postern health ready\n  postern health useful --json")]
+    Health(Health),
     /// Have the running agent log more, or less, for a while: of one connected system, or of everything.
     ///
     /// When the time is over, what the configuration says holds again; so it does after a restart. From `debug` on, the
@@ -254,6 +270,28 @@ pub struct LogLevelOptions {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `postern health`.
+#[derive(Debug, Args)]
+pub struct Health {
+    /// What is asked.
+    #[arg(value_enum)]
+    pub word: HealthWord,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What may be said of an agent.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum HealthWord {
+    /// Its parts move and its disk takes what it writes.
+    Live,
+    /// And it has what it needs to be given work.
+    Ready,
+    /// And it can do some now.
+    Useful,
 }
 
 /// A level, or what the configuration says.
@@ -433,6 +471,7 @@ mod tests {
             exec::RESET_PASSWORD_EXAMPLES,
             exec::IMPORT_BATCH_EXAMPLES,
             dataset::SPLIT_EXAMPLES,
+            doctor::EXAMPLES,
         ];
         for line in texts.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("  postern ")) {
             let words = line.split_whitespace().take_while(|word| !matches!(*word, "<" | "|"));

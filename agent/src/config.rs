@@ -5,7 +5,9 @@
 
 mod collection;
 mod controller;
+mod effective;
 mod error;
+mod health;
 mod policy;
 mod secret;
 mod source;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_agent_core::sealing_keys::Terms;
+use postern_health::Supervisor;
 use postern_protocol::message::v1::LogLevel;
 use postern_store::private::{Inspection, NotPrivate, PrivateError};
 use postern_store::{Home, KeySource};
@@ -25,7 +28,9 @@ use serde::Deserialize;
 
 pub use collection::Collection;
 pub use controller::{Controller, Proxy};
+pub use effective::Setting;
 pub use error::ConfigError;
+pub use health::Health;
 pub use secret::{SecretError, SecretSource};
 pub use system::System;
 pub use telemetry::Telemetry;
@@ -45,6 +50,10 @@ pub struct Config {
     pub disk_timeout: Duration,
     /// How long it uses sealing keys.
     pub sealing_keys: Terms,
+    /// Where it says how it is.
+    pub health: Health,
+    /// Who supervises it: of the environment, not of the file.
+    pub supervisor: Supervisor,
     /// How it reaches its controller.
     pub controller: Controller,
     /// Where it tells of tasks.
@@ -54,7 +63,7 @@ pub struct Config {
     /// What it gathers on a schedule. Their names differ.
     pub collections: Vec<Collection>,
     /// Where all this stands.
-    file: PathBuf,
+    source: Arc<Source>,
     /// The files that secrets are in, wherever the file names one.
     secret_files: Vec<PathBuf>,
 }
@@ -111,7 +120,8 @@ const SEALING_KEY_DAYS: RangeInclusive<u64> = 15..=90;
 /// The agent's socket is in there, and the path of a socket has at most 107 bytes.
 const MAX_STATE_DIR: usize = 90;
 
-const SECTIONS: &str = "`[agent]`, `[controller]`, `[telemetry]`, `[[connected_system]]` and `[[collection]]`";
+const SECTIONS: &str =
+    "`[agent]`, `[controller]`, `[health]`, `[telemetry]`, `[[connected_system]]` and `[[collection]]`";
 
 impl Config {
     /// Where the state is kept if the file does not say.
@@ -132,7 +142,7 @@ impl Config {
         for key in source.document()?.get_ref().keys() {
             if !matches!(
                 key.get_ref().as_ref(),
-                "agent" | "controller" | "telemetry" | "connected_system" | "collection"
+                "agent" | "controller" | "health" | "telemetry" | "connected_system" | "collection"
             ) {
                 let problem = format!("`{}` is not a section; there are {SECTIONS}", key.get_ref());
                 return Err(source.error(Some(key.span()), "", problem));
@@ -164,13 +174,15 @@ impl Config {
             source.error(source.place_of("agent", "store_key"), "[agent]", problem)
         })?;
         Ok(Self {
-            file: source.path().to_owned(),
+            source: Arc::clone(&source),
             secret_files: secret::files_in(&source.document()?.into_inner()),
             store_key,
             state_dir,
             disk_timeout: Duration::from_secs(disk_timeout),
             log: Log { level: agent.log_level, format: agent.log_format },
             sealing_keys,
+            health: Health::from_source(&source)?,
+            supervisor: Supervisor::from_environment(|name| std::env::var_os(name)),
             controller: Controller::from_source(&source)?,
             telemetry: Telemetry::from_source(&source)?,
             collections: Collection::all_from_source(&source, &systems)?,
@@ -190,11 +202,36 @@ impl Config {
     /// alone.
     pub fn inspect(&self) -> Result<(), ExposedError> {
         let mut inspection = Inspection::default();
-        // Whoever can write it decides what this agent lets be done.
-        inspection.unwritable(&self.file)?;
+        inspection.unwritable(self.file())?;
         inspection.tree(&self.state_dir)?;
         self.secret_files.iter().try_for_each(|file| inspection.file(file))?;
         Ok(inspection.done()?)
+    }
+
+    /// Looks whether nobody else may write the file: whoever can decides what this agent lets be done.
+    pub fn inspect_itself(&self) -> Result<(), ExposedError> {
+        let mut inspection = Inspection::default();
+        inspection.unwritable(self.file())?;
+        Ok(inspection.done()?)
+    }
+
+    /// Looks whether the files that secrets are in are this user's alone.
+    pub fn inspect_secrets(&self) -> Result<(), ExposedError> {
+        let mut inspection = Inspection::default();
+        self.secret_files.iter().try_for_each(|file| inspection.file(file))?;
+        Ok(inspection.done()?)
+    }
+
+    /// Looks whether the state directory with everything below it is this user's alone.
+    pub fn inspect_state(&self) -> Result<(), ExposedError> {
+        let mut inspection = Inspection::default();
+        inspection.tree(&self.state_dir)?;
+        Ok(inspection.done()?)
+    }
+
+    /// Where all this stands.
+    pub fn file(&self) -> &Path {
+        self.source.path()
     }
 
     /// The connected system of that name.
@@ -259,16 +296,13 @@ mod tests {
         };
         let key =
             format!("\"{}\"", postern_protocol::signature::SigningKey::from_private([7; 32].into()).unwrap().public());
+        let hours = "time_zone = \"UTC\"\nquiet_hours";
         let window = "{ from = \"22:00\", to = \"06:00\" }";
         for (most, one_more, words) in [
             (collections(32), collections(33), "there can be 32 collections at most"),
             ("concurrency = 32\n".to_owned(), "concurrency = 33\n".to_owned(), "between 1 and 32"),
             (list("deny", "\"a*\"", 256), list("deny", "\"a*\"", 257), "`deny`: there can be 256 patterns at most"),
-            (
-                list("quiet_hours", window, 32),
-                list("quiet_hours", window, 33),
-                "`quiet_hours`: there can be 32 at most",
-            ),
+            (list(hours, window, 32), list(hours, window, 33), "`quiet_hours`: there can be 32 at most"),
             (list("accepted_signers", &key, 64), list("accepted_signers", &key, 65), "there can be 64 at most"),
         ] {
             let told = parse(&format!("{system}{most}")).map(drop);

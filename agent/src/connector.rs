@@ -23,18 +23,22 @@ use postern_protocol::time::UnixMillis;
 use postern_protocol::{
     Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, Timestamp,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 use zeroize::Zeroizing;
 
 pub use registry::{
-    build, check, cursors, forget_cursor, read_schema, reset_sign_in, schema, schema_file, standard_schema,
+    build, check, cursors, defaults, forget_cursor, read_schema, reset_sign_in, schema, schema_file, standard_schema,
+    whereabouts,
 };
 pub use results::unpacked;
 pub use salesforce::Standing;
 
 use crate::chain::Chain;
 use crate::clock;
+use crate::doctor::{Check, Finding};
+use crate::http::Options;
 use crate::policy::{self, Act, Policy};
 
 /// A future that a trait object can return.
@@ -71,12 +75,53 @@ pub trait Connector: Send + Sync + 'static {
         None
     }
 
+    /// Looks at what stands between a task and its effect: how to sign in, what the service account may do, what is left of
+    /// what the system grants. Signs in at most once, by the way that tasks do, and changes nothing.
+    fn examine(&self, _reach: Reach) -> Pending<'_, Vec<Finding>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    /// How much the system is asked.
+    fn calls(&self) -> Calls {
+        Calls::default()
+    }
+
     /// Runs one attempt at a task.
     ///
     /// `Err` means that this attempt changed nothing beyond the steps it journaled as done; its class decides whether
     /// another attempt follows, which finds the journal in [`AttemptCx::earlier`]. Everything else, an effect that
     /// cannot be proved included, is a [`Conclusion`].
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>>;
+}
+
+/// How far a look may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// To the system.
+    Everything,
+    /// No farther than what is known here.
+    Nothing,
+    /// No farther, because of something on the way that has to be mended first.
+    Behind(Check),
+}
+
+/// Where a system is, and how it is reached.
+#[derive(Debug, Clone)]
+pub struct Whereabouts {
+    /// A page of it that anybody may read.
+    pub page: Url,
+    /// How it is reached.
+    pub by: Options,
+}
+
+/// How much a connected system is asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Calls {
+    /// The calls that it took in a day and how many it takes, as it said last.
+    pub used_of: Option<(u64, u64)>,
+    /// Calls that run.
+    pub running: usize,
 }
 
 /// How a connected system is reached, as the configuration says.

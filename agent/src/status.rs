@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use postern_health::Verdict;
 use postern_protocol::SystemName;
 use postern_protocol::message::v1::LogLevel;
 use postern_protocol::session::SUBPROTOCOL;
@@ -24,6 +25,8 @@ use crate::audit;
 use crate::clock;
 use crate::collection;
 use crate::dispatcher::{Dispatcher, Logged};
+use crate::doctor::desk;
+use crate::health::Vitals;
 use crate::store::Store;
 use crate::telemetry::{self, By, Temporary, Trouble};
 
@@ -32,9 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait when nobody can be answered: asking again at once would only burn the processor.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Nothing that is asked is longer.
-const MAX_ASK: u64 = 4 * 1024;
+const MAX_ASK: u64 = 16 * 1024;
 /// No answer is longer.
-const MAX_ANSWER: u64 = 256 * 1024;
+const MAX_ANSWER: u64 = 1024 * 1024;
 /// The clients at a time; of more, the one that came first makes room.
 const MAX_CALLS: usize = 16;
 
@@ -44,6 +47,10 @@ const MAX_CALLS: usize = 16;
 pub enum Ask {
     /// How the agent is.
     Status,
+    /// What is wrong, as far as only the agent itself may look.
+    Doctor(desk::Request),
+    /// Whether it is live, ready and useful.
+    Health,
     /// Another log level for a while.
     LogLevel {
         /// Of which connected system; nothing: of everything.
@@ -55,12 +62,26 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// How long the answer may take.
+    const fn patience(&self) -> Duration {
+        match self {
+            Self::Status | Self::Health | Self::LogLevel { .. } => PATIENCE,
+            Self::Doctor(_) => desk::PATIENCE,
+        }
+    }
+}
+
 /// What is answered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// How the agent is.
     Status(Box<Report>),
+    /// What is wrong.
+    Doctor(Box<desk::Answer>),
+    /// What speaks against its being live, ready and useful.
+    Health(Verdict),
     /// What is logged from now on.
     Logged(Logged),
     /// It is not done.
@@ -107,6 +128,9 @@ pub struct Report {
     /// What each collection is at.
     #[serde(default)]
     pub collections: Vec<serde_json::Value>,
+    /// What speaks against its being live, ready and useful.
+    #[serde(default)]
+    pub health: Verdict,
 }
 
 /// Versions of what a program speaks and writes.
@@ -153,6 +177,8 @@ pub struct Told {
     pub audit: watch::Receiver<audit::Status>,
     /// The collections.
     pub collections: Vec<watch::Receiver<collection::Status>>,
+    /// Its health.
+    pub vitals: Vitals,
 }
 
 /// Opens the socket. The state directory's mode keeps others out.
@@ -206,6 +232,8 @@ pub struct Desk {
     pub told: Told,
     /// Who tells of the ledger.
     pub dispatcher: Dispatcher,
+    /// Who finds out what is wrong.
+    pub doctor: desk::Desk,
     /// Who tells of the disk.
     pub store: Store,
 }
@@ -213,24 +241,32 @@ pub struct Desk {
 impl Desk {
     /// Reads one line from `stream` and answers it.
     async fn take(&self, mut stream: UnixStream) {
-        let answered = async {
-            let mut line = Vec::new();
-            BufReader::new((&mut stream).take(MAX_ASK)).read_until(b'\n', &mut line).await?;
-            let answer = match serde_json::from_slice(&line) {
-                Ok(ask) => self.answer(ask).await,
-                Err(error) => Answer::Refused { message: format!("this is not asked here: {error}") },
-            };
-            stream.write_all(&serde_json::to_vec(&answer).map_err(io::Error::other)?).await
-        };
+        let mut line = Vec::new();
+        let asked = async { BufReader::new((&mut stream).take(MAX_ASK)).read_until(b'\n', &mut line).await };
         // Whoever went away, or is too slow, is answered no more.
-        let _ = tokio::time::timeout(PATIENCE, answered).await;
+        let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, asked).await else { return };
+        let answer = match serde_json::from_slice::<Ask>(&line) {
+            Ok(ask) => {
+                let patience = ask.patience();
+                let late = |_| Answer::Refused { message: format!("it takes longer than {} s", patience.as_secs()) };
+                tokio::time::timeout(patience, self.answer(ask)).await.unwrap_or_else(late)
+            }
+            Err(error) => Answer::Refused { message: format!("this is not asked here: {error}") },
+        };
+        let bytes = serde_json::to_vec(&answer).unwrap_or_default();
+        let _ = tokio::time::timeout(PATIENCE, stream.write_all(&bytes)).await;
     }
 
     async fn answer(&self, ask: Ask) -> Answer {
         match ask {
+            Ask::Health => Answer::Health(self.told.vitals.verdict().await),
             Ask::Status => match self.report().await {
                 Some(report) => Answer::Status(Box::new(report)),
                 None => Answer::Refused { message: "the agent is stopping".to_owned() },
+            },
+            Ask::Doctor(request) => match self.doctor.answer(request).await {
+                Ok(answer) => Answer::Doctor(Box::new(answer)),
+                Err(message) => Answer::Refused { message },
             },
             Ask::LogLevel { system, level, for_secs } => self.set_log_level(system.as_ref(), level, for_secs),
         }
@@ -260,6 +296,7 @@ impl Desk {
     async fn report(&self) -> Option<Report> {
         let ledger = self.dispatcher.status().await?;
         let (fixed, told) = (&self.fixed, &self.told);
+        let health = told.vitals.verdict().await;
         let (bytes, free_bytes) = self.store.space();
         Some(Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -278,6 +315,7 @@ impl Desk {
             troubles: telemetry::recent().all(),
             audit: json(&*told.audit.borrow()),
             collections: told.collections.iter().map(|it| json(&*it.borrow())).collect(),
+            health,
         })
     }
 }
@@ -302,8 +340,20 @@ pub async fn call(state_dir: &Path, ask: &Ask) -> io::Result<Option<Answer>> {
         stream.take(MAX_ANSWER).read_to_end(&mut bytes).await?;
         Ok::<_, io::Error>(bytes)
     };
-    let bytes = tokio::time::timeout(PATIENCE, answered).await.map_err(io::Error::other)??;
+    let bytes = tokio::time::timeout(ask.patience() + PATIENCE, answered).await.map_err(io::Error::other)??;
     serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other)
+}
+
+/// What speaks against the running agent's being live, ready and useful; `None` if none is running.
+pub async fn ask_health(state_dir: &Path) -> io::Result<Option<Verdict>> {
+    match call(state_dir, &Ask::Health).await? {
+        None => Ok(None),
+        Some(Answer::Health(verdict)) => Ok(Some(verdict)),
+        Some(Answer::Refused { message }) => Err(io::Error::other(message)),
+        Some(Answer::Status(_) | Answer::Doctor(_) | Answer::Logged(_)) => {
+            Err(io::Error::other("it answers something else"))
+        }
+    }
 }
 
 /// The status of the running agent; `None` if none is running.
@@ -312,6 +362,8 @@ pub async fn ask(state_dir: &Path) -> io::Result<Option<Report>> {
         None => Ok(None),
         Some(Answer::Status(report)) => Ok(Some(*report)),
         Some(Answer::Refused { message }) => Err(io::Error::other(message)),
-        Some(Answer::Logged(_)) => Err(io::Error::other("it answers something else")),
+        Some(Answer::Doctor(_) | Answer::Health(_) | Answer::Logged(_)) => {
+            Err(io::Error::other("it answers something else"))
+        }
     }
 }

@@ -15,8 +15,10 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use futures_util::future::try_join_all;
 use postern_agent_core::{Membership, Restored, RestoredTask, Tombstone, Write};
+use postern_health::Stopwatch;
 use postern_protocol::codec::CodecError;
 use postern_protocol::id::Incarnation;
+use postern_protocol::time::UnixMillis;
 use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId};
 use postern_store::{
     Batch, CommitWatch, Home, HomeError, Options, Recovered, Spool, SpoolError, SpoolId, StoreError, Table, parts,
@@ -27,6 +29,7 @@ use self::audit::AuditRows;
 use crate::chain::Chain;
 use crate::clock;
 use crate::connector::{Bucket, JournalEntry};
+use crate::metrics::metrics;
 
 const OFFERS: Table = Table::new("offers", 1);
 const STATES: Table = Table::new("states", 2);
@@ -132,6 +135,11 @@ impl Store {
         })
     }
 
+    /// Whether it takes nothing any more, and the process has to end.
+    pub fn is_broken(&self) -> bool {
+        self.engine.is_broken()
+    }
+
     /// The bytes of the store's records on disk, and those that are free there; nothing of what cannot be looked at.
     pub fn space(&self) -> (Option<u64>, Option<u64>) {
         (self.engine.size().ok(), self.engine.free().ok())
@@ -148,7 +156,14 @@ impl Store {
     }
 
     /// Makes writes durable, in this order. A `DeleteTask` is in one batch with the write before it.
-    pub async fn commit(&self, mut writes: &[Write]) -> Result<(), AgentStoreError> {
+    pub async fn commit(&self, writes: &[Write]) -> Result<(), AgentStoreError> {
+        let watch = Stopwatch::start();
+        let committed = self.commit_all(writes).await;
+        metrics().commit_duration.took(watch.elapsed(), &[]);
+        committed
+    }
+
+    async fn commit_all(&self, mut writes: &[Write]) -> Result<(), AgentStoreError> {
         // A task that ends and is taken anew begins with an empty journal, so its old one goes first.
         while let Some(anew) = taken_anew(writes) {
             let (before, from) = writes.split_at(anew);
@@ -239,6 +254,24 @@ impl Store {
             let (key, bytes) = item?;
             record::read_entry(&bytes).map_err(unreadable(JOURNAL, &key))
         })
+    }
+
+    /// The newest session and the number of the next report, without looking at anything else.
+    pub fn standing(&self) -> Result<(SessionNo, ReportNo), AgentStoreError> {
+        let next = ReportNo(self.meta_number(NEXT_REPORT)?).max(ReportNo(1));
+        Ok((SessionNo(self.meta_number(SESSION)?), next))
+    }
+
+    /// How many reports are owed, and when the oldest of their tasks was made.
+    pub fn owed(&self) -> Result<(u64, Option<UnixMillis>), AgentStoreError> {
+        let (mut owed, mut oldest) = (0, None);
+        for (key, bytes) in parts::read_all(&self.engine, REPORTS)? {
+            let report = record::read_report(&bytes).map_err(unreadable(REPORTS, &key))?;
+            let made = report.task.made();
+            oldest = Some(oldest.map_or(made, |oldest: UnixMillis| if made.0 < oldest.0 { made } else { oldest }));
+            owed += 1;
+        }
+        Ok((owed, oldest))
     }
 
     fn meta_number(&self, key: &[u8]) -> Result<u64, AgentStoreError> {

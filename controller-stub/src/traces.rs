@@ -4,6 +4,7 @@
 //! lived is gone with it: the lease's span then begins with the process.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use postern_protocol::message::v1::Report;
 use postern_protocol::time::UnixMillis;
@@ -70,7 +71,9 @@ impl Traces {
 
     /// Tells what was noticed.
     pub fn tell(&self, spans: Vec<Span>) {
-        spans.into_iter().for_each(|span| self.spans.record(span));
+        for span in spans {
+            self.spans.record(span);
+        }
     }
 
     /// The taking of a report, below the attempt that it tells of if that is told too.
@@ -91,14 +94,18 @@ impl Traces {
         now: UnixMillis,
         spans: &mut Vec<Span>,
     ) -> Result<(), LedgerError> {
-        if !self.tasks.contains_key(&record.id) {
-            let Some(offer) = ledger.offer(record.id)? else { return Ok(()) };
-            let Some(context) = TraceContext::of(&offer.ext).filter(TraceContext::is_sampled) else { return Ok(()) };
-            // An earlier process took it in; if nobody had it yet, it has waited since then.
-            let waits = (record.attempt <= 1).then_some(record.submitted);
-            self.tasks.insert(record.id, Traced { context, waits, lease: None });
-        }
-        let Some(traced) = self.tasks.get_mut(&record.id) else { return Ok(()) };
+        let traced = match self.tasks.entry(record.id) {
+            Entry::Occupied(traced) => traced.into_mut(),
+            Entry::Vacant(place) => {
+                let Some(offer) = ledger.offer(record.id)? else { return Ok(()) };
+                let Some(context) = TraceContext::of(&offer.ext).filter(TraceContext::is_sampled) else {
+                    return Ok(());
+                };
+                // An earlier process took it in; if nobody had it yet, it has waited since then.
+                let waits = (record.attempt <= 1).then_some(record.submitted);
+                place.insert(Traced { context, waits, lease: None })
+            }
+        };
         spans.extend(traced.change(record, now));
         if let Some(finish) = &record.finish {
             spans.push(whole(record, traced.context, finish.outcome).until(finish.at));

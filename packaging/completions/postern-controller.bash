@@ -133,6 +133,9 @@ _postern__controller() {
             postern__controller__subcmd__system,list)
                 cmd="postern__controller__subcmd__system__subcmd__list"
                 ;;
+            postern__controller__subcmd__system,log-level)
+                cmd="postern__controller__subcmd__system__subcmd__log__subcmd__level"
+                ;;
             postern__controller__subcmd__system,remove)
                 cmd="postern__controller__subcmd__system__subcmd__remove"
                 ;;
@@ -150,6 +153,9 @@ _postern__controller() {
                 ;;
             postern__controller__subcmd__task,results)
                 cmd="postern__controller__subcmd__task__subcmd__results"
+                ;;
+            postern__controller__subcmd__task,send)
+                cmd="postern__controller__subcmd__task__subcmd__send"
                 ;;
             postern__controller__subcmd__task,show)
                 cmd="postern__controller__subcmd__task__subcmd__show"
@@ -971,7 +977,7 @@ _postern__controller() {
             return 0
             ;;
         postern__subcmd__controller__subcmd__serve)
-            opts="-h --data-dir --store-key-credential --credentials-directory --listen --api-listen --api-name --api-calls-per-sec --api-failures-per-min --enrollments-per-min --public-name --auto-approve --certificate-days --certificate-secs --recovery-days --lease-ttl-secs --settle-secs --heartbeat-secs --keep-finished-days --keep-finished-tasks --max-connections --max-handshakes --max-handshakes-per-address --ready-file --log-format --log-level --help"
+            opts="-h --data-dir --store-key-credential --credentials-directory --listen --api-listen --api-name --api-calls-per-sec --api-failures-per-min --enrollments-per-min --public-name --auto-approve --certificate-days --certificate-secs --recovery-days --lease-ttl-secs --settle-secs --heartbeat-secs --keep-finished-days --keep-finished-tasks --max-connections --max-handshakes --max-handshakes-per-address --health-listen --health-open-to-the-network --otlp --ready-file --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1061,6 +1067,14 @@ _postern__controller() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --health-listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --otlp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --ready-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1081,12 +1095,16 @@ _postern__controller() {
             return 0
             ;;
         postern__subcmd__controller__subcmd__status)
-            opts="-h --data-dir --api-url --api-token-file --json --help"
+            opts="-h --watch --interval --data-dir --api-url --api-token-file --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --data-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1151,7 +1169,7 @@ _postern__controller() {
             return 0
             ;;
         postern__subcmd__controller__subcmd__system)
-            opts="-h --data-dir --api-url --api-token-file --json --help add edit list show associate remove"
+            opts="-h --data-dir --api-url --api-token-file --json --help add edit list show associate log-level remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1376,6 +1394,36 @@ _postern__controller() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        postern__subcmd__controller__subcmd__system__subcmd__log__subcmd__level)
+            opts="-h --for --data-dir --api-url --api-token-file --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         postern__subcmd__controller__subcmd__system__subcmd__remove)
             opts="-h --data-dir --api-url --api-token-file --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1429,7 +1477,7 @@ _postern__controller() {
             return 0
             ;;
         postern__subcmd__controller__subcmd__task)
-            opts="-h --data-dir --api-url --api-token-file --json --help submit signing-key show list wait cancel reseal results"
+            opts="-h --data-dir --api-url --api-token-file --json --help submit send signing-key show list wait cancel reseal results"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1594,6 +1642,36 @@ _postern__controller() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        postern__subcmd__controller__subcmd__task__subcmd__send)
+            opts="-h --async --timeout-secs --data-dir --api-url --api-token-file --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout-secs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         postern__subcmd__controller__subcmd__task__subcmd__show)
             opts="-h --data-dir --api-url --api-token-file --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1647,7 +1725,7 @@ _postern__controller() {
             return 0
             ;;
         postern__subcmd__controller__subcmd__task__subcmd__submit)
-            opts="-h --system --account --if-refused --new-name --name --email --password-file --generate --service --repeat-if-unknown --output-password --show-password --dataset --format --delimiter --dry-run --all-or-none --bulk-threshold --attribute --audit-key --account-id --login-id --dynamic-system --system-variable --variable --params --output --result-key --origin --async --deadline-secs --priority --timeout-secs --sign-with --id --data-dir --api-url --api-token-file --json --help"
+            opts="-h --system --account --if-refused --new-name --name --email --password-file --generate --service --repeat-if-unknown --output-password --show-password --dataset --format --delimiter --dry-run --all-or-none --bulk-threshold --attribute --audit-key --account-id --login-id --dynamic-system --system-variable --variable --params --output --result-key --origin --async --deadline-secs --priority --timeout-secs --sign-with --write --id --data-dir --api-url --api-token-file --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1758,6 +1836,10 @@ _postern__controller() {
                     return 0
                     ;;
                 --sign-with)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --write)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

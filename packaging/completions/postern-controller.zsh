@@ -50,12 +50,15 @@ _arguments "${_arguments_options[@]}" : \
 '--keep-finished-tasks=[How many finished tasks, the newest, are kept for longer; most take about 2 KiB of disk]:TASKS:_default' \
 '--max-connections=[How many connections agents may have at once, sessions and handshakes together]:CONNECTIONS:_default' \
 '--max-handshakes=[How many of them may be handshakes; beyond that the oldest makes room, of the address that has most]:CONNECTIONS:_default' \
-'--max-handshakes-per-address=[How many of these may come from one address; raise it if more agents than that come back at once behind one proxy]:CONNECTIONS:_default' \
+'--max-handshakes-per-address=[How many of these may come from one address\: a whole fleet may live behind one proxy]:CONNECTIONS:_default' \
+'--health-listen=[Answer probes and Prometheus at this address, e.g. 127.0.0.1\:9465\: /live, /ready, /useful and /metrics. Without a token\: whoever gets there sees them]:ADDRESS:_default' \
+'--otlp=[Tell of tasks as OpenTelemetry traces to the collector at this URL (OTLP over HTTP, in JSON; \`/v1/traces\` is appended)]:URL:_default' \
 '--ready-file=[Write the bound addresses to this file, as JSON, once everything listens]:PATH:_files' \
 '--log-format=[How logs are written]:LOG_FORMAT:((text\:"For people"
 json\:"One JSON object a line"))' \
 '--log-level=[What is logged, e.g. \`info\` or \`postern_controller_stub=debug\`]:LOG_LEVEL:_default' \
 '--auto-approve[Enable new members without an operator comparing fingerprints; for pilots]' \
+'--health-open-to-the-network[That address may be one that others than this host reach]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
@@ -452,6 +455,19 @@ _arguments "${_arguments_options[@]}" : \
 ':name -- The system:_default' \
 && ret=0
 ;;
+(log-level)
+_arguments "${_arguments_options[@]}" : \
+'--for=[For how long, at most a day, e.g. 2h or 30m]:TIME:_default' \
+'--data-dir=[The data directory of a controller on this host]:DATA_DIR:_files' \
+'--api-url=[The URL of the API, if not that of --data-dir]:API_URL:_default' \
+'--api-token-file=[The file with your token for the API, if not the first administrator'\''s in --data-dir]:API_TOKEN_FILE:_files' \
+'--json[Answer in JSON]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':name -- The system:_default' \
+':level -- error, warn, info, debug or trace; `configured` ends it:_default' \
+&& ret=0
+;;
 (remove)
 _arguments "${_arguments_options[@]}" : \
 '--data-dir=[The data directory of a controller on this host]:DATA_DIR:_files' \
@@ -514,6 +530,7 @@ _arguments "${_arguments_options[@]}" : \
 '--priority=[Larger goes first, 0 to 255]:PRIORITY:_default' \
 '--timeout-secs=[Give up waiting after so long; the task goes on]:TIMEOUT_SECS:_default' \
 '--sign-with=[Sign the task with the key in this file, for agents that take signed tasks only; \`task signing-key\` makes one]:KEYFILE:_files' \
+'(--generate --output-password --show-password --output --async --timeout-secs)--write=[Write the task, sealed and signed as it would be submitted, to this new file, mode 0600, and submit nothing\: for \`postern policy check\` on an agent'\''s host, and for \`task send\`]:FILE:_files' \
 '--id=[The task'\''s id, so that a repeated submission is the same task; made up if not given]:ID:_default' \
 '--data-dir=[The data directory of a controller on this host]:DATA_DIR:_files' \
 '--api-url=[The URL of the API, if not that of --data-dir]:API_URL:_default' \
@@ -529,6 +546,19 @@ _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
 '--help[Print help]' \
 ':kind -- What to do, one of the kinds below:_default' \
+&& ret=0
+;;
+(send)
+_arguments "${_arguments_options[@]}" : \
+'(--async)--timeout-secs=[Give up waiting after so long; the task goes on]:TIMEOUT_SECS:_default' \
+'--data-dir=[The data directory of a controller on this host]:DATA_DIR:_files' \
+'--api-url=[The URL of the API, if not that of --data-dir]:API_URL:_default' \
+'--api-token-file=[The file with your token for the API, if not the first administrator'\''s in --data-dir]:API_TOKEN_FILE:_files' \
+'--async[Do not wait for the outcome]' \
+'--json[Answer in JSON]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':file -- The file:_files' \
 && ret=0
 ;;
 (signing-key)
@@ -782,9 +812,11 @@ esac
 ;;
 (status)
 _arguments "${_arguments_options[@]}" : \
+'--interval=[How often to look]:TIME:_default' \
 '--data-dir=[The data directory of a controller on this host]:DATA_DIR:_files' \
 '--api-url=[The URL of the API, if not that of --data-dir]:API_URL:_default' \
 '--api-token-file=[The file with your token for the API, if not the first administrator'\''s in --data-dir]:API_TOKEN_FILE:_files' \
+'--watch[Go on, and say it again when it changed, until Ctrl-C]' \
 '--json[Answer in JSON]' \
 '-h[Print help]' \
 '--help[Print help]' \
@@ -1012,6 +1044,7 @@ _postern-controller__subcmd__system_commands() {
 'list:List the connected systems' \
 'show:Show one connected system' \
 'associate:Say who works on a connected system from now on' \
+'log-level:Have members log more, or less, of a connected system for a while' \
 'remove:Take a connected system away; its tasks have to be finished' \
     )
     _describe -t commands 'postern-controller system commands' commands "$@"
@@ -1036,6 +1069,11 @@ _postern-controller__subcmd__system__subcmd__list_commands() {
     local commands; commands=()
     _describe -t commands 'postern-controller system list commands' commands "$@"
 }
+(( $+functions[_postern-controller__subcmd__system__subcmd__log-level_commands] )) ||
+_postern-controller__subcmd__system__subcmd__log-level_commands() {
+    local commands; commands=()
+    _describe -t commands 'postern-controller system log-level commands' commands "$@"
+}
 (( $+functions[_postern-controller__subcmd__system__subcmd__remove_commands] )) ||
 _postern-controller__subcmd__system__subcmd__remove_commands() {
     local commands; commands=()
@@ -1050,6 +1088,7 @@ _postern-controller__subcmd__system__subcmd__show_commands() {
 _postern-controller__subcmd__task_commands() {
     local commands; commands=(
 'submit:Submit a task; secrets are sealed here, to the keys of the cluster'\''s members' \
+'send:Submit a task that \`task submit --write\` wrote; more than once is no more than once' \
 'signing-key:Make a key that signs tasks in this new file, mode 0600, and print the public half, which agents list in \`accepted_signers\`' \
 'show:Show one task' \
 'list:List tasks, the newest first' \
@@ -1079,6 +1118,11 @@ _postern-controller__subcmd__task__subcmd__reseal_commands() {
 _postern-controller__subcmd__task__subcmd__results_commands() {
     local commands; commands=()
     _describe -t commands 'postern-controller task results commands' commands "$@"
+}
+(( $+functions[_postern-controller__subcmd__task__subcmd__send_commands] )) ||
+_postern-controller__subcmd__task__subcmd__send_commands() {
+    local commands; commands=()
+    _describe -t commands 'postern-controller task send commands' commands "$@"
 }
 (( $+functions[_postern-controller__subcmd__task__subcmd__show_commands] )) ||
 _postern-controller__subcmd__task__subcmd__show_commands() {

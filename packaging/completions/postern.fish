@@ -28,8 +28,11 @@ complete -c postern -n "__fish_postern_needs_command" -s c -l config -d 'The con
 complete -c postern -n "__fish_postern_needs_command" -s h -l help -d 'Print help'
 complete -c postern -n "__fish_postern_needs_command" -s V -l version -d 'Print version'
 complete -c postern -n "__fish_postern_needs_command" -f -a "enroll" -d 'Become a member of a cluster'
+complete -c postern -n "__fish_postern_needs_command" -f -a "doctor" -d 'Find out what is wrong: configuration, state directory, clock, controller, connected systems'
 complete -c postern -n "__fish_postern_needs_command" -f -a "run" -d 'Run until told to stop: keep a session with the controller and do the tasks it hands out'
-complete -c postern -n "__fish_postern_needs_command" -f -a "status" -d 'Show what the agent with this configuration is doing'
+complete -c postern -n "__fish_postern_needs_command" -f -a "status" -d 'Show how the agent with this configuration is: its membership, its session, what it holds and owes, its disk, each connected system, and what went wrong lately'
+complete -c postern -n "__fish_postern_needs_command" -f -a "health" -d 'Say whether the running agent is live, ready or useful, for probes of containers'
+complete -c postern -n "__fish_postern_needs_command" -f -a "log-level" -d 'Have the running agent log more, or less, for a while: of one connected system, or of everything'
 complete -c postern -n "__fish_postern_needs_command" -f -a "exec" -d 'Run one task here, without a controller, through the same connector and journal'
 complete -c postern -n "__fish_postern_needs_command" -f -a "schema" -d 'Look at, keep, replace or reset the schema of a connected system: which attributes its records have'
 complete -c postern -n "__fish_postern_needs_command" -f -a "cursor" -d 'Look at, or forget, what the deltas of a connected system have handed over'
@@ -45,14 +48,34 @@ complete -c postern -n "__fish_postern_using_subcommand enroll" -s c -l config -
 complete -c postern -n "__fish_postern_using_subcommand enroll" -l again -d 'Become a new member although this agent is one already. An operator approves the new member and revokes the old one (needs the role administrator); what the agent holds and owes stays in its store'
 complete -c postern -n "__fish_postern_using_subcommand enroll" -l json -d 'Print JSON'
 complete -c postern -n "__fish_postern_using_subcommand enroll" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c postern -n "__fish_postern_using_subcommand doctor" -l system -d 'This connected system alone, as the configuration names it' -r
+complete -c postern -n "__fish_postern_using_subcommand doctor" -l bundle -d 'Write what was found, with versions, the configuration and figures about the store, to this new file for whoever helps. It holds no secret, and no name of an account unless --with-names says so' -r -F
+complete -c postern -n "__fish_postern_using_subcommand doctor" -s c -l config -d 'The configuration file' -r -F
+complete -c postern -n "__fish_postern_using_subcommand doctor" -l offline -d 'Do not leave this host'
+complete -c postern -n "__fish_postern_using_subcommand doctor" -l strict -d 'Let warnings count as failures'
+complete -c postern -n "__fish_postern_using_subcommand doctor" -l json -d 'Print JSON'
+complete -c postern -n "__fish_postern_using_subcommand doctor" -l show-config -d 'Print every key of the configuration, what holds for it and where that came from, and look at nothing else'
+complete -c postern -n "__fish_postern_using_subcommand doctor" -l with-names -d 'Leave names of accounts in the bundle'
+complete -c postern -n "__fish_postern_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c postern -n "__fish_postern_using_subcommand run" -l ready-file -d 'Write this file once the first session is established, and remove it when the agent stops: its existence tells a script that the agent is up' -r -F
 complete -c postern -n "__fish_postern_using_subcommand run" -l sealing-key-secs -d 'For tests: for how many seconds secrets are sealed to one key' -r
 complete -c postern -n "__fish_postern_using_subcommand run" -l sealing-key-keep-secs -d 'For tests: for how many seconds a key opens secrets after that' -r
 complete -c postern -n "__fish_postern_using_subcommand run" -s c -l config -d 'The configuration file' -r -F
 complete -c postern -n "__fish_postern_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c postern -n "__fish_postern_using_subcommand status" -l interval -d 'How often to look' -r
 complete -c postern -n "__fish_postern_using_subcommand status" -s c -l config -d 'The configuration file' -r -F
-complete -c postern -n "__fish_postern_using_subcommand status" -l json -d 'Print JSON'
-complete -c postern -n "__fish_postern_using_subcommand status" -s h -l help -d 'Print help'
+complete -c postern -n "__fish_postern_using_subcommand status" -l json -d 'Print JSON; with --watch, a line of it whenever something changed'
+complete -c postern -n "__fish_postern_using_subcommand status" -s v -l verbose -d 'Name the accounts that tasks are about, and tell of all that went wrong lately'
+complete -c postern -n "__fish_postern_using_subcommand status" -l watch -d 'Go on until Ctrl-C: draw the screen anew on a terminal, elsewhere say what changed in lines'
+complete -c postern -n "__fish_postern_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c postern -n "__fish_postern_using_subcommand health" -s c -l config -d 'The configuration file' -r -F
+complete -c postern -n "__fish_postern_using_subcommand health" -l json -d 'Print JSON'
+complete -c postern -n "__fish_postern_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c postern -n "__fish_postern_using_subcommand log-level" -l system -d 'Of this connected system only' -r
+complete -c postern -n "__fish_postern_using_subcommand log-level" -l for -d 'For how long, at most a day, e.g. 2h or 30m' -r
+complete -c postern -n "__fish_postern_using_subcommand log-level" -s c -l config -d 'The configuration file' -r -F
+complete -c postern -n "__fish_postern_using_subcommand log-level" -l json -d 'Print JSON'
+complete -c postern -n "__fish_postern_using_subcommand log-level" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c postern -n "__fish_postern_using_subcommand exec; and not __fish_seen_subcommand_from test_connection validate_user enable_user disable_user freeze_user unfreeze_user unlock_user reset_password expire_password deprovision_user restore_user import_batch export collect describe_schema" -s c -l config -d 'The configuration file' -r -F
 complete -c postern -n "__fish_postern_using_subcommand exec; and not __fish_seen_subcommand_from test_connection validate_user enable_user disable_user freeze_user unfreeze_user unlock_user reset_password expire_password deprovision_user restore_user import_batch export collect describe_schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c postern -n "__fish_postern_using_subcommand exec; and not __fish_seen_subcommand_from test_connection validate_user enable_user disable_user freeze_user unfreeze_user unlock_user reset_password expire_password deprovision_user restore_user import_batch export collect describe_schema" -f -a "test_connection" -d 'Prove that the connected system can be reached and signed in to'

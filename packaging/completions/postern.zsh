@@ -43,6 +43,21 @@ _arguments "${_arguments_options[@]}" : \
 '::token -- The token. Other users of this host can see it in the process list; `--token-file` keeps it from them:_default' \
 && ret=0
 ;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+'--system=[This connected system alone, as the configuration names it]:NAME:_default' \
+'--bundle=[Write what was found, with versions, the configuration and figures about the store, to this new file for whoever helps. It holds no secret, and no name of an account unless --with-names says so]:FILE:_files' \
+'-c+[The configuration file]:FILE:_files' \
+'--config=[The configuration file]:FILE:_files' \
+'--offline[Do not leave this host]' \
+'--strict[Let warnings count as failures]' \
+'--json[Print JSON]' \
+'(--bundle --system --offline --strict)--show-config[Print every key of the configuration, what holds for it and where that came from, and look at nothing else]' \
+'--with-names[Leave names of accounts in the bundle]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (run)
 _arguments "${_arguments_options[@]}" : \
 '--ready-file=[Write this file once the first session is established, and remove it when the agent stops\: its existence tells a script that the agent is up]:FILE:_files' \
@@ -56,11 +71,39 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (status)
 _arguments "${_arguments_options[@]}" : \
+'--interval=[How often to look]:TIME:_default' \
+'-c+[The configuration file]:FILE:_files' \
+'--config=[The configuration file]:FILE:_files' \
+'--json[Print JSON; with --watch, a line of it whenever something changed]' \
+'-v[Name the accounts that tasks are about, and tell of all that went wrong lately]' \
+'--verbose[Name the accounts that tasks are about, and tell of all that went wrong lately]' \
+'--watch[Go on until Ctrl-C\: draw the screen anew on a terminal, elsewhere say what changed in lines]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(health)
+_arguments "${_arguments_options[@]}" : \
 '-c+[The configuration file]:FILE:_files' \
 '--config=[The configuration file]:FILE:_files' \
 '--json[Print JSON]' \
-'-h[Print help]' \
-'--help[Print help]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':word -- What is asked:((live\:"Its parts move and its disk takes what it writes"
+ready\:"And it has what it needs to be given work"
+useful\:"And it can do some now"))' \
+&& ret=0
+;;
+(log-level)
+_arguments "${_arguments_options[@]}" : \
+'--system=[Of this connected system only]:NAME:_default' \
+'--for=[For how long, at most a day, e.g. 2h or 30m]:TIME:_default' \
+'-c+[The configuration file]:FILE:_files' \
+'--config=[The configuration file]:FILE:_files' \
+'--json[Print JSON]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':level -- error, warn, info, debug or trace; `configured` ends it:_default' \
 && ret=0
 ;;
 (exec)
@@ -574,8 +617,11 @@ esac
 _postern_commands() {
     local commands; commands=(
 'enroll:Become a member of a cluster' \
+'doctor:Find out what is wrong\: configuration, state directory, clock, controller, connected systems' \
 'run:Run until told to stop\: keep a session with the controller and do the tasks it hands out' \
-'status:Show what the agent with this configuration is doing' \
+'status:Show how the agent with this configuration is\: its membership, its session, what it holds and owes, its disk, each connected system, and what went wrong lately' \
+'health:Say whether the running agent is live, ready or useful, for probes of containers' \
+'log-level:Have the running agent log more, or less, for a while\: of one connected system, or of everything' \
 'exec:Run one task here, without a controller, through the same connector and journal' \
 'schema:Look at, keep, replace or reset the schema of a connected system\: which attributes its records have' \
 'cursor:Look at, or forget, what the deltas of a connected system have handed over' \
@@ -635,6 +681,11 @@ _postern__subcmd__dataset_commands() {
 _postern__subcmd__dataset__subcmd__split_commands() {
     local commands; commands=()
     _describe -t commands 'postern dataset split commands' commands "$@"
+}
+(( $+functions[_postern__subcmd__doctor_commands] )) ||
+_postern__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'postern doctor commands' commands "$@"
 }
 (( $+functions[_postern__subcmd__enroll_commands] )) ||
 _postern__subcmd__enroll_commands() {
@@ -736,6 +787,16 @@ _postern__subcmd__exec__subcmd__unlock_user_commands() {
 _postern__subcmd__exec__subcmd__validate_user_commands() {
     local commands; commands=()
     _describe -t commands 'postern exec validate_user commands' commands "$@"
+}
+(( $+functions[_postern__subcmd__health_commands] )) ||
+_postern__subcmd__health_commands() {
+    local commands; commands=()
+    _describe -t commands 'postern health commands' commands "$@"
+}
+(( $+functions[_postern__subcmd__log-level_commands] )) ||
+_postern__subcmd__log-level_commands() {
+    local commands; commands=()
+    _describe -t commands 'postern log-level commands' commands "$@"
 }
 (( $+functions[_postern__subcmd__outbox_commands] )) ||
 _postern__subcmd__outbox_commands() {

@@ -217,7 +217,8 @@ mod tests {
         }
     }
 
-    /// Leave any part out of the header, and the offer that differs in it passes for the one that was signed.
+    /// Leave any field, or the count before what has no fixed length, out of the header, and an offer that differs in it passes
+    /// for the one that was signed.
     #[test]
     fn f51_a_signature_is_of_one_task_and_of_all_that_makes_it() {
         let (one, signed) = (key(1), offer());

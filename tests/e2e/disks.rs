@@ -190,11 +190,11 @@ async fn f14_an_agent_on_a_full_disk_refuses_work_and_takes_it_when_there_is_roo
 }
 
 /// A disk of its own in memory.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// None where this user may not mount.
-    fn mount(at: &Path, size: &str) -> Option<Self> {
+    pub(crate) fn mount(at: &Path, size: &str) -> Option<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(at).unwrap();
         let options = format!("size={size},mode=0700");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output();

@@ -7,15 +7,15 @@ use postern_tests::lab::{Agent, SYSTEM, new_task_id};
 use crate::programs;
 
 /// What only a programmer can read.
-const RUST: &[&str] = &["::", "Some(", "None,", "Error {", "Other(", "struct ", "enum ", "expected u", "{ ", "Err("];
+const RUST: &[&str] = &["::", "Some(", "None,", "Error {", "Other(", "struct ", "enum ", "expected u", "Err("];
 
 fn judge(arguments: &[&str], code: Option<i32>, said: &str, expected: i32, words: &[&str]) {
     assert_eq!(code, Some(expected), "{arguments:?}: {said}");
     for word in words {
         assert!(said.contains(word), "`{word}` is missing: {arguments:?}: {said}");
     }
-    // Commands repeat what they were given, and how a secret is written.
-    let said = arguments.iter().fold(said.replace("{ file = ", ""), |said, it| said.replace(it, ""));
+    // Commands repeat what they were given.
+    let said = arguments.iter().fold(said.to_owned(), |said, it| said.replace(it, ""));
     for word in RUST {
         assert!(!said.contains(word), "`{word}` is no word for people: {arguments:?}: {said}");
     }

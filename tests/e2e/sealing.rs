@@ -242,11 +242,11 @@ async fn an_agent_or_a_controller_that_dies_at_any_step_of_a_rotation_goes_on_wi
         agent.set_run(&YOUNG);
         agent.start().await;
         works(&lab, &format!("Pa55-{}", point.name())).await;
-        let used = known(&lab, &agent).await;
-        rotated(&lab, &agent, &used).await;
         assert_eq!(agent.terminate().await, Some(0));
         agent.set_run(&SHORT);
         agent.start().await;
+        let used = known(&lab, &agent).await;
+        rotated(&lab, &agent, &used).await;
     }
     lab.controller.fail_points().arm(Point::KeysStored);
     lab.controller.dies().await;

@@ -161,9 +161,7 @@ impl Rotation {
 
     /// What is to be done now. `Make` and `Forget` end with one of the `handle_*`.
     pub fn poll(&mut self, now: Timestamp, wall: UnixMillis) -> Option<Step> {
-        if self.under_way.take_if(|(step, since)| *step == Step::Announce && now >= *since + ANSWER).is_some() {
-            self.announced = false;
-        }
+        self.under_way.take_if(|(step, since)| *step == Step::Announce && now >= *since + ANSWER);
         if !self.connected || self.under_way.is_some() || now < self.not_before {
             return None;
         }
@@ -175,6 +173,9 @@ impl Rotation {
             Step::Make
         } else if let Some(id) = self.outlived(now, wall) {
             Step::Forget(id)
+        } else if self.keys.first().is_some_and(|key| key.acknowledged.is_none()) {
+            // The answer did not come.
+            Step::Announce
         } else {
             return None;
         };

@@ -13,8 +13,9 @@ use crate::exit::Exit;
 use crate::identity::{self, Identity, IdentityDir};
 use crate::status::{self, Report};
 
-/// The troubles that are told of if nobody wants all.
+/// The troubles and tasks that are told of if nobody wants all: with the rest, they fit one screen.
 const TROUBLES: usize = 5;
+const TASKS: usize = 8;
 
 pub(super) async fn run(config: &Path, options: &Status) -> Result<Exit, Failed> {
     let config = load(config)?;
@@ -138,8 +139,11 @@ fn running(report: &Report, verbose: bool) -> Facts {
         ("log level".to_owned(), level_words(&report.log_level)),
     ];
     facts.extend(each(ledger, "systems").map(|it| (text(it, "name"), system_words(it))));
-    facts.extend(each(ledger, "tasks").map(|it| ("task".to_owned(), task_words(it, verbose))));
-    if let Some(more) = number(ledger, "more_tasks").filter(|more| *more > 0) {
+    let (all, told) = (each(ledger, "tasks").count(), if verbose { usize::MAX } else { TASKS });
+    facts.extend(each(ledger, "tasks").take(told).map(|it| ("task".to_owned(), task_words(it, verbose))));
+    let untold = u64::try_from(all.saturating_sub(told)).unwrap_or_default();
+    let more = number(ledger, "more_tasks").unwrap_or_default().saturating_add(untold);
+    if more > 0 {
         facts.push(("task".to_owned(), format!("and {more} more")));
     }
     facts.extend(report.collections.iter().map(|it| ("collection".to_owned(), collection_words(it))));
@@ -150,7 +154,8 @@ fn running(report: &Report, verbose: bool) -> Facts {
         ("trouble".to_owned(), format!("{}, {}{of}{times}: {}", moment(it.at.0), it.place, it.text))
     }));
     facts.retain(|(_, value)| !value.is_empty());
-    facts
+    // Others have a say in some of them, and not in what a terminal does.
+    facts.into_iter().map(|(name, value)| (name, value.replace(char::is_control, " "))).collect()
 }
 
 fn agent_words(report: &Report) -> String {

@@ -53,7 +53,7 @@ fn news<'a>(said: Option<&'a Facts>, found: &'a Facts) -> impl Iterator<Item = &
     found.iter().filter(move |fact| said.is_none_or(|said| !said.contains(fact)))
 }
 
-/// The whole screen, from its upper left corner. What changed is bold.
+/// The whole screen, from its upper left corner. What changed is bold; what is too long is cut by the terminal.
 fn screen(said: Option<&Facts>, found: &Facts) -> String {
     let width = found.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let is_new = |fact: &(String, String)| said.is_some_and(|said| !said.contains(fact));
@@ -65,7 +65,7 @@ fn screen(said: Option<&Facts>, found: &Facts) -> String {
     let lines: Vec<String> = found.iter().map(line).collect();
     let clear = if said.is_none() { "\x1b[2J" } else { "" };
     let now = moment(clock::unix_millis().0);
-    format!("{clear}\x1b[H{}\x1b[K\r\n{now}; Ctrl-C ends\x1b[K\x1b[J", lines.concat())
+    format!("{clear}\x1b[H\x1b[?7l{}\x1b[K\r\n{now}; Ctrl-C ends\x1b[K\x1b[J\x1b[?7h", lines.concat())
 }
 
 /// What is not as it was, a line each, and what is not there any more.
@@ -98,9 +98,9 @@ mod tests {
     #[test]
     fn a_screen_is_drawn_over_the_one_before_with_what_changed_in_bold() {
         let (first, second) = (facts(&[("a", "1"), ("b", "1")]), facts(&[("a", "2"), ("b", "1")]));
-        assert!(screen(None, &first).starts_with("\x1b[2J\x1b[H"));
+        assert!(screen(None, &first).starts_with("\x1b[2J\x1b[H\x1b[?7l"));
         let again = screen(Some(&first), &second);
-        assert!(again.starts_with("\x1b[Ha  \x1b[1m2\x1b[0m\x1b[K\r\nb  1\x1b[K"), "{again:?}");
-        assert!(again.ends_with("\x1b[J"), "{again:?}");
+        assert!(again.starts_with("\x1b[H\x1b[?7la  \x1b[1m2\x1b[0m\x1b[K\r\nb  1\x1b[K"), "{again:?}");
+        assert!(again.ends_with("\x1b[J\x1b[?7h"), "{again:?}");
     }
 }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::effective::quoted;
 use super::source::Source;
 use super::{ConfigError, System};
 use crate::schedule::{Repeats, Schedule};
@@ -93,6 +94,19 @@ const fn yes() -> bool {
 
 const fn keep() -> usize {
     30
+}
+
+/// What holds for the keys that the file does not give.
+pub(super) fn defaults() -> Vec<(&'static str, String)> {
+    vec![
+        ("user_status", quoted(&active_users())),
+        ("logins", logins().to_string()),
+        ("days", "[]".to_owned()),
+        ("start_time", quoted(&midnight())),
+        ("time_zone", quoted(&utc())),
+        ("active", yes().to_string()),
+        ("keep", keep().to_string()),
+    ]
 }
 
 impl Collection {

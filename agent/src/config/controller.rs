@@ -45,6 +45,12 @@ struct Section {
     connect_timeout_secs: u64,
 }
 
+/// What holds for the keys that the file does not give.
+pub(super) fn defaults() -> Vec<(&'static str, String)> {
+    let secs = Section::default().connect_timeout_secs.to_string();
+    vec![("urls", "those learned at enrollment".to_owned()), ("connect_timeout_secs", secs)]
+}
+
 impl Default for Section {
     fn default() -> Self {
         Self { urls: Vec::new(), proxy: None, connect_timeout_secs: 15 }

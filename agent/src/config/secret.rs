@@ -162,6 +162,14 @@ pub(super) fn files_in(table: &DeTable<'_>) -> Vec<PathBuf> {
     found
 }
 
+/// Where the secret is that a value points to, if it does.
+pub(super) fn reference(value: &DeValue<'_>) -> Option<SecretSource> {
+    let table = value.as_table().filter(|table| table.len() == 1)?;
+    let text = |key: &str| table.get(key)?.get_ref().as_str().map(str::to_owned);
+    let file = text("file").map(|path| SecretSource::File(PathBuf::from(path)));
+    file.or_else(|| text("env").map(SecretSource::Env)).or_else(|| text("credential").map(SecretSource::Credential))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     /// The mode must keep others out.

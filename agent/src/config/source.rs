@@ -108,7 +108,12 @@ impl Source {
         place(document.get(name)?.get_ref().as_table()?, key)
     }
 
-    fn line(&self, span: Option<Range<usize>>) -> usize {
+    /// What stands there, in one line.
+    pub(super) fn as_written(&self, span: Range<usize>) -> String {
+        self.text.get(span).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    pub(super) fn line(&self, span: Option<Range<usize>>) -> usize {
         let until = span.map_or(0, |span| span.start).min(self.text.len());
         self.text.bytes().take(until).filter(|byte| *byte == b'\n').count() + 1
     }

@@ -48,6 +48,11 @@ const fn default_concurrency() -> usize {
     4
 }
 
+/// What holds for the keys that the file does not give.
+pub(super) fn defaults() -> Vec<(&'static str, String)> {
+    vec![("concurrency", default_concurrency().to_string())]
+}
+
 impl System {
     pub(super) fn all_from_source(source: &Arc<Source>) -> Result<Vec<Self>, ConfigError> {
         let Some(value) = source.document()?.into_inner().remove("connected_system") else {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use postern_protocol::Failure;
 
 use super::salesforce::{self, Salesforce, SchemaFile, Standing};
-use super::{Connector, Keep};
+use super::{Connector, Keep, Whereabouts};
 use crate::config::{ConfigError, System};
 
 /// Sets up the connector of a configured system. `keep` is what it finds again after a restart.
@@ -23,6 +23,22 @@ pub fn check(system: &System) -> Result<(), ConfigError> {
     match system.connector.as_str() {
         salesforce::NAME => Salesforce::check(system),
         other => Err(unknown(system, other)),
+    }
+}
+
+/// Where a system is, and how it is reached. Reads no secret.
+pub fn whereabouts(system: &System) -> Result<Whereabouts, ConfigError> {
+    match system.connector.as_str() {
+        salesforce::NAME => Salesforce::whereabouts(system),
+        other => Err(unknown(system, other)),
+    }
+}
+
+/// What holds for the keys of its settings that the configuration does not give.
+pub fn defaults(system: &System) -> Vec<(&'static str, String)> {
+    match system.connector.as_str() {
+        salesforce::NAME => Salesforce::defaults(system),
+        _ => Vec::new(),
     }
 }
 

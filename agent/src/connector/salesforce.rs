@@ -8,6 +8,7 @@ pub mod answers;
 mod api;
 mod domain;
 mod error;
+mod examine;
 mod governor;
 mod guard;
 mod jwt;
@@ -37,10 +38,11 @@ use jiff::Timestamp;
 use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
-use super::{AttemptCx, CallsLeft, Conclusion, Connector, Keep, Pending, Route};
+use super::{AttemptCx, Calls, CallsLeft, Conclusion, Connector, Keep, Pending, Reach, Route, Whereabouts};
 use crate::chain::Chain;
 use crate::config::{ConfigError, System};
 use crate::connector;
+use crate::doctor::Finding;
 use crate::http::{Compression, Encryption, Http, HttpError};
 use governor::Governor;
 use kept::UnderWay;
@@ -65,6 +67,8 @@ pub struct Salesforce {
     /// Deltas and collections.
     under_way: UnderWay,
     keep: Arc<dyn Keep>,
+    /// Its name, for what is counted.
+    system: SystemName,
 }
 
 /// A schema as administrators handle it.
@@ -100,7 +104,8 @@ impl Salesforce {
         let schema = schema_in_force(&settings, system)?;
         let governor = Arc::new(Governor::new(settings.max_concurrent_calls, settings.api_budget_percent));
         let (with, keeps) = (http.clone(), Arc::clone(&keep));
-        let sign_in = SignIn::new(Arc::clone(&settings), with, Arc::clone(&governor), keeps, guard_key(&system.name));
+        let (name, key) = (system.name.clone(), guard_key(&system.name));
+        let sign_in = SignIn::new(Arc::clone(&settings), with, Arc::clone(&governor), keeps, key, name.clone());
         Ok(Self {
             settings,
             http,
@@ -110,6 +115,7 @@ impl Salesforce {
             schema,
             under_way: UnderWay::default(),
             keep,
+            system: name,
         })
     }
 
@@ -119,6 +125,20 @@ impl Salesforce {
         sign_in::check(&settings.method, system)?;
         schema_in_force(&settings, system)?;
         http(&settings, system).map(drop)
+    }
+
+    /// Where the org signs in, and how it is reached.
+    pub fn whereabouts(system: &System) -> Result<Whereabouts, ConfigError> {
+        let settings = Settings::read(system)?;
+        let mut page = settings.login_url.clone();
+        // The list of versions: it needs no session and counts against no limit.
+        page.set_path("/services/data/");
+        Ok(Whereabouts { page, by: settings.http })
+    }
+
+    /// What holds for the keys of the settings that are not given.
+    pub fn defaults(system: &System) -> Vec<(&'static str, String)> {
+        Settings::defaults(system)
     }
 
     /// Lets the service account be tried again after refusals, when their cause was mended outside of the
@@ -243,6 +263,15 @@ impl Connector for Salesforce {
 
     fn calls_left(&self) -> Option<CallsLeft> {
         self.governor.calls_left()
+    }
+
+    fn examine(&self, reach: Reach) -> Pending<'_, Vec<Finding>> {
+        Box::pin(examine::run(self, reach))
+    }
+
+    fn calls(&self) -> Calls {
+        let used_of = self.governor.usage().map(|usage| (usage.used, usage.of));
+        Calls { used_of, running: self.governor.running() }
     }
 
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {

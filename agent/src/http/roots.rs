@@ -4,6 +4,8 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -70,21 +72,29 @@ impl Roots {
     }
 
     fn trusting(&self) -> Result<ClientConfig, RootsError> {
-        let provider = Arc::new(ring::default_provider());
-        let extra = self.certificates()?;
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        Self::judged_by(self.judge()?)
+    }
+
+    /// TLS to a system whose other side is judged so.
+    pub fn judged_by(judge: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, RootsError> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(RootsError::Tls)?;
+        Ok(builder.dangerous().with_custom_certificate_verifier(judge).with_no_client_auth())
+    }
+
+    /// Whoever decides whether the other side is who it says it is.
+    pub fn judge(&self) -> Result<Arc<dyn ServerCertVerifier>, RootsError> {
+        let provider = Arc::new(ring::default_provider());
+        let extra = self.certificates()?;
         if self.system == SystemRoots::Ignored {
-            if extra.is_empty() {
-                return Err(RootsError::None);
-            }
             let mut store = RootCertStore::empty();
             store.add_parsable_certificates(extra);
-            return Ok(builder.with_root_certificates(store).with_no_client_auth());
+            let judge = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build();
+            return Ok(judge.map_err(|_| RootsError::None)?);
         }
         let verifier = Verifier::new_with_extra_roots(extra, provider).map_err(|_| RootsError::None)?;
-        Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+        Ok(Arc::new(verifier))
     }
 
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, RootsError> {

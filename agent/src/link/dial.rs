@@ -1,5 +1,6 @@
 //! From a URL to a WebSocket: address, proxy, TLS, upgrade.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, http};
 use url::Url;
 
+use crate::config::{Proxy, SecretError};
 use crate::redaction::{self, redacted};
 
 /// The most bytes a proxy's answer to CONNECT may have before its end is seen.
@@ -147,6 +149,21 @@ pub struct ProxyRoute {
     pub credentials: Option<(String, Secret)>,
 }
 
+impl ProxyRoute {
+    /// The proxy of a configuration, with its password read.
+    pub fn of(proxy: &Proxy) -> Result<Self, SecretError> {
+        let credentials = match (&proxy.username, &proxy.password) {
+            (Some(name), Some(password)) => Some((name.clone(), password.read()?)),
+            _ => None,
+        };
+        Ok(Self {
+            host: proxy.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
+            port: proxy.url.port_or_known_default().unwrap_or(80),
+            credentials,
+        })
+    }
+}
+
 /// How to reach a controller.
 #[derive(Clone)]
 pub struct Dialer {
@@ -170,34 +187,61 @@ impl Place {
     pub const ENROLLMENT: Self = Self { path: enrollment::PATH, subprotocol: enrollment::SUBPROTOCOL };
 }
 
+/// Where a connection is to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// The host, an IPv6 address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl Destination {
+    /// The host and the port of a URL; `None` if it has none.
+    pub fn of(url: &Url) -> Option<Self> {
+        let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+        Some(Self { host, port: url.port_or_known_default()? })
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
 /// The part of a controller's URL that matters.
 struct Target {
     url: Url,
-    host: String,
-    port: u16,
+    destination: Destination,
 }
 
 impl Target {
     fn parse(text: &str) -> Result<Self, DialError> {
         let bad = || DialError::BadUrl { url: text.to_owned() };
         let url = Url::parse(text).map_err(|_| bad())?;
-        let host = url.host_str().ok_or_else(bad)?.trim_matches(['[', ']']).to_owned();
-        let port = url.port_or_known_default().ok_or_else(bad)?;
+        let destination = Destination::of(&url).ok_or_else(bad)?;
         if url.scheme() != "wss" {
             return Err(bad());
         }
-        Ok(Self { url, host, port })
+        Ok(Self { url, destination })
+    }
+
+    fn at(text: &str, place: Place) -> Result<Self, DialError> {
+        let mut target = Self::parse(text)?;
+        target.url.set_path(place.path);
+        Ok(target)
     }
 }
 
 impl Dialer {
     /// Opens a WebSocket at `place` of the controller at `url`, over TLS with the agent's identity or the pinned CA.
     pub async fn dial(&self, tls: &Arc<ClientConfig>, url: &str, place: Place) -> Result<Socket, DialError> {
-        let mut target = Target::parse(url)?;
-        target.url.set_path(place.path);
+        let target = Target::at(url, place)?;
         let (host, port) = match &self.proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
-            None => (target.host.as_str(), target.port),
+            None => (target.destination.host.as_str(), target.destination.port),
         };
         let unresolved = |source| DialError::Resolve { host: host.to_owned(), source };
         let resolve = tokio::time::timeout(self.timeout, tokio::net::lookup_host((host, port)));
@@ -236,30 +280,49 @@ impl Dialer {
         target: &Target,
         subprotocol: &'static str,
     ) -> Result<Socket, DialError> {
-        let cannot_connect =
-            |source| DialError::Connect { host: address.ip().to_string(), port: address.port(), source };
-        let mut stream = TcpStream::connect(address).await.map_err(cannot_connect)?;
-        stream.set_nodelay(true).map_err(cannot_connect)?;
+        let mut stream = connect(address).await?;
         if let Some(proxy) = &self.proxy {
-            tunnel(&mut stream, proxy, target).await?;
+            tunnel(&mut stream, proxy, &target.destination).await?;
         }
-        let tls_error = |source| DialError::Tls { host: target.host.clone(), source };
-        let name =
-            ServerName::try_from(target.host.clone()).map_err(|_| DialError::BadUrl { url: target.url.to_string() })?;
-        let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.map_err(tls_error)?;
-        upgrade(stream, target, subprotocol).await
+        let stream = secure(stream, tls, &target.destination).await?;
+        Ok(upgrade(stream, target, subprotocol).await?.0)
     }
 }
 
+/// The first step: TCP, to the other side or to the proxy.
+pub async fn connect(address: SocketAddr) -> Result<TcpStream, DialError> {
+    let cannot_connect = |source| DialError::Connect { host: address.ip().to_string(), port: address.port(), source };
+    let stream = TcpStream::connect(address).await.map_err(cannot_connect)?;
+    stream.set_nodelay(true).map_err(cannot_connect)?;
+    Ok(stream)
+}
+
+/// The step behind the proxy: TLS.
+pub async fn secure(
+    stream: TcpStream,
+    tls: &Arc<ClientConfig>,
+    to: &Destination,
+) -> Result<TlsStream<TcpStream>, DialError> {
+    let tls_error = |source| DialError::Tls { host: to.host.clone(), source };
+    let name = ServerName::try_from(to.host.clone()).map_err(|_| DialError::BadUrl { url: to.to_string() })?;
+    TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.map_err(tls_error)
+}
+
+/// The last step: a WebSocket at `place` of the controller at `url`, over TLS that stands; and what time it is there, if it
+/// says so.
+pub async fn open(
+    stream: TlsStream<TcpStream>,
+    url: &str,
+    place: Place,
+) -> Result<(Socket, Option<String>), DialError> {
+    upgrade(stream, &Target::at(url, place)?, place.subprotocol).await
+}
+
 /// Asks the proxy for a tunnel (RFC 9110, section 9.3.6).
-async fn tunnel(stream: &mut TcpStream, proxy: &ProxyRoute, target: &Target) -> Result<(), DialError> {
+pub async fn tunnel(stream: &mut TcpStream, proxy: &ProxyRoute, to: &Destination) -> Result<(), DialError> {
     let failed = |source| DialError::Connect { host: proxy.host.clone(), port: proxy.port, source };
-    let authority = match target.url.host() {
-        Some(url::Host::Ipv6(address)) => format!("[{address}]:{}", target.port),
-        Some(_) | None => format!("{}:{}", target.host, target.port),
-    };
     let mut in_use = Vec::new();
-    let mut request = zeroize::Zeroizing::new(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n"));
+    let mut request = zeroize::Zeroizing::new(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n"));
     if let Some((name, password)) = &proxy.credentials {
         let pair = zeroize::Zeroizing::new(format!("{name}:{}", password.expose()));
         let basic = zeroize::Zeroizing::new(BASE64.encode(pair.as_bytes()));
@@ -274,9 +337,7 @@ async fn tunnel(stream: &mut TcpStream, proxy: &ProxyRoute, target: &Target) -> 
     match ProxyAnswer::of(&redacted(&head)) {
         ProxyAnswer::Open => Ok(()),
         ProxyAnswer::AsksForCredentials => Err(DialError::ProxyCredentials),
-        ProxyAnswer::Refused(status) => {
-            Err(DialError::ProxyRefused { status, host: target.host.clone(), port: target.port })
-        }
+        ProxyAnswer::Refused(status) => Err(DialError::ProxyRefused { status, host: to.host.clone(), port: to.port }),
         ProxyAnswer::Nonsense => Err(DialError::ProxyNonsense),
     }
 }
@@ -323,7 +384,7 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     target: &Target,
     subprotocol: &'static str,
-) -> Result<WebSocketStream<S>, DialError> {
+) -> Result<(WebSocketStream<S>, Option<String>), DialError> {
     let failed = |error| DialError::WebSocket(Box::new(error));
     let mut request = target.url.as_str().into_client_request().map_err(failed)?;
     request.headers_mut().insert(http::header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
@@ -332,15 +393,18 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
         .max_frame_size(Some(MAX_FRAME))
         .max_write_buffer_size(MAX_WRITE_BUFFER);
     match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
-        Ok((socket, _)) => Ok(socket),
+        Ok((socket, response)) => {
+            let date = response.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
+            Ok((socket, date.map(str::to_owned)))
+        }
         Err(tungstenite::Error::Http(response)) => {
             let body = response.body().as_deref().unwrap_or_default();
             let body: String = String::from_utf8_lossy(body).chars().take(256).collect();
-            Err(DialError::Upgrade { host: target.host.clone(), status: response.status().as_u16(), body })
+            Err(DialError::Upgrade { host: target.destination.host.clone(), status: response.status().as_u16(), body })
         }
         // In TLS 1.3 a client learns what became of its certificate only when it reads for the first time.
         Err(error) => Err(match certificate_alert(&error) {
-            Some(alert) => DialError::OwnCertificate { host: target.host.clone(), alert },
+            Some(alert) => DialError::OwnCertificate { host: target.destination.host.clone(), alert },
             None => failed(error),
         }),
     }
@@ -377,14 +441,15 @@ mod tests {
             assert!(error.contains("wss://host:port"), "{bad}: {error}");
         }
         let target = Target::parse("wss://[::1]:7443").unwrap();
-        assert_eq!((target.host.as_str(), target.port), ("::1", 7443));
+        assert_eq!((target.destination.host.as_str(), target.destination.port), ("::1", 7443));
+        assert_eq!(target.destination.to_string(), "[::1]:7443");
     }
 
     /// What comes of a proxy that answers CONNECT so.
     async fn tunnelled(answer: &[u8]) -> Result<(), DialError> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = ProxyRoute { host: "proxy".to_owned(), port: 3128, credentials: None };
-        let target = Target::parse("wss://controller.example").unwrap();
+        let to = Destination { host: "controller.example".to_owned(), port: 443 };
         let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let answers = async {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -392,7 +457,7 @@ mod tests {
             let _ = stream.write_all(answer).await;
             stream
         };
-        tokio::join!(tunnel(&mut stream, &proxy, &target), answers).0
+        tokio::join!(tunnel(&mut stream, &proxy, &to), answers).0
     }
 
     /// Take the bound away, and the agent reads as long as the proxy sends.

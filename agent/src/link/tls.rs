@@ -32,7 +32,8 @@ fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
         .expect("ring speaks TLS 1.3")
 }
 
-fn verifier(trusted: &[CertificateDer<'static>]) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+/// Whoever knows a controller by the roots that are trusted, and nothing else.
+pub fn verifier(trusted: &[CertificateDer<'static>]) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
     for root in trusted {
         roots.add(root.clone()).map_err(TlsError::Identity)?;
@@ -42,11 +43,19 @@ fn verifier(trusted: &[CertificateDer<'static>]) -> Result<Arc<WebPkiServerVerif
 
 /// TLS for sessions: both sides verified against the cluster's roots, never against the system's.
 pub fn for_sessions(trust: &Trust, shown: &Credential) -> Result<Arc<ClientConfig>, TlsError> {
-    let certificate = shown.certificate().ok_or(TlsError::Identity(rustls::Error::NoCertificatesPresented))?;
     let inner = verifier(trust.roots())?;
+    for_sessions_judged_by(Arc::new(NamesIssuer { inner }), shown)
+}
+
+/// The same with another judge of who answers.
+pub fn for_sessions_judged_by(
+    judge: Arc<dyn ServerCertVerifier>,
+    shown: &Credential,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let certificate = shown.certificate().ok_or(TlsError::Identity(rustls::Error::NoCertificatesPresented))?;
     let mut config = builder()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(NamesIssuer { inner }))
+        .with_custom_certificate_verifier(judge)
         .with_client_auth_cert(vec![certificate.clone()], shown.tls_key())
         .map_err(TlsError::Identity)?;
     config.resumption = Resumption::disabled();
@@ -72,7 +81,8 @@ pub fn for_enrollment(ca_sha256: [u8; 32]) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-fn issuer(certificate: &CertificateDer<'_>) -> String {
+/// Who issued a certificate, in words.
+pub fn issuer(certificate: &CertificateDer<'_>) -> String {
     x509_parser::parse_x509_certificate(certificate)
         .map_or_else(|_| "nobody that can be read".to_owned(), |(_, parsed)| parsed.issuer().to_string())
 }

@@ -127,7 +127,8 @@ impl Home {
         self.directory.join(STORE)
     }
 
-    fn has_store(&self) -> bool {
+    /// Whether there is a store.
+    pub fn has_store(&self) -> bool {
         self.store().join("format").exists()
     }
 

@@ -126,8 +126,8 @@ impl Exporter {
     {
         let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         let body = otlp::request(&self.resource, self.lost.load(Ordering::Relaxed), &batch, self.redact);
-        let sent = tokio::time::timeout(PATIENCE, send(body)).await;
-        match sent.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()))) {
+        let delivered = tokio::time::timeout(PATIENCE, send(body)).await;
+        match delivered.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()))) {
             Ok(()) => self.failures = 0,
             Err(error) => {
                 let lost = self.lost.fetch_add(count, Ordering::Relaxed).saturating_add(count);
@@ -188,18 +188,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_waits_when_the_program_stops_is_sent_in_batches() {
         let (spans, exporter) = pair();
-        for _ in 0..MAX_BATCH + 1 {
+        for _ in 0..=MAX_BATCH {
             spans.record(span());
         }
-        let sent = Mutex::new(Vec::new());
+        let counts = Mutex::new(Vec::new());
         let stop = CancellationToken::new();
         stop.cancel();
         let send = |body: Vec<u8>| {
-            sent.lock().unwrap().push(count(&body));
+            counts.lock().unwrap().push(count(&body));
             std::future::ready(Ok(()))
         };
         exporter.run(stop, send).await;
-        assert_eq!((*sent.lock().unwrap()).clone(), [MAX_BATCH, 1]);
+        assert_eq!((*counts.lock().unwrap()).clone(), [MAX_BATCH, 1]);
         spans.record(span());
         assert_eq!(spans.lost(), 1, "nobody takes it any more");
     }

@@ -9,11 +9,12 @@ use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio_tungstenite::tungstenite::http::header::{DATE, SEC_WEBSOCKET_PROTOCOL};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 
 use super::websocket;
 use crate::ca::peer::Peer;
+use crate::clock;
 
 /// A WebSocket to an agent.
 pub(super) type Socket = WebSocketStream<TlsStream<TcpStream>>;
@@ -137,7 +138,17 @@ fn check_subprotocol(request: &Request, wanted: &str) -> Result<(), (StatusCode,
 
 fn with_subprotocol(mut response: Response, subprotocol: &'static str) -> Response {
     response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+    if let Some(date) = date() {
+        response.headers_mut().insert(DATE, date);
+    }
     response
+}
+
+/// What time it is here, as HTTP says it: an agent with another clock can tell.
+fn date() -> Option<HeaderValue> {
+    let secs = i64::try_from(clock::wall().0 / 1000).ok()?;
+    let now = jiff::Timestamp::from_second(secs).ok()?;
+    HeaderValue::from_str(&now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
 }
 
 fn refusal(status: StatusCode, sentence: String) -> ErrorResponse {

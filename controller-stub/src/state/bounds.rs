@@ -7,7 +7,7 @@ use postern_protocol::{Epoch, StreamId, TaskId, TaskKind, TaskRequest};
 use serde_json::json;
 
 use super::origin::Origin;
-use super::record::{Association, MemberRecord, TaskRecord};
+use super::record::{Association, MemberRecord, TaskRecord, TokenUse};
 use super::submit::Submission;
 use super::systems::{NewSystem, SystemChanges};
 use super::*;
@@ -48,6 +48,7 @@ impl Full {
 
     fn submit(&mut self) -> Result<TaskId, Refusal> {
         let submission = Submission {
+            trace: None,
             trace: None,
             id: self.task_id(u32::MAX),
             system: "sf0".parse().unwrap(),
@@ -98,6 +99,9 @@ fn a_controller_has_at_most_a_thousand_clusters_and_as_many_tokens_of_each_kind(
         state.create_token("acme".parse().unwrap(), at).unwrap();
     }
     refused(state.create_token("acme".parse().unwrap(), at).map(drop), &["1000 tokens", "quarter of an hour"]);
+    let spent = TokenUse { request: [0; 32], member: MemberId::from_bytes([1; 16]), at: at.wall };
+    state.tokens.values_mut().for_each(|it| it.used = Some(spent.clone()));
+    assert!(state.create_token("acme".parse().unwrap(), at).is_ok(), "a fleet of more than that enrolls in one day");
     let later = Moment { wall: UnixMillis(at.wall.0 + 3 * 24 * 60 * 60 * 1000), ..at };
     state.tick(later);
     assert!(state.create_token("acme".parse().unwrap(), later).is_ok(), "those are forgotten");

@@ -16,6 +16,8 @@ use crate::enrollment::{self, NewToken};
 const MAX_CLUSTERS: usize = 1_000;
 /// The most enrollment tokens: each lasts for a quarter of an hour, and somebody brings it to a host.
 const MAX_TOKENS: usize = 1_000;
+/// The most tokens that were used and are still remembered: as many as there may be members.
+const MAX_SPENT: usize = 10_000;
 
 impl State {
     /// Makes a cluster. One that is there already is no error.
@@ -43,7 +45,16 @@ impl State {
     /// Makes a token into a cluster that exists.
     pub fn create_token(&mut self, cluster: ClusterName, at: Moment) -> Result<NewToken, Refusal> {
         self.known_cluster(&cluster)?;
-        if self.tokens.len() >= MAX_TOKENS {
+        if self.tokens.len() >= MAX_TOKENS + MAX_SPENT {
+            return Err(Refusal::new(
+                RefusalKind::Overloaded,
+                format!(
+                    "{MAX_SPENT} tokens were used within a day, and are remembered for so long: try again tomorrow"
+                ),
+            ));
+        }
+        // One that was used is remembered for an answer that was lost, and keeps nobody from enrolling.
+        if self.tokens.values().filter(|it| it.used.is_none()).count() >= MAX_TOKENS {
             return Err(Refusal::new(
                 RefusalKind::Overloaded,
                 format!("{MAX_TOKENS} tokens are open: use them, or wait a quarter of an hour until they run out"),

@@ -80,10 +80,13 @@ impl State {
         if order.number != set.number {
             return;
         }
-        tracing::info!(member = %id, system = %set.system, verdict = %set.verdict, "a log level was answered");
         let live = self.members.get_mut(&id).and_then(|it| it.live.as_mut());
-        if let Some(served) = live.and_then(|live| live.served.get_mut(&set.system)) {
-            served.verdict = set.verdict.known();
+        let Some(served) = live.and_then(|live| live.served.get_mut(&set.system)) else { return };
+        let verdict = set.verdict.known();
+        // A member that repeats itself does not fill the log.
+        if served.verdict != verdict {
+            tracing::info!(member = %id, system = %set.system, verdict = %set.verdict, "a log level was answered");
+            served.verdict = verdict;
         }
     }
 }

@@ -19,7 +19,7 @@ use app::App;
 use table::{Row, Tables};
 
 use crate::id::RecordId;
-use crate::schema::{ObjectKind, profile, user, user_license};
+use crate::schema::{ObjectKind, profile, user, user_license, user_permission_access};
 use crate::seed::{Cidr, PasswordPolicy};
 use crate::time::DAY;
 use crate::value::Value;
@@ -118,6 +118,25 @@ impl Org {
 
     pub(crate) fn is_admin(&self, user: &Row) -> bool {
         self.profile_of(user).is_some_and(|it| it.get(profile::PERMISSIONS_MANAGE_USERS).is_true())
+    }
+
+    /// Writes what a caller may do into its row of `UserPermissionAccess`, before somebody reads that.
+    pub(crate) fn show_permissions(&mut self, user: RecordId, now: i64) {
+        let (is_admin, may_use_api) =
+            self.user(user).map(|it| (self.is_admin(it), self.may_use_api(it))).unwrap_or_default();
+        let kind = ObjectKind::UserPermissionAccess;
+        let is_own = |row: &&Row| row.get(user_permission_access::USER_ID).as_id() == Some(user);
+        let mut row = self.tables.of(kind).rows().iter().find(is_own).cloned().unwrap_or_else(|| {
+            let serial = self.tables.of_mut(kind).next_serial();
+            Row::new(kind, RecordId::new(kind.object().prefix, self.number, serial))
+        });
+        row.set(user_permission_access::USER_ID, Value::Id(user));
+        row.set(user_permission_access::PERMISSIONS_API_ENABLED, Value::Bool(may_use_api));
+        for column in user_permission_access::OF_ADMINISTRATORS {
+            row.set(column, Value::Bool(is_admin));
+        }
+        row.set(user_permission_access::LAST_CACHE_UPDATE, Value::Time(now));
+        self.tables.of_mut(kind).put(row);
     }
 
     fn profile_of(&self, user: &Row) -> Option<&Row> {

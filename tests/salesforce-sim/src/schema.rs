@@ -14,6 +14,7 @@ pub(crate) mod user;
 pub(crate) mod user_device;
 pub(crate) mod user_license;
 pub(crate) mod user_login;
+pub(crate) mod user_permission_access;
 pub(crate) mod user_role;
 
 use field::Field;
@@ -32,6 +33,7 @@ pub(crate) enum ObjectKind {
     UserDevice,
     UserLicense,
     UserLogin,
+    UserPermissionAccess,
     UserRole,
 }
 
@@ -55,7 +57,7 @@ pub(crate) struct Object {
 
 impl ObjectKind {
     /// All of them, in the order of the global describe.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Group,
         Self::GroupMember,
         Self::LoginHistory,
@@ -67,6 +69,7 @@ impl ObjectKind {
         Self::UserDevice,
         Self::UserLicense,
         Self::UserLogin,
+        Self::UserPermissionAccess,
         Self::UserRole,
     ];
 
@@ -88,6 +91,7 @@ impl ObjectKind {
             Self::UserDevice => &user_device::OBJECT,
             Self::UserLicense => &user_license::OBJECT,
             Self::UserLogin => &user_login::OBJECT,
+            Self::UserPermissionAccess => &user_permission_access::OBJECT,
             Self::UserRole => &user_role::OBJECT,
         }
     }

@@ -15,23 +15,27 @@ use postern_controller_stub::state::record::{
     Association, ClusterRecord, MemberRecord, SystemDetails, SystemRecord, TaskState,
 };
 use postern_controller_stub::state::{
-    Greeting, Introduction, Retention, SessionHandle, Settings, State, Submission, ToSession, Turn,
+    Greeting, Introduction, Retention, SessionHandle, Settings, State, ToSession, Turn,
 };
-use postern_protocol::message::v1::{Hello, LeaseVerdict, MembershipState, Mode, StreamOpen, StreamRef};
-use postern_protocol::message::{FromController, FromMember};
+use postern_protocol::message::FromMember;
+use postern_protocol::message::v1::{Hello, MembershipState, StreamOpen, StreamRef};
 use postern_protocol::seal::SealingPublicKey;
-use postern_protocol::session::{ControllerSession, controller};
+use postern_protocol::session::ControllerSession;
 use postern_protocol::time::UnixMillis;
-use postern_protocol::{Epoch, MemberId, SessionNo, StreamId, TaskId, TaskKind, Timestamp};
+use postern_protocol::{Epoch, MemberId, SessionNo, TaskId, Timestamp};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::agenda::Millis;
 use crate::coverage::Situation;
 use crate::disk::ControllerDisk;
 use crate::net::{End, LinkId, Packet};
-use crate::workload::{CONTROLLERS, Fault, Turning, WALL, given};
+use crate::workload::{CONTROLLERS, Fault, Turning, WALL};
 use crate::world::{CLUSTER, Happens, SYSTEM, World};
+
+mod session;
+mod submission;
+
+use submission::submission;
 
 /// Requests decided in one turn.
 const MAX_REQUESTS: usize = 64;
@@ -41,8 +45,6 @@ const MAX_CHANGES: usize = 256;
 const TICK: Millis = 500;
 /// What secrets are sealed to: who has which key is not modelled.
 const EVERYBODYS_KEY: SealingPublicKey = SealingPublicKey([7; 32]);
-/// The words that may wait for a session.
-const WORDS: usize = 1024;
 
 /// The controllers and their disk.
 pub struct Controllers {
@@ -438,207 +440,4 @@ impl World {
             self.pass_words_on(link);
         }
     }
-
-    // ---- sessions ----
-
-    /// A member connected.
-    pub fn accept(&mut self, link: LinkId, m: usize) {
-        let member = self.members[m].id;
-        let now = self.controllers.now(self.agenda.now());
-        let Some(process) = self.controllers.process.as_mut() else { return };
-        let (sender, words) = mpsc::channel(WORDS);
-        let handle = SessionHandle { words: sender, cut: CancellationToken::new(), over: CancellationToken::new() };
-        let machine = ControllerSession::new(Duration::from_secs(10), now);
-        process.sessions.insert(link, Session { member, machine, number: None, handle, words });
-        self.wake_session(link);
-    }
-
-    /// Something arrived at the controller.
-    pub fn controller_receives(&mut self, link: LinkId, packet: Packet) {
-        let now = self.controllers.now(self.agenda.now());
-        let Some(process) = self.controllers.process.as_mut() else { return };
-        let Some(session) = process.sessions.get_mut(&link) else { return };
-        match packet {
-            Packet::Frame(bytes) => match FromMember::decode(&bytes) {
-                Ok(frame) => {
-                    session.machine.handle_message(frame, now);
-                    self.controller_session(link);
-                }
-                Err(error) => self.oracle.broken(21, self.agenda.now(), format!("a frame cannot be read: {error}")),
-            },
-            Packet::Payload(task, stream) => self.ask_controller(Request::Results(link, task, stream)),
-            Packet::Taken(..) => (),
-            Packet::Closed => self.disconnect_controller(link),
-        }
-    }
-
-    /// Time passed for a session.
-    pub fn session_wakes(&mut self, link: LinkId) {
-        let now = self.controllers.now(self.agenda.now());
-        let Some(session) = self.controllers.process.as_mut().and_then(|it| it.sessions.get_mut(&link)) else { return };
-        if session.machine.poll_timeout() <= now {
-            session.machine.handle_timeout(now);
-            self.controller_session(link);
-        }
-        self.wake_session(link);
-    }
-
-    fn wake_session(&mut self, link: LinkId) {
-        let life = self.controllers.life;
-        let ahead = self.controllers.now(0).as_millis();
-        let Some(session) = self.controllers.process.as_ref().and_then(|it| it.sessions.get(&link)) else { return };
-        let at = session.machine.poll_timeout().as_millis().saturating_sub(ahead).max(self.agenda.now() + 1);
-        self.agenda.put(at, Happens::SessionWakes(life, link));
-    }
-
-    fn controller_session(&mut self, link: LinkId) {
-        loop {
-            let Some(process) = self.controllers.process.as_mut() else { return };
-            let Some(session) = process.sessions.get_mut(&link) else { return };
-            if let Some(frame) = session.machine.poll_transmit() {
-                self.send_frame_to_member(link, &frame);
-                continue;
-            }
-            let (member, number) = (session.member, session.number);
-            match session.machine.poll_event() {
-                None => return,
-                Some(controller::Event::Introduced(hello)) => self.ask_controller(Request::Introduce(link, hello)),
-                Some(controller::Event::Established) => {
-                    if let Some(number) = number {
-                        self.ask_controller(Request::Establish(member, number));
-                    }
-                }
-                Some(controller::Event::Message(frame)) => {
-                    if let Some(number) = number {
-                        self.ask_controller(Request::Hear(member, number, Box::new(frame)));
-                    }
-                }
-                Some(controller::Event::Ended(_)) => return self.disconnect_controller(link),
-            }
-        }
-    }
-
-    fn greet(&mut self, link: LinkId, greeting: Greeting) {
-        let now = self.controllers.now(self.agenda.now());
-        let Some(process) = self.controllers.process.as_mut() else { return };
-        let Some(session) = process.sessions.get_mut(&link) else { return };
-        match greeting {
-            Greeting::Welcome(welcomed) => {
-                session.number = Some(welcomed.session);
-                session.machine.welcome(welcomed.welcome, now);
-            }
-            Greeting::Refused(refused) => session.machine.refuse(refused),
-        }
-        self.controller_session(link);
-    }
-
-    /// What the state says, in the order it says it.
-    fn pass_words_on(&mut self, link: LinkId) {
-        loop {
-            let Some(process) = self.controllers.process.as_mut() else { return };
-            let Some(session) = process.sessions.get_mut(&link) else { return };
-            if session.handle.cut.is_cancelled() {
-                return self.disconnect_controller(link);
-            }
-            match session.words.try_recv() {
-                Err(_) => return,
-                Ok(ToSession::Frame(frame)) => {
-                    if let FromController::Renewed(renewed) = &*frame {
-                        let asked = self.renewals.remove(&(session.member, renewed.nonce)).unwrap_or_default();
-                        let until = asked + self.pace.lease;
-                        for lease in renewed.leases.iter().filter(|it| it.verdict.known() == Some(LeaseVerdict::Kept)) {
-                            self.oracle.lease_kept(lease.lease.task, lease.lease.epoch, until);
-                        }
-                    }
-                    self.send_frame_to_member(link, &frame);
-                }
-                Ok(ToSession::Payloads(task, streams)) => {
-                    for stream in streams {
-                        self.send(link, End::Member, Packet::Payload(task, stream));
-                    }
-                }
-                Ok(ToSession::Close(bye)) => {
-                    self.send_frame_to_member(link, &bye.into());
-                    return self.disconnect_controller(link);
-                }
-            }
-        }
-    }
-
-    fn send_frame_to_member(&mut self, link: LinkId, frame: &FromController) {
-        match frame.encode() {
-            Ok(bytes) => self.send(link, End::Member, Packet::Frame(bytes)),
-            Err(error) => self.oracle.broken(17, self.agenda.now(), format!("{} has no frame: {error}", frame.name())),
-        }
-    }
-
-    /// A session is over on the controller's side.
-    fn disconnect_controller(&mut self, link: LinkId) {
-        let Some(process) = self.controllers.process.as_mut() else { return };
-        let Some(session) = process.sessions.remove(&link) else { return };
-        self.send(link, End::Member, Packet::Closed);
-        self.net.kill(link, End::Controller);
-        if let Some(number) = session.number {
-            self.ask_controller(Request::Disconnect(session.member, number));
-        }
-    }
-}
-
-fn submission(id: TaskId, wish: &crate::workload::Wish) -> (Submission, Option<StreamRef>) {
-    use postern_protocol::TaskRequest;
-    use postern_protocol::bounded::{Bytes, List, Text};
-    use postern_protocol::seal::{SealedField, WrappedKey};
-    use postern_protocol::task::{
-        Account, disable_user, enable_user, expire_password, import_batch, reset_password, validate_user,
-    };
-
-    let account = || Account::new(wish.user.as_str()).expect("it is short");
-    let sealed = |name: &str, secret: String| SealedField {
-        name: Text::clipped(name),
-        ciphertext: Bytes::new(secret.into_bytes()).unwrap_or_default(),
-        keys: List::clipped(vec![WrappedKey { key: EVERYBODYS_KEY.id(), enc: [0; 32], wrapped: Bytes::default() }]),
-    };
-    let (mut secrets, mut stream, mut requester) = (Vec::new(), None, None);
-    let request = match wish.kind {
-        TaskKind::EnableUser => TaskRequest::EnableUser(enable_user::Request { account: account() }),
-        TaskKind::DisableUser => {
-            let if_refused = disable_user::IfRefused::Fail.into();
-            TaskRequest::DisableUser(disable_user::Request { account: account(), if_refused })
-        }
-        TaskKind::ExpirePassword => {
-            TaskRequest::ExpirePassword(expire_password::Request { account: account(), repeat_if_unknown: false })
-        }
-        TaskKind::ResetPassword if wish.made_up => {
-            requester = Some(SealingPublicKey([0; 32]));
-            let source = reset_password::Source::Generated.into();
-            TaskRequest::ResetPassword(reset_password::Request { account: account(), source, repeat_if_unknown: false })
-        }
-        TaskKind::ResetPassword => {
-            secrets.push(sealed(reset_password::PASSWORD, given(id)));
-            let source = reset_password::Source::Given.into();
-            TaskRequest::ResetPassword(reset_password::Request { account: account(), source, repeat_if_unknown: false })
-        }
-        TaskKind::ImportBatch => {
-            secrets.push(sealed(import_batch::DATASET_KEY, String::new()));
-            let bytes = id.as_bytes().map(|it| !it);
-            stream = Some(StreamRef { id: StreamId::from_bytes(bytes), length: wish.records, sha256: [0; 32] });
-            TaskRequest::ImportBatch(import_batch::Request::new(import_batch::Format::Jsonl))
-        }
-        _ => TaskRequest::ValidateUser(validate_user::Request { account: account() }),
-    };
-    let submission = Submission {
-        trace: None,
-        id,
-        system: SYSTEM.parse().expect("it is a name"),
-        request,
-        sealed: secrets,
-        streams: stream.iter().map(|it| it.id).collect(),
-        requester,
-        signature: None,
-        origin: postern_controller_stub::state::origin::Origin::default(),
-        mode: Mode::Async,
-        priority: wish.priority,
-        deadline: wish.deadline.map(Duration::from_millis),
-    };
-    (submission, stream)
 }

@@ -64,6 +64,16 @@ impl Sessions {
         }
     }
 
+    /// Whether there is a session already.
+    pub(super) fn is_signed_in(&self) -> bool {
+        self.in_use().is_some()
+    }
+
+    /// Whether the guard against lock-out would let a sign-in be made now. Makes none.
+    pub(super) async fn may_sign_in(&self) -> Result<(), Failure> {
+        self.sign_in.may_run().await
+    }
+
     /// Another session than `former`, which the org no longer knows.
     pub(super) async fn renew(&self, former: &Arc<Session>) -> Result<Arc<Session>, Failure> {
         self.sign_in(|session| session.filter(|it| !Arc::ptr_eq(it, former))).await

@@ -172,6 +172,36 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// What holds for the keys that are not given, as the file would say it.
+    pub(super) fn defaults(system: &System) -> Vec<(&'static str, String)> {
+        let quoted = |text: &str| format!("\"{text}\"");
+        let mut defaults = vec![
+            ("domain", quoted(domain::PRODUCTION)),
+            ("root_certificates", "[]".to_owned()),
+            ("only_these_roots", false.to_string()),
+            ("insecure_plain_http", false.to_string()),
+            ("compression", yes().to_string()),
+            ("http2", false.to_string()),
+            ("max_concurrent_calls", max_concurrent_calls().to_string()),
+            ("api_budget_percent", api_budget_percent().to_string()),
+            ("connect_timeout_secs", connect_timeout().to_string()),
+            ("request_timeout_secs", request_timeout().to_string()),
+            ("api_version", quoted(&api_version())),
+            ("settle_ms", settle().to_string()),
+            ("settle_once_ms", settle_once().to_string()),
+            ("max_refused_logins", max_refused_logins().to_string()),
+            ("trusted_ranges", "[]".to_owned()),
+        ];
+        match Self::read(system).map(|settings| settings.method) {
+            Ok(Method::OauthJwt { audience, .. }) => defaults.push(("audience", quoted(&audience))),
+            Ok(Method::OauthPassword { .. } | Method::Soap { .. }) => defaults.push(("network", quoted("auto"))),
+            Ok(Method::OauthClientCredentials { .. }) | Err(_) => (),
+        }
+        defaults
+    }
+}
+
 impl Table {
     fn check(mut self) -> Checked<Settings> {
         let encryption = if self.insecure_plain_http { Encryption::NotRequired } else { Encryption::Required };

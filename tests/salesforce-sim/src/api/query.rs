@@ -5,7 +5,7 @@ use crate::http::reply::Reply;
 use crate::id::RecordId;
 use crate::org::table::Tables;
 use crate::problem::Problem;
-use crate::schema::{ObjectKind, login_history};
+use crate::schema::{ObjectKind, login_history, user_permission_access};
 use crate::soql::plan::{Node, Output, Plan, plan};
 use crate::soql::{SoqlError, eval, render};
 use crate::value::write_json_text;
@@ -46,6 +46,9 @@ pub(crate) fn prepared(world: &World, caller: Caller, statement: &str) -> Result
     if plan.kind == ObjectKind::LoginHistory && !sees_all {
         plan.only(login_history::USER_ID, caller.user);
     }
+    if plan.kind == ObjectKind::UserPermissionAccess {
+        plan.only(user_permission_access::USER_ID, caller.user);
+    }
     Ok(plan)
 }
 
@@ -53,6 +56,9 @@ pub(crate) fn prepared(world: &World, caller: Caller, statement: &str) -> Result
 pub(crate) fn found(world: &mut World, caller: Caller, plan: &Plan) -> Vec<RecordId> {
     let now = world.now();
     world.org_mut(caller.org).open_expired_locks(now);
+    if plan.kind == ObjectKind::UserPermissionAccess {
+        world.org_mut(caller.org).show_permissions(caller.user, now);
+    }
     eval::run(plan, &world.org(caller.org).tables, &Indexes { world, org: caller.org })
 }
 

@@ -183,6 +183,7 @@ pub(crate) fn update_one(
         | ObjectKind::Profile
         | ObjectKind::UserDevice
         | ObjectKind::UserLicense
+        | ObjectKind::UserPermissionAccess
         | ObjectKind::UserRole => Err(not_supported(kind, "update")),
     }
 }

@@ -137,6 +137,7 @@ pub(crate) struct Tables {
     user_device: Table,
     user_license: Table,
     user_login: Table,
+    user_permission_access: Table,
     user_role: Table,
 }
 
@@ -154,6 +155,7 @@ impl Tables {
             ObjectKind::UserDevice => &self.user_device,
             ObjectKind::UserLicense => &self.user_license,
             ObjectKind::UserLogin => &self.user_login,
+            ObjectKind::UserPermissionAccess => &self.user_permission_access,
             ObjectKind::UserRole => &self.user_role,
         }
     }
@@ -171,6 +173,7 @@ impl Tables {
             ObjectKind::UserDevice => &mut self.user_device,
             ObjectKind::UserLicense => &mut self.user_license,
             ObjectKind::UserLogin => &mut self.user_login,
+            ObjectKind::UserPermissionAccess => &mut self.user_permission_access,
             ObjectKind::UserRole => &mut self.user_role,
         }
     }
