@@ -95,7 +95,7 @@ impl AppError {
 pub fn store_exit(error: &AgentStoreError) -> Exit {
     match error {
         AgentStoreError::Store(error) if error.is_in_use() => Exit::StoreInUse,
-        AgentStoreError::Store(error) if error.is_newer_format() => Exit::Config,
+        AgentStoreError::Store(error) if error.is_other_format() => Exit::Config,
         AgentStoreError::Store(StoreError::Private(PrivateError::Exposed { .. })) | AgentStoreError::Key(_) => {
             Exit::Config
         }

@@ -181,7 +181,7 @@ impl Link {
         let (pulse, longest) = (self.vitals.pulse.clone(), self.dialer.timeout * DIALS);
         let dialled = tokio::select! {
             () = stop.cancelled() => return None,
-            dialled = pulse.during(longest, self.dial(url)) => dialled,
+            dialled = pulse.during(longest, Box::pin(self.dial(url))) => dialled,
         };
         let (mut socket, mut shown) = match dialled {
             Ok(dialled) => dialled,

@@ -95,7 +95,9 @@ impl Metrics {
             &self.calls,
             &self.sign_ins,
         ];
-        counts.into_iter().for_each(|it| page.count(it));
+        for count in counts {
+            page.count(count);
+        }
         page.durations(&self.attempt_duration);
         page.durations(&self.commit_duration);
     }

@@ -7,6 +7,7 @@ use data_encoding::HEXLOWER;
 use postern_protocol::Secret;
 use postern_protocol::id::ApiTokenId;
 use postern_protocol::time::UnixMillis;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::{hex, random};
 
 /// What a token is good for. Each role may do what the ones before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Looks: at tasks, members, systems, never at sealed values or results.

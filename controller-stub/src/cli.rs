@@ -146,6 +146,13 @@ This controller does not run connectors itself: a system associated with `server
         #[command(subcommand)]
         command: StoreCommand,
     },
+    /// Print the description of the API: OpenAPI 3.1
+    #[command(after_help = "Example:\n  postern-controller openapi > openapi.json")]
+    Openapi {
+        /// For people, in Markdown
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Say how the controller is
     #[command(after_help = "\
 Examples:

@@ -2,6 +2,7 @@
 
 use postern_store::hardening;
 
+use crate::api;
 use crate::cli::{Command, Reach};
 use crate::client::{Client, Where};
 use crate::exit::{Exit, Failure};
@@ -43,6 +44,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Outbox { reach, command } => asking(outbox::run(&reach, command)),
         Command::Ca { reach, command } => asking(ca::run(&reach, command)),
         Command::Store { command } => store::run(command),
+        Command::Openapi { markdown: true } => {
+            output::text(api::reference());
+            Ok(())
+        }
+        Command::Openapi { markdown: false } => output::json(&api::openapi()),
         Command::Status { reach, watch, interval } => asking(status::run(&reach, watch.then_some(interval))),
     }
 }

@@ -57,7 +57,7 @@ fn asset(name: &str) -> Response {
     }
 }
 
-/// What somebody signs in with.
+/// What is shown to sign in.
 #[derive(Deserialize)]
 struct SignIn {
     token: String,

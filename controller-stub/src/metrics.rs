@@ -65,7 +65,9 @@ impl Metrics {
     /// Puts what was counted on a page.
     pub(crate) fn put_on(&self, page: &mut Page) {
         let counts = [&self.sessions, &self.submitted, &self.finished, &self.reports, &self.requests];
-        counts.into_iter().for_each(|it| page.count(it));
+        for count in counts {
+            page.count(count);
+        }
         page.durations(&self.dispatch_duration);
         page.durations(&self.commit_duration);
     }

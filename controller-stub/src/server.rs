@@ -144,7 +144,7 @@ pub fn home_failure(error: &HomeError) -> Failure {
 fn store_failure(error: &StoreError) -> Failure {
     let exit = if error.is_in_use() {
         Exit::StoreInUse
-    } else if error.is_newer_format() {
+    } else if error.is_other_format() {
         Exit::Configuration
     } else {
         Exit::Store

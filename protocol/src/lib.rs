@@ -27,6 +27,8 @@ pub mod message;
 pub mod outbox;
 pub mod outcome;
 pub mod plain;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod seal;
 pub mod secret;
 pub mod session;

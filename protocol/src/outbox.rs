@@ -14,6 +14,7 @@ use crate::outcome::{Certainty, Changed, Failure, Outcome};
 
 /// A report that a member owes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OwedReport {
     /// The member.
@@ -36,7 +37,7 @@ pub struct OwedReport {
     pub payloads: usize,
     /// The report, in base64. Secrets in it are sealed to the requester.
     pub report: String,
-    /// The signature of [`OwedReport::statement`]: ECDSA with SHA-256, DER, in base64.
+    /// The signature of all of it that counts: ECDSA with SHA-256, DER, in base64.
     pub proof: String,
 }
 

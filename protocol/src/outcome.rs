@@ -73,6 +73,7 @@ codes! {
 
 /// Why a task did not succeed: a class for programs, a code for tables, a sentence and a next step for people.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("{summary}")]
 pub struct Failure {
     /// What kind of failure it was.

@@ -102,6 +102,7 @@ pub struct TaskSignature {
 
 /// A signature as interfaces for people and programs show it. The deadline is that of the task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignatureView {
     /// The key's short name, 16 hexadecimal digits.

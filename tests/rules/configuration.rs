@@ -125,6 +125,7 @@ directory = "/x"
 "#;
 
 fn with_line(header: &str, line: &str) -> String {
+    assert!(EVERY_TABLE.contains(&format!("\n{header}\n")), "{header} is a table that this test does not know");
     EVERY_TABLE.replace(&format!("\n{header}\n"), &format!("\n{header}\n{line}\n"))
 }
 

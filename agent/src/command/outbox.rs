@@ -136,7 +136,9 @@ mod tests {
         fs::remove_file(&output).unwrap();
         let kept = fs::read_dir(state.join("store")).unwrap().map(|it| it.unwrap().path());
         let kept: Vec<_> = kept.filter(|it| it.to_string_lossy().contains("corrupt-")).collect();
-        kept.iter().for_each(|it| fs::remove_dir_all(it).unwrap());
+        for it in &kept {
+            fs::remove_dir_all(it).unwrap();
+        }
         assert_eq!(export().unwrap(), Exit::Ok, "a person has looked");
     }
 }

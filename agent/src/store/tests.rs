@@ -1,8 +1,14 @@
+use std::collections::BTreeMap;
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use postern_agent_core::{Caller, Mark, Origin, TaskState};
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{MAX_PARAMS, MembershipState, Mode, Offer, Report, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, Outcome, TaskKind};
+use postern_store::private;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -281,4 +287,94 @@ async fn f23_what_belongs_to_nothing_is_removed_at_the_start() {
     assert!(read_journal(&store, gone).is_empty());
     assert!(!spool_file(&folder, orphan).exists());
     assert!(spool_file(&folder, growing).with_added_extension("part").exists(), "it goes on from there");
+}
+
+/// The writes that a store of [`GOLDEN`] was filled with.
+fn golden() -> Vec<Write> {
+    let (held, ended) = (offer(1, MAX_PARAMS), offer(2, 10));
+    let entry = JournalEntry { step: 2, mark: Mark::Intent, note: vec![9; 1000], effect: vec![8; 100] };
+    let stone = Tombstone {
+        task: TaskId::from_bytes([3; 16]),
+        epoch: Epoch(4),
+        attempt: 5,
+        outcome: Outcome::Failed,
+        certainty: Certainty::Certain,
+        changed: Changed::No,
+        payload: true,
+    };
+    vec![
+        Write::PutTask(Box::new(held.clone()), Origin::Controller),
+        Write::PutState(held.task, TaskState::Started { unended: 1 }),
+        Write::PutJournal(held.task, 0, entry),
+        Write::PutReport(Box::new(report(41, ended.task))),
+        Write::PutTombstone(stone),
+        Write::PutSession(SessionNo(7)),
+        Write::PutMembership(Membership { state: MembershipState::Enabled, epoch: Epoch(9), hard: true }),
+    ]
+}
+
+/// A state directory of every format there was, packed: file names, and contents in hexadecimal.
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/golden");
+
+fn unpack(packed: &[u8], to: &std::path::Path) {
+    let files: BTreeMap<String, String> = serde_json::from_reader(GzDecoder::new(packed)).unwrap();
+    for (name, content) in files {
+        let path = to.join(name);
+        let above = path.ancestors().skip(1).take_while(|it| *it != to).collect::<Vec<_>>();
+        above.into_iter().rev().for_each(|it| private::directory(it).unwrap());
+        private::replace(&path, &HEXLOWER.decode(content.as_bytes()).unwrap()).unwrap();
+    }
+}
+
+fn pack(from: &std::path::Path) -> Vec<u8> {
+    let (mut files, mut waiting) = (BTreeMap::new(), vec![from.to_owned()]);
+    while let Some(directory) = waiting.pop() {
+        for path in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                waiting.push(path);
+            } else {
+                let name = path.strip_prefix(from).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, HEXLOWER.encode(&std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    serde_json::to_writer(&mut packed, &files).unwrap();
+    packed.finish().unwrap()
+}
+
+/// With `POSTERN_STORE_CREATE=1` the store of a format that has none is made.
+#[tokio::test]
+async fn a_store_of_every_format_there_was_is_read_as_it_was_written() {
+    let newest = std::path::Path::new(GOLDEN).join(format!("format-{}.gz", postern_store::FORMAT));
+    if !newest.exists() && std::env::var_os("POSTERN_STORE_CREATE").is_some_and(|it| it == "1") {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(folder.path()).unwrap();
+        store.commit(&golden()).await.unwrap();
+        store.keep(&"acme".parse().unwrap(), "network", b"token").await.unwrap();
+        drop(store);
+        std::fs::write(&newest, pack(folder.path())).unwrap();
+    }
+    for format in 1..=postern_store::FORMAT {
+        let folder = tempfile::tempdir().unwrap();
+        unpack(&std::fs::read(format!("{GOLDEN}/format-{format}.gz")).unwrap(), folder.path());
+
+        let (store, recovered) = Store::open(folder.path()).unwrap();
+
+        assert!(recovered.is_none(), "{recovered:?}");
+        let restored = store.restore().unwrap();
+        let [task] = restored.tasks.as_slice() else { panic!("{:?}", restored.tasks) };
+        let mut read = vec![
+            Write::PutTask(Box::new(task.offer.clone()), task.origin),
+            Write::PutState(task.offer.task, task.state.clone()),
+            Write::PutJournal(task.offer.task, 0, read_journal(&store, task.offer.task).remove(0)),
+        ];
+        read.extend(restored.reports.iter().map(|it| Write::PutReport(Box::new(it.clone()))));
+        read.extend(restored.tombstones.into_iter().map(Write::PutTombstone));
+        read.push(Write::PutSession(restored.session));
+        read.extend(restored.membership.map(Write::PutMembership));
+        assert_eq!(read, golden(), "format {format}");
+        assert_eq!(restored.next_report, ReportNo(42));
+        assert_eq!(store.recall(&"acme".parse().unwrap(), "network").unwrap().unwrap(), b"token");
+    }
 }

@@ -1,6 +1,7 @@
 //! Why the store did not do what it was asked, and how far it can be trusted after.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,18 +18,22 @@ pub enum StoreError {
         /// The process that holds it, when it wrote down its number.
         pid: Option<u32>,
     },
-    /// A newer version of the program wrote it. Nothing was touched.
+    /// Another version of the program wrote it, which this one cannot take over from. Nothing was touched.
     #[error(
-        "the store at `{path}` has format {found} and this version knows up to {known}: \
-         start the newer version again"
+        "the store at `{path}` has format {found}, of version {version}, and this is version {ours}, which reads {}: {}",
+        formats(.known), way_out(*found, .known)
     )]
-    NewerFormat {
+    OtherFormat {
         /// The store's directory.
         path: PathBuf,
         /// The format found.
         found: u32,
-        /// The newest format this version can read.
-        known: u32,
+        /// The version that gave it this format, as far as it says.
+        version: String,
+        /// The version of this program.
+        ours: &'static str,
+        /// The formats this version can read.
+        known: RangeInclusive<u32>,
     },
     /// The store was written with another key. Nothing was touched.
     #[error("the key does not fit the store at `{path}`: bring back the key it was made with")]
@@ -141,9 +146,9 @@ impl StoreError {
         matches!(self, Self::InUse { .. })
     }
 
-    /// Whether a newer version wrote the store (exit code 78).
-    pub const fn is_newer_format(&self) -> bool {
-        matches!(self, Self::NewerFormat { .. })
+    /// Whether another version wrote the store, and this one cannot read it (exit code 78).
+    pub const fn is_other_format(&self) -> bool {
+        matches!(self, Self::OtherFormat { .. })
     }
 
     /// Whether the batch may be committed later, when space is free.
@@ -164,6 +169,15 @@ impl StoreError {
     pub(crate) const fn engine(doing: &'static str) -> impl FnOnce(sled::Error) -> Self {
         move |source| Self::Engine { doing, source }
     }
+}
+
+fn formats(known: &RangeInclusive<u32>) -> String {
+    let (first, last) = (known.start(), known.end());
+    if first == last { format!("format {last}") } else { format!("formats {first} to {last}") }
+}
+
+fn way_out(found: u32, known: &RangeInclusive<u32>) -> &'static str {
+    if found > *known.end() { "start the newer version again" } else { "start a version in between first" }
 }
 
 fn holder(pid: Option<u32>) -> String {

@@ -1,11 +1,12 @@
 //! The `format` file: the first thing looked at, readable by every version for ever.
 //!
-//! Lines of text: `format = 1`, `check = <hex>`, an empty message sealed with the store's key, and
-//! `rekeyed = yes` while what this key opens is not in its place yet. It is outside sled because
-//! opening sled already writes.
+//! Lines of text: `format = 1`, `version = 0.1.0`, the program that gave it this format,
+//! `check = <hex>`, an empty message sealed with the store's key, and `rekeyed = yes` while what
+//! this key opens is not in its place yet. It is outside sled because opening sled already writes.
 
 use std::fs;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
@@ -15,6 +16,15 @@ use crate::{StoreError, private};
 
 /// The layout and record format this version writes.
 pub const FORMAT: u32 = 1;
+
+/// What this version can read.
+const READABLE: RangeInclusive<u32> = 1..=FORMAT;
+
+/// Our version.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The longest name of a version that is repeated to people.
+const MAX_VERSION: usize = 32;
 
 /// Far more than any version has reason to write.
 const MAX_FILE: u64 = 4096;
@@ -35,7 +45,7 @@ pub(crate) enum Found {
 ///
 /// # Errors
 ///
-/// [`StoreError::NewerFormat`] and [`StoreError::WrongKey`].
+/// [`StoreError::OtherFormat`] and [`StoreError::WrongKey`].
 pub(crate) fn look(directory: &Path, sealer: &Sealer) -> Result<Found, StoreError> {
     let path = directory.join("format");
     let text = match fs::metadata(&path) {
@@ -50,8 +60,16 @@ pub(crate) fn look(directory: &Path, sealer: &Sealer) -> Result<Found, StoreErro
     let Some(found) = field(&text, "format").and_then(|it| it.parse::<u32>().ok()) else {
         return Ok(Found::Unreadable);
     };
-    if found > FORMAT {
-        return Err(StoreError::NewerFormat { path: directory.to_owned(), found, known: FORMAT });
+    if !READABLE.contains(&found) {
+        let is_plain = |it: &&str| it.len() <= MAX_VERSION && it.bytes().all(|byte| byte.is_ascii_graphic());
+        let version = field(&text, "version").filter(is_plain).unwrap_or("unknown").to_owned();
+        return Err(StoreError::OtherFormat {
+            path: directory.to_owned(),
+            found,
+            version,
+            ours: VERSION,
+            known: READABLE,
+        });
     }
     let Some(check) = field(&text, "check").and_then(|it| HEXLOWER_PERMISSIVE.decode(it.as_bytes()).ok()) else {
         return Ok(Found::Unreadable);
@@ -74,7 +92,7 @@ pub(crate) fn write_rekeyed(directory: &Path, sealer: &Sealer) -> Result<(), Sto
 fn put(directory: &Path, sealer: &Sealer, more: &str) -> Result<(), StoreError> {
     let mut check = Vec::new();
     sealer.seal(CONTEXT, &[], &mut check).map_err(StoreError::Entropy)?;
-    let text = format!("format = {FORMAT}\ncheck = {}\n{more}", HEXLOWER.encode(&check));
+    let text = format!("format = {FORMAT}\nversion = {VERSION}\ncheck = {}\n{more}", HEXLOWER.encode(&check));
     Ok(private::replace(&directory.join("format"), text.as_bytes())?)
 }
 

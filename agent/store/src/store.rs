@@ -73,7 +73,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::InUse`], [`StoreError::NewerFormat`], [`StoreError::WrongKey`] and
+    /// [`StoreError::InUse`], [`StoreError::OtherFormat`], [`StoreError::WrongKey`] and
     /// [`StoreError::Private`] leave the store as it is. A damaged store is no error: it is
     /// moved aside and [`Opened::recovered`] tells.
     pub fn open(directory: &Path, key: &StoreKey, options: &Options, now: u64) -> Result<Opened, StoreError> {

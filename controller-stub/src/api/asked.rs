@@ -1,14 +1,18 @@
-//! What a request asks for, out of its path and its query. Whatever is wrong is said as a [`Problem`] that names the field.
+//! What a request asks for, out of its path, its query and its body. Whatever is wrong is said as a [`Problem`] that names the field.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Problem;
+use super::described::beside;
 use super::fields::Fields;
 
 /// What is named in the path. A route names one thing.
@@ -39,21 +43,60 @@ impl<T: Form, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let mut fields = Fields::of_query(parts.uri.query().unwrap_or_default())?;
-        let said = T::take(&mut fields)?;
-        fields.finish()?;
-        Ok(Self(said))
+        read(Fields::of_query(parts.uri.query().unwrap_or_default())?).map(Self)
     }
 }
+
+/// What a body says, a JSON object of at most 256 KiB, and how many bytes it took.
+pub(super) struct Body<T> {
+    pub(super) said: T,
+    pub(super) size: usize,
+}
+
+impl<T: Form, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            let detail = match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => "the body has more than 256 KiB",
+                _ => "the body broke off, or came too slowly",
+            };
+            Problem::new(rejection.status(), detail)
+        })?;
+        Ok(Self { said: read(Fields::parse(&bytes)?)?, size: bytes.len() })
+    }
+}
+
+/// Reads all there is: whatever is left over is refused.
+pub(super) fn read<T: Form>(mut fields: Fields) -> Result<T, Problem> {
+    let said = T::take(&mut fields);
+    // Whatever else is wrong, a secret that nobody asked for is told first.
+    fields.refuse_secrets()?;
+    let said = said?;
+    fields.finish()?;
+    Ok(said)
+}
+
+/// A body, or a query, in which nothing is said.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Nothing {}
 
 /// What can be read out of fields.
 pub(super) trait Form: Sized {
     fn take(fields: &mut Fields) -> Result<Self, Problem>;
+
+    /// Which fields those are.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
-impl<T: DeserializeOwned> Form for T {
+impl<T: DeserializeOwned + JsonSchema> Form for T {
     fn take(fields: &mut Fields) -> Result<Self, Problem> {
         fields.take()
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
     }
 }
 
@@ -63,5 +106,9 @@ pub(super) struct Both<A, B>(pub(super) A, pub(super) B);
 impl<A: Form, B: Form> Form for Both<A, B> {
     fn take(fields: &mut Fields) -> Result<Self, Problem> {
         Ok(Self(A::take(fields)?, B::take(fields)?))
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        beside(A::schema(generator), &B::schema(generator))
     }
 }

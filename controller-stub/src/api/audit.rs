@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use postern_store::audit;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,9 +13,10 @@ use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::audit::directory;
 use crate::exit::Chain;
+use crate::spawn::blocking;
 
 /// A line of the audit log.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AuditView {
     /// Its number.
     pub number: u64,
@@ -30,7 +32,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page<AuditView>>, Problem> {
     let part: Part<u64> = Part::of("audit", wanted)?;
     let directory = directory(&api.data_dir);
-    let read = tokio::task::spawn_blocking(move || {
+    let read = blocking(move || {
         let mut items: Vec<AuditView> = Vec::new();
         let mut next = None;
         let read = audit::backwards(&directory, part.after, |line| {
@@ -44,7 +46,7 @@ pub(super) async fn list(
         });
         read.map(|()| Page { items, next })
     });
-    read.await.expect("reading the audit log does not panic").map(Json).map_err(|error| {
+    read.await.map(Json).map_err(|error| {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             format!("the audit log cannot be read: {}; see `postern-controller audit verify`", Chain(&error)),

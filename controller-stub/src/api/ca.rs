@@ -1,14 +1,14 @@
 //! `/v1/ca`: the authority's roots, and the rotation from one to another.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use postern_fail_point::Point;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::asked::Path;
+use super::asked::{Body, Path};
 use super::auth::Caller;
-use super::fields::Fields;
 use super::{Api, Problem};
 use crate::ca::{CaError, Root, RootNo};
 use crate::clock;
@@ -22,16 +22,23 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<CaView>, Problem
     with_kept(&api, view, newest).await
 }
 
+/// How a step is made.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct How {
+    /// To begin with: a root that is kept, in place of a new one.
+    root: Option<RootNo>,
+    /// Whether members are left behind that do not have the roots yet.
+    #[serde(default)]
+    force: bool,
+}
+
 pub(super) async fn rotate(
     State(api): State<Api>,
     caller: Caller,
     Path(step): Path<String>,
-    body: Bytes,
+    body: Body<How>,
 ) -> Result<Json<CaView>, Problem> {
-    let mut fields = Fields::parse(&body)?;
-    let kept: Option<RootNo> = fields.optional("root")?;
-    let force = fields.optional("force")?.unwrap_or(false);
-    fields.finish()?;
+    let How { root: kept, force } = body.said;
     let step = match (step.as_str(), kept) {
         ("begin", kept) => return begin(&api, &caller, kept).await,
         (_, Some(_)) => return Err(Problem::field("root", "only `begin` is about a certain root")),

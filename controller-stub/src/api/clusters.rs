@@ -1,22 +1,21 @@
 //! `/v1/clusters`, `/v1/clusters/{cluster}/keys` and `/v1/tokens`.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::{ClusterName, MemberId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::asked::{Path, Query};
+use super::asked::{Body, Path, Query};
 use super::auth::Caller;
-use super::fields::Fields;
 use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::enrollment::NewToken;
 use crate::state::record::ClusterRecord;
 
 /// A cluster.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterView {
     /// Its name.
     pub name: ClusterName,
@@ -31,7 +30,7 @@ impl From<&ClusterRecord> for ClusterView {
 }
 
 /// A token that was just made. It cannot be shown again.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TokenView {
     /// Its id, which is not secret.
     pub id: String,
@@ -44,7 +43,7 @@ pub struct TokenView {
 }
 
 /// The keys that secrets for a cluster are sealed to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct KeysView {
     /// The cluster.
     pub cluster: ClusterName,
@@ -53,7 +52,7 @@ pub struct KeysView {
 }
 
 /// One key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct KeyView {
     /// Whose it is.
     pub member: MemberId,
@@ -72,10 +71,19 @@ pub(super) async fn list(
     Ok(Json(api.desk.look(look).await?))
 }
 
-pub(super) async fn create(State(api): State<Api>, caller: Caller, body: Bytes) -> Result<Json<ClusterView>, Problem> {
-    let mut fields = Fields::parse(&body)?;
-    let name: ClusterName = fields.required("name")?;
-    fields.finish()?;
+/// A cluster to make.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct NewCluster {
+    /// Its name.
+    name: ClusterName,
+}
+
+pub(super) async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    body: Body<NewCluster>,
+) -> Result<Json<ClusterView>, Problem> {
+    let NewCluster { name } = body.said;
     let on = name.to_string();
     let made = api.desk.act(&caller, on, move |state, at| state.create_cluster(name, at)).await?;
     Ok(Json(ClusterView::from(&made)))
@@ -89,14 +97,19 @@ pub(super) async fn keys(State(api): State<Api>, Path(cluster): Path<ClusterName
     Ok(Json(KeysView { cluster, keys }))
 }
 
+/// A token to make.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct TokenInto {
+    /// The cluster it leads into.
+    cluster: ClusterName,
+}
+
 pub(super) async fn create_token(
     State(api): State<Api>,
     caller: Caller,
-    body: Bytes,
+    body: Body<TokenInto>,
 ) -> Result<Json<TokenView>, Problem> {
-    let mut fields = Fields::parse(&body)?;
-    let cluster: ClusterName = fields.required("cluster")?;
-    fields.finish()?;
+    let TokenInto { cluster } = body.said;
     let into = cluster.to_string();
     let on = move |made: Option<&NewToken>| {
         made.map_or_else(|| into, |it| format!("{} into {}", it.record.id, it.record.cluster))

@@ -7,20 +7,23 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, stream};
 use postern_protocol::TaskId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::auth::Caller;
+use super::described::{Events, Operation, Taken};
 use super::tasks::seen_by;
 use super::under_way::Begun;
 use super::{Api, ClusterView, Problem, SystemView, until_taken};
 use crate::access::Role;
+use crate::clock::Moment;
 use crate::dispatcher::Stopped;
 use crate::state::changes::Thing;
 use crate::state::members::MemberView;
@@ -32,10 +35,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const GATHER: Duration = Duration::from_millis(50);
 /// The most things that are looked at together: a few milliseconds of the owner's time.
 const MAX_AT_ONCE: usize = 64;
-const LAST_EVENT_ID: &str = "last-event-id";
 
 /// How far a task is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TaskProgressView {
     /// The task.
     pub task: TaskId,
@@ -45,14 +47,14 @@ pub struct TaskProgressView {
 }
 
 /// A thing that is no longer there.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RemovedView {
     /// Its id or its name.
     pub removed: String,
 }
 
 /// What a watcher cannot be told one by one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ResetView {
     /// What to do about it.
     pub detail: String,
@@ -68,12 +70,9 @@ enum Told {
     Removed(&'static str, RemovedView),
 }
 
-pub(super) async fn watch(State(api): State<Api>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn watch(State(api): State<Api>, caller: Caller, last: LastEventId) -> Result<Events, Problem> {
     let place = api.watchers.begin(caller.token(), caller.role())?;
-    let last = headers.get(LAST_EVENT_ID).map(|it| it.to_str().ok().and_then(|it| it.parse().ok()));
-    let last: Option<u64> = last
-        .map(|it| it.ok_or_else(|| Problem::field("Last-Event-ID", "`Last-Event-ID` has to be the id of an event")))
-        .transpose()?;
+    let LastEventId(last) = last;
     let (newest, is_known) = api
         .desk
         .look(move |state, _| {
@@ -103,7 +102,28 @@ pub(super) async fn watch(State(api): State<Api>, caller: Caller, headers: Heade
     let events = stream::unfold(watcher, Watcher::next).take_until(Box::pin(ended));
     let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("still here");
     let response = Sse::new(events).keep_alive(heartbeat).into_response();
-    Ok(until_taken::<Begun>(response, place))
+    Ok(Events(until_taken::<Begun>(response, place)))
+}
+
+/// The event behind which a watcher goes on.
+pub(super) struct LastEventId(Option<u64>);
+
+impl<S: Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(last) = parts.headers.get("last-event-id") else { return Ok(Self(None)) };
+        let last = last.to_str().ok().and_then(|it| it.parse().ok());
+        let last =
+            last.ok_or_else(|| Problem::field("Last-Event-ID", "`Last-Event-ID` has to be the id of an event"))?;
+        Ok(Self(Some(last)))
+    }
+}
+
+impl Taken for LastEventId {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.header("Last-Event-ID", "The event behind which to go on.");
+    }
 }
 
 struct Watcher {
@@ -128,9 +148,9 @@ impl Watcher {
     /// Looks at what changed. `None` when that is not known any more.
     async fn look(&mut self) -> Result<Option<()>, Stopped> {
         let (after, role) = (self.after, self.caller.role());
-        let look = move |state: &crate::state::State, _| {
+        let look = move |state: &crate::state::State, at| {
             let changes = state.changes_behind(after, MAX_AT_ONCE)?;
-            Some(changes.into_iter().map(|(number, thing)| (number, told(state, thing, role))).collect::<Vec<_>>())
+            Some(changes.into_iter().map(|(number, thing)| (number, told(state, thing, role, at))).collect::<Vec<_>>())
         };
         let Some(changes) = self.api.desk.look(look).await? else { return Ok(None) };
         for (number, told) in changes {
@@ -142,7 +162,7 @@ impl Watcher {
 }
 
 /// How a thing is now. Nothing is told of a task that was forgotten, or of its progress once it has an outcome.
-fn told(state: &crate::state::State, thing: Thing, role: Role) -> Option<Told> {
+fn told(state: &crate::state::State, thing: Thing, role: Role, at: Moment) -> Option<Told> {
     let removed = |name, removed: String| Told::Removed(name, RemovedView { removed });
     Some(match thing {
         Thing::Task(id) => Told::Task(Box::new(seen_by(role, state.task(id).ok()?))),
@@ -153,7 +173,7 @@ fn told(state: &crate::state::State, thing: Thing, role: Role) -> Option<Told> {
         },
         Thing::Cluster(name) => Told::Cluster(state.clusters().find(|it| it.name == name)?.into()),
         Thing::System(name) => match state.system(&name) {
-            Ok(record) => Told::System(Box::new(record.into())),
+            Ok(record) => Told::System(Box::new(SystemView::with_members(state, record, at))),
             Err(_) => removed("system", name.to_string()),
         },
     })

@@ -73,21 +73,6 @@ impl Fields {
         })
     }
 
-    /// A field that has to be there.
-    pub(super) fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, Problem> {
-        self.optional(name)?.ok_or_else(|| Problem::field(name, format!("`{name}` is missing")))
-    }
-
-    /// A field that may be there; `null` is not.
-    pub(super) fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, Problem> {
-        match self.0.remove(name) {
-            None | Some(Given::Text(_)) => Ok(None),
-            Some(Given::Json(value)) => serde_json::from_value(value)
-                .map(Some)
-                .map_err(|error| Problem::field(name, format!("`{name}`: {}", plain::json(&error)))),
-        }
-    }
-
     /// Refuses what was not read, and says it plainly when a secret is among it.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         self.refuse_secrets()?;

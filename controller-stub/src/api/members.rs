@@ -5,16 +5,17 @@ use axum::extract::State;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use postern_protocol::{ClusterName, MemberId};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::asked::{Both, Path, Query};
+use super::asked::{Body, Both, Nothing, Path, Query};
 use super::auth::Caller;
 use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::membership::Action;
 use crate::state::members::MemberView;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Which {
     /// Of this cluster only.
     cluster: Option<ClusterName>,
@@ -42,18 +43,19 @@ pub(super) async fn remove(
     Ok(Json(api.desk.act(&caller, member.to_string(), move |state, at| state.remove_member(member, at)).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct How {
     /// Disables at once: what the member holds goes to others as soon as that is safe.
     hard: Option<bool>,
 }
 
+type Acted = BoxFuture<'static, Result<Json<MemberView>, Problem>>;
+
 /// What does this with a member.
 pub(super) fn act(
     action: Action,
-) -> impl Fn(State<Api>, Caller, Path<MemberId>, Query<How>) -> BoxFuture<'static, Result<Json<MemberView>, Problem>> + Clone
-{
-    move |State(api), caller, Path(member), Query(how)| {
+) -> impl Fn(State<Api>, Caller, Path<MemberId>, Query<How>, Body<Nothing>) -> Acted + Clone {
+    move |State(api), caller, Path(member), Query(how), _| {
         async move { act_on(&api, &caller, member, action, &how).await }.boxed()
     }
 }

@@ -1,6 +1,7 @@
 //! Lists come in pages.
 
 use data_encoding::BASE64URL_NOPAD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
@@ -12,7 +13,8 @@ const USUAL_LIMIT: usize = 50;
 const MAX_CURSOR: usize = 512;
 
 /// A part of a list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Page_of_{T}")]
 pub struct Page<T> {
     /// What is in it. It may be less than was asked for, even nothing, although there is more.
     pub items: Vec<T>,
@@ -21,7 +23,7 @@ pub struct Page<T> {
 }
 
 /// Which part of a list is wanted.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(super) struct Wanted {
     /// At most so many, 1 to 200; 50 if it is not said.
     limit: Option<u64>,

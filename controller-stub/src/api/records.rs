@@ -7,12 +7,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use postern_protocol::{TaskId, TaskKind};
 use postern_store::{SpoolError, SpoolReader};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::asked::{Both, Path, Query};
 use super::page::{Page, Part, Wanted};
 use super::streams::open_results;
 use super::{Api, Problem};
+use crate::spawn::blocking;
 use crate::state::tasks::TaskView;
 
 /// The most bytes of results that are looked through for a page: a tenth of a second.
@@ -21,7 +23,7 @@ const MAX_SCANNED: u64 = 8 * 1024 * 1024;
 const MAX_LINE: usize = 64 * 1024;
 
 /// What became of one entry of a dataset.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RecordView {
     /// Its number in the dataset.
     pub entry: u64,
@@ -45,14 +47,14 @@ pub struct RecordView {
 }
 
 /// Which of the entries are wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Only {
     /// Those that failed, and those of which it cannot be found out whether they took effect.
     Failed,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Which {
     /// Those alone that did not succeed.
     only: Option<Only>,
@@ -67,8 +69,7 @@ pub(super) async fn list(
     let part: Part<u64> = Part::of(list, wanted)?;
     let view = api.desk.look(move |state, _| state.task(task)).await??;
     let reader = open_results(&api, &check(view)?).await?;
-    let read = tokio::task::spawn_blocking(move || read(&reader, &part, which.only));
-    Ok(Json(read.await.expect("the spool does not panic")?))
+    blocking(move || read(&reader, &part, which.only)).await.map(Json)
 }
 
 /// Only a batch that was imported leaves results that can be read here.

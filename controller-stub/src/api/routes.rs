@@ -11,9 +11,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 
 use super::auth::Caller;
+use super::described::Operation;
 use super::{
-    Api, Problem, audit, ca, clusters, events, members, outbox, problem, records, status, streams, systems, tasks,
-    tokens,
+    Api, Problem, audit, ca, clusters, described, events, members, openapi, outbox, problem, records, status, streams,
+    systems, tasks, tokens,
 };
 use crate::access::Role;
 use crate::access::Role::{Administrator, Operator, Viewer};
@@ -68,55 +69,230 @@ const DELETE: Verb = Verb { name: "DELETE", filter: MethodFilter::DELETE, body: 
 const UPLOAD: Verb = Verb { name: "POST", filter: MethodFilter::POST, body: Body::Bytes };
 
 /// The whole API.
+#[allow(clippy::too_many_lines, reason = "it is one table")]
 fn routes() -> Routes {
     Routes::new()
-        .on(GET, "/v1/status", Viewer, "status.show", status::show)
-        .on(GET, "/v1/whoami", Viewer, "caller.show", tokens::whoami)
-        .on(GET, "/v1/ca", Viewer, "ca.show", ca::show)
-        .on(POST, "/v1/ca/rotation/{step}", Administrator, "ca.rotate", ca::rotate)
-        .on(GET, "/v1/clusters", Viewer, "cluster.list", clusters::list)
-        .on(POST, "/v1/clusters", Administrator, "cluster.create", clusters::create)
+        .on(GET, "/v1/status", Viewer, "status.show", "How the controller is.", status::show)
+        .on(GET, "/v1/openapi.json", Viewer, "api.describe", "This API in OpenAPI 3.1.", openapi::show)
+        .on(GET, "/v1/whoami", Viewer, "caller.show", "Whose token this is.", tokens::whoami)
+        .on(GET, "/v1/ca", Viewer, "ca.show", "The roots of the certificates, and how far their rotation is.", ca::show)
+        .on(
+            POST,
+            "/v1/ca/rotation/{step}",
+            Administrator,
+            "ca.rotate",
+            "Makes a step of the rotation to another root: `begin`, `switch`, `finish` or `back`.",
+            ca::rotate,
+        )
+        .on(GET, "/v1/clusters", Viewer, "cluster.list", "The clusters.", clusters::list)
+        .on(
+            POST,
+            "/v1/clusters",
+            Administrator,
+            "cluster.create",
+            "Makes a cluster. One that is there already is no error.",
+            clusters::create,
+        )
         // Public keys: whoever may look may know what secrets are sealed to.
-        .on(GET, "/v1/clusters/{cluster}/keys", Viewer, "cluster.keys", clusters::keys)
-        .on(POST, "/v1/tokens", Administrator, "enrollment_token.create", clusters::create_token)
-        .on(GET, "/v1/members", Viewer, "member.list", members::list)
-        .on(GET, "/v1/members/{member}", Viewer, "member.show", members::show)
-        .on(DELETE, "/v1/members/{member}", Administrator, "member.remove", members::remove)
+        .on(
+            GET,
+            "/v1/clusters/{cluster}/keys",
+            Viewer,
+            "cluster.keys",
+            "The keys that secrets for a cluster are sealed to.",
+            clusters::keys,
+        )
+        .on(
+            POST,
+            "/v1/tokens",
+            Administrator,
+            "enrollment_token.create",
+            "Makes a token that lets one agent enroll within 15 minutes. It is shown this once.",
+            clusters::create_token,
+        )
+        .on(GET, "/v1/members", Viewer, "member.list", "The members.", members::list)
+        .on(GET, "/v1/members/{member}", Viewer, "member.show", "A member.", members::show)
+        .on(
+            DELETE,
+            "/v1/members/{member}",
+            Administrator,
+            "member.remove",
+            "Removes a member that is out, or was never in.",
+            members::remove,
+        )
         // Who belongs to the cluster is an administrator's to say; who works now, and who rests, an operator's.
-        .on(POST, "/v1/members/{member}/approve", Administrator, "member.approve", members::act(Approve))
-        .on(POST, "/v1/members/{member}/revoke", Administrator, "member.revoke", members::act(Revoke))
-        .on(POST, "/v1/members/{member}/enable", Operator, "member.enable", members::act(Enable))
-        .on(POST, "/v1/members/{member}/drain", Operator, "member.drain", members::act(Drain))
-        .on(POST, "/v1/members/{member}/disable", Operator, "member.disable", members::act(Disable))
+        .on(
+            POST,
+            "/v1/members/{member}/approve",
+            Administrator,
+            "member.approve",
+            "Lets a member in.",
+            members::act(Approve),
+        )
+        .on(
+            POST,
+            "/v1/members/{member}/revoke",
+            Administrator,
+            "member.revoke",
+            "Puts a member out for good.",
+            members::act(Revoke),
+        )
+        .on(POST, "/v1/members/{member}/enable", Operator, "member.enable", "Lets a member work.", members::act(Enable))
+        .on(
+            POST,
+            "/v1/members/{member}/drain",
+            Operator,
+            "member.drain",
+            "Has a member finish what it has and take nothing new.",
+            members::act(Drain),
+        )
+        .on(
+            POST,
+            "/v1/members/{member}/disable",
+            Operator,
+            "member.disable",
+            "Lets a member rest.",
+            members::act(Disable),
+        )
         // Outcomes, which only members tell otherwise.
-        .on(POST, "/v1/outbox", Administrator, "outbox.hand_in", outbox::hand_in)
-        .on(GET, "/v1/systems", Viewer, "system.list", systems::list)
-        .on(POST, "/v1/systems", Administrator, "system.add", systems::add)
-        .on(GET, "/v1/systems/{system}", Viewer, "system.show", systems::show)
-        .on(POST, "/v1/systems/{system}", Administrator, "system.edit", systems::edit)
-        .on(DELETE, "/v1/systems/{system}", Administrator, "system.remove", systems::remove)
-        .on(POST, "/v1/systems/{system}/associate", Administrator, "system.associate", systems::associate)
-        .on(POST, "/v1/systems/{system}/log-level", Operator, "system.log_level", systems::log_level)
-        .on(GET, "/v1/events", Viewer, "events.watch", events::watch)
+        .on(
+            POST,
+            "/v1/outbox",
+            Administrator,
+            "outbox.hand_in",
+            "Hands in a report that a revoked member owes: a line of `postern outbox export`.",
+            outbox::hand_in,
+        )
+        .on(GET, "/v1/systems", Viewer, "system.list", "The connected systems.", systems::list)
+        .on(POST, "/v1/systems", Administrator, "system.add", "Makes a connected system.", systems::add)
+        .on(GET, "/v1/systems/{system}", Viewer, "system.show", "A connected system.", systems::show)
+        .on(
+            POST,
+            "/v1/systems/{system}",
+            Administrator,
+            "system.edit",
+            "Changes what is known of a connected system.",
+            systems::edit,
+        )
+        .on(
+            DELETE,
+            "/v1/systems/{system}",
+            Administrator,
+            "system.remove",
+            "Removes a connected system.",
+            systems::remove,
+        )
+        .on(
+            POST,
+            "/v1/systems/{system}/associate",
+            Administrator,
+            "system.associate",
+            "Says who works on a connected system.",
+            systems::associate,
+        )
+        .on(
+            POST,
+            "/v1/systems/{system}/log-level",
+            Operator,
+            "system.log_level",
+            "Has members log more, or less, of a connected system for a while.",
+            systems::log_level,
+        )
+        .on(GET, "/v1/events", Viewer, "events.watch", "Tells what changes, as server-sent events.", events::watch)
         // What viewers are shown of a task lacks its sealed outputs, see `tasks::seen_by`.
-        .on(GET, "/v1/tasks", Viewer, "task.list", tasks::list)
-        .on(GET, "/v1/tasks/{task}", Viewer, "task.show", tasks::show)
-        .on(GET, "/v1/tasks/{task}/wait", Viewer, "task.wait", tasks::wait)
-        .on(POST, "/v1/tasks", Operator, "task.submit", tasks::submit)
-        .on(POST, "/v1/tasks/{task}/cancel", Operator, "task.cancel", tasks::cancel)
-        .on(POST, "/v1/tasks/{task}/reseal", Operator, "task.reseal", tasks::reseal)
+        .on(GET, "/v1/tasks", Viewer, "task.list", "The tasks, the newest first.", tasks::list)
+        .on(GET, "/v1/tasks/{task}", Viewer, "task.show", "A task.", tasks::show)
+        .on(
+            GET,
+            "/v1/tasks/{task}/wait",
+            Viewer,
+            "task.wait",
+            "A task, once it is finished or the time is over.",
+            tasks::wait,
+        )
+        .on(
+            POST,
+            "/v1/tasks",
+            Operator,
+            "task.submit",
+            "Takes a task in. The same task again is no error.",
+            tasks::submit,
+        )
+        .on(
+            POST,
+            "/v1/tasks/{task}/cancel",
+            Operator,
+            "task.cancel",
+            "Cancels a task, as far as it has not begun.",
+            tasks::cancel,
+        )
+        .on(
+            POST,
+            "/v1/tasks/{task}/reseal",
+            Operator,
+            "task.reseal",
+            "Seals the secrets of a task again, which no member can open.",
+            tasks::reseal,
+        )
         // Whole datasets, some of them in clear.
-        .on(GET, "/v1/tasks/{task}/results", Operator, "task.results", streams::results)
-        .on(GET, "/v1/tasks/{task}/records", Operator, "task.records", records::list)
-        .on(UPLOAD, "/v1/streams", Operator, "stream.upload", streams::upload)
-        .on(GET, "/v1/audit", Administrator, "audit.show", audit::list)
-        .on(GET, "/v1/api-tokens", Administrator, "api_token.list", tokens::list)
-        .on(POST, "/v1/api-tokens", Administrator, "api_token.create", tokens::create)
-        .on(DELETE, "/v1/api-tokens/{token}", Administrator, "api_token.revoke", tokens::revoke)
+        .on(
+            GET,
+            "/v1/tasks/{task}/results",
+            Operator,
+            "task.results",
+            "The payload that came of a task.",
+            streams::results,
+        )
+        .on(
+            GET,
+            "/v1/tasks/{task}/records",
+            Operator,
+            "task.records",
+            "What became of each entry of an import.",
+            records::list,
+        )
+        .on(
+            UPLOAD,
+            "/v1/streams",
+            Operator,
+            "stream.upload",
+            "Takes in the payload of a task to come: a sealed dataset of at most 256 MiB, with its `Content-Length`.",
+            streams::upload,
+        )
+        .on(GET, "/v1/audit", Administrator, "audit.show", "The audit log, the newest line first.", audit::list)
+        .on(
+            GET,
+            "/v1/api-tokens",
+            Administrator,
+            "api_token.list",
+            "The tokens for this API, without their secrets.",
+            tokens::list,
+        )
+        .on(
+            POST,
+            "/v1/api-tokens",
+            Administrator,
+            "api_token.create",
+            "Makes a token for this API. It is shown this once.",
+            tokens::create,
+        )
+        .on(
+            DELETE,
+            "/v1/api-tokens/{token}",
+            Administrator,
+            "api_token.revoke",
+            "Takes a token for this API back, by its name or its id.",
+            tokens::revoke,
+        )
 }
 
 /// Who may do what, as the router has it.
 pub fn permissions() -> Vec<Permission> {
+    routes().table.into_iter().map(|it| it.permission).collect()
+}
+
+/// Every route, with what it takes and answers.
+pub(super) fn all() -> Vec<Described> {
     routes().table
 }
 
@@ -125,9 +301,18 @@ pub(super) fn router() -> Router<Api> {
     routes().router.fallback(problem::not_found).method_not_allowed_fallback(problem::not_allowed)
 }
 
+/// A route, and how it is described.
+pub(super) struct Described {
+    pub(super) permission: Permission,
+    /// What it does, in a sentence.
+    pub(super) summary: &'static str,
+    /// Says what it takes and answers.
+    pub(super) describe: fn(&mut Operation<'_>),
+}
+
 struct Routes {
     router: Router<Api>,
-    table: Vec<Permission>,
+    table: Vec<Described>,
 }
 
 impl Routes {
@@ -135,12 +320,13 @@ impl Routes {
         Self { router: Router::new(), table: Vec::new() }
     }
 
-    fn on<H: Handler<T, Api>, T: 'static>(
+    fn on<H: Handler<T, Api> + described::Described<U>, T: 'static, U>(
         mut self,
         verb: Verb,
         path: &'static str,
         least: Role,
         act: &'static str,
+        summary: &'static str,
         handler: H,
     ) -> Self {
         let it = Permission { method: verb.name, path, least, act, body: verb.body };
@@ -152,7 +338,7 @@ impl Routes {
             .layer(limit)
             .layer(middleware::from_fn(move |request: Request, next: Next| guard(it, request, next)));
         self.router = self.router.route(it.path, guarded);
-        self.table.push(it);
+        self.table.push(Described { permission: it, summary, describe: H::describe });
         self
     }
 }

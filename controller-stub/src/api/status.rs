@@ -5,13 +5,28 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use postern_store::audit;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Problem};
 use crate::state::served::{AttentionView, QueueView, attention};
 
+/// How the audit log is.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "only its schema is of use")]
+struct AuditStatus {
+    /// Its last line, as `NUMBER:HASH`.
+    head: String,
+    /// How many events wait for being written.
+    waiting: u64,
+    /// Why it cannot be written, if it cannot.
+    trouble: Option<String>,
+    /// What was found wrong with it when the program started.
+    fault: Option<String>,
+}
+
 /// How the controller is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StatusView {
     /// The program's version.
     pub version: String,
@@ -34,6 +49,7 @@ pub struct StatusView {
     /// Barriers.
     pub barriers: u64,
     /// How the audit log is.
+    #[schemars(with = "AuditStatus")]
     pub audit: audit::Status,
 }
 

@@ -9,17 +9,19 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use futures_util::StreamExt;
 use postern_protocol::message::v1::StreamRef;
 use postern_protocol::{StreamId, TaskId};
 use postern_store::{Spool, SpoolError, SpoolReader, SpoolWriter};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::asked::{Path, Query};
 use super::auth::Caller;
+use super::described::Payload;
 use super::{Api, Problem};
 use crate::dispatcher::Stopped;
 use crate::spawn::blocking;
@@ -32,7 +34,7 @@ use crate::{clock, hex, random};
 const RESERVE: u64 = 64 * 1024 * 1024;
 
 /// A payload that was taken in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StreamView {
     /// Its id, for `streams` of a task.
     pub id: StreamId,
@@ -40,8 +42,9 @@ pub struct StreamView {
     pub length: u64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Announced {
+    /// The SHA-256 of the payload, 64 hexadecimal digits.
     sha256: Option<String>,
 }
 
@@ -128,14 +131,14 @@ pub(super) async fn results(
     State(api): State<Api>,
     caller: Caller,
     Path(task): Path<TaskId>,
-) -> Result<Response, Problem> {
+) -> Result<Payload, Problem> {
     let view = api.desk.look(move |state, _| state.task(task)).await??;
     let reader = open_results(&api, &view).await?;
     let length = reader.len();
     let mut response = Body::from_stream(pieces(reader).take_until(caller.over().cancelled_owned())).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-    Ok(response)
+    Ok(Payload(response))
 }
 
 /// The payload that came of a task.
@@ -151,7 +154,7 @@ pub(super) async fn open_results(api: &Api, view: &TaskView) -> Result<Arc<Spool
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("task {task} left no results beyond its output")));
     };
     let spool = api.spool.clone();
-    Ok(blocking(move || spool.read(spool_id(payload.id), payload.length)).await.map(Arc::new)?)
+    Ok(Arc::new(blocking(move || spool.read(spool_id(payload.id), payload.length)).await?))
 }
 
 fn pieces(reader: Arc<SpoolReader>) -> impl futures_util::Stream<Item = Result<Vec<u8>, SpoolError>> {

@@ -3,35 +3,35 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use postern_protocol::SystemName;
 use postern_protocol::code::UnknownName;
 use postern_protocol::message::v1::LogLevel;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::asked::{Path, Query};
+use super::asked::{Body, Both, Path, Query};
 use super::auth::Caller;
-use super::fields::Fields;
 use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::clock::Moment;
-use crate::state::record::{Association, SystemDetails, SystemRecord};
+use crate::state::record::{Association, PasswordResetBy, ProvisioningOption, SystemDetails, SystemRecord};
 use crate::state::served::{ServingView, differing};
 use crate::state::{NewSystem, SystemChanges, log_levels};
 
+/// Why something is not edited.
+const NEVER: &str = "never changes";
+const ELSEWHERE: &str = "is said with `system associate`";
+
 /// The level that is none: what the configuration says.
 const CONFIGURED: &str = "configured";
-
-/// What is not edited, and why.
-const LASTING: [(&str, &str); 3] =
-    [("name", "never changes"), ("type", "never changes"), ("association", "is said with `system associate`")];
 
 /// What connectors do: every type there is supports both.
 const SUPPORTS: [&str; 2] = ["identity", "provisioning"];
 
 /// A connected system.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SystemView {
     /// Its name.
     pub name: SystemName,
@@ -63,7 +63,7 @@ pub struct SystemView {
 }
 
 /// What members are to log of a connected system for a while.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct OrderView {
     /// The least severe level.
     pub level: LogLevel,
@@ -75,7 +75,7 @@ pub struct OrderView {
 
 impl SystemView {
     /// With who serves it now.
-    fn with_members(state: &crate::state::State, it: &SystemRecord, at: Moment) -> Self {
+    pub(super) fn with_members(state: &crate::state::State, it: &SystemRecord, at: Moment) -> Self {
         let members = state.serving(it);
         let order = it.log_level.as_ref().filter(|it| it.until > at.wall);
         let order = order.map(|it| OrderView { level: it.level, until: it.until.0, by: it.by.clone() });
@@ -111,15 +111,100 @@ pub(super) async fn list(
     ))
 }
 
-pub(super) async fn add(State(api): State<Api>, caller: Caller, body: Bytes) -> Result<Json<SystemView>, Problem> {
-    let mut fields = Fields::parse(&body)?;
-    let new = NewSystem {
-        name: fields.required("name")?,
-        connector: fields.optional("type")?.unwrap_or_else(|| "salesforce".to_owned()),
-        association: association(&fields.required::<String>("association")?)?,
-        changes: changes(&mut fields)?,
-    };
-    fields.finish()?;
+/// A system to make.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Add {
+    /// Its name, which never changes.
+    name: SystemName,
+    /// Its type.
+    #[serde(rename = "type", default = "salesforce")]
+    connector: String,
+    /// `server`, or the cluster whose members work on it.
+    association: String,
+}
+
+fn salesforce() -> String {
+    "salesforce".to_owned()
+}
+
+/// What can be said of a system when it is made, and later. What is not there stays as it is.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Said {
+    /// Its name for people; the name itself if empty.
+    display_name: Option<String>,
+    /// What it is.
+    description: Option<String>,
+    /// Its language.
+    locale: Option<String>,
+    /// Who may have passwords reset, besides administrators.
+    password_reset_by: Option<PasswordResetBy>,
+    /// Whether workflows may use it.
+    provisioning_option: Option<ProvisioningOption>,
+    /// Whether its accounts are managed as privileged ones.
+    hpam: Option<bool>,
+    /// Whether its accounts can be transferred.
+    transfer_of_accounts: Option<bool>,
+    /// Who owns it from now on, too.
+    #[serde(default)]
+    add_owners: Vec<String>,
+    /// What it is filed under from now on, too.
+    #[serde(default)]
+    add_categories: Vec<String>,
+}
+
+impl From<Said> for SystemChanges {
+    fn from(said: Said) -> Self {
+        Self {
+            display_name: said.display_name,
+            description: said.description,
+            locale: said.locale,
+            password_reset_by: said.password_reset_by,
+            provisioning_option: said.provisioning_option,
+            hpam: said.hpam,
+            transfer_of_accounts: said.transfer_of_accounts,
+            add_owners: said.add_owners,
+            add_categories: said.add_categories,
+            ..Self::default()
+        }
+    }
+}
+
+/// What can be said of a system once it is there.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Edit {
+    /// The language of `display_name` and `description`, if not the system's own.
+    #[serde(rename = "in")]
+    texts_in: Option<String>,
+    /// Who does not own it any more.
+    #[serde(default)]
+    remove_owners: Vec<String>,
+    /// What it is not filed under any more.
+    #[serde(default)]
+    remove_categories: Vec<String>,
+    /// What is not edited.
+    #[schemars(skip)]
+    name: Option<Value>,
+    #[serde(rename = "type")]
+    #[schemars(skip)]
+    connector: Option<Value>,
+    #[schemars(skip)]
+    association: Option<Value>,
+}
+
+/// Who is to work on a system.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Associate {
+    /// `server`, or a cluster.
+    association: String,
+}
+
+pub(super) async fn add(
+    State(api): State<Api>,
+    caller: Caller,
+    body: Body<Both<Add, Said>>,
+) -> Result<Json<SystemView>, Problem> {
+    let Both(Add { name, connector, association: with }, said) = body.said;
+    let new = NewSystem { name, connector, association: association(&with)?, changes: said.into() };
     let on = format!("{} with {}", new.name, new.association);
     let made = api.desk.act(&caller, on, move |state, at| state.add_system(new, at)).await?;
     Ok(Json(SystemView::from(&made)))
@@ -135,65 +220,47 @@ pub(super) async fn edit(
     State(api): State<Api>,
     caller: Caller,
     Path(system): Path<SystemName>,
-    body: Bytes,
+    body: Body<Both<Edit, Said>>,
 ) -> Result<Json<SystemView>, Problem> {
-    let mut fields = Fields::parse(&body)?;
-    for (field, why) in LASTING {
-        if fields.optional::<serde_json::Value>(field)?.is_some() {
-            return Err(Problem::field(field, format!("`{field}` of a connected system {why}")));
-        }
+    let Both(Edit { texts_in, remove_owners, remove_categories, name, connector, association }, said) = body.said;
+    let lasting = [("name", name, NEVER), ("type", connector, NEVER), ("association", association, ELSEWHERE)];
+    if let Some((field, _, why)) = lasting.into_iter().find(|(_, said, _)| said.is_some()) {
+        return Err(Problem::field(field, format!("`{field}` of a connected system {why}")));
     }
-    let changes = SystemChanges {
-        texts_in: fields.optional("in")?,
-        remove_owners: fields.optional("remove_owners")?.unwrap_or_default(),
-        remove_categories: fields.optional("remove_categories")?.unwrap_or_default(),
-        ..changes(&mut fields)?
-    };
-    fields.finish()?;
+    let changes = SystemChanges { texts_in, remove_owners, remove_categories, ..said.into() };
     let edited = api.desk.act(&caller, system.to_string(), move |state, _| state.edit_system(&system, changes)).await?;
     Ok(Json(SystemView::from(&edited)))
-}
-
-/// What can be said of a system when it is made, and later.
-fn changes(fields: &mut Fields) -> Result<SystemChanges, Problem> {
-    Ok(SystemChanges {
-        display_name: fields.optional("display_name")?,
-        description: fields.optional("description")?,
-        locale: fields.optional("locale")?,
-        password_reset_by: fields.optional("password_reset_by")?,
-        provisioning_option: fields.optional("provisioning_option")?,
-        hpam: fields.optional("hpam")?,
-        transfer_of_accounts: fields.optional("transfer_of_accounts")?,
-        add_owners: fields.optional("add_owners")?.unwrap_or_default(),
-        add_categories: fields.optional("add_categories")?.unwrap_or_default(),
-        ..SystemChanges::default()
-    })
 }
 
 pub(super) async fn associate(
     State(api): State<Api>,
     caller: Caller,
     Path(system): Path<SystemName>,
-    body: Bytes,
+    body: Body<Associate>,
 ) -> Result<Json<SystemView>, Problem> {
-    let mut fields = Fields::parse(&body)?;
-    let with = association(&fields.required::<String>("association")?)?;
-    fields.finish()?;
+    let with = association(&body.said.association)?;
     let on = format!("{system} with {with}");
     let changed = api.desk.act(&caller, on, move |state, _| state.associate_system(&system, with)).await?;
     Ok(Json(SystemView::from(&changed)))
+}
+
+/// What members are to log of a system.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Logged {
+    /// `configured`, or the least severe level.
+    level: String,
+    /// For how many seconds.
+    for_secs: Option<u64>,
 }
 
 pub(super) async fn log_level(
     State(api): State<Api>,
     caller: Caller,
     Path(system): Path<SystemName>,
-    body: Bytes,
+    body: Body<Logged>,
 ) -> Result<Json<SystemView>, Problem> {
-    let mut fields = Fields::parse(&body)?;
-    let level: String = fields.required("level")?;
-    let length = fields.optional("for_secs")?.map_or(log_levels::USUAL, Duration::from_secs);
-    fields.finish()?;
+    let Logged { level, for_secs } = body.said;
+    let length = for_secs.map_or(log_levels::USUAL, Duration::from_secs);
     let wanted = match level.as_str() {
         CONFIGURED => None,
         level => {

@@ -1,27 +1,31 @@
 //! `/v1/tasks`: submit, show, list, wait, cancel, seal again.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use data_encoding::BASE64;
 use postern_protocol::message::v1::Mode;
-use postern_protocol::seal::SealedField;
+use postern_protocol::seal::{SealedField, SealingPublicKey};
 use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::trace::TraceContext;
-use postern_protocol::{SystemName, TaskId, TaskKind, TaskRequest, codec};
+use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest, codec};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::asked::{Both, Path, Query};
+use super::asked::{Body, Both, Nothing, Path, Query, read};
 use super::auth::Caller;
+use super::described::{Operation, Taken};
 use super::fields::{Fields, in_clear, is_secret};
 use super::page::{Page, Part, Wanted};
 use super::streams::check_space;
 use super::{Api, Problem};
 use crate::access::Role;
+use crate::state::origin::Origin;
 use crate::state::record::StateName;
 use crate::state::tasks::{Filter, OpaqueView, TaskView};
 use crate::state::{Resealing, Submission};
@@ -35,20 +39,56 @@ const USUAL_PRIORITY: u8 = 100;
 /// Beyond a year a deadline is a mistake.
 const MAX_DEADLINE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
+/// A task to do.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct NewTask {
+    /// Its id, which the submitter chooses: the same id with the same content is the same task.
+    id: TaskId,
+    /// The connected system.
+    system: SystemName,
+    /// What to do.
+    kind: TaskKind,
+    /// With which parameters: those of its kind.
+    #[serde(default)]
+    params: Map<String, Value>,
+    /// Its secrets, each sealed to the keys of the cluster.
+    #[serde(default)]
+    sealed: Vec<OpaqueView>,
+    /// Its payloads, uploaded before.
+    #[serde(default)]
+    streams: Vec<StreamId>,
+    /// The key its secret outputs are sealed to.
+    requester: Option<SealingPublicKey>,
+    /// What its originator signed.
+    signature: Option<SignatureView>,
+    /// Who is behind it.
+    #[serde(default)]
+    origin: Origin,
+    /// Whether the submitter waits: `async` if it is not said.
+    mode: Option<Mode>,
+    /// Larger goes first; 100 if it is not said.
+    priority: Option<u8>,
+    /// How many seconds from now it may be begun, up to a year.
+    deadline_secs: Option<u64>,
+    /// How many seconds a submitter waits that waits, at most 50; 30 if it is not said.
+    wait_secs: Option<u64>,
+}
+
 pub(super) async fn submit(
     State(api): State<Api>,
     caller: Caller,
-    headers: HeaderMap,
-    body: Bytes,
+    TraceParent(parent): TraceParent,
+    body: Body<NewTask>,
 ) -> Result<(StatusCode, Json<TaskView>), Problem> {
-    let (size, begun) = (body.len(), clock::wall());
-    let (mut submission, wait) = read_submission(&body)?;
-    submission.trace = trace(&api, &headers, submission.id);
+    let begun = clock::wall();
+    let (mut submission, wait) = body.said.check()?;
+    // Its own if traces are told here.
+    submission.trace = parent.or_else(|| api.spans.is_some().then(|| TraceContext::of_task(submission.id)));
     check_space(&api.data_dir, 0)?;
     let (id, mode) = (submission.id, submission.mode);
     let told = api.spans.as_ref().zip(submission.trace);
     let on = format!("{id} {} of {}", submission.request.kind(), submission.system);
-    api.desk.act_told(size, &caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
+    api.desk.act_told(body.size, &caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
     if let Some((spans, trace)) = told {
         spans.record(traces::submission(id, trace, begun, clock::wall()));
     }
@@ -60,52 +100,55 @@ pub(super) async fn submit(
     Ok((status, Json(view)))
 }
 
-/// The trace that a task belongs to: that of the request, or its own if traces are told here. A header that makes no sense
-/// is as good as none, as its recommendation has it.
-fn trace(api: &Api, headers: &HeaderMap, task: TaskId) -> Option<TraceContext> {
-    let header = headers.get("traceparent").and_then(|it| it.to_str().ok());
-    let own = || api.spans.is_some().then(|| TraceContext::of_task(task));
-    header.and_then(TraceContext::from_traceparent).or_else(own)
+/// The trace that a request belongs to. A header that makes no sense is as good as none, as its recommendation has it.
+pub(super) struct TraceParent(Option<TraceContext>);
+
+impl<S: Sync> FromRequestParts<S> for TraceParent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let header = parts.headers.get("traceparent").and_then(|it| it.to_str().ok());
+        Ok(Self(header.and_then(TraceContext::from_traceparent)))
+    }
+}
+
+impl Taken for TraceParent {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.header("traceparent", "The trace that the task belongs to, as the W3C writes it.");
+    }
 }
 
 /// The task of a body, and for how many seconds its outcome is waited for.
 pub fn read_submission(body: &[u8]) -> Result<(Submission, u64), Problem> {
-    let mut fields = Fields::parse(body)?;
-    let wait: u64 = fields.optional("wait_secs")?.unwrap_or(USUAL_WAIT);
-    let submission = submission(&mut fields)?;
-    fields.finish()?;
-    Ok((submission, wait))
+    read::<NewTask>(Fields::parse(body)?)?.check()
 }
 
-fn submission(fields: &mut Fields) -> Result<Submission, Problem> {
-    fields.refuse_secrets()?;
-    let kind: TaskKind = fields.required("kind")?;
-    let params: Value = fields.optional("params")?.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    let sealed: Vec<OpaqueView> = fields.optional("sealed")?.unwrap_or_default();
-    let deadline: Option<u64> = fields.optional("deadline_secs")?;
-    let deadline = deadline.map(Duration::from_secs);
-    if deadline.is_some_and(|it| it > MAX_DEADLINE || it.is_zero()) {
-        return Err(Problem::field("deadline_secs", "`deadline_secs` has to be between one second and a year"));
+impl NewTask {
+    fn check(self) -> Result<(Submission, u64), Problem> {
+        let deadline = self.deadline_secs.map(Duration::from_secs);
+        if deadline.is_some_and(|it| it > MAX_DEADLINE || it.is_zero()) {
+            return Err(Problem::field("deadline_secs", "`deadline_secs` has to be between one second and a year"));
+        }
+        let submission = Submission {
+            id: self.id,
+            system: self.system,
+            request: request(self.kind, self.params)?,
+            sealed: self.sealed.iter().map(open_envelope).collect::<Result<_, _>>()?,
+            streams: self.streams,
+            requester: self.requester,
+            signature: signature(self.signature, deadline)?,
+            trace: None,
+            origin: self.origin,
+            mode: self.mode.unwrap_or(Mode::Async),
+            priority: self.priority.unwrap_or(USUAL_PRIORITY),
+            deadline,
+        };
+        Ok((submission, self.wait_secs.unwrap_or(USUAL_WAIT)))
     }
-    Ok(Submission {
-        id: fields.required("id")?,
-        system: fields.required("system")?,
-        request: request(kind, params)?,
-        sealed: sealed.iter().map(open_envelope).collect::<Result<_, _>>()?,
-        streams: fields.optional("streams")?.unwrap_or_default(),
-        requester: fields.optional("requester")?,
-        signature: signature(fields, deadline)?,
-        trace: None,
-        origin: fields.optional("origin")?.unwrap_or_default(),
-        mode: fields.optional("mode")?.unwrap_or(Mode::Async),
-        priority: fields.optional("priority")?.unwrap_or(USUAL_PRIORITY),
-        deadline,
-    })
 }
 
 /// A signature, of a task that may be begun so long.
-fn signature(fields: &mut Fields, deadline: Option<Duration>) -> Result<Option<TaskSignature>, Problem> {
-    let view: Option<SignatureView> = fields.optional("signature")?;
+fn signature(view: Option<SignatureView>, deadline: Option<Duration>) -> Result<Option<TaskSignature>, Problem> {
     let deadline = deadline.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
     view.map(|view| TaskSignature::of_view(&view, deadline))
         .transpose()
@@ -113,14 +156,12 @@ fn signature(fields: &mut Fields, deadline: Option<Duration>) -> Result<Option<T
 }
 
 /// Reads parameters, and says it plainly when a secret is among them.
-fn request(kind: TaskKind, params: Value) -> Result<TaskRequest, Problem> {
-    if let Value::Object(map) = &params {
-        let secret = map.keys().find(|name| kind.sealed_fields().contains(&name.as_str()) || is_secret(name));
-        if let Some(name) = secret {
-            return Err(in_clear(format!("params.{name}"), name));
-        }
+fn request(kind: TaskKind, params: Map<String, Value>) -> Result<TaskRequest, Problem> {
+    let secret = params.keys().find(|name| kind.sealed_fields().contains(&name.as_str()) || is_secret(name));
+    if let Some(name) = secret {
+        return Err(in_clear(format!("params.{name}"), name));
     }
-    TaskRequest::from_json(kind, params).map_err(|error| Problem::field("params", error.to_string()))
+    TaskRequest::from_json(kind, Value::Object(params)).map_err(|error| Problem::field("params", error.to_string()))
 }
 
 fn open_envelope(opaque: &OpaqueView) -> Result<SealedField, Problem> {
@@ -138,7 +179,7 @@ fn open_envelope(opaque: &OpaqueView) -> Result<SealedField, Problem> {
     Ok(field)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Which {
     /// Of this system only.
     system: Option<SystemName>,
@@ -180,37 +221,38 @@ pub(super) async fn cancel(
     State(api): State<Api>,
     caller: Caller,
     Path(task): Path<TaskId>,
+    _: Body<Nothing>,
 ) -> Result<Json<TaskView>, Problem> {
     Ok(Json(api.desk.take_away(&caller, task.to_string(), move |state, at| state.cancel_task(task, at)).await?))
+}
+
+/// How a task is sealed from now on.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Sealed {
+    /// All its secrets, each sealed to the keys in `reseal_to`.
+    sealed: Vec<OpaqueView>,
+    /// What its originator signed, if the task was signed.
+    signature: Option<SignatureView>,
 }
 
 pub(super) async fn reseal(
     State(api): State<Api>,
     caller: Caller,
     Path(task): Path<TaskId>,
-    body: Bytes,
+    body: Body<Sealed>,
 ) -> Result<Json<TaskView>, Problem> {
-    let resealing = resealing(&body)?;
+    let Sealed { sealed, signature } = body.said;
+    let sealed = sealed.iter().map(open_envelope).collect::<Result<_, _>>()?;
+    let resealing = Resealing { sealed, signature };
     check_space(&api.data_dir, 0)?;
     let on = task.to_string();
-    let told = api.desk.act_told(body.len(), &caller, move |_| on, move |state, _| state.reseal(task, &resealing));
+    let told = api.desk.act_told(body.size, &caller, move |_| on, move |state, _| state.reseal(task, &resealing));
     Ok(Json(told.await?))
 }
 
-fn resealing(body: &[u8]) -> Result<Resealing, Problem> {
-    let mut fields = Fields::parse(body)?;
-    fields.refuse_secrets()?;
-    let sealed: Vec<OpaqueView> = fields.required("sealed")?;
-    let resealing = Resealing {
-        sealed: sealed.iter().map(open_envelope).collect::<Result<_, _>>()?,
-        signature: fields.optional("signature")?,
-    };
-    fields.finish()?;
-    Ok(resealing)
-}
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Patience {
+    /// At most so many seconds, up to 50; 30 if it is not said.
     secs: Option<u64>,
 }
 

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use postern_protocol::id::{ApiTokenId, ApiTokenName};
 use postern_protocol::time::UnixMillis;
 use postern_store::private;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::asked::{Path, Query};
+use super::asked::{Body, Path, Query};
 use super::auth::Caller;
-use super::fields::Fields;
 use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::access::{Made, Role};
@@ -22,7 +21,7 @@ use crate::state::api_tokens::{ApiTokenView, BOOTSTRAP};
 const MAX_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 /// Whoever calls.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CallerView {
     /// What the token is called.
     pub name: ApiTokenName,
@@ -34,7 +33,7 @@ pub struct CallerView {
 }
 
 /// A token that was just made. Its text cannot be shown again.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct NewApiTokenView {
     /// What is known of it from here on.
     #[serde(flatten)]
@@ -55,17 +54,24 @@ pub(super) async fn list(
     Ok(Json(api.desk.look(move |state, at| part.cut(state.api_tokens(at), |it| it.id)).await?))
 }
 
+/// A token to make.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct NewApiToken {
+    /// What to call it.
+    name: ApiTokenName,
+    /// What it is good for.
+    role: Role,
+    /// After how many seconds it runs out; never, if it is not said.
+    expires_secs: Option<u64>,
+}
+
 pub(super) async fn create(
     State(api): State<Api>,
     caller: Caller,
-    body: Bytes,
+    body: Body<NewApiToken>,
 ) -> Result<Json<NewApiTokenView>, Problem> {
-    let mut fields = Fields::parse(&body)?;
-    let name: ApiTokenName = fields.required("name")?;
-    let role: Role = fields.required("role")?;
-    let life: Option<u64> = fields.optional("expires_secs")?;
-    fields.finish()?;
-    let life = life.map(Duration::from_secs);
+    let NewApiToken { name, role, expires_secs } = body.said;
+    let life = expires_secs.map(Duration::from_secs);
     if life.is_some_and(|it| it > MAX_LIFE || it.is_zero()) {
         return Err(Problem::field("expires_secs", "`expires_secs` has to be between one second and ten years"));
     }
@@ -82,11 +88,9 @@ pub(super) async fn create(
 pub(super) async fn revoke(
     State(api): State<Api>,
     caller: Caller,
-    Path(token): Path<String>,
-) -> Result<Json<ApiTokenView>, Problem> {
     // An id looks like a name; a whole token does not, and is repeated nowhere.
-    let token: ApiTokenName =
-        token.parse().map_err(|_| Problem::field("token", "a token is revoked by its name or its id"))?;
+    Path(token): Path<ApiTokenName>,
+) -> Result<Json<ApiTokenView>, Problem> {
     let gone =
         api.desk.take_away(&caller, token.to_string(), move |state, at| state.revoke_api_token(&token, at)).await?;
     if gone.name.as_str() == BOOTSTRAP {

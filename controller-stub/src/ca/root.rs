@@ -11,6 +11,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
 };
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use x509_parser::parse_x509_certificate;
@@ -18,7 +19,7 @@ use x509_parser::parse_x509_certificate;
 use super::{CaError, MAX_FILE, ROOT_LIFE, common_name, limit};
 
 /// Which root: they are numbered in the order in which they were made, and no number is given twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct RootNo(pub u32);
 

@@ -24,6 +24,11 @@ fn line(text: impl Display) {
     let _ = writeln!(stdout(), "{text}");
 }
 
+/// Prints a text that ends with a line feed of its own.
+pub(super) fn text(text: impl Display) {
+    let _ = write!(stdout(), "{text}");
+}
+
 /// Prints a sentence.
 pub(super) fn say(sentence: impl AsRef<str>) {
     line(sentence.as_ref());

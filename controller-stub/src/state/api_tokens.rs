@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use postern_protocol::id::{ApiTokenId, ApiTokenName};
 use postern_protocol::time::UnixMillis;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,7 @@ const MAX_API_TOKENS: usize = 1_000;
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// A token, as administrators see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ApiTokenView {
     /// Its id.
     pub id: ApiTokenId,

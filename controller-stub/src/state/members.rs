@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use postern_protocol::message::v1::{MembershipState, SessionRefusal};
 use postern_protocol::{ClusterName, MemberId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::enroll::printable;
@@ -17,7 +18,7 @@ use crate::clock::Moment;
 use crate::membership::{self, Action};
 
 /// A member, as operators see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MemberView {
     /// Its id.
     pub id: MemberId,
@@ -69,7 +70,7 @@ pub struct MemberView {
 }
 
 /// What a member was refused, or refused itself.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TroubleView {
     /// When, in milliseconds since 1970.
     pub at: u64,

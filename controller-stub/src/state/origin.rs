@@ -1,13 +1,14 @@
 //! Who is behind a task, and what connected systems let them ask for.
 
 use postern_protocol::TaskKind;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::record::{PasswordResetBy, ProvisioningOption, SystemRecord};
 use super::{Refusal, RefusalKind};
 
 /// Who is behind a task. The submitter says it: whoever has a token that may submit is trusted to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// An administrator.

@@ -3,6 +3,7 @@
 use data_encoding::BASE64;
 use postern_protocol::message::v1::{MembershipState, Report, unknown_critical};
 use postern_protocol::outbox::OwedReport;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::record::MemberRecord;
@@ -12,7 +13,7 @@ use crate::clock::Moment;
 use crate::queue::{Holder, Serves, Verdict};
 
 /// What a report from a file meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HandedIn {
     /// It is the task's outcome.

@@ -10,6 +10,7 @@ use postern_protocol::time::UnixMillis;
 use postern_protocol::{
     ClusterName, Epoch, MemberId, Outcome, ReportNo, SessionNo, StreamId, SystemName, TaskId, TaskKind,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
@@ -256,7 +257,7 @@ pub struct LogLevelOrder {
 
 /// What the identity suite knows of a connected system besides its name and who works on it. How it is reached is not
 /// here: that is a matter of the agents' configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SystemDetails {
     /// The language of its display name and description.
@@ -293,7 +294,7 @@ impl Default for SystemDetails {
 }
 
 /// What a connected system is called in another language.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LocalTexts {
     /// Its name for people.
     pub display_name: String,
@@ -302,7 +303,7 @@ pub struct LocalTexts {
 }
 
 /// Who may have passwords of a connected system reset, besides administrators.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PasswordResetBy {
     /// Those who act on behalf of users.
@@ -326,7 +327,7 @@ impl PasswordResetBy {
 }
 
 /// Whether workflows may use a connected system.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProvisioningOption {
     /// They may.
@@ -380,8 +381,8 @@ pub enum TaskState {
     Finished,
 }
 
-/// What a [`TaskState`] is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a task is, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StateName {
     /// Nobody has it.
@@ -466,7 +467,7 @@ pub struct LeaseRecord {
 }
 
 /// A report that came under an epoch that had passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObservationRecord {
     /// Who reported.
     pub member: MemberId,
@@ -481,7 +482,7 @@ pub struct ObservationRecord {
 }
 
 /// One run of a task under a lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptRecord {
     /// Its number, from 1.
     pub number: u32,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::v1::{MembershipState, SessionRefusal, TrustBundle, TrustBundleAck};
 use postern_protocol::{ClusterName, MemberId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -19,7 +20,7 @@ use crate::root_rotation::{self, Demand, Phase, Step};
 const NAMED: usize = 5;
 
 /// The authority, as operators see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CaView {
     /// How far the rotation is: `single`, `begun` or `switched`.
     pub phase: String,
@@ -34,7 +35,7 @@ pub struct CaView {
 }
 
 /// A root.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RootView {
     /// Its number.
     pub number: RootNo,
@@ -66,7 +67,7 @@ impl RootView {
 }
 
 /// What a member has of the authority.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MemberTrust {
     /// The member.
     pub id: MemberId,
@@ -87,7 +88,7 @@ pub struct MemberTrust {
 }
 
 /// A step that could be made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StepView {
     /// Its name.
     pub step: String,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use postern_protocol::message::v1::{Condition, Connection, Hello, LogLevelVerdict, MembershipState, SystemCondition};
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId, SystemName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::enroll::printable;
@@ -43,7 +44,7 @@ pub(super) fn served(hello: &Hello) -> BTreeMap<SystemName, Served> {
 }
 
 /// What a member owes, as it last said.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 pub struct OutboxView {
     /// Reports that are not acknowledged.
     pub reports: u32,
@@ -56,7 +57,7 @@ pub struct OutboxView {
 }
 
 /// A connected system that a member serves, as it says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ServedView {
     /// Its name.
     pub name: SystemName,
@@ -74,7 +75,7 @@ pub struct ServedView {
 }
 
 /// How a member reaches a connected system: its configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionView {
     /// The host it signs in at.
     pub domain: String,
@@ -91,7 +92,7 @@ pub struct ConnectionView {
 }
 
 /// How a member is with a connected system, as it last said.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SystemNowView {
     /// Attempts that run.
     pub running: u32,
@@ -106,7 +107,7 @@ pub struct SystemNowView {
 }
 
 /// A member that serves a connected system.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ServingView {
     /// The member.
     pub member: MemberId,
@@ -120,7 +121,7 @@ pub struct ServingView {
 }
 
 /// Tasks of one cluster and connected system that are not finished, by state.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct QueueView {
     /// The cluster.
     pub cluster: ClusterName,
@@ -135,7 +136,7 @@ pub struct QueueView {
 }
 
 /// A member that somebody should look at.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AttentionView {
     /// The member.
     pub member: MemberId,

@@ -10,6 +10,7 @@ use postern_protocol::time::UnixMillis;
 use postern_protocol::{
     ClusterName, Failure, MemberId, Outcome, StreamId, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, codec,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -20,7 +21,7 @@ use crate::clock::Moment;
 use crate::queue::Cancelled;
 
 /// A task, as submitters see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TaskView {
     /// Its id.
     pub id: TaskId,
@@ -96,7 +97,7 @@ pub struct TaskView {
 }
 
 /// A sealed value: the bytes are the encoding of `docs/protocol.md`, in base64.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OpaqueView {
     /// Its name.
@@ -106,7 +107,7 @@ pub struct OpaqueView {
 }
 
 /// A payload that came of a task.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PayloadView {
     /// Its id.
     pub id: StreamId,
@@ -117,7 +118,7 @@ pub struct PayloadView {
 }
 
 /// How far a task is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProgressView {
     /// Records done.
     pub done: u64,

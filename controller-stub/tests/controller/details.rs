@@ -100,8 +100,8 @@ async fn records_that_are_not_there_or_not_for_the_controller_are_refused_with_t
     session.send(succeeded(2, &offer)).await;
     assert_eq!(session.acked().await, 2);
     let key = lab.path("key");
-    let submit = ["task", "submit", "export", "--system", "sf", "--result-key", key.to_str().unwrap(), "--async"];
-    let (code, _, err) = lab.command(&submit);
+    let submit = ["task", "submit", "export", "--system", "sf", "--params", r#"{"object":"User","format":"csv"}"#];
+    let (code, _, err) = lab.command(&[&submit[..], &["--result-key", key.to_str().unwrap(), "--async"]].concat());
     assert_eq!(code, Some(0), "{err}");
     let sealed = finish_with(&lab, &mut session, 3, b"sealed").await;
     refused(sealed, "", 409, "is sealed to its requester").await;
@@ -109,7 +109,7 @@ async fn records_that_are_not_there_or_not_for_the_controller_are_refused_with_t
 
 #[tokio::test]
 async fn a_task_tells_who_had_it_under_which_lease_and_when() {
-    let mut lab = Lab::start_with(&["--auto-approve", "--lease-ttl-secs", "1", "--settle-secs", "0"]).await;
+    let mut lab = Lab::start_with(&["--auto-approve", "--lease-ttl-secs", "1", "--settle-secs", "1"]).await;
     let (identity, mut session) = lab.working_member().await;
     let task = lab.submit("enable_user", "a").await;
     session.offer().await;

@@ -212,10 +212,15 @@ impl Lab {
 
     /// Runs a command of the program. Returns exit code, standard output, standard error.
     pub(crate) fn command(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let data_dir = self.data_dir();
+        self.program(&[arguments, &["--data-dir", data_dir.to_str().unwrap()]].concat())
+    }
+
+    /// Runs the program with these arguments alone.
+    #[allow(clippy::unused_self, reason = "what runs a program is asked of the lab")]
+    pub(crate) fn program(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_postern-controller"))
             .args(arguments)
-            .arg("--data-dir")
-            .arg(self.data_dir())
             .stdin(Stdio::null())
             .output()
             .unwrap();

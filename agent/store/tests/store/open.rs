@@ -100,18 +100,47 @@ fn a_spool_keeps_the_lock_after_the_store_is_gone() {
 /// F58. Seen to fail with the check after sled was opened: sled writes a snapshot.
 #[test]
 fn f58_a_store_of_a_newer_version_is_refused_and_not_touched() {
+    let told = refused("format = 2\nversion = 0.9.1\nsomething = else\n");
+    let ours = env!("CARGO_PKG_VERSION");
+    let told = told.split_once("has ").unwrap().1;
+    assert_eq!(
+        told,
+        format!(
+            "format 2, of version 0.9.1, and this is version {ours}, which reads format 1: start the newer version again"
+        )
+    );
+    assert_eq!(FORMAT, 1);
+}
+
+/// An older store is no damage: moved aside, its tasks would be lost.
+#[test]
+fn a_store_of_a_version_that_is_too_old_is_refused_and_not_touched() {
+    assert!(refused("format = 0\nversion = 0.0.1\n").ends_with("start a version in between first"));
+}
+
+/// What does not look like a version is not repeated.
+#[test]
+fn a_version_that_is_none_is_not_told() {
+    let long = format!("format = 2\nversion = {}\n", "9".repeat(200));
+    for text in ["format = 2\n", "format = 2\nversion = \u{1b}[31m\n", &long] {
+        assert!(refused(text).contains("of version unknown"), "{text:?}");
+    }
+}
+
+/// What is said of a store whose `format` file has this text.
+fn refused(format: &str) -> String {
     let folder = Folder::new();
     let store = folder.store();
     fill(&store, 1000);
     drop(store);
-    let newer = format!("format = {}\nsomething = else\n", FORMAT + 1);
-    fs::write(folder.join("format"), newer).unwrap();
+    fs::write(folder.join("format"), format).unwrap();
     let before = folder.files();
 
     let error = folder.open_with(&Options::default()).unwrap_err();
 
-    assert!(error.is_newer_format(), "{error}");
+    assert!(error.is_other_format(), "{error}");
     assert!(folder.files() == before);
+    error.to_string()
 }
 
 /// Seen to fail without the key check: every record looks damaged, and the store is moved aside.

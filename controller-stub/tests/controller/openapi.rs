@@ -1,0 +1,285 @@
+//! The API is as it is described, and everything that is wrong is a problem.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use postern_controller_stub::access::Role;
+use postern_controller_stub::api::{openapi, permissions};
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+
+use crate::access::{Caller, filled, token};
+use crate::lab::{Lab, new_task};
+use crate::member::{Session, succeeded, with_sealed_output};
+
+const REGENERATE: &str = "run `postern-controller openapi > docs/reference/openapi.json` and \
+                          `postern-controller openapi --markdown > docs/reference/api.md`";
+
+fn operation<'a>(document: &'a Value, method: &str, path: &str) -> &'a Value {
+    &document["paths"][path][method.to_lowercase()]
+}
+
+#[test]
+fn every_route_is_described_with_its_role_and_nothing_else_is() {
+    let document = openapi();
+    let methods = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let paths = document["paths"].as_object().unwrap();
+    let described: BTreeSet<(String, String)> = paths
+        .iter()
+        .flat_map(|(path, it)| methods(it).into_iter().map(|method| (method.to_uppercase(), path.clone())))
+        .collect();
+    let routes: BTreeSet<_> = permissions().iter().map(|it| (it.method.to_owned(), it.path.to_owned())).collect();
+    assert_eq!(described, routes);
+    for it in permissions() {
+        let operation = operation(&document, it.method, it.path);
+        assert_eq!(operation["x-role"], it.least.text(), "{}", it.act);
+        assert_eq!(operation["operationId"], it.act);
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let of_path = parameters.filter(|it| it["in"] == "path").count();
+        assert_eq!(of_path, it.path.matches('{').count(), "{}", it.act);
+        assert!(operation["responses"]["default"]["$ref"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_down_is_what_the_program_describes() {
+    let lab = Lab::start().await;
+    let written = [(vec!["openapi"], "openapi.json"), (vec!["openapi", "--markdown"], "api.md")];
+    for (arguments, file) in written {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(file);
+        let written = std::fs::read_to_string(path).unwrap();
+        let (code, out, err) = lab.program(&arguments);
+        assert_eq!(code, Some(0), "{err}");
+        assert!(out == written, "docs/reference is out of date: {REGENERATE}");
+    }
+    let served: Value = lab.client().get("/v1/openapi.json").await.unwrap();
+    assert_eq!(served, openapi());
+}
+
+/// Whether a value is what a schema says, and nothing that it does not say. A word of schemas that is not known here is
+/// refused, so that nothing is passed over.
+fn check(value: &Value, schema: &Value, document: &Value) -> Result<(), String> {
+    let Some(schema) = schema.as_object() else { return Ok(()) };
+    let wrong = |why: &str| Err(format!("{why}: {value} for {}", json!(schema)));
+    for (word, said) in schema {
+        match word.as_str() {
+            "$ref" => {
+                let pointer = said.as_str().unwrap().trim_start_matches('#');
+                check(value, document.pointer(pointer).unwrap(), document)?;
+            }
+            "type" => {
+                let kinds = said.as_array().cloned().unwrap_or_else(|| vec![said.clone()]);
+                if !kinds.iter().any(|kind| is(value, kind.as_str().unwrap())) {
+                    return wrong("another type");
+                }
+            }
+            "anyOf" | "oneOf" => {
+                if !said.as_array().unwrap().iter().any(|one| check(value, one, document).is_ok()) {
+                    return wrong("none of them");
+                }
+            }
+            "allOf" => said.as_array().unwrap().iter().try_for_each(|one| check(value, one, document))?,
+            "enum" if !said.as_array().unwrap().contains(value) => return wrong("another word"),
+            "const" if said != value => return wrong("another word"),
+            "required" if value.is_object() => {
+                for name in said.as_array().unwrap() {
+                    if value.get(name.as_str().unwrap()).is_none() {
+                        return wrong(&format!("{name} is missing"));
+                    }
+                }
+            }
+            "properties" if value.is_object() => {
+                for (name, value) in value.as_object().unwrap() {
+                    match (said.get(name), schema.get("additionalProperties")) {
+                        (Some(schema), _) => check(value, schema, document)?,
+                        (None, Some(_)) => (),
+                        (None, None) => return wrong(&format!("{name} is not described")),
+                    }
+                }
+            }
+            "additionalProperties" if said.is_object() => {
+                let known = schema.get("properties").and_then(Value::as_object);
+                for (name, value) in value.as_object().into_iter().flatten() {
+                    if !known.is_some_and(|known| known.contains_key(name)) {
+                        check(value, said, document)?;
+                    }
+                }
+            }
+            "items" => value.as_array().into_iter().flatten().try_for_each(|it| check(it, said, document))?,
+            "minimum" if value.as_f64().is_some_and(|it| it < said.as_f64().unwrap()) => return wrong("too small"),
+            "maxLength" if value.as_str().is_some_and(|it| it.len() > said.as_u64().unwrap().try_into().unwrap()) => {
+                return wrong("too long");
+            }
+            "enum"
+            | "const"
+            | "required"
+            | "properties"
+            | "additionalProperties"
+            | "minimum"
+            | "maximum"
+            | "maxLength"
+            | "pattern"
+            | "description"
+            | "format"
+            | "default"
+            | "title"
+            | "uniqueItems" => (),
+            other => return wrong(&format!("`{other}` is not known here")),
+        }
+    }
+    Ok(())
+}
+
+fn is(value: &Value, kind: &str) -> bool {
+    match kind {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("no type: {other}"),
+    }
+}
+
+/// Change a view by hand, or leave a field out of it, and this fails.
+#[tokio::test]
+async fn real_answers_are_as_they_are_described() {
+    let lab = Lab::start().await;
+    let (identity, mut session) = lab.working_member().await;
+    let _: Value = lab.client().post("/v1/systems/sf", &json!({ "in": "de", "display_name": "x" })).await.unwrap();
+    let done = lab.submit("enable_user", "a").await;
+    let offer = session.offer().await;
+    session.send(with_sealed_output(succeeded(1, &offer))).await;
+    assert_eq!(session.acked().await, 1);
+    let held = lab.submit("enable_user", "b").await;
+    session.offer().await;
+    let administrator = token(&lab, "x", Role::Administrator).await;
+    let (caller, document) = (Caller::of(&lab), openapi());
+    let (member, task) = (identity.member, new_task());
+    let submit = json!({ "id": task, "system": "sf", "kind": "enable_user", "params": { "account": "c" } });
+    let calls = [
+        ("GET", "/v1/status", json!(null)),
+        ("GET", "/v1/whoami", json!(null)),
+        ("GET", "/v1/ca", json!(null)),
+        ("POST", "/v1/ca/rotation/begin", json!({})),
+        ("POST", "/v1/ca/rotation/back", json!({ "force": true })),
+        ("GET", "/v1/clusters", json!(null)),
+        ("POST", "/v1/clusters", json!({ "name": "new" })),
+        ("GET", "/v1/clusters/acme/keys", json!(null)),
+        ("POST", "/v1/tokens", json!({ "cluster": "acme" })),
+        ("GET", "/v1/members", json!(null)),
+        ("GET", &format!("/v1/members/{member}"), json!(null)),
+        ("POST", &format!("/v1/members/{member}/drain"), json!({})),
+        ("POST", &format!("/v1/members/{member}/approve"), json!({})),
+        ("GET", "/v1/systems", json!(null)),
+        ("POST", "/v1/systems", json!({ "name": "other", "association": "acme" })),
+        ("GET", "/v1/systems/sf", json!(null)),
+        ("POST", "/v1/systems/other", json!({ "add_owners": ["ann"] })),
+        ("POST", "/v1/systems/other/associate", json!({ "association": "server" })),
+        ("DELETE", "/v1/systems/other", json!(null)),
+        ("GET", "/v1/tasks", json!(null)),
+        ("POST", "/v1/tasks", submit),
+        ("GET", &format!("/v1/tasks/{done}"), json!(null)),
+        ("GET", &format!("/v1/tasks/{held}"), json!(null)),
+        ("GET", &format!("/v1/tasks/{done}/wait"), json!(null)),
+        ("POST", &format!("/v1/tasks/{held}/cancel"), json!({})),
+        ("GET", &format!("/v1/tasks/{done}/records"), json!(null)),
+        ("GET", "/v1/audit", json!(null)),
+        ("GET", "/v1/api-tokens", json!(null)),
+        ("POST", "/v1/api-tokens", json!({ "name": "new", "role": "viewer", "expires_secs": 60 })),
+        ("DELETE", "/v1/api-tokens/new", json!(null)),
+        ("GET", "/v1/nothing", json!(null)),
+    ];
+    for (method, path, body) in calls {
+        let request = caller.request(method, path).bearer_auth(&administrator);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let response = request.send().await.unwrap();
+        let (status, media_type) = (response.status(), response.headers()[CONTENT_TYPE].to_str().unwrap().to_owned());
+        let value: Value = response.json().await.unwrap();
+        let schema = if status.is_success() {
+            let route = route_of(method, path);
+            let answer = &operation(&document, method, route)["responses"][status.as_str()];
+            &answer["content"][&media_type]["schema"]
+        } else {
+            &document["components"]["responses"]["Problem"]["content"][&media_type]["schema"]
+        };
+        assert!(schema.is_object(), "{method} {path}: {status} {media_type} is not described: {value}");
+        check(&value, schema, &document).unwrap_or_else(|why| panic!("{method} {path}: {why}"));
+    }
+    drop(Session::open(&lab, &identity));
+}
+
+/// The route that a path is of.
+fn route_of(method: &str, path: &str) -> &'static str {
+    let fits = |route: &str| {
+        let parts: Vec<_> = route.split('/').zip(path.split('/')).collect();
+        route.split('/').count() == path.split('/').count() && parts.iter().all(|(a, b)| a == b || a.starts_with('{'))
+    };
+    permissions().into_iter().find(|it| it.method == method && fits(it.path)).unwrap().path
+}
+
+/// Leave the rejections to the library, and they are plain texts that name nothing.
+#[tokio::test]
+async fn whatever_is_wrong_with_a_request_is_a_problem_that_names_it_for_every_route() {
+    let lab = Lab::start().await;
+    let administrator = token(&lab, "x", Role::Administrator).await;
+    let (caller, document) = (Caller::of(&lab), openapi());
+    for it in permissions() {
+        let operation = operation(&document, it.method, it.path);
+        let parameters: Vec<&Value> = operation["parameters"].as_array().into_iter().flatten().collect();
+        let mut wrong: Vec<(String, Option<String>, u16, Option<String>)> = Vec::new();
+        if let Some(named) = parameters.iter().find(|it| it["in"] == "path" && it["name"] != "step") {
+            let name = named["name"].as_str().unwrap();
+            let place = format!("{{{name}}}");
+            wrong.push((it.path.replace(&place, "No%20Good"), None, 422, Some(name.to_owned())));
+            wrong.push((it.path.replace(&place, "%ff"), None, 400, None));
+        }
+        if parameters.iter().any(|it| it["in"] == "query") {
+            wrong.push((format!("{}?colour=red", filled(&it)), None, 422, Some("colour".to_owned())));
+        }
+        if operation["requestBody"]["content"]["application/json"].is_object() {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let mut body = |body: &str, status, field: Option<&str>| {
+                wrong.push((filled(&it), Some(body.to_owned()), status, field.map(str::to_owned)));
+            };
+            body("{", 400, None);
+            body("[]", 400, None);
+            body("{\"colour\":1,\"colour\":2}", 422, Some("colour"));
+            body(&format!("{{\"a\":\"{}\"}}", "x".repeat(256 * 1024)), 413, None);
+            match schema["required"].as_array().and_then(|it| it.first()) {
+                Some(required) => body("{}", 422, required.as_str()),
+                None => body("{\"colour\":1}", 422, Some("colour")),
+            }
+            for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+                // A list in place of a list is right.
+                let is_list = schema["type"].to_string().contains("array");
+                let value = if is_list { json!("x") } else { json!([[]]) };
+                body(&json!({ name: value }).to_string(), 422, None);
+            }
+        }
+        for (path, body, status, field) in wrong {
+            let request = caller.request(it.method, &path).bearer_auth(&administrator);
+            let said = body.clone().unwrap_or_default();
+            let request = match body {
+                Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
+                None => request,
+            };
+            let response = request.send().await.unwrap();
+            let what = format!("{} {path} {}", it.method, said.get(..said.len().min(60)).unwrap());
+            assert_eq!(response.status().as_u16(), status, "{what}");
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json", "{what}");
+            let problem: Value = response.json().await.unwrap();
+            assert_eq!(problem["status"], status, "{what}: {problem}");
+            assert!(!problem["detail"].as_str().unwrap().is_empty(), "{what}: {problem}");
+            if status == 422 {
+                assert!(problem["field"].is_string(), "{what}: {problem}");
+            }
+            if let Some(field) = field {
+                let required = problem["field"].as_str().unwrap();
+                assert!(required == field || said == "{}", "{what}: {problem}");
+            }
+        }
+    }
+}
