@@ -49,7 +49,6 @@ impl Full {
     fn submit(&mut self) -> Result<TaskId, Refusal> {
         let submission = Submission {
             trace: None,
-            trace: None,
             id: self.task_id(u32::MAX),
             system: "sf0".parse().unwrap(),
             request: TaskRequest::from_json(TaskKind::EnableUser, json!({ "account": "joe" })).unwrap(),
