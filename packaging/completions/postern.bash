@@ -149,7 +149,7 @@ _postern() {
 
     case "${cmd}" in
         postern)
-            opts="-c -h -V --config --help --version enroll run status health log-level exec schema cursor outbox policy audit dataset store reset-sign-in"
+            opts="-c -h -V --config --help --version enroll doctor run status health log-level exec schema cursor outbox policy audit dataset store reset-sign-in"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -49,6 +49,7 @@ impl Config {
         let section = |name: &str| document.get(name).and_then(|it| it.get_ref().as_table());
         all.table("[agent]", section("agent"), &self.agent_defaults());
         all.table("[controller]", section("controller"), &controller::defaults());
+        all.table("[health]", section("health"), &[("open_to_the_network", false.to_string())]);
         all.table("[telemetry]", section("telemetry"), &[]);
         for (system, table) in self.systems.iter().zip(tables(&document, "connected_system")) {
             all.system(system, table);
