@@ -123,7 +123,7 @@ async fn an_agent_that_can_sign_in_nowhere_is_ready_and_not_useful() {
     answers(&scene.of_agent("/ready"), &[]).await;
     let page = Page::of(&get(scene.of_agent("/metrics")).await.1);
     assert_eq!(page.value("postern_salesforce_sign_in_blocked", &[("system", SYSTEM)]), Some(1.0));
-    assert_eq!(page.sum("postern_salesforce_sign_ins_total", &[("answer", "refused")]), 2.0);
+    assert_eq!(page.count("postern_salesforce_sign_ins_total", &[("answer", "refused")]), 2);
 }
 
 /// Who supervises a program.
@@ -272,8 +272,10 @@ impl Page {
         self.matching(name, labels).next().map(|it| it.value)
     }
 
-    fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.matching(name, labels).map(|it| it.value).sum()
+    /// What was counted under these labels.
+    fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let sum: f64 = self.matching(name, labels).map(|it| it.value).sum();
+        sum.to_string().parse().expect("a whole number")
     }
 
     fn matching<'a>(&'a self, name: &'a str, labels: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = &'a Sample> {
@@ -373,26 +375,26 @@ async fn metrics_are_what_the_simulator_and_the_controller_saw_and_name_nobody()
         assert_eq!(told, named, "every metric of the table, and no other");
     }
 
-    let tasks = count as f64;
+    let tasks = u64::try_from(count).expect("a number");
     for kind in postern_protocol::TaskKind::ALL {
         let kind = kind.to_string();
-        assert_eq!(agent.sum("postern_tasks_total", &[("kind", &kind)]), 1.0, "{kind}");
-        assert_eq!(controller.sum("postern_controller_tasks_finished_total", &[("kind", &kind)]), 1.0, "{kind}");
-        assert_eq!(controller.sum("postern_controller_dispatch_duration_seconds_count", &[("kind", &kind)]), 1.0);
+        assert_eq!(agent.count("postern_tasks_total", &[("kind", &kind)]), 1, "{kind}");
+        assert_eq!(controller.count("postern_controller_tasks_finished_total", &[("kind", &kind)]), 1, "{kind}");
+        assert_eq!(controller.count("postern_controller_dispatch_duration_seconds_count", &[("kind", &kind)]), 1);
     }
-    assert_eq!(controller.sum("postern_controller_tasks_submitted_total", &[]), tasks);
-    assert_eq!(controller.value("postern_controller_reports_total", &[("verdict", "finished")]), Some(tasks));
-    assert_eq!(controller.value("postern_controller_finished_tasks", &[]), Some(tasks));
+    assert_eq!(controller.count("postern_controller_tasks_submitted_total", &[]), tasks);
+    assert_eq!(controller.count("postern_controller_reports_total", &[("verdict", "finished")]), tasks);
+    assert_eq!(controller.count("postern_controller_finished_tasks", &[]), tasks);
     assert_eq!(controller.value("postern_controller_members", &[("state", "enabled")]), Some(1.0));
     let submitted = [("act", "task.submit"), ("status", "202")];
-    assert!(controller.sum("postern_controller_api_requests_total", &submitted[..1]) >= tasks);
+    assert!(controller.count("postern_controller_api_requests_total", &submitted[..1]) >= tasks);
     let status = scene.lab.controller.cli(&["status"]).await;
     assert!(controller.value("postern_controller_commits_total", &[]).unwrap() <= status["commits"].as_f64().unwrap());
 
     let seen = scene.lab.salesforce.counters();
     let (calls, sign_ins) = ("postern_salesforce_calls_total", "postern_salesforce_sign_ins_total");
-    assert_eq!(agent.sum(calls, &[]) + agent.sum(sign_ins, &[]), seen.http_calls as f64, "{:?}", seen.routes);
-    assert_eq!(agent.sum(sign_ins, &[]), seen.login_attempts as f64);
+    assert_eq!(agent.count(calls, &[]) + agent.count(sign_ins, &[]), seen.http_calls, "{:?}", seen.routes);
+    assert_eq!(agent.count(sign_ins, &[]), seen.login_attempts);
     assert_eq!(agent.value("postern_session_up", &[]), Some(1.0));
     assert_eq!(agent.value("postern_member_state", &[("state", "enabled")]), Some(1.0));
     assert_eq!(
@@ -400,7 +402,7 @@ async fn metrics_are_what_the_simulator_and_the_controller_saw_and_name_nobody()
         (Some(0.0), Some(0.0))
     );
     assert!(agent.value("postern_salesforce_api_calls_used", &[("system", SYSTEM)]).unwrap() > 0.0);
-    assert!(agent.value("postern_commits_total", &[]).unwrap() >= tasks);
+    assert!(agent.count("postern_commits_total", &[]) >= tasks);
 
     let secrets = [
         salesforce_sim::CONSUMER_SECRET,

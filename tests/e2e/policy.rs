@@ -96,8 +96,8 @@ async fn an_administrator_asks_what_the_policy_makes_of_a_task() {
 #[tokio::test]
 async fn a_task_is_written_signed_tried_on_the_agent_and_sent_once() {
     let lab = Lab::start(programs()).await;
-    let signer = lab.folder().join("signer.key").display().to_string();
-    let public = lab.controller.cli(&["task", "signing-key", &signer]).await;
+    let key = lab.folder().join("signer.key").display().to_string();
+    let public = lab.controller.cli(&["task", "signing-key", &key]).await;
     let rules =
         format!("accepted_signers = [{}]\nrequire_signature = true\nprotected = [\"user0002@*\"]\n", public["public"]);
     let agent = lab.member_with("agent", under(&rules)).await;
@@ -108,10 +108,10 @@ async fn a_task_is_written_signed_tried_on_the_agent_and_sent_once() {
     };
     let check = async |file: &str| agent.run(&["policy", "check", file, "--json"]).await.json()["rule"].clone();
 
-    let ((code, _, err), signed) = write(JOE, "signed.json", &["--sign-with", &signer]).await;
+    let ((code, _, err), signed) = write(JOE, "signed.json", &["--sign-with", &key]).await;
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(check(&signed).await, Value::Null, "let through");
-    let (_, protected) = write(&user(2), "protected.json", &["--sign-with", &signer]).await;
+    let (_, protected) = write(&user(2), "protected.json", &["--sign-with", &key]).await;
     assert_eq!(check(&protected).await, json!("protected"));
     let (_, unsigned) = write(JOE, "unsigned.json", &[]).await;
     assert_eq!(check(&unsigned).await, json!("require_signature"));
@@ -125,7 +125,7 @@ async fn a_task_is_written_signed_tried_on_the_agent_and_sent_once() {
     let ((code, _, err), _) = write(JOE, "signed.json", &[]).await;
     assert_eq!(code, Some(2), "{err}");
     assert!(err.contains("signed.json") && err.contains("name another"), "{err}");
-    let (code, _, err) = lab.controller.try_cli(&["task", "send", &signer]).await;
+    let (code, _, err) = lab.controller.try_cli(&["task", "send", &key]).await;
     assert_eq!(code, Some(2), "{err}");
 }
 

@@ -100,7 +100,7 @@ impl Identity {
 /// TLS with the member's certificate, for every connection anew, as a real agent has it.
 fn session_tls(enrolled: &Enrolled, key: &KeyPair) -> Result<Arc<ClientConfig>, Failure> {
     let mut roots = RootCertStore::empty();
-    for root in enrolled.trust.roots.iter() {
+    for root in &enrolled.trust.roots {
         roots.add(CertificateDer::from(root.to_vec()))?;
     }
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

@@ -199,7 +199,7 @@ impl Session<'_> {
                 self.say(Renew { nonce: self.asked, leases: List::clipped(vec![lease]) }).await?;
             }
             FromController::Renewed(renewed) => {
-                for it in renewed.leases.iter() {
+                for it in &renewed.leases {
                     let Some((epoch, attempt)) = self.held.remove(&it.lease.task) else { continue };
                     if it.verdict.known() == Some(LeaseVerdict::Kept) {
                         self.do_it(it.lease.task, epoch, attempt).await?;
