@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_agent_core::{Ledger, Limits};
+use postern_health::Stalled;
 use postern_protocol::SystemName;
 use postern_store::StoreError;
 use postern_store::private::PrivateError;
@@ -13,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{self, Scribe};
+use crate::clock;
 use crate::collection::{self, Collector, Remembered, Status};
 use crate::config::{Config, ConfigError};
 use crate::connector::{self, Connector};
@@ -20,20 +22,21 @@ use crate::dispatcher::{Dispatcher, Loop};
 use crate::doctor::desk::Desk;
 use crate::executor::{Executor, Served, Who};
 use crate::exit::Exit;
+use crate::health::{self, Vitals};
 use crate::http::HttpError;
 use crate::identity::{IdentityDir, IdentityError, KeptKey};
 use crate::kept::Kept;
 use crate::keys::SealingKeys;
 use crate::link::{
-    CertificateStatus, Certificates, Dialer, Introduction, KeyRing, KeyStatus, Link, LinkStatus, ProxyRoute, Sessions,
-    tls,
+    CertificateStatus, Certificates, Dialer, Introduction, KeyRing, KeyStatus, Link, LinkStatus, LinkVitals,
+    ProxyRoute, Sessions, tls,
 };
 use crate::policy::Admission;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
 use crate::streams::{Mover, Streams};
 use crate::traces::Traces;
-use crate::watchdog;
+use crate::watchdog::Watchdog;
 
 /// How long running attempts may take to end once the agent is asked to stop: longer than any one request.
 const FINISH: Duration = Duration::from_secs(90);
@@ -139,6 +142,9 @@ pub struct App {
     /// What is told to a collector.
     telling: Spawner,
     audit: watch::Receiver<audit::Status>,
+    link_vitals: LinkVitals,
+    stalled: Stalled,
+    stopping: CancellationToken,
 }
 
 impl App {
@@ -171,8 +177,6 @@ impl App {
         let (attempts, core, writing) = (Spawner::default(), Spawner::default(), Spawner::default());
         let (scribe, audit) = Scribe::new(&config.state_dir, store.clone());
         writing.spawn(|stop| scribe.run(stop));
-        // Nobody stops it: a disk may also hang while the agent stops.
-        Spawner::default().spawn(|_| watchdog::watch(store.commit_watch(), config.disk_timeout));
         let who = identity.load()?.map(|it| Who::member(&it.membership)).unwrap_or_default();
         let telling = Spawner::default();
         let traces = Traces::start(&config.telemetry, who.member.clone().unwrap_or_default(), &telling)?;
@@ -189,6 +193,13 @@ impl App {
         for (task, watch) in watchers {
             running.watch(task, watch);
         }
+        let link_vitals = LinkVitals::new(clock::now());
+        let pulses = (running.pulse.clone(), link_vitals.pulse.clone());
+        let patience = config.supervisor.patience();
+        let (watchdog, stalled) =
+            Watchdog::new(store.commit_watch(), pulses.0, pulses.1, config.disk_timeout, patience);
+        // Nobody stops it: a disk may also hang while the agent stops.
+        Spawner::default().spawn(|_| watchdog.run());
         let token = cancel.clone();
         core.spawn(|_| async move {
             let _ = ended.send(running.run(token).await);
@@ -211,6 +222,9 @@ impl App {
             scribe: writing,
             telling,
             audit,
+            link_vitals,
+            stalled,
+            stopping: CancellationToken::new(),
         })
     }
 
@@ -280,9 +294,31 @@ impl App {
             streams: self.streams.clone(),
             status,
             sessions,
+            vitals: self.link_vitals.clone(),
         };
         self.links.spawn(|stop| link.run(stop));
         Ok(Connected { link: watched, sessions: had, certificate, sealing_keys })
+    }
+
+    /// Where it is seen how it is.
+    pub fn vitals(&self, connected: &Connected) -> Vitals {
+        Vitals::new(health::Sources {
+            dispatcher: self.dispatcher.clone(),
+            store: self.store.clone(),
+            executor: self.executor.clone(),
+            link: connected.link.clone(),
+            link_vitals: self.link_vitals.clone(),
+            certificate: connected.certificate.clone(),
+            audit: self.audit(),
+            stalled: self.stalled.clone(),
+            stopping: self.stopping.clone(),
+            started: clock::unix_millis(),
+        })
+    }
+
+    /// Says from here on that it is stopping.
+    pub fn say_stopping(&self) {
+        self.stopping.cancel();
     }
 
     /// Resolves when the store failed, which ends everything.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use postern_protocol::SystemName;
 use postern_protocol::code::UnknownName;
 use postern_protocol::message::v1::LogLevel;
@@ -140,6 +140,13 @@ pub enum Command {
     /// either case.
     #[command(after_help = STATUS_EXAMPLES)]
     Status(Status),
+    /// Say whether the running agent is live, ready or useful, for probes of containers.
+    ///
+    /// Live: its parts move and its disk takes what it writes. Ready: and it has a session with its controller, or has had none
+    /// for less than five minutes. Useful: and it can do work now. Exit code 0: yes; 1: no, with the reasons, or the agent does
+    /// not answer or does not run.
+    #[command(after_help = "Examples:\n  postern health ready\n  postern health useful --json")]
+    Health(Health),
     /// Have the running agent log more, or less, for a while: of one connected system, or of everything.
     ///
     /// When the time is over, what the configuration says holds again; so it does after a restart. From `debug` on, the
@@ -263,6 +270,28 @@ pub struct LogLevelOptions {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `postern health`.
+#[derive(Debug, Args)]
+pub struct Health {
+    /// What is asked.
+    #[arg(value_enum)]
+    pub word: HealthWord,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What may be said of an agent.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum HealthWord {
+    /// Its parts move and its disk takes what it writes.
+    Live,
+    /// And it has what it needs to be given work.
+    Ready,
+    /// And it can do some now.
+    Useful,
 }
 
 /// A level, or what the configuration says.

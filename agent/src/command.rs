@@ -6,6 +6,7 @@ mod dataset;
 mod doctor;
 mod enroll;
 mod exec;
+mod health;
 mod log_level;
 mod outbox;
 mod policy;
@@ -88,6 +89,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Enroll(options) => on_runtime(enroll::run(&cli.config, options)),
         Command::Doctor(options) => on_runtime(doctor::run(&cli.config, &options)),
         Command::Run(options) => on_runtime(run::run(&cli.config, options)),
+        Command::Health(options) => on_runtime(health::run(&cli.config, &options)),
         Command::Status(options) => on_runtime(status::run(&cli.config, &options)),
         Command::LogLevel(options) => on_runtime(log_level::run(&cli.config, &options)),
         Command::Exec(options) => on_runtime(exec::run(&cli.config, options)),

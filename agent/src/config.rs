@@ -7,6 +7,7 @@ mod collection;
 mod controller;
 mod effective;
 mod error;
+mod health;
 mod policy;
 mod secret;
 mod source;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_agent_core::sealing_keys::Terms;
+use postern_health::Supervisor;
 use postern_protocol::message::v1::LogLevel;
 use postern_store::private::{Inspection, NotPrivate, PrivateError};
 use postern_store::{Home, KeySource};
@@ -28,6 +30,7 @@ pub use collection::Collection;
 pub use controller::{Controller, Proxy};
 pub use effective::Setting;
 pub use error::ConfigError;
+pub use health::Health;
 pub use secret::{SecretError, SecretSource};
 pub use system::System;
 pub use telemetry::Telemetry;
@@ -47,6 +50,10 @@ pub struct Config {
     pub disk_timeout: Duration,
     /// How long it uses sealing keys.
     pub sealing_keys: Terms,
+    /// Where it says how it is.
+    pub health: Health,
+    /// Who supervises it: of the environment, not of the file.
+    pub supervisor: Supervisor,
     /// How it reaches its controller.
     pub controller: Controller,
     /// Where it tells of tasks.
@@ -113,7 +120,8 @@ const SEALING_KEY_DAYS: RangeInclusive<u64> = 15..=90;
 /// The agent's socket is in there, and the path of a socket has at most 107 bytes.
 const MAX_STATE_DIR: usize = 90;
 
-const SECTIONS: &str = "`[agent]`, `[controller]`, `[telemetry]`, `[[connected_system]]` and `[[collection]]`";
+const SECTIONS: &str =
+    "`[agent]`, `[controller]`, `[health]`, `[telemetry]`, `[[connected_system]]` and `[[collection]]`";
 
 impl Config {
     /// Where the state is kept if the file does not say.
@@ -134,7 +142,7 @@ impl Config {
         for key in source.document()?.get_ref().keys() {
             if !matches!(
                 key.get_ref().as_ref(),
-                "agent" | "controller" | "telemetry" | "connected_system" | "collection"
+                "agent" | "controller" | "health" | "telemetry" | "connected_system" | "collection"
             ) {
                 let problem = format!("`{}` is not a section; there are {SECTIONS}", key.get_ref());
                 return Err(source.error(Some(key.span()), "", problem));
@@ -173,6 +181,8 @@ impl Config {
             disk_timeout: Duration::from_secs(disk_timeout),
             log: Log { level: agent.log_level, format: agent.log_format },
             sealing_keys,
+            health: Health::from_source(&source)?,
+            supervisor: Supervisor::from_environment(|name| std::env::var_os(name)),
             controller: Controller::from_source(&source)?,
             telemetry: Telemetry::from_source(&source)?,
             collections: Collection::all_from_source(&source, &systems)?,

@@ -81,6 +81,11 @@ pub trait Connector: Send + Sync + 'static {
         Box::pin(async { Vec::new() })
     }
 
+    /// How much the system is asked.
+    fn calls(&self) -> Calls {
+        Calls::default()
+    }
+
     /// Runs one attempt at a task.
     ///
     /// `Err` means that this attempt changed nothing beyond the steps it journaled as done; its class decides whether
@@ -108,6 +113,15 @@ pub struct Whereabouts {
     pub page: Url,
     /// How it is reached.
     pub by: Options,
+}
+
+/// How much a connected system is asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Calls {
+    /// The calls that it took in a day and how many it takes, as it said last.
+    pub used_of: Option<(u64, u64)>,
+    /// Calls that run.
+    pub running: usize,
 }
 
 /// How a connected system is reached, as the configuration says.

@@ -15,7 +15,7 @@ use postern_protocol::{Failure, FailureClass, ReportNo, SessionNo, StreamId, Tas
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::run::Loop;
-pub use self::told::{Logged, Status};
+pub use self::told::{Logged, Status, System, Waiting};
 use crate::link::Frames;
 
 /// Inputs waiting: every attempt, the link and the streams have a few under way at once.
@@ -78,6 +78,7 @@ enum Input {
     },
     Stop,
     Status(oneshot::Sender<Status>),
+    Vitals(oneshot::Sender<Vitals>),
     Condition(oneshot::Sender<Condition>),
 }
 
@@ -90,6 +91,15 @@ pub struct Standing {
     pub next_report: ReportNo,
     /// What is held.
     pub held: Held,
+}
+
+/// What the dispatcher holds, for monitoring.
+#[derive(Debug, Clone)]
+pub struct Vitals {
+    /// As for `postern status`.
+    pub status: Status,
+    /// Tasks of the controller whose lease holds.
+    pub leases: usize,
 }
 
 /// What a task of this machine tells whoever runs it.
@@ -218,6 +228,16 @@ impl Dispatcher {
     /// What the ledger looks like; `None` if the program is stopping.
     pub async fn status(&self) -> Option<Status> {
         self.ask(Input::Status).await
+    }
+
+    /// The same, and more of it, for monitoring.
+    pub async fn vitals(&self) -> Option<Vitals> {
+        self.ask(Input::Vitals).await
+    }
+
+    /// How many inputs wait to be taken.
+    pub fn waiting(&self) -> usize {
+        self.0.max_capacity() - self.0.capacity()
     }
 
     /// The same for the controller.

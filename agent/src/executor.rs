@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use postern_agent_core::ledger::Ending;
 use postern_agent_core::{Earlier, GivenUp, Origin, Refusal, Unfinished};
+use postern_health::Stopwatch;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{
     self, LogLevelSet, LogLevelVerdict, Offer, Rejection, ServedSystem, SetLogLevel, StreamRef,
@@ -28,9 +29,10 @@ use self::told::Teller;
 pub use self::told::Who;
 use crate::chain::Chain;
 use crate::clock;
-use crate::connector::{AttemptCx, CallsLeft, Conclusion, Connector, Route};
+use crate::connector::{AttemptCx, Calls, CallsLeft, Conclusion, Connector, Route};
 use crate::dispatcher::Dispatcher;
 use crate::keys::SealingKeys;
+use crate::metrics::metrics;
 use crate::policy::{Act, Admission};
 use crate::redaction;
 use crate::spawn::Spawner;
@@ -148,6 +150,11 @@ impl Executor {
         self.systems.iter().map(|(name, served)| (name, served.connector.calls_left()))
     }
 
+    /// How much each connected system is asked.
+    pub fn calls(&self) -> Vec<(SystemName, Calls)> {
+        self.systems.iter().map(|(name, served)| (name.clone(), served.connector.calls())).collect()
+    }
+
     /// Whether a kind of task can be done on a system.
     pub fn check(&self, system: &SystemName, kind: TaskKind) -> Result<(), Refusal> {
         let Some(Served { connector, .. }) = self.systems.get(system) else {
@@ -168,7 +175,10 @@ impl Executor {
     pub fn check_signature(&self, offer: &Offer) -> Result<(), Refusal> {
         let Some(Served { admission, .. }) = self.systems.get(&offer.system) else { return Ok(()) };
         let refused = admission.policy().check_signature(offer, clock::wall());
-        refused.map_err(|refused| Refusal::lasting(Rejection::BadSignature, refused.to_string()))
+        refused.map_err(|refused| {
+            metrics().policy_refusals.one(&[offer.system.as_str()]);
+            Refusal::lasting(Rejection::BadSignature, refused.to_string())
+        })
     }
 
     /// Whether the policy lets a task of a system that is served be taken.
@@ -178,6 +188,7 @@ impl Executor {
         refused.map_err(|refused| {
             let refused = refused.to_string();
             let Offer { task, kind, system, .. } = offer;
+            metrics().policy_refusals.one(&[system.as_str()]);
             tracing::warn!(%task, %kind, %system, refused, "the policy refused a task");
             Refusal::lasting(Rejection::Policy, refused)
         })
@@ -202,14 +213,17 @@ impl Executor {
         let executor = self.clone();
         self.tasks.spawn(|_| {
             async move {
-                let (task, system) = (offer.task, offer.system.clone());
+                let (task, system, kind) = (offer.task, offer.system.clone(), offer.kind.to_string());
+                let watch = Stopwatch::start();
                 tracing::debug!(account = %offer.target, attempt = offer.attempt, "an attempt begins");
                 let told = executor.traces.attempt(&offer, start.earlier);
                 let attempt = traces::within(told.as_ref(), executor.attempt(offer, start));
                 // A panic in a connector is that task's failure, not the program's end.
                 let ending = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
                 let mut ending = ending.map_err(|failure| executor.unfinished(&system, failure));
+                metrics().attempt_duration.took(watch.elapsed(), &[&kind]);
                 log(&ending);
+                count(&system, &kind, &ending);
                 if let Some(told) = &told {
                     told.end(&ending);
                     if let Ok(ending) = &mut ending {
@@ -278,11 +292,14 @@ impl Executor {
     pub fn give_up(&self, offer: Offer, origin: Origin, failure: Failure, why: GivenUp) {
         let executor = self.clone();
         self.tasks.spawn(|_| async move {
-            let task = offer.task;
+            let (task, system, kind) = (offer.task, offer.system.clone(), offer.kind.to_string());
             let ending = executor.given_up(offer, origin, failure.clone(), why).await;
             // If even the journal cannot be read, nothing is known.
             let ending = Ok(ending.unwrap_or_else(|_| Ending::unknown(failure)));
             log(&ending);
+            if let Ok(ending) = &ending {
+                metrics().tasks.one(&[system.as_str(), &kind, &ending.outcome.to_string()]);
+            }
             executor.dispatcher.ended(task, ending.map(Box::new)).await;
         });
     }
@@ -348,6 +365,18 @@ fn into_ending(conclusion: Conclusion, streams: Vec<StreamRef>) -> Result<Ending
         audit: Vec::new(),
         trace: None,
     })
+}
+
+fn count(system: &SystemName, kind: &str, ending: &Result<Ending, Unfinished>) {
+    let result = match ending {
+        Ok(ending) => {
+            metrics().tasks.one(&[system.as_str(), kind, &ending.outcome.to_string()]);
+            "concluded"
+        }
+        Err(unfinished) if unfinished.failure.class.known() == Some(FailureClass::Interrupted) => "interrupted",
+        Err(_) => "failed",
+    };
+    metrics().attempts.one(&[system.as_str(), kind, result]);
 }
 
 fn log(ending: &Result<Ending, Unfinished>) {

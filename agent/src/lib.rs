@@ -9,6 +9,7 @@
 //! - `collection` begins what is due by its [`schedule`], as a task of this machine (`local`);
 //! - [`policy`] decides what may be done here, whoever asks;
 //! - [`doctor`] finds out what is wrong;
+//! - `health` says whether work can be done, [`metrics`] what was counted;
 //! - `audit` writes down what was done, in a log that shows whether it was changed;
 //! - `store` is what is on disk; `identity` who this agent is, `keys` what is sealed to it; `redaction` keeps secrets out of
 //!   texts; `traces` tells a collector of tasks, if there is one.
@@ -29,12 +30,14 @@ pub mod doctor;
 mod enrollment;
 mod executor;
 pub mod exit;
+mod health;
 pub mod http;
 pub mod identity;
 mod kept;
 mod keys;
 pub mod link;
 mod local;
+pub mod metrics;
 pub mod policy;
 mod random;
 mod redaction;

@@ -11,10 +11,13 @@ mod keys;
 mod pump;
 mod roots;
 pub mod tls;
+mod vitals;
 
 use std::time::Duration;
 
 use postern_agent_core::{Backoff, Membership};
+use postern_fail_point::Point;
+use postern_health::TICK;
 use postern_protocol::MemberId;
 use postern_protocol::bounded::{List, Text};
 use postern_protocol::id::Incarnation;
@@ -33,7 +36,9 @@ pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
 pub use self::greeting::{Greeted, greet};
 pub use self::keys::{KeyRing, KeyStatus};
 use self::pump::{Pump, Received};
+pub use self::vitals::LinkVitals;
 use crate::dispatcher::Dispatcher;
+use crate::metrics::metrics;
 use crate::streams::{self, Streams};
 use crate::{chain, clock, random};
 
@@ -42,6 +47,9 @@ pub type Frames = mpsc::Sender<FromMember>;
 
 /// How long a goodbye may take to leave.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How often the longest that connecting may take fits into a dial: a certificate that has run out is recovered first, and the
+/// disk may be slow.
+const DIALS: u32 = 4;
 
 /// What the link is doing, for `postern status`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -125,6 +133,8 @@ pub struct Link {
     pub streams: Streams,
     /// Where to say how it goes.
     pub status: watch::Sender<LinkStatus>,
+    /// The same for health.
+    pub vitals: LinkVitals,
     /// Where to say what sessions there were.
     pub sessions: watch::Sender<Sessions>,
 }
@@ -142,6 +152,11 @@ enum Left {
 impl Link {
     /// Runs until `stop` fires.
     pub async fn run(mut self, stop: CancellationToken) {
+        self.connect(stop).await;
+        self.vitals.pulse.rest();
+    }
+
+    async fn connect(&mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
         for url in self.urls.clone().iter().cycle() {
             self.status.send_replace(LinkStatus::Connecting { url: url.clone() });
@@ -152,9 +167,10 @@ impl Link {
             let end = End { at: clock::unix_millis(), url: url.clone(), why: error.clone() };
             self.sessions.send_modify(|it| it.last_end = Some(end));
             self.status.send_replace(LinkStatus::Waiting { error, retry_in_ms });
+            metrics().session_failures.one(&[]);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(wait) => (),
+                () = self.vitals.pulse.during(wait, tokio::time::sleep(wait)) => (),
             }
         }
     }
@@ -162,9 +178,10 @@ impl Link {
     /// Sessions with one controller, each with the certificate that follows that of the one before. Returns why the last
     /// ended, or `None` if this agent stops.
     async fn visit(&mut self, url: &str, backoff: &mut Backoff, stop: &CancellationToken) -> Option<String> {
+        let (pulse, longest) = (self.vitals.pulse.clone(), self.dialer.timeout * DIALS);
         let dialled = tokio::select! {
             () = stop.cancelled() => return None,
-            dialled = self.dial(url) => dialled,
+            dialled = pulse.during(longest, self.dial(url)) => dialled,
         };
         let (mut socket, mut shown) = match dialled {
             Ok(dialled) => dialled,
@@ -172,6 +189,7 @@ impl Link {
         };
         loop {
             let left = self.session(url, socket, shown, backoff, stop).await;
+            self.vitals.lost(clock::now());
             self.certificates.handle_disconnected();
             self.keys.handle_disconnected();
             self.streams.disconnected().await;
@@ -237,6 +255,8 @@ impl Link {
         let mut pump = Pump::start(socket);
         let mut session = MemberSession::new(self.introduction.member, hello, clock::now());
         let left = loop {
+            self.vitals.pulse.beat();
+            Point::LinkTurns.hang().await;
             if let Some(ended) = self.settle(url, shown, &mut session, &mut conditions, &pump, backoff).await {
                 if let Some(reason) = ended.goodbye() {
                     pump.try_send(goodbye(reason, &ended.to_string()).into());
@@ -263,6 +283,7 @@ impl Link {
                 () = clock::sleep_until(Some(session.poll_timeout())) => session.handle_timeout(clock::now()),
                 () = clock::sleep_until(self.certificates.poll_timeout()) => (),
                 () = clock::sleep_until(self.keys.poll_timeout()) => (),
+                () = tokio::time::sleep(TICK) => (),
                 () = clock::sleep_until(conditions.poll_timeout()) => (),
                 found = conditions.work() => if let Some(condition) = conditions.handle_found(found) {
                     pump.send(condition.into()).await;
@@ -347,6 +368,8 @@ impl Link {
         self.streams.connected(pump.bulk()).await;
         self.dispatcher.established(welcome.acked_report, ttl, pump.frames()).await;
         tracing::info!(url, session = welcome.session.0, state = %welcome.state, "session established");
+        self.vitals.established();
+        metrics().sessions.one(&[]);
         self.status.send_replace(LinkStatus::Connected {
             url: url.to_owned(),
             session: welcome.session.0,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use postern_health::Verdict;
 use postern_protocol::SystemName;
 use postern_protocol::message::v1::LogLevel;
 use postern_protocol::session::SUBPROTOCOL;
@@ -25,6 +26,7 @@ use crate::clock;
 use crate::collection;
 use crate::dispatcher::{Dispatcher, Logged};
 use crate::doctor::desk;
+use crate::health::Vitals;
 use crate::store::Store;
 use crate::telemetry::{self, By, Temporary, Trouble};
 
@@ -47,6 +49,8 @@ pub enum Ask {
     Status,
     /// What is wrong, as far as only the agent itself may look.
     Doctor(desk::Request),
+    /// Whether it is live, ready and useful.
+    Health,
     /// Another log level for a while.
     LogLevel {
         /// Of which connected system; nothing: of everything.
@@ -62,7 +66,7 @@ impl Ask {
     /// How long the answer may take.
     const fn patience(&self) -> Duration {
         match self {
-            Self::Status | Self::LogLevel { .. } => PATIENCE,
+            Self::Status | Self::Health | Self::LogLevel { .. } => PATIENCE,
             Self::Doctor(_) => desk::PATIENCE,
         }
     }
@@ -76,6 +80,8 @@ pub enum Answer {
     Status(Box<Report>),
     /// What is wrong.
     Doctor(Box<desk::Answer>),
+    /// What speaks against its being live, ready and useful.
+    Health(Verdict),
     /// What is logged from now on.
     Logged(Logged),
     /// It is not done.
@@ -122,6 +128,9 @@ pub struct Report {
     /// What each collection is at.
     #[serde(default)]
     pub collections: Vec<serde_json::Value>,
+    /// What speaks against its being live, ready and useful.
+    #[serde(default)]
+    pub health: Verdict,
 }
 
 /// Versions of what a program speaks and writes.
@@ -168,6 +177,8 @@ pub struct Told {
     pub audit: watch::Receiver<audit::Status>,
     /// The collections.
     pub collections: Vec<watch::Receiver<collection::Status>>,
+    /// Its health.
+    pub vitals: Vitals,
 }
 
 /// Opens the socket. The state directory's mode keeps others out.
@@ -248,6 +259,7 @@ impl Desk {
 
     async fn answer(&self, ask: Ask) -> Answer {
         match ask {
+            Ask::Health => Answer::Health(self.told.vitals.verdict().await),
             Ask::Status => match self.report().await {
                 Some(report) => Answer::Status(Box::new(report)),
                 None => Answer::Refused { message: "the agent is stopping".to_owned() },
@@ -284,6 +296,7 @@ impl Desk {
     async fn report(&self) -> Option<Report> {
         let ledger = self.dispatcher.status().await?;
         let (fixed, told) = (&self.fixed, &self.told);
+        let health = told.vitals.verdict().await;
         let (bytes, free_bytes) = self.store.space();
         Some(Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -302,6 +315,7 @@ impl Desk {
             troubles: telemetry::recent().all(),
             audit: json(&*told.audit.borrow()),
             collections: told.collections.iter().map(|it| json(&*it.borrow())).collect(),
+            health,
         })
     }
 }
@@ -330,12 +344,26 @@ pub async fn call(state_dir: &Path, ask: &Ask) -> io::Result<Option<Answer>> {
     serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other)
 }
 
+/// What speaks against the running agent's being live, ready and useful; `None` if none is running.
+pub async fn ask_health(state_dir: &Path) -> io::Result<Option<Verdict>> {
+    match call(state_dir, &Ask::Health).await? {
+        None => Ok(None),
+        Some(Answer::Health(verdict)) => Ok(Some(verdict)),
+        Some(Answer::Refused { message }) => Err(io::Error::other(message)),
+        Some(Answer::Status(_) | Answer::Doctor(_) | Answer::Logged(_)) => {
+            Err(io::Error::other("it answers something else"))
+        }
+    }
+}
+
 /// The status of the running agent; `None` if none is running.
 pub async fn ask(state_dir: &Path) -> io::Result<Option<Report>> {
     match call(state_dir, &Ask::Status).await? {
         None => Ok(None),
         Some(Answer::Status(report)) => Ok(Some(*report)),
         Some(Answer::Refused { message }) => Err(io::Error::other(message)),
-        Some(Answer::Doctor(_) | Answer::Logged(_)) => Err(io::Error::other("it answers something else")),
+        Some(Answer::Doctor(_) | Answer::Health(_) | Answer::Logged(_)) => {
+            Err(io::Error::other("it answers something else"))
+        }
     }
 }

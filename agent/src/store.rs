@@ -15,6 +15,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use futures_util::future::try_join_all;
 use postern_agent_core::{Membership, Restored, RestoredTask, Tombstone, Write};
+use postern_health::Stopwatch;
 use postern_protocol::codec::CodecError;
 use postern_protocol::id::Incarnation;
 use postern_protocol::time::UnixMillis;
@@ -28,6 +29,7 @@ use self::audit::AuditRows;
 use crate::chain::Chain;
 use crate::clock;
 use crate::connector::{Bucket, JournalEntry};
+use crate::metrics::metrics;
 
 const OFFERS: Table = Table::new("offers", 1);
 const STATES: Table = Table::new("states", 2);
@@ -133,6 +135,11 @@ impl Store {
         })
     }
 
+    /// Whether it takes nothing any more, and the process has to end.
+    pub fn is_broken(&self) -> bool {
+        self.engine.is_broken()
+    }
+
     /// The bytes of the store's records on disk, and those that are free there; nothing of what cannot be looked at.
     pub fn space(&self) -> (Option<u64>, Option<u64>) {
         (self.engine.size().ok(), self.engine.free().ok())
@@ -149,7 +156,14 @@ impl Store {
     }
 
     /// Makes writes durable, in this order. A `DeleteTask` is in one batch with the write before it.
-    pub async fn commit(&self, mut writes: &[Write]) -> Result<(), AgentStoreError> {
+    pub async fn commit(&self, writes: &[Write]) -> Result<(), AgentStoreError> {
+        let watch = Stopwatch::start();
+        let committed = self.commit_all(writes).await;
+        metrics().commit_duration.took(watch.elapsed(), &[]);
+        committed
+    }
+
+    async fn commit_all(&self, mut writes: &[Write]) -> Result<(), AgentStoreError> {
         // A task that ends and is taken anew begins with an empty journal, so its old one goes first.
         while let Some(anew) = taken_anew(writes) {
             let (before, from) = writes.split_at(anew);

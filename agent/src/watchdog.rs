@@ -1,72 +1,104 @@
-//! Ends a process whose disk takes nothing any more.
+//! Looks after the parts that have to move: the owners, and the disk. Whoever judges whether this agent is live, whoever
+//! tells systemd so, and the end of a process whose disk takes nothing any more all go by these looks.
 //!
-//! Such an agent can begin and end nothing, and would renew its leases all the same: nobody else could do its work.
+//! An agent whose disk takes nothing can begin and end nothing, and would renew its leases all the same: nobody else could
+//! do its work.
 
 use std::time::Duration;
 
+use postern_health::{Heart, Look, Pace, Pulse, Stalled, Still, Watch};
 use postern_store::{CommitWatch, Progress};
 
 use crate::exit::{self, Exit};
 
-/// Looks without progress until the disk is given up. They are counted, rather than time: of a process that was stopped,
-/// or of a host that slept, the disk was not asked anything meanwhile.
-const LOOKS: u32 = 12;
+/// The part that writes.
+const DISK: &str = "the disk";
 
-/// Looks after the disk until the program ends, or ends it once commits have waited for `limit`.
-pub async fn watch(commits: CommitWatch, limit: Duration) {
-    let mut patience = Patience::default();
-    loop {
-        tokio::time::sleep(limit / LOOKS).await;
-        let progress = commits.look();
-        if patience.is_over(progress) {
-            let (waiting, limit_secs) = (progress.pending, limit.as_secs());
-            tracing::error!(
-                waiting,
-                limit_secs,
-                "the disk of the state directory takes nothing any more: the process ends, so that its leases end too"
-            );
-            exit::at_once(Exit::Store);
-        }
+/// What is looked after.
+pub struct Watchdog {
+    watch: Watch,
+    commits: CommitWatch,
+}
+
+impl Watchdog {
+    /// Looks after these, and ends the process once commits have waited for `limit`. Whoever supervises it wants to hear of
+    /// it as often as `patience` says. The parts that do not move are told with every look.
+    pub fn new(
+        commits: CommitWatch,
+        dispatcher: Pulse,
+        link: Pulse,
+        limit: Duration,
+        patience: Option<Duration>,
+    ) -> (Self, Stalled) {
+        let heart = heart_of(commits.clone())
+            .with("the dispatcher", move || dispatcher.look())
+            .with("the link", move || link.look());
+        let (watch, stalled) = Watch::new(heart, Pace::new(limit, patience));
+        (Self { watch, commits }, stalled)
+    }
+
+    /// Looks until the program ends, or ends it.
+    pub async fn run(self) {
+        let Self { watch, commits } = self;
+        watch.run(|pace, still| end_without_disk(pace, still, &commits)).await;
     }
 }
 
-/// How long nothing has moved.
-#[derive(Debug, Default)]
-struct Patience {
-    settled: u64,
-    looks: u32,
+fn heart_of(commits: CommitWatch) -> Heart {
+    Heart::default().with(DISK, move || disk(commits.look()))
 }
 
-impl Patience {
-    fn is_over(&mut self, progress: Progress) -> bool {
-        let is_stuck = progress.pending > 0 && progress.settled == self.settled;
-        self.looks = if is_stuck { self.looks + 1 } else { 0 };
-        self.settled = progress.settled;
-        self.looks >= LOOKS
+fn disk(progress: Progress) -> Look {
+    Look { has_to_move: progress.pending > 0, moved: progress.settled }
+}
+
+fn end_without_disk(pace: Pace, still: &[Still], commits: &CommitWatch) {
+    if pace.is_over(still, DISK) {
+        let (waiting, looks) = (commits.look().pending, pace.looks);
+        tracing::error!(
+            waiting,
+            looks,
+            "the disk of the state directory takes nothing any more: the process ends, so that its leases end too"
+        );
+        exit::at_once(Exit::Store);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
-    fn looks(patience: &mut Patience, pending: u64, settled: u64, times: u32) -> bool {
-        (0..times).any(|_| patience.is_over(Progress { pending, settled }))
+    const LIMIT: Duration = Duration::from_secs(120);
+
+    /// A disk for which so many wait, and how many it has answered.
+    fn heart(pending: u64) -> (Heart, Arc<AtomicU64>) {
+        let settled = Arc::new(AtomicU64::new(7));
+        let seen = Arc::clone(&settled);
+        let look = move || disk(Progress { pending, settled: seen.load(Ordering::Relaxed) });
+        (Heart::default().with(DISK, look), settled)
+    }
+
+    fn is_over(heart: &mut Heart, times: u32) -> bool {
+        (0..times).any(|_| Pace::new(LIMIT, None).is_over(&heart.look(), DISK))
     }
 
     #[test]
     fn f11_patience_ends_when_commits_wait_and_nothing_moves() {
-        let mut patience = Patience::default();
-        assert!(!looks(&mut patience, 0, 7, 100), "nothing waits");
-        assert!(!looks(&mut patience, 3, 7, LOOKS - 1));
-        assert!(looks(&mut patience, 4, 7, 1), "that more waits is no progress");
+        assert!(!is_over(&mut heart(0).0, 100), "nothing waits");
+        let (mut heart, _) = heart(3);
+        assert!(!is_over(&mut heart, 11));
+        assert!(is_over(&mut heart, 1));
     }
 
     #[test]
     fn f21_a_slow_disk_is_waited_for_as_long_as_anything_moves() {
-        let mut patience = Patience::default();
-        for settled in 1..100 {
-            assert!(!looks(&mut patience, 64, settled, LOOKS));
+        let (mut heart, settled) = heart(64);
+        for _ in 0..100 {
+            settled.fetch_add(1, Ordering::Relaxed);
+            assert!(!is_over(&mut heart, 12));
         }
     }
 }

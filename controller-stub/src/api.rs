@@ -28,6 +28,7 @@ use crate::dispatcher::Handle;
 use crate::door::{Door, Visitor};
 use crate::exit::Chain;
 use crate::limits::{HEAD, MAX_HEAD, MAX_HEADERS};
+use crate::metrics::metrics;
 use crate::pace::{Given, Taken};
 use crate::spawn::Spawner;
 use crate::state::api_tokens::KnownTokens;
@@ -190,6 +191,8 @@ async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let Some(mut inside) = visitor.inside() else { return Ok(full().into_response()) };
     let answer = TowerToHyperService::new(router).call(request.map(Given::of)).await?;
+    let act = answer.extensions().get::<routes::Act>().map_or("none", |act| act.0);
+    metrics().requests.one(&[act, answer.status().as_str()]);
     if answer.extensions().get::<LetIn>().is_some() {
         inside.is_known();
     }

@@ -230,6 +230,13 @@ pub struct Serve {
     /// How many of these may come from one address: a whole fleet may live behind one proxy
     #[arg(long, value_name = "CONNECTIONS", default_value_t = 1024)]
     pub max_handshakes_per_address: usize,
+    /// Answer probes and Prometheus at this address, e.g. 127.0.0.1:9465: /live, /ready, /useful and /metrics. Without a token:
+    /// whoever gets there sees them
+    #[arg(long, value_name = "ADDRESS")]
+    pub health_listen: Option<SocketAddr>,
+    /// That address may be one that others than this host reach
+    #[arg(long, requires = "health_listen")]
+    pub health_open_to_the_network: bool,
     /// Tell of tasks as OpenTelemetry traces to the collector at this URL (OTLP over HTTP, in JSON; `/v1/traces` is appended)
     #[arg(long, value_name = "URL")]
     pub otlp: Option<String>,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use postern_health::Supervisor;
 use postern_store::Home;
 use postern_traces::{Collector, CollectorError};
 
@@ -49,6 +50,12 @@ pub enum ConfigError {
          proxy before it if it has to be reached from elsewhere"
     )]
     ApiNotLoopback(SocketAddr),
+    /// Health would be told to the network.
+    #[error(
+        "`--health-listen {0}` can be reached from elsewhere, by everybody and in clear: bind it to 127.0.0.1, or say \
+         `--health-open-to-the-network` beside it"
+    )]
+    HealthNotLoopback(SocketAddr),
     /// A number is out of range.
     #[error("`{option}` has to be between {least} and {most}")]
     OutOfRange {
@@ -80,6 +87,10 @@ pub struct Config {
     pub api_listen: SocketAddr,
     /// What callers may call the API's host, besides the loopback.
     pub api_names: Vec<String>,
+    /// Where probes and Prometheus are answered; `None`: nowhere.
+    pub health_listen: Option<SocketAddr>,
+    /// Who supervises it: of the environment.
+    pub supervisor: Supervisor,
     /// How often the API may be called.
     pub call_rates: CallRates,
     /// How often agents of one address are told why they are not enrolled, or recovered.
@@ -121,6 +132,10 @@ pub struct Raw {
     pub api_listen: SocketAddr,
     /// As in [`Config`].
     pub api_names: Vec<String>,
+    /// As in [`Config`].
+    pub health_listen: Option<SocketAddr>,
+    /// It may be reached from elsewhere.
+    pub health_open_to_the_network: bool,
     /// By one token.
     pub api_calls_per_sec: u32,
     /// From one address.
@@ -166,6 +181,10 @@ impl TryFrom<Raw> for Config {
         if !raw.api_listen.ip().is_loopback() {
             return Err(ConfigError::ApiNotLoopback(raw.api_listen));
         }
+        if let Some(address) = raw.health_listen.filter(|it| !it.ip().is_loopback() && !raw.health_open_to_the_network)
+        {
+            return Err(ConfigError::HealthNotLoopback(address));
+        }
         check("--certificate-days", raw.certificate_days, CERTIFICATE_DAYS)?;
         check("--recovery-days", raw.recovery_days, RECOVERY_DAYS)?;
         check("--lease-ttl-secs", raw.lease_ttl_secs, LEASE_SECS)?;
@@ -192,6 +211,8 @@ impl TryFrom<Raw> for Config {
             listen: raw.listen,
             api_listen: raw.api_listen,
             api_names: raw.api_names,
+            health_listen: raw.health_listen,
+            supervisor: Supervisor::from_environment(|name| std::env::var_os(name)),
             call_rates: CallRates {
                 calls: Rate::per_second(raw.api_calls_per_sec),
                 failures: Rate::per_minute(raw.api_failures_per_min),
@@ -237,6 +258,8 @@ mod tests {
             listen: "0.0.0.0:7443".parse().unwrap(),
             api_listen: "127.0.0.1:7080".parse().unwrap(),
             api_names: Vec::new(),
+            health_listen: None,
+            health_open_to_the_network: false,
             api_calls_per_sec: 5_000,
             api_failures_per_min: 60,
             enrollments_per_min: 120,
@@ -263,6 +286,16 @@ mod tests {
         assert!(Config::try_from(raw()).is_ok());
         let error = Config::try_from(Raw { api_listen: "0.0.0.0:7080".parse().unwrap(), ..raw() }).unwrap_err();
         assert!(error.to_string().contains("TLS proxy"), "{error}");
+    }
+
+    #[test]
+    fn health_stays_on_this_host_unless_that_is_said_in_so_many_words() {
+        let listen = |address: &str, health_open_to_the_network| {
+            let health_listen = Some(address.parse().unwrap());
+            Config::try_from(Raw { health_listen, health_open_to_the_network, ..raw() }).map_err(|it| it.to_string())
+        };
+        assert!(listen("127.0.0.1:9465", false).is_ok() && listen("0.0.0.0:9465", true).is_ok());
+        assert!(listen("0.0.0.0:9465", false).unwrap_err().contains("--health-open-to-the-network"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod fail_points;
 
 use std::time::Duration;
 
+use postern_health::Pulse;
 use postern_protocol::StreamId;
 use postern_store::Spool;
 use postern_traces::Spans;
@@ -78,6 +79,11 @@ impl Handle {
         answer.await.map_err(|_| Stopped)
     }
 
+    /// How many requests wait for the owner.
+    pub fn waiting(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
+    }
+
     /// Has `work` done on the state, which adds about `bytes` to the commit, without waiting for it.
     pub async fn tell(
         &self,
@@ -102,13 +108,22 @@ pub struct Dispatcher {
     traces: Option<Traces>,
     /// About how many bytes are decided and not committed yet.
     carried: usize,
+    pulse: Pulse,
 }
 
 impl Dispatcher {
     /// Takes the state over.
     pub fn new(state: State, ledger: Ledger, spool: Spool) -> (Self, Handle) {
         let (sender, jobs) = mpsc::channel(WAITING);
-        (Self { state, ledger, spool, jobs, traces: None, carried: 0 }, Handle { jobs: sender })
+        (
+            Self { state, ledger, spool, jobs, traces: None, carried: 0, pulse: Pulse::default() },
+            Handle { jobs: sender },
+        )
+    }
+
+    /// Shows that it comes round, at the latest with every tick.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Tells of tasks as traces.
@@ -124,9 +139,16 @@ impl Dispatcher {
     /// Works until `stop`, or until the ledger fails: then the process must end, because what it decided last is not
     /// durable.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), LedgerError> {
+        let ended = self.turn(stop).await;
+        self.pulse.rest();
+        ended
+    }
+
+    async fn turn(&mut self, stop: CancellationToken) -> Result<(), LedgerError> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            self.pulse.beat();
             let mut after = Vec::new();
             let mut may_wait = true;
             tokio::select! {

@@ -45,11 +45,12 @@ struct Places {
     visitor_count: usize,
     inside: usize,
     next: u64,
+    turned_away: u64,
 }
 
 impl Places {
     const fn new(bounds: Bounds) -> Self {
-        Self { bounds, visitors: BTreeMap::new(), visitor_count: 0, inside: 0, next: 0 }
+        Self { bounds, visitors: BTreeMap::new(), visitor_count: 0, inside: 0, next: 0, turned_away: 0 }
     }
 
     /// A place for somebody who comes from there; `None` if everybody is inside.
@@ -57,7 +58,10 @@ impl Places {
         if self.visitors.get(&network).is_some_and(|queue| queue.len() >= self.bounds.visitors_per_network) {
             self.turn_out(network);
         } else if self.visitor_count >= self.bounds.visitors || self.visitor_count + self.inside >= self.bounds.total {
-            let most = self.most()?;
+            let Some(most) = self.most() else {
+                self.turned_away += 1;
+                return None;
+            };
             self.turn_out(most);
         }
         let turned_out = CancellationToken::new();
@@ -75,6 +79,7 @@ impl Places {
     fn turn_out(&mut self, network: Network) {
         let first = self.visitors.get(&network).and_then(|queue| queue.first_key_value()).map(|(turn, _)| *turn);
         if let Some(turned_out) = first.and_then(|turn| self.remove(network, turn)) {
+            self.turned_away += 1;
             turned_out.cancel();
         }
     }
@@ -110,6 +115,12 @@ impl Door {
     /// A door with these bounds, that tells of strangers as much as all do together.
     pub fn new(bounds: Bounds, hush: Arc<Hush>) -> Self {
         Self { places: Arc::new(Mutex::new(Places::new(bounds))), hush }
+    }
+
+    /// How many connections there are, and how many were turned away, or out for another.
+    pub fn counts(&self) -> (usize, u64) {
+        let places = self.places();
+        (places.visitor_count + places.inside, places.turned_away)
     }
 
     /// The next connection for which there is a place.
@@ -269,6 +280,7 @@ mod tests {
         // All have one: who came first makes room.
         let last = enter(&door, "10.0.0.5").unwrap();
         assert!(is_out(&alone));
+        assert_eq!(door.counts(), (4, 3), "three made room");
         assert!([&crowd[2], &next, &other, &last].into_iter().all(|it| !is_out(it)));
     }
 
@@ -288,6 +300,7 @@ mod tests {
         let members: Vec<_> =
             (0..6).map(|_| enter(&door, "10.0.0.1").unwrap()).map(|it| it.inside().unwrap()).collect();
         assert!(enter(&door, "10.0.0.2").is_none(), "six are inside");
+        assert_eq!(door.counts(), (6, 1));
         assert!(members.iter().all(|it| !is_out(&it.visitor)));
         drop(members);
         let visitor = enter(&door, "10.0.0.2").unwrap();

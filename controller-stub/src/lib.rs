@@ -5,6 +5,7 @@
 //! - [`dispatcher`]: the one owner of the state: persist, then speak;
 //! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP; [`door`]: who of them may be
 //!   connected, within [`limits`]; `console`: the pages of the API for people;
+//! - `health`: whether work can be done; [`metrics`]: what was counted;
 //! - [`audit`]: what was done, in a log that shows whether it was changed;
 //! - [`ca`]: certificates; [`client`] and `command`: the command line.
 
@@ -26,10 +27,12 @@ pub mod dispatcher;
 pub mod door;
 pub mod enrollment;
 pub mod exit;
+mod health;
 pub mod hex;
 pub mod limits;
 pub mod link;
 pub mod membership;
+pub mod metrics;
 mod pace;
 pub mod queue;
 pub mod random;

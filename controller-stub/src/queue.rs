@@ -104,6 +104,10 @@ pub struct Queue {
     last_system: Option<SystemName>,
     changed: BTreeSet<TaskId>,
     finished: Vec<TaskRecord>,
+    /// Leases that ran out.
+    lapses: u64,
+    /// Tasks that came into doubt.
+    doubts: u64,
 }
 
 impl Queue {
@@ -125,6 +129,8 @@ impl Queue {
             last_system: None,
             changed: BTreeSet::new(),
             finished: Vec::new(),
+            lapses: 0,
+            doubts: 0,
         }
     }
 
@@ -187,6 +193,11 @@ impl Queue {
     /// How many tasks a member has.
     pub fn load(&self, member: MemberId) -> usize {
         self.held.get(&member).map_or(0, BTreeSet::len)
+    }
+
+    /// How many leases ran out, and how many tasks came into doubt.
+    pub const fn lapses_and_doubts(&self) -> (u64, u64) {
+        (self.lapses, self.doubts)
     }
 
     /// What changed since the last call, each task once, finished ones included.

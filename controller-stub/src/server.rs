@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use postern_health::{Endpoint, Notify};
 use postern_store::private::{self, PrivateError};
 use postern_store::{Home, HomeError, Opened, Options, Spool, Store, StoreError};
 use postern_traces::{Spans, exporter};
@@ -23,6 +24,7 @@ use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Handle};
 use crate::door::Door;
 use crate::exit::{Chain, Exit, Failure};
+use crate::health::{self, Vitals};
 use crate::limits;
 use crate::link::{Applicants, Link, Tls};
 use crate::spawn::Spawner;
@@ -193,6 +195,10 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let (tokens, newest) = (parts.state.known_api_tokens(), parts.state.newest_audit_row());
     let tls = Tls::new(config.public_names.clone(), parts.state.durable_authority())
         .map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+    let endpoint = endpoint(config).await?;
+    let notify = Notify::to(&config.supervisor).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+    let notify = Arc::new(notify);
+    let ledger = parts.ledger.clone();
     let traces = Spawner::default();
     let spans = start_traces(&traces, config)?;
     let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger, parts.spool.clone());
@@ -201,8 +207,20 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let scribe = Scribe::new(&config.data_dir, handle.clone(), newest);
     spawner.spawn(|stop| scribe.run(stop));
     let hush = Arc::<Hush>::default();
-    start_link(&spawner, config, &handle, parts.spool.clone(), tls, agents, Arc::clone(&hush));
-    let (door, callers) = (Door::new(limits::callers(), Arc::clone(&hush)), spawner.clone());
+    let doors = health::Doors {
+        agents: Door::new(config.connections.with_descriptors().bounds(), Arc::clone(&hush)),
+        api: Door::new(limits::callers(), Arc::clone(&hush)),
+    };
+    start_link(&spawner, config, &handle, parts.spool.clone(), tls, agents, doors.agents.clone());
+    let (door, callers) = (doors.api.clone(), spawner.clone());
+    let (watch, stalled) = health::watch(&ledger, dispatcher.pulse(), config.supervisor.patience());
+    // Nobody stops it: a disk may also hang while the controller stops.
+    Spawner::default().spawn(|_| watch.run(|_, _| ()));
+    let vitals = Vitals::new(handle.clone(), ledger, stalled, doors);
+    if let Some(endpoint) = endpoint {
+        let vitals = vitals.clone();
+        spawner.spawn(|stop| endpoint.serve(vitals, stop));
+    }
     spawner.spawn(|stop| {
         let api_parts = api::Parts {
             handle,
@@ -219,12 +237,16 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
         Api::new(api_parts).serve(api, door)
     });
     announce(config, &addresses)?;
+    let (supervised, looked) = (Arc::clone(&notify), vitals.clone());
+    spawner.spawn(|stop| health::supervise(supervised, looked, stop));
 
     let stop = CancellationToken::new();
     let mut owner = std::pin::pin!(dispatcher.run(stop.clone()));
     tokio::select! {
         ended = &mut owner => ended.map_err(|error| ledger_failure(&error))?,
         () = signals.recv() => {
+            notify.stopping();
+            vitals.say_stopping();
             tracing::info!("stopping: sessions are told, a second signal ends at once");
             let orderly = async {
                 // The owner works on while sessions and requests end, then it ends too.
@@ -263,13 +285,24 @@ fn start_link(
     spool: Spool,
     tls: Tls,
     listener: TcpListener,
-    hush: Arc<Hush>,
+    door: Door,
 ) {
     let applicants = Applicants::new(config.enrollments);
     let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, applicants };
-    let door = Door::new(config.connections.with_descriptors().bounds(), hush);
     let sessions = spawner.clone();
     spawner.spawn(|stop| link.listen(listener, tls, door, sessions, stop));
+}
+
+/// Where probes and Prometheus are answered, if that is wanted.
+async fn endpoint(config: &Config) -> Result<Option<Endpoint>, Failure> {
+    let Some(address) = config.health_listen else { return Ok(None) };
+    let endpoint = Endpoint::bind(address).await.map_err(|error| {
+        let text = format!("cannot answer probes at {address}: {error}: choose another `--health-listen`");
+        Failure::new(Exit::Configuration, text)
+    })?;
+    let address = endpoint.address().unwrap_or(address);
+    tracing::info!(%address, "probes and Prometheus are answered");
+    Ok(Some(endpoint))
 }
 
 /// Listens. What is sent over its connections and not read yet waits in so large a buffer, or in one the kernel sizes.

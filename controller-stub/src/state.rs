@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ca::Authority;
 use crate::clock::Moment;
+use crate::metrics::metrics;
 use crate::queue::{Config, Queue};
 
 pub mod api_tokens;
@@ -302,6 +303,11 @@ impl State {
         self.records.commits_and_barriers()
     }
 
+    /// How many leases ran out, and how many tasks came into doubt, since the start.
+    pub const fn lapses_and_doubts(&self) -> (u64, u64) {
+        self.queue.lapses_and_doubts()
+    }
+
     /// How many changes wait to be committed: whoever gathers several requests into one turn stops at some.
     pub fn pending(&self) -> usize {
         self.writes.len()
@@ -341,6 +347,9 @@ impl State {
         for record in self.queue.take_changes() {
             self.may_be_drained = true;
             if let Some(place) = finished::place(&record) {
+                if let Some(finish) = &record.finish {
+                    metrics().finished.one(&[&record.kind.to_string(), &finish.outcome.to_string()]);
+                }
                 self.finished.insert(place);
                 self.new_finished.insert(record.id, record.clone());
             }

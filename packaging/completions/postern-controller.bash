@@ -977,7 +977,7 @@ _postern__controller() {
             return 0
             ;;
         postern__subcmd__controller__subcmd__serve)
-            opts="-h --data-dir --store-key-credential --credentials-directory --listen --api-listen --api-name --api-calls-per-sec --api-failures-per-min --enrollments-per-min --public-name --auto-approve --certificate-days --certificate-secs --recovery-days --lease-ttl-secs --settle-secs --heartbeat-secs --keep-finished-days --keep-finished-tasks --max-connections --max-handshakes --max-handshakes-per-address --otlp --ready-file --log-format --log-level --help"
+            opts="-h --data-dir --store-key-credential --credentials-directory --listen --api-listen --api-name --api-calls-per-sec --api-failures-per-min --enrollments-per-min --public-name --auto-approve --certificate-days --certificate-secs --recovery-days --lease-ttl-secs --settle-secs --heartbeat-secs --keep-finished-days --keep-finished-tasks --max-connections --max-handshakes --max-handshakes-per-address --health-listen --health-open-to-the-network --otlp --ready-file --log-format --log-level --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1064,6 +1064,10 @@ _postern__controller() {
                     return 0
                     ;;
                 --max-handshakes-per-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --health-listen)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -59,12 +59,14 @@ complete -c postern-controller -n "__fish_postern_controller_using_subcommand se
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l max-connections -d 'How many connections agents may have at once, sessions and handshakes together' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l max-handshakes -d 'How many of them may be handshakes; beyond that the oldest makes room, of the address that has most' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l max-handshakes-per-address -d 'How many of these may come from one address: a whole fleet may live behind one proxy' -r
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l health-listen -d 'Answer probes and Prometheus at this address, e.g. 127.0.0.1:9465: /live, /ready, /useful and /metrics. Without a token: whoever gets there sees them' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l otlp -d 'Tell of tasks as OpenTelemetry traces to the collector at this URL (OTLP over HTTP, in JSON; `/v1/traces` is appended)' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l ready-file -d 'Write the bound addresses to this file, as JSON, once everything listens' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l log-format -d 'How logs are written' -r -f -a "text\t'For people'
 json\t'One JSON object a line'"
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l log-level -d 'What is logged, e.g. `info` or `postern_controller_stub=debug`' -r
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l auto-approve -d 'Enable new members without an operator comparing fingerprints; for pilots'
+complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -l health-open-to-the-network -d 'That address may be one that others than this host reach'
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand token; and not __fish_seen_subcommand_from create" -l data-dir -d 'The data directory of a controller on this host' -r -F
 complete -c postern-controller -n "__fish_postern_controller_using_subcommand token; and not __fish_seen_subcommand_from create" -l api-url -d 'The URL of the API, if not that of --data-dir' -r

@@ -51,12 +51,14 @@ _arguments "${_arguments_options[@]}" : \
 '--max-connections=[How many connections agents may have at once, sessions and handshakes together]:CONNECTIONS:_default' \
 '--max-handshakes=[How many of them may be handshakes; beyond that the oldest makes room, of the address that has most]:CONNECTIONS:_default' \
 '--max-handshakes-per-address=[How many of these may come from one address\: a whole fleet may live behind one proxy]:CONNECTIONS:_default' \
+'--health-listen=[Answer probes and Prometheus at this address, e.g. 127.0.0.1\:9465\: /live, /ready, /useful and /metrics. Without a token\: whoever gets there sees them]:ADDRESS:_default' \
 '--otlp=[Tell of tasks as OpenTelemetry traces to the collector at this URL (OTLP over HTTP, in JSON; \`/v1/traces\` is appended)]:URL:_default' \
 '--ready-file=[Write the bound addresses to this file, as JSON, once everything listens]:PATH:_files' \
 '--log-format=[How logs are written]:LOG_FORMAT:((text\:"For people"
 json\:"One JSON object a line"))' \
 '--log-level=[What is logged, e.g. \`info\` or \`postern_controller_stub=debug\`]:LOG_LEVEL:_default' \
 '--auto-approve[Enable new members without an operator comparing fingerprints; for pilots]' \
+'--health-open-to-the-network[That address may be one that others than this host reach]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0

@@ -34,6 +34,9 @@ _postern() {
             postern,exec)
                 cmd="postern__subcmd__exec"
                 ;;
+            postern,health)
+                cmd="postern__subcmd__health"
+                ;;
             postern,log-level)
                 cmd="postern__subcmd__log__subcmd__level"
                 ;;
@@ -146,7 +149,7 @@ _postern() {
 
     case "${cmd}" in
         postern)
-            opts="-c -h -V --config --help --version enroll doctor run status log-level exec schema cursor outbox policy audit dataset store reset-sign-in"
+            opts="-c -h -V --config --help --version enroll doctor run status health log-level exec schema cursor outbox policy audit dataset store reset-sign-in"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1064,6 +1067,28 @@ _postern() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        postern__subcmd__health)
+            opts="-c -h --json --config --help live ready useful"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

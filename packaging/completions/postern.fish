@@ -31,6 +31,7 @@ complete -c postern -n "__fish_postern_needs_command" -f -a "enroll" -d 'Become 
 complete -c postern -n "__fish_postern_needs_command" -f -a "doctor" -d 'Find out what is wrong: configuration, state directory, clock, controller, connected systems'
 complete -c postern -n "__fish_postern_needs_command" -f -a "run" -d 'Run until told to stop: keep a session with the controller and do the tasks it hands out'
 complete -c postern -n "__fish_postern_needs_command" -f -a "status" -d 'Show how the agent with this configuration is: its membership, its session, what it holds and owes, its disk, each connected system, and what went wrong lately'
+complete -c postern -n "__fish_postern_needs_command" -f -a "health" -d 'Say whether the running agent is live, ready or useful, for probes of containers'
 complete -c postern -n "__fish_postern_needs_command" -f -a "log-level" -d 'Have the running agent log more, or less, for a while: of one connected system, or of everything'
 complete -c postern -n "__fish_postern_needs_command" -f -a "exec" -d 'Run one task here, without a controller, through the same connector and journal'
 complete -c postern -n "__fish_postern_needs_command" -f -a "schema" -d 'Look at, keep, replace or reset the schema of a connected system: which attributes its records have'
@@ -67,6 +68,9 @@ complete -c postern -n "__fish_postern_using_subcommand status" -l json -d 'Prin
 complete -c postern -n "__fish_postern_using_subcommand status" -s v -l verbose -d 'Name the accounts that tasks are about, and tell of all that went wrong lately'
 complete -c postern -n "__fish_postern_using_subcommand status" -l watch -d 'Go on until Ctrl-C: draw the screen anew on a terminal, elsewhere say what changed in lines'
 complete -c postern -n "__fish_postern_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c postern -n "__fish_postern_using_subcommand health" -s c -l config -d 'The configuration file' -r -F
+complete -c postern -n "__fish_postern_using_subcommand health" -l json -d 'Print JSON'
+complete -c postern -n "__fish_postern_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c postern -n "__fish_postern_using_subcommand log-level" -l system -d 'Of this connected system only' -r
 complete -c postern -n "__fish_postern_using_subcommand log-level" -l for -d 'For how long, at most a day, e.g. 2h or 30m' -r
 complete -c postern -n "__fish_postern_using_subcommand log-level" -s c -l config -d 'The configuration file' -r -F

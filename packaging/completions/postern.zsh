@@ -82,6 +82,18 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
+(health)
+_arguments "${_arguments_options[@]}" : \
+'-c+[The configuration file]:FILE:_files' \
+'--config=[The configuration file]:FILE:_files' \
+'--json[Print JSON]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':word -- What is asked:((live\:"Its parts move and its disk takes what it writes"
+ready\:"And it has what it needs to be given work"
+useful\:"And it can do some now"))' \
+&& ret=0
+;;
 (log-level)
 _arguments "${_arguments_options[@]}" : \
 '--system=[Of this connected system only]:NAME:_default' \
@@ -608,6 +620,7 @@ _postern_commands() {
 'doctor:Find out what is wrong\: configuration, state directory, clock, controller, connected systems' \
 'run:Run until told to stop\: keep a session with the controller and do the tasks it hands out' \
 'status:Show how the agent with this configuration is\: its membership, its session, what it holds and owes, its disk, each connected system, and what went wrong lately' \
+'health:Say whether the running agent is live, ready or useful, for probes of containers' \
 'log-level:Have the running agent log more, or less, for a while\: of one connected system, or of everything' \
 'exec:Run one task here, without a controller, through the same connector and journal' \
 'schema:Look at, keep, replace or reset the schema of a connected system\: which attributes its records have' \
@@ -774,6 +787,11 @@ _postern__subcmd__exec__subcmd__unlock_user_commands() {
 _postern__subcmd__exec__subcmd__validate_user_commands() {
     local commands; commands=()
     _describe -t commands 'postern exec validate_user commands' commands "$@"
+}
+(( $+functions[_postern__subcmd__health_commands] )) ||
+_postern__subcmd__health_commands() {
+    local commands; commands=()
+    _describe -t commands 'postern health commands' commands "$@"
 }
 (( $+functions[_postern__subcmd__log-level_commands] )) ||
 _postern__subcmd__log-level_commands() {

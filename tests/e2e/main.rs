@@ -13,6 +13,7 @@ mod doctor;
 mod exports;
 mod fail_points;
 mod features;
+mod health;
 mod hostile;
 mod identity;
 mod impostor;

@@ -106,6 +106,7 @@ fn a_connector_that_does_not_exist_is_refused_with_those_that_do() {
 const EVERY_TABLE: &str = r#"
 [agent]
 [controller]
+[health]
 [telemetry]
 [[connected_system]]
 name = "acme"

@@ -11,6 +11,7 @@ mod configuration;
 mod features;
 mod homes;
 mod manifests;
+mod metrics;
 mod reference;
 mod tree;
 mod words;

@@ -7,6 +7,7 @@ use crate::tree::{nothing_breaks, read, root};
 const PROTOCOL: &str = "postern-protocol";
 const CORE: &str = "postern-agent-core";
 const STORE: &str = "postern-store";
+const HEALTH: &str = "postern-health";
 const AGENT: &str = "postern-agent";
 const CONTROLLER: &str = "postern-controller-stub";
 const TRACES: &str = "postern-traces";
@@ -18,17 +19,18 @@ const SIM: &str = "postern-sim";
 const FUZZ: &str = "postern-fuzz";
 
 /// Our own packages that a package may depend on. Nothing else is allowed.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     (PROTOCOL, &[]),
     (CORE, &[PROTOCOL]),
     (STORE, &[]),
+    (HEALTH, &[]),
     (FAIL_POINT, &[]),
     (TRACES, &[PROTOCOL]),
     // The simulator for its own tests only, see `the_simulator_is_for_tests`.
-    (AGENT, &[CORE, PROTOCOL, STORE, TRACES, FAIL_POINT, SIMULATOR]),
-    (CONTROLLER, &[PROTOCOL, STORE, TRACES, FAIL_POINT]),
+    (AGENT, &[CORE, PROTOCOL, STORE, HEALTH, TRACES, FAIL_POINT, SIMULATOR]),
+    (CONTROLLER, &[PROTOCOL, STORE, HEALTH, TRACES, FAIL_POINT]),
     (SIMULATOR, &[]),
-    (TESTS, &[PROTOCOL, CORE, STORE, AGENT, CONTROLLER, FAIL_POINT, SIMULATOR]),
+    (TESTS, &[PROTOCOL, CORE, STORE, HEALTH, AGENT, CONTROLLER, FAIL_POINT, SIMULATOR]),
     // What decides, and nothing that waits.
     (SIM, &[PROTOCOL, CORE, CONTROLLER]),
     (BENCHES, &[PROTOCOL, CORE, STORE, AGENT, SIMULATOR, CONTROLLER, TESTS]),
@@ -114,8 +116,8 @@ fn packages_of_ours_use_those_they_may() {
         }
     }
     nothing_breaks(
-        "protocol, store, fail-point and simulator use none of ours; core and traces use protocol; agent uses core, \
-         protocol, store, traces and fail-point; controller-stub uses the same without core. A new edge needs a decision in \
+        "protocol, store, health, fail-point and simulator use none of ours; core and traces use protocol; agent uses \
+         core, protocol, store, health, traces and fail-point; controller-stub uses the same without core. A new edge needs a decision in \
          docs/adr.",
         &places,
     );

@@ -7,8 +7,15 @@ use std::sync::LazyLock;
 /// The folders with sources of ours.
 const SOURCES: [&str; 6] = ["protocol", "agent", "controller-stub", "tests", "benches", "fuzz"];
 /// The folders with what ships.
-pub(crate) const PRODUCT: [&str; 6] =
-    ["protocol/src/", "agent/src/", "agent/core/src/", "agent/store/src/", "controller-stub/src/", "agent/traces/src/"];
+pub(crate) const PRODUCT: [&str; 7] = [
+    "protocol/src/",
+    "agent/src/",
+    "agent/core/src/",
+    "agent/health/src/",
+    "agent/store/src/",
+    "agent/traces/src/",
+    "controller-stub/src/",
+];
 
 /// The top of the repository.
 pub(crate) fn root() -> PathBuf {

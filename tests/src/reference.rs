@@ -3,6 +3,7 @@
 mod command_line;
 mod configuration;
 mod exit_codes;
+mod metrics;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,7 @@ pub fn files() -> Vec<(PathBuf, String)> {
     let mut files = vec![
         ("docs/reference/configuration.md".into(), configuration::page(ANNOTATED)),
         ("docs/reference/exit-codes.md".into(), exit_codes::page()),
+        ("docs/reference/metrics.md".into(), metrics::page()),
     ];
     for program in programs() {
         let name = program.get_name().to_owned();

@@ -30,7 +30,7 @@ pub(super) async fn run(config: &Path, options: &LogLevelOptions) -> Result<Exit
             }
             Ok(Exit::Ok)
         }
-        Some(Answer::Status(_) | Answer::Doctor(_)) => {
+        Some(Answer::Status(_) | Answer::Doctor(_) | Answer::Health(_)) => {
             Err(Failed::new(Exit::Bug, "the running agent answers something else"))
         }
     }

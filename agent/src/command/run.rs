@@ -1,9 +1,11 @@
 //! `postern run`.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postern_agent_core::sealing_keys::Terms;
+use postern_health::{Endpoint, Notify};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -19,7 +21,7 @@ use crate::identity::{self, IdentityDir};
 use crate::link::LinkStatus;
 use crate::spawn::Spawner;
 use crate::status::Told;
-use crate::{app, clock, collection, status};
+use crate::{app, clock, collection, health, status};
 
 /// How often, and after how long, a store in use is tried again: two seconds in all.
 const STORE_TRIES: u32 = 10;
@@ -45,12 +47,22 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
         .map_err(|source| AppError::Socket { path: status::socket_path(&config.state_dir), source })?;
     // Whoever holds the store owns the socket: it is held until the socket is gone.
     let store = app.store.clone();
+    let endpoint = endpoint(&config).await?;
+    let notify = Notify::to(&config.supervisor).map_err(|error| Failed::because(Exit::Config, &error))?;
+    let notify = Arc::new(notify);
     let connected = app.connect(&config)?;
     let link = connected.link.clone();
     let side = Spawner::default();
     let collections = app.collect();
-    let told = Told { connected, audit: app.audit(), collections };
+    let vitals = app.vitals(&connected);
+    let told = Told { connected, audit: app.audit(), collections, vitals: vitals.clone() };
     serve_status(listener, &identity, &config, &app, told, &side);
+    if let Some(endpoint) = endpoint {
+        let vitals = vitals.clone();
+        side.spawn(|stop| endpoint.serve(vitals, stop));
+    }
+    let supervised = Arc::clone(&notify);
+    side.spawn(|stop| health::supervise(supervised, vitals, stop));
     let up = Spawner::default();
     if let Some(file) = ready_file {
         let link = link.clone();
@@ -60,6 +72,8 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
     let ended = tokio::select! {
         error = app.failed() => Err(error),
         () = signals.next() => {
+            notify.stopping();
+            app.say_stopping();
             up.stop(TIDY).await;
             say_stopping(&app, &link).await;
             app_stop(app, &mut signals).await
@@ -78,6 +92,18 @@ pub(super) async fn run(config: &Path, options: Run) -> Result<Exit, Failed> {
             Err(Failed::because(app::store_exit(&error), &error))
         }
     }
+}
+
+/// Where probes and Prometheus are answered, if the configuration names a place.
+async fn endpoint(config: &Config) -> Result<Option<Endpoint>, Failed> {
+    let Some(address) = config.health.listen else { return Ok(None) };
+    let endpoint = Endpoint::bind(address).await.map_err(|error| {
+        let step = "choose another `listen` in [health]";
+        Failed::new(Exit::Config, format!("probes cannot be answered at {address} ({error}): {step}"))
+    })?;
+    let address = endpoint.address().unwrap_or(address);
+    tracing::info!(%address, "probes and Prometheus are answered");
+    Ok(Some(endpoint))
 }
 
 /// A `postern reset-sign-in` has the store for a blink; anything longer is another agent.

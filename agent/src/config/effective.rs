@@ -50,6 +50,7 @@ impl Config {
         all.table("[agent]", section("agent"), &self.agent_defaults());
         all.table("[controller]", section("controller"), &controller::defaults());
         all.table("[telemetry]", section("telemetry"), &[]);
+        all.table("[health]", section("health"), &[("open_to_the_network", false.to_string())]);
         for (system, table) in self.systems.iter().zip(tables(&document, "connected_system")) {
             all.system(system, table);
         }

@@ -38,7 +38,7 @@ use jiff::Timestamp;
 use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
-use super::{AttemptCx, CallsLeft, Conclusion, Connector, Keep, Pending, Reach, Route, Whereabouts};
+use super::{AttemptCx, Calls, CallsLeft, Conclusion, Connector, Keep, Pending, Reach, Route, Whereabouts};
 use crate::chain::Chain;
 use crate::config::{ConfigError, System};
 use crate::connector;
@@ -67,6 +67,8 @@ pub struct Salesforce {
     /// Deltas and collections.
     under_way: UnderWay,
     keep: Arc<dyn Keep>,
+    /// Its name, for what is counted.
+    system: SystemName,
 }
 
 /// A schema as administrators handle it.
@@ -102,7 +104,8 @@ impl Salesforce {
         let schema = schema_in_force(&settings, system)?;
         let governor = Arc::new(Governor::new(settings.max_concurrent_calls, settings.api_budget_percent));
         let (with, keeps) = (http.clone(), Arc::clone(&keep));
-        let sign_in = SignIn::new(Arc::clone(&settings), with, Arc::clone(&governor), keeps, guard_key(&system.name));
+        let (name, key) = (system.name.clone(), guard_key(&system.name));
+        let sign_in = SignIn::new(Arc::clone(&settings), with, Arc::clone(&governor), keeps, key, name.clone());
         Ok(Self {
             settings,
             http,
@@ -112,6 +115,7 @@ impl Salesforce {
             schema,
             under_way: UnderWay::default(),
             keep,
+            system: name,
         })
     }
 
@@ -263,6 +267,11 @@ impl Connector for Salesforce {
 
     fn examine(&self, reach: Reach) -> Pending<'_, Vec<Finding>> {
         Box::pin(examine::run(self, reach))
+    }
+
+    fn calls(&self) -> Calls {
+        let used_of = self.governor.usage().map(|usage| (usage.used, usage.of));
+        Calls { used_of, running: self.governor.running() }
     }
 
     fn run<'a>(&'a self, request: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {

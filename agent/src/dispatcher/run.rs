@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use postern_agent_core::{Caller, Event, Ledger, Membership, Offered, Origin, Refusal, Write};
+use postern_fail_point::Point;
+use postern_health::{Pulse, TICK};
 use postern_protocol::bounded::Text;
 use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{
@@ -15,10 +17,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::told::Beside;
-use super::{Input, Inputs, LocalEvent, Standing, fail_points};
+use super::{Input, Inputs, LocalEvent, Standing, Vitals, fail_points};
 use crate::clock;
 use crate::executor::{Executor, Start};
 use crate::link::Frames;
+use crate::metrics::metrics;
 use crate::store::{AgentStoreError, Store, spool_id};
 use crate::streams::{Command, Streams};
 use crate::traces::{Reports, Traces};
@@ -49,6 +52,8 @@ pub struct Loop {
     pub executor: Executor,
     /// What moves payloads.
     pub streams: Streams,
+    /// Shows that it comes round.
+    pub pulse: Pulse,
     inputs: mpsc::Receiver<Input>,
     frames: Option<Frames>,
     tickets: BTreeMap<u64, oneshot::Sender<Result<(), Failure>>>,
@@ -71,6 +76,7 @@ impl Loop {
             store,
             executor,
             streams,
+            pulse: Pulse::default(),
             inputs: inputs.0,
             frames: None,
             tickets: BTreeMap::new(),
@@ -101,8 +107,16 @@ impl Loop {
     /// An error means that the disk did not take what was decided: nothing decided since has been told to anyone, and
     /// the process must end.
     pub async fn run(mut self, cancel: CancellationToken) -> Result<(), AgentStoreError> {
+        let ended = self.turn(cancel).await;
+        self.pulse.rest();
+        ended
+    }
+
+    async fn turn(&mut self, cancel: CancellationToken) -> Result<(), AgentStoreError> {
         let mut cancelled = false;
         loop {
+            self.pulse.beat();
+            Point::DispatcherTurns.hang().await;
             self.settle().await?;
             if self.drained && (self.frames.is_none() || self.ledger.is_settled()) {
                 return Ok(());
@@ -125,6 +139,7 @@ impl Loop {
                 }
                 () = clock::sleep_until(self.ledger.poll_timeout()) => self.ledger.handle_timeout(clock::now()),
                 () = until_room(blocked) => (),
+                () = tokio::time::sleep(TICK) => (),
             }
         }
     }
@@ -177,7 +192,11 @@ impl Loop {
                     taken += 1;
                     self.handle(input).await;
                 }
-                _ = due.tick() => self.ledger.handle_timeout(clock::now()),
+                _ = due.tick() => {
+                    // It comes round; whether the disk does is seen at the committer.
+                    self.pulse.beat();
+                    self.ledger.handle_timeout(clock::now());
+                }
             }
             self.speak();
         }
@@ -271,6 +290,10 @@ impl Loop {
             Input::Condition(answer) => {
                 let _ = answer.send(self.beside().condition(&self.ledger, now));
             }
+            Input::Vitals(answer) => {
+                let status = self.beside().status(&self.ledger, now);
+                let _ = answer.send(Vitals { status, leases: self.ledger.leases_held(now) });
+            }
         }
     }
 
@@ -344,6 +367,9 @@ impl Loop {
 
     fn offer(&mut self, offer: Offer, origin: Origin) {
         let refusal = self.refusal(&offer, origin).err();
+        if let Some(refusal) = &refusal {
+            metrics().offers_refused.one(&[&refusal.reason.to_string()]);
+        }
         if let (Origin::Local(_), Some(Refusal { reason, message, .. })) = (origin, &refusal) {
             tracing::error!(%reason, message, "the task was not taken");
             // Whoever waits for it is told by the end of its events.

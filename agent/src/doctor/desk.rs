@@ -72,7 +72,7 @@ pub async fn ask(state_dir: &Path, request: Request) -> io::Result<Answer> {
     match status::call(state_dir, &Ask::Doctor(request)).await? {
         Some(status::Answer::Doctor(answer)) => Ok(*answer),
         Some(status::Answer::Refused { message }) => Err(io::Error::other(message)),
-        Some(status::Answer::Status(_) | status::Answer::Logged(_)) => {
+        Some(status::Answer::Status(_) | status::Answer::Health(_) | status::Answer::Logged(_)) => {
             Err(io::Error::other("it answered something else"))
         }
         None => Err(io::Error::other("it has ended meanwhile")),

@@ -24,6 +24,7 @@ use crate::chain::Chain;
 use crate::enrollment::{EnrollmentError, Recovery, recover};
 use crate::identity::{self, Credential, Identity, IdentityDir, IdentityError, Trust, UnusableTrust, validity};
 use crate::keys::SealingKeys;
+use crate::metrics::metrics;
 use crate::{clock, random};
 
 /// Which certificate a session is opened with.
@@ -262,6 +263,7 @@ impl Certificates {
         self.renewal.handle_proved(validity_of(&self.current), self.current.draw(), clock::now());
         let (ends, renewal) = (self.renewal.validity().ends, self.renewal.due());
         tracing::info!(ends = %moment(ends), renewal = %moment(renewal), "the certificate was renewed");
+        metrics().certificates_renewed.one(&[]);
         let serial = serial_of(&self.current);
         self.status.send_modify(|status| {
             let roots = status.roots.clone();

@@ -152,8 +152,18 @@ impl Routes {
     }
 }
 
+/// What was asked for, for whoever counts answers.
+#[derive(Clone, Copy)]
+pub(super) struct Act(pub(super) &'static str);
+
+async fn guard(it: Permission, request: Request, next: Next) -> Response {
+    let mut answer = admit(it, request, next).await;
+    answer.extensions_mut().insert(Act(it.act));
+    answer
+}
+
 /// Lets a caller through who has the role, and brings what the route takes.
-async fn guard(it: Permission, mut request: Request, next: Next) -> Response {
+async fn admit(it: Permission, mut request: Request, next: Next) -> Response {
     let Some(caller) = request.extensions_mut().get_mut::<Caller>() else {
         return Problem::new(StatusCode::UNAUTHORIZED, "nobody said who is calling").into_response();
     };

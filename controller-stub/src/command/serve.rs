@@ -15,6 +15,8 @@ pub(super) fn run(options: Serve) -> Result<(), Failure> {
         listen: options.listen,
         api_listen: options.api_listen,
         api_names: options.api_names,
+        health_listen: options.health_listen,
+        health_open_to_the_network: options.health_open_to_the_network,
         api_calls_per_sec: options.api_calls_per_sec,
         api_failures_per_min: options.api_failures_per_min,
         enrollments_per_min: options.enrollments_per_min,

@@ -34,6 +34,7 @@ impl Queue {
 
     fn lapse(&mut self, id: TaskId, at: Moment) {
         let repeat = self.repeat(id);
+        self.lapses += u64::from(!matches!(self.state(id), Some(TaskState::InDoubt { .. })));
         match self.state(id) {
             Some(TaskState::Leased { holder } | TaskState::Accepted { holder }) => self.doubt(id, holder, false, at),
             Some(TaskState::Started { holder }) => self.doubt(id, holder, true, at),
@@ -57,6 +58,7 @@ impl Queue {
         if self.repeat(id) == Repeat::Freely {
             return self.queue_again(id, false);
         }
+        self.doubts += 1;
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.until = entry.until.max(at.now) + self.config.settle;
         }

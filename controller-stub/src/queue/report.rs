@@ -37,6 +37,18 @@ pub enum Verdict {
     NeverLeased,
 }
 
+impl Verdict {
+    /// In a word, for who counts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Observed => "observed",
+            Self::NotOpen => "not_open",
+            Self::NeverLeased => "never_leased",
+        }
+    }
+}
+
 impl Queue {
     /// A member reports an outcome.
     pub fn report(&mut self, member: MemberId, report: Reported, at: Moment) -> Verdict {

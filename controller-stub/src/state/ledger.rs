@@ -1,5 +1,6 @@
 //! Typed records over the durable store.
 
+use postern_health::Stopwatch;
 use postern_protocol::id::{ApiTokenId, TokenId};
 use postern_protocol::message::v1::{Offer, Report};
 use postern_protocol::{Epoch, MemberId, StreamId, TaskId, codec};
@@ -13,6 +14,7 @@ use super::record::{
     SystemRecord, TaskRecord, TokenRecord,
 };
 use super::records::{Listed, Records};
+use crate::metrics::metrics;
 
 const CLUSTERS: Table = Table::new("clusters", 1);
 const TOKENS: Table = Table::new("tokens", 2);
@@ -120,10 +122,12 @@ impl Ledger {
     /// which a crash between two of them loses nothing: what is referred to before what refers to it, and a member's
     /// numbers last, because they say that its reports need not be sent again.
     pub async fn commit(&self, mut writes: Vec<Write>) -> Result<(), LedgerError> {
+        let watch = Stopwatch::start();
         in_safe_order(&mut writes);
         for batch in self.batches(&writes)? {
             self.store.commit(batch).await?;
         }
+        metrics().commit_duration.took(watch.elapsed(), &[]);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Turning leases into offers.
 
+use std::time::Duration;
+
 use postern_protocol::TaskId;
 use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{Cancel, Observation, Offer};
@@ -8,6 +10,7 @@ use postern_protocol::trace::{self, SpanId, TraceContext};
 use super::ledger::LedgerError;
 use super::{State, ToSession, sessions};
 use crate::clock::Moment;
+use crate::metrics::metrics;
 use crate::queue::Assignment;
 
 /// The most tasks given out in one turn: their records fill a fraction of a commit.
@@ -18,9 +21,17 @@ impl State {
     pub fn assign(&mut self, at: Moment) -> Result<(), LedgerError> {
         for _ in 0..MAX_ASSIGNED {
             let Some(assignment) = self.queue.poll_assign(at.now) else { break };
+            self.note_dispatch(assignment.task, at);
             self.offer(assignment)?;
         }
         Ok(())
+    }
+
+    fn note_dispatch(&self, task: TaskId, at: Moment) {
+        if let Some(record) = self.queue.task(task).filter(|record| record.attempt == 1) {
+            let waited = Duration::from_millis(at.wall.0.saturating_sub(record.submitted.0));
+            metrics().dispatch_duration.took(waited, &[&record.kind.to_string()]);
+        }
     }
 
     fn offer(&mut self, Assignment { task, member, deadline_ms }: Assignment) -> Result<(), LedgerError> {

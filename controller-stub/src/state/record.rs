@@ -401,6 +401,10 @@ pub enum StateName {
 }
 
 impl StateName {
+    /// Those of tasks that are not finished.
+    pub const UNFINISHED: [Self; 6] =
+        [Self::Queued, Self::NeedsReseal, Self::Leased, Self::Accepted, Self::Started, Self::InDoubt];
+
     /// The name in listings.
     pub const fn text(self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ use super::ledger::Write;
 use super::record::Direction;
 use super::{State, ToSession};
 use crate::clock::Moment;
+use crate::metrics::metrics;
 use crate::queue::{Reported, Verdict};
 
 /// The most reports that may wait for payloads, or be stored ahead of one that does: a member sends a payload before
@@ -98,6 +99,7 @@ impl State {
         if verdict == Verdict::NotOpen && self.observed_late(id, reported) {
             verdict = Verdict::Observed;
         }
+        metrics().reports.one(&[verdict.name()]);
         match verdict {
             Verdict::Finished => {
                 tracing::info!(member = %id, task = %report.task, outcome = %report.outcome, "a task is finished");

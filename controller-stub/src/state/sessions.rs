@@ -19,6 +19,7 @@ use super::record::MemberNumbers;
 use super::served::{self, Said, Served};
 use super::{Member, SessionHandle, State, Word, certificates};
 use crate::clock::Moment;
+use crate::metrics::metrics;
 use crate::queue::inventory::{Held, Memory};
 use crate::queue::{Holder, Serves};
 
@@ -266,6 +267,7 @@ impl State {
         self.queue
             .connect(id, Holder::new(member.record.cluster.clone(), live.incarnation, live.serves.clone(), enabled));
         tracing::info!(member = %id, session = %session, address = live.address, "a member is registered");
+        metrics().sessions.one(&[]);
         if untold {
             self.push_state(id);
         }

@@ -16,6 +16,7 @@ use super::origin::Origin;
 use super::record::{Association, Direction, TaskRecord};
 use super::{MAX_UNFINISHED, Refusal, RefusalKind, State, reseal};
 use crate::clock::{self, Moment};
+use crate::metrics::metrics;
 
 /// What somebody wants done.
 #[derive(Debug, Clone)]
@@ -99,6 +100,7 @@ impl State {
                 ),
             ));
         }
+        metrics().submitted.one(&[&kind.to_string()]);
         if !offer.sealed.is_empty() {
             self.queue.set_sealed_to(id, reseal::sealed_to(&offer));
         }

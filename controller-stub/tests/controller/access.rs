@@ -106,6 +106,7 @@ fn what_each_role_adds_to_the_one_below_it() {
             "member.enable",
             "member.drain",
             "member.disable",
+            "system.log_level",
             "task.submit",
             "task.cancel",
             "task.reseal",

@@ -1,7 +1,7 @@
-//! Named places in the programs where a test may have them killed, as `kill -9` does.
+//! Named places in the programs where a test may have them killed, as `kill -9` does, or have a part of them hang.
 //!
 //! Whoever starts a program names a folder in [`FOLDER`]. A file there with the name of a point arms it: the program
-//! that reaches the point removes the file and dies. Without the feature `armed`, and in every release build, reaching
+//! that reaches the point removes the file and dies, or stays there. Without the feature `armed`, and in every release build, reaching
 //! a point does nothing.
 
 /// The variable of the environment that names the folder.
@@ -52,6 +52,10 @@ pub enum Point {
     RootsDurable,
     /// The roots that a member is to trust are durable at it, and their acknowledgement has not left.
     TrustDurable,
+    /// The agent's dispatcher comes round.
+    DispatcherTurns,
+    /// The agent's link comes round, in a session.
+    LinkTurns,
 }
 
 impl Point {
@@ -97,6 +101,8 @@ impl Point {
             Self::RootMade => "root-made",
             Self::RootsDurable => "roots-durable",
             Self::TrustDurable => "trust-durable",
+            Self::DispatcherTurns => "dispatcher-turns",
+            Self::LinkTurns => "link-turns",
         }
     }
 
@@ -105,6 +111,14 @@ impl Point {
     pub fn reach(self) {
         #[cfg(all(feature = "armed", debug_assertions))]
         armed::reach(self);
+    }
+
+    /// A part of the program is here. If the point is armed, it waits for ever, and the others go on.
+    #[inline]
+    #[allow(clippy::unused_async, reason = "what ships waits for nothing here")]
+    pub async fn hang(self) {
+        #[cfg(all(feature = "armed", debug_assertions))]
+        armed::hang(self).await;
     }
 }
 
@@ -118,13 +132,22 @@ mod armed {
     static FOLDER: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os(super::FOLDER).map(PathBuf::from));
 
     pub(super) fn reach(point: super::Point) {
-        let Some(folder) = FOLDER.as_ref() else { return };
-        if std::fs::remove_file(folder.join(point.name())).is_ok() {
+        if is_armed(point) {
             let _ = kill_process(getpid(), Signal::KILL);
             // The signal takes effect at the latest when this thread is scheduled next; it must not get any further.
             loop {
                 std::thread::park();
             }
         }
+    }
+
+    pub(super) async fn hang(point: super::Point) {
+        if is_armed(point) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn is_armed(point: super::Point) -> bool {
+        FOLDER.as_ref().is_some_and(|folder| std::fs::remove_file(folder.join(point.name())).is_ok())
     }
 }

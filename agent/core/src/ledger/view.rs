@@ -1,6 +1,7 @@
 //! The ledger as people see it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use postern_protocol::code::Code;
 use postern_protocol::task::Lane;
@@ -74,6 +75,12 @@ impl Ledger {
             *if held.running { running } else { waiting.entry(held.lane()).or_default() } += 1;
         }
         queues
+    }
+
+    /// How many tasks of the controller have a lease that holds.
+    pub fn leases_held(&self, now: Timestamp) -> usize {
+        let holds = |held: &&super::Held| !held.origin.is_local() && held.lease.covers(Duration::ZERO, now);
+        self.tasks.values().filter(holds).count()
     }
 
     /// What is owed to the controller.

@@ -20,7 +20,8 @@ use super::governor::{self, Batches, Place};
 use super::sign_in::Session;
 use super::{Salesforce, error};
 use crate::connector::{AttemptCx, stopped};
-use crate::http::{BODY_LIMIT, JSON_LIMIT, Opened, Reply, Sent};
+use crate::http::{BODY_LIMIT, JSON_LIMIT, Lost, Opened, Reply, Sent};
+use crate::metrics::metrics;
 use crate::{random, traces};
 use call::{Body, CSV_UTF8, JSON};
 use reply::{date, missed};
@@ -311,8 +312,11 @@ impl Salesforce {
             Body::Csv(rows) => self.http.with_body(request.header(CONTENT_TYPE, CSV_UTF8), rows.clone()).await,
         };
         let (method, path) = (&call.method, call.path.split('?').next().unwrap_or_default());
-        let mut told = traces::call(method, &call.family());
-        let opened = self.http.open(request).await.map_err(|lost| {
+        let family = call.family();
+        let mut told = traces::call(method, &family);
+        let opened = self.http.open(request).await;
+        metrics().calls.one(&[self.system.as_str(), &family, answered(&opened)]);
+        let opened = opened.map_err(|lost| {
             told.lost(&lost);
             tracing::debug!(%method, path, "a call had no answer");
             Miss::Lost(lost)
@@ -324,6 +328,17 @@ impl Salesforce {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
         }
         Ok(Download { opened, place, told })
+    }
+}
+
+/// What came of a call, of a few words.
+fn answered(opened: &Result<Opened, Lost>) -> &'static str {
+    match opened {
+        Ok(opened) if opened.status.is_success() => "ok",
+        Ok(opened) if opened.status.is_client_error() => "refused",
+        Ok(_) => "failed",
+        Err(Lost { sent: Sent::No, .. }) => "unsent",
+        Err(_) => "lost",
     }
 }
 

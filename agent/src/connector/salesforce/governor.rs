@@ -52,6 +52,7 @@ impl Usage {
 
 /// What one org is asked for by all tasks together.
 pub(super) struct Governor {
+    at_once: usize,
     places: Arc<Semaphore>,
     /// The place among writes to roles and groups.
     role_lane: Arc<Semaphore>,
@@ -87,6 +88,7 @@ impl Governor {
     /// Lets `at_once` calls run at once, and batches wait from `batch_percent` of the day's calls on.
     pub(super) fn new(at_once: usize, batch_percent: u8) -> Self {
         Self {
+            at_once,
             places: Arc::new(Semaphore::new(at_once)),
             role_lane: Arc::new(Semaphore::new(1)),
             role_jobs: Arc::new(Semaphore::new(1)),
@@ -138,6 +140,11 @@ impl Governor {
     /// How many more calls the org takes.
     pub(super) fn calls_left(&self) -> Option<CallsLeft> {
         self.budget().left(clock::now())
+    }
+
+    /// How many calls run now.
+    pub(super) fn running(&self) -> usize {
+        self.at_once.saturating_sub(self.places.available_permits())
     }
 
     /// What the newest reply said of the calls used.

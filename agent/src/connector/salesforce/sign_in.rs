@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postern_protocol::message::v1::SignInState;
-use postern_protocol::{Failure, FailureClass, Secret};
+use postern_protocol::{Failure, FailureClass, Secret, SystemName};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Method as HttpMethod, RequestBuilder};
 use url::Url;
@@ -19,6 +19,7 @@ use super::{oauth, soap};
 use crate::config::{ConfigError, SecretError, SecretSource, System};
 use crate::connector::Keep;
 use crate::http::{Encryption, Http, Lost, Reply, SIGN_IN_LIMIT, Sent};
+use crate::metrics::metrics;
 use crate::redaction::{self, InUse};
 use crate::{chain::Chain, clock, random, traces};
 
@@ -44,6 +45,7 @@ pub(super) struct SignIn {
     governor: Arc<Governor>,
     keep: Arc<dyn Keep>,
     key: String,
+    system: SystemName,
 }
 
 enum Answer {
@@ -56,6 +58,17 @@ enum Answer {
     NotSent(Failure),
     /// It may have been judged.
     Lost(Failure),
+}
+
+impl Answer {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Session(_) => "accepted",
+            Self::Refused { .. } => "refused",
+            Self::NotSent(_) => "unsent",
+            Self::Lost(_) => "lost",
+        }
+    }
 }
 
 /// What the configuration points to.
@@ -86,8 +99,9 @@ impl SignIn {
         governor: Arc<Governor>,
         keep: Arc<dyn Keep>,
         key: String,
+        system: SystemName,
     ) -> Self {
-        Self { settings, http, governor, keep, key }
+        Self { settings, http, governor, keep, key, system }
     }
 
     /// Signs in.
@@ -103,7 +117,9 @@ impl SignIn {
             guard.check(self.settings.max_refused_logins, clock::unix_millis())?;
             guard.begin(clock::unix_millis());
             self.store(&guard).await?;
-            match self.send(&secrets, with).await {
+            let answer = self.send(&secrets, with).await;
+            metrics().sign_ins.one(&[self.system.as_str(), answer.word()]);
+            match answer {
                 Answer::Session(session) => {
                     guard.accepted();
                     if let Some(with) = with {

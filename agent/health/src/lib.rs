@@ -1,0 +1,27 @@
+//! Whether a program can do work, and how it says so. Both programs have this in common; what they look at is their own.
+//!
+//! | | |
+//! |---|---|
+//! | [`Verdict`] | what speaks against each of three words: *live*, *ready*, *useful* |
+//! | [`Heart`] | which of the parts that have to move do not: no clock, no I/O |
+//! | [`Watch`] | looks at it again and again, and [`supervise`] tells of it |
+//! | [`Notify`] | what systemd is told |
+//! | [`metrics`] | what is counted and read, under names that a table has |
+//! | [`Endpoint`] | all of it over HTTP, for probes and Prometheus |
+
+mod clock;
+mod endpoint;
+mod heart;
+mod memory;
+pub mod metrics;
+mod notify;
+mod verdict;
+mod watch;
+
+pub use clock::Stopwatch;
+pub use endpoint::{Endpoint, Vitals};
+pub use heart::{Heart, Look, Pulse, Still, TICK};
+pub use memory::resident_memory;
+pub use notify::{Notify, Supervisor};
+pub use verdict::{Reason, Verdict, Word};
+pub use watch::{Pace, Stalled, Told, Watch, supervise};

@@ -1,0 +1,199 @@
+//! Looks at a [`Heart`] again and again, and tells what it finds: to whoever judges, and to whoever supervises.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::heart::{Heart, Still};
+use crate::notify::Notify;
+
+/// Looks without movement until a part is given up.
+const LOOKS: u32 = 12;
+
+/// How often is looked, and what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The time between two looks.
+    pub pause: Duration,
+    /// Looks without movement until a part is given up.
+    pub looks: u32,
+}
+
+impl Pace {
+    /// Gives a part up after `limit`. Whoever supervises wants to hear of the program as often as `patience` says.
+    pub fn new(limit: Duration, patience: Option<Duration>) -> Self {
+        // Of three signs of life one may be late, and one be lost.
+        let pause = patience.map_or(limit / LOOKS, |patience| (patience / 3).min(limit / LOOKS));
+        let looks = limit.as_nanos().div_ceil(pause.as_nanos().max(1));
+        Self { pause, looks: u32::try_from(looks).unwrap_or(u32::MAX).max(LOOKS) }
+    }
+
+    /// Whether this part is to be given up.
+    pub fn is_over(self, still: &[Still], part: &str) -> bool {
+        still.iter().any(|it| it.part == part && it.looks >= self.looks)
+    }
+
+    /// What has not moved for half of the time after which it is given up.
+    pub fn stalled(self, still: &[Still]) -> Vec<&'static str> {
+        still.iter().filter(|it| it.looks >= self.looks / 2).map(|it| it.part).collect()
+    }
+}
+
+/// The parts that have stalled, told anew with every look.
+pub type Stalled = watch::Receiver<Vec<&'static str>>;
+
+/// Who looks.
+pub struct Watch {
+    heart: Heart,
+    pace: Pace,
+    told: watch::Sender<Vec<&'static str>>,
+}
+
+impl Watch {
+    /// At this pace.
+    pub fn new(heart: Heart, pace: Pace) -> (Self, Stalled) {
+        let (told, stalled) = watch::channel(Vec::new());
+        (Self { heart, pace, told }, stalled)
+    }
+
+    /// Looks until the program ends. `still` is shown what did not move since the look before.
+    pub async fn run(mut self, still: impl Fn(Pace, &[Still])) {
+        loop {
+            tokio::time::sleep(self.pace.pause).await;
+            let found = self.heart.look();
+            still(self.pace, &found);
+            let stalled = self.pace.stalled(&found);
+            for part in stalled.iter().filter(|it| !self.told.borrow().contains(it)) {
+                tracing::error!(part, "this part of the program does not move any more");
+            }
+            self.told.send_replace(stalled);
+        }
+    }
+}
+
+/// How a program is, for whoever supervises it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// It can take work.
+    pub is_ready: bool,
+    /// What it does.
+    pub sentence: String,
+}
+
+/// Tells whoever supervises the program how it is, until `stop` fires: that it is ready once it is, what it does, and after
+/// each look that finds nothing stalled that it is alive.
+pub async fn supervise<F: Future<Output = Told>>(
+    notify: Arc<Notify>,
+    mut stalled: Stalled,
+    look: impl Fn() -> F,
+    stop: CancellationToken,
+) {
+    let (mut is_ready, mut told) = (false, String::new());
+    loop {
+        let Told { is_ready: ready, sentence } = look().await;
+        if ready && !is_ready {
+            is_ready = true;
+            notify.ready();
+        }
+        if sentence != told {
+            notify.status(&sentence);
+            told = sentence;
+        }
+        let looked = tokio::select! {
+            () = stop.cancelled() => return,
+            looked = stalled.changed() => looked,
+        };
+        if looked.is_err() {
+            return;
+        }
+        if stalled.borrow_and_update().is_empty() {
+            notify.alive();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::heart::Pulse;
+    use crate::notify::Supervisor;
+
+    /// What was told since it was asked last.
+    fn heard(by: &UnixDatagram) -> Vec<String> {
+        let mut buffer = [0; 256];
+        std::iter::from_fn(|| by.recv(&mut buffer).ok().map(|length| String::from_utf8_lossy(&buffer[..length]).into()))
+            .collect()
+    }
+
+    /// Tell with every look whatever it finds, and a program whose dispatcher hangs is never started again.
+    #[tokio::test(start_paused = true)]
+    async fn signs_of_life_come_while_everything_moves_and_stop_while_something_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let systemd = UnixDatagram::bind(&path).unwrap();
+        systemd.set_nonblocking(true).unwrap();
+        let supervisor = Supervisor { socket: Some(path.into()), ..Supervisor::default() };
+        let notify = Arc::new(Notify::to(&supervisor).unwrap());
+        let (pulse, moves, is_ready) = (Pulse::default(), AtomicBool::new(true), AtomicBool::new(false));
+        let seen = pulse.clone();
+        let heart = Heart::default().with("the dispatcher", move || seen.look());
+        let (watch, stalled) = Watch::new(heart, Pace::new(Duration::from_secs(12), None));
+        let look = || async { Told { is_ready: is_ready.load(Ordering::Relaxed), sentence: "At work".to_owned() } };
+        let stop = CancellationToken::new();
+        let beats = async {
+            loop {
+                if moves.load(Ordering::Relaxed) {
+                    pulse.beat();
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        };
+        let tests = async {
+            let wait = async |seconds| tokio::time::sleep(Duration::from_secs(seconds)).await;
+            wait(10).await;
+            let mut told = heard(&systemd);
+            assert_eq!(told.remove(0), "STATUS=At work");
+            assert!(told.len() >= 8 && told.iter().all(|it| it == "WATCHDOG=1"), "{told:?}");
+            is_ready.store(true, Ordering::Relaxed);
+            wait(2).await;
+            assert_eq!(heard(&systemd).iter().filter(|it| *it == "READY=1").count(), 1);
+            moves.store(false, Ordering::Relaxed);
+            wait(10).await;
+            heard(&systemd);
+            wait(100).await;
+            assert_eq!(heard(&systemd), Vec::<String>::new(), "it has stalled");
+            moves.store(true, Ordering::Relaxed);
+            wait(10).await;
+            assert!(heard(&systemd).len() >= 8, "it goes on");
+        };
+        tokio::select! {
+            () = watch.run(|_, _| ()) => (),
+            () = supervise(notify, stalled, look, stop) => (),
+            () = beats => (),
+            () = tests => (),
+        }
+    }
+
+    #[test]
+    fn what_does_not_move_has_stalled_before_it_is_given_up() {
+        let pace = Pace::new(Duration::from_secs(120), None);
+        let still = |looks| [Still { part: "the disk", looks }];
+        let stalled = (0..=LOOKS).filter(|looks| !pace.stalled(&still(*looks)).is_empty());
+        assert_eq!(stalled.min(), Some(6));
+        assert!(!pace.is_over(&still(LOOKS - 1), "the disk") && pace.is_over(&still(LOOKS), "the disk"));
+        assert!(!pace.is_over(&still(LOOKS), "the link"));
+    }
+
+    #[test]
+    fn a_supervisor_that_wants_to_hear_more_often_does_and_the_disk_has_its_time() {
+        let pace = Pace::new(Duration::from_secs(120), Some(Duration::from_secs(6)));
+        assert_eq!((pace.pause, pace.looks), (Duration::from_secs(2), 60));
+        let pace = Pace::new(Duration::from_secs(120), Some(Duration::from_secs(3600)));
+        assert_eq!((pace.pause, pace.looks), (Duration::from_secs(10), LOOKS));
+    }
+}

@@ -1,0 +1,184 @@
+//! From facts to three words. Decides, without clock or I/O.
+
+use std::time::Duration;
+
+use postern_health::{Verdict, Word};
+use postern_protocol::SystemName;
+use postern_protocol::message::v1::MembershipState;
+
+/// For how long there may be no session before somebody has to look: a few of the longest waits between two tries, which
+/// take a minute each, and longer than a controller takes to start again.
+const WITHOUT_SESSION: Duration = Duration::from_secs(5 * 60);
+
+/// What is known of an agent.
+#[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
+pub struct Facts {
+    /// Parts that have to move and did not for half of the time after which the disk is given up.
+    pub stalled: Vec<&'static str>,
+    /// The dispatcher does not answer.
+    pub is_silent: bool,
+    /// The store takes nothing any more.
+    pub is_broken: bool,
+    /// The agent was asked to stop.
+    pub is_stopping: bool,
+    /// For how long there has been no session.
+    pub without_session: Option<Duration>,
+    /// Why not.
+    pub link_error: Option<String>,
+    /// What the controller lets the member do.
+    pub member: Option<MembershipState>,
+    /// Whether the disk has room for new work.
+    pub has_room: bool,
+    /// Whether the audit log has.
+    pub audit_has_room: bool,
+    /// The connected systems, each with why nobody may sign in to it, if nobody may.
+    pub systems: Option<Vec<(SystemName, Option<String>)>>,
+}
+
+/// What speaks against each word.
+pub fn judge(facts: &Facts) -> Verdict {
+    let mut verdict = Verdict::default();
+    not_live(facts, &mut verdict);
+    not_ready(facts, &mut verdict);
+    not_useful(facts, &mut verdict);
+    verdict
+}
+
+fn not_live(facts: &Facts, verdict: &mut Verdict) {
+    for part in &facts.stalled {
+        let step = "if it does not go on by itself, start the agent again and keep its log";
+        verdict.against(Word::Live, "stalled", format!("{part} does not move: {step}"));
+    }
+    if facts.is_silent && !facts.is_stopping && facts.stalled.is_empty() {
+        verdict.against(Word::Live, "silent", "the dispatcher does not answer: look again in a minute");
+    }
+    if facts.is_broken {
+        let message = "the disk did not take what was written: the agent is about to end";
+        verdict.against(Word::Live, "store_failed", message);
+    }
+}
+
+fn not_ready(facts: &Facts, verdict: &mut Verdict) {
+    if facts.is_stopping {
+        verdict.against(Word::Ready, "stopping", "the agent is stopping");
+    }
+    if let Some(missed) = facts.without_session {
+        let word = if missed < WITHOUT_SESSION { Word::Useful } else { Word::Ready };
+        let why = facts.link_error.as_deref().unwrap_or("it is being tried");
+        let message = format!("there has been no session with the controller for {} s: {why}", missed.as_secs());
+        verdict.against(word, "no_session", message);
+    }
+}
+
+fn not_useful(facts: &Facts, verdict: &mut Verdict) {
+    match facts.member {
+        Some(MembershipState::Enabled) | None => (),
+        Some(state) => {
+            let step = "an administrator enables it with `postern-controller member enable`";
+            let message = format!("the member is {state}, and gets no new work: {step}");
+            verdict.against(Word::Useful, "not_enabled", message);
+        }
+    }
+    if !facts.has_room {
+        let message =
+            "the disk of the state directory is too full for new work, or cannot be looked at: make room on it";
+        verdict.against(Word::Useful, "disk_full", message);
+    }
+    if !facts.audit_has_room {
+        let message = "too many events wait for the audit log: `postern status` says why it cannot be written";
+        verdict.against(Word::Useful, "audit_log_full", message);
+    }
+    let Some(systems) = &facts.systems else { return };
+    if systems.is_empty() {
+        let message = "there is no connected system: add a `[[connected_system]]` to the configuration";
+        verdict.against(Word::Useful, "no_connected_system", message);
+    } else if systems.iter().all(|(_, why)| why.is_some()) {
+        let step = "correct its credentials, or run `postern reset-sign-in` when the cause is mended";
+        for (system, why) in systems.iter().filter_map(|(system, why)| Some((system, why.as_ref()?))) {
+            let message = format!("nobody may sign in to `{system}` ({why}): {step}");
+            verdict.against(Word::Useful, "sign_in_blocked", message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fine() -> Facts {
+        Facts {
+            stalled: Vec::new(),
+            is_silent: false,
+            is_broken: false,
+            is_stopping: false,
+            without_session: None,
+            link_error: None,
+            member: Some(MembershipState::Enabled),
+            has_room: true,
+            audit_has_room: true,
+            systems: Some(vec![("acme".parse().unwrap(), None)]),
+        }
+    }
+
+    fn blocked() -> (SystemName, Option<String>) {
+        ("acme".parse().unwrap(), Some("Salesforce refused".to_owned()))
+    }
+
+    /// Which words hold, and the codes of what speaks against the last.
+    fn judged(facts: &Facts) -> (Vec<bool>, Vec<String>) {
+        let verdict = judge(facts);
+        let codes = verdict.reasons(Word::Useful).map(|it| it.code.clone()).collect();
+        (Word::ALL.map(|word| verdict.holds(word)).to_vec(), codes)
+    }
+
+    #[test]
+    fn an_agent_at_work_is_live_ready_and_useful() {
+        assert_eq!(judged(&fine()), (vec![true; 3], vec![]));
+    }
+
+    #[test]
+    fn an_agent_with_a_part_that_does_not_move_is_nothing_of_it() {
+        for facts in [
+            Facts { stalled: vec!["the disk"], ..fine() },
+            Facts { is_silent: true, member: None, systems: None, ..fine() },
+            Facts { is_broken: true, ..fine() },
+        ] {
+            assert_eq!(judged(&facts).0, [false; 3], "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn an_agent_that_stops_is_live_and_not_ready_even_when_its_dispatcher_has_ended() {
+        let facts = Facts { is_stopping: true, is_silent: true, member: None, ..fine() };
+        assert_eq!(judged(&facts).0, [true, false, false]);
+    }
+
+    #[test]
+    fn an_agent_that_tries_to_connect_is_ready_for_five_minutes() {
+        let without = |secs| {
+            let facts = Facts { without_session: Some(Duration::from_secs(secs)), ..fine() };
+            judged(&facts)
+        };
+        assert_eq!(without(0), (vec![true, true, false], vec!["no_session".to_owned()]));
+        assert_eq!(without(299).0, [true, true, false]);
+        assert_eq!(without(300), (vec![true, false, false], vec!["no_session".to_owned()]));
+    }
+
+    #[test]
+    fn an_agent_that_can_do_no_work_now_is_ready_and_not_useful() {
+        let disabled = Facts { member: Some(MembershipState::Disabled), ..fine() };
+        let other: SystemName = "other".parse().unwrap();
+        for (facts, code) in [
+            (disabled, "not_enabled"),
+            (Facts { has_room: false, ..fine() }, "disk_full"),
+            (Facts { audit_has_room: false, ..fine() }, "audit_log_full"),
+            (Facts { systems: Some(Vec::new()), ..fine() }, "no_connected_system"),
+            (Facts { systems: Some(vec![blocked()]), ..fine() }, "sign_in_blocked"),
+        ] {
+            assert_eq!(judged(&facts), (vec![true, true, false], vec![code.to_owned()]));
+        }
+        let one_of_two = Facts { systems: Some(vec![blocked(), (other, None)]), ..fine() };
+        assert_eq!(judged(&one_of_two).0, [true; 3], "there is work for the other");
+    }
+}

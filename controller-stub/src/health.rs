@@ -1,0 +1,282 @@
+//! How the controller is: facts, gathered where they are; what they speak against; and the metrics that are read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_health::metrics::Page;
+use postern_health::{Heart, Look, Notify, Pace, Pulse, Stalled, Told, Verdict, Watch, Word, resident_memory};
+use postern_protocol::message::v1::MembershipState;
+use postern_store::audit;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::dispatcher::Handle;
+use crate::door::Door;
+use crate::metrics::{self as names, metrics};
+use crate::state::State;
+use crate::state::audit::Room;
+use crate::state::ledger::Ledger;
+use crate::state::record::StateName;
+
+/// How long the owner of the state may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Twice the time after which a part that does not move has stalled: no disk that is only busy takes so long.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The doors, which count whom they turn away.
+pub struct Doors {
+    /// Of agents.
+    pub agents: Door,
+    /// Of callers of the API.
+    pub api: Door,
+}
+
+/// Who looks after the owner of the state and its disk, and what has stalled.
+pub fn watch(ledger: &Ledger, owner: Pulse, patience: Option<Duration>) -> (Watch, Stalled) {
+    let commits = ledger.store().commit_watch();
+    let disk = move || {
+        let progress = commits.look();
+        Look { has_to_move: progress.pending > 0, moved: progress.settled }
+    };
+    let heart = Heart::default().with("the disk", disk).with("the owner of the state", move || owner.look());
+    Watch::new(heart, Pace::new(LIMIT, patience))
+}
+
+/// Where facts are gathered. Clones are the same.
+#[derive(Clone)]
+pub struct Vitals(Arc<Sources>);
+
+struct Sources {
+    handle: Handle,
+    ledger: Ledger,
+    stalled: Stalled,
+    doors: Doors,
+    stopping: CancellationToken,
+    started: u64,
+}
+
+/// What the state says of itself.
+struct Counts {
+    members: BTreeMap<MembershipState, usize>,
+    connected: usize,
+    /// Members with a session that are given work.
+    at_work: usize,
+    unfinished: BTreeMap<&'static str, usize>,
+    finished: usize,
+    lapses: u64,
+    doubts: u64,
+    audit: audit::Status,
+    audit_has_room: bool,
+}
+
+impl Counts {
+    fn of(state: &State) -> Self {
+        let (mut members, mut connected, mut at_work) = (BTreeMap::new(), 0, 0);
+        for member in state.members(None) {
+            *members.entry(member.state).or_default() += 1;
+            connected += usize::from(member.connected);
+            at_work += usize::from(member.connected && member.state == MembershipState::Enabled);
+        }
+        let (lapses, doubts) = state.lapses_and_doubts();
+        Self {
+            members,
+            connected,
+            at_work,
+            unfinished: state.unfinished_by_state(),
+            finished: state.finished(),
+            lapses,
+            doubts,
+            audit: state.audit_status(),
+            audit_has_room: state.check_audit(Room::Usual).is_ok(),
+        }
+    }
+}
+
+/// What is known of a controller.
+#[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
+struct Facts {
+    stalled: Vec<&'static str>,
+    is_silent: bool,
+    is_broken: bool,
+    is_stopping: bool,
+    has_room: bool,
+    audit_has_room: bool,
+    at_work: usize,
+}
+
+/// What speaks against each word. Decides, without clock or I/O.
+fn judge(facts: &Facts) -> Verdict {
+    let mut verdict = Verdict::default();
+    for part in &facts.stalled {
+        let step = "if it does not go on by itself, start the controller again and keep its log";
+        verdict.against(Word::Live, "stalled", format!("{part} does not move: {step}"));
+    }
+    if facts.is_silent && !facts.is_stopping && facts.stalled.is_empty() {
+        verdict.against(Word::Live, "silent", "the owner of the state does not answer: look again in a minute");
+    }
+    if facts.is_broken {
+        let message = "the disk did not take what was written: the controller is about to end";
+        verdict.against(Word::Live, "store_failed", message);
+    }
+    if facts.is_stopping {
+        verdict.against(Word::Ready, "stopping", "the controller is stopping");
+    }
+    if !facts.has_room {
+        let message = "the disk of the data directory is too full, or cannot be looked at: make room on it";
+        verdict.against(Word::Ready, "disk_full", message);
+    }
+    if !facts.audit_has_room {
+        let message =
+            "too many events wait for the audit log: `postern-controller status` says why it cannot be written";
+        verdict.against(Word::Ready, "audit_log_full", message);
+    }
+    if facts.at_work == 0 {
+        let message = "no member that is enabled has a session: see `postern-controller member list`";
+        verdict.against(Word::Useful, "no_member", message);
+    }
+    verdict
+}
+
+impl Vitals {
+    /// Gathered from these.
+    pub fn new(handle: Handle, ledger: Ledger, stalled: Stalled, doors: Doors) -> Self {
+        let started = clock::wall().0 / 1000;
+        Self(Arc::new(Sources { handle, ledger, stalled, doors, stopping: CancellationToken::new(), started }))
+    }
+
+    /// Says from here on that the controller is stopping.
+    pub fn say_stopping(&self) {
+        self.0.stopping.cancel();
+    }
+
+    async fn look(&self) -> (Facts, Option<Counts>) {
+        let it = &*self.0;
+        let asked = tokio::time::timeout(PATIENCE, it.handle.ask(|state, _| Counts::of(state))).await;
+        let counts = asked.ok().and_then(Result::ok);
+        let store = it.ledger.store();
+        let facts = Facts {
+            stalled: it.stalled.borrow().clone(),
+            is_silent: counts.is_none(),
+            is_broken: store.is_broken(),
+            is_stopping: it.stopping.is_cancelled(),
+            has_room: store.has_room_for(0).unwrap_or(false),
+            audit_has_room: counts.as_ref().is_none_or(|it| it.audit_has_room),
+            at_work: counts.as_ref().map_or(0, |it| it.at_work),
+        };
+        (facts, counts)
+    }
+
+    fn page(&self, facts: &Facts, counts: Option<&Counts>) -> Page {
+        let mut page = Page::default();
+        let verdict = judge(facts);
+        page.read_each(&names::BUILD, [(vec![env!("CARGO_PKG_VERSION").to_owned()], true)]);
+        page.read(&names::STARTED, self.0.started);
+        if let Some(bytes) = resident_memory() {
+            page.read(&names::MEMORY, bytes);
+        }
+        page.read_each(&names::HEALTH, Word::ALL.map(|word| (vec![word.as_str().to_owned()], verdict.holds(word))));
+        metrics().put_on(&mut page);
+        self.put_doors_and_disk(&mut page);
+        if let Some(counts) = counts {
+            put_state(&mut page, counts);
+        }
+        page
+    }
+
+    fn put_doors_and_disk(&self, page: &mut Page) {
+        let Sources { handle, ledger, doors, .. } = &*self.0;
+        let doors = [("agents", doors.agents.counts()), ("api", doors.api.counts())];
+        let door = |name: &str| vec![name.to_owned()];
+        page.read_each(&names::CONNECTIONS, doors.map(|(name, (there, _))| (door(name), there)));
+        page.read_each(&names::TURNED_AWAY, doors.map(|(name, (_, away))| (door(name), away)));
+        page.read(&names::WAITING, handle.waiting());
+        let store = ledger.store();
+        page.read(&names::COMMITS, store.commits());
+        page.read(&names::BARRIERS, store.barriers());
+        page.read(&names::COMMITS_WAITING, store.commit_watch().look().pending);
+        if let Ok(size) = store.size() {
+            page.read(&names::STORE_SIZE, size);
+        }
+        if let Ok(free) = store.free() {
+            page.read(&names::DISK_FREE, free);
+        }
+    }
+}
+
+fn put_state(page: &mut Page, counts: &Counts) {
+    let in_state = |state: MembershipState| (vec![state.to_string()], counts.members.get(&state).copied().unwrap_or(0));
+    page.read_each(&names::MEMBERS, MembershipState::ALL.iter().copied().map(in_state));
+    page.read(&names::CONNECTED, counts.connected);
+    let unfinished = |state: &str| (vec![state.to_owned()], counts.unfinished.get(state).copied().unwrap_or(0));
+    page.read_each(&names::UNFINISHED, StateName::UNFINISHED.map(|it| unfinished(it.text())));
+    page.read(&names::KEPT, counts.finished);
+    page.read(&names::LAPSES, counts.lapses);
+    page.read(&names::DOUBTS, counts.doubts);
+    page.read(&names::AUDIT_WAITING, counts.audit.waiting);
+    page.read(&names::AUDIT_TROUBLE, counts.audit.trouble.is_some() || counts.audit.fault.is_some());
+}
+
+impl postern_health::Vitals for Vitals {
+    async fn verdict(&self) -> Verdict {
+        judge(&self.look().await.0)
+    }
+
+    async fn metrics(&self) -> String {
+        let (facts, counts) = self.look().await;
+        self.page(&facts, counts.as_ref()).text()
+    }
+}
+
+/// Tells whoever supervises the controller how it is.
+pub async fn supervise(notify: Arc<Notify>, vitals: Vitals, stop: CancellationToken) {
+    let stalled = vitals.0.stalled.clone();
+    let look = || async {
+        let (facts, counts) = vitals.look().await;
+        let verdict = judge(&facts);
+        let sentence = match (verdict.reasons(Word::Ready).next(), counts) {
+            (Some(reason), _) => reason.message.clone(),
+            (None, Some(counts)) => {
+                let unfinished: usize = counts.unfinished.values().sum();
+                format!("{} members have a session; {unfinished} tasks are unfinished", counts.connected)
+            }
+            (None, None) => String::new(),
+        };
+        Told { is_ready: verdict.holds(Word::Ready), sentence }
+    };
+    postern_health::supervise(notify, stalled, look, stop).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fine() -> Facts {
+        Facts {
+            stalled: Vec::new(),
+            is_silent: false,
+            is_broken: false,
+            is_stopping: false,
+            has_room: true,
+            audit_has_room: true,
+            at_work: 1,
+        }
+    }
+
+    #[test]
+    fn a_controller_is_what_its_facts_allow() {
+        for (facts, holds) in [
+            (fine(), [true, true, true]),
+            (Facts { at_work: 0, ..fine() }, [true, true, false]),
+            (Facts { has_room: false, ..fine() }, [true, false, false]),
+            (Facts { audit_has_room: false, ..fine() }, [true, false, false]),
+            (Facts { is_stopping: true, is_silent: true, at_work: 0, ..fine() }, [true, false, false]),
+            (Facts { is_silent: true, ..fine() }, [false; 3]),
+            (Facts { is_broken: true, ..fine() }, [false; 3]),
+            (Facts { stalled: vec!["the disk"], ..fine() }, [false; 3]),
+        ] {
+            assert_eq!(Word::ALL.map(|word| judge(&facts).holds(word)), holds, "{facts:?}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What is counted, where it happens; and the names of it and of what is [read](crate::health) when somebody asks.
+//!
+//! No label has a name that somebody chose, or the id of anything: every value is of a list.
+
+use std::sync::LazyLock;
+
+use postern_health::metrics::{Count, Durations, Page};
+
+postern_health::metric_table! {
+    BUILD = Gauge "postern_controller_build_info" ["version"] "Always 1; the version that runs.";
+    STARTED = Gauge "postern_controller_start_time_seconds" [] "When the process began, in seconds since 1970.";
+    MEMORY = Gauge "postern_controller_resident_memory_bytes" [] "Memory of the process.";
+    HEALTH = Gauge "postern_controller_health" ["word"] "1 if the word (live, ready, useful) holds, 0 if something speaks against it.";
+    MEMBERS = Gauge "postern_controller_members" ["state"] "Members.";
+    CONNECTED = Gauge "postern_controller_sessions" [] "Members that have a session.";
+    SESSIONS = Counter "postern_controller_sessions_total" [] "Sessions established.";
+    SUBMITTED = Counter "postern_controller_tasks_submitted_total" ["kind"] "Tasks that were taken from submitters.";
+    UNFINISHED = Gauge "postern_controller_tasks" ["state"] "Unfinished tasks.";
+    KEPT = Gauge "postern_controller_finished_tasks" [] "Finished tasks that are kept.";
+    FINISHED = Counter "postern_controller_tasks_finished_total" ["kind", "outcome"] "Tasks that got their outcome.";
+    DISPATCH = Histogram "postern_controller_dispatch_duration_seconds" ["kind"] "How long tasks waited until they were given to a member for the first time.";
+    LAPSES = Counter "postern_controller_leases_lapsed_total" [] "Leases that ran out.";
+    DOUBTS = Counter "postern_controller_doubts_total" [] "Tasks of which it was not known any more how far their member got.";
+    REPORTS = Counter "postern_controller_reports_total" ["verdict"] "Reports: one that finished a task (finished), came late and is kept (observed), or counts for nothing (not_open, never_leased).";
+    REQUESTS = Counter "postern_controller_api_requests_total" ["act", "status"] "Requests that the API answered; `none`: none of its routes, or no token that is good (401), or too many (429).";
+    CONNECTIONS = Gauge "postern_controller_connections" ["door"] "Connections of agents, and of callers of the API.";
+    TURNED_AWAY = Counter "postern_controller_turned_away_total" ["door"] "Connections that were turned away, or ended to make room for another.";
+    WAITING = Gauge "postern_controller_requests_waiting" [] "Requests that wait for the owner of the state; at most 1,024.";
+    COMMITS = Counter "postern_controller_commits_total" [] "Batches that the store made durable.";
+    BARRIERS = Counter "postern_controller_commit_barriers_total" [] "Barriers of the disk that were paid for them.";
+    COMMITS_WAITING = Gauge "postern_controller_commits_waiting" [] "Batches that wait for the disk.";
+    COMMIT_DURATION = Histogram "postern_controller_commit_duration_seconds" [] "How long the owner of the state waited for a commit.";
+    STORE_SIZE = Gauge "postern_controller_store_bytes" [] "Size of the store on disk, without payloads.";
+    DISK_FREE = Gauge "postern_controller_disk_free_bytes" [] "Free space on its disk.";
+    AUDIT_WAITING = Gauge "postern_controller_audit_lines_waiting" [] "Events that are not yet lines of the audit log.";
+    AUDIT_TROUBLE = Gauge "postern_controller_audit_trouble" [] "1 while the audit log cannot be written, or if it was found damaged.";
+}
+
+/// What is counted.
+pub(crate) struct Metrics {
+    pub(crate) sessions: Count,
+    pub(crate) submitted: Count,
+    pub(crate) finished: Count,
+    pub(crate) reports: Count,
+    pub(crate) requests: Count,
+    pub(crate) dispatch_duration: Durations,
+    pub(crate) commit_duration: Durations,
+}
+
+/// What this process counted.
+pub(crate) fn metrics() -> &'static Metrics {
+    static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
+        sessions: Count::of(&SESSIONS),
+        submitted: Count::of(&SUBMITTED),
+        finished: Count::of(&FINISHED),
+        reports: Count::of(&REPORTS),
+        requests: Count::of(&REQUESTS),
+        dispatch_duration: Durations::of(&DISPATCH),
+        commit_duration: Durations::of(&COMMIT_DURATION),
+    });
+    &METRICS
+}
+
+impl Metrics {
+    /// Puts what was counted on a page.
+    pub(crate) fn put_on(&self, page: &mut Page) {
+        let counts = [&self.sessions, &self.submitted, &self.finished, &self.reports, &self.requests];
+        counts.into_iter().for_each(|it| page.count(it));
+        page.durations(&self.dispatch_duration);
+        page.durations(&self.commit_duration);
+    }
+}
