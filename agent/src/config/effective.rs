@@ -51,6 +51,7 @@ impl Config {
         all.table("[controller]", section("controller"), &controller::defaults());
         all.table("[health]", section("health"), &[("open_to_the_network", false.to_string())]);
         all.table("[telemetry]", section("telemetry"), &[]);
+        all.table("[health]", section("health"), &[("open_to_the_network", false.to_string())]);
         for (system, table) in self.systems.iter().zip(tables(&document, "connected_system")) {
             all.system(system, table);
         }

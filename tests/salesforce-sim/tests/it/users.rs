@@ -150,6 +150,21 @@ async fn nobody_without_manage_users_changes_others() {
 }
 
 #[tokio::test]
+async fn a_caller_is_told_its_own_permissions_and_nobody_elses() {
+    let simulator = simulator(1).await;
+    let asked = "SELECT PermissionsApiEnabled, PermissionsManageUsers FROM UserPermissionAccess";
+    let administrator = admin(&simulator).await.query(asked).await;
+    let other = caller(&simulator, "user0001@acme.example", "Welcome-0001").await.query(asked).await;
+
+    for (answer, manages) in [(administrator, true), (other, false)] {
+        assert_eq!(answer.json["totalSize"], 1);
+        let row = &answer.json["records"][0];
+        let granted = (&row["PermissionsApiEnabled"], &row["PermissionsManageUsers"]);
+        assert_eq!(granted, (&json!(true), &json!(manages)));
+    }
+}
+
+#[tokio::test]
 async fn ids_that_do_not_fit_are_told_apart() {
     let simulator = simulator(0).await;
     let caller = admin(&simulator).await;
@@ -213,5 +228,5 @@ async fn describe_tells_what_the_rules_are() {
     assert_eq!(field("LocaleSidKey")["picklistValues"].as_array().unwrap().len(), 64);
     assert_eq!(field("IsActive")["defaultedOnCreate"], true);
     assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""));
-    assert_eq!((&global.json["maxBatchSize"], global.json["sobjects"].as_array().unwrap().len()), (&json!(200), 12));
+    assert_eq!((&global.json["maxBatchSize"], global.json["sobjects"].as_array().unwrap().len()), (&json!(200), 13));
 }
