@@ -105,7 +105,9 @@ pub(super) struct Both<A, B>(pub(super) A, pub(super) B);
 
 impl<A: Form, B: Form> Form for Both<A, B> {
     fn take(fields: &mut Fields) -> Result<Self, Problem> {
-        Ok(Self(A::take(fields)?, B::take(fields)?))
+        // Each takes what is its own, whatever is wrong with the other's: what is left over is nobody's.
+        let (one, other) = (A::take(fields), B::take(fields));
+        Ok(Self(one?, other?))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {

@@ -137,3 +137,12 @@ async fn b18_tasks_are_taken_in_only_from_whom_the_system_lets_in() {
     let (code, _, err) = lab.command(&["task", "submit", "test_connection", "--system", "sf", "--origin", "workflow"]);
     assert_eq!(code, Some(77), "{err}");
 }
+
+/// Read the second part of a body only after the first was good, and a setting is taken for a secret that nobody asked for.
+#[tokio::test]
+async fn a_wrong_name_is_told_as_such_beside_a_setting_that_is_called_like_a_secret() {
+    let lab = Lab::start().await;
+    let body = json!({ "name": "Not Good", "association": "server", "password_reset_by": "external" });
+    let failure = lab.client().post::<Value>("/v1/systems", &body).await.unwrap_err();
+    assert!(failure.text.contains("`name`") && !failure.text.contains("never travels"), "{}", failure.text);
+}
