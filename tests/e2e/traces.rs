@@ -124,7 +124,6 @@ async fn an_attempt_after_a_kill_is_part_of_the_same_lease_and_linked_to_the_one
     assert_eq!(one(&spans, CONTROLLER, "lease")["spanId"], attempt["parentSpanId"]);
 }
 
-/// Put the failure's sentence where its code is, and the password that Salesforce repeats is found, or the account.
 #[tokio::test]
 async fn no_secret_and_no_account_is_told_to_a_collector() {
     const GIVEN: &str = r#"Gi<ven>&"P4ss"\wörd %+"#;

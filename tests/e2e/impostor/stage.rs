@@ -99,7 +99,8 @@ impl Stage {
         welcome: impl FnOnce(&Hello) -> Welcome,
     ) -> Session {
         let mut session = Session { socket };
-        let welcome = welcome(hello);
+        let member = self.agent.member().parse().unwrap();
+        let welcome = Welcome { member, ..welcome(hello) };
         let number = welcome.session;
         session.send(welcome).await;
         let confirmed = |frame: &FromMember| match frame {
@@ -111,7 +112,7 @@ impl Stage {
     }
 }
 
-/// A welcome that an enabled member gets.
+/// A welcome that an enabled member gets, whichever it is.
 pub(super) fn welcome(hello: &Hello) -> Welcome {
     Welcome {
         session: hello.last_session.next(),
