@@ -9,7 +9,7 @@ mod stage;
 use futures_util::SinkExt as _;
 use postern_controller_stub::random;
 use postern_protocol::bounded::{Bytes, List, Text};
-use postern_protocol::message::v1::{Extension, Offer, Ping, Rejection};
+use postern_protocol::message::v1::{Extension, Offer, Ping, Rejection, Welcome};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::seal::{SealContext, SealedField};
 use postern_protocol::task::reset_password;
@@ -173,7 +173,8 @@ async fn f57_a_newer_controller_is_understood_and_a_task_of_tomorrow_refused() {
 async fn f57_an_older_controller_is_refused_with_what_to_update() {
     let stage = Stage::set().await;
     let (mut socket, hello) = stage.hello().await;
-    let mut older = welcome(&hello);
+    let member = stage.agent.member().parse().unwrap();
+    let mut older = Welcome { member, ..welcome(&hello) };
     let known = FromController::REVISIONS.iter().filter(|it| it.tag != 29).copied().collect();
     older.revisions = List::new(known).unwrap();
     socket.send(Message::Binary(FromController::from(older).encode().unwrap().into())).await.unwrap();

@@ -76,11 +76,13 @@ impl Exporter {
     {
         loop {
             tokio::select! {
+                // A full queue would go on being emptied otherwise.
+                biased;
                 () = stop.cancelled() => break,
                 first = self.queue.recv() => match first {
                     Some(first) => {
                         let batch = self.gather(first, &stop).await;
-                        self.deliver(batch, &send).await;
+                        self.deliver(batch, &send, &stop).await;
                     }
                     None => return,
                 },
@@ -90,7 +92,7 @@ impl Exporter {
         let rest = async {
             while let Some(first) = self.queue.recv().await {
                 let batch = self.at_hand(vec![first]);
-                self.deliver(batch, &send).await;
+                self.deliver(batch, &send, &stop).await;
             }
         };
         let _ = tokio::time::timeout(FLUSH, rest).await;
@@ -120,14 +122,17 @@ impl Exporter {
         batch
     }
 
-    async fn deliver<F>(&mut self, batch: Vec<Span>, send: &impl Fn(Vec<u8>) -> F)
+    async fn deliver<F>(&mut self, batch: Vec<Span>, send: &impl Fn(Vec<u8>) -> F, stop: &CancellationToken)
     where
         F: Future<Output = Result<(), String>>,
     {
         let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         let body = otlp::request(&self.resource, self.lost.load(Ordering::Relaxed), &batch, self.redact);
-        let delivered = tokio::time::timeout(PATIENCE, send(body)).await;
-        match delivered.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()))) {
+        let delivered = tokio::select! {
+            delivered = send(body) => delivered,
+            () = late(stop) => Err("it did not answer in time".to_owned()),
+        };
+        match delivered {
             Ok(()) => self.failures = 0,
             Err(error) => {
                 let lost = self.lost.fetch_add(count, Ordering::Relaxed).saturating_add(count);
@@ -138,6 +143,18 @@ impl Exporter {
                 self.failures = self.failures.wrapping_add(1);
             }
         }
+    }
+}
+
+/// When nobody waits for an answer any more.
+async fn late(stop: &CancellationToken) {
+    let stopping = async {
+        stop.cancelled().await;
+        tokio::time::sleep(FLUSH).await;
+    };
+    tokio::select! {
+        () = tokio::time::sleep(PATIENCE) => (),
+        () = stopping => (),
     }
 }
 
@@ -182,7 +199,7 @@ mod tests {
             stop.cancel();
         };
         let both = async { tokio::join!(hangs, ended) };
-        tokio::time::timeout(2 * PATIENCE + 3 * FLUSH, both).await.expect("it ends although nobody answers");
+        tokio::time::timeout(PATIENCE + 2 * GATHER + 3 * FLUSH, both).await.expect("it ends although nobody answers");
     }
 
     #[tokio::test(start_paused = true)]
