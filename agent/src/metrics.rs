@@ -1,4 +1,4 @@
-//! What is counted, where it happens; and the names of it and of what is [read](crate::health) when somebody asks.
+//! What is counted, where it happens; and the names of it and of what is read when somebody asks.
 //!
 //! No label has the name of an account or the id of a task: connected systems are those of the configuration, everything else
 //! is of a list.

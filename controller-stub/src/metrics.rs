@@ -1,4 +1,4 @@
-//! What is counted, where it happens; and the names of it and of what is [read](crate::health) when somebody asks.
+//! What is counted, where it happens; and the names of it and of what is read when somebody asks.
 //!
 //! No label has a name that somebody chose, or the id of anything: every value is of a list.
 
