@@ -51,7 +51,6 @@ impl Config {
         all.table("[controller]", section("controller"), &controller::defaults());
         all.table("[health]", section("health"), &[("open_to_the_network", false.to_string())]);
         all.table("[telemetry]", section("telemetry"), &[]);
-        all.table("[health]", section("health"), &[("open_to_the_network", false.to_string())]);
         for (system, table) in self.systems.iter().zip(tables(&document, "connected_system")) {
             all.system(system, table);
         }
@@ -156,6 +155,7 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::*;
@@ -195,6 +195,8 @@ deny = ["ceo@*"]
         assert_eq!(told("trusted_ranges"), ("[ \"203.0.113.0/24\", # the office ]", "agent.toml:13"));
         assert_eq!(told("network"), ("\"auto\"", "default"));
         assert_eq!(setting(&all, "deny").section, "[connected_system.policy] acme");
+        let keys: BTreeSet<_> = all.iter().map(|it| (&it.section, &it.key)).collect();
+        assert_eq!(keys.len(), all.len(), "a key is told twice: {all:?}");
     }
 
     #[test]
