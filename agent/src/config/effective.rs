@@ -96,8 +96,15 @@ impl Listing<'_> {
         let name = &system.name;
         self.keys(&format!("[[connected_system]] {name}"), table, &[system.connector.as_str(), super::policy::TABLE]);
         self.defaults(&format!("[[connected_system]] {name}"), Some(table), &system::defaults());
-        let connector = &system.connector;
+        let (connector, begin) = (&system.connector, self.settings.len());
         self.table(&format!("[connected_system.{connector}] {name}"), of(connector), &connector::defaults(system));
+        if connector::whereabouts(system).is_err() {
+            // What is wrong with it may be that a secret stands in it.
+            for setting in self.settings.iter_mut().skip(begin) {
+                HIDDEN.clone_into(&mut setting.value);
+                setting.from.push_str(", not shown while the connector cannot read this table");
+            }
+        }
         let rules = [("require_signature", false.to_string())];
         self.table(&format!("[connected_system.policy] {name}"), of(super::policy::TABLE), &rules);
     }
@@ -197,6 +204,19 @@ deny = ["ceo@*"]
         assert_eq!(setting(&all, "deny").section, "[connected_system.policy] acme");
         let keys: BTreeSet<_> = all.iter().map(|it| (&it.section, &it.key)).collect();
         assert_eq!(keys.len(), all.len(), "a key is told twice: {all:?}");
+    }
+
+    #[test]
+    fn a_secret_that_stands_in_the_file_by_mistake_is_not_told() {
+        let password = "password = { credential = \"password\" }";
+        for wrong in
+            ["password = \"hunter2\"", "passwort = \"hunter2\"", "proxy = { url = \"http://joe:hunter2@proxy\" }"]
+        {
+            let all = Config::parse(Path::new("agent.toml"), &TEXT.replace(password, wrong)).unwrap().effective();
+            assert!(!format!("{all:?}").contains("hunter2"), "{wrong}: {all:?}");
+            assert!(setting(&all, "method").from.contains("cannot read this table"), "{all:?}");
+            assert_eq!(setting(&all, "deny").value, "[\"ceo@*\"]");
+        }
     }
 
     #[test]

@@ -211,6 +211,14 @@ impl<'de> Visitor<'de> for SourceVisitor {
         Err(E::custom(format!("a secret does not belong in this file; point to it with {FORMS}")))
     }
 
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<SecretSource, E> {
+        self.visit_str("")
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<SecretSource, E> {
+        self.visit_str("")
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
         let wrong = || de::Error::custom(format!("a secret is given as exactly one of {FORMS}"));
         let (key, value): (String, String) = map.next_entry()?.ok_or_else(wrong)?;
@@ -260,6 +268,10 @@ mod tests {
     fn a_secret_in_the_file_is_refused_without_repeating_it() {
         let error = parse("password = \"hunter2\"").unwrap_err();
         assert!(error.contains("does not belong in this file") && !error.contains("hunter2"), "{error}");
+        for number in ["password = 12345678", "password = 1234.5678"] {
+            let error = parse(number).unwrap_err();
+            assert!(error.contains("does not belong in this file") && !error.contains("5678"), "{error}");
+        }
         for bad in ["password = {}", "password = { file = \"/x\", env = \"X\" }", "password = { value = \"x\" }"] {
             assert!(parse(bad).unwrap_err().contains("exactly one of"), "{bad}");
         }
