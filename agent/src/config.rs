@@ -28,7 +28,7 @@ use serde::Deserialize;
 
 pub use collection::Collection;
 pub use controller::{Controller, Proxy};
-pub use effective::Setting;
+pub use effective::{Setting, quoted};
 pub use error::ConfigError;
 pub use health::Health;
 pub use secret::{SecretError, SecretSource};

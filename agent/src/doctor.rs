@@ -25,7 +25,6 @@ pub use self::bundle::{Bundle, Names};
 pub use self::finding::{Check, Finding, Status};
 use crate::config::{Config, ConfigError, System};
 use crate::connector::Reach;
-use crate::redaction::redacted;
 
 /// The longest that one step to a host may take: longer than a name service that is slow, shorter than anybody's patience.
 const STEP: Duration = Duration::from_secs(10);
@@ -93,8 +92,6 @@ pub async fn look(config: &Config, asked: &Asked, tell: &(dyn Fn(&str) + Sync)) 
         let policy = system::policy(&system.policy, now);
         findings.extend(way.into_iter().chain(examined).chain([policy]).map(|it| it.of(system.name.as_str())));
     }
-    for finding in &mut findings {
-        finding.told = redacted(&finding.told).into_owned();
-    }
+    let findings = findings.into_iter().map(Finding::redacted).collect();
     (Report::new(findings), holder.told())
 }

@@ -9,7 +9,6 @@ use postern_store::private::NewFile;
 use super::{Failed, check_system, say, say_error, say_json};
 use crate::cli::Doctor;
 use crate::config::{Config, Setting};
-
 use crate::doctor::{self, Asked, Bundle, Finding, Names, Report, Status};
 use crate::exit::Exit;
 use crate::telemetry;

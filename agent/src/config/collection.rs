@@ -14,9 +14,8 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::effective::quoted;
 use super::source::Source;
-use super::{ConfigError, System};
+use super::{ConfigError, System, quoted};
 use crate::schedule::{Repeats, Schedule};
 
 /// Each reads every user of an org, and the agent's status tells of each.

@@ -75,7 +75,7 @@ impl Config {
 }
 
 /// A text as the file would say it.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
 

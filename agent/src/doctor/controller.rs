@@ -39,22 +39,17 @@ const AGAIN: &str = "enroll this agent again: `postern enroll --again` with a fr
 
 /// Looks at everything about the controller; and says what time it was there, if it told.
 pub async fn look(config: &Config, holder: &Holder, offline: bool) -> (Vec<Finding>, Vec<Heard>) {
-    let identity = load(config);
-    let (mut found, identity) = match identity {
+    let none = |why: String, next: &str| {
+        let finding = Finding::failed(Check::Enrolled, why, next);
+        (vec![finding, Finding::behind(Check::Certificate, Check::Enrolled)], None)
+    };
+    let (mut found, identity) = match load(config) {
         Ok(Some(identity)) => (vec![enrolled(&identity), certificate(&identity, holder)], Some(identity)),
-        Ok(None) => {
-            let finding = Finding::failed(
-                Check::Enrolled,
-                "this agent is not enrolled",
-                "ask an operator for a token (`postern-controller token create`), and run `postern enroll`",
-            );
-            (vec![finding, Finding::behind(Check::Certificate, Check::Enrolled)], None)
-        }
-        Err(why) => {
-            let finding =
-                Finding::failed(Check::Enrolled, why, "follow what it says; the operator's guide has the ways");
-            (vec![finding, Finding::behind(Check::Certificate, Check::Enrolled)], None)
-        }
+        Ok(None) => none(
+            "this agent is not enrolled".to_owned(),
+            "ask an operator for a token (`postern-controller token create`), and run `postern enroll`",
+        ),
+        Err(why) => none(why, "follow what it says; the operator's guide has the ways"),
     };
     let urls = urls(config, identity.as_ref());
     if offline || urls.is_empty() {
@@ -106,7 +101,7 @@ fn enrolled(identity: &Identity) -> Finding {
 fn certificate(identity: &Identity, holder: &Holder) -> Finding {
     let trouble = match holder {
         Holder::WithAgent(running) => running.report.certificate.get("trouble").and_then(serde_json::Value::as_str),
-        Holder::Here(_) | Holder::Nobody(_) => None,
+        Holder::Here { .. } | Holder::Nobody(_) => None,
     };
     let is_running = matches!(holder, Holder::WithAgent(_));
     let valid = identity.current.certificate().and_then(|it| validity(it));
@@ -254,7 +249,7 @@ async fn handshake(
         }
     };
     let store = match holder {
-        Holder::Here(store) => store,
+        Holder::Here { store, .. } => store,
         Holder::WithAgent(_) | Holder::Nobody(_) => {
             let spoken = Finding::ok(
                 Check::ControllerProtocol,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::redaction::redacted;
+
 macro_rules! checks {
     ($($(#[$doc:meta])* $name:ident = $id:literal,)*) => {
         /// One thing that is looked at. Its id does not change: scripts go by it.
@@ -173,6 +175,12 @@ impl Finding {
     #[must_use]
     pub fn of(self, of: impl Into<String>) -> Self {
         Self { of: Some(of.into()), ..self }
+    }
+
+    /// The same without secrets in use.
+    #[must_use]
+    pub fn redacted(self) -> Self {
+        Self { told: redacted(&self.told).into_owned(), next: redacted(&self.next).into_owned(), ..self }
     }
 
     /// Whether it keeps what comes behind it from working.

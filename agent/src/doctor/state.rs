@@ -30,7 +30,12 @@ const MIB: u64 = 1024 * 1024;
 /// Who has the store.
 pub enum Holder {
     /// Nobody; it is open here.
-    Here(Store),
+    Here {
+        /// The store.
+        store: Store,
+        /// What it says of itself.
+        facts: Result<Facts, String>,
+    },
     /// The agent that runs.
     WithAgent(Box<Running>),
     /// It cannot be had, because of this.
@@ -72,19 +77,11 @@ impl Holder {
     pub fn told(&self) -> serde_json::Value {
         match self {
             Self::WithAgent(running) => serde_json::json!({ "running": true, "agent": running.report }),
-            Self::Here(store) => {
-                let facts = Facts::of(
-                    store,
-                    AuditStatus {
-                        head: store.audit().head().unwrap_or_default().to_string(),
-                        waiting: store.audit().waiting(),
-                        ..AuditStatus::default()
-                    },
-                );
+            Self::Here { store, facts } => {
                 let standing = store.standing().ok().map(|(session, next)| (session.0, next.0));
                 serde_json::json!({
                     "running": false,
-                    "store": facts.ok(),
+                    "store": facts.as_ref().ok(),
                     "last_session": standing.map(|it| it.0),
                     "next_report": standing.map(|it| it.1),
                 })
@@ -139,7 +136,7 @@ pub async fn look(config: &Config, request: desk::Request) -> (Vec<Finding>, Hol
         Ok(None) | Err(_) => open(config, &found).await,
     };
     let facts = match &store {
-        Holder::Here(store) => facts(config, store).await,
+        Holder::Here { facts, .. } => facts.clone(),
         Holder::WithAgent(running) => running.asked.as_ref().map(|it| it.store.clone()).map_err(Clone::clone),
         Holder::Nobody(because) => {
             found.push(told);
@@ -244,7 +241,8 @@ async fn open(config: &Config, found: &[Finding]) -> (Holder, Finding) {
                     "look at the disk, then take them away",
                 ),
             };
-            (Holder::Here(store), finding)
+            let facts = facts(config, &store).await;
+            (Holder::Here { store, facts }, finding)
         }
         Ok(Err(error)) => nobody(Finding::failed(Check::StoreOpens, Chain(&error).to_string(), next_of(&error))),
         Err(error) => nobody(Finding::failed(Check::StoreOpens, error.to_string(), "report it: this is a defect")),

@@ -20,7 +20,6 @@ use crate::http::{Http, Roots, SIGN_IN_LIMIT};
 use crate::kept::Kept;
 use crate::link::dial::{Destination, ProxyRoute};
 use crate::policy::{Ceiling, Policy};
-use crate::redaction::redacted;
 
 const CHECKS: Checks =
     Checks { dns: Check::SystemDns, proxy: Check::SystemProxy, tcp: Check::SystemTcp, tls: Check::SystemTls };
@@ -137,7 +136,7 @@ pub async fn examined(system: &System, holder: &Holder, reach: Reach) -> Vec<Fin
                 vec![Finding::failed(Check::SystemLogin, told, next)]
             }
         },
-        Holder::Here(store) => {
+        Holder::Here { store, .. } => {
             let keep = Arc::new(Kept::new(store.clone(), system.name.clone()));
             match connector::build(system, keep) {
                 Ok(connector) => examine(connector.as_ref(), reach, &system.name).await,
@@ -155,11 +154,7 @@ pub async fn examine(connector: &dyn Connector, reach: Reach, name: &SystemName)
         let told = format!("it did not answer within {} s", EXAMINATION.as_secs());
         vec![Finding::failed(Check::SystemLogin, told, "look at what stands between, and at its status page")]
     });
-    let found = found.into_iter().map(|it| {
-        let (told, next) = (redacted(&it.told).into_owned(), redacted(&it.next).into_owned());
-        Finding { told, next, ..it }.of(name.as_str())
-    });
-    found.collect()
+    found.into_iter().map(|it| it.redacted().of(name.as_str())).collect()
 }
 
 /// What this agent lets be done to a system, in a line.

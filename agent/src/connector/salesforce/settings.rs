@@ -9,7 +9,7 @@ use url::Url;
 use super::domain;
 use super::network::Network;
 use super::range::Range;
-use crate::config::{ConfigError, Proxy, SecretSource, System};
+use crate::config::{ConfigError, Proxy, SecretSource, System, quoted};
 use crate::http::{Compression, Encryption, Options, Roots, SystemRoots, Version};
 
 /// Everything the connector knows of its org before it has talked to it.
@@ -170,12 +170,9 @@ impl Settings {
         let table: Table = system.settings()?;
         table.check().map_err(|(field, problem)| system.invalid(field, problem))
     }
-}
 
-impl Settings {
     /// What holds for the keys that are not given, as the file would say it.
     pub(super) fn defaults(system: &System) -> Vec<(&'static str, String)> {
-        let quoted = |text: &str| format!("\"{text}\"");
         let mut defaults = vec![
             ("domain", quoted(domain::PRODUCTION)),
             ("root_certificates", "[]".to_owned()),
