@@ -22,7 +22,8 @@ use crate::clock;
 use crate::config::Config;
 use crate::identity::{Identity, IdentityDir, validity};
 use crate::link::dial::{self, Destination, Place};
-use crate::link::{Greeted, greet, tls};
+use crate::link::tls::{self, TlsError};
+use crate::link::{Greeted, greet};
 
 const CHECKS: Checks = Checks {
     dns: Check::ControllerDns,
@@ -60,8 +61,7 @@ pub async fn look(config: &Config, holder: &Holder, offline: bool) -> (Vec<Findi
                 Finding::behind(check, Check::Enrolled)
             }
         };
-        let on_the_way = [CHECKS.dns, CHECKS.proxy, CHECKS.tcp, CHECKS.tls];
-        found.extend(on_the_way.into_iter().chain([Check::ControllerIdentity, Check::ControllerProtocol]).map(skip));
+        found.extend(CHECKS.all().into_iter().chain([Check::ControllerIdentity, Check::ControllerProtocol]).map(skip));
         found.push(told_by_agent(holder).unwrap_or_else(|| skip(Check::Membership)));
         return (found, Vec::new());
     }
@@ -160,48 +160,57 @@ async fn look_at(
     identity: Option<&Identity>,
     url: &str,
 ) -> (Vec<Finding>, Option<Heard>) {
-    let parsed = Url::parse(url).ok();
-    let (Some(to), Ok(proxy)) = (parsed.as_ref().and_then(Destination::of), proxy_route(config)) else {
-        let why =
-            proxy_route(config).err().map_or_else(|| format!("`{url}` is no URL"), |error| Chain(&error).to_string());
-        let finding = Finding::failed(Check::ControllerProxy, why, "mend `[controller]` in the configuration");
-        return (vec![finding], None);
+    let to = Url::parse(url).ok().as_ref().and_then(Destination::of);
+    let to = to.ok_or_else(|| (CHECKS.dns, format!("`{url}` is no URL")));
+    let proxy = proxy_route(config).map_err(|error| (CHECKS.proxy, Chain(&error).to_string()));
+    let (to, proxy) = match to.and_then(|to| Ok((to, proxy?))) {
+        Ok(known) => known,
+        Err((check, why)) => {
+            let mut found = CHECKS.unwalkable(check, &why, "mend `[controller]` in the configuration");
+            leave_out(&mut found, holder, check);
+            return (found, None);
+        }
     };
     let limit = STEP.min(config.controller.connect_timeout);
-    let tls = identity.map(spoken).transpose();
-    let unusable = tls.as_ref().err().cloned();
-    let (walked, stream) = route::walk(Way { to: to.clone(), proxy, tls: tls.ok().flatten(), limit }).await;
+    let (tls, unspoken) = match identity.map(spoken) {
+        Some(Ok(tls)) => (Some(tls), None),
+        Some(Err(error)) => (None, Some(Finding::failed(CHECKS.tls, Chain(&error).to_string(), AGAIN))),
+        None => (None, Some(Finding::behind(CHECKS.tls, Check::Enrolled))),
+    };
+    let (walked, stream) = route::walk(Way { to: to.clone(), proxy, tls, limit }).await;
     let mut found = route::judge(&walked, CHECKS, SETTINGS);
-    if identity.is_none() || unusable.is_some() {
+    if let (Some(unspoken), false) = (unspoken, found.iter().any(Finding::is_failed)) {
         found.retain(|it| it.id != CHECKS.tls);
-        let stopped = found.iter().find(|it| it.is_failed()).map_or(Check::Enrolled, |it| it.id);
-        found.push(Finding::behind(CHECKS.tls, stopped));
+        found.push(unspoken);
     }
     if let (Some((root, issuer)), Some(identity)) = (walked.foreign_controller(), identity) {
         name_other_controller(&mut found, &to, (root, issuer), identity);
     }
-    let stopped = found.iter().find(|it| it.is_failed() || it.because.is_some()).map(|it| it.because.unwrap_or(it.id));
-    if let Some(other) = stopped.filter(|_| stream.is_none()) {
-        if !found.iter().any(|it| it.id == Check::ControllerIdentity) {
-            found.push(Finding::behind(Check::ControllerIdentity, other));
-        }
-        found.push(Finding::behind(Check::ControllerProtocol, other));
-        found.push(told_by_agent(holder).unwrap_or_else(|| Finding::behind(Check::Membership, other)));
+    let (Some(stream), Some(identity)) = (stream, identity) else {
+        let stopped = found.iter().find(|it| it.is_failed() || it.because.is_some());
+        let stopped = stopped.map_or(CHECKS.tls, |it| it.because.unwrap_or(it.id));
+        leave_out(&mut found, holder, stopped);
         return (found, None);
-    }
-    let (Some(stream), Some(identity)) = (stream, identity) else { return (found, None) };
+    };
     found.push(recognized(&walked, identity));
     let (rest, date) = handshake(holder, identity, url, stream).await;
     found.extend(rest);
     (found, date.and_then(|date| Heard::date(format!("the controller {to}"), &date, clock::unix_millis().0)))
 }
 
+/// What is said of everything behind the way, as far as nothing is said of it yet.
+fn leave_out(found: &mut Vec<Finding>, holder: &Holder, because: Check) {
+    if !found.iter().any(|it| it.id == Check::ControllerIdentity) {
+        found.push(Finding::behind(Check::ControllerIdentity, because));
+    }
+    found.push(Finding::behind(Check::ControllerProtocol, because));
+    found.push(told_by_agent(holder).unwrap_or_else(|| Finding::behind(Check::Membership, because)));
+}
+
 /// TLS with this member's certificate, and who watches it.
-fn spoken(identity: &Identity) -> Result<(Arc<ClientConfig>, Arc<Witness>), String> {
-    let judge = tls::verifier(identity.trust.roots()).map_err(|error| Chain(&error).to_string())?;
-    let witness = Witness::beside(judge);
-    let config = tls::for_sessions_judged_by(witness.clone(), &identity.current);
-    Ok((config.map_err(|error| Chain(&error).to_string())?, witness))
+fn spoken(identity: &Identity) -> Result<(Arc<ClientConfig>, Witness), TlsError> {
+    let (judge, witness) = Witness::beside(tls::verifier(identity.trust.roots())?);
+    Ok((tls::for_sessions_judged_by(judge, &identity.current)?, witness))
 }
 
 /// TLS was spoken as it should be, by a controller that this agent does not belong to.
@@ -396,8 +405,24 @@ fn told_by_agent(holder: &Holder) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::doctor::Status;
+
+    #[tokio::test]
+    async fn what_lies_behind_a_proxy_whose_password_cannot_be_read_is_skipped_because_of_it() {
+        let proxy = "url = \"http://proxy.example:3128\", username = \"joe\", password = { file = \"/nowhere\" }";
+        let text = format!("[controller]\nproxy = {{ {proxy} }}\n");
+        let config = Config::parse(Path::new("agent.toml"), &text).unwrap();
+        let holder = Holder::Nobody(Check::StoreOpens);
+        let (found, _) = look_at(&config, &holder, None, "wss://controller.example").await;
+        let (failed, behind): (Vec<_>, Vec<_>) = found.iter().partition(|it| it.is_failed());
+        assert_eq!(failed.iter().map(|it| it.id).collect::<Vec<_>>(), [Check::ControllerProxy]);
+        assert!(failed[0].told.contains("/nowhere"), "{failed:?}");
+        assert_eq!(behind.len(), 6, "{behind:?}");
+        assert!(behind.iter().all(|it| it.because == Some(Check::ControllerProxy)), "{behind:?}");
+    }
 
     const DAY: u64 = 24 * 60 * 60 * 1000;
 

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, ClientConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -15,7 +15,7 @@ use super::{Check, Finding};
 use crate::chain::Chain;
 use crate::identity::fingerprint;
 use crate::link::dial::{self, Destination, DialError, ProxyRoute};
-use crate::link::tls;
+use crate::link::tls::{self, Beside, Judge, Verdict};
 use crate::redaction::redacted;
 
 /// Addresses of a name that are tried; a name with more is rare, and each has its chance at the next resolving.
@@ -37,6 +37,21 @@ pub struct Checks {
     pub tls: Check,
 }
 
+impl Checks {
+    /// All of them, in the order of the way.
+    pub const fn all(self) -> [Check; 4] {
+        [self.dns, self.proxy, self.tcp, self.tls]
+    }
+
+    /// What is said of a way that cannot be walked at all: one check fails, and the others are behind it.
+    pub fn unwalkable(self, failed: Check, why: &str, next: &str) -> Vec<Finding> {
+        let told = self.all().map(|check| {
+            if check == failed { Finding::failed(check, why, next) } else { Finding::behind(check, failed) }
+        });
+        told.to_vec()
+    }
+}
+
 /// A way to be walked.
 pub struct Way {
     /// Where it leads.
@@ -44,7 +59,7 @@ pub struct Way {
     /// The proxy on it.
     pub proxy: Option<ProxyRoute>,
     /// How TLS is spoken at its end, and who judges; `None`: it is not.
-    pub tls: Option<(Arc<ClientConfig>, Arc<Witness>)>,
+    pub tls: Option<(Arc<ClientConfig>, Witness)>,
     /// The longest that one step may take.
     pub limit: Duration,
 }
@@ -114,64 +129,32 @@ pub enum Doubt {
     Other(String),
 }
 
-/// Judges as another does, and remembers who was judged.
-#[derive(Debug)]
-pub struct Witness {
-    inner: Arc<dyn ServerCertVerifier>,
-    seen: Mutex<Option<Presented>>,
-}
+/// Remembers who was judged.
+#[derive(Debug, Clone, Default)]
+pub struct Witness(Arc<Mutex<Option<Presented>>>);
 
 impl Witness {
-    /// Beside this judge.
-    pub fn beside(inner: Arc<dyn ServerCertVerifier>) -> Arc<Self> {
-        Arc::new(Self { inner, seen: Mutex::default() })
+    /// This judge with a witness beside, and the witness.
+    pub fn beside(judge: Arc<dyn ServerCertVerifier>) -> (Arc<dyn ServerCertVerifier>, Self) {
+        let witness = Self::default();
+        (Arc::new(Judge::new(judge, witness.clone())), witness)
     }
 
     /// Who was judged last.
     fn seen(&self) -> Option<Presented> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let judged = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+impl Beside for Witness {
+    fn hear(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], judged: Verdict) -> Verdict {
         let presented = Presented {
             issuer: tls::issuer(end_entity),
             root: fingerprint(intermediates.last().unwrap_or(end_entity)),
             doubt: judged.as_ref().err().map(Doubt::of),
         };
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(presented);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(presented);
         judged
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
     }
 }
 
@@ -194,7 +177,7 @@ impl Doubt {
 
 /// Walks a way as far as it leads. What it ends with is handed over, for whoever speaks on it.
 pub async fn walk(way: Way) -> (Walked, Option<TlsStream<TcpStream>>) {
-    let by = way.proxy.as_ref().map(|proxy| Destination { host: proxy.host.clone(), port: proxy.port });
+    let by = way.proxy.as_ref().map(|proxy| proxy.at.clone());
     let first = by.as_ref().unwrap_or(&way.to).clone();
     let mut walked = Walked {
         to: way.to.clone(),
@@ -256,16 +239,10 @@ async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, DialErr
 }
 
 async fn resolve(name: &Destination, limit: Duration) -> Result<Vec<SocketAddr>, String> {
-    match tokio::time::timeout(limit, tokio::net::lookup_host((name.host.as_str(), name.port))).await {
-        Ok(Ok(found)) => {
-            let mut found: Vec<SocketAddr> = found.collect();
-            found.dedup();
-            found.truncate(MOST_ADDRESSES);
-            if found.is_empty() { Err("it has no address".to_owned()) } else { Ok(found) }
-        }
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
-    }
+    let mut found = within(limit, dial::resolve(name)).await.map_err(cause)?;
+    found.dedup();
+    found.truncate(MOST_ADDRESSES);
+    Ok(found)
 }
 
 /// What the system or the library said, without what an operator is told anyway.
@@ -273,7 +250,9 @@ async fn resolve(name: &Destination, limit: Duration) -> Result<Vec<SocketAddr>,
 fn cause(trouble: Trouble) -> String {
     let text = match trouble {
         Trouble::TimedOut(limit) => format!("no answer within {} s", limit.as_secs()),
-        Trouble::Dial(DialError::Connect { source, .. } | DialError::Tls { source, .. }) => Chain(&source).to_string(),
+        Trouble::Dial(
+            DialError::Resolve { source, .. } | DialError::Connect { source, .. } | DialError::Tls { source, .. },
+        ) => Chain(&source).to_string(),
         Trouble::Dial(other) => Chain(&other).to_string(),
     };
     redacted(&text).into_owned()

@@ -16,7 +16,7 @@ use crate::chain::Chain;
 use crate::clock;
 use crate::config::System;
 use crate::connector::{self, Connector, Reach, Whereabouts};
-use crate::http::{Http, Roots, SIGN_IN_LIMIT};
+use crate::http::{Http, Roots, RootsError, SIGN_IN_LIMIT};
 use crate::kept::Kept;
 use crate::link::dial::{Destination, ProxyRoute};
 use crate::policy::{Ceiling, Policy};
@@ -45,7 +45,6 @@ pub async fn walk(system: &System, offline: bool) -> (Vec<Finding>, Option<Heard
     let usable = connector::check(system);
     let whereabouts = connector::whereabouts(system);
     let configuration = Check::SystemConfiguration;
-    let on_the_way = [CHECKS.dns, CHECKS.proxy, CHECKS.tcp, CHECKS.tls];
     let (mut found, whereabouts) = match (usable, whereabouts) {
         (Ok(()), Ok(it)) => {
             (vec![Finding::ok(configuration, format!("everything it names can be used; host {}", place(&it)))], it)
@@ -57,12 +56,12 @@ pub async fn walk(system: &System, offline: bool) -> (Vec<Finding>, Option<Heard
         (_, Err(error)) => {
             let mut found =
                 vec![Finding::failed(configuration, Chain(&error).to_string(), "correct the configuration")];
-            found.extend(on_the_way.map(|check| Finding::behind(check, configuration)));
+            found.extend(CHECKS.all().map(|check| Finding::behind(check, configuration)));
             return (found, None);
         }
     };
     if offline {
-        found.extend(on_the_way.map(|check| Finding::skipped(check, "not looked at: --offline")));
+        found.extend(CHECKS.all().map(|check| Finding::skipped(check, "not looked at: --offline")));
         return (found, None);
     }
     match way(&whereabouts) {
@@ -70,12 +69,7 @@ pub async fn walk(system: &System, offline: bool) -> (Vec<Finding>, Option<Heard
             let (walked, _) = route::walk(way).await;
             found.extend(route::judge(&walked, CHECKS, SETTINGS));
         }
-        Err((check, why)) => {
-            let next = "correct what it names";
-            found.extend(on_the_way.map(|it| {
-                if it == check { Finding::failed(it, why.clone(), next) } else { Finding::behind(it, check) }
-            }));
-        }
+        Err((check, why)) => found.extend(CHECKS.unwalkable(check, &why, "correct what it names")),
     }
     let reaches = !found.iter().any(|it| it.is_failed() && it.id != configuration);
     let heard = if reaches { date(system, &whereabouts).await } else { None };
@@ -88,16 +82,13 @@ fn place(whereabouts: &Whereabouts) -> String {
 
 fn way(whereabouts: &Whereabouts) -> Result<Way, (Check, String)> {
     let options = &whereabouts.by;
-    let unusable = |check| move |why: String| (check, why);
     let to = Destination::of(&whereabouts.page).ok_or_else(|| (CHECKS.dns, "it has no host".to_owned()))?;
     let proxy = options.proxy.as_ref().map(ProxyRoute::of).transpose();
-    let proxy = proxy.map_err(|error| Chain(&error).to_string()).map_err(unusable(CHECKS.proxy))?;
+    let proxy = proxy.map_err(|error| (CHECKS.proxy, Chain(&error).to_string()))?;
     let tls = if whereabouts.page.scheme() == "https" {
-        let judge = options.roots.judge().map_err(|error| Chain(&error).to_string()).map_err(unusable(CHECKS.tls))?;
-        let witness = Witness::beside(judge);
-        let config = Roots::judged_by(witness.clone());
-        let config = config.map_err(|error| Chain(&error).to_string()).map_err(unusable(CHECKS.tls))?;
-        Some((Arc::new(config), witness))
+        let unusable = |error: RootsError| (CHECKS.tls, Chain(&error).to_string());
+        let (judge, witness) = Witness::beside(options.roots.judge().map_err(unusable)?);
+        Some((Arc::new(Roots::judged_by(judge).map_err(unusable)?), witness))
     } else {
         None
     };

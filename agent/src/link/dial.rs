@@ -141,10 +141,8 @@ impl DialError {
 /// A proxy with its password read.
 #[derive(Clone)]
 pub struct ProxyRoute {
-    /// Its host.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
+    /// Its host and port.
+    pub at: Destination,
     /// Name and password for Basic authentication.
     pub credentials: Option<(String, Secret)>,
 }
@@ -156,11 +154,9 @@ impl ProxyRoute {
             (Some(name), Some(password)) => Some((name.clone(), password.read()?)),
             _ => None,
         };
-        Ok(Self {
-            host: proxy.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
-            port: proxy.url.port_or_known_default().unwrap_or(80),
-            credentials,
-        })
+        // A proxy's URL has a host, see `Proxy::problem`.
+        let at = Destination::of(&proxy.url).unwrap_or_else(|| Destination { host: String::new(), port: 80 });
+        Ok(Self { at, credentials })
     }
 }
 
@@ -239,34 +235,28 @@ impl Dialer {
     /// Opens a WebSocket at `place` of the controller at `url`, over TLS with the agent's identity or the pinned CA.
     pub async fn dial(&self, tls: &Arc<ClientConfig>, url: &str, place: Place) -> Result<Socket, DialError> {
         let target = Target::at(url, place)?;
-        let (host, port) = match &self.proxy {
-            Some(proxy) => (proxy.host.as_str(), proxy.port),
-            None => (target.destination.host.as_str(), target.destination.port),
-        };
-        let unresolved = |source| DialError::Resolve { host: host.to_owned(), source };
-        let resolve = tokio::time::timeout(self.timeout, tokio::net::lookup_host((host, port)));
-        let timed_out = || DialError::TimedOut { host: host.to_owned(), after: self.timeout };
-        let addresses = resolve.await.map_err(|_| timed_out())?.map_err(unresolved)?;
-        let dialled = self.dial_each(tls, addresses, host, &target, place.subprotocol).await;
-        dialled.unwrap_or_else(|| Err(unresolved(std::io::Error::other("it has no address"))))
+        let first = self.proxy.as_ref().map_or(&target.destination, |proxy| &proxy.at);
+        let timed_out = |_| DialError::TimedOut { host: first.host.clone(), after: self.timeout };
+        let addresses = tokio::time::timeout(self.timeout, resolve(first)).await.map_err(timed_out)??;
+        self.dial_each(tls, addresses, &first.host, &target, place.subprotocol).await
     }
 
-    /// Tries one address of `host` after the other: a dead one among good ones must not keep the agent away. `None` if
-    /// there is none, and the last failure if none is good.
+    /// Tries one address of `host` after the other: a dead one among good ones must not keep the agent away. The last
+    /// failure if none is good.
     async fn dial_each(
         &self,
         tls: &Arc<ClientConfig>,
-        addresses: impl Iterator<Item = SocketAddr>,
+        addresses: Vec<SocketAddr>,
         host: &str,
         target: &Target,
         subprotocol: &'static str,
-    ) -> Option<Result<Socket, DialError>> {
-        let mut last = None;
+    ) -> Result<Socket, DialError> {
+        let mut last = Err(no_address(host));
         for address in addresses {
             let attempt = tokio::time::timeout(self.timeout, self.connect(tls, address, target, subprotocol)).await;
             let timed_out = |_| Err(DialError::TimedOut { host: host.to_owned(), after: self.timeout });
-            last = Some(attempt.unwrap_or_else(timed_out));
-            if matches!(last, Some(Ok(_))) {
+            last = attempt.unwrap_or_else(timed_out);
+            if last.is_ok() {
                 break;
             }
         }
@@ -289,7 +279,18 @@ impl Dialer {
     }
 }
 
-/// The first step: TCP, to the other side or to the proxy.
+fn no_address(host: &str) -> DialError {
+    DialError::Resolve { host: host.to_owned(), source: std::io::Error::other("it has no address") }
+}
+
+/// The first step: the addresses of the other side, or of the proxy; at least one.
+pub async fn resolve(name: &Destination) -> Result<Vec<SocketAddr>, DialError> {
+    let unresolved = |source| DialError::Resolve { host: name.host.clone(), source };
+    let found: Vec<_> = tokio::net::lookup_host((name.host.as_str(), name.port)).await.map_err(unresolved)?.collect();
+    if found.is_empty() { Err(no_address(&name.host)) } else { Ok(found) }
+}
+
+/// The second step: TCP, to the other side or to the proxy.
 pub async fn connect(address: SocketAddr) -> Result<TcpStream, DialError> {
     let cannot_connect = |source| DialError::Connect { host: address.ip().to_string(), port: address.port(), source };
     let stream = TcpStream::connect(address).await.map_err(cannot_connect)?;
@@ -320,7 +321,7 @@ pub async fn open(
 
 /// Asks the proxy for a tunnel (RFC 9110, section 9.3.6).
 pub async fn tunnel(stream: &mut TcpStream, proxy: &ProxyRoute, to: &Destination) -> Result<(), DialError> {
-    let failed = |source| DialError::Connect { host: proxy.host.clone(), port: proxy.port, source };
+    let failed = |source| DialError::Connect { host: proxy.at.host.clone(), port: proxy.at.port, source };
     let mut in_use = Vec::new();
     let mut request = zeroize::Zeroizing::new(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n"));
     if let Some((name, password)) = &proxy.credentials {
@@ -448,7 +449,8 @@ mod tests {
     /// What comes of a proxy that answers CONNECT so.
     async fn tunnelled(answer: &[u8]) -> Result<(), DialError> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = ProxyRoute { host: "proxy".to_owned(), port: 3128, credentials: None };
+        let at = Destination { host: "proxy".to_owned(), port: 3128 };
+        let proxy = ProxyRoute { at, credentials: None };
         let to = Destination { host: "controller.example".to_owned(), port: 443 };
         let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let answers = async {
@@ -500,12 +502,8 @@ mod tests {
         let target = Target::parse("wss://controller.example").unwrap();
         let hang_up = tokio::task::spawn_blocking(move || drop(last.accept().unwrap()));
 
-        let dialled = dialer.dial_each(&tls, addresses.into_iter(), "controller.example", &target, "postern.v1").await;
-        assert!(
-            matches!(dialled, Some(Err(DialError::Tls { .. }))),
-            "the failure of the last: {:?}",
-            dialled.map(Result::err)
-        );
+        let dialled = dialer.dial_each(&tls, addresses.to_vec(), "controller.example", &target, "postern.v1").await;
+        assert!(matches!(dialled, Err(DialError::Tls { .. })), "the failure of the last: {:?}", dialled.err());
         hang_up.await.unwrap();
         silent.set_nonblocking(true).unwrap();
         assert!(silent.accept().is_ok(), "it was asked as well");

@@ -1,5 +1,6 @@
 //! How the agent knows that it speaks to its controller, and to nobody in between.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -43,8 +44,7 @@ pub fn verifier(trusted: &[CertificateDer<'static>]) -> Result<Arc<WebPkiServerV
 
 /// TLS for sessions: both sides verified against the cluster's roots, never against the system's.
 pub fn for_sessions(trust: &Trust, shown: &Credential) -> Result<Arc<ClientConfig>, TlsError> {
-    let inner = verifier(trust.roots())?;
-    for_sessions_judged_by(Arc::new(NamesIssuer { inner }), shown)
+    for_sessions_judged_by(Arc::new(Judge::new(verifier(trust.roots())?, NamesIssuer)), shown)
 }
 
 /// The same with another judge of who answers.
@@ -64,9 +64,8 @@ pub fn for_sessions_judged_by(
 
 /// TLS for a member whose certificate is of no use any more: it shows none, and knows the cluster's roots.
 pub fn for_recovery(trust: &Trust) -> Result<Arc<ClientConfig>, TlsError> {
-    let inner = verifier(trust.roots())?;
-    let mut config =
-        builder().dangerous().with_custom_certificate_verifier(Arc::new(NamesIssuer { inner })).with_no_client_auth();
+    let judge = Judge::new(verifier(trust.roots())?, NamesIssuer);
+    let mut config = builder().dangerous().with_custom_certificate_verifier(Arc::new(judge)).with_no_client_auth();
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }
@@ -87,14 +86,30 @@ pub fn issuer(certificate: &CertificateDer<'_>) -> String {
         .map_or_else(|_| "nobody that can be read".to_owned(), |(_, parsed)| parsed.issuer().to_string())
 }
 
-/// Verifies against the cluster's roots and, when that fails, says who issued what was presented: a proxy that ends TLS
-/// is found by its name.
-#[derive(Debug)]
-struct NamesIssuer {
-    inner: Arc<WebPkiServerVerifier>,
+/// What is said of whoever answers.
+pub type Verdict = Result<ServerCertVerified, rustls::Error>;
+
+/// Somebody beside a judge, who hears each verdict.
+pub trait Beside: fmt::Debug + Send + Sync {
+    /// The verdict that holds, of the certificates that were presented and what the judge says of them.
+    fn hear(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], judged: Verdict) -> Verdict;
 }
 
-impl ServerCertVerifier for NamesIssuer {
+/// A judge of who answers, with somebody beside.
+#[derive(Debug)]
+pub struct Judge<T> {
+    inner: Arc<dyn ServerCertVerifier>,
+    beside: T,
+}
+
+impl<T: Beside> Judge<T> {
+    /// Judges as `inner` does, and has each verdict heard.
+    pub fn new(inner: Arc<dyn ServerCertVerifier>, beside: T) -> Self {
+        Self { inner, beside }
+    }
+}
+
+impl<T: Beside> ServerCertVerifier for Judge<T> {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -102,26 +117,9 @@ impl ServerCertVerifier for NamesIssuer {
         server_name: &ServerName<'_>,
         ocsp_response: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        verified.map_err(|error| {
-            let foreign = matches!(
-                error,
-                rustls::Error::InvalidCertificate(
-                    rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature
-                )
-            );
-            if !foreign {
-                return error;
-            }
-            rustls::Error::General(format!(
-                "the certificate presented was issued by `{}`, not by a root that this agent trusts: another \
-                 controller, or a proxy that intercepts TLS and must let this host pass; or the controller's root was \
-                 replaced while this agent was away, and it has to be enrolled again with a fresh token (`postern enroll \
-                 --again`)",
-                issuer(end_entity)
-            ))
-        })
+    ) -> Verdict {
+        let judged = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        self.beside.hear(end_entity, intermediates, judged)
     }
 
     fn verify_tls12_signature(
@@ -144,6 +142,33 @@ impl ServerCertVerifier for NamesIssuer {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
+    }
+}
+
+/// Says who issued what is not trusted: a proxy that ends TLS is found by its name.
+#[derive(Debug)]
+struct NamesIssuer;
+
+impl Beside for NamesIssuer {
+    fn hear(&self, end_entity: &CertificateDer<'_>, _: &[CertificateDer<'_>], judged: Verdict) -> Verdict {
+        judged.map_err(|error| {
+            let foreign = matches!(
+                error,
+                rustls::Error::InvalidCertificate(
+                    rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature
+                )
+            );
+            if !foreign {
+                return error;
+            }
+            rustls::Error::General(format!(
+                "the certificate presented was issued by `{}`, not by a root that this agent trusts: another \
+                 controller, or a proxy that intercepts TLS and must let this host pass; or the controller's root was \
+                 replaced while this agent was away, and it has to be enrolled again with a fresh token (`postern enroll \
+                 --again`)",
+                issuer(end_entity)
+            ))
+        })
     }
 }
 
