@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::watch::{self, Facts};
-use super::{client, output};
+use postern_health::Facts;
+
+use super::{client, output, watch};
 use crate::api::StatusView;
 use crate::cli::Reach;
 use crate::client::Client;
