@@ -24,14 +24,14 @@ impl News {
         let text = match form {
             Form::Screen => self.screen(&found, now),
             Form::Lines => self.changes(&found, now),
-            Form::Json => self.new(&found).map(|(_, value)| value.clone() + "\n").collect(),
+            Form::Json => self.differing(&found).map(|(_, value)| value.clone() + "\n").collect(),
         };
         self.0 = Some(found);
         text
     }
 
     /// What is not as it was. At first that is everything.
-    fn new<'a>(&'a self, found: &'a Facts) -> impl Iterator<Item = &'a (String, String)> {
+    fn differing<'a>(&'a self, found: &'a Facts) -> impl Iterator<Item = &'a (String, String)> {
         found.iter().filter(|fact| self.0.as_ref().is_none_or(|said| !said.contains(fact)))
     }
 
@@ -53,7 +53,7 @@ impl News {
     fn changes(&self, found: &Facts, now: &str) -> String {
         let is_gone = |(name, _): &&(String, String)| !found.iter().any(|(found, _)| found == name);
         let gone = self.0.iter().flatten().filter(is_gone).map(|(name, _)| format!("{now}  {name}: none any more\n"));
-        self.new(found).map(|(name, value)| format!("{now}  {name}: {value}\n")).chain(gone).collect()
+        self.differing(found).map(|(name, value)| format!("{now}  {name}: {value}\n")).chain(gone).collect()
     }
 }
 
