@@ -194,10 +194,9 @@ impl App {
             running.watch(task, watch);
         }
         let link_vitals = LinkVitals::new(clock::now());
-        let pulses = (running.pulse.clone(), link_vitals.pulse.clone());
+        let (pulse, link_pulse) = (running.pulse.clone(), link_vitals.pulse.clone());
         let patience = config.supervisor.patience();
-        let (watchdog, stalled) =
-            Watchdog::new(store.commit_watch(), pulses.0, pulses.1, config.disk_timeout, patience);
+        let (watchdog, stalled) = Watchdog::new(store.commit_watch(), pulse, link_pulse, config.disk_timeout, patience);
         // Nobody stops it: a disk may also hang while the agent stops.
         Spawner::default().spawn(|_| watchdog.run());
         let token = cancel.clone();

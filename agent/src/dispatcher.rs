@@ -235,14 +235,14 @@ impl Dispatcher {
         self.ask(Input::Vitals).await
     }
 
+    /// What the controller is told of it.
+    pub async fn condition(&self) -> Option<Condition> {
+        self.ask(Input::Condition).await
+    }
+
     /// How many inputs wait to be taken.
     pub fn waiting(&self) -> usize {
         self.0.max_capacity() - self.0.capacity()
-    }
-
-    /// The same for the controller.
-    pub async fn condition(&self) -> Option<Condition> {
-        self.ask(Input::Condition).await
     }
 }
 

@@ -199,27 +199,39 @@ pub fn remove(state_dir: &Path) -> io::Result<()> {
 /// Answers everyone who connects, until `stop` fires.
 pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) {
     let mut calls = FuturesUnordered::new();
-    let mut newest = VecDeque::new();
+    let mut under_way = UnderWay::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             Some(()) = calls.next() => (),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let cut = CancellationToken::new();
-                    newest.push_back(cut.clone());
-                    if newest.len() > MAX_CALLS {
-                        newest.pop_front().iter().for_each(CancellationToken::cancel);
-                    }
-                    let call = desk.take(stream);
-                    calls.push(async move { cut.run_until_cancelled(call).await.unwrap_or_default() });
-                }
+                Ok((stream, _)) => calls.push(under_way.begin(desk.take(stream))),
                 Err(error) => {
                     // Out of descriptors, most likely, and others will be closed.
                     tracing::warn!(%error, "somebody who asked for the status could not be answered");
                     tokio::time::sleep(PAUSE).await;
                 }
             },
+        }
+    }
+}
+
+/// The calls that are being answered, the one that came first in front.
+#[derive(Default)]
+struct UnderWay(VecDeque<CancellationToken>);
+
+impl UnderWay {
+    /// Another one. Those that have ended take no room.
+    fn begin<F: Future<Output = ()>>(&mut self, call: F) -> impl Future<Output = ()> + use<F> {
+        self.0.retain(|it| !it.is_cancelled());
+        let over = CancellationToken::new();
+        self.0.push_back(over.clone());
+        if self.0.len() > MAX_CALLS {
+            self.0.pop_front().iter().for_each(CancellationToken::cancel);
+        }
+        async move {
+            over.run_until_cancelled(call).await;
+            over.cancel();
         }
     }
 }
@@ -365,5 +377,29 @@ pub async fn ask(state_dir: &Path) -> io::Result<Option<Report>> {
         Some(Answer::Doctor(_) | Answer::Health(_) | Answer::Logged(_)) => {
             Err(io::Error::other("it answers something else"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// Count those that have ended, and whoever looks every second has a doctor's look cut off.
+    #[tokio::test]
+    async fn a_call_that_takes_long_makes_room_for_others_only_if_they_take_long_too() {
+        let mut under_way = UnderWay::default();
+        let mut long = Box::pin(under_way.begin(pending()));
+        for _ in 0..3 * MAX_CALLS {
+            under_way.begin(ready(())).await;
+        }
+        let others: Vec<_> = (1..MAX_CALLS).map(|_| under_way.begin(pending())).collect();
+        assert_eq!((&mut long).now_or_never(), None);
+        let _one_more = under_way.begin(pending());
+        assert_eq!(long.now_or_never(), Some(()));
+        assert!(others.into_iter().all(|it| it.now_or_never().is_none()));
     }
 }

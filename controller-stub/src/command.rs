@@ -12,6 +12,7 @@ mod audit;
 mod ca;
 mod cluster;
 mod member;
+mod new_file;
 mod outbox;
 mod output;
 mod payload;

@@ -72,17 +72,11 @@ struct Counts {
 
 impl Counts {
     fn of(state: &State) -> Self {
-        let (mut members, mut connected, mut at_work) = (BTreeMap::new(), 0, 0);
-        for member in state.members(None) {
-            *members.entry(member.state).or_default() += 1;
-            connected += usize::from(member.connected);
-            at_work += usize::from(member.connected && member.state == MembershipState::Enabled);
-        }
         let (lapses, doubts) = state.lapses_and_doubts();
         Self {
-            members,
-            connected,
-            at_work,
+            members: state.members_by_state(),
+            connected: state.connected(),
+            at_work: state.at_work(),
             unfinished: state.unfinished_by_state(),
             finished: state.finished(),
             lapses,

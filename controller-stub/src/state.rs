@@ -115,6 +115,13 @@ struct Member {
     trouble: Option<members::TroubleView>,
 }
 
+impl Member {
+    /// Its session, once the member made it durable.
+    fn session(&self) -> Option<&sessions::Live> {
+        self.live.as_ref().filter(|it| it.established)
+    }
+}
+
 /// What the controller knows, and what it decided but has not yet made durable.
 pub struct State {
     records: Box<dyn Records>,
@@ -360,8 +367,7 @@ impl State {
     /// Says something about work to a member. Before its session is established there is no place for it, and after
     /// that the inventory settles everything.
     fn say(&mut self, member: MemberId, said: ToSession) {
-        let live = self.members.get(&member).and_then(|it| it.live.as_ref());
-        if let Some(live) = live.filter(|it| it.is_established()) {
+        if let Some(live) = self.members.get(&member).and_then(Member::session) {
             self.words.push(Word { session: live.session.clone(), said });
         }
     }

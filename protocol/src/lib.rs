@@ -13,7 +13,7 @@
 //! - [`outbox`]: what a member owes, in a file;
 //! - [`filter`]: conditions on records;
 //! - [`stream`]: payloads too big for a frame, resumable;
-//! - [`plain`]: what is wrong with a text, in words for people.
+//! - [`plain`]: what is wrong with a text, in words for people;
 //! - [`trace`]: the trace a task belongs to.
 
 pub mod bounded;

@@ -86,7 +86,7 @@ pub(crate) fn frames() -> Vec<(Sample, Vec<u8>)> {
     samples::all().into_iter().filter(is_frame).map(|sample| (bytes(&sample), sample)).map(|(b, s)| (s, b)).collect()
 }
 
-/// Swap two fields of any struct in `protocol/src/message/v1.rs` and this fails.
+/// Swap two fields of any struct below `protocol/src/message/v1` and this fails.
 #[test]
 fn today_is_written_as_it_always_was() {
     for sample in samples::all() {

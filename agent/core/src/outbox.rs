@@ -6,8 +6,8 @@ use std::ops::Bound;
 use postern_protocol::message::v1::Report;
 use postern_protocol::{ReportNo, TaskId, Timestamp, codec};
 
-/// The most bytes of a report: everything in it as long as it may be, and no extension, of which this version knows
-/// none.
+/// The most bytes of a report: everything in it as long as it may be, and the one extension that this version knows, its
+/// trace.
 pub(crate) const LARGEST_REPORT: usize = 28 * 1024;
 
 /// The reports owed. Sent once a session; a new session sends all of them again.

@@ -7,6 +7,7 @@
 //! | [`Watch`] | looks at it again and again, and [`supervise`] tells of it |
 //! | [`Notify`] | what systemd is told |
 //! | [`metrics`] | what is counted and read, under names that a table has |
+//! | [`News`] | what changed, for whoever watches |
 //! | [`Endpoint`] | all of it over HTTP, for probes and Prometheus |
 
 mod clock;
@@ -14,6 +15,7 @@ mod endpoint;
 mod heart;
 mod memory;
 pub mod metrics;
+mod news;
 mod notify;
 mod verdict;
 mod watch;
@@ -22,6 +24,7 @@ pub use clock::Stopwatch;
 pub use endpoint::{Endpoint, Vitals};
 pub use heart::{Heart, Look, Pulse, Still, TICK};
 pub use memory::resident_memory;
+pub use news::{Facts, Form, News};
 pub use notify::{Notify, Supervisor};
 pub use verdict::{Reason, Verdict, Word};
 pub use watch::{Pace, Stalled, Told, Watch, supervise};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::status::moment;
 use super::{Failed, load, say, say_json};
 use crate::cli::{LogLevelOptions, WantedLevel};
 use crate::exit::Exit;
@@ -22,11 +23,12 @@ pub(super) async fn run(config: &Path, options: &LogLevelOptions) -> Result<Exit
         }
         Some(Answer::Refused { message }) => Err(Failed::new(Exit::Usage, message)),
         Some(Answer::Logged(logged)) => {
-            let until = logged.until.map(|until| super::status::moment(until.0));
-            match until {
-                _ if options.json => say_json(&serde_json::to_value(logged).unwrap_or_default()),
-                Some(until) => say(format_args!("{of} is logged at {} until {until}", logged.level)),
-                None => say(format_args!("{of} is logged at {}, as the configuration says", logged.level)),
+            if options.json {
+                say_json(&serde_json::to_value(logged).unwrap_or_default());
+            } else if let Some(until) = logged.until {
+                say(format_args!("{of} is logged at {} until {}", logged.level, moment(until.0)));
+            } else {
+                say(format_args!("{of} is logged at {}, as the configuration says", logged.level));
             }
             Ok(Exit::Ok)
         }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use postern_health::Facts;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use super::watch::{self, Facts};
-use super::{Failed, load, say_json, say_pairs};
+use super::{Failed, load, say_json, say_pairs, watch};
 use crate::audit;
 use crate::cli::Status;
 use crate::exit::Exit;

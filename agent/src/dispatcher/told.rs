@@ -1,6 +1,7 @@
 //! What the dispatcher tells of the ledger and of the connected systems: to people, and to the controller.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postern_agent_core::ledger::TaskView;
@@ -13,7 +14,7 @@ use postern_protocol::{SystemName, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
-use crate::connector::{Route, SignIn};
+use crate::connector::{Connector, Route, SignIn};
 use crate::executor::Executor;
 use crate::telemetry::{self, By};
 
@@ -213,7 +214,7 @@ impl Beside<'_> {
 
     fn systems(&self, ledger: &Ledger) -> Vec<System> {
         let mut queues = ledger.queues();
-        let system = |(name, connector): (&SystemName, &std::sync::Arc<dyn crate::connector::Connector>)| {
+        let system = |(name, connector): (&SystemName, &Arc<dyn Connector>)| {
             let (running, waiting) = queues.remove(name).unwrap_or_default();
             let in_lane = |lane| waiting.get(&lane).copied().unwrap_or_default();
             System {

@@ -1,4 +1,4 @@
-//! What the audit log is told of a task: the known of every call that was announced.
+//! What the audit log is told of a task: what is known of every call that was announced.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

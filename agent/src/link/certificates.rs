@@ -497,12 +497,12 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(move || work(&directory)).await.expect("writing the identity does not panic")
 }
 
-/// A certificate that cannot be read is over; TLS refuses it anyway.
 fn serial_of(credential: &Credential) -> String {
     let serial = credential.certificate().and_then(|certificate| identity::serial(certificate));
     HEXLOWER.encode(&serial.unwrap_or_default())
 }
 
+/// A certificate that cannot be read is over; TLS refuses it anyway.
 fn validity_of(credential: &Credential) -> Validity {
     let never = Validity { begins: UnixMillis(0), ends: UnixMillis(0) };
     credential.certificate().and_then(|certificate| validity(certificate)).unwrap_or(never)

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Problem};
-use crate::state::served::{AttentionView, QueueView, attention};
+use crate::state::served::{AttentionView, QueueView};
 
 /// How the audit log is.
 #[derive(JsonSchema)]
@@ -57,7 +57,6 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
     let view = api
         .desk
         .look(|state, _| {
-            let members: Vec<_> = state.members(None).collect();
             let (commits, barriers) = state.commits_and_barriers();
             StatusView {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -65,7 +64,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
                 connected: state.connected(),
                 unfinished: state.unfinished_by_state().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
                 queues: state.queues(),
-                attention: attention(&members),
+                attention: state.attention(),
                 finished: state.finished(),
                 commits,
                 barriers,

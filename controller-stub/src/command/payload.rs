@@ -1,37 +1,23 @@
 //! Payloads that are sealed to the submitter.
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use postern_protocol::TaskRequest;
 use postern_protocol::seal::SealingKey;
 use postern_protocol::task::export;
-use postern_store::private::{self, NewFile, PartFile};
+use postern_store::private::{self, PartFile};
 use zeroize::Zeroizing;
 
+use super::new_file;
 use crate::client::Client;
 use crate::client::sealing::{Binding, Opening};
 use crate::exit::{Exit, Failure};
 use crate::state::tasks::TaskView;
 
-/// Keeps the private half of a key in a file that is not there yet: what is written over may open or sign something.
-pub(super) fn keep_private(file: &Path, key: &[u8]) -> Result<(), Failure> {
-    let written = NewFile::create(file).and_then(|mut it| it.fill(|file| file.write_all(key)));
-    written.map_err(|error| {
-        let file = file.display();
-        let sentence = if error.kind() == ErrorKind::AlreadyExists {
-            format!("`{file}` is there already, and a key is written over nothing; name another file")
-        } else {
-            format!("`{file}` cannot be made for the key; name another file: {error}")
-        };
-        Failure::new(Exit::Usage, sentence)
-    })
-}
-
 /// Keeps the private half of the key that a payload is sealed to.
 pub(super) fn keep_key(file: &Path, key: &SealingKey) -> Result<(), Failure> {
-    keep_private(file, key.expose_private())
+    new_file::keep(file, "key", key.expose_private())
 }
 
 /// Reads it again.

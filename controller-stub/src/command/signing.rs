@@ -12,7 +12,7 @@ use postern_store::private;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{output, payload};
+use super::{new_file, output};
 use crate::cli::Reach;
 use crate::client::sealing::Binding;
 use crate::exit::{Exit, Failure};
@@ -22,7 +22,7 @@ use crate::state::tasks::OpaqueView;
 /// Makes a key, and tells its public half.
 pub(super) fn make_key(reach: &Reach, file: &Path) -> Result<(), Failure> {
     let key = SigningKey::from_private(random::secret()).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
-    payload::keep_private(file, key.expose_private())?;
+    new_file::keep(file, "key", key.expose_private())?;
     let (public, id) = (key.public().to_string(), key.public().id().to_string());
     if reach.json {
         return output::json(&json!({ "public": public, "key": id }));

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::watch::{self, Facts};
-use super::{client, output};
+use postern_health::Facts;
+use serde_json::json;
+
+use super::{client, output, watch};
 use crate::api::StatusView;
 use crate::cli::Reach;
 use crate::client::Client;
@@ -28,7 +30,8 @@ async fn look(client: &Client, json: bool, is_watched: bool) -> Result<Facts, Fa
         Ok(status) => status,
         // It may be there again soon.
         Err(failure) if is_watched && failure.exit == Exit::Unreachable => {
-            return Ok(vec![("controller".to_owned(), failure.text)]);
+            let text = if json { json!({ "error": failure.text }).to_string() } else { failure.text };
+            return Ok(vec![("controller".to_owned(), text)]);
         }
         Err(failure) => return Err(failure),
     };
@@ -69,4 +72,24 @@ fn facts(status: &StatusView) -> Facts {
 fn counts(counts: &BTreeMap<String, usize>) -> String {
     let words: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_store::private;
+
+    use super::*;
+    use crate::client::Where;
+
+    #[tokio::test]
+    async fn whoever_watches_in_json_is_told_in_json_that_the_controller_does_not_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let token_file = folder.path().join("token");
+        private::replace(&token_file, b"postern-api-nonsense").unwrap();
+        let client = Client::open(&Where::Url { url: "http://127.0.0.1:1".to_owned(), token_file }).unwrap();
+        let told = look(&client, true, true).await.unwrap();
+        let told: serde_json::Value = serde_json::from_str(&told[0].1).unwrap();
+        assert!(told["error"].as_str().unwrap().contains("does not answer"), "{told}");
+        assert_eq!(look(&client, true, false).await.unwrap_err().exit, Exit::Unreachable);
+    }
 }

@@ -1,12 +1,13 @@
 //! A task in a file, as it is submitted: for whoever wants to know what an agent makes of it before it is.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
 
-use postern_store::private::NewFile;
+use postern_protocol::plain;
 use serde_json::{Map, Value, json};
 
+use super::new_file;
 use crate::exit::{Exit, Failure};
 
 /// What the API takes.
@@ -16,16 +17,7 @@ const MAX_FILE: u64 = 256 * 1024;
 pub(super) fn write(file: &Path, task: &Value) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(task).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
     text.push('\n');
-    let written = NewFile::create(file).and_then(|mut it| it.fill(|file| file.write_all(text.as_bytes())));
-    written.map_err(|error| {
-        let file = file.display();
-        let sentence = if error.kind() == ErrorKind::AlreadyExists {
-            format!("`{file}` is there already; move it away, or name another file")
-        } else {
-            format!("`{file}` cannot be made for the task; name another file: {error}")
-        };
-        Failure::new(Exit::Usage, sentence)
-    })
+    new_file::keep(file, "task", text.as_bytes())
 }
 
 /// Reads a task that was written, to be submitted by whoever waits for it or does not.
@@ -35,9 +27,8 @@ pub(super) fn read(file: &Path, asynchronous: bool) -> Result<Value, Failure> {
     File::open(file)
         .and_then(|it| it.take(MAX_FILE).read_to_string(&mut text))
         .map_err(|error| unusable(format!("cannot be read: {error}")))?;
-    let mut task: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
-        unusable(format!("is not what `task submit --write` wrote: {}", postern_protocol::plain::json(&error)))
-    })?;
+    let mut task: Map<String, Value> = serde_json::from_str(&text)
+        .map_err(|error| unusable(format!("is not what `task submit --write` wrote: {}", plain::json(&error))))?;
     if !task.contains_key("id") {
         return Err(unusable(
             "has no `id`, so that it would be another task each time: write it with `task submit --write`".to_owned(),

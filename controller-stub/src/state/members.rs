@@ -11,7 +11,7 @@ use super::enroll::printable;
 use super::ledger::Write;
 use super::record::MemberNumbers;
 use super::served::{OutboxView, ServedView};
-use super::sessions::{self, FIRST_NUMBERS};
+use super::sessions::FIRST_NUMBERS;
 use super::{Member, Refusal, RefusalKind, State};
 use crate::ca::peer::fingerprint;
 use crate::clock::Moment;
@@ -90,7 +90,7 @@ impl State {
             self.may_be_drained = true;
             tracing::info!(member = %id, state = %member.record.state, epoch = %member.record.epoch, "a member's state changed");
             self.writes.push(Write::Member(member.record.clone()));
-            let is_here = member.live.as_ref().is_some_and(sessions::Live::is_established);
+            let is_here = member.session().is_some();
             if alarmed && action == Action::Enable && !is_here {
                 // The operator looked: the store it comes with next is the one to go on with, and what another one
                 // held, or was acknowledged, says nothing about it. One that is here already has numbers of its own.
@@ -147,12 +147,18 @@ impl State {
 
     /// How many members have a session.
     pub fn connected(&self) -> usize {
-        self.members.values().filter(|it| it.live.as_ref().is_some_and(sessions::Live::is_established)).count()
+        self.members.values().filter(|it| it.session().is_some()).count()
+    }
+
+    /// How many of them are given work.
+    pub fn at_work(&self) -> usize {
+        let is_at_work = |it: &&Member| it.session().is_some() && it.record.state == MembershipState::Enabled;
+        self.members.values().filter(is_at_work).count()
     }
 
     fn view(&self, member: &Member) -> MemberView {
         let record = &member.record;
-        let live = member.live.as_ref().filter(|it| it.established);
+        let live = member.session();
         let holder = self.queue.holder(record.id);
         let certificate = data_encoding::BASE64.decode(record.certificate.as_bytes());
         MemberView {

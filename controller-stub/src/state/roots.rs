@@ -290,7 +290,7 @@ fn trust(member: &Member, bundle: u64) -> MemberTrust {
         cluster: record.cluster.clone(),
         host: record.host.clone(),
         state: record.state,
-        connected: member.live.as_ref().is_some_and(super::sessions::Live::is_established),
+        connected: member.session().is_some(),
         certificate_root: record.root,
         trusts: record.trusts.clone(),
         acknowledged: record.acked_bundle == bundle,

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use postern_protocol::message::v1::{Condition, Connection, Hello, LogLevelVerdict, MembershipState, SystemCondition};
+use postern_protocol::message::v1::{
+    Condition, Connection, Hello, LogLevelVerdict, MembershipState, ServedSystem, SignInState, SystemCondition,
+};
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{ClusterName, MemberId, SystemName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::enroll::printable;
-use super::members::MemberView;
 use super::record::{Association, SystemRecord, TaskState};
+use super::sessions::Live;
 use super::{Member, State};
 use crate::clock::Moment;
 
@@ -21,7 +23,6 @@ const MAX_ATTENTION: usize = 20;
 pub(super) struct Served {
     connector: String,
     connection: Connection,
-    condition: Option<SystemCondition>,
     /// What became of the log level that was last wanted.
     pub(super) verdict: Option<LogLevelVerdict>,
 }
@@ -34,10 +35,9 @@ pub(super) struct Said {
 
 /// What a Hello says of connected systems.
 pub(super) fn served(hello: &Hello) -> BTreeMap<SystemName, Served> {
-    let served = |it: &postern_protocol::message::v1::ServedSystem| Served {
+    let served = |it: &ServedSystem| Served {
         connector: printable(&it.connector),
         connection: it.connection.clone(),
-        condition: None,
         verdict: None,
     };
     hello.systems.iter().map(|it| (it.name.clone(), served(it))).collect()
@@ -148,29 +148,6 @@ pub struct AttentionView {
     pub why: String,
 }
 
-/// The members that somebody should look at.
-pub fn attention(members: &[MemberView]) -> Vec<AttentionView> {
-    let why = |it: &MemberView| {
-        let blocked = it.served.iter().find(|it| it.now.as_ref().is_some_and(|now| now.sign_in == "blocked"));
-        match it.state {
-            _ if it.alarm.is_some() => it.alarm.clone(),
-            MembershipState::Pending => Some("waits for approval".to_owned()),
-            MembershipState::Enabled | MembershipState::Draining if !it.connected => {
-                Some("is not connected".to_owned())
-            }
-            MembershipState::Enabled | MembershipState::Draining => {
-                blocked.map(|it| format!("does not sign in to {} any more", it.name))
-            }
-            MembershipState::Disabled | MembershipState::Revoked => None,
-        }
-    };
-    let view = |it: &MemberView| {
-        let (host, cluster) = (it.host.clone(), it.cluster.clone());
-        why(it).map(|why| AttentionView { member: it.id, host, cluster, why })
-    };
-    members.iter().filter_map(view).take(MAX_ATTENTION).collect()
-}
-
 impl From<&Connection> for ConnectionView {
     fn from(it: &Connection) -> Self {
         Self {
@@ -210,13 +187,18 @@ pub fn differing(members: &[ServingView]) -> Vec<String> {
 impl State {
     /// A member says how it is.
     pub(super) fn condition(&mut self, id: MemberId, condition: Condition, at: Moment) {
-        let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) else { return };
-        for it in &condition.systems {
-            if let Some(served) = live.served.get_mut(&it.name) {
-                served.condition = Some(it.clone());
-            }
+        if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {
+            live.said = Some(Said { at, condition });
         }
-        live.said = Some(Said { at, condition });
+    }
+
+    /// The members that somebody should look at.
+    pub fn attention(&self) -> Vec<AttentionView> {
+        let view = |it: &Member| {
+            let (host, cluster) = (it.record.host.clone(), it.record.cluster.clone());
+            it.wants_attention().map(|why| AttentionView { member: it.record.id, host, cluster, why })
+        };
+        self.members.values().filter_map(view).take(MAX_ATTENTION).collect()
     }
 
     /// The members that serve a connected system now.
@@ -245,7 +227,7 @@ impl State {
                 let is_there = |it: &&Member| {
                     it.record.cluster == cluster
                         && it.record.state == MembershipState::Enabled
-                        && it.served(&system).is_some()
+                        && it.session().is_some_and(|live| live.served.contains_key(&system))
                 };
                 let members = self.members.values().filter(is_there).count();
                 QueueView { cluster, system, tasks, oldest, members }
@@ -255,21 +237,35 @@ impl State {
 }
 
 impl Member {
+    /// Why somebody should look at it.
+    fn wants_attention(&self) -> Option<String> {
+        match self.record.state {
+            _ if self.record.alarm.is_some() => self.record.alarm.clone(),
+            MembershipState::Pending => Some("waits for approval".to_owned()),
+            MembershipState::Enabled | MembershipState::Draining => {
+                let Some(live) = self.session() else { return Some("is not connected".to_owned()) };
+                let blocked = live.served.keys().find(|name| {
+                    live.condition_of(name).is_some_and(|(it, _)| it.sign_in.known() == Some(SignInState::Blocked))
+                });
+                blocked.map(|name| format!("does not sign in to {name} any more"))
+            }
+            MembershipState::Disabled | MembershipState::Revoked => None,
+        }
+    }
+
     /// Every connected system it serves in its session.
     pub(super) fn all_served(&self) -> Vec<ServedView> {
-        let live = self.live.iter().filter(|it| it.established);
-        live.flat_map(|live| live.served.keys()).filter_map(|name| self.served(name)).collect()
+        self.session().into_iter().flat_map(|live| live.served.keys()).filter_map(|name| self.served(name)).collect()
     }
 
     fn served(&self, system: &SystemName) -> Option<ServedView> {
-        let live = self.live.as_ref().filter(|it| it.established)?;
+        let live = self.session()?;
         let it = live.served.get(system)?;
-        let at = live.said.as_ref().map(|said| said.at.wall);
         Some(ServedView {
             name: system.clone(),
             connector: it.connector.clone(),
             connection: (&it.connection).into(),
-            now: it.condition.as_ref().zip(at).map(|(condition, at)| now(condition, at)),
+            now: live.condition_of(system).map(|(condition, at)| now(condition, at)),
             log_level_verdict: it.verdict,
         })
     }
@@ -283,6 +279,14 @@ impl Member {
             oldest_ms: condition.oldest_report_ms,
             at: at.wall.0,
         })
+    }
+}
+
+impl Live {
+    /// How the member last said that it is with a connected system, and when.
+    fn condition_of(&self, system: &SystemName) -> Option<(&SystemCondition, UnixMillis)> {
+        let Said { at, condition } = self.said.as_ref()?;
+        Some((condition.systems.iter().find(|it| it.name == *system)?, at.wall))
     }
 }
 

@@ -94,6 +94,7 @@ pub(super) struct Live {
     pub(super) session: SessionHandle,
     pub(super) address: String,
     pub(super) since: Moment,
+    /// Whether the member made it durable.
     pub(super) established: bool,
     incarnation: Incarnation,
     serves: Serves,
@@ -112,13 +113,6 @@ pub(super) struct Live {
     pub(super) waiting: BTreeMap<ReportNo, Report>,
     /// Whether a report came in this session already.
     pub(super) reported: bool,
-}
-
-impl Live {
-    /// Whether the member made it durable.
-    pub(super) const fn is_established(&self) -> bool {
-        self.established
-    }
 }
 
 impl State {

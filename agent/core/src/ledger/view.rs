@@ -22,8 +22,6 @@ pub struct TaskView {
     pub system: SystemName,
     /// The account it is about; empty if it is about none.
     pub account: String,
-    /// Where it waits for its turn.
-    pub lane: Lane,
     /// An attempt is running.
     pub running: bool,
     /// An effect of it may exist.
@@ -57,7 +55,6 @@ impl Ledger {
             kind: held.offer.kind,
             system: held.offer.system.clone(),
             account: held.offer.target.to_string(),
-            lane: held.lane(),
             running: held.running,
             started: matches!(held.state, TaskState::Started { .. }),
             local: held.origin.is_local(),

@@ -1,7 +1,6 @@
 //! Where a password that is made up goes. Only this process can open it, so its place is made before the task is submitted.
 
-use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::io::Write as _;
 
 use postern_protocol::Outcome;
 use postern_protocol::seal::{SealingKey, SealingPublicKey};
@@ -10,7 +9,7 @@ use postern_store::private::NewFile;
 
 use crate::cli::Submit;
 use crate::client::sealing::Binding;
-use crate::command::output;
+use crate::command::{new_file, output};
 use crate::exit::{Exit, Failure};
 use crate::random;
 use crate::state::tasks::TaskView;
@@ -28,7 +27,8 @@ impl Delivery {
         if !options.wants_password() {
             return Ok(None);
         }
-        let file = options.output_password.as_deref().map(place).transpose()?;
+        // A password that cannot be kept must not be set.
+        let file = options.output_password.as_deref().map(|path| new_file::create(path, "password")).transpose()?;
         let key = SealingKey::from_random(&random::secret());
         Ok(Some(Self { key, file, show: options.show_password }))
     }
@@ -57,19 +57,6 @@ impl Delivery {
         }
         self.file.take().map_or(Ok(()), |file| write(file, &password))
     }
-}
-
-/// Makes the file: a password that cannot be kept must not be set.
-fn place(path: &Path) -> Result<NewFile, Failure> {
-    NewFile::create(path).map_err(|error| {
-        let path = path.display();
-        let message = if error.kind() == ErrorKind::AlreadyExists {
-            format!("`{path}` is there already, and a password is written over nothing; name another file")
-        } else {
-            format!("`{path}` cannot be made for the password; name another file: {error}")
-        };
-        Failure::new(Exit::Usage, message)
-    })
 }
 
 fn write(mut file: NewFile, password: &[u8]) -> Result<(), Failure> {

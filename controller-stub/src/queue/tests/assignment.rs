@@ -49,7 +49,6 @@ fn larger_priority_goes_first_then_age() {
     assert_eq!(order, [id(3), id(1), id(2)]);
 }
 
-/// Invariant 8: leave `busy` out of `best_member` and the second is given out at once.
 /// Look through all lanes at once, and the pile hides the disable; leave out the fourth turn, and the batch starves.
 #[test]
 fn a_pile_in_one_lane_hides_nothing_in_another_and_no_lane_starves() {

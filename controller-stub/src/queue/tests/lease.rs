@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// Invariant 8: leave `busy` out of `best_member` and the second is given out at once.
 #[test]
 fn no_target_has_two_unexpired_leases() {
     let mut world = World::new();

@@ -2,6 +2,7 @@
 
 use postern_protocol::message::v1::{MAX_OUTPUT, MAX_PARTS, Report};
 use postern_protocol::seal::{MAX_SECRET, SealedOutput};
+use postern_protocol::trace::TraceContext;
 
 use super::*;
 use crate::outbox::LARGEST_REPORT;
@@ -117,6 +118,7 @@ fn largest() -> Ending {
         output: vec![1; MAX_OUTPUT],
         sealed: vec![sealed; MAX_PARTS],
         streams: (0..8).map(stream).collect(),
+        trace: Some(TraceContext::of_task(task(1))),
         ..success()
     }
 }
@@ -159,6 +161,7 @@ fn what_is_owed_has_an_age_from_when_it_was_durable_until_it_is_acknowledged() {
 fn the_largest_report_fits_what_is_reserved_for_it_and_a_frame() {
     let report: Report = largest().into_report(&offer(1, TaskKind::ValidateUser, 1), Epoch(1));
     assert_eq!((report.output.len(), report.sealed.len(), report.streams.len()), (MAX_OUTPUT, MAX_PARTS, MAX_PARTS));
+    assert_eq!(report.ext.len(), 1);
     let bytes = postern_protocol::codec::encode(&report).unwrap().len();
     assert!(bytes <= LARGEST_REPORT, "{bytes}");
     assert!(FromMember::from(report).encode().is_ok());
