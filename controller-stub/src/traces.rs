@@ -12,6 +12,7 @@ use postern_protocol::trace::{self, SpanId, TraceContext};
 use postern_protocol::{Epoch, Outcome, TaskId};
 use postern_traces::{Kind, Moment, Span, Spans};
 
+use crate::random;
 use crate::state::ledger::{Ledger, LedgerError, Write};
 use crate::state::record::{TaskRecord, TaskState};
 use crate::state::records::Records as _;
@@ -197,10 +198,10 @@ fn whole(record: &TaskRecord, context: TraceContext, outcome: Outcome) -> Span {
     span
 }
 
-/// The span of the request that a task was submitted with.
+/// The span of a request that a task was submitted with: whoever got no answer submits it once more.
 pub fn submission(task: TaskId, context: TraceContext, begun: UnixMillis, now: UnixMillis) -> Span {
     let above = context.below(SpanId::of(task, Epoch(0), trace::TASK));
-    let span = Span::below(above, SpanId::of(task, Epoch(0), "submit"), "submit", Kind::Server, begun);
+    let span = Span::below(above, SpanId::from_random(random::bytes()), "submit", Kind::Server, begun);
     span.with("postern.task", task.to_string()).until(now)
 }
 
@@ -289,6 +290,12 @@ mod tests {
         ledger.commit(vec![offer(), Write::Task(finished(2))]).await.unwrap();
         let later = traces.notice(&[Write::Task(finished(2))], &ledger, UnixMillis(1_000)).unwrap();
         assert_eq!(told(&later), [], "much later");
+    }
+
+    #[test]
+    fn a_task_that_is_submitted_once_more_has_another_span_for_that() {
+        let submitted = || submission(TASK, TraceContext::of_task(TASK), UnixMillis(1), UnixMillis(2)).context.span();
+        assert_ne!(submitted(), submitted());
     }
 
     /// Look only at what this process took in, and tasks that outlive a restart are lost to their traces.
