@@ -6,7 +6,7 @@ mod page;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_health::{Notify, Stalled, Told, Verdict, Word};
+use postern_health::{Life, Notify, Stalled, Told, Verdict, Word};
 use postern_protocol::SystemName;
 use postern_protocol::message::v1::SignInState;
 use postern_protocol::time::UnixMillis;
@@ -73,11 +73,14 @@ impl Vitals {
             LinkStatus::Waiting { error, .. } => Some(error.clone()),
             LinkStatus::Connecting { .. } | LinkStatus::Connected { .. } => None,
         };
-        let facts = Facts {
+        let life = Life {
             stalled: it.stalled.borrow().clone(),
             is_silent: held.is_none(),
             is_broken: it.store.is_broken(),
             is_stopping: it.stopping.is_cancelled(),
+        };
+        let facts = Facts {
+            life,
             without_session: it.link_vitals.without_session(clock::now()),
             link_error: link,
             member: held.as_ref().map(|it| it.status.member_state),

@@ -3,10 +3,6 @@
 //! No label has the name of an account or the id of a task: connected systems are those of the configuration, everything else
 //! is of a list.
 
-use std::sync::LazyLock;
-
-use postern_health::metrics::{Count, Durations, Page};
-
 postern_health::metric_table! {
     BUILD = Gauge "postern_build_info" ["version"] "Always 1; the version that runs.";
     STARTED = Gauge "postern_start_time_seconds" [] "When the process began, in seconds since 1970.";
@@ -48,57 +44,16 @@ postern_health::metric_table! {
     CALLS_RUNNING = Gauge "postern_salesforce_calls_running" ["system"] "Calls that run now.";
 }
 
-/// What is counted.
-pub(crate) struct Metrics {
-    pub(crate) sessions: Count,
-    pub(crate) session_failures: Count,
-    pub(crate) offers_refused: Count,
-    pub(crate) policy_refusals: Count,
-    pub(crate) tasks: Count,
-    pub(crate) attempts: Count,
-    pub(crate) attempt_duration: Durations,
-    pub(crate) commit_duration: Durations,
-    pub(crate) certificates_renewed: Count,
-    pub(crate) calls: Count,
-    pub(crate) sign_ins: Count,
-}
-
-/// What this process counted.
-pub(crate) fn metrics() -> &'static Metrics {
-    static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
-        sessions: Count::of(&SESSIONS),
-        session_failures: Count::of(&SESSION_FAILURES),
-        offers_refused: Count::of(&OFFERS_REFUSED),
-        policy_refusals: Count::of(&POLICY_REFUSALS),
-        tasks: Count::of(&TASKS),
-        attempts: Count::of(&ATTEMPTS),
-        attempt_duration: Durations::of(&ATTEMPT_DURATION),
-        commit_duration: Durations::of(&COMMIT_DURATION),
-        certificates_renewed: Count::of(&CERTIFICATES_RENEWED),
-        calls: Count::of(&CALLS),
-        sign_ins: Count::of(&SIGN_INS),
-    });
-    &METRICS
-}
-
-impl Metrics {
-    /// Puts what was counted on a page.
-    pub(crate) fn put_on(&self, page: &mut Page) {
-        let counts = [
-            &self.sessions,
-            &self.session_failures,
-            &self.offers_refused,
-            &self.policy_refusals,
-            &self.tasks,
-            &self.attempts,
-            &self.certificates_renewed,
-            &self.calls,
-            &self.sign_ins,
-        ];
-        for count in counts {
-            page.count(count);
-        }
-        page.durations(&self.attempt_duration);
-        page.durations(&self.commit_duration);
-    }
+postern_health::counted! {
+    sessions: Count = SESSIONS;
+    session_failures: Count = SESSION_FAILURES;
+    offers_refused: Count = OFFERS_REFUSED;
+    policy_refusals: Count = POLICY_REFUSALS;
+    tasks: Count = TASKS;
+    attempts: Count = ATTEMPTS;
+    attempt_duration: Durations = ATTEMPT_DURATION;
+    commit_duration: Durations = COMMIT_DURATION;
+    certificates_renewed: Count = CERTIFICATES_RENEWED;
+    calls: Count = CALLS;
+    sign_ins: Count = SIGN_INS;
 }

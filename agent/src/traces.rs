@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use postern_agent_core::Unfinished;
 use postern_agent_core::ledger::Ending;
@@ -26,9 +25,6 @@ use crate::redaction::redacted;
 use crate::spawn::Spawner;
 use crate::{clock, random};
 
-/// How long connecting to the collector may take, and a request: less than an exporter waits.
-const CONNECT: Duration = Duration::from_secs(3);
-const ANSWER: Duration = Duration::from_secs(8);
 /// More than any collector has to say.
 const ANSWER_LIMIT: usize = 64 * 1024;
 /// The most reports whose acknowledgement is told of: beyond that the controller has been away for long.
@@ -49,8 +45,8 @@ impl Traces {
         let http = Http::new(&Options {
             proxy: None,
             roots: Roots { files: telemetry.ca_file.iter().cloned().collect(), system: SystemRoots::Trusted },
-            connect_timeout: Some(CONNECT),
-            timeout: ANSWER,
+            connect_timeout: Some(exporter::CONNECT),
+            timeout: exporter::ANSWER,
             compression: Compression::Off,
             // The collector's URL was looked at already.
             encryption: Encryption::NotRequired,
@@ -216,6 +212,8 @@ impl Reports {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Without a collector there is nobody to tell, and nothing is kept for anybody.

@@ -27,6 +27,18 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// The largest answer: a page of two hundred tasks, each with its output.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
+/// Goes straight to whom it is sent to. Connecting may take so long, and an answer.
+fn http(connect: Duration, answer: Duration) -> reqwest::Result<reqwest::Client> {
+    // The client wants a TLS provider even for plain HTTP. Another part of the process may have set it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .connect_timeout(connect)
+        .timeout(answer)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
 /// Where the API is and what it wants to hear.
 #[derive(Debug, Clone)]
 pub enum Where {
@@ -79,15 +91,7 @@ impl Client {
             );
             return Err(Failure::new(Exit::Configuration, sentence));
         }
-        // The client wants a TLS provider even for plain HTTP. Another part of the process may have set it already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .timeout(ANSWER)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| Failure::from_error(Exit::Bug, &error))?;
+        let http = http(CONNECT, ANSWER).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
     }
 

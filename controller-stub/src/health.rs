@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_health::metrics::Page;
-use postern_health::{Heart, Look, Notify, Pace, Pulse, Stalled, Told, Verdict, Watch, Word, resident_memory};
+use postern_health::{Heart, Life, Look, Notify, Pace, Pulse, Stalled, Told, Verdict, Watch, Word, resident_memory};
 use postern_protocol::message::v1::MembershipState;
 use postern_store::audit;
 use tokio_util::sync::CancellationToken;
@@ -89,12 +89,8 @@ impl Counts {
 
 /// What is known of a controller.
 #[derive(Debug, Clone)]
-#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 struct Facts {
-    stalled: Vec<&'static str>,
-    is_silent: bool,
-    is_broken: bool,
-    is_stopping: bool,
+    life: Life,
     has_room: bool,
     audit_has_room: bool,
     at_work: usize,
@@ -102,21 +98,7 @@ struct Facts {
 
 /// What speaks against each word. Decides, without clock or I/O.
 fn judge(facts: &Facts) -> Verdict {
-    let mut verdict = Verdict::default();
-    for part in &facts.stalled {
-        let step = "if it does not go on by itself, start the controller again and keep its log";
-        verdict.against(Word::Live, "stalled", format!("{part} does not move: {step}"));
-    }
-    if facts.is_silent && !facts.is_stopping && facts.stalled.is_empty() {
-        verdict.against(Word::Live, "silent", "the owner of the state does not answer: look again in a minute");
-    }
-    if facts.is_broken {
-        let message = "the disk did not take what was written: the controller is about to end";
-        verdict.against(Word::Live, "store_failed", message);
-    }
-    if facts.is_stopping {
-        verdict.against(Word::Ready, "stopping", "the controller is stopping");
-    }
+    let mut verdict = facts.life.verdict("the controller", "the owner of the state");
     if !facts.has_room {
         let message = "the disk of the data directory is too full, or cannot be looked at: make room on it";
         verdict.against(Word::Ready, "disk_full", message);
@@ -150,11 +132,14 @@ impl Vitals {
         let asked = tokio::time::timeout(PATIENCE, it.handle.ask(|state, _| Counts::of(state))).await;
         let counts = asked.ok().and_then(Result::ok);
         let store = it.ledger.store();
-        let facts = Facts {
+        let life = Life {
             stalled: it.stalled.borrow().clone(),
             is_silent: counts.is_none(),
             is_broken: store.is_broken(),
             is_stopping: it.stopping.is_cancelled(),
+        };
+        let facts = Facts {
+            life,
             has_room: store.has_room_for(0).unwrap_or(false),
             audit_has_room: counts.as_ref().is_none_or(|it| it.audit_has_room),
             at_work: counts.as_ref().map_or(0, |it| it.at_work),
@@ -247,28 +232,22 @@ mod tests {
     use super::*;
 
     fn fine() -> Facts {
-        Facts {
-            stalled: Vec::new(),
-            is_silent: false,
-            is_broken: false,
-            is_stopping: false,
-            has_room: true,
-            audit_has_room: true,
-            at_work: 1,
-        }
+        Facts { life: Life::default(), has_room: true, audit_has_room: true, at_work: 1 }
     }
 
     #[test]
     fn a_controller_is_what_its_facts_allow() {
+        let alive = |life| Facts { life, ..fine() };
+        let stopping = Life { is_stopping: true, is_silent: true, ..Life::default() };
         for (facts, holds) in [
             (fine(), [true, true, true]),
             (Facts { at_work: 0, ..fine() }, [true, true, false]),
             (Facts { has_room: false, ..fine() }, [true, false, false]),
             (Facts { audit_has_room: false, ..fine() }, [true, false, false]),
-            (Facts { is_stopping: true, is_silent: true, at_work: 0, ..fine() }, [true, false, false]),
-            (Facts { is_silent: true, ..fine() }, [false; 3]),
-            (Facts { is_broken: true, ..fine() }, [false; 3]),
-            (Facts { stalled: vec!["the disk"], ..fine() }, [false; 3]),
+            (Facts { at_work: 0, ..alive(stopping) }, [true, false, false]),
+            (alive(Life { is_silent: true, ..Life::default() }), [false; 3]),
+            (alive(Life { is_broken: true, ..Life::default() }), [false; 3]),
+            (alive(Life { stalled: vec!["the disk"], ..Life::default() }), [false; 3]),
         ] {
             assert_eq!(Word::ALL.map(|word| judge(&facts).holds(word)), holds, "{facts:?}");
         }

@@ -2,10 +2,6 @@
 //!
 //! No label has a name that somebody chose, or the id of anything: every value is of a list.
 
-use std::sync::LazyLock;
-
-use postern_health::metrics::{Count, Durations, Page};
-
 postern_health::metric_table! {
     BUILD = Gauge "postern_controller_build_info" ["version"] "Always 1; the version that runs.";
     STARTED = Gauge "postern_controller_start_time_seconds" [] "When the process began, in seconds since 1970.";
@@ -36,39 +32,12 @@ postern_health::metric_table! {
     AUDIT_TROUBLE = Gauge "postern_controller_audit_trouble" [] "1 while the audit log cannot be written, or if it was found damaged.";
 }
 
-/// What is counted.
-pub(crate) struct Metrics {
-    pub(crate) sessions: Count,
-    pub(crate) submitted: Count,
-    pub(crate) finished: Count,
-    pub(crate) reports: Count,
-    pub(crate) requests: Count,
-    pub(crate) dispatch_duration: Durations,
-    pub(crate) commit_duration: Durations,
-}
-
-/// What this process counted.
-pub(crate) fn metrics() -> &'static Metrics {
-    static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
-        sessions: Count::of(&SESSIONS),
-        submitted: Count::of(&SUBMITTED),
-        finished: Count::of(&FINISHED),
-        reports: Count::of(&REPORTS),
-        requests: Count::of(&REQUESTS),
-        dispatch_duration: Durations::of(&DISPATCH),
-        commit_duration: Durations::of(&COMMIT_DURATION),
-    });
-    &METRICS
-}
-
-impl Metrics {
-    /// Puts what was counted on a page.
-    pub(crate) fn put_on(&self, page: &mut Page) {
-        let counts = [&self.sessions, &self.submitted, &self.finished, &self.reports, &self.requests];
-        for count in counts {
-            page.count(count);
-        }
-        page.durations(&self.dispatch_duration);
-        page.durations(&self.commit_duration);
-    }
+postern_health::counted! {
+    sessions: Count = SESSIONS;
+    submitted: Count = SUBMITTED;
+    finished: Count = FINISHED;
+    reports: Count = REPORTS;
+    requests: Count = REQUESTS;
+    dispatch_duration: Durations = DISPATCH;
+    commit_duration: Durations = COMMIT_DURATION;
 }

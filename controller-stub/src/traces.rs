@@ -3,8 +3,8 @@
 //! It is read off what becomes durable, in one place, and told once it is. What was known of a lease only while the process
 //! lived is gone with it: the lease's span then begins with the process.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postern_protocol::message::v1::Report;
 use postern_protocol::time::UnixMillis;
@@ -12,6 +12,7 @@ use postern_protocol::trace::{self, SpanId, TraceContext};
 use postern_protocol::{Epoch, Outcome, TaskId};
 use postern_traces::{Kind, Moment, Span, Spans};
 
+use crate::random;
 use crate::state::ledger::{Ledger, LedgerError, Write};
 use crate::state::record::{TaskRecord, TaskState};
 use crate::state::records::Records as _;
@@ -61,9 +62,13 @@ impl Traces {
                 spans.extend(self.reported(report, now));
             }
         }
+        let mut ended = BTreeSet::new();
         for write in writes {
-            if let Write::Task(record) = write {
+            if let Write::Task(record) = write
+                && !ended.contains(&record.id)
+            {
                 self.changed(record, ledger, now, &mut spans)?;
+                ended.extend(record.finish.as_ref().map(|_| record.id));
             }
         }
         Ok(spans)
@@ -97,6 +102,10 @@ impl Traces {
         let traced = match self.tasks.entry(record.id) {
             Entry::Occupied(traced) => traced.into_mut(),
             Entry::Vacant(place) => {
+                // A late report is kept with a task that ended before.
+                if record.finish.is_some() && ledger.task(record.id)?.is_some_and(|it| it.finish.is_some()) {
+                    return Ok(());
+                }
                 let Some(offer) = ledger.offer(record.id)? else { return Ok(()) };
                 let Some(context) = TraceContext::of(&offer.ext).filter(TraceContext::is_sampled) else {
                     return Ok(());
@@ -189,10 +198,10 @@ fn whole(record: &TaskRecord, context: TraceContext, outcome: Outcome) -> Span {
     span
 }
 
-/// The span of the request that a task was submitted with.
+/// The span of a request that a task was submitted with: whoever got no answer submits it once more.
 pub fn submission(task: TaskId, context: TraceContext, begun: UnixMillis, now: UnixMillis) -> Span {
     let above = context.below(SpanId::of(task, Epoch(0), trace::TASK));
-    let span = Span::below(above, SpanId::of(task, Epoch(0), "submit"), "submit", Kind::Server, begun);
+    let span = Span::below(above, SpanId::from_random(random::bytes()), "submit", Kind::Server, begun);
     span.with("postern.task", task.to_string()).until(now)
 }
 
@@ -266,6 +275,27 @@ mod tests {
         assert_eq!(told(&ended), [("lease", 500, 900, None, true), ("task disable_user", 100, 900, None, false)]);
         assert_eq!(ended[0].after, lapsed[0].context.span());
         assert!(traces.tasks.is_empty(), "nothing is kept of what has ended");
+    }
+
+    /// Whoever lost the lease may tell much later what it did: the task's record is written once more, and it ended once.
+    #[tokio::test]
+    async fn a_finished_task_that_is_written_again_is_not_told_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let (spans, _exporter) = postern_traces::exporter::channel("test", "0", String::new(), str::to_owned);
+        let mut traces = Traces::new(spans);
+        let offer = || Write::Offer(Box::new(offer()));
+        let ends = [offer(), Write::Task(finished(2)), Write::Task(finished(2))];
+        assert_eq!(told(&traces.notice(&ends, &ledger, UnixMillis(900)).unwrap()).len(), 1, "in the same turn");
+        ledger.commit(vec![offer(), Write::Task(finished(2))]).await.unwrap();
+        let later = traces.notice(&[Write::Task(finished(2))], &ledger, UnixMillis(1_000)).unwrap();
+        assert_eq!(told(&later), [], "much later");
+    }
+
+    #[test]
+    fn a_task_that_is_submitted_once_more_has_another_span_for_that() {
+        let submitted = || submission(TASK, TraceContext::of_task(TASK), UnixMillis(1), UnixMillis(2)).context.span();
+        assert_ne!(submitted(), submitted());
     }
 
     /// Look only at what this process took in, and tasks that outlive a restart are lost to their traces.

@@ -386,8 +386,7 @@ async fn metrics_are_what_the_simulator_and_the_controller_saw_and_name_nobody()
     assert_eq!(controller.count("postern_controller_reports_total", &[("verdict", "finished")]), tasks);
     assert_eq!(controller.count("postern_controller_finished_tasks", &[]), tasks);
     assert_eq!(controller.value("postern_controller_members", &[("state", "enabled")]), Some(1.0));
-    let submitted = [("act", "task.submit"), ("status", "202")];
-    assert!(controller.count("postern_controller_api_requests_total", &submitted[..1]) >= tasks);
+    assert!(controller.count("postern_controller_api_requests_total", &[("act", "task.submit")]) >= tasks);
     let status = scene.lab.controller.cli(&["status"]).await;
     assert!(controller.value("postern_controller_commits_total", &[]).unwrap() <= status["commits"].as_f64().unwrap());
 

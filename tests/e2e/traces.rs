@@ -98,7 +98,7 @@ async fn a_task_is_one_trace_from_whoever_submits_it_through_both_programs_to_sa
         assert_eq!(one(&spans, service, "report")["parentSpanId"], attempt["spanId"], "{service}");
     }
 
-    // The same task in another trace is the same task, and the first trace stays its own.
+    // The same task in another trace is the same task.
     let again = api.submit_in(&format!("00-{}-{SUBMITTER}-01", "a".repeat(32)), &body).await;
     assert_eq!(again.0, 200, "{}", again.1);
 }

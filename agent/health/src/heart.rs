@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How often an owner with nothing to do moves its pulse. Nobody looks more often than twice in this time.
+/// How often an owner with nothing to do moves its pulse: several times before it would have stalled, which takes half of the
+/// five seconds that a disk is given at the least.
 pub const TICK: Duration = Duration::from_millis(500);
 
 /// How often an owner has come round. Clones are the same.

@@ -2,7 +2,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`Verdict`] | what speaks against each of three words: *live*, *ready*, *useful* |
+//! | [`Verdict`] | what speaks against each of three words: *live*, *ready*, *useful*; of any program its [`Life`] |
 //! | [`Heart`] | which of the parts that have to move do not: no clock, no I/O |
 //! | [`Watch`] | looks at it again and again, and [`supervise`] tells of it |
 //! | [`Notify`] | what systemd is told |
@@ -26,5 +26,5 @@ pub use heart::{Heart, Look, Pulse, Still, TICK};
 pub use memory::resident_memory;
 pub use news::{Facts, Form, News};
 pub use notify::{Notify, Supervisor};
-pub use verdict::{Reason, Verdict, Word};
+pub use verdict::{Life, Reason, Verdict, Word};
 pub use watch::{Pace, Stalled, Told, Watch, supervise};

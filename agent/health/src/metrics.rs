@@ -54,6 +54,32 @@ macro_rules! metric_table {
     };
 }
 
+/// What a program counts and measures, each under the name that its code has for it, with the row of the table; and
+/// `metrics()`, where all of it is counted.
+#[macro_export]
+macro_rules! counted {
+    ($($id:ident: $kind:ident = $metric:ident;)+) => {
+        /// What is counted.
+        pub(crate) struct Metrics {
+            $(pub(crate) $id: $crate::metrics::$kind,)+
+        }
+
+        /// What this process counted.
+        pub(crate) fn metrics() -> &'static Metrics {
+            static METRICS: ::std::sync::LazyLock<Metrics> =
+                ::std::sync::LazyLock::new(|| Metrics { $($id: $crate::metrics::$kind::of(&$metric),)+ });
+            &METRICS
+        }
+
+        impl Metrics {
+            /// Puts all of it on a page.
+            pub(crate) fn put_on(&self, page: &mut $crate::metrics::Page) {
+                $(self.$id.put_on(page);)+
+            }
+        }
+    };
+}
+
 /// The bounds of histograms, in seconds: from a commit on a fast disk to a batch that takes an hour.
 const BOUNDS: [f64; 14] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
 
@@ -84,6 +110,11 @@ impl Count {
     pub fn one(&self, values: &[&str]) {
         self.family.get_or_create(&labels(self.metric, values)).inc();
     }
+
+    /// Puts what was counted on a page.
+    pub fn put_on(&self, page: &mut Page) {
+        page.0.push((self.metric, Values::Counted(self.family.clone())));
+    }
 }
 
 /// How long something takes, measured where it happens.
@@ -103,6 +134,11 @@ impl Durations {
     pub fn took(&self, time: Duration, values: &[&str]) {
         self.family.get_or_create(&labels(self.metric, values)).observe(time.as_secs_f64());
     }
+
+    /// Puts what was measured on a page.
+    pub fn put_on(&self, page: &mut Page) {
+        page.0.push((self.metric, Values::Timed(self.family.clone())));
+    }
 }
 
 /// What a scrape is answered: what was counted, and what is read now.
@@ -117,16 +153,6 @@ enum Values {
 }
 
 impl Page {
-    /// What was counted.
-    pub fn count(&mut self, count: &Count) {
-        self.0.push((count.metric, Values::Counted(count.family.clone())));
-    }
-
-    /// What was measured.
-    pub fn durations(&mut self, durations: &Durations) {
-        self.0.push((durations.metric, Values::Timed(durations.family.clone())));
-    }
-
     /// What is read now.
     pub fn read(&mut self, metric: &'static Metric, value: impl Into<Value>) {
         self.read_each(metric, [(Vec::<String>::new(), value)]);
@@ -244,8 +270,8 @@ mod tests {
         calls.one(&["a \"b\""]);
         times.took(Duration::from_millis(3), &[]);
         let mut page = Page::default();
-        page.count(&calls);
-        page.durations(&times);
+        calls.put_on(&mut page);
+        times.put_on(&mut page);
         page.read(&DEPTH, 7_u64);
         page.read(&COMMITS, 9_u64);
         page.read_each(&UNKNOWN, Vec::<(Vec<String>, u64)>::new());

@@ -83,6 +83,41 @@ impl Verdict {
     }
 }
 
+/// What is known of any program that does work.
+#[derive(Debug, Clone, Default)]
+pub struct Life {
+    /// Parts that have to move and did not for half of the time after which they are given up.
+    pub stalled: Vec<&'static str>,
+    /// The owner of what the program holds does not answer.
+    pub is_silent: bool,
+    /// The store takes nothing any more.
+    pub is_broken: bool,
+    /// The program was asked to stop.
+    pub is_stopping: bool,
+}
+
+impl Life {
+    /// What of it speaks against which word; `program` and `owner` are what people call the two.
+    pub fn verdict(&self, program: &str, owner: &str) -> Verdict {
+        let mut verdict = Verdict::default();
+        for part in &self.stalled {
+            let step = format!("if it does not go on by itself, start {program} again and keep its log");
+            verdict.against(Word::Live, "stalled", format!("{part} does not move: {step}"));
+        }
+        if self.is_silent && !self.is_stopping && self.stalled.is_empty() {
+            verdict.against(Word::Live, "silent", format!("{owner} does not answer: look again in a minute"));
+        }
+        if self.is_broken {
+            let message = format!("the disk did not take what was written: {program} is about to end");
+            verdict.against(Word::Live, "store_failed", message);
+        }
+        if self.is_stopping {
+            verdict.against(Word::Ready, "stopping", format!("{program} is stopping"));
+        }
+        verdict
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postern_health::{Verdict, Word};
+use postern_health::{Life, Verdict, Word};
 use postern_protocol::SystemName;
 use postern_protocol::message::v1::MembershipState;
 
@@ -12,16 +12,9 @@ const WITHOUT_SESSION: Duration = Duration::from_secs(5 * 60);
 
 /// What is known of an agent.
 #[derive(Debug, Clone)]
-#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub struct Facts {
-    /// Parts that have to move and did not for half of the time after which the disk is given up.
-    pub stalled: Vec<&'static str>,
-    /// The dispatcher does not answer.
-    pub is_silent: bool,
-    /// The store takes nothing any more.
-    pub is_broken: bool,
-    /// The agent was asked to stop.
-    pub is_stopping: bool,
+    /// What is known of any program.
+    pub life: Life,
     /// For how long there has been no session.
     pub without_session: Option<Duration>,
     /// Why not.
@@ -38,31 +31,13 @@ pub struct Facts {
 
 /// What speaks against each word.
 pub fn judge(facts: &Facts) -> Verdict {
-    let mut verdict = Verdict::default();
-    not_live(facts, &mut verdict);
-    not_ready(facts, &mut verdict);
+    let mut verdict = facts.life.verdict("the agent", "the dispatcher");
+    without_session(facts, &mut verdict);
     not_useful(facts, &mut verdict);
     verdict
 }
 
-fn not_live(facts: &Facts, verdict: &mut Verdict) {
-    for part in &facts.stalled {
-        let step = "if it does not go on by itself, start the agent again and keep its log";
-        verdict.against(Word::Live, "stalled", format!("{part} does not move: {step}"));
-    }
-    if facts.is_silent && !facts.is_stopping && facts.stalled.is_empty() {
-        verdict.against(Word::Live, "silent", "the dispatcher does not answer: look again in a minute");
-    }
-    if facts.is_broken {
-        let message = "the disk did not take what was written: the agent is about to end";
-        verdict.against(Word::Live, "store_failed", message);
-    }
-}
-
-fn not_ready(facts: &Facts, verdict: &mut Verdict) {
-    if facts.is_stopping {
-        verdict.against(Word::Ready, "stopping", "the agent is stopping");
-    }
+fn without_session(facts: &Facts, verdict: &mut Verdict) {
     if let Some(missed) = facts.without_session {
         let word = if missed < WITHOUT_SESSION { Word::Useful } else { Word::Ready };
         let why = facts.link_error.as_deref().unwrap_or("it is being tried");
@@ -108,10 +83,7 @@ mod tests {
 
     fn fine() -> Facts {
         Facts {
-            stalled: Vec::new(),
-            is_silent: false,
-            is_broken: false,
-            is_stopping: false,
+            life: Life::default(),
             without_session: None,
             link_error: None,
             member: Some(MembershipState::Enabled),
@@ -140,9 +112,9 @@ mod tests {
     #[test]
     fn an_agent_with_a_part_that_does_not_move_is_nothing_of_it() {
         for facts in [
-            Facts { stalled: vec!["the disk"], ..fine() },
-            Facts { is_silent: true, member: None, systems: None, ..fine() },
-            Facts { is_broken: true, ..fine() },
+            Facts { life: Life { stalled: vec!["the disk"], ..Life::default() }, ..fine() },
+            Facts { life: Life { is_silent: true, ..Life::default() }, member: None, systems: None, ..fine() },
+            Facts { life: Life { is_broken: true, ..Life::default() }, ..fine() },
         ] {
             assert_eq!(judged(&facts).0, [false; 3], "{facts:?}");
         }
@@ -150,7 +122,8 @@ mod tests {
 
     #[test]
     fn an_agent_that_stops_is_live_and_not_ready_even_when_its_dispatcher_has_ended() {
-        let facts = Facts { is_stopping: true, is_silent: true, member: None, ..fine() };
+        let life = Life { is_stopping: true, is_silent: true, ..Life::default() };
+        let facts = Facts { life, member: None, ..fine() };
         assert_eq!(judged(&facts).0, [true, false, false]);
     }
 

@@ -16,6 +16,10 @@ const WAITING: usize = 2_048;
 const MAX_BATCH: usize = 256;
 /// How long spans are gathered before they are sent.
 const GATHER: Duration = Duration::from_secs(1);
+/// How long whoever sends may take to connect.
+pub const CONNECT: Duration = Duration::from_secs(3);
+/// How long it may wait for an answer: less than is waited for it, so that it can say what it waited for.
+pub const ANSWER: Duration = Duration::from_secs(8);
 /// How long a request may take. Meanwhile the queue fills.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long what waits at the end may take: a program is not kept from stopping.

@@ -1,15 +1,10 @@
 //! The way to a collector of traces.
 
-use std::time::Duration;
-
 use postern_traces::Collector;
+use postern_traces::exporter::{ANSWER, CONNECT};
 use reqwest::header::CONTENT_TYPE;
 
 use crate::exit::{Chain, Exit, Failure};
-
-/// How long connecting may take, and an answer: less than an exporter waits.
-const CONNECT: Duration = Duration::from_secs(3);
-const ANSWER: Duration = Duration::from_secs(8);
 
 /// A client of one collector. Clones share its connections.
 #[derive(Clone)]
@@ -21,15 +16,7 @@ pub struct Way {
 impl Way {
     /// To this collector, over TLS with the roots of the system if it is not on this host.
     pub fn to(collector: Collector) -> Result<Self, Failure> {
-        // Another part of the process may have set it already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .timeout(ANSWER)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+        let http = super::http(CONNECT, ANSWER).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
         Ok(Self { http, collector })
     }
 

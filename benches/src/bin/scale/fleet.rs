@@ -13,8 +13,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::identity::Identity;
-use crate::member::{self, CONNECT_TIMEOUT};
+use crate::member;
 
+/// The longest that one address may take from TCP to the end of the upgrade: an agent's default.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Who enrolls at once.
 const APPLICANTS: usize = 16;
 /// The longest until all are there: ten times what backing off to its widest window takes.

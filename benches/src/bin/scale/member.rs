@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use postern_agent::clock;
@@ -237,6 +236,3 @@ impl Session<'_> {
         .await
     }
 }
-
-/// The longest that one address may take from TCP to the end of the upgrade: an agent's default.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
