@@ -73,7 +73,7 @@ struct Counts {
 impl Counts {
     fn of(state: &State) -> Self {
         let (mut members, mut connected, mut at_work) = (BTreeMap::new(), 0, 0);
-        for member in state.members(None) {
+        for member in state.members(None, None) {
             *members.entry(member.state).or_default() += 1;
             connected += usize::from(member.connected);
             at_work += usize::from(member.connected && member.state == MembershipState::Enabled);

@@ -27,7 +27,9 @@ pub(super) async fn list(
 ) -> Result<Json<Page<MemberView>>, Problem> {
     let list = which.cluster.as_ref().map_or_else(|| "members".to_owned(), |it| format!("members of {it}"));
     let part: Part<MemberId> = Part::of(list, wanted)?;
-    let look = move |state: &crate::state::State, _| part.cut(state.members(which.cluster.as_ref()), |it| it.id);
+    // What is shown of a member takes a look into its certificate: of those that were shown it is not made again.
+    let look =
+        move |state: &crate::state::State, _| part.cut(state.members(which.cluster.as_ref(), part.after), |it| it.id);
     Ok(Json(api.desk.look(look).await?))
 }
 

@@ -57,7 +57,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
     let view = api
         .desk
         .look(|state, _| {
-            let members: Vec<_> = state.members(None).collect();
+            let members: Vec<_> = state.members(None, None).collect();
             let (commits, barriers) = state.commits_and_barriers();
             StatusView {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
