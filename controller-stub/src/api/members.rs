@@ -47,7 +47,7 @@ pub(super) async fn remove(
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct How {
-    /// Disables at once: what the member holds goes to others as soon as that is safe.
+    /// Of `disable` alone: at once, and what the member holds goes to others as soon as that is safe.
     hard: Option<bool>,
 }
 
