@@ -58,12 +58,12 @@ mod tasks;
 mod tokens;
 mod under_way;
 
+pub(crate) use asked::read_body;
 pub use audit::AuditView;
 pub(crate) use auth::Address;
 pub use auth::CallRates;
 pub use clusters::{ClusterView, KeyView, KeysView, TokenView};
 pub use events::{RemovedView, ResetView, TaskProgressView};
-pub(crate) use fields::Fields;
 pub use openapi::{openapi, reference};
 pub use outbox::HandedInView;
 pub use page::{MAX_LIMIT, Page};

@@ -18,9 +18,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::api::{Address, Api, Fields, Problem};
+use crate::api::{Address, Api, Problem, read_body};
 
 /// Nothing but what the controller serves itself, and nothing that stands in the page: no script, no style.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -58,7 +59,7 @@ fn asset(name: &str) -> Response {
 }
 
 /// What is shown to sign in.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct SignIn {
     token: String,
 }
@@ -71,9 +72,7 @@ async fn sign_in(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let origin = origin(&headers)?;
-    let mut fields = Fields::parse(&body)?;
-    let SignIn { token } = fields.take()?;
-    fields.finish()?;
+    let SignIn { token } = read_body(&body)?;
     let key = api.gate().open_session(&token, origin, from)?;
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie::set(&key, origin))]).into_response())
 }

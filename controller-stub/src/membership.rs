@@ -124,34 +124,9 @@ fn set(record: &mut MemberRecord, state: MembershipState, hard: Hard) {
 #[cfg(test)]
 mod tests {
     use postern_protocol::Epoch;
-    use postern_protocol::time::UnixMillis;
 
     use super::*;
-    use crate::ca::RootNo;
-
-    fn member(state: MembershipState) -> MemberRecord {
-        MemberRecord {
-            id: MemberId::from_bytes([1; 16]),
-            cluster: "acme".parse().unwrap(),
-            host: "host".to_owned(),
-            agent_version: "0".to_owned(),
-            state,
-            epoch: Epoch(3),
-            hard: false,
-            disable_when_drained: false,
-            alarm: None,
-            sealing_keys: Vec::new(),
-            certificate: String::new(),
-            serial: String::new(),
-            certificate_expires: UnixMillis(0),
-            root: RootNo::FIRST,
-            trusts: Vec::new(),
-            acked_bundle: 0,
-            next: None,
-            enrolled: UnixMillis(0),
-            seen: None,
-        }
-    }
+    use crate::state::lab::member;
 
     #[test]
     fn every_action_in_every_state() {

@@ -13,8 +13,8 @@ use crate::seal::SealingPublicKey;
 use crate::time::UnixMillis;
 use crate::{ClusterName, Epoch, MemberId, Outcome, StreamId, SystemName, TaskId, TaskKind};
 
-macro_rules! texts {
-    ($($name:ident, $pattern:literal;)*) => {
+macro_rules! inline {
+    ($($name:ident: $schema:tt;)*) => {
         $(impl JsonSchema for $name {
             fn inline_schema() -> bool {
                 true
@@ -25,25 +25,7 @@ macro_rules! texts {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern })
-            }
-        })*
-    };
-}
-
-macro_rules! numbers {
-    ($($name:ident;)*) => {
-        $(impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "integer", "minimum": 0 })
+                json_schema!($schema)
             }
         })*
     };
@@ -64,21 +46,18 @@ macro_rules! words {
     };
 }
 
-texts! {
-    TaskId, "^tsk_[0-9a-f]{32}$";
-    MemberId, "^mbr_[0-9a-f]{32}$";
-    StreamId, "^str_[0-9a-f]{32}$";
-    Incarnation, "^inc_[0-9a-f]{32}$";
-    ApiTokenId, "^apt_[0-9a-f]{32}$";
-    ClusterName, "^[a-z0-9][a-z0-9._-]{0,62}$";
-    SystemName, "^[a-z0-9][a-z0-9._-]{0,62}$";
-    ApiTokenName, "^[a-z0-9][a-z0-9._-]{0,62}$";
-    SealingPublicKey, "^[0-9a-f]{64}$";
-}
-
-numbers! {
-    Epoch;
-    UnixMillis;
+inline! {
+    TaskId: { "type": "string", "pattern": "^tsk_[0-9a-f]{32}$" };
+    MemberId: { "type": "string", "pattern": "^mbr_[0-9a-f]{32}$" };
+    StreamId: { "type": "string", "pattern": "^str_[0-9a-f]{32}$" };
+    Incarnation: { "type": "string", "pattern": "^inc_[0-9a-f]{32}$" };
+    ApiTokenId: { "type": "string", "pattern": "^apt_[0-9a-f]{32}$" };
+    ClusterName: { "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,62}$" };
+    SystemName: { "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,62}$" };
+    ApiTokenName: { "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,62}$" };
+    SealingPublicKey: { "type": "string", "pattern": "^[0-9a-f]{64}$" };
+    Epoch: { "type": "integer", "minimum": 0 };
+    UnixMillis: { "type": "integer", "minimum": 0 };
 }
 
 words! {

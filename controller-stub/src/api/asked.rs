@@ -68,8 +68,13 @@ impl<T: Form, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// Reads a body that comes otherwise than as [`Body`].
+pub(crate) fn read_body<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Problem> {
+    read(Fields::parse(bytes)?)
+}
+
 /// Reads all there is: whatever is left over is refused.
-pub(super) fn read<T: Form>(mut fields: Fields) -> Result<T, Problem> {
+fn read<T: Form>(mut fields: Fields) -> Result<T, Problem> {
     let said = T::take(&mut fields);
     // Whatever else is wrong, a secret that nobody asked for is told first.
     fields.refuse_secrets()?;

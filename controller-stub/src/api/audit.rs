@@ -22,7 +22,7 @@ pub struct AuditView {
     pub number: u64,
     /// When it happened, in RFC 3339.
     pub time: String,
-    /// What happened: `by`, `act`, `on`, `result`, and perhaps `why`.
+    /// What happened: `by`, `act`, `on`, `result`, and perhaps `why` and `left_out`.
     pub event: Value,
 }
 

@@ -184,7 +184,7 @@ impl IntoResponse for Events {
 impl Answer for Events {
     fn describe(operation: &mut Operation<'_>) {
         let description = "Events for as long as the caller listens: `task`, `progress`, `member`, `cluster`, `system` with \
-                           the view of the thing as `data`, and `reset`.";
+                           the view of the thing as `data`, or what was removed, and `reset`.";
         operation.answer("200", description, "text/event-stream", &json!({ "type": "string" }));
     }
 }

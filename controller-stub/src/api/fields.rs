@@ -17,7 +17,7 @@ use url::form_urlencoded;
 use super::Problem;
 
 /// The fields of a request that were not read yet.
-pub(crate) struct Fields(BTreeMap<String, Given>);
+pub(super) struct Fields(BTreeMap<String, Given>);
 
 /// What stands in a field.
 enum Given {
@@ -27,7 +27,7 @@ enum Given {
 
 impl Fields {
     /// Reads a body, which has to be a JSON object. An empty body has no fields.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Problem> {
         if body.is_empty() {
             return Ok(Self(BTreeMap::new()));
         }
@@ -66,16 +66,15 @@ impl Fields {
     }
 
     /// Takes the fields that a struct has, and leaves the others.
-    pub(crate) fn take<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+    pub(super) fn take<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         T::deserialize(Reader(self)).map_err(|wrong| match wrong.field {
             Some(field) => Problem::field(field, wrong.detail),
             None => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, wrong.detail),
         })
     }
 
-    /// Refuses what was not read, and says it plainly when a secret is among it.
-    pub(crate) fn finish(self) -> Result<(), Problem> {
-        self.refuse_secrets()?;
+    /// Refuses what was not read.
+    pub(super) fn finish(self) -> Result<(), Problem> {
         match self.0.keys().next() {
             None => Ok(()),
             Some(unknown) => Err(Problem::field(unknown.clone(), format!("there is no field `{unknown}` here"))),

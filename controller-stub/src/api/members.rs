@@ -27,7 +27,9 @@ pub(super) async fn list(
 ) -> Result<Json<Page<MemberView>>, Problem> {
     let list = which.cluster.as_ref().map_or_else(|| "members".to_owned(), |it| format!("members of {it}"));
     let part: Part<MemberId> = Part::of(list, wanted)?;
-    let look = move |state: &crate::state::State, _| part.cut(state.members(which.cluster.as_ref()), |it| it.id);
+    // What is shown of a member takes a look into its certificate: of those that were shown it is not made again.
+    let look =
+        move |state: &crate::state::State, _| part.cut(state.members(which.cluster.as_ref(), part.after), |it| it.id);
     Ok(Json(api.desk.look(look).await?))
 }
 
@@ -45,7 +47,7 @@ pub(super) async fn remove(
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct How {
-    /// Disables at once: what the member holds goes to others as soon as that is safe.
+    /// Of `disable` alone: at once, and what the member holds goes to others as soon as that is safe.
     hard: Option<bool>,
 }
 

@@ -92,7 +92,7 @@ fn check(view: TaskView) -> Result<TaskView, Problem> {
 /// Reads on behind the byte that the part goes on behind, until it is full or enough was looked through.
 fn read(reader: &Arc<SpoolReader>, part: &Part<u64>, only: Option<Only>) -> Result<Page<RecordView>, Problem> {
     let begin = part.after.unwrap_or(0);
-    let mut lines = Lines { reader, offset: begin, held: Vec::new() };
+    let mut lines = Lines { reader, offset: begin, piece: Vec::new(), given: 0 };
     let mut items = Vec::new();
     let mut behind = begin;
     while items.len() < part.limit && behind.saturating_sub(begin) < MAX_SCANNED {
@@ -114,8 +114,9 @@ struct Lines<'a> {
     reader: &'a SpoolReader,
     /// Where the next piece begins.
     offset: u64,
-    /// What was read and not given out.
-    held: Vec<u8>,
+    piece: Vec<u8>,
+    /// How much of the piece was given out.
+    given: usize,
 }
 
 impl Lines<'_> {
@@ -123,26 +124,31 @@ impl Lines<'_> {
     fn next(&mut self) -> Result<Option<Vec<u8>>, SpoolError> {
         let mut line = Vec::new();
         loop {
-            if self.held.is_empty() {
-                self.held = self.reader.read_at(self.offset)?;
-                self.offset = self.offset.saturating_add(to_u64(self.held.len()));
-                if self.held.is_empty() {
+            if self.left().is_empty() {
+                (self.piece, self.given) = (self.reader.read_at(self.offset)?, 0);
+                self.offset = self.offset.saturating_add(to_u64(self.piece.len()));
+                if self.piece.is_empty() {
                     return Ok(Some(line).filter(|it| !it.is_empty()));
                 }
             }
-            let feed = self.held.iter().position(|byte| *byte == b'\n');
-            let taken = feed.map_or(self.held.len(), |it| it + 1);
-            let piece: Vec<u8> = self.held.drain(..taken).collect();
-            line.extend(piece.iter().filter(|it| **it != b'\n').take(MAX_LINE - line.len()));
+            let left = self.left();
+            let feed = left.iter().position(|byte| *byte == b'\n');
+            let taken = feed.unwrap_or(left.len());
+            line.extend(left.iter().take(taken.min(MAX_LINE - line.len())));
+            self.given += taken + usize::from(feed.is_some());
             if feed.is_some() {
                 return Ok(Some(line));
             }
         }
     }
 
+    fn left(&self) -> &[u8] {
+        self.piece.get(self.given..).unwrap_or_default()
+    }
+
     /// How much was given out.
     fn behind(&self) -> u64 {
-        self.offset.saturating_sub(to_u64(self.held.len()))
+        self.offset.saturating_sub(to_u64(self.left().len()))
     }
 }
 

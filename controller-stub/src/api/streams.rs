@@ -45,6 +45,7 @@ pub struct StreamView {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Announced {
     /// The SHA-256 of the payload, 64 hexadecimal digits.
+    #[schemars(required)]
     sha256: Option<String>,
 }
 

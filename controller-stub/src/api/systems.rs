@@ -249,7 +249,7 @@ pub(super) async fn associate(
 pub(super) struct Logged {
     /// `configured`, or the least severe level.
     level: String,
-    /// For how many seconds.
+    /// For how many seconds, a day at most; 1800 if it is not said.
     for_secs: Option<u64>,
 }
 

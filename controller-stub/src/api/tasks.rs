@@ -17,10 +17,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::asked::{Body, Both, Nothing, Path, Query, read};
+use super::asked::{Body, Both, Nothing, Path, Query, read_body};
 use super::auth::Caller;
 use super::described::{Operation, Taken};
-use super::fields::{Fields, in_clear, is_secret};
+use super::fields::{in_clear, is_secret};
 use super::page::{Page, Part, Wanted};
 use super::streams::check_space;
 use super::{Api, Problem};
@@ -120,7 +120,7 @@ impl Taken for TraceParent {
 
 /// The task of a body, and for how many seconds its outcome is waited for.
 pub fn read_submission(body: &[u8]) -> Result<(Submission, u64), Problem> {
-    read::<NewTask>(Fields::parse(body)?)?.check()
+    read_body::<NewTask>(body)?.check()
 }
 
 impl NewTask {

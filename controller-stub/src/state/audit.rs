@@ -266,8 +266,7 @@ mod tests {
         }
     }
 
-    /// Tell of refusals all the same, and whoever asks fills the memory; take the reserve away, and nobody can throw out a
-    /// thief.
+    /// Tell of refusals all the same, and whoever asks fills the memory.
     #[test]
     fn when_too_much_waits_refusals_are_counted_and_what_takes_away_has_room_left() {
         let folder = tempfile::tempdir().unwrap();

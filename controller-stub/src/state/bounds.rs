@@ -1,9 +1,9 @@
 //! What there may be most of: whatever is one too many is refused, and the refusal says how many there may be and what to do.
 
 use postern_protocol::enrollment::EnrollmentToken;
-use postern_protocol::message::v1::{Mode, StreamRef};
+use postern_protocol::message::v1::{MembershipState, Mode, StreamRef};
 use postern_protocol::time::UnixMillis;
-use postern_protocol::{Epoch, StreamId, TaskId, TaskKind, TaskRequest};
+use postern_protocol::{StreamId, TaskId, TaskKind, TaskRequest};
 use serde_json::json;
 
 use super::origin::Origin;
@@ -127,27 +127,7 @@ fn a_controller_has_at_most_ten_thousand_members() {
         state.create_token("acme".parse().unwrap(), at).unwrap().text.expose().parse().unwrap();
     for number in 0..10_000_u128 {
         let id = MemberId::from_bytes(number.to_be_bytes());
-        let record = MemberRecord {
-            id,
-            cluster: "acme".parse().unwrap(),
-            host: String::new(),
-            agent_version: String::new(),
-            state: postern_protocol::message::v1::MembershipState::Enabled,
-            epoch: Epoch(1),
-            hard: false,
-            disable_when_drained: false,
-            alarm: None,
-            sealing_keys: Vec::new(),
-            certificate: String::new(),
-            serial: String::new(),
-            certificate_expires: at.wall,
-            root: crate::ca::RootNo::FIRST,
-            trusts: Vec::new(),
-            acked_bundle: 0,
-            next: None,
-            enrolled: at.wall,
-            seen: None,
-        };
+        let record = MemberRecord { id, ..lab::member(MembershipState::Enabled) };
         state.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None, trouble: None });
     }
     let no = lab::refused(&mut state, &token);

@@ -11,7 +11,6 @@ use super::{Refusal, RefusalKind, State};
 use crate::clock::Moment;
 use crate::enrollment::{self, NewToken};
 
-/// The most clusters and, for each, a bound on forgotten tokens.
 /// The most clusters: one for each company, many times over.
 const MAX_CLUSTERS: usize = 1_000;
 /// The most enrollment tokens: each lasts for a quarter of an hour, and somebody brings it to a host.

@@ -8,12 +8,16 @@ use postern_protocol::bounded::{Bytes, Text};
 use postern_protocol::enrollment::v1::{Enroll, EnrollRefused};
 use postern_protocol::enrollment::{EnrollmentToken, Request};
 use postern_protocol::id::Incarnation;
+use postern_protocol::message::v1::MembershipState;
 use postern_protocol::seal::SealingPublicKey;
+use postern_protocol::time::UnixMillis;
+use postern_protocol::{Epoch, MemberId};
 use postern_store::{Options, Spool, Store, StoreKey};
 
 use super::ledger::Ledger;
+use super::record::MemberRecord;
 use super::{Retention, Settings, State};
-use crate::ca::Authority;
+use crate::ca::{Authority, RootNo};
 use crate::clock::{self, Moment};
 
 pub(crate) const SETTINGS: Settings = Settings {
@@ -37,6 +41,31 @@ pub(crate) fn ledger(folder: &Path) -> (Ledger, Spool) {
 pub(crate) fn state(folder: &Path, ledger: &Ledger, settings: Settings, at: Moment) -> State {
     let authority = Arc::new(Authority::open(folder, at.wall).unwrap());
     State::open(ledger.clone(), authority, settings, at).unwrap()
+}
+
+/// A member in this state.
+pub(crate) fn member(state: MembershipState) -> MemberRecord {
+    MemberRecord {
+        id: MemberId::from_bytes([1; 16]),
+        cluster: "acme".parse().unwrap(),
+        host: "host".to_owned(),
+        agent_version: "0".to_owned(),
+        state,
+        epoch: Epoch(3),
+        hard: false,
+        disable_when_drained: false,
+        alarm: None,
+        sealing_keys: Vec::new(),
+        certificate: String::new(),
+        serial: String::new(),
+        certificate_expires: UnixMillis(0),
+        root: RootNo::FIRST,
+        trusts: Vec::new(),
+        acked_bundle: 0,
+        next: None,
+        enrolled: UnixMillis(0),
+        seen: None,
+    }
 }
 
 /// Why an applicant with this token is refused.

@@ -1,6 +1,7 @@
 //! What operators do with members, and what they see of them.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use postern_protocol::message::v1::{MembershipState, SessionRefusal};
 use postern_protocol::{ClusterName, MemberId};
@@ -128,10 +129,11 @@ impl State {
         self.members.get(&id).map(|it| self.view(it)).ok_or_else(|| unknown(id))
     }
 
-    /// Every member, of one cluster or of all.
-    pub fn members(&self, cluster: Option<&ClusterName>) -> impl Iterator<Item = MemberView> {
+    /// Every member, of one cluster or of all, or those behind one.
+    pub fn members(&self, cluster: Option<&ClusterName>, behind: Option<MemberId>) -> impl Iterator<Item = MemberView> {
         self.members
-            .values()
+            .range((behind.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+            .map(|(_, it)| it)
             .filter(move |it| cluster.is_none_or(|cluster| it.record.cluster == *cluster))
             .map(|it| self.view(it))
     }

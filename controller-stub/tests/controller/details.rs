@@ -46,7 +46,7 @@ async fn records(caller: &Caller, task: TaskId, query: &str, token: &str) -> (Ve
     }
 }
 
-/// Go on in the middle of a line, or forget that one may stand in two chunks, and entries are lost.
+/// Go on behind the piece that was read, in place of the line that was shown, and entries are lost.
 #[tokio::test]
 async fn the_failed_entries_of_a_batch_are_found_page_by_page() {
     let lab = Lab::start().await;

@@ -177,8 +177,7 @@ fn upgrade(headers: &str) -> String {
     )
 }
 
-/// Each would do, but for what is too much of it: raise a bound, and it is answered with 101. The log tells an end from the
-/// time-out.
+/// Each would do, but for what is too much of it. The log tells an end from the time-out.
 #[tokio::test]
 async fn an_upgrade_whose_head_is_too_large_or_has_too_many_headers_is_refused() {
     let lab = Lab::start().await;

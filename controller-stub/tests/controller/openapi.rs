@@ -143,7 +143,7 @@ fn is(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// Change a view by hand, or leave a field out of it, and this fails.
+/// Leave a field out of what is described, and it is found here.
 #[tokio::test]
 async fn real_answers_are_as_they_are_described() {
     let lab = Lab::start().await;
@@ -220,7 +220,6 @@ fn route_of(method: &str, path: &str) -> &'static str {
     permissions().into_iter().find(|it| it.method == method && fits(it.path)).unwrap().path
 }
 
-/// Leave the rejections to the library, and they are plain texts that name nothing.
 #[tokio::test]
 async fn whatever_is_wrong_with_a_request_is_a_problem_that_names_it_for_every_route() {
     let lab = Lab::start().await;

@@ -97,7 +97,6 @@ async fn a_dataset_reaches_the_member_sealed_and_goes_on_where_it_was_durable() 
     assert_eq!(plain, dataset);
 }
 
-/// Leave the task of its own out, and a revoked token's upload stays until the next start.
 #[tokio::test]
 async fn of_an_upload_that_is_given_up_in_the_middle_nothing_is_left() {
     let lab = Lab::start().await;

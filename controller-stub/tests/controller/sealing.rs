@@ -98,7 +98,7 @@ async fn a_key_is_given_to_submitters_once_it_is_acknowledged_and_for_ever_after
 }
 
 /// What it says again, and what others say, is no change. Leave `check_keys` out, and each change is a look at every task
-/// that is sealed to the member; leave it out of `admit_session` alone, and one that connects again each time goes on.
+/// that is sealed to the member.
 #[tokio::test]
 async fn a_member_that_changes_its_sealing_keys_all_the_time_is_told_to_wait_and_its_session_goes_on() {
     let lab = Lab::start().await;
