@@ -213,18 +213,23 @@ pub async fn supervise(notify: Arc<Notify>, vitals: Vitals, stop: CancellationTo
     let stalled = vitals.0.stalled.clone();
     let look = || async {
         let (facts, counts) = vitals.look().await;
-        let verdict = judge(&facts);
-        let sentence = match (verdict.reasons(Word::Ready).next(), counts) {
-            (Some(reason), _) => reason.message.clone(),
-            (None, Some(counts)) => {
-                let unfinished: usize = counts.unfinished.values().sum();
-                format!("{} members have a session; {unfinished} tasks are unfinished", counts.connected)
-            }
-            (None, None) => String::new(),
-        };
-        Told { is_ready: verdict.holds(Word::Ready), sentence }
+        told(&facts, counts.as_ref())
     };
     postern_health::supervise(notify, stalled, look, stop).await;
+}
+
+/// A controller without room has started: to start it again would make none.
+fn told(facts: &Facts, counts: Option<&Counts>) -> Told {
+    let verdict = judge(facts);
+    let sentence = match (verdict.reasons(Word::Ready).next(), counts) {
+        (Some(reason), _) => reason.message.clone(),
+        (None, Some(counts)) => {
+            let unfinished: usize = counts.unfinished.values().sum();
+            format!("{} members have a session; {unfinished} tasks are unfinished", counts.connected)
+        }
+        (None, None) => String::new(),
+    };
+    Told { is_ready: verdict.holds(Word::Live), sentence }
 }
 
 #[cfg(test)]
@@ -251,5 +256,18 @@ mod tests {
         ] {
             assert_eq!(Word::ALL.map(|word| judge(&facts).holds(word)), holds, "{facts:?}");
         }
+    }
+
+    /// Have systemd wait for room, and it ends and starts the controller every 90 seconds.
+    #[test]
+    fn systemd_takes_a_controller_without_room_for_started_and_is_told_what_is_missing() {
+        for (facts, sentence) in [
+            (Facts { has_room: false, ..fine() }, "the disk of the data directory is too full"),
+            (Facts { audit_has_room: false, ..fine() }, "too many events wait for the audit log"),
+        ] {
+            let told = told(&facts, None);
+            assert!(told.is_ready && told.sentence.starts_with(sentence), "{told:?}");
+        }
+        assert!(!told(&Facts { is_silent: true, ..fine() }, None).is_ready);
     }
 }

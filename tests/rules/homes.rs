@@ -211,6 +211,7 @@ fn the_simulator_shares_no_code_with_what_it_tests() {
         "postern_agent_core",
         "postern_health",
         "postern_store",
+        "postern_traces",
         "postern_controller_stub",
     ];
     let places: Vec<String> = simulator.flat_map(|it| it.places(&ours)).collect();
@@ -230,5 +231,8 @@ fn agent_and_controller_do_not_know_each_other() {
             places.extend(source.places(&["postern_agent", "postern_agent_core"]));
         }
     }
-    nothing_breaks("Agent and controller meet in the protocol, in the store and in health, nowhere else.", &places);
+    nothing_breaks(
+        "Agent and controller meet in the protocol, in the store, in health and in traces, nowhere else.",
+        &places,
+    );
 }

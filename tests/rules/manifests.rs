@@ -117,8 +117,8 @@ fn packages_of_ours_use_those_they_may() {
     }
     nothing_breaks(
         "protocol, store, health, fail-point and simulator use none of ours; core and traces use protocol; agent uses \
-         core, protocol, store, health, traces and fail-point; controller-stub uses the same without core. A new edge needs a decision in \
-         docs/adr.",
+         core, protocol, store, health, traces and fail-point; controller-stub uses the same without core. A new edge \
+         needs a decision in docs/adr.",
         &places,
     );
 }

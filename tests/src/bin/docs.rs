@@ -1,26 +1,22 @@
-//! `cargo docs`: writes what the programs say of themselves, and takes away what they do not say any more.
+//! `cargo docs`: writes what the programs say of themselves, into `docs/reference`; with a folder, what packages have of it
+//! into that.
 
+use std::env;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 
-use postern_tests::reference::{FOLDERS, files};
+use postern_tests::reference;
 
 fn main() -> io::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let files = files();
-    for (path, text) in &files {
-        let path = root.join(path);
+    let (folder, files) = match env::args_os().nth(1) {
+        Some(folder) => (folder.into(), reference::packaged()),
+        None => (PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."), reference::pages()),
+    };
+    for (path, text) in files {
+        let path = folder.join(path);
         path.parent().map_or(Ok(()), fs::create_dir_all)?;
         fs::write(path, text)?;
-    }
-    for folder in FOLDERS {
-        for entry in fs::read_dir(root.join(folder))? {
-            let path = Path::new(folder).join(entry?.file_name());
-            if !files.iter().any(|(it, _)| *it == path) {
-                fs::remove_file(root.join(path))?;
-            }
-        }
     }
     Ok(())
 }
