@@ -6,6 +6,7 @@ import { button, el, empty, fill, heading, link, notice } from "./dom.js";
 import { close, hold, listenFor } from "./live.js";
 import * as members from "./members.js";
 import * as overview from "./overview.js";
+import { forget } from "./own_keys.js";
 import { askWhoIsHere, nobodyIsHere, whoIsHere } from "./role.js";
 import * as signIn from "./sign_in.js";
 import * as submit from "./submit.js";
@@ -78,6 +79,7 @@ function drawNav() {
 
 async function signOut() {
   await remove("/console/session").catch(() => {});
+  forget();
   askToSignIn();
 }
 
@@ -97,6 +99,11 @@ async function enter() {
 }
 
 addEventListener("hashchange", go);
+// The address says which page is shown: the content of it has none of its own.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
 addEventListener("signedout", () => {
   if (whoIsHere()) askToSignIn("The session has ended: its time was over, the token was revoked, or the controller started again.");
 });

@@ -72,7 +72,7 @@ export function fill(element, ...content) {
 
 /** Says something to whoever looks, and to whoever listens. */
 export function say(words) {
-  const said = document.getElementById("said");
-  said.replaceChildren(el("p", {}, words));
-  setTimeout(() => said.replaceChildren(), 8_000);
+  const said = el("p", {}, words);
+  document.getElementById("said").replaceChildren(said);
+  setTimeout(() => said.remove(), 8_000);
 }

@@ -4,11 +4,11 @@ import { el, notice } from "./dom.js";
 
 /**
  * A form. A field has a `name`, a `label`, perhaps a `hint` and a `type`: text (as it is if there is none), lines, select,
- * check, number, secret, file or json. `send` is given the values by name.
+ * check, number, secret, file or json; text may have a `usual` value. `send` is given the values by name.
  */
 export function form({ id, fields, values = {}, action, why = undefined, send }) {
   const inputs = fields.map((field) => ({ field, input: input(id, field, values[field.name], why) }));
-  const summary = el("div", { class: "summary" });
+  const summary = el("div", {});
   const submit = el("button", { type: "submit", class: "main", "aria-disabled": why ? "true" : undefined, title: why }, action);
   const element = el(
     "form",
@@ -37,6 +37,9 @@ async function sent(event, { inputs, summary, submit, why, send }) {
     submit.removeAttribute("aria-busy");
   }
 }
+
+/** A field to choose of pairs: a value, and what it is called. */
+export const choice = (name, label, pairs, more = {}) => ({ name, label, type: "select", options: pairs.map(([value, said]) => ({ value, label: said })), ...more });
 
 /** A value that is not what its field takes. */
 export class Mistake extends Error {
@@ -98,13 +101,13 @@ function input(id, field, given, why) {
     case "secret":
       return el("input", { type: "password", autocomplete: field.autocomplete ?? "off", ...attributes });
     default:
-      return el("input", { type: "text", inputmode: type === "number" ? "numeric" : undefined, autocomplete: "off", spellcheck: "false", value: given ?? "", ...attributes });
+      return el("input", { type: "text", inputmode: type === "number" ? "numeric" : undefined, autocomplete: "off", spellcheck: "false", value: given ?? field.usual ?? "", ...attributes });
   }
 }
 
 function select(field, given, attributes) {
   const options = field.options.map(({ value: name, label, why }) =>
-    el("option", { value: name, selected: name === (given ?? field.usual), disabled: Boolean(why) }, why ? `${label} (${why})` : label),
+    el("option", { value: name, selected: name === given, disabled: Boolean(why) }, why ? `${label} (${why})` : label),
   );
   return el("select", attributes, options);
 }

@@ -1,17 +1,17 @@
-// Every kind of task: what it is called, and the fields of its form. A field is a parameter of the same name, unless it is
-// sealed or kept from the parameters.
+// Every kind of task: what it is called, and the fields of its form. A field is a parameter of the same name, unless what it
+// holds is `sealed`, as the secret of that name.
+
+import { choice } from "./form.js";
 
 const ACCOUNT = { name: "account", label: "Account", required: true, hint: "The user name in Salesforce, such as joe@example.com." };
 const EMAIL = { name: "email", label: "New e-mail address", hint: "Empty: it stays as it is. Whoever reads the new address has to confirm it." };
-const PASSWORD = { name: "password", label: "New password", type: "secret", autocomplete: "new-password", sealed: true };
+const PASSWORD = { name: "password", label: "New password", type: "secret", autocomplete: "new-password", sealed: "password" };
 const REPEAT = {
   name: "repeat_if_unknown",
   label: "Do it once more if there was no answer",
   type: "check",
   hint: "Of Salesforce's own reset, when no effect is to be seen. In the worst case the user gets two mails.",
 };
-
-const choice = (name, label, options, more = {}) => ({ name, label, type: "select", options: options.map(([value, said]) => ({ value, label: said })), ...more });
 
 /** What comes of it is a file that is sealed to this page. */
 const SEALED_FILE = { isSealedFile: true };
@@ -79,7 +79,7 @@ export const KINDS = [
     label: "Import a dataset",
     what: "Creates and modifies users from a file. It is sealed in this browser: only the agents can read it.",
     fields: [
-      { name: "dataset", label: "Dataset", type: "file", required: true, accept: ".xml,.csv,.tsv,.jsonl,.ndjson", hint: "XML, CSV or JSON Lines, up to 64 MiB here; larger ones are submitted with postern-controller.", sealed: true, of: ["dataset_key", "streams"] },
+      { name: "dataset", label: "Dataset", type: "file", required: true, accept: ".xml,.csv,.tsv,.jsonl,.ndjson", hint: "XML, CSV or JSON Lines, up to 64 MiB here; larger ones are submitted with postern-controller.", sealed: "dataset_key", of: ["dataset_key", "streams"] },
       choice("format", "Written as", [
         ["", "what the file's name says"],
         ["xml", "XML"],

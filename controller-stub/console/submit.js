@@ -13,8 +13,6 @@ import { whyNot as whyNotSeal, newTaskId, sealDataset, sealField } from "./seal.
 /** The largest dataset that is sealed in a browser: it is in memory twice, and takes some seconds for each 10 MiB. */
 const MAX_DATASET = 64 * 1024 * 1024;
 const FORMATS = { xml: "xml", csv: "csv", tsv: "csv", jsonl: "jsonl", ndjson: "jsonl" };
-/** Datasets and keys are made of these fields, which are no parameters of the task. */
-const SECRETS = { dataset: "dataset_key" };
 
 export async function show(place, kindName = "validate_user", systemName = undefined) {
   const [systems, cannotSeal] = await Promise.all([all("/v1/systems"), whyNotSeal()]);
@@ -25,7 +23,6 @@ export async function show(place, kindName = "validate_user", systemName = undef
   }
   const why = first(whyNot("operator"), seals(kind) ? cannotSeal : undefined);
   const fields = [systemField(systems), ...kind.fields, ...COMMON];
-  const usual = Object.fromEntries(kind.fields.filter((it) => it.usual).map((it) => [it.name, it.usual]));
   fill(
     place,
     el("p", { class: "back" }, link("#/tasks", "Tasks")),
@@ -35,7 +32,7 @@ export async function show(place, kindName = "validate_user", systemName = undef
       heading("Submit a task"),
       chooser(kind),
       el("p", { class: "lead" }, kind.what),
-      form({ id: "task", fields, values: { system: systemName, ...usual }, action: kind.label, why, send: (values, tell) => submit(kind, values, tell) }),
+      form({ id: "task", fields, values: { system: systemName }, action: kind.label, why, send: (values, tell) => submit(kind, values, tell) }),
     ),
   );
 }
@@ -104,7 +101,7 @@ async function secrets(kind, task, values, tell) {
     const keys = await keysOf(values.system);
     const isDataset = field.type === "file";
     const secret = isDataset ? await dataset(field, values, streams, tell) : password(field, values);
-    sealed.push(await sealField(task, SECRETS[field.name] ?? field.name, secret, keys));
+    sealed.push(await sealField(task, field.sealed, secret, keys));
   }
   return { sealed, streams };
 }

@@ -3,7 +3,7 @@
 import { all, get, post, remove } from "./api.js";
 import { confirm } from "./dialog.js";
 import { button, el, facts, fill, heading, link, notice, say } from "./dom.js";
-import { form } from "./form.js";
+import { choice, form } from "./form.js";
 import { whyNot } from "./role.js";
 import { newTaskId } from "./seal.js";
 
@@ -17,13 +17,11 @@ const PROVISIONING = [
   ["administrative", "administrative"],
 ];
 
-const options = (pairs) => pairs.map(([value, label]) => ({ value, label }));
-
 export async function showNew(place) {
   const associations = await eligible();
   const fields = [
     { name: "name", label: "Name", required: true, hint: "The one of the agents' configuration. It never changes." },
-    { name: "type", label: "Type", type: "select", options: [{ value: "salesforce", label: "Salesforce" }] },
+    choice("type", "Type", [["salesforce", "Salesforce"]]),
     ...details(associations),
   ];
   const send = async (values) => {
@@ -64,8 +62,8 @@ const details = (associations) => [
   { name: "description", label: "Description" },
   { name: "locale", label: "Locale", hint: "The language of the two, such as en or fr-CA.", usual: "en" },
   { name: "association", label: "Associated with", type: "select", options: associations, hint: "Who works on it: a cluster with a registered and enabled member. This controller runs no connectors itself, so a system of “server” takes no tasks." },
-  { name: "password_reset_by", label: "Password reset by", type: "select", options: options(RESET_BY), hint: "Who may have passwords reset, besides administrators." },
-  { name: "provisioning_option", label: "Provisioning option", type: "select", options: options(PROVISIONING), hint: "Administrative: workflows cannot use it." },
+  choice("password_reset_by", "Password reset by", RESET_BY, { hint: "Who may have passwords reset, besides administrators." }),
+  choice("provisioning_option", "Provisioning option", PROVISIONING, { hint: "Administrative: workflows cannot use it." }),
   { name: "hpam", label: "HPAM", type: "check", hint: "Its accounts are managed as privileged ones." },
   { name: "transfer_of_accounts", label: "Transfer of accounts", type: "check", hint: "Its accounts can be transferred." },
   { name: "owners", label: "Owners", type: "lines", hint: "One a line.", of: ["add_owners", "remove_owners"] },

@@ -16,10 +16,10 @@ const RECORDS = 50;
 
 export async function show(place, id) {
   const parts = { top: el("div", {}), results: el("div", {}) };
-  let task = await get(`/v1/tasks/${id}`);
+  let task = await get(`/v1/tasks/${encodeURIComponent(id)}`);
   const load = async () => {
     const before = task;
-    task = await get(`/v1/tasks/${id}`);
+    task = await get(`/v1/tasks/${task.id}`);
     draw(parts, task);
     if (!before.outcome && task.outcome) await drawResults(parts.results, task);
   };
@@ -129,7 +129,7 @@ async function drawResults(place, task) {
   return undefined;
 }
 
-const cannotOpen = () => notice("warn", "What came of it is sealed to whoever submitted it, and the key is not on this page: it was submitted elsewhere, or this page was loaded anew since.");
+const cannotOpen = () => notice("warn", "What came of it is sealed to whoever submitted it, and the key is not on this page: it was submitted elsewhere or by somebody else, or whoever submitted it signed out or loaded this page anew since.");
 
 function sealedPassword(task, own) {
   if (!own) return cannotOpen();
@@ -142,7 +142,7 @@ function sealedPassword(task, own) {
       fill(shown, notice("bad", problem.message));
     }
   };
-  return el("section", {}, el("h2", {}, "Password"), el("p", {}, "It was sealed to this page, and can be opened here until the page is left or loaded anew."), button("Show the password", reveal, { id: "reveal" }), shown);
+  return el("section", {}, el("h2", {}, "Password"), el("p", {}, "It was sealed to this page, and can be opened here until you sign out, or the page is left or loaded anew."), button("Show the password", reveal, { id: "reveal" }), shown);
 }
 
 function sealedFile(task, own) {
@@ -158,7 +158,7 @@ function sealedFile(task, own) {
       fill(said, notice("bad", problem.message));
     }
   };
-  return el("section", {}, el("h2", {}, "File"), el("p", {}, `${size(task.streams[0].length)}, sealed to this page: it can be opened here until the page is left or loaded anew.`), button("Open and save", fetchIt, { kind: "main", id: "open-file", why: whyNot("operator") }), said);
+  return el("section", {}, el("h2", {}, "File"), el("p", {}, `${size(task.streams[0].length)}, sealed to this page: it can be opened here until you sign out, or the page is left or loaded anew.`), button("Open and save", fetchIt, { kind: "main", id: "open-file", why: whyNot("operator") }), said);
 }
 
 function fileName({ kind, system, params }) {

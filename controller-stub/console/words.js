@@ -63,9 +63,9 @@ const CHANGES = { no: "nothing was changed", yes: "something was changed", unkno
 
 export const changed = (word) => CHANGES[word] ?? word;
 
-const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
-/** A moment, in milliseconds since 1970, as the clock on the wall here shows it. */
+/** A moment, in milliseconds since 1970, as the clock on the wall here shows it, with its zone. */
 export function when(millis) {
   if (millis === undefined || millis === null) return undefined;
   const moment = new Date(millis);

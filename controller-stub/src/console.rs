@@ -23,10 +23,11 @@ use serde::Deserialize;
 
 use crate::api::{Address, Api, Problem, read_body};
 
-/// Nothing but what the controller serves itself, and nothing that stands in the page: no script, no style.
+/// Nothing but what the controller serves itself, and nothing that stands in the page: no script, no style. Forms are sent
+/// by scripts alone: a browser that sent one itself would put a secret into an address.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action \
-     'self'; frame-ancestors 'none'; base-uri 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action \
+     'none'; frame-ancestors 'none'; base-uri 'none'",
 );
 
 /// The largest body that signs somebody in: a token takes a twentieth of it.

@@ -83,6 +83,20 @@ impl Walk {
         self.browser.find("//button[@id='sign-out']").await;
     }
 
+    /// With the first administrator's token.
+    async fn sign_in_first(&self) {
+        let token = std::fs::read_to_string(self.lab.controller.data().join("api.token")).expect("the first token");
+        self.sign_in(token.trim()).await;
+    }
+
+    /// From a page that asks for nothing meanwhile, and without loading it anew.
+    async fn sign_out(&self) {
+        self.browser.script("location.hash = '#/submit'").await;
+        self.browser.find("//h1[normalize-space()='Submit a task']").await;
+        self.browser.press("Sign out").await;
+        self.browser.find("//input[@id='sign-in-token']").await;
+    }
+
     /// The published examples of RFC 8439, and what `protocol/golden` was sealed with, which other programs made.
     async fn what_is_sealed_here_is_sealed_by_the_book(&self) {
         self.go("").await;
@@ -96,10 +110,16 @@ impl Walk {
             .replace("{output}", &golden("sealed.output.hex"));
         let told = self.browser.script(&script).await;
         assert_eq!(told, json!([]), "what was not as the books say");
-        let kinds = self.browser.script("return import('/console/kinds.js').then(({ KINDS, seals }) => KINDS.map((it) => [it.kind, it.number, it.fields.some((field) => field.sealed)]))").await;
+        let kinds = self
+            .browser
+            .script(
+                "return import('/console/kinds.js').then(({ KINDS }) => KINDS.map((it) => \
+                 [it.kind, it.number, it.fields.flatMap((field) => field.sealed ?? [])]))",
+            )
+            .await;
         let mut kinds: Vec<Value> = kinds.as_array().expect("the kinds").clone();
         kinds.sort_by_key(|it| it[1].as_u64());
-        let known = TaskKind::ALL.iter().map(|it| json!([it.to_string(), it.code(), !it.sealed_fields().is_empty()]));
+        let known = TaskKind::ALL.iter().map(|it| json!([it.to_string(), it.code(), it.sealed_fields()]));
         assert_eq!(kinds, known.collect::<Vec<_>>(), "every kind has its form");
         self.is_quiet("what is sealed in the browser is sealed by the book", &["401"]).await;
     }
@@ -118,10 +138,14 @@ impl Walk {
     }
 
     async fn somebody_signs_in(&self) {
-        let token = std::fs::read_to_string(self.lab.controller.data().join("api.token")).expect("the first token");
-        self.sign_in(token.trim()).await;
+        self.sign_in_first().await;
         let seen = self.browser.script("return document.cookie").await;
         assert_eq!(seen, json!(""), "no script gets at the session");
+        self.browser.says("To do").await;
+        self.browser.script("document.querySelector('.skip').focus()").await;
+        self.browser.keys(ENTER).await;
+        assert_eq!(self.browser.focused().await, "main", "the content is skipped to");
+        assert!(self.browser.has("//h1[normalize-space()='Overview']").await, "and stays the same");
         self.is_quiet("somebody signs in", &[]).await;
     }
 
@@ -175,6 +199,7 @@ impl Walk {
         browser.keys(TAB).await;
         browser.keys(ENTER).await;
         browser.find("//form[@id='system']").await;
+        assert_eq!(browser.script("return document.getElementById('system-locale').value").await, json!("en"));
         for (field, text) in [
             ("name", "Not Good"),
             ("type", ""),
@@ -294,6 +319,13 @@ impl Walk {
         let made_up = browser.text("//*[@id='password']").await;
         assert!(self.lab.salesforce.password_is(joe, &made_up), "what the page opened");
         assert!(!self.lab.controller.log().contains("S3aled-in-the-browser"));
+        let place = browser.script("return location.hash").await;
+        self.sign_out().await;
+        self.sign_in(&self.token("otto", "operator").await).await;
+        browser.script(&format!("location.hash = {place}")).await;
+        browser.says("the key is not on this page").await;
+        self.sign_out().await;
+        self.sign_in_first().await;
         self.is_quiet("a password is sealed in the browser, and one made up is opened there", &[]).await;
     }
 
@@ -405,7 +437,8 @@ impl Walk {
         browser.press("Sign out").await;
         self.sign_in(&self.token("vera", "viewer").await).await;
         self.go("#/members").await;
-        browser.find("//button[starts-with(@id, 'token-') and @aria-disabled and contains(@title, 'needs the role administrator')]").await;
+        let off = "@aria-disabled and contains(@title, 'needs the role administrator')";
+        browser.find(&format!("//button[starts-with(@id, 'token-') and {off}]")).await;
         browser.says("the token “vera” has the role viewer").await;
         browser.picture("viewer-members").await;
         self.go(&format!("#/systems/{SYSTEM}")).await;

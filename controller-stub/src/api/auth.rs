@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, ORIGIN};
@@ -59,24 +60,32 @@ impl Gate {
         }
     }
 
-    /// The token that a request shows, or that its session was opened with. A good one gets in whatever else came from its
-    /// address: on the loopback, and behind a proxy, everybody has the same.
-    fn admit(&self, method: &Method, headers: &HeaderMap, address: IpAddr) -> Result<(Arc<Known>, Begun), Problem> {
+    /// The token that a request shows, or that its session was opened with, and how long that is good for. A good one gets
+    /// in whatever else came from its address: on the loopback, and behind a proxy, everybody has the same.
+    fn admit(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        address: IpAddr,
+    ) -> Result<(Arc<Known>, Good, Begun), Problem> {
         let at = clock::moment();
         let found = match headers.get(AUTHORIZATION) {
-            Some(given) => given.to_str().ok().and_then(|it| self.known(it.strip_prefix("Bearer ")?, at)),
+            Some(given) => {
+                let known = given.to_str().ok().and_then(|it| self.known(it.strip_prefix("Bearer ")?, at));
+                known.map(|it| (Good::of_token(&it), it))
+            }
             None => match self.session(headers, at) {
                 Some((session, known)) => {
                     check_origin(&session, method, headers)?;
-                    Some(known)
+                    Some((Good { over: session.over, left: session.ends.since(at.now) }, known))
                 }
                 None => None,
             },
         };
-        let known = found.ok_or_else(|| self.refuse(address, at))?;
+        let (good, known) = found.ok_or_else(|| self.refuse(address, at))?;
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).take(known.id, at.now)?;
         let begun = self.under_way.begin(known.id, known.role)?;
-        Ok((known, begun))
+        Ok((known, good, begun))
     }
 
     /// Opens a session for whoever has this token, from that page.
@@ -84,7 +93,7 @@ impl Gate {
         let at = clock::moment();
         let known = self.known(token, at).ok_or_else(|| self.refuse(address, at))?;
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).take(known.id, at.now)?;
-        Ok(self.sessions.open(known.id, origin, at.now))
+        Ok(self.sessions.open(known.id, known.over(), origin, at.now))
     }
 
     /// Who is signed in to the console.
@@ -139,11 +148,31 @@ fn unknown() -> Problem {
     )
 }
 
+/// How long what somebody showed is good for.
+#[derive(Clone)]
+struct Good {
+    over: CancellationToken,
+    left: Duration,
+}
+
+impl Good {
+    /// A token that runs out is over then, too.
+    fn of_token(known: &Known) -> Self {
+        Self { over: known.over().clone(), left: Duration::MAX }
+    }
+
+    async fn ended(self) {
+        // Either way it has ended.
+        let _ = tokio::time::timeout(self.left, self.over.cancelled()).await;
+    }
+}
+
 /// Whoever makes a request, and what it asks for.
 #[derive(Clone)]
 pub(super) struct Caller {
     desk: Desk,
     known: Arc<Known>,
+    good: Good,
     address: IpAddr,
     /// What it asks for, as the route is called.
     pub(super) act: &'static str,
@@ -158,14 +187,20 @@ impl Caller {
         self.known.id
     }
 
-    /// Cancelled when the token is no longer good.
+    /// Cancelled when the token is no longer good, or whoever had signed in with it signs out.
     pub(super) fn over(&self) -> CancellationToken {
-        self.known.over().clone()
+        self.good.over.clone()
+    }
+
+    /// Done then, or when the time of a session is over: for what would go on for ever.
+    pub(super) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.good.clone().ended()
     }
 
     #[cfg(test)]
     pub(super) fn of_test(desk: Desk, act: &'static str) -> Self {
-        Self { desk, known: Known::of_test("ci"), address: Ipv4Addr::LOCALHOST.into(), act }
+        let known = Known::of_test("ci");
+        Self { desk, good: Good::of_token(&known), known, address: Ipv4Addr::LOCALHOST.into(), act }
     }
 
     /// What it may know of itself.
@@ -233,11 +268,11 @@ pub(super) struct LetIn;
 /// Lets a request through if its token is good, and ends it when the token no longer is.
 pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let address = address(request.extensions());
-    let (known, begun) = match api.gate.admit(request.method(), request.headers(), address) {
+    let (known, good, begun) = match api.gate.admit(request.method(), request.headers(), address) {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
-    let caller = Caller { desk: api.desk.clone(), known, address, act: "" };
+    let caller = Caller { desk: api.desk.clone(), known, good, address, act: "" };
     let over = caller.over();
     request.extensions_mut().insert(caller);
     let mut response = tokio::select! {
@@ -245,10 +280,31 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
         response = next.run(request) => response,
         () = over.cancelled() => Problem::new(
             StatusCode::UNAUTHORIZED,
-            "the token was revoked or ran out while it waited for this: what was asked for may have been done",
+            "the token was revoked or ran out, or its session ended, while it waited for this: what was asked for may have \
+             been done",
         )
         .into_response(),
     };
     response.extensions_mut().insert(LetIn);
     until_taken(response, begun)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Take the time of a session away, and whoever watches under it watches for ever.
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_on_under_a_session_ends_with_its_time_or_when_it_is_over() {
+        let over = CancellationToken::new();
+        let lasts = async |left| {
+            let begin = tokio::time::Instant::now();
+            let ended = Good { over: over.clone(), left }.ended();
+            tokio::time::timeout(Duration::from_secs(3600), ended).await.expect("it ends");
+            begin.elapsed().as_secs()
+        };
+        assert_eq!(lasts(Duration::from_secs(60)).await, 60);
+        over.cancel();
+        assert_eq!(lasts(Duration::MAX).await, 0);
+    }
 }

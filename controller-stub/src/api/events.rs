@@ -91,11 +91,11 @@ pub(super) async fn watch(State(api): State<Api>, caller: Caller, last: LastEven
             &ResetView { detail: "what changed since is not known any more: load everything anew".to_owned() },
         ));
     }
-    let over = caller.over();
+    let over = caller.ended();
     let watcher = Watcher { api: api.clone(), caller, newest, after, ready };
     let ended = async move {
         tokio::select! {
-            () = over.cancelled() => (),
+            () = over => (),
             () = api.stop.cancelled() => (),
         }
     };

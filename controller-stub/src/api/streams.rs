@@ -117,7 +117,10 @@ async fn receive(spool: &Spool, stream: StreamRef, body: Body, over: &Cancellati
         writer = blocking(move || append(writer, &piece)).await?;
     }
     if over.is_cancelled() {
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "the token was revoked or ran out during the upload"));
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "the token was revoked or ran out, or its session ended, during the upload",
+        ));
     }
     Ok(blocking(move || writer.finish(&stream.sha256)).await?)
 }

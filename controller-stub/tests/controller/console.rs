@@ -69,27 +69,44 @@ async fn a_session_does_what_its_token_may_until_somebody_signs_out() {
     assert_eq!(page.get("/v1/whoami", &cookie).await.status(), StatusCode::UNAUTHORIZED);
 }
 
+/// Give a caller in a session the end of its token instead, and whoever got at the cookie watches on.
+#[tokio::test]
+async fn what_is_watched_in_a_session_ends_when_somebody_signs_out() {
+    let lab = Lab::start().await;
+    let page = Page::of(&lab);
+    let cookie = page.session(&token(&lab, "vera", Role::Viewer).await).await;
+    let mut events = page.get("/v1/events", &cookie).await;
+    assert!(events.chunk().await.unwrap().is_some(), "the first event");
+    let request = page.http.delete(format!("{}/console/session", page.url)).header(COOKIE, &cookie);
+    assert_eq!(request.header(ORIGIN, &page.url).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    // A heartbeat comes every quarter of a minute for as long as it goes on.
+    let mut left = 2;
+    while events.chunk().await.unwrap().is_some() {
+        assert!(left > 0, "it goes on");
+        left -= 1;
+    }
+}
+
 /// Leave `check_origin` out and whatever stands on another port of this host can act for whoever is signed in here.
 #[tokio::test]
 async fn what_changes_something_in_a_session_comes_from_the_page_that_opened_it() {
     let lab = Lab::start().await;
     let page = Page::of(&lab);
-    let cookie = page.session(&token(&lab, "ada", Role::Administrator).await).await;
+    let token = token(&lab, "ada", Role::Administrator).await;
+    let cookie = page.session(&token).await;
     let port = page.url.rsplit(':').next().unwrap().to_owned();
-    let strange = [
-        "",
-        "null",
-        "http://evil.example",
-        "http://127.0.0.1:1",
-        &format!("http://localhost:{port}"),
-        &format!("https://127.0.0.1:{port}"),
-    ];
+    let strange = ["", "null", "http://evil.example", "http://127.0.0.1:1", &format!("http://localhost:{port}")];
     for origin in strange {
         let refused = page.post_from(origin, "/v1/clusters", &cookie, &json!({ "name": "theirs" })).await;
         assert_eq!(refused.status(), StatusCode::FORBIDDEN, "from {origin:?}");
-        let signed_in = page.post_from(origin, "/console/session", "", &json!({ "token": "x" })).await;
+        let signed_in = page.post_from(origin, "/console/session", "", &json!({ "token": token })).await;
+        assert_eq!(signed_in.status(), StatusCode::FORBIDDEN, "from {origin:?}");
         assert!(!signed_in.headers().contains_key(SET_COOKIE), "from {origin:?}");
     }
+    // Behind a proxy it would be the console's own, and whoever signs in there has a session of that page.
+    let elsewhere = format!("https://127.0.0.1:{port}");
+    let refused = page.post_from(&elsewhere, "/v1/clusters", &cookie, &json!({ "name": "theirs" })).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     let done = page.post_from(&page.url, "/v1/clusters", &cookie, &json!({ "name": "ours" })).await;
     assert_eq!(done.status(), StatusCode::OK);
     let clusters = page.get("/v1/clusters", &cookie).await.text().await.unwrap();
@@ -147,8 +164,8 @@ async fn bad_input_at_the_sign_in_names_its_field() {
 async fn pages_are_served_under_a_policy_that_lets_nothing_else_in() {
     let lab = Lab::start().await;
     let page = Page::of(&lab);
-    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                  form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+                  form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
     for (path, media_type) in [
         ("/console/", "text/html; charset=utf-8"),
         ("/console/app.js", "text/javascript; charset=utf-8"),
@@ -159,9 +176,12 @@ async fn pages_are_served_under_a_policy_that_lets_nothing_else_in() {
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let headers = response.headers();
         assert_eq!(headers[CONTENT_SECURITY_POLICY], HeaderValue::from_str(policy).unwrap(), "{path}");
-        for (name, value) in
-            [("content-type", media_type), ("x-content-type-options", "nosniff"), ("x-frame-options", "DENY")]
-        {
+        for (name, value) in [
+            ("content-type", media_type),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+        ] {
             assert_eq!(headers[name], value, "{path}");
         }
     }
