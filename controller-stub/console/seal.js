@@ -21,7 +21,7 @@ export async function whyNot() {
     await keyPair();
     return undefined;
   } catch {
-    return "This browser has no X25519, which secrets are sealed with. Use a newer one (Chrome 137, Firefox 130, Safari 17 or later), or submit the task with `postern-controller task submit`.";
+    return "This browser has no X25519, which secrets are sealed with. Use a newer one, or submit the task with `postern-controller task submit`.";
   }
 }
 

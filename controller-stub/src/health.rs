@@ -268,6 +268,7 @@ mod tests {
             let told = told(&facts, None);
             assert!(told.is_ready && told.sentence.starts_with(sentence), "{told:?}");
         }
-        assert!(!told(&Facts { is_silent: true, ..fine() }, None).is_ready);
+        let silent = Life { is_silent: true, ..Life::default() };
+        assert!(!told(&Facts { life: silent, ..fine() }, None).is_ready);
     }
 }

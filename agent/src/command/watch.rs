@@ -18,10 +18,12 @@ where
     F: Future<Output = Result<Facts, Failed>>,
 {
     let mut interrupted = std::pin::pin!(ctrl_c());
-    let form = match json {
-        true => Form::Json,
-        false if stdout().is_terminal() => Form::Screen,
-        false => Form::Lines,
+    let form = if json {
+        Form::Json
+    } else if stdout().is_terminal() {
+        Form::Screen
+    } else {
+        Form::Lines
     };
     let mut news = News::default();
     loop {
