@@ -58,6 +58,8 @@ pub struct SystemView {
     /// The facts of the connection in which these differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differing: Vec<String>,
+    /// Goes up whenever it is edited or associated.
+    pub revision: u64,
     /// When it was made, in milliseconds since 1970.
     pub created: u64,
 }
@@ -96,6 +98,7 @@ impl From<&SystemRecord> for SystemView {
             log_level_order: None,
             members: Vec::new(),
             differing: Vec::new(),
+            revision: it.revision,
             created: it.created.0,
         }
     }
@@ -172,7 +175,10 @@ impl From<Said> for SystemChanges {
 /// What can be said of a system once it is there.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Edit {
-    /// The language of `display_name` and `description`, if not the system's own.
+    /// The revision that was looked at: if it is another by now, nothing is changed (409).
+    revision: Option<u64>,
+    /// The language of `display_name` and `description`, if not the system's own. Where both are empty, there are none in it
+    /// any more.
     #[serde(rename = "in")]
     texts_in: Option<String>,
     /// Who does not own it any more.
@@ -194,6 +200,8 @@ pub(super) struct Edit {
 /// Who is to work on a system.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Associate {
+    /// The revision that was looked at: if it is another by now, nothing is changed (409).
+    revision: Option<u64>,
     /// `server`, or a cluster.
     association: String,
 }
@@ -222,12 +230,13 @@ pub(super) async fn edit(
     Path(system): Path<SystemName>,
     body: Body<Both<Edit, Said>>,
 ) -> Result<Json<SystemView>, Problem> {
-    let Both(Edit { texts_in, remove_owners, remove_categories, name, connector, association }, said) = body.said;
+    let Both(Edit { revision, texts_in, remove_owners, remove_categories, name, connector, association }, said) =
+        body.said;
     let lasting = [("name", name, NEVER), ("type", connector, NEVER), ("association", association, ELSEWHERE)];
     if let Some((field, _, why)) = lasting.into_iter().find(|(_, said, _)| said.is_some()) {
         return Err(Problem::field(field, format!("`{field}` of a connected system {why}")));
     }
-    let changes = SystemChanges { texts_in, remove_owners, remove_categories, ..said.into() };
+    let changes = SystemChanges { revision, texts_in, remove_owners, remove_categories, ..said.into() };
     let edited = api.desk.act(&caller, system.to_string(), move |state, _| state.edit_system(&system, changes)).await?;
     Ok(Json(SystemView::from(&edited)))
 }
@@ -238,9 +247,10 @@ pub(super) async fn associate(
     Path(system): Path<SystemName>,
     body: Body<Associate>,
 ) -> Result<Json<SystemView>, Problem> {
-    let with = association(&body.said.association)?;
+    let Associate { revision, association: with } = body.said;
+    let with = association(&with)?;
     let on = format!("{system} with {with}");
-    let changed = api.desk.act(&caller, on, move |state, _| state.associate_system(&system, with)).await?;
+    let changed = api.desk.act(&caller, on, move |state, _| state.associate_system(&system, with, revision)).await?;
     Ok(Json(SystemView::from(&changed)))
 }
 

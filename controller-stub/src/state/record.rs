@@ -238,6 +238,9 @@ pub struct SystemRecord {
     /// What members are to log of it for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_level: Option<LogLevelOrder>,
+    /// How often it was edited or associated: whoever edits says of which revision.
+    #[serde(default)]
+    pub revision: u64,
     /// When it was made.
     pub created: UnixMillis,
 }

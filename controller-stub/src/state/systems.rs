@@ -38,7 +38,9 @@ pub struct NewSystem {
 /// What becomes known of a connected system. What is not there stays as it is.
 #[derive(Debug, Clone, Default)]
 pub struct SystemChanges {
-    /// The language of the two texts, if not the system's own.
+    /// The revision that they were made of, if whoever made them looked at one.
+    pub revision: Option<u64>,
+    /// The language of the two texts, if not the system's own. Where both are empty, there are none in it any more.
     pub texts_in: Option<String>,
     /// Its name for people; the name itself if empty.
     pub display_name: Option<String>,
@@ -98,6 +100,7 @@ impl State {
             association: new.association,
             details: SystemDetails::default(),
             log_level: None,
+            revision: 0,
             created: at.wall,
         };
         let record = changed(blank, new.changes)?;
@@ -108,20 +111,44 @@ impl State {
 
     /// Changes what is known of a connected system: everything but its name, its type and who works on it.
     pub fn edit_system(&mut self, name: &SystemName, changes: SystemChanges) -> Result<SystemRecord, Refusal> {
-        let record = changed(self.system(name)?.clone(), changes)?;
-        self.systems.insert(name.clone(), record.clone());
-        self.writes.push(Write::System(record.clone()));
-        Ok(record)
+        let present = self.system_at(name, changes.revision)?.clone();
+        Ok(self.revise(changed(present, changes)?))
     }
 
     /// Says who works on a connected system from now on. Tasks submitted before stay where they were sealed for.
-    pub fn associate_system(&mut self, name: &SystemName, association: Association) -> Result<SystemRecord, Refusal> {
+    pub fn associate_system(
+        &mut self,
+        name: &SystemName,
+        association: Association,
+        revision: Option<u64>,
+    ) -> Result<SystemRecord, Refusal> {
         self.check_association(&association)?;
-        let record = self.systems.get_mut(name).ok_or_else(|| unknown(name))?;
-        record.association = association;
-        let record = record.clone();
+        let present = self.system_at(name, revision)?.clone();
+        Ok(self.revise(SystemRecord { association, ..present }))
+    }
+
+    fn revise(&mut self, mut record: SystemRecord) -> SystemRecord {
+        record.revision += 1;
+        self.systems.insert(record.name.clone(), record.clone());
         self.writes.push(Write::System(record.clone()));
-        Ok(record)
+        record
+    }
+
+    /// A connected system, if it is still as whoever wants to change it saw it.
+    fn system_at(&self, name: &SystemName, revision: Option<u64>) -> Result<&SystemRecord, Refusal> {
+        let record = self.system(name)?;
+        match revision {
+            Some(seen) if seen != record.revision => Err(Refusal {
+                kind: RefusalKind::Conflict,
+                field: Some("revision"),
+                message: format!(
+                    "somebody else changed `{name}` meanwhile: it is at revision {}, and this was made of {seen}; look at \
+                     it again",
+                    record.revision
+                ),
+            }),
+            Some(_) | None => Ok(record),
+        }
     }
 
     /// Takes a connected system away that no unfinished task is about.
@@ -201,6 +228,10 @@ fn changed(mut record: SystemRecord, it: SystemChanges) -> Result<SystemRecord, 
     let own = record.name.to_string();
     let (display_name, description) = match it.texts_in.filter(|locale| *locale != details.locale) {
         None => (&mut record.display_name, &mut record.description),
+        Some(locale) if it.display_name.as_deref() == Some("") && it.description.as_deref() == Some("") => {
+            details.texts.remove(&locale);
+            return checked(record);
+        }
         Some(locale) => {
             let LocalTexts { display_name, description } = details.texts.entry(locale).or_default();
             (display_name, description)
@@ -212,6 +243,11 @@ fn changed(mut record: SystemRecord, it: SystemChanges) -> Result<SystemRecord, 
     if let Some(text) = it.description {
         *description = text;
     }
+    checked(record)
+}
+
+/// A record, if there is room for it.
+fn checked(record: SystemRecord) -> Result<SystemRecord, Refusal> {
     match serde_json::to_vec(&record) {
         Ok(bytes) if bytes.len() <= MAX_RECORD => Ok(record),
         Ok(_) | Err(_) => Err(Refusal::new(

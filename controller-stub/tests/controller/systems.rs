@@ -59,7 +59,9 @@ async fn b18_a_record_is_made_edited_and_kept() {
     lab.kill();
     lab.restart().await;
     let mut record: Value = lab.client().get("/v1/systems/sf").await.unwrap();
-    record.as_object_mut().unwrap().remove("created");
+    for changing in ["created", "revision"] {
+        record.as_object_mut().unwrap().remove(changing);
+    }
     let expected = json!({
         "name": "sf", "type": "salesforce", "supports": ["identity", "provisioning"], "display_name": "Salesforce",
         "description": "The org", "locale": "en-GB", "texts": {"fr": {"display_name": "Le CRM", "description": ""}},
@@ -100,6 +102,43 @@ async fn what_a_record_cannot_be_is_refused_by_the_name_of_its_field() {
     let failure = lab.client().post::<Value>("/v1/systems/sf", &json!({ "add_owners": many })).await.unwrap_err();
     assert!(failure.text.contains("there is room for"), "{}", failure.text);
     assert_eq!(lab.client().get::<Value>("/v1/systems/sf").await.unwrap()["owners"], json!([]));
+}
+
+/// Two people have the same system open. Leave the look at the revision out, and the second undoes what the first did.
+#[tokio::test]
+async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
+    let lab = Lab::start().await;
+    let _identity = lab.enroll().await;
+    lab.add_system().await;
+    let change = async |place: &str, body: Value| lab.client().post::<Value>(place, &body).await;
+    let seen = lab.client().get::<Value>("/v1/systems/sf").await.unwrap()["revision"].clone();
+    let first = change("/v1/systems/sf", json!({ "revision": seen, "display_name": "First" })).await.unwrap();
+    assert_ne!(first["revision"], seen);
+    for (place, body) in [
+        ("/v1/systems/sf", json!({ "revision": seen, "display_name": "Second" })),
+        ("/v1/systems/sf/associate", json!({ "revision": seen, "association": "server" })),
+    ] {
+        let failure = change(place, body).await.unwrap_err();
+        assert!(failure.text.contains("somebody else changed `sf` meanwhile"), "{}", failure.text);
+    }
+    let present = lab.client().get::<Value>("/v1/systems/sf").await.unwrap();
+    assert_eq!((&present["display_name"], &present["association"]), (&json!("First"), &json!("acme")));
+    let again = json!({ "revision": present["revision"], "association": "server" });
+    assert_eq!(change("/v1/systems/sf/associate", again).await.unwrap()["association"], "server");
+    assert_eq!(change("/v1/systems/sf", json!({ "display_name": "Third" })).await.unwrap()["display_name"], "Third");
+}
+
+#[tokio::test]
+async fn texts_in_another_language_can_be_taken_back() {
+    let lab = Lab::start().await;
+    let _identity = lab.enroll().await;
+    lab.add_system().await;
+    let say = async |name: &str, description: &str| {
+        let body = json!({ "in": "fr", "display_name": name, "description": description });
+        lab.client().post::<Value>("/v1/systems/sf", &body).await.unwrap()["texts"].clone()
+    };
+    assert_eq!(say("Le CRM", "").await["fr"]["display_name"], "Le CRM");
+    assert_eq!(say("", "").await, json!({}));
 }
 
 /// Take the check out of `submit`, and this fails. Feature B18.
