@@ -51,8 +51,11 @@ async function ask(method, path, body) {
 
 async function call(method, path, type = undefined, body = undefined) {
   try {
-    return await fetch(path, { method, body, headers: type ? { "Content-Type": type } : {} });
+    const answer = await fetch(path, { method, body, headers: type ? { "Content-Type": type } : {} });
+    dispatchEvent(new CustomEvent("heard"));
+    return answer;
   } catch {
+    dispatchEvent(new CustomEvent("unheard"));
     throw new Problem({ detail: "The controller does not answer. Is it running, and is the network there?" });
   }
 }
