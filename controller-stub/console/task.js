@@ -17,21 +17,22 @@ import { certainty, changed, outcome, outcomeSentence, size, taskState, when } f
 export async function show(place, id) {
   const parts = { top: el("div", {}), results: el("div", {}), more: el("div", {}) };
   const isStuck = (it) => it.state === "needs_reseal" && !it.outcome;
+  const isNews = (before, it) => isStuck(before) !== isStuck(it) || before.outcome !== it.outcome || String(before.reseal_to) !== String(it.reseal_to);
   let task = await get(`/v1/tasks/${encodeURIComponent(id)}`);
   const load = async () => {
     const before = task;
     task = await get(`/v1/tasks/${task.id}`);
     draw(parts, task);
-    if (!before.outcome && task.outcome) {
-      fill(parts.results);
-      await drawResults(parts.results, task);
-    } else if (isStuck(task) && !(isStuck(before) && String(before.reseal_to) === String(task.reseal_to))) fill(parts.results, await resealing(task));
-    else if (isStuck(before) && !isStuck(task)) fill(parts.results);
+    if (isNews(before, task)) await conclude();
+  };
+  const conclude = async () => {
+    fill(parts.results);
+    if (task.outcome) await drawResults(parts.results, task);
+    else if (isStuck(task)) fill(parts.results, await resealing(task));
   };
   fill(place, el("p", { class: "back" }, link("#/tasks", "Tasks")), parts.top, parts.results, parts.more);
   draw(parts, task);
-  if (task.outcome) await drawResults(parts.results, task);
-  else if (isStuck(task)) fill(parts.results, await resealing(task));
+  await conclude();
   const again = soon(load);
   // To whom it can be sealed again changes with the members.
   return hears(["task", "progress", "member"], (kind, data) => {
