@@ -44,6 +44,7 @@ mod desk;
 mod events;
 mod fields;
 mod members;
+mod once;
 mod openapi;
 mod outbox;
 mod page;
