@@ -230,8 +230,8 @@ fn sample(schema: &Value, document: &Value) -> Value {
         return sample(document.pointer(pointer.trim_start_matches('#')).unwrap(), document);
     }
     // The last one, of conditions, has no others in it.
-    let forms = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array()).into_iter().flatten();
-    if let Some(form) = forms.filter(|it| it["type"] != "null").next_back() {
+    let mut forms = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array()).into_iter().flatten();
+    if let Some(form) = forms.rfind(|it| it["type"] != "null") {
         return sample(form, document);
     }
     if let Some(word) = schema["enum"].get(0) {
