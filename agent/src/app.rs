@@ -152,7 +152,7 @@ pub struct App {
 impl App {
     /// Opens the store and starts everything but the link.
     pub fn start(config: &Config) -> Result<Self, AppError> {
-        config.systems.iter().try_for_each(connector::check)?;
+        config.systems.iter().try_for_each(|system| connector::type_of(system)?.check(system))?;
         let identity = IdentityDir::open(&config.state_dir)?;
         let (store, recovered) = Store::open_in(&config.home())?;
         // Only now: whoever enrolls has the store, and puts another key before these.
@@ -363,7 +363,8 @@ fn serve(config: &Config, store: &Store) -> Result<BTreeMap<SystemName, Served>,
     for system in &config.systems {
         let keep = Arc::new(Kept::new(store.clone(), system.name.clone()));
         let admission = Admission::open(Arc::clone(&system.policy), system.name.clone(), store.clone())?;
-        let served = Served { connector: connector::build(system, keep)?, admission: Arc::new(admission) };
+        let served =
+            Served { connector: connector::type_of(system)?.build(system, keep)?, admission: Arc::new(admission) };
         systems.insert(system.name.clone(), served);
     }
     Ok(systems)

@@ -28,12 +28,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use zeroize::Zeroizing;
 
-pub use registry::{
-    build, check, cursors, defaults, forget_cursor, read_schema, reset_sign_in, schema, schema_file, standard_schema,
-    whereabouts,
-};
+pub use registry::{ConnectorType, Cursors, SchemaFile, Schemas, Standing, type_of};
 pub use results::unpacked;
-pub use salesforce::Standing;
 
 use crate::chain::Chain;
 use crate::clock;

@@ -51,7 +51,7 @@ fn build(text: &str) -> Result<(), String> {
     let config = Config::parse(Path::new("agent.toml"), text).map_err(|error| error.to_string())?;
     let system = config.system("acme").ok_or("there is no system `acme`")?;
     let keep = std::sync::Arc::new(Nothing);
-    connector::build(system, keep).map(drop).map_err(|error| error.to_string())
+    connector::type_of(system).and_then(|it| it.build(system, keep)).map(drop).map_err(|error| error.to_string())
 }
 
 /// The example with the methods' lines replaced by those of `method`, and everything else that is commented out on.

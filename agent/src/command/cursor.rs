@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use postern_protocol::Failure;
 use serde_json::json;
 
 use super::{Failed, load_private, say, say_json};
 use crate::cli::{Cursor, CursorCommand};
-use crate::config::System;
 use crate::connector::{self, Standing};
 use crate::exit::Exit;
 use crate::kept::Kept;
@@ -16,26 +16,23 @@ pub(super) async fn run(config: &Path, options: &Cursor) -> Result<Exit, Failed>
     let system = super::check_system(&config, &options.system)?;
     let store = super::open_whole(&config)?;
     let kept = Kept::new(store, system.name.clone());
+    let cursors = connector::type_of(system)?.cursors();
+    let failed = |failure: Failure| Failed::new(Exit::Store, failure.to_string());
+    let all = cursors.map_or_else(|| Ok(Vec::new()), |cursors| cursors.all(&kept)).map_err(failed)?;
     match &options.command {
-        CursorCommand::List { json } => list(&cursors(system, &kept)?, *json),
+        CursorCommand::List { json } => list(&all, *json),
         CursorCommand::Forget { object, name } => {
-            let all = cursors(system, &kept)?;
-            let Some(found) = all.iter().find(|it| it.object.eq_ignore_ascii_case(object) && it.name == *name) else {
+            let found = all.iter().find(|it| it.object.eq_ignore_ascii_case(object) && it.name == *name);
+            let (Some(cursors), Some(found)) = (cursors, found) else {
                 let message =
                     format!("`{}` has no cursor `{name}` of {object}; `list` shows which there are", system.name);
                 return Err(Failed::new(Exit::Usage, message));
             };
-            connector::forget_cursor(system, &found.object, &found.name, &kept)
-                .await
-                .map_err(|failure| Failed::new(Exit::Store, failure.to_string()))?;
+            cursors.forget(&found.object, &found.name, &kept).await.map_err(failed)?;
             say(format_args!("the next run of the cursor `{name}` of {} hands over everything", found.object));
         }
     }
     Ok(Exit::Ok)
-}
-
-fn cursors(system: &System, kept: &Kept) -> Result<Vec<Standing>, Failed> {
-    connector::cursors(system, kept).map_err(|failure| Failed::new(Exit::Store, failure.to_string()))
 }
 
 fn list(cursors: &[Standing], as_json: bool) {

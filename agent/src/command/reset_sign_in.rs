@@ -13,7 +13,8 @@ pub(super) async fn run(config: &Path, options: &ResetSignIn) -> Result<Exit, Fa
     let system = super::check_system(&config, &options.system)?;
     let store = super::open_whole(&config)?;
     let kept = Kept::new(store, system.name.clone());
-    connector::reset_sign_in(system, &kept).await.map_err(|failure| Failed::new(Exit::Store, failure.to_string()))?;
+    let reset = connector::type_of(system)?.reset_sign_in(&system.name, &kept).await;
+    reset.map_err(|failure| Failed::new(Exit::Store, failure.to_string()))?;
     say(format_args!("the next task on `{}` signs in again", system.name));
     Ok(Exit::Ok)
 }

@@ -7,7 +7,7 @@ use postern_store::private;
 use super::{Failed, load, say, say_error};
 use crate::cli::{Schema, SchemaCommand};
 use crate::config::System;
-use crate::connector;
+use crate::connector::{self, Schemas};
 use crate::exit::Exit;
 
 /// Far more than any schema has.
@@ -16,19 +16,21 @@ const MAX_FILE: usize = 4 * 1024 * 1024;
 pub(super) fn run(config: &Path, options: &Schema) -> Result<Exit, Failed> {
     let config = load(config)?;
     let system = super::check_system(&config, &options.system)?;
+    let schemas = schemas(system)?;
     match &options.command {
-        SchemaCommand::Show => say(connector::schema(system)?.text.trim_end()),
-        SchemaCommand::Export { output: None } => say(connector::schema(system)?.xml.trim_end()),
-        SchemaCommand::Export { output: Some(file) } => write(file, &connector::schema(system)?.xml)?,
+        SchemaCommand::Show => say(schemas.in_force(system)?.text.trim_end()),
+        SchemaCommand::Export { output: None } => say(schemas.in_force(system)?.xml.trim_end()),
+        SchemaCommand::Export { output: Some(file) } => write(file, &schemas.in_force(system)?.xml)?,
         SchemaCommand::Import { from } => {
             let text = std::fs::read_to_string(from)
                 .map_err(|error| Failed::new(Exit::Usage, format!("`{}` cannot be read: {error}", from.display())))?;
             if text.len() > MAX_FILE {
                 return Err(Failed::new(Exit::Usage, format!("`{}` is too large for a schema", from.display())));
             }
-            let read = connector::read_schema(system, &text)
+            let read = schemas
+                .read(&text)
                 .map_err(|problem| Failed::new(Exit::Usage, format!("`{}`: {problem}", from.display())))?;
-            let file = file(system)?;
+            let file = file(schemas, system)?;
             write(&file, &read.xml)?;
             say(format_args!("{} attributes were written to `{}`", read.attributes, file.display()));
             if !read.strange.is_empty() {
@@ -39,14 +41,24 @@ pub(super) fn run(config: &Path, options: &Schema) -> Result<Exit, Failed> {
                 ));
             }
         }
-        SchemaCommand::Reset => write(&file(system)?, &connector::standard_schema(system)?.xml)?,
+        SchemaCommand::Reset => write(&file(schemas, system)?, &schemas.standard().xml)?,
     }
     Ok(Exit::Ok)
 }
 
+fn schemas(system: &System) -> Result<&'static dyn Schemas, Failed> {
+    connector::type_of(system)?.schemas().ok_or_else(|| {
+        let message = format!(
+            "`{}` has no schema that could be edited: its connector, `{}`, has none",
+            system.name, system.connector
+        );
+        Failed::new(Exit::Usage, message)
+    })
+}
+
 /// The file that the configuration names.
-fn file(system: &System) -> Result<PathBuf, Failed> {
-    connector::schema_file(system)?.ok_or_else(|| {
+fn file(schemas: &dyn Schemas, system: &System) -> Result<PathBuf, Failed> {
+    schemas.file(system)?.ok_or_else(|| {
         let message = format!(
             "the standard schema is in force on `{0}`; to have another, name a file for it as `schema` in the settings of \
              `{0}`, then run this again",

@@ -97,8 +97,10 @@ impl Listing<'_> {
         self.keys(&format!("[[connected_system]] {name}"), table, &[system.connector.as_str(), super::policy::TABLE]);
         self.defaults(&format!("[[connected_system]] {name}"), Some(table), &system::defaults());
         let (connector, begin) = (&system.connector, self.settings.len());
-        self.table(&format!("[connected_system.{connector}] {name}"), of(connector), &connector::defaults(system));
-        if connector::whereabouts(system).is_err() {
+        let type_of = connector::type_of(system);
+        let defaults = type_of.as_ref().map(|it| it.defaults(system)).unwrap_or_default();
+        self.table(&format!("[connected_system.{connector}] {name}"), of(connector), &defaults);
+        if type_of.and_then(|it| it.whereabouts(system)).is_err() {
             // What is wrong with it may be that a secret stands in it.
             for setting in self.settings.iter_mut().skip(begin) {
                 HIDDEN.clone_into(&mut setting.value);

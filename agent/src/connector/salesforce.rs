@@ -38,7 +38,10 @@ use jiff::Timestamp;
 use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
-use super::{AttemptCx, Calls, CallsLeft, Conclusion, Connector, Keep, Pending, Reach, Route, Whereabouts};
+use super::{
+    AttemptCx, Calls, CallsLeft, Conclusion, Connector, ConnectorType, Cursors, Keep, Pending, Reach, Route,
+    SchemaFile, Schemas, Standing, Whereabouts,
+};
 use crate::chain::Chain;
 use crate::config::{ConfigError, System};
 use crate::connector;
@@ -52,8 +55,8 @@ use settings::Settings;
 use sign_in::SignIn;
 use task::{Stop, active, login_state};
 
-/// The connector's name, as in the configuration.
-pub const NAME: &str = "salesforce";
+/// Its name, as in the configuration.
+const NAME: &str = "salesforce";
 
 /// One Salesforce org.
 pub struct Salesforce {
@@ -71,34 +74,81 @@ pub struct Salesforce {
     system: SystemName,
 }
 
-/// A schema as administrators handle it.
-pub struct SchemaFile {
-    /// To be kept and edited.
-    pub xml: String,
-    /// To be looked at.
-    pub text: String,
-    /// How many attributes it has.
-    pub attributes: usize,
-    /// Attributes that are neither standard ones, nor the org's own, nor paths: perhaps misspelt.
-    pub strange: Vec<String>,
+/// What Salesforce is asked of before one of its orgs is set up.
+pub struct Type;
+
+impl ConnectorType for Type {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn build(&self, system: &System, keep: Arc<dyn Keep>) -> Result<Arc<dyn Connector>, ConfigError> {
+        Ok(Arc::new(Salesforce::build(system, keep)?))
+    }
+
+    fn check(&self, system: &System) -> Result<(), ConfigError> {
+        let settings = Settings::read(system)?;
+        sign_in::check(&settings.method, system)?;
+        schema_in_force(&settings, system)?;
+        http(&settings, system).map(drop)
+    }
+
+    fn whereabouts(&self, system: &System) -> Result<Whereabouts, ConfigError> {
+        let settings = Settings::read(system)?;
+        let mut page = settings.login_url.clone();
+        // The list of versions: it needs no session and counts against no limit.
+        page.set_path("/services/data/");
+        Ok(Whereabouts { page, by: settings.http })
+    }
+
+    fn defaults(&self, system: &System) -> Vec<(&'static str, String)> {
+        Settings::defaults(system)
+    }
+
+    fn reset_sign_in<'a>(&'a self, system: &'a SystemName, keep: &'a dyn Keep) -> Pending<'a, Result<(), Failure>> {
+        Box::pin(async { SignIn::reset(keep, &guard_key(system)).await })
+    }
+
+    fn schemas(&self) -> Option<&dyn Schemas> {
+        Some(self)
+    }
+
+    fn cursors(&self) -> Option<&dyn Cursors> {
+        Some(self)
+    }
 }
 
-/// How the cursor of a delta stands between runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// The class of records, as the org spells it.
-    pub object: String,
-    /// Its name.
-    pub name: String,
-    /// Until when records were handed over, by the org's clock; nothing: none yet.
-    pub until: Option<Timestamp>,
-    /// How many records it remembers.
-    pub records: u64,
+impl Schemas for Type {
+    fn file(&self, system: &System) -> Result<Option<PathBuf>, ConfigError> {
+        Ok(Settings::read(system)?.schema)
+    }
+
+    fn in_force(&self, system: &System) -> Result<SchemaFile, ConfigError> {
+        schema_in_force(&Settings::read(system)?, system).map(|schema| schema.file())
+    }
+
+    fn standard(&self) -> SchemaFile {
+        Schema::standard().file()
+    }
+
+    fn read(&self, xml: &str) -> Result<SchemaFile, String> {
+        Schema::from_xml(xml).map(|schema| schema.file()).map_err(|error| error.to_string())
+    }
+}
+
+impl Cursors for Type {
+    fn all(&self, keep: &dyn Keep) -> Result<Vec<Standing>, Failure> {
+        task::export::cursors(keep)
+    }
+
+    fn forget<'a>(&'a self, object: &'a str, name: &'a str, keep: &'a dyn Keep) -> Pending<'a, Result<bool, Failure>> {
+        Box::pin(task::export::forget_cursor(keep, object, name))
+    }
 }
 
 impl Salesforce {
     /// Sets the connector up for a system. Talks to nobody yet.
-    pub fn build(system: &System, keep: Arc<dyn Keep>) -> Result<Self, ConfigError> {
+    fn build(system: &System, keep: Arc<dyn Keep>) -> Result<Self, ConfigError> {
         let settings = Arc::new(Settings::read(system)?);
         let http = http(&settings, system)?;
         let schema = schema_in_force(&settings, system)?;
@@ -117,64 +167,6 @@ impl Salesforce {
             keep,
             system: name,
         })
-    }
-
-    /// Reads what the settings point to: secrets, keys, certificates.
-    pub fn check(system: &System) -> Result<(), ConfigError> {
-        let settings = Settings::read(system)?;
-        sign_in::check(&settings.method, system)?;
-        schema_in_force(&settings, system)?;
-        http(&settings, system).map(drop)
-    }
-
-    /// Where the org signs in, and how it is reached.
-    pub fn whereabouts(system: &System) -> Result<Whereabouts, ConfigError> {
-        let settings = Settings::read(system)?;
-        let mut page = settings.login_url.clone();
-        // The list of versions: it needs no session and counts against no limit.
-        page.set_path("/services/data/");
-        Ok(Whereabouts { page, by: settings.http })
-    }
-
-    /// What holds for the keys of the settings that are not given.
-    pub fn defaults(system: &System) -> Vec<(&'static str, String)> {
-        Settings::defaults(system)
-    }
-
-    /// Lets the service account be tried again after refusals, when their cause was mended outside of the
-    /// configuration.
-    pub async fn reset_sign_in(system: &SystemName, keep: &dyn Keep) -> Result<(), Failure> {
-        SignIn::reset(keep, &guard_key(system)).await
-    }
-
-    /// The cursors of its deltas.
-    pub fn cursors(keep: &dyn Keep) -> Result<Vec<Standing>, Failure> {
-        task::export::cursors(keep)
-    }
-
-    /// Forgets a cursor and everything it remembers. Returns whether there was one.
-    pub async fn forget_cursor(object: &str, name: &str, keep: &dyn Keep) -> Result<bool, Failure> {
-        task::export::forget_cursor(keep, object, name).await
-    }
-
-    /// The file that another schema than the standard one comes from, if the configuration names one.
-    pub fn schema_file(system: &System) -> Result<Option<PathBuf>, ConfigError> {
-        Ok(Settings::read(system)?.schema)
-    }
-
-    /// The schema in force.
-    pub fn schema(system: &System) -> Result<SchemaFile, ConfigError> {
-        schema_in_force(&Settings::read(system)?, system).map(|schema| schema.file())
-    }
-
-    /// The schema every installation begins with.
-    pub fn standard_schema() -> SchemaFile {
-        Schema::standard().file()
-    }
-
-    /// The schema that this XML describes, or what is wrong with it.
-    pub fn read_schema(xml: &str) -> Result<SchemaFile, String> {
-        Schema::from_xml(xml).map(|schema| schema.file()).map_err(|error| error.to_string())
     }
 
     async fn attempt(&self, request: TaskRequest, cx: &AttemptCx) -> Result<Conclusion, Stop> {

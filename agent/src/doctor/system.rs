@@ -42,8 +42,8 @@ pub const OF_CONNECTOR: [Check; 7] = [
 
 /// Looks at the way to a system, and at what it has to say of the time.
 pub async fn walk(system: &System, offline: bool) -> (Vec<Finding>, Option<Heard>) {
-    let usable = connector::check(system);
-    let whereabouts = connector::whereabouts(system);
+    let usable = connector::type_of(system).and_then(|it| it.check(system));
+    let whereabouts = connector::type_of(system).and_then(|it| it.whereabouts(system));
     let configuration = Check::SystemConfiguration;
     let (mut found, whereabouts) = match (usable, whereabouts) {
         (Ok(()), Ok(it)) => {
@@ -129,7 +129,7 @@ pub async fn examined(system: &System, holder: &Holder, reach: Reach) -> Vec<Fin
         },
         Holder::Here { store, .. } => {
             let keep = Arc::new(Kept::new(store.clone(), system.name.clone()));
-            match connector::build(system, keep) {
+            match connector::type_of(system).and_then(|it| it.build(system, keep)) {
                 Ok(connector) => examine(connector.as_ref(), reach, &system.name).await,
                 Err(_) => OF_CONNECTOR.map(|check| Finding::behind(check, Check::SystemConfiguration)).to_vec(),
             }

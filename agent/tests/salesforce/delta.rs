@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_agent::connector::Connector;
-use postern_agent::connector::salesforce::Salesforce;
+use postern_agent::connector::salesforce::Type;
+use postern_agent::connector::{Connector, Cursors as _};
 use postern_protocol::task::export::Output;
 use postern_protocol::{FailureClass, TaskOutput};
 use salesforce_sim::{Assumptions, Mishap, OrgSeed, Switches};
@@ -285,7 +285,7 @@ async fn there_is_place_for_so_many_cursors() {
     let failure = export(named(32)).attempt(&deltas.connector).await.unwrap_err();
     assert_eq!(failure.code.as_str(), "too_many_cursors");
     deltas.run(named(0), true).await;
-    assert!(Salesforce::forget_cursor("Profile", "7", deltas.lab.keep.as_ref()).await.unwrap());
+    assert!(Type.forget("Profile", "7", deltas.lab.keep.as_ref()).await.unwrap());
     deltas.run(named(32), true).await;
 }
 
@@ -294,7 +294,7 @@ async fn a_cursor_is_shown_and_forgotten_with_all_it_remembers() {
     let deltas = Deltas::start().await;
     let keep = deltas.lab.keep.clone();
     let shown = || {
-        let cursors = Salesforce::cursors(keep.as_ref()).unwrap();
+        let cursors = Type.all(keep.as_ref()).unwrap();
         cursors.into_iter().map(|it| (it.object, it.name, it.until.is_some(), it.records)).collect::<Vec<_>>()
     };
     let nightly = |handed_over| ("User".to_owned(), "nightly".to_owned(), handed_over, 21);
@@ -305,8 +305,8 @@ async fn a_cursor_is_shown_and_forgotten_with_all_it_remembers() {
     deltas.run(roles, true).await;
     assert_eq!(shown(), [nightly(true), ("UserRole".to_owned(), "a".to_owned(), true, 5)]);
 
-    assert!(Salesforce::forget_cursor("User", "nightly", keep.as_ref()).await.unwrap());
-    assert!(!Salesforce::forget_cursor("User", "nightly", keep.as_ref()).await.unwrap());
+    assert!(Type.forget("User", "nightly", keep.as_ref()).await.unwrap());
+    assert!(!Type.forget("User", "nightly", keep.as_ref()).await.unwrap());
     assert_eq!(shown().len(), 1);
     let (anew, _) = deltas.run(request(BOTH), true).await;
     assert_eq!((anew.records, anew.since.as_str()), (21, ""));

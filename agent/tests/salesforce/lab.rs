@@ -84,7 +84,9 @@ impl Lab {
         );
         let config = AgentConfig::parse(Path::new("agent.toml"), &text).unwrap();
         let keep: Arc<dyn Keep> = self.keep.clone();
-        connector::build(&config.systems[0], keep).map_err(|error| error.to_string())
+        connector::type_of(&config.systems[0])
+            .and_then(|it| it.build(&config.systems[0], keep))
+            .map_err(|error| error.to_string())
     }
 
     /// A connector whose calls time out after a second, and may take effect for some more.

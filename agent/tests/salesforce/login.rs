@@ -209,7 +209,8 @@ async fn an_operator_can_close_the_circuit() {
     assert_eq!(lab.counters().login_attempts, 2);
     let text = "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n";
     let config = postern_agent::config::Config::parse(std::path::Path::new("x"), text).unwrap();
-    connector::reset_sign_in(&config.systems[0], lab.keep.as_ref()).await.unwrap();
+    let system = &config.systems[0];
+    connector::type_of(system).unwrap().reset_sign_in(&system.name, lab.keep.as_ref()).await.unwrap();
     test_connection().attempt(&connector).await.unwrap_err();
     assert_eq!(lab.counters().login_attempts, 3);
 }

@@ -11,7 +11,7 @@ mod xml;
 
 use std::fmt::Write as _;
 
-use super::SchemaFile;
+use crate::connector::SchemaFile;
 use describe::canonical;
 use standard::OBJECTS;
 

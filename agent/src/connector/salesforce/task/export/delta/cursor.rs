@@ -6,11 +6,10 @@ use postern_protocol::{Failure, FailureClass, TaskId};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::super::super::super::Standing;
 use super::super::super::super::kept::{admit, buckets, short_hash};
 use super::Span;
 use super::record::{Known, Marks};
-use crate::connector::Keep;
+use crate::connector::{Keep, Standing};
 use crate::random;
 
 /// Runs that were lost, after which a cursor begins anew: each is remembered, because its hashes may still lie about.
