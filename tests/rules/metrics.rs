@@ -40,7 +40,7 @@ fn metrics_are_named_as_prometheus_wants_them() {
 #[test]
 fn alerts_are_on_metrics_and_labels_that_there_are() {
     let known: BTreeMap<_, _> = tables().into_iter().flatten().map(|it| (it.name, it)).collect();
-    let text = read("docs/operations.md");
+    let text = read("docs/operations/day-two.md");
     let (_, alerts) = text.split_once("| alert | expression | for |\n").expect("the table of alerts");
     let mut places = Vec::new();
     let mut count = 0;
@@ -60,5 +60,5 @@ fn alerts_are_on_metrics_and_labels_that_there_are() {
         }
     }
     assert!(count > 10, "the table of alerts has only {count} metrics");
-    nothing_breaks("An alert of docs/operations.md is on a metric, and labels of it, that there are.", &places);
+    nothing_breaks("An alert of docs/operations/day-two.md is on a metric, and labels of it, that there are.", &places);
 }

@@ -53,25 +53,79 @@ fn every_decision_is_linked() {
     nothing_breaks("Every decision in docs/adr is linked from docs/ARCHITECTURE.md.", &places);
 }
 
-/// Links of the documents to files of this repository.
+/// The documents, as paths from the top: those of the top itself, and everything below `docs`.
+fn documents() -> Vec<String> {
+    let mut found = below("docs");
+    found.extend(names("").into_iter().filter(|name| name.ends_with(".md")));
+    found.retain(|path| path.ends_with(".md"));
+    found
+}
+
+fn below(folder: &str) -> Vec<String> {
+    let inside = |name: String| {
+        let path = format!("{folder}/{name}");
+        if root().join(&path).is_dir() { below(&path) } else { vec![path] }
+    };
+    names(folder).into_iter().flat_map(inside).collect()
+}
+
+fn names(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// The lines of a document that are no code block, with their numbers.
+fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut is_code = false;
+    text.lines().enumerate().filter(move |(_, line)| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}
+
+/// What a heading is called in a link: as GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|it| it.is_alphanumeric() || matches!(it, ' ' | '-' | '_'));
+    kept.flat_map(char::to_lowercase).map(|it| if it == ' ' { '-' } else { it }).collect()
+}
+
+/// Links of the documents to files of this repository, and to their headings.
 #[test]
 fn every_link_leads_somewhere() {
     let mut places = Vec::new();
-    let documents = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    for document in documents.filter(|path| path.extension().is_some_and(|it| it == "md")) {
-        let text = fs::read_to_string(&document).unwrap();
-        for (number, line) in text.lines().enumerate() {
+    for document in documents() {
+        let text = read(&document);
+        for (number, line) in prose(&text) {
             for target in line.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target) {
-                let file = target.split('#').next().unwrap_or_default();
-                let is_ours = !file.is_empty() && !target.contains("://") && !target.starts_with("mailto:");
-                if is_ours && !document.with_file_name(file).exists() {
-                    let name = document.file_name().unwrap().display().to_string();
-                    places.push(format!("docs/{name}:{}: {target}", number + 1));
+                if target.contains("://") || target.starts_with("mailto:") {
+                    continue;
+                }
+                let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+                let here = root().join(&document);
+                let path = if file.is_empty() { here } else { here.with_file_name(file) };
+                let is_there = heading.is_empty() && path.exists()
+                    || fs::read_to_string(path).is_ok_and(|text| {
+                        let mut headings = prose(&text).filter(|(_, line)| line.starts_with('#'));
+                        headings.any(|(_, line)| anchor(line.trim_start_matches('#').trim_start()) == heading)
+                    });
+                if !is_there {
+                    places.push(format!("{document}:{}: {target}", number + 1));
                 }
             }
         }
     }
-    nothing_breaks("A link of a document leads to a file that is there.", &places);
+    nothing_breaks("A link of a document leads to a file, and to a heading, that is there.", &places);
+}
+
+#[test]
+fn a_heading_is_linked_as_browsers_are_shown_it() {
+    assert_eq!(
+        anchor("The controller's API, its `console` and 2 systems"),
+        "the-controllers-api-its-console-and-2-systems"
+    );
+    let text = "# One\n```sh\n# Two\n```\n# Three";
+    assert_eq!(prose(text).map(|(_, line)| line).collect::<Vec<_>>(), ["# One", "# Three"]);
 }
 
 /// The literals that `text` gives as a failure's code, in what begins with `opening`.

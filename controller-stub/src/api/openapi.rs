@@ -90,7 +90,7 @@ pub(super) async fn show() -> Json<Value> {
 pub fn reference() -> String {
     let document = openapi();
     let mut text = "# The controller's API\n\nMade by `postern-controller openapi --markdown`; [openapi.json](openapi.json) says the \
-                    same to programs. [The operator's guide](../operations.md#the-api-and-who-may-use-it) says how to call it.\n"
+                    same to programs. [The operator's guide](../operations/api.md#the-api-and-who-may-use-it) says how to call it.\n"
         .to_owned();
     for route in all() {
         let it = route.permission;

@@ -7,7 +7,7 @@ use super::GENERATED;
 pub(super) fn page() -> String {
     let [agent, controller] = [postern_agent::metrics::TABLE, postern_controller_stub::metrics::TABLE].map(described);
     format!(
-        "# Metrics\n\n{GENERATED}\nWhat Prometheus finds at `/metrics`, where [health](../operations.md#health) is answered over \
+        "# Metrics\n\n{GENERATED}\nWhat Prometheus finds at `/metrics`, where [health](../operations/day-two.md#health-and-alerts) is answered over \
          HTTP. Counters and histograms begin at zero with each process. No label has the name of an account, of a member or of \
          whoever asks, nor the id of anything: connected systems are those of the agent's configuration, all other values are of \
          short lists. A value that is not known has no line, and a series appears when something is counted for it.\n\n\
