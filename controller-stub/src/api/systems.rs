@@ -13,9 +13,11 @@ use serde_json::Value;
 
 use super::asked::{Body, Both, Path, Query};
 use super::auth::Caller;
+use super::once::IdempotencyKey;
 use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::clock::Moment;
+use crate::state::once::Done;
 use crate::state::record::{Association, PasswordResetBy, ProvisioningOption, SystemDetails, SystemRecord};
 use crate::state::served::{ServingView, differing};
 use crate::state::{NewSystem, SystemChanges, log_levels};
@@ -58,7 +60,7 @@ pub struct SystemView {
     /// The facts of the connection in which these differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differing: Vec<String>,
-    /// Goes up whenever it is edited or associated.
+    /// How often it was edited or associated: for `revision` of whoever does so next.
     pub revision: u64,
     /// When it was made, in milliseconds since 1970.
     pub created: u64,
@@ -175,7 +177,7 @@ impl From<Said> for SystemChanges {
 /// What can be said of a system once it is there.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Edit {
-    /// The revision that was looked at: if it is another by now, nothing is changed (409).
+    /// The revision that was looked at. If the system is at another by now, nothing is changed.
     revision: Option<u64>,
     /// The language of `display_name` and `description`, if not the system's own. Where both are empty, there are none in it
     /// any more.
@@ -200,21 +202,25 @@ pub(super) struct Edit {
 /// Who is to work on a system.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Associate {
-    /// The revision that was looked at: if it is another by now, nothing is changed (409).
-    revision: Option<u64>,
     /// `server`, or a cluster.
     association: String,
+    /// The revision that was looked at. If the system is at another by now, nothing is changed.
+    revision: Option<u64>,
 }
 
 pub(super) async fn add(
     State(api): State<Api>,
     caller: Caller,
+    key: IdempotencyKey,
     body: Body<Both<Add, Said>>,
 ) -> Result<Json<SystemView>, Problem> {
+    let asked = key.asked(&caller, &[&body.bytes]);
     let Both(Add { name, connector, association: with }, said) = body.said;
     let new = NewSystem { name, connector, association: association(&with)?, changes: said.into() };
-    let on = format!("{} with {}", new.name, new.association);
-    let made = api.desk.act(&caller, on, move |state, at| state.add_system(new, at)).await?;
+    let wanted = format!("{} with {}", new.name, new.association);
+    let on = move |done: Option<&Done<SystemRecord>>| wanted + done.map_or("", Done::told);
+    let work = move |state: &mut crate::state::State, at| state.add_system(new, asked.as_ref(), at);
+    let made = api.desk.act_told(0, &caller, on, work).await?.it;
     Ok(Json(SystemView::from(&made)))
 }
 
@@ -247,10 +253,11 @@ pub(super) async fn associate(
     Path(system): Path<SystemName>,
     body: Body<Associate>,
 ) -> Result<Json<SystemView>, Problem> {
-    let Associate { revision, association: with } = body.said;
+    let Associate { association: with, revision } = body.said;
     let with = association(&with)?;
     let on = format!("{system} with {with}");
-    let changed = api.desk.act(&caller, on, move |state, _| state.associate_system(&system, with, revision)).await?;
+    let work = move |state: &mut crate::state::State, _| state.associate_system(&system, with, revision);
+    let changed = api.desk.act(&caller, on, work).await?;
     Ok(Json(SystemView::from(&changed)))
 }
 
@@ -302,7 +309,7 @@ pub(super) async fn remove(
 }
 
 fn association(text: &str) -> Result<Association, Problem> {
-    if text == "server" {
+    if text == Association::SERVER {
         return Ok(Association::Server);
     }
     let cluster = text.parse().map_err(|error: postern_protocol::id::InvalidId| {
