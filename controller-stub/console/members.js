@@ -1,6 +1,6 @@
 // Clusters, and the agents that are their members.
 
-import { all, post } from "./api.js";
+import { all, make, post } from "./api.js";
 import { badge, button, code, el, empty, fill, heading, notice, prose, say, shownOnce, table } from "./dom.js";
 import { form } from "./form.js";
 import { hears, soon } from "./live.js";
@@ -90,7 +90,7 @@ function memberTable(cluster, members, load) {
 
 async function makeToken(cluster, made) {
   try {
-    const { token, expires } = await post("/v1/tokens", { cluster });
+    const { token, expires } = await make("/v1/tokens", { cluster });
     fill(
       made,
       notice(

@@ -1,6 +1,6 @@
 // The forms of what is known of a connected system.
 
-import { all, get, post } from "./api.js";
+import { all, get, make, post } from "./api.js";
 import { button, el, say, table } from "./dom.js";
 import { Mistake, choice, form } from "./form.js";
 import { whyNot } from "./role.js";
@@ -51,7 +51,7 @@ export async function newSystem() {
     ...details(associations),
   ];
   const send = async ({ owners, categories, ...others }) => {
-    await post("/v1/systems", { ...others, add_owners: owners, add_categories: categories });
+    await make("/v1/systems", { ...others, add_owners: owners, add_categories: categories });
     location.hash = `#/systems/${others.name}`;
   };
   const usual = { association: associations.find((it) => it.value !== "server" && !it.why)?.value };

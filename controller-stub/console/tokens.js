@@ -1,6 +1,6 @@
 // The tokens of the API: who may use it, and the console with it.
 
-import { all, post, remove } from "./api.js";
+import { all, make, remove } from "./api.js";
 import { confirm } from "./dialog.js";
 import { badge, button, code, el, fill, heading, notice, say, shownOnce, table } from "./dom.js";
 import { choice, form } from "./form.js";
@@ -59,7 +59,7 @@ function newToken(made, load) {
     choice("expires_secs", "Good", LIVES),
   ];
   const send = async ({ name, role, expires_secs: life }) => {
-    const { token } = await post("/v1/api-tokens", { name, role, expires_secs: life === "" ? undefined : Number(life) });
+    const { token } = await make("/v1/api-tokens", { name, role, expires_secs: life === "" ? undefined : Number(life) });
     fill(made, notice("good", el("p", {}, "The token ", el("strong", {}, name), ". It is shown this once:"), shownOnce("api-token", token), el("p", {}, "Programs send it as ", code("Authorization: Bearer …"), "; people sign in with it here.")));
     document.getElementById("token").reset();
     await load();

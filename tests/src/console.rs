@@ -144,7 +144,7 @@ impl Walk {
         browser.says("API token is missing.").await;
         browser.write("sign-in-token", "hunter2").await;
         browser.press("Sign in").await;
-        browser.says("needs a token that is known here").await;
+        browser.says("This token is not known here").await;
         assert!(!browser.has("//nav[@id='nav' and not(@hidden)]").await, "nobody is signed in");
         self.is_quiet("a wrong token is refused", &["401"]).await;
     }

@@ -82,7 +82,6 @@ mod tests {
             association: Association::Server,
             details: details.clone(),
             log_level: None,
-            revision: 0,
             created: UnixMillis(0),
         };
         origin.check(&system, kind).is_ok()

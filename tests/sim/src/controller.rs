@@ -124,7 +124,6 @@ impl Controllers {
             details: SystemDetails::default(),
             created,
             log_level: None,
-            revision: 0,
         };
         let mut writes = vec![Write::Cluster(cluster.clone()), Write::System(system)];
         writes.extend(members.iter().map(|id| {

@@ -27,6 +27,16 @@ const A_THOUSAND: &str = "
     };
     location.hash = '#/members';";
 
+/// The first token is made, and nobody hears of it.
+const AN_ANSWER_IS_LOST: &str = "
+    const real = window.fetch;
+    window.fetch = async (path, how) => {
+        const answer = await real(path, how);
+        if (path !== '/v1/api-tokens' || how.method !== 'POST') return answer;
+        window.fetch = real;
+        throw new TypeError('lost');
+    };";
+
 impl Walk {
     pub(super) async fn a_member_is_shown_whole(&self) {
         let browser = &self.browser;
@@ -138,6 +148,9 @@ impl Walk {
         browser.find("//input[@id='token-name' and @aria-invalid]").await;
         browser.write("token-name", "tess").await;
         browser.choose("token-role", "operator").await;
+        browser.script(AN_ANSWER_IS_LOST).await;
+        browser.press("Make token").await;
+        browser.says("The controller does not answer").await;
         browser.press("Make token").await;
         assert!(browser.text("//*[@id='api-token']").await.starts_with("apt_"), "it is shown once");
         browser.picture("tokens").await;
