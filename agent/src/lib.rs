@@ -55,6 +55,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
+pub use status::{Answer, Ask};
+
 /// The `postern` program: reads the command line, runs the command, says how it went.
 pub fn main() -> ExitCode {
     match cli::Cli::try_parse() {

@@ -73,8 +73,8 @@ const details = (associations) => [
 function detailsForm(place, system, associations) {
   const fields = [{ name: "name", label: "Name", fixed: true, hint: "Names never change." }, { name: "type", label: "Type", fixed: true }, ...details(keeping(associations, system.association))];
   const send = async (values) => {
-    await post(`/v1/systems/${system.name}`, changes(system, values));
-    if (values.association !== system.association) await post(`/v1/systems/${system.name}/associate`, { association: values.association });
+    const { revision } = await post(`/v1/systems/${system.name}`, { ...changes(system, values), revision: system.revision });
+    if (values.association !== system.association) await post(`/v1/systems/${system.name}/associate`, { association: values.association, revision });
     say(`${system.name} was saved.`);
     await show(place, system.name);
   };
