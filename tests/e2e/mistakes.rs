@@ -177,3 +177,17 @@ async fn a_mistake_on_the_controllers_command_line_is_2_and_names_what_is_wrong(
     says(&["task", "list", "--api-url", "http://127.0.0.1:1", "--api-token-file", &wrong], 69, &["does not answer"])
         .await;
 }
+
+/// Read the roots of the system whatever the URL is, and every command of such a host ends with 70.
+#[tokio::test]
+async fn a_host_without_root_certificates_speaks_plain_http_and_is_told_what_https_needs() {
+    let lab = Lab::start(programs()).await;
+    let bare = [("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")];
+    let (code, out, err) = lab.controller.try_cli_in(&bare, &["status"]).await;
+    assert_eq!(code, Some(0), "{out}{err}");
+
+    let token = file(&lab, "api-token", "some-token");
+    let elsewhere = ["status", "--api-url", "https://controller.invalid", "--api-token-file", &token];
+    let (code, out, err) = lab.controller.try_cli_in(&bare, &elsewhere).await;
+    judge(&elsewhere, code, &format!("{out}{err}"), 78, &["ca-certificates"]);
+}
