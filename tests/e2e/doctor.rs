@@ -11,7 +11,7 @@ use postern_tests::lab::{
 use postern_tests::leak::{Search, Wanted};
 use postern_tests::proxy::{ConnectProxy, Manner};
 use postern_tests::{Agent, Lab, wait_for};
-use salesforce_sim::Switches;
+use salesforce_sim::{Fault, Matching, Mishap, Switches};
 use serde_json::{Value, json};
 
 use crate::disks::SmallDisk;
@@ -308,6 +308,19 @@ async fn doctor_names_secrets_that_are_missing_and_modes_that_are_wrong() {
 
     std::fs::remove_file(agent.folder().join("state/store.key")).unwrap();
     doctor(&agent).await.failed("store.opens", &["store.key", "bring"]);
+}
+
+#[tokio::test]
+async fn what_an_org_says_is_shown_and_moves_no_terminal() {
+    let lab = Lab::start(programs()).await;
+    let agent = stopped(&lab, AgentOptions::default()).await;
+    let message = "\u{1b}[2J\u{7}gone\u{9b}31m".to_owned();
+    let what = Mishap::Respond { status: 403, code: Some("FEATURENOTENABLED".to_owned()), message: Some(message) };
+    let when = Matching { path: Some("/jobs".to_owned()), ..Matching::default() };
+    lab.salesforce.inject(Fault { when, what, times: None });
+    let found = agent.run(&["doctor"]).await;
+    assert!(found.code == Some(1) && found.out.contains("gone"), "{found:?}");
+    assert!(!found.out.contains(|it: char| it.is_control() && it != '\n'), "{found:?}");
 }
 
 /// Planted was a sign-in that is made whatever the guard says.
