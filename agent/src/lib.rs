@@ -37,6 +37,7 @@ mod kept;
 mod keys;
 pub mod link;
 mod local;
+mod member_state;
 pub mod metrics;
 pub mod policy;
 mod random;

@@ -45,6 +45,7 @@ mod events;
 mod fields;
 pub mod head;
 mod members;
+mod once;
 mod openapi;
 mod outbox;
 mod page;

@@ -47,10 +47,10 @@ impl<T: Form, S: Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// What a body says, a JSON object of at most 256 KiB, and how many bytes it took.
+/// What a body says, a JSON object of at most 256 KiB, and its bytes.
 pub(super) struct Body<T> {
     pub(super) said: T,
-    pub(super) size: usize,
+    pub(super) bytes: Bytes,
 }
 
 impl<T: Form, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -64,7 +64,7 @@ impl<T: Form, S: Send + Sync> FromRequest<S> for Body<T> {
             };
             Problem::new(rejection.status(), detail)
         })?;
-        Ok(Self { said: read(Fields::parse(&bytes)?)?, size: bytes.len() })
+        Ok(Self { said: read(Fields::parse(&bytes)?)?, bytes })
     }
 }
 
