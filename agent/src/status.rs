@@ -63,6 +63,11 @@ pub enum Ask {
 }
 
 impl Ask {
+    /// What a line asks for, or what to tell whoever wrote it.
+    pub fn read(line: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(line).map_err(|error| format!("this is not asked here: {error}"))
+    }
+
     /// How long the answer may take.
     const fn patience(&self) -> Duration {
         match self {
@@ -257,13 +262,13 @@ impl Desk {
         let asked = async { BufReader::new((&mut stream).take(MAX_ASK)).read_until(b'\n', &mut line).await };
         // Whoever went away, or is too slow, is answered no more.
         let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, asked).await else { return };
-        let answer = match serde_json::from_slice::<Ask>(&line) {
+        let answer = match Ask::read(&line) {
             Ok(ask) => {
                 let patience = ask.patience();
                 let late = |_| Answer::Refused { message: format!("it takes longer than {} s", patience.as_secs()) };
                 tokio::time::timeout(patience, self.answer(ask)).await.unwrap_or_else(late)
             }
-            Err(error) => Answer::Refused { message: format!("this is not asked here: {error}") },
+            Err(message) => Answer::Refused { message },
         };
         let bytes = serde_json::to_vec(&answer).unwrap_or_default();
         let _ = tokio::time::timeout(PATIENCE, stream.write_all(&bytes)).await;

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use crate::state::once::TokenSecret;
 use crate::{hex, random};
 
 /// What a token is good for. Each role may do what the ones before it may.
@@ -89,9 +90,19 @@ pub struct Made {
 
 /// Makes a token.
 pub fn make(wall: UnixMillis) -> Made {
-    let secret = random::secret::<32>();
-    let id = ApiTokenId::from_random(wall.0, random::bytes());
-    Made { id, hash: TokenHash::of(&secret), text: Secret::new(format!("{id}.{}", HEXLOWER.encode(&*secret))) }
+    make_of(&random::secret(), wall)
+}
+
+/// Makes a token of a secret.
+pub fn make_of(secret: &TokenSecret, wall: UnixMillis) -> Made {
+    Made::of(ApiTokenId::from_random(wall.0, random::bytes()), secret)
+}
+
+impl Made {
+    /// The token of this id, whose secret this is.
+    pub fn of(id: ApiTokenId, secret: &TokenSecret) -> Self {
+        Self { id, hash: TokenHash::of(secret), text: Secret::new(format!("{id}.{}", HEXLOWER.encode(&**secret))) }
+    }
 }
 
 /// What a caller shows.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::body::Bytes;
+use data_encoding::HEXLOWER;
 use postern_protocol::{Secret, plain};
 use postern_store::private;
 use reqwest::header::CONTENT_TYPE;
@@ -12,7 +14,9 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{MAX_LIMIT, Page, Problem};
 use crate::exit::{Chain, Exit, Failure};
+use crate::random;
 use crate::server::{Addresses, MAX_FILE};
+use crate::state::once;
 
 pub mod collector;
 pub mod sealing;
@@ -123,6 +127,33 @@ impl Client {
         self.answer(self.request(Method::POST, path).json(body)).await
     }
 
+    /// Has something made that has no id of ours: an answer that is lost is asked for again, under the same key.
+    pub async fn make<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.once(|| self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Uploads bytes.
+    pub async fn upload<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> Result<T, Failure> {
+        let bytes = Bytes::from(bytes);
+        let request = || self.request(Method::POST, path).header(CONTENT_TYPE, "application/octet-stream");
+        self.once(|| request().body(bytes.clone())).await
+    }
+
+    async fn once<T: DeserializeOwned>(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<T, Failure> {
+        let key = HEXLOWER.encode(&random::bytes::<16>());
+        let request = || request().header(once::HEADER, &key);
+        let told = match request().send().await {
+            // Nobody heard of it, so there is nothing to find out.
+            Err(error) if error.is_connect() => return Err(self.unreachable(&error)),
+            Err(error) => Err(self.unreachable(&error)),
+            Ok(response) => self.read(response).await,
+        };
+        match told {
+            Err(failure) if failure.exit == Exit::Unreachable => self.patiently(|| self.answer(request())).await,
+            told => told,
+        }
+    }
+
     /// Has something taken away.
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.answer(self.request(Method::DELETE, path)).await
@@ -148,11 +179,6 @@ impl Client {
         ask().await
     }
 
-    /// Uploads bytes.
-    pub async fn upload<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> Result<T, Failure> {
-        self.answer(self.request(Method::POST, path).header(CONTENT_TYPE, "application/octet-stream").body(bytes)).await
-    }
-
     /// Downloads into `sink`, piece by piece.
     pub async fn download(&self, path: &str, sink: &mut dyn std::io::Write) -> Result<u64, Failure> {
         let response = self.request(Method::GET, path).send().await.map_err(|error| self.unreachable(&error))?;
@@ -170,7 +196,10 @@ impl Client {
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        self.read(request.send().await.map_err(|error| self.unreachable(&error))?).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, response: reqwest::Response) -> Result<T, Failure> {
         let response = self.check(response).await?;
         let bytes = self.body(response).await?;
         serde_json::from_slice(&bytes).map_err(|error| {

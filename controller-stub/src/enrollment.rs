@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::after;
 use crate::random;
+use crate::state::once::TokenSecret;
 use crate::state::record::TokenRecord;
 
 /// How long a token may wait for its agent.
@@ -27,18 +28,25 @@ pub struct NewToken {
     pub text: TokenText,
 }
 
-/// Makes a token.
-pub fn make(cluster: ClusterName, ca_sha256: [u8; 32], wall: UnixMillis) -> NewToken {
-    let secret = random::secret();
+/// Makes a token of a secret.
+pub fn make(cluster: ClusterName, secret: &TokenSecret, ca_sha256: [u8; 32], wall: UnixMillis) -> NewToken {
     let id = TokenId::from_random(wall.0, random::bytes());
     let record = TokenRecord {
         id,
-        cluster: cluster.clone(),
-        proof_key: *ProofKey::derive(&secret).expose(),
+        cluster,
+        proof_key: *ProofKey::derive(secret).expose(),
         expires: after(wall, TOKEN_LIFE),
         used: None,
     };
-    NewToken { record, text: TokenText::new(cluster, id, &secret, ca_sha256) }
+    NewToken::of(record, secret, ca_sha256)
+}
+
+impl NewToken {
+    /// The token of this record, whose secret this is.
+    pub fn of(record: TokenRecord, secret: &TokenSecret, ca_sha256: [u8; 32]) -> Self {
+        let text = TokenText::new(record.cluster.clone(), record.id, secret, ca_sha256);
+        Self { record, text }
+    }
 }
 
 /// What an applicant's request leads to.
@@ -129,7 +137,7 @@ mod tests {
     }
 
     fn made() -> (TokenRecord, EnrollmentToken) {
-        let new = make("acme".parse().unwrap(), [2; 32], NOW);
+        let new = make("acme".parse().unwrap(), &random::secret(), [2; 32], NOW);
         let token = new.text.expose().parse().unwrap();
         (new.record, token)
     }
@@ -166,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_record_does_not_hold_the_secret() {
-        let new = make("acme".parse().unwrap(), [2; 32], NOW);
+        let new = make("acme".parse().unwrap(), &random::secret(), [2; 32], NOW);
         let json = serde_json::to_string(&new.record).unwrap();
         let token: EnrollmentToken = new.text.expose().parse().unwrap();
         assert!(json.contains(&HEXLOWER.encode(token.key.expose())));

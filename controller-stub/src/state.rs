@@ -31,6 +31,7 @@ pub mod ledger;
 pub mod log_levels;
 pub mod members;
 mod offers;
+pub mod once;
 pub mod origin;
 pub mod outbox;
 pub mod record;
@@ -53,6 +54,7 @@ use audit::Audit;
 use changes::Changes;
 pub use finished::Retention;
 use ledger::{LedgerError, Write};
+use once::Once;
 use record::{
     ClusterRecord, Direction, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord,
     TokenRecord,
@@ -132,6 +134,7 @@ pub struct State {
     clusters: BTreeMap<ClusterName, ClusterRecord>,
     tokens: BTreeMap<postern_protocol::id::TokenId, TokenRecord>,
     api_tokens: ApiTokens,
+    once: Once,
     audit: Audit,
     changes: Changes,
     members: BTreeMap<MemberId, Member>,
@@ -257,6 +260,7 @@ impl State {
             clusters: records.clusters()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             tokens: records.tokens()?.into_iter().map(|it| (it.id, it)).collect(),
             api_tokens: ApiTokens::restore(records.api_tokens()?),
+            once: Once::restore(records.once()?),
             audit: Audit::restore(records.audit_written()?, records.audit_rows()?),
             changes: Changes::new(at.wall),
             systems: records.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
@@ -292,6 +296,7 @@ impl State {
         self.queue.tick(at);
         self.forget_stale_tokens(at);
         self.look_at_api_tokens(at);
+        self.forget_old_keys(at);
         self.forget_unused_inputs(at);
         self.forget_finished(at);
         self.collect_changes();

@@ -19,7 +19,7 @@ pub mod unfreeze_user;
 pub mod unlock_user;
 pub mod validate_user;
 
-use serde::Serialize;
+use serde::{Deserialize as _, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::bounded::Text;
@@ -113,6 +113,14 @@ macro_rules! task_kinds {
             }
         }
 
+        #[cfg(feature = "schema")]
+        impl TaskKind {
+            /// What the JSON of a request of this kind is, as [`TaskRequest::read`] reads it.
+            pub fn request_schema(self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                match self { $(Self::$kind => <$module::Request as schemars::JsonSchema>::json_schema(generator),)* }
+            }
+        }
+
         impl TaskRequest {
             /// The revision in which this version writes requests. Every kind is in its first.
             pub const REV: u16 = 1;
@@ -154,11 +162,12 @@ macro_rules! task_kinds {
 
             /// The request of `kind` that this JSON object describes. Unknown fields are refused.
             pub fn from_json(kind: TaskKind, json: Value) -> Result<Self, JsonError> {
-                match kind {
-                    $(TaskKind::$kind => serde_json::from_value(json)
-                        .map(Self::$kind)
-                        .map_err(|error| JsonError { kind, reason: crate::plain::json(&error) }),)*
-                }
+                Self::read(kind, json).map_err(|error| JsonError { kind, reason: crate::plain::json(&error) })
+            }
+
+            /// [`TaskRequest::from_json`] of whatever holds the object.
+            pub fn read<'de, D: Deserializer<'de>>(kind: TaskKind, object: D) -> Result<Self, D::Error> {
+                match kind { $(TaskKind::$kind => $module::Request::deserialize(object).map(Self::$kind),)* }
             }
         }
 
@@ -288,6 +297,15 @@ fn words(value: &Value) -> String {
         Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join("; "),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     }
+}
+
+/// Reads the name of an account, which has to be one.
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Account, D::Error> {
+    let account = Account::deserialize(deserializer)?;
+    if account.trim().is_empty() {
+        return Err(serde::de::Error::custom("an account has a name that is not empty"));
+    }
+    Ok(account)
 }
 
 /// The key under which work on one account is serialized.

@@ -24,6 +24,7 @@ use crate::identity::{Identity, IdentityDir, validity};
 use crate::link::dial::{self, Destination, Place};
 use crate::link::tls::{self, TlsError};
 use crate::link::{Greeted, greet};
+use crate::member_state::{self, AGAIN};
 
 const CHECKS: Checks = Checks {
     dns: Check::ControllerDns,
@@ -36,7 +37,6 @@ const CHECKS: Checks = Checks {
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
 const SETTINGS: &str = "`[controller]`";
-const AGAIN: &str = "enroll this agent again: `postern enroll --again` with a fresh token, which an operator makes";
 
 /// Looks at everything about the controller; and says what time it was there, if it told.
 pub async fn look(config: &Config, holder: &Holder, offline: bool) -> (Vec<Finding>, Vec<Heard>) {
@@ -336,40 +336,33 @@ fn judge_greeting(greeted: &Greeted, identity: &Identity) -> [Finding; 2] {
 
 fn refused(reason: &str, message: &str) -> Finding {
     let told = format!("the controller refuses a session ({reason}): {message}");
-    let next = if reason == SessionRefusal::RolledBack.to_string() {
+    Finding::failed(Check::Membership, told, step(|it| reason == it.to_string()))
+}
+
+/// What is to be done about a session that is refused for the reason that `is` recognizes.
+fn step(is: impl Fn(&SessionRefusal) -> bool) -> &'static str {
+    use SessionRefusal::{Overloaded, Revoked, RolledBack, UnknownMember, WrongCertificate};
+    if is(&RolledBack) {
         "an operator looks whether this host was restored from a backup or copied, and then lets it in again \
          (`postern-controller member enable`)"
-    } else if reason == SessionRefusal::Overloaded.to_string() {
+    } else if is(&Overloaded) {
         "try again later"
-    } else {
+    } else if [Revoked, UnknownMember, WrongCertificate].iter().any(&is) {
         AGAIN
-    };
-    Finding::failed(Check::Membership, told, next)
+    } else {
+        "see the checks before this one; the agent tries again by itself"
+    }
 }
 
 /// What a member in this state may do.
 fn lets_do(state: MembershipState, member: &str) -> Finding {
-    let check = Check::Membership;
+    let (check, told) = (Check::Membership, member_state::means(state));
+    let Some(next) = member_state::next_step(state, member) else { return Finding::ok(check, told) };
     match state {
-        MembershipState::Enabled => Finding::ok(check, "enabled"),
-        MembershipState::Pending => Finding::warning(
-            check,
-            "pending: enrolled, and not approved yet; it gets no work",
-            format!("an operator compares the fingerprint and runs `postern-controller member approve {member}`"),
-        ),
-        MembershipState::Draining => Finding::warning(
-            check,
-            "draining: it finishes what it has, and gets nothing new",
-            format!("`postern-controller member enable {member}` ends that"),
-        ),
-        MembershipState::Disabled => Finding::failed(
-            check,
-            "disabled by an operator, or by an alarm: it gets no work",
-            format!(
-                "an operator looks why (`postern-controller member show {member}`), and runs `… member enable {member}`"
-            ),
-        ),
-        MembershipState::Revoked => Finding::failed(check, "revoked: it is out for good", AGAIN),
+        MembershipState::Enabled | MembershipState::Pending | MembershipState::Draining => {
+            Finding::warning(check, told, next)
+        }
+        MembershipState::Disabled | MembershipState::Revoked => Finding::failed(check, told, next),
     }
 }
 
@@ -394,9 +387,7 @@ fn told_by_agent(holder: &Holder) -> Option<Finding> {
         }
         "waiting" => {
             let error = text(link, "error");
-            let is_over = [SessionRefusal::Revoked, SessionRefusal::UnknownMember, SessionRefusal::WrongCertificate];
-            let is_over = is_over.iter().any(|why| error.contains(&format!("({why})")));
-            let next = if is_over { AGAIN } else { "see the checks before this one; the agent tries again by itself" };
+            let next = step(|it| error.contains(&format!("({it})")));
             Finding::failed(Check::Membership, format!("the agent has no session: {error}"), next)
         }
         _ => Finding::warning(Check::Membership, "the agent is connecting", "run this again in a moment"),
@@ -460,5 +451,6 @@ mod tests {
         assert!(refused("revoked", "x").next.contains("enroll --again"));
         assert!(refused("rolled_back", "x").next.contains("member enable"));
         assert_eq!(refused("overloaded", "x").next, "try again later");
+        assert!(refused("stopping", "x").next.contains("by itself"), "nothing is wrong with the agent");
     }
 }

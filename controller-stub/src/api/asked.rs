@@ -43,14 +43,14 @@ impl<T: Form, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        read(Fields::of_query(parts.uri.query().unwrap_or_default())?).map(Self)
+        read_query(parts.uri.query().unwrap_or_default()).map(Self)
     }
 }
 
-/// What a body says, a JSON object of at most 256 KiB, and how many bytes it took.
+/// What a body says, a JSON object of at most 256 KiB, and its bytes.
 pub(super) struct Body<T> {
     pub(super) said: T,
-    pub(super) size: usize,
+    pub(super) bytes: Bytes,
 }
 
 impl<T: Form, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -64,8 +64,13 @@ impl<T: Form, S: Send + Sync> FromRequest<S> for Body<T> {
             };
             Problem::new(rejection.status(), detail)
         })?;
-        Ok(Self { said: read(Fields::parse(&bytes)?)?, size: bytes.len() })
+        Ok(Self { said: read(Fields::parse(&bytes)?)?, bytes })
     }
+}
+
+/// Reads a query.
+pub(super) fn read_query<T: Form>(query: &str) -> Result<T, Problem> {
+    read(Fields::of_query(query)?)
 }
 
 /// Reads a body that comes otherwise than as [`Body`].

@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::asked::{Body, Path, Query};
 use super::auth::Caller;
+use super::once::IdempotencyKey;
 use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::enrollment::NewToken;
+use crate::state::once::Done;
 use crate::state::record::ClusterRecord;
 
 /// A cluster.
@@ -107,14 +109,18 @@ pub(super) struct TokenInto {
 pub(super) async fn create_token(
     State(api): State<Api>,
     caller: Caller,
+    key: IdempotencyKey,
     body: Body<TokenInto>,
 ) -> Result<Json<TokenView>, Problem> {
+    let asked = key.asked(&caller, &[&body.bytes]);
     let TokenInto { cluster } = body.said;
     let into = cluster.to_string();
-    let on = move |made: Option<&NewToken>| {
-        made.map_or_else(|| into, |it| format!("{} into {}", it.record.id, it.record.cluster))
+    let on = move |done: Option<&Done<NewToken>>| match done {
+        Some(done) => format!("{} into {}{}", done.it.record.id, done.it.record.cluster, done.told()),
+        None => into,
     };
-    let made = api.desk.act_told(0, &caller, on, move |state, at| state.create_token(cluster, at)).await?;
+    let work = move |state: &mut crate::state::State, at| state.create_token(cluster, asked.as_ref(), at);
+    let made = api.desk.act_told(0, &caller, on, work).await?.it;
     Ok(Json(TokenView {
         id: made.record.id.to_string(),
         cluster: made.record.cluster,

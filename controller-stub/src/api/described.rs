@@ -35,7 +35,7 @@ impl<'a> Operation<'a> {
         Self { path, read, written, parameters: Vec::new(), body: None, answers: Map::new() }
     }
 
-    fn parameter(&mut self, place: &str, name: &str, required: bool, mut schema: Value) {
+    pub(super) fn parameter(&mut self, place: &str, name: &str, required: bool, mut schema: Value) {
         let description = schema.as_object_mut().and_then(|it| it.remove("description"));
         let mut parameter = json!({ "in": place, "name": name, "required": required, "schema": schema });
         if let (Some(description), Some(parameter)) = (description, parameter.as_object_mut()) {
@@ -61,6 +61,11 @@ impl<'a> Operation<'a> {
 
 /// What a handler takes.
 pub(super) trait Taken {
+    /// It is read from the query.
+    const IN_QUERY: bool = false;
+    /// It is read from the body.
+    const IN_BODY: bool = false;
+
     /// Says so.
     fn describe(operation: &mut Operation<'_>);
 }
@@ -86,6 +91,8 @@ impl<T: JsonSchema> Taken for Path<T> {
 }
 
 impl<T: Form> Taken for Query<T> {
+    const IN_QUERY: bool = true;
+
     fn describe(operation: &mut Operation<'_>) {
         let schema = T::schema(&mut operation.read).to_value();
         let required = names(&schema, "required");
@@ -96,6 +103,8 @@ impl<T: Form> Taken for Query<T> {
 }
 
 impl<T: Form> Taken for Body<T> {
+    const IN_BODY: bool = true;
+
     fn describe(operation: &mut Operation<'_>) {
         let mut schema = T::schema(&mut operation.read);
         schema.insert("additionalProperties".to_owned(), Value::Bool(false));
@@ -105,6 +114,8 @@ impl<T: Form> Taken for Body<T> {
 }
 
 impl Taken for Octets {
+    const IN_BODY: bool = true;
+
     fn describe(operation: &mut Operation<'_>) {
         let content = json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
         operation.body = Some(json!({ "required": true, "content": content }));
@@ -191,6 +202,11 @@ impl Answer for Events {
 
 /// A handler, whose types say what it takes and answers.
 pub(super) trait Described<T> {
+    /// Whether it reads the query.
+    const READS_QUERY: bool;
+    /// Whether it reads the body.
+    const READS_BODY: bool;
+
     /// Says so.
     fn describe(operation: &mut Operation<'_>);
 }
@@ -204,6 +220,9 @@ macro_rules! described {
             A: Answer,
             $($taken: Taken,)*
         {
+            const READS_QUERY: bool = false $(|| $taken::IN_QUERY)*;
+            const READS_BODY: bool = false $(|| $taken::IN_BODY)*;
+
             fn describe(operation: &mut Operation<'_>) {
                 $($taken::describe(operation);)*
                 A::describe(operation);
@@ -218,6 +237,7 @@ described!(A1 A2);
 described!(A1 A2 A3);
 described!(A1 A2 A3 A4);
 described!(A1 A2 A3 A4 A5);
+described!(A1 A2 A3 A4 A5 A6);
 
 /// The fields of both.
 pub(super) fn beside(mut one: Schema, other: &Schema) -> Schema {

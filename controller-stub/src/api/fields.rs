@@ -35,17 +35,19 @@ impl Fields {
         let mut reader = serde_json::Deserializer::from_slice(body);
         let read = Once { twice: &twice }.deserialize(&mut reader).and_then(|it| reader.end().map(|()| it));
         match read {
-            // `null` is not there.
-            Ok(Value::Object(fields)) => {
-                let there = fields.into_iter().filter(|(_, value)| !value.is_null());
-                Ok(Self(there.map(|(name, value)| (name, Given::Json(value))).collect()))
-            }
+            Ok(Value::Object(fields)) => Ok(Self::of_object(fields)),
             Ok(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "the body has to be a JSON object")),
             Err(error) => match twice.take() {
                 Some(name) => Err(there_twice(name)),
                 None => Err(Problem::new(StatusCode::BAD_REQUEST, format!("the body is not JSON: {error}"))),
             },
         }
+    }
+
+    /// The fields of an object. `null` is not there.
+    pub(super) fn of_object(fields: Map<String, Value>) -> Self {
+        let there = fields.into_iter().filter(|(_, value)| !value.is_null());
+        Self(there.map(|(name, value)| (name, Given::Json(value))).collect())
     }
 
     /// Reads a query.
@@ -67,10 +69,21 @@ impl Fields {
 
     /// Takes the fields that a struct has, and leaves the others.
     pub(super) fn take<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
-        T::deserialize(Reader(self)).map_err(|wrong| match wrong.field {
+        self.take_with(|fields| T::deserialize(fields))
+    }
+
+    fn take_with<T>(&mut self, read: impl FnOnce(Reader<'_>) -> Result<T, Wrong>) -> Result<T, Problem> {
+        read(Reader(self)).map_err(|wrong| match wrong.field {
             Some(field) => Problem::field(field, wrong.detail),
             None => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, wrong.detail),
         })
+    }
+
+    /// Takes the fields that a struct has, and refuses others.
+    pub(super) fn only<T>(mut self, read: impl FnOnce(Reader<'_>) -> Result<T, Wrong>) -> Result<T, Problem> {
+        let taken = self.take_with(read)?;
+        self.finish()?;
+        Ok(taken)
     }
 
     /// Refuses what was not read.
@@ -175,7 +188,7 @@ impl<'de> Visitor<'de> for Once<'_> {
 
 /// Why fields could not be read, and which of them.
 #[derive(Debug)]
-struct Wrong {
+pub(super) struct Wrong {
     field: Option<String>,
     detail: String,
 }
@@ -199,7 +212,7 @@ impl de::Error for Wrong {
 }
 
 /// Reads the fields that a struct has.
-struct Reader<'a>(&'a mut Fields);
+pub(super) struct Reader<'a>(&'a mut Fields);
 
 impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = Wrong;

@@ -10,14 +10,14 @@ use serde_json::{Map, Value, json};
 
 use super::described::Operation;
 use super::routes::{Described, all};
-use super::{Problem, RemovedView, ResetView, TaskProgressView};
+use super::{Problem, RemovedView, ResetView, TaskProgressView, tasks};
 
 const DESCRIPTION: &str = "Plain HTTP on the loopback. Every caller has a token with a role; `x-role` is the least that may call a \
                            route. Lists come in pages, errors as problems that name the field.";
 
 /// The API in `OpenAPI` 3.1.
 pub fn openapi() -> Value {
-    let mut written = generator();
+    let mut written = generator(SchemaSettings::draft2020_12().for_serialize());
     let mut paths: Map<String, Value> = Map::new();
     for route in all() {
         let described = operation(&route, &mut written);
@@ -30,7 +30,8 @@ pub fn openapi() -> Value {
     // What is told of as an event alone.
     let _ = written.subschema_for::<TaskProgressView>();
     let _ = (written.subschema_for::<RemovedView>(), written.subschema_for::<ResetView>());
-    let schemas = written.take_definitions(true);
+    let mut schemas = written.take_definitions(true);
+    schemas.extend(tasks::params_of_kinds());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -53,8 +54,8 @@ pub fn openapi() -> Value {
     })
 }
 
-fn generator() -> SchemaGenerator {
-    let mut settings = SchemaSettings::draft2020_12().for_serialize();
+/// Makes schemas that have their place in the document.
+pub(super) fn generator(mut settings: SchemaSettings) -> SchemaGenerator {
     settings.definitions_path = "/components/schemas".into();
     settings.meta_schema = None;
     settings.into_generator()
@@ -135,8 +136,13 @@ pub fn reference() -> String {
         if properties.is_some() {
             text.push_str("\n| name | | what |\n|---|---|---|\n");
         }
+        // What is read may be left out, what is answered is there.
+        let is_read = schema.get("additionalProperties") == Some(&Value::Bool(false));
+        let required = schema.get("required").and_then(Value::as_array).filter(|_| is_read);
         for (name, schema) in properties.into_iter().flatten() {
-            let _ = writeln!(text, "| `{name}` | {} | {} |", kind(schema), cell(word(schema, "description")));
+            let is_required = required.is_some_and(|it| it.iter().any(|it| it == name));
+            let [_, name, kind, what] = row("", name, is_required, schema, word(schema, "description"));
+            let _ = writeln!(text, "| {name} | {kind} | {what} |");
         }
     }
     text

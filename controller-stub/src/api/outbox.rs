@@ -23,9 +23,9 @@ pub(super) async fn hand_in(
     caller: Caller,
     body: Body<OwedReport>,
 ) -> Result<Json<HandedInView>, Problem> {
-    let Body { said: owed, size } = body;
+    let Body { said: owed, bytes } = body;
     // A report is stored about as long as it came.
     let on = format!("{} of {}", owed.task, owed.member);
-    let decided = api.desk.act_told(size, &caller, move |_| on, move |state, at| state.hand_in(&owed, at));
+    let decided = api.desk.act_told(bytes.len(), &caller, move |_| on, move |state, at| state.hand_in(&owed, at));
     Ok(Json(HandedInView { verdict: decided.await? }))
 }

@@ -79,7 +79,10 @@ impl From<Refusal> for Problem {
 impl From<SpoolError> for Problem {
     fn from(error: SpoolError) -> Self {
         let status = match &error {
-            SpoolError::Mismatch(_) | SpoolError::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            SpoolError::Mismatch(_) => {
+                return Self::field("sha256", "this is not the payload whose hash was announced: send it again");
+            }
+            SpoolError::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             SpoolError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
             SpoolError::Missing(_) => StatusCode::NOT_FOUND,
             SpoolError::Directory(_) | SpoolError::Damaged { .. } | SpoolError::Io { .. } | SpoolError::Entropy(_) => {

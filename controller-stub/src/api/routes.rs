@@ -4,14 +4,15 @@
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 
 use super::auth::Caller;
 use super::described::Operation;
+use super::fields::Fields;
 use super::{
     Api, Problem, audit, ca, clusters, described, events, members, openapi, outbox, problem, records, status, streams,
     systems, tasks, tokens,
@@ -35,6 +36,8 @@ pub struct Permission {
     /// What it is called where it is told who did it.
     pub act: &'static str,
     body: Body,
+    reads_query: bool,
+    reads_body: bool,
 }
 
 /// What a request may bring.
@@ -329,7 +332,15 @@ impl Routes {
         summary: &'static str,
         handler: H,
     ) -> Self {
-        let it = Permission { method: verb.name, path, least, act, body: verb.body };
+        let it = Permission {
+            method: verb.name,
+            path,
+            least,
+            act,
+            body: verb.body,
+            reads_query: H::READS_QUERY,
+            reads_body: H::READS_BODY,
+        };
         let limit = match it.body {
             Body::Json => DefaultBodyLimit::max(MAX_BODY),
             Body::Bytes => DefaultBodyLimit::disable(),
@@ -363,14 +374,33 @@ async fn admit(it: Permission, mut request: Request, next: Next) -> Response {
         let caller = caller.clone();
         return caller.turn_away(it.least, request.uri().path()).await.into_response();
     }
-    if request.method() == Method::POST && has_body(request.headers()) && !is(request.headers(), it.body.media_type()) {
-        return Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!("the body has to come with `Content-Type: {}`", it.body.media_type()),
-        )
-        .into_response();
+    match it.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
-    next.run(request).await
+}
+
+impl Permission {
+    /// Refuses what nothing here would read: whoever sent it meant something by it.
+    fn check(&self, request: &Request) -> Result<(), Problem> {
+        if !self.reads_query {
+            Fields::of_query(request.uri().query().unwrap_or_default())?.finish()?;
+        }
+        if !has_body(request.headers()) {
+            return Ok(());
+        }
+        if !self.reads_body {
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "no body is read here: leave it out"));
+        }
+        let unsupported = |detail: String| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        if !is(request.headers(), self.body.media_type()) {
+            return unsupported(format!("the body has to come with `Content-Type: {}`", self.body.media_type()));
+        }
+        if request.headers().contains_key(CONTENT_ENCODING) {
+            return unsupported("the body has to come as it is, without `Content-Encoding`".to_owned());
+        }
+        Ok(())
+    }
 }
 
 fn has_body(headers: &HeaderMap) -> bool {

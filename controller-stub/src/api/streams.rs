@@ -22,10 +22,13 @@ use tokio_util::sync::CancellationToken;
 use super::asked::{Path, Query};
 use super::auth::Caller;
 use super::described::Payload;
+use super::once::IdempotencyKey;
 use super::{Api, Problem};
 use crate::dispatcher::Stopped;
 use crate::spawn::blocking;
 use crate::state::ledger::spool_id;
+use crate::state::once::{Asked, Done};
+use crate::state::record::StreamRecord;
 use crate::state::streams::MAX_STREAM;
 use crate::state::tasks::TaskView;
 use crate::{clock, hex, random};
@@ -53,6 +56,7 @@ pub(super) struct Announced {
 pub(super) async fn upload(
     State(api): State<Api>,
     caller: Caller,
+    key: IdempotencyKey,
     Query(announced): Query<Announced>,
     headers: HeaderMap,
     body: Body,
@@ -70,6 +74,7 @@ pub(super) async fn upload(
     let sha256 = announced.sha256.as_deref().and_then(hex::decode).ok_or_else(|| {
         Problem::field("sha256", "an upload needs `?sha256=` and the 64 hexadecimal digits of its hash")
     })?;
+    let asked = key.asked(&caller, &[&sha256, &length.to_be_bytes()]);
     check_space(&api.data_dir, length)?;
     let id = StreamId::from_random(clock::wall().0, random::bytes());
     let stream = StreamRef { id, length, sha256 };
@@ -79,24 +84,39 @@ pub(super) async fn upload(
     let spawner = api.spawner.clone();
     spawner.spawn(move |_| async move {
         // Whoever asked may have gone meanwhile.
-        let _ = done.send(take_in(api, caller, stream, body).await);
+        let _ = done.send(take_in(api, caller, stream, asked, body).await);
     });
-    taken_in.await.map_err(|_| Stopped)??;
+    let id = taken_in.await.map_err(|_| Stopped)??;
     Ok(Json(StreamView { id, length }))
 }
 
-/// Takes a payload in, or leaves nothing of it.
-async fn take_in(api: Api, caller: Caller, stream: StreamRef, body: Body) -> Result<(), Problem> {
+/// Takes a payload in, or leaves nothing of it: it may be there already, if its answer was lost. Returns its id.
+async fn take_in(
+    api: Api,
+    caller: Caller,
+    stream: StreamRef,
+    asked: Option<Asked>,
+    body: Body,
+) -> Result<StreamId, Problem> {
     let over = caller.over();
     let taken_in = match receive(&api.spool, stream, body, &over).await {
         Ok(()) => {
-            let on = stream.id.to_string();
-            api.desk.act(&caller, on, move |state, at| state.add_input(stream, at)).await.map(drop)
+            let new = stream.id.to_string();
+            let on = move |done: Option<&Done<StreamRecord>>| match done {
+                Some(done) => format!("{}{}", done.it.id, done.told()),
+                None => new,
+            };
+            let work = move |state: &mut crate::state::State, at| state.add_input(stream, asked.as_ref(), at);
+            api.desk.act_told(0, &caller, on, work).await.map(|it| it.it.id)
         }
         Err(problem) => Err(problem),
     };
     // Whether a controller that stops knows the payload is not known; at its next start it removes those it does not.
-    if taken_in.as_ref().is_err_and(|it| it.status != StatusCode::SERVICE_UNAVAILABLE) {
+    let is_kept = match &taken_in {
+        Ok(id) => *id == stream.id,
+        Err(problem) => problem.status == StatusCode::SERVICE_UNAVAILABLE,
+    };
+    if !is_kept {
         let spool = api.spool.clone();
         let _ = blocking(move || spool.delete(spool_id(stream.id))).await;
     }

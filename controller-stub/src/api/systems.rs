@@ -13,9 +13,11 @@ use serde_json::Value;
 
 use super::asked::{Body, Both, Path, Query};
 use super::auth::Caller;
+use super::once::IdempotencyKey;
 use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::clock::Moment;
+use crate::state::once::Done;
 use crate::state::record::{Association, PasswordResetBy, ProvisioningOption, SystemDetails, SystemRecord};
 use crate::state::served::{ServingView, differing};
 use crate::state::{NewSystem, SystemChanges, log_levels};
@@ -58,6 +60,8 @@ pub struct SystemView {
     /// The facts of the connection in which these differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differing: Vec<String>,
+    /// How often it was edited or associated: for `revision` of whoever does so next.
+    pub revision: u64,
     /// When it was made, in milliseconds since 1970.
     pub created: u64,
 }
@@ -96,6 +100,7 @@ impl From<&SystemRecord> for SystemView {
             log_level_order: None,
             members: Vec::new(),
             differing: Vec::new(),
+            revision: it.revision,
             created: it.created.0,
         }
     }
@@ -172,7 +177,10 @@ impl From<Said> for SystemChanges {
 /// What can be said of a system once it is there.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Edit {
-    /// The language of `display_name` and `description`, if not the system's own.
+    /// The revision that was looked at. If the system is at another by now, nothing is changed.
+    revision: Option<u64>,
+    /// The language of `display_name` and `description`, if not the system's own. Where both are empty, there are none in it
+    /// any more.
     #[serde(rename = "in")]
     texts_in: Option<String>,
     /// Who does not own it any more.
@@ -196,17 +204,23 @@ pub(super) struct Edit {
 pub(super) struct Associate {
     /// `server`, or a cluster.
     association: String,
+    /// The revision that was looked at. If the system is at another by now, nothing is changed.
+    revision: Option<u64>,
 }
 
 pub(super) async fn add(
     State(api): State<Api>,
     caller: Caller,
+    key: IdempotencyKey,
     body: Body<Both<Add, Said>>,
 ) -> Result<Json<SystemView>, Problem> {
+    let asked = key.asked(&caller, &[&body.bytes]);
     let Both(Add { name, connector, association: with }, said) = body.said;
     let new = NewSystem { name, connector, association: association(&with)?, changes: said.into() };
-    let on = format!("{} with {}", new.name, new.association);
-    let made = api.desk.act(&caller, on, move |state, at| state.add_system(new, at)).await?;
+    let wanted = format!("{} with {}", new.name, new.association);
+    let on = move |done: Option<&Done<SystemRecord>>| wanted + done.map_or("", Done::told);
+    let work = move |state: &mut crate::state::State, at| state.add_system(new, asked.as_ref(), at);
+    let made = api.desk.act_told(0, &caller, on, work).await?.it;
     Ok(Json(SystemView::from(&made)))
 }
 
@@ -222,12 +236,13 @@ pub(super) async fn edit(
     Path(system): Path<SystemName>,
     body: Body<Both<Edit, Said>>,
 ) -> Result<Json<SystemView>, Problem> {
-    let Both(Edit { texts_in, remove_owners, remove_categories, name, connector, association }, said) = body.said;
+    let Both(Edit { revision, texts_in, remove_owners, remove_categories, name, connector, association }, said) =
+        body.said;
     let lasting = [("name", name, NEVER), ("type", connector, NEVER), ("association", association, ELSEWHERE)];
     if let Some((field, _, why)) = lasting.into_iter().find(|(_, said, _)| said.is_some()) {
         return Err(Problem::field(field, format!("`{field}` of a connected system {why}")));
     }
-    let changes = SystemChanges { texts_in, remove_owners, remove_categories, ..said.into() };
+    let changes = SystemChanges { revision, texts_in, remove_owners, remove_categories, ..said.into() };
     let edited = api.desk.act(&caller, system.to_string(), move |state, _| state.edit_system(&system, changes)).await?;
     Ok(Json(SystemView::from(&edited)))
 }
@@ -238,9 +253,11 @@ pub(super) async fn associate(
     Path(system): Path<SystemName>,
     body: Body<Associate>,
 ) -> Result<Json<SystemView>, Problem> {
-    let with = association(&body.said.association)?;
+    let Associate { association: with, revision } = body.said;
+    let with = association(&with)?;
     let on = format!("{system} with {with}");
-    let changed = api.desk.act(&caller, on, move |state, _| state.associate_system(&system, with)).await?;
+    let work = move |state: &mut crate::state::State, _| state.associate_system(&system, with, revision);
+    let changed = api.desk.act(&caller, on, work).await?;
     Ok(Json(SystemView::from(&changed)))
 }
 
@@ -292,7 +309,7 @@ pub(super) async fn remove(
 }
 
 fn association(text: &str) -> Result<Association, Problem> {
-    if text == "server" {
+    if text == Association::SERVER {
         return Ok(Association::Server);
     }
     let cluster = text.parse().map_err(|error: postern_protocol::id::InvalidId| {

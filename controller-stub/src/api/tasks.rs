@@ -13,14 +13,16 @@ use postern_protocol::seal::{SealedField, SealingPublicKey};
 use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::trace::TraceContext;
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest, codec};
-use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::asked::{Body, Both, Nothing, Path, Query, read_body};
 use super::auth::Caller;
 use super::described::{Operation, Taken};
-use super::fields::{in_clear, is_secret};
+use super::fields::{Fields, in_clear, is_secret};
+use super::openapi::generator;
 use super::page::{Page, Part, Wanted};
 use super::streams::check_space;
 use super::{Api, Problem};
@@ -41,6 +43,7 @@ const MAX_DEADLINE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// A task to do.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(transform = by_kind)]
 pub(super) struct NewTask {
     /// Its id, which the submitter chooses: the same id with the same content is the same task.
     id: TaskId,
@@ -88,7 +91,7 @@ pub(super) async fn submit(
     let (id, mode) = (submission.id, submission.mode);
     let told = api.spans.as_ref().zip(submission.trace);
     let on = format!("{id} {} of {}", submission.request.kind(), submission.system);
-    api.desk.act_told(body.size, &caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
+    api.desk.act_told(body.bytes.len(), &caller, move |_| on, move |state, at| state.submit(submission, at)).await?;
     if let Some((spans, trace)) = told {
         spans.record(traces::submission(id, trace, begun, clock::wall()));
     }
@@ -161,7 +164,42 @@ fn request(kind: TaskKind, params: Map<String, Value>) -> Result<TaskRequest, Pr
     if let Some(name) = secret {
         return Err(in_clear(format!("params.{name}"), name));
     }
-    TaskRequest::from_json(kind, Value::Object(params)).map_err(|error| Problem::field("params", error.to_string()))
+    Fields::of_object(params).only(|fields| TaskRequest::read(kind, fields)).map_err(|problem| match problem.field {
+        Some(field) => Problem { field: Some(format!("params.{field}")), ..problem },
+        None => Problem { field: Some("params".to_owned()), ..problem },
+    })
+}
+
+/// The parameters of each kind, by the names under which [`by_kind`] refers to them, and what is in them.
+pub(super) fn params_of_kinds() -> Map<String, Value> {
+    let mut generator = generator(SchemaSettings::draft2020_12().for_deserialize());
+    let mut named: Map<String, Value> =
+        TaskKind::ALL.iter().map(|kind| (params_of(*kind), kind.request_schema(&mut generator).to_value())).collect();
+    named.extend(generator.take_definitions(true));
+    named
+}
+
+fn params_of(kind: TaskKind) -> String {
+    format!("{kind:?}Params")
+}
+
+/// Says of a task that its parameters are those of its kind.
+fn by_kind(task: &mut Schema) {
+    let named = params_of_kinds();
+    let refer = |kind: &TaskKind| json!({ "$ref": format!("#/components/schemas/{}", params_of(*kind)) });
+    let kinds: Vec<Value> = TaskKind::ALL
+        .iter()
+        .map(|kind| {
+            let needs_some = named.get(&params_of(*kind)).is_some_and(|it| it.get("required").is_some());
+            let required: &[&str] = if needs_some { &["kind", "params"] } else { &["kind"] };
+            json!({ "properties": { "kind": { "const": kind }, "params": refer(kind) }, "required": required })
+        })
+        .collect();
+    task.insert("oneOf".to_owned(), kinds.into());
+    if let Some(params) = task.pointer_mut("/properties/params").and_then(Value::as_object_mut) {
+        params.retain(|word, _| word == "description");
+        params.insert("anyOf".to_owned(), TaskKind::ALL.iter().map(refer).collect());
+    }
 }
 
 fn open_envelope(opaque: &OpaqueView) -> Result<SealedField, Problem> {
@@ -246,7 +284,8 @@ pub(super) async fn reseal(
     let resealing = Resealing { sealed, signature };
     check_space(&api.data_dir, 0)?;
     let on = task.to_string();
-    let told = api.desk.act_told(body.size, &caller, move |_| on, move |state, _| state.reseal(task, &resealing));
+    let told =
+        api.desk.act_told(body.bytes.len(), &caller, move |_| on, move |state, _| state.reseal(task, &resealing));
     Ok(Json(told.await?))
 }
 
@@ -326,7 +365,11 @@ mod tests {
             (r#"{"kind":"fly"}"#.to_owned(), "kind"),
             (r#"{"kind":"enable_user","id":"x"}"#.to_owned(), "id"),
             (format!(r#"{{"kind":"enable_user","id":"{ID}","system":"No Good"}}"#), "system"),
-            (format!(r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"acount":"x"}}}}"#), "params"),
+            (format!(r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{}}}}"#), "params.account"),
+            (
+                format!(r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"account":"x","acount":1}}}}"#),
+                "params.acount",
+            ),
             (
                 format!(
                     r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"account":"x"}},"deadline_secs":0}}"#

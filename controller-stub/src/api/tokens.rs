@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::asked::{Body, Path, Query};
 use super::auth::Caller;
+use super::once::IdempotencyKey;
 use super::page::{Page, Part, Wanted};
 use super::{Api, Problem};
 use crate::access::{Made, Role};
 use crate::state::api_tokens::{ApiTokenView, BOOTSTRAP};
+use crate::state::once::Done;
 
 /// The longest life that is meant: beyond ten years it is a mistake.
 const MAX_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
@@ -68,20 +70,22 @@ pub(super) struct NewApiToken {
 pub(super) async fn create(
     State(api): State<Api>,
     caller: Caller,
+    key: IdempotencyKey,
     body: Body<NewApiToken>,
 ) -> Result<Json<NewApiTokenView>, Problem> {
+    let asked = key.asked(&caller, &[&body.bytes]);
     let NewApiToken { name, role, expires_secs } = body.said;
     let life = expires_secs.map(Duration::from_secs);
     if life.is_some_and(|it| it > MAX_LIFE || it.is_zero()) {
         return Err(Problem::field("expires_secs", "`expires_secs` has to be between one second and ten years"));
     }
     let wanted = format!("{name}, {role}");
-    let on = move |made: Option<&(ApiTokenView, Made)>| match made {
-        Some((view, _)) => format!("{} {wanted}", view.id),
+    let on = move |done: Option<&Done<(ApiTokenView, Made)>>| match done {
+        Some(done) => format!("{} {wanted}{}", done.it.0.id, done.told()),
         None => wanted,
     };
-    let made = api.desk.act_told(0, &caller, on, move |state, at| state.create_api_token(name, role, life, at));
-    let (about, made) = made.await?;
+    let work = move |state: &mut crate::state::State, at| state.create_api_token(name, role, life, asked.as_ref(), at);
+    let (about, made) = api.desk.act_told(0, &caller, on, work).await?.it;
     Ok(Json(NewApiTokenView { about, token: made.text.expose().to_owned() }))
 }
 

@@ -13,7 +13,7 @@ pub(super) async fn run(reach: &Reach, command: ApiTokenCommand) -> Result<(), F
     match command {
         ApiTokenCommand::Create { name, role, expires } => {
             let body = json!({ "name": name, "role": role, "expires_secs": expires.map(|it| it.as_secs()) });
-            let made: NewApiTokenView = client.post("/v1/api-tokens", &body).await?;
+            let made: NewApiTokenView = client.make("/v1/api-tokens", &body).await?;
             if reach.json {
                 return output::json(&made);
             }

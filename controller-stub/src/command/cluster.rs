@@ -34,7 +34,7 @@ pub(super) async fn run(reach: &Reach, command: ClusterCommand) -> Result<(), Fa
 
 pub(super) async fn token(reach: &Reach, command: TokenCommand) -> Result<(), Failure> {
     let TokenCommand::Create { cluster } = command;
-    let made: TokenView = client(reach)?.post("/v1/tokens", &json!({ "cluster": cluster })).await?;
+    let made: TokenView = client(reach)?.make("/v1/tokens", &json!({ "cluster": cluster })).await?;
     if reach.json {
         return output::json(&made);
     }

@@ -19,7 +19,7 @@ pub(super) async fn run(reach: &Reach, command: SystemCommand) -> Result<(), Fai
         }
         SystemCommand::Add { name, association, connector, details } => {
             let more = [("name", json!(name)), ("type", json!(connector)), ("association", json!(association))];
-            client.post("/v1/systems", &known(&details, more)).await?
+            client.make("/v1/systems", &known(&details, more)).await?
         }
         SystemCommand::Edit { name, details, texts_in, remove_owners, remove_categories } => {
             let more = [

@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::ledger::Write;
-use super::record::ApiTokenRecord;
+use super::once::{Asked, Done, Making, TokenSecret};
+use super::record::{ApiTokenRecord, Made, OnceRecord};
 use super::{Refusal, RefusalKind, State};
-use crate::access::{self, Made, Presented, Role, TokenHash};
+use crate::access::{self, Presented, Role, TokenHash};
 use crate::clock::{self, Moment};
 
 /// The name of the token that is made when nobody else could make one.
@@ -220,8 +221,25 @@ impl State {
         name: ApiTokenName,
         role: Role,
         life: Option<Duration>,
+        asked: Option<&Asked>,
         at: Moment,
-    ) -> Result<(ApiTokenView, Made), Refusal> {
+    ) -> Result<Done<(ApiTokenView, access::Made)>, Refusal> {
+        let find = |state: &Self, once: &OnceRecord, secret: &TokenSecret| {
+            let Made::ApiToken(id) = &once.made else { return None };
+            let record = state.api_tokens.records.get(id)?;
+            Some((state.api_tokens.view(record, at.wall), access::Made::of(*id, secret)))
+        };
+        self.once(asked, at, find, |state, secret| state.new_api_token(name, role, life, secret, at))
+    }
+
+    fn new_api_token(
+        &mut self,
+        name: ApiTokenName,
+        role: Role,
+        life: Option<Duration>,
+        secret: &TokenSecret,
+        at: Moment,
+    ) -> Result<Making<(ApiTokenView, access::Made)>, Refusal> {
         let taken = |message| Refusal { kind: RefusalKind::Conflict, field: Some("name"), message };
         if name.as_str() == BOOTSTRAP {
             return Err(taken(format!(
@@ -240,7 +258,7 @@ impl State {
                 format!("a controller has at most {MAX_API_TOKENS} tokens: revoke those that nobody uses"),
             ));
         }
-        let made = access::make(at.wall);
+        let made = access::make_of(secret, at.wall);
         let expires = life.map(|it| clock::after(at.wall, it));
         let record = ApiTokenRecord {
             id: made.id,
@@ -252,9 +270,9 @@ impl State {
             last_used: None,
         };
         let view = self.api_tokens.view(&record, at.wall);
-        self.writes.push(self.api_tokens.insert(record));
+        let write = self.api_tokens.insert(record);
         tracing::info!(id = %view.id, name = %view.name, role = %view.role, "a token for the API was made");
-        Ok((view, made))
+        Ok(Making { made: Made::ApiToken(view.id), it: (view, made), write })
     }
 
     /// Takes the token of this name or id back. There is always somebody left who can make another.
@@ -295,7 +313,7 @@ impl State {
     }
 
     /// Takes the first administrator's token in, in place of the one before. Its file has to be durable.
-    pub fn install_bootstrap(&mut self, made: &Made, at: Moment) {
+    pub fn install_bootstrap(&mut self, made: &access::Made, at: Moment) {
         if let Some(before) = self.bootstrap() {
             self.audit_own("api_token.revoke", &format!("{before} {BOOTSTRAP}"), Ok(None), at);
             self.writes.push(self.api_tokens.remove(before));

@@ -275,7 +275,7 @@ mod tests {
         let acme: postern_protocol::ClusterName = "acme".parse().unwrap();
         state.create_cluster(acme.clone(), clock::moment()).unwrap();
         let mut token = || -> EnrollmentToken {
-            state.create_token(acme.clone(), clock::moment()).unwrap().text.expose().parse().unwrap()
+            state.create_token(acme.clone(), None, clock::moment()).unwrap().it.text.expose().parse().unwrap()
         };
         let (real, other) = (token(), token());
         let forged = EnrollmentToken { id: real.id, ..other };

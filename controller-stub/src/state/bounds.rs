@@ -38,12 +38,12 @@ impl Full {
             association: Association::Server,
             changes: SystemChanges::default(),
         };
-        self.state.add_system(new, self.at).map(drop)
+        self.state.add_system(new, None, self.at).map(drop)
     }
 
     fn add_payload(&mut self, number: u128) -> Result<(), Refusal> {
         let id = StreamId::from_bytes(number.to_be_bytes());
-        self.state.add_input(StreamRef { id, length: 1, sha256: [0; 32] }, self.at).map(drop)
+        self.state.add_input(StreamRef { id, length: 1, sha256: [0; 32] }, None, self.at).map(drop)
     }
 
     fn submit(&mut self) -> Result<TaskId, Refusal> {
@@ -95,20 +95,26 @@ fn a_controller_has_at_most_a_thousand_clusters_and_as_many_tokens_of_each_kind(
     assert!(state.create_cluster("acme".parse().unwrap(), at).is_ok(), "it is there");
 
     for _ in 0..1_000 {
-        state.create_token("acme".parse().unwrap(), at).unwrap();
+        state.create_token("acme".parse().unwrap(), None, at).unwrap();
     }
-    refused(state.create_token("acme".parse().unwrap(), at).map(drop), &["1000 tokens", "quarter of an hour"]);
+    refused(state.create_token("acme".parse().unwrap(), None, at).map(drop), &["1000 tokens", "quarter of an hour"]);
     let spent = TokenUse { request: [0; 32], member: MemberId::from_bytes([1; 16]), at: at.wall };
     state.tokens.values_mut().for_each(|it| it.used = Some(spent.clone()));
-    assert!(state.create_token("acme".parse().unwrap(), at).is_ok(), "a fleet of more than that enrolls in one day");
+    assert!(
+        state.create_token("acme".parse().unwrap(), None, at).is_ok(),
+        "a fleet of more than that enrolls in one day"
+    );
     let later = Moment { wall: UnixMillis(at.wall.0 + 3 * 24 * 60 * 60 * 1000), ..at };
     state.tick(later);
-    assert!(state.create_token("acme".parse().unwrap(), later).is_ok(), "those are forgotten");
+    assert!(state.create_token("acme".parse().unwrap(), None, later).is_ok(), "those are forgotten");
 
     for number in 0..1_000 {
-        state.create_api_token(format!("t{number}").parse().unwrap(), Role::Viewer, None, at).unwrap();
+        state.create_api_token(format!("t{number}").parse().unwrap(), Role::Viewer, None, None, at).unwrap();
     }
-    refused(state.create_api_token("more".parse().unwrap(), Role::Viewer, None, at).map(drop), &["1000", "revoke"]);
+    refused(
+        state.create_api_token("more".parse().unwrap(), Role::Viewer, None, None, at).map(drop),
+        &["1000", "revoke"],
+    );
 }
 
 #[test]
@@ -124,7 +130,7 @@ fn a_controller_has_at_most_ten_thousand_connected_systems() {
 fn a_controller_has_at_most_ten_thousand_members() {
     let Full { mut state, at, _folder } = Full::new();
     let token: EnrollmentToken =
-        state.create_token("acme".parse().unwrap(), at).unwrap().text.expose().parse().unwrap();
+        state.create_token("acme".parse().unwrap(), None, at).unwrap().it.text.expose().parse().unwrap();
     for number in 0..10_000_u128 {
         let id = MemberId::from_bytes(number.to_be_bytes());
         let record = MemberRecord { id, ..lab::member(MembershipState::Enabled) };

@@ -73,11 +73,13 @@ impl Changes {
             Write::ForgetMember(id) => Thing::Member(*id),
             Write::Cluster(it) => Thing::Cluster(it.name.clone()),
             Write::System(it) | Write::ForgetSystem(it) => Thing::System(it.name.clone()),
+            Write::Once(_, made) => return self.note_write(made),
             Write::Roots(_)
             | Write::Token(_)
             | Write::ForgetToken(_)
             | Write::ApiToken(_)
             | Write::ForgetApiToken(_)
+            | Write::ForgetOnce(..)
             | Write::Audit(_)
             | Write::ForgetAudit(_)
             | Write::AuditWritten(_)

@@ -6,7 +6,8 @@ use postern_protocol::message::v1::MembershipState;
 use postern_protocol::seal::SealingPublicKey;
 
 use super::ledger::Write;
-use super::record::ClusterRecord;
+use super::once::{Asked, Done, Making, TokenSecret};
+use super::record::{Association, ClusterRecord, Made, OnceRecord};
 use super::{Refusal, RefusalKind, State};
 use crate::clock::Moment;
 use crate::enrollment::{self, NewToken};
@@ -23,6 +24,11 @@ impl State {
     pub fn create_cluster(&mut self, name: ClusterName, at: Moment) -> Result<ClusterRecord, Refusal> {
         if let Some(there) = self.clusters.get(&name) {
             return Ok(there.clone());
+        }
+        if name.as_str() == Association::SERVER {
+            let message =
+                format!("`{name}` is what systems are associated with that no cluster works on: choose another");
+            return Err(Refusal::field("name", message));
         }
         if self.clusters.len() >= MAX_CLUSTERS {
             return Err(Refusal::new(
@@ -42,7 +48,26 @@ impl State {
     }
 
     /// Makes a token into a cluster that exists.
-    pub fn create_token(&mut self, cluster: ClusterName, at: Moment) -> Result<NewToken, Refusal> {
+    pub fn create_token(
+        &mut self,
+        cluster: ClusterName,
+        asked: Option<&Asked>,
+        at: Moment,
+    ) -> Result<Done<NewToken>, Refusal> {
+        let find = |state: &Self, once: &OnceRecord, secret: &TokenSecret| {
+            let Made::EnrollmentToken(id) = &once.made else { return None };
+            let record = state.tokens.get(id)?.clone();
+            Some(NewToken::of(record, secret, state.authority.signing().spki_sha256()))
+        };
+        self.once(asked, at, find, |state, secret| state.new_token(cluster, secret, at))
+    }
+
+    fn new_token(
+        &mut self,
+        cluster: ClusterName,
+        secret: &TokenSecret,
+        at: Moment,
+    ) -> Result<Making<NewToken>, Refusal> {
         self.known_cluster(&cluster)?;
         if self.tokens.len() >= MAX_TOKENS + MAX_SPENT {
             return Err(Refusal::new(
@@ -59,10 +84,10 @@ impl State {
                 format!("{MAX_TOKENS} tokens are open: use them, or wait a quarter of an hour until they run out"),
             ));
         }
-        let new = enrollment::make(cluster, self.authority.signing().spki_sha256(), at.wall);
+        let new = enrollment::make(cluster, secret, self.authority.signing().spki_sha256(), at.wall);
         self.tokens.insert(new.record.id, new.record.clone());
-        self.writes.push(Write::Token(new.record.clone()));
-        Ok(new)
+        let (made, write) = (Made::EnrollmentToken(new.record.id), Write::Token(new.record.clone()));
+        Ok(Making { it: new, made, write })
     }
 
     pub(super) fn forget_stale_tokens(&mut self, at: Moment) {

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::record::{
-    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord,
-    StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, OnceRecord,
+    RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 use super::records::{Listed, Records};
 use crate::metrics::metrics;
@@ -30,6 +30,7 @@ const AUDIT: Table = Table::new("audit rows", 11);
 const AUDIT_WRITTEN: Table = Table::new("audit log", 12);
 const ATTEMPTS: Table = Table::new("attempts", 14);
 const ROOTS: Table = Table::new("roots", 13);
+const ONCE: Table = Table::new("idempotency keys", 15);
 /// There is one record of how far the log is, and one of the roots.
 const ONLY: &[u8] = b"1";
 
@@ -73,6 +74,10 @@ pub enum Write {
     ApiToken(ApiTokenRecord),
     /// A token for the API that was revoked.
     ForgetApiToken(ApiTokenId),
+    /// What was made under a caller's key, and the key: both or neither.
+    Once(OnceRecord, Box<Write>),
+    /// A caller's key that is not known any more.
+    ForgetOnce(ApiTokenId, [u8; 32]),
     /// A line for the audit log.
     Audit(AuditRow),
     /// A line that the audit log has.
@@ -177,6 +182,12 @@ impl Ledger {
             Write::ForgetToken(id) => Ok(gone(TOKENS, id.as_bytes())),
             Write::ApiToken(it) => json(API_TOKENS, it.id.as_bytes(), it),
             Write::ForgetApiToken(id) => Ok(gone(API_TOKENS, id.as_bytes())),
+            Write::Once(it, made) => {
+                let mut changes = self.changes(made)?;
+                changes.extend(json(ONCE, &once_key(it.by, it.key), it)?);
+                Ok(changes)
+            }
+            Write::ForgetOnce(by, key) => Ok(gone(ONCE, &once_key(*by, *key))),
             Write::Audit(it) => json(AUDIT, &it.number.to_be_bytes(), it),
             Write::ForgetAudit(number) => Ok(gone(AUDIT, &number.to_be_bytes())),
             Write::AuditWritten(it) => json(AUDIT_WRITTEN, ONLY, it),
@@ -228,6 +239,10 @@ impl Records for Ledger {
 
     fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, LedgerError> {
         self.all(API_TOKENS)
+    }
+
+    fn once(&self) -> Result<Vec<OnceRecord>, LedgerError> {
+        self.all(ONCE)
     }
 
     fn audit_rows(&self) -> Result<Vec<AuditRow>, LedgerError> {
@@ -296,6 +311,7 @@ const fn rank(write: &Write) -> u8 {
     match write {
         // Before whatever it tells of: a line without its act can be explained, an act without a line cannot.
         Write::Audit(_) | Write::Cluster(_) | Write::System(_) => 0,
+        Write::Once(_, made) => rank(made),
         Write::Member(_) => 1,
         // Behind the members whose word a step of a rotation goes by.
         Write::Token(_) | Write::ForgetToken(_) | Write::ApiToken(_) | Write::ForgetApiToken(_) | Write::Roots(_) => 2,
@@ -309,7 +325,7 @@ const fn rank(write: &Write) -> u8 {
         Write::Numbers(..) => 9,
         // Behind whatever else was decided about it.
         Write::ForgetMember(_) => 10,
-        Write::AuditWritten(_) | Write::ForgetAudit(_) => 11,
+        Write::AuditWritten(_) | Write::ForgetAudit(_) | Write::ForgetOnce(..) => 11,
     }
 }
 
@@ -360,6 +376,10 @@ const fn unreadable(table: Table) -> LedgerError {
 /// Keys rest in clear and names may say something about a customer, so a name's key is its hash.
 fn name_key(name: &str) -> [u8; 32] {
     Sha256::digest(name).into()
+}
+
+fn once_key(by: ApiTokenId, key: [u8; 32]) -> Vec<u8> {
+    [by.as_bytes().as_slice(), &key].concat()
 }
 
 /// The newest take the places of the oldest.

@@ -74,6 +74,7 @@ mod tests {
 
     fn allows(details: &SystemDetails, origin: Origin, kind: TaskKind) -> bool {
         let system = SystemRecord {
+            revision: 0,
             name: "sf".parse().unwrap(),
             connector: "salesforce".to_owned(),
             display_name: String::new(),

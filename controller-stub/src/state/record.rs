@@ -61,6 +61,40 @@ pub struct TokenRecord {
     pub used: Option<TokenUse>,
 }
 
+/// What was made under a key of its caller.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct OnceRecord {
+    /// Whose key it is.
+    pub by: ApiTokenId,
+    /// SHA-256 over the key.
+    #[serde(with = "hex")]
+    pub key: [u8; 32],
+    /// SHA-256 over what was to be made.
+    #[serde(with = "hex")]
+    pub what: [u8; 32],
+    /// What makes the secret of a token out of the key, and is of no use without it.
+    #[serde(with = "hex")]
+    pub salt: [u8; 32],
+    /// What was made.
+    pub made: Made,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// What can be made under a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Made {
+    /// A token into a cluster.
+    EnrollmentToken(TokenId),
+    /// A token for the API.
+    ApiToken(ApiTokenId),
+    /// A connected system.
+    System(SystemName),
+    /// A submitter's payload.
+    Payload(StreamId),
+}
+
 /// The one use of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenUse {
@@ -209,10 +243,15 @@ pub enum Association {
     Cluster(ClusterName),
 }
 
+impl Association {
+    /// The word for the controller itself.
+    pub const SERVER: &str = "server";
+}
+
 impl std::fmt::Display for Association {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Server => f.write_str("server"),
+            Self::Server => f.write_str(Self::SERVER),
             Self::Cluster(name) => name.fmt(f),
         }
     }
@@ -238,6 +277,9 @@ pub struct SystemRecord {
     /// What members are to log of it for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_level: Option<LogLevelOrder>,
+    /// How often it was changed: whoever changes it says which one was looked at.
+    #[serde(default)]
+    pub revision: u64,
     /// When it was made.
     pub created: UnixMillis,
 }

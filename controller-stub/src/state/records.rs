@@ -5,8 +5,8 @@ use postern_protocol::{Epoch, MemberId, TaskId};
 
 use super::ledger::LedgerError;
 use super::record::{
-    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord,
-    StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, OnceRecord,
+    RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 
 /// Records of a type, one after the other.
@@ -29,6 +29,9 @@ pub trait Records: Send {
 
     /// Every token for the API.
     fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, LedgerError>;
+
+    /// Every key under which callers had something made.
+    fn once(&self) -> Result<Vec<OnceRecord>, LedgerError>;
 
     /// Every line that waits for the audit log, in order.
     fn audit_rows(&self) -> Result<Vec<AuditRow>, LedgerError>;

@@ -107,7 +107,7 @@ impl State {
         let root = kept.unwrap_or_else(|| self.roots.newest.next());
         root_rotation::after(self.roots.phase, Step::Begin(root)).map_err(conflict)?;
         match kept {
-            Some(kept) if kept > self.roots.newest => Err(Refusal::field(
+            Some(kept) if !(RootNo::FIRST..=self.roots.newest).contains(&kept) => Err(Refusal::field(
                 "root",
                 format!("there never was a root {kept}: see `postern-controller ca status`"),
             )),

@@ -8,7 +8,8 @@ use postern_protocol::{MemberId, SessionNo, StreamId, TaskId};
 
 use super::audit::Room;
 use super::ledger::Write;
-use super::record::{Direction, StreamRecord};
+use super::once::{Asked, Done, Making, TokenSecret};
+use super::record::{Direction, Made, OnceRecord, StreamRecord};
 use super::{Refusal, RefusalKind, State, ToSession};
 use crate::clock::{self, Moment};
 
@@ -37,7 +38,20 @@ impl State {
     }
 
     /// A submitter's payload is complete in the spool.
-    pub fn add_input(&mut self, stream: StreamRef, at: Moment) -> Result<StreamRecord, Refusal> {
+    pub fn add_input(
+        &mut self,
+        stream: StreamRef,
+        asked: Option<&Asked>,
+        at: Moment,
+    ) -> Result<Done<StreamRecord>, Refusal> {
+        let find = |state: &Self, once: &OnceRecord, _: &TokenSecret| {
+            let Made::Payload(id) = &once.made else { return None };
+            state.streams.get(id).cloned()
+        };
+        self.once(asked, at, find, |state, _| state.new_input(stream, at))
+    }
+
+    fn new_input(&mut self, stream: StreamRef, at: Moment) -> Result<Making<StreamRecord>, Refusal> {
         self.check_input()?;
         let record = StreamRecord {
             id: stream.id,
@@ -49,8 +63,7 @@ impl State {
             created: at.wall,
         };
         self.streams.insert(stream.id, record.clone());
-        self.writes.push(Write::Stream(record.clone()));
-        Ok(record)
+        Ok(Making { made: Made::Payload(stream.id), write: Write::Stream(record.clone()), it: record })
     }
 
     /// A payload.

@@ -3,8 +3,10 @@
 use postern_protocol::{ClusterName, SystemName};
 
 use super::ledger::Write;
+use super::once::{Asked, Done, Making, TokenSecret};
 use super::record::{
-    Association, LocalTexts, PasswordResetBy, ProvisioningOption, SystemDetails, SystemRecord, TaskState,
+    Association, LocalTexts, Made, OnceRecord, PasswordResetBy, ProvisioningOption, SystemDetails, SystemRecord,
+    TaskState,
 };
 use super::{Refusal, RefusalKind, State};
 use crate::clock::Moment;
@@ -38,7 +40,9 @@ pub struct NewSystem {
 /// What becomes known of a connected system. What is not there stays as it is.
 #[derive(Debug, Clone, Default)]
 pub struct SystemChanges {
-    /// The language of the two texts, if not the system's own.
+    /// The revision that was looked at, if that matters.
+    pub revision: Option<u64>,
+    /// The language of the two texts, if not the system's own. Where both are empty, there are none in it any more.
     pub texts_in: Option<String>,
     /// Its name for people; the name itself if empty.
     pub display_name: Option<String>,
@@ -66,7 +70,21 @@ pub struct SystemChanges {
 
 impl State {
     /// Makes a connected system.
-    pub fn add_system(&mut self, new: NewSystem, at: Moment) -> Result<SystemRecord, Refusal> {
+    pub fn add_system(
+        &mut self,
+        new: NewSystem,
+        asked: Option<&Asked>,
+        at: Moment,
+    ) -> Result<Done<SystemRecord>, Refusal> {
+        let find = |state: &Self, once: &OnceRecord, _: &TokenSecret| {
+            let Made::System(name) = &once.made else { return None };
+            // Another may have its name by now.
+            state.systems.get(name).filter(|it| it.created == once.at).cloned()
+        };
+        self.once(asked, at, find, |state, _| state.new_system(new, at))
+    }
+
+    fn new_system(&mut self, new: NewSystem, at: Moment) -> Result<Making<SystemRecord>, Refusal> {
         if self.systems.len() >= MAX_SYSTEMS {
             return Err(Refusal::new(
                 RefusalKind::Overloaded,
@@ -98,27 +116,36 @@ impl State {
             association: new.association,
             details: SystemDetails::default(),
             log_level: None,
+            revision: 0,
             created: at.wall,
         };
         let record = changed(blank, new.changes)?;
-        self.systems.insert(new.name, record.clone());
-        self.writes.push(Write::System(record.clone()));
-        Ok(record)
+        self.systems.insert(new.name.clone(), record.clone());
+        Ok(Making { made: Made::System(new.name), write: Write::System(record.clone()), it: record })
     }
 
     /// Changes what is known of a connected system: everything but its name, its type and who works on it.
     pub fn edit_system(&mut self, name: &SystemName, changes: SystemChanges) -> Result<SystemRecord, Refusal> {
-        let record = changed(self.system(name)?.clone(), changes)?;
+        let mut record = self.system(name)?.clone();
+        check_revision(&record, changes.revision)?;
+        record = SystemRecord { revision: record.revision.saturating_add(1), ..changed(record, changes)? };
         self.systems.insert(name.clone(), record.clone());
         self.writes.push(Write::System(record.clone()));
         Ok(record)
     }
 
     /// Says who works on a connected system from now on. Tasks submitted before stay where they were sealed for.
-    pub fn associate_system(&mut self, name: &SystemName, association: Association) -> Result<SystemRecord, Refusal> {
+    pub fn associate_system(
+        &mut self,
+        name: &SystemName,
+        association: Association,
+        revision: Option<u64>,
+    ) -> Result<SystemRecord, Refusal> {
         self.check_association(&association)?;
         let record = self.systems.get_mut(name).ok_or_else(|| unknown(name))?;
+        check_revision(record, revision)?;
         record.association = association;
+        record.revision = record.revision.saturating_add(1);
         let record = record.clone();
         self.writes.push(Write::System(record.clone()));
         Ok(record)
@@ -163,7 +190,7 @@ impl State {
 
     /// Product rule A2: only clusters with a registered and enabled member can be chosen.
     fn check_choosable(&self, cluster: &ClusterName) -> Result<(), Refusal> {
-        self.known_cluster(cluster)?;
+        self.known_cluster(cluster).map_err(|unknown| Refusal { field: Some("association"), ..unknown })?;
         if self.enabled_members(cluster).next().is_some() {
             return Ok(());
         }
@@ -180,7 +207,7 @@ impl State {
 
 /// The record with what became known.
 fn changed(mut record: SystemRecord, it: SystemChanges) -> Result<SystemRecord, Refusal> {
-    check_text("display_name", it.display_name.as_deref().unwrap_or_default(), MAX_DISPLAY_NAME)?;
+    it.display_name.as_deref().filter(|it| !it.is_empty()).map_or(Ok(()), check_display_name)?;
     check_text("description", it.description.as_deref().unwrap_or_default(), MAX_DESCRIPTION)?;
     for (field, locale) in [("locale", &it.locale), ("in", &it.texts_in)] {
         locale.as_deref().map_or(Ok(()), |locale| check_locale(field, locale))?;
@@ -201,6 +228,10 @@ fn changed(mut record: SystemRecord, it: SystemChanges) -> Result<SystemRecord, 
     let own = record.name.to_string();
     let (display_name, description) = match it.texts_in.filter(|locale| *locale != details.locale) {
         None => (&mut record.display_name, &mut record.description),
+        Some(locale) if it.display_name.as_deref() == Some("") && it.description.as_deref() == Some("") => {
+            details.texts.remove(&locale);
+            return checked(record);
+        }
         Some(locale) => {
             let LocalTexts { display_name, description } = details.texts.entry(locale).or_default();
             (display_name, description)
@@ -212,6 +243,11 @@ fn changed(mut record: SystemRecord, it: SystemChanges) -> Result<SystemRecord, 
     if let Some(text) = it.description {
         *description = text;
     }
+    checked(record)
+}
+
+/// A record, if there is room for it.
+fn checked(record: SystemRecord) -> Result<SystemRecord, Refusal> {
     match serde_json::to_vec(&record) {
         Ok(bytes) if bytes.len() <= MAX_RECORD => Ok(record),
         Ok(_) | Err(_) => Err(Refusal::new(
@@ -224,11 +260,32 @@ fn changed(mut record: SystemRecord, it: SystemChanges) -> Result<SystemRecord, 
     }
 }
 
+/// Refuses to change what was changed since it was looked at.
+fn check_revision(record: &SystemRecord, seen: Option<u64>) -> Result<(), Refusal> {
+    if seen.is_none_or(|it| it == record.revision) {
+        return Ok(());
+    }
+    Err(Refusal {
+        kind: RefusalKind::Conflict,
+        field: Some("revision"),
+        message: format!(
+            "connected system `{}` was changed since you looked at it, and is at revision {} now: look again",
+            record.name, record.revision
+        ),
+    })
+}
+
 fn check_locale(field: &'static str, locale: &str) -> Result<(), Refusal> {
     let is_one = locale.starts_with(|first: char| first.is_ascii_alphabetic())
         && locale.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     check_text(field, locale, MAX_LOCALE)?;
     if is_one { Ok(()) } else { Err(Refusal::field(field, format!("`{field}` is a language such as `en` or `fr-CA`"))) }
+}
+
+fn check_display_name(name: &str) -> Result<(), Refusal> {
+    check_text("display_name", name, MAX_DISPLAY_NAME)?;
+    let is_blank = name.trim().is_empty();
+    if is_blank { Err(Refusal::field("display_name", "`display_name` holds nothing that is seen")) } else { Ok(()) }
 }
 
 fn check_name(field: &'static str, name: &str) -> Result<(), Refusal> {

@@ -18,6 +18,7 @@ mod lab;
 mod lists;
 mod member;
 mod members;
+mod once;
 mod openapi;
 mod outbox;
 mod payloads;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use postern_controller_stub::access::Role;
-use postern_controller_stub::api::{openapi, permissions};
+use postern_controller_stub::api::{Problem, openapi, permissions, read_submission};
+use postern_protocol::TaskKind;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
@@ -117,7 +118,10 @@ fn check(value: &Value, schema: &Value, document: &Value) -> Result<(), String> 
             | "additionalProperties"
             | "minimum"
             | "maximum"
+            | "minLength"
             | "maxLength"
+            | "minItems"
+            | "maxItems"
             | "pattern"
             | "description"
             | "format"
@@ -220,6 +224,99 @@ fn route_of(method: &str, path: &str) -> &'static str {
     permissions().into_iter().find(|it| it.method == method && fits(it.path)).unwrap().path
 }
 
+/// Some value that is what a schema says.
+fn sample(schema: &Value, document: &Value) -> Value {
+    if let Some(pointer) = schema["$ref"].as_str() {
+        return sample(document.pointer(pointer.trim_start_matches('#')).unwrap(), document);
+    }
+    // The last one, of conditions, has no others in it.
+    let mut forms = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array()).into_iter().flatten();
+    if let Some(form) = forms.rfind(|it| it["type"] != "null") {
+        return sample(form, document);
+    }
+    if let Some(word) = schema["enum"].get(0) {
+        return word.clone();
+    }
+    let kind = schema["type"].as_array().map_or(&schema["type"], |kinds| &kinds[0]);
+    match kind.as_str().unwrap() {
+        "string" => json!("x"),
+        "integer" => json!(1),
+        "boolean" => json!(true),
+        "array" => json!([sample(&schema["items"], document)]),
+        "object" => {
+            let required = schema["required"].as_array().into_iter().flatten().map(|it| it.as_str().unwrap());
+            required.map(|name| (name.to_owned(), sample(&schema["properties"][name], document))).collect()
+        }
+        other => panic!("no sample of {other}: {schema}"),
+    }
+}
+
+/// Describe a parameter otherwise than it is read, or by a list of its own, and it is found here.
+#[test]
+fn the_parameters_of_every_kind_are_described_as_they_are_read() {
+    let document = openapi();
+    let body = &operation(&document, "POST", "/v1/tasks")["requestBody"]["content"]["application/json"]["schema"];
+    let read = |kind: TaskKind, params: &Value| -> Result<(), Problem> {
+        let task = json!({ "id": new_task(), "system": "sf", "kind": kind, "params": params });
+        read_submission(task.to_string().as_bytes()).map(drop)
+    };
+    let field = |kind, params: &Value| read(kind, params).unwrap_err().field.unwrap();
+    for kind in TaskKind::ALL {
+        let form = body["oneOf"].as_array().unwrap().iter().find(|it| it["properties"]["kind"]["const"] == json!(kind));
+        let form = form.unwrap_or_else(|| panic!("{kind} is not described"));
+        let refer = form["properties"]["params"]["$ref"].as_str().unwrap();
+        let schema = document.pointer(refer.trim_start_matches('#')).unwrap();
+        assert_eq!(schema["additionalProperties"], false, "{kind}");
+        let least = sample(schema, &document);
+        read(*kind, &least).unwrap_or_else(|problem| panic!("{kind} {least}: {}", problem.detail));
+        let with = |name: &str, value: Value| {
+            let mut params = least.clone();
+            params[name] = value;
+            params
+        };
+        assert_eq!(field(*kind, &with("colour", json!(1))), "params.colour", "{kind}");
+        for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+            let place = format!("params.{name}");
+            let good = with(name, sample(schema, &document));
+            read(*kind, &good).unwrap_or_else(|problem| panic!("{kind} {good}: {}", problem.detail));
+            check(&good[name], schema, &document).unwrap_or_else(|why| panic!("{kind} {name}: {why}"));
+            let wrong = if schema["type"].to_string().contains("array") { json!("x") } else { json!([[]]) };
+            assert_eq!(field(*kind, &with(name, wrong)), place, "{kind}");
+            if let Some(default) = schema.get("default") {
+                assert!(default.is_null() || read(*kind, &with(name, default.clone())).is_ok(), "{kind} {name}");
+            }
+            if schema["minLength"] == 1 {
+                assert_eq!(field(*kind, &with(name, json!(""))), place, "{kind}");
+            }
+            if let Some(most) = schema["maxLength"].as_u64() {
+                assert_eq!(field(*kind, &with(name, json!("x".repeat(usize::try_from(most).unwrap() + 1)))), place);
+            }
+        }
+        for name in schema["required"].as_array().into_iter().flatten().map(|it| it.as_str().unwrap()) {
+            let mut params = least.clone();
+            params.as_object_mut().unwrap().remove(name);
+            assert_eq!(field(*kind, &params), format!("params.{name}"), "{kind}");
+            assert_eq!(form["required"], json!(["kind", "params"]), "{kind}");
+        }
+    }
+}
+
+/// Take the content encoding for nothing, and a dataset that somebody compressed is kept as if it were the dataset.
+#[tokio::test]
+async fn a_body_that_is_encoded_or_of_another_type_is_refused() {
+    let lab = Lab::start().await;
+    let administrator = token(&lab, "x", Role::Administrator).await;
+    let caller = Caller::of(&lab);
+    for (path, right) in [("/v1/clusters", "application/json"), ("/v1/streams?sha256=00", "application/octet-stream")] {
+        for (media_type, encoding) in [("text/plain", None), (right, Some("gzip"))] {
+            let request = caller.request("POST", path).bearer_auth(&administrator).header(CONTENT_TYPE, media_type);
+            let request = request.body(r#"{"name":"acme"}"#);
+            let request = if let Some(it) = encoding { request.header("content-encoding", it) } else { request };
+            assert_eq!(request.send().await.unwrap().status(), 415, "{path} {media_type} {encoding:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn whatever_is_wrong_with_a_request_is_a_problem_that_names_it_for_every_route() {
     let lab = Lab::start().await;
@@ -235,8 +332,9 @@ async fn whatever_is_wrong_with_a_request_is_a_problem_that_names_it_for_every_r
             wrong.push((it.path.replace(&place, "No%20Good"), None, 422, Some(name.to_owned())));
             wrong.push((it.path.replace(&place, "%ff"), None, 400, None));
         }
-        if parameters.iter().any(|it| it["in"] == "query") {
-            wrong.push((format!("{}?colour=red", filled(&it)), None, 422, Some("colour".to_owned())));
+        wrong.push((format!("{}?colour=red", filled(&it)), None, 422, Some("colour".to_owned())));
+        if operation["requestBody"].is_null() {
+            wrong.push((filled(&it), Some("{}".to_owned()), 400, None));
         }
         if operation["requestBody"]["content"]["application/json"].is_object() {
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];

@@ -13,12 +13,12 @@ use postern_protocol::message::v1::{
 use postern_protocol::seal::{SealContext, SegmentOpener};
 use postern_protocol::stream::{CHUNK, chunks};
 use postern_protocol::{Outcome, TaskKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::access::token;
+use crate::access::{Caller, token};
 use crate::lab::{Lab, files};
 use crate::member::{Session, succeeded};
 
@@ -122,7 +122,7 @@ async fn of_an_upload_that_is_given_up_in_the_middle_nothing_is_left() {
     }
 }
 
-fn is_payload(path: &Path) -> bool {
+pub(crate) fn is_payload(path: &Path) -> bool {
     path.parent().is_some_and(|it| it.ends_with("spool"))
 }
 
@@ -266,4 +266,16 @@ async fn a_payload_that_is_not_the_one_announced_is_refused() {
     session.send(StreamOpen { task: of_nobody, stream: other }).await;
     let FromController::StreamReset(reset) = session.next().await else { panic!("no StreamReset") };
     assert_eq!(reset.fault, StreamFault::Unknown.into());
+}
+
+#[tokio::test]
+async fn an_upload_that_is_not_what_was_announced_is_refused_by_the_name_of_its_hash_and_leaves_nothing() {
+    let lab = Lab::start().await;
+    let operator = token(&lab, "o", Role::Operator).await;
+    let path = format!("/v1/streams?sha256={}", "0".repeat(64));
+    let request = Caller::of(&lab).request("POST", &path).bearer_auth(operator).body("sealed");
+    let response = request.header("content-type", "application/octet-stream").send().await.unwrap();
+    let problem: Value = response.json().await.unwrap();
+    assert_eq!((&problem["status"], &problem["field"]), (&json!(422), &json!("sha256")), "{problem}");
+    assert!(!files(&lab.data_dir()).iter().any(|it| is_payload(it)));
 }

@@ -157,6 +157,7 @@ async fn each_phase_of_a_rotation_has_a_way_back() {
     assert_eq!(identity.trusts.len(), 1);
 
     refused(lab.rotate_with("begin", json!({ "root": 3 })).await, &["never was a root 3"]);
+    refused(lab.rotate_with("begin", json!({ "root": 0 })).await, &["never was a root 0"]);
     let begun = lab.rotate_with("begin", json!({ "root": 2 })).await.unwrap();
     assert_eq!(numbers(&begun), [(1, "signs", 1), (2, "trusted", 0)], "the root that was kept");
     session.follow(&lab, &mut identity).await;

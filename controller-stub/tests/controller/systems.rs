@@ -1,8 +1,10 @@
 //! Connected systems: what is known of them, and whom they let in.
 
+use postern_controller_stub::access::Role;
 use postern_controller_stub::exit::Exit;
 use serde_json::{Value, json};
 
+use crate::access::{Caller, token};
 use crate::lab::{Lab, new_task};
 
 /// Feature B18.
@@ -65,6 +67,7 @@ async fn b18_a_record_is_made_edited_and_kept() {
         "description": "The org", "locale": "en-GB", "texts": {"fr": {"display_name": "Le CRM", "description": ""}},
         "association": "acme", "password_reset_by": "users_and_obo_user", "provisioning_option": "administrative",
         "hpam": false, "transfer_of_accounts": true, "owners": ["ada@example.com"], "categories": ["CRM", "Cloud"],
+        "revision": 1,
     });
     assert_eq!(record, expected);
     let (_, out, _) = lab.command(&["system", "show", "sf"]);
@@ -92,6 +95,8 @@ async fn what_a_record_cannot_be_is_refused_by_the_name_of_its_field() {
         (json!({ "password_reset_by": "anybody" }), "password_reset_by"),
         (json!({ "add_owners": [" "] }), "add_owners"),
         (json!({ "display_name": "two\nlines" }), "display_name"),
+        (json!({ "display_name": "  " }), "display_name"),
+        (json!({ "revision": -1 }), "revision"),
     ] {
         let failure = lab.client().post::<Value>("/v1/systems/sf", &body).await.unwrap_err();
         assert!(failure.text.contains(&format!("`{field}`")), "{body}: {}", failure.text);
@@ -100,6 +105,65 @@ async fn what_a_record_cannot_be_is_refused_by_the_name_of_its_field() {
     let failure = lab.client().post::<Value>("/v1/systems/sf", &json!({ "add_owners": many })).await.unwrap_err();
     assert!(failure.text.contains("there is room for"), "{}", failure.text);
     assert_eq!(lab.client().get::<Value>("/v1/systems/sf").await.unwrap()["owners"], json!([]));
+}
+
+/// Leave the comparison out, and whoever saves what he loaded before takes back what another has changed since.
+#[tokio::test]
+async fn what_was_changed_since_it_was_looked_at_is_not_changed() {
+    let lab = Lab::start().await;
+    let _identity = lab.enroll().await;
+    lab.add_system().await;
+    let caller = Caller::of(&lab);
+    let administrator = token(&lab, "x", Role::Administrator).await;
+    let post = async |path: &str, body: Value| {
+        let answer = caller.request("POST", path).bearer_auth(&administrator).json(&body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let seen = lab.client().get::<Value>("/v1/systems/sf").await.unwrap()["revision"].clone();
+    let (status, edited) = post("/v1/systems/sf", json!({ "revision": seen, "description": "mine" })).await;
+    assert_eq!(status, 200, "{edited}");
+    assert_ne!(edited["revision"], seen);
+    for (path, body) in [
+        ("/v1/systems/sf", json!({ "revision": seen, "description": "theirs" })),
+        ("/v1/systems/sf/associate", json!({ "revision": seen, "association": "server" })),
+    ] {
+        let (status, problem) = post(path, body).await;
+        assert_eq!((status, &problem["field"]), (409, &json!("revision")), "{problem}");
+    }
+    let associate = json!({ "revision": edited["revision"], "association": "server" });
+    let (_, associated) = post("/v1/systems/sf/associate", associate).await;
+    assert_eq!((&associated["description"], &associated["association"]), (&json!("mine"), &json!("server")));
+    assert_ne!(associated["revision"], edited["revision"]);
+    assert_eq!(post("/v1/systems/sf", json!({ "description": "whatever there is" })).await.0, 200);
+}
+
+/// Let a cluster be called so, and no system can ever be associated with it.
+#[tokio::test]
+async fn what_a_system_cannot_be_associated_with_is_refused_by_the_name_of_the_field() {
+    let lab = Lab::start().await;
+    let failure = lab.client().post::<Value>("/v1/clusters", &json!({ "name": "server" })).await.unwrap_err();
+    assert!(failure.text.contains("choose another"), "{}", failure.text);
+    let administrator = token(&lab, "x", Role::Administrator).await;
+    let _: Value = lab.client().post("/v1/clusters", &json!({ "name": "empty" })).await.unwrap();
+    for (association, status) in [("nowhere", 404), ("empty", 403), ("No Good", 422), ("", 422)] {
+        let body = json!({ "name": "sf", "association": association });
+        let request = Caller::of(&lab).request("POST", "/v1/systems").bearer_auth(&administrator).json(&body);
+        let problem: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!((&problem["status"], &problem["field"]), (&json!(status), &json!("association")), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn texts_in_another_language_can_be_taken_back() {
+    let lab = Lab::start().await;
+    let _identity = lab.enroll().await;
+    lab.add_system().await;
+    let say = async |name: &str, description: &str| {
+        let body = json!({ "in": "fr", "display_name": name, "description": description });
+        lab.client().post::<Value>("/v1/systems/sf", &body).await.unwrap()["texts"].clone()
+    };
+    assert_eq!(say("Le CRM", "").await["fr"]["display_name"], "Le CRM");
+    assert_eq!(say("", "").await, json!({}));
 }
 
 /// Take the check out of `submit`, and this fails. Feature B18.

@@ -32,6 +32,7 @@ pub type Name = Text<64>;
 
 /// Which users, and how much of each.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The collection: who was seen is remembered under this name, by the member that did it.

@@ -33,9 +33,12 @@ codes! {
 
 /// Which account becomes what.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The account by the name it has had; the same again when the task is submitted again.
+    #[serde(deserialize_with = "super::named")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub account: Account,
     /// Its new name; empty: the old one with `.deleted` behind it.
     #[serde(default)]

@@ -16,6 +16,7 @@ pub const SEALED_FIELDS: &[&str] = &[];
 
 /// What the schema is to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The classes of records; empty: those of the schema in force.

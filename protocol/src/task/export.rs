@@ -95,6 +95,7 @@ codes! {
 
 /// How one attribute's moments are written. Without one they are written as RFC 3339 in UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DateFormat {
     /// The attribute.
@@ -107,6 +108,7 @@ pub struct DateFormat {
 
 /// Only what changed since the same cursor was last handed over.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Delta {
     /// The cursor: what was handed over before is remembered under this name, by the member that did it.
@@ -133,6 +135,7 @@ fn records() -> Code<Content> {
 
 /// Which records, and what of them.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The class of records, as the connector names it, e.g. `User`.

@@ -107,6 +107,7 @@ pub const TRANSACTION_SYSTEM_NAME: &str = "Transaction-SystemName";
 
 /// How one attribute is treated.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The attribute's name, in any case.
@@ -124,6 +125,7 @@ pub struct Rule {
 
 /// A variable and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
     /// Its name.
@@ -134,6 +136,7 @@ pub struct Variable {
 
 /// How to read the dataset, and what to do with it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// How it is written.

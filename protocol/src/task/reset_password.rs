@@ -33,9 +33,12 @@ codes! {
 
 /// Which account gets which password.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The account.
+    #[serde(deserialize_with = "super::named")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub account: Account,
     /// Where the password comes from.
     pub source: Code<Source>,

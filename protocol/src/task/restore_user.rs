@@ -16,11 +16,16 @@ pub const SEALED_FIELDS: &[&str] = &[PASSWORD];
 
 /// Which account becomes what.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The account by its present name.
+    #[serde(deserialize_with = "super::named")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub account: Account,
     /// The name it gets back.
+    #[serde(deserialize_with = "super::named")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub name: Account,
     /// The e-mail address it gets; empty: not changed.
     #[serde(default)]

@@ -13,6 +13,7 @@ pub const SEALED_FIELDS: &[&str] = &[];
 
 /// There is nothing to say.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {}
 

@@ -13,9 +13,12 @@ pub const SEALED_FIELDS: &[&str] = &[];
 
 /// Which account.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The account.
+    #[serde(deserialize_with = "super::named")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub account: Account,
 }
 

@@ -115,6 +115,7 @@ impl Controllers {
         let created = UnixMillis(WALL);
         let cluster = ClusterRecord { name: CLUSTER.parse().expect("it is a name"), created };
         let system = SystemRecord {
+            revision: 0,
             name: SYSTEM.parse().expect("it is a name"),
             connector: "model".to_owned(),
             display_name: String::new(),
@@ -360,7 +361,7 @@ impl World {
                 let (submission, stream) = submission(truth.id, &truth.wish);
                 if let Some(stream) = stream
                     && state.stream(stream.id).is_none()
-                    && state.add_input(stream, at).is_err()
+                    && state.add_input(stream, None, at).is_err()
                 {
                     return None;
                 }

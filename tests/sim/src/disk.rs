@@ -12,8 +12,8 @@ use postern_agent_core::{
 };
 use postern_controller_stub::state::ledger::{self, LedgerError};
 use postern_controller_stub::state::record::{
-    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, RootsRecord,
-    StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, OnceRecord,
+    RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 use postern_controller_stub::state::records::{Listed, Records};
 use postern_protocol::id::Incarnation;
@@ -227,6 +227,7 @@ impl ControllerRecords {
             }
             ledger::Write::Offer(it) => drop(self.offers.insert(it.task, *it)),
             ledger::Write::Report(it) => drop(self.reports.insert((it.task, it.epoch), *it)),
+            ledger::Write::Once(_, made) => self.apply(&made),
             ledger::Write::Stream(it) => drop(self.streams.insert(it.id, it)),
             ledger::Write::ForgetStream(id) => drop(self.streams.remove(&id)),
             // Nobody enrolls here, calls an API, or reads what was done or tried, and no root is replaced.
@@ -234,6 +235,7 @@ impl ControllerRecords {
             | ledger::Write::ForgetToken(_)
             | ledger::Write::ApiToken(_)
             | ledger::Write::ForgetApiToken(_)
+            | ledger::Write::ForgetOnce(..)
             | ledger::Write::Audit(_)
             | ledger::Write::ForgetAudit(_)
             | ledger::Write::AuditWritten(_)
@@ -290,6 +292,10 @@ impl Records for ControllerDisk {
     }
 
     fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    fn once(&self) -> Result<Vec<OnceRecord>, LedgerError> {
         Ok(Vec::new())
     }
 
