@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use effect::{Effect, Known, MAX_EFFECT, Proved, Shift, is_false};
+use postern_agent_core::LEASES_TOO_SHORT;
 pub use postern_agent_core::{CallsLeft, Earlier, JournalEntry, Mark};
 use postern_protocol::message::v1::{MAX_PARTS, SignInState, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -393,9 +394,9 @@ impl AttemptCx {
     }
 }
 
-/// Whether it is the agent's own policy that refuses, and not the connected system.
-pub fn is_of_policy(failure: &Failure) -> bool {
-    failure.code.as_str() == policy::CODE
+/// Whether it is this agent that refuses, by its policy or for want of a lease, and not the connected system.
+pub fn is_own_refusal(failure: &Failure) -> bool {
+    [policy::CODE, LEASES_TOO_SHORT].contains(&failure.code.as_str())
 }
 
 /// The failure of an attempt that was asked to stop before it acted again.
