@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postern_agent_core::{Ledger, Limits};
 use postern_health::Stalled;
-use postern_protocol::SystemName;
+use postern_protocol::{MemberId, SystemName};
 use postern_store::StoreError;
 use postern_store::private::PrivateError;
 use postern_traces::exporter;
@@ -108,6 +108,8 @@ pub fn store_exit(error: &AgentStoreError) -> Exit {
 
 /// Where the link tells about itself.
 pub struct Connected {
+    /// As which member.
+    pub member: MemberId,
     /// What it is doing.
     pub link: watch::Receiver<LinkStatus>,
     /// What sessions there were.
@@ -155,6 +157,11 @@ impl App {
         let (store, recovered) = Store::open_in(&config.home())?;
         // Only now: whoever enrolls has the store, and puts another key before these.
         identity.erase_half_made()?;
+        if identity.kept_sealing_keys()?.is_none() && identity.load()?.is_some() {
+            tracing::warn!(
+                "the sealing keys are missing and another is made: secrets that wait for this agent have to be sealed again"
+            );
+        }
         let kept_keys = identity.sealing_keys()?;
         let keys = SealingKeys::new(kept_keys.iter().map(|kept| kept.key.clone()).collect());
         if let Some(aside) = recovered.and_then(|recovered| recovered.moved_aside) {
@@ -296,12 +303,13 @@ impl App {
             vitals: self.link_vitals.clone(),
         };
         self.links.spawn(|stop| link.run(stop));
-        Ok(Connected { link: watched, sessions: had, certificate, sealing_keys })
+        Ok(Connected { member, link: watched, sessions: had, certificate, sealing_keys })
     }
 
     /// Where it is seen how it is.
     pub fn vitals(&self, connected: &Connected) -> Vitals {
         Vitals::new(health::Sources {
+            member: connected.member,
             dispatcher: self.dispatcher.clone(),
             store: self.store.clone(),
             executor: self.executor.clone(),

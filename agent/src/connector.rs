@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use effect::{Effect, Known, MAX_EFFECT, Proved, Shift, is_false};
+use postern_agent_core::LEASES_TOO_SHORT;
 pub use postern_agent_core::{CallsLeft, Earlier, JournalEntry, Mark};
 use postern_protocol::message::v1::{MAX_PARTS, SignInState, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -72,9 +73,10 @@ pub trait Connector: Send + Sync + 'static {
     }
 
     /// Looks at what stands between a task and its effect: how to sign in, what the service account may do, what is left of
-    /// what the system grants. Signs in at most once, by the way that tasks do, and changes nothing.
-    fn examine(&self, _reach: Reach) -> Pending<'_, Vec<Finding>> {
-        Box::pin(async { Vec::new() })
+    /// what the system grants. Signs in at most once, by the way that tasks do, and changes nothing. What was found is in
+    /// `found` at once, because a look that takes too long is broken off.
+    fn examine<'a>(&'a self, _reach: Reach, _found: &'a mut Vec<Finding>) -> Pending<'a, ()> {
+        Box::pin(async {})
     }
 
     /// How much the system is asked.
@@ -392,9 +394,9 @@ impl AttemptCx {
     }
 }
 
-/// Whether it is the agent's own policy that refuses, and not the connected system.
-pub fn is_of_policy(failure: &Failure) -> bool {
-    failure.code.as_str() == policy::CODE
+/// Whether it is this agent that refuses, by its policy or for want of a lease, and not the connected system.
+pub fn is_own_refusal(failure: &Failure) -> bool {
+    [policy::CODE, LEASES_TOO_SHORT].contains(&failure.code.as_str())
 }
 
 /// The failure of an attempt that was asked to stop before it acted again.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_health::{Life, Notify, Stalled, Told, Verdict, Word};
-use postern_protocol::SystemName;
 use postern_protocol::message::v1::SignInState;
 use postern_protocol::time::UnixMillis;
+use postern_protocol::{MemberId, SystemName};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,8 @@ pub struct Vitals(Arc<Sources>);
 
 /// Who tells what.
 pub struct Sources {
+    /// The member.
+    pub member: MemberId,
     /// What is held.
     pub dispatcher: Dispatcher,
     /// The disk.
@@ -83,7 +85,7 @@ impl Vitals {
             life,
             without_session: it.link_vitals.without_session(clock::now()),
             link_error: link,
-            member: held.as_ref().map(|it| it.status.member_state),
+            member: held.as_ref().map(|held| (held.status.member_state, it.member)),
             has_room: it.store.has_room_for(0),
             audit_has_room: it.store.audit().has_room(),
             systems: held.as_ref().map(|it| it.status.systems.iter().map(sign_in).collect()),

@@ -37,6 +37,7 @@ mod kept;
 mod keys;
 pub mod link;
 mod local;
+mod member_state;
 pub mod metrics;
 pub mod policy;
 mod random;
@@ -53,6 +54,8 @@ mod watchdog;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
+
+pub use status::{Answer, Ask};
 
 /// The `postern` program: reads the command line, runs the command, says how it went.
 pub fn main() -> ExitCode {

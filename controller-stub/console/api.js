@@ -1,5 +1,7 @@
 // The controller's API, under the session that somebody opened.
 
+import { hex, random } from "./bytes.js";
+
 const JSON_TYPE = "application/json";
 
 /** Why the API did not do something: its own words, and the field that is wrong if one is. */
@@ -14,6 +16,23 @@ export class Problem extends Error {
 export const get = (path) => ask("GET", path);
 export const post = (path, body = undefined) => ask("POST", path, body);
 export const remove = (path) => ask("DELETE", path);
+
+/** What was to be made and got no answer, with the key that it was asked for under. */
+let unanswered = undefined;
+
+/** Makes something. Whoever got no answer asks for the same again, and nothing is made twice. */
+export const make = (path, body) => once(`${path} ${JSON.stringify(body)}`, (key) => ask("POST", path, body, key));
+
+async function once(what, makeIt) {
+  const key = unanswered?.what === what ? unanswered.key : hex(random(16));
+  unanswered = { what, key };
+  const made = await makeIt(key).catch((problem) => {
+    if (problem.status !== 0) unanswered = undefined;
+    throw problem;
+  });
+  unanswered = undefined;
+  return made;
+}
 
 /** One page of a list, with the cursor of the next. */
 export function page(path, query = {}) {
@@ -35,7 +54,8 @@ export async function all(path, query = {}) {
 
 /** Uploads sealed bytes. */
 export async function upload(bytes, sha256) {
-  return read(await call("POST", `/v1/streams?sha256=${sha256}`, "application/octet-stream", bytes));
+  const path = `/v1/streams?sha256=${sha256}`;
+  return once(path, async (key) => read(await call("POST", path, "application/octet-stream", bytes, key)));
 }
 
 /** Downloads bytes. */
@@ -45,14 +65,18 @@ export async function download(path) {
   return new Uint8Array(await answer.arrayBuffer());
 }
 
-async function ask(method, path, body) {
-  return read(await call(method, path, body && JSON_TYPE, body && JSON.stringify(body)));
+async function ask(method, path, body, key = undefined) {
+  return read(await call(method, path, body && JSON_TYPE, body && JSON.stringify(body), key));
 }
 
-async function call(method, path, type = undefined, body = undefined) {
+async function call(method, path, type = undefined, body = undefined, key = undefined) {
+  const headers = Object.entries({ "Content-Type": type, "Idempotency-Key": key }).filter(([, value]) => value !== undefined);
   try {
-    return await fetch(path, { method, body, headers: type ? { "Content-Type": type } : {} });
+    const answer = await fetch(path, { method, body, headers });
+    dispatchEvent(new CustomEvent("heard"));
+    return answer;
   } catch {
+    dispatchEvent(new CustomEvent("unheard"));
     throw new Problem({ detail: "The controller does not answer. Is it running, and is the network there?" });
   }
 }

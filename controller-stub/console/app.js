@@ -2,18 +2,21 @@
 
 import { remove } from "./api.js";
 import * as audit from "./audit.js";
-import { button, el, empty, fill, heading, link, notice } from "./dom.js";
-import { close, hold, listenFor } from "./live.js";
+import { button, el, empty, fill, heading, link, notice, prose } from "./dom.js";
+import { close, hears, hold, listenFor } from "./live.js";
+import * as member from "./member.js";
 import * as members from "./members.js";
 import * as overview from "./overview.js";
 import { forget } from "./own_keys.js";
 import { askWhoIsHere, nobodyIsHere, whoIsHere } from "./role.js";
+import * as roots from "./roots.js";
 import * as signIn from "./sign_in.js";
 import * as submit from "./submit.js";
 import * as system from "./system.js";
 import * as systems from "./systems.js";
 import * as task from "./task.js";
 import * as tasks from "./tasks.js";
+import * as tokens from "./tokens.js";
 
 const PLACES = [
   ["#/", "Overview"],
@@ -21,12 +24,15 @@ const PLACES = [
   ["#/systems", "Systems"],
   ["#/tasks", "Tasks"],
   ["#/audit", "Audit"],
+  ["#/tokens", "Tokens"],
+  ["#/roots", "Roots"],
 ];
 
 /** Which page is at which place; what stands in brackets is told to it. The first that fits counts. */
 const PAGES = [
   [/^#?\/?$/, overview.show],
-  [/^#\/members$/, members.show],
+  [/^#\/members(?:\/in\/([^/]*))?$/, members.show],
+  [/^#\/members\/([^/]+)$/, member.show],
   [/^#\/systems$/, systems.show],
   [/^#\/systems\/new$/, system.showNew],
   [/^#\/systems\/([^/]+)$/, system.show],
@@ -35,6 +41,8 @@ const PAGES = [
   [/^#\/tasks\/([^/]+)$/, task.show],
   [/^#\/submit(?:\/([^/]+)(?:\/([^/]+))?)?$/, submit.show],
   [/^#\/audit$/, audit.show],
+  [/^#\/tokens$/, tokens.show],
+  [/^#\/roots$/, roots.show],
 ];
 
 const main = document.getElementById("main");
@@ -48,6 +56,7 @@ async function go() {
   if (!whoIsHere()) return;
   const asked = (newest += 1);
   const place = el("div", { class: "page" });
+  closeDialogs();
   drawNav();
   hold();
   main.setAttribute("aria-busy", "true");
@@ -57,7 +66,8 @@ async function go() {
     if (found) wanted = await found[1](place, ...found[0].slice(1).map((it) => (it === undefined ? undefined : decodeURIComponent(it))));
     else fill(place, heading("Not found"), empty("There is no such page.", [link("#/", "Go to the overview"), "."]));
   } catch (problem) {
-    fill(place, heading("This page cannot be shown"), notice("bad", problem.message), link(location.hash || "#/", "Go on from here"));
+    fill(place, heading("This page cannot be shown"), notice("bad", prose(problem.message)), button("Try again", go, { id: "again" }));
+    wanted = hears([], go);
   }
   if (!whoIsHere() || asked !== newest) return;
   fill(main, place);
@@ -89,8 +99,13 @@ function askToSignIn(why = undefined) {
   nav.hidden = true;
   account.hidden = true;
   main.removeAttribute("aria-busy");
-  for (const dialog of document.querySelectorAll("dialog")) dialog.close("");
+  closeDialogs();
   signIn.show(main, { why, signedIn: enter });
+}
+
+/** What a page asks is not asked on another. */
+function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close("");
 }
 
 async function enter() {

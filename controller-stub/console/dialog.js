@@ -2,8 +2,8 @@
 
 import { button, el } from "./dom.js";
 
-/** Asks whether to do something. With `check`, it has to be ticked first. */
-export function confirm({ title, body, action, danger = false, check = undefined }) {
+/** Asks whether to do something. With `check`, it has to be ticked first; `keep` is what the other button says. */
+export function confirm({ title, body, action, danger = false, check = undefined, keep = "Cancel" }) {
   return new Promise((answer) => {
     const box = check && el("input", { type: "checkbox", id: "confirm-check", required: true });
     const dialog = el(
@@ -18,7 +18,7 @@ export function confirm({ title, body, action, danger = false, check = undefined
         el(
           "div",
           { class: "actions" },
-          button("Cancel", async () => dialog.close(""), { autofocus: true }),
+          button(keep, async () => dialog.close(""), { autofocus: true }),
           el("button", { type: "submit", value: "yes", class: danger ? "danger" : "main" }, action),
         ),
       ),

@@ -11,15 +11,16 @@ export function el(name, attributes = {}, ...children) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else element.setAttribute(key, value === true ? "" : value);
   }
-  element.append(...children.flat(2).filter(isThere));
+  element.append(...children.flat(3).filter(isThere));
   return element;
 }
 
-/** A button that does something. With a reason why not, it can be reached, says the reason and does nothing. */
+/** A button that does something. With a reason why not, it can be reached, and says the reason instead. */
 export function button(label, act, { kind = "", why = undefined, ...attributes } = {}) {
   const press = async (event) => {
-    if (why || event.currentTarget.getAttribute("aria-busy")) return;
     const pressed = event.currentTarget;
+    if (why) say(why);
+    if (why || pressed.getAttribute("aria-busy")) return;
     pressed.setAttribute("aria-busy", "true");
     await act().catch((problem) => say(problem.message));
     pressed.removeAttribute("aria-busy");
@@ -37,7 +38,7 @@ export function heading(title, ...beside) {
 }
 
 /** What to do next where there is nothing. */
-export const empty = (what, ...next) => el("div", { class: "empty" }, el("p", { class: "lead" }, what), next.map((it) => el("p", {}, it)));
+export const empty = (what, ...next) => el("div", { class: "empty" }, el("p", { class: "lead" }, what), next.filter(isThere).map((it) => el("p", {}, it)));
 
 export const notice = (tone, ...content) => el("div", { class: `notice ${tone}`, role: tone === "bad" ? "alert" : undefined }, content);
 
@@ -63,16 +64,46 @@ export function facts(pairs) {
   return el("dl", { class: "facts" }, said.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
-/** Puts other content in place of an element's, and leaves the focus where it was. */
+/** Words that name commands and fields between grave accents, as they are written in a terminal. */
+export const prose = (words) => words.split("`").map((part, at) => (at % 2 === 1 ? code(part) : part));
+
+/** Puts other content in place of an element's, and leaves the focus, and what is unfolded, as they were. */
 export function fill(element, ...content) {
-  const focused = document.activeElement?.id;
-  element.replaceChildren(...content.flat(2).filter(isThere));
-  if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
+  const focused = document.activeElement;
+  const place = element.contains(focused) ? reachable(element).indexOf(focused) : -1;
+  const unfolded = [...element.querySelectorAll("details[open]")].map((it) => it.id);
+  element.replaceChildren(...content.flat(3).filter(isThere));
+  for (const details of element.querySelectorAll("details")) details.open ||= unfolded.includes(details.id);
+  if (focused === document.activeElement) return;
+  const others = place >= 0 ? reachable(element) : [];
+  const again = (focused?.id && document.getElementById(focused.id)) || others[Math.min(place, others.length - 1)];
+  again?.focus({ preventScroll: true });
+}
+
+const reachable = (element) => [...element.querySelectorAll("a, button, input, select, textarea, summary")];
+
+/** A secret that is shown once, with a button that copies it where the browser lets a page do so. */
+export function shownOnce(id, text) {
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    say("It was copied.");
+  };
+  return el("p", { class: "once" }, el("span", { class: "fingerprint", id }, text), navigator.clipboard && button("Copy", copy, { id: `${id}-copy` }));
+}
+
+/** Hands bytes to the browser as a file. */
+export function save(bytes, name) {
+  const url = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
+  el("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
 /** Says something to whoever looks, and to whoever listens. */
 export function say(words) {
-  const said = el("p", {}, words);
+  const said = el("p", {}, prose(words));
   document.getElementById("said").replaceChildren(said);
   setTimeout(() => said.remove(), 8_000);
 }
+
+/** What was said before is no answer to what is done now. */
+export const hush = () => document.getElementById("said").replaceChildren();

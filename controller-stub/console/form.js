@@ -1,10 +1,11 @@
 // Forms from a list of fields. What the API refuses is shown at the field that it names.
 
-import { el, notice } from "./dom.js";
+import { el, hush, notice, prose } from "./dom.js";
 
 /**
  * A form. A field has a `name`, a `label`, perhaps a `hint` and a `type`: text (as it is if there is none), lines, select,
- * check, number, secret, file or json; text may have a `usual` value. `send` is given the values by name.
+ * check, number, secret, file or json; text may have a `usual` value, and `known` ones to choose of. What is `rare` is
+ * folded away. `send` is given the values by name.
  */
 export function form({ id, fields, values = {}, action, why = undefined, send }) {
   const inputs = fields.map((field) => ({ field, input: input(id, field, values[field.name], why) }));
@@ -15,7 +16,8 @@ export function form({ id, fields, values = {}, action, why = undefined, send })
     { id, novalidate: true, onsubmit: (event) => sent(event, { inputs, summary, submit, why, send }) },
     why && notice("warn", why),
     summary,
-    inputs.map(({ field, input: shown }) => row(id, field, shown)),
+    rows(id, inputs.filter(({ field }) => !field.rare)),
+    inputs.some(({ field }) => field.rare) && el("details", { id: `${id}-rare` }, el("summary", {}, "More that can be said"), rows(id, inputs.filter(({ field }) => field.rare))),
     el("div", { class: "actions" }, submit),
   );
   return element;
@@ -25,6 +27,7 @@ async function sent(event, { inputs, summary, submit, why, send }) {
   event.preventDefault();
   if (why || submit.getAttribute("aria-busy")) return;
   clear(inputs, summary);
+  hush();
   submit.setAttribute("aria-busy", "true");
   try {
     const values = {};
@@ -38,8 +41,8 @@ async function sent(event, { inputs, summary, submit, why, send }) {
   }
 }
 
-/** A field to choose of pairs: a value, and what it is called. */
-export const choice = (name, label, pairs, more = {}) => ({ name, label, type: "select", options: pairs.map(([value, said]) => ({ value, label: said })), ...more });
+/** A field to choose of pairs: a value, what it is called, and what is told of it afterwards if that is something else. */
+export const choice = (name, label, pairs, more = {}) => ({ name, label, type: "select", options: pairs.map(([value, said, told]) => ({ value, label: said, told })), ...more });
 
 /** A value that is not what its field takes. */
 export class Mistake extends Error {
@@ -101,7 +104,7 @@ function input(id, field, given, why) {
     case "secret":
       return el("input", { type: "password", autocomplete: field.autocomplete ?? "off", ...attributes });
     default:
-      return el("input", { type: "text", inputmode: type === "number" ? "numeric" : undefined, autocomplete: "off", spellcheck: "false", value: given ?? field.usual ?? "", ...attributes });
+      return el("input", { type: "text", inputmode: type === "number" ? "numeric" : undefined, autocomplete: "off", spellcheck: "false", value: given ?? field.usual ?? "", list: field.known && `${id}-${name}-known`, ...attributes });
   }
 }
 
@@ -112,11 +115,14 @@ function select(field, given, attributes) {
   return el("select", attributes, options);
 }
 
+const rows = (id, inputs) => inputs.map(({ field, input: shown }) => row(id, field, shown));
+
 function row(id, field, shown) {
   const label = el("label", { for: shown.id }, field.label, field.required && el("span", { class: "required" }, " (required)"));
   const hint = field.hint && el("p", { class: "hint", id: `${id}-${field.name}-hint` }, field.hint);
   const error = el("p", { class: "error", id: `${id}-${field.name}-error` });
-  const inside = field.type === "check" ? [el("div", { class: "check" }, shown, label), hint, error] : [label, hint, shown, error];
+  const known = field.known && el("datalist", { id: `${id}-${field.name}-known` }, field.known.map((value) => el("option", { value })));
+  const inside = field.type === "check" ? [el("div", { class: "check" }, shown, label), hint, error] : [label, hint, shown, known, error];
   return el("div", { class: "field", "data-field": field.name }, inside);
 }
 
@@ -132,11 +138,12 @@ function clear(inputs, summary) {
 function show(problem, inputs, summary) {
   const wrong = inputs.find(({ field }) => isAbout(problem, field));
   if (!wrong) {
-    summary.replaceChildren(notice("bad", problem.message));
+    summary.replaceChildren(notice("bad", prose(problem.message)));
     return;
   }
   wrong.input.setAttribute("aria-invalid", "true");
-  errorOf(wrong.input).replaceChildren(problem.message);
+  wrong.input.closest("details")?.setAttribute("open", "");
+  errorOf(wrong.input).replaceChildren(...prose(problem.message));
   wrong.input.focus();
 }
 

@@ -44,8 +44,8 @@ export const KINDS = [
     fields: [
       ACCOUNT,
       choice("source", "The new password", [
-        ["given", "is the one below"],
-        ["generated", "is made up by the agent, and shown here"],
+        ["given", "is the one below", "was given"],
+        ["generated", "is made up by the agent, and shown here", "is made up by the agent"],
         ["service", "is left to Salesforce, which mails the user a link"],
       ]),
       { ...PASSWORD, hint: "Only if it is to be the one below.", when: (values) => values.source === "given" },
@@ -77,7 +77,7 @@ export const KINDS = [
     kind: "import_batch",
     number: 7,
     label: "Import a dataset",
-    what: "Creates and modifies users from a file. It is sealed in this browser: only the agents can read it.",
+    what: "Creates and modifies users from a file. It is sealed in this browser: only the agents can read it. A CSV file begins with a line such as changetype,Username,Title: in changetype stands add or modify, the others are called as Salesforce calls them.",
     fields: [
       { name: "dataset", label: "Dataset", type: "file", required: true, accept: ".xml,.csv,.tsv,.jsonl,.ndjson", hint: "XML, CSV or JSON Lines, up to 64 MiB here; larger ones are submitted with postern-controller.", sealed: "dataset_key", of: ["dataset_key", "streams"] },
       choice("format", "Written as", [
@@ -92,14 +92,14 @@ export const KINDS = [
         ["semicolon", "semicolons"],
         ["tab", "tabs"],
         ["pipe", "vertical bars"],
-      ]),
+      ], { rare: true }),
       { name: "dry_run", label: "Dry run", type: "check", hint: "Says what would be changed, entry by entry, and changes nothing." },
-      { name: "all_or_none", label: "All or none", type: "check", hint: "Sends nothing unless every entry passes the checks that can be made before." },
-      { name: "bulk_threshold", label: "In bulk from", type: "number", hint: "More entries than this to create, or to modify, go as one job in bulk. Empty: 1000." },
-      { name: "account_id", label: "Attribute with your account id", hint: "Empty: Username. Each line of the results tells its value." },
-      { name: "login_id", label: "Attribute with the login id", hint: "Empty: Username." },
-      { name: "audit_key", label: "Attribute for the audit log", hint: "Its value stands with each entry there. Empty: none." },
-      { name: "attributes", label: "Rules for attributes", type: "json", hint: 'A list such as [{"attribute": "Title", "difference": "diff_with_target", "audited": true}].' },
+      { name: "all_or_none", rare: true, label: "All or none", type: "check", hint: "Sends nothing unless every entry passes the checks that can be made before." },
+      { name: "bulk_threshold", rare: true, label: "In bulk from", type: "number", hint: "More entries than this to create, or to modify, go as one job in bulk. Empty: 1000." },
+      { name: "account_id", rare: true, label: "Attribute with your account id", hint: "Empty: Username. Each line of the results tells its value." },
+      { name: "login_id", rare: true, label: "Attribute with the login id", hint: "Empty: Username." },
+      { name: "audit_key", rare: true, label: "Attribute for the audit log", hint: "Its value stands with each entry there. Empty: none." },
+      { name: "attributes", label: "Rules for attributes", rare: true, type: "json", hint: 'A list such as [{"attribute": "Title", "difference": "diff_with_target", "audited": true}].' },
     ],
   },
   {
@@ -117,8 +117,8 @@ export const KINDS = [
       ]),
       { name: "attributes", label: "Attributes", type: "lines", hint: "One a line. None: those of the schema." },
       { name: "clause", label: "Condition in SOQL", hint: "Such as IsActive = true. Empty: all records." },
-      { name: "filter", label: "Filter", type: "json", hint: "As docs/protocol.md describes it. Empty: none." },
-      { name: "delta", label: "Only what changed", type: "json", hint: 'A cursor, such as {"cursor": "nightly"}. Empty: everything.' },
+      { name: "filter", rare: true, label: "Filter", type: "json", hint: "As docs/protocol.md describes it. Empty: none." },
+      { name: "delta", rare: true, label: "Only what changed", type: "json", hint: 'A cursor, such as {"cursor": "nightly"}. Empty: everything.' },
     ],
   },
   {
@@ -134,7 +134,7 @@ export const KINDS = [
         ["active", "those who may sign in"],
         ["inactive", "those who may not"],
       ]),
-      { name: "logins", label: "Sign-ins of each user", type: "number", hint: "The newest ones, at most 100. Empty: 10." },
+      { name: "logins", rare: true, label: "Sign-ins of each user", type: "number", hint: "The newest ones, at most 100. Empty: 10." },
     ],
   },
   {
@@ -145,8 +145,8 @@ export const KINDS = [
     ...SEALED_FILE,
     fields: [
       { name: "objects", label: "Classes of records", type: "lines", hint: "One a line. None: those of the schema in force." },
-      { name: "add", label: "More attributes", type: "lines", hint: "One a line, such as User.Size__c." },
-      { name: "custom", label: "Every attribute that your org made", type: "check" },
+      { name: "add", rare: true, label: "More attributes", type: "lines", hint: "One a line, such as User.Size__c." },
+      { name: "custom", rare: true, label: "Every attribute that your org made", type: "check" },
     ],
   },
 ];
@@ -158,9 +158,9 @@ export const COMMON = [
     ["user", "the user"],
     ["obo_user", "somebody on behalf of the user"],
     ["workflow", "a workflow"],
-  ]),
-  { name: "deadline_secs", label: "Begin within", type: "number", hint: "Seconds from now, after which it is not begun any more. Empty: no deadline." },
-  { name: "priority", label: "Priority", type: "number", hint: "0 to 255; larger goes first. Empty: 100." },
+  ], { rare: true }),
+  { name: "deadline_secs", rare: true, label: "Begin within", type: "number", hint: "Seconds from now, after which it is not begun any more. Empty: no deadline." },
+  { name: "priority", rare: true, label: "Priority", type: "number", hint: "0 to 255; larger goes first. Empty: 100." },
 ];
 
 export const kindOf = (name) => KINDS.find((it) => it.kind === name);

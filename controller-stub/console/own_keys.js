@@ -1,5 +1,5 @@
-// The keys of this page: what comes of a task under one can be opened here by whoever submitted it, until that person signs
-// out, or the page is left or loaded anew.
+// The keys of this page: what comes of a task under one can be opened here by whoever submitted it, and a dataset sealed again,
+// until that person signs out, or the page is left or loaded anew.
 
 import { whoIsHere } from "./role.js";
 
@@ -8,14 +8,23 @@ const MAX = 100;
 
 const kept = new Map();
 
-/** Keeps a pair of keys with what a task is bound to. The oldest makes room. */
-export function keep(task, pair) {
+/** Keeps what a task was sealed with, and what that is bound to: a pair of keys, the key of a dataset. The oldest makes room. */
+export function keep(task, { pair = undefined, dataset = undefined }) {
   if (kept.size >= MAX) kept.delete(kept.keys().next().value);
-  kept.set(task.id, { task, pair, owner: whoIsHere().name });
+  kept.set(task.id, { task, pair, dataset, owner: whoIsHere().name });
 }
 
-/** The keys of a task, if they are of whoever is signed in: after a session has ended, that may be somebody else. */
+/** The pair of keys of a task, with what it is bound to. */
 export function ownKey(id) {
+  const own = ownOf(id);
+  return own?.pair ? own : undefined;
+}
+
+/** The key of the dataset of a task. */
+export const datasetKey = (id) => ownOf(id)?.dataset;
+
+/** What is kept of a task, if it is of whoever is signed in: after a session has ended, that may be somebody else. */
+function ownOf(id) {
   const own = kept.get(id);
   return own?.owner === whoIsHere().name ? own : undefined;
 }

@@ -20,7 +20,7 @@ export function nobodyIsHere() {
 /** Why whoever is signed in may not do what needs this role, in a sentence; nothing if it may. */
 export function whyNot(least) {
   if (ROLES.indexOf(me.role) >= ROLES.indexOf(least)) return undefined;
-  return `This needs the role ${least}, and the token “${me.name}” has the role ${me.role}. Sign in with another, or have an administrator make one: postern-controller api-token create --name NAME --role ${least}`;
+  return `This needs the role ${least}, and the token “${me.name}” has the role ${me.role}. Sign in with another, or have an administrator make one on the page Tokens.`;
 }
 
 /** The first reason not to, of several. */

@@ -54,7 +54,7 @@ const systemField = (systems) => ({
 
 async function submit(kind, values, tell) {
   const task = { id: newTaskId(), number: kind.number, system: values.system, target: target(kind, values) };
-  const { sealed, streams } = await secrets(kind, task, values, tell);
+  const { sealed, streams, dataset: key } = await secrets(kind, task, values, tell);
   const pair = kind.isSealedFile || kind.wantsKey?.(values) ? await keyPair() : undefined;
   tell("The controller takes it in…");
   await post("/v1/tasks", {
@@ -69,12 +69,12 @@ async function submit(kind, values, tell) {
     deadline_secs: values.deadline_secs,
     priority: values.priority,
   });
-  if (pair) keep(task, pair);
+  if (pair || key) keep(task, { pair, dataset: key });
   location.hash = `#/tasks/${task.id}`;
 }
 
 /** What a task is about, as members write it. What is sealed is bound to it. */
-function target(kind, values) {
+export function target(kind, values) {
   if (kind.kind === "collect") return values.name.toLowerCase();
   if (kind.kind === "export") return values.delta?.cursor ? `${values.object} ${values.delta.cursor}`.toLowerCase() : "";
   return (values.account ?? "").toLowerCase();
@@ -97,13 +97,15 @@ async function secrets(kind, task, values, tell) {
   if (wanted.length === 0) return { sealed: [], streams: [] };
   const streams = [];
   const sealed = [];
+  let key = undefined;
   for (const field of wanted) {
     const keys = await keysOf(values.system);
     const isDataset = field.type === "file";
     const secret = isDataset ? await dataset(field, values, streams, tell) : password(field, values);
+    if (isDataset) key = secret;
     sealed.push(await sealField(task, field.sealed, secret, keys));
   }
-  return { sealed, streams };
+  return { sealed, streams, dataset: key };
 }
 
 function password(field, values) {

@@ -1,49 +1,62 @@
 // One task: how far it is, what came of it, and what earlier holders said.
 
-import { download, get, page, post } from "./api.js";
+import { download, get, post } from "./api.js";
 import { text } from "./bytes.js";
 import { confirm } from "./dialog.js";
-import { badge, button, code, el, empty, facts, fill, heading, link, notice, say, table } from "./dom.js";
+import { badge, button, code, el, facts, fill, heading, link, notice, prose, save, say, shownOnce, table } from "./dom.js";
 import { kindOf, labelOf } from "./kinds.js";
 import { hears, soon } from "./live.js";
 import { ownKey } from "./own_keys.js";
+import { drawRecords } from "./records.js";
+import { resealing } from "./reseal.js";
 import { whyNot } from "./role.js";
 import { openOutput, openPayload } from "./seal.js";
 import { progress } from "./tasks.js";
 import { certainty, changed, outcome, outcomeSentence, size, taskState, when } from "./words.js";
 
-const RECORDS = 50;
-
 export async function show(place, id) {
-  const parts = { top: el("div", {}), results: el("div", {}) };
+  const parts = { top: el("div", {}), results: el("div", {}), more: el("div", {}) };
+  const isStuck = (it) => it.state === "needs_reseal" && !it.outcome;
+  const isNews = (before, it) => isStuck(before) !== isStuck(it) || before.outcome !== it.outcome || String(before.reseal_to) !== String(it.reseal_to);
   let task = await get(`/v1/tasks/${encodeURIComponent(id)}`);
   const load = async () => {
     const before = task;
     task = await get(`/v1/tasks/${task.id}`);
     draw(parts, task);
-    if (!before.outcome && task.outcome) await drawResults(parts.results, task);
+    if (isNews(before, task)) await conclude();
   };
-  fill(place, el("p", { class: "back" }, link("#/tasks", "Tasks")), parts.top, parts.results);
+  const conclude = async () => {
+    fill(parts.results);
+    if (task.outcome) await drawResults(parts.results, task);
+    else if (isStuck(task)) fill(parts.results, await resealing(task));
+  };
+  fill(place, el("p", { class: "back" }, link("#/tasks", "Tasks")), parts.top, parts.results, parts.more);
   draw(parts, task);
-  if (task.outcome) await drawResults(parts.results, task);
+  await conclude();
   const again = soon(load);
-  return hears(["task", "progress"], (kind, data) => {
-    if (kind === "reset" || (data?.task ?? data?.id) === id) again();
+  // To whom it can be sealed again changes with the members.
+  return hears(["task", "progress", "member"], (kind, data) => {
+    const isOurs = kind === "member" ? isStuck(task) : (data?.task ?? data?.id) === id;
+    if (kind === "reset" || isOurs) again();
   });
 }
 
-function draw({ top }, task) {
+function draw({ top, more }, task) {
   fill(
     top,
     heading(labelOf(task.kind), badge(taskState(task)), cancelButton(task)),
     ended(task),
     progress(task),
-    task.waits_for && !task.outcome && notice("busy", task.waits_for),
-    facts([
+    waits(task),
+    output(task),
+  );
+  fill(
+    more,
+    el("section", {}, el("h2", {}, "The task"), facts([
       ["Task", code(task.id)],
       ["Connected system", link(`#/systems/${task.system}`, task.system)],
       ["Cluster", task.cluster],
-      ["Member", task.member && code(task.member)],
+      ["Member", task.member && el("a", { href: `#/members/${task.member}` }, code(task.member))],
       ["Submitted", when(task.submitted)],
       ["To be begun by", when(task.deadline)],
       ["Finished", when(task.finished)],
@@ -51,12 +64,21 @@ function draw({ top }, task) {
       ["Priority", String(task.priority)],
       ["Certainty", task.certainty && certainty(task.certainty)],
       ["Changed", task.changed && changed(task.changed)],
-      ...Object.entries(task.params ?? {}).map(([name, value]) => [name.replaceAll("_", " "), written(value)]),
-    ]),
-    output(task),
+      ...parameters(task),
+    ])),
     attempts(task),
     observations(task),
   );
+}
+
+/** The parameters of a task, as its form calls them. */
+function parameters({ kind, params }) {
+  const fields = kindOf(kind)?.fields ?? [];
+  return Object.entries(params ?? {}).map(([name, value]) => {
+    const field = fields.find((it) => it.name === name);
+    const option = field?.options?.find((it) => it.value === value);
+    return [field?.label ?? name.replaceAll("_", " "), option?.told ?? option?.label ?? written(value)];
+  });
 }
 
 /** A value as JSON has it, in words; nothing for what is empty. */
@@ -71,7 +93,7 @@ function cancelButton(task) {
   if (task.cancel_requested) return el("span", { class: "hint" }, "Cancelling was asked for.");
   const act = async () => {
     const body = el("p", {}, "What has not begun is not begun any more. A change that has begun is finished, and its outcome told.");
-    if (!(await confirm({ title: "Cancel this task?", body, action: "Cancel the task", danger: true }))) return;
+    if (!(await confirm({ title: "Cancel this task?", body, action: "Cancel the task", danger: true, keep: "Let it go on" }))) return;
     await post(`/v1/tasks/${task.id}/cancel`).then(() => say("Cancelling was asked for."), (problem) => say(problem.message));
   };
   return button("Cancel", act, { why: whyNot("operator"), id: "cancel" });
@@ -83,11 +105,26 @@ function ended(task) {
   const { failure, note } = task;
   return notice(
     tone,
-    el("p", {}, el("strong", {}, failure?.summary ?? outcomeSentence(task.outcome))),
+    el("p", {}, el("strong", {}, prose(failure?.summary ?? outcomeSentence(task.outcome)))),
     failure && el("p", { class: "small" }, outcomeSentence(task.outcome), " Reason: ", code(failure.code), ` (${failure.class.replace("_", " ")})`),
-    failure?.next_step && el("p", {}, "What to do: ", failure.next_step),
-    note && el("p", {}, note),
+    failure?.next_step && el("p", {}, "What to do: ", nextStep(task)),
+    note && el("p", {}, prose(note)),
   );
+}
+
+/** What it waits for; what can be done about a secret that nobody can open is right below. */
+function waits(task) {
+  if (task.outcome || !task.waits_for) return undefined;
+  if (task.state === "needs_reseal") return notice("warn", `No member of cluster ${task.cluster} has a key to open what is sealed in it. It waits, under its id, until it is sealed again.`);
+  return notice("busy", prose(task.waits_for));
+}
+
+/** What can be done here comes first: the agent's words are for whoever has a terminal, too. */
+function nextStep({ kind, failure }) {
+  if (kind === "import_batch" && failure.code === "entries_failed") {
+    return ["The entries that failed are below, each with what happened and what to do. Mend them in the file and ", link("#/submit/import_batch", "import it again"), ": entries that are as they should be stay as they are. In a terminal, ", code("postern-controller task results --failed FILE --dataset FILE"), " writes a dataset of those that failed alone."];
+  }
+  return prose(failure.next_step);
 }
 
 function output({ output: came }) {
@@ -96,14 +133,14 @@ function output({ output: came }) {
   const told = "user" in came ? user : others;
   if (!told) return notice("quiet", "There is no such account.");
   const lines = Object.entries(told).map(([name, value]) => [name.replaceAll("_", " "), value === false ? "no" : written(value)]);
-  return el("section", {}, el("h2", {}, "What came of it"), facts(lines), warnings.map((words) => notice("warn", words)));
+  return el("section", {}, el("h2", {}, "What came of it"), facts(lines), warnings.map((words) => notice("warn", prose(words))));
 }
 
 function attempts({ attempts: had = [] }) {
   if (had.length === 0) return undefined;
   const rows = [
     { name: "Lease", of: (it) => String(it.epoch) },
-    { name: "Member", of: (it) => code(it.member) },
+    { name: "Member", of: (it) => el("a", { href: `#/members/${it.member}` }, code(it.member)) },
     { name: "When", of: (it) => when(it.at) },
   ];
   return el("section", {}, el("h2", {}, "Attempts"), table("Attempts", rows, had));
@@ -137,9 +174,9 @@ function sealedPassword(task, own) {
   const reveal = async () => {
     try {
       const password = text(await openOutput(own.task, task.sealed[0], own.pair));
-      fill(shown, el("p", {}, "The new password:"), el("p", { class: "fingerprint", id: "password" }, password));
+      fill(shown, el("p", {}, "The new password:"), shownOnce("password", password));
     } catch (problem) {
-      fill(shown, notice("bad", problem.message));
+      fill(shown, notice("bad", prose(problem.message)));
     }
   };
   return el("section", {}, el("h2", {}, "Password"), el("p", {}, "It was sealed to this page, and can be opened here until you sign out, or the page is left or loaded anew."), button("Show the password", reveal, { id: "reveal" }), shown);
@@ -155,7 +192,7 @@ function sealedFile(task, own) {
       save(await openPayload(key, await download(`/v1/tasks/${task.id}/results`)), fileName(task));
       fill(said, notice("good", "The file was opened and handed to the browser."));
     } catch (problem) {
-      fill(said, notice("bad", problem.message));
+      fill(said, notice("bad", prose(problem.message)));
     }
   };
   return el("section", {}, el("h2", {}, "File"), el("p", {}, `${size(task.streams[0].length)}, sealed to this page: it can be opened here until you sign out, or the page is left or loaded anew.`), button("Open and save", fetchIt, { kind: "main", id: "open-file", why: whyNot("operator") }), said);
@@ -164,50 +201,5 @@ function sealedFile(task, own) {
 function fileName({ kind, system, params }) {
   const ends = { export: params.format, collect: "jsonl", describe_schema: "xml" };
   return `${system}-${kind}.${ends[kind]}`;
-}
-
-function save(bytes, name) {
-  const url = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
-  el("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
-
-/** What came of each entry of a batch; at first those that did not succeed. */
-async function drawRecords(place, task) {
-  const why = whyNot("operator");
-  if (why) {
-    fill(place, el("h2", {}, "Records"), notice("warn", why));
-    return;
-  }
-  const list = el("div", { id: "records" });
-  const only = el("select", { id: "only", onchange: () => load() }, el("option", { value: "failed" }, "that failed"), el("option", { value: "" }, "all"));
-  const load = async (before = [], cursor = undefined) => {
-    try {
-      const { items, next } = await someRecords(task, only.value, cursor);
-      const shown = [...before, ...items];
-      fill(list, shown.length > 0 ? recordTable(shown) : noRecords(only.value), next && button("Show more", () => load(shown, next), { id: "more-records" }));
-    } catch (problem) {
-      fill(list, notice("bad", problem.message));
-    }
-  };
-  fill(place, el("section", {}, el("h2", {}, "Records"), el("div", { class: "filters" }, el("label", { for: "only" }, "Entries"), only), list));
-  await load();
-}
-
-/** The next records. Of a large batch a page may be empty although there are more. */
-async function someRecords(task, only, cursor) {
-  const answer = await page(`/v1/tasks/${task.id}/records`, { only, limit: RECORDS, cursor });
-  return answer.items.length > 0 || !answer.next ? answer : someRecords(task, only, answer.next);
-}
-
-const noRecords = (only) => (only ? empty("No entry failed.") : empty("The dataset has no entries."));
-
-function recordTable(records) {
-  return table("Records", [
-    { name: "Entry", of: (it) => String(it.entry) },
-    { name: "Account", of: (it) => it.account || "–" },
-    { name: "Outcome", of: (it) => badge(outcome(it.outcome)) },
-    { name: "Message", of: (it) => [it.message || "–", it.code && el("div", { class: "small" }, code(it.code))] },
-  ], records);
 }
 

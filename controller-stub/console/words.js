@@ -81,4 +81,7 @@ export function size(bytes) {
 /** An id, short enough for a table and whole for who wants it. */
 export const shortId = (id) => (id.length > 16 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id);
 
+/** Names one after the other; which way one is written is no matter of the next. */
+export const list = (names) => names.flatMap((it, at) => [at > 0 && ", ", el("bdi", {}, it)]);
+
 export const count = (number, one, many = `${one}s`) => `${number.toLocaleString()} ${number === 1 ? one : many}`;

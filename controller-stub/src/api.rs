@@ -43,6 +43,7 @@ mod described;
 mod desk;
 mod events;
 mod fields;
+pub mod head;
 mod members;
 mod once;
 mod openapi;

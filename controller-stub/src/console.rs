@@ -36,6 +36,7 @@ const MAX_BODY: usize = 2 * 1024;
 /// The console's routes. They need no token: who has none sees the page that asks for one.
 pub(crate) fn router() -> Router<Api> {
     Router::new()
+        .route("/", get(async || Redirect::to("/console/")))
         .route("/console", get(async || Redirect::permanent("/console/")))
         .route("/console/", get(async || asset("index.html")))
         .route("/console/{file}", get(async |Path(file): Path<String>| asset(&file)))

@@ -66,6 +66,8 @@ struct Entry {
     deadline: Option<Timestamp>,
     /// Members that did not take it, and when they may be asked again; `None`: never.
     refused_by: BTreeMap<MemberId, Option<Timestamp>>,
+    /// What the last of them said.
+    refused_because: String,
     /// The keys with which every secret of it can be opened, if it has any.
     sealed_to: Option<BTreeSet<KeyId>>,
     /// Members that said that they cannot, whatever keys they were known to have.
@@ -160,8 +162,16 @@ impl Queue {
             self.deadlines.insert((deadline, id));
         }
         let state = record.state;
-        let (refused_by, unopened_by) = (BTreeMap::new(), BTreeSet::new());
-        self.tasks.insert(id, Entry { record, until, deadline, refused_by, sealed_to: None, unopened_by });
+        let entry = Entry {
+            record,
+            until,
+            deadline,
+            refused_by: BTreeMap::new(),
+            refused_because: String::new(),
+            sealed_to: None,
+            unopened_by: BTreeSet::new(),
+        };
+        self.tasks.insert(id, entry);
         self.enter(id, state);
     }
 

@@ -339,7 +339,8 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), Failure> {
     for file in files.into_iter().flatten() {
         private::replace(&file, &json).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
     }
-    tracing::info!(agents = addresses.controller_url, api = addresses.api_url, "the controller listens");
+    let (api, console) = (&addresses.api_url, format!("{}/console/", addresses.api_url));
+    tracing::info!(agents = addresses.controller_url, api, console, "the controller listens");
     if config.auto_approve {
         tracing::warn!("--auto-approve: whoever has a token becomes an enabled member without a person looking");
     }

@@ -4,15 +4,15 @@
 //! answers do; where a reader has a writer, what was read is written and compared. The fuzzer and the replay of what it
 //! found once call the same functions.
 //!
-//! - [`wire`]: frames, requests and outputs of tasks, enrollment, what is sealed;
+//! - [`wire`]: frames, requests and outputs of tasks, enrollment, what is sealed, traces;
 //! - [`session`]: both ends of a session, fed with frames in any order;
 //! - [`dataset`]: XML, CSV and JSON Lines of submitters;
 //! - [`salesforce`]: what an org answers, and the conditions that it is sent;
 //! - [`config`]: the configuration and the schema that an administrator edits;
 //! - [`store`]: records, payloads and audit logs on disk, of agent and controller;
 //! - [`identity`]: certificates, signing requests, what an identity's folder holds, secrets;
-//! - [`network`]: what a proxy answers;
-//! - [`submitter`]: the bodies of submissions and of reports that are handed in, signatures.
+//! - [`network`]: what a proxy answers, what is asked and answered on an agent's socket, who supervises it;
+//! - [`submitter`]: the heads of requests, the bodies of submissions and of reports that are handed in, signatures.
 
 pub mod config;
 pub mod dataset;
@@ -50,6 +50,7 @@ targets! {
         task_request
         task_json
         task_output
+        trace_context
         sealed
     }
     session {
@@ -92,9 +93,12 @@ targets! {
     }
     network {
         proxy_answer
+        agent_socket
+        supervisor
     }
     submitter {
         submission
+        request_head
         owed_report
         signed_task
     }

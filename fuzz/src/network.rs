@@ -1,6 +1,11 @@
-//! What stands between an agent and its controller.
+//! What stands around an agent: the proxy between it and its controller, who asks on its socket, who supervises it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 
 use postern_agent::link::ProxyAnswer;
+use postern_agent::{Answer, Ask};
+use postern_health::{Notify, Supervisor};
 
 /// The head of a proxy's answer to CONNECT: nothing but 200 opens the way.
 pub fn proxy_answer(data: &[u8]) {
@@ -13,4 +18,38 @@ pub fn proxy_answer(data: &[u8]) {
         ProxyAnswer::Refused(status) => assert!(status.chars().count() <= 128 && !status.contains('\n'), "{status}"),
         ProxyAnswer::AsksForCredentials | ProxyAnswer::Nonsense => (),
     }
+}
+
+/// What is asked on an agent's socket, and what an agent, perhaps of another version, answers there: what was read is
+/// written, and means the same again.
+pub fn agent_socket(data: &[u8]) {
+    match Ask::read(data) {
+        Ok(ask) => {
+            let written = serde_json::to_vec(&ask).expect("what was read can be written");
+            let again = Ask::read(&written).expect("what was written can be read");
+            assert_eq!(serde_json::to_vec(&again).expect("it can be written"), written, "it asks something else");
+        }
+        Err(message) => assert!(!message.is_empty(), "a refusal says why"),
+    }
+    if let Ok(answer) = serde_json::from_slice::<Answer>(data) {
+        let written = serde_json::to_value(&answer).expect("what was read can be written");
+        let again: Answer = serde_json::from_value(written.clone()).expect("what was written can be read");
+        assert_eq!(serde_json::to_value(&again).ok(), Some(written), "it answers something else");
+    }
+}
+
+/// The variables of whoever supervises the program, a line each: nothing in them keeps it from starting.
+pub fn supervisor(data: &[u8]) {
+    let lines: Vec<&[u8]> = data.splitn(3, |byte| *byte == b'\n').collect();
+    let variable = |name: &str| {
+        let place = Supervisor::VARIABLES.iter().position(|it| *it == name)?;
+        lines.get(place).map(|line| OsString::from_vec(line.to_vec()))
+    };
+    let supervisor = Supervisor::from_environment(variable);
+    if let Some(patience) = supervisor.patience() {
+        assert!(!patience.is_zero() && supervisor.socket.is_some(), "{supervisor:?}");
+        let pace = postern_health::Pace::new(std::time::Duration::from_secs(120), Some(patience));
+        assert!(pace.looks >= 12, "{pace:?}");
+    }
+    let _ = Notify::to(&supervisor);
 }

@@ -1,12 +1,17 @@
-//! What a submitter or an operator sends to the controller, and what is signed of it.
+//! What a submitter or an operator sends to the controller, in the head of a request and in its body, and what is signed of
+//! it.
 
-use postern_controller_stub::api;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+use postern_controller_stub::api::{self, head};
 use postern_protocol::TaskRequest;
 use postern_protocol::code::CodeSet as _;
 use postern_protocol::message::FromController;
 use postern_protocol::outbox::OwedReport;
 use postern_protocol::signature::{SignatureView, SigningKey, TaskSignature, header};
+use reqwest::header::HeaderValue;
 use zeroize::Zeroizing;
+
+use crate::choice;
 
 /// The body of a submission: what is taken can travel, and an error is in words of some length.
 pub fn submission(data: &[u8]) {
@@ -18,6 +23,43 @@ pub fn submission(data: &[u8]) {
             assert_eq!(&again.expect("what is taken in can travel"), request, "it travels as another task");
         }
         Err(problem) => assert!(!problem.detail.is_empty() && problem.status >= 400, "{problem:?}"),
+    }
+}
+
+/// What stands beside the body: a query with a cursor, `Last-Event-ID`, the console's cookie, a token. What is wrong with it
+/// is told by its name.
+pub fn request_head(data: &[u8]) {
+    let (what, bytes) = choice(data);
+    let text = String::from_utf8_lossy(bytes);
+    match what % 5 {
+        0 => match head::part("list", &text) {
+            Ok(part) => assert!((1..=api::MAX_LIMIT).contains(&part.limit), "{part:?}"),
+            Err(problem) => assert!(problem.status == 422 && problem.field.is_some(), "{problem:?}"),
+        },
+        1 => {
+            let cursor = BASE64URL_NOPAD.encode(bytes);
+            let Ok(part) = head::part("list", &format!("cursor={cursor}")) else { return };
+            assert_eq!(part.cursor.as_ref(), Some(&cursor), "a cursor has one form");
+            assert_eq!(part.after.as_deref(), text.strip_prefix("list\n"), "of another list, or behind another");
+        }
+        2 => {
+            let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
+            match head::last_event(value) {
+                Ok(last) => assert_eq!(text.trim_start_matches(['+', '0']).parse().ok(), last.filter(|it| *it > 0)),
+                Err(problem) => assert_eq!(problem.field.as_deref(), Some("Last-Event-ID")),
+            }
+        }
+        3 => {
+            let Some(key) = HeaderValue::from_bytes(bytes).ok().and_then(head::session) else { return };
+            let shown = |it: &str| it.trim().strip_prefix("postern_session=").map(str::to_lowercase);
+            let first = text.split(';').find_map(shown).expect("it is among the cookies");
+            assert_eq!(HEXLOWER_PERMISSIVE.decode(first.as_bytes()).as_deref(), Ok(&key[..]), "another key");
+        }
+        _ => {
+            if let Some(id) = head::token(&text) {
+                assert!(text.trim().to_lowercase().starts_with(&id.to_string()), "another token");
+            }
+        }
     }
 }
 

@@ -1,10 +1,13 @@
-//! Frames, requests and outputs of tasks, enrollment, what is sealed.
+//! Frames, requests and outputs of tasks, enrollment, what is sealed, traces.
 
+use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::code::CodeSet as _;
 use postern_protocol::codec;
 use postern_protocol::enrollment::{EnrollmentToken, FromApplicant, FromAuthority};
+use postern_protocol::message::v1::Extension;
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::seal::{SealContext, SealedField, SealedOutput, SealingKey, SegmentOpener};
+use postern_protocol::trace::{EXTENSION, TraceContext};
 use postern_protocol::{SystemName, TaskId, TaskKind, TaskOutput, TaskRequest};
 use zeroize::Zeroizing;
 
@@ -81,6 +84,22 @@ pub fn task_output(data: &[u8]) {
     let Some(kind) = kind.try_into().ok().and_then(TaskKind::from_code) else { return };
     if let Ok(output) = TaskOutput::decode(kind, bytes) {
         same(bytes, output.encode());
+    }
+}
+
+/// The trace that a task belongs to, as a submitter's header and as a peer's extension say it.
+pub fn trace_context(data: &[u8]) {
+    let header = std::str::from_utf8(data).ok().and_then(TraceContext::from_traceparent);
+    let extension = Bytes::new(data.to_vec()).ok().map(|bytes| Extension { kind: EXTENSION, critical: false, bytes });
+    let extensions = List::new(extension.into_iter().collect()).expect("there is room for one");
+    for context in header.into_iter().chain(TraceContext::of(&extensions)) {
+        let travelled = TraceContext::of(&context.among(&extensions));
+        assert_eq!(travelled, Some(context), "it travels as another");
+        assert_ne!(context.trace(), "0".repeat(32), "no trace has this id");
+        let Some(span) = context.span() else { continue };
+        let flags = if context.is_sampled() { "01" } else { "00" };
+        let written = format!("00-{}-{span}-{flags}", context.trace());
+        assert_eq!(TraceContext::from_traceparent(&written), Some(context), "another header");
     }
 }
 

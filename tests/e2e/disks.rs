@@ -163,8 +163,8 @@ async fn f58_a_store_of_a_newer_version_ends_the_agent_and_is_not_touched() {
     scene.done("disable_user").await;
 }
 
-/// F14, on a disk that is really full. Where nothing may be mounted, the test of the same name with a disk of the agent's
-/// own making has to do.
+/// F14, on a disk that is really full, on which the agent is killed and starts again. Where nothing may be mounted, the
+/// test of the same name with a disk of the agent's own making has to do.
 #[tokio::test]
 async fn f14_an_agent_on_a_full_disk_refuses_work_and_takes_it_when_there_is_room() {
     let lab = Lab::start(programs()).await;
@@ -181,7 +181,9 @@ async fn f14_an_agent_on_a_full_disk_refuses_work_and_takes_it_when_there_is_roo
         if log.contains("too full for new work") { Ok(()) } else { Err(log) }
     })
     .await;
-    assert!(agent.is_running());
+    agent.kill().await;
+    agent.start().await;
+    assert!(agent.log().contains("using the space kept for that"), "{}", agent.log());
 
     std::fs::remove_file(filler).unwrap();
     assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));

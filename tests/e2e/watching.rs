@@ -85,9 +85,51 @@ async fn the_status_of_an_agent_that_does_not_run_is_what_its_state_directory_te
     agent.enroll(&lab.controller).await;
     assert_eq!(state(&agent).await, "stopped");
     let shown = agent.run(&["status"]).await;
-    assert!(shown.out.contains("not running; start it with: postern run"), "{shown:?}");
+    assert!(shown.out.contains("not running; start it with: "), "{shown:?}");
     let level = agent.run(&["log-level", "debug"]).await;
     assert!(level.code == Some(1) && level.err.contains("no agent runs here"), "{level:?}");
+}
+
+#[tokio::test]
+async fn what_an_operator_compares_is_on_the_agents_host_whether_it_runs_or_not_and_so_is_what_is_waited_for() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.agent("agent");
+    agent.enroll(&lab.controller).await;
+    let fingerprint = lab.controller.member(agent.member()).await["fingerprint"].as_str().unwrap().to_owned();
+    let shown = agent.run(&["status"]).await.out;
+    assert!(shown.contains(&fingerprint), "{shown}");
+    agent.start().await;
+    for (state, step) in [("pending", "approve"), ("enabled", ""), ("disabled", "enable")] {
+        match state {
+            "enabled" => lab.controller.approve(agent.member()).await,
+            "disabled" => drop(lab.controller.cli(&["member", "disable", agent.member()]).await),
+            _ => (),
+        }
+        wait_for("the agent to be told", async || {
+            let told = agent.status().await["agent"]["ledger"]["member_state"].clone();
+            if told == state { Ok(()) } else { Err(told) }
+        })
+        .await;
+        let shown = agent.run(&["status"]).await.out;
+        assert!(shown.contains(&fingerprint) && shown.contains(state), "{shown}");
+        let command = format!("postern-controller member {step} {}", agent.member());
+        assert_eq!(shown.contains("postern-controller member"), !step.is_empty(), "{shown}");
+        assert!(step.is_empty() || shown.contains(&command), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn why_there_is_no_session_is_told_once_beside_the_troubles_and_in_no_librarys_words() {
+    let (lab, other) = (Lab::start(programs()).await, Lab::start(programs()).await);
+    let urls = format!("urls = [\"{}\"]", other.controller.url());
+    let mut agent = lab.agent_with("agent", AgentOptions { controller_section: urls, ..AgentOptions::default() });
+    agent.enroll(&lab.controller).await;
+    agent.spawn();
+    let error = agent.link_fails("the certificate presented was issued by").await;
+    assert!(!error.contains("unexpected error"), "{error}");
+    let shown = agent.run(&["status"]).await.out;
+    assert_eq!(shown.matches("the certificate presented was issued by").count(), 2, "the link and a trouble: {shown}");
+    assert!(shown.contains(other.controller.url()), "{shown}");
 }
 
 #[tokio::test]

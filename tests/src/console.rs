@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a person waits for it")]
 
 mod browser;
+mod upkeep;
 
 use std::path::Path;
 
@@ -40,14 +41,25 @@ pub async fn run(binary: &Path, pictures: &Path) {
     walk.a_wrong_token_is_refused_at_its_field().await;
     walk.somebody_signs_in().await;
     walk.nothing_is_there_yet_and_what_to_do_is_said().await;
-    let _agent = walk.a_member_enrolls_and_is_approved().await;
+    let mut agent = walk.a_member_enrolls_and_is_approved().await;
     walk.a_system_is_made_with_every_field_and_the_keyboard_alone().await;
     walk.only_eligible_clusters_can_be_chosen().await;
     walk.the_connection_is_tested().await;
+    walk.two_people_edit_the_same_system().await;
+    walk.a_system_has_texts_in_other_languages().await;
+    walk.more_is_logged_for_a_while().await;
     walk.a_password_is_sealed_in_the_browser().await;
     walk.two_bad_records_of_an_import_are_seen().await;
     walk.a_file_that_was_exported_is_opened_in_the_browser().await;
+    walk.a_member_is_shown_whole().await;
+    let other = walk.it_is_told_where_members_differ().await;
     walk.every_page_fits_a_phone_in_light_and_dark().await;
+    walk.hostile_names_stay_text_and_within_their_page().await;
+    walk.a_thousand_members_can_be_looked_through().await;
+    walk.a_task_that_nobody_can_open_is_sealed_again(&mut agent, &other).await;
+    walk.a_token_is_made_and_revoked().await;
+    walk.a_rotation_of_the_root_is_begun_and_taken_back().await;
+    walk.the_controller_is_killed_and_started_again().await;
     walk.a_member_is_disabled_and_revoked().await;
     walk.every_act_stands_in_the_audit_log().await;
     walk.a_viewer_sees_why_not().await;
@@ -132,7 +144,7 @@ impl Walk {
         browser.says("API token is missing.").await;
         browser.write("sign-in-token", "hunter2").await;
         browser.press("Sign in").await;
-        browser.says("needs a token that is known here").await;
+        browser.says("This token is not known here").await;
         assert!(!browser.has("//nav[@id='nav' and not(@hidden)]").await, "nobody is signed in");
         self.is_quiet("a wrong token is refused", &["401"]).await;
     }
@@ -350,6 +362,7 @@ impl Walk {
         .await;
         browser.says("nobody@acme.example").await;
         browser.says("user0010@acme.example").await;
+        browser.says("The entries that failed are below").await;
         browser.picture("import").await;
         browser.choose("only", "").await;
         browser.says("user0002@acme.example").await;
@@ -380,23 +393,27 @@ impl Walk {
         let import = self.lab.controller.cli(&["task", "list", "--limit", "3"]).await;
         let task = import.as_array().into_iter().flatten().find(|it| it["kind"] == "import_batch").cloned();
         let task = task.expect("the import")["id"].as_str().expect("its id").to_owned();
+        let members = self.lab.controller.cli(&["member", "list"]).await;
+        let member = members[0]["id"].as_str().expect("a member").to_owned();
         let places = [
             ("overview", String::new()),
             ("members", "#/members".to_owned()),
+            ("member", format!("#/members/{member}")),
             ("systems", "#/systems".to_owned()),
             ("system", format!("#/systems/{SYSTEM}")),
             ("tasks", "#/tasks".to_owned()),
             ("import", format!("#/tasks/{task}")),
             ("submit", format!("#/submit/import_batch/{SYSTEM}")),
             ("audit", "#/audit".to_owned()),
+            ("tokens", "#/tokens".to_owned()),
+            ("roots", "#/roots".to_owned()),
         ];
         for (width, scheme) in [(PHONE, "light"), (PHONE, "dark"), (DESK, "dark"), (DESK, "light")] {
             browser.width(width).await;
             browser.prefers(scheme).await;
             for (name, place) in &places {
                 self.go(place).await;
-                let beside = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-                assert_eq!(browser.script(beside).await, json!(0), "{name} scrolls sideways");
+                upkeep::fits(browser, name).await;
                 browser.picture(&format!("{name}-{width}-{scheme}")).await;
             }
         }
@@ -425,7 +442,7 @@ impl Walk {
 
     async fn every_act_stands_in_the_audit_log(&self) {
         self.go("#/audit").await;
-        for act in ["member.revoke", "member.disable", "stream.upload", "task.submit"] {
+        for act in ["member.revoke", "member.disable", "ca.rotate", "api_token.revoke", "task.reseal"] {
             self.browser.says(act).await;
         }
         self.browser.picture("audit").await;

@@ -19,7 +19,9 @@ pub mod write;
 
 pub use backoff::Backoff;
 pub use journal::{Earlier, JournalEntry, Mark};
-pub use ledger::{CallsLeft, Event, GivenUp, Ledger, Offered, Refusal, Restored, RestoredTask, Unfinished};
+pub use ledger::{
+    CallsLeft, Event, GivenUp, LEASES_TOO_SHORT, Ledger, Offered, Refusal, Restored, RestoredTask, Unfinished,
+};
 pub use limits::Limits;
 pub use membership::Membership;
 pub use renewal::Renewal;

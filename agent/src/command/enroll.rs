@@ -1,11 +1,12 @@
 //! `postern enroll`.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use postern_protocol::MemberId;
 use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::enrollment::v1::Enrolled;
+use postern_protocol::message::v1::MembershipState;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -16,8 +17,10 @@ use crate::enrollment::{Applicant, EnrollmentError, enroll};
 use crate::exit::Exit;
 use crate::identity::{self, IdentityDir, Membership, Trust};
 use crate::link::{DialError, Dialer};
+use crate::member_state;
 use crate::store::Store;
 
+const START: &str = "start it (systemctl enable --now postern, or postern run)";
 const REVOKE: &str = "postern-controller member revoke";
 /// A token is some hundred bytes.
 const MAX_TOKEN: u64 = 4096;
@@ -83,12 +86,11 @@ fn show(enrolled: &Enrolled, replaces: Option<MemberId>, json: bool) {
         }));
     } else {
         let next = if enrolled.approved {
-            "start it: postern run".to_owned()
+            START.to_owned()
         } else {
             format!(
-                "start it (postern run); an operator compares the fingerprint and approves it (needs the role \
-                 administrator) with: postern-controller member approve {}",
-                enrolled.member
+                "{START}; {}",
+                member_state::next_step(MembershipState::Pending, enrolled.member).unwrap_or_default()
             )
         };
         let then = replaces.map(|old| {
@@ -140,7 +142,12 @@ fn read_token(file: Option<&Path>) -> Result<Zeroizing<String>, Failed> {
     };
     read.map_err(|error| {
         let place = file.map_or_else(|| "the standard input".to_owned(), |path| format!("`{}`", path.display()));
-        Failed::new(Exit::Usage, format!("the token cannot be read from {place}: {error}"))
+        let step = if error.kind() == ErrorKind::PermissionDenied {
+            "; the agent's user may not read it: hand it over on the standard input (`< token.txt`), which your shell opens"
+        } else {
+            ""
+        };
+        Failed::new(Exit::Usage, format!("the token cannot be read from {place}: {error}{step}"))
     })?;
     Ok(text)
 }

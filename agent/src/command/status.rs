@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use postern_health::Facts;
+use postern_health::{Facts, Word};
+use postern_protocol::message::v1::MembershipState;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ use crate::audit;
 use crate::cli::Status;
 use crate::exit::Exit;
 use crate::identity::{self, Identity, IdentityDir};
+use crate::member_state;
 use crate::status::{self, Report};
 
 /// The troubles and tasks that are told of if nobody wants all: with the rest, they fit one screen.
@@ -91,9 +93,10 @@ impl Found {
         match self {
             Self::Running(report) => running(report, verbose),
             Self::Stopped(identity) => vec![
-                fact("agent", "not running; start it with: postern run"),
+                fact("agent", "not running; start it with: systemctl start postern, or postern run"),
                 fact("cluster", identity.membership.cluster.as_str()),
                 fact("member", &identity.membership.member.to_string()),
+                fact("fingerprint", &fingerprint(identity)),
                 fact("certificate", &certificate_ends(identity).map(until).unwrap_or_default()),
             ],
             Self::NotEnrolled => {
@@ -111,6 +114,10 @@ fn certificate_ends(identity: &Identity) -> Option<u64> {
     Some(identity::validity(identity.current.certificate()?)?.ends.0)
 }
 
+fn fingerprint(identity: &Identity) -> String {
+    identity.current.certificate().map(|it| identity::fingerprint(it)).unwrap_or_default()
+}
+
 fn until(ends: u64) -> String {
     format!("valid until {}", moment(ends))
 }
@@ -123,12 +130,18 @@ pub(super) fn moment(millis: u64) -> String {
 
 fn running(report: &Report, verbose: bool) -> Facts {
     let ledger = &report.ledger;
+    let state = ledger.get("member_state").and_then(|it| MembershipState::deserialize(it).ok());
     let mut facts = vec![
         ("agent".to_owned(), agent_words(report)),
         ("member".to_owned(), format!("{} of cluster {}", report.member, report.cluster)),
-        ("state".to_owned(), text(ledger, "member_state")),
+        ("fingerprint".to_owned(), text(&report.certificate, "fingerprint")),
+        (
+            "state".to_owned(),
+            state.map_or_else(|| text(ledger, "member_state"), |it| member_state::means(it).to_owned()),
+        ),
+        ("next".to_owned(), state.and_then(|it| member_state::next_step(it, &report.member)).unwrap_or_default()),
         ("link".to_owned(), link_words(report)),
-        ("last end".to_owned(), end_words(&report.sessions)),
+        ("last end".to_owned(), if tells_last_end(report) { String::new() } else { end_words(report) }),
         ("certificate".to_owned(), certificate_words(&report.certificate)),
         ("trusts".to_owned(), texts(&report.certificate, "roots").join(", ")),
         ("sealing key".to_owned(), key_words(&report.sealing_keys)),
@@ -151,7 +164,8 @@ fn running(report: &Report, verbose: bool) -> Facts {
     facts.extend(report.troubles.iter().take(told).map(|it| {
         let times = if it.times > 1 { format!(" ({} times)", it.times) } else { String::new() };
         let of = it.system.as_ref().map(|system| format!(", {system}")).unwrap_or_default();
-        ("trouble".to_owned(), format!("{}, {}{of}{times}: {}", moment(it.at.0), it.place, it.text))
+        let sentences = if it.sentences.is_empty() { String::new() } else { format!("; {}", it.sentences) };
+        ("trouble".to_owned(), format!("{}, {}{of}{times}: {}{sentences}", moment(it.at.0), it.place, it.text))
     }));
     facts.retain(|(_, value)| !value.is_empty());
     // Others have a say in some of them, and not in what a terminal does.
@@ -178,15 +192,23 @@ fn link_words(report: &Report) -> String {
             text(sessions, "controller_version"),
         ),
         "waiting" => {
-            format!("waiting {} ms before the next try: {}", text(link, "retry_in_ms"), text(link, "error"))
+            let wait = number(link, "retry_in_ms").unwrap_or_default().div_ceil(1000);
+            let tried = if tells_last_end(report) { end_words(report) } else { text(link, "error") };
+            format!("no session, tried again after {wait} s; {tried}")
         }
         _ => format!("connecting to {}", text(link, "url")),
     }
 }
 
-/// How the last session ended, in a line.
-fn end_words(sessions: &Value) -> String {
-    let Some(end) = sessions.get("last_end").filter(|it| it.is_object()) else { return String::new() };
+/// Whether the link waits because of how the last session ended.
+fn tells_last_end(report: &Report) -> bool {
+    let why = report.sessions.get("last_end").and_then(|it| it.get("why"));
+    why.is_some() && why == report.link.get("error")
+}
+
+/// How the last session ended, or why there was none, in a line.
+fn end_words(report: &Report) -> String {
+    let Some(end) = report.sessions.get("last_end").filter(|it| it.is_object()) else { return String::new() };
     let at = number(end, "at").map(moment).unwrap_or_default();
     format!("{at}, with {}: {}", text(end, "url"), text(end, "why"))
 }
@@ -231,7 +253,9 @@ fn store_words(report: &Report) -> String {
     let free = report.store.free_bytes.map(size).unwrap_or_default();
     let last = number(&report.ledger, "last_commit_ms");
     let last = last.map(|millis| format!(", the last commit took {millis} ms")).unwrap_or_default();
-    format!("{bytes}, {free} free{last}")
+    let full = report.health.reasons(Word::Useful).any(|it| it.code == "disk_full");
+    let room = if full { ": TOO LITTLE for new work, make room" } else { "" };
+    format!("{bytes}, {free} free{room}{last}")
 }
 
 /// The audit log in a line.

@@ -20,10 +20,11 @@ use crate::app::{host_name, proxy_route};
 use crate::chain::Chain;
 use crate::clock;
 use crate::config::Config;
-use crate::identity::{Identity, IdentityDir, validity};
+use crate::identity::{Identity, IdentityDir, IdentityError, KeptKey, validity};
 use crate::link::dial::{self, Destination, Place};
 use crate::link::tls::{self, TlsError};
 use crate::link::{Greeted, greet};
+use crate::member_state::{self, AGAIN};
 
 const CHECKS: Checks = Checks {
     dns: Check::ControllerDns,
@@ -32,20 +33,25 @@ const CHECKS: Checks = Checks {
     tls: Check::ControllerTls,
 };
 
+/// The sealing keys of an identity; `None`: there is no file of them.
+type Kept = Result<Option<Vec<KeptKey>>, IdentityError>;
+
 /// How long the upgrade and the answer to `Hello` may take together.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
 const SETTINGS: &str = "`[controller]`";
-const AGAIN: &str = "enroll this agent again: `postern enroll --again` with a fresh token, which an operator makes";
 
 /// Looks at everything about the controller; and says what time it was there, if it told.
 pub async fn look(config: &Config, holder: &Holder, offline: bool) -> (Vec<Finding>, Vec<Heard>) {
     let none = |why: String, next: &str| {
         let finding = Finding::failed(Check::Enrolled, why, next);
-        (vec![finding, Finding::behind(Check::Certificate, Check::Enrolled)], None)
+        let rest = [Check::Certificate, Check::SealingKeys].map(|check| Finding::behind(check, Check::Enrolled));
+        (std::iter::once(finding).chain(rest).collect(), None)
     };
     let (mut found, identity) = match load(config) {
-        Ok(Some(identity)) => (vec![enrolled(&identity), certificate(&identity, holder)], Some(identity)),
+        Ok(Some((identity, keys))) => {
+            (vec![enrolled(&identity), certificate(&identity, holder), sealing_keys(keys)], Some(identity))
+        }
         Ok(None) => none(
             "this agent is not enrolled".to_owned(),
             "ask an operator for a token (`postern-controller token create`), and run `postern enroll`",
@@ -75,13 +81,14 @@ pub async fn look(config: &Config, holder: &Holder, offline: bool) -> (Vec<Findi
     (found, heard)
 }
 
-/// The identity, without making anything that is not there.
-fn load(config: &Config) -> Result<Option<Identity>, String> {
+/// The identity and what can be said of its sealing keys, without making anything that is not there.
+fn load(config: &Config) -> Result<Option<(Identity, Kept)>, String> {
     if !config.state_dir.join("identity").exists() {
         return Ok(None);
     }
     let directory = IdentityDir::open(&config.state_dir).map_err(|error| Chain(&error).to_string())?;
-    directory.load().map_err(|error| Chain(&error).to_string())
+    let identity = directory.load().map_err(|error| Chain(&error).to_string())?;
+    Ok(identity.map(|identity| (identity, directory.kept_sealing_keys())))
 }
 
 /// The controllers, as the agent takes them.
@@ -106,6 +113,27 @@ fn certificate(identity: &Identity, holder: &Holder) -> Finding {
     let is_running = matches!(holder, Holder::WithAgent(_));
     let valid = identity.current.certificate().and_then(|it| validity(it));
     judge_certificate(valid, clock::unix_millis(), is_running, trouble)
+}
+
+fn sealing_keys(kept: Kept) -> Finding {
+    let check = Check::SealingKeys;
+    match kept {
+        Ok(Some(keys)) => {
+            let newest = keys.first().map(|it| it.known.id.to_string()).unwrap_or_default();
+            Finding::ok(check, format!("{} kept, the newest is {newest}", keys.len()))
+        }
+        Ok(None) => Finding::warning(
+            check,
+            "their file is missing: what was sealed to them cannot be opened here any more",
+            "bring it back before the agent starts, which makes another key otherwise; secrets of tasks that wait then have \
+             to be sealed again (`postern-controller task reseal`)",
+        ),
+        Err(error) => Finding::failed(
+            check,
+            Chain(&error).to_string(),
+            "bring the file back, or follow what it says: the agent does not start",
+        ),
+    }
 }
 
 /// How long the certificate is good for. A running agent renews it by itself, from about half of its life on.
@@ -264,7 +292,8 @@ async fn handshake(
                 Check::ControllerProtocol,
                 format!("it speaks `{}`", postern_protocol::session::SUBPROTOCOL),
             );
-            let behind = || Finding::behind(Check::Membership, Check::StoreOpens);
+            let because = if let Holder::Nobody(because) = holder { *because } else { Check::StateAgent };
+            let behind = || Finding::behind(Check::Membership, because);
             return (vec![spoken, told_by_agent(holder).unwrap_or_else(behind)], date);
         }
     };
@@ -336,40 +365,33 @@ fn judge_greeting(greeted: &Greeted, identity: &Identity) -> [Finding; 2] {
 
 fn refused(reason: &str, message: &str) -> Finding {
     let told = format!("the controller refuses a session ({reason}): {message}");
-    let next = if reason == SessionRefusal::RolledBack.to_string() {
+    Finding::failed(Check::Membership, told, step(|it| reason == it.to_string()))
+}
+
+/// What is to be done about a session that is refused for the reason that `is` recognizes.
+fn step(is: impl Fn(&SessionRefusal) -> bool) -> &'static str {
+    use SessionRefusal::{Overloaded, Revoked, RolledBack, UnknownMember, WrongCertificate};
+    if is(&RolledBack) {
         "an operator looks whether this host was restored from a backup or copied, and then lets it in again \
          (`postern-controller member enable`)"
-    } else if reason == SessionRefusal::Overloaded.to_string() {
+    } else if is(&Overloaded) {
         "try again later"
-    } else {
+    } else if [Revoked, UnknownMember, WrongCertificate].iter().any(&is) {
         AGAIN
-    };
-    Finding::failed(Check::Membership, told, next)
+    } else {
+        "see the checks before this one; the agent tries again by itself"
+    }
 }
 
 /// What a member in this state may do.
 fn lets_do(state: MembershipState, member: &str) -> Finding {
-    let check = Check::Membership;
+    let (check, told) = (Check::Membership, member_state::means(state));
+    let Some(next) = member_state::next_step(state, member) else { return Finding::ok(check, told) };
     match state {
-        MembershipState::Enabled => Finding::ok(check, "enabled"),
-        MembershipState::Pending => Finding::warning(
-            check,
-            "pending: enrolled, and not approved yet; it gets no work",
-            format!("an operator compares the fingerprint and runs `postern-controller member approve {member}`"),
-        ),
-        MembershipState::Draining => Finding::warning(
-            check,
-            "draining: it finishes what it has, and gets nothing new",
-            format!("`postern-controller member enable {member}` ends that"),
-        ),
-        MembershipState::Disabled => Finding::failed(
-            check,
-            "disabled by an operator, or by an alarm: it gets no work",
-            format!(
-                "an operator looks why (`postern-controller member show {member}`), and runs `… member enable {member}`"
-            ),
-        ),
-        MembershipState::Revoked => Finding::failed(check, "revoked: it is out for good", AGAIN),
+        MembershipState::Enabled | MembershipState::Pending | MembershipState::Draining => {
+            Finding::warning(check, told, next)
+        }
+        MembershipState::Disabled | MembershipState::Revoked => Finding::failed(check, told, next),
     }
 }
 
@@ -394,9 +416,7 @@ fn told_by_agent(holder: &Holder) -> Option<Finding> {
         }
         "waiting" => {
             let error = text(link, "error");
-            let is_over = [SessionRefusal::Revoked, SessionRefusal::UnknownMember, SessionRefusal::WrongCertificate];
-            let is_over = is_over.iter().any(|why| error.contains(&format!("({why})")));
-            let next = if is_over { AGAIN } else { "see the checks before this one; the agent tries again by itself" };
+            let next = step(|it| error.contains(&format!("({it})")));
             Finding::failed(Check::Membership, format!("the agent has no session: {error}"), next)
         }
         _ => Finding::warning(Check::Membership, "the agent is connecting", "run this again in a moment"),
@@ -460,5 +480,6 @@ mod tests {
         assert!(refused("revoked", "x").next.contains("enroll --again"));
         assert!(refused("rolled_back", "x").next.contains("member enable"));
         assert_eq!(refused("overloaded", "x").next, "try again later");
+        assert!(refused("stopping", "x").next.contains("by itself"), "nothing is wrong with the agent");
     }
 }

@@ -262,7 +262,7 @@ fn next_of(error: &AgentStoreError) -> &'static str {
         AgentStoreError::Store(_)
         | AgentStoreError::Spool(_)
         | AgentStoreError::Record { .. }
-        | AgentStoreError::Encode(_) => "look at the disk; the text above says what to do with the store",
+        | AgentStoreError::Encode(_) => "look at the disk, and at the operator's guide: when the disk fails",
     }
 }
 

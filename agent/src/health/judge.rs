@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use postern_health::{Life, Verdict, Word};
-use postern_protocol::SystemName;
 use postern_protocol::message::v1::MembershipState;
+use postern_protocol::{MemberId, SystemName};
+
+use crate::member_state;
 
 /// For how long there may be no session before somebody has to look: a few of the longest waits between two tries, which
 /// take a minute each, and longer than a controller takes to start again.
@@ -19,8 +21,8 @@ pub struct Facts {
     pub without_session: Option<Duration>,
     /// Why not.
     pub link_error: Option<String>,
-    /// What the controller lets the member do.
-    pub member: Option<MembershipState>,
+    /// What the controller lets the member do, and which it is.
+    pub member: Option<(MembershipState, MemberId)>,
     /// Whether the disk has room for new work.
     pub has_room: bool,
     /// Whether the audit log has.
@@ -47,13 +49,11 @@ fn without_session(facts: &Facts, verdict: &mut Verdict) {
 }
 
 fn not_useful(facts: &Facts, verdict: &mut Verdict) {
-    match facts.member {
-        Some(MembershipState::Enabled) | None => (),
-        Some(state) => {
-            let step = "an administrator enables it with `postern-controller member enable`";
-            let message = format!("the member is {state}, and gets no new work: {step}");
-            verdict.against(Word::Useful, "not_enabled", message);
-        }
+    if let Some((state, member)) = &facts.member
+        && let Some(step) = member_state::next_step(*state, *member)
+    {
+        let message = format!("the member is {}: {step}", member_state::means(*state));
+        verdict.against(Word::Useful, "not_enabled", message);
     }
     if !facts.has_room {
         let message =
@@ -81,12 +81,16 @@ fn not_useful(facts: &Facts, verdict: &mut Verdict) {
 mod tests {
     use super::*;
 
+    fn member() -> MemberId {
+        "mbr_01a2193db75679cd8c23ce4402d1a02a".parse().unwrap()
+    }
+
     fn fine() -> Facts {
         Facts {
             life: Life::default(),
             without_session: None,
             link_error: None,
-            member: Some(MembershipState::Enabled),
+            member: Some((MembershipState::Enabled, member())),
             has_room: true,
             audit_has_room: true,
             systems: Some(vec![("acme".parse().unwrap(), None)]),
@@ -140,7 +144,7 @@ mod tests {
 
     #[test]
     fn an_agent_that_can_do_no_work_now_is_ready_and_not_useful() {
-        let disabled = Facts { member: Some(MembershipState::Disabled), ..fine() };
+        let disabled = Facts { member: Some((MembershipState::Disabled, member())), ..fine() };
         let other: SystemName = "other".parse().unwrap();
         for (facts, code) in [
             (disabled, "not_enabled"),

@@ -43,6 +43,8 @@ pub struct CertificateStatus {
     pub ends: UnixMillis,
     /// Its serial number, in hexadecimal.
     pub serial: String,
+    /// The fingerprint of the member, by which an operator knows it.
+    pub fingerprint: String,
     /// From when on it is renewed.
     pub renewal: UnixMillis,
     /// Why the last try to renew it came to nothing.
@@ -128,6 +130,7 @@ impl Certificates {
         let (status, told) = watch::channel(CertificateStatus {
             ends: renewal.validity().ends,
             serial: serial_of(&identity.current),
+            fingerprint: fingerprint_of(&identity.current),
             renewal: renewal.due(),
             trouble: None,
             again: None,
@@ -264,10 +267,10 @@ impl Certificates {
         let (ends, renewal) = (self.renewal.validity().ends, self.renewal.due());
         tracing::info!(ends = %moment(ends), renewal = %moment(renewal), "the certificate was renewed");
         metrics().certificates_renewed.one(&[]);
-        let serial = serial_of(&self.current);
+        let (serial, fingerprint) = (serial_of(&self.current), fingerprint_of(&self.current));
         self.status.send_modify(|status| {
             let roots = status.roots.clone();
-            *status = CertificateStatus { ends, serial, renewal, trouble: None, again: None, roots };
+            *status = CertificateStatus { ends, serial, fingerprint, renewal, trouble: None, again: None, roots };
         });
         self.notice_outdated();
     }
@@ -500,6 +503,10 @@ pub(super) async fn blocking<T: Send + 'static>(
 fn serial_of(credential: &Credential) -> String {
     let serial = credential.certificate().and_then(|certificate| identity::serial(certificate));
     HEXLOWER.encode(&serial.unwrap_or_default())
+}
+
+fn fingerprint_of(credential: &Credential) -> String {
+    credential.certificate().map(|it| identity::fingerprint(it)).unwrap_or_default()
 }
 
 /// A certificate that cannot be read is over; TLS refuses it anyway.

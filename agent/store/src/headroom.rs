@@ -107,6 +107,15 @@ impl Headroom {
         Ok(Room { free, reserved })
     }
 
+    /// Gives up what is kept where even opening the engine, which writes a little, would find no space: what an agent owes
+    /// can be handed over from a full disk, too.
+    pub(crate) fn release_to_open(&mut self, directory: &File) -> Result<(), StoreError> {
+        if self.kept && self.free(directory)? < FLOOR {
+            self.release();
+        }
+        Ok(())
+    }
+
     fn free(&self, db: &File) -> Result<u64, StoreError> {
         self.disk.free(db).map_err(StoreError::io("look at the free space of", &self.path))
     }

@@ -116,6 +116,8 @@ pub(crate) fn open(directory: &Path, key: &StoreKey, options: &Options, now: u64
     let lock = Lock::take(directory)?;
     // Also when an earlier process made it, and was killed before it was durable.
     private::sync_parent(directory)?;
+    let file = File::open(directory).map_err(StoreError::io("open", directory))?;
+    Headroom::open(directory, options.headroom, Arc::clone(&options.disk)).release_to_open(&file)?;
     rekey::settle(directory, &sealer)?;
 
     let mut recovered = Recovered::default();

@@ -43,7 +43,7 @@ impl<T: Form, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        read(Fields::of_query(parts.uri.query().unwrap_or_default())?).map(Self)
+        read_query(parts.uri.query().unwrap_or_default()).map(Self)
     }
 }
 
@@ -66,6 +66,11 @@ impl<T: Form, S: Send + Sync> FromRequest<S> for Body<T> {
         })?;
         Ok(Self { said: read(Fields::parse(&bytes)?)?, bytes })
     }
+}
+
+/// Reads a query.
+pub(super) fn read_query<T: Form>(query: &str) -> Result<T, Problem> {
+    read(Fields::of_query(query)?)
 }
 
 /// Reads a body that comes otherwise than as [`Body`].

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, State};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -106,17 +107,23 @@ pub(super) async fn watch(State(api): State<Api>, caller: Caller, last: LastEven
 }
 
 /// The event behind which a watcher goes on.
-pub(super) struct LastEventId(Option<u64>);
+pub(super) struct LastEventId(pub(super) Option<u64>);
+
+impl LastEventId {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let Some(last) = headers.get("last-event-id") else { return Ok(Self(None)) };
+        let last = last.to_str().ok().and_then(|it| it.parse().ok());
+        let last =
+            last.ok_or_else(|| Problem::field("Last-Event-ID", "`Last-Event-ID` has to be the id of an event"))?;
+        Ok(Self(Some(last)))
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for LastEventId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Some(last) = parts.headers.get("last-event-id") else { return Ok(Self(None)) };
-        let last = last.to_str().ok().and_then(|it| it.parse().ok());
-        let last =
-            last.ok_or_else(|| Problem::field("Last-Event-ID", "`Last-Event-ID` has to be the id of an event"))?;
-        Ok(Self(Some(last)))
+        Self::of(&parts.headers)
     }
 }
 

@@ -179,7 +179,8 @@ impl From<Said> for SystemChanges {
 pub(super) struct Edit {
     /// The revision that was looked at. If the system is at another by now, nothing is changed.
     revision: Option<u64>,
-    /// The language of `display_name` and `description`, if not the system's own.
+    /// The language of `display_name` and `description`, if not the system's own. Where both are empty, there are none in it
+    /// any more.
     #[serde(rename = "in")]
     texts_in: Option<String>,
     /// Who does not own it any more.

@@ -169,6 +169,10 @@ impl Queue {
         if openers.all(|(_, it)| !it.is_ready()) {
             return "the members that serve it are busy".to_owned();
         }
-        if entry.refused_by.is_empty() { String::new() } else { "a member asked to wait with it".to_owned() }
+        if entry.refused_by.is_empty() {
+            String::new()
+        } else {
+            format!("a member asked to wait with it: {}", entry.refused_because)
+        }
     }
 }

@@ -98,6 +98,9 @@ impl Queue {
                     Some(Rejection::Fenced) => Some(at.now + LEAST_WAIT),
                     _ => again,
                 };
+                if let Some(entry) = self.tasks.get_mut(&id) {
+                    entry.refused_because = told(why);
+                }
                 self.wait_for(id, member, again);
             }
         }
@@ -122,9 +125,7 @@ impl Queue {
     }
 
     fn fail(&mut self, id: TaskId, why: RejectedAs<'_>, at: Moment) {
-        let mut note = format!("{}: {}", why.reason, why.message);
-        note.retain(|it| !it.is_control());
-        note.truncate(note.floor_char_boundary(MAX_NOTE));
+        let note = told(why);
         let ending = self.ending(id, Outcome::Failed);
         self.finish_here(id, ending, &note, at);
     }
@@ -175,4 +176,12 @@ impl Queue {
     pub(super) fn state(&self, id: TaskId) -> Option<TaskState> {
         self.tasks.get(&id).map(|entry| entry.record.state)
     }
+}
+
+/// A member's reason and words, on one line of bounded length.
+fn told(why: RejectedAs<'_>) -> String {
+    let mut told = format!("{}: {}", why.reason, why.message);
+    told.retain(|it| !it.is_control());
+    told.truncate(told.floor_char_boundary(MAX_NOTE));
+    told
 }

@@ -42,7 +42,7 @@ pub struct NewSystem {
 pub struct SystemChanges {
     /// The revision that was looked at, if that matters.
     pub revision: Option<u64>,
-    /// The language of the two texts, if not the system's own.
+    /// The language of the two texts, if not the system's own. Where both are empty, there are none in it any more.
     pub texts_in: Option<String>,
     /// Its name for people; the name itself if empty.
     pub display_name: Option<String>,
@@ -228,6 +228,10 @@ fn changed(mut record: SystemRecord, it: SystemChanges) -> Result<SystemRecord, 
     let own = record.name.to_string();
     let (display_name, description) = match it.texts_in.filter(|locale| *locale != details.locale) {
         None => (&mut record.display_name, &mut record.description),
+        Some(locale) if it.display_name.as_deref() == Some("") && it.description.as_deref() == Some("") => {
+            details.texts.remove(&locale);
+            return checked(record);
+        }
         Some(locale) => {
             let LocalTexts { display_name, description } = details.texts.entry(locale).or_default();
             (display_name, description)
@@ -239,6 +243,11 @@ fn changed(mut record: SystemRecord, it: SystemChanges) -> Result<SystemRecord, 
     if let Some(text) = it.description {
         *description = text;
     }
+    checked(record)
+}
+
+/// A record, if there is room for it.
+fn checked(record: SystemRecord) -> Result<SystemRecord, Refusal> {
     match serde_json::to_vec(&record) {
         Ok(bytes) if bytes.len() <= MAX_RECORD => Ok(record),
         Ok(_) | Err(_) => Err(Refusal::new(

@@ -190,6 +190,12 @@ async fn pages_are_served_under_a_policy_that_lets_nothing_else_in() {
         (moved.status(), moved.headers()[LOCATION].to_str().unwrap()),
         (StatusCode::PERMANENT_REDIRECT, "/console/")
     );
+    let begun = page.get("/", "").await;
+    assert_eq!(
+        (begun.status(), begun.headers()[LOCATION].to_str().unwrap()),
+        (StatusCode::SEE_OTHER, "/console/"),
+        "the address of the API, typed into a browser"
+    );
     for path in ["/console/nothing.js", "/console/..%2fapi.token", "/console/%2e%2e/api.token", "/console/a/b"] {
         let status = page.get(path, "").await.status();
         assert!(status == StatusCode::NOT_FOUND || status == StatusCode::UNAUTHORIZED, "{path}: {status}");

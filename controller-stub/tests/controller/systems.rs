@@ -153,6 +153,19 @@ async fn what_a_system_cannot_be_associated_with_is_refused_by_the_name_of_the_f
     }
 }
 
+#[tokio::test]
+async fn texts_in_another_language_can_be_taken_back() {
+    let lab = Lab::start().await;
+    let _identity = lab.enroll().await;
+    lab.add_system().await;
+    let say = async |name: &str, description: &str| {
+        let body = json!({ "in": "fr", "display_name": name, "description": description });
+        lab.client().post::<Value>("/v1/systems/sf", &body).await.unwrap()["texts"].clone()
+    };
+    assert_eq!(say("Le CRM", "").await["fr"]["display_name"], "Le CRM");
+    assert_eq!(say("", "").await, json!({}));
+}
+
 /// Take the check out of `submit`, and this fails. Feature B18.
 #[tokio::test]
 async fn b18_tasks_are_taken_in_only_from_whom_the_system_lets_in() {

@@ -42,6 +42,7 @@ pub struct Controller {
     data: PathBuf,
     options: ControllerOptions,
     listen: String,
+    api_listen: String,
     api: Api,
 }
 
@@ -54,11 +55,14 @@ impl Controller {
             data: data.to_owned(),
             options,
             listen: String::new(),
+            api_listen: String::new(),
             api: Api::of(ready_file(data), data),
         };
         controller.process.wait_ready(&ready_file(data)).await;
         let ready = controller.ready();
         ready["controller_url"].as_str().expect("the listener's URL").clone_into(&mut controller.listen);
+        let api = ready["api_url"].as_str().expect("the API's URL");
+        api.trim_start_matches("http://").clone_into(&mut controller.api_listen);
         controller
     }
 
@@ -124,12 +128,12 @@ impl Controller {
         self.process.terminate().await
     }
 
-    /// Starts it again, on the address its agents know.
+    /// Starts it again, on the addresses that its agents and the callers of its API know.
     pub async fn restart(&mut self) {
         let ready = ready_file(&self.data);
         let _ = std::fs::remove_file(&ready);
         let address = self.address().to_string();
-        self.process = spawn(&self.programs, &self.data, &self.options, &address, "127.0.0.1:0");
+        self.process = spawn(&self.programs, &self.data, &self.options, &address, &self.api_listen);
         self.process.wait_ready(&ready).await;
     }
 
@@ -148,7 +152,13 @@ impl Controller {
 
     /// The same, with exit code, output and errors.
     pub async fn try_cli(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        self.try_cli_in(&[], arguments).await
+    }
+
+    /// The same, with these variables set.
+    pub async fn try_cli_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = Command::new(self.programs.join("postern-controller"))
+            .envs(environment.iter().copied())
             .args(arguments)
             .arg("--data-dir")
             .arg(&self.data)

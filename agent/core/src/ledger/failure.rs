@@ -26,15 +26,18 @@ pub(super) fn process_died(target: &str) -> Failure {
     ))
 }
 
+/// The code of a failure of this agent's own: no lease is long enough for the calls that it may make.
+pub const LEASES_TOO_SHORT: &str = "leases_too_short";
+
 pub(super) fn never_long_enough(ttl: Duration, reach: Duration) -> Failure {
     let summary = format!(
         "The controller's leases last {} s, too short for a call that may take {} s",
         ttl.as_secs(),
         reach.as_secs()
     );
-    Failure::new(FailureClass::Rejected, "leases_too_short", summary).with_next_step(
+    Failure::new(FailureClass::Rejected, LEASES_TOO_SHORT, summary).with_next_step(
         "Lower the connected system's `request_timeout_secs` to at least a second less than two thirds of the lease, or have the controller's \
-         `--lease-ttl-secs` raised",
+         `--lease-ttl-secs` raised.",
     )
 }
 

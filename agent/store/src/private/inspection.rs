@@ -101,6 +101,9 @@ impl Inspection {
                     return Ok(());
                 }
                 let Some(found) = look(&path, fs::symlink_metadata(&path))? else { continue };
+                if depth == 1 && is_of_the_file_system(&path, &found) {
+                    continue;
+                }
                 if found.is_symlink() {
                     self.judge_link(&path);
                 } else if found.is_dir() {
@@ -175,6 +178,12 @@ impl Display for NotPrivate {
         }
         Ok(())
     }
+}
+
+/// Whether it is what `mkfs` makes at the top of a file system, where a repair puts what it finds: the directory may be the top
+/// of one.
+fn is_of_the_file_system(path: &Path, found: &Metadata) -> bool {
+    found.is_dir() && found.uid() == 0 && path.ends_with("lost+found")
 }
 
 /// What was looked at, if it is there: while another process is at work, files come and go.
@@ -313,6 +322,20 @@ mod tests {
         let mut inspection = stranger();
         inspection.file(&state.join("store.key")).unwrap();
         assert!(told(inspection).contains("chown "), "a file alone");
+    }
+
+    #[test]
+    fn where_a_file_system_keeps_what_it_finds_is_roots() {
+        let (_folder, state) = state();
+        let of_root = fs::metadata("/proc/1").unwrap();
+        assert!(is_of_the_file_system(&state.join("lost+found"), &of_root));
+        assert!(!is_of_the_file_system(&state.join("found"), &of_root));
+        let file = fs::metadata("/proc/version").unwrap();
+        assert!(!is_of_the_file_system(&state.join("lost+found"), &file), "no directory");
+        // Further down it is nobody's but whoever put it there.
+        directory(&state.join("store").join("lost+found")).unwrap();
+        set(&state.join("store").join("lost+found"), 0o755);
+        assert!(told(&state).contains("store/lost+found"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ fn a_rejection_means_what_its_reason_says() {
         assert_eq!(world.outcome(1), outcome, "{reason}");
         if outcome.is_none() {
             assert_eq!(world.assign(499), None, "{reason}: not at once");
+            assert!(world.queue.waits_for(lease.task).ends_with(&format!("{reason}: no")), "a person reads why");
         }
     }
 }

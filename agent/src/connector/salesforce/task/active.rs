@@ -14,7 +14,7 @@ use super::super::user_login::user_login_hidden;
 use super::login_state::{self, Login};
 use super::step::{self, Stuck, Wanted, bring_about};
 use super::{Stop, unknown_choice};
-use crate::connector::{AttemptCx, Conclusion, Shift, is_of_policy};
+use crate::connector::{AttemptCx, Conclusion, Shift, is_own_refusal};
 
 const LOOK: &str = "Active and, of a user who is frozen instead, the button Unfreeze tell it. Then submit the task again: what is \
     there already is not done twice.";
@@ -123,7 +123,7 @@ async fn freeze(org: &Salesforce, user: &User, blocker: Failure, cx: &AttemptCx)
 
 /// Whether it is the user, or what the org needs it for, that stands in the way.
 fn blocks(failure: &Failure) -> bool {
-    failure.class.known() == Some(FailureClass::Rejected) && !is_of_policy(failure)
+    failure.class.known() == Some(FailureClass::Rejected) && !is_own_refusal(failure)
 }
 
 /// The refusal, said as what it is: Salesforce names what stands in the way in its own words only.
@@ -142,4 +142,22 @@ pub(super) fn blocked(failure: Failure) -> Failure {
          sign-in and keeps the license."
     );
     Failure { summary: Text::clipped(summary), next_step: Text::clipped(next_step), ..failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_agent_core::LEASES_TOO_SHORT;
+
+    use super::*;
+    use crate::policy;
+
+    #[test]
+    fn what_this_agent_refuses_is_not_said_of_salesforce() {
+        let refused = |code| blocked(Failure::new(FailureClass::Rejected, code, "why").with_next_step("Mend it."));
+        assert!(refused("DELETE_FAILED").summary.contains("Salesforce keeps the user active"));
+        for own in [LEASES_TOO_SHORT, policy::CODE] {
+            let told = refused(own);
+            assert_eq!((told.summary.as_str(), told.next_step.as_str()), ("why", "Mend it."), "{own}");
+        }
+    }
 }

@@ -1,0 +1,55 @@
+// What came of each entry of a batch.
+
+import { download, page } from "./api.js";
+import { badge, button, code, el, empty, fill, notice, prose, save, table } from "./dom.js";
+import { whyNot } from "./role.js";
+import { outcome } from "./words.js";
+
+/** How many records are asked for at once. */
+const RECORDS = 50;
+
+/** What came of each entry of a batch; at first those that did not succeed. */
+export async function drawRecords(place, task) {
+  const why = whyNot("operator");
+  if (why) {
+    fill(place, el("h2", {}, "Records"), notice("warn", why));
+    return;
+  }
+  const list = el("div", { id: "records" });
+  const only = el("select", { id: "only", onchange: () => load() }, el("option", { value: "failed" }, "that failed"), el("option", { value: "" }, "all"));
+  const load = async (before = [], cursor = undefined) => {
+    try {
+      const { items, next } = await someRecords(task, only.value, cursor);
+      const shown = [...before, ...items];
+      fill(list, shown.length > 0 ? recordTable(shown) : noRecords(only.value), next && button("Show more", () => load(shown, next), { id: "more-records" }));
+    } catch (problem) {
+      fill(list, notice("bad", prose(problem.message)));
+    }
+  };
+  fill(place, el("section", {}, el("h2", {}, "Records"), el("div", { class: "filters" }, el("label", { for: "only" }, "Entries"), only, saveButton(task)), list));
+  await load();
+}
+
+/** All results as a file, a line of JSON for each entry: what `task results` prints. */
+function saveButton(task) {
+  const act = async () => save(await download(`/v1/tasks/${task.id}/results`), `${task.system}-results.jsonl`);
+  return button("Save all results", act, { id: "save-results" });
+}
+
+/** The next records. Of a large batch a page may be empty although there are more. */
+async function someRecords(task, only, cursor) {
+  const answer = await page(`/v1/tasks/${task.id}/records`, { only, limit: RECORDS, cursor });
+  return answer.items.length > 0 || !answer.next ? answer : someRecords(task, only, answer.next);
+}
+
+const noRecords = (only) => (only ? empty("No entry failed.") : empty("The dataset has no entries."));
+
+function recordTable(records) {
+  return table("Records", [
+    { name: "Entry", of: (it) => String(it.entry) },
+    { name: "Account", of: (it) => it.account || "–" },
+    { name: "Outcome", of: (it) => badge(outcome(it.outcome)) },
+    { name: "Message", of: (it) => [it.message ? el("span", {}, prose(it.message)) : "–", it.code && el("div", { class: "small" }, code(it.code))] },
+  ], records);
+}
+

@@ -1,0 +1,48 @@
+//! What a request says beside its body, read without a controller: for whoever has bytes that no caller would send, as the
+//! fuzzer has.
+//!
+//! Nothing is decided here. Each function calls the one reader that the API has, and tells what can be seen of the result.
+
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use postern_protocol::id::ApiTokenId;
+
+use super::Problem;
+use super::asked::read_query;
+use super::events::LastEventId;
+use super::page::{Part, Wanted};
+use crate::access::Presented;
+use crate::console;
+
+/// The part of a list that a query asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListPart {
+    /// How much of it.
+    pub limit: usize,
+    /// The last that was shown.
+    pub after: Option<String>,
+    /// The cursor for what comes behind that.
+    pub cursor: Option<String>,
+}
+
+/// Which part of the list that is called so a query asks for.
+pub fn part(list: &str, query: &str) -> Result<ListPart, Problem> {
+    let part: Part<String> = Part::of(list, read_query::<Wanted>(query)?)?;
+    let cursor = part.after.as_ref().map(|after| part.cursor(after));
+    Ok(ListPart { limit: part.limit, after: part.after, cursor })
+}
+
+/// The event behind which whoever sends this `Last-Event-ID` goes on.
+pub fn last_event(value: HeaderValue) -> Result<Option<u64>, Problem> {
+    LastEventId::of(&HeaderMap::from_iter([(HeaderName::from_static("last-event-id"), value)])).map(|it| it.0)
+}
+
+/// The key of the console's session that these cookies show.
+pub fn session(cookies: HeaderValue) -> Option<[u8; 32]> {
+    console::session_of(&HeaderMap::from_iter([(COOKIE, cookies)])).map(|key| *key)
+}
+
+/// The API token that this text means.
+pub fn token(text: &str) -> Option<ApiTokenId> {
+    text.parse::<Presented>().ok().map(|presented| presented.id)
+}

@@ -1,0 +1,275 @@
+//! The chapters of what goes on after the first day.
+
+use serde_json::{Value, json};
+
+use super::{Walk, browser::Browser};
+use crate::lab::{AgentOptions, CLUSTER, SYSTEM, SignIn};
+use crate::{Agent, wait_for};
+
+/// Names that nobody would choose, unless to see what becomes of the page.
+const HOSTILE: [&str; 4] = [
+    "<img src=x onerror=alert(1)><script>alert(2)</script>",
+    "unbroken-unbroken-unbroken-unbroken-unbroken-unbroken-unbroken-unbroken-unbroken-unbroken-unbroken-unbroken",
+    "\u{645}\u{631}\u{62d}\u{628}\u{627} \u{202e}desrever",
+    "\u{1f980}\u{1f469}\u{200d}\u{1f4bb} `` \"'&lt;",
+];
+
+/// Answers for a controller with a thousand members, in the page that asks: no host has the memory for a thousand agents.
+const A_THOUSAND: &str = "
+    const [like] = (await (await fetch('/v1/members')).json()).items;
+    const members = Array.from({ length: 1000 }, (_, at) => ({ ...like, id: `mbr_${String(at).padStart(32, '0')}`, host: `host-${at}` }));
+    const real = window.fetch;
+    window.fetch = async (path, ...more) => {
+        if (!path.startsWith('/v1/members?')) return real(path, ...more);
+        const at = Number(new URLSearchParams(path.split('?')[1]).get('cursor') ?? 0);
+        const next = at + 200 < members.length ? String(at + 200) : undefined;
+        return new Response(JSON.stringify({ items: members.slice(at, at + 200), next }));
+    };
+    location.hash = '#/members';";
+
+/// The first token is made, and nobody hears of it.
+const AN_ANSWER_IS_LOST: &str = "
+    const real = window.fetch;
+    window.fetch = async (path, how) => {
+        const answer = await real(path, how);
+        if (path !== '/v1/api-tokens' || how.method !== 'POST') return answer;
+        window.fetch = real;
+        throw new TypeError('lost');
+    };";
+
+impl Walk {
+    pub(super) async fn a_member_is_shown_whole(&self) {
+        let browser = &self.browser;
+        let told = self.first_member().await;
+        self.go("#/members").await;
+        browser.click(&format!("//a[@id='open-{}']", told["id"].as_str().expect("an id"))).await;
+        assert_eq!(json!(browser.text("//*[@id='fingerprint']").await), told["fingerprint"]);
+        for words in ["Certificate until", "no reports", "oauth-client-credentials", "Sign-in", "Secure connection"] {
+            browser.says(words).await;
+        }
+        let moments =
+            browser.script("return [...document.querySelectorAll('main time')].map((it) => it.textContent)").await;
+        let moments: Vec<&str> = moments.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        assert!(moments.len() >= 3 && moments.iter().all(|it| it.ends_with("UTC")), "{moments:?}");
+        browser.picture("member").await;
+        self.is_quiet("a member is shown whole", &[]).await;
+    }
+
+    async fn first_member(&self) -> Value {
+        self.lab.controller.cli(&["member", "list"]).await[0].take()
+    }
+
+    /// The second of them stays, and rests.
+    pub(super) async fn it_is_told_where_members_differ(&self) -> Agent {
+        let browser = &self.browser;
+        let options = AgentOptions { sign_in: SignIn::Jwt, ..AgentOptions::default() };
+        let mut other = self.lab.agent_with("agent-2", options);
+        other.enroll(&self.lab.controller).await;
+        other.start().await;
+        self.go(&format!("#/systems/{SYSTEM}")).await;
+        self.lab.controller.approve(other.member()).await;
+        browser.says("Members differ in: Sign-in").await;
+        browser.picture("system-differing").await;
+        self.lab.controller.cli(&["member", "disable", other.member()]).await;
+        self.is_quiet("it is told where the members of a system differ", &[]).await;
+        other
+    }
+
+    pub(super) async fn two_people_edit_the_same_system(&self) {
+        let browser = &self.browser;
+        let beside = async |field: &str, text: &str| {
+            self.lab.controller.cli(&["system", "edit", SYSTEM, field, text]).await;
+        };
+        let save = async |name: &str| {
+            browser.write("system-display_name", name).await;
+            browser.press("Save").await;
+        };
+        let is_saved = async |name: &str| {
+            browser.press("Save").await;
+            browser.find(&format!("//h1[normalize-space()='{name}']")).await;
+        };
+        self.go(&format!("#/systems/{SYSTEM}")).await;
+        beside("--description", "Theirs").await;
+        save("Mine").await;
+        browser.says("Somebody else changed this system meanwhile (Description)").await;
+        is_saved("Mine").await;
+        beside("--display-name", "Theirs").await;
+        save("Mine again").await;
+        browser.find("//p[@id='system-display_name-error' and contains(., 'meanwhile to “Theirs”')]").await;
+        browser.picture("system-stale").await;
+        is_saved("Mine again").await;
+        let saved = self.lab.controller.cli(&["system", "show", SYSTEM]).await;
+        assert_eq!((&saved["display_name"], &saved["description"]), (&json!("Mine again"), &json!("Theirs")));
+        beside("--display-name", "Acme").await;
+        self.is_quiet("two people edit the same system, and neither undoes what the other did", &["409"]).await;
+    }
+
+    pub(super) async fn a_system_has_texts_in_other_languages(&self) {
+        let browser = &self.browser;
+        self.go(&format!("#/systems/{SYSTEM}")).await;
+        browser.click("//summary[normalize-space()='Write them in a language']").await;
+        browser.write("texts-in", "en").await;
+        browser.write("texts-display_name", "Le CRM").await;
+        browser.press("Save the texts").await;
+        browser.find("//p[@id='texts-in-error' and contains(., 'own language')]").await;
+        browser.write("texts-in", "fr").await;
+        browser.press("Save the texts").await;
+        browser.find("//td[normalize-space()='Le CRM']").await;
+        browser.picture("system-texts").await;
+        browser.press("Remove the texts in fr").await;
+        browser.says("everybody sees those in en").await;
+        self.is_quiet("a system has texts in other languages", &[]).await;
+    }
+
+    pub(super) async fn more_is_logged_for_a_while(&self) {
+        let browser = &self.browser;
+        self.go(&format!("#/systems/{SYSTEM}")).await;
+        browser.choose("log-level-level", "debug").await;
+        browser.choose("log-level-for_secs", "300").await;
+        browser.press("Log so").await;
+        browser.says("Wanted now: debug until").await;
+        browser.find("//li[contains(., 'holds here')]").await;
+        browser.picture("system-log-level").await;
+        browser.press("As configured").await;
+        wait_for("the level to be the configured one", async || {
+            let system = self.lab.controller.cli(&["system", "show", SYSTEM]).await;
+            let is_over = browser.has("//button[@id='log-level-back']").await;
+            if system["log_level_order"].is_null() && !is_over { Ok(()) } else { Err(system) }
+        })
+        .await;
+        self.is_quiet("more is logged of a system for a while", &[]).await;
+    }
+
+    pub(super) async fn a_token_is_made_and_revoked(&self) {
+        let browser = &self.browser;
+        self.go("#/tokens").await;
+        browser.write("token-name", "not good").await;
+        browser.press("Make token").await;
+        browser.find("//input[@id='token-name' and @aria-invalid]").await;
+        browser.write("token-name", "tess").await;
+        browser.choose("token-role", "operator").await;
+        browser.script(AN_ANSWER_IS_LOST).await;
+        browser.press("Make token").await;
+        browser.says("The controller does not answer").await;
+        browser.press("Make token").await;
+        assert!(browser.text("//*[@id='api-token']").await.starts_with("apt_"), "it is shown once");
+        browser.picture("tokens").await;
+        let names = async || {
+            let tokens = self.lab.controller.cli(&["api-token", "list"]).await;
+            let named = tokens.as_array().into_iter().flatten().filter(|it| it["name"] == "tess");
+            named.map(|it| it["role"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names().await, [json!("operator")]);
+        browser.press("Revoke tess").await;
+        browser.click("//dialog//button[normalize-space()='Revoke']").await;
+        browser.says("tess was revoked").await;
+        assert_eq!(names().await, Vec::<Value>::new());
+        self.is_quiet("a token of the API is made and revoked", &["422"]).await;
+    }
+
+    pub(super) async fn a_rotation_of_the_root_is_begun_and_taken_back(&self) {
+        let browser = &self.browser;
+        let step = async |label: &str, word: &str| {
+            browser
+                .click(&format!("//button[starts-with(@id, 'step-') and starts-with(normalize-space(), '{label}')]"))
+                .await;
+            browser.click(&format!("//dialog//button[normalize-space()='{label}']")).await;
+            browser.find(&format!("//h1/following-sibling::span[normalize-space()='{word}']")).await;
+        };
+        self.go("#/roots").await;
+        step("Begin a rotation", "rotation begun").await;
+        browser.says("Let the new root sign").await;
+        browser.picture("roots").await;
+        step("Take the last step back", "no rotation").await;
+        self.is_quiet("a rotation of the root is begun and taken back", &[]).await;
+    }
+
+    /// Sealed to a member that is thrown out before it had it.
+    pub(super) async fn a_task_that_nobody_can_open_is_sealed_again(&self, lost: &mut Agent, other: &Agent) {
+        let browser = &self.browser;
+        let (controller, joe) = (&self.lab.controller, "user0003@acme.example");
+        let gone = self.first_member().await["id"].as_str().expect("an id").to_owned();
+        lost.kill().await;
+        self.go(&format!("#/submit/reset_password/{SYSTEM}")).await;
+        browser.write("task-account", joe).await;
+        browser.write("task-password", "S3aled-for-nobody").await;
+        browser.press("Reset a password").await;
+        browser.find("//button[@id='cancel']").await;
+        controller.cli(&["member", "revoke", &gone]).await;
+        browser.says("has no enabled member to seal to").await;
+        browser.picture("reseal-nobody").await;
+        controller.cli(&["member", "enable", other.member()]).await;
+        browser.find("//form[@id='reseal']//input[not(@disabled)]").await;
+        browser.press("Seal again").await;
+        browser.says("New password is missing.").await;
+        browser.write("reseal-password", "S3aled-once-more").await;
+        browser.picture("reseal").await;
+        browser.press("Seal again").await;
+        browser.find("//h1/following-sibling::span[normalize-space()='succeeded']").await;
+        assert!(self.lab.salesforce.password_is(joe, "S3aled-once-more"));
+        assert!(!browser.has("//form[@id='reseal']").await, "there is nothing to seal any more");
+        controller.cli(&["member", "remove", &gone]).await;
+        self.is_quiet("a task that nobody can open is sealed again", &[]).await;
+    }
+
+    pub(super) async fn the_controller_is_killed_and_started_again(&mut self) {
+        self.go("#/members").await;
+        self.lab.controller.kill().await;
+        self.browser.says("Nothing is heard from the controller since").await;
+        self.browser.picture("away").await;
+        self.lab.controller.restart().await;
+        self.browser.says("The session has ended").await;
+        self.sign_in_first().await;
+        self.browser.find("//h1[normalize-space()='Clusters and members']").await;
+        self.browser.find("//td[@data-name='Session']//span[normalize-space()='connected']").await;
+        assert!(!self.browser.has("//*[@id='away' and not(@hidden)]").await, "it is heard again");
+        let expected = ["401", "net::ERR_", "EventSource"];
+        self.is_quiet("the controller is killed and started again, and the console says so", &expected).await;
+    }
+
+    pub(super) async fn hostile_names_stay_text_and_within_their_page(&self) {
+        let browser = &self.browser;
+        let hostile = ["hostile", "--display-name", HOSTILE[0], "--description", HOSTILE[1]];
+        self.lab.controller.cli(&[&["system", "add"], &hostile[..], &["--with", CLUSTER]].concat()).await;
+        for name in HOSTILE {
+            self.lab.controller.cli(&["system", "edit", "hostile", "--owner", name, "--category", name]).await;
+        }
+        for width in [super::PHONE, super::DESK] {
+            browser.width(width).await;
+            for place in ["#/systems", "#/systems/hostile", "#/submit/validate_user/hostile", "#/audit"] {
+                self.go(place).await;
+                fits(browser, place).await;
+            }
+        }
+        self.go("#/systems").await;
+        browser.says(HOSTILE[0]).await;
+        browser.picture("systems-hostile").await;
+        self.lab.controller.cli(&["system", "remove", "hostile"]).await;
+        self.is_quiet("hostile names stay text, and within their page", &[]).await;
+    }
+
+    pub(super) async fn a_thousand_members_can_be_looked_through(&self) {
+        let browser = &self.browser;
+        self.go("").await;
+        browser.script(A_THOUSAND).await;
+        browser.says("1,000 members").await;
+        let rows = async || browser.script("return document.querySelectorAll('main tbody tr').length").await;
+        assert_eq!(rows().await, json!(25), "no more than somebody looks at");
+        browser.press("Show more of 1,000").await;
+        assert_eq!(rows().await, json!(50));
+        browser.write("member-words", "host-987").await;
+        assert_eq!(rows().await, json!(1));
+        browser.says("host-987").await;
+        browser.picture("members-thousand").await;
+        browser.choose("member-state", "pending").await;
+        browser.says("No such members.").await;
+        self.go("").await;
+        self.is_quiet("a thousand members can be looked through", &[]).await;
+    }
+}
+
+/// A page that scrolls sideways hides what it has at its side.
+pub(super) async fn fits(browser: &Browser, place: &str) {
+    let beside = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    assert_eq!(browser.script(beside).await, json!(0), "{place} scrolls sideways");
+}
