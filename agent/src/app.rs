@@ -157,6 +157,11 @@ impl App {
         let (store, recovered) = Store::open_in(&config.home())?;
         // Only now: whoever enrolls has the store, and puts another key before these.
         identity.erase_half_made()?;
+        if identity.kept_sealing_keys()?.is_none() && identity.load()?.is_some() {
+            tracing::warn!(
+                "the sealing keys are missing and another is made: secrets that wait for this agent have to be sealed again"
+            );
+        }
         let kept_keys = identity.sealing_keys()?;
         let keys = SealingKeys::new(kept_keys.iter().map(|kept| kept.key.clone()).collect());
         if let Some(aside) = recovered.and_then(|recovered| recovered.moved_aside) {

@@ -22,8 +22,10 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use postern_protocol::SystemName;
+use postern_protocol::plain::on_a_terminal;
 use postern_protocol::task::import_batch::Format;
 use postern_store::hardening;
 
@@ -102,9 +104,13 @@ pub fn run(cli: Cli) -> Exit {
         Command::Store(options) => store::run(&cli.config, &options),
         Command::ResetSignIn(options) => on_runtime(reset_sign_in::run(&cli.config, &options)),
     };
-    match done {
-        Ok(exit) => exit,
-        Err(failed) => {
+    match (done, UNSAID.get()) {
+        (Ok(Exit::Ok), Some(error)) => {
+            say_error(format_args!("what the command found cannot be written to the standard output: {error}"));
+            Exit::Failed
+        }
+        (Ok(exit), _) => exit,
+        (Err(failed), _) => {
             say_error(&failed.message);
             failed.exit
         }
@@ -165,18 +171,30 @@ fn format_of(dataset: &Path, given: Option<Format>) -> Result<Format, Failed> {
     })
 }
 
-/// One line on the standard output. A reader that went away is no error: there is nobody left to tell.
+/// Why something that was to be said is not where it was to be, such as in a file on a full disk.
+static UNSAID: OnceLock<std::io::Error> = OnceLock::new();
+
+/// One line for people on the standard output.
 fn say(line: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    put(&on_a_terminal(&line.to_string()));
 }
 
 /// One line on the standard error stream.
 fn say_error(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "postern: {line}");
+    let _ = writeln!(std::io::stderr(), "postern: {}", on_a_terminal(&line.to_string()));
 }
 
 fn say_json(value: &serde_json::Value) {
-    say(serde_json::to_string_pretty(value).unwrap_or_default());
+    put(&serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Puts a line on the standard output. A reader that went away is no error: there is nobody left to tell.
+fn put(line: &str) {
+    if let Err(error) = writeln!(std::io::stdout(), "{line}")
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        let _ = UNSAID.set(error);
+    }
 }
 
 /// Two columns: a word and what it is.

@@ -73,9 +73,10 @@ pub trait Connector: Send + Sync + 'static {
     }
 
     /// Looks at what stands between a task and its effect: how to sign in, what the service account may do, what is left of
-    /// what the system grants. Signs in at most once, by the way that tasks do, and changes nothing.
-    fn examine(&self, _reach: Reach) -> Pending<'_, Vec<Finding>> {
-        Box::pin(async { Vec::new() })
+    /// what the system grants. Signs in at most once, by the way that tasks do, and changes nothing. What was found is in
+    /// `found` at once, because a look that takes too long is broken off.
+    fn examine<'a>(&'a self, _reach: Reach, _found: &'a mut Vec<Finding>) -> Pending<'a, ()> {
+        Box::pin(async {})
     }
 
     /// How much the system is asked.

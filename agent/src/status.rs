@@ -349,6 +349,7 @@ pub async fn call(state_dir: &Path, ask: &Ask) -> io::Result<Option<Answer>> {
         }
         connected => connected?,
     };
+    let process = stream.peer_cred().ok().and_then(|it| it.pid());
     let answered = async {
         let mut line = serde_json::to_vec(ask).map_err(io::Error::other)?;
         line.push(b'\n');
@@ -357,7 +358,11 @@ pub async fn call(state_dir: &Path, ask: &Ask) -> io::Result<Option<Answer>> {
         stream.take(MAX_ANSWER).read_to_end(&mut bytes).await?;
         Ok::<_, io::Error>(bytes)
     };
-    let bytes = tokio::time::timeout(ask.patience() + PATIENCE, answered).await.map_err(io::Error::other)??;
+    let limit = ask.patience() + PATIENCE;
+    let bytes = tokio::time::timeout(limit, answered).await.map_err(|_| {
+        let who = process.map_or_else(|| "it".to_owned(), |process| format!("process {process}"));
+        io::Error::new(io::ErrorKind::TimedOut, format!("{who} did not answer within {} s", limit.as_secs()))
+    })??;
     serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other)
 }
 
@@ -392,6 +397,14 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_that_hangs_is_named_by_its_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let _deaf = listen(folder.path()).unwrap();
+        let error = call(folder.path(), &Ask::Health).await.unwrap_err().to_string();
+        assert_eq!(error, format!("process {} did not answer within 10 s", std::process::id()));
+    }
 
     /// Count those that have ended, and whoever looks every second has a doctor's look cut off.
     #[tokio::test]

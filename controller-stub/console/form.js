@@ -41,8 +41,8 @@ async function sent(event, { inputs, summary, submit, why, send }) {
   }
 }
 
-/** A field to choose of pairs: a value, and what it is called. */
-export const choice = (name, label, pairs, more = {}) => ({ name, label, type: "select", options: pairs.map(([value, said]) => ({ value, label: said })), ...more });
+/** A field to choose of pairs: a value, what it is called, and what is told of it afterwards if that is something else. */
+export const choice = (name, label, pairs, more = {}) => ({ name, label, type: "select", options: pairs.map(([value, said, told]) => ({ value, label: said, told })), ...more });
 
 /** A value that is not what its field takes. */
 export class Mistake extends Error {

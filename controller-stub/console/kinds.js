@@ -44,8 +44,8 @@ export const KINDS = [
     fields: [
       ACCOUNT,
       choice("source", "The new password", [
-        ["given", "is the one below"],
-        ["generated", "is made up by the agent, and shown here"],
+        ["given", "is the one below", "was given"],
+        ["generated", "is made up by the agent, and shown here", "is made up by the agent"],
         ["service", "is left to Salesforce, which mails the user a link"],
       ]),
       { ...PASSWORD, hint: "Only if it is to be the one below.", when: (values) => values.source === "given" },

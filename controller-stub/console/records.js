@@ -49,7 +49,7 @@ function recordTable(records) {
     { name: "Entry", of: (it) => String(it.entry) },
     { name: "Account", of: (it) => it.account || "–" },
     { name: "Outcome", of: (it) => badge(outcome(it.outcome)) },
-    { name: "Message", of: (it) => [it.message ? prose(it.message) : "–", it.code && el("div", { class: "small" }, code(it.code))] },
+    { name: "Message", of: (it) => [it.message ? el("span", {}, prose(it.message)) : "–", it.code && el("div", { class: "small" }, code(it.code))] },
   ], records);
 }
 

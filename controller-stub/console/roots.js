@@ -75,7 +75,7 @@ function rootTable(roots) {
   return table("Roots", [
     { name: "Root", of: (it) => [el("strong", {}, String(it.number)), " ", badge(roleOf(it))] },
     { name: "Fingerprint", of: (it) => el("code", {}, it.fingerprint) },
-    { name: "Valid", of: (it) => ["from ", when(it.valid_from), el("br"), "until ", when(it.valid_until)] },
+    { name: "Valid", of: (it) => el("div", {}, "from ", when(it.valid_from), el("br"), "until ", when(it.valid_until)) },
     { name: "Certificates", of: (it) => count(it.certificates, "member") },
   ], roots);
 }

@@ -3,7 +3,7 @@
 import { get, remove } from "./api.js";
 import { confirm } from "./dialog.js";
 import { connections, logLevel, testing } from "./connection.js";
-import { button, el, fill, heading, link, say } from "./dom.js";
+import { button, el, fill, heading, link } from "./dom.js";
 import { hears, soon } from "./live.js";
 import { whyNot } from "./role.js";
 import { detailsForm, newSystem, texts } from "./system_details.js";

@@ -47,7 +47,7 @@ function draw({ top, more }, task) {
     heading(labelOf(task.kind), badge(taskState(task)), cancelButton(task)),
     ended(task),
     progress(task),
-    task.waits_for && !task.outcome && notice("busy", prose(task.waits_for)),
+    waits(task),
     output(task),
   );
   fill(
@@ -76,8 +76,8 @@ function parameters({ kind, params }) {
   const fields = kindOf(kind)?.fields ?? [];
   return Object.entries(params ?? {}).map(([name, value]) => {
     const field = fields.find((it) => it.name === name);
-    const said = field?.options?.find((it) => it.value === value)?.label;
-    return [field?.label ?? name.replaceAll("_", " "), said ?? written(value)];
+    const option = field?.options?.find((it) => it.value === value);
+    return [field?.label ?? name.replaceAll("_", " "), option?.told ?? option?.label ?? written(value)];
   });
 }
 
@@ -110,6 +110,13 @@ function ended(task) {
     failure?.next_step && el("p", {}, "What to do: ", nextStep(task)),
     note && el("p", {}, prose(note)),
   );
+}
+
+/** What it waits for; what can be done about a secret that nobody can open is right below. */
+function waits(task) {
+  if (task.outcome || !task.waits_for) return undefined;
+  if (task.state === "needs_reseal") return notice("warn", `No member of cluster ${task.cluster} has a key to open what is sealed in it. It waits, under its id, until it is sealed again.`);
+  return notice("busy", prose(task.waits_for));
 }
 
 /** What can be done here comes first: the agent's words are for whoever has a terminal, too. */

@@ -31,16 +31,23 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// The largest answer: a page of two hundred tasks, each with its output.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
-/// Goes straight to whom it is sent to. Connecting may take so long, and an answer.
-fn http(connect: Duration, answer: Duration) -> reqwest::Result<reqwest::Client> {
+/// Goes straight to whom it is sent to, at a URL that begins like this one. Connecting may take so long, and an answer.
+fn http(url: &str, connect: Duration, answer: Duration) -> Result<reqwest::Client, Failure> {
     // The client wants a TLS provider even for plain HTTP. Another part of the process may have set it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
+    let is_plain = url.starts_with("http://");
+    let builder = reqwest::Client::builder()
         .no_proxy()
         .connect_timeout(connect)
         .timeout(answer)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
+        .redirect(reqwest::redirect::Policy::none());
+    // Hosts without roots are common, and plain HTTP needs none.
+    let builder = if is_plain { builder.tls_certs_only([]) } else { builder };
+    builder.build().map_err(|error| {
+        let why = Chain(&error);
+        let next = "install the root certificates of the system (package `ca-certificates`)";
+        Failure::new(Exit::Configuration, format!("TLS cannot be spoken with {url}: {next}: {why}"))
+    })
 }
 
 /// Where the API is and what it wants to hear.
@@ -95,7 +102,7 @@ impl Client {
             );
             return Err(Failure::new(Exit::Configuration, sentence));
         }
-        let http = http(CONNECT, ANSWER).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
+        let http = http(&url, CONNECT, ANSWER)?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
     }
 

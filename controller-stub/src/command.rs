@@ -1,5 +1,6 @@
 //! What each command does. Only these modules print.
 
+use postern_protocol::plain::on_a_terminal;
 use postern_store::hardening;
 
 use crate::api;
@@ -33,6 +34,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
     hardening::keep_files_private();
     hardening::keep_memory_private()
         .map_err(|error| Failure::new(Exit::Failed, format!("core dumps cannot be switched off: {error}")))?;
+    carry_out(command)?;
+    output::is_whole()
+}
+
+fn carry_out(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(options) => serve::run(options),
         Command::ApiToken { reach, command } => asking(api_token::run(&reach, command)),
@@ -57,7 +63,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
 /// Tells why a command ended badly.
 #[allow(clippy::print_stderr, reason = "the one place where failures are told")]
 pub fn complain(failure: &Failure) {
-    eprintln!("postern-controller: {}", failure.text);
+    eprintln!("postern-controller: {}", on_a_terminal(&failure.text));
 }
 
 /// Runs a command that only asks the API.

@@ -1,4 +1,5 @@
-//! What deserializers say is wrong, in words for people: they name the types that a program reads into.
+//! What others say, in a form for people: deserializers name the types that a program reads into, and anybody may say what a
+//! terminal acts upon.
 
 /// The sentence of a deserializer, where an object of the notation is called `object`.
 pub fn plain(message: &str, object: &str) -> String {
@@ -23,6 +24,12 @@ pub fn plain(message: &str, object: &str) -> String {
     format!("{before}expected {said}{place}")
 }
 
+/// A text of which a terminal does nothing but show it: others have a say in what an operator is told, and not in what his
+/// terminal does. Line feeds and tabs stay.
+pub fn on_a_terminal(text: &str) -> String {
+    text.replace(|it: char| it.is_control() && !matches!(it, '\n' | '\t'), " ")
+}
+
 /// What is wrong with a JSON text.
 pub fn json(error: &serde_json::Error) -> String {
     plain(&error.to_string(), "an object")
@@ -31,6 +38,12 @@ pub fn json(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_for_people_has_nothing_that_a_terminal_acts_upon() {
+        assert_eq!(on_a_terminal("a\tb\nc"), "a\tb\nc");
+        assert_eq!(on_a_terminal("\u{1b}[2J\u{7}\r\u{9b}x"), " [2J   x");
+    }
 
     #[test]
     fn no_type_of_a_program_is_named() {

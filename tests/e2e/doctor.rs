@@ -11,7 +11,7 @@ use postern_tests::lab::{
 use postern_tests::leak::{Search, Wanted};
 use postern_tests::proxy::{ConnectProxy, Manner};
 use postern_tests::{Agent, Lab, wait_for};
-use salesforce_sim::Switches;
+use salesforce_sim::{Fault, Matching, Mishap, Switches};
 use serde_json::{Value, json};
 
 use crate::disks::SmallDisk;
@@ -137,7 +137,7 @@ async fn doctor_tells_a_newcomer_what_comes_next_and_makes_nothing() {
     found.behind("controller.membership", "controller.enrolled");
     found.is("store.opens", "skipped", &["postern exec"]);
     found.behind("system.login", "store.opens");
-    found.ok(&["system.configuration", "system.tls", "clock"]);
+    found.ok(&["system.configuration", "system.tls", "system.method", "clock"]);
     assert!(!agent.folder().join("state").exists() && logins(&lab) == 0);
 }
 
@@ -310,6 +310,33 @@ async fn doctor_names_secrets_that_are_missing_and_modes_that_are_wrong() {
     doctor(&agent).await.failed("store.opens", &["store.key", "bring"]);
 }
 
+/// Read the file of sealing keys as the agent does, and doctor makes another key.
+#[tokio::test]
+async fn doctor_names_sealing_keys_that_are_missing_or_damaged_and_makes_none() {
+    let lab = Lab::start(programs()).await;
+    let agent = stopped(&lab, AgentOptions::default()).await;
+    let keys = agent.folder().join("state/identity/sealing.keys");
+    doctor(&agent).await.is("controller.sealing_key", "ok", &["1 kept"]);
+    agent.write_secret("state/identity/sealing.keys", "damaged");
+    doctor(&agent).await.failed("controller.sealing_key", &["sealing.keys", "does not start"]);
+    std::fs::remove_file(&keys).unwrap();
+    doctor(&agent).await.is("controller.sealing_key", "warning", &["missing", "task reseal"]);
+    assert!(!keys.exists());
+}
+
+#[tokio::test]
+async fn what_an_org_says_is_shown_and_moves_no_terminal() {
+    let lab = Lab::start(programs()).await;
+    let agent = stopped(&lab, AgentOptions::default()).await;
+    let message = "\u{1b}[2J\u{7}gone\u{9b}31m".to_owned();
+    let what = Mishap::Respond { status: 403, code: Some("FEATURENOTENABLED".to_owned()), message: Some(message) };
+    let when = Matching { path: Some("/jobs".to_owned()), ..Matching::default() };
+    lab.salesforce.inject(Fault { when, what, times: None });
+    let found = agent.run(&["doctor"]).await;
+    assert!(found.code == Some(1) && found.out.contains("gone"), "{found:?}");
+    assert!(!found.out.contains(|it: char| it.is_control() && it != '\n'), "{found:?}");
+}
+
 /// Planted was a sign-in that is made whatever the guard says.
 #[tokio::test]
 async fn doctor_makes_no_sign_in_that_the_guard_against_lock_out_does_not_let_be_made() {
@@ -402,6 +429,11 @@ async fn doctor_says_of_a_configuration_that_cannot_be_used_where_it_is_wrong() 
     Found::of(&finished).is("configuration.read", "failed", &["agent.toml:2", "loud"]);
     let finished = agent.run(&["doctor"]).await;
     assert!(finished.code == Some(78) && finished.out.contains("failed   configuration.read"), "{finished:?}");
+
+    let bundle = agent.folder().join("support.tgz");
+    let finished = agent.run(&["doctor", "--bundle", bundle.to_str().unwrap()]).await;
+    assert!(finished.code == Some(78) && finished.out.contains("wrote "), "{finished:?}");
+    assert!(unpacked(&bundle).windows(18).any(|it| it == b"configuration.read"));
 }
 
 #[tokio::test]
@@ -434,9 +466,20 @@ fn secrets(agent: &Agent) -> Vec<Wanted> {
 }
 
 fn names() -> Vec<Wanted> {
-    let names = [salesforce_sim::ADMIN, JOE, "ceo@acme.example", "boss@acme.example", "proxy-user"];
+    let names = [
+        salesforce_sim::ADMIN,
+        JOE,
+        "ceo@acme.example",
+        "boss@acme.example",
+        "proxy-user",
+        NOT_AN_ADDRESS,
+        "some-dept",
+    ];
     names.into_iter().map(|name| Wanted::new(name, name.as_bytes())).collect()
 }
+
+/// Tasks are about accounts that nobody has, too.
+const NOT_AN_ADDRESS: &str = "Nobody In-Particular";
 
 const PROXY_PASSWORD: &str = r#"Let<me>&"out"\wörd %+"#;
 
@@ -466,6 +509,10 @@ async fn a_support_bundle_has_no_secret_in_any_form_and_no_name_of_an_account() 
     let mut agent = lab.member_with("agent", options).await;
     let task = lab.controller.submit("disable_user", JOE).await;
     assert_eq!(lab.controller.finished(task).await["outcome"], json!("succeeded"));
+    for stranger in [NOT_AN_ADDRESS, "some-dept/some\"body@acme.example"] {
+        let task = lab.controller.submit("disable_user", stranger).await;
+        assert_eq!(lab.controller.finished(task).await["outcome"], json!("failed"));
+    }
 
     let bundle = |name: &str| agent.folder().join(name);
     let written = |name: &'static str| bundle(name).to_str().unwrap().to_owned();
@@ -479,7 +526,9 @@ async fn a_support_bundle_has_no_secret_in_any_form_and_no_name_of_an_account() 
     let mut search = Search::new(secrets(&agent).into_iter().chain(names()).collect());
     for name in [&running, &at_rest] {
         let tar = unpacked(Path::new(name));
-        assert!(tar.len() < 1024 * 1024 && tar.windows(12).any(|it| it == b"system.login"), "{name}");
+        let has = |words: &[u8]| tar.windows(words.len()).any(|it| it == words);
+        assert!(tar.len() < 1024 * 1024 && has(b"system.login"), "{name}");
+        assert!(name == &at_rest || has(b"code: user_not_found"), "what went wrong is told: {name}");
         search.look(name, &tar);
         assert_eq!(std::fs::metadata(name).unwrap().permissions().mode() & 0o777, 0o600);
     }

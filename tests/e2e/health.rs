@@ -205,6 +205,24 @@ async fn an_owner_that_hangs_takes_the_signs_of_life_along() {
     }
 }
 
+/// Not a part that waits for ever, but one that keeps its thread; in the last case all of them are kept, and whoever looks
+/// has none either.
+#[tokio::test]
+async fn an_owner_that_blocks_its_thread_takes_the_signs_of_life_along() {
+    for points in [&[Point::DispatcherTurns][..], &[Point::LinkTurns], &[Point::DispatcherTurns, Point::LinkTurns]] {
+        let lab = Lab::start(programs()).await;
+        let (mut agent, systemd) = supervised(&lab, "disk_timeout_secs = 5").await;
+        agent.start().await;
+        systemd.hears("WATCHDOG=1").await;
+        points.iter().for_each(|point| agent.fail_points().arm_to_block(*point));
+        systemd.loses_patience().await;
+        assert!(agent.is_running(), "{points:?}: only systemd ends it");
+        let live = agent.run(&["health", "live"]).await;
+        assert_eq!(live.code, Some(1), "{points:?}: {live:?}");
+        agent.kill().await;
+    }
+}
+
 /// Leave the disk out of what has to move, and the process ends before the signs of life do.
 #[tokio::test]
 async fn f11_a_disk_that_hangs_takes_the_signs_of_life_along_and_gives_them_back() {

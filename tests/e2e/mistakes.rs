@@ -1,6 +1,9 @@
 //! Typical mistakes of every command: the exit code is the one of the table in the operator's guide, and the sentence names
 //! what is wrong and never a type of the programs.
 
+use std::ffi::OsStr;
+use std::process::Stdio;
+
 use postern_tests::Lab;
 use postern_tests::lab::{Agent, SYSTEM, new_task_id};
 
@@ -176,4 +179,39 @@ async fn a_mistake_on_the_controllers_command_line_is_2_and_names_what_is_wrong(
     says(&["task", "list", "--api-token-file", &wrong], 77, &[]).await;
     says(&["task", "list", "--api-url", "http://127.0.0.1:1", "--api-token-file", &wrong], 69, &["does not answer"])
         .await;
+}
+
+/// Read the roots of the system whatever the URL is, and every command of such a host ends with 70.
+#[tokio::test]
+async fn a_host_without_root_certificates_speaks_plain_http_and_is_told_what_https_needs() {
+    let lab = Lab::start(programs()).await;
+    let bare = [("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")];
+    let (code, out, err) = lab.controller.try_cli_in(&bare, &["status"]).await;
+    assert_eq!(code, Some(0), "{out}{err}");
+
+    let token = file(&lab, "api-token", "some-token");
+    let elsewhere = ["status", "--api-url", "https://controller.invalid", "--api-token-file", &token];
+    let (code, out, err) = lab.controller.try_cli_in(&bare, &elsewhere).await;
+    judge(&elsewhere, code, &format!("{out}{err}"), 78, &["ca-certificates"]);
+}
+
+/// A token that was made and is in no file would be taken for one that is.
+#[tokio::test]
+async fn an_answer_that_finds_no_room_on_the_disk_is_no_success() {
+    let lab = Lab::start(programs()).await;
+    let agent = lab.agent("agent");
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (config, data) = (agent.config(), lab.controller.data().to_owned());
+    let lines: [(&str, &[&OsStr]); 2] = [
+        ("postern", &["--config".as_ref(), config.as_os_str(), "status".as_ref(), "--json".as_ref()]),
+        ("postern-controller", &["cluster".as_ref(), "list".as_ref(), "--data-dir".as_ref(), data.as_os_str()]),
+    ];
+    for (program, arguments) in lines {
+        let mut command = tokio::process::Command::new(lab.folder().join("bin").join(program));
+        let started = command.args(arguments).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
+        let output = started.wait_with_output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{program}: {said}");
+        assert!(said.contains("cannot be written"), "{program}: {said}");
+    }
 }

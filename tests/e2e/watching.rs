@@ -119,6 +119,20 @@ async fn what_an_operator_compares_is_on_the_agents_host_whether_it_runs_or_not_
 }
 
 #[tokio::test]
+async fn why_there_is_no_session_is_told_once_beside_the_troubles_and_in_no_librarys_words() {
+    let (lab, other) = (Lab::start(programs()).await, Lab::start(programs()).await);
+    let urls = format!("urls = [\"{}\"]", other.controller.url());
+    let mut agent = lab.agent_with("agent", AgentOptions { controller_section: urls, ..AgentOptions::default() });
+    agent.enroll(&lab.controller).await;
+    agent.spawn();
+    let error = agent.link_fails("the certificate presented was issued by").await;
+    assert!(!error.contains("unexpected error"), "{error}");
+    let shown = agent.run(&["status"]).await.out;
+    assert_eq!(shown.matches("the certificate presented was issued by").count(), 2, "the link and a trouble: {shown}");
+    assert!(shown.contains(other.controller.url()), "{shown}");
+}
+
+#[tokio::test]
 async fn an_agent_that_owes_reports_says_how_much_and_why_its_session_ended() {
     let mut lab = Lab::start(programs()).await;
     let agent = lab.member("agent").await;

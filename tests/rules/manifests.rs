@@ -35,7 +35,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     (SIM, &[PROTOCOL, CORE, CONTROLLER]),
     (BENCHES, &[PROTOCOL, CORE, STORE, AGENT, SIMULATOR, CONTROLLER, TESTS]),
     // Whatever reads foreign bytes.
-    (FUZZ, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER]),
+    (FUZZ, &[PROTOCOL, STORE, AGENT, SIMULATOR, CONTROLLER, HEALTH]),
 ];
 
 /// What a package that only decides must not depend on: with none of these it cannot wait, connect or store.

@@ -6,7 +6,7 @@ use std::path::Path;
 use postern_store::audit::{AuditError, Check, Found, Head, Line, Verifier, VerifyError};
 use serde_json::{Map, Value as Json};
 
-use super::{Failed, load, open_whole, say, say_error, say_json, say_pairs};
+use super::{Failed, load, open_whole, put, say, say_error, say_json, say_pairs};
 use crate::audit;
 use crate::chain::Chain;
 use crate::cli::{Audit, AuditCommand, AuditShow, AuditVerify};
@@ -109,7 +109,7 @@ fn was_called(event: &Map<String, Json>, account: &str) -> bool {
 fn show_line(line: &Line<'_>, event: &Map<String, Json>, as_json: bool) {
     let Line { head, time, event: told, .. } = line;
     if as_json {
-        return say(format_args!("{{\"no\":{},\"time\":\"{time}\",\"event\":{told}}}", head.number));
+        return put(&format!("{{\"no\":{},\"time\":\"{time}\",\"event\":{told}}}", head.number));
     }
     let text = |field: &str| event.get(field).and_then(Json::as_str).unwrap_or_default();
     let account = Some(text("account")).filter(|it| !it.is_empty()).unwrap_or_else(|| text("target"));

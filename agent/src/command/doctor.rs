@@ -5,6 +5,7 @@ use std::path::Path;
 
 use postern_protocol::message::v1::LogLevel;
 use postern_store::private::NewFile;
+use serde_json::Value;
 
 use super::{Failed, check_system, say, say_error, say_json};
 use crate::cli::Doctor;
@@ -23,7 +24,10 @@ pub(super) async fn run(path: &Path, options: &Doctor) -> Result<Exit, Failed> {
         Ok(config) => config,
         Err(error) if options.show_config => return Err(error.into()),
         Err(error) => {
-            show(&Report::of_unusable(&error), options.json);
+            let file = options.bundle.as_deref().map(new_file).transpose()?;
+            let report = Report::of_unusable(&error);
+            show(&report, options.json);
+            write(file, &bundle(&report, &Value::Null, options), None, options)?;
             return Ok(Exit::Config);
         }
     };
@@ -49,21 +53,26 @@ pub(super) async fn run(path: &Path, options: &Doctor) -> Result<Exit, Failed> {
     };
     let (report, state) = Box::pin(doctor::look(&config, &asked, &tell)).await;
     show(&report, options.json);
-    if let Some(mut file) = file {
-        let names = if options.with_names { Names::Shown } else { Names::Hidden };
-        let bytes = Bundle { report: &report, state: &state, names }.pack(&config);
-        let written = file.fill(|file| file.write_all(&bytes));
-        let shown = file.path().display().to_string();
-        written.map_err(|error| Failed::new(Exit::Failed, format!("`{shown}` cannot be written: {error}")))?;
-        if !options.json {
-            say(format_args!(
-                "wrote {shown}, {} KiB; look through it before you hand it on",
-                bytes.len().div_ceil(1024)
-            ));
-        }
-    }
+    write(file, &bundle(&report, &state, options), Some(&config), options)?;
     let fails = report.count(Status::Failed) > 0 || options.strict && report.count(Status::Warning) > 0;
     Ok(if fails { Exit::Failed } else { Exit::Ok })
+}
+
+fn bundle<'a>(report: &'a Report, state: &'a Value, options: &Doctor) -> Bundle<'a> {
+    let names = if options.with_names { Names::Shown } else { Names::Hidden };
+    Bundle { report, state, names }
+}
+
+fn write(file: Option<NewFile>, bundle: &Bundle<'_>, config: Option<&Config>, options: &Doctor) -> Result<(), Failed> {
+    let Some(mut file) = file else { return Ok(()) };
+    let bytes = bundle.pack(config);
+    let written = file.fill(|file| file.write_all(&bytes));
+    let shown = file.path().display().to_string();
+    written.map_err(|error| Failed::new(Exit::Failed, format!("`{shown}` cannot be written: {error}")))?;
+    if !options.json {
+        say(format_args!("wrote {shown}, {} KiB; look through it before you hand it on", bytes.len().div_ceil(1024)));
+    }
+    Ok(())
 }
 
 fn new_file(path: &Path) -> Result<NewFile, Failed> {
@@ -89,10 +98,10 @@ fn show(report: &Report, json: bool) {
         show_finding(finding);
     }
     let count = |status: Status| report.count(status);
+    let (warnings, plural) = (count(Status::Warning), if count(Status::Warning) == 1 { "" } else { "s" });
     say(format_args!(
-        "\n{} ok, {} warnings, {} failed, {} skipped",
+        "\n{} ok, {warnings} warning{plural}, {} failed, {} skipped",
         count(Status::Ok),
-        count(Status::Warning),
         count(Status::Failed),
         count(Status::Skipped)
     ));

@@ -164,7 +164,8 @@ fn running(report: &Report, verbose: bool) -> Facts {
     facts.extend(report.troubles.iter().take(told).map(|it| {
         let times = if it.times > 1 { format!(" ({} times)", it.times) } else { String::new() };
         let of = it.system.as_ref().map(|system| format!(", {system}")).unwrap_or_default();
-        ("trouble".to_owned(), format!("{}, {}{of}{times}: {}", moment(it.at.0), it.place, it.text))
+        let sentences = if it.sentences.is_empty() { String::new() } else { format!("; {}", it.sentences) };
+        ("trouble".to_owned(), format!("{}, {}{of}{times}: {}{sentences}", moment(it.at.0), it.place, it.text))
     }));
     facts.retain(|(_, value)| !value.is_empty());
     // Others have a say in some of them, and not in what a terminal does.

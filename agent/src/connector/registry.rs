@@ -9,6 +9,7 @@ use postern_protocol::{Failure, SystemName};
 
 use super::{Connector, Keep, Pending, Whereabouts, salesforce};
 use crate::config::{ConfigError, System};
+use crate::doctor::Finding;
 
 /// Every type, once.
 const TYPES: &[&dyn ConnectorType] = &[&salesforce::Type];
@@ -36,6 +37,11 @@ pub trait ConnectorType: Sync {
 
     /// Where a system is, and how it is reached. Reads no secret.
     fn whereabouts(&self, system: &System) -> Result<Whereabouts, ConfigError>;
+
+    /// What there is to say of the way to sign in, as far as the configuration tells it.
+    fn way_in(&self, _system: &System) -> Option<Finding> {
+        None
+    }
 
     /// What holds for the keys of its settings that the configuration does not give.
     fn defaults(&self, system: &System) -> Vec<(&'static str, String)>;

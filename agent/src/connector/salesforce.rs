@@ -101,6 +101,10 @@ impl ConnectorType for Type {
         Ok(Whereabouts { page, by: settings.http })
     }
 
+    fn way_in(&self, system: &System) -> Option<Finding> {
+        Settings::read(system).ok().map(|settings| examine::method(&settings.method))
+    }
+
     fn defaults(&self, system: &System) -> Vec<(&'static str, String)> {
         Settings::defaults(system)
     }
@@ -257,8 +261,8 @@ impl Connector for Salesforce {
         self.governor.calls_left()
     }
 
-    fn examine(&self, reach: Reach) -> Pending<'_, Vec<Finding>> {
-        Box::pin(examine::run(self, reach))
+    fn examine<'a>(&'a self, reach: Reach, found: &'a mut Vec<Finding>) -> Pending<'a, ()> {
+        Box::pin(examine::run(self, reach, found))
     }
 
     fn calls(&self) -> Calls {

@@ -7,11 +7,12 @@ use super::{Check, Finding};
 
 /// The one finding there is about a configuration that cannot be used.
 pub fn unusable(error: &ConfigError) -> Finding {
-    Finding::failed(
-        Check::ConfigurationRead,
-        Chain(error).to_string(),
-        "correct the configuration and run this again; `packaging/config/agent.toml` explains every key",
-    )
+    let next = if matches!(error, ConfigError::Unreadable { .. }) {
+        "run this as the agent's user, and name the agent's configuration with `--config`"
+    } else {
+        "correct the configuration and run this again; `packaging/config/agent.toml` explains every key"
+    };
+    Finding::failed(Check::ConfigurationRead, Chain(error).to_string(), next)
 }
 
 /// What can be said of one that was read.

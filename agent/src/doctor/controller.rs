@@ -20,7 +20,7 @@ use crate::app::{host_name, proxy_route};
 use crate::chain::Chain;
 use crate::clock;
 use crate::config::Config;
-use crate::identity::{Identity, IdentityDir, validity};
+use crate::identity::{Identity, IdentityDir, IdentityError, KeptKey, validity};
 use crate::link::dial::{self, Destination, Place};
 use crate::link::tls::{self, TlsError};
 use crate::link::{Greeted, greet};
@@ -33,6 +33,9 @@ const CHECKS: Checks = Checks {
     tls: Check::ControllerTls,
 };
 
+/// The sealing keys of an identity; `None`: there is no file of them.
+type Kept = Result<Option<Vec<KeptKey>>, IdentityError>;
+
 /// How long the upgrade and the answer to `Hello` may take together.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
@@ -42,10 +45,13 @@ const SETTINGS: &str = "`[controller]`";
 pub async fn look(config: &Config, holder: &Holder, offline: bool) -> (Vec<Finding>, Vec<Heard>) {
     let none = |why: String, next: &str| {
         let finding = Finding::failed(Check::Enrolled, why, next);
-        (vec![finding, Finding::behind(Check::Certificate, Check::Enrolled)], None)
+        let rest = [Check::Certificate, Check::SealingKeys].map(|check| Finding::behind(check, Check::Enrolled));
+        (std::iter::once(finding).chain(rest).collect(), None)
     };
     let (mut found, identity) = match load(config) {
-        Ok(Some(identity)) => (vec![enrolled(&identity), certificate(&identity, holder)], Some(identity)),
+        Ok(Some((identity, keys))) => {
+            (vec![enrolled(&identity), certificate(&identity, holder), sealing_keys(keys)], Some(identity))
+        }
         Ok(None) => none(
             "this agent is not enrolled".to_owned(),
             "ask an operator for a token (`postern-controller token create`), and run `postern enroll`",
@@ -75,13 +81,14 @@ pub async fn look(config: &Config, holder: &Holder, offline: bool) -> (Vec<Findi
     (found, heard)
 }
 
-/// The identity, without making anything that is not there.
-fn load(config: &Config) -> Result<Option<Identity>, String> {
+/// The identity and what can be said of its sealing keys, without making anything that is not there.
+fn load(config: &Config) -> Result<Option<(Identity, Kept)>, String> {
     if !config.state_dir.join("identity").exists() {
         return Ok(None);
     }
     let directory = IdentityDir::open(&config.state_dir).map_err(|error| Chain(&error).to_string())?;
-    directory.load().map_err(|error| Chain(&error).to_string())
+    let identity = directory.load().map_err(|error| Chain(&error).to_string())?;
+    Ok(identity.map(|identity| (identity, directory.kept_sealing_keys())))
 }
 
 /// The controllers, as the agent takes them.
@@ -106,6 +113,27 @@ fn certificate(identity: &Identity, holder: &Holder) -> Finding {
     let is_running = matches!(holder, Holder::WithAgent(_));
     let valid = identity.current.certificate().and_then(|it| validity(it));
     judge_certificate(valid, clock::unix_millis(), is_running, trouble)
+}
+
+fn sealing_keys(kept: Kept) -> Finding {
+    let check = Check::SealingKeys;
+    match kept {
+        Ok(Some(keys)) => {
+            let newest = keys.first().map(|it| it.known.id.to_string()).unwrap_or_default();
+            Finding::ok(check, format!("{} kept, the newest is {newest}", keys.len()))
+        }
+        Ok(None) => Finding::warning(
+            check,
+            "their file is missing: what was sealed to them cannot be opened here any more",
+            "bring it back before the agent starts, which makes another key otherwise; secrets of tasks that wait then have \
+             to be sealed again (`postern-controller task reseal`)",
+        ),
+        Err(error) => Finding::failed(
+            check,
+            Chain(&error).to_string(),
+            "bring the file back, or follow what it says: the agent does not start",
+        ),
+    }
 }
 
 /// How long the certificate is good for. A running agent renews it by itself, from about half of its life on.
@@ -264,7 +292,8 @@ async fn handshake(
                 Check::ControllerProtocol,
                 format!("it speaks `{}`", postern_protocol::session::SUBPROTOCOL),
             );
-            let behind = || Finding::behind(Check::Membership, Check::StoreOpens);
+            let because = if let Holder::Nobody(because) = holder { *because } else { Check::StateAgent };
+            let behind = || Finding::behind(Check::Membership, because);
             return (vec![spoken, told_by_agent(holder).unwrap_or_else(behind)], date);
         }
     };

@@ -52,6 +52,8 @@ checks! {
     Enrolled = "controller.enrolled",
     /// Its certificate is good for a while.
     Certificate = "controller.certificate",
+    /// The keys that secrets for this agent are sealed to are there.
+    SealingKeys = "controller.sealing_key",
     /// The controller's name has addresses.
     ControllerDns = "controller.dns",
     /// The proxy lets through to it.

@@ -118,13 +118,14 @@ pub async fn examined(system: &System, holder: &Holder, reach: Reach) -> Vec<Fin
     match holder {
         Holder::WithAgent(running) => match &running.asked {
             Ok(answer) => answer.systems.get(&system.name).cloned().unwrap_or_else(|| {
+                let told = "the agent that runs does not serve it";
                 let next = "start the agent again with this configuration";
-                vec![Finding::failed(Check::SystemConfiguration, "the agent that runs does not serve it", next)]
+                whole(way_in(system), Finding::failed(Check::SystemLogin, told, next))
             }),
             Err(why) => {
                 let next = "look at its log; if it was updated, start it again";
                 let told = format!("the agent that runs did not say: {why}");
-                vec![Finding::failed(Check::SystemLogin, told, next)]
+                whole(way_in(system), Finding::failed(Check::SystemLogin, told, next))
             }
         },
         Holder::Here { store, .. } => {
@@ -135,16 +136,44 @@ pub async fn examined(system: &System, holder: &Holder, reach: Reach) -> Vec<Fin
             }
         }
         // Refused sign-ins are counted in the store, so without one none is made.
-        Holder::Nobody(because) => OF_CONNECTOR.map(|check| Finding::behind(check, *because)).to_vec(),
+        Holder::Nobody(because) => {
+            let mut found = way_in(system);
+            found.extend(missing(&found).map(|check| Finding::behind(check, *because)));
+            found
+        }
     }
+}
+
+/// What the configuration alone says of what a connector looks at.
+fn way_in(system: &System) -> Vec<Finding> {
+    connector::type_of(system).ok().and_then(|it| it.way_in(system)).into_iter().collect()
+}
+
+/// What a connector looks at and has not told of.
+fn missing(found: &[Finding]) -> impl Iterator<Item = Check> + use<> {
+    let told: Vec<Check> = found.iter().map(|it| it.id).collect();
+    OF_CONNECTOR.into_iter().filter(move |check| !told.contains(check))
+}
+
+/// What was found, what it ended with, and the rest behind that.
+fn whole(mut found: Vec<Finding>, end: Finding) -> Vec<Finding> {
+    let because = end.id;
+    found.push(end);
+    found.extend(missing(&found).map(|check| Finding::behind(check, because)));
+    found
 }
 
 /// What a connector finds, within its time.
 pub async fn examine(connector: &dyn Connector, reach: Reach, name: &SystemName) -> Vec<Finding> {
-    let found = tokio::time::timeout(EXAMINATION, connector.examine(reach)).await.unwrap_or_else(|_| {
-        let told = format!("it did not answer within {} s", EXAMINATION.as_secs());
-        vec![Finding::failed(Check::SystemLogin, told, "look at what stands between, and at its status page")]
-    });
+    let mut found = Vec::new();
+    let looked = tokio::time::timeout(EXAMINATION, connector.examine(reach, &mut found)).await;
+    if let (Err(_), Some(check)) = (looked, missing(&found).next()) {
+        let told = format!(
+            "it was not found out within {} s: the system answers slowly, or not at all",
+            EXAMINATION.as_secs()
+        );
+        found = whole(found, Finding::failed(check, told, "look at what stands between, and at its status page"));
+    }
     found.into_iter().map(|it| it.redacted().of(name.as_str())).collect()
 }
 
@@ -189,9 +218,46 @@ fn bound(what: &str, ceiling: &Ceiling) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use postern_protocol::{Failure, TaskRequest};
+
     use super::*;
+    use crate::connector::{AttemptCx, Conclusion, Pending};
     use crate::doctor::Status;
     use crate::policy::{QuietHours, Window};
+
+    /// Lets its guard be seen, and nothing else.
+    struct Slow;
+
+    impl Connector for Slow {
+        fn name(&self) -> &'static str {
+            "slow"
+        }
+
+        fn supports(&self) -> &'static [TaskKind] {
+            &[]
+        }
+
+        fn examine<'a>(&'a self, _: Reach, found: &'a mut Vec<Finding>) -> Pending<'a, ()> {
+            Box::pin(async {
+                found.extend([Check::SystemMethod, Check::SystemGuard].map(|check| Finding::ok(check, "seen")));
+                std::future::pending().await
+            })
+        }
+
+        fn run<'a>(&'a self, _: TaskRequest, _: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    /// Take what was found along when the time is over, and an org that is slow looks like one that refuses the sign-in.
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_takes_too_long_tells_what_it_found_and_where_it_stood() {
+        let found = examine(&Slow, Reach::Everything, &"acme".parse().unwrap()).await;
+        assert_eq!(found.iter().map(|it| it.id).collect::<Vec<_>>(), OF_CONNECTOR);
+        let expected = [Status::Ok, Status::Ok, Status::Failed];
+        assert_eq!(found.iter().map(|it| it.status).take(3).collect::<Vec<_>>(), expected, "{found:?}");
+        assert!(found.iter().skip(3).all(|it| it.because == Some(Check::SystemLogin)), "{found:?}");
+    }
 
     #[test]
     fn a_policy_is_told_in_a_line_and_quiet_hours_that_are_on_are_a_warning() {

@@ -53,17 +53,23 @@ impl KeptKey {
 impl IdentityDir {
     /// The keys that secrets for this agent are sealed to, the newest first: read, or one made and written first.
     pub fn sealing_keys(&self) -> Result<Vec<KeptKey>, IdentityError> {
-        let path = self.file(KEYS);
-        if let Some(bytes) = private::read_if_any(&path, MAX_FILE)? {
-            let (entries, rest) = bytes.as_chunks();
-            let keys: Option<Vec<KeptKey>> = entries.iter().map(KeptKey::read).collect();
-            return keys
-                .filter(|keys| rest.is_empty() && !keys.is_empty())
-                .ok_or_else(|| IdentityError::Damaged { path, reason: "it does not hold whole keys".to_owned() });
+        if let Some(keys) = self.kept_sealing_keys()? {
+            return Ok(keys);
         }
         let keys = vec![KeptKey::generate()];
         self.store_sealing_keys(&keys)?;
         Ok(keys)
+    }
+
+    /// Those that there are; `None`: there is no file of them.
+    pub fn kept_sealing_keys(&self) -> Result<Option<Vec<KeptKey>>, IdentityError> {
+        let path = self.file(KEYS);
+        let Some(bytes) = private::read_if_any(&path, MAX_FILE)? else { return Ok(None) };
+        let (entries, rest) = bytes.as_chunks();
+        let keys: Option<Vec<KeptKey>> = entries.iter().map(KeptKey::read).collect();
+        keys.filter(|keys| rest.is_empty() && !keys.is_empty())
+            .map(Some)
+            .ok_or_else(|| IdentityError::Damaged { path, reason: "it does not hold whole keys".to_owned() })
     }
 
     /// Makes a new key the newest; what was sealed to those before is still opened.

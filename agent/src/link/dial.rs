@@ -304,9 +304,17 @@ pub async fn secure(
     tls: &Arc<ClientConfig>,
     to: &Destination,
 ) -> Result<TlsStream<TcpStream>, DialError> {
-    let tls_error = |source| DialError::Tls { host: to.host.clone(), source };
+    let tls_error = |source| DialError::Tls { host: to.host.clone(), source: own_words(source) };
     let name = ServerName::try_from(to.host.clone()).map_err(|_| DialError::BadUrl { url: to.to_string() })?;
     TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.map_err(tls_error)
+}
+
+/// What this agent's own judges of a certificate said, without what rustls puts before it.
+fn own_words(error: std::io::Error) -> std::io::Error {
+    match error.get_ref().and_then(|it| it.downcast_ref()) {
+        Some(rustls::Error::General(words)) => std::io::Error::other(words.clone()),
+        Some(_) | None => error,
+    }
 }
 
 /// The last step: a WebSocket at `place` of the controller at `url`, over TLS that stands; and what time it is there, if it

@@ -33,8 +33,11 @@ pub struct Trouble {
     pub place: String,
     /// The connected system it is about, if it is about one.
     pub system: Option<String>,
-    /// What, without secrets.
+    /// What, without secrets and without names of accounts.
     pub text: String,
+    /// The sentences that belong to it, without secrets: of a task they may name its account.
+    #[serde(default)]
+    pub sentences: String,
     /// How often in a row.
     pub times: u64,
 }
@@ -58,7 +61,8 @@ impl Recent {
         let mut kept = self.kept();
         let is_same = |it: &Trouble| (&it.place, &it.system, &it.level) == (&new.place, &new.system, &new.level);
         let without_numbers = |text: &str| text.replace(|it: char| it.is_ascii_digit(), "");
-        let same = kept.iter().position(|it| is_same(it) && without_numbers(&it.text) == without_numbers(&new.text));
+        let words = |it: &Trouble| (without_numbers(&it.text), without_numbers(&it.sentences));
+        let same = kept.iter().position(|it| is_same(it) && words(it) == words(&new));
         let times = same.and_then(|index| kept.remove(index)).map_or(1, |old| old.times.saturating_add(1));
         kept.push_back(Trouble { times, ..new });
         if kept.len() > MAX_KEPT {
@@ -83,13 +87,15 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Keeper {
         let scope = context.event_scope(event);
         let of_span = scope.into_iter().flatten().find_map(|it| it.extensions().get::<System>().cloned());
         let text = format!("{}{}", words.message, words.fields);
+        let bounded = |text: &str| redacted(text).chars().take(MAX_TEXT).collect();
         let metadata = event.metadata();
         self.0.note(Trouble {
             at: clock::unix_millis(),
             level: metadata.level().as_str().to_ascii_lowercase(),
             place: place(metadata.target()),
             system: System::of(|named| event.record(named)).or(of_span).map(|it| it.0),
-            text: redacted(&text).chars().take(MAX_TEXT).collect(),
+            text: bounded(&text),
+            sentences: bounded(&words.sentences),
             times: 1,
         });
     }
@@ -103,20 +109,28 @@ fn place(target: &str) -> String {
     of_store.or_else(|| parts.next()).unwrap_or(of_crate).to_owned()
 }
 
+/// The fields in which somebody is told of a task in a sentence.
+const SENTENCES: [&str; 4] = ["summary", "refused", "told", "next_step"];
+
 #[derive(Default)]
 struct Words {
     message: String,
     fields: String,
+    sentences: String,
 }
 
 impl Visit for Words {
     fn record_str(&mut self, field: &Field, value: &str) {
-        let _ = write!(self.fields, "; {}: {value}", field.name());
+        self.record_debug(field, &format_args!("{value}"));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let _ = match field.name() {
             "message" => write!(self.message, "{value:?}"),
+            name if SENTENCES.contains(&name) => {
+                let mark = if self.sentences.is_empty() { "" } else { "; " };
+                write!(self.sentences, "{mark}{value:?}")
+            }
             name => write!(self.fields, "; {name}: {value:?}"),
         };
     }
@@ -153,6 +167,11 @@ mod tests {
             tracing::error!(target: "postern_agent::link", "{name} failed {}", "long ".repeat(1000));
             tracing::warn!(target: "postern_store::committer", "{name}");
         }
+        let summary = "the org has no user `joe`";
+        tracing::warn!(target: "postern_agent::executor", code = "user_not_found", %summary, "attempt failed");
+        let last = RECENT.all().remove(0);
+        assert_eq!((last.text.as_str(), last.sentences.as_str()), ("attempt failed; code: user_not_found", summary));
+        tracing::warn!(target: "postern_store::committer", "the last");
         let all = RECENT.all();
         assert_eq!(all.len(), MAX_KEPT);
         assert!(all.iter().all(|it| it.text.chars().count() <= MAX_TEXT), "{all:?}");

@@ -4,7 +4,7 @@ use postern_traces::Collector;
 use postern_traces::exporter::{ANSWER, CONNECT};
 use reqwest::header::CONTENT_TYPE;
 
-use crate::exit::{Chain, Exit, Failure};
+use crate::exit::{Chain, Failure};
 
 /// A client of one collector. Clones share its connections.
 #[derive(Clone)]
@@ -16,7 +16,7 @@ pub struct Way {
 impl Way {
     /// To this collector, over TLS with the roots of the system if it is not on this host.
     pub fn to(collector: Collector) -> Result<Self, Failure> {
-        let http = super::http(CONNECT, ANSWER).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
+        let http = super::http(collector.url().as_str(), CONNECT, ANSWER)?;
         Ok(Self { http, collector })
     }
 

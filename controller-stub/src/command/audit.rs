@@ -107,7 +107,8 @@ fn unread(which: &WhichLog, error: &AuditError) -> Failure {
 
 fn show_line(reach: &Reach, line: &Line<'_>, event: &Value) {
     if reach.json {
-        return output::say(json!({ "no": line.head.number, "time": line.time, "event": event }).to_string());
+        let shown = json!({ "no": line.head.number, "time": line.time, "event": event });
+        return output::text(format_args!("{shown}\n"));
     }
     let from = event.pointer("/by/from").and_then(Value::as_str).map(|it| format!(" from {it}")).unwrap_or_default();
     let why = Some(text(event, "why")).filter(|it| !it.is_empty()).map(|it| format!(": {it}")).unwrap_or_default();

@@ -3,10 +3,12 @@
 #![allow(clippy::print_stderr, reason = "this is what prints")]
 
 use std::fmt::Display;
-use std::io::{Write as _, stdout};
+use std::io::{self, Write as _, stdout};
+use std::sync::OnceLock;
 
 use comfy_table::Table;
 use comfy_table::presets::{NOTHING, UTF8_HORIZONTAL_ONLY};
+use postern_protocol::plain::on_a_terminal;
 use postern_protocol::time::UnixMillis;
 use serde::Serialize;
 
@@ -14,19 +16,32 @@ use crate::exit::{Exit, Failure};
 
 /// Prints a value as JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
-    line(text);
+    let written = serde_json::to_string_pretty(value).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
+    text(written + "\n");
     Ok(())
 }
 
-/// Prints a line. Whoever reads may have read enough: `… | head` is no failure.
-fn line(text: impl Display) {
-    let _ = writeln!(stdout(), "{text}");
+/// Why something that was to be printed is not where it was to be, such as in a file on a full disk.
+static UNSAID: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a line for people.
+fn line(line: impl Display) {
+    text(on_a_terminal(&line.to_string()) + "\n");
 }
 
-/// Prints a text that ends with a line feed of its own.
+/// Prints a text that ends with a line feed of its own. Whoever reads may have read enough: `… | head` is no failure.
 pub(super) fn text(text: impl Display) {
-    let _ = write!(stdout(), "{text}");
+    if let Err(error) = write!(stdout(), "{text}")
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = UNSAID.set(error);
+    }
+}
+
+/// Whether everything that was printed is where it was to be.
+pub(super) fn is_whole() -> Result<(), Failure> {
+    let Some(error) = UNSAID.get() else { return Ok(()) };
+    Err(Failure::new(Exit::Failed, format!("the answer cannot be written to the standard output: {error}")))
 }
 
 /// Prints a sentence.
@@ -36,7 +51,7 @@ pub(super) fn say(sentence: impl AsRef<str>) {
 
 /// Says something beside what was asked for: it does not belong to what a script reads.
 pub(super) fn remark(sentence: impl AsRef<str>) {
-    eprintln!("{}", sentence.as_ref());
+    eprintln!("{}", on_a_terminal(sentence.as_ref()));
 }
 
 /// Prints rows under a heading, or a sentence if there are none.

@@ -106,6 +106,11 @@ impl Point {
         }
     }
 
+    /// The name of the file that arms it to block the thread that comes by.
+    pub fn blocking_name(self) -> String {
+        format!("{}.blocks", self.name())
+    }
+
     /// The program is here. Does not return if the point is armed.
     #[inline]
     pub fn reach(self) {
@@ -113,7 +118,8 @@ impl Point {
         armed::reach(self);
     }
 
-    /// A part of the program is here. If the point is armed, it waits for ever, and the others go on.
+    /// A part of the program is here. If the point is armed, it waits for ever, and the others go on. If it is armed to
+    /// block, its thread waits for ever as well.
     #[inline]
     #[allow(clippy::unused_async, reason = "what ships waits for nothing here")]
     pub async fn hang(self) {
@@ -145,9 +151,18 @@ mod armed {
         if is_armed(point) {
             std::future::pending::<()>().await;
         }
+        if takes(&point.blocking_name()) {
+            loop {
+                std::thread::park();
+            }
+        }
     }
 
     fn is_armed(point: super::Point) -> bool {
-        FOLDER.as_ref().is_some_and(|folder| std::fs::remove_file(folder.join(point.name())).is_ok())
+        takes(point.name())
+    }
+
+    fn takes(name: &str) -> bool {
+        FOLDER.as_ref().is_some_and(|folder| std::fs::remove_file(folder.join(name)).is_ok())
     }
 }

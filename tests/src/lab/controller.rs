@@ -152,7 +152,13 @@ impl Controller {
 
     /// The same, with exit code, output and errors.
     pub async fn try_cli(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        self.try_cli_in(&[], arguments).await
+    }
+
+    /// The same, with these variables set.
+    pub async fn try_cli_in(&self, environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = Command::new(self.programs.join("postern-controller"))
+            .envs(environment.iter().copied())
             .args(arguments)
             .arg("--data-dir")
             .arg(&self.data)

@@ -26,6 +26,11 @@ impl FailPoints {
         std::fs::write(self.0.join(point.name()), []).expect("a fail point can be armed");
     }
 
+    /// Has the thread that reaches `point` next, which is one that the program hangs at, blocked for ever.
+    pub fn arm_to_block(&self, point: Point) {
+        std::fs::write(self.0.join(point.blocking_name()), []).expect("a fail point can be armed");
+    }
+
     /// Takes that back. `false` if the program has been killed there.
     pub fn disarm(&self, point: Point) -> bool {
         std::fs::remove_file(self.0.join(point.name())).is_ok()

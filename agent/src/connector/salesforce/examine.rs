@@ -1,7 +1,7 @@
 //! What an org lets be seen of whether tasks will work: the way to sign in, the guard, the service account, what is left of
 //! the org's allowances. Judged without I/O.
 
-use postern_protocol::Failure;
+use postern_protocol::{Failure, FailureClass};
 use serde_json::Value as Json;
 
 use super::api::Call;
@@ -64,13 +64,13 @@ impl Permission {
 }
 
 /// Looks as far as it may.
-pub(super) async fn run(org: &Salesforce, reach: Reach) -> Vec<Finding> {
-    let mut found = vec![method(&org.settings.method)];
+pub(super) async fn run(org: &Salesforce, reach: Reach, found: &mut Vec<Finding>) {
+    found.push(method(&org.settings.method));
     if reach == Reach::Behind(Check::SystemConfiguration) {
         // Which credentials it is about is not known then.
         let rest = [Check::SystemGuard, Check::SystemLogin].into_iter().chain(BEHIND_LOGIN);
         found.extend(rest.map(|check| Finding::behind(check, Check::SystemConfiguration)));
-        return found;
+        return;
     }
     let allowed = org.sessions.may_sign_in().await;
     let is_allowed = allowed.is_ok() || org.sessions.is_signed_in();
@@ -99,7 +99,7 @@ pub(super) async fn run(org: &Salesforce, reach: Reach) -> Vec<Finding> {
                 (false, Some(other)) => Finding::behind(check, other),
                 (false, None) => Finding::skipped(check, told.clone()),
             }));
-            return found;
+            return;
         }
     };
     let host = session.instance.host_str().unwrap_or_default().to_owned();
@@ -121,7 +121,7 @@ pub(super) async fn run(org: &Salesforce, reach: Reach) -> Vec<Finding> {
         found.push(Finding::behind(Check::SystemPermissions, budget));
         found.push(failed(budget, failure));
         found.push(Finding::behind(Check::SystemBulk, budget));
-        return found;
+        return;
     }
     let seen = org.seen_from(&session.user).await;
     let network = org.settings.method.login().map(|login| login.network);
@@ -129,11 +129,10 @@ pub(super) async fn run(org: &Salesforce, reach: Reach) -> Vec<Finding> {
     found.push(permissions(org).await);
     found.push(match &limits {
         Ok(limits) => budget(allowance(limits, "DailyApiRequests"), org.settings.api_budget_percent),
-        Err(failure) => failed(Check::SystemBudget, failure),
+        Err(failure) => untold_budget(failure),
     });
     let jobs = org.read(&Call::get("jobs/query")).await.map(drop);
     found.push(bulk(jobs, limits.ok().as_ref()));
-    found
 }
 
 /// What a failure of a call says of a check.
@@ -147,7 +146,7 @@ fn failed(check: Check, failure: &Failure) -> Finding {
 }
 
 /// The way to sign in, and its future.
-fn method(method: &Method) -> Finding {
+pub(super) fn method(method: &Method) -> Finding {
     let name = method.name();
     let check = Check::SystemMethod;
     match method {
@@ -285,6 +284,22 @@ fn budget(left: Option<(u64, u64)>, batch_percent: u8) -> Finding {
     }
 }
 
+/// What no answer says of the budget. An account that may not ask how much is left may use it all the same.
+fn untold_budget(failure: &Failure) -> Finding {
+    if failure.class.known() != Some(FailureClass::Rejected) {
+        return failed(Check::SystemBudget, failure);
+    }
+    Finding::warning(
+        Check::SystemBudget,
+        format!(
+            "the org does not say how many API calls are left: {} ({})",
+            failure.summary.as_str(),
+            failure.code.as_str()
+        ),
+        "give the service account View Setup and Configuration; until then batches do not wait for people and single tasks",
+    )
+}
+
 fn bulk(jobs: Result<(), Failure>, limits: Option<&Json>) -> Finding {
     let check = Check::SystemBulk;
     if let Err(failure) = jobs {
@@ -351,6 +366,14 @@ mod tests {
         let status = |left| budget(Some((left, 1_000)), 75).status;
         assert_eq!((status(251), status(250), status(0)), (Status::Ok, Status::Warning, Status::Failed));
         assert_eq!(budget(None, 75).status, Status::Warning);
+    }
+
+    #[test]
+    fn a_budget_that_may_not_be_asked_for_keeps_no_task_from_working() {
+        let told = |class| untold_budget(&Failure::new(class, "FORBIDDEN", "no"));
+        let warned = told(FailureClass::Rejected);
+        assert_eq!((warned.status, warned.told.contains("FORBIDDEN")), (Status::Warning, true), "{warned:?}");
+        assert_eq!(told(FailureClass::Transient).status, Status::Failed);
     }
 
     #[test]
