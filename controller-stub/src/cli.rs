@@ -24,25 +24,25 @@ const FIRST_SESSION: &str = "\
 A first session, on one host:
   postern-controller serve --data-dir ./controller &
   export POSTERN_CONTROLLER_DATA_DIR=./controller
-  postern-controller cluster create acme
-  postern-controller token create --cluster acme
-  (run `postern enroll` with the token on the agent's host, then `postern run`)
+  postern-controller cluster create pilot
+  (umask 077; postern-controller token create --cluster pilot > token.txt)
+  (on the agent's host: postern enroll --controller wss://HOST:7443 < token.txt, then postern run)
   postern-controller member list
-  postern-controller member approve mbr_...
-  postern-controller system add salesforce-prod --with acme
-  postern-controller task submit disable_user --system salesforce-prod --account joe@example.com";
+  postern-controller member approve mbr_0195d8a0...
+  postern-controller system add acme --with pilot
+  postern-controller task submit disable_user --system acme --account joe@example.com";
 
 /// The reference controller of Postern: certificate authority, clusters, members, tasks.
 #[derive(Debug, Parser)]
-#[command(name = "postern-controller", version, after_help = exit_codes_and_first_session(), subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "postern-controller", version, after_help = first_session_and_exit_codes(), subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-fn exit_codes_and_first_session() -> String {
-    format!("Exit codes:\n{}\n\n{FIRST_SESSION}", exit::table())
+fn first_session_and_exit_codes() -> String {
+    format!("{FIRST_SESSION}\n\nExit codes:\n{}", exit::table())
 }
 
 /// What to do.
@@ -51,7 +51,7 @@ pub enum Command {
     /// Run the controller until SIGTERM or SIGINT
     #[command(after_help = "\
 Example:
-  postern-controller serve --data-dir /var/lib/postern-controller --public-name gate.example.com
+  postern-controller serve --data-dir /var/lib/postern-controller --public-name controller.example.com
 
 Agents connect to --listen over TLS 1.3; the certificate is made for the --public-name. The API is plain HTTP on the
 loopback with bearer tokens. The first administrator's is made at the first start and written to `api.token` in the data
@@ -153,7 +153,7 @@ This controller does not run connectors itself: a system associated with `server
         #[arg(long)]
         markdown: bool,
     },
-    /// Say how the controller is
+    /// Say how the controller is: members, tasks that are not finished, and members that somebody should look at
     #[command(after_help = "\
 Examples:
   postern-controller status --data-dir ./controller
@@ -273,6 +273,12 @@ pub struct StoreKey {
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Encrypt everything under a new key; killed at any moment, the store is that of the old key or of the new
+    #[command(after_help = "\
+Examples:
+  postern-controller store rotate-key --data-dir /var/lib/postern-controller
+  postern-controller store rotate-key --data-dir /var/lib/postern-controller --new-credential store-key-2
+
+It takes as much disk again as the store has, and is refused (79) while the controller runs.")]
     RotateKey {
         /// The data directory
         #[arg(long, env = "POSTERN_CONTROLLER_DATA_DIR")]
@@ -309,7 +315,7 @@ pub struct Reach {
 pub enum TokenCommand {
     /// Make a token that lets one agent enroll within 15 minutes; it is shown this once
     #[command(
-        after_help = "Example:\n  postern-controller token create --cluster acme\n  postern enroll TOKEN --controller wss://gate.example.com:7443"
+        after_help = "Example:\n  (umask 077; postern-controller token create --cluster pilot > token.txt)\n  postern enroll --controller wss://controller.example.com:7443 < token.txt\n\nThe second is for the agent's host; bring the file there by a way that others cannot read."
     )]
     Create {
         /// The cluster the agent becomes a member of
@@ -414,7 +420,7 @@ pub struct WhichLog {
 #[derive(Debug, Subcommand)]
 pub enum ClusterCommand {
     /// Make a cluster
-    #[command(after_help = "Example:\n  postern-controller cluster create acme")]
+    #[command(after_help = "Example:\n  postern-controller cluster create pilot")]
     Create {
         /// Its name: lower-case letters, digits, `-`, `_` and `.`
         name: ClusterName,
@@ -428,13 +434,13 @@ pub enum ClusterCommand {
 #[derive(Debug, Subcommand)]
 pub enum MemberCommand {
     /// List the members
-    #[command(after_help = "Example:\n  postern-controller member list --cluster acme")]
+    #[command(after_help = "Example:\n  postern-controller member list --cluster pilot")]
     List {
         /// Of this cluster only
         #[arg(long)]
         cluster: Option<ClusterName>,
     },
-    /// Show one member
+    /// Show one member: its session, what it holds and owes, each connected system, its certificate, its last trouble
     #[command(after_help = "Example:\n  postern-controller member show mbr_0195d8a0...")]
     Show {
         /// The member
@@ -447,14 +453,16 @@ pub enum MemberCommand {
         member: MemberId,
     },
     /// Let a disabled or draining member work again
-    #[command(after_help = "Example:\n  postern-controller member enable mbr_0195d8a0...")]
+    #[command(
+        after_help = "Example:\n  postern-controller member enable mbr_0195d8a0...\n\nOf one that was disabled because its state directory was copied, stop the copy first: the store that comes next is taken\nfor the right one."
+    )]
     Enable {
         /// The member
         member: MemberId,
     },
     /// Let a member finish what it holds, then disable it; --hard: at once
     #[command(
-        after_help = "Example:\n  postern-controller member disable mbr_0195d8a0... --hard\n\nWith --hard no further mutating call starts; what the member has not begun goes to others at once."
+        after_help = "Example:\n  postern-controller member disable mbr_0195d8a0... --hard\n\nWith --hard no further change is begun; what the member has not begun goes to others at once."
     )]
     Disable {
         /// The member
@@ -463,14 +471,18 @@ pub enum MemberCommand {
         #[arg(long)]
         hard: bool,
     },
-    /// Give a member nothing new
-    #[command(after_help = "Example:\n  postern-controller member drain mbr_0195d8a0...")]
+    /// Give a member nothing new: what it has begun it finishes, the rest goes to others
+    #[command(
+        after_help = "Example:\n  postern-controller member drain mbr_0195d8a0...\n\nFor a host that needs a rest. `member show` tells when it holds nothing more, `member enable` ends it; `member disable`\ndoes the same and then disables it."
+    )]
     Drain {
         /// The member
         member: MemberId,
     },
-    /// Throw a member out for good
-    #[command(after_help = "Example:\n  postern-controller member revoke mbr_0195d8a0...")]
+    /// Throw a member out for good: its session ends, and no certificate of it is of use any more
+    #[command(
+        after_help = "Example:\n  postern-controller member revoke mbr_0195d8a0...\n\nIts agent can only come back as another member, with a new token (`postern enroll --again`). What it has not told yet is\ntaken out with `postern outbox export` there, and handed in with `postern-controller outbox import` here."
+    )]
     Revoke {
         /// The member
         member: MemberId,
@@ -566,7 +578,7 @@ pub enum SystemCommand {
     /// Add a connected system
     #[command(after_help = "\
 Example:
-  postern-controller system add salesforce-prod --with acme --display-name \"Salesforce, production\"
+  postern-controller system add acme --with pilot --display-name \"Salesforce, production\"
 
 The name is what the agents' configuration calls the system, and never changes. Only a cluster that has at least one
 registered and enabled member can be chosen. A system associated with `server` takes no tasks here: this controller
@@ -587,8 +599,8 @@ runs no connectors itself.")]
     /// Change what is known of a connected system; what is not named stays
     #[command(after_help = "\
 Examples:
-  postern-controller system edit salesforce-prod --password-reset-by users_and_obo_user --owner ada@example.com
-  postern-controller system edit salesforce-prod --in fr --display-name \"Salesforce, production (fr)\"
+  postern-controller system edit acme --password-reset-by users_and_obo_user --owner ada@example.com
+  postern-controller system edit acme --in fr --display-name \"Salesforce, production (fr)\"
 
 Its name never changes, and who works on it is a matter of `system associate`.")]
     Edit {
@@ -611,13 +623,13 @@ Its name never changes, and who works on it is a matter of `system associate`.")
     #[command(after_help = "Example:\n  postern-controller system list")]
     List,
     /// Show one connected system
-    #[command(after_help = "Example:\n  postern-controller system show salesforce-prod")]
+    #[command(after_help = "Example:\n  postern-controller system show acme")]
     Show {
         /// The system
         name: SystemName,
     },
     /// Say who works on a connected system from now on
-    #[command(after_help = "Example:\n  postern-controller system associate salesforce-prod --with other-cluster")]
+    #[command(after_help = "Example:\n  postern-controller system associate acme --with other-cluster")]
     Associate {
         /// The system
         name: SystemName,
@@ -628,8 +640,8 @@ Its name never changes, and who works on it is a matter of `system associate`.")
     /// Have members log more, or less, of a connected system for a while
     #[command(after_help = "\
 Examples:
-  postern-controller system log-level salesforce-prod debug --for 2h
-  postern-controller system log-level salesforce-prod configured
+  postern-controller system log-level acme debug --for 2h
+  postern-controller system log-level acme configured
 
 The log stays on the hosts of the members, and names accounts from `debug` on. Members that come back meanwhile are told
 what is left of the time; when it is over, what their configuration says holds again. A member's policy can refuse it:
@@ -644,7 +656,7 @@ what is left of the time; when it is over, what their configuration says holds a
         length: Duration,
     },
     /// Take a connected system away; its tasks have to be finished
-    #[command(after_help = "Example:\n  postern-controller system remove salesforce-prod")]
+    #[command(after_help = "Example:\n  postern-controller system remove acme")]
     Remove {
         /// The system
         name: SystemName,
@@ -681,4 +693,49 @@ pub struct Details {
     /// What it is filed under; may be repeated
     #[arg(long = "category", value_name = "NAME")]
     pub categories: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The words of a line, as a shell parts them, up to what is for the shell.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+        for letter in line.trim().chars().chain([' ']) {
+            match quote {
+                Some(opening) if letter == opening => quote = None,
+                None if matches!(letter, '\'' | '"') => quote = Some(letter),
+                None if letter == ' ' => words.push(std::mem::take(&mut word)),
+                Some(_) | None => word.push(letter),
+            }
+        }
+        let end = words.iter().position(|it| matches!(it.as_str(), "&" | ">")).unwrap_or(words.len());
+        words.truncate(end);
+        words
+    }
+
+    /// The examples that a command's help has, and those below it.
+    fn examples(command: &clap::Command, found: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let is_leaf = command.get_subcommands().next().is_none();
+        assert!(!is_leaf || help.contains("Example"), "`{} --help` has no example", command.get_name());
+        found.extend(help.lines().filter(|it| it.starts_with("  postern-controller ")).map(str::to_owned));
+        command.get_subcommands().for_each(|below| examples(below, found));
+    }
+
+    #[test]
+    fn every_command_has_an_example_and_every_example_is_a_command_line() {
+        let mut found = Vec::new();
+        examples(&Cli::command(), &mut found);
+        assert!(found.len() > 40, "{found:?}");
+        for line in found {
+            // Ids and hashes are shown by their beginnings.
+            let whole = line.replace("0195d8a0...", "0195d8a0000070008000000000000000");
+            let whole = whole.replace("9f2c…", &"9f2c".repeat(16));
+            assert!(Cli::try_parse_from(words(&whole)).is_ok(), "{line}");
+        }
+    }
 }

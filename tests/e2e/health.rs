@@ -214,7 +214,9 @@ async fn an_owner_that_blocks_its_thread_takes_the_signs_of_life_along() {
         let (mut agent, systemd) = supervised(&lab, "disk_timeout_secs = 5").await;
         agent.start().await;
         systemd.hears("WATCHDOG=1").await;
-        points.iter().for_each(|point| agent.fail_points().arm_to_block(*point));
+        for point in points {
+            agent.fail_points().arm_to_block(*point);
+        }
         systemd.loses_patience().await;
         assert!(agent.is_running(), "{points:?}: only systemd ends it");
         let live = agent.run(&["health", "live"]).await;

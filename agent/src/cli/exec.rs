@@ -24,7 +24,8 @@ Example:
     <entry changetype=\"modify\"><Username>joe@example.com</Username><Title>Lead</Title></entry>
   </root>
 
-docs/datasets.md says what a dataset may hold and what the results mean.";
+Rehearse with --dry-run, then run, then mend what --failed wrote and run that. The guide to datasets (datasets.md) says what
+one may hold and what the results mean.";
 
 /// Options of `postern exec`.
 #[derive(Debug, Args)]
@@ -61,50 +62,86 @@ pub struct OnAccount {
 #[command(rename_all = "snake_case")]
 pub enum Task {
     /// Prove that the connected system can be reached and signed in to.
-    #[command(alias = "test-connection")]
+    #[command(alias = "test-connection", after_help = "Example:\n  postern exec test_connection --system acme")]
     TestConnection(Common),
     /// Look an account up.
-    #[command(alias = "validate-user")]
+    #[command(
+        alias = "validate-user",
+        after_help = "Example:\n  postern exec validate_user --system acme --account joe@example.com"
+    )]
     ValidateUser(OnAccount),
     /// Let an account sign in.
-    #[command(alias = "enable-user")]
+    #[command(
+        alias = "enable-user",
+        after_help = "Example:\n  postern exec enable_user --system acme --account joe@example.com"
+    )]
     EnableUser(OnAccount),
     /// Keep an account from signing in.
-    #[command(alias = "disable-user")]
+    #[command(
+        alias = "disable-user",
+        after_help = "Examples:\n  postern exec disable_user --system acme --account joe@example.com\n  postern exec disable_user --system acme --account joe@example.com --if-refused freeze"
+    )]
     DisableUser(DisableUser),
     /// Suspend an account's sign-in at once, without freeing its license.
-    #[command(alias = "freeze-user")]
+    #[command(
+        alias = "freeze-user",
+        after_help = "Example:\n  postern exec freeze_user --system acme --account joe@example.com"
+    )]
     FreezeUser(OnAccount),
     /// End the suspension of an account's sign-in.
-    #[command(alias = "unfreeze-user")]
+    #[command(
+        alias = "unfreeze-user",
+        after_help = "Example:\n  postern exec unfreeze_user --system acme --account joe@example.com"
+    )]
     UnfreezeUser(OnAccount),
     /// Let an account sign in again that too many wrong passwords locked.
-    #[command(alias = "unlock-user")]
+    #[command(
+        alias = "unlock-user",
+        after_help = "Example:\n  postern exec unlock_user --system acme --account joe@example.com"
+    )]
     UnlockUser(OnAccount),
     /// Give an account a new password: one from a file, one made up here, or Salesforce's own reset.
     #[command(alias = "reset-password")]
     ResetPassword(ResetPassword),
     /// Make an account's password useless at once.
-    #[command(alias = "expire-password")]
+    #[command(
+        alias = "expire-password",
+        after_help = "Example:\n  postern exec expire_password --system acme --account joe@example.com\n\nSalesforce's own reset: the old password is dead, and the user gets a mail with a link to choose a new one."
+    )]
     ExpirePassword(ExpirePassword),
     /// Take an account out of use for good: rename it, give it a password nobody knows, disable it.
     ///
     /// With a new e-mail address it stops before the last step until somebody has clicked the link in the mail; run the
     /// same again then.
-    #[command(alias = "deprovision-user")]
+    #[command(
+        alias = "deprovision-user",
+        after_help = "Examples:\n  postern exec deprovision_user --system acme --account joe@example.com\n  postern exec deprovision_user --system acme --account joe@example.com --email dead-letters@example.com"
+    )]
     DeprovisionUser(DeprovisionUser),
     /// Put an account that was taken out of use back.
-    #[command(alias = "restore-user")]
+    #[command(
+        alias = "restore-user",
+        after_help = "Example:\n  postern exec restore_user --system acme --account joe@example.com.deleted --name joe@example.com --password-file pw"
+    )]
     RestoreUser(RestoreUser),
     /// Create and modify accounts from a dataset.
     #[command(alias = "import-batch")]
     ImportBatch(ImportBatch),
     /// Write records of one class to a file.
+    #[command(
+        after_help = "Examples:\n  postern exec export --system acme --object User --format csv --output users.csv\n  postern exec export --system acme --attributes Username,Profile.Name --filter '{\"attribute\":\"IsActive\",\"equals\":true}' --output active.jsonl\n  postern exec export --system acme --delta nightly --output changes.jsonl"
+    )]
     Export(Export),
     /// Write everything there is to know about users to a file, and who is there no longer.
+    #[command(
+        after_help = "Example:\n  postern exec collect --system acme --name audit --user-status active --output users.jsonl"
+    )]
     Collect(Collect),
     /// Write the schema in force, refreshed from what the org says of itself, to a file.
-    #[command(alias = "describe-schema")]
+    #[command(
+        alias = "describe-schema",
+        after_help = "Example:\n  postern exec describe_schema --system acme --add User.Size__c --output schema.xml"
+    )]
     DescribeSchema(DescribeSchema),
 }
 
@@ -217,7 +254,7 @@ pub struct ImportBatch {
     #[arg(long = "attribute", value_name = "NAME=WORD,…")]
     pub attributes: Vec<Rule>,
     /// The attribute whose value stands with each entry in the audit log, beside the account.
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub audit_key: String,
     /// The attribute whose value is the account's id for you, e.g. `Id`, `FederationIdentifier` or `EmployeeNumber`; each
     /// line of the results tells it.
@@ -231,7 +268,7 @@ pub struct ImportBatch {
     #[arg(long, value_name = "HOW", default_value_t = DynamicSystem::None)]
     pub dynamic_system: DynamicSystem,
     /// The variable that names the connected system.
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub system_variable: String,
     /// A variable; may be repeated.
     #[arg(long = "variable", value_name = "NAME=VALUE")]

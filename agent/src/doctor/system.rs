@@ -240,7 +240,7 @@ mod tests {
         fn examine<'a>(&'a self, _: Reach, found: &'a mut Vec<Finding>) -> Pending<'a, ()> {
             Box::pin(async {
                 found.extend([Check::SystemMethod, Check::SystemGuard].map(|check| Finding::ok(check, "seen")));
-                std::future::pending().await
+                std::future::pending::<()>().await;
             })
         }
 

@@ -13,17 +13,17 @@ pub enum TaskCommand {
     /// Submit a task; secrets are sealed here, to the keys of the cluster's members
     #[command(after_help = "\
 Examples:
-  postern-controller task submit test_connection --system salesforce-prod
-  postern-controller task submit disable_user --system salesforce-prod --account joe@example.com
-  postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --password-file pw
-  postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --generate --output-password new-pw
-  postern-controller task submit reset_password --system salesforce-prod --account joe@example.com --service
-  postern-controller task submit deprovision_user --system salesforce-prod --account joe@example.com --email dead-letters@example.com
-  postern-controller task submit disable_user --system salesforce-prod --account joe@example.com --sign-with signer.key
-  postern-controller task submit disable_user --system salesforce-prod --account joe@example.com --write task.json
-  postern-controller task submit import_batch --system salesforce-prod --dataset users.xml --async
-  postern-controller task submit export --system salesforce-prod --params '{\"object\": \"User\", \"format\": \"csv\"}' --output users.csv
-  postern-controller task submit collect --system salesforce-prod --params '{\"name\": \"audit\"}' --output users.jsonl
+  postern-controller task submit test_connection --system acme
+  postern-controller task submit disable_user --system acme --account joe@example.com
+  postern-controller task submit reset_password --system acme --account joe@example.com --password-file pw
+  postern-controller task submit reset_password --system acme --account joe@example.com --generate --output-password new-pw
+  postern-controller task submit reset_password --system acme --account joe@example.com --service
+  postern-controller task submit deprovision_user --system acme --account joe@example.com --email dead-letters@example.com
+  postern-controller task submit disable_user --system acme --account joe@example.com --sign-with signer.key
+  postern-controller task submit disable_user --system acme --account joe@example.com --write task.json
+  postern-controller task submit import_batch --system acme --dataset users.xml --async
+  postern-controller task submit export --system acme --params '{\"object\": \"User\", \"format\": \"csv\"}' --output users.csv
+  postern-controller task submit collect --system acme --params '{\"name\": \"audit\"}' --output users.jsonl
 
 Kinds: test_connection, validate_user, enable_user, disable_user, freeze_user, unfreeze_user, unlock_user,
 reset_password, expire_password, deprovision_user, restore_user, import_batch,
@@ -52,16 +52,14 @@ Examples:
         /// The file
         file: PathBuf,
     },
-    /// Show one task
+    /// Show one task: its state and what it waits for, its attempts, what came of it and what to do
     #[command(after_help = "Example:\n  postern-controller task show tsk_0195d8a0...")]
     Show {
         /// The task
         task: TaskId,
     },
     /// List tasks, the newest first
-    #[command(
-        after_help = "Example:\n  postern-controller task list --system salesforce-prod --state queued --limit 20"
-    )]
+    #[command(after_help = "Example:\n  postern-controller task list --system acme --state queued --limit 20")]
     List {
         /// About this system only
         #[arg(long)]
@@ -83,7 +81,9 @@ Examples:
         timeout_secs: Option<u64>,
     },
     /// Cancel a task, as far as it has not begun
-    #[command(after_help = "Example:\n  postern-controller task cancel tsk_0195d8a0...")]
+    #[command(
+        after_help = "Example:\n  postern-controller task cancel tsk_0195d8a0...\n\nOne that nobody has begun changes nothing any more. A change that has begun is finished; a batch\nbegins no further unit."
+    )]
     Cancel {
         /// The task
         task: TaskId,
@@ -252,7 +252,7 @@ pub struct Import {
     #[arg(long = "attribute")]
     pub attributes: Vec<Rule>,
     /// import_batch: the attribute whose value stands with each entry in the audit log
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub audit_key: String,
     /// import_batch: the attribute whose value is the account's id for you; each line of the results tells it
     #[arg(long, default_value = Request::NAMED_BY)]
@@ -264,7 +264,7 @@ pub struct Import {
     #[arg(long, default_value_t = DynamicSystem::None)]
     pub dynamic_system: DynamicSystem,
     /// import_batch: the variable that names the connected system
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub system_variable: String,
     /// import_batch: a variable, NAME=VALUE; may be repeated
     #[arg(long = "variable")]

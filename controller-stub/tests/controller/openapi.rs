@@ -182,6 +182,7 @@ async fn real_answers_are_as_they_are_described() {
         ("GET", "/v1/systems/sf", json!(null)),
         ("POST", "/v1/systems/other", json!({ "add_owners": ["ann"] })),
         ("POST", "/v1/systems/other/associate", json!({ "association": "server" })),
+        ("POST", "/v1/systems/other/log-level", json!({ "level": "debug", "for_secs": 60 })),
         ("DELETE", "/v1/systems/other", json!(null)),
         ("GET", "/v1/tasks", json!(null)),
         ("POST", "/v1/tasks", submit),

@@ -39,7 +39,6 @@ fn reason(answer: Result<Enrolled, EnrollRefused>) -> EnrollRefusal {
     answer.unwrap_err().reason.known().unwrap()
 }
 
-/// Leave the comparison with `next.request` out, and each answer is another certificate.
 #[tokio::test]
 async fn f46_a_request_whose_answer_was_lost_gets_the_same_certificate_after_a_restart_too() {
     let mut lab = Lab::start().await;
@@ -83,7 +82,8 @@ async fn f46_the_next_certificate_is_the_present_one_from_its_first_hello_and_th
     assert!(Session::greet(&lab, next.hello(), &next).await.is_ok());
 }
 
-/// A member whose next certificate could not be stored asks with another key.
+/// A member whose next certificate could not be stored asks with another key. Leave the comparison with `next.request` out,
+/// and it is answered with the certificate that it could not store.
 #[tokio::test]
 async fn f47_another_request_gets_another_certificate_and_the_one_before_is_refused() {
     let lab = Lab::start().await;

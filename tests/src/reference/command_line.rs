@@ -84,7 +84,9 @@ fn subcommands(page: &mut String, command: &Command, told: &[Id]) {
 
 fn describe(page: &mut String, command: &Command, told: &[Id]) {
     if let Some(about) = command.get_long_about().or_else(|| command.get_about()) {
-        let _ = writeln!(page, "\n{}", sentence(&about.to_string()));
+        about.to_string().split("\n\n").for_each(|it| {
+            let _ = writeln!(page, "\n{}", sentence(it));
+        });
     }
     let usage = command.clone().render_usage().to_string();
     let _ = writeln!(page, "\n```text\n{}\n```", usage.trim_start_matches("Usage: "));
@@ -127,7 +129,7 @@ fn argument(it: &Arg) -> String {
     if !choices.is_empty() {
         let _ = write!(line, " One of {}.", choices.join(", "));
     }
-    if !defaults.is_empty() && !is_flag {
+    if !defaults.is_empty() && !is_flag && !it.is_hide_default_value_set() {
         let _ = write!(line, " Default: {}.", defaults.join(", "));
     }
     if let Some(variable) = it.get_env() {
