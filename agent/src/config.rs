@@ -291,6 +291,8 @@ mod tests {
             };
             (0..count).map(one).collect::<String>()
         };
+        let systems =
+            |more: u32| (0..more).map(|number| system.replace("acme", &format!("s{number}"))).collect::<String>();
         let list = |key: &str, item: &str, count: usize| {
             format!("[connected_system.policy]\n{key} = [{}]\n", vec![item; count].join(", "))
         };
@@ -299,6 +301,7 @@ mod tests {
         let hours = "time_zone = \"UTC\"\nquiet_hours";
         let window = "{ from = \"22:00\", to = \"06:00\" }";
         for (most, one_more, words) in [
+            (systems(63), systems(64), "there can be 64 connected systems at most"),
             (collections(32), collections(33), "there can be 32 collections at most"),
             ("concurrency = 32\n".to_owned(), "concurrency = 33\n".to_owned(), "between 1 and 32"),
             (list("deny", "\"a*\"", 256), list("deny", "\"a*\"", 257), "`deny`: there can be 256 patterns at most"),
@@ -316,6 +319,21 @@ mod tests {
     fn what_is_not_toml_is_refused_with_its_place() {
         let error = parse("[agent]\nlog_level = \n").unwrap_err();
         assert!(error.starts_with("agent.toml:2: "), "{error}");
+    }
+
+    /// Take the key that stands before a value on its line, and of a value of several lines none is named.
+    #[test]
+    fn whatever_is_wrong_the_line_the_section_and_the_key_are_named() {
+        let error = parse("[agent]\nlog_level = \"info\"\n# again\nlog_level = \"debug\"\n").unwrap_err();
+        assert_eq!(error, "agent.toml:4: [agent]: `log_level` is there twice; leave one out");
+        let error = parse("[agent]\nlog_level = \n").unwrap_err();
+        assert!(error.starts_with("agent.toml:2: [agent]: `log_level`: "), "{error}");
+        let error = parse("[health]\n[agent]\n[health] # again\n").unwrap_err();
+        assert_eq!(error, "agent.toml:3: [health]: `health` is there twice; leave one out");
+        let error = parse("[controller]\nurls = [\n  \"wss://a.example\",\n  7,\n]\n").unwrap_err();
+        assert_eq!(error, "agent.toml:4: [controller]: `urls`: invalid type: integer `7`, expected a string");
+        let error = parse("[agent]\nlog_level.of = 7\n").unwrap_err();
+        assert!(error.starts_with("agent.toml:2: [agent]: ") && error.contains("log_level"), "{error}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use zeroize::Zeroizing;
 
-pub use registry::{ConnectorType, Cursors, SchemaFile, Schemas, Standing, type_of};
+pub use registry::{ConnectorType, Cursors, SchemaFile, Schemas, Standing, TYPES, type_of};
 pub use results::unpacked;
 
 use crate::chain::Chain;

@@ -26,12 +26,12 @@ pub fn submission(data: &[u8]) {
     }
 }
 
-/// What stands beside the body: a query with a cursor, `Last-Event-ID`, the console's cookie, a token. What is wrong with it
-/// is told by its name.
+/// What stands beside the body: a query with a cursor, `Last-Event-ID`, the console's cookie, a token, `Idempotency-Key`.
+/// What is wrong with it is told by its name.
 pub fn request_head(data: &[u8]) {
     let (what, bytes) = choice(data);
     let text = String::from_utf8_lossy(bytes);
-    match what % 5 {
+    match what % 6 {
         0 => match head::part("list", &text) {
             Ok(part) => assert!((1..=api::MAX_LIMIT).contains(&part.limit), "{part:?}"),
             Err(problem) => assert!(problem.status == 422 && problem.field.is_some(), "{problem:?}"),
@@ -55,9 +55,17 @@ pub fn request_head(data: &[u8]) {
             let first = text.split(';').find_map(shown).expect("it is among the cookies");
             assert_eq!(HEXLOWER_PERMISSIVE.decode(first.as_bytes()).as_deref(), Ok(&key[..]), "another key");
         }
-        _ => {
+        4 => {
             if let Some(id) = head::token(&text) {
                 assert!(text.trim().to_lowercase().starts_with(&id.to_string()), "another token");
+            }
+        }
+        _ => {
+            let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
+            if let Err(problem) = head::idempotency_key(value) {
+                assert_eq!(problem.field.as_deref(), Some("Idempotency-Key"));
+            } else {
+                assert!(text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic()), "{text}");
             }
         }
     }

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use postern_agent::connector::TYPES;
+
+use crate::features::spans;
 use crate::tree::{files, nothing_breaks, product, read, root, sources};
 
 #[test]
@@ -147,17 +150,62 @@ fn every_code_of_a_connector_is_documented() {
     /// It ends a look at what is kept, and is told to nobody.
     const NEVER_TOLD: &str = "enough";
     let is_asked = |path: &str| ["agent/src/connector", "agent/src/dataset"].iter().any(|it| path.starts_with(it));
-    let guides = [read("docs/salesforce.md"), read("docs/datasets.md")];
-    let is_documented = |code: &str| guides.iter().any(|guide| guide.contains(&format!("`{code}`")));
+    let guide = |name: &str| fs::read_to_string(root().join(format!("docs/{name}.md"))).unwrap_or_default();
     let mut places = Vec::new();
     for source in product().filter(|it| is_asked(&it.path)) {
+        let connector = TYPES.iter().map(|it| it.name()).find(|name| source.is_in("agent/src/connector/", name));
+        let guides = [guide(connector.unwrap_or("salesforce")), guide("datasets")];
+        let is_documented = |code: &str| guides.iter().any(|guide| guide.contains(&format!("`{code}`")));
         let text = read(&source.path);
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         let codes = OPENINGS.iter().flat_map(|opening| codes(text, opening));
         let told = codes.filter(|code| *code != NEVER_TOLD);
         places.extend(told.filter(|code| !is_documented(code)).map(|code| format!("{}: {code}", source.path)));
     }
-    nothing_breaks("docs/salesforce.md, or docs/datasets.md, says of each code what to do about it.", &places);
+    nothing_breaks("The connector's page, or docs/datasets.md, says of each code what to do about it.", &places);
+}
+
+#[test]
+fn the_controller_and_its_console_know_every_type_of_connector() {
+    let line = |path: &str, begin: &str| {
+        let text = read(path);
+        let line = text.lines().find(|line| line.trim_start().starts_with(begin));
+        line.unwrap_or_else(|| panic!("{path} has no line that begins with {begin}")).to_owned()
+    };
+    let (state, form) = ("controller-stub/src/state/systems.rs", "controller-stub/console/system_details.js");
+    let (types, choices) = (line(state, "const CONNECTORS"), line(form, "choice(\"type\""));
+    let mut places = Vec::new();
+    for name in TYPES.iter().map(|it| it.name()) {
+        let told = [
+            (state, types.contains(&format!("\"{name}\""))),
+            (form, choices.contains(&format!("[\"{name}\", "))),
+            ("docs", root().join(format!("docs/{name}.md")).exists()),
+        ];
+        places.extend(told.iter().filter(|(_, is_there)| !is_there).map(|(place, _)| format!("{place}: {name}")));
+    }
+    nothing_breaks("Whoever has to know a type of connector does, and it has a page for its administrators.", &places);
+}
+
+#[test]
+fn what_the_pages_for_engineers_name_is_there() {
+    const TOPS: [&str; 6] = ["protocol/", "agent/", "controller-stub/", "tests/", "docs/", "packaging/"];
+    /// What somebody who follows them makes.
+    const MADE: [&str; 2] = ["agent/src/connector/scim.rs", "docs/scim.md"];
+    let is_named = |word: &str| product().any(|it| !it.places(&[word]).is_empty());
+    let mut places = Vec::new();
+    for page in ["docs/adding-a-task.md", "docs/adding-a-connector.md"] {
+        for span in spans(&read(page)) {
+            let is_there = if TOPS.iter().any(|top| span.starts_with(top)) {
+                root().join(&span).exists() || MADE.contains(&span.as_str())
+            } else {
+                span.contains(' ') || !span.contains("::") || span.split("::").all(is_named)
+            };
+            if !is_there {
+                places.push(format!("{page}: {span}"));
+            }
+        }
+    }
+    nothing_breaks("What a page for engineers names, a path or something of a type or a module, is there.", &places);
 }
 
 #[test]

@@ -223,6 +223,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
         let wrong = || de::Error::custom(format!("a secret is given as exactly one of {FORMS}"));
         let (key, value): (String, String) = map.next_entry()?.ok_or_else(wrong)?;
         let source = match key.as_str() {
+            "file" if value.contains('\0') => return Err(de::Error::custom("no path has a zero byte in it")),
             "file" if Path::new(&value).is_absolute() => SecretSource::File(PathBuf::from(value)),
             "file" => return Err(de::Error::custom("the `file` of a secret needs an absolute path")),
             "env" => SecretSource::Env(value),

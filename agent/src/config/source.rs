@@ -42,7 +42,19 @@ impl Source {
     }
 
     pub(super) fn document(&self) -> Result<Spanned<DeTable<'_>>, ConfigError> {
-        DeTable::parse(&self.text).map_err(|error| self.refused(error.span(), "", &error))
+        DeTable::parse(&self.text).map_err(|error| {
+            let place = error.span().map(|span| span.start);
+            let section = place.and_then(|place| self.section_at(place)).unwrap_or_default();
+            let key = place.and_then(|place| self.key_before(place));
+            let problem = match (error.message(), error.span(), key) {
+                ("duplicate key", Some(span), _) => {
+                    format!("`{}` is there twice; leave one out", self.as_written(span))
+                }
+                (message, _, Some(key)) => format!("`{key}`: {message}"),
+                (message, _, None) => message.to_owned(),
+            };
+            self.error(error.span(), section, problem)
+        })
     }
 
     /// The section `[name]`, with its defaults if it is not there.
@@ -68,18 +80,46 @@ impl Source {
     /// What the TOML library says, with the key that it leaves out and in the operator's words.
     fn refused(&self, span: Option<Range<usize>>, entry: &str, error: &toml::de::Error) -> ConfigError {
         let mut problem = plain(error.message(), "a table");
-        if let Some(key) = span.as_ref().and_then(|span| self.key_before(span.start)) {
+        if let Some(key) = span.as_ref().and_then(|span| self.key_at(span.start)) {
             problem = format!("`{key}`: {problem}");
         }
         self.error(span, entry, problem)
     }
 
-    /// The key whose value is at `place`.
+    /// The key whose value, of however many lines, is at `place`.
+    fn key_at(&self, place: usize) -> Option<String> {
+        let begin = |it: &Spanned<DeValue<'_>>| self.text.get(it.span()).and_then(|it| it.chars().next());
+        let document = DeTable::parse(&self.text).ok()?;
+        let mut tables = vec![document.get_ref()];
+        while let Some(table) = tables.pop() {
+            for (key, value) in table {
+                let items = value.get_ref().as_array().into_iter().flat_map(|it| it.iter());
+                let below = std::iter::once(value).chain(items).filter(|it| it.get_ref().is_table());
+                // Of those that are written in braces, the key outside of them is told.
+                let below: Vec<_> = below.filter(|it| begin(it) != Some('{')).collect();
+                let has_header = below.iter().any(|it| begin(it) == Some('['));
+                if !has_header && value.span().contains(&place) {
+                    return Some(key.get_ref().to_string());
+                }
+                tables.extend(below.into_iter().filter_map(|it| it.get_ref().as_table()));
+            }
+        }
+        None
+    }
+
+    /// The key before `place` on its line, for what is wrong before keys can be told apart.
     fn key_before(&self, place: usize) -> Option<&str> {
-        let line = self.text.get(..place)?.rsplit('\n').next()?;
-        let (key, _) = line.split_once('=')?;
+        let (key, _) = self.text.get(..place)?.rsplit('\n').next()?.split_once('=')?;
         let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
         Some(key.trim()).filter(|key| !key.is_empty() && key.chars().all(plain))
+    }
+
+    /// The header of the section that is at `place`, for what is wrong before sections can be told apart.
+    fn section_at(&self, place: usize) -> Option<&str> {
+        let rest = self.text.get(place..)?;
+        let end = rest.find('\n').map_or(self.text.len(), |at| place + at);
+        let headers = self.text.get(..end)?.lines().rev().map(|line| line.split('#').next().unwrap_or_default().trim());
+        headers.into_iter().find(|line| line.starts_with('[') && line.ends_with(']') && !line.contains([',', '"']))
     }
 
     pub(super) fn error(&self, span: Option<Range<usize>>, entry: &str, problem: String) -> ConfigError {

@@ -16,6 +16,8 @@ use crate::policy::Policy;
 
 /// Salesforce slows down long before, and every task in flight holds its dataset's window in memory.
 const MAX_CONCURRENCY: usize = 32;
+/// As many as a member can tell its controller of.
+const MAX_SYSTEMS: usize = 64;
 
 /// One connected system.
 #[derive(Debug, Clone)]
@@ -63,6 +65,10 @@ impl System {
             let problem = "write `[[connected_system]]`, with two brackets: there can be several".to_owned();
             return Err(source.error(Some(place), "", problem));
         };
+        if entries.len() > MAX_SYSTEMS {
+            let problem = format!("there can be {MAX_SYSTEMS} connected systems at most; give others to another agent");
+            return Err(source.error(Some(place), "[[connected_system]]", problem));
+        }
         let mut systems = Vec::new();
         let mut names = BTreeSet::new();
         for (index, entry) in entries.into_iter().enumerate() {
@@ -84,6 +90,10 @@ impl System {
             return Err(source.error(Some(place), &label, "it must be a table".to_owned()));
         };
         let policy = table.remove(policy::TABLE);
+        // Without it, nobody can say whose the tables are.
+        if table.get("connector").is_none() {
+            return Err(source.error(Some(place), &label, "missing field `connector`".to_owned()));
+        }
         if let Some(connector) = table.get("connector").and_then(|value| value.get_ref().as_str()).map(str::to_owned) {
             table.remove(connector.as_str());
             if let Some((key, _)) = table.iter().find(|(_, value)| value.get_ref().is_table()) {
@@ -115,6 +125,10 @@ impl System {
             let problem = format!("there are no settings; add a table `[connected_system.{}]`", self.connector);
             return Err(self.source.error(self.place("name"), &self.entry(), problem));
         };
+        if value.get_ref().is_array() {
+            let problem = format!("write `[connected_system.{}]`, with one bracket: it is one table", self.connector);
+            return Err(self.source.error(Some(value.span()), &entry, problem));
+        }
         self.source.decode(value, &entry)
     }
 
@@ -213,6 +227,17 @@ colour = "red"
         assert!(error.starts_with("agent.toml:12: connected system `other`: `concurrency`: it must"), "{error}");
         let error = parse("[connected_system]\nname = \"a\"\n").unwrap_err();
         assert!(error.contains("two brackets"), "{error}");
+    }
+
+    /// Look at the tables of a system without a connector first, and its settings are called unknown.
+    #[test]
+    fn a_system_without_a_connector_and_settings_that_are_several_are_told_as_what_they_are() {
+        let error = parse("[[connected_system]]\nname = \"a\"\n[connected_system.salesforce]\n").unwrap_err();
+        assert_eq!(error, "agent.toml:1: connected system no. 1: missing field `connector`");
+        let twice = TWO.replace("[connected_system.salesforce]\ndomain = \"y\"", "[[connected_system.salesforce]]");
+        let error = parse(&twice).unwrap().systems[1].settings::<Settings>().unwrap_err().to_string();
+        let place = "agent.toml:15: connected system `other`, [connected_system.salesforce]: ";
+        assert_eq!(error, format!("{place}write `[connected_system.salesforce]`, with one bracket: it is one table"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::config::{ConfigError, System};
 use crate::doctor::Finding;
 
 /// Every type, once.
-const TYPES: &[&dyn ConnectorType] = &[&salesforce::Type];
+pub const TYPES: &[&dyn ConnectorType] = &[&salesforce::Type];
 
 /// The type of a system's connector.
 pub fn type_of(system: &System) -> Result<&'static dyn ConnectorType, ConfigError> {

@@ -10,6 +10,7 @@ use postern_protocol::id::ApiTokenId;
 use super::Problem;
 use super::asked::read_query;
 use super::events::LastEventId;
+use super::once::IdempotencyKey;
 use super::page::{Part, Wanted};
 use crate::access::Presented;
 use crate::console;
@@ -35,6 +36,11 @@ pub fn part(list: &str, query: &str) -> Result<ListPart, Problem> {
 /// The event behind which whoever sends this `Last-Event-ID` goes on.
 pub fn last_event(value: HeaderValue) -> Result<Option<u64>, Problem> {
     LastEventId::of(&HeaderMap::from_iter([(HeaderName::from_static("last-event-id"), value)])).map(|it| it.0)
+}
+
+/// Looks whether this is an `Idempotency-Key`.
+pub fn idempotency_key(value: HeaderValue) -> Result<(), Problem> {
+    IdempotencyKey::of(&HeaderMap::from_iter([(HeaderName::from_static("idempotency-key"), value)])).map(drop)
 }
 
 /// The key of the console's session that these cookies show.

@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: whoever lost an answer asks again, and nothing is made twice.
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -17,7 +18,13 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let mut given = parts.headers.get_all(HEADER).iter();
+        Self::of(&parts.headers)
+    }
+}
+
+impl IdempotencyKey {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut given = headers.get_all(HEADER).iter();
         let Some(key) = given.next() else { return Ok(Self(None)) };
         if given.next().is_some() {
             return Err(Problem::field(HEADER, format!("`{HEADER}` is there twice")));
@@ -25,9 +32,7 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
         let key = key.to_str().map_err(|_| NoKey).and_then(str::parse);
         key.map(|key| Self(Some(key))).map_err(|error| Problem::field(HEADER, error.to_string()))
     }
-}
 
-impl IdempotencyKey {
     /// What a caller asks for under it, of which this is all that matters.
     pub(super) fn asked(self, caller: &Caller, what: &[&[u8]]) -> Option<Asked> {
         let begin = Sha256::new_with_prefix(caller.act).chain_update([0]);

@@ -9,6 +9,9 @@ pub(super) const PRODUCTION: &str = "https://login.salesforce.com";
 /// The login host of sandboxes.
 pub(super) const SANDBOX: &str = "https://test.salesforce.com";
 
+/// The longest name that DNS has.
+const MAX_HOST: usize = 253;
+
 /// The URL that signs in for a `domain` as operators write it: nothing, a host, or a whole URL.
 pub(super) fn login_url(domain: &str, encryption: Encryption) -> Result<Url, String> {
     let domain = domain.trim();
@@ -19,8 +22,14 @@ pub(super) fn login_url(domain: &str, encryption: Encryption) -> Result<Url, Str
         lower if lower.contains("://") => domain.to_owned(),
         _ => format!("https://{domain}"),
     };
+    if domain.contains('@') {
+        return Err("it is a host or a URL without name and password; these have keys of their own".to_owned());
+    }
     let url = Url::parse(&text).map_err(|_| format!("`{domain}` is neither a host nor a URL"))?;
     let host = url.host_str().unwrap_or_default();
+    if host.len() > MAX_HOST {
+        return Err(format!("no host has a name of more than {MAX_HOST} characters"));
+    }
     if host.ends_with(".lightning.force.com") {
         let name = host.split('.').next().unwrap_or_default();
         return Err(format!("`{host}` serves pages to people; for programs it is `{name}.my.salesforce.com`"));
@@ -35,8 +44,8 @@ pub(super) fn login_url(domain: &str, encryption: Encryption) -> Result<Url, Str
         }
         other => return Err(format!("`{other}://` is not HTTP")),
     }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return Err(format!("`{domain}` must be a host or a URL without path, query or name"));
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("`{domain}` must be a host or a URL without path and query"));
     }
     Ok(url)
 }
@@ -104,7 +113,7 @@ mod tests {
             ("http://acme.my.salesforce.com", "insecure_plain_http"),
             ("acme.lightning.force.com", "`acme.my.salesforce.com`"),
             ("https://acme.my.salesforce.com/services", "without path"),
-            ("https://joe@acme.my.salesforce.com", "without path, query or name"),
+            ("https://joe@acme.my.salesforce.com", "without name and password"),
             ("ftp://acme.my.salesforce.com", "not HTTP"),
             ("a b", "neither a host nor a URL"),
         ] {

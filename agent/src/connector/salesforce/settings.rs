@@ -97,7 +97,7 @@ struct Table {
     #[serde(default = "max_concurrent_calls")]
     max_concurrent_calls: usize,
     #[serde(default = "api_budget_percent")]
-    api_budget_percent: u8,
+    api_budget_percent: u64,
     #[serde(default = "connect_timeout")]
     connect_timeout_secs: u64,
     #[serde(default = "request_timeout")]
@@ -118,6 +118,14 @@ struct Table {
 
 /// More than an org can have.
 const MAX_RANGES: usize = 1_000;
+/// Three times the length of those that Salesforce makes.
+const MAX_CONSUMER_KEY: usize = 256;
+/// The longest name of a user in Salesforce.
+const MAX_USERNAME: usize = 80;
+/// A URL of the longest host.
+const MAX_AUDIENCE: usize = 300;
+/// The longest name of an attribute in Salesforce.
+const MAX_ATTRIBUTE: usize = 80;
 
 const fn yes() -> bool {
     true
@@ -137,7 +145,7 @@ const fn max_concurrent_calls() -> usize {
 }
 
 /// The last quarter of the calls is for people, other programs and tasks about single accounts.
-const fn api_budget_percent() -> u8 {
+const fn api_budget_percent() -> u64 {
     75
 }
 
@@ -203,7 +211,8 @@ impl Table {
     fn check(mut self) -> Checked<Settings> {
         let encryption = if self.insecure_plain_http { Encryption::NotRequired } else { Encryption::Required };
         let login_url = domain::login_url(&self.domain, encryption).map_err(|problem| ("domain", problem))?;
-        self.check_numbers()?;
+        self.check_texts()?;
+        let api_budget_percent = self.check_numbers()?;
         let trusted_ranges = self.ranges()?;
         let method = self.method(&login_url)?;
         self.check_leftovers()?;
@@ -225,7 +234,7 @@ impl Table {
                 version: if self.http2 { Version::Http2 } else { Version::Http1 },
             },
             max_concurrent_calls: self.max_concurrent_calls,
-            api_budget_percent: self.api_budget_percent,
+            api_budget_percent,
             api_version: self.api_version,
             settle: Duration::from_millis(self.settle_ms),
             settle_once: Duration::from_millis(self.settle_once_ms.max(self.settle_ms)),
@@ -248,7 +257,23 @@ impl Table {
         self.trusted_ranges.iter().map(read).collect()
     }
 
-    fn check_numbers(&self) -> Checked<()> {
+    fn check_texts(&self) -> Checked<()> {
+        let texts = [
+            ("consumer_key", &self.consumer_key, MAX_CONSUMER_KEY),
+            ("username", &self.username, MAX_USERNAME),
+            ("audience", &self.audience, MAX_AUDIENCE),
+            ("create_marker", &self.create_marker, MAX_ATTRIBUTE),
+        ];
+        for (field, text, most) in texts {
+            let length = text.as_ref().map(|text| text.trim().chars().count());
+            if length.is_some_and(|length| !(1..=most).contains(&length)) {
+                return Err((field, format!("it must have between 1 and {most} characters")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Checked<u8> {
         let wrong = |field, problem: &str| Err((field, problem.to_owned()));
         if self.connect_timeout_secs > 600 {
             return wrong("connect_timeout_secs", "it must be at most 600; 0 means that only the request is bounded");
@@ -260,9 +285,10 @@ impl Table {
         if !(1..=25).contains(&self.max_concurrent_calls) {
             return wrong("max_concurrent_calls", "it must be between 1 and 25, which is what Salesforce allows");
         }
-        if !(1..=100).contains(&self.api_budget_percent) {
+        let api_budget_percent = u8::try_from(self.api_budget_percent).ok().filter(|it| (1..=100).contains(it));
+        let Some(api_budget_percent) = api_budget_percent else {
             return wrong("api_budget_percent", "it must be between 1 and 100; 100 means that batches never wait");
-        }
+        };
         if self.settle_ms > 600_000 {
             return wrong("settle_ms", "it must be at most 600000");
         }
@@ -284,7 +310,7 @@ impl Table {
         if self.only_these_roots && self.root_certificates.is_empty() {
             return wrong("only_these_roots", "name the roots in `root_certificates`");
         }
-        Ok(())
+        Ok(api_budget_percent)
     }
 
     fn method(&mut self, login_url: &Url) -> Checked<Method> {
@@ -459,6 +485,7 @@ mod tests {
             ("max_concurrent_calls = 26", "max_concurrent_calls"),
             ("api_budget_percent = 0", "api_budget_percent"),
             ("api_budget_percent = 101", "api_budget_percent"),
+            ("api_budget_percent = 300", "api_budget_percent"),
             ("settle_ms = 600001", "settle_ms"),
             ("settle_once_ms = 600001", "settle_once_ms"),
             ("create_marker = \"Id, Name\"", "create_marker"),
@@ -469,6 +496,22 @@ mod tests {
             let error = read(&format!("{SOAP}{line}")).unwrap_err();
             assert!(error.contains(&format!("`{field}`: ")), "{error}");
         }
+        let long = "x".repeat(301);
+        for (field, method) in
+            [("consumer_key", "oauth-jwt"), ("username", "soap"), ("audience", "oauth-jwt"), ("create_marker", "soap")]
+        {
+            for value in ["", "  ", &long] {
+                let error = read(&format!("method = \"{method}\"\n{field} = \"{value}\"")).unwrap_err();
+                assert!(error.contains(&format!("`{field}`: it must have between 1 and ")), "{error}");
+            }
+        }
+        let error = read(&format!("{SOAP}domain = \"{long}.example\"")).unwrap_err();
+        assert!(error.contains("`domain`: no host has a name of more than 253 characters"), "{error}");
+        let error = read(&format!("{SOAP}domain = \"https://me:hunter2@acme.my.salesforce.com\"")).unwrap_err();
+        assert!(
+            error.contains("`domain`: it is a host or a URL without name") && !error.contains("hunter2"),
+            "{error}"
+        );
         assert_eq!(read(&format!("{SOAP}connect_timeout_secs = 0")).unwrap().http.connect_timeout, None);
     }
 
