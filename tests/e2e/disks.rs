@@ -1,7 +1,7 @@
 //! Disks that fail, hang or are full under the real agent.
 
 use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -207,7 +207,7 @@ impl SmallDisk {
     /// Writes until nothing goes in any more, and returns the file.
     fn fill(&self) -> PathBuf {
         let path = self.0.join("filler");
-        let mut file = std::fs::File::create(&path).unwrap();
+        let mut file = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).unwrap();
         while file.write_all(&[0; 4096]).is_ok() {}
         path
     }

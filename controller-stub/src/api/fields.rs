@@ -79,11 +79,12 @@ impl Fields {
         })
     }
 
-    /// Takes the fields that a struct has, and refuses others.
+    /// Takes the fields that a struct has, and refuses others: first of all, since a name that is written wrong is most
+    /// often that of a field that is missing.
     pub(super) fn only<T>(mut self, read: impl FnOnce(Reader<'_>) -> Result<T, Wrong>) -> Result<T, Problem> {
-        let taken = self.take_with(read)?;
+        let read = self.take_with(read);
         self.finish()?;
-        Ok(taken)
+        read
     }
 
     /// Refuses what was not read.

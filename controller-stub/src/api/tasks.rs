@@ -371,6 +371,10 @@ mod tests {
                 "params.acount",
             ),
             (
+                format!(r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"acount":"x"}}}}"#),
+                "params.acount",
+            ),
+            (
                 format!(
                     r#"{{"kind":"enable_user","id":"{ID}","system":"a","params":{{"account":"x"}},"deadline_secs":0}}"#
                 ),
