@@ -274,20 +274,30 @@ impl Lane {
 }
 
 impl TaskOutput {
-    /// An output that is JSON already as names and words for people, nested fields under dotted names.
-    pub fn fields(output: &Value) -> Vec<(String, String)> {
-        let Value::Object(fields) = output else { return Vec::new() };
-        let mut told = Vec::new();
-        for (name, value) in fields {
-            if value.is_object() {
-                let nested = Self::fields(value).into_iter();
-                told.extend(nested.map(|(inner, words)| (format!("{name}.{inner}"), words)));
-            } else {
-                told.push((name.clone(), words(value)));
-            }
+    /// An output of `kind` that is JSON already as names and words for people, nested fields under dotted names.
+    pub fn fields(kind: TaskKind, output: &Value) -> Vec<(String, String)> {
+        let mut told = named_words(output);
+        if kind == TaskKind::TestConnection
+            && let Some((_, words)) = told.iter_mut().find(|(name, _)| name == "trusted")
+        {
+            *words = test_connection::trusted_in_words(output).to_owned();
         }
         told
     }
+}
+
+fn named_words(output: &Value) -> Vec<(String, String)> {
+    let Value::Object(fields) = output else { return Vec::new() };
+    let mut told = Vec::new();
+    for (name, value) in fields {
+        if value.is_object() {
+            let nested = named_words(value).into_iter();
+            told.extend(nested.map(|(inner, words)| (format!("{name}.{inner}"), words)));
+        } else {
+            told.push((name.clone(), words(value)));
+        }
+    }
+    told
 }
 
 fn words(value: &Value) -> String {
@@ -346,7 +356,7 @@ mod tests {
             "failed": 2,
             "licenses": ["Salesforce", { "needed": 1 }],
         });
-        let fields = TaskOutput::fields(&output);
+        let fields = TaskOutput::fields(TaskKind::ValidateUser, &output);
         let told: BTreeMap<&str, &str> = fields.iter().map(|(name, words)| (name.as_str(), words.as_str())).collect();
         let expected = [
             ("user.id", "005"),
@@ -356,6 +366,21 @@ mod tests {
             ("licenses", "Salesforce; {\"needed\":1}"),
         ];
         assert_eq!(told, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn whether_an_address_is_trusted_is_told_in_words_that_say_what_it_was_compared_with() {
+        for (address, trusted, expected) in [
+            ("203.0.113.7", json!(true), "yes: the source address is in `trusted_ranges`"),
+            ("203.0.113.7", json!(false), "no: the source address is in none of `trusted_ranges`"),
+            ("203.0.113.7", json!(null), "not known: no `trusted_ranges` are configured"),
+            ("", json!(null), "not known: no source address was told"),
+        ] {
+            let output = json!({ "source_address": address, "trusted": trusted });
+            let fields = TaskOutput::fields(TaskKind::TestConnection, &output);
+            let words = fields.iter().find_map(|(name, words)| (name == "trusted").then_some(words)).unwrap();
+            assert!(words.starts_with(expected), "{words}");
+        }
     }
 
     #[test]

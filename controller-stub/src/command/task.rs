@@ -167,7 +167,7 @@ pub(super) fn show(reach: &Reach, view: &TaskView) -> Result<(), Failure> {
         ("deadline", output::moment_if(view.deadline)),
         ("finished", output::moment_if(view.finished)),
     ];
-    let fields = view.output.as_ref().map(TaskOutput::fields).unwrap_or_default();
+    let fields = view.output.as_ref().map(|output| TaskOutput::fields(view.kind, output)).unwrap_or_default();
     facts.extend(fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
     if let Some(payload) = view.streams.first() {
         facts.push(("results", format!("{} bytes: postern-controller task results {}", payload.length, view.id)));

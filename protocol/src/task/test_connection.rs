@@ -1,7 +1,10 @@
 //! Prove that the connected system can be reached and signed in to.
 
+use std::net::IpAddr;
+
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Repeat;
 use crate::bounded::{List, Text};
@@ -49,4 +52,18 @@ pub struct Output {
     pub api_calls_limit: Option<u64>,
     /// What an administrator should know, e.g. that the method will be retired.
     pub warnings: List<Text<512>, 8>,
+}
+
+/// What `trusted` of an output that is JSON already means.
+pub(super) fn trusted_in_words(output: &Value) -> &'static str {
+    let address = output.get("source_address").and_then(Value::as_str).unwrap_or_default();
+    match (output.get("trusted").and_then(Value::as_bool), address.parse::<IpAddr>()) {
+        (Some(true), _) => "yes: the source address is in `trusted_ranges`",
+        (Some(false), _) => "no: the source address is in none of `trusted_ranges`",
+        (None, Ok(_)) => {
+            "not known: no `trusted_ranges` are configured to compare the source address with; signing in does not \
+             depend on them"
+        }
+        (None, Err(_)) => "not known: no source address was told to compare with `trusted_ranges`",
+    }
 }

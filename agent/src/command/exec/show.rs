@@ -59,7 +59,7 @@ fn show_as_text(kind: TaskKind, report: &Report, output: &Value, password: Strin
         ("failure", failure.map(|failure| format!("{} ({})", failure.summary, failure.code)).unwrap_or_default()),
         ("next step", failure.map(|failure| failure.next_step.to_string()).unwrap_or_default()),
     ];
-    let fields = TaskOutput::fields(output);
+    let fields = TaskOutput::fields(kind, output);
     pairs.extend(fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
     pairs.push(("password", password));
     say_pairs(&pairs);
