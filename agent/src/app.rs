@@ -173,6 +173,7 @@ impl App {
         }
         let restored = store.restore()?;
         let systems = serve(config, &store)?;
+        collection::check(config, |name| systems.get(name).map_or(&[], |served| served.connector.supports()))?;
         let connectors = systems.iter().map(|(name, served)| (name.clone(), Arc::clone(&served.connector))).collect();
         let limits = Limits::for_systems(
             config.systems.iter().map(|system| (system.name.clone(), system.concurrency)).collect(),

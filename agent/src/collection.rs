@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use postern_agent_core::{Caller, Ledger};
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::Report;
-use postern_protocol::{Outcome, TaskId, TaskOutput, TaskRequest};
+use postern_protocol::{Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest};
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,20 @@ const EVENTS: usize = 16;
 pub fn prepare(config: &Config) -> Result<(), ConfigError> {
     config.collections.iter().filter(|collection| collection.active).try_for_each(|collection| {
         postern_store::private::directory(&collection.directory)
-            .map_err(|error| collection.unusable(Chain(&error).to_string()))
+            .map_err(|error| collection.invalid("directory", Chain(&error).to_string()))
+    })
+}
+
+/// Looks whether the connector of every system that something is gathered of can do so: `kinds_of` tells what it can do.
+pub fn check<'a>(config: &Config, kinds_of: impl Fn(&SystemName) -> &'a [TaskKind]) -> Result<(), ConfigError> {
+    let cannot = |it: &&Collection| !kinds_of(&it.system).contains(&TaskKind::Collect);
+    config.collections.iter().find(cannot).map_or(Ok(()), |collection| {
+        let problem = format!(
+            "the connector of `{}` cannot {}; name another connected system, or remove the collection",
+            collection.system,
+            TaskKind::Collect
+        );
+        Err(collection.invalid("system", problem))
     })
 }
 
@@ -90,9 +103,9 @@ pub struct Status {
     active: bool,
     /// When the last run began.
     last_run: Option<String>,
-    /// What came of it: an outcome, or `running`.
+    /// What came of it: an outcome, or `running`, or `waiting` for what cannot be done now.
     outcome: Option<String>,
-    /// Why it did not succeed.
+    /// Why it did not succeed, or what it waits for.
     told: Option<String>,
     /// Users in its file.
     users: Option<u64>,
@@ -103,9 +116,11 @@ pub struct Status {
 }
 
 impl Status {
-    fn of(collection: &Collection, record: &Record) -> Self {
+    fn of(collection: &Collection, record: &Record, waits: Option<&str>) -> Self {
         let end = record.run.as_ref().and_then(|run| run.end.as_ref());
-        let outcome = |run: &Run| run.end.as_ref().map_or_else(|| "running".to_owned(), |end| end.outcome.to_string());
+        let under_way = if waits.is_some() { "waiting" } else { "running" };
+        let outcome = |run: &Run| run.end.as_ref().map_or_else(|| under_way.to_owned(), |end| end.outcome.to_string());
+        let told = end.map(|end| end.told.as_str()).or(waits);
         let next = collection.schedule.next(moment(record.since)).filter(|_| collection.active);
         let shown = |moment: Timestamp| format!("{moment:.0}");
         Self {
@@ -114,7 +129,7 @@ impl Status {
             active: collection.active,
             last_run: record.run.as_ref().map(|run| shown(moment(run.begun))),
             outcome: record.run.as_ref().map(outcome),
-            told: end.map(|end| end.told.to_string()).filter(|told| !told.is_empty()),
+            told: told.filter(|told| !told.is_empty()).map(str::to_owned),
             users: end.map(|end| end.users),
             removed: end.map(|end| end.removed),
             next_run: next.map(shown),
@@ -128,6 +143,8 @@ pub struct Collector {
     store: Store,
     dispatcher: Dispatcher,
     keys: SealingKeys,
+    /// Why the run under way does not go on, if it is tried again later.
+    waits: Option<String>,
     status: watch::Sender<Status>,
 }
 
@@ -140,8 +157,8 @@ impl Collector {
         dispatcher: Dispatcher,
         keys: SealingKeys,
     ) -> (Self, watch::Receiver<Status>) {
-        let (status, watched) = watch::channel(Status::of(&remembered.collection, &remembered.record));
-        (Self { remembered, store, dispatcher, keys, status }, watched)
+        let (status, watched) = watch::channel(Status::of(&remembered.collection, &remembered.record, None));
+        (Self { remembered, store, dispatcher, keys, waits: None, status }, watched)
     }
 
     /// Runs until `stop` fires. A run that is under way then is done once more after the next start.
@@ -160,7 +177,7 @@ impl Collector {
     async fn work(&mut self) -> Result<(), AgentStoreError> {
         self.remember().await?;
         if let (Some(watched), Some(run)) = (self.remembered.watched.take(), self.remembered.record.run.clone())
-            && let Some(report) = ended(watched).await
+            && let Ok(report) = ended(watched).await
         {
             self.take(&run, &report).await?;
         }
@@ -194,16 +211,24 @@ impl Collector {
         self.remembered.record = Record { since: begun, run: Some(run.clone()) };
         self.remember().await?;
         loop {
-            let Some(report) = self.submit(run.task).await? else {
-                tokio::time::sleep(LATER).await;
-                continue;
-            };
-            return self.take(&run, &report).await;
+            match self.submit(run.task).await? {
+                Ok(report) => return self.take(&run, &report).await,
+                Err(why) => self.wait(format!("its task is not taken: {why}")).await,
+            }
         }
     }
 
-    /// Has the task run, and waits for its report; none if it was not taken.
-    async fn submit(&self, task: TaskId) -> Result<Option<Box<Report>>, AgentStoreError> {
+    /// Leaves what cannot be done now alone for a while, which the status tells.
+    async fn wait(&mut self, why: String) {
+        self.waits = Some(format!("{why}; it is tried again every minute"));
+        self.tell();
+        tokio::time::sleep(LATER).await;
+        self.waits = None;
+        self.tell();
+    }
+
+    /// Has the task run, and waits for its report; or says why it was not taken.
+    async fn submit(&self, task: TaskId) -> Result<Result<Box<Report>, String>, AgentStoreError> {
         let collection = &self.remembered.collection;
         let request = TaskRequest::Collect(collection.request());
         let along = Along { requester: Some(self.keys.newest()), ..Along::default() };
@@ -234,7 +259,7 @@ impl Collector {
     }
 
     /// How the run ended, its file written if there is one. A disk that does not take it is waited for.
-    async fn written(&self, run: &Run, report: &Report) -> End {
+    async fn written(&mut self, run: &Run, report: &Report) -> End {
         let outcome = report.outcome.known().unwrap_or(Outcome::Failed);
         if outcome != Outcome::Succeeded {
             let failure = report.failure.as_ref();
@@ -251,7 +276,7 @@ impl Collector {
                 Ok(Err(PayloadError::File(error))) => {
                     let collection = self.remembered.collection.name.as_str();
                     tracing::error!(collection, %error, "the file cannot be written; it is tried again in a minute");
-                    tokio::time::sleep(LATER).await;
+                    self.wait(format!("its file cannot be written: {error}")).await;
                 }
                 Ok(Err(error)) => {
                     let told = format!("What was gathered is lost: {}", Chain(&error));
@@ -269,7 +294,7 @@ impl Collector {
 
     fn tell(&self) {
         let Remembered { collection, record, .. } = &self.remembered;
-        self.status.send_replace(Status::of(collection, record));
+        self.status.send_replace(Status::of(collection, record, self.waits.as_deref()));
     }
 
     async fn keep(&self) -> Result<(), AgentStoreError> {
@@ -284,18 +309,20 @@ impl End {
     }
 }
 
-/// The report of a task, when it has ended.
-async fn ended(mut events: mpsc::Receiver<LocalEvent>) -> Option<Box<Report>> {
+/// The report of a task, when it has ended; or why it was not taken.
+async fn ended(mut events: mpsc::Receiver<LocalEvent>) -> Result<Box<Report>, String> {
     loop {
-        match events.recv().await? {
-            LocalEvent::Progress { .. } => (),
-            LocalEvent::Ended(report) => return Some(report),
+        match events.recv().await {
+            Some(LocalEvent::Progress { .. }) => (),
+            Some(LocalEvent::Ended(report)) => return Ok(report),
+            Some(LocalEvent::NotTaken(why)) => return Err(why),
+            None => return Err("the agent takes no tasks any more".to_owned()),
         }
     }
 }
 
 fn counts(report: &Report) -> (u64, u64) {
-    match TaskOutput::decode(postern_protocol::TaskKind::Collect, &report.output) {
+    match TaskOutput::decode(TaskKind::Collect, &report.output) {
         Ok(TaskOutput::Collect(output)) => (output.users, output.removed),
         Ok(_) | Err(_) => (0, 0),
     }

@@ -116,6 +116,8 @@ pub enum LocalEvent {
     },
     /// It ended.
     Ended(Box<Report>),
+    /// It was not taken, and why. Nothing follows.
+    NotTaken(String),
 }
 
 /// A handle to the dispatcher.

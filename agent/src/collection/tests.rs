@@ -2,7 +2,9 @@ use std::path::Path;
 
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::seal::SealingKey;
 use postern_protocol::{Epoch, ReportNo};
+use zeroize::Zeroizing;
 
 use super::*;
 
@@ -53,4 +55,38 @@ async fn how_a_run_ended_is_on_disk_before_its_report_is_taken() {
         end = on_disk() => end,
     };
     assert_eq!(end.outcome.known(), Some(Outcome::Failed));
+}
+
+#[test]
+fn a_collection_of_a_system_that_cannot_be_gathered_from_is_refused_with_its_place() {
+    let config = Config::parse(Path::new("agent.toml"), CONFIG).unwrap();
+    assert!(check(&config, |_| TaskKind::ALL).is_ok());
+    let error = check(&config, |_| &[TaskKind::TestConnection]).unwrap_err().to_string();
+    assert!(
+        error.starts_with("agent.toml:6: collection `nightly`: `system`: the connector of `acme` cannot collect; "),
+        "{error}"
+    );
+}
+
+/// Leave `tell` out of `wait`, and a run whose task is not taken is told to be running.
+#[tokio::test]
+async fn a_run_whose_task_is_not_taken_is_told_to_wait_and_for_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let collection = Config::parse(Path::new("agent.toml"), CONFIG).unwrap().collections.remove(0);
+    let remembered = Remembered { collection, record: Record { since: 1, run: None }, watched: None };
+    // Nobody takes anything any more.
+    let (dispatcher, inputs) = Dispatcher::channel();
+    drop(inputs);
+    let key = SealingKey::from_random(&Zeroizing::new([7; 32]));
+    let (mut collector, mut status) = Collector::new(remembered, store, dispatcher, SealingKeys::new(vec![key]));
+    let told = async {
+        let told = status.wait_for(|it| it.outcome.as_deref() == Some("waiting")).await.unwrap();
+        told.told.clone().unwrap_or_default()
+    };
+    let told = tokio::select! {
+        _ = collector.begin() => panic!("its task cannot be taken"),
+        told = told => told,
+    };
+    assert_eq!(told, "its task is not taken: the agent takes no tasks any more; it is tried again every minute");
 }

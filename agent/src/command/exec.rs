@@ -73,7 +73,10 @@ async fn attempt(app: &App, local: &mut LocalTask) -> Result<Exit, Failed> {
                 app.dispatcher.local_taken(report.task, shown.is_ok()).await;
                 return shown;
             }
-            None => return Err(Failed::new(Exit::Failed, "the task was not taken; the log above says why")),
+            Some(LocalEvent::NotTaken(why)) => {
+                return Err(Failed::new(Exit::Failed, format!("the task was not taken: {why}")));
+            }
+            None => return Err(Failed::new(Exit::Failed, "the task did not end; the log above says why")),
         }
     }
 }

@@ -324,6 +324,7 @@ fn collection_words(collection: &Value) -> String {
     let last = match (text(collection, "last_run").as_str(), text(collection, "outcome").as_str()) {
         ("", _) => "no run yet".to_owned(),
         (last, "succeeded") => format!("last run {last}: {} users, {} gone", count("users"), count("removed")),
+        (last, "waiting") => format!("the run of {last} waits: {}", text(collection, "told")),
         (last, outcome) => format!("last run {last}: {outcome} {}", text(collection, "told")).trim_end().to_owned(),
     };
     let next = match text(collection, "next_run").as_str() {

@@ -45,7 +45,7 @@ pub struct Collection {
     /// How many files are kept there.
     pub keep: usize,
     source: Arc<Source>,
-    place: Range<usize>,
+    keys: BTreeMap<String, Range<usize>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -137,10 +137,10 @@ impl Collection {
         Request { name: self.name.clone(), user_status: self.user_status.into(), logins: self.logins }
     }
 
-    /// The error that its directory cannot be used.
-    pub fn unusable(&self, problem: impl Into<String>) -> ConfigError {
+    /// The error that what it says under `key` cannot be used.
+    pub fn invalid(&self, key: &str, problem: impl AsRef<str>) -> ConfigError {
         let entry = format!("collection `{}`", self.name.as_str());
-        self.source.error(Some(self.place.clone()), &entry, format!("`directory`: {}", problem.into()))
+        self.source.error(self.keys.get(key).cloned(), &entry, format!("`{key}`: {}", problem.as_ref()))
     }
 }
 
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
             directory: it.directory,
             keep: it.keep,
             source: Arc::clone(self.source),
-            place: self.place("directory"),
+            keys: self.keys.clone(),
         })
     }
 

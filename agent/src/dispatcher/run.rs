@@ -372,8 +372,9 @@ impl Loop {
         }
         if let (Origin::Local(_), Some(Refusal { reason, message, .. })) = (origin, &refusal) {
             tracing::error!(%reason, message, "the task was not taken");
-            // Whoever waits for it is told by the end of its events.
-            self.watchers.remove(&offer.task);
+            if let Some(watch) = self.watchers.remove(&offer.task) {
+                let _ = watch.try_send(LocalEvent::NotTaken(message.clone()));
+            }
             return;
         }
         let spool = self.store.spool();

@@ -249,7 +249,8 @@ async fn while_too_much_waits_for_the_audit_log_nothing_is_taken() {
         assert_eq!((task, reason.known()), (disable(2, "joe").task, Some(Rejection::StoreFault)));
         assert!(retry_after_ms > 0 && message.contains("audit log"), "{message}");
         dispatcher.run_local(disable(3, "joe"), Caller::Person, watch).await;
-        assert!(events.recv().await.is_none(), "nor is a task of this machine");
+        let Some(LocalEvent::NotTaken(why)) = events.recv().await else { unreachable!() };
+        assert!(why.contains("audit log") && events.recv().await.is_none(), "nor is a task of this machine: {why}");
         dispatcher.stop().await;
         dispatcher.disconnected().await;
     };
