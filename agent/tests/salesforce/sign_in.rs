@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use postern_protocol::message::v1::SignInState;
 use postern_protocol::{Failure, FailureClass};
 use salesforce_sim::{Mishap, OrgSeed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -274,6 +275,32 @@ async fn an_address_outside_the_login_ranges_of_the_profile_is_named() {
         let failure = test_connection().attempt(&lab.connector_with(&lab.settings(method))).await.unwrap_err();
         check(method, &failure, name, Unauthorized, "login IP ranges of");
     }
+}
+
+/// A test signs in anew while tasks go on with the session in use. Leave `handle_honoured` out and `failing` is told as
+/// long as that lives.
+#[tokio::test]
+async fn a_sign_in_that_failed_is_told_until_a_task_succeeds_unless_it_refused_the_credentials() {
+    let lab = Lab::start().await;
+    let settings = lab.settings("oauth-client-credentials");
+    let connector = lab.connector_with(&settings);
+    test_connection().attempt(&connector).await.unwrap();
+    let told = || (connector.sign_in().state, connector.sign_in().failure.is_some());
+
+    let disabled = || Mishap::Respond { status: 403, code: Some("API_DISABLED_FOR_ORG".to_owned()), message: None };
+    lab.fault("POST", "/token", disabled(), 1);
+    test_connection().attempt(&connector).await.unwrap_err();
+    assert_eq!(told(), (SignInState::Failing, true));
+    lab.fault("GET", "/query", disabled(), 1);
+    validate("user0001@acme.example").attempt(&connector).await.unwrap_err();
+    assert_eq!(told(), (SignInState::Failing, true), "a call that is refused proves nothing");
+    validate("user0001@acme.example").attempt(&connector).await.unwrap();
+    assert_eq!(told(), (SignInState::SignedIn, false));
+
+    lab.write("secret", "wrong");
+    test_connection().attempt(&connector).await.unwrap_err();
+    validate("user0001@acme.example").attempt(&connector).await.unwrap();
+    assert_eq!(told(), (SignInState::Failing, true), "the next sign-in will be refused as well");
 }
 
 #[tokio::test]

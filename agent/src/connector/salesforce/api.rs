@@ -324,6 +324,9 @@ impl Salesforce {
         told.answered(opened.status);
         tracing::debug!(%method, path, status = opened.status.as_u16(), "a call was answered");
         self.governor.note(&opened.headers);
+        if opened.status.is_success() {
+            self.sessions.handle_honoured();
+        }
         if let Some(at) = date(&opened.headers) {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
         }

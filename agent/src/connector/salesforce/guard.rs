@@ -98,6 +98,11 @@ impl Guard {
         self.refused >= max_refused && self.with_token != WithToken::Due
     }
 
+    /// Whether a refusal is counted.
+    pub(super) const fn stands_refused(&self) -> bool {
+        self.refused > 0
+    }
+
     /// Counts a sending that is about to be made.
     pub(super) fn begin(&mut self, now: UnixMillis) {
         self.unanswered.push(now.0);

@@ -41,6 +41,17 @@ impl Sessions {
         self.told.write().unwrap_or_else(PoisonError::into_inner).address = Some(address.to_owned());
     }
 
+    /// The org took the session. A sign-in that failed meanwhile is over, unless it refused the credentials: whoever signs
+    /// in next needs them.
+    pub(super) fn handle_honoured(&self) {
+        if self.told().state != SignInState::Failing || self.sign_in.stands_refused() {
+            return;
+        }
+        let mut told = self.told.write().unwrap_or_else(PoisonError::into_inner);
+        told.state = SignInState::SignedIn;
+        told.failure = None;
+    }
+
     fn tell(&self, result: Result<(), &Failure>) {
         let mut told = self.told.write().unwrap_or_else(PoisonError::into_inner);
         match result {

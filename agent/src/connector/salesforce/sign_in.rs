@@ -167,7 +167,13 @@ impl SignIn {
         if is_open { SignInState::Blocked } else { SignInState::Untried }
     }
 
-    /// The same after a sign-in that failed.
+    /// Whether the credentials were refused when they were judged last.
+    pub(super) fn stands_refused(&self) -> bool {
+        let record = self.keep.recall(&self.key).ok().flatten();
+        record.is_some_and(|it| Guard::decode(&it).stands_refused())
+    }
+
+    /// The same as [`SignIn::state`] after a sign-in that failed.
     pub(super) fn state_failed(&self) -> SignInState {
         match self.state() {
             SignInState::Blocked => SignInState::Blocked,
