@@ -280,7 +280,7 @@ impl TaskOutput {
         if kind == TaskKind::TestConnection
             && let Some((_, words)) = told.iter_mut().find(|(name, _)| name == "trusted")
         {
-            *words = test_connection::trusted_in_words(output).to_owned();
+            test_connection::trusted_in_words(output).clone_into(words);
         }
         told
     }
