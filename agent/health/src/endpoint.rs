@@ -204,7 +204,7 @@ mod tests {
         assert!(post.starts_with("HTTP/1.1 405"), "{post}");
     }
 
-    /// Take the time-outs away, and sixteen silent connections keep every probe out.
+    /// Take both time-outs away, and sixteen silent connections keep every probe out.
     #[tokio::test(start_paused = true)]
     async fn whoever_is_silent_or_drips_is_left() {
         assert_eq!(answered("", "").await, "");
@@ -212,6 +212,15 @@ mod tests {
         assert!(!dripped.contains("200"), "{dripped}");
         let large = answered(&format!("GET /live HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(MAX_HEAD)), "").await;
         assert!(large.starts_with("HTTP/1.1 431"), "{large}");
+    }
+
+    /// Take the time-out of the whole connection away, and that of the head does not end it.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_no_answer_is_left() {
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        let asks = async { theirs.write_all(get("/live").as_bytes()).await.unwrap() };
+        let both = async { tokio::join!(asks, connection(ours, &Ready, true)) };
+        tokio::time::timeout(Duration::from_secs(3600), both).await.expect("the connection ends");
     }
 
     #[tokio::test(start_paused = true)]
