@@ -66,7 +66,7 @@ pub async fn run(binary: &Path, stay: bool) -> Outcome {
     if stay {
         linger(&mut lab, &first).await;
     } else {
-        println!("\nStay and play: cargo demo --stay\n");
+        println!("\nA web console shows all of this. To keep everything up and look: cargo demo --stay\n");
     }
     Ok(())
 }
@@ -122,8 +122,13 @@ async fn every_kind(scene: &mut Scene, lab: &Lab) -> Outcome {
         let mut arguments = vec!["task", "submit", kind, "--system", SYSTEM];
         arguments.extend(options);
         let task = lab.controller.cli(&arguments).await;
-        let about = if let ["--account", account, ..] = options { account } else { SYSTEM };
-        scene.task(about, &task);
+        let about = match options {
+            ["--account", account, "--password-file", ..] => format!("{account}, given"),
+            ["--account", account, "--generate", ..] => format!("{account}, generated"),
+            ["--account", account, ..] => (*account).to_owned(),
+            _ => SYSTEM.to_owned(),
+        };
+        scene.task(&about, &task);
         if task["outcome"] != json!("succeeded") && task["outcome"] != json!("already_satisfied") {
             return Err(format!("{kind} ended as {}", task["outcome"]));
         }
@@ -217,7 +222,8 @@ async fn takeover(scene: &mut Scene, lab: &Lab, first: &Agent, second: &Agent) -
     .await;
     lab.controller.cli(&["member", "disable", first.member()]).await;
     Scene::note(&format!(
-        "postern-controller member disable {}: agent-1 finishes what it began and gives the rest back",
+        "postern-controller member disable {}: agent-1 finishes what it began and gives the rest back; what is submitted \
+         later is for agent-2",
         first.member()
     ));
     for number in 21..=29 {
@@ -226,8 +232,9 @@ async fn takeover(scene: &mut Scene, lab: &Lab, first: &Agent, second: &Agent) -
     let mut late_by_first = 0;
     for (number, id) in tasks {
         let task = lab.controller.finished(id).await;
-        scene.task(&user(number), &task);
-        late_by_first += usize::from(number > 20 && task["member"] == json!(first.member()));
+        let is_late = number > 20;
+        scene.task(&format!("{}{}", user(number), if is_late { ", later" } else { "" }), &task);
+        late_by_first += usize::from(is_late && task["member"] == json!(first.member()));
     }
     lab.salesforce.clear_faults();
     lab.controller.cli(&["member", "enable", first.member()]).await;
@@ -311,6 +318,12 @@ async fn linger(lab: &mut Lab, agent: &Agent) {
     println!("  postern-controller task list --limit 5");
     println!("  postern --config {} status", agent.config().display());
     println!("  curl -s {}/__sim/counters", lab.salesforce.http_url());
+    let ready = lab.controller.ready();
+    println!(
+        "\nThe console is {}/console/ and asks for a token. This shows the first administrator's:\n",
+        text(&ready["api_url"])
+    );
+    println!("  cat {}\n", lab.controller.data().join("api.token").display());
     let _ = tokio::signal::ctrl_c().await;
 }
 

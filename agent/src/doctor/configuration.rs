@@ -10,7 +10,8 @@ pub fn unusable(error: &ConfigError) -> Finding {
     let next = if matches!(error, ConfigError::Unreadable { .. }) {
         "run this as the agent's user, and name the agent's configuration with `--config`"
     } else {
-        "correct the configuration and run this again; `packaging/config/agent.toml` explains every key"
+        "correct the configuration and run this again; reference/configuration.md of the operator's guide \
+         lists every key"
     };
     Finding::failed(Check::ConfigurationRead, Chain(error).to_string(), next)
 }

@@ -9,7 +9,7 @@ use postern_tests::{demo, programs};
 /// task, kills and disables members in the middle of it, and shows what came of everything.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Keep everything running afterwards and print the commands to play with.
+    /// Keep everything running afterwards, and print the commands to play with and where the web console is.
     #[arg(long)]
     stay: bool,
 }

@@ -198,12 +198,23 @@ impl Browser {
     pub async fn width(&self, width: u32) {
         let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        self.is_shown_for(&format!("(width: {width}px)")).await;
     }
 
     /// Prefers light or dark.
     pub async fn prefers(&self, scheme: &str) {
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", media).await;
+        self.is_shown_for(&format!("(prefers-color-scheme: {scheme})")).await;
+    }
+
+    /// Waits until the page that is open has taken it up: what is looked at before is of the old one.
+    async fn is_shown_for(&self, media: &str) {
+        wait_for(&format!("a page for {media}"), async || {
+            let matches = self.script(&format!("return matchMedia('{media}').matches")).await;
+            if matches == json!(true) { Ok(()) } else { Err(matches) }
+        })
+        .await;
     }
 
     /// What the console of the browser was told since it was last asked: errors of scripts, and what the policy of the

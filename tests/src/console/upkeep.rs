@@ -234,10 +234,10 @@ impl Walk {
         for name in HOSTILE {
             self.lab.controller.cli(&["system", "edit", "hostile", "--owner", name, "--category", name]).await;
         }
-        for width in [super::PHONE, super::DESK] {
-            browser.width(width).await;
-            for place in ["#/systems", "#/systems/hostile", "#/submit/validate_user/hostile", "#/audit"] {
-                self.go(place).await;
+        for place in ["#/systems", "#/systems/hostile", "#/submit/validate_user/hostile", "#/audit"] {
+            self.go(place).await;
+            for width in [super::PHONE, super::DESK] {
+                browser.width(width).await;
                 fits(browser, place).await;
             }
         }

@@ -54,7 +54,7 @@ impl Scene {
             word("changed"),
             millis.map(|millis| format!("{millis} ms")).unwrap_or_default(),
         ];
-        println!("           {:16} {:24} {:8} {:20} {}", row[0], row[1], row[2], row[3], row[5]);
+        println!("           {:16} {:32} {:8} {:20} {}", row[0], row[1], row[2], row[3], row[5]);
         self.rows.push(row);
     }
 
