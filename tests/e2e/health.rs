@@ -225,7 +225,6 @@ async fn an_owner_that_blocks_its_thread_takes_the_signs_of_life_along() {
     }
 }
 
-/// Leave the disk out of what has to move, and the process ends before the signs of life do.
 #[tokio::test]
 async fn f11_a_disk_that_hangs_takes_the_signs_of_life_along_and_gives_them_back() {
     let lab = Lab::start(programs()).await;

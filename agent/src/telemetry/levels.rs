@@ -50,10 +50,11 @@ struct Table {
 }
 
 impl Table {
-    /// The newest that was wanted holds: one for everything takes away those of single systems.
+    /// The newest that was wanted holds: one for everything takes away those of single systems. That of a system whose
+    /// time is over gives way to it again.
     fn temporary(&self, system: Option<&str>, now: Timestamp) -> Option<Temporary> {
         let of_system = system.and_then(|system| self.for_one.iter().find(|(name, _)| name.as_str() == system));
-        of_system.map(|(_, it)| *it).or(self.for_all).filter(|it| now < it.until)
+        [of_system.map(|(_, it)| *it), self.for_all].into_iter().flatten().find(|it| now < it.until)
     }
 
     fn configured(&self, system: Option<&str>) -> LogLevel {
@@ -192,6 +193,16 @@ mod tests {
         assert_eq!(levels.now(Some("other"), before), (LogLevel::Warn, None), "others are as they were");
         levels.reset(Some(&name("acme")));
         assert_eq!(levels.now(Some("acme"), before), (LogLevel::Error, None));
+    }
+
+    #[test]
+    fn a_level_for_everything_holds_again_when_that_of_a_system_is_over() {
+        let (levels, all, one) = (Levels::default(), for_secs(LogLevel::Debug, 60), for_secs(LogLevel::Error, 10));
+        levels.set(None, all);
+        levels.set(Some(&name("acme")), one);
+        assert_eq!(levels.now(Some("acme"), clock::now()).1, Some(one));
+        assert_eq!(levels.now(Some("acme"), one.until), (LogLevel::Debug, Some(all)));
+        assert_eq!(levels.now(Some("acme"), all.until).1, None);
     }
 
     #[test]
