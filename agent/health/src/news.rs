@@ -14,6 +14,19 @@ pub enum Form {
     Json,
 }
 
+impl Form {
+    /// For programs if JSON is asked for, else as whatever is written to can show it.
+    pub fn of(json: bool, is_terminal: bool) -> Self {
+        if json {
+            Self::Json
+        } else if is_terminal {
+            Self::Screen
+        } else {
+            Self::Lines
+        }
+    }
+}
+
 /// What was told last.
 #[derive(Debug, Default)]
 pub struct News(Option<Facts>);

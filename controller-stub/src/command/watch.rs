@@ -17,13 +17,7 @@ where
     F: Future<Output = Result<Facts, Failure>>,
 {
     let mut interrupted = std::pin::pin!(ctrl_c());
-    let form = if json {
-        Form::Json
-    } else if stdout().is_terminal() {
-        Form::Screen
-    } else {
-        Form::Lines
-    };
+    let form = Form::of(json, stdout().is_terminal());
     let mut news = News::default();
     loop {
         let found = tokio::select! {
