@@ -110,12 +110,10 @@ async fn a_run_that_ended_before_a_kill_is_written_after_it() {
     std::fs::remove_dir(&directory).unwrap();
     std::fs::write(&directory, "in the way").unwrap();
     lab.salesforce.clear_faults();
-    wait_for("the file to find no place", async || {
-        let log = agent.log();
-        if log.contains("the file cannot be written") { Ok(()) } else { Err(log) }
-    })
-    .await;
-    assert_eq!(status(&agent).await["outcome"], json!("running"), "nothing is lost yet");
+    let status = wait_outcome(&agent, "waiting").await;
+    assert!(status["told"].as_str().unwrap().contains("its file cannot be written"), "{status}");
+    let shown = agent.run(&["status"]).await.out;
+    assert!(shown.contains(" waits: its file cannot be written"), "{shown}");
     agent.kill().await;
 
     std::fs::remove_file(&directory).unwrap();
