@@ -127,7 +127,7 @@ fn log_of_files(bytes: &[u8]) {
     let folder = TempDir::new().expect("there is a place for a folder");
     let directory = folder.path().join("audit");
     private::directory(&directory).expect("it can be made");
-    for (number, file) in bytes.split(|byte| *byte == 0x1e).take(4).enumerate() {
+    for (number, file) in bytes.splitn(4, |byte| *byte == 0x1e).enumerate() {
         private::replace(&directory.join(format!("{:08}.jsonl", number + 1)), file).expect("it can be written");
     }
     let mut lines = 0;
