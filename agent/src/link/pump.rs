@@ -8,6 +8,7 @@ use postern_protocol::message::v1::ProtocolError;
 use postern_protocol::message::{FromController, FromMember};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_util::sync::CancellationToken;
 
 use super::{Frames, Socket};
 use crate::chain::Chain;
@@ -21,8 +22,10 @@ const BULK: usize = 1;
 const RECEIVED: usize = 64;
 /// How long a peer may take nothing while frames wait: as long as it may show no sign of life.
 const WRITE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
-/// How long the tasks may take to end when a session is over.
-const STOP: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long a peer may take over what still waits when a session is over.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long the tasks may take to end after that.
+const STOP: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What came out of the socket.
 pub(super) enum Received {
@@ -51,11 +54,8 @@ impl Pump {
         let tasks = Spawner::default();
         let ended = received_in.clone();
         tasks.spawn(|stop| async move {
-            tokio::select! {
-                () = stop.cancelled() => (),
-                Some(why) = write(sink, frames_out, bulk_out) => {
-                    let _ = ended.send(Received::Ended(why)).await;
-                }
+            if let Some(why) = write(sink, frames_out, bulk_out, &stop).await {
+                let _ = ended.send(Received::Ended(why)).await;
             }
         });
         tasks.spawn(|stop| async move {
@@ -91,26 +91,51 @@ impl Pump {
         self.received.recv().await.unwrap_or_else(|| Received::Ended("the connection was closed".to_owned()))
     }
 
+    /// Ends the session after what waits to be sent, chunks excepted.
     pub(super) async fn stop(self) {
         self.tasks.stop(STOP).await;
     }
 }
 
-/// Writes until nobody has anything more to say, or the connection fails: then it returns why.
+/// Writes until it is stopped, or the connection fails: then it returns why.
+///
+/// When it is stopped, frames may wait that would not be sent again before the next session: the report of what was finished
+/// last, the goodbye. They are written first.
 ///
 /// Whoever waits for room in its channels is set free when it returns, so that no peer can hold up the agent for longer
-/// than [`WRITE_PATIENCE`].
+/// than [`WRITE_PATIENCE`], or [`LAST_WORDS`] once it is stopped.
 async fn write(
+    sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
+    frames: mpsc::Receiver<FromMember>,
+    bulk: mpsc::Receiver<FromMember>,
+    stop: &CancellationToken,
+) -> Option<String> {
+    let too_late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        () = too_late => None,
+        why = write_in_turn(sink, frames, bulk, stop) => why,
+    }
+}
+
+/// Frames first, and chunks as long as nobody stops it.
+async fn write_in_turn(
     mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
     mut frames: mpsc::Receiver<FromMember>,
     mut bulk: mpsc::Receiver<FromMember>,
+    stop: &CancellationToken,
 ) -> Option<String> {
     loop {
         let frame = tokio::select! {
             biased;
             Some(frame) = frames.recv() => frame,
+            () = stop.cancelled() => {
+                let _ = sink.close().await;
+                return None;
+            }
             Some(frame) = bulk.recv() => frame,
-            else => return None,
         };
         match tokio::time::timeout(WRITE_PATIENCE, write_some(&mut sink, &frame, &mut frames)).await {
             Ok(Ok(())) => (),
@@ -218,7 +243,40 @@ mod tests {
             while bulk.send(Pong { nonce: 1 }.into()).await.is_ok() {}
             drop(frames);
         };
-        let (why, ()) = tokio::join!(write(Stuck, frames_out, bulk_out), chunks);
+        let going_on = CancellationToken::new();
+        let (why, ()) = tokio::join!(write(Stuck, frames_out, bulk_out, &going_on), chunks);
         assert_eq!(why.as_deref(), Some("the controller took nothing for 30 s"));
+    }
+
+    /// Leave [`LAST_WORDS`] out of `write`, and an agent that stops keeps its last report until it is started again, every
+    /// other time.
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_when_a_session_stops_is_written_first() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        for _ in 0..32 {
+            let (frames, frames_out) = mpsc::channel(FRAMES);
+            let (_bulk, bulk_out) = mpsc::channel(BULK);
+            for nonce in 1..=3 {
+                frames.try_send(Pong { nonce }.into()).unwrap();
+            }
+            let mut written = Vec::new();
+            let sink = (&mut written).sink_map_err(|never| match never {});
+            assert_eq!(write(sink, frames_out, bulk_out, &stop).await, None);
+            assert_eq!(written.len(), 3, "{written:?}");
+        }
+    }
+
+    /// F28. Take the bound out of `too_late`, and this test never ends.
+    #[tokio::test(start_paused = true)]
+    async fn f28_a_peer_that_takes_nothing_does_not_hold_up_a_stop() {
+        let stop = CancellationToken::new();
+        let (frames, frames_out) = mpsc::channel(FRAMES);
+        let (_bulk, bulk_out) = mpsc::channel(BULK);
+        frames.try_send(Pong { nonce: 1 }.into()).unwrap();
+        stop.cancel();
+        let began = tokio::time::Instant::now();
+        assert_eq!(write(Stuck, frames_out, bulk_out, &stop).await, None);
+        assert_eq!(began.elapsed(), LAST_WORDS);
     }
 }
