@@ -267,7 +267,7 @@ mod tests {
         }
     }
 
-    /// F28. Take the bound out of `too_late`, and this test never ends.
+    /// F28. Take `too_late` out of `write`, and a stop waits for the patience of an ordinary write.
     #[tokio::test(start_paused = true)]
     async fn f28_a_peer_that_takes_nothing_does_not_hold_up_a_stop() {
         let stop = CancellationToken::new();
