@@ -56,6 +56,7 @@ pub async fn run(binary: &Path, pictures: &Path) {
     walk.every_page_fits_a_phone_in_light_and_dark().await;
     walk.hostile_names_stay_text_and_within_their_page().await;
     walk.a_thousand_members_can_be_looked_through().await;
+    walk.newer_certificates_are_accepted().await;
     walk.a_task_that_nobody_can_open_is_sealed_again(&mut agent, &other).await;
     walk.a_token_is_made_and_revoked().await;
     walk.a_rotation_of_the_root_is_begun_and_taken_back().await;
