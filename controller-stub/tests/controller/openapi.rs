@@ -346,9 +346,9 @@ async fn whatever_is_wrong_with_a_request_is_a_problem_that_names_it_for_every_r
             body("[]", 400, None);
             body("{\"colour\":1,\"colour\":2}", 422, Some("colour"));
             body(&format!("{{\"a\":\"{}\"}}", "x".repeat(256 * 1024)), 413, None);
-            match schema["required"].as_array().and_then(|it| it.first()) {
-                Some(required) => body("{}", 422, required.as_str()),
-                None => body("{\"colour\":1}", 422, Some("colour")),
+            body("{\"colour\":1}", 422, Some("colour"));
+            if let Some(required) = schema["required"].get(0) {
+                body("{}", 422, required.as_str());
             }
             for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
                 // A list in place of a list is right.
