@@ -59,6 +59,7 @@ pub async fn run(binary: &Path, pictures: &Path) {
     walk.a_task_that_nobody_can_open_is_sealed_again(&mut agent, &other).await;
     walk.a_token_is_made_and_revoked().await;
     walk.a_rotation_of_the_root_is_begun_and_taken_back().await;
+    walk.what_is_being_written_outlives_the_session().await;
     walk.the_controller_is_killed_and_started_again().await;
     walk.a_member_is_disabled_and_revoked().await;
     walk.every_act_stands_in_the_audit_log().await;

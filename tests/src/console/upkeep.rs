@@ -212,6 +212,45 @@ impl Walk {
         self.is_quiet("a task that nobody can open is sealed again", &[]).await;
     }
 
+    /// Leave the page to whoever signs in next, and somebody else reads the password.
+    pub(super) async fn what_is_being_written_outlives_the_session(&self) {
+        let browser = &self.browser;
+        let (joe, place) = ("user0011@acme.example", format!("#/submit/reset_password/{SYSTEM}"));
+        let written = async || {
+            let script = "return ['account', 'password'].map((it) => document.getElementById(`task-${it}`).value)";
+            browser.script(script).await
+        };
+        let is_interrupted = async |password: &str| {
+            self.go(&place).await;
+            browser.write("task-account", joe).await;
+            browser.write("task-password", password).await;
+            let ended =
+                browser.script("return fetch('/console/session', { method: 'DELETE' }).then((it) => it.status)");
+            assert_eq!(ended.await, json!(204));
+            browser.press("Reset a password").await;
+            browser.says("Sign in again to go on where you were.").await;
+        };
+        is_interrupted("Wr1tten-by-another").await;
+        let otto = self.token("otto-too", "operator").await;
+        self.sign_in(&otto).await;
+        browser.find("//form[@id='task']").await;
+        assert_eq!(written().await, json!(["", ""]), "nothing of somebody else's");
+        self.sign_out().await;
+        self.sign_in_first().await;
+        is_interrupted("Wr1tten-before").await;
+        browser.picture("interrupted").await;
+        self.sign_in_first().await;
+        browser.find("//form[@id='task']").await;
+        assert_eq!(written().await, json!([joe, "Wr1tten-before"]));
+        browser.picture("resumed").await;
+        let stored = "return [localStorage.length, sessionStorage.length, document.cookie]";
+        assert_eq!(browser.script(stored).await, json!([0, 0, ""]));
+        browser.press("Reset a password").await;
+        browser.find("//h1/following-sibling::span[normalize-space()='succeeded']").await;
+        assert!(self.lab.salesforce.password_is(joe, "Wr1tten-before"));
+        self.is_quiet("what is being written outlives the session, for whoever wrote it alone", &["401"]).await;
+    }
+
     pub(super) async fn the_controller_is_killed_and_started_again(&mut self) {
         self.go("#/members").await;
         self.lab.controller.kill().await;
