@@ -39,7 +39,7 @@ pub fn records(data: &[u8]) {
 /// The records of a controller's ledger: what was read means the same when it was written.
 pub fn ledger_records(data: &[u8]) {
     let (table, bytes) = choice(data);
-    match table % 12 {
+    match table % 13 {
         0 => again::<ledger::ClusterRecord>(bytes),
         1 => again::<ledger::TokenRecord>(bytes),
         2 => again::<ledger::MemberRecord>(bytes),
@@ -51,7 +51,8 @@ pub fn ledger_records(data: &[u8]) {
         8 => again::<ledger::OnceRecord>(bytes),
         9 => again::<ledger::ApiTokenRecord>(bytes),
         10 => again::<ledger::AuditRow>(bytes),
-        _ => again::<ledger::AuditWritten>(bytes),
+        11 => again::<ledger::AuditWritten>(bytes),
+        _ => again::<Vec<ledger::NewerCertificate>>(bytes),
     }
 }
 
