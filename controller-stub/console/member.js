@@ -2,14 +2,11 @@
 
 import { get } from "./api.js";
 import { badge, code, el, facts, fill, heading, link, notice, prose, table } from "./dom.js";
-import { hears, soon } from "./live.js";
+import { NOW_AND_THEN, hears, soon } from "./live.js";
 import { acts } from "./member_acts.js";
 import { newer } from "./newer.js";
 import { connectionColumns } from "./connection.js";
 import { count, size, state, when } from "./words.js";
-
-/** How often what a member says of itself is looked at: it is told with no event. */
-const AGAIN = 10_000;
 
 export async function show(place, id) {
   const path = `/v1/members/${encodeURIComponent(id)}`;
@@ -20,7 +17,7 @@ export async function show(place, id) {
     return undefined;
   };
   await load();
-  return { ...hears(["member"], soon(load)), every: AGAIN };
+  return hears(["member"], soon(load), NOW_AND_THEN);
 }
 
 function draw(place, member, after) {

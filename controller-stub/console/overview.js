@@ -53,7 +53,7 @@ function draw(place, seen) {
   );
 }
 
-const tile = (to, number, what) => el("li", {}, el("a", { href: to }, el("strong", {}, String(number)), " ", what));
+const tile = (to, number, what) => el("li", {}, link(to, [el("strong", {}, String(number)), " ", what]));
 
 function whatToDo({ status, clusters, systems, idle: resting }, members) {
   const todo = [];
@@ -91,7 +91,7 @@ function waiting(status) {
   return el("section", {}, el("h2", {}, "Work that nobody is there for"), table("Work that nobody is there for", [
     { name: "System", of: (it) => link(`#/systems/${it.system}`, it.system) },
     { name: "Cluster", of: (it) => it.cluster },
-    { name: "Tasks", of: (it) => el("a", { href: `#/tasks/in//${it.system}` }, sum(it.tasks).toLocaleString()) },
+    { name: "Tasks", of: (it) => link(`#/tasks/in//${it.system}`, sum(it.tasks).toLocaleString()) },
     { name: "The oldest since", of: (it) => when(it.oldest) },
   ], stuck));
 }

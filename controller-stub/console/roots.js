@@ -3,9 +3,9 @@
 import { get, post } from "./api.js";
 import { confirm } from "./dialog.js";
 import { badge, button, el, fill, heading, link, notice, say, table } from "./dom.js";
-import { hears, soon } from "./live.js";
+import { NOW_AND_THEN, hears, soon } from "./live.js";
 import { whyNot } from "./role.js";
-import { count, state, when } from "./words.js";
+import { count, state, toned, when } from "./words.js";
 
 /** How many members a sentence names. */
 const NAMED = 5;
@@ -31,7 +31,7 @@ const BACK = { begun: "The new root is trusted no longer, as if nothing had been
 export async function show(place) {
   const load = async () => draw(place, await get("/v1/ca"), load);
   await load();
-  return { ...hears(["member"], soon(load)), every: 10_000 };
+  return hears(["member"], soon(load), NOW_AND_THEN);
 }
 
 function draw(place, ca, load) {
@@ -73,16 +73,11 @@ function named(ids, ca) {
 
 function rootTable(roots) {
   return table("Roots", [
-    { name: "Root", of: (it) => [el("strong", {}, String(it.number)), " ", badge(roleOf(it))] },
+    { name: "Root", of: (it) => [el("strong", {}, String(it.number)), " ", badge(toned(ROLES, it.role))] },
     { name: "Fingerprint", of: (it) => el("code", {}, it.fingerprint) },
     { name: "Valid", of: (it) => el("div", {}, "from ", when(it.valid_from), el("br"), "until ", when(it.valid_until)) },
     { name: "Certificates", of: (it) => count(it.certificates, "member") },
   ], roots);
-}
-
-function roleOf({ role }) {
-  const [tone, word] = ROLES[role] ?? ["quiet", role];
-  return { tone, word };
 }
 
 function members({ members: trusting, phase }) {
@@ -94,6 +89,7 @@ function members({ members: trusting, phase }) {
     { name: "Certificate of root", of: (it) => String(it.certificate_root) },
     { name: "Trusts roots", of: (it) => it.trusts.join(", ") || "–" },
   ];
-  const summary = behind.length === 0 ? `All of ${count(trusting.length, "member")} have the roots as they are now.` : `${count(behind.length, "member")} of ${trusting.length.toLocaleString()} did not say yet to have the roots as they are now.`;
+  const all = trusting.length === 1 ? "The one member has" : `All ${trusting.length.toLocaleString()} members have`;
+  const summary = behind.length === 0 ? `${all} the roots as they are now.` : `${count(behind.length, "member")} of ${trusting.length.toLocaleString()} did not say yet to have the roots as they are now.`;
   return [el("p", { class: "hint" }, summary), (behind.length > 0 || phase !== "single") && table("What members have of the roots", columns, (behind.length > 0 ? behind : trusting).slice(0, 50))];
 }

@@ -45,6 +45,7 @@ async fn look(client: &Client, json: bool, is_watched: bool) -> Result<Facts, Fa
 fn facts(status: &StatusView) -> Facts {
     let mut facts = vec![
         ("version".to_owned(), status.version.clone()),
+        ("agents connect to".to_owned(), status.controller_urls.join(", ")),
         ("members".to_owned(), counts(&status.members)),
         ("connected".to_owned(), status.connected.to_string()),
         ("unfinished tasks".to_owned(), counts(&status.unfinished)),

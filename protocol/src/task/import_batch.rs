@@ -272,6 +272,7 @@ impl FromStr for Variable {
 
 /// A stock of licenses, and what the entries of a dry run need of it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct License {
     /// The license.
     pub name: Text<80>,
@@ -285,6 +286,7 @@ pub struct License {
 
 /// How many entries ended how. Their sum is the number of entries; the stream of the report says it for each.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
     /// Whether nothing was changed, and this says what would be.
     pub dry_run: bool,
