@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { badge, code, el, facts, fill, heading, link, notice, prose, table } from "./dom.js";
 import { NOW_AND_THEN, hears, soon } from "./live.js";
 import { acts } from "./member_acts.js";
+import { newer } from "./newer.js";
 import { connectionColumns } from "./connection.js";
 import { count, size, state, when } from "./words.js";
 
@@ -25,6 +26,7 @@ function draw(place, member, after) {
     el("p", { class: "back" }, link("#/members", "Clusters and members")),
     heading(member.host, badge(state(member.state)), presence(member), acts(member, after)),
     member.alarm && notice("bad", prose(member.alarm)),
+    newer(member, after),
     member.state === "pending" && notice("warn", "It waits for approval. Compare the fingerprint with the one that ", code("postern enroll"), " printed on its host."),
     facts([
       ["Fingerprint", el("code", { id: "fingerprint" }, member.fingerprint)],

@@ -6,6 +6,7 @@ import { form } from "./form.js";
 import { hears, soon } from "./live.js";
 import { presence } from "./member.js";
 import { acts } from "./member_acts.js";
+import { allNewer } from "./newer.js";
 import { whyNot } from "./role.js";
 import { count, shortId, state, when } from "./words.js";
 
@@ -16,14 +17,16 @@ const STATES = ["pending", "enabled", "draining", "disabled", "revoked"];
 export async function show(place, wanted = "") {
   const made = el("div", {});
   const list = el("div", {});
+  const waiting = el("div", {});
   const seen = { clusters: [], members: [], only: wanted, words: "", shown: new Map() };
   const redraw = () => fill(list, seen.clusters.length > 0 ? seen.clusters.map((it) => section(it.name, seen, { made, load, redraw })) : noClusters());
   const load = async () => {
     [seen.clusters, seen.members] = await Promise.all([all("/v1/clusters"), all("/v1/members")]);
+    fill(waiting, allNewer(seen.members, load));
     redraw();
   };
   await load();
-  fill(place, heading("Clusters and members"), made, filters(seen, redraw), list, newCluster(load));
+  fill(place, heading("Clusters and members"), made, waiting, filters(seen, redraw), list, newCluster(load));
   return hears(["member", "cluster"], soon(load));
 }
 

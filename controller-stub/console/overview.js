@@ -64,6 +64,8 @@ function whatToDo({ status, clusters, systems, idle: resting }, members) {
   else if (members === 0) todo.push(["No agent has enrolled yet: ", link("#/members", "make an enrollment token"), "."]);
   else if (systems.items.length === 0) todo.push(["No connected system yet: ", link("#/systems/new", "add one"), "."]);
   if (pending > 0) todo.push([link("#/members/in/pending", `${count(pending, "member")} to approve`), ": compare the fingerprint with what ", code("postern enroll"), " printed."]);
+  const waiting = status.newer_certificates;
+  if (waiting > 0) todo.push([link("#/members", `${count(waiting, "certificate")} to accept`), " that are newer than what is on record, as after a restore of the controller from a backup."]);
   for (const name of resting) todo.push(["Nobody works for cluster ", link("#/members", name), ": none of its members is enabled and connected."]);
   if (reseal > 0) todo.push([link("#/tasks/in/needs_reseal", count(reseal, "task")), " that no member can open: seal the secret again."]);
   if (trouble) todo.push(["The audit log cannot be written: ", trouble]);

@@ -59,6 +59,7 @@ pub async fn run(binary: &Path, pictures: &Path) {
     walk.every_page_fits_a_phone_in_light_and_dark().await;
     walk.hostile_names_stay_text_and_within_their_page().await;
     walk.a_thousand_members_can_be_looked_through().await;
+    walk.newer_certificates_are_accepted().await;
     walk.tasks_that_nobody_can_open_are_sealed_again(&mut agent, &other).await;
     walk.a_token_is_made_and_revoked().await;
     walk.one_root_takes_the_place_of_another().await;

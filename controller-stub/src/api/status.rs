@@ -46,6 +46,8 @@ pub struct StatusView {
     /// Members that somebody should look at; no more than 20.
     #[serde(default)]
     pub attention: Vec<AttentionView>,
+    /// How many members show a certificate that is newer than the one on record, and wait for it to be accepted.
+    pub newer_certificates: usize,
     /// How many finished tasks are kept.
     pub finished: usize,
     /// How many commits and how many barriers the store made since the start.
@@ -71,6 +73,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
                 unfinished: state.unfinished_by_state().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
                 queues: state.queues(),
                 attention: state.attention(),
+                newer_certificates: state.waiting_to_be_accepted(),
                 finished: state.finished(),
                 commits,
                 barriers,

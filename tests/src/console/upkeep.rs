@@ -27,6 +27,27 @@ const A_THOUSAND: &str = "
     };
     location.hash = '#/members';";
 
+/// Three members show newer certificates, one of them beside another.
+const RESTORED: &str = "
+    const [like] = (await (await fetch('/v1/members')).json()).items;
+    const newer = (at) => ({ fingerprint: Array(16).fill(`${at}f2c`).join(':'), serial: `${at}`, valid_from: 1, valid_until: 2, shown: 3, address: '192.0.2.7' });
+    const members = [[newer(1)], [newer(2)], [newer(3), newer(4)]].map((newer_certificates, at) =>
+        ({ ...like, id: `mbr_${String(at).padStart(32, '0')}`, host: `host-${at}`, connected: false, newer_certificates }));
+    const real = window.fetch;
+    window.accepted = [];
+    window.fetch = async (path, how) => {
+        if (path.startsWith('/v1/members?')) return new Response(JSON.stringify({ items: members }));
+        const [, id, act] = path.match(/^\\/v1\\/members\\/(mbr_0+.)(\\/accept)?$/) ?? [];
+        if (!id) return real(path, how);
+        const member = members.find((it) => it.id === id);
+        if (act) {
+            window.accepted.push(JSON.parse(how.body).fingerprint);
+            member.newer_certificates = [];
+        }
+        return new Response(JSON.stringify(member));
+    };
+    location.hash = '#/members';";
+
 /// What is asked for next is made, and nobody hears of it.
 const AN_ANSWER_IS_LOST: &str = "
     const real = window.fetch;
@@ -352,6 +373,36 @@ impl Walk {
         browser.says("No such members.").await;
         self.go("").await;
         self.is_quiet("a thousand members can be looked through", &[]).await;
+    }
+
+    pub(super) async fn newer_certificates_are_accepted(&self) {
+        let browser = &self.browser;
+        let accepted = async || browser.script("return window.accepted.map((it) => it[0])").await;
+        self.go("").await;
+        browser.script(RESTORED).await;
+        browser.says("Certificates of 3 members wait to be accepted").await;
+        browser.says("Of 1 member more than one is in use").await;
+        browser.press("Accept 2 certificates").await;
+        browser.click("//input[@id='confirm-check']").await;
+        for width in [super::PHONE, super::DESK] {
+            browser.width(width).await;
+            let beside = "const it = document.querySelector('dialog'); return it.scrollWidth - it.clientWidth";
+            assert_eq!(browser.script(beside).await, json!(0), "the question scrolls sideways");
+        }
+        browser.picture("members-newer").await;
+        browser.click("//dialog//button[normalize-space()='Accept all']").await;
+        browser.says("Accepted 2 certificates.").await;
+        assert_eq!(accepted().await, json!(["1", "2"]));
+        browser.click("//a[normalize-space()='host-2']").await;
+        browser.says("somebody may have a copy").await;
+        browser.click("//button[@id='accept-4']").await;
+        browser.picture("member-newer").await;
+        browser.click("//input[@id='confirm-check']").await;
+        browser.click("//dialog//button[normalize-space()='Accept']").await;
+        browser.says("The certificate of host-2 was accepted").await;
+        assert_eq!(accepted().await, json!(["1", "2", "4"]));
+        self.go("").await;
+        self.is_quiet("newer certificates are accepted, those that are disputed one by one", &[]).await;
     }
 }
 
