@@ -268,8 +268,6 @@ impl Walk {
         step("Begin a rotation", "rotation begun").await;
         step("Let the new root sign", "rotation switched").await;
         self.fits_a_phone_in_light_and_dark("roots-switched").await;
-        step("Take the last step back", "rotation begun").await;
-        step("Let the new root sign", "rotation switched").await;
         step("Trust the new root alone", "no rotation").await;
         let status = self.lab.controller.cli(&["ca", "status"]).await;
         let [signs, others @ ..] = status["roots"].as_array().expect("roots").as_slice() else { panic!("{status}") };
