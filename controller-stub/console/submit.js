@@ -9,6 +9,7 @@ import { COMMON, KINDS, kindOf, seals } from "./kinds.js";
 import { keep } from "./own_keys.js";
 import { first, whyNot } from "./role.js";
 import { whyNot as whyNotSeal, newTaskId, sealDataset, sealField } from "./seal.js";
+import { shortId } from "./words.js";
 
 /** The largest dataset that is sealed in a browser: it is in memory twice, and takes some seconds for each 10 MiB. */
 const MAX_DATASET = 64 * 1024 * 1024;
@@ -57,7 +58,7 @@ async function submit(kind, values, tell) {
   const { sealed, streams, key } = await secret(kind, task, values, tell);
   const pair = kind.isSealedFile || kind.wantsKey?.(values) ? await keyPair() : undefined;
   tell("The controller takes it in…");
-  await post("/v1/tasks", {
+  const submitted = post("/v1/tasks", {
     id: task.id,
     system: values.system,
     kind: kind.kind,
@@ -68,6 +69,10 @@ async function submit(kind, values, tell) {
     origin: values.origin,
     deadline_secs: values.deadline_secs,
     priority: values.priority,
+  });
+  await submitted.catch((problem) => {
+    if (problem.status === 0) problem.message += ` It may have taken the task in: look for ${shortId(task.id)} among the tasks before you submit it again.`;
+    throw problem;
   });
   if (pair || key) keep(task, { pair, dataset: key });
   location.hash = `#/tasks/${task.id}`;

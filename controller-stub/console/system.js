@@ -33,23 +33,24 @@ export async function show(place, name) {
     if (!same(before, system.log_level_order)) drawLevels();
   };
   const saved = async () => {
+    const { locale: before } = system;
     await ask();
-    const details = await detailsForm(system, saved);
-    draw();
-    fill(parts.details, details);
+    fill(parts.details, await detailsForm(system, saved));
+    drawTop();
+    fill(parts.members, connections(system));
+    if (before !== system.locale) drawTexts();
   };
+  const drawTop = () => fill(parts.top, heading(system.display_name, el("a", { class: "button", href: `#/submit/validate_user/${system.name}` }, "Submit a task")), el("p", { class: "lead" }, system.description));
+  const drawTexts = () => fill(parts.texts, texts(system, written));
   const written = async () => {
     await ask();
-    fill(parts.texts, texts(system, written));
+    drawTexts();
   };
-  const draw = () => {
-    fill(parts.top, heading(system.display_name, el("a", { class: "button", href: `#/submit/validate_user/${system.name}` }, "Submit a task")), el("p", { class: "lead" }, system.description));
-    fill(parts.texts, texts(system, written));
-    fill(parts.members, connections(system));
-    drawLevels();
-  };
-  draw();
+  drawTop();
+  fill(parts.members, connections(system));
   fill(parts.details, await detailsForm(system, saved));
+  drawTexts();
+  drawLevels();
   fill(
     place,
     back(),
