@@ -3,9 +3,10 @@
 import { hex, random } from "./bytes.js";
 
 const JSON_TYPE = "application/json";
+const SESSION_OVER = "The session had ended when this was asked for. See whether it was done; if not, do it again.";
 
 /** Why the API did not do something: its own words, and the field that is wrong if one is. */
-export class Problem extends Error {
+class Problem extends Error {
   constructor({ status = 0, detail, field = undefined }) {
     super(detail);
     this.status = status;
@@ -85,9 +86,10 @@ async function read(answer) {
   const told = await answer.text();
   const body = told === "" ? undefined : parsed(told);
   if (answer.ok) return body;
-  const problem = new Problem({ status: answer.status, detail: body?.detail ?? `The controller answered ${answer.status}.`, field: body?.field });
-  if (problem.status === 401) dispatchEvent(new CustomEvent("signedout"));
-  throw problem;
+  const isSignedOut = answer.status === 401;
+  if (isSignedOut) dispatchEvent(new CustomEvent("signedout"));
+  const detail = isSignedOut ? SESSION_OVER : (body?.detail ?? `The controller answered ${answer.status}.`);
+  throw new Problem({ status: answer.status, detail, field: body?.field });
 }
 
 function parsed(told) {

@@ -50,6 +50,10 @@ const nav = document.getElementById("nav");
 const account = document.getElementById("account");
 
 let newest = 0;
+/** The page that is shown, its address, and what it wants to hear. */
+let shown = undefined;
+/** A page whose session ended, whose it was, and where the focus stood. */
+let interrupted = undefined;
 
 /** Shows the page of the present place, unless somebody went on to another before it was there. */
 async function go() {
@@ -70,11 +74,31 @@ async function go() {
     wanted = hears([], go);
   }
   if (!whoIsHere() || asked !== newest) return;
-  fill(main, place);
-  listenFor(wanted);
+  put({ place, address: location.hash, wanted });
   main.removeAttribute("aria-busy");
   scrollTo(0, 0);
   place.querySelector("h1")?.focus({ preventScroll: true });
+}
+
+function put(page) {
+  shown = page;
+  fill(main, page.place);
+  listenFor(page.wanted);
+}
+
+/** Goes on with the page whose session ended, as it stood, with whatever was being written. */
+function resume({ page, focused }) {
+  newest += 1;
+  drawNav();
+  hold();
+  put(page);
+  focused.focus();
+}
+
+/** Whoever else signs in, or goes elsewhere, sees nothing of it. */
+function isOfWhoIsHere({ page, owner }) {
+  const { name, role } = whoIsHere();
+  return page.address === location.hash && owner.name === name && owner.role === role;
 }
 
 function drawNav() {
@@ -90,12 +114,14 @@ function drawNav() {
 async function signOut() {
   await remove("/console/session").catch(() => {});
   forget();
+  interrupted = undefined;
   askToSignIn();
 }
 
 function askToSignIn(why = undefined) {
   close();
   nobodyIsHere();
+  shown = undefined;
   nav.hidden = true;
   account.hidden = true;
   main.removeAttribute("aria-busy");
@@ -110,7 +136,10 @@ function closeDialogs() {
 
 async function enter() {
   await askWhoIsHere();
-  await go();
+  const before = interrupted;
+  interrupted = undefined;
+  if (before && isOfWhoIsHere(before)) resume(before);
+  else await go();
 }
 
 addEventListener("hashchange", go);
@@ -120,7 +149,9 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 addEventListener("signedout", () => {
-  if (whoIsHere()) askToSignIn("The session has ended: its time was over, the token was revoked, or the controller started again.");
+  if (!whoIsHere()) return;
+  if (shown) interrupted = { page: shown, owner: whoIsHere(), focused: document.activeElement };
+  askToSignIn("The session has ended: its time was over, the token was revoked, or the controller started again. Sign in again to go on where you were.");
 });
 
 try {

@@ -1,11 +1,11 @@
 // How members reach a connected system, as they say: whether it works is tested here too.
 
 import { get, post } from "./api.js";
-import { button, code, el, facts, fill, link, notice, prose, say, table } from "./dom.js";
+import { badge, button, code, el, facts, fill, link, notice, prose, say, table } from "./dom.js";
 import { choice, form } from "./form.js";
 import { whyNot } from "./role.js";
 import { newTaskId } from "./seal.js";
-import { shortId, when } from "./words.js";
+import { shortId, toned, when } from "./words.js";
 
 /** As many members as somebody compares; in what any of them differ is told above them. */
 const SHOWN = 20;
@@ -47,10 +47,9 @@ export const connectionColumns = (differing) => [
 ];
 
 function condition(now, verdict) {
-  const [tone, word] = SIGN_INS[now.sign_in] ?? ["quiet", now.sign_in];
   const waiting = Object.entries(now.waiting).filter(([, tasks]) => tasks > 0);
   return [
-    el("span", { class: `badge ${tone}` }, word),
+    badge(toned(SIGN_INS, now.sign_in)),
     el("ul", { class: "plain" }, [
       el("li", {}, el("span", { class: "small" }, "Running"), el("span", {}, String(now.running))),
       el("li", {}, el("span", { class: "small" }, "Waiting"), el("span", {}, waiting.length > 0 ? waiting.map(([lane, tasks]) => `${tasks} ${lane}`).join(", ") : "none")),

@@ -60,7 +60,7 @@ export function table(caption, columns, rows) {
 
 /** Names with what is said of them; what nothing is said of is left out. */
 export function facts(pairs) {
-  const said = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const said = pairs.filter(([, value]) => isThere(value));
   return el("dl", { class: "facts" }, said.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
@@ -82,13 +82,13 @@ export function fill(element, ...content) {
 
 const reachable = (element) => [...element.querySelectorAll("a, button, input, select, textarea, summary")];
 
-/** A secret that is shown once, with a button that copies it where the browser lets a page do so. */
-export function shownOnce(id, text) {
+/** A text to take along, with a button that copies it where the browser lets a page do so. */
+export function copyable(id, text) {
   const copy = async () => {
     await navigator.clipboard.writeText(text);
     say("It was copied.");
   };
-  return el("p", { class: "once" }, el("span", { class: "fingerprint", id }, text), navigator.clipboard && button("Copy", copy, { id: `${id}-copy` }));
+  return el("p", { class: "copyable" }, el("span", { class: "fingerprint", id }, text), navigator.clipboard && button("Copy", copy, { id: `${id}-copy` }));
 }
 
 /** Hands bytes to the browser as a file. */

@@ -5,15 +5,15 @@ import { el, hush, notice, prose } from "./dom.js";
 /**
  * A form. A field has a `name`, a `label`, perhaps a `hint` and a `type`: text (as it is if there is none), lines, select,
  * check, number, secret, file or json; text may have a `usual` value, and `known` ones to choose of. What is `rare` is
- * folded away. `send` is given the values by name.
+ * folded away. `send` is given the values by name; with `again`, the form is empty afterwards, for the next.
  */
-export function form({ id, fields, values = {}, action, why = undefined, send }) {
+export function form({ id, fields, values = {}, action, why = undefined, again = false, send }) {
   const inputs = fields.map((field) => ({ field, input: input(id, field, values[field.name], why) }));
   const summary = el("div", {});
   const submit = el("button", { type: "submit", class: "main", "aria-disabled": why ? "true" : undefined, title: why }, action);
   const element = el(
     "form",
-    { id, novalidate: true, onsubmit: (event) => sent(event, { inputs, summary, submit, why, send }) },
+    { id, novalidate: true, onsubmit: (event) => sent(event, { inputs, summary, submit, why, again, send }) },
     why && notice("warn", why),
     summary,
     rows(id, inputs.filter(({ field }) => !field.rare)),
@@ -23,7 +23,7 @@ export function form({ id, fields, values = {}, action, why = undefined, send })
   return element;
 }
 
-async function sent(event, { inputs, summary, submit, why, send }) {
+async function sent(event, { inputs, summary, submit, why, again, send }) {
   event.preventDefault();
   if (why || submit.getAttribute("aria-busy")) return;
   clear(inputs, summary);
@@ -34,6 +34,7 @@ async function sent(event, { inputs, summary, submit, why, send }) {
     for (const { field, input: shown } of inputs) values[field.name] = value(field, shown);
     await send(values, (words) => summary.replaceChildren(notice("busy", words)));
     summary.replaceChildren();
+    if (again) event.target.reset();
   } catch (problem) {
     show(problem, inputs, summary);
   } finally {
@@ -154,4 +155,4 @@ function isAbout(problem, { name, of = [] }) {
   return names.some((it) => problem.field === it || problem.field === `params.${it}`);
 }
 
-const errorOf = (shown) => document.getElementById(`${shown.id}-error`);
+const errorOf = (shown) => shown.closest(".field").querySelector(".error");

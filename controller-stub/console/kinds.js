@@ -1,5 +1,5 @@
 // Every kind of task: what it is called, and the fields of its form. A field is a parameter of the same name, unless what it
-// holds is `sealed`, as the secret of that name.
+// holds is `sealed`, as the secret of that name. What comes of some is a file that is sealed to this page.
 
 import { choice } from "./form.js";
 
@@ -12,9 +12,6 @@ const REPEAT = {
   type: "check",
   hint: "Of Salesforce's own reset, when no effect is to be seen. In the worst case the user gets two mails.",
 };
-
-/** What comes of it is a file that is sealed to this page. */
-const SEALED_FILE = { isSealedFile: true };
 
 export const KINDS = [
   { kind: "test_connection", number: 1, label: "Test the connection", what: "Proves that Salesforce can be reached and signed in to. Changes nothing.", fields: [] },
@@ -107,7 +104,7 @@ export const KINDS = [
     number: 13,
     label: "Export records",
     what: "Reads records and hands them over as a file that only this page can open.",
-    ...SEALED_FILE,
+    isSealedFile: true,
     fields: [
       { name: "object", label: "Class of records", required: true, usual: "User", hint: "As Salesforce names it, such as User." },
       choice("format", "Written as", [
@@ -126,7 +123,7 @@ export const KINDS = [
     number: 15,
     label: "Collect users",
     what: "Gathers everything about users, and tells who is there no longer. Only this page can open the file.",
-    ...SEALED_FILE,
+    isSealedFile: true,
     fields: [
       { name: "name", label: "Collection", required: true, hint: "Who was seen is remembered under this name." },
       choice("user_status", "Users", [
@@ -142,7 +139,7 @@ export const KINDS = [
     number: 14,
     label: "Describe the schema",
     what: "Says which attributes records have, and what may be done with them. Only this page can open the file.",
-    ...SEALED_FILE,
+    isSealedFile: true,
     fields: [
       { name: "objects", label: "Classes of records", type: "lines", hint: "One a line. None: those of the schema in force." },
       { name: "add", rare: true, label: "More attributes", type: "lines", hint: "One a line, such as User.Size__c." },

@@ -23,8 +23,11 @@ let missed = [];
 /** How long nothing may be heard before it is said. */
 const QUIET = 2_000;
 
+/** How often a page looks anew that shows what no event tells, such as what members say of themselves. */
+export const NOW_AND_THEN = 10_000;
+
 /** What a page wants to hear: it is told the kind of an event and its data. With `every`, it looks anew so often, too. */
-export const hears = (kinds, listen) => ({ kinds: new Set([...kinds, "reset"]), listen });
+export const hears = (kinds, listen, every = undefined) => ({ kinds: new Set([...kinds, "reset"]), listen, every });
 
 /** The page before hears nothing more; what happens from now on is kept for the next. */
 export function hold() {

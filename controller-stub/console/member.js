@@ -2,13 +2,11 @@
 
 import { get } from "./api.js";
 import { badge, code, el, facts, fill, heading, link, notice, prose, table } from "./dom.js";
-import { hears, soon } from "./live.js";
+import { NOW_AND_THEN, hears, soon } from "./live.js";
 import { acts } from "./member_acts.js";
+import { newer } from "./newer.js";
 import { connectionColumns } from "./connection.js";
 import { count, size, state, when } from "./words.js";
-
-/** How often what a member says of itself is looked at: it is told with no event. */
-const AGAIN = 10_000;
 
 export async function show(place, id) {
   const path = `/v1/members/${encodeURIComponent(id)}`;
@@ -19,7 +17,7 @@ export async function show(place, id) {
     return undefined;
   };
   await load();
-  return { ...hears(["member"], soon(load)), every: AGAIN };
+  return hears(["member"], soon(load), NOW_AND_THEN);
 }
 
 function draw(place, member, after) {
@@ -28,6 +26,7 @@ function draw(place, member, after) {
     el("p", { class: "back" }, link("#/members", "Clusters and members")),
     heading(member.host, badge(state(member.state)), presence(member), acts(member, after)),
     member.alarm && notice("bad", prose(member.alarm)),
+    newer(member, after),
     member.state === "pending" && notice("warn", "It waits for approval. Compare the fingerprint with the one that ", code("postern enroll"), " printed on its host."),
     facts([
       ["Fingerprint", el("code", { id: "fingerprint" }, member.fingerprint)],

@@ -1,11 +1,12 @@
 // Clusters, and the agents that are their members.
 
-import { all, make, post } from "./api.js";
-import { badge, button, code, el, empty, fill, heading, notice, prose, say, shownOnce, table } from "./dom.js";
+import { all, get, make, post } from "./api.js";
+import { badge, button, code, copyable, el, empty, fill, heading, notice, prose, say, table } from "./dom.js";
 import { form } from "./form.js";
 import { hears, soon } from "./live.js";
 import { presence } from "./member.js";
 import { acts } from "./member_acts.js";
+import { allNewer } from "./newer.js";
 import { whyNot } from "./role.js";
 import { count, shortId, state, when } from "./words.js";
 
@@ -16,14 +17,16 @@ const STATES = ["pending", "enabled", "draining", "disabled", "revoked"];
 export async function show(place, wanted = "") {
   const made = el("div", {});
   const list = el("div", {});
+  const waiting = el("div", {});
   const seen = { clusters: [], members: [], only: wanted, words: "", shown: new Map() };
   const redraw = () => fill(list, seen.clusters.length > 0 ? seen.clusters.map((it) => section(it.name, seen, { made, load, redraw })) : noClusters());
   const load = async () => {
     [seen.clusters, seen.members] = await Promise.all([all("/v1/clusters"), all("/v1/members")]);
+    fill(waiting, allNewer(seen.members, load));
     redraw();
   };
   await load();
-  fill(place, heading("Clusters and members"), made, filters(seen, redraw), list, newCluster(load));
+  fill(place, heading("Clusters and members"), made, waiting, filters(seen, redraw), list, newCluster(load));
   return hears(["member", "cluster"], soon(load));
 }
 
@@ -90,14 +93,18 @@ function memberTable(cluster, members, load) {
 
 async function makeToken(cluster, made) {
   try {
+    const { controller_urls: urls } = await get("/v1/status");
     const { token, expires } = await make("/v1/tokens", { cluster });
+    const url = urlForAgents(urls, location.hostname);
     fill(
       made,
       notice(
         "good",
         el("p", {}, "A token for one agent of ", el("strong", {}, cluster), ", good until ", when(expires), ". It is shown this once:"),
-        shownOnce("enrollment-token", token),
-        el("p", {}, "Write it to a file on the agent's host, then run ", code("postern enroll --controller wss://CONTROLLER:7443 < FILE"), " there, and compare the fingerprint that it prints."),
+        copyable("enrollment-token", token),
+        el("p", {}, "Write it to a file on the agent's host, then run this there, and compare the fingerprint that it prints:"),
+        copyable("enroll", `postern enroll --controller ${url} < FILE`),
+        el("p", { class: "hint" }, whereItLeads(url, urls)),
       ),
     );
     made.scrollIntoView({ block: "center" });
@@ -106,13 +113,26 @@ async function makeToken(cluster, made) {
   }
 }
 
+const isOfThisHost = (url) => /^(localhost|127\..*|\[::1\])$/.test(new URL(url).hostname);
+
+/** Where an agent finds the controller: by the name that somebody has found it by, if agents may use that, too. */
+export function urlForAgents(urls, hostname) {
+  const others = urls.filter((it) => !isOfThisHost(it));
+  return others.find((it) => new URL(it).hostname === hostname) ?? others[0] ?? urls[0];
+}
+
+function whereItLeads(url, urls) {
+  if (isOfThisHost(url)) return ["That leads to the controller from its own host alone. For agents on others, start the controller with ", code("--public-name"), " and the name or address by which they find it."];
+  const others = urls.filter((it) => it !== url && !isOfThisHost(it));
+  return [others.length > 0 && `It is found at ${others.join(" and ")}, too. `, "If another port leads to it from there, put that in place of this one."];
+}
+
 function newCluster(load) {
   const fields = [{ name: "name", label: "Name", required: true, hint: "Lower-case letters, digits, hyphens, underscores and dots. It never changes." }];
   const send = async ({ name }) => {
     await post("/v1/clusters", { name });
     say(`Cluster ${name} was made.`);
-    document.getElementById("cluster").reset();
     await load();
   };
-  return el("section", { class: "narrow" }, el("h2", {}, "New cluster"), form({ id: "cluster", fields, action: "Make cluster", why: whyNot("administrator"), send }));
+  return el("section", { class: "narrow" }, el("h2", {}, "New cluster"), form({ id: "cluster", fields, action: "Make cluster", why: whyNot("administrator"), again: true, send }));
 }

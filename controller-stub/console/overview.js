@@ -53,7 +53,7 @@ function draw(place, seen) {
   );
 }
 
-const tile = (to, number, what) => el("li", {}, el("a", { href: to }, el("strong", {}, String(number)), " ", what));
+const tile = (to, number, what) => el("li", {}, link(to, [el("strong", {}, String(number)), " ", what]));
 
 function whatToDo({ status, clusters, systems, idle: resting }, members) {
   const todo = [];
@@ -64,6 +64,8 @@ function whatToDo({ status, clusters, systems, idle: resting }, members) {
   else if (members === 0) todo.push(["No agent has enrolled yet: ", link("#/members", "make an enrollment token"), "."]);
   else if (systems.items.length === 0) todo.push(["No connected system yet: ", link("#/systems/new", "add one"), "."]);
   if (pending > 0) todo.push([link("#/members/in/pending", `${count(pending, "member")} to approve`), ": compare the fingerprint with what ", code("postern enroll"), " printed."]);
+  const waiting = status.newer_certificates;
+  if (waiting > 0) todo.push([link("#/members", `${count(waiting, "certificate")} to accept`), " that are newer than what is on record, as after a restore of the controller from a backup."]);
   for (const name of resting) todo.push(["Nobody works for cluster ", link("#/members", name), ": none of its members is enabled and connected."]);
   if (reseal > 0) todo.push([link("#/tasks/in/needs_reseal", count(reseal, "task")), " that no member can open: seal the secret again."]);
   if (trouble) todo.push(["The audit log cannot be written: ", trouble]);
@@ -89,7 +91,7 @@ function waiting(status) {
   return el("section", {}, el("h2", {}, "Work that nobody is there for"), table("Work that nobody is there for", [
     { name: "System", of: (it) => link(`#/systems/${it.system}`, it.system) },
     { name: "Cluster", of: (it) => it.cluster },
-    { name: "Tasks", of: (it) => el("a", { href: `#/tasks/in//${it.system}` }, sum(it.tasks).toLocaleString()) },
+    { name: "Tasks", of: (it) => link(`#/tasks/in//${it.system}`, sum(it.tasks).toLocaleString()) },
     { name: "The oldest since", of: (it) => when(it.oldest) },
   ], stuck));
 }

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { fromHex, utf8 } from "./bytes.js";
-import { el, notice, say } from "./dom.js";
+import { el, link, notice, say } from "./dom.js";
 import { form } from "./form.js";
 import { kindOf } from "./kinds.js";
 import { datasetKey } from "./own_keys.js";
@@ -33,6 +33,9 @@ function password(field, why, send) {
 /** The dataset itself stays where it is: what was sealed is the key to it. */
 function dataset(task, why, send) {
   const key = datasetKey(task.id);
-  if (!key) return notice("warn", "The key of its dataset is not on this page, so it cannot be sealed again here: cancel the task, and import the file again.");
-  return form({ id: "reseal", fields: [], action: "Seal the key of the dataset again", why, send: () => send(key) });
+  if (!key) return notice("warn", "The key of its dataset is not on this page, so it cannot be sealed again here: cancel the task, and ", link(`#/submit/${task.kind}/${task.system}`, "import the file again"), ".");
+  return [
+    el("p", {}, "The dataset stays as it was uploaded. Its key is still on this page, and is sealed in this browser to the members that there are now; the task keeps its id."),
+    form({ id: "reseal", fields: [], action: "Seal the key of the dataset again", why, send: () => send(key) }),
+  ];
 }

@@ -3,9 +3,9 @@
 import { get, post } from "./api.js";
 import { confirm } from "./dialog.js";
 import { badge, button, el, fill, heading, link, notice, say, table } from "./dom.js";
-import { hears, soon } from "./live.js";
+import { NOW_AND_THEN, hears, soon } from "./live.js";
 import { whyNot } from "./role.js";
-import { count, state, when } from "./words.js";
+import { count, state, toned, when } from "./words.js";
 
 /** How many members a sentence names. */
 const NAMED = 5;
@@ -20,8 +20,8 @@ const ROLES = { signs: ["good", "signs"], trusted: ["busy", "trusted"], kept: ["
 
 const STEPS = {
   begin: { label: "Begin a rotation", what: "A new root is made and every member told to trust it, beside the present one. Nothing else changes, and it can be taken back.", done: "The rotation has begun." },
-  switch: { label: "Let the new root sign", what: "From now on certificates are of the new root. The old one is still trusted, and this can be taken back.", done: "The new root signs." },
-  finish: { label: "Trust the new root alone", what: "The old root is trusted no longer. A member that has a certificate of it is shut out.", danger: true, done: "The rotation is over." },
+  switch: { label: "Let the new root sign", what: "From now on certificates are of the new root. The old one is still trusted, and this can be taken back.", ready: "Every member trusts it.", done: "The new root signs." },
+  finish: { label: "Trust the new root alone", what: "The old root is trusted no longer. A member that has a certificate of it is shut out.", ready: "No member has one any more.", danger: true, done: "The rotation is over." },
   back: { label: "Take the last step back", done: "The last step was taken back." },
 };
 
@@ -31,7 +31,7 @@ const BACK = { begun: "The new root is trusted no longer, as if nothing had been
 export async function show(place) {
   const load = async () => draw(place, await get("/v1/ca"), load);
   await load();
-  return { ...hears(["member"], soon(load)), every: 10_000 };
+  return hears(["member"], soon(load), NOW_AND_THEN);
 }
 
 function draw(place, ca, load) {
@@ -46,10 +46,10 @@ function draw(place, ca, load) {
 }
 
 function step({ step: name, waits_for: waiting }, ca, load) {
-  const { label, what = BACK[ca.phase] ?? "", danger = false, done } = STEPS[name] ?? { label: name, done: name };
+  const { label, what = BACK[ca.phase] ?? "", ready = "", danger = false, done } = STEPS[name] ?? { label: name, done: name };
   const isForced = waiting.length > 0;
   const act = async () => {
-    const body = [el("p", {}, what), isForced && el("p", { class: "bad-text" }, "Members that are left behind have to prove their keys to come back, or be enrolled again: ", named(waiting, ca))];
+    const body = [el("p", {}, what), isForced && el("p", { class: "bad-text" }, `Members that are left behind ${behind(name, ca)}: `, named(waiting, ca))];
     const check = isForced ? `Leave ${count(waiting.length, "member")} behind` : undefined;
     if (!(await confirm({ title: `${label}?`, body, action: label, danger: danger || isForced, check }))) return;
     await post(`/v1/ca/rotation/${name}`, { force: isForced });
@@ -59,10 +59,16 @@ function step({ step: name, waits_for: waiting }, ca, load) {
   return el(
     "div",
     { class: "step" },
-    el("p", {}, what),
+    el("p", {}, isForced ? what : `${what} ${ready}`),
     isForced && notice("warn", `It waits for ${count(waiting.length, "member")}: `, named(waiting, ca), ". See whether they are connected; each does its part by itself."),
     button(isForced ? `${label} all the same` : label, act, { kind: danger || isForced ? "danger" : "", why: whyNot("administrator"), id: `step-${name}` }),
   );
+}
+
+/** Whoever has a certificate of a root that is dropped can prove its key; whoever does not trust the one that signs hears nobody. */
+function behind(name, { phase }) {
+  const isDropped = name === "finish" || (name === "back" && phase === "begun");
+  return isDropped ? "have to prove their keys to come back, or be enrolled again" : "cannot connect until the rotation goes back, or they are enrolled again";
 }
 
 function named(ids, ca) {
@@ -73,16 +79,11 @@ function named(ids, ca) {
 
 function rootTable(roots) {
   return table("Roots", [
-    { name: "Root", of: (it) => [el("strong", {}, String(it.number)), " ", badge(roleOf(it))] },
+    { name: "Root", of: (it) => [el("strong", {}, String(it.number)), " ", badge(toned(ROLES, it.role))] },
     { name: "Fingerprint", of: (it) => el("code", {}, it.fingerprint) },
     { name: "Valid", of: (it) => el("div", {}, "from ", when(it.valid_from), el("br"), "until ", when(it.valid_until)) },
     { name: "Certificates", of: (it) => count(it.certificates, "member") },
   ], roots);
-}
-
-function roleOf({ role }) {
-  const [tone, word] = ROLES[role] ?? ["quiet", role];
-  return { tone, word };
 }
 
 function members({ members: trusting, phase }) {
@@ -94,6 +95,7 @@ function members({ members: trusting, phase }) {
     { name: "Certificate of root", of: (it) => String(it.certificate_root) },
     { name: "Trusts roots", of: (it) => it.trusts.join(", ") || "–" },
   ];
-  const summary = behind.length === 0 ? `All of ${count(trusting.length, "member")} have the roots as they are now.` : `${count(behind.length, "member")} of ${trusting.length.toLocaleString()} did not say yet to have the roots as they are now.`;
+  const all = trusting.length === 1 ? "The one member has" : `All ${trusting.length.toLocaleString()} members have`;
+  const summary = behind.length === 0 ? `${all} the roots as they are now.` : `${count(behind.length, "member")} of ${trusting.length.toLocaleString()} did not say yet to have the roots as they are now.`;
   return [el("p", { class: "hint" }, summary), (behind.length > 0 || phase !== "single") && table("What members have of the roots", columns, (behind.length > 0 ? behind : trusting).slice(0, 50))];
 }

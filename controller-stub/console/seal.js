@@ -5,7 +5,7 @@ import { TAG, decrypt, encrypt } from "./chacha20poly1305.js";
 import { keyPair, open, seal } from "./hpke.js";
 
 /** The most bytes of a secret. */
-export const MAX_SECRET = 2048;
+const MAX_SECRET = 2048;
 /** What a segment of a dataset holds, and what it becomes. */
 const SEGMENT = 65_520;
 const CHUNK = SEGMENT + TAG;
@@ -35,7 +35,7 @@ export function newTaskId() {
 }
 
 /** What secrets of a task are bound to. `target` is what the task is about, as the member writes it. */
-export function associatedData({ id, number, system, target }, field) {
+function associatedData({ id, number, system, target }, field) {
   const sized = (part) => concat(littleEndian(utf8(part).length, 2), utf8(part));
   const task = fromHex(id.replace("tsk_", ""));
   return concat(utf8("postern/field/v1"), task, littleEndian(number, 2), sized(system), sized(target), sized(field));

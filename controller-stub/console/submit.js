@@ -9,6 +9,7 @@ import { COMMON, KINDS, kindOf, seals } from "./kinds.js";
 import { keep } from "./own_keys.js";
 import { first, whyNot } from "./role.js";
 import { whyNot as whyNotSeal, newTaskId, sealDataset, sealField } from "./seal.js";
+import { shortId } from "./words.js";
 
 /** The largest dataset that is sealed in a browser: it is in memory twice, and takes some seconds for each 10 MiB. */
 const MAX_DATASET = 64 * 1024 * 1024;
@@ -54,10 +55,10 @@ const systemField = (systems) => ({
 
 async function submit(kind, values, tell) {
   const task = { id: newTaskId(), number: kind.number, system: values.system, target: target(kind, values) };
-  const { sealed, streams, dataset: key } = await secrets(kind, task, values, tell);
+  const { sealed, streams, key } = await secret(kind, task, values, tell);
   const pair = kind.isSealedFile || kind.wantsKey?.(values) ? await keyPair() : undefined;
   tell("The controller takes it in…");
-  await post("/v1/tasks", {
+  const submitted = post("/v1/tasks", {
     id: task.id,
     system: values.system,
     kind: kind.kind,
@@ -68,6 +69,10 @@ async function submit(kind, values, tell) {
     origin: values.origin,
     deadline_secs: values.deadline_secs,
     priority: values.priority,
+  });
+  await submitted.catch((problem) => {
+    if (problem.status === 0) problem.message += ` It may have taken the task in: look for ${shortId(task.id)} among the tasks before you submit it again.`;
+    throw problem;
   });
   if (pair || key) keep(task, { pair, dataset: key });
   location.hash = `#/tasks/${task.id}`;
@@ -92,20 +97,14 @@ function formatOf({ format, dataset }) {
   return found;
 }
 
-async function secrets(kind, task, values, tell) {
-  const wanted = kind.fields.filter((field) => field.sealed && (field.when?.(values) ?? true));
-  if (wanted.length === 0) return { sealed: [], streams: [] };
-  const streams = [];
-  const sealed = [];
-  let key = undefined;
-  for (const field of wanted) {
-    const keys = await keysOf(values.system);
-    const isDataset = field.type === "file";
-    const secret = isDataset ? await dataset(field, values, streams, tell) : password(field, values);
-    if (isDataset) key = secret;
-    sealed.push(await sealField(task, field.sealed, secret, keys));
-  }
-  return { sealed, streams, dataset: key };
+/** What is sealed in a form, if anything is: no kind has more than one secret. */
+async function secret(kind, task, values, tell) {
+  const field = kind.fields.find((it) => it.sealed && (it.when?.(values) ?? true));
+  if (!field) return { sealed: [], streams: [] };
+  const keys = await keysOf(values.system);
+  if (field.type !== "file") return { sealed: [await sealField(task, field.sealed, password(field, values), keys)], streams: [] };
+  const { key, stream } = await dataset(field, values, tell);
+  return { sealed: [await sealField(task, field.sealed, key, keys)], streams: [stream], key };
 }
 
 function password(field, values) {
@@ -113,15 +112,15 @@ function password(field, values) {
   return utf8(values[field.name]);
 }
 
-async function dataset(field, values, streams, tell) {
+/** Uploads a dataset under a fresh key. */
+async function dataset(field, values, tell) {
   const file = values[field.name];
   formatOf(values);
   if (file.size > MAX_DATASET) throw new Mistake(field.name, "The file is larger than 64 MiB: submit it with `postern-controller task submit import_batch --dataset FILE`.");
   const { key, sealed } = await sealDataset(new Uint8Array(await file.arrayBuffer()), (part) => tell(`Sealed: ${Math.round(part * 100)} %`));
   tell("The sealed dataset is uploaded…");
   const { id } = await upload(sealed, hex(await sha256(sealed)));
-  streams.push(id);
-  return key;
+  return { key, stream: id };
 }
 
 /** The newest sealing keys of the members that work on a system. */

@@ -4,9 +4,9 @@ import { get, remove } from "./api.js";
 import { confirm } from "./dialog.js";
 import { connections, logLevel, testing } from "./connection.js";
 import { button, el, fill, heading, link } from "./dom.js";
-import { hears, soon } from "./live.js";
+import { NOW_AND_THEN, hears, soon } from "./live.js";
 import { whyNot } from "./role.js";
-import { detailsForm, newSystem, texts } from "./system_details.js";
+import { detailsForm, newSystem, same, texts } from "./system_details.js";
 
 export async function showNew(place) {
   fill(place, back(), el("section", { class: "narrow" }, heading("Add a connected system"), await newSystem()));
@@ -15,36 +15,42 @@ export async function showNew(place) {
 export async function show(place, name) {
   const path = `/v1/systems/${encodeURIComponent(name)}`;
   const parts = Object.fromEntries(["top", "members", "levels", "details", "texts"].map((it) => [it, el("div", {})]));
-  let system = await get(path);
+  let system = undefined;
+  const ask = async () => {
+    system = await get(path);
+  };
+  await ask();
   const drawLevels = () => fill(parts.levels, logLevel(system, ordered));
   const ordered = async () => {
-    system = await get(path);
+    await ask();
     drawLevels();
   };
   // A form that somebody may be writing in stays as it is.
   const look = async () => {
-    system = await get(path);
+    const { log_level_order: before } = system;
+    await ask();
     fill(parts.members, connections(system));
-    if (!parts.levels.contains(document.activeElement)) drawLevels();
+    if (!same(before, system.log_level_order)) drawLevels();
   };
   const saved = async () => {
-    system = await get(path);
-    const details = await detailsForm(system, saved);
-    draw();
-    fill(parts.details, details);
-  };
-  const written = async () => {
-    system = await get(path);
-    fill(parts.texts, texts(system, written));
-  };
-  const draw = () => {
-    fill(parts.top, heading(system.display_name, el("a", { class: "button", href: `#/submit/validate_user/${system.name}` }, "Submit a task")), el("p", { class: "lead" }, system.description));
-    fill(parts.texts, texts(system, written));
+    const { locale: before } = system;
+    await ask();
+    fill(parts.details, await detailsForm(system, saved));
+    drawTop();
     fill(parts.members, connections(system));
-    drawLevels();
+    if (before !== system.locale) drawTexts();
   };
-  draw();
+  const drawTop = () => fill(parts.top, heading(system.display_name, el("a", { class: "button", href: `#/submit/validate_user/${system.name}` }, "Submit a task")), el("p", { class: "lead" }, system.description));
+  const drawTexts = () => fill(parts.texts, texts(system, written));
+  const written = async () => {
+    await ask();
+    drawTexts();
+  };
+  drawTop();
+  fill(parts.members, connections(system));
   fill(parts.details, await detailsForm(system, saved));
+  drawTexts();
+  drawLevels();
   fill(
     place,
     back(),
@@ -55,7 +61,7 @@ export async function show(place, name) {
     el("section", { class: "narrow" }, el("h2", {}, "Log level for a while"), parts.levels),
     el("section", {}, el("h2", {}, "Remove"), el("p", { class: "hint" }, "Its tasks stay. It cannot be removed while one of them is not finished."), button("Remove this system", () => drop(system), { kind: "danger", why: whyNot("administrator") })),
   );
-  return { ...hears(["member", "system"], soon(look)), every: 10_000 };
+  return hears(["member", "system"], soon(look), NOW_AND_THEN);
 }
 
 const back = () => el("p", { class: "back" }, link("#/systems", "Connected systems"));

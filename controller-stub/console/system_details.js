@@ -89,7 +89,8 @@ export async function detailsForm(system, after) {
 /** What a system is associated with can stay, whatever became of it. */
 const keeping = (associations, present) => associations.map((it) => (it.value === present ? { ...it, why: undefined } : it));
 
-const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+/** Whether two values are the same as JSON has them. */
+export const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 /** The fields that have another value now. */
 const changed = (system, values) => Object.keys(values).filter((field) => field !== "name" && field !== "type" && !same(values[field], system[field]));

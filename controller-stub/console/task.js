@@ -3,7 +3,7 @@
 import { download, get, post } from "./api.js";
 import { text } from "./bytes.js";
 import { confirm } from "./dialog.js";
-import { badge, button, code, el, facts, fill, heading, link, notice, prose, save, say, shownOnce, table } from "./dom.js";
+import { badge, button, code, copyable, el, facts, fill, heading, link, notice, prose, save, say, table } from "./dom.js";
 import { kindOf, labelOf } from "./kinds.js";
 import { hears, soon } from "./live.js";
 import { ownKey } from "./own_keys.js";
@@ -56,7 +56,7 @@ function draw({ top, more }, task) {
       ["Task", code(task.id)],
       ["Connected system", link(`#/systems/${task.system}`, task.system)],
       ["Cluster", task.cluster],
-      ["Member", task.member && el("a", { href: `#/members/${task.member}` }, code(task.member))],
+      ["Member", task.member && link(`#/members/${task.member}`, code(task.member))],
       ["Submitted", when(task.submitted)],
       ["To be begun by", when(task.deadline)],
       ["Finished", when(task.finished)],
@@ -140,7 +140,7 @@ function attempts({ attempts: had = [] }) {
   if (had.length === 0) return undefined;
   const rows = [
     { name: "Lease", of: (it) => String(it.epoch) },
-    { name: "Member", of: (it) => el("a", { href: `#/members/${it.member}` }, code(it.member)) },
+    { name: "Member", of: (it) => link(`#/members/${it.member}`, code(it.member)) },
     { name: "When", of: (it) => when(it.at) },
   ];
   return el("section", {}, el("h2", {}, "Attempts"), table("Attempts", rows, had));
@@ -158,7 +158,8 @@ function observations({ observations: had = [] }) {
 }
 
 async function drawResults(place, task) {
-  if (task.kind === "import_batch") return drawRecords(place, task);
+  // One that was cancelled before it began, or refused as a whole, has no records.
+  if (task.kind === "import_batch") return task.streams && drawRecords(place, task);
   const own = ownKey(task.id);
   const kind = kindOf(task.kind);
   if (kind?.isSealedFile && task.streams?.length > 0) fill(place, sealedFile(task, own));
@@ -174,7 +175,7 @@ function sealedPassword(task, own) {
   const reveal = async () => {
     try {
       const password = text(await openOutput(own.task, task.sealed[0], own.pair));
-      fill(shown, el("p", {}, "The new password:"), shownOnce("password", password));
+      fill(shown, el("p", {}, "The new password:"), copyable("password", password));
     } catch (problem) {
       fill(shown, notice("bad", prose(problem.message)));
     }

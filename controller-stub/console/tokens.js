@@ -2,7 +2,7 @@
 
 import { all, make, remove } from "./api.js";
 import { confirm } from "./dialog.js";
-import { badge, button, code, el, fill, heading, notice, say, shownOnce, table } from "./dom.js";
+import { badge, button, code, copyable, el, fill, heading, notice, say, table } from "./dom.js";
 import { choice, form } from "./form.js";
 import { whoIsHere, whyNot } from "./role.js";
 import { shortId, when } from "./words.js";
@@ -60,10 +60,9 @@ function newToken(made, load) {
   ];
   const send = async ({ name, role, expires_secs: life }) => {
     const { token } = await make("/v1/api-tokens", { name, role, expires_secs: life === "" ? undefined : Number(life) });
-    fill(made, notice("good", el("p", {}, "The token ", el("strong", {}, name), ". It is shown this once:"), shownOnce("api-token", token), el("p", {}, "Programs send it as ", code("Authorization: Bearer …"), "; people sign in with it here.")));
-    document.getElementById("token").reset();
+    fill(made, notice("good", el("p", {}, "The token ", el("strong", {}, name), ". It is shown this once:"), copyable("api-token", token), el("p", {}, "Programs send it as ", code("Authorization: Bearer …"), "; people sign in with it here.")));
     await load();
     made.scrollIntoView({ block: "center" });
   };
-  return el("section", { class: "narrow" }, el("h2", {}, "New token"), form({ id: "token", fields, action: "Make token", send }));
+  return el("section", { class: "narrow" }, el("h2", {}, "New token"), form({ id: "token", fields, action: "Make token", again: true, send }));
 }

@@ -34,19 +34,17 @@ const OUTCOMES = {
   would_modify: ["good", "would be modified"],
 };
 
-const known = (table, word) => table[word] ?? ["quiet", word];
-
-export function state(word) {
-  const [tone, said] = known(STATES, word);
+/** How a badge says a word of the API. One that is not in the table is said as it is. */
+export function toned(table, word) {
+  const [tone, said] = table[word] ?? ["quiet", word];
   return { tone, word: said };
 }
 
-export function outcome(word) {
-  const [tone, said] = known(OUTCOMES, word);
-  return { tone, word: said };
-}
+export const state = (word) => toned(STATES, word);
 
-export const outcomeSentence = (word) => known(OUTCOMES, word)[2] ?? "";
+export const outcome = (word) => toned(OUTCOMES, word);
+
+export const outcomeSentence = (word) => OUTCOMES[word]?.[2] ?? "";
 
 /** How a task is, in one word: how it ended, or how far it is. */
 export const taskState = (task) => (task.outcome ? outcome(task.outcome) : state(task.state));

@@ -96,6 +96,8 @@ pub struct Parts {
     pub hush: Arc<Hush>,
     /// What callers may call this host, besides the loopback.
     pub names: Vec<String>,
+    /// Where agents may be told to connect to.
+    pub controller_urls: Vec<String>,
     /// Where traces are told, if they are.
     pub spans: Option<Spans>,
     /// Where the disk is that must not fill up.
@@ -114,6 +116,7 @@ pub struct Api {
     watchers: UnderWay,
     spool: Spool,
     names: Arc<[String]>,
+    controller_urls: Arc<[String]>,
     spans: Option<Spans>,
     data_dir: Arc<PathBuf>,
     spawner: Spawner,
@@ -129,6 +132,7 @@ impl Api {
             watchers: UnderWay::watchers(),
             spool: parts.spool,
             names: parts.names.into(),
+            controller_urls: parts.controller_urls.into(),
             spans: parts.spans,
             data_dir: Arc::new(parts.data_dir),
             spawner: parts.spawner,

@@ -137,6 +137,11 @@ impl Authority {
         std::iter::once(&self.signing).chain(&self.other)
     }
 
+    /// The root that is trusted and signed this certificate.
+    pub fn signer_of(&self, certificate: &[u8]) -> Option<RootNo> {
+        self.roots().find(|root| peer::is_signed_by(certificate, root.certificate())).map(|root| root.number())
+    }
+
     /// Makes a certificate for the listener at `names`: host names or IP addresses.
     pub fn issue_server(&self, names: &[String], wall: UnixMillis) -> Result<ServerIdentity, CaError> {
         let mut params = CertificateParams::default();

@@ -94,7 +94,7 @@ This controller does not run connectors itself: a system associated with `server
         #[command(subcommand)]
         command: ClusterCommand,
     },
-    /// Approve, enable, disable, remove and list members
+    /// Approve, enable, disable, remove and list members, and accept their certificates after a restore
     Member {
         /// How to reach the controller.
         #[command(flatten)]
@@ -452,6 +452,16 @@ pub enum MemberCommand {
         /// The member
         member: MemberId,
     },
+    /// Accept a certificate of a member that is newer than the one on record: this controller was put back from a copy
+    #[command(after_help = "\
+Examples:
+  postern-controller member accept mbr_0195d8a0... --fingerprint 9f2c…
+  postern-controller member accept --all --cluster pilot
+
+Whoever was revoked since the copy was made is to be revoked again before. The fingerprint is the one that `postern status`
+shows on the member's host. --all shows what would be accepted and asks; it leaves out members of which more than one
+certificate is in use, because somebody may have a copy of them. The agents come back by themselves within a minute.")]
+    Accept(Accept),
     /// Let a disabled or draining member work again
     #[command(
         after_help = "Example:\n  postern-controller member enable mbr_0195d8a0...\n\nOf one that was disabled because its state directory was copied, stop the copy first: the store that comes next is taken\nfor the right one."
@@ -493,6 +503,26 @@ pub enum MemberCommand {
         /// The member
         member: MemberId,
     },
+}
+
+/// Which certificates are accepted.
+#[derive(Debug, Args)]
+pub struct Accept {
+    /// The member
+    #[arg(required_unless_present = "all")]
+    pub member: Option<MemberId>,
+    /// The fingerprint of the certificate, as `postern status` shows it on the member's host
+    #[arg(long, required_unless_present = "all")]
+    pub fingerprint: Option<String>,
+    /// All that wait, after a look at them
+    #[arg(long, conflicts_with_all = ["member", "fingerprint"])]
+    pub all: bool,
+    /// Of this cluster only
+    #[arg(long, requires = "all")]
+    pub cluster: Option<ClusterName>,
+    /// Do not ask
+    #[arg(long, requires = "all")]
+    pub yes: bool,
 }
 
 /// What members owe.

@@ -8,6 +8,7 @@ use crate::cli::{Command, Reach};
 use crate::client::{Client, Where};
 use crate::exit::{Exit, Failure};
 
+mod accept;
 mod api_token;
 mod audit;
 mod ca;

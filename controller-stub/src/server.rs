@@ -1,6 +1,6 @@
 //! Builds the parts of the controller and stops them in order.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,7 +189,8 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     first.publish();
     let agents = bind(config.listen, None)?;
     let api = bind(config.api_listen, Some(limits::ANSWER_BUFFER))?;
-    let addresses = addresses(config, &agents, &api)?;
+    let urls = controller_urls(config, &agents)?;
+    let addresses = addresses(config, &urls, &api)?;
     let mut signals = Signals::new()?;
     let spawner = Spawner::default();
     let (tokens, newest) = (parts.state.known_api_tokens(), parts.state.newest_audit_row());
@@ -229,6 +230,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
             rates: config.call_rates,
             hush,
             names: config.api_names.clone(),
+            controller_urls: urls,
             spans,
             data_dir: config.data_dir.clone(),
             spawner: callers,
@@ -319,15 +321,25 @@ fn bind(address: SocketAddr, send_buffer: Option<u32>) -> Result<TcpListener, Fa
     })
 }
 
-fn addresses(config: &Config, agents: &TcpListener, api: &TcpListener) -> Result<Addresses, Failure> {
-    let port =
-        |listener: &TcpListener| listener.local_addr().map_err(|error| Failure::from_error(Exit::Failed, &error));
-    let name = config.public_names.first().map_or("localhost", String::as_str);
-    let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+/// Where agents may be told to connect to: at each name that the certificate is good for.
+fn controller_urls(config: &Config, agents: &TcpListener) -> Result<Vec<String>, Failure> {
+    let port = bound(agents)?.port();
+    let url = |name: &String| match name.parse::<Ipv6Addr>() {
+        Ok(address) => format!("wss://[{address}]:{port}"),
+        Err(_) => format!("wss://{name}:{port}"),
+    };
+    Ok(config.public_names.iter().map(url).collect())
+}
+
+fn bound(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener.local_addr().map_err(|error| Failure::from_error(Exit::Failed, &error))
+}
+
+fn addresses(config: &Config, controller_urls: &[String], api: &TcpListener) -> Result<Addresses, Failure> {
     let token = config.data_dir.join("api.token");
     Ok(Addresses {
-        controller_url: format!("wss://{name}:{}", port(agents)?.port()),
-        api_url: format!("http://{}", port(api)?),
+        controller_url: controller_urls.first().cloned().unwrap_or_default(),
+        api_url: format!("http://{}", bound(api)?),
         api_token_file: std::path::absolute(&token).unwrap_or(token),
         pid: std::process::id(),
     })

@@ -30,6 +30,7 @@ pub(crate) mod lab;
 pub mod ledger;
 pub mod log_levels;
 pub mod members;
+pub mod newer;
 mod offers;
 pub mod once;
 pub mod origin;
@@ -56,8 +57,8 @@ pub use finished::Retention;
 use ledger::{LedgerError, Write};
 use once::Once;
 use record::{
-    ClusterRecord, Direction, MemberNumbers, MemberRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord,
-    TokenRecord,
+    ClusterRecord, Direction, MemberNumbers, MemberRecord, NewerCertificate, RootsRecord, StreamRecord, SystemRecord,
+    TaskRecord, TokenRecord,
 };
 use records::Records;
 pub use refusal::{Refusal, RefusalKind};
@@ -112,12 +113,18 @@ struct Word {
 struct Member {
     record: MemberRecord,
     numbers: MemberNumbers,
+    /// Certificates that wait to be accepted, the newest first.
+    newer: Vec<NewerCertificate>,
     live: Option<sessions::Live>,
     /// What it was last refused, or refused itself.
     trouble: Option<members::TroubleView>,
 }
 
 impl Member {
+    const fn new(record: MemberRecord, numbers: MemberNumbers) -> Self {
+        Self { record, numbers, newer: Vec::new(), live: None, trouble: None }
+    }
+
     /// Its session, once the member made it durable.
     fn session(&self) -> Option<&sessions::Live> {
         self.live.as_ref().filter(|it| it.established)
@@ -236,7 +243,8 @@ impl State {
         for record in records.members()? {
             queue.set_opener(record.id, reseal::opener(&record));
             let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
-            members.insert(record.id, Member { record, numbers, live: None, trouble: None });
+            let newer = records.newer(record.id)?;
+            members.insert(record.id, Member { newer, ..Member::new(record, numbers) });
         }
         let mut finished = finished::Finished::new();
         for task in records.tasks(None) {

@@ -1,10 +1,12 @@
-//! Datasets of submitters, each read in one piece and in many: where it is cut must not make a difference.
+//! Datasets of submitters, each read in one piece and in many: where it is cut must not make a difference. And what agents say
+//! became of their entries.
 
 use std::io::{self, Cursor, Read};
 
 use postern_agent::dataset::split::split;
 use postern_agent::dataset::{self, Item, MAX_ATTRIBUTES, MAX_NAME, MAX_VALUE};
-use postern_protocol::task::import_batch::{Delimiter, Format};
+use postern_controller_stub::api::RecordView;
+use postern_protocol::task::import_batch::{Delimiter, Format, Remainder};
 
 use crate::choice;
 
@@ -52,6 +54,26 @@ pub fn dataset_split(data: &[u8]) {
             }
         }
         Err(_) => assert!(!parts.exists(), "nothing is left of it"),
+    }
+}
+
+/// Lines of an agent's results, with the length of the dataset before them: what is written of the dataset again ascends, has no
+/// byte twice and none that is not there. A line is shown with what was read of it.
+pub fn results(data: &[u8]) {
+    let Some((length, lines)) = data.split_first_chunk::<2>() else { return };
+    let length = u64::from(u16::from_le_bytes(*length));
+    let mut rest = Remainder::default();
+    for line in lines.split(|byte| *byte == b'\n') {
+        rest.note(line);
+        let Ok(record) = serde_json::from_slice::<RecordView>(line) else { continue };
+        let shown = serde_json::to_value(&record).expect("what was read can be shown");
+        let again: RecordView = serde_json::from_value(shown.clone()).expect("what is shown can be read");
+        assert_eq!(serde_json::to_value(&again).ok(), Some(shown), "it means something else");
+    }
+    let mut end = 0;
+    for part in rest.parts(length) {
+        assert!(end <= part.start && part.start < part.end && part.end <= length, "{part:?} behind {end} of {length}");
+        end = part.end;
     }
 }
 

@@ -42,6 +42,7 @@ pub fn certificate(data: &[u8]) {
     }
     assert!(!peer::has_signed(data, b"statement", data), "nobody signed");
     let _ = peer::has_key_of(data, data);
+    let _ = peer::is_signed_by(data, data);
 }
 
 /// The files of an identity: the one with the key, and the membership.

@@ -6,7 +6,7 @@
 //!
 //! - [`wire`]: frames, requests and outputs of tasks, enrollment, what is sealed, traces;
 //! - [`session`]: both ends of a session, fed with frames in any order;
-//! - [`dataset`]: XML, CSV and JSON Lines of submitters;
+//! - [`dataset`]: XML, CSV and JSON Lines of submitters, what agents say became of them;
 //! - [`salesforce`]: what an org answers, and the conditions that it is sent;
 //! - [`config`]: the configuration and the schema that an administrator edits;
 //! - [`store`]: records, payloads and audit logs on disk, of agent and controller;
@@ -63,6 +63,7 @@ targets! {
         dataset_csv
         dataset_jsonl
         dataset_split
+        results
     }
     salesforce {
         token_answer

@@ -19,7 +19,7 @@ use crate::choice;
 /// The records of every table, as they are behind the seal: of another version of this program, for example.
 pub fn records(data: &[u8]) {
     let (table, bytes) = choice(data);
-    let again = match table % 8 {
+    let again = match table % 10 {
         0 => record::read_task(bytes).map(|(offer, origin)| record::task(&offer, origin)),
         1 => record::read_state(bytes).map(|it| record::state(&it)),
         2 => record::read_entry(bytes).map(|it| record::entry(&it)),
@@ -27,7 +27,9 @@ pub fn records(data: &[u8]) {
         4 => record::read_tombstone(bytes).map(|it| record::tombstone(&it)),
         5 => record::read_membership(bytes).map(|it| record::membership(&it)),
         6 => record::read_number(bytes).map(|it| Ok::<_, CodecError>(record::number(it).to_vec())),
-        _ => codec::decode::<collection::Record>(bytes).map(|it| codec::encode(&it)),
+        7 => codec::decode::<collection::Record>(bytes).map(|it| codec::encode(&it)),
+        8 => record::read_audit(bytes).map(|it| Ok(record::audit(&it))),
+        _ => record::read_written(bytes).map(|(row, head)| record::written(row, head)),
     };
     if let Ok(again) = again {
         assert_eq!(again.expect("what was read can be written"), bytes, "another record of the same thing");
@@ -37,7 +39,7 @@ pub fn records(data: &[u8]) {
 /// The records of a controller's ledger: what was read means the same when it was written.
 pub fn ledger_records(data: &[u8]) {
     let (table, bytes) = choice(data);
-    match table % 8 {
+    match table % 13 {
         0 => again::<ledger::ClusterRecord>(bytes),
         1 => again::<ledger::TokenRecord>(bytes),
         2 => again::<ledger::MemberRecord>(bytes),
@@ -45,7 +47,12 @@ pub fn ledger_records(data: &[u8]) {
         4 => again::<ledger::SystemRecord>(bytes),
         5 => again::<ledger::TaskRecord>(bytes),
         6 => again::<ledger::StreamRecord>(bytes),
-        _ => again::<ledger::RootsRecord>(bytes),
+        7 => again::<ledger::RootsRecord>(bytes),
+        8 => again::<ledger::OnceRecord>(bytes),
+        9 => again::<ledger::ApiTokenRecord>(bytes),
+        10 => again::<ledger::AuditRow>(bytes),
+        11 => again::<ledger::AuditWritten>(bytes),
+        _ => again::<Vec<ledger::NewerCertificate>>(bytes),
     }
 }
 

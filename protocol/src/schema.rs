@@ -12,8 +12,9 @@ use crate::message::v1::{LogLevel, LogLevelVerdict, MembershipState, Mode};
 use crate::outcome::{Certainty, Changed, FailureClass};
 use crate::seal::SealingPublicKey;
 use crate::task::collect::UserStatus;
+use crate::task::deprovision_user::Stage;
 use crate::task::disable_user::IfRefused;
-use crate::task::export::{Content, DayPattern, DeltaMode, RecordFormat, TimePattern};
+use crate::task::export::{Content, DayPattern, DeltaMode, RecordFormat, TimePattern, Way};
 use crate::task::import_batch::{Delimiter, Difference, DynamicSystem, Format};
 use crate::task::reset_password::Source;
 use crate::time::UnixMillis;
@@ -88,6 +89,8 @@ words! {
     DynamicSystem;
     Format;
     Source;
+    Stage;
+    Way;
 }
 
 /// One of a newer version is told by its number; what is read has to be known.

@@ -119,6 +119,11 @@ macro_rules! task_kinds {
             pub fn request_schema(self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 match self { $(Self::$kind => <$module::Request as schemars::JsonSchema>::json_schema(generator),)* }
             }
+
+            /// What the JSON of an output of this kind is.
+            pub fn output_schema(self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                match self { $(Self::$kind => <$module::Output as schemars::JsonSchema>::json_schema(generator),)* }
+            }
         }
 
         impl TaskRequest {

@@ -28,6 +28,7 @@ mod power;
 mod proxies;
 mod python;
 mod renewal;
+mod restored;
 mod roles;
 mod roots;
 mod sealing;

@@ -24,7 +24,7 @@ fn renewals(lab: &Lab) -> usize {
     lab.controller.log().matches(RENEWED).count()
 }
 
-async fn renewed(lab: &Lab, more_than: usize) {
+pub(crate) async fn renewed(lab: &Lab, more_than: usize) {
     wait_for("another renewal", async || {
         let renewals = renewals(lab);
         if renewals > more_than { Ok(()) } else { Err(renewals) }
@@ -194,7 +194,7 @@ async fn an_agent_whose_certificate_ran_out_while_it_was_stopped_is_the_same_mem
 }
 
 /// Copies what is in one folder into another.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());

@@ -15,7 +15,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, X_CON
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -95,9 +95,7 @@ impl Endpoint {
 async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, vitals: &impl Vitals, is_loopback: bool) {
     let service = service_fn(async |request| Ok::<_, Infallible>(answer(&request, vitals, is_loopback).await));
     let served = http1::Builder::new()
-        .timer(TokioTimer::new())
         .keep_alive(false)
-        .header_read_timeout(WHOLE)
         .max_headers(MAX_HEADERS)
         .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);

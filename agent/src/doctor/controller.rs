@@ -376,7 +376,11 @@ fn step(is: impl Fn(&SessionRefusal) -> bool) -> &'static str {
          (`postern-controller member enable`)"
     } else if is(&Overloaded) {
         "try again later"
-    } else if [Revoked, UnknownMember, WrongCertificate].iter().any(&is) {
+    } else if is(&WrongCertificate) {
+        "if it waits to be accepted, as after a restore of the controller, an operator does that (`postern-controller \
+         member accept`, needs the role administrator); if not, enroll this agent again: `postern enroll --again` with a \
+         fresh token, which an operator makes"
+    } else if [Revoked, UnknownMember].iter().any(&is) {
         AGAIN
     } else {
         "see the checks before this one; the agent tries again by itself"
@@ -479,6 +483,8 @@ mod tests {
     fn a_refusal_is_told_with_what_its_reason_asks_for() {
         assert!(refused("revoked", "x").next.contains("enroll --again"));
         assert!(refused("rolled_back", "x").next.contains("member enable"));
+        let wrong = refused("wrong_certificate", "x").next;
+        assert!(wrong.contains("member accept") && wrong.contains("enroll --again"), "{wrong}");
         assert_eq!(refused("overloaded", "x").next, "try again later");
         assert!(refused("stopping", "x").next.contains("by itself"), "nothing is wrong with the agent");
     }

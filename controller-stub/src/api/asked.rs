@@ -78,14 +78,14 @@ pub(crate) fn read_body<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Resul
     read(Fields::parse(bytes)?)
 }
 
-/// Reads all there is: whatever is left over is refused.
+/// Reads all there is. What is left over is refused before what is missing or wrong: a name that is written wrong is most often
+/// that of a field that is missing.
 fn read<T: Form>(mut fields: Fields) -> Result<T, Problem> {
     let said = T::take(&mut fields);
     // Whatever else is wrong, a secret that nobody asked for is told first.
     fields.refuse_secrets()?;
-    let said = said?;
     fields.finish()?;
-    Ok(said)
+    said
 }
 
 /// A body, or a query, in which nothing is said.

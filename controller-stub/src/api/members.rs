@@ -51,6 +51,23 @@ pub(super) struct How {
     hard: Option<bool>,
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct WhichCertificate {
+    /// The fingerprint of the certificate, as `postern status` shows it on the member's host.
+    fingerprint: String,
+}
+
+pub(super) async fn accept(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(member): Path<MemberId>,
+    body: Body<WhichCertificate>,
+) -> Result<Json<MemberView>, Problem> {
+    let fingerprint = body.said.fingerprint;
+    let on = format!("{member}, {fingerprint}");
+    Ok(Json(api.desk.act(&caller, on, move |state, at| state.accept_certificate(member, &fingerprint, at)).await?))
+}
+
 type Acted = BoxFuture<'static, Result<Json<MemberView>, Problem>>;
 
 /// What does this with a member.

@@ -4,13 +4,14 @@
 use std::fmt::Write as _;
 
 use axum::Json;
-use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema as _, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::described::Operation;
 use super::routes::{Described, all};
 use super::{Problem, RemovedView, ResetView, TaskProgressView, tasks};
+use crate::state::tasks::TaskView;
 
 const DESCRIPTION: &str = "Plain HTTP on the loopback. Every caller has a token with a role; `x-role` is the least that may call a \
                            route. Lists come in pages, errors as problems that name the field.";
@@ -30,8 +31,13 @@ pub fn openapi() -> Value {
     // What is told of as an event alone.
     let _ = written.subschema_for::<TaskProgressView>();
     let _ = (written.subschema_for::<RemovedView>(), written.subschema_for::<ResetView>());
+    let outputs = tasks::outputs_of_kinds(&mut written);
     let mut schemas = written.take_definitions(true);
+    schemas.extend(outputs);
     schemas.extend(tasks::params_of_kinds());
+    if let Some(task) = schemas.get_mut(&*TaskView::schema_name()).and_then(Value::as_object_mut) {
+        tasks::with_output(task);
+    }
     json!({
         "openapi": "3.1.0",
         "info": {

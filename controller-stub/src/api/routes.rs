@@ -134,6 +134,14 @@ fn routes() -> Routes {
         )
         .on(
             POST,
+            "/v1/members/{member}/accept",
+            Administrator,
+            "member.accept",
+            "Accepts a certificate of a member that is newer than the one on record, as after a restore from a backup.",
+            members::accept,
+        )
+        .on(
+            POST,
             "/v1/members/{member}/revoke",
             Administrator,
             "member.revoke",

@@ -30,6 +30,10 @@ struct AuditStatus {
 pub struct StatusView {
     /// The program's version.
     pub version: String,
+    /// Where agents may be told to connect to: the port of `--listen` at each `--public-name`, as `postern enroll --controller`
+    /// takes it.
+    #[serde(default)]
+    pub controller_urls: Vec<String>,
     /// How many members there are, by state.
     pub members: BTreeMap<String, usize>,
     /// How many of them have a session.
@@ -42,6 +46,8 @@ pub struct StatusView {
     /// Members that somebody should look at; no more than 20.
     #[serde(default)]
     pub attention: Vec<AttentionView>,
+    /// How many members show a certificate that is newer than the one on record, and wait for it to be accepted.
+    pub newer_certificates: usize,
     /// How many finished tasks are kept.
     pub finished: usize,
     /// How many commits and how many barriers the store made since the start.
@@ -54,17 +60,20 @@ pub struct StatusView {
 }
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Problem> {
+    let controller_urls = api.controller_urls.to_vec();
     let view = api
         .desk
-        .look(|state, _| {
+        .look(move |state, _| {
             let (commits, barriers) = state.commits_and_barriers();
             StatusView {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
+                controller_urls,
                 members: state.members_by_state().into_iter().map(|(it, count)| (it.to_string(), count)).collect(),
                 connected: state.connected(),
                 unfinished: state.unfinished_by_state().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
                 queues: state.queues(),
                 attention: state.attention(),
+                newer_certificates: state.waiting_to_be_accepted(),
                 finished: state.finished(),
                 commits,
                 barriers,

@@ -14,7 +14,7 @@ use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::trace::TraceContext;
 use postern_protocol::{StreamId, SystemName, TaskId, TaskKind, TaskRequest, codec};
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -43,7 +43,7 @@ const MAX_DEADLINE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// A task to do.
 #[derive(Deserialize, JsonSchema)]
-#[schemars(transform = by_kind)]
+#[schemars(transform = with_params)]
 pub(super) struct NewTask {
     /// Its id, which the submitter chooses: the same id with the same content is the same task.
     id: TaskId,
@@ -170,36 +170,65 @@ fn request(kind: TaskKind, params: Map<String, Value>) -> Result<TaskRequest, Pr
     })
 }
 
-/// The parameters of each kind, by the names under which [`by_kind`] refers to them, and what is in them.
+/// How the parameters of a kind are called among the schemas, and its output.
+const PARAMS: &str = "Params";
+const OUTPUT: &str = "Output";
+
+fn named(kind: TaskKind, part: &str) -> String {
+    format!("{kind:?}{part}")
+}
+
+/// The parameters of each kind, and what is in them.
 pub(super) fn params_of_kinds() -> Map<String, Value> {
     let mut generator = generator(SchemaSettings::draft2020_12().for_deserialize());
-    let mut named: Map<String, Value> =
-        TaskKind::ALL.iter().map(|kind| (params_of(*kind), kind.request_schema(&mut generator).to_value())).collect();
-    named.extend(generator.take_definitions(true));
-    named
+    let of = |kind: &TaskKind| (named(*kind, PARAMS), kind.request_schema(&mut generator).to_value());
+    let mut params: Map<String, Value> = TaskKind::ALL.iter().map(of).collect();
+    params.extend(generator.take_definitions(true));
+    params
 }
 
-fn params_of(kind: TaskKind) -> String {
-    format!("{kind:?}Params")
+/// The output of each kind. What is in them is left to the generator.
+pub(super) fn outputs_of_kinds(generator: &mut SchemaGenerator) -> Map<String, Value> {
+    let of = |kind: &TaskKind| (named(*kind, OUTPUT), kind.output_schema(generator).to_value());
+    TaskKind::ALL.iter().map(of).collect()
 }
 
-/// Says of a task that its parameters are those of its kind.
-fn by_kind(task: &mut Schema) {
-    let named = params_of_kinds();
-    let refer = |kind: &TaskKind| json!({ "$ref": format!("#/components/schemas/{}", params_of(*kind)) });
-    let kinds: Vec<Value> = TaskKind::ALL
-        .iter()
-        .map(|kind| {
-            let needs_some = named.get(&params_of(*kind)).is_some_and(|it| it.get("required").is_some());
-            let required: &[&str] = if needs_some { &["kind", "params"] } else { &["kind"] };
-            json!({ "properties": { "kind": { "const": kind }, "params": refer(kind) }, "required": required })
-        })
-        .collect();
-    task.insert("oneOf".to_owned(), kinds.into());
-    if let Some(params) = task.pointer_mut("/properties/params").and_then(Value::as_object_mut) {
-        params.retain(|word, _| word == "description");
-        params.insert("anyOf".to_owned(), TaskKind::ALL.iter().map(refer).collect());
+/// Says of a task to do that its parameters are those of its kind.
+fn with_params(task: &mut Schema) {
+    let params = params_of_kinds();
+    let has_required = |kind| params.get(&named(kind, PARAMS)).is_some_and(|it| it.get("required").is_some());
+    let form = |kind| {
+        let required: &[&str] = if has_required(kind) { &["kind", "params"] } else { &["kind"] };
+        json!({ "properties": { "kind": { "const": kind }, "params": reference(kind, PARAMS) }, "required": required })
+    };
+    by_kind(task.ensure_object(), form, "params", references(PARAMS).collect());
+}
+
+/// Says of a task as it is shown that what came of it, if anything did, is the output of its kind.
+pub(super) fn with_output(task: &mut Map<String, Value>) {
+    let nothing = json!({ "type": "null" });
+    let form = |kind| {
+        let output = json!({ "anyOf": [reference(kind, OUTPUT), nothing] });
+        json!({ "properties": { "kind": { "const": kind }, "output": output }, "required": ["kind"] })
+    };
+    by_kind(task, form, "output", references(OUTPUT).chain([nothing.clone()]).collect());
+}
+
+/// Says of a task that it has the form of its kind, and what a field holds of any kind.
+fn by_kind(task: &mut Map<String, Value>, form: impl Fn(TaskKind) -> Value, field: &str, any: Value) {
+    task.insert("oneOf".to_owned(), TaskKind::ALL.iter().map(|kind| form(*kind)).collect());
+    if let Some(field) = task.get_mut("properties").and_then(|it| it.get_mut(field)?.as_object_mut()) {
+        field.retain(|word, _| word == "description");
+        field.insert("anyOf".to_owned(), any);
     }
+}
+
+fn reference(kind: TaskKind, part: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{}", named(kind, part)) })
+}
+
+fn references(part: &str) -> impl Iterator<Item = Value> {
+    TaskKind::ALL.iter().map(move |kind| reference(*kind, part))
 }
 
 fn open_envelope(opaque: &OpaqueView) -> Result<SealedField, Problem> {

@@ -18,7 +18,9 @@ pub struct Peer {
     pub member: MemberId,
     /// The certificate's serial number, big-endian without leading zeros.
     pub serial: Vec<u8>,
-    /// When the certificate runs out.
+    /// From when on the certificate is valid: of two that one authority issued, the later one was issued later.
+    pub begins: UnixMillis,
+    /// When it runs out.
     pub expires: UnixMillis,
     /// The certificate, DER.
     pub certificate: Vec<u8>,
@@ -32,8 +34,10 @@ impl Peer {
         let [GeneralName::URI(uri)] = names.value.general_names.as_slice() else { return None };
         let (cluster, member) = enrollment::read_certificate_name(uri)?;
         let serial: Vec<u8> = parsed.raw_serial().iter().copied().skip_while(|byte| *byte == 0).collect();
-        let expires = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0).saturating_mul(1000);
-        Some(Self { cluster, member, serial, expires: UnixMillis(expires), certificate: certificate.to_vec() })
+        let millis = |secs: i64| UnixMillis(u64::try_from(secs).unwrap_or(0).saturating_mul(1000));
+        let (begins, expires) = (parsed.validity().not_before, parsed.validity().not_after);
+        let (begins, expires) = (millis(begins.timestamp()), millis(expires.timestamp()));
+        Some(Self { cluster, member, serial, begins, expires, certificate: certificate.to_vec() })
     }
 }
 
@@ -44,6 +48,12 @@ pub fn has_signed(certificate: &[u8], statement: &[u8], signature: &[u8]) -> boo
     let known = rustls::crypto::ring::default_provider().signature_verification_algorithms.mapping;
     let fitting = known.iter().filter(|(scheme, _)| *scheme == rustls::SignatureScheme::ECDSA_NISTP256_SHA256);
     fitting.flat_map(|(_, algorithms)| *algorithms).any(|it| it.verify_signature(key, statement, signature).is_ok())
+}
+
+/// Whether the key of `root` signed a certificate.
+pub fn is_signed_by(certificate: &[u8], root: &[u8]) -> bool {
+    let Ok((_, parsed)) = parse_x509_certificate(certificate) else { return false };
+    has_signed(root, parsed.tbs_certificate.as_ref(), &parsed.signature_value.data)
 }
 
 /// Whether a signing request is for the key that a certificate has already.

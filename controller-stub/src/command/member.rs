@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::{client, output};
+use super::{accept, client, output};
 use crate::cli::{MemberCommand, Reach};
 use crate::exit::Failure;
 use crate::state::members::MemberView;
+use crate::state::newer::NewerCertificateView;
 use crate::state::served::{OutboxView, ServedView};
 
 pub(super) async fn run(reach: &Reach, command: MemberCommand) -> Result<(), Failure> {
@@ -24,6 +25,7 @@ pub(super) async fn run(reach: &Reach, command: MemberCommand) -> Result<(), Fai
             let member: MemberView = client.delete(&format!("/v1/members/{member}")).await?;
             return show(reach, &member);
         }
+        MemberCommand::Accept(wanted) => return accept::run(reach, &client, &wanted).await,
         MemberCommand::Approve { member } => (member, "approve"),
         MemberCommand::Enable { member } => (member, "enable"),
         MemberCommand::Disable { member, hard: false } => (member, "disable"),
@@ -69,7 +71,7 @@ fn connected(member: &MemberView) -> String {
     }
 }
 
-fn show(reach: &Reach, member: &MemberView) -> Result<(), Failure> {
+pub(super) fn show(reach: &Reach, member: &MemberView) -> Result<(), Failure> {
     if reach.json {
         return output::json(member);
     }
@@ -97,6 +99,7 @@ fn show(reach: &Reach, member: &MemberView) -> Result<(), Failure> {
         ),
         ("enrolled", output::moment(member.enrolled)),
     ]);
+    facts.extend(member.newer_certificates.iter().map(|it| ("newer certificate", newer(it))));
     output::facts(facts);
     Ok(())
 }
@@ -109,6 +112,16 @@ fn serves(it: &ServedView) -> String {
     let (running, waiting) = (now.running, waiting.join(", "));
     let sign_in = now.sign_in.replace('_', " ");
     format!("{}: {running} running, waiting: {waiting}; {sign_in}; log level {}{until}", it.name, now.log_level)
+}
+
+/// A certificate that waits to be accepted.
+fn newer(it: &NewerCertificateView) -> String {
+    let [from, until, shown] = [it.valid_from, it.valid_until, it.shown].map(output::moment);
+    format!(
+        "{}, valid from {from} until {until}, shown from {} since {shown}: compare it with `postern status` on the host, then \
+         `postern-controller member accept`",
+        it.fingerprint, it.address
+    )
 }
 
 fn owes(it: &OutboxView) -> String {

@@ -45,10 +45,20 @@ async fn look(client: &Client, json: bool, is_watched: bool) -> Result<Facts, Fa
 fn facts(status: &StatusView) -> Facts {
     let mut facts = vec![
         ("version".to_owned(), status.version.clone()),
+        ("agents connect to".to_owned(), status.controller_urls.join(", ")),
         ("members".to_owned(), counts(&status.members)),
         ("connected".to_owned(), status.connected.to_string()),
         ("unfinished tasks".to_owned(), counts(&status.unfinished)),
     ];
+    if status.newer_certificates > 0 {
+        let members = if status.newer_certificates == 1 { "member" } else { "members" };
+        let words = format!(
+            "of {} {members} wait to be accepted, as after a restore of this controller from a backup: see \
+             `postern-controller member accept --help`",
+            status.newer_certificates
+        );
+        facts.push(("newer certificates".to_owned(), words));
+    }
     for it in &status.queues {
         let (tasks, oldest) = (counts(&it.tasks), output::moment(it.oldest));
         let members = match it.members {

@@ -28,8 +28,8 @@ assets! {
     "image/svg+xml": "icon.svg";
     "text/javascript; charset=utf-8":
         "api.js", "app.js", "audit.js", "bytes.js", "chacha20poly1305.js", "connection.js", "dialog.js", "dom.js", "form.js",
-        "hpke.js", "kinds.js", "live.js", "member.js", "member_acts.js", "members.js", "overview.js", "own_keys.js",
-        "records.js", "reseal.js", "role.js", "roots.js", "seal.js", "sign_in.js", "submit.js", "system.js",
+        "hpke.js", "kinds.js", "live.js", "member.js", "member_acts.js", "members.js", "newer.js", "overview.js",
+        "own_keys.js", "records.js", "reseal.js", "role.js", "roots.js", "seal.js", "sign_in.js", "submit.js", "system.js",
         "system_details.js", "systems.js", "task.js", "tasks.js", "tokens.js", "words.js";
 }
 

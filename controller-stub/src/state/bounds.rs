@@ -134,7 +134,7 @@ fn a_controller_has_at_most_ten_thousand_members() {
     for number in 0..10_000_u128 {
         let id = MemberId::from_bytes(number.to_be_bytes());
         let record = MemberRecord { id, ..lab::member(MembershipState::Enabled) };
-        state.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None, trouble: None });
+        state.members.insert(id, Member::new(record, sessions::FIRST_NUMBERS));
     }
     let no = lab::refused(&mut state, &token);
     assert_eq!(no.reason.to_string(), "overloaded");

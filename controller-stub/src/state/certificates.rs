@@ -111,11 +111,12 @@ impl State {
             record.serial == HEXLOWER.encode(&it.serial) && peer::has_signed(&certificate, &statement, &it.proof)
         };
         let record = self.members.get(&it.member).map(|it| &it.record).filter(proved).ok_or_else(|| {
-            refused(
-                EnrollRefusal::InvalidProof,
+            let message = self.is_to_be_accepted(it, &statement).unwrap_or_else(|| {
                 "this is not the present certificate of a member of this controller: enroll the agent again with a new \
-                 token",
-            )
+                 token"
+                    .to_owned()
+            });
+            refused(EnrollRefusal::InvalidProof, message)
         })?;
         if record.state == MembershipState::Revoked {
             return Err(refused(
@@ -158,6 +159,7 @@ impl State {
         };
         record.next = Some(next.clone());
         self.writes.push(Write::Member(record.clone()));
+        self.forget_superseded(id);
         self.audit_own("certificate.issue", &format!("{id}, {}", next.serial), Ok(None), at);
         Ok(next)
     }

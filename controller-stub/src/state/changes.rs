@@ -70,7 +70,7 @@ impl Changes {
         let thing = match write {
             Write::Task(it) => Thing::Task(it.id),
             Write::Member(it) => Thing::Member(it.id),
-            Write::ForgetMember(id) => Thing::Member(*id),
+            Write::ForgetMember(id) | Write::Newer(id, _) => Thing::Member(*id),
             Write::Cluster(it) => Thing::Cluster(it.name.clone()),
             Write::System(it) | Write::ForgetSystem(it) => Thing::System(it.name.clone()),
             Write::Once(_, made) => return self.note_write(made),

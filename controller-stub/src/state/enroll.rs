@@ -103,7 +103,7 @@ impl State {
         tracing::info!(member = %id, cluster = %record.cluster, state = %record.state, "a member enrolled");
         let on = format!("{id} into {} with {}, {}", record.cluster, enroll.token, record.state);
         self.audit_own("member.enroll", &on, Ok(None), at);
-        self.members.insert(id, Member { record, numbers: sessions::FIRST_NUMBERS, live: None, trouble: None });
+        self.members.insert(id, Member::new(record, sessions::FIRST_NUMBERS));
         self.note_opener(id);
         Ok(id)
     }

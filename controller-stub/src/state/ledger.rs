@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::record::{
-    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, OnceRecord,
-    RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord,
+    NewerCertificate, OnceRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 use super::records::{Listed, Records};
 use crate::metrics::metrics;
@@ -31,6 +31,7 @@ const AUDIT_WRITTEN: Table = Table::new("audit log", 12);
 const ATTEMPTS: Table = Table::new("attempts", 14);
 const ROOTS: Table = Table::new("roots", 13);
 const ONCE: Table = Table::new("idempotency keys", 15);
+const NEWER: Table = Table::new("newer certificates", 16);
 /// There is one record of how far the log is, and one of the roots.
 const ONLY: &[u8] = b"1";
 
@@ -88,6 +89,8 @@ pub enum Write {
     Member(MemberRecord),
     /// A member's numbers.
     Numbers(MemberId, MemberNumbers),
+    /// The certificates of a member that wait to be accepted; beside its record, which has no room for them.
+    Newer(MemberId, Vec<NewerCertificate>),
     /// A member that was removed.
     ForgetMember(MemberId),
     /// A connected system.
@@ -193,8 +196,10 @@ impl Ledger {
             Write::AuditWritten(it) => json(AUDIT_WRITTEN, ONLY, it),
             Write::Member(it) => json(MEMBERS, it.id.as_bytes(), it),
             Write::Numbers(member, it) => json(NUMBERS, member.as_bytes(), it),
+            Write::Newer(member, it) if it.is_empty() => Ok(gone(NEWER, member.as_bytes())),
+            Write::Newer(member, it) => json(NEWER, member.as_bytes(), it),
             Write::ForgetMember(id) => {
-                Ok([MEMBERS, NUMBERS].into_iter().flat_map(|table| gone(table, id.as_bytes())).collect())
+                Ok([MEMBERS, NUMBERS, NEWER].into_iter().flat_map(|table| gone(table, id.as_bytes())).collect())
             }
             Write::System(it) => json(SYSTEMS, &name_key(it.name.as_str()), it),
             Write::ForgetSystem(it) => Ok(gone(SYSTEMS, &name_key(it.name.as_str()))),
@@ -261,6 +266,10 @@ impl Records for Ledger {
         self.one(NUMBERS, member.as_bytes())
     }
 
+    fn newer(&self, member: MemberId) -> Result<Vec<NewerCertificate>, LedgerError> {
+        Ok(self.one(NEWER, member.as_bytes())?.unwrap_or_default())
+    }
+
     fn task(&self, id: TaskId) -> Result<Option<TaskRecord>, LedgerError> {
         self.one(TASKS, id.as_bytes())
     }
@@ -312,7 +321,7 @@ const fn rank(write: &Write) -> u8 {
         // Before whatever it tells of: a line without its act can be explained, an act without a line cannot.
         Write::Audit(_) | Write::Cluster(_) | Write::System(_) => 0,
         Write::Once(_, made) => rank(made),
-        Write::Member(_) => 1,
+        Write::Member(_) | Write::Newer(..) => 1,
         // Behind the members whose word a step of a rotation goes by.
         Write::Token(_) | Write::ForgetToken(_) | Write::ApiToken(_) | Write::ForgetApiToken(_) | Write::Roots(_) => 2,
         Write::Stream(_) | Write::Attempt(..) => 3,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::enroll::printable;
 use super::ledger::Write;
+use super::newer::NewerCertificateView;
 use super::record::MemberNumbers;
 use super::served::{OutboxView, ServedView};
 use super::sessions::FIRST_NUMBERS;
@@ -61,6 +62,9 @@ pub struct MemberView {
     pub session: u64,
     /// The serial number of its certificate, in hexadecimal.
     pub certificate_serial: String,
+    /// Certificates that it showed and that are newer than the one on record, as after a restore of the controller from a
+    /// backup. It has no session under them before one is accepted. The newest first.
+    pub newer_certificates: Vec<NewerCertificateView>,
     /// What it owes the controller, as it last said in this session.
     pub outbox: Option<OutboxView>,
     /// How it serves each connected system, as it says.
@@ -104,6 +108,7 @@ impl State {
             self.push_state(id);
             if action == Action::Revoke {
                 self.note_opener(id);
+                self.forget_newer(id);
                 self.end_session(id, SessionRefusal::Revoked, "this member was revoked", at);
             }
         }
@@ -184,6 +189,7 @@ impl State {
             alarm: record.alarm.clone(),
             session: member.numbers.issued.0,
             certificate_serial: record.serial.clone(),
+            newer_certificates: member.newer_certificates(),
             outbox: member.outbox(),
             served: member.all_served(),
             last_trouble: member.trouble.clone(),
@@ -198,7 +204,7 @@ impl State {
     }
 }
 
-fn unknown(id: MemberId) -> Refusal {
+pub(super) fn unknown(id: MemberId) -> Refusal {
     Refusal {
         kind: RefusalKind::NotFound,
         field: Some("member"),

@@ -213,6 +213,22 @@ pub struct NextCertificate {
     pub root: RootNo,
 }
 
+/// A certificate that a member showed and that is newer than those on record: this controller was put back from a copy that
+/// is older than it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewerCertificate {
+    /// The certificate, DER in base64.
+    pub certificate: String,
+    /// From when on it is valid.
+    pub begins: UnixMillis,
+    /// When it runs out.
+    pub expires: UnixMillis,
+    /// When it was first shown.
+    pub shown: UnixMillis,
+    /// Where it was shown from then.
+    pub address: String,
+}
+
 /// What a member trusts from its enrollment on, as long as there was no rotation.
 fn first_root() -> Vec<RootNo> {
     vec![RootNo::FIRST]

@@ -5,8 +5,8 @@ use postern_protocol::{Epoch, MemberId, TaskId};
 
 use super::ledger::LedgerError;
 use super::record::{
-    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, OnceRecord,
-    RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord,
+    NewerCertificate, OnceRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 
 /// Records of a type, one after the other.
@@ -44,6 +44,9 @@ pub trait Records: Send {
 
     /// A member's numbers.
     fn numbers(&self, member: MemberId) -> Result<Option<MemberNumbers>, LedgerError>;
+
+    /// The certificates of a member that wait to be accepted.
+    fn newer(&self, member: MemberId) -> Result<Vec<NewerCertificate>, LedgerError>;
 
     /// A task.
     fn task(&self, id: TaskId) -> Result<Option<TaskRecord>, LedgerError>;

@@ -241,6 +241,7 @@ impl Member {
     fn wants_attention(&self) -> Option<String> {
         match self.record.state {
             _ if self.record.alarm.is_some() => self.record.alarm.clone(),
+            _ if !self.newer.is_empty() => Some(self.what_waits().to_owned()),
             MembershipState::Pending => Some("waits for approval".to_owned()),
             MembershipState::Enabled | MembershipState::Draining => {
                 let Some(live) = self.session() else { return Some("is not connected".to_owned()) };

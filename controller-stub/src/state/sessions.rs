@@ -36,6 +36,8 @@ pub(super) const FIRST_NUMBERS: MemberNumbers = MemberNumbers {
 const COME_BACK: u32 = 1_000;
 /// How long a member that only an operator can help waits before it asks again.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// The same for one that an operator is likely to be at: whoever put a controller back waits for its members.
+const ACCEPTED_SOON: Duration = Duration::from_secs(30);
 
 /// What a session is told by the state's owner.
 #[derive(Debug)]
@@ -151,10 +153,16 @@ impl State {
         }
         let root = certificates::acceptable(&member.record, &BASE64.encode(&it.certificate));
         if !root.is_some_and(|root| self.is_trusted(root)) {
-            return Err(refused(
-                SessionRefusal::WrongCertificate,
-                "this is not the member's current certificate: put the current one back or enroll again",
-            ));
+            let Some(what_to_do) = self.keep_newer(it, at) else {
+                return Err(refused(
+                    SessionRefusal::WrongCertificate,
+                    "this is not the member's current certificate: put the current one back or enroll again",
+                ));
+            };
+            return Err(Refused {
+                retry_after_ms: millis(ACCEPTED_SOON),
+                ..refused(SessionRefusal::WrongCertificate, what_to_do)
+            });
         }
         if let Some(alarm) = rolled_back(member, &it.hello) {
             self.raise_alarm(it.member, alarm, at);

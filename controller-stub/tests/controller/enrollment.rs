@@ -1,6 +1,7 @@
 //! How members come to be.
 
 use data_encoding::HEXLOWER;
+use postern_controller_stub::api::StatusView;
 use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::enrollment::v1::EnrollRefusal;
 use postern_protocol::id::TokenId;
@@ -28,6 +29,18 @@ async fn an_applicant_becomes_a_pending_member_until_an_operator_approves_it() {
         panic!("no MemberState");
     };
     assert_eq!((state.state, state.epoch.0), (MembershipState::Enabled.into(), 2));
+}
+
+/// Name the listener's address instead, or no port, and whoever copies it reaches nobody.
+#[tokio::test]
+async fn operators_are_told_the_urls_that_agents_may_be_given() {
+    let lab =
+        Lab::start_with(&["--public-name", "c.example", "--public-name", "::1", "--public-name", "10.0.0.7"]).await;
+    let status: StatusView = lab.client().get("/v1/status").await.unwrap();
+    let port = lab.addresses().controller_url.replace("wss://c.example:", "");
+    assert!(port.parse::<u16>().is_ok(), "{port}");
+    let urls = ["c.example", "[::1]", "10.0.0.7"].map(|name| format!("wss://{name}:{port}"));
+    assert_eq!(status.controller_urls, urls);
 }
 
 /// F49, and F46 for enrollment: the answer may be lost, so the same request gets the same answer, across a restart too.

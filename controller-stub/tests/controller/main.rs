@@ -24,6 +24,7 @@ mod outbox;
 mod payloads;
 mod renewal;
 mod restarts;
+mod restored;
 mod roots;
 mod sealing;
 mod systems;

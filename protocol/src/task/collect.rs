@@ -68,6 +68,7 @@ impl Request {
 
 /// What the file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
     /// Users in the file.
     pub users: u64,

@@ -61,6 +61,7 @@ impl Request {
 
 /// How far the account is.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
     /// Its id in the connected system.
     pub user_id: Text<32>,

@@ -39,6 +39,7 @@ impl Request {
 
 /// What the schema holds.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
     /// Classes of records in it.
     pub objects: u32,

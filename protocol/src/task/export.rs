@@ -180,6 +180,7 @@ impl Request {
 
 /// What the file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
     /// Records in the file.
     pub records: u64,

@@ -272,6 +272,7 @@ impl FromStr for Variable {
 
 /// A stock of licenses, and what the entries of a dry run need of it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct License {
     /// The license.
     pub name: Text<80>,
@@ -285,6 +286,7 @@ pub struct License {
 
 /// How many entries ended how. Their sum is the number of entries; the stream of the report says it for each.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
     /// Whether nothing was changed, and this says what would be.
     pub dry_run: bool,
@@ -334,12 +336,22 @@ impl Remainder {
         }
     }
 
-    /// The parts of a dataset of `length` bytes that make a dataset of what did not succeed; none if all did.
+    /// The parts of a dataset of `length` bytes that make a dataset of what did not succeed; none if all did. They ascend
+    /// and have no byte in common, whatever the lines say: no entry is sent twice that they name twice.
     pub fn parts(&self, length: u64) -> Vec<Range<u64>> {
         let Some(entries) = self.entries.as_ref().filter(|_| !self.failed.is_empty()) else { return Vec::new() };
         let (head, tail) = (0..entries.start, entries.end..length);
-        let parts = [head].into_iter().chain(self.failed.iter().cloned()).chain([tail]);
-        parts.map(|part| part.start.min(length)..part.end.min(length)).filter(|part| !part.is_empty()).collect()
+        let mut failed = self.failed.clone();
+        failed.sort_unstable_by_key(|it| it.start);
+        let mut taken = 0;
+        let parts = [head].into_iter().chain(failed).chain([tail]).filter_map(|part| {
+            let part = part.start.max(taken)..part.end.min(length);
+            (!part.is_empty()).then(|| {
+                taken = part.end;
+                part
+            })
+        });
+        parts.collect()
     }
 }
 
@@ -401,6 +413,22 @@ mod tests {
         assert_eq!(rest.parts(40), [0..10, 15..20, 25..30, 35..40]);
         rest.note(br#"{"outcome":"failed","offset":35}"#);
         assert_eq!(rest.parts(40), [0..10, 15..20, 25..30, 35..40]);
+    }
+
+    /// An agent that is not what it should be may name any place, any number of times.
+    #[test]
+    fn no_entry_is_in_the_rest_twice_that_results_name_twice_or_in_another_order() {
+        let mut rest = Remainder::default();
+        for line in [
+            &br#"{"outcome":"failed","offset":25,"length":5}"#[..],
+            br#"{"outcome":"failed","offset":10,"length":5}"#,
+            br#"{"outcome":"failed","offset":25,"length":5}"#,
+            br#"{"outcome":"unknown","offset":12,"length":8}"#,
+            br#"{"outcome":"failed","offset":90,"length":5}"#,
+        ] {
+            rest.note(line);
+        }
+        assert_eq!(rest.parts(40), [0..10, 10..15, 15..20, 25..30]);
     }
 
     /// The largest request fits the place that an offer has for it.

@@ -40,6 +40,7 @@ impl Request {
 
 /// What the account has now.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
     /// Its id in the connected system.
     pub user_id: Text<32>,

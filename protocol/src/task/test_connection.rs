@@ -27,6 +27,7 @@ impl Request {
 
 /// Where the connection led.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
     /// One sentence that says it worked.
     pub message: Text<255>,

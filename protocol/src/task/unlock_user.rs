@@ -30,6 +30,7 @@ impl Request {
 
 /// Which account it was.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
     /// Its id in the connected system.
     pub user_id: Text<32>,

@@ -30,6 +30,7 @@ impl Request {
 
 /// What is known of the account. Not finding it is an answer, not a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Output {
     /// The account, if there is one of that name.
     pub user: Option<User>,
@@ -37,6 +38,7 @@ pub struct Output {
 
 /// An account that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct User {
     /// Its id in the connected system.
     pub id: Text<32>,

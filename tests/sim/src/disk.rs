@@ -12,8 +12,8 @@ use postern_agent_core::{
 };
 use postern_controller_stub::state::ledger::{self, LedgerError};
 use postern_controller_stub::state::record::{
-    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord, OnceRecord,
-    RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
+    ApiTokenRecord, AttemptRecord, AuditRow, AuditWritten, ClusterRecord, MemberNumbers, MemberRecord,
+    NewerCertificate, OnceRecord, RootsRecord, StreamRecord, SystemRecord, TaskRecord, TokenRecord,
 };
 use postern_controller_stub::state::records::{Listed, Records};
 use postern_protocol::id::Incarnation;
@@ -219,6 +219,8 @@ impl ControllerRecords {
             }
             ledger::Write::System(it) => drop(self.systems.insert(it.name.to_string(), it)),
             ledger::Write::ForgetSystem(it) => drop(self.systems.remove(it.name.as_str())),
+            // It was never put back from a copy.
+            ledger::Write::Newer(..) => (),
             ledger::Write::Task(it) => drop(self.tasks.insert(it.id, it)),
             ledger::Write::ForgetTask(id) => {
                 self.tasks.remove(&id);
@@ -313,6 +315,10 @@ impl Records for ControllerDisk {
 
     fn numbers(&self, member: MemberId) -> Result<Option<MemberNumbers>, LedgerError> {
         Ok(self.records().numbers.get(&member).copied())
+    }
+
+    fn newer(&self, _: MemberId) -> Result<Vec<NewerCertificate>, LedgerError> {
+        Ok(Vec::new())
     }
 
     fn task(&self, id: TaskId) -> Result<Option<TaskRecord>, LedgerError> {

@@ -27,12 +27,33 @@ const A_THOUSAND: &str = "
     };
     location.hash = '#/members';";
 
-/// The first token is made, and nobody hears of it.
+/// Three members show newer certificates, one of them beside another.
+const RESTORED: &str = "
+    const [like] = (await (await fetch('/v1/members')).json()).items;
+    const newer = (at) => ({ fingerprint: Array(16).fill(`${at}f2c`).join(':'), serial: `${at}`, valid_from: 1, valid_until: 2, shown: 3, address: '192.0.2.7' });
+    const members = [[newer(1)], [newer(2)], [newer(3), newer(4)]].map((newer_certificates, at) =>
+        ({ ...like, id: `mbr_${String(at).padStart(32, '0')}`, host: `host-${at}`, connected: false, newer_certificates }));
+    const real = window.fetch;
+    window.accepted = [];
+    window.fetch = async (path, how) => {
+        if (path.startsWith('/v1/members?')) return new Response(JSON.stringify({ items: members }));
+        const [, id, act] = path.match(/^\\/v1\\/members\\/(mbr_0+.)(\\/accept)?$/) ?? [];
+        if (!id) return real(path, how);
+        const member = members.find((it) => it.id === id);
+        if (act) {
+            window.accepted.push(JSON.parse(how.body).fingerprint);
+            member.newer_certificates = [];
+        }
+        return new Response(JSON.stringify(member));
+    };
+    location.hash = '#/members';";
+
+/// What is asked for next is made, and nobody hears of it.
 const AN_ANSWER_IS_LOST: &str = "
     const real = window.fetch;
     window.fetch = async (path, how) => {
         const answer = await real(path, how);
-        if (path !== '/v1/api-tokens' || how.method !== 'POST') return answer;
+        if (path !== '{path}' || how.method !== 'POST') return answer;
         window.fetch = real;
         throw new TypeError('lost');
     };";
@@ -110,6 +131,10 @@ impl Walk {
         browser.click("//summary[normalize-space()='Write them in a language']").await;
         browser.write("texts-in", "en").await;
         browser.write("texts-display_name", "Le CRM").await;
+        // What is half written of one form outlives the saving of another.
+        browser.write("system-description", "Ours").await;
+        browser.press("Save").await;
+        browser.says("was saved").await;
         browser.press("Save the texts").await;
         browser.find("//p[@id='texts-in-error' and contains(., 'own language')]").await;
         browser.write("texts-in", "fr").await;
@@ -148,7 +173,7 @@ impl Walk {
         browser.find("//input[@id='token-name' and @aria-invalid]").await;
         browser.write("token-name", "tess").await;
         browser.choose("token-role", "operator").await;
-        browser.script(AN_ANSWER_IS_LOST).await;
+        browser.script(&AN_ANSWER_IS_LOST.replace("{path}", "/v1/api-tokens")).await;
         browser.press("Make token").await;
         browser.says("The controller does not answer").await;
         browser.press("Make token").await;
@@ -167,30 +192,25 @@ impl Walk {
         self.is_quiet("a token of the API is made and revoked", &["422"]).await;
     }
 
-    pub(super) async fn a_rotation_of_the_root_is_begun_and_taken_back(&self) {
-        let browser = &self.browser;
-        let step = async |label: &str, word: &str| {
-            browser
-                .click(&format!("//button[starts-with(@id, 'step-') and starts-with(normalize-space(), '{label}')]"))
-                .await;
-            browser.click(&format!("//dialog//button[normalize-space()='{label}']")).await;
-            browser.find(&format!("//h1/following-sibling::span[normalize-space()='{word}']")).await;
-        };
-        self.go("#/roots").await;
-        step("Begin a rotation", "rotation begun").await;
-        browser.says("Let the new root sign").await;
-        browser.picture("roots").await;
-        step("Take the last step back", "no rotation").await;
-        self.is_quiet("a rotation of the root is begun and taken back", &[]).await;
-    }
-
-    /// Sealed to a member that is thrown out before it had it.
-    pub(super) async fn a_task_that_nobody_can_open_is_sealed_again(&self, lost: &mut Agent, other: &Agent) {
+    /// Sealed to a member that is thrown out before it had them.
+    pub(super) async fn tasks_that_nobody_can_open_are_sealed_again(&self, lost: &mut Agent, other: &Agent) {
         let browser = &self.browser;
         let (controller, joe) = (&self.lab.controller, "user0003@acme.example");
+        let here = async || browser.script("return location.hash").await.as_str().expect("a place").to_owned();
         let gone = self.first_member().await["id"].as_str().expect("an id").to_owned();
+        let file = self.lab.folder().join("again.csv");
+        std::fs::write(&file, format!("Username,changetype,Title\n{joe},modify,Sealed again\n")).expect("a dataset");
         lost.kill().await;
-        self.go(&format!("#/submit/reset_password/{SYSTEM}")).await;
+        self.go(&format!("#/submit/import_batch/{SYSTEM}")).await;
+        let mut imports = Vec::new();
+        for _ in 0..2 {
+            self.turn_to(&format!("#/submit/import_batch/{SYSTEM}"), "Submit a task").await;
+            browser.attach("task-dataset", &file).await;
+            browser.press("Import a dataset").await;
+            browser.find("//button[@id='cancel']").await;
+            imports.push(here().await);
+        }
+        self.turn_to(&format!("#/submit/reset_password/{SYSTEM}"), "Submit a task").await;
         browser.write("task-account", joe).await;
         browser.write("task-password", "S3aled-for-nobody").await;
         browser.press("Reset a password").await;
@@ -208,8 +228,94 @@ impl Walk {
         browser.find("//h1/following-sibling::span[normalize-space()='succeeded']").await;
         assert!(self.lab.salesforce.password_is(joe, "S3aled-once-more"));
         assert!(!browser.has("//form[@id='reseal']").await, "there is nothing to seal any more");
+
+        self.turn_to(&imports[0], "Import a dataset").await;
+        self.fits_a_phone_in_light_and_dark("reseal-dataset").await;
+        browser.press("Seal the key of the dataset again").await;
+        browser.find("//h1/following-sibling::span[normalize-space()='succeeded']").await;
+        browser.says("No entry failed.").await;
+        assert!(!browser.has("//form[@id='reseal']").await, "there is nothing to seal any more");
+        browser.picture("resealed-dataset").await;
+        self.go(&imports[1]).await;
+        browser.says("The key of its dataset is not on this page").await;
+        browser.picture("reseal-dataset-without-key").await;
+        browser.press("Cancel").await;
+        browser.click("//dialog//button[normalize-space()='Cancel the task']").await;
+        browser.find("//h1/following-sibling::span[normalize-space()='cancelled']").await;
         controller.cli(&["member", "remove", &gone]).await;
-        self.is_quiet("a task that nobody can open is sealed again", &[]).await;
+        self.is_quiet("tasks that nobody can open are sealed again", &[]).await;
+    }
+
+    pub(super) async fn one_root_takes_the_place_of_another(&self) {
+        let browser = &self.browser;
+        let step = async |label: &str, word: &str| {
+            let yes = format!("//dialog//button[normalize-space()='{label}']");
+            wait_for(&format!("the question before `{label}`"), async || {
+                // Nobody is left behind: what members have to do before is waited for.
+                browser.press(label).await;
+                if browser.has(&yes).await { Ok(()) } else { Err("the page was drawn anew under the click") }
+            })
+            .await;
+            browser.click(&yes).await;
+            browser.find(&format!("//h1/following-sibling::span[normalize-space()='{word}']")).await;
+            browser
+                .find("//section[h2[normalize-space()='Next steps'] and not(.//*[contains(@class, 'notice')])]")
+                .await;
+        };
+        self.go("#/roots").await;
+        step("Begin a rotation", "rotation begun").await;
+        step("Take the last step back", "no rotation").await;
+        step("Begin a rotation", "rotation begun").await;
+        step("Let the new root sign", "rotation switched").await;
+        self.fits_a_phone_in_light_and_dark("roots-switched").await;
+        step("Trust the new root alone", "no rotation").await;
+        let status = self.lab.controller.cli(&["ca", "status"]).await;
+        let [signs, others @ ..] = status["roots"].as_array().expect("roots").as_slice() else { panic!("{status}") };
+        assert_eq!((&signs["number"], &signs["role"], &signs["certificates"]), (&json!(3), &json!("signs"), &json!(1)));
+        assert!(others.iter().all(|it| it["role"] == "kept"), "{status}");
+        self.is_quiet("one root takes the place of another", &[]).await;
+    }
+
+    /// Leave the page to whoever signs in next, and somebody else reads the password.
+    pub(super) async fn what_is_being_written_outlives_the_session(&self) {
+        let browser = &self.browser;
+        let (joe, place) = ("user0011@acme.example", format!("#/submit/reset_password/{SYSTEM}"));
+        let written = async || {
+            let script = "return ['account', 'password'].map((it) => document.getElementById(`task-${it}`).value)";
+            browser.script(script).await
+        };
+        let is_interrupted = async |password: &str| {
+            self.go(&place).await;
+            browser.write("task-account", joe).await;
+            browser.write("task-password", password).await;
+            let ended =
+                browser.script("return fetch('/console/session', { method: 'DELETE' }).then((it) => it.status)");
+            assert_eq!(ended.await, json!(204));
+            browser.press("Reset a password").await;
+            browser.says("Sign in again to go on where you were.").await;
+        };
+        is_interrupted("Wr1tten-by-another").await;
+        let otto = self.token("otto-too", "operator").await;
+        self.sign_in(&otto).await;
+        browser.find("//form[@id='task']").await;
+        assert_eq!(written().await, json!(["", ""]), "nothing of somebody else's");
+        self.sign_out().await;
+        self.sign_in_first().await;
+        is_interrupted("Wr1tten-before").await;
+        browser.picture("interrupted").await;
+        self.sign_in_first().await;
+        browser.find("//form[@id='task']").await;
+        assert_eq!(written().await, json!([joe, "Wr1tten-before"]));
+        browser.picture("resumed").await;
+        let stored = "return [localStorage.length, sessionStorage.length, document.cookie]";
+        assert_eq!(browser.script(stored).await, json!([0, 0, ""]));
+        browser.script(&AN_ANSWER_IS_LOST.replace("{path}", "/v1/tasks")).await;
+        browser.press("Reset a password").await;
+        browser.says("It may have taken the task in").await;
+        self.turn_to("#/tasks", "Tasks").await;
+        browser.find(&format!("//tr[td[contains(., '{joe}')]]//span[normalize-space()='succeeded']")).await;
+        assert!(self.lab.salesforce.password_is(joe, "Wr1tten-before"));
+        self.is_quiet("what is being written outlives the session, for whoever wrote it alone", &["401"]).await;
     }
 
     pub(super) async fn the_controller_is_killed_and_started_again(&mut self) {
@@ -265,6 +371,36 @@ impl Walk {
         browser.says("No such members.").await;
         self.go("").await;
         self.is_quiet("a thousand members can be looked through", &[]).await;
+    }
+
+    pub(super) async fn newer_certificates_are_accepted(&self) {
+        let browser = &self.browser;
+        let accepted = async || browser.script("return window.accepted.map((it) => it[0])").await;
+        self.go("").await;
+        browser.script(RESTORED).await;
+        browser.says("Certificates of 3 members wait to be accepted").await;
+        browser.says("Of 1 member more than one is in use").await;
+        browser.press("Accept 2 certificates").await;
+        browser.click("//input[@id='confirm-check']").await;
+        for width in [super::PHONE, super::DESK] {
+            browser.width(width).await;
+            let beside = "const it = document.querySelector('dialog'); return it.scrollWidth - it.clientWidth";
+            assert_eq!(browser.script(beside).await, json!(0), "the question scrolls sideways");
+        }
+        browser.picture("members-newer").await;
+        browser.click("//dialog//button[normalize-space()='Accept all']").await;
+        browser.says("Accepted 2 certificates.").await;
+        assert_eq!(accepted().await, json!(["1", "2"]));
+        browser.click("//a[normalize-space()='host-2']").await;
+        browser.says("somebody may have a copy").await;
+        browser.click("//button[@id='accept-4']").await;
+        browser.picture("member-newer").await;
+        browser.click("//input[@id='confirm-check']").await;
+        browser.click("//dialog//button[normalize-space()='Accept']").await;
+        browser.says("The certificate of host-2 was accepted").await;
+        assert_eq!(accepted().await, json!(["1", "2", "4"]));
+        self.go("").await;
+        self.is_quiet("newer certificates are accepted, those that are disputed one by one", &[]).await;
     }
 }
 
