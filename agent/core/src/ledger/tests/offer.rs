@@ -38,7 +38,9 @@ fn how_long_it_has_been_alone_counts_from_the_newest_offer() {
         let mut desk = Desk::connected();
         desk.offer(second.clone());
         desk.now = at(110);
-        newer.into_iter().for_each(|newer| desk.offer(newer));
+        if let Some(newer) = newer {
+            desk.offer(newer);
+        }
         desk.sync();
         desk.now = at(120);
         desk.ledger.renew_now();
