@@ -2,23 +2,29 @@
 
 #![allow(clippy::doc_markdown, reason = "these comments are the help texts, which show no markup")]
 
+mod audit;
+mod ca;
+mod member;
+mod serve;
+mod system;
 mod task;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use postern_protocol::ClusterName;
 use postern_protocol::id::ApiTokenName;
 use postern_protocol::time::length;
-use postern_protocol::{ClusterName, MemberId, SystemName};
-use postern_store::audit::{Head, Since, VERIFY_HELP};
 
-pub use task::{Import, Submit, TaskCommand};
-
+pub use self::audit::{AuditCommand, WhichLog};
+pub use self::ca::{CaCommand, Rotate};
+pub use self::member::{Accept, MemberCommand};
+pub use self::serve::{Serve, StoreCommand, StoreKey};
+pub use self::system::{Details, SystemCommand};
+pub use self::task::{Import, Submit, TaskCommand};
 use crate::access::Role;
 use crate::exit;
-use crate::telemetry::LogFormat;
 
 const FIRST_SESSION: &str = "\
 A first session, on one host:
@@ -171,127 +177,6 @@ Examples:
     },
 }
 
-/// How the controller runs.
-#[derive(Debug, Args)]
-pub struct Serve {
-    /// Where everything durable is: keys, ledger, payloads. Made if it is not there, mode 0700
-    #[arg(long, env = "POSTERN_CONTROLLER_DATA_DIR")]
-    pub data_dir: PathBuf,
-    /// Where the key of the ledger is
-    #[command(flatten)]
-    pub store_key: StoreKey,
-    /// Where agents connect to
-    #[arg(long, default_value = "0.0.0.0:7443")]
-    pub listen: SocketAddr,
-    /// Where the API is; loopback only
-    #[arg(long, default_value = "127.0.0.1:7080")]
-    pub api_listen: SocketAddr,
-    /// A host name that callers of the API may use, because a proxy passes it on; may be repeated
-    #[arg(long = "api-name", value_name = "NAME")]
-    pub api_names: Vec<String>,
-    /// How many calls of the API one token may make in a second, twice as many at once
-    #[arg(long, value_name = "CALLS", default_value_t = 5_000)]
-    pub api_calls_per_sec: u32,
-    /// How many calls without a good token are told so in a minute, of one address; more are told to wait
-    #[arg(long, value_name = "CALLS", default_value_t = 60)]
-    pub api_failures_per_min: u32,
-    /// How many enrollments and recoveries of one address are told in a minute why they were refused; more are told to wait
-    #[arg(long, value_name = "ATTEMPTS", default_value_t = 120)]
-    pub enrollments_per_min: u32,
-    /// A host name or IP address that agents connect to; may be repeated [default: localhost, 127.0.0.1, ::1]
-    #[arg(long = "public-name", value_name = "NAME")]
-    pub public_names: Vec<String>,
-    /// Enable new members without an operator comparing fingerprints; for pilots
-    #[arg(long)]
-    pub auto_approve: bool,
-    /// How many days a member's certificate lasts, 1 to 30; members renew it at half of that
-    #[arg(long, value_name = "DAYS", default_value_t = 7)]
-    pub certificate_days: u64,
-    /// For tests: how many seconds it lasts
-    #[arg(long, value_name = "SECONDS", hide = true)]
-    pub certificate_secs: Option<u64>,
-    /// For how many days after its certificate ran out a member may get a new one by proof of the old key, 0 to 14
-    #[arg(long, value_name = "DAYS", default_value_t = 14)]
-    pub recovery_days: u64,
-    /// How long a lease lasts, in seconds; agents' `request_timeout_secs` must stay below two thirds of it
-    #[arg(long, default_value_t = 180)]
-    pub lease_ttl_secs: u64,
-    /// How long after a lease has run out a change may still appear, in seconds; only then is the task given to another
-    #[arg(long, default_value_t = 30)]
-    pub settle_secs: u64,
-    /// How often each side of a session asks for a sign of life, in seconds
-    #[arg(long, default_value_t = 10)]
-    pub heartbeat_secs: u64,
-    /// How many days a finished task is kept; a task whose id is older than that is not taken in again
-    #[arg(long, value_name = "DAYS", default_value_t = 30)]
-    pub keep_finished_days: u32,
-    /// How many finished tasks, the newest, are kept for longer; most take about 2 KiB of disk
-    #[arg(long, value_name = "TASKS", default_value_t = 10_000)]
-    pub keep_finished_tasks: usize,
-    /// How many connections agents may have at once, sessions and handshakes together
-    #[arg(long, value_name = "CONNECTIONS", default_value_t = 4096)]
-    pub max_connections: usize,
-    /// How many of them may be handshakes; beyond that the oldest makes room, of the address that has most
-    #[arg(long, value_name = "CONNECTIONS", default_value_t = 1024)]
-    pub max_handshakes: usize,
-    /// How many of these may come from one address: a whole fleet may live behind one proxy
-    #[arg(long, value_name = "CONNECTIONS", default_value_t = 1024)]
-    pub max_handshakes_per_address: usize,
-    /// Answer probes and Prometheus at this address, e.g. 127.0.0.1:9465: /live, /ready, /useful and /metrics. Without a token:
-    /// whoever gets there sees them
-    #[arg(long, value_name = "ADDRESS")]
-    pub health_listen: Option<SocketAddr>,
-    /// That address may be one that others than this host reach
-    #[arg(long, requires = "health_listen")]
-    pub health_open_to_the_network: bool,
-    /// Tell of tasks as OpenTelemetry traces to the collector at this URL (OTLP over HTTP, in JSON; `/v1/traces` is appended)
-    #[arg(long, value_name = "URL")]
-    pub otlp: Option<String>,
-    /// Write the bound addresses to this file, as JSON, once everything listens
-    #[arg(long, value_name = "PATH")]
-    pub ready_file: Option<PathBuf>,
-    /// How logs are written
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-    /// What is logged, e.g. `info` or `postern_controller_stub=debug`
-    #[arg(long, env = "POSTERN_CONTROLLER_LOG", default_value = "info")]
-    pub log_level: String,
-}
-
-/// Where the key of the ledger is.
-#[derive(Debug, Args)]
-pub struct StoreKey {
-    /// The systemd credential with the key of the ledger and the payloads [default: the file `store.key` in --data-dir]
-    #[arg(long, value_name = "NAME")]
-    pub store_key_credential: Option<String>,
-    /// Where systemd puts credentials
-    #[arg(long, env = "CREDENTIALS_DIRECTORY", hide = true)]
-    pub credentials_directory: Option<PathBuf>,
-}
-
-/// The store of a controller that is not running.
-#[derive(Debug, Subcommand)]
-pub enum StoreCommand {
-    /// Encrypt everything under a new key; killed at any moment, the store is that of the old key or of the new
-    #[command(after_help = "\
-Examples:
-  postern-controller store rotate-key --data-dir /var/lib/postern-controller
-  postern-controller store rotate-key --data-dir /var/lib/postern-controller --new-credential store-key-2
-
-It takes as much disk again as the store has, and is refused (79) while the controller runs.")]
-    RotateKey {
-        /// The data directory
-        #[arg(long, env = "POSTERN_CONTROLLER_DATA_DIR")]
-        data_dir: PathBuf,
-        /// Where the present key is.
-        #[command(flatten)]
-        store_key: StoreKey,
-        /// Take the new key from this systemd credential, which `serve` is to name from then on
-        #[arg(long, value_name = "NAME")]
-        new_credential: Option<String>,
-    },
-}
-
 /// How to reach the controller.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Reaching the controller")]
@@ -358,64 +243,6 @@ well, fetches what came of them, and lets members work or rest. An administrator
     },
 }
 
-const VERIFY_EXAMPLES: &str = "\
-Examples:
-  postern-controller audit verify
-  postern-controller audit verify --head 1042:9f2c…
-  postern-controller audit verify --dir /srv/archive/audit-2026";
-
-/// The audit log.
-#[derive(Debug, Subcommand)]
-pub enum AuditCommand {
-    /// Say whether the log was changed since it was written
-    ///
-    /// Reads every line and follows the chain of hashes; then compares the end with what the controller remembers, if it
-    /// runs and --dir is not given.
-    #[command(after_help = format!("{VERIFY_EXAMPLES}\n\n{VERIFY_HELP}"))]
-    Verify {
-        /// Which log.
-        #[command(flatten)]
-        which: WhichLog,
-        /// A head that was noted before, as it was printed; may be repeated
-        #[arg(long = "head", value_name = "NUMBER:HASH")]
-        heads: Vec<Head>,
-    },
-    /// Show the lines
-    #[command(after_help = "\
-Examples:
-  postern-controller audit show --by ci
-  postern-controller audit show --since 2026-03-01
-  postern-controller audit show --act member.revoke --json")]
-    Show {
-        /// Which log.
-        #[command(flatten)]
-        which: WhichLog,
-        /// Only from this day (in UTC), or this moment on
-        #[arg(long, value_name = "TIME")]
-        since: Option<Since>,
-        /// What was done by the token of this name, or by `controller` itself
-        #[arg(long, value_name = "NAME")]
-        by: Option<String>,
-        /// What was done to this
-        #[arg(long, value_name = "NAME|ID")]
-        on: Option<String>,
-        /// Acts of this name alone, e.g. member.revoke, or of this kind, e.g. member
-        #[arg(long, value_name = "ACT")]
-        act: Option<String>,
-    },
-}
-
-/// Which log is read.
-#[derive(Debug, Args)]
-pub struct WhichLog {
-    /// The log's directory, if not `audit` in --data-dir
-    #[arg(long, value_name = "DIRECTORY")]
-    pub dir: Option<PathBuf>,
-    /// The head with which the older files ended that were moved away: the log begins with the line after it
-    #[arg(long, value_name = "NUMBER:HASH")]
-    pub after: Option<Head>,
-}
-
 /// Clusters.
 #[derive(Debug, Subcommand)]
 pub enum ClusterCommand {
@@ -428,101 +255,6 @@ pub enum ClusterCommand {
     /// List the clusters
     #[command(after_help = "Example:\n  postern-controller cluster list --json")]
     List,
-}
-
-/// Members.
-#[derive(Debug, Subcommand)]
-pub enum MemberCommand {
-    /// List the members
-    #[command(after_help = "Example:\n  postern-controller member list --cluster pilot")]
-    List {
-        /// Of this cluster only
-        #[arg(long)]
-        cluster: Option<ClusterName>,
-    },
-    /// Show one member: its session, what it holds and owes, each connected system, its certificate, its last trouble
-    #[command(after_help = "Example:\n  postern-controller member show mbr_0195d8a0...")]
-    Show {
-        /// The member
-        member: MemberId,
-    },
-    /// Let a new member work; compare the fingerprint with the one `postern enroll` printed first
-    #[command(after_help = "Example:\n  postern-controller member approve mbr_0195d8a0...")]
-    Approve {
-        /// The member
-        member: MemberId,
-    },
-    /// Accept a certificate of a member that is newer than the one on record: this controller was put back from a copy
-    #[command(after_help = "\
-Examples:
-  postern-controller member accept mbr_0195d8a0... --fingerprint 9f2c…
-  postern-controller member accept --all --cluster pilot
-
-Whoever was revoked since the copy was made is to be revoked again before. The fingerprint is the one that `postern status`
-shows on the member's host. --all shows what would be accepted and asks; it leaves out members of which more than one
-certificate is in use, because somebody may have a copy of them. The agents come back by themselves within a minute.")]
-    Accept(Accept),
-    /// Let a disabled or draining member work again
-    #[command(
-        after_help = "Example:\n  postern-controller member enable mbr_0195d8a0...\n\nOf one that was disabled because its state directory was copied, stop the copy first: the store that comes next is taken\nfor the right one."
-    )]
-    Enable {
-        /// The member
-        member: MemberId,
-    },
-    /// Let a member finish what it holds, then disable it; --hard: at once
-    #[command(
-        after_help = "Example:\n  postern-controller member disable mbr_0195d8a0... --hard\n\nWith --hard no further change is begun; what the member has not begun goes to others at once."
-    )]
-    Disable {
-        /// The member
-        member: MemberId,
-        /// Do not wait for what it holds
-        #[arg(long)]
-        hard: bool,
-    },
-    /// Give a member nothing new: what it has begun it finishes, the rest goes to others
-    #[command(
-        after_help = "Example:\n  postern-controller member drain mbr_0195d8a0...\n\nFor a host that needs a rest. `member show` tells when it holds nothing more, `member enable` ends it; `member disable`\ndoes the same and then disables it."
-    )]
-    Drain {
-        /// The member
-        member: MemberId,
-    },
-    /// Throw a member out for good: its session ends, and no certificate of it is of use any more
-    #[command(
-        after_help = "Example:\n  postern-controller member revoke mbr_0195d8a0...\n\nIts agent can only come back as another member, with a new token (`postern enroll --again`). What it has not told yet is\ntaken out with `postern outbox export` there, and handed in with `postern-controller outbox import` here."
-    )]
-    Revoke {
-        /// The member
-        member: MemberId,
-    },
-    /// Remove a member that is pending or revoked and holds no task
-    #[command(after_help = "Example:\n  postern-controller member remove mbr_0195d8a0...")]
-    Remove {
-        /// The member
-        member: MemberId,
-    },
-}
-
-/// Which certificates are accepted.
-#[derive(Debug, Args)]
-pub struct Accept {
-    /// The member
-    #[arg(required_unless_present = "all")]
-    pub member: Option<MemberId>,
-    /// The fingerprint of the certificate, as `postern status` shows it on the member's host
-    #[arg(long, required_unless_present = "all")]
-    pub fingerprint: Option<String>,
-    /// All that wait, after a look at them
-    #[arg(long, conflicts_with_all = ["member", "fingerprint"])]
-    pub all: bool,
-    /// Of this cluster only
-    #[arg(long, requires = "all")]
-    pub cluster: Option<ClusterName>,
-    /// Do not ask
-    #[arg(long, requires = "all")]
-    pub yes: bool,
 }
 
 /// What members owe.
@@ -540,189 +272,6 @@ each is shown: finished, observed, not_open, never_leased, or why it was not tak
         /// The file
         file: PathBuf,
     },
-}
-
-/// The authority.
-#[derive(Debug, Subcommand)]
-pub enum CaCommand {
-    /// Show the roots, what each member has of them, and which step is next
-    #[command(after_help = "Example:\n  postern-controller ca status --json")]
-    Status,
-    /// Replace the root by another, one step after the other, with members at work
-    #[command(after_help = "\
-Example, each as soon as `ca status` waits for nobody any more:
-  postern-controller ca rotate begin
-  postern-controller ca rotate switch
-  postern-controller ca rotate finish
-
-Between the steps members go on working. `ca rotate back` undoes the last step; after `finish` the way back is a new
-rotation to the root that was kept: `ca rotate begin --root 1`.")]
-    Rotate {
-        /// The step.
-        #[command(subcommand)]
-        step: Rotate,
-    },
-}
-
-/// The steps of a rotation.
-#[derive(Debug, Subcommand)]
-pub enum Rotate {
-    /// Make a new root, and have members trust it beside the one there is
-    #[command(after_help = "Example:\n  postern-controller ca rotate begin")]
-    Begin {
-        /// Not a new root but one that was kept, by the number in `ca status`
-        #[arg(long, value_name = "NUMBER")]
-        root: Option<u32>,
-    },
-    /// Let the new root sign: new certificates, the listener's own, tokens; members renew theirs within minutes
-    #[command(after_help = "\
-Example:
-  postern-controller ca rotate switch
-
-Tokens that were made before and not used yet name the old root: make new ones.")]
-    Switch {
-        /// Even if a member does not trust the new root yet: it cannot connect until `back`, or until it is enrolled again
-        #[arg(long)]
-        force: bool,
-    },
-    /// Trust the new root alone
-    #[command(after_help = "Example:\n  postern-controller ca rotate finish")]
-    Finish {
-        /// Even if a member has a certificate of the old root: it gets another by proof of its key if it trusts the new
-        /// root, and has to be enrolled again if not
-        #[arg(long)]
-        force: bool,
-    },
-    /// Undo the last step
-    #[command(after_help = "Example:\n  postern-controller ca rotate back")]
-    Back {
-        /// Even if a member is shut out by it, as with `switch` and `finish`
-        #[arg(long)]
-        force: bool,
-    },
-}
-
-/// Connected systems.
-#[derive(Debug, Subcommand)]
-pub enum SystemCommand {
-    /// Add a connected system
-    #[command(after_help = "\
-Example:
-  postern-controller system add acme --with pilot --display-name \"Salesforce, production\"
-
-The name is what the agents' configuration calls the system, and never changes. Only a cluster that has at least one
-registered and enabled member can be chosen. A system associated with `server` takes no tasks here: this controller
-runs no connectors itself.")]
-    Add {
-        /// Its name
-        name: SystemName,
-        /// `server`, or the cluster whose members work on it
-        #[arg(long = "with", value_name = "CLUSTER|server")]
-        association: String,
-        /// Its type: what the agents' configuration calls `connector`
-        #[arg(long = "type", default_value = "salesforce")]
-        connector: String,
-        /// What else is known of it.
-        #[command(flatten)]
-        details: Details,
-    },
-    /// Change what is known of a connected system; what is not named stays
-    #[command(after_help = "\
-Examples:
-  postern-controller system edit acme --password-reset-by users_and_obo_user --owner ada@example.com
-  postern-controller system edit acme --in fr --display-name \"Salesforce, production (fr)\"
-
-Its name never changes, and who works on it is a matter of `system associate`.")]
-    Edit {
-        /// The system
-        name: SystemName,
-        /// What is known of it.
-        #[command(flatten)]
-        details: Details,
-        /// The language of --display-name and --description, if not the system's own
-        #[arg(long = "in", value_name = "LOCALE")]
-        texts_in: Option<String>,
-        /// Take an owner away; may be repeated
-        #[arg(long = "remove-owner", value_name = "WHO")]
-        remove_owners: Vec<String>,
-        /// Take it out of a category; may be repeated
-        #[arg(long = "remove-category", value_name = "NAME")]
-        remove_categories: Vec<String>,
-    },
-    /// List the connected systems
-    #[command(after_help = "Example:\n  postern-controller system list")]
-    List,
-    /// Show one connected system
-    #[command(after_help = "Example:\n  postern-controller system show acme")]
-    Show {
-        /// The system
-        name: SystemName,
-    },
-    /// Say who works on a connected system from now on
-    #[command(after_help = "Example:\n  postern-controller system associate acme --with other-cluster")]
-    Associate {
-        /// The system
-        name: SystemName,
-        /// `server`, or the cluster whose members work on it
-        #[arg(long = "with", value_name = "CLUSTER|server")]
-        association: String,
-    },
-    /// Have members log more, or less, of a connected system for a while
-    #[command(after_help = "\
-Examples:
-  postern-controller system log-level acme debug --for 2h
-  postern-controller system log-level acme configured
-
-The log stays on the hosts of the members, and names accounts from `debug` on. Members that come back meanwhile are told
-what is left of the time; when it is over, what their configuration says holds again. A member's policy can refuse it:
-`system show` tells what became of it at each.")]
-    LogLevel {
-        /// The system
-        name: SystemName,
-        /// error, warn, info, debug or trace; `configured` ends it
-        level: String,
-        /// For how long, at most a day, e.g. 2h or 30m
-        #[arg(long = "for", value_name = "TIME", value_parser = length, default_value = "30m")]
-        length: Duration,
-    },
-    /// Take a connected system away; its tasks have to be finished
-    #[command(after_help = "Example:\n  postern-controller system remove acme")]
-    Remove {
-        /// The system
-        name: SystemName,
-    },
-}
-
-/// What is known of a connected system. How it is reached is a matter of the agents' configuration.
-#[derive(Debug, Args)]
-pub struct Details {
-    /// Its name for people
-    #[arg(long)]
-    pub display_name: Option<String>,
-    /// What it is
-    #[arg(long)]
-    pub description: Option<String>,
-    /// Its language [default: en]
-    #[arg(long)]
-    pub locale: Option<String>,
-    /// Who may have passwords reset, besides administrators [default: obo_user_only]
-    #[arg(long, value_parser = ["obo_user_only", "users_and_obo_user", "external"])]
-    pub password_reset_by: Option<String>,
-    /// Whether workflows may use it [default: automated]
-    #[arg(long, value_parser = ["automated", "administrative"])]
-    pub provisioning_option: Option<String>,
-    /// Whether its accounts are managed as privileged ones [default: false]
-    #[arg(long, value_name = "true|false")]
-    pub hpam: Option<bool>,
-    /// Whether its accounts can be transferred [default: false]
-    #[arg(long, value_name = "true|false")]
-    pub transfer_of_accounts: Option<bool>,
-    /// Somebody who owns it; may be repeated
-    #[arg(long = "owner", value_name = "WHO")]
-    pub owners: Vec<String>,
-    /// What it is filed under; may be repeated
-    #[arg(long = "category", value_name = "NAME")]
-    pub categories: Vec<String>,
 }
 
 #[cfg(test)]
