@@ -20,9 +20,9 @@ pub use postern_agent_core::{CallsLeft, Earlier, JournalEntry, Mark};
 use postern_protocol::message::v1::{MAX_PARTS, SignInState, StreamRef};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
-use postern_protocol::time::UnixMillis;
+use postern_protocol::time::{Ago, UnixMillis};
 use postern_protocol::{
-    Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, Timestamp,
+    Epoch, Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -288,6 +288,29 @@ pub trait Journal: Send + Sync {
     fn payload(&self, key: &str) -> Result<Box<dyn Payload>, Failure>;
 }
 
+/// Since when no other task for the same target was under way. What happened to it before, another task may have done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alone {
+    /// The lease that the attempt is made under.
+    pub lease: Epoch,
+    /// The lease of the task from which on it was alone.
+    pub since: Epoch,
+    /// How long ago that began, at the least.
+    pub ago: Ago,
+}
+
+impl Alone {
+    /// Whether no other task was leased since this one had that lease.
+    pub fn has_been_since(&self, lease: Epoch) -> bool {
+        lease >= self.since
+    }
+
+    /// Whether no other member had the task since either.
+    pub fn was_kept_since(&self, lease: Epoch) -> bool {
+        self.has_been_since(lease) && lease.next() >= self.lease
+    }
+}
+
 /// What one attempt at one task may know and use.
 pub struct AttemptCx {
     /// The task.
@@ -296,6 +319,8 @@ pub struct AttemptCx {
     pub system: SystemName,
     /// An attempt elsewhere may have had an effect: read back before any effect.
     pub reconcile: bool,
+    /// Since when it is nobody else's doing what happens to the target.
+    pub alone: Alone,
     /// What earlier attempts on this agent journaled.
     pub earlier: Earlier,
     /// When nothing more of the task may be begun: what has begun is gone on with, so that no record is left half done.

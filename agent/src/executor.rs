@@ -20,6 +20,7 @@ use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{
     self, LogLevelSet, LogLevelVerdict, Offer, Rejection, ServedSystem, SetLogLevel, StreamRef,
 };
+use postern_protocol::time::Ago;
 use postern_protocol::{Epoch, Failure, FailureClass, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -29,7 +30,7 @@ use self::told::Teller;
 pub use self::told::Who;
 use crate::chain::Chain;
 use crate::clock;
-use crate::connector::{AttemptCx, Calls, CallsLeft, Conclusion, Connector, Route};
+use crate::connector::{Alone, AttemptCx, Calls, CallsLeft, Conclusion, Connector, Route};
 use crate::dispatcher::Dispatcher;
 use crate::keys::SealingKeys;
 use crate::metrics::metrics;
@@ -70,6 +71,8 @@ pub struct Start {
     pub earlier: Option<Epoch>,
     /// When nothing more of the task may be begun.
     pub deadline: Option<Timestamp>,
+    /// Since when the task has been alone with its target, at the least.
+    pub alone: Ago,
     /// Fires when it should stop.
     pub stop: CancellationToken,
 }
@@ -243,7 +246,7 @@ impl Executor {
     }
 
     async fn attempt(&self, offer: Offer, start: Start) -> Result<Ending, Failure> {
-        let Start { origin, resumed, deadline, stop, .. } = start;
+        let Start { origin, resumed, deadline, alone, stop, .. } = start;
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| internal("bad_request", &Chain(&error).to_string()))?;
         let Some(Served { connector, admission }) = self.systems.get(&offer.system) else {
@@ -254,6 +257,7 @@ impl Executor {
         let kind = request.kind();
         let earlier = if resumed { self.earlier(offer.task).await? } else { Earlier::default() };
         let (task, system, reconcile) = (offer.task, offer.system.clone(), offer.reconcile);
+        let alone = Alone { lease: offer.epoch, since: offer.alone_since, ago: alone };
         let offer = Arc::new(offer);
         let teller = Arc::new(Teller::new(Arc::clone(&self.who), Arc::clone(&offer), origin, &earlier));
         let journal = Arc::new(TaskJournal {
@@ -271,7 +275,7 @@ impl Executor {
         });
         let made = Arc::clone(&journal.made);
         let policy = Arc::clone(admission.policy());
-        let cx = AttemptCx { task, system, reconcile, earlier, deadline, stop, policy, journal };
+        let cx = AttemptCx { task, system, reconcile, alone, earlier, deadline, stop, policy, journal };
         let conclusion = match connector.run(request, &cx).await {
             Ok(conclusion) => conclusion,
             Err(failure) => {

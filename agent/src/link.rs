@@ -339,7 +339,7 @@ impl Link {
                     }
                     backoff.handle_established(clock::now());
                 }
-                Event::Message(frame) => self.pass_on(frame, pump).await,
+                Event::Message(frame) => self.pass_on(*frame, pump).await,
             }
         }
     }

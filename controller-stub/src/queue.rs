@@ -9,12 +9,13 @@ use std::time::Duration;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::KeyId;
 use postern_protocol::task::{Lane, Repeat};
-use postern_protocol::time::UnixMillis;
+use postern_protocol::time::{Ago, UnixMillis};
 use postern_protocol::{MemberId, Outcome, SystemName, TaskId, Timestamp};
 
 use crate::clock::Moment;
 use crate::state::record::{Finish, TaskRecord, TaskState};
 
+mod alone;
 mod assign;
 mod cancel;
 mod expiry;
@@ -29,6 +30,7 @@ mod word;
 #[cfg(test)]
 mod tests;
 
+use alone::{Freed, Target};
 pub use assign::Assignment;
 pub use cancel::Cancelled;
 pub use holder::{Holder, Serves};
@@ -64,6 +66,8 @@ struct Entry {
     /// When the lease runs out, or, in doubt, when the doubt ends.
     until: Timestamp,
     deadline: Option<Timestamp>,
+    /// Since when it is alone with its target, if it is.
+    alone: Ago,
     /// Members that did not take it, and when they may be asked again; `None`: never.
     refused_by: BTreeMap<MemberId, Option<Timestamp>>,
     /// What the last of them said.
@@ -92,6 +96,9 @@ pub struct Queue {
     line: BTreeMap<SystemName, Line>,
     held: BTreeMap<MemberId, BTreeSet<TaskId>>,
     busy: BTreeMap<(SystemName, String), TaskId>,
+    /// Tasks that nobody has, and somebody had, by what they may have worked on.
+    let_go: BTreeMap<Target, BTreeSet<TaskId>>,
+    freed: Freed,
     deadlines: BTreeSet<(Timestamp, TaskId)>,
     holders: BTreeMap<MemberId, Holder>,
     ready: Ready,
@@ -121,6 +128,8 @@ impl Queue {
             line: BTreeMap::new(),
             held: BTreeMap::new(),
             busy: BTreeMap::new(),
+            let_go: BTreeMap::new(),
+            freed: Freed::default(),
             deadlines: BTreeSet::new(),
             holders: BTreeMap::new(),
             ready: Ready::default(),
@@ -149,6 +158,7 @@ impl Queue {
 
     /// Takes in an unfinished task from the ledger. Nothing is known of how long ago its lease was renewed, so it
     /// lasts a whole term from now; nor of how long it is in doubt, so that is a term and a settle time.
+    /// How long it was alone with its target, the clock on the wall tells.
     pub fn restore(&mut self, record: TaskRecord, at: Moment) {
         self.insert(record, at);
     }
@@ -162,10 +172,13 @@ impl Queue {
             self.deadlines.insert((deadline, id));
         }
         let state = record.state;
+        let alone_since = record.alone.map_or(at.wall, |it| it.at);
+        let alone = Ago { long: Duration::from_millis(at.wall.0.saturating_sub(alone_since.0)), as_of: at.now };
         let entry = Entry {
             record,
             until,
             deadline,
+            alone,
             refused_by: BTreeMap::new(),
             refused_because: String::new(),
             sealed_to: None,
@@ -231,6 +244,7 @@ impl Queue {
 
     fn leave(&mut self, id: TaskId, state: TaskState) {
         self.unopened.remove(&id);
+        self.forget_let_go(id);
         let Some(record) = self.tasks.get(&id).map(|entry| &entry.record) else { return };
         if let Some(holder) = state.holder() {
             if let Some(tasks) = self.held.get_mut(&holder) {
@@ -242,6 +256,7 @@ impl Queue {
             let key = (record.system.clone(), record.target.clone());
             if self.busy.get(&key) == Some(&id) {
                 self.busy.remove(&key);
+                self.freed.insert(key);
             }
             self.rank(holder);
         } else if let Some(line) = self.line.get_mut(&record.system)
@@ -255,6 +270,9 @@ impl Queue {
     }
 
     fn enter(&mut self, id: TaskId, state: TaskState) {
+        if matches!(state, TaskState::Queued | TaskState::NeedsReseal) {
+            self.note_let_go(id);
+        }
         let Some(record) = self.tasks.get(&id).map(|entry| &entry.record) else { return };
         if let Some(holder) = state.holder() {
             self.held.entry(holder).or_default().insert(id);

@@ -208,6 +208,8 @@ mod tests {
             mode: Mode::Async.into(),
             attempt: 1,
             reconcile: false,
+            alone_since: Epoch(0),
+            alone_ms: 0,
             observations: List::default(),
             params: Bytes::new(vec![5; 10]).unwrap(),
             sealed: List::new(vec![sealed(6, 7)]).unwrap(),

@@ -35,6 +35,22 @@ impl std::ops::Add<Duration> for Timestamp {
     }
 }
 
+/// Something that was so long ago, as of a moment: it may have been before the clock began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ago {
+    /// How long.
+    pub long: Duration,
+    /// As of when.
+    pub as_of: Timestamp,
+}
+
+impl Ago {
+    /// How long ago it is at `now`.
+    pub fn at(self, now: Timestamp) -> Duration {
+        self.long.saturating_add(now.since(self.as_of))
+    }
+}
+
 /// A length of time as people write it on a command line.
 pub fn length(text: &str) -> Result<Duration, String> {
     const UNITS: [(char, u64); 4] = [('d', 24 * 60 * 60), ('h', 60 * 60), ('m', 60), ('s', 1)];

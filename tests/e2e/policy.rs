@@ -145,6 +145,8 @@ fn signature(key: &SigningKey, task: TaskId, kind: TaskKind, params: &Value) -> 
         mode: Mode::Async.into(),
         attempt: 0,
         reconcile: false,
+        alone_since: Epoch(0),
+        alone_ms: 0,
         observations: List::default(),
         params: Bytes::new(request.encode().unwrap()).unwrap(),
         sealed: List::default(),

@@ -160,7 +160,7 @@ describe! {
     v1::Observation { member, epoch, outcome, certainty }
     v1::Offer {
         task, kind, kind_rev, epoch, lease_ttl_ms, deadline_ms, priority, system, target, mode, attempt, reconcile,
-        observations, params, sealed, streams, requester, signature, ext,
+        alone_since, alone_ms, observations, params, sealed, streams, requester, signature, ext,
     }
     v1::Accept { task, epoch }
     v1::Reject { task, epoch, reason, message, retry_after_ms }

@@ -16,6 +16,7 @@ mod kept;
 mod login_history;
 mod network;
 mod oauth;
+mod org_clock;
 mod password;
 mod range;
 mod role_lane;
@@ -31,10 +32,9 @@ mod user;
 mod user_login;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use postern_protocol::task::Repeat;
 use postern_protocol::{Failure, SystemName, TaskKind, TaskRequest};
 
@@ -49,6 +49,7 @@ use crate::doctor::Finding;
 use crate::http::{Compression, Encryption, Http, HttpError};
 use governor::Governor;
 use kept::UnderWay;
+use org_clock::OrgClock;
 use schema::Schema;
 use session::Sessions;
 use settings::Settings;
@@ -64,8 +65,8 @@ pub struct Salesforce {
     http: Http,
     sessions: Sessions,
     governor: Arc<Governor>,
-    /// The service's clock when it answered last.
-    heard: Mutex<Option<Timestamp>>,
+    /// The service's clock, as far as its answers tell.
+    clock: Mutex<OrgClock>,
     schema: Schema,
     /// Deltas and collections.
     under_way: UnderWay,
@@ -165,7 +166,7 @@ impl Salesforce {
             http,
             sessions: Sessions::new(sign_in),
             governor,
-            heard: Mutex::default(),
+            clock: Mutex::default(),
             schema,
             under_way: UnderWay::default(),
             keep,
@@ -198,8 +199,8 @@ impl Salesforce {
         }
     }
 
-    fn heard(&self) -> Option<Timestamp> {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn clock(&self) -> MutexGuard<'_, OrgClock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

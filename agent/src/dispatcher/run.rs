@@ -421,14 +421,14 @@ impl Loop {
 
     async fn act(&mut self, event: Event) {
         match event {
-            Event::Start { offer, origin, resumed, earlier, deadline } => {
+            Event::Start { offer, origin, resumed, earlier, deadline, alone } => {
                 let task = offer.task;
                 let stop = CancellationToken::new();
                 if self.ledger.is_unwanted(task, clock::now()) {
                     stop.cancel();
                 }
                 self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone() });
-                self.executor.start(*offer, Start { origin, resumed, earlier, deadline, stop });
+                self.executor.start(*offer, Start { origin, resumed, earlier, deadline, alone, stop });
             }
             Event::GiveUp { offer, origin, failure, why } => self.executor.give_up(*offer, origin, failure, why),
             Event::Stop(task) => {

@@ -34,6 +34,8 @@ fn offer(n: u8, params: usize) -> Offer {
         mode: Mode::Sync.into(),
         attempt: 5,
         reconcile: true,
+        alone_since: Epoch(0),
+        alone_ms: 0,
         observations: List::default(),
         params: Bytes::new((0..params).map(|n| n.to_le_bytes()[0]).collect()).unwrap(),
         sealed: List::default(),

@@ -134,6 +134,8 @@ fn concluded() -> RestoredTask {
         mode: Mode::Async.into(),
         attempt: 1,
         reconcile: false,
+        alone_since: Epoch(0),
+        alone_ms: 0,
         observations: List::default(),
         params: Bytes::default(),
         sealed: List::default(),

@@ -1,6 +1,7 @@
 //! Batches: every entry is reported once, and no user is made twice.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use postern_agent::connector::Mark;
 use postern_agent_core::GivenUp;
@@ -11,7 +12,7 @@ use postern_protocol::task::import_batch::{Format, Output};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
 
-use crate::lab::{Lab, Task, import, import_as, validate, verdict};
+use crate::lab::{Lab, Task, import, import_as, reset, validate, verdict};
 
 const ACTIVE: &str = "user0001@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
@@ -498,8 +499,7 @@ async fn f68_a_password_that_another_member_has_set_is_no_failure() {
     let lab = Lab::start().await;
     let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
     task.attempt(&lab.connector()).await.unwrap();
-    task.notes.lock().unwrap().clear();
-    task.reconcile = true;
+    task.taken_over(Duration::from_secs(60));
     assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 1, 0, 0), "{:?}", task.lines());
     assert_eq!(lab.effects(ACTIVE).password_sets, 1);
 
@@ -507,6 +507,25 @@ async fn f68_a_password_that_another_member_has_set_is_no_failure() {
     refused.reconcile = true;
     refused.attempt(&lab.connector()).await.unwrap();
     assert_eq!(codes(&refused), ["INVALID_NEW_PASSWORD"]);
+}
+
+/// The password was given once before, and then changed by another task, after the batch was made and before it was leased.
+#[tokio::test]
+async fn a_password_of_a_batch_that_another_task_may_have_changed_is_not_told_as_set() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
+    for password in ["Correct-Horse-7", "Another-Horse-8"] {
+        reset(ACTIVE, password).attempt(&connector).await.unwrap();
+    }
+    lab.sim.advance(Duration::from_secs(60));
+    task.taken_over(Duration::from_secs(20));
+    task.attempt(&connector).await.unwrap();
+    assert_eq!(
+        (&task.lines()[0]["outcome"], codes(&task)),
+        (&"unknown".into(), vec!["INVALID_NEW_PASSWORD".to_owned()])
+    );
+    assert!(lab.sim.password_is(ACTIVE, "Another-Horse-8"));
 }
 
 #[tokio::test]

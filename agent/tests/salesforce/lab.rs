@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use postern_agent::clock;
 use postern_agent::config::Config as AgentConfig;
 use postern_agent::connector::{
-    self, AttemptCx, Bucket, Conclusion, Connector, Effect, Journal, JournalEntry, Keep, Known, Mark, Payload, Pending,
-    Proved, Visit,
+    self, Alone, AttemptCx, Bucket, Conclusion, Connector, Effect, Journal, JournalEntry, Keep, Known, Mark, Payload,
+    Pending, Proved, Visit,
 };
 use postern_agent::policy::{self, Act, Policy, Refused};
 use postern_protocol::bounded::Text;
@@ -25,7 +26,8 @@ use postern_protocol::task::{
     deprovision_user, disable_user, enable_user, expire_password, freeze_user, import_batch, reset_password,
     restore_user, test_connection, unfreeze_user, unlock_user, validate_user,
 };
-use postern_protocol::{Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
+use postern_protocol::time::Ago;
+use postern_protocol::{Epoch, Failure, FailureClass, Outcome, SystemName, TaskId, TaskKind, TaskRequest, Timestamp};
 use salesforce_sim::{
     ADMIN, ADMIN_PASSWORD, ADMIN_TOKEN, Assumptions, CONSUMER_KEY, CONSUMER_SECRET, Config, Counters, Effects, Fault,
     Matching, Mishap, OrgSeed, Simulator,
@@ -274,6 +276,8 @@ pub struct Task {
     /// The payloads that were finished, in clear.
     pub payloads: Payloads,
     pub reconcile: bool,
+    /// Since when it is alone with its account.
+    pub alone: Alone,
     /// The process dies when the journal has this many entries and another intent is about to be acted on.
     pub dies_after: Option<usize>,
     /// The disk is full when the payload has so many bytes; for one attempt.
@@ -303,6 +307,7 @@ impl Task {
             told: Arc::default(),
             payloads: Arc::default(),
             reconcile: false,
+            alone: alone_since(1, 1, Duration::ZERO),
             dies_after: None,
             disk_holds: None,
             deadline: None,
@@ -329,6 +334,25 @@ impl Task {
         self
     }
 
+    /// Another member goes on with it, so long after it was first leased.
+    pub fn taken_over(&mut self, after: Duration) {
+        self.notes.lock().unwrap().clear();
+        self.reconcile = true;
+        self.alone = alone_since(1, 2, after);
+    }
+
+    /// The same member is given it again, and another task for the account was given out meanwhile.
+    pub fn leased_after_another(&mut self) {
+        self.reconcile = true;
+        self.alone = alone_since(3, 3, Duration::ZERO);
+    }
+
+    /// The same member is given it again, and another had it meanwhile.
+    pub fn leased_after_another_member(&mut self) {
+        self.reconcile = true;
+        self.alone = alone_since(1, 3, Duration::from_secs(60));
+    }
+
     /// One more attempt, with the journal of those before.
     pub async fn attempt(&mut self, connector: &Arc<dyn Connector>) -> Result<Conclusion, Failure> {
         let journal = Arc::new(MemoryJournal {
@@ -351,6 +375,7 @@ impl Task {
             task: self.id,
             system: system(),
             reconcile: self.reconcile,
+            alone: self.alone,
             earlier,
             deadline: self.deadline,
             stop: self.stop.clone(),
@@ -398,6 +423,11 @@ impl Task {
     pub fn intents(&self) -> usize {
         self.notes.lock().unwrap().iter().filter(|entry| entry.mark == Mark::Intent).count()
     }
+}
+
+/// Under a lease, and alone since another that was given so long ago.
+fn alone_since(since: u64, lease: u64, long: Duration) -> Alone {
+    Alone { lease: Epoch(lease), since: Epoch(since), ago: Ago { long, as_of: clock::now() } }
 }
 
 /// The results of a batch so far.

@@ -1,5 +1,7 @@
 //! Resetting and expiring passwords: nothing twice, nothing lost.
 
+use std::time::Duration;
+
 use postern_agent::connector::Conclusion;
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap};
@@ -11,6 +13,12 @@ use crate::lab::{
 const USER: &str = "user0001@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
 const NEW: &str = "Correct-Horse-7";
+const OTHER: &str = "Another-Horse-8";
+
+/// How long after its first lease a task is taken over: what has happened in a test so far happened since then.
+const A_WHILE: Duration = Duration::from_secs(60);
+/// The same of a task that was not leased before the clock of the org went on by [`A_WHILE`].
+const A_MOMENT: Duration = Duration::from_secs(20);
 
 /// Feature B4.
 #[tokio::test]
@@ -96,8 +104,7 @@ async fn f68_a_repeated_password_after_a_lost_answer_is_a_success() {
     let connector = lab.connector();
     let mut task = reset(USER, NEW);
     task.attempt(&connector).await.unwrap();
-    task.notes.lock().unwrap().clear();
-    task.reconcile = true;
+    task.taken_over(A_WHILE);
     let conclusion = task.attempt(&connector).await.unwrap();
     assert_eq!(verdict(&conclusion), PROBABLY_DONE);
     assert_eq!(lab.effects(USER).password_sets, 1);
@@ -144,8 +151,7 @@ async fn a_made_up_password_of_another_member_is_not_replaced_silently() {
     let connector = lab.connector();
     let mut task = reset_generated(USER);
     task.attempt(&connector).await.unwrap();
-    task.notes.lock().unwrap().clear();
-    task.reconcile = true;
+    task.taken_over(A_WHILE);
     let conclusion = task.attempt(&connector).await.unwrap();
     assert_eq!(verdict(&conclusion), UNKNOWN);
     assert_eq!(conclusion.failure.unwrap().code.as_str(), "password_lost");
@@ -181,7 +187,7 @@ async fn f04_a_reset_is_never_repeated_by_itself() {
     assert_eq!(lab.effects("user0002@acme.example").password_resets, 0);
 
     let mut elsewhere = expire("user0003@acme.example");
-    elsewhere.reconcile = true;
+    elsewhere.taken_over(A_WHILE);
     assert_eq!(verdict(&elsewhere.attempt(&connector).await.unwrap()), UNKNOWN);
     let mut after_crash = expire("user0004@acme.example");
     after_crash.attempt(&connector).await.unwrap();
@@ -228,7 +234,7 @@ async fn f04_salesforces_own_reset_is_never_repeated_by_itself() {
     let connector = lab.connector();
     lab.fault("DELETE", "/password", Mishap::DropReply, 1);
     let mut elsewhere = reset_by_service(USER);
-    elsewhere.reconcile = true;
+    elsewhere.taken_over(A_WHILE);
     let mut task = reset_by_service(USER);
     for _ in 0..2 {
         let conclusion = task.attempt(&connector).await.unwrap();
@@ -289,7 +295,7 @@ async fn f03_a_repeatable_reset_is_gone_on_with_by_the_member_that_began_it_alon
         first.dies_in_the_call(&lab, &connector).await;
         let other_member = {
             let mut elsewhere = task(USER);
-            elsewhere.reconcile = true;
+            elsewhere.taken_over(A_WHILE);
             elsewhere.attempt(&connector).await.unwrap()
         };
         assert_eq!((verdict(&other_member), lab.effects(USER).password_resets), (UNKNOWN, 0));
@@ -326,8 +332,7 @@ async fn what_another_member_did_is_found_though_the_submitters_clock_is_ahead()
     ] {
         let mut task = task.made_ahead(ahead);
         task.attempt(&connector).await.unwrap();
-        task.notes.lock().unwrap().clear();
-        task.reconcile = true;
+        task.taken_over(A_WHILE);
         assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), expected, "{user}");
         let effects = lab.effects(user);
         assert_eq!(effects.password_resets + effects.password_sets, 1, "{user}");
@@ -437,8 +442,91 @@ async fn f73_a_given_password_is_sent_once_by_the_next_member_after_a_look() {
     let mut task = reset(USER, NEW);
     task.attempt(&connector).await.unwrap();
     assert_eq!(task.intents(), 2);
-    task.notes.lock().unwrap().clear();
-    task.reconcile = true;
+    task.taken_over(A_WHILE);
     task.attempt(&connector).await.unwrap();
     assert_eq!(task.intents(), 1);
+}
+
+/// What another task did to the account before this one was first leased. Take whatever changed after the task was made for
+/// its own doing, and each of these is told as done.
+#[tokio::test]
+async fn what_was_changed_before_its_first_lease_is_not_told_as_done_by_a_task_that_is_taken_over() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let users = ["user0001@acme.example", "user0002@acme.example", "user0003@acme.example"];
+    let mut tasks = [reset(users[0], NEW), reset_by_service(users[1]), expire(users[2])];
+    for user in users {
+        assert_eq!(verdict(&reset(user, OTHER).attempt(&connector).await.unwrap()), DONE);
+    }
+    lab.sim.advance(A_WHILE);
+    for (task, expected) in tasks.iter_mut().zip([DONE, UNKNOWN, UNKNOWN]) {
+        task.taken_over(A_MOMENT);
+        assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), expected);
+    }
+    assert!(lab.sim.password_is(users[0], NEW));
+    assert_eq!(users.map(|user| lab.effects(user).password_resets), [0, 0, 0], "nothing is reset by a guess");
+}
+
+/// It may have been set by the member that had the task before, or long ago and then changed by another task.
+#[tokio::test]
+async fn a_password_that_is_refused_as_used_before_is_unknown_if_another_task_may_have_changed_it() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = reset(USER, NEW);
+    reset(USER, NEW).attempt(&connector).await.unwrap();
+    reset(USER, OTHER).attempt(&connector).await.unwrap();
+    lab.sim.advance(A_WHILE);
+    task.taken_over(A_MOMENT);
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!(verdict(&conclusion), UNKNOWN);
+    assert!(conclusion.failure.unwrap().next_step.contains("Last Password Change or Reset"));
+    assert!(lab.sim.password_is(USER, OTHER));
+}
+
+/// The journal tells what the password was before; but another task was leased since, and has changed it.
+#[tokio::test]
+async fn what_another_task_changed_between_two_leases_proves_no_call_of_the_journal() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let users = ["user0001@acme.example", "user0002@acme.example", "user0003@acme.example"];
+    let [mut given, mut made_up, mut by_service] =
+        [reset(users[0], NEW), reset_generated(users[1]), reset_by_service(users[2])];
+    for task in [&mut given, &mut made_up, &mut by_service] {
+        lab.fault("POST", "/password", Mishap::Refuse, 1);
+        lab.fault("DELETE", "/password", Mishap::Refuse, 1);
+        task.dies_after = Some(1);
+        let _ = task.attempt(&connector).await;
+        lab.sim.clear_faults();
+    }
+    for user in users {
+        reset(user, OTHER).attempt(&connector).await.unwrap();
+    }
+    lab.sim.advance(A_WHILE);
+    for (task, expected) in [(&mut given, DONE), (&mut made_up, UNKNOWN), (&mut by_service, UNKNOWN)] {
+        task.leased_after_another();
+        let conclusion = task.attempt(&connector).await.unwrap();
+        assert_eq!(verdict(&conclusion), expected);
+        if task.intents() == 1 && conclusion.sealed.len() == 1 {
+            assert!(!task.opened(&conclusion).is_empty(), "the requester can try it");
+        }
+    }
+    assert!(lab.sim.password_is(users[0], NEW));
+    assert_eq!((given.intents(), made_up.intents(), by_service.intents()), (2, 1, 1));
+    assert_eq!(users.map(|user| lab.effects(user).password_sets), [2, 1, 1]);
+}
+
+/// Hand over what the journal has, and the requester is told of a password that was never set.
+#[tokio::test]
+async fn a_made_up_password_that_another_member_may_have_replaced_is_handed_over_as_unknown() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut task = reset_generated(USER);
+    lab.fault("POST", "/password", Mishap::Refuse, 1);
+    task.dies_in_the_call(&lab, &connector).await;
+    let mut elsewhere = reset_generated(USER);
+    elsewhere.attempt(&connector).await.unwrap();
+    task.leased_after_another_member();
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), task.intents()), (UNKNOWN, 1));
+    assert!(!lab.sim.password_is(USER, &task.opened(&conclusion)), "the requester can try it");
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::time::Duration;
 
 use postern_protocol::task::Lane;
 use postern_protocol::{MemberId, SystemName, TaskId, Timestamp};
 
 use super::{Entry, Line, MAX_LEASES, Place, Queue};
+use crate::clock::Moment;
 use crate::state::record::{LeaseRecord, TaskState};
 
 /// How many queued tasks in one lane of a system are looked at in one go: enough to pass a pile of work on one busy account,
@@ -22,21 +24,24 @@ pub struct Assignment {
     pub member: MemberId,
     /// Milliseconds until the task must not be begun any more; zero is no deadline.
     pub deadline_ms: u64,
+    /// For how many milliseconds the task has been alone with its target.
+    pub alone_ms: u64,
 }
 
 impl Queue {
     /// The next task that somebody can be given now. Systems take turns; within one, priority, lane and age decide, but
     /// every fourth turn is that of the lane whose first task has waited longest.
-    pub fn poll_assign(&mut self, now: Timestamp) -> Option<Assignment> {
+    pub fn poll_assign(&mut self, at: Moment) -> Option<Assignment> {
+        self.freed.pass(at.now);
         if self.ready.is_empty() {
             return None;
         }
         let (system, task, member) = self.systems_in_turn().into_iter().find_map(|system| {
-            let found = self.first_for(&system, now)?;
+            let found = self.first_for(&system, at.now)?;
             Some((system, found.0, found.1))
         })?;
         self.last_system = Some(system);
-        Some(self.lease(task, member, now))
+        Some(self.lease(task, member, at))
     }
 
     fn systems_in_turn(&self) -> Vec<SystemName> {
@@ -106,7 +111,7 @@ impl Queue {
         })
     }
 
-    fn lease(&mut self, task: TaskId, member: MemberId, now: Timestamp) -> Assignment {
+    fn lease(&mut self, task: TaskId, member: MemberId, at: Moment) -> Assignment {
         self.turn += 1;
         let mut deadline_ms = 0;
         if let (Some(holder), Some(entry)) = (self.holders.get_mut(&member), self.tasks.get_mut(&task)) {
@@ -119,13 +124,14 @@ impl Queue {
             }
             leases.push(LeaseRecord { epoch: entry.record.epoch, store: holder.store });
             entry.record.attempt = entry.record.attempt.saturating_add(1);
-            entry.until = now + self.config.lease_ttl;
+            entry.until = at.now + self.config.lease_ttl;
             if let Some(deadline) = entry.deadline {
-                deadline_ms = u64::try_from(deadline.since(now).as_millis()).unwrap_or(u64::MAX).max(1);
+                deadline_ms = millis(deadline.since(at.now)).max(1);
             }
         }
+        let alone_ms = millis(self.come_alone(task, at));
         self.move_to(task, TaskState::Leased { holder: member });
-        Assignment { task, member, deadline_ms }
+        Assignment { task, member, deadline_ms, alone_ms }
     }
 
     /// Why a queued task is not given to anyone, for people; empty if it will be at once.
@@ -175,4 +181,8 @@ impl Queue {
             format!("a member asked to wait with it: {}", entry.refused_because)
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,6 +10,8 @@ use crate::state::record::TaskState;
 impl Queue {
     /// Time passed. To be called several times a lease.
     pub fn tick(&mut self, at: Moment) {
+        self.freed.pass(at.now);
+        self.freed.forget(at.now);
         let due: Vec<TaskId> = self
             .held
             .values()

@@ -105,9 +105,12 @@ impl Queue {
     fn suspect(&mut self, member: MemberId, report: Reported) {
         let cluster = self.holders.get(&member).map(|it| &it.cluster);
         let Some(entry) = self.tasks.get_mut(&report.task) else { return };
-        if report.epoch > entry.record.epoch && cluster == Some(&entry.record.cluster) && !entry.record.reconcile {
-            entry.record.reconcile = true;
-            self.changed.insert(report.task);
+        if report.epoch > entry.record.epoch && cluster == Some(&entry.record.cluster) {
+            if !std::mem::replace(&mut entry.record.reconcile, true) {
+                self.changed.insert(report.task);
+            }
+            // Nor does this ledger know to which other task the target was given meanwhile.
+            self.not_alone(report.task);
         }
     }
 

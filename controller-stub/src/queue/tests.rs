@@ -14,6 +14,7 @@ use super::*;
 use crate::clock::Moment;
 use crate::state::record::TaskRecord;
 
+mod alone;
 mod assignment;
 mod ending;
 mod inventory;
@@ -89,7 +90,7 @@ impl World {
     }
 
     fn assign(&mut self, millis: u64) -> Option<LeaseRef> {
-        let assigned = self.queue.poll_assign(at(millis).now)?;
+        let assigned = self.queue.poll_assign(at(millis))?;
         let epoch = self.queue.task(assigned.task).unwrap().epoch;
         Some(LeaseRef { task: assigned.task, epoch })
     }

@@ -74,6 +74,10 @@ impl Queue {
         let id = lease.task;
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.record.leases.retain(|it| it.epoch != lease.epoch);
+            if entry.record.leases.is_empty() {
+                // Nobody can have begun it.
+                entry.record.alone = None;
+            }
         }
         let is_sealed = self.tasks.get(&id).is_some_and(|it| it.sealed_to.is_some());
         let cannot_open = is_sealed && why.reason.known() == Some(Rejection::NeedsReseal);

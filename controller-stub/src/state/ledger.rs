@@ -412,7 +412,7 @@ mod tests {
 
     use super::*;
     use crate::queue::{MAX_LEASES, MAX_NOTE, MAX_OBSERVATIONS};
-    use crate::state::record::{Finish, LeaseRecord, ObservationRecord};
+    use crate::state::record::{AloneRecord, Finish, LeaseRecord, ObservationRecord};
 
     fn ledger(folder: &tempfile::TempDir) -> Ledger {
         let key = StoreKey::from_bytes([1; 32]);
@@ -454,6 +454,7 @@ mod tests {
             epoch,
             attempt: u32::MAX,
             leases: vec![LeaseRecord { epoch, store: Incarnation::from_bytes([255; 16]) }; MAX_LEASES],
+            alone: Some(AloneRecord { since: epoch, at: UnixMillis(u64::MAX) }),
             observations: vec![
                 ObservationRecord { member, epoch, outcome, certainty, changed: Changed::Unknown };
                 MAX_OBSERVATIONS
@@ -536,6 +537,8 @@ mod tests {
             mode: Mode::Async.into(),
             attempt: 0,
             reconcile: false,
+            alone_since: Epoch(0),
+            alone_ms: 0,
             observations: List::default(),
             params: Bytes::new(vec![7; 16 * 1024]).unwrap(),
             sealed: List::default(),

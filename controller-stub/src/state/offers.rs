@@ -21,7 +21,7 @@ impl State {
     /// Gives queued tasks to members that have room.
     pub fn assign(&mut self, at: Moment) -> Result<(), LedgerError> {
         for _ in 0..MAX_ASSIGNED {
-            let Some(assignment) = self.queue.poll_assign(at.now) else { break };
+            let Some(assignment) = self.queue.poll_assign(at) else { break };
             self.note_dispatch(assignment.task, at);
             self.offer(assignment, at)?;
         }
@@ -35,7 +35,11 @@ impl State {
         }
     }
 
-    fn offer(&mut self, Assignment { task, member, deadline_ms }: Assignment, at: Moment) -> Result<(), LedgerError> {
+    fn offer(
+        &mut self,
+        Assignment { task, member, deadline_ms, alone_ms }: Assignment,
+        at: Moment,
+    ) -> Result<(), LedgerError> {
         let Some(content) = self.content(task)? else {
             tracing::error!(%task, "the ledger has a task without its content");
             return Err(LedgerError::Unreadable { table: "offers" });
@@ -58,6 +62,8 @@ impl State {
             deadline_ms,
             attempt: record.attempt,
             reconcile: record.reconcile,
+            alone_since: record.alone.map_or(record.epoch, |it| it.since),
+            alone_ms,
             observations: List::clipped(observations.collect()),
             ..content
         };

@@ -524,6 +524,15 @@ pub struct LeaseRecord {
     pub store: Incarnation,
 }
 
+/// Since when no other task for the same system and target was under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AloneRecord {
+    /// The lease from which on the task was alone.
+    pub since: Epoch,
+    /// When that began: when the lease was given, or some seconds before.
+    pub at: UnixMillis,
+}
+
 /// A report that came under an epoch that had passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObservationRecord {
@@ -607,6 +616,10 @@ pub struct TaskRecord {
     /// The newest leases that were not given back: only under one of these a report counts.
     #[serde(default)]
     pub leases: Vec<LeaseRecord>,
+    /// Since when nobody but its holders can have worked on its target; none if nobody had it, or another task was leased
+    /// after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<AloneRecord>,
     /// An earlier holder may have begun it.
     pub reconcile: bool,
     /// Somebody wants it cancelled.
@@ -636,6 +649,7 @@ impl TaskRecord {
             epoch: Epoch(0),
             attempt: 0,
             leases: Vec::new(),
+            alone: None,
             reconcile: false,
             cancel_requested: false,
             observations: Vec::new(),

@@ -322,7 +322,7 @@ impl Session {
         let next = async {
             loop {
                 match self.machine.poll_event() {
-                    Some(Event::Message(frame)) => return frame,
+                    Some(Event::Message(frame)) => return *frame,
                     Some(other) => panic!("not a frame about work: {other:?}"),
                     None => self.read().await,
                 }

@@ -17,7 +17,7 @@ pub enum Event {
     /// [`MemberSession::handle_durable`].
     Welcomed(Box<Welcome>),
     /// A frame about work, after the handshake.
-    Message(FromController),
+    Message(Box<FromController>),
     /// The session is over. Nothing follows.
     Ended(Ended),
 }
@@ -74,7 +74,7 @@ impl MemberSession {
             (State::Established, other @ (FromController::Welcome(_) | FromController::Refused(_))) => {
                 self.end(Ended::Violation { frame: other.name(), place: "after the handshake" });
             }
-            (State::Established, other) => self.events.push_back(Event::Message(other)),
+            (State::Established, other) => self.events.push_back(Event::Message(Box::new(other))),
         }
     }
 

@@ -146,6 +146,8 @@ pub(super) fn offer(number: u8) -> Offer {
         mode: Mode::Async.into(),
         attempt: 1,
         reconcile: false,
+        alone_since: Epoch(0),
+        alone_ms: 0,
         observations: List::default(),
         params: Bytes::new(request.encode().unwrap()).unwrap(),
         sealed: List::default(),

@@ -3,6 +3,7 @@
 //! An attempt is a future without a runtime. What it awaits it leaves at its port; the world answers there and polls.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -14,7 +15,7 @@ use postern_protocol::message::v1::Offer;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealedOutput;
 use postern_protocol::task::reset_password;
-use postern_protocol::{Failure, FailureClass, Outcome, TaskKind};
+use postern_protocol::{Epoch, Failure, FailureClass, Outcome, TaskKind};
 
 use crate::agenda::Millis;
 use crate::salesforce::{CALL_TIMEOUT, Change, LATEST_COMMIT, Question, View};
@@ -123,11 +124,13 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Begins one, which makes `made_up` up if it needs a password.
-    pub fn begin(offer: Offer, journal: Vec<JournalEntry>, made_up: String) -> Self {
+    /// Begins one, which makes `made_up` up if it needs a password. No other task was leased for its target after
+    /// `alone_from`, by the org's clock.
+    pub fn begin(offer: Offer, journal: Vec<JournalEntry>, made_up: String, alone_from: Millis) -> Self {
         let port = Rc::new(RefCell::new(Port::default()));
         let earlier = journal.iter().cloned().collect();
-        let cx = Cx { port: Rc::clone(&port), reconcile: offer.reconcile, earlier, journal, offer, made_up };
+        let (port_of, reconcile) = (Rc::clone(&port), offer.reconcile);
+        let cx = Cx { port: port_of, reconcile, earlier, journal, offer, made_up, alone_from };
         Self { port, work: Box::pin(cx.run()) }
     }
 
@@ -157,6 +160,7 @@ struct Cx {
     journal: Vec<JournalEntry>,
     reconcile: bool,
     made_up: String,
+    alone_from: Millis,
 }
 
 type Stop = Result<Ending, Failure>;
@@ -325,23 +329,30 @@ impl Cx {
         let mut number = 1;
         if let Some(note) = &note {
             self.settle_earlier().await;
-            if self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed != note.before {
+            let now = self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed;
+            let is_moved = now != note.before;
+            // A given one is the same, whichever member sent it.
+            let is_kept = given.is_some() || note.lease.next() >= self.offer.epoch;
+            if is_moved && is_kept && self.is_alone_since(note) {
                 return Ok(ended(probable(), &note.value));
             }
-            if note.call >= ROUNDS {
+            // Of two that were made up one may be in force at most.
+            if note.call >= ROUNDS || (is_moved && given.is_none()) {
                 return Ok(ended(Ending::unknown(transient("no_answer")), &note.value));
             }
             number = note.call + 1;
         }
-        let of_another = note.is_none() && self.reconcile;
+        let of_another = note.as_ref().map_or(self.reconcile, |it| !self.is_alone_since(it));
         if of_another && given.is_some() {
             self.settle_earlier().await;
         }
         let before = self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed;
-        if of_another && self.may_have_set(before) {
+        if of_another && given.is_some() && self.has_set(before) {
+            return Ok(probable());
+        }
+        if of_another && given.is_none() && note.is_none() && self.may_have_set(before) {
             // Nobody is left who knows one that was made up.
-            let lost = || Ending::unknown(transient("password_lost"));
-            return Ok(if given.is_some() { probable() } else { lost() });
+            return Ok(Ending::unknown(transient("password_lost")));
         }
         if of_another && given.is_some() {
             number = ROUNDS;
@@ -351,7 +362,7 @@ impl Cx {
         let mut is_alone = former.is_none() && !of_another;
         let change = Change::SetPassword { user: user.clone(), value: value.clone() };
         loop {
-            let note = Note { call: number, before, value: value.clone() };
+            let note = Note { call: number, lease: self.offer.epoch, before, value: value.clone() };
             match self.change(0, note.written(), change.clone()).await {
                 Ok(()) => return Ok(ended(succeeded(Changed::Yes), &value)),
                 Err(Undone::Not(failure)) if is_alone => return Err(self.proven(failure)),
@@ -360,9 +371,12 @@ impl Cx {
                         Ok(now) => now.password_changed,
                         Err(failure) => return Err(unseeable(failure)),
                     };
-                    let is_set = if of_another { self.may_have_set(now) } else { now != former.unwrap_or(before) };
+                    let is_set = if of_another { self.has_set(now) } else { now != former.unwrap_or(before) };
                     return match is_set {
                         true => Ok(ended(probable(), &value)),
+                        false if of_another && !is_retryable(&failure) && self.may_have_set(now) => {
+                            Ok(ended(Ending::unknown(failure), &value))
+                        }
                         false if is_retryable(&failure) => Err(Err(failure)),
                         false => Ok(Ending { certainty: Certainty::Probable, ..Ending::failed(failure) }),
                     };
@@ -380,6 +394,16 @@ impl Cx {
         }
     }
 
+    /// Whether no other task was leased for the user since an intent.
+    fn is_alone_since(&self, note: &Note) -> bool {
+        note.lease >= self.offer.alone_since
+    }
+
+    /// Whether the password was changed when no other task was under way for the user.
+    fn has_set(&self, changed: Option<Millis>) -> bool {
+        changed.is_some_and(|at| at >= self.alone_from)
+    }
+
     /// Whether the password was changed at a time when another member may have done it for this task.
     fn may_have_set(&self, changed: Option<Millis>) -> bool {
         changed.is_some_and(|at| at >= workload::made(self.offer.task))
@@ -391,9 +415,10 @@ impl Cx {
         if self.may_have_acted() {
             self.settle_earlier().await;
             let now = self.look(Question::User(user)).await.map_err(Err)?;
-            let moved = match self.earlier.open_intents().last() {
-                Some(note) => now.password_changed != Note::read(&note.note).before,
-                None => self.may_have_set(now.password_changed),
+            let note = self.earlier.open_intents().last().map(|it| Note::read(&it.note));
+            let moved = match note.filter(|it| self.is_alone_since(it)) {
+                Some(note) => now.password_changed != note.before,
+                None => self.has_set(now.password_changed),
             };
             return Ok(if moved {
                 Ending { certainty: Certainty::Probable, ..succeeded(Changed::Yes) }
@@ -402,7 +427,7 @@ impl Cx {
             });
         }
         let before = self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed;
-        let note = Note { call: 1, before, value: String::new() };
+        let note = Note { call: 1, lease: self.offer.epoch, before, value: String::new() };
         match self.change(0, note.written(), Change::ResetPassword { user: user.clone() }).await {
             Ok(()) => Ok(succeeded(Changed::Yes)),
             Err(Undone::Not(failure)) => Err(Err(failure)),
@@ -502,6 +527,8 @@ fn is_retryable(failure: &Failure) -> bool {
 struct Note {
     /// The number of the call.
     call: u32,
+    /// The lease that it is made under.
+    lease: Epoch,
     /// When the password was changed before.
     before: Option<Millis>,
     /// The password; a real one is sealed.
@@ -511,14 +538,16 @@ struct Note {
 impl Note {
     fn written(&self) -> Vec<u8> {
         let before = self.before.map_or(0, |it| it + 1);
-        [self.call.to_le_bytes().as_slice(), before.to_le_bytes().as_slice(), self.value.as_bytes()].concat()
+        let (call, lease) = (self.call.to_le_bytes(), self.lease.0.to_le_bytes());
+        [call.as_slice(), lease.as_slice(), before.to_le_bytes().as_slice(), self.value.as_bytes()].concat()
     }
 
     fn read(note: &[u8]) -> Self {
         let call = note.first_chunk().map_or(0, |it| u32::from_le_bytes(*it));
-        let before = note.get(4..12).and_then(|it| it.try_into().ok()).map_or(0, Millis::from_le_bytes);
-        let value = String::from_utf8_lossy(note.get(12..).unwrap_or_default()).into_owned();
-        Self { call, before: before.checked_sub(1), value }
+        let number = |at: Range<usize>| note.get(at).and_then(|it| it.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let (lease, before) = (Epoch(number(4..12)), number(12..20));
+        let value = String::from_utf8_lossy(note.get(20..).unwrap_or_default()).into_owned();
+        Self { call, lease, before: before.checked_sub(1), value }
     }
 }
 

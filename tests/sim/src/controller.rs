@@ -244,6 +244,9 @@ impl World {
                 if self.tasks.values().any(|it| it.wish.deadline.is_some() && it.is_open) {
                     self.coverage.met(Situation::WallJumped);
                 }
+                if by > self.controllers.wall {
+                    self.tasks.values_mut().filter(|it| it.is_open).for_each(|it| it.wall_went_on = true);
+                }
                 self.controllers.wall = by;
             }
             _ => (),

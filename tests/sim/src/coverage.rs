@@ -60,6 +60,8 @@ situations! {
     DisabledHard = "F72 a member was disabled hard with work under way",
     MovedAndReported = "F73 a report came after the lease had moved",
     TakenOver = "a task was taken over that somebody else may have begun",
+    PasswordOfAnother = "a password that an earlier task had changed was looked at by who took another task over",
+    LeasedBetween = "another task was leased between two leases of one for the same user",
     ClosedInDoubt = "a certain report closed a task in doubt",
     ClosedProbably = "a report under the newest lease closed a task in doubt and was not certain",
     Overtaken = "a newer lease overtook an attempt of the same member",

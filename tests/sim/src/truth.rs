@@ -74,6 +74,8 @@ pub struct Truth {
     pub acknowledged: bool,
     /// It has no outcome yet.
     pub is_open: bool,
+    /// The wall clock of the controllers was put forward meanwhile: one that restarts takes it for alone for longer.
+    pub wall_went_on: bool,
     /// The changes that were asked for.
     pub calls: Vec<Call>,
     trails: BTreeMap<Memory, Trail>,
@@ -82,7 +84,16 @@ pub struct Truth {
 impl Truth {
     /// What is true of a task that is just being submitted.
     pub const fn new(step: usize, id: TaskId, wish: Wish) -> Self {
-        Self { step, id, wish, acknowledged: false, is_open: true, calls: Vec::new(), trails: BTreeMap::new() }
+        Self {
+            step,
+            id,
+            wish,
+            acknowledged: false,
+            is_open: true,
+            wall_went_on: false,
+            calls: Vec::new(),
+            trails: BTreeMap::new(),
+        }
     }
 
     fn trail(&mut self, memory: Memory) -> &mut Trail {

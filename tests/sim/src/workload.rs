@@ -239,6 +239,9 @@ impl Plan {
         if rng.u8(0..6) == 0 {
             stand_still(&mut rng, &mut steps);
         }
+        if rng.u8(0..6) == 0 {
+            passwords_meet(&mut rng, &mut steps);
+        }
         Self { seed, steps: steps.into_iter().enumerate().collect() }
     }
 
@@ -327,6 +330,27 @@ fn stand_still(rng: &mut Rng, steps: &mut Vec<Step>) {
     steps.push(Step { at: at + 8_000, does: Does::Fault(Fault::Silent(40_000)) });
     let still = Fault::PauseMember(member, rng.u64(100_000..150_000));
     steps.push(Step { at: at + rng.u64(24_000..36_000), does: Does::Fault(still) });
+}
+
+/// Several tasks about the password of one user, one behind the other, while members die in the middle of them and are
+/// away until others have their tasks: what one task changed stands where another is looked for.
+fn passwords_meet(rng: &mut Rng, steps: &mut Vec<Step>) {
+    const POINTS: [Point; 4] = [Point::OfferDurable, Point::IntentDurable, Point::CallMade, Point::OutcomeKnown];
+    let at = rng.u64(1_000..TROUBLE - 200_000);
+    let user = format!("user-{}", rng.usize(0..USERS));
+    for _ in 0..rng.usize(3..7) {
+        let kind = if rng.u8(0..4) == 0 { TaskKind::ExpirePassword } else { TaskKind::ResetPassword };
+        let wish = Wish { kind, user: user.clone(), made_up: rng.u8(0..4) == 0, deadline: None, ..wish(rng) };
+        steps.push(Step { at: at + rng.u64(0..60_000), does: Does::Submit(wish) });
+    }
+    for member in 0..MEMBERS {
+        let point = *rng.choice(&POINTS).unwrap_or(&Point::CallMade);
+        let fault = Fault::KillMemberAt(member, point, rng.u64(5_000..180_000));
+        steps.push(Step { at: at + rng.u64(0..60_000), does: Does::Fault(fault) });
+    }
+    if rng.bool() {
+        steps.push(Step { at: at + rng.u64(0..60_000), does: Does::Fault(Fault::Silent(rng.u64(5_000..40_000))) });
+    }
 }
 
 fn fault(rng: &mut Rng) -> Fault {

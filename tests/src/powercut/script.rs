@@ -159,6 +159,8 @@ impl Script {
             mode: Mode::Async.into(),
             attempt: 1,
             reconcile: false,
+            alone_since: Epoch(0),
+            alone_ms: 0,
             observations: List::default(),
             params: Bytes::new(self.dice.bytes(params)).expect("less than the most"),
             sealed: List::default(),

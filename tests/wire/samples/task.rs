@@ -75,6 +75,8 @@ fn offer() -> Offer {
         mode: Mode::Async.into(),
         attempt: 0x2003,
         reconcile: true,
+        alone_since: Epoch(0x2000),
+        alone_ms: 0x2008_0000_0007,
         observations: list(vec![
             Observation {
                 member: MemberId::from_bytes(array(0x70)),
@@ -113,6 +115,8 @@ fn bare_offer() -> Offer {
         target: text(""),
         mode: Mode::Sync.into(),
         reconcile: false,
+        alone_since: Epoch(0x2001),
+        alone_ms: 0,
         observations: list(Vec::new()),
         params: bytes(0, 0),
         sealed: list(Vec::new()),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Rejection, Report, StreamRef};
+use postern_protocol::time::Ago;
 use postern_protocol::{Epoch, Failure, StreamId, TaskId, Timestamp};
 
 #[cfg(doc)]
@@ -83,6 +84,8 @@ pub enum Event {
         earlier: Option<Epoch>,
         /// When nothing more of it may be begun.
         deadline: Option<Timestamp>,
+        /// Since when it has been alone with its target, at the least.
+        alone: Ago,
     },
     /// No further attempt follows this failure, and the task has a journal: find out from it what is known, and end
     /// the task with [`Ledger::handle_concluded`].

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use postern_protocol::message::v1::Offer;
 use postern_protocol::task::{Lane, Repeat};
+use postern_protocol::time::Ago;
 use postern_protocol::{Epoch, StreamId, TaskKind, Timestamp};
 
 use super::RestoredTask;
@@ -73,6 +74,8 @@ pub(super) struct Held {
     /// How long such waits were in all.
     pub(super) waited: Duration,
     pub(super) deadline: Option<Timestamp>,
+    /// When its newest offer came, or, after a restart, when it was first run: times that the offer tells count from here.
+    pub(super) offered_at: Option<Timestamp>,
     pub(super) cancelled: bool,
     /// The running attempt, or the last, began when the task was cancelled already: to find out what there is.
     pub(super) finds_out: bool,
@@ -96,7 +99,7 @@ impl Held {
         now: Timestamp,
     ) -> Self {
         let deadline = (offer.deadline_ms > 0).then(|| now + Duration::from_millis(offer.deadline_ms));
-        Self { deadline, ..Self::new(offer, origin, streams_here, arrival) }
+        Self { deadline, offered_at: Some(now), ..Self::new(offer, origin, streams_here, arrival) }
     }
 
     /// The deadline is gone with the process that counted it: the controller, which knows it, cancels what is late, and
@@ -133,6 +136,7 @@ impl Held {
             waits: false,
             waited: Duration::ZERO,
             deadline: None,
+            offered_at: None,
             cancelled: false,
             finds_out: false,
             fenced: None,
@@ -143,6 +147,13 @@ impl Held {
             parked: Vec::new(),
             offer,
         }
+    }
+
+    /// For how long no other task for its target was under way, at the least: how long ago the offer came is gone with the process
+    /// that took it.
+    pub(super) fn alone(&mut self, now: Timestamp) -> Ago {
+        let as_of = *self.offered_at.get_or_insert(now);
+        Ago { long: Duration::from_millis(self.offer.alone_ms), as_of }
     }
 
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {

@@ -36,7 +36,7 @@ impl Ledger {
         let task = offered.offer.task;
         if let Some(held) = self.tasks.get(&task) {
             if held.is_same_work(&offered.offer) {
-                self.offer_of_held(&offered);
+                self.offer_of_held(&offered, now);
             } else {
                 self.reject(&offered.offer, Rejection::Invalid, "the task is held here with other content", 0);
             }
@@ -101,7 +101,7 @@ impl Ledger {
         }
     }
 
-    fn offer_of_held(&mut self, Offered { offer, refusal, .. }: &Offered) {
+    fn offer_of_held(&mut self, Offered { offer, refusal, .. }: &Offered, now: Timestamp) {
         let Some(held) = self.tasks.get(&offer.task) else { return };
         // What is held was let in; what was sealed again is to be let in as anything new.
         if let Some(refusal) = refusal.as_ref().filter(|_| held.offer.sealed != offer.sealed) {
@@ -116,7 +116,7 @@ impl Ledger {
                 return self.reject(offer, Rejection::Overloaded, message, OUTDATED_AGAIN_MS);
             }
             Ordering::Equal => (),
-            Ordering::Greater => self.lease_anew(offer),
+            Ordering::Greater => self.lease_anew(offer, now),
         }
         let (task, epoch, attempt) = (offer.task, offer.epoch, offer.attempt);
         self.after_writes(Gated::Transmit(Accept { task, epoch }.into()));
@@ -126,7 +126,7 @@ impl Ledger {
     }
 
     /// A held task is given to this member once more, under a newer lease.
-    fn lease_anew(&mut self, offer: &Offer) {
+    fn lease_anew(&mut self, offer: &Offer, now: Timestamp) {
         let Some(held) = self.tasks.get_mut(&offer.task) else { return };
         held.lease = Lease::offered(offer.epoch);
         held.fenced = None;
@@ -135,6 +135,9 @@ impl Ledger {
         held.offer.reconcile |= offer.reconcile;
         held.offer.epoch = offer.epoch;
         held.offer.attempt = offer.attempt;
+        held.offer.alone_since = offer.alone_since;
+        held.offer.alone_ms = offer.alone_ms;
+        held.offered_at = Some(now);
         // They may have been sealed again since, and signed.
         held.offer.sealed.clone_from(&offer.sealed);
         held.offer.signature.clone_from(&offer.signature);

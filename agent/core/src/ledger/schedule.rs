@@ -60,7 +60,8 @@ impl Ledger {
         let (offer, resumed, deadline) = (Box::new(held.offer.clone()), held.journal > 0, held.deadline);
         let earlier = held.first_run;
         held.first_run = earlier.or(Some(held.lease.epoch));
-        let start = Event::Start { offer, origin: held.origin, resumed, earlier, deadline };
+        let alone = held.alone(now);
+        let start = Event::Start { offer, origin: held.origin, resumed, earlier, deadline, alone };
         let Some(state) = held.resume() else { return Some(start) };
         // On disk first, so that a task in which the process dies again and again is known by it.
         self.writes.push(Write::PutState(task, state));

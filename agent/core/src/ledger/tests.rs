@@ -58,6 +58,8 @@ fn offer(n: u8, kind: TaskKind, epoch: u64) -> Offer {
         mode: Mode::Async.into(),
         attempt: 1,
         reconcile: false,
+        alone_since: Epoch(0),
+        alone_ms: 0,
         observations: List::default(),
         params: Bytes::new(TaskRequest::from_json(kind, json).unwrap().encode().unwrap()).unwrap(),
         sealed: List::default(),

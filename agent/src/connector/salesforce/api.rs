@@ -7,7 +7,7 @@ mod call;
 mod query;
 mod reply;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use postern_fail_point::Point;
@@ -22,7 +22,7 @@ use super::{Salesforce, error};
 use crate::connector::{AttemptCx, stopped};
 use crate::http::{BODY_LIMIT, JSON_LIMIT, Lost, Opened, Reply, Sent};
 use crate::metrics::metrics;
-use crate::{random, traces};
+use crate::{clock, random, traces};
 use call::{Body, CSV_UTF8, JSON};
 use reply::{date, missed};
 
@@ -314,6 +314,7 @@ impl Salesforce {
         let (method, path) = (&call.method, call.path.split('?').next().unwrap_or_default());
         let family = call.family();
         let mut told = traces::call(method, &family);
+        let asked = clock::now();
         let opened = self.http.open(request).await;
         metrics().calls.one(&[self.system.as_str(), &family, answered(&opened)]);
         let opened = opened.map_err(|lost| {
@@ -328,7 +329,7 @@ impl Salesforce {
             self.sessions.handle_honoured();
         }
         if let Some(at) = date(&opened.headers) {
-            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+            self.clock().hear(at, asked, clock::now());
         }
         Ok(Download { opened, place, told })
     }

@@ -23,7 +23,8 @@ use postern_protocol::outcome::Changed;
 use postern_protocol::{Failure, FailureClass, TaskId};
 
 use super::user::User;
-use super::{error, time};
+use super::{Salesforce, error, time};
+use crate::clock;
 use crate::connector::{AttemptCx, Conclusion};
 
 /// How far the clock of a submitter, which stamps tasks, may be ahead of Salesforce's, which stamps users.
@@ -112,8 +113,16 @@ fn name_all(what: &str, names: &[String]) -> Vec<String> {
     warnings
 }
 
-/// Whether the user's password was changed at a time when the task may have done it.
-fn password_may_be_changed_by(task: TaskId, user: &User) -> bool {
-    let changed = user.last_password_change_date.as_deref().and_then(time::parse);
+/// Whether a password was changed at a time when another member may have done it for the task. An error falls on the side
+/// of yes.
+fn password_may_be_changed_by(task: TaskId, changed: Option<&str>) -> bool {
+    let changed = changed.and_then(time::parse);
     changed.zip(may_have_begun(task)).is_some_and(|(changed, begun)| changed >= begun)
+}
+
+/// Whether a password was changed at a time when no other task for the account was under way. An error falls on the side of
+/// no: nobody is told that something was done for what an earlier task did.
+fn password_is_changed_by(org: &Salesforce, changed: Option<&str>, cx: &AttemptCx) -> bool {
+    let since = org.clock().at_most(cx.alone.ago, clock::now());
+    changed.and_then(time::parse).zip(since).is_some_and(|(changed, since)| changed >= since)
 }

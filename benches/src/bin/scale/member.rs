@@ -155,7 +155,7 @@ impl Session<'_> {
                     self.machine.handle_durable();
                     backoff.handle_established(clock::now());
                 }
-                Some(Event::Message(frame)) => self.hear(frame).await?,
+                Some(Event::Message(frame)) => self.hear(*frame).await?,
                 Some(Event::Ended(ended)) => {
                     if let Ended::Refused { retry_after: wait, .. } | Ended::GoneAway { reconnect_after: wait, .. } =
                         &ended

@@ -73,7 +73,7 @@ fn a_deadline_ends_what_nobody_has_and_leaves_the_rest_to_its_holder() {
     world.queue.submit(TaskRecord { deadline, ..task(1) }, at(0));
     world.queue.submit(TaskRecord { deadline, ..task(2) }, at(0));
     world.queue.connect(ONE, holder(1));
-    let assigned = world.queue.poll_assign(at(100).now).unwrap();
+    let assigned = world.queue.poll_assign(at(100)).unwrap();
     assert_eq!((assigned.task, assigned.deadline_ms), (id(1), 400));
     world.queue.tick(at(499));
     assert_eq!(world.state(2), "queued");

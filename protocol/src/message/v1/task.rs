@@ -69,6 +69,11 @@ pub struct Offer {
     pub attempt: u32,
     /// An earlier holder may have begun it: read back before any effect.
     pub reconcile: bool,
+    /// The lease of it since which no other task for its system and target was leased: this one, or an earlier one.
+    pub alone_since: Epoch,
+    /// For how many milliseconds no other such task was under way, as the offer is made: since that lease, and some seconds
+    /// before it.
+    pub alone_ms: u64,
     /// What earlier holders reported too late.
     pub observations: List<Observation, 8>,
     /// The kind's request.
@@ -101,6 +106,8 @@ impl Offer {
             mode: Mode::Async.into(),
             attempt: 0,
             reconcile: false,
+            alone_since: Epoch(0),
+            alone_ms: 0,
             observations: List::default(),
             params,
             sealed: List::default(),

@@ -6,9 +6,11 @@ use std::time::Duration;
 use postern_agent_core::ledger::Ending;
 use postern_agent_core::{JournalEntry, Unfinished};
 use postern_protocol::message::v1::{Offer, StreamRef};
+use postern_protocol::time::Ago;
 use postern_protocol::{Failure, StreamId, TaskId, TaskKind};
 
 use super::Input;
+use crate::agenda::Millis;
 use crate::attempt::{Answer, Ask, Attempt, Step, is_end, told_by};
 use crate::coverage::Situation;
 use crate::net::{End, Packet};
@@ -16,7 +18,7 @@ use crate::workload::Point;
 use crate::world::{Happens, World};
 
 impl World {
-    pub(super) fn begin_attempt(&mut self, m: usize, offer: Offer, resumed: bool) {
+    pub(super) fn begin_attempt(&mut self, m: usize, offer: Offer, resumed: bool, alone: Ago) {
         let task = offer.task;
         let journal: Vec<JournalEntry> =
             if resumed { self.members[m].disk.journal(task).cloned().collect() } else { Vec::new() };
@@ -28,7 +30,10 @@ impl World {
         }
         let now = self.members[m].now(self.agenda.now());
         let made_up = format!("made up {}", self.chance.u64(..));
-        let attempt = Attempt::begin(offer, journal, made_up);
+        let alone = Millis::try_from(alone.at(now).as_millis()).unwrap_or(Millis::MAX);
+        let alone_from = self.agenda.now().saturating_sub(alone);
+        self.meet_password(&offer, alone_from);
+        let attempt = Attempt::begin(offer, journal, made_up, alone_from);
         let Some(process) = self.members[m].process.as_mut() else { return };
         if process.ledger.is_unwanted(task, now) {
             attempt.stop();

@@ -116,7 +116,7 @@ impl World {
             let Some(process) = self.members[m].process.as_mut() else { return false };
             let Some(event) = process.ledger.poll_event(now) else { return true };
             match event {
-                Event::Start { offer, resumed, .. } => self.begin_attempt(m, *offer, resumed),
+                Event::Start { offer, resumed, alone, .. } => self.begin_attempt(m, *offer, resumed, alone),
                 Event::GiveUp { offer, failure, why, .. } => {
                     let task = offer.task;
                     let journal = self.members[m].disk.earlier(task);

@@ -106,7 +106,7 @@ impl World {
                     let membership = Membership { state, epoch: welcome.member_epoch, hard: welcome.hard };
                     self.member_input(m, Input::Welcomed(link, welcome, membership));
                 }
-                Some(session::member::Event::Message(frame)) => self.member_input(m, Input::Frame(Box::new(frame))),
+                Some(session::member::Event::Message(frame)) => self.member_input(m, Input::Frame(frame)),
                 Some(session::member::Event::Ended(why)) => {
                     if let session::Ended::Refused { retry_after, .. }
                     | session::Ended::GoneAway { reconnect_after: retry_after, .. } = &why

@@ -1,12 +1,15 @@
 //! What attempts ask of Salesforce, and what becomes of it.
 
 use postern_agent_core::JournalEntry;
-use postern_protocol::TaskId;
+use postern_protocol::message::v1::Offer;
+use postern_protocol::{TaskId, TaskKind};
 
+use crate::agenda::Millis;
 use crate::attempt::{Answer, Undone, rejected, transient};
 use crate::coverage::Situation;
 use crate::salesforce::{CALL_TIMEOUT, Change, LATEST_COMMIT, Question};
 use crate::truth::{Call, Fate};
+use crate::workload::made;
 use crate::world::{Happens, World};
 
 impl World {
@@ -19,6 +22,18 @@ impl World {
         let seen =
             if chance < bad && !self.healed { Err(transient("UNAVAILABLE")) } else { Ok(self.org.look(question)) };
         self.agenda.put_after(after, Happens::Answer(m, life, task, Some(Answer::Seen(seen))));
+    }
+
+    /// Notes whether who takes a password over finds one that another task changed.
+    pub fn meet_password(&mut self, offer: &Offer, alone_from: Millis) {
+        if !offer.reconcile || offer.kind.known() != Some(TaskKind::ResetPassword) {
+            return;
+        }
+        let changed = self.org.look(&Question::User(offer.target.to_string())).password_changed;
+        let by_another = changed.is_some_and(|at| made(offer.task) <= at && at < alone_from);
+        if by_another && self.truth(offer.task).committed().next().is_none() {
+            self.coverage.met(Situation::PasswordOfAnother);
+        }
     }
 
     /// An attempt makes a change.

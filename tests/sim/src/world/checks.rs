@@ -72,6 +72,9 @@ impl World {
         if now.observations.len() > before.map_or(0, |it| it.observations.len()) {
             met.push(Situation::MovedAndReported);
         }
+        if before.is_some_and(|it| it.alone.is_some()) && now.alone.is_none() && !now.leases.is_empty() {
+            met.push(Situation::LeasedBetween);
+        }
         if let Some(finish) = &now.finish {
             self.truth(now.id).is_open = false;
             if before.is_some_and(|it| matches!(it.state, TaskState::InDoubt { .. })) && finish.member.is_some() {
@@ -151,7 +154,7 @@ impl World {
         }
     }
 
-    /// Invariants 10 to 15 and 20, when all has come to its end.
+    /// Invariants 10 to 15, 20 and 25, when all has come to its end.
     pub(super) fn check_effects(&mut self) {
         let now = self.agenda.now();
         if self.oracle.violation.is_some() {
@@ -180,6 +183,11 @@ impl World {
                 TaskKind::ResetPassword if truth.wish.made_up => {
                     let report = records.reports.get(&(task, finish.epoch)).filter(|_| finish.member.is_some());
                     broken.extend(truth.hands_over(finish, report).err());
+                }
+                TaskKind::ResetPassword | TaskKind::ExpirePassword
+                    if finish.outcome == Outcome::Succeeded && committed.is_empty() && !truth.wall_went_on =>
+                {
+                    broken.push((25, format!("{kind} {task} is told as done, and another did it: {finish:?}")));
                 }
                 TaskKind::EnableUser | TaskKind::DisableUser => {
                     let wanted = kind == TaskKind::EnableUser;

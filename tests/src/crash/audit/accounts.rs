@@ -30,10 +30,8 @@ pub(super) fn check_effects(it: &Ended, trouble: Trouble, effects: Twice<Effects
 pub(super) fn check_password(it: &Ended, trouble: Trouble, calls: Twice<Calls>, is_set: bool) -> Vec<String> {
     let mut complaints = check_calls(it, trouble, calls.after);
     let taken = calls.after.taken;
-    // Another member has no journal, and takes a change shortly before the task for that of the task.
-    let is_guessed = it.told.certainty == "probable" && it.told.attempts > 1;
     let (least, most) = match (it.told.outcome.as_str(), it.told.changed.as_str()) {
-        ("succeeded", "yes") => (u64::from(!is_guessed), 1),
+        ("succeeded", "yes") => (1, 1),
         ("succeeded" | "already_satisfied" | "failed" | "cancelled", "no") => (0, 0),
         _ => (0, 1),
     };

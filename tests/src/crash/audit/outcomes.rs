@@ -21,7 +21,7 @@ pub(super) fn check(it: &Ended, trouble: Trouble) -> Vec<String> {
         "succeeded" | "already_satisfied" => true,
         // A task that was cancelled while it was in doubt may be told with what is known by then.
         "cancelled" | "failed" => trouble.cancelled,
-        "unknown" => trouble.cancelled || may_be_unknown(it.kind, trouble),
+        "unknown" => trouble.cancelled || may_be_unknown(it, trouble),
         "partially_succeeded" => it.kind == TaskKind::ImportBatch,
         "dead_lettered" => trouble.kills_of_one >= deaths_until_given_up(it),
         _ => false,
@@ -37,10 +37,11 @@ pub(super) fn check(it: &Ended, trouble: Trouble) -> Vec<String> {
 }
 
 /// What brings about a state is found out by looking, and of a given password that nobody sees the second call is
-/// answered. What is never repeated may stay unknown.
-fn may_be_unknown(kind: TaskKind, trouble: Trouble) -> bool {
-    (kind == TaskKind::ExpirePassword && trouble.may_have_lost_answers())
-        || (kind == TaskKind::ResetPassword && trouble.kills + usize::from(trouble.late) >= 2)
+/// answered, unless it is another member's that cannot tell whose the first was. What is never repeated may stay unknown.
+fn may_be_unknown(it: &Ended, trouble: Trouble) -> bool {
+    let taken_over = it.told.attempts > 1;
+    (it.kind == TaskKind::ExpirePassword && trouble.may_have_lost_answers())
+        || (it.kind == TaskKind::ResetPassword && (taken_over || trouble.kills + usize::from(trouble.late) >= 2))
 }
 
 fn deaths_until_given_up(it: &Ended) -> usize {

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const KIND: TaskKind = TaskKind::DisableUser;
+
 /// Let `take` push the `Accept` into `transmits` directly and this fails.
 #[test]
 fn an_accept_waits_for_the_disk() {
@@ -25,4 +27,43 @@ fn a_task_waits_for_its_payload() {
     assert_eq!(desk.ledger.expects(id(1), dataset.id), Some(dataset));
     desk.ledger.handle_stream_here(id(1), dataset.id);
     assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+}
+
+/// Count from the first offer, and what another task did before the newest one passes for its own.
+#[test]
+fn how_long_it_has_been_alone_counts_from_the_newest_offer() {
+    let second = Offer { alone_since: Epoch(1), alone_ms: 60_000, reconcile: true, ..offer(1, KIND, 2) };
+    let third = Offer { alone_since: Epoch(3), alone_ms: 0, ..Offer { epoch: Epoch(3), ..second.clone() } };
+    for (newer, since, secs) in [(None, 1, 80), (Some(third), 3, 10)] {
+        let mut desk = Desk::connected();
+        desk.offer(second.clone());
+        desk.now = at(110);
+        if let Some(newer) = newer {
+            desk.offer(newer);
+        }
+        desk.sync();
+        desk.now = at(120);
+        desk.ledger.renew_now();
+        desk.renew(LeaseVerdict::Kept);
+        let events = desk.events();
+        let [Event::Start { offer, alone, .. }] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((offer.alone_since, alone.at(desk.now)), (Epoch(since), Duration::from_secs(secs)));
+    }
+}
+
+/// When it came is forgotten: it is alone for as long as it was then, and from its first run on.
+#[test]
+fn a_restart_makes_no_task_longer_alone_than_it_is() {
+    let mut journaled = restored(Origin::Controller, TaskState::Journaled { unended: 0 }, 0);
+    journaled.membership = Some(enabled(1));
+    journaled.tasks[0].offer.alone_ms = 60_000;
+    let mut desk = Desk::restored(journaled);
+    desk.connect();
+    desk.now = at(150);
+    desk.renew(LeaseVerdict::Kept);
+    desk.events();
+    desk.sync();
+    let events = desk.events();
+    let [Event::Start { alone, .. }] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((alone.at(desk.now), alone.at(at(155))), (Duration::from_secs(60), Duration::from_secs(65)));
 }

@@ -6,15 +6,15 @@
 use data_encoding::BASE64;
 use postern_protocol::outcome::Certainty;
 use postern_protocol::seal::SealedOutput;
-use postern_protocol::{Failure, FailureClass, codec};
+use postern_protocol::{Epoch, Failure, FailureClass, codec};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::super::api::{Call, MAX_CALLS, Undone};
 use super::super::user::{User, inactive};
 use super::super::{Salesforce, error, password};
-use super::password_may_be_changed_by;
 use super::step::Stuck;
+use super::{password_is_changed_by, password_may_be_changed_by};
 use crate::connector::{AttemptCx, Shift};
 
 /// A password on its way.
@@ -30,14 +30,14 @@ pub(super) enum Earlier {
     Nothing,
     /// The password was set, and this is what the requester gets.
     Set(Option<SealedOutput>),
-    /// No call had an answer or an effect, and no further one may be made.
-    Exhausted(Option<SealedOutput>),
+    /// No call had an answer, none is known to have had an effect, and no further one may be made.
+    Exhausted(Failure, Option<SealedOutput>),
 }
 
 /// Who may have set the password before the call that is made now.
 enum Before {
     Nobody,
-    /// Another member, whose journal is not here.
+    /// Another member, whose journal is not here; or an earlier attempt on this agent, and then another task for the account.
     AnotherMember,
     /// An earlier attempt on this agent, at a time when `LastPasswordChangeDate` was this.
     AnEarlierAttempt(Option<String>),
@@ -49,6 +49,8 @@ enum Before {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Note {
     user: String,
+    /// The lease that the call is made under.
+    lease: Epoch,
     /// `LastPasswordChangeDate` before the call.
     before: Option<String>,
     /// The number of the call, from 1.
@@ -88,10 +90,14 @@ pub(super) fn was_begun(step: u32, cx: &AttemptCx) -> bool {
 /// What earlier attempts have proved.
 pub(super) async fn from_earlier(org: &Salesforce, user: &User, step: u32, cx: &AttemptCx) -> Result<Earlier, Failure> {
     let Some(note) = last_note(step, cx) else { return Ok(Earlier::Nothing) };
-    Ok(if was_moved(org, &user.id, note.before.as_ref(), cx).await? {
+    let is_moved = was_moved(org, &user.id, note.before.as_ref(), cx).await?;
+    // A given one is the same, whichever member sent it. Of those that were made up one may be in force at most.
+    let is_made_up = note.sealed.is_some();
+    let is_ours = if is_made_up { cx.alone.was_kept_since(note.lease) } else { note.is_alone(cx) };
+    Ok(if is_moved && is_ours {
         Earlier::Set(note.opened())
-    } else if note.call >= MAX_CALLS {
-        Earlier::Exhausted(note.opened())
+    } else if note.call >= MAX_CALLS || (is_moved && is_made_up) {
+        Earlier::Exhausted(if is_moved { not_alone() } else { no_answer() }, note.opened())
     } else {
         Earlier::Nothing
     })
@@ -107,7 +113,7 @@ pub(super) async fn set_or_find(
 ) -> Result<Certainty, Stuck> {
     match from_earlier(org, user, step, cx).await.map_err(Stuck::Later)? {
         Earlier::Set(_) => Ok(Certainty::Probable),
-        Earlier::Exhausted(_) => Err(Stuck::Unknown(no_answer())),
+        Earlier::Exhausted(failure, _) => Err(Stuck::Unknown(failure)),
         Earlier::Nothing => set(org, user, &new().map_err(Stuck::Refused)?, step, cx).await,
     }
 }
@@ -126,14 +132,14 @@ pub(super) async fn set(
     let mut number = last_note(step, cx).map_or(1, |note| note.call + 1);
     if matches!(before, Before::AnotherMember) && new.sealed.is_none() {
         // The same password, perhaps set already: it is looked for, and then sent once.
-        let is_set = || async { Ok(password_may_be_changed_by(cx.task, &org.read_back(&user.id).await?)) };
+        let is_set = || async { Ok(is_changed_by(org, &org.read_back(&user.id).await?, cx)) };
         if org.watch_earlier(cx, is_set).await.map_err(Stuck::unseeable)? {
             return Ok(Certainty::Probable);
         }
         number = MAX_CALLS;
     }
     loop {
-        let note = Note::encoded(user, number, new).map_err(Stuck::Refused)?;
+        let note = Note::encoded(user, number, new, cx).map_err(Stuck::Refused)?;
         let unanswered = match org.change(cx, step, &note, &call).await {
             Ok(_) => return Ok(Certainty::Certain),
             Err(Undone::Not(failure)) => return refused(org, user, failure, before, cx).await,
@@ -189,9 +195,14 @@ async fn refused(
         Before::AnotherMember | Before::AnEarlierAttempt(_) if error::is_retryable(&failure) => {
             return Err(Stuck::Refused(failure));
         }
-        // An error falls on the side of a change that somebody else made shortly before: it passes for this task's, as
-        // probable.
-        Before::AnotherMember => password_may_be_changed_by(cx.task, &now.await?),
+        Before::AnotherMember => {
+            let user = now.await?;
+            let is_set = is_changed_by(org, &user, cx);
+            if !is_set && password_may_be_changed_by(cx.task, user.last_password_change_date.as_deref()) {
+                return Err(Stuck::Unknown(failure));
+            }
+            is_set
+        }
         Before::AnEarlierAttempt(former) | Before::ThisAttempt(former) => {
             now.await?.last_password_change_date != former
         }
@@ -205,11 +216,20 @@ async fn refused(
 /// Whether another member may have set a password for this task. An error falls on the side of yes: a made-up password
 /// that is perhaps in force is called lost, rather than another set on top of it.
 pub(super) fn may_be_of_another_member(user: &User, cx: &AttemptCx) -> bool {
-    cx.reconcile && password_may_be_changed_by(cx.task, user)
+    cx.reconcile && password_may_be_changed_by(cx.task, user.last_password_change_date.as_deref())
 }
 
-pub(super) fn no_answer() -> Failure {
+fn is_changed_by(org: &Salesforce, user: &User, cx: &AttemptCx) -> bool {
+    password_is_changed_by(org, user.last_password_change_date.as_deref(), cx)
+}
+
+fn no_answer() -> Failure {
     Failure::new(FailureClass::Transient, "no_answer", "Salesforce did not answer, and shows no change")
+}
+
+fn not_alone() -> Failure {
+    let summary = "Salesforce did not answer, and shows a change that another member or task may have made";
+    Failure::new(FailureClass::Transient, "no_answer", summary)
 }
 
 fn last_note(step: u32, cx: &AttemptCx) -> Option<Note> {
@@ -222,7 +242,8 @@ impl Before {
     /// As an attempt begins.
     fn of(step: u32, cx: &AttemptCx) -> Self {
         match last_note(step, cx) {
-            Some(note) => Self::AnEarlierAttempt(note.before),
+            Some(note) if note.is_alone(cx) => Self::AnEarlierAttempt(note.before),
+            Some(_) => Self::AnotherMember,
             None if cx.reconcile => Self::AnotherMember,
             None => Self::Nobody,
         }
@@ -238,7 +259,7 @@ impl Before {
 }
 
 impl Note {
-    fn encoded(user: &User, call: u32, new: &NewPassword) -> Result<Vec<u8>, Failure> {
+    fn encoded(user: &User, call: u32, new: &NewPassword, cx: &AttemptCx) -> Result<Vec<u8>, Failure> {
         let internal =
             || Failure::new(FailureClass::Internal, "note_failed", "the journal's note could not be written");
         let sealed = match &new.sealed {
@@ -246,7 +267,13 @@ impl Note {
             None => None,
         };
         let before = user.last_password_change_date.clone();
-        serde_json::to_vec(&Self { user: user.id.clone(), before, call, sealed }).map_err(|_| internal())
+        let note = Self { user: user.id.clone(), lease: cx.alone.lease, before, call, sealed };
+        serde_json::to_vec(&note).map_err(|_| internal())
+    }
+
+    /// Whether no other task for the account was under way since: whatever changed is the doing of this one.
+    fn is_alone(&self, cx: &AttemptCx) -> bool {
+        cx.alone.has_been_since(self.lease)
     }
 
     fn opened(&self) -> Option<SealedOutput> {

@@ -3,7 +3,7 @@
 //! Each reset makes another temporary password and sends another mail, so it is never repeated by itself, unless its task
 //! allows that.
 
-use postern_protocol::{Failure, FailureClass};
+use postern_protocol::{Epoch, Failure, FailureClass};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ use super::super::api::{Answer, Call, MAX_CALLS, Undone};
 use super::super::user::{User, inactive};
 use super::super::{Salesforce, error};
 use super::new_password::{is_moved, was_moved};
-use super::{Stop, password_may_be_changed_by, step, undecided};
+use super::{Stop, password_is_changed_by, step, undecided};
 use crate::connector::{AttemptCx, Conclusion, Shift};
 
 const STEP: u32 = 0;
@@ -38,6 +38,8 @@ pub(super) enum Reset {
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
     user: String,
+    /// The lease that the first call was made under.
+    lease: Epoch,
     /// `LastPasswordChangeDate` as it was before the first call.
     before: Option<String>,
 }
@@ -59,7 +61,8 @@ pub(super) async fn run(org: &Salesforce, user: &User, may_repeat: bool, cx: &At
             return Err(inactive(&user.username).into());
         }
         step::spare_service_account(org, user, cx).await?;
-        (1, Note { user: user.id.clone(), before: user.last_password_change_date.clone() })
+        let before = user.last_password_change_date.clone();
+        (1, Note { user: user.id.clone(), lease: cx.alone.lease, before })
     };
     let bytes = serde_json::to_vec(&note).unwrap_or_default();
     let call = Call::reset_password(&user.id).telling(&user.changed(vec![Shift::password()]));
@@ -82,13 +85,14 @@ pub(super) async fn run(org: &Salesforce, user: &User, may_repeat: bool, cx: &At
 
 /// Whether what earlier attempts sent has reset the password, when it is certain that it has no effect any more.
 async fn was_reset(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<bool, Failure> {
-    if let Some(note) = notes(cx).last() {
+    if let Some(note) = notes(cx).last().filter(|note| cx.alone.has_been_since(note.lease)) {
         return was_moved(org, &user.id, note.before.as_ref(), cx).await;
     }
-    // An error falls on the side of a change that somebody else made shortly before: it passes for the reset, as
-    // probable. The reset is not made again either way.
-    let may_be = || async { Ok(password_may_be_changed_by(cx.task, &org.read_back(&user.id).await?)) };
-    org.watch_earlier(cx, may_be).await
+    let is_ours = || async {
+        let now = org.read_back(&user.id).await?;
+        Ok(password_is_changed_by(org, now.last_password_change_date.as_deref(), cx))
+    };
+    org.watch_earlier(cx, is_ours).await
 }
 
 /// The call that is repeated, if this task may: the only one that was made, and by this member. An attempt that was told

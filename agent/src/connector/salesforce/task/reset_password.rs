@@ -30,8 +30,8 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
     match new_password::from_earlier(org, &user, STEP, cx).await? {
         Earlier::Set(sealed) => return Ok(applied(&user, "", sealed).probable()),
-        Earlier::Exhausted(sealed) => {
-            return Ok(with_sealed(undecided(&new_password::no_answer(), &user, LOOK), sealed));
+        Earlier::Exhausted(failure, sealed) => {
+            return Ok(with_sealed(undecided(&failure, &user, LOOK), sealed));
         }
         Earlier::Nothing => (),
     }

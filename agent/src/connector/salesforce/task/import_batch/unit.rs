@@ -159,7 +159,7 @@ impl<'a> Unit<'a> {
     /// Looks at the users as they are, and leaves of the work what has to be done. The service account's id.
     async fn prepare(&mut self) -> Result<String, Failure> {
         let service_account = self.org.sessions.current().await?.user.clone();
-        let now = self.org.heard();
+        let now = self.org.clock().last();
         let users = self.look_up().await?;
         self.memory.since = self.memory.since.or(now);
         for index in 0..self.work.len() {

@@ -9,8 +9,9 @@ use super::super::memory::Note;
 use super::work::{End, Work, said};
 use super::{AT_ONCE, Unit};
 use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone};
+use crate::connector::salesforce::error;
 use crate::connector::salesforce::task::new_password::is_moved;
-use crate::connector::salesforce::{error, time};
+use crate::connector::salesforce::task::{password_is_changed_by, password_may_be_changed_by};
 use crate::dataset::Change;
 
 /// Calls in flight for passwords: well below what an org allows at once, and enough to hide the latency.
@@ -84,6 +85,9 @@ impl Unit<'_> {
                 match self.org.change(self.cx, self.step, &note.encode(), &call).await {
                     Ok(_) => return Ok(()),
                     Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => return Ok(()),
+                    Err(Undone::Not(failure)) if is_repeated(&failure) && self.may_be_set_elsewhere(work) => {
+                        return Err(Undone::Unknown(failure));
+                    }
                     Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(Undone::Not(failure)),
                     Err(Undone::Not(failure)) if lost.is_none() && earlier.is_none() => {
                         return Err(Undone::Not(failure));
@@ -104,10 +108,14 @@ impl Unit<'_> {
         }
     }
 
-    /// Whether another member, whose journal is not here, may have set the password of this entry.
+    /// Whether another member, whose journal is not here, has set the password of this entry.
     fn was_set_elsewhere(&self, work: &Work<'_>) -> bool {
-        let changed = work.password_changed.as_deref().and_then(time::parse);
-        self.cx.reconcile && changed.zip(self.memory.since).is_some_and(|(changed, since)| changed >= since)
+        self.cx.reconcile && password_is_changed_by(self.org, work.password_changed.as_deref(), self.cx)
+    }
+
+    /// The same, where another task may have changed it as well.
+    fn may_be_set_elsewhere(&self, work: &Work<'_>) -> bool {
+        self.cx.reconcile && password_may_be_changed_by(self.cx.task, work.password_changed.as_deref())
     }
 }
 
