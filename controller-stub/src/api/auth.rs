@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
 use postern_protocol::id::{ApiTokenId, ApiTokenName};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -275,18 +276,27 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
     let caller = Caller { desk: api.desk.clone(), known, good, address, act: "" };
     let over = caller.over();
     request.extensions_mut().insert(caller);
-    let mut response = tokio::select! {
-        biased;
-        response = next.run(request) => response,
-        () = over.cancelled() => Problem::new(
+    let mut response = unless_over(next.run(request), &over).await.unwrap_or_else(|| {
+        Problem::new(
             StatusCode::UNAUTHORIZED,
             "the token was revoked or ran out, or its session ended, while it waited for this: what was asked for may have \
              been done",
         )
-        .into_response(),
-    };
+        .into_response()
+    });
     response.extensions_mut().insert(LetIn);
     until_taken(response, begun)
+}
+
+/// The answer, unless what was shown is over before there is one. Whoever takes its own token back is answered before that
+/// is over, so an answer that came between the two looks counts.
+async fn unless_over<T>(answer: impl Future<Output = T>, over: &CancellationToken) -> Option<T> {
+    let mut answer = std::pin::pin!(answer);
+    tokio::select! {
+        biased;
+        answer = &mut answer => Some(answer),
+        () = over.cancelled() => answer.now_or_never(),
+    }
 }
 
 #[cfg(test)]
@@ -306,5 +316,20 @@ mod tests {
         assert_eq!(lasts(Duration::from_secs(60)).await, 60);
         over.cancel();
         assert_eq!(lasts(Duration::MAX).await, 0);
+    }
+
+    /// Take the last look at the answer away, and a token that revokes itself may be told that it is not known.
+    #[tokio::test]
+    async fn who_is_answered_and_then_over_hears_the_answer_and_who_waits_on_does_not() {
+        let over = CancellationToken::new();
+        let mut looks = 0;
+        let answer = std::future::poll_fn(|_| {
+            looks += 1;
+            // Answered, and then over, behind the first look.
+            over.cancel();
+            if looks > 1 { std::task::Poll::Ready("gone") } else { std::task::Poll::Pending }
+        });
+        assert_eq!(unless_over(answer, &over).await, Some("gone"));
+        assert_eq!(unless_over(std::future::pending::<()>(), &over).await, None);
     }
 }
