@@ -509,6 +509,18 @@ async fn f68_a_password_that_another_member_has_set_is_no_failure() {
     assert_eq!(codes(&refused), ["INVALID_NEW_PASSWORD"]);
 }
 
+/// Invariant 12: give it the calls of a first member, and whoever takes a batch over sends a password twice.
+#[tokio::test]
+async fn f68_a_password_of_a_batch_that_was_taken_over_is_sent_once() {
+    let lab = Lab::start().await;
+    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
+    task.taken_over(Duration::from_secs(60));
+    lab.fault("POST", "/password", Mishap::Refuse, 1);
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((&task.lines()[0]["outcome"], codes(&task)), (&"unknown".into(), vec!["no_answer".to_owned()]));
+    assert_eq!(lab.effects(ACTIVE).password_sets, 0);
+}
+
 /// The password was given once before, and then changed by another task, after the batch was made and before it was leased.
 #[tokio::test]
 async fn a_password_of_a_batch_that_another_task_may_have_changed_is_not_told_as_set() {
