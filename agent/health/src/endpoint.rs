@@ -202,7 +202,7 @@ mod tests {
         assert!(post.starts_with("HTTP/1.1 405"), "{post}");
     }
 
-    /// Take both time-outs away, and sixteen silent connections keep every probe out.
+    /// Take the time-out away, and sixteen silent connections keep every probe out.
     #[tokio::test(start_paused = true)]
     async fn whoever_is_silent_or_drips_is_left() {
         assert_eq!(answered("", "").await, "");
@@ -212,7 +212,7 @@ mod tests {
         assert!(large.starts_with("HTTP/1.1 431"), "{large}");
     }
 
-    /// Take the time-out of the whole connection away, and that of the head does not end it.
+    /// Give the time-out to the head alone, and whoever reads nothing keeps the connection.
     #[tokio::test(start_paused = true)]
     async fn whoever_reads_no_answer_is_left() {
         let (ours, mut theirs) = tokio::io::duplex(16);

@@ -149,8 +149,8 @@ impl Held {
         }
     }
 
-    /// For how long no other task for its target was under way, at the least: how long ago the offer came is gone with the process
-    /// that took it.
+    /// For how long no other task for its target was under way, at the least: how long ago the offer came is gone with the
+    /// process that took it.
     pub(super) fn alone(&mut self, now: Timestamp) -> Ago {
         let as_of = *self.offered_at.get_or_insert(now);
         Ago { long: Duration::from_millis(self.offer.alone_ms), as_of }

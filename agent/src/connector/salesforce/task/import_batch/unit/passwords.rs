@@ -76,9 +76,9 @@ impl Unit<'_> {
         }
         let note = Note { password: Some(work.number), before: before.clone(), since: self.since(), ..Note::default() };
         let call = Call::set_password(id, password.expose());
-        // Who may have sent it before, elsewhere, had the other one.
-        let first = if self.cx.reconcile { MAX_CALLS - 1 } else { 0 };
-        let mut calls = earlier.map_or(first, |sent| sent.calls);
+        // Another member may have sent it: one call is left then.
+        let elsewhere = if self.cx.reconcile { MAX_CALLS - 1 } else { 0 };
+        let mut calls = earlier.map_or(elsewhere, |sent| sent.calls);
         let mut lost = None;
         loop {
             let mut refused = None;
