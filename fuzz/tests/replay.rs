@@ -76,6 +76,16 @@ fn every_target_has_seeds_and_every_folder_is_a_targets() {
     assert!(found.is_subset(&names), "{found:?}");
 }
 
+/// `fuzz/run` takes the targets from the ledger.
+#[test]
+fn every_target_has_its_row_in_the_ledger() {
+    let ledger = fs::read_to_string(folder("ledger.tsv")).unwrap();
+    let rows: Vec<&str> = ledger.lines().skip(1).map(|row| row.split('\t').next().unwrap()).collect();
+    let mut names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+    names.sort_unstable();
+    assert_eq!(rows, names);
+}
+
 #[test]
 fn what_is_kept_is_small() {
     let inputs = TARGETS.iter().flat_map(|it| KEPT.map(|kept| files(&folder(kept).join(it.name)))).flatten();
