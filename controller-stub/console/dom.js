@@ -67,8 +67,39 @@ export function facts(pairs) {
 /** Words that name commands and fields between grave accents, as they are written in a terminal. */
 export const prose = (words) => words.split("`").map((part, at) => (at % 2 === 1 ? code(part) : part));
 
-/** Puts other content in place of an element's, and leaves the focus, and what is unfolded, as they were. */
+/** How long a press may put off what is shown: where a menu opens, say, its end is never told. */
+const LONGEST_PRESS = 2_000;
+/** What is being pressed, by a pointer or the space bar: replaced before its end, it would not be clicked. */
+let pressed = undefined;
+let limit = undefined;
+/** Elements, with the content that waits for the end of a press. */
+const putOff = new Map();
+
+function press({ target }) {
+  pressed = target;
+  clearTimeout(limit);
+  limit = setTimeout(release, LONGEST_PRESS);
+}
+
+function release() {
+  clearTimeout(limit);
+  pressed = undefined;
+  for (const [element, content] of putOff) fill(element, ...content);
+}
+
+addEventListener("pointerdown", press, true);
+addEventListener("keydown", (event) => event.key === " " && !event.repeat && press(event), true);
+// The click comes right after it.
+for (const end of ["pointerup", "pointercancel", "keyup"]) addEventListener(end, () => setTimeout(release), true);
+
+/** Puts other content in place of an element's, once nothing in it is being pressed, and leaves the focus, and what is
+ * unfolded, as they were. */
 export function fill(element, ...content) {
+  putOff.delete(element);
+  if (element.contains(pressed)) {
+    putOff.set(element, content);
+    return;
+  }
   const focused = document.activeElement;
   const place = element.contains(focused) ? reachable(element).indexOf(focused) : -1;
   const unfolded = [...element.querySelectorAll("details[open]")].map((it) => it.id);

@@ -9,7 +9,7 @@ mod upkeep;
 
 use std::path::Path;
 
-use browser::{Browser, ENTER, SPACE, TAB};
+use browser::{Browser, ENTER, Hold, SPACE, TAB};
 use postern_protocol::TaskKind;
 use postern_protocol::code::CodeSet as _;
 use salesforce_sim::{Fault, Matching, Mishap};
@@ -55,6 +55,7 @@ pub async fn run(binary: &Path, pictures: &Path) {
     walk.two_bad_records_of_an_import_are_seen().await;
     walk.a_file_that_was_exported_is_opened_in_the_browser().await;
     walk.a_member_is_shown_whole().await;
+    walk.a_press_outlives_what_happens_meanwhile().await;
     let other = walk.it_is_told_where_members_differ().await;
     walk.every_page_fits_a_phone_in_light_and_dark().await;
     walk.hostile_names_stay_text_and_within_their_page().await;
@@ -420,6 +421,32 @@ impl Walk {
         })
         .await;
         self.is_quiet("a file that was exported is opened in the browser", &[]).await;
+    }
+
+    /// Have `fill` of `dom.js` put nothing off, or not for a key, and the page that is drawn anew takes the button away.
+    async fn a_press_outlives_what_happens_meanwhile(&self) {
+        let browser = &self.browser;
+        let disable = "//button[starts-with(@id, 'disable-')]";
+        let cancel = "//dialog//button[normalize-space()='Cancel']";
+        let members = self.lab.controller.cli(&["member", "list"]).await;
+        let member = members[0]["id"].as_str().expect("a member");
+        self.go("#/members").await;
+        let asked =
+            "return performance.getEntriesByType('resource').filter((it) => it.name.includes('/v1/members')).length";
+        for (act, now, hold) in [("drain", "draining", Hold::Pointer), ("enable", "enabled", Hold::Space)] {
+            let before = browser.script(asked).await;
+            browser.hold(hold, disable).await;
+            self.lab.controller.cli(&["member", act, member]).await;
+            wait_for("the page to look again", async || {
+                let after = browser.script(asked).await;
+                if after == before { Err(after) } else { Ok(()) }
+            })
+            .await;
+            browser.release().await;
+            browser.click(cancel).await;
+            browser.find(&format!("//span[contains(@class, 'badge') and normalize-space()='{now}']")).await;
+        }
+        self.is_quiet("a press outlives what happens meanwhile, of a pointer or a key", &[]).await;
     }
 
     async fn every_page_fits_a_phone_in_light_and_dark(&self) {

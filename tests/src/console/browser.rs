@@ -144,6 +144,30 @@ impl Browser {
         .await;
     }
 
+    /// Begins to press what the `XPath` finds, as the mouse or the space bar does.
+    pub async fn hold(&self, with: Hold, xpath: &str) {
+        let element = self.find(xpath).await;
+        let actions = match with {
+            Hold::Pointer => {
+                let origin = json!({ ELEMENT: element });
+                let moved = json!({ "type": "pointerMove", "origin": origin, "x": 0, "y": 0 });
+                let down = json!({ "type": "pointerDown", "button": 0 });
+                json!([{ "type": "pointer", "id": "mouse", "actions": [moved, down] }])
+            }
+            Hold::Space => {
+                self.ask("/execute/sync", json!({ "script": "arguments[0].focus()", "args": [{ ELEMENT: element }] }))
+                    .await;
+                json!([{ "type": "key", "id": "keyboard", "actions": [{ "type": "keyDown", "value": SPACE }] }])
+            }
+        };
+        self.ask("/actions", json!({ "actions": actions })).await;
+    }
+
+    /// Lets go of all that is being pressed.
+    pub async fn release(&self) {
+        self.try_ask(Method::DELETE, "/actions", Value::Null).await.unwrap_or_else(|error| panic!("release: {error}"));
+    }
+
     /// Clicks a button.
     pub async fn press(&self, label: &str) {
         self.click(&format!("//button[normalize-space()='{label}' or @aria-label='{label}']")).await;
@@ -231,6 +255,15 @@ impl Browser {
         // What does not end by itself is killed with the driver.
         let _ = self.try_ask(Method::DELETE, "", Value::Null).await;
     }
+}
+
+/// What something is held down with.
+#[derive(Clone, Copy)]
+pub enum Hold {
+    /// The mouse's first button.
+    Pointer,
+    /// The space bar.
+    Space,
 }
 
 fn profile_flag(folder: &Path) -> String {
