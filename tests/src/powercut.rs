@@ -187,7 +187,7 @@ pub fn run(binary: &Path, plan: Plan, mut say: impl FnMut(&Tally)) -> Result<Tal
             kept_so_far += 1;
             let kept = keep(&room, &worker)?;
             tally.violations.push(format!(
-                "look again with `cargo run -p postern-tests --bin powercut -- --again {}{}`",
+                "look again with `cargo run --bin powercut -- --again {}{}`",
                 kept.display(),
                 plan.without
                     .and_then(|it| it.to_possible_value())
