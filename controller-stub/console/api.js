@@ -18,17 +18,20 @@ export const get = (path) => ask("GET", path);
 export const post = (path, body = undefined) => ask("POST", path, body);
 export const remove = (path) => ask("DELETE", path);
 
-/** What was to be made and got no answer, with the key that it was asked for under. */
+/** Whether what was asked for may have been done all the same: nobody answered, or the session ended meanwhile. */
+export const mayBeDone = ({ status }) => status === 0 || status === 401;
+
+/** What was to be made and may have been, with the key that it was asked for under. */
 let unanswered = undefined;
 
-/** Makes something. Whoever got no answer asks for the same again, and nothing is made twice. */
+/** Makes something. Whoever does not know whether it was made asks for the same again, and nothing is made twice. */
 export const make = (path, body) => once(`${path} ${JSON.stringify(body)}`, (key) => ask("POST", path, body, key));
 
 async function once(what, makeIt) {
   const key = unanswered?.what === what ? unanswered.key : hex(random(16));
   unanswered = { what, key };
   const made = await makeIt(key).catch((problem) => {
-    if (problem.status !== 0) unanswered = undefined;
+    if (!mayBeDone(problem)) unanswered = undefined;
     throw problem;
   });
   unanswered = undefined;

@@ -2,7 +2,7 @@
 
 import { remove } from "./api.js";
 import * as audit from "./audit.js";
-import { button, el, empty, fill, heading, link, notice, prose } from "./dom.js";
+import { button, el, empty, fill, heading, link, notice, prose, release } from "./dom.js";
 import { close, hears, hold, listenFor } from "./live.js";
 import * as member from "./member.js";
 import * as members from "./members.js";
@@ -120,6 +120,7 @@ async function signOut() {
 
 function askToSignIn(why = undefined) {
   close();
+  release();
   nobodyIsHere();
   shown = undefined;
   nav.hidden = true;

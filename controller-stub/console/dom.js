@@ -68,7 +68,7 @@ export function facts(pairs) {
 export const prose = (words) => words.split("`").map((part, at) => (at % 2 === 1 ? code(part) : part));
 
 /** How long a press may put off what is shown: where a menu opens, say, its end is never told. */
-const LONGEST_PRESS = 2_000;
+const LONGEST_PRESS = 5_000;
 /** What is being pressed, by a pointer or the space bar: replaced before its end, it would not be clicked. */
 let pressed = undefined;
 let limit = undefined;
@@ -81,7 +81,8 @@ function press({ target }) {
   limit = setTimeout(release, LONGEST_PRESS);
 }
 
-function release() {
+/** Lets go of what is being pressed: what was put off is shown. */
+export function release() {
   clearTimeout(limit);
   pressed = undefined;
   for (const [element, content] of putOff) fill(element, ...content);

@@ -1,6 +1,6 @@
 // Submits tasks. What is secret is sealed here before it leaves the page.
 
-import { all, get, post, upload } from "./api.js";
+import { all, get, mayBeDone, post, upload } from "./api.js";
 import { fromHex, hex, sha256, utf8 } from "./bytes.js";
 import { el, empty, fill, heading, link } from "./dom.js";
 import { Mistake, form } from "./form.js";
@@ -71,7 +71,7 @@ async function submit(kind, values, tell) {
     priority: values.priority,
   });
   await submitted.catch((problem) => {
-    if (problem.status === 0) problem.message += ` It may have taken the task in: look for ${shortId(task.id)} among the tasks before you submit it again.`;
+    if (mayBeDone(problem)) problem.message += ` It may have taken the task in: look for ${shortId(task.id)} among the tasks before you submit it again.`;
     throw problem;
   });
   if (pair || key) keep(task, { pair, dataset: key });

@@ -58,6 +58,16 @@ const AN_ANSWER_IS_LOST: &str = "
         throw new TypeError('lost');
     };";
 
+/// What is asked for next is made, and the session has ended when the answer comes.
+const THE_SESSION_ENDS_MEANWHILE: &str = "
+    const real = window.fetch;
+    window.fetch = async (path, how) => {
+        const answer = await real(path, how);
+        if (path !== '{path}' || how.method !== 'POST') return answer;
+        window.fetch = real;
+        return new Response('{}', { status: 401 });
+    };";
+
 impl Walk {
     pub(super) async fn a_member_is_shown_whole(&self) {
         let browser = &self.browser;
@@ -176,6 +186,10 @@ impl Walk {
         browser.script(&AN_ANSWER_IS_LOST.replace("{path}", "/v1/api-tokens")).await;
         browser.press("Make token").await;
         browser.says("The controller does not answer").await;
+        browser.script(&THE_SESSION_ENDS_MEANWHILE.replace("{path}", "/v1/api-tokens")).await;
+        browser.press("Make token").await;
+        browser.says("The session has ended").await;
+        self.sign_in_first().await;
         browser.press("Make token").await;
         assert!(browser.text("//*[@id='api-token']").await.starts_with("apt_"), "it is shown once");
         browser.picture("tokens").await;
