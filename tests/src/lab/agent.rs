@@ -203,7 +203,10 @@ impl Agent {
         let token = controller.token().await;
         let enrolled = self.try_enroll(controller.url(), &token).await;
         assert_eq!(enrolled.code, Some(0), "postern enroll: {}", enrolled.err);
-        enrolled.json()["member"].as_str().expect("a member id").clone_into(&mut self.member);
+        let told = enrolled.json();
+        told["member"].as_str().expect("a member id").clone_into(&mut self.member);
+        let member = controller.member(&self.member).await;
+        assert_eq!(member["fingerprint"], told["fingerprint"], "both sides print what is compared before it is approved");
     }
 
     /// Enrolls with this token, or not.
