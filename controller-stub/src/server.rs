@@ -98,6 +98,7 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     };
     let mut state =
         State::open(ledger.clone(), Arc::new(authority), settings, at).map_err(|error| ledger_failure(&error))?;
+    state.audit_start(at);
     bootstrap(&config.data_dir, &mut state, at).map_err(|error| unusable(&error))?;
     let removed = spool
         .retain(|id| state.stream(postern_protocol::StreamId::from_bytes(id.0)).is_some())

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::ledger::Write;
 use super::record::{AuditRow, AuditWritten};
-use super::{Refusal, RefusalKind, State};
+use super::{Refusal, RefusalKind, Settings, State};
 use crate::access::Role;
 use crate::audit::Rows;
 use crate::clock::Moment;
@@ -176,6 +176,21 @@ impl State {
             left_out = Some(std::mem::take(&mut self.audit.own_left_out)).filter(|it| *it > 0);
         }
         self.audit_row(&Told { by: CONTROLLER, act, on: clip(on), result, why: why.map(clip), left_out }, at);
+    }
+
+    /// The controller starts, and with what decides who gets in. Unless there is no room, which a restart would not change.
+    pub fn audit_start(&mut self, at: Moment) {
+        if self.audit.check(Room::Usual).is_err() {
+            return;
+        }
+        let Settings { auto_approve, certificate_life, recovery, .. } = self.settings;
+        let with = format!(
+            "version {}, auto_approve {auto_approve}, certificate_secs {}, recovery_secs {}",
+            env!("CARGO_PKG_VERSION"),
+            certificate_life.as_secs(),
+            recovery.as_secs()
+        );
+        self.audit_own("controller.start", &with, Ok(None), at);
     }
 
     fn audit_row(&mut self, event: &impl Serialize, at: Moment) {

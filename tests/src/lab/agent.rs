@@ -206,7 +206,10 @@ impl Agent {
         let told = enrolled.json();
         told["member"].as_str().expect("a member id").clone_into(&mut self.member);
         let member = controller.member(&self.member).await;
-        assert_eq!(member["fingerprint"], told["fingerprint"], "both sides print what is compared before it is approved");
+        assert_eq!(
+            member["fingerprint"], told["fingerprint"],
+            "both sides print what is compared before it is approved"
+        );
     }
 
     /// Enrolls with this token, or not.
