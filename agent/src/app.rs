@@ -168,7 +168,7 @@ impl App {
             tracing::error!(
                 moved_to = %aside.to.display(), reason = aside.reason,
                 "the store was damaged and a new one begun: tasks held and reports owed are lost, the controller will \
-                 find out what became of them"
+                 find out what became of them; ceilings of the policy and refused sign-ins are counted from nothing"
             );
         }
         let restored = store.restore()?;

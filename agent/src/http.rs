@@ -106,8 +106,8 @@ pub struct Http {
     /// Host and port of the proxy.
     proxy: Option<String>,
     compression: Compression,
-    /// The password of the proxy.
-    _in_use: Option<Arc<InUse>>,
+    /// The password of the proxy, and what is sent of it.
+    _in_use: Option<Arc<[InUse; 2]>>,
 }
 
 /// A whole answer.
@@ -199,12 +199,12 @@ impl Opened {
     }
 }
 
-fn with_credentials(proxy: &Proxy) -> Result<(reqwest::Proxy, Option<InUse>), HttpError> {
+fn with_credentials(proxy: &Proxy) -> Result<(reqwest::Proxy, Option<[InUse; 2]>), HttpError> {
     let built = reqwest::Proxy::all(proxy.url.clone()).map_err(HttpError::Client)?;
     match (&proxy.username, &proxy.password) {
         (Some(username), Some(password)) => {
             let password = password.read().map_err(HttpError::ProxyPassword)?;
-            let in_use = redaction::in_use(password.expose().as_bytes());
+            let (_, in_use) = redaction::basic_in_use(username, password.expose());
             Ok((built.basic_auth(username, password.expose()), Some(in_use)))
         }
         _ => Ok((built, None)),
@@ -336,6 +336,22 @@ mod tests {
         };
         let lost = tokio::join!(http.send(http.request(Method::GET, url), BODY_LIMIT), serve).0.unwrap_err();
         assert_eq!((lost.hop, lost.sent), (Hop::Tls, Sent::No), "{lost}");
+    }
+
+    /// A proxy may quote the header it was sent, and not the password in it.
+    #[test]
+    fn the_password_of_a_proxy_is_kept_out_of_texts_as_it_is_sent_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        postern_store::private::replace(&file, b"proxied-Horse-7").unwrap();
+        let url = "http://127.0.0.1:1/".parse().unwrap();
+        let password = Some(crate::config::SecretSource::File(file));
+        let proxy = Some(Proxy { url, username: Some("joe".to_owned()), password });
+        let _http = Http::new(&Options { proxy, ..options() }).unwrap();
+        let sent = data_encoding::BASE64.encode(b"joe:proxied-Horse-7");
+        for (text, told) in [(format!("Basic {sent}"), "Basic ***"), ("proxied-Horse-7".to_owned(), "***")] {
+            assert_eq!(redaction::redacted(&text), told);
+        }
     }
 
     #[tokio::test]

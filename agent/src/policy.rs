@@ -33,7 +33,7 @@ pub struct Policy {
     pub allow: Vec<Pattern>,
     /// The names of accounts that may not, even if they are allowed.
     pub deny: Vec<Pattern>,
-    /// The names of accounts that keep their name, their password and their sign-in.
+    /// The names of accounts that keep their name, their password, their address and their sign-in.
     pub protected: Vec<Pattern>,
     /// How often things may be done.
     pub ceilings: Ceilings,
@@ -90,7 +90,9 @@ impl Policy {
                 return Err(Refused::new(Rule::Deny, format!("`{name}` matches `{pattern}`")));
             }
             if let Some(pattern) = self.protected.iter().find(|pattern| act.harms() && pattern.matches(name)) {
-                let message = format!("`{name}` matches `{pattern}`, and keeps its name, its password and its sign-in");
+                let message = format!(
+                    "`{name}` matches `{pattern}`, and keeps its name, its password, its e-mail address and its sign-in"
+                );
                 return Err(Refused::new(Rule::Protected, message));
             }
         }

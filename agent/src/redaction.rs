@@ -42,6 +42,15 @@ pub fn in_use(secret: &[u8]) -> InUse {
     InUse(number)
 }
 
+/// Keeps a password out of texts, alone and in the form in which HTTP's Basic authentication sends it with a name. That form,
+/// and what both live for.
+pub fn basic_in_use(name: &str, password: &str) -> (Zeroizing<String>, [InUse; 2]) {
+    let pair = Zeroizing::new(format!("{name}:{password}"));
+    let sent = Zeroizing::new(BASE64.encode(pair.as_bytes()));
+    let both = [password, &sent].map(|secret| in_use(secret.as_bytes()));
+    (sent, both)
+}
+
 impl Drop for InUse {
     fn drop(&mut self) {
         all().remove(&self.0);

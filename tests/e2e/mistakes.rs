@@ -61,6 +61,7 @@ async fn a_mistake_on_the_agents_command_line_is_2_and_names_what_is_wrong() {
         (", \"params\": {\"account\": \"joe\"}, \"signature\": 3", &["expected an object"]),
         (", \"params\": {\"account\": \"joe\"}, \"id\": \"x\"", &["id of a task", "tsk_"]),
         (", \"deadline_secs\": \"soon\"", &["expected a whole number"]),
+        (", \"params\": {\"account\": \"joe\"}, \"signatur\": {}", &["signatur"]),
     ] {
         let task = file(&lab, "task.json", at_system(rest));
         says(&["policy", "check", &task], 2, &[&[task.as_str()], words].concat()).await;

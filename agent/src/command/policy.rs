@@ -1,7 +1,6 @@
 //! `postern policy`: what this agent's policy says of a task, without doing it.
 
 use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use data_encoding::BASE64;
@@ -12,20 +11,24 @@ use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::task::JsonError;
 use postern_protocol::{SystemName, TaskId, TaskKind, TaskRequest, codec};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::{Failed, load, say, say_error, say_json};
 use crate::cli::{Policy, PolicyCommand};
 use crate::clock;
+use crate::config::{read_up_to, text};
 use crate::exit::Exit;
 use crate::local::{self, Along};
 use crate::policy::Refused;
 
 /// A task has no more without its payloads.
-const MAX_FILE: u64 = 256 * 1024;
+const MAX_FILE: usize = 256 * 1024;
 
-/// What somebody would submit, as far as the policy looks at it.
+/// What somebody would submit, as far as the policy looks at it. The API refuses a name that it does not know, and whoever
+/// writes one wrong must not read here that the task is let through.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Submission {
     id: Option<TaskId>,
     system: SystemName,
@@ -39,10 +42,21 @@ struct Submission {
     requester: Option<SealingPublicKey>,
     deadline_secs: Option<u64>,
     signature: Option<SignatureView>,
+    #[serde(rename = "origin")]
+    _origin: Option<IgnoredAny>,
+    #[serde(rename = "mode")]
+    _mode: Option<IgnoredAny>,
+    #[serde(rename = "priority")]
+    _priority: Option<IgnoredAny>,
+    #[serde(rename = "wait_secs")]
+    _wait_secs: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Sealed {
+    #[serde(rename = "name")]
+    _name: Option<IgnoredAny>,
     bytes: String,
 }
 
@@ -53,10 +67,8 @@ fn nothing() -> Value {
 pub(super) fn run(config: &Path, options: &Policy) -> Result<Exit, Failed> {
     let config = load(config)?;
     let PolicyCommand::Check { task, json } = &options.command;
-    let text = read(task)?;
-    let unusable = |problem: String| Failed::new(Exit::Usage, format!("`{}`: {problem}", task.display()));
-    let it: Submission =
-        serde_json::from_str(&text).map_err(|error| unusable(format!("it is no task: {}", plain::json(&error))))?;
+    let it = submission(task)?;
+    let unusable = |problem: String| unusable(task, &problem);
     let request = TaskRequest::from_json(it.kind, it.params.clone());
     let request = request.map_err(|error: JsonError| unusable(error.to_string()))?;
     let policy = &super::check_system(&config, &it.system)?.policy;
@@ -107,11 +119,48 @@ fn tell(refused: Option<Refused>, json: bool) -> Exit {
     exit
 }
 
-fn read(task: &Path) -> Result<String, Failed> {
-    let mut text = String::new();
-    let read = File::open(task).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text));
-    match read {
-        Ok(_) => Ok(text),
-        Err(error) => Err(Failed::new(Exit::Usage, format!("`{}` cannot be read: {error}", task.display()))),
+fn submission(task: &Path) -> Result<Submission, Failed> {
+    let text = File::open(task)
+        .and_then(|file| text(read_up_to(file, MAX_FILE)?))
+        .map_err(|error| Failed::new(Exit::Usage, format!("`{}` cannot be read: {error}", task.display())))?;
+    serde_json::from_str(&text).map_err(|error| unusable(task, &format!("it is no task: {}", plain::json(&error))))
+}
+
+fn unusable(task: &Path, problem: &str) -> Failed {
+    Failed::new(Exit::Usage, format!("`{}`: {problem}", task.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> Result<Submission, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("task.json");
+        std::fs::write(&path, text).unwrap();
+        submission(&path).map_err(|failed| failed.message)
+    }
+
+    /// Read no further than the bound, and what comes behind it is not looked at.
+    #[test]
+    fn what_is_longer_than_a_task_is_none() {
+        let task = r#"{"system": "acme", "kind": "test_connection"}"#;
+        assert!(written(task).is_ok());
+        let more = written(&format!("{task}{}{task}", " ".repeat(300_000))).err().unwrap();
+        assert!(more.contains("task.json") && more.contains("more than"), "{more}");
+    }
+
+    #[test]
+    fn a_field_that_the_api_does_not_know_is_named() {
+        let task = |more: &str| written(&format!(r#"{{"system": "acme", "kind": "test_connection"{more}}}"#)).err();
+        assert_eq!(task(r#", "origin": "administrator", "mode": "async", "priority": 9, "wait_secs": 0"#), None);
+        for (more, name) in [
+            (r#", "signatur": {}"#, "signatur"),
+            (r#", "sealedd": []"#, "sealedd"),
+            (r#", "sealed": [{"name": "password", "bytes": "", "value": "x"}]"#, "value"),
+        ] {
+            let error = task(more).unwrap();
+            assert!(error.contains(name), "{error}");
+        }
     }
 }

@@ -10,9 +10,6 @@ use crate::config::System;
 use crate::connector::{self, Schemas};
 use crate::exit::Exit;
 
-/// Far more than any schema has.
-const MAX_FILE: usize = 4 * 1024 * 1024;
-
 pub(super) fn run(config: &Path, options: &Schema) -> Result<Exit, Failed> {
     let config = load(config)?;
     let system = super::check_system(&config, &options.system)?;
@@ -22,13 +19,8 @@ pub(super) fn run(config: &Path, options: &Schema) -> Result<Exit, Failed> {
         SchemaCommand::Export { output: None } => say(schemas.in_force(system)?.xml.trim_end()),
         SchemaCommand::Export { output: Some(file) } => write(file, &schemas.in_force(system)?.xml)?,
         SchemaCommand::Import { from } => {
-            let text = std::fs::read_to_string(from)
-                .map_err(|error| Failed::new(Exit::Usage, format!("`{}` cannot be read: {error}", from.display())))?;
-            if text.len() > MAX_FILE {
-                return Err(Failed::new(Exit::Usage, format!("`{}` is too large for a schema", from.display())));
-            }
             let read = schemas
-                .read(&text)
+                .read_file(from)
                 .map_err(|problem| Failed::new(Exit::Usage, format!("`{}`: {problem}", from.display())))?;
             let file = file(schemas, system)?;
             write(&file, &read.xml)?;

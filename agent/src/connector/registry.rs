@@ -1,7 +1,7 @@
 //! Every type of connector there is, and what each is asked without being set up: by the commands, and before anything
 //! starts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -76,6 +76,9 @@ pub trait Schemas: Sync {
 
     /// The schema that this XML describes, or what is wrong with it.
     fn read(&self, xml: &str) -> Result<SchemaFile, String>;
+
+    /// The schema in a file, or why there is none.
+    fn read_file(&self, file: &Path) -> Result<SchemaFile, String>;
 }
 
 /// A schema as administrators handle it.

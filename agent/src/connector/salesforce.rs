@@ -31,7 +31,7 @@ mod time;
 mod user;
 mod user_login;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ use crate::http::{Compression, Encryption, Http, HttpError};
 use governor::Governor;
 use kept::UnderWay;
 use org_clock::OrgClock;
-use schema::Schema;
+use schema::{FileError, Schema};
 use session::Sessions;
 use settings::Settings;
 use sign_in::SignIn;
@@ -139,6 +139,10 @@ impl Schemas for Type {
     fn read(&self, xml: &str) -> Result<SchemaFile, String> {
         Schema::from_xml(xml).map(|schema| schema.file()).map_err(|error| error.to_string())
     }
+
+    fn read_file(&self, file: &Path) -> Result<SchemaFile, String> {
+        Schema::from_file(file).map(|schema| schema.file()).map_err(|error| Chain(&error).to_string())
+    }
 }
 
 impl Cursors for Type {
@@ -215,14 +219,15 @@ fn http(settings: &Settings, system: &System) -> Result<Http, ConfigError> {
 fn schema_in_force(settings: &Settings, system: &System) -> Result<Schema, ConfigError> {
     let Some(file) = &settings.schema else { return Ok(Schema::standard()) };
     let shown = file.display();
-    let xml = std::fs::read_to_string(file).map_err(|error| {
-        let name = &system.name;
-        system.invalid(
-            "schema",
-            format!("`{shown}` cannot be read ({error}); `postern schema --system {name} reset` makes it"),
-        )
-    })?;
-    Schema::from_xml(&xml).map_err(|error| system.invalid("schema", format!("`{shown}`: {error}")))
+    Schema::from_file(file).map_err(|error| {
+        let problem = match error {
+            FileError::Unreadable(error) => {
+                format!("`{shown}` cannot be read ({error}); `postern schema --system {} reset` makes it", system.name)
+            }
+            FileError::Unusable(error) => format!("`{shown}`: {error}"),
+        };
+        system.invalid("schema", problem)
+    })
 }
 
 fn guard_key(system: &SystemName) -> String {

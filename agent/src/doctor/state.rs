@@ -228,7 +228,8 @@ async fn open(config: &Config, found: &[Finding]) -> (Holder, Finding) {
                         moved.reason,
                         moved.to.display()
                     ),
-                    "look at the tasks of this member where they were submitted, and at the disk",
+                    "look at the tasks of this member where they were submitted, and at the disk; ceilings of the policy and \
+                     refused sign-ins are counted from nothing",
                 ),
                 (None, []) => Finding::ok(Check::StoreOpens, "it opens, and every record in it was read"),
                 (None, names) => Finding::warning(

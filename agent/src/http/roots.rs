@@ -1,6 +1,6 @@
 //! Who may vouch for a connected system.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,9 +13,10 @@ use rustls_pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
 
 use super::Version;
+use crate::config::read_file;
 
 /// A few hundred certificates.
-const MAX_BYTES: u64 = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// Who may vouch for a connected system.
 #[derive(Debug, Clone)]
@@ -101,9 +102,7 @@ impl Roots {
         let mut all = Vec::new();
         for path in &self.files {
             let unreadable = |source| RootsError::Unreadable { path: path.clone(), source };
-            let mut pem = Vec::new();
-            let file = std::fs::File::open(path).map_err(unreadable)?;
-            file.take(MAX_BYTES).read_to_end(&mut pem).map_err(unreadable)?;
+            let pem = read_file(path, MAX_BYTES).map_err(unreadable)?;
             let wrong = || RootsError::NotCertificates(path.clone());
             let found: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|_| wrong())?;
             let (_, ignored) = RootCertStore::empty().add_parsable_certificates(found.clone());
@@ -133,6 +132,18 @@ mod tests {
         let pem = rcgen::CertificateParams::new(vec!["ca".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
         assert!(roots(&pem, SystemRoots::Ignored).is_ok());
         assert!(roots(&pem, SystemRoots::Trusted).is_ok());
+    }
+
+    /// Cut it at the bound, and the last root is missing without a word.
+    #[test]
+    fn no_root_is_cut_off() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let pem = rcgen::CertificateParams::new(vec!["ca".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+        let long = format!("{pem}{}{pem}", "\n".repeat(1024 * 1024));
+        let error = roots(&long, SystemRoots::Ignored).unwrap_err();
+        assert!(
+            matches!(&error, RootsError::Unreadable { source, .. } if source.kind() == io::ErrorKind::FileTooLarge)
+        );
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use data_encoding::BASE64;
 use postern_protocol::frame::MAX_FRAME;
 use postern_protocol::{Secret, enrollment, session};
 use rustls::pki_types::ServerName;
@@ -333,9 +332,8 @@ pub async fn tunnel(stream: &mut TcpStream, proxy: &ProxyRoute, to: &Destination
     let mut in_use = Vec::new();
     let mut request = zeroize::Zeroizing::new(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n"));
     if let Some((name, password)) = &proxy.credentials {
-        let pair = zeroize::Zeroizing::new(format!("{name}:{}", password.expose()));
-        let basic = zeroize::Zeroizing::new(BASE64.encode(pair.as_bytes()));
-        in_use.extend([password.expose(), &basic].map(|secret| redaction::in_use(secret.as_bytes())));
+        let (basic, both) = redaction::basic_in_use(name, password.expose());
+        in_use.extend(both);
         request.push_str("Proxy-Authorization: Basic ");
         request.push_str(&basic);
         request.push_str("\r\n");

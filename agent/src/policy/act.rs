@@ -19,6 +19,8 @@ pub struct Act {
     pub deactivates: bool,
     /// It gets another password, or its password is made useless.
     pub resets: bool,
+    /// It gets another e-mail address or identity: whoever has that signs in as it without its password.
+    pub signs_in_otherwise: bool,
 }
 
 impl Act {
@@ -38,11 +40,13 @@ impl Act {
             TaskRequest::DeprovisionUser(it) => Some(Self {
                 new_name: Some(it.name_to_be()),
                 derives_name: it.new_name.is_empty(),
+                signs_in_otherwise: !it.email.is_empty(),
                 ..deactivates(&it.account)
             }),
             TaskRequest::RestoreUser(it) => {
                 let new_name = Some(it.name.to_string());
-                Some(Self { new_name, resets: brings_password, ..touches(&it.account) })
+                let signs_in_otherwise = !it.email.is_empty();
+                Some(Self { new_name, resets: brings_password, signs_in_otherwise, ..touches(&it.account) })
             }
             TaskRequest::TestConnection(_)
             | TaskRequest::ValidateUser(_)
@@ -55,6 +59,6 @@ impl Act {
 
     /// Whether a protected account must be spared it.
     pub fn harms(&self) -> bool {
-        self.deactivates || self.resets || self.new_name.is_some()
+        self.deactivates || self.resets || self.signs_in_otherwise || self.new_name.is_some()
     }
 }

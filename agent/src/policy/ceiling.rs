@@ -13,7 +13,7 @@ use super::refused::{Refused, Rule};
 pub enum Counted {
     /// Accounts that can sign in no more.
     Deactivations,
-    /// Accounts with another password, or a useless one.
+    /// Accounts with another password, or a useless one, or that somebody else may come to sign in as.
     Resets,
     /// New accounts.
     Creates,
@@ -25,7 +25,7 @@ impl Counted {
     fn is_in(self, act: &Act) -> bool {
         match self {
             Self::Deactivations => act.deactivates,
-            Self::Resets => act.resets,
+            Self::Resets => act.resets || act.signs_in_otherwise,
             Self::Creates => act.creates,
         }
     }
@@ -55,7 +55,7 @@ pub struct Ceiling {
 pub struct Ceilings {
     /// Accounts are disabled, frozen or deprovisioned.
     pub deactivations: Ceiling,
-    /// Passwords are set, reset or expired.
+    /// Passwords are set, reset or expired, or accounts get another e-mail address or identity.
     pub resets: Ceiling,
     /// Accounts are made.
     pub creates: Ceiling,

@@ -122,6 +122,23 @@ fn changes_are_let_in_one_by_one_by_every_rule() {
     assert_eq!(rules, ["", "creates_per_hour", "deny", "", "protected", ""], "what is refused does not count");
 }
 
+/// The owner of the new mailbox asks for another password while the account is still active.
+#[test]
+fn whoever_gives_an_account_another_address_has_its_password_reset() {
+    let resets = Ceiling { per_hour: Some(1), per_day: None };
+    let policy = Policy { ceilings: Ceilings { resets, ..Ceilings::default() }, ..Policy::default() };
+    let act = |kind, params| Act::of(&request(kind, params), false).unwrap();
+    let acts = [
+        act(TaskKind::DeprovisionUser, json!({ "account": "a@b.c" })),
+        act(TaskKind::RestoreUser, json!({ "account": "a@b.c", "name": "b@b.c" })),
+        act(TaskKind::DeprovisionUser, json!({ "account": "a@b.c", "email": "x@b.c" })),
+        act(TaskKind::DeprovisionUser, json!({ "account": "a@b.c", "email": "x@b.c" })),
+        act(TaskKind::RestoreUser, json!({ "account": "a@b.c", "name": "b@b.c", "email": "x@b.c" })),
+    ];
+    let answers = policy.admit(&acts, &mut Counters::default(), "2026-01-05T10:00:00Z".parse().unwrap());
+    assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, true, false, false]);
+}
+
 #[test]
 fn no_change_begins_in_quiet_hours_and_it_is_said_when_one_may() {
     let window = Window { days: Vec::new(), from: Time::midnight(), to: "06:00".parse().unwrap() };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use postern_agent::policy::{Ceiling, Ceilings, Pattern, Policy};
 use postern_protocol::FailureClass;
 use postern_protocol::task::import_batch::{Format, Request};
-use salesforce_sim::OrgSeed;
+use salesforce_sim::{ADMIN, OrgSeed};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Task, import_with, validate};
@@ -159,5 +159,66 @@ async fn what_the_policy_refused_stays_refused_when_a_unit_is_gone_on_with() {
         let refused = told(&task).iter().filter(|line| *line == "failed: creates_per_hour").count();
         assert!(refused >= 1, "{dies_after}: {:?}", told(&task));
         assert_eq!(lab.effects(&new(2)).creates, 0, "{dies_after}");
+    }
+}
+
+/// Whoever owns the mailbox of an account asks for another password, and an identity provider lets in whomever it calls so.
+/// Look at a name, a password and `IsActive` alone, and all of it is done.
+#[tokio::test]
+async fn an_account_that_is_protected_keeps_its_address_and_its_identity() {
+    let lab = Lab::with_org(OrgSeed::acme(20)).await;
+    let id = lab.sim.user(&user(2)).unwrap().text("Id").to_owned();
+    let address = lab.sim.user(&user(2)).unwrap().text("Email").to_uppercase();
+    let refused = [
+        json!({ "Username": user(2), "Email": "x@evil.example" }),
+        json!({ "Id": id, "Email": "x@evil.example" }),
+        json!({ "Username": user(2), "FederationIdentifier": "evil" }),
+        json!({ "Id": id, "FederationIdentifier": "evil" }),
+    ];
+    for entry in refused {
+        let mut task = import(Request::new(Format::Jsonl), policy(), std::slice::from_ref(&entry));
+        task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!((told(&task), lab.effects(&user(2)).updates), (vec!["failed: protected".to_owned()], 0), "{entry}");
+    }
+    let entry = json!({ "Username": user(2), "Email": address, "FederationIdentifier": "", "Title": "Moved" });
+    let mut task = import(Request::new(Format::Jsonl), policy(), &[entry]);
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(told(&task), ["modified"], "a record that repeats what is there");
+}
+
+#[tokio::test]
+async fn another_address_or_identity_counts_as_a_reset() {
+    let lab = Lab::with_org(OrgSeed::acme(20)).await;
+    let id = lab.sim.user(&user(4)).unwrap().text("Id").to_owned();
+    let once = Ceiling { per_hour: None, per_day: Some(1) };
+    let policy = Policy { ceilings: Ceilings { resets: once, ..Ceilings::default() }, ..Policy::default() };
+    let entries = [
+        json!({ "Username": user(3), "Email": lab.sim.user(&user(3)).unwrap().text("Email"), "Title": "Moved" }),
+        json!({ "Id": id, "FederationIdentifier": "fed-4" }),
+        json!({ "Username": user(5), "Email": "x@evil.example" }),
+    ];
+    let mut task = import(Request::new(Format::Jsonl), policy, &entries);
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(told(&task), ["modified", "modified", "failed: resets_per_day"]);
+    assert_eq!(lab.effects(&user(5)).updates, 0);
+}
+
+#[tokio::test]
+async fn the_service_account_keeps_its_address_and_its_identity_without_a_policy() {
+    let lab = Lab::with_org(OrgSeed::acme(20)).await;
+    let (id, address) = {
+        let user = lab.sim.user(ADMIN).unwrap();
+        (user.text("Id").to_owned(), user.text("Email").to_owned())
+    };
+    for (entry, code) in [
+        (json!({ "Username": ADMIN, "Email": "x@evil.example" }), "service_account_protected"),
+        (json!({ "Id": id, "Email": "x@evil.example" }), "service_account_protected"),
+        (json!({ "Id": id, "FederationIdentifier": "evil" }), "service_account_protected"),
+        (json!({ "Username": ADMIN, "Email": address, "FederationIdentifier": "", "Title": "Moved" }), ""),
+    ] {
+        let mut task = import(Request::new(Format::Jsonl), Policy::default(), std::slice::from_ref(&entry));
+        task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(task.lines()[0]["code"].as_str().unwrap_or_default(), code, "{entry}");
+        assert_eq!(lab.effects(ADMIN).updates, u64::from(code.is_empty()), "{entry}");
     }
 }

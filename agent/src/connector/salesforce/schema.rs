@@ -10,15 +10,30 @@ mod standard;
 mod xml;
 
 use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
 
+use crate::config::{read_file, text};
 use crate::connector::SchemaFile;
 use describe::canonical;
 use standard::OBJECTS;
+use xml::{MAX_XML, SchemaError};
 
 /// The objects an installation works with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Schema {
     pub(super) objects: Vec<Object>,
+}
+
+/// A file has no schema that can be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileError {
+    /// It cannot be read, or is larger than any schema.
+    #[error("it cannot be read")]
+    Unreadable(#[source] io::Error),
+    /// It is no schema.
+    #[error(transparent)]
+    Unusable(#[from] SchemaError),
 }
 
 /// One object.
@@ -58,6 +73,12 @@ pub(super) struct Uses {
 }
 
 impl Schema {
+    /// The schema in a file.
+    pub(super) fn from_file(file: &Path) -> Result<Self, FileError> {
+        let xml = read_file(file, MAX_XML).and_then(text).map_err(FileError::Unreadable)?;
+        Ok(Self::from_xml(&xml)?)
+    }
+
     /// The schema every installation begins with.
     pub(super) fn standard() -> Self {
         let attribute = |(name, kind, uses): &standard::Standard| Attribute {
@@ -152,6 +173,8 @@ fn attribute_name(object: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind::{FileTooLarge, InvalidInput};
+
     use super::*;
 
     /// The counts of the data formats that identity suites ship.
@@ -166,6 +189,24 @@ mod tests {
         assert_eq!(uses("Alias"), Uses { required: true, search: true, create: true, modify: true });
         assert_eq!(uses("CreatedById"), Uses { required: true, search: true, create: false, modify: false });
         assert_eq!(uses("Title"), Uses { required: false, search: true, create: true, modify: true });
+    }
+
+    /// Look at the length of what was read, and a file without an end has been read to its end before.
+    #[test]
+    fn no_more_of_a_file_is_read_than_a_schema_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("schema.xml");
+        let file = std::fs::File::create(&path).unwrap();
+        let unread = |path: &Path| match Schema::from_file(path) {
+            Err(FileError::Unreadable(error)) => Some(error.kind()),
+            Err(FileError::Unusable(_)) | Ok(_) => None,
+        };
+        let most = u64::try_from(MAX_XML).unwrap();
+        for (bytes, kind) in [(most, None), (most + 1, Some(FileTooLarge)), (64 * most, Some(FileTooLarge))] {
+            file.set_len(bytes).unwrap();
+            assert_eq!(unread(&path), kind, "{bytes}");
+        }
+        assert_eq!(unread(Path::new("/dev/zero")), Some(InvalidInput));
     }
 
     #[test]

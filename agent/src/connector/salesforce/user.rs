@@ -143,7 +143,7 @@ pub(super) fn protected() -> Failure {
         FailureClass::Rejected,
         "service_account_protected",
         "this is the account that the agent itself signs in with; it is never disabled, frozen, renamed or given a \
-         password",
+         password, nor another e-mail address or FederationIdentifier",
     )
     .with_next_step("Change the service account in Salesforce, and then in the agent's configuration.")
 }

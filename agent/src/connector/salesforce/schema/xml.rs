@@ -8,7 +8,7 @@ use quick_xml::events::{BytesStart, Event};
 use super::{Attribute, Object, Schema, Uses, attribute_name, object_name};
 
 /// The most bytes of a schema: an org's eight objects with all their fields take a tenth.
-const MAX_XML: usize = 1024 * 1024;
+pub(super) const MAX_XML: usize = 1024 * 1024;
 /// The most attributes of an object.
 const MAX_ATTRIBUTES: usize = 1_000;
 /// The longest name.

@@ -22,6 +22,8 @@ pub(super) struct Found {
     #[serde(default)]
     pub(super) email: Option<String>,
     #[serde(default)]
+    pub(super) federation_identifier: Option<String>,
+    #[serde(default)]
     pub(super) last_password_change_date: Option<String>,
     #[serde(default)]
     created_by_id: Option<String>,
@@ -38,8 +40,11 @@ pub(super) struct Found {
 
 /// What is asked for beside id, name, and whether the user is active.
 #[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each stands for fields of its own")]
 pub(super) struct Wanted {
     pub(super) email: bool,
+    /// What an identity provider calls it; not every service account may see that.
+    pub(super) federation: bool,
     /// When the password was changed last.
     pub(super) password: bool,
     /// Who made it and who changed it last, and when: what tells whether this task did.
@@ -47,13 +52,14 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) const PASSWORD: Self = Self { email: false, password: true, history: false };
-    pub(super) const ALL: Self = Self { email: true, password: true, history: true };
+    pub(super) const PASSWORD: Self = Self { email: false, federation: false, password: true, history: false };
+    pub(super) const ALL: Self = Self { email: true, federation: false, password: true, history: true };
 
     fn fields(self) -> String {
         let fields = [
             (true, "Id, Username, IsActive"),
             (self.email, "Email"),
+            (self.federation, "FederationIdentifier"),
             (self.password, "LastPasswordChangeDate"),
             (self.history, "CreatedById, CreatedDate, LastModifiedById, LastModifiedDate"),
         ];

@@ -202,6 +202,11 @@ impl Plan<'_> {
         self.new_name.is_some() || self.password.is_some() || self.active == Some(false)
     }
 
+    /// Whether it says by which address or identity the user is let in without its password.
+    pub(super) fn names_sign_in(&self) -> bool {
+        ["Email", "FederationIdentifier"].iter().any(|name| self.fields.get(name).is_some())
+    }
+
     /// Whether the user is disabled in a call of its own, after the password.
     pub(super) fn disables_last(&self) -> bool {
         self.active == Some(false) && self.password.is_some()

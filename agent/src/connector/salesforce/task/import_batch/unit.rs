@@ -231,8 +231,9 @@ impl<'a> Unit<'a> {
             names.extend(plan.new_name.as_deref().filter(|_| history));
         }
         let email = plans().any(|plan| plan.fields.get("Email").is_some());
+        let federation = plans().any(|plan| plan.fields.get("FederationIdentifier").is_some());
         let password = plans().any(|plan| plan.password.is_some());
-        self.org.look_up(&names, &ids, Wanted { email, password, history }, self.longest).await
+        self.org.look_up(&names, &ids, Wanted { email, federation, password, history }, self.longest).await
     }
 
     /// Whether a user is looked up before anything is sent. Whether a name that is to be new is taken, and whether there
@@ -244,8 +245,7 @@ impl<'a> Unit<'a> {
                 (Change::Add, _) => false,
                 (Change::Modify, Key::Name(_)) => true,
                 (Change::Modify, Key::Id(_)) => {
-                    let matters = self.cx.policy.looks_at_names();
-                    matters || plan.password.is_some() || plan.fields.get("Email").is_some()
+                    self.cx.policy.looks_at_names() || plan.password.is_some() || plan.names_sign_in()
                 }
             }
     }

@@ -33,6 +33,8 @@ pub(super) struct Work<'a> {
     pub(super) id: Option<String>,
     /// What the user is called that was looked up.
     found_as: Option<String>,
+    /// Whether the user gets another address or identity than it has.
+    signs_in_otherwise: bool,
     /// `LastPasswordChangeDate` as last read.
     pub(super) password_changed: Option<String>,
     /// Whether its fields are written, or there are none to write.
@@ -67,6 +69,7 @@ impl<'a> Work<'a> {
             plan: None,
             id: None,
             found_as: None,
+            signs_in_otherwise: false,
             password_changed: None,
             written: false,
             touched: false,
@@ -143,7 +146,8 @@ impl<'a> Work<'a> {
         self.password_changed.clone_from(&found.last_password_change_date);
         let since = memory.since.filter(|_| memory.may_have_acted);
         self.ours = since.is_some_and(|since| found.was_modified_by(service_account, since));
-        if same_id(&found.id, service_account) && plan.cuts_off() {
+        self.signs_in_otherwise = changes_email(plan, found) || changes_identity(plan, found);
+        if same_id(&found.id, service_account) && (plan.cuts_off() || self.signs_in_otherwise) {
             self.end = Some(End::Failed(said(&protected())));
         } else if plan.password.is_some() && !found.is_active && plan.active != Some(true) {
             self.end = self.end_of_inactive(found, memory, service_account);
@@ -187,6 +191,7 @@ impl<'a> Work<'a> {
             creates,
             deactivates: !creates && plan.active == Some(false),
             resets: !creates && plan.password.is_some(),
+            signs_in_otherwise: self.signs_in_otherwise,
         })
     }
 
@@ -376,6 +381,11 @@ fn resolve<'a>(
 fn changes_email(plan: &Plan<'_>, found: &Found) -> bool {
     let new = plan.fields.get("Email").and_then(Json::as_str);
     new.is_some_and(|new| found.email.as_deref().is_none_or(|old| !old.eq_ignore_ascii_case(new)))
+}
+
+fn changes_identity(plan: &Plan<'_>, found: &Found) -> bool {
+    let new = plan.fields.get("FederationIdentifier");
+    new.is_some_and(|new| new.as_str() != found.federation_identifier.as_deref())
 }
 
 pub(super) fn said(failure: &Failure) -> Refused {
