@@ -25,8 +25,11 @@ pub(super) fn read(file: &Path, asynchronous: bool) -> Result<Value, Failure> {
     let unusable = |why: String| Failure::new(Exit::Usage, format!("`{}` {why}", file.display()));
     let mut text = String::new();
     File::open(file)
-        .and_then(|it| it.take(MAX_FILE).read_to_string(&mut text))
+        .and_then(|it| it.take(MAX_FILE + 1).read_to_string(&mut text))
         .map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    if u64::try_from(text.len()).is_ok_and(|it| it > MAX_FILE) {
+        return Err(unusable(format!("has more than {MAX_FILE} bytes, which is more than a task has")));
+    }
     let mut task: Map<String, Value> = serde_json::from_str(&text)
         .map_err(|error| unusable(format!("is not what `task submit --write` wrote: {}", plain::json(&error))))?;
     if !task.contains_key("id") {
@@ -36,4 +39,22 @@ pub(super) fn read(file: &Path, asynchronous: bool) -> Result<Value, Failure> {
     }
     task.insert("mode".to_owned(), json!(if asynchronous { "async" } else { "sync" }));
     Ok(Value::Object(task))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Read no further than the bound, and what comes behind it is left out in silence.
+    #[test]
+    fn what_is_longer_than_a_task_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("task.json");
+        let task = r#"{"id": "tsk_01"}"#;
+        std::fs::write(&file, task).unwrap();
+        assert!(read(&file, false).is_ok());
+        std::fs::write(&file, format!("{task}{}{task}", " ".repeat(300_000))).unwrap();
+        let why = read(&file, false).unwrap_err().text;
+        assert!(why.contains("more than"), "{why}");
+    }
 }
