@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Progress};
-use postern_protocol::{ClusterName, MemberId, SessionNo, StreamId, SystemName, TaskId};
+use postern_protocol::{ClusterName, MemberId, SessionNo, StreamId, SystemName, TaskId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -115,6 +115,8 @@ struct Member {
     numbers: MemberNumbers,
     /// Certificates that wait to be accepted, the newest first.
     newer: Vec<NewerCertificate>,
+    /// When one of them was last shown.
+    newer_shown: Option<Timestamp>,
     live: Option<sessions::Live>,
     /// What it was last refused, or refused itself.
     trouble: Option<members::TroubleView>,
@@ -122,7 +124,7 @@ struct Member {
 
 impl Member {
     const fn new(record: MemberRecord, numbers: MemberNumbers) -> Self {
-        Self { record, numbers, newer: Vec::new(), live: None, trouble: None }
+        Self { record, numbers, newer: Vec::new(), newer_shown: None, live: None, trouble: None }
     }
 
     /// Its session, once the member made it durable.
@@ -244,7 +246,9 @@ impl State {
             queue.set_opener(record.id, reseal::opener(&record));
             let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
             let newer = records.newer(record.id)?;
-            members.insert(record.id, Member { newer, ..Member::new(record, numbers) });
+            // Whoever showed one has had no time to show it again.
+            let newer_shown = (!newer.is_empty()).then_some(at.now);
+            members.insert(record.id, Member { newer, newer_shown, ..Member::new(record, numbers) });
         }
         let mut finished = finished::Finished::new();
         for task in records.tasks(None) {

@@ -2,6 +2,7 @@
 //! older than they are. They are kept until an operator accepts one, and open nothing before.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use data_encoding::{BASE64, HEXLOWER};
 use postern_protocol::MemberId;
@@ -22,6 +23,8 @@ use crate::membership::TransitionError;
 
 /// The most that are kept of one member, the newest: it has no more than its present certificate and the next one.
 const MAX_KEPT: usize = 2;
+/// For how long after it was last shown somebody is taken to go on showing it: four times what it is told to wait.
+const GOES_ON_ASKING: Duration = Duration::from_secs(120);
 /// The largest that is kept, in bytes, so that all of a member fit a record: the authority makes none as large.
 const MAX_CERTIFICATE: usize = 1024;
 
@@ -89,6 +92,7 @@ impl State {
             member.newer = newer;
             self.writes.push(Write::Newer(it.member, member.newer.clone()));
         }
+        member.newer_shown = Some(at.now);
         Some(what_to_do(it.member, &it.certificate))
     }
 
@@ -173,6 +177,12 @@ impl Member {
         self.newer.iter().map(NewerCertificate::view).collect()
     }
 
+    /// Whether somebody goes on showing a certificate that waits to be accepted. One whose agent gave it up before it was
+    /// proved is not shown any more, and keeps nothing from being renewed.
+    pub(super) fn is_contested(&self, at: Moment) -> bool {
+        !self.newer.is_empty() && self.newer_shown.is_some_and(|shown| at.now < shown + GOES_ON_ASKING)
+    }
+
     /// Why somebody should look at what waits to be accepted.
     pub(super) fn what_waits(&self) -> &'static str {
         if self.newer.len() > 1 || self.session().is_some() {
@@ -232,7 +242,7 @@ mod tests {
     use postern_protocol::enrollment::recovery_statement;
     use postern_protocol::id::Incarnation;
     use postern_protocol::message::FromMember;
-    use postern_protocol::message::v1::{Held, Hello, SessionRefusal};
+    use postern_protocol::message::v1::{CertRenew, Held, Hello, SessionRefusal};
     use postern_protocol::seal::SealingPublicKey;
     use postern_protocol::{ReportNo, SessionNo};
     use rcgen::{CertificateParams, KeyPair, SigningKey as _};
@@ -481,6 +491,28 @@ mod tests {
         record.certificate = BASE64.encode(&renewed);
         restored.state.forget_superseded(restored.id);
         assert!(restored.waiting().is_empty() && restored.accept(&newer).is_err());
+    }
+
+    /// Whoever asks has what the copy says is the member's, and may have stolen what the member has long renewed. Issue him
+    /// another, and what the member shows is older than it, and gone with every warning.
+    #[tokio::test]
+    async fn who_has_the_certificate_on_record_is_given_no_other_while_a_newer_one_is_being_shown() {
+        let mut restored = Restored::new().await;
+        let known = BASE64.decode(restored.state.members[&restored.id].record.certificate.as_bytes()).unwrap();
+        let newer = restored.issued(50);
+        let csr = CertificateParams::default().serialize_request(&KeyPair::generate().unwrap()).unwrap();
+        let renew = CertRenew { csr: Bytes::new(csr.der().to_vec()).unwrap() };
+        assert!(restored.shows(&newer).is_err());
+        restored.restart().await;
+        assert!(restored.shows(&known).is_ok());
+        restored.at.wall.0 += 60 * HOUR;
+        restored.state.renew_certificate(restored.id, &renew, restored.at);
+        assert_eq!(restored.waiting(), [peer::fingerprint(&newer)]);
+        assert!(restored.state.members[&restored.id].record.next.is_none());
+
+        restored.at.now = restored.at.now + GOES_ON_ASKING;
+        restored.state.renew_certificate(restored.id, &renew, restored.at);
+        assert!(restored.state.members[&restored.id].record.next.is_some() && restored.waiting().is_empty());
     }
 
     /// Nobody is asked to enroll it again while it waits.
