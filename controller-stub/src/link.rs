@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postern_protocol::MemberId;
 use postern_store::Spool;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -18,6 +19,7 @@ use crate::door::{Door, Visitor};
 use crate::exit::Chain;
 use crate::limits::HANDSHAKE;
 use crate::spawn::Spawner;
+use crate::telemetry::Hush;
 
 mod accept;
 mod enroll;
@@ -41,6 +43,8 @@ pub struct Link {
     pub spool: Spool,
     /// How often a session asks for a sign of life.
     pub heartbeat: Duration,
+    /// How much the log tells of each member.
+    pub hush: Arc<Hush<MemberId>>,
     /// How often applicants of one address are told why they are refused.
     pub applicants: Applicants,
 }

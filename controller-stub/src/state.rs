@@ -14,6 +14,7 @@ use crate::ca::Authority;
 use crate::clock::Moment;
 use crate::metrics::metrics;
 use crate::queue::{Config, Queue};
+use crate::telemetry::Hush;
 
 pub mod api_tokens;
 mod attempts;
@@ -153,6 +154,8 @@ pub struct State {
     inputs_of: BTreeMap<TaskId, Vec<StreamId>>,
     queue: Queue,
     attempts: Attempts,
+    /// How much the log tells of each member.
+    hush: Arc<Hush<MemberId>>,
     finished: finished::Finished,
     progress: BTreeMap<TaskId, Progress>,
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
@@ -281,6 +284,7 @@ impl State {
             members,
             queue,
             attempts: Attempts::new(settings.certificate_life),
+            hush: Arc::default(),
             finished,
             records: Box::new(records),
             seen_authority: watch::Sender::new(Arc::clone(&authority)),
@@ -387,6 +391,11 @@ impl State {
         if let Some(live) = self.members.get(&member).and_then(Member::session) {
             self.words.push(Word { session: live.session.clone(), said });
         }
+    }
+
+    /// How much the log tells of each member: the sessions tell of it as well.
+    pub fn hush(&self) -> Arc<Hush<MemberId>> {
+        Arc::clone(&self.hush)
     }
 
     /// Whether `session` is the member's live one: words of a replaced session no longer count.

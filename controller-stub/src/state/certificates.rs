@@ -80,7 +80,7 @@ impl State {
                     ) => CertRefusal::AuthorityFault,
                 };
                 // Whoever asks all the time does not fill the log with it.
-                if reason != CertRefusal::Overloaded {
+                if reason != CertRefusal::Overloaded && self.hush.allows_of(id, at.now) {
                     tracing::warn!(member = %id, %error, "a certificate was not renewed");
                 }
                 let message = Text::clipped(error.to_string());
@@ -109,7 +109,9 @@ impl State {
             };
             refused(reason, error.to_string())
         })?;
-        tracing::info!(member = %it.member, "a member whose certificate ran out gets another by proof of its key");
+        if self.hush.allows_of(it.member, at.now) {
+            tracing::info!(member = %it.member, "a member whose certificate ran out gets another by proof of its key");
+        }
         self.membership(it.member, Some(&next))
     }
 
