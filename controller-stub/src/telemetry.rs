@@ -1,8 +1,10 @@
 //! Logs on standard error, as text or JSON.
 
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use postern_protocol::plain::in_a_log;
 use postern_protocol::{MemberId, Timestamp};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -101,11 +103,25 @@ pub enum LogFormat {
 pub fn start(format: LogFormat, level: &str) {
     let filter = level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| Lines).with_ansi(false);
     let _ = match format {
         LogFormat::Text => registry.with(lines).try_init(),
         LogFormat::Json => registry.with(lines.json()).try_init(),
     };
+}
+
+/// The standard error stream, for whole lines.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        io::stderr().write_all(in_a_log(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 #[cfg(test)]

@@ -172,6 +172,20 @@ async fn a_flood_of_what_is_told_of_members_leaves_the_log_short() {
     assert!((10..=60).contains(&told), "{told} lines about 1000 frames");
 }
 
+/// Write down as it is what a member says, and it makes up lines of the log, and has the terminal of whoever reads them do
+/// what it likes.
+#[tokio::test]
+async fn what_a_member_says_is_a_part_of_its_line_of_the_log() {
+    let lab = Lab::start().await;
+    let (_identity, mut member) = lab.working_member().await;
+    let message = Text::clipped("x\n\u{1b}[2J FORGED");
+    member.send(ProtocolError { tag: 7, message }).await;
+    work(&lab, &mut member, 1..=1).await;
+    let log = lab.log();
+    assert!(log.lines().any(|line| line.contains("could not take a frame") && line.contains("FORGED")), "{log}");
+    assert!(!log.contains(|it: char| it.is_control() && it != '\n'), "{log:?}");
+}
+
 /// TLS without a certificate, as an applicant has it.
 async fn tls(lab: &Lab) -> TlsStream<TcpStream> {
     tls_of(lab, &rustls::version::TLS13).await.unwrap()
