@@ -2,6 +2,7 @@
 //! older than they are. They are kept until an operator accepts one, and open nothing before.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::{BASE64, HEXLOWER};
@@ -156,6 +157,16 @@ impl State {
         self.retain_newer(id, |_| false);
     }
 
+    /// Forgets what no root signed that is trusted: nobody can accept it.
+    pub(super) fn forget_untrusted(&mut self) {
+        let authority = Arc::clone(&self.authority);
+        let waiting: Vec<MemberId> =
+            self.members.iter().filter(|(_, it)| !it.newer.is_empty()).map(|(id, _)| *id).collect();
+        for id in waiting {
+            self.retain_newer(id, |it| authority.signer_of(&it.der()).is_some());
+        }
+    }
+
     fn retain_newer(&mut self, id: MemberId, stays: impl Fn(&NewerCertificate) -> bool) {
         let Some(member) = self.members.get_mut(&id) else { return };
         let before = member.newer.len();
@@ -235,8 +246,6 @@ fn conflict(message: String) -> Refusal {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
-    use std::time::Duration;
 
     use postern_protocol::bounded::{Bytes, List, Text};
     use postern_protocol::enrollment::recovery_statement;
@@ -250,9 +259,10 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::ca::Authority;
+    use crate::ca::{Authority, Root, RootNo};
     use crate::clock;
     use crate::membership::Action;
+    use crate::root_rotation::Step;
     use crate::state::ledger::Ledger;
     use crate::state::record::NextCertificate;
     use crate::state::{Greeting, SessionHandle, Settings, ToSession, lab};
@@ -427,6 +437,21 @@ mod tests {
         restored.state.authority = Arc::new(Authority::open(elsewhere.path(), restored.at.wall).unwrap());
         let no = restored.accept(&newer).unwrap_err();
         assert!(no.message.contains("not trusted any more"), "{no}");
+    }
+
+    /// Keep it, and it counts for ever as what an operator has to decide.
+    #[tokio::test]
+    async fn what_a_root_signed_that_is_dropped_waits_no_more() {
+        let mut restored = Restored::new().await;
+        let newer = restored.issued(50);
+        assert!(restored.shows(&newer).is_err());
+        let root = Root::make(restored.folder.path(), RootNo(2), restored.at.wall).unwrap();
+        restored.state.begin_rotation(root, restored.at).unwrap();
+        for step in [Step::Switch, Step::Finish] {
+            assert_eq!(restored.state.waiting_to_be_accepted(), 1);
+            restored.state.rotate(step, true, restored.at).unwrap();
+        }
+        assert_eq!((restored.waiting(), restored.state.waiting_to_be_accepted()), (Vec::new(), 0));
     }
 
     /// Keep the first that come, and whoever stole one that was superseded keeps the member's own from being seen.
