@@ -79,7 +79,10 @@ fn is_confirmed(reach: &Reach, waiting: &[Waiting<'_>]) -> Result<bool, Failure>
     }
     let became = vec!["waits".to_owned(); waiting.len()];
     show(reach, waiting, &became)?;
-    output::remark(format!("Accept all {}, of whom nobody was revoked since the copy was made? [y/N]", waiting.len()));
+    output::remark(format!(
+        "Accept all {}, of whom nobody was revoked or disabled since the copy was made? [y/N]",
+        waiting.len()
+    ));
     let mut answer = String::new();
     let read = stdin().lock().take(MAX_ANSWER).read_line(&mut answer);
     read.map_err(|error| Failure::from_error(Exit::Failed, &error))?;
