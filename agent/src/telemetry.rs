@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use postern_protocol::plain::in_a_log;
 use tracing::field::{Field, Visit};
 use tracing::span::Attributes;
 use tracing::{Level, Subscriber};
@@ -95,12 +96,13 @@ impl Visit for Named {
     }
 }
 
-/// The standard error stream, for whole lines: no secret that is in use passes.
+/// The standard error stream, for whole lines: no secret that is in use passes, and nothing that begins another line or that a
+/// terminal acts upon.
 struct Redacting;
 
 impl Write for Redacting {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(redacted(&String::from_utf8_lossy(line)).as_bytes())?;
+        io::stderr().write_all(in_a_log(&redacted(&String::from_utf8_lossy(line))).as_bytes())?;
         Ok(line.len())
     }
 

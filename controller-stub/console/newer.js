@@ -29,7 +29,7 @@ async function ask(member, certificate, after) {
   const question = {
     title: `Accept this certificate of ${member.host}?`,
     body: [
-      el("p", {}, "Whoever has it is the member from then on, and the one on record is worth nothing any more. If the member was revoked after the copy was made, revoke it again instead. Its fingerprint:"),
+      el("p", {}, "Whoever has it is the member from then on, and the one on record is worth nothing any more. If the member was revoked after the copy was made, revoke it again instead; if it was disabled, disable it again first. Its fingerprint:"),
       el("p", { class: "fingerprint" }, certificate.fingerprint),
     ],
     check: "It is the one that postern status shows on its host",
@@ -63,7 +63,7 @@ async function askAll(after) {
   const question = {
     title: `Accept ${count(waiting.length, "certificate")}?`,
     body: [
-      el("p", {}, "Revoke again first who was revoked after the copy was made: see ", code("postern-controller audit show"), " of the data directory from before, if there is one."),
+      el("p", {}, "Revoke or disable again first who was revoked or disabled after the copy was made: see ", code("postern-controller audit show"), " of the data directory from before, if there is one."),
       table("Certificates that wait", [
         { name: "Host", of: ({ host }) => host },
         { name: "Cluster", of: ({ cluster }) => cluster },
@@ -71,7 +71,7 @@ async function askAll(after) {
         { name: "Fingerprint", of: (it) => code(undisputed(it).fingerprint) },
       ], waiting),
     ],
-    check: "Nobody of them was revoked after the copy was made",
+    check: "Nobody of them was revoked or disabled after the copy was made",
     action: "Accept all",
   };
   if (waiting.length === 0 || !(await confirm(question))) return after("accept");

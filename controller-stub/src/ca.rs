@@ -29,8 +29,8 @@ const MAX_FILE: usize = 64 * 1024;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the root is valid. A pilot outlives neither it nor its algorithms.
 const ROOT_LIFE: Duration = DAY.saturating_mul(20 * 365);
-/// How long the listener's certificate is valid; a new one is made at every start.
-const SERVER_LIFE: Duration = DAY.saturating_mul(397);
+/// How long the listener's certificate is valid; a new one is made at every start, and at half of it.
+pub(crate) const SERVER_LIFE: Duration = DAY.saturating_mul(397);
 /// How far certificates reach into the past, for members whose clock is behind; a twentieth of their life at most, which
 /// members renew at half of it.
 const BACKDATE: Duration = Duration::from_secs(60 * 60);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postern_protocol::{MemberId, Timestamp};
 use postern_store::Spool;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -11,13 +12,14 @@ use tokio::time::error::Elapsed;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::ca::Authority;
+use crate::ca::{Authority, SERVER_LIFE};
 use crate::clock;
 use crate::dispatcher::Handle;
 use crate::door::{Door, Visitor};
 use crate::exit::Chain;
 use crate::limits::HANDSHAKE;
 use crate::spawn::Spawner;
+use crate::telemetry::Hush;
 
 mod accept;
 mod enroll;
@@ -41,35 +43,48 @@ pub struct Link {
     pub spool: Spool,
     /// How often a session asks for a sign of life.
     pub heartbeat: Duration,
+    /// How much the log tells of each member.
+    pub hush: Arc<Hush<MemberId>>,
     /// How often applicants of one address are told why they are refused.
     pub applicants: Applicants,
 }
 
-/// TLS as agents see it, which changes with the authority.
+/// How long a listener whose certificate could not be made goes on with the one it has.
+const ANOTHER_TRY: Duration = Duration::from_secs(60 * 60);
+
+/// TLS as agents see it, which changes with the authority and before its certificate runs out.
 pub struct Tls {
     names: Vec<String>,
     authority: watch::Receiver<Arc<Authority>>,
     acceptor: TlsAcceptor,
+    renewal: Timestamp,
 }
 
 impl Tls {
     /// With a certificate for `names`.
     pub fn new(names: Vec<String>, authority: watch::Receiver<Arc<Authority>>) -> Result<Self, TlsError> {
         let config = server_config(&authority.borrow(), &names, clock::wall())?;
-        Ok(Self { names, authority, acceptor: TlsAcceptor::from(config) })
+        Ok(Self { names, authority, acceptor: TlsAcceptor::from(config), renewal: clock::now() + SERVER_LIFE / 2 })
     }
 
-    /// Waits until the authority has changed, and follows it.
+    /// Waits until the authority has changed, and follows it, or until the certificate is to be renewed.
     async fn follow(&mut self) {
-        if self.authority.changed().await.is_err() {
-            // Nothing decides any more.
-            return std::future::pending().await;
+        tokio::select! {
+            changed = self.authority.changed() => if changed.is_err() {
+                // Nothing decides any more.
+                return std::future::pending().await;
+            },
+            () = clock::sleep_until(self.renewal) => (),
         }
         let config = server_config(&self.authority.borrow_and_update(), &self.names, clock::wall());
         match config {
-            Ok(config) => self.acceptor = TlsAcceptor::from(config),
+            Ok(config) => {
+                self.acceptor = TlsAcceptor::from(config);
+                self.renewal = clock::now() + SERVER_LIFE / 2;
+            }
             Err(error) => {
-                tracing::error!(error = %Chain(&error), "the listener goes on with the roots it had: start the controller again");
+                tracing::error!(error = %Chain(&error), "the listener goes on with the certificate and roots it had, and tries again in an hour");
+                self.renewal = clock::now() + ANOTHER_TRY;
             }
         }
     }
@@ -143,6 +158,23 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
+
+    /// Wait for the authority alone, and a controller that runs for as long as its certificate is good lets nobody in.
+    #[tokio::test(start_paused = true)]
+    async fn the_listeners_certificate_is_renewed_at_half_of_its_life() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = watch::Sender::new(Arc::new(Authority::open(folder.path(), clock::wall()).unwrap()));
+        let mut tls = Tls::new(vec!["localhost".to_owned()], authority.subscribe()).unwrap();
+        let first = Arc::clone(tls.acceptor.config());
+        let soon = SERVER_LIFE / 3;
+        assert!(tokio::time::timeout(soon, tls.follow()).await.is_err());
+        assert!(Arc::ptr_eq(&first, tls.acceptor.config()));
+
+        tls.renewal = clock::now();
+        tokio::time::timeout(ANOTHER_TRY, tls.follow()).await.expect("it is renewed");
+        assert!(!Arc::ptr_eq(&first, tls.acceptor.config()));
+        assert!(tls.renewal > clock::now() + soon);
+    }
 
     /// Take the time-out away, and a stranger keeps its place for ever.
     #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ use crate::ca::Authority;
 use crate::client::collector::Way;
 use crate::clock::{self, Moment};
 use crate::config::Config;
-use crate::dispatcher::{Dispatcher, Handle};
+use crate::dispatcher::Dispatcher;
 use crate::door::Door;
 use crate::exit::{Chain, Exit, Failure};
 use crate::health::{self, Vitals};
@@ -203,6 +203,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let ledger = parts.ledger.clone();
     let traces = Spawner::default();
     let spans = start_traces(&traces, config)?;
+    let members_hush = parts.state.hush();
     let (dispatcher, handle) = Dispatcher::new(parts.state, parts.ledger, parts.spool.clone());
     let dispatcher = dispatcher.telling(spans.clone());
 
@@ -213,7 +214,15 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
         agents: Door::new(config.connections.with_descriptors().bounds(), Arc::clone(&hush)),
         api: Door::new(limits::callers(), Arc::clone(&hush)),
     };
-    start_link(&spawner, config, &handle, parts.spool.clone(), tls, agents, doors.agents.clone());
+    let link = Link {
+        handle: handle.clone(),
+        spool: parts.spool.clone(),
+        heartbeat: config.heartbeat,
+        hush: members_hush,
+        applicants: Applicants::new(config.enrollments),
+    };
+    let (door, sessions) = (doors.agents.clone(), spawner.clone());
+    spawner.spawn(|stop| link.listen(agents, tls, door, sessions, stop));
     let (door, callers) = (doors.api.clone(), spawner.clone());
     let (watch, stalled) = health::watch(&ledger, dispatcher.pulse(), config.supervisor.patience());
     // Nobody stops it: a disk may also hang while the controller stops.
@@ -279,21 +288,6 @@ fn start_traces(spawner: &Spawner, config: &Config) -> Result<Option<Spans>, Fai
     let (spans, exporter) = exporter::channel("postern-controller", env!("CARGO_PKG_VERSION"), instance, str::to_owned);
     spawner.spawn(|stop| exporter.run(stop, move |body| way.clone().send(body)));
     Ok(Some(spans))
-}
-
-fn start_link(
-    spawner: &Spawner,
-    config: &Config,
-    handle: &Handle,
-    spool: Spool,
-    tls: Tls,
-    listener: TcpListener,
-    door: Door,
-) {
-    let applicants = Applicants::new(config.enrollments);
-    let link = Link { handle: handle.clone(), spool, heartbeat: config.heartbeat, applicants };
-    let sessions = spawner.clone();
-    spawner.spawn(|stop| link.listen(listener, tls, door, sessions, stop));
 }
 
 /// Where probes and Prometheus are answered, if that is wanted.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_protocol::message::v1::{Offer, Progress};
-use postern_protocol::{ClusterName, MemberId, SessionNo, StreamId, SystemName, TaskId};
+use postern_protocol::{ClusterName, MemberId, SessionNo, StreamId, SystemName, TaskId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +14,7 @@ use crate::ca::Authority;
 use crate::clock::Moment;
 use crate::metrics::metrics;
 use crate::queue::{Config, Queue};
+use crate::telemetry::Hush;
 
 pub mod api_tokens;
 mod attempts;
@@ -115,6 +116,8 @@ struct Member {
     numbers: MemberNumbers,
     /// Certificates that wait to be accepted, the newest first.
     newer: Vec<NewerCertificate>,
+    /// When one of them was last shown.
+    newer_shown: Option<Timestamp>,
     live: Option<sessions::Live>,
     /// What it was last refused, or refused itself.
     trouble: Option<members::TroubleView>,
@@ -122,7 +125,7 @@ struct Member {
 
 impl Member {
     const fn new(record: MemberRecord, numbers: MemberNumbers) -> Self {
-        Self { record, numbers, newer: Vec::new(), live: None, trouble: None }
+        Self { record, numbers, newer: Vec::new(), newer_shown: None, live: None, trouble: None }
     }
 
     /// Its session, once the member made it durable.
@@ -151,6 +154,8 @@ pub struct State {
     inputs_of: BTreeMap<TaskId, Vec<StreamId>>,
     queue: Queue,
     attempts: Attempts,
+    /// How much the log tells of each member.
+    hush: Arc<Hush<MemberId>>,
     finished: finished::Finished,
     progress: BTreeMap<TaskId, Progress>,
     waiters: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
@@ -244,7 +249,9 @@ impl State {
             queue.set_opener(record.id, reseal::opener(&record));
             let numbers = records.numbers(record.id)?.unwrap_or(sessions::FIRST_NUMBERS);
             let newer = records.newer(record.id)?;
-            members.insert(record.id, Member { newer, ..Member::new(record, numbers) });
+            // Whoever showed one has had no time to show it again.
+            let newer_shown = (!newer.is_empty()).then_some(at.now);
+            members.insert(record.id, Member { newer, newer_shown, ..Member::new(record, numbers) });
         }
         let mut finished = finished::Finished::new();
         for task in records.tasks(None) {
@@ -277,6 +284,7 @@ impl State {
             members,
             queue,
             attempts: Attempts::new(settings.certificate_life),
+            hush: Arc::default(),
             finished,
             records: Box::new(records),
             seen_authority: watch::Sender::new(Arc::clone(&authority)),
@@ -383,6 +391,11 @@ impl State {
         if let Some(live) = self.members.get(&member).and_then(Member::session) {
             self.words.push(Word { session: live.session.clone(), said });
         }
+    }
+
+    /// How much the log tells of each member: the sessions tell of it as well.
+    pub fn hush(&self) -> Arc<Hush<MemberId>> {
+        Arc::clone(&self.hush)
     }
 
     /// Whether `session` is the member's live one: words of a replaced session no longer count.

@@ -1,47 +1,92 @@
 //! Logs on standard error, as text or JSON.
 
-use std::sync::{Mutex, PoisonError};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use postern_protocol::Timestamp;
+use postern_protocol::plain::in_a_log;
+use postern_protocol::{MemberId, Timestamp};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::clock;
 use crate::rate::{Buckets, Rate};
 
-/// Keeps strangers from filling the disk through the log: 20 lines at once, to see who is refused and why, and then one a
-/// second and one that says how many are missing, which is 30 MiB in a day.
+/// The most members that are told apart: as many as there may be.
+const MAX_TOLD_APART: usize = 10_000;
+
+/// Keeps others from filling the disk through the log: of all strangers together, and of each member, 20 lines at once, to
+/// see what is the matter, and then one a second and one that says how many are missing, which is 30 MiB in a day.
 #[derive(Debug)]
-pub struct Hush(Mutex<Heard>);
+pub struct Hush<K = ()> {
+    heard: Mutex<Heard<K>>,
+    what_is_missing: &'static str,
+}
 
 #[derive(Debug)]
-struct Heard {
-    lines: Buckets<()>,
+struct Heard<K> {
+    lines: Buckets<K>,
     unsaid: u64,
 }
 
-impl Default for Hush {
-    fn default() -> Self {
-        let lines = Buckets::new(Rate::new(20, Duration::from_secs(1)), 1);
-        Self(Mutex::new(Heard { lines, unsaid: 0 }))
+impl<K: Ord + Copy> Hush<K> {
+    fn new(most: usize, what_is_missing: &'static str) -> Self {
+        let lines = Buckets::new(Rate::new(20, Duration::from_secs(1)), most);
+        Self { heard: Mutex::new(Heard { lines, unsaid: 0 }), what_is_missing }
     }
-}
 
-impl Hush {
-    /// Whether one more line may be written. How many were not is said with the first that is again.
-    pub fn allows(&self, now: Timestamp) -> bool {
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if heard.lines.take((), now).is_err() {
+    /// Whether one more line may be written about one of them. How many were not is said with the first that is again.
+    pub fn allows_of(&self, who: K, now: Timestamp) -> bool {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.lines.take(who, now).is_err() {
             heard.unsaid += 1;
             return false;
         }
         let unsaid = std::mem::take(&mut heard.unsaid);
         if unsaid > 0 {
-            tracing::warn!(unsaid, "so many more strangers were turned away than the log tells of");
+            tracing::warn!(unsaid, "{}", self.what_is_missing);
         }
         true
+    }
+}
+
+impl Default for Hush {
+    fn default() -> Self {
+        Self::new(1, "so many more strangers were turned away than the log tells of")
+    }
+}
+
+impl Hush {
+    /// Whether one more line may be written.
+    pub fn allows(&self, now: Timestamp) -> bool {
+        self.allows_of((), now)
+    }
+}
+
+impl Default for Hush<MemberId> {
+    fn default() -> Self {
+        Self::new(MAX_TOLD_APART, "members said, and were refused, so much more than the log tells of")
+    }
+}
+
+/// What the log may tell of one member.
+#[derive(Debug, Clone)]
+pub struct MemberLines {
+    member: MemberId,
+    hush: Arc<Hush<MemberId>>,
+}
+
+impl MemberLines {
+    /// Those of `member`, of whom others tell as well.
+    pub const fn new(member: MemberId, hush: Arc<Hush<MemberId>>) -> Self {
+        Self { member, hush }
+    }
+
+    /// Whether one more line may be written.
+    pub fn allow(&self) -> bool {
+        self.hush.allows_of(self.member, clock::now())
     }
 }
 
@@ -58,11 +103,25 @@ pub enum LogFormat {
 pub fn start(format: LogFormat, level: &str) {
     let filter = level.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| Lines).with_ansi(false);
     let _ = match format {
         LogFormat::Text => registry.with(lines).try_init(),
         LogFormat::Json => registry.with(lines.json()).try_init(),
     };
+}
+
+/// The standard error stream, for whole lines.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        io::stderr().write_all(in_a_log(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 #[cfg(test)]

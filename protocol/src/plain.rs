@@ -30,6 +30,13 @@ pub fn on_a_terminal(text: &str) -> String {
     text.replace(|it: char| it.is_control() && !matches!(it, '\n' | '\t'), " ")
 }
 
+/// One line of a log, with its end. What others say is a part of the line that tells of it, and neither begins another nor is
+/// acted upon by the terminal of whoever reads it.
+pub fn in_a_log(line: &str) -> String {
+    let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+    on_a_terminal(line).replace('\n', " ") + end
+}
+
 /// What is wrong with a JSON text.
 pub fn json(error: &serde_json::Error) -> String {
     plain(&error.to_string(), "an object")
@@ -43,6 +50,12 @@ mod tests {
     fn a_text_for_people_has_nothing_that_a_terminal_acts_upon() {
         assert_eq!(on_a_terminal("a\tb\nc"), "a\tb\nc");
         assert_eq!(on_a_terminal("\u{1b}[2J\u{7}\r\u{9b}x"), " [2J   x");
+    }
+
+    #[test]
+    fn a_line_of_a_log_is_one_line() {
+        assert_eq!(in_a_log("a\n\u{1b}[2Jb\r\n\n"), "a  [2Jb  \n");
+        assert_eq!(in_a_log("a\tb"), "a\tb");
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod stage;
 use futures_util::SinkExt as _;
 use postern_controller_stub::random;
 use postern_protocol::bounded::{Bytes, List, Text};
-use postern_protocol::message::v1::{Extension, Offer, Ping, Rejection, Welcome};
+use postern_protocol::message::v1::{Extension, Offer, Ping, ProtocolError, Rejection, Welcome};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::seal::{SealContext, SealedField};
 use postern_protocol::task::reset_password;
@@ -58,6 +58,19 @@ async fn f54_f55_a_frame_the_agent_cannot_read_is_answered_and_the_session_goes_
         session.until(|frame| matches!(frame, FromMember::ProtocolError(_)).then_some(())).await;
     }
     session.does_a_task(1).await;
+}
+
+/// Write down as it is what a controller says, and it makes up lines of the log, and has the terminal of whoever reads them do
+/// what it likes.
+#[tokio::test]
+async fn what_a_controller_says_is_a_part_of_its_line_of_the_log() {
+    let stage = Stage::set().await;
+    let mut session = stage.session().await;
+    session.send(ProtocolError { tag: 7, message: Text::clipped("x\n\u{1b}[2J FORGED") }).await;
+    session.does_a_task(1).await;
+    let log = stage.agent.log();
+    assert!(log.lines().any(|line| line.contains("could not take a frame") && line.contains("FORGED")), "{log}");
+    assert!(!log.contains(|it: char| it.is_control() && it != '\n'), "{log:?}");
 }
 
 /// Text is no frame, and a frame that is too large is not read to its end.

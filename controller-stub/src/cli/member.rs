@@ -31,8 +31,8 @@ Examples:
   postern-controller member accept mbr_0195d8a0... --fingerprint 9f2c…
   postern-controller member accept --all --cluster pilot
 
-Whoever was revoked since the copy was made is to be revoked again before. The fingerprint is the one that `postern status`
-shows on the member's host. --all shows what would be accepted and asks; it leaves out members of which more than one
+Whoever was revoked or disabled since the copy was made is to be so again before. The fingerprint is the one that `postern
+status` shows on the member's host. --all shows what would be accepted and asks; it leaves out members of which more than one
 certificate is in use, because somebody may have a copy of them. The agents come back by themselves within a minute.")]
     Accept(Accept),
     /// Let a disabled or draining member work again

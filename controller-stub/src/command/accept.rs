@@ -41,21 +41,29 @@ async fn all(reach: &Reach, client: &Client, wanted: &Accept) -> Result<(), Fail
         output::say("nothing was accepted");
         return Ok(());
     }
-    let (mut became, mut refused) = (Vec::new(), 0);
-    for (member, certificate) in &waiting {
+    let (mut became, mut refused, mut lost) = (vec!["waits".to_owned(); waiting.len()], 0, None);
+    for ((member, certificate), became) in waiting.iter().zip(&mut became) {
         let body = json!({ "fingerprint": certificate.fingerprint });
         let answer: Result<MemberView, Failure> =
             client.post(&format!("/v1/members/{}/accept", member.id), &body).await;
-        became.push(match answer {
-            Ok(_) => "accepted".to_owned(),
+        match answer {
+            Ok(_) => "accepted".clone_into(became),
             Err(failure) if failure.exit == Exit::Refused => {
                 refused += 1;
-                failure.text
+                *became = failure.text;
             }
-            Err(failure) => return Err(failure),
-        });
+            Err(failure) => {
+                "no answer".clone_into(became);
+                lost = Some(failure);
+                break;
+            }
+        }
     }
+    // What was done is told in any case.
     show(reach, &waiting, &became)?;
+    if let Some(failure) = lost {
+        return Err(failure);
+    }
     if refused > 0 {
         return Err(Failure::new(Exit::Failed, format!("{refused} of {} were not accepted", waiting.len())));
     }
@@ -71,7 +79,10 @@ fn is_confirmed(reach: &Reach, waiting: &[Waiting<'_>]) -> Result<bool, Failure>
     }
     let became = vec!["waits".to_owned(); waiting.len()];
     show(reach, waiting, &became)?;
-    output::remark(format!("Accept all {}, of whom nobody was revoked since the copy was made? [y/N]", waiting.len()));
+    output::remark(format!(
+        "Accept all {}, of whom nobody was revoked or disabled since the copy was made? [y/N]",
+        waiting.len()
+    ));
     let mut answer = String::new();
     let read = stdin().lock().take(MAX_ANSWER).read_line(&mut answer);
     read.map_err(|error| Failure::from_error(Exit::Failed, &error))?;

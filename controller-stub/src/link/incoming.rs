@@ -10,6 +10,7 @@ use postern_store::{Spool, SpoolError, SpoolWriter};
 
 use crate::spawn::blocking;
 use crate::state::ledger::spool_id;
+use crate::telemetry::MemberLines;
 
 /// The most payloads that one member may be sending at once.
 const MAX_INCOMING: usize = 16;
@@ -24,9 +25,9 @@ struct Incoming {
 }
 
 /// Every payload on its way from one member.
-#[derive(Default)]
 pub(super) struct Incomings {
     streams: BTreeMap<StreamId, Incoming>,
+    lines: MemberLines,
 }
 
 /// What follows from a payload's frame.
@@ -40,6 +41,11 @@ pub(super) enum Step {
 }
 
 impl Incomings {
+    /// Of a member of whom the log tells so much.
+    pub(super) const fn new(lines: MemberLines) -> Self {
+        Self { streams: BTreeMap::new(), lines }
+    }
+
     /// Begins or resumes a payload whose record is durable.
     pub(super) async fn open(&mut self, stream: StreamRef, spool: &Spool) -> Step {
         if self.streams.len() >= MAX_INCOMING && !self.streams.contains_key(&stream.id) {
@@ -59,7 +65,7 @@ impl Incomings {
         match opened {
             Ok(None) => Step::Complete(stream),
             Ok(Some(writer)) => self.begin(stream, writer).await,
-            Err(error) => fault(stream.id, &error),
+            Err(error) => self.fault(stream.id, &error),
         }
     }
 
@@ -67,7 +73,7 @@ impl Incomings {
         let durable = writer.durable() / u64::try_from(CHUNK).unwrap_or(u64::MAX);
         let receiving = Receiving::from_durable(stream, durable);
         if receiving.is_complete() {
-            return finish(stream, writer).await;
+            return self.finish(stream, writer).await;
         }
         self.streams.insert(stream.id, Incoming { receiving, writer, synced: durable });
         say(StreamOpenAck { stream: stream.id, durable })
@@ -80,7 +86,9 @@ impl Incomings {
         let stream = *it.receiving.stream();
         match it.receiving.handle_chunk(chunk.index, chunk.bytes.len()) {
             Err(error) => {
-                tracing::warn!(stream = %stream.id, %error, "a payload was given up");
+                if self.lines.allow() {
+                    tracing::warn!(stream = %stream.id, %error, "a payload was given up");
+                }
                 return reset(stream.id, StreamFault::Corrupt);
             }
             Ok(false) => {
@@ -103,14 +111,28 @@ impl Incomings {
         })
         .await;
         match written {
-            Err(error) => fault(stream.id, &error),
-            Ok(writer) if complete => finish(stream, writer).await,
+            Err(error) => self.fault(stream.id, &error),
+            Ok(writer) if complete => self.finish(stream, writer).await,
             Ok(writer) => {
                 let synced = if sync { it.receiving.received() } else { it.synced };
                 self.streams.insert(stream.id, Incoming { receiving: it.receiving, writer, synced });
                 if sync { say(ChunkAck { stream: stream.id, durable: synced }) } else { Step::Nothing }
             }
         }
+    }
+
+    async fn finish(&self, stream: StreamRef, writer: SpoolWriter) -> Step {
+        match blocking(move || writer.finish(&stream.sha256)).await {
+            Ok(()) => Step::Complete(stream),
+            Err(error) => self.fault(stream.id, &error),
+        }
+    }
+
+    fn fault(&self, id: StreamId, error: &SpoolError) -> Step {
+        if self.lines.allow() {
+            tracing::error!(stream = %id, error = %crate::exit::Chain(error), "a payload could not be stored");
+        }
+        reset(id, if error.is_disk_full() { StreamFault::Full } else { StreamFault::Corrupt })
     }
 
     /// The member gives a payload up.
@@ -136,18 +158,6 @@ pub(super) enum Answered {
     Open,
     /// A chunk.
     Chunk,
-}
-
-async fn finish(stream: StreamRef, writer: SpoolWriter) -> Step {
-    match blocking(move || writer.finish(&stream.sha256)).await {
-        Ok(()) => Step::Complete(stream),
-        Err(error) => fault(stream.id, &error),
-    }
-}
-
-fn fault(id: StreamId, error: &SpoolError) -> Step {
-    tracing::error!(stream = %id, error = %crate::exit::Chain(error), "a payload could not be stored");
-    reset(id, if error.is_disk_full() { StreamFault::Full } else { StreamFault::Corrupt })
 }
 
 fn reset(id: StreamId, fault: StreamFault) -> Step {

@@ -13,6 +13,7 @@ use postern_store::{Spool, SpoolError, SpoolReader};
 
 use crate::clock;
 use crate::state::ledger::spool_id;
+use crate::telemetry::MemberLines;
 
 /// A payload that was announced.
 struct Outgoing {
@@ -30,14 +31,19 @@ impl Outgoing {
 }
 
 /// Every payload on its way to one member. Bounded by the tasks the member accepts.
-#[derive(Default)]
 pub(super) struct Outgoings {
     streams: BTreeMap<StreamId, Outgoing>,
     /// The next chunk, already taken from its window.
     next: Option<(StreamId, u64, u64)>,
+    lines: MemberLines,
 }
 
 impl Outgoings {
+    /// To a member of whom the log tells so much.
+    pub(super) const fn new(lines: MemberLines) -> Self {
+        Self { streams: BTreeMap::new(), next: None, lines }
+    }
+
     /// Announces a payload. One that is on its way already begins where the member has it: it may have given the task
     /// back meanwhile, and what it had with it.
     pub(super) fn announce(&mut self, task: TaskId, stream: StreamRef) -> FromController {
@@ -127,7 +133,9 @@ impl Outgoings {
     }
 
     fn give_up(&mut self, id: StreamId, fault: StreamFault, error: &str) -> FromController {
-        tracing::error!(stream = %id, error, "a payload cannot be sent now");
+        if self.lines.allow() {
+            tracing::error!(stream = %id, error, "a payload cannot be sent now");
+        }
         self.put_off(id, clock::now());
         StreamReset { stream: id, fault: fault.into() }.into()
     }
@@ -143,13 +151,15 @@ impl Outgoings {
 
 #[cfg(test)]
 mod tests {
+    use postern_protocol::MemberId;
+
     use super::*;
 
     #[test]
     fn a_payload_the_member_does_not_want_is_not_announced_again() {
         let (task, now) = (TaskId::from_bytes([1; 16]), Timestamp::from_millis(0));
         let stream = StreamRef { id: StreamId::from_bytes([2; 16]), length: 1, sha256: [0; 32] };
-        let mut outgoings = Outgoings::default();
+        let mut outgoings = Outgoings::new(MemberLines::new(MemberId::from_bytes([1; 16]), Arc::default()));
         let announcement = outgoings.announce(task, stream);
         outgoings.reset(stream.id, StreamFault::Full.into(), now);
         let again = outgoings.poll_timeout().unwrap();

@@ -27,6 +27,7 @@ use crate::dispatcher::Stopped;
 use crate::door::{Inside, Visitor};
 use crate::exit::Chain;
 use crate::state::{Greeting, Introduction, SessionHandle, ToSession};
+use crate::telemetry::MemberLines;
 
 /// How many words of the state may wait for this session. Offers are limited by credit, the rest is small.
 const WORDS: usize = 1024;
@@ -71,6 +72,7 @@ struct Pump {
     outgoing: Outgoings,
     incoming: Incomings,
     unreadable: u32,
+    lines: MemberLines,
 }
 
 /// Serves one session to its end.
@@ -88,6 +90,7 @@ pub(super) async fn run(
     let own = SessionHandle { words, cut: CancellationToken::new(), over: CancellationToken::new() };
     let over = own.over.clone();
     let member = peer.member;
+    let lines = MemberLines::new(member, Arc::clone(&link.hush));
     let mut pump = Pump {
         machine: ControllerSession::new(link.heartbeat, clock::now()),
         link,
@@ -99,9 +102,10 @@ pub(super) async fn run(
         own,
         control: VecDeque::new(),
         offers: VecDeque::new(),
-        outgoing: Outgoings::default(),
-        incoming: Incomings::default(),
+        outgoing: Outgoings::new(lines.clone()),
+        incoming: Incomings::new(lines.clone()),
         unreadable: 0,
+        lines: lines.clone(),
     };
     let session = async {
         let mut writer = std::pin::pin!(write_frames(sink, to_write));
@@ -126,18 +130,20 @@ pub(super) async fn run(
             let _ = tokio::time::timeout(LAST_WORDS, finished).await;
         }
     };
-    until_parted(&over, session).await;
+    if until_parted(&over, session).await.is_none() && lines.allow() {
+        tracing::info!(%member, "a member did not take the last word of its session: its connection is cut");
+    }
 }
 
-/// Goes on with a session until it ends, and no longer than [`PARTING`] once the state has ended it.
-async fn until_parted(over: &CancellationToken, session: impl Future<Output = ()>) {
+/// Goes on with a session until it ends, and no longer than [`PARTING`] once the state has ended it: `None` then.
+async fn until_parted(over: &CancellationToken, session: impl Future<Output = ()>) -> Option<()> {
     let parted = async {
         over.cancelled().await;
         tokio::time::sleep(PARTING).await;
     };
     tokio::select! {
-        () = session => (),
-        () = parted => tracing::info!("a member did not take the last word of its session: its connection is cut"),
+        () = session => Some(()),
+        () = parted => None,
     }
 }
 
@@ -223,7 +229,7 @@ impl Pump {
 
     /// A certificate of a member may be a stolen one: before it is welcome it is a stranger to the log.
     fn may_tell(&self) -> bool {
-        self.inside.is_some() || self.visitor.may_be_told()
+        if self.inside.is_some() { self.lines.allow() } else { self.visitor.may_be_told() }
     }
 
     fn poll_timeout(&self) -> Timestamp {
@@ -403,7 +409,9 @@ impl Pump {
                 Ok(())
             }
             FromMember::StreamReset(reset) => {
-                tracing::warn!(member = %self.peer.member, stream = %reset.stream, fault = %reset.fault, "a payload was refused");
+                if self.may_tell() {
+                    tracing::warn!(member = %self.peer.member, stream = %reset.stream, fault = %reset.fault, "a payload was refused");
+                }
                 self.outgoing.reset(reset.stream, reset.fault, clock::now());
                 self.incoming.over(reset.stream);
                 Ok(())

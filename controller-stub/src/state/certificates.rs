@@ -27,6 +27,12 @@ enum NoCertificate {
     /// The member asks all the time.
     #[error("this member was given certificates all the time: {0}")]
     TooOften(#[from] TooOften),
+    /// It might be a thief's, and would be newer than what the member shows.
+    #[error(
+        "a certificate of this member that is newer than the one on record waits to be accepted: an operator decides, see \
+         `postern-controller member show {0}`"
+    )]
+    Contested(MemberId),
     /// There is no room for its line.
     #[error(transparent)]
     NoLine(#[from] Refusal),
@@ -60,7 +66,9 @@ impl State {
             Ok(issued) => self.say(id, ToSession::frame(issued)),
             Err(error) => {
                 let reason = match &error {
-                    NoCertificate::TooOften(_) | NoCertificate::NoLine(_) => CertRefusal::Overloaded,
+                    NoCertificate::TooOften(_) | NoCertificate::Contested(_) | NoCertificate::NoLine(_) => {
+                        CertRefusal::Overloaded
+                    }
                     NoCertificate::Authority(CaError::BadRequest(_)) => CertRefusal::InvalidRequest,
                     NoCertificate::Authority(
                         CaError::File(_)
@@ -72,7 +80,7 @@ impl State {
                     ) => CertRefusal::AuthorityFault,
                 };
                 // Whoever asks all the time does not fill the log with it.
-                if reason != CertRefusal::Overloaded {
+                if reason != CertRefusal::Overloaded && self.hush.allows_of(id, at.now) {
                     tracing::warn!(member = %id, %error, "a certificate was not renewed");
                 }
                 let message = Text::clipped(error.to_string());
@@ -94,12 +102,16 @@ impl State {
         }
         let next = self.next_certificate(it.member, &it.csr, at).map_err(|error| {
             let reason = match error {
-                NoCertificate::TooOften(_) | NoCertificate::NoLine(_) => EnrollRefusal::Overloaded,
+                NoCertificate::TooOften(_) | NoCertificate::Contested(_) | NoCertificate::NoLine(_) => {
+                    EnrollRefusal::Overloaded
+                }
                 NoCertificate::Authority(_) => EnrollRefusal::InvalidRequest,
             };
             refused(reason, error.to_string())
         })?;
-        tracing::info!(member = %it.member, "a member whose certificate ran out gets another by proof of its key");
+        if self.hush.allows_of(it.member, at.now) {
+            tracing::info!(member = %it.member, "a member whose certificate ran out gets another by proof of its key");
+        }
         self.membership(it.member, Some(&next))
     }
 
@@ -138,11 +150,16 @@ impl State {
     fn next_certificate(&mut self, id: MemberId, csr: &[u8], at: Moment) -> Result<NextCertificate, NoCertificate> {
         let bad = |why: &str| CaError::BadRequest(why.to_owned());
         let request: [u8; 32] = Sha256::digest(csr).into();
-        let record = &mut self.members.get_mut(&id).ok_or_else(|| bad("it is of no member"))?.record;
+        let member = self.members.get_mut(&id).ok_or_else(|| bad("it is of no member"))?;
+        let is_contested = member.is_contested(at);
+        let record = &mut member.record;
         let signing = self.authority.signing().number();
         let is_it = |next: &&NextCertificate| next.request == request && next.root == signing && at.wall < next.expires;
         if let Some(next) = record.next.as_ref().filter(is_it) {
             return Ok(next.clone());
+        }
+        if is_contested {
+            return Err(NoCertificate::Contested(id));
         }
         if peer::has_key_of(&der(&record.certificate)?, csr) {
             return Err(bad("its key has a certificate already: a new certificate is for a new key").into());

@@ -75,7 +75,7 @@ impl State {
     }
 
     /// A member says what became of it.
-    pub(super) fn log_level_set(&mut self, id: MemberId, set: &LogLevelSet) {
+    pub(super) fn log_level_set(&mut self, id: MemberId, set: &LogLevelSet, at: Moment) {
         let Some(order) = self.systems.get(&set.system).and_then(|it| it.log_level.as_ref()) else { return };
         if order.number != set.number {
             return;
@@ -83,11 +83,10 @@ impl State {
         let live = self.members.get_mut(&id).and_then(|it| it.live.as_mut());
         let Some(served) = live.and_then(|live| live.served.get_mut(&set.system)) else { return };
         let verdict = set.verdict.known();
-        // A member that repeats itself does not fill the log.
-        if served.verdict != verdict {
+        if served.verdict != verdict && self.hush.allows_of(id, at.now) {
             tracing::info!(member = %id, system = %set.system, verdict = %set.verdict, "a log level was answered");
-            served.verdict = verdict;
         }
+        served.verdict = verdict;
     }
 }
 

@@ -2,6 +2,8 @@
 //! older than they are. They are kept until an operator accepts one, and open nothing before.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::{BASE64, HEXLOWER};
 use postern_protocol::MemberId;
@@ -22,6 +24,8 @@ use crate::membership::TransitionError;
 
 /// The most that are kept of one member, the newest: it has no more than its present certificate and the next one.
 const MAX_KEPT: usize = 2;
+/// For how long after it was last shown somebody is taken to go on showing it: four times what it is told to wait.
+const GOES_ON_ASKING: Duration = Duration::from_secs(120);
 /// The largest that is kept, in bytes, so that all of a member fit a record: the authority makes none as large.
 const MAX_CERTIFICATE: usize = 1024;
 
@@ -89,6 +93,7 @@ impl State {
             member.newer = newer;
             self.writes.push(Write::Newer(it.member, member.newer.clone()));
         }
+        member.newer_shown = Some(at.now);
         Some(what_to_do(it.member, &it.certificate))
     }
 
@@ -152,6 +157,16 @@ impl State {
         self.retain_newer(id, |_| false);
     }
 
+    /// Forgets what no root signed that is trusted: nobody can accept it.
+    pub(super) fn forget_untrusted(&mut self) {
+        let authority = Arc::clone(&self.authority);
+        let waiting: Vec<MemberId> =
+            self.members.iter().filter(|(_, it)| !it.newer.is_empty()).map(|(id, _)| *id).collect();
+        for id in waiting {
+            self.retain_newer(id, |it| authority.signer_of(&it.der()).is_some());
+        }
+    }
+
     fn retain_newer(&mut self, id: MemberId, stays: impl Fn(&NewerCertificate) -> bool) {
         let Some(member) = self.members.get_mut(&id) else { return };
         let before = member.newer.len();
@@ -171,6 +186,12 @@ impl Member {
     /// What waits to be accepted, as operators see it.
     pub(super) fn newer_certificates(&self) -> Vec<NewerCertificateView> {
         self.newer.iter().map(NewerCertificate::view).collect()
+    }
+
+    /// Whether somebody goes on showing a certificate that waits to be accepted. One whose agent gave it up before it was
+    /// proved is not shown any more, and keeps nothing from being renewed.
+    pub(super) fn is_contested(&self, at: Moment) -> bool {
+        !self.newer.is_empty() && self.newer_shown.is_some_and(|shown| at.now < shown + GOES_ON_ASKING)
     }
 
     /// Why somebody should look at what waits to be accepted.
@@ -225,14 +246,12 @@ fn conflict(message: String) -> Refusal {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
-    use std::time::Duration;
 
     use postern_protocol::bounded::{Bytes, List, Text};
     use postern_protocol::enrollment::recovery_statement;
     use postern_protocol::id::Incarnation;
     use postern_protocol::message::FromMember;
-    use postern_protocol::message::v1::{Held, Hello, SessionRefusal};
+    use postern_protocol::message::v1::{CertRenew, Held, Hello, SessionRefusal};
     use postern_protocol::seal::SealingPublicKey;
     use postern_protocol::{ReportNo, SessionNo};
     use rcgen::{CertificateParams, KeyPair, SigningKey as _};
@@ -240,9 +259,10 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::ca::Authority;
+    use crate::ca::{Authority, Root, RootNo};
     use crate::clock;
     use crate::membership::Action;
+    use crate::root_rotation::Step;
     use crate::state::ledger::Ledger;
     use crate::state::record::NextCertificate;
     use crate::state::{Greeting, SessionHandle, Settings, ToSession, lab};
@@ -419,6 +439,21 @@ mod tests {
         assert!(no.message.contains("not trusted any more"), "{no}");
     }
 
+    /// Keep it, and it counts for ever as what an operator has to decide.
+    #[tokio::test]
+    async fn what_a_root_signed_that_is_dropped_waits_no_more() {
+        let mut restored = Restored::new().await;
+        let newer = restored.issued(50);
+        assert!(restored.shows(&newer).is_err());
+        let root = Root::make(restored.folder.path(), RootNo(2), restored.at.wall).unwrap();
+        restored.state.begin_rotation(root, restored.at).unwrap();
+        for step in [Step::Switch, Step::Finish] {
+            assert_eq!(restored.state.waiting_to_be_accepted(), 1);
+            restored.state.rotate(step, true, restored.at).unwrap();
+        }
+        assert_eq!((restored.waiting(), restored.state.waiting_to_be_accepted()), (Vec::new(), 0));
+    }
+
     /// Keep the first that come, and whoever stole one that was superseded keeps the member's own from being seen.
     #[tokio::test]
     async fn of_several_the_two_newest_are_kept_in_whatever_order_they_come_and_each_can_be_accepted_by_its_name_alone()
@@ -481,6 +516,28 @@ mod tests {
         record.certificate = BASE64.encode(&renewed);
         restored.state.forget_superseded(restored.id);
         assert!(restored.waiting().is_empty() && restored.accept(&newer).is_err());
+    }
+
+    /// Whoever asks has what the copy says is the member's, and may have stolen what the member has long renewed. Issue him
+    /// another, and what the member shows is older than it, and gone with every warning.
+    #[tokio::test]
+    async fn who_has_the_certificate_on_record_is_given_no_other_while_a_newer_one_is_being_shown() {
+        let mut restored = Restored::new().await;
+        let known = BASE64.decode(restored.state.members[&restored.id].record.certificate.as_bytes()).unwrap();
+        let newer = restored.issued(50);
+        let csr = CertificateParams::default().serialize_request(&KeyPair::generate().unwrap()).unwrap();
+        let renew = CertRenew { csr: Bytes::new(csr.der().to_vec()).unwrap() };
+        assert!(restored.shows(&newer).is_err());
+        restored.restart().await;
+        assert!(restored.shows(&known).is_ok());
+        restored.at.wall.0 += 60 * HOUR;
+        restored.state.renew_certificate(restored.id, &renew, restored.at);
+        assert_eq!(restored.waiting(), [peer::fingerprint(&newer)]);
+        assert!(restored.state.members[&restored.id].record.next.is_none());
+
+        restored.at.now = restored.at.now + GOES_ON_ASKING;
+        restored.state.renew_certificate(restored.id, &renew, restored.at);
+        assert!(restored.state.members[&restored.id].record.next.is_some() && restored.waiting().is_empty());
     }
 
     /// Nobody is asked to enroll it again while it waits.

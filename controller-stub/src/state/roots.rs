@@ -166,6 +166,7 @@ impl State {
                 self.end_session(id, SessionRefusal::WrongCertificate, message, at);
             }
         }
+        self.forget_untrusted();
     }
 
     /// What a member is told may be on its disk long before its word of it comes, or without it: only what is in both the

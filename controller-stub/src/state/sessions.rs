@@ -123,7 +123,10 @@ impl State {
         match self.admit_session(&it, at) {
             Ok(()) => Greeting::Welcome(self.welcome(it, at)),
             Err(refused) => {
-                tracing::warn!(member = %it.member, reason = %refused.reason, "a session was refused");
+                // A certificate that is refused may be a stolen one, which is shown again and again.
+                if self.hush.allows_of(it.member, at.now) {
+                    tracing::warn!(member = %it.member, reason = %refused.reason, "a session was refused");
+                }
                 self.note_trouble(
                     it.member,
                     &format!("was refused a session ({}): {}", refused.reason, refused.message),
@@ -179,10 +182,10 @@ impl State {
 
     fn raise_alarm(&mut self, id: MemberId, alarm: &str, at: Moment) {
         let Some(member) = self.members.get_mut(&id) else { return };
-        tracing::error!(member = %id, alarm, "the member is disabled until an operator decides");
         if !matches!(member.record.state, MembershipState::Enabled | MembershipState::Draining) {
             return;
         }
+        tracing::error!(member = %id, alarm, "the member is disabled until an operator decides");
         member.record.state = MembershipState::Disabled;
         member.record.hard = true;
         member.record.disable_when_drained = false;
@@ -253,7 +256,7 @@ impl State {
         let Some(member) = self.members.get_mut(&id) else { return };
         let Some(live) = member.live.as_mut() else { return };
         if member.numbers.incarnation != live.incarnation {
-            if member.numbers.confirmed > SessionNo(0) {
+            if member.numbers.confirmed > SessionNo(0) && self.hush.allows_of(id, at.now) {
                 tracing::error!(member = %id, "the member lost its store: what it held is in doubt");
             }
             member.numbers.incarnation = live.incarnation;
@@ -268,7 +271,9 @@ impl State {
         let untold = live.told != member.record.epoch;
         self.queue
             .connect(id, Holder::new(member.record.cluster.clone(), live.incarnation, live.serves.clone(), enabled));
-        tracing::info!(member = %id, session = %session, address = live.address, "a member is registered");
+        if self.hush.allows_of(id, at.now) {
+            tracing::info!(member = %id, session = %session, address = live.address, "a member is registered");
+        }
         metrics().sessions.one(&[]);
         if untold {
             self.push_state(id);

@@ -87,7 +87,9 @@ impl State {
         let of_task = self.any_task(task).ok().flatten();
         let holder = self.queue.holder(member);
         if !holder.zip(of_task.as_ref()).is_some_and(|(holder, of_task)| holder.was_ever_given(of_task)) {
-            tracing::warn!(%member, %task, stream = %stream.id, "a payload was refused: its task was never leased to this member");
+            if self.hush.allows_of(member, at.now) {
+                tracing::warn!(%member, %task, stream = %stream.id, "a payload was refused: its task was never leased to this member");
+            }
             return Err(StreamFault::Unknown);
         }
         if let Some(there) = self.streams.get(&stream.id) {
@@ -97,7 +99,9 @@ impl State {
             return if same { Ok(there.clone()) } else { Err(StreamFault::Corrupt) };
         }
         if self.queue.task(task).is_none() {
-            tracing::info!(%member, %task, stream = %stream.id, "a payload was refused: its task is not open any more");
+            if self.hush.allows_of(member, at.now) {
+                tracing::info!(%member, %task, stream = %stream.id, "a payload was refused: its task is not open any more");
+            }
             return Err(StreamFault::Unknown);
         }
         if stream.length > MAX_RESULT || self.streams.len() >= MAX_STREAMS {

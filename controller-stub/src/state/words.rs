@@ -26,10 +26,16 @@ impl State {
             FromMember::Credit(Credit { offers }) => self.queue.set_credit(id, offers),
             FromMember::MemberStateAck(ack) => self.state_is_durable(id, &ack),
             FromMember::Drain(drain) => {
-                tracing::info!(member = %id, reason = %drain.reason, "the member is about to stop");
+                if self.hush.allows_of(id, at.now) {
+                    tracing::info!(member = %id, reason = %drain.reason, "the member is about to stop");
+                }
                 self.queue.set_stopping(id);
             }
-            FromMember::Drained(drained) => tracing::info!(member = %id, left = ?drained.left, "the member stops"),
+            FromMember::Drained(drained) => {
+                if self.hush.allows_of(id, at.now) {
+                    tracing::info!(member = %id, left = ?drained.left, "the member stops");
+                }
+            }
             FromMember::Accept(Accept { task, epoch }) => {
                 if self.queue.accept(id, LeaseRef { task, epoch }) {
                     self.send_payloads(id, task);
@@ -48,10 +54,12 @@ impl State {
             FromMember::TrustBundleAck(ack) => self.trust_is_durable(id, &ack),
             FromMember::CancelAck(ack) => cancel_acknowledged(id, &ack),
             FromMember::Condition(condition) => self.condition(id, condition, at),
-            FromMember::LogLevelSet(set) => self.log_level_set(id, &set),
+            FromMember::LogLevelSet(set) => self.log_level_set(id, &set, at),
             FromMember::Inventory(page) => self.inventory(id, &page, at),
             FromMember::ProtocolError(error) => {
-                tracing::error!(member = %id, tag = error.tag, message = %error.message, "the member could not take a frame");
+                if self.hush.allows_of(id, at.now) {
+                    tracing::error!(member = %id, tag = error.tag, message = %error.message, "the member could not take a frame");
+                }
                 self.note_trouble(id, &format!("could not take a frame: {}", error.message), at);
             }
             // These belong to the session, which takes care of them.
@@ -83,7 +91,9 @@ impl State {
     }
 
     fn rejected(&mut self, id: MemberId, reject: &Reject, at: Moment) {
-        tracing::info!(member = %id, task = %reject.task, reason = %reject.reason, message = %reject.message, "a task was not taken");
+        if self.hush.allows_of(id, at.now) {
+            tracing::info!(member = %id, task = %reject.task, reason = %reject.reason, message = %reject.message, "a task was not taken");
+        }
         let what = format!("did not take {} ({}): {}", reject.task, reject.reason, reject.message);
         self.note_trouble(id, &what, at);
         let why = RejectedAs {

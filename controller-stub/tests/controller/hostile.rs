@@ -8,9 +8,12 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use postern_controller_stub::access::Role;
+use postern_protocol::bounded::Text;
 use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::id::TokenId;
-use postern_protocol::{MemberId, enrollment, session};
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{Drain, ProtocolError, Reject, Rejection, StreamOpen, StreamRef};
+use postern_protocol::{Epoch, MemberId, StreamId, enrollment, session};
 use rustix::process::{Resource, Rlimit, prlimit};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -21,7 +24,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::access::{Caller, token};
-use crate::lab::{Lab, PATIENCE};
+use crate::lab::{Lab, PATIENCE, new_task};
 use crate::member::{Application, Identity, Session, connect, succeeded};
 
 /// A connection to `address` from another host of the loopback.
@@ -140,6 +143,47 @@ async fn a_flood_of_wrong_tokens_leaves_the_log_short() {
         ["an applicant was refused", "without a token that is good"].map(|it| log.matches(it).count());
     assert!(applicants > 0 && callers > 0, "{applicants} and {callers}");
     assert!(applicants + callers <= 150, "{applicants} and {callers} lines about 300 attempts");
+}
+
+/// Tell of each, and whoever stole a certificate fills the disk: it passes TLS as long as it lasts, although its member is
+/// out. So does a member that is in, which has no end of frames to be told of.
+#[tokio::test]
+async fn a_flood_of_what_is_told_of_members_leaves_the_log_short() {
+    let lab = Lab::start().await;
+    let (thief, (_identity, mut member)) = (lab.enroll().await, lab.working_member().await);
+    lab.act(thief.member, "revoke").await.unwrap();
+    for _ in 0..100 {
+        assert!(Session::greet(&lab, thief.hello(), &thief).await.is_err());
+    }
+    let told = lab.log().matches("a session was refused").count();
+    assert!((20..=60).contains(&told), "{told} lines about 100 sessions");
+
+    let stream = StreamRef { id: StreamId::from_bytes([7; 16]), length: 1, sha256: [0; 32] };
+    for _ in 0..250 {
+        let (task, reason, message) = (new_task(), Rejection::Draining.into(), Text::clipped("no"));
+        member.send(Drain { reason: Text::clipped("no") }).await;
+        member.send(ProtocolError { tag: 7, message: message.clone() }).await;
+        member.send(Reject { task, epoch: Epoch(1), reason, message, retry_after_ms: 0 }).await;
+        member.send(StreamOpen { task, stream }).await;
+        assert!(matches!(member.next().await, FromController::StreamReset(_)));
+    }
+    let about = ["about to stop", "could not take a frame", "was not taken", "a payload was refused"];
+    let told: usize = about.into_iter().map(|it| lab.log().matches(it).count()).sum();
+    assert!((10..=60).contains(&told), "{told} lines about 1000 frames");
+}
+
+/// Write down as it is what a member says, and it makes up lines of the log, and has the terminal of whoever reads them do
+/// what it likes.
+#[tokio::test]
+async fn what_a_member_says_is_a_part_of_its_line_of_the_log() {
+    let lab = Lab::start().await;
+    let (_identity, mut member) = lab.working_member().await;
+    let message = Text::clipped("x\n\u{1b}[2J FORGED");
+    member.send(ProtocolError { tag: 7, message }).await;
+    work(&lab, &mut member, 1..=1).await;
+    let log = lab.log();
+    assert!(log.lines().any(|line| line.contains("could not take a frame") && line.contains("FORGED")), "{log}");
+    assert!(!log.contains(|it: char| it.is_control() && it != '\n'), "{log:?}");
 }
 
 /// TLS without a certificate, as an applicant has it.

@@ -1,5 +1,7 @@
 //! A controller that was put back from a copy, and members whose certificates it issued after that.
 
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener};
 use std::path::Path;
 use std::process::Command;
 
@@ -117,6 +119,45 @@ async fn members_whose_certificates_were_renewed_after_the_copy_are_let_in_once_
     }
     let (code, out, _) = lab.command(&["member", "accept", "--all"]);
     assert_eq!((code, out.trim()), (Some(0), "no certificate waits to be accepted"));
+}
+
+/// Serves these answers, one on each connection, and ends the one after them without any.
+fn answers(answers: Vec<Value>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for answer in answers.iter().map(Some).chain([None]) {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = [0; 4096];
+            // It is not read, only waited for.
+            let _ = stream.read(&mut asked).unwrap();
+            let Some(answer) = answer.map(Value::to_string) else { return };
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+            write!(stream, "{head} {}\r\n\r\n{answer}", answer.len()).unwrap();
+            // What is left unread would take the answer back.
+            stream.shutdown(Shutdown::Write).unwrap();
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        }
+    });
+    url
+}
+
+/// End with the first answer that does not come, and nobody knows whom the others let in.
+#[tokio::test]
+async fn who_loses_the_controller_while_it_accepts_is_told_what_was_done_until_then() {
+    let Restored { lab, members, .. } = Restored::with_members(3).await;
+    for identity in &members {
+        refusal(&lab, identity).await;
+    }
+    let list: Value = lab.client().get("/v1/members").await.unwrap();
+    let url = answers(vec![list.clone(), list["items"][0].clone()]);
+    let token = lab.data_dir().join("api.token");
+    let reach = ["--api-url", url.as_str(), "--api-token-file", token.to_str().unwrap()];
+    let (code, out, _) = lab.program(&[&["member", "accept", "--all", "--yes", "--json"], &reach[..]].concat());
+    assert_eq!(code, Some(69), "{out}");
+    let told: Vec<Value> = serde_json::from_str(&out).unwrap();
+    let became: Vec<_> = told.iter().map(|it| &it["became"]).collect();
+    assert_eq!(became, ["accepted", "no answer", "waits"]);
 }
 
 #[tokio::test]
