@@ -343,7 +343,7 @@ impl Cx {
             number = note.call + 1;
         }
         let of_another = note.as_ref().map_or(self.reconcile, |it| !self.is_alone_since(it));
-        if of_another && given.is_some() {
+        if of_another && (given.is_some() || note.is_none()) {
             self.settle_earlier().await;
         }
         let before = self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed;

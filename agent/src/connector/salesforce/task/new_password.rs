@@ -213,10 +213,18 @@ async fn refused(
     Err(if error::is_retryable(&failure) { Stuck::Later(failure) } else { Stuck::Unseen(failure) })
 }
 
-/// Whether another member may have set a password for this task. An error falls on the side of yes: a made-up password
-/// that is perhaps in force is called lost, rather than another set on top of it.
-pub(super) fn may_be_of_another_member(user: &User, cx: &AttemptCx) -> bool {
-    cx.reconcile && password_may_be_changed_by(cx.task, user.last_password_change_date.as_deref())
+/// Whether another member may have set a password for this task, when it is certain that what it sent has no effect any
+/// more. An error falls on the side of yes: a made-up password that is perhaps in force is called lost, rather than another
+/// set on top of it.
+pub(super) async fn may_be_of_another_member(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<bool, Failure> {
+    if !cx.reconcile {
+        return Ok(false);
+    }
+    let may_be_set = || async {
+        let now = org.read_back(&user.id).await?;
+        Ok(password_may_be_changed_by(cx.task, now.last_password_change_date.as_deref()))
+    };
+    org.watch_earlier(cx, may_be_set).await
 }
 
 fn is_changed_by(org: &Salesforce, user: &User, cx: &AttemptCx) -> bool {

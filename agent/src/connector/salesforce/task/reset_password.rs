@@ -36,7 +36,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         Earlier::Nothing => (),
     }
     let begun = new_password::was_begun(STEP, cx);
-    if source == Source::Generated && !begun && new_password::may_be_of_another_member(&user, cx) {
+    if source == Source::Generated && !begun && new_password::may_be_of_another_member(org, &user, cx).await? {
         return Ok(password_lost());
     }
     if !user.is_active {
