@@ -142,7 +142,7 @@ pub(super) async fn set(
         let note = Note::encoded(user, number, new, cx).map_err(Stuck::Refused)?;
         let unanswered = match org.change(cx, step, &note, &call).await {
             Ok(_) => return Ok(Certainty::Certain),
-            Err(Undone::Not(failure)) => return refused(org, user, failure, before, cx).await,
+            Err(Undone::Not(failure)) => return refused(org, user, new, failure, before, cx).await,
             Err(Undone::Unknown(failure)) => failure,
         };
         let as_read = user.last_password_change_date.as_ref();
@@ -182,6 +182,7 @@ pub(super) async fn was_moved(
 async fn refused(
     org: &Salesforce,
     user: &User,
+    new: &NewPassword,
     failure: Failure,
     before: Before,
     cx: &AttemptCx,
@@ -194,6 +195,11 @@ async fn refused(
         Before::Nobody => return Err(Stuck::Refused(failure)),
         Before::AnotherMember | Before::AnEarlierAttempt(_) if error::is_retryable(&failure) => {
             return Err(Stuck::Refused(failure));
+        }
+        // Another call had another password: what changed is not what was refused here.
+        Before::AnotherMember | Before::AnEarlierAttempt(_) if new.sealed.is_some() => {
+            let is_moved = now.await?.last_password_change_date != user.last_password_change_date;
+            return Err(if is_moved { Stuck::Another(failure) } else { Stuck::Unseen(failure) });
         }
         Before::AnotherMember => {
             let user = now.await?;
