@@ -44,6 +44,24 @@ fn another_task_for_the_target_between_two_leases_is_not_overlooked() {
     }
 }
 
+/// Count it, and a password that was never set is told as set.
+#[test]
+fn what_a_former_holder_only_saw_once_another_task_had_the_target_is_no_outcome() {
+    let lease = LeaseRef { task: id(1), epoch: Epoch(1) };
+    for (target, certainty, verdict) in [
+        ("user1", Certainty::Probable, Verdict::Observed),
+        ("user1", Certainty::Certain, Verdict::Finished),
+        ("user2", Certainty::Probable, Verdict::Finished),
+    ] {
+        let mut world = let_go();
+        world.queue.submit(TaskRecord { priority: 200, target: target.to_owned(), ..task(2) }, at(20_000));
+        assert_eq!(given(&mut world.queue, 20_000).0, id(2));
+        world.queue.connect(ONE, holder(10));
+        let told = world.queue.report(ONE, reported(lease, Outcome::Succeeded, certainty), at(21_000));
+        assert_eq!(told, verdict, "{certainty} after another task for `{target}`");
+    }
+}
+
 /// Let the account of a task be forgotten with the process, and nobody notices the other task.
 #[test]
 fn a_restart_forgets_neither_since_when_nor_whom_a_lease_interrupts() {
