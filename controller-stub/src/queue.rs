@@ -256,7 +256,9 @@ impl Queue {
             let key = (record.system.clone(), record.target.clone());
             if self.busy.get(&key) == Some(&id) {
                 self.busy.remove(&key);
-                self.freed.insert(key);
+                if record.kind.repeat() != Repeat::Freely {
+                    self.freed.insert(key);
+                }
             }
             self.rank(holder);
         } else if let Some(line) = self.line.get_mut(&record.system)

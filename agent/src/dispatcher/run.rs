@@ -266,7 +266,7 @@ impl Loop {
             Input::Ended { task, ending } => {
                 self.running.remove(&task);
                 match ending {
-                    Ok(ending) => self.ledger.handle_concluded(task, *ending),
+                    Ok(ending) => self.ledger.handle_concluded(task, *ending, now),
                     Err(failure) => self.ledger.handle_failed(task, failure, now),
                 }
             }

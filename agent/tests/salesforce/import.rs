@@ -509,6 +509,22 @@ async fn f68_a_password_that_another_member_has_set_is_no_failure() {
     assert_eq!(codes(&refused), ["INVALID_NEW_PASSWORD"]);
 }
 
+/// The first member has set it; then the one that goes on is refused for another reason.
+#[tokio::test]
+async fn a_password_of_a_batch_that_another_member_may_have_set_is_unknown_whatever_the_refusal() {
+    let lab = Lab::start().await;
+    let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
+    task.attempt(&lab.connector()).await.unwrap();
+    task.taken_over(Duration::from_secs(60));
+    let code = Some("INSUFFICIENT_ACCESS".to_owned());
+    lab.fault("POST", "/password", Mishap::Respond { status: 400, code, message: None }, 1);
+    task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!(
+        (&task.lines()[0]["outcome"], codes(&task)),
+        (&"unknown".into(), vec!["INSUFFICIENT_ACCESS".to_owned()])
+    );
+}
+
 /// Invariant 12: give it the calls of a first member, and whoever takes a batch over sends a password twice.
 #[tokio::test]
 async fn f68_a_password_of_a_batch_that_was_taken_over_is_sent_once() {

@@ -370,6 +370,45 @@ async fn f65_a_made_up_password_that_commits_after_a_crash_is_the_one_that_is_ha
     assert_eq!(lab.effects(USER).password_sets, 1);
 }
 
+/// F65 over a loss of the member. Do not wait, and the requester gets a password that the first member's call replaces.
+#[tokio::test]
+async fn f65_a_made_up_password_of_another_member_that_commits_late_is_waited_for() {
+    let lab = Lab::start().await;
+    let connector = lab.impatient();
+    lab.fault("POST", "/password", Mishap::DelayCommit { millis: 2_500 }, 1);
+    let mut task = reset_generated(USER);
+    task.dies_in_the_call(&lab, &connector).await;
+    task.taken_over(A_WHILE);
+    let conclusion = task.attempt(&connector).await.unwrap();
+    assert_eq!((verdict(&conclusion), conclusion.sealed.len()), (UNKNOWN, 0));
+    assert_eq!(conclusion.failure.unwrap().code.as_str(), "password_lost");
+    assert_eq!((task.intents(), lab.effects(USER).password_sets), (0, 1));
+}
+
+/// Whatever changed meanwhile, it was not by the call that was refused. Take the change for it, and the requester is handed
+/// a password that opens nothing.
+#[tokio::test]
+async fn a_made_up_password_that_is_refused_is_not_handed_over() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let code = Some("INVALID_NEW_PASSWORD".to_owned());
+    lab.fault("POST", "/password", Mishap::Latency { millis: 2_000 }, 1);
+    lab.fault("POST", "/password", Mishap::Respond { status: 400, code, message: None }, 1);
+    let mut task = reset_generated(USER);
+    task.taken_over(A_WHILE);
+    let meanwhile = async {
+        while lab.sim.faults() > 0 {
+            tokio::task::yield_now().await;
+        }
+        reset(USER, OTHER).attempt(&connector).await.unwrap()
+    };
+    let (refused, other) = tokio::join!(task.attempt(&connector), meanwhile);
+    let refused = refused.unwrap();
+    assert_eq!((verdict(&refused), refused.sealed.len()), (UNKNOWN, 0));
+    assert_eq!(verdict(&other), DONE);
+    assert!(lab.sim.password_is(USER, OTHER));
+}
+
 /// An attempt that is told to stop while it waits leaves the rest to another, which finds the intent.
 #[tokio::test]
 async fn nobody_waits_for_a_late_effect_when_the_agent_stops() {

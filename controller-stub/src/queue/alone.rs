@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use postern_protocol::task::Repeat;
 use postern_protocol::time::Ago;
 use postern_protocol::{SystemName, TaskId, Timestamp};
 
@@ -74,6 +75,10 @@ impl Queue {
     }
 
     fn interrupt_others(&mut self, id: TaskId) {
+        // What only reads did nothing there.
+        if self.repeat(id) == Repeat::Freely {
+            return;
+        }
         let Some(target) = self.task(id).and_then(target) else { return };
         for other in self.let_go.remove(&target).unwrap_or_default() {
             if other != id {

@@ -65,7 +65,11 @@ impl Queue {
         // A certain success is what was asked for, whoever brought it about. A certain failure says nothing about
         // what the later holder did, and neither does it that there was nothing to do then.
         let closes = in_doubt && report.certainty == Certainty::Certain && report.outcome == Outcome::Succeeded;
-        if current || closes {
+        let was_seen = report.certainty == Certainty::Probable && report.outcome == Outcome::Succeeded;
+        // What was only seen may be what another task did that had the target since.
+        let had_another = !record.target.is_empty() && record.alone.is_none() && record.state.holder().is_none();
+        let is_anothers = was_seen && had_another;
+        if (current || closes) && !is_anothers {
             // A member that forgot the deadline in a restart was told to drop the task, and takes that for a cancel.
             let dropped_late = report.outcome == Outcome::Cancelled && !record.cancel_requested;
             let outcome = if dropped_late { Outcome::Expired } else { report.outcome };

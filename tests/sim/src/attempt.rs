@@ -343,7 +343,7 @@ impl Cx {
             number = note.call + 1;
         }
         let of_another = note.as_ref().map_or(self.reconcile, |it| !self.is_alone_since(it));
-        if of_another && given.is_some() {
+        if of_another && (given.is_some() || note.is_none()) {
             self.settle_earlier().await;
         }
         let before = self.look(Question::User(user.clone())).await.map_err(Err)?.password_changed;
@@ -371,6 +371,14 @@ impl Cx {
                         Ok(now) => now.password_changed,
                         Err(failure) => return Err(unseeable(failure)),
                     };
+                    if given.is_none() && (of_another || former.is_some()) {
+                        // Another call had another password: what changed is not what was refused here.
+                        return match now == before {
+                            _ if is_retryable(&failure) => Err(Err(failure)),
+                            true => Ok(Ending { certainty: Certainty::Probable, ..Ending::failed(failure) }),
+                            false => Ok(Ending::unknown(failure)),
+                        };
+                    }
                     let is_set = if of_another { self.has_set(now) } else { now != former.unwrap_or(before) };
                     return match is_set {
                         true => Ok(ended(probable(), &value)),

@@ -43,8 +43,13 @@ const MAX_REQUESTS: usize = 64;
 const MAX_CHANGES: usize = 256;
 /// How often leases and deadlines are looked at.
 const TICK: Millis = 500;
-/// What secrets are sealed to: who has which key is not modelled.
+/// What most secrets are sealed to: every member has it.
 const EVERYBODYS_KEY: SealingPublicKey = SealingPublicKey([7; 32]);
+
+/// What only that member has.
+fn key_of(member: usize) -> SealingPublicKey {
+    SealingPublicKey([u8::try_from(member).unwrap_or_default() + 8; 32])
+}
 
 /// The controllers and their disk.
 pub struct Controllers {
@@ -126,7 +131,7 @@ impl Controllers {
             log_level: None,
         };
         let mut writes = vec![Write::Cluster(cluster.clone()), Write::System(system)];
-        writes.extend(members.iter().map(|id| {
+        writes.extend(members.iter().enumerate().map(|(m, id)| {
             Write::Member(MemberRecord {
                 id: *id,
                 cluster: cluster.name.clone(),
@@ -137,7 +142,7 @@ impl Controllers {
                 hard: false,
                 disable_when_drained: false,
                 alarm: None,
-                sealing_keys: vec![EVERYBODYS_KEY],
+                sealing_keys: vec![EVERYBODYS_KEY, key_of(m)],
                 certificate: BASE64.encode(id.as_bytes()),
                 serial: String::new(),
                 certificate_expires: UnixMillis(u64::MAX),

@@ -62,6 +62,7 @@ situations! {
     TakenOver = "a task was taken over that somebody else may have begun",
     PasswordOfAnother = "a password that an earlier task had changed was looked at by who took another task over",
     LeasedBetween = "another task was leased between two leases of one for the same user",
+    OnlySeen = "what a former holder only saw was reported after another task had its user",
     ClosedInDoubt = "a certain report closed a task in doubt",
     ClosedProbably = "a report under the newest lease closed a task in doubt and was not certain",
     Overtaken = "a newer lease overtook an attempt of the same member",

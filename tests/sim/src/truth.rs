@@ -44,6 +44,8 @@ pub struct Call {
     pub at: Millis,
     /// Whether it took effect.
     pub committed: bool,
+    /// It did so when the doubt about its task may have been over, and another task at work on its user.
+    pub late: bool,
 }
 
 /// What happened to a task in one memory of a member.

@@ -106,6 +106,9 @@ pub struct Wish {
     pub user: String,
     /// Of a new password: the agent makes it up.
     pub made_up: bool,
+    /// Of a given one: the member that alone can open it; else all can.
+    #[serde(default)]
+    pub sealed_to: Option<usize>,
     /// How many records a batch has.
     pub records: u64,
     /// How long from then it may be begun.
@@ -288,6 +291,7 @@ fn wish(rng: &mut Rng) -> Wish {
         kind,
         user: format!("user-{}", rng.usize(0..USERS)),
         made_up: rng.bool(),
+        sealed_to: (rng.u8(0..4) == 0).then(|| rng.usize(0..MEMBERS)),
         records: rng.u64(1..7),
         deadline: (rng.u8(0..5) == 0).then(|| rng.u64(2_000..120_000)),
         priority: rng.u8(0..3),
@@ -351,6 +355,11 @@ fn passwords_meet(rng: &mut Rng, steps: &mut Vec<Step>) {
     if rng.bool() {
         steps.push(Step { at: at + rng.u64(0..60_000), does: Does::Fault(Fault::Silent(rng.u64(5_000..40_000))) });
     }
+    // One that nobody hears of goes on looking, while others work on the user.
+    if rng.bool() {
+        let partition = Fault::Partition(rng.usize(0..MEMBERS), rng.u64(20_000..120_000), Ways::Both);
+        steps.push(Step { at: at + rng.u64(0..60_000), does: Does::Fault(partition) });
+    }
 }
 
 fn fault(rng: &mut Rng) -> Fault {
@@ -389,6 +398,11 @@ impl fmt::Display for Step {
                 match wish.kind {
                     TaskKind::ImportBatch => write!(f, ", {} records", wish.records)?,
                     TaskKind::ResetPassword if wish.made_up => write!(f, ", to one that is made up")?,
+                    TaskKind::ResetPassword => {
+                        if let Some(member) = wish.sealed_to {
+                            write!(f, ", sealed to member {member}")?;
+                        }
+                    }
                     _ => (),
                 }
                 match wish.deadline {

@@ -64,7 +64,8 @@ pub enum Happens {
 pub struct Pace {
     /// How long a lease lasts.
     pub lease: Millis,
-    /// How long the controller waits for what a lost holder may have begun.
+    /// How long the controller waits for what a lost holder may have begun. It may be less than that takes, and less than
+    /// attempts wait.
     pub settle: Millis,
     /// How long a commit may take.
     pub disk: Millis,
@@ -170,9 +171,12 @@ impl World {
     fn new(plan: Plan, authority: &Arc<Authority>) -> Self {
         let mut chance = Rng::with_seed(plan.seed ^ 0x5eed);
         let lease = chance.u64(20_000..60_000);
+        let longest = CALL_TIMEOUT + LATEST_COMMIT + 5_000;
+        // Of its own, so that the rest of a seed is the same with any.
+        let mut of_settle = Rng::with_seed(plan.seed ^ 0x5e77);
         let pace = Pace {
             lease,
-            settle: CALL_TIMEOUT + LATEST_COMMIT + 5_000,
+            settle: if of_settle.bool() { longest } else { of_settle.u64(2_000..longest) },
             disk: chance.u64(2..400),
             net: chance.u64(2..800),
         };

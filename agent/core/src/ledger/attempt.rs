@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use postern_protocol::bounded::Text;
 use postern_protocol::message::v1::{self, Started};
-use postern_protocol::{Failure, FailureClass, TaskId, Timestamp};
+use postern_protocol::outcome::Certainty;
+use postern_protocol::{Failure, FailureClass, Outcome, TaskId, Timestamp};
 
 use super::ending::Ending;
 use super::held::Parked;
@@ -135,8 +136,13 @@ impl Ledger {
         }
     }
 
-    /// An attempt ended the task.
-    pub fn handle_concluded(&mut self, task: TaskId, mut ending: Ending) {
+    /// An attempt ended the task, unless it was overtaken and has only seen how: another task may have done it between
+    /// the two leases.
+    pub fn handle_concluded(&mut self, task: TaskId, mut ending: Ending, now: Timestamp) {
+        let was_seen = ending.outcome == Outcome::Succeeded && ending.certainty == Certainty::Probable;
+        if was_seen && self.tasks.get(&task).is_some_and(|held| held.overtaken) {
+            return self.handle_failed(task, failure::leased_anew(), now);
+        }
         self.writes.extend(ending.audit.drain(..).map(Write::PutAudit));
         if let Some(held) = self.tasks.get_mut(&task) {
             held.stop_running();

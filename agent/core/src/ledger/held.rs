@@ -278,9 +278,9 @@ impl Held {
         self.offer.streams.iter().map(|stream| stream.id).chain(results).collect()
     }
 
-    /// Whether it ended here in a way that another member, which may have worked on it since, may have made wrong.
+    /// Whether it ended here in a way that others, who may have worked on its target since, may have made wrong.
     pub(super) fn is_outdated_by(&self, offer: &Offer) -> bool {
-        matches!(&self.state, TaskState::Concluded(report) if offer.reconcile && !is_lasting(report))
+        matches!(&self.state, TaskState::Concluded(report) if offer.reconcile && !is_lasting(report, offer))
     }
 
     /// Whether the same work is asked for, whatever the lease.

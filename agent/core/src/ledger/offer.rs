@@ -22,9 +22,12 @@ const CROWD_AGAIN_MS: u32 = 30_000;
 /// When a task may be offered again whose earlier results are on their way: soon beside what they take.
 const OUTDATED_AGAIN_MS: u32 = 1_000;
 
-/// Whether an outcome stays true whatever another member did since: what was asked for was done.
-pub(super) fn is_lasting(report: &Report) -> bool {
-    report.outcome.known() == Some(Outcome::Succeeded)
+/// Whether an outcome stays true whatever others did since: what was asked for was done. What was only seen may be what
+/// somebody else did, if another task was leased for the target since, or this one to another member.
+pub(super) fn is_lasting(report: &Report, offer: &Offer) -> bool {
+    let is_kept = report.epoch >= offer.alone_since && report.epoch.next() >= offer.epoch;
+    let is_ours = report.certainty.known() == Some(Certainty::Certain) || is_kept;
+    report.outcome.known() == Some(Outcome::Succeeded) && is_ours
 }
 
 impl Ledger {
@@ -162,7 +165,7 @@ impl Ledger {
             Ordering::Less => self.reject(offer, Rejection::Fenced, "a newer lease of this task is known here", 0),
             Ordering::Equal => self.outbox.rewind_to(report.number),
             Ordering::Greater => {
-                let report = Report { epoch: offer.epoch, attempt: offer.attempt, ..report };
+                let report = Report { attempt: offer.attempt, ..report };
                 self.report_again(offered, report, now);
             }
         }
@@ -176,7 +179,7 @@ impl Ledger {
         let report = Report {
             number: ReportNo(0),
             task: stone.task,
-            epoch: offer.epoch,
+            epoch: stone.epoch,
             attempt: stone.attempt,
             outcome: stone.outcome.into(),
             certainty: stone.certainty.into(),
@@ -190,16 +193,17 @@ impl Ledger {
         self.report_again(offered, report, now);
     }
 
-    /// What this member remembers of a task is its outcome under the newer epoch too, unless another member may have
-    /// worked on it since and that may be wrong now: then it is found out anew.
+    /// What this member remembers of a task is its outcome under the newer epoch too, unless others may have worked on
+    /// its target since and that may be wrong now: then it is found out anew.
     fn report_again(&mut self, offered: Offered, report: Report, now: Timestamp) {
-        if !offered.offer.reconcile || is_lasting(&report) {
-            self.owe(report);
+        let epoch = offered.offer.epoch;
+        if !offered.offer.reconcile || is_lasting(&report, &offered.offer) {
+            self.owe(Report { epoch, ..report });
         } else if report.outcome.known() == Some(Outcome::DeadLettered) {
             // It is not run again, whatever the other member did.
             let changed = if report.changed.known() == Some(Changed::Yes) { Changed::Yes } else { Changed::Unknown };
             let (certainty, changed) = (Certainty::Unknown.into(), changed.into());
-            self.owe(Report { certainty, changed, streams: List::default(), ..report });
+            self.owe(Report { epoch, certainty, changed, streams: List::default(), ..report });
         } else {
             self.offer_of_unknown(offered, now);
         }

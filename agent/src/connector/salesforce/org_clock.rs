@@ -34,10 +34,10 @@ impl OrgClock {
         let (told, asked, here) = (date.as_millisecond(), millis(asked), millis(here));
         let at_most = told.saturating_add(GRAIN_MS).saturating_sub(asked);
         let at_least = told.saturating_sub(here);
-        // The less of the two knows better, unless the clock was set since.
-        let known = self.told.map(|it| it.ahead_at(asked)).filter(|known| *known >= at_least);
-        let ahead = known.map_or(at_most, |known| known.min(at_most));
-        self.told = Some(Told { last: date, ahead, at: asked });
+        // The less of the two knows better, unless the clock was set since. It ages from when it was told.
+        let known = self.told.filter(|it| (at_least..=at_most).contains(&it.ahead_at(asked)));
+        let (ahead, at) = known.map_or((at_most, asked), |it| (it.ahead, it.at));
+        self.told = Some(Told { last: date, ahead, at });
     }
 
     /// The time of the last answer.
@@ -105,6 +105,18 @@ mod tests {
         hear(&mut clock, 12_000, 40_000, 112_100);
         assert_eq!(at_most(&clock, 0, 12_000), 112_651, "and a later answer never less");
         assert_eq!(at_most(&clock, 2_000, 12_000), 110_653, "the clocks may have drifted apart meanwhile");
+    }
+
+    /// The finest answer grows old, however many of the coarser ones came since.
+    #[test]
+    fn a_clock_that_is_heard_often_drifts_no_less() {
+        let mut clock = OrgClock::default();
+        hear(&mut clock, 10_000, 10_200, 110_100);
+        hear(&mut clock, 10_850, 11_000, 110_950);
+        for (asked, shown) in (12_000..=112_000).step_by(500).zip((112_100..).step_by(500)) {
+            hear(&mut clock, asked, asked + 50, shown);
+        }
+        assert_eq!(at_most(&clock, 0, 112_000), 212_751);
     }
 
     #[test]

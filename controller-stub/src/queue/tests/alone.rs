@@ -33,14 +33,39 @@ fn a_task_that_is_given_out_again_is_alone_since_its_first_lease() {
 /// Leave `interrupt_others` out, and what task 2 does is taken for what task 1 did.
 #[test]
 fn another_task_for_the_target_between_two_leases_is_not_overlooked() {
-    for (target, expected) in [("user1", (0, Some(2))), ("user2", (25_000, Some(1))), ("", (25_000, Some(1)))] {
+    use TaskKind::{DisableUser, ValidateUser};
+    for (kind, target, expected) in [
+        (DisableUser, "user1", (0, Some(2))),
+        (ValidateUser, "user1", (25_000, Some(1))),
+        (DisableUser, "user2", (25_000, Some(1))),
+        (DisableUser, "", (25_000, Some(1))),
+    ] {
         let mut world = let_go();
-        world.queue.submit(TaskRecord { priority: 200, target: target.to_owned(), ..task(2) }, at(20_000));
+        let other = TaskRecord { kind, priority: 200, target: target.to_owned(), ..task(2) };
+        world.queue.submit(other, at(20_000));
         assert_eq!(given(&mut world.queue, 20_000).0, id(2), "the larger priority");
         let two = LeaseRef { task: id(2), epoch: Epoch(1) };
         world.queue.report(TWO, reported(two, Outcome::Succeeded, Certainty::Certain), at(21_000));
         let (task, alone) = given(&mut world.queue, 25_000);
-        assert_eq!((task, (alone, since(&mut world))), (id(1), expected), "another task for `{target}`");
+        assert_eq!((task, (alone, since(&mut world))), (id(1), expected), "{kind} for `{target}`");
+    }
+}
+
+/// Count it, and a password that was never set is told as set.
+#[test]
+fn what_a_former_holder_only_saw_once_another_task_had_the_target_is_no_outcome() {
+    let lease = LeaseRef { task: id(1), epoch: Epoch(1) };
+    for (target, certainty, verdict) in [
+        ("user1", Certainty::Probable, Verdict::Observed),
+        ("user1", Certainty::Certain, Verdict::Finished),
+        ("user2", Certainty::Probable, Verdict::Finished),
+    ] {
+        let mut world = let_go();
+        world.queue.submit(TaskRecord { priority: 200, target: target.to_owned(), ..task(2) }, at(20_000));
+        assert_eq!(given(&mut world.queue, 20_000).0, id(2));
+        world.queue.connect(ONE, holder(10));
+        let told = world.queue.report(ONE, reported(lease, Outcome::Succeeded, certainty), at(21_000));
+        assert_eq!(told, verdict, "{certainty} after another task for `{target}`");
     }
 }
 
@@ -101,6 +126,21 @@ fn a_target_that_was_free_for_some_seconds_before_a_lease_is_the_tasks_alone_for
         world.queue.tick(at(ends));
         assert_eq!(given(&mut world.queue, next), (id(number + 1), expected));
     }
+}
+
+/// What only reads changes nothing there.
+#[test]
+fn a_target_that_was_only_looked_at_was_free() {
+    let mut world = World::new();
+    world.queue.connect(ONE, holder(10));
+    world.queue.tick(at(0));
+    world.queue.submit(TaskRecord { kind: TaskKind::ValidateUser, ..task(1) }, at(10_000));
+    given(&mut world.queue, 10_000);
+    let lease = LeaseRef { task: id(1), epoch: Epoch(1) };
+    world.queue.report(ONE, reported(lease, Outcome::Succeeded, Certainty::Certain), at(11_000));
+    world.queue.tick(at(11_000));
+    world.queue.submit(TaskRecord { target: "user1".to_owned(), ..task(2) }, at(12_000));
+    assert_eq!(given(&mut world.queue, 12_000), (id(2), 5_000));
 }
 
 /// Keep it, and a change from before the second lease passes for the task's own.

@@ -12,17 +12,17 @@ use postern_protocol::task::{
 };
 use postern_protocol::{StreamId, TaskId, TaskKind, TaskRequest};
 
-use super::EVERYBODYS_KEY;
+use super::{EVERYBODYS_KEY, key_of};
 use crate::workload::{Wish, given};
 use crate::world::SYSTEM;
 
 /// What is submitted for a wish, with the payload that comes first.
 pub(super) fn submission(id: TaskId, wish: &Wish) -> (Submission, Option<StreamRef>) {
     let account = || Account::new(wish.user.as_str()).expect("it is short");
-    let sealed = |name: &str, secret: String| SealedField {
+    let sealed = |name: &str, secret: String, key: SealingPublicKey| SealedField {
         name: Text::clipped(name),
         ciphertext: Bytes::new(secret.into_bytes()).unwrap_or_default(),
-        keys: List::clipped(vec![WrappedKey { key: EVERYBODYS_KEY.id(), enc: [0; 32], wrapped: Bytes::default() }]),
+        keys: List::clipped(vec![WrappedKey { key: key.id(), enc: [0; 32], wrapped: Bytes::default() }]),
     };
     let (mut secrets, mut stream, mut requester) = (Vec::new(), None, None);
     let request = match wish.kind {
@@ -40,12 +40,12 @@ pub(super) fn submission(id: TaskId, wish: &Wish) -> (Submission, Option<StreamR
             TaskRequest::ResetPassword(reset_password::Request { account: account(), source, repeat_if_unknown: false })
         }
         TaskKind::ResetPassword => {
-            secrets.push(sealed(reset_password::PASSWORD, given(id)));
+            secrets.push(sealed(reset_password::PASSWORD, given(id), wish.sealed_to.map_or(EVERYBODYS_KEY, key_of)));
             let source = reset_password::Source::Given.into();
             TaskRequest::ResetPassword(reset_password::Request { account: account(), source, repeat_if_unknown: false })
         }
         TaskKind::ImportBatch => {
-            secrets.push(sealed(import_batch::DATASET_KEY, String::new()));
+            secrets.push(sealed(import_batch::DATASET_KEY, String::new(), EVERYBODYS_KEY));
             let bytes = id.as_bytes().map(|it| !it);
             stream = Some(StreamRef { id: StreamId::from_bytes(bytes), length: wish.records, sha256: [0; 32] });
             TaskRequest::ImportBatch(import_batch::Request::new(import_batch::Format::Jsonl))

@@ -192,7 +192,7 @@ impl World {
             Input::Ended(task, ended) => {
                 process.under_way.entry(task).and_modify(|it| *it = true);
                 match ended {
-                    Ok(ending) => process.ledger.handle_concluded(task, *ending),
+                    Ok(ending) => process.ledger.handle_concluded(task, *ending, now),
                     Err(unfinished) => process.ledger.handle_failed(task, unfinished, now),
                 }
             }

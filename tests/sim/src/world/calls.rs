@@ -45,7 +45,7 @@ impl World {
         let by = self.members[m].memory();
         let calls = &mut self.truth(task).calls;
         let call = calls.len();
-        calls.push(Call { change, by, fate: Fate::Answered, at: now, committed: false });
+        calls.push(Call { change, by, fate: Fate::Answered, at: now, committed: false, late: false });
         let (soon, answers) = (self.chance.u64(20..2_000), self.chance.u64(10..2_000));
         let luck = self.chance.u8(0..100);
         let (refused, unanswered) = match () {
@@ -88,9 +88,10 @@ impl World {
     }
 
     pub(super) fn commits(&mut self, task: TaskId, call: usize) {
-        let now = self.agenda.now();
+        let (now, settle) = (self.agenda.now(), self.pace.settle);
         let call = &mut self.truth(task).calls[call];
         call.committed = true;
+        call.late = now > call.at + CALL_TIMEOUT + settle;
         let change = call.change.clone();
         self.tell(|_| format!("Salesforce does {change:?}"));
         self.org.commit(&change, now);

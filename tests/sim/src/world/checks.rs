@@ -1,6 +1,6 @@
 //! What must hold: at each call, whenever a task changes at the controllers, and at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postern_agent_core::JournalEntry;
 use postern_controller_stub::state::record::{TaskRecord, TaskState};
@@ -71,6 +71,10 @@ impl World {
         self.check_task(before, now);
         if now.observations.len() > before.map_or(0, |it| it.observations.len()) {
             met.push(Situation::MovedAndReported);
+            let told = now.observations.last().map(|it| (it.epoch, it.outcome, it.certainty));
+            if told == Some((now.epoch, Outcome::Succeeded, Certainty::Probable)) {
+                met.push(Situation::OnlySeen);
+            }
         }
         if before.is_some_and(|it| it.alone.is_some()) && now.alone.is_none() && !now.leases.is_empty() {
             met.push(Situation::LeasedBetween);
@@ -160,6 +164,13 @@ impl World {
         if self.oracle.violation.is_some() {
             return;
         }
+        // What came into force so late may pass for another task's doing, or undo it.
+        let late: BTreeSet<&str> = self
+            .tasks
+            .values()
+            .filter(|it| it.calls.iter().any(|call| call.late))
+            .map(|it| it.wish.user.as_str())
+            .collect();
         let mut states: BTreeMap<String, Option<bool>> = BTreeMap::new();
         let disk = self.controllers.disk.clone();
         let records = disk.records();
@@ -185,7 +196,10 @@ impl World {
                     broken.extend(truth.hands_over(finish, report).err());
                 }
                 TaskKind::ResetPassword | TaskKind::ExpirePassword
-                    if finish.outcome == Outcome::Succeeded && committed.is_empty() && !truth.wall_went_on =>
+                    if finish.outcome == Outcome::Succeeded
+                        && committed.is_empty()
+                        && !truth.wall_went_on
+                        && !late.contains(truth.wish.user.as_str()) =>
                 {
                     broken.push((25, format!("{kind} {task} is told as done, and another did it: {finish:?}")));
                 }
@@ -208,7 +222,7 @@ impl World {
         }
         for (user, state) in states {
             let is = self.org.look(&Question::User(user.clone())).active;
-            if state.is_some_and(|state| state != is) {
+            if state.is_some_and(|state| state != is) && !late.contains(user.as_str()) {
                 broken.push((10, format!("{user} is active: {is}, and its last task wanted otherwise")));
             }
         }

@@ -32,7 +32,7 @@ fn cancelled_before(step: usize) -> (Option<v1::Report>, bool) {
                 ticket = 1;
                 desk.ledger.handle_intend(id(1), ticket, intent(0), REACH, desk.now);
             }
-            7 if made => desk.ledger.handle_concluded(id(1), success()),
+            7 if made => desk.ledger.handle_concluded(id(1), success(), desk.now),
             10 => desk.ledger.handle_report_ack(ReportNo(1), desk.now),
             _ => desk.sync(),
         }
@@ -44,7 +44,7 @@ fn cancelled_before(step: usize) -> (Option<v1::Report>, bool) {
                 Event::GiveUp { offer, failure, .. } => {
                     let task = offer.task;
                     let unknown = Ending { outcome: Outcome::Unknown, failure: Some(failure), ..Ending::cancelled() };
-                    desk.ledger.handle_concluded(task, unknown);
+                    desk.ledger.handle_concluded(task, unknown, desk.now);
                 }
                 _ => (),
             }

@@ -8,7 +8,7 @@ use super::*;
 fn a_report_leaves_only_when_it_is_on_disk_and_stays_until_it_is_acknowledged() {
     let mut desk = Desk::connected();
     desk.started(1);
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     assert!(!desk.names().contains(&"Report"));
     desk.sync();
     let sent = desk.sent();
@@ -29,7 +29,7 @@ fn a_report_leaves_only_when_it_is_on_disk_and_stays_until_it_is_acknowledged() 
 fn an_acknowledged_report_waits_for_company_on_its_way_off_the_disk() {
     let mut desk = Desk::connected();
     desk.started(1);
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     desk.sync();
     desk.sent();
     desk.ledger.handle_report_ack(ReportNo(1), desk.now);
@@ -44,7 +44,7 @@ fn an_acknowledged_report_waits_for_company_on_its_way_off_the_disk() {
 fn the_task_and_its_report_change_places_in_one_write() {
     let mut desk = Desk::connected();
     desk.started(1);
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     let (_, writes) = desk.ledger.poll_writes(desk.now).unwrap();
     assert!(matches!(writes.as_slice(), [Write::PutReport(_), Write::DeleteTask(_)]), "{writes:?}");
 }
@@ -54,7 +54,7 @@ fn a_batch_is_reported_only_when_its_results_are_at_the_controller() {
     let mut desk = Desk::connected();
     desk.started(1);
     let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
-    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() });
+    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
     desk.sync();
     assert_eq!(desk.events(), [Event::Upload(id(1), results)]);
     assert!(!desk.names().contains(&"Report"));

@@ -87,7 +87,7 @@ fn f72_what_was_on_the_wire_at_a_hard_disable_is_finished_and_reported() {
     desk.ledger.handle_member_state(hard_disabled(2), desk.now);
     desk.sync();
     desk.sent();
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     desk.sync();
     assert_eq!(desk.names(), ["Report"]);
 }

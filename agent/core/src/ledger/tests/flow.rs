@@ -35,7 +35,7 @@ fn done(desk: &mut Desk, n: u64, kind: TaskKind, ending: Ending) -> bool {
     if !desk.ledger.holds(task(n)) {
         return false;
     }
-    desk.ledger.handle_concluded(task(n), ending);
+    desk.ledger.handle_concluded(task(n), ending, desk.now);
     desk.sync();
     true
 }
@@ -196,7 +196,7 @@ fn credit_is_absolute_and_bounds_what_is_held() {
         matches!(sent.iter().find(|frame| frame.name() == "Reject"), Some(FromMember::Reject(reject)) if reject.task == id(5))
     );
     assert_eq!(desk.events().len(), 2, "as many as there are slots");
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     desk.sync();
     assert_eq!(credit(&desk.sent()), Some(6));
 }
@@ -217,7 +217,7 @@ fn credit_says_truly_what_would_be_taken_beside_batches() {
     let sent = desk.sent();
     assert!(sent.iter().all(|frame| frame.name() != "Reject"), "{sent:?}");
     assert_eq!((desk.ledger.room(), credit(&sent)), (0, None));
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     desk.sync();
     assert_eq!(
         (desk.ledger.room(), credit(&desk.sent())),

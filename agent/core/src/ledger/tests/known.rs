@@ -33,8 +33,8 @@ fn knowing_end(known: Known, ending: Ending) -> Desk {
     }
     match known {
         Known::Journaled | Known::Started => (),
-        Known::Uploading => desk.ledger.handle_concluded(id(1), Ending { streams: vec![stream()], ..ending }),
-        Known::Reported | Known::Tombstone => desk.ledger.handle_concluded(id(1), ending),
+        Known::Uploading => desk.ledger.handle_concluded(id(1), Ending { streams: vec![stream()], ..ending }, desk.now),
+        Known::Reported | Known::Tombstone => desk.ledger.handle_concluded(id(1), ending, desk.now),
     }
     desk.sync();
     desk.sent();
@@ -133,7 +133,7 @@ fn f33_started_under_a_newer_epoch_lets_the_running_call_end_and_looks_before_an
 fn f33_started_under_a_newer_epoch_is_reported_under_it_if_the_running_call_ends_it() {
     let mut desk = knowing(Known::Started);
     told(&mut desk, 6);
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     desk.sync();
     let epoch = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.epoch == Epoch(6));
     assert!(desk.sent().iter().any(epoch));
@@ -205,6 +205,45 @@ fn f33_what_succeeded_is_said_again_whoever_had_the_task_since() {
         let [FromMember::Report(report)] = said.as_slice() else { panic!("{said:?}") };
         assert_eq!((report.epoch, report.certainty.known()), (Epoch(6), Some(Certainty::Certain)));
     }
+}
+
+/// What was seen may be what the other task did, or a member that made another password.
+#[test]
+fn f33_what_was_only_seen_is_found_out_anew_once_another_task_or_member_may_have_done_it() {
+    let seen = Ending { certainty: Certainty::Probable, ..success() };
+    let again = |epoch, since| Offer { reconcile: true, alone_since: Epoch(since), ..offer(1, KIND, epoch) };
+    for known in [Known::Reported, Known::Tombstone] {
+        for (epoch, since, is_said_again) in [(6, 5, true), (6, 6, false), (7, 5, false)] {
+            let mut desk = knowing_end(known, seen.clone());
+            desk.offer(again(epoch, since));
+            desk.sync();
+            let report = |frame: &FromMember| matches!(frame, FromMember::Report(it) if it.epoch == Epoch(epoch));
+            assert_eq!(desk.sent().iter().any(report), is_said_again, "{known:?}, {epoch}, alone since {since}");
+        }
+    }
+    let mut desk = knowing_end(Known::Uploading, seen);
+    desk.offer(again(6, 6));
+    desk.sync();
+    assert!(desk.names().contains(&"Reject"), "its results are on their way first");
+}
+
+/// Take its word, and what it saw of another task's doing is told under the new lease.
+#[test]
+fn f33_what_a_running_attempt_only_saw_after_a_newer_lease_is_looked_at_anew() {
+    let mut desk = knowing(Known::Started);
+    told(&mut desk, 6);
+    desk.events();
+    desk.ledger.renew_now();
+    desk.renew(LeaseVerdict::Kept);
+    desk.ledger.handle_concluded(id(1), Ending { certainty: Certainty::Probable, ..success() }, desk.now);
+    assert_eq!(desk.events(), []);
+    desk.sync();
+    assert!(!desk.names().contains(&"Report"));
+    let events = desk.events();
+    assert!(
+        matches!(events.as_slice(), [Event::Start { offer, resumed: true, .. }] if offer.epoch == Epoch(6)),
+        "{events:?}"
+    );
 }
 
 /// It is not run again, and what the other member did is not denied.

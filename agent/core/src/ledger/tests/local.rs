@@ -16,7 +16,7 @@ fn a_task_of_this_machine_needs_no_controller() {
     desk.ledger.handle_intend(id(1), 1, intent(0), REACH, desk.now);
     desk.sync();
     assert_eq!(desk.events(), [Event::Granted(1)]);
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     assert!(desk.events().is_empty(), "shown only when it is on disk");
     desk.sync();
     assert!(matches!(desk.events().as_slice(), [Event::LocalReport(_)]));
@@ -54,7 +54,7 @@ fn is_buried(desk: &Desk) -> bool {
 fn a_task_of_this_machine_whose_results_were_lost_is_not_remembered_as_handed_over() {
     let mut desk = Desk::new();
     offer_here(&mut desk, 1, TaskKind::DisableUser, Caller::Person);
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     desk.sync();
     desk.ledger.handle_local_taken(id(1), false);
     desk.sync();

@@ -43,7 +43,7 @@ fn the_lease_is_kept_while_results_are_on_their_way() {
     let mut desk = Desk::connected();
     desk.started(1);
     let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
-    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() });
+    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
     desk.sync();
     desk.events();
     desk.now = at(140);
@@ -61,7 +61,7 @@ fn a_lost_lease_stops_the_attempt_and_forgets_what_had_not_begun() {
     assert!(desk.disk.contains(&Write::DeleteTask(id(2))));
     desk.ledger.handle_intend(id(1), 9, intent(1), REACH, desk.now);
     assert!(matches!(desk.events().as_slice(), [Event::Refused(9, _)]));
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     desk.sync();
     assert!(desk.names().contains(&"Report"), "an effect is told even under an old epoch");
 }

@@ -51,7 +51,7 @@ fn all_batches_get_done_one_after_the_other_beside_urgent_work() {
     desk.renew(LeaseVerdict::Kept);
     assert_eq!(starts(&desk.events()), [id(9), id(1)], "the slot that urgent work leaves is theirs");
     for n in 1..=3 {
-        desk.ledger.handle_concluded(id(n), success());
+        desk.ledger.handle_concluded(id(n), success(), desk.now);
         desk.sync();
         assert_eq!(starts(&desk.events()), [id(n + 1)]);
     }
@@ -99,7 +99,7 @@ fn of_one_priority_the_interactive_lane_goes_first_and_batches_last() {
     for _ in 0..4 {
         let started = starts(&desk.events());
         for task in &started {
-            desk.ledger.handle_concluded(*task, success());
+            desk.ledger.handle_concluded(*task, success(), desk.now);
         }
         order.extend(started);
         desk.sync();
@@ -117,7 +117,7 @@ fn no_lane_starves_however_much_there_is_in_the_others() {
         desk.sync();
         let started = starts(&desk.events());
         for task in &started {
-            desk.ledger.handle_concluded(*task, success());
+            desk.ledger.handle_concluded(*task, success(), desk.now);
         }
         order.extend(started);
         desk.sync();

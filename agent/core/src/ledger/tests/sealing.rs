@@ -30,7 +30,7 @@ fn a_key_is_needed_until_every_task_that_names_it_has_ended() {
     desk.sync();
     assert_eq!(desk.events(), [Event::Granted(1)]);
     assert!(desk.ledger.needs_key(key(1).id()) && !desk.ledger.needs_key(key(2).id()));
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     desk.sync();
     assert!(!desk.ledger.needs_key(key(1).id()));
 }
@@ -43,7 +43,7 @@ fn what_came_of_a_task_of_this_machine_keeps_its_key_until_it_was_taken() {
     desk.ledger.handle_offer(Offered { offer, origin, refusal: None, streams_here: Vec::new() }, desk.now);
     desk.sync();
     assert_eq!(starts(&desk.events()), [id(1)]);
-    desk.ledger.handle_concluded(id(1), success());
+    desk.ledger.handle_concluded(id(1), success(), desk.now);
     desk.sync();
     assert!(desk.ledger.needs_key(key(1).id()));
     desk.ledger.handle_local_taken(id(1), true);

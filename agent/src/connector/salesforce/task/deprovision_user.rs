@@ -108,9 +108,9 @@ impl Work<'_> {
             Ok(certainty) => certainty,
             // A made-up password keeps to every policy but one: it must not be changed twice a day. That must not keep a
             // user active whose password was replaced by the submission before.
-            Err(Stuck::Refused(failure) | Stuck::Unseen(failure) | Stuck::Unknown(failure))
-                if renamed_by == DoneBy::AnEarlierOne && failure.code.as_str() == "INVALID_NEW_PASSWORD" =>
-            {
+            Err(
+                Stuck::Refused(failure) | Stuck::Unseen(failure) | Stuck::Another(failure) | Stuck::Unknown(failure),
+            ) if renamed_by == DoneBy::AnEarlierOne && failure.code.as_str() == "INVALID_NEW_PASSWORD" => {
                 return Ok(());
             }
             Err(stuck) => return Err(self.plan.stuck(stuck, &self.user, self.output(Stage::Renamed))),

@@ -142,7 +142,7 @@ pub(super) async fn set(
         let note = Note::encoded(user, number, new, cx).map_err(Stuck::Refused)?;
         let unanswered = match org.change(cx, step, &note, &call).await {
             Ok(_) => return Ok(Certainty::Certain),
-            Err(Undone::Not(failure)) => return refused(org, user, failure, before, cx).await,
+            Err(Undone::Not(failure)) => return refused(org, user, new, failure, before, cx).await,
             Err(Undone::Unknown(failure)) => failure,
         };
         let as_read = user.last_password_change_date.as_ref();
@@ -182,6 +182,7 @@ pub(super) async fn was_moved(
 async fn refused(
     org: &Salesforce,
     user: &User,
+    new: &NewPassword,
     failure: Failure,
     before: Before,
     cx: &AttemptCx,
@@ -194,6 +195,11 @@ async fn refused(
         Before::Nobody => return Err(Stuck::Refused(failure)),
         Before::AnotherMember | Before::AnEarlierAttempt(_) if error::is_retryable(&failure) => {
             return Err(Stuck::Refused(failure));
+        }
+        // Another call had another password: what changed is not what was refused here.
+        Before::AnotherMember | Before::AnEarlierAttempt(_) if new.sealed.is_some() => {
+            let is_moved = now.await?.last_password_change_date != user.last_password_change_date;
+            return Err(if is_moved { Stuck::Another(failure) } else { Stuck::Unseen(failure) });
         }
         Before::AnotherMember => {
             let user = now.await?;
@@ -213,10 +219,18 @@ async fn refused(
     Err(if error::is_retryable(&failure) { Stuck::Later(failure) } else { Stuck::Unseen(failure) })
 }
 
-/// Whether another member may have set a password for this task. An error falls on the side of yes: a made-up password
-/// that is perhaps in force is called lost, rather than another set on top of it.
-pub(super) fn may_be_of_another_member(user: &User, cx: &AttemptCx) -> bool {
-    cx.reconcile && password_may_be_changed_by(cx.task, user.last_password_change_date.as_deref())
+/// Whether another member may have set a password for this task, when it is certain that what it sent has no effect any
+/// more. An error falls on the side of yes: a made-up password that is perhaps in force is called lost, rather than another
+/// set on top of it.
+pub(super) async fn may_be_of_another_member(org: &Salesforce, user: &User, cx: &AttemptCx) -> Result<bool, Failure> {
+    if !cx.reconcile {
+        return Ok(false);
+    }
+    let may_be_set = || async {
+        let now = org.read_back(&user.id).await?;
+        Ok(password_may_be_changed_by(cx.task, now.last_password_change_date.as_deref()))
+    };
+    org.watch_earlier(cx, may_be_set).await
 }
 
 fn is_changed_by(org: &Salesforce, user: &User, cx: &AttemptCx) -> bool {

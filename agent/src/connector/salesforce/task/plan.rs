@@ -129,7 +129,7 @@ impl<'a> Plan<'a> {
             Stuck::Later(failure) => failure.into(),
             Stuck::Refused(failure) if error::is_retryable(&failure) => failure.into(),
             Stuck::Refused(failure) | Stuck::Unseen(failure) => self.stopped(failure, output).into(),
-            Stuck::Unknown(failure) => {
+            Stuck::Another(failure) | Stuck::Unknown(failure) => {
                 Conclusion { changed: Changed::Yes, output: Some(output.into()), ..undecided(&failure, user, LOOK) }
                     .into()
             }

@@ -4,13 +4,14 @@ use postern_protocol::bounded::Text;
 use postern_protocol::outcome::Changed;
 use postern_protocol::seal::SealedOutput;
 use postern_protocol::task::reset_password::{Output, PASSWORD, Request, Source};
-use postern_protocol::{Failure, FailureClass, Outcome};
+use postern_protocol::{Failure, FailureClass};
 use zeroize::Zeroizing;
 
 use super::super::Salesforce;
 use super::super::user::{User, inactive};
 use super::new_password::{self, Earlier, NewPassword};
 use super::reset_by_mail::{self, LOST, RESET, Reset};
+use super::step::Stuck;
 use super::{Stop, step, undecided, unknown_choice};
 use crate::connector::{AttemptCx, Conclusion};
 
@@ -36,7 +37,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         Earlier::Nothing => (),
     }
     let begun = new_password::was_begun(STEP, cx);
-    if source == Source::Generated && !begun && new_password::may_be_of_another_member(&user, cx) {
+    if source == Source::Generated && !begun && new_password::may_be_of_another_member(org, &user, cx).await? {
         return Ok(password_lost());
     }
     if !user.is_active {
@@ -50,10 +51,9 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     match new_password::set(org, &user, &new, STEP, cx).await {
         Ok(certainty) => Ok(Conclusion { certainty, ..applied(&user, "", new.sealed) }),
         Err(stuck) => {
-            let conclusion = stuck.stop(&user, LOOK, cx).end()?;
             // Nobody knows whether it is in force: a made-up one goes to the requester all the same, who can try it.
-            let sealed = new.sealed.filter(|_| conclusion.outcome == Outcome::Unknown);
-            Ok(with_sealed(conclusion, sealed))
+            let sealed = new.sealed.filter(|_| matches!(stuck, Stuck::Unknown(_)));
+            Ok(with_sealed(stuck.stop(&user, LOOK, cx).end()?, sealed))
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Stuck {
     Refused(Failure),
     /// The last call was refused, and of those before it, which had no answer, no effect is to be seen.
     Unseen(Failure),
+    /// The last call was refused. There is an effect, perhaps of one before it, which wanted something else.
+    Another(Failure),
     /// There may be an effect.
     Unknown(Failure),
     /// The same, but what kept it from being looked at may pass: another attempt looks.
@@ -42,6 +44,7 @@ impl Stuck {
         match self {
             Self::Refused(failure) => Self::Refused(said(failure)),
             Self::Unseen(failure) => Self::Unseen(said(failure)),
+            Self::Another(failure) => Self::Another(failure),
             Self::Unknown(failure) => Self::Unknown(failure),
             Self::Later(failure) => Self::Later(failure),
         }
@@ -57,7 +60,7 @@ impl Stuck {
         match self {
             Self::Refused(failure) => Stop::proven(cx, failure),
             Self::Unseen(failure) => Conclusion::failed(failure).probable().into(),
-            Self::Unknown(failure) => undecided(&failure, user, look).into(),
+            Self::Another(failure) | Self::Unknown(failure) => undecided(&failure, user, look).into(),
             Self::Later(failure) => failure.into(),
         }
     }

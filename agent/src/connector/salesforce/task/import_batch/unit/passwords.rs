@@ -87,10 +87,10 @@ impl Unit<'_> {
                 match self.org.change(self.cx, self.step, &note.encode(), &call).await {
                     Ok(_) => return Ok(()),
                     Err(Undone::Not(failure)) if is_repeated(&failure) && self.was_set_elsewhere(work) => return Ok(()),
-                    Err(Undone::Not(failure)) if is_repeated(&failure) && self.may_be_set_elsewhere(work) => {
+                    Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(Undone::Not(failure)),
+                    Err(Undone::Not(failure)) if self.may_be_set_elsewhere(work) => {
                         return Err(Undone::Unknown(failure));
                     }
-                    Err(Undone::Not(failure)) if error::is_retryable(&failure) => return Err(Undone::Not(failure)),
                     Err(Undone::Not(failure)) if lost.is_none() && earlier.is_none() => {
                         return Err(Undone::Not(failure));
                     }
