@@ -55,10 +55,7 @@ pub(super) fn run(config: &Path, options: &Policy) -> Result<Exit, Failed> {
     let PolicyCommand::Check { task, json } = &options.command;
     let text = read(task)?;
     let unusable = |problem: String| Failed::new(Exit::Usage, format!("`{}`: {problem}", task.display()));
-    let it: Submission =
-        serde_json::from_str(&text).map_err(|error| unusable(format!("it is no task: {}", plain::json(&error))))?;
-    let request = TaskRequest::from_json(it.kind, it.params.clone());
-    let request = request.map_err(|error: JsonError| unusable(error.to_string()))?;
+    let (it, request) = parse(&text).map_err(unusable)?;
     let policy = &super::check_system(&config, &it.system)?.policy;
     let brings_payload = !it.streams.is_empty();
     if brings_payload && it.signature.is_some() {
@@ -72,6 +69,19 @@ pub(super) fn run(config: &Path, options: &Policy) -> Result<Exit, Failed> {
         .and_then(|()| policy.check_request(&request, !it.sealed.is_empty()))
         .and_then(|()| policy.check_hour_of(&request, clock::wall()));
     Ok(tell(verdict.err(), *json))
+}
+
+/// The offer that would be made of the task in this text: for whoever has texts that nobody would write, as the fuzzer has.
+pub fn offered(text: &str) -> Result<Offer, String> {
+    let (it, request) = parse(text)?;
+    offer(&it, &request)
+}
+
+fn parse(text: &str) -> Result<(Submission, TaskRequest), String> {
+    let it: Submission =
+        serde_json::from_str(text).map_err(|error| format!("it is no task: {}", plain::json(&error)))?;
+    let request = TaskRequest::from_json(it.kind, it.params.clone()).map_err(|error: JsonError| error.to_string())?;
+    Ok((it, request))
 }
 
 /// The offer that would be made of it.
