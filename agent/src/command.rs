@@ -9,7 +9,7 @@ mod exec;
 mod health;
 mod log_level;
 mod outbox;
-mod policy;
+pub mod policy;
 mod ready_file;
 mod reset_sign_in;
 mod run;

@@ -6,7 +6,7 @@
 //! asked (`desk`) for what only it may look at.
 
 mod bundle;
-mod clock;
+pub mod clock;
 mod configuration;
 mod controller;
 pub mod desk;

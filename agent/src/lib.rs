@@ -55,6 +55,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
+pub use command::policy::offered;
 pub use status::{Answer, Ask};
 
 /// The `postern` program: reads the command line, runs the command, says how it went.

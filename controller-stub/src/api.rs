@@ -37,6 +37,7 @@ use crate::telemetry::Hush;
 mod asked;
 mod audit;
 mod auth;
+pub mod bodies;
 mod ca;
 mod clusters;
 mod described;

@@ -62,7 +62,7 @@ fn asset(name: &str) -> Response {
 
 /// What is shown to sign in.
 #[derive(Deserialize, JsonSchema)]
-struct SignIn {
+pub(crate) struct SignIn {
     token: String,
 }
 

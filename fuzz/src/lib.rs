@@ -8,11 +8,11 @@
 //! - [`session`]: both ends of a session, fed with frames in any order;
 //! - [`dataset`]: XML, CSV and JSON Lines of submitters, what agents say became of them;
 //! - [`salesforce`]: what an org answers, and the conditions that it is sent;
-//! - [`config`]: the configuration and the schema that an administrator edits;
-//! - [`store`]: records, payloads and audit logs on disk, of agent and controller;
-//! - [`identity`]: certificates, signing requests, what an identity's folder holds, secrets;
+//! - [`config`]: the configuration and the schema that an administrator edits, and the files that they name;
+//! - [`store`]: records, notes, payloads and audit logs on disk, of agent and controller, and what stands beside them;
+//! - [`identity`]: certificates, roots, signing requests, what an identity's folder holds, secrets;
 //! - [`network`]: what a proxy answers, what is asked and answered on an agent's socket, who supervises it;
-//! - [`submitter`]: the heads of requests, the bodies of submissions and of reports that are handed in, signatures.
+//! - [`submitter`]: the heads and bodies of requests and what is answered, reports that are handed in, signatures.
 
 pub mod config;
 pub mod dataset;
@@ -75,20 +75,25 @@ targets! {
         condition
         collection_answer
         composite_answer
+        org_headers
     }
     config {
         configuration
         schema
+        pem_file
     }
     store {
         records
         ledger_records
         payload
         audit_log
+        store_files
+        kept_notes
     }
     identity {
         signing_request
         certificate
+        trust_bundle
         identity_file
         secret
     }
@@ -99,6 +104,9 @@ targets! {
     }
     submitter {
         submission
+        policy_check
+        api_bodies
+        api_answer
         request_head
         owed_report
         signed_task

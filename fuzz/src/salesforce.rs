@@ -3,9 +3,12 @@
 use std::sync::OnceLock;
 
 use postern_agent::connector::salesforce::answers::{self, Object, Proof};
+use postern_agent::dataset::writer::Cell;
+use postern_agent::doctor::clock::{Heard, judge};
 use postern_protocol::bounded::Text;
 use postern_protocol::filter::{Comparison, Condition, Filter};
 use reqwest::StatusCode;
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
 
 use crate::choice;
@@ -56,7 +59,38 @@ pub fn description(data: &[u8]) {
 pub fn page(data: &[u8]) {
     let Some(rows) = answers::page(user(), data.to_vec()) else { return };
     let columns = user().fields().count();
-    assert!(rows.iter().flatten().all(|row| row.len() == columns), "a row with other columns");
+    for row in rows.into_iter().flatten() {
+        assert_eq!(row.len(), columns, "a row with other columns");
+        let told: Vec<bool> = row.iter().map(|text| text.as_ref().is_some_and(|text| !text.is_empty())).collect();
+        let values = answers::values(user(), row);
+        assert!(values.iter().map(|it| *it != Cell::Null).eq(told), "a value is lost, or made up: {values:?}");
+    }
+}
+
+/// The head of an answer, a line each: whatever it says, no wait is made of what is no moment; both who read its date read the
+/// same, and it can be told.
+pub fn org_headers(data: &[u8]) {
+    let (busy, lines) = choice(data);
+    let mut headers = HeaderMap::new();
+    for line in lines.split(|byte| *byte == b'\n').take(100) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let (name, value) = line.split_at(colon);
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+            headers.append(name, value);
+        }
+    }
+    let status = if busy % 2 == 1 { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::OK };
+    let told = answers::head(status, &headers);
+    assert!(told.wait.is_none() || status == StatusCode::TOO_MANY_REQUESTS, "nobody asks to wait: {told:?}");
+    assert!(told.usage.is_none_or(|(_, of)| of > 0), "a share of nothing: {told:?}");
+    assert!(told.records.is_none() || headers.contains_key("sforce-locator"), "{told:?}");
+    let said = headers.get(DATE).and_then(|it| it.to_str().ok());
+    let heard = said.and_then(|date| Heard::date("acme", date, 1_767_225_600_000));
+    let seconds = || Some(told.date?.as_second());
+    assert_eq!(heard.as_ref().map(|it| it.theirs), seconds(), "each reads another time");
+    let finding = judge(heard.as_slice(), None);
+    assert!(!finding.told.is_empty(), "{finding:?}");
 }
 
 /// A table of records, in one piece and in many.

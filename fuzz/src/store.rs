@@ -1,14 +1,19 @@
 //! What is on disk, after somebody else had the disk.
 
 use std::fs;
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use data_encoding::HEXLOWER;
+use postern_agent::connector::salesforce::notes;
+use postern_agent::connector::{Effect, MAX_EFFECT, unpacked};
+use postern_agent::policy::{Act, Ceiling, Ceilings, Counters, Policy};
 use postern_agent::store::{collection, record};
 use postern_controller_stub::state::record as ledger;
 use postern_protocol::codec::{self, CodecError};
-use postern_store::audit::{Event, Line, Log, Verifier};
-use postern_store::{Options, Spool, SpoolId, Store, StoreKey, private};
+use postern_store::audit::{Event, Line, Log, Verifier, backwards};
+use postern_store::{Batch, Opened, Options, Spool, SpoolId, Store, StoreError, StoreKey, Table, private};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -137,8 +142,26 @@ fn log_of_files(bytes: &[u8]) {
     for (number, file) in bytes.splitn(4, |byte| *byte == 0x1e).enumerate() {
         private::replace(&directory.join(format!("{:08}.jsonl", number + 1)), file).expect("it can be written");
     }
-    let mut lines = 0;
-    let Ok(found) = Verifier::new(&directory).run(|_| lines += 1) else { return };
+    let mut lines = Vec::new();
+    let found = Verifier::new(&directory).run(|line| lines.push(shown(line)));
+    let mut reversed = Vec::new();
+    let end = backwards(&directory, None, |line| {
+        reversed.push(shown(line));
+        true
+    });
+    let Ok(found) = found else { return };
+    end.expect("what is whole can be read backwards");
+    reversed.reverse();
+    assert_eq!(reversed, lines, "backwards it is another log");
+    let before = u64::try_from(lines.len() / 2).unwrap_or_default();
+    let mut newest = None;
+    let one = backwards(&directory, Some(before), |line| {
+        newest = Some(shown(line));
+        false
+    });
+    one.expect("what is whole can be read backwards");
+    assert_eq!(newest.as_ref(), lines.iter().rfind(|line| line.0 < before), "before line {before} comes another");
+    let lines = u64::try_from(lines.len()).unwrap_or_default();
     let feeds = bytes.split(|byte| *byte == b'\n').count() - 1;
     assert_eq!((found.lines, u64::try_from(feeds).ok()), (lines, Some(lines)), "every line was looked at");
     let mut opened = Log::open(&directory, Some(found.head)).expect("what is whole can be opened");
@@ -146,6 +169,11 @@ fn log_of_files(bytes: &[u8]) {
     opened.log.append([&Event { time: 0, what: "{}".to_owned() }]).expect("it can be gone on with");
     let again = Verifier::new(&directory).known(found.head).run(|_| ()).expect("it is still whole");
     assert_eq!((again.lines, again.unfinished), (lines + 1, 0));
+}
+
+/// What tells lines apart.
+fn shown(line: &Line<'_>) -> (u64, String) {
+    (line.head.number, line.event.to_owned())
 }
 
 /// Past its hash, a line is read in one form alone.
@@ -180,4 +208,110 @@ fn log_that_is_changed(bytes: &[u8]) {
     *byte ^= bits;
     fs::write(&file, &bytes).expect("it can be changed");
     assert!(known.run(|_| ()).is_err(), "a changed byte goes unnoticed");
+}
+
+/// The files that stand beside the records of a store. By the first byte, one is of these bytes: what is refused is left as
+/// it was, and no record is lost in silence.
+pub fn store_files(data: &[u8]) {
+    const NAMES: [&str; 3] = ["format", "watermark", "headroom"];
+    const RECORD: Table = Table::new("facts", 1);
+    thread_local!(static STORE: TempDir = {
+        let folder = TempDir::new().expect("there is a place for a folder");
+        let store = open(folder.path()).expect("a new store can be opened").store;
+        let mut batch = Batch::new();
+        batch.put(RECORD, b"key", b"value").expect("there is room for it");
+        store.commit_blocking(batch).expect("it takes a record");
+        drop(store);
+        folder
+    });
+    let (which, bytes) = choice(data);
+    let folder = TempDir::new().expect("there is a place for a folder");
+    STORE.with(|store| copy(&store.path().join("store"), &folder.path().join("store")));
+    let file = folder.path().join("store").join(NAMES.get(which % NAMES.len()).copied().unwrap_or("format"));
+    private::replace(&file, bytes).expect("it can be written");
+    match open(folder.path()) {
+        Ok(opened) => {
+            let moved = opened.recovered.is_some_and(|it| it.moved_aside.is_some());
+            let found = opened.store.get(RECORD, b"key").expect("it can be read");
+            assert_eq!(found.is_none(), moved, "a record is lost in silence");
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            assert_eq!(fs::read(&file).ok().as_deref(), Some(bytes), "it was refused and changed");
+        }
+    }
+}
+
+fn open(folder: &Path) -> Result<Opened, StoreError> {
+    let options = Options { headroom: 4096, ..Options::default() };
+    Store::open(&folder.join("store"), &StoreKey::from_bytes([7; 32]), &options, 0)
+}
+
+/// All files of a folder, in another.
+fn copy(from: &Path, to: &Path) {
+    private::directory(to).expect("it can be made");
+    for entry in fs::read_dir(from).expect("it can be listed") {
+        let entry = entry.expect("it can be listed");
+        let (path, copied) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &copied);
+        } else {
+            fs::copy(&path, &copied).expect("it can be copied");
+        }
+    }
+}
+
+/// What the agent keeps of systems, and notes of tasks, by the first byte: what was read means the same when it was written.
+pub fn kept_notes(data: &[u8]) {
+    let (kind, bytes) = choice(data);
+    let kind = kind % (notes::KINDS.len() + 3);
+    if let Some(again) = notes::KINDS.get(kind) {
+        let Some(written) = again(bytes) else { return };
+        assert_eq!(again(&written).as_ref(), Some(&written), "it means something else");
+    } else {
+        match kind - notes::KINDS.len() {
+            0 => effect(bytes),
+            1 => told_of_steps(bytes),
+            _ => counters(bytes),
+        }
+    }
+}
+
+/// What an intent tells the audit log has room in the journal, whatever it is.
+fn effect(bytes: &[u8]) {
+    let written = Effect::decode(bytes).encode();
+    assert!(written.len() <= MAX_EFFECT, "{} bytes", written.len());
+    assert_eq!(Effect::decode(&written).encode(), written, "it tells something else");
+}
+
+/// What was told of finished steps: no entry is counted that has no line.
+fn told_of_steps(bytes: &[u8]) {
+    let counted = notes::counted(bytes);
+    let mut told = Vec::new();
+    let whole = unpacked(bytes).read_to_end(&mut told).is_ok();
+    assert_eq!(counted.is_some(), whole, "one reads what the other does not");
+    let lines = told.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+    assert!(
+        counted.is_none_or(|counted| usize::try_from(counted).is_ok_and(|it| it <= lines)),
+        "{counted:?} of {lines}"
+    );
+}
+
+/// What a policy counted: whatever it was, a change that may begin is counted, and no more may than there is a ceiling for.
+fn counters(bytes: &[u8]) {
+    const MOST: usize = 2;
+    let Ok(mut counters) = serde_json::from_slice::<Counters>(bytes) else { return };
+    let ceiling = Ceiling { per_hour: Some(2), per_day: Some(2) };
+    let policy = Policy { ceilings: Ceilings { deactivations: ceiling, ..Ceilings::default() }, ..Policy::default() };
+    let acts: Vec<Act> = (0..=MOST)
+        .map(|number| Act { account: format!("{number}@acme.example"), deactivates: true, ..Act::default() })
+        .collect();
+    for now in ["2026-01-01T00:00:00Z", "2026-01-01T00:59:59Z"] {
+        let now = now.parse().expect("it is a time");
+        let admitted = policy.admit(&acts, &mut counters, now).into_iter().flatten().count();
+        assert!(admitted <= MOST, "{admitted} began");
+    }
+    let written = serde_json::to_vec(&counters).expect("what was counted can be written");
+    let again: Counters = serde_json::from_slice(&written).expect("what was written can be read");
+    assert_eq!(again, counters, "it means something else");
 }

@@ -1,14 +1,23 @@
-//! What a submitter or an operator sends to the controller, in the head of a request and in its body, and what is signed of
-//! it.
+//! What a submitter or an operator sends to the controller, in the head of a request and in its body, what is signed of it, and
+//! what the controller answers.
+
+use std::net::{IpAddr, SocketAddr};
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
-use postern_controller_stub::api::{self, head};
+use postern_agent::offered;
+use postern_controller_stub::api::{self, ClusterView, KeysView, Page, Problem, StatusView, SystemView, bodies, head};
+use postern_controller_stub::server::Addresses;
+use postern_controller_stub::state::members::MemberView;
+use postern_controller_stub::state::tasks::TaskView;
+use postern_health::is_asked_by_address;
 use postern_protocol::TaskRequest;
 use postern_protocol::code::CodeSet as _;
 use postern_protocol::message::FromController;
 use postern_protocol::outbox::OwedReport;
 use postern_protocol::signature::{SignatureView, SigningKey, TaskSignature, header};
 use reqwest::header::HeaderValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::choice;
@@ -26,12 +35,67 @@ pub fn submission(data: &[u8]) {
     }
 }
 
-/// What stands beside the body: a query with a cursor, `Last-Event-ID`, the console's cookie, a token, `Idempotency-Key`.
-/// What is wrong with it is told by its name.
+/// The same body as `postern policy check` reads it: where the API takes it as well, both read one task.
+pub fn policy_check(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(offer) = offered(text) else { return };
+    let Ok((submission, _)) = api::read_submission(data) else { return };
+    let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params);
+    assert_eq!(request.expect("what is asked about can travel"), submission.request, "another task");
+    assert_eq!((offer.task, offer.system), (submission.id, submission.system));
+    assert_eq!(offer.sealed.to_vec(), submission.sealed, "other secrets");
+    assert_eq!(offer.requester, submission.requester, "for somebody else");
+    assert_eq!(
+        offer.signature.as_deref(),
+        submission.signature.as_ref(),
+        "signed by somebody else, or until another time"
+    );
+}
+
+/// The bodies of all routes, by the first byte: what is taken is a JSON object or nothing, and an error is in words.
+pub fn api_bodies(data: &[u8]) {
+    let (route, body) = choice(data);
+    let Some(read) = bodies::ROUTES.get(route % bodies::ROUTES.len()) else { return };
+    match read(body) {
+        Ok(()) => {
+            let is_object = serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|it| it.is_object());
+            assert!(body.is_empty() || is_object, "it is no object");
+        }
+        Err(problem) => {
+            assert!(!problem.detail.is_empty() && (400..500).contains(&problem.status), "{problem:?}");
+        }
+    }
+}
+
+/// What a controller, perhaps of another version, answers the command line; and the file that says where it is: what was read
+/// means the same when it was written.
+pub fn api_answer(data: &[u8]) {
+    let (what, body) = choice(data);
+    match what % 8 {
+        0 => again::<Problem>(body),
+        1 => again::<Page<TaskView>>(body),
+        2 => again::<Page<MemberView>>(body),
+        3 => again::<Page<SystemView>>(body),
+        4 => again::<Page<ClusterView>>(body),
+        5 => again::<StatusView>(body),
+        6 => again::<KeysView>(body),
+        _ => again::<Addresses>(body),
+    }
+}
+
+fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
+    let Ok(read) = serde_json::from_slice::<T>(bytes) else { return };
+    let written = serde_json::to_value(&read).expect("what was read can be written");
+    let read: T = serde_json::from_value(written.clone()).expect("what was written can be read");
+    assert_eq!(serde_json::to_value(&read).ok(), Some(written), "it means something else");
+}
+
+/// What stands beside the body: a query with a cursor, `Last-Event-ID`, the console's cookie, a token, `Idempotency-Key`, `Host`
+/// and `Origin`. What is wrong with it is told by its name; no name that leads to the loopback passes for it.
 pub fn request_head(data: &[u8]) {
     let (what, bytes) = choice(data);
     let text = String::from_utf8_lossy(bytes);
-    match what % 6 {
+    match what % 8 {
         0 => match head::part("list", &text) {
             Ok(part) => assert!((1..=api::MAX_LIMIT).contains(&part.limit), "{part:?}"),
             Err(problem) => assert!(problem.status == 422 && problem.field.is_some(), "{problem:?}"),
@@ -59,6 +123,27 @@ pub fn request_head(data: &[u8]) {
             if let Some(id) = head::token(&text) {
                 assert!(text.trim().to_lowercase().starts_with(&id.to_string()), "another token");
             }
+        }
+        6 => {
+            let is_ours = |name: &str| {
+                let address = name.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(name);
+                let is_loopback = address.parse::<IpAddr>().is_ok_and(|it| it.is_loopback());
+                is_loopback || ["localhost", "api.example"].iter().any(|it| it.eq_ignore_ascii_case(name))
+            };
+            let name = text.rsplit_once(':').map_or(&*text, |(name, _)| name);
+            assert!(!head::means_us(&text, "api.example") || is_ours(&text) || is_ours(name), "{text}");
+            let is_address =
+                text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok();
+            let is_localhost =
+                text.strip_prefix("localhost").is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+            assert_eq!(is_asked_by_address(&text), is_address || is_localhost, "{text}");
+        }
+        7 => {
+            let (origin, host) = text.split_once('\n').unwrap_or((&text, ""));
+            let values = (HeaderValue::from_str(origin), HeaderValue::from_str(host));
+            let (Ok(page), Ok(called)) = values else { return };
+            let is_one = ["http://", "https://"].iter().any(|it| origin.strip_prefix(it) == Some(host));
+            assert!(!head::is_of_host(page, called) || is_one, "{origin} is not of {host}");
         }
         _ => {
             let Ok(value) = HeaderValue::from_bytes(bytes) else { return };

@@ -45,12 +45,12 @@ impl Scene {
 }
 
 /// The address that a program said it answers probes at, the newest.
-fn told_address(log: &str) -> String {
+pub fn told_address(log: &str) -> String {
     let line = log.lines().rfind(|line| line.contains("probes and Prometheus are answered")).expect("an endpoint");
     line.rsplit_once("address=").expect("its address").1.trim().to_owned()
 }
 
-async fn get(url: String) -> (StatusCode, String) {
+pub async fn get(url: String) -> (StatusCode, String) {
     let answer = async {
         let answer = reqwest::get(url).await.expect("the endpoint answers");
         (answer.status(), answer.text().await.expect("it answers whole"))

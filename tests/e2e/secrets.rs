@@ -2,20 +2,24 @@
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use postern_fail_point::Point;
-use postern_tests::lab::{AgentOptions, JWT_KEY, SYSTEM, SignIn};
+use postern_store::{Options, Store, StoreKey, Table};
+use postern_tests::lab::{AgentOptions, ControllerOptions, JWT_KEY, LabOptions, SYSTEM, SignIn};
 use postern_tests::leak::{Search, Wanted};
 use postern_tests::proxy::{ConnectProxy, Manner, Passing, Tap};
 use postern_tests::{Agent, Lab, wait_for};
+use reqwest::Response;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::json;
+use tokio::task::JoinSet;
 
+use crate::health::{get, told_address};
 use crate::{JOE, programs, reset_password};
 
 /// Each looks different in every form.
@@ -47,6 +51,9 @@ struct Scene {
     _tap: Tap,
     /// Everything that a command line printed.
     printed: String,
+    /// Everything that a watcher of the controller was told.
+    events: Arc<Mutex<Vec<u8>>>,
+    _watcher: JoinSet<()>,
 }
 
 impl Scene {
@@ -56,7 +63,12 @@ impl Scene {
 
     /// The same with more lines for the connected system.
     async fn set_with(sign_in: SignIn, salesforce_section: String) -> Self {
-        let lab = Lab::start(programs()).await;
+        let controller =
+            ControllerOptions { serve: vec!["--health-listen", "127.0.0.1:0"], ..ControllerOptions::default() };
+        let lab = Lab::start_with(programs(), LabOptions { controller, ..LabOptions::default() }).await;
+        let events = Arc::default();
+        let mut watcher = JoinSet::new();
+        watcher.spawn(watch(asked_for_events(&lab).await, Arc::clone(&events)));
         let line = Arc::new(Mutex::new(Vec::new()));
         let capture = Arc::clone(&line);
         let judge = move |passing: &Passing| {
@@ -71,12 +83,12 @@ impl Scene {
         let options = AgentOptions {
             sign_in,
             salesforce_section,
-            agent_section: "log_level = \"trace\"".to_owned(),
+            agent_section: "log_level = \"trace\"\n[health]\nlisten = \"127.0.0.1:0\"".to_owned(),
             controller_section: format!("urls = [\"{}\"]", tap.url()),
             ..AgentOptions::default()
         };
         let agent = lab.member_with("agent", options).await;
-        Self { lab, agent, line, _tap: tap, printed: String::new() }
+        Self { lab, agent, line, _tap: tap, printed: String::new(), events, _watcher: watcher }
     }
 
     /// Runs a command of the controller, and keeps what it said.
@@ -94,6 +106,31 @@ impl Scene {
         std::fs::write(&path, content).unwrap();
         path
     }
+}
+
+/// The answer to whoever watches the controller.
+async fn asked_for_events(lab: &Lab) -> Response {
+    let url = format!("{}/v1/events", lab.controller.ready()["api_url"].as_str().unwrap());
+    let token = std::fs::read_to_string(lab.controller.data().join("api.token")).unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    http.get(url).bearer_auth(token.trim()).send().await.unwrap().error_for_status().unwrap()
+}
+
+/// Keeps what a watcher is told, until the controller ends.
+async fn watch(mut answer: Response, told: Arc<Mutex<Vec<u8>>>) {
+    while let Ok(Some(piece)) = answer.chunk().await {
+        told.lock().unwrap_or_else(PoisonError::into_inner).extend(&piece);
+    }
+}
+
+/// The records of an agent that does not run, as they are behind their seals.
+fn records(state: &Path) -> Vec<u8> {
+    let key = StoreKey::load_or_create(&state.join("store.key")).unwrap();
+    let store = Store::open(&state.join("store"), &key, &Options::default(), 0).unwrap().store;
+    let tables = (1..=u8::MAX).map(|tag| Table::new("any", tag));
+    let records: Vec<u8> = tables.flat_map(|table| store.scan(table)).flat_map(|record| record.unwrap().1).collect();
+    assert!(!records.is_empty(), "there is nothing in the store");
+    records
 }
 
 /// The call is answered with these words of Salesforce's, once.
@@ -139,6 +176,7 @@ async fn f52_no_secret_is_found_anywhere_in_any_form() {
     let submit = reset_password(JOE, &["--password-file", given.to_str().unwrap(), "--async"]);
     let (_, taken) = scene.cli(&submit).await;
     scene.agent.dies().await;
+    scene.records_hold_keys_alone(&wanted);
     scene.agent.start().await;
     let taken: serde_json::Value = serde_json::from_str(&taken).unwrap();
     let ended = scene.lab.controller.finished(taken["id"].as_str().unwrap().parse().unwrap()).await;
@@ -228,6 +266,14 @@ impl Scene {
         memory_holds_alone(&of_controller, "the controller's memory", process, self.agent.member(), wanted).await;
     }
 
+    /// What lies in the store while a task is under way, behind the seals: the journal's notes, too.
+    fn records_hold_keys_alone(&self, wanted: &[Wanted]) {
+        let account = Wanted::new("the account", JOE.as_bytes());
+        let mut search = Search::new([wanted, &[account]].concat());
+        search.look("the records", &records(&self.agent.folder().join("state")));
+        assert!(search.found.len() == 1 && search.found[0].starts_with("the account"), "{:?}", search.found);
+    }
+
     /// Looks through everything that is there.
     async fn search(self, wanted: Vec<Wanted>) {
         self.memory_holds_keys_alone(&wanted).await;
@@ -245,17 +291,24 @@ impl Scene {
         let account = Wanted::new("the account", JOE.as_bytes());
         let mut search = Search::new([wanted, vec![member, account]].concat());
         search.look_below(self.agent.folder(), &HOMES);
+        for (whose, log) in [("the agent's", self.agent.log()), ("the controller's", self.lab.controller.log())] {
+            let (_, metrics) = get(format!("http://{}/metrics", told_address(&log))).await;
+            assert!(metrics.contains("\npostern_"), "{whose} metrics: {metrics}");
+            search.look(&format!("{whose} metrics"), metrics.as_bytes());
+        }
         assert_eq!(self.agent.terminate().await, Some(0));
+        search.look("the records", &records(&self.agent.folder().join("state")));
         search.look_below(self.agent.folder(), &HOMES);
         search.look_below(self.lab.controller.data(), &HOMES);
         search.look("the controller's log", self.lab.controller.log().as_bytes());
         search.look("what was printed", self.printed.as_bytes());
+        search.look("what a watcher was told", &self.events.lock().unwrap_or_else(PoisonError::into_inner));
         search.look("the line", &self.line.lock().unwrap_or_else(PoisonError::into_inner));
         let (plain, leaks): (Vec<_>, Vec<_>) =
             search.found.into_iter().partition(|it| it.starts_with("the member") || it.starts_with("the account"));
         assert_eq!(leaks, Vec::<String>::new());
-        for place in ["agent.log", "state/audit/00000001.jsonl", "the controller's log", "what was printed", "the line"]
-        {
+        let places = ["agent.log", "state/audit/00000001.jsonl", "the controller's log"];
+        for place in places.into_iter().chain(["what was printed", "what a watcher was told", "the line"]) {
             assert!(plain.iter().any(|it| it.ends_with(place)), "{place} was not searched: {plain:?}");
         }
     }
@@ -274,6 +327,7 @@ fn may_look_into_others() -> bool {
 /// looked at.
 async fn memory_holds_alone(stays: &[&str], place: &str, process: Option<u32>, member: &str, wanted: &[Wanted]) {
     if !may_look_into_others() {
+        assert!(std::env::var_os("CI").is_none(), "{place} was not searched: run this as root, with CAP_SYS_PTRACE");
         eprintln!(
             "{place} was not searched: only root, with CAP_SYS_PTRACE, may look into programs that keep theirs private"
         );

@@ -10,6 +10,7 @@ mod catalogue;
 mod configuration;
 mod features;
 mod homes;
+mod limits;
 mod manifests;
 mod metrics;
 mod reference;

@@ -128,7 +128,11 @@ async fn answer(request: &Request<Incoming>, vitals: &impl Vitals, is_loopback: 
 /// Whether it was asked for by address. A page of a browser that got here under a name of its own (DNS rebinding) was not.
 fn is_this_host(request: &Request<Incoming>) -> bool {
     let host = request.uri().authority().map(hyper::http::uri::Authority::as_str);
-    let host = host.or_else(|| request.headers().get(HOST)?.to_str().ok()).unwrap_or_default();
+    is_asked_by_address(host.or_else(|| request.headers().get(HOST)?.to_str().ok()).unwrap_or_default())
+}
+
+/// Whether this `Host` is an address, with a port or without, or `localhost`.
+pub fn is_asked_by_address(host: &str) -> bool {
     let is_address = host.parse::<SocketAddr>().is_ok() || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
     is_address || host.split(':').next() == Some("localhost")
 }

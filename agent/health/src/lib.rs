@@ -21,7 +21,7 @@ mod verdict;
 mod watch;
 
 pub use clock::Stopwatch;
-pub use endpoint::{Endpoint, Vitals};
+pub use endpoint::{Endpoint, Vitals, is_asked_by_address};
 pub use heart::{Heart, Look, Pulse, Still, TICK};
 pub use memory::resident_memory;
 pub use news::{Facts, Form, News};

@@ -67,10 +67,9 @@ fn nothing() -> Value {
 pub(super) fn run(config: &Path, options: &Policy) -> Result<Exit, Failed> {
     let config = load(config)?;
     let PolicyCommand::Check { task, json } = &options.command;
-    let it = submission(task)?;
-    let unusable = |problem: String| unusable(task, &problem);
-    let request = TaskRequest::from_json(it.kind, it.params.clone());
-    let request = request.map_err(|error: JsonError| unusable(error.to_string()))?;
+    let text = read(task)?;
+    let unusable = |problem: String| Failed::new(Exit::Usage, format!("`{}`: {problem}", task.display()));
+    let (it, request) = parse(&text).map_err(unusable)?;
     let policy = &super::check_system(&config, &it.system)?.policy;
     let brings_payload = !it.streams.is_empty();
     if brings_payload && it.signature.is_some() {
@@ -84,6 +83,19 @@ pub(super) fn run(config: &Path, options: &Policy) -> Result<Exit, Failed> {
         .and_then(|()| policy.check_request(&request, !it.sealed.is_empty()))
         .and_then(|()| policy.check_hour_of(&request, clock::wall()));
     Ok(tell(verdict.err(), *json))
+}
+
+/// The offer that would be made of the task in this text: for whoever has texts that nobody would write, as the fuzzer has.
+pub fn offered(text: &str) -> Result<Offer, String> {
+    let (it, request) = parse(text)?;
+    offer(&it, &request)
+}
+
+fn parse(text: &str) -> Result<(Submission, TaskRequest), String> {
+    let it: Submission =
+        serde_json::from_str(text).map_err(|error| format!("it is no task: {}", plain::json(&error)))?;
+    let request = TaskRequest::from_json(it.kind, it.params.clone()).map_err(|error: JsonError| error.to_string())?;
+    Ok((it, request))
 }
 
 /// The offer that would be made of it.
@@ -119,26 +131,21 @@ fn tell(refused: Option<Refused>, json: bool) -> Exit {
     exit
 }
 
-fn submission(task: &Path) -> Result<Submission, Failed> {
-    let text = File::open(task)
+fn read(task: &Path) -> Result<String, Failed> {
+    File::open(task)
         .and_then(|file| text(read_up_to(file, MAX_FILE)?))
-        .map_err(|error| Failed::new(Exit::Usage, format!("`{}` cannot be read: {error}", task.display())))?;
-    serde_json::from_str(&text).map_err(|error| unusable(task, &format!("it is no task: {}", plain::json(&error))))
-}
-
-fn unusable(task: &Path, problem: &str) -> Failed {
-    Failed::new(Exit::Usage, format!("`{}`: {problem}", task.display()))
+        .map_err(|error| Failed::new(Exit::Usage, format!("`{}` cannot be read: {error}", task.display())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn written(text: &str) -> Result<Submission, String> {
+    fn written(text: &str) -> Result<(Submission, TaskRequest), String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("task.json");
         std::fs::write(&path, text).unwrap();
-        submission(&path).map_err(|failed| failed.message)
+        parse(&read(&path).map_err(|failed| failed.message)?)
     }
 
     /// Read no further than the bound, and what comes behind it is not looked at.

@@ -11,6 +11,8 @@ pub const MAX_EFFECT: usize = 900;
 
 /// The longest text of a value, in bytes.
 const MAX_TEXT: usize = 255;
+/// The longest id, in bytes: three times one of Salesforce's.
+const MAX_ID: usize = 64;
 
 /// One attribute that gets another value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +87,7 @@ impl Effect {
         Self { account: account.to_owned(), id: Some(id.to_owned()), changes, ..Self::default() }
     }
 
-    /// As bytes of a journal. Values that have no room there are left out.
+    /// As bytes of a journal. Values that have no room there are left out; a name and an id that are shown always have it.
     pub fn encode(&self) -> Vec<u8> {
         let mut effect = self.clone().shown();
         loop {
@@ -108,7 +110,8 @@ impl Effect {
     /// Without secrets in use, and with long values cut.
     #[must_use]
     pub fn shown(mut self) -> Self {
-        self.account = clipped(&self.account);
+        self.account = plain(&self.account, MAX_TEXT);
+        self.id = self.id.as_deref().map(|id| plain(id, MAX_ID));
         self.key = self.key.as_deref().map(clipped);
         for value in self.changes.iter_mut().flat_map(|shift| [&mut shift.old, &mut shift.new]).flatten() {
             if let Json::String(text) = value {
@@ -117,6 +120,12 @@ impl Effect {
         }
         self
     }
+}
+
+/// What somebody is called. In JSON a control character takes six times its room, and no name has one.
+fn plain(text: &str, most: usize) -> String {
+    let text: String = redacted(text).chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+    text.get(..text.floor_char_boundary(most)).unwrap_or_default().to_owned()
 }
 
 fn clipped(text: &str) -> String {
@@ -158,6 +167,19 @@ mod tests {
         let kept = Effect::decode(&encoded);
         assert_eq!((kept.account.as_str(), kept.changes.len()), ("joe@acme.example", 3));
         assert!(kept.changes[0].new.is_some() && kept.changes[2] == Shift::hidden("Title"));
+    }
+
+    /// The name and the id are what an org says they are, whoever answers in its place.
+    #[test]
+    fn an_account_that_no_org_has_ends_in_the_journal_too() {
+        let account = "\u{1}\"".repeat(1_000);
+        let changes = vec![Shift::hidden(&"x".repeat(1_000)), Shift::password()];
+        for id in ["005", &"5".repeat(1_000), &account] {
+            let effect = Effect { key: Some(account.clone()), ..Effect::on(&account, id, changes.clone()) };
+            let encoded = effect.encode();
+            assert!(encoded.len() <= MAX_EFFECT, "{}", encoded.len());
+            assert!(Effect::decode(&encoded).account.starts_with(" \" \""), "who it was is told");
+        }
     }
 
     #[test]

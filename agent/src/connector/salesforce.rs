@@ -15,6 +15,7 @@ mod jwt;
 mod kept;
 mod login_history;
 mod network;
+pub mod notes;
 mod oauth;
 mod org_clock;
 mod password;

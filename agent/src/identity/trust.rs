@@ -45,13 +45,13 @@ impl Trust {
     }
 
     /// What a file says.
-    pub(super) fn parse(pem: &[u8]) -> Result<Self, UnusableTrust> {
+    pub fn parse(pem: &[u8]) -> Result<Self, UnusableTrust> {
         let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
         Self::new(roots.map_err(|_| UnusableTrust::NoRoot)?)
     }
 
     /// What a file is to say.
-    pub(super) fn to_pem(&self) -> String {
+    pub fn to_pem(&self) -> String {
         self.0.iter().map(|root| section("CERTIFICATE", root)).collect()
     }
 

@@ -86,6 +86,14 @@ pub fn issuer(certificate: &CertificateDer<'_>) -> String {
         .map_or_else(|_| "nobody that can be read".to_owned(), |(_, parsed)| parsed.issuer().to_string())
 }
 
+/// Whether a certificate is of the public key that has this SHA-256.
+pub fn is_of_key(certificate: &CertificateDer<'_>, sha256: &[u8; 32]) -> bool {
+    x509_parser::parse_x509_certificate(certificate).is_ok_and(|(_, parsed)| {
+        let hash: [u8; 32] = Sha256::digest(parsed.public_key().raw).into();
+        hash == *sha256
+    })
+}
+
 /// What is said of whoever answers.
 pub type Verdict = Result<ServerCertVerified, rustls::Error>;
 
@@ -179,15 +187,6 @@ struct PinnedCa {
     provider: Arc<CryptoProvider>,
 }
 
-impl PinnedCa {
-    fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
-        x509_parser::parse_x509_certificate(certificate).is_ok_and(|(_, parsed)| {
-            let hash: [u8; 32] = Sha256::digest(parsed.public_key().raw).into();
-            hash == self.ca_sha256
-        })
-    }
-}
-
 impl ServerCertVerifier for PinnedCa {
     fn verify_server_cert(
         &self,
@@ -197,7 +196,7 @@ impl ServerCertVerifier for PinnedCa {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(ca) = intermediates.iter().find(|certificate| self.is_pinned(certificate)) else {
+        let Some(ca) = intermediates.iter().find(|certificate| is_of_key(certificate, &self.ca_sha256)) else {
             return Err(rustls::Error::General(format!(
                 "the CA presented is not the one the token names (the certificate was issued by `{}`): the token is \
                  for another controller, or was made before the controller's root was replaced, or a proxy intercepts \

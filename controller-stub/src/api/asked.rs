@@ -64,7 +64,7 @@ impl<T: Form, S: Send + Sync> FromRequest<S> for Body<T> {
             };
             Problem::new(rejection.status(), detail)
         })?;
-        Ok(Self { said: read(Fields::parse(&bytes)?)?, bytes })
+        Ok(Self { said: read_form(&bytes)?, bytes })
     }
 }
 
@@ -73,9 +73,14 @@ pub(super) fn read_query<T: Form>(query: &str) -> Result<T, Problem> {
     read(Fields::of_query(query)?)
 }
 
+/// Reads a body.
+pub(super) fn read_form<T: Form>(body: &[u8]) -> Result<T, Problem> {
+    read(Fields::parse(body)?)
+}
+
 /// Reads a body that comes otherwise than as [`Body`].
 pub(crate) fn read_body<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Problem> {
-    read(Fields::parse(bytes)?)
+    read_form(bytes)
 }
 
 /// Reads all there is. What is left over is refused before what is missing or wrong: a name that is written wrong is most often

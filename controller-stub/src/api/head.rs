@@ -3,7 +3,7 @@
 //!
 //! Nothing is decided here. Each function calls the one reader that the API has, and tells what can be seen of the result.
 
-use axum::http::header::COOKIE;
+use axum::http::header::{COOKIE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use postern_protocol::id::ApiTokenId;
 
@@ -12,6 +12,7 @@ use super::asked::read_query;
 use super::events::LastEventId;
 use super::once::IdempotencyKey;
 use super::page::{Part, Wanted};
+use super::shield;
 use crate::access::Presented;
 use crate::console;
 
@@ -46,6 +47,16 @@ pub fn idempotency_key(value: HeaderValue) -> Result<(), Problem> {
 /// The key of the console's session that these cookies show.
 pub fn session(cookies: HeaderValue) -> Option<[u8; 32]> {
     console::session_of(&HeaderMap::from_iter([(COOKIE, cookies)])).map(|key| *key)
+}
+
+/// Whether a caller that names this host means the API, which has this name beside the loopback.
+pub fn means_us(host: &str, name: &str) -> bool {
+    shield::is_ours(host, &[name.to_owned()])
+}
+
+/// Whether a page of this origin is one of the host that it calls.
+pub fn is_of_host(origin: HeaderValue, host: HeaderValue) -> bool {
+    shield::has_own_origin(&HeaderMap::from_iter([(ORIGIN, origin), (HOST, host)]))
 }
 
 /// The API token that this text means.

@@ -35,7 +35,7 @@ pub(super) async fn cover(State(api): State<Api>, request: Request, next: Next) 
 }
 
 fn check(api: &Api, request: &Request) -> Result<(), Problem> {
-    if request.headers().get(ORIGIN).is_some_and(|origin| !is_own(origin, request.headers())) {
+    if !has_own_origin(request.headers()) {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "no page of a browser may call this API but the console's own",
@@ -52,15 +52,16 @@ fn check(api: &Api, request: &Request) -> Result<(), Problem> {
     ))
 }
 
-/// Whether a page is one of the host that it calls. Its scheme is not looked at: a proxy may have made one of the other.
-fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
+/// Whether no page calls, or one of the host that it calls. Its scheme is not looked at: a proxy may have made one of the other.
+pub(super) fn has_own_origin(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return true };
     let origin = origin.to_str().unwrap_or_default();
     let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     host.is_some() && host == headers.get(HOST).and_then(|it| it.to_str().ok())
 }
 
 /// Whether a caller means this API: a page that has its own name lead to the loopback gets no further.
-fn is_ours(host: &str, names: &[String]) -> bool {
+pub(super) fn is_ours(host: &str, names: &[String]) -> bool {
     let name = without_port(host);
     let name = name.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(name);
     let is_loopback = name.parse().is_ok_and(|it: std::net::IpAddr| it.is_loopback());

@@ -125,7 +125,7 @@ pub(super) struct Add {
     #[serde(rename = "type", default = "salesforce")]
     connector: String,
     /// `server`, or the cluster whose members work on it.
-    association: String,
+    pub(super) association: String,
 }
 
 fn salesforce() -> String {
@@ -203,7 +203,7 @@ pub(super) struct Edit {
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Associate {
     /// `server`, or a cluster.
-    association: String,
+    pub(super) association: String,
     /// The revision that was looked at. If the system is at another by now, nothing is changed.
     revision: Option<u64>,
 }
@@ -270,23 +270,26 @@ pub(super) struct Logged {
     for_secs: Option<u64>,
 }
 
+impl Logged {
+    /// The least severe level, and for how long; `None`: as configured.
+    pub(super) fn wanted(&self) -> Result<Option<(LogLevel, Duration)>, Problem> {
+        if self.level == CONFIGURED {
+            return Ok(None);
+        }
+        let level = self.level.parse().map_err(|error: UnknownName| {
+            Problem::field("level", format!("`level` is `{CONFIGURED}` or a level: {error}"))
+        })?;
+        Ok(Some((level, self.for_secs.map_or(log_levels::USUAL, Duration::from_secs))))
+    }
+}
+
 pub(super) async fn log_level(
     State(api): State<Api>,
     caller: Caller,
     Path(system): Path<SystemName>,
     body: Body<Logged>,
 ) -> Result<Json<SystemView>, Problem> {
-    let Logged { level, for_secs } = body.said;
-    let length = for_secs.map_or(log_levels::USUAL, Duration::from_secs);
-    let wanted = match level.as_str() {
-        CONFIGURED => None,
-        level => {
-            let level: LogLevel = level.parse().map_err(|error: UnknownName| {
-                Problem::field("level", format!("`level` is `{CONFIGURED}` or a level: {error}"))
-            })?;
-            Some((level, length))
-        }
-    };
+    let wanted = body.said.wanted()?;
     let on = match wanted {
         Some((level, length)) => format!("{system}, {level} for {} seconds", length.as_secs()),
         None => format!("{system}, as configured"),
@@ -308,7 +311,7 @@ pub(super) async fn remove(
     Ok(Json(SystemView::from(&gone)))
 }
 
-fn association(text: &str) -> Result<Association, Problem> {
+pub(super) fn association(text: &str) -> Result<Association, Problem> {
     if text == Association::SERVER {
         return Ok(Association::Server);
     }

@@ -302,15 +302,20 @@ pub(super) struct Sealed {
     signature: Option<SignatureView>,
 }
 
+impl Sealed {
+    pub(super) fn opened(self) -> Result<Resealing, Problem> {
+        let sealed = self.sealed.iter().map(open_envelope).collect::<Result<_, _>>()?;
+        Ok(Resealing { sealed, signature: self.signature })
+    }
+}
+
 pub(super) async fn reseal(
     State(api): State<Api>,
     caller: Caller,
     Path(task): Path<TaskId>,
     body: Body<Sealed>,
 ) -> Result<Json<TaskView>, Problem> {
-    let Sealed { sealed, signature } = body.said;
-    let sealed = sealed.iter().map(open_envelope).collect::<Result<_, _>>()?;
-    let resealing = Resealing { sealed, signature };
+    let resealing = body.said.opened()?;
     check_space(&api.data_dir, 0)?;
     let on = task.to_string();
     let told =

@@ -3,18 +3,22 @@
 //! Nothing is decided here. Each function calls the one reader that the connector has for that answer, and tells what
 //! can be seen of the result from outside.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use postern_protocol::Failure;
 use postern_protocol::filter::Filter;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use super::api::{Answer, Miss, Page, classify, found};
+use super::api::{Answer, Miss, Page, classify, date, found};
 use super::schema::describe::Described;
 use super::schema::reach::Reach;
-use super::task::export::{Column, Table, cells};
+use super::task::export::{Column, Head, Table, cells};
 use super::task::import_batch::written;
-use super::{oauth, soap, soql};
+use super::{governor, oauth, soap, soql};
+use crate::dataset::writer::Cell;
 use crate::http::Reply;
 
 /// The origin of the API, if this answer of the token endpoint is a session.
@@ -71,6 +75,34 @@ pub fn collection(body: Vec<u8>, records: usize) -> Option<Vec<Option<String>>> 
 /// How many rows each of so many queries in one call found: nothing if this is no answer to so many.
 pub fn composite(body: Vec<u8>, queries: usize) -> Option<Vec<usize>> {
     found(&Reply { status: StatusCode::OK, headers: HeaderMap::new(), body }, queries).ok()
+}
+
+/// What the values of a row stand for, each in the column of its place.
+pub fn values(object: &Object, row: Vec<Option<String>>) -> Vec<Cell> {
+    object.columns().iter().zip(row).map(|(column, text)| column.cell(text)).collect()
+}
+
+/// What the head of an answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// The service's time.
+    pub date: Option<Timestamp>,
+    /// How many calls were made of those that there are.
+    pub usage: Option<(u64, u64)>,
+    /// How long it asks to wait.
+    pub wait: Option<Duration>,
+    /// How many records the page of a job has, if it is one and says so.
+    pub records: Option<usize>,
+}
+
+/// What this head of an answer says.
+pub fn head(status: StatusCode, headers: &HeaderMap) -> Told {
+    Told {
+        date: date(headers),
+        usage: governor::usage(headers).map(|it| (it.used, it.of)),
+        wait: governor::wait(status, headers),
+        records: Head::read(headers).ok().and_then(|it| it.count),
+    }
 }
 
 /// The rows of a table that comes in these pieces: nothing if it is no whole table with these columns.

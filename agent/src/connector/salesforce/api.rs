@@ -24,11 +24,11 @@ use crate::http::{BODY_LIMIT, JSON_LIMIT, Lost, Opened, Reply, Sent};
 use crate::metrics::metrics;
 use crate::{clock, random, traces};
 use call::{Body, CSV_UTF8, JSON};
-use reply::{date, missed};
+use reply::missed;
 
 pub(super) use call::Call;
 pub(super) use query::{Longest, Page, found};
-pub(super) use reply::{Answer, Miss, classify, job_id};
+pub(super) use reply::{Answer, Miss, classify, date, job_id};
 
 /// Rows are locked for as long as somebody's transaction runs: seconds, rarely more.
 pub(super) const LOCK_TRIES: u32 = 5;

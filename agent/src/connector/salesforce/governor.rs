@@ -289,7 +289,7 @@ pub(super) fn wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> 
 }
 
 /// `Sforce-Limit-Info: api-usage=18/15000; …`.
-fn usage(headers: &HeaderMap) -> Option<Usage> {
+pub(super) fn usage(headers: &HeaderMap) -> Option<Usage> {
     let value = headers.get(LIMIT_INFO)?.to_str().ok()?;
     let (used, of) = value.split(';').find_map(|part| part.trim().strip_prefix("api-usage="))?.split_once('/')?;
     Some(Usage { used: used.trim().parse().ok()?, of: of.trim().parse().ok().filter(|of| *of > 0)? })

@@ -103,7 +103,7 @@ pub(super) fn missed(reply: &Reply, done: StatusCode) -> Miss {
 }
 
 /// When it was answered, by the service's clock.
-pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+pub(in super::super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     headers.get(DATE)?.to_str().ok().and_then(time::parse_http)
 }
 

@@ -130,6 +130,11 @@ pub(in super::super) fn each<T: Fact>(
     })
 }
 
+/// The bytes of a bucket once more, if they are one.
+pub(in super::super) fn again<T: Fact>(bytes: &[u8]) -> Option<Vec<u8>> {
+    decode::<T>(bytes).map(|facts| encode(&facts))
+}
+
 /// Of how many records something is kept below `place`, whatever it is. Blocks.
 pub(in super::super) fn count(keep: &dyn Keep, place: &str) -> Result<u64, Failure> {
     let mut records = 0;

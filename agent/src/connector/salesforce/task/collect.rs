@@ -24,6 +24,7 @@ use attributes::Layout;
 use companion::Companions;
 use gatherer::{Gatherer, Head};
 use memory::Memory;
+pub(in super::super) use memory::{Seen, State};
 
 /// More users than this are read as a job in bulk: they have some 250 attributes each, and a page of 2,000 such records
 /// takes more memory than a page in bulk, whose size is chosen here.

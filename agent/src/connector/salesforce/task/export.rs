@@ -26,8 +26,9 @@ use super::super::kept::{Turn, busy};
 use super::super::{Salesforce, error, soql};
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use bulk::Bulk;
+pub(in super::super) use bulk::{Head, Made};
 use delta::{Begin, Cursor, Span, Tracker};
-pub(in super::super) use delta::{cursors, forget_cursor};
+pub(in super::super) use delta::{Known, State, cursors, forget_cursor};
 use pages::Pages;
 use sink::Sink;
 

@@ -26,9 +26,11 @@ use super::super::schema::describe::Described;
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use crate::dataset::Item;
 use choices::Choices;
+pub(in super::super) use memory::Note;
 use parts::{Part, Parts};
 use reader::{Form, Size, Units};
-use result::{Line, Tally};
+use result::Line;
+pub(in super::super) use result::Tally;
 pub(in super::super) use unit::written;
 use unit::{AT_ONCE, Stock, Unit, Unsent};
 

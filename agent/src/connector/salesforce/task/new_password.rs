@@ -47,7 +47,7 @@ enum Before {
 
 /// What a later attempt wants to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Note {
+pub(in super::super) struct Note {
     user: String,
     /// The lease that the call is made under.
     lease: Epoch,

@@ -36,7 +36,7 @@ pub(super) enum Reset {
 
 /// What an intent tells later attempts.
 #[derive(Debug, Serialize, Deserialize)]
-struct Note {
+pub(in super::super) struct Note {
     user: String,
     /// The lease that the first call was made under.
     lease: Epoch,

@@ -33,7 +33,7 @@ pub(super) struct Memory {
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct State {
+pub(in super::super::super) struct State {
     #[serde(default)]
     format: u32,
     /// The newest run.
@@ -58,7 +58,7 @@ struct Run {
 
 /// A user as the newest run saw him that did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(in super::super::super) struct Seen {
     run: u64,
     username: String,
 }

@@ -60,15 +60,15 @@ struct Page {
 }
 
 /// What a page says of itself.
-struct Head {
+pub(in super::super::super) struct Head {
     /// How many records it is to have.
-    count: Option<usize>,
+    pub(in super::super::super) count: Option<usize>,
     after: Next,
 }
 
 /// What is journaled of a job.
 #[derive(Serialize, Deserialize)]
-struct Made {
+pub(in super::super::super) struct Made {
     job: String,
     statement: String,
 }
@@ -212,7 +212,7 @@ impl Page {
 }
 
 impl Head {
-    fn read(headers: &HeaderMap) -> Result<Self, Failure> {
+    pub(in super::super::super) fn read(headers: &HeaderMap) -> Result<Self, Failure> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let after = match text("Sforce-Locator").ok_or_else(|| error::strange(200))? {
             "null" => Next::Nothing,

@@ -22,8 +22,9 @@ use crate::connector::Keep;
 use crate::dataset::Change;
 use crate::dataset::writer::Cell;
 pub(super) use cursor::{Begin, Cursor, place};
-pub(in super::super::super) use cursor::{cursors, forget_cursor};
-use record::{Known, Layout, Marks};
+pub(in super::super::super) use cursor::{State, cursors, forget_cursor};
+pub(in super::super::super) use record::Known;
+use record::{Layout, Marks};
 
 /// How far behind Salesforce's clock a run ends: a long transaction commits later than the moment it stamps its records
 /// with.

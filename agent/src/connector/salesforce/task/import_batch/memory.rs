@@ -11,7 +11,7 @@ use crate::connector::{AttemptCx, JournalEntry, Mark};
 /// What an intent or a memo of a unit says.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Note {
+pub(in super::super::super) struct Note {
     /// When the unit's users were looked up first, in milliseconds since 1970 by Salesforce's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) since: Option<i64>,

@@ -155,7 +155,7 @@ pub(super) fn text(lines: &[Line]) -> Vec<u8> {
 
 /// How many entries ended how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(in super::super::super) struct Tally {
     created: u64,
     modified: u64,
     unchanged: u64,
@@ -169,7 +169,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// What earlier attempts finished. Blocks.
-    pub(super) fn of_results(results: impl Read) -> io::Result<Self> {
+    pub(in super::super::super) fn of_results(results: impl Read) -> io::Result<Self> {
         let mut tally = Self::default();
         let mut results = BufReader::new(results);
         let mut line = Vec::new();
@@ -194,7 +194,7 @@ impl Tally {
         }
     }
 
-    pub(super) fn entries(&self) -> u64 {
+    pub(in super::super::super) fn entries(&self) -> u64 {
         self.created + self.modified + self.unchanged + self.failed + self.unknown
     }
 

@@ -35,7 +35,7 @@ pub(in super::super) struct Cursor {
 
 /// What is kept of it. It holds a key, so it has no `Debug`.
 #[derive(Clone, Default, Serialize, Deserialize)]
-struct State {
+pub(in super::super::super::super) struct State {
     #[serde(default)]
     format: u32,
     /// What the cursor is called.

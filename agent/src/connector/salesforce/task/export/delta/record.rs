@@ -29,7 +29,7 @@ pub(super) struct Marks {
 
 /// What is stored: as the newest run found it, and as it was last handed over before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Known {
+pub(in super::super::super::super) struct Known {
     pub(super) marks: Marks,
     pub(super) before: Option<Marks>,
 }
