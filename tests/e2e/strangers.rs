@@ -184,7 +184,11 @@ async fn f56_a_member_that_speaks_nonsense_is_told_so_and_a_flood_of_it_is_ended
     let (lab, bystander, identity) = scene().await;
     let member = identity.member.to_string();
     let mut socket = raw::session(&lab, &identity).await;
+    // It may be cut before all of it is sent.
+    let _ = socket.send(Message::Binary(vec![0; 128 * 1024 + 1].into())).await;
+    logs(&lab, 0, &[&member, "too large"]).await;
 
+    let mut socket = raw::session(&lab, &identity).await;
     for (nonsense, words) in [
         (frame(25, &[0xff; 64]), "frame 25 is malformed"),
         (frame(25, &[]), "frame 25 is malformed"),
@@ -209,12 +213,6 @@ async fn f56_a_member_that_speaks_nonsense_is_told_so_and_a_flood_of_it_is_ended
     let reason = ending(&mut socket).await;
     assert!(reason.is_none_or(|it| it == "protocol_violation"));
     logs(&lab, before, &[&member, "32767"]).await;
-
-    let before = lab.controller.log().len();
-    let mut socket = raw::session(&lab, &identity).await;
-    // It may be cut before all of it is sent.
-    let _ = socket.send(Message::Binary(vec![0; 128 * 1024 + 1].into())).await;
-    logs(&lab, before, &[&member, "too large"]).await;
 
     unharmed(&lab, &bystander).await;
 }

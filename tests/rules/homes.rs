@@ -133,7 +133,11 @@ fn the_api_reaches_the_state_through_its_desk_alone() {
 #[test]
 fn no_secret_is_compared_byte_by_byte() {
     let words = ["expose() ==", "expose() !=", "expose().eq(", "== secret", "!= secret", "== token.expose"];
-    let places = away_from_home(&words, |_| false);
+    let mut places = away_from_home(&words, |_| false);
+    // What these two keep are bytes without a name that a word above would show.
+    let compares = |home: &&str| product().any(|it| it.path == **home && !it.places_in_product(&["ct_eq"]).is_empty());
+    let homes = ["protocol/src/enrollment.rs", "controller-stub/src/access.rs"];
+    places.extend(homes.iter().filter(|home| !compares(home)).map(|home| (*home).to_owned()));
     nothing_breaks("Secrets are compared in constant time: `ct_eq`, or a signature's own check.", &places);
 }
 
