@@ -13,7 +13,7 @@ use crate::console;
 /// Reads the body of one route.
 pub type Read = fn(&[u8]) -> Result<(), Problem>;
 
-/// The body of every route that takes one, without that of a submission: [`super::read_submission`].
+/// The body of every route that takes one.
 pub const ROUTES: [Read; 14] = [
     |body| read_body::<Nothing>(body).map(drop),
     |body| read_body::<ca::How>(body).map(drop),
