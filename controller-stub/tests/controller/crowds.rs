@@ -110,7 +110,7 @@ async fn f56_fragments_make_a_frame_and_never_one_that_is_too_large() {
             break;
         }
     }
-    lab.wait_for("the session to end", async || (!lab.member(identity.member).await.connected).then_some(())).await;
+    lab.disconnected(identity.member).await;
 }
 
 /// The last words of a session that reads again are still in order.

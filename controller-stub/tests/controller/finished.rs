@@ -80,6 +80,7 @@ async fn a_task_that_is_forgotten_goes_with_its_payloads_and_is_not_run_again() 
     identity.last_session = session.number();
     identity.next_report = 2;
     drop(session);
+    lab.disconnected(identity.member).await;
     let waiting = TaskId::from_random(days_ago(41).0, random::bytes());
     let body = |id| json!({ "id": id, "system": "sf", "kind": "enable_user", "params": { "account": "a" } });
     let _: Value = lab.client().post("/v1/tasks", &body(waiting)).await.unwrap();

@@ -197,7 +197,7 @@ async fn f53_an_oversize_frame_ends_its_own_session_alone() {
     let other = lab.enroll().await;
     let mut unharmed = Session::open(&lab, &other).await;
     let _ = futures_util::SinkExt::send(&mut session.socket, Message::Binary(vec![0; 128 * 1024 + 1].into())).await;
-    lab.wait_for("the session to end", async || (!lab.member(identity.member).await.connected).then_some(())).await;
+    lab.disconnected(identity.member).await;
     let task = lab.submit("enable_user", "a@b.c").await;
     assert_eq!(unharmed.offer().await.task, task);
 }

@@ -206,6 +206,11 @@ impl Lab {
         self.client().get(&format!("/v1/members/{id}")).await.unwrap()
     }
 
+    /// Waits until the controller knows that a member's session is over, and offers it nothing more.
+    pub(crate) async fn disconnected(&self, id: MemberId) {
+        self.wait_for("the session to end", async || (!self.member(id).await.connected).then_some(())).await;
+    }
+
     pub(crate) async fn act(&self, id: MemberId, action: &str) -> Result<MemberView, Failure> {
         self.client().post(&format!("/v1/members/{id}/{action}"), &json!({})).await
     }

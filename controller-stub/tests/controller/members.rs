@@ -168,7 +168,7 @@ async fn members_of_one_host_can_be_told_apart_in_the_list() {
     let began = lab.member(identity.member).await.last_seen.unwrap();
     assert!(began >= before.enrolled);
     drop(session);
-    lab.wait_for("the session to end", async || (!lab.member(identity.member).await.connected).then_some(())).await;
+    lab.disconnected(identity.member).await;
     assert!(lab.member(identity.member).await.last_seen.unwrap() >= began);
 
     let (_, out, _) = lab.command(&["member", "list"]);

@@ -62,7 +62,7 @@ async fn a_lease_the_member_holds_goes_on_after_a_restart_and_nobody_else_gets_t
     assert_eq!(lab.task(task).await.outcome, Some(Outcome::Succeeded));
 
     drop(session);
-    lab.wait_for("the session to end", async || (!lab.member(identity.member).await.connected).then_some(())).await;
+    lab.disconnected(identity.member).await;
     let next = lab.submit("enable_user", "b").await;
     assert_eq!(idle.offer().await.task, next, "its first offer is the new task");
 }
@@ -111,7 +111,7 @@ async fn f19_a_task_of_a_lost_store_is_in_doubt_and_not_simply_given_out_again()
     session.accept(&offer).await;
     lab.in_state(task, "accepted").await;
     drop(session);
-    lab.wait_for("the session to end", async || (!lab.member(identity.member).await.connected).then_some(())).await;
+    lab.disconnected(identity.member).await;
     identity.incarnation = postern_protocol::id::Incarnation::from_bytes([8; 16]);
     let _session = Session::open(&lab, &identity).await;
     lab.in_state(task, "in_doubt").await;
