@@ -245,6 +245,12 @@ impl Plan {
         if rng.u8(0..6) == 0 {
             passwords_meet(&mut rng, &mut steps);
         }
+        if rng.u8(0..6) == 0 {
+            call_outlives_lease(&mut rng, &mut steps);
+        }
+        if rng.u8(0..6) == 0 {
+            look_after_another(&mut rng, &mut steps);
+        }
         Self { seed, steps: steps.into_iter().enumerate().collect() }
     }
 
@@ -360,6 +366,41 @@ fn passwords_meet(rng: &mut Rng, steps: &mut Vec<Step>) {
         let partition = Fault::Partition(rng.usize(0..MEMBERS), rng.u64(20_000..120_000), Ways::Both);
         steps.push(Step { at: at + rng.u64(0..60_000), does: Does::Fault(partition) });
     }
+}
+
+/// A member is disabled hard while its call for a password that it made up is under way: another takes the task over, and
+/// may do so before the call takes effect.
+fn call_outlives_lease(rng: &mut Rng, steps: &mut Vec<Step>) {
+    const TIME: Millis = 120_000;
+    let (member, at) = (rng.usize(0..MEMBERS), rng.u64(1_000..TROUBLE - TIME));
+    let taken_over = at + rng.u64(3_000..10_000);
+    for other in (0..MEMBERS).filter(|it| *it != member) {
+        steps.push(Step { at, does: Does::Operate(other, Action::Disable) });
+        steps.push(Step { at: taken_over, does: Does::Operate(other, Action::Enable) });
+    }
+    steps.push(Step { at, does: Does::Operate(member, Action::Enable) });
+    let user = format!("user-{}", rng.usize(0..USERS));
+    let reset = Wish { kind: TaskKind::ResetPassword, user, made_up: true, deadline: None, ..wish(rng) };
+    steps.push(Step { at: at + 1_000, does: Does::Submit(reset) });
+    steps.push(Step { at, does: Does::Fault(Fault::Silent(taken_over - at)) });
+    steps.push(Step { at: taken_over, does: Does::Operate(member, Action::DisableHard) });
+    steps.push(Step { at: at + TIME, does: Does::Operate(member, Action::Enable) });
+}
+
+/// The one member that can open a password stands still before it looks what became of its call: by then another has
+/// changed the password for another task.
+fn look_after_another(rng: &mut Rng, steps: &mut Vec<Step>) {
+    const TIME: Millis = 200_000;
+    let (member, at) = (rng.usize(0..MEMBERS), rng.u64(1_000..TROUBLE - TIME));
+    let user = format!("user-{}", rng.usize(0..USERS));
+    let about = |kind, rng: &mut Rng| Wish { kind, user: user.clone(), made_up: false, deadline: None, ..wish(rng) };
+    let reset = Wish { sealed_to: Some(member), ..about(TaskKind::ResetPassword, rng) };
+    steps.push(Step { at, does: Does::Submit(reset) });
+    let expire = about(TaskKind::ExpirePassword, rng);
+    steps.push(Step { at: at + rng.u64(10_000..40_000), does: Does::Submit(expire) });
+    steps.push(Step { at, does: Does::Fault(Fault::Silent(30_000)) });
+    let still = Fault::PauseMember(member, rng.u64(80_000..150_000));
+    steps.push(Step { at: at + rng.u64(5_000..30_000), does: Does::Fault(still) });
 }
 
 fn fault(rng: &mut Rng) -> Fault {
