@@ -46,7 +46,12 @@ impl Told {
             attempts: task["attempt"].as_u64().unwrap_or(0),
             by_member: task["member"].is_string(),
             output: task["output"].clone(),
-            why: format!("{} {}", text(&task["failure"]["code"]), text(&task["failure"]["summary"])),
+            why: format!(
+                "{} {}{}",
+                text(&task["failure"]["code"]),
+                text(&task["failure"]["summary"]),
+                text(&task["note"])
+            ),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use postern_protocol::TaskKind;
 
-use super::super::Tally;
 use super::super::ended::Ended;
+use super::super::{LEASE, SETTLE, Tally};
 use super::Trouble;
 
 /// In how many deaths a task is given up that got no further.
@@ -40,8 +40,14 @@ pub(super) fn check(it: &Ended, trouble: Trouble) -> Vec<String> {
 /// answered, unless it is another member's that cannot tell whose the first was. What is never repeated may stay unknown.
 fn may_be_unknown(it: &Ended, trouble: Trouble) -> bool {
     let taken_over = it.told.attempts > 1;
-    (it.kind == TaskKind::ExpirePassword && trouble.may_have_lost_answers())
+    (it.kind == TaskKind::ExpirePassword && (trouble.may_have_lost_answers() || was_given_up(it)))
         || (it.kind == TaskKind::ResetPassword && (taken_over || trouble.kills + usize::from(trouble.late) >= 2))
+}
+
+/// Whether the controller may have waited in vain for who had the task: an agent that lost its session in the death of a
+/// controller may dial too late for its lease.
+fn was_given_up(it: &Ended) -> bool {
+    !it.told.by_member && it.to - it.from >= LEASE + SETTLE
 }
 
 fn deaths_until_given_up(it: &Ended) -> usize {
