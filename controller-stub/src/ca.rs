@@ -50,6 +50,12 @@ pub enum CaError {
         #[source]
         source: rcgen::Error,
     },
+    /// A root's certificate is not what its key signed.
+    #[error("`{path}` was changed since this program wrote it: bring back the original")]
+    Altered {
+        /// The file.
+        path: PathBuf,
+    },
     /// A root that was made before is gone. Another in its place would shut every member out.
     #[error("`{path}` is gone: bring it back from a backup")]
     Missing {
@@ -292,6 +298,23 @@ mod tests {
         fs::copy(folder.path().join("ca-3.key"), folder.path().join("ca-2.key")).unwrap();
         let error = Root::open(folder.path(), RootNo(2), NOW).err().unwrap().to_string();
         assert!(error.contains("ca-2.key") && error.contains("ca-2.der") && error.contains("backup"), "{error}");
+    }
+
+    /// Leave `is_as_signed` out, and a name that cannot be written is found by a panic when a member enrolls.
+    #[test]
+    fn a_root_that_was_altered_in_what_its_key_signed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.der");
+        let made = Authority::open(folder.path(), NOW).unwrap().signing().certificate().to_vec();
+        let (_, parsed) = x509_parser::parse_x509_certificate(&made).unwrap();
+        let head = 4;
+        for place in 0..head + parsed.tbs_certificate.as_ref().len() {
+            let mut altered = made.clone();
+            altered[place] ^= 0x10;
+            fs::write(&path, altered).unwrap();
+            let error = Authority::open(folder.path(), NOW).err().map(|it| it.to_string()).unwrap_or_default();
+            assert!(error.contains("ca.der") && error.contains("bring"), "byte {place}: {error}");
+        }
     }
 
     #[test]

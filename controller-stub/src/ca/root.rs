@@ -88,6 +88,9 @@ impl Root {
         if !is_of(&certificate, &key) {
             return Err(CaError::Unfit { key: key_path, certificate: path });
         }
+        if !is_as_signed(&certificate) {
+            return Err(CaError::Altered { path });
+        }
         let issuer =
             Issuer::from_ca_cert_der(&certificate, key).map_err(|source| CaError::Unreadable { path, source })?;
         Ok(Self { number, issuer, certificate })
@@ -130,6 +133,12 @@ impl Root {
 /// Whether a certificate that can be read is of this key.
 fn is_of(certificate: &[u8], key: &KeyPair) -> bool {
     parse_x509_certificate(certificate).map_or(true, |(_, it)| it.public_key().raw == key.subject_public_key_info())
+}
+
+/// Whether a certificate that can be read is what its own key signed. A name that was damaged would otherwise be found when
+/// it is written into a member's certificate, by a panic.
+fn is_as_signed(certificate: &[u8]) -> bool {
+    parse_x509_certificate(certificate).map_or(true, |(_, it)| it.verify_signature(None).is_ok())
 }
 
 fn load_or_make_key(path: &Path) -> Result<KeyPair, CaError> {

@@ -75,6 +75,7 @@ impl State {
                         | CaError::Unreadable { .. }
                         | CaError::Missing { .. }
                         | CaError::Unfit { .. }
+                        | CaError::Altered { .. }
                         | CaError::BadName { .. }
                         | CaError::Sign(_),
                     ) => CertRefusal::AuthorityFault,

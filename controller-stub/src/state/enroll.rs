@@ -91,6 +91,7 @@ impl State {
                 | CaError::Unreadable { .. }
                 | CaError::Missing { .. }
                 | CaError::Unfit { .. }
+                | CaError::Altered { .. }
                 | CaError::BadName { .. }
                 | CaError::Sign(_) => EnrollRefusal::StoreFault,
             };
