@@ -14,7 +14,7 @@ use crate::console;
 pub type Read = fn(&[u8]) -> Result<(), Problem>;
 
 /// The body of every route that takes one.
-pub const ROUTES: [Read; 14] = [
+pub const ROUTES: [Read; 15] = [
     |body| read_body::<Nothing>(body).map(drop),
     |body| read_body::<ca::How>(body).map(drop),
     |body| read_body::<clusters::NewCluster>(body).map(drop),
@@ -29,4 +29,5 @@ pub const ROUTES: [Read; 14] = [
     |body| read_body::<tasks::Sealed>(body).and_then(|it| it.opened().map(drop)),
     |body| read_body::<console::SignIn>(body).map(drop),
     |body| super::read_submission(body).map(drop),
+    |body| read_body::<members::Compared>(body).map(drop),
 ];

@@ -52,6 +52,23 @@ pub(super) struct How {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct Compared {
+    /// The fingerprint that `postern enroll` printed on the member's host. Whoever has another is not let in.
+    fingerprint: Option<String>,
+}
+
+pub(super) async fn approve(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(member): Path<MemberId>,
+    body: Body<Compared>,
+) -> Result<Json<MemberView>, Problem> {
+    let compared = body.said.fingerprint;
+    let on = compared.as_ref().map_or_else(|| member.to_string(), |it| format!("{member}, {it}"));
+    Ok(Json(api.desk.act(&caller, on, move |state, at| state.approve_member(member, compared.as_deref(), at)).await?))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct WhichCertificate {
     /// The fingerprint of the certificate, as `postern status` shows it on the member's host.
     fingerprint: String,

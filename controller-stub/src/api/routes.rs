@@ -19,7 +19,7 @@ use super::{
 };
 use crate::access::Role;
 use crate::access::Role::{Administrator, Operator, Viewer};
-use crate::membership::Action::{Approve, Disable, Drain, Enable, Revoke};
+use crate::membership::Action::{Disable, Drain, Enable, Revoke};
 
 /// The largest JSON body: the largest task is about 90 KiB, a third more in base64.
 const MAX_BODY: usize = 256 * 1024;
@@ -130,7 +130,7 @@ fn routes() -> Routes {
             Administrator,
             "member.approve",
             "Lets a member in.",
-            members::act(Approve),
+            members::approve,
         )
         .on(
             POST,

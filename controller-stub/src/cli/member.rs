@@ -20,10 +20,19 @@ pub enum MemberCommand {
         member: MemberId,
     },
     /// Let a new member work; compare the fingerprint with the one `postern enroll` printed first
-    #[command(after_help = "Example:\n  postern-controller member approve mbr_0195d8a0...")]
+    #[command(after_help = "\
+Examples:
+  postern-controller member approve mbr_0195d8a0... --fingerprint 9f2c…
+  postern-controller member approve mbr_0195d8a0...
+
+With --fingerprint it is compared here: give the one that `postern enroll` printed, or `postern status` shows, on the member's
+host, and whoever has another is not let in.")]
     Approve {
         /// The member
         member: MemberId,
+        /// The fingerprint that its host shows
+        #[arg(long)]
+        fingerprint: Option<String>,
     },
     /// Accept a certificate of a member that is newer than the one on record: this controller was put back from a copy
     #[command(after_help = "\

@@ -26,7 +26,11 @@ pub(super) async fn run(reach: &Reach, command: MemberCommand) -> Result<(), Fai
             return show(reach, &member);
         }
         MemberCommand::Accept(wanted) => return accept::run(reach, &client, &wanted).await,
-        MemberCommand::Approve { member } => (member, "approve"),
+        MemberCommand::Approve { member, fingerprint } => {
+            let body = fingerprint.map_or_else(|| json!({}), |it| json!({ "fingerprint": it }));
+            let member: MemberView = client.post(&format!("/v1/members/{member}/approve"), &body).await?;
+            return show(reach, &member);
+        }
         MemberCommand::Enable { member } => (member, "enable"),
         MemberCommand::Disable { member, hard: false } => (member, "disable"),
         MemberCommand::Disable { member, hard: true } => (member, "disable?hard=true"),

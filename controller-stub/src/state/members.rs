@@ -84,6 +84,21 @@ pub struct TroubleView {
 }
 
 impl State {
+    /// Lets a member in, if the fingerprint that was looked at on its host is its own.
+    pub fn approve_member(&mut self, id: MemberId, looked_at: Option<&str>, at: Moment) -> Result<MemberView, Refusal> {
+        let own = self.member(id)?.fingerprint;
+        if looked_at.is_some_and(|it| !it.trim().eq_ignore_ascii_case(&own)) {
+            return Err(Refusal::new(
+                RefusalKind::Conflict,
+                format!(
+                    "{id} is not the one you looked at: its fingerprint is {own}. Look at its host again; if `postern \
+                     status` shows another there, somebody else has enrolled: revoke this member"
+                ),
+            ));
+        }
+        self.act_on_member(id, Action::Approve, at)
+    }
+
     /// Does what an operator wants of a member.
     pub fn act_on_member(&mut self, id: MemberId, action: Action, at: Moment) -> Result<MemberView, Refusal> {
         let holds_nothing = self.queue.load(id) == 0;

@@ -31,6 +31,20 @@ async fn an_applicant_becomes_a_pending_member_until_an_operator_approves_it() {
     assert_eq!((state.state, state.epoch.0), (MembershipState::Enabled.into(), 2));
 }
 
+/// Leave the comparison out of `approve_member` and whoever was not looked at gets in.
+#[tokio::test]
+async fn a_member_of_another_fingerprint_than_was_looked_at_is_not_let_in() {
+    let lab = Lab::start_with(&[]).await;
+    let member = lab.enroll().await.member;
+    let (id, shown) = (member.to_string(), lab.member(member).await.fingerprint);
+    let other: String = shown.chars().rev().collect();
+    let (code, _, error) = lab.command(&["member", "approve", &id, "--fingerprint", &other]);
+    assert_eq!((code, lab.member(member).await.state), (Some(77), MembershipState::Pending), "{error}");
+    assert!(error.contains(&shown) && error.contains("revoke"), "{error}");
+    let (code, _, error) = lab.command(&["member", "approve", &id, "--fingerprint", &shown.to_uppercase()]);
+    assert_eq!((code, lab.member(member).await.state), (Some(0), MembershipState::Enabled), "{error}");
+}
+
 /// Name the listener's address instead, or no port, and whoever copies it reaches nobody.
 #[tokio::test]
 async fn operators_are_told_the_urls_that_agents_may_be_given() {
