@@ -373,12 +373,19 @@ impl Walk {
         self.go("").await;
         browser.script(A_THOUSAND).await;
         browser.says("1,000 members").await;
-        let rows = async || browser.script("return document.querySelectorAll('main tbody tr').length").await;
-        assert_eq!(rows().await, json!(25), "no more than somebody looks at");
+        let rows = async |wanted: usize| {
+            wait_for(&format!("{wanted} rows"), async || {
+                let rows = browser.script("return document.querySelectorAll('main tbody tr').length").await;
+                if rows == json!(wanted) { Ok(()) } else { Err(rows) }
+            })
+            .await;
+        };
+        // No more than somebody looks at.
+        rows(25).await;
         browser.press("Show more of 1,000").await;
-        assert_eq!(rows().await, json!(50));
+        rows(50).await;
         browser.write("member-words", "host-987").await;
-        assert_eq!(rows().await, json!(1));
+        rows(1).await;
         browser.says("host-987").await;
         browser.picture("members-thousand").await;
         browser.choose("member-state", "pending").await;
