@@ -15,7 +15,7 @@ const ACTIONS = {
 };
 
 const DO = {
-  approve: { label: "Approve", least: "administrator", kind: "main", ask: approval, done: "approved: it gets work now" },
+  approve: { label: "Approve", least: "administrator", kind: "main", ask: approval, tell: compared, done: "approved: it gets work now" },
   enable: { label: "Enable", least: "operator", done: "enabled: it gets work again" },
   drain: { label: "Drain", least: "operator", done: "draining: it finishes what it has begun and gets nothing new" },
   disable: { label: "Disable", least: "operator", ask: disabling, done: "disabled, or will be as soon as it holds nothing" },
@@ -26,12 +26,12 @@ const DO = {
 /** The buttons of what a member's state lets be done; `after` is told what was. */
 export function acts(member, after) {
   const buttons = (ACTIONS[member.state] ?? []).map((name) => {
-    const { label, least, kind = "", ask, done } = DO[name];
+    const { label, least, kind = "", ask, tell, done } = DO[name];
     const act = async () => {
       try {
         const fresh = await get(`/v1/members/${member.id}`);
         if (ask && !(await confirm(ask(fresh)))) return;
-        await (name === "remove" ? remove(`/v1/members/${member.id}`) : post(`/v1/members/${member.id}/${name}`));
+        await (name === "remove" ? remove(`/v1/members/${member.id}`) : post(`/v1/members/${member.id}/${name}`, tell?.(fresh)));
         say(`${member.host} is ${done}.`);
       } catch (problem) {
         say(problem.message);
@@ -53,6 +53,11 @@ function approval(member) {
     check: "It is the one that postern enroll printed on its host",
     action: "Approve",
   };
+}
+
+/** What was compared, so that nobody else is let in. */
+function compared({ fingerprint }) {
+  return { fingerprint };
 }
 
 function disabling(member) {

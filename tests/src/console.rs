@@ -214,6 +214,8 @@ impl Walk {
         browser.click("//input[@id='confirm-check']").await;
         browser.click("//dialog//button[normalize-space()='Approve']").await;
         browser.find(&format!("//button[@id='disable-{member}']")).await;
+        let (_, acts, _) = self.lab.controller.try_cli(&["audit", "show"]).await;
+        assert!(acts.contains(&format!("{member}, {shown}")), "the controller compares it, too: {acts}");
         browser.find("//td[@data-name='Session']//span[normalize-space()='connected']").await;
         browser.picture("members").await;
         self.is_quiet("a member enrolls, is seen at once and is approved by its fingerprint", &[]).await;
