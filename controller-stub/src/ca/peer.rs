@@ -70,3 +70,8 @@ pub fn fingerprint(certificate: &[u8]) -> String {
         .map(|(_, parsed)| enrollment::fingerprint(parsed.public_key().raw))
         .unwrap_or_default()
 }
+
+/// Whether this fingerprint is meant by what somebody wrote, in letters of either case.
+pub fn is_meant(fingerprint: &str, written: &str) -> bool {
+    fingerprint.eq_ignore_ascii_case(written.trim())
+}

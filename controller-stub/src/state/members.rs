@@ -15,7 +15,7 @@ use super::record::MemberNumbers;
 use super::served::{OutboxView, ServedView};
 use super::sessions::FIRST_NUMBERS;
 use super::{Member, Refusal, RefusalKind, State};
-use crate::ca::peer::fingerprint;
+use crate::ca::peer::{fingerprint, is_meant};
 use crate::clock::Moment;
 use crate::membership::{self, Action};
 
@@ -87,7 +87,7 @@ impl State {
     /// Lets a member in, if the fingerprint that was looked at on its host is its own.
     pub fn approve_member(&mut self, id: MemberId, looked_at: Option<&str>, at: Moment) -> Result<MemberView, Refusal> {
         let own = self.member(id)?.fingerprint;
-        if looked_at.is_some_and(|it| !it.trim().eq_ignore_ascii_case(&own)) {
+        if looked_at.is_some_and(|it| !is_meant(&own, it)) {
             return Err(Refusal::new(
                 RefusalKind::Conflict,
                 format!(

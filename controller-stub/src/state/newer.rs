@@ -110,7 +110,7 @@ impl State {
         if member.record.state == MembershipState::Revoked {
             return Err(conflict(TransitionError::Revoked.to_string()));
         }
-        let is_named = |certificate: &[u8]| peer::fingerprint(certificate).eq_ignore_ascii_case(fingerprint.trim());
+        let is_named = |certificate: &[u8]| peer::is_meant(&peer::fingerprint(certificate), fingerprint);
         if is_named(&BASE64.decode(member.record.certificate.as_bytes()).unwrap_or_default()) {
             // Accepted before, and the answer was lost.
             return self.member(id);

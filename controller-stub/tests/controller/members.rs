@@ -81,6 +81,8 @@ async fn only_a_disable_can_be_hard() {
         let refused = lab.act(identity.member, &format!("{action}?hard=true")).await.unwrap_err();
         assert!(refused.text.contains("only `disable` can be hard"), "{}", refused.text);
     }
+    let refused = lab.act(identity.member, "approve?hard=true").await.unwrap_err();
+    assert!(refused.text.contains("no field `hard`"), "{}", refused.text);
     assert_eq!(lab.member(identity.member).await.state, MembershipState::Enabled);
     lab.act(identity.member, "drain?hard=false").await.unwrap();
     lab.act(identity.member, "disable?hard=true").await.unwrap();
