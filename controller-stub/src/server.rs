@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use postern_health::{Endpoint, Notify};
 use postern_store::private::{self, PrivateError};
-use postern_store::{Home, HomeError, Opened, Options, Spool, Store, StoreError};
+use postern_store::{Home, HomeError, MovedAside, Opened, Options, Spool, StoreError};
 use postern_traces::{Spans, exporter};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket};
@@ -78,9 +78,11 @@ fn open(config: &Config) -> Result<Parts, Failure> {
     let at = clock::moment();
     let unusable = |error: &dyn std::error::Error| Failure::from_error(Exit::Configuration, error);
     private::directory(&config.data_dir).map_err(|error| unusable(&error))?;
-    let store = open_store(&config.home, at.wall.0 / 1000)?;
-    let spool = store.spool().map_err(|error| Failure::from_error(Exit::Store, &error))?;
+    let Opened { store, recovered } =
+        config.home.open(&Options::default(), at.wall.0 / 1000).map_err(|error| home_failure(&error))?;
     let ledger = Ledger::new(store);
+    begun_or_new(&config.home, &ledger, recovered.and_then(|it| it.moved_aside))?;
+    let spool = ledger.store().spool().map_err(|error| Failure::from_error(Exit::Store, &error))?;
 
     let authority = match known_roots(&ledger).map_err(|error| ledger_failure(&error))?.map(|it| it.phase) {
         Some(phase) => Authority::open_roots(&config.data_dir, phase.signing(), phase.other(), at.wall),
@@ -116,21 +118,22 @@ fn known_roots(ledger: &Ledger) -> Result<Option<RootsRecord>, LedgerError> {
     Ok(is_known.then(|| roots.unwrap_or_default()))
 }
 
-fn open_store(home: &Home, now: u64) -> Result<Store, Failure> {
-    let Opened { store, recovered } = home.open(&Options::default(), now).map_err(|error| home_failure(&error))?;
-    match recovered.and_then(|it| it.moved_aside) {
-        None => Ok(store),
-        // Members and tasks are gone with it: beginning anew is for a person to decide.
-        Some(aside) => Err(Failure::new(
-            Exit::Store,
-            format!(
-                "the ledger was damaged ({}) and is kept at `{}`: restore a backup in its place, or start again to \
-                 begin without clusters, members and tasks",
-                aside.reason,
-                aside.to.display()
-            ),
-        )),
-    }
+/// Refuses a ledger in which nothing was begun, in the place of one that was damaged: members and tasks are gone with that
+/// one, and beginning anew is for a person to decide, not for a supervisor that starts again what has ended.
+fn begun_or_new(home: &Home, ledger: &Ledger, now: Option<MovedAside>) -> Result<(), Failure> {
+    let before = home.damaged_before().map_err(|error| store_failure(&error))?;
+    // Whoever began has made the first administrator's token, and the last one stays.
+    let is_begun = !ledger.api_tokens().map_err(|error| ledger_failure(&error))?.is_empty();
+    let Some(kept) = before.last().filter(|_| !is_begun) else { return Ok(()) };
+    let reason = now.map(|it| format!(" ({})", it.reason)).unwrap_or_default();
+    Err(Failure::new(
+        Exit::Configuration,
+        format!(
+            "the ledger was damaged{reason} and is kept at `{}`: restore a copy of the data directory; or, to begin \
+             without clusters, members and tasks, move what is kept out of the data directory and start again",
+            kept.display()
+        ),
+    ))
 }
 
 /// Why the store and its key are not usable.

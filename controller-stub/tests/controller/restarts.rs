@@ -1,5 +1,7 @@
 //! The controller is killed, and nothing it acknowledged is lost.
 
+use postern_controller_stub::exit::Failure;
+use postern_controller_stub::state::members::MemberView;
 use postern_protocol::Outcome;
 use postern_protocol::bounded::List;
 use postern_protocol::message::FromController;
@@ -181,4 +183,37 @@ async fn f42_two_controllers_cannot_share_a_data_directory() {
     let (code, _, err) = lab.command(&["serve", "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"]);
     assert_eq!(code, Some(79), "{err}");
     assert!(err.contains("in use"), "{err}");
+}
+
+/// A supervisor starts what has ended again, and would begin without members what a backup could bring back. Leave
+/// `begun_or_new` out of `open` and the first start does.
+#[tokio::test]
+async fn a_damaged_ledger_is_begun_anew_by_a_person_alone() {
+    let mut lab = Lab::start().await;
+    let identity = lab.enroll().await;
+    assert_eq!(lab.terminate(), Some(0));
+    let store = lab.data_dir().join("store");
+    std::fs::write(store.join("format"), b"nonsense").unwrap();
+
+    let aside = || {
+        let entries = std::fs::read_dir(&store).unwrap().map(|it| it.unwrap().path());
+        entries.filter(|it| it.file_name().unwrap().to_string_lossy().starts_with("corrupt-")).collect::<Vec<_>>()
+    };
+    for start in 1..=3 {
+        let (code, _, told) = lab.command(&["serve", "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"]);
+        let [kept] = aside().try_into().unwrap();
+        assert_eq!(code, Some(78), "start {start}: {told}");
+        assert!(told.contains("the ledger was damaged"), "start {start}: {told}");
+        assert!(told.contains(kept.to_str().unwrap()) && told.contains("restore a copy"), "start {start}: {told}");
+    }
+
+    // What a person does who has no copy. From then on the damaged one may be put back beside it.
+    let [kept] = aside().try_into().unwrap();
+    std::fs::rename(&kept, lab.path("kept")).unwrap();
+    lab.restart().await;
+    let found: Result<MemberView, Failure> = lab.client().get(&format!("/v1/members/{}", identity.member)).await;
+    assert!(found.is_err());
+    assert_eq!(lab.terminate(), Some(0));
+    std::fs::rename(lab.path("kept"), &kept).unwrap();
+    lab.restart().await;
 }
