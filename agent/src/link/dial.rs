@@ -89,9 +89,9 @@ pub enum DialError {
     },
     /// TLS ended because of what this agent showed.
     #[error(
-        "{host} does not accept this agent's certificate (TLS alert {}): it ran out, its root is not trusted there any \
-         more, or another controller issued it; if the agent gets no other by proof of its key, run `postern enroll \
-         --again` with a fresh token",
+        "{host} does not accept this agent's certificate (TLS alert {}): it ran out, the clock of one of the two hosts is \
+         wrong, its root is not trusted there any more, or another controller issued it; if both clocks are right and the \
+         agent gets no other by proof of its key, run `postern enroll --again` with a fresh token",
         u8::from(*alert)
     )]
     OwnCertificate {
