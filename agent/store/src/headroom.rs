@@ -37,15 +37,14 @@ pub(crate) struct Headroom {
 pub(crate) struct Lookout {
     disk: Arc<dyn Disk>,
     directory: File,
-    needed: u64,
+    /// What a batch has to leave free.
+    left: u64,
 }
 
 impl Lookout {
-    /// Twice what a batch has to leave free: what was let in just before is not refused for it.
     pub(crate) fn open(directory: &Path, headroom: u64, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
-        let needed = FLOOR.saturating_add(headroom).saturating_mul(2);
         let file = File::open(directory).map_err(StoreError::io("open", directory))?;
-        Ok(Self { disk, directory: file, needed })
+        Ok(Self { disk, directory: file, left: FLOOR.saturating_add(headroom) })
     }
 
     /// How many bytes are free.
@@ -53,9 +52,16 @@ impl Lookout {
         self.disk.free(&self.directory)
     }
 
-    /// Whether so many bytes can be written and a batch still finds what it has to leave free.
+    /// Whether there is room for new work of so many bytes: beside them twice what a batch has to leave free, so that what
+    /// was let in just before is not refused for it.
     pub(crate) fn has_room_for(&self, bytes: u64) -> io::Result<bool> {
-        Ok(self.free()? >= self.needed.saturating_add(bytes))
+        Ok(self.free()? >= self.left.saturating_mul(2).saturating_add(bytes))
+    }
+
+    /// Whether so many bytes of a payload can be written and a batch still finds what it has to leave free: payloads can
+    /// wait, and the records of tasks cannot.
+    pub(crate) fn may_write(&self, bytes: u64) -> io::Result<bool> {
+        Ok(self.free()? >= self.left.saturating_add(bytes))
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 
+use crate::headroom::Lookout;
 use crate::lock::Lock;
 use crate::seal::Sealer;
 use crate::{StoreError, private};
@@ -50,7 +51,7 @@ pub enum SpoolError {
     /// The directory is not usable.
     #[error(transparent)]
     Directory(#[from] StoreError),
-    /// The disk is full. What was synced stays: resume when there is space.
+    /// The disk is full, but for what is kept for the records of tasks. What was synced stays: resume when there is space.
     #[error("the disk is too full for spool file {0}: free space, then resume")]
     DiskFull(SpoolId),
     /// More than the announced length was written.
@@ -121,14 +122,20 @@ impl SpoolError {
 pub struct Spool {
     directory: Arc<Path>,
     sealer: Sealer,
+    lookout: Arc<Lookout>,
     /// The files belong to the process that holds the store.
     _lock: Arc<Lock>,
 }
 
 impl Spool {
-    pub(crate) fn open(directory: PathBuf, sealer: Sealer, lock: Arc<Lock>) -> Result<Self, SpoolError> {
+    pub(crate) fn open(
+        directory: PathBuf,
+        sealer: Sealer,
+        lookout: Arc<Lookout>,
+        lock: Arc<Lock>,
+    ) -> Result<Self, SpoolError> {
         private::directory(&directory).and_then(|()| private::sync_parent(&directory)).map_err(StoreError::from)?;
-        Ok(Self { directory: directory.into(), sealer, _lock: lock })
+        Ok(Self { directory: directory.into(), sealer, lookout, _lock: lock })
     }
 
     /// Begins the payload `id` of `len` bytes, or resumes it where it was last durable.

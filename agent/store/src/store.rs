@@ -53,7 +53,7 @@ struct Inner {
     sealer: Sealer,
     incarnation: Incarnation,
     directory: PathBuf,
-    lookout: Lookout,
+    lookout: Arc<Lookout>,
     lock: Arc<Lock>,
 }
 
@@ -89,7 +89,8 @@ impl Store {
         lookout: Lookout,
         lock: Lock,
     ) -> Self {
-        let inner = Inner { committer, db, sealer, incarnation, directory, lookout, lock: Arc::new(lock) };
+        let (lookout, lock) = (Arc::new(lookout), Arc::new(lock));
+        let inner = Inner { committer, db, sealer, incarnation, directory, lookout, lock };
         Self { inner: Arc::new(inner) }
     }
 
@@ -203,7 +204,7 @@ impl Store {
     /// When its directory cannot be made or is open to others.
     pub fn spool(&self) -> Result<Spool, SpoolError> {
         let directory = self.inner.directory.join("spool");
-        Spool::open(directory, self.inner.sealer.clone(), Arc::clone(&self.inner.lock))
+        Spool::open(directory, self.inner.sealer.clone(), Arc::clone(&self.inner.lookout), Arc::clone(&self.inner.lock))
     }
 
     /// Whether the disk has room for new work that brings payloads of this many bytes.

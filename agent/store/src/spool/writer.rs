@@ -129,8 +129,8 @@ impl SpoolWriter {
     }
 
     /// Makes all of it durable under its final name.
-    fn complete(self) -> Result<(), SpoolError> {
-        self.file.sync_all().map_err(SpoolError::io("sync", self.id))?;
+    fn complete(mut self) -> Result<(), SpoolError> {
+        self.sync()?;
         fs::rename(self.spool.part(self.id), self.spool.complete(self.id))
             .map_err(SpoolError::io("complete", self.id))?;
         self.spool.sync_names(self.id)
@@ -139,6 +139,10 @@ impl SpoolWriter {
     fn write_chunk(&mut self) -> Result<(), SpoolError> {
         let mut sealed = Vec::with_capacity(SEALED_CHUNK);
         let plain = std::mem::take(&mut self.rest);
+        let has_room = self.spool.lookout.may_write(chunk::to_u64(SEALED_CHUNK));
+        if !has_room.map_err(SpoolError::io("look at the disk of", self.id))? {
+            return Err(SpoolError::DiskFull(self.id));
+        }
         self.spool
             .sealer
             .seal(&chunk::associated(self.id, self.chunks), &plain, &mut sealed)

@@ -5,11 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use postern_store::{Batch, Disk, Options, RealDisk, Store};
+use postern_store::{Batch, Disk, Options, RealDisk, SpoolId, Store};
 
 use crate::lab::{Folder, TASKS, put};
 
 const MIB: u64 = 1024 * 1024;
+const PAYLOAD: SpoolId = SpoolId([0xab; 16]);
+const OTHER: SpoolId = SpoolId([0xcd; 16]);
 
 /// A disk with as much free space as the test says, and barriers that fail on demand.
 #[derive(Debug, Default)]
@@ -122,6 +124,36 @@ fn f14_new_work_is_not_let_in_while_a_write_might_be_refused() {
     assert!(!store.has_room_for(u64::MAX).unwrap());
     disk.free.store(20 * MIB - 1, Ordering::SeqCst);
     assert!(!store.has_room_for(0).unwrap());
+}
+
+/// F14. Take the look at the disk out of the writer, and payloads eat what the records of tasks need.
+#[test]
+fn f14_a_payload_leaves_the_records_of_tasks_their_room() {
+    const LENGTH: u64 = 3 * 64 * 1024;
+    let folder = Folder::new();
+    let disk = Arc::new(Failing::default());
+    disk.free.store(100 * MIB, Ordering::SeqCst);
+    let store = open(&folder, &disk);
+    let spool = store.spool().unwrap();
+    let mut writer = spool.write(PAYLOAD, LENGTH).unwrap();
+    writer.append(&[1; 64 * 1024]).unwrap();
+    writer.sync().unwrap();
+
+    disk.free.store(10 * MIB, Ordering::SeqCst);
+    assert!(writer.append(&[1; 64 * 1024]).unwrap_err().is_disk_full());
+    assert_eq!(writer.offset(), 64 * 1024);
+    let unknown = spool.begin(OTHER).unwrap();
+    unknown.finish_here().unwrap();
+    let mut unknown = spool.begin(OTHER).unwrap();
+    unknown.append(&[1]).unwrap();
+    assert!(unknown.finish_here().unwrap_err().is_disk_full());
+
+    disk.free.store(11 * MIB, Ordering::SeqCst);
+    drop(writer);
+    let mut writer = spool.write(PAYLOAD, LENGTH).unwrap();
+    assert_eq!(writer.offset(), 64 * 1024);
+    writer.append(&[1; 2 * 64 * 1024]).unwrap();
+    assert_eq!(writer.offset(), LENGTH);
 }
 
 #[tokio::test]
