@@ -116,6 +116,15 @@ impl Ledger {
         }
     }
 
+    /// How many bytes of payloads are still to come for the tasks that are held.
+    pub fn awaited(&self) -> u64 {
+        let streams = self
+            .tasks
+            .values()
+            .flat_map(|held| held.offer.streams.iter().filter(|stream| held.missing.contains(&stream.id)));
+        streams.fold(0, |sum, stream| sum.saturating_add(stream.length))
+    }
+
     /// Whether a task is held: begun or not, or concluded and not taken.
     pub fn holds(&self, task: TaskId) -> bool {
         self.tasks.contains_key(&task)

@@ -22,7 +22,7 @@ use crate::clock;
 use crate::executor::{Executor, Start};
 use crate::link::Frames;
 use crate::metrics::metrics;
-use crate::store::{AgentStoreError, Store, spool_id};
+use crate::store::{AgentStoreError, Store};
 use crate::streams::{Command, Streams};
 use crate::traces::{Reports, Traces};
 
@@ -377,10 +377,7 @@ impl Loop {
             }
             return;
         }
-        let spool = self.store.spool();
-        let streams_here =
-            offer.streams.iter().map(|stream| stream.id).filter(|id| spool.contains(spool_id(*id))).collect();
-        self.ledger.handle_offer(Offered { offer, origin, refusal, streams_here }, clock::now());
+        self.ledger.handle_offer(Offered { offer, origin, refusal }, clock::now());
     }
 
     /// Why an offer cannot be taken, if it cannot.
@@ -411,7 +408,7 @@ impl Loop {
             return Err(Refusal { reason: Rejection::StoreFault, message, retry_after: Some(FULL_DISK) });
         }
         let payloads = offer.streams.iter().fold(0_u64, |sum, stream| sum.saturating_add(stream.length));
-        if self.store.has_room_for(payloads) {
+        if self.store.has_room_for(payloads.saturating_add(self.ledger.awaited())) {
             return Ok(());
         }
         tracing::error!(task = %offer.task, payloads, "the disk of the state directory is too full for new work");

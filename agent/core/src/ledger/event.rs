@@ -19,8 +19,6 @@ pub struct Offered {
     pub origin: Origin,
     /// Why it cannot be taken, if it cannot: unknown kind, unreadable request, sealed to others, a full disk.
     pub refusal: Option<Refusal>,
-    /// Those of its payloads that are complete on this machine.
-    pub streams_here: Vec<StreamId>,
 }
 
 /// Why an offer cannot be taken.

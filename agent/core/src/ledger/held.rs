@@ -91,15 +91,15 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn offered(
-        offer: Offer,
-        origin: Origin,
-        streams_here: &[StreamId],
-        arrival: u64,
-        now: Timestamp,
-    ) -> Self {
+    /// The controller announces every payload once the offer is accepted, and only then it is known to be here: one that is
+    /// left from an earlier lease may be on its way out.
+    pub(super) fn offered(offer: Offer, origin: Origin, arrival: u64, now: Timestamp) -> Self {
         let deadline = (offer.deadline_ms > 0).then(|| now + Duration::from_millis(offer.deadline_ms));
-        Self { deadline, offered_at: Some(now), ..Self::new(offer, origin, streams_here, arrival) }
+        let here = match origin {
+            Origin::Controller => Vec::new(),
+            Origin::Local(_) => offer.streams.iter().map(|stream| stream.id).collect(),
+        };
+        Self { deadline, offered_at: Some(now), ..Self::new(offer, origin, &here, arrival) }
     }
 
     /// The deadline is gone with the process that counted it: the controller, which knows it, cancels what is late, and

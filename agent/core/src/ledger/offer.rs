@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::message::v1::{Accept, Offer, Reject, Rejection, Report, Started};
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::{Outcome, ReportNo, StreamId, TaskKind, Timestamp};
+use postern_protocol::{Outcome, ReportNo, TaskKind, Timestamp};
 
 use super::held::Held;
 use super::{Event, Gated, Ledger, Offered, Refusal, failure};
@@ -53,7 +53,7 @@ impl Ledger {
     }
 
     fn offer_of_unknown(&mut self, offered: Offered, now: Timestamp) {
-        let Offered { offer, origin, refusal, streams_here } = offered;
+        let Offered { offer, origin, refusal } = offered;
         if let Some(refusal) = refusal {
             self.reject_for(&offer, &refusal);
         } else if origin == Origin::Controller && (self.stopping || !self.membership.may_begin()) {
@@ -79,7 +79,7 @@ impl Ledger {
             let message = "the member holds as many batches as it can";
             self.reject(&offer, Rejection::Overloaded, message, BATCH_AGAIN_MS);
         } else {
-            self.take(offer, origin, &streams_here, now);
+            self.take(offer, origin, now);
         }
     }
 
@@ -88,12 +88,12 @@ impl Ledger {
         self.reject(offer, *reason, message, u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX));
     }
 
-    fn take(&mut self, offer: Offer, origin: Origin, streams_here: &[StreamId], now: Timestamp) {
+    fn take(&mut self, offer: Offer, origin: Origin, now: Timestamp) {
         self.arrivals += 1;
         let task = offer.task;
         let accept = Accept { task, epoch: offer.epoch };
         self.writes.push(Write::PutTask(Box::new(offer.clone()), origin));
-        let mut held = Held::offered(offer, origin, streams_here, self.arrivals, now);
+        let mut held = Held::offered(offer, origin, self.arrivals, now);
         held.durable_after = self.next_mark();
         self.tasks.insert(task, held);
         if origin == Origin::Controller {

@@ -145,7 +145,7 @@ impl Desk {
 
     fn offer(&mut self, offer: Offer) {
         let origin = Origin::Controller;
-        self.ledger.handle_offer(Offered { offer, origin, refusal: None, streams_here: Vec::new() }, self.now);
+        self.ledger.handle_offer(Offered { offer, origin, refusal: None }, self.now);
     }
 
     fn sent(&mut self) -> Vec<FromMember> {

@@ -6,11 +6,13 @@ use std::sync::{Arc, Condvar, Mutex};
 use postern_agent_core::Limits;
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::FromMember;
-use postern_protocol::message::v1::{LeaseVerdict, MembershipState, Mode, Reject, Renew, Renewed, RenewedLease};
+use postern_protocol::message::v1::{
+    LeaseVerdict, MembershipState, Mode, Reject, Renew, Renewed, RenewedLease, StreamRef,
+};
 use postern_protocol::outcome::Changed;
 use postern_protocol::signature::{SigningKey, TaskSignature};
 use postern_protocol::task::{disable_user, test_connection};
-use postern_protocol::{Epoch, Outcome, ReportNo, SessionNo, SystemName, TaskKind};
+use postern_protocol::{Epoch, Outcome, ReportNo, SessionNo, StreamId, SystemName, TaskKind};
 use postern_store::{Disk, Options, RealDisk};
 use zeroize::Zeroizing;
 
@@ -340,6 +342,27 @@ async fn f14_a_full_disk_refuses_new_work_and_the_agent_lives_on() {
         dispatcher.frame(enabled.into()).await;
         dispatcher.frame(offer(2).into()).await;
         next(&mut sent, |frame| matches!(frame, FromMember::Report(_))).await;
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
+/// F14. Count an offer's own payloads alone, and each of these is taken, though the disk has room for one.
+#[tokio::test]
+async fn f14_room_is_kept_for_the_payloads_that_are_still_to_come() {
+    let Desk { _folder, disk, dispatcher, work, frames, mut sent, _commands } = desk();
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        disk.free.store(150 << 20, Ordering::SeqCst);
+        let dataset = |n| StreamRef { id: StreamId::from_bytes([n; 16]), length: 100 << 20, sha256: [n; 32] };
+        for (n, is_taken) in [(1, true), (2, false)] {
+            let offer = Offer { streams: List::new(vec![dataset(n)]).unwrap(), ..offer(n) };
+            dispatcher.frame(offer.into()).await;
+            let answer = next(&mut sent, |frame| matches!(frame, FromMember::Reject(_) | FromMember::Accept(_))).await;
+            assert_eq!(matches!(answer, FromMember::Accept(_)), is_taken, "{answer:?}");
+        }
         dispatcher.stop().await;
         dispatcher.disconnected().await;
     };

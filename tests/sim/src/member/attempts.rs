@@ -28,6 +28,10 @@ impl World {
         if resumed && offer.kind.known() == Some(TaskKind::ImportBatch) && journal.iter().any(is_end) {
             self.coverage.met(Situation::BatchResumed);
         }
+        if let Some(stream) = offer.streams.iter().find(|it| !self.members[m].disk.payloads.contains(&it.id)) {
+            let seen = format!("an attempt of {task} began at member {m} without its dataset {}", stream.id);
+            self.oracle.broken(16, self.agenda.now(), seen);
+        }
         let now = self.members[m].now(self.agenda.now());
         let made_up = format!("made up {}", self.chance.u64(..));
         let alone = Millis::try_from(alone.at(now).as_millis()).unwrap_or(Millis::MAX);

@@ -78,15 +78,13 @@ impl World {
         if is_newer && member.process.as_ref().is_some_and(|it| it.attempts.contains_key(&offer.task)) {
             self.coverage.met(Situation::Overtaken);
         }
-        let streams_here =
-            offer.streams.iter().map(|it| it.id).filter(|id| member.disk.payloads.contains(id)).collect();
         let Some(process) = member.process.as_mut() else { return false };
         process.offered += 1;
         if process.offered > process.granted {
             let seen = format!("member {m} was offered {} tasks and allowed {}", process.offered, process.granted);
             self.oracle.broken(17, true_time, seen);
         }
-        let offered = Offered { offer, origin: Origin::Controller, refusal: None, streams_here };
+        let offered = Offered { offer, origin: Origin::Controller, refusal: None };
         process.ledger.handle_offer(offered, now);
         let held = process.ledger.held();
         if usize::try_from(held.journaled + held.started).unwrap_or(usize::MAX) > SLOTS * 4 {

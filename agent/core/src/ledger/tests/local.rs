@@ -4,7 +4,7 @@ use super::*;
 
 fn offer_here(desk: &mut Desk, n: u8, kind: TaskKind, caller: Caller) {
     let (offer, origin) = (offer(n, kind, 0), Origin::Local(caller));
-    desk.ledger.handle_offer(Offered { offer, origin, refusal: None, streams_here: Vec::new() }, desk.now);
+    desk.ledger.handle_offer(Offered { offer, origin, refusal: None }, desk.now);
     desk.sync();
 }
 

@@ -25,7 +25,9 @@ fn a_task_waits_for_its_payload() {
     desk.sync();
     assert!(desk.events().is_empty());
     assert_eq!(desk.ledger.expects(id(1), dataset.id), Some(dataset));
+    assert_eq!(desk.ledger.awaited(), dataset.length);
     desk.ledger.handle_stream_here(id(1), dataset.id);
+    assert_eq!(desk.ledger.awaited(), 0);
     assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
 }
 

@@ -40,7 +40,7 @@ fn what_came_of_a_task_of_this_machine_keeps_its_key_until_it_was_taken() {
     let mut desk = Desk::new();
     let offer = Offer { requester: Some(key(1)), ..offer(1, TaskKind::DisableUser, 1) };
     let origin = Origin::Local(Caller::Schedule);
-    desk.ledger.handle_offer(Offered { offer, origin, refusal: None, streams_here: Vec::new() }, desk.now);
+    desk.ledger.handle_offer(Offered { offer, origin, refusal: None }, desk.now);
     desk.sync();
     assert_eq!(starts(&desk.events()), [id(1)]);
     desk.ledger.handle_concluded(id(1), success(), desk.now);
@@ -84,7 +84,7 @@ fn a_held_task_that_was_sealed_again_is_refused_for_the_reasons_that_any_task_is
     let origin = Origin::Controller;
     for (offer, reason) in [(sealed_to(2, 2), Some(Rejection::NeedsReseal)), (sealed_to(1, 3), None)] {
         let refusal = refusal.clone();
-        desk.ledger.handle_offer(Offered { offer, origin, refusal, streams_here: Vec::new() }, desk.now);
+        desk.ledger.handle_offer(Offered { offer, origin, refusal }, desk.now);
         desk.sync();
         let rejected = desk.sent().into_iter().find_map(|frame| match frame {
             FromMember::Reject(reject) => reject.reason.known(),
@@ -105,7 +105,7 @@ fn a_held_task_that_was_sealed_again_and_is_refused_for_now_says_when_to_ask_aga
     let (reason, message) = (Rejection::StoreFault, "the disk is full".to_owned());
     let refusal = Some(Refusal { reason, message, retry_after: Some(Duration::from_secs(10)) });
     let (offer, origin) = (sealed_to(2, 2), Origin::Controller);
-    desk.ledger.handle_offer(Offered { offer, origin, refusal, streams_here: Vec::new() }, desk.now);
+    desk.ledger.handle_offer(Offered { offer, origin, refusal }, desk.now);
     desk.sync();
     let rejected = desk.sent().into_iter().find_map(|frame| match frame {
         FromMember::Reject(reject) => Some(reject.retry_after_ms),
