@@ -429,12 +429,15 @@ pub fn stopped() -> Failure {
     Failure::new(FailureClass::Interrupted, "stopped", "The task was stopped before its next change")
 }
 
+/// The code of a failure for want of room on the disk.
+pub const DISK_FULL: &str = "disk_full";
+
 /// The failure that a payload which cannot be written is for its task.
 pub fn unwritten(error: &std::io::Error) -> Failure {
     let failed = |class, code: &str, summary: &str| Failure::new(class, code, summary);
     if error.kind() == ErrorKind::StorageFull {
-        return failed(FailureClass::Transient, "disk_full", "The agent's disk is too full for what comes of the task")
-            .with_next_step("Make room on the disk of the agent's state directory; the task is tried again by itself");
+        return failed(FailureClass::Transient, DISK_FULL, "The agent's disk is too full for what comes of the task")
+            .with_next_step("Make room on the disk of the agent's state directory, then submit the task again");
     }
     if error.kind() == ErrorKind::FileTooLarge {
         return failed(FailureClass::Rejected, "payload_too_large", "What comes of the task is larger than may be")

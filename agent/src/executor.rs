@@ -30,7 +30,7 @@ use self::told::Teller;
 pub use self::told::Who;
 use crate::chain::Chain;
 use crate::clock;
-use crate::connector::{Alone, AttemptCx, Calls, CallsLeft, Conclusion, Connector, Route};
+use crate::connector::{Alone, AttemptCx, Calls, CallsLeft, Conclusion, Connector, DISK_FULL, Route};
 use crate::dispatcher::Dispatcher;
 use crate::keys::SealingKeys;
 use crate::metrics::metrics;
@@ -284,7 +284,7 @@ impl Executor {
             }
         };
         let streams = if kind == TaskKind::ImportBatch {
-            self.results(task).await?
+            results::keep_once_there_is_room(&self.store, task, results::LOOKS, &cx.stop).await?
         } else {
             conclusion.payload.into_iter().collect()
         };
@@ -295,11 +295,14 @@ impl Executor {
     /// Ends a task that no further attempt follows with what its journal says of it.
     pub fn give_up(&self, offer: Offer, origin: Origin, failure: Failure, why: GivenUp) {
         let executor = self.clone();
-        self.tasks.spawn(|_| async move {
+        self.tasks.spawn(|stop| async move {
             let (task, system, kind) = (offer.task, offer.system.clone(), offer.kind.to_string());
-            let ending = executor.given_up(offer, origin, failure.clone(), why).await;
-            // If even the journal cannot be read, nothing is known.
-            let ending = Ok(ending.unwrap_or_else(|_| Ending::unknown(failure)));
+            let ending = match executor.given_up(offer, origin, failure.clone(), why, &stop).await {
+                // The task is still held: its journal is gone on with at the next start.
+                Err(_) if stop.is_cancelled() => return,
+                // If even the journal cannot be read, nothing is known.
+                ending => Ok(ending.unwrap_or_else(|_| Ending::unknown(failure))),
+            };
             log(&ending);
             if let Ok(ending) = &ending {
                 metrics().tasks.one(&[system.as_str(), &kind, &ending.outcome.to_string()]);
@@ -308,11 +311,24 @@ impl Executor {
         });
     }
 
-    async fn given_up(&self, offer: Offer, origin: Origin, failure: Failure, why: GivenUp) -> Result<Ending, Failure> {
+    async fn given_up(
+        &self,
+        offer: Offer,
+        origin: Origin,
+        failure: Failure,
+        why: GivenUp,
+        stop: &CancellationToken,
+    ) -> Result<Ending, Failure> {
         let task = offer.task;
         let journal = self.earlier(task).await?;
         // Only the steps of batches journal results; for everything else there is nothing to send.
-        let streams = self.results(task).await?;
+        let waited = failure.code.as_str() == DISK_FULL;
+        let looks = if waited { 0 } else { results::LOOKS };
+        let streams = match results::keep_once_there_is_room(&self.store, task, looks, stop).await {
+            // What became of the batch as a whole is known all the same.
+            Err(full) if full.code.as_str() == DISK_FULL => Vec::new(),
+            streams => streams?,
+        };
         let ending = Ending::given_up(failure, &journal, why);
         let teller = Teller::new(Arc::clone(&self.who), Arc::new(offer), origin, &journal);
         Ok(Ending { streams, audit: teller.ended(&ending), ..ending })
@@ -323,12 +339,6 @@ impl Executor {
         let store = self.store.clone();
         let unread = |error: &AgentStoreError| internal("store", &Chain(error).to_string());
         blocking(move || store.journal(task).collect::<Result<_, _>>().map_err(|error| unread(&error))).await
-    }
-
-    /// The results of a batch: what its steps journaled as done, as one payload.
-    async fn results(&self, task: TaskId) -> Result<Vec<StreamRef>, Failure> {
-        let store = self.store.clone();
-        blocking(move || results::keep(&store, task)).await
     }
 }
 

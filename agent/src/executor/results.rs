@@ -1,17 +1,25 @@
 //! The results of a batch, read from its journal and kept as one payload: never in memory as a whole.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::time::Duration;
 
 use postern_agent_core::{JournalEntry, Mark};
 use postern_protocol::message::v1::StreamRef;
 use postern_protocol::stream::CHUNK;
-use postern_protocol::{Failure, TaskId};
+use postern_protocol::{Failure, FailureClass, TaskId};
 use postern_store::SpoolWriter;
+use tokio_util::sync::CancellationToken;
 
+use super::blocking;
 use super::payload::{delete, failure};
-use crate::connector::{unpacked, unwritten};
+use crate::connector::{DISK_FULL, stopped, unpacked, unwritten};
 use crate::random;
 use crate::store::{AgentStoreError, Store, spool_id};
+
+/// How often it is looked whether there is room for results by now.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How often in all: for a day, as long as a task waits that is asked to. What was done cannot be told without results.
+pub(super) const LOOKS: u32 = 24 * 60;
 
 /// The notes of the steps that are done, one after the other.
 struct Notes<I> {
@@ -40,8 +48,37 @@ impl<I: Iterator<Item = Result<JournalEntry, AgentStoreError>>> Read for Notes<I
     }
 }
 
-/// Keeps the results of a task as a payload. Nothing if there are none.
-pub(super) fn keep(store: &Store, task: TaskId) -> Result<Vec<StreamRef>, Failure> {
+/// Keeps the results of a task as a payload, as soon as the disk has room for them. Nothing if there are none.
+///
+/// # Errors
+///
+/// When they cannot be read or written, or there was no room for so long; [`stopped`] if that fires first.
+pub(super) async fn keep_once_there_is_room(
+    store: &Store,
+    task: TaskId,
+    looks: u32,
+    stop: &CancellationToken,
+) -> Result<Vec<StreamRef>, Failure> {
+    let mut left = looks;
+    loop {
+        let store = store.clone();
+        let full = match blocking(move || keep(&store, task)).await {
+            Err(failure) if failure.code.as_str() == DISK_FULL => failure,
+            kept => return kept,
+        };
+        let Some(fewer) = left.checked_sub(1) else {
+            return Err(Failure { class: FailureClass::Internal.into(), ..full });
+        };
+        left = fewer;
+        tracing::error!(%task, "the disk of the state directory is too full for the results of a batch, which wait for room");
+        tokio::select! {
+            () = stop.cancelled() => return Err(stopped()),
+            () = tokio::time::sleep(LOOK_AGAIN) => (),
+        }
+    }
+}
+
+fn keep(store: &Store, task: TaskId) -> Result<Vec<StreamRef>, Failure> {
     let mut results = BufReader::with_capacity(CHUNK, read(store, task));
     if results.fill_buf().map_err(|error| unwritten(&error))?.is_empty() {
         return Ok(Vec::new());
@@ -62,5 +99,75 @@ fn write(mut results: impl BufRead, mut writer: SpoolWriter) -> Result<(u64, [u8
         writer.append(piece).map_err(|error| failure(&error))?;
         let length = piece.len();
         results.consume(length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use postern_agent_core::Write;
+    use postern_store::{Disk, Home, Options, RealDisk};
+
+    use super::*;
+
+    const TASK: TaskId = TaskId::from_bytes([1; 16]);
+
+    #[derive(Debug)]
+    struct Filling(AtomicU64);
+
+    impl Disk for Filling {
+        fn sync(&self, db: &File) -> io::Result<()> {
+            RealDisk.sync(db)
+        }
+
+        fn free(&self, _: &File) -> io::Result<u64> {
+            Ok(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    async fn finished(folder: &tempfile::TempDir) -> (Arc<Filling>, Store) {
+        let disk = Arc::new(Filling(AtomicU64::new(1 << 40)));
+        let options = Options { headroom: 1 << 20, disk: Arc::<Filling>::clone(&disk) };
+        let (store, _) = Store::open_with(&Home::with_key_file(folder.path()), &options).unwrap();
+        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+        packer.write_all(b"told").unwrap();
+        let note = packer.finish().unwrap();
+        let done = JournalEntry { step: 0, mark: Mark::Done, note, effect: Vec::new() };
+        store.commit(&[Write::PutJournal(TASK, 0, done)]).await.unwrap();
+        disk.0.store(0, Ordering::SeqCst);
+        (disk, store)
+    }
+
+    /// F14. Let the first failure be the answer, and every entry of a batch that was done is told as unknown.
+    #[tokio::test(start_paused = true)]
+    async fn f14_the_results_of_a_batch_wait_until_the_disk_has_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, store) = finished(&folder).await;
+        let stop = CancellationToken::new();
+        let room = async {
+            tokio::time::sleep(LOOK_AGAIN * 9).await;
+            disk.0.store(1 << 40, Ordering::SeqCst);
+        };
+        let (kept, ()) = tokio::join!(keep_once_there_is_room(&store, TASK, LOOKS, &stop), room);
+        let [kept] = kept.unwrap().try_into().unwrap();
+        store.spool().verify(spool_id(kept.id), kept.length, &kept.sha256).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn results_do_not_wait_for_ever_nor_when_the_agent_stops() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_disk, store) = finished(&folder).await;
+        let stop = CancellationToken::new();
+        let full = keep_once_there_is_room(&store, TASK, 3, &stop).await.unwrap_err();
+        assert_eq!((full.code.as_str(), full.class), (DISK_FULL, FailureClass::Internal.into()));
+        stop.cancel();
+        let stopped = keep_once_there_is_room(&store, TASK, 3, &stop).await.unwrap_err();
+        assert_eq!(stopped.class, FailureClass::Interrupted.into());
     }
 }
