@@ -207,14 +207,10 @@ impl Dispatcher {
         self.send(Input::Ended { task, ending }).await;
     }
 
-    /// A payload of a task is complete on this machine. Blocks.
-    pub fn stream_here(&self, task: TaskId, stream: StreamId) {
-        let _ = self.0.blocking_send(Input::StreamHere { task, stream });
-    }
-
-    /// The results of a task are at the controller. Blocks.
-    pub fn uploaded(&self, task: TaskId) {
-        let _ = self.0.blocking_send(Input::Uploaded(task));
+    /// A place for what became of one payload, as soon as there is one; `None` if the program is stopping. For whoever must
+    /// not wait for the dispatcher, because that waits for it.
+    pub async fn place(&self) -> Option<Place<'_>> {
+        self.0.reserve().await.ok().map(Place)
     }
 
     /// Opens nothing with this key any more, unless something that is held needs it. Returns whether it may be wiped.
@@ -245,6 +241,28 @@ impl Dispatcher {
     /// How many inputs wait to be taken.
     pub fn waiting(&self) -> usize {
         self.0.max_capacity() - self.0.capacity()
+    }
+}
+
+/// What the dispatcher is told of a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moved {
+    /// A payload of a task is complete on this machine.
+    Here(TaskId, StreamId),
+    /// The results of a task are at the controller.
+    Uploaded(TaskId),
+}
+
+/// A place among what the dispatcher takes in.
+pub struct Place<'a>(mpsc::Permit<'a, Input>);
+
+impl Place<'_> {
+    /// Tells of a payload.
+    pub fn tell(self, moved: Moved) {
+        self.0.send(match moved {
+            Moved::Here(task, stream) => Input::StreamHere { task, stream },
+            Moved::Uploaded(task) => Input::Uploaded(task),
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Moves payloads between the spool and the link, on one thread that may block on the disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postern_protocol::bounded::Bytes;
 use postern_protocol::code::Code;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::chain::Chain;
 use crate::clock;
-use crate::dispatcher::Dispatcher;
+use crate::dispatcher::{Dispatcher, Moved, Place};
 use crate::link::Frames;
 use crate::store::spool_id;
 
@@ -115,29 +115,53 @@ pub struct Mover {
     frames: Option<Frames>,
     incoming: BTreeMap<StreamId, Incoming>,
     outgoing: BTreeMap<StreamId, Outgoing>,
+    /// What the dispatcher is still to be told: of payloads of tasks that are held, each once.
+    untold: BTreeSet<Moved>,
+}
+
+/// What a mover waits for.
+enum Next<'a> {
+    Command(Option<Command>),
+    Timeout,
+    Place(Option<Place<'a>>),
 }
 
 impl Mover {
     /// Moves payloads of `spool`.
     pub fn new(spool: Spool, dispatcher: Dispatcher) -> Self {
-        Self { spool, dispatcher, frames: None, incoming: BTreeMap::new(), outgoing: BTreeMap::new() }
+        Self {
+            spool,
+            dispatcher,
+            frames: None,
+            incoming: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            untold: BTreeSet::new(),
+        }
     }
 
     /// Runs until every handle is gone. Blocks, on a thread of the runtime that may.
     pub fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let runtime = Handle::current();
+        let dispatcher = self.dispatcher.clone();
         loop {
             let timeout = self.poll_timeout();
             let next = async {
                 tokio::select! {
-                    command = commands.recv() => Some(command),
-                    () = clock::sleep_until(timeout) => None,
+                    command = commands.recv() => Next::Command(command),
+                    () = clock::sleep_until(timeout) => Next::Timeout,
+                    place = dispatcher.place(), if !self.untold.is_empty() => Next::Place(place),
                 }
             };
             match runtime.block_on(next) {
-                Some(Some(command)) => self.handle(command),
-                Some(None) => return,
-                None => self.handle_timeout(clock::now()),
+                Next::Command(Some(command)) => self.handle(command),
+                Next::Command(None) => return,
+                Next::Timeout => self.handle_timeout(clock::now()),
+                Next::Place(Some(place)) => {
+                    if let Some(moved) = self.untold.pop_first() {
+                        place.tell(moved);
+                    }
+                }
+                Next::Place(None) => self.untold.clear(),
             }
         }
     }
@@ -179,7 +203,7 @@ impl Mover {
             Command::ChunkAcked(id, durable) => self.go_on(id, durable),
             Command::Stored(id) => {
                 if let Some(out) = self.outgoing.remove(&id) {
-                    self.dispatcher.uploaded(out.task);
+                    self.untold.insert(Moved::Uploaded(out.task));
                 }
             }
             Command::Reset(id, fault) => self.was_reset(id, fault),
@@ -203,7 +227,8 @@ impl Mover {
             // Its task is over there, or never was this member's: nobody waits for the result, but the report is owed.
             let task = out.task;
             self.outgoing.remove(&id);
-            return self.dispatcher.uploaded(task);
+            self.untold.insert(Moved::Uploaded(task));
+            return;
         }
         out.put_off(clock::now());
     }
@@ -273,9 +298,9 @@ impl Mover {
         }
     }
 
-    fn complete(&self, task: TaskId, stream: StreamId) {
+    fn complete(&mut self, task: TaskId, stream: StreamId) {
         self.send(StreamClose { stream }.into());
-        self.dispatcher.stream_here(task, stream);
+        self.untold.insert(Moved::Here(task, stream));
     }
 
     // ---- out ----

@@ -120,6 +120,26 @@ async fn the_thread_wakes_for_what_was_put_off() {
     running.await.unwrap();
 }
 
+/// Have the thread wait until the dispatcher takes what it is told, and neither goes on: the dispatcher waits here.
+#[tokio::test]
+async fn the_thread_does_not_wait_for_a_dispatcher_that_is_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let (dispatcher, inputs) = Dispatcher::full();
+    let mover = Mover::new(store.spool().clone(), dispatcher);
+    let (streams, commands) = Streams::channel();
+    let running = tokio::task::spawn_blocking(move || mover.run(commands));
+    let told = async {
+        for _ in 0..2 * COMMANDS {
+            streams.send(Command::Upload(ONE, stream(1))).await;
+            streams.send(Command::Stored(stream(1).id)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("everything is taken");
+    drop((streams, inputs));
+    running.await.unwrap();
+}
+
 fn concluded() -> RestoredTask {
     let offer = Offer {
         task: ONE,
