@@ -38,7 +38,7 @@ use crate::policy::{Act, Admission};
 use crate::redaction;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
-use crate::telemetry::{self, By, Temporary};
+use crate::telemetry::{self, By, Temporary, may_tell_of_controller};
 use crate::traces::{self, Traces};
 
 /// A connected system that is served.
@@ -129,19 +129,21 @@ impl Executor {
         let (_, before) = telemetry::levels().now(Some(system.as_str()), clock::now());
         if it.for_ms == 0 {
             telemetry::levels().reset(Some(system));
-            if before.is_some() {
+            if before.is_some() && may_tell_of_controller() {
                 tracing::warn!(%system, "the controller has what the configuration says be logged again");
             }
             return answer(LogLevelVerdict::Done);
         }
         if !served.admission.policy().lets_log(level) {
-            tracing::warn!(%system, %level, "the policy refused a log level that the controller wanted");
+            if may_tell_of_controller() {
+                tracing::warn!(%system, %level, "the policy refused a log level that the controller wanted");
+            }
             return answer(LogLevelVerdict::NotAllowed);
         }
         let length = Duration::from_millis(it.for_ms).min(telemetry::LONGEST);
         telemetry::levels().set(Some(system), Temporary { level, until: clock::now() + length, by: By::Controller });
         // It is said in every session.
-        if before.is_none_or(|before| before.level != level) {
+        if before.is_none_or(|before| before.level != level) && may_tell_of_controller() {
             let secs = length.as_secs();
             tracing::warn!(%system, %level, secs, "the controller has another level be logged for a while");
         }
@@ -192,7 +194,9 @@ impl Executor {
             let refused = refused.to_string();
             let Offer { task, kind, system, .. } = offer;
             metrics().policy_refusals.one(&[system.as_str()]);
-            tracing::warn!(%task, %kind, %system, refused, "the policy refused a task");
+            if may_tell_of_controller() {
+                tracing::warn!(%task, %kind, %system, refused, "the policy refused a task");
+            }
             Refusal::lasting(Rejection::Policy, refused)
         })
     }

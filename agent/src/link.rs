@@ -40,6 +40,7 @@ pub use self::vitals::LinkVitals;
 use crate::dispatcher::Dispatcher;
 use crate::metrics::metrics;
 use crate::streams::{self, Streams};
+use crate::telemetry::may_tell_of_controller;
 use crate::{chain, clock, random};
 
 /// Frames to the controller in the order they are to leave.
@@ -50,6 +51,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// How often the longest that connecting may take fits into a dial: a certificate that has run out is recovered first, and the
 /// disk may be slow.
 const DIALS: u32 = 4;
+/// How many frames that cannot be read a session survives: enough for a newer controller, too few for a flood.
+const MAX_UNREADABLE: u32 = 100;
 
 /// What the link is doing, for `postern status`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -254,6 +257,7 @@ impl Link {
         let mut conditions = Conditions::new(&self.dispatcher);
         let mut pump = Pump::start(socket);
         let mut session = MemberSession::new(self.introduction.member, hello, clock::now());
+        let mut unreadable = 0_u32;
         let left = loop {
             self.vitals.pulse.beat();
             Point::LinkTurns.hang().await;
@@ -277,7 +281,15 @@ impl Link {
                 }
                 received = pump.receive() => match received {
                     Received::Frame(frame) => session.handle_message(*frame, clock::now()),
-                    Received::Unreadable(answer) => pump.send(answer.into()).await,
+                    Received::Unreadable(_) if unreadable == MAX_UNREADABLE => {
+                        let why = "the controller sent too many frames that cannot be read";
+                        pump.try_send(goodbye(SessionRefusal::ProtocolViolation, why).into());
+                        break Left::Ended(why.to_owned());
+                    }
+                    Received::Unreadable(answer) => {
+                        unreadable += 1;
+                        pump.send(answer.into()).await;
+                    }
                     Received::Ended(why) => break Left::Ended(why),
                 },
                 () = clock::sleep_until(Some(session.poll_timeout())) => session.handle_timeout(clock::now()),
@@ -405,7 +417,9 @@ impl Link {
                 self.streams.send(streams::Command::Reset(frame.stream, frame.fault)).await;
             }
             FromController::ProtocolError(error) => {
-                tracing::warn!(tag = error.tag, message = %error.message, "the controller could not take a frame");
+                if may_tell_of_controller() {
+                    tracing::warn!(tag = error.tag, message = %error.message, "the controller could not take a frame");
+                }
                 self.keys.handle_complaint(&error);
             }
             frame @ (FromController::Welcome(_)

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::dispatcher::{Dispatcher, Moved, Place};
 use crate::link::Frames;
 use crate::store::spool_id;
+use crate::telemetry::may_tell_of_controller;
 
 // What the spool reads at once is sent as one chunk.
 const _: () = assert!(postern_store::CHUNK == CHUNK, "the spool's chunks and the wire's are the same");
@@ -220,7 +221,9 @@ impl Mover {
 
     /// The controller cannot go on with a payload, or does not want it.
     fn was_reset(&mut self, id: StreamId, fault: Code<StreamFault>) {
-        tracing::warn!(stream = %id, %fault, "the controller gave a payload up");
+        if may_tell_of_controller() {
+            tracing::warn!(stream = %id, %fault, "the controller gave a payload up");
+        }
         self.incoming.remove(&id);
         let Some(out) = self.outgoing.get_mut(&id) else { return };
         if fault == StreamFault::Unknown.into() && out.is_announced() {
@@ -234,7 +237,9 @@ impl Mover {
     }
 
     fn reset(&mut self, stream: StreamId, fault: StreamFault, why: &str) {
-        tracing::warn!(%stream, %fault, why, "a payload cannot be moved now");
+        if may_tell_of_controller() {
+            tracing::warn!(%stream, %fault, why, "a payload cannot be moved now");
+        }
         self.incoming.remove(&stream);
         if let Some(out) = self.outgoing.get_mut(&stream) {
             out.put_off(clock::now());

@@ -5,10 +5,11 @@ mod recent;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use postern_protocol::plain::in_a_log;
+use postern_protocol::rate::Hush;
 use tracing::field::{Field, Visit};
 use tracing::span::Attributes;
 use tracing::{Level, Subscriber};
@@ -22,6 +23,7 @@ use self::levels::BySystem;
 pub use self::levels::{By, Levels, Temporary};
 use self::recent::Keeper;
 pub use self::recent::{Recent, Trouble};
+use crate::clock;
 use crate::config::{Config, LogFormat};
 use crate::redaction::redacted;
 
@@ -30,6 +32,7 @@ pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 static LEVELS: LazyLock<Levels> = LazyLock::new(Levels::default);
 static RECENT: LazyLock<Recent> = LazyLock::new(Recent::default);
+static OF_CONTROLLER: LazyLock<Mutex<Hush<()>>> = LazyLock::new(|| Mutex::new(Hush::new(1)));
 
 /// What is logged.
 pub fn levels() -> &'static Levels {
@@ -39,6 +42,17 @@ pub fn levels() -> &'static Levels {
 /// The last warnings and errors.
 pub fn recent() -> &'static Recent {
     LazyLock::force(&RECENT)
+}
+
+/// Whether one more line may be written that a controller brings about whenever it likes. How many were not is said with the
+/// first that is again.
+pub fn may_tell_of_controller() -> bool {
+    let mut hush = OF_CONTROLLER.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(unsaid) = hush.allows((), clock::now()) else { return false };
+    if unsaid > 0 {
+        tracing::warn!(unsaid, "the controller brought about so much more than the log tells of");
+    }
+    true
 }
 
 /// Begins to log. Only the first call of a process counts.

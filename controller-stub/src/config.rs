@@ -8,9 +8,10 @@ use postern_health::Supervisor;
 use postern_store::Home;
 use postern_traces::{Collector, CollectorError};
 
+use postern_protocol::rate::Rate;
+
 use crate::api::CallRates;
 use crate::limits::Connections;
-use crate::rate::Rate;
 use crate::state::Retention;
 
 /// The shortest and longest lease that makes sense: below a second nothing can renew it in time, beyond an hour a

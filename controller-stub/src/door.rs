@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::rate::Network;
+use crate::network::Network;
 use crate::telemetry::Hush;
 
 /// How long to wait when no connection can be accepted: asking again at once would only burn the processor.

@@ -2,7 +2,7 @@
 //! reason. `docs/limits.md` says what happens beyond them.
 //!
 //! What a session may take is bounded where it is spent, in [`link`](crate::link), and how often something may be asked for
-//! where it is counted, by the buckets of [`rate`](crate::rate).
+//! where it is counted, by the buckets of [`rate`](postern_protocol::rate).
 
 use std::time::Duration;
 

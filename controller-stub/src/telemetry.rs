@@ -2,49 +2,35 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use postern_protocol::plain::in_a_log;
-use postern_protocol::{MemberId, Timestamp};
+use postern_protocol::{MemberId, Timestamp, rate};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::clock;
-use crate::rate::{Buckets, Rate};
 
 /// The most members that are told apart: as many as there may be.
 const MAX_TOLD_APART: usize = 10_000;
 
-/// Keeps others from filling the disk through the log: of all strangers together, and of each member, 20 lines at once, to
-/// see what is the matter, and then one a second and one that says how many are missing, which is 30 MiB in a day.
+/// Keeps others from filling the disk through the log: all strangers together, and each member.
 #[derive(Debug)]
 pub struct Hush<K = ()> {
-    heard: Mutex<Heard<K>>,
+    heard: Mutex<rate::Hush<K>>,
     what_is_missing: &'static str,
-}
-
-#[derive(Debug)]
-struct Heard<K> {
-    lines: Buckets<K>,
-    unsaid: u64,
 }
 
 impl<K: Ord + Copy> Hush<K> {
     fn new(most: usize, what_is_missing: &'static str) -> Self {
-        let lines = Buckets::new(Rate::new(20, Duration::from_secs(1)), most);
-        Self { heard: Mutex::new(Heard { lines, unsaid: 0 }), what_is_missing }
+        Self { heard: Mutex::new(rate::Hush::new(most)), what_is_missing }
     }
 
     /// Whether one more line may be written about one of them. How many were not is said with the first that is again.
     pub fn allows_of(&self, who: K, now: Timestamp) -> bool {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if heard.lines.take(who, now).is_err() {
-            heard.unsaid += 1;
-            return false;
-        }
-        let unsaid = std::mem::take(&mut heard.unsaid);
+        let Some(unsaid) = heard.allows(who, now) else { return false };
         if unsaid > 0 {
             tracing::warn!(unsaid, "{}", self.what_is_missing);
         }
@@ -127,13 +113,6 @@ impl Write for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_flood_of_strangers_does_not_fill_the_log() {
-        let hush = Hush::default();
-        let allowed = |from: u64| (0..1000).filter(|n| hush.allows(Timestamp::from_millis(from + n))).count();
-        assert_eq!((allowed(20_000), allowed(21_000), allowed(22_000), allowed(60_000)), (20, 1, 1, 20));
-    }
 
     #[test]
     fn a_level_is_given_for_everything_or_for_each_part() {

@@ -13,6 +13,7 @@
 //! - [`outbox`]: what a member owes, in a file;
 //! - [`filter`]: conditions on records;
 //! - [`stream`]: payloads too big for a frame, resumable;
+//! - [`rate`]: how often something may be asked for;
 //! - [`plain`]: what is wrong with a text, in words for people;
 //! - [`trace`]: the trace a task belongs to.
 
@@ -27,6 +28,7 @@ pub mod message;
 pub mod outbox;
 pub mod outcome;
 pub mod plain;
+pub mod rate;
 #[cfg(feature = "schema")]
 mod schema;
 pub mod seal;

@@ -9,12 +9,14 @@ mod stage;
 use futures_util::SinkExt as _;
 use postern_controller_stub::random;
 use postern_protocol::bounded::{Bytes, List, Text};
-use postern_protocol::message::v1::{Extension, Offer, Ping, ProtocolError, Rejection, Welcome};
+use postern_protocol::message::v1::{
+    Extension, MemberState, MembershipState, Offer, Ping, ProtocolError, Rejection, StreamFault, StreamReset, Welcome,
+};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::seal::{SealContext, SealedField};
 use postern_protocol::task::reset_password;
 use postern_protocol::version::Revisions;
-use postern_protocol::{Epoch, TaskKind, TaskRequest};
+use postern_protocol::{Epoch, StreamId, TaskKind, TaskRequest};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -58,6 +60,36 @@ async fn f54_f55_a_frame_the_agent_cannot_read_is_answered_and_the_session_goes_
         session.until(|frame| matches!(frame, FromMember::ProtocolError(_)).then_some(())).await;
     }
     session.does_a_task(1).await;
+}
+
+/// Tell of each, and whoever has the controller fills the disk of every agent's host.
+#[tokio::test]
+async fn a_flood_of_what_a_controller_brings_about_leaves_the_log_short() {
+    let stage = Stage::set().await;
+    let mut session = stage.session().await;
+    for n in 1..=250 {
+        let (stream, epoch) = (StreamId::from_bytes([7; 16]), Epoch(n));
+        session.send(ProtocolError { tag: 7, message: Text::clipped("no") }).await;
+        session.send(StreamReset { stream, fault: StreamFault::Full.into() }).await;
+        session.send(MemberState { state: MembershipState::Enabled.into(), epoch, hard: false }).await;
+    }
+    session.does_a_task(1).await;
+    let about = ["could not take a frame", "gave a payload up", "changed this member's state"];
+    let log = stage.agent.log();
+    let told: usize = about.into_iter().map(|it| log.matches(it).count()).sum();
+    assert!((10..=60).contains(&told), "{told} lines about 750 frames");
+}
+
+#[tokio::test]
+async fn a_controller_that_sends_nothing_that_can_be_read_is_left() {
+    let stage = Stage::set().await;
+    let mut session = stage.session().await;
+    for _ in 0..=100 {
+        // It may be left before all of them are sent.
+        let _ = session.socket.send(frame(0x7fff, b"?")).await;
+    }
+    session.left().await;
+    stage.session().await.does_a_task(1).await;
 }
 
 /// Write down as it is what a controller says, and it makes up lines of the log, and has the terminal of whoever reads them do

@@ -24,6 +24,7 @@ use crate::link::Frames;
 use crate::metrics::metrics;
 use crate::store::{AgentStoreError, Store};
 use crate::streams::{Command, Streams};
+use crate::telemetry::may_tell_of_controller;
 use crate::traces::{Reports, Traces};
 
 /// Inputs taken before the disk is asked: they share one barrier.
@@ -352,9 +353,14 @@ impl Loop {
 
     fn member_state(&mut self, change: &MemberState) {
         let Some(state) = change.state.known() else {
-            return tracing::warn!(state = %change.state, "a state of a newer version was ignored");
+            if may_tell_of_controller() {
+                tracing::warn!(state = %change.state, "a state of a newer version was ignored");
+            }
+            return;
         };
-        tracing::info!(%state, epoch = change.epoch.0, "the controller changed this member's state");
+        if may_tell_of_controller() {
+            tracing::info!(%state, epoch = change.epoch.0, "the controller changed this member's state");
+        }
         let membership = Membership { state, epoch: change.epoch, hard: change.hard };
         self.ledger.handle_member_state(membership, clock::now());
     }
@@ -411,7 +417,9 @@ impl Loop {
         if self.store.has_room_for(payloads.saturating_add(self.ledger.awaited())) {
             return Ok(());
         }
-        tracing::error!(task = %offer.task, payloads, "the disk of the state directory is too full for new work");
+        if may_tell_of_controller() {
+            tracing::error!(task = %offer.task, payloads, "the disk of the state directory is too full for new work");
+        }
         let message = format!("the disk is too full for a task with {payloads} bytes of payload");
         Err(Refusal { reason: Rejection::StoreFault, message, retry_after: Some(FULL_DISK) })
     }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Frames, Socket};
 use crate::chain::Chain;
 use crate::spawn::Spawner;
+use crate::telemetry::may_tell_of_controller;
 
 /// Frames waiting to be sent: enough to fill a flush, few enough that reports wait on disk and not here.
 const FRAMES: usize = 64;
@@ -197,7 +198,9 @@ fn complaint(error: &FrameError) -> ProtocolError {
         FrameError::Unknown { tag, .. } | FrameError::Body { tag, .. } => *tag,
         FrameError::NoHeader { .. } | FrameError::WrongLength { .. } => 0,
     };
-    tracing::warn!(error = %Chain(error), "the controller sent a frame that cannot be read");
+    if may_tell_of_controller() {
+        tracing::warn!(error = %Chain(error), "the controller sent a frame that cannot be read");
+    }
     ProtocolError { tag, message: Text::clipped(Chain(error).to_string()) }
 }
 

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use postern_protocol::id::{ApiTokenId, ApiTokenName};
+use postern_protocol::rate::{Buckets, Rate};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +23,7 @@ use super::{Api, Problem, until_taken};
 use crate::access::{Presented, Role};
 use crate::clock::{self, Moment};
 use crate::console::{Key, Session, Sessions, session_of};
-use crate::rate::{Buckets, Network, Rate};
+use crate::network::Network;
 use crate::state::api_tokens::{Known, KnownTokens};
 use crate::state::audit::By;
 use crate::telemetry::Hush;

@@ -8,8 +8,9 @@ use postern_store::SpoolError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use postern_protocol::rate::TooOften;
+
 use crate::dispatcher::Stopped;
-use crate::rate::TooOften;
 use crate::state::{Refusal, RefusalKind};
 
 /// Why a request was not done.

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use postern_protocol::enrollment::v1::{EnrollRefusal, EnrollRefused, Enrolled};
 use postern_protocol::enrollment::{FromApplicant, FromAuthority};
 use postern_protocol::frame::FrameError;
+use postern_protocol::rate::{Buckets, Rate};
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -16,7 +17,7 @@ use super::{Link, websocket};
 use crate::clock;
 use crate::dispatcher::Handle;
 use crate::door::Visitor;
-use crate::rate::{Buckets, Network, Rate};
+use crate::network::Network;
 use crate::state::enroll::refused;
 
 /// How long an applicant may take to ask, and to take the answer.

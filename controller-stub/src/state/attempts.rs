@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use postern_protocol::MemberId;
 use postern_protocol::id::TokenId;
-
-use crate::rate::{Buckets, Rate};
+use postern_protocol::rate::{Buckets, Rate};
 
 /// The most tokens, or members, whose attempts are told apart; those that nobody knows are not.
 const MAX_TOLD_APART: usize = 10_000;

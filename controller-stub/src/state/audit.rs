@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use postern_protocol::id::{ApiTokenId, ApiTokenName};
+use postern_protocol::rate::{Buckets, Rate};
 use postern_store::audit::{Event, Head, Status};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -16,7 +17,6 @@ use super::{Refusal, RefusalKind, Settings, State};
 use crate::access::Role;
 use crate::audit::Rows;
 use crate::clock::Moment;
-use crate::rate::{Buckets, Rate};
 
 /// The most rows that wait for the log, some MiB: beyond that nothing is done that would be a line, except what only takes
 /// away.

@@ -7,6 +7,7 @@ use postern_protocol::bounded::{Bytes, Text};
 use postern_protocol::enrollment::recovery_statement;
 use postern_protocol::enrollment::v1::{EnrollRefusal, EnrollRefused, Enrolled, Recover};
 use postern_protocol::message::v1::{CertIssued, CertRefusal, CertRefused, CertRenew, MembershipState};
+use postern_protocol::rate::TooOften;
 use sha2::{Digest, Sha256};
 
 use super::audit::Room;
@@ -16,7 +17,6 @@ use super::record::{MemberRecord, NextCertificate};
 use super::{Refusal, State, ToSession};
 use crate::ca::{CaError, RootNo, peer};
 use crate::clock::{Moment, after};
-use crate::rate::TooOften;
 
 /// Why there is no next certificate.
 #[derive(Debug, thiserror::Error)]

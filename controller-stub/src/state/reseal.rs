@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{AnnouncedKey, KeyAck, KeyAnnounce, MembershipState, Offer};
+use postern_protocol::rate::TooOften;
 use postern_protocol::seal::{KeyId, SealedField};
 use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::{MemberId, TaskId};
@@ -15,7 +16,6 @@ use super::tasks::{TaskView, unknown};
 use super::{Refusal, RefusalKind, State, ToSession};
 use crate::clock::Moment;
 use crate::queue::{Opener, Queue};
-use crate::rate::TooOften;
 
 /// The secrets of a task, sealed again.
 #[derive(Debug, Clone)]

@@ -1,10 +1,9 @@
-//! How often something may be asked for. Decides by the time it is told; no I/O.
+//! How often something may be asked for, or told of.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use postern_protocol::Timestamp;
+use crate::Timestamp;
 
 /// How often something may be done: so many at once, and then one every so often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,20 +110,27 @@ fn micros(at: Timestamp) -> u64 {
     at.as_millis().saturating_mul(1000)
 }
 
-/// Where a caller comes from, as far as callers are told apart: an address of IPv4, or the network of one of IPv6,
-/// because whoever has one address there has 2⁶⁴ of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Network(IpAddr);
+/// Keeps others from filling the disk through a log: of each, 20 lines at once, to see what is the matter, and then one a
+/// second and one that says how many are missing, which is 30 MiB in a day.
+#[derive(Debug)]
+pub struct Hush<K> {
+    lines: Buckets<K>,
+    unsaid: u64,
+}
 
-impl From<IpAddr> for Network {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Self(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
-            }
-            address @ IpAddr::V4(_) => Self(address),
+impl<K: Ord + Copy> Hush<K> {
+    /// Tells at most so many apart.
+    pub fn new(most: usize) -> Self {
+        Self { lines: Buckets::new(Rate::new(20, Duration::from_secs(1)), most), unsaid: 0 }
+    }
+
+    /// Whether one more line may be written about one of them, and how many of anybody were not since the last that was.
+    pub fn allows(&mut self, who: K, now: Timestamp) -> Option<u64> {
+        if self.lines.take(who, now).is_err() {
+            self.unsaid = self.unsaid.saturating_add(1);
+            return None;
         }
+        Some(std::mem::take(&mut self.unsaid))
     }
 }
 
@@ -203,11 +209,11 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_is_one_address() {
-        let network = |text: &str| Network::from(text.parse::<IpAddr>().unwrap());
-        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
-        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
-        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+    fn a_flood_does_not_fill_a_log_and_how_much_is_missing_is_known() {
+        let mut hush = Hush::new(1);
+        let mut allowed = |from: u64| (0..1000).filter_map(|n| hush.allows((), at(from + n))).collect::<Vec<u64>>();
+        assert_eq!(allowed(20_000), [0; 20]);
+        assert_eq!((allowed(21_000), allowed(22_000)), (vec![980], vec![999]));
+        assert_eq!(allowed(60_000).len(), 20);
     }
 }
