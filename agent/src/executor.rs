@@ -269,6 +269,7 @@ impl Executor {
             begun: AtomicBool::new(earlier.has_begun()),
             admission: Arc::clone(admission),
             offer,
+            origin,
             teller: Arc::clone(&teller),
             kind,
             keys: self.keys.all(),

@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use postern_agent_core::Limits;
+use postern_agent_core::{Limits, Restored, RestoredTask, TaskState};
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{
@@ -163,6 +164,11 @@ fn desk_with(connector: Arc<dyn Connector>) -> Desk {
 }
 
 fn desk_under(policy: Policy, connector: Arc<dyn Connector>) -> Desk {
+    desk_holding(Vec::new(), policy, connector)
+}
+
+/// One that took these offers before it was started again.
+fn desk_holding(offers: Vec<Offer>, policy: Policy, connector: Arc<dyn Connector>) -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let disk = Arc::new(Disklike { free: AtomicU64::new(1 << 40), busy: Mutex::new(false), changed: Condvar::new() });
     let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
@@ -179,7 +185,16 @@ fn desk_under(policy: Policy, connector: Arc<dyn Connector>) -> Desk {
         dispatcher.clone(),
         Spawner::default(),
     );
-    let ledger = Ledger::restore(Limits::for_systems([(acme(), 1)].into()), store.restore().unwrap());
+    let held = offers.into_iter().map(|offer| RestoredTask {
+        offer,
+        origin: Origin::Controller,
+        state: TaskState::Journaled { unended: 0 },
+        journal: 0,
+        streams_here: Vec::new(),
+    });
+    let membership = Some(Membership { state: MembershipState::Enabled, epoch: Epoch(1), hard: false });
+    let restored = Restored { tasks: held.collect(), membership, ..store.restore().unwrap() };
+    let ledger = Ledger::restore(Limits::for_systems([(acme(), 1)].into()), restored);
     let (frames, sent) = mpsc::channel(64);
     let work = Loop::new(ledger, store, executor, streams, inputs);
     Desk { _folder: folder, disk, dispatcher, work, frames, sent, _commands: commands }
@@ -284,6 +299,49 @@ async fn f51_a_forged_task_is_rejected_for_good_before_anything_is_done() {
         dispatcher.frame(good.clone().into()).await;
         let answer = next(&mut sent, |frame| matches!(frame, FromMember::Reject(_) | FromMember::Accept(_))).await;
         assert!(matches!(answer, FromMember::Accept(_)), "{answer:?}");
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
+}
+
+/// Look at the time of a signature only when a task is taken, and a controller that keeps a dataset back, or an agent that is
+/// started again, has it begin long after.
+#[tokio::test]
+async fn f51_a_signed_task_that_waited_here_for_too_long_is_not_begun() {
+    const MONTH_MS: u64 = 31 * 24 * 60 * 60 * 1000;
+    let signer = SigningKey::from_private(Zeroizing::new([1; 32])).unwrap();
+    let signatures = Signatures { required: true, accepted: vec![*signer.public()] };
+    let policy = Policy { signatures, ..Policy::default() };
+    let signed = |made: u64, n| {
+        let offer = Offer { task: TaskId::from_random(made, [n; 10]), ..disable(n, "joe") };
+        Offer { signature: Some(TaskSignature::sign(&offer, 0, &signer).unwrap().into()), ..offer }
+    };
+    let now = clock::unix_millis().0;
+    let (late, good) = (signed(now - MONTH_MS, 1), signed(now, 2));
+    let held = vec![late.clone(), good.clone()];
+    let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_holding(held, policy, Arc::new(Changing));
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        let mut codes = BTreeMap::new();
+        while codes.len() < 2 {
+            match sent.recv().await.unwrap() {
+                FromMember::Renew(Renew { nonce, leases }) => {
+                    let verdict = LeaseVerdict::Kept.into();
+                    let leases = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict }).collect();
+                    let leases = List::new(leases).unwrap();
+                    dispatcher.frame(Renewed { nonce, ttl_ms: 60_000, leases }.into()).await;
+                }
+                FromMember::Report(report) => {
+                    let code = report.failure.map(|failure| failure.code.to_string());
+                    codes.insert(report.task, (code, report.changed.known()));
+                }
+                _ => (),
+            }
+        }
+        assert_eq!(codes[&late.task], (Some("policy".to_owned()), Some(Changed::No)));
+        assert_eq!(codes[&good.task], (None, Some(Changed::Yes)));
         dispatcher.stop().await;
         dispatcher.disconnected().await;
     };
