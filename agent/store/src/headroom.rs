@@ -30,6 +30,8 @@ pub(crate) struct Headroom {
     path: PathBuf,
     bytes: u64,
     kept: bool,
+    /// The file system does not keep space, as over some networks: it is not asked with every group.
+    refuses: bool,
 }
 
 /// Looks at the disk from outside of the committer, for those who can still say no.
@@ -93,7 +95,7 @@ impl Headroom {
         let path = directory.join("headroom");
         // A file of another size is a half-made one, or the configuration changed.
         let kept = fs::metadata(&path).is_ok_and(|found| found.len() == bytes);
-        Self { disk, path, bytes, kept }
+        Self { disk, path, bytes, kept, refuses: false }
     }
 
     /// Looks at the disk before a group is written through `db`; `essential` tells whether one of
@@ -101,7 +103,7 @@ impl Headroom {
     pub(crate) fn survey(&mut self, db: &File, essential: bool) -> Result<Room, StoreError> {
         let mut free = self.free(db)?;
         // Twice the size, so that it is not kept and released in turns.
-        if !self.kept && free >= self.bytes.saturating_mul(2).saturating_add(FLOOR) {
+        if !self.kept && !self.refuses && free >= self.bytes.saturating_mul(2).saturating_add(FLOOR) {
             self.keep();
             free = self.free(db)?;
         }
@@ -135,7 +137,8 @@ impl Headroom {
         match made {
             Ok(()) => self.kept = true,
             Err(error) => {
-                tracing::warn!(%error, "could not keep space for a full disk");
+                tracing::warn!(%error, "could not keep space for a full disk: new work is refused earlier instead");
+                self.refuses = true;
                 let _ = fs::remove_file(&self.path);
             }
         }
