@@ -184,14 +184,14 @@ impl App {
         let (streams, commands) = Streams::channel();
         let (attempts, core, writing) = (Spawner::default(), Spawner::default(), Spawner::default());
         let (scribe, audit) = Scribe::new(&config.state_dir, store.clone());
-        writing.spawn(|stop| scribe.run(stop));
+        writing.spawn_part(|stop| scribe.run(stop));
         let who = identity.load()?.map(|it| Who::member(&it.membership)).unwrap_or_default();
         let telling = Spawner::default();
         let traces = Traces::start(&config.telemetry, who.member.clone().unwrap_or_default(), &telling)?;
         let executor = Executor::new(systems, keys.clone(), who, store.clone(), dispatcher.clone(), attempts.clone())
             .telling(traces.clone());
         let mover = Mover::new(store.spool().clone(), dispatcher.clone());
-        core.spawn_blocking(move || mover.run(commands));
+        core.spawn_blocking_part(move || mover.run(commands));
         let cancel = CancellationToken::new();
         let (ended, loop_ended) = oneshot::channel();
         let mut watchers = Vec::new();
@@ -206,9 +206,9 @@ impl App {
         let patience = config.supervisor.patience();
         let (watchdog, stalled) = Watchdog::new(store.commit_watch(), pulse, link_pulse, config.disk_timeout, patience);
         // Nobody stops it: a disk may also hang while the agent stops.
-        Spawner::default().spawn(|_| watchdog.run());
+        Spawner::default().spawn_part(|_| watchdog.run());
         let token = cancel.clone();
-        core.spawn(|_| async move {
+        core.spawn_part(|_| async move {
             let _ = ended.send(running.run(token).await);
         });
         Ok(Self {
@@ -257,7 +257,7 @@ impl App {
         for remembered in self.collections.drain(..) {
             let (store, dispatcher) = (self.store.clone(), self.dispatcher.clone());
             let (collector, status) = Collector::new(remembered, store, dispatcher, self.keys.clone());
-            self.collectors.spawn(|stop| collector.run(stop));
+            self.collectors.spawn_part(|stop| collector.run(stop));
             told.push(status);
         }
         told
@@ -303,7 +303,7 @@ impl App {
             sessions,
             vitals: self.link_vitals.clone(),
         };
-        self.links.spawn(|stop| link.run(stop));
+        self.links.spawn_part(|stop| link.run(stop));
         Ok(Connected { member, link: watched, sessions: had, certificate, sealing_keys })
     }
 

@@ -192,7 +192,7 @@ async fn a_report_leaves_without_the_result_that_the_controller_does_not_want() 
     let ledger = Ledger::restore(Limits::for_systems(BTreeMap::new()), restored);
     let (streams, commands) = Streams::channel();
     let tasks = Spawner::default();
-    tasks.spawn_blocking(move || mover.run(commands));
+    tasks.spawn_blocking_part(move || mover.run(commands));
     let executor = Executor::new(
         BTreeMap::new(),
         SealingKeys::new(Vec::new()),
