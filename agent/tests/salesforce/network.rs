@@ -307,6 +307,21 @@ async fn the_token_endpoint_may_ask_for_a_wait_too() {
     assert!(test_connection().attempt(&connector).await.is_ok());
 }
 
+/// Let it wait as long as any other failure, and a task has used up its attempts within a minute.
+#[tokio::test]
+async fn a_task_waits_for_as_long_as_sign_ins_without_an_answer_count() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("POST", "/oauth2/token", Mishap::DropReply, 2);
+    for code in ["no_answer", "no_answer", "sign_in_paused"] {
+        let failure = validate(JOE).attempt(&connector).await.unwrap_err();
+        assert_eq!(failure.code.as_str(), code, "{failure}");
+        let wait = waits(&connector, &failure);
+        let is_paused = code == "sign_in_paused";
+        assert!(if is_paused { (800..=900).contains(&wait.as_secs()) } else { wait.is_zero() }, "{code}: {wait:?}");
+    }
+}
+
 /// A refusal in Salesforce's own words had no effect, and is not repeated within the attempt. A page may hide one, so
 /// the user is read back.
 #[tokio::test]

@@ -215,11 +215,12 @@ async fn every_error_of_oauth_has_a_name_and_a_procedure() {
 }
 
 /// Answers that are no login host's, by either kind of sign-in: nobody's credentials are blamed.
-async fn answers(rows: &[(u16, &str, &str, FailureClass, &str)]) {
-    for (status, body, name, class, word) in rows {
+async fn answers(rows: &[(u16, &str, &str, FailureClass, &str, usize)]) {
+    for (status, body, name, class, word, asked) in rows {
         for method in ["soap", "oauth-jwt"] {
-            let (failure, _) = refused(method, *status, "text/html", body).await;
+            let (failure, requests) = refused(method, *status, "text/html", body).await;
             check(&format!("{status} {method}"), &failure, name, *class, word);
+            assert_eq!(requests, *asked, "{status} {method}");
         }
     }
 }
@@ -227,28 +228,28 @@ async fn answers(rows: &[(u16, &str, &str, FailureClass, &str)]) {
 #[tokio::test]
 async fn a_wrong_host_is_told_from_one_that_refuses() {
     answers(&[
-        (404, PAGE, "not_a_login_host", Unauthorized, "`domain`"),
-        (302, "", "not_a_login_host", Unauthorized, "`domain`"),
-        (405, "{}", "not_a_login_host", Unauthorized, "`domain`"),
+        (404, PAGE, "not_a_login_host", Unauthorized, "`domain`", TRIES),
+        (302, "", "not_a_login_host", Unauthorized, "`domain`", TRIES),
+        (405, "{}", "not_a_login_host", Unauthorized, "`domain`", TRIES),
     ])
     .await;
 }
 
 #[tokio::test]
 async fn a_420_says_that_there_is_no_such_org() {
-    answers(&[(420, PAGE, "no_such_org", Unauthorized, "`domain`")]).await;
+    answers(&[(420, PAGE, "no_such_org", Unauthorized, "`domain`", TRIES)]).await;
 }
 
 #[tokio::test]
 async fn f62_an_html_maintenance_page_is_named_with_the_status_page_to_look_at() {
-    answers(&[(503, PAGE, "maintenance_page", Transient, "status page")]).await;
+    answers(&[(503, PAGE, "maintenance_page", Transient, "status page", TRIES)]).await;
 }
 
 #[tokio::test]
 async fn any_other_html_page_is_a_strange_answer_of_something_between() {
     answers(&[
-        (500, PAGE, "strange_answer", Transient, "stands between"),
-        (200, PAGE, "strange_answer", Transient, "stands between"),
+        (500, PAGE, "strange_answer", Transient, "stands between", GUARDED),
+        (200, PAGE, "strange_answer", Transient, "stands between", GUARDED),
     ])
     .await;
 }

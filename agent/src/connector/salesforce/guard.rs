@@ -86,11 +86,15 @@ impl Guard {
         if self.refused >= max_refused {
             return Err(self.open());
         }
+        if self.wait(max_refused, now).is_some() { Err(paused()) } else { Ok(()) }
+    }
+
+    /// How long so many unanswered sendings count that none may be made now.
+    pub(super) fn wait(&self, max_refused: u32, now: UnixMillis) -> Option<Duration> {
         let allowed = usize::try_from(max_refused).unwrap_or(usize::MAX) + if self.proven { TOLERATED } else { 0 };
-        if usize::try_from(self.refused).unwrap_or(usize::MAX) + self.unanswered.len() >= allowed {
-            return Err(paused());
-        }
-        Ok(())
+        let counted = usize::try_from(self.refused).unwrap_or(usize::MAX) + self.unanswered.len();
+        let last = self.unanswered.get(counted.checked_sub(allowed)?)?;
+        Some(FORGIVEN_AFTER.saturating_sub(Duration::from_millis(now.0.saturating_sub(*last))))
     }
 
     /// Whether the circuit is open: nothing is sent before an operator helps.
@@ -218,6 +222,22 @@ mod tests {
 
     fn code(result: Result<(), Failure>) -> Option<String> {
         result.err().map(|failure| failure.code.to_string())
+    }
+
+    #[test]
+    fn the_wait_lasts_until_as_many_unanswered_sendings_are_forgiven_as_it_takes() {
+        let minutes = |guard: &Guard, now| guard.wait(2, later(now)).map(|wait| wait.as_secs() / 60);
+        let mut guard = guard();
+        guard.accepted();
+        for minute in 0..5 {
+            assert_eq!(minutes(&guard, minute), None);
+            guard.begin(later(minute));
+        }
+        assert_eq!(minutes(&guard, 5), Some(10));
+        guard.refused("INVALID_LOGIN");
+        assert_eq!(minutes(&guard, 5), Some(13), "four sendings are left of which none may be");
+        assert_eq!(code(guard.check(2, later(17))).as_deref(), Some("sign_in_paused"));
+        assert_eq!(code(guard.check(2, later(18))), None);
     }
 
     /// Feature C11.

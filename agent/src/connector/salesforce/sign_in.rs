@@ -114,7 +114,7 @@ impl SignIn {
         });
         let mut with = decision.map(Decision::first);
         loop {
-            guard.check(self.settings.max_refused_logins, clock::unix_millis())?;
+            self.check(&mut guard)?;
             guard.begin(clock::unix_millis());
             self.store(&guard).await?;
             let answer = self.send(&secrets, with).await;
@@ -152,6 +152,12 @@ impl SignIn {
                 Answer::Lost(failure) => return Err(failure),
             }
         }
+    }
+
+    /// Whether the credentials may be sent. A wait that the guard asks for goes with its failure.
+    fn check(&self, guard: &mut Guard) -> Result<(), Failure> {
+        let (max_refused, now) = (self.settings.max_refused_logins, clock::unix_millis());
+        guard.check(max_refused, now).inspect_err(|failure| self.governor.asked(failure, guard.wait(max_refused, now)))
     }
 
     /// Whether [`SignIn::run`] would send the credentials now. Counts nothing.
@@ -415,7 +421,7 @@ fn unanswered(lost: &Lost) -> Answer {
 /// An answer that is not Salesforce's: a page of an error on the way, or of another server.
 fn no_answer(status: u16) -> Answer {
     match status {
-        420 => Answer::NotSent(error::strange(status)),
+        420 | 503 => Answer::NotSent(error::strange(status)),
         300..=499 => Answer::NotSent(
             Failure::new(
                 FailureClass::Unauthorized,
