@@ -270,6 +270,38 @@ async fn each_entry_gets_its_own_result_although_they_are_not_in_order() {
     assert_eq!((refused.len(), refused[0]["account"].as_str()), (1, Some(created(2).as_str())));
 }
 
+/// A job says what became of a user, not of which of two entries on it. Join both, and one that was refused is told as done.
+#[tokio::test]
+async fn entries_that_name_one_user_in_two_ways_get_their_own_results_whenever_it_dies() {
+    for refused in [1, 2] {
+        let mut came_through = false;
+        for calls in 0..60 {
+            let lab = Lab::with_org(OrgSeed::acme(60)).await;
+            let id = lab.sim.user(&modified(1)).unwrap().text("Id").to_owned();
+            let mut entries: Vec<Value> = (2..=59).map(|it| json!({"Username": modified(it), "Title": "x"})).collect();
+            entries.insert(0, json!({"Id": id, "Title": "one", "password": "Correct-Horse-7"}));
+            entries.push(json!({"Username": modified(1), "Title": "two"}));
+            let at = if refused == 1 { 0 } else { 59 };
+            entries[at]["ManagerId"] = json!("0055g00000ZZZZZAAA");
+            let mut task = import_with(request(), lines(&entries));
+            task.dies_after = Some(calls);
+            came_through = task.attempt(&lab.connector()).await.is_ok();
+            let conclusion = task.attempt(&lab.connector()).await.unwrap();
+            let counts = output(&conclusion);
+            let what = format!("{refused} is refused, died after {calls}");
+            assert_eq!((counts.modified, counts.failed, counts.unknown), (59, 1, 0), "{what}");
+            assert_eq!(task.lines()[at]["outcome"], "failed", "{what}");
+            let title = if refused == 1 { "two" } else { "one" };
+            assert_eq!(lab.sim.user(&modified(1)).unwrap().text("Title"), title, "{what}");
+            assert_eq!(lab.effects(&modified(1)).password_sets, refused - 1, "{what}");
+            if came_through {
+                break;
+            }
+        }
+        assert!(came_through);
+    }
+}
+
 /// Thousands of names are one call; results of rows that all went well are another.
 #[tokio::test]
 async fn a_job_takes_few_calls() {

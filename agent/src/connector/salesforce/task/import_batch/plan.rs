@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::super::schema::describe::{Described, Field, canonical, values};
 use super::super::super::time;
+use super::super::super::user::short;
 use super::choices::Choices;
 use super::naming::InFields;
 use super::unit::Kind;
@@ -80,11 +81,17 @@ struct Names {
     original: Option<String>,
 }
 
-/// The names in an entry, in lower case: two entries that share one must be done one after the other.
+/// The names in an entry, in lower case, and its id: two entries that share one must be done one after the other.
 pub(super) fn names(entry: &Entry) -> Vec<String> {
-    let is_name = |name: &str| matches!(canonical(name).as_str(), "id" | "username" | "original_username");
-    let named = entry.record.attributes.iter().filter(|it| is_name(&it.name));
-    named.map(|it| it.value.expose().trim().to_lowercase()).filter(|name| !name.is_empty()).collect()
+    let named = entry.record.attributes.iter().filter_map(|it| {
+        let text = it.value.expose().trim();
+        match canonical(&it.name).as_str() {
+            "id" => Some(short(text).to_owned()),
+            "username" | "original_username" => Some(text.to_lowercase()),
+            _ => None,
+        }
+    });
+    named.filter(|name| !name.is_empty()).collect()
 }
 
 /// Understands an entry.
@@ -357,6 +364,14 @@ mod tests {
 
     fn refused(change: Change, attributes: &[(&str, &str)]) -> String {
         plan(&entry(change, attributes), &schema(), &choices()).unwrap_err().code
+    }
+
+    #[test]
+    fn a_user_has_one_name_in_any_case_and_one_id_of_either_length() {
+        let named = |name, value| names(&entry(Change::Modify, &[(name, value), ("LastName", "x")]));
+        assert_eq!(named("ID", "0055g00000XyZ12"), named("Id", " 0055g00000XyZ12AAF"));
+        assert_ne!(named("Id", "0055g00000XyZ12"), named("Id", "0055g00000xYz12"));
+        assert_eq!(named("Username", "Joe@acme.example"), named("original_username", "joe@acme.example "));
     }
 
     /// Feature B9.

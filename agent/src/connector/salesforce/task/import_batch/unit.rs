@@ -429,7 +429,7 @@ impl<'a> Unit<'a> {
         }
         let change = if operation == Operation::Insert { Change::Add } else { Change::Modify };
         let rows = self.rows(|work, plan| plan.change == change && !work.written);
-        let ends = self.ends_by_earlier_jobs(rows, operation).await?;
+        let ends = self.ends_by_earlier_jobs(&rows, operation).await?;
         self.take(ends, true);
         Ok(())
     }

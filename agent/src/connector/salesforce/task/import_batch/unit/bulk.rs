@@ -3,7 +3,7 @@
 //! A job does nothing before it is handed over, and its id is in the journal before that. So whatever is lost up to
 //! there is given up and begun anew, and whatever is lost after it is asked for by the id.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use postern_protocol::task::import_batch::Delimiter;
@@ -68,8 +68,20 @@ const FAILED: &str = "failedResults";
 const UNPROCESSED: &str = "unprocessedrecords";
 
 impl Unit<'_> {
-    /// Sends rows as one job and waits until it is done.
+    /// Sends rows as one job and waits until it is done. Those that its results could not tell from others follow it.
     pub(super) async fn send_in_bulk(&self, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
+        let (rows, others) = self.apart(rows, operation);
+        let mut sent = self.send_as_job(&rows, operation).await?;
+        // What was lost is sent again, and they would be done before it.
+        if sent.lost.is_none() {
+            let more = self.send(&others, record, operation).await?;
+            sent.rows.extend(more.rows);
+            sent.lost = more.lost;
+        }
+        Ok(sent)
+    }
+
+    async fn send_as_job(&self, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
         let _only = self.only_role_job(rows).await?;
         let table = Bytes::from(self.table(rows));
         let mut lost = None;
@@ -117,9 +129,18 @@ impl Unit<'_> {
         table(&records)
     }
 
+    /// Rows that are the first of the unit on their users, and the others. The same in each attempt, whatever is done
+    /// already: results are not joined to another row than the one that was in the job.
+    fn apart(&self, rows: &[usize], operation: Operation) -> (Vec<usize>, Vec<usize>) {
+        let mut keys = HashSet::new();
+        let is_first = |index: &usize| self.key(*index, operation).is_some_and(|key| keys.insert(key));
+        let firsts: BTreeSet<usize> = (0..self.work.len()).filter(is_first).collect();
+        rows.iter().partition(|index| firsts.contains(index))
+    }
+
     /// What joins a row to its result: its id, or a new user's name.
     fn key(&self, index: usize, operation: Operation) -> Option<String> {
-        let work = self.work.get(index)?;
+        let work = self.work.get(index).filter(|it| it.is_new() == (operation == Operation::Insert))?;
         Some(match operation {
             Operation::Insert => work.plan.as_ref()?.key.text().to_lowercase(),
             Operation::Update => short(work.id.as_deref()?).to_owned(),
@@ -130,9 +151,10 @@ impl Unit<'_> {
     /// that one of them did not come to may be with a later one.
     pub(super) async fn ends_by_earlier_jobs(
         &self,
-        mut rows: Vec<usize>,
+        rows: &[usize],
         operation: Operation,
     ) -> Result<Vec<RowEnd>, Failure> {
+        let (mut rows, _) = self.apart(rows, operation);
         let mut ends = Vec::new();
         for (_, job) in self.memory.jobs.iter().filter(|(of, _)| *of == operation) {
             if rows.is_empty() {
@@ -294,7 +316,7 @@ impl Unit<'_> {
                 }
             }
         }
-        told.is_whole = open.is_empty();
+        told.is_whole = told.ends.len() + told.locked.len() == rows.len();
         Ok(told)
     }
 }
