@@ -143,10 +143,18 @@ async fn every_fault_of_the_soap_login_has_a_name_and_a_procedure() {
         check(code, &failure, name, class, word);
         assert_eq!(requests, asked, "{code}");
     }
-    let empty = "<e:Envelope xmlns:e=\"x\"><e:Body><e:Fault><faultcode>e:Client</faultcode><faultstring>Premature end \
-                 of file.</faultstring></e:Fault></e:Body></e:Envelope>";
-    let (failure, _) = refused("soap", 500, "text/xml", empty).await;
-    check("Client", &failure, "request_mangled", Unauthorized, "proxy");
+    for (code, message, name, class, word) in [
+        ("Client", "Premature end of file.", "request_mangled", Unauthorized, "proxy"),
+        ("Server", "The gateway timed out.", "Server", Transient, "by itself"),
+    ] {
+        let bare = format!(
+            "<e:Envelope xmlns:e=\"x\"><e:Body><e:Fault><faultcode>e:{code}</faultcode><faultstring>{message}\
+             </faultstring></e:Fault></e:Body></e:Envelope>"
+        );
+        let (failure, requests) = refused("soap", 500, "text/xml", &bare).await;
+        check(code, &failure, name, class, word);
+        assert_eq!(requests, TRIES, "{code}");
+    }
     let (failure, requests) = refused("soap", 500, "text/xml", &soap_fault("NEVER_SEEN_BEFORE", "")).await;
     assert_eq!((failure.code.as_str(), requests), ("NEVER_SEEN_BEFORE", GUARDED), "what is not known may count");
 }
@@ -155,7 +163,7 @@ async fn every_fault_of_the_soap_login_has_a_name_and_a_procedure() {
 /// Feature B19.
 #[tokio::test]
 async fn every_error_of_oauth_has_a_name_and_a_procedure() {
-    let rows: [(&str, &str, &str, FailureClass, &str, usize); 22] = [
+    let rows: [(&str, &str, &str, FailureClass, &str, usize); 25] = [
         ("invalid_grant", "authentication failure", "invalid_grant", Unauthorized, "username-password flow", GUARDED),
         ("invalid_grant", "authentication failure - Invalid Password", "invalid_grant", Unauthorized, "token", GUARDED),
         ("invalid_grant", "expired access/refresh token", "expired_grant", Unauthorized, "clock", TRIES),
@@ -199,6 +207,9 @@ async fn every_error_of_oauth_has_a_name_and_a_procedure() {
         ("invalid_assertion", "invalid assertion", "invalid_assertion", Unauthorized, "certificate", TRIES),
         ("unsupported_grant_type", "grant type not supported", "unsupported_grant_type", Unauthorized, "flow", TRIES),
         ("rate_limit_exceeded", "login rate exceeded", "login_rate_exceeded", RateLimited, "within an hour", TRIES),
+        ("unknown_error", "retry your request", "unknown_error", Transient, "by itself", TRIES),
+        ("server_error", "", "server_error", Transient, "by itself", TRIES),
+        ("temporarily_unavailable", "", "temporarily_unavailable", Transient, "by itself", TRIES),
     ];
     for (error, description, name, class, word, asked) in rows {
         let mut body = serde_json::json!({ "error": error });

@@ -120,6 +120,7 @@ pub(super) const SIGN_IN: &[(Known, Counts)] = &[
         ),
         Counts::No,
     ),
+    (known("Server", Transient, LATER), Counts::No),
     // OAuth: few codes, told apart by their description.
     (
         named(
@@ -177,6 +178,10 @@ pub(super) const SIGN_IN: &[(Known, Counts)] = &[
     (known("invalid_client", Unauthorized, "Check `consumer_secret`."), Counts::Yes),
     (known("unsupported_grant_type", Unauthorized, "Allow this OAuth flow in the connected app."), Counts::No),
     (named(("rate_limit_exceeded", ""), "login_rate_exceeded", RateLimited, TOO_MANY), Counts::No),
+    // Nothing was judged.
+    (known("unknown_error", Transient, LATER), Counts::No),
+    (known("server_error", Transient, LATER), Counts::No),
+    (known("temporarily_unavailable", Transient, LATER), Counts::No),
 ];
 
 /// What a code means. The first line that fits decides.
