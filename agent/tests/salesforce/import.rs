@@ -15,6 +15,7 @@ use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
 use crate::lab::{Lab, Task, import, import_as, reset, validate, verdict};
 
 const ACTIVE: &str = "user0001@acme.example";
+const OTHER: &str = "user0002@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
 const NEW: &str = "new@acme.example";
 
@@ -297,6 +298,39 @@ async fn a_collection_that_never_arrived_is_sent_once_more() {
     let mut task = import(dataset);
     assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(100, 201, 0, 0));
     each_once(&lab, &task);
+}
+
+/// Of two calls that disable, the first has no answer, twice; the second is answered, and refuses one.
+#[tokio::test]
+async fn f04_only_what_has_no_answer_is_looked_for_after_disabling() {
+    for (mishap, told) in [(Mishap::Refuse, "no_answer"), (Mishap::DropReply, "modified")] {
+        let lab = Lab::with_org(OrgSeed::acme(240)).await;
+        let active = (1..=240).filter(|number| number % 10 != 0);
+        let leave = "<password>Correct-Horse-7</password><isActive>false</isActive>";
+        let entries: String = active.map(|number| modify(&format!("user{number:04}@acme.example"), leave)).collect();
+        let mut answers = vec![serde_json::json!({ "success": true }); 16];
+        answers[0] = serde_json::json!({ "success": false, "errors": [{ "statusCode": "DEPENDENCY_EXISTS" }] });
+        let body = serde_json::Value::from(answers).to_string();
+        for mishap in [mishap.clone(), Mishap::OtherReply { status: 200, body }, mishap] {
+            lab.fault("PATCH", "/composite/sobjects", mishap, 1);
+        }
+        let mut task = import(root(&entries));
+        task.attempt(&lab.connector()).await.unwrap();
+        let mut expected = vec![told; 200];
+        expected.push("DEPENDENCY_EXISTS");
+        expected.extend(["modified"; 15]);
+        assert_eq!(codes(&task), expected);
+    }
+}
+
+#[tokio::test]
+async fn f04_an_answer_that_was_lost_is_no_remark_once_the_same_was_answered() {
+    let lab = Lab::start().await;
+    lab.fault("PATCH", "/composite/sobjects", Mishap::DropReply, 1);
+    let entries = [modify(ACTIVE, "<Email>elsewhere@acme.example</Email>"), modify(OTHER, "<Title>x</Title>")];
+    let mut task = import(root(&entries.concat()));
+    assert_eq!(task.attempt(&lab.connector()).await.unwrap().output, counts(0, 2, 0, 0));
+    assert_eq!(codes(&task), ["email_pending", "modified"]);
 }
 
 /// F65 for new users, and for passwords that are sent again with the rest of a unit.

@@ -17,7 +17,7 @@ pub(super) use memberships::Kind;
 use postern_protocol::Failure;
 pub(super) use sent::AT_ONCE;
 pub(in super::super::super) use sent::written;
-use sent::{RowEnd, Sent};
+use sent::{Record, RowEnd, Sent};
 use serde_json::{Map, Value as Json};
 use work::{End, TAKEN, Work, disabling_record, record, said};
 
@@ -343,57 +343,57 @@ impl<'a> Unit<'a> {
             work.written |= work.is_open() && work.plan.as_ref().is_some_and(|plan| plan.fields.is_empty());
         }
         self.go_on(Operation::Update).await?;
+        let mut failure = error::no_answer();
         for _ in 0..MAX_CALLS {
             let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
             let Some(lost) = self.write(&rows, Operation::Update, true).await? else { return Ok(()) };
             self.org.settle().await;
-            for index in rows {
-                if let Some(work) = self.work.get_mut(index).filter(|work| work.is_open() && !work.written) {
-                    work.remark = Some(said(&lost));
-                }
-            }
+            failure = lost;
         }
-        // The same values, twice, without an answer: who has them now was given them.
         let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
-        let unit = &*self;
-        let looked = self.org.watch(self.cx, || async { Ok(unit.as_wanted(&rows).await?.len() == rows.len()) }).await;
-        if let Err(failure) = looked
-            && error::is_interruption(&failure)
-        {
-            return Err(failure);
-        }
-        let done = self.as_wanted(&rows).await.unwrap_or_default();
+        let done = self.found_as_sent(&rows, record).await?;
         for index in rows {
             let Some(work) = self.work.get_mut(index) else { continue };
-            let remark = work.remark.take().unwrap_or_else(|| said(&error::no_answer()));
             match work.id.clone().filter(|_| done.contains(&index)) {
                 Some(id) => work.written(id),
-                None => work.end = Some(End::Unknown(remark)),
+                None => work.end = Some(End::Unknown(said(&failure))),
             }
         }
         Ok(())
     }
 
-    /// Those of these rows whose users have all the values that their entries give them.
-    async fn as_wanted(&self, rows: &[usize]) -> Result<BTreeSet<usize>, Failure> {
+    /// The same values, twice, without an answer: who has them now was given them.
+    async fn found_as_sent(&self, rows: &[usize], record: Record) -> Result<BTreeSet<usize>, Failure> {
+        let all_there = || async { Ok(self.as_sent(rows, record).await?.len() == rows.len()) };
+        match self.org.watch(self.cx, all_there).await {
+            Err(failure) if error::is_interruption(&failure) => Err(failure),
+            Ok(_) | Err(_) => Ok(self.as_sent(rows, record).await.unwrap_or_default()),
+        }
+    }
+
+    /// Those of these rows whose users have all the values that were sent of them.
+    async fn as_sent(&self, rows: &[usize], record: Record) -> Result<BTreeSet<usize>, Failure> {
         let mut done = BTreeSet::new();
         for some in rows.chunks(soql::MAX_VALUES) {
-            let wanted = |index: &usize| {
+            let sent = |index: &usize| {
                 let work = self.work.get(*index)?;
-                Some((*index, work.id.as_deref()?, &work.plan.as_ref()?.fields))
+                let Json::Object(mut fields) = record(work)? else { return None };
+                fields.retain(|name, _| !matches!(name.as_str(), "attributes" | "Id"));
+                Some((*index, work.id.as_deref()?, fields))
             };
-            let rows: Vec<_> = some.iter().filter_map(wanted).collect();
+            let rows: Vec<_> = some.iter().filter_map(sent).collect();
             let ids: Vec<&str> = rows.iter().map(|(_, id, _)| *id).collect();
-            let fields: BTreeSet<&str> = rows.iter().flat_map(|(_, _, fields)| fields.names()).collect();
+            let fields: BTreeSet<&str> =
+                rows.iter().flat_map(|(_, _, fields)| fields.keys()).map(String::as_str).collect();
             let present = self.org.present(&ids, &fields, self.longest).await?;
-            for (index, id, fields) in rows {
+            for (index, id, fields) in &rows {
                 let Some(held) = present.get(short(id)) else { continue };
-                let is_there = |(name, wanted): (&str, &Json)| {
+                let is_there = |(name, sent): (&String, &Json)| {
                     let field = self.schema.find(name);
-                    field.is_some_and(|field| is_same(field, held.get(name).unwrap_or(&Json::Null), wanted))
+                    field.is_some_and(|field| is_same(field, held.get(name).unwrap_or(&Json::Null), sent))
                 };
                 if fields.iter().all(is_there) {
-                    done.insert(index);
+                    done.insert(*index);
                 }
             }
         }
@@ -401,22 +401,25 @@ impl<'a> Unit<'a> {
     }
 
     async fn disable(&mut self) -> Result<(), Failure> {
-        for round in 1..=MAX_CALLS {
-            let rows = self.rows(|_, plan| plan.disables_last());
-            let outcome = self.send(&rows, disabling_record, Operation::Update).await?;
-            for (index, result) in outcome.rows {
+        let mut rows = self.rows(|_, plan| plan.disables_last());
+        let mut failure = error::no_answer();
+        for _ in 0..MAX_CALLS {
+            let sent = self.send(&rows, disabling_record, Operation::Update).await?;
+            let answered: BTreeSet<usize> = sent.rows.iter().map(|(index, _)| *index).collect();
+            rows.retain(|index| !answered.contains(index));
+            for (index, result) in sent.rows {
                 if let (Some(work), Err(refused)) = (self.work.get_mut(index), result) {
                     work.fail_partly(refused, "was not disabled");
                 }
             }
-            let Some(lost) = outcome.lost else { return Ok(()) };
+            let Some(lost) = sent.lost else { return Ok(()) };
             self.org.settle().await;
-            if round == MAX_CALLS {
-                for index in rows {
-                    if let Some(work) = self.work.get_mut(index) {
-                        work.end = Some(End::Unknown(said(&lost)));
-                    }
-                }
+            failure = lost;
+        }
+        let done = self.found_as_sent(&rows, disabling_record).await?;
+        for index in rows.into_iter().filter(|index| !done.contains(index)) {
+            if let Some(work) = self.work.get_mut(index) {
+                work.end = Some(End::Unknown(said(&failure)));
             }
         }
         Ok(())
