@@ -277,6 +277,59 @@ async fn a_session_whose_header_is_called_malformed_is_renewed_once() {
     assert_eq!(lab.counters().login_attempts, 2);
 }
 
+/// A token for an API at that address.
+fn token(instance: &str) -> Mishap {
+    let id = "https://login.salesforce.com/id/00D5g000001AbCdEAK/0055g00000XyZ12AAF";
+    let body = serde_json::json!({ "access_token": "00D!x", "instance_url": instance, "id": id }).to_string();
+    Mishap::OtherReply { status: 200, body }
+}
+
+/// Keep the session until it is called ended, and every task fails until the agent is started again.
+#[tokio::test]
+async fn an_org_that_has_moved_is_signed_in_to_once_more() {
+    let elsewhere = r#"[{"errorCode":"ORG_NOT_OWNED_BY_INSTANCE","message":"x"}]"#;
+    for (status, body, code) in [
+        (302, "", "redirected"),
+        (420, PAGE, "no_such_org"),
+        (400, elsewhere, "ORG_NOT_OWNED_BY_INSTANCE"),
+        (0, "", "unreachable_dns"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let former = format!("http://{}", listener.local_addr().unwrap());
+        let former = if status == 0 { "http://no-such-host.invalid".to_owned() } else { former };
+        let answer =
+            format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let requests = AtomicUsize::new(0);
+        let moved = async {
+            let lab = Lab::start().await;
+            let connector = lab.connector();
+            lab.fault("POST", "/oauth2/token", token(&former), 1);
+            assert!(validate("user0001@acme.example").attempt(&connector).await.is_ok(), "{code}");
+            assert_eq!(lab.counters().login_attempts, 2, "{code}");
+
+            let connector = lab.connector();
+            lab.fault("POST", "/oauth2/token", token(&former), 100);
+            let failure = validate("user0001@acme.example").attempt(&connector).await.unwrap_err();
+            assert_eq!((failure.code.as_str(), lab.counters().login_attempts), (code, 4));
+        };
+        tokio::select! {
+            () = moved => (),
+            () = serve(listener, &answer, &requests) => unreachable!("it serves for ever"),
+        }
+    }
+}
+
+/// The org's own host is where the next sign-in would lead to as well.
+#[tokio::test]
+async fn an_answer_that_leads_away_from_the_orgs_own_host_costs_no_sign_in() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    lab.fault("GET", "/query", Mishap::OtherReply { status: 302, body: String::new() }, 100);
+    let failure = validate("user0001@acme.example").attempt(&connector).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.class.known()), ("redirected", Some(Transient)));
+    assert_eq!(lab.counters().login_attempts, 1);
+}
+
 /// Profile login ranges refuse whatever is sent; both methods say where to look.
 #[tokio::test]
 async fn an_address_outside_the_login_ranges_of_the_profile_is_named() {

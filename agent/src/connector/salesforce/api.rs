@@ -130,14 +130,33 @@ impl Salesforce {
                 traces::happened("retry", "the session had ended");
                 self.sessions.renew(&session).await
             }
-            Miss::Lost(lost) if repeats.lost || lost.sent == Sent::No => Err(error::lost(&lost)),
+            Miss::Lost(lost) if repeats.lost || lost.sent == Sent::No => {
+                self.elsewhere(&session, repeats, error::lost(&lost)).await
+            }
             Miss::Lost(_) => {
                 repeats.lost = true;
                 traces::happened("retry", "there was no answer");
                 Ok(session)
             }
-            Miss::Not(failure) | Miss::Unknown(failure) => Err(failure),
+            Miss::Not(failure) | Miss::Unknown(failure) => self.elsewhere(&session, repeats, failure).await,
         }
+    }
+
+    /// Another session, if the failure says that the org is no more where this one leads to.
+    async fn elsewhere(
+        &self,
+        session: &Arc<Session>,
+        repeats: &mut Repeats,
+        failure: Failure,
+    ) -> Result<Arc<Session>, Failure> {
+        // The org's own host is where another one would lead to as well.
+        let may_have_moved = session.instance.host() != self.settings.login_url.host();
+        if repeats.renewed || !may_have_moved || !error::says_moved(&failure) {
+            return Err(failure);
+        }
+        repeats.renewed = true;
+        traces::happened("retry", "the org may have moved");
+        self.sessions.renew(session).await.or(Err(failure))
     }
 
     /// Makes a change, after an intent for it was made durable. A call that is sent again gets its own intent: the

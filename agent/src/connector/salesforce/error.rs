@@ -12,6 +12,8 @@ use table::{Known, SIGN_IN, TABLE};
 
 /// What a call that is longer than is taken fails with.
 const TOO_LONG: &str = "call_too_long";
+/// What an answer fails with that leads elsewhere.
+const REDIRECTED: &str = "redirected";
 
 /// The most characters of Salesforce's own words that are passed on.
 const MAX_WORDS: usize = 400;
@@ -108,6 +110,12 @@ pub(super) fn strange(status: u16) -> Failure {
         // Salesforce's own edge says so when it knows no org of this host.
         420 => Failure::new(Unauthorized, "no_such_org", "Salesforce knows no org at this host (HTTP 420)")
             .with_next_step("Check `domain`: the org may have been renamed, moved or closed."),
+        300..=399 => {
+            let summary = format!("the answer (HTTP {status}) leads to another address than that of Salesforce's API");
+            Failure::new(Transient, REDIRECTED, summary).with_next_step(
+                "The org may have moved, or what stands between wants somebody to sign in there: look at both.",
+            )
+        }
         413 | 414 | 431 => too_long(Transient, &format!("HTTP {status}")),
         503 => {
             Failure::new(Transient, "maintenance_page", "a page was the answer (HTTP 503): the org is being maintained")
@@ -122,6 +130,11 @@ pub(super) fn strange(status: u16) -> Failure {
             )
         }
     }
+}
+
+/// Whether a failure says that the org is at another host, or may be.
+pub(super) fn says_moved(failure: &Failure) -> bool {
+    matches!(failure.code.as_str(), REDIRECTED | "no_such_org" | "unreachable_dns" | "ORG_NOT_OWNED_BY_INSTANCE")
 }
 
 /// The failure of an answer that would take more memory than one may.
