@@ -222,3 +222,28 @@ async fn the_service_account_keeps_its_address_and_its_identity_without_a_policy
         assert_eq!(lab.effects(ADMIN).updates, u64::from(code.is_empty()), "{entry}");
     }
 }
+
+/// A dataset of all users repeats every name. Take that for a rename, and a nightly import of it never succeeds.
+#[tokio::test]
+async fn the_service_account_may_be_given_the_name_that_it_has_and_no_other() {
+    let lab = Lab::start().await;
+    let id = lab.sim.user(ADMIN).unwrap().id;
+    let (own, other) = (ADMIN.to_uppercase(), "boss@acme.example");
+    for (entry, told) in [
+        (json!({ "Id": id, "Username": own, "Title": "Robot" }), "modified"),
+        (json!({ "Id": &id[..15], "Username": ADMIN, "Title": "Robot" }), "modified"),
+        (json!({ "Original_Username": ADMIN, "Username": own, "Title": "Robot" }), "modified"),
+        (json!({ "Id": id, "Username": other, "Title": "Robot" }), "service_account_protected"),
+        (json!({ "Id": id, "Username": "", "Title": "Robot" }), "service_account_protected"),
+        (json!({ "Original_Username": ADMIN, "Username": other, "Title": "Robot" }), "service_account_protected"),
+        (json!({ "Id": id, "Username": own, "IsActive": false }), "service_account_protected"),
+    ] {
+        let mut task = import(Request::new(Format::Jsonl), Policy::default(), std::slice::from_ref(&entry));
+        task.attempt(&lab.connector()).await.unwrap();
+        let line = &task.lines()[0];
+        let code = line["code"].as_str().or(line["outcome"].as_str());
+        assert_eq!(code, Some(told), "{entry}");
+        assert!(lab.sim.user(ADMIN).is_some_and(|user| user.active), "{entry}");
+    }
+    assert_eq!(lab.sim.user(ADMIN).unwrap().text("Title"), "Robot");
+}

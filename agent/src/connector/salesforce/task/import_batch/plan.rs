@@ -204,9 +204,10 @@ impl Plan<'_> {
         self.fields.is_empty() && self.active.is_none() && self.password.is_none()
     }
 
-    /// Whether the account that the agent signs in with would be cut off by it.
-    pub(super) fn cuts_off(&self) -> bool {
-        self.new_name.is_some() || self.password.is_some() || self.active == Some(false)
+    /// Whether the account that the agent signs in with would be cut off by it; `name`: what it is called, if that is known.
+    pub(super) fn cuts_off(&self, name: Option<&str>) -> bool {
+        let renames = |new: &str| name.is_none_or(|name| !name.eq_ignore_ascii_case(new));
+        self.new_name.as_deref().is_some_and(renames) || self.password.is_some() || self.active == Some(false)
     }
 
     /// Whether it says by which address or identity the user is let in without its password.

@@ -23,7 +23,7 @@ use work::{End, TAKEN, Work, disabling_record, record, said};
 
 use super::super::super::api::{Longest, MAX_CALLS};
 use super::super::super::schema::describe::Described;
-use super::super::super::user::short;
+use super::super::super::user::{same_id, short};
 use super::super::super::{Salesforce, error, soql};
 use super::Batch;
 use super::choices::Choices;
@@ -160,10 +160,11 @@ impl<'a> Unit<'a> {
     async fn prepare(&mut self) -> Result<String, Failure> {
         let service_account = self.org.sessions.current().await?.user.clone();
         let now = self.org.clock().last();
-        let users = self.look_up().await?;
+        let users = self.look_up(&service_account).await?;
         self.memory.since = self.memory.since.or(now);
         for index in 0..self.work.len() {
-            let is_looked_at = self.work.get(index).and_then(|it| it.plan.as_ref()).is_some_and(|it| self.looks_up(it));
+            let plan = self.work.get(index).and_then(|it| it.plan.as_ref());
+            let is_looked_at = plan.is_some_and(|it| self.looks_up(it, &service_account));
             match self.work.get_mut(index) {
                 Some(work) if is_looked_at => work.meet(&users, &self.memory, self.choices, &service_account),
                 Some(work) => work.meet_unseen(&service_account),
@@ -218,8 +219,9 @@ impl<'a> Unit<'a> {
         }
     }
 
-    async fn look_up(&self) -> Result<Users, Failure> {
-        let plans = || self.work.iter().filter_map(|it| it.plan.as_ref()).filter(|plan| self.looks_up(plan));
+    async fn look_up(&self, service_account: &str) -> Result<Users, Failure> {
+        let looks_up = |plan: &&Plan<'_>| self.looks_up(plan, service_account);
+        let plans = || self.work.iter().filter_map(|it| it.plan.as_ref()).filter(looks_up);
         let (mut names, mut ids): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         let history = self.memory.may_have_acted;
         for plan in plans() {
@@ -238,14 +240,15 @@ impl<'a> Unit<'a> {
 
     /// Whether a user is looked up before anything is sent. Whether a name that is to be new is taken, and whether there
     /// is a user of that id, Salesforce itself says when it is sent.
-    fn looks_up(&self, plan: &Plan<'_>) -> bool {
+    fn looks_up(&self, plan: &Plan<'_>, service_account: &str) -> bool {
         let first = self.memory.may_have_acted || self.choices.all_or_none || self.choices.dry_run;
         first
             || match (plan.change, &plan.key) {
                 (Change::Add, _) => false,
                 (Change::Modify, Key::Name(_)) => true,
-                (Change::Modify, Key::Id(_)) => {
-                    self.cx.policy.looks_at_names() || plan.password.is_some() || plan.names_sign_in()
+                (Change::Modify, Key::Id(id)) => {
+                    let may_be_renamed = plan.new_name.is_some() && same_id(id, service_account);
+                    self.cx.policy.looks_at_names() || plan.password.is_some() || plan.names_sign_in() || may_be_renamed
                 }
             }
     }

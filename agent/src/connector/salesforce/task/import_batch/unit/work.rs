@@ -111,7 +111,7 @@ impl<'a> Work<'a> {
     pub(super) fn meet_unseen(&mut self, service_account: &str) {
         let Some(plan) = self.plan.as_ref().filter(|_| self.end.is_none()) else { return };
         let Key::Id(id) = &plan.key else { return };
-        if same_id(id, service_account) && plan.cuts_off() {
+        if same_id(id, service_account) && plan.cuts_off(None) {
             self.end = Some(End::Failed(said(&protected())));
         } else {
             self.id = Some(id.clone());
@@ -147,7 +147,8 @@ impl<'a> Work<'a> {
         let since = memory.since.filter(|_| memory.may_have_acted);
         self.ours = since.is_some_and(|since| found.was_modified_by(service_account, since));
         self.signs_in_otherwise = changes_email(plan, found) || changes_identity(plan, found);
-        if same_id(&found.id, service_account) && (plan.cuts_off() || self.signs_in_otherwise) {
+        let cuts_off = plan.cuts_off(Some(&found.username)) || self.signs_in_otherwise;
+        if same_id(&found.id, service_account) && cuts_off {
             self.end = Some(End::Failed(said(&protected())));
         } else if plan.password.is_some() && !found.is_active && plan.active != Some(true) {
             self.end = self.end_of_inactive(found, memory, service_account);
