@@ -14,6 +14,7 @@ mod guard;
 mod jwt;
 mod kept;
 mod login_history;
+mod mailed;
 mod network;
 pub mod notes;
 mod oauth;
@@ -50,6 +51,7 @@ use crate::doctor::Finding;
 use crate::http::{Compression, Encryption, Http, HttpError};
 use governor::Governor;
 use kept::UnderWay;
+use mailed::Noting;
 use org_clock::OrgClock;
 use schema::{FileError, Schema};
 use session::Sessions;
@@ -71,6 +73,7 @@ pub struct Salesforce {
     schema: Schema,
     /// Deltas and collections.
     under_way: UnderWay,
+    noting: Noting,
     keep: Arc<dyn Keep>,
     /// Its name, for what is counted.
     system: SystemName,
@@ -174,6 +177,7 @@ impl Salesforce {
             clock: Mutex::default(),
             schema,
             under_way: UnderWay::default(),
+            noting: Noting::default(),
             keep,
             system: name,
         })

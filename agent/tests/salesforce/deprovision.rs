@@ -277,6 +277,37 @@ async fn a_pending_address_of_a_user_put_back_is_told() {
     assert_eq!((verdict(&again), back(&again)), (SATISFIED, (USER, false, false)));
 }
 
+/// Take any change of the user for the sending of its address, and a mail is waited for that nobody ever gets.
+#[tokio::test]
+async fn only_an_address_that_was_sent_is_waited_for() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let pending = |name: &str| lab.sim.user(name).unwrap().pending_email.clone();
+    let mut first = deprovision(USER, "");
+    first.dies_after = Some(4);
+    first.attempt(&connector).await.unwrap_err();
+    let blocker = Mishap::Respond { status: 400, code: Some("DEPENDENCY_EXISTS".to_owned()), message: None };
+    lab.fault("PATCH", "/sobjects/User/", blocker, 1);
+    first.attempt(&connector).await.unwrap();
+    let mistyped = "mistyped@acme.example";
+    for (address, updates) in [(mistyped, 2), (DEAD_LETTERS, 3), (DEAD_LETTERS, 3), (mistyped, 4)] {
+        let conclusion = deprovision(USER, address).attempt(&connector).await.unwrap();
+        assert_eq!(
+            (conclusion.outcome, code(&conclusion)),
+            (Outcome::PartiallySucceeded, "email_confirmation_pending")
+        );
+        assert_eq!(pending(GONE).as_deref(), Some(address));
+        assert_eq!(lab.effects(GONE).updates, updates, "{address}");
+    }
+
+    let other = "user0002@acme.example";
+    for expected in [DONE, SATISFIED] {
+        let conclusion = restore(other, other, DEAD_LETTERS, None).attempt(&connector).await.unwrap();
+        assert_eq!((verdict(&conclusion), back(&conclusion)), (expected, (other, true, false)));
+        assert_eq!(pending(other).as_deref(), Some(DEAD_LETTERS));
+    }
+}
+
 /// F03 to F05 for both calls.
 #[tokio::test]
 async fn f05_putting_back_is_resumed_and_nothing_is_done_twice() {

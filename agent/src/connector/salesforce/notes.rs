@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::guard::Guard;
 use super::kept::buckets;
+use super::mailed::Mails;
 use super::task::{collect, export, import_batch, new_password, reset_by_mail};
 use crate::connector::unpacked;
 
@@ -17,7 +18,7 @@ use crate::connector::unpacked;
 pub type Again = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// Every kind of what is kept and noted.
-pub const KINDS: [Again; 10] = [
+pub const KINDS: [Again; 11] = [
     |bytes| Some(Guard::decode(bytes).encode()),
     // The names of collections and of cursors.
     json::<Vec<String>>,
@@ -29,6 +30,7 @@ pub const KINDS: [Again; 10] = [
     json::<import_batch::Note>,
     json::<new_password::Note>,
     json::<reset_by_mail::Note>,
+    json::<Mails>,
 ];
 
 /// How many entries are counted in what was told of the finished steps of an import.

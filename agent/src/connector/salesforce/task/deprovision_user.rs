@@ -81,7 +81,7 @@ impl Work<'_> {
     async fn rename(&mut self) -> Result<DoneBy, Stop> {
         let is_renamed = self.user.is_called(&self.new_name);
         let renamed_by = if is_renamed { self.plan.seen(RENAME).await? } else { DoneBy::Nobody };
-        let email = email_to_send(&self.user, self.email, renamed_by);
+        let email = email_to_send(self.org, &self.user, self.email, renamed_by)?;
         let username = (!is_renamed).then_some(&self.new_name);
         if username.is_none() && email.is_none() {
             return Ok(renamed_by);

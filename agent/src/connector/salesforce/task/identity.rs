@@ -10,16 +10,13 @@ use serde_json::{Map, Value as Json};
 
 use super::super::api::Call;
 use super::super::user::{User, same_id};
-use super::super::{Salesforce, error, time};
+use super::super::{Salesforce, error};
 use super::plan::DoneBy;
 use super::step::{Stuck, Wanted, bring_about};
-use crate::clock;
 use crate::connector::{AttemptCx, Shift};
 
 /// The longest user name that Salesforce takes, in characters.
 const MAX_NAME: usize = 80;
-/// How long the link in the mail works.
-const LINK_LASTS_MILLIS: i64 = 72 * 60 * 60 * 1_000;
 
 /// What a user is to have; what is not named stays.
 pub(super) struct Identity<'a> {
@@ -65,6 +62,14 @@ impl Wanted for Identity<'_> {
 impl Identity<'_> {
     /// Changes it, as step `step`.
     pub(super) async fn bring_about(&self, org: &Salesforce, step: u32, cx: &AttemptCx) -> Result<Certainty, Stuck> {
+        let certainty = self.change(org, step, cx).await?;
+        if let Some(email) = self.email.filter(|_| self.user.is_active) {
+            org.note_mail(self.user, email).await.map_err(Stuck::Later)?;
+        }
+        Ok(certainty)
+    }
+
+    async fn change(&self, org: &Salesforce, step: u32, cx: &AttemptCx) -> Result<Certainty, Stuck> {
         let stuck = match bring_about(org, self, step, cx).await {
             Ok(certainty) => return Ok(certainty),
             Err(stuck) => stuck,
@@ -95,17 +100,17 @@ impl Identity<'_> {
 }
 
 /// The e-mail address as far as it has to go along. `done_by` did the rest of what the user is to be.
-pub(super) fn email_to_send<'a>(user: &User, email: Option<&'a str>, done_by: DoneBy) -> Option<&'a str> {
-    email.filter(|email| match done_by {
-        DoneBy::Nobody => !user.has_email(email),
-        DoneBy::ThisTask => false,
-        DoneBy::AnEarlierOne => must_be_sent(user, email),
-    })
-}
-
-/// Whether an address that the user does not have was not sent, or so long ago that its link is of no use any more.
-fn must_be_sent(user: &User, email: &str) -> bool {
-    !user.has_email(email) && (!user.is_active || is_long_ago(user.last_modified_date.as_deref()))
+pub(super) fn email_to_send<'a>(
+    org: &Salesforce,
+    user: &User,
+    email: Option<&'a str>,
+    done_by: DoneBy,
+) -> Result<Option<&'a str>, Failure> {
+    let Some(email) = email.filter(|email| done_by != DoneBy::ThisTask && !user.has_email(email)) else {
+        return Ok(None);
+    };
+    let waits = done_by == DoneBy::AnEarlierOne && user.is_active && org.has_mailed(user, email)?;
+    Ok((!waits).then_some(email))
 }
 
 /// Refuses a name that Salesforce would not take.
@@ -122,34 +127,9 @@ fn is_taken(failure: &Failure) -> bool {
     failure.code.as_str() == "DUPLICATE_USERNAME"
 }
 
-fn is_long_ago(moment: Option<&str>) -> bool {
-    let now = i64::try_from(clock::unix_millis().0).unwrap_or(i64::MAX);
-    moment.and_then(time::parse).is_none_or(|at| now - at.as_millisecond() > LINK_LASTS_MILLIS)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn user(is_active: bool, modified: &str) -> User {
-        let row = json!({
-            "Id": "0055g00000XyZ12AAF", "Username": "a@b.c", "IsActive": is_active, "Email": "old@b.c",
-            "LastModifiedDate": modified,
-        });
-        serde_json::from_value(row).unwrap()
-    }
-
-    /// A second mail makes the first one's link useless, so one is sent only when that has run out.
-    #[test]
-    fn an_address_is_sent_again_only_when_its_link_has_run_out() {
-        let (long_ago, just_now) = ("2022-03-17T16:21:26.000+0000", "2199-03-17T16:21:26.000+0000");
-        assert!(must_be_sent(&user(true, long_ago), "new@b.c"));
-        assert!(!must_be_sent(&user(true, just_now), "new@b.c"));
-        assert!(!must_be_sent(&user(true, long_ago), "OLD@b.c"), "it is there");
-        assert!(must_be_sent(&user(false, just_now), "new@b.c"), "of an inactive user it changes at once");
-    }
 
     #[test]
     fn a_name_is_measured_in_characters() {

@@ -58,7 +58,7 @@ impl Work<'_> {
     async fn put_back(&mut self) -> Result<(), Stop> {
         let is_back = self.user.is_active && self.user.is_called(self.name);
         let done_by = if is_back { self.plan.seen(IDENTITY).await? } else { DoneBy::Nobody };
-        let email = email_to_send(&self.user, self.email, done_by);
+        let email = email_to_send(self.org, &self.user, self.email, done_by)?;
         if is_back && email.is_none() {
             return Ok(());
         }
