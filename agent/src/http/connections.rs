@@ -54,7 +54,9 @@ impl Recipe {
             .user_agent(concat!("postern/", env!("CARGO_PKG_VERSION")))
             .pool_idle_timeout(IDLE)
             .gzip(self.options.compression == Compression::Allowed)
-            .timeout(self.options.timeout);
+            .timeout(self.options.timeout)
+            // The same unless a request says that it may take longer: then nothing of it may come as late.
+            .read_timeout(self.options.timeout);
         builder = match self.options.version {
             Version::Http1 => builder.http1_only(),
             Version::Http2 => builder.http2_keep_alive_interval(PING).http2_keep_alive_timeout(PING),

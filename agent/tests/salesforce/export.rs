@@ -354,6 +354,20 @@ async fn f70_whatever_breaks_in_a_job_the_file_is_whole() {
     }
 }
 
+/// Bound a download like any other call, and a page that takes longer to arrive is read from its beginning for ever.
+#[tokio::test]
+async fn a_page_of_a_job_may_take_longer_to_arrive_than_another_call_but_not_fall_silent() {
+    let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
+    let settings = format!("{}compression = false\nrequest_timeout_secs = 1\n", lab.settings("oauth-jwt"));
+    let connector = lab.connector_with(&settings);
+    lab.fault("GET", "/results", Mishap::HangAt { piece: String::new() }, 1);
+    lab.fault("GET", "/results", Mishap::DripReply { bytes: 8_192, millis: 150 }, 100);
+    let mut task = everybody(1_000_000);
+    output(&task.attempt(&connector).await.unwrap());
+    is_whole(&task, "dripping");
+    assert_eq!(lab.counters().routes["GET jobs/query/results"], 2);
+}
+
 /// Leave the memo of the job out, or take it for that of any statement, and this fails.
 #[tokio::test]
 async fn the_job_of_an_attempt_that_broke_off_is_gone_on_with() {

@@ -34,6 +34,9 @@ pub(super) use reply::{Answer, Miss, classify, date, job_id};
 pub(super) const LOCK_TRIES: u32 = 5;
 const LOCK_WAIT: Duration = Duration::from_millis(200);
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a download may take: Salesforce itself ends a call after that. It changes nothing, so no lease has to outlive
+/// it.
+const DOWNLOAD: Duration = Duration::from_secs(10 * 60);
 /// Between two looks for an effect, whatever is configured.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 /// How often a change is made at most that had no answer and no effect: once, and once more. It brings about a state, so
@@ -90,10 +93,11 @@ impl Salesforce {
 
     /// Reads what is too long to be held: its body is read piece by piece. A refusal is JSON even then.
     pub(super) async fn download(&self, call: &Call) -> Result<Download, Failure> {
+        let longest = self.settings.http.timeout.max(DOWNLOAD);
         let (mut session, mut repeats) = (self.sessions.current().await?, Repeats::default());
         loop {
             let place = self.governor.place().await;
-            let answer = match self.open(place, &session, call).await {
+            let answer = match self.open(place, &session, call, longest).await {
                 Ok(download) if download.opened.status == call.done => Ok(download),
                 Ok(download) => self.finish(download, JSON_LIMIT, |reply| Err(missed(&reply, call.done))).await,
                 Err(miss) => Err(miss),
@@ -296,7 +300,8 @@ impl Salesforce {
         told: impl FnOnce(Reply) -> Result<T, Miss>,
     ) -> Result<T, Miss> {
         let limit = if call.accept == JSON { JSON_LIMIT } else { BODY_LIMIT };
-        self.finish(self.open(place, session, call).await?, limit, told).await
+        let longest = self.settings.http.timeout;
+        self.finish(self.open(place, session, call, longest).await?, limit, told).await
     }
 
     /// What an answer of at most so many bytes tells. A wait that it asks for goes with its failure.
@@ -317,11 +322,12 @@ impl Salesforce {
         })
     }
 
-    async fn open(&self, place: Place, session: &Session, call: &Call) -> Result<Download, Miss> {
+    async fn open(&self, place: Place, session: &Session, call: &Call, longest: Duration) -> Result<Download, Miss> {
         let base = format!("/services/data/v{}/{}", self.settings.api_version, call.path);
         let url = session.instance.join(&base).map_err(|_| Miss::Not(error::no_address(&base)))?;
         let request =
             self.http.request(call.method.clone(), url).bearer_auth(session.token.expose()).header(ACCEPT, call.accept);
+        let request = request.timeout(longest);
         let request = match &call.body {
             Body::Nothing => request,
             Body::Json(body) => {
