@@ -6,8 +6,8 @@ use salesforce_sim::{Mishap, Switches};
 use serde_json::{Value, json};
 
 use crate::lab::{
-    Lab, PROBABLY_DONE, Task, deprovision, disable, expire, freeze, import_as, reset, reset_by_service, validate,
-    verdict,
+    Lab, PROBABLY_DONE, Task, collect, deprovision, disable, expire, export, freeze, import_as, reset,
+    reset_by_service, validate, verdict,
 };
 
 const USER: &str = "user0001@acme.example";
@@ -155,5 +155,36 @@ async fn f66_what_is_unknown_says_whom_to_look_at_and_where() {
         for word in [USER, "Setup, Users", "Id 005", field] {
             assert!(next_step.contains(word), "`{word}` is not in: {next_step}");
         }
+    }
+}
+
+/// A page that leads to itself, with or without a record.
+fn in_a_circle(records: &Value) -> Mishap {
+    let next = "/services/data/v66.0/query/01g5g00000XyZ12AAF-2000";
+    other(200, &json!({ "totalSize": 1, "done": false, "nextRecordsUrl": next, "records": records }).to_string())
+}
+
+/// Follow what leads to the next page as long as there is one, and each of these uses up every answer.
+#[tokio::test]
+async fn pages_that_lead_to_themselves_have_an_end() {
+    let gathers = || collect(json!({ "name": "nightly", "user_status": "inactive" }));
+    let exports = || export(json!({ "object": "User", "format": "csv", "attributes": ["Username"], "size_hint": 1 }));
+    let user = json!({ "Id": "0055g00000XyZ12AAF", "Username": USER });
+    let profile = json!({ "Id": "00e5g00000XyZ12AAF" });
+    let login = json!({
+        "Id": "0Yw5g00000XyZ12AAF", "UserId": "0055g00000XyZ12AAF", "IsFrozen": false, "IsPasswordLocked": false,
+    });
+    for (name, before, records, mut task) in [
+        ("records", 0, json!([user]), exports()),
+        ("no records", 0, json!([]), exports()),
+        ("profiles", 0, json!([profile]), gathers()),
+        ("sign-ins", 3, json!([login]), gathers()),
+    ] {
+        let lab = Lab::start().await;
+        lab.fault("GET", "/query", Mishap::DripReply { bytes: 1 << 20, millis: 0 }, before);
+        lab.fault("GET", "/query", in_a_circle(&records), 200);
+        let ended = task.attempt(&lab.connector()).await;
+        assert!(lab.sim.faults() > 0, "{name}: {ended:?}");
+        assert_eq!(ended.unwrap_err().class.known(), Some(FailureClass::Transient), "{name}");
     }
 }

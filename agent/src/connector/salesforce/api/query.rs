@@ -40,12 +40,20 @@ impl Page {
         };
         let next = locator(answer.json.get("nextRecordsUrl").and_then(Json::as_str)).map(str::to_owned);
         let done = answer.json.get("done").and_then(Json::as_bool);
-        // A page that is not the last and leads nowhere would pass for a whole answer.
-        if done != Some(next.is_none()) {
+        // A page that is not the last and leads nowhere would pass for a whole answer; one without rows that leads on may do
+        // so for ever.
+        if done != Some(next.is_none()) || (records.is_empty() && next.is_some()) {
             return Err(error::strange(200));
         }
         let total = answer.json.get("totalSize").and_then(Json::as_u64).ok_or_else(|| error::strange(200))?;
         Ok(Self { records, total, next, at: answer.at })
+    }
+
+    /// What leads to the page after this one, with which so many rows were read; `None` after the last. More than there
+    /// are were read where a page leads back.
+    pub(in super::super) fn after(&self, read: usize) -> Result<Option<&str>, Failure> {
+        let read = u64::try_from(read).unwrap_or(u64::MAX);
+        if read > self.total { Err(error::strange(200)) } else { Ok(self.next.as_deref()) }
     }
 }
 

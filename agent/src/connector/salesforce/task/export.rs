@@ -276,6 +276,10 @@ async fn read<T: Taker>(
     while let Some(rows) = source.next(org, plan).await? {
         taker = taker.take(rows).await?;
         cx.journal.progress(taker.taken(), source.found().max(taker.taken()), T::PHASE);
+        // A page that leads back to one before it does so for ever.
+        if taker.taken() > source.found() {
+            break;
+        }
         if cx.stop.is_cancelled() {
             return Err(stopped().into());
         }

@@ -183,7 +183,9 @@ impl Layout {
         }
         let select = format!("SELECT Id, {} FROM Profile", names.join(", "));
         let mut page = patiently(|| org.first_page(&select)).await?;
+        let mut rows = 0;
         loop {
+            rows += page.records.len();
             for record in &page.records {
                 let Some(id) = record.get("Id").and_then(Json::as_str) else { continue };
                 let granted = names.iter().filter(|name| record.get(**name) == Some(&Json::Bool(true)));
@@ -193,7 +195,7 @@ impl Layout {
                 let told = format!("Only of {MAX_PROFILES} profiles is told what they grant: the org has more");
                 return Ok(vec![told]);
             }
-            let Some(next) = &page.next else { return Ok(Vec::new()) };
+            let Some(next) = page.after(rows)? else { return Ok(Vec::new()) };
             page = patiently(|| org.next_page(next)).await?;
         }
     }

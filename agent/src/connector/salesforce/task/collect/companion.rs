@@ -232,10 +232,10 @@ impl Companion {
         let (mut rows, mut last) = (0, None);
         loop {
             rows += page.records.len();
-            for mut record in page.records {
-                last = self.take(&mut record, found)?;
+            for record in &mut page.records {
+                last = self.take(record, found)?;
             }
-            let Some(next) = &page.next else { return Ok((rows, last)) };
+            let Some(next) = page.after(rows)? else { return Ok((rows, last)) };
             page = patiently(|| org.next_page(next)).await?;
         }
     }

@@ -221,11 +221,12 @@ impl Head {
         Ok(Self { count: text("Sforce-NumberOfRecords").and_then(|count| count.parse().ok()), after })
     }
 
-    /// Whether the page brought as many records as it said.
+    /// Whether the page brought as many records as it said, and some if it leads on: else it may do so for ever.
     fn check(&self, read: usize) -> Result<(), Failure> {
         let long = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         match self.count {
             Some(count) if count != read => Err(incomplete(long(read), long(count))),
+            _ if read == 0 && matches!(self.after, Next::Page(_)) => Err(error::strange(200)),
             _ => Ok(()),
         }
     }
@@ -310,5 +311,23 @@ async fn abort(org: &Salesforce, job: &str) {
 async fn forget(org: &Salesforce, job: &str) {
     if let Err(failure) = org.read_raw(&Call::forget(format!("jobs/query/{job}"))).await {
         tracing::debug!(job, code = %failure.code, "a query job was left behind");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Take it for a page like any other, and one that leads to itself is read for ever.
+    #[test]
+    fn a_page_without_records_leads_nowhere() {
+        let head = |locator: &str| {
+            let headers = [("sforce-locator", locator), ("sforce-numberofrecords", "0")];
+            let pair = |(name, value): (&'static str, &str)| (name.parse().unwrap(), value.parse().unwrap());
+            Head::read(&headers.map(pair).into_iter().collect::<HeaderMap>()).unwrap()
+        };
+        assert!(head("null").check(0).is_ok());
+        assert_eq!(head("MTAwMDA").check(0).unwrap_err().code.as_str(), "strange_answer");
+        assert_eq!(head("MTAwMDA").check(1).unwrap_err().code.as_str(), "incomplete");
     }
 }
