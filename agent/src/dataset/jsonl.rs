@@ -1,14 +1,14 @@
 //! The form of datasets with one JSON object a line.
 //!
 //! Each member is an attribute: a text, a number, a truth value, `null` for an empty one, or an array of them for
-//! several values. `changetype` (or `op`) and `modifytype` are `modify` and `replace` unless they say something else.
+//! several values. A number is taken as it is written: read as one, it may be another. `changetype` (or `op`) and `modifytype` are `modify` and `replace` unless they say something else.
 
 use std::fmt;
 use std::io::Read;
 
 use postern_protocol::Secret;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value as Json;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::draft::{Draft, shown};
@@ -92,34 +92,58 @@ fn told(error: &serde_json::Error) -> String {
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
-fn fill(draft: &mut Draft, members: Vec<(String, Json)>) {
+fn fill(draft: &mut Draft, members: Vec<(String, Value)>) {
     for (name, value) in members {
         match value {
-            Json::String(text) if is(&name, "changetype") || is(&name, "op") => draft.changetype(&text),
-            Json::String(text) if is(&name, "modifytype") => draft.modifytype(&text),
-            Json::Array(values) if values.is_empty() => draft.attribute(&name, Secret::new(String::new())),
-            Json::Array(values) => values.into_iter().for_each(|value| put(draft, &name, value)),
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => {
-                put(draft, &name, value);
-            }
+            Value::Text(text) if is(&name, "changetype") || is(&name, "op") => draft.changetype(&text),
+            Value::Text(text) if is(&name, "modifytype") => draft.modifytype(&text),
+            Value::Several(values) if values.is_empty() => draft.attribute(&name, Secret::new(String::new())),
+            Value::Several(values) => values.into_iter().for_each(|value| put(draft, &name, value)),
+            Value::Text(_) | Value::Bare(_) | Value::Nested => put(draft, &name, value),
         }
     }
 }
 
-fn put(draft: &mut Draft, name: &str, value: Json) {
+fn put(draft: &mut Draft, name: &str, value: Value) {
     match value {
-        Json::Null => draft.attribute(name, Secret::new(String::new())),
-        Json::String(text) => draft.attribute(name, Secret::new(text)),
-        Json::Bool(value) => draft.attribute(name, Secret::new(value.to_string())),
-        Json::Number(value) => draft.attribute(name, Secret::new(value.to_string())),
-        Json::Array(_) | Json::Object(_) => {
+        Value::Text(text) | Value::Bare(text) => draft.attribute(name, Secret::new(text)),
+        Value::Several(_) | Value::Nested => {
             draft.refuse("attribute_nested", format!("`{}` holds more than texts", shown(name)));
         }
     }
 }
 
+/// What a member holds.
+enum Value {
+    Text(String),
+    /// A number or a truth value as it is written, and nothing of `null`.
+    Bare(String),
+    Several(Vec<Value>),
+    /// More than several values.
+    Nested,
+}
+
+impl Value {
+    fn read(written: &RawValue) -> serde_json::Result<Self> {
+        if !written.get().starts_with('[') {
+            return Self::one(written);
+        }
+        let values: Vec<&RawValue> = serde_json::from_str(written.get())?;
+        values.into_iter().map(Self::one).collect::<serde_json::Result<_>>().map(Self::Several)
+    }
+
+    fn one(written: &RawValue) -> serde_json::Result<Self> {
+        Ok(match written.get() {
+            text if text.starts_with('"') => Self::Text(serde_json::from_str(text)?),
+            text if text.starts_with(['[', '{']) => Self::Nested,
+            "null" => Self::Bare(String::new()),
+            text => Self::Bare(text.to_owned()),
+        })
+    }
+}
+
 /// The members of an object in their order, those that stand there twice included.
-struct Members(Vec<(String, Json)>);
+struct Members(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -134,8 +158,8 @@ impl<'de> Deserialize<'de> for Members {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                while let Some((name, written)) = map.next_entry::<String, &RawValue>()? {
+                    members.push((name, Value::read(written).map_err(|error| A::Error::custom(told(&error)))?));
                 }
                 Ok(Members(members))
             }

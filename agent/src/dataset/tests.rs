@@ -66,6 +66,25 @@ fn lines_are_entries_with_every_kind_of_value() {
     assert_eq!(values(&records[1]), [("Zeta", "1"), ("Groups", "one"), ("Groups", "two"), ("Empty", "")]);
 }
 
+/// Whoever reads a number as a number writes another one.
+#[test]
+fn numbers_are_taken_as_they_are_written() {
+    for number in ["12345678901234567890123", "1.10", "-0", "0.1000000000000000055", "1E3", "1e999"] {
+        let records = good(Format::Jsonl, &format!("{{\"a\": {number} ,\"b\":[ {number},\"x\"]}}"));
+        assert_eq!(values(&records[0]), [("a", number), ("b", number), ("b", "x")]);
+    }
+    let deep = "[".repeat(50_000) + &"]".repeat(50_000);
+    for (bad, code) in [
+        ("01", "entry_malformed"),
+        ("1.", "entry_malformed"),
+        ("NaN", "entry_malformed"),
+        ("\"\\ud800\"", "entry_malformed"),
+        (&deep, "attribute_nested"),
+    ] {
+        assert_eq!(codes(Format::Jsonl, format!("{{}}\n{{\"a\":{bad}}}\n{{}}\n").as_bytes()), ["ok", code, "ok"]);
+    }
+}
+
 #[test]
 fn a_bad_row_or_line_does_not_stop_the_others() {
     let many = format!("{{{}}}", (0..=MAX_ATTRIBUTES).map(|n| format!("\"a{n}\":1")).collect::<Vec<_>>().join(","));

@@ -12,6 +12,9 @@ use super::unit::Kind;
 use super::values::Values;
 use crate::dataset::{Change, Entry};
 
+/// The digits of a number that come out of its binary form as they went in, whatever number it is.
+const MAX_DIGITS: usize = 15;
+
 /// An entry, understood.
 #[derive(Debug, Clone)]
 pub(super) struct Plan<'a> {
@@ -275,6 +278,7 @@ fn json_value(field: &Field, value: &str) -> Result<Json, Refused> {
         "int" => return text.parse::<i64>().map_or_else(|_| bad("a whole number"), |number| Ok(json!(number))),
         "double" | "currency" | "percent" => {
             return match text.parse::<f64>() {
+                Ok(_) if digits(text) > MAX_DIGITS => bad("a number of at most 15 digits"),
                 Ok(number) if number.is_finite() => Ok(json!(number)),
                 _ => bad("a number"),
             };
@@ -293,6 +297,13 @@ fn json_value(field: &Field, value: &str) -> Result<Json, Refused> {
         return Err(Refused::new("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message));
     }
     Ok(json!(value))
+}
+
+/// How many digits a number has beside the zeros before and behind them.
+fn digits(number: &str) -> usize {
+    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').len()
 }
 
 fn boolean(name: &str, value: &str) -> Result<bool, Refused> {
@@ -436,6 +447,8 @@ mod tests {
             ("Hired__c", "2026-02-30", "bad_value"),
             ("Until__c", "2026-01-31", "bad_value"),
             ("Share__c", "half", "bad_value"),
+            ("Share__c", "0.1234567890123456", "bad_value"),
+            ("Share__c", "-1234567890123456.7", "bad_value"),
             ("Transaction-SystemName", "acme", "system_not_dynamic"),
         ] {
             assert_eq!(refused(Change::Modify, &[user, (name, value)]), code, "{name}");
@@ -447,6 +460,20 @@ mod tests {
         assert_eq!(refused(Change::Modify, &[user, ("password", "")]), "bad_password");
         assert_eq!(refused(Change::Add, &[("LastName", "1")]), "no_key");
         assert_eq!(refused(Change::Add, &[user, ("Id", "0055g00000XyZ12AAF")]), "attribute_not_for_add");
+    }
+
+    /// More digits than that do not come out as they went in.
+    #[test]
+    fn a_number_has_fifteen_digits_beside_its_zeros() {
+        for (text, number) in [
+            ("-00.123456789012345", -0.123_456_789_012_345),
+            ("1.50000000000000000", 1.5),
+            ("1e20", 1e20),
+            ("0.0", 0.0),
+        ] {
+            let plan = planned(Change::Modify, &[("Username", "a@b.c"), ("Share__c", text)]);
+            assert_eq!(value(&plan, "Share__c"), Some(&json!(number)), "{text}");
+        }
     }
 
     #[test]
