@@ -5,9 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use postern_agent::offered;
-use postern_controller_stub::api::{self, ClusterView, KeysView, Page, Problem, StatusView, SystemView, bodies, head};
+use postern_controller_stub::api::{
+    self, AuditView, ClusterView, HandedInView, KeysView, NewApiTokenView, Page, Problem, StatusView, StreamView,
+    SystemView, TokenView, bodies, head,
+};
 use postern_controller_stub::server::Addresses;
+use postern_controller_stub::state::api_tokens::ApiTokenView;
 use postern_controller_stub::state::members::MemberView;
+use postern_controller_stub::state::roots::CaView;
 use postern_controller_stub::state::tasks::TaskView;
 use postern_health::is_asked_by_address;
 use postern_protocol::TaskRequest;
@@ -71,7 +76,7 @@ pub fn api_bodies(data: &[u8]) {
 /// means the same when it was written.
 pub fn api_answer(data: &[u8]) {
     let (what, body) = choice(data);
-    match what % 8 {
+    match what % 15 {
         0 => again::<Problem>(body),
         1 => again::<Page<TaskView>>(body),
         2 => again::<Page<MemberView>>(body),
@@ -79,7 +84,14 @@ pub fn api_answer(data: &[u8]) {
         4 => again::<Page<ClusterView>>(body),
         5 => again::<StatusView>(body),
         6 => again::<KeysView>(body),
-        _ => again::<Addresses>(body),
+        7 => again::<Addresses>(body),
+        8 => again::<Page<ApiTokenView>>(body),
+        9 => again::<NewApiTokenView>(body),
+        10 => again::<TokenView>(body),
+        11 => again::<CaView>(body),
+        12 => again::<StreamView>(body),
+        13 => again::<HandedInView>(body),
+        _ => again::<Page<AuditView>>(body),
     }
 }
 
