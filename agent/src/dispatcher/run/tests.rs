@@ -314,30 +314,28 @@ async fn f51_a_signed_task_that_waited_here_for_too_long_is_not_begun() {
     let signer = SigningKey::from_private(Zeroizing::new([1; 32])).unwrap();
     let signatures = Signatures { required: true, accepted: vec![*signer.public()] };
     let policy = Policy { signatures, ..Policy::default() };
-    let signed = |made: u64, n| {
+    let of = |made: u64, n| {
         let offer = Offer { task: TaskId::from_random(made, [n; 10]), ..disable(n, "joe") };
         Offer { signature: Some(TaskSignature::sign(&offer, 0, &signer).unwrap().into()), ..offer }
     };
     let now = clock::unix_millis().0;
-    let (late, good) = (signed(now - MONTH_MS, 1), signed(now, 2));
+    let (late, good) = (of(now - MONTH_MS, 1), of(now, 2));
     let held = vec![late.clone(), good.clone()];
     let Desk { _folder, dispatcher, work, frames, mut sent, .. } = desk_holding(held, policy, Arc::new(Changing));
     let told = async {
         dispatcher.connect(Duration::from_secs(60), frames).await;
         let mut codes = BTreeMap::new();
         while codes.len() < 2 {
-            match sent.recv().await.unwrap() {
-                FromMember::Renew(Renew { nonce, leases }) => {
-                    let verdict = LeaseVerdict::Kept.into();
-                    let leases = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict }).collect();
-                    let leases = List::new(leases).unwrap();
-                    dispatcher.frame(Renewed { nonce, ttl_ms: 60_000, leases }.into()).await;
-                }
-                FromMember::Report(report) => {
-                    let code = report.failure.map(|failure| failure.code.to_string());
-                    codes.insert(report.task, (code, report.changed.known()));
-                }
-                _ => (),
+            let frame = sent.recv().await.unwrap();
+            if let FromMember::Renew(Renew { nonce, leases }) = &frame {
+                let verdict = LeaseVerdict::Kept.into();
+                let leases = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict }).collect();
+                let leases = List::new(leases).unwrap();
+                dispatcher.frame(Renewed { nonce: *nonce, ttl_ms: 60_000, leases }.into()).await;
+            }
+            if let FromMember::Report(report) = frame {
+                let code = report.failure.map(|failure| failure.code.to_string());
+                codes.insert(report.task, (code, report.changed.known()));
             }
         }
         assert_eq!(codes[&late.task], (Some("policy".to_owned()), Some(Changed::No)));

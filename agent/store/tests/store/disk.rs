@@ -135,12 +135,13 @@ fn f14_a_payload_leaves_the_records_of_tasks_their_room() {
     disk.free.store(100 * MIB, Ordering::SeqCst);
     let store = open(&folder, &disk);
     let spool = store.spool().unwrap();
+    let piece = vec![1; 64 * 1024];
     let mut writer = spool.write(PAYLOAD, LENGTH).unwrap();
-    writer.append(&[1; 64 * 1024]).unwrap();
+    writer.append(&piece).unwrap();
     writer.sync().unwrap();
 
     disk.free.store(10 * MIB, Ordering::SeqCst);
-    assert!(writer.append(&[1; 64 * 1024]).unwrap_err().is_disk_full());
+    assert!(writer.append(&piece).unwrap_err().is_disk_full());
     assert_eq!(writer.offset(), 64 * 1024);
     let unknown = spool.begin(OTHER).unwrap();
     unknown.finish_here().unwrap();
@@ -152,7 +153,7 @@ fn f14_a_payload_leaves_the_records_of_tasks_their_room() {
     drop(writer);
     let mut writer = spool.write(PAYLOAD, LENGTH).unwrap();
     assert_eq!(writer.offset(), 64 * 1024);
-    writer.append(&[1; 2 * 64 * 1024]).unwrap();
+    writer.append(&piece).and_then(|()| writer.append(&piece)).unwrap();
     assert_eq!(writer.offset(), LENGTH);
 }
 
