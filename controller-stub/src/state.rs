@@ -27,6 +27,8 @@ mod clusters;
 pub(crate) mod enroll;
 mod finished;
 #[cfg(test)]
+mod heard;
+#[cfg(test)]
 pub(crate) mod lab;
 pub mod ledger;
 pub mod log_levels;

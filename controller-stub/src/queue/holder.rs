@@ -98,6 +98,11 @@ impl Queue {
         self.change(member, |holder| holder.credit = offers);
     }
 
+    /// What a member holds has to be compared with the ledger again before it is given anything.
+    pub fn set_unsettled(&mut self, member: MemberId) {
+        self.change(member, |holder| holder.settled = false);
+    }
+
     /// A member is about to stop.
     pub fn set_stopping(&mut self, member: MemberId) {
         self.change(member, |holder| holder.stopping = true);

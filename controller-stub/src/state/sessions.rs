@@ -326,6 +326,8 @@ impl State {
     }
 
     pub(super) fn ask_inventory(&mut self, id: MemberId) {
+        // The answer knows of nothing that is given to the member before it comes.
+        self.queue.set_unsettled(id);
         let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) else { return };
         live.asked += 1;
         live.inventory = Some((live.asked, Held::new()));

@@ -251,6 +251,9 @@ impl Plan {
         if rng.u8(0..6) == 0 {
             look_after_another(&mut rng, &mut steps);
         }
+        if rng.u8(0..6) == 0 {
+            let_in_again(&mut rng, &mut steps);
+        }
         Self { seed, steps: steps.into_iter().enumerate().collect() }
     }
 
@@ -385,6 +388,25 @@ fn call_outlives_lease(rng: &mut Rng, steps: &mut Vec<Step>) {
     steps.push(Step { at, does: Does::Fault(Fault::Silent(taken_over - at)) });
     steps.push(Step { at: taken_over, does: Does::Operate(member, Action::DisableHard) });
     steps.push(Step { at: at + TIME, does: Does::Operate(member, Action::Enable) });
+}
+
+/// A member is disabled hard and enabled again while it is asked what it holds, and what it is given then crosses its
+/// answer. Others may be given the same a moment later.
+fn let_in_again(rng: &mut Rng, steps: &mut Vec<Step>) {
+    let (member, at) = (rng.usize(0..MEMBERS), rng.u64(1_000..TROUBLE - 60_000));
+    let out = at + 5_000;
+    let again = out + rng.u64(1..400);
+    for other in (0..MEMBERS).filter(|it| *it != member) {
+        steps.push(Step { at, does: Does::Operate(other, Action::Disable) });
+        steps.push(Step { at: again + rng.u64(1..400), does: Does::Operate(other, Action::Enable) });
+    }
+    steps.push(Step { at, does: Does::Operate(member, Action::Enable) });
+    steps.push(Step { at: out, does: Does::Operate(member, Action::DisableHard) });
+    steps.push(Step { at: again, does: Does::Operate(member, Action::Enable) });
+    for _ in 0..rng.usize(2..5) {
+        let wish = Wish { deadline: None, ..wish(rng) };
+        steps.push(Step { at: out + rng.u64(0..400), does: Does::Submit(wish) });
+    }
 }
 
 /// The one member that can open a password stands still before it looks what became of its call: by then another has

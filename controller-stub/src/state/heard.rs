@@ -1,0 +1,178 @@
+//! What a member says in its session, and what becomes of its tasks.
+
+use postern_protocol::Epoch;
+use postern_protocol::bounded::{List, Text};
+use postern_protocol::id::Incarnation;
+use postern_protocol::message::v1::{
+    Connection, Credit, Held, Hello, Inventory, LogLevel, MemberStateAck, MembershipState, Mode, ServedSystem,
+};
+use postern_protocol::message::{FromController, FromMember};
+use postern_protocol::{ReportNo, TaskKind, TaskRequest};
+use serde_json::json;
+
+use super::ledger::Ledger;
+use super::origin::Origin;
+use super::record::Association;
+use super::*;
+use crate::clock;
+use crate::membership::Action;
+
+/// A controller and its only member.
+struct AtWork {
+    state: State,
+    ledger: Ledger,
+    at: Moment,
+    id: MemberId,
+    session: SessionNo,
+    told: mpsc::Receiver<ToSession>,
+    _folder: tempfile::TempDir,
+}
+
+impl AtWork {
+    /// The member has a session in which it takes whatever it is offered.
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let at = clock::moment();
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
+        state.create_cluster("acme".parse().unwrap(), at).unwrap();
+        let new = NewSystem {
+            name: "sf".parse().unwrap(),
+            connector: "salesforce".to_owned(),
+            association: Association::Server,
+            changes: SystemChanges::default(),
+        };
+        state.add_system(new, None, at).unwrap();
+        // Whom a system is given to has to be connected.
+        state.systems.values_mut().for_each(|it| it.association = Association::Cluster("acme".parse().unwrap()));
+        let record = lab::member(MembershipState::Enabled);
+        let id = record.id;
+        state.members.insert(id, Member::new(record, sessions::FIRST_NUMBERS));
+        let (_, told) = mpsc::channel(1);
+        let mut at_work = Self { state, ledger, at, id, session: SessionNo(0), told, _folder: folder };
+        at_work.connect().await;
+        at_work.hear(Credit { offers: 1_000 });
+        at_work
+    }
+
+    /// Another session, of a member that holds nothing.
+    async fn connect(&mut self) {
+        let (words, told) = mpsc::channel(64);
+        let (cut, over) = (CancellationToken::new(), CancellationToken::new());
+        let introduction = Introduction {
+            cluster: "acme".parse().unwrap(),
+            member: self.id,
+            certificate: Vec::new(),
+            address: "192.0.2.7".to_owned(),
+            hello: hello(self.session),
+            session: SessionHandle { words, cut, over },
+        };
+        let greeting = self.state.introduce(introduction, self.at);
+        let Greeting::Welcome(welcomed) = greeting else { panic!("{greeting:?}") };
+        (self.session, self.told) = (welcomed.session, told);
+        self.state.establish(self.id, self.session, self.at);
+        let asked = self.asked().await;
+        self.holds_nothing(asked);
+    }
+
+    fn hear(&mut self, frame: impl Into<FromMember>) {
+        self.state.hear(self.id, self.session, frame.into(), self.at);
+    }
+
+    fn holds_nothing(&mut self, nonce: u64) {
+        self.hear(Inventory { nonce, last: true, tasks: List::default() });
+    }
+
+    fn submit(&mut self, user: &str) -> TaskId {
+        let id = TaskId::from_random(self.at.wall.0, crate::random::bytes());
+        let submission = Submission {
+            trace: None,
+            id,
+            system: "sf".parse().unwrap(),
+            request: TaskRequest::from_json(TaskKind::EnableUser, json!({ "account": user })).unwrap(),
+            sealed: Vec::new(),
+            streams: Vec::new(),
+            requester: None,
+            signature: None,
+            origin: Origin::default(),
+            mode: Mode::Async,
+            priority: 100,
+            deadline: None,
+        };
+        self.state.submit(submission, self.at).unwrap()
+    }
+
+    /// Ends a turn; returns what the member is told.
+    async fn turn(&mut self) -> Vec<FromController> {
+        self.state.assign(self.at).unwrap();
+        let mut turn = self.state.end_turn();
+        self.ledger.commit(std::mem::take(&mut turn.writes)).await.unwrap();
+        turn.speak();
+        std::iter::from_fn(|| self.told.try_recv().ok())
+            .map(|said| match said {
+                ToSession::Frame(frame) => *frame,
+                said => panic!("not a frame: {said:?}"),
+            })
+            .collect()
+    }
+
+    /// Ends a turn in which the member is asked what it holds; returns the last question's number.
+    async fn asked(&mut self) -> u64 {
+        let told = self.turn().await;
+        let nonce = |it: &FromController| match it {
+            FromController::InventoryAsk(ask) => Some(ask.nonce),
+            _ => None,
+        };
+        told.iter().filter_map(nonce).next_back().unwrap_or_else(|| panic!("{told:?}"))
+    }
+}
+
+fn hello(last_session: SessionNo) -> Hello {
+    Hello {
+        agent_version: Text::clipped("0"),
+        host: Text::clipped("host"),
+        incarnation: Incarnation::from_bytes([1; 16]),
+        last_session,
+        revisions: List::clipped(FromMember::REVISIONS.to_vec()),
+        systems: List::clipped(vec![ServedSystem {
+            name: "sf".parse().unwrap(),
+            connector: Text::clipped("salesforce"),
+            kinds: List::clipped(TaskKind::ALL.iter().map(|kind| (*kind).into()).collect()),
+            connection: Connection {
+                domain: Text::clipped("acme.my.salesforce.com"),
+                login_method: Text::clipped("oauth-jwt"),
+                secure: true,
+                compression: true,
+                connect_timeout_secs: 30,
+                log_level: LogLevel::Info.into(),
+            },
+        }]),
+        sealing_keys: List::default(),
+        next_report: ReportNo(1_000),
+        held: Held::default(),
+        ext: List::default(),
+    }
+}
+
+fn is_offer(frame: &FromController) -> bool {
+    matches!(frame, FromController::Offer(_))
+}
+
+/// Offer it something before it has answered, and the answer, which is older, says that it is not there: another member is
+/// given it as well.
+#[tokio::test]
+async fn a_member_that_is_enabled_again_is_given_nothing_before_it_has_said_what_it_holds() {
+    let mut at_work = AtWork::new().await;
+    let disabled = at_work.state.act_on_member(at_work.id, Action::DisableHard, at_work.at).unwrap();
+    at_work.hear(MemberStateAck { epoch: Epoch(disabled.epoch) });
+    let first = at_work.asked().await;
+    at_work.state.act_on_member(at_work.id, Action::Enable, at_work.at).unwrap();
+    at_work.submit("joe");
+    let told = at_work.turn().await;
+    let [FromController::MemberState(_), FromController::InventoryAsk(second)] = &told[..] else { panic!("{told:?}") };
+    at_work.holds_nothing(first);
+    assert_eq!(at_work.turn().await, [], "an answer from before it was enabled");
+    at_work.holds_nothing(second.nonce);
+    let told = at_work.turn().await;
+    assert!(matches!(&told[..], [it] if is_offer(it)), "{told:?}");
+}
