@@ -17,7 +17,7 @@ postern_health::metric_table! {
     DISPATCH = Histogram "postern_controller_dispatch_duration_seconds" ["kind"] "How long tasks waited until they were given to a member for the first time.";
     LAPSES = Counter "postern_controller_leases_lapsed_total" [] "Leases that ran out.";
     DOUBTS = Counter "postern_controller_doubts_total" [] "Tasks of which it was not known any more how far their member got.";
-    REPORTS = Counter "postern_controller_reports_total" ["verdict"] "Reports: one that finished a task (finished), came late and is kept (observed), or counts for nothing (not_open, never_leased).";
+    REPORTS = Counter "postern_controller_reports_total" ["verdict"] "Reports: one that finished a task (finished), came late and is kept (observed), or counts for nothing (one_too_many, not_open, never_leased).";
     REQUESTS = Counter "postern_controller_api_requests_total" ["act", "status"] "Requests that the API answered; `none`: none of its routes, or no token that is good (401), or too many (429).";
     CONNECTIONS = Gauge "postern_controller_connections" ["door"] "Connections of agents, and of callers of the API.";
     TURNED_AWAY = Counter "postern_controller_turned_away_total" ["door"] "Connections that were turned away, or ended to make room for another.";

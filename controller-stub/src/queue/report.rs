@@ -31,6 +31,8 @@ pub enum Verdict {
     Finished,
     /// It came too late to be the outcome and is kept for whoever has the task now.
     Observed,
+    /// It came too late as well, and as many are kept as may be.
+    OneTooMany,
     /// There is no such unfinished task. See [`Queue::observe_finished`].
     NotOpen,
     /// The member was never given the task under that epoch, or gave it back: its word counts for nothing.
@@ -43,6 +45,7 @@ impl Verdict {
         match self {
             Self::Finished => "finished",
             Self::Observed => "observed",
+            Self::OneTooMany => "one_too_many",
             Self::NotOpen => "not_open",
             Self::NeverLeased => "never_leased",
         }
@@ -93,8 +96,7 @@ impl Queue {
             self.finish(report.task, finish);
             return Verdict::Finished;
         }
-        self.observe(member, report);
-        Verdict::Observed
+        self.observe(member, report)
     }
 
     /// A report about a finished task by a member that was given it: kept beside the outcome, which never changes.
@@ -118,28 +120,34 @@ impl Queue {
         }
     }
 
-    fn observe(&mut self, member: MemberId, report: Reported) {
-        let Some(entry) = self.tasks.get_mut(&report.task) else { return };
+    fn observe(&mut self, member: MemberId, report: Reported) -> Verdict {
+        let Some(entry) = self.tasks.get_mut(&report.task) else { return Verdict::NotOpen };
         if keep(&mut entry.record, member, report) {
             // Somebody acted under an earlier lease, whatever is known of the present one.
             entry.record.reconcile = true;
             self.changed.insert(report.task);
         }
+        let is_kept = entry.record.observations.contains(&observation(member, report));
+        if is_kept { Verdict::Observed } else { Verdict::OneTooMany }
     }
 }
 
 /// Keeps a report that came too late with its task. Whether it was news, and there was room.
 fn keep(record: &mut TaskRecord, member: MemberId, report: Reported) -> bool {
-    let observation = ObservationRecord {
-        member,
-        epoch: report.epoch,
-        outcome: report.outcome,
-        certainty: report.certainty,
-        changed: report.changed,
-    };
+    let observation = observation(member, report);
     let keeps = !record.observations.contains(&observation) && record.observations.len() < MAX_OBSERVATIONS;
     if keeps {
         record.observations.push(observation);
     }
     keeps
+}
+
+const fn observation(member: MemberId, report: Reported) -> ObservationRecord {
+    ObservationRecord {
+        member,
+        epoch: report.epoch,
+        outcome: report.outcome,
+        certainty: report.certainty,
+        changed: report.changed,
+    }
 }

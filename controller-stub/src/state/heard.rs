@@ -1,13 +1,14 @@
 //! What a member says in its session, and what becomes of its tasks.
 
-use postern_protocol::Epoch;
-use postern_protocol::bounded::{List, Text};
+use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
-    Connection, Credit, Held, Hello, Inventory, LogLevel, MemberStateAck, MembershipState, Mode, ServedSystem,
+    Connection, Credit, Held, Hello, Inventory, LeaseRef, LogLevel, MemberStateAck, MembershipState, Mode, Report,
+    ServedSystem,
 };
 use postern_protocol::message::{FromController, FromMember};
-use postern_protocol::{ReportNo, TaskKind, TaskRequest};
+use postern_protocol::outcome::{Certainty, Changed};
+use postern_protocol::{Epoch, Outcome, ReportNo, TaskKind, TaskRequest};
 use serde_json::json;
 
 use super::ledger::Ledger;
@@ -16,6 +17,7 @@ use super::record::Association;
 use super::*;
 use crate::clock;
 use crate::membership::Action;
+use crate::queue::MAX_OBSERVATIONS;
 
 /// A controller and its only member.
 struct AtWork {
@@ -51,7 +53,6 @@ impl AtWork {
         let (_, told) = mpsc::channel(1);
         let mut at_work = Self { state, ledger, at, id, session: SessionNo(0), told, _folder: folder };
         at_work.connect().await;
-        at_work.hear(Credit { offers: 1_000 });
         at_work
     }
 
@@ -73,6 +74,7 @@ impl AtWork {
         self.state.establish(self.id, self.session, self.at);
         let asked = self.asked().await;
         self.holds_nothing(asked);
+        self.hear(Credit { offers: 1_000 });
     }
 
     fn hear(&mut self, frame: impl Into<FromMember>) {
@@ -116,6 +118,16 @@ impl AtWork {
             .collect()
     }
 
+    /// Ends a turn in which the member is offered a task.
+    async fn offered(&mut self) -> LeaseRef {
+        let told = self.turn().await;
+        let lease = |it: &FromController| match it {
+            FromController::Offer(offer) => Some(LeaseRef { task: offer.task, epoch: offer.epoch }),
+            _ => None,
+        };
+        told.iter().find_map(lease).unwrap_or_else(|| panic!("{told:?}"))
+    }
+
     /// Ends a turn in which the member is asked what it holds; returns the last question's number.
     async fn asked(&mut self) -> u64 {
         let told = self.turn().await;
@@ -154,8 +166,42 @@ fn hello(last_session: SessionNo) -> Hello {
     }
 }
 
+fn failed(number: u64, lease: LeaseRef) -> Report {
+    Report {
+        number: ReportNo(number),
+        task: lease.task,
+        epoch: lease.epoch,
+        attempt: 1,
+        outcome: Outcome::Failed.into(),
+        certainty: Certainty::Certain.into(),
+        changed: Changed::No.into(),
+        failure: None,
+        output: Bytes::default(),
+        sealed: List::default(),
+        streams: List::default(),
+        ext: List::default(),
+    }
+}
+
 fn is_offer(frame: &FromController) -> bool {
     matches!(frame, FromController::Offer(_))
+}
+
+/// Store what is not kept with the task as well, and a member that takes it, forgets it and reports it fills the disk.
+#[tokio::test]
+async fn of_the_late_reports_of_one_task_so_many_are_stored() {
+    let mut at_work = AtWork::new().await;
+    let task = at_work.submit("joe");
+    let mut lease = at_work.offered().await;
+    for number in 1..=20 {
+        at_work.connect().await;
+        let newer = at_work.offered().await;
+        at_work.hear(failed(number, std::mem::replace(&mut lease, newer)));
+    }
+    at_work.turn().await;
+    let stored = (1..=20).filter(|epoch| at_work.ledger.report(task, Epoch(*epoch)).unwrap().is_some()).count();
+    assert_eq!(stored, MAX_OBSERVATIONS);
+    assert_eq!(at_work.state.queue.task(task).unwrap().observations.len(), MAX_OBSERVATIONS);
 }
 
 /// Offer it something before it has answered, and the answer, which is older, says that it is not there: another member is

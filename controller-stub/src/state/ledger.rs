@@ -153,23 +153,27 @@ impl Ledger {
         self.store.scan(table).map(|item| parse(table, &item?.1)).collect()
     }
 
-    /// Packs changes, in their order, into as few batches as hold them. The parts of one change stay together.
+    /// Packs changes, in their order, into as few batches as hold them. The parts of one change stay together, but for what
+    /// goes with a task: there may be more of that than fits a batch.
     fn batches(&self, writes: &[Write]) -> Result<Vec<Batch>, LedgerError> {
         let mut batches = Vec::new();
         let mut batch = begin();
         let mut bytes = 0;
         for write in writes {
             let changes = self.changes(write)?;
-            let more: usize = changes.iter().map(weight).sum();
-            if bytes > 0 && bytes + more > MAX_BATCH_BYTES {
-                batches.push(std::mem::replace(&mut batch, begin()));
-                bytes = 0;
-            }
-            bytes += more;
-            for Change { table, key, value } in changes {
-                match value {
-                    Some(value) => batch.put(table, &key, &value)?,
-                    None => batch.delete(table, &key)?,
+            let together = if matches!(write, Write::ForgetTask(_)) { 1 } else { changes.len().max(1) };
+            for changes in changes.chunks(together) {
+                let more: usize = changes.iter().map(weight).sum();
+                if bytes > 0 && bytes + more > MAX_BATCH_BYTES {
+                    batches.push(std::mem::replace(&mut batch, begin()));
+                    bytes = 0;
+                }
+                bytes += more;
+                for Change { table, key, value } in changes {
+                    match value {
+                        Some(value) => batch.put(*table, key, value)?,
+                        None => batch.delete(*table, key)?,
+                    }
                 }
             }
         }
@@ -213,14 +217,16 @@ impl Ledger {
         }
     }
 
-    /// The removal of everything that is kept of a task.
+    /// The removal of everything that is kept of a task, its record last: as long as it is there it is known that the rest is
+    /// to go.
     fn all_of(&self, id: TaskId) -> Result<Vec<Change>, LedgerError> {
-        let mut changes = gone(TASKS, id.as_bytes());
+        let mut changes = Vec::new();
         for table in [OFFERS, REPORTS, ATTEMPTS] {
             for item in self.store.scan_prefix(table, id.as_bytes()) {
                 changes.push(Change { table, key: item?.0, value: None });
             }
         }
+        changes.extend(gone(TASKS, id.as_bytes()));
         Ok(changes)
     }
 }
@@ -517,6 +523,42 @@ mod tests {
         ledger.commit(vec![Write::ForgetTask(one)]).await.unwrap();
         assert!(ledger.attempts(one).unwrap().is_empty());
         assert_eq!(ledger.attempts(other).unwrap(), [attempt(1)]);
+    }
+
+    /// Keep the removals in one batch, and a task of which an earlier build kept too much ends the controller at every start.
+    /// Remove its record before the last of them, and after a crash nobody knows that they are to go.
+    #[tokio::test]
+    async fn of_a_task_with_more_than_fits_a_batch_everything_goes_and_its_record_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        let id = task(1).id;
+        ledger.commit(vec![Write::Task(task(1))]).await.unwrap();
+        ledger.commit((1..=3_000).map(|epoch| Write::Report(Box::new(report(id, epoch)))).collect()).await.unwrap();
+        let mut batches = ledger.batches(&[Write::ForgetTask(id)]).unwrap().into_iter();
+        ledger.store.commit(batches.next().unwrap()).await.unwrap();
+        assert!(ledger.task(id).unwrap().is_some());
+        for batch in batches {
+            ledger.store.commit(batch).await.unwrap();
+        }
+        assert!(ledger.task(id).unwrap().is_none());
+        assert_eq!(ledger.store.scan_prefix(REPORTS, id.as_bytes()).count(), 0);
+    }
+
+    fn report(task: TaskId, epoch: u64) -> Report {
+        Report {
+            number: ReportNo(epoch),
+            task,
+            epoch: Epoch(epoch),
+            attempt: 1,
+            outcome: Outcome::Failed.into(),
+            certainty: Certainty::Certain.into(),
+            changed: Changed::No.into(),
+            failure: None,
+            output: Bytes::default(),
+            sealed: List::default(),
+            streams: List::default(),
+            ext: List::default(),
+        }
     }
 
     #[tokio::test]

@@ -20,7 +20,7 @@ pub enum HandedIn {
     Finished,
     /// It came too late to be the outcome and is kept beside it.
     Observed,
-    /// It changes nothing: the task has its outcome, or is forgotten.
+    /// It changes nothing: the task has its outcome, is forgotten, or has as many late reports as are kept.
     NotOpen,
     /// It counts for nothing: the member was never given the task under that epoch, or gave it back.
     NeverLeased,
@@ -45,7 +45,7 @@ impl State {
         match verdict {
             Some(Verdict::Finished) => Ok(HandedIn::Finished),
             Some(Verdict::Observed) => Ok(HandedIn::Observed),
-            Some(Verdict::NotOpen) => Ok(HandedIn::NotOpen),
+            Some(Verdict::OneTooMany | Verdict::NotOpen) => Ok(HandedIn::NotOpen),
             Some(Verdict::NeverLeased) => Ok(HandedIn::NeverLeased),
             None => Err(Refusal::new(
                 RefusalKind::Conflict,

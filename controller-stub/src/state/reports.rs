@@ -107,9 +107,13 @@ impl State {
                 tracing::info!(member = %id, task = %report.task, outcome = %report.outcome, "a task is finished");
             }
             // What counts for nothing, or late, a member may send as often as it likes.
-            Verdict::Observed | Verdict::NotOpen | Verdict::NeverLeased if !self.hush.allows_of(id, at.now) => (),
+            Verdict::Observed | Verdict::OneTooMany | Verdict::NotOpen | Verdict::NeverLeased
+                if !self.hush.allows_of(id, at.now) => {}
             Verdict::Observed => {
                 tracing::warn!(member = %id, task = %report.task, outcome = %report.outcome, "a report came under an epoch that had passed");
+            }
+            Verdict::OneTooMany => {
+                tracing::warn!(member = %id, task = %report.task, outcome = %report.outcome, "a report came under an epoch that had passed, and too many are kept already");
             }
             Verdict::NotOpen => {
                 tracing::info!(member = %id, task = %report.task, outcome = %report.outcome, "a report came for a task that is not open");
