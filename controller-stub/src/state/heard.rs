@@ -3,8 +3,8 @@
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
-    Connection, Credit, Held, Hello, Inventory, LeaseRef, LogLevel, MemberStateAck, MembershipState, Mode, Report,
-    ServedSystem,
+    Connection, Credit, Extension, Held, Hello, Inventory, LeaseRef, LogLevel, MemberStateAck, MembershipState, Mode,
+    Report, ServedSystem,
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -111,9 +111,9 @@ impl AtWork {
         self.ledger.commit(std::mem::take(&mut turn.writes)).await.unwrap();
         turn.speak();
         std::iter::from_fn(|| self.told.try_recv().ok())
-            .map(|said| match said {
-                ToSession::Frame(frame) => *frame,
-                said => panic!("not a frame: {said:?}"),
+            .map(|said| {
+                let ToSession::Frame(frame) = said else { panic!("not a frame: {said:?}") };
+                *frame
             })
             .collect()
     }
@@ -121,9 +121,9 @@ impl AtWork {
     /// Ends a turn in which the member is offered a task.
     async fn offered(&mut self) -> LeaseRef {
         let told = self.turn().await;
-        let lease = |it: &FromController| match it {
-            FromController::Offer(offer) => Some(LeaseRef { task: offer.task, epoch: offer.epoch }),
-            _ => None,
+        let lease = |it: &FromController| {
+            let FromController::Offer(offer) = it else { return None };
+            Some(LeaseRef { task: offer.task, epoch: offer.epoch })
         };
         told.iter().find_map(lease).unwrap_or_else(|| panic!("{told:?}"))
     }
@@ -131,9 +131,9 @@ impl AtWork {
     /// Ends a turn in which the member is asked what it holds; returns the last question's number.
     async fn asked(&mut self) -> u64 {
         let told = self.turn().await;
-        let nonce = |it: &FromController| match it {
-            FromController::InventoryAsk(ask) => Some(ask.nonce),
-            _ => None,
+        let nonce = |it: &FromController| {
+            let FromController::InventoryAsk(ask) = it else { return None };
+            Some(ask.nonce)
         };
         told.iter().filter_map(nonce).next_back().unwrap_or_else(|| panic!("{told:?}"))
     }
@@ -221,4 +221,21 @@ async fn a_member_that_is_enabled_again_is_given_nothing_before_it_has_said_what
     at_work.holds_nothing(second.nonce);
     let told = at_work.turn().await;
     assert!(matches!(&told[..], [it] if is_offer(it)), "{told:?}");
+}
+
+/// Leave the first report of a session out because it was refused, and the next is the first, with a gap before it: the
+/// member takes the refused one for acknowledged, and drops it.
+#[tokio::test]
+async fn a_report_that_was_refused_is_not_acknowledged_with_the_next() {
+    for (number, acked) in [(1, 0), (5, 4)] {
+        let mut at_work = AtWork::new().await;
+        at_work.submit("joe");
+        let lease = at_work.offered().await;
+        let unknown = Extension { kind: 900, critical: true, bytes: Bytes::default() };
+        at_work.hear(Report { ext: List::clipped(vec![unknown]), ..failed(number, lease) });
+        at_work.hear(failed(number + 1, lease));
+        let told = at_work.turn().await;
+        let [FromController::ProtocolError(_), FromController::ReportAck(ack)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(ack.upto, ReportNo(acked));
+    }
 }

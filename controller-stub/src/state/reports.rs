@@ -17,14 +17,10 @@ use crate::queue::{Reported, Verdict};
 const MAX_WAITING: usize = 256;
 
 impl State {
-    /// A report came.
-    pub(super) fn reported(&mut self, id: MemberId, report: Report, at: Moment) {
+    /// A report of this number came, taken or not: if it is the first of its session, everything before it was acknowledged.
+    pub(super) fn note_first(&mut self, id: MemberId, number: ReportNo, at: Moment) {
         let Some(member) = self.members.get_mut(&id) else { return };
         let Some(live) = member.live.as_mut() else { return };
-        let number = report.number;
-        if number <= member.numbers.acked || live.stored_ahead.contains(&number) {
-            return self.acknowledge(id);
-        }
         let first = !std::mem::replace(&mut live.reported, true);
         let expected = member.numbers.acked.next();
         if first && number > expected {
@@ -35,6 +31,18 @@ impl State {
             }
             member.numbers.acked = ReportNo(number.0.saturating_sub(1));
         }
+    }
+
+    /// A report came.
+    pub(super) fn reported(&mut self, id: MemberId, report: Report, at: Moment) {
+        let Some(member) = self.members.get(&id) else { return };
+        let Some(live) = member.live.as_ref() else { return };
+        let number = report.number;
+        if number <= member.numbers.acked || live.stored_ahead.contains(&number) {
+            return self.acknowledge(id);
+        }
+        self.note_first(id, number, at);
+        let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) else { return };
         if live.waiting.len() + live.stored_ahead.len() >= MAX_WAITING {
             return self.end_session(id, SessionRefusal::Overloaded, "too many reports wait for their payloads", at);
         }

@@ -46,7 +46,10 @@ impl State {
             FromMember::Progress(progress) => self.progressed(id, progress),
             FromMember::Report(report) => match unknown_critical(&report.ext) {
                 None => self.reported(id, report, at),
-                Some(kind) => self.complain(id, tag, format!("extension {kind} of a report is not known here")),
+                Some(kind) => {
+                    self.note_first(id, report.number, at);
+                    self.complain(id, tag, format!("extension {kind} of a report is not known here"));
+                }
             },
             FromMember::Renew(renew) => self.renew(id, &renew, at),
             FromMember::CertRenew(renew) => self.renew_certificate(id, &renew, at),
