@@ -154,6 +154,8 @@ pub struct State {
     streams: BTreeMap<StreamId, StreamRecord>,
     /// The payloads of unfinished tasks, in the order they were submitted with.
     inputs_of: BTreeMap<TaskId, Vec<StreamId>>,
+    /// What came of unfinished tasks, the oldest first.
+    outputs_of: BTreeMap<TaskId, Vec<StreamId>>,
     queue: Queue,
     attempts: Attempts,
     /// How much the log tells of each member.
@@ -266,12 +268,8 @@ impl State {
             }
         }
         let streams: BTreeMap<_, _> = records.streams()?.into_iter().map(|it| (it.id, it)).collect();
-        let mut inputs_of: BTreeMap<TaskId, Vec<StreamId>> = BTreeMap::new();
-        for stream in streams.values().filter(|it| it.direction == Direction::Input) {
-            if let Some(task) = stream.task.filter(|task| queue.task(*task).is_some()) {
-                inputs_of.entry(task).or_default().push(stream.id);
-            }
-        }
+        let inputs_of = streams::of_tasks(&streams, Direction::Input, &queue);
+        let outputs_of = streams::of_tasks(&streams, Direction::Output, &queue);
         Ok(Self {
             roots: records.roots()?.unwrap_or_default(),
             clusters: records.clusters()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
@@ -283,6 +281,7 @@ impl State {
             systems: records.systems()?.into_iter().map(|it| (it.name.clone(), it)).collect(),
             streams,
             inputs_of,
+            outputs_of,
             members,
             queue,
             attempts: Attempts::new(settings.certificate_life),
@@ -315,7 +314,7 @@ impl State {
         self.forget_stale_tokens(at);
         self.look_at_api_tokens(at);
         self.forget_old_keys(at);
-        self.forget_unused_inputs(at);
+        self.forget_unused_payloads(at);
         self.forget_finished(at);
         self.collect_changes();
         self.notice_drained();
@@ -356,6 +355,7 @@ impl State {
             .flat_map(|task| {
                 self.progress.remove(&task);
                 self.inputs_of.remove(&task);
+                self.outputs_of.remove(&task);
                 self.waiters.remove(&task).unwrap_or_default()
             })
             .collect();

@@ -49,7 +49,7 @@ impl Incomings {
     /// Begins or resumes a payload whose record is durable.
     pub(super) async fn open(&mut self, stream: StreamRef, spool: &Spool) -> Step {
         if self.streams.len() >= MAX_INCOMING && !self.streams.contains_key(&stream.id) {
-            return reset(stream.id, StreamFault::Full);
+            return refuse(stream.id, StreamFault::Full);
         }
         self.streams.remove(&stream.id);
         let spool = spool.clone();
@@ -89,7 +89,7 @@ impl Incomings {
                 if self.lines.allow() {
                     tracing::warn!(stream = %stream.id, %error, "a payload was given up");
                 }
-                return reset(stream.id, StreamFault::Corrupt);
+                return refuse(stream.id, StreamFault::Corrupt);
             }
             Ok(false) => {
                 let durable = it.synced;
@@ -132,7 +132,7 @@ impl Incomings {
         if self.lines.allow() {
             tracing::error!(stream = %id, error = %crate::exit::Chain(error), "a payload could not be stored");
         }
-        reset(id, if error.is_disk_full() { StreamFault::Full } else { StreamFault::Corrupt })
+        refuse(id, if error.is_disk_full() { StreamFault::Full } else { StreamFault::Corrupt })
     }
 
     /// The member gives a payload up.
@@ -160,8 +160,13 @@ pub(super) enum Answered {
     Chunk,
 }
 
-fn reset(id: StreamId, fault: StreamFault) -> Step {
-    say(StreamReset { stream: id, fault: fault.into() })
+/// The member has to announce a payload again, unless nobody wants it.
+pub(super) fn reset(id: StreamId, fault: StreamFault) -> FromController {
+    StreamReset { stream: id, fault: fault.into() }.into()
+}
+
+fn refuse(id: StreamId, fault: StreamFault) -> Step {
+    say(reset(id, fault))
 }
 
 fn say(frame: impl Into<FromController>) -> Step {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures_util::stream::SplitStream;
 use futures_util::{Sink, SinkExt, StreamExt};
 use postern_protocol::bounded::Text;
-use postern_protocol::message::v1::{Chunk, GoAway, Hello, Offer, ProtocolError, SessionRefusal, StreamOpen};
+use postern_protocol::message::v1::{
+    Chunk, GoAway, Hello, Offer, ProtocolError, SessionRefusal, StreamFault, StreamOpen,
+};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::controller::Event;
 use postern_protocol::session::{ControllerSession, Ended};
@@ -18,7 +20,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_util::sync::CancellationToken;
 
 use super::accept::Socket;
-use super::incoming::{Answered, Incomings, Step, completed};
+use super::incoming::{Answered, Incomings, Step, completed, reset};
 use super::outgoing::Outgoings;
 use super::{Link, websocket};
 use crate::ca::peer::Peer;
@@ -442,8 +444,7 @@ impl Pump {
                 self.step(step, Answered::Open).await
             }
             Some(Err(fault)) => {
-                let reset = postern_protocol::message::v1::StreamReset { stream: stream.id, fault: fault.into() };
-                self.control.push_back(reset.into());
+                self.control.push_back(reset(stream.id, fault));
                 Ok(())
             }
         }
@@ -460,8 +461,12 @@ impl Pump {
             Step::Say(frame) => self.control.push_back(*frame),
             Step::Complete(stream) => {
                 let (member, id) = (self.peer.member, stream.id);
-                self.link.handle.ask(move |state, at| state.complete_output(member, id, at)).await?;
-                self.control.extend(completed(&stream, answered));
+                let is_kept = self.link.handle.ask(move |state, at| state.complete_output(member, id, at)).await?;
+                if is_kept {
+                    self.control.extend(completed(&stream, answered));
+                } else {
+                    self.control.push_back(reset(id, StreamFault::Full));
+                }
             }
         }
         Ok(())

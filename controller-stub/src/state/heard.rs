@@ -4,7 +4,7 @@ use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
     Connection, Credit, Extension, Held, Hello, Inventory, LeaseRef, LogLevel, MemberStateAck, MembershipState, Mode,
-    Report, ServedSystem,
+    Report, ServedSystem, StreamFault, StreamOpen, StreamRef,
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::outcome::{Certainty, Changed};
@@ -118,6 +118,18 @@ impl AtWork {
             .collect()
     }
 
+    /// The member announces a payload of a task.
+    fn announces(&mut self, task: TaskId, number: u8) -> Result<(), StreamFault> {
+        let stream = StreamRef { id: payload(number), length: 1, sha256: [0; 32] };
+        let answer = self.state.open_output(self.id, self.session, &StreamOpen { task, stream }, self.at);
+        answer.expect("its session is over").map(drop)
+    }
+
+    /// The payloads that are known, in the order of their numbers.
+    fn payloads(&self) -> Vec<StreamId> {
+        self.state.streams.keys().copied().collect()
+    }
+
     /// Ends a turn in which the member is offered a task.
     async fn offered(&mut self) -> LeaseRef {
         let told = self.turn().await;
@@ -164,6 +176,10 @@ fn hello(last_session: SessionNo) -> Hello {
         held: Held::default(),
         ext: List::default(),
     }
+}
+
+fn payload(number: u8) -> StreamId {
+    StreamId::from_bytes([number; 16])
 }
 
 fn failed(number: u64, lease: LeaseRef) -> Report {
@@ -238,4 +254,42 @@ async fn a_report_that_was_refused_is_not_acknowledged_with_the_next() {
         let [FromController::ProtocolError(_), FromController::ReportAck(ack)] = &told[..] else { panic!("{told:?}") };
         assert_eq!(ack.upto, ReportNo(acked));
     }
+}
+
+/// Refuse it in place of the oldest, and a task whose members die in the middle of their results can never deliver them.
+#[tokio::test]
+async fn of_the_payloads_of_a_task_the_oldest_that_is_not_whole_makes_room() {
+    let mut at_work = AtWork::new().await;
+    let task = at_work.submit("joe");
+    at_work.offered().await;
+    (1..=8).for_each(|number| at_work.announces(task, number).unwrap());
+    assert!(at_work.state.complete_output(at_work.id, payload(1), at_work.at));
+    at_work.announces(task, 9).unwrap();
+    assert_eq!(at_work.payloads(), [1, 3, 4, 5, 6, 7, 8, 9].map(payload));
+    assert_eq!(at_work.announces(task, 2), Err(StreamFault::Full), "its file is yet to go");
+    assert!(!at_work.state.complete_output(at_work.id, payload(2), at_work.at), "it has to come again");
+    at_work.turn().await;
+    at_work.announces(task, 2).unwrap();
+    for number in [2, 4, 5, 6, 7, 8, 9] {
+        assert!(at_work.state.complete_output(at_work.id, payload(number), at_work.at));
+    }
+    assert_eq!(at_work.announces(task, 3), Err(StreamFault::Full), "a report may name each of those that are there");
+}
+
+/// Keep it, and what a member sent of its results before it died takes the disk for as long as its task is kept.
+#[tokio::test]
+async fn of_a_finished_task_no_payload_is_kept_that_is_not_whole() {
+    let mut at_work = AtWork::new().await;
+    at_work.submit("joe");
+    let lease = at_work.offered().await;
+    (1..=3).for_each(|number| at_work.announces(lease.task, number).unwrap());
+    at_work.state.complete_output(at_work.id, payload(2), at_work.at);
+    at_work.state.tick(at_work.at);
+    assert_eq!(at_work.payloads().len(), 3);
+    at_work.hear(failed(1, lease));
+    at_work.turn().await;
+    at_work.state.tick(at_work.at);
+    assert_eq!(at_work.state.forgotten, [1, 3].map(payload));
+    at_work.turn().await;
+    assert_eq!(at_work.ledger.streams().unwrap().iter().map(|it| it.id).collect::<Vec<_>>(), [payload(2)]);
 }

@@ -1,8 +1,9 @@
 //! Payloads: which there are and whose they are. Their bytes are in the spool.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use postern_protocol::message::v1::{StreamFault, StreamOpen, StreamRef};
+use postern_protocol::message::v1::{MAX_PARTS, StreamFault, StreamOpen, StreamRef};
 use postern_protocol::stream::MAX_RESULT;
 use postern_protocol::{MemberId, SessionNo, StreamId, TaskId};
 
@@ -12,6 +13,7 @@ use super::once::{Asked, Done, Making, TokenSecret};
 use super::record::{Direction, Made, OnceRecord, StreamRecord};
 use super::{Refusal, RefusalKind, State, ToSession};
 use crate::clock::{self, Moment};
+use crate::queue::Queue;
 
 /// The longest payload that a submitter may bring.
 pub const MAX_STREAM: u64 = 256 * 1024 * 1024;
@@ -104,7 +106,8 @@ impl State {
             }
             return Err(StreamFault::Unknown);
         }
-        if stream.length > MAX_RESULT || self.streams.len() >= MAX_STREAMS {
+        // The file of one that is forgotten goes after this turn.
+        if stream.length > MAX_RESULT || self.forgotten.contains(&stream.id) || !self.has_room_for_output(task) {
             return Err(StreamFault::Full);
         }
         let record = StreamRecord {
@@ -117,18 +120,33 @@ impl State {
             created: at.wall,
         };
         self.streams.insert(stream.id, record.clone());
+        self.outputs_of.entry(task).or_default().push(stream.id);
         self.writes.push(Write::Stream(record.clone()));
         Ok(record)
     }
 
-    /// A member's payload is complete and verified in the spool. Once this is durable the member may forget it.
-    pub fn complete_output(&mut self, member: MemberId, id: StreamId, at: Moment) {
-        let Some(record) = self.streams.get_mut(&id) else { return };
+    /// Whether one more payload may come of a task: a report names no more than so many. What is left of those who had it
+    /// before makes room.
+    fn has_room_for_output(&mut self, task: TaskId) -> bool {
+        let of_task = self.outputs_of.get(&task).map(Vec::as_slice).unwrap_or_default();
+        if of_task.len() >= MAX_PARTS {
+            let is_whole = |id: &StreamId| self.streams.get(id).is_some_and(|it| it.complete);
+            let Some(oldest) = of_task.iter().copied().find(|id| !is_whole(id)) else { return false };
+            self.forget_payloads(vec![oldest]);
+        }
+        self.streams.len() < MAX_STREAMS
+    }
+
+    /// A member's payload is complete and verified in the spool. Once this is durable the member may forget it. `false` if
+    /// it had to make room meanwhile: then it has to come again.
+    pub fn complete_output(&mut self, member: MemberId, id: StreamId, at: Moment) -> bool {
+        let Some(record) = self.streams.get_mut(&id) else { return false };
         if !record.complete {
             record.complete = true;
             self.writes.push(Write::Stream(record.clone()));
         }
         self.payload_came(member, at);
+        true
     }
 
     /// Hands a task's payloads to the session of the member that has it.
@@ -146,23 +164,42 @@ impl State {
         }
     }
 
-    /// Forgets payloads that never got a task.
-    pub(super) fn forget_unused_inputs(&mut self, at: Moment) {
-        let stale: Vec<StreamId> = self
-            .streams
-            .values()
-            .filter(|it| it.task.is_none() && clock::after(it.created, WAIT_FOR_TASK) < at.wall)
-            .map(|it| it.id)
-            .take(MAX_FORGOTTEN)
-            .collect();
+    /// Forgets payloads that never got a task, and what is not whole of those of finished ones.
+    pub(super) fn forget_unused_payloads(&mut self, at: Moment) {
+        let is_unused = |it: &&StreamRecord| match it.task {
+            None => clock::after(it.created, WAIT_FOR_TASK) < at.wall,
+            Some(task) => !it.complete && self.queue.task(task).is_none(),
+        };
+        let stale: Vec<StreamId> =
+            self.streams.values().filter(is_unused).map(|it| it.id).take(MAX_FORGOTTEN).collect();
         self.forget_payloads(stale);
     }
 
     pub(super) fn forget_payloads(&mut self, payloads: Vec<StreamId>) {
         for id in &payloads {
-            self.streams.remove(id);
+            let task = self.streams.remove(id).and_then(|it| it.task);
+            if let Some(of_task) = task.and_then(|task| self.outputs_of.get_mut(&task)) {
+                of_task.retain(|it| it != id);
+            }
             self.writes.push(Write::ForgetStream(*id));
         }
         self.forgotten.extend(payloads);
     }
+}
+
+/// The payloads of unfinished tasks, the oldest first.
+pub(super) fn of_tasks(
+    streams: &BTreeMap<StreamId, StreamRecord>,
+    direction: Direction,
+    queue: &Queue,
+) -> BTreeMap<TaskId, Vec<StreamId>> {
+    let mut of_tasks: BTreeMap<TaskId, Vec<StreamId>> = BTreeMap::new();
+    let mut in_order: Vec<&StreamRecord> = streams.values().filter(|it| it.direction == direction).collect();
+    in_order.sort_by_key(|it| it.created);
+    for stream in in_order {
+        if let Some(task) = stream.task.filter(|task| queue.task(*task).is_some()) {
+            of_tasks.entry(task).or_default().push(stream.id);
+        }
+    }
+    of_tasks
 }

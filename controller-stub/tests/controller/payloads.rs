@@ -197,6 +197,29 @@ async fn a_result_that_was_reset_can_be_sent_again_in_the_same_session() {
     assert_eq!(session.next().await, StreamClose { stream: stream.id }.into());
 }
 
+/// Tell the member that it is there, and its report waits for what never comes again.
+#[tokio::test]
+async fn a_result_that_made_room_for_others_in_the_middle_comes_again() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    submit_import(&lab, b"<root/>");
+    let offer = session.offer().await;
+    let (bytes, stream) = payload(1000);
+    let open = |stream| StreamOpen { task: offer.task, stream };
+    for others in 5..=13 {
+        let stream = StreamRef { id: StreamId::from_bytes([others; 16]), ..stream };
+        session.send(open(stream)).await;
+        assert_eq!(session.next().await, StreamOpenAck { stream: stream.id, durable: 0 }.into());
+    }
+    session.send(chunk(stream, &bytes, 0)).await;
+    assert!(matches!(session.next().await, FromController::StreamReset(_)));
+    session.send(open(stream)).await;
+    assert_eq!(session.next().await, StreamOpenAck { stream: stream.id, durable: 0 }.into());
+    session.send(chunk(stream, &bytes, 0)).await;
+    assert_eq!(session.next().await, ChunkAck { stream: stream.id, durable: 1 }.into());
+    assert_eq!(session.next().await, StreamClose { stream: stream.id }.into());
+}
+
 /// A report that refers to a payload counts only once the payload is stored; both outlive a kill in the middle.
 #[tokio::test]
 async fn results_are_stored_before_the_report_that_names_them() {

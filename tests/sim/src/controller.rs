@@ -355,10 +355,7 @@ impl World {
                 let session = process.sessions.get(&link)?;
                 let (member, number) = (session.member, session.number?);
                 let taken = match state.open_output(member, number, &StreamOpen { task, stream }, at)? {
-                    Ok(record) => {
-                        state.complete_output(member, record.id, at);
-                        true
-                    }
+                    Ok(record) => state.complete_output(member, record.id, at),
                     // Nobody wants them any more: the report goes without.
                     Err(fault) => fault == postern_protocol::message::v1::StreamFault::Unknown,
                 };
