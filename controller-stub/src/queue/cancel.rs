@@ -40,4 +40,14 @@ impl Queue {
             TaskState::Finished => Cancelled::TooLate,
         }
     }
+
+    /// Ends a task that is to be cancelled and that nobody can have begun. Whether it did.
+    pub(super) fn end_cancelled(&mut self, id: TaskId, at: Moment) -> bool {
+        let ends = self.tasks.get(&id).is_some_and(|it| it.record.cancel_requested && !it.record.reconcile);
+        if ends {
+            let ending = Ending::NothingHappened(Outcome::Cancelled);
+            self.finish_here(id, ending, "cancelled before a member began it", at);
+        }
+        ends
+    }
 }

@@ -48,8 +48,8 @@ impl Queue {
                      look at the account, then submit it again if need be",
                     at,
                 ),
-                Repeat::AfterReadBack => self.queue_again(id, true),
-                Repeat::Freely => self.queue_again(id, false),
+                Repeat::AfterReadBack => self.queue_again(id, true, at),
+                Repeat::Freely => self.queue_again(id, false, at),
             },
             Some(TaskState::Queued | TaskState::NeedsReseal | TaskState::Finished) | None => (),
         }
@@ -58,7 +58,7 @@ impl Queue {
     /// Nobody knows how far the holder got; an effect it began may still appear for a while.
     pub(super) fn doubt(&mut self, id: TaskId, holder: MemberId, started: bool, at: Moment) {
         if self.repeat(id) == Repeat::Freely {
-            return self.queue_again(id, false);
+            return self.queue_again(id, false, at);
         }
         self.doubts += 1;
         if let Some(entry) = self.tasks.get_mut(&id) {
@@ -77,12 +77,15 @@ impl Queue {
         self.move_to(id, TaskState::InDoubt { holder, started: true });
     }
 
-    /// Puts a task back in line. Once somebody may have begun it, that stays true.
-    pub(super) fn queue_again(&mut self, id: TaskId, reconcile: bool) {
+    /// Puts a task back in line, unless it is to be cancelled and nobody can have begun it. Once somebody may have, that
+    /// stays true.
+    pub(super) fn queue_again(&mut self, id: TaskId, reconcile: bool, at: Moment) {
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.record.reconcile |= reconcile;
         }
-        self.move_to(id, TaskState::Queued);
+        if !self.end_cancelled(id, at) {
+            self.move_to(id, TaskState::Queued);
+        }
     }
 
     pub(super) fn expire(&mut self, id: TaskId, at: Moment) {

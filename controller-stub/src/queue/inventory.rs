@@ -33,7 +33,7 @@ impl Queue {
                 Some((_, HeldState::Started | HeldState::Reported)) if entry.record.state.is_in_doubt() => {
                     self.shorten_doubt(id, member, at);
                 }
-                Some((_, HeldState::Started | HeldState::Reported)) => self.queue_again(id, true),
+                Some((_, HeldState::Started | HeldState::Reported)) => self.queue_again(id, true, at),
                 Some((_, HeldState::Journaled)) | None => self.missing(id, member, memory, at),
             }
         }
@@ -45,12 +45,12 @@ impl Queue {
             matches!(self.state(id), Some(TaskState::Started { .. } | TaskState::InDoubt { started: true, .. }));
         if believed_started && matches!(state, HeldState::Journaled) {
             // It said that it began, and has forgotten it: its store was put back to before.
-            return self.queue_again(id, true);
+            return self.queue_again(id, true, at);
         }
         let begun = !matches!(state, HeldState::Journaled);
         if !begun && !may_begin {
             // It will not begin it under this lease: its state is durable there and newer than the lease.
-            return self.queue_again(id, false);
+            return self.queue_again(id, false, at);
         }
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.until = at.now + self.config.lease_ttl;
@@ -66,7 +66,7 @@ impl Queue {
             Some(TaskState::Leased { .. } | TaskState::Accepted { .. } | TaskState::InDoubt { started: false, .. })
                 if memory == Memory::Same =>
             {
-                self.queue_again(id, false);
+                self.queue_again(id, false, at);
             }
             Some(TaskState::Leased { .. } | TaskState::Accepted { .. } | TaskState::Started { .. }) => {
                 self.doubt(id, member, true, at);

@@ -84,6 +84,10 @@ impl Queue {
         if cannot_open {
             self.note_unopened(id, member);
         }
+        // A member that knows a newer epoch than ours may have begun it under that.
+        if why.reason.known() != Some(Rejection::Fenced) && self.end_cancelled(id, at) {
+            return;
+        }
         self.move_to(id, TaskState::Queued);
         match why.reason.known() {
             Some(Rejection::Expired) => self.expire(id, at),

@@ -107,3 +107,43 @@ fn cancelling_depends_on_how_far_the_task_is() {
     let lease = world.assign(TTL + SETTLE).unwrap();
     assert_eq!(world.queue.renew(ONE, lease, now.now), LeaseVerdict::Kept, "its next holder has to look");
 }
+
+/// Queue it, and it waits for a member that is told to stop there: without one it never ends.
+#[test]
+fn what_was_cancelled_and_comes_back_unbegun_is_cancelled() {
+    type ComesBack = fn(&mut World, LeaseRef);
+    let table: [(&str, ComesBack); 4] = [
+        ("given back", |world, lease| world.queue.reject(ONE, lease, no(Rejection::Draining, 0), at(2))),
+        ("not there", |world, _| world.queue.settle(ONE, &Held::new(), Memory::Same, at(2))),
+        ("unbegun", |world, lease| {
+            world.queue.set_enabled(ONE, false);
+            let held = Held::from([(lease.task, (lease.epoch, HeldState::Journaled))]);
+            world.queue.settle(ONE, &held, Memory::Same, at(2));
+        }),
+        ("taken away unbegun", |world, _| {
+            world.queue.take_away(ONE, at(2));
+            world.queue.settle(ONE, &Held::new(), Memory::Same, at(3));
+        }),
+    ];
+    for (why, comes_back) in table {
+        let (mut world, lease) = World::holding(TaskKind::DisableUser, "accepted");
+        assert_eq!(world.queue.cancel(id(1), at(1)), Cancelled::Ask(ONE));
+        comes_back(&mut world, lease);
+        assert_eq!(world.outcome(1), Some(Outcome::Cancelled), "{why}");
+        assert!(world.queue.is_empty(), "{why}");
+
+        let (mut world, _) = World::holding(TaskKind::DisableUser, "started");
+        world.queue.tick(at(TTL));
+        world.queue.tick(at(TTL + SETTLE));
+        let again = world.assign(TTL + SETTLE).unwrap();
+        world.queue.accept(ONE, again);
+        world.queue.cancel(id(1), at(TTL + SETTLE));
+        comes_back(&mut world, again);
+        assert_eq!(world.state(1), "queued", "{why}: an earlier holder may have begun it");
+    }
+
+    let (mut world, lease) = World::holding(TaskKind::DisableUser, "leased");
+    world.queue.cancel(id(1), at(1));
+    world.queue.reject(ONE, lease, no(Rejection::Fenced, 0), at(2));
+    assert_eq!(world.state(1), "queued", "a member that knows a newer lease may have begun it under that");
+}
