@@ -30,6 +30,7 @@ use crate::exit::Chain;
 use crate::limits::{HEAD, MAX_HEAD, MAX_HEADERS};
 use crate::metrics::metrics;
 use crate::pace::{Given, Taken};
+use crate::space::Space;
 use crate::spawn::Spawner;
 use crate::state::api_tokens::KnownTokens;
 use crate::telemetry::Hush;
@@ -89,6 +90,8 @@ pub struct Parts {
     pub handle: Handle,
     /// Where payloads are.
     pub spool: Spool,
+    /// How much room there is for them, and for tasks.
+    pub space: Space,
     /// Whose callers are let in.
     pub tokens: watch::Receiver<KnownTokens>,
     /// How often.
@@ -101,7 +104,7 @@ pub struct Parts {
     pub controller_urls: Vec<String>,
     /// Where traces are told, if they are.
     pub spans: Option<Spans>,
-    /// Where the disk is that must not fill up.
+    /// Where the audit log and the authority are.
     pub data_dir: PathBuf,
     /// Runs what is done for a request.
     pub spawner: Spawner,
@@ -116,6 +119,7 @@ pub struct Api {
     gate: Arc<Gate>,
     watchers: UnderWay,
     spool: Spool,
+    space: Space,
     names: Arc<[String]>,
     controller_urls: Arc<[String]>,
     spans: Option<Spans>,
@@ -132,6 +136,7 @@ impl Api {
             gate: Arc::new(Gate::new(parts.tokens, parts.rates, parts.hush)),
             watchers: UnderWay::watchers(),
             spool: parts.spool,
+            space: parts.space,
             names: parts.names.into(),
             controller_urls: parts.controller_urls.into(),
             spans: parts.spans,

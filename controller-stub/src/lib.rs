@@ -39,6 +39,7 @@ pub mod queue;
 pub mod random;
 pub mod root_rotation;
 pub mod server;
+pub mod space;
 pub mod spawn;
 pub mod state;
 pub mod telemetry;

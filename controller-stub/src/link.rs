@@ -18,6 +18,7 @@ use crate::dispatcher::Handle;
 use crate::door::{Door, Visitor};
 use crate::exit::Chain;
 use crate::limits::HANDSHAKE;
+use crate::space::Space;
 use crate::spawn::Spawner;
 use crate::telemetry::Hush;
 
@@ -41,6 +42,8 @@ pub struct Link {
     pub handle: Handle,
     /// Where payloads are.
     pub spool: Spool,
+    /// How much room there is for them.
+    pub space: Space,
     /// How often a session asks for a sign of life.
     pub heartbeat: Duration,
     /// How much the log tells of each member.

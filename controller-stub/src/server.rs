@@ -27,6 +27,7 @@ use crate::exit::{Chain, Exit, Failure};
 use crate::health::{self, Vitals};
 use crate::limits;
 use crate::link::{Applicants, Link, Tls};
+use crate::space::Space;
 use crate::spawn::Spawner;
 use crate::state::api_tokens::TokenFile;
 use crate::state::ledger::{Ledger, LedgerError};
@@ -204,6 +205,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let notify = Notify::to(&config.supervisor).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
     let notify = Arc::new(notify);
     let ledger = parts.ledger.clone();
+    let space = Space::new(ledger.store().clone());
     let traces = Spawner::default();
     let spans = start_traces(&traces, config)?;
     let members_hush = parts.state.hush();
@@ -220,6 +222,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
     let link = Link {
         handle: handle.clone(),
         spool: parts.spool.clone(),
+        space: space.clone(),
         heartbeat: config.heartbeat,
         hush: members_hush,
         applicants: Applicants::new(config.enrollments),
@@ -239,6 +242,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
         let api_parts = api::Parts {
             handle,
             spool: parts.spool,
+            space,
             tokens,
             rates: config.call_rates,
             hush,

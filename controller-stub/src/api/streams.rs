@@ -1,6 +1,5 @@
 //! `/v1/streams` takes payloads in, `/v1/tasks/{task}/results` gives them out.
 
-use std::path::Path as FilePath;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -25,6 +24,7 @@ use super::described::Payload;
 use super::once::IdempotencyKey;
 use super::{Api, Problem};
 use crate::dispatcher::Stopped;
+use crate::space::Space;
 use crate::spawn::blocking;
 use crate::state::ledger::spool_id;
 use crate::state::once::{Asked, Done};
@@ -32,9 +32,6 @@ use crate::state::record::StreamRecord;
 use crate::state::streams::MAX_STREAM;
 use crate::state::tasks::TaskView;
 use crate::{clock, hex, random};
-
-/// What has to stay free on the disk for what was promised already: reports of accepted tasks above all.
-const RESERVE: u64 = 64 * 1024 * 1024;
 
 /// A payload that was taken in.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -75,7 +72,7 @@ pub(super) async fn upload(
         Problem::field("sha256", "an upload needs `?sha256=` and the 64 hexadecimal digits of its hash")
     })?;
     let asked = key.asked(&caller, &[&sha256, &length.to_be_bytes()]);
-    check_space(&api.data_dir, length)?;
+    check_space(&api.space, length)?;
     let id = StreamId::from_random(clock::wall().0, random::bytes());
     let stream = StreamRef { id, length, sha256 };
     api.desk.look(|state, _| state.check_input()).await??;
@@ -99,7 +96,7 @@ async fn take_in(
     body: Body,
 ) -> Result<StreamId, Problem> {
     let over = caller.over();
-    let taken_in = match receive(&api.spool, stream, body, &over).await {
+    let taken_in = match receive((&api.spool, &api.space), stream, body, &over).await {
         Ok(()) => {
             let new = stream.id.to_string();
             let on = move |done: Option<&Done<StreamRecord>>| match done {
@@ -125,15 +122,23 @@ async fn take_in(
 
 /// The token may be over in the middle, and nothing comes any more then. Whoever writes to the disk is waited for: what is
 /// deleted behind its back would be there again.
-async fn receive(spool: &Spool, stream: StreamRef, body: Body, over: &CancellationToken) -> Result<(), Problem> {
+async fn receive(
+    (spool, space): (&Spool, &Space),
+    stream: StreamRef,
+    body: Body,
+    over: &CancellationToken,
+) -> Result<(), Problem> {
     let mut writer = {
         let spool = spool.clone();
         blocking(move || spool.write(spool_id(stream.id), stream.length)).await?
     };
+    let mut left = stream.length;
     let mut body = pin!(body.into_data_stream().take_until(over.cancelled()));
     while let Some(piece) = body.next().await {
         let piece =
             piece.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the upload broke off: {error}")))?;
+        check_space(space, left)?;
+        left = left.saturating_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         writer = blocking(move || append(writer, &piece)).await?;
     }
     if over.is_cancelled() {
@@ -197,13 +202,38 @@ fn pieces(reader: Arc<SpoolReader>) -> impl futures_util::Stream<Item = Result<V
 }
 
 /// Refuses what would fill the disk that promises already made need.
-pub(super) fn check_space(data_dir: &FilePath, length: u64) -> Result<(), Problem> {
-    let Ok(disk) = rustix::fs::statvfs(data_dir) else { return Ok(()) };
-    if disk.f_bavail.saturating_mul(disk.f_frsize) >= RESERVE.saturating_add(length) {
+pub(super) fn check_space(space: &Space, length: u64) -> Result<(), Problem> {
+    if space.has_room_for(length) {
         return Ok(());
     }
     Err(Problem::new(
         StatusCode::INSUFFICIENT_STORAGE,
         "the controller's disk is nearly full: free space and try again",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Bytes;
+    use futures_util::stream;
+
+    use super::*;
+    use crate::space::lab;
+
+    /// Look only before the first piece, and uploads that each had room fill the disk together.
+    #[tokio::test]
+    async fn an_upload_ends_when_others_take_the_room_that_it_had() {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, space, disk) = lab::spool(folder.path());
+        let stream = StreamRef { id: StreamId::from_bytes([5; 16]), length: 2_000, sha256: [0; 32] };
+        disk.leave(2_000);
+        let pieces = stream::iter([2_000, 999]).map(move |left| {
+            disk.leave(left);
+            Ok::<_, Infallible>(Bytes::from(vec![7; 1_000]))
+        });
+        let taken = receive((&spool, &space), stream, Body::from_stream(pieces), &CancellationToken::new()).await;
+        assert_eq!(taken.unwrap_err().status, StatusCode::INSUFFICIENT_STORAGE);
+    }
 }

@@ -87,7 +87,7 @@ pub(super) async fn submit(
     let (mut submission, wait) = body.said.check()?;
     // Its own if traces are told here.
     submission.trace = parent.or_else(|| api.spans.is_some().then(|| TraceContext::of_task(submission.id)));
-    check_space(&api.data_dir, 0)?;
+    check_space(&api.space, 0)?;
     let (id, mode) = (submission.id, submission.mode);
     let told = api.spans.as_ref().zip(submission.trace);
     let on = format!("{id} {} of {}", submission.request.kind(), submission.system);
@@ -316,7 +316,7 @@ pub(super) async fn reseal(
     body: Body<Sealed>,
 ) -> Result<Json<TaskView>, Problem> {
     let resealing = body.said.opened()?;
-    check_space(&api.data_dir, 0)?;
+    check_space(&api.space, 0)?;
     let on = task.to_string();
     let told =
         api.desk.act_told(body.bytes.len(), &caller, move |_| on, move |state, _| state.reseal(task, &resealing));

@@ -8,6 +8,7 @@ use postern_protocol::message::v1::{Chunk, ChunkAck, StreamClose, StreamFault, S
 use postern_protocol::stream::{CHUNK, Receiving, chunks};
 use postern_store::{Spool, SpoolError, SpoolWriter};
 
+use crate::space::Space;
 use crate::spawn::blocking;
 use crate::state::ledger::spool_id;
 use crate::telemetry::MemberLines;
@@ -27,6 +28,7 @@ struct Incoming {
 /// Every payload on its way from one member.
 pub(super) struct Incomings {
     streams: BTreeMap<StreamId, Incoming>,
+    space: Space,
     lines: MemberLines,
 }
 
@@ -42,8 +44,8 @@ pub(super) enum Step {
 
 impl Incomings {
     /// Of a member of whom the log tells so much.
-    pub(super) const fn new(lines: MemberLines) -> Self {
-        Self { streams: BTreeMap::new(), lines }
+    pub(super) const fn new(space: Space, lines: MemberLines) -> Self {
+        Self { streams: BTreeMap::new(), space, lines }
     }
 
     /// Begins or resumes a payload whose record is durable.
@@ -52,14 +54,16 @@ impl Incomings {
             return refuse(stream.id, StreamFault::Full);
         }
         self.streams.remove(&stream.id);
-        let spool = spool.clone();
+        let (spool, space) = (spool.clone(), self.space.clone());
         let opened = blocking(move || {
             let id = spool_id(stream.id);
             // A crash after the last byte leaves the file complete and its record not.
             if spool.contains(id) && spool.verify(id, stream.length, &stream.sha256).is_ok() {
                 return Ok(None);
             }
-            spool.write(id, stream.length).map(Some)
+            let writer = spool.write(id, stream.length)?;
+            let left = stream.length.saturating_sub(writer.durable());
+            if space.has_room_for(left) { Ok(Some(writer)) } else { Err(SpoolError::DiskFull(id)) }
         })
         .await;
         match opened {
@@ -101,8 +105,13 @@ impl Incomings {
         let complete = it.receiving.is_complete();
         let sync = it.receiving.received() - it.synced >= SYNC_AFTER;
         let bytes = chunk.bytes.into_vec();
-        let mut writer = it.writer;
+        let (mut writer, space) = (it.writer, self.space.clone());
+        let before = chunk.index.saturating_mul(u64::try_from(CHUNK).unwrap_or(u64::MAX));
+        let left = stream.length.saturating_sub(before);
         let written = blocking(move || {
+            if !space.has_room_for(left) {
+                return Err(SpoolError::DiskFull(spool_id(stream.id)));
+            }
             writer.append(&bytes)?;
             if sync && !complete {
                 writer.sync()?;
@@ -171,4 +180,51 @@ fn refuse(id: StreamId, fault: StreamFault) -> Step {
 
 fn say(frame: impl Into<FromController>) -> Step {
     Step::Say(Box::new(frame.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use postern_protocol::MemberId;
+    use postern_protocol::bounded::Bytes;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+    use crate::space::lab;
+    use crate::telemetry::Hush;
+
+    fn said(step: Step) -> FromController {
+        let Step::Say(frame) = step else { panic!("nothing was said") };
+        *frame
+    }
+
+    /// Look only when a payload begins, or not at all, and those of many members fill the disk together: no report finds
+    /// room any more.
+    #[tokio::test]
+    async fn a_payload_for_which_the_disk_has_no_room_waits_before_it_begins_and_in_the_middle() {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, space, disk) = lab::spool(folder.path());
+        let lines = MemberLines::new(MemberId::from_bytes([1; 16]), Arc::new(Hush::default()));
+        let mut incoming = Incomings::new(space, lines);
+        let (bytes, id) = (vec![7; 2 * CHUNK], StreamId::from_bytes([5; 16]));
+        let stream = StreamRef { id, length: 2 * 64 * 1024, sha256: Sha256::digest(&bytes).into() };
+        let chunk = |index| Chunk { stream: id, index, bytes: Bytes::new(vec![7; CHUNK]).unwrap() };
+        let full = || FromController::from(StreamReset { stream: id, fault: StreamFault::Full.into() });
+
+        disk.leave(stream.length - 1);
+        assert_eq!(said(incoming.open(stream, &spool).await), full());
+        disk.leave(stream.length);
+        assert_eq!(said(incoming.open(stream, &spool).await), StreamOpenAck { stream: id, durable: 0 }.into());
+        assert!(matches!(incoming.chunk(chunk(0)).await, Step::Nothing));
+        disk.leave(stream.length / 2 - 1);
+        assert_eq!(said(incoming.chunk(chunk(1)).await), full());
+
+        disk.leave(stream.length);
+        assert!(matches!(said(incoming.open(stream, &spool).await), FromController::StreamOpenAck(_)));
+        for index in 0..2 {
+            let step = incoming.chunk(chunk(index)).await;
+            assert_eq!(index == 1, matches!(step, Step::Complete(_)));
+        }
+    }
 }

@@ -95,6 +95,7 @@ pub(super) async fn run(
     let lines = MemberLines::new(member, Arc::clone(&link.hush));
     let mut pump = Pump {
         machine: ControllerSession::new(link.heartbeat, clock::now()),
+        incoming: Incomings::new(link.space.clone(), lines.clone()),
         link,
         peer,
         address,
@@ -105,7 +106,6 @@ pub(super) async fn run(
         control: VecDeque::new(),
         offers: VecDeque::new(),
         outgoing: Outgoings::new(lines.clone()),
-        incoming: Incomings::new(lines.clone()),
         unreadable: 0,
         lines: lines.clone(),
     };
