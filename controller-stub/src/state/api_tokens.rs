@@ -337,10 +337,15 @@ impl State {
 
     /// Ends what is asked for under tokens that have run out, and remembers when others were used.
     pub(super) fn look_at_api_tokens(&mut self, at: Moment) {
-        let ApiTokens { records, known, .. } = &mut self.api_tokens;
-        for (record, known) in records.values_mut().filter_map(|it| known.get(&it.id).map(|known| (it, known))) {
+        let ApiTokens { records, known, changed, .. } = &mut self.api_tokens;
+        for record in records.values_mut() {
+            let Some(known) = known.get_mut(&record.id) else { continue };
             if has_run_out(record.expires, at.wall) {
                 known.over.cancel();
+            } else if known.over.is_cancelled() {
+                // The clock was ahead.
+                *known = Known::of(&ApiTokenRecord { last_used: known.last_used(), ..record.clone() });
+                *changed = true;
             }
             let Some(used) = known.last_used() else { continue };
             if record.last_used.is_none_or(|it| clock::after(it, REMEMBERED) <= used) {
@@ -348,5 +353,39 @@ impl State {
                 self.writes.push(Write::ApiToken(record.clone()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::lab;
+
+    /// Leave it ended, and whoever has it is refused until the controller starts again, although nobody says that it ran out.
+    #[test]
+    fn a_token_that_ran_out_by_a_clock_that_was_ahead_is_good_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ledger, _spool) = lab::ledger(folder.path());
+        let at = clock::moment();
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
+        let life = Some(Duration::from_secs(60));
+        let make = |state: &mut State, name: &str| {
+            state.create_api_token(name.parse().unwrap(), Role::Viewer, life, None, at).unwrap().it.0.id
+        };
+        let (used, revoked) = (make(&mut state, "used"), make(&mut state, "revoked"));
+        let known = state.known_api_tokens();
+        let good = |state: &mut State, at: Moment| {
+            state.tick(at);
+            state.end_turn().publish();
+            let known = known.borrow();
+            [used, revoked].map(|id| known.get(&id).is_some_and(|it| it.is_good(at.wall)))
+        };
+        assert_eq!(good(&mut state, at), [true, true]);
+        let ahead = Moment { wall: clock::after(at.wall, Duration::from_secs(3_600)), ..at };
+        assert_eq!(good(&mut state, ahead), [false, false]);
+        state.revoke_api_token(&"revoked".parse().unwrap(), at).unwrap();
+        assert_eq!(good(&mut state, at), [true, false]);
+        let view = state.api_tokens(at).find(|it| it.id == used).unwrap();
+        assert_eq!(view.last_used, Some(at.wall), "its uses are not forgotten");
     }
 }
