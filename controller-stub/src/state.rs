@@ -317,13 +317,12 @@ impl State {
         self.forget_unused_payloads(at);
         self.forget_finished(at);
         self.collect_changes();
-        self.notice_drained();
+        self.notice_drained(at);
     }
 
     /// Whether nobody waits to hear what was decided.
     pub fn is_quiet(&mut self) -> bool {
         self.collect_changes();
-        self.notice_drained();
         self.words.is_empty() && self.new_finished.is_empty()
     }
 
@@ -345,7 +344,6 @@ impl State {
     /// Ends a turn: what to commit, and what to say after.
     pub fn end_turn(&mut self) -> Turn {
         self.collect_changes();
-        self.notice_drained();
         self.new_offers.clear();
         for write in &self.writes {
             self.changes.note_write(write);

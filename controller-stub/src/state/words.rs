@@ -138,7 +138,7 @@ impl State {
     }
 
     /// Members that drain to be disabled and hold nothing any more become disabled.
-    pub(super) fn notice_drained(&mut self) {
+    pub(super) fn notice_drained(&mut self, at: Moment) {
         if !std::mem::take(&mut self.may_be_drained) {
             return;
         }
@@ -152,6 +152,7 @@ impl State {
             let Some(member) = self.members.get_mut(&id) else { continue };
             if crate::membership::drained(&mut member.record) {
                 self.writes.push(super::Write::Member(member.record.clone()));
+                self.audit_own("member.disable", &id.to_string(), Ok(Some("it holds nothing any more")), at);
                 self.push_state(id);
             }
         }

@@ -5,7 +5,9 @@ use postern_protocol::message::FromController;
 use postern_protocol::message::v1::{HeldState, MemberStateAck, MembershipState};
 use postern_protocol::session::Ended;
 use postern_protocol::{MemberId, Outcome};
+use serde_json::json;
 
+use crate::audit;
 use crate::lab::Lab;
 use crate::member::{Session, succeeded};
 
@@ -37,6 +39,9 @@ async fn a_soft_disable_lets_the_member_finish_and_then_disables_it() {
     assert_eq!(lab.task(task).await.outcome, Some(Outcome::Succeeded));
     assert_eq!(lab.task(waiting).await.state, "queued");
     assert!(lab.task(waiting).await.waits_for.contains("not enabled"));
+    let lines = audit::of(&lab, "member.disable", 2).await;
+    assert_eq!((&lines[1]["by"], &lines[1]["on"]), (&json!("controller"), &json!(identity.member)), "{lines:?}");
+    assert_eq!(lines[1]["why"], "it holds nothing any more");
 }
 
 /// Operators see the other member take over at once, not after a lease.
