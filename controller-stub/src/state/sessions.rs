@@ -99,6 +99,8 @@ pub(super) struct Live {
     /// Whether the member made it durable.
     pub(super) established: bool,
     incarnation: Incarnation,
+    /// Nothing is known of what its store reported before.
+    pub(super) is_new: bool,
     serves: Serves,
     /// What it says of the systems it serves.
     pub(super) served: BTreeMap<SystemName, Served>,
@@ -235,6 +237,7 @@ impl State {
             since: at,
             established: false,
             incarnation: hello.incarnation,
+            is_new: member.numbers.incarnation != hello.incarnation,
             serves: serves(&hello),
             served: served::served(&hello),
             said: None,

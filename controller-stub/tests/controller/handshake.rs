@@ -126,6 +126,30 @@ async fn f19_a_member_from_a_backup_is_refused_and_disabled_until_an_operator_lo
     assert!(Session::greet(&lab, old, &identity).await.is_ok());
 }
 
+/// Take the numbers that the alarm left for those of the store that comes now, and the log blames the controller's backup.
+#[tokio::test]
+async fn f19_reports_are_missing_only_from_a_store_that_was_known() {
+    let lab = Lab::start().await;
+    let (mut identity, session) = lab.working_member().await;
+    identity.last_session = session.number();
+    drop(session);
+    lab.wait_for("its end", async || (!lab.member(identity.member).await.connected).then_some(())).await;
+    let old = Identity { last_session: SessionNo(0), ..identity };
+    assert!(Session::greet(&lab, old.hello(), &old).await.is_err());
+    lab.act(old.member, "enable").await.unwrap();
+
+    let mut identity = Identity { next_report: 900, ..old };
+    for (number, is_missing) in [(900, false), (950, true)] {
+        let mut session = Session::open(&lab, &identity).await;
+        lab.submit("enable_user", &format!("user{number}")).await;
+        let offer = session.offer().await;
+        session.send(succeeded(number, &offer)).await;
+        assert_eq!(session.acked().await, number);
+        assert_eq!(lab.log().contains("reports are missing"), is_missing, "{number}");
+        (identity.last_session, identity.next_report) = (session.number(), number + 50);
+    }
+}
+
 #[tokio::test]
 async fn a_revoked_member_is_out_at_once_and_stays_out() {
     let lab = Lab::start().await;
