@@ -53,7 +53,8 @@ unfinished tasks | 100,000 | controller-stub/src/state.rs | MAX_UNFINISHED: usiz
 payloads, uploaded and of members | 100,000 | controller-stub/src/state/streams.rs | MAX_STREAMS: usize = 100_000
 a payload of a submitter | 256 MiB | controller-stub/src/state/streams.rs | MAX_STREAM: u64 = 256 * 1024 * 1024
 a payload of a submitter | 4 GiB | protocol/src/stream.rs | MAX_RESULT: u64 = 4 * 1024 * 1024 * 1024
-the disk | 64 MiB | controller-stub/src/api/streams.rs | RESERVE: u64 = 64 * 1024 * 1024
+payloads that come of one task | 8 | protocol/src/message/v1/task.rs | MAX_PARTS: usize = 8
+the disk | 64 MiB | controller-stub/src/space.rs | RESERVE: u64 = 64 * 1024 * 1024
 payloads that one member sends at once | 16 | controller-stub/src/link/incoming.rs | MAX_INCOMING: usize = 16
 reports of one session that wait | 256 | controller-stub/src/state/reports.rs | MAX_WAITING: usize = 256
 tasks in an inventory | 131,072 | controller-stub/src/state/sessions.rs | MAX_HELD: usize = 128 * 1024
