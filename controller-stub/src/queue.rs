@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::KeyId;
-use postern_protocol::task::{Lane, Repeat};
-use postern_protocol::time::{Ago, UnixMillis};
+use postern_protocol::task::Repeat;
+use postern_protocol::time::Ago;
 use postern_protocol::{MemberId, Outcome, SystemName, TaskId, Timestamp};
 
 use crate::clock::Moment;
@@ -21,6 +21,7 @@ mod cancel;
 mod expiry;
 mod holder;
 pub mod inventory;
+mod line;
 mod ready;
 mod report;
 mod sealing;
@@ -30,10 +31,11 @@ mod word;
 #[cfg(test)]
 mod tests;
 
-use alone::{Freed, Target};
+use alone::{Freed, Target, target};
 pub use assign::Assignment;
 pub use cancel::Cancelled;
 pub use holder::{Holder, Serves};
+use line::{Line, Stands};
 use ready::Ready;
 pub use report::{Reported, Verdict};
 pub use sealing::Opener;
@@ -78,24 +80,16 @@ struct Entry {
     unopened_by: BTreeSet<MemberId>,
 }
 
-/// Where a task stands in its lane: larger priority first, then older.
-type Place = (u8, UnixMillis, TaskId);
-
-/// The tasks that wait for one system, each lane by itself: a pile in one hides nothing in another.
-type Line = BTreeMap<Lane, BTreeSet<Place>>;
-
-fn place(record: &TaskRecord) -> Place {
-    (u8::MAX - record.priority, record.submitted, record.id)
-}
-
 /// Every unfinished task, and the members that are there to work on them.
 #[derive(Debug)]
 pub struct Queue {
     config: Config,
     tasks: BTreeMap<TaskId, Entry>,
     line: BTreeMap<SystemName, Line>,
+    /// The tasks that wait for an account; not all of them are in line.
+    waiting: BTreeMap<Target, Stands>,
     held: BTreeMap<MemberId, BTreeSet<TaskId>>,
-    busy: BTreeMap<(SystemName, String), TaskId>,
+    busy: BTreeMap<Target, TaskId>,
     /// Tasks that nobody has, and somebody had, by what they may have worked on.
     let_go: BTreeMap<Target, BTreeSet<TaskId>>,
     freed: Freed,
@@ -126,6 +120,7 @@ impl Queue {
             config,
             tasks: BTreeMap::new(),
             line: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             held: BTreeMap::new(),
             busy: BTreeMap::new(),
             let_go: BTreeMap::new(),
@@ -253,21 +248,18 @@ impl Queue {
                     self.held.remove(&holder);
                 }
             }
-            let key = (record.system.clone(), record.target.clone());
-            if self.busy.get(&key) == Some(&id) {
-                self.busy.remove(&key);
-                if record.kind.repeat() != Repeat::Freely {
-                    self.freed.insert(key);
+            let is_change = record.kind.repeat() != Repeat::Freely;
+            if let Some(target) = target(record).filter(|it| self.busy.get(it) == Some(&id)) {
+                self.rearrange(&target, |queue| {
+                    queue.busy.remove(&target);
+                });
+                if is_change {
+                    self.freed.insert(target);
                 }
             }
             self.rank(holder);
-        } else if let Some(line) = self.line.get_mut(&record.system)
-            && let Some(lane) = line.get_mut(&record.kind.lane())
-        {
-            lane.remove(&place(record));
-            if lane.is_empty() {
-                line.remove(&record.kind.lane());
-            }
+        } else if matches!(state, TaskState::Queued) {
+            self.step_out(id);
         }
     }
 
@@ -278,13 +270,14 @@ impl Queue {
         let Some(record) = self.tasks.get(&id).map(|entry| &entry.record) else { return };
         if let Some(holder) = state.holder() {
             self.held.entry(holder).or_default().insert(id);
-            if !record.target.is_empty() {
-                self.busy.insert((record.system.clone(), record.target.clone()), id);
+            if let Some(target) = target(record) {
+                self.rearrange(&target, |queue| {
+                    queue.busy.insert(target.clone(), id);
+                });
             }
             self.rank(holder);
         } else if matches!(state, TaskState::Queued) {
-            let line = self.line.entry(record.system.clone()).or_default();
-            line.entry(record.kind.lane()).or_default().insert(place(record));
+            self.line_up(id);
         } else if matches!(state, TaskState::NeedsReseal) {
             self.unopened.insert(id);
         }

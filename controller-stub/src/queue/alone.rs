@@ -109,6 +109,6 @@ impl Queue {
 }
 
 /// What a task must have to itself, if anything.
-fn target(record: &TaskRecord) -> Option<Target> {
+pub(super) fn target(record: &TaskRecord) -> Option<Target> {
     (!record.target.is_empty()).then(|| (record.system.clone(), record.target.clone()))
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use postern_protocol::task::Lane;
 use postern_protocol::{MemberId, SystemName, TaskId, Timestamp};
 
-use super::{Entry, Line, MAX_LEASES, Place, Queue};
+use super::line::{Line, Place, Stands, Takes, in_order};
+use super::{Entry, Holder, MAX_LEASES, Queue};
 use crate::clock::Moment;
 use crate::state::record::{LeaseRecord, TaskState};
 
-/// How many queued tasks in one lane of a system are looked at in one go: enough to pass a pile of work on one busy account,
+/// How many queued tasks in one lane of a system are looked at in one go: enough to pass what members asked to wait with,
 /// little enough not to be felt.
 const LOOK_AHEAD: usize = 512;
 
@@ -59,19 +60,9 @@ impl Queue {
         if self.ready.is_none_for(system) {
             return None;
         }
-        // What nobody who is ready can do is not looked at again and again.
-        let mut beyond = BTreeSet::new();
-        let in_turn = self.lanes_in_turn(line).into_iter();
-        in_turn.flat_map(|lane| lane.iter().take(LOOK_AHEAD)).find_map(|(_, _, id)| {
+        let in_turn = self.lanes_in_turn(system, line).into_iter();
+        in_turn.flat_map(|lane| in_order(lane).take(LOOK_AHEAD)).find_map(|(_, _, id)| {
             let entry = self.tasks.get(id)?;
-            let what = (entry.record.kind, &entry.record.cluster);
-            if beyond.contains(&what) {
-                return None;
-            }
-            if self.able(entry).next().is_none() {
-                beyond.insert(what);
-                return None;
-            }
             self.best_member(entry, now).map(|member| (*id, member))
         })
     }
@@ -83,23 +74,37 @@ impl Queue {
         self.ready.of(&record.system, &record.cluster).filter(can)
     }
 
-    fn lanes_in_turn<'a>(&self, line: &'a Line) -> Vec<&'a BTreeSet<Place>> {
-        let mut lanes: Vec<_> =
-            line.iter().filter_map(|(lane, places)| Some((places.first()?, *lane, places))).collect();
+    /// Whether somebody who is ready may be given the tasks that take this.
+    fn is_there_for(&self, system: &SystemName, takes: &Takes) -> bool {
+        let can = |it: &Holder| it.cluster == takes.cluster && it.is_ready() && it.can(system, takes.kind);
+        let fits = |member: MemberId| self.holders.get(&member).is_some_and(can);
+        match &takes.sealed_to {
+            None => self.ready.of(system, &takes.cluster).any(fits),
+            Some(keys) => self.openers.with_any(keys).any(fits),
+        }
+    }
+
+    /// What somebody who is ready may be given, lane by lane.
+    fn lanes_in_turn<'a>(&self, system: &SystemName, line: &'a Line) -> Vec<Vec<&'a BTreeSet<Place>>> {
+        let doable = |stands: &'a Stands| -> Vec<&'a BTreeSet<Place>> {
+            stands.iter().filter(|(takes, _)| self.is_there_for(system, takes)).map(|(_, places)| places).collect()
+        };
+        let mut lanes: Vec<_> = line
+            .iter()
+            .map(|(lane, stands)| (*lane, doable(stands)))
+            .filter_map(|(lane, stands)| Some((stands.iter().filter_map(|it| it.first()).min()?, lane, stands)))
+            .collect();
         if Lane::is_for_the_oldest(self.turn) {
             lanes.sort_by_key(|((_, submitted, _), lane, _)| (*submitted, *lane));
         } else {
             lanes.sort_by_key(|((rank, ..), lane, _)| (*rank, *lane));
         }
-        lanes.into_iter().map(|(_, _, places)| places).collect()
+        lanes.into_iter().map(|(_, _, stands)| stands).collect()
     }
 
     /// The member with the least to do, among equals the one served longest ago.
     fn best_member(&self, entry: &Entry, now: Timestamp) -> Option<MemberId> {
-        let record = &entry.record;
-        let taken =
-            !record.target.is_empty() && self.busy.contains_key(&(record.system.clone(), record.target.clone()));
-        if taken || entry.deadline.is_some_and(|deadline| deadline <= now) {
+        if entry.deadline.is_some_and(|deadline| deadline <= now) {
             return None;
         }
         self.able(entry).filter(|member| self.can_open(*member, entry)).find(|member| {
@@ -175,11 +180,10 @@ impl Queue {
         if openers.all(|(_, it)| !it.is_ready()) {
             return "the members that serve it are busy".to_owned();
         }
-        if entry.refused_by.is_empty() {
-            String::new()
-        } else {
-            format!("a member asked to wait with it: {}", entry.refused_because)
+        if !entry.refused_by.is_empty() {
+            return format!("a member asked to wait with it: {}", entry.refused_because);
         }
+        self.goes_before(id).map_or_else(String::new, |other| format!("{other} is for the same account and goes first"))
     }
 }
 

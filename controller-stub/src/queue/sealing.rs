@@ -95,19 +95,28 @@ impl Queue {
 
     /// The keys with which every secret of a task can be opened, of a task that has secrets.
     pub fn set_sealed_to(&mut self, id: TaskId, sealed_to: BTreeSet<KeyId>) {
+        self.seal_to(id, sealed_to);
+        self.sort(id);
+    }
+
+    fn seal_to(&mut self, id: TaskId, sealed_to: BTreeSet<KeyId>) {
+        let is_queued = matches!(self.state(id), Some(TaskState::Queued));
+        if is_queued {
+            self.step_out(id);
+        }
         if let Some(entry) = self.tasks.get_mut(&id) {
             entry.sealed_to = Some(sealed_to);
-            self.sort(id);
+        }
+        if is_queued {
+            self.line_up(id);
         }
     }
 
     /// The secrets of a task that nobody has were sealed again: whatever was said of it before says nothing now.
     pub fn reseal(&mut self, id: TaskId, sealed_to: BTreeSet<KeyId>) {
-        if let Some(entry) = self.tasks.get_mut(&id) {
-            entry.sealed_to = Some(sealed_to);
-            self.forget_refusals_of(id);
-            self.sort(id);
-        }
+        self.seal_to(id, sealed_to);
+        self.forget_refusals_of(id);
+        self.sort(id);
     }
 
     /// Whether this member has a key for every secret of the task.

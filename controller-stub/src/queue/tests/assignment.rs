@@ -1,6 +1,9 @@
 //! Who is given what.
 
+use postern_protocol::seal::KeyId;
+
 use super::*;
+use crate::queue::line::{IN_LINE, Place, place};
 
 #[test]
 fn the_least_loaded_enabled_member_with_credit_that_serves_the_system_gets_the_task() {
@@ -75,6 +78,64 @@ fn a_pile_in_one_lane_hides_nothing_in_another_and_no_lane_starves() {
     assert_eq!(order, [false, false, false, true, false, false, false, true, false]);
 }
 
+/// So many tasks of one account.
+fn pile(world: &mut World, target: &str, count: u64) -> Vec<TaskId> {
+    let ids: Vec<TaskId> = (0..count).map(|n| TaskId::from_random(n, [0; 10])).collect();
+    for id in &ids {
+        world.queue.submit(TaskRecord { id: *id, target: target.to_owned(), ..task(1) }, at(0));
+    }
+    ids
+}
+
+/// Have all of them stand in line, and whoever looks at some hundred finds nothing for the others.
+#[test]
+fn a_pile_of_tasks_for_an_account_that_another_has_hides_nothing() {
+    let mut world = World::new();
+    world.queue.config.max_unfinished = 1_000;
+    world.queue.connect(ONE, holder(2_000));
+    let ids = pile(&mut world, "busy", 600);
+    assert_eq!(world.queue.waits_for(ids[0]), "");
+    assert_eq!(world.queue.waits_for(ids[599]), format!("{} is for the same account and goes first", ids[0]));
+    let first = world.assign(0).unwrap();
+    world.queue.submit(task(200), at(0));
+    assert_eq!(world.assign(0).map(|it| it.task), Some(id(200)));
+    assert_eq!(world.assign(0), None, "its account is busy");
+    let mut done = vec![first];
+    for expected in &ids[1..] {
+        let last = done[done.len() - 1];
+        world.queue.report(ONE, reported(last, Outcome::Succeeded, Certainty::Certain), at(1));
+        let next = world.assign(1).unwrap();
+        assert_eq!(next.task, *expected, "one after the other");
+        done.push(next);
+    }
+}
+
+/// Look at each of them, and the same.
+#[test]
+fn a_pile_of_tasks_that_nobody_who_is_there_can_open_hides_nothing() {
+    for opener_is_there in [false, true] {
+        let mut world = World::new();
+        world.queue.config.max_unfinished = 1_000;
+        let keys = BTreeSet::from([KeyId::of(b"key")]);
+        world.queue.set_opener(TWO, Some(Opener { cluster: "acme".parse().unwrap(), keys: keys.clone() }));
+        if opener_is_there {
+            world.queue.connect(TWO, other(0));
+        }
+        world.queue.connect(ONE, holder(10));
+        for n in 0..600 {
+            let id = TaskId::from_random(n, [0; 10]);
+            world.queue.submit(TaskRecord { id, target: n.to_string(), ..task(1) }, at(0));
+            world.queue.set_sealed_to(id, keys.clone());
+        }
+        world.queue.submit(task(200), at(0));
+        assert_eq!(world.assign(0).map(|it| it.task), Some(id(200)), "{opener_is_there}");
+        assert_eq!(world.assign(0), None);
+        world.queue.connect(TWO, other(1_000));
+        let opened: Vec<_> = std::iter::from_fn(|| world.assign(0)).collect();
+        assert_eq!((opened.len(), world.queue.load(TWO)), (600, 600));
+    }
+}
+
 #[test]
 fn systems_take_turns() {
     let mut world = World::new();
@@ -100,9 +161,23 @@ fn a_task_beyond_the_most_unfinished_is_refused() {
     assert!(!world.queue.submit(task(200), at(0)));
 }
 
-/// Forget `rank` after any of these changes, and it fails.
+fn in_line_of(queue: &Queue) -> BTreeSet<Place> {
+    queue.line.values().flat_map(|line| line.values()).flat_map(|stands| stands.values()).flatten().copied().collect()
+}
+
+/// Of the tasks for each account that is not busy, the first.
+fn may_go_next(queue: &Queue) -> BTreeSet<Place> {
+    let mut of_accounts: BTreeMap<Target, BTreeSet<Place>> = BTreeMap::new();
+    for entry in queue.tasks.values().filter(|it| it.record.state == TaskState::Queued) {
+        of_accounts.entry(target(&entry.record).unwrap()).or_default().insert(place(entry));
+    }
+    of_accounts.retain(|target, _| !queue.busy.contains_key(target));
+    of_accounts.into_values().flat_map(|places| places.into_iter().take(IN_LINE)).collect()
+}
+
+/// Forget `rank` or `rearrange` after any of these changes, and it fails.
 #[test]
-fn whoever_is_ready_stands_in_line_whatever_happened() {
+fn whoever_is_ready_and_what_may_go_next_stand_in_line_whatever_happened() {
     let mut world = World::new();
     let members: Vec<MemberId> = (1..=5).map(|number| MemberId::from_bytes([number; 16])).collect();
     let mut number: u64 = 1;
@@ -130,7 +205,8 @@ fn whoever_is_ready_stands_in_line_whatever_happened() {
             (8, _) => world.queue.take_away(member, at(step)),
             (9, _) => world.queue.tick(at(step * 100)),
             _ => {
-                world.queue.submit(task(u8::try_from(step % 250).unwrap()), at(step));
+                let (id, target) = (TaskId::from_random(step, [0; 10]), format!("user{}", random(3)));
+                world.queue.submit(TaskRecord { id, target, ..task(1) }, at(step));
                 world.assign(step);
             }
         }
@@ -142,5 +218,6 @@ fn whoever_is_ready_stands_in_line_whatever_happened() {
         let ready: Vec<MemberId> = ready.into_iter().map(|(_, _, member)| member).collect();
         let in_line: Vec<MemberId> = world.queue.ready.of(&"sf".parse().unwrap(), &"acme".parse().unwrap()).collect();
         assert_eq!(in_line, ready, "step {step}");
+        assert_eq!(in_line_of(&world.queue), may_go_next(&world.queue), "step {step}");
     }
 }
