@@ -38,7 +38,7 @@ use crate::policy::{Act, Admission};
 use crate::redaction;
 use crate::spawn::Spawner;
 use crate::store::{AgentStoreError, Store};
-use crate::telemetry::{self, By, Temporary, may_tell_of_controller};
+use crate::telemetry::{self, By, Temporary, Topic, may_tell_of};
 use crate::traces::{self, Traces};
 
 /// A connected system that is served.
@@ -129,13 +129,13 @@ impl Executor {
         let (_, before) = telemetry::levels().now(Some(system.as_str()), clock::now());
         if it.for_ms == 0 {
             telemetry::levels().reset(Some(system));
-            if before.is_some() && may_tell_of_controller() {
+            if before.is_some() && may_tell_of(Topic::Levels) {
                 tracing::warn!(%system, "the controller has what the configuration says be logged again");
             }
             return answer(LogLevelVerdict::Done);
         }
         if !served.admission.policy().lets_log(level) {
-            if may_tell_of_controller() {
+            if may_tell_of(Topic::Levels) {
                 tracing::warn!(%system, %level, "the policy refused a log level that the controller wanted");
             }
             return answer(LogLevelVerdict::NotAllowed);
@@ -143,7 +143,7 @@ impl Executor {
         let length = Duration::from_millis(it.for_ms).min(telemetry::LONGEST);
         telemetry::levels().set(Some(system), Temporary { level, until: clock::now() + length, by: By::Controller });
         // It is said in every session.
-        if before.is_none_or(|before| before.level != level) && may_tell_of_controller() {
+        if before.is_none_or(|before| before.level != level) && may_tell_of(Topic::Levels) {
             let secs = length.as_secs();
             tracing::warn!(%system, %level, secs, "the controller has another level be logged for a while");
         }
@@ -194,7 +194,7 @@ impl Executor {
             let refused = refused.to_string();
             let Offer { task, kind, system, .. } = offer;
             metrics().policy_refusals.one(&[system.as_str()]);
-            if may_tell_of_controller() {
+            if may_tell_of(Topic::Offers) {
                 tracing::warn!(%task, %kind, %system, refused, "the policy refused a task");
             }
             Refusal::lasting(Rejection::Policy, refused)
@@ -260,6 +260,10 @@ impl Executor {
         };
         let kind = request.kind();
         let earlier = if resumed { self.earlier(offer.task).await? } else { Earlier::default() };
+        // It may have waited for its dataset, or for the agent to be started again.
+        if origin == Origin::Controller && !earlier.has_begun() {
+            admission.policy().check_signature(&offer, clock::wall()).map_err(|refused| refused.failure())?;
+        }
         let (task, system, reconcile) = (offer.task, offer.system.clone(), offer.reconcile);
         let alone = Alone { lease: offer.epoch, since: offer.alone_since, ago: alone };
         let offer = Arc::new(offer);
@@ -269,7 +273,6 @@ impl Executor {
             begun: AtomicBool::new(earlier.has_begun()),
             admission: Arc::clone(admission),
             offer,
-            origin,
             teller: Arc::clone(&teller),
             kind,
             keys: self.keys.all(),
@@ -327,8 +330,8 @@ impl Executor {
         let task = offer.task;
         let journal = self.earlier(task).await?;
         // Only the steps of batches journal results; for everything else there is nothing to send.
-        let waited = failure.code.as_str() == DISK_FULL;
-        let looks = if waited { 0 } else { results::LOOKS };
+        let has_waited = failure.code.as_str() == DISK_FULL || why == GivenUp::Cancelled;
+        let looks = if has_waited { 0 } else { results::LOOKS };
         let streams = match results::keep_once_there_is_room(&self.store, task, looks, stop).await {
             // What became of the batch as a whole is known all the same.
             Err(full) if full.code.as_str() == DISK_FULL => Vec::new(),

@@ -40,7 +40,7 @@ pub use self::vitals::LinkVitals;
 use crate::dispatcher::Dispatcher;
 use crate::metrics::metrics;
 use crate::streams::{self, Streams};
-use crate::telemetry::may_tell_of_controller;
+use crate::telemetry::{Topic, may_tell_of};
 use crate::{chain, clock, random};
 
 /// Frames to the controller in the order they are to leave.
@@ -417,7 +417,7 @@ impl Link {
                 self.streams.send(streams::Command::Reset(frame.stream, frame.fault)).await;
             }
             FromController::ProtocolError(error) => {
-                if may_tell_of_controller() {
+                if may_tell_of(Topic::Frames) {
                     tracing::warn!(tag = error.tag, message = %error.message, "the controller could not take a frame");
                 }
                 self.keys.handle_complaint(&error);

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::dispatcher::{Dispatcher, Moved, Place};
 use crate::link::Frames;
 use crate::store::spool_id;
-use crate::telemetry::may_tell_of_controller;
+use crate::telemetry::{Topic, may_tell_of};
 
 // What the spool reads at once is sent as one chunk.
 const _: () = assert!(postern_store::CHUNK == CHUNK, "the spool's chunks and the wire's are the same");
@@ -221,7 +221,7 @@ impl Mover {
 
     /// The controller cannot go on with a payload, or does not want it.
     fn was_reset(&mut self, id: StreamId, fault: Code<StreamFault>) {
-        if may_tell_of_controller() {
+        if may_tell_of(Topic::Payloads) {
             tracing::warn!(stream = %id, %fault, "the controller gave a payload up");
         }
         self.incoming.remove(&id);
@@ -237,7 +237,7 @@ impl Mover {
     }
 
     fn reset(&mut self, stream: StreamId, fault: StreamFault, why: &str) {
-        if may_tell_of_controller() {
+        if may_tell_of(Topic::Payloads) {
             tracing::warn!(%stream, %fault, why, "a payload cannot be moved now");
         }
         self.incoming.remove(&stream);
@@ -349,6 +349,7 @@ impl Mover {
 
     fn forget(&mut self, id: StreamId) {
         self.incoming.remove(&id);
+        self.untold.retain(|moved| !matches!(moved, Moved::Here(_, stream) if *stream == id));
         if self.outgoing.remove(&id).is_some() {
             // The controller takes few at a time: this one keeps nobody's place.
             self.send(StreamReset { stream: id, fault: StreamFault::Unknown.into() }.into());

@@ -32,7 +32,7 @@ pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 static LEVELS: LazyLock<Levels> = LazyLock::new(Levels::default);
 static RECENT: LazyLock<Recent> = LazyLock::new(Recent::default);
-static OF_CONTROLLER: LazyLock<Mutex<Hush<()>>> = LazyLock::new(|| Mutex::new(Hush::new(1)));
+static OF_CONTROLLER: LazyLock<Mutex<Hush<Topic>>> = LazyLock::new(|| Mutex::new(Hush::new(TOPICS)));
 
 /// What is logged.
 pub fn levels() -> &'static Levels {
@@ -44,11 +44,31 @@ pub fn recent() -> &'static Recent {
     LazyLock::force(&RECENT)
 }
 
-/// Whether one more line may be written that a controller brings about whenever it likes. How many were not is said with the
-/// first that is again.
-pub fn may_tell_of_controller() -> bool {
+/// What a controller brings lines of the log about with whenever it likes. Each has its own bound: a flood of one hides none of
+/// the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// Frames that cannot be read, there or here.
+    Frames,
+    /// Payloads that cannot be moved.
+    Payloads,
+    /// Roots to trust.
+    Roots,
+    /// Levels of the log.
+    Levels,
+    /// The state of the member.
+    State,
+    /// Offers that are refused.
+    Offers,
+}
+
+/// How many topics there are.
+const TOPICS: usize = 6;
+
+/// Whether one more line may be written of this. How many of anything were not is said with the first that is again.
+pub fn may_tell_of(topic: Topic) -> bool {
     let mut hush = OF_CONTROLLER.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(unsaid) = hush.allows((), clock::now()) else { return false };
+    let Some(unsaid) = hush.allows(topic, clock::now()) else { return false };
     if unsaid > 0 {
         tracing::warn!(unsaid, "the controller brought about so much more than the log tells of");
     }

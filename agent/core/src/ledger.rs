@@ -160,9 +160,13 @@ impl Ledger {
         self.tasks.get(&task).is_some_and(|held| held.is_unwanted(now))
     }
 
-    /// The payload of a held task that is announced as `stream`, if the task expects it.
-    pub fn expects(&self, task: TaskId, stream: StreamId) -> Option<StreamRef> {
-        self.tasks.get(&task)?.offer.streams.iter().find(|expected| expected.id == stream).copied()
+    /// The payload of a held task that is announced as `stream`, if the task expects it. Only from here on it is heeded that
+    /// it is here: before, it would be of an earlier lease.
+    pub fn handle_announced(&mut self, task: TaskId, stream: StreamId) -> Option<StreamRef> {
+        let held = self.tasks.get_mut(&task)?;
+        let expected = held.offer.streams.iter().find(|expected| expected.id == stream).copied()?;
+        held.announced.insert(stream);
+        Some(expected)
     }
 
     /// The writes decided so far and the mark to give to [`Self::handle_durable`]. They belong together.

@@ -24,7 +24,7 @@ use crate::link::Frames;
 use crate::metrics::metrics;
 use crate::store::{AgentStoreError, Store};
 use crate::streams::{Command, Streams};
-use crate::telemetry::may_tell_of_controller;
+use crate::telemetry::{Topic, may_tell_of};
 use crate::traces::{Reports, Traces};
 
 /// Inputs taken before the disk is asked: they share one barrier.
@@ -320,7 +320,7 @@ impl Loop {
             FromController::InventoryAsk(ask) => self.ledger.handle_inventory_ask(ask.nonce),
             FromController::MemberState(change) => self.member_state(&change),
             FromController::SetLogLevel(wanted) => self.say(self.executor.set_log_level(&wanted).into()),
-            FromController::StreamOpen(open) => match self.ledger.expects(open.task, open.stream.id) {
+            FromController::StreamOpen(open) => match self.ledger.handle_announced(open.task, open.stream.id) {
                 Some(expected) if expected == open.stream => {
                     self.streams.send(Command::Receive(open.task, open.stream)).await;
                 }
@@ -353,12 +353,12 @@ impl Loop {
 
     fn member_state(&mut self, change: &MemberState) {
         let Some(state) = change.state.known() else {
-            if may_tell_of_controller() {
+            if may_tell_of(Topic::State) {
                 tracing::warn!(state = %change.state, "a state of a newer version was ignored");
             }
             return;
         };
-        if may_tell_of_controller() {
+        if may_tell_of(Topic::State) {
             tracing::info!(%state, epoch = change.epoch.0, "the controller changed this member's state");
         }
         let membership = Membership { state, epoch: change.epoch, hard: change.hard };
@@ -414,10 +414,11 @@ impl Loop {
             return Err(Refusal { reason: Rejection::StoreFault, message, retry_after: Some(FULL_DISK) });
         }
         let payloads = offer.streams.iter().fold(0_u64, |sum, stream| sum.saturating_add(stream.length));
-        if self.store.has_room_for(payloads.saturating_add(self.ledger.awaited())) {
+        let to_come = if payloads == 0 { 0 } else { payloads.saturating_add(self.ledger.awaited()) };
+        if self.store.has_room_for(to_come) {
             return Ok(());
         }
-        if may_tell_of_controller() {
+        if may_tell_of(Topic::Offers) {
             tracing::error!(task = %offer.task, payloads, "the disk of the state directory is too full for new work");
         }
         let message = format!("the disk is too full for a task with {payloads} bytes of payload");

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use postern_agent_core::Origin;
 use postern_protocol::message::v1::Offer;
 use postern_protocol::seal::{SealContext, SealError, SealedOutput, SealingKey, StreamKey};
 use postern_protocol::task::import_batch::DATASET_KEY;
@@ -17,7 +16,6 @@ use super::payload::{Made, SealedPayload};
 use super::results;
 use super::told::Teller;
 use crate::chain::Chain;
-use crate::clock;
 use crate::connector::{Journal, JournalEntry, Payload, Pending, Proved};
 use crate::dispatcher::Dispatcher;
 use crate::policy::{Act, Admission, Refused};
@@ -33,7 +31,6 @@ pub(super) struct TaskJournal {
     pub(super) begun: AtomicBool,
     pub(super) admission: Arc<Admission>,
     pub(super) offer: Arc<Offer>,
-    pub(super) origin: Origin,
     pub(super) kind: TaskKind,
     pub(super) keys: Arc<Vec<SealingKey>>,
     pub(super) store: Store,
@@ -53,16 +50,14 @@ impl TaskJournal {
     async fn begin(&self) -> Result<(), Failure> {
         let Some(act) = self.act.as_ref().filter(|_| !self.begun.load(Ordering::Relaxed)) else { return Ok(()) };
         let answers = self.ask(std::slice::from_ref(act)).await?;
-        answers.into_iter().collect::<Result<(), _>>().map_err(|refused| refused.failure())
+        answers.into_iter().collect::<Result<(), _>>().map_err(|refused| refused.failure())?;
+        self.begun.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn ask(&self, acts: &[Act]) -> Result<Vec<Result<(), Refused>>, Failure> {
-        // A task that was taken before the agent was configured anew, or so long ago that it must not begin any more.
-        let policy = self.admission.policy();
-        policy.check_kind(self.kind).map_err(|refused| refused.failure())?;
-        if self.origin == Origin::Controller && !self.begun.load(Ordering::Relaxed) {
-            policy.check_signature(&self.offer, clock::wall()).map_err(|refused| refused.failure())?;
-        }
+        // A task that was taken before the agent was configured anew.
+        self.admission.policy().check_kind(self.kind).map_err(|refused| refused.failure())?;
         self.admission.admit(acts).await
     }
 
@@ -78,7 +73,6 @@ impl Journal for TaskJournal {
                 return Err(unaudited());
             }
             self.begin().await?;
-            self.begun.store(true, Ordering::Relaxed);
             self.dispatcher.intend(self.offer.task, entry.clone(), reach).await?;
             self.teller.intended(&entry);
             Ok(())

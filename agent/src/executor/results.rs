@@ -61,13 +61,18 @@ pub(super) async fn keep_once_there_is_room(
 ) -> Result<Vec<StreamRef>, Failure> {
     let mut left = looks;
     loop {
-        let store = store.clone();
-        let full = match blocking(move || keep(&store, task)).await {
+        let at_hand = store.clone();
+        // Written to the end only to be removed again, it would take the room of others.
+        let has_room = left == looks || store.has_room_for(0);
+        let kept = if has_room { blocking(move || keep(&at_hand, task)).await } else { Err(full()) };
+        let full = match kept {
             Err(failure) if failure.code.as_str() == DISK_FULL => failure,
             kept => return kept,
         };
         let Some(fewer) = left.checked_sub(1) else {
-            return Err(Failure { class: FailureClass::Internal.into(), ..full });
+            return Err(Failure { class: FailureClass::Internal.into(), ..full }.with_next_step(
+                "Make room on the disk of the agent's state directory. What was done stands in its audit log: submit the rest again",
+            ));
         };
         left = fewer;
         tracing::error!(%task, "the disk of the state directory is too full for the results of a batch, which wait for room");
@@ -76,6 +81,10 @@ pub(super) async fn keep_once_there_is_room(
             () = tokio::time::sleep(LOOK_AGAIN) => (),
         }
     }
+}
+
+fn full() -> Failure {
+    unwritten(&io::ErrorKind::StorageFull.into())
 }
 
 fn keep(store: &Store, task: TaskId) -> Result<Vec<StreamRef>, Failure> {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Frames, Socket};
 use crate::chain::Chain;
 use crate::spawn::Spawner;
-use crate::telemetry::may_tell_of_controller;
+use crate::telemetry::{Topic, may_tell_of};
 
 /// Frames waiting to be sent: enough to fill a flush, few enough that reports wait on disk and not here.
 const FRAMES: usize = 64;
@@ -198,7 +198,7 @@ fn complaint(error: &FrameError) -> ProtocolError {
         FrameError::Unknown { tag, .. } | FrameError::Body { tag, .. } => *tag,
         FrameError::NoHeader { .. } | FrameError::WrongLength { .. } => 0,
     };
-    if may_tell_of_controller() {
+    if may_tell_of(Topic::Frames) {
         tracing::warn!(error = %Chain(error), "the controller sent a frame that cannot be read");
     }
     ProtocolError { tag, message: Text::clipped(Chain(error).to_string()) }

@@ -10,7 +10,7 @@ use postern_protocol::message::v1::{ProtocolError, TrustBundle, TrustBundleAck};
 use super::certificates::{Work, blocking, until};
 use crate::chain::Chain;
 use crate::identity::{IdentityDir, IdentityError, Trust};
-use crate::telemetry::may_tell_of_controller;
+use crate::telemetry::{Topic, may_tell_of};
 
 /// The roots of the bundle with this number are on disk, or not.
 pub(super) struct Stored(u64, Result<Trust, IdentityError>);
@@ -83,7 +83,7 @@ impl Roots {
 
     /// These roots, which are on disk, are trusted from now on.
     pub(super) fn replace(&mut self, trust: Trust) {
-        if may_tell_of_controller() {
+        if may_tell_of(Topic::Roots) {
             tracing::info!(roots = trust.fingerprints().join(" "), "these roots are trusted from now on");
         }
         self.trusted = trust;
@@ -93,7 +93,7 @@ impl Roots {
 /// The roots stay as they are. The controller says again in the next session which to trust.
 fn not_trusted(number: u64, error: &(dyn std::error::Error + 'static)) -> FromMember {
     let why = format!("bundle {number} of roots is not taken over: {}", Chain(error));
-    if may_tell_of_controller() {
+    if may_tell_of(Topic::Roots) {
         tracing::error!(why, "the roots that were trusted before stay");
     }
     ProtocolError { tag: 0, message: Text::clipped(why) }.into()

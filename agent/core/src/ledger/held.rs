@@ -84,6 +84,8 @@ pub(super) struct Held {
     /// The running attempt began under an older lease: what it has read may be out of date.
     pub(super) overtaken: bool,
     pub(super) missing: BTreeSet<StreamId>,
+    /// Those of its payloads that were announced since it was taken, or since the start.
+    pub(super) announced: BTreeSet<StreamId>,
     pub(super) journal: u32,
     /// The mark of the write that makes the offer durable.
     pub(super) durable_after: u64,
@@ -142,6 +144,7 @@ impl Held {
             fenced: None,
             overtaken: false,
             missing,
+            announced: BTreeSet::new(),
             journal: 0,
             durable_after: 0,
             parked: Vec::new(),

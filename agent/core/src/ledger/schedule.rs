@@ -36,7 +36,7 @@ impl Ledger {
 
     /// A payload of a task is complete on this machine.
     pub fn handle_stream_here(&mut self, task: TaskId, stream: StreamId) {
-        if let Some(held) = self.tasks.get_mut(&task) {
+        if let Some(held) = self.tasks.get_mut(&task).filter(|held| held.announced.contains(&stream)) {
             held.missing.remove(&stream);
         }
     }

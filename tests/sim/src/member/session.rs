@@ -74,7 +74,7 @@ impl World {
                 Err(error) => self.oracle.broken(21, self.agenda.now(), format!("a frame cannot be read: {error}")),
             },
             Packet::Payload(task, stream) => {
-                if process.established && process.ledger.expects(task, stream.id) == Some(stream) {
+                if process.established && process.ledger.handle_announced(task, stream.id) == Some(stream) {
                     self.coverage.met(Situation::DatasetArrived);
                     self.members[m].disk.payloads.insert(stream.id);
                     self.member_input(m, Input::PayloadHere(task, stream.id));
