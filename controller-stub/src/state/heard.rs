@@ -273,7 +273,15 @@ async fn of_the_payloads_of_a_task_the_oldest_that_is_not_whole_makes_room() {
     for number in [2, 4, 5, 6, 7, 8, 9] {
         assert!(at_work.state.complete_output(at_work.id, payload(number), at_work.at));
     }
-    assert_eq!(at_work.announces(task, 3), Err(StreamFault::Full), "a report may name each of those that are there");
+    at_work.announces(task, 10).unwrap();
+    assert_eq!(at_work.payloads(), [2, 4, 5, 6, 7, 8, 9, 10].map(payload), "whoever has the task can always deliver");
+
+    at_work.turn().await;
+    let disabled = at_work.state.act_on_member(at_work.id, Action::DisableHard, at_work.at).unwrap();
+    at_work.hear(MemberStateAck { epoch: Epoch(disabled.epoch) });
+    let asked = at_work.asked().await;
+    at_work.holds_nothing(asked);
+    assert_eq!(at_work.announces(task, 11), Err(StreamFault::Full), "and nobody else takes its place");
 }
 
 /// Keep it, and what a member sent of its results before it died takes the disk for as long as its task is kept.

@@ -107,7 +107,11 @@ impl State {
             return Err(StreamFault::Unknown);
         }
         // The file of one that is forgotten goes after this turn.
-        if stream.length > MAX_RESULT || self.forgotten.contains(&stream.id) || !self.has_room_for_output(task) {
+        let is_holder = of_task.is_some_and(|it| it.state.holder() == Some(member));
+        if stream.length > MAX_RESULT
+            || self.forgotten.contains(&stream.id)
+            || !self.has_room_for_output(task, is_holder)
+        {
             return Err(StreamFault::Full);
         }
         let record = StreamRecord {
@@ -125,13 +129,14 @@ impl State {
         Ok(record)
     }
 
-    /// Whether one more payload may come of a task: a report names no more than so many. What is left of those who had it
-    /// before makes room.
-    fn has_room_for_output(&mut self, task: TaskId) -> bool {
+    /// Whether one more payload may come of a task: a report names no more than so many. For whoever has the task now the
+    /// oldest makes room, those first that are not whole; for those who had it before none does.
+    fn has_room_for_output(&mut self, task: TaskId, is_holder: bool) -> bool {
         let of_task = self.outputs_of.get(&task).map(Vec::as_slice).unwrap_or_default();
         if of_task.len() >= MAX_PARTS {
             let is_whole = |id: &StreamId| self.streams.get(id).is_some_and(|it| it.complete);
-            let Some(oldest) = of_task.iter().copied().find(|id| !is_whole(id)) else { return false };
+            let oldest = of_task.iter().copied().find(|id| !is_whole(id)).or_else(|| of_task.first().copied());
+            let Some(oldest) = oldest.filter(|_| is_holder) else { return false };
             self.forget_payloads(vec![oldest]);
         }
         self.streams.len() < MAX_STREAMS
