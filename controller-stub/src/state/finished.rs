@@ -48,7 +48,6 @@ impl State {
         while self.finished.len() > self.settings.keep.newest && forgotten.len() < MAX_FORGOTTEN {
             let Some((_, task)) = self.finished.first().copied().filter(|(since, _)| *since < horizon) else { break };
             self.finished.pop_first();
-            self.writes.push(Write::ForgetTask(task));
             forgotten.insert(task);
         }
         if forgotten.is_empty() {
@@ -57,7 +56,9 @@ impl State {
         tracing::info!(tasks = forgotten.len(), "finished tasks were forgotten");
         let payloads = self.streams.values().filter(|it| it.task.is_some_and(|task| forgotten.contains(&task)));
         let payloads = payloads.map(|it| it.id).collect();
+        // First: what is left of a task that is known goes another time.
         self.forget_payloads(payloads);
+        self.writes.extend(forgotten.into_iter().map(Write::ForgetTask));
     }
 
     /// Refuses an id of which it cannot be known any more whether its task was done.
