@@ -1,6 +1,6 @@
 //! The reference controller: certificate authority, clusters, members, tasks. Small, but good enough for a pilot.
 //!
-//! - [`queue`], [`membership`], [`enrollment`], [`access`], [`rate`], [`root_rotation`]: what it decides, without I/O;
+//! - [`queue`], [`membership`], [`enrollment`], [`access`], [`root_rotation`]: what it decides, without I/O;
 //! - [`state`]: everything it knows, over a durable ledger;
 //! - [`dispatcher`]: the one owner of the state: persist, then speak;
 //! - [`link`]: agents, over TLS and WebSocket; [`api`]: operators and submitters, over HTTP; [`door`]: who of them may be

@@ -48,6 +48,12 @@ impl State {
                 None => self.reported(id, report, at),
                 Some(kind) => {
                     self.note_first(id, report.number, at);
+                    let why =
+                        "a report was refused, and none after it is acknowledged, until the controller is updated";
+                    if self.hush.allows_of(id, at.now) {
+                        tracing::error!(member = %id, number = %report.number, extension = kind, "{why}");
+                    }
+                    self.note_trouble(id, why, at);
                     self.complain(id, tag, format!("extension {kind} of a report is not known here"));
                 }
             },
