@@ -129,8 +129,8 @@ impl Unit<'_> {
         table(&records)
     }
 
-    /// Rows that are the first of the unit on their users, and the others. The same in each attempt, whatever is done
-    /// already: results are not joined to another row than the one that was in the job.
+    /// Rows that are the first of the unit on their users, and the others. The same in each attempt that tries the unit as a
+    /// whole: results are not joined to another row than the one that was in the job.
     fn apart(&self, rows: &[usize], operation: Operation) -> (Vec<usize>, Vec<usize>) {
         let mut keys = HashSet::new();
         let is_first = |index: &usize| self.key(*index, operation).is_some_and(|key| keys.insert(key));
