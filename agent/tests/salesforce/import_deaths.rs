@@ -74,6 +74,21 @@ async fn lives(lab: &Lab, task: &mut Task) -> (Conclusion, usize) {
     panic!("the process died {NINE} times")
 }
 
+/// Join the results of a job to whatever entries of its users are in the half that is tried, and this one, which was never
+/// done, is told as the one that was.
+#[tokio::test]
+async fn f10_a_deadly_entry_for_a_user_of_an_earlier_job_gets_nothing_of_its_results() {
+    let lab = Lab::with_org(OrgSeed::acme(60)).await;
+    let id = lab.sim.user(&user(1)).unwrap().text("Id").to_owned();
+    let mut entries = vec![json!({ "Id": id, "Title": "Moved" })];
+    entries.extend((2..=59).map(|number| titled(number, "Moved")));
+    entries.push(titled(1, DEADLY));
+    let mut task = import(50, &entries);
+    let (conclusion, deaths) = lives(&lab, &mut task).await;
+    assert_eq!((counts(&conclusion).modified, counts(&conclusion).unknown), (59, 1), "after {deaths} deaths");
+    assert_eq!(task.lines()[59]["code"], "killed_the_agent");
+}
+
 fn counts(conclusion: &Conclusion) -> Output {
     let Some(TaskOutput::ImportBatch(output)) = conclusion.output.clone() else { panic!("{conclusion:?}") };
     output

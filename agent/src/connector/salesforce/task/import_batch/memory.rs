@@ -27,6 +27,9 @@ pub(in super::super::super) struct Note {
     /// A bulk job that was made: what it does, and its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) job: Option<(Operation, String)>,
+    /// Which entries are in it: results name users, and one may stand in several entries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rows: Option<Rows>,
     /// When that user's password was changed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<String>,
@@ -46,6 +49,31 @@ impl Note {
     pub(super) fn decode(entry: &JournalEntry) -> Option<Self> {
         serde_json::from_slice(&entry.note).ok()
     }
+}
+
+/// The entries of a bulk job, by their numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Rows {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// Those between them that are not in it, though they were to be sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) but: Vec<u64>,
+}
+
+impl Rows {
+    pub(super) fn have(&self, number: u64) -> bool {
+        (self.first..=self.last).contains(&number) && !self.but.contains(&number)
+    }
+}
+
+/// A bulk job that was made.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) operation: Operation,
+    pub(super) id: String,
+    /// Nothing of one that an earlier version made.
+    pub(super) rows: Option<Rows>,
 }
 
 /// What is done to many users at once.
@@ -77,7 +105,7 @@ pub(super) struct Memory {
     /// The rule by which the policy refused an entry; only if the unit was begun here, because then it was decided.
     pub(super) refused: Option<HashMap<u64, String>>,
     /// Bulk jobs that were made, oldest first.
-    pub(super) jobs: Vec<(Operation, String)>,
+    pub(super) jobs: Vec<Job>,
     /// By entry.
     pub(super) passwords: HashMap<u64, Sent>,
 }
@@ -107,7 +135,11 @@ impl Memory {
             let Some(note) = Note::decode(entry) else { continue };
             let since = note.since.and_then(|millis| Timestamp::from_millisecond(millis).ok());
             memory.since = memory.since.or(since);
-            memory.jobs.extend(note.job.filter(|job| !memory.jobs.contains(job)));
+            if let Some((operation, id)) = note.job
+                && !memory.jobs.iter().any(|job| job.id == id)
+            {
+                memory.jobs.push(Job { operation, id, rows: note.rows });
+            }
             if let Some(entry) = note.password {
                 memory.passwords.entry(entry).or_insert(Sent { before: note.before, calls: 0 }).calls += 1;
             }

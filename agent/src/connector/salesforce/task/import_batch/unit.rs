@@ -430,7 +430,7 @@ impl<'a> Unit<'a> {
 
     /// Takes over what the bulk jobs of earlier attempts did.
     async fn go_on(&mut self, operation: Operation) -> Result<(), Failure> {
-        if !self.memory.jobs.iter().any(|(of, _)| *of == operation) {
+        if !self.memory.jobs.iter().any(|job| job.operation == operation) {
             return Ok(());
         }
         let change = if operation == Operation::Insert { Change::Add } else { Change::Modify };

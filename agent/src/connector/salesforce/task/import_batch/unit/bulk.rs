@@ -11,7 +11,7 @@ use postern_protocol::{Failure, FailureClass};
 use serde_json::Value as Json;
 use tokio_util::bytes::Bytes;
 
-use super::super::memory::{Note, Operation};
+use super::super::memory::{Job, Note, Operation, Rows};
 use super::super::plan::Refused;
 use super::super::values::Values;
 use super::Unit;
@@ -34,6 +34,9 @@ const POLL_MAX: Duration = Duration::from_secs(30);
 const MAX_POLLS: u32 = 2_900;
 /// Polls without an answer, in a row, before another attempt has to go on.
 const MAX_MISSED: u32 = 10;
+
+/// The most entries that name a user again whose numbers fit the job's note.
+const MOST_APART: usize = 64;
 
 /// Where a job stands, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +73,11 @@ const UNPROCESSED: &str = "unprocessedrecords";
 impl Unit<'_> {
     /// Sends rows as one job and waits until it is done. Those that its results could not tell from others follow it.
     pub(super) async fn send_in_bulk(&self, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
-        let (rows, others) = self.apart(rows, operation);
-        let mut sent = self.send_as_job(&rows, operation).await?;
+        let (firsts, others) = self.apart(rows, operation);
+        if others.len() > MOST_APART {
+            return self.send(rows, record, operation).await;
+        }
+        let mut sent = self.send_as_job(&firsts, self.numbers(&firsts, &others), operation).await?;
         // What was lost is sent again, and they would be done before it.
         if sent.lost.is_none() {
             let more = self.send(&others, record, operation).await?;
@@ -81,12 +87,12 @@ impl Unit<'_> {
         Ok(sent)
     }
 
-    async fn send_as_job(&self, rows: &[usize], operation: Operation) -> Result<Sent, Failure> {
+    async fn send_as_job(&self, rows: &[usize], numbers: Rows, operation: Operation) -> Result<Sent, Failure> {
         let _only = self.only_role_job(rows).await?;
         let table = Bytes::from(self.table(rows));
         let mut lost = None;
         for _ in 0..MAX_CALLS {
-            match self.hand_over(operation, table.clone()).await? {
+            match self.hand_over(operation, table.clone(), &numbers).await? {
                 Ok(job) => {
                     drop(table);
                     return self.outcome(&job, rows, operation).await;
@@ -129,13 +135,30 @@ impl Unit<'_> {
         table(&records)
     }
 
-    /// Rows that are the first of the unit on their users, and the others. The same in each attempt that tries the unit as a
-    /// whole: results are not joined to another row than the one that was in the job.
+    /// Rows that are the first of what is tried of the unit on their users, and the others.
     fn apart(&self, rows: &[usize], operation: Operation) -> (Vec<usize>, Vec<usize>) {
         let mut keys = HashSet::new();
         let is_first = |index: &usize| self.key(*index, operation).is_some_and(|key| keys.insert(key));
         let firsts: BTreeSet<usize> = (0..self.work.len()).filter(is_first).collect();
         rows.iter().partition(|index| firsts.contains(index))
+    }
+
+    /// The entries of a job with these rows, and of those others that are not in it.
+    fn numbers(&self, rows: &[usize], others: &[usize]) -> Rows {
+        let number = |index: &usize| self.work.get(*index).map(|it| it.number);
+        let numbers = || rows.iter().filter_map(number);
+        Rows {
+            first: numbers().min().unwrap_or_default(),
+            last: numbers().max().unwrap_or_default(),
+            but: others.iter().filter_map(number).collect(),
+        }
+    }
+
+    /// Those of some rows that were in a job of an earlier attempt.
+    fn of_job(&self, rows: &[usize], job: &Job) -> Vec<usize> {
+        let Some(numbers) = &job.rows else { return self.apart(rows, job.operation).0 };
+        let has = |index: &usize| self.work.get(*index).is_some_and(|it| numbers.have(it.number));
+        rows.iter().copied().filter(has).collect()
     }
 
     /// What joins a row to its result: its id, or a new user's name.
@@ -154,13 +177,14 @@ impl Unit<'_> {
         rows: &[usize],
         operation: Operation,
     ) -> Result<Vec<RowEnd>, Failure> {
-        let (mut rows, _) = self.apart(rows, operation);
+        let mut rows = rows.to_vec();
         let mut ends = Vec::new();
-        for (_, job) in self.memory.jobs.iter().filter(|(of, _)| *of == operation) {
-            if rows.is_empty() {
-                break;
+        for job in self.memory.jobs.iter().filter(|job| job.operation == operation) {
+            let of_job = self.of_job(&rows, job);
+            if of_job.is_empty() {
+                continue;
             }
-            match self.ends_by_earlier(job, &rows, operation).await {
+            match self.ends_by_earlier(&job.id, &of_job, operation).await {
                 Ok(some) => {
                     let done: BTreeSet<usize> = some.iter().map(|(index, _)| *index).collect();
                     rows.retain(|index| !done.contains(index));
@@ -206,7 +230,12 @@ impl Unit<'_> {
     }
 
     /// Makes a job, gives it its rows and hands it over. `Unknown`: it was not, and is given up.
-    async fn hand_over(&self, operation: Operation, rows: Bytes) -> Result<Result<String, Undone>, Failure> {
+    async fn hand_over(
+        &self,
+        operation: Operation,
+        rows: Bytes,
+        numbers: &Rows,
+    ) -> Result<Result<String, Undone>, Failure> {
         let plain = Note { since: self.since(), ..Note::default() }.encode();
         let made = self.org.change(self.cx, self.step, &plain, &Call::post_job(operation.name())).await;
         let made = match made {
@@ -217,7 +246,7 @@ impl Unit<'_> {
         let Some(job) = job_id(&made).map(str::to_owned) else {
             return Ok(Err(Undone::Unknown(error::strange(200))));
         };
-        let note = self.note(operation, &job);
+        let note = self.note(operation, &job, Some(numbers));
         self.cx.intend(self.step, note.clone(), Vec::new(), self.org.reach()).await?;
         match self.org.change(self.cx, self.step, &note, &Call::put_rows(&job, rows)).await {
             Ok(_) => (),
@@ -243,13 +272,14 @@ impl Unit<'_> {
         Ok(Err(Undone::Unknown(error::no_answer())))
     }
 
-    fn note(&self, operation: Operation, job: &str) -> Vec<u8> {
-        Note { since: self.since(), job: Some((operation, job.to_owned())), ..Note::default() }.encode()
+    fn note(&self, operation: Operation, job: &str, rows: Option<&Rows>) -> Vec<u8> {
+        let (since, job) = (self.since(), Some((operation, job.to_owned())));
+        Note { since, job, rows: rows.cloned(), ..Note::default() }.encode()
     }
 
     /// A job that stays open does no harm and ends by itself within a day, so nobody waits for this.
     async fn give_up(&self, operation: Operation, job: &str) {
-        let note = self.note(operation, job);
+        let note = self.note(operation, job, None);
         let given_up = self.org.change(self.cx, self.step, &note, &Call::patch_job(job, "Aborted")).await;
         if let Err(Undone::Not(failure) | Undone::Unknown(failure)) = given_up {
             tracing::warn!(job, code = %failure.code, "a bulk job of ours stays open");
