@@ -330,8 +330,8 @@ impl Executor {
         let task = offer.task;
         let journal = self.earlier(task).await?;
         // Only the steps of batches journal results; for everything else there is nothing to send.
-        let has_waited = failure.code.as_str() == DISK_FULL || why == GivenUp::Cancelled;
-        let looks = if has_waited { 0 } else { results::LOOKS };
+        // They have waited, or nobody wants to wait for them.
+        let looks = if failure.code.as_str() == DISK_FULL || why == GivenUp::Cancelled { 0 } else { results::LOOKS };
         let streams = match results::keep_once_there_is_room(&self.store, task, looks, stop).await {
             // What became of the batch as a whole is known all the same.
             Err(full) if full.code.as_str() == DISK_FULL => Vec::new(),

@@ -5,6 +5,8 @@
 
 pub mod audit;
 pub mod collection;
+#[cfg(test)]
+pub(crate) mod lab;
 pub mod record;
 mod scrub;
 mod transaction;

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use postern_health::Supervisor;
+use postern_protocol::rate::Rate;
 use postern_store::Home;
 use postern_traces::{Collector, CollectorError};
-
-use postern_protocol::rate::Rate;
 
 use crate::api::CallRates;
 use crate::limits::Connections;

@@ -13,7 +13,7 @@
 //! - [`outbox`]: what a member owes, in a file;
 //! - [`filter`]: conditions on records;
 //! - [`stream`]: payloads too big for a frame, resumable;
-//! - [`rate`]: how often something may be asked for;
+//! - [`rate`]: how often something may be asked for, or told of;
 //! - [`plain`]: what is wrong with a text, in words for people;
 //! - [`trace`]: the trace a task belongs to.
 

@@ -1,7 +1,8 @@
 //! The form of datasets with one JSON object a line.
 //!
 //! Each member is an attribute: a text, a number, a truth value, `null` for an empty one, or an array of them for
-//! several values. A number is taken as it is written: read as one, it may be another. `changetype` (or `op`) and `modifytype` are `modify` and `replace` unless they say something else.
+//! several values. A number is taken as it is written: read as one, it may be another. `changetype` (or `op`) and
+//! `modifytype` are `modify` and `replace` unless they say something else.
 
 use std::fmt;
 use std::io::Read;

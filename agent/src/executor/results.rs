@@ -64,14 +64,19 @@ pub(super) async fn keep_once_there_is_room(
         let at_hand = store.clone();
         // Written to the end only to be removed again, it would take the room of others.
         let has_room = left == looks || store.has_room_for(0);
-        let kept = if has_room { blocking(move || keep(&at_hand, task)).await } else { Err(full()) };
+        let kept = if has_room {
+            blocking(move || keep(&at_hand, task)).await
+        } else {
+            Err(unwritten(&io::ErrorKind::StorageFull.into()))
+        };
         let full = match kept {
             Err(failure) if failure.code.as_str() == DISK_FULL => failure,
             kept => return kept,
         };
         let Some(fewer) = left.checked_sub(1) else {
             return Err(Failure { class: FailureClass::Internal.into(), ..full }.with_next_step(
-                "Make room on the disk of the agent's state directory. What was done stands in its audit log: submit the rest again",
+                "Make room on the disk of the agent's state directory. What was done stands in its audit log: submit the \
+                 rest again",
             ));
         };
         left = fewer;
@@ -81,10 +86,6 @@ pub(super) async fn keep_once_there_is_room(
             () = tokio::time::sleep(LOOK_AGAIN) => (),
         }
     }
-}
-
-fn full() -> Failure {
-    unwritten(&io::ErrorKind::StorageFull.into())
 }
 
 fn keep(store: &Store, task: TaskId) -> Result<Vec<StreamRef>, Failure> {
@@ -113,43 +114,30 @@ fn write(mut results: impl BufRead, mut writer: SpoolWriter) -> Result<(u64, [u8
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::io::Write as _;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::Ordering;
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use postern_agent_core::Write;
-    use postern_store::{Disk, Home, Options, RealDisk};
+    use postern_store::{Home, Options};
 
     use super::*;
+    use crate::store::lab::Disklike;
 
     const TASK: TaskId = TaskId::from_bytes([1; 16]);
 
-    #[derive(Debug)]
-    struct Filling(AtomicU64);
-
-    impl Disk for Filling {
-        fn sync(&self, db: &File) -> io::Result<()> {
-            RealDisk.sync(db)
-        }
-
-        fn free(&self, _: &File) -> io::Result<u64> {
-            Ok(self.0.load(Ordering::SeqCst))
-        }
-    }
-
-    async fn finished(folder: &tempfile::TempDir) -> (Arc<Filling>, Store) {
-        let disk = Arc::new(Filling(AtomicU64::new(1 << 40)));
-        let options = Options { headroom: 1 << 20, disk: Arc::<Filling>::clone(&disk) };
+    async fn finished(folder: &tempfile::TempDir) -> (Arc<Disklike>, Store) {
+        let disk = Arc::<Disklike>::default();
+        let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
         let (store, _) = Store::open_with(&Home::with_key_file(folder.path()), &options).unwrap();
         let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
         packer.write_all(b"told").unwrap();
         let note = packer.finish().unwrap();
         let done = JournalEntry { step: 0, mark: Mark::Done, note, effect: Vec::new() };
         store.commit(&[Write::PutJournal(TASK, 0, done)]).await.unwrap();
-        disk.0.store(0, Ordering::SeqCst);
+        disk.free.store(0, Ordering::SeqCst);
         (disk, store)
     }
 
@@ -161,7 +149,7 @@ mod tests {
         let stop = CancellationToken::new();
         let room = async {
             tokio::time::sleep(LOOK_AGAIN * 9).await;
-            disk.0.store(1 << 40, Ordering::SeqCst);
+            disk.free.store(1 << 40, Ordering::SeqCst);
         };
         let (kept, ()) = tokio::join!(keep_once_there_is_room(&store, TASK, LOOKS, &stop), room);
         let [kept] = kept.unwrap().try_into().unwrap();

@@ -4,11 +4,10 @@ use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use postern_protocol::rate::TooOften;
 use postern_store::SpoolError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use postern_protocol::rate::TooOften;
 
 use crate::dispatcher::Stopped;
 use crate::state::{Refusal, RefusalKind};

@@ -1,14 +1,11 @@
 //! What there may be most of: whatever is one too many is refused, and the refusal says how many there may be and what to do.
 
 use postern_protocol::enrollment::EnrollmentToken;
-use postern_protocol::message::v1::{MembershipState, Mode, StreamRef};
+use postern_protocol::message::v1::{MembershipState, StreamRef};
 use postern_protocol::time::UnixMillis;
-use postern_protocol::{StreamId, TaskId, TaskKind, TaskRequest};
-use serde_json::json;
+use postern_protocol::{StreamId, TaskId, TaskKind};
 
-use super::origin::Origin;
 use super::record::{Association, MemberRecord, TaskRecord, TokenUse};
-use super::submit::Submission;
 use super::systems::{NewSystem, SystemChanges};
 use super::*;
 use crate::access::Role;
@@ -47,20 +44,7 @@ impl Full {
     }
 
     fn submit(&mut self) -> Result<TaskId, Refusal> {
-        let submission = Submission {
-            trace: None,
-            id: self.task_id(u32::MAX),
-            system: "sf0".parse().unwrap(),
-            request: TaskRequest::from_json(TaskKind::EnableUser, json!({ "account": "joe" })).unwrap(),
-            sealed: Vec::new(),
-            streams: Vec::new(),
-            requester: None,
-            signature: None,
-            origin: Origin::default(),
-            mode: Mode::Async,
-            priority: 100,
-            deadline: None,
-        };
+        let submission = lab::enabling(self.task_id(u32::MAX), "sf0", "joe");
         self.state.submit(submission, self.at)
     }
 

@@ -3,16 +3,13 @@
 use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::v1::{
-    Connection, Credit, Extension, Held, Hello, Inventory, LeaseRef, LogLevel, MemberStateAck, MembershipState, Mode,
-    Report, ServedSystem, StreamFault, StreamOpen, StreamRef,
+    Connection, Credit, Extension, Held, Hello, Inventory, LeaseRef, LogLevel, MemberStateAck, MembershipState, Report,
+    ServedSystem, StreamFault, StreamOpen, StreamRef,
 };
 use postern_protocol::message::{FromController, FromMember};
-use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::{Epoch, Outcome, ReportNo, TaskKind, TaskRequest};
-use serde_json::json;
+use postern_protocol::{Epoch, ReportNo, TaskKind};
 
 use super::ledger::Ledger;
-use super::origin::Origin;
 use super::record::Association;
 use super::*;
 use crate::clock;
@@ -87,20 +84,7 @@ impl AtWork {
 
     fn submit(&mut self, user: &str) -> TaskId {
         let id = TaskId::from_random(self.at.wall.0, crate::random::bytes());
-        let submission = Submission {
-            trace: None,
-            id,
-            system: "sf".parse().unwrap(),
-            request: TaskRequest::from_json(TaskKind::EnableUser, json!({ "account": user })).unwrap(),
-            sealed: Vec::new(),
-            streams: Vec::new(),
-            requester: None,
-            signature: None,
-            origin: Origin::default(),
-            mode: Mode::Async,
-            priority: 100,
-            deadline: None,
-        };
+        let submission = lab::enabling(id, "sf", user);
         self.state.submit(submission, self.at).unwrap()
     }
 
@@ -183,20 +167,7 @@ fn payload(number: u8) -> StreamId {
 }
 
 fn failed(number: u64, lease: LeaseRef) -> Report {
-    Report {
-        number: ReportNo(number),
-        task: lease.task,
-        epoch: lease.epoch,
-        attempt: 1,
-        outcome: Outcome::Failed.into(),
-        certainty: Certainty::Certain.into(),
-        changed: Changed::No.into(),
-        failure: None,
-        output: Bytes::default(),
-        sealed: List::default(),
-        streams: List::default(),
-        ext: List::default(),
-    }
+    lab::failed(number, lease.task, lease.epoch)
 }
 
 fn is_offer(frame: &FromController) -> bool {

@@ -4,19 +4,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postern_protocol::bounded::{Bytes, Text};
+use postern_protocol::bounded::{Bytes, List, Text};
 use postern_protocol::enrollment::v1::{Enroll, EnrollRefused};
 use postern_protocol::enrollment::{EnrollmentToken, Request};
 use postern_protocol::id::Incarnation;
-use postern_protocol::message::v1::MembershipState;
+use postern_protocol::message::v1::{MembershipState, Mode, Report};
+use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::time::UnixMillis;
-use postern_protocol::{Epoch, MemberId};
+use postern_protocol::{Epoch, MemberId, Outcome, ReportNo, TaskId, TaskKind, TaskRequest};
 use postern_store::{Options, Spool, Store, StoreKey};
+use serde_json::json;
 
 use super::ledger::Ledger;
+use super::origin::Origin;
 use super::record::MemberRecord;
-use super::{Retention, Settings, State};
+use super::{Retention, Settings, State, Submission};
 use crate::ca::{Authority, RootNo};
 use crate::clock::{self, Moment};
 
@@ -65,6 +68,42 @@ pub(crate) fn member(state: MembershipState) -> MemberRecord {
         next: None,
         enrolled: UnixMillis(0),
         seen: None,
+    }
+}
+
+/// A task that enables a user.
+pub(crate) fn enabling(id: TaskId, system: &str, user: &str) -> Submission {
+    Submission {
+        trace: None,
+        id,
+        system: system.parse().unwrap(),
+        request: TaskRequest::from_json(TaskKind::EnableUser, json!({ "account": user })).unwrap(),
+        sealed: Vec::new(),
+        streams: Vec::new(),
+        requester: None,
+        signature: None,
+        origin: Origin::default(),
+        mode: Mode::Async,
+        priority: 100,
+        deadline: None,
+    }
+}
+
+/// A report that a task failed.
+pub(crate) fn failed(number: u64, task: TaskId, epoch: Epoch) -> Report {
+    Report {
+        number: ReportNo(number),
+        task,
+        epoch,
+        attempt: 1,
+        outcome: Outcome::Failed.into(),
+        certainty: Certainty::Certain.into(),
+        changed: Changed::No.into(),
+        failure: None,
+        output: Bytes::default(),
+        sealed: List::default(),
+        streams: List::default(),
+        ext: List::default(),
     }
 }
 

@@ -418,6 +418,7 @@ mod tests {
 
     use super::*;
     use crate::queue::{MAX_LEASES, MAX_NOTE, MAX_OBSERVATIONS};
+    use crate::state::lab;
     use crate::state::record::{AloneRecord, Finish, LeaseRecord, ObservationRecord};
 
     fn ledger(folder: &tempfile::TempDir) -> Ledger {
@@ -533,7 +534,10 @@ mod tests {
         let ledger = ledger(&folder);
         let id = task(1).id;
         ledger.commit(vec![Write::Task(task(1))]).await.unwrap();
-        ledger.commit((1..=3_000).map(|epoch| Write::Report(Box::new(report(id, epoch)))).collect()).await.unwrap();
+        ledger
+            .commit((1..=3_000).map(|epoch| Write::Report(Box::new(lab::failed(epoch, id, Epoch(epoch))))).collect())
+            .await
+            .unwrap();
         let mut batches = ledger.batches(&[Write::ForgetTask(id)]).unwrap().into_iter();
         ledger.store.commit(batches.next().unwrap()).await.unwrap();
         assert!(ledger.task(id).unwrap().is_some());
@@ -542,23 +546,6 @@ mod tests {
         }
         assert!(ledger.task(id).unwrap().is_none());
         assert_eq!(ledger.store.scan_prefix(REPORTS, id.as_bytes()).count(), 0);
-    }
-
-    fn report(task: TaskId, epoch: u64) -> Report {
-        Report {
-            number: ReportNo(epoch),
-            task,
-            epoch: Epoch(epoch),
-            attempt: 1,
-            outcome: Outcome::Failed.into(),
-            certainty: Certainty::Certain.into(),
-            changed: Changed::No.into(),
-            failure: None,
-            output: Bytes::default(),
-            sealed: List::default(),
-            streams: List::default(),
-            ext: List::default(),
-        }
     }
 
     #[tokio::test]

@@ -106,8 +106,8 @@ impl State {
             }
             return Err(StreamFault::Unknown);
         }
-        // The file of one that is forgotten goes after this turn.
         let is_holder = of_task.is_some_and(|it| it.state.holder() == Some(member));
+        // The file of one that is forgotten goes after this turn.
         if stream.length > MAX_RESULT
             || self.forgotten.contains(&stream.id)
             || !self.has_room_for_output(task, is_holder)

@@ -1,8 +1,6 @@
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use postern_agent_core::{Limits, Restored, RestoredTask, TaskState};
 use postern_protocol::bounded::{Bytes, List};
@@ -14,7 +12,7 @@ use postern_protocol::outcome::Changed;
 use postern_protocol::signature::{SigningKey, TaskSignature};
 use postern_protocol::task::{disable_user, test_connection};
 use postern_protocol::{Epoch, Outcome, ReportNo, SessionNo, StreamId, SystemName, TaskKind};
-use postern_store::{Disk, Options, RealDisk};
+use postern_store::Options;
 use zeroize::Zeroizing;
 
 use super::super::Dispatcher;
@@ -24,32 +22,7 @@ use crate::executor::{Served, Who};
 use crate::keys::SealingKeys;
 use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy, Signatures};
 use crate::spawn::Spawner;
-
-/// A disk with as much free space as the test says, and that is as busy as it says.
-#[derive(Debug)]
-struct Disklike {
-    free: AtomicU64,
-    busy: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Disklike {
-    fn is_busy(&self, busy: bool) {
-        *self.busy.lock().unwrap() = busy;
-        self.changed.notify_all();
-    }
-}
-
-impl Disk for Disklike {
-    fn sync(&self, db: &File) -> io::Result<()> {
-        drop(self.changed.wait_while(self.busy.lock().unwrap(), |busy| *busy).unwrap());
-        RealDisk.sync(db)
-    }
-
-    fn free(&self, _: &File) -> io::Result<u64> {
-        Ok(self.free.load(Ordering::SeqCst))
-    }
-}
+use crate::store::lab::Disklike;
 
 /// Longer than anything here takes that works.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -170,7 +143,7 @@ fn desk_under(policy: Policy, connector: Arc<dyn Connector>) -> Desk {
 /// One that took these offers before it was started again.
 fn desk_holding(offers: Vec<Offer>, policy: Policy, connector: Arc<dyn Connector>) -> Desk {
     let folder = tempfile::tempdir().unwrap();
-    let disk = Arc::new(Disklike { free: AtomicU64::new(1 << 40), busy: Mutex::new(false), changed: Condvar::new() });
+    let disk = Arc::<Disklike>::default();
     let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
     let (store, _) = Store::open_with(&postern_store::Home::with_key_file(folder.path()), &options).unwrap();
     let (dispatcher, inputs) = Dispatcher::channel();

@@ -52,7 +52,7 @@ impl Note {
 }
 
 /// The entries of a bulk job, by their numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Rows {
     pub(super) first: u64,
     pub(super) last: u64,

@@ -84,7 +84,7 @@ struct Names {
     original: Option<String>,
 }
 
-/// The names in an entry, in lower case, and its id: two entries that share one must be done one after the other.
+/// The names in an entry, in lower case, and its id in its short form: two entries that share one must be done one after the other.
 pub(super) fn names(entry: &Entry) -> Vec<String> {
     let named = entry.record.attributes.iter().flat_map(|it| {
         let text = it.value.expose().trim();

@@ -170,8 +170,8 @@ impl Unit<'_> {
         })
     }
 
-    /// What the jobs of earlier attempts did of these rows. All are waited for before anything is sent again: a row
-    /// that one of them did not come to may be with a later one.
+    /// What the jobs of earlier attempts did of these rows. All that had some of them are waited for before anything is sent
+    /// again: a row that one of them did not come to may be with a later one.
     pub(super) async fn ends_by_earlier_jobs(
         &self,
         rows: &[usize],
