@@ -67,6 +67,7 @@ enum Input {
         task: TaskId,
         ending: Result<Box<Ending>, Unfinished>,
     },
+    PutOff(TaskId),
     StreamHere {
         task: TaskId,
         stream: StreamId,
@@ -205,6 +206,11 @@ impl Dispatcher {
     /// An attempt ended: with the task, or with a failure that changed nothing beyond the steps journaled as done.
     pub async fn ended(&self, task: TaskId, ending: Result<Box<Ending>, Unfinished>) {
         self.send(Input::Ended { task, ending }).await;
+    }
+
+    /// A task that is given up could not be ended before the agent stops.
+    pub async fn put_off(&self, task: TaskId) {
+        self.send(Input::PutOff(task)).await;
     }
 
     /// A place for what became of one payload, as soon as there is one; `None` if the program is stopping. For whoever must

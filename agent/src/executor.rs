@@ -73,8 +73,27 @@ pub struct Start {
     pub deadline: Option<Timestamp>,
     /// Since when the task has been alone with its target, at the least.
     pub alone: Ago,
-    /// Fires when it should stop.
+    /// When it should stop.
+    pub halt: Halt,
+}
+
+/// When an attempt, or the end of a task, should not go on.
+#[derive(Clone)]
+pub struct Halt {
+    /// Fires when it should stop at the next point where it can.
     pub stop: CancellationToken,
+    /// Fires when the agent is about to stop: what runs is finished, and nothing is waited for.
+    pub stopping: CancellationToken,
+}
+
+impl Halt {
+    /// Resolves when there is no time to wait for anything.
+    async fn hurries(&self) {
+        tokio::select! {
+            () = self.stop.cancelled() => (),
+            () = self.stopping.cancelled() => (),
+        }
+    }
 }
 
 impl Executor {
@@ -250,7 +269,7 @@ impl Executor {
     }
 
     async fn attempt(&self, offer: Offer, start: Start) -> Result<Ending, Failure> {
-        let Start { origin, resumed, deadline, alone, stop, .. } = start;
+        let Start { origin, resumed, deadline, alone, halt, .. } = start;
         let request = TaskRequest::decode(offer.kind.number(), offer.kind_rev, &offer.params)
             .map_err(|error| internal("bad_request", &Chain(&error).to_string()))?;
         let Some(Served { connector, admission }) = self.systems.get(&offer.system) else {
@@ -283,6 +302,7 @@ impl Executor {
         });
         let made = Arc::clone(&journal.made);
         let policy = Arc::clone(admission.policy());
+        let stop = halt.stop.clone();
         let cx = AttemptCx { task, system, reconcile, alone, earlier, deadline, stop, policy, journal };
         let conclusion = match connector.run(request, &cx).await {
             Ok(conclusion) => conclusion,
@@ -292,7 +312,7 @@ impl Executor {
             }
         };
         let streams = if kind == TaskKind::ImportBatch {
-            results::keep_once_there_is_room(&self.store, task, results::LOOKS, &cx.stop).await?
+            results::keep_once_there_is_room(&self.store, task, results::LOOKS, halt.hurries()).await?
         } else {
             conclusion.payload.into_iter().collect()
         };
@@ -301,13 +321,13 @@ impl Executor {
     }
 
     /// Ends a task that no further attempt follows with what its journal says of it.
-    pub fn give_up(&self, offer: Offer, origin: Origin, failure: Failure, why: GivenUp) {
+    pub fn give_up(&self, offer: Offer, origin: Origin, failure: Failure, why: GivenUp, halt: Halt) {
         let executor = self.clone();
-        self.tasks.spawn(|stop| async move {
+        self.tasks.spawn(|_| async move {
             let (task, system, kind) = (offer.task, offer.system.clone(), offer.kind.to_string());
-            let ending = match executor.given_up(offer, origin, failure.clone(), why, &stop).await {
-                // The task is still held: its journal is gone on with at the next start.
-                Err(_) if stop.is_cancelled() => return,
+            let ending = match executor.given_up(offer, origin, failure.clone(), why, &halt).await {
+                // It is gone on with at the next start.
+                Err(_) if halt.stopping.is_cancelled() => return executor.dispatcher.put_off(task).await,
                 // If even the journal cannot be read, nothing is known.
                 ending => Ok(ending.unwrap_or_else(|_| Ending::unknown(failure))),
             };
@@ -325,16 +345,17 @@ impl Executor {
         origin: Origin,
         failure: Failure,
         why: GivenUp,
-        stop: &CancellationToken,
+        halt: &Halt,
     ) -> Result<Ending, Failure> {
         let task = offer.task;
         let journal = self.earlier(task).await?;
         // Only the steps of batches journal results; for everything else there is nothing to send.
         // They have waited, or nobody wants to wait for them.
         let looks = if failure.code.as_str() == DISK_FULL || why == GivenUp::Cancelled { 0 } else { results::LOOKS };
-        let streams = match results::keep_once_there_is_room(&self.store, task, looks, stop).await {
+        let streams = match results::keep_once_there_is_room(&self.store, task, looks, halt.hurries()).await {
             // What became of the batch as a whole is known all the same.
             Err(full) if full.code.as_str() == DISK_FULL => Vec::new(),
+            Err(_) if halt.stop.is_cancelled() && !halt.stopping.is_cancelled() => Vec::new(),
             streams => streams?,
         };
         let ending = Ending::given_up(failure, &journal, why);

@@ -160,6 +160,11 @@ impl Ledger {
         self.tasks.get(&task).is_some_and(|held| held.is_unwanted(now))
     }
 
+    /// Whether a task is no longer wanted by whoever submitted it.
+    pub fn is_cancelled(&self, task: TaskId) -> bool {
+        self.tasks.get(&task).is_some_and(|held| held.cancelled)
+    }
+
     /// The payload of a held task that is announced as `stream`, if the task expects it. Only from here on it is heeded that
     /// it is here: before, it would be of an earlier lease.
     pub fn handle_announced(&mut self, task: TaskId, stream: StreamId) -> Option<StreamRef> {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::told::Beside;
 use super::{Input, Inputs, LocalEvent, Standing, Vitals, fail_points};
 use crate::clock;
-use crate::executor::{Executor, Start};
+use crate::executor::{Executor, Halt, Start};
 use crate::link::Frames;
 use crate::metrics::metrics;
 use crate::store::{AgentStoreError, Store};
@@ -62,7 +62,7 @@ pub struct Loop {
     running: BTreeMap<TaskId, Attempt>,
     watchers: BTreeMap<TaskId, mpsc::Sender<LocalEvent>>,
     welcomed: Vec<oneshot::Sender<()>>,
-    stopping: bool,
+    stopping: CancellationToken,
     drained: bool,
     since: Timestamp,
     last_commit: Option<Duration>,
@@ -85,7 +85,7 @@ impl Loop {
             running: BTreeMap::new(),
             watchers: BTreeMap::new(),
             welcomed: Vec::new(),
-            stopping: false,
+            stopping: CancellationToken::new(),
             drained: false,
             since: clock::now(),
             last_commit: None,
@@ -164,7 +164,7 @@ impl Loop {
             while let Some(event) = self.ledger.poll_event(clock::now()) {
                 self.act(event).await;
             }
-            if self.stopping && !self.drained && !self.ledger.is_running() {
+            if self.stopping.is_cancelled() && !self.drained && !self.ledger.is_running() {
                 self.drained = true;
                 self.ledger.handle_drained();
             }
@@ -271,6 +271,10 @@ impl Loop {
                     Err(failure) => self.ledger.handle_failed(task, failure, now),
                 }
             }
+            Input::PutOff(task) => {
+                self.running.remove(&task);
+                self.ledger.handle_put_off(task);
+            }
             Input::StreamHere { task, stream } => self.ledger.handle_stream_here(task, stream),
             Input::Uploaded(task) => self.ledger.handle_uploaded(task),
             Input::ForgetKey { key, answer } => {
@@ -282,7 +286,7 @@ impl Loop {
                 let _ = answer.send(!needed);
             }
             Input::Stop => {
-                self.stopping = true;
+                self.stopping.cancel();
                 self.ledger.handle_stopping();
             }
             Input::Status(answer) => {
@@ -428,15 +432,13 @@ impl Loop {
     async fn act(&mut self, event: Event) {
         match event {
             Event::Start { offer, origin, resumed, earlier, deadline, alone } => {
-                let task = offer.task;
-                let stop = CancellationToken::new();
-                if self.ledger.is_unwanted(task, clock::now()) {
-                    stop.cancel();
-                }
-                self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone() });
-                self.executor.start(*offer, Start { origin, resumed, earlier, deadline, alone, stop });
+                let halt = self.runs(offer.task, self.ledger.is_unwanted(offer.task, clock::now()));
+                self.executor.start(*offer, Start { origin, resumed, earlier, deadline, alone, halt });
             }
-            Event::GiveUp { offer, origin, failure, why } => self.executor.give_up(*offer, origin, failure, why),
+            Event::GiveUp { offer, origin, failure, why } => {
+                let halt = self.runs(offer.task, self.ledger.is_cancelled(offer.task));
+                self.executor.give_up(*offer, origin, failure, why, halt);
+            }
             Event::Stop(task) => {
                 if let Some(attempt) = self.running.get(&task) {
                     attempt.stop.cancel();
@@ -448,6 +450,15 @@ impl Loop {
             Event::LocalReport(report) => self.local_report(report).await,
             Event::Forget(streams) => self.streams.send(Command::Forget(streams)).await,
         }
+    }
+
+    fn runs(&mut self, task: TaskId, should_stop: bool) -> Halt {
+        let stop = CancellationToken::new();
+        if should_stop {
+            stop.cancel();
+        }
+        self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone() });
+        Halt { stop, stopping: self.stopping.clone() }
     }
 
     async fn local_report(&mut self, report: Box<Report>) {

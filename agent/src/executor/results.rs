@@ -8,7 +8,6 @@ use postern_protocol::message::v1::StreamRef;
 use postern_protocol::stream::CHUNK;
 use postern_protocol::{Failure, FailureClass, TaskId};
 use postern_store::SpoolWriter;
-use tokio_util::sync::CancellationToken;
 
 use super::blocking;
 use super::payload::{delete, failure};
@@ -52,13 +51,15 @@ impl<I: Iterator<Item = Result<JournalEntry, AgentStoreError>>> Read for Notes<I
 ///
 /// # Errors
 ///
-/// When they cannot be read or written, or there was no room for so long; [`stopped`] if that fires first.
+/// When they cannot be read or written, or there was no room for so long; [`stopped`] if there is no room and `hurry`
+/// resolves.
 pub(super) async fn keep_once_there_is_room(
     store: &Store,
     task: TaskId,
     looks: u32,
-    stop: &CancellationToken,
+    hurry: impl Future<Output = ()>,
 ) -> Result<Vec<StreamRef>, Failure> {
+    let mut hurry = std::pin::pin!(hurry);
     let mut left = looks;
     loop {
         let at_hand = store.clone();
@@ -82,7 +83,7 @@ pub(super) async fn keep_once_there_is_room(
         left = fewer;
         tracing::error!(%task, "the disk of the state directory is too full for the results of a batch, which wait for room");
         tokio::select! {
-            () = stop.cancelled() => return Err(stopped()),
+            () = &mut hurry => return Err(stopped()),
             () = tokio::time::sleep(LOOK_AGAIN) => (),
         }
     }
@@ -114,6 +115,7 @@ fn write(mut results: impl BufRead, mut writer: SpoolWriter) -> Result<(u64, [u8
 
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
     use std::io::Write as _;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
@@ -146,12 +148,11 @@ mod tests {
     async fn f14_the_results_of_a_batch_wait_until_the_disk_has_room() {
         let folder = tempfile::tempdir().unwrap();
         let (disk, store) = finished(&folder).await;
-        let stop = CancellationToken::new();
         let room = async {
             tokio::time::sleep(LOOK_AGAIN * 9).await;
             disk.free.store(1 << 40, Ordering::SeqCst);
         };
-        let (kept, ()) = tokio::join!(keep_once_there_is_room(&store, TASK, LOOKS, &stop), room);
+        let (kept, ()) = tokio::join!(keep_once_there_is_room(&store, TASK, LOOKS, pending()), room);
         let [kept] = kept.unwrap().try_into().unwrap();
         store.spool().verify(spool_id(kept.id), kept.length, &kept.sha256).unwrap();
     }
@@ -160,11 +161,9 @@ mod tests {
     async fn results_do_not_wait_for_ever_nor_when_the_agent_stops() {
         let folder = tempfile::tempdir().unwrap();
         let (_disk, store) = finished(&folder).await;
-        let stop = CancellationToken::new();
-        let full = keep_once_there_is_room(&store, TASK, 3, &stop).await.unwrap_err();
+        let full = keep_once_there_is_room(&store, TASK, 3, pending()).await.unwrap_err();
         assert_eq!((full.code.as_str(), full.class), (DISK_FULL, FailureClass::Internal.into()));
-        stop.cancel();
-        let stopped = keep_once_there_is_room(&store, TASK, 3, &stop).await.unwrap_err();
+        let stopped = keep_once_there_is_room(&store, TASK, 3, ready(())).await.unwrap_err();
         assert_eq!(stopped.class, FailureClass::Interrupted.into());
     }
 }

@@ -44,6 +44,13 @@ impl Ledger {
         self.events.push_back(Event::GiveUp { offer, origin, failure, why });
     }
 
+    /// The end of a task that is given up could not be told before the agent stops: it is looked for at the next start.
+    pub fn handle_put_off(&mut self, task: TaskId) {
+        if let Some(held) = self.tasks.get_mut(&task) {
+            held.stop_running();
+        }
+    }
+
     pub(super) fn conclude(&mut self, task: TaskId, ending: Ending) {
         let Some(held) = self.tasks.get_mut(&task) else { return };
         let report = ending.into_report(&held.offer, held.lease.epoch);

@@ -107,7 +107,12 @@ impl Ledger {
             self.tasks.values().filter(due).map(|held| held.offer.task).collect()
         };
         let late = idle(|held, now, _| held.is_untouched() && held.is_expired(now));
-        let lost = idle(|held, now, patience| held.fenced.is_some_and(|since| now.since(since) >= patience));
+        // While the agent stops, what was put off stays so.
+        let lost = if self.stopping {
+            Vec::new()
+        } else {
+            idle(|held, now, patience| held.fenced.is_some_and(|since| now.since(since) >= patience))
+        };
         for task in late {
             self.conclude(task, Ending::expired());
         }

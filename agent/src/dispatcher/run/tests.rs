@@ -6,18 +6,20 @@ use postern_agent_core::{Limits, Restored, RestoredTask, TaskState};
 use postern_protocol::bounded::{Bytes, List};
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{
-    LeaseVerdict, MembershipState, Mode, Reject, Renew, Renewed, RenewedLease, StreamRef,
+    Cancel, LeaseVerdict, MembershipState, Mode, Reject, Renew, Renewed, RenewedLease, StreamRef,
 };
 use postern_protocol::outcome::Changed;
 use postern_protocol::signature::{SigningKey, TaskSignature};
+use postern_protocol::task::import_batch::{self, Format};
 use postern_protocol::task::{disable_user, test_connection};
-use postern_protocol::{Epoch, Outcome, ReportNo, SessionNo, StreamId, SystemName, TaskKind};
+use postern_protocol::{Epoch, FailureClass, Outcome, ReportNo, SessionNo, StreamId, SystemName, TaskKind};
 use postern_store::Options;
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use super::super::Dispatcher;
 use super::*;
-use crate::connector::{AttemptCx, Conclusion, Connector, Pending};
+use crate::connector::{AttemptCx, Conclusion, Connector, Pending, Proved};
 use crate::executor::{Served, Who};
 use crate::keys::SealingKeys;
 use crate::policy::{Admission, Ceiling, Ceilings, Pattern, Policy, Signatures};
@@ -80,6 +82,37 @@ impl Connector for Changing {
         Box::pin(async {
             cx.intend(0, Vec::new(), Vec::new(), Duration::from_secs(1)).await?;
             cx.intend(1, Vec::new(), Vec::new(), Duration::from_secs(1)).await?;
+            let output = disable_user::Output { user_id: Text::clipped("1"), frozen_instead: false };
+            Ok(Conclusion::succeeded(output, Changed::Yes))
+        })
+    }
+}
+
+/// A system where batches have results as soon as they may, after which they end or `fail` for good.
+struct Importing {
+    fails: bool,
+    may: Arc<Notify>,
+}
+
+impl Connector for Importing {
+    fn name(&self) -> &'static str {
+        "importing"
+    }
+
+    fn supports(&self) -> &'static [TaskKind] {
+        TaskKind::ALL
+    }
+
+    fn run<'a>(&'a self, _: TaskRequest, cx: &'a AttemptCx) -> Pending<'a, Result<Conclusion, Failure>> {
+        Box::pin(async {
+            if !cx.is_done(0) {
+                self.may.notified().await;
+                cx.intend(0, Vec::new(), Vec::new(), Duration::from_secs(1)).await?;
+                cx.done(0, b"told", Proved::Nothing).await?;
+            }
+            if self.fails {
+                return Err(Failure::new(FailureClass::Rejected, "refused", "It is refused"));
+            }
             let output = disable_user::Output { user_id: Text::clipped("1"), frozen_instead: false };
             Ok(Conclusion::succeeded(output, Changed::Yes))
         })
@@ -300,11 +333,8 @@ async fn f51_a_signed_task_that_waited_here_for_too_long_is_not_begun() {
         let mut codes = BTreeMap::new();
         while codes.len() < 2 {
             let frame = sent.recv().await.unwrap();
-            if let FromMember::Renew(Renew { nonce, leases }) = &frame {
-                let verdict = LeaseVerdict::Kept.into();
-                let leases = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict }).collect();
-                let leases = List::new(leases).unwrap();
-                dispatcher.frame(Renewed { nonce: *nonce, ttl_ms: 60_000, leases }.into()).await;
+            if let FromMember::Renew(renew) = &frame {
+                dispatcher.frame(kept(renew, 60_000)).await;
             }
             if let FromMember::Report(report) = frame {
                 let code = report.failure.map(|failure| failure.code.to_string());
@@ -399,6 +429,87 @@ async fn f14_room_is_kept_for_the_payloads_that_are_still_to_come() {
     ended.unwrap();
 }
 
+/// An offer to import a dataset.
+fn import(n: u8) -> Offer {
+    let request = TaskRequest::ImportBatch(import_batch::Request::new(Format::Jsonl));
+    let params = Bytes::new(request.encode().unwrap()).unwrap();
+    Offer { kind: request.kind().into(), params, ..offer(n) }
+}
+
+/// Every lease that a member asks for is kept.
+fn kept(asked: &Renew, ttl_ms: u32) -> FromController {
+    let verdict = LeaseVerdict::Kept.into();
+    let leases = asked.leases.iter().map(|lease| RenewedLease { lease: *lease, verdict }).collect();
+    Renewed { nonce: asked.nonce, ttl_ms, leases: List::new(leases).unwrap() }.into()
+}
+
+/// A batch is taken, and its results find a disk with enough space for records and none for payloads.
+async fn import_onto_a_full_disk(
+    dispatcher: &Dispatcher,
+    sent: &mut mpsc::Receiver<FromMember>,
+    disk: &Disklike,
+    may: &Notify,
+) {
+    dispatcher.frame(import(1).into()).await;
+    let renew = next(sent, |frame| matches!(frame, FromMember::Renew(_))).await;
+    let FromMember::Renew(renew) = renew else { unreachable!() };
+    next(sent, |frame| matches!(frame, FromMember::Accept(_))).await;
+    disk.free.store(5 << 19, Ordering::SeqCst);
+    dispatcher.frame(kept(&renew, 60_000)).await;
+    may.notify_one();
+    next(sent, |frame| matches!(frame, FromMember::Started(_))).await;
+}
+
+/// F14. Let results wait until the attempts are stopped, and the agent takes as long to stop as it may, and counts each
+/// stop as a death of the process in this task; let what is given up end, and its results are lost.
+#[tokio::test]
+async fn f14_results_that_wait_for_room_do_not_hold_up_a_stop() {
+    for fails in [false, true] {
+        let may = Arc::<Notify>::default();
+        let connector = Importing { fails, may: Arc::clone(&may) };
+        let Desk { _folder, disk, dispatcher, work, frames, mut sent, .. } = desk_with(Arc::new(connector));
+        let store = work.store.clone();
+        let told = async {
+            dispatcher.connect(Duration::from_secs(60), frames).await;
+            import_onto_a_full_disk(&dispatcher, &mut sent, &disk, &may).await;
+            dispatcher.stop().await;
+            dispatcher.disconnected().await;
+        };
+        let work = tokio::time::timeout(PATIENCE, work.run(CancellationToken::new()));
+        let (ended, ()) = tokio::join!(work, told);
+        ended.expect("it stops").unwrap();
+        let [held] = store.restore().unwrap().tasks.try_into().unwrap();
+        assert_eq!(
+            (held.offer.task, held.state),
+            (import(1).task, TaskState::Started { unended: 0 }),
+            "fails: {fails}"
+        );
+    }
+}
+
+/// F14. Without a token for it, what waits for a day cannot be stopped.
+#[tokio::test]
+async fn f14_whoever_cancels_a_failed_batch_whose_results_wait_for_room_has_it_end_without_them() {
+    let may = Arc::<Notify>::default();
+    let connector = Importing { fails: true, may: Arc::clone(&may) };
+    let Desk { _folder, disk, dispatcher, work, frames, mut sent, .. } = desk_with(Arc::new(connector));
+    let told = async {
+        dispatcher.connect(Duration::from_secs(60), frames).await;
+        import_onto_a_full_disk(&dispatcher, &mut sent, &disk, &may).await;
+        for _ in 0..2 {
+            dispatcher.frame(Cancel { task: import(1).task }.into()).await;
+        }
+        let reported = next(&mut sent, |frame| matches!(frame, FromMember::Report(_))).await;
+        let FromMember::Report(report) = reported else { unreachable!() };
+        assert_eq!((report.changed.known(), report.streams.len()), (Some(Changed::Yes), 0), "{report:?}");
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let work = tokio::time::timeout(PATIENCE, work.run(CancellationToken::new()));
+    let (ended, ()) = tokio::join!(work, told);
+    ended.expect("it stops").unwrap();
+}
+
 /// F09. Take `catch_unwind` out of the executor, and the task stays in its slot, running for ever.
 #[tokio::test]
 async fn f09_a_panic_is_the_failure_of_its_task_and_leaves_the_slot_free() {
@@ -433,10 +544,8 @@ async fn f21_leases_are_renewed_while_the_disk_is_busy() {
                 assert!(!matches!(frame, FromMember::Accept(_)), "the task is not on disk");
                 matches!(frame, FromMember::Renew(_))
             });
-            let FromMember::Renew(Renew { nonce, leases }) = renew.await else { unreachable!() };
-            let verdict = LeaseVerdict::Kept.into();
-            let leases = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict }).collect();
-            dispatcher.frame(Renewed { nonce, ttl_ms: 600, leases: List::new(leases).unwrap() }.into()).await;
+            let FromMember::Renew(renew) = renew.await else { unreachable!() };
+            dispatcher.frame(kept(&renew, 600)).await;
         }
         assert!(dispatcher.status().await.is_some(), "it answers whoever asks");
         disk.is_busy(false);
