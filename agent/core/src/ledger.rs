@@ -174,6 +174,15 @@ impl Ledger {
         Some(expected)
     }
 
+    /// Whether a payload is yet to be deleted, because a task that had it is held no more.
+    pub fn is_forgetting(&self, stream: StreamId) -> bool {
+        let gated = self.gated.iter().filter_map(|(_, item)| match item {
+            Gated::Event(event) => Some(event),
+            Gated::Transmit(_) | Gated::Grant(_) | Gated::ReportDurable(_) => None,
+        });
+        gated.chain(&self.events).any(|event| matches!(event, Event::Forget(streams) if streams.contains(&stream)))
+    }
+
     /// The writes decided so far and the mark to give to [`Self::handle_durable`]. They belong together.
     ///
     /// Deferred writes go with the next others. While there are only such, this is `None` until they have waited long

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::told::Beside;
 use super::{Input, Inputs, LocalEvent, Standing, Vitals, fail_points};
-use crate::clock;
+use crate::clock::{self, Pauses};
 use crate::executor::{Executor, Halt, Start};
 use crate::link::Frames;
 use crate::metrics::metrics;
@@ -65,6 +65,9 @@ pub struct Loop {
     stopping: CancellationToken,
     drained: bool,
     since: Timestamp,
+    /// The time of day.
+    day: fn() -> UnixMillis,
+    pauses: Pauses,
     last_commit: Option<Duration>,
     reports: Reports,
 }
@@ -88,6 +91,8 @@ impl Loop {
             stopping: CancellationToken::new(),
             drained: false,
             since: clock::now(),
+            day: clock::unix_millis,
+            pauses: Pauses::new(clock::now(), clock::unix_millis()),
             last_commit: None,
             reports: Traces::default().reports(),
         }
@@ -138,7 +143,10 @@ impl Loop {
                         self.handle(input).await;
                     }
                 }
-                () = clock::sleep_until(self.ledger.poll_timeout()) => self.ledger.handle_timeout(clock::now()),
+                () = clock::sleep_until(self.ledger.poll_timeout()) => {
+                    let now = self.now();
+                    self.ledger.handle_timeout(now);
+                }
                 () = until_room(blocked) => (),
                 () = tokio::time::sleep(TICK) => (),
             }
@@ -151,17 +159,20 @@ impl Loop {
             self.ledger.handle_calls_left(system, left);
         }
         loop {
-            while let Some((mark, writes)) = self.ledger.poll_writes(clock::now()) {
+            let now = self.now();
+            while let Some((mark, writes)) = self.ledger.poll_writes(now) {
                 fail_points::before(&writes);
                 self.commit(&writes).await?;
                 fail_points::after(&writes);
                 self.tell(&writes);
-                self.ledger.handle_durable(mark, clock::now());
+                let now = self.now();
+                self.ledger.handle_durable(mark, now);
             }
             self.welcomed.drain(..).for_each(|durable| {
                 let _ = durable.send(());
             });
-            while let Some(event) = self.ledger.poll_event(clock::now()) {
+            let now = self.now();
+            while let Some(event) = self.ledger.poll_event(now) {
                 self.act(event).await;
             }
             if self.stopping.is_cancelled() && !self.drained && !self.ledger.is_running() {
@@ -196,7 +207,8 @@ impl Loop {
                 _ = due.tick() => {
                     // It comes round; whether the disk does is seen at the committer.
                     self.pulse.beat();
-                    self.ledger.handle_timeout(clock::now());
+                    let now = self.now();
+                    self.ledger.handle_timeout(now);
                 }
             }
             self.speak();
@@ -222,8 +234,21 @@ impl Loop {
         }
     }
 
-    async fn handle(&mut self, input: Input) {
+    /// The moment for all that is decided on leases: whatever gave a right before the host was paused gives none any more.
+    fn now(&mut self) -> Timestamp {
         let now = clock::now();
+        if self.pauses.notice(now, (self.day)()) {
+            tracing::warn!(
+                "the time of day went on by seconds more than this host ran: it was paused, or its clock was set; every lease \
+                 is asked for again"
+            );
+            self.ledger.handle_pause();
+        }
+        now
+    }
+
+    async fn handle(&mut self, input: Input) {
+        let now = self.now();
         match input {
             Input::Introduce(answer) => {
                 let (session, next_report) = (self.ledger.session_no(), self.ledger.next_report());
@@ -325,6 +350,11 @@ impl Loop {
             FromController::MemberState(change) => self.member_state(&change),
             FromController::SetLogLevel(wanted) => self.say(self.executor.set_log_level(&wanted).into()),
             FromController::StreamOpen(open) => match self.ledger.handle_announced(open.task, open.stream.id) {
+                // What is forgotten of an earlier lease would take the payload of this one with it.
+                Some(expected) if expected == open.stream && self.ledger.is_forgetting(open.stream.id) => {
+                    let reset = StreamReset { stream: open.stream.id, fault: StreamFault::Full.into() };
+                    self.say(reset.into());
+                }
                 Some(expected) if expected == open.stream => {
                     self.streams.send(Command::Receive(open.task, open.stream)).await;
                 }

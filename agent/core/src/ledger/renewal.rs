@@ -8,6 +8,7 @@ use postern_protocol::{TaskId, Timestamp};
 
 use super::held::Parked;
 use super::{Event, Ledger, failure};
+use crate::lease::Lease;
 use crate::write::{Origin, TaskState};
 
 /// Renewals that may be unanswered at once; older ones are taken for lost.
@@ -34,6 +35,18 @@ impl Ledger {
             }
         }
         self.retry_parked(now);
+    }
+
+    /// The clock by which leases are counted stood still for a while: every one is asked for again before it gives a right.
+    /// What was asked before may have been answered before, too.
+    pub fn handle_pause(&mut self) {
+        for held in self.tasks.values_mut().filter(|held| held.origin == Origin::Controller) {
+            held.lease = Lease::offered(held.lease.epoch);
+        }
+        if let Some(session) = &mut self.session {
+            session.open.clear();
+        }
+        self.renew_now();
     }
 
     /// The task is another's now: what has not begun is forgotten, what runs stops where it can. What has begun is kept

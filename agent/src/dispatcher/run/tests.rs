@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use postern_agent_core::{Limits, Restored, RestoredTask, TaskState};
 use postern_protocol::bounded::{Bytes, List};
@@ -561,6 +561,32 @@ async fn f21_leases_are_renewed_while_the_disk_is_busy() {
         ended = work.run(CancellationToken::new()) => panic!("{ended:?}"),
         () = told => (),
     }
+}
+
+static PAUSED_MS: AtomicU64 = AtomicU64::new(0);
+
+/// Look at one clock alone, and the next renewal comes when a third of the lease is over by it.
+#[tokio::test]
+async fn f13_after_a_pause_of_its_virtual_machine_a_member_asks_for_its_leases_again() {
+    const LONG: u32 = 3_600_000;
+    let Desk { _folder, dispatcher, mut work, frames, mut sent, .. } = desk();
+    work.day = || UnixMillis(clock::unix_millis().0 + PAUSED_MS.load(Ordering::SeqCst));
+    let told = async {
+        dispatcher.connect(Duration::from_millis(LONG.into()), frames).await;
+        let dataset = StreamRef { id: StreamId::from_bytes([1; 16]), length: 1, sha256: [1; 32] };
+        dispatcher.frame(Offer { streams: List::new(vec![dataset]).unwrap(), ..offer(1) }.into()).await;
+        let renew = next(&mut sent, |frame| matches!(frame, FromMember::Renew(_))).await;
+        let FromMember::Renew(renew) = renew else { unreachable!() };
+        dispatcher.frame(kept(&renew, LONG)).await;
+        next(&mut sent, |frame| matches!(frame, FromMember::Accept(_))).await;
+        PAUSED_MS.store(600_000, Ordering::SeqCst);
+        let again = tokio::time::timeout(PATIENCE, next(&mut sent, |frame| matches!(frame, FromMember::Renew(_))));
+        again.await.expect("it asks at once");
+        dispatcher.stop().await;
+        dispatcher.disconnected().await;
+    };
+    let (ended, ()) = tokio::join!(work.run(CancellationToken::new()), told);
+    ended.unwrap();
 }
 
 async fn next(sent: &mut mpsc::Receiver<FromMember>, wanted: impl Fn(&FromMember) -> bool) -> FromMember {

@@ -64,7 +64,9 @@ fn a_batch_is_reported_only_when_its_results_are_at_the_controller() {
     assert!(desk.events().is_empty(), "the results are kept until the report is acknowledged");
     desk.ledger.handle_report_ack(ReportNo(1), desk.now);
     desk.sync();
+    assert!(desk.ledger.is_forgetting(results.id));
     assert_eq!(desk.events(), [Event::Forget(vec![results.id])]);
+    assert!(!desk.ledger.is_forgetting(results.id));
 }
 
 #[test]

@@ -37,6 +37,28 @@ fn a_late_answer_to_a_renewal_gives_no_more_than_was_asked_for() {
     assert!(desk.events().is_empty(), "a lease until 160 does not cover a call until 165");
 }
 
+/// Invariant 6: believe an answer that was asked for before the pause, and the call is made under a lease of long ago.
+#[test]
+fn after_a_pause_of_the_host_nothing_is_begun_before_its_lease_was_asked_for_again() {
+    let mut desk = Desk::connected();
+    desk.offer(offer(1, TaskKind::DisableUser, 1));
+    desk.sync();
+    desk.renew(LeaseVerdict::Kept);
+    assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
+    desk.ledger.handle_timeout(desk.now);
+    desk.now = at(121);
+    let before = desk.sent().into_iter().find(|frame| matches!(frame, FromMember::Renew(_)));
+    let Some(FromMember::Renew(Renew { nonce, leases })) = before else { panic!("it is due") };
+    desk.ledger.handle_pause();
+    let kept = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict: LeaseVerdict::Kept.into() }).collect();
+    desk.ledger.handle_renewed(&Renewed { nonce, ttl_ms: 60_000, leases: List::new(kept).unwrap() }, desk.now);
+    desk.ledger.handle_intend(id(1), 7, intent(0), REACH, desk.now);
+    desk.sync();
+    assert_eq!(desk.events(), []);
+    desk.renew(LeaseVerdict::Kept);
+    assert_eq!(desk.events(), [Event::Granted(7)]);
+}
+
 /// Leave concluded tasks out of `leases` and the controller gives the batch to another member.
 #[test]
 fn the_lease_is_kept_while_results_are_on_their_way() {

@@ -95,6 +95,22 @@ fn a_held_task_that_was_sealed_again_is_refused_for_the_reasons_that_any_task_is
     assert!(desk.ledger.needs_key(key(1).id()) && !desk.ledger.needs_key(key(2).id()));
 }
 
+/// Leave what is sealed out of `is_same_work`, and a restore that has begun sets a password that no ceiling counted.
+#[test]
+fn a_held_task_is_not_given_a_secret_that_it_did_not_have() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    desk.sent();
+    desk.offer(Offer { kind: offer(1, TaskKind::DisableUser, 2).kind, ..sealed_to(1, 2) });
+    desk.sync();
+    let frames = desk.sent();
+    let rejected = frames.iter().any(|frame| match frame {
+        FromMember::Reject(reject) => reject.reason.known() == Some(Rejection::Invalid),
+        _ => false,
+    });
+    assert!(rejected && !desk.ledger.needs_key(key(1).id()), "{frames:?}");
+}
+
 /// Take the refusal for a lasting one, and the member is never asked again.
 #[test]
 fn a_held_task_that_was_sealed_again_and_is_refused_for_now_says_when_to_ask_again() {
