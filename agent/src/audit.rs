@@ -3,6 +3,7 @@
 //! What is to be told is committed with what it tells of, see [`crate::store::audit`]. The [`Scribe`] writes it into the
 //! files of the log, and only then are the rows removed from the store. After a crash the last line tells where to go on.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
 pub use postern_store::audit::Status;
@@ -64,7 +65,11 @@ impl Scribe {
                     }
                     scribe
                 }
-                Err(error) => return tracing::error!(%error, "the audit log is not written any more"),
+                Err(error) => match error.try_into_panic() {
+                    // Without its log the agent would take no work after a while, and nobody would know why.
+                    Ok(panic) => resume_unwind(panic),
+                    Err(error) => return tracing::error!(%error, "the audit log is not written any more"),
+                },
             };
             if is_last {
                 return;

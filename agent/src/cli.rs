@@ -48,7 +48,7 @@ approves the member. Both need the role administrator.";
 const RUN_EXAMPLES: &str = "\
 Examples:
   postern run
-  postern run --config /etc/postern/agent.toml --ready-file /run/postern/ready";
+  postern run --config /etc/postern/agent.toml --ready-file /var/lib/postern/ready";
 
 const EXEC_EXAMPLES: &str = "\
 Examples:

@@ -1,5 +1,6 @@
 //! Builds the parts of the controller and stops them in order.
 
+use std::io::ErrorKind;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -302,7 +303,7 @@ async fn endpoint(config: &Config) -> Result<Option<Endpoint>, Failure> {
     let Some(address) = config.health_listen else { return Ok(None) };
     let endpoint = Endpoint::bind(address).await.map_err(|error| {
         let text = format!("cannot answer probes at {address}: {error}: choose another `--health-listen`");
-        Failure::new(Exit::Configuration, text)
+        Failure::new(unbound(&error), text)
     })?;
     let address = endpoint.address().unwrap_or(address);
     tracing::info!(%address, "probes and Prometheus are answered");
@@ -319,8 +320,13 @@ fn bind(address: SocketAddr, send_buffer: Option<u32>) -> Result<TcpListener, Fa
         socket.listen(BACKLOG)
     };
     listen().map_err(|error: std::io::Error| {
-        Failure::new(Exit::Configuration, format!("cannot listen on {address}: {error}: choose another address"))
+        Failure::new(unbound(&error), format!("cannot listen on {address}: {error}: choose another address"))
     })
+}
+
+/// An address may come after the program, as one does that moves from host to host: then it is tried again.
+fn unbound(error: &std::io::Error) -> Exit {
+    if error.kind() == ErrorKind::PermissionDenied { Exit::Configuration } else { Exit::Failed }
 }
 
 /// Where agents may be told to connect to: at each name that the certificate is good for.

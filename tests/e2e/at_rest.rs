@@ -76,7 +76,8 @@ async fn files_0600_and_directories_0700_are_all_looked_at_before_an_agent_start
         (state.join("identity/sealing.keys"), 0o4600, "chmod 600 "),
         (folder.join("consumer-secret"), 0o660, "chmod 600 "),
     ];
-    for command in [&["run"][..], &["exec", "test-connection", "--system", SYSTEM], &["store", "rotate-key"]] {
+    let exec = ["exec", "test-connection", "--system", SYSTEM];
+    for command in [&["run"][..], &exec, &["store", "rotate-key"], &["audit", "verify"]] {
         set_all(&wrong);
         let elsewhere = folder.join("agent.toml");
         symlink(&elsewhere, state.join("link")).unwrap();

@@ -55,6 +55,7 @@ async fn remembered(config: &Config) -> Result<(Option<Head>, &'static str), Fai
         let head = report.audit.get("head").and_then(Json::as_str).and_then(|head| head.parse().ok());
         return Ok((head, "holds what the running agent remembers"));
     }
+    config.inspect().map_err(|error| Failed::because(Exit::Config, &error))?;
     if !config.state_dir.join("store").exists() {
         return Ok((None, "there is no store to compare it with"));
     }

@@ -79,7 +79,7 @@ fn new_file(path: &Path) -> Result<NewFile, Failed> {
     NewFile::create(path).map_err(|error| {
         let shown = path.display();
         Failed::new(
-            Exit::Failed,
+            Exit::Usage,
             format!("the bundle cannot be made as `{shown}`: {error}; name a file that is not there yet"),
         )
     })

@@ -1,5 +1,6 @@
 //! `postern run`.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +100,9 @@ async fn endpoint(config: &Config) -> Result<Option<Endpoint>, Failed> {
     let Some(address) = config.health.listen else { return Ok(None) };
     let endpoint = Endpoint::bind(address).await.map_err(|error| {
         let step = "choose another `listen` in [health]";
-        Failed::new(Exit::Config, format!("probes cannot be answered at {address} ({error}): {step}"))
+        // An address may come after the program, as one does that moves from host to host: then it is tried again.
+        let exit = if error.kind() == ErrorKind::PermissionDenied { Exit::Config } else { Exit::Failed };
+        Failed::new(exit, format!("probes cannot be answered at {address} ({error}): {step}"))
     })?;
     let address = endpoint.address().unwrap_or(address);
     tracing::info!(%address, "probes and Prometheus are answered");

@@ -206,6 +206,11 @@ impl fmt::Display for Destination {
     }
 }
 
+/// Whether something could be dialled at this URL.
+pub fn check_url(url: &str) -> Result<(), DialError> {
+    Target::parse(url).map(|_| ())
+}
+
 /// The part of a controller's URL that matters.
 struct Target {
     url: Url,
