@@ -27,14 +27,14 @@ use std::sync::OnceLock;
 use postern_protocol::SystemName;
 use postern_protocol::plain::on_a_terminal;
 use postern_protocol::task::import_batch::Format;
-use postern_store::hardening;
+use postern_store::{StoreError, hardening};
 
 use crate::allocator;
 use crate::chain::Chain;
 use crate::cli::{Cli, Command};
 use crate::config::{Config, ConfigError, System};
 use crate::exit::Exit;
-use crate::store::Store;
+use crate::store::{AgentStoreError, Store};
 
 /// Why a command failed: a sentence and an exit code.
 #[derive(Debug)]
@@ -71,8 +71,8 @@ impl From<crate::identity::IdentityError> for Failed {
     }
 }
 
-impl From<crate::store::AgentStoreError> for Failed {
-    fn from(error: crate::store::AgentStoreError) -> Self {
+impl From<AgentStoreError> for Failed {
+    fn from(error: AgentStoreError) -> Self {
         Self::because(crate::app::store_exit(&error), &error)
     }
 }
@@ -140,18 +140,15 @@ fn load_private(path: &Path) -> Result<Config, Failed> {
 
 /// The store, for a command that goes by what is in it: one that was damaged tells nothing.
 fn open_whole(config: &Config) -> Result<Store, Failed> {
-    let (store, recovered) = Store::open_in(&config.home())?;
-    match recovered.and_then(|recovered| recovered.moved_aside) {
-        None => Ok(store),
-        Some(aside) => {
-            let (reason, to) = (aside.reason, aside.to.display());
-            let message = format!(
-                "the store was damaged ({reason}) and is kept at `{to}`: what was in it cannot be told; look at the tasks \
-                 of this member where they were submitted"
-            );
-            Err(Failed::new(Exit::Store, message))
-        }
+    let opened = Store::open_whole(&config.home());
+    if let Err(AgentStoreError::Store(error @ StoreError::Left { .. })) = &opened {
+        let message = format!(
+            "{error}: what is in it cannot be told; look at the tasks of this member where they were submitted. The agent's \
+             next start keeps it beside a new one"
+        );
+        return Err(Failed::new(Exit::Store, message));
     }
+    Ok(opened?)
 }
 
 /// The connected system of that name, or which there are.

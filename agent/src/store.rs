@@ -108,7 +108,13 @@ impl Store {
         Self::open_with(home, &Options::default())
     }
 
-    /// The same with another disk, for tests.
+    /// The store that is there, for whoever only asks what is in it: one that is damaged is left for the agent's next start.
+    pub fn open_whole(home: &Home) -> Result<Self, AgentStoreError> {
+        let options = Options { replace: false, ..Options::default() };
+        Self::open_with(home, &options).map(|(store, _)| store)
+    }
+
+    /// [`Self::open_in`] with other options.
     pub(crate) fn open_with(home: &Home, options: &Options) -> Result<(Self, Option<Recovered>), AgentStoreError> {
         let now = clock::unix_millis().0 / 1000;
         let opened = home.open(options, now)?;

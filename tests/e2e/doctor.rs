@@ -310,6 +310,20 @@ async fn doctor_names_secrets_that_are_missing_and_modes_that_are_wrong() {
     doctor(&agent).await.failed("store.opens", &["store.key", "bring"]);
 }
 
+/// Open the store as the agent does, and what is moved aside is in no log of the agent.
+#[tokio::test]
+async fn doctor_and_audit_verify_leave_a_damaged_store_where_it_is() {
+    let lab = Lab::start(programs()).await;
+    let agent = stopped(&lab, AgentOptions::default()).await;
+    agent.write_secret("state/store/format", "nonsense");
+    doctor(&agent).await.failed("store.opens", &["damaged", "next start"]);
+    let verified = agent.run(&["audit", "verify"]).await;
+    assert!(verified.code == Some(74) && verified.err.contains("left as it is"), "{verified:?}");
+    let names = std::fs::read_dir(agent.folder().join("state/store")).unwrap();
+    let names: Vec<_> = names.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!names.iter().any(|name| name.starts_with("corrupt-")), "{names:?}");
+}
+
 /// Read the file of sealing keys as the agent does, and doctor makes another key.
 #[tokio::test]
 async fn doctor_names_sealing_keys_that_are_missing_or_damaged_and_makes_none() {

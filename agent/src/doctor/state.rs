@@ -5,6 +5,7 @@ use std::path::Path;
 use postern_protocol::SessionNo;
 use postern_protocol::id::Incarnation;
 use postern_protocol::{ReportNo, time::UnixMillis};
+use postern_store::StoreError;
 use postern_store::audit::Status as AuditStatus;
 use rustix::fs::StatVfs;
 use serde::{Deserialize, Serialize};
@@ -215,24 +216,13 @@ async fn open(config: &Config, found: &[Finding]) -> (Holder, Finding) {
         return (Holder::Nobody(Check::StoreOpens), Finding::skipped(Check::StoreOpens, told));
     }
     let aside = damaged_before(&config.state_dir);
-    let opened = tokio::task::spawn_blocking(move || Store::open_in(&home)).await;
+    let opened = tokio::task::spawn_blocking(move || Store::open_whole(&home)).await;
     let nobody = |finding| (Holder::Nobody(Check::StoreOpens), finding);
     match opened {
-        Ok(Ok((store, recovered))) => {
-            let moved = recovered.and_then(|it| it.moved_aside);
-            let finding = match (moved, aside.as_slice()) {
-                (Some(moved), _) => Finding::failed(
-                    Check::StoreOpens,
-                    format!(
-                        "it was damaged ({}) and is kept at `{}`; a new one is in its place",
-                        moved.reason,
-                        moved.to.display()
-                    ),
-                    "look at the tasks of this member where they were submitted, and at the disk; ceilings of the policy and \
-                     refused sign-ins are counted from nothing",
-                ),
-                (None, []) => Finding::ok(Check::StoreOpens, "it opens, and every record in it was read"),
-                (None, names) => Finding::warning(
+        Ok(Ok(store)) => {
+            let finding = match aside.as_slice() {
+                [] => Finding::ok(Check::StoreOpens, "it opens, and every record in it was read"),
+                names => Finding::warning(
                     Check::StoreOpens,
                     format!(
                         "it opens; {} that were damaged before are kept beside it: {}",
@@ -256,6 +246,10 @@ fn next_of(error: &AgentStoreError) -> &'static str {
             "another process works on it: wait until it has ended, or stop it; two agents cannot share a state directory"
         }
         AgentStoreError::Store(error) if error.is_other_format() => "start the version that wrote it",
+        AgentStoreError::Store(StoreError::Left { .. }) => {
+            "look at the disk, and at the tasks of this member where they were submitted; the agent's next start keeps it \
+             beside a new one, with which ceilings of the policy and refused sign-ins are counted from nothing"
+        }
         AgentStoreError::Store(error) if error.is_disk_full() => "make room on the disk of the state directory",
         AgentStoreError::Key(_) => {
             "bring the key back, or name in `store_key` where it is; the operator's guide has the commands"

@@ -132,7 +132,7 @@ mod tests {
 
     async fn finished(folder: &tempfile::TempDir) -> (Arc<Disklike>, Store) {
         let disk = Arc::<Disklike>::default();
-        let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
+        let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk), ..Options::default() };
         let (store, _) = Store::open_with(&Home::with_key_file(folder.path()), &options).unwrap();
         let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
         packer.write_all(b"told").unwrap();

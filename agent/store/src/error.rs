@@ -102,6 +102,14 @@ pub enum StoreError {
         /// The most that is allowed.
         limit: usize,
     },
+    /// The store is damaged, and was left as it is because that was asked for.
+    #[error("the store at `{path}` is damaged ({reason}) and was left as it is")]
+    Left {
+        /// The store's directory.
+        path: PathBuf,
+        /// Why it cannot be read.
+        reason: String,
+    },
     /// The store is damaged and was not moved aside: a new one is damaged at once, or nobody took
     /// the earlier ones away.
     #[error(

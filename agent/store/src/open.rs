@@ -41,13 +41,15 @@ pub struct Options {
     /// are free. sled uses the space of deleted records again but does not give it back, so what
     /// may fill a disk of its own needs a bound (a quota on what is waiting) below that size.
     pub headroom: u64,
+    /// Whether a new store takes the place of one that is damaged, which is kept beside it. Else it is left as it is.
+    pub replace: bool,
     /// The disk; another one only in tests.
     pub disk: Arc<dyn Disk>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { headroom: 8 * 1024 * 1024, disk: Arc::new(RealDisk) }
+        Self { headroom: 8 * 1024 * 1024, replace: true, disk: Arc::new(RealDisk) }
     }
 }
 
@@ -124,6 +126,9 @@ pub(crate) fn open(directory: &Path, key: &StoreKey, options: &Options, now: u64
     let scrubbed = match attempt(directory, &sealer, &mut recovered) {
         Ok(scrubbed) => scrubbed,
         Err(Failed::Error(error)) => return Err(error),
+        Err(Failed::Damaged { reason, .. }) if !options.replace => {
+            return Err(StoreError::Left { path: directory.to_owned(), reason });
+        }
         Err(Failed::Damaged { reason, .. }) => {
             let to = move_aside(directory, now, &reason)?;
             tracing::error!(to = %to.display(), reason, "the store was moved aside");

@@ -177,7 +177,7 @@ fn desk_under(policy: Policy, connector: Arc<dyn Connector>) -> Desk {
 fn desk_holding(offers: Vec<Offer>, policy: Policy, connector: Arc<dyn Connector>) -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let disk = Arc::<Disklike>::default();
-    let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
+    let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk), ..Options::default() };
     let (store, _) = Store::open_with(&postern_store::Home::with_key_file(folder.path()), &options).unwrap();
     let (dispatcher, inputs) = Dispatcher::channel();
     let (streams, commands) = Streams::channel();

@@ -1,10 +1,11 @@
 //! F08, F18, F19: what a crash, a flipped byte or a missing file does to a store.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use postern_store::{Opened, Options};
+use postern_store::{Opened, Options, StoreError};
 
 use crate::lab::{Folder, NOW, TASKS, fill, value};
 
@@ -187,6 +188,18 @@ fn a_store_without_its_format_is_damaged() {
     assert!(opened.recovered.unwrap().moved_aside.is_some());
     drop(opened.store);
     drop(folder.store());
+}
+
+#[test]
+fn a_damaged_store_is_left_as_it_is_for_whoever_only_asks() {
+    let folder = filled();
+    fs::write(folder.join("format"), b"nonsense").unwrap();
+    let names = || fs::read_dir(folder.join("")).unwrap().map(|it| it.unwrap().file_name()).collect::<BTreeSet<_>>();
+    let before = names();
+    let error = folder.open_with(&Options { replace: false, ..Options::default() }).unwrap_err();
+    assert!(matches!(error, StoreError::Left { .. }), "{error}");
+    assert_eq!(names(), before);
+    assert!(folder.open().recovered.unwrap().moved_aside.is_some(), "the next start of an agent finds it");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Disk for Failing {
 
 fn open(folder: &Folder, disk: &Arc<Failing>) -> Store {
     let disk: Arc<dyn Disk> = Arc::<Failing>::clone(disk);
-    folder.open_with(&Options { headroom: 8 * MIB, disk }).unwrap().store
+    folder.open_with(&Options { headroom: 8 * MIB, disk, ..Options::default() }).unwrap().store
 }
 
 fn delete(key: &[u8]) -> Batch {
