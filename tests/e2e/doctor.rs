@@ -558,6 +558,6 @@ async fn a_support_bundle_has_no_secret_in_any_form_and_no_name_of_an_account() 
 
     let before = std::fs::read(&running).unwrap();
     let refused = agent.run(&["doctor", "--bundle", &running]).await;
-    assert_eq!((refused.code, std::fs::read(&running).unwrap() == before), (Some(1), true), "{refused:?}");
+    assert_eq!((refused.code, std::fs::read(&running).unwrap() == before), (Some(2), true), "{refused:?}");
     assert!(refused.err.contains("name a file that is not there yet"), "{refused:?}");
 }
