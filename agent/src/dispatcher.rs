@@ -73,6 +73,7 @@ enum Input {
         stream: StreamId,
     },
     Uploaded(TaskId),
+    Unwanted(TaskId),
     ForgetKey {
         key: KeyId,
         answer: oneshot::Sender<bool>,
@@ -257,6 +258,8 @@ pub enum Moved {
     Here(TaskId, StreamId),
     /// The results of a task are at the controller.
     Uploaded(TaskId),
+    /// The controller does not want the results of a task.
+    Unwanted(TaskId),
 }
 
 /// A place among what the dispatcher takes in.
@@ -268,6 +271,7 @@ impl Place<'_> {
         self.0.send(match moved {
             Moved::Here(task, stream) => Input::StreamHere { task, stream },
             Moved::Uploaded(task) => Input::Uploaded(task),
+            Moved::Unwanted(task) => Input::Unwanted(task),
         });
     }
 }

@@ -61,7 +61,7 @@ impl Keep for Kept {
 
     fn delivered(&self, task: TaskId) -> Result<bool, Failure> {
         let stone = self.store.tombstone(task).map_err(|error| forgot(&error))?;
-        Ok(stone.is_some_and(|stone| stone.outcome == Outcome::Succeeded))
+        Ok(stone.is_some_and(|stone| stone.outcome == Outcome::Succeeded && stone.payload))
     }
 }
 

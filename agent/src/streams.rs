@@ -230,7 +230,7 @@ impl Mover {
             // Its task is over there, or never was this member's: nobody waits for the result, but the report is owed.
             let task = out.task;
             self.outgoing.remove(&id);
-            self.untold.insert(Moved::Uploaded(task));
+            self.untold.insert(Moved::Unwanted(task));
             return;
         }
         out.put_off(clock::now());

@@ -66,7 +66,7 @@ pub struct Tombstone {
     pub certainty: Certainty,
     /// Whether anything was changed.
     pub changed: Changed,
-    /// Whether a payload came of it.
+    /// Whether a payload came of it, and was handed over.
     pub payload: bool,
 }
 

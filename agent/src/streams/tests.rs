@@ -2,14 +2,16 @@ use std::time::Duration;
 
 use postern_agent_core::{Ledger, Limits, Origin, Restored, RestoredTask, TaskState};
 use postern_protocol::bounded::{List, Text};
-use postern_protocol::message::v1::{Mode, Offer, Report};
+use postern_protocol::message::v1::{Mode, Offer, Report, ReportAck};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, Outcome, ReportNo, TaskKind};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::connector::Keep as _;
 use crate::dispatcher::{Inputs, Loop};
 use crate::executor::{Executor, Who};
+use crate::kept::Kept;
 use crate::keys::SealingKeys;
 use crate::spawn::Spawner;
 use crate::store::Store;
@@ -182,12 +184,17 @@ fn concluded() -> RestoredTask {
     RestoredTask { offer, origin: Origin::Controller, state, journal: 0, streams_here: Vec::new() }
 }
 
-/// The controller finished the task otherwise, or forgot it: a result nobody takes must not keep the report back.
-/// Take `unknown` for any other reset and the report never leaves.
+/// The controller finished the task otherwise, or forgot it: a result nobody takes must not keep the report back, and what
+/// nobody has was not handed over. Take `unknown` for any other reset and the report never leaves; take the result for
+/// uploaded, and the next delta skips what was in it.
 #[tokio::test]
 async fn a_report_leaves_without_the_result_that_the_controller_does_not_want() {
     let Desk { mover, mut frames, store, dispatcher, inputs, _folder } =
         tokio::task::spawn_blocking(Desk::new).await.unwrap();
+    let mut result = store.spool().begin(spool_id(stream(1).id)).unwrap();
+    result.append(b"results").unwrap();
+    result.finish_here().unwrap();
+    let looked_at = store.clone();
     let restored = Restored { tasks: vec![concluded()], ..Restored::default() };
     let ledger = Ledger::restore(Limits::for_systems(BTreeMap::new()), restored);
     let (streams, commands) = Streams::channel();
@@ -217,4 +224,19 @@ async fn a_report_leaves_without_the_result_that_the_controller_does_not_want() 
     };
     let report = tokio::time::timeout(PATIENCE, report).await.expect("a report in time");
     assert_eq!((report.task, report.number), (ONE, ReportNo(1)));
+    assert!(report.streams.is_empty());
+
+    dispatcher.frame(ReportAck { upto: report.number }.into()).await;
+    until(|| looked_at.tombstone(ONE).unwrap().is_some()).await;
+    assert!(!Kept::new(looked_at.clone(), "acme".parse().unwrap()).delivered(ONE).unwrap());
+    until(|| !looked_at.spool().contains(spool_id(stream(1).id))).await;
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it is so in time");
 }

@@ -95,6 +95,20 @@ impl Ledger {
         }
     }
 
+    /// The controller does not want the results of a concluded task: the report follows without them, so that nobody takes
+    /// them for handed over.
+    pub fn handle_unwanted(&mut self, task: TaskId) {
+        let Some(Held { state: TaskState::Concluded(report), origin: Origin::Controller, .. }) =
+            self.tasks.get_mut(&task)
+        else {
+            return;
+        };
+        let unwanted = std::mem::take(&mut report.streams).iter().map(|stream| stream.id).collect();
+        let report = Report::clone(report);
+        self.owe(report);
+        self.after_writes(Gated::Event(Event::Forget(unwanted)));
+    }
+
     /// The report of a task of this machine was shown, and what came of it is `delivered` or lost.
     pub fn handle_local_taken(&mut self, task: TaskId, delivered: bool) {
         let Some(Held { origin: Origin::Local(_), state: TaskState::Concluded(report), .. }) = self.tasks.get(&task)

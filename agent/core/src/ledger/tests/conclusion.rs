@@ -69,6 +69,33 @@ fn a_batch_is_reported_only_when_its_results_are_at_the_controller() {
     assert!(!desk.ledger.is_forgetting(results.id));
 }
 
+/// Call `handle_uploaded` instead, and what nobody has is taken for handed over.
+#[test]
+fn results_that_the_controller_does_not_want_are_not_taken_for_handed_over() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
+    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
+    desk.sync();
+    desk.events();
+    desk.sent();
+    desk.ledger.handle_unwanted(id(1));
+    assert_eq!(desk.events(), [], "they stay until the report is on disk without them");
+    desk.sync();
+    assert_eq!(desk.events(), [Event::Forget(vec![results.id])]);
+    let bare = |frame: &FromMember| matches!(frame, FromMember::Report(report) if report.streams.is_empty());
+    assert!(desk.sent().iter().any(bare));
+
+    desk.ledger.handle_report_ack(ReportNo(1), desk.now);
+    desk.now = desk.ledger.poll_timeout().unwrap();
+    desk.sync();
+    let stone = |write: &Write| match write {
+        Write::PutTombstone(stone) => Some((stone.outcome, stone.payload)),
+        _ => None,
+    };
+    assert_eq!(desk.disk.iter().find_map(stone), Some((Outcome::Succeeded, false)));
+}
+
 #[test]
 fn giving_up_says_whether_another_member_may_have_acted() {
     let refused = || Failure::new(FailureClass::Rejected, "refused", "Salesforce said no");
