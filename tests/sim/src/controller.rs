@@ -18,7 +18,7 @@ use postern_controller_stub::state::{
     Greeting, Introduction, Retention, SessionHandle, Settings, State, ToSession, Turn,
 };
 use postern_protocol::message::FromMember;
-use postern_protocol::message::v1::{Hello, MembershipState, StreamOpen, StreamRef};
+use postern_protocol::message::v1::{Hello, MembershipState, StreamFault, StreamOpen, StreamRef};
 use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::session::ControllerSession;
 use postern_protocol::time::UnixMillis;
@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 use crate::agenda::Millis;
 use crate::coverage::Situation;
 use crate::disk::ControllerDisk;
-use crate::net::{End, LinkId, Packet};
+use crate::net::{End, LinkId, Packet, Taken};
 use crate::workload::{CONTROLLERS, Fault, Turning, WALL};
 use crate::world::{CLUSTER, Happens, SYSTEM, World};
 
@@ -110,7 +110,7 @@ pub enum Request {
 enum After {
     Greet(LinkId, Box<Greeting>),
     Submitted(usize),
-    Taken(LinkId, TaskId, bool),
+    Taken(LinkId, TaskId, Taken),
 }
 
 impl Controllers {
@@ -355,9 +355,9 @@ impl World {
                 let session = process.sessions.get(&link)?;
                 let (member, number) = (session.member, session.number?);
                 let taken = match state.open_output(member, number, &StreamOpen { task, stream }, at)? {
-                    Ok(record) => state.complete_output(member, record.id, at),
-                    // Nobody wants them any more: the report goes without.
-                    Err(fault) => fault == postern_protocol::message::v1::StreamFault::Unknown,
+                    Ok(record) if state.complete_output(member, record.id, at) => Taken::Stored,
+                    Err(StreamFault::Unknown) => Taken::Unwanted,
+                    Ok(_) | Err(_) => Taken::NotNow,
                 };
                 return Some(After::Taken(link, task, taken));
             }

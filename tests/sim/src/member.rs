@@ -87,6 +87,7 @@ pub enum Input {
     Ended(TaskId, Result<Box<Ending>, Unfinished>),
     PayloadHere(TaskId, StreamId),
     Uploaded(TaskId),
+    Unwanted(TaskId),
     Disconnected,
     Stop,
 }

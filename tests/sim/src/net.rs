@@ -37,10 +37,19 @@ pub enum Packet {
     Frame(Vec<u8>),
     /// A payload for a task.
     Payload(TaskId, StreamRef),
-    /// What came of a payload that a member sent: taken, not wanted, or to be sent again.
-    Taken(TaskId, bool),
+    /// What came of a payload that a member sent.
+    Taken(TaskId, Taken),
     /// The other side closed the connection.
     Closed,
+}
+
+/// What came of a payload that a member sent.
+#[derive(Debug, Clone, Copy)]
+pub enum Taken {
+    Stored,
+    Unwanted,
+    /// It is to be sent again.
+    NotNow,
 }
 
 /// One way of a connection.

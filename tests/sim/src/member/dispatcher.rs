@@ -201,6 +201,10 @@ impl World {
                 process.uploads.remove(&task);
                 process.ledger.handle_uploaded(task);
             }
+            Input::Unwanted(task) => {
+                process.uploads.remove(&task);
+                process.ledger.handle_unwanted(task);
+            }
             Input::Disconnected => {
                 process.established = false;
                 process.ledger.handle_disconnected();

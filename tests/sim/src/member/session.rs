@@ -12,7 +12,7 @@ use postern_protocol::{TaskId, TaskKind};
 
 use super::Input;
 use crate::coverage::Situation;
-use crate::net::{End, LinkId, Packet};
+use crate::net::{End, LinkId, Packet, Taken};
 use crate::world::{Happens, SYSTEM, World};
 
 impl World {
@@ -80,8 +80,9 @@ impl World {
                     self.member_input(m, Input::PayloadHere(task, stream.id));
                 }
             }
-            Packet::Taken(task, true) => self.member_input(m, Input::Uploaded(task)),
-            Packet::Taken(task, false) => {
+            Packet::Taken(task, Taken::Stored) => self.member_input(m, Input::Uploaded(task)),
+            Packet::Taken(task, Taken::Unwanted) => self.member_input(m, Input::Unwanted(task)),
+            Packet::Taken(task, Taken::NotNow) => {
                 let life = self.members[m].life;
                 self.agenda.put_after(5_000, Happens::UploadAgain(m, life, task));
             }
