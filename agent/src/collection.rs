@@ -36,11 +36,16 @@ const LATER: Duration = Duration::from_secs(60);
 /// Progress events waiting to be dropped.
 const EVENTS: usize = 16;
 
-/// Makes the directories that files go to.
+/// Makes the directories that files go to, and removes what killed processes left there: on a disk that is full of it, the
+/// store could not even be opened.
 pub fn prepare(config: &Config) -> Result<(), ConfigError> {
     config.collections.iter().filter(|collection| collection.active).try_for_each(|collection| {
         postern_store::private::directory(&collection.directory)
-            .map_err(|error| collection.invalid("directory", Chain(&error).to_string()))
+            .map_err(|error| collection.invalid("directory", Chain(&error).to_string()))?;
+        if let Err(error) = file::remove_parts(&collection.directory, &collection.name) {
+            tracing::warn!(collection = collection.name.as_str(), %error, "what is left of a file stays");
+        }
+        Ok(())
     })
 }
 

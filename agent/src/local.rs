@@ -56,13 +56,15 @@ pub enum PayloadError {
     File(#[from] io::Error),
 }
 
-/// Opens the payload of a task, which is sealed to one of `keys`, into a file, which is there when it is whole.
+/// Opens the payload of a task, which is sealed to one of `keys`, into a file, which is there when it is whole. Before each
+/// piece `room_for` says whether what is still to come may be written.
 pub fn write_payload(
     store: &Store,
     keys: &[SealingKey],
     context: SealContext<'_>,
     report: &Report,
     file: PartFile,
+    room_for: &dyn Fn(u64) -> io::Result<()>,
 ) -> Result<(), PayloadError> {
     let (Some(stream), Some(sealed)) = (report.streams.first(), report.sealed.first()) else {
         return Err(PayloadError::Missing);
@@ -70,7 +72,7 @@ pub fn write_payload(
     let opened = keys.iter().find_map(|key| sealed.open(context, key).ok()).ok_or(SealError::Altered)?;
     let stream_key = opened.as_slice().try_into().map(Zeroizing::new).map_err(|_| SealError::Altered)?;
     let reader = store.spool().read(spool_id(stream.id), stream.length)?;
-    write(file, &reader, stream, &mut SegmentOpener::new(&stream_key))
+    write(file, &reader, stream, &mut SegmentOpener::new(&stream_key), room_for)
 }
 
 fn write(
@@ -78,9 +80,11 @@ fn write(
     reader: &SpoolReader,
     stream: &StreamRef,
     opener: &mut SegmentOpener,
+    room_for: &dyn Fn(u64) -> io::Result<()>,
 ) -> Result<(), PayloadError> {
     let mut offset = 0;
     while offset < stream.length {
+        room_for(stream.length - offset)?;
         let sealed = reader.read_at(offset)?;
         offset += CHUNK_BYTES;
         file.write_all(&opener.open(&sealed, offset >= stream.length)?)?;

@@ -12,6 +12,8 @@ mod scrub;
 mod transaction;
 
 use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -141,6 +143,14 @@ impl Store {
             tracing::error!(error = %Chain(&error), "the disk cannot be looked at");
             false
         })
+    }
+
+    /// Refuses so many bytes for a directory on the disk of the store if they would leave that too little room.
+    pub fn may_write_into(&self, directory: &Path, bytes: u64) -> io::Result<()> {
+        if !self.engine.shares_disk_with(directory)? || self.has_room_for(bytes) {
+            return Ok(());
+        }
+        Err(io::ErrorKind::StorageFull.into())
     }
 
     /// Whether it takes nothing any more, and the process has to end.

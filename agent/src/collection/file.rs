@@ -35,9 +35,24 @@ pub(super) fn write(
     let target = TaskRequest::Collect(collection.request()).target();
     let context = SealContext { task, kind: TaskKind::Collect, system: &collection.system, target: &target };
     let path = collection.directory.join(name(&collection.name, begun));
-    write_payload(store, keys, context, report, PartFile::begin(&path)?)?;
+    // Asked before each piece: others write, too.
+    let room_for = |bytes| store.may_write_into(&collection.directory, bytes);
+    room_for(report.streams.iter().map(|stream| stream.length).sum())?;
+    write_payload(store, keys, context, report, PartFile::begin(&path)?, &room_for)?;
     if let Err(error) = prune(&collection.directory, &collection.name, collection.keep) {
         tracing::warn!(collection = collection.name.as_str(), error = %Chain(&error), "old files stay");
+    }
+    Ok(())
+}
+
+/// Removes what killed processes left of the files of a collection.
+pub(super) fn remove_parts(directory: &Path, collection: &str) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.and_then(|name| name.strip_suffix(PART)).is_some_and(|name| is_of(name, collection)) {
+            fs::remove_file(&path)?;
+        }
     }
     Ok(())
 }
@@ -46,16 +61,13 @@ fn name(collection: &str, begun: Timestamp) -> String {
     format!("{collection}-{}{EXTENSION}", begun.strftime(MOMENT))
 }
 
-/// Removes all but the newest files of a collection, and what a killed process left of one.
+/// Removes all but the newest files of a collection.
 fn prune(directory: &Path, collection: &str, keep: usize) -> io::Result<()> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        if is_of(name, collection) {
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| is_of(name, collection)) {
             files.push(path);
-        } else if name.strip_suffix(PART).is_some_and(|name| is_of(name, collection)) {
-            fs::remove_file(&path)?;
         }
     }
     // Their names begin alike and go on with the moment.
@@ -83,16 +95,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |hour: i64| Timestamp::from_second(1_790_000_000 + hour * 3600).unwrap();
         let mut files: Vec<String> = (0..5).map(|hour| name("night", at(hour))).collect();
-        files.extend([name("night-all", at(0)), "night-notes.jsonl".to_owned(), name("night", at(9)) + PART]);
+        files.extend([name("night-all", at(0)), "night-notes.jsonl".to_owned()]);
         for name in &files {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         prune(folder.path(), "night", 2).unwrap();
         let is_there = |name: &String| folder.path().join(name).exists();
-        assert_eq!(
-            files.iter().map(is_there).collect::<Vec<_>>(),
-            [false, false, false, true, true, true, true, false]
-        );
+        assert_eq!(files.iter().map(is_there).collect::<Vec<_>>(), [false, false, false, true, true, true, true]);
         assert_eq!(name("night", at(0)), "night-20260921T141320Z.jsonl");
     }
 }

@@ -1,12 +1,18 @@
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use postern_protocol::bounded::{Bytes, List};
+use postern_protocol::message::v1::StreamRef;
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::seal::SealingKey;
+use postern_protocol::seal::{SealContext, SealedOutput, SealingKey, SegmentSealer};
 use postern_protocol::{Epoch, ReportNo};
+use postern_store::{Home, Options};
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::store::lab::Disklike;
+use crate::store::spool_id;
 
 const CONFIG: &str = "[[connected_system]]\nname = \"acme\"\nconnector = \"salesforce\"\n\
                       [[collection]]\nname = \"nightly\"\nsystem = \"acme\"\nrepeats = \"daily\"\ndirectory = \"/var/lib\"\n";
@@ -89,4 +95,83 @@ async fn a_run_whose_task_is_not_taken_is_told_to_wait_and_for_what() {
         told = told => told,
     };
     assert_eq!(told, "its task is not taken: the agent takes no tasks any more; it is tried again every minute");
+}
+
+/// The store of a disk that does what the test says.
+fn store_on_disklike(folder: &Path) -> (Arc<Disklike>, Store) {
+    let disk = Arc::<Disklike>::default();
+    let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
+    let (store, _) = Store::open_with(&Home::with_key_file(folder), &options).unwrap();
+    (disk, store)
+}
+
+fn key() -> SealingKey {
+    SealingKey::from_random(&Zeroizing::new([7; 32]))
+}
+
+/// A report of what was gathered, which lies in the spool, sealed to [`key`].
+fn gathered(store: &Store, collection: &Collection, task: TaskId) -> Report {
+    let target = TaskRequest::Collect(collection.request()).target();
+    let context = SealContext { task, kind: TaskKind::Collect, system: &collection.system, target: &target };
+    let stream_key = random::secret();
+    let sealed = SealedOutput::seal(context, "file_key", stream_key.as_slice(), key().public(), &mut random::source());
+    let id = random::stream_id();
+    let mut writer = store.spool().begin(spool_id(id)).unwrap();
+    writer.append(&SegmentSealer::new(&stream_key).seal(b"{}", true).unwrap()).unwrap();
+    let (length, sha256) = writer.finish_here().unwrap();
+    let streams = List::new(vec![StreamRef { id, length, sha256 }]).unwrap();
+    let sealed = List::new(vec![sealed.unwrap()]).unwrap();
+    Report { outcome: Outcome::Succeeded.into(), streams, sealed, ..report(task) }
+}
+
+/// What a directory holds.
+fn names(directory: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    std::fs::read_dir(directory).map(|entries| entries.map(name).collect()).unwrap_or_default()
+}
+
+/// Write until the disk is full instead, and what the agent has to write finds no room either.
+#[tokio::test(start_paused = true)]
+async fn a_file_leaves_to_the_store_beside_it_what_that_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, store) = store_on_disklike(folder.path());
+    let files = folder.path().join("collected");
+    let mut collection = Config::parse(Path::new("agent.toml"), CONFIG).unwrap().collections.remove(0);
+    collection.directory.clone_from(&files);
+    let run = Run { begun: 1, task: random::task_id(), end: None };
+    let report = gathered(&store, &collection, run.task);
+    let length = report.streams.iter().map(|stream| stream.length).sum::<u64>();
+    let remembered = Remembered { collection, record: Record { since: 1, run: Some(run.clone()) }, watched: None };
+    let (dispatcher, _inputs) = Dispatcher::channel();
+    let keys = SealingKeys::new(vec![key()]);
+    let (mut collector, mut status) = Collector::new(remembered, store.clone(), dispatcher, keys);
+
+    // Twice what a batch leaves free for those that cannot wait, as for new work.
+    disk.free.store((6 << 20) + length - 1, Ordering::SeqCst);
+    let room = async {
+        status.wait_for(|it| it.outcome.as_deref() == Some("waiting")).await.unwrap();
+        assert_eq!(names(&files), [""; 0]);
+        disk.free.store(1 << 40, Ordering::SeqCst);
+    };
+    let (end, waited) = tokio::join!(collector.written(&run, &report), tokio::time::timeout(LATER, room));
+    waited.expect("it waits for room");
+    assert_eq!((end.outcome.known(), end.told.as_str()), (Some(Outcome::Succeeded), ""));
+    assert_eq!(names(&files), ["nightly-19700101T000000Z.jsonl"]);
+}
+
+/// Leave it to the collector, and a disk that it has filled to the last byte keeps the store from being opened.
+#[test]
+fn what_a_killed_process_left_of_a_file_is_gone_before_the_store_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::parse(Path::new("agent.toml"), CONFIG).unwrap();
+    let files = folder.path().join("collected");
+    config.collections.iter_mut().for_each(|collection| collection.directory.clone_from(&files));
+    prepare(&config).unwrap();
+    for name in ["nightly-20261122T023000Z.jsonl", "nightly-20261123T023000Z.jsonl.part", "users.jsonl.part"] {
+        std::fs::write(files.join(name), "{}").unwrap();
+    }
+    prepare(&config).unwrap();
+    let mut left = names(&files);
+    left.sort_unstable();
+    assert_eq!(left, ["nightly-20261122T023000Z.jsonl", "users.jsonl.part"]);
 }

@@ -15,7 +15,7 @@ use super::*;
 
 impl Store {
     /// Opens the store with the key beside it.
-    pub(crate) fn open(state_dir: &std::path::Path) -> Result<(Self, Option<Recovered>), AgentStoreError> {
+    pub(crate) fn open(state_dir: &Path) -> Result<(Self, Option<Recovered>), AgentStoreError> {
         Self::open_in(&Home::with_key_file(state_dir))
     }
 }
@@ -318,7 +318,7 @@ fn golden() -> Vec<Write> {
 /// A state directory of every format there was, packed: file names, and contents in hexadecimal.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/golden");
 
-fn unpack(packed: &[u8], to: &std::path::Path) {
+fn unpack(packed: &[u8], to: &Path) {
     let files: BTreeMap<String, String> = serde_json::from_reader(GzDecoder::new(packed)).unwrap();
     for (name, content) in files {
         let path = to.join(name);
@@ -328,7 +328,7 @@ fn unpack(packed: &[u8], to: &std::path::Path) {
     }
 }
 
-fn pack(from: &std::path::Path) -> Vec<u8> {
+fn pack(from: &Path) -> Vec<u8> {
     let (mut files, mut waiting) = (BTreeMap::new(), vec![from.to_owned()]);
     while let Some(directory) = waiting.pop() {
         for path in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
@@ -348,7 +348,7 @@ fn pack(from: &std::path::Path) -> Vec<u8> {
 /// With `POSTERN_STORE_CREATE=1` the store of a format that has none is made.
 #[tokio::test]
 async fn a_store_of_every_format_there_was_is_read_as_it_was_written() {
-    let newest = std::path::Path::new(GOLDEN).join(format!("format-{}.gz", postern_store::FORMAT));
+    let newest = Path::new(GOLDEN).join(format!("format-{}.gz", postern_store::FORMAT));
     if !newest.exists() && std::env::var_os("POSTERN_STORE_CREATE").is_some_and(|it| it == "1") {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(folder.path()).unwrap();

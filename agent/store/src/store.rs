@@ -1,6 +1,9 @@
 //! The store as its owner uses it: reads, commits, the spool.
 
 use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -219,6 +222,15 @@ impl Store {
             .lookout
             .has_room_for(bytes)
             .map_err(StoreError::io("look at the free space of", &self.inner.directory))
+    }
+
+    /// Whether what is written at `path` takes the room of this store.
+    ///
+    /// # Errors
+    ///
+    /// When either cannot be looked at.
+    pub fn shares_disk_with(&self, path: &Path) -> io::Result<bool> {
+        Ok(fs::metadata(path)?.dev() == fs::metadata(&self.inner.directory)?.dev())
     }
 
     /// How many bytes are free on the disk of the store.

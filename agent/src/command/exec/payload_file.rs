@@ -40,7 +40,7 @@ pub(super) fn fill(file: PartFile, app: &App, key: &SealingKey, offer: &Offer, r
     let kind = offer.kind.known().ok_or_else(|| Failed::new(Exit::Bug, "the task's kind is not known"))?;
     let context = SealContext { task: offer.task, kind, system: &offer.system, target: &offer.target };
     let shown = file.path().display().to_string();
-    match local::write_payload(&app.store, std::slice::from_ref(key), context, report, file) {
+    match local::write_payload(&app.store, std::slice::from_ref(key), context, report, file, &|_| Ok(())) {
         Ok(()) | Err(PayloadError::Missing) => Ok(()),
         Err(error @ PayloadError::Seal(_)) => Err(Failed::because(Exit::Bug, &error)),
         Err(error @ PayloadError::Spool(_)) => Err(Failed::because(Exit::Store, &error)),
