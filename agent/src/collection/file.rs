@@ -39,7 +39,7 @@ pub(super) fn write(
     let room_for = |bytes| store.may_write_into(&collection.directory, bytes);
     room_for(report.streams.iter().map(|stream| stream.length).sum())?;
     write_payload(store, keys, context, report, PartFile::begin(&path)?, &room_for)?;
-    if let Err(error) = prune(&collection.directory, &collection.name, collection.keep) {
+    if let Err(error) = prune(&path, &collection.name, collection.keep) {
         tracing::warn!(collection = collection.name.as_str(), error = %Chain(&error), "old files stay");
     }
     Ok(())
@@ -61,8 +61,10 @@ fn name(collection: &str, begun: Timestamp) -> String {
     format!("{collection}-{}{EXTENSION}", begun.strftime(MOMENT))
 }
 
-/// Removes all but the newest files of a collection.
-fn prune(directory: &Path, collection: &str, keep: usize) -> io::Result<()> {
+/// Removes all but the newest files of a collection, of which one was just `written`. Those of later moments are of a clock
+/// that was ahead, and go first.
+fn prune(written: &Path, collection: &str, keep: usize) -> io::Result<()> {
+    let directory = written.parent().unwrap_or(Path::new("."));
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
@@ -71,7 +73,7 @@ fn prune(directory: &Path, collection: &str, keep: usize) -> io::Result<()> {
         }
     }
     // Their names begin alike and go on with the moment.
-    files.sort_unstable();
+    files.sort_unstable_by(|one, other| (*one <= *written, one).cmp(&(*other <= *written, other)));
     let old = files.len().saturating_sub(keep);
     files.iter().take(old).try_for_each(fs::remove_file)
 }
@@ -99,9 +101,24 @@ mod tests {
         for name in &files {
             fs::write(folder.path().join(name), "x").unwrap();
         }
-        prune(folder.path(), "night", 2).unwrap();
+        prune(&folder.path().join(name("night", at(4))), "night", 2).unwrap();
         let is_there = |name: &String| folder.path().join(name).exists();
         assert_eq!(files.iter().map(is_there).collect::<Vec<_>>(), [false, false, false, true, true, true, true]);
         assert_eq!(name("night", at(0)), "night-20260921T141320Z.jsonl");
+    }
+
+    /// Count the names alone, and a clock that was ahead has every file removed that comes after it was put right.
+    #[test]
+    fn the_file_just_written_stays_and_those_of_a_clock_that_was_ahead_go_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let at =
+            |hour: i64| folder.path().join(name("night", Timestamp::from_second(1_790_000_000 + hour * 3600).unwrap()));
+        for hour in [0, 1, 24, 25, 26, 2] {
+            fs::write(at(hour), "x").unwrap();
+        }
+        prune(&at(2), "night", 4).unwrap();
+        assert_eq!([0, 1, 2, 24, 25, 26].map(|hour| at(hour).exists()), [true, true, true, false, false, true]);
+        prune(&at(2), "night", 1).unwrap();
+        assert_eq!([0, 1, 2, 26].map(|hour| at(hour).exists()), [false, false, true, false]);
     }
 }
