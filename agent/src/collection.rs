@@ -125,7 +125,7 @@ impl Status {
         let end = record.run.as_ref().and_then(|run| run.end.as_ref());
         let under_way = if waits.is_some() { "waiting" } else { "running" };
         let outcome = |run: &Run| run.end.as_ref().map_or_else(|| under_way.to_owned(), |end| end.outcome.to_string());
-        let told = end.map(|end| end.told.as_str()).or(waits);
+        let told = waits.or(end.map(|end| end.told.as_str()));
         let next = collection.schedule.next(moment(record.since)).filter(|_| collection.active);
         let shown = |moment: Timestamp| format!("{moment:.0}");
         Self {
@@ -168,14 +168,15 @@ impl Collector {
 
     /// Runs until `stop` fires. A run that is under way then is done once more after the next start.
     pub async fn run(mut self, stop: CancellationToken) {
-        let name = self.remembered.collection.name.clone();
-        tokio::select! {
-            () = stop.cancelled() => (),
-            ended = self.work() => {
-                if let Err(error) = ended {
-                    tracing::error!(collection = name.as_str(), error = %Chain(&error), "the collection stands still");
-                }
-            }
+        let ended = tokio::select! {
+            () = stop.cancelled() => return,
+            ended = self.work() => ended,
+        };
+        if let Err(error) = ended {
+            let (collection, error) = (self.remembered.collection.name.as_str(), Chain(&error));
+            tracing::error!(collection, %error, "the collection stands still");
+            self.waits = Some(format!("it stands still until the agent is started again: {error}"));
+            self.tell();
         }
     }
 
@@ -292,7 +293,7 @@ impl Collector {
         }
     }
 
-    async fn remember(&self) -> Result<(), AgentStoreError> {
+    async fn remember(&mut self) -> Result<(), AgentStoreError> {
         self.tell();
         self.keep().await
     }
@@ -302,9 +303,19 @@ impl Collector {
         self.status.send_replace(Status::of(collection, record, self.waits.as_deref()));
     }
 
-    async fn keep(&self) -> Result<(), AgentStoreError> {
-        let Remembered { collection, record, .. } = &self.remembered;
-        self.store.keep_collection(&collection.system, &collection.name, record).await
+    /// Keeps what is remembered. A disk that does not take it is waited for.
+    async fn keep(&mut self) -> Result<(), AgentStoreError> {
+        loop {
+            let Remembered { collection, record, .. } = &self.remembered;
+            match self.store.keep_collection(&collection.system, &collection.name, record).await {
+                Err(AgentStoreError::Store(error)) if error.is_disk_full() => {
+                    let collection = collection.name.as_str();
+                    tracing::error!(collection, %error, "a run cannot be remembered; it is tried again in a minute");
+                    self.wait(format!("it cannot be remembered: {error}")).await;
+                }
+                kept => return kept,
+            }
+        }
     }
 }
 

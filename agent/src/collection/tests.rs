@@ -109,6 +109,32 @@ fn key() -> SealingKey {
     SealingKey::from_random(&Zeroizing::new([7; 32]))
 }
 
+/// End over it, and nothing is gathered any more until somebody starts the agent again.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_a_full_disk_does_not_remember_waits_for_room_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, store) = store_on_disklike(folder.path());
+    let collection = Config::parse(Path::new("agent.toml"), CONFIG).unwrap().collections.remove(0);
+    let remembered = Remembered { collection, record: Record { since: 1, run: None }, watched: None };
+    let (dispatcher, _inputs) = Dispatcher::channel();
+    let keys = SealingKeys::new(vec![key()]);
+    let (mut collector, mut status) = Collector::new(remembered, store.clone(), dispatcher, keys);
+    disk.free.store(0, Ordering::SeqCst);
+    let begun = async {
+        let told = status.wait_for(|it| it.outcome.as_deref() == Some("waiting")).await.unwrap().told.clone();
+        assert!(told.is_some_and(|told| told.contains("the disk is full")));
+        disk.free.store(1 << 40, Ordering::SeqCst);
+        status.wait_for(|it| it.outcome.as_deref() == Some("running")).await.unwrap();
+        while store.collection(&"acme".parse().unwrap(), "nightly").unwrap().is_none() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        ended = collector.begin() => panic!("nobody has taken its task: {ended:?}"),
+        () = begun => (),
+    }
+}
+
 /// A report of what was gathered, which lies in the spool, sealed to [`key`].
 fn gathered(store: &Store, collection: &Collection, task: TaskId) -> Report {
     let target = TaskRequest::Collect(collection.request()).target();
