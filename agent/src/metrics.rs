@@ -22,7 +22,7 @@ postern_health::metric_table! {
     WAITING = Gauge "postern_tasks_waiting" ["lane"] "Tasks that are held and do not run.";
     LEASES = Gauge "postern_leases" [] "Tasks of the controller whose lease holds.";
     INPUTS = Gauge "postern_dispatcher_inputs_waiting" [] "What happened and was not looked at yet; at most 256.";
-    OUTBOX = Gauge "postern_outbox_reports" [] "Reports that the controller has not acknowledged.";
+    OUTBOX = Gauge "postern_outbox_reports" [] "Reports that the controller has yet to take, those behind results included.";
     OUTBOX_BYTES = Gauge "postern_outbox_bytes" [] "Their bytes.";
     OUTBOX_AGE = Gauge "postern_outbox_oldest_seconds" [] "The age of the oldest of them, as far as this process knows it; 0 if there is none.";
     COMMITS = Counter "postern_commits_total" [] "Batches that the store made durable.";

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use futures_util::future::try_join_all;
-use postern_agent_core::{Membership, Restored, RestoredTask, Tombstone, Write};
+use postern_agent_core::{Membership, Restored, RestoredTask, TaskState, Tombstone, Write};
 use postern_health::Stopwatch;
 use postern_protocol::codec::CodecError;
 use postern_protocol::id::Incarnation;
@@ -253,7 +253,7 @@ impl Store {
         let (offer, origin) = record::read_task(bytes).map_err(unreadable(OFFERS, key))?;
         let state = match parts::read(&self.engine, STATES, key)? {
             Some(bytes) => record::read_state(&bytes).map_err(unreadable(STATES, key))?,
-            None => postern_agent_core::TaskState::Journaled { unended: 0 },
+            None => TaskState::Journaled { unended: 0 },
         };
         let journal = self.engine.scan_keys(JOURNAL, key).count();
         Ok(RestoredTask {
@@ -280,16 +280,20 @@ impl Store {
         Ok((SessionNo(self.meta_number(SESSION)?), next))
     }
 
-    /// How many reports are owed, and when the oldest of their tasks was made.
+    /// How many outcomes are owed to the controller, with those that wait for their results to be taken, and when the oldest
+    /// of their tasks was made.
     pub fn owed(&self) -> Result<(u64, Option<UnixMillis>), AgentStoreError> {
-        let (mut owed, mut oldest) = (0, None);
+        let mut made = Vec::new();
         for (key, bytes) in parts::read_all(&self.engine, REPORTS)? {
-            let report = record::read_report(&bytes).map_err(unreadable(REPORTS, &key))?;
-            let made = report.task.made();
-            oldest = Some(oldest.map_or(made, |oldest: UnixMillis| if made.0 < oldest.0 { made } else { oldest }));
-            owed += 1;
+            made.push(record::read_report(&bytes).map_err(unreadable(REPORTS, &key))?.task.made());
         }
-        Ok((owed, oldest))
+        for (key, bytes) in parts::read_all(&self.engine, OFFERS)? {
+            let task = self.restore_task(&key, &bytes)?;
+            if matches!(task.state, TaskState::Concluded(_)) && !task.origin.is_local() {
+                made.push(task.offer.task.made());
+            }
+        }
+        Ok((u64::try_from(made.len()).unwrap_or(u64::MAX), made.into_iter().min_by_key(|made| made.0)))
     }
 
     fn meta_number(&self, key: &[u8]) -> Result<u64, AgentStoreError> {

@@ -211,7 +211,14 @@ impl Ledger {
         while let Some((_, item)) = self.gated.pop_front_if(|(after, _)| *after <= self.durable) {
             match item {
                 Gated::Transmit(frame) => self.transmits.push_back(frame),
-                Gated::Event(event) => self.events.push_back(event),
+                Gated::Event(event) => {
+                    if let Event::Upload(task, _) = event
+                        && let Some(held) = self.tasks.get_mut(&task)
+                    {
+                        held.concluded_at = Some(now);
+                    }
+                    self.events.push_back(event);
+                }
                 Gated::ReportDurable(number) => self.outbox.handle_durable(number, now),
                 Gated::Grant(grant) => self.grant(&grant, now),
             }

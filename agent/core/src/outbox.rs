@@ -21,6 +21,11 @@ pub(crate) struct Outbox {
     next: ReportNo,
 }
 
+/// How many bytes a report has.
+pub(crate) fn bytes_of(report: &Report) -> usize {
+    codec::encode(report).map_or(LARGEST_REPORT, |encoded| encoded.len())
+}
+
 #[derive(Debug)]
 struct Entry {
     report: Report,
@@ -40,7 +45,7 @@ impl Outbox {
     }
 
     fn insert(&mut self, report: Report, durable: bool) {
-        let bytes = codec::encode(&report).map_or(LARGEST_REPORT, |encoded| encoded.len());
+        let bytes = bytes_of(&report);
         self.bytes += bytes;
         let newest = self.newest.entry(report.task).or_insert(report.number);
         *newest = report.number.max(*newest);

@@ -236,7 +236,9 @@ impl Beside<'_> {
 }
 
 fn state(view: &TaskView, now: Timestamp) -> &'static str {
-    if view.running {
+    if view.concluded {
+        "waits for its results to be taken"
+    } else if view.running {
         "running"
     } else if view.lost {
         "its lease is lost"

@@ -380,3 +380,22 @@ async fn a_store_of_every_format_there_was_is_read_as_it_was_written() {
         assert_eq!(store.recall(&"acme".parse().unwrap(), "network").unwrap().unwrap(), b"token");
     }
 }
+
+/// Look at the reports alone, and whoever retires the host is told that nothing is owed.
+#[tokio::test]
+async fn what_waits_for_its_results_to_be_taken_is_owed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let (concluded, local, held) = (offer(1, 1), offer(2, 1), offer(3, 1));
+    let ended = |task| Write::PutState(task, TaskState::Concluded(Box::new(report(0, task))));
+    let writes = [
+        Write::PutTask(Box::new(concluded.clone()), Origin::Controller),
+        ended(concluded.task),
+        Write::PutTask(Box::new(local.clone()), Origin::Local(Caller::Person)),
+        ended(local.task),
+        Write::PutTask(Box::new(held.clone()), Origin::Controller),
+        Write::PutReport(Box::new(report(1, TaskId::from_bytes([4; 16])))),
+    ];
+    store.commit(&writes).await.unwrap();
+    assert_eq!(store.owed().unwrap(), (2, Some(concluded.task.made())));
+}

@@ -76,6 +76,8 @@ pub(super) struct Held {
     pub(super) deadline: Option<Timestamp>,
     /// When its newest offer came, or, after a restart, when it was first run: times that the offer tells count from here.
     pub(super) offered_at: Option<Timestamp>,
+    /// When its end and its results became durable, if that was in this process.
+    pub(super) concluded_at: Option<Timestamp>,
     pub(super) cancelled: bool,
     /// The running attempt, or the last, began when the task was cancelled already: to find out what there is.
     pub(super) finds_out: bool,
@@ -139,6 +141,7 @@ impl Held {
             waited: Duration::ZERO,
             deadline: None,
             offered_at: None,
+            concluded_at: None,
             cancelled: false,
             finds_out: false,
             fenced: None,

@@ -8,9 +8,10 @@ use postern_protocol::task::Lane;
 use postern_protocol::{SystemName, TaskId, TaskKind, Timestamp};
 
 use super::Ledger;
+use crate::outbox::bytes_of;
 use crate::write::TaskState;
 
-/// A task that is held and has not ended.
+/// A task that is held: it has not ended, or its results wait to be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub struct TaskView {
@@ -28,13 +29,15 @@ pub struct TaskView {
     pub started: bool,
     /// It came from this machine, and has no lease.
     pub local: bool,
+    /// It has ended, and its results wait to be taken by the controller.
+    pub concluded: bool,
     /// Its lease is known to be lost.
     pub lost: bool,
     /// When it is tried again, if it waits for that.
     pub retry_at: Option<Timestamp>,
 }
 
-/// What is owed to the controller.
+/// What is owed to the controller, with the reports that leave only behind their results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxView {
     /// Reports that are not acknowledged.
@@ -46,9 +49,11 @@ pub struct OutboxView {
 }
 
 impl Ledger {
-    /// The tasks held that have not ended: first those that run, then in the order in which they came.
+    /// The tasks held, but for those of this machine that have ended: first those that run, then in the order in which they
+    /// came.
     pub fn views(&self) -> Vec<TaskView> {
-        let mut held: Vec<_> = self.tasks.values().filter(|held| !held.is_concluded()).collect();
+        let mut held: Vec<_> =
+            self.tasks.values().filter(|held| !held.is_concluded() || !held.origin.is_local()).collect();
         held.sort_by_key(|held| (!held.running, held.arrival));
         let view = |held: &super::Held| TaskView {
             task: held.offer.task,
@@ -58,6 +63,7 @@ impl Ledger {
             running: held.running,
             started: matches!(held.state, TaskState::Started { .. }),
             local: held.origin.is_local(),
+            concluded: held.is_concluded(),
             lost: held.fenced.is_some(),
             retry_at: held.retry_at,
         };
@@ -82,6 +88,18 @@ impl Ledger {
 
     /// What is owed to the controller.
     pub fn outbox(&self) -> OutboxView {
-        OutboxView { reports: self.outbox.len(), bytes: self.outbox.bytes(), since: self.outbox.since() }
+        let concluded = || {
+            self.tasks.values().filter_map(|held| match &held.state {
+                TaskState::Concluded(report) if !held.origin.is_local() => Some((held, report)),
+                TaskState::Concluded(_) | TaskState::Journaled { .. } | TaskState::Started { .. } => None,
+            })
+        };
+        let oldest = (self.outbox.len() > 0).then(|| self.outbox.since());
+        OutboxView {
+            reports: self.outbox.len() + concluded().count(),
+            bytes: self.outbox.bytes() + concluded().map(|(_, report)| bytes_of(report)).sum::<usize>(),
+            // What waits since before this process began is the oldest.
+            since: oldest.into_iter().chain(concluded().map(|(held, _)| held.concluded_at)).min().flatten(),
+        }
     }
 }

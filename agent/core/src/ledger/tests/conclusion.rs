@@ -69,6 +69,30 @@ fn a_batch_is_reported_only_when_its_results_are_at_the_controller() {
     assert!(!desk.ledger.is_forgetting(results.id));
 }
 
+/// Count the outbox alone, and whoever retires the host is told that nothing is owed.
+#[test]
+fn a_report_that_waits_for_its_results_to_be_taken_is_told_as_owed() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
+    desk.now = at(200);
+    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
+    desk.sync();
+    desk.events();
+    let owed = desk.ledger.outbox();
+    assert_eq!((owed.reports, owed.since), (1, Some(at(200))));
+    let views = desk.ledger.views();
+    assert!(matches!(views.as_slice(), [TaskView { running: false, concluded: true, .. }]), "{views:?}");
+    assert!(desk.ledger.queues().is_empty(), "it waits for no turn");
+
+    desk.now = at(300);
+    desk.ledger.handle_uploaded(id(1));
+    desk.sync();
+    let reported = desk.ledger.outbox();
+    assert_eq!((reported.reports, reported.bytes), (1, owed.bytes));
+    assert_eq!(desk.ledger.views(), []);
+}
+
 /// Call `handle_uploaded` instead, and what nobody has is taken for handed over.
 #[test]
 fn results_that_the_controller_does_not_want_are_not_taken_for_handed_over() {
