@@ -11,8 +11,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::connector::Keep;
 
+/// Held by whoever changes a list of names: a list is read, and then written as a whole.
+static LISTS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Makes a place for another name in a list that is kept, if there is one. Whether the name is in the list now.
 pub(super) async fn admit(keep: &dyn Keep, list: &str, name: &str, most: usize) -> Result<bool, Failure> {
+    let _alone = LISTS.lock().await;
     let stored = keep.recall(list)?;
     let mut names: Vec<String> = stored.and_then(|names| serde_json::from_slice(&names).ok()).unwrap_or_default();
     if names.iter().any(|known| known == name) {
@@ -65,4 +69,21 @@ impl Drop for Turn<'_> {
 pub(super) fn busy(code: &str, what: &str) -> Failure {
     Failure::new(FailureClass::Transient, code, format!("Another run of {what} is under way"))
         .with_next_step("Wait until it has ended, or take another name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kept::Kept;
+
+    /// Without the lock the second writes a list that lacks the first.
+    #[tokio::test]
+    async fn names_that_are_let_in_at_once_are_all_in_the_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = Kept::in_folder(folder.path());
+        let names = ["one", "two", "three"];
+        let let_in = names.map(|name| admit(&keep, "list", name, 3));
+        assert!(futures_util::future::join_all(let_in).await.into_iter().all(|let_in| let_in == Ok(true)));
+        assert_eq!(admit(&keep, "list", "four", 3).await, Ok(false));
+    }
 }
