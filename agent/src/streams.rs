@@ -348,10 +348,9 @@ impl Mover {
     }
 
     fn forget(&mut self, id: StreamId) {
-        self.incoming.remove(&id);
         self.untold.retain(|moved| !matches!(moved, Moved::Here(_, stream) if *stream == id));
-        if self.outgoing.remove(&id).is_some() {
-            // The controller takes few at a time: this one keeps nobody's place.
+        if self.incoming.remove(&id).is_some() || self.outgoing.remove(&id).is_some() {
+            // The controller takes few at a time, and keeps open what it sends: this one keeps nobody's place.
             self.send(StreamReset { stream: id, fault: StreamFault::Unknown.into() }.into());
         }
         if let Err(error) = self.spool.delete(spool_id(id)) {

@@ -104,6 +104,19 @@ fn a_result_that_is_needed_no_more_keeps_no_place_at_the_controller() {
     assert_eq!(desk.sent(), [announced(ONE, stream(1)), unknown(stream(1))]);
 }
 
+/// Leave the reset out, and the controller keeps the file open until the session ends.
+#[test]
+fn a_payload_that_is_needed_no_more_is_awaited_no_more() {
+    let mut desk = Desk::new();
+    desk.mover.handle(Command::Receive(ONE, stream(1)));
+    desk.mover.handle(Command::Forget(vec![stream(1).id]));
+    assert_eq!(desk.sent(), [acked(stream(1), 0), unknown(stream(1))]);
+}
+
+fn acked(stream: StreamRef, durable: u64) -> FromMember {
+    StreamOpenAck { stream: stream.id, durable }.into()
+}
+
 async fn next(frames: &mut mpsc::Receiver<FromMember>) -> FromMember {
     tokio::time::timeout(PATIENCE, frames.recv()).await.expect("a frame in time").expect("a frame")
 }
