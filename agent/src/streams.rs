@@ -116,6 +116,8 @@ pub struct Mover {
     frames: Option<Frames>,
     incoming: BTreeMap<StreamId, Incoming>,
     outgoing: BTreeMap<StreamId, Outgoing>,
+    /// The hashes of payloads that came in and are whole: each is announced again in every session.
+    here: BTreeMap<StreamId, [u8; 32]>,
     /// What the dispatcher is still to be told: of payloads of tasks that are held, each once.
     untold: BTreeSet<Moved>,
 }
@@ -136,6 +138,7 @@ impl Mover {
             frames: None,
             incoming: BTreeMap::new(),
             outgoing: BTreeMap::new(),
+            here: BTreeMap::new(),
             untold: BTreeSet::new(),
         }
     }
@@ -255,9 +258,13 @@ impl Mover {
     // ---- in ----
 
     fn receive(&mut self, task: TaskId, stream: StreamRef) {
-        if self.spool.contains(spool_id(stream.id)) {
-            self.send(StreamOpenAck { stream: stream.id, durable: chunks(stream.length) }.into());
-            return self.complete(task, stream.id);
+        match self.is_here(&stream) {
+            Ok(true) => {
+                self.send(StreamOpenAck { stream: stream.id, durable: chunks(stream.length) }.into());
+                return self.complete(task, stream.id);
+            }
+            Ok(false) => (),
+            Err(error) => return self.spool_failed(stream.id, &error),
         }
         match self.spool.write(spool_id(stream.id), stream.length) {
             Ok(writer) => {
@@ -271,6 +278,30 @@ impl Mover {
                 }
             }
             Err(error) => self.spool_failed(stream.id, &error),
+        }
+    }
+
+    /// Whether a payload is here as it was announced: its id alone stands under no signature. One that is not is removed.
+    fn is_here(&mut self, stream: &StreamRef) -> Result<bool, SpoolError> {
+        let id = spool_id(stream.id);
+        if !self.spool.contains(id) {
+            return Ok(false);
+        }
+        if self.here.get(&stream.id) == Some(&stream.sha256) {
+            return Ok(true);
+        }
+        match self.spool.verify(id, stream.length, &stream.sha256) {
+            Ok(()) => {
+                self.here.insert(stream.id, stream.sha256);
+                Ok(true)
+            }
+            Err(error) if error.is_damage() => {
+                tracing::error!(stream = %stream.id, error = %Chain(&error), "a payload is not what was announced, and comes anew");
+                self.here.remove(&stream.id);
+                self.spool.delete(id)?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -298,7 +329,10 @@ impl Mover {
         let Some(incoming) = self.incoming.remove(&id) else { return };
         let stream = *incoming.progress.stream();
         match incoming.writer.finish(&stream.sha256) {
-            Ok(()) => self.complete(incoming.task, id),
+            Ok(()) => {
+                self.here.insert(id, stream.sha256);
+                self.complete(incoming.task, id);
+            }
             Err(error) => self.spool_failed(id, &error),
         }
     }
@@ -348,6 +382,7 @@ impl Mover {
     }
 
     fn forget(&mut self, id: StreamId) {
+        self.here.remove(&id);
         self.untold.retain(|moved| !matches!(moved, Moved::Here(_, stream) if *stream == id));
         if self.incoming.remove(&id).is_some() || self.outgoing.remove(&id).is_some() {
             // The controller takes few at a time, and keeps open what it sends: this one keeps nobody's place.

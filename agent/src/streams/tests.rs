@@ -5,6 +5,7 @@ use postern_protocol::bounded::{List, Text};
 use postern_protocol::message::v1::{Mode, Offer, Report, ReportAck};
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{Epoch, Outcome, ReportNo, TaskKind};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -115,6 +116,31 @@ fn a_payload_that_is_needed_no_more_is_awaited_no_more() {
 
 fn acked(stream: StreamRef, durable: u64) -> FromMember {
     StreamOpenAck { stream: stream.id, durable }.into()
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Look at the name alone, and another task's payload is taken for the one that was asked for.
+#[test]
+fn a_payload_that_is_here_already_counts_only_if_it_is_the_one_that_was_announced() {
+    let mut desk = Desk::new();
+    let spool = desk.store.spool().clone();
+    let mut other = spool.begin(spool_id(stream(1).id)).unwrap();
+    other.append(b"another").unwrap();
+    other.finish_here().unwrap();
+    let wanted = StreamRef { sha256: sha256(b"payload"), ..stream(1) };
+
+    desk.mover.handle(Command::Receive(ONE, wanted));
+    assert_eq!(desk.sent(), [acked(wanted, 0)]);
+    let chunk = Chunk { stream: wanted.id, index: 0, bytes: Bytes::new(b"payload".to_vec()).unwrap() };
+    desk.mover.handle(Command::Chunk(chunk));
+    desk.sent();
+    spool.verify(spool_id(wanted.id), wanted.length, &wanted.sha256).unwrap();
+
+    desk.mover.handle(Command::Receive(ONE, wanted));
+    assert_eq!(desk.sent(), [acked(wanted, 1), StreamClose { stream: wanted.id }.into()]);
 }
 
 async fn next(frames: &mut mpsc::Receiver<FromMember>) -> FromMember {

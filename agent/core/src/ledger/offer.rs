@@ -56,6 +56,9 @@ impl Ledger {
         let Offered { offer, origin, refusal } = offered;
         if let Some(refusal) = refusal {
             self.reject_for(&offer, &refusal);
+        } else if self.has_payload_of(&offer) {
+            let message = "a payload of it belongs to another task that is held here";
+            self.reject(&offer, Rejection::Invalid, message, 0);
         } else if origin == Origin::Controller && (self.stopping || !self.membership.may_begin()) {
             self.reject(&offer, Rejection::Draining, "the member takes no new work now", 0);
         } else if origin == Origin::Controller
@@ -81,6 +84,12 @@ impl Ledger {
         } else {
             self.take(offer, origin, now);
         }
+    }
+
+    /// Whether a held task has a payload of the same id: one would delete what the other needs, or put its own in the place.
+    fn has_payload_of(&self, offer: &Offer) -> bool {
+        let is_of_offer = |id| offer.streams.iter().any(|stream| stream.id == id);
+        !offer.streams.is_empty() && self.tasks.values().any(|held| held.streams().into_iter().any(is_of_offer))
     }
 
     fn reject_for(&mut self, offer: &Offer, Refusal { reason, message, retry_after }: &Refusal) {

@@ -33,6 +33,25 @@ fn a_task_waits_for_its_payload() {
     assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
 }
 
+/// Take it, and each deletes what the other needs, or has it exchanged behind its back.
+#[test]
+fn a_task_with_the_payload_of_another_that_is_held_is_refused() {
+    let mut desk = Desk::connected();
+    let dataset = StreamRef { id: StreamId::from_bytes([4; 16]), length: 1, sha256: [0; 32] };
+    let batch = |n, sha256| {
+        let dataset = StreamRef { sha256, ..dataset };
+        Offer { streams: List::new(vec![dataset]).unwrap(), ..offer(n, TaskKind::ValidateUser, 1) }
+    };
+    desk.offer(batch(1, [0; 32]));
+    desk.sync();
+    desk.sent();
+    desk.offer(batch(2, [2; 32]));
+    desk.sync();
+    let invalid = |frame: &FromMember| matches!(frame, FromMember::Reject(reject) if reject.task == id(2) && reject.reason.known() == Some(Rejection::Invalid));
+    assert!(desk.sent().iter().any(invalid));
+    assert_eq!(desk.ledger.handle_announced(id(2), dataset.id), None);
+}
+
 /// Count from the first offer, and what another task did before the newest one passes for its own.
 #[test]
 fn how_long_it_has_been_alone_counts_from_the_newest_offer() {
