@@ -236,6 +236,7 @@ impl NewFile {
     pub fn fill(&mut self, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
         write(&mut self.file)?;
         self.file.sync_all()?;
+        sync_directory(parent(&self.path))?;
         self.is_filled = true;
         Ok(())
     }
@@ -401,6 +402,17 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         assert_eq!(NewFile::create(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"hunter2");
+    }
+
+    /// A name that is not on disk takes the file with it when the power fails.
+    #[test]
+    fn a_new_file_is_filled_when_its_name_is_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("outcomes");
+        fs::create_dir(&directory).unwrap();
+        let mut file = NewFile::create(&directory.join("password")).unwrap();
+        fs::rename(&directory, folder.path().join("elsewhere")).unwrap();
+        assert!(file.fill(|file| file.write_all(b"hunter2")).is_err());
     }
 
     #[test]
