@@ -59,6 +59,36 @@ async fn f62_an_empty_answer_and_a_page_that_says_200_prove_nothing() {
     }
 }
 
+/// Take any refusal in Salesforce's form for one that came before the work, and what was done is tried again, or told as
+/// refused.
+#[tokio::test]
+async fn f62_a_server_that_breaks_down_after_the_work_proves_nothing() {
+    let said =
+        |status, code| other(status, &json!([{ "errorCode": code, "message": "An error occurred." }]).to_string());
+    let gateway = other(504, r#"{"errorCode":"GATEWAY_TIMEOUT","message":"An error occurred."}"#);
+    for mishap in [
+        said(500, "UNKNOWN_EXCEPTION"),
+        said(500, "INTERNAL_SERVER_ERROR"),
+        said(503, "REQUEST_RUNNING_TOO_LONG"),
+        said(502, "SERVER_UNAVAILABLE"),
+        gateway,
+    ] {
+        is_found_after(&mishap).await;
+
+        let lab = Lab::start().await;
+        let connector = lab.connector();
+        let calls = |route| lab.counters().routes.get(route).copied();
+        for mut task in [reset_by_service(USER), expire(OTHER)] {
+            lab.fault("DELETE", "/password", mishap.clone(), 1);
+            assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), PROBABLY_DONE, "{mishap:?}");
+        }
+        assert_eq!(calls("DELETE password"), Some(2), "{mishap:?}");
+        lab.fault("POST", "/password", mishap.clone(), 1);
+        let given = reset(USER, "Correct-Horse-7").attempt(&connector).await.unwrap();
+        assert_eq!((verdict(&given), calls("POST password")), (PROBABLY_DONE, Some(1)), "{mishap:?}");
+    }
+}
+
 #[tokio::test]
 async fn f64_an_answer_that_is_cut_or_has_another_length_or_bursts_proves_nothing() {
     let lab = Lab::start().await;

@@ -15,6 +15,21 @@ const TOO_LONG: &str = "call_too_long";
 /// What an answer fails with that leads elsewhere.
 const REDIRECTED: &str = "redirected";
 
+/// What a server says that broke down, or was stopped, in the middle of a call.
+const BROKE_DOWN: &[&str] = &["UNKNOWN_EXCEPTION", "INTERNAL_SERVER_ERROR", "REQUEST_RUNNING_TOO_LONG"];
+/// What a server says that does not begin with a call; and that rows are locked, for which all of it is rolled back.
+const TURNED_AWAY: &[&str] = &[
+    "SERVER_UNAVAILABLE",
+    "API_CURRENTLY_DISABLED",
+    "FUNCTIONALITY_TEMPORARILY_UNAVAILABLE",
+    "ORG_IN_MAINTENANCE",
+    "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
+    "ORG_NOT_OWNED_BY_INSTANCE",
+    "API_DISABLED_FOR_ORG",
+    "REQUEST_LIMIT_EXCEEDED",
+    "UNABLE_TO_LOCK_ROW",
+];
+
 /// The most characters of Salesforce's own words that are passed on.
 const MAX_WORDS: usize = 400;
 
@@ -155,6 +170,16 @@ pub(super) fn too_long(class: FailureClass, said: &str) -> Failure {
     let summary = format!("the call is longer than the org, or what stands between, takes: {}", words(said));
     Failure::new(class, TOO_LONG, summary)
         .with_next_step("Look for a proxy that bounds the length of calls, and let it pass longer ones.")
+}
+
+/// Whether a refusal with this code proves that nothing was done. With 502 and 504 a gateway speaks, of a server that
+/// may be at work.
+pub(super) fn says_not_done(status: u16, code: &str) -> bool {
+    match status {
+        300..=499 => !BROKE_DOWN.contains(&code),
+        500 | 503 => TURNED_AWAY.contains(&code),
+        _ => false,
+    }
 }
 
 /// Whether the same may be taken in smaller pieces.

@@ -41,7 +41,7 @@ pub(in super::super) fn classify(reply: &Reply, done: StatusCode) -> Result<Answ
         return json.map(|json| Answer { json, at }).ok_or_else(|| Miss::Unknown(error::strange(status.as_u16())));
     }
     // Proxies and gateways answer with pages, or with JSON of their own, also to calls that have had their effect: an
-    // inspecting one may refuse the *answer*. Only Salesforce's own words say that nothing happened.
+    // inspecting one may refuse the *answer*. Only Salesforce's own words say that nothing happened, and not all of them.
     let Some((code, message)) = json.as_ref().and_then(problem) else {
         return Err(Miss::Unknown(error::strange(status.as_u16())));
     };
@@ -52,7 +52,8 @@ pub(in super::super) fn classify(reply: &Reply, done: StatusCode) -> Result<Answ
     Err(match status.as_u16() {
         401 if is_renewable(&message) => Miss::Expired(failure),
         429 => Miss::Not(Failure { class: FailureClass::RateLimited.into(), ..failure }),
-        300..=599 => Miss::Not(failure),
+        status if error::says_not_done(status, &code) => Miss::Not(failure),
+        300..=599 => Miss::Unknown(Failure { class: FailureClass::Transient.into(), ..failure }),
         other => Miss::Unknown(error::strange(other)),
     })
 }
@@ -131,13 +132,17 @@ mod tests {
         let session = r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#;
         let rule_5 =
             r#"[{"message":"This session is not valid for use with the REST API","errorCode":"INVALID_SESSION_ID"}]"#;
+        let refused = r#"[{"message":"m","errorCode":"DUPLICATE_USERNAME"}]"#;
+        let away = r#"[{"message":"m","errorCode":"SERVER_UNAVAILABLE"}]"#;
         let page = "<html></html>";
         let gateway = r#"{"errorCode":"blocked","message":"by policy"}"#;
         for (status, body, expected) in [
             (204, "", "done"),
             (200, "", "unknown"),
             (200, page, "unknown"),
-            (400, error, "not done"),
+            (400, refused, "not done"),
+            (403, refused, "not done"),
+            (404, refused, "not done"),
             (400, page, "unknown"),
             (403, page, "unknown"),
             (403, gateway, "unknown"),
@@ -148,7 +153,13 @@ mod tests {
             (429, "", "unknown"),
             (429, error, "not done"),
             (503, gateway, "unknown"),
-            (500, error, "not done"),
+            (500, error, "unknown"),
+            (400, error, "unknown"),
+            (500, refused, "unknown"),
+            (503, away, "not done"),
+            (500, away, "not done"),
+            (502, away, "unknown"),
+            (504, away, "unknown"),
             (500, page, "unknown"),
             (503, page, "unknown"),
             (502, "", "unknown"),
