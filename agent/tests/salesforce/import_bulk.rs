@@ -1,5 +1,7 @@
 //! Batches that go in bulk: every call of a job lost, the agent dead at every intent, and nothing done twice.
 
+use std::time::Duration;
+
 use postern_protocol::task::import_batch::{Format, Output, Request};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{Assumptions, Mishap, OrgSeed, Switches};
@@ -136,6 +138,24 @@ async fn f04_whatever_is_lost_of_a_job_is_found_out() {
             all_once(&lab, &task, &conclusion.unwrap(), &what);
         }
     }
+}
+
+/// F65 for jobs: a job that may have been handed over is given up without an answer, and handed over after all. Make another
+/// meanwhile, and the users that the first one makes are told as names that are taken.
+#[tokio::test]
+async fn f65_a_job_that_is_handed_over_late_is_asked_what_it_did() {
+    let (lab, dataset) = lab().await;
+    lab.sim.switch(&Switches { bulk_polls: Some(0), ..Switches::default() }).unwrap();
+    lab.fault("PATCH", "/jobs/ingest", Mishap::DelayCommit { millis: 2_500 }, 3);
+    let mut task = import_with(request(), dataset);
+    let mut conclusion = task.attempt(&lab.impatient()).await;
+    if let Err(failure) = &conclusion {
+        assert_eq!(failure.class.known(), Some(FailureClass::Transient), "{failure:?}");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        conclusion = task.attempt(&lab.connector()).await;
+    }
+    all_once(&lab, &task, &conclusion.unwrap(), "handed over late");
+    assert_eq!(lab.counters().routes["POST jobs/ingest"], 2);
 }
 
 /// F03 and F05: one attempt dies before its first call, its second, … The next ends the batch.

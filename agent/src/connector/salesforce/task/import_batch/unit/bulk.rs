@@ -1,7 +1,8 @@
 //! One bulk job for many records.
 //!
 //! A job does nothing before it is handed over, and its id is in the journal before that. So whatever is lost up to
-//! there is given up and begun anew, and whatever is lost after it is asked for by the id.
+//! there is given up and begun anew, and whatever is lost after it is asked for by the id. What may be handed over late is
+//! both: given up, and asked for by another attempt.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -201,7 +202,7 @@ impl Unit<'_> {
     /// What one job of an earlier attempt did of these rows. One that was never handed over is given up.
     async fn ends_by_earlier(&self, job: &str, rows: &[usize], operation: Operation) -> Result<Vec<RowEnd>, Failure> {
         if self.info(job).await?.state == State::Open {
-            self.give_up(operation, job).await;
+            self.abort(operation, job).await?;
             return Ok(Vec::new());
         }
         let info = self.wait_for(job).await?;
@@ -229,7 +230,8 @@ impl Unit<'_> {
         Ok(Sent { rows, lost: (!is_whole).then(missing).or(again.lost) })
     }
 
-    /// Makes a job, gives it its rows and hands it over. `Unknown`: it was not, and is given up.
+    /// Makes a job, gives it its rows and hands it over. `Unknown`: it was not, and is given up. `Err` if it may have been:
+    /// another attempt asks what it did.
     async fn hand_over(
         &self,
         operation: Operation,
@@ -255,21 +257,21 @@ impl Unit<'_> {
                 return unless_retryable(undone);
             }
         }
-        for _ in 0..MAX_CALLS {
+        for round in 1..=MAX_CALLS {
             let closed = self.org.change(self.cx, self.step, &note, &Call::patch_job(&job, "UploadComplete")).await;
             let Err(undone) = closed else { return Ok(Ok(job)) };
             self.org.settle().await;
             match (self.info(&job).await?.state, undone) {
                 (State::Busy | State::Over, _) => return Ok(Ok(job)),
-                (State::Open, Undone::Unknown(_)) => (),
-                (State::Open, undone) => {
+                (State::Open, undone @ Undone::Not(_)) if round == 1 => {
                     self.give_up(operation, &job).await;
                     return unless_retryable(undone);
                 }
+                (State::Open, Undone::Not(_) | Undone::Unknown(_)) => (),
             }
         }
         self.give_up(operation, &job).await;
-        Ok(Err(Undone::Unknown(error::no_answer())))
+        Err(error::no_answer())
     }
 
     fn note(&self, operation: Operation, job: &str, rows: Option<&Rows>) -> Vec<u8> {
@@ -279,10 +281,20 @@ impl Unit<'_> {
 
     /// A job that stays open does no harm and ends by itself within a day, so nobody waits for this.
     async fn give_up(&self, operation: Operation, job: &str) {
-        let note = self.note(operation, job, None);
-        let given_up = self.org.change(self.cx, self.step, &note, &Call::patch_job(job, "Aborted")).await;
-        if let Err(Undone::Not(failure) | Undone::Unknown(failure)) = given_up {
+        if let Err(failure) = self.abort(operation, job).await {
             tracing::warn!(job, code = %failure.code, "a bulk job of ours stays open");
+        }
+    }
+
+    /// Ends a job, so that nothing of it is done any more. Else another attempt looks where it stands.
+    async fn abort(&self, operation: Operation, job: &str) -> Result<(), Failure> {
+        let note = self.note(operation, job, None);
+        match self.org.change(self.cx, self.step, &note, &Call::patch_job(job, "Aborted")).await {
+            Ok(_) => Ok(()),
+            Err(Undone::Not(failure) | Undone::Unknown(failure)) if error::is_retryable(&failure) => Err(failure),
+            Err(Undone::Not(failure) | Undone::Unknown(failure)) => {
+                Err(Failure { class: FailureClass::Transient.into(), ..failure })
+            }
         }
     }
 
