@@ -305,12 +305,14 @@ async fn few_records_come_in_pages_and_many_in_bulk_and_both_are_the_same() {
 async fn an_org_that_refuses_bulk_is_read_in_pages() {
     let lab = Lab::with_org(OrgSeed::acme(MANY)).await;
     let connector = lab.connector();
-    lab.fault("POST", "/jobs/query", respond(400, "FEATURENOTENABLED"), 1);
-    let mut task = everybody(1_000_000);
-    let output = output(&task.attempt(&connector).await.unwrap());
-    assert_eq!(output.way.known(), Some(Way::Pages));
-    assert!(output.warnings[0].contains("page by page"), "{:?}", output.warnings);
-    is_whole(&task, "pages");
+    for code in ["FEATURENOTENABLED", "FeatureNotEnabled", "ExceededQuota"] {
+        lab.fault("POST", "/jobs/query", respond(400, code), 1);
+        let mut task = everybody(1_000_000);
+        let output = output(&task.attempt(&connector).await.unwrap());
+        assert_eq!(output.way.known(), Some(Way::Pages), "{code}");
+        assert!(output.warnings[0].contains("page by page"), "{code}: {:?}", output.warnings);
+        is_whole(&task, code);
+    }
 }
 
 /// F59, F64, F70: everything that can break in the middle of pages. Take the restart out and this fails.

@@ -158,6 +158,21 @@ async fn f65_a_job_that_is_handed_over_late_is_asked_what_it_did() {
     assert_eq!(lab.counters().routes["POST jobs/ingest"], 2);
 }
 
+/// Of how many jobs there may be in a day an org says in either spelling. Take it for what the entries are refused for, and
+/// ten thousand fail at once.
+#[tokio::test]
+async fn an_org_that_takes_no_more_jobs_gets_the_entries_in_calls() {
+    for code in ["ExceededQuota", "EXCEEDEDQUOTA", "FeatureNotEnabled", "FEATURENOTENABLED"] {
+        let (lab, dataset) = lab().await;
+        let refused = Mishap::Respond { status: 400, code: Some(code.to_owned()), message: None };
+        lab.fault("POST", "/jobs/ingest", refused, 2);
+        let mut task = import_with(request(), dataset);
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        all_once(&lab, &task, &conclusion, code);
+        assert_eq!(lab.sim.faults(), 0, "{code}");
+    }
+}
+
 /// F03 and F05: one attempt dies before its first call, its second, … The next ends the batch.
 #[tokio::test]
 async fn f03_f05_a_batch_that_dies_anywhere_in_a_job_goes_on_from_there() {

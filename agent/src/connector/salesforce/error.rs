@@ -182,6 +182,11 @@ pub(super) fn says_not_done(status: u16, code: &str) -> bool {
     }
 }
 
+/// Whether the org takes no bulk jobs, or no more for now: what one would do can be done in calls.
+pub(super) fn takes_no_jobs(failure: &Failure) -> bool {
+    matches!(failure.code.as_str(), "FEATURENOTENABLED" | "EXCEEDEDQUOTA")
+}
+
 /// Whether the same may be taken in smaller pieces.
 pub(super) fn is_too_long(failure: &Failure) -> bool {
     matches!(failure.code.as_str(), TOO_LONG | "QUERY_TOO_COMPLICATED")

@@ -10,6 +10,17 @@ use serde_json::Value as Json;
 use super::super::{error, time};
 use crate::http::{Lost, Reply, Unread, read_json};
 
+/// The codes of bulk jobs that are not always words in capitals.
+const OF_JOBS: &[&str] = &[
+    "InvalidJobState",
+    "InvalidJob",
+    "InvalidBatch",
+    "InvalidUser",
+    "ExceededQuota",
+    "FeatureNotEnabled",
+    "TooManyLockFailure",
+];
+
 /// What was answered, and when by the service's clock. It may hold a password, so it has no `Debug`.
 pub(in super::super) struct Answer {
     pub(in super::super) json: Json,
@@ -67,8 +78,7 @@ fn is_renewable(message: &str) -> bool {
 pub(super) fn problem(json: &Json) -> Option<(String, String)> {
     let object = json.as_array().map_or(Some(json), |list| list.first())?;
     let text = |name: &str| object.get(name).and_then(Json::as_str);
-    let code = text("errorCode").filter(|code| is_code(code))?;
-    Some((code.to_owned(), text("message")?.to_owned()))
+    Some((code(text("errorCode")?)?, text("message")?.to_owned()))
 }
 
 pub(super) fn too_long(code: &str, message: &str) -> Failure {
@@ -81,9 +91,12 @@ pub(in super::super) fn job_id(made: &Json) -> Option<&str> {
     made.get("id").and_then(Json::as_str).filter(is_id)
 }
 
-/// Salesforce's codes are words in capitals.
-fn is_code(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+/// Salesforce's codes are words in capitals. Those of bulk jobs come in another spelling too, which is a gateway's as well,
+/// so that they are known by name.
+fn code(text: &str) -> Option<String> {
+    let is_in_capitals = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_code = !text.is_empty() && text.bytes().all(is_in_capitals);
+    (is_code || OF_JOBS.contains(&text)).then(|| text.to_ascii_uppercase())
 }
 
 /// What a reply tells, in the form that is wanted.
@@ -136,6 +149,8 @@ mod tests {
         let away = r#"[{"message":"m","errorCode":"SERVER_UNAVAILABLE"}]"#;
         let page = "<html></html>";
         let gateway = r#"{"errorCode":"blocked","message":"by policy"}"#;
+        let other_gateway = r#"{"errorCode":"AccessDenied","message":"by policy"}"#;
+        let job = r#"[{"message":"m","errorCode":"InvalidJobState"}]"#;
         for (status, body, expected) in [
             (204, "", "done"),
             (200, "", "unknown"),
@@ -146,6 +161,8 @@ mod tests {
             (400, page, "unknown"),
             (403, page, "unknown"),
             (403, gateway, "unknown"),
+            (403, other_gateway, "unknown"),
+            (400, job, "not done"),
             (401, session, "expired"),
             (401, "", "unknown"),
             (401, rule_5, "not done"),

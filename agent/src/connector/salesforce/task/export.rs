@@ -203,8 +203,7 @@ enum Broke {
 impl From<Failure> for Broken {
     fn from(failure: Failure) -> Self {
         // A cursor that expired, or a job that somebody deleted.
-        let gone =
-            ["INVALID_QUERY_LOCATOR", "NOT_FOUND", "INVALIDJOBSTATE", "InvalidJobState", "InvalidJob", INCOMPLETE];
+        let gone = ["INVALID_QUERY_LOCATOR", "NOT_FOUND", "INVALIDJOBSTATE", "INVALIDJOB", INCOMPLETE];
         let what = if gone.contains(&failure.code.as_str()) { Broke::Thread } else { Broke::Attempt };
         Self { failure, what }
     }

@@ -98,6 +98,11 @@ impl Unit<'_> {
                     drop(table);
                     return self.outcome(&job, rows, operation).await;
                 }
+                Err(Undone::Not(failure)) if error::takes_no_jobs(&failure) => {
+                    drop(table);
+                    tracing::info!(code = %failure.code, "the org takes no bulk job: its rows go in calls");
+                    return self.send(rows, record, operation).await;
+                }
                 Err(Undone::Not(failure)) => {
                     let refused = |index: &usize| (*index, Err(said(&failure)));
                     return Ok(Sent { rows: rows.iter().map(refused).collect(), lost: None });
