@@ -537,9 +537,22 @@ async fn a_rename_that_was_always_refused_is_known_to_have_changed_nothing() {
     assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
 }
 
+/// F67: the second call is refused because the first, unanswered, has made the user. Look for users of the task's own only
+/// before anything is sent, and the entry fails although its user is there.
+#[tokio::test]
+async fn f67_a_name_taken_by_our_own_unanswered_call_is_not_a_conflict() {
+    let lab = Lab::start().await;
+    let (profile, connector) = (profile(&lab).await, lab.hasty());
+    lab.late_and_slow("POST", "/composite/sobjects");
+    let mut task = import(root(&add(NEW, &profile, "<password>Correct-Horse-7</password>")));
+    assert_eq!(task.attempt(&connector).await.unwrap().output, counts(1, 0, 0, 0), "{:?}", task.lines());
+    assert_eq!((lab.effects(NEW).creates, lab.counters().routes["POST composite/sobjects"]), (1, 2));
+    assert!(lab.sim.password_is(NEW, "Correct-Horse-7"));
+}
+
 /// F67: another agent has made the user for the same task.
 #[tokio::test]
-async fn f67_a_name_taken_by_our_own_earlier_attempt_is_not_a_conflict() {
+async fn f67_a_user_of_our_own_earlier_attempt_is_found_and_not_made_again() {
     let lab = Lab::start().await;
     let profile = profile(&lab).await;
     let mut task = import(root(&add(NEW, &profile, "")));

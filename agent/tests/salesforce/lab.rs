@@ -97,6 +97,18 @@ impl Lab {
         self.connector_with(&format!("{settings}request_timeout_secs = 1\n"))
     }
 
+    /// A connector whose calls time out after two seconds, and that hardly waits for what may take effect then.
+    pub fn hasty(&self) -> Arc<dyn Connector> {
+        self.connector_with(&format!("{}request_timeout_secs = 2\n", self.settings("oauth-jwt")))
+    }
+
+    /// Makes the next call of `method` on a path with `path` take effect when a hasty connector has looked and sent it
+    /// again, and before that one is heard.
+    pub fn late_and_slow(&self, method: &str, path: &str) {
+        self.fault(method, path, Mishap::Latency { millis: 1_400 }, 2);
+        self.fault(method, path, Mishap::DelayCommit { millis: 1_400 }, 1);
+    }
+
     /// The reference to a secret.
     pub fn secret(&self, name: &str) -> String {
         format!("{{ file = \"{}\" }}", self.folder.path().join(name).display())
