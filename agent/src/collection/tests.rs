@@ -1,5 +1,4 @@
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use postern_protocol::bounded::{Bytes, List};
@@ -7,7 +6,6 @@ use postern_protocol::message::v1::StreamRef;
 use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::seal::{SealContext, SealedOutput, SealingKey, SegmentSealer};
 use postern_protocol::{Epoch, ReportNo};
-use postern_store::{Home, Options};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -97,14 +95,6 @@ async fn a_run_whose_task_is_not_taken_is_told_to_wait_and_for_what() {
     assert_eq!(told, "its task is not taken: the agent takes no tasks any more; it is tried again every minute");
 }
 
-/// The store of a disk that does what the test says.
-fn store_on_disklike(folder: &Path) -> (Arc<Disklike>, Store) {
-    let disk = Arc::<Disklike>::default();
-    let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk) };
-    let (store, _) = Store::open_with(&Home::with_key_file(folder), &options).unwrap();
-    (disk, store)
-}
-
 fn key() -> SealingKey {
     SealingKey::from_random(&Zeroizing::new([7; 32]))
 }
@@ -113,7 +103,7 @@ fn key() -> SealingKey {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_a_full_disk_does_not_remember_waits_for_room_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let (disk, store) = store_on_disklike(folder.path());
+    let (disk, store) = Disklike::with_store(folder.path());
     let collection = Config::parse(Path::new("agent.toml"), CONFIG).unwrap().collections.remove(0);
     let remembered = Remembered { collection, record: Record { since: 1, run: None }, watched: None };
     let (dispatcher, _inputs) = Dispatcher::channel();
@@ -160,7 +150,7 @@ fn names(directory: &Path) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn a_file_leaves_to_the_store_beside_it_what_that_needs() {
     let folder = tempfile::tempdir().unwrap();
-    let (disk, store) = store_on_disklike(folder.path());
+    let (disk, store) = Disklike::with_store(folder.path());
     let files = folder.path().join("collected");
     let mut collection = Config::parse(Path::new("agent.toml"), CONFIG).unwrap().collections.remove(0);
     collection.directory.clone_from(&files);

@@ -123,7 +123,6 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use postern_agent_core::Write;
-    use postern_store::{Home, Options};
 
     use super::*;
     use crate::store::lab::Disklike;
@@ -131,9 +130,7 @@ mod tests {
     const TASK: TaskId = TaskId::from_bytes([1; 16]);
 
     async fn finished(folder: &tempfile::TempDir) -> (Arc<Disklike>, Store) {
-        let disk = Arc::<Disklike>::default();
-        let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk), ..Options::default() };
-        let (store, _) = Store::open_with(&Home::with_key_file(folder.path()), &options).unwrap();
+        let (disk, store) = Disklike::with_store(folder.path());
         let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
         packer.write_all(b"told").unwrap();
         let note = packer.finish().unwrap();

@@ -2,10 +2,13 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
-use postern_store::{Disk, RealDisk};
+use postern_store::{Disk, Home, Options, RealDisk};
+
+use super::Store;
 
 /// A disk with as much free space as the test says, and that is as busy as it says.
 #[derive(Debug)]
@@ -16,6 +19,14 @@ pub(crate) struct Disklike {
 }
 
 impl Disklike {
+    /// One with a lot of space, and a store on it that keeps 3 MiB from whoever can wait, and 2 MiB from everybody.
+    pub(crate) fn with_store(folder: &Path) -> (Arc<Self>, Store) {
+        let disk = Arc::<Self>::default();
+        let options = Options { headroom: 1 << 20, disk: Arc::<Self>::clone(&disk), ..Options::default() };
+        let (store, _) = Store::open_with(&Home::with_key_file(folder), &options).unwrap();
+        (disk, store)
+    }
+
     pub(crate) fn is_busy(&self, busy: bool) {
         *self.busy.lock().unwrap() = busy;
         self.changed.notify_all();

@@ -13,7 +13,6 @@ use postern_protocol::signature::{SigningKey, TaskSignature};
 use postern_protocol::task::import_batch::{self, Format};
 use postern_protocol::task::{disable_user, test_connection};
 use postern_protocol::{Epoch, FailureClass, Outcome, ReportNo, SessionNo, StreamId, SystemName, TaskKind};
-use postern_store::Options;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
@@ -176,9 +175,7 @@ fn desk_under(policy: Policy, connector: Arc<dyn Connector>) -> Desk {
 /// One that took these offers before it was started again.
 fn desk_holding(offers: Vec<Offer>, policy: Policy, connector: Arc<dyn Connector>) -> Desk {
     let folder = tempfile::tempdir().unwrap();
-    let disk = Arc::<Disklike>::default();
-    let options = Options { headroom: 1 << 20, disk: Arc::<Disklike>::clone(&disk), ..Options::default() };
-    let (store, _) = Store::open_with(&postern_store::Home::with_key_file(folder.path()), &options).unwrap();
+    let (disk, store) = Disklike::with_store(folder.path());
     let (dispatcher, inputs) = Dispatcher::channel();
     let (streams, commands) = Streams::channel();
     let admission = Admission::open(Arc::new(policy), acme(), store.clone()).unwrap().into();
