@@ -51,6 +51,9 @@ pub const UNDER_WAY: Share =
 /// state look at what changed.
 pub const WATCHERS: Share =
     Share { of_token: MAX_CALLERS / 16, all: MAX_CALLERS / 4, below_administrators: MAX_CALLERS / 16 * 3 };
+/// The looks through many things that wait for the owner of the state at once: one is at work, and the next is ready. Each
+/// takes some tens of milliseconds, and whoever else needs the owner waits for these, and not for as many as are under way.
+pub const SCANS: usize = 2;
 
 /// Descriptors that are not connections: the store, the spool, the runtime, payloads on their way.
 const OTHER_FILES: u64 = 512;

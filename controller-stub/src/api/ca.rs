@@ -18,7 +18,7 @@ use crate::spawn::blocking;
 use crate::state::roots::{CaView, RootView};
 
 pub(super) async fn show(State(api): State<Api>) -> Result<Json<CaView>, Problem> {
-    let (view, newest) = api.desk.look(|state, _| (state.ca(), state.newest_root())).await?;
+    let (view, newest) = api.desk.look_through(|state, _| (state.ca(), state.newest_root())).await?;
     with_kept(&api, view, newest).await
 }
 

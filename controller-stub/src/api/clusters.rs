@@ -70,7 +70,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page<ClusterView>>, Problem> {
     let part: Part<ClusterName> = Part::of("clusters", wanted)?;
     let look = move |state: &crate::state::State, _| part.cut(state.clusters(), |it| it.name.clone()).map(Into::into);
-    Ok(Json(api.desk.look(look).await?))
+    Ok(Json(api.desk.look_through(look).await?))
 }
 
 /// A cluster to make.
@@ -93,7 +93,7 @@ pub(super) async fn create(
 
 pub(super) async fn keys(State(api): State<Api>, Path(cluster): Path<ClusterName>) -> Result<Json<KeysView>, Problem> {
     let of = cluster.clone();
-    let members = api.desk.look(move |state, _| state.sealing_keys(&of)).await??;
+    let members = api.desk.look_through(move |state, _| state.sealing_keys(&of)).await??;
     let view = |(member, public): (MemberId, SealingPublicKey)| KeyView { member, id: public.id().to_string(), public };
     let keys = members.into_iter().map(view).collect();
     Ok(Json(KeysView { cluster, keys }))

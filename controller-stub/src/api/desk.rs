@@ -1,12 +1,15 @@
-//! The API's only doors to the state: one to look, one to act.
+//! The API's only doors to the state: to look, and to act.
+
+use std::sync::Arc;
 
 use postern_protocol::TaskId;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::Problem;
 use super::auth::Caller;
 use crate::clock::Moment;
 use crate::dispatcher::{Handle, Stopped};
+use crate::limits::SCANS;
 use crate::state::audit::{ROW_BYTES, Room};
 use crate::state::{Refusal, State};
 
@@ -14,19 +17,32 @@ use crate::state::{Refusal, State};
 #[derive(Clone)]
 pub(super) struct Desk {
     handle: Handle,
+    scans: Arc<Semaphore>,
 }
 
 impl Desk {
-    pub(super) const fn new(handle: Handle) -> Self {
-        Self { handle }
+    pub(super) fn new(handle: Handle) -> Self {
+        Self { handle, scans: Arc::new(Semaphore::new(SCANS)) }
     }
 
-    /// Looks.
+    /// Looks at one thing, or at a few.
     pub(super) async fn look<T: Send + 'static>(
         &self,
         work: impl FnOnce(&State, Moment) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         self.handle.ask(move |state, at| work(state, at)).await
+    }
+
+    /// Looks through many things, for which whoever else does so is waited for.
+    pub(super) async fn look_through<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&State, Moment) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        // Nobody closes it. The place is the work's, which is done whether its caller is still there or not, and is given back
+        // with the answer: a turn of the owner has no more of these than there are places.
+        let place = Arc::clone(&self.scans).acquire_owned().await;
+        let (found, _place) = self.look(move |state, at| (work(state, at), place)).await?;
+        Ok(found)
     }
 
     /// Waits until a task is finished; at once if it is.
@@ -94,13 +110,26 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::http::header::{AUTHORIZATION, HOST};
+    use futures_util::FutureExt as _;
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+    use postern_protocol::rate::Rate;
     use postern_protocol::{ClusterName, MemberId};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::access::Role;
     use crate::api::auth::Caller;
+    use crate::api::{Api, CallRates, Parts};
     use crate::clock;
     use crate::dispatcher::Dispatcher;
+    use crate::space::Space;
+    use crate::spawn::Spawner;
     use crate::state::lab;
     use crate::state::records::Records as _;
 
@@ -130,6 +159,81 @@ mod tests {
         tokio::select! {
             ended = dispatcher.run(stop) => panic!("the owner ended: {ended:?}"),
             () = asking => (),
+        }
+    }
+
+    /// What is shown of many things at once.
+    const SCANNING: [&str; 8] = [
+        "/v1/tasks?system=nosuch",
+        "/v1/status",
+        "/v1/ca",
+        "/v1/members",
+        "/v1/clusters",
+        "/v1/clusters/acme/keys",
+        "/v1/systems",
+        "/v1/api-tokens",
+    ];
+
+    /// Look through many things as at one, and whoever needs the owner waits behind all who do. Give a place back when its
+    /// caller is gone, and whoever goes and comes again has as many as it likes.
+    #[tokio::test]
+    async fn few_looks_through_many_things_wait_for_the_owner_at_once_also_of_callers_that_are_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = clock::moment();
+        let (ledger, spool) = lab::ledger(folder.path());
+        let mut state = lab::state(folder.path(), &ledger, lab::SETTINGS, at);
+        state.create_cluster("acme".parse().unwrap(), at).unwrap();
+        let (_, token) = state.create_api_token("a".parse().unwrap(), Role::Administrator, None, None, at).unwrap().it;
+        let tokens = state.known_api_tokens();
+        state.end_turn().publish();
+        let (dispatcher, handle) = Dispatcher::new(state, ledger.clone(), spool.clone());
+        let rate = Rate::new(10_000, Duration::from_secs(1));
+        let router = Api::new(Parts {
+            handle: handle.clone(),
+            spool,
+            space: Space::new(ledger.store().clone()),
+            tokens,
+            rates: CallRates { calls: rate, failures: rate },
+            hush: Arc::default(),
+            names: Vec::new(),
+            controller_urls: Vec::new(),
+            spans: None,
+            data_dir: folder.path().to_owned(),
+            spawner: Spawner::default(),
+            stop: CancellationToken::new(),
+        })
+        .router();
+        let ask = |path: &str| {
+            let request = Request::get(path).header(HOST, "localhost");
+            let request = request.header(AUTHORIZATION, format!("Bearer {}", token.text.expose()));
+            Box::pin(TowerToHyperService::new(router.clone()).call(request.body(Body::empty()).unwrap()))
+        };
+
+        let mut asking = Vec::new();
+        for path in SCANNING {
+            for _ in 0..5 {
+                assert!(ask(path).now_or_never().is_none(), "{path}: it is gone before it is answered");
+                let mut asked = ask(path);
+                assert!((&mut asked).now_or_never().is_none(), "{path}");
+                asking.push(asked);
+                assert!(handle.waiting() <= SCANS, "{path}: {} wait for the owner", handle.waiting());
+                // What polls so many by itself has to let the runtime on.
+                tokio::task::yield_now().await;
+            }
+        }
+        let mut member = ask(&format!("/v1/members/{NOBODY}"));
+        assert!((&mut member).now_or_never().is_none());
+        assert_eq!(handle.waiting(), SCANS + 1, "a look at one thing does not stand in their line");
+
+        let answers = async {
+            assert_eq!(member.await.unwrap().status(), 404);
+            for answer in asking {
+                assert_eq!(answer.await.unwrap().status(), 200);
+            }
+        };
+        tokio::select! {
+            ended = dispatcher.run(CancellationToken::new()) => panic!("the owner ended: {ended:?}"),
+            () = answers => (),
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn list(
     // What is shown of a member takes a look into its certificate: of those that were shown it is not made again.
     let look =
         move |state: &crate::state::State, _| part.cut(state.members(which.cluster.as_ref(), part.after), |it| it.id);
-    Ok(Json(api.desk.look(look).await?))
+    Ok(Json(api.desk.look_through(look).await?))
 }
 
 pub(super) async fn show(State(api): State<Api>, Path(member): Path<MemberId>) -> Result<Json<MemberView>, Problem> {

@@ -63,7 +63,7 @@ pub(super) async fn show(State(api): State<Api>) -> Result<Json<StatusView>, Pro
     let controller_urls = api.controller_urls.to_vec();
     let view = api
         .desk
-        .look(move |state, _| {
+        .look_through(move |state, _| {
             let (commits, barriers) = state.commits_and_barriers();
             StatusView {
                 version: env!("CARGO_PKG_VERSION").to_owned(),

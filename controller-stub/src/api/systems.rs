@@ -112,7 +112,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page<SystemView>>, Problem> {
     let part: Part<SystemName> = Part::of("systems", wanted)?;
     Ok(Json(
-        api.desk.look(move |state, _| part.cut(state.systems(), |it| it.name.clone()).map(SystemView::from)).await?,
+        api.desk.look_through(move |state, _| part.cut(state.systems(), |it| it.name.clone()).map(SystemView::from)).await?,
     ))
 }
 
@@ -227,7 +227,7 @@ pub(super) async fn add(
 pub(super) async fn show(State(api): State<Api>, Path(system): Path<SystemName>) -> Result<Json<SystemView>, Problem> {
     let view =
         move |state: &crate::state::State, at| state.system(&system).map(|it| SystemView::with_members(state, it, at));
-    Ok(Json(api.desk.look(view).await??))
+    Ok(Json(api.desk.look_through(view).await??))
 }
 
 pub(super) async fn edit(

@@ -263,7 +263,7 @@ pub(super) async fn list(
     let state = which.state.map(|it| format!(" in {it:?}")).unwrap_or_default();
     let part: Part<TaskId> = Part::of(format!("tasks{system}{state}"), wanted)?;
     let filter = Filter { system: which.system, state: which.state, before: part.after, limit: part.limit };
-    let found = api.desk.look(move |state, _| state.tasks(&filter)).await??;
+    let found = api.desk.look_through(move |state, _| state.tasks(&filter)).await??;
     let next = found.more_behind.map(|last| part.cursor(&last));
     Ok(Json(Page { items: found.tasks.into_iter().map(|it| seen_by(caller.role(), it)).collect(), next }))
 }

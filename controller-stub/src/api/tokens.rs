@@ -53,7 +53,7 @@ pub(super) async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Page<ApiTokenView>>, Problem> {
     let part: Part<ApiTokenId> = Part::of("api-tokens", wanted)?;
-    Ok(Json(api.desk.look(move |state, at| part.cut(state.api_tokens(at), |it| it.id)).await?))
+    Ok(Json(api.desk.look_through(move |state, at| part.cut(state.api_tokens(at), |it| it.id)).await?))
 }
 
 /// A token to make.
