@@ -119,6 +119,37 @@ mod tests {
 
     impl TryCryptoRng for Counting {}
 
+    /// Each way to write a point whose multiples are few: an exchange with one comes to nothing, whatever the other half is.
+    fn points_of_low_order() -> Vec<SealingPublicKey> {
+        let of_order_eight = [
+            "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+            "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+        ];
+        // -1, 0 and 1, the last two also as numbers beyond the prime, 2^255 - 19.
+        let small = |first: u8, rest: u8, last: u8| {
+            let mut bytes = [rest; 32];
+            (bytes[0], bytes[31]) = (first, last);
+            SealingPublicKey(bytes)
+        };
+        let others =
+            [small(0xec, 0xff, 0x7f), small(0, 0, 0), small(1, 0, 0), small(0xed, 0xff, 0x7f), small(0xee, 0xff, 0x7f)];
+        of_order_eight.into_iter().map(|it| it.parse().unwrap()).chain(others).collect()
+    }
+
+    /// Have the check say yes to all, and a field is not sealed to anybody because of one key.
+    #[test]
+    fn a_key_that_nothing_can_be_sealed_to_is_known_for_one_and_no_other_is() {
+        let system = system();
+        for key in points_of_low_order() {
+            let sealed = SealedField::seal(context(&system), "password", b"x", &[key], &mut Counting(0));
+            assert_eq!(sealed, Err(SealError::BadKey(key.id())));
+            assert_eq!(key.check(), Err(SealError::BadKey(key.id())), "{key}");
+        }
+        for number in 0..8 {
+            assert_eq!(key(number).public().check(), Ok(()));
+        }
+    }
+
     fn key(seed: u8) -> SealingKey {
         SealingKey::from_random(&Zeroizing::new([seed; 32]))
     }

@@ -29,6 +29,7 @@ what the kernel buffers of an answer | 64 KiB | controller-stub/src/limits.rs | 
 a page of a list (`limit`) | 200 | controller-stub/src/api/page.rs | MAX_LIMIT: usize = 200
 a page of a list (`limit`) | 50 unless | controller-stub/src/api/page.rs | USUAL_LIMIT: usize = 50
 results looked through for a page | 8 MiB | controller-stub/src/api/records.rs | MAX_SCANNED: u64 = 8 * 1024 * 1024
+looks through many things at once | 2 | controller-stub/src/limits.rs | SCANS: usize = 2
 attempts at a task that are told | 8 | controller-stub/src/state/ledger.rs | MAX_ATTEMPTS: u32 = 8
 tasks looked through for a page | 5,000 | controller-stub/src/state/tasks.rs | MAX_SCANNED: usize = 5_000
 connections at once | 16 | agent/health/src/endpoint.rs | CONNECTIONS: usize = 16
@@ -38,6 +39,7 @@ the head of a request | 64 headers | agent/health/src/endpoint.rs | MAX_HEADERS:
 members | 10,000 | controller-stub/src/state/enroll.rs | MAX_MEMBERS: usize = 10_000
 newer certificates of a member | 2, | controller-stub/src/state/newer.rs | MAX_KEPT: usize = 2
 newer certificates of a member | 1 KiB | controller-stub/src/state/newer.rs | MAX_CERTIFICATE: usize = 1024
+enabled members of a cluster for which secrets are sealed | 64 | protocol/src/seal/field.rs | MAX_RECIPIENTS: usize = 64
 clusters | 1,000 | controller-stub/src/state/clusters.rs | MAX_CLUSTERS: usize = 1_000
 enrollment tokens | 1,000 open | controller-stub/src/state/clusters.rs | MAX_TOKENS: usize = 1_000
 enrollment tokens | 10,000 that were used | controller-stub/src/state/clusters.rs | MAX_SPENT: usize = 10_000

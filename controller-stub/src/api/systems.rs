@@ -112,7 +112,9 @@ pub(super) async fn list(
 ) -> Result<Json<Page<SystemView>>, Problem> {
     let part: Part<SystemName> = Part::of("systems", wanted)?;
     Ok(Json(
-        api.desk.look_through(move |state, _| part.cut(state.systems(), |it| it.name.clone()).map(SystemView::from)).await?,
+        api.desk
+            .look_through(move |state, _| part.cut(state.systems(), |it| it.name.clone()).map(SystemView::from))
+            .await?,
     ))
 }
 

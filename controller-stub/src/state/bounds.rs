@@ -2,6 +2,7 @@
 
 use postern_protocol::enrollment::EnrollmentToken;
 use postern_protocol::message::v1::{MembershipState, StreamRef};
+use postern_protocol::seal::SealingPublicKey;
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{StreamId, TaskId, TaskKind};
 
@@ -125,6 +126,28 @@ fn a_controller_has_at_most_ten_thousand_members() {
     assert!(no.message.contains("10000 members") && no.message.contains("member remove"), "{}", no.message);
     state.members.pop_first();
     assert_eq!(lab::refused(&mut state, &token).reason.to_string(), "invalid_request", "its request is looked at now");
+}
+
+/// Give out what there is, and whoever seals to it fails with words that name no member.
+#[test]
+fn the_keys_of_more_members_than_a_secret_is_sealed_to_are_refused_with_what_to_do() {
+    let Full { mut state, _folder, .. } = Full::new();
+    let acme = "acme".parse().unwrap();
+    let enroll = |state: &mut State, number: u8| {
+        let (id, key) = (MemberId::from_bytes([number; 16]), SealingPublicKey([number; 32]));
+        let record = MemberRecord { id, sealing_keys: vec![key], ..lab::member(MembershipState::Enabled) };
+        state.members.insert(id, Member::new(record, sessions::FIRST_NUMBERS));
+    };
+    (0..64).for_each(|number| enroll(&mut state, number));
+    assert_eq!(state.sealing_keys(&acme).unwrap().len(), 64);
+    enroll(&mut state, 64);
+    let refusal = state.sealing_keys(&acme).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Conflict);
+    for words in ["`acme` has 65 enabled members", "at most 64", "member disable"] {
+        assert!(refusal.message.contains(words), "{words}: {refusal}");
+    }
+    state.members.values_mut().next().unwrap().record.state = MembershipState::Disabled;
+    assert_eq!(state.sealing_keys(&acme).unwrap().len(), 64);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use postern_protocol::ClusterName;
 use postern_protocol::MemberId;
 use postern_protocol::message::v1::MembershipState;
-use postern_protocol::seal::SealingPublicKey;
+use postern_protocol::seal::{MAX_RECIPIENTS, SealingPublicKey};
 
 use super::ledger::Write;
 use super::once::{Asked, Done, Making, TokenSecret};
@@ -103,7 +103,23 @@ impl State {
     /// is on the member's disk, and on ours before this answer leaves.
     pub fn sealing_keys(&self, cluster: &ClusterName) -> Result<Vec<(MemberId, SealingPublicKey)>, Refusal> {
         self.known_cluster(cluster)?;
-        Ok(self.enabled_members(cluster).filter_map(|it| Some((it.id, *it.sealing_keys.first()?))).collect())
+        let keys: Vec<_> = self.newest_keys(cluster).collect();
+        if keys.len() > MAX_RECIPIENTS {
+            return Err(Refusal::new(
+                RefusalKind::Conflict,
+                format!(
+                    "cluster `{cluster}` has {} enabled members, and a secret is sealed to at most {MAX_RECIPIENTS}: have \
+                     some rest with `postern-controller member disable`, or spread the members over several clusters",
+                    keys.len()
+                ),
+            ));
+        }
+        Ok(keys)
+    }
+
+    /// The newest key of each enabled member of a cluster, however many there are.
+    pub(super) fn newest_keys(&self, cluster: &ClusterName) -> impl Iterator<Item = (MemberId, SealingPublicKey)> {
+        self.enabled_members(cluster).filter_map(|it| Some((it.id, *it.sealing_keys.first()?)))
     }
 
     pub(super) fn known_cluster(&self, cluster: &ClusterName) -> Result<(), Refusal> {

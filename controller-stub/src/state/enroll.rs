@@ -78,6 +78,7 @@ impl State {
                 ),
             ));
         }
+        enroll.sealing_key.check().map_err(|error| refused(EnrollRefusal::InvalidRequest, error.to_string()))?;
         let Some(token) = self.tokens.get_mut(&enroll.token) else {
             return Err(refused(EnrollRefusal::InvalidToken, "the token is gone"));
         };

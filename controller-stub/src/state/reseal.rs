@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{AnnouncedKey, KeyAck, KeyAnnounce, MembershipState, Offer};
 use postern_protocol::rate::TooOften;
-use postern_protocol::seal::{KeyId, SealedField};
+use postern_protocol::seal::{KeyId, SealError, SealedField};
 use postern_protocol::signature::{SignatureView, TaskSignature};
 use postern_protocol::{MemberId, TaskId};
 
@@ -26,17 +26,27 @@ pub struct Resealing {
     pub signature: Option<SignatureView>,
 }
 
+/// Why the keys of a member are not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeysRefused {
+    /// They change all the time.
+    #[error("they changed too often: {0}")]
+    TooOften(#[from] TooOften),
+    /// Nothing can be sealed to one of them.
+    #[error("{0}")]
+    Unusable(SealError),
+}
+
 impl State {
     /// A member has other keys than before. They are on its disk; the answer leaves once they are on ours.
     pub(super) fn announce_keys(&mut self, id: MemberId, announce: &KeyAnnounce, tag: u16, at: Moment) {
         let Some(newest) = announce.keys.first().map(|key| key.public.id()) else { return };
-        let often = self.check_keys(id, &announce.keys, at);
-        let Some(member) = self.members.get_mut(&id) else { return };
-        if let Err(often) = often {
-            tracing::debug!(member = %id, %often, "a member changes its sealing keys too often");
-            self.complain(id, tag, format!("the sealing keys changed too often, those before stay: {often}"));
+        if let Err(no) = self.check_keys(id, &announce.keys, at) {
+            tracing::debug!(member = %id, %no, "the sealing keys of a member are not taken");
+            self.complain(id, tag, format!("the sealing keys before stay: {no}"));
             return;
         }
+        let Some(member) = self.members.get_mut(&id) else { return };
         let keys: Vec<_> = announce.keys.iter().map(|key| key.public).collect();
         if member.record.sealing_keys != keys {
             tracing::info!(member = %id, newest = %newest, keys = keys.len(), "a member has other sealing keys");
@@ -48,12 +58,14 @@ impl State {
     }
 
     /// Whether a member may have these keys now. Those it has, it may tell as often as it likes.
-    pub(super) fn check_keys(&mut self, id: MemberId, keys: &[AnnouncedKey], at: Moment) -> Result<(), TooOften> {
+    pub(super) fn check_keys(&mut self, id: MemberId, keys: &[AnnouncedKey], at: Moment) -> Result<(), KeysRefused> {
         let known = self.members.get(&id).map(|it| it.record.sealing_keys.as_slice()).unwrap_or_default();
         if known.iter().eq(keys.iter().map(|key| &key.public)) {
             return Ok(());
         }
-        self.attempts.sealing_keys.take(id, at.now)
+        self.attempts.sealing_keys.take(id, at.now)?;
+        // A secret is sealed to all members of a cluster or to nobody.
+        keys.iter().try_for_each(|key| key.public.check().map_err(KeysRefused::Unusable))
     }
 
     /// The queue is to know what this member can open.
@@ -85,8 +97,7 @@ impl State {
             }
         }
         let sealed_to = sealed_to(&offer);
-        let keys = self.sealing_keys(&record.cluster)?;
-        if !keys.iter().any(|(_, key)| sealed_to.contains(&key.id())) {
+        if !self.newest_keys(&record.cluster).any(|(_, key)| sealed_to.contains(&key.id())) {
             return Err(Refusal::field(
                 "sealed",
                 format!(

@@ -16,6 +16,7 @@ use postern_protocol::{ClusterName, MemberId, ReportNo, SessionNo, SystemName, T
 use super::enroll::printable;
 use super::ledger::Write;
 use super::record::MemberNumbers;
+use super::reseal::KeysRefused;
 use super::served::{self, Said, Served};
 use super::{Member, SessionHandle, State, Word, certificates};
 use crate::clock::Moment;
@@ -176,9 +177,14 @@ impl State {
                 format!("{alarm}: an operator has to look and run `postern-controller member enable {}`", it.member),
             ));
         }
-        self.check_keys(it.member, &it.hello.sealing_keys, at).map_err(|often| Refused {
-            retry_after_ms: millis(often.wait),
-            ..refused(SessionRefusal::Overloaded, format!("the sealing keys changed too often: {often}"))
+        self.check_keys(it.member, &it.hello.sealing_keys, at).map_err(|no| {
+            let message = format!("the sealing keys are not taken: {no}");
+            match no {
+                KeysRefused::TooOften(often) => {
+                    Refused { retry_after_ms: millis(often.wait), ..refused(SessionRefusal::Overloaded, message) }
+                }
+                KeysRefused::Unusable(_) => refused(SessionRefusal::ProtocolViolation, message),
+            }
         })
     }
 

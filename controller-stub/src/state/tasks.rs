@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use data_encoding::{BASE64, HEXLOWER};
 use postern_protocol::message::v1::{Cancel, Mode, Report};
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::seal::SealingPublicKey;
+use postern_protocol::seal::{MAX_RECIPIENTS, SealingPublicKey};
 use postern_protocol::time::UnixMillis;
 use postern_protocol::{
     ClusterName, Failure, MemberId, Outcome, StreamId, SystemName, TaskId, TaskKind, TaskOutput, TaskRequest, codec,
@@ -50,7 +50,7 @@ pub struct TaskView {
     /// The short names of the keys its secrets are sealed to.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub sealed_to: Vec<String>,
-    /// The keys to seal them to again, while no member can open it.
+    /// The keys to seal them to again, while no member can open it; 64 at most.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub reseal_to: Vec<SealingPublicKey>,
     /// How many leases it had.
@@ -237,7 +237,9 @@ impl State {
         let sealed_to = offer.as_ref().map(reseal::sealed_to).unwrap_or_default();
         let requester = offer.as_ref().and_then(|it| it.requester);
         let reseal_to = match record.state {
-            TaskState::NeedsReseal => self.sealing_keys(&record.cluster)?.into_iter().map(|(_, key)| key).collect(),
+            TaskState::NeedsReseal => {
+                self.newest_keys(&record.cluster).map(|(_, key)| key).take(MAX_RECIPIENTS).collect()
+            }
             TaskState::Queued
             | TaskState::Leased { .. }
             | TaskState::Accepted { .. }

@@ -15,7 +15,7 @@ use postern_protocol::message::v1::{
 };
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::outcome::{Certainty, Changed};
-use postern_protocol::seal::{SealedOutput, SealingKey};
+use postern_protocol::seal::{SealedOutput, SealingKey, SealingPublicKey};
 use postern_protocol::session::member::Event;
 use postern_protocol::session::{self, Ended, MemberSession};
 use postern_protocol::{Epoch, MemberId, Outcome, ReportNo, SessionNo, TaskId, TaskKind};
@@ -63,16 +63,26 @@ impl Application {
     }
 
     pub(crate) async fn send(&self, lab: &Lab, token: &EnrollmentToken) -> Result<Enrolled, EnrollRefused> {
+        self.send_with(lab, token, *self.sealing.public()).await
+    }
+
+    /// The same with any bytes for a sealing key.
+    pub(crate) async fn send_with(
+        &self,
+        lab: &Lab,
+        token: &EnrollmentToken,
+        sealing_key: SealingPublicKey,
+    ) -> Result<Enrolled, EnrollRefused> {
         let mut socket = connect(lab, enrollment::PATH, Some(enrollment::SUBPROTOCOL), None).await.unwrap();
         let exporter =
             socket.get_ref().get_ref().1.export_keying_material([0; 32], enrollment::EXPORTER_LABEL, None).unwrap();
-        let request = Request { incarnation: self.incarnation, sealing_key: self.sealing.public(), csr: &self.csr };
+        let request = Request { incarnation: self.incarnation, sealing_key: &sealing_key, csr: &self.csr };
         let enroll = Enroll {
             token: token.id,
             incarnation: self.incarnation,
             host: Text::new("lab").unwrap(),
             agent_version: Text::new("0.0.0").unwrap(),
-            sealing_key: *self.sealing.public(),
+            sealing_key,
             csr: Bytes::new(self.csr.clone()).unwrap(),
             proof: token.key.prove(&exporter, &request),
         };

@@ -14,7 +14,7 @@ use postern_protocol::{Outcome, TaskId, TaskKind, TaskRequest};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, new_task};
-use crate::member::{Identity, Session, succeeded};
+use crate::member::{Application, Identity, Session, succeeded};
 
 fn new_key() -> SealingKey {
     SealingKey::from_random(&random::secret())
@@ -140,6 +140,37 @@ async fn a_member_that_changes_its_sealing_keys_all_the_time_is_told_to_wait_and
     }
     assert!(Session::greet(&lab, with(&identity, &known), &identity).await.is_ok());
     assert!(Session::greet(&lab, with(&other, &new_key()), &other).await.is_ok());
+}
+
+/// Take one in, and no secret can be sealed for its cluster any more: whoever seals, seals to all its members or to nobody.
+#[tokio::test]
+async fn a_key_that_nothing_can_be_sealed_to_is_refused_wherever_it_comes_from_and_those_before_stay() {
+    let lab = Lab::start().await;
+    let (mut identity, mut session) = lab.working_member().await;
+    let unusable = SealingPublicKey([0; 32]);
+    let keys = |all: &[SealingPublicKey]| {
+        List::new(all.iter().map(|public| AnnouncedKey { id: public.id(), public: *public }).collect()).unwrap()
+    };
+    for all in [vec![unusable], vec![*new_key().public(), unusable]] {
+        session.send(KeyAnnounce { keys: keys(&all) }).await;
+        let FromController::ProtocolError(refused) = session.next().await else { panic!("it was taken") };
+        assert!(refused.message.contains(&unusable.id().to_string()), "{}", refused.message);
+        assert_eq!(given(&lab).await, [*identity.sealing.public()]);
+    }
+    identity.last_session = session.number();
+    let hello = Hello { sealing_keys: keys(&[unusable]), ..identity.hello() };
+    match Session::greet(&lab, hello, &identity).await {
+        Err(Ended::Refused { reason, message, .. }) => {
+            assert_eq!(reason, "protocol_violation");
+            assert!(message.contains(&unusable.id().to_string()), "{message}");
+        }
+        Err(ended) => panic!("{ended}"),
+        Ok(_) => panic!("welcomed"),
+    }
+    let refused = Application::new().send_with(&lab, &lab.token().await, unusable).await.unwrap_err();
+    assert_eq!(refused.reason.to_string(), "invalid_request", "{}", refused.message);
+    assert!(Session::greet(&lab, identity.hello(), &identity).await.is_ok());
+    assert_eq!(given(&lab).await, [*identity.sealing.public()]);
 }
 
 /// Give work to whoever has credit, or keys of whoever is enrolled, and secrets reach hosts that nobody approved.

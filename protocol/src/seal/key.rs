@@ -62,6 +62,18 @@ impl SealingPublicKey {
         KeyId::of(&self.0)
     }
 
+    /// Whether anything can be sealed to it. What is for several keys is sealed to none if one of them is not usable.
+    ///
+    /// With a point of low order the exchange comes to nothing, whoever's private half the other is.
+    pub fn check(&self) -> Result<(), SealError> {
+        let bad_key = |_| SealError::BadKey(self.id());
+        let (anybody, _) = Kem::derive_keypair(&[0; 32]);
+        let point = <Kem as hpke::Kem>::EncappedKey::from_bytes(&self.0).map_err(bad_key)?;
+        hpke::setup_receiver::<ChaCha20Poly1305, HkdfSha256, Kem>(&OpModeR::Base, &anybody, &point, &[])
+            .map(drop)
+            .map_err(bad_key)
+    }
+
     /// Seals to the owner of the private half: the encapsulated key of HPKE, and the ciphertext.
     pub(super) fn seal(
         &self,
