@@ -26,9 +26,9 @@ pub struct Page<T> {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(super) struct Wanted {
     /// At most so many, 1 to 200; 50 if it is not said.
-    limit: Option<u64>,
+    pub(super) limit: Option<u64>,
     /// Where to go on: `next` of the page before, of the same list with the same filters.
-    cursor: Option<String>,
+    pub(super) cursor: Option<String>,
 }
 
 /// A part of a certain list.

@@ -92,7 +92,9 @@ fn check(view: TaskView) -> Result<TaskView, Problem> {
 /// Reads on behind the byte that the part goes on behind, until it is full or enough was looked through.
 fn read(reader: &Arc<SpoolReader>, part: &Part<u64>, only: Option<Only>) -> Result<Page<RecordView>, Problem> {
     let begin = part.after.unwrap_or(0);
-    let mut lines = Lines { reader, offset: begin, piece: Vec::new(), given: 0 };
+    // What is not understood by then is no line of an agent's: the next page goes on in the middle of it.
+    let end = begin.saturating_add(MAX_SCANNED).saturating_add(to_u64(MAX_LINE));
+    let mut lines = Lines { reader, offset: begin, end, piece: Vec::new(), given: 0 };
     let mut items = Vec::new();
     let mut behind = begin;
     while items.len() < part.limit && behind.saturating_sub(begin) < MAX_SCANNED {
@@ -114,17 +116,22 @@ struct Lines<'a> {
     reader: &'a SpoolReader,
     /// Where the next piece begins.
     offset: u64,
+    /// Where no piece begins any more.
+    end: u64,
     piece: Vec<u8>,
     /// How much of the piece was given out.
     given: usize,
 }
 
 impl Lines<'_> {
-    /// The next line without its line feed; one that is too long is cut off.
+    /// The next line without its line feed; one that is too long is cut off, and so is one that goes on at the end.
     fn next(&mut self) -> Result<Option<Vec<u8>>, SpoolError> {
         let mut line = Vec::new();
         loop {
             if self.left().is_empty() {
+                if self.offset >= self.end {
+                    return Ok(Some(line));
+                }
                 (self.piece, self.given) = (self.reader.read_at(self.offset)?, 0);
                 self.offset = self.offset.saturating_add(to_u64(self.piece.len()));
                 if self.piece.is_empty() {
@@ -154,4 +161,75 @@ impl Lines<'_> {
 
 fn to_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_store::SpoolId;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+    use crate::space::lab;
+
+    const MIB: usize = 1024 * 1024;
+
+    fn payload(bytes: &[u8]) -> (tempfile::TempDir, Arc<SpoolReader>) {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, ..) = lab::spool(folder.path());
+        let (id, len) = (SpoolId([5; 16]), to_u64(bytes.len()));
+        let mut writer = spool.write(id, len).unwrap();
+        writer.append(bytes).unwrap();
+        writer.finish(&Sha256::digest(bytes).into()).unwrap();
+        let reader = spool.read(id, len).unwrap();
+        (folder, Arc::new(reader))
+    }
+
+    /// The entries of each page, and how far the payload was read for it.
+    fn pages(bytes: &[u8]) -> Vec<(Vec<u64>, u64)> {
+        let (_folder, reader) = payload(bytes);
+        let (mut pages, mut cursor) = (Vec::new(), None);
+        loop {
+            let part: Part<u64> = Part::of("records".to_owned(), Wanted { limit: Some(200), cursor }).unwrap();
+            let page = read(&reader, &part, Some(Only::Failed)).unwrap();
+            cursor = page.next;
+            let behind = cursor.clone().map(|it| {
+                let after = Part::of("records".to_owned(), Wanted { limit: None, cursor: Some(it) }).unwrap().after;
+                after.expect("it is behind something")
+            });
+            pages.push((page.items.iter().map(|it| it.entry).collect(), behind.unwrap_or(reader.len())));
+            if cursor.is_none() {
+                return pages;
+            }
+        }
+    }
+
+    fn line(entry: u64, length: usize) -> String {
+        let line = serde_json::json!({ "entry": entry, "outcome": "failed", "message": "x".repeat(length) });
+        format!("{line}\n")
+    }
+
+    /// Look at the bound between lines alone, and a payload without any is read whole, however large, for each page.
+    #[test]
+    fn a_payload_without_an_end_of_line_is_looked_through_in_parts() {
+        let bytes = [vec![b'x'; 20 * MIB], b"\n".to_vec(), line(7, 1).into_bytes()].concat();
+        let pages = pages(&bytes);
+        assert_eq!(pages.len(), 3);
+        let mut begin = 0;
+        for (_, behind) in &pages {
+            assert!(behind - begin <= MAX_SCANNED + 3 * to_u64(MAX_LINE), "{begin} to {behind}");
+            begin = *behind;
+        }
+        assert_eq!(pages.last().unwrap().0, [7], "what is behind it is found all the same");
+    }
+
+    /// End a page at the bound itself, and the line that is there is in neither page.
+    #[test]
+    fn a_line_at_the_end_of_what_is_looked_through_is_whole() {
+        for length in [MAX_LINE - 100, 10_000] {
+            let count = u64::try_from(18 * MIB / length).unwrap();
+            let bytes: String = (0..count).map(|entry| line(entry, length)).collect();
+            let entries: Vec<u64> = pages(bytes.as_bytes()).into_iter().flat_map(|it| it.0).collect();
+            assert!(entries.into_iter().eq(0..count), "{length}");
+        }
+    }
 }
