@@ -121,6 +121,9 @@ impl State {
                 self.queue.take_away(id, at);
             }
             self.push_state(id);
+            if action == Action::Approve {
+                self.hear_from_now_on(id, at);
+            }
             if action == Action::Revoke {
                 self.note_opener(id);
                 self.forget_newer(id);

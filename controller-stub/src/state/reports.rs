@@ -7,6 +7,7 @@ use postern_protocol::{MemberId, Outcome, ReportNo};
 
 use super::ledger::Write;
 use super::record::Direction;
+use super::sessions::Reports;
 use super::{State, ToSession};
 use crate::clock::Moment;
 use crate::metrics::metrics;
@@ -21,7 +22,7 @@ impl State {
     pub(super) fn note_first(&mut self, id: MemberId, number: ReportNo, at: Moment) {
         let Some(member) = self.members.get_mut(&id) else { return };
         let Some(live) = member.live.as_mut() else { return };
-        let first = !std::mem::replace(&mut live.reported, true);
+        let first = std::mem::replace(&mut live.reports, Reports::Heard) != Reports::Heard;
         let expected = member.numbers.acked.next();
         if first && number > expected {
             // A member sends what it still has from its oldest report on. It would not have dropped the ones between

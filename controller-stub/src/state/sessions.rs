@@ -116,8 +116,19 @@ pub(super) struct Live {
     pub(super) stored_ahead: BTreeSet<ReportNo>,
     /// Reports that wait for their payloads.
     pub(super) waiting: BTreeMap<ReportNo, Report>,
-    /// Whether a report came in this session already.
-    pub(super) reported: bool,
+    /// What came of reports in this session.
+    pub(super) reports: Reports,
+}
+
+/// What came of reports in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reports {
+    /// There was none yet.
+    None,
+    /// Some that are not heard, because nobody has let the member in.
+    Unheard,
+    /// Some that are heard.
+    Heard,
 }
 
 impl State {
@@ -177,6 +188,15 @@ impl State {
                 format!("{alarm}: an operator has to look and run `postern-controller member enable {}`", it.member),
             ));
         }
+        if let Some(other) = self.shares_store(it.member, it.hello.incarnation) {
+            return Err(refused(
+                SessionRefusal::RolledBack,
+                format!(
+                    "member {other} is here with this very store, so that it was copied, or its agent runs although it was \
+                     enrolled again: stop one of the two, and revoke its member"
+                ),
+            ));
+        }
         self.check_keys(it.member, &it.hello.sealing_keys, at).map_err(|no| {
             let message = format!("the sealing keys are not taken: {no}");
             match no {
@@ -186,6 +206,35 @@ impl State {
                 KeysRefused::Unusable(_) => refused(SessionRefusal::ProtocolViolation, message),
             }
         })
+    }
+
+    /// Another member that is here with this store and is heard. An agent that is enrolled again comes with the store of its old
+    /// member, which is not here any more then.
+    fn shares_store(&self, id: MemberId, store: Incarnation) -> Option<MemberId> {
+        let mut others = self.queue.holders().filter(|(other, holder)| *other != id && holder.store == store);
+        others.find(|(other, _)| !self.is_pending(*other)).map(|(other, _)| other)
+    }
+
+    /// Whether nobody has let the member in yet. What it says of work is not heard: it has none, and if its store had some
+    /// under another member, only somebody who compares fingerprints knows that the store is its own.
+    pub(super) fn is_pending(&self, id: MemberId) -> bool {
+        self.members.get(&id).is_some_and(|it| it.record.state == MembershipState::Pending)
+    }
+
+    /// A member that is pending reports something.
+    pub(super) fn leave_unheard(&mut self, id: MemberId) {
+        if let Some(live) = self.members.get_mut(&id).and_then(|it| it.live.as_mut()) {
+            live.reports = Reports::Unheard;
+        }
+    }
+
+    /// A member was let in: what it reported before it says again in its next session, for which its store has to be its own.
+    pub(super) fn hear_from_now_on(&mut self, id: MemberId, at: Moment) {
+        let Some(live) = self.members.get(&id).and_then(|it| it.live.as_ref()) else { return };
+        if live.reports == Reports::Unheard || (live.established && self.shares_store(id, live.incarnation).is_some()) {
+            let why = "this member was approved, and says again what it reported before";
+            self.end_session(id, SessionRefusal::Replaced, why, at);
+        }
     }
 
     fn raise_alarm(&mut self, id: MemberId, alarm: &str, at: Moment) {
@@ -252,7 +301,7 @@ impl State {
             asked: 0,
             stored_ahead: BTreeSet::new(),
             waiting: BTreeMap::new(),
-            reported: false,
+            reports: Reports::None,
         });
         Welcomed { welcome, session: number }
     }

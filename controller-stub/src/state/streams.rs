@@ -86,6 +86,10 @@ impl State {
 
     fn output(&mut self, member: MemberId, open: &StreamOpen, at: Moment) -> Result<StreamRecord, StreamFault> {
         let StreamOpen { task, stream } = *open;
+        if self.is_pending(member) {
+            // It keeps the payload, and announces it again.
+            return Err(StreamFault::Full);
+        }
         let of_task = self.any_task(task).ok().flatten();
         let holder = self.queue.holder(member);
         if !holder.zip(of_task.as_ref()).is_some_and(|(holder, of_task)| holder.was_ever_given(of_task)) {

@@ -44,6 +44,7 @@ impl State {
             FromMember::Reject(reject) => self.rejected(id, &reject, at),
             FromMember::Started(Started { task, epoch, .. }) => self.queue.start(id, LeaseRef { task, epoch }),
             FromMember::Progress(progress) => self.progressed(id, progress),
+            FromMember::Report(_) if self.is_pending(id) => self.leave_unheard(id),
             FromMember::Report(report) => match unknown_critical(&report.ext) {
                 None => self.reported(id, report, at),
                 Some(kind) => {

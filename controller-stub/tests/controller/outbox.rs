@@ -3,16 +3,18 @@
 use postern_controller_stub::api::HandedInView;
 use postern_controller_stub::exit::{Exit, Failure};
 use postern_controller_stub::state::outbox::HandedIn;
-use postern_protocol::Epoch;
 use postern_protocol::id::Incarnation;
-use postern_protocol::message::v1::Report;
+use postern_protocol::message::FromController;
+use postern_protocol::message::v1::{Report, StreamFault, StreamOpen, StreamRef, StreamReset};
 use postern_protocol::outbox::OwedReport;
 use postern_protocol::outcome::Outcome;
+use postern_protocol::session::Ended;
+use postern_protocol::{Epoch, StreamId};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey as _};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 
 use crate::lab::{Lab, new_task};
-use crate::member::{Application, Identity, succeeded};
+use crate::member::{Application, Identity, Session, succeeded};
 
 fn owed(identity: &Identity, incarnation: Incarnation, report: &Report) -> OwedReport {
     let key = PrivatePkcs8KeyDer::from(identity.key.as_slice());
@@ -102,4 +104,73 @@ async fn who_was_revoked_vouches_for_no_other_members_store() {
     let line = owed(&revoked, worker.incarnation, &succeeded(1, &offer));
     assert_eq!(hand_in(&lab, &line).await.unwrap(), HandedIn::NeverLeased);
     assert!(lab.task(task).await.outcome.is_none());
+}
+
+/// A member whose agent is about to be enrolled again, with a task that is started, and its report.
+async fn at_work(lab: &Lab) -> (Identity, Session, Report) {
+    let worker = lab.enroll().await;
+    lab.act(worker.member, "approve").await.unwrap();
+    let mut session = Session::open(lab, &worker).await;
+    lab.add_system().await;
+    let task = lab.submit("enable_user", "ann").await;
+    let offer = session.offer().await;
+    session.accept(&offer).await;
+    session.start(&offer).await;
+    lab.in_state(task, "started").await;
+    (worker, session, succeeded(1, &offer))
+}
+
+/// Hear it before it is approved, and whoever has a token and knows the life of another's store says how its work ended. Do not
+/// hear it afterwards, and what an agent owes that was enrolled again is lost.
+#[tokio::test]
+async fn what_a_pending_member_reports_counts_once_it_is_approved_and_not_before() {
+    let lab = Lab::start_with(&[]).await;
+    let (worker, session, report) = at_work(&lab).await;
+    drop(session);
+    lab.disconnected(worker.member).await;
+    let again = Identity { incarnation: worker.incarnation, ..lab.enroll().await };
+    let mut pending = Session::open(&lab, &again).await;
+    pending.send(report.clone()).await;
+    let stream = StreamRef { id: StreamId::from_bytes([5; 16]), length: 1, sha256: [0; 32] };
+    pending.send(StreamOpen { task: report.task, stream }).await;
+    // The agent keeps it, and announces it again.
+    let full = StreamReset { stream: stream.id, fault: StreamFault::Full.into() };
+    assert_eq!(pending.next().await, FromController::from(full));
+    assert_eq!(lab.task(report.task).await.state, "started");
+
+    lab.act(again.member, "approve").await.unwrap();
+    assert!(matches!(pending.ended().await, Ended::GoneAway { .. }), "it is to say all of it again");
+    let mut approved = Session::open(&lab, &Identity { last_session: pending.number(), ..again }).await;
+    approved.send(report.clone()).await;
+    assert_eq!(approved.acked().await, 1);
+    assert_eq!(lab.finished(report.task).await.member, Some(again.member));
+}
+
+/// Let both in, and each says how the work of the other ended.
+#[tokio::test]
+async fn of_two_members_with_one_store_the_second_is_refused_while_the_first_is_there() {
+    let lab = Lab::start_with(&[]).await;
+    let (mut worker, session, _) = at_work(&lab).await;
+    worker.last_session = session.number();
+    drop(session);
+    lab.disconnected(worker.member).await;
+    let mut copy = Identity { incarnation: worker.incarnation, ..lab.enroll().await };
+    let mut pending = Session::open(&lab, &copy).await;
+    copy.last_session = pending.number();
+    // One that is pending keeps nobody out.
+    let session = Session::open(&lab, &worker).await;
+    lab.wait_for("its session", async || lab.member(worker.member).await.connected.then_some(())).await;
+    lab.act(copy.member, "approve").await.unwrap();
+    assert!(matches!(pending.ended().await, Ended::GoneAway { .. }));
+    let Err(Ended::Refused { reason, message, .. }) = Session::greet(&lab, copy.hello(), &copy).await else {
+        panic!("welcomed");
+    };
+    assert_eq!(reason, "rolled_back");
+    assert!(message.contains(&worker.member.to_string()), "{message}");
+    assert_eq!(lab.member(copy.member).await.alarm, None, "it goes on as soon as the other is gone");
+    assert!(lab.member(worker.member).await.connected);
+
+    drop(session);
+    lab.disconnected(worker.member).await;
+    assert!(Session::greet(&lab, copy.hello(), &copy).await.is_ok(), "an agent that was enrolled again");
 }
