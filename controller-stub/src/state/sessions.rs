@@ -33,6 +33,10 @@ pub(super) const FIRST_NUMBERS: MemberNumbers = MemberNumbers {
     acked: ReportNo(0),
 };
 
+/// How far the last session of a member may be ahead of the last that was issued to it, as after a restore from a backup: more
+/// than a member has in its life. With a number near the largest there would be none after it, and a copy of the member could
+/// not be told from it any more.
+const MAX_AHEAD: u64 = 1 << 32;
 /// How long a member whose session ends waits before it connects again, in milliseconds.
 const COME_BACK: u32 = 1_000;
 /// How long a member that only an operator can help waits before it asks again.
@@ -180,6 +184,13 @@ impl State {
                 retry_after_ms: millis(ACCEPTED_SOON),
                 ..refused(SessionRefusal::WrongCertificate, what_to_do)
             });
+        }
+        let (last, issued) = (it.hello.last_session, member.numbers.issued);
+        if last.0.saturating_sub(issued.0) > MAX_AHEAD {
+            return Err(refused(
+                SessionRefusal::ProtocolViolation,
+                format!("no member was ever in session {last}, and this one last in {issued}: its store is not what it was"),
+            ));
         }
         if let Some(alarm) = rolled_back(member, &it.hello) {
             self.raise_alarm(it.member, alarm, at);

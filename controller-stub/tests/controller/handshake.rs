@@ -6,7 +6,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use postern_controller_stub::ca::Authority;
 use postern_controller_stub::clock;
 use postern_protocol::SessionNo;
-use postern_protocol::message::v1::{MembershipState, Ping};
+use postern_protocol::message::v1::{Hello, MembershipState, Ping};
 use postern_protocol::message::{FromController, FromMember};
 use postern_protocol::session::{self, Ended};
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -263,4 +263,25 @@ async fn a_stopping_controller_says_goodbye_and_exits_with_zero() {
     drop(session);
     assert_eq!(stopped.await.unwrap(), Some(0));
     assert_eq!(reason, "stopping");
+}
+
+/// Take any number that a Hello says, and behind the largest there is none: a copy is not told from the member any more.
+#[tokio::test]
+async fn f19_a_session_number_that_no_member_comes_to_is_refused_and_nothing_of_it_is_kept() {
+    let lab = Lab::start().await;
+    let mut identity = lab.enroll().await;
+    let session = Session::open(&lab, &identity).await;
+    identity.last_session = session.number();
+    drop(session);
+    for last_session in [u64::MAX, (1 << 32) + 2] {
+        let hello = Hello { last_session: SessionNo(last_session), ..identity.hello() };
+        let Err(Ended::Refused { reason, message, .. }) = Session::greet(&lab, hello, &identity).await else {
+            panic!("welcomed");
+        };
+        assert_eq!(reason, "protocol_violation");
+        assert!(message.contains(&last_session.to_string()), "{message}");
+    }
+    let hello = Hello { last_session: SessionNo(900), ..identity.hello() };
+    let session = Session::greet(&lab, hello, &identity).await.unwrap();
+    assert_eq!(session.number(), SessionNo(901), "of a ledger that is gone");
 }
