@@ -102,7 +102,11 @@ impl State {
             let same = there.direction == Direction::Output
                 && there.task == Some(task)
                 && (there.length, there.sha256) == (stream.length, stream.sha256);
-            return if same { Ok(there.clone()) } else { Err(StreamFault::Corrupt) };
+            let there = same.then(|| there.clone()).ok_or(StreamFault::Corrupt)?;
+            if !there.complete && self.attempts.payloads_again.take(member, at.now).is_err() {
+                return Err(StreamFault::Full);
+            }
+            return Ok(there);
         }
         if self.queue.task(task).is_none() {
             if self.hush.allows_of(member, at.now) {

@@ -302,3 +302,38 @@ async fn an_upload_that_is_not_what_was_announced_is_refused_by_the_name_of_its_
     assert_eq!((&problem["status"], &problem["field"]), (&json!(422), &json!("sha256")), "{problem}");
     assert!(!files(&lab.data_dir()).iter().any(|it| is_payload(it)));
 }
+
+/// Begin it again as often as it is announced, and each time all that came of it is read, which may be gigabytes.
+#[tokio::test]
+async fn a_payload_that_is_announced_again_all_the_time_waits_and_others_begin() {
+    let lab = Lab::start().await;
+    let (_identity, mut session) = lab.working_member().await;
+    submit_import(&lab, b"<root/>");
+    let offer = session.offer().await;
+    let (bytes, stream) = payload(5 * CHUNK);
+    let open = |stream| StreamOpen { task: offer.task, stream };
+    session.send(open(stream)).await;
+    assert_eq!(session.next().await, StreamOpenAck { stream: stream.id, durable: 0 }.into());
+    for index in 0..4 {
+        session.send(chunk(stream, &bytes, index)).await;
+    }
+    assert_eq!(session.next().await, ChunkAck { stream: stream.id, durable: 4 }.into());
+    let mut again = 0;
+    loop {
+        session.send(open(stream)).await;
+        match session.next().await {
+            FromController::StreamOpenAck(ack) => assert_eq!(ack.durable, 4),
+            FromController::StreamReset(reset) => {
+                assert_eq!(reset, StreamReset { stream: stream.id, fault: StreamFault::Full.into() });
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+        again += 1;
+        assert!(again < 100, "it was read each time");
+    }
+    assert!(again >= 16, "{again}");
+    let other = StreamRef { id: StreamId::from_bytes([6; 16]), ..stream };
+    session.send(open(other)).await;
+    assert_eq!(session.next().await, StreamOpenAck { stream: other.id, durable: 0 }.into());
+}
