@@ -1,4 +1,5 @@
-//! How often applicants may be wrong, and members ask for certificates, change their keys and begin payloads again.
+//! How often applicants may be wrong, and members ask for certificates, change their keys, begin payloads again and
+//! come back.
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(super) struct Attempts {
     pub(super) certificates: Buckets<MemberId>,
     /// Other sealing keys of a member.
     pub(super) sealing_keys: Buckets<MemberId>,
+    /// Sessions of a member.
+    pub(super) sessions: Buckets<MemberId>,
     /// Payloads of a member that it announces again before they are whole.
     pub(super) payloads_again: Buckets<MemberId>,
 }
@@ -34,6 +37,8 @@ impl Attempts {
         // Two in a fortnight, and a few more by a member whose disk does not take them. Each costs a look at every task that
         // is sealed to them, and a commit.
         let sealing_keys = Rate::new(30, Duration::from_secs(10));
+        // An agent waits for a second at least before it comes back. Each session costs two commits, and an inventory.
+        let sessions = Rate::new(30, Duration::from_secs(2));
         // All that a member sends at once, after its session was cut, and a few more over a line that is cut again and again.
         // Each has what came before read again, which may be gigabytes.
         let payloads_again = Rate::new(16, Duration::from_secs(30));
@@ -42,6 +47,7 @@ impl Attempts {
             wrong_keys: Buckets::new(wrong, MAX_TOLD_APART),
             certificates: Buckets::new(certificates, MAX_TOLD_APART),
             sealing_keys: Buckets::new(sealing_keys, MAX_TOLD_APART),
+            sessions: Buckets::new(sessions, MAX_TOLD_APART),
             payloads_again: Buckets::new(payloads_again, MAX_TOLD_APART),
         }
     }

@@ -185,11 +185,18 @@ impl State {
                 ..refused(SessionRefusal::WrongCertificate, what_to_do)
             });
         }
+        // Behind the look at the certificate: whoever shows one that is worth nothing takes no session from the member.
+        self.attempts.sessions.take(it.member, at.now).map_err(|often| Refused {
+            retry_after_ms: millis(often.wait),
+            ..refused(SessionRefusal::Overloaded, format!("the member comes again too often: {often}"))
+        })?;
         let (last, issued) = (it.hello.last_session, member.numbers.issued);
         if last.0.saturating_sub(issued.0) > MAX_AHEAD {
             return Err(refused(
                 SessionRefusal::ProtocolViolation,
-                format!("no member was ever in session {last}, and this one last in {issued}: its store is not what it was"),
+                format!(
+                    "no member was ever in session {last}, and this one last in {issued}: its store is not what it was"
+                ),
             ));
         }
         if let Some(alarm) = rolled_back(member, &it.hello) {

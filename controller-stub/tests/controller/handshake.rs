@@ -285,3 +285,25 @@ async fn f19_a_session_number_that_no_member_comes_to_is_refused_and_nothing_of_
     let session = Session::greet(&lab, hello, &identity).await.unwrap();
     assert_eq!(session.number(), SessionNo(901), "of a ledger that is gone");
 }
+
+/// Welcome it as often as it comes, and an applicant whom nobody let in has everybody wait for its commits.
+#[tokio::test]
+async fn a_member_that_comes_again_all_the_time_is_told_to_wait_and_others_get_in() {
+    let lab = Lab::start_with(&[]).await;
+    let (mut identity, other) = (lab.enroll().await, lab.enroll().await);
+    let mut welcomed = 0;
+    let refused = loop {
+        match Session::greet(&lab, identity.hello(), &identity).await {
+            Ok(session) => identity.last_session = session.number(),
+            Err(Ended::Refused { reason, message, retry_after, .. }) => break (reason, message, retry_after),
+            Err(ended) => panic!("{ended}"),
+        }
+        welcomed += 1;
+        assert!(welcomed < 100, "each was welcomed");
+    };
+    assert!(welcomed >= 30, "{welcomed}");
+    assert_eq!(refused.0, "overloaded", "{}", refused.1);
+    assert!(Session::greet(&lab, other.hello(), &other).await.is_ok());
+    tokio::time::sleep(refused.2).await;
+    assert!(Session::greet(&lab, identity.hello(), &identity).await.is_ok());
+}
