@@ -74,6 +74,7 @@ enum Input {
     },
     Uploaded(TaskId),
     Unwanted(TaskId),
+    Lost(TaskId),
     ForgetKey {
         key: KeyId,
         answer: oneshot::Sender<bool>,
@@ -260,6 +261,8 @@ pub enum Moved {
     Uploaded(TaskId),
     /// The controller does not want the results of a task.
     Unwanted(TaskId),
+    /// The disk lost the results of a task.
+    Lost(TaskId),
 }
 
 /// A place among what the dispatcher takes in.
@@ -272,6 +275,7 @@ impl Place<'_> {
             Moved::Here(task, stream) => Input::StreamHere { task, stream },
             Moved::Uploaded(task) => Input::Uploaded(task),
             Moved::Unwanted(task) => Input::Unwanted(task),
+            Moved::Lost(task) => Input::Lost(task),
         });
     }
 }

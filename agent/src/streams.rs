@@ -255,8 +255,6 @@ impl Mover {
         self.reset(stream, fault, &Chain(error).to_string());
     }
 
-    // ---- in ----
-
     fn receive(&mut self, task: TaskId, stream: StreamRef) {
         match self.is_here(&stream) {
             Ok(true) => {
@@ -342,8 +340,6 @@ impl Mover {
         self.untold.insert(Moved::Here(task, stream));
     }
 
-    // ---- out ----
-
     fn begin(&mut self, id: StreamId, durable: u64) {
         let Some(out) = self.outgoing.get_mut(&id) else { return };
         let sending = Sending::from_durable(out.stream, durable);
@@ -354,8 +350,19 @@ impl Mover {
                 self.send_window(id);
             }
             (Err(error), _) => self.reset(id, StreamFault::Corrupt, &error.to_string()),
-            (_, Err(error)) => self.spool_failed(id, &error),
+            (_, Err(error)) => self.unread(id, &error),
         }
+    }
+
+    /// The results of a task cannot be read.
+    fn unread(&mut self, id: StreamId, error: &SpoolError) {
+        if !error.is_damage() {
+            return self.spool_failed(id, error);
+        }
+        let Some(out) = self.outgoing.remove(&id) else { return };
+        tracing::error!(task = %out.task, stream = %id, error = %Chain(error), "the results of a task are lost");
+        self.untold.insert(Moved::Lost(out.task));
+        self.send(StreamReset { stream: id, fault: StreamFault::Unknown.into() }.into());
     }
 
     fn go_on(&mut self, id: StreamId, durable: u64) {
@@ -370,13 +377,13 @@ impl Mover {
         loop {
             let Some(Outgoing { progress: Some((sending, reader)), .. }) = self.outgoing.get_mut(&id) else { return };
             let Some((index, range)) = sending.poll_chunk() else { return };
-            let piece = reader
-                .read_at(range.start)
-                .map_err(|error| Chain(&error).to_string())
-                .and_then(|bytes| Bytes::<CHUNK>::new(bytes).map_err(|error| error.to_string()));
-            match piece {
+            let bytes = match reader.read_at(range.start) {
+                Ok(bytes) => bytes,
+                Err(error) => return self.unread(id, &error),
+            };
+            match Bytes::<CHUNK>::new(bytes) {
                 Ok(bytes) => self.send(Chunk { stream: id, index, bytes }.into()),
-                Err(error) => return self.reset(id, StreamFault::Corrupt, &error),
+                Err(error) => return self.reset(id, StreamFault::Corrupt, &error.to_string()),
             }
         }
     }

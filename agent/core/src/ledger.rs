@@ -29,6 +29,7 @@ use postern_protocol::{ReportNo, SessionNo, StreamId, SystemName, TaskId, Timest
 
 use self::attempt::Grant;
 pub use self::calls::CallsLeft;
+pub use self::conclusion::lose_results;
 use self::deferred::DeferredWrites;
 pub use self::ending::Ending;
 pub use self::event::{Event, GivenUp, Offered, Refusal, Unfinished};

@@ -303,6 +303,7 @@ impl Loop {
             Input::StreamHere { task, stream } => self.ledger.handle_stream_here(task, stream),
             Input::Uploaded(task) => self.ledger.handle_uploaded(task),
             Input::Unwanted(task) => self.ledger.handle_unwanted(task),
+            Input::Lost(task) => self.ledger.handle_results_lost(task),
             Input::ForgetKey { key, answer } => {
                 let needed = self.ledger.needs_key(key);
                 if !needed {

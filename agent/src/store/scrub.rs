@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
+use postern_agent_core::ledger::lose_results;
 use postern_agent_core::{RestoredTask, TaskState};
-use postern_protocol::bounded::List;
 use postern_protocol::message::v1::{Report, StreamRef};
-use postern_protocol::{Failure, FailureClass, Outcome, StreamId, TaskId};
+use postern_protocol::{StreamId, TaskId};
 use postern_store::{Batch, SpoolId};
 
 use super::{AgentStoreError, DELETED_AT_ONCE, JOURNAL, OFFERS, STATES, Store, spool_id};
@@ -78,16 +78,7 @@ impl Store {
         }
         if !lost.is_empty() {
             tracing::error!(task = %report.task, outcome = %report.outcome, "the results of a task are lost");
-            let failure = Failure::new(
-                FailureClass::Internal,
-                "results_lost",
-                format!("The task ended as {}, and the disk lost its results", report.outcome),
-            );
-            report.failure = Some(failure.with_next_step(
-                "Check the disk of the agent, and look at the accounts before the task is submitted again",
-            ));
-            report.outcome = Outcome::Failed.into();
-            report.streams = List::default();
+            lose_results(report);
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ struct Desk {
     store: Store,
     dispatcher: Dispatcher,
     inputs: Inputs,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Desk {
@@ -35,7 +35,7 @@ impl Desk {
         let mut mover = Mover::new(store.spool().clone(), dispatcher.clone());
         let (to_controller, frames) = mpsc::channel(16);
         mover.handle(Command::Connected(to_controller));
-        Self { mover, frames, store, dispatcher, inputs, _folder: folder }
+        Self { mover, frames, store, dispatcher, inputs, folder }
     }
 
     /// The frames that were sent since the last look.
@@ -76,16 +76,22 @@ fn a_result_that_was_reset_is_announced_again_and_the_others_do_not_wait_for_it(
     assert_eq!(desk.mover.poll_timeout(), None);
 }
 
-/// What cannot be read here is told to the controller and tried again as well.
+/// Put off what the disk lost, and it is announced again and again until the agent is started anew.
 #[test]
-fn a_result_that_cannot_be_read_now_is_announced_again() {
+fn results_that_the_disk_lost_are_told_as_lost_and_not_announced_again() {
     let mut desk = Desk::new();
-    desk.mover.handle(Command::Upload(ONE, stream(1)));
-    desk.mover.handle(Command::OpenAcked(stream(1).id, 0));
-    assert!(matches!(desk.sent().as_slice(), [_, FromMember::StreamReset(_)]));
-    let due = desk.mover.poll_timeout().unwrap();
-    desk.mover.handle_timeout(due);
-    assert_eq!(desk.sent(), [announced(ONE, stream(1))]);
+    let mut result = desk.store.spool().begin(spool_id(stream(1).id)).unwrap();
+    result.append(b"another").unwrap();
+    result.finish_here().unwrap();
+    let file = desk.folder.path().join("store/spool").join("01".repeat(16));
+    std::fs::write(&file, std::fs::read(&file).unwrap().iter().map(|byte| !byte).collect::<Vec<_>>()).unwrap();
+    for (task, stream) in [(ONE, stream(1)), (TWO, stream(2))] {
+        desk.mover.handle(Command::Upload(task, stream));
+        desk.mover.handle(Command::OpenAcked(stream.id, 0));
+        assert_eq!(desk.sent(), [announced(task, stream), unknown(stream)]);
+        assert!(desk.mover.untold.contains(&Moved::Lost(task)));
+    }
+    assert_eq!(desk.mover.poll_timeout(), None);
 }
 
 #[test]
@@ -228,7 +234,7 @@ fn concluded() -> RestoredTask {
 /// uploaded, and the next delta skips what was in it.
 #[tokio::test]
 async fn a_report_leaves_without_the_result_that_the_controller_does_not_want() {
-    let Desk { mover, mut frames, store, dispatcher, inputs, _folder } =
+    let Desk { mover, mut frames, store, dispatcher, inputs, folder: _folder } =
         tokio::task::spawn_blocking(Desk::new).await.unwrap();
     let mut result = store.spool().begin(spool_id(stream(1).id)).unwrap();
     result.append(b"results").unwrap();

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use postern_protocol::message::v1::Report;
-use postern_protocol::{Failure, ReportNo, StreamId, TaskId, Timestamp};
+use postern_protocol::bounded::List;
+use postern_protocol::message::v1::{MAX_PARTS, Report, StreamRef};
+use postern_protocol::{Failure, FailureClass, Outcome, ReportNo, StreamId, TaskId, Timestamp};
 
 use super::ending::Ending;
 use super::held::Held;
@@ -98,15 +99,24 @@ impl Ledger {
     /// The controller does not want the results of a concluded task: the report follows without them, so that nobody takes
     /// them for handed over.
     pub fn handle_unwanted(&mut self, task: TaskId) {
+        self.owe_without_results(task, |report| std::mem::take(&mut report.streams));
+    }
+
+    /// The disk lost the results of a concluded task.
+    pub fn handle_results_lost(&mut self, task: TaskId) {
+        self.owe_without_results(task, lose_results);
+    }
+
+    fn owe_without_results(&mut self, task: TaskId, leave_out: impl FnOnce(&mut Report) -> List<StreamRef, MAX_PARTS>) {
         let Some(Held { state: TaskState::Concluded(report), origin: Origin::Controller, .. }) =
             self.tasks.get_mut(&task)
         else {
             return;
         };
-        let unwanted = std::mem::take(&mut report.streams).iter().map(|stream| stream.id).collect();
+        let left_out = leave_out(report).iter().map(|stream| stream.id).collect();
         let report = Report::clone(report);
         self.owe(report);
-        self.after_writes(Gated::Event(Event::Forget(unwanted)));
+        self.after_writes(Gated::Event(Event::Forget(left_out)));
     }
 
     /// The report of a task of this machine was shown, and what came of it is `delivered` or lost.
@@ -177,4 +187,14 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Tells in place of an outcome that the disk lost the results that belong to it. What they were.
+pub fn lose_results(report: &mut Report) -> List<StreamRef, MAX_PARTS> {
+    let summary = format!("The task ended as {}, and the disk lost its results", report.outcome);
+    let failure = Failure::new(FailureClass::Internal, "results_lost", summary)
+        .with_next_step("Check the disk of the agent, and look at the accounts before the task is submitted again");
+    report.failure = Some(failure);
+    report.outcome = Outcome::Failed.into();
+    std::mem::take(&mut report.streams)
 }

@@ -93,6 +93,27 @@ fn a_report_that_waits_for_its_results_to_be_taken_is_told_as_owed() {
     assert_eq!(desk.ledger.views(), []);
 }
 
+#[test]
+fn results_that_the_disk_lost_are_told_in_place_of_the_outcome() {
+    let mut desk = Desk::connected();
+    desk.started(1);
+    let results = StreamRef { id: StreamId::from_bytes([3; 16]), length: 1, sha256: [0; 32] };
+    desk.ledger.handle_concluded(id(1), Ending { streams: vec![results], ..success() }, desk.now);
+    desk.sync();
+    desk.sent();
+    desk.ledger.handle_results_lost(id(1));
+    desk.sync();
+    let reports = desk.sent();
+    let report = reports.iter().find_map(|frame| match frame {
+        FromMember::Report(report) => Some(report),
+        _ => None,
+    });
+    let report = report.unwrap();
+    assert_eq!((report.outcome.known(), report.streams.len()), (Some(Outcome::Failed), 0));
+    assert_eq!(report.failure.as_ref().unwrap().code.as_str(), "results_lost");
+    assert!(desk.ledger.is_forgetting(results.id) || desk.events().contains(&Event::Forget(vec![results.id])));
+}
+
 /// Call `handle_uploaded` instead, and what nobody has is taken for handed over.
 #[test]
 fn results_that_the_controller_does_not_want_are_not_taken_for_handed_over() {
