@@ -19,11 +19,14 @@ use crate::server::{Addresses, MAX_FILE};
 use crate::state::once;
 
 pub mod collector;
+mod flow;
 pub mod sealing;
+
+use flow::Silence;
 
 /// How long a connection may take: the API is on this host or behind a proxy near it.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long an answer may take: longer than the longest wait the API allows.
+/// How long an answer may take: longer than the longest wait the API allows. Of what may be large, each piece.
 const ANSWER: Duration = Duration::from_secs(90);
 /// How often and after which pause a request that may be repeated is repeated while the controller restarts.
 const TRIES: u32 = 20;
@@ -31,16 +34,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// The largest answer: a page of two hundred tasks, each with its output.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
-/// Goes straight to whom it is sent to, at a URL that begins like this one. Connecting may take so long, and an answer.
-fn http(url: &str, connect: Duration, answer: Duration) -> Result<reqwest::Client, Failure> {
+/// Goes straight to whom it is sent to, at a URL that begins like this one. Connecting may take so long. How long an answer
+/// may is for each request to say: the client's own bound would be one for the whole of it, however well it flows.
+fn http(url: &str, connect: Duration) -> Result<reqwest::Client, Failure> {
     // The client wants a TLS provider even for plain HTTP. Another part of the process may have set it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let is_plain = url.starts_with("http://");
-    let builder = reqwest::Client::builder()
-        .no_proxy()
-        .connect_timeout(connect)
-        .timeout(answer)
-        .redirect(reqwest::redirect::Policy::none());
+    let builder =
+        reqwest::Client::builder().no_proxy().connect_timeout(connect).redirect(reqwest::redirect::Policy::none());
     // Hosts without roots are common, and plain HTTP needs none.
     let builder = if is_plain { builder.tls_certs_only([]) } else { builder };
     builder.build().map_err(|error| {
@@ -74,6 +75,8 @@ pub struct Client {
     http: reqwest::Client,
     url: String,
     token: Secret,
+    /// [`ANSWER`], unless a test has less patience.
+    answer: Duration,
 }
 
 impl Client {
@@ -102,8 +105,8 @@ impl Client {
             );
             return Err(Failure::new(Exit::Configuration, sentence));
         }
-        let http = http(&url, CONNECT, ANSWER)?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
+        let http = http(&url, CONNECT)?;
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token, answer: ANSWER })
     }
 
     /// Asks for something.
@@ -136,27 +139,38 @@ impl Client {
 
     /// Has something made that has no id of ours: an answer that is lost is asked for again, under the same key.
     pub async fn make<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
-        self.once(|| self.request(Method::POST, path).json(body)).await
+        self.once(|key| {
+            let request = self.request(Method::POST, path).json(body).header(once::HEADER, key);
+            async { Ok(request.send().await?) }
+        })
+        .await
     }
 
-    /// Uploads bytes.
+    /// Uploads bytes, however long that takes while they flow.
     pub async fn upload<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> Result<T, Failure> {
         let bytes = Bytes::from(bytes);
-        let request = || self.request(Method::POST, path).header(CONTENT_TYPE, "application/octet-stream");
-        self.once(|| request().body(bytes.clone())).await
+        self.once(|key| {
+            let request = self.unbounded(Method::POST, path).header(CONTENT_TYPE, "application/octet-stream");
+            flow::send(request.header(once::HEADER, key), bytes.clone(), self.answer)
+        })
+        .await
     }
 
-    async fn once<T: DeserializeOwned>(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<T, Failure> {
+    async fn once<T, F>(&self, send: impl Fn(&str) -> F) -> Result<T, Failure>
+    where
+        T: DeserializeOwned,
+        F: Future<Output = Result<reqwest::Response, Silence>>,
+    {
         let key = HEXLOWER.encode(&random::bytes::<16>());
-        let request = || request().header(once::HEADER, &key);
-        let told = match request().send().await {
+        let told = match send(&key).await {
             // Nobody heard of it, so there is nothing to find out.
-            Err(error) if error.is_connect() => return Err(self.unreachable(&error)),
-            Err(error) => Err(self.unreachable(&error)),
+            Err(silence) if silence.is_connect() => return Err(self.unreachable(&silence)),
+            Err(silence) => Err(self.unreachable(&silence)),
             Ok(response) => self.read(response).await,
         };
+        let again = async || self.read(send(&key).await.map_err(|silence| self.unreachable(&silence))?).await;
         match told {
-            Err(failure) if failure.exit == Exit::Unreachable => self.patiently(|| self.answer(request())).await,
+            Err(failure) if failure.exit == Exit::Unreachable => self.patiently(again).await,
             told => told,
         }
     }
@@ -186,12 +200,12 @@ impl Client {
         ask().await
     }
 
-    /// Downloads into `sink`, piece by piece.
+    /// Downloads into `sink`, piece by piece, however long that takes while they flow.
     pub async fn download(&self, path: &str, sink: &mut dyn std::io::Write) -> Result<u64, Failure> {
-        let response = self.request(Method::GET, path).send().await.map_err(|error| self.unreachable(&error))?;
-        let mut response = self.check(response).await?;
+        let response = flow::within(self.answer, self.unbounded(Method::GET, path).send()).await;
+        let mut response = self.check(response.map_err(|silence| self.unreachable(&silence))?).await?;
         let mut total = 0_u64;
-        while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+        while let Some(piece) = self.piece(&mut response).await? {
             sink.write_all(&piece).map_err(|error| Failure::from_error(Exit::Failed, &error))?;
             total = total.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         }
@@ -199,11 +213,16 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.unbounded(method, path).timeout(self.answer)
+    }
+
+    /// A request that may take as long as it likes: whoever sends it sees to it that something moves.
+    fn unbounded(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url)).bearer_auth(self.token.expose())
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
-        self.read(request.send().await.map_err(|error| self.unreachable(&error))?).await
+        self.read(request.send().await.map_err(|error| self.unreachable(&error.into()))?).await
     }
 
     async fn read<T: DeserializeOwned>(&self, response: reqwest::Response) -> Result<T, Failure> {
@@ -237,7 +256,7 @@ impl Client {
 
     async fn body(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+        while let Some(piece) = self.piece(&mut response).await? {
             if bytes.len() + piece.len() > MAX_ANSWER {
                 return Err(Failure::new(Exit::Failed, "the answer is too large: ask for less, e.g. with --limit"));
             }
@@ -246,13 +265,17 @@ impl Client {
         Ok(bytes)
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+    async fn piece(&self, response: &mut reqwest::Response) -> Result<Option<Bytes>, Failure> {
+        flow::within(self.answer, response.chunk()).await.map_err(|silence| self.unreachable(&silence))
+    }
+
+    fn unreachable(&self, silence: &Silence) -> Failure {
         Failure::new(
             Exit::Unreachable,
             format!(
                 "the controller at {} does not answer ({}): is `postern-controller serve` running there?",
                 self.url,
-                Chain(error)
+                Chain(silence)
             ),
         )
     }
@@ -280,4 +303,88 @@ fn addresses(directory: &Path) -> Result<Addresses, Failure> {
             format!("`{}` is not what this program wrote: {}", path.display(), plain::json(&error)),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// As long as [`ANSWER`] is for a large body over a slow line.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    /// Less than that, and several of it are more.
+    const PART: Duration = Duration::from_millis(400);
+
+    /// A client of whoever answers here, with less patience.
+    async fn client() -> (Client, TcpListener, tempfile::TempDir) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let token_file = folder.path().join("token");
+        private::replace(&token_file, b"postern-api-nonsense").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let client = Client::open(&Where::Url { url, token_file }).unwrap();
+        (Client { answer: PATIENCE, ..client }, listener, folder)
+    }
+
+    /// The head of a request, and what came of its body along with it.
+    async fn head(stream: &mut TcpStream) -> (String, usize) {
+        let mut bytes = Vec::new();
+        loop {
+            assert!(stream.read_buf(&mut bytes).await.unwrap() > 0);
+            if let Some(at) = bytes.windows(4).position(|it| it == b"\r\n\r\n") {
+                return (String::from_utf8_lossy(&bytes[..at]).into_owned(), bytes.len() - at - 4);
+            }
+        }
+    }
+
+    /// Bound the whole of a download instead of its pieces, and an export that takes longer can never be fetched.
+    #[tokio::test]
+    async fn a_download_may_take_long_while_it_flows_and_ends_when_it_does_not() {
+        let (client, listener, _folder) = client().await;
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n").await.unwrap();
+            for _ in 0..4 {
+                sleep(PART).await;
+                stream.write_all(b"x").await.unwrap();
+            }
+            // The last byte is never sent.
+            stream
+        };
+        let mut file = Vec::new();
+        let (told, _stream) = tokio::join!(client.download("/", &mut file), server);
+        assert_eq!(file, b"xxxx");
+        let failure = told.unwrap_err();
+        assert_eq!(failure.exit, Exit::Unreachable);
+        assert!(failure.text.contains("nothing came through"), "{}", failure.text);
+    }
+
+    /// Bound the whole of an upload, and a large dataset over a slow line is sent from its beginning again and again.
+    #[tokio::test]
+    async fn an_upload_may_take_long_while_it_flows() {
+        let (client, listener, _folder) = client().await;
+        let dataset = vec![7; 32 * 1024 * 1024];
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (head, mut taken) = head(&mut stream).await;
+            assert!(head.contains(&format!("content-length: {}\r\n", dataset.len())), "{head}");
+            let mut buffer = vec![0; 1024 * 1024];
+            let mut waits = 0;
+            while taken < dataset.len() {
+                taken += stream.read(&mut buffer).await.unwrap();
+                // All that the kernel holds is less than a fifth of it.
+                if taken > (waits + 1) * dataset.len() / 5 && waits < 4 {
+                    waits += 1;
+                    sleep(PART).await;
+                }
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ntrue").await.unwrap();
+        };
+        let (taken_in, ()) = tokio::join!(client.upload::<bool>("/", dataset.clone()), server);
+        assert!(taken_in.unwrap());
+    }
 }

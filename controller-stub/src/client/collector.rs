@@ -16,14 +16,14 @@ pub struct Way {
 impl Way {
     /// To this collector, over TLS with the roots of the system if it is not on this host.
     pub fn to(collector: Collector) -> Result<Self, Failure> {
-        let http = super::http(collector.url().as_str(), CONNECT, ANSWER)?;
+        let http = super::http(collector.url().as_str(), CONNECT)?;
         Ok(Self { http, collector })
     }
 
     /// Sends the body of a request.
     pub async fn send(self, body: Vec<u8>) -> Result<(), String> {
         let request = self.http.post(self.collector.url().clone()).header(CONTENT_TYPE, "application/json").body(body);
-        let answer = request.send().await.map_err(|error| Chain(&error).to_string())?;
+        let answer = request.timeout(ANSWER).send().await.map_err(|error| Chain(&error).to_string())?;
         let status = answer.status();
         if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
     }
