@@ -317,4 +317,17 @@ mod tests {
             assert!(Cli::try_parse_from(words(&whole)).is_ok(), "{line}");
         }
     }
+
+    /// Let it, and the waiting ends with words of a task that goes on, while what comes of it can be opened by nobody.
+    #[test]
+    fn a_wait_for_what_only_this_process_can_open_has_no_end_of_its_own() {
+        let export = "export --system acme --params {} --output users.csv";
+        let reset = "reset_password --system acme --account joe --service";
+        for task in [export, &format!("{reset} --show-password"), &format!("{reset} --output-password pw")] {
+            let line = |more: &str| words(&format!("postern-controller task submit {task}{more}"));
+            assert!(Cli::try_parse_from(line("")).is_ok(), "{task}");
+            assert!(Cli::try_parse_from(line(" --timeout-secs 60")).is_err(), "{task}");
+            assert!(Cli::try_parse_from(line(" --async")).is_err(), "{task}");
+        }
+    }
 }

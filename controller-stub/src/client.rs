@@ -18,6 +18,8 @@ use crate::random;
 use crate::server::{Addresses, MAX_FILE};
 use crate::state::once;
 
+#[cfg(test)]
+pub(crate) mod canned;
 pub mod collector;
 mod flow;
 pub mod sealing;
@@ -77,6 +79,8 @@ pub struct Client {
     token: Secret,
     /// [`ANSWER`], unless a test has less patience.
     answer: Duration,
+    /// [`PAUSE`], unless a test has less patience.
+    pause: Duration,
 }
 
 impl Client {
@@ -106,7 +110,7 @@ impl Client {
             return Err(Failure::new(Exit::Configuration, sentence));
         }
         let http = http(&url, CONNECT)?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token, answer: ANSWER })
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token, answer: ANSWER, pause: PAUSE })
     }
 
     /// Asks for something.
@@ -193,11 +197,31 @@ impl Client {
     async fn patiently<T, F: Future<Output = Result<T, Failure>>>(&self, ask: impl Fn() -> F) -> Result<T, Failure> {
         for _ in 1..TRIES {
             match ask().await {
-                Err(failure) if failure.exit == Exit::Unreachable => tokio::time::sleep(PAUSE).await,
+                Err(failure) if failure.exit == Exit::Unreachable => tokio::time::sleep(self.pause).await,
                 other => return other,
             }
         }
         ask().await
+    }
+
+    /// Asks until the controller answers, however long it is away, and tells once that it does not.
+    pub async fn until_answered<T>(
+        &self,
+        mut ask: impl AsyncFnMut() -> Result<T, Failure>,
+        tell: impl FnOnce(&Failure),
+    ) -> Result<T, Failure> {
+        let mut tell = Some(tell);
+        loop {
+            match ask().await {
+                Err(failure) if failure.exit == Exit::Unreachable => {
+                    if let Some(tell) = tell.take() {
+                        tell(&failure);
+                    }
+                    tokio::time::sleep(self.pause).await;
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Downloads into `sink`, piece by piece, however long that takes while they flow.
@@ -308,45 +332,20 @@ fn addresses(directory: &Path) -> Result<Addresses, Failure> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::{TcpListener, TcpStream};
     use tokio::time::sleep;
 
+    use super::canned::{Canned, PATIENCE};
     use super::*;
 
-    /// As long as [`ANSWER`] is for a large body over a slow line.
-    const PATIENCE: Duration = Duration::from_secs(1);
-    /// Less than that, and several of it are more.
-    const PART: Duration = Duration::from_millis(400);
-
-    /// A client of whoever answers here, with less patience.
-    async fn client() -> (Client, TcpListener, tempfile::TempDir) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let token_file = folder.path().join("token");
-        private::replace(&token_file, b"postern-api-nonsense").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let client = Client::open(&Where::Url { url, token_file }).unwrap();
-        (Client { answer: PATIENCE, ..client }, listener, folder)
-    }
-
-    /// The head of a request, and what came of its body along with it.
-    async fn head(stream: &mut TcpStream) -> (String, usize) {
-        let mut bytes = Vec::new();
-        loop {
-            assert!(stream.read_buf(&mut bytes).await.unwrap() > 0);
-            if let Some(at) = bytes.windows(4).position(|it| it == b"\r\n\r\n") {
-                return (String::from_utf8_lossy(&bytes[..at]).into_owned(), bytes.len() - at - 4);
-            }
-        }
-    }
+    /// The patience of a client is longer, and shorter than several of it.
+    const PART: Duration = PATIENCE.checked_div(5).unwrap().saturating_mul(2);
 
     /// Bound the whole of a download instead of its pieces, and an export that takes longer can never be fetched.
     #[tokio::test]
     async fn a_download_may_take_long_while_it_flows_and_ends_when_it_does_not() {
-        let (client, listener, _folder) = client().await;
+        let canned = Canned::new().await;
         let server = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            head(&mut stream).await;
+            let (mut stream, ..) = canned.accept().await;
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n").await.unwrap();
             for _ in 0..4 {
                 sleep(PART).await;
@@ -356,7 +355,7 @@ mod tests {
             stream
         };
         let mut file = Vec::new();
-        let (told, _stream) = tokio::join!(client.download("/", &mut file), server);
+        let (told, _stream) = tokio::join!(canned.client.download("/", &mut file), server);
         assert_eq!(file, b"xxxx");
         let failure = told.unwrap_err();
         assert_eq!(failure.exit, Exit::Unreachable);
@@ -366,11 +365,10 @@ mod tests {
     /// Bound the whole of an upload, and a large dataset over a slow line is sent from its beginning again and again.
     #[tokio::test]
     async fn an_upload_may_take_long_while_it_flows() {
-        let (client, listener, _folder) = client().await;
+        let canned = Canned::new().await;
         let dataset = vec![7; 32 * 1024 * 1024];
         let server = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let (head, mut taken) = head(&mut stream).await;
+            let (mut stream, head, mut taken) = canned.accept().await;
             assert!(head.contains(&format!("content-length: {}\r\n", dataset.len())), "{head}");
             let mut buffer = vec![0; 1024 * 1024];
             let mut waits = 0;
@@ -384,7 +382,7 @@ mod tests {
             }
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ntrue").await.unwrap();
         };
-        let (taken_in, ()) = tokio::join!(client.upload::<bool>("/", dataset.clone()), server);
+        let (taken_in, ()) = tokio::join!(canned.client.upload::<bool>("/", dataset.clone()), server);
         assert!(taken_in.unwrap());
     }
 }

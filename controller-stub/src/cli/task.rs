@@ -179,7 +179,7 @@ pub struct Submit {
     #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
     pub output_password: Option<PathBuf>,
     /// Show a password that was made up on the terminal
-    #[arg(long, conflicts_with = "asynchronous")]
+    #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
     pub show_password: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
@@ -188,7 +188,7 @@ pub struct Submit {
     #[arg(long)]
     pub params: Option<String>,
     /// export, describe_schema, collect: the file; it appears when it is whole, mode 0600
-    #[arg(long, conflicts_with = "asynchronous")]
+    #[arg(long, conflicts_with_all = ["asynchronous", "timeout_secs"])]
     pub output: Option<PathBuf>,
     /// export, describe_schema, collect: keep the key that opens what comes of the task in this new file, mode 0600, for
     /// `task results --key`

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::held::Held;
 use super::signing::{self, Content};
 use super::{output, payload, task, written};
 use crate::api::{KeysView, StreamView, SystemView};
@@ -76,19 +77,40 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
         ));
         return Ok(());
     }
-    let view: TaskView = client.post_patiently("/v1/tasks", &body).await?;
+    let held = held(options);
+    let lost = |failure| match held {
+        Some(held) => held.lost(id, failure),
+        None => failure,
+    };
+    let submitted: Result<TaskView, Failure> = client.post_patiently("/v1/tasks", &body).await;
+    // The controller may have it, even if it did not get to say so.
+    let view = submitted.map_err(|failure| if failure.exit == Exit::Unreachable { lost(failure) } else { failure })?;
     if options.asynchronous {
         return accepted(reach, &view);
     }
-    let view = task::wait(client, id, options.timeout_secs.map(Duration::from_secs)).await?;
+    let view = task::wait(client, id, options.timeout_secs.map(Duration::from_secs), held).await.map_err(lost)?;
     task::show(reach, &view)?;
     if let Some(delivery) = delivery {
         delivery.deliver(&binding, &view)?;
     }
-    if let (Some(key), Some(file)) = (&result_key, output) {
-        payload::download(client, &view, key, file).await?;
+    if let (Some(key), Some(begun)) = (&result_key, output) {
+        let (path, mut begun) = (begun.path().to_owned(), Some(begun));
+        let download = async || {
+            // What broke off is begun again: nothing of it was kept.
+            let file = begun.take().map_or_else(|| payload::begin(&path), Ok)?;
+            payload::download(client, &view, key, file).await
+        };
+        Held::Payload.until_answered(client, download).await.map_err(lost)?;
     }
     task::judge(&view)
+}
+
+/// What of this task only this process will be able to open.
+fn held(options: &Submit) -> Option<Held> {
+    if options.wants_password() {
+        return Some(Held::Password);
+    }
+    options.output.is_some().then_some(Held::Payload)
 }
 
 /// Whether what comes of tasks of this kind is one payload that is sealed to the submitter.

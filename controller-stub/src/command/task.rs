@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use postern_protocol::{Outcome, TaskId, TaskOutput};
 use serde_json::{Value, json};
 
+use super::held::Held;
 use super::{client, output, payload, reseal, results, signing, submit, written};
 use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
@@ -29,7 +30,7 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             if asynchronous {
                 return submit::accepted(reach, &view);
             }
-            let view = wait(&client, view.id, timeout_secs.map(Duration::from_secs)).await?;
+            let view = wait(&client, view.id, timeout_secs.map(Duration::from_secs), None).await?;
             show(reach, &view)?;
             judge(&view)
         }
@@ -42,7 +43,7 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             show(reach, &reseal::run(&client()?, task, &password_file, sign_with.as_deref()).await?)
         }
         TaskCommand::Wait { task, timeout_secs } => {
-            let view = wait(&client()?, task, timeout_secs.map(Duration::from_secs)).await?;
+            let view = wait(&client()?, task, timeout_secs.map(Duration::from_secs), None).await?;
             show(reach, &view)?;
             judge(&view)
         }
@@ -65,8 +66,14 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
     }
 }
 
-/// Waits until the task is finished, with a line on the terminal that says how far it is.
-pub(super) async fn wait(client: &Client, task: TaskId, patience: Option<Duration>) -> Result<TaskView, Failure> {
+/// Waits until the task is finished, with a line on the terminal that says how far it is. Whoever holds what nobody else can
+/// open waits for the controller as well, however long it is away.
+pub(super) async fn wait(
+    client: &Client,
+    task: TaskId,
+    patience: Option<Duration>,
+    held: Option<Held>,
+) -> Result<TaskView, Failure> {
     let watched = std::io::stderr().is_terminal();
     let line = ProgressBar::with_draw_target(
         None,
@@ -78,14 +85,21 @@ pub(super) async fn wait(client: &Client, task: TaskId, patience: Option<Duratio
         let left = until.map_or(u64::MAX, |it| it.since(clock::now()).as_secs().max(1));
         // The first look is a short one: who waits wants to know for what.
         let secs = left.min(if watched || !told { 1 } else { 25 });
-        let view: TaskView = client.get_patiently(&format!("/v1/tasks/{task}/wait?secs={secs}")).await?;
+        let path = format!("/v1/tasks/{task}/wait?secs={secs}");
+        let look = async || client.get_patiently(&path).await;
+        let view: TaskView = match held {
+            Some(held) => held.until_answered(client, look).await?,
+            None => look().await?,
+        };
         if view.outcome.is_some() {
             line.finish_and_clear();
             return Ok(view);
         }
         let is_stuck = view.state == NEEDS_RESEAL;
         if !view.waits_for.is_empty() && (!told || is_stuck && !told_stuck) {
-            output::remark(format!("task {task} waits: {}; Ctrl-C ends the waiting, not the task", view.waits_for));
+            let loss = held.map(|it| format!(", and nobody can open {} then", it.name())).unwrap_or_default();
+            let waits = &view.waits_for;
+            output::remark(format!("task {task} waits: {waits}; Ctrl-C ends the waiting, not the task{loss}"));
         }
         (told, told_stuck) = (true, is_stuck);
         line.set_message(how_far(&view));
@@ -185,4 +199,28 @@ fn outcome(view: &TaskView) -> String {
 
 fn account(params: &Value) -> String {
     params.get("account").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::canned::{self, Canned};
+
+    /// Give up as for others, and the password that the account has then is known to nobody.
+    #[tokio::test]
+    async fn whoever_holds_what_nobody_else_can_open_waits_for_a_controller_that_stays_away() {
+        let canned = Canned::new().await;
+        let task = TaskId::from_bytes([7; 16]);
+        let view = canned::task(task).to_string();
+        let away = [(50, 503, "{}"), (1, 200, view.as_str())];
+        let waiting = wait(&canned.client, task, None, Some(Held::Password));
+        let (ended, _) = tokio::join!(waiting, canned.answer(&away));
+        assert_eq!(ended.unwrap().outcome, Some(Outcome::Succeeded));
+
+        let (ended, _) = tokio::join!(wait(&canned.client, task, None, None), canned.answer(&[(20, 503, "{}")]));
+        let failure = ended.unwrap_err();
+        assert_eq!(failure.exit, Exit::Unreachable);
+        let lost = Held::Password.lost(task, failure);
+        assert!(lost.text.contains("reset it again"), "{}", lost.text);
+    }
 }

@@ -1,0 +1,54 @@
+//! What comes of a task and only the process that submitted it can open, because the key is nowhere else.
+
+use postern_protocol::TaskId;
+
+use super::output;
+use crate::client::Client;
+use crate::exit::Failure;
+
+/// What it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// A password that is made up.
+    Password,
+    /// A payload: an export, a schema or a collection.
+    Payload,
+}
+
+impl Held {
+    /// In the middle of a sentence.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Password => "the new password",
+            Self::Payload => "what comes of it",
+        }
+    }
+
+    /// Asks until the controller answers: whoever gives up loses it.
+    pub(super) async fn until_answered<T>(
+        self,
+        client: &Client,
+        ask: impl AsyncFnMut() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let tell = |failure: &Failure| {
+            output::remark(format!("{}; this waits for it: nobody else can open {}", failure.text, self.name()));
+        };
+        client.until_answered(ask, tell).await
+    }
+
+    /// Why it was given up, with what is lost.
+    pub(super) fn lost(self, task: TaskId, failure: Failure) -> Failure {
+        let Failure { exit, text } = failure;
+        let next = match self {
+            Self::Password => format!(
+                "nobody can open the password that {task} sets: see what becomes of it (`postern-controller task wait \
+                 {task}`), and reset it again"
+            ),
+            Self::Payload => format!(
+                "nobody can open what comes of {task}: submit it again, a delta with `restart`, because it tells each \
+                 change once"
+            ),
+        };
+        Failure { exit, text: format!("{text}; {next}") }
+    }
+}
