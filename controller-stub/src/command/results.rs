@@ -1,14 +1,16 @@
 //! `task results`.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use postern_protocol::TaskId;
 use postern_protocol::task::import_batch::Remainder;
 use postern_store::excerpt;
-use postern_store::private::NewFile;
+use postern_store::private::{NewFile, PartFile};
 
+use super::{new_file, payload};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 
@@ -23,40 +25,84 @@ pub(super) async fn run(
     output: Option<&Path>,
     rest: Option<(&Path, &Path)>,
 ) -> Result<(), Failure> {
+    let mut rest = rest.map(|(failed, dataset)| Rest::begin(output, failed, dataset)).transpose()?;
     let path = format!("/v1/tasks/{task}/results");
-    let sink: Box<dyn Write> = match output {
-        None => Box::new(io::stdout().lock()),
-        Some(file) => Box::new(File::create(file).map_err(|error| unwritable(file, &error))?),
+    let lines = match output {
+        None => download(client, &path, &mut io::stdout().lock()).await?,
+        Some(output) => {
+            let mut file = payload::begin(output)?;
+            let lines = download(client, &path, &mut file).await?;
+            file.complete().map_err(|error| unwritable(output, &error))?;
+            lines
+        }
     };
+    rest.as_mut().map_or(Ok(()), |it| it.write(lines))
+}
+
+async fn download(client: &Client, path: &str, sink: &mut dyn Write) -> Result<Remainder, Failure> {
     let mut lines = Lines { sink, line: Vec::new(), rest: Remainder::default() };
-    client.download(&path, &mut lines).await?;
+    client.download(path, &mut lines).await?;
     lines.flush().map_err(|error| Failure::from_error(Exit::Failed, &error))?;
-    let Some((target, dataset)) = rest else { return Ok(()) };
-    let mut source = File::open(dataset).map_err(|error| {
-        Failure::new(Exit::Usage, format!("the dataset `{}` cannot be read: {error}", dataset.display()))
-    })?;
-    let length = source.metadata().map_err(|error| Failure::from_error(Exit::Failed, &error))?.len();
-    let parts = lines.rest.parts(length);
-    if parts.is_empty() {
-        return Ok(());
-    }
-    // It may hold passwords.
-    let written = NewFile::create(target).and_then(|mut target| target.fill(|file| excerpt(&mut source, &parts, file)));
-    written.map_err(|error| unwritable(target, &error))
+    Ok(lines.rest)
 }
 
 fn unwritable(file: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", file.display()))
 }
 
+/// What did not succeed, as a dataset.
+struct Rest {
+    file: NewFile,
+    dataset: File,
+}
+
+impl Rest {
+    /// Makes the file before anything is fetched; it goes again if there is nothing to write into it.
+    fn begin(output: Option<&Path>, failed: &Path, dataset: &Path) -> Result<Self, Failure> {
+        if output.is_some_and(|output| takes(output, dataset)) {
+            let sentence = "--output: this would take the place of the dataset; name another file";
+            return Err(Failure::new(Exit::Usage, sentence));
+        }
+        let source = File::open(dataset).map_err(|error| {
+            Failure::new(Exit::Usage, format!("the dataset `{}` cannot be read: {error}", dataset.display()))
+        })?;
+        // It may hold passwords.
+        let file = new_file::create(failed, "dataset")?;
+        if output.is_some_and(|output| takes(output, failed)) {
+            let sentence = "--output and --failed name one file; name another for one of them";
+            return Err(Failure::new(Exit::Usage, sentence));
+        }
+        Ok(Self { file, dataset: source })
+    }
+
+    fn write(&mut self, rest: Remainder) -> Result<(), Failure> {
+        let length = self.dataset.metadata().map_err(|error| Failure::from_error(Exit::Failed, &error))?.len();
+        let parts = rest.parts(length);
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let Self { file, dataset } = self;
+        let written = file.fill(|file| excerpt(dataset, &parts, file));
+        written.map_err(|error| unwritable(file.path(), &error))
+    }
+}
+
+/// Whether writing the file `path` would take the place of the file `other`, by whatever name it is there.
+fn takes(path: &Path, other: &Path) -> bool {
+    let Ok(other) = fs::metadata(other) else { return false };
+    [path, &PartFile::part(path)]
+        .into_iter()
+        .any(|path| fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (other.dev(), other.ino())))
+}
+
 /// Passes results on and reads along.
-struct Lines {
-    sink: Box<dyn Write>,
+struct Lines<'a> {
+    sink: &'a mut dyn Write,
     line: Vec<u8>,
     rest: Remainder,
 }
 
-impl Write for Lines {
+impl Write for Lines<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.sink.write(bytes)?;
         for byte in bytes.iter().take(taken) {

@@ -6,6 +6,7 @@
 mod access;
 mod api;
 mod audit;
+mod commands;
 mod console;
 mod crowds;
 mod details;
