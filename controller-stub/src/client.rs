@@ -120,6 +120,11 @@ impl Client {
 
     /// Asks for a list, page after page, until it ends or there are so many.
     pub async fn list<T: DeserializeOwned>(&self, path: &str, most: usize) -> Result<Vec<T>, Failure> {
+        Ok(self.beginning(path, most).await?.0)
+    }
+
+    /// [`Client::list`], and whether there are more.
+    pub async fn beginning<T: DeserializeOwned>(&self, path: &str, most: usize) -> Result<(Vec<T>, bool), Failure> {
         let mut items = Vec::new();
         let mut cursor = None;
         let mark = if path.contains('?') { '&' } else { '?' };
@@ -130,10 +135,10 @@ impl Client {
             items.extend(page.items);
             match page.next {
                 Some(next) => cursor = Some(next),
-                None => break,
+                None => return Ok((items, false)),
             }
         }
-        Ok(items)
+        Ok((items, true))
     }
 
     /// Has something done, with a JSON body.

@@ -67,9 +67,9 @@ Examples:
         /// In this state only
         #[arg(long, value_parser = ["queued", "needs_reseal", "leased", "accepted", "started", "in_doubt", "finished"])]
         state: Option<String>,
-        /// At most so many
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
+        /// At most so many; if there are more, that is said beside the list
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
     },
     /// Wait until a task is finished; exits like `task submit`
     #[command(after_help = "Example:\n  postern-controller task wait tsk_0195d8a0... --timeout-secs 600")]

@@ -51,8 +51,14 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             let system = system.map(|it| format!("system={it}"));
             let state = state.map(|it| format!("state={it}"));
             let query = system.into_iter().chain(state).collect::<Vec<_>>().join("&");
-            let tasks: Vec<TaskView> = client()?.list(&format!("/v1/tasks?{query}"), limit).await?;
-            list(reach, &tasks)
+            let (tasks, are_more): (Vec<TaskView>, bool) = client()?
+                .beginning(&format!("/v1/tasks?{query}"), usize::try_from(limit).unwrap_or(usize::MAX))
+                .await?;
+            list(reach, &tasks)?;
+            if are_more {
+                output::remark(format!("there are more than these {limit}: see older ones with a larger --limit"));
+            }
+            Ok(())
         }
         TaskCommand::Results { task, output: Some(file), key: Some(key), .. } => {
             let (key, file, client) = (payload::read_key(&key)?, payload::begin(&file)?, client()?);

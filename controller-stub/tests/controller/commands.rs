@@ -2,7 +2,26 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::lab::{Lab, new_task};
+
+/// Say nothing of what is behind the last one, and whoever goes by the list leaves tasks to lie.
+#[tokio::test]
+async fn a_list_of_tasks_that_is_not_whole_says_so() {
+    let lab = Lab::start().await;
+    let _worker = lab.working_member().await;
+    for account in ["ann", "bob", "eve"] {
+        lab.submit("enable_user", account).await;
+    }
+    for (limit, shown, more) in [("2", 2, true), ("3", 3, false), ("500", 3, false)] {
+        let (code, out, err) = lab.command(&["task", "list", "--limit", limit, "--json"]);
+        assert_eq!(code, Some(0), "{err}");
+        let tasks: Vec<Value> = serde_json::from_str(&out).unwrap();
+        assert_eq!((tasks.len(), err.contains("--limit")), (shown, more), "{limit}: {err}");
+    }
+    assert_eq!(lab.command(&["task", "list", "--limit", "0"]).0, Some(2));
+}
 
 /// Make the file before anything is asked, and the results that were fetched last month are gone with this month's mistake.
 #[tokio::test]
