@@ -276,7 +276,10 @@ impl Client {
             Err(_) => format!("{} answered {status}: is this the controller's API?", self.url),
         };
         let exit = match status {
-            StatusCode::SERVICE_UNAVAILABLE => Exit::Unreachable,
+            // The last two are a proxy's that has no answer of the controller's, which says neither itself.
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+                Exit::Unreachable
+            }
             _ if status.is_client_error() => Exit::Refused,
             _ => Exit::Failed,
         };
@@ -389,5 +392,18 @@ mod tests {
         };
         let (taken_in, ()) = tokio::join!(canned.client.upload::<bool>("/", dataset.clone()), server);
         assert!(taken_in.unwrap());
+    }
+
+    /// Take what a proxy says for an answer of the controller's, and a restart behind it is told as a task that failed.
+    #[tokio::test]
+    async fn a_proxy_without_a_controller_behind_it_is_waited_for() {
+        let canned = Canned::new().await;
+        let away = [(1, 502, "<html>"), (1, 504, "<html>"), (1, 200, "true")];
+        let (answer, _) = tokio::join!(canned.client.get_patiently::<bool>("/"), canned.answer(&away));
+        assert!(answer.unwrap());
+        let (answer, _) = tokio::join!(canned.client.get::<bool>("/"), canned.answer(&away[..1]));
+        let failure = answer.unwrap_err();
+        assert_eq!(failure.exit, Exit::Unreachable);
+        assert!(failure.text.contains("502"), "{}", failure.text);
     }
 }
