@@ -71,5 +71,5 @@ function revocation(member) {
 }
 
 function removal(member) {
-  return { title: `Remove ${member.host}?`, body: el("p", {}, "It is shown here no longer, and its agent cannot connect."), action: "Remove" };
+  return { title: `Remove ${member.host}?`, body: el("p", {}, "It is shown here no longer, its agent cannot connect, and what that still owes can be handed in no more."), action: "Remove" };
 }

@@ -80,6 +80,8 @@ certificate is in use, because somebody may have a copy of them. The agents come
         member: MemberId,
     },
     /// Remove a member that is pending or revoked and holds no task
+    ///
+    /// What its agent still owes cannot be handed in any more (`outbox import`): nobody else vouches for it.
     #[command(after_help = "Example:\n  postern-controller member remove mbr_0195d8a0...")]
     Remove {
         /// The member

@@ -66,7 +66,15 @@ impl State {
             let mut certificates = certificates.filter_map(|it| BASE64.decode(it.as_bytes()).ok());
             certificates.any(|it| peer::has_signed(&it, &statement, &proof))
         };
-        let record = self.members.get(&owed.member).map(|it| &it.record).filter(vouched).ok_or_else(|| {
+        let known = self.members.get(&owed.member).map(|it| &it.record).ok_or_else(|| {
+            let message = format!(
+                "member {} is not known here, so nobody can vouch for it: it was removed, or is another controller's; go by \
+                 what the file says",
+                owed.member
+            );
+            Refusal::new(RefusalKind::NotFound, message)
+        })?;
+        let record = Some(known).filter(vouched).ok_or_else(|| {
             Refusal::new(
                 RefusalKind::Forbidden,
                 "no member of this controller vouches for it: the file was altered, or is of another controller's agent",

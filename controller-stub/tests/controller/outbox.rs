@@ -2,6 +2,7 @@
 
 use postern_controller_stub::api::HandedInView;
 use postern_controller_stub::exit::{Exit, Failure};
+use postern_controller_stub::state::members::MemberView;
 use postern_controller_stub::state::outbox::HandedIn;
 use postern_protocol::id::Incarnation;
 use postern_protocol::message::FromController;
@@ -104,6 +105,9 @@ async fn who_was_revoked_vouches_for_no_other_members_store() {
     let line = owed(&revoked, worker.incarnation, &succeeded(1, &offer));
     assert_eq!(hand_in(&lab, &line).await.unwrap(), HandedIn::NeverLeased);
     assert!(lab.task(task).await.outcome.is_none());
+
+    let _: MemberView = lab.client().delete(&format!("/v1/members/{}", revoked.member)).await.unwrap();
+    refused(&lab, &line, "was removed").await;
 }
 
 /// A member whose agent is about to be enrolled again, with a task that is started, and its report.
