@@ -213,7 +213,8 @@ pub struct Submit {
     #[arg(long, value_name = "KEYFILE")]
     pub sign_with: Option<PathBuf>,
     /// Write the task, sealed and signed as it would be submitted, to this new file, mode 0600, and submit nothing: for
-    /// `postern policy check` on an agent's host, and for `task send`
+    /// `postern policy check` on an agent's host, and for `task send`. Not for import_batch, export, describe_schema and
+    /// collect
     #[arg(
         long,
         value_name = "FILE",

@@ -161,6 +161,9 @@ fn check(options: &Submit) -> Result<(), Failure> {
         Submit { write: Some(_), .. } if is_sealed_whole(options.kind) => {
             usage("--write cannot be used here: only this process could open what comes of the task")
         }
+        Submit { write: Some(_), .. } if is_import => {
+            usage("--write cannot be used here: the dataset would be at the controller at once, for a day")
+        }
         Submit { params: None, kind: TaskKind::Export | TaskKind::Collect, .. } => {
             usage("export and collect need --params JSON")
         }

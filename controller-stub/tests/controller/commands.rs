@@ -44,3 +44,17 @@ async fn results_take_the_place_of_a_file_when_they_are_whole_and_never_of_the_d
     }
     assert!(!fs::exists(failed).unwrap());
 }
+
+/// Upload before it is written, and the file that submits nothing has left a dataset at the controller, for a day.
+#[tokio::test]
+async fn no_import_is_written_to_a_file() {
+    let lab = Lab::start().await;
+    let (_identity, _session) = lab.working_member().await;
+    let (dataset, file) = (lab.private_file("users.csv", "Username\njoe\n"), lab.path("task.json"));
+    let import = ["task", "submit", "import_batch", "--system", "sf", "--dataset", dataset.to_str().unwrap()];
+    let (code, _, err) = lab.command(&[&import[..], &["--write", file.to_str().unwrap()]].concat());
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("--write"), "{err}");
+    assert!(!lab.command(&["audit", "show", "--act", "stream"]).1.contains("stream.upload"));
+    assert!(!fs::exists(file).unwrap());
+}
