@@ -20,21 +20,31 @@ pub(super) async fn run(reach: &Reach, command: OutboxCommand) -> Result<(), Fai
     let OutboxCommand::Import { file } = command;
     let client = client(reach)?;
     let mut all = Vec::new();
-    let mut not_taken = 0;
+    let (mut not_taken, mut cut_off) = (0, None);
     for owed in read(&file)? {
         // One that is not taken says why, and the others are handed in all the same.
-        let answer: Result<HandedInView, Failure> = client.post("/v1/outbox", &owed).await;
+        let answer: Result<HandedInView, Failure> = client.post_patiently("/v1/outbox", &owed).await;
         let became = match answer {
             Ok(view) => serde_json::to_value(view.verdict).unwrap_or_default(),
             Err(failure) if failure.exit == Exit::Refused => {
                 not_taken += 1;
                 Value::String(failure.text)
             }
-            Err(failure) => return Err(failure),
+            Err(failure) => {
+                cut_off = Some(failure);
+                break;
+            }
         };
         all.push((owed, became));
     }
+    // What was done is told in any case: handed in again, it counts for nothing.
     show(reach, &all)?;
+    if let Some(Failure { exit, text }) = cut_off {
+        return Err(Failure::new(
+            exit,
+            format!("{text}; {} were handed in; import the file again for the rest", all.len()),
+        ));
+    }
     if not_taken > 0 {
         return Err(Failure::new(Exit::Failed, format!("{not_taken} of {} reports were not taken", all.len())));
     }

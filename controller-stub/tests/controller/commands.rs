@@ -1,6 +1,8 @@
 //! What commands say, and what they leave behind when it comes to nothing.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 
 use serde_json::Value;
 
@@ -57,4 +59,29 @@ async fn no_import_is_written_to_a_file() {
     assert!(err.contains("--write"), "{err}");
     assert!(!lab.command(&["audit", "show", "--act", "stream"]).1.contains("stream.upload"));
     assert!(!fs::exists(file).unwrap());
+}
+
+/// Show nothing before the error, and what the first reports counted as is never told again.
+#[tokio::test]
+async fn a_hand_in_that_is_cut_off_tells_what_it_did() {
+    let lab = Lab::start().await;
+    let file = crate::outbox::two_lines(&lab).await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        for (status, body) in [(200, "{\"verdict\":\"finished\"}"), (500, "{}")] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 64 * 1024]).unwrap();
+            let length = body.len();
+            let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+            stream.write_all((head + body).as_bytes()).unwrap();
+        }
+    });
+    let import = ["outbox", "import", file.to_str().unwrap(), "--api-url", &url, "--json"];
+    let (code, out, err) = lab.command(&import);
+    server.join().unwrap();
+    assert_eq!(code, Some(1), "{err}");
+    let told: Vec<Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["became"], "finished");
 }

@@ -1,5 +1,7 @@
 //! What a member owes, handed in by an operator.
 
+use std::path::PathBuf;
+
 use postern_controller_stub::api::HandedInView;
 use postern_controller_stub::exit::{Exit, Failure};
 use postern_controller_stub::state::members::MemberView;
@@ -177,4 +179,17 @@ async fn of_two_members_with_one_store_the_second_is_refused_while_the_first_is_
     drop(session);
     lab.disconnected(worker.member).await;
     assert!(Session::greet(&lab, copy.hello(), &copy).await.is_ok(), "an agent that was enrolled again");
+}
+
+/// A file with what a member owes of two tasks.
+pub(crate) async fn two_lines(lab: &Lab) -> PathBuf {
+    let (identity, mut session) = lab.working_member().await;
+    let mut lines = String::new();
+    for account in ["ann", "bob"] {
+        lab.submit("enable_user", account).await;
+        let offer = session.offer().await;
+        let line = serde_json::to_string(&owed(&identity, identity.incarnation, &succeeded(1, &offer))).unwrap();
+        lines = format!("{lines}{line}\n");
+    }
+    lab.private_file("outbox.jsonl", &lines)
 }
