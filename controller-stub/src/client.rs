@@ -1,5 +1,7 @@
 //! The API as the commands use it.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::api::{MAX_LIMIT, Page, Problem};
 use crate::exit::{Chain, Exit, Failure};
 use crate::random;
-use crate::server::{Addresses, MAX_FILE};
+use crate::server::{ADDRESSES, Addresses, MAX_FILE};
 use crate::state::once;
 
 #[cfg(test)]
@@ -314,13 +316,13 @@ impl Client {
 }
 
 fn addresses(directory: &Path) -> Result<Addresses, Failure> {
-    let path = directory.join("api.json");
+    let path = directory.join(ADDRESSES);
     let bytes = private::read(&path, MAX_FILE).map_err(|error| {
         if error.is_missing() {
             Failure::new(
                 Exit::Unreachable,
                 format!(
-                    "no controller was ever started in `{}`: run `postern-controller serve --data-dir {0}`, or name \
+                    "no controller runs in `{}`: run `postern-controller serve --data-dir {0}`, or name \
                      another with --data-dir or --api-url",
                     directory.display()
                 ),
@@ -329,12 +331,31 @@ fn addresses(directory: &Path) -> Result<Addresses, Failure> {
             Failure::from_error(Exit::Configuration, &error)
         }
     })?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let addresses: Addresses = serde_json::from_slice(&bytes).map_err(|error| {
         Failure::new(
             Exit::Configuration,
             format!("`{}` is not what this program wrote: {}", path.display(), plain::json(&error)),
         )
-    })
+    })?;
+    if is_process_of_owner(addresses.pid, directory) {
+        return Ok(addresses);
+    }
+    Err(Failure::new(
+        Exit::Unreachable,
+        format!(
+            "the controller in `{}` does not answer, it has ended (process {}): run `postern-controller serve --data-dir \
+             {0}`, or name another with --data-dir or --api-url",
+            directory.display(),
+            addresses.pid
+        ),
+    ))
+}
+
+/// Whether the process runs and is of whoever has the directory: the port of one that has ended is anybody's, who would be
+/// sent the token.
+fn is_process_of_owner(pid: u32, directory: &Path) -> bool {
+    let process = fs::metadata(format!("/proc/{pid}"));
+    process.and_then(|process| Ok(process.uid() == fs::metadata(directory)?.uid())).unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -46,6 +46,9 @@ const BACKLOG: u32 = 1024;
 /// The first administrator's token and `api.json` are far smaller.
 pub const MAX_FILE: usize = 64 * 1024;
 
+/// The file that says where a running controller is reached.
+pub const ADDRESSES: &str = "api.json";
+
 /// Where a running controller is reached: what `api.json` and the ready file say.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Addresses {
@@ -266,6 +269,7 @@ async fn run(config: &Config, mut parts: Parts) -> Result<(), Failure> {
         ended = &mut owner => ended.map_err(|error| ledger_failure(&error))?,
         () = signals.recv() => {
             notify.stopping();
+            withdraw(config);
             vitals.say_stopping();
             tracing::info!("stopping: sessions are told, a second signal ends at once");
             let orderly = async {
@@ -355,7 +359,7 @@ fn addresses(config: &Config, controller_urls: &[String], api: &TcpListener) -> 
 
 fn announce(config: &Config, addresses: &Addresses) -> Result<(), Failure> {
     let json = serde_json::to_vec_pretty(addresses).map_err(|error| Failure::from_error(Exit::Bug, &error))?;
-    let files = [Some(config.data_dir.join("api.json")), config.ready_file.clone()];
+    let files = [Some(config.data_dir.join(ADDRESSES)), config.ready_file.clone()];
     for file in files.into_iter().flatten() {
         private::replace(&file, &json).map_err(|error| Failure::from_error(Exit::Configuration, &error))?;
     }
@@ -365,6 +369,14 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), Failure> {
         tracing::warn!("--auto-approve: whoever has a token becomes an enabled member without a person looking");
     }
     Ok(())
+}
+
+/// Takes back where this controller is reached, before its port is anybody's.
+fn withdraw(config: &Config) {
+    let path = config.data_dir.join(ADDRESSES);
+    if let Err(error) = std::fs::remove_file(&path) {
+        tracing::warn!(path = %path.display(), %error, "where the API was cannot be taken back");
+    }
 }
 
 /// SIGTERM and SIGINT.

@@ -1,7 +1,7 @@
 //! What commands say, and what they leave behind when it comes to nothing.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpListener;
 
 use serde_json::Value;
@@ -59,6 +59,32 @@ async fn no_import_is_written_to_a_file() {
     assert!(err.contains("--write"), "{err}");
     assert!(!lab.command(&["audit", "show", "--act", "stream"]).1.contains("stream.upload"));
     assert!(!fs::exists(file).unwrap());
+}
+
+/// Send to whatever URL `api.json` tells, and whoever listens there while the controller is down has the token.
+#[tokio::test]
+async fn the_token_goes_to_a_controller_that_runs_and_to_nobody_in_its_place() {
+    let mut lab = Lab::start().await;
+    let told = lab.data_dir().join("api.json");
+    let addresses = fs::read_to_string(&told).unwrap();
+    lab.kill();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let stale = addresses.replace(&lab.addresses().api_url, &url);
+    assert_ne!(stale, addresses);
+    fs::write(&told, stale).unwrap();
+    let (code, _, err) = lab.command(&["status"]);
+    assert_eq!(code, Some(69), "{err}");
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+
+    lab.restart().await;
+    assert_eq!(lab.command(&["status"]).0, Some(0));
+    lab.terminate();
+    assert!(!fs::exists(&told).unwrap());
+    let (code, _, err) = lab.command(&["status"]);
+    assert_eq!(code, Some(69), "{err}");
+    assert!(err.contains("postern-controller serve"), "{err}");
 }
 
 /// Show nothing before the error, and what the first reports counted as is never told again.
