@@ -32,10 +32,29 @@ fn line(line: impl Display) {
 /// Prints a text that ends with a line feed of its own. Whoever reads may have read enough: `… | head` is no failure.
 pub(super) fn text(text: impl Display) {
     if let Err(error) = write!(stdout(), "{text}")
-        && error.kind() != io::ErrorKind::BrokenPipe
+        && !is_unread(&error)
     {
         let _ = UNSAID.set(error);
     }
+}
+
+/// What is printed in pieces. Once nobody reads any more, the rest is taken for read, as in [`text`].
+pub(super) struct WhileRead<W>(pub(super) W);
+
+impl<W: io::Write> io::Write for WhileRead<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.0.write(bytes);
+        if written.as_ref().is_err_and(is_unread) { Ok(bytes.len()) } else { written }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.0.flush();
+        if flushed.as_ref().is_err_and(is_unread) { Ok(()) } else { flushed }
+    }
+}
+
+fn is_unread(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// Whether everything that was printed is where it was to be.
@@ -86,4 +105,29 @@ pub(super) fn moment(millis: u64) -> String {
 /// [`moment`] of a moment that may not have come.
 pub(super) fn moment_if(at: Option<UnixMillis>) -> String {
     at.map(|it| moment(it.0)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fails(io::ErrorKind);
+
+    impl io::Write for Fails {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn whoever_has_read_enough_is_no_failure_and_a_full_disk_is_one() {
+        let mut unread = WhileRead(Fails(io::ErrorKind::BrokenPipe));
+        assert!(unread.write_all(b"results").and_then(|()| unread.flush()).is_ok());
+        let mut full = WhileRead(Fails(io::ErrorKind::StorageFull));
+        assert!(full.write_all(b"results").is_err() && full.flush().is_err());
+    }
 }

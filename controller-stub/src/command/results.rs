@@ -10,6 +10,7 @@ use postern_protocol::task::import_batch::Remainder;
 use postern_store::excerpt;
 use postern_store::private::{NewFile, PartFile};
 
+use super::output::WhileRead;
 use super::{new_file, payload};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
@@ -28,7 +29,7 @@ pub(super) async fn run(
     let mut rest = rest.map(|(failed, dataset)| Rest::begin(output, failed, dataset)).transpose()?;
     let path = format!("/v1/tasks/{task}/results");
     let lines = match output {
-        None => download(client, &path, &mut io::stdout().lock()).await?,
+        None => download(client, &path, &mut WhileRead(io::stdout().lock())).await?,
         Some(output) => {
             let mut file = payload::begin(output)?;
             let lines = download(client, &path, &mut file).await?;

@@ -71,6 +71,9 @@ pub(super) async fn run(reach: &Reach, client: &Client, options: &Submit) -> Res
     });
     if let Some(file) = &options.write {
         written::write(file, &body)?;
+        if reach.json {
+            return output::json(&json!({ "id": id, "file": file }));
+        }
         output::say(format!(
             "nothing was submitted; next: postern policy check {0}, postern-controller task send {0}",
             file.display()

@@ -61,6 +61,19 @@ async fn no_import_is_written_to_a_file() {
     assert!(!fs::exists(file).unwrap());
 }
 
+#[tokio::test]
+async fn a_written_task_is_told_in_json() {
+    let lab = Lab::start().await;
+    let file = lab.path("task.json");
+    let file = file.to_str().unwrap();
+    let submit = ["task", "submit", "disable_user", "--system", "sf", "--account", "joe"];
+    let (code, out, err) = lab.command(&[&submit[..], &["--write", file, "--json"]].concat());
+    assert_eq!(code, Some(0), "{err}");
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let written: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    assert_eq!((told["file"].as_str(), &told["id"]), (Some(file), &written["id"]));
+}
+
 /// Send to whatever URL `api.json` tells, and whoever listens there while the controller is down has the token.
 #[tokio::test]
 async fn the_token_goes_to_a_controller_that_runs_and_to_nobody_in_its_place() {
