@@ -43,10 +43,10 @@ pub(super) async fn within<T>(
 
 /// Sends a body, of which each piece may take so long, and the answer to it.
 pub(super) async fn send(request: RequestBuilder, bytes: Bytes, patience: Duration) -> Result<Response, Silence> {
-    let (moves, mut moved) = watch::channel(());
+    let (signal, mut moved) = watch::channel(());
     let length = bytes.len();
     let pieces = stream::unfold(bytes, move |mut rest| {
-        moves.send_replace(());
+        signal.send_replace(());
         let piece = rest.split_to(rest.len().min(PIECE));
         ready((!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), rest)))
     });

@@ -37,7 +37,7 @@ pub(super) async fn run(
             lines
         }
     };
-    rest.as_mut().map_or(Ok(()), |it| it.write(lines))
+    rest.as_mut().map_or(Ok(()), |it| it.write(&lines))
 }
 
 async fn download(client: &Client, path: &str, sink: &mut dyn Write) -> Result<Remainder, Failure> {
@@ -76,7 +76,7 @@ impl Rest {
         Ok(Self { file, dataset: source })
     }
 
-    fn write(&mut self, rest: Remainder) -> Result<(), Failure> {
+    fn write(&mut self, rest: &Remainder) -> Result<(), Failure> {
         let length = self.dataset.metadata().map_err(|error| Failure::from_error(Exit::Failed, &error))?.len();
         let parts = rest.parts(length);
         if parts.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 
 use serde_json::Value;
 
@@ -104,16 +104,19 @@ async fn the_token_goes_to_a_controller_that_runs_and_to_nobody_in_its_place() {
 #[tokio::test]
 async fn a_hand_in_that_is_cut_off_tells_what_it_did() {
     let lab = Lab::start().await;
-    let file = crate::outbox::two_lines(&lab).await;
+    let file = Box::pin(crate::outbox::two_lines(&lab)).await;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
         for (status, body) in [(200, "{\"verdict\":\"finished\"}"), (500, "{}")] {
             let (mut stream, _) = listener.accept().unwrap();
-            let _ = stream.read(&mut [0; 64 * 1024]).unwrap();
+            let _ = stream.read(&mut [0; 8 * 1024]).unwrap();
             let length = body.len();
             let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
             stream.write_all((head + body).as_bytes()).unwrap();
+            // Whoever closes before all was read has what it said thrown away.
+            stream.shutdown(Shutdown::Write).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
         }
     });
     let import = ["outbox", "import", file.to_str().unwrap(), "--api-url", &url, "--json"];
