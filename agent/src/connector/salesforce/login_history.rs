@@ -22,8 +22,9 @@ impl Salesforce {
     /// Where Salesforce saw the newest sign-in of `user` come from. Best effort: nothing fails for want of it.
     pub(super) async fn seen_from(&self, user: &str) -> Option<SeenFrom> {
         let user = soql::literal(user);
+        // Times are whole seconds; of two within one, the later has the greater Id.
         let query = format!(
-            "SELECT SourceIp, Status FROM LoginHistory WHERE UserId = {user} ORDER BY LoginTime DESC LIMIT {NEWEST}"
+            "SELECT SourceIp, Status FROM LoginHistory WHERE UserId = {user} ORDER BY LoginTime DESC, Id DESC LIMIT {NEWEST}"
         );
         let (rows, _) = self.query(&query).await.ok()?;
         // The status cannot be asked for in the query.
