@@ -391,8 +391,11 @@ impl Mover {
     fn forget(&mut self, id: StreamId) {
         self.here.remove(&id);
         self.untold.retain(|moved| !matches!(moved, Moved::Here(_, stream) if *stream == id));
-        if self.incoming.remove(&id).is_some() || self.outgoing.remove(&id).is_some() {
-            // The controller takes few at a time, and keeps open what it sends: this one keeps nobody's place.
+        // The controller takes few at a time, and keeps open what it sends: this one keeps nobody's place. What it sends may be
+        // announced once more by now, for a newer lease: then it is again, later, or told to be unknown.
+        if self.incoming.remove(&id).is_some() {
+            self.send(StreamReset { stream: id, fault: StreamFault::Full.into() }.into());
+        } else if self.outgoing.remove(&id).is_some() {
             self.send(StreamReset { stream: id, fault: StreamFault::Unknown.into() }.into());
         }
         if let Err(error) = self.spool.delete(spool_id(id)) {

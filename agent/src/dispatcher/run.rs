@@ -41,6 +41,8 @@ const FULL_DISK: Duration = Duration::from_secs(10);
 struct Attempt {
     since: UnixMillis,
     stop: CancellationToken,
+    /// Its task is given up, and only what is known of it is told: whoever cancels the task stops that, a lost lease does not.
+    is_last_word: bool,
 }
 
 /// The dispatcher at work: the one owner of the ledger.
@@ -464,15 +466,16 @@ impl Loop {
     async fn act(&mut self, event: Event) {
         match event {
             Event::Start { offer, origin, resumed, earlier, deadline, alone } => {
-                let halt = self.runs(offer.task, self.ledger.is_unwanted(offer.task, clock::now()));
+                let halt = self.runs(offer.task, self.ledger.is_unwanted(offer.task, clock::now()), false);
                 self.executor.start(*offer, Start { origin, resumed, earlier, deadline, alone, halt });
             }
             Event::GiveUp { offer, origin, failure, why } => {
-                let halt = self.runs(offer.task, self.ledger.is_cancelled(offer.task));
+                let halt = self.runs(offer.task, self.ledger.is_cancelled(offer.task), true);
                 self.executor.give_up(*offer, origin, failure, why, halt);
             }
             Event::Stop(task) => {
-                if let Some(attempt) = self.running.get(&task) {
+                let is_cancelled = self.ledger.is_cancelled(task);
+                if let Some(attempt) = self.running.get(&task).filter(|it| !it.is_last_word || is_cancelled) {
                     attempt.stop.cancel();
                 }
             }
@@ -484,12 +487,12 @@ impl Loop {
         }
     }
 
-    fn runs(&mut self, task: TaskId, should_stop: bool) -> Halt {
+    fn runs(&mut self, task: TaskId, should_stop: bool, is_last_word: bool) -> Halt {
         let stop = CancellationToken::new();
         if should_stop {
             stop.cancel();
         }
-        self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone() });
+        self.running.insert(task, Attempt { since: clock::unix_millis(), stop: stop.clone(), is_last_word });
         Halt { stop, stopping: self.stopping.clone() }
     }
 
