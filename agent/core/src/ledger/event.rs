@@ -105,8 +105,8 @@ pub enum Event {
     Refused(u64, Failure),
     /// The entries under this ticket are on disk.
     Recorded(u64),
-    /// Send a task's results to the controller, then call [`Ledger::handle_uploaded`], or, if it does not want them,
-    /// [`Ledger::handle_unwanted`].
+    /// Send a task's results to the controller, then call [`Ledger::handle_uploaded`]; if it does not want them,
+    /// [`Ledger::handle_unwanted`]; and if the disk lost them, [`Ledger::handle_results_lost`].
     Upload(TaskId, StreamRef),
     /// A task of this machine ended. Call [`Ledger::handle_local_taken`] when its report was shown.
     LocalReport(Box<Report>),

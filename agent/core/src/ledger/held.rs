@@ -76,7 +76,7 @@ pub(super) struct Held {
     pub(super) deadline: Option<Timestamp>,
     /// When its newest offer came, or, after a restart, when it was first run: times that the offer tells count from here.
     pub(super) offered_at: Option<Timestamp>,
-    /// When its end and its results became durable, if that was in this process.
+    /// When its end and its results became durable, or this process took them up.
     pub(super) concluded_at: Option<Timestamp>,
     pub(super) cancelled: bool,
     /// The running attempt, or the last, began when the task was cancelled already: to find out what there is.

@@ -35,6 +35,12 @@ fn at(secs: u64) -> Timestamp {
     Timestamp::from_millis(secs * 1000)
 }
 
+/// The controller says the same of every lease that is to be renewed.
+fn answer(asked: &Renew, verdict: LeaseVerdict) -> Renewed {
+    let leases = asked.leases.iter().map(|lease| RenewedLease { lease: *lease, verdict: verdict.into() });
+    Renewed { nonce: asked.nonce, ttl_ms: 60_000, leases: List::new(leases.collect()).unwrap() }
+}
+
 fn id(n: u8) -> TaskId {
     TaskId::from_bytes([n; 16])
 }
@@ -163,10 +169,8 @@ impl Desk {
     /// Answers every renewal that is asked for with `verdict`.
     fn renew(&mut self, verdict: LeaseVerdict) {
         for frame in self.sent() {
-            if let FromMember::Renew(Renew { nonce, leases }) = frame {
-                let leases = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict: verdict.into() });
-                let leases = List::new(leases.collect()).unwrap();
-                self.ledger.handle_renewed(&Renewed { nonce, ttl_ms: 60_000, leases }, self.now);
+            if let FromMember::Renew(renew) = frame {
+                self.ledger.handle_renewed(&answer(&renew, verdict), self.now);
             }
         }
         self.sync();

@@ -98,7 +98,7 @@ impl Ledger {
         OutboxView {
             reports: self.outbox.len() + concluded().count(),
             bytes: self.outbox.bytes() + concluded().map(|(_, report)| bytes_of(report)).sum::<usize>(),
-            // What waits since before this process began is the oldest.
+            // Of what the outbox has from before this process began no age is known: that is the oldest.
             since: oldest.into_iter().chain(concluded().map(|(held, _)| held.concluded_at)).min().flatten(),
         }
     }

@@ -26,10 +26,8 @@ fn a_late_answer_to_a_renewal_gives_no_more_than_was_asked_for() {
         FromMember::Renew(renew) => Some(renew.clone()),
         _ => None,
     });
-    let Renew { nonce, leases } = renew.unwrap();
     desk.now = at(130);
-    let kept = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict: LeaseVerdict::Kept.into() }).collect();
-    desk.ledger.handle_renewed(&Renewed { nonce, ttl_ms: 60_000, leases: List::new(kept).unwrap() }, desk.now);
+    desk.ledger.handle_renewed(&answer(&renew.unwrap(), LeaseVerdict::Kept), desk.now);
     assert!(matches!(desk.events().as_slice(), [Event::Start { .. }]));
     desk.now = at(145);
     desk.ledger.handle_intend(id(1), 7, intent(0), REACH, desk.now);
@@ -48,10 +46,9 @@ fn after_a_pause_of_the_host_nothing_is_begun_before_its_lease_was_asked_for_aga
     desk.ledger.handle_timeout(desk.now);
     desk.now = at(121);
     let before = desk.sent().into_iter().find(|frame| matches!(frame, FromMember::Renew(_)));
-    let Some(FromMember::Renew(Renew { nonce, leases })) = before else { panic!("it is due") };
+    let Some(FromMember::Renew(renew)) = before else { panic!("it is due") };
     desk.ledger.handle_pause();
-    let kept = leases.iter().map(|lease| RenewedLease { lease: *lease, verdict: LeaseVerdict::Kept.into() }).collect();
-    desk.ledger.handle_renewed(&Renewed { nonce, ttl_ms: 60_000, leases: List::new(kept).unwrap() }, desk.now);
+    desk.ledger.handle_renewed(&answer(&renew, LeaseVerdict::Kept), desk.now);
     desk.ledger.handle_intend(id(1), 7, intent(0), REACH, desk.now);
     desk.sync();
     assert_eq!(desk.events(), []);
