@@ -572,14 +572,23 @@ async fn a_password_of_a_batch_that_another_member_may_have_set_is_unknown_whate
     );
 }
 
-/// Invariant 12: give it the calls of a first member, and whoever takes a batch over sends a password twice.
+/// Invariant 12: give it the calls of a first member, and whoever takes a batch over sends a password twice. Forget that
+/// there was another as soon as the journal has a call, and whoever dies in it sends the password again.
 #[tokio::test]
 async fn f68_a_password_of_a_batch_that_was_taken_over_is_sent_once() {
     let lab = Lab::start().await;
+    let connector = lab.connector();
+    let mut died = import(root(&modify("user0002@acme.example", "<password>Correct-Horse-7</password>")));
+    died.taken_over(Duration::from_secs(60));
+    lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
+    died.dies_in_the_call(&lab, &connector).await;
+    assert_eq!(died.attempt(&connector).await.unwrap().output, counts(0, 0, 0, 1), "{:?}", died.lines());
+    assert_eq!((died.intents(), lab.effects("user0002@acme.example").password_sets), (1, 0));
+
     let mut task = import(root(&modify(ACTIVE, "<password>Correct-Horse-7</password>")));
     task.taken_over(Duration::from_secs(60));
     lab.fault("POST", "/password", Mishap::Refuse, 1);
-    task.attempt(&lab.connector()).await.unwrap();
+    task.attempt(&connector).await.unwrap();
     assert_eq!((&task.lines()[0]["outcome"], codes(&task)), (&"unknown".into(), vec!["no_answer".to_owned()]));
     assert_eq!(lab.effects(ACTIVE).password_sets, 0);
 }

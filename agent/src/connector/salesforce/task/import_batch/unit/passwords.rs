@@ -76,9 +76,9 @@ impl Unit<'_> {
         }
         let note = Note { password: Some(work.number), before: before.clone(), since: self.since(), ..Note::default() };
         let call = Call::set_password(id, password.expose());
-        // Another member may have sent it: one call is left then.
+        // Another member may have sent it: one call is left then, whatever becomes of who makes it.
         let elsewhere = if self.cx.reconcile { MAX_CALLS - 1 } else { 0 };
-        let mut calls = earlier.map_or(elsewhere, |sent| sent.calls);
+        let mut calls = elsewhere + earlier.map_or(0, |sent| sent.calls);
         let mut lost = None;
         loop {
             let mut refused = None;
