@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_fail_point::Point;
-use postern_protocol::Failure;
+use postern_protocol::{Failure, Timestamp};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use tokio_util::bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -229,7 +229,12 @@ impl Salesforce {
         if unanswered == 0 {
             return Ok(());
         }
-        let wait = tokio::time::sleep(self.settings.settle_once);
+        self.outlast_since(clock::now(), cx).await
+    }
+
+    /// The same for calls of which the last was made before that moment.
+    pub(super) async fn outlast_since(&self, last: Timestamp, cx: &AttemptCx) -> Result<(), Failure> {
+        let wait = clock::sleep_until(Some(last + self.settings.settle_once));
         // An attempt that was told to stop before it began is there to find out.
         if cx.stop.is_cancelled() {
             wait.await;

@@ -18,11 +18,12 @@ mod unit;
 mod values;
 
 use postern_protocol::task::import_batch::Request;
-use postern_protocol::{Failure, FailureClass};
+use postern_protocol::{Failure, FailureClass, Timestamp};
 
 use super::super::Salesforce;
 use super::super::api::Longest;
 use super::super::schema::describe::Described;
+use crate::clock;
 use crate::connector::{AttemptCx, Conclusion, stopped};
 use crate::dataset::Item;
 use choices::Choices;
@@ -50,6 +51,8 @@ struct Batch<'a> {
     schema: &'a Described,
     choices: &'a Choices,
     longest: Longest,
+    /// When this attempt began: what earlier ones sent was sent before.
+    begun: Timestamp,
 }
 
 /// What is done with the units.
@@ -72,7 +75,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
     let schema = org.describe("User").await?;
     let choices = Choices::of(&it, &schema, &cx.system, org.settings.marker.as_deref())?;
-    let batch = Batch { org, cx, schema: &schema, choices: &choices, longest: Longest::default() };
+    let batch = Batch { org, cx, schema: &schema, choices: &choices, longest: Longest::default(), begun: clock::now() };
     let course = batch.course(form).await?;
     let mut stock = if course == Course::Plan { Stock::of(org).await? } else { Stock::default() };
     let size = match course {

@@ -11,10 +11,10 @@ mod work;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use jiff::Timestamp;
+use jiff::Timestamp as OrgTime;
 pub(super) use licenses::Stock;
 pub(super) use memberships::Kind;
-use postern_protocol::Failure;
+use postern_protocol::{Failure, Timestamp};
 pub(super) use sent::AT_ONCE;
 pub(in super::super::super) use sent::written;
 use sent::{Record, RowEnd, Sent};
@@ -32,6 +32,7 @@ use super::memory::{Memory, Note, Operation};
 use super::plan::{Key, Plan, Refused};
 use super::present::{Present, is_same};
 use super::result::{DEADLY, Line};
+use crate::clock;
 use crate::connector::{AttemptCx, MAX_NOTE};
 use crate::dataset::{Change, Item};
 
@@ -83,6 +84,8 @@ pub(super) struct Unit<'a> {
     longest: &'a Longest,
     step: u32,
     memory: Memory,
+    /// When the last of the calls had no answer that may take effect late, and that nothing else waits for.
+    unanswered: Option<Timestamp>,
     work: Vec<Work<'a>>,
     /// Entries that the policy refused in this attempt, each with the rule.
     refused: Vec<(u64, String)>,
@@ -93,9 +96,11 @@ type Rows = Vec<usize>;
 
 impl<'a> Unit<'a> {
     pub(super) fn new(batch: &'a Batch<'a>, step: u32, items: Vec<Item>) -> Self {
-        let Batch { org, cx, schema, choices, ref longest } = *batch;
+        let Batch { org, cx, schema, choices, ref longest, begun } = *batch;
         let work = items.into_iter().map(|item| Work::new(item, schema, choices)).collect();
-        Self { org, cx, schema, choices, longest, step, memory: Memory::of(cx, step), work, refused: Vec::new() }
+        let memory = Memory::of(cx, step);
+        let unanswered = memory.may_have_acted.then_some(begun);
+        Self { org, cx, schema, choices, longest, step, memory, unanswered, work, refused: Vec::new() }
     }
 
     /// Does everything the unit asks for. `Err` leaves the unit to another attempt.
@@ -111,7 +116,17 @@ impl<'a> Unit<'a> {
         self.move_members(&service_account).await?;
         self.set_passwords().await?;
         self.disable().await?;
+        self.outlast().await?;
         Ok(self.lines())
+    }
+
+    /// Waits until no call without an answer can take effect any more: what the unit wants is there, but it could be undone
+    /// behind the back of whoever has the users next.
+    async fn outlast(&self) -> Result<(), Failure> {
+        match self.unanswered {
+            Some(last) => self.org.outlast_since(last, self.cx).await,
+            None => Ok(()),
+        }
     }
 
     /// Says what would be done, as far as the stock of licenses goes.
@@ -307,7 +322,7 @@ impl<'a> Unit<'a> {
         let plans = || self.work.iter().filter_map(|work| work.plan.as_ref()).filter(|it| it.change == Change::Add);
         let names: Vec<&str> = plans().map(|plan| plan.key.text()).collect();
         let users = self.org.look_up(&names, &[], Wanted::ALL, self.longest).await?;
-        let since = self.memory.since.unwrap_or(Timestamp::MAX);
+        let since = self.memory.since.unwrap_or(OrgTime::MAX);
         let ours = |plan: &Plan<'_>| {
             let found = users.by_name(plan.key.text())?;
             found.is_made_of(plan, service_account, since).then(|| (plan.key.text().to_owned(), found.clone()))
@@ -350,6 +365,7 @@ impl<'a> Unit<'a> {
         for _ in 0..MAX_CALLS {
             let rows = self.rows(|work, plan| plan.change == Change::Modify && !work.written);
             let Some(lost) = self.write(&rows, Operation::Update, true).await? else { return Ok(()) };
+            self.unanswered = Some(clock::now());
             self.org.settle().await;
             failure = lost;
         }
@@ -416,6 +432,7 @@ impl<'a> Unit<'a> {
                 }
             }
             let Some(lost) = sent.lost else { return Ok(()) };
+            self.unanswered = Some(clock::now());
             self.org.settle().await;
             failure = lost;
         }
@@ -478,6 +495,6 @@ impl<'a> Unit<'a> {
     }
 
     fn since(&self) -> Option<i64> {
-        self.memory.since.map(Timestamp::as_millisecond)
+        self.memory.since.map(OrgTime::as_millisecond)
     }
 }

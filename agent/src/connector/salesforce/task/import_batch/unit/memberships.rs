@@ -14,6 +14,7 @@ use super::super::plan::Refused;
 use super::sent::row;
 use super::work::{End, said};
 use super::{AT_ONCE, Unit};
+use crate::clock;
 use crate::connector::Shift;
 use crate::connector::salesforce::api::{Call, Longest, MAX_CALLS, Undone};
 use crate::connector::salesforce::user::{protected, same_id, short};
@@ -207,8 +208,12 @@ impl Unit<'_> {
                 lost = self.leave(kind).await?.or(lost);
             }
             let Some(lost) = lost else { return Ok(()) };
+            let until_now = clock::now();
             self.org.settle().await;
             self.compare_memberships(service_account).await?;
+            if self.work.iter().any(|work| work.is_open() && !work.moves.is_empty()) {
+                self.unanswered = Some(until_now);
+            }
             if round == MAX_CALLS {
                 for work in self.work.iter_mut().filter(|work| work.is_open() && !work.moves.is_empty()) {
                     work.end = Some(End::Unknown(said(&lost)));
