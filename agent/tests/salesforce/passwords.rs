@@ -80,6 +80,21 @@ async fn f04_a_lost_answer_to_a_given_password() {
     assert_eq!(lab.effects(USER).password_sets, 1);
 }
 
+/// Stamps are whole seconds. Call when the one before is of the same, and the effect without an answer is not seen: the call
+/// is repeated, and refused for it.
+#[tokio::test]
+async fn f04_a_lost_answer_is_found_although_the_password_was_changed_a_moment_before() {
+    let lab = Lab::start().await;
+    let connector = lab.connector();
+    let calls = |route| lab.counters().routes.get(route).copied();
+    assert_eq!(verdict(&reset(USER, NEW).attempt(&connector).await.unwrap()), DONE);
+    lab.fault("POST", "/password", Mishap::DropReply, 1);
+    assert_eq!(verdict(&reset(USER, OTHER).attempt(&connector).await.unwrap()), PROBABLY_DONE);
+    lab.fault("DELETE", "/password", Mishap::DropReply, 1);
+    assert_eq!(verdict(&expire(USER).attempt(&connector).await.unwrap()), PROBABLY_DONE);
+    assert_eq!((calls("POST password"), calls("DELETE password")), (Some(2), Some(1)));
+}
+
 #[tokio::test]
 async fn f66_a_password_that_never_arrived_is_sent_once_more() {
     let lab = Lab::start().await;

@@ -135,7 +135,7 @@ impl Org {
         for column in user_permission_access::OF_ADMINISTRATORS {
             row.set(column, Value::Bool(is_admin));
         }
-        row.set(user_permission_access::LAST_CACHE_UPDATE, Value::Time(now));
+        row.set(user_permission_access::LAST_CACHE_UPDATE, Value::stamp(now));
         self.tables.of_mut(kind).put(row);
     }
 

@@ -308,8 +308,8 @@ pub(crate) fn confirm_email(world: &mut World, username: &str) -> Result<(), Swi
     let Some(email) = org.accounts.get_mut(&id).and_then(|it| it.pending_email.take()) else { return Ok(()) };
     let mut row = org.user(id).cloned().ok_or_else(unknown)?;
     row.set(crate::schema::user::EMAIL, crate::value::Value::text(email));
-    row.set(crate::schema::user::LAST_MODIFIED_DATE, crate::value::Value::Time(now));
-    row.set(crate::schema::user::SYSTEM_MODSTAMP, crate::value::Value::Time(now));
+    row.set(crate::schema::user::LAST_MODIFIED_DATE, crate::value::Value::stamp(now));
+    row.set(crate::schema::user::SYSTEM_MODSTAMP, crate::value::Value::stamp(now));
     org.put_user(row);
     Ok(())
 }

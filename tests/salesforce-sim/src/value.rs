@@ -30,6 +30,11 @@ impl Value {
         if text.is_empty() { Self::Null } else { Self::Text(text) }
     }
 
+    /// When a record was changed. Recorded stamps are whole seconds, with `.000` behind them.
+    pub(crate) const fn stamp(millis: i64) -> Self {
+        Self::Time(millis - millis.rem_euclid(1_000))
+    }
+
     pub(crate) fn as_text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }

@@ -1,5 +1,7 @@
 //! What the org's clock shows, which stamps what is changed: as far as its answers tell, and never less than it does.
 
+use std::time::Duration;
+
 use jiff::Timestamp as OrgTime;
 use postern_protocol::Timestamp;
 use postern_protocol::time::Ago;
@@ -45,6 +47,16 @@ impl OrgClock {
         self.told.map(|it| it.last)
     }
 
+    /// How long until it has left the second that this stamp is of; no longer than it can take. What is changed within that
+    /// second bears the same stamp.
+    pub(super) fn until_after(&self, stamp: OrgTime) -> Duration {
+        let last = self.last().map_or(0, OrgTime::as_millisecond);
+        let stamp = stamp.as_millisecond();
+        let left =
+            stamp.saturating_sub(stamp.rem_euclid(GRAIN_MS)).saturating_add(GRAIN_MS + APART_MS).saturating_sub(last);
+        Duration::from_millis(u64::try_from(left.clamp(0, GRAIN_MS + APART_MS)).unwrap_or_default())
+    }
+
     /// What it showed at the most when something happened that was at least so long ago. What was stamped from then on came
     /// after it.
     pub(super) fn at_most(&self, ago: Ago, now: Timestamp) -> Option<OrgTime> {
@@ -67,8 +79,6 @@ fn millis(at: Timestamp) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const NOON: i64 = 1_795_000_000_000;
@@ -105,6 +115,16 @@ mod tests {
         hear(&mut clock, 12_000, 40_000, 112_100);
         assert_eq!(at_most(&clock, 0, 12_000), 112_651, "and a later answer never less");
         assert_eq!(at_most(&clock, 2_000, 12_000), 110_653, "the clocks may have drifted apart meanwhile");
+    }
+
+    /// Do not count how far machines are apart, and the one that stamps may still be in the second that another has left.
+    #[test]
+    fn the_second_of_a_stamp_is_left_after_two_of_an_answer_and_never_waited_for_long() {
+        let mut clock = OrgClock::default();
+        hear(&mut clock, 10_000, 10_200, 110_100);
+        let until_after = |stamp| clock.until_after(org(stamp)).as_millis();
+        assert_eq!([90_000, 108_000, 109_000, 109_999].map(until_after), [0, 0, 500, 500]);
+        assert_eq!([110_000, 110_100, 500_000].map(until_after), [1_500; 3]);
     }
 
     /// The finest answer grows old, however many of the coarser ones came since.

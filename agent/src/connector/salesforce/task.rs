@@ -113,6 +113,13 @@ fn name_all(what: &str, names: &[String]) -> Vec<String> {
     warnings
 }
 
+/// Waits until the org's clock has left the second in which a password was changed: another change within it would bear
+/// the same stamp, and not be seen.
+async fn leave_second_of(org: &Salesforce, changed: Option<&str>) {
+    let wait = changed.and_then(time::parse).map(|changed| org.clock().until_after(changed));
+    tokio::time::sleep(wait.unwrap_or_default()).await;
+}
+
 /// Whether a password was changed at a time when another member may have done it for the task. An error falls on the side
 /// of yes.
 fn password_may_be_changed_by(task: TaskId, changed: Option<&str>) -> bool {

@@ -107,8 +107,8 @@ fn add_organization(org: &mut Org, born: i64) {
     row.set(organization::IS_SANDBOX, Value::Bool(org.sandbox));
     row.set(organization::ORGANIZATION_TYPE, Value::text("Enterprise Edition"));
     row.set(organization::LANGUAGE_LOCALE_KEY, Value::text("en_US"));
-    row.set(organization::CREATED_DATE, Value::Time(born));
-    row.set(organization::SYSTEM_MODSTAMP, Value::Time(born));
+    row.set(organization::CREATED_DATE, Value::stamp(born));
+    row.set(organization::SYSTEM_MODSTAMP, Value::stamp(born));
     org.tables.of_mut(ObjectKind::Organization).put(row);
 }
 
@@ -122,7 +122,7 @@ fn add_licenses(org: &mut Org, seed: &OrgSeed, born: i64) {
         row.set(user_license::TOTAL_LICENSES, Value::Int(license.total));
         row.set(user_license::USED_LICENSES, Value::Int(0));
         for column in [user_license::CREATED_DATE, user_license::LAST_MODIFIED_DATE, user_license::SYSTEM_MODSTAMP] {
-            row.set(column, Value::Time(born));
+            row.set(column, Value::stamp(born));
         }
         org.tables.of_mut(ObjectKind::UserLicense).put(row);
     }
@@ -158,7 +158,7 @@ fn add_profiles(org: &mut Org, seed: &OrgSeed, born: i64) -> Result<(), SeedErro
         row.set(profile::USER_LICENSE_ID, Value::Id(license));
         row.set(profile::USER_TYPE, Value::text(if it.license == "Chatter Free" { "CsnOnly" } else { "Standard" }));
         for column in [profile::CREATED_DATE, profile::LAST_MODIFIED_DATE, profile::SYSTEM_MODSTAMP] {
-            row.set(column, Value::Time(born));
+            row.set(column, Value::stamp(born));
         }
         for column in [profile::CREATED_BY_ID, profile::LAST_MODIFIED_BY_ID] {
             row.set(column, Value::Id(first_user(org)));
@@ -186,7 +186,7 @@ fn add_permission_sets(org: &mut Org, seed: &OrgSeed, born: i64) -> Result<(), S
         for column in
             [permission_set::CREATED_DATE, permission_set::LAST_MODIFIED_DATE, permission_set::SYSTEM_MODSTAMP]
         {
-            row.set(column, Value::Time(born));
+            row.set(column, Value::stamp(born));
         }
         org.tables.of_mut(ObjectKind::PermissionSet).put(row);
     }
@@ -203,7 +203,7 @@ fn add_devices(org: &mut Org, user: RecordId, seeds: &[DeviceSeed], now: i64) {
         row.set(user_device::BROWSER_TYPE, it.browser.as_deref().map_or(Value::Null, Value::text));
         row.set(user_device::STATUS_COLUMN, Value::text("Active"));
         row.set(user_device::IS_VERIFIED, Value::Bool(true));
-        row.set(user_device::USER_LAST_SEEN, Value::Time(now));
+        row.set(user_device::USER_LAST_SEEN, Value::stamp(now));
         org.tables.of_mut(ObjectKind::UserDevice).put(row);
     }
 }
@@ -229,8 +229,8 @@ fn add_roles(org: &mut Org, seed: &OrgSeed, born: i64) -> Result<(), SeedError> 
         }
         row.set(user_role::MAY_FORECAST_MANAGER_SHARE, Value::Bool(false));
         row.set(user_role::LAST_MODIFIED_BY_ID, Value::Id(first_user(org)));
-        row.set(user_role::LAST_MODIFIED_DATE, Value::Time(born));
-        row.set(user_role::SYSTEM_MODSTAMP, Value::Time(born));
+        row.set(user_role::LAST_MODIFIED_DATE, Value::stamp(born));
+        row.set(user_role::SYSTEM_MODSTAMP, Value::stamp(born));
         org.tables.of_mut(ObjectKind::UserRole).put(row);
     }
     Ok(())

@@ -210,9 +210,9 @@ impl Org {
         self.write_history(user, verdict.err().map_or("Success", Refusal::status), attempt, now);
         let granted = verdict?;
         if let Some(row) = self.tables.of_mut(ObjectKind::User).get_mut(user) {
-            row.set(user::LAST_LOGIN_DATE, Value::Time(now));
+            row.set(user::LAST_LOGIN_DATE, Value::stamp(now));
             if assumptions.login_moves_system_modstamp {
-                row.set(user::SYSTEM_MODSTAMP, Value::Time(now));
+                row.set(user::SYSTEM_MODSTAMP, Value::stamp(now));
             }
         }
         Ok(granted)
@@ -239,7 +239,7 @@ impl Org {
         let id = RecordId::new("0Ya", number, table.next_serial());
         let mut row = Row::new(ObjectKind::LoginHistory, id);
         row.set(login_history::USER_ID, Value::Id(user));
-        row.set(login_history::LOGIN_TIME, Value::Time(now));
+        row.set(login_history::LOGIN_TIME, Value::stamp(now));
         row.set(login_history::SOURCE_IP, Value::text(attempt.source.to_string()));
         row.set(login_history::STATUS, Value::text(status));
         row.set(login_history::LOGIN_TYPE, Value::text(attempt.login_type));

@@ -54,7 +54,7 @@ pub(crate) fn update(
     }
     org.show_account(user, now);
     if let Some(row) = org.tables.of_mut(ObjectKind::UserLogin).get_mut(id) {
-        row.set(user_login::LAST_MODIFIED_DATE, Value::Time(now));
+        row.set(user_login::LAST_MODIFIED_DATE, Value::stamp(now));
         row.set(user_login::LAST_MODIFIED_BY_ID, Value::Id(caller.user));
     }
     Ok(LoginWritten { user, frozen, unlocked })

@@ -107,9 +107,9 @@ impl Org {
             (account.locked, account.failed_logins) = (Lock::Open, 0);
         }
         if let Some(row) = self.tables.of_mut(ObjectKind::User).get_mut(user) {
-            row.set(user::LAST_PASSWORD_CHANGE_DATE, Value::Time(now));
+            row.set(user::LAST_PASSWORD_CHANGE_DATE, Value::stamp(now));
             if assumptions.password_moves_system_modstamp {
-                row.set(user::SYSTEM_MODSTAMP, Value::Time(now));
+                row.set(user::SYSTEM_MODSTAMP, Value::stamp(now));
             }
         }
         self.show_account(user, now);

@@ -31,7 +31,7 @@ pub(crate) fn create(
     let serial = world.org_mut(caller.org).tables.of_mut(kind).next_serial();
     row.id = RecordId::new(kind.object().prefix, number, serial);
     row.set(0, Value::Id(row.id));
-    stamp(&mut row, kind, &["CreatedDate", "LastModifiedDate", "SystemModstamp"], &Value::Time(now));
+    stamp(&mut row, kind, &["CreatedDate", "LastModifiedDate", "SystemModstamp"], &Value::stamp(now));
     stamp(&mut row, kind, &["CreatedById", "LastModifiedById"], &Value::Id(caller.user));
     world.remember_row_for_undo(caller.org, kind, row.id);
     let id = row.id;
@@ -54,7 +54,7 @@ pub(crate) fn update(
         row.set(column, value);
     }
     check(world, caller, kind, &row)?;
-    stamp(&mut row, kind, &["LastModifiedDate", "SystemModstamp"], &Value::Time(now));
+    stamp(&mut row, kind, &["LastModifiedDate", "SystemModstamp"], &Value::stamp(now));
     stamp(&mut row, kind, &["LastModifiedById"], &Value::Id(caller.user));
     world.remember_row_for_undo(caller.org, kind, id);
     world.org_mut(caller.org).tables.of_mut(kind).put(row);

@@ -84,8 +84,8 @@ pub(crate) fn update(
         }
         row.set(column, value);
     }
-    row.set(user::LAST_MODIFIED_DATE, Value::Time(now));
-    row.set(user::SYSTEM_MODSTAMP, Value::Time(now));
+    row.set(user::LAST_MODIFIED_DATE, Value::stamp(now));
+    row.set(user::SYSTEM_MODSTAMP, Value::stamp(now));
     row.set(user::LAST_MODIFIED_BY_ID, Value::Id(caller.user));
     check_required(&row)?;
     check_username(world, &row, Some(id))?;
@@ -127,7 +127,7 @@ fn open_account(org: &mut Org, id: RecordId, token: Secret, now: i64) {
     row.set(user_login::USER_ID, Value::Id(id));
     row.set(user_login::IS_FROZEN, Value::Bool(false));
     row.set(user_login::IS_PASSWORD_LOCKED, Value::Bool(false));
-    row.set(user_login::LAST_MODIFIED_DATE, Value::Time(now));
+    row.set(user_login::LAST_MODIFIED_DATE, Value::stamp(now));
     row.set(user_login::LAST_MODIFIED_BY_ID, Value::Id(id));
     logins.put(row);
     org.accounts.insert(id, Account::new(login, token));
@@ -144,7 +144,7 @@ fn fill_defaults(row: &mut Row, caller: Caller, now: i64) {
     row.set(user::DEFAULT_GROUP_NOTIFICATION_FREQUENCY, Value::text("N"));
     row.set(user::NUMBER_OF_FAILED_LOGINS, Value::Int(0));
     for column in [user::CREATED_DATE, user::LAST_MODIFIED_DATE, user::SYSTEM_MODSTAMP] {
-        row.set(column, Value::Time(now));
+        row.set(column, Value::stamp(now));
     }
     for column in [user::CREATED_BY_ID, user::LAST_MODIFIED_BY_ID] {
         row.set(column, Value::Id(caller.user));

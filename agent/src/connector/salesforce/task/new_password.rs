@@ -14,7 +14,7 @@ use super::super::api::{Call, MAX_CALLS, Undone};
 use super::super::user::{User, inactive};
 use super::super::{Salesforce, error, password};
 use super::step::Stuck;
-use super::{password_is_changed_by, password_may_be_changed_by};
+use super::{leave_second_of, password_is_changed_by, password_may_be_changed_by};
 use crate::connector::{AttemptCx, Shift};
 
 /// A password on its way.
@@ -138,6 +138,7 @@ pub(super) async fn set(
         }
         number = MAX_CALLS;
     }
+    leave_second_of(org, user.last_password_change_date.as_deref()).await;
     loop {
         let note = Note::encoded(user, number, new, cx).map_err(Stuck::Refused)?;
         let unanswered = match org.change(cx, step, &note, &call).await {

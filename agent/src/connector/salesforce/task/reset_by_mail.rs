@@ -12,7 +12,7 @@ use super::super::api::{Answer, Call, MAX_CALLS, Undone};
 use super::super::user::{User, inactive};
 use super::super::{Salesforce, error};
 use super::new_password::{is_moved, was_moved};
-use super::{Stop, password_is_changed_by, step, undecided};
+use super::{Stop, leave_second_of, password_is_changed_by, step, undecided};
 use crate::connector::{AttemptCx, Conclusion, Shift};
 
 const STEP: u32 = 0;
@@ -64,6 +64,7 @@ pub(super) async fn run(org: &Salesforce, user: &User, may_repeat: bool, cx: &At
         let before = user.last_password_change_date.clone();
         (1, Note { user: user.id.clone(), lease: cx.alone.lease, before })
     };
+    leave_second_of(org, note.before.as_deref()).await;
     let bytes = serde_json::to_vec(&note).unwrap_or_default();
     let call = Call::reset_password(&user.id).telling(&user.changed(vec![Shift::password()]));
     loop {

@@ -11,7 +11,7 @@ use super::{AT_ONCE, Unit};
 use crate::connector::salesforce::api::{Call, MAX_CALLS, Undone};
 use crate::connector::salesforce::error;
 use crate::connector::salesforce::task::new_password::is_moved;
-use crate::connector::salesforce::task::{password_is_changed_by, password_may_be_changed_by};
+use crate::connector::salesforce::task::{leave_second_of, password_is_changed_by, password_may_be_changed_by};
 use crate::dataset::Change;
 
 /// Calls in flight for passwords: well below what an org allows at once, and enough to hide the latency.
@@ -80,6 +80,7 @@ impl Unit<'_> {
         let elsewhere = if self.cx.reconcile { MAX_CALLS - 1 } else { 0 };
         let mut calls = elsewhere + earlier.map_or(0, |sent| sent.calls);
         let mut lost = None;
+        leave_second_of(self.org, before.as_deref()).await;
         loop {
             let mut refused = None;
             if calls < MAX_CALLS {
