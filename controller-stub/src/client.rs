@@ -115,6 +115,17 @@ impl Client {
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token, answer: ANSWER, pause: PAUSE })
     }
 
+    /// [`Client::open`] that outlives a restart of the controller: while it is away, nothing in its directory says where it
+    /// listens. A directory that is not there is nobody's.
+    pub async fn open_patiently(place: &Where) -> Result<Self, Failure> {
+        match place {
+            Where::DataDir { directory, .. } if directory.is_dir() => {
+                patiently(PAUSE, async || Self::open(place)).await
+            }
+            Where::DataDir { .. } | Where::Url { .. } => Self::open(place),
+        }
+    }
+
     /// Asks for something.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.answer(self.request(Method::GET, path)).await
@@ -181,7 +192,7 @@ impl Client {
         };
         let again = async || self.read(send(&key).await.map_err(|silence| self.unreachable(&silence))?).await;
         match told {
-            Err(failure) if failure.exit == Exit::Unreachable => self.patiently(again).await,
+            Err(failure) if failure.exit == Exit::Unreachable => patiently(self.pause, again).await,
             told => told,
         }
     }
@@ -193,22 +204,12 @@ impl Client {
 
     /// [`Client::get`] that outlives a restart of the controller.
     pub async fn get_patiently<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.patiently(|| self.get(path)).await
+        patiently(self.pause, || self.get(path)).await
     }
 
     /// [`Client::post`] that outlives a restart of the controller; only for what may be done twice.
     pub async fn post_patiently<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
-        self.patiently(|| self.post(path, body)).await
-    }
-
-    async fn patiently<T, F: Future<Output = Result<T, Failure>>>(&self, ask: impl Fn() -> F) -> Result<T, Failure> {
-        for _ in 1..TRIES {
-            match ask().await {
-                Err(failure) if failure.exit == Exit::Unreachable => tokio::time::sleep(self.pause).await,
-                other => return other,
-            }
-        }
-        ask().await
+        patiently(self.pause, || self.post(path, body)).await
     }
 
     /// Asks until the controller answers, however long it is away, and tells once that it does not.
@@ -315,6 +316,20 @@ impl Client {
     }
 }
 
+/// Asks while the controller restarts, a few times, with such pauses.
+async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
+    pause: Duration,
+    ask: impl Fn() -> F,
+) -> Result<T, Failure> {
+    for _ in 1..TRIES {
+        match ask().await {
+            Err(failure) if failure.exit == Exit::Unreachable => tokio::time::sleep(pause).await,
+            other => return other,
+        }
+    }
+    ask().await
+}
+
 fn addresses(directory: &Path) -> Result<Addresses, Failure> {
     let path = directory.join(ADDRESSES);
     let bytes = private::read(&path, MAX_FILE).map_err(|error| {
@@ -413,6 +428,31 @@ mod tests {
         };
         let (taken_in, ()) = tokio::join!(canned.client.upload::<bool>("/", dataset.clone()), server);
         assert!(taken_in.unwrap());
+    }
+
+    /// Ask once, and a task that is submitted while the controller restarts is refused, whoever would have waited for it.
+    #[tokio::test]
+    async fn a_controller_that_is_just_starting_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("data");
+        let place = Where::DataDir { directory: directory.clone(), token_file: None };
+        let is_there = async || Client::open_patiently(&place).await.map(|_| ());
+        assert_eq!(is_there().await.unwrap_err().exit, Exit::Unreachable);
+
+        private::directory(&directory).unwrap();
+        let token = directory.join("api.token");
+        let (told, ()) = tokio::join!(is_there(), async {
+            tokio::task::yield_now().await;
+            private::replace(&token, b"secret").unwrap();
+            let here = Addresses {
+                controller_url: "wss://127.0.0.1:1/v1/link".to_owned(),
+                api_url: "http://127.0.0.1:1".to_owned(),
+                api_token_file: token,
+                pid: std::process::id(),
+            };
+            private::replace(&directory.join(ADDRESSES), &serde_json::to_vec(&here).unwrap()).unwrap();
+        });
+        told.unwrap();
     }
 
     /// Take what a proxy says for an answer of the controller's, and a restart behind it is told as a task that failed.

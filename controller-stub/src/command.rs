@@ -78,7 +78,16 @@ fn asking(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure
 }
 
 fn client(reach: &Reach) -> Result<Client, Failure> {
-    let place = match (&reach.api_url, &reach.api_token_file, &reach.data_dir) {
+    Client::open(&place(reach)?)
+}
+
+/// For what outlives a restart of the controller.
+async fn patient_client(reach: &Reach) -> Result<Client, Failure> {
+    Client::open_patiently(&place(reach)?).await
+}
+
+fn place(reach: &Reach) -> Result<Where, Failure> {
+    Ok(match (&reach.api_url, &reach.api_token_file, &reach.data_dir) {
         (Some(url), Some(token_file), _) => Where::Url { url: url.clone(), token_file: token_file.clone() },
         (Some(url), None, Some(directory)) => Where::Url { url: url.clone(), token_file: directory.join("api.token") },
         (None, token_file, Some(directory)) => {
@@ -94,6 +103,5 @@ fn client(reach: &Reach) -> Result<Client, Failure> {
                  --api-token-file",
             ));
         }
-    };
-    Client::open(&place)
+    })
 }

@@ -21,7 +21,7 @@ pub(super) async fn run(
     sign_with: Option<&Path>,
 ) -> Result<TaskView, Failure> {
     let signer = sign_with.map(signing::read_key).transpose()?;
-    let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
+    let view: TaskView = client.get_patiently(&format!("/v1/tasks/{task}")).await?;
     let name = secret_of(&view)?;
     let password =
         password::read(password_file, MAX_SECRET).map_err(|error| Failure::from_error(Exit::Usage, &error))?;

@@ -328,7 +328,7 @@ pub(super) async fn keys_of(
     client: &Client,
     cluster: impl std::fmt::Display,
 ) -> Result<Vec<SealingPublicKey>, Failure> {
-    let keys: KeysView = client.get(&format!("/v1/clusters/{cluster}/keys")).await?;
+    let keys: KeysView = client.get_patiently(&format!("/v1/clusters/{cluster}/keys")).await?;
     if keys.keys.is_empty() {
         return Err(Failure::new(
             Exit::Refused,

@@ -8,7 +8,7 @@ use postern_protocol::{Outcome, TaskId, TaskOutput};
 use serde_json::{Value, json};
 
 use super::held::Held;
-use super::{client, output, payload, reseal, results, signing, submit, written};
+use super::{client, output, patient_client, payload, reseal, results, signing, submit, written};
 use crate::cli::{Reach, TaskCommand};
 use crate::client::Client;
 use crate::clock;
@@ -21,11 +21,12 @@ const NEEDS_RESEAL: &str = "needs_reseal";
 
 pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failure> {
     let client = || client(reach);
+    let patient_client = || patient_client(reach);
     match command {
-        TaskCommand::Submit(options) => submit::run(reach, &client()?, &options).await,
+        TaskCommand::Submit(options) => submit::run(reach, &patient_client().await?, &options).await,
         TaskCommand::Send { file, asynchronous, timeout_secs } => {
             let body = written::read(&file, asynchronous)?;
-            let client = client()?;
+            let client = patient_client().await?;
             let view: TaskView = client.post_patiently("/v1/tasks", &body).await?;
             if asynchronous {
                 return submit::accepted(reach, &view);
@@ -40,10 +41,10 @@ pub(super) async fn run(reach: &Reach, command: TaskCommand) -> Result<(), Failu
             show(reach, &client()?.post(&format!("/v1/tasks/{task}/cancel"), &json!({})).await?)
         }
         TaskCommand::Reseal { task, password_file, sign_with } => {
-            show(reach, &reseal::run(&client()?, task, &password_file, sign_with.as_deref()).await?)
+            show(reach, &reseal::run(&patient_client().await?, task, &password_file, sign_with.as_deref()).await?)
         }
         TaskCommand::Wait { task, timeout_secs } => {
-            let view = wait(&client()?, task, timeout_secs.map(Duration::from_secs), None).await?;
+            let view = wait(&patient_client().await?, task, timeout_secs.map(Duration::from_secs), None).await?;
             show(reach, &view)?;
             judge(&view)
         }
