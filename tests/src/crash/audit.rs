@@ -70,8 +70,9 @@ pub(super) async fn audit(world: World<'_>, agents: &[Agent], deaths: &[Death], 
             Seen::Export { names } => exports::check(it, names).into_iter().collect(),
         });
         for complaint in complaints {
-            let (id, kind, of, Told { outcome, why, .. }) = (it.id, it.kind, &it.of, &it.told);
-            tally.violations.push(format!("{id}, {kind} of {of}, {outcome} ({why}), {trouble:?}: {complaint}"));
+            let (id, kind, of, Told { outcome, why, attempts, .. }) = (it.id, it.kind, &it.of, &it.told);
+            let what = format!("{id}, {kind} of {of}, {outcome} ({why}) in {attempts} attempts, {trouble:?}");
+            tally.violations.push(format!("{what}: {complaint}"));
         }
     }
     tally.violations.extend(imports::check_made(&ended, &counters));

@@ -45,12 +45,11 @@ pub(super) fn check_password(it: &Ended, trouble: Trouble, calls: Twice<Calls>, 
     complaints
 }
 
-/// A given password is sent twice by its first member, the second time after a look that showed nothing, and once by the
-/// other; always the same.
+/// A given password is sent twice by its first member, the second time after a look that showed nothing, and once under each
+/// later lease at the most; always the same.
 pub(super) fn check_calls(it: &Ended, trouble: Trouble, calls: Calls) -> Vec<String> {
     let mut complaints = Vec::new();
-    let others = u64::from(it.told.attempts > 1);
-    let most = if trouble.may_have_lost_answers() { 2 + others } else { 1 };
+    let most = if trouble.may_have_lost_answers() { 1 + it.told.attempts.min(2) } else { 1 };
     if calls.own > most {
         complaints.push(format!("a password was sent {} times, {most} are allowed", calls.own));
     }

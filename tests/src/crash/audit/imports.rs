@@ -47,7 +47,8 @@ pub(super) fn check(
             continue;
         };
         let fate = line["outcome"].as_str().unwrap_or_default();
-        *tally.entries.entry(fate.to_owned()).or_default() += 1;
+        let told = line["code"].as_str().map_or_else(|| fate.to_owned(), |code| format!("{fate}: {code}"));
+        *tally.entries.entry(told).or_default() += 1;
         tally.effects += u64::from(fate == "created");
         complaints.extend(check_line(trouble, entry, fate, line).map(|complaint| format!("{complaint}: {line}")));
     }

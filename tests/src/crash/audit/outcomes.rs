@@ -10,6 +10,9 @@ use super::Trouble;
 const DEATHS: usize = 2;
 /// And an import that had begun.
 const DEATHS_OF_IMPORT: usize = 20;
+/// In how many deaths each of the five entries of an import is found to be one that the process dies of: the halves that
+/// it was tried in, and each alone.
+const DEATHS_OF_ALL_ENTRIES: usize = 9;
 /// A run of fewer tasks says nothing about rates.
 const TASKS_FOR_RATES: u64 = 1_000;
 /// One task in so many may be given up: two deaths in one step are bad luck at this rate of kills, and many would mean
@@ -37,11 +40,13 @@ pub(super) fn check(it: &Ended, trouble: Trouble) -> Vec<String> {
 }
 
 /// What brings about a state is found out by looking, and of a given password that nobody sees the second call is
-/// answered, unless it is another member's that cannot tell whose the first was. What is never repeated may stay unknown.
+/// answered, unless it is another member's that cannot tell whose the first was. What is never repeated may stay unknown, and
+/// so may entries that are given up, each alone.
 fn may_be_unknown(it: &Ended, trouble: Trouble) -> bool {
     let taken_over = it.told.attempts > 1;
     (it.kind == TaskKind::ExpirePassword && (trouble.may_have_lost_answers() || was_given_up(it)))
         || (it.kind == TaskKind::ResetPassword && (taken_over || trouble.kills + usize::from(trouble.late) >= 2))
+        || (it.kind == TaskKind::ImportBatch && trouble.kills_of_one >= DEATHS_OF_ALL_ENTRIES)
 }
 
 /// Whether the controller may have waited in vain for who had the task: an agent that lost its session in the death of a

@@ -18,7 +18,7 @@ mod unit;
 mod values;
 
 use postern_protocol::task::import_batch::Request;
-use postern_protocol::{Failure, FailureClass, Timestamp};
+use postern_protocol::{Failure, FailureClass};
 
 use super::super::Salesforce;
 use super::super::api::Longest;
@@ -51,8 +51,6 @@ struct Batch<'a> {
     schema: &'a Described,
     choices: &'a Choices,
     longest: Longest,
-    /// When this attempt began: what earlier ones sent was sent before.
-    begun: Timestamp,
 }
 
 /// What is done with the units.
@@ -75,7 +73,11 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
     let schema = org.describe("User").await?;
     let choices = Choices::of(&it, &schema, &cx.system, org.settings.marker.as_deref())?;
-    let batch = Batch { org, cx, schema: &schema, choices: &choices, longest: Longest::default(), begun: clock::now() };
+    let batch = Batch { org, cx, schema: &schema, choices: &choices, longest: Longest::default() };
+    if cx.may_have_acted() && !choices.dry_run {
+        // What earlier attempts sent is looked for, and must not undo later what whoever has the users next has done.
+        org.outlast_since(clock::now(), cx).await?;
+    }
     let course = batch.course(form).await?;
     let mut stock = if course == Course::Plan { Stock::of(org).await? } else { Stock::default() };
     let size = match course {

@@ -84,7 +84,7 @@ pub(super) struct Unit<'a> {
     longest: &'a Longest,
     step: u32,
     memory: Memory,
-    /// When the last of the calls had no answer that may take effect late, and that nothing else waits for.
+    /// When the last of this attempt's calls had no answer that may take effect late, and that nothing else waits for.
     unanswered: Option<Timestamp>,
     work: Vec<Work<'a>>,
     /// Entries that the policy refused in this attempt, each with the rule.
@@ -96,11 +96,10 @@ type Rows = Vec<usize>;
 
 impl<'a> Unit<'a> {
     pub(super) fn new(batch: &'a Batch<'a>, step: u32, items: Vec<Item>) -> Self {
-        let Batch { org, cx, schema, choices, ref longest, begun } = *batch;
+        let Batch { org, cx, schema, choices, ref longest } = *batch;
         let work = items.into_iter().map(|item| Work::new(item, schema, choices)).collect();
         let memory = Memory::of(cx, step);
-        let unanswered = memory.may_have_acted.then_some(begun);
-        Self { org, cx, schema, choices, longest, step, memory, unanswered, work, refused: Vec::new() }
+        Self { org, cx, schema, choices, longest, step, memory, unanswered: None, work, refused: Vec::new() }
     }
 
     /// Does everything the unit asks for. `Err` leaves the unit to another attempt.
@@ -114,6 +113,8 @@ impl<'a> Unit<'a> {
         self.modify().await?;
         self.stop_at_failure();
         self.move_members(&service_account).await?;
+        // A password is the last that is sent: whoever dies while it waits for other calls would send it again.
+        self.outlast().await?;
         self.set_passwords().await?;
         self.disable().await?;
         self.outlast().await?;
@@ -122,8 +123,8 @@ impl<'a> Unit<'a> {
 
     /// Waits until no call without an answer can take effect any more: what the unit wants is there, but it could be undone
     /// behind the back of whoever has the users next.
-    async fn outlast(&self) -> Result<(), Failure> {
-        match self.unanswered {
+    async fn outlast(&mut self) -> Result<(), Failure> {
+        match self.unanswered.take() {
             Some(last) => self.org.outlast_since(last, self.cx).await,
             None => Ok(()),
         }
