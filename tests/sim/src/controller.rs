@@ -15,7 +15,7 @@ use postern_controller_stub::state::record::{
     Association, ClusterRecord, MemberRecord, SystemDetails, SystemRecord, TaskState,
 };
 use postern_controller_stub::state::{
-    Greeting, Introduction, Retention, SessionHandle, Settings, State, ToSession, Turn,
+    Greeting, Introduction, Resealing, Retention, SessionHandle, Settings, State, ToSession, Turn,
 };
 use postern_protocol::message::FromMember;
 use postern_protocol::message::v1::{Hello, MembershipState, StreamFault, StreamOpen, StreamRef};
@@ -35,7 +35,7 @@ use crate::world::{CLUSTER, Happens, SYSTEM, World};
 mod session;
 mod submission;
 
-use submission::submission;
+use submission::{sealed_to_all, submission};
 
 /// Requests decided in one turn.
 const MAX_REQUESTS: usize = 64;
@@ -102,6 +102,7 @@ pub enum Request {
     Results(LinkId, TaskId, StreamRef),
     Submit(usize),
     Cancel(TaskId),
+    SealAgain(TaskId),
     Operate(MemberId, Action),
     Tick,
 }
@@ -378,6 +379,13 @@ impl World {
                 }
             }
             Request::Cancel(task) => drop(state.cancel_task(task, at)),
+            Request::SealAgain(task) => {
+                let sealed = sealed_to_all(task, &self.tasks.get(&task)?.wish);
+                let was_stuck = state.task(task).is_ok_and(|it| it.state == "needs_reseal");
+                if state.reseal(task, &Resealing { sealed, signature: None }).is_ok() && was_stuck {
+                    self.coverage.met(Situation::SealedAgain);
+                }
+            }
             Request::Operate(member, action) => drop(state.act_on_member(member, action, at)),
         }
         None

@@ -58,6 +58,8 @@ situations! {
     CancelledBegun = "F71 a cancel met a begun task",
     EndedCancelled = "F71 a task ended cancelled, and nothing of it happened",
     DisabledHard = "F72 a member was disabled hard with work under way",
+    SealedAgain = "a task that nobody could open was sealed again",
+    Revoked = "a member was revoked with work under way",
     MovedAndReported = "F73 a report came after the lease had moved",
     TakenOver = "a task was taken over that somebody else may have begun",
     PasswordOfAnother = "a password that an earlier task had changed was looked at by who took another task over",

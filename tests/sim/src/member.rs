@@ -108,7 +108,7 @@ impl Member {
         self.disk.reports.is_empty() && self.disk.tasks().next().is_none()
     }
 
-    fn works(&self) -> bool {
+    pub fn works(&self) -> bool {
         self.process.as_ref().is_some_and(|it| !it.attempts.is_empty())
     }
 }

@@ -251,6 +251,7 @@ impl Truth {
         let (kind, task, outcome) = (self.wish.kind, self.id, report.outcome.known());
         let trail = self.trails.get(&memory).cloned().unwrap_or_default();
         if outcome == Some(Outcome::DeadLettered) {
+            let begun = begun || offer.reconcile;
             let most = if begun && kind == TaskKind::ImportBatch { limits.import_deaths } else { limits.deaths };
             if trail.deaths < most && !trail.put_back {
                 let seen = format!(

@@ -61,6 +61,8 @@ pub enum Does {
     Submit(Wish),
     /// Somebody wants the task of that step cancelled.
     Cancel(usize),
+    /// The submitter of the task of that step seals it again, to all members.
+    SealAgain(usize),
     /// An operator does something with a member.
     Operate(usize, #[serde(with = "Acts")] Action),
     /// Something goes wrong.
@@ -233,6 +235,7 @@ impl Plan {
             let at = steps.get(of).map_or(0, |it| it.at) + rng.u64(1..60_000);
             steps.push(Step { at, does: Does::Cancel(of) });
         }
+        seal_again(&mut steps, &mut Rng::with_seed(seed ^ 0x5ea1));
         for _ in 0..rng.usize(0..4) {
             operate(&mut rng, &mut steps);
         }
@@ -308,12 +311,26 @@ fn wish(rng: &mut Rng) -> Wish {
     }
 }
 
-/// An operator takes a member out and, mostly, lets it in again.
+/// Of the submitters who sealed to one member alone every second does it again, whoever has the task by then. Chance of its
+/// own, so that the rest of a seed is the same without.
+fn seal_again(steps: &mut Vec<Step>, rng: &mut Rng) {
+    let is_one_members = |step: &Step| matches!(&step.does, Does::Submit(wish) if wish.sealed_to.is_some());
+    let of_one: Vec<(usize, Millis)> =
+        steps.iter().enumerate().filter(|(_, it)| is_one_members(it)).map(|(of, it)| (of, it.at)).collect();
+    for (of, at) in of_one {
+        if rng.bool() {
+            steps.push(Step { at: at + rng.u64(1..40_000), does: Does::SealAgain(of) });
+        }
+    }
+}
+
+/// An operator takes a member out and, mostly, lets it in again; of the last, for good if need be.
 fn operate(rng: &mut Rng, steps: &mut Vec<Step>) {
     let (member, at) = (rng.usize(0..MEMBERS), rng.u64(1_000..TROUBLE));
-    let action = match rng.u8(0..4) {
-        0 => Action::Drain,
-        1 => Action::Disable,
+    let action = match rng.u8(0..8) {
+        0 | 1 => Action::Drain,
+        2 | 3 => Action::Disable,
+        4 if member == MEMBERS - 1 => Action::Revoke,
         _ => Action::DisableHard,
     };
     steps.push(Step { at, does: Does::Operate(member, action) });
@@ -474,6 +491,7 @@ impl fmt::Display for Step {
                 }
             }
             Does::Cancel(of) => write!(f, "cancel the task of step {of}"),
+            Does::SealAgain(of) => write!(f, "seal the task of step {of} again"),
             Does::Operate(member, action) => write!(f, "{action:?} member {member}"),
             Does::Fault(fault) => write!(f, "{fault:?}"),
         }

@@ -151,6 +151,7 @@ impl World {
         let end = world.agenda.now() + HEALING;
         while world.oracle.violation.is_none() && !world.is_quiet() && world.agenda.now() < end {
             world.let_in();
+            world.seal_what_waits();
             let until = world.agenda.now() + LOOKS;
             world.go_until(until);
         }

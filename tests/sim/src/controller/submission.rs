@@ -16,6 +16,11 @@ use super::{EVERYBODYS_KEY, key_of};
 use crate::workload::{Wish, given};
 use crate::world::SYSTEM;
 
+/// The secrets of a task, sealed to all members.
+pub(super) fn sealed_to_all(id: TaskId, wish: &Wish) -> Vec<SealedField> {
+    submission(id, &Wish { sealed_to: None, ..wish.clone() }).0.sealed
+}
+
 /// What is submitted for a wish, with the payload that comes first.
 pub(super) fn submission(id: TaskId, wish: &Wish) -> (Submission, Option<StreamRef>) {
     let account = || Account::new(wish.user.as_str()).expect("it is short");

@@ -150,8 +150,11 @@ impl World {
         if let Some(first) = open.first() {
             self.oracle.broken(0, now, format!("{} tasks have no outcome: {first}", open.len()));
         }
+        let records = self.controllers.disk.records();
         for (m, member) in self.members.iter().enumerate() {
-            if !member.is_idle() {
+            let is_revoked = records.member(member.id).is_some_and(|it| it.state == MembershipState::Revoked);
+            // Nobody listens to it any more, and what it holds was given to others.
+            if !member.is_idle() && !is_revoked {
                 let (tasks, reports) = (member.disk.tasks().count(), member.disk.reports.len());
                 self.oracle.broken(0, now, format!("member {m} still holds {tasks} tasks and {reports} reports"));
             }

@@ -1,6 +1,7 @@
 //! What submitters and operators do.
 
 use postern_controller_stub::membership::Action;
+use postern_controller_stub::state::record::TaskState;
 use postern_protocol::message::v1::MembershipState;
 use postern_protocol::{MemberId, TaskId};
 
@@ -29,7 +30,15 @@ impl World {
                     self.ask_controller(Request::Cancel(task));
                 }
             }
+            Does::SealAgain(of) => {
+                if let Some(task) = self.tasks.values().find(|it| it.step == of).map(|it| it.id) {
+                    self.ask_controller(Request::SealAgain(task));
+                }
+            }
             Does::Operate(m, action) => {
+                if action == Action::Revoke && self.members[m].works() {
+                    self.coverage.met(Situation::Revoked);
+                }
                 let member = self.members[m].id;
                 self.ask_controller(Request::Operate(member, action));
             }
@@ -53,6 +62,22 @@ impl World {
                 self.coverage.met(Situation::SubmittedAgain);
             }
             truth.acknowledged = true;
+        }
+    }
+
+    /// Submitters seal what nobody can open to everybody.
+    pub(super) fn seal_what_waits(&mut self) {
+        let waiting: Vec<TaskId> = self
+            .controllers
+            .disk
+            .records()
+            .tasks
+            .values()
+            .filter(|it| it.state == TaskState::NeedsReseal)
+            .map(|it| it.id)
+            .collect();
+        for task in waiting {
+            self.ask_controller(Request::SealAgain(task));
         }
     }
 
