@@ -195,10 +195,11 @@ impl Held {
         }
     }
 
-    /// After how many deaths it is not run again. An import that has begun finds the entry in which the process dies.
+    /// After how many deaths it is not run again. An import that has begun, here or elsewhere, finds the entry in which the
+    /// process dies.
     pub(super) fn most_deaths(&self, limits: &Limits) -> u32 {
         let is_import = self.offer.kind.known() == Some(TaskKind::ImportBatch);
-        if is_import && self.is_begun() { limits.import_deaths } else { limits.deaths }
+        if is_import && (self.is_begun() || self.in_doubt()) { limits.import_deaths } else { limits.deaths }
     }
 
     /// Notes that an attempt begins, if its death is to be known. What is to be on disk before it does.

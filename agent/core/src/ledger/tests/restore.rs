@@ -73,6 +73,18 @@ fn f10_an_import_may_cost_as_many_deaths_as_it_takes_to_find_one_entry() {
     assert!(matches!(given_up.as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }]), "{given_up:?}");
 }
 
+/// Take it for one that nobody has begun, and it is given up while it waits for what the other member sent.
+#[test]
+fn f10_a_batch_that_was_taken_over_is_given_up_as_late_as_one_that_was_begun() {
+    let is_given_up = |unended| {
+        let mut held = restored(Origin::Controller, TaskState::Journaled { unended }, 1);
+        let offer = &mut held.tasks[0].offer;
+        (offer.kind, offer.reconcile) = (TaskKind::ImportBatch.into(), true);
+        matches!(Desk::restored(held).events().as_slice(), [Event::GiveUp { why: GivenUp::ProcessDied, .. }])
+    };
+    assert_eq!([2, 19, 20].map(is_given_up), [false, false, true]);
+}
+
 /// Leave the first attempt out of those that end, and one death is taken for two.
 #[test]
 fn f10_a_first_attempt_that_failed_is_no_death_of_the_process() {

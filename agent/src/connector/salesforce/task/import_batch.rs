@@ -18,7 +18,7 @@ mod unit;
 mod values;
 
 use postern_protocol::task::import_batch::Request;
-use postern_protocol::{Failure, FailureClass};
+use postern_protocol::{Failure, FailureClass, Timestamp};
 
 use super::super::Salesforce;
 use super::super::api::Longest;
@@ -51,6 +51,8 @@ struct Batch<'a> {
     schema: &'a Described,
     choices: &'a Choices,
     longest: Longest,
+    /// When this attempt began: what earlier ones sent was sent before.
+    begun: Timestamp,
 }
 
 /// What is done with the units.
@@ -73,11 +75,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     }
     let schema = org.describe("User").await?;
     let choices = Choices::of(&it, &schema, &cx.system, org.settings.marker.as_deref())?;
-    let batch = Batch { org, cx, schema: &schema, choices: &choices, longest: Longest::default() };
-    if cx.may_have_acted() && !choices.dry_run {
-        // What earlier attempts sent is looked for, and must not undo later what whoever has the users next has done.
-        org.outlast_since(clock::now(), cx).await?;
-    }
+    let batch = Batch { org, cx, schema: &schema, choices: &choices, longest: Longest::default(), begun: clock::now() };
     let course = batch.course(form).await?;
     let mut stock = if course == Course::Plan { Stock::of(org).await? } else { Stock::default() };
     let size = match course {
@@ -88,8 +86,8 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
     };
     let mut units = Units::start(cx, form, size)?;
     let mut steps = Steps { next: 0, entries: if course == Course::Plan { PLANNED } else { AT_ONCE } };
-    // In the first unit that is not done, an earlier attempt may have ended with the process.
-    let mut may_be_deadly = course == Course::Run && !cx.earlier.is_empty();
+    // In the first unit that is not done, an earlier attempt may have ended with the process, here or elsewhere.
+    let mut may_be_deadly = course == Course::Run && (cx.reconcile || !cx.earlier.is_empty());
     loop {
         let items = units.next().await?;
         let Some(step) = steps.of(items.len()) else { break };
@@ -234,7 +232,13 @@ impl Batch<'_> {
             return Ok(Course::Refuse);
         }
         // Once something was sent, it is gone on with.
-        if !self.cx.earlier.is_empty() || self.all_pass(form).await? {
+        if !self.cx.earlier.is_empty() {
+            return Ok(Course::Run);
+        }
+        if self.cx.may_have_acted() {
+            self.org.outlast_since(self.begun, self.cx).await?;
+        }
+        if self.all_pass(form).await? {
             return Ok(Course::Run);
         }
         self.cx.done_without_change(REFUSED, &[]).await?;

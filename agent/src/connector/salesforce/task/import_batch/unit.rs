@@ -84,7 +84,8 @@ pub(super) struct Unit<'a> {
     longest: &'a Longest,
     step: u32,
     memory: Memory,
-    /// When the last of this attempt's calls had no answer that may take effect late, and that nothing else waits for.
+    /// Of calls without an answer that may take effect late, when the last was made at the latest; none if something else has
+    /// waited for them.
     unanswered: Option<Timestamp>,
     work: Vec<Work<'a>>,
     /// Entries that the policy refused in this attempt, each with the rule.
@@ -96,14 +97,17 @@ type Rows = Vec<usize>;
 
 impl<'a> Unit<'a> {
     pub(super) fn new(batch: &'a Batch<'a>, step: u32, items: Vec<Item>) -> Self {
-        let Batch { org, cx, schema, choices, ref longest } = *batch;
+        let Batch { org, cx, schema, choices, ref longest, begun } = *batch;
         let work = items.into_iter().map(|item| Work::new(item, schema, choices)).collect();
         let memory = Memory::of(cx, step);
-        Self { org, cx, schema, choices, longest, step, memory, unanswered: None, work, refused: Vec::new() }
+        let unanswered = memory.may_have_acted.then_some(begun);
+        Self { org, cx, schema, choices, longest, step, memory, unanswered, work, refused: Vec::new() }
     }
 
     /// Does everything the unit asks for. `Err` leaves the unit to another attempt.
     pub(super) async fn run(mut self) -> Result<Vec<Line>, Failure> {
+        // What earlier attempts sent can only be looked for when it is there, if it ever will be.
+        self.outlast().await?;
         let service_account = self.prepare().await?;
         self.admit().await?;
         self.stop_at_failure();
