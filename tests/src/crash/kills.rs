@@ -16,7 +16,7 @@ const LONG_DEATHS: u64 = 25;
 /// How long a program may take to reach a fail point: one that just lost its session waits before it dials again.
 const POINT_PATIENCE: Duration = Duration::from_secs(10);
 /// After so many rounds every fail point must have been reached.
-const ROUNDS_FOR_ALL: u64 = 200;
+const ROUNDS_FOR_ALL: u64 = 100;
 
 /// Where the kills come.
 #[derive(Debug, Clone, Copy)]
