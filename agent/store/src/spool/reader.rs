@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use super::chunk::{self, CHUNK};
@@ -71,14 +72,10 @@ impl SpoolReader {
 
     fn chunk(&self, index: u64) -> Result<Vec<u8>, SpoolError> {
         let expected = chunk::len_of(index, self.len);
-        let sealed = read_sealed(&self.file, index, expected).map_err(|error| {
-            if error.kind() == io::ErrorKind::UnexpectedEof {
-                self.damaged(index)
-            } else {
-                SpoolError::io("read", self.id)(error)
-            }
-        })?;
-        self.sealer.open(&chunk::associated(self.id, index), &sealed).ok_or_else(|| self.damaged(index))
+        read_sealed(&self.file, index, expected)
+            .map_err(SpoolError::io("read", self.id))?
+            .and_then(|sealed| self.sealer.open(&chunk::associated(self.id, index), &sealed))
+            .ok_or_else(|| self.damaged(index))
     }
 
     fn damaged(&self, index: u64) -> SpoolError {
@@ -93,8 +90,34 @@ impl fmt::Debug for SpoolReader {
     }
 }
 
-pub(super) fn read_sealed(file: &File, index: u64, plain: usize) -> io::Result<Vec<u8>> {
+/// A chunk as it is on the disk; nothing where the file ends before, or the disk gives nothing.
+pub(super) fn read_sealed(file: &File, index: u64, plain: usize) -> io::Result<Option<Vec<u8>>> {
     let mut sealed = vec![0; plain + SEAL_OVERHEAD];
-    file.read_exact_at(&mut sealed, chunk::position(index))?;
-    Ok(sealed)
+    match file.read_exact_at(&mut sealed, chunk::position(index)) {
+        Ok(()) => Ok(Some(sealed)),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether what was written cannot be had any more. A sector may be unreadable, and a file system with checksums says the same
+/// of one that is not what was written.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof || error.raw_os_error() == Some(Errno::IO.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Take it for a failure of the disk, and one sector under one payload keeps the agent from ever starting again.
+    #[test]
+    fn f23_a_chunk_that_the_disk_does_not_give_is_damaged() {
+        // Memory that nobody has: the kernel answers as for a sector that cannot be read.
+        let memory = File::open("/proc/self/mem").unwrap();
+        let error = memory.read_exact_at(&mut [0], chunk::position(0)).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::IO.raw_os_error()));
+        assert_eq!(read_sealed(&memory, 0, CHUNK).unwrap(), None);
+        assert_eq!(read_sealed(&File::open("/dev/null").unwrap(), 0, CHUNK).unwrap(), None);
+    }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::chunk::{self, SEALED_CHUNK};
+use super::reader::is_gone;
 use super::{SpoolError, SpoolId, parse};
 use crate::seal::Sealer;
 use crate::{StoreError, private};
@@ -41,7 +42,10 @@ fn rewrite(from: &Path, to: &Path, id: SpoolId, old: &Sealer, new: &Sealer) -> i
     let (mut sealed, mut again) = (Vec::with_capacity(SEALED_CHUNK), Vec::with_capacity(SEALED_CHUNK));
     for index in 0.. {
         sealed.clear();
-        (&source).take(chunk::to_u64(SEALED_CHUNK)).read_to_end(&mut sealed)?;
+        match (&source).take(chunk::to_u64(SEALED_CHUNK)).read_to_end(&mut sealed) {
+            Err(error) if is_gone(&error) => break,
+            read => read?,
+        };
         let associated = chunk::associated(id, index);
         let Some(plain) = old.open(&associated, &sealed) else { break };
         again.clear();

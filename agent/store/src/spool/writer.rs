@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::fs::FileExt;
 
 use sha2::{Digest, Sha256};
@@ -157,12 +156,9 @@ impl SpoolWriter {
     fn resume(&mut self) -> Result<(), SpoolError> {
         let full = self.len / chunk::to_u64(CHUNK);
         while self.chunks < full {
-            let sealed = match read_sealed(&self.file, self.chunks, CHUNK) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
-                read => read.map_err(SpoolError::io("read", self.id))?,
-            };
             let associated = chunk::associated(self.id, self.chunks);
-            let Some(plain) = self.spool.sealer.open(&associated, &sealed) else {
+            let sealed = read_sealed(&self.file, self.chunks, CHUNK).map_err(SpoolError::io("read", self.id))?;
+            let Some(plain) = sealed.and_then(|sealed| self.spool.sealer.open(&associated, &sealed)) else {
                 break;
             };
             self.hash.update(&plain);
