@@ -200,12 +200,14 @@ impl Batch<'_> {
             if cx.stop.is_cancelled() {
                 return Err(stopped());
             }
-            let work = Unit::new(self, unit, items);
+            let mut work = Unit::new(self, unit, items);
             let lines = match self.unsent(&work, tally) {
                 _ if earlier.is_deadly(part) => work.leave_out(Unsent::Deadly),
                 Some(why) => work.leave_out(why),
                 None => {
                     self.org.may_go_on().await?;
+                    // No entry is to blame if the process dies meanwhile.
+                    work.outlast().await?;
                     cx.memo(unit, parts::attempted(part)).await?;
                     match work.run().await {
                         Ok(lines) => lines,

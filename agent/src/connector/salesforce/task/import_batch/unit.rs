@@ -127,7 +127,7 @@ impl<'a> Unit<'a> {
 
     /// Waits until no call without an answer can take effect any more: what the unit wants is there, but it could be undone
     /// behind the back of whoever has the users next.
-    async fn outlast(&mut self) -> Result<(), Failure> {
+    pub(super) async fn outlast(&mut self) -> Result<(), Failure> {
         match self.unanswered.take() {
             Some(last) => self.org.outlast_since(last, self.cx).await,
             None => Ok(()),
