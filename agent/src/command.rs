@@ -117,12 +117,16 @@ pub fn run(cli: Cli) -> Exit {
     }
 }
 
+/// Runs a command to its end, which is the program's: nothing waits for parts that are stuck in a disk, and none is left
+/// without the clock that it waits by, which would pass for a defect.
 fn on_runtime(command: impl Future<Output = Result<Exit, Failed>>) -> Result<Exit, Failed> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failed::because(Exit::Bug, &error))?
-        .block_on(command)
+        .map_err(|error| Failed::because(Exit::Bug, &error))?;
+    let done = runtime.block_on(command);
+    std::mem::forget(runtime);
+    done
 }
 
 fn load(path: &Path) -> Result<Config, Failed> {
@@ -199,5 +203,29 @@ fn say_pairs(pairs: &[(&str, String)]) {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
         say(format_args!("{name:width$}  {value}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Drop the runtime, and a program whose disk has failed does not end while the disk holds a part of it; one that waits for
+    /// a moment panics, and the program tells of a defect in place of the disk.
+    #[test]
+    fn a_part_that_is_stuck_does_not_hold_the_end_up() {
+        let (_held, wait) = mpsc::channel::<()>();
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || {
+            let command = async move {
+                tokio::task::spawn_blocking(move || wait.recv());
+                Ok(Exit::Store)
+            };
+            let _ = ended.send(on_runtime(command).ok());
+        });
+        assert_eq!(end.recv_timeout(Duration::from_secs(30)).ok(), Some(Some(Exit::Store)));
     }
 }
