@@ -41,6 +41,10 @@ const REFUSED: u32 = u32::MAX;
 /// After so many entries at which the process died, it is not the entries: each takes a dozen deaths to be found.
 const MOST_DEADLY: u64 = 5;
 
+/// What a batch is doing, for people.
+const IMPORTING: &str = "import";
+const OUTLASTING: &str = "waiting for calls of an earlier attempt";
+
 /// Entries of a plan that are journaled at once: with their changes they are much longer than others.
 const PLANNED: usize = 20;
 
@@ -98,9 +102,9 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
         if cx.stop.is_cancelled() {
             return Err(stopped_midway(tally.entries(), total));
         }
-        cx.journal.progress(tally.entries(), total, "import");
+        cx.journal.progress(tally.entries(), total, IMPORTING);
         if std::mem::take(&mut may_be_deadly) && Part::WHOLE.step(step.last).is_some() {
-            batch.run_in_parts(&step, items, &mut tally).await?;
+            batch.run_in_parts(&step, items, total, &mut tally).await?;
             continue;
         }
         let unit = Unit::new(&batch, step.last, items);
@@ -120,7 +124,7 @@ pub(in super::super) async fn run(org: &Salesforce, it: Request, cx: &AttemptCx)
             }
         }
     }
-    cx.journal.progress(tally.entries(), total, "import");
+    cx.journal.progress(tally.entries(), total, IMPORTING);
     Ok(if course == Course::Plan { tally.plan(stock.taken()) } else { tally.conclusion() })
 }
 
@@ -183,7 +187,7 @@ impl Batch<'_> {
     }
 
     /// Goes on with a unit that an earlier attempt did not end, see [`parts`].
-    async fn run_in_parts(&self, step: &Step, items: Vec<Item>, tally: &mut Tally) -> Result<(), Failure> {
+    async fn run_in_parts(&self, step: &Step, items: Vec<Item>, total: u64, tally: &mut Tally) -> Result<(), Failure> {
         let (cx, unit) = (self.cx, step.last);
         let earlier = Parts::of(cx, unit);
         let mut open = vec![(Part::WHOLE, step.untold(items, cx))];
@@ -206,8 +210,12 @@ impl Batch<'_> {
                 Some(why) => work.leave_out(why),
                 None => {
                     self.org.may_go_on().await?;
-                    // No entry is to blame if the process dies meanwhile.
-                    work.outlast().await?;
+                    if work.may_have_acted() {
+                        // No entry is to blame if the process dies meanwhile.
+                        cx.journal.progress(tally.entries(), total, OUTLASTING);
+                        work.outlast().await?;
+                        cx.journal.progress(tally.entries(), total, IMPORTING);
+                    }
                     cx.memo(unit, parts::attempted(part)).await?;
                     match work.run().await {
                         Ok(lines) => lines,
