@@ -1,11 +1,12 @@
 //! What the agent's own policy leaves of tasks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use postern_agent::policy::{Ceiling, Ceilings, Pattern, Policy};
 use postern_protocol::FailureClass;
 use postern_protocol::task::import_batch::{Format, Request};
-use salesforce_sim::{ADMIN, OrgSeed};
+use salesforce_sim::{ADMIN, Mishap, OrgSeed};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Task, import_with, validate};
@@ -162,6 +163,58 @@ async fn what_the_policy_refused_stays_refused_when_a_unit_is_gone_on_with() {
     }
 }
 
+/// Invariant of the ceilings: what begins is counted, also behind a crash. Take a unit that was begun for one that was let in,
+/// and whoever was not to be found when it was is never counted.
+#[tokio::test]
+async fn what_an_entry_asks_for_that_nobody_admitted_is_counted_when_a_unit_is_gone_on_with() {
+    let lab = Lab::with_org(OrgSeed::acme(20)).await;
+    let once = Ceiling { per_hour: Some(2), per_day: None };
+    let policy = Policy { ceilings: Ceilings { resets: once, ..Ceilings::default() }, ..Policy::default() };
+    let password = |name: &str| json!({ "Username": name, "password": "Correct-Horse-7" });
+    let absent = ["absent-1@acme.example", "absent-2@acme.example"];
+    let entries = [password(&user(3)), password(absent[0]), password(absent[1])];
+    let mut task = import(Request::new(Format::Jsonl), policy, &entries);
+    lab.fault("POST", "/password", Mishap::Latency { millis: 600_000 }, 1);
+    task.dies_in_the_call(&lab, &lab.connector()).await;
+    let renames: Vec<Value> = absent
+        .iter()
+        .zip([user(4), user(5)])
+        .map(|(new, old)| json!({ "Original_Username": old, "Username": new }))
+        .collect();
+    import(Request::new(Format::Jsonl), Policy::default(), &renames).attempt(&lab.connector()).await.unwrap();
+    task.attempt(&lab.connector()).await.unwrap();
+    let told = told(&task);
+    assert_eq!(told[..2], ["modified", "modified"], "{told:?}");
+    assert!(told[2].ends_with(": resets_per_hour"), "{told:?}");
+    assert_eq!([0, 1].map(|it| lab.effects(absent[it]).password_sets), [1, 0]);
+}
+
+/// A controller says that a batch was begun elsewhere, and how long ago. Take whom the service account once made for what that
+/// batch made, without a look at the policy, and everybody's password is its to set.
+#[tokio::test]
+async fn a_user_that_is_taken_for_what_another_member_made_is_held_to_the_policy() {
+    let lab = Lab::with_org(OrgSeed::acme(20)).await;
+    let made = [made(&lab, 1).await, made(&lab, 2).await];
+    let with_password = |entry: &Value, password: &str| {
+        let mut entry = entry.clone();
+        entry["password"] = password.into();
+        entry
+    };
+    let first = made.each_ref().map(|entry| with_password(entry, "Correct-Horse-7"));
+    import(Request::new(Format::Jsonl), Policy::default(), &first).attempt(&lab.connector()).await.unwrap();
+    let again = made.each_ref().map(|entry| with_password(entry, "Another-Horse-8"));
+    let denied = Policy { deny: patterns(&["new*"]), ..Policy::default() };
+    let none = Ceiling { per_hour: Some(0), per_day: None };
+    let counted = Policy { ceilings: Ceilings { resets: none, ..Ceilings::default() }, ..Policy::default() };
+    for (policy, rule) in [(denied, "deny"), (counted, "resets_per_hour")] {
+        let mut task = import(Request::new(Format::Jsonl), policy, &again);
+        task.taken_over(Duration::from_secs(600));
+        task.attempt(&lab.connector()).await.unwrap();
+        assert!(told(&task).iter().all(|line| line.ends_with(&format!(": {rule}"))), "{:?}", told(&task));
+        assert!(lab.sim.password_is(&new(1), "Correct-Horse-7"));
+    }
+}
+
 /// Whoever owns the mailbox of an account asks for another password, and an identity provider lets in whomever it calls so.
 /// Look at a name, a password and `IsActive` alone, and all of it is done.
 #[tokio::test]
@@ -210,10 +263,13 @@ async fn the_service_account_keeps_its_address_and_its_identity_without_a_policy
         let user = lab.sim.user(ADMIN).unwrap();
         (user.text("Id").to_owned(), user.text("Email").to_owned())
     };
+    let other = lab.sim.user(&user(1)).unwrap().text("ProfileId").to_owned();
     for (entry, code) in [
         (json!({ "Username": ADMIN, "Email": "x@evil.example" }), "service_account_protected"),
         (json!({ "Id": id, "Email": "x@evil.example" }), "service_account_protected"),
         (json!({ "Id": id, "FederationIdentifier": "evil" }), "service_account_protected"),
+        (json!({ "Id": id, "ProfileId": other }), "service_account_protected"),
+        (json!({ "Username": ADMIN, "ProfileId": other }), "service_account_protected"),
         (json!({ "Username": ADMIN, "Email": address, "FederationIdentifier": "", "Title": "Moved" }), ""),
     ] {
         let mut task = import(Request::new(Format::Jsonl), Policy::default(), std::slice::from_ref(&entry));

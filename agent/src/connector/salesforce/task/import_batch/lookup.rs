@@ -36,6 +36,10 @@ pub(super) struct Found {
     last_modified_by_id: Option<String>,
     #[serde(default)]
     last_modified_date: Option<String>,
+    #[serde(default)]
+    last_login_date: Option<String>,
+    #[serde(default)]
+    pub(super) profile_id: Option<String>,
 }
 
 /// What is asked for beside id, name, and whether the user is active.
@@ -49,11 +53,14 @@ pub(super) struct Wanted {
     pub(super) password: bool,
     /// Who made it and who changed it last, and when: what tells whether this task did.
     pub(super) history: bool,
+    /// What it may do.
+    pub(super) profile: bool,
 }
 
 impl Wanted {
-    pub(super) const PASSWORD: Self = Self { email: false, federation: false, password: true, history: false };
-    pub(super) const ALL: Self = Self { email: true, federation: false, password: true, history: true };
+    pub(super) const PASSWORD: Self =
+        Self { email: false, federation: false, password: true, history: false, profile: false };
+    pub(super) const ALL: Self = Self { email: true, federation: false, password: true, history: true, profile: false };
 
     fn fields(self) -> String {
         let fields = [
@@ -61,7 +68,8 @@ impl Wanted {
             (self.email, "Email"),
             (self.federation, "FederationIdentifier"),
             (self.password, "LastPasswordChangeDate"),
-            (self.history, "CreatedById, CreatedDate, LastModifiedById, LastModifiedDate"),
+            (self.history, "CreatedById, CreatedDate, LastModifiedById, LastModifiedDate, LastLoginDate"),
+            (self.profile, "ProfileId"),
         ];
         let wanted: Vec<&str> = fields.iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, names)| *names).collect();
         wanted.join(", ")
@@ -129,6 +137,11 @@ impl Found {
     pub(super) fn is_made_of(&self, plan: &Plan<'_>, user: &str, since: Timestamp) -> bool {
         let is_same = plan.marker.is_none() || plan.marker == self.marker;
         is_same && self.was_created_by(user, since)
+    }
+
+    /// Whether anybody may have signed in as it.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.last_password_change_date.is_some() || self.last_login_date.is_some()
     }
 
     /// Whether `user` made it at or after `since`.

@@ -21,6 +21,9 @@ pub(in super::super::super) struct Note {
     /// Entries that the policy refused, each with the rule: the unit is begun without them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) refused: Vec<(u64, String)>,
+    /// Entries that the policy let in and counted: from each first to each last of their numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) admitted: Vec<(u64, u64)>,
     /// The entry whose password is about to be set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) password: Option<u64>,
@@ -103,7 +106,11 @@ pub(super) struct Memory {
     pub(super) since: Option<Timestamp>,
     pub(super) renames: HashMap<u64, String>,
     /// The rule by which the policy refused an entry; only if the unit was begun here, because then it was decided.
-    pub(super) refused: Option<HashMap<u64, String>>,
+    pub(super) refused: HashMap<u64, String>,
+    /// Whom the policy let in, by numbers from each first to each last.
+    admitted: Vec<(u64, u64)>,
+    /// Whether the unit was begun on this agent.
+    pub(super) is_begun: bool,
     /// Bulk jobs that were made, oldest first.
     pub(super) jobs: Vec<Job>,
     /// By entry.
@@ -122,14 +129,15 @@ pub(super) struct Sent {
 impl Memory {
     /// What the journal says about unit `step`.
     pub(super) fn of(cx: &AttemptCx, step: u32) -> Self {
-        let mut memory = Self { may_have_acted: cx.reconcile, ..Self::default() };
+        let mut memory = Self { may_have_acted: cx.reconcile, is_begun: cx.is_open(step), ..Self::default() };
         let memos = cx.earlier.open().iter().filter(|entry| entry.step == step && entry.mark == Mark::Memo);
-        let mut refused = HashMap::new();
         for note in memos.filter_map(Note::decode) {
             memory.renames.extend(note.renames);
-            refused.extend(note.refused);
+            memory.refused.extend(note.refused.into_iter().filter(|_| memory.is_begun));
+            memory.admitted.extend(note.admitted);
         }
-        memory.refused = cx.is_open(step).then_some(refused);
+        let Self { refused, admitted, .. } = &mut memory;
+        refused.retain(|number, _| !is_in(admitted, *number));
         for entry in cx.earlier.open_intents().filter(|entry| entry.step == step) {
             memory.may_have_acted = true;
             let Some(note) = Note::decode(entry) else { continue };
@@ -151,4 +159,25 @@ impl Memory {
         }
         memory
     }
+
+    /// Whether the policy let an entry in, in an earlier attempt.
+    pub(super) fn was_admitted(&self, number: u64) -> bool {
+        is_in(&self.admitted, number)
+    }
+}
+
+fn is_in(ranges: &[(u64, u64)], number: u64) -> bool {
+    ranges.iter().any(|(first, last)| (*first..=*last).contains(&number))
+}
+
+/// Numbers in their order as ranges.
+pub(super) fn ranges(numbers: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if number == last.saturating_add(1) => *last = number,
+            Some(_) | None => ranges.push((number, number)),
+        }
+    }
+    ranges
 }

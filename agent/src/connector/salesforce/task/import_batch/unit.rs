@@ -254,8 +254,11 @@ impl<'a> Unit<'a> {
         }
         let email = plans().any(|plan| plan.fields.get("Email").is_some());
         let federation = plans().any(|plan| plan.fields.get("FederationIdentifier").is_some());
-        let password = plans().any(|plan| plan.password.is_some());
-        self.org.look_up(&names, &ids, Wanted { email, federation, password, history }, self.longest).await
+        let profile = plans().any(|plan| plan.fields.get("ProfileId").is_some());
+        // With its history also whether anybody may have signed in as it.
+        let password = history || plans().any(|plan| plan.password.is_some());
+        let wanted = Wanted { email, federation, password, history, profile };
+        self.org.look_up(&names, &ids, wanted, self.longest).await
     }
 
     /// Whether a user is looked up before anything is sent. Whether a name that is to be new is taken, and whether there
@@ -267,8 +270,9 @@ impl<'a> Unit<'a> {
                 (Change::Add, _) => false,
                 (Change::Modify, Key::Name(_)) => true,
                 (Change::Modify, Key::Id(id)) => {
-                    let may_be_renamed = plan.new_name.is_some() && same_id(id, service_account);
-                    self.cx.policy.looks_at_names() || plan.password.is_some() || plan.names_sign_in() || may_be_renamed
+                    let may_cut_off = plan.new_name.is_some() || plan.fields.get("ProfileId").is_some();
+                    let may_cut_us_off = may_cut_off && same_id(id, service_account);
+                    self.cx.policy.looks_at_names() || plan.password.is_some() || plan.names_sign_in() || may_cut_us_off
                 }
             }
     }

@@ -1,15 +1,17 @@
-//! What the agent's policy leaves of a unit. It decides entry by entry, once for each: what was begun is gone on with.
+//! What the agent's policy leaves of a unit. It decides entry by entry, once for each: what was let in is gone on with.
 
 use postern_protocol::Failure;
 
-use super::super::memory::Note;
+use super::super::memory::{self, Note};
 use super::super::plan::Refused;
-use super::work::{End, said};
+use super::work::{End, Work, said};
 use super::{RENAMES_A_NOTE, Unit};
 use crate::policy::{Act, Refused as ByPolicy};
 
 /// Refusals that fit one note: the name of a rule is no longer than an id.
 const REFUSALS_A_NOTE: usize = RENAMES_A_NOTE;
+/// Ranges that fit one note: two numbers are no longer than a number and an id.
+const RANGES_A_NOTE: usize = RENAMES_A_NOTE;
 
 impl Unit<'_> {
     /// Refuses what the policy refuses at any time, and what it refused when the unit was begun.
@@ -18,8 +20,7 @@ impl Unit<'_> {
             let Some((number, act)) = self.work.get(index).and_then(|work| Some((work.number, work.act()?))) else {
                 continue;
             };
-            let rule = self.memory.refused.as_ref().and_then(|refused| refused.get(&number));
-            if let Some(rule) = rule {
+            if let Some(rule) = self.memory.refused.get(&number) {
                 let message = format!("the policy of this agent refused it when it was begun with, rule `{rule}`");
                 self.end(index, End::Failed(Refused::new("policy", message)));
             } else if let Err(refused) = self.cx.policy.check_names(&act) {
@@ -28,22 +29,34 @@ impl Unit<'_> {
         }
     }
 
-    /// Asks the policy for what is about to begin, and journals what it refuses: that must not be begun after a crash
-    /// either, when the unit is gone on with.
+    /// Asks the policy for what is about to begin, and journals what it answers: what it refuses must not be begun after a
+    /// crash either, when the unit is gone on with, and what it lets in has been counted. Whoever an earlier attempt had
+    /// nothing to do for, or did not come to, is asked for then.
     pub(super) async fn admit(&mut self) -> Result<(), Failure> {
-        if self.memory.refused.is_some() {
+        if self.memory.is_begun && !self.cx.policy.counts() {
             return Ok(());
         }
-        let acts = self.work.iter().enumerate().filter(|(_, work)| work.is_to_be_done());
+        let is_new = |work: &Work<'_>| work.is_to_be_done() && !self.memory.was_admitted(work.number);
+        let acts = self.work.iter().enumerate().filter(|(_, work)| is_new(work));
         let (rows, acts): (Vec<usize>, Vec<Act>) = acts.filter_map(|(index, work)| Some((index, work.act()?))).unzip();
+        if acts.is_empty() {
+            return Ok(());
+        }
         let answers = self.cx.journal.admit(&acts).await?;
+        let mut admitted = Vec::new();
         for (index, answer) in rows.into_iter().zip(answers) {
-            if let Err(refused) = answer {
-                self.refuse_by_policy(index, &refused);
+            match answer {
+                Ok(()) => admitted.extend(self.work.get(index).map(|work| work.number)),
+                Err(refused) => self.refuse_by_policy(index, &refused),
             }
         }
         for some in self.refused.chunks(REFUSALS_A_NOTE) {
             let note = Note { refused: some.to_vec(), ..Note::default() };
+            self.cx.memo(self.step, note.encode()).await?;
+        }
+        let admitted = memory::ranges(admitted.into_iter().filter(|_| self.cx.policy.counts()));
+        for some in admitted.chunks(RANGES_A_NOTE) {
+            let note = Note { admitted: some.to_vec(), ..Note::default() };
             self.cx.memo(self.step, note.encode()).await?;
         }
         Ok(())

@@ -35,6 +35,8 @@ pub(super) struct Work<'a> {
     found_as: Option<String>,
     /// Whether the user gets another address or identity than it has.
     signs_in_otherwise: bool,
+    /// The user was there, and is taken for what an earlier attempt made.
+    adopted: Option<Adopted>,
     /// `LastPasswordChangeDate` as last read.
     pub(super) password_changed: Option<String>,
     /// Whether its fields are written, or there are none to write.
@@ -51,6 +53,13 @@ pub(super) struct Work<'a> {
     pub(super) shifts: Vec<Shift>,
     pub(super) end: Option<End>,
     pub(super) remark: Option<Refused>,
+}
+
+/// A user that is taken for what an earlier attempt made.
+#[derive(Debug, Clone, Copy)]
+struct Adopted {
+    /// Whether anybody may have signed in as it.
+    is_in_use: bool,
 }
 
 /// How an entry ended other than well.
@@ -70,6 +79,7 @@ impl<'a> Work<'a> {
             id: None,
             found_as: None,
             signs_in_otherwise: false,
+            adopted: None,
             password_changed: None,
             written: false,
             touched: false,
@@ -127,6 +137,7 @@ impl<'a> Work<'a> {
                 let since = memory.since.filter(|_| memory.may_have_acted);
                 if since.is_some_and(|since| found.is_made_of(plan, service_account, since)) {
                     self.password_changed.clone_from(&found.last_password_change_date);
+                    self.adopted = Some(Adopted { is_in_use: found.is_in_use() });
                     self.created(found.id.clone());
                 } else {
                     self.end = Some(End::Failed(said(&error::failure("DUPLICATE_USERNAME", TAKEN))));
@@ -147,7 +158,7 @@ impl<'a> Work<'a> {
         let since = memory.since.filter(|_| memory.may_have_acted);
         self.ours = since.is_some_and(|since| found.was_modified_by(service_account, since));
         self.signs_in_otherwise = changes_email(plan, found) || changes_identity(plan, found);
-        let cuts_off = plan.cuts_off(Some(&found.username)) || self.signs_in_otherwise;
+        let cuts_off = plan.cuts_off(Some(&found.username)) || self.signs_in_otherwise || changes_profile(plan, found);
         if same_id(&found.id, service_account) && cuts_off {
             self.end = Some(End::Failed(said(&protected())));
         } else if plan.password.is_some() && !found.is_active && plan.active != Some(true) {
@@ -176,13 +187,19 @@ impl<'a> Work<'a> {
 
     /// Whether anything has to be sent, now that it is known what the user holds.
     pub(super) fn is_to_be_done(&self) -> bool {
-        self.plan.as_ref().is_some_and(|plan| !(plan.asks_for_nothing() && self.moves.is_empty()))
+        self.plan.as_ref().is_some_and(|plan| {
+            let has_fields = !(self.adopted.is_some() || plan.asks_for_nothing());
+            has_fields || plan.password.is_some() || !self.moves.is_empty()
+        })
     }
 
-    /// What is asked for, as far as the policy looks at it; nothing if it is done or will not be.
+    /// What is asked for, as far as the policy looks at it; nothing if it is done or will not be. Of a user that was found
+    /// nobody here knows that it was made for this task: what else is done to it is that to a user.
     pub(super) fn act(&self) -> Option<Act> {
-        let plan = self.plan.as_ref().filter(|_| self.is_open() && !self.written)?;
+        let is_ahead = self.is_open() && (self.adopted.is_some() || !self.written);
+        let plan = self.plan.as_ref().filter(|_| is_ahead)?;
         let creates = plan.change == Change::Add;
+        let is_there = self.adopted.map_or(!creates, |it| it.is_in_use);
         let account = self.found_as.as_deref().unwrap_or(plan.key.text());
         let is_new = |name: &&String| name.to_lowercase() != account.to_lowercase();
         Some(Act {
@@ -190,8 +207,8 @@ impl<'a> Work<'a> {
             new_name: plan.new_name.as_ref().filter(is_new).cloned(),
             derives_name: false,
             creates,
-            deactivates: !creates && plan.active == Some(false),
-            resets: !creates && plan.password.is_some(),
+            deactivates: is_there && plan.active == Some(false),
+            resets: is_there && plan.password.is_some(),
             signs_in_otherwise: self.signs_in_otherwise,
         })
     }
@@ -387,6 +404,12 @@ fn changes_email(plan: &Plan<'_>, found: &Found) -> bool {
 fn changes_identity(plan: &Plan<'_>, found: &Found) -> bool {
     let new = plan.fields.get("FederationIdentifier");
     new.is_some_and(|new| new.as_str() != found.federation_identifier.as_deref())
+}
+
+/// What the agent itself may do hangs on its profile.
+fn changes_profile(plan: &Plan<'_>, found: &Found) -> bool {
+    let new = plan.fields.get("ProfileId").and_then(Json::as_str);
+    new.is_some_and(|new| found.profile_id.as_deref().is_none_or(|old| !same_id(old, new)))
 }
 
 pub(super) fn said(failure: &Failure) -> Refused {
