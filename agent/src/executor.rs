@@ -281,7 +281,9 @@ impl Executor {
         let earlier = if resumed { self.earlier(offer.task).await? } else { Earlier::default() };
         // It may have waited for its dataset, or for the agent to be started again.
         if origin == Origin::Controller && !earlier.has_begun() {
-            admission.policy().check_signature(&offer, clock::wall()).map_err(|refused| refused.failure())?;
+            let policy = admission.policy();
+            let checked = policy.check_kind(kind).and_then(|()| policy.check_signature(&offer, clock::wall()));
+            checked.map_err(|refused| refused.failure())?;
         }
         let (task, system, reconcile) = (offer.task, offer.system.clone(), offer.reconcile);
         let alone = Alone { lease: offer.epoch, since: offer.alone_since, ago: alone };

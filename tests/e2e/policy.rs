@@ -6,6 +6,8 @@ use postern_protocol::signature::{SigningKey, TaskSignature};
 use postern_protocol::{Epoch, TaskId, TaskKind, TaskRequest};
 use postern_tests::Lab;
 use postern_tests::lab::{AgentOptions, SYSTEM, new_task_id};
+use postern_tests::wait_for;
+use salesforce_sim::{Fault, Matching, Mishap};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -127,6 +129,31 @@ async fn a_task_is_written_signed_tried_on_the_agent_and_sent_once() {
     assert!(err.contains("signed.json") && err.contains("name another"), "{err}");
     let (code, _, err) = lab.controller.try_cli(&["task", "send", &key]).await;
     assert_eq!(code, Some(2), "{err}");
+}
+
+/// Look at the kind only when a task is offered, and exports that nobody ordered run on after their kind was taken out.
+#[tokio::test]
+async fn what_was_taken_before_its_kind_was_ruled_out_is_not_begun() {
+    let lab = Lab::start(programs()).await;
+    let mut agent = lab.member_with("agent", under("kinds = [\"validate_user\", \"disable_user\"]\n")).await;
+    lab.salesforce.inject(Fault {
+        when: Matching { method: Some("GET".to_owned()), path: Some("/query".to_owned()) },
+        what: Mishap::Latency { millis: 600_000 },
+        times: Some(1),
+    });
+    let task = lab.controller.submit("validate_user", JOE).await;
+    let under_way = async || match lab.salesforce.faults() {
+        0 => Ok(()),
+        faults => Err(faults),
+    };
+    wait_for("the look to be under way", under_way).await;
+    agent.kill().await;
+    let config = std::fs::read_to_string(agent.config()).unwrap();
+    std::fs::write(agent.config(), config.replace("\"validate_user\", ", "")).unwrap();
+    agent.start().await;
+    let (code, words) = failure(&lab.controller.finished(task).await);
+    assert_eq!(code, json!("policy"), "{words}");
+    assert!(words.contains("rule `kinds`"), "{words}");
 }
 
 /// The JSON of a signature of this task.

@@ -152,4 +152,9 @@ fn no_change_begins_in_quiet_hours_and_it_is_said_when_one_may() {
     assert_eq!(failure.code.as_str(), CODE);
     assert!(failure.summary.contains("`quiet_hours`") && failure.summary.contains("2026-01-05T06:00:00Z"));
     assert_eq!(admit("2026-01-05T06:00:00Z"), Ok(()));
+
+    let begins =
+        |params| policy.check_hour_of(&request(TaskKind::ImportBatch, params), "2026-01-05T05:00:00Z".parse().unwrap());
+    assert!(begins(json!({ "format": "csv" })).is_err());
+    assert_eq!(begins(json!({ "format": "csv", "dry_run": true })), Ok(()), "it changes nothing");
 }
