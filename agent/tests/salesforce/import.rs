@@ -12,7 +12,7 @@ use postern_protocol::task::import_batch::{Format, Output};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
 
-use crate::lab::{DONE, Lab, Task, disable, import, import_as, reset, validate, verdict};
+use crate::lab::{DONE, Death, Lab, Task, dead_anywhere, disable, import, import_as, reset, validate, verdict};
 
 const ACTIVE: &str = "user0001@acme.example";
 const OTHER: &str = "user0002@acme.example";
@@ -466,12 +466,12 @@ async fn f66_what_never_answers_is_unknown_entry_by_entry() {
     assert_eq!(told(&task)[0].1, "unknown");
 }
 
-/// One attempt dies before its first call, its second, … The next ends the batch, and nothing is done twice.
+/// One attempt dies in front of its first call, behind it, … The next ends the batch, and nothing is done twice.
 #[tokio::test]
 async fn f03_f05_a_batch_that_dies_anywhere_reports_each_entry_once() {
     let renamed = "<entry changetype=\"modify\"><Original_Username>user0002@acme.example</Original_Username>\
                    <Username>renamed@acme.example</Username><Title>x</Title></entry>";
-    for calls in 0.. {
+    let deaths = dead_anywhere(async |death| {
         let lab = Lab::start().await;
         let profile = profile(&lab).await;
         let entries = [
@@ -481,21 +481,19 @@ async fn f03_f05_a_batch_that_dies_anywhere_reports_each_entry_once() {
             modify(ACTIVE, "<Title>second unit</Title>"),
         ];
         let mut task = import(root(&entries.concat()));
-        task.dies_after = Some(calls);
+        task.dies = Some(death);
         let first = task.attempt(&lab.connector()).await;
         if let Err(failure) = &first {
             assert_eq!(failure.code.as_str(), "died");
         }
         let conclusion = task.attempt(&lab.connector()).await.unwrap();
-        assert_eq!(conclusion.output, counts(1, 3, 0, 0), "{calls}: {:?}", task.lines());
-        assert_eq!((lab.effects(NEW).creates, lab.effects(NEW).password_sets), (1, 1), "{calls}");
-        assert_eq!((lab.effects(ACTIVE).password_sets, lab.effects(ACTIVE).flips), (1, 1), "{calls}");
-        assert_eq!(told(&task).iter().map(|it| it.0).collect::<Vec<_>>(), [1, 2, 3, 4], "{calls}");
-        if first.is_ok() {
-            assert!(calls > 4);
-            break;
-        }
-    }
+        assert_eq!(conclusion.output, counts(1, 3, 0, 0), "{death:?}: {:?}", task.lines());
+        assert_eq!((lab.effects(NEW).creates, lab.effects(NEW).password_sets), (1, 1), "{death:?}");
+        assert_eq!((lab.effects(ACTIVE).password_sets, lab.effects(ACTIVE).flips), (1, 1), "{death:?}");
+        assert_eq!(told(&task).iter().map(|it| it.0).collect::<Vec<_>>(), [1, 2, 3, 4], "{death:?}");
+        first.is_ok()
+    });
+    assert!(deaths.await > 12);
 }
 
 /// F05: the whole unit was done, and the process died before it could say so.
@@ -526,7 +524,7 @@ async fn f04_a_renamed_user_is_found_again_by_its_journaled_id() {
     let lab = Lab::with_org(org).await;
     let entry = rename(ACTIVE, "renamed@acme.example", "<password>Correct-Horse-7</password>");
     let mut task = import(root(&entry));
-    task.dies_after = Some(2);
+    task.dies = Some(Death::After(3));
     task.attempt(&lab.connector()).await.unwrap_err();
     assert!(lab.sim.user("renamed@acme.example").is_some());
 
@@ -701,7 +699,7 @@ async fn f59_a_session_lost_in_a_batch_is_renewed_once() {
 async fn f71_a_stopped_batch_keeps_what_is_done() {
     let lab = Lab::start().await;
     let mut task = import(root(&[modify(ACTIVE, "<Title>x</Title>"), modify(ACTIVE, "<Title>y</Title>")].concat()));
-    task.dies_after = Some(2);
+    task.dies = Some(Death::After(3));
     task.attempt(&lab.connector()).await.unwrap_err();
     task.stop.cancel();
     let failure = task.attempt(&lab.connector()).await.unwrap_err();

@@ -7,7 +7,7 @@ use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{Assumptions, Mishap, OrgSeed, Switches};
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, Task, import_with};
+use crate::lab::{Lab, Task, dead_anywhere, import_with};
 
 const CREATES: u64 = 12;
 const MODIFIES: u64 = 12;
@@ -173,49 +173,41 @@ async fn an_org_that_takes_no_more_jobs_gets_the_entries_in_calls() {
     }
 }
 
-/// F03 and F05: one attempt dies before its first call, its second, … The next ends the batch.
+/// F03 and F05: one attempt dies in front of its first call, behind it, … The next ends the batch.
 #[tokio::test]
 async fn f03_f05_a_batch_that_dies_anywhere_in_a_job_goes_on_from_there() {
-    for calls in 0..60 {
+    let deaths = dead_anywhere(async |death| {
         let (lab, dataset) = lab().await;
         let mut task = import_with(request(), dataset);
-        task.dies_after = Some(calls);
+        task.dies = Some(death);
         let first = task.attempt(&lab.connector()).await;
         if let Err(failure) = &first {
             assert_eq!(failure.code.as_str(), "died");
         }
         let conclusion = task.attempt(&lab.connector()).await.unwrap();
-        all_once(&lab, &task, &conclusion, &format!("died after {calls}"));
-        if first.is_ok() {
-            assert!(calls > 8);
-            return;
-        }
-    }
-    panic!("it never came through");
+        all_once(&lab, &task, &conclusion, &format!("{death:?}"));
+        first.is_ok()
+    });
+    assert!(deaths.await > 20);
 }
 
 /// F03 and F04: the answer to an upload is lost, so the job is given up and another one made; then the attempt dies.
 #[tokio::test]
 async fn f03_f04_rows_of_a_job_that_was_given_up_are_told_by_the_job_that_did_them() {
     for aborted_upload_is_unprocessed in [false, true] {
-        let mut came_through = false;
-        for calls in 0..60 {
+        dead_anywhere(async |death| {
             let assumptions = Assumptions { aborted_upload_is_unprocessed, ..Assumptions::default() };
             let (lab, dataset) = lab_assuming(assumptions).await;
             lab.sim.switch(&Switches { bulk_polls: Some(3), ..Switches::default() }).unwrap();
             lab.fault("PUT", "/batches", Mishap::DropReply, 1);
             let mut task = import_with(request(), dataset);
-            task.dies_after = Some(calls);
+            task.dies = Some(death);
             let first = task.attempt(&lab.connector()).await;
-            came_through = first.is_ok();
             let conclusion = task.attempt(&lab.connector()).await.unwrap();
-            let what = format!("listed: {aborted_upload_is_unprocessed}, died after {calls}");
-            all_once(&lab, &task, &conclusion, &what);
-            if came_through {
-                break;
-            }
-        }
-        assert!(came_through);
+            all_once(&lab, &task, &conclusion, &format!("listed: {aborted_upload_is_unprocessed}, {death:?}"));
+            first.is_ok()
+        })
+        .await;
     }
 }
 
@@ -309,8 +301,7 @@ async fn each_entry_gets_its_own_result_although_they_are_not_in_order() {
 #[tokio::test]
 async fn entries_that_name_one_user_in_two_ways_get_their_own_results_whenever_it_dies() {
     for refused in [1, 2] {
-        let mut came_through = false;
-        for calls in 0..60 {
+        dead_anywhere(async |death| {
             let lab = Lab::with_org(OrgSeed::acme(60)).await;
             let id = lab.sim.user(&modified(1)).unwrap().text("Id").to_owned();
             let mut entries: Vec<Value> = (2..=59).map(|it| json!({"Username": modified(it), "Title": "x"})).collect();
@@ -319,21 +310,19 @@ async fn entries_that_name_one_user_in_two_ways_get_their_own_results_whenever_i
             let at = if refused == 1 { 0 } else { 59 };
             entries[at]["ManagerId"] = json!("0055g00000ZZZZZAAA");
             let mut task = import_with(request(), lines(&entries));
-            task.dies_after = Some(calls);
-            came_through = task.attempt(&lab.connector()).await.is_ok();
+            task.dies = Some(death);
+            let first = task.attempt(&lab.connector()).await;
             let conclusion = task.attempt(&lab.connector()).await.unwrap();
             let counts = output(&conclusion);
-            let what = format!("{refused} is refused, died after {calls}");
+            let what = format!("{refused} is refused, {death:?}");
             assert_eq!((counts.modified, counts.failed, counts.unknown), (59, 1, 0), "{what}");
             assert_eq!(task.lines()[at]["outcome"], "failed", "{what}");
             let title = if refused == 1 { "two" } else { "one" };
             assert_eq!(lab.sim.user(&modified(1)).unwrap().text("Title"), title, "{what}");
             assert_eq!(lab.effects(&modified(1)).password_sets, refused - 1, "{what}");
-            if came_through {
-                break;
-            }
-        }
-        assert!(came_through);
+            first.is_ok()
+        })
+        .await;
     }
 }
 

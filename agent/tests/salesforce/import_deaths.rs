@@ -8,7 +8,7 @@ use postern_protocol::{Failure, FailureClass, Outcome, TaskOutput, Timestamp};
 use salesforce_sim::{Fault, Matching, Mishap, OrgSeed};
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, Task, import_with, validate};
+use crate::lab::{Death, Lab, Task, import_with, validate};
 
 /// What stands in a call at which the process dies.
 const DEADLY: &str = "Deadly";
@@ -199,7 +199,7 @@ async fn entries_that_were_not_begun_before_the_deadline_are_not_sent() {
 
     lab.fault("PATCH", "/composite/sobjects", Mishap::DropReply, 1);
     let mut begun = import(2_000, &entries);
-    begun.dies_after = Some(1);
+    begun.dies = Some(Death::After(2));
     begun.attempt(&connector).await.unwrap_err();
     begun.deadline = Some(Timestamp::from_millis(0));
     let conclusion = begun.attempt(&connector).await.unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::lab::{Lab, Task, import_with};
+use crate::lab::{Lab, Task, dead_anywhere, import_with};
 
 const JOE: &str = "user0001@acme.example";
 const NEW: &str = "new@acme.example";
@@ -132,21 +132,18 @@ async fn f04_a_lost_answer_is_settled_by_reading() {
 
 #[tokio::test]
 async fn f03_f05_a_batch_that_dies_between_two_moves_goes_on() {
-    for calls in 0..20 {
+    let deaths = dead_anywhere(async |death| {
         let lab = Lab::start().await;
         let entry =
             json!({ "Username": JOE, "Title": "x", "PermissionSets": "Report_Builder", "password": "Correct-Horse-7" });
         let mut task = import(&[], false, &entry);
-        task.dies_after = Some(calls);
+        task.dies = Some(death);
         let first = task.attempt(&lab.connector()).await;
-        assert_eq!(task.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Succeeded, "{calls}");
-        assert_eq!(task.lines()[0]["outcome"], "modified", "{calls}");
+        assert_eq!(task.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Succeeded, "{death:?}");
+        assert_eq!(task.lines()[0]["outcome"], "modified", "{death:?}");
         assert_eq!(held(&lab, JOE, "PermissionSets").await, "Report_Builder");
-        assert_eq!(lab.effects(JOE).password_sets, 1);
-        if first.is_ok() {
-            assert!(calls >= 3);
-            return;
-        }
-    }
-    panic!("it never came through");
+        assert_eq!(lab.effects(JOE).password_sets, 1, "{death:?}");
+        first.is_ok()
+    });
+    assert!(deaths.await >= 8);
 }

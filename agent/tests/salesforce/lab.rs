@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::{StreamExt, future, stream};
 use postern_agent::clock;
 use postern_agent::config::Config as AgentConfig;
 use postern_agent::connector::{
-    self, Alone, AttemptCx, Bucket, Conclusion, Connector, Effect, Journal, JournalEntry, Keep, Known, Mark, Payload,
-    Pending, Proved, Visit,
+    self, Alone, AttemptCx, Bucket, Conclusion, Connector, Earlier, Effect, Journal, JournalEntry, Keep, Known, Mark,
+    Payload, Pending, Proved, Visit,
 };
 use postern_agent::policy::{self, Act, Policy, Refused};
 use postern_protocol::bounded::Text;
@@ -38,6 +39,10 @@ use zeroize::Zeroizing;
 /// The key of the connected app's certificate.
 const PRIVATE_KEY: &str = include_str!("../../src/connector/salesforce/testdata/pkcs8.pem");
 const PUBLIC_KEY: &str = include_str!("../../src/connector/salesforce/testdata/public.pem");
+
+/// More than an attempt writes that dies anywhere.
+const MOST_WRITES: usize = 60;
+const STORIES_AT_ONCE: usize = 4;
 
 /// A simulated org, and the files and memory of an agent.
 pub struct Lab {
@@ -273,6 +278,30 @@ impl Keep for Memory {
     }
 }
 
+/// Where in an attempt the process dies, told by what it writes: what its policy counted, intents, memos, and what is proved.
+/// Nothing of the attempt comes behind that, not even what it does when something fails.
+#[derive(Debug, Clone, Copy)]
+pub enum Death {
+    /// After so many writes, and before the next is on disk: behind the call that the last of them announced.
+    After(usize),
+    /// When that many intents are on disk, and before the call that the last of them announces.
+    AtIntent(usize),
+}
+
+/// Has a story told with the process dead anywhere between the calls of an attempt: behind each, and in front of it. The story
+/// says whether the attempt came through all the same. How many did not. Stories wait for the most part, so that some are told
+/// at once.
+pub async fn dead_anywhere(story: impl AsyncFn(Death) -> bool) -> usize {
+    let mut deaths = 0;
+    for death in [Death::After, |calls| Death::AtIntent(calls + 1)] {
+        let told = stream::iter(0..MOST_WRITES).map(|number| story(death(number))).buffered(STORIES_AT_ONCE);
+        let died = told.take_while(|came_through| future::ready(!came_through)).count().await;
+        assert!(died < MOST_WRITES, "it never came through");
+        deaths += died;
+    }
+    deaths
+}
+
 /// A task and its journal, over all its attempts.
 pub struct Task {
     id: TaskId,
@@ -290,8 +319,8 @@ pub struct Task {
     pub reconcile: bool,
     /// Since when it is alone with its account.
     pub alone: Alone,
-    /// The process dies when the journal has this many entries and another intent is about to be acted on.
-    pub dies_after: Option<usize>,
+    /// Where the process dies in the next attempt.
+    pub dies: Option<Death>,
     /// The disk is full when the payload has so many bytes; for one attempt.
     pub disk_holds: Option<usize>,
     /// When nothing more of it may be begun.
@@ -320,7 +349,7 @@ impl Task {
             payloads: Arc::default(),
             reconcile: false,
             alone: alone_since(1, 1, Duration::ZERO),
-            dies_after: None,
+            dies: None,
             disk_holds: None,
             deadline: None,
             stop: CancellationToken::new(),
@@ -365,8 +394,9 @@ impl Task {
         self.alone = alone_since(1, 3, Duration::from_secs(60));
     }
 
-    /// One more attempt, with the journal of those before.
+    /// One more attempt, with the journal of those before; [`died`] if the process dies in it.
     pub async fn attempt(&mut self, connector: &Arc<dyn Connector>) -> Result<Conclusion, Failure> {
+        let life = Life::until(self.dies.take());
         let journal = Arc::new(MemoryJournal {
             task: self.id,
             kind: self.request.kind(),
@@ -377,7 +407,7 @@ impl Task {
             notes: Arc::clone(&self.notes),
             told: Arc::clone(&self.told),
             payloads: Arc::clone(&self.payloads),
-            dies_after: self.dies_after.take(),
+            life: Arc::clone(&life),
             disk_holds: self.disk_holds.take(),
             policy: Arc::clone(&self.policy),
             counted: Arc::clone(&self.counted),
@@ -394,7 +424,11 @@ impl Task {
             policy: Arc::clone(&self.policy),
             journal,
         };
-        connector.run(self.request.clone(), &cx).await
+        tokio::select! {
+            biased;
+            () = life.over.cancelled() => Err(died()),
+            ended = connector.run(self.request.clone(), &cx) => ended,
+        }
     }
 
     /// An attempt during which the process dies, when the fault that was asked for has met its call.
@@ -432,6 +466,12 @@ impl Task {
         String::from_utf8(payloads[0].clone()).unwrap()
     }
 
+    /// Whether there may have been a call of which nothing is proved.
+    pub fn is_open(&self) -> bool {
+        let earlier: Earlier = self.notes.lock().unwrap().iter().cloned().collect();
+        earlier.open_intents().next().is_some()
+    }
+
     pub fn intents(&self) -> usize {
         self.notes.lock().unwrap().iter().filter(|entry| entry.mark == Mark::Intent).count()
     }
@@ -455,6 +495,37 @@ fn system() -> SystemName {
     "acme".parse().unwrap()
 }
 
+/// The process, as far as an attempt lives in it.
+struct Life {
+    death: Option<Death>,
+    writes: AtomicUsize,
+    intents: AtomicUsize,
+    over: CancellationToken,
+}
+
+impl Life {
+    fn until(death: Option<Death>) -> Arc<Self> {
+        let over = CancellationToken::new();
+        Arc::new(Self { death, writes: AtomicUsize::new(0), intents: AtomicUsize::new(0), over })
+    }
+
+    /// One more write. If the process dies before it is heard of, it stays pending, and so does whatever comes after it.
+    fn write<'a, T: Send + 'a>(&self, is_intent: bool, write: impl FnOnce() -> T) -> Pending<'a, Result<T, Failure>> {
+        let writes = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        let intents = self.intents.fetch_add(usize::from(is_intent), Ordering::Relaxed) + usize::from(is_intent);
+        let (is_durable, is_heard) = match self.death {
+            None => (true, true),
+            Some(Death::After(most)) => (writes <= most, writes <= most),
+            Some(Death::AtIntent(last)) => (!self.over.is_cancelled(), intents < last),
+        };
+        if let Some(written) = is_durable.then(write).filter(|_| is_heard) {
+            return Box::pin(async { Ok(written) });
+        }
+        self.over.cancel();
+        Box::pin(future::pending())
+    }
+}
+
 struct MemoryJournal {
     task: TaskId,
     kind: TaskKind,
@@ -465,7 +536,7 @@ struct MemoryJournal {
     notes: Arc<Mutex<Vec<JournalEntry>>>,
     told: Arc<Mutex<Vec<(Effect, Known)>>>,
     payloads: Payloads,
-    dies_after: Option<usize>,
+    life: Arc<Life>,
     disk_holds: Option<usize>,
     policy: Arc<Policy>,
     counted: Arc<Mutex<policy::Counters>>,
@@ -505,26 +576,21 @@ impl Payload for MemoryPayload {
 impl Journal for MemoryJournal {
     fn intend(&self, entry: JournalEntry, reach: Duration) -> Pending<'_, Result<(), Failure>> {
         assert!(reach >= Duration::from_secs(1));
-        let mut notes = self.notes.lock().unwrap();
-        if self.dies_after.is_some_and(|limit| notes.len() >= limit) {
-            return Box::pin(async { Err(died()) });
-        }
-        notes.push(entry);
-        Box::pin(async { Ok(()) })
+        self.life.write(true, || self.notes.lock().unwrap().push(entry))
     }
 
     fn admit<'a>(&'a self, acts: &'a [Act]) -> Pending<'a, Result<Vec<Result<(), Refused>>, Failure>> {
-        let answers = self.policy.admit(acts, &mut self.counted.lock().unwrap(), jiff::Timestamp::now());
-        Box::pin(async { Ok(answers) })
+        self.life.write(false, || self.policy.admit(acts, &mut self.counted.lock().unwrap(), jiff::Timestamp::now()))
     }
 
     fn record(&self, entries: Vec<JournalEntry>, proved: Proved) -> Pending<'_, Result<(), Failure>> {
-        if let Proved::Entries(told) = proved {
-            self.told.lock().unwrap().extend(told);
-        }
         assert!(entries.iter().all(|entry| entry.note.len() <= connector::MAX_NOTE));
-        self.notes.lock().unwrap().extend(entries);
-        Box::pin(async { Ok(()) })
+        self.life.write(false, || {
+            if let Proved::Entries(told) = proved {
+                self.told.lock().unwrap().extend(told);
+            }
+            self.notes.lock().unwrap().extend(entries);
+        })
     }
 
     fn results(&self) -> Box<dyn Read + Send> {

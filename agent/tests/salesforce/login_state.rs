@@ -4,7 +4,9 @@ use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{FailureClass, Outcome};
 use salesforce_sim::{ADMIN, Mishap, OrgSeed};
 
-use crate::lab::{DONE, Lab, PROBABLY_DONE, UNKNOWN, freeze, test_connection, unfreeze, unlock, validate, verdict};
+use crate::lab::{
+    DONE, Death, Lab, PROBABLY_DONE, UNKNOWN, freeze, test_connection, unfreeze, unlock, validate, verdict,
+};
 
 const USER: &str = "user0001@acme.example";
 const INACTIVE: &str = "user0010@acme.example";
@@ -92,7 +94,7 @@ async fn f05_a_successor_finds_the_state_and_changes_nothing_twice() {
     let lab = Lab::start().await;
     let connector = lab.connector();
     let mut task = freeze(USER);
-    task.dies_after = Some(0);
+    task.dies = Some(Death::After(0));
     assert_eq!(task.attempt(&connector).await.unwrap_err().code.as_str(), "died");
     assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), DONE);
     assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), PROBABLY_DONE);

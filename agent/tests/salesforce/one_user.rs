@@ -5,7 +5,7 @@ use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
 
-use crate::lab::{DONE, Lab, PROBABLY_DONE, UNKNOWN, disable, disable_or_freeze, enable, validate, verdict};
+use crate::lab::{DONE, Death, Lab, PROBABLY_DONE, UNKNOWN, disable, disable_or_freeze, enable, validate, verdict};
 
 const ACTIVE: &str = "user0001@acme.example";
 const OTHER: &str = "user0002@acme.example";
@@ -150,7 +150,7 @@ async fn f05_freezing_instead_survives_a_lost_answer_and_a_crash() {
 
     let mut task = disable_or_freeze(OTHER);
     // The first intent and that it was taken back.
-    task.dies_after = Some(2);
+    task.dies = Some(Death::After(2));
     assert_eq!(task.attempt(&connector).await.unwrap_err().code.as_str(), "died");
     assert_eq!(lab.effects(OTHER).freezes, 0);
     assert_eq!(verdict(&task.attempt(&connector).await.unwrap()), DONE);
@@ -167,10 +167,9 @@ async fn f05_what_was_refused_before_freezing_and_what_another_did_passes_for_no
     let connector = lab.connector();
     blocks(&lab, "DEPENDENCY_EXISTS", 100);
     let mut task = disable_or_freeze(ACTIVE);
-    task.dies_after = Some(2);
+    // It was refused, which is not told to the journal any more.
+    task.dies = Some(Death::After(1));
     task.attempt(&connector).await.unwrap_err();
-    // As if it had died under the call.
-    task.notes.lock().unwrap().pop();
     let conclusion = task.attempt(&connector).await.unwrap();
     assert_eq!((verdict(&conclusion), frozen_instead(&conclusion)), (DONE, true));
     let earlier: Earlier = task.notes.lock().unwrap().iter().cloned().collect();
@@ -350,7 +349,7 @@ async fn an_intent_that_came_to_nothing_is_taken_back_by_the_next_attempt() {
     let connector = lab.connector();
     let mut task = disable(ACTIVE);
     lab.fault("PATCH", "/sobjects/User/", Mishap::Refuse, 1);
-    task.dies_after = Some(1);
+    task.dies = Some(Death::After(1));
     task.attempt(&connector).await.unwrap_err();
     lab.sim.clear_faults();
     task.stop.cancel();

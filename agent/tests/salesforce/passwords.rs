@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use postern_agent::connector::Conclusion;
-use postern_protocol::{FailureClass, Outcome, TaskOutput};
+use postern_protocol::{FailureClass, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap};
 
 use crate::lab::{
-    DONE, Lab, PROBABLY_DONE, UNKNOWN, expire, repeatable_resets, reset, reset_by_service, reset_generated, verdict,
+    DONE, Death, Lab, PROBABLY_DONE, UNKNOWN, expire, repeatable_resets, reset, reset_by_service, reset_generated,
+    verdict,
 };
 
 const USER: &str = "user0001@acme.example";
@@ -172,9 +173,8 @@ async fn f03_a_made_up_password_that_was_never_set_is_replaced() {
     let connector = lab.connector();
     lab.fault("POST", "/password", Mishap::Refuse, 1);
     let mut task = reset_generated(USER);
-    task.dies_after = Some(1);
-    let interrupted = task.attempt(&connector).await;
-    assert!(interrupted.is_err() || interrupted.unwrap().outcome == Outcome::Unknown);
+    task.dies = Some(Death::After(1));
+    assert_eq!(task.attempt(&connector).await.unwrap_err().code.as_str(), "died");
     let conclusion = task.attempt(&connector).await.unwrap();
     assert_eq!(verdict(&conclusion), DONE);
     assert!(lab.sim.password_is(USER, &task.opened(&conclusion)));
@@ -568,7 +568,7 @@ async fn what_another_task_changed_between_two_leases_proves_no_call_of_the_jour
     for task in [&mut given, &mut made_up, &mut by_service] {
         lab.fault("POST", "/password", Mishap::Refuse, 1);
         lab.fault("DELETE", "/password", Mishap::Refuse, 1);
-        task.dies_after = Some(1);
+        task.dies = Some(Death::After(1));
         let _ = task.attempt(&connector).await;
         lab.sim.clear_faults();
     }
