@@ -466,6 +466,24 @@ async fn f66_what_never_answers_is_unknown_entry_by_entry() {
     assert_eq!(told(&task)[0].1, "unknown");
 }
 
+/// F66 for values, and for disabling at the end: they may be there.
+#[tokio::test]
+async fn f66_values_that_were_sent_twice_without_an_answer_are_unknown() {
+    let lab = Lab::start().await;
+    for more in ["<Title>x</Title>", "<IsActive>false</IsActive><password>Correct-Horse-7</password>"] {
+        lab.fault("PATCH", "/composite/sobjects", Mishap::Refuse, 2);
+        let mut task = import(root(&modify(ACTIVE, more)));
+        task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(
+            (&task.lines()[0]["outcome"], lab.sim.faults()),
+            (&"unknown".into(), 0),
+            "{more}: {:?}",
+            task.lines()
+        );
+    }
+    assert_eq!((lab.effects(ACTIVE).updates, lab.effects(ACTIVE).password_sets), (0, 1));
+}
+
 /// One attempt dies in front of its first call, behind it, … The next ends the batch, and nothing is done twice.
 #[tokio::test]
 async fn f03_f05_a_batch_that_dies_anywhere_reports_each_entry_once() {

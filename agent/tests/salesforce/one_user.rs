@@ -5,7 +5,10 @@ use postern_protocol::outcome::{Certainty, Changed};
 use postern_protocol::{FailureClass, Outcome, TaskOutput};
 use salesforce_sim::{ADMIN, Mishap, OrgSeed, Switches};
 
-use crate::lab::{DONE, Death, Lab, PROBABLY_DONE, UNKNOWN, disable, disable_or_freeze, enable, validate, verdict};
+use crate::lab::{
+    DONE, Death, Lab, PROBABLY_DONE, Task, UNKNOWN, dead_anywhere, disable, disable_or_freeze, enable, expire, freeze,
+    reset, reset_by_service, reset_generated, validate, verdict,
+};
 
 const ACTIVE: &str = "user0001@acme.example";
 const OTHER: &str = "user0002@acme.example";
@@ -179,6 +182,60 @@ async fn f05_what_was_refused_before_freezing_and_what_another_did_passes_for_no
     disable(ACTIVE).attempt(&connector).await.unwrap();
     let conclusion = task.attempt(&connector).await.unwrap();
     assert_eq!(verdict(&conclusion), (Outcome::Succeeded, Certainty::Probable, Changed::Unknown));
+}
+
+/// What a task does to its one account, and the call that does it.
+type Change = (fn(&str) -> Task, &'static str, &'static str);
+
+const CHANGES: [Change; 8] = [
+    (disable, "PATCH", "/sobjects/User/"),
+    (freeze, "PATCH", "/sobjects/UserLogin/"),
+    (disable_or_freeze, "PATCH", "/sobjects/User/"),
+    (|name| reset(name, "Correct-Horse-7"), "POST", "/password"),
+    (reset_generated, "POST", "/password"),
+    (reset_by_service, "DELETE", "/password"),
+    (expire, "DELETE", "/password"),
+    (enable, "PATCH", "/sobjects/User/"),
+];
+
+/// F03 to F05 of every change, whatever became of its first call: none is made twice, and none is told as made that was not,
+/// or as not made that was.
+#[tokio::test]
+async fn f03_f05_a_change_of_one_account_that_dies_anywhere_is_made_and_told_once() {
+    let locked = Mishap::Respond { status: 400, code: Some("UNABLE_TO_LOCK_ROW".to_owned()), message: None };
+    let refused = Mishap::Respond { status: 400, code: Some("DEPENDENCY_EXISTS".to_owned()), message: None };
+    for mishap in [locked, refused, Mishap::Refuse, Mishap::DropReply] {
+        let deaths = dead_anywhere(async |death| {
+            let lab = Lab::start().await;
+            let (connector, successor) = (lab.connector(), lab.connector());
+            let mut came_through = true;
+            for (number, (change, method, path)) in CHANGES.into_iter().enumerate() {
+                let name = if number == 7 { INACTIVE } else { &format!("user{:04}@acme.example", number + 1) };
+                let mut task = change(name);
+                lab.fault(method, path, mishap.clone(), 1);
+                task.dies = Some(death);
+                let first = task.attempt(&connector).await;
+                lab.sim.clear_faults();
+                let has_died = first.as_ref().is_err_and(|it| it.code.as_str() == "died");
+                came_through &= !has_died;
+                let ended = if has_died { task.attempt(&successor).await } else { first };
+
+                let it = lab.effects(name);
+                let made = it.activations + it.deactivations + it.freezes + it.password_sets + it.password_resets;
+                let what = format!("{method} {path} of {name}, {mishap:?}, {death:?}: {made} made, {ended:?}");
+                assert!(made <= 1, "{what}");
+                match ended.map(|it| (it.outcome, it.changed)) {
+                    Ok((Outcome::Succeeded, Changed::Yes)) => assert_eq!(made, 1, "{what}"),
+                    Ok((Outcome::Unknown, _)) => assert!(task.is_open(), "{what}"),
+                    Ok((Outcome::Failed, Changed::Unknown)) => assert!(task.is_open() && made == 0, "{what}"),
+                    Ok((Outcome::Failed, Changed::No)) | Err(_) => assert!(made == 0 && !task.is_open(), "{what}"),
+                    Ok(_) => panic!("{what}"),
+                }
+            }
+            came_through
+        });
+        assert!(deaths.await >= 2, "{mishap:?}");
+    }
 }
 
 /// F04: the effect is there, the answer is not.
