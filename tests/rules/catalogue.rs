@@ -131,6 +131,30 @@ fn every_bug_that_the_simulation_has_to_find_is_listed_and_every_listed_one_is_p
 }
 
 #[test]
+fn every_bug_in_the_model_of_the_connector_is_listed_with_the_tests_of_the_connector_that_see_it() {
+    let mutants = read("tests/sim/mutants.toml");
+    let value = |line: &str, key: &str| Some(line.strip_prefix(key)?.strip_suffix('"')?.to_owned());
+    let mut bug = String::new();
+    let mut planted = BTreeSet::new();
+    for line in mutants.lines() {
+        if let Some(name) = value(line, "name = \"") {
+            bug = name;
+        } else if let Some(test) = value(line, "test = \"") {
+            planted.insert((bug.clone(), test));
+        }
+    }
+    let text = read(TABLE);
+    let head = "| planted in the model | the same in the connector is caught by |\n|---|---|\n";
+    let (_, table) = text.split_once(head).unwrap();
+    let rows = table.lines().map_while(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let tests = |(bug, cell): (&str, &str)| features::spans(cell).into_iter().map(|it| (bug.to_owned(), it)).collect();
+    let listed: BTreeSet<(String, String)> = rows.flat_map(|row| -> Vec<_> { tests(row) }).collect();
+    let places: Vec<String> =
+        planted.symmetric_difference(&listed).map(|(bug, test)| format!("{bug}: {test}")).collect();
+    nothing_breaks("docs/testing.md lists the twins of tests/sim/mutants.toml with their tests.", &places);
+}
+
+#[test]
 fn numbers_are_read_from_the_beginning_of_a_name() {
     let read = |name| numbers(name).into_iter().collect::<Vec<_>>();
     assert_eq!(read("f03_f05_a_batch_of_f10"), [3, 5]);

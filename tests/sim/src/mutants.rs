@@ -21,6 +21,23 @@ pub struct Mutant {
     /// What is added at the end of the file.
     #[serde(default)]
     pub also: String,
+    /// The same bug in the product, where this one is in the simulation's model of it.
+    #[serde(default)]
+    pub twin: Vec<Twin>,
+}
+
+/// A bug that the simulation cannot see, because it runs a model of what it is planted in: a test of that has to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Twin {
+    /// The file, from the top of the repository.
+    pub file: String,
+    /// What stands there once.
+    pub find: String,
+    /// What it becomes.
+    pub with: String,
+    /// The test of the connector that has to fail.
+    pub test: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,16 +90,27 @@ pub fn all() -> Result<Vec<Mutant>, PlantError> {
 impl Mutant {
     /// The text of its file, with the bug.
     pub fn planted(&self) -> Result<String, PlantError> {
-        let path = top().join(&self.file);
-        let text = fs::read_to_string(&path).map_err(failed(&format!("read {}", path.display())))?;
-        let count = text.matches(self.find.trim_matches('\n')).count();
-        if count != 1 {
-            return Err(PlantError::Text { name: self.name.clone(), file: self.file.clone(), count });
-        }
-        let text = text.replacen(self.find.trim_matches('\n'), self.with.trim_matches('\n'), 1);
+        let text = planted(&self.name, &self.file, &self.find, &self.with)?;
         // The file's own tests may stand behind it: they are not built.
         Ok(format!("{text}\n{}\n", self.also))
     }
+}
+
+impl Twin {
+    /// The text of its file, with the bug.
+    pub fn planted(&self) -> Result<String, PlantError> {
+        planted(&self.test, &self.file, &self.find, &self.with)
+    }
+}
+
+fn planted(name: &str, file: &str, find: &str, with: &str) -> Result<String, PlantError> {
+    let path = top().join(file);
+    let text = fs::read_to_string(&path).map_err(failed(&format!("read {}", path.display())))?;
+    let count = text.matches(find.trim_matches('\n')).count();
+    if count != 1 {
+        return Err(PlantError::Text { name: name.to_owned(), file: file.to_owned(), count });
+    }
+    Ok(text.replacen(find.trim_matches('\n'), with.trim_matches('\n'), 1))
 }
 
 /// A copy of the sources in which bugs are planted, with a build of its own.
@@ -115,12 +143,41 @@ impl Nursery {
     /// Runs seeds with a bug, or without one. What the simulation said, if it found something.
     pub fn simulate(&self, mutant: Option<&Mutant>, seeds: u64) -> Result<Option<String>, PlantError> {
         let Some(mutant) = mutant else { return self.seeds(seeds) };
-        let path = self.sources.join(&mutant.file);
+        self.with(&mutant.file, &mutant.planted()?, || self.seeds(seeds))
+    }
+
+    /// Whether the test that has to see a twin passes without it, and fails with it.
+    pub fn sees(&self, twin: &Twin) -> Result<bool, PlantError> {
+        if !self.passes(&twin.test)? {
+            return Err(PlantError::Simulation(format!("`{}` fails without a bug", twin.test)));
+        }
+        Ok(!self.with(&twin.file, &twin.planted()?, || self.passes(&twin.test))?)
+    }
+
+    /// What comes of something while a file has another text.
+    fn with<T>(&self, file: &str, text: &str, run: impl FnOnce() -> Result<T, PlantError>) -> Result<T, PlantError> {
+        let path = self.sources.join(file);
         let healthy = fs::read(&path).map_err(failed(&format!("read {}", path.display())))?;
-        fs::write(&path, mutant.planted()?).map_err(failed(&format!("write {}", path.display())))?;
-        let found = self.seeds(seeds);
+        fs::write(&path, text).map_err(failed(&format!("write {}", path.display())))?;
+        let found = run();
         fs::write(&path, healthy).map_err(failed(&format!("write {}", path.display())))?;
         found
+    }
+
+    /// Whether a test of the connector passes.
+    fn passes(&self, test: &str) -> Result<bool, PlantError> {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["test", "--quiet", "--package", "postern-agent", "--test", "salesforce", test]);
+        let output = run(cargo.current_dir(&self.sources).env("CARGO_TARGET_DIR", &self.target))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        match said.lines().find_map(|line| line.strip_prefix("test result: ")) {
+            Some(result) if result.starts_with("FAILED") => Ok(false),
+            Some(result) if result.starts_with("ok. 1 passed") => Ok(true),
+            Some(_) | None => {
+                let why = String::from_utf8_lossy(&output.stderr);
+                Err(PlantError::Simulation(format!("`{test}` is not one test, or cannot be built: {why}")))
+            }
+        }
     }
 
     fn seeds(&self, seeds: u64) -> Result<Option<String>, PlantError> {

@@ -8,7 +8,7 @@ use clap::Parser;
 use postern_sim::mutants::{self, Nursery, PlantError};
 
 /// Plants the bugs of `tests/sim/mutants.toml`, one after the other, in a copy of the sources below `target/mutants`.
-/// Ends with 1 if the simulation finds nothing wrong with one of them.
+/// Ends with 1 if the simulation finds nothing wrong with one of them, or the connector's test nothing with its twin.
 #[derive(Debug, Parser)]
 #[command(name = "mutants")]
 struct Cli {
@@ -47,6 +47,14 @@ fn run(cli: &Cli) -> Result<usize, PlantError> {
         } else {
             missed += 1;
             println!("MISSED  {}", mutant.name);
+        }
+        for twin in &mutant.twin {
+            if nursery.sees(twin)? {
+                println!("        its twin in {}: {}", twin.file, twin.test);
+            } else {
+                missed += 1;
+                println!("MISSED  its twin in {}: {}", twin.file, twin.test);
+            }
         }
     }
     Ok(missed)
