@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::{AuditError, Break, Head, Line, Verified, Verifier, VerifyError};
+use super::{AuditError, Break, Head, Line, Verified, Verifier, VerifyError, Why};
 
 /// How many lines are read between two words about how far it is.
 const PROGRESS: u64 = 50_000;
@@ -46,8 +46,9 @@ impl<'a> Check<'a> {
     /// When the log cannot be read.
     pub fn run(&self, mut told: impl FnMut(u64)) -> Result<Found<'a>, AuditError> {
         let &Self { directory, heads, after, remembered, compared } = self;
-        let known = heads.iter().copied().chain(remembered);
-        let reader = known.fold(Verifier::new(directory), Verifier::known).after(after.unwrap_or_default());
+        let reader = Verifier::new(directory).after(after.unwrap_or_default());
+        let reader = heads.iter().copied().fold(reader, Verifier::known);
+        let reader = remembered.into_iter().fold(reader, Verifier::remembered);
         let mut lines = 0_u64;
         let found = reader.run(|_| {
             lines += 1;
@@ -116,7 +117,9 @@ impl Whole<'_> {
 impl Break {
     /// For people who verify the log.
     pub fn sentence(&self) -> String {
-        format!("the audit log was changed. {self}; it is whole until {}", self.head)
+        let what =
+            if self.why == Why::Zeros { "the end of the audit log is not whole" } else { "the audit log was changed" };
+        format!("{what}. {self}; it is whole until {}", self.head)
     }
 }
 

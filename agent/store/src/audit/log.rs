@@ -106,10 +106,16 @@ impl Log {
     ///
     /// When the directory or the newest file cannot be read or written. What is wrong in the log itself is no error.
     pub fn open(directory: &Path, known: Option<Head>) -> Result<Opened, AuditError> {
-        Self::open_with(directory, known, File::sync_all)
+        Self::open_with(directory, known, &[], File::sync_all)
     }
 
-    pub(super) fn open_with(directory: &Path, known: Option<Head>, sync: SyncFile) -> Result<Opened, AuditError> {
+    /// [`Log::open`] by an owner who has these rows to write.
+    pub(super) fn open_with(
+        directory: &Path,
+        known: Option<Head>,
+        rows: &[Event],
+        sync: SyncFile,
+    ) -> Result<Opened, AuditError> {
         private::directory(directory)?;
         let files = files(directory)?;
         let number = files.last().map_or(0, |(number, _)| *number);
@@ -136,7 +142,9 @@ impl Log {
         let fault = match known {
             Some(known) if newest.is_other => Some(Fault::Other { number: known.number }),
             Some(known) if head.number < known.number => Some(Fault::Short { found: head.number, known: known.number }),
-            None if newest.is_followed => Some(Fault::Broken { found: head.number }),
+            None if newest.is_followed && !is_torn(&files, newest.len, head, rows)? => {
+                Some(Fault::Broken { found: head.number })
+            }
             _ => None,
         };
         if !matches!(fault, Some(Fault::Other { .. } | Fault::Short { .. })) {
@@ -162,7 +170,7 @@ impl Log {
     ///
     /// Those of [`Log::open`].
     pub fn take_up(directory: &Path, known: Option<Head>, rows: &[Event]) -> Result<TakenUp, AuditError> {
-        let Opened { log, cut, fault } = Self::open(directory, known)?;
+        let Opened { log, cut, fault } = Self::open_with(directory, known, rows, File::sync_all)?;
         if cut > 0 {
             tracing::warn!(bytes = cut, "a crash had left a line of the audit log half written; it is written again");
         }
@@ -244,6 +252,32 @@ fn write(file: &File, at: u64, bytes: &[u8], sync: SyncFile) -> io::Result<()> {
         // too, the next write does it.
         let _ = file.set_len(at);
     })
+}
+
+/// Whether what stands in the newest file from `whole` on is what a power cut leaves of the first rows of a program, as many of
+/// them as were being written behind `head`: what they say, or zeros in the place of what had not reached the disk.
+fn is_torn(files: &[(u32, PathBuf)], whole: u64, head: Head, rows: &[Event]) -> Result<bool, AuditError> {
+    let Some((_, path)) = files.last() else { return Ok(false) };
+    let (mut before, mut due) = (Head::default(), String::new());
+    for row in rows {
+        let (line, after) = row.after(before)?;
+        if before.number >= head.number {
+            due.push_str(&line);
+        }
+        before = after;
+        if before.number == head.number && before != head {
+            return Ok(false);
+        }
+    }
+    let (file, error) = (File::open(path), || AuditError::io("read", path));
+    let file = file.map_err(error())?;
+    let len = file.metadata().map_err(error())?.len().saturating_sub(whole);
+    if before.number <= head.number || len > due.len().try_into().unwrap_or(u64::MAX) {
+        return Ok(false);
+    }
+    let mut there = vec![0; usize::try_from(len).unwrap_or(0)];
+    file.read_exact_at(&mut there, whole).map_err(error())?;
+    Ok(there.iter().zip(due.bytes()).all(|(there, due)| *there == 0 || *there == due))
 }
 
 fn scan(path: &Path, known: Option<Head>) -> Result<Scan, AuditError> {

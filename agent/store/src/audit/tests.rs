@@ -306,6 +306,48 @@ fn a_line_that_a_crash_cut_is_cut_off_and_written_again() {
     assert_eq!((lab.reopen(Some(known)), lab.log.head()), ((0, None), head));
 }
 
+/// Puts so many zeros there. Returns how long the file is.
+fn zero(lab: &Lab, at: usize, len: usize) -> usize {
+    let mut torn = lab.text().into_bytes();
+    torn[at..at + len].fill(0);
+    fs::write(lab.file(1), &torn).unwrap();
+    torn.len()
+}
+
+/// Call it changed, and every power cut looks like somebody's hand.
+#[test]
+fn what_a_power_cut_left_of_lines_is_not_called_changed_and_what_was_known_is() {
+    let mut lab = Lab::with(3);
+    let (known, written) = (lab.log.head(), lab.text().len());
+    lab.log.append(&events(4..=5)).unwrap();
+    let len = zero(&lab, written + 20, 100);
+    let directory = lab.directory();
+    let found = Verifier::new(&directory).remembered(known).run(|_| ()).unwrap();
+    assert_eq!((found.head, found.unfinished), (known, len - written));
+    let broken = lab.verify(None).unwrap_err();
+    assert_eq!((&broken.why, broken.head), (&Why::Zeros, known));
+    assert!(broken.sentence().starts_with("the end of the audit log is not whole. "), "{}", broken.sentence());
+    zero(&lab, written - 100, 100);
+    assert_eq!(lab.verify(Some(known)).unwrap_err().why, Why::Line(Wrong::Edited));
+}
+
+/// Take it for damage, and an agent whose first lines met a power cut has a broken log for ever.
+#[test]
+fn the_first_lines_of_all_are_written_again_after_a_power_cut() {
+    let lab = Lab::with(3);
+    let text = lab.text();
+    let second = text.find('\n').unwrap() + 1;
+    for at in [0, second] {
+        zero(&lab, at, 100);
+        let (head, status) = write_anew(&lab, None, 1..=4);
+        assert_eq!((head.number, status.fault, lab.text()), (4, None, Lab::with(4).text()));
+        fs::write(lab.file(1), &text).unwrap();
+    }
+    lab.rewrite(|lines| lines[1] = lines[1].replace("thing 2", "thing 9"));
+    let (_, status) = write_anew(&lab, None, 1..=3);
+    assert_eq!(status.fault, Some(Fault::Broken { found: 1 }.to_string()));
+}
+
 #[test]
 fn a_crash_before_the_first_line_of_a_file_loses_none() {
     let mut lab = Lab::with(3);
@@ -477,7 +519,10 @@ fn fail(_: &File) -> io::Result<()> {
 fn lines_that_cannot_be_made_durable_do_not_count_when_a_log_is_opened() {
     let mut lab = Lab::with(3);
     let head = lab.log.head();
-    assert!(matches!(Log::open_with(&lab.directory(), None, fail), Err(AuditError::Private(PrivateError::Io { .. }))));
+    assert!(matches!(
+        Log::open_with(&lab.directory(), None, &[], fail),
+        Err(AuditError::Private(PrivateError::Io { .. }))
+    ));
     assert_eq!((lab.reopen(None), lab.log.head()), ((0, None), head));
 }
 

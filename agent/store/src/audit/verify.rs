@@ -17,7 +17,7 @@ pub struct Verified {
     pub lines: u64,
     /// How many files it has.
     pub files: usize,
-    /// How many bytes of a last line there are that is not whole: it is being written, or a crash cut it.
+    /// How many bytes there are behind the last line: what is being written, or what a crash left of that.
     pub unfinished: usize,
 }
 
@@ -52,6 +52,12 @@ pub enum Why {
         /// The number of its first line.
         found: u64,
     },
+    /// In the newest file, where nobody knows of a line, there is none, and zeros in its place.
+    #[error(
+        "zeros stand in what was to be a line, as a power cut leaves them where something was being written: start the \
+         program, which writes it again, and verify once more"
+    )]
+    Zeros,
     /// Another number was to follow.
     #[error("number {found} stands where number {expected} has to be: {}", moved(*.expected, *.found))]
     Number {
@@ -101,12 +107,13 @@ pub struct Verifier<'a> {
     directory: &'a Path,
     after: Head,
     known: Vec<Head>,
+    remembered: Option<Head>,
 }
 
 impl<'a> Verifier<'a> {
     /// For the log in `directory`.
     pub fn new(directory: &'a Path) -> Self {
-        Self { directory, after: Head::default(), known: Vec::new() }
+        Self { directory, after: Head::default(), known: Vec::new(), remembered: None }
     }
 
     /// The log begins after this line, with which the files ended that were moved away.
@@ -121,6 +128,15 @@ impl<'a> Verifier<'a> {
     pub fn known(mut self, head: Head) -> Self {
         self.known.push(head);
         self
+    }
+
+    /// Where the log ends as its program remembers it. What stands behind that in the newest file, and is no line, was being
+    /// written: the program has it still, and writes it again.
+    #[must_use]
+    pub fn remembered(self, head: Head) -> Self {
+        // Who remembers no line may be new to an old log.
+        let remembered = Some(head).filter(|head| head.number > 0);
+        Self { remembered, ..self.known(head) }
     }
 
     /// Reads every line, and shows each that is in its place to `visit`. The log may grow meanwhile.
@@ -141,7 +157,8 @@ impl<'a> Verifier<'a> {
                 return Err(walk.broken(Why::CutOff));
             }
             walk.enter(path.clone());
-            self.read(&mut walk, &mut visit)?;
+            let is_newest = files.last().is_some_and(|(newest, _)| newest == number);
+            self.read(&mut walk, is_newest, &mut visit)?;
         }
         if let Some(expected) = self.known.iter().map(|known| known.number).max().filter(|it| *it > walk.head.number) {
             return Err(walk.broken(Why::Short { expected }));
@@ -151,7 +168,7 @@ impl<'a> Verifier<'a> {
     }
 
     /// Reads one file.
-    fn read(&self, walk: &mut Walk, visit: &mut impl FnMut(&Line<'_>)) -> Result<(), VerifyError> {
+    fn read(&self, walk: &mut Walk, is_newest: bool, visit: &mut impl FnMut(&Line<'_>)) -> Result<(), VerifyError> {
         let mut lines = Lines::open(&walk.file)?;
         loop {
             let line = match lines.next().map_err(AuditError::io("read", &walk.file))? {
@@ -163,10 +180,23 @@ impl<'a> Verifier<'a> {
                 }
             };
             walk.line += 1;
-            let line = line.map_err(|wrong| walk.broken(wrong.into()))?;
-            self.check(walk.head, &line).map_err(|why| walk.broken(why))?;
-            walk.head = line.head;
-            visit(&line);
+            let wrong = match line {
+                Ok(line) => {
+                    self.check(walk.head, &line).map_err(|why| walk.broken(why))?;
+                    walk.head = line.head;
+                    visit(&line);
+                    continue;
+                }
+                Err(wrong) => wrong,
+            };
+            if is_newest && self.remembered.is_some_and(|it| it.number <= walk.head.number) {
+                walk.unfinished = lines.rest().map_err(AuditError::io("read", &walk.file))?;
+                return Ok(());
+            }
+            // A line that is known was on the disk.
+            let is_known = self.known.iter().any(|it| it.number > walk.head.number);
+            let is_torn = is_newest && !is_known && lines.has_zeros();
+            return Err(walk.broken(if is_torn { Why::Zeros } else { wrong.into() }));
         }
     }
 
@@ -200,7 +230,7 @@ impl Walk {
         // What is missing is missing behind the last line, in the one that would be next.
         let line = match why {
             Why::CutOff | Why::Missing | Why::Short { .. } => self.line.saturating_add(1),
-            Why::Line(_) | Why::Begins { .. } | Why::Number { .. } | Why::Link | Why::Other => self.line,
+            Why::Line(_) | Why::Begins { .. } | Why::Zeros | Why::Number { .. } | Why::Link | Why::Other => self.line,
         };
         VerifyError::Broken(Box::new(Break { file: self.file.clone(), line, why, head: self.head }))
     }
@@ -246,5 +276,16 @@ impl Lines {
             None if read == MAX_LINE => Next::TooLong,
             None => Next::Unfinished(read),
         })
+    }
+
+    /// Whether there are zeros in what came last.
+    fn has_zeros(&self) -> bool {
+        self.line.contains(&0)
+    }
+
+    /// How many bytes there are from what came last on.
+    fn rest(&mut self) -> io::Result<usize> {
+        let behind = io::copy(&mut self.input, &mut io::sink())?;
+        Ok(self.line.len().saturating_add(usize::try_from(behind).unwrap_or(usize::MAX)))
     }
 }
