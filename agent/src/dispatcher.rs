@@ -286,3 +286,13 @@ fn stopping() -> Failure {
 
 /// The end the dispatcher takes inputs from.
 pub struct Inputs(mpsc::Receiver<Input>);
+
+#[cfg(feature = "failpoints")]
+impl Inputs {
+    /// Answers the next question whether a sealing key may be wiped, in the place of a ledger.
+    pub async fn answer_of_key(&mut self, may_go: &impl Fn(KeyId) -> bool) {
+        if let Some(Input::ForgetKey { key, answer }) = self.0.recv().await {
+            let _ = answer.send(may_go(key));
+        }
+    }
+}

@@ -9,6 +9,8 @@ pub mod dial;
 mod greeting;
 mod keys;
 mod pump;
+#[cfg(feature = "failpoints")]
+mod rehearsal;
 mod roots;
 pub mod tls;
 mod vitals;
@@ -36,6 +38,8 @@ pub use self::dial::{DialError, Dialer, Place, ProxyAnswer, ProxyRoute, Socket};
 pub use self::greeting::{Greeted, greet};
 pub use self::keys::{KeyRing, KeyStatus};
 use self::pump::{Pump, Received};
+#[cfg(feature = "failpoints")]
+pub use self::rehearsal::{Opening, Rehearsal};
 pub use self::vitals::LinkVitals;
 use crate::dispatcher::Dispatcher;
 use crate::metrics::metrics;

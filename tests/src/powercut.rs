@@ -6,8 +6,12 @@
 //! stores that are just being recovered.
 
 mod agent;
+mod audit_log;
 mod dice;
 mod engine;
+mod every_write;
+#[cfg(feature = "failpoints")]
+mod identity;
 mod journal;
 mod script;
 mod states;
@@ -21,8 +25,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+pub use audit_log::audit_log_at_work;
 use clap::ValueEnum as _;
 use dice::Dice;
+#[cfg(feature = "failpoints")]
+pub use identity::identity_at_work;
 use journal::{Event, FileNo};
 use serde::{Deserialize, Serialize};
 pub use states::Guard;
@@ -413,15 +420,13 @@ pub fn worker_main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, work, script, steps, folder] = arguments.as_slice() else { return ExitCode::from(2) };
     let (Ok(script), Ok(steps)) = (script.parse(), steps.parse()) else { return ExitCode::from(2) };
-    let say = |word: Word| {
-        let mut out = std::io::stdout().lock();
-        // Nobody listens but the journal, which has it when this returns.
-        let _ = writeln!(out, "{word}").and_then(|()| out.flush());
-    };
     let done = match work.as_str() {
-        "agent" => agent::work(Path::new(folder), script, steps, &say).map_err(text),
-        "rotation" => store_key::work(Path::new(folder), &say).map_err(text),
-        _ => engine::work(Path::new(folder), script, steps, &say).map_err(text),
+        "agent" => agent::work(Path::new(folder), script, steps, &say::<Word>).map_err(text),
+        store_key::WORK => store_key::work(Path::new(folder), &say).map_err(text),
+        audit_log::WORK => audit_log::work(Path::new(folder), &say).map_err(text),
+        #[cfg(feature = "failpoints")]
+        identity::WORK => identity::work(Path::new(folder), &say).map_err(text),
+        _ => engine::work(Path::new(folder), script, steps, &say::<Word>).map_err(text),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -430,6 +435,12 @@ pub fn worker_main() -> ExitCode {
             ExitCode::from(DISK_FAILED)
         }
     }
+}
+
+fn say<W: fmt::Display>(word: W) {
+    let mut out = std::io::stdout().lock();
+    // Nobody listens but the journal, which has it when this returns.
+    let _ = writeln!(out, "{word}").and_then(|()| out.flush());
 }
 
 fn text(error: impl fmt::Display) -> String {

@@ -1,18 +1,18 @@
 //! The key of a store is changed, and the power goes, or the process, at every single thing that it does to its disk.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use postern_store::{Batch, Home, HomeError, Opened, Options, SpoolId, Store, Table, private};
 use sha2::{Digest as _, Sha256};
 
 use super::dice::Dice;
-use super::states::{Disk, Guard, Rules, Tree};
+use super::every_write::Trial;
+use super::states::Guard;
 use super::told::{Told, Word};
-use super::{Event, Room, Tally, WORKER, Wrong, read_journal, room_for_disks, text};
-use crate::disk::Library;
-use crate::programs;
+use super::{Tally, Wrong};
 
+/// What the worker is told to work on.
+pub(super) const WORK: &str = "rotation";
 const TABLE: Table = Table::new("tasks", 1);
 const RECORDS: u64 = 200;
 /// Of payloads: none, one chunk that is not full, and several.
@@ -20,57 +20,13 @@ const LENGTHS: [usize; 3] = [0, 1_000, 100_000];
 /// The key that the store has before.
 const OLD: &str = "old.key";
 
-/// Looks at the state that a kill leaves, and at one that a power cut may leave, behind everything that a change of the
-/// key does to the disk, or behind every so many of that.
+/// Looks behind everything that a change of the key does to the disk, or behind every so many of that.
 ///
 /// # Errors
 ///
 /// Why this machine cannot do it.
 pub fn store_key_rotation(binary: &Path, every: usize, without: Option<Guard>) -> Result<Tally, String> {
-    let folder = tempfile::Builder::new().prefix("postern-rotation-").tempdir_in(room_for_disks()).map_err(text)?;
-    let top = folder.path().canonicalize().map_err(text)?;
-    let library = Library::build(&top)?;
-    programs::link(binary, &top.join("bin")).map_err(text)?;
-    let room = Room(top.join("worker"));
-    prepare(&room.state()).map_err(text)?;
-    let (base, files) = Tree::read(&room.state()).map_err(text)?;
-    let ended = Command::new(top.join("bin").join(WORKER))
-        .args(["rotation", "0", "0"])
-        .arg(room.state())
-        .envs(library.journal(&room.state(), &room.journal()))
-        .stdin(Stdio::null())
-        .output()
-        .map_err(text)?;
-    if !ended.status.success() {
-        return Err(format!("the worker failed: {}", String::from_utf8_lossy(&ended.stderr)));
-    }
-    let mut tally = Tally { workers: 1, ..Tally::default() };
-    let mut disk = Disk::new(&base, &files, Rules { without, ..Rules::default() });
-    let (mut told, mut dice) = (Told::default(), Dice::new(1, 1));
-    for (number, event) in read_journal(&room)?.iter().enumerate() {
-        disk.apply(event)?;
-        if let Event::Said(said) = event {
-            told.hear(said);
-        }
-        if number % every != 0 {
-            continue;
-        }
-        tally.at_risk += u64::try_from(disk.at_risk()).unwrap_or(u64::MAX);
-        // A sync changes nothing that a kill would leave.
-        let killed = !matches!(event, Event::SyncBegan(..) | Event::SyncEnded(..));
-        let kill = killed.then(|| ("a kill", disk.intact()));
-        for (loss, tree) in kill.into_iter().chain([("a power cut", disk.cut(&mut dice))]) {
-            let cut = top.join("cut");
-            tree.write(&cut).map_err(text)?;
-            if let Err(wrong) = audit(&cut, &told) {
-                tally.count(&wrong);
-                tally.violations.push(format!("{loss} behind event {number}, {event:?}: {wrong}"));
-            }
-            tally.states += 1;
-            std::fs::remove_dir_all(&cut).map_err(text)?;
-        }
-    }
-    Ok(tally)
+    Trial { work: WORK, cuts: 1, prepare, hear: Told::hear, audit }.run(binary, every, without)
 }
 
 /// Changes the key of the store. What it says is durable.
