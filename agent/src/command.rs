@@ -217,8 +217,8 @@ mod tests {
     /// a moment panics, and the program tells of a defect in place of the disk.
     #[test]
     fn a_part_that_is_stuck_does_not_hold_the_end_up() {
-        let (_held, wait) = mpsc::channel::<()>();
-        let (ended, end) = mpsc::channel();
+        let (_held, wait) = mpsc::sync_channel::<()>(1);
+        let (ended, end) = mpsc::sync_channel(1);
         std::thread::spawn(move || {
             let command = async move {
                 tokio::task::spawn_blocking(move || wait.recv());
