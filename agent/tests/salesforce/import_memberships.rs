@@ -4,7 +4,7 @@ use postern_protocol::Outcome;
 use postern_protocol::bounded::List;
 use postern_protocol::outcome::Changed;
 use postern_protocol::task::import_batch::{Format, Request};
-use salesforce_sim::{ADMIN, CONSUMER_KEY, CONSUMER_SECRET, Mishap};
+use salesforce_sim::{ADMIN, CONSUMER_KEY, CONSUMER_SECRET, Mishap, OrgSeed, PermissionSetSeed};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -44,12 +44,34 @@ fn post(path: &str, kind: &str, more: &str, body: &str) -> String {
 }
 
 async fn make_group(lab: &Lab, name: &str) {
+    make(lab, "Group", &json!({ "Name": name, "DeveloperName": name, "Type": "Regular" })).await;
+}
+
+async fn make(lab: &Lab, object: &str, record: &Value) {
+    let path = format!("/services/data/v66.0/sobjects/{object}");
+    let made = call(lab, post(&path, "application/json", &bearer(lab).await, &record.to_string())).await;
+    assert_eq!(made["success"], true, "{made}");
+}
+
+async fn query(lab: &Lab, soql: &str) -> Value {
+    let (soql, bearer) = (soql.replace(' ', "+"), bearer(lab).await);
+    let path = format!("/services/data/v66.0/query?q={soql}");
+    call(lab, format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{bearer}\r\n")).await
+}
+
+async fn bearer(lab: &Lab) -> String {
     let form = format!("grant_type=client_credentials&client_id={CONSUMER_KEY}&client_secret={CONSUMER_SECRET}");
     let token = call(lab, post("/services/oauth2/token", "application/x-www-form-urlencoded", "", &form)).await;
-    let bearer = format!("authorization: Bearer {}\r\n", token["access_token"].as_str().unwrap());
-    let body = json!({ "Name": name, "DeveloperName": name, "Type": "Regular" }).to_string();
-    let made = call(lab, post("/services/data/v66.0/sobjects/Group", "application/json", &bearer, &body)).await;
-    assert_eq!(made["success"], true, "{made}");
+    format!("authorization: Bearer {}\r\n", token["access_token"].as_str().unwrap())
+}
+
+async fn id_of_set(lab: &Lab, name: &str) -> String {
+    let found = query(lab, &format!("SELECT Id FROM PermissionSet WHERE Name = '{name}'")).await;
+    found["records"][0]["Id"].as_str().unwrap().to_owned()
+}
+
+fn permission_set(name: &str, label: &str) -> PermissionSetSeed {
+    PermissionSetSeed { name: name.to_owned(), label: label.to_owned(), license: None, group: None }
 }
 
 /// Feature B8.
@@ -71,6 +93,37 @@ async fn permission_sets_are_replaced_added_and_removed() {
         let conclusion = task.attempt(&lab.connector()).await.unwrap();
         assert_eq!(conclusion.outcome, outcome, "{rule} {wanted}: {:?}", task.lines());
         assert_eq!(held(&lab, JOE, "PermissionSets").await, after, "{rule} {wanted}");
+    }
+}
+
+/// A group of permission sets is listed among them, by the set that sums it up; nobody named it.
+#[tokio::test]
+async fn a_user_stays_in_its_groups_of_permission_sets() {
+    const GROUP: &str = "0PG5g0000000001AAA";
+    for tells_the_set in [true, false] {
+        let mut org = OrgSeed::acme(2);
+        let group = Some(GROUP.to_owned());
+        org.permission_sets.push(PermissionSetSeed { group, ..permission_set("Sales_Rep", "Sales Rep") });
+        let lab = Lab::with_org(org).await;
+        let user = lab.sim.user(JOE).unwrap().text("Id").to_owned();
+        let mut assignment = json!({ "AssigneeId": user, "PermissionSetGroupId": GROUP });
+        if tells_the_set {
+            assignment["PermissionSetId"] = json!(id_of_set(&lab, "Sales_Rep").await);
+        }
+        make(&lab, "PermissionSetAssignment", &assignment).await;
+        for (wanted, after) in [(json!("Report_Builder"), "Report_Builder"), (json!(null), "")] {
+            let mut task = import(&[], false, &json!({ "Username": JOE, "PermissionSets": wanted }));
+            let conclusion = task.attempt(&lab.connector()).await.unwrap();
+            assert_eq!(conclusion.outcome, Outcome::Succeeded, "{tells_the_set}: {:?}", task.lines());
+            assert_eq!(held(&lab, JOE, "PermissionSets").await, after);
+        }
+        let left = query(&lab, "SELECT PermissionSetGroupId FROM PermissionSetAssignment").await;
+        assert_eq!(left["records"][0]["PermissionSetGroupId"], GROUP, "{tells_the_set}: {left}");
+        assert_eq!(left["totalSize"], 1);
+        // Nor can it be named.
+        let mut task = import(&[], false, &json!({ "Username": JOE, "PermissionSets": "Sales_Rep" }));
+        task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!(task.lines()[0]["code"], "unknown_value");
     }
 }
 

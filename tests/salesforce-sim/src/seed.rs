@@ -104,6 +104,9 @@ pub struct PermissionSetSeed {
     /// The license its assignees must have, if it says so.
     #[serde(default)]
     pub license: Option<String>,
+    /// The id of the group of permission sets whose permissions it sums up, if it is no set of its own.
+    #[serde(default)]
+    pub group: Option<String>,
 }
 
 /// What a user signs in with.
@@ -263,6 +266,7 @@ impl Default for OrgSeed {
             name: name.to_owned(),
             label: label.to_owned(),
             license: license.map(str::to_owned),
+            group: None,
         };
         Self {
             name: "Acme".to_owned(),

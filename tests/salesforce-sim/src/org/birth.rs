@@ -183,6 +183,7 @@ fn add_permission_sets(org: &mut Org, seed: &OrgSeed, born: i64) -> Result<(), S
         row.set(permission_set::LICENSE_ID, license);
         row.set(permission_set::IS_CUSTOM, Value::Bool(true));
         row.set(permission_set::IS_OWNED_BY_PROFILE, Value::Bool(false));
+        row.set(permission_set::PERMISSION_SET_GROUP_ID, it.group.as_deref().map_or(Value::Null, Value::text));
         for column in
             [permission_set::CREATED_DATE, permission_set::LAST_MODIFIED_DATE, permission_set::SYSTEM_MODSTAMP]
         {

@@ -131,8 +131,17 @@ fn check(world: &World, caller: Caller, kind: ObjectKind, row: &Row) -> Result<(
 }
 
 fn check_assignment(org: &Org, row: &Row) -> Result<(), Problem> {
-    let columns = [permission_set_assignment::ASSIGNEE_ID, permission_set_assignment::PERMISSION_SET_ID];
-    let [assignee, set] = columns.map(|column| row.get(column).as_id());
+    let columns = [
+        permission_set_assignment::ASSIGNEE_ID,
+        permission_set_assignment::PERMISSION_SET_ID,
+        permission_set_assignment::PERMISSION_SET_GROUP_ID,
+    ];
+    let [assignee, set, _] = columns.map(|column| row.get(column).as_id());
+    // Of a group of permission sets, its own id is enough.
+    if set.is_none() && row.get(permission_set_assignment::PERMISSION_SET_GROUP_ID).is_null() {
+        let text = "Required fields are missing: [PermissionSetId]";
+        return Err(Problem::new("REQUIRED_FIELD_MISSING", text).on("PermissionSetId"));
+    }
     if is_double(org, ObjectKind::PermissionSetAssignment, row, &columns) {
         let name = |id: Option<RecordId>| id.map(|it| it.to_string()).unwrap_or_default();
         let text =

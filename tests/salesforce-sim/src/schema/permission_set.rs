@@ -24,6 +24,7 @@ const FIELDS: &[Field] = &[
     Field::reference("LicenseId", "License ID", "License", ObjectKind::UserLicense).read_only(),
     Field::boolean("IsCustom", "Custom").read_only(),
     Field::boolean("IsOwnedByProfile", "Is Owned By Profile").read_only(),
+    Field::outside("PermissionSetGroupId", "Permission Set Group ID").read_only(),
     Field::moment("CreatedDate", "Created Date").filled(),
     Field::moment("LastModifiedDate", "Last Modified Date").filled(),
     Field::moment("SystemModstamp", "System Modstamp").filled(),
@@ -36,4 +37,5 @@ pub(crate) const LABEL: usize = column(FIELDS, "Label");
 pub(crate) const LAST_MODIFIED_DATE: usize = column(FIELDS, "LastModifiedDate");
 pub(crate) const LICENSE_ID: usize = column(FIELDS, "LicenseId");
 pub(crate) const NAME: usize = column(FIELDS, "Name");
+pub(crate) const PERMISSION_SET_GROUP_ID: usize = column(FIELDS, "PermissionSetGroupId");
 pub(crate) const SYSTEM_MODSTAMP: usize = column(FIELDS, "SystemModstamp");

@@ -1,4 +1,4 @@
-//! The `PermissionSetAssignment` object: who has which permission set.
+//! The `PermissionSetAssignment` object: who has which permission set, or is in which group of them.
 
 use super::field::{Field, column};
 use super::{Object, ObjectKind};
@@ -18,9 +18,7 @@ pub(crate) static OBJECT: Object = Object {
 
 const FIELDS: &[Field] = &[
     Field::id("PermissionSetAssignment ID"),
-    Field::reference("PermissionSetId", "PermissionSet ID", "PermissionSet", ObjectKind::PermissionSet)
-        .required()
-        .create_only(),
+    Field::reference("PermissionSetId", "PermissionSet ID", "PermissionSet", ObjectKind::PermissionSet).create_only(),
     Field::reference("AssigneeId", "Assignee ID", "Assignee", ObjectKind::User).required().create_only(),
     Field::outside("PermissionSetGroupId", "PermissionSetGroup ID").create_only(),
     Field::boolean("IsActive", "Active").read_only(),
@@ -30,4 +28,5 @@ const FIELDS: &[Field] = &[
 
 pub(crate) const ASSIGNEE_ID: usize = column(FIELDS, "AssigneeId");
 pub(crate) const IS_ACTIVE: usize = column(FIELDS, "IsActive");
+pub(crate) const PERMISSION_SET_GROUP_ID: usize = column(FIELDS, "PermissionSetGroupId");
 pub(crate) const PERMISSION_SET_ID: usize = column(FIELDS, "PermissionSetId");

@@ -52,11 +52,22 @@ impl Kind {
         }
     }
 
+    /// The field that says by which group a user has it, if it is not in it by itself.
+    const fn through(self) -> Option<&'static str> {
+        match self {
+            Self::PermissionSets => Some("PermissionSetGroupId"),
+            Self::Groups => None,
+        }
+    }
+
     /// All there are that users can be put into by hand, with both names that people give them.
     const fn catalogue(self) -> (&'static str, [&'static str; 2]) {
         match self {
             Self::PermissionSets => {
-                ("SELECT Id, Name, Label FROM PermissionSet WHERE IsOwnedByProfile = false", ["Name", "Label"])
+                // The sum of a group of permission sets is listed among them, and assigned like one.
+                let query = "SELECT Id, Name, Label FROM PermissionSet WHERE IsOwnedByProfile = false AND \
+                             PermissionSetGroupId = null";
+                (query, ["Name", "Label"])
             }
             Self::Groups => {
                 ("SELECT Id, Name, DeveloperName FROM Group WHERE Type = 'Regular'", ["DeveloperName", "Name"])
@@ -116,10 +127,16 @@ impl Salesforce {
     async fn held(&self, kind: Kind, users: &[&str], longest: &Longest) -> Result<Held, Failure> {
         let (object, user, container) = kind.object();
         let mut held = Held::new();
-        let select = format!("SELECT Id, {user}, {container} FROM {object}");
+        let through = kind.through();
+        let more = through.map(|name| format!(", {name}")).unwrap_or_default();
+        let select = format!("SELECT Id, {user}, {container}{more} FROM {object}");
         let rows: Vec<Json> = self.query_lists(&select, &[(user, users)], longest).await?;
         for row in rows {
             let text = |name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
+            // Such a record is the user's place in the group, which nobody named.
+            if through.and_then(text).is_some() {
+                continue;
+            }
             let (Some(id), Some(user), Some(container)) = (text("Id"), text(user), text(container)) else {
                 return Err(error::strange(200));
             };
