@@ -114,7 +114,12 @@ pub(super) fn plan<'a>(entry: &Entry, schema: &'a Described, choices: &Choices) 
             audit_key = Some(value.to_owned());
         }
         if let Some(kind) = Kind::of(&name) {
-            let these = values(value).map(str::to_owned);
+            let mut these = values(value).map(str::to_owned).peekable();
+            // A cell that somebody padded says nothing. To take everything away is said by an empty value.
+            if these.peek().is_none() && !value.is_empty() {
+                let message = format!("`{}` has a value that names nothing and is not empty", kind.attribute());
+                return Err(Refused::new("bad_value", message));
+            }
             match memberships.iter_mut().find(|(it, _): &&mut (Kind, Vec<String>)| *it == kind) {
                 Some((_, held)) => held.extend(these),
                 None => memberships.push((kind, these.collect())),
@@ -451,6 +456,10 @@ mod tests {
             ("Share__c", "half", "bad_value"),
             ("Share__c", "0.1234567890123456", "bad_value"),
             ("Share__c", "-1234567890123456.7", "bad_value"),
+            // To take everything away is to be said on purpose.
+            ("Groups", " ", "bad_value"),
+            ("PermissionSets", ";", "bad_value"),
+            ("PermissionSets", "\n ", "bad_value"),
             ("Transaction-SystemName", "acme", "system_not_dynamic"),
         ] {
             assert_eq!(refused(Change::Modify, &[user, (name, value)]), code, "{name}");
