@@ -127,6 +127,34 @@ async fn a_user_stays_in_its_groups_of_permission_sets() {
     }
 }
 
+/// Which of them is meant, only whoever wrote the entry can say.
+#[tokio::test]
+async fn a_name_that_several_have_fails_its_entry() {
+    let mut org = OrgSeed::acme(2);
+    org.permission_sets.push(permission_set("Admin", "Administrator"));
+    org.permission_sets.push(permission_set("Other_Admin", "Administrator"));
+    org.permission_sets.push(permission_set("Packaged", "Admin"));
+    let lab = Lab::with_org(org).await;
+    let entry = |named: &str| json!({ "Username": JOE, "PermissionSets": named });
+    import(&[], false, &entry("Report_Builder")).attempt(&lab.connector()).await.unwrap();
+    let mut task = import(&[], false, &entry("administrator"));
+    let conclusion = task.attempt(&lab.connector()).await.unwrap();
+    assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No));
+    assert_eq!(task.lines()[0]["code"], "ambiguous_value");
+    assert!(task.lines()[0]["message"].as_str().unwrap().contains("`administrator`"));
+    assert_eq!(held(&lab, JOE, "PermissionSets").await, "Report_Builder");
+    // The name for programs goes before another's label.
+    for (named, after) in [
+        ("admin".to_owned(), "Admin"),
+        (id_of_set(&lab, "Other_Admin").await, "Other_Admin"),
+        ("Packaged".to_owned(), "Packaged"),
+    ] {
+        let mut task = import(&[], false, &entry(&named));
+        assert_eq!(task.attempt(&lab.connector()).await.unwrap().outcome, Outcome::Succeeded, "{:?}", task.lines());
+        assert_eq!(held(&lab, JOE, "PermissionSets").await, after);
+    }
+}
+
 #[tokio::test]
 async fn a_new_user_is_put_into_what_its_entry_names() {
     let lab = Lab::start().await;

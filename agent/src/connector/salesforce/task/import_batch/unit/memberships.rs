@@ -91,18 +91,29 @@ impl Moves {
     }
 }
 
-/// Everything of one kind: names by id, and ids by name in lower case.
+/// Everything of one kind: names by id, and what has a name, in lower case.
 #[derive(Default)]
 struct Catalogue {
     names: HashMap<String, String>,
-    ids: HashMap<String, String>,
+    ids: HashMap<String, Named>,
+}
+
+/// What has a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Named {
+    One(String),
+    /// People may call several alike, and packages bring names of their own.
+    Several,
 }
 
 impl Catalogue {
-    /// The id of what has that name, or that id.
-    fn id<'a>(&'a self, name: &'a str) -> Option<&'a str> {
-        let id = Some(short(name)).filter(|id| self.names.contains_key(*id));
-        id.or_else(|| self.ids.get(&name.to_lowercase()).map(String::as_str))
+    /// What has that name, or that id.
+    fn find(&self, name: &str) -> Option<Named> {
+        let id = short(name);
+        if self.names.contains_key(id) {
+            return Some(Named::One(id.to_owned()));
+        }
+        self.ids.get(&name.to_lowercase()).cloned()
     }
 }
 
@@ -112,14 +123,20 @@ type Held = HashMap<String, Vec<(String, String)>>;
 impl Salesforce {
     async fn catalogue(&self, kind: Kind) -> Result<Catalogue, Failure> {
         let (query, [first, second]) = kind.catalogue();
-        let mut catalogue = Catalogue::default();
+        let (mut catalogue, mut for_people) = (Catalogue::default(), HashMap::new());
         for row in self.query(query).await?.0 {
             let text = |name: &str| row.get(name).and_then(Json::as_str).unwrap_or_default();
             let id = short(text("Id")).to_owned();
             catalogue.names.insert(id.clone(), text(first).to_owned());
-            // The name for programs comes before one for people that is spelled the same.
-            catalogue.ids.entry(text(second).to_lowercase()).or_insert_with(|| id.clone());
-            catalogue.ids.insert(text(first).to_lowercase(), id);
+            let names = [(first, &mut catalogue.ids), (second, &mut for_people)];
+            for (name, ids) in names {
+                let slot = ids.entry(text(name).to_lowercase());
+                slot.and_modify(|it| *it = Named::Several).or_insert_with(|| Named::One(id.clone()));
+            }
+        }
+        // The name for programs comes before one for people that is spelled the same.
+        for (name, named) in for_people {
+            catalogue.ids.entry(name).or_insert(named);
         }
         Ok(catalogue)
     }
@@ -173,11 +190,15 @@ impl Unit<'_> {
         let Some(plan) = &work.plan else { return };
         let mut wanted = Vec::new();
         for name in plan.memberships.iter().filter(|(it, _)| *it == kind).flat_map(|(_, names)| names) {
-            let Some(id) = catalogue.id(name) else {
-                let name: String = name.chars().take(80).collect();
-                return work.fail("unknown_value", format!("the org has no `{name}` in its {}", kind.attribute()));
-            };
-            wanted.push(id.to_owned());
+            let of_org = || format!("`{}` in its {}", name.chars().take(80).collect::<String>(), kind.attribute());
+            match catalogue.find(name) {
+                Some(Named::One(id)) => wanted.push(id),
+                Some(Named::Several) => {
+                    let message = format!("the org has several {}: give the id of the one that is meant", of_org());
+                    return work.fail("ambiguous_value", message);
+                }
+                None => return work.fail("unknown_value", format!("the org has no {}", of_org())),
+            }
         }
         let none = Vec::new();
         let held = work.id.as_deref().and_then(|id| held.get(short(id))).unwrap_or(&none);
