@@ -122,7 +122,7 @@ function waits(task) {
 /** What can be done here comes first: the agent's words are for whoever has a terminal, too. */
 function nextStep({ kind, failure }) {
   if (kind === "import_batch" && failure.code === "entries_failed") {
-    return ["The entries that failed are below, each with what happened and what to do. Mend them in the file and ", link("#/submit/import_batch", "import it again"), ": entries that are as they should be stay as they are. In a terminal, ", code("postern-controller task results --failed FILE --dataset FILE"), " writes a dataset of those that failed alone."];
+    return ["The entries that failed are below, each with what happened and what to do. Make a dataset of those entries alone, mend them there, and ", link("#/submit/import_batch", "import that"), ": the rest would be done once more. In a terminal, ", code("postern-controller task results --failed FILE --dataset FILE"), " writes such a dataset."];
   }
   return prose(failure.next_step);
 }

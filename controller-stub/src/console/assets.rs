@@ -52,6 +52,14 @@ mod tests {
         assert_eq!(served.collect::<BTreeSet<_>>(), files.collect::<BTreeSet<_>>());
     }
 
+    /// To import the whole file again does again what was done, and undoes what others changed since.
+    #[test]
+    fn of_entries_that_failed_those_alone_are_to_be_imported_again() {
+        let text = str::from_utf8(find("task.js").unwrap().bytes).unwrap();
+        let words = text.lines().skip_while(|it| !it.contains("\"entries_failed\"")).nth(1).unwrap();
+        assert!(words.contains("those entries alone") && !words.contains("stay as they are"), "{words}");
+    }
+
     /// Text is put into a page as text alone, so that nothing that a task, a member or Salesforce says becomes part of it.
     #[test]
     fn nothing_in_the_console_makes_a_page_of_text() {
