@@ -155,6 +155,23 @@ async fn a_name_that_several_have_fails_its_entry() {
     }
 }
 
+/// Of a user that is not there nothing is as wanted, though it is in nothing either.
+#[tokio::test]
+async fn an_id_that_the_org_does_not_have_is_not_found() {
+    let lab = Lab::start().await;
+    make_group(&lab, "Staff").await;
+    for (rules, attribute, value) in [
+        (vec![], "PermissionSets", json!(null)),
+        (vec!["groups=remove_diff_with_target"], "Groups", json!("Staff")),
+        (vec!["Title=diff_with_target"], "Title", json!(null)),
+    ] {
+        let mut task = import(&rules, false, &json!({ "Id": "0055g0000000zzzAAA", attribute: value }));
+        let conclusion = task.attempt(&lab.connector()).await.unwrap();
+        assert_eq!((conclusion.outcome, conclusion.changed), (Outcome::Failed, Changed::No), "{attribute}");
+        assert_eq!(task.lines()[0]["code"], "user_not_found", "{attribute}");
+    }
+}
+
 #[tokio::test]
 async fn a_new_user_is_put_into_what_its_entry_names() {
     let lab = Lab::start().await;

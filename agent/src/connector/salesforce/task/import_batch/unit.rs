@@ -224,7 +224,11 @@ impl<'a> Unit<'a> {
         for index in rows {
             let may_have_moved = self.may_have_moved(index);
             let Some(work) = self.work.get_mut(index) else { continue };
-            let held = work.id.as_deref().and_then(|id| present.get(short(id))).unwrap_or(&nothing);
+            let held = work.id.as_deref().and_then(|id| present.get(short(id)));
+            if held.is_none() {
+                work.miss(self.choices);
+            }
+            let held = held.unwrap_or(&nothing);
             work.compare(held, self.schema, self.choices, may_have_moved);
         }
         Ok(())
@@ -262,7 +266,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Whether a user is looked up before anything is sent. Whether a name that is to be new is taken, and whether there
-    /// is a user of that id, Salesforce itself says when it is sent.
+    /// is a user of that id, Salesforce itself says when it is sent; of one that is in nothing nothing may have to be sent.
     fn looks_up(&self, plan: &Plan<'_>, service_account: &str) -> bool {
         let first = self.memory.may_have_acted || self.choices.all_or_none || self.choices.dry_run;
         first
@@ -272,7 +276,9 @@ impl<'a> Unit<'a> {
                 (Change::Modify, Key::Id(id)) => {
                     let may_cut_off = plan.new_name.is_some() || plan.fields.get("ProfileId").is_some();
                     let may_cut_us_off = may_cut_off && same_id(id, service_account);
-                    self.cx.policy.looks_at_names() || plan.password.is_some() || plan.names_sign_in() || may_cut_us_off
+                    let has_moves = !plan.memberships.is_empty();
+                    let may_act = plan.password.is_some() || plan.names_sign_in() || has_moves;
+                    self.cx.policy.looks_at_names() || may_act || may_cut_us_off
                 }
             }
     }

@@ -233,6 +233,14 @@ impl<'a> Work<'a> {
         self.end = Some(End::Failed(Refused { message, ..refused }));
     }
 
+    /// The user is not among those that were read. If it was asked for, it is not there: what nobody holds is not as wanted.
+    pub(super) fn miss(&mut self, choices: &Choices) {
+        let Some(plan) = self.plan.as_ref().filter(|_| self.end.is_none()) else { return };
+        if self.id.is_some() && plan.looks_at(choices).next().is_some() {
+            self.end = Some(End::Failed(said(&not_found(plan.key.text()))));
+        }
+    }
+
     /// Leaves of it what has to be sent, now that it is known what the user holds; notes what gets another value.
     /// `may_have_moved`: an earlier attempt may have brought about what the user is in.
     pub(super) fn compare(
