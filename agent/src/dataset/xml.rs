@@ -36,7 +36,9 @@ enum State {
     Root,
     /// In an entry.
     Entry(Open),
-    /// After `</root>`, or after an error.
+    /// After `</root>`, where nothing may stand any more.
+    Epilog,
+    /// After the end, or after an error.
     Over,
 }
 
@@ -110,6 +112,7 @@ impl<R: Read> Reader<R> {
             State::Prolog => self.in_prolog(event),
             State::Root => self.in_root(event),
             State::Entry(_) => self.in_entry(event),
+            State::Epilog => self.in_epilog(event),
             State::Over => Ok(Step::Read),
         }
     }
@@ -122,7 +125,7 @@ impl<R: Read> Reader<R> {
         } else if let Event::Empty(tag) = event
             && is(tag.local_name().as_ref(), "root")
         {
-            self.state = State::Over;
+            self.end_root();
         } else if let Event::Eof = event {
             return Err(self.fatal(EMPTY));
         } else if !is_blank(event) {
@@ -142,7 +145,7 @@ impl<R: Read> Reader<R> {
                 Ok(self.finish(open, self.markup.get_ref().place()))
             }
             Event::End(tag) if is(tag.local_name().as_ref(), "root") => {
-                self.state = State::Over;
+                self.end_root();
                 Ok(Step::Read)
             }
             Event::Eof => Err(self.fatal("the dataset ends before `</root>`")),
@@ -158,6 +161,21 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    fn end_root(&mut self) {
+        self.state = State::Epilog;
+        self.rest = self.markup.get_ref().place();
+    }
+
+    /// Another dataset behind this one would be done by nobody if nobody were told.
+    fn in_epilog(&mut self, event: &Event<'_>) -> Result<Step, DatasetError> {
+        if let Event::Eof = event {
+            self.state = State::Over;
+        } else if !is_blank(event) {
+            return Err(self.fatal("a dataset ends with `</root>`, and something stands behind `</root>`"));
+        }
+        Ok(Step::Read)
+    }
+
     fn in_entry(&mut self, event: &Event<'_>) -> Result<Step, DatasetError> {
         let here = self.markup.get_ref().place();
         let State::Entry(open) = &mut self.state else { return Ok(Step::Read) };
@@ -170,7 +188,7 @@ impl<R: Read> Reader<R> {
                 let next = self.open(tag);
                 return Ok(match std::mem::replace(&mut self.state, State::Entry(next)) {
                     State::Entry(cut) => self.finish(cut, self.began),
-                    State::Prolog | State::Root | State::Over => Step::Read,
+                    State::Prolog | State::Root | State::Epilog | State::Over => Step::Read,
                 });
             }
             Event::Start(tag) => open.begin(tag.local_name().as_ref()),
@@ -191,7 +209,9 @@ impl<R: Read> Reader<R> {
     /// An end inside an entry: of an attribute, of the entry, or, if tags are missing, of the root.
     fn end(&mut self, name: &str) -> Step {
         let State::Entry(open) = &mut self.state else { return Step::Read };
-        let of_root = is(name, "root");
+        // An attribute may have that name, too.
+        let ends_attribute = open.attribute.as_ref().is_some_and(|(opened, _)| is(opened, "root"));
+        let of_root = is(name, "root") && !ends_attribute;
         if !of_root && !open.ends_with(name) {
             open.end(name);
             return Step::Read;
@@ -201,12 +221,13 @@ impl<R: Read> Reader<R> {
         } else if open.attribute.is_some() {
             open.draft.refuse("attribute_not_closed", "an attribute of the entry has no end");
         }
-        let (next, end) =
-            if of_root { (State::Over, self.began) } else { (State::Root, self.markup.get_ref().place()) };
-        match std::mem::replace(&mut self.state, next) {
-            State::Entry(open) => self.finish(open, end),
-            State::Prolog | State::Root | State::Over => Step::Read,
+        let end = if of_root { self.began } else { self.markup.get_ref().place() };
+        let State::Entry(open) = std::mem::replace(&mut self.state, State::Root) else { return Step::Read };
+        let step = self.finish(open, end);
+        if of_root {
+            self.end_root();
         }
+        step
     }
 
     fn finish(&mut self, open: Open, end: Place) -> Step {

@@ -181,6 +181,17 @@ fn an_entry_that_is_too_large_is_rejected_without_being_held() {
     assert_eq!(lab.read("_rejected.jsonl").len(), long.len() - JSONL.len());
 }
 
+/// Another document in the same file, with entries of any system, is in no part.
+#[test]
+fn what_stands_behind_the_root_is_rejected() {
+    let lab = Lab::new();
+    let done = lab.split(Format::Xml, format!("{XML}{XML}")).unwrap();
+    assert_eq!((done.entries, done.rejected.unwrap().first[0].code), (4, "dataset_malformed"));
+    assert_eq!(names(&lab.read("acme.xml"), Format::Xml), ["a", "c"]);
+    assert_eq!(lab.read("acme.xml").matches("<root>").count(), 1);
+    assert_eq!(lab.read("globex.xml").matches("<root>").count(), 1);
+}
+
 #[test]
 fn a_dataset_without_entries_has_no_parts() {
     let lab = Lab::new();

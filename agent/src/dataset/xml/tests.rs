@@ -140,6 +140,29 @@ fn what_cannot_be_read_on_has_its_place() {
 }
 
 #[test]
+fn nothing_stands_behind_the_root() {
+    let entry = "<entry changetype=\"add\"><a>1</a></entry>";
+    let first = format!("<root>{entry}</root>");
+    for behind in [format!("\n<?xml version=\"1.0\"?>\n{first}"), first.clone(), "x".to_owned(), "</root>".to_owned()] {
+        let (items, error) = read(&format!("{first}{behind}"));
+        let error = error.unwrap();
+        assert_eq!((items.len(), items[0].is_ok()), (1, true), "{behind}");
+        assert_eq!(usize::try_from(error.rest.offset).unwrap(), first.len(), "{behind}");
+        assert!(error.problem.contains("behind `</root>`"), "{error}");
+    }
+    assert!(fatal(&format!("<root/>{first}")).contains("behind `</root>`"));
+    assert_eq!(codes(&format!("{first}\n<!-- of one day --><?done?>\n")), ["ok"]);
+}
+
+#[test]
+fn an_attribute_may_be_called_like_the_root() {
+    let entry = "<entry changetype=\"add\"><a>1</a></entry>";
+    let (items, error) = read(&format!("<root><entry changetype=\"add\"><root>x</root></entry>{entry}</root>"));
+    assert_eq!((items.len(), error), (2, None));
+    assert_eq!(values(items[0].as_ref().unwrap()), [("root", "x")]);
+}
+
+#[test]
 fn after_an_error_there_is_nothing() {
     let mut reader = Reader::new("<root>x<entry changetype=\"add\"/></root>".as_bytes());
     assert!(reader.next().unwrap().is_err());
